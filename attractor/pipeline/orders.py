@@ -1,4 +1,4 @@
-"""Sends orders to a run, whether a process runs it or not, and waits for the reply."""
+"""Sends orders to a run, with or without a live process, and waits for the reply."""
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -59,7 +59,7 @@ class OrderReply:
 def await_verdict(
     directory: RunDirectory, order: str, *, sleep: Callable[[float], None] = time.sleep
 ) -> OrderReply | None:
-    """Return the reply to the order with a file name; None if it takes too long."""
+    """Return the reply to the order in a file; None if the reply takes too long."""
     for _ in range(round(PATIENCE_S / OFTEN_S)):
         # The file leaves the inbox when the journal has the reply.
         if not (directory.inbox / order).exists():
@@ -114,7 +114,7 @@ class Orders:
     redactor: Redactor
 
     def questions(self, question: str = "") -> tuple[Question, ...]:
-        """Return the open questions of the run: all of them, or those of an id or a node."""
+        """Return the open questions of the run: all, or the questions with an id or of a node."""
         asked = tuple(self._state().questions)
         return named(asked, question, where=self._where) if question else asked
 
@@ -134,9 +134,9 @@ class Orders:
         return self._give(order, taken=f"answered {asked.stage}: {value}")
 
     def answer_all(self, choice: str, *, question: str = "", why: str = "") -> Sequence[Receipt]:
-        """Give the same answer to all questions, or to all of one node.
+        """Give the same answer to all questions, or to all questions of one node.
 
-        If one of the questions does not accept it, the answer is refused and changes nothing.
+        If any of these questions does not accept the answer, it is refused and changes nothing.
         """
         asked = sort_questions(pick_all(self._asked(question), question, where=self._where))
         listing = self._command("answer")
@@ -149,7 +149,7 @@ class Orders:
         return self._give_all(orders, taken="answered")
 
     def cancel(self, why: str = "") -> Receipt:
-        """Cancel a run, whether a process runs it or not."""
+        """Cancel a run, with or without a live process."""
         state = self._state()
         if state.status.is_final:
             raise Refused(
@@ -185,7 +185,10 @@ class Orders:
         file = leave_order(directory.inbox, order, name=self._new_name())
         verdict = await_verdict(directory, file.name)
         if verdict is None:
-            words = f"left in the inbox; its process has not replied yet: {self._command('logs')}"
+            words = (
+                "left in the inbox; the process of the run has not replied yet: "
+                f"{self._command('logs')}"
+            )
             return self._receipt(order, is_taken=False, words=words)
         if not verdict.is_taken:
             refusal = verdict.why.removeprefix(f"{order.why}; ")
@@ -193,7 +196,10 @@ class Orders:
         return self._receipt(order, is_taken=True, words="the message was accepted")
 
     async def end_and_wait(self, why: str) -> Receipt | None:
-        """Cancel the run, and wait until no process holds it; None if it had ended before."""
+        """Cancel the run, and wait until no process executes it.
+
+        Return None if the run had ended before.
+        """
         if self._state().status.is_final:
             return None
         receipt = self.cancel(why)
@@ -234,7 +240,10 @@ class Orders:
             raise UnknownName("node", node, pipeline.graph.nodes)
 
     def _asked(self, name: str) -> tuple[Question, ...]:
-        """Return the questions that an answer may be for, or raise if all are answered already."""
+        """Return the questions that an answer can be for.
+
+        Raise an error if all are answered already.
+        """
         state = self._state()
         if state.restarted_as and not state.asked:
             message = f"the run has no open question{self._and_so(state)}"
@@ -264,7 +273,7 @@ class Orders:
         return f"; run {last_restart(self.root, state)} continues it" if state.restarted_as else ""
 
     def _instead(self, state: RunState, command: str, words: str = "") -> str:
-        """Return the command for the run that continues this one, or an empty text."""
+        """Return the command for the run that continues this run, or an empty text."""
         last = last_restart(self.root, state)
         return f"attractor {command} {last}{words}" if last else ""
 
@@ -287,7 +296,7 @@ class Orders:
             leave_order(directory.inbox, one, name=name).name
             for name, one in zip(names, orders, strict=True)
         ]
-        is_taken, words = False, "left in the inbox for its process"
+        is_taken, words = False, "left in the inbox for the process of the run"
         if not is_held(directory.lock):
             try:
                 with open_run(self.root, clock=self.clock, redactor=self.redactor) as run:
@@ -303,7 +312,10 @@ class Orders:
         return new_run_id(self.clock.now(), self.randomness)
 
     def _without_secrets(self, order: Order) -> Order:
-        """Return an order without secrets, or refuse it if it would change its meaning."""
+        """Return an order without secrets.
+
+        Refuse the order if redaction would change its meaning.
+        """
         if self.redactor.text(order.value) != order.value:
             raise Refused(
                 "the text contains a secret, which is not stored in run directories",
@@ -324,7 +336,9 @@ def _end(run: OpenRun) -> str:
     """Cancel a run, and end the processes that a killed process left running; report the latter."""
     ended = end_left_running_now(run)
     end_run(run)
-    return f"; ended the processes it left running: {name_processes(ended)}" if ended else ""
+    return (
+        f"; ended the processes that the run left running: {name_processes(ended)}" if ended else ""
+    )
 
 
 def _take(run: OpenRun, names: Collection[str], *, where: str) -> None:

@@ -27,7 +27,7 @@ class WorkspaceKind(StrEnum):
 
     @property
     def is_apart(self) -> bool:
-        """Whether the run has files of its own, so that it does not change the project."""
+        """Whether the run works on its own files and does not change the project."""
         return self in (WorkspaceKind.ISOLATED, WorkspaceKind.COPY)
 
 
@@ -62,7 +62,10 @@ class RunRequest:
         return replace(self, inputs={**self.inputs, **inputs})
 
     def to_record(self) -> dict[str, Json]:
-        """Return the record for the manifest, which has suite and profile in other fields."""
+        """Return the record for the manifest.
+
+        Suite and profile are stored in other fields of the manifest.
+        """
         return {
             "file": str(self.file),
             "goal": self.goal,
@@ -139,9 +142,9 @@ class Overrides:
         return {**goal, **{f"{INPUT_PREFIX}{name}": value for name, value in self.inputs.items()}}
 
     def secrets(self, redactor: Redactor) -> Iterator[str]:
-        """Yield those repeated values that are secret.
+        """Yield the repeated values that are secret.
 
-        A goal is withheld because it contains a secret. If that secret is unknown now, the whole
+        A goal is withheld because it contains a secret. If this secret is unknown now, the whole
         goal counts as secret.
         """
         yield from self.inputs.values()
@@ -151,7 +154,7 @@ class Overrides:
     def apply(self, request: RunRequest, environ: Mapping[str, str]) -> RunRequest:
         """Return the request with the overrides.
 
-        Values that are still missing stay withheld. A withheld input may also come from its
+        Values that are still missing stay withheld. A withheld input can also come from its
         environment variable.
         """
         by_name = self.by_name
@@ -195,7 +198,10 @@ NO_OVERRIDES = Overrides()
 
 
 def secret_overrides(request: RunRequest, redactor: Redactor) -> Overrides:
-    """Return the goal and those inputs that contain a secret; a manifest does not store them."""
+    """Return the goal and the inputs that contain a secret.
+
+    A manifest does not store these values.
+    """
     secret = {name: one for name, one in request.inputs.items() if redactor.text(one) != one}
     is_plain = redactor.text(request.goal) == request.goal
     return Overrides(goal="" if is_plain else request.goal, inputs=secret)

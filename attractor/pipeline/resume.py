@@ -1,4 +1,4 @@
-"""Resumes a run from the end of its journal, and walks it until it waits, stops or ends."""
+"""Resumes a run from the end of its journal; walks until the run waits, stops or ends."""
 
 from dataclasses import replace
 from functools import partial
@@ -50,7 +50,7 @@ async def resume(
     *,
     evaluation: Evaluation | None = None,
 ) -> RunResult:
-    """Resume a run, then continue with each restart of it, until one waits, stops or ends."""
+    """Resume a run, then continue with each restart, until a run waits, stops or ends."""
     result = await continue_run(root, host, overrides, evaluation=evaluation)
     restart = partial(
         continue_run, host=host, overrides=overrides, evaluation=evaluation, is_restart=True
@@ -66,7 +66,10 @@ async def continue_run(
     evaluation: Evaluation | None = None,
     is_restart: bool = False,
 ) -> RunResult:
-    """Continue one run from the end of its journal; `is_restart` if it continues another run."""
+    """Continue one run from the end of its journal.
+
+    With `is_restart`, the run continues another run.
+    """
     host = host.with_secrets(overrides.secrets(host.redactor))
     # Lock first: a run that another process holds is not even read.
     with open_observed(root, host) as run:
@@ -117,7 +120,10 @@ def _require_whole(run: OpenRun) -> None:
 
 
 def _require_resumable(run: OpenRun) -> None:
-    """Refuse a run that has ended, before opening its workspace, which may be removed already."""
+    """Refuse a run that has ended.
+
+    Its workspace is not opened, because it may be removed already.
+    """
     if run.state.status.is_final:
         raise RunOver(
             f"{run.manifest.run_id} is {run.state.status}, which is final",

@@ -45,7 +45,10 @@ async def start(
     suite_pipeline: str = "",
     evaluation: Evaluation | None = None,
 ) -> RunResult:
-    """Start a run; `suite_pipeline` is the name of the pipeline that its suite is for."""
+    """Start a run.
+
+    `suite_pipeline` is the name of the pipeline that the suite of the run is for.
+    """
     pipeline = open_pipeline(
         str(request.file), goal=request.goal, inputs=request.inputs, project=project_of(host)
     )

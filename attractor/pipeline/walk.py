@@ -1,4 +1,4 @@
-"""Walks a prepared run in this process, delivers its result, and evaluates it."""
+"""Walks a prepared run in this process, delivers the result, and evaluates the result."""
 
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -40,7 +40,7 @@ async def walk_run(
     evaluation: Evaluation | None = None,
     restores_sessions: bool = False,
 ) -> RunResult:
-    """Walk a run from its last step; after a success, deliver its result and evaluate it.
+    """Walk a run from its last step; after a success, deliver and evaluate the result.
 
     With `restores_sessions`, conversations that were lost with their process are rebuilt from the
     transcripts (R11).

@@ -143,7 +143,7 @@ def test_cancel_kills_processes_left_by_a_killed_run(scene: Scene) -> None:
     scene.make(PLAIN)
     [first] = scene.begin_and_kill()
     done = scene.desk.do("cancel", "latest")
-    assert f"canceled; ended the processes it left running: sh ({first})" in done.stdout
+    assert f"canceled; ended the processes that the run left running: sh ({first})" in done.stdout
     assert scene.alive == [False]
     lines = (scene.root / "events.jsonl").read_text().splitlines()
     kinds = [json.loads(one)["type"] for one in lines]

@@ -1,11 +1,11 @@
-"""A child of a run while it runs: its state, messages to it, and its questions.
+"""A running child run: its state, its questions, and messages to the child.
 
 A child has rounds: after `loop_restart`, a new run continues it (ruling R7). Messages to the child
 reach its current round.
 
 A question of a child is in the journal of the child and, with the name of the child, in the journal
-of its parent. If the child no longer asks it, because a branch was canceled or repeated, the
-question is withdrawn from the parent.
+of its parent. If the child no longer asks the question, because a branch was canceled or repeated,
+the question is withdrawn from the parent.
 """
 
 import asyncio
@@ -75,7 +75,7 @@ class ChildRounds:
         return self._equipment.steer if self._equipment else None
 
     async def walk(self) -> RunResult:
-        """Walk one round after the other, until one waits, stops or ends."""
+        """Walk one round after the other, until a round waits, stops or ends."""
         while True:
             equipment = await self._equip()
             result = await equipment.walk()
@@ -92,7 +92,7 @@ class ChildRounds:
         await self._stack.aclose()
 
     async def _equip(self) -> Equipment:
-        """Equip the current round; end the round before it if its process died before that."""
+        """Equip the current round; end the previous round if a killed process left it open."""
         if self._equipment is None:
             run = self.run
             if run.manifest.restart and run.state.status == QUEUED:
@@ -101,10 +101,7 @@ class ChildRounds:
         return self._equipment
 
     async def _go_on(self) -> None:
-        """Start the next round.
-
-        There is no `await` before it is the current round.
-        """
+        """Start the next round. There is no `await` before this round becomes the current round."""
         old = self._stack
         directory = next_round(self._first, self.run.progress)
         self._provision.restart(self.run, self.pipeline, directory)
@@ -165,13 +162,15 @@ class RunningChild:
         return _seen(self._status, state, state.progress)
 
     async def steer(self, text: str) -> bool:
-        """Send a message to the stages in flight, and write it into their folders."""
+        """Send a message to the stages in flight, and write the message into the folders of the
+        stages.
+        """
         walks = self.run.state.walks.values()
         flights = [one.in_flight for one in walks if one.in_flight]
         return any([await self._hand(one, text) for one in flights])
 
     async def wait(self) -> ChildEnd:
-        """Wait until the child ends, or raise the reason why it stopped before."""
+        """Wait until the child ends; raise the reason if the child stopped earlier."""
         await asyncio.wait([self.walking])
         with stopping():
             result = self.walking.result()
@@ -203,7 +202,11 @@ class RunningChild:
             FolderFiles(folder, self.run.redactor).append(STEERING, text)
         steer = self.rounds.steer
         took = steer is not None and await steer(flight.id, text)
-        why = "" if took else f"no running stage accepts messages; they are written to {STEERING}"
+        why = (
+            ""
+            if took
+            else f"no running stage accepts messages; the messages are written to {STEERING}"
+        )
         with stopping():
             self.run.record(
                 OperatorAction(
@@ -231,7 +234,9 @@ class RunningChild:
 
 @contextmanager
 def stopping() -> Generator[None]:
-    """Stop the run on an internal error of a child: that is no failure of a stage."""
+    """Stop the run on an internal error of a child, because such an error is not a failure of a
+    stage.
+    """
     try:
         yield
     except UsageError:
@@ -261,7 +266,7 @@ def _seen(status: str, state: RunState, progress: Progress) -> Telemetry:
 async def withdrawing(
     questions: Questions, parent: OpenRun, name: str, child: Callable[[], OpenRun]
 ) -> AsyncGenerator[None]:
-    """Withdraw the questions of a child from its parent if the child no longer asks them."""
+    """Withdraw questions from the parent if the child no longer asks them."""
 
     def withdraw() -> None:
         # The run stops without this code if its journal cannot be written.

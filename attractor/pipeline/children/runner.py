@@ -1,4 +1,4 @@
-"""Runs child pipelines, each in a workspace of its own or in that of its parent."""
+"""Runs child pipelines, each in its own workspace or in the workspace of the parent."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -51,10 +51,10 @@ from attractor.pipeline.source.read import (
 
 @dataclass(frozen=True)
 class ChildWorkspace:
-    """The workspace of a child: that of its parent, with other names for its dimensions.
+    """The workspace of a child: the parent's workspace, with other names for dimensions.
 
-    Branches of the parent or of other children may have the same names at the same time, so the
-    name of the child is put before each name.
+    Branches of the parent or of other children may have the same names at the same time, so each
+    name begins with the name of the child.
     """
 
     parent: Workspace
@@ -163,10 +163,10 @@ DEEPEST = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Children:
-    """Starts and resumes the children of one run.
+    """Starts and resumes the child runs of one run.
 
-    The run itself may be a child: `above` are its parents. The names of the children identify the
-    running ones. Conversations of a stopped child may be restored from the disk.
+    The run itself can be a child: `above` are its parents. Running children are identified by name.
+    Conversations of a stopped child can be restored from the disk.
     """
 
     parent: OpenRun
@@ -186,7 +186,7 @@ class Children:
 
     @asynccontextmanager
     async def start(self, child: Child, workspace: Workspace) -> AsyncGenerator[RunningChild]:
-        """Start or resume the child with that name; it runs until the context is left."""
+        """Start or resume the child with a name; the child runs until the context is left."""
         async with AsyncExitStack() as stack:
             with stopping():
                 running = await self._begin(child, workspace, stack)
@@ -198,7 +198,7 @@ class Children:
             yield running
 
     async def steer(self, stage_id: str, text: str) -> bool:
-        """Send a message to a stage in flight: to its child, or to its backend."""
+        """Send a message to a stage in flight, either to its child run or to its backend."""
         running = self.at_work.get(stage_id)
         return await (running.steer(text) if running else self.components.steer(stage_id, text))
 
@@ -208,13 +208,15 @@ class Children:
         return sum((one.used for one in self.below.values()), self.parent.state.used)
 
     def _count_no_more(self, name: str) -> None:
-        """Stop counting a child that has ended: its stage reports the usage."""
+        """Stop counting a child that has ended, because the stage reports the usage of
+        the child.
+        """
         child = self.below.get(name)
         if child is not None and not child.parent.state.may_walk:
             del self.below[name]
 
     def require_budget(self) -> None:
-        """Halt if a parent run, its children included, has exhausted a budget."""
+        """Halt if a parent run (including its child runs) has exhausted a budget."""
         above = self.above
         while above is not None:
             above.budgets.require_left(above.parent, above.used)
@@ -272,7 +274,9 @@ class Children:
         pipeline: PipelineSource,
         stack: AsyncExitStack,
     ) -> Equipment:
-        """Return the walk of one round of a child, with the means to run children of its own."""
+        """Return the walk of one round of a child, and the functions that run the child's own
+        children.
+        """
         children = await self._its_own(child, self._request(child), run, pipeline, stack)
         place = ChildWorkspace(workspace, run.manifest.run_id)
         walk = partial(_work, run, pipeline.graph, children, place, is_shared=child.is_shared)
@@ -327,16 +331,16 @@ class Children:
 
     @property
     def _canceled(self) -> str:
-        """The reason why the run, or a parent of it, was canceled; empty if none was."""
+        """The reason why this run or a parent run was canceled; empty if no run was canceled."""
         return self.parent.state.canceled or (self.above._canceled if self.above else "")
 
     def _left_for(self, graph: Graph) -> Budgets:
-        """Return the budgets of a child: its own, limited by the rest of its parent's."""
+        """Return the budgets of a child, limited by the remaining budgets of the parent."""
         own = self.request.budgets.over(read_budgets(graph))
         return own.within(self.budgets.left_by(self.parent))
 
     async def _leave(self, rounds: ChildRounds, walking: "asyncio.Task[RunResult]") -> None:
-        """Stop a child; if its parent was canceled, cancel the child too."""
+        """Stop a child; if the parent was canceled, also cancel the child."""
         walking.cancel()
         await asyncio.wait([walking])
         if not walking.cancelled():

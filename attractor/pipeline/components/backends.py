@@ -40,7 +40,7 @@ _APPENDED = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 
 def model_middleware(host: RunHost, stack: AsyncExitStack) -> Sequence[StreamMiddleware]:
-    """Return the middleware of a run, the outermost first; the stack closes its files."""
+    """Return the middleware of a run, outermost first; the exit stack closes the log files."""
     settings = host.llm
     return () if settings is None else [*_middleware(settings, host, stack)]
 
@@ -75,8 +75,8 @@ def _middleware(
 def shared_rate_limits(limits: tuple[tuple[str, "Limit"], ...]) -> "RateLimits":
     """Return the rate limits that all runs of this process with equal settings share.
 
-    Each run has a host of its own, but the limits apply to all runs together: so they are stored
-    here.
+    The limits are stored here, because each run has its own host, but the limits apply to all runs
+    together.
     """
     return shipped.RateLimits(dict(limits))
 
@@ -96,7 +96,7 @@ def find_unknown_providers(settings: "LlmSettings | None") -> Iterator[tuple[str
 
 
 def _providers_named(settings: "LlmSettings") -> Iterator[tuple[str, str]]:
-    """Yield each setting that names a provider, with that name."""
+    """Yield each setting that names a provider, and the name of the provider."""
     for model, others in settings.fall_back.items():
         for one in others:
             yield f"llm.fall_back.{model}", shipped.ModelName.parse(one).provider
@@ -105,7 +105,7 @@ def _providers_named(settings: "LlmSettings") -> Iterator[tuple[str, str]]:
 
 
 def _secrets(host: RunHost) -> Sequence[str]:
-    """Return the secrets that the records of runs redact as well."""
+    """Return the secrets that are also redacted in the records of runs."""
     values = [*(host.environ[name] for name in host.secret_variables), *host.secrets]
     texts = {text for value in values for text in texts_of(value)}
     return sorted(texts - secrets_in_own_texts(values))
@@ -164,7 +164,7 @@ class NodeBackends:
         return any([await one.steer(stage_id, text) for one in self.backends.values()])
 
     def rebuild(self, last: str, read: ReadSaved) -> object:
-        """Rebuild the conversation of a stage, with the first backend that can."""
+        """Rebuild the conversation of a stage, with the first backend that can rebuild it."""
         why = ConversationLost()
         for one in self.backends.values():
             try:
@@ -182,7 +182,9 @@ PROJECT_PROMPTS = Path("agents") / "_profiles"
 
 
 def executed_type(node: Node, known: Set[str]) -> str:
-    """Return the type that executes a node: its own, or that of its shape if it is unknown."""
+    """Return the type that executes a node: the node's type, or, if unknown, the type
+    of its shape.
+    """
     return node.type if node.type in known else TYPE_OF_SHAPE.get(node.shape, DEFAULT_TYPE)
 
 
@@ -214,9 +216,9 @@ async def build_backend(
 
 
 def _may_ask(node: Node, known: Set[str], custom_parts: CustomParts) -> bool:
-    """Return whether a stage may call a backend.
+    """Return whether any stage can call a backend.
 
-    If none does, no backend is loaded: loading one takes as long as a few stages.
+    If no stage does, no backend is loaded, because loading a backend takes as long as a few stages.
     """
     type_ = executed_type(node, known)
     return type_ in custom_parts.handlers or model_task(node, type_) is not ModelTask.NOTHING

@@ -24,7 +24,7 @@ RECORDING_FILE = "answers.jsonl"
 
 
 def choose_interviewer(request: RunRequest, host: RunHost, run: OpenRun) -> Interviewer:
-    """Build the interviewer: the custom one, or the one that the request names."""
+    """Build the interviewer: the custom interviewer, or the interviewer that the request names."""
     if host.custom_parts.interviewer:
         return host.custom_parts.interviewer
     parts = InterviewerParts(
@@ -41,7 +41,7 @@ def choose_interviewer(request: RunRequest, host: RunHost, run: OpenRun) -> Inte
 
 @asynccontextmanager
 async def _alone(host: RunHost) -> AsyncGenerator[None]:
-    """Print a question after all earlier events, and nothing else while it is asked."""
+    """Print a question after all earlier events; print nothing else while the question is open."""
     await host.subscriptions.catch_up()
     with host.quiet():
         yield
@@ -54,7 +54,7 @@ def preset_answers(request: RunRequest) -> list[Answer]:
 
 @dataclass(frozen=True)
 class RunComponents:
-    """The handlers of a run by type, its interviewer, and functions of its backend.
+    """The handlers of a run by type, the interviewer, and functions of the backend.
 
     `asking` is the interviewer for questions without an answer in the journal. `rebuild` rebuilds a
     conversation from its transcript.
@@ -76,7 +76,7 @@ async def build_components(
     questions: Questions,
     interviewer: Interviewer,
 ) -> RunComponents:
-    """Build the handlers of all types in the graph; the stack closes their resources."""
+    """Build the handlers of all types in the graph; the exit stack closes their resources."""
     graph = pipeline.graph
     custom_parts = host.custom_parts
     backend = await build_backend(graph, request, host, stack)

@@ -1,6 +1,6 @@
-"""Explains the state of a run from its records: the reason, its usage, and the next commands.
+"""Explains the state of a run from its records: reason, usage, and next commands.
 
-No model is asked. A run may be running, stopped, waiting, evaluated, canceled, failed or done.
+No model is asked. The run can be running, stopped, waiting, evaluated, canceled, failed or done.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -85,7 +85,10 @@ def _stopped(case: Case) -> Finding:
     go_on = (Remedy("resume it", case.command("resume")),)
     if reason:
         return Finding(f"it stopped: {reason}", cut, go_on)
-    silent = "Its process ended without recording a reason: it was killed, or the machine failed."
+    silent = (
+        "The process of the run ended without recording a reason: it was killed, or the machine "
+        "failed."
+    )
     return Finding("it stopped, and no process runs it", (silent, *cut), go_on)
 
 
@@ -139,13 +142,14 @@ def _canceled(case: Case) -> Finding:
     remedies = [Remedy(LOOK_NEXT, case.command("logs"))]
     if flight or done:
         at = flight.node if flight else case.forked_at(done[-1])
-        remedies.append(Remedy("continue it as a new run", case.command("fork", at)))
+        remedies.append(Remedy("continue the work as a new run", case.command("fork", at)))
     return Finding(case.state.canceled or "it was canceled", causes, tuple(remedies))
 
 
 def _restarted(case: Case) -> Finding:
     where = (
-        f"It followed an edge with loop_restart; the next run begins at {case.progress.next_node}."
+        f"The run followed an edge with loop_restart; the next run begins at "
+        f"{case.progress.next_node}."
     )
     look = Remedy("see the state of that run", f"attractor diagnose {case.state.restarted_as}")
     return Finding(f"run {case.state.restarted_as} continues it", (where,), (look,))
@@ -248,7 +252,7 @@ class Diagnosis:
 
     @property
     def outcome(self) -> str:
-        """The outcome of the walk; empty if it has not ended."""
+        """The outcome of the walk; empty if the walk has not ended."""
         outcome = outcome_of(self.case.state)
         return outcome.value if outcome else ""
 
@@ -327,7 +331,7 @@ def _flights(state: RunState) -> Sequence[InFlight]:
 
 
 def _prepared(run: RunRecord) -> Prepared | None:
-    """Return the pipeline as the run has it, or None if it cannot be read."""
+    """Return the pipeline as saved in the run directory, or None if it cannot be read."""
     file = run.directory.graph
     try:
         text = decode(file.read_bytes(), file=str(file))

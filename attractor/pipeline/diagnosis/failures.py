@@ -1,6 +1,6 @@
 """Explains why a walk failed: the chain of causes, and the commands that help.
 
-For a run that a budget stopped, that is a resume with a larger budget.
+If a budget stopped the run, the command resumes the run with a larger budget.
 """
 
 import math
@@ -22,7 +22,7 @@ from attractor.pipeline.runs.history import Choice, History, Made, RunRecord
 
 @dataclass(frozen=True)
 class Remedy:
-    """An advice, and its command if there is one."""
+    """A piece of advice, and the command that follows it, if any."""
 
     what: str
     command: str = ""
@@ -39,7 +39,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Case:
-    """A run with the content of its records; `reference` names it in commands."""
+    """A run with the content of its records; `reference` names the run in commands."""
 
     run: RunRecord
     state: RunState
@@ -101,7 +101,9 @@ LOOK_NEXT = "read its log"
 _NOT_AGAIN = {
     FailureClass.TERMINAL: "A failure of this class (terminal) is not retried.",
     FailureClass.PIPELINE: "An error in the pipeline itself: no edge or retry_target is followed.",
-    FailureClass.VERDICT: "A failed command is a verdict: only max_retries on its node retries it.",
+    FailureClass.VERDICT: (
+        "A failed command is a verdict: it is only retried if max_retries is set on its node."
+    ),
 }
 
 Explain = Callable[[Case, WalkEnd, Made, Choice], Finding | None]
@@ -214,7 +216,7 @@ def _gate(case: Case, gate: str) -> Iterator[str]:
 
 
 def _loop(case: Case) -> Iterator[str]:
-    """Return the loop that the walk was in, and the last failure in it."""
+    """Return the loop in which the walk was, and the last failure in the loop."""
     loops = find_loops(case.history.path())
     if loops:
         loop, times = max(loops.items(), key=lambda one: one[1])
@@ -233,7 +235,7 @@ def _failing(case: Case) -> str:
 
 
 def _beneath(case: Case, made: Made) -> Iterator[str]:
-    """Return the failures within a stage: in its branches, or in its child run."""
+    """Return the failures within a stage, either in branches or in the child run of the stage."""
     node, visit = made.visit.node, made.visit.number
     for branch in case.history.branches:
         if (branch.node, branch.visit) == (node, visit) and branch.has_failed:

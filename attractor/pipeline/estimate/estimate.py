@@ -1,8 +1,8 @@
 """Estimates the cost and the time of a run, with the basis of each number.
 
-The basis is earlier runs of the same pipeline, else the graph itself. For a stage that asks a
-model, the number of calls is then an assumption, which the result says, and the catalogue has the
-prices. Without any basis, a value is unknown.
+The basis is earlier runs of the same pipeline, otherwise the graph itself. Without earlier runs,
+the number of model calls of a stage is an assumption (marked as assumed in the result), and prices
+come from the catalogue. A value without any basis is unknown.
 """
 
 from collections import Counter
@@ -34,7 +34,7 @@ _OF_BRANCHES = frozenset({"parallel", "for_each"})
 
 @dataclass(frozen=True)
 class StageEstimate:
-    """The estimate of one node: its visits in a run, and the time and cost of one visit."""
+    """The estimate of one node: the number of visits in a run, and the time and cost of a visit."""
 
     node: str
     type: str
@@ -94,7 +94,7 @@ Assume = Callable[[Node], Assumption | None]
 def estimate(
     pipeline: PipelineSource, samples: Samples, *, backend: str, assume: Assume | None = None
 ) -> Estimate:
-    """Estimate a run with a backend, from earlier runs, else from assumptions."""
+    """Estimate a run with a backend, from earlier runs, otherwise from assumptions."""
     graph = pipeline.graph
     is_modelled = any(is_conversation_turn(node) for node in graph.nodes.values())
     alike = [one for one in samples.runs if _is_alike(one, graph)]
@@ -138,7 +138,7 @@ def _stage(
 def _without_visits(
     node: Node, graph: Graph, used: Sequence[Sample], assume: Assume | None
 ) -> StageEstimate:
-    """Return the estimate of a node that no earlier run visited: by its attributes, or assumed."""
+    """Return the estimate of a node without earlier visits, by its attributes or by assumption."""
     is_in_runs = any(node.id in run.nodes for run in used)
     basis = "not visited by any earlier run" if is_in_runs else "in no earlier run"
     costs = UNKNOWN if _node_may_cost(node) else NONE_AT_ALL
@@ -202,7 +202,7 @@ def _tokens_of_run(run: Sample) -> float:
 
 
 def _time_by_graph(graph: Graph, stages: Sequence[StageEstimate]) -> Range:
-    """Return the time of all stages, once each, with the maximum that the graph allows."""
+    """Return the time of all stages, each visited once; the maximum is what the graph allows."""
     limit = graph.attributes.duration("max_duration")
     most = limit.total_seconds() if limit is not None else None
     return _at_most(_once(one.seconds for one in stages), most)
@@ -214,7 +214,7 @@ def _cost_by_graph(graph: Graph, stages: Sequence[StageEstimate]) -> Range:
 
 
 def _once(ranges: Iterable[Range]) -> Range:
-    """Return the total of all stages, visited once each; unknown if one of them is."""
+    """Return the total of all stages, each visited once; unknown if any stage is unknown."""
     low = likely = high = 0.0
     for one in ranges:
         if one.low is None or one.likely is None or one.high is None:
@@ -236,7 +236,7 @@ def _node_may_cost(node: Node) -> bool:
 
 
 def _is_alike(run: Sample, graph: Graph) -> bool:
-    """Return whether a run was of this pipeline: half of the nodes or more are the same."""
+    """Return whether a run was of this pipeline: at least half of the nodes are the same."""
     nodes = set(graph.nodes)
     return 2 * len(nodes & run.nodes) >= len(nodes)
 

@@ -1,9 +1,8 @@
-"""Reads the measured usage of earlier runs, and assumes the usage of stages without any.
+"""Reads the measured usage of earlier runs, and assumes the usage of stages without earlier visits.
 
-The number of calls for a task and the length of its prompts are unknown before a run. So an assumed
-range is wide, and is shown as assumed; its prices are those of the catalogue.
-
-This module also adds up the usage of each node of a run: visits, attempts, time, tokens and cost.
+Before a run, the number of calls and the length of prompts are unknown. Therefore an assumed range
+is wide, and is marked as assumed; prices come from the catalogue. This module also adds up the
+usage of each node of a run: visits, attempts, time, tokens and cost.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -85,14 +84,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class Samples:
-    """The earlier runs of a pipeline, and the number of its runs that cannot be read."""
+    """The earlier runs of a pipeline, and the number of unreadable runs of the pipeline."""
 
     runs: Sequence[Sample]
     unreadable: int
 
 
 def read_samples(runs_dir: Path, pipeline: str) -> Samples:
-    """Read the newest runs of the pipeline with a name."""
+    """Read the newest runs of the pipeline with this name."""
     found: list[Sample] = []
     unreadable = 0
     for run in islice(_of_pipeline(runs_dir, pipeline), MOST_RUNS):
@@ -122,7 +121,7 @@ def spread(values: Sequence[float]) -> Range:
 
 
 def cost_known(usage: Usage) -> bool:
-    """Return whether a cost is meaningful: it is not if there are tokens without a price."""
+    """Return whether a cost is meaningful, which requires a price for all tokens."""
     return bool(usage.cost_usd) or not usage.input_tokens + usage.output_tokens
 
 
@@ -159,7 +158,7 @@ _LETTERS_OF_A_TOKEN = 4
 
 @dataclass(frozen=True)
 class Calls:
-    """Calls of a model: their number, the tokens of each, the cached part, the seconds of each."""
+    """Model calls: the number of calls, and the tokens, cached tokens and seconds of each call."""
 
     number: int
     prompt: int
@@ -186,7 +185,7 @@ _ENDS = {Asked.AN_ANSWER: ONE_ANSWER, Asked.A_TASK: A_TASK}
 
 @dataclass(frozen=True)
 class Assumption:
-    """The assumed usage of a visit, and the basis of the assumption."""
+    """The assumed usage of a visit, and the basis of this assumption."""
 
     seconds: Range
     cost_usd: Range
@@ -214,7 +213,7 @@ def assume(
 
 @dataclass(frozen=True)
 class _Price:
-    """The model whose prices are used, or the reason why there is none."""
+    """The model whose prices are used, or the reason why no prices are used."""
 
     model: ModelInfo | None
     why_not: str = ""
@@ -297,7 +296,7 @@ def add_up(
 ) -> Sequence[StageTotal]:
     """Return the total of each node, in the order of the first visit.
 
-    Visits in flight count with their usage until now.
+    Visits in flight count with their usage so far.
     """
     totals: dict[str, StageTotal] = {}
     for made in visits:
@@ -314,7 +313,7 @@ def slowest(totals: Sequence[StageTotal]) -> Sequence[StageTotal]:
 
 
 def costliest(totals: Sequence[StageTotal]) -> Sequence[StageTotal]:
-    """Return the nodes with the highest cost; without any price, those with the most tokens."""
+    """Return the nodes with the highest cost; without any price, the nodes with the most tokens."""
     money = {one.node: one.usage.cost_usd for one in totals}
     tokens = {one.node: one.usage.tokens for one in totals}
     return _most(totals, money if any(money.values()) else tokens)

@@ -73,7 +73,7 @@ _STARTED, _BRANCHED = StageStarted.__name__, ParallelBranchStarted.__name__
 
 @dataclass(frozen=True)
 class Visited:
-    """A visit of a node: its number, its first event, and its branch."""
+    """A visit of a node: number, first event, and branch of the visit."""
 
     node: str
     visit: int
@@ -86,7 +86,7 @@ class Visited:
 
 @dataclass(frozen=True)
 class ForkPoint:
-    """The state of a run right before a visit; `seq` and `hash` are of the event before it."""
+    """The state of a run right before a visit; `seq` and `hash` belong to the preceding event."""
 
     node: str
     visit: int
@@ -102,7 +102,9 @@ class ForkPoint:
 
 @dataclass
 class _Path:
-    """The visits of a run in the order of their start, and the forks where its branches began."""
+    """The visits of a run in the order of their start, and the parallel nodes where
+    branches began.
+    """
 
     visits: dict[tuple[str, int], Visited] = field(default_factory=dict[tuple[str, int], Visited])
     branches: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
@@ -161,7 +163,7 @@ def _choose(run: RunRecord, visits: Sequence[Visited], reference: str) -> Visite
 
 
 def _split(reference: str, nodes: set[str]) -> tuple[str, int | None]:
-    """Split a reference into node and visit; a node id may contain `@` itself."""
+    """Split a reference into node and visit; the node id can also contain `@`."""
     match = _WITH_VISIT.fullmatch(reference)
     if match is None or reference in nodes:
         return reference, None
@@ -187,7 +189,9 @@ def _never_visited(run: RunRecord, visits: Sequence[Visited], node: str) -> Usag
 
 
 def _earlier(run: RunRecord) -> str:
-    """Return a hint if the run is a fork: the visits before the fork are in its parent."""
+    """If the run is a fork, return a hint: visits before the fork are recorded in the
+    parent run.
+    """
     if not run.manifest.forked_at:
         return ""
     return (
@@ -219,7 +223,7 @@ CHILDREN = "children"
 
 @dataclass(frozen=True, kw_only=True)
 class Fork:
-    """A fork that passed preflight: the old run, the point in it, and the request of the new run.
+    """A fork that passed preflight: the old run, the fork point, and the request of the new run.
 
     `change` describes the difference if the fork has another pipeline. `root` is the directory of
     the new run (default: in the runs folder).
@@ -246,7 +250,7 @@ async def plan_fork(
 ) -> Fork:
     """Check all that a fork needs, before anything is created.
 
-    With `ends_other`, the old run ends before the new one starts.
+    With `ends_other`, the old run ends before the new run starts.
     """
     host = host.with_secrets(overrides.secrets(host.redactor))
     run = _read_whole_run(root)
@@ -284,7 +288,7 @@ async def plan_fork(
 
 
 async def create_fork(fork: Fork) -> Path:
-    """Create the workspace and the directory of a planned fork, and return the directory."""
+    """Create the workspace and the run directory of a planned fork; return the run directory."""
     old, host, pipeline = fork.run.manifest, fork.host, fork.pipeline
     run_id = new_run_id(host.clock.now(), host.randomness)
     if fork.request.workspace is WorkspaceKind.NONE:
@@ -379,7 +383,7 @@ def _require_unchanged(run: RunRecord, pipeline: PipelineSource, request: RunReq
 
 
 def _begin_journal(fork: Fork, manifest: Manifest, directory: RunDirectory) -> None:
-    """Write the first events of the fork: its origin, and its progress there."""
+    """Write the first events of the fork: the origin, and the progress at the origin."""
     share_artifacts(fork.run.directory, directory)
     point, pipeline = fork.point, fork.pipeline
     begun: dict[str, Json] = dict(point.begun)

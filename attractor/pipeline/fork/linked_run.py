@@ -64,7 +64,7 @@ def require_trees(request: RunRequest, host: RunHost, run_id: str) -> None:
 async def make_forked_tree(
     request: RunRequest, host: RunHost, run_id: str, parent: str, tree: TreeId
 ) -> Base:
-    """Create a workspace from a tree of another run, and return its base."""
+    """Create a workspace from a tree of another run, and return the base of the workspace."""
     if request.workspace is WorkspaceKind.NONE:
         return NoWorkspace().base
     if request.workspace is WorkspaceKind.IN_PLACE:
@@ -141,7 +141,7 @@ def begin_journal(
     clock: Clock,
     redactor: Redactor,
 ) -> None:
-    """Write the first events of a run: its origin, and its progress at that point."""
+    """Write the first events of a run: the origin, and the progress at the origin."""
     log = EventLog(directory.events, run_id=run_id, clock=clock, redactor=redactor)
     try:
         for one in happenings:
@@ -152,14 +152,14 @@ def begin_journal(
 
 
 def share_artifacts(parent: RunDirectory, directory: RunDirectory) -> None:
-    """Share the artifacts of a run with another one; artifacts never change."""
+    """Share the artifacts of a run with another run; artifacts never change."""
     share_blobs(parent.root / ARTIFACTS, directory.root / ARTIFACTS)
 
 
 async def follow_restarts(
     result: RunResult, continue_run: Callable[[Path], Awaitable[RunResult]], host: RunHost
 ) -> RunResult:
-    """Continue with each restart of a run, until one waits, stops or ends."""
+    """Continue with each restart of a run, until a restart waits, stops or ends."""
     while result.is_restarting:
         directory = RunDirectory(result.directory)
         state = open_journal(directory.events, directory.checkpoint).state
@@ -168,7 +168,7 @@ async def follow_restarts(
 
 
 async def make_next(run: OpenRun, prepared: PreparedRun) -> None:
-    """Create the run that continues this one, unless it exists; then end this one."""
+    """Create the run that continues this run, unless it exists; then end this run."""
     if not _exists(run, prepared.host):
         await _make(run, prepared)
     end_run(run)
@@ -177,7 +177,7 @@ async def make_next(run: OpenRun, prepared: PreparedRun) -> None:
 def make_next_child(
     run: OpenRun, pipeline: PipelineSource, directory: RunDirectory, host: RunHost
 ) -> None:
-    """Create the run that continues a child, unless it exists; then end the child.
+    """Create the run that continues a child run, unless it exists; then end the child run.
 
     A child works in the workspace of its parent, so only the directory is created.
     """
@@ -260,7 +260,7 @@ class _Beginning:
     progress: Progress
 
     def write(self, directory: RunDirectory) -> None:
-        """Write the first events of the run: its origin, and its progress at that point."""
+        """Write the first events of the run: the origin, and the progress at the origin."""
         run, manifest, progress = self.run, self.manifest, self.progress
         share_artifacts(run.directory, directory)
         restarted = RunRestarted(

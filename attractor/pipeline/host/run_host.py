@@ -1,4 +1,4 @@
-"""The host of a run: its environment, secrets and custom parts, and the texts of Attractor."""
+"""The host of a run: environment variables, secrets, custom parts, and Attractor's own texts."""
 
 import asyncio
 import os
@@ -48,7 +48,8 @@ _COULD_BE_ONE = re.compile(rf"[A-Za-z._/@:-]{{{SHORTEST},40}}")
 def words_in_texts(values: Iterable[str], texts: Iterable[str]) -> frozenset[str]:
     """Return the values that occur in texts, also as a part of a longer word.
 
-    The texts are only read for values that may occur in them: most secrets have digits, and cannot.
+    The texts are only read if a value can occur in them; most secrets contain digits, and cannot
+    occur.
     """
     sought = {value for value in values if _COULD_BE_ONE.fullmatch(value)}
     found = set[str]()
@@ -96,17 +97,19 @@ class CustomParts:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the parts that a resumed run needs; the interviewer may change."""
+        """The names of the parts that a resumed run needs; another interviewer can be passed."""
         named = [f"handler {type_}" for type_ in sorted(self.handlers)]
         named += ["backend"] if self.backend else []
         return (*named, *(f"transform {type(one).__name__}" for one in self.transforms))
 
     def find_missing(self, names: Sequence[str]) -> Iterator[Diagnostic]:
-        """Yield a fault for each part that the run started with and that is not passed now."""
+        """Yield a fault for each part that was passed at the start of the run, but is not passed
+        now.
+        """
         for name in names:
             if name not in self.names:
                 yield error(
-                    f"the program that started the run passed its {name}",
+                    f"the run used an object as {name}, which only the program that started it can pass",
                     fix="resume it from a program that passes it: resume_pipeline",
                 )
 
@@ -176,9 +179,9 @@ def adapt_handlers(handlers: Mapping[str, AnyHandler]) -> dict[str, Handler]:
 
 @dataclass(frozen=True, kw_only=True)
 class Notify:
-    """The ways to notify people: a command, an address that gets JSON, or both.
+    """The ways to notify people: a command, a URL that receives JSON, or both.
 
-    The command runs in the folder, with these variables. An interviewer has some time to get an
+    The command runs in `folder`, with these variables. An interviewer has some time to get an
     answer before notices are sent.
     """
 
@@ -204,10 +207,7 @@ CATCH_UP_S = 1.0
 
 
 class ObserverSubscriptions:
-    """The journals whose events an observer gets.
-
-    It gets them a moment later, on another thread.
-    """
+    """The journals whose events an observer receives, a moment later, on another thread."""
 
     def __init__(self) -> None:
         self._subscriptions: list[Subscription[Event]] = []
@@ -276,12 +276,16 @@ class RunHost:
 
     @property
     def secret_variables(self) -> Sequence[str]:
-        """The variables with secret values, by their names or as values of secret inputs."""
+        """The environment variables with secret values: their names indicate secrets, or they are
+        secret inputs.
+        """
         return [name for name in self.environ if is_secret_name(name) or is_of_input(name)]
 
     @cached_property
     def variables_of_tools(self) -> Mapping[str, str]:
-        """The variables that tools may see: those without secrets that are no inputs of the run."""
+        """The environment variables that tools may see: without secrets and without inputs of the
+        run.
+        """
         secrets = set(self.secrets)
         return {
             name: value

@@ -1,4 +1,4 @@
-"""Notifies people by running a command of theirs, outside of every sandbox."""
+"""Notifies people by running the configured command, outside of every sandbox."""
 
 from attractor.base.durations import describe_duration
 from attractor.base.json import JsonObject
@@ -13,7 +13,7 @@ LONGEST_WORDS = OutputLimit(head=2_000, tail=2_000)
 
 
 async def tell(notice: JsonObject, notify: Notify) -> str:
-    """Run the command, with the notice in variables and on its standard input."""
+    """Run the command, with the notice in environment variables and on standard input."""
     result = await run_process(
         [SHELL, "-c", notify.command],
         cwd=notify.folder,

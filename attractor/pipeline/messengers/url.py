@@ -1,4 +1,4 @@
-"""Notifies people by posting the notice to a URL, such as one of a chat."""
+"""Notifies people by posting the notice to a URL, such as the URL of a chat."""
 
 import asyncio
 import threading
@@ -43,7 +43,9 @@ async def tell(notice: JsonObject, notify: Notify) -> str:
 
 
 async def _beside(work: Callable[[], str]) -> str:
-    """Run a function on a thread that may be abandoned: a DNS look-up cannot be canceled."""
+    """Run a function on a thread that can be abandoned, because a DNS look-up cannot be
+    canceled.
+    """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[str] = loop.create_future()
 

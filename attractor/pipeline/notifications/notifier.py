@@ -1,4 +1,4 @@
-"""Writes the notices of a run, and sends them with the messengers in its settings."""
+"""Writes the notices of a run, and sends each notice with the configured messengers."""
 
 import asyncio
 import json
@@ -132,7 +132,7 @@ LONGEST_FAULT = 300
 
 
 class Notifier:
-    """Notifies people of the questions of a run, its branches and its children."""
+    """Notifies people of the questions of a run, its parallel branches and its child runs."""
 
     def __init__(self, run: OpenRun, host: RunHost) -> None:
         self._run = run
@@ -145,7 +145,7 @@ class Notifier:
         self._telling: set[asyncio.Task[None]] = set()
 
     def beside(self, interviewer: Interviewer) -> Interviewer:
-        """Return an interviewer that asks as before, and also sends notices of its questions."""
+        """Return an interviewer that also sends notices of the questions that it asks."""
         return _NotifiedOf(interviewer, self) if self._notify.ways else interviewer
 
     def now(self, question: Question, *, is_parked: bool) -> None:
@@ -237,7 +237,7 @@ class Notifier:
 
 @asynccontextmanager
 async def notifying(run: OpenRun, host: RunHost) -> AsyncGenerator[Notifier]:
-    """Send notices of the questions of a run; at the end, wait for the last ones."""
+    """Send notices of the questions of a run; at the end, wait until all notices are sent."""
     notifier = Notifier(run, host)
     try:
         yield notifier

@@ -1,4 +1,4 @@
-"""Reads the child pipelines of a pipeline, and finds errors in their calls."""
+"""Reads the child pipelines of a pipeline, and finds errors in the nodes that call them."""
 
 from collections.abc import Iterator
 from dataclasses import field
@@ -29,7 +29,7 @@ _CHILD = "stack.child_dotfile"
 
 @dataclass(frozen=True)
 class ChildPipelines:
-    """The graphs of all children and their children, and the errors in their calls."""
+    """The graphs of all nested child pipelines, and the errors in nodes that call them."""
 
     graphs: list[Graph] = field(default_factory=list[Graph])
     faults: list[Diagnostic] = field(default_factory=list[Diagnostic])
@@ -48,7 +48,7 @@ class _Use:
 def find_child_pipelines(
     graph: Graph, file: Path, project: ProjectContext | None
 ) -> ChildPipelines:
-    """Read the children of a pipeline file, and the children of these."""
+    """Read the child pipelines of a pipeline file, recursively."""
     found = ChildPipelines()
     waiting, read = [(graph, file.resolve())], dict[Path, Graph | None]({file.resolve(): graph})
     while waiting:
@@ -111,7 +111,7 @@ def _mistakes(what: str, value: Value, declared: DeclaredInputs) -> Iterator[Dia
 
 
 def _input_faults(use: _Use, parent: Graph, child: Graph) -> Iterator[Diagnostic]:
-    """Yield those errors in the inputs that are known before their values are."""
+    """Yield the errors in inputs that can be found before the values are known."""
     passed = read_inputs(str(use.inputs or ""))
     if use.inputs:
         yield from _mistakes(f"node {use.node.id}: inputs", use.inputs, passed)
@@ -135,7 +135,7 @@ def _input_faults(use: _Use, parent: Graph, child: Graph) -> Iterator[Diagnostic
 
 
 def _wrong_value(given: Input, declared: Input, parent: Graph) -> tuple[str, str] | None:
-    """Return the error in a value, as far as it is known already, and the fix."""
+    """Return the error in a value and its fix, as far as the value is already known."""
     source = given_from(given)
     inputs = {one.name: one for one in declared_inputs(parent)}
     passed = inputs.get(source.removeprefix(INPUTS)) if source.startswith(INPUTS) else None
@@ -158,15 +158,17 @@ def _wrong_value(given: Input, declared: Input, parent: Graph) -> tuple[str, str
 
 
 def _wrong_secret(given: Input, declared: Input, passed: Input | None) -> tuple[str, str] | None:
-    """Return the error if a secret would be passed on as no secret, or the reverse."""
+    """Return the error if a secret would be passed to an input that is not secret, or
+    the reverse.
+    """
     is_secret = passed is not None and passed.is_secret
     if declared.is_secret and not is_secret:
         message = f"the secret input {given.name} only accepts a secret input of this pipeline"
         return message, f'declare one on the graph, and set inputs="{given.name}=inputs.NAME"'
     if is_secret and passed and not declared.is_secret:
         message = (
-            f"the secret {passed.name} is passed on as {given.name}, which is not "
-            "declared as a secret there"
+            f"the secret {passed.name} is passed on as {given.name}, which the child pipeline does "
+            f"not declare as a secret"
         )
         return message, f"declare {given.name}:secret in that pipeline"
     return None

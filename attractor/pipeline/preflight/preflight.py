@@ -90,7 +90,7 @@ def find_unknown_backends(nodes: Iterable[Node], of_run: str) -> Iterator[Diagno
 
 
 def find_setting_faults(settings: "LlmSettings | None") -> Iterator[Diagnostic]:
-    """Yield each setting that names an unknown provider, and has no effect."""
+    """Yield each setting that names an unknown provider and therefore has no effect."""
     for key, unknown in find_unknown_providers(settings):
         yield error(f"the setting {key}: {unknown.message}", fix=unknown.hint)
 
@@ -183,7 +183,9 @@ def _records_problem(path: str, host: RunHost, *, is_covered: bool = False) -> s
 
 def _fix(problem: str, name: str) -> str:
     if "git does not ignore" in problem:
-        return "add it to .gitignore and commit that; files in git are in the workspace anyway"
+        return (
+            "add it to .gitignore and commit .gitignore; files in Git are in the workspace anyway"
+        )
     if "twice" in problem or "overlaps" in problem:
         return "list it once, either in carry (copied) or in carry_read_only"
     return f"remove it from {name}"
@@ -202,7 +204,7 @@ def _setup_faults(host: RunHost, files: Set[bytes]) -> Iterator[Diagnostic]:
 def find_request_faults(
     graph: Graph, request: RunRequest, custom_parts: CustomParts
 ) -> Iterator[Diagnostic]:
-    """Yield each value of a request that is unknown, or that this machine cannot use."""
+    """Yield each value of a request that is unknown or that cannot be used on this machine."""
     yield from custom_parts.find_missing(request.custom_parts)
     known = tuple(backend_registry())
     if request.backend not in (*known, HANDED_IN):
@@ -240,7 +242,9 @@ def find_interviewer_faults(request: RunRequest, custom_parts: CustomParts) -> I
 
 @dataclass(frozen=True)
 class PreflightReport:
-    """The errors that would stop a run; if the machine has none, the sandbox of the run too."""
+    """The errors that would stop a run, and, if the machine has no errors, the sandbox
+    of the run.
+    """
 
     pipeline: str
     faults: tuple[Diagnostic, ...]
@@ -262,7 +266,7 @@ async def preflight(
     suite_pipeline: str = "",
     is_new: bool = False,
 ) -> PreflightReport:
-    """Check a run before it exists; a sandbox is only made if the machine passes.
+    """Check a run before it exists; the sandbox is only made if the checks of the machine pass.
 
     `suite_pipeline` is the name of the pipeline that the suite of the run is for. The workspace is
     only checked if the run `is_new`: another run already has one.
@@ -294,7 +298,7 @@ async def preflight(
 
 
 def _find_graph_faults(graphs: list[Graph], host: RunHost) -> Iterator[Diagnostic]:
-    """Yield the errors in a pipeline and its children for which the engine would refuse it."""
+    """Yield the errors for which the engine would refuse a pipeline or its child pipelines."""
     shipped = cast(Mapping[str, Handler], handler_registry())
     handlers = {**shipped, **host.custom_parts.handlers}
     for graph in graphs:

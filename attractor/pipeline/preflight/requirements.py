@@ -60,7 +60,7 @@ def find_secret_input_faults(graph: Graph, request: RunRequest) -> Iterator[Diag
 
 
 def find_withheld(request: RunRequest) -> Iterator[Diagnostic]:
-    """Yield the goal and the inputs that the manifest withholds and that a resume needs."""
+    """Yield the goal and the inputs that a resume needs and the manifest does not store."""
     for name in request.withheld:
         if name == GOAL:
             yield error(
@@ -110,7 +110,7 @@ def find_secrets_in_pipeline(
 
 
 def variables_in(text: str, redactor: Redactor, environ: Mapping[str, str]) -> Sequence[str]:
-    """Return the variables with secret values that occur in a text."""
+    """Return the environment variables whose secret values occur in a text."""
     return [
         name
         for name, value in environ.items()
@@ -121,7 +121,7 @@ def variables_in(text: str, redactor: Redactor, environ: Mapping[str, str]) -> S
 
 
 def report_unredacted(host: RunHost) -> None:
-    """Report values that cannot be kept secret, by the names of their variables."""
+    """Report values that cannot be kept secret, by the names of the environment variables."""
     names = [name for name in host.secret_variables if is_in_own_texts(host.environ[name])]
     if not names:
         return
@@ -212,7 +212,7 @@ class ProgramCheck:
 
 
 def required_by(graphs: Iterable[Graph]) -> list[Required]:
-    """Return the requirements of pipelines, each one once."""
+    """Return the requirements of pipelines, without duplicates."""
     found: dict[str, Required] = {}
     for graph in graphs:
         for required in _required(graph):
@@ -225,7 +225,9 @@ async def look_for(
     environment: ExecutionEnvironment,
     environ: Mapping[str, str],
 ) -> list[ProgramCheck]:
-    """Check all requirements: variables in the environment of the operator, programs in a place."""
+    """Check all requirements: variables in the operator's environment, programs in the
+    given place.
+    """
     at_once = asyncio.Semaphore(_AT_ONCE)
 
     async def look(one: Required) -> ProgramCheck:

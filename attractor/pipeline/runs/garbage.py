@@ -104,7 +104,7 @@ def _may_leave(manifest: Manifest) -> bool:
 
 
 def _marked_as(root: Path) -> str:
-    """Return the run id that marks the processes: that of the outermost run."""
+    """Return the run id that marks the processes, which is the id of the outermost run."""
     while root.parent.name == CHILDREN:
         root = root.parent.parent
     return read_manifest(RunDirectory(root)).run_id
@@ -128,7 +128,8 @@ YET = " (too recent)"
 class Whereabouts:
     """The facts about a run besides its store: possible directories, and whether it was promoted.
 
-    `is_known` means that a sealed record has the start of the run; the first place comes from it.
+    `is_known` means that a sealed record contains the start of the run; the first directory comes
+    from this record.
     """
 
     places: Sequence[Path] = ()
@@ -138,7 +139,7 @@ class Whereabouts:
 
 @dataclass(frozen=True)
 class Need:
-    """Whether something is needed, and the reason; `directory` is that of the run, if it exists."""
+    """Whether files are needed, and the reason; `directory` is the run directory, if it exists."""
 
     is_needed: bool
     why: str
@@ -183,12 +184,14 @@ def _reason_to_keep(status: RunStatus, where: Whereabouts) -> str:
     if not status.is_final:
         return "it can be resumed"
     if status.word is StatusWord.APPROVED and not where.is_promoted:
-        return "it was approved and not promoted yet"
+        return "it was approved, but is not promoted yet"
     return ""
 
 
 def _lost(run_id: str, where: Whereabouts, rules: Rules) -> Need:
-    """Return whether a run without a directory is needed: its runs or its project may be moved."""
+    """Return whether a run without a directory is needed: the runs folder or the project may be
+    moved.
+    """
     try:
         age = rules.now - time_of(run_id)
     except UsageError:
@@ -208,7 +211,7 @@ def _lost(run_id: str, where: Whereabouts, rules: Rules) -> Need:
 
 
 def _is_there(runs_dir: Path) -> bool:
-    """Return whether the folder of the runs exists, or at least its project."""
+    """Return whether the runs folder exists, or at least the project."""
     return runs_dir.is_dir() or runs_dir.parent.is_dir()
 
 
@@ -248,7 +251,7 @@ Free = Callable[[str, str], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Freed:
-    """A removed leftover, or one to remove: its run, its kind, its path and its size."""
+    """A leftover that is removed or to be removed: run, kind, path and size."""
 
     run_id: str
     what: str
@@ -269,7 +272,7 @@ class Freed:
 
 @dataclass
 class Sweep:
-    """The result of a collection: removed leftovers, runs that keep theirs, and errors.
+    """The result of a collection: removed leftovers, runs that keep their files, and errors.
 
     `ended` are the processes that killed runs had left running.
     """
@@ -303,7 +306,7 @@ class Sweep:
 
 @dataclass
 class Collector:
-    """Goes through a state folder; the facts of each run are only requested when it is next."""
+    """Goes through the runs in a state folder; requests the facts of each run only when needed."""
 
     host: RunHost
     where: Ask
@@ -329,7 +332,10 @@ class Collector:
         return self.host.state_dir
 
     async def _judge(self, run_id: str, free: Free) -> None:
-        """Remove leftovers of a run that is not needed, with a lock against a resume of it."""
+        """Remove leftovers of a run that is not needed.
+
+        A lock prevents resuming the run meanwhile.
+        """
         try:
             need = need_of(run_id, self.where(run_id), self.rules)
             if need.is_needed:
@@ -368,7 +374,10 @@ class Collector:
         return lock.acquire(purpose="remove what is no longer needed")
 
     async def _free_run(self, run_id: str, why: str) -> None:
-        """Remove all leftovers of a run, its store last: it has the paths of the others."""
+        """Remove all leftovers of a run.
+
+        Its store is last, because it contains the paths of the others.
+        """
         holding = stored_run(self._state, run_id)
         if holding.repository:
             await self._free_ref(holding.repository, run_id, why)
@@ -384,7 +393,7 @@ class Collector:
             await self._free(Freed(run_id, STORE, str(holding.store), size, why))
 
     async def _free(self, freed: Freed) -> bool:
-        """Remove a folder, and record it; return whether it is gone."""
+        """Remove a folder and record the removal; return whether the folder is gone."""
         path = Path(freed.path)
         remove = remove_store if freed.what == STORE else remove_workspace_folder
         if not (self.is_dry or await remove(path)):

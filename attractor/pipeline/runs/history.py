@@ -1,4 +1,4 @@
-"""The records of a run, and the history of its walk: attempts, failures, edges."""
+"""The records of a run, and the history of the walk: attempts, failures, edges."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
@@ -19,7 +19,7 @@ from attractor.engine.storage.json_files import Fields
 
 @dataclass(frozen=True)
 class RunRecord:
-    """The records in the directory of a run; a process may be running it."""
+    """The records in the directory of a run; a process may be executing the run."""
 
     directory: RunDirectory
     manifest: Manifest
@@ -30,7 +30,7 @@ class RunRecord:
         return self.manifest.run_id
 
     def events(self) -> Iterator[Event]:
-        """Yield the events of the run from the start; their hash chain is not verified here."""
+        """Yield the events of the run from the start, without verifying the hash chain."""
         journal = self.directory.events
         for line in read_lines(journal) if journal.exists() else ():
             record = parse_json(line.content)
@@ -94,7 +94,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class BranchEnd:
-    """The end of a branch of a visit; a branch that was no longer needed has not failed."""
+    """The end of a branch; a branch that was canceled as no longer needed has not failed."""
 
     key: str
     name: str
@@ -163,7 +163,7 @@ def read_history(run: RunRecord) -> History:
 
 @dataclass
 class _Reading:
-    """Reads a history: the edges selected since a visit began, and the start of a wait."""
+    """Reads a history; keeps the edges selected since a visit began, and the start of a wait."""
 
     history: History = field(default_factory=History)
     choices: dict[tuple[str, int], list[Choice]] = field(
@@ -234,7 +234,8 @@ def _resumed(reading: _Reading, event: Event, data: Fields) -> None:
 def _torn(reading: _Reading, event: Event, data: Fields) -> None:
     reading.note(
         event,
-        "the incomplete last line of the journal was removed: its process died while writing it",
+        "the incomplete last line of the journal was removed: the process died while writing the "
+        "line",
     )
 
 

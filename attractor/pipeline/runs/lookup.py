@@ -93,7 +93,7 @@ def clear_half_made(root: Path) -> None:
 
 
 def used_by(directory: RunDirectory, state: RunState) -> Usage:
-    """Return the usage of a run; a child counts here until its stage ends and reports it."""
+    """Return the usage of a run; a child run counts until its stage ends and reports the usage."""
     flights = [one.in_flight for one in state.walks.values() if one.in_flight]
     names = [stage_id(one.node, one.visit, one.attempt) for one in flights]
     children = (newest_round(child_directory(directory, name)) for name in names)
@@ -133,7 +133,7 @@ _FINAL = frozenset(one.word.value for one in TRANSITIONS if one.is_final)
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run in one line: id, start, status, reason, and whether a process holds it."""
+    """A run in one line: id, start, status, reason, and whether a process executes the run."""
 
     run_id: str
     directory: Path
@@ -168,13 +168,13 @@ class RunSummary:
 
     @property
     def is_answered(self) -> bool:
-        """Whether the run waited for answers, has all of them, and only needs a resume."""
+        """Whether the run waited for answers, has all answers, and only needs a resume."""
         is_parked = not self.is_live and self.phase == AWAITING_ANSWER.phase
         return is_parked and bool(self.answers) and not self.questions
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the run needs a process to continue, and has none."""
+        """Whether the run can be continued, but has no process."""
         return not self.is_live and self.status in _NEEDS_A_RUNNER
 
     def to_record(self) -> dict[str, Json]:
@@ -221,12 +221,12 @@ class RunSummary:
 
 
 def list_runs(runs_dir: Path) -> list[RunSummary]:
-    """Return every run in a folder, the newest first, also those that cannot be read."""
+    """Return every run in a folder, newest first, including unreadable runs."""
     return [_summarize_or_tell(folder) for folder in _folders(runs_dir)]
 
 
 def find_run(reference: str, runs_dir: Path) -> Path:
-    """Return the directory of a run, by its id, the beginning of the id, a path, or `latest`."""
+    """Return the directory of a run, by id, beginning of the id, path, or `latest`."""
     if _is_run(RunDirectory(Path(reference))):
         return Path(reference).absolute()
     folders = _folders(runs_dir)
@@ -252,15 +252,17 @@ def _is_run(directory: RunDirectory) -> bool:
 
 
 def reference_of(root: Path, runs_dir: Path) -> str:
-    """Return the name of a run for commands: its id if that is found, else its directory."""
+    """Return the name of a run for commands: the id if it is sufficient, otherwise the
+    directory.
+    """
     run_id = read_manifest(RunDirectory(root)).run_id
     return run_id if root == runs_dir / run_id else shlex.quote(str(root))
 
 
 def gate_said(root: Path) -> bool | None:
-    """Return the latest verdict of the gate about a run; None if there is none.
+    """Return the latest verdict of the gate about a run; None without a verdict.
 
-    It is only for display: a decision evaluates the gate again.
+    The verdict is only for display, because a decision evaluates the gate again.
     """
     folders = RunDirectory(root).evaluation.glob("*/report.json")
     reports = {int(one.parent.name): one for one in folders if one.parent.name.isdecimal()}
@@ -307,7 +309,9 @@ def summarize(root: Path) -> RunSummary:
 
 
 def _summarize_or_tell(root: Path) -> RunSummary:
-    """Return the summary of a run whose manifest cannot be read: its name, and the error."""
+    """Return the summary of a run with an unreadable manifest: the name of the run, and
+    the error.
+    """
     try:
         return summarize(root)
     except AttractorError as fault:
@@ -376,10 +380,12 @@ def _compared(summary: RunSummary, said: _Said | None, directory: RunDirectory) 
     if said in (None, now) or (summary.is_live and said in _history(directory.events)):
         return summary
     if said in _history(directory.events):
-        trouble = f"{directory.run} is outdated: it says {said}, and the journal is newer"
+        trouble = f"{directory.run} is outdated: it says {said}, but the journal is newer"
         return replace(summary, trouble=trouble)
     recorded = f"{said}: {said.reason}" if said and said.reason else f"{said}"
-    trouble = f"{directory.run} says {recorded}, which is not in the journal: it says {now}"
+    trouble = (
+        f"{directory.run} says {recorded}, which is not in the journal; the journal says {now}"
+    )
     return replace(summary, trouble=trouble, trouble_code=ExitCode.BROKEN)
 
 
@@ -413,7 +419,9 @@ def _folders(runs_dir: Path) -> list[Path]:
 
 
 def reference_to(root: Path) -> str:
-    """Return the id of a run if its directory has that name, else the quoted directory."""
+    """Return the id of a run if its directory is named by the id, otherwise the quoted
+    directory.
+    """
     return root.name if is_run_id(root.name) else shlex.quote(str(root))
 
 

@@ -43,7 +43,10 @@ class StageAtWork:
 
 
 def stages_at_work(root: Path) -> Sequence[StageAtWork]:
-    """Return the stages in flight of a run; for a stage with a child, those of the child."""
+    """Return the stages in flight of a run.
+
+    For a stage with a child run, the stages of the child run.
+    """
     directory = RunDirectory(root)
     state = open_journal(directory.events, directory.checkpoint).state
     flights = [(key, one.in_flight) for key, one in state.walks.items() if one.in_flight]
@@ -51,7 +54,9 @@ def stages_at_work(root: Path) -> Sequence[StageAtWork]:
 
 
 def attempt_folder(directory: RunDirectory, node: str, visit: int, attempt: int) -> Path:
-    """Return the folder of an attempt in flight: that of its node, or one in the history."""
+    """Return the folder of an attempt in flight: the folder of its node, or a folder in the
+    history.
+    """
     folder = directory.stage(node)
     aside = history_folder(folder, visit, attempt)
     return aside if aside.is_dir() else folder
@@ -122,7 +127,7 @@ def read_choice(choice: str, question: Question, now: datetime, *, go_on: str) -
 def read_choices(
     choice: str, questions: Sequence[Question], now: datetime, *, go_on: str, listing: str
 ) -> list[str]:
-    """Return the answer in the same input for each of several questions; all must accept it."""
+    """Return the answer to each of several questions from the same input, which all must accept."""
     lacking = [one for one in questions if not choice.strip() or read_answer(choice, one) is None]
     if lacking:
         names = _names(lacking, ", ")
@@ -144,7 +149,7 @@ def _names(questions: Sequence[Question], between: str) -> str:
 
 
 def answer_command(reference: str, said: str, *, question: str = "") -> str:
-    """Return the command to answer the questions of a run, or one of them."""
+    """Return the command to answer all questions of a run, or a single question."""
     which = ["--question", question] if question else []
     # A word that begins with a dash is not an option here.
     words = ["--", said] if said.startswith("-") else [said] if said else []

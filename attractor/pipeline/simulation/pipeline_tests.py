@@ -192,13 +192,13 @@ def spellings(edge: Edge) -> Iterator[str]:
 
 
 def spaced(edge: str) -> str:
-    """Return an edge as it is compared, with single blanks around its arrow."""
+    """Return an edge as it is compared, with single blanks around the arrow."""
     return " -> ".join(end.strip() for end in edge.split("->", 1))
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference between a walk and the expected one; paths are given node by node."""
+    """A difference between a walk and the expected walk; paths are compared node by node."""
 
     what: str
     expected: str
@@ -244,7 +244,7 @@ async def _walk(tests: PipelineTests, test: PipelineTest) -> SimulatedWalk:
 
 
 def differences(expected: Expected, walk: SimulatedWalk) -> Iterator[Difference]:
-    """Yield the differences between a walk and the expected one."""
+    """Yield the differences between a walk and the expected walk."""
     if expected.path is not None and not fits(expected.path, walk.path):
         join = " -> ".join
         yield Difference("path", join(expected.path), join(walk.path), expected.path, walk.path)
@@ -271,7 +271,10 @@ def _visits(expected: Expected, walk: SimulatedWalk) -> Iterator[Difference]:
 
 
 def fits(expected: Sequence[str], path: Sequence[str]) -> bool:
-    """Return whether a path matches the expected one, in which a gap matches any nodes."""
+    """Return whether a path matches the expected path.
+
+    A gap in the expected path matches any nodes.
+    """
     pieces = [tuple(piece) for is_gap, piece in groupby(expected, GAP.__eq__) if not is_gap]
     if GAP not in expected:
         return tuple(expected) == tuple(path)

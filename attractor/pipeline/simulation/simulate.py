@@ -35,7 +35,9 @@ _GATE = "wait.human"
 
 
 def check_answers(graph: Graph, answers: Mapping[str, Sequence[str]]) -> None:
-    """Refuse answers at nodes that are no human gate, and answers that are no choice there."""
+    """Refuse answers at nodes that are not human gates, and answers that are not a choice of the
+    gate.
+    """
     for node, said in answers.items():
         if node not in graph.nodes:
             raise UnknownName("node", node, graph.nodes)
@@ -48,7 +50,7 @@ def check_answers(graph: Graph, answers: Mapping[str, Sequence[str]]) -> None:
 
 
 def _choices(graph: Graph, node: str) -> Iterator[GateChoice]:
-    """Yield all choices of a gate; which of them are possible is only known in the walk."""
+    """Yield all choices of a gate; only the walk decides which choices are possible."""
     open_ = tuple(_without_condition(edge) for edge in graph.outgoing(node))
     yield from find_choices(replace(graph, edges=open_), node)
     for edge in open_:
@@ -100,7 +102,7 @@ def require_simulated(graph: Graph) -> None:
 
 
 def _refuse_unheard(graph: Graph, script: Script) -> None:
-    """Refuse parts of a script that no stage would use: they would be ignored without notice."""
+    """Refuse parts of a script that no stage would use, because they would be ignored silently."""
     for node in script.outcomes.by_node:
         kind = graph.nodes[node].type
         if kind in _SAY_NOTHING:
@@ -134,19 +136,19 @@ def _handlers(script: Script) -> Mapping[str, Handler]:
 
 @dataclass(frozen=True)
 class _Willing:
-    """The backend of a simulation: a stage ends as the script says, else it succeeds."""
+    """The backend of a simulation: a stage ends as set in the script, otherwise it succeeds."""
 
     backend: Backend
 
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
-        """Return the outcome in the script, else a success."""
+        """Return the outcome in the script, otherwise a success."""
         result = await self.backend.run(stage, prompt)
         if isinstance(result, Outcome) or not wants_verdict(stage.graph, stage.node):
             return result
         return success(result, **response_updates(stage.node.id, result))
 
     async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
-        """Return the outcome in the script, else a success."""
+        """Return the outcome in the script, otherwise a success."""
         answer = await self.backend.answer(stage, prompt)
         if isinstance(answer, Outcome) or not wants_verdict(stage.graph, stage.node):
             return answer
@@ -164,9 +166,9 @@ class _StandIn:
     outcomes: SimulatedOutcomes
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Return the outcome in the script, else a success.
+        """Return the outcome in the script, otherwise a success.
 
-        A failure counts as a verdict, as that of a command.
+        Like the failure of a command, a failure counts as a verdict.
         """
         scripted = self.outcomes.at(stage.node.id, stage.visit)
         if scripted is None:
@@ -184,7 +186,7 @@ class _Told:
     outcomes: SimulatedOutcomes
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Run the handler, and return the outcome in the script or its own."""
+        """Run the handler; return the outcome in the script, otherwise the handler's outcome."""
         scripted = self.outcomes.at(stage.node.id, stage.visit)
         if scripted and not scripted.status.is_success:
             return scripted
@@ -197,7 +199,7 @@ class _Told:
 
 @dataclass(frozen=True)
 class _Items:
-    """Gives a `for_each` one item if its list would come from a simulated stage."""
+    """Gives a `for_each` one item if the list of items would come from a simulated stage."""
 
     handler: Handler
 
@@ -212,13 +214,15 @@ class _Items:
 
 @dataclass(frozen=True)
 class _Gate:
-    """Simulates a human gate: it chooses by the script, else the default, else the first choice."""
+    """Simulates a human gate: takes the choice in the script, otherwise the default, otherwise the
+    first.
+    """
 
     parts: Parts
     script: Script
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Return the choice in the script; it may also say that the gate fails."""
+        """Return the choice in the script; the script can also make the gate fail."""
         scripted = self.script.outcomes.at(stage.node.id, stage.visit)
         if scripted and not scripted.status.is_success:
             return scripted

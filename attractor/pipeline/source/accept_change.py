@@ -31,7 +31,9 @@ from attractor.pipeline.source.read import (
 
 @dataclass(frozen=True)
 class PlannedChange:
-    """A change of the pipeline that an operator accepts: both versions, and their difference."""
+    """A pipeline change that an operator accepts: both versions, and the difference
+    between them.
+    """
 
     before: PipelineSource
     pipeline: PipelineSource
@@ -72,7 +74,9 @@ def plan_change(
 
 
 def accept_change(run: OpenRun, acceptance: PlannedChange, host: RunHost) -> None:
-    """Save both pipelines, record the change with its operator, and use the new one from now on."""
+    """Save both pipelines, record the change and its operator, and use the new pipeline from now
+    on.
+    """
     before, pipeline = acceptance.before, acceptance.pipeline
     save_pipeline(run.directory, before)
     save_pipeline(run.directory, pipeline)
@@ -121,7 +125,7 @@ def _opened(run: OpenRun, request: RunRequest, host: RunHost) -> PipelineSource:
         if one.default is None and not one.is_secret and one.name not in request.inputs:
             raise GraphChanged(
                 f"{request.file} needs the input {one.name}, which the run does not have",
-                hint="add a default there, or start a new run: attractor run",
+                hint="add a default for this input, or start a new run: attractor run",
             )
     if request.withheld:
         return bare
@@ -139,7 +143,7 @@ def _lost(state: RunState, before: Graph, after: Graph) -> Iterator[str]:
         yield from _lost_places(strand, where, before, after)
         left = walks[strand.parent].in_flight if key else None
         if left and Forks(before).at(left.node) != Forks(after).at(left.node):
-            yield f"the branches of {left.node} were changed, and {where} is one of them"
+            yield f"the branches of {left.node} were changed, including {where}"
     visited = {node for one in walks.values() for node in one.progress.stages}
     for node in before.nodes.values():
         if node.is_goal_gate and node.id in visited and node.id not in after.nodes:
@@ -147,7 +151,7 @@ def _lost(state: RunState, before: Graph, after: Graph) -> Iterator[str]:
 
 
 def _lost_places(strand: WalkState, where: str, before: Graph, after: Graph) -> Iterator[str]:
-    """Yield errors for nodes at the position of a walk that are missing or have another type."""
+    """Yield errors for missing or retyped nodes at which a walk would continue."""
     at_work = strand.in_flight.node if strand.in_flight else ""
     for node in dict.fromkeys([strand.progress.next_node, at_work]):
         if node and node not in after.nodes:

@@ -1,4 +1,4 @@
-"""Reads the pipeline of a run, from its file or from the run folder."""
+"""Reads the pipeline of a run, from the pipeline file or from the run directory."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import field, replace
@@ -55,7 +55,7 @@ class ProjectContext:
 
 @dataclass(frozen=True)
 class PipelineSource:
-    """A pipeline that can be run: its text, its files, their hash, and its graph."""
+    """A pipeline that can be run: text, imported files, hash of text and files, and graph."""
 
     text: str
     content_hash: str
@@ -124,7 +124,7 @@ def read_pipeline(
 
 
 def pipeline_hash(text: bytes, files: Mapping[str, bytes]) -> str:
-    """Return the hash of a pipeline: of its text and its other files."""
+    """Return the hash of a pipeline, over its text and other files."""
     own = content_hash(text)
     if not files:
         return own
@@ -133,7 +133,7 @@ def pipeline_hash(text: bytes, files: Mapping[str, bytes]) -> str:
 
 
 def hash_now(file: Path, pipeline: PipelineSource) -> str:
-    """Return the hash of a pipeline as its file is now."""
+    """Return the hash of the current content of a pipeline file."""
     source, files = open_source(file), files_beside(file)
     if source.text == pipeline.text and all(
         _holds(files, name, content) for name, content in pipeline.files.items()
@@ -177,7 +177,7 @@ def _prepared(
 
 
 def _names_inputs(source: Source, prepared: Prepared) -> bool:
-    """Return whether prompts may use inputs: then an unknown input is an error."""
+    """Return whether an unknown input in a prompt is an error."""
     texts = (source.text.encode(), *prepared.files.values())
     return any(b"${" in text for text in texts)
 
@@ -247,7 +247,7 @@ def save_pipeline(directory: RunDirectory, pipeline: PipelineSource) -> None:
 
 
 def replace_pipeline(directory: RunDirectory, pipeline: PipelineSource) -> None:
-    """Replace the pipeline of a run directory by another one."""
+    """Replace the pipeline of a run directory by another pipeline."""
     if directory.files.exists() or pipeline.files:
         write_stored_files(directory.files, pipeline.files)
     write_whole(directory.graph, pipeline.text)
@@ -256,9 +256,9 @@ def replace_pipeline(directory: RunDirectory, pipeline: PipelineSource) -> None:
 def finish_interrupted_change(
     directory: RunDirectory, found: SavedPipeline, accepted: AcceptedChange
 ) -> SavedPipeline:
-    """Return the accepted pipeline if a process died while it replaced the old one.
+    """Return the accepted pipeline if a process died while it replaced the old pipeline.
 
-    Otherwise return the pipeline that was read. Each file is then either the old or the new one.
+    Otherwise return the pipeline that was read. Each file is either the old or the new file.
     """
     old, new = (_read(directory, one) for one in (accepted.old, accepted.new))
     if old is None or new is None or new.hash != accepted.new:
@@ -289,10 +289,10 @@ def read_saved_pipeline(
     custom_parts: CustomParts = NO_CUSTOM_PARTS,
     environ: Mapping[str, str] = _NO_VARIABLES,
 ) -> PipelineSource:
-    """Read the pipeline of a run from its directory; raise if a file there was changed.
+    """Read the pipeline of a run from its run directory.
 
-    It is the pipeline of the start, or the one that an operator accepted later. Without `inputs`,
-    the inputs stay as they are written in the graph.
+    Raise an error if a file in it was changed. It is the pipeline of the start, or a pipeline that
+    an operator accepted later. Without `inputs`, the inputs stay as they are written in the graph.
     """
     file = directory.graph
     try:

@@ -41,7 +41,7 @@ def _parts(package: str) -> Set[str]:
 
 
 def _agents(folder: Path) -> Set[str] | None:
-    """Return the names of a project's agents; None if it has no folder of agents."""
+    """Return the names of a project's agents; None if the project has no agents folder."""
     try:
         found = {one.name for one in folder.iterdir() if one.is_dir()}
     except OSError:
@@ -74,6 +74,6 @@ def shell_error(command: str) -> str:
 
 
 def files_beside(file: Path) -> FolderFiles:
-    """Return the files near a pipeline; files outside of its project are not read."""
+    """Return the files near a pipeline; files outside of the project are not read."""
     folder = file.absolute().parent
     return FolderFiles(folder, within=find_project_root(folder))

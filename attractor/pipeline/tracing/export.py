@@ -36,9 +36,9 @@ Tell = Callable[[str], None]
 
 
 class Tracing:
-    """Makes spans from the events of a run and its children, and sends them.
+    """Makes and sends spans of the events of a run and its child runs.
 
-    An error never stops the run; it is reported once.
+    An error never stops the run, and is only reported once.
     """
 
     def __init__(self, exporter: SpanExporter, *, salt: bytes, version: str, tell: Tell) -> None:
@@ -56,7 +56,7 @@ class Tracing:
         self._turn = threading.Lock()
 
     def begin(self, root: Path | None) -> None:
-        """Do nothing: an earlier process has sent its spans itself."""
+        """Do nothing, because an earlier process has sent its own spans."""
 
     def __call__(self, event: Event) -> None:
         """Take an event, and send the spans that end with it."""
@@ -102,9 +102,9 @@ class Tracing:
 
 
 class _Ids(IdGenerator):
-    """Makes ids from the keys of spans, so that a parent's id is known before its span is made.
+    """Makes span ids from span keys, so that the id of a parent is known before its span is made.
 
-    Each process has another salt: a stage that is repeated gets a span of its own.
+    Each process has its own salt, so that a repeated stage gets another span.
     """
 
     def __init__(self, salt: bytes) -> None:
@@ -185,6 +185,9 @@ def _nanoseconds(moment: datetime) -> int:
 
 
 def otlp_exporter(environ: Mapping[str, str]) -> SpanExporter:
-    """Return the exporter for OTLP; its time-out is short unless a variable sets it."""
+    """Return the exporter for OTLP.
+
+    The time-out is short unless an environment variable sets it.
+    """
     is_said = any(map(environ.get, TIMEOUTS))
     return OTLPSpanExporter(timeout=None if is_said else PATIENCE_MS / 1000)

@@ -1,4 +1,4 @@
-"""Makes spans from the events of a run, as a pure function over values.
+"""Makes spans from the events of a run, in a pure function over values.
 
 A span is about a run, a branch, a stage, or a call of a model or a tool. A span ends with an event,
 or at the end of all events.
@@ -83,7 +83,10 @@ def tell(spans: Spans, key: SpanKey, more: Attributes, *, name: str = "", error:
 def end(
     spans: Spans, keys: Iterable[SpanKey], at: datetime, more: Attributes, *, error: str = ""
 ) -> Folded:
-    """Return the open spans without some, and these as ended; the last one gets the attributes."""
+    """End some spans; return the other open spans and the ended spans.
+
+    The last ended span gets the attributes.
+    """
     found = [spans.open[key] for key in keys if key in spans.open]
     if not found:
         return Folded(spans)
@@ -101,7 +104,7 @@ def close(spans: Spans) -> tuple[Span, ...]:
 
 
 def is_within(spans: Spans, key: SpanKey, stage: SpanKey) -> bool:
-    """Return whether a span is inside a stage: its calls, its branches, its child."""
+    """Return whether a span is inside a stage: a call, a branch, or a child run of the stage."""
     while key in spans.open and (parent := spans.open[key].parent):
         if parent == stage:
             return True
@@ -113,7 +116,7 @@ Change = Callable[[Spans, Event], Folded]
 
 
 def fold(spans: Spans, event: Event) -> Folded:
-    """Return the spans after one more event of a run or of one of its children."""
+    """Return the spans after one more event of a run or of one of its child runs."""
     spans = _heard(spans, event)
     change = _CHANGES.get(event.type)
     return change(spans, event) if change else Folded(spans)
@@ -217,7 +220,7 @@ def _pipeline_started(spans: Spans, event: Event) -> Folded:
 
 
 def _pipeline_ended(spans: Spans, event: Event) -> Folded:
-    """Record the end of a run; its span stays open, because an evaluation may follow."""
+    """Record the end of a run; the span stays open, because an evaluation may follow."""
     error = _text(event, "error")
     outcome = {"attractor.outcome": _text(event, "outcome") or "fail"}
     return _tell_run(spans, event, outcome, error=error)
@@ -226,7 +229,7 @@ def _pipeline_ended(spans: Spans, event: Event) -> Folded:
 def _tell_run(
     spans: Spans, event: Event, more: Attributes, *, name: str = "", error: str = ""
 ) -> Folded:
-    """Add attributes to a run; those of a child come from the events of its parent."""
+    """Add attributes to a run; attributes of a child run come from the events of the parent."""
     if event.branch:
         return Folded(spans)
     return Folded(tell(spans, run_key(event.run_id), more, name=name, error=error))
@@ -238,7 +241,7 @@ def _status(spans: Spans, event: Event) -> Folded:
 
 
 def _restarting(spans: Spans, event: Event) -> Folded:
-    """Continue the trace with the run that continues this one."""
+    """Continue the trace with the run that continues this run."""
     before, next_id = run_key(event.run_id), _text(event, "run_id")
     if event.run_id != spans.root:
         return Folded(spans)

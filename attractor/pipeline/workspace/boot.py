@@ -30,7 +30,7 @@ SETUP_LOG = "setup.log"
 
 
 async def boot(run: OpenRun, prepared: PreparedRun) -> None:
-    """Copy files of the project into the workspace, and run its setup, once."""
+    """Copy files of the project into the workspace, and run the setup commands, once."""
     workspace, host = prepared.workspace, prepared.host
     if not isinstance(workspace, Dimension):
         return
@@ -62,7 +62,7 @@ async def boot(run: OpenRun, prepared: PreparedRun) -> None:
 
 
 def _has_booted(run: OpenRun) -> bool:
-    """Return whether an earlier process has begun this, because a setup may fail."""
+    """Return whether an earlier process has begun the boot; a setup may have failed."""
     word = BOOT_STEP.encode()
     return any(word in line.content for line in read_lines(run.directory.events))
 
@@ -105,7 +105,7 @@ def _some(prepared: PreparationResult) -> str:
 
 @dataclass(frozen=True)
 class _BootLog:
-    """Writes the steps to the run; a setup may also be run later, for a branch."""
+    """Writes the steps to the run; a setup can also run later, for a branch."""
 
     run: OpenRun
 

@@ -46,7 +46,7 @@ def prepare_state_folder(host: RunHost) -> Path:
                 f"{closed} paths in {state} were accessible to other users; they are private now."
             )
     except AttractorError as error:
-        host.tell(f"Other users may read {state}: {error.message}.")
+        host.tell(f"Other users can read {state}: {error.message}.")
     place = prepare_workspaces_folder(host.state_dir, shared=host.workspaces_dir, tell=host.tell)
     try:
         remove_abandoned_folders(place, lambda: recorded_folders(host.state_dir))
@@ -70,7 +70,7 @@ def _close(state: Path) -> Iterator[int]:
 def _close_store(store: Path) -> int:
     """Make a store private.
 
-    If the store itself was private already, its content is private too, and is not checked.
+    If the store folder was already private, its content is private too and is not checked.
     """
     closed = make_private(store)
     return closed + make_tree_private(store) if closed else 0
@@ -128,7 +128,7 @@ HEAD = "HEAD"
 async def choose_workspace_kind(request: RunRequest, host: RunHost) -> RunRequest:
     """Return the request; outside of a git repository, the run works on a copy of the folder.
 
-    A broken repository is an error, and not replaced by a copy.
+    A corrupt repository is an error; it is not replaced by a copy.
     """
     if request.workspace is not WorkspaceKind.ISOLATED or _has_git_entry(host.project):
         return request
@@ -242,7 +242,7 @@ async def open_workspace(
 
 
 async def objects_of(request: RunRequest, host: RunHost) -> Path | None:
-    """Return the path of the project's objects now; None if the run does not use them."""
+    """Return the current path of the project's Git objects; None if the run does not use them."""
     if request.workspace is not WorkspaceKind.ISOLATED:
         return None
     return (await open_repository(host.project, search_path=host.search_path)).objects

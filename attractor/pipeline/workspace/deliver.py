@@ -1,4 +1,6 @@
-"""Delivers the result of a run to its project whenever it stops, as a branch or a patch."""
+"""Delivers the result of a run to its project, as a Git branch or a patch, whenever the
+run stops.
+"""
 
 import shlex
 from functools import partial
@@ -44,7 +46,7 @@ _KINDS = (BRANCH_WRITTEN.encode(), PATCH_WRITTEN.encode())
 
 @dataclass(frozen=True)
 class DeliveredPatch:
-    """The patch with all changes of a run, and the folder with the files until it is removed.
+    """The patch with all changes of a run, and the folder with the resulting files.
 
     A redacted patch cannot be applied; a git command then makes the complete patch from the store.
     """
@@ -77,7 +79,7 @@ class DeliveredPatch:
 
 @dataclass(frozen=True)
 class Delivery:
-    """The last delivery of a run: the name of a branch, or a patch."""
+    """The last delivery of a run: the name of a Git branch, or a patch."""
 
     branch: str = ""
     patch: DeliveredPatch | None = None
@@ -104,7 +106,7 @@ def read_delivered_patch(root: Path) -> DeliveredPatch | None:
 
 
 def _patch_of(event: Event, directory: RunDirectory) -> DeliveredPatch:
-    """Return the description of a patch; the store is only needed for a redacted one."""
+    """Return the description of a patch; the store is only needed for a redacted patch."""
     place = directory.root / RESULT
     if not event.data.get("redacted"):
         return DeliveredPatch(place)

@@ -23,7 +23,7 @@ _Name = TypeVar("_Name", str, tuple[str, str])
 
 
 class _Found(NamedTuple):
-    """The paths that a snapshot left out: ignored ones, and refused ones with the reason."""
+    """The paths that a snapshot left out: ignored paths, and refused paths with the reason."""
 
     ignored: frozenset[str]
     refused: frozenset[tuple[str, str]]
@@ -73,7 +73,7 @@ def _refusal(path: str, why: str) -> dict[str, Json]:
 
 
 def _place(run: OpenRun, branch: str) -> StageReference:
-    """Return the stage in flight, which the snapshot belongs to."""
+    """Return the stage in flight to which the snapshot belongs."""
     strand = run.state.walks.get(branch)
     flight = strand.in_flight if strand else None
     key = branch or None
@@ -85,7 +85,9 @@ def _place(run: OpenRun, branch: str) -> StageReference:
 
 
 def ours_in(request: RunRequest) -> Sequence[str]:
-    """Return the paths that belong to no stage: a run in place has its records in the workspace."""
+    """Return the paths that belong to no stage: the records of a run in place are in
+    its workspace.
+    """
     in_place = request.workspace is WorkspaceKind.IN_PLACE
     return [path.strip("/") for path in EXCLUDED_IN_PLACE] if in_place else ()
 
@@ -107,8 +109,8 @@ def tell_set_aside(run: OpenRun, workspace: Workspace, kind: WorkspaceKind) -> N
 class _SetAside:
     """Records edits before they leave a workspace; edits that a retry removes are not recorded.
 
-    In the `own` folder of a person, they may be that person's work, so the event has the command
-    that restores them.
+    In the `own` folder of a person, the edits may be the work of this person, so the event has the
+    command that restores the edits.
     """
 
     run: OpenRun

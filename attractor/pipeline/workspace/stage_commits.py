@@ -1,9 +1,9 @@
 """Reads from a journal the commits of a run's stages, and the order of the commits.
 
-The walk from the start is one line of commits, and each branch with its own files is another line
-that leaves it. Where branches meet, the commit of the fan-in follows the commits of the branches
-that it took over: with one winner the history is linear, with several it is a merge. Stages of
-other branches are left out.
+The walk from the start is one line of commits. Each parallel branch with its own files is another
+line, which leaves the first. Where branches meet, the commit of the fan-in follows the commits of
+the branches that the fan-in took over: with one winner the history is linear, with several winners
+it is a merge. Stages of other branches are left out.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -66,7 +66,7 @@ def _events(journal: Path) -> Iterator[Event]:
 
 @dataclass
 class _Line:
-    """The line of commits in one workspace: its last commit, and the tree after it."""
+    """The line of commits in one workspace: the last commit, and the tree of the last commit."""
 
     tip: int
     tree: TreeId
@@ -143,7 +143,10 @@ class _History:
 
 
 def _parents(line: _Line, taken: Sequence[_Line]) -> tuple[int, ...]:
-    """Return the parents of the commit of a visit: the branches, if nothing else was done."""
+    """Return the parents of the commit of a visit.
+
+    Of a fan-in without other changes, the branches.
+    """
     tips = [one.tip for one in taken if one.tip not in (one.left, line.tip)]
     moved = not tips or any(one.left != line.tip for one in taken)
     return tuple(dict.fromkeys([line.tip, *tips] if moved else tips))
@@ -174,7 +177,7 @@ def _stage(visit: Visit, author: Author) -> StageTree:
 
 
 def _before(event: Event) -> StageTree:
-    """Return a stage for the changes with which the run began, made by another run."""
+    """Return a stage for the changes of another run with which this run began."""
     data = Fields(event.data, event.type)
     parent, node = data.text("parent"), data.text("node")
     at = f"up to {node}@{data.number('visit')}" if event.type == _FORKED else f"until {node}"

@@ -112,7 +112,7 @@ def test_recording_is_in_the_run_directory_by_default(tmp_path: Path) -> None:
         ("replay", "has no recording"),
         ("replay:/nowhere.jsonl", "/nowhere.jsonl"),
         ("callback", "has no function"),
-        (HANDED_IN, "the program that started the run passed its"),
+        (HANDED_IN, "the run used an interviewer object of another program"),
     ],
 )
 def test_invalid_interviewer_is_found_in_preflight(name: str, told: str) -> None:

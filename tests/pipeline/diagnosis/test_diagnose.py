@@ -52,7 +52,7 @@ def test_failed_stage_is_explained(tmp_path: Path) -> None:
         one.finding.verdict == "the stage a failed, and no edge or retry_target handles the failure"
     )
     assert "a@1 failed: tool_command ended with exit code 3" in causes(one)
-    assert "max_retries on its node" in causes(one)
+    assert "max_retries is set on its node" in causes(one)
     assert "a -> exit [outcome=success]: its condition is false" in causes(one)
     assert "no retry_target" in causes(one)
     assert "attractor rewind RUN a" in commands(one)

@@ -159,7 +159,7 @@ def test_forged_run_json_is_reported(tmp_path: Path, field: str, lie: str) -> No
     assert (told.status, told.phase, told.reason) == (true.status, true.phase, true.reason)
     assert "run.json says " in told.trouble
     assert lie in told.trouble
-    assert "it says failed" in told.trouble
+    assert "the journal says failed" in told.trouble
     assert told.trouble_code is ExitCode.BROKEN
 
 
