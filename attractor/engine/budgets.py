@@ -33,7 +33,7 @@ class Budgets:
     duration: timedelta | None = None
 
     def over(self, other: "Budgets") -> "Budgets":
-        """Return these budgets, with limits from `other` where these have none."""
+        """Return these budgets; a missing limit is taken from `other`."""
         return Budgets(
             other.cost_usd if self.cost_usd is None else self.cost_usd,
             other.tokens if self.tokens is None else self.tokens,
@@ -41,7 +41,7 @@ class Budgets:
         )
 
     def within(self, other: "Budgets") -> "Budgets":
-        """Return budgets with the lower of both limits in each field."""
+        """Return budgets whose limits are the lower of both limits."""
         return Budgets(
             _lesser(self.cost_usd, other.cost_usd),
             _lesser(self.tokens, other.tokens),
@@ -49,7 +49,7 @@ class Budgets:
         )
 
     def left_by(self, run: OpenRun) -> "Budgets":
-        """Return the parts of these budgets that the current stage of a run may still use."""
+        """Return the remaining parts of these budgets for the current stage of a run."""
         used, spent = run.state.used, timedelta(seconds=run.progress.seconds)
         return Budgets(
             None if self.cost_usd is None else self.cost_usd - used.cost_usd,
@@ -58,7 +58,7 @@ class Budgets:
         )
 
     def require_left(self, run: OpenRun, used: Usage | None = None) -> None:
-        """Warn of a nearly exhausted budget, once; halt the walk if one is exhausted.
+        """Warn once of a nearly exhausted budget; halt the walk if a budget is exhausted.
 
         `used` defaults to the usage in the state of the run.
         """

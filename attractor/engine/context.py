@@ -1,4 +1,4 @@
-"""The context of a run, whose large values are stored as files."""
+"""The context of a run; large values are stored as files."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
@@ -23,12 +23,12 @@ def unchanged(value: Json) -> Json:
 
 
 def put_aside(values: JsonObject, blobs: Blobs, *, but: Collection[str] = ()) -> dict[str, Json]:
-    """Store large values as blobs, and return all values with references to those blobs."""
+    """Store large values as blobs; return all values, with references in place of large values."""
     return {key: value if key in but else _put(value, blobs) for key, value in values.items()}
 
 
 def read_whole(value: Json, blobs: Blobs) -> Json:
-    """Return a value, and for a reference the value in its blob."""
+    """Return a value; for a reference, return the value in the blob."""
     reference = find_reference(value)
     return value if reference is None else parse_json(blobs.get(reference.hash))
 

@@ -108,7 +108,9 @@ class NothingAsked(Refused):
 class RecordBroken(VerificationError):
     """A record of the run is corrupt."""
 
-    hint = "it was changed or cut, or a newer version wrote it: restore it from a copy"
+    hint = (
+        "the record was changed or truncated, or a newer version wrote it: restore it from a copy"
+    )
 
 
 class ConversationLost(VerificationError):
@@ -122,7 +124,7 @@ class CheckpointBroken(VerificationError):
 
 
 def _told(fault: Diagnostic) -> str:
-    """Return an error in one line: its position and its message."""
+    """Return an error in one line, with position and message."""
     span = fault.span
     place = f"{span.file or '<text>'}:{span.line}: " if span.is_somewhere else ""
     return visible(f"{place}{fault.message}")

@@ -43,7 +43,7 @@ ITEM, INDEX, COUNT = "work.item", "work.index", "work.count"
 def branches_around(
     walks: Walks, key: str, read: ReadValue, clean: Callable[[Json], Json]
 ) -> tuple[EnclosingBranch, ...]:
-    """Return the branches that contain a walk, the outermost first and its own last.
+    """Return the branches that contain a walk, outermost first; the last is the walk's own branch.
 
     `clean` removes secrets from an item before the item is truncated.
     """
@@ -75,14 +75,14 @@ def _number(given: Mapping[str, Json], name: str) -> int:
 
 
 class Questions(Protocol):
-    """Records questions and answers so that other processes see them and they survive a crash."""
+    """Records questions and answers, so that they survive a crash and other processes see them."""
 
     def named(self, question: Question) -> Question:
         """Return a question with the branches that contain it."""
         ...
 
     def answer_to(self, question: Question) -> Answer | None:
-        """Return the answer to a question, or None if it has no answer yet."""
+        """Return the answer to a question, or None if the question has no answer yet."""
         ...
 
     def ask(self, question: Question) -> Question:
@@ -90,7 +90,9 @@ class Questions(Protocol):
         ...
 
     def settle(self, question: Question, answer: Answer) -> Answer:
-        """Record an answer, and return the first recorded answer: only the first one counts."""
+        """Record an answer, and return the first recorded answer, because only the first answer
+        counts.
+        """
         ...
 
 
@@ -146,7 +148,7 @@ class RunQuestions:
         return next((one for one in self.run.state.asked if one.id == question.id), asked)
 
     def settle(self, question: Question, answer: Answer) -> Answer:
-        """Record an answer, unless the journal already has one."""
+        """Record an answer, unless the journal already contains an answer."""
         known = self.run.answer_to(question)
         first = known or answer
         # First the child records an answer from this inbox, then this run.
@@ -176,18 +178,18 @@ class RunQuestions:
 
 @dataclass(frozen=True)
 class ChildQuestions:
-    """Records the questions of a child run in its own journal and in the journal of its parent."""
+    """Records the questions of a child run in the journals of the child and of the parent."""
 
     parent: Questions
     name: str
     run: OpenRun
 
     def named(self, question: Question) -> Question:
-        """Return a question with the branches and the id that it has in the outermost run."""
+        """Return a question with the branches and the id of the outermost run."""
         return self.parent.named(self._at_parent(self._own.named(question)))
 
     def answer_to(self, question: Question) -> Answer | None:
-        """Return the answer in the journal of the child or of one of its parents, or None."""
+        """Return the answer in the journal of the child or of a parent, or None."""
         return self._own.answer_to(question) or self.parent.answer_to(self._at_parent(question))
 
     def ask(self, question: Question) -> Question:
@@ -221,7 +223,7 @@ class Overhears(Protocol):
 
 
 class AnsweredFirst:
-    """Asks an interviewer, and accepts an answer in the journal if that comes first.
+    """Asks an interviewer, or accepts an answer in the journal if it comes first.
 
     Questions and answers are in the journal of the run. While one person is asked, another person
     may answer from another terminal. The first answer counts.
@@ -242,8 +244,7 @@ class AnsweredFirst:
     async def ask(self, question: Question) -> Answer:
         """Return the answer in the journal, or ask.
 
-        If the answer in the journal matched no choice, the question comes a second time, and is
-        asked.
+        If the answer in the journal matched no choice, the question is asked again.
         """
         known = None if question.id in self._given else self._questions.answer_to(question)
         if known is None:
@@ -288,7 +289,10 @@ class AnsweredFirst:
     async def _without_them(
         self, question: Question, asking: "asyncio.Task[Answer]", answer: Answer | None
     ) -> Answer:
-        """Return the answer in the journal, else the time-out; raise if the interviewer failed."""
+        """Return the answer in the journal, otherwise the time-out.
+
+        Raise the interviewer's error, if any.
+        """
         if answer is None and not asking.cancelled():
             _raise(asking, question)
         first = self._questions.settle(question, answer) if answer else self._timed_out(question)
@@ -338,7 +342,7 @@ def _result(task: "asyncio.Task[Answer]") -> Answer | None:
 def _raise(asking: "asyncio.Task[Answer]", question: Question) -> None:
     """Raise the error of the interviewer.
 
-    For Parked, use the question with the id in its own run.
+    For Parked, the question has its id in the run that asks.
     """
     try:
         asking.result()

@@ -1,4 +1,6 @@
-"""The outcome of a stage, its status and its usage, with their records (attractor-spec 5.2)."""
+"""The outcome of a stage, with status and usage, and the records of all three
+(attractor-spec 5.2).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -50,7 +52,7 @@ class Usage:
         )
 
     def at_least(self, other: "Usage") -> "Usage":
-        """Return usage with the higher of both amounts in each field."""
+        """Return usage whose amounts are the higher of both amounts."""
         return Usage(
             max(self.input_tokens, other.input_tokens),
             max(self.output_tokens, other.output_tokens),
@@ -123,10 +125,9 @@ def outcome_from_record(fields: Fields) -> Outcome:
 
 
 def fault_of(outcome: Outcome) -> str:
-    """Return the fault of an outcome that a handler returned, or an empty text if it is valid.
+    """Return the fault of an outcome that a handler returned; an empty text if it is valid.
 
-    Handlers of users may be without type checks, and an outcome with invalid types cannot be read
-    back.
+    Custom handlers can lack type checks, and an outcome with invalid types cannot be read back.
     """
     if not isinstance(cast("object", outcome.status), StageStatus):
         return f"its status {outcome.status!r} must be one of {', '.join(StageStatus)}"

@@ -14,7 +14,7 @@ from attractor.language.graph.graph import DEFAULT_TYPE, TYPE_OF_SHAPE, Graph, N
 
 
 def require_executable(graph: Graph, handlers: Mapping[str, Handler], redactor: Redactor) -> None:
-    """Raise NotRunnable if the handlers cannot run the graph, or if it contains a secret."""
+    """Raise NotRunnable if the handlers cannot run the graph, or if the graph contains a secret."""
     if faults := [*find_faults(graph, handlers), *find_secret_names(graph, redactor)]:
         raise NotRunnable(graph.name or "the graph", faults)
 
@@ -35,9 +35,9 @@ def find_faults(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Diagn
 
 
 def resolve_handler(node: Node, handlers: Mapping[str, Handler]) -> Handler:
-    """Return the handler of a node by its type, else by its shape (attractor-spec 4.2).
+    """Return the handler of a node by type, otherwise by shape (attractor-spec 4.2).
 
-    A built-in type without a handler is an error, and never replaced by the type of the shape.
+    A built-in type without a handler is an error; the type of the shape never replaces it.
     """
     if node.type in handlers:
         return handlers[node.type]
@@ -48,9 +48,8 @@ def resolve_handler(node: Node, handlers: Mapping[str, Handler]) -> Handler:
 
 
 def find_secret_names(graph: Graph, redactor: Redactor) -> Iterator[Diagnostic]:
-    """Yield an error if a node id or an edge label contains a secret.
-
-    The journal would redact it.
+    """Yield an error if a node id or an edge label contains a secret, because the journal would
+    redact the secret.
     """
     words = [*graph.nodes, *(edge.label for edge in graph.edges)]
     if any(redactor.text(word) != word for word in words):

@@ -52,7 +52,7 @@ class Runner:
 
     After a crash, everything in the journal counts, and only the stage in flight is repeated.
     `content_hash` is the current hash of the pipeline. The walk begins with `tree` (default: the
-    tree from which the workspace was made). With `is_shared`, other runs use the same workspace.
+    tree of which the workspace was made). With `is_shared`, other runs use the same workspace.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Runner:
         """Walk to the end, or until the run waits or stops, and return the result so far.
 
         A walk that succeeds leaves the run in the status `evaluating`: the caller evaluates it. The
-        caller also starts the run that continues a restarting one.
+        caller also starts the run that continues a restarting run.
         """
         if self._run.state.status in (EVALUATING, AWAITING_DECISION):
             return self._result()
@@ -119,7 +119,10 @@ class Runner:
         return end_run(self._run)
 
     async def _walk_until_answered(self) -> None:
-        """Walk to the end. If a question is answered while other branches run, continue with it."""
+        """Walk to the end.
+
+        If a question is answered while other branches run, continue the walk that asked.
+        """
         run = self._run
         while not run.state.canceled:
             order = run.state.last_order

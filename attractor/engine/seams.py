@@ -30,7 +30,9 @@ PATCH_LIMIT = 1 << 20
 
 @dataclass(frozen=True)
 class Base:
-    """The start of a run, as in manifest.json: a commit, its tree, and the tree to work on."""
+    """The start of a run, as in manifest.json: a commit, the tree of the commit, and the tree to
+    work on.
+    """
 
     commit: str
     tree: TreeId
@@ -78,9 +80,9 @@ class Workspace(Protocol):
         ...
 
     async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "Workspace":
-        """Return the dimension with a name; a new one is made from a tree.
+        """Return the dimension with a name; a new dimension is made from a tree.
 
-        A shared dimension uses this folder, with an environment of its own.
+        A shared dimension uses this folder, but has its own environment.
         """
         ...
 
@@ -91,7 +93,7 @@ class Workspace(Protocol):
     async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
         """Replace the folder by one tree, or by several trees merged over their base.
 
-        Return the conflicting paths; if there are any, nothing is changed.
+        Return the conflicting paths; if there are conflicts, nothing is changed.
         """
         ...
 
@@ -118,7 +120,7 @@ class Spending(Protocol):
     def use(self, usage: Usage) -> None:
         """Count the usage of a model call now, so that it counts even if the stage fails.
 
-        The outcome of the stage may include the same usage: it is not counted twice.
+        The outcome of the stage can include the same usage; it is not counted twice.
         """
         ...
 
@@ -127,7 +129,7 @@ class Unlimited:
     """Counts nothing and never halts, for stages without a run."""
 
     def require_budget(self) -> None:
-        """Return at once."""
+        """Do nothing."""
 
     def use(self, usage: Usage) -> None:
         """Count nothing."""
@@ -172,7 +174,7 @@ class Branches(Protocol):
         ...
 
     async def give_up(self, branch: Branch) -> BranchEnd:
-        """Cancel a branch that is not running now; it may have ended."""
+        """Cancel a branch that is not running; a branch that has ended is not changed."""
         ...
 
     async def give_up_rest(self) -> None:
@@ -182,7 +184,7 @@ class Branches(Protocol):
 
 @dataclass(frozen=True)
 class Stage:
-    """One attempt at a node, with everything that a handler or a backend may use.
+    """One attempt at a node, with everything that a handler or a backend can use.
 
     `since` is the start of the visit, and stays the same after a crash. Without `children`, the
     stage can run no child pipeline. With `is_shared`, other walks use the workspace at the same
@@ -275,7 +277,10 @@ class Stopped(Halted):
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts that every handler is built from; no value of `secrets` may appear in a prompt."""
+    """The parts that every handler is built from.
+
+    Values of `secrets` must not appear in prompts.
+    """
 
     backend: Backend
     interviewer: Interviewer
@@ -285,10 +290,10 @@ class Parts:
 
 @dataclass(frozen=True)
 class Child:
-    """A pipeline to run as a child; its name is its folder below `children/` of the run.
+    """A pipeline to run as a child run.
 
-    Its file is relative to the pipeline that names it. With `is_shared`, other walks use its
-    workspace at the same time.
+    The name is the folder of the child below `children/` of the run. The file is relative to the
+    pipeline that names it. With `is_shared`, other walks use its workspace at the same time.
     """
 
     name: str
@@ -299,7 +304,7 @@ class Child:
 
 @dataclass(frozen=True)
 class ChildEnd:
-    """The end of a child, with its final context and its usage."""
+    """The end of a child run, with final context and usage."""
 
     status: StageStatus
     reason: str = ""
@@ -309,7 +314,7 @@ class ChildEnd:
 
 @dataclass(frozen=True)
 class Telemetry:
-    """The state of a child as its parent sees it: status, current node, last outcome."""
+    """The state of a child run as its parent sees it: status, current node, last outcome."""
 
     status: str
     outcome: str = ""
@@ -351,7 +356,7 @@ class ChildRun(Protocol):
     async def wait(self) -> ChildEnd:
         """Wait for the end of the child; raise Halted if the child halts, to be resumed later.
 
-        A canceled wait may be repeated.
+        A canceled wait can be repeated.
         """
         ...
 
@@ -361,7 +366,7 @@ class ChildRun(Protocol):
 
 
 class ChildRuns(Protocol):
-    """Runs the children of one run."""
+    """Runs the child runs of one run."""
 
     def has(self, name: str) -> bool:
         """Return whether a child with that name has started."""
@@ -370,7 +375,7 @@ class ChildRuns(Protocol):
     def start(
         self, child: Child, workspace: Workspace
     ) -> AbstractAsyncContextManager[ChildRun, bool | None]:
-        """Start the child with a name, or resume it; leaving the context halts the child.
+        """Start or resume the child with a name; leaving the context halts the child.
 
         Raise UsageError if the child or its inputs are invalid.
         """
@@ -378,14 +383,17 @@ class ChildRuns(Protocol):
 
 
 class ParentRun(Protocol):
-    """The parent of a run, with its own parents."""
+    """The parent of a run, and the parents of this parent."""
 
     def require_budget(self) -> None:
-        """Halt the walk if a parent run, its children included, has exhausted a budget."""
+        """Halt the walk if a parent run (including its child runs) has exhausted a budget."""
         ...
 
     def is_paused(self) -> bool:
-        """Return whether a parent run is paused: then no stage of this run begins."""
+        """Return whether a parent run is paused.
+
+        While it is paused, no stage of this run begins.
+        """
         ...
 
 

@@ -43,7 +43,7 @@ def response_updates(node: str, response: str) -> dict[str, Json]:
 
 
 def one_line(text: str, length: int) -> str:
-    """Return the beginning of a text in one line, so that it cannot imitate other lines."""
+    """Return the beginning of a text in one line, so that the text cannot imitate other lines."""
     # Long texts are not split in full.
     return shorten(" ".join(text[: 8 * length].split()), length)
 
@@ -76,7 +76,7 @@ class Reference:
 
 
 def find_reference(value: Json) -> Reference | None:
-    """Return a value as a Reference, or None if it is no reference."""
+    """Return a value as a Reference, or None if the value is not a reference."""
     match value:
         case {"$artifact": str(digest), "bytes": int(size)} if len(value) == len((_HASH, _SIZE)):
             return Reference(digest, size) if _DIGEST.fullmatch(digest) else None
@@ -85,5 +85,5 @@ def find_reference(value: Json) -> Reference | None:
 
 
 def text_of(value: Json) -> str:
-    """Return a value as text: text unchanged, anything else as JSON."""
+    """Return a value as text: a text unchanged, any other value as JSON."""
     return value if isinstance(value, str) else canonical_json(value)

@@ -1,1 +1,1 @@
-"""How a run is judged and promoted: profiles, suites, the gate, decisions and their ledger."""
+"""Judges and promotes runs: profiles, suites, the gate, decisions, and the ledger of decisions."""

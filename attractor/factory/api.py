@@ -1,4 +1,4 @@
-"""The Python interface: a program runs and resumes pipelines, with parts of its own."""
+"""The Python interface: a program runs and resumes pipelines, and can pass its own parts."""
 
 import asyncio
 import os
@@ -83,7 +83,7 @@ class CommonOptions(TypedDict, total=False):
 
     `handlers` by node type override the shipped ones. An `interviewer` is a name, an object with
     `ask`, or a function; a `backend` is a name, an object with `run`, or a function. The `observer`
-    gets every event, on a thread of its own. Settings are read from the `project` folder (default:
+    receives every event, on its own thread. Settings are read from the `project` folder (default:
     the current one) and from the variables in `environ`. On resume, `goal` and `inputs` repeat
     values that contain a secret, because the run directory does not store them.
     """
@@ -108,7 +108,8 @@ class ResumeOptions(CommonOptions, total=False):
     """Keyword arguments of `resume_pipeline`.
 
     With `accept_graph`, the run continues with its changed pipeline. With `restore_sessions`,
-    conversations of full fidelity are rebuilt from the disk, and not replaced by a summary.
+    conversations with full fidelity are rebuilt from the disk instead of being replaced by a
+    summary.
     """
 
     accept_graph: bool
@@ -133,8 +134,8 @@ class RunOptions(CommonOptions, total=False):
 async def run_pipeline(pipeline: str | Path | Graph, **options: Unpack[RunOptions]) -> RunResult:
     """Run a pipeline from its file, or a graph, until it waits, stops or ends.
 
-    The run directory is the same as that of `attractor run`. So the command line can show, answer
-    and resume the run, unless parts of it were passed as objects.
+    The run directory is the same as that of `attractor run`. Therefore the command line can show,
+    answer and resume the run, unless parts were passed as objects.
     """
     _require_known(options, RunOptions)
     folder = Path(options.get("project", ".")).absolute()
@@ -150,7 +151,7 @@ async def run_pipeline(pipeline: str | Path | Graph, **options: Unpack[RunOption
 async def resume_pipeline(run: str | Path, **options: Unpack[ResumeOptions]) -> RunResult:
     """Resume a run that waits or stopped: by its id, its directory, or `latest`.
 
-    Parts that were passed as objects when it started have to be passed again.
+    Parts that were passed as objects at the start of the run have to be passed again.
     """
     _require_known(options, ResumeOptions)
     parts = _custom_parts(options, {})

@@ -32,7 +32,7 @@ class DecisionKind(StrEnum):
 
 @dataclass(frozen=True)
 class Decision:
-    """A decision, with its author, the proof of their identity, and the rationale."""
+    """A decision, with the author, the proof of the author's identity, and the rationale."""
 
     verdict: DecisionKind
     by: str
@@ -41,7 +41,7 @@ class Decision:
 
 
 def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> LedgerEntry:
-    """Evaluate the gate again, and record the decision; an approval needs a go."""
+    """Evaluate the gate again, and record the decision; an approval requires the verdict 'go'."""
     # This also verifies the records that are used below.
     judged = evaluator.judged(facts_of(run))
     if len(decision.rationale.strip()) < SHORTEST_RATIONALE:
@@ -67,7 +67,7 @@ def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> LedgerEntr
 
 
 def _settle(run: OpenRun, evaluator: Evaluator) -> None:
-    """Refuse a second decision; complete a first one whose process died."""
+    """Refuse a second decision; complete a first decision whose process died."""
     entry = find_decision(evaluator.ledger, facts_of(run))
     if entry is None:
         return

@@ -1,4 +1,6 @@
-"""Evaluates a run: checks protected paths, plays its suite on its tree, and evaluates the gate."""
+"""Evaluates a run: checks protected paths, plays the suite on the tree of the run, evaluates the
+gate.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,8 +96,8 @@ def protected_paths(
 ) -> tuple[str, ...]:
     """Return the changed paths that are protected, shortened, up to 50.
 
-    `offending` are paths that git refuses. `more` patterns are protected too, and `allowed` ones
-    are not, except for `.gitmodules`.
+    `offending` are paths that git refuses. Paths that match the patterns `more` are also protected;
+    paths that match `allowed` are not protected, except for `.gitmodules`.
     """
     lines = [*PROTECTED, *more, *(f"!{one}" for one in allowed)]
     rules = IgnoreRules({}, [line.casefold() for line in lines])
@@ -134,7 +136,10 @@ class Evaluator:
     trials: Path
 
     def begin(self, run: OpenRun, place: EnvironmentChoice) -> None:
-        """Record a new run in the ledger, and the isolation of its stages in its journal."""
+        """Record a new run in the ledger.
+
+        Record the isolation of its stages in the journal of the run.
+        """
         facts = facts_of(run)
         if run.state.status == QUEUED:
             made = {
@@ -155,7 +160,7 @@ class Evaluator:
         run.change_status(AWAITING_DECISION, f"gate: {'go' if report.go else 'no-go'}")
 
     def request_again(self, run: OpenRun, by: str) -> None:
-        """Record the request for another evaluation; earlier ones still count."""
+        """Record the request for another evaluation; earlier evaluations still count."""
         run_id = run.manifest.run_id
         if run.state.status != AWAITING_DECISION:
             raise NotDecidable(
@@ -198,7 +203,7 @@ class Evaluator:
                 self.project.require_own(root, entry)
 
     def _require_manifest(self, run: RunFacts, own: Sequence[LedgerEntry]) -> None:
-        """Refuse a changed manifest: it pins suite and profile."""
+        """Refuse a changed manifest, because the manifest pins suite and profile."""
         made = [one for one in own if one.kind == CREATED]
         if not made and run.state.status == QUEUED:
             return
@@ -239,7 +244,7 @@ class Evaluator:
         log: TrialLog,
         begun: EvaluationStart,
     ) -> list[TrialResult]:
-        """Play missing trials; none if this tree was already evaluated often enough."""
+        """Play missing trials; play no trials if this tree was already evaluated often enough."""
         suite = sealed.suite
         earlier = log.earlier(suite)
         if _times(judged) >= MOST_EVALUATIONS and not earlier.has_begun:
@@ -292,7 +297,7 @@ def _kept_promises(run: OpenRun, prepared: PreparedRun) -> Promises:
 
 
 def _require_journal(run: RunFacts, own: Sequence[LedgerEntry]) -> None:
-    """Refuse a corrupt journal, and one that lost lines of the ledger."""
+    """Refuse a corrupt journal, and a journal that lacks lines recorded in the ledger."""
     journal = run.directory.events
     sealed = {str(one.data["journal_head"]) for one in own if one.kind in (EVALUATED, DECIDED)}
     # The state of the run was read from this journal.

@@ -47,11 +47,16 @@ class GateInput:
     by_other_runs: tuple[EvaluationRecord, ...] = ()
 
     def is_trusted(self, evaluated: EvaluationRecord) -> bool:
-        """Return whether satisfied trials count: holdouts were isolated, or need not be."""
+        """Return whether satisfied trials count: holdouts were isolated, or isolation is not
+        required.
+        """
         return evaluated.promises.guards_holdouts or self.profile.allow_unverified_isolation
 
     def counting_results(self) -> list[TrialResult]:
-        """Return the counting trials; of untrusted ones in other runs, only failed ones."""
+        """Return the trials that count.
+
+        Of untrusted trials in other runs, only failed trials count.
+        """
         own = [one for one in self.evaluations if one.tree == self.tree]
         others = [
             one
@@ -104,7 +109,7 @@ _SHOWN = 5
 
 
 def gate(judged: GateInput) -> GateReport:
-    """Check all rules; the result is go if none fails."""
+    """Check all rules; the verdict is 'go' if no rule fails."""
     if judged.suite is None:
         return _nothing("no_suite", "the run has no suite")
     if not judged.evaluations:
@@ -181,7 +186,7 @@ def _protected_path(judged: GateInput) -> Sequence[GateReason]:
 class FailedScenario:
     """A held-out scenario with unsatisfied trials, and the reasons.
 
-    It contains words of holdouts, and is for the operator only.
+    It contains texts of hidden scenarios, and is for the operator only.
     """
 
     scenario: str
@@ -221,7 +226,7 @@ def failed_scenarios(judged: GateInput) -> list[FailedScenario]:
 
 
 def _reasons(results: Sequence[TrialResult]) -> tuple[str, ...]:
-    """Return the distinct reasons of unsatisfied trials, in their order."""
+    """Return the distinct reasons of unsatisfied trials, in order."""
     troubles = [f"machinery: {one.error}" for one in results if one.error]
     failed = [
         f"{check.kind}: {check.reason}"

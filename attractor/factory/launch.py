@@ -1,4 +1,4 @@
-"""Starts and resumes runs with their evaluation: pins suite and profile, walks and evaluates."""
+"""Starts and resumes runs: pins suite and profile, walks the pipeline, and evaluates the result."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -46,7 +46,7 @@ def evaluator_of(host: RunHost) -> Evaluator:
 async def launch(
     request: RunRequest, host: RunHost, *, root: Path | None = None, evaluate: bool = True
 ) -> RunResult:
-    """Start a run; its suite and its profile are pinned before the first stage."""
+    """Start a run; suite and profile are pinned before the first stage."""
     evaluator = evaluator_of(host)
     stores = evaluator.stores
     pinned = replace(
@@ -67,7 +67,7 @@ async def launch(
 async def resume_run(
     root: Path, host: RunHost, overrides: Overrides = NO_OVERRIDES, *, evaluate: bool = True
 ) -> RunResult:
-    """Resume a run, its evaluation included."""
+    """Resume a run, including its evaluation."""
     evaluator = evaluator_of(host)
     evaluator.require_own(root)
     evaluation = _evaluation(evaluator, evaluate=evaluate)
@@ -83,7 +83,7 @@ def _report_torn_line(run: OpenRun, host: RunHost) -> None:
     """Report an incomplete line that was removed from the journal before it had observers."""
     if torn := run.events.torn:
         host.tell(
-            "The last line of the journal was incomplete, because its process died: "
+            "The last line of the journal was incomplete, because the process that wrote it died: "
             f"{len(torn.content)} bytes from byte {torn.offset} on were removed. "
             "No completed event is lost."
         )
@@ -94,7 +94,7 @@ def _evaluation(evaluator: Evaluator, *, evaluate: bool) -> Evaluation:
 
 
 def hold(root: Path, host: RunHost) -> OpenRun:
-    """Lock a run of this project, to decide on it or promote it."""
+    """Lock a run of this project, for a decision or a promotion."""
     evaluator_of(host).require_own(root)
     run = open_run(root, clock=host.clock, redactor=host.redactor)
     _report_torn_line(run, host)

@@ -1,8 +1,8 @@
-"""The ledger: evaluations and decisions of all runs, with their projects, as chained lines.
+"""The ledger: the evaluations and decisions of all runs, as chained lines.
 
-It is in the state folder with its key, which no tool can read. `ledger.head` records the last line,
-so that a truncated ledger is detected; after a crash it may be one line behind. A state folder
-that was restored from an old backup is only detected by the run directories.
+The ledger and its key are in the state folder, which no tool can read. `ledger.head` records the
+last line, so that a truncated ledger is detected; after a crash it may be one line behind. A state
+folder that was restored from an old backup is only detected by the run directories.
 """
 
 import hmac
@@ -40,7 +40,7 @@ def write_head(file: Path, head: ChainHead, key: bytes) -> None:
 
 
 def read_head(file: Path, key: bytes | None) -> ChainHead:
-    """Read the head, and check its seal if there is a key."""
+    """Read the head; if there is a key, check the seal of the head."""
     try:
         record = parse_json(file.read_bytes())
     except FileNotFoundError as cause:
@@ -192,7 +192,7 @@ class Ledger:
             ) from cause
 
     def _ready_key(self) -> bytes:
-        """Return the key, created with the head of an empty ledger if missing."""
+        """Return the key; if missing, create the key and the head of an empty ledger."""
         if self._is_new():
             key = os.urandom(KEY_BYTES)
             # The head first: if there is a key, a missing head was removed.
@@ -222,7 +222,7 @@ ID_BYTES = 16
 
 @dataclass(frozen=True)
 class ProjectIdentity:
-    """The project of this call: its runs folder and its random id."""
+    """The project of this call: runs folder and random id."""
 
     runs_dir: Path
     lock: Path

@@ -1,4 +1,4 @@
-"""Moves a branch to the result of an approved run."""
+"""Moves a Git branch to the result of an approved run."""
 
 import shlex
 from collections.abc import Callable
@@ -45,7 +45,7 @@ class Promotion:
 
 @dataclass(frozen=True)
 class CandidateTree:
-    """The store of a run with its base, and the patterns of excluded files."""
+    """The store of a run, the base of the run, and the patterns of excluded files."""
 
     store: ObjectStore
     base: Base
@@ -60,7 +60,7 @@ async def promote(
     *,
     branch: str,
 ) -> Promotion:
-    """Move a branch to the result of an approved run, as one commit with trailers.
+    """Move a Git branch to the result of an approved run, as one commit with trailers.
 
     The store of the run is not needed if the promotion was already done.
     """
@@ -107,7 +107,7 @@ async def _branch_name(repository: Repository, text: str) -> str:
 
 
 async def _has(repository: Repository, branch: str, commit: str, *, since: str) -> bool:
-    """Return whether a branch contains the commit, moved by a crashed promotion."""
+    """Return whether a branch already contains the commit, because an earlier promotion crashed."""
     if not await repository.ref(_ref(branch)):
         raise UnknownBranch(
             f"unknown branch {branch!r}", hint=await _other_branches(repository, branch, since)

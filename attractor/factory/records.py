@@ -1,8 +1,9 @@
 """The records of evaluations and decisions in the ledger.
 
-A decision is also copied to the run directory, and both are compared before use: a ledger that was
-restored from an old backup verifies, but the copy shows the missing line. An aborted evaluation
-counts with its finished trials: a new run with the same tree cannot hide failed ones.
+A decision is also copied to the run directory, and ledger and copy are compared before use: a
+ledger that was restored from an old backup verifies, but the copy shows the missing line. An
+aborted evaluation counts with its finished trials, so that a new run with the same tree cannot hide
+failed trials.
 """
 
 from collections.abc import Mapping, Sequence
@@ -75,7 +76,7 @@ EVALUATED = "evaluated"
 
 @dataclass(frozen=True)
 class EvaluationStart:
-    """The start of an evaluation: its suite, isolation promises and protected paths."""
+    """The start of an evaluation: suite, isolation promises and protected paths."""
 
     evaluation_id: EvaluationId
     suite_seal: str

@@ -1,6 +1,7 @@
 """The registered suites of a state folder, and the facts of a run: state, suite and profile.
 
-Suites have numbered versions, each a sealed copy. The facts of a run are read without locking it.
+A suite has numbered versions; each version is a sealed copy. The facts of a run are read without
+locking it.
 """
 
 from datetime import datetime
@@ -58,7 +59,7 @@ class SuiteStore:
         self._lock = FileLock(self._folder / "suites.lock")
 
     def register(self, folder: Path, *, now: datetime) -> Registration:
-        """Seal a suite as a new version, unless it equals the latest one."""
+        """Seal a suite as a new version, unless it equals the latest version."""
         suite = read_suite(folder)
         trials, allowed = _feasible(suite)
         make_private_folder(self._folder)
@@ -97,7 +98,7 @@ class SuiteStore:
         return chosen[number] if number else versions[-1]
 
     def open(self, version: SuiteVersion) -> SealedSuite:
-        """Read the sealed copy of a version, verified against its hash."""
+        """Read the sealed copy of a version, verified by its hash."""
         return open_sealed(self._sealed, version.seal)
 
     def _write(self, version: SuiteVersion) -> None:
@@ -184,7 +185,7 @@ class FactoryStores:
         return f"{profile.name}@{profile.revision}"
 
     def suite(self, pinned: str) -> SealedSuite | None:
-        """Open the pinned suite of a run, verified against its hash."""
+        """Open the pinned suite of a run, verified by its hash."""
         if not pinned:
             return None
         name, _, seal = pinned.partition("#")

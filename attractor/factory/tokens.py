@@ -66,7 +66,7 @@ class TokenStore:
             self._write(left)
 
     def holder(self, secret: str, scope: str) -> str:
-        """Return the name of the token with a secret and scope."""
+        """Return the name of the token with this secret and this scope."""
         digest = _digest(secret)
         for one in self.list():
             if hmac.compare_digest(one.digest, digest) and one.scope == scope:

@@ -15,7 +15,7 @@ from attractor.workspaces.folders import borrowed_folder
 
 @dataclass(frozen=True)
 class TrialPlayer:
-    """Plays trials of a run; `folder` contains the copies of its tree."""
+    """Plays trials of a run; `folder` contains copies of the tree of the run."""
 
     run: OpenRun
     prepared: PreparedRun

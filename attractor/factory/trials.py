@@ -1,4 +1,4 @@
-"""Stores the results of trials in the state folder, and records them in the journal of the run.
+"""Stores the results of trials in the state folder, and records public facts in the run's journal.
 
 Journal and ledger contain only counts, an opaque scenario name and a seal, because agents can read
 them. A result is stored before it is recorded, so that a crash loses at most the current trial.
@@ -78,7 +78,7 @@ class TrialStore:
         ]
 
     def pinned(self, evaluation_id: EvaluationId, public_record: JsonObject) -> TrialResult:
-        """Return the stored result of a public record, verified by its seal."""
+        """Return the stored result of a public record, verified by the seal in the record."""
         file = (
             self._folder(evaluation_id)
             / f"{public_record.get('scenario')}-{public_record.get('trial')}.json"
@@ -151,7 +151,9 @@ class TrialLog:
         self._write(STARTED, self._covered(key))
 
     def troubled(self, key: TrialKey, trouble: str) -> None:
-        """Record a machinery error, without its text, which may contain words of a holdout."""
+        """Record a machinery error without its text, because the text may contain words of a
+        holdout.
+        """
         self._write(TROUBLED, self._covered(key))
 
     def completed(self, result: TrialResult) -> None:

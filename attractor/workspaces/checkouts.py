@@ -1,4 +1,4 @@
-"""Moves branches of a person's repository, and the files of their checkouts."""
+"""Moves Git branches of a person's repository, and updates the files of checked-out branches."""
 
 import os
 import stat
@@ -52,7 +52,7 @@ class BranchMove:
     object_format: str
 
     def in_the_way(self, index: FlatTree, folder: Path) -> Sequence[bytes]:
-        """Return the paths with a content other than before or after the move."""
+        """Return the paths whose content is neither the content before nor after the move."""
         paths = self.old.keys() | self.new.keys() | index.keys()
         at = os.fsencode(folder)
         # An interrupted move is continued: each path may be old or new.
@@ -187,13 +187,13 @@ async def _check_clean(checkout: Checkout, move: BranchMove, store: ObjectStore)
         more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
         raise CheckoutInTheWay(
             f"{checkout.folder} has the branch checked out and uncommitted changes: {named}{more}",
-            hint="commit or stash them, or switch to another branch there, then try again; "
+            hint="commit or stash them, or switch this checkout to another branch, then try again; "
             "files that git converts (line ends, filters) count as changed",
         )
 
 
 async def _swap(repository: Repository, ref: str, old: str, new: str) -> None:
-    """Move the ref from one commit to another, if it did not move meanwhile."""
+    """Move the ref from one commit to another, unless the ref moved meanwhile."""
     swapped = await repository.git.answer("update-ref", "-m", "attractor: promote", ref, new, old)
     now = await repository.ref(ref)
     if now not in (old, new):
@@ -240,7 +240,7 @@ class StageTree:
 
 @dataclass(frozen=True)
 class RunBranch:
-    """The branch of a run, with its last commit and result tree."""
+    """The Git branch of a run, with last commit and result tree."""
 
     ref: str
     commit: str
@@ -256,7 +256,7 @@ async def write_run_branch(
     stages: Sequence[StageTree],
     excluded: Sequence[str],
 ) -> RunBranch:
-    """Write a commit of every stage, and a branch that ends with the last one.
+    """Write a commit for every stage, and a branch that ends with the last commit.
 
     A branch that ends with an earlier stage of the run is moved. A second call changes nothing.
     """
@@ -299,7 +299,7 @@ async def _move_branch(
         raise CheckoutInTheWay(
             f"{checkouts[0].folder} has {ref.removeprefix('refs/heads/')} checked out, so it "
             "cannot be moved",
-            hint=f"switch to another branch there, then run: {_resume(ref)}",
+            hint=f"switch this checkout to another branch, then run: {_resume(ref)}",
         )
     await repository.move_ref(ref, before, commit)
 

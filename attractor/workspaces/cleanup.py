@@ -23,9 +23,9 @@ _BLOCK = 512
 
 @dataclass(frozen=True)
 class StoredRun:
-    """The store of a run, its workspace folders, and the repository it borrows objects from.
+    """The store of a run, the workspace folders, and the repository that lends objects.
 
-    A person's folder, in which a run worked in place, is not part of it.
+    The project folder of a run in place is not included.
     """
 
     run_id: str
@@ -87,7 +87,7 @@ async def remove_base_ref(repository: Path, run_id: str, *, search_path: str) ->
 
 
 async def has_base_ref(repository: Path, run_id: str, *, search_path: str) -> bool:
-    """Return whether a project has the ref of a run's base commit."""
+    """Return whether a project has a ref to the base commit of a run."""
     git = Git(repository, search_path)
     result = await git.answer("rev-parse", "--verify", "--quiet", f"{BASE_REFS}{run_id}")
     return result.exit_code == 0
@@ -102,13 +102,13 @@ async def base_refs(repository: Path, *, search_path: str) -> list[str]:
 
 
 async def remove_workspace_folder(folder: Path) -> bool:
-    """Remove a workspace folder; return whether it is gone."""
+    """Remove a workspace folder; return whether the folder is gone."""
     await in_thread(partial(remove_folder, folder))
     return not os.path.lexists(folder)
 
 
 async def remove_store(store: Path) -> bool:
-    """Remove a store, its record first; return whether it is gone."""
+    """Remove a store, its record first; return whether the store is gone."""
     try:
         (store / RECORD_FILE).unlink(missing_ok=True)
     except OSError as cause:
@@ -124,7 +124,7 @@ def _is_in(place: Path, folder: Path) -> bool:
 
 
 def _repository(store: Path) -> Path | None:
-    """Return the git directory that a store borrows objects from, if it exists."""
+    """Return the Git directory from which a store borrows objects, if it exists."""
     try:
         line = (store / "objects" / "info" / "alternates").read_bytes().rstrip(b"\n")
     except OSError:

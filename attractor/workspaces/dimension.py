@@ -1,4 +1,4 @@
-"""A workspace folder of a run, and its snapshots in the run's object store."""
+"""A workspace folder of a run; its snapshots are in the object store of the run."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -49,9 +49,9 @@ OnSnapshot = Callable[[str, Snapshot], None]
 
 @dataclass(frozen=True)
 class SetAside:
-    """Changes that a restore is about to remove: their paths, and a patch of them.
+    """Changes that a restore is about to remove: the changed paths, and a patch.
 
-    The patch cannot be applied if secrets were redacted in it; the two trees still contain them.
+    If secrets were redacted, the patch cannot be applied; the two trees still contain the secrets.
     """
 
     paths: Sequence[str]
@@ -183,7 +183,7 @@ class Dimension:
         environment: EnvironmentFactory | None = None,
         on_setup: OnSetup = do_nothing,
     ) -> PreparationResult:
-        """Copy carried files into the folder and run the setup, once; repeat it in later forks.
+        """Copy carried files into the folder and run the setup, once; later forks repeat both.
 
         Carried files are copied from the project. A workspace in place needs no preparation. The
         setup runs on the base tree, and its results are cached for other runs.
@@ -209,7 +209,7 @@ class Dimension:
     async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "Dimension":
         """Return the fork with a name, reopened or created from a tree.
 
-        A shared fork works in this folder, with its own environment.
+        A shared fork works in this folder, but has its own environment.
         """
         if shared:
             twin = copy(self)
@@ -234,7 +234,7 @@ class Dimension:
         await discard_fork(DimensionIndex(self.store.folder, name))
 
     async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
-        """Restore a tree, or the merge of several trees with one base, in the folder.
+        """In the folder, restore a tree, or the merge of several trees with one base.
 
         Returns the conflicting paths; with conflicts nothing is changed.
         """

@@ -1,9 +1,9 @@
 """Creates workspace folders, and finds the folders of dead runs.
 
-A sandbox shows the path of its workspace (`/proc/self/mountinfo`), and the path of the state
-folder contains the operator's name. So `workspaces` in the state folder is a link to a folder with
-a random name in a shared folder such as `/var/tmp`. The process that creates a folder locks it
-until the run record names it: an unlocked folder that no record names is abandoned.
+A sandbox shows the path of its workspace (`/proc/self/mountinfo`), and the path of the state folder
+contains the operator's name. So `workspaces` in the state folder is a link to a folder with a
+random name in a shared folder such as `/var/tmp`. The process that creates a folder locks it until
+a run record names the folder. An unlocked folder that no record names is abandoned.
 """
 
 import errno
@@ -43,8 +43,8 @@ def make_workspaces_folder(state: Path) -> Path:
 def prepare_workspaces_folder(state: Path, *, shared: Path, tell: Callable[[str], None]) -> Path:
     """Return the workspaces folder, created and private.
 
-    A missing folder, or one of another user, is replaced by an empty one. If the shared folder is
-    unsuitable, workspaces are created in the state folder, with a notice to `tell`.
+    A missing folder, or a folder of another user, is replaced by an empty folder. If the shared
+    folder is unsuitable, workspaces are created in the state folder, with a notice to `tell`.
     """
     place = workspaces_folder(state)
     # Two runs that start at the same time must get the same folder.
@@ -75,7 +75,10 @@ def _prepare(place: Path, shared: Path, tell: Callable[[str], None]) -> None:
 
 
 def _trouble_with(target: Path, *, owners: Collection[int]) -> str:
-    """Return the problem of a workspaces folder, which others may have replaced, or ""."""
+    """Return the problem of a workspaces folder, or "".
+
+    Other users may have replaced the folder.
+    """
     try:
         found = target.lstat()
     except FileNotFoundError:

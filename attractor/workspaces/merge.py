@@ -35,7 +35,7 @@ class MergeResult:
 
 
 async def merge_trees(store: ObjectStore, trees: Sequence[TreeId], *, base: TreeId) -> MergeResult:
-    """Merge the changes of trees since their base, in their order.
+    """Merge the changes of trees since a common base, in order.
 
     A renamed file counts as removed and added.
     """
@@ -55,7 +55,7 @@ async def merge_trees(store: ObjectStore, trees: Sequence[TreeId], *, base: Tree
 
 
 class _Merge:
-    """The changes so far, and their conflicts."""
+    """The merged changes so far, and the conflicts."""
 
     def __init__(self, store: ObjectStore) -> None:
         self.changed: dict[bytes, TreeEntry | None] = {}

@@ -21,9 +21,9 @@ _TIME_LIMIT = timedelta(minutes=30)
 class Preparation:
     """The preparation of a workspace before its first stage.
 
-    `setup` is a shell command. `setup_files` are patterns (as in `.gitignore`) of the files that it
-    depends on: it runs again after they change. `carry` are ignored paths to copy from the project;
-    `carry_read_only` are ignored paths that tools can read without a copy.
+    `setup` is a shell command. `setup_files` are patterns (as in `.gitignore`) of files on which
+    the setup depends: if these files change, the setup runs again. `carry` are ignored paths to
+    copy from the project; `carry_read_only` are ignored paths that tools can read without a copy.
     """
 
     setup: str = ""
@@ -84,10 +84,10 @@ class SetupOutcome(StrEnum):
 class PreparationResult:
     """The results of a preparation.
 
-    A setup that was `kept` ran for another workspace, and its files were copied. A setup that is
-    `done` ran earlier for this workspace. `lacking` are paths that are missing in the project.
-    `made` are paths that the setup created. `undone` are files of the tree that the setup changed,
-    and that were restored.
+    A setup that was `kept` ran for another workspace, and the created files were copied. A setup
+    that is `done` ran earlier for this workspace. `lacking` are paths that are missing in the
+    project. `made` are paths that the setup created. `undone` are files of the tree that the setup
+    changed, and that were restored.
     """
 
     carried: tuple[str, ...] = ()
@@ -102,7 +102,9 @@ class PreparationResult:
 
 @dataclass(frozen=True)
 class PreparedState:
-    """The recorded preparation of a folder: the key of its setup, carried and created paths."""
+    """The recorded preparation of a folder: cache key of the setup, carried paths and created
+    paths.
+    """
 
     key: str
     carried: tuple[str, ...]

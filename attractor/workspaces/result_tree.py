@@ -1,4 +1,4 @@
-"""The result tree: the base commit with the changes of a candidate, without reserved names."""
+"""The result tree: the base commit with a candidate's changes. Reserved names are refused."""
 
 import re
 from collections.abc import Sequence, Set
@@ -95,7 +95,10 @@ def _is_reserved(name: bytes, wanted: Pattern[str]) -> bool:
 
 
 def _name_pattern(name: str, hashed: str) -> Pattern[str]:
-    """Return a pattern of a name and its short names on Windows; `hashed` is a hash of it."""
+    """Return a pattern of a name and of its short names on Windows.
+
+    `hashed` is the hash of the name.
+    """
     short = [f"{hashed[:kept]}~[1-9][0-9]{{{6 - kept}}}" for kept in range(7)]
     names = [re.escape(f".{name}"), f"{name[:6]}~[1-4]", *short]
     return re.compile(f"(?:{'|'.join(names)})[ .]*(?::.*)?", re.DOTALL)
@@ -126,7 +129,7 @@ class ProtectedPaths:
     folders: Set[bytes]
 
     def has(self, path: bytes, *, is_folder: bool) -> bool:
-        """Return whether a path is protected, if its parent folders are not."""
+        """Return whether a path is protected; assume that its parent folders are not protected."""
         return (
             path in self.paths
             or (path in self.folders and not is_folder)
@@ -166,7 +169,10 @@ def candidate_files(base: FlatTree, excluded: Sequence[str]) -> FlatTree:
 def overlay_changes(
     base: FlatTree, changes: Sequence[TreeChange], excluded: Sequence[str]
 ) -> tuple[FlatTree, Sequence[TreeChange]]:
-    """Apply changes to a base tree; return it with the refused changes of protected paths."""
+    """Apply changes to a base tree.
+
+    Return the resulting tree, and the refused changes of protected paths.
+    """
     return _overlay(base, protected_paths(base, excluded), changes)
 
 

@@ -1,4 +1,4 @@
-"""The store of a run: the record of its workspace, the index of its dimension, its forks."""
+"""The store of a run: workspace record, index of the dimension, and forks."""
 
 import hashlib
 import shutil
@@ -62,7 +62,7 @@ class DimensionIndex:
         return _read_folder(self._record)
 
     def record_folder(self, folder: Path) -> None:
-        """Record the folder of a fork, which is complete from now on."""
+        """Record the folder of a fork; from now on, the fork is complete."""
         make_private_folder(self._record.parent)
         shown = self.name.encode("utf-8", "backslashreplace").decode()
         record = {"format": 1, "name": shown, "folder": str(folder)}
@@ -80,7 +80,7 @@ class DimensionIndex:
         write_whole(self._ready, canonical_json(prepared_state.to_record()), mode=0o600)
 
     def forget(self) -> None:
-        """Remove all entries but the ref, which keeps the last tree."""
+        """Remove all entries except for the ref, which keeps the last tree."""
         for path in (self._record, self._ready, self._stats):
             try:
                 path.unlink(missing_ok=True)
@@ -122,7 +122,7 @@ def find_fork(index: DimensionIndex) -> Path | None:
 async def fill_fork(
     store: ObjectStore, index: DimensionIndex, folder: Path, *, tree: TreeId, materials: Materials
 ) -> None:
-    """Write a tree into an empty folder, and make a git repository there for agents."""
+    """Write a tree into an empty folder, and make a Git repository for agents in this folder."""
     # Entries of an earlier folder with this name are obsolete.
     index.forget()
     files = materials.added_to(await store.files_of(tree))
@@ -155,7 +155,7 @@ class WorkspaceRecord:
 
     `excluded` are patterns of project files that the workspace does not contain, and `ignored` are
     patterns of ignored files, both as in `.gitignore`. `materials` is a tree of files that the
-    folder has in addition to its tree, or instead of files of the tree.
+    folder contains in addition to the snapshot tree, or in place of files in the snapshot tree.
     """
 
     folder: Path
@@ -188,7 +188,7 @@ def write_record(store: Path, record: WorkspaceRecord) -> None:
 
 
 def read_record(store: Path) -> WorkspaceRecord | None:
-    """Read the record of a store; return None if there is none."""
+    """Read the record of a store; return None if the record is missing."""
     path = store / RECORD_FILE
     try:
         text = path.read_bytes()
@@ -235,7 +235,7 @@ async def create_store(
     object_format: str = "sha1",
     borrow_from: Path | None = None,
 ) -> ObjectStore:
-    """Create the store of a run, which may borrow objects; replace an incomplete one."""
+    """Create the store of a run, which can borrow objects; replace an incomplete store."""
     place = _place(state, run_id)
     if read_record(place) is not None:
         raise WorkspaceExists(f"run {run_id} already has a workspace in {state}")

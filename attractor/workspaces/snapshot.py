@@ -1,4 +1,7 @@
-"""Stores the content of a folder as a tree, without git and its filters, and writes it back."""
+"""Stores the content of a folder as a tree, without Git and Git filters.
+
+Writes a tree into a folder.
+"""
 
 import errno
 import os
@@ -39,7 +42,7 @@ RACY_NS = 10_000_000
 
 
 class CachedFile(NamedTuple):
-    """The status of a file and its object id, when it was last read."""
+    """The status and object id of a file when it was last read."""
 
     changed_ns: int
     modified_ns: int
@@ -112,7 +115,7 @@ def save(cache: StatCache, path: Path) -> None:
 
 
 def load(path: Path) -> StatCache:
-    """Read a stat cache; a missing or corrupt one is empty, which only costs time."""
+    """Read a stat cache; a missing or corrupt cache counts as empty, which only costs time."""
     with suppress(OSError, ValueError):
         checksum, _, content = path.read_bytes().partition(b"\0")
         if checksum == content_hash(content).encode():
@@ -167,7 +170,9 @@ class SkippedPath:
 
 @dataclass(frozen=True)
 class SnapshotRules:
-    """The rules for a snapshot: it contains files that are not ignored, and files of the base."""
+    """The rules for a snapshot, which contains files that are not ignored, and files of
+    the base.
+    """
 
     ignores: IgnoreRules
     files: Set[bytes] = frozenset()
@@ -182,7 +187,7 @@ class SnapshotRules:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The tree of a folder, the paths that are not in it, and the stat cache for the next snapshot.
+    """The tree of a folder, the paths that it lacks, and the stat cache for the next snapshot.
 
     `dimension` is the name of the fork, empty for the first dimension of the run.
     """

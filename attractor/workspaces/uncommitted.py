@@ -1,4 +1,4 @@
-"""Commits uncommitted changes of a person's work tree, with the contents that git LFS stores."""
+"""Commits uncommitted changes of a person's work tree, including contents that Git LFS stores."""
 
 import hashlib
 import os
@@ -51,7 +51,7 @@ class LfsPointer:
 
 @dataclass(frozen=True)
 class LfsContents:
-    """The contents of large files by path, and the paths of missing ones."""
+    """The contents of large files by path, and the paths whose content is missing."""
 
     found: FlatTree
     missing: Sequence[bytes]
@@ -85,7 +85,9 @@ async def find_large_files(store: ObjectStore, files: FlatTree, folder: Path) ->
 
 
 async def find_unchanged_pointers(store: ObjectStore, changes: Sequence[TreeChange]) -> FlatTree:
-    """Return the pointers of files that only seem changed, because they contain their content."""
+    """Return the pointers of files that only seem changed, because they contain the
+    content itself.
+    """
     pairs = [
         (one.path, one.before, one.after)
         for one in changes

@@ -51,7 +51,7 @@ def test_what_was_promoted_is_freed_and_what_waits_for_that_is_kept(tmp_path: Pa
     flow = make_flow(tmp_path)
     result = flow.launch()
     flow.decide(result, DecisionKind.APPROVED)
-    assert swept(flow).kept == {result.run_id: "it was approved and not promoted yet"}
+    assert swept(flow).kept == {result.run_id: "it was approved, but is not promoted yet"}
     flow.promote(result)
     assert {one.what for one in swept(flow).freed} == {"workspace", "store", "base ref"}
     assert git(flow.project, "show", "main:made.txt") == "made\n"

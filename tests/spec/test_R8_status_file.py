@@ -65,5 +65,5 @@ def test_R8_every_stage_but_the_exit_has_a_status_file(tmp_path: Path) -> None:
     ],
 )
 def test_R8_a_report_may_not_speak_for_the_engine_or_a_person(key: str) -> None:
-    with pytest.raises(InvalidReport, match="may not set"):
+    with pytest.raises(InvalidReport, match="must not set"):
         parse_report(f'{{"outcome": "success", "context_updates": {{"{key}": "yes"}}}}')

@@ -1,6 +1,6 @@
-"""`checkpoint.json`: the state of a run at one line of its journal.
+"""`checkpoint.json`: the state of a run at one line of the journal.
 
-With it, opening a run reads only the later lines of the journal.
+With a checkpoint, opening a run only reads the later lines of the journal.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -47,10 +47,10 @@ class Position:
 
 @dataclass(frozen=True)
 class RestoredState:
-    """The state of a run, read from its journal and checkpoint, and the head of the hash chain.
+    """The state of a run, read from journal and checkpoint, and the head of the hash chain.
 
-    `last_activity` is the time of the last event of a stage: an interrupted process counts as ended
-    then.
+    `last_activity` is the time of the last event of a stage; an interrupted process counts as ended
+    at this time.
     """
 
     state: RunState
@@ -67,7 +67,7 @@ class RestoredState:
 
 @dataclass(frozen=True)
 class CheckpointText:
-    """The text of a checkpoint, and its hash in the journal."""
+    """The text of a checkpoint, and the hash of the text, which the journal contains."""
 
     text: str
     digest: str
@@ -91,7 +91,7 @@ def _write(content: JsonObject, at: Position) -> CheckpointText:
 
 
 def open_journal(journal: Path, checkpoint: Path) -> RestoredState:
-    """Verify a journal from its checkpoint on, and return the restored state."""
+    """Verify a journal from the line of its checkpoint on, and return the restored state."""
     try:
         return _open(journal, checkpoint)
     except VerificationError:
@@ -101,7 +101,7 @@ def open_journal(journal: Path, checkpoint: Path) -> RestoredState:
 
 
 def verify_journal(journal: Path, *, heads: Collection[str] = ()) -> frozenset[str]:
-    """Verify a journal from its first line, and return those hashes in `heads` that no line has."""
+    """Verify a journal from its first line; return the hashes in `heads` that no line has."""
     missing = set(heads)
     if journal.exists():
         require_intact(verify(_passing(journal, missing)), str(journal))

@@ -37,8 +37,8 @@ class PipelineStarted:
 class RunForked:
     """The run continues another run from the state before a visit of a node.
 
-    `seq` and `hash` identify the last event of the other run that belongs to this run too. `begun`
-    has the number of visits of each node up to there, `given` the number of answers of each
+    `seq` and `hash` identify the last event of the other run that also belongs to this run. `begun`
+    is the number of visits of each node up to this event, `given` the number of answers of each
     interviewer.
     """
 
@@ -66,7 +66,7 @@ class RunRestarted:
     """The run continues another run that followed an edge with `loop_restart`.
 
     `restart` is the number of runs before this one. `seq` and `hash` identify the last event of the
-    other run that belongs to this run too. `begun` has the number of visits of each node in all
+    other run that also belongs to this run. `begun` has the number of visits of each node in all
     these runs, `given` the number of answers of each interviewer.
     """
 
@@ -102,7 +102,7 @@ class PipelineFailed:
 class RunResumed:
     """Another process resumes the run, from the tree in the journal.
 
-    `heard` is the time of the last stage event: the earlier process counts as ended then.
+    `heard` is the time of the last stage event; the earlier process counts as ended at this time.
     """
 
     next_node: str
@@ -139,7 +139,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class OperatorAction:
-    """A person's order for the run; `order` is the name of its file in the inbox."""
+    """A person's order for the run; `order` is the file name of the order in the inbox."""
 
     action: str
     by: str
@@ -214,7 +214,7 @@ class StageRetrying:
 
 @dataclass(frozen=True)
 class QuestionAsked:
-    """A question is asked; from now on, any terminal may answer it."""
+    """A question is asked; from now on, any terminal can answer it."""
 
     question: dict[str, Json]
 
@@ -236,7 +236,7 @@ class StageParked:
 
 @dataclass(frozen=True)
 class EdgeSelected:
-    """An edge was selected; the event has the reason and the fate of each candidate."""
+    """An edge was selected; the event contains the reason, and the fate of each candidate edge."""
 
     target: str
     reason: str
@@ -247,7 +247,7 @@ class EdgeSelected:
 
 @dataclass(frozen=True)
 class ParallelBranchStarted:
-    """A branch begins, with updates to the context that it takes from its parent walk."""
+    """A branch begins; its context is the context of the parent walk, with these updates."""
 
     branch: str
     index: int
@@ -281,7 +281,10 @@ class BudgetWarning:
 
 @dataclass(frozen=True)
 class CheckpointSaved:
-    """The change by a stage; `checkpoint` is the hash of checkpoint.json if that was rewritten."""
+    """The change by a stage.
+
+    `checkpoint` is the hash of checkpoint.json, if the file was rewritten.
+    """
 
     node_id: str
     step: dict[str, Json] | None

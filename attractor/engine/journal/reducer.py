@@ -123,7 +123,7 @@ def _stage_started(state: RunState, event: Event, data: Fields) -> RunState:
 
 
 def _attempt_ended(state: RunState, event: Event, data: Fields) -> RunState:
-    """Count the usage of an attempt, also of one that is retried later."""
+    """Count the usage of an attempt, including attempts that are retried later."""
     walk = _walk(state, event)
     if walk.in_flight is None:
         return state

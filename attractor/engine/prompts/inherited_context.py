@@ -40,8 +40,8 @@ _BY_PROMPT = {"parallel.fan_in": ModelTask.AN_ANSWER, "stack.manager_loop": Mode
 def model_task(node: Node, type_: str = "") -> ModelTask:
     """Return the kind of task of a node.
 
-    `type_` is the type that executes the node (default: its own type). A custom type may give any
-    task.
+    `type_` is the type that executes the node (default: the type of the node). A custom type can
+    have any task.
     """
     type_ = type_ or node.type
     if type_ not in _BY_PROMPT:
@@ -65,9 +65,9 @@ DEGRADED = Fidelity.SUMMARY_HIGH
 
 @dataclass(frozen=True)
 class StageArrival:
-    """The edge by which a walk arrived at a stage, and the stages before.
+    """The edge by which a walk arrived at a stage, and the preceding stages.
 
-    `previous` is the node before, `thread` the thread of the last stage that used a model.
+    `previous` is the preceding node, `thread` the thread of the last stage that used a model.
     """
 
     previous: str = ""
@@ -100,10 +100,10 @@ def resolve(
 def resolve_thread(
     graph: Graph, node: Node, arrival: StageArrival, around: Mapping[str, str]
 ) -> str:
-    """Return the thread of a stage, named by its node, its edge, the graph or its subgraph.
+    """Return the thread of a stage, named by its node, edge, graph or subgraph.
 
-    If none of them names a thread, the thread of the earlier stage continues. Without an earlier
-    thread, a new one is named after the node before.
+    If none of these names a thread, the thread of the earlier stage continues. Without an earlier
+    thread, a new thread is named after the preceding node.
     """
     return (
         node.attributes.text("thread_id")
@@ -117,7 +117,10 @@ def resolve_thread(
 
 
 def subgraph_classes(graph: Graph) -> Mapping[str, str]:
-    """Return the class of each node in a labelled subgraph, from the nearest such subgraph."""
+    """Return the class of each node in a labelled subgraph.
+
+    The innermost labelled subgraph decides.
+    """
     classes: list[str] = []
     around: dict[str, str] = {}
     for subgraph in graph.subgraphs:
@@ -134,7 +137,7 @@ MOST_HELD = 100
 
 @dataclass
 class _Held:
-    """A conversation now, and as it was at the start of the current visit."""
+    """A conversation in its current state, and in its state at the start of the current visit."""
 
     conversation: object | None = None
     before: object | None = None
@@ -157,7 +160,7 @@ class Thread:
         self._held.conversation = conversation
 
     def restore(self, conversation: object) -> None:
-        """Set a conversation that was lost, as if the current visit had begun with it."""
+        """Set a lost conversation, as if the current visit had begun with this conversation."""
         self._held.conversation = self._held.before = conversation
 
 
@@ -165,8 +168,8 @@ class Threads:
     """The conversations of one run in memory, by walk and thread.
 
     A branch continues a copy of its parent walk's conversation; a parent never continues the
-    conversation of a branch. A resume loses all conversations, except those that can be restored
-    from the files of their stages.
+    conversation of a branch. A resume loses all conversations that cannot be restored from the
+    files of their stages.
     """
 
     def __init__(self, *, most: int = MOST_HELD) -> None:
@@ -178,7 +181,7 @@ class Threads:
     ) -> Thread:
         """Return the thread for an attempt.
 
-        With `starts_over`, its conversation is again the one at the start of the visit.
+        With `starts_over`, its conversation is reset to the start of the visit.
         """
         own = (walks[0], name)
         held = self._held.pop(own, None) or _Held(self._around(name, walks))
@@ -223,7 +226,7 @@ class InheritedContext:
 
     @cached_property
     def summary(self) -> str:
-        """Return the summary that replaces a conversation, or the older part of one."""
+        """Return the summary that replaces a conversation or its older part."""
         return write_preamble(DEGRADED, self.remembered)
 
 

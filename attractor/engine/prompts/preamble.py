@@ -1,4 +1,4 @@
-"""Writes the preamble of a stage from the last stages and the context, within a maximum length.
+"""Writes the preamble of a stage, up to a maximum length, from the last stages and the context.
 
 The same values give the same text. Parts that do not fit are counted, not listed.
 """
@@ -36,7 +36,7 @@ _ENGINES_PREFIXES = ("graph.", "internal.", "stack.", "growth.")
 
 @dataclass(frozen=True)
 class StageNote:
-    """A visit that has ended: its outcome, in a few words, and the calls of each tool."""
+    """A visit that has ended: the outcome in a few words, and the number of calls of each tool."""
 
     node: str
     visit: int
@@ -48,9 +48,9 @@ class StageNote:
 
 @dataclass(frozen=True)
 class Past:
-    """The past of a walk: its last visits, their number by outcome, and its newest context keys.
+    """The past of a walk: last visits, number of visits by outcome, and newest context keys.
 
-    `values` is the number of context keys that a preamble may list.
+    `values` is the number of context keys that a preamble can list.
     """
 
     notes: tuple[StageNote, ...] = ()
@@ -68,7 +68,7 @@ NOTHING_PAST = Past()
 
 
 def is_listed(key: str) -> bool:
-    """Return whether a preamble may list a context key; it never lists keys of the engine."""
+    """Return whether a preamble can list a context key; keys of the engine are never listed."""
     return key not in _ENGINES_OWN and not key.startswith(_ENGINES_PREFIXES)
 
 
@@ -170,7 +170,7 @@ _FRAME_TOKENS = 60
 
 @dataclass(frozen=True)
 class PreambleInput:
-    """The values that a preamble is written from: goal, run, past and context."""
+    """The input of a preamble: goal, run, past and context."""
 
     goal: str = ""
     run_id: str = ""
@@ -227,7 +227,10 @@ def write_preamble(fidelity: Fidelity, remembered: PreambleInput) -> str:
 
 
 def write_news(thread: str, remembered: PreambleInput) -> str:
-    """Return a text about the stages since the last stage of a thread; empty if there are none."""
+    """Return a text about the stages since the last stage of a thread.
+
+    Empty without such stages.
+    """
     notes, past = list[StageNote](), remembered.past
     for note in reversed(past.notes):
         if note.thread == thread:
@@ -242,7 +245,7 @@ def write_news(thread: str, remembered: PreambleInput) -> str:
 
 
 def prepend_preamble(preamble: str, prompt: str) -> str:
-    """Return a prompt with a preamble before it."""
+    """Return a prompt preceded by a preamble."""
     return f"{preamble}\n\n{TASK}\n\n{prompt}" if preamble else prompt
 
 
@@ -253,7 +256,9 @@ class _Room:
         self.left = tokens
 
     def takes(self, line: str, *, keep: int = 0) -> bool:
-        """Use the tokens of a line, and return True, if at least `keep` tokens remain after it."""
+        """If at least `keep` tokens remain after a line, use the tokens of the line and return
+        True.
+        """
         size = estimate_tokens(line) + 1
         if size > self.left - keep:
             return False
@@ -286,7 +291,7 @@ def _fitting(name: str, text: str, tokens: int, room: _Room) -> str:
 def _stages(
     notes: Sequence[StageNote], total: int, measure: PreambleLimits, room: _Room, *, share: float
 ) -> Sequence[str]:
-    """Return lines for the last stages, as many as fit, the latest at the end."""
+    """Return lines for the last stages, as many as fit, latest stage last."""
     keep, lines = int(room.left * (1 - share)), list[str]()
     for note in reversed(notes[-measure.stages :] if measure.stages else ()):
         line = _of_stage(note, measure)
@@ -311,7 +316,7 @@ def _of_stage(note: StageNote, measure: PreambleLimits) -> str:
 
 
 def _values(remembered: PreambleInput, measure: PreambleLimits, room: _Room) -> Sequence[str]:
-    """Return lines for the values written last, as many as fit, the latest first."""
+    """Return lines for the values written last, as many as fit, latest value first."""
     keys, context = remembered.past.keys, remembered.context
     there = [key for key in reversed(keys) if context.get(key) is not None]
     lines: list[str] = []

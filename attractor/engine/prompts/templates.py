@@ -1,6 +1,6 @@
 """Renders Jinja2 templates of prompts at each visit.
 
-Values are inserted as they are, and not rendered as templates (L8).
+Values are inserted unchanged; they are not rendered as templates (L8).
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ def render_prompt(
 
 
 def _nested(flat: Mapping[str, Json]) -> dict[str, Any]:
-    """Return the values; each value with a dotted key is also reachable by nested attributes."""
+    """Return the values; a value with a dotted key can also be accessed by nested attributes."""
     nested: dict[str, Any] = {}
     for key, value in flat.items():
         *folders, last = key.split(".")

@@ -6,12 +6,15 @@ _PREFIX = re.compile(r"\A\s*(?:\[(\w+)\]\s*|(\w)\)\s+|(\w)\s+-\s+)(?=\S)")
 
 
 def normalize_label(label: str) -> str:
-    """Return a label as it is compared: in lower case, without its accelerator."""
+    """Return a label as it is compared: in lower case, without accelerator."""
     return _PREFIX.sub("", label, count=1).strip().lower()
 
 
 def accelerator(label: str) -> str:
-    """Return the accelerator of a label: Y in `[Y] Yes`, `Y) Yes`, `Y - Yes`, else its initial."""
+    """Return the accelerator of a label: Y in `[Y] Yes`, `Y)
+
+    Yes`, `Y - Yes`; otherwise the initial.
+    """
     prefix = _PREFIX.match(label)
     key = next(filter(None, prefix.groups())) if prefix else label.strip()[:1]
     return key.upper()

@@ -1,4 +1,4 @@
-"""Questions to people, their descriptions and their answers."""
+"""Questions to people, with descriptions and answers."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -35,10 +35,10 @@ class Option:
 
 @dataclass(frozen=True)
 class EnclosingBranch:
-    """A branch that contains a question; in a `for_each`, with its item.
+    """A branch that contains a question; in a `for_each`, with the item of the branch.
 
-    The key is the id of the branch in events; the name is its name at the node where it begins. The
-    index counts from 1.
+    The key is the id of the branch in events; the name is the name of the branch at the node where
+    it begins. The index counts from 1.
     """
 
     key: str
@@ -51,7 +51,7 @@ class EnclosingBranch:
 
 @dataclass(frozen=True)
 class Question:
-    """A question to a person; its id names node, visit and attempt (attractor-spec 6.2).
+    """A question to a person; the id names node, visit and attempt (attractor-spec 6.2).
 
     If a stage asks several questions, their ids have a suffix: `gate@1.1#name`. The default is the
     answer after a time-out, or if a person presses Enter. `targets` in the metadata are other names
@@ -94,10 +94,7 @@ class Answer:
 
 
 class Interviewer(Protocol):
-    """A way to ask a person.
-
-    `ask` may raise Parked: then the question waits in the journal.
-    """
+    """A way to ask a person. If `ask` raises Parked, the question waits in the journal."""
 
     async def ask(self, question: Question) -> Answer:
         """Ask a question, and wait for the answer."""
@@ -259,9 +256,9 @@ def fold_words(text: str) -> str:
 
 
 def pick_match(said: str, among: Iterable[T], readings: Sequence[Callable[[T], str]]) -> T | None:
-    """Return the candidate that matches, by the first reading that matches any candidate.
+    """Return the matching candidate, by the first reading that matches any candidate.
 
-    If the reading matches several candidates, return None.
+    If this reading matches several candidates, return None.
     """
     words, those = fold_words(said), list(among)
     for read in readings:
@@ -310,7 +307,7 @@ def require_answer(said: str, question: Question, *, by: str = "") -> Answer:
 
 
 def with_option(answer: Answer, question: Question) -> Answer:
-    """Return an answer with its selected option, or unchanged if it matches no option."""
+    """Return an answer with the selected option; an answer that matches no option is unchanged."""
     if answer.kind is not AnswerKind.GIVEN:
         return answer
     read = read_answer(answer.value, question, by=answer.by)
@@ -371,7 +368,10 @@ def describe_branches(question: Question) -> list[str]:
 
 
 def describe_recorded_branches(question: Json) -> list[str]:
-    """Return the phrases for the branches in a question's record; empty if it is invalid."""
+    """Return the phrases for the branches in a question's record.
+
+    Empty if the record is invalid.
+    """
     try:
         within = within_from_record(Fields(question, "a question"))
     except RecordBroken:
@@ -380,15 +380,14 @@ def describe_recorded_branches(question: Json) -> list[str]:
 
 
 def describe_question(question: Question) -> str:
-    """Return the text of a question and its branches, in one line."""
+    """Return the text of a question, and the branches that contain it, in one line."""
     where = "; ".join(describe_branches(question))
     return f"{question.text} ({where})" if where else question.text
 
 
 def describe_wait(questions: Sequence[Question]) -> str:
-    """Return the reason why a run waits: its question, or the number of its questions.
-
-    The first few of several questions follow the number.
+    """Return the reason why a run waits: the single open question, or the number of open questions
+    followed by the first few.
     """
     if len(questions) == 1:
         return f"{_WAITS}: {describe_question(questions[0])}"

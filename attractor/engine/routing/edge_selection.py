@@ -49,7 +49,7 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class EdgeCandidate:
-    """An edge that leaves the node of a stage, and its fate."""
+    """An edge that leaves the node of a stage, and the fate of the edge."""
 
     edge: Edge
     fate: Fate
@@ -57,7 +57,7 @@ class EdgeCandidate:
 
 @dataclass(frozen=True)
 class Route:
-    """The route after a stage, or the reason why there is none; `edge` is None for a jump."""
+    """The route after a stage, or the reason why no route exists; `edge` is None for a jump."""
 
     target: str
     reason: RouteReason
@@ -66,7 +66,7 @@ class Route:
 
     @property
     def is_handled_failure(self) -> bool:
-        """Whether this route handles the failure of the stage before it."""
+        """Whether this route handles the failure of the preceding stage."""
         return bool(self.target) and self.reason is not RouteReason.ON_FAILURE
 
 
@@ -117,7 +117,7 @@ def route_failure(graph: Graph, node: Node, outcome: Outcome, lookup: Lookup) ->
 
 
 def route_join(graph: Graph, node: Node, outcome: Outcome, meeting: str) -> Route:
-    """Continue at the node where branches meet: the edges of the node itself are branches (R6)."""
+    """Continue at the node where branches meet, because the edges of the fork are branches (R6)."""
     branches = tuple(EdgeCandidate(edge, Fate.A_BRANCH) for edge in graph.outgoing(node.id))
     if outcome.status is not StageStatus.FAIL:
         return Route(meeting, RouteReason.JOIN, candidates=branches)
@@ -138,7 +138,7 @@ def find_jump(graph: Graph, node: Node) -> Route | None:
 
 
 def continues_after_failure(graph: Graph, node: Node) -> bool:
-    """Return whether a walk may continue after a failure of a node."""
+    """Return whether a walk can continue after a failure of a node."""
     nearest = node if node.attributes.value("on_failure") else graph
     return nearest.attributes.text("on_failure") == "continue"
 
@@ -154,7 +154,7 @@ def _targets(
 
 
 def _to_judges(graph: Graph, ways: "_Ways") -> Sequence[Edge]:
-    """Return the edges into conditionals that have conditions, the highest weight first."""
+    """Return the edges with a condition that lead to a conditional, highest weight first."""
     to_judges = [edge for edge in ways.unconditional if is_conditional(graph, edge.target)]
     unasked = unasked_conditionals(graph, [edge.target for edge in to_judges])
     return _ranked(edge for edge in to_judges if edge.target not in unasked)

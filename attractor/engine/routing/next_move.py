@@ -34,7 +34,9 @@ from attractor.language.source.syntax_tree import NO_ATTRIBUTES
 
 @dataclass(frozen=True)
 class Bounds:
-    """The bounds of a branch: the node where branches meet, and the nodes that it may not enter."""
+    """The bounds of a branch: the node where branches meet, and the nodes that it must
+    not enter.
+    """
 
     until: str = ""
     outside: frozenset[str] = frozenset()
@@ -50,7 +52,9 @@ def meeting_of(node: Node, branches: Branches) -> str:
 
 
 class BranchBounds:
-    """Computes, once each, the forks of a graph and the nodes that their branches may not enter."""
+    """Computes once the forks of a graph, and the nodes that the branches of each fork must not
+    enter.
+    """
 
     def __init__(self, graph: Graph, forks: Forks) -> None:
         self._graph = graph
@@ -65,9 +69,9 @@ class BranchBounds:
         return self._known[node]
 
     def outside(self, node: str) -> frozenset[str]:
-        """Return the nodes that no branch may enter: before the node, or after the meeting.
+        """Return the nodes that no branch can enter: before the fork, or after the meeting node.
 
-        A node that only failures in a branch lead to belongs to the branch.
+        A node that is only reached by failures in a branch belongs to the branch.
         """
         if node not in self._outside:
             fork = self.fork(node)
@@ -94,7 +98,10 @@ def _find_outside(graph: Graph, fork: Fork) -> frozenset[str]:
 
 
 def _after_failures_too(graph: Graph) -> Callable[[str], Iterable[str]]:
-    """Return a function that follows edges and jumps; the graph's own jumps begin at its start."""
+    """Return a function that follows edges and jumps.
+
+    Jumps set on the graph begin at the start node.
+    """
     follow, start = targets_and_jumps(graph), graph.starts[0].id
     of_graph = failure_targets(graph.attributes)
     return lambda node: [*follow(node), *(of_graph if node == start else ())]
@@ -142,7 +149,7 @@ def redirect(graph: Graph, gate: Node) -> Route | None:
 
 
 def redirect_limit(graph: Graph) -> int:
-    """Return the maximum number of such routes back, over all gates of a run."""
+    """Return the maximum number of redirects to retry targets, over all goal gates of a run."""
     limit = graph.attributes.number("max_goal_gate_redirects")
     return DEFAULT_REDIRECTS if limit is None else limit
 
@@ -173,7 +180,7 @@ def restart_limit(graph: Graph) -> int:
 
 
 def begin_again(progress: Progress) -> Progress:
-    """Return the progress that the next run begins with after `loop_restart`.
+    """Return the progress with which the next run begins after `loop_restart`.
 
     Only `graph.*` and `context.keep.*` remain in the context. Files stay. The usage of earlier runs
     is included, because the budgets cover the whole chain of runs.
@@ -276,7 +283,10 @@ class _Deciding:
         return changed(move, is_restart=True)
 
     def _stuck(self) -> str:
-        """Return the reason to stop after `max_same_failures` equal failures; empty before that."""
+        """Return the reason to stop after `max_same_failures` equal failures.
+
+        Empty after fewer failures.
+        """
         visit = self.visit
         record = self.after.stages.get(visit.node)
         limit = same_failure_limit(self.graph, self.graph.nodes[visit.node])
@@ -304,7 +314,7 @@ class _Deciding:
     def _arrived(self, move: Move, route: Route) -> Move:
         """End a branch with the status of its last stage.
 
-        Its goal gates are checked at the exit of the graph.
+        Goal gates in the branch are checked at the exit of the graph.
         """
         over = self.after.stepped_over or move.is_stepped_over
         status = StageStatus.PARTIAL_SUCCESS if over else self.after.last_status

@@ -13,7 +13,7 @@ from attractor.language.graph.graph import Graph, Node
 
 
 def same_failure_limit(graph: Graph, node: Node) -> int | None:
-    """Return how many times in a row a stage may fail in the same way; None means no limit."""
+    """Return how many times in a row a stage can fail in the same way; None means no limit."""
     own = node.attributes.number("max_same_failures")
     return graph.attributes.number("max_same_failures") if own is None else own
 
@@ -55,7 +55,10 @@ def retry_policy(node: Node, graph: Graph) -> RetryPolicy:
 
 
 def require_policy(node: Node, graph: Graph) -> str:
-    """Return the name of the policy of a node or of its graph; an unknown name is an error."""
+    """Return the name of the retry policy of a node or of its graph.
+
+    An unknown name is an error.
+    """
     name = node.attributes.text("retry_policy") or graph.attributes.text("retry_policy")
     if name and name not in PRESETS:
         raise UnknownName("retry policy", name, PRESETS)
@@ -91,8 +94,8 @@ def settle(node: Node, outcome: Outcome) -> Outcome:
 def failure_of(error: Exception) -> Outcome:
     """Return a failure for an exception of a handler.
 
-    If the exception has a boolean attribute `retryable`, that decides about a retry. Otherwise
-    errors of the machine or the network are retryable.
+    If the exception has a boolean attribute `retryable`, this attribute decides about a retry.
+    Otherwise errors of the machine or the network are retryable.
     """
     is_retryable = getattr(error, "retryable", None)
     can_help = (

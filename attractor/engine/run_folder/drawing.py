@@ -79,7 +79,7 @@ def read_events(journal: Path) -> Iterator[Event]:
 
 
 def states_of(events: Iterable[Event], *, name: str = "") -> RunStates:
-    """Return the states of a run's stages after its events.
+    """Return the states of a run's stages after all events.
 
     `name` begins the caption.
     """
@@ -90,7 +90,7 @@ def states_of(events: Iterable[Event], *, name: str = "") -> RunStates:
 
 
 class RunDrawing:
-    """Computes the states of a run's stages from its events."""
+    """Computes the states of a run's stages from the events of the run."""
 
     def __init__(self) -> None:
         self._nodes: dict[str, NodeState] = {}

@@ -40,7 +40,7 @@ class Order:
 
 @dataclass(frozen=True)
 class InboxEntry:
-    """A file in the inbox: its order, or the reason why it is invalid."""
+    """A file in the inbox: the order in the file, or the reason why the file is invalid."""
 
     name: str
     order: Order | None
@@ -48,7 +48,7 @@ class InboxEntry:
 
 
 def leave_order(inbox: Path, order: Order, *, name: str) -> Path:
-    """Write an order to an inbox. Orders are executed in the order of their file names."""
+    """Write an order to an inbox. Orders are executed in the sequence of their file names."""
     if not name or Path(name).name != name or name.startswith("."):
         raise UsageError(f"invalid name {name!r}", hint="use a new run id")
     path = inbox / f"{name}.json"
@@ -64,7 +64,7 @@ def leave_order(inbox: Path, order: Order, *, name: str) -> Path:
 
 
 class Inbox:
-    """The orders in the inbox of a run, in the order of their names."""
+    """The orders in the inbox of a run, sorted by file name."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -121,14 +121,14 @@ def refuse_answer(order: Order, state: RunState, now: datetime) -> str:
             f"{before.value or before.kind}"
         )
     if is_late(asked, now):
-        return f"refused: its deadline passed at {asked.deadline}"
+        return f"refused: the deadline of the question passed at {asked.deadline}"
     if read_answer(order.value, asked) is None:
         return f"refused: {describe_refusal(order.value, asked)}: {describe_choices(asked)}"
     return ""
 
 
 def action_of(received: InboxEntry, refusal: str) -> OperatorAction:
-    """Return the event of an order: accepted, unless there is a reason to refuse it."""
+    """Return the event of an order, which is accepted unless there is a reason to refuse it."""
     order = received.order
     if order is None:
         return OperatorAction("", "", received.trouble, received.name, is_accepted=False)

@@ -42,10 +42,10 @@ FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """The manifest of a run, which never changes: its pipeline, its settings and its origin.
+    """The manifest of a run (pipeline, settings and origin), which never changes.
 
-    A fork has a parent, and the visit at which it was forked. A restart has a parent and its number
-    (ruling R7).
+    A fork has a parent, and the visit at which it was forked. A restart has a parent and the number
+    of the restart (ruling R7).
     """
 
     run_id: str
@@ -141,7 +141,10 @@ class RunDirectory:
 
     @property
     def files(self) -> Path:
-        """The files that the graph names, as they were at the start; missing if it names none."""
+        """The files that the graph names, as they were at the start.
+
+        Missing if the graph names no files.
+        """
         return self.root / "graph.files.json"
 
     @property
@@ -213,7 +216,7 @@ def create_run_directory(
 
     `files` are the other files of the pipeline. `begin` writes the journal of a run that continues
     another run. The manifest is redacted. The pipeline is stored unchanged, so that its hash stays
-    valid; a pipeline that contains a secret was refused before.
+    valid; a pipeline that contains a secret was refused earlier.
     """
     directory = RunDirectory(root)
     try:
@@ -259,7 +262,7 @@ def read_files(directory: RunDirectory) -> Mapping[str, bytes]:
 
 
 def read_stored_files(file: Path) -> Mapping[str, bytes]:
-    """Return the files that are stored together in one file; none if it is missing."""
+    """Return the files that are stored together in one file; empty if this file is missing."""
     if not file.exists():
         return {}
     record = read_document(file).members("files")
@@ -295,7 +298,7 @@ LOCK_WAIT_S = 0.2
 class Fence(Protocol):
     """Reserves a run directory for one process.
 
-    `begin` may be called several times; the directory is released after as many calls of `end`.
+    `begin` can be called several times; the directory is released after as many calls of `end`.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""A run directory that this process may write to: its journal, its state, its end."""
+"""A run directory that this process can write to: journal, state and end of the run."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -76,7 +76,7 @@ SMALL_CHECKPOINT = 4096
 
 
 class OpenRun:
-    """A run that this process may write to; `open_run` makes it.
+    """A run that this process can write to, made by `open_run`.
 
     Every change is an event, which is written to the journal and applied to the state.
     """
@@ -147,10 +147,11 @@ class OpenRun:
             return self._append(kind, data, place, sync)
 
     def save(self, step: Step | None = None, *, place: StageReference = NO_PLACE) -> None:
-        """Record a step, with the only sync of a stage; without a step, write a checkpoint.
+        """Record a step, with the only sync of a stage. Without a step, only write a checkpoint.
 
-        A small checkpoint is rewritten after every stage. A larger one is rewritten when the
-        journal has grown by twice its size, so that stages do not become slower in a long run.
+        A small checkpoint is rewritten after every stage. A larger checkpoint is rewritten when the
+        journal has grown by twice the size of the checkpoint, so that stages do not become slower
+        in a long run.
         """
         with self._lock:
             if step is not None and not self._is_due():
@@ -170,8 +171,8 @@ class OpenRun:
     async def commit(self, step: Step, *, place: StageReference = NO_PLACE) -> None:
         """Record a step, and return when it is on the disk.
 
-        Branches that commit at the same time share one sync. The checkpoint is written after they
-        are joined.
+        Branches that commit at the same time share one sync. The checkpoint is written after the
+        branches are joined.
         """
         if len(self._state.walks) == 1:
             self.save(step, place=place)
@@ -244,7 +245,7 @@ class OpenRun:
         return self._state.answers.get(question.id)
 
     def close(self) -> None:
-        """Release the run, so that another process may open it."""
+        """Release the run, so that another process can open it."""
         self.events.close()
         self._fence.end()
 
@@ -308,7 +309,7 @@ class OpenRun:
         return self._checkpoint_size <= SMALL_CHECKPOINT or grown >= 2 * self._checkpoint_size
 
     def _can_steer(self, received: InboxEntry) -> bool:
-        """Return whether an order is a message, and a stage is running that may take it."""
+        """Return whether an order is a message, and a running stage can receive it."""
         is_steer = received.order is not None and received.order.action is Action.STEER
         return is_steer and any(one.in_flight for one in self._state.walks.values())
 
@@ -356,7 +357,7 @@ def open_run(
 
 
 def _require_journal(directory: RunDirectory) -> None:
-    """Refuse a directory that has lost its journal: the run would begin again."""
+    """Refuse a directory without a journal, because the run would begin again."""
     if not directory.events.exists() and directory.run.exists():
         raise VerificationError(
             f"{directory.events} is missing, although the run has begun",

@@ -149,7 +149,7 @@ _TERMINAL = (PipelineCompleted.__name__, PipelineFailed.__name__)
 
 
 def is_final_lost(directory: RunDirectory) -> bool:
-    """Return whether the run has ended, and its final.json is missing or corrupt."""
+    """Return whether the run has ended, but its final.json is missing or corrupt."""
     try:
         read_document(directory.final)
     except AttractorError:

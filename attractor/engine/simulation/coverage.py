@@ -1,10 +1,10 @@
 """Finds the nodes and edges that no run can reach, by trying the possible outcomes of stages.
 
-A stage may have any status, prefer any label, suggest any node, and write any value to the context;
+A stage can have any status, prefer any label, suggest any node, and write any value to the context;
 so the state of the search is the node alone. The exception is a conditional, which passes on the
-outcome of the stage before (ruling R1): its state includes that outcome and the values in
-conditions. Goal gates and limits only shorten walks. Anything that takes too long to try counts as
-possible. So everything that is reported as unreachable is unreachable in every run.
+outcome of the preceding stage (ruling R1): its state includes this outcome and the values in
+conditions. Goal gates and limits only shorten walks. Everything that takes too long to try counts
+as possible. Therefore, everything that is reported as unreachable is unreachable in every run.
 """
 
 from collections import Counter, deque
@@ -48,7 +48,7 @@ _OTHER = "something else"
 
 @dataclass(frozen=True)
 class ConditionValues:
-    """The values of each context key that conditions distinguish, and whether they are all."""
+    """The values that conditions distinguish, by context key, and whether these are all values."""
 
     values: Mapping[str, Sequence[str]]
     is_whole: bool
@@ -110,12 +110,12 @@ def distinguished_values(conditions: Iterable[Condition]) -> ConditionValues:
 
 
 def bare(key: str) -> str:
-    """Return a key as it is in the context, where the last outcome has the key `outcome`."""
+    """Return a condition key as a context key; the last outcome has the key `outcome`."""
     return key.removeprefix(_PREFIX)
 
 
 def _clauses(conditions: Iterable[Condition]) -> Iterator[Condition]:
-    """Yield the clauses of conditions: those that contain no other conditions."""
+    """Yield the clauses of conditions, which contain no other conditions."""
     waiting = [one for one in conditions if one is not ALWAYS]
     while waiting:
         condition = waiting.pop()
@@ -175,7 +175,7 @@ class ReachedNode:
 
 @dataclass(frozen=True)
 class TriedRoute:
-    """A route that a node may take, and the node that it reaches."""
+    """A route that a walk can take from a node, and the node that the route reaches."""
 
     route: Route
     ahead: ReachedNode
@@ -228,7 +228,7 @@ class NodeTrials:
         return TriedRoute(route, self._ahead(route.target, outcome, values))
 
     def _ahead(self, target: str, outcome: Outcome, values: Mapping[str, Json]) -> ReachedNode:
-        """Return the node that a route reaches, for a conditional with the outcome (ruling R1)."""
+        """Return the node that a route reaches; for a conditional, also the outcome (ruling R1)."""
         if not is_conditional(self.graph, target):
             return ReachedNode(target)
         label = outcome.preferred_label
@@ -243,7 +243,9 @@ class NodeTrials:
 
 @dataclass(frozen=True)
 class ConditionIndex:
-    """The values that a graph's conditions distinguish, and those passed between conditionals."""
+    """The values that the conditions of a graph distinguish, and the values passed between
+    conditionals.
+    """
 
     graph: Graph
     fixed: Mapping[str, Json]
@@ -265,7 +267,9 @@ class ConditionIndex:
 
 
 def read_conditions(graph: Graph) -> ConditionIndex:
-    """Read the conditions of a graph, with its attributes, which no stage can change."""
+    """Read the conditions of a graph, and the attributes of the graph, which no stage
+    can change.
+    """
     values_of = {
         node: distinguished_values(edge.condition for edge in graph.outgoing(node))
         for node in graph.nodes
@@ -304,7 +308,10 @@ _MOST_PLACES_OF_A_NODE = 16
 
 @dataclass(frozen=True)
 class Coverage:
-    """The reachable nodes and edges; `untried` edges count as reachable, being too many to try."""
+    """The reachable nodes and edges.
+
+    `untried` edges are too many to try, and count as reachable.
+    """
 
     nodes: frozenset[str]
     unreachable_nodes: tuple[str, ...]
@@ -314,7 +321,7 @@ class Coverage:
 
 
 class _Certainty(IntEnum):
-    """The reason why an edge counts as possible, the most certain first."""
+    """The reason why an edge counts as possible, most certain reason first."""
 
     CHOSEN = 0
     SUGGESTED = 1
@@ -418,7 +425,7 @@ class _Exploring:
     def _try(
         self, node: Node, ways: NodeTrials, outcomes: Sequence[Outcome], how: _Certainty
     ) -> bool:
-        """Follow the routes of outcomes; return False if they are too many to try."""
+        """Follow the routes of outcomes; return False if there are too many routes to try."""
         cost = ways.cost(outcomes)
         if cost > min(self.most_at_a_place, self.left):
             return False
@@ -439,7 +446,9 @@ class _Exploring:
         return (jump is None or not self._is_new(jump.target)) and not self._missed(node)
 
     def _missed(self, node: Node) -> Sequence[str]:
-        """Return the targets of edges that are not found yet, or that may have new states."""
+        """Return the targets of edges that are not found yet, and targets that may have
+        new states.
+        """
         return [
             edge.target
             for edge in self.graph.outgoing(node.id)

@@ -19,7 +19,7 @@ _NEEDS_REASON = (StageStatus.FAIL, StageStatus.RETRY)
 
 @dataclass(frozen=True)
 class SimulatedOutcomes:
-    """The outcomes of nodes, one for each visit; the last one repeats."""
+    """The outcomes of nodes, one outcome for each visit; the last outcome repeats."""
 
     by_node: Mapping[str, Sequence[Outcome]] = field(default_factory=dict[str, Sequence[Outcome]])
 
@@ -35,7 +35,9 @@ NO_OUTCOMES = SimulatedOutcomes()
 def read_outcomes(
     written: Json | JsonObject, *, nodes: Iterable[str], file: str = ""
 ) -> SimulatedOutcomes:
-    """Read the outcomes for a pipeline, or raise an error with their position in the file."""
+    """Read the outcomes for a pipeline, or raise an error with the position of the
+    invalid outcome.
+    """
     outcomes = check_outcomes(written, file=file)
     known = set(nodes)
     for node in outcomes.by_node:
@@ -88,7 +90,7 @@ _HINT = 'write JSON such as {"test": "fail"}, or TOML such as test = "fail"'
 
 
 def open_outcomes(file: Path) -> dict[str, Json]:
-    """Read a file of outcomes, and check it as far as possible without its pipeline."""
+    """Read a file of outcomes; check the outcomes as far as possible without the pipeline."""
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except OSError as cause:
@@ -104,7 +106,7 @@ def open_outcomes(file: Path) -> dict[str, Json]:
 
 
 def _is_toml(file: Path, text: str) -> bool:
-    """Return whether a file is TOML: by its name, else by its first character."""
+    """Return whether a file is TOML, by its name or otherwise by its first character."""
     if file.suffix in (".json", ".toml"):
         return file.suffix == ".toml"
     return not text.lstrip().startswith("{")

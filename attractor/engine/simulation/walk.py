@@ -44,7 +44,7 @@ WalkOn = Callable[[Progress, str, Bounds], Awaitable[Progress]]
 
 @dataclass(frozen=True)
 class SimulatedBranches:
-    """Walks the branches of one attempt; `walked` has the branches that ended, by key."""
+    """Walks the branches of one attempt; `walked` contains the ended branches by key."""
 
     parent: Progress
     key: str
@@ -90,7 +90,7 @@ class SimulatedBranches:
 
 
 def count_attempts(graph: Graph, node: Node, outcome: Outcome) -> int:
-    """Return the number of attempts if all have the same outcome."""
+    """Return the number of attempts if all attempts have the same outcome."""
     policy = retry_policy(node, graph)
     most = max(policy.max_attempts, policy.max_attempts_after_verdict)
     # By bisection, because `max_retries` may be large.
@@ -102,7 +102,9 @@ def count_attempts(graph: Graph, node: Node, outcome: Outcome) -> int:
 def limit_attempts(
     graph: Graph, node: Node, progress: Progress, outcome: Outcome, attempts: int
 ) -> tuple[int, Streak]:
-    """Return the number of attempts before `max_same_failures`, and the streak before the last."""
+    """Return the number of attempts until `max_same_failures`, and the streak before the last
+    attempt.
+    """
     if outcome.status.is_success or outcome.status is StageStatus.SKIPPED:
         return attempts, NO_STREAK
     failure, record = signature(outcome.failure_reason), progress.stages.get(node.id)
@@ -178,7 +180,7 @@ class SimulatedWalk:
 
     @property
     def path(self) -> tuple[str, ...]:
-        """The visited nodes in order, the exit included."""
+        """The visited nodes in order, including the exit."""
         nodes = [step.visit.node for step in self.steps]
         if self.end and self.end.status.is_success and self.end.node != nodes[-1]:
             nodes.append(self.end.node)
@@ -217,7 +219,7 @@ async def walk(
     context: Mapping[str, Json] | None = None,
     max_steps: int = MAX_STEPS,
 ) -> SimulatedWalk:
-    """Walk from the start to an end, with handlers that return outcomes and do nothing else."""
+    """Walk from the start to an end, with handlers that only return outcomes."""
     simulation = _Simulation(graph, handlers, max_steps)
     try:
         progress = await simulation.walk(begin(graph, "", context or {}))
@@ -232,7 +234,7 @@ class _CutOff(Halted):
 
 @dataclass
 class _Simulation:
-    """One walk with its branches: its steps, and the number of visits of each node."""
+    """One walk with its branches: the steps, and the number of visits of each node."""
 
     graph: Graph
     handlers: Mapping[str, Handler]
@@ -266,7 +268,7 @@ class _Simulation:
         return progress
 
     async def _visit(self, progress: Progress, key: str) -> tuple[Visit, Progress]:
-        """Visit the next node; return the visit, and the progress with its branches joined."""
+        """Visit the next node; return the visit, and the progress after its branches are joined."""
         node = self.graph.nodes[progress.next_node]
         self.visits[node.id] += 1
         number, attempts = self.visits[node.id], 0

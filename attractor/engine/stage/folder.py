@@ -77,7 +77,7 @@ def _files_in(folder: Path) -> list[str]:
 
 
 def _make_aside(folder: Path, visit: int, attempt: int) -> Path:
-    """Make an empty folder in the history; rename an existing one as interrupted."""
+    """Make an empty folder in the history; rename an existing folder as interrupted."""
     _files_in(folder / HISTORY)
     own = history_folder(folder, visit, attempt)
     if own.exists():
@@ -87,7 +87,9 @@ def _make_aside(folder: Path, visit: int, attempt: int) -> Path:
 
 
 def _name_of_past(folder: Path, visit: int, attempt: int) -> str:
-    """Return a name for the files in a folder: by their status.json, else as interrupted."""
+    """Return a history name for the files in a folder, from status.json or otherwise
+    "interrupted".
+    """
     past = _attempt_of(folder / STATUS)
     if (
         past
@@ -165,7 +167,7 @@ class FolderFiles:
         self.trouble: FileError | None = None
 
     def write(self, name: str, text: str) -> None:
-        """Write a whole file; if the text is too long, leave out its middle."""
+        """Write a whole file; if the text is too long, the middle of the text is omitted."""
         self._on_activity()
         with self._lock:
             try:
@@ -177,7 +179,7 @@ class FolderFiles:
                 raise
 
     def append(self, name: str, line: str) -> None:
-        """Append a line to a file, until the file has its maximum size."""
+        """Append a line to a file, up to the maximum size of the file."""
         self._on_activity()
         with self._lock:
             try:
@@ -204,7 +206,7 @@ class FolderFiles:
             self._is_over = True
 
     def _remember(self, trouble: FileError) -> None:
-        """Store a disk error: after it, no outcome of the stage is valid."""
+        """Store a disk error; after a disk error, no outcome of the stage is valid."""
         if isinstance(trouble.cause, OSError) and trouble.cause.errno not in _OF_THE_NAME:
             self.trouble = self.trouble or trouble
 
@@ -228,7 +230,7 @@ def _is_free(name: str) -> bool:
 
 
 def in_folder(folder: Path, name: str) -> str:
-    """Return the path of a file in a stage folder; the folder must be a real one, not a link."""
+    """Return the path of a file in a stage folder; the folder must be a real folder, not a link."""
     try:
         require_folder(folder)
     except OSError as cause:
@@ -297,7 +299,7 @@ class OutputTail:
         self._begun[chunk.stream] = rest[: LONGEST_LINE + 1]
 
     def take(self) -> str:
-        """Return the lines if there are new ones since the last call, else None."""
+        """Return the last lines if there are new lines since the last call, otherwise None."""
         has_more, self._has_more = self._has_more, False
         return "".join(self._lines) if has_more else ""
 

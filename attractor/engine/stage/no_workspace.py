@@ -1,4 +1,4 @@
-"""The workspace of a run without snapshots: it works in place, or has no files."""
+"""The workspace of a run without snapshots: either the project folder, or no files."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -105,9 +105,10 @@ class NoEnvironment:
 
 
 class NoWorkspace:
-    """A workspace without snapshots, in an environment or in none.
+    """A workspace without snapshots, with or without an environment.
 
-    `another` makes a further environment in the same place: each branch opens and closes its own.
+    `another` makes a further environment in the same place, because each branch opens and closes
+    its own environment.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class NoWorkspace:
 
     @property
     def environment(self) -> ExecutionEnvironment:
-        """The environment of the run, or one without files and commands."""
+        """The environment of the run, or an environment without files and commands."""
         return self._environment
 
     async def snapshot(self, subject: str) -> TreeId:

@@ -45,7 +45,7 @@ class Patch:
 async def make_patch(
     workspace: Workspace, since: TreeId, until: TreeId, *, most: int = LARGEST_PATCH
 ) -> Patch:
-    """Return a patch of all changes, or if it is too large, of as many files as fit."""
+    """Return a patch of all changes; if the patch is too large, of as many files as fit."""
     whole = await _diff(workspace, since, until, most, binary=True)
     if whole is not None and len(whole) <= most:
         return Patch(whole)
@@ -62,7 +62,7 @@ async def make_patch(
 
 @dataclass(frozen=True)
 class StoredPatch:
-    """A patch as it is stored; one that was redacted cannot be applied."""
+    """A patch as it is stored; a redacted patch cannot be applied."""
 
     content: bytes
     is_redacted: bool = False
@@ -81,7 +81,7 @@ def redact_patch(patch: Patch, redactor: Redactor) -> StoredPatch:
 
 
 def _quoted(patch: bytes) -> bytes:
-    """Quote a patch, so that no program applies it and writes a placeholder into a file."""
+    """Quote a patch, so that no program can apply it and write placeholders into files."""
     return QUOTE + patch.removesuffix(b"\n").replace(b"\n", b"\n" + QUOTE) + b"\n"
 
 
@@ -97,7 +97,7 @@ async def _diff(
 
 
 def _files(patch: bytes) -> Iterator[bytes]:
-    """Yield the part of a patch for each file."""
+    """Yield the part of the patch for each file."""
     bounds = [*(one.start() for one in _FILE.finditer(patch)), len(patch)]
     for begin, end in pairwise(bounds):
         yield patch[begin:end]

@@ -56,7 +56,7 @@ _PREFIXES = ("graph.", "internal.", "human.", "parallel.", "stack.", "work.", "g
 
 @dataclass(frozen=True)
 class AttemptTimes:
-    """The attempt that a status file describes, and its times."""
+    """The attempt that a status file describes, and the times of the attempt."""
 
     visit: int
     attempt: int
@@ -124,7 +124,7 @@ def check_report(report: JsonObject) -> Outcome:
 
 
 def forbidden_keys(updates: Mapping[str, Json]) -> Sequence[str]:
-    """Return those context keys that a report may not set, in order."""
+    """Return the context keys in a report that the report must not set, in order."""
     return [key for key in updates if _is_forbidden(key)]
 
 
@@ -144,7 +144,7 @@ def _updates(value: Json) -> dict[str, Json]:
         raise InvalidReport("'context_updates' is not an object", hint=_EXAMPLE)
     if forbidden := forbidden_keys(value):
         raise InvalidReport(
-            f"a report may not set {', '.join(forbidden)}",
+            f"a report must not set {', '.join(forbidden)}",
             hint="these keys are reserved: choose other names",
         )
     return value
@@ -285,7 +285,7 @@ def _limit(node: Node) -> timedelta | None:
 
 
 def _checked(node: Node, returned: object) -> Outcome:
-    """Return the outcome of a handler if it is valid, else a failure."""
+    """Return the outcome of a handler if it is valid, otherwise a failure."""
     if returned is None and node.attributes.flag("auto_status"):
         return auto_status()
     if not isinstance(returned, Outcome):

@@ -93,14 +93,14 @@ def signature(reason: str) -> str:
 
 @dataclass(frozen=True)
 class InFlight:
-    """The current attempt of a walk and its visit; no recorded step has it yet.
+    """The current attempt and visit of a walk; no recorded step contains the attempt yet.
 
-    An attempt that `is_aside` has a folder of its own, because another walk uses the folder of the
-    node. `starts` is above 1 after an interruption, and 0 while a retry waits for its delay. `used`
-    is the usage of earlier attempts of the visit, `reported` the usage of this attempt so far.
-    `worked` is the time in seconds of earlier processes on the visit; `at_work` is the time at
-    which the current process began it. `streak` counts the failures before this attempt; `failed`
-    is the signature of its own failure.
+    An attempt that `is_aside` has its own folder, because another walk uses the folder of the node.
+    `starts` is above 1 after an interruption, and 0 while a retry waits for its delay. `used` is
+    the usage of earlier attempts of the visit, `reported` the usage of this attempt so far.
+    `worked` is the time in seconds that earlier processes spent on the visit; `at_work` is the time
+    at which the current process began the visit. `streak` counts the failures before this attempt;
+    `failed` is the signature of the failure of this attempt.
     """
 
     node: str
@@ -139,8 +139,8 @@ class InFlight:
         return self.worked + max(0.0, (now - self.at_work).total_seconds())
 
     def begun(self, attempt: int, at: datetime, *, is_aside: bool) -> "InFlight":
-        """Return the flight after an attempt has begun: the next one of the visit, or the same
-        again.
+        """Return the flight after an attempt has begun, which is the next attempt of the visit or a
+        repeated attempt.
         """
         is_again = attempt == self.attempt and self.starts > 0
         return changed(
@@ -156,9 +156,9 @@ class InFlight:
         )
 
     def ended(self, used: Usage | None, failed: str | None) -> "InFlight":
-        """Return the flight after the attempt has ended, with its usage.
+        """Return the flight after the attempt has ended, with the usage of the attempt.
 
-        The attempt may still be repeated: it counts as done when its step is recorded.
+        The attempt can still be repeated, until its step is recorded.
         """
         if used is None and failed is None and self.reported is NOTHING_USED:
             return self

@@ -1,4 +1,4 @@
-"""The progress of a walk, its change by a step, and the records of both."""
+"""The progress of a walk, the change of the progress by a step, and the records of both."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -104,7 +104,10 @@ class Move:
 
 @dataclass(frozen=True)
 class Step:
-    """The change of a walk's progress by one stage; an event in the journal contains all of it."""
+    """The change of a walk's progress by one stage.
+
+    An event in the journal contains the whole change.
+    """
 
     visit: Visit
     move: Move
@@ -114,8 +117,9 @@ class Step:
 class StageRecord:
     """The record of a visited node: number of visits, last outcome, retries.
 
-    `branches` are the branches that the outcome comes from, none for the walk itself. `failure` is
-    the signature of the last failure, `failure_count` the number of equal failures in a row.
+    `branches` are the branches from which the outcome comes; empty if it comes from the walk
+    itself. `failure` is the signature of the last failure, `failure_count` the number of equal
+    failures in a row.
     """
 
     visits: int
@@ -141,8 +145,8 @@ class Progress:
     `left_out` are the branches that a fan-in left out. `written` are the context keys that a branch
     wrote; it is None in the walk from the start. `restarts` counts the restarts before this run. If
     `is_restarting`, another run continues the walk at the next node (ruling R7). The preambles are
-    written from `past`. `threads` has all threads so far, and `thread` is the one of the last stage
-    that used a model.
+    written from `past`. `threads` contains all threads so far; `thread` is the thread of the last
+    stage that used a model.
     """
 
     next_node: str
@@ -181,7 +185,9 @@ class Progress:
 
     @property
     def stepped_over(self) -> tuple[str, ...]:
-        """The failed stages after which the walk continued, except those in branches left out."""
+        """The failed stages after which the walk continued, except for stages in
+        branches left out.
+        """
         return tuple(one.node for one in self.steps_over if one.branch not in self.left_out)
 
     @property
@@ -286,7 +292,9 @@ def retry_key(node: str) -> str:
 
 
 def _updates(progress: Progress, visit: Visit, *, counts: bool) -> dict[str, Json]:
-    """Return the context updates of a visit: those of its outcome, then those of the engine."""
+    """Return the context updates of a visit: the updates of the outcome, then the
+    engine's updates.
+    """
     outcome = visit.outcome
     updates = {**outcome.context_updates, "current_node": visit.node}
     retries = _retries_left_over(visit)

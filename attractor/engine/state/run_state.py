@@ -1,4 +1,4 @@
-"""The state of a run, its statuses, and the table of transitions between them."""
+"""The state of a run, the statuses, and the table of transitions between statuses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -60,7 +60,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True)
 class RunStatus:
-    """The status of a run: its word, and the phase if the word is `awaiting_human`."""
+    """The status of a run: a word, and, for the word `awaiting_human`, a phase."""
 
     word: StatusWord
     phase: Phase = Phase.NONE
@@ -143,7 +143,7 @@ class RunState:
 
     `stopped` is the reason why the last process stopped, `warned` names the budgets that are nearly
     exhausted. `walks` has the walks that are not joined yet. `begun` counts the visits of each
-    node. `restarted_as` is the run that continues this one (ruling R7). `answer_counts` counts the
+    node. `restarted_as` is the run that continues this run (ruling R7). `answer_counts` counts the
     answers of each interviewer.
     """
 
@@ -163,13 +163,15 @@ class RunState:
 
     @property
     def is_restarting(self) -> bool:
-        """Whether another run will continue this one."""
+        """Whether another run will continue this run."""
         is_walked = self.progress is not None and self.progress.is_restarting
         return is_walked and not self.canceled
 
     @property
     def why_canceled(self) -> str:
-        """The reason why no further stage may begin: a cancellation or a restart; else empty."""
+        """The reason why no further stage can begin (a cancellation or a restart), or an empty
+        text.
+        """
         return self.canceled or (RESTARTED if self.restarted_as else "")
 
     @property
@@ -180,7 +182,7 @@ class RunState:
         return sum(at_work, sum((one.progress.usage for one in walks), NOTHING_USED))
 
     def seconds(self, now: datetime) -> float:
-        """Return the seconds that stages took until now, including the current one.
+        """Return the seconds that stages took so far, including the current stage.
 
         The time of branches is included in the stage at which they began.
         """
@@ -214,12 +216,14 @@ class RunState:
 
     @property
     def may_walk(self) -> bool:
-        """Whether further stages may be executed: the walk has not ended."""
+        """Whether further stages can be executed, because the walk has not ended."""
         has_end = self.progress is not None and self.progress.is_over
         return not (has_end or self.canceled or self.status.is_final)
 
     def is_aside(self, key: str, node: str, visit: int) -> bool:
-        """Return whether a visit needs its own folder: another walk uses the folder of the node."""
+        """Return whether a visit needs its own folder, because another walk uses the folder of the
+        node.
+        """
         own = self.walks[key].in_flight
         if own and (own.node, own.visit) == (node, visit):
             return own.is_aside

@@ -42,7 +42,7 @@ from attractor.engine.storage.json_files import Fields
 class Branch:
     """A walk through a part of the graph, up to the node where branches meet.
 
-    `updates` are added to the context that the branch begins with.
+    `updates` are added to the context with which the branch begins.
     """
 
     name: str
@@ -167,7 +167,7 @@ def add_usage(progress: Progress, usage: Usage) -> Progress:
 
 
 def _updates(walked: Progress) -> dict[str, Json]:
-    """Return the context updates of a branch's stages, without the engine's own."""
+    """Return the context updates of a branch's stages, without updates of the engine."""
     return {
         key: walked.context[key]
         for key in walked.written or ()
@@ -187,13 +187,13 @@ def _visited(progress: Progress, branches: Mapping[str, Progress]) -> Mapping[st
 
 
 def _seen_from_outside(record: StageRecord, key: str, left_out: Sequence[str]) -> StageRecord:
-    """Return a stage record as one of the branch, or unchanged if its branch was left out."""
+    """Return a stage record with its branch added; unchanged if the branch was left out."""
     is_left_out = bool(record.branches) and set(record.branches) <= set(left_out)
     return record if is_left_out else changed(record, branches=(key,))
 
 
 def _put_together(known: StageRecord | None, new: StageRecord, *, before: int) -> StageRecord:
-    """Return one record of a node that several branches visited; it has the worst outcome."""
+    """Combine the records of a node that several branches visited; the worst outcome counts."""
     if known is None:
         return new
     visits = known.visits + new.visits - before
@@ -212,10 +212,10 @@ LONG_AGO = datetime.min.replace(tzinfo=UTC)
 class WalkState:
     """The state of one walk.
 
-    A branch has a name, a parent walk, and either its own workspace or that of its parent. It
-    `is_over` after it ended or was canceled. `saved` is the sequence number of the event with its
-    last step. `given` are values that its context began with, in addition to those of its parent.
-    `branches` is the number of its branches that are not joined.
+    A branch has a name, a parent walk, and either its own workspace or the workspace of its parent.
+    It `is_over` after it ended or was canceled. `saved` is the sequence number of the event with
+    its last step. `given` are the values with which its context began, in addition to the values of
+    its parent. `branches` is the number of its branches that are not joined.
     """
 
     progress: Progress
@@ -236,7 +236,7 @@ Walks = Mapping[str, WalkState]
 
 
 def begin_branch(walks: Walks, key: str, parent: str, branch: Branch, *, workspace: str) -> Walks:
-    """Return the walks after a new branch of one of them has begun."""
+    """Return the walks after a new branch of a walk has begun."""
     left = walks[parent]
     begun = WalkState(
         fork_off(left.progress, branch),
@@ -249,7 +249,7 @@ def begin_branch(walks: Walks, key: str, parent: str, branch: Branch, *, workspa
 
 
 def end_branch(walks: Walks, key: str, *, is_given_up: bool) -> Walks:
-    """Return the walks after a branch, and with it all branches inside it, has ended."""
+    """Return the walks after a branch and all branches inside this branch have ended."""
     over = {
         one: changed(
             walks[one],
@@ -265,7 +265,7 @@ def end_branch(walks: Walks, key: str, *, is_given_up: bool) -> Walks:
 
 
 def _with_what_was_used(walk: WalkState) -> Progress:
-    """Return the progress of a walk that ends during a visit, with the usage of that visit."""
+    """Return the progress of a walk that ends during a visit, including the usage of this visit."""
     flight = walk.in_flight
     return add_usage(walk.progress, flight.spent) if flight else walk.progress
 
@@ -294,9 +294,10 @@ def branches_of_attempt(walks: Walks, parent: str, attempt: str) -> Sequence[str
 
 
 def join_visit(walks: Walks, key: str, visit: Visit) -> tuple[Progress, Walks]:
-    """Return the progress of a walk after the branches of a visit are joined, and the other walks.
+    """Return the progress of a walk after the branches of a visit are joined.
 
-    Canceled branches, and branches of an earlier attempt, only add their usage.
+    Also return the other walks. Canceled branches, and branches of an earlier attempt, only add
+    their usage.
     """
     progress, place = walks[key].progress, visit_key(key, visit.node, visit.number)
     if not walks[key].branches:
@@ -326,7 +327,7 @@ def with_branch_counts(walks: Walks) -> Walks:
 
 
 def stop_walks(walks: Walks, at: datetime) -> Walks:
-    """Return the walks after the process that worked on them has ended."""
+    """Return the walks after the process that executed them has ended."""
     return {
         key: changed(one, in_flight=one.in_flight.left(at)) if one.in_flight else one
         for key, one in walks.items()
@@ -426,7 +427,7 @@ def put_question(walk: WalkState, question: Question) -> WalkState:
 
 
 def drop_question(walk: WalkState, id_: str) -> WalkState:
-    """Return a walk without one of its questions."""
+    """Return a walk without one of its open questions."""
     return replace(walk, questions=tuple(one for one in walk.questions if one.id != id_))
 
 
@@ -437,7 +438,9 @@ def is_of_child(walk: WalkState, id_: str) -> bool:
 
 
 def find_asker(walks: Walks, id_: str) -> tuple[str, InFlight] | None:
-    """Return the key and the attempt of the walk that asks a question, itself or by its child."""
+    """Return the key and the attempt of the walk that asks a question, directly or in its child
+    run.
+    """
     for key, walk in walks.items():
         if walk.in_flight and (_is_own(walk.in_flight, id_) or is_of_child(walk, id_)):
             return key, walk.in_flight

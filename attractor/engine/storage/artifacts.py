@@ -27,7 +27,7 @@ class Blobs:
     """The blobs of one run: bytes, by their hash.
 
     `put` returns when the bytes are on the disk. Without a folder, blobs are kept in memory.
-    `trouble` is the first disk error: after it, no outcome of a stage is valid.
+    `trouble` is the first disk error; after a disk error, no outcome of a stage is valid.
     """
 
     def __init__(self, run: Path | None = None) -> None:
@@ -173,7 +173,7 @@ class ArtifactInfo:
 
 @dataclass(frozen=True)
 class _Entry:
-    """An artifact in memory: its JSON, or the hash of the blob with its JSON."""
+    """An artifact in memory: the JSON text, or the hash of the blob that contains the JSON text."""
 
     info: ArtifactInfo
     text: str = ""
@@ -183,8 +183,8 @@ class _Entry:
 class ArtifactStore:
     """The artifacts of a run by id; safe for threads.
 
-    A large artifact is a file named after its hash, so equal content is stored once. Without a run
-    directory, all artifacts are kept in memory.
+    A large artifact is a file named after the hash of its content, so equal content is stored once.
+    Without a run directory, all artifacts are kept in memory.
     """
 
     def __init__(
@@ -236,7 +236,7 @@ class ArtifactStore:
             return tuple(entry.info for entry in self._known().values())
 
     def remove(self, artifact_id: str) -> None:
-        """Remove an artifact, if it exists; its blob stays, because a journal may refer to it."""
+        """Remove an artifact, if it exists; the blob stays, because a journal may refer to it."""
         with self._lock:
             if self._known().pop(artifact_id, None) and (folder := self._folder):
                 with self._blobs.remembering():
@@ -252,7 +252,7 @@ class ArtifactStore:
         return self._blobs.folder / _NAMED if self._blobs.folder else None
 
     def _known(self) -> dict[str, _Entry]:
-        """Return all artifacts; those of an earlier process are read at the first use."""
+        """Return all artifacts; artifacts of an earlier process are read on first use."""
         if self._entries is None:
             folder = self._folder if self._folder and self._folder.is_dir() else None
             found = [_read_entry(file) for file in folder.glob("*.json")] if folder else []

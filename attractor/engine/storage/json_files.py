@@ -125,7 +125,7 @@ def pretty_json(record: JsonObject, *, is_plain: bool = False) -> str:
 
 
 def _pretty(value: Json) -> str:
-    """Write a value in one line if it fits, else in several lines."""
+    """Write a value in one line if it fits, otherwise in several lines."""
     text = _encode(value)
     if len(text) <= _WIDEST or not isinstance(value, dict | list):
         return text

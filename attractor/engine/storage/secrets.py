@@ -24,9 +24,9 @@ _NAME = re.compile(r".*_(?:KEY|TOKEN|SECRET|PASSWORD)", re.IGNORECASE)
 
 
 class Redactor:
-    """Replaces secrets and unpaired surrogates, which no file can contain, in texts and JSON.
+    """Replaces secrets in texts and JSON, and also unpaired surrogates, which no file can contain.
 
-    `words` are never replaced, because records consist of them.
+    `words` are never replaced, because they are part of records.
     """
 
     def __init__(self, secrets: Collection[str] = (), *, words: Collection[str] = ()) -> None:
@@ -47,8 +47,8 @@ class Redactor:
         more: Collection[str] = (),
         words: Collection[str] = (),
     ) -> "Redactor":
-        """Make a redactor from variables with names that indicate secrets, and more names and
-        values.
+        """Make a redactor from environment variables whose names indicate secrets, and from
+        additional names and values.
         """
         named = [value for name, value in environ.items() if is_secret_name(name) or name in names]
         return cls([*named, *more], words=words)
@@ -60,7 +60,7 @@ class Redactor:
         return self._pattern.sub(PLACEHOLDER, text) if self._pattern else text
 
     def json(self, value: Json) -> Json:
-        """Return a JSON value without secrets, keys included."""
+        """Return a JSON value without secrets, also in member names."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
@@ -123,7 +123,7 @@ def _url_forms(text: str) -> Iterator[str]:
 
 
 def _base64_forms(secret: bytes) -> Iterator[str]:
-    """Yield those parts of a text's base64 form that do not depend on the text around it."""
+    """Yield the parts of a text's base64 form that do not depend on surrounding text."""
     encoders: tuple[Callable[[bytes], bytes], ...] = (b64encode, urlsafe_b64encode)
     for encode in encoders:
         for before in range(3):

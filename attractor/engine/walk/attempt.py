@@ -67,7 +67,7 @@ class Inheritance:
 
     @property
     def fidelity(self) -> str:
-        """The fidelity of the stage; empty for a stage that uses no model."""
+        """The fidelity of the stage; empty if the stage uses no model."""
         return "" if self.context is NOTHING_INHERITED else self.context.fidelity.value
 
     @property
@@ -103,7 +103,7 @@ def inherit_context(walk: Walk, node: Node, visit: int, *, starts_over: bool) ->
 
 
 def _restore(walk: Walk, thread: Thread) -> str:
-    """Restore a lost conversation from the files of its stage, or return why that fails."""
+    """Restore a lost conversation from the files of its stage, or return why restoring failed."""
     if walk.saved_conversations is None:
         return _LOST
     try:
@@ -128,7 +128,7 @@ def _arrival(walk: Walk, node: Node) -> StageArrival:
 
 
 def _edge_into_branch(walk: Walk, node: Node) -> tuple[str, str]:
-    """Return the fidelity and the thread of the edge into a branch; empty outside of one."""
+    """Return the fidelity and the thread of the edge into a branch; empty outside of branches."""
     if walk.key == MAIN or walk.progress.completed:
         return "", ""
     fork = walk.run.state.walks[walk.state.parent].in_flight
@@ -139,7 +139,7 @@ def _edge_into_branch(walk: Walk, node: Node) -> tuple[str, str]:
 
 
 def _keys_outward(walk: Walk) -> Sequence[str]:
-    """Return the key of a walk, then the keys of its parent walks, the nearest first."""
+    """Return the key of a walk, then the keys of its parent walks, nearest first."""
     keys, walks = [walk.key], walk.run.state.walks
     while keys[-1] != MAIN:
         keys.append(walks[keys[-1]].parent)
@@ -147,7 +147,10 @@ def _keys_outward(walk: Walk) -> Sequence[str]:
 
 
 def _goal(walk: Walk) -> str:
-    """Return the goal in the context; if it is too large for the context, return the graph's."""
+    """Return the goal in the context.
+
+    If it is too large for the context, return the graph's goal.
+    """
     goal = walk.progress.context.get("graph.goal", "")
     return goal if isinstance(goal, str) else walk.graph.goal
 
@@ -319,8 +322,8 @@ class Attempt:
     def _starts_over(self) -> bool:
         """Whether a new attempt begins with the tree at the start of the visit (ruling R3).
 
-        In a shared workspace, that would undo the work of other walks. A child pipeline restores
-        its workspace itself.
+        In a shared workspace, restoring the tree would undo the work of other walks. A child
+        pipeline restores its own workspace.
         """
         is_left = self.node.attributes.text("retry_from") == "left"
         return not (is_left or self.walk.is_shared or self.walk.has_child)
@@ -388,7 +391,7 @@ class Attempt:
     def _judge(
         self, outcome: Outcome, context: Context, seconds: float, is_assumed: bool
     ) -> AttemptResult:
-        """Return the outcome as the journal has it, and whether another attempt follows."""
+        """Return the outcome as recorded in the journal, and whether another attempt follows."""
         updates = {**context.written(), **deep_copy(outcome.context_updates)}
         outcome = self._redacted(changed(outcome, context_updates=updates))
         updates = put_aside(outcome.context_updates, self.walk.run.blobs, but=(LEFT_OUT,))

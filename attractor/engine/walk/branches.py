@@ -175,7 +175,9 @@ def _is_isolated(key: str, state: WalkState) -> bool:
 
 @contextmanager
 def _stopping() -> Generator[None]:
-    """Stop the run if the journal or a tree fails: that is no failure of a stage."""
+    """Stop the run if the journal or a tree fails, because such an error is not a failure of a
+    stage.
+    """
     try:
         yield
     except AttractorError as trouble:

@@ -1,4 +1,4 @@
-"""Restores conversations that were lost with their process, from the files of their stages."""
+"""Restores conversations that were lost with a process, from the files of stages."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ Rebuild = Callable[[str, ReadSaved], object]
 
 @runtime_checkable
 class Rebuilds(Protocol):
-    """A backend that can rebuild the conversations of its stages from their files."""
+    """A backend that can rebuild conversations from the files of stages."""
 
     def rebuild(self, last: str, read: ReadSaved) -> object:
         """Return the conversation that an attempt saved, or raise ConversationLost."""
@@ -44,7 +44,8 @@ def rebuilder_of(backend: object) -> Rebuild | None:
 class SavedConversations:
     """Restores the conversations of a run, each from the last stage of its thread in the journal.
 
-    A walk restores each conversation once: later, the process may have a newer one than the files.
+    A walk restores each conversation only once, because later the process may have a newer
+    conversation than the files.
     """
 
     def __init__(self, directory: RunDirectory, rebuild: Rebuild | None) -> None:
@@ -57,7 +58,7 @@ class SavedConversations:
                 self._note(Event.from_record(Fields(parse_json(line.content), "event").all()))
 
     def take(self, thread: str, walks: Sequence[str]) -> object:
-        """Return the conversation of a thread, by the key of the walk and of its parent walks."""
+        """Return the conversation of a thread, by the keys of the walk and of its parent walks."""
         own = self._last.pop((walks[0], thread), "")
         outer = (self._last.get((walk, thread), "") for walk in walks[1:])
         last = own or next(filter(None, outer), "")

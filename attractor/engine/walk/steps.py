@@ -1,4 +1,4 @@
-"""The steps of a walk: visits of nodes, and what happens after an interruption."""
+"""The steps of a walk: visits of nodes, and the handling of interruptions."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -74,7 +74,7 @@ class FixedOutcome:
 async def settle_interruption(
     walk: Walk, node: Node, flight: InFlight, handler: Handler
 ) -> Handler:
-    """Return the handler for an interrupted attempt: its own, or one that only returns an outcome.
+    """Return the handler for an interrupted attempt: the node's handler, or a fixed outcome.
 
     Effects of a stage outside the workspace cannot be undone, so the node decides.
     """
@@ -145,7 +145,7 @@ PATCH_LEFT_OUT = "PatchLeftOut"
 
 
 async def visit_node(walk: Walk, node: Node) -> Visit:
-    """Make attempts at a node until one is final, and return the visit."""
+    """Make attempts at a node until an attempt is final, and return the visit."""
     visit, number, handler = await _first_attempt(walk, node)
     seconds = 0.0
     while True:
@@ -179,9 +179,9 @@ async def visit_node(walk: Walk, node: Node) -> Visit:
 
 
 async def _first_attempt(walk: Walk, node: Node) -> tuple[int, int, Handler]:
-    """Return the visit and the first attempt to make, and its handler.
+    """Return the visit, the first attempt to make, and the handler of the attempt.
 
-    An interrupted attempt is repeated, unless its node says otherwise (`if_interrupted`).
+    An interrupted attempt is repeated, unless `if_interrupted` is set on its node.
     """
     handler = resolve_handler(node, walk.handlers)
     run, state, flight = walk.run.state, walk.state, walk.state.in_flight
@@ -218,10 +218,10 @@ async def _snapshot(walk: Walk, node: Node, visit: int) -> TreeId:
 
 
 async def write_patch(walk: Walk, place: StageReference, until: TreeId) -> None:
-    """Write the changes by a visit into the folder of its last attempt, if there are any.
+    """If a visit changed files, write a patch into the folder of its last attempt.
 
-    The patch is written before the step is recorded, so every recorded stage has its patch. An
-    error of git is only reported, because the trees contain all changes.
+    The patch is written before the step is recorded, so every recorded stage has its patch. A Git
+    error is only reported, because the trees contain all changes.
     """
     since = walk.progress.tree
     if not since or until == since:

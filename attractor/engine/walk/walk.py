@@ -58,7 +58,7 @@ class Walk:
 
     @cached_property
     def subgraph_classes(self) -> Mapping[str, str]:
-        """The class of the subgraph around each node; it may name the thread of the node."""
+        """The class of the subgraph around each node; the class can name the thread of the node."""
         return subgraph_classes(self.graph)
 
     def reference(self, node: str, visit: int, attempt: int) -> StageReference:
@@ -82,7 +82,7 @@ class Walk:
         return self._has_child(self.state.in_flight)
 
     def has_child_in(self, workspace: str) -> bool:
-        """Return whether a child pipeline uses a workspace, and so restores it itself."""
+        """Return whether a child pipeline uses a workspace and therefore restores it."""
         walks = self.run.state.walks.values()
         return any(self._has_child(one.in_flight) for one in walks if one.workspace == workspace)
 

@@ -1,4 +1,4 @@
-"""Creates a workspace from a folder that is no repository, and reads its ignore files."""
+"""Creates a workspace from a folder outside Git, and reads the ignore files of the folder."""
 
 import os
 import stat
@@ -125,7 +125,7 @@ _PLAIN_FILE = b"100"
 
 @dataclass(frozen=True)
 class CommitRules:
-    """The rules for a workspace of a commit, and the paths of its files."""
+    """The rules for a workspace of a commit, and the paths of the files in the commit."""
 
     rules: SnapshotRules
     files: Set[bytes]
@@ -209,7 +209,7 @@ async def create_like(
     author: Author,
     environment: EnvironmentFactory,
 ) -> Dimension:
-    """Create a workspace with the base tree of another run, from the store of that run."""
+    """Create a workspace with the base tree of another run, from the store of the other run."""
     search_path, tree = theirs.git.search_path, record.base.candidate
     store = await create_store(
         state, run_id, search_path=search_path, object_format=record.object_format
@@ -236,7 +236,7 @@ def _take_first_snapshot(folder: Path, store: ObjectStore, rules: SnapshotRules)
 async def _create_folder(
     store: ObjectStore, state: Path, tree: TreeId, excluded: Sequence[str], author: Author
 ) -> None:
-    """Write a tree into a new folder, with a `.git` for agents, and record it."""
+    """Write a tree into a new folder, with a `.git` for agents, and record the folder."""
     files = await store.files_of(tree)
     with new_folder(make_workspaces_folder(state)) as folder:
         known = await write_out(store, files, folder)

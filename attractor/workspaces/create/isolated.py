@@ -1,4 +1,4 @@
-"""Creates and reopens isolated workspaces, which have no history and no holdouts."""
+"""Creates and reopens isolated workspaces, which contain neither history nor holdouts."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -83,7 +83,7 @@ async def reopen_workspace(
 
 
 async def _read_rules(store: ObjectStore, record: WorkspaceRecord) -> SnapshotRules:
-    """Return the rules of the base tree: its files and its ignore files."""
+    """Return the rules of the base tree: the paths of its files, and its ignore files."""
     files = await store.files_of(record.base.candidate)
     ignore_files = {
         path.removesuffix(b".gitignore"): entry.id

@@ -112,7 +112,9 @@ def _bracket(pattern: bytes, at: int) -> tuple[bytes, int]:
 
 
 def _member(pattern: bytes, at: int, before: int | None) -> tuple[Set[int], int | None, int]:
-    """Read a member of a bracket: its letters, the possible start of a range, and its end."""
+    """Read a member of a bracket: the letters, the possible start of a range, and the
+    end position.
+    """
     letter = pattern[at : at + 1]
     after = pattern[at + 1 : at + 2]
     if letter == b"-" and before is not None and after not in (b"", b"]"):
@@ -181,7 +183,7 @@ class IgnoreRules:
         self._lines[b""] = (*last, *self._lines.get(b"", ()))
 
     def ignores(self, path: bytes, *, is_folder: bool) -> bool:
-        """Return whether a path is ignored, if none of its parent folders is."""
+        """Return whether a path is ignored; assume that no parent folder is ignored."""
         name = path.rpartition(b"/")[2]
         # Fast path for the usual single ignore file at the top.
         for folder in _folders_of(path) if len(self._lines) > 1 else (b"",):

@@ -59,7 +59,10 @@ class ObjectStore:
         make_tree_private(self.folder)
 
     def borrow(self, borrow_from: Path) -> None:
-        """Borrow objects from the current folder of a repository, which may have been moved."""
+        """Borrow objects from the current folder of a repository.
+
+        The repository may have been moved.
+        """
         alternates = self.folder / "objects" / "info" / "alternates"
         line = f"{borrow_from}\n".encode(errors="surrogateescape")
         if not alternates.exists() or alternates.read_bytes() != line:
@@ -327,7 +330,7 @@ async def create_agent_repository(
 ) -> None:
     """Create a `.git` for agents in a folder, with one commit of its files.
 
-    It is never opened again: agents can change it.
+    This repository is never opened again, because agents can change it.
     """
     tree = (await in_thread(partial(write_tree, store.objects, files))).hex()
     commit = write_commit(

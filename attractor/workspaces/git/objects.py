@@ -248,8 +248,8 @@ class Materials:
     """Files of submodules, and contents of git LFS pointers.
 
     Trees contain the commit of a submodule and the pointer of a large file; folders contain the
-    files. `beside` are files of submodules in `folders`. `contents` maps a path to the id in the
-    tree and the id in the folder.
+    files. `beside` are files of submodules in `folders`. `contents` maps a path to two ids: of the
+    content in the tree, and of the content in the folder.
     """
 
     beside: FlatTree = field(default_factory=dict[bytes, TreeEntry])
@@ -269,7 +269,7 @@ class Materials:
         return {path: TreeEntry(one.mode, self._shown(path, one)) for path, one in files.items()}
 
     def tree_id(self, path: bytes, content: bytes) -> bytes:
-        """Return the id in a tree for the id of a content in a folder."""
+        """Return the id in a tree that corresponds to the id of a content in a folder."""
         pointer, shown = self.contents.get(path, (content, content))
         return pointer if content == shown else content
 

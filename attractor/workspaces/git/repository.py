@@ -1,4 +1,4 @@
-"""Runs git without hooks, filters or any other programs, and finds a person's repository.
+"""Runs Git without hooks, filters or any other programs. Finds a person's repository.
 
 A git directory, the configuration of the machine, variables and attributes of a tree can name
 programs to run. All of them are disabled, because agents can change them, and only plumbing
@@ -175,9 +175,10 @@ async def run_git_as_owner(
 ) -> ExecResult:
     """Run a command that only reads, with the configuration of the folder's owner.
 
-    That configuration contains ignore rules. Programs in it are disabled, and so are the keys in
-    `without`, by variables, since a key can contain any character. `places` maps variables of git
-    to files that a command may write. Output is written to the file `output`, if given.
+    The configuration contains ignore rules. Programs in the configuration are disabled, and so are
+    the settings in `without`. Both are disabled by variables, because the name of a setting can
+    contain any character. `places` maps variables of git to files that a command may write. Output
+    is written to the file `output`, if given.
     """
     own = {name: value for name, value in environ.items() if not name.startswith("GIT_")}
     own |= {name: str(place) for name, place in places.items()}
@@ -205,7 +206,7 @@ def _hint(reason: str) -> str:
 
 @dataclass(frozen=True)
 class Repository:
-    """A person's git repository, which gets refs and objects; its work tree is not changed."""
+    """A person's Git repository. Refs and objects are added; the work tree is not changed."""
 
     git: Git
     common_dir: Path
@@ -213,7 +214,7 @@ class Repository:
 
     @property
     def objects(self) -> Path:
-        """The folder of its objects."""
+        """The objects folder of the repository."""
         return self.common_dir / "objects"
 
     async def commit(self, name: str) -> str:
@@ -253,7 +254,7 @@ class Repository:
         return True
 
     async def move_ref(self, name: str, before: str, commit: str) -> None:
-        """Move or create a ref, if it did not move meanwhile."""
+        """Move or create a ref, unless the ref moved meanwhile."""
         await self.git.run("update-ref", name, commit, before or "0" * len(commit))
 
 

@@ -1,4 +1,4 @@
-"""Finds the files of submodules in the clones of the project."""
+"""Finds the files of submodules in the submodule clones of the project."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -22,7 +22,9 @@ class Submodule:
 
 @dataclass(frozen=True)
 class Submodules:
-    """Submodules that were found (nested ones too), and paths and commits of missing ones."""
+    """Submodules that were found (including nested submodules), and paths and commits of missing
+    submodules.
+    """
 
     found: Sequence[Submodule]
     missing: Sequence[tuple[bytes, str]]
@@ -30,7 +32,7 @@ class Submodules:
 
 @dataclass(frozen=True)
 class _Holder:
-    """A repository with submodules: its tree, and the folders of its clones."""
+    """A repository with submodules: a tree, and the folders of clones."""
 
     git: Git
     homes: Sequence[Path]

@@ -1,4 +1,4 @@
-"""Runs the setup of a project, and caches the ignored files it creates for later workspaces.
+"""Runs the setup of a project; caches the ignored files that it creates, for later workspaces.
 
 Agents can change the folders: no link is followed, and no file is overwritten.
 """
@@ -31,9 +31,9 @@ _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 def carry(source: Path, paths: Sequence[str], folder: Path) -> Sequence[str]:
-    """Copy files and folders to the same paths of another folder; return the existing ones.
+    """Copy files and folders to the same paths of another folder.
 
-    Files that exist in the other folder are not changed.
+    Return the copied paths that exist. Files that exist in the other folder are not changed.
     """
     try:
         with _opened(source) as at, _opened(folder) as to:

@@ -37,7 +37,7 @@ from attractor.workspaces.snapshot import Snapshot, SnapshotRules
 
 @dataclass(frozen=True)
 class PreparationSource:
-    """The folder that files are carried from, with its own preparation."""
+    """The folder from which files are carried, and the preparation of this folder."""
 
     folder: Path
     prepared_state: PreparedState | None = None
@@ -45,7 +45,7 @@ class PreparationSource:
 
 @dataclass(frozen=True)
 class PreparationTarget:
-    """A folder to prepare, with its index; its setup runs on a tree.
+    """A folder to prepare, and its index; the setup runs on a tree.
 
     `look` takes a snapshot of the folder, and `restore` restores a tree. `setups` is the cache for
     created files, if any; `tell` is called for a setup that ran.
@@ -150,7 +150,7 @@ async def _set_up(
 
 
 async def _run(site: PreparationTarget, wanted: Preparation, key: str) -> PreparationResult:
-    """Run the setup on its tree; afterwards restore the earlier tree of the folder."""
+    """Run the setup on the tree of the setup; afterwards restore the earlier tree of the folder."""
     before = await site.look()
     if before.tree != site.tree:
         await site.restore(site.tree)
@@ -194,7 +194,7 @@ def _may_be_cached(site: PreparationTarget, before: Snapshot) -> bool:
 
 
 async def _may_be_copied(site: PreparationTarget, folder: Path, made: Sequence[str]) -> bool:
-    """Return whether a fork can copy created files, which must not contain their path."""
+    """Return whether a fork can copy created files; such files must not contain their own path."""
     if not site.is_by_its_own_path:
         return True
     return not await in_thread(partial(mentions_path, folder, made, str(folder)))
