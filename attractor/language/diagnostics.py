@@ -1,4 +1,4 @@
-"""Diagnostics of a pipeline, their output, and the errors of the language.
+"""Diagnostics of a pipeline, the output of diagnostics, and the errors of the language.
 
 UsageError
 ├── InvalidPipeline       2  a pipeline with an error
@@ -69,7 +69,7 @@ class Diagnostic:
 
     @property
     def is_error(self) -> bool:
-        """Whether it prevents the pipeline from running."""
+        """Whether the diagnostic prevents the pipeline from running."""
         return self.severity is Severity.ERROR
 
 
@@ -134,8 +134,8 @@ _SHORTEST = 4
 def one_slip(word: str, known: Iterable[str]) -> str:
     """Return the only known word with a single typing error, or an empty text.
 
-    A typing error adds, removes or changes a letter, or swaps two letters. A changed digit is no
-    typing error, and short words are too similar to each other.
+    A typing error adds, removes or changes a letter, or swaps two letters. A changed digit is not a
+    typing error. Short words are not compared, because they are too similar to each other.
     """
     if len(word) < _SHORTEST:
         return ""
@@ -247,7 +247,7 @@ def _counts(diagnostics: Sequence[Diagnostic], files: int) -> Mapping[str, int]:
 
 
 def _excerpt(span: Span, source: Source, paint: Paint) -> list[str]:
-    """Return the line with a caret below it, long lines cut around the caret."""
+    """Return the line with a caret below; a long line is cut around the caret."""
     line = source.line(span.line)
     first = max(0, span.column - 1 - _BEFORE) if len(line) > _WIDEST else 0
     shown = line[first : first + _WIDEST]

@@ -100,7 +100,7 @@ _IN_QUOTES = frozenset({ValueKind.BARE, ValueKind.DURATION})
 
 
 class AttributeSource(NamedTuple):
-    """`key=value` as formatted, and the offsets of its parts in the original text."""
+    """A formatted `key=value`, and the offsets of key and value in the original text."""
 
     text: str
     key_end: int
@@ -193,8 +193,9 @@ class FormattedLines:
         return "\n".join(self._lines) + "\n" if self._lines else ""
 
     def _take_comments(self, until: int) -> None:
-        """Add the comments up to an offset: on the last line if they follow it there, otherwise on
-        their own lines.
+        """Add the comments up to an offset.
+
+        Comments that follow the last line on the same line stay there, others get their own lines.
         """
         for comment in comments_between(self._text, self._at, until):
             if self._is_on_the_line_before(comment):
@@ -221,7 +222,7 @@ WIDEST = 100
 
 
 class Entry(NamedTuple):
-    """An attribute with the comments before it, and the comments after it on the same line."""
+    """An attribute with its comments: before the attribute, and after it on the same line."""
 
     written: str
     before: Sequence[Comment] = ()
@@ -259,7 +260,7 @@ def read_lists(text: str, tokens: Sequence[Token]) -> Listed:
 
 
 def laid_out(before: str, listed: Listed, depth: int) -> str:
-    """Format a list after its node or edge: on one line if it fits and has no comments."""
+    """Format a list after its node or edge; on one line if the list fits and has no comments."""
     if not listed.entries and not listed.last:
         return f"{before} []"
     line = f"{before} [{', '.join(one.written for one in listed.entries)}]"
@@ -400,7 +401,7 @@ class _Layout:
         return end
 
     def _belongs(self, at: int) -> bool:
-        """Return whether a token belongs to the same statement as the token before it."""
+        """Return whether a token belongs to the same statement as the preceding token."""
         if self._tokens[at].type in _IN_A_STATEMENT:
             return True
         return self._tokens[at].type == "ID" and self._tokens[at - 1].type in ("_ARROW", "_COLON")

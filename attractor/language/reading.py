@@ -20,7 +20,7 @@ from attractor.language.source.text import Source
 
 
 class Parsed(NamedTuple):
-    """A syntax tree with diagnostics; `digraph` is None if there is a syntax error.
+    """A syntax tree with diagnostics; after a syntax error, `digraph` is None.
 
     `readable` contains the statements without syntax errors.
     """
@@ -44,7 +44,7 @@ def parse_source(source: Source) -> Parsed:
 def _read(findings: Findings) -> Digraph | None:
     """Parse a text up to its end; return None at the first unexpected token.
 
-    No token is kept: the tokens of a large text need as much memory as the tree.
+    No token is kept, because the tokens of a large text need as much memory as the tree.
     """
     feed, built = Machine().feed, None
     before: Token | None = None
@@ -74,7 +74,9 @@ def _read_with_mistakes(source: Source) -> Parsed:
 
 @contextmanager
 def collection_paused() -> Generator[None]:
-    """Pause the garbage collector: without it a parse takes a third of the time."""
+    """Pause the garbage collector, because without garbage collection a parse takes a third of the
+    time.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:

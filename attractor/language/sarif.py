@@ -35,9 +35,9 @@ def sarif_log(
     pages: Mapping[str, str],
     is_complete: bool = True,
 ) -> Record:
-    """Return the log of a run; `pages` describes the rules.
+    """Return the SARIF log of a validation; `pages` describes the rules.
 
-    A run is complete if all files were readable.
+    A validation is complete if all files were readable.
     """
     rules = list(dict.fromkeys(one.rule for one in diagnostics))
     driver: Record = {

@@ -1,4 +1,4 @@
-"""Compares two pipelines by their effective values, defaults included."""
+"""Compares two pipelines by their effective values, including defaults."""
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -49,8 +49,9 @@ from attractor.language.transforms.aliases import Aliases
 
 
 def meaning(text: str, known: KnownAttribute | None) -> Hashable:
-    """Return a normalized value, equal for texts with the same meaning; an invalid text is returned
-    as is.
+    """Return a normalized value, equal for texts with the same meaning.
+
+    An invalid text is unchanged.
     """
     read = (_BY_NAME.get(known.name) or _BY_TYPE.get(known.type)) if known else None
     value = read(text) if read else None
@@ -386,7 +387,7 @@ def _pair(
 
 
 def find_renamed(before: Graph, after: Graph) -> Iterator[tuple[str, str]]:
-    """Yield the old and new id of nodes that have the same content under another id."""
+    """Yield the old and the new id of each node that has the same content, but another id."""
     added: dict[Hashable, list[Node]] = defaultdict(list)
     for id_, node in after.nodes.items():
         if id_ not in before.nodes:
@@ -415,7 +416,7 @@ class SubgraphDifference(NamedTuple):
 
 
 def compare_subgraphs(before: Graph, after: Graph) -> SubgraphDifference:
-    """Pair subgraphs by their ids; subgraphs without an id in their order."""
+    """Pair subgraphs by id; pair subgraphs without an id in order."""
     old, new = _by_id(before), _by_id(after)
     changes = [
         SubgraphChange(

@@ -28,7 +28,7 @@ class NodeChange:
 
     @property
     def is_renamed(self) -> bool:
-        """Whether its id changed."""
+        """Whether the id of the node changed."""
         return self.before.id != self.after.id
 
 

@@ -33,8 +33,9 @@ _CLAUSE = re.compile(
 
 
 class DeadCondition(NamedTuple):
-    """The reason why a condition is never true, its span and a fix; `instead` replaces the text of
-    the span.
+    """A condition that is never true: reason, span and fix.
+
+    `instead` replaces the text of the span.
     """
 
     message: str
@@ -177,7 +178,7 @@ def assignments(
 
 
 def could_hold(condition: Condition, outcomes: Sequence[str]) -> bool:
-    """Return whether a condition may be true for one of the outcomes."""
+    """Return whether a condition can be true for any of the outcomes."""
     found = assignments([condition], outcomes)
     return found is None or any(condition.holds(one.__getitem__) for one in found)
 

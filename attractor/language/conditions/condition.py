@@ -28,17 +28,17 @@ class Condition(Protocol):
     """A condition of an edge."""
 
     def holds(self, lookup: Lookup) -> bool:
-        """Return whether it is true for the values that a function looks up."""
+        """Return whether the condition is true for the values that a function looks up."""
         ...
 
     def keys(self) -> frozenset[str]:
-        """Return the keys that it reads."""
+        """Return the keys that the condition reads."""
         ...
 
 
 @dataclass(frozen=True)
 class Always:
-    """The condition of an edge without one."""
+    """The condition of an edge that has no condition."""
 
     def holds(self, lookup: Lookup) -> bool:
         """Return true."""
@@ -54,7 +54,7 @@ ALWAYS = Always()
 
 @dataclass(frozen=True)
 class Comparison:
-    """A key that equals a literal, or not: `outcome=success`, `outcome!=fail`."""
+    """A comparison of a key with a literal: `outcome=success`, `outcome!=fail`."""
 
     key: str
     literal: str
@@ -106,7 +106,7 @@ class Unreadable:
 
 
 def canonical_outcome(word: str) -> str:
-    """Return the outcome for the word that another tool uses for it."""
+    """Return the outcome that corresponds to a word of another tool."""
     return CANONICAL_OUTCOMES.get(word, word)
 
 
@@ -175,7 +175,10 @@ class Not:
 
 @dataclass(frozen=True)
 class Truth:
-    """A condition that consists of a key alone: false if its value is empty, `false` or `0`."""
+    """A condition that consists of a key alone.
+
+    It is false if the value is empty, `false` or `0`.
+    """
 
     key: str
 

@@ -31,9 +31,9 @@ _UNTRUE = ("", "false", "0")
 
 
 class Extension(NamedTuple):
-    """An extension in a condition, its place and a fix.
+    """An extension in a condition, the place of the extension, and a fix.
 
-    `instead` is a portable equivalent; it is empty if there is none.
+    `instead` is a portable equivalent, or an empty text.
     """
 
     what: str
@@ -80,7 +80,9 @@ def portable_form(condition: Condition) -> Condition | None:
 
 
 def _beyond(clause: Condition) -> tuple[str, str]:
-    """Return the extension in a clause without extension operators, and its word."""
+    """Return the extension in a clause without extension operators, and the word of the
+    extension.
+    """
     match clause:
         case Comparison(key) | Truth(key) if not is_core_key(key):
             return f"the key {quote(key)}", key

@@ -85,7 +85,7 @@ class InvalidPattern(UsageError):
 
 @lru_cache(maxsize=256)
 def compile_pattern(pattern: str) -> Callable[[str], bool]:
-    """Return a function that searches a text in linear time; a final newline may be ignored.
+    """Return a function that searches a text in linear time; a final newline can be ignored.
 
     The texts come from models: Python's own `re` would need exponential time for some of them.
     """

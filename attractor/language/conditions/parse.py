@@ -26,7 +26,7 @@ _CLAUSE = re.compile(
 
 
 def parse_condition(text: str) -> Condition:
-    """Parse a condition, or raise InvalidCondition; an empty one is always true."""
+    """Parse a condition, or raise InvalidCondition; an empty condition is always true."""
     if not text.strip():
         return ALWAYS
     clauses: list[Condition] = []

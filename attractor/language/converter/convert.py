@@ -130,7 +130,7 @@ _SPECIAL = frozenset({"import", "prompt_file"})
 
 
 def _special(attributes: AttributeList, attribute: Attribute) -> Diagnostic:
-    """Convert an attribute whose key and value both change."""
+    """Convert an attribute if both its key and its value change."""
     span, value = attribute.span, attribute.value
     if attribute.key == "import":
         edits = (Edit(span, 'type="import", file'),)

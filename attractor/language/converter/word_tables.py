@@ -65,7 +65,7 @@ NO_SHAPE: Mapping[str, str] = {
 """Shapes of unsupported node types, with a replacement."""
 
 NO_KEY: Mapping[str, str] = {
-    "context.failure_class": "set max_retries: failures that a retry may fix are retried",
+    "context.failure_class": "set max_retries: failures that a retry can fix are retried",
     "context.internal.node_visit_count": "bound the visits with max_visits",
     "internal.node_visit_count": "bound the visits with max_visits",
     "codergen.": "make the stage report an outcome or a preferred label",
@@ -96,9 +96,9 @@ class ConvertedCondition:
 
 
 def convert_condition(written: str) -> ConvertedCondition:
-    """Convert the text of a quoted condition, escapes included.
+    """Convert the text of a quoted condition, including escapes.
 
-    An unknown outcome is a name chosen by the stage, and becomes a preferred label.
+    An unknown outcome was chosen by the stage; it is converted to a preferred label.
     """
     pieces: list[str] = []
     changed: list[str] = []

@@ -1,4 +1,4 @@
-"""Inputs that a pipeline declares, and the secrets among them (ruling L8)."""
+"""Inputs that a pipeline declares, including secrets (ruling L8)."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ _TYPES: Mapping[str, tuple[Callable[[str], bool], str]] = {
 
 
 class Input(NamedTuple):
-    """One input of a run; required if it has no default."""
+    """One input of a run; an input without a default is required."""
 
     name: str
     type: str = "str"
@@ -50,7 +50,7 @@ class Input(NamedTuple):
 
 
 class InputMistake(NamedTuple):
-    """A mistake in a declaration, its range and the declared name."""
+    """A mistake in a declaration, the range of the mistake, and the declared name."""
 
     message: str
     start: int
@@ -72,7 +72,7 @@ def declared_inputs(graph: Graph) -> Sequence[Input]:
 
 
 def read_inputs(text: str) -> DeclaredInputs:
-    """Parse declarations; skip those with a mistake."""
+    """Parse declarations; skip declarations with a mistake."""
     inputs: dict[str, Input] = {}
     mistakes: list[InputMistake] = []
     for found in _declarations(text):
@@ -87,7 +87,7 @@ def read_inputs(text: str) -> DeclaredInputs:
 def resolve_inputs(declared: Iterable[Input], given: Mapping[str, str]) -> Mapping[str, str]:
     """Return the values of all inputs, or raise UsageError with all problems.
 
-    A missing secret is no problem here.
+    A missing secret is not reported.
     """
     known = {one.name: one for one in declared}
     problems = [*_undeclared(known, given)]
@@ -225,7 +225,7 @@ def secrets_from(declared: Iterable[Input], environ: Mapping[str, str]) -> dict[
 
 
 def fault_of_secret(value: str) -> str:
-    """Return why a value is no valid secret, or an empty text."""
+    """Return why a value is not a valid secret, or an empty text."""
     if len(value.strip()) < SHORTEST_SECRET:
         return (
             f"is shorter than {SHORTEST_SECRET} characters: redaction cannot distinguish it from "

@@ -36,7 +36,7 @@ class RequirementKind(StrEnum):
 
 
 class Requirement(NamedTuple):
-    """A required program or variable, and its range in the list."""
+    """A required program or variable, and the range of the requirement in the list."""
 
     kind: RequirementKind
     name: str
@@ -47,7 +47,7 @@ class Requirement(NamedTuple):
 
     @property
     def is_program(self) -> bool:
-        """Whether it is a program."""
+        """Whether the requirement is a program."""
         return self.kind is RequirementKind.PROGRAM
 
     @property
@@ -68,7 +68,7 @@ class Requirement(NamedTuple):
 
 
 class RequirementMistake(NamedTuple):
-    """A mistake in a list of requirements, its range and a fix."""
+    """A mistake in a list of requirements, the range of the mistake, and a fix."""
 
     message: str
     start: int

@@ -1,4 +1,4 @@
-"""The model stylesheet: its rules, its grammar and its syntax errors (attractor-spec 8)."""
+"""The model stylesheet: rules, grammar and syntax errors (attractor-spec 8)."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ PROPERTIES = ("llm_model", "llm_provider", "reasoning_effort")
 
 @dataclass(frozen=True)
 class Declaration:
-    """A property with its value and their places in the stylesheet."""
+    """A property with its value, and the places of both in the stylesheet."""
 
     property: str
     value: str
@@ -36,7 +36,7 @@ class Declaration:
 
 @dataclass(frozen=True)
 class StyleRule:
-    """The declarations of a selector, and its place."""
+    """The declarations of a selector, and the place of the rule."""
 
     kind: str
     name: str
@@ -164,7 +164,7 @@ def _several_selectors(text: str, start: int) -> InvalidStylesheet | None:
         f"several selectors {quote(written)} in one rule",
         start=first,
         end=first + len(written),
-        hint="use one of them, or a rule for each",
+        hint="use a single selector, or write a rule for each selector",
     )
 
 
@@ -215,7 +215,7 @@ def _hint(unexpected: UnexpectedInput) -> str:
 
 
 def _read_rules(text: str) -> tuple[list[StyleRule], list[InvalidStylesheet]]:
-    """Return the valid rules, and the mistakes in the others."""
+    """Return the valid rules, and the mistakes in the invalid rules."""
     rules: list[StyleRule] = []
     mistakes: list[InvalidStylesheet] = []
     at = 0

@@ -46,7 +46,7 @@ class WasiGraphviz:
 
 
 def _environment() -> dict[str, str]:
-    """Return the path of the library and nothing else."""
+    """Return an environment that only contains the path of the library."""
     return {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"}
 
 

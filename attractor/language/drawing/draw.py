@@ -219,7 +219,7 @@ def _classes(*names: str | bool | None) -> str:
 
 
 def _beside(*lines: str) -> str:
-    """Return the label of an edge, with a blank on each side that separates it from the line."""
+    """Return the label of an edge; blanks on both sides separate the label from the line."""
     return "\n".join(f" {line} " for line in lines)
 
 
@@ -307,7 +307,9 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _with_small_print(inside: str, *, has_note: bool) -> str:
-    """Reduce the font of the type in the first line of a node, and of a note in the last line."""
+    """Reduce the font size of two lines of a node: the type in the first, and a note in
+    the last.
+    """
     tags = list(_TEXT.finditer(inside))
     label = tags[1:-1] if has_note else tags[1:]
     # A node whose label would repeat its type has no label.

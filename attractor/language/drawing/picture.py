@@ -17,7 +17,8 @@ from attractor.language.source.text import read_text, visible
 class Annotation:
     """Marks a node or an edge in a drawing.
 
-    `name` is its CSS class; `sign` is drawn before its label, `note` below its label.
+    `name` is the CSS class of the element; `sign` is drawn before the label, `note` below the
+    label.
     """
 
     name: str
@@ -68,7 +69,8 @@ def edge_elements(edges: Iterable[Edge]) -> Iterator[str]:
 def encoded(text: str) -> str:
     """Encode a text for an element id: valid in XML, without escapes in a CSS selector.
 
-    Any character but letters, digits and underscores is `--`, its number in hexadecimal, and `-`.
+    Any character except letters, digits and underscores is written as `--`, the number of the
+    character in hexadecimal, and `-`.
     """
     return _ODD.sub(_number, text) or _EMPTY_ID
 
@@ -87,7 +89,10 @@ _CAPTIONS = {"retry_target": "retry", "fallback_retry_target": "fallback retry"}
 
 @dataclass(frozen=True)
 class Jump:
-    """A line from a node to a retry target; a goal gate without targets has the graph's."""
+    """A line from a node to a retry target.
+
+    A goal gate without targets has the targets of the graph.
+    """
 
     source: str
     target: str
@@ -202,7 +207,9 @@ def wrapped(text: str, columns: int) -> list[str]:
 
 
 def _is_unescaped(value: Value) -> bool:
-    r"""Return whether a text was read from a quoted value: there `\l` is a break, `\\l` is not."""
+    r"""Return whether a text was read from a quoted value, in which `\l` is a break, but `\\l` is
+    not.
+    """
     return value.text.startswith('"') and read_text(value.text[1:-1])[0] == str(value)
 
 
@@ -300,7 +307,8 @@ _RANKS = frozenset({"same", "min", "source", "max", "sink"})
 class Box:
     """A cluster; the outermost box is the sheet itself and has no subgraph.
 
-    `ranks` contains nodes of the box that a subgraph without a box aligns, with its rank.
+    `ranks` contains groups of nodes that a subgraph without a box aligns, with the rank of the
+    subgraph.
     """
 
     subgraph: Subgraph | None = None
@@ -331,7 +339,7 @@ def nest_boxes(graph: Graph) -> Box:
 
 
 def _boxes(graph: Graph, outermost: Box) -> list[Box]:
-    """Return the box of each subgraph: its own, or the box around it."""
+    """Return the box of each subgraph: its own box, otherwise the surrounding box."""
     boxes: list[Box] = []
     counts: dict[str, int] = {}
     for subgraph in graph.subgraphs:
@@ -344,7 +352,7 @@ def _boxes(graph: Graph, outermost: Box) -> list[Box]:
 
 
 def walk_boxes(outermost: Box) -> Iterator[tuple[Box, bool]]:
-    """Yield every box but the sheet twice: with True where it begins, with False where it ends."""
+    """Yield every box except the sheet twice: with True at its beginning, with False at its end."""
     waiting = [iter(outermost.inner)]
     around: list[Box] = []
     while waiting:

@@ -58,7 +58,7 @@ _STYLES: Mapping[StageState, ElementStyle] = {
 
 @dataclass(frozen=True)
 class NodeState:
-    """The state of a node over all its visits, with the reason of its last failure."""
+    """The state of a node over all visits, with the reason of the last failure."""
 
     state: StageState
     visits: int = 0
@@ -85,7 +85,7 @@ class TakenEdge:
 
 @dataclass(frozen=True)
 class RunStates:
-    """The progress of a run: node states, how often it took each edge, and its current node."""
+    """The progress of a run: node states, how often each edge was taken, and the current node."""
 
     nodes: Mapping[str, NodeState] = field(default_factory=dict[str, NodeState])
     taken: Mapping[TakenEdge, int] = field(default_factory=dict[TakenEdge, int])

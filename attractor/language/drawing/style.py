@@ -1,4 +1,4 @@
-"""Chooses how elements are drawn: in the colours of a theme, or in the colours of their author."""
+"""Chooses how elements are drawn: in colours of the theme, or in colours set by the author."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -178,7 +178,7 @@ def _is_unknown(key: str, text: str) -> bool:
 
 
 def _fill(attributes: Attributes, *more: str) -> str:
-    """Return the fill of an element whose author filled it: its `fillcolor`, else its `color`."""
+    """Return the fill of an element that its author filled: `fillcolor`, otherwise `color`."""
     is_filled = not _FILLED_STYLES.isdisjoint(_style_names(attributes))
     keys = (*(("fillcolor", "color") if is_filled else ()), *more)
     return next(iter(_written(attributes, *keys).values()), "")

@@ -1,6 +1,6 @@
-"""The themes of drawings, and how nodes and edges of each kind are drawn in them.
+"""The themes of drawings, and the style of nodes and edges of each kind.
 
-Every text has a contrast of at least 4.5 to the fills behind it, in light and in dark.
+Every text has a contrast of at least 4.5 to the fill behind the text, in light and in dark.
 """
 
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Analyzes and edits a text in an editor, also an invalid one: names, diagnostics, outline."""
+"""Analyzes and edits a text in an editor, even if it is invalid: names, diagnostics, outline."""
 
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import field, replace
@@ -62,7 +62,7 @@ def roles_of(tokens: Sequence[Token]) -> Iterator[tuple[int, Role]]:
 
 
 def declaration(id_: str, found: Sequence[Occurrence]) -> Occurrence | None:
-    """Return the declaration of a node, else the first edge that names it."""
+    """Return the declaration of a node, otherwise the first edge that names the node."""
     places = [one for one in found if one.id == id_ and one.role is not Role.IN_AN_ATTRIBUTE]
     return min(places, key=lambda one: (one.role is not Role.DECLARED, one.span), default=None)
 
@@ -120,7 +120,7 @@ class Analysis:
 
     @cached_property
     def diagnostics(self) -> Sequence[Diagnostic]:
-        """The diagnostics of this text, without those of imported texts."""
+        """The diagnostics of this text, without diagnostics of imported texts."""
         found = self._prepared.diagnostics
         return tuple(one for one in found if one.span.file == self.source.file)
 
@@ -155,8 +155,9 @@ class Analysis:
 
 
 def silence_rule(source: Source, diagnostic: Diagnostic) -> Edit | None:
-    """Return the edit that adds an ignore comment after the line, else before it; None in a
-    multi-line text.
+    """Return the edit that adds an ignore comment after the line, otherwise before the line.
+
+    None within a multi-line text.
     """
     line = diagnostic.span.line
     if line < 1:
@@ -202,7 +203,7 @@ _DEEPEST = 40
 
 @dataclass
 class OutlineSymbol:
-    """A node or subgraph, with the spans of its statement and name, and its children."""
+    """A node or subgraph with its nested symbols, and the spans of its statement and its name."""
 
     name: str
     span: Span
@@ -215,7 +216,7 @@ class OutlineSymbol:
 def outline_symbols(source: Source, graph: Graph | None = None) -> Sequence[OutlineSymbol]:
     """Return the top-level symbols of a text, with node types from the graph.
 
-    A node is listed at its first declaration, else at the first edge that names it.
+    A node is listed at its first declaration, otherwise at the first edge that names it.
     """
     outline = _Outline(source, graph)
     outline.read()
@@ -261,7 +262,7 @@ class _Outline:
         self._open.append(box)
 
     def _end(self, token: Token) -> None:
-        """End the subgraph, or all unclosed ones."""
+        """End the subgraph, or all unclosed subgraphs."""
         for _ in range(len(self._open) if token.type == END else 1):
             if self._open:
                 box, end = self._open.pop(), self._span(token, token)

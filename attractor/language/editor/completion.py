@@ -1,4 +1,4 @@
-"""Proposes completions at the cursor, and describes the element there in Markdown."""
+"""Proposes completions at the cursor, and describes the element at the cursor in Markdown."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -177,7 +177,7 @@ class Cursor(NamedTuple):
 
 
 class _Open(NamedTuple):
-    """The start of the statement at the cursor, and the part of its list."""
+    """The start of the statement at the cursor, and the current part of its attribute list."""
 
     statement: int = 0
     bracket: int = -1

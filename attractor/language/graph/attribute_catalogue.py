@@ -100,7 +100,7 @@ MODELS = (
     text(
         "llm_model",
         GRAPH_AND_NODE,
-        "Model of the stage; on the graph the default for nodes without one.",
+        "Model of the stage; on the graph the default for nodes without a model.",
         default="by the stylesheet",
     ),
     text(
@@ -124,7 +124,7 @@ MODELS = (
     text(
         "fidelity",
         NODE_AND_EDGE,
-        "How much context the stage receives; on an edge, the stage behind it.",
+        "How much context the stage receives; on an edge, the target stage of the edge.",
         default="the graph's `default_fidelity`",
     ),
     text(
@@ -172,8 +172,8 @@ DESCRIBING = (
     text(
         "secrets",
         NODE,
-        "Secret inputs that the command of a tool stage gets as variables, separated by commas: "
-        "`token` as `ATTRACTOR_INPUT_TOKEN`.",
+        "Secret inputs, separated by commas, that the command of a tool stage gets as environment "
+        "variables: `token` as `ATTRACTOR_INPUT_TOKEN`.",
     ),
     text("script", NODE, "Alias of `tool_command`.", alias_of="tool_command"),
     text(
@@ -185,7 +185,8 @@ DESCRIBING = (
     text(
         "file",
         NODE,
-        "Pipeline that replaces a node of type `import`, or that a node of type `pipeline` runs.",
+        "Pipeline file that replaces a node of type `import`, or that a node of type `pipeline` "
+        "runs.",
     ),
     context_key(
         "items", NODE, "Context key of the list that a node of type `for_each` iterates over."
@@ -194,7 +195,7 @@ DESCRIBING = (
     moment(
         "until",
         NODE,
-        "Moment that a node of type `wait` waits for: `2026-01-31T09:30:00Z`, or "
+        "Time until which a node of type `wait` waits: `2026-01-31T09:30:00Z`, or "
         "`09:30` (default time zone: UTC).",
     ),
 )
@@ -230,15 +231,16 @@ FAILURES = (
     text(
         "retry_from",
         NODE,
-        "Files of a new attempt: those at the start of the visit, or those left over.",
+        "Files of a new attempt: the files at the start of the visit, or the files left by the "
+        "last attempt.",
         default="start",
         choices=("start", "left"),
     ),
     text(
         "retry_target",
         GRAPH_AND_NODE,
-        "Next node after a failure of the last attempt; on the graph, after the exit finds "
-        "a goal gate that failed.",
+        "Next node after a failure of the last attempt; on the graph, next node after the exit "
+        "finds a failed goal gate.",
     ),
     text("fallback_retry_target", GRAPH_AND_NODE, "Next node if `retry_target` is missing."),
     text(
@@ -250,8 +252,8 @@ FAILURES = (
     whole(
         "max_same_failures",
         GRAPH_AND_NODE,
-        "Identical failures of a stage in a row, over all attempts and visits, before the run "
-        "ends; on the graph the default for all nodes.",
+        "Number of identical failures of a stage in a row, over all attempts and visits, after "
+        "which the run ends; on the graph the default for all nodes.",
         default="none",
         minimum=1,
     ),
@@ -328,21 +330,21 @@ LIMITS = (
     number(
         "max_cost_usd",
         GRAPH,
-        "Cost in US dollars at which a run stops; it can be resumed.",
+        "Cost in US dollars at which a run stops; a stopped run can be resumed.",
         default="none",
         minimum=0,
     ),
     whole(
         "max_tokens",
         GRAPH,
-        "Number of tokens at which a run stops; it can be resumed.",
+        "Number of tokens at which a run stops; a stopped run can be resumed.",
         default="none",
         minimum=0,
     ),
     time(
         "max_duration",
         GRAPH,
-        "Working time of all stages at which a run stops; it can be resumed.",
+        "Working time of all stages at which a run stops; a stopped run can be resumed.",
         default="none",
         minimum=1,
     ),
@@ -353,7 +355,7 @@ ROUTES = (
     truth(
         "loop_restart",
         EDGE,
-        "Whether the edge ends the run and starts a new one in a new folder.",
+        "Whether the edge ends the run and starts a new run in a new folder.",
         default="false",
     ),
     text("human.default_choice", NODE, "Next node after a timeout of a human gate."),
@@ -377,7 +379,8 @@ ROUTES = (
     text(
         "merge",
         NODE,
-        "Files that a fan-in continues with: those of the best branch, of all, or of none.",
+        "Files with which a fan-in continues: from the best branch, from all branches, or from "
+        "none.",
         default="winner",
         choices=("winner", "all", "none"),
     ),

@@ -1,9 +1,9 @@
 """Branches of parallel nodes: where they begin, meet and are left (rulings R6 and R7).
 
-Branches meet at the nearest fan-in that all of them reach, unless all of them pass another node
-before it; then they meet there. A path back to a node before the branches does not reach the
-meeting. A fork inside a branch is one step, which leads past the fan-in of that fork: a fan-in is
-the meeting of one level of forks only.
+Branches meet at the nearest fan-in that all branches reach. If all branches pass another node
+before this fan-in, they meet at this other node. A path back to a node before the branches does not
+reach the meeting. A fork inside a branch is one step, which leads past the fan-in of that fork: a
+fan-in is the meeting of one level of forks only.
 """
 
 from collections import Counter
@@ -59,7 +59,7 @@ class Meetings:
         return self._to_exit.covers(meeting, node)
 
     def _nearest_fan_in(self, begins: Sequence[str], is_end: Callable[[str], bool]) -> str:
-        """Follow all branches step by step until all of them have reached one fan-in."""
+        """Follow all branches step by step, until all branches have reached the same fan-in."""
         seen = {one: {one} for one in begins}
         fronts: dict[str, list[str]] = {one: [one] for one in begins}
         times = Counter[str]()
@@ -168,9 +168,10 @@ _MOST_EDGES = 100
 class Fork(NamedTuple):
     """A node with branches, and the node where they meet.
 
-    A branch is named by its first node, and contains the nodes that it reaches before the meeting;
-    of a nested fork only its node and the nodes behind its meeting. `leaks` are edges that leave a
-    branch, each listed for the innermost fork. Without a meeting there are no branches.
+    A branch is named by its first node, and contains the nodes that it reaches before the meeting.
+    Of a nested fork, it contains only the fork node and the nodes after the meeting of the nested
+    fork. `leaks` are edges that leave a branch, each listed for the innermost fork. Without a
+    meeting there are no branches.
 
     `taken` is the fan-in where the branches would meet if it were not the meeting of the fork
     `taken_by` inside a branch: then there is no meeting.
@@ -216,7 +217,7 @@ class Forks:
 
 
 class _Finding:
-    """Finds all forks of a graph, the innermost first.
+    """Finds all forks of a graph, innermost first.
 
     A known fork counts as one step for the forks around it, so each node is searched for one fork
     only, however deeply forks are nested.
@@ -321,7 +322,7 @@ BEHIND = "move it to an edge after the node where the branches meet"
 class MisplacedRestart(NamedTuple):
     """A misplaced `loop_restart`, the reason and the fix.
 
-    `leaves` is true if the edge leaves its branch, which is an error by itself.
+    `leaves` is true if the edge leaves its branch, which is also reported as another error.
     """
 
     edge: Edge

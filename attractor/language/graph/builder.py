@@ -1,4 +1,4 @@
-"""Builds a graph from a syntax tree, or in Python as its text would (attractor-spec 2.9-2.12)."""
+"""Builds a graph from a syntax tree or from Python calls (attractor-spec 2.9-2.12)."""
 
 import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -138,7 +138,7 @@ class _Draft:
         return self.given is not None
 
     def declare(self, statement: NodeStatement, scope: _Scope) -> None:
-        """Take the attributes of a declaration; keep earlier ones that it does not set."""
+        """Set the attributes of a declaration; keep earlier attributes that it does not set."""
         if self.given is None:
             self.id, self.defaults, self.scope = statement.id, scope.nodes, scope
             self.given = _table(statement.attributes)
@@ -255,7 +255,7 @@ _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 class GraphBuilder:
     """Builds a graph from one statement after another.
 
-    Pass attributes whose names are no Python identifiers in a dictionary:
+    Pass attributes whose names are not Python identifiers in a dictionary:
     `node("ask", shape="hexagon", **{"human.default_choice": "ship"})`.
     """
 
@@ -277,7 +277,7 @@ class GraphBuilder:
         return self._add(EdgeStatement(ends, _attributes(attributes, f"the edge from {ids[0]!r}")))
 
     def defaults(self, of: str, /, **attributes: Plain) -> "GraphBuilder":
-        """Set defaults for every `node` or every `edge` behind it."""
+        """Set defaults for every following `node` or every following `edge`."""
         if of not in ("node", "edge"):
             raise UsageError(f"unknown defaults {of!r}", hint="use node or edge")
         return self._add(Defaults(of, _attributes(attributes, f"every {of}")))

@@ -55,8 +55,8 @@ SHAPES_OF_ENDS = {type_: shape for shape, type_ in TYPE_OF_SHAPE.items() if type
 class Node:
     """A node of the graph: a stage when it is executed.
 
-    `role` is `start` or `exit` if the graph recognizes the node by its id. The graph sets it, so a
-    copy of a node has none.
+    `role` is `start` or `exit` if the graph recognizes the node by its id. The graph sets the role,
+    so a copy of a node has no role.
     """
 
     id: str
@@ -78,12 +78,14 @@ class Node:
 
     @property
     def type(self) -> str:
-        """The handler type: the attribute `type`, else the role, else the type of the shape."""
+        """The handler type: the attribute `type`, otherwise the role, otherwise the type of the
+        shape.
+        """
         return self.attributes.text("type") or self.role or _type_of_shape(self)
 
     @property
     def prompt(self) -> str:
-        """The prompt of the stage, an empty text if it has none."""
+        """The prompt of the stage, or an empty text."""
         return self.attributes.text("prompt")
 
     @property
@@ -119,7 +121,7 @@ class Edge:
 
     @property
     def is_conditional(self) -> bool:
-        """Whether it has a condition."""
+        """Whether the edge has a condition."""
         return bool(self.attributes.text("condition").strip())
 
 
@@ -127,7 +129,7 @@ class Edge:
 class Subgraph:
     """A group of nodes, drawn as a box if the id begins with `cluster`.
 
-    `parent` is the index of the subgraph around it, -1 if there is none.
+    `parent` is the index of the surrounding subgraph, or -1.
     """
 
     id: str
@@ -144,7 +146,7 @@ class Subgraph:
 
 @dataclass(frozen=True)
 class DuplicateAttribute:
-    """A duplicate attribute: the lost value and the one that overrides it.
+    """A duplicate attribute: the lost value, and the value that overrides it.
 
     `node` is empty unless a node has the attribute.
     """
@@ -296,7 +298,7 @@ _HASH = 16
 
 
 def folder_name(node_id: str) -> str:
-    """Return the name of a node's folder: its id, safe for every file system (ruling L6b)."""
+    """Return the folder name of a node: the id, made safe for every file system (ruling L6b)."""
     is_plain = IDENTIFIER.fullmatch(node_id) is not None
     name = node_id if is_plain else _encoded(node_id)
     if len(name) <= _LONGEST:
@@ -391,7 +393,7 @@ def attributes_record(attributes: Attributes) -> dict[str, object]:
 
 
 def plain_value(value: Value) -> str | int | float | bool:
-    """Return a value as a JSON value; a duration as its text."""
+    """Return a value as a JSON value; a duration becomes a text."""
     return str(value) if isinstance(value.plain, timedelta) else value.plain
 
 
@@ -413,7 +415,10 @@ def each_attribute(graph: Graph, keys: Set[str]) -> Iterator[tuple[Holder, Attri
 def each_stranger(
     graph: Graph, known: Mapping[AttributeOwner, Set[str]]
 ) -> Iterator[tuple[Holder, Attribute]]:
-    """Yield the attributes unknown for their owner; those of a default block are yielded once."""
+    """Yield the attributes that are unknown for their owner.
+
+    An attribute of a default block only once.
+    """
     on_graph = graph.attributes.by_key.keys() - known[AttributeOwner.GRAPH]
     on_nodes, on_edges = (
         graph.node_keys - known[AttributeOwner.NODE],

@@ -46,7 +46,7 @@ def sources_and_jumps(graph: Graph) -> Following:
 
 
 def _jumping(graph: Graph) -> Iterable[Node]:
-    """Return the nodes whose failure may jump to a retry target, each node once."""
+    """Return the nodes whose failure can jump to a retry target, without duplicates."""
     nodes = (one for key in _FAILURE_TARGETS for one in graph.nodes_with(key))
     return {one.id: one for one in nodes}.values()
 
@@ -127,8 +127,9 @@ class Dominance:
         self._span = spans
 
     def covers(self, one: str, other: str) -> bool:
-        """Return whether a node dominates another node: every path to it contains the first, or
-        both are the same.
+        """Return whether a node dominates another node.
+
+        Then every path to the other node contains the first node, or both are the same node.
         """
         if one not in self._span or other not in self._span:
             return False
@@ -136,7 +137,7 @@ class Dominance:
         return start <= place < end
 
     def way_to(self, node: str) -> Sequence[str]:
-        """Return the dominators of a node, the beginning first."""
+        """Return the dominators of a node, starting with the beginning."""
         way = [node] if node in self._span else []
         while way and way[-1] in self.above:
             way.append(self.above[way[-1]])
@@ -240,9 +241,9 @@ _ANY_END = (SUCCESS, PARTIAL_SUCCESS, FAIL, "skipped")
 
 
 def possible_outcomes(graph: Graph, node: Node) -> Sequence[str]:
-    """Return the outcomes that the conditions on a node's edges may be checked against.
+    """Return the outcomes against which the conditions on a node's edges can be checked.
 
-    A conditional passes on the outcome of the stage before it (ruling R1). `retry` is excluded:
+    A conditional passes on the outcome of the preceding stage (ruling R1). `retry` is excluded:
     after the last attempt it becomes a failure, or a partial success with `allow_partial`.
     """
     if node.type == "wait.human":
@@ -279,8 +280,8 @@ CONDITIONAL = "conditional"
 def unasked_conditionals(graph: Graph, among: Iterable[str]) -> Set[str]:
     """Return the nodes that are reached from a stage before any condition checks its outcome.
 
-    A conditional with a single, unconditional edge checks nothing; its target may. Only the graph
-    behind the nodes is searched.
+    A conditional with a single, unconditional edge checks nothing, but the target of this edge may.
+    Only the graph after the nodes is searched.
     """
     is_unasked: dict[str, bool] = {}
     for node in among:
@@ -302,5 +303,5 @@ def _onward(graph: Graph, node: str) -> str:
 
 
 def is_conditional(graph: Graph, node: str) -> bool:
-    """Return whether a node passes on the outcome of the stage before it (ruling R1)."""
+    """Return whether a node passes on the outcome of the preceding stage (ruling R1)."""
     return node in graph.nodes and graph.nodes[node].type == CONDITIONAL

@@ -1,4 +1,6 @@
-"""Lint rules: the interface, the registry, and the values and conditions that rules check."""
+"""Lint rules: interface and registry, and helpers for the values and conditions that
+rules check.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
@@ -24,11 +26,11 @@ from attractor.language.source.text import quote, span_within
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Known names and check functions that the caller provides; a rule that needs a missing one
-    reports nothing.
+    """Known names and check functions that the caller provides.
 
-    `has_program` tells whether a program is on the PATH. `shell_error` returns the syntax error of
-    a shell command, or nothing. `accelerator` returns the key that picks a label at a human gate.
+    A rule reports nothing if a name or function that it needs is missing. `has_program` returns
+    whether a program is on the PATH. `shell_error` returns the syntax error of a shell command, or
+    nothing. `accelerator` returns the key that picks a label at a human gate.
     """
 
     types: Set[str] | None = None
@@ -79,14 +81,14 @@ ExtraRules = Mapping[str, LintRule | SpecRule] | Iterable[LintRule | SpecRule]
 
 
 class NamedRule(NamedTuple):
-    """A rule and the name in its diagnostics, which need not be unique."""
+    """A rule, and the name of the rule in diagnostics; the name does not have to be unique."""
 
     name: str
     rule: LintRule
 
 
 class _Adapted:
-    """Adapts a rule of the caller, which need not accept a vocabulary."""
+    """Adapts a rule of the caller; such a rule does not have to accept a vocabulary."""
 
     def __init__(self, name: str, rule: LintRule | SpecRule) -> None:
         self._name = name
@@ -108,7 +110,7 @@ class _Adapted:
 
 
 def named_rules(rules: ExtraRules) -> Sequence[NamedRule]:
-    """Return rules with their names; the default name is that of the class."""
+    """Return rules with their names; the default name is the class name."""
     if isinstance(rules, Mapping):
         by_name = cast(Mapping[str, LintRule | SpecRule], rules)
         named = [*by_name.items()]
@@ -196,7 +198,10 @@ _CLAUSE = re.compile(r'(?<![\w.":-])(?P<key>[A-Za-z_]\w*)\s*!?=\s*"?(?P<word>\w+
 
 
 class MisspelledOutcome(NamedTuple):
-    """A misspelled key and its place; `instead` is empty if the intention is unclear."""
+    """A misspelled key, and the place of the key.
+
+    `instead` is empty if the intention is unclear.
+    """
 
     key: str
     start: int

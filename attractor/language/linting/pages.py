@@ -71,7 +71,7 @@ def _written(rule: str) -> tuple[Severity, str]:
 
 
 def page_of(rule: str) -> str:
-    """Return the whole page of a rule; an empty text for a rule of the caller."""
+    """Return the whole page of a rule; a rule of the caller has an empty page."""
     return read_page(rule).text if rule in page_names() else ""
 
 

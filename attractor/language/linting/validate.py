@@ -152,7 +152,7 @@ def apply_levels(diagnostics: Iterable[Diagnostic], levels: Levels) -> Iterator[
     """Apply the levels of a project to diagnostics."""
     lowered = sorted(rule for rule in VITAL & levels.keys() if levels[rule] is not Level.ERROR)
     if lowered:
-        hint = "remove it from the settings: the engine depends on this rule"
+        hint = "remove this level from the settings, because the engine depends on the rule"
         raise UsageError(f"the level of rule {lowered[0]!r} cannot be lowered", hint=hint)
     for one in diagnostics:
         level = levels.get(one.rule)
@@ -185,7 +185,7 @@ def validate(
 def validate_by(
     further: Iterable[NamedRule], graph: Graph, vocabulary: Vocabulary
 ) -> tuple[Diagnostic, ...]:
-    """Apply all rules, and named additional ones."""
+    """Apply all rules, and additional named rules."""
     rules: Iterable[tuple[str, LintRule]] = (*rule_registry().items(), *further)
     found = [
         diagnostic if diagnostic.rule else replace(diagnostic, rule=name)
@@ -196,7 +196,7 @@ def validate_by(
 
 
 def validate_locally(graph: Graph) -> tuple[Diagnostic, ...]:
-    """Apply the rules that check single attributes to the valid part of a text."""
+    """Apply to the valid part of a text the rules that check single attributes."""
     rules = rule_registry()
     found = [
         replace(diagnostic, rule=name)

@@ -32,14 +32,16 @@ class Unexpected(Exception):
 
 
 class KeptSymbol(NamedTuple):
-    """A symbol of a rule that has a value: its position, and whether it is a list."""
+    """A symbol with a value in a grammar rule: position of the symbol, and whether the value is a
+    list.
+    """
 
     place: int
     is_list: bool
 
 
 class Rule(NamedTuple):
-    """A rule of the grammar: its name, its number of symbols, and the symbols with a value.
+    """A rule of the grammar: name, number of symbols, and the symbols that have a value.
 
     A rule without `make` is part of another rule and returns a list. With `passes_on` a single
     child replaces the rule.

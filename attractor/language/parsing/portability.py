@@ -1,4 +1,4 @@
-"""Reports syntax that only some programs accept, and characters that look like others."""
+"""Reports syntax that only some programs accept, and characters that look like other characters."""
 
 import re
 import unicodedata
@@ -44,7 +44,7 @@ def note_portability(findings: Findings) -> None:
 
 
 def _note_port(colon: Token, word: Token, findings: Findings) -> None:
-    """Report a port; keep it if it may be intended as a label."""
+    """Report a port; the fix keeps the port if it may be intended as a label."""
     name = word.id.text if word.id else ""
     message = "ignored port: pipelines do not support ports"
     start, end = colon.start, word.end
@@ -66,7 +66,7 @@ def _note_blanks(findings: Findings) -> None:
 
 
 def _joined(first: Token, second: Token, text: str) -> Change | None:
-    """Return the change that merges two lists, unless a comment would be lost."""
+    """Return the change that merges two lists; None if a comment would be lost."""
     between = text[first.end : second.start]
     is_open = text[first.start : first.end - 1].rstrip().endswith((",", ";", "/", "["))
     if is_open or between.strip() or not first.attributes or not second.attributes:

@@ -61,7 +61,7 @@ class Findings:
         self._add(Diagnostic(Severity.INFO, message, fix=fix, rule=PORTABILITY), start, end, edit)
 
     def replacing(self, start: int, end: int, text: str) -> Change:
-        """Return a change, with blanks if the text would join its neighbors."""
+        """Return a change; blanks are added if the new text would join with its neighbors."""
         before, behind = self.source.text[start - 1 : start], self.source.text[end : end + 1]
         first, last = text[:1] or behind, text[-1:] or before
         margin = " " if _would_join(before, first) else ""
@@ -214,9 +214,10 @@ _NEAR = 100
 
 
 class Token(NamedTuple):
-    """A token: its type, its range and its meaning.
+    """A token: type, range and meaning.
 
-    `id` is the word, also of a keyword; `attributes` are those of a list, or a single one.
+    `id` is the word (also of a keyword); `attributes` are the attributes of a list, or a single
+    attribute.
     """
 
     type: str

@@ -1,4 +1,4 @@
-"""Applies the edits of diagnostics to a text and checks the result again."""
+"""Applies the edits of diagnostics to a text, and checks the resulting text again."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
@@ -17,7 +17,7 @@ from attractor.language.source.text import Source
 
 
 class Applied(NamedTuple):
-    """A text after some changes, which are sorted, and the fixed diagnostics."""
+    """A text after some changes, the sorted changes, and the fixed diagnostics."""
 
     text: str
     diagnostics: Sequence[Diagnostic]
@@ -152,7 +152,7 @@ def _mend_one_by_one(
     check: Callable[[str], Prepared],
     file: str,
 ) -> SafelyFixed:
-    """Find the harmful fixes by applying them one by one."""
+    """Find harmful fixes by applying the fixes one by one."""
     now, mending, refused = before, _Mending(text, file), set[tuple[str, str]]()
     for _ in range(_ALONE):
         next_ = (one for one in now.diagnostics if _is_fixable(one, file))
@@ -180,7 +180,7 @@ def fix(text: str, *, check: Callable[[str], Iterable[Diagnostic]], file: str = 
 
 
 class _Mending:
-    """A text that is being fixed, and the fixed diagnostics."""
+    """A text that is being fixed, and the diagnostics fixed so far."""
 
     def __init__(self, text: str, file: str) -> None:
         self.text = text

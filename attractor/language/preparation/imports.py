@@ -93,7 +93,7 @@ def _passing_through(node: Node) -> Attributes:
 
 
 def _renamed(attributes: Attributes, placeholder: str, piece: Graph) -> Attributes:
-    """Return attributes whose targets are renamed like the nodes of the imported graph."""
+    """Return attributes in which node ids are renamed like the nodes of the imported graph."""
     choice = attributes.text(_CHOICE)
     renamed = _retargeted(attributes, lambda id_: prefixed(placeholder, id_), keys=_RETRY_TARGETS)
     if choice in piece.nodes:
@@ -119,7 +119,7 @@ def _parent(graph: Graph, placeholder: str) -> int:
 
 
 def _classes_around(graph: Graph, placeholder: Node) -> Sequence[str]:
-    """Return the classes of the subgraphs around a placeholder, the outermost first."""
+    """Return the classes of the subgraphs around a placeholder, outermost first."""
     classes: list[str] = []
     at = _parent(graph, placeholder.id)
     while at >= 0 and len(classes) < MOST_CLASSES_AROUND:
@@ -191,7 +191,9 @@ _NOT_HANDED_DOWN = frozenset({"label", "inputs", *_TARGETS})
 
 
 def hand_down(graph: Graph, around: TransformContext) -> Graph:
-    """Return a graph whose nodes, except start and exit, inherit the attributes of the graph."""
+    """Return a graph in which all nodes except start and exit inherit the attributes of
+    the graph.
+    """
     styled = transform_registry()["stylesheet"](around).apply(graph)
     ends = {one.id for one in (*graph.starts, *graph.exits)}
     defaults = dict(_defaults(graph))
@@ -204,14 +206,14 @@ def hand_down(graph: Graph, around: TransformContext) -> Graph:
 
 
 def moved(graph: Graph, folder: str) -> Graph:
-    """Return a graph from another folder, with its paths made relative to the importing folder."""
+    """Return a graph from another folder; its paths are made relative to the importing folder."""
     if not folder:
         return graph
     return replace(graph, nodes={node.id: _moved(node, folder) for node in graph.nodes.values()})
 
 
 def merge_lists(graph: Graph, imported: Iterable[Graph]) -> Graph:
-    """Return a graph with the inputs and requirements of its imported graphs added."""
+    """Return a graph, with the inputs and requirements of its imported graphs added."""
     attributes = graph.attributes
     for piece in imported:
         for key, entries in _LISTS.items():
@@ -241,7 +243,7 @@ _LISTS: Mapping[str, _Entries] = {"inputs": _declarations, "requires": _needs}
 
 
 def _defaults(graph: Graph) -> Iterator[tuple[str, Attribute]]:
-    """Yield the attributes of a graph that its nodes inherit, by their name on a node."""
+    """Yield the attributes of a graph that its nodes inherit, by attribute name on a node."""
     for key, attribute in graph.attributes.by_key.items():
         known = ATTRIBUTES.get(key)
         on_nodes = _NAMED_OTHERWISE.get(key, key)
@@ -305,7 +307,10 @@ def import_files(graph: Graph, around: TransformContext, files: Files) -> Graph:
 
 @dataclass
 class _Opened:
-    """A file whose imports are being read; its name is relative to the folder of the first file."""
+    """A file whose imports are being read.
+
+    The file name is relative to the folder of the first file.
+    """
 
     name: str
     graph: Graph
@@ -346,7 +351,7 @@ class _Importing:
             self._done[last.name] = hand_down(graph, self._around)
 
     def _take(self, importing: _Opened, placeholder: Node) -> None:
-        """Insert an import, or read its file first."""
+        """Insert an import; if necessary, read the file of the import first."""
         name = self._name(importing, placeholder)
         trouble = self._trouble(placeholder, name)
         if trouble is None and name not in self._done:
@@ -359,7 +364,7 @@ class _Importing:
             self._report(placeholder, trouble)
 
     def _trouble(self, placeholder: Node, name: str) -> _Trouble | None:
-        """Return why a file cannot be imported, if that is known before reading it."""
+        """Return why a file cannot be imported, if the reason is known before reading the file."""
         file = placeholder.attributes.text("file")
         way = [one.name for one in self._opened]
         if not file:

@@ -35,7 +35,7 @@ _LARGEST = 10_000_000
 
 
 class Files(Protocol):
-    """The files beside a pipeline, by names relative to its folder."""
+    """The files beside a pipeline, by names relative to the folder of the pipeline."""
 
     def read(self, name: str) -> bytes:
         """Return the content of a file, or raise UnreadablePipeline."""
@@ -43,7 +43,7 @@ class Files(Protocol):
 
 
 class FolderFiles:
-    """Reads files below a folder, or below a larger folder around it."""
+    """Reads files below a folder, or below a larger folder that contains this folder."""
 
     def __init__(self, folder: Path, *, within: Path | None = None) -> None:
         self._folder = folder
@@ -103,9 +103,9 @@ class FilesRead:
 
 
 class TransformContext:
-    """Files and inputs for transforms, and their diagnostics.
+    """Files and inputs for transforms, and the diagnostics of transforms.
 
-    Without `files` or `inputs`, a transform leaves references to them unchanged.
+    Without `files` or `inputs`, a transform does not change references to files or inputs.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class BuiltInTransform(Protocol):
 
 
 def apply_transform(transform: Transform, graph: Graph) -> Graph:
-    """Apply a transform of the caller, which may be invalid."""
+    """Apply a transform of the caller; raise an error if the transform is invalid."""
     name = getattr(transform, "__name__", type(transform).__name__)
     if isinstance(transform, type):
         raise UsageError(f"the transform {name} is a class", hint=f"pass an object: {name}()")
@@ -191,7 +191,7 @@ _NO_FILES: Mapping[str, bytes] = {}
 class Prepared(NamedTuple):
     """A graph after its transforms, and all diagnostics; `graph` is None after a syntax error.
 
-    `files` contains all other files that the pipeline was read from.
+    `files` contains all other files from which the pipeline was read.
     """
 
     graph: Graph | None
@@ -218,8 +218,8 @@ def prepare(
 ) -> Prepared:
     """Parse a text, apply the built-in transforms and `transforms`, and validate.
 
-    Without `files` and `inputs`, references to them are kept and not reported. A `goal` overrides
-    the goal of the graph.
+    Without `files` and `inputs`, references to files and inputs are kept and not reported. A `goal`
+    overrides the goal of the graph.
     """
     source = Source(text, file)
     read = FilesRead(files) if files else None
@@ -251,7 +251,7 @@ def _besides(mistakes: Sequence[Diagnostic], readable: Graph) -> Iterator[Diagno
 
 
 def _offering(found: Iterable[Diagnostic], file: str) -> Iterator[Diagnostic]:
-    """Remove edits of other files, which a fix of this text cannot make."""
+    """Remove edits of other files, because a fix of this text cannot edit other files."""
     for one in found:
         is_elsewhere = any(edit.span.file != file for edit in one.edits)
         yield replace(one, edits=()) if is_elsewhere else one

@@ -1,11 +1,11 @@
 """A parallel branch ends where the branches meet.
 
 What it does: reports an edge from a branch of a `parallel` or `for_each` node to any other place
-than the node where the branches meet: to the exit, to a stage behind that node, or to a stage
-before the fork.
+than the node where the branches meet: to the exit, to a stage after that node, or to a stage before
+the fork.
 
-Why: branches run at the same time. A single branch can neither end the run nor jump back for all of
-them.
+Why: branches run at the same time. A single branch can neither end the run nor jump back for all
+branches.
 
 Example:
 

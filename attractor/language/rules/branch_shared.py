@@ -1,4 +1,4 @@
-"""A stage belongs to one parallel branch, or all branches meet there.
+"""A stage belongs to one parallel branch, or is the stage where all branches meet.
 
 What it does: reports a node that some, but not all, branches of a parallel node reach before they
 meet.

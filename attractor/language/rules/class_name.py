@@ -47,7 +47,7 @@ class ClassName:
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each invalid class name; a name in a default block once."""
+        """Report each invalid class name; report a name in a default block only once."""
         for holder, attribute in each_attribute(graph, {"class"}):
             if holder.place is not AttributeOwner.NODE:
                 continue

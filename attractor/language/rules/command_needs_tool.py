@@ -42,7 +42,10 @@ class CommandNeedsTool:
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each ignored command; a command in a default block only if no stage runs it."""
+        """Report each ignored command.
+
+        Report a command in a default block only if no stage runs it.
+        """
         commands = [
             one for one in each_attribute(graph, _KEYS) if one[0].place is AttributeOwner.NODE
         ]

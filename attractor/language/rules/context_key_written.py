@@ -1,9 +1,10 @@
 """A context key is read only after a stage may have written it.
 
 What it does: reports a key in a condition (`context.size`), or in a prompt file (`{{ context.size
-}}`), that no earlier node can have written. Most stages may write any key, so the rule reports a
-key only if no such stage comes before, and keys of one type of node: `human.` of human gates,
-`parallel.` of parallel nodes and fan-ins, `tool.` of tools, `stack.` of manager loops.
+}}`), that no earlier node can have written. Most stages can write any key. Therefore the rule
+reports a key only if no such stage comes before, or if only one type of node writes the key:
+`human.` of human gates, `parallel.` of parallel nodes and fan-ins, `tool.` of tools, `stack.` of
+manager loops.
 
 Why: the value of a missing key is an empty text, so the condition is always true or always false.
 
@@ -65,7 +66,7 @@ _WRITES_NO_OTHERS = frozenset(
 
 
 class _Read(NamedTuple):
-    """A key that the prompt of a node, or an edge out of it, reads."""
+    """A key that is read in the prompt of a node or on an outgoing edge."""
 
     key: str
     node: str
@@ -95,15 +96,15 @@ class ContextKeyWritten:
                     read.span,
                     node="" if read.edge else read.node,
                     edge=read.edge,
-                    fix=_FIXES.get(kind, "write it in an earlier stage, or correct its name"),
+                    fix=_FIXES.get(kind, "write the key in an earlier stage, or correct its name"),
                 )
 
 
 _FIXES = {
-    "human.": "add a human gate before it",
-    "parallel.": "add a parallel node before it",
-    "tool.": "add a tool before it",
-    "stack.": "add a manager loop before it",
+    "human.": "add a human gate before this node",
+    "parallel.": "add a parallel node before this node",
+    "tool.": "add a tool before this node",
+    "stack.": "add a manager loop before this node",
 }
 
 
@@ -115,7 +116,7 @@ def _kind(key: str) -> str | None:
 
 
 def _written(graph: Graph, kind: str) -> tuple[set[str], set[str]]:
-    """Return the nodes that write such keys, and all nodes behind them."""
+    """Return the nodes that write such keys, and all nodes after them."""
     nodes = graph.nodes.values()
     if kind:
         setters = [one.id for one in nodes if one.type in _WRITERS[kind]]

@@ -4,7 +4,7 @@ What it does: reports a condition that compares the outcome with an unknown word
 contradicts itself, and a condition on a misspelled outcome, such as `Outcome=fail` or
 `status=success`. The outcomes are `success`, `partial_success`, `retry`, `fail` and `skipped`.
 
-Why: such an edge is never taken, or always.
+Why: an edge with such a condition is either never taken or always taken.
 
 Example:
 
@@ -50,7 +50,7 @@ class DeadCondition:
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each condition, or part of one, that is never true."""
+        """Report each condition, or part of a condition, that is never true."""
         for guard in edge_conditions(graph, lambda condition, _: not is_plain(condition)):
             # Few conditions need an analysis.
             from attractor.language.conditions.analysis import find_dead_parts

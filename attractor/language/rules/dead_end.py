@@ -2,7 +2,7 @@
 
 What it does: reports a reachable node without an outgoing edge that is not the exit.
 
-Why: after a success of such a node the run ends. The remaining stages do not run, and the goal
+Why: the run ends after such a node succeeds. The remaining stages do not run, and the goal
 gates are not checked, because only the exit checks them.
 
 Example:

@@ -3,7 +3,7 @@
 What it does: reports a `human.default_choice` that is neither a target of the gate nor the label or
 key of a choice.
 
-Why: the default is used when the gate times out. A wrong default fails the stage only then.
+Why: the default is used when the gate times out. Only then does an unknown default fail the stage.
 
 Example:
 

@@ -2,10 +2,10 @@
 
 What it does: reports an attribute that occurs twice in one list, and an attribute that two
 declarations of a node, the graph or a subgraph set to different values. `graph [...]` and
-`key=value` both set attributes of the graph. A second `node [...]` or `edge [...]` is no duplicate:
-it applies to the nodes and edges behind it.
+`key=value` both set attributes of the graph. A second `node [...]` or `edge [...]` is not a
+duplicate: it applies to the following nodes or edges.
 
-Why: only the last value counts. After copying a line that is often the wrong one.
+Why: only the last value counts. After copying a line, the last value is often wrong.
 
 Example:
 
@@ -40,7 +40,7 @@ class DuplicateAttribute:
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each attribute that overrides an earlier one."""
+        """Report each attribute that overrides an earlier attribute."""
         for repeat in graph.repeats:
             of_node = f" of {quote(repeat.node)}" if repeat.node else ""
             line = repeat.lost.span.line

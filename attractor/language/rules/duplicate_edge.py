@@ -1,6 +1,7 @@
 """An edge exists once.
 
-What it does: reports an edge between the same nodes and with the same attributes as an earlier one.
+What it does: reports an edge between the same nodes and with the same attributes as an earlier
+edge.
 
 Why: the second edge is never taken. Probably it should have another target or another condition.
 
@@ -40,7 +41,7 @@ class DuplicateEdge:
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each edge that equals an earlier one."""
+        """Report each edge that equals an earlier edge."""
         ends = {(edge.source, edge.target) for edge in graph.edges}
         if len(ends) == len(graph.edges):
             return
@@ -53,7 +54,7 @@ class DuplicateEdge:
                     f"duplicate edge from {quote(edge.source)} to {quote(edge.target)}",
                     edge.span,
                     edge=(edge.source, edge.target),
-                    fix="remove it, or change its target or its condition",
+                    fix="remove this edge, or change its target or its condition",
                 )
             seen.add(meaning)
 

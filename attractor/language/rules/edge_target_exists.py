@@ -53,7 +53,7 @@ class EdgeTargetExists:
                 node.span if node else edge.span,
                 node=id_,
                 edge=(edge.source, edge.target),
-                fix=suggest(id_) or f'declare it: {written_word(id_)} [label="..."]',
+                fix=suggest(id_) or f'declare this node: {written_word(id_)} [label="..."]',
             )
 
 

@@ -2,7 +2,7 @@
 
 What it does: reports each edge whose source is the exit node.
 
-Why: the run ends at the exit. An edge from there is never taken.
+Why: the run ends at the exit. An edge that leaves the exit is never taken.
 
 Example:
 

@@ -1,12 +1,12 @@
-"""An edge that looks like the way of a failure is one.
+"""An edge that looks like a failure path is taken after a failure.
 
 What it does: reports an edge without a condition that neither a success nor a failure takes: a
 success takes another edge, and after a failure an unconditional edge is not taken. It also reports
 an edge into a conditional that failures and successes both take if no condition checks the outcome
 before the next stage, such as an edge to an imported pipeline, whose start is a conditional.
 
-Why: in the first case the run ends although the drawing shows a way on. In the second case the run
-continues as if the stage had succeeded.
+Why: in the first case, the run ends although the drawing shows an edge to continue. In the second
+case, the run continues as if the stage had succeeded.
 
 Example:
 

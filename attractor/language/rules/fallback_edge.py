@@ -1,6 +1,6 @@
 """Every outcome of a stage has an edge.
 
-What it does: reports a node with conditions on all of its edges if none of them is true for an
+What it does: reports a node with conditions on all of its edges if no condition is true for an
 expected outcome. The rule tries every value that the conditions compare with, and one other value.
 Success is always expected, failure only behind a conditional, partial success only with
 `allow_partial`.

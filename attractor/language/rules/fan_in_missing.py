@@ -3,8 +3,8 @@
 What it does: reports a node of type `parallel` or `for_each` whose branches do not meet at a
 `parallel.fan_in`.
 
-Why: a fan-in combines the results of the branches: it selects the best one and continues with its
-files. Without a fan-in the files of all branches are lost.
+Why: a fan-in combines the results of the branches: it selects the best branch and continues with
+its files. Without a fan-in the files of all branches are lost.
 
 Example:
 

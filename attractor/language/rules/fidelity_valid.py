@@ -1,4 +1,4 @@
-"""A fidelity is valid.
+"""The fidelity of a stage is valid.
 
 What it does: reports a `fidelity` or `default_fidelity` other than `full`, `truncate`, `compact`,
 `summary:low`, `summary:medium` and `summary:high`.

@@ -1,7 +1,7 @@
 """Every path to the exit goes through the goal gates.
 
-What it does: reports a goal gate that a path from start to exit bypasses. It ignores gates inside
-parallel branches, and a gate if every bypass contains another gate.
+What it does: reports a goal gate that a path from start to exit bypasses. It does not report a gate
+inside a parallel branch, or a gate if every bypass contains another gate.
 
 Why: the exit checks only goal gates that were visited. A run that bypasses a gate succeeds without
 it.
@@ -56,7 +56,7 @@ class GoalGateBypassed:
                 f"a path to the exit bypasses the goal gate {quote(node.id)}",
                 node.attributes.by_key["goal_gate"].value.span,
                 node=node.id,
-                fix="route every path to the exit through it",
+                fix="route every path to the exit through this gate",
             )
 
 

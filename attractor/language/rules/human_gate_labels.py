@@ -2,8 +2,8 @@
 
 What it does: reports an edge without a label out of a human gate with more than one choice.
 
-Why: people choose by label. Without one they see the id of the next node, which does not describe
-the decision.
+Why: people choose by label. Without a label they see the id of the next node, and the id does not
+describe the decision.
 
 Example:
 

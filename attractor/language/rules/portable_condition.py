@@ -2,7 +2,7 @@ r"""Other programs understand the condition.
 
 What it does: reports extensions of section 10.2 of the specification: `||`, `!`, parentheses, `<`,
 `<=`, `>`, `>=`, `contains`, `matches`, a key by itself, a key without `context.`, and aliases of
-outcomes. The fix gives a portable equivalent if there is one.
+outcomes. The fix gives a portable equivalent, if possible.
 
 Why: Attractor understands the extensions, but another program may reject them or interpret them
 differently.

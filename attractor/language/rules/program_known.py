@@ -6,8 +6,8 @@ functions, paths and variables, and a program that the command mentions earlier,
 `command -v jq && jq`. It skips commands that may change which programs exist (`PATH=`, `source`,
 `eval`, `alias`), and commands with `case`, `function`, `[[`, `<<`, `$(` or backticks.
 
-Why: a stage that calls it fails with "command not found". The program may exist on the machine that
-runs the pipeline, or an earlier stage may build it, so this is only an info.
+Why: a stage that calls a missing program fails with "command not found". The program may exist on
+the machine that runs the pipeline, or an earlier stage may build it, so this is only an info.
 
 Example:
 
@@ -63,7 +63,7 @@ class ProgramKnown:
     severity = Severity.INFO
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each call of a missing program; look for each program once."""
+        """Report each call of a missing program; each program is only looked up once."""
         if vocabulary.has_program is None:
             return
         is_installed = cache(vocabulary.has_program)
@@ -74,12 +74,12 @@ class ProgramKnown:
                     f"the program {quote(call.program)} is not on the PATH",
                     span_within(call.value, call.start, call.end),
                     node=call.node,
-                    fix="install it, or correct its name",
+                    fix="install the program, or correct its name",
                 )
 
 
 class _Call(NamedTuple):
-    """A program, and its place in the value of an attribute."""
+    """A called program, and the place of its name in the value of an attribute."""
 
     program: str
     value: Value
@@ -114,7 +114,7 @@ def _first_places(command: str) -> dict[str, int]:
 
 
 def called_programs(command: str) -> list[str]:
-    """Return the programs that a shell command calls by a plain name, each once."""
+    """Return the programs that a shell command calls by a plain name, without duplicates."""
     if _UNCERTAIN.search(command):
         return []
     lexer = shlex.shlex(command, posix=True, punctuation_chars=";&|()<>\n")

@@ -50,7 +50,7 @@ class Reachability:
         for id_, node in graph.nodes.items():
             if id_ not in reached and not _is_mistyped_source(graph, node):
                 message = f"orphan node {quote(node.id)}: unreachable from the start"
-                fix = "add an edge to it, or remove it"
+                fix = "add an edge to this node, or remove the node"
                 yield Diagnostic(self.severity, message, node.span, node=node.id, fix=fix)
 
 

@@ -3,8 +3,8 @@
 What it does: reports `loop_restart` on an edge to the exit, on an edge inside a branch of a
 `parallel` or `for_each` node, and on an edge to such a branch.
 
-Why: the run ends at such an edge, and a new one begins at its target. A run cannot begin at the
-exit, and a branch cannot end the run for the other branches.
+Why: the run ends at an edge with `loop_restart`, and a new run begins at the target of the edge. A
+run cannot begin at the exit, and a branch cannot end the run for the other branches.
 
 Example:
 

@@ -3,7 +3,8 @@
 What it does: reports an unknown node in `retry_target` or `fallback_retry_target`, on the graph or
 on a node.
 
-Why: a retry target is used only after a failure. A mistyped one turns a retry into a failed run.
+Why: a retry target is used only after a failure. A mistyped retry target turns a retry into a
+failed run.
 
 Example:
 

@@ -1,10 +1,10 @@
 """A stage that uses secrets can get them.
 
-What it does: reports `secrets` on a node that is no tool stage, and a name in it that the graph
-does not declare as an input of type `secret`.
+What it does: reports `secrets` on a node that is not a tool stage, and a name in `secrets` that the
+graph does not declare as an input of type `secret`.
 
-Why: only commands of tool stages get secrets, as variables. An agent could read a secret, write it
-down and send it away.
+Why: only commands of tool stages get secrets, as environment variables. An agent could read a
+secret, write it down and send it away.
 
 Example:
 

@@ -2,8 +2,8 @@
 
 What it does: reports each edge whose target is the start node.
 
-Why: the start is where a run begins, no stage to return to. To start over, return to the first
-stage behind it.
+Why: a run begins at the start, and cannot return to it. To start over, return to the first stage
+after the start.
 
 Example:
 

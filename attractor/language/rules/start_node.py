@@ -1,9 +1,9 @@
 """A pipeline has exactly one start node.
 
 What it does: looks for a node of shape `Mdiamond`; if there is none, for a node with the id `start`
-or `Start`. Reports a missing or second one.
+or `Start`. Reports a missing or second start node.
 
-Why: the run begins there.
+Why: the run begins at the start node.
 
 Example:
 
@@ -49,7 +49,7 @@ class StartNode:
                 message,
                 node.span,
                 node=node.id,
-                fix="keep one, and give the other shape=box",
+                fix="keep one of the two nodes, and set shape=box on the other",
             )
 
 
@@ -57,7 +57,10 @@ part = StartNode()
 
 
 def missing_end(graph: Graph, type_: str) -> Diagnostic:
-    """Return the error about a missing end; it names a node that has the id but another type."""
+    """Return the error about a missing start or exit.
+
+    It names a node that has the id but another type.
+    """
     message, shape = f"the pipeline has no {type_} node", SHAPES_OF_ENDS[type_]
     named = next((graph.nodes[id_] for id_ in IDS_OF_ENDS[type_] if id_ in graph.nodes), None)
     if named is None:

@@ -51,7 +51,7 @@ class ThreadNeedsFull:
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each thread that no stage continues."""
+        """Report each `thread_id` that no stage uses."""
         threads = list(each_attribute(graph, _KEYS))
         used = _used(graph) if threads else set[int]()
         for holder, attribute in threads:

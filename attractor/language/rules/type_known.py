@@ -3,7 +3,7 @@
 What it does: reports a `type`, or a shape, without a registered handler, and types of the
 specification that this version does not support yet.
 
-Why: such a stage cannot run. A custom handler may still be registered before the run, so this is
+Why: such a stage cannot run. A custom handler can still be registered before the run, so this is
 only a warning.
 
 Example:

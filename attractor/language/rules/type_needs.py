@@ -34,7 +34,7 @@ from attractor.language.source.text import quote
 
 
 class _Need(NamedTuple):
-    """Attributes of which a type needs exactly one, and an example."""
+    """A group of attributes of which a type needs exactly one, and an example."""
 
     keys: Sequence[str]
     fix: str

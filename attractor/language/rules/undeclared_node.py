@@ -1,7 +1,7 @@
 """Every node is declared.
 
-What it does: reports a node that occurs only in edges. Such a node gets the defaults at the place
-of its first edge.
+What it does: reports a node that occurs only in edges. Such a node gets the defaults that apply at
+the place of its first edge.
 
 Why: the prompt of its stage is only its id, and no line declares it.
 
@@ -44,7 +44,7 @@ class UndeclaredNode:
         for node in undeclared:
             if graph.incoming(node.id) and graph.outgoing(node.id):
                 message = f"undeclared node {quote(node.id)}"
-                fix = suggest(node.id) or f'declare it: {node.id} [prompt="..."]'
+                fix = suggest(node.id) or f'declare this node: {node.id} [prompt="..."]'
                 yield Diagnostic(self.severity, message, node.span, node=node.id, fix=fix)
 
 

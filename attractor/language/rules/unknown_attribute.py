@@ -106,7 +106,8 @@ class _Adviser:
         if others:
             # Fixing both would create a duplicate, and lose one of the values.
             return _Advice(
-                f"did you mean {meant}? {others} more attributes may mean it: keep only one"
+                f"did you mean {meant}? {others} more attributes may mean the same: keep only one "
+                f"of them"
             )
         return _Advice(fix, (Edit(attribute.span, written_word(meant)),))
 

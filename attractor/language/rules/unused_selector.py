@@ -3,7 +3,8 @@
 What it does: reports a selector of `model_stylesheet` that matches no node: an unused shape, class
 or id.
 
-Why: its rule has no effect. Usually the name is mistyped, or the node was removed.
+Why: the rule of such a selector has no effect. Usually the name is mistyped, or the node was
+removed.
 
 Example:
 

@@ -1,6 +1,6 @@
-"""Syntax tree of a pipeline: statements, attributes, values and their places in the text.
+"""Syntax tree of a pipeline: statements, attributes and values, with places in the text.
 
-A large pipeline has hundreds of thousands of them, so most are as cheap as a tuple.
+A large pipeline has hundreds of thousands of these objects, so most are as cheap as a tuple.
 """
 
 import re
@@ -26,7 +26,7 @@ class Span(NamedTuple):
 
     @property
     def is_somewhere(self) -> bool:
-        """Whether it points into a text."""
+        """Whether the span points into a text."""
         return self.line > 0
 
 
@@ -65,7 +65,7 @@ Plain = str | int | float | bool | timedelta
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Value:
-    """A value; equality ignores its place and its notation.
+    """A value; equality ignores place and notation.
 
     A word, a duration and a quoted text are equal if their text is equal: Graphviz accepts `45s`
     and `wait.human` only in quotes, and no attribute distinguishes them.
@@ -119,7 +119,7 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Attributes:
-    """The attributes of a graph, a node or an edge, including those of default blocks."""
+    """The attributes of a graph, a node or an edge, including attributes of default blocks."""
 
     by_key: Mapping[str, Attribute] = field(default_factory=dict[str, Attribute])
 

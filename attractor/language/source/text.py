@@ -1,4 +1,4 @@
-"""Reads and writes words, quoted texts and comments, and finds their places in a file."""
+"""Reads and writes words, quoted texts and comments; finds the places of all three in a file."""
 
 import re
 from bisect import bisect_left, bisect_right
@@ -197,7 +197,10 @@ def read_word(word: str) -> Literal:
 
 
 def read_text(inside: str) -> tuple[str, bool]:
-    r"""Replace the escapes of a text; return also whether it has others than \" \\ \n and \t."""
+    r"""Replace the escapes of a text.
+
+    Also return whether it has escapes other than \" \\ \n and \t.
+    """
     if "\\" not in inside:
         return inside, False
     plain = _ESCAPE.sub(lambda found: _meaning(found[1]), inside)
@@ -247,7 +250,7 @@ class Comment(NamedTuple):
 
     @property
     def is_preprocessor(self) -> bool:
-        """Whether it is a line of the C preprocessor, which pipelines ignore."""
+        """Whether the comment is a line of the C preprocessor, which pipelines ignore."""
         return self.text.startswith("#")
 
     @property
@@ -329,7 +332,10 @@ _ESCAPE_OR_NEWLINE = re.compile(r"\\(?:\r\n|.)|\n", re.DOTALL)
 
 
 def span_within(value: Value, start: int, end: int) -> Span:
-    """Return the span of a part of a value; of the whole value if it is not one text."""
+    """Return the span of a part of a value.
+
+    If the value is not a single text, of the whole value.
+    """
     plain, whole = value.plain, value.span
     places = _places(value.text, plain) if isinstance(plain, str) else None
     if places is None or not whole.is_somewhere:
@@ -371,7 +377,7 @@ class _Places(NamedTuple):
 # Rules ask for many parts of the same value.
 @lru_cache(maxsize=8)
 def _places(text: str, plain: str) -> _Places | None:
-    """Return the places of a quoted text, or None if the value is not that text."""
+    """Return the places of a quoted text, or None if the value does not equal this text."""
     inside = text[1:-1]
     if not TEXT.fullmatch(text) or read_text(inside)[0] != plain:
         return None

@@ -120,7 +120,7 @@ def test_properties_and_selectors_are_decided_one_by_one() -> None:
             (
                 f"* {{ llm_model: a }} {both} {{ llm_model: a }}",
                 f"several selectors '{both}' in one rule",
-                "use one of them, or a rule for each",
+                "use a single selector, or write a rule for each selector",
                 (19, 19 + len(both)),
             )
             for both in (".c1 .c2", ".c1.c2", ".c1, .c2", "#a > .c2", "box hexagon", "* .c", "a#a")

@@ -158,7 +158,10 @@ def test_two_typos_of_one_attribute_are_not_fixed() -> None:
     mended = fix_safely(PROMPTS, check=prepare)
     assert (mended.text, mended.mended, mended.harm) == (PROMPTS, (), ())
     told = [one.fix for one in mended.left.diagnostics if one.rule == "unknown_attribute"]
-    assert told == ["did you mean prompt? 1 more attributes may mean it: keep only one"] * 2
+    assert (
+        told
+        == ["did you mean prompt? 1 more attributes may mean the same: keep only one of them"] * 2
+    )
 
 
 @pytest.mark.parametrize(
