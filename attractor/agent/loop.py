@@ -29,8 +29,9 @@ _LENGTHS = (1, 2, 3)
 def detect_loop(signatures: Sequence[str], window: int) -> bool:
     """Return whether the last calls repeat a pattern of one, two or three calls.
 
-    The specification requires a window divisible by the pattern's length, so that its default of
-    ten never detects three calls. Here the last repetition may be incomplete.
+    The specification requires a window divisible by the pattern's length, so that the default
+    window of ten never detects a pattern of three calls. Here the last repetition can be
+    incomplete.
     """
     if len(signatures) < window:
         return False

@@ -45,7 +45,7 @@ _SURVEY = " && echo --- && ".join(
 
 @dataclass(frozen=True)
 class GitState:
-    """The state of the repository at the start of a session."""
+    """The state of the Git repository at the start of a session."""
 
     branch: str
     changed_files: int
@@ -195,7 +195,7 @@ def create_profile(
 
 
 def find_provider(model: str) -> str:
-    """Return the provider of a model by its name; empty if unknown."""
+    """Return the provider of a model by model name; empty if unknown."""
     parts = profile_parts()
     return next((name for name in parts if model.startswith(parts[name].model_prefixes)), "")
 

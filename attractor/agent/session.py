@@ -99,7 +99,7 @@ class Session:
         return self._conversation.profile
 
     async def submit(self, user_input: str) -> InputResult:
-        """Process an input until the model is done, a limit is reached or it is aborted."""
+        """Process an input until the model is done, a limit is reached, or the input is aborted."""
         self._require_open()
         if self._state is SessionState.PROCESSING:
             raise SessionBusy
@@ -132,7 +132,7 @@ class Session:
         self._conversation.steering.append(message)
 
     def follow_up(self, message: str) -> None:
-        """Queue an input for after the current one."""
+        """Queue an input to process after the current input."""
         self._require_open()
         self._conversation.followups.append(message)
 
@@ -159,6 +159,8 @@ class Session:
             raise SessionClosed
 
     def _was_aborted(self) -> bool:
-        """Return whether abort() cancelled the work, and not the caller's task."""
+        """Return whether abort() cancelled the work, rather than a cancellation of the caller's
+        task.
+        """
         task = asyncio.current_task()
         return self._aborted and not (task and task.cancelling())

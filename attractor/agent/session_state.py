@@ -124,7 +124,7 @@ class Orientation:
 
 @dataclass
 class SessionConversation:
-    """The state of a session; only its loop and the session change it."""
+    """The state of a session; only the session and its loop change this state."""
 
     profile: ProviderProfile
     environment: ExecutionEnvironment
@@ -176,7 +176,10 @@ class SessionConversation:
             self.emit(EventKind.WARNING, message=message)
 
     async def system_prompt(self) -> str:
-        """Return the system prompt; the environment is surveyed once, the tools are current."""
+        """Return the system prompt, with the current tools.
+
+        The environment is only surveyed once.
+        """
         if self._orientation is None:
             self._orientation = await self._survey()
         return self.profile.build_system_prompt(

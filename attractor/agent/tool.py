@@ -13,7 +13,7 @@ Executor = Callable[[JsonObject, ExecutionEnvironment], Awaitable[str]]
 
 @dataclass(frozen=True)
 class RegisteredTool:
-    """A definition with its executor; tools that change files run one at a time."""
+    """A tool definition with its executor; tools that change files run one at a time."""
 
     definition: ToolDefinition
     executor: Executor
@@ -45,7 +45,7 @@ class ToolRegistry(Mapping[str, RegisteredTool]):
         return len(self._tools)
 
     def register(self, tool: RegisteredTool) -> None:
-        """Add a tool, or replace the one of the same name."""
+        """Add a tool, or replace the tool with the same name."""
         self._tools[tool.name] = tool
 
     def unregister(self, name: str) -> None:

@@ -147,7 +147,7 @@ async def _execute_call(
 async def _execute_within_hooks(
     conversation: SessionConversation, call: ToolCall, tool: RegisteredTool, arguments: JsonObject
 ) -> ToolResult:
-    """Execute a call between its hooks, unless the first one rejects it."""
+    """Execute a tool call between its hooks, unless the first hook rejects the call."""
     hooked = HookedCall(call.name, call.id, arguments)
     before = await _run_hook(conversation, HookTime.PRE, hooked)
     if before and not before.is_ok:
@@ -160,7 +160,7 @@ async def _execute_within_hooks(
 async def _execute(
     conversation: SessionConversation, tool: RegisteredTool, call: HookedCall
 ) -> HookedCall:
-    """Return the call with its output or error."""
+    """Execute a tool call; return the call with its output or error."""
     try:
         output = await tool.execute(call.arguments, conversation.environment)
     except MachineryError:
@@ -227,7 +227,7 @@ def _schema(tool: RegisteredTool) -> JsonObject:
 
 
 def _without_nulls(tool: RegisteredTool, arguments: JsonObject) -> JsonObject:
-    """Remove optional arguments that are null, which models write for omitted ones."""
+    """Remove optional arguments that are null, because models write null for omitted arguments."""
     required = _schema(tool).get("required")
     kept = required if isinstance(required, list) else []
     return {name: value for name, value in arguments.items() if value is not None or name in kept}
@@ -236,7 +236,7 @@ def _without_nulls(tool: RegisteredTool, arguments: JsonObject) -> JsonObject:
 def _with_time_limit(
     conversation: SessionConversation, tool: RegisteredTool, arguments: JsonObject
 ) -> JsonObject:
-    """Set the default time limit of a tool that has one, and apply the maximum."""
+    """If a tool has a time limit, set the default time limit and apply the maximum."""
     properties = _schema(tool).get("properties")
     if not isinstance(properties, dict) or _TIME_LIMIT not in properties:
         return arguments

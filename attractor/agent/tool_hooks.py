@@ -27,7 +27,7 @@ LONGEST_WORDS = OutputLimit(head=2_000, tail=6_000)
 
 
 class HookTime(StrEnum):
-    """Whether a hook runs before or after a call."""
+    """Whether a hook runs before or after a tool call."""
 
     PRE = "pre"
     POST = "post"
@@ -35,7 +35,7 @@ class HookTime(StrEnum):
 
 @dataclass(frozen=True)
 class HookedCall:
-    """A tool call as passed to hooks; after the call with its output."""
+    """A tool call as passed to hooks; after the call, also the output."""
 
     tool: str
     id: str
@@ -74,7 +74,7 @@ class HookRun:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolHooks:
-    """The hooks of a session, and additional data passed to them, such as the stage."""
+    """The hooks of a session, and additional data passed to hooks, such as the stage."""
 
     pre: str = ""
     post: str = ""

@@ -172,7 +172,7 @@ def _at(origin: Origin, line: int, column: int) -> Origin:
 
 
 def _end_of(text: str) -> tuple[int, int]:
-    """Return the line and column after a text."""
+    """Return the line and column at the end of a text."""
     return text.count("\n") + 1, len(text) - text.rfind("\n")
 
 
@@ -342,7 +342,7 @@ def _tree(found: Iterable[SourcedValue]) -> dict[str | int, object]:
 
 
 def _nearest_origin(found: Mapping[KeyPath, SourcedValue], path: KeyPath) -> Origin | None:
-    """Return the origin of a path, otherwise of a neighbor in the same table."""
+    """Return the origin of a setting path, otherwise the origin of a neighbor in the same table."""
     lengths = range(len(path), 0, -1)
     set_near = (
         one.origin

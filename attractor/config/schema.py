@@ -178,7 +178,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Configuration(Generic[Model]):
-    """The effective settings of a project, and the origin of each by its dotted key."""
+    """The effective settings of a project, and the origin of each setting by dotted key."""
 
     settings: Model
     origins: Mapping[str, Origin]
@@ -245,7 +245,7 @@ def _described(slot: Slot, defaults: Mapping[KeyPath, object]) -> SettingReferen
 
 
 def _default_words(slot: Slot, defaults: Mapping[KeyPath, object]) -> str:
-    """Return the default; a computed one is described by the docstring of its factory."""
+    """Return the default; a computed default is described by the docstring of its factory."""
     factory = slot.field.default_factory
     words = inspect.getdoc(factory) if inspect.isfunction(factory) else None
     if words:

@@ -70,7 +70,7 @@ class OutputSettings(Section):
     """Settings of results and progress output."""
 
     color: Literal["auto", "always", "never"] = Field(
-        default="auto", description="Color the output; `auto` does on a terminal."
+        default="auto", description="Color the output; `auto` colors it on a terminal only."
     )
 
 
@@ -93,7 +93,8 @@ class WorkspaceSettings(Section):
     )
     setup_files: tuple[str, ...] = Field(
         default=(),
-        description="Cache the setup result of a sandbox by these files (`.gitignore` patterns).",
+        description="Cache the setup result of a sandbox; repeat the setup if these files "
+        "(`.gitignore` patterns) change.",
     )
     setup_minutes: int = Field(
         default=30, ge=1, description="Stop the setup after this many minutes."
@@ -113,7 +114,7 @@ class TracingSettings(Section):
 
     enabled: Literal["auto", "on", "off"] = Field(
         default="auto",
-        description="Trace runs; `auto` does if `OTEL_` variables name an endpoint.",
+        description="Trace runs; `auto` traces them if `OTEL_` variables name an endpoint.",
     )
 
 
@@ -155,11 +156,12 @@ class LlmSettings(Section):
     )
     redact_patterns: tuple[Annotated[str, AfterValidator(require_pattern)], ...] = Field(
         default=(),
-        description="Redact matches of these regular expressions, besides keys of known services.",
+        description="Redact text that matches these regular expressions, in addition to API keys "
+        "of known services.",
     )
     cache: Path | None = Field(
         default=None,
-        description="Cache responses in this folder; an equal request is answered from there.",
+        description="Cache responses in this folder; an equal request is answered from the cache.",
     )
     cache_mode: Literal["read_write", "read_only", "refresh"] = Field(
         default="read_write",
@@ -167,7 +169,7 @@ class LlmSettings(Section):
     )
     fall_back: Mapping[str, tuple[Annotated[str, AfterValidator(require_model_name)], ...]] = Field(
         default_factory=dict[str, tuple[str, ...]],
-        description="By model: models to try when it fails, as `provider/model`.",
+        description="For each model: models to try when it fails, as `provider/model`.",
     )
     requests_per_minute: Mapping[str, Number] = Field(
         default_factory=dict[str, int],
@@ -200,7 +202,8 @@ class Settings(Section):
 
     state_dir: Path = Field(
         default_factory=default_state_dir,
-        description="Store workspace records, sealed suites, the ledger and its key here.",
+        description="Store workspace records, sealed suites, the ledger and the key of the ledger "
+        "here.",
     )
     runs_dir: Path = Field(default=Path("runs"), description="Store each run in a folder here.")
     workspaces_dir: Path = Field(

@@ -3,8 +3,8 @@
 An attempt counts as blocked only if it fails with an error that isolation causes. Any other
 failure, such as a lack of file descriptors or time, proves nothing and counts as a leak.
 
-A separate program for any Python from 3.9. Its input is a file in the workspace: a search for a
-command line would find its own arguments.
+A separate program for any Python from 3.9. Its input is a file in the workspace, because a search
+for a command line would find its own arguments.
 """
 
 from __future__ import annotations
@@ -99,7 +99,10 @@ def _connect(address: tuple[str, int] | str, family: int) -> None:
 
 
 def _sees(marker: bytes) -> bool:
-    """Return whether a command line may be visible; a search that misses itself proves nothing."""
+    """Return whether a command line may be visible.
+
+    A search that does not find its own process proves nothing.
+    """
     seen: set[int] = set()
     for process in Path("/proc").glob("[0-9]*"):
         try:

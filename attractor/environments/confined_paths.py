@@ -1,11 +1,10 @@
-"""Finds files below one folder and never outside it, despite links and races.
+"""Finds files below one folder and never outside this folder, despite links and races.
 
-A path is walked name by name: each folder is opened below the one before, and the kernel follows no
-link. A link is read and walked as well: it is accepted inside the folder and rejected outside. So a
-process that changes the folder meanwhile cannot replace a name that was checked.
-
-A sandbox may mount files and folders from elsewhere in it, read-only. The walk continues in the
-source of a mount, as commands do, and changes nothing there.
+A path is walked name by name: each folder is opened below the previous folder, and the kernel
+follows no link. A link is read and walked as well: it is accepted inside the folder and rejected
+outside. Therefore a process that changes the folder meanwhile cannot replace a name that was
+checked. A sandbox can mount files and folders from elsewhere in the folder, read-only. The walk
+continues in the source of a mount, as commands do, and changes nothing there.
 """
 
 import errno
@@ -36,7 +35,7 @@ def file_identity(status: os.stat_result) -> FileIdentity:
 
 @dataclass(frozen=True)
 class FolderEntry:
-    """A name in an open folder, `.` for the folder itself; it need not exist.
+    """A name in an open folder (`.` for the folder itself); the entry does not have to exist.
 
     The source of a mount has its absolute path as its name.
     """
@@ -47,7 +46,7 @@ class FolderEntry:
 
 @dataclass(frozen=True)
 class ConfinedFolder:
-    """A folder of this machine, and its absolute paths as commands see them.
+    """A folder of this machine, and the absolute paths of the folder as seen by commands.
 
     `mounts` are sources elsewhere by their mount point; `hidden` files in them are invisible.
     """
@@ -58,7 +57,7 @@ class ConfinedFolder:
     hidden: Set[FileIdentity] = frozenset()
 
     def relative(self, path: str) -> str:
-        """Return a path relative to the folder, or reject one outside it."""
+        """Return a path relative to the folder, or reject a path outside of the folder."""
         parts = _split(self._below(path))
         if ".." in parts:
             raise PathOutside(f"{path} leads outside the working folder, or contains ..")
@@ -128,7 +127,7 @@ class ConfinedFolder:
 
 @dataclass(frozen=True)
 class _Step:
-    """An open folder on the path, and whether it is in a mount."""
+    """An open folder on the path, and whether the folder is in a mount."""
 
     folder: int
     is_mount: bool = False
@@ -207,7 +206,7 @@ class _Walk:
             self._follow(target)
 
     def _opened(self, name: str) -> _Step:
-        """Open a folder in the current one, or the source of its mount."""
+        """Open a folder in the current folder, or the source of a mount."""
         here = self._through[-1]
         place = self._confined.source_at(FolderEntry(here.folder, name))
         folder = os.open(place.name, _FOLDER, dir_fd=here.folder)

@@ -1,4 +1,4 @@
-"""The environment in which tools run, and the variables it passes on."""
+"""The environment in which tools run, and the variables that it passes to commands."""
 
 import asyncio
 import re
@@ -38,7 +38,7 @@ class Inherit(StrEnum):
 
 
 def inherited(environ: Mapping[str, str], inherit: Inherit = Inherit.ALL) -> dict[str, str]:
-    """Return the variables of commands without a sandbox: never keys."""
+    """Return the variables of commands without a sandbox; API keys are never included."""
     if inherit is Inherit.NONE:
         return {}
     core = {name: value for name, value in environ.items() if _is_core(name)}
@@ -50,9 +50,10 @@ def inherited(environ: Mapping[str, str], inherit: Inherit = Inherit.ALL) -> dic
 def sandboxed(
     environ: Mapping[str, str], *, read: Sequence[str], passed: Sequence[str], home: str
 ) -> dict[str, str]:
-    """Return the variables of commands in a sandbox: none about the operator, except named ones.
+    """Return the variables of commands in a sandbox.
 
-    A path in a variable is only passed if it is in the system or in a readable folder.
+    Variables about the operator are only included if they are named. A path in a variable is only
+    passed if it is in the system or in a readable folder.
     """
     visible = (*_SYSTEM, *read)
     locale = {
@@ -128,11 +129,11 @@ class Service(Protocol):
     """A background command."""
 
     def output(self) -> AsyncIterator[bytes]:
-        """Yield its output as it comes, to its end."""
+        """Yield the output of the command as it arrives, until the end."""
         ...
 
     async def stop(self) -> int:
-        """Stop it and return its exit status."""
+        """Stop the command and return its exit status."""
         ...
 
 
@@ -185,7 +186,7 @@ class ExecutionEnvironment(Protocol):
         ...
 
     async def list_directory(self, path: str, *, depth: int = 1) -> Sequence[DirEntry]:
-        """Return the entries of a folder, sorted; deeper ones as `folder/name`."""
+        """Return the entries of a folder, sorted; deeper entries as `folder/name`."""
         ...
 
     async def grep(self, pattern: str, path: str, options: GrepOptions) -> str:
@@ -193,7 +194,7 @@ class ExecutionEnvironment(Protocol):
         ...
 
     async def glob(self, pattern: str, path: str = ".") -> Sequence[str]:
-        """Return the files that match a pattern, the newest first."""
+        """Return the files that match a pattern, newest first."""
         ...
 
     async def exec_command(
@@ -231,7 +232,7 @@ MAX_UNREAD = 1024 * 1024
 
 
 class OutputBacklog:
-    """Unread output, limited in size; the oldest is dropped."""
+    """Unread output, limited in size; the oldest output is dropped."""
 
     def __init__(self, max_bytes: int = MAX_UNREAD) -> None:
         self._max = max_bytes
@@ -280,9 +281,9 @@ class BackgroundService:
         self._end = end
 
     def output(self) -> AsyncIterator[bytes]:
-        """Yield its output and errors as they come, to its end."""
+        """Yield the output and errors of the command as they arrive, until the end."""
         return self._backlog.read()
 
     async def stop(self) -> int:
-        """Stop it and return its exit status; harmless when it has ended."""
+        """Stop the command and return its exit status; harmless if the command has ended."""
         return await self._end()

@@ -1,4 +1,4 @@
-"""Errors of an environment, with messages for a model: none names a path outside.
+"""Errors of an environment, with messages for a model; no message names a path outside.
 
 AttractorError
 ├── FileUnusable                 1  impossible operation on a file
@@ -80,7 +80,7 @@ class SandboxUnavailable(SandboxNotStarted):
 class SandboxLost(MachineryError):
     """The sandbox ended too early."""
 
-    hint = "it was killed, perhaps by a lack of memory; resume the run"
+    hint = "the sandbox was killed, perhaps by a lack of memory; resume the run"
 
 
 class SandboxWeakened(MachineryError):
@@ -90,7 +90,7 @@ class SandboxWeakened(MachineryError):
 
 
 def file_failure(verb: str, path: str, cause: OSError) -> AttractorError:
-    """Return a machinery error for a failure of the machine, else a FileUnusable."""
+    """Return a machinery error for a failure of the machine, otherwise a FileUnusable."""
     if cause.errno in _MACHINERY:
         return file_error(verb, path, cause)
     message = f"cannot {verb} {path}: {reason_of(cause)}"

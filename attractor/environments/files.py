@@ -210,7 +210,7 @@ def _status(place: FolderEntry) -> os.stat_result:
 
 
 def _permissions(place: FolderEntry, path: str) -> int | None:
-    """Return the permissions of an existing regular file, else None."""
+    """Return the permissions of an existing regular file, otherwise None."""
     try:
         status = _status(place)
     except FileNotFoundError:
@@ -221,7 +221,7 @@ def _permissions(place: FolderEntry, path: str) -> int | None:
 
 def _require_regular(status: os.stat_result, path: str) -> None:
     if stat.S_ISDIR(status.st_mode):
-        raise FileUnusable(f"{path} is a folder", hint="list it, or name a file in it")
+        raise FileUnusable(f"{path} is a folder", hint="list the folder, or name a file in it")
     if not stat.S_ISREG(status.st_mode):
         raise NotText(f"{path} is a pipe, a socket or a device")
 

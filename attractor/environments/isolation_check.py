@@ -45,7 +45,7 @@ class DecoyProcess:
         return self.process.pid
 
     async def survived(self, *, patience: float = PATIENCE_S) -> bool:
-        """End its input, and return whether it exits by itself."""
+        """End the input of the decoy, and return whether it exits by itself."""
         self.release()
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
@@ -53,12 +53,12 @@ class DecoyProcess:
         return False
 
     def require_visible(self) -> None:
-        """Check that it is visible from outside."""
+        """Check that the decoy is visible from outside."""
         if self.marker.encode() not in Path(f"/proc/{self.pid}/cmdline").read_bytes():
             raise ProcessLookupError("the decoy is not visible in /proc")
 
     async def end(self) -> None:
-        """Kill it if it is still alive."""
+        """Kill the decoy if it is still alive."""
         self.release()
         # A stopped process would never exit by itself.
         with suppress(ProcessLookupError):
@@ -66,7 +66,7 @@ class DecoyProcess:
         await self.process.wait()
 
     def release(self) -> None:
-        """End its input; harmless when repeated."""
+        """End the input of the decoy; harmless when repeated."""
         if self.holds >= 0:
             os.close(self.holds)
             self.holds = -1
@@ -94,7 +94,7 @@ class DecoyListeners:
 
 @asynccontextmanager
 async def decoy_process() -> AsyncGenerator[DecoyProcess]:
-    """Run a decoy that is visible to all outside."""
+    """Run a decoy that is visible to all processes outside."""
     runs = asyncio.Event()
     output = PipeReader(lambda piece: runs.set())
     try:
@@ -198,7 +198,7 @@ async def check_isolation(
     scratch: Path | None = None,
     places: Sequence[str] = SYSTEM_PLACES,
 ) -> Promises:
-    """Return the proved guarantees of an environment, none if the attempts did not run.
+    """Return the proved guarantees of an environment; empty if the attempts did not run.
 
     `places` are further folders in which to try to write.
     """
@@ -257,7 +257,7 @@ def _clear(attempts: _Attempts) -> bool:
 
 
 def _secrets_in(hide: Sequence[Path], mounts: Sequence[Path]) -> Iterator[str]:
-    """Yield the paths to hide, except those around a visible folder."""
+    """Yield the paths to hide, except for paths that contain a visible folder."""
     for folder in hide:
         if folder.is_dir():
             names = sorted(folder.iterdir())[:_MOST_SECRETS]

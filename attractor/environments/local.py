@@ -1,4 +1,4 @@
-"""Runs tools on the operator's machine (coding-agent-loop §4.2): files confined, commands not.
+"""Runs tools on the operator's machine (coding-agent-loop §4.2); only file tools are confined.
 
 File tools stay in the working folder; commands have all rights of the operator. So nothing is
 guaranteed. Processes left over by commands are killed at the end, as far as they can be found.

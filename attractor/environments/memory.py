@@ -18,7 +18,7 @@ WORKSPACE = "/workspace"
 
 
 class MemoryExecutionEnvironment:
-    """An environment without a machine, for tests; they read `files` and `ran`."""
+    """An environment without a machine, for tests; tests read `files` and `ran`."""
 
     def __init__(
         self,

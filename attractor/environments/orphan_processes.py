@@ -25,7 +25,7 @@ _PIECE = 64 * 1024
 
 @dataclass(frozen=True)
 class Process:
-    """A living process; its id and its start time identify it."""
+    """A living process, identified by process id and start time."""
 
     number: int
     parent: int
@@ -35,7 +35,7 @@ class Process:
 
 
 def process_numbers() -> list[int]:
-    """Return the ids of all processes, the newest first."""
+    """Return the ids of all processes, newest first."""
     # A fork bomb replaces its processes before a long list is read.
     try:
         names = os.listdir("/proc")  # noqa: PTH208 - every moment counts
@@ -45,7 +45,7 @@ def process_numbers() -> list[int]:
 
 
 def find_process(number: int) -> Process | None:
-    """Return the process with an id, None if it is gone or dead."""
+    """Return the process with an id; None if the process is gone or dead."""
     try:
         stat = _read(f"/proc/{number}/stat")
     except OSError:
@@ -62,10 +62,10 @@ def find_process(number: int) -> Process | None:
 def variable_of_all(
     name: str, settled: set[int] | None = None
 ) -> Iterator[tuple[int, Sequence[str]]]:
-    """Yield each process with the values of a variable in it, usually one or none.
+    """Yield each process with the values of a variable in the process, usually one value or none.
 
-    For repeated calls: processes certain to have none are added to `settled` and skipped the next
-    time. Most processes belong to the kernel.
+    For repeated calls, processes that certainly have no value are added to `settled` and skipped
+    the next time. Most processes belong to the kernel.
     """
     settled = set() if settled is None else settled
     bare: list[int] = []
@@ -89,7 +89,7 @@ def variable_of_all(
 
 
 def variable_of(number: int, name: str) -> Sequence[str]:
-    """Return the values of a variable in a process, usually one or none."""
+    """Return the values of a variable in a process, usually one value or none."""
     return _values(_variables(number), name.encode())
 
 
@@ -171,7 +171,7 @@ MARK = "STARTED_BY_ATTRACTOR"
 
 @dataclass(frozen=True)
 class ProcessMark:
-    """The run of a command, and the process that started it, with its start time."""
+    """The run of a command, and the process (with start time) that started the command."""
 
     run_id: str
     runner: int
@@ -192,7 +192,7 @@ def new_mark(run_id: str = "") -> str:
 
 
 def read_mark(value: str) -> ProcessMark | None:
-    """Return the parts of a mark, None if it is invalid."""
+    """Return the parts of a mark; None if the mark is invalid."""
     run_id, _, rest = value.rpartition(".")[0].rpartition(".")
     runner, _, started = rest.partition("-")
     if not (runner.isascii() and runner.isdigit() and started):
@@ -236,7 +236,7 @@ async def kill_all(hunt: "ProcessHunt", *, grace: float = _GRACE_S) -> None:
 
 
 class ProcessHunt:
-    """The search for processes with some marks, and for processes of their sessions.
+    """The search for processes with some marks, and for processes in their sessions.
 
     `ended` are the processes that got a signal.
     """
@@ -314,7 +314,10 @@ class ProcessHunt:
     def _wait_until_gone(
         self, seconds: float, number: int
     ) -> Generator[None, None, Sequence[Process]]:
-        """Signal processes until none is left or the time is up; return the rest."""
+        """Signal processes until no process is left or the time is up.
+
+        Return the remaining processes.
+        """
         until = monotonic() + seconds
         while (left := self._signal(number, set())) and monotonic() < until:
             yield

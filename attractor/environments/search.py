@@ -1,6 +1,6 @@
-"""Searches files with ripgrep, or with Python where ripgrep is missing, and matches glob patterns.
+"""Searches files with ripgrep (or with Python if ripgrep is missing), and matches glob patterns.
 
-Both search hidden and ignored files, but nothing in `.git`, and skip binary files.
+Both searches include hidden and ignored files, but skip `.git` and binary files.
 """
 
 import json

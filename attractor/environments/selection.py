@@ -1,4 +1,4 @@
-"""Chooses the environment of a run, a sandbox if possible, and explains missing commands."""
+"""Chooses the environment of a run (a sandbox if possible), and explains missing commands."""
 
 import os
 import re
@@ -38,7 +38,7 @@ MakeShowing = Callable[[Path, Sequence[BindMount]], ExecutionEnvironment]
 class EnvironmentChoice:
     """The chosen environment, its guarantees, and a sentence for the user.
 
-    `make_showing` is None without a sandbox, which is needed for mounts.
+    `make_showing` is None without a sandbox, because mounts require a sandbox.
     """
 
     kind: str
@@ -90,7 +90,7 @@ def require_promised(promised: Promises, choice: EnvironmentChoice) -> None:
 
 
 def find_interpreter() -> Interpreter:
-    """Return the system's Python, else this one with its folder."""
+    """Return the system's Python, otherwise the Python of this process with its folder."""
     if os.access(_SYSTEM_PYTHON, os.X_OK):
         return Interpreter(_SYSTEM_PYTHON)
     return Interpreter(str(Path(sys.executable).resolve()), (Path(sys.base_prefix),))
@@ -140,7 +140,10 @@ def _unguarded(environ: Mapping[str, str], why: str, run_id: str) -> Environment
 
 def _left_over() -> str:
     if can_find_orphans():
-        return "Processes left over are killed, except hidden ones and those on other machines."
+        return (
+            "Processes left over are killed, except for hidden processes and processes on other "
+            "machines."
+        )
     return "Processes left over are not killed."
 
 
@@ -167,7 +170,9 @@ _PASSED_ON = re.compile(r"^make(?:\[\d+\])?: \*\*\* .*\bError 127$", re.MULTILIN
 
 
 def missing_command(result: ExecResult) -> str:
-    """Return "command not found" with the command's name, if that is why a command failed."""
+    """If a command failed because a program is missing, return "command not found" with
+    the name.
+    """
     if result.exit_code != NOT_FOUND and not _is_passed_on(result):
         return ""
     names = _SAID.findall(result.stderr)

@@ -20,8 +20,8 @@ _GOAL = re.compile(r"\$goal\b")
 class Codergen:
     """Passes the prompt to the backend, and writes prompt and response (attractor-spec 4.5).
 
-    The preamble comes before the prompt, by the fidelity (attractor-spec 5.4, 9.2). A backend that
-    returns an outcome writes response.md itself.
+    The preamble, chosen by the fidelity, comes before the prompt (attractor-spec 5.4, 9.2). A
+    backend that returns an outcome writes response.md itself.
     """
 
     parts: Parts
@@ -48,7 +48,7 @@ class Codergen:
 
 
 def write_prompt(stage: Stage, inputs: Mapping[str, str] = NO_INPUTS) -> str:
-    """Return the prompt of a node, or its label, in which `$goal` is replaced once."""
+    """Return the prompt (otherwise the label) of a node; `$goal` is replaced, in one pass."""
     node, goal = stage.node, stage.graph.goal
     value = node.attributes.value("prompt")
     if value is not None and value.kind is ValueKind.TEMPLATE:

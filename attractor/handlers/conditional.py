@@ -1,4 +1,7 @@
-"""A branching point that does nothing; the engine selects the edge by its conditions."""
+"""A branching point that does nothing.
+
+The engine selects an edge by the conditions on the edges.
+"""
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.outcome import Outcome, success

@@ -26,7 +26,8 @@ _NOTHING: dict[str, Json] = {
 class ForEach:
     """Walks the following nodes once for each item, up to the node where edges meet (ruling R6).
 
-    The context of a branch has its item as `work.item`, and its number as `work.index`.
+    The context of a branch contains the item as `work.item`, and the number of the item as
+    `work.index`.
     """
 
     parts: Parts

@@ -154,7 +154,8 @@ def best_of(candidates: Sequence[BranchCandidate]) -> BranchCandidate:
 def find_named(candidates: Sequence[BranchCandidate], said: str) -> BranchCandidate | None:
     """Return the candidate that an answer names.
 
-    The answer is the name alone, or its last line has the name of only one candidate.
+    Either the answer is the name alone, or the last line of the answer contains the name of only
+    one candidate.
     """
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     for text in (said.strip(), *lines[-1:]):
@@ -215,7 +216,7 @@ _Task = asyncio.Task[BranchEnd]
 
 @dataclass(frozen=True)
 class Parallel:
-    """Walks a branch for each edge, until they meet (attractor-spec 4.8, ruling R6)."""
+    """Walks a branch for each edge, until the branches meet (attractor-spec 4.8, ruling R6)."""
 
     parts: Parts
 
@@ -230,13 +231,13 @@ class Parallel:
 
 
 def plan_branches(stage: Stage, meeting: str) -> Sequence[Branch]:
-    """Return a branch for each edge of a node, named after its target."""
+    """Return a branch for each edge of a node, named after the target of the edge."""
     edges = stage.graph.outgoing(stage.node.id)
     return [Branch(edge.target, edge.target, meeting) for edge in edges]
 
 
 async def walk_branches(stage: Stage, branches: Sequence[Branch], policy: JoinPolicy) -> Outcome:
-    """Walk branches under a join policy, and return its outcome."""
+    """Walk branches under a join policy, and return the outcome by this policy."""
     began = monotonic()
     stage.emit("ParallelStarted", branch_count=len(branches), join_policy=policy.name)
     ends = await _Walking(stage, policy, _named_apart(branches)).walk_all()

@@ -1,4 +1,6 @@
-"""The node where branches meet: it selects one branch, and the run continues with its files."""
+"""The node where branches meet: it selects one branch, and the run continues with the files of this
+branch.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -33,7 +35,7 @@ class FanIn:
     parts: Parts
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Select among the successful branches; without any, fail."""
+        """Select among the successful branches; without successful branches, fail."""
         if stage.context.get(ADOPTED):
             return success("No fork ran since the last fan-in: the files stay as they are")
         candidates = read_candidates(stage.context.get("parallel.results"))
@@ -70,7 +72,9 @@ class FanIn:
 def _named(
     stage: Stage, good: Sequence[BranchCandidate], outcome: Outcome
 ) -> tuple[BranchCandidate, Outcome]:
-    """Return the candidate that an answer names, else the best one; emit an event for that."""
+    """Return the candidate that an answer names, otherwise the best candidate (and emit
+    an event).
+    """
     texts = (outcome.preferred_label, *outcome.suggested_next_ids, outcome.notes)
     named = next(filter(None, (find_named(good, one) for one in texts)), None)
     best = named or best_of(good)

@@ -83,7 +83,7 @@ def conclude(stage: Stage, run: ChildRun, end: ChildEnd) -> Outcome:
 
 
 def outputs(graph: Graph, end: ChildEnd) -> Iterator[tuple[str, Json]]:
-    """Yield the declared outputs of the child, from its context, each as its type."""
+    """Yield the declared outputs of the child from its context, converted to the declared types."""
     declared = read_inputs(graph.attributes.text("outputs"))
     for wrong in declared.mistakes:
         raise UsageError(f"outputs of {graph.name}: {wrong.message} ({wrong.hint})")
@@ -96,7 +96,7 @@ def outputs(graph: Graph, end: ChildEnd) -> Iterator[tuple[str, Json]]:
 
 
 def _left(one: Input, context: Mapping[str, Json]) -> Json:
-    """Return the value of an output, by its own name or by the context key that it declares."""
+    """Return the value of an output, by the name of the output or by its declared context key."""
     is_elsewhere = (one.default or "").startswith(CONTEXT)
     key = (one.default or "").removeprefix(CONTEXT) if is_elsewhere else one.name
     value = context.get(key)

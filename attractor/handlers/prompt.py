@@ -1,4 +1,4 @@
-"""Asks a model once, for an answer in text without tools."""
+"""Asks a model once; the model answers in text, without tools."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Supervises another pipeline: observes its run, steers it, and ends it."""
+"""Supervises another pipeline: observes, steers and ends the run of this pipeline."""
 
 import asyncio
 from dataclasses import replace
@@ -134,7 +134,7 @@ class ManagerLoop:
 
 @dataclass
 class _Supervision:
-    """A child under supervision: its last observed state, the last steering, the usage."""
+    """A child run under supervision: last observed state, last steering, and usage."""
 
     stage: Stage
     parts: Parts
@@ -164,7 +164,7 @@ class _Supervision:
         return await self._stop("max cycles exceeded", exceeded)
 
     def _observe(self, cycle: int) -> None:
-        """Write the observed state into the context, and record it if it is new."""
+        """Write the observed state into the context; record the state if it is new."""
         seen = self.run.telemetry()
         if seen != self.seen:
             self.stage.emit("ChildObserved", cycle=cycle, child=_record(seen))
@@ -176,7 +176,7 @@ class _Supervision:
         self.stage.context.apply_updates({**record, "stack.child.run_id": self.run.run_id})
 
     async def _steer(self) -> None:
-        """Ask the backend for advice, not too often, and pass it to the child."""
+        """Ask the backend for advice (not too often), and pass the advice to the child."""
         now = self.stage.clock.monotonic()
         if now - self.spoke < self.plan.cooldown.total_seconds():
             return

@@ -73,7 +73,7 @@ def _judge(command: str, limit: timedelta, result: ExecResult) -> Outcome:
 
 
 def _verdict(result: ExecResult) -> str:
-    """Return a description of the failure of a command; a missing program comes first."""
+    """Return the reason why a command failed; a missing program is the preferred reason."""
     ended = f"tool_command ended with exit code {result.exit_code}"
     missing = missing_command(result)
     return f"{missing} ({ended})" if missing else f"{ended}{_last_words(result)}"

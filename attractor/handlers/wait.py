@@ -36,7 +36,7 @@ class Wait:
 
 
 def _goal(stage: Stage) -> tuple[datetime, timedelta]:
-    """Return the time to wait until, and the maximum duration, in case the clock is set back."""
+    """Return the end of the wait, and the maximum duration (in case the clock is set back)."""
     duration = stage.node.attributes.duration("duration")
     until = stage.node.attributes.text("until").strip()
     if (duration is None) == (not until):
@@ -48,7 +48,7 @@ def _goal(stage: Stage) -> tuple[datetime, timedelta]:
 
 
 def read_moment(written: str, since: datetime) -> datetime:
-    """Return a date and time, or for a time of day, its next occurrence after `since`.
+    """Return a date and time; for a time of day, return the next occurrence after `since`.
 
     The default time zone is UTC, so the result is the same on every machine.
     """

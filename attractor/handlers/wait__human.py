@@ -31,7 +31,7 @@ _NO_VALUES: Mapping[str, Json] = {}
 
 @dataclass(frozen=True)
 class GateChoice:
-    """One choice at a gate: its key, its label, its target node."""
+    """One choice at a gate: key, label and target node."""
 
     key: str
     label: str
@@ -43,8 +43,8 @@ def find_choices(
 ) -> tuple[GateChoice, ...]:
     """Return the choices at a node, each with a unique key.
 
-    Conditions may use the choice itself or values of the context. An edge is left out if its
-    condition would be false after its own choice.
+    Conditions can use the choice itself or values of the context. An edge is left out if its
+    condition would be false after the edge itself is chosen.
     """
     ways = dict.fromkeys(
         (_label(edge), edge.target) for edge in graph.outgoing(node) if _is_open(edge, values)
@@ -68,7 +68,7 @@ def match_choice(answer: str, choices: Sequence[GateChoice]) -> GateChoice | Non
 
 
 def match_target(answer: str, choices: Sequence[GateChoice]) -> GateChoice | None:
-    """Return the only choice with a target node, else the choice that an answer matches."""
+    """Return the only choice with a target node, otherwise the choice that an answer matches."""
     meant = [choice for choice in choices if choice.target == answer]
     return meant[0] if len(meant) == 1 else match_choice(answer, choices)
 
@@ -150,7 +150,7 @@ class WaitHuman:
 
 
 def write_question(stage: Stage, choices: Sequence[GateChoice]) -> Question:
-    """Return the question of a gate; each visit and attempt has a question of its own."""
+    """Return the question of a gate; each visit and attempt has its own question."""
     limit = stage.node.attributes.duration("timeout")
     default = match_target(stage.node.attributes.text("human.default_choice"), choices)
     return Question(

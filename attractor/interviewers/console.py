@@ -27,8 +27,8 @@ ASKED_AT_MOST = 3
 class Console:
     """Writes the question to one stream, and reads the answer from another (attractor-spec 6.4).
 
-    At a terminal, input from before the question is dropped. In a pipe, answers may be written in
-    advance, one a line.
+    At a terminal, input from before the question is dropped. In a pipe, answers can be written in
+    advance, one answer per line.
     """
 
     def __init__(self, parts: InterviewerParts) -> None:
@@ -95,7 +95,9 @@ class Console:
         return None
 
     def _no_answer(self, line: str, question: Question) -> Answer | None:
-        """Return the last invalid answer to a question with choices, for the gate to report."""
+        """Return the last invalid answer to a question with choices, so that the gate can report
+        it.
+        """
         if question.kind is QuestionKind.MULTIPLE_CHOICE:
             return Answer(AnswerKind.GIVEN, line, by=NAME, text=line)
         return None

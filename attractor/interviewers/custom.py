@@ -15,7 +15,7 @@ _HINT = "pass an object with ask(question), or a function; it returns an Answer,
 
 
 class AskingInterviewer(Protocol):
-    """An interviewer with the method `ask` only, which is not async and may block."""
+    """An interviewer that only has the method `ask`, which is not async and can block."""
 
     def ask(self, question: Question) -> Reply:
         """Ask, and wait for the answer."""
@@ -27,7 +27,7 @@ AnyInterviewer = Interviewer | AskingInterviewer | AnswerFunction
 
 @dataclass(frozen=True)
 class _Adapted:
-    """An interviewer made of an object that may only have `ask`, which may be async or not."""
+    """An interviewer made from an object with at least `ask`, async or not."""
 
     asker: AskingInterviewer
 

@@ -1,4 +1,4 @@
-"""Parks every question: it waits in the run directory, without a process."""
+"""Parks every question: the question waits in the run directory, without a process."""
 
 from collections.abc import Sequence
 

@@ -47,7 +47,7 @@ def shown_line(text: str) -> str:
 
 
 def shown_option(option: Option) -> str:
-    """Return a choice with its key; a label such as `[Y] Yes` has its key already."""
+    """Return a choice with its key; a label such as `[Y] Yes` already contains the key."""
     has_key = normalize_label(option.label) != option.label.strip().lower()
     if has_key and accelerator(option.label) == option.key:
         return shown_line(option.label)

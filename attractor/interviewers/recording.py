@@ -15,7 +15,8 @@ from attractor.interviewers.transcript import RecordedAnswer, add_to_recording, 
 class Recording:
     """Records the answers (attractor-spec 6.4); `replay` reads the recording.
 
-    The default inner interviewer is the console at a terminal, else none.
+    The default inner interviewer is the console if there is a terminal; otherwise there is no inner
+    interviewer.
     """
 
     def __init__(self, parts: InterviewerParts) -> None:
@@ -52,7 +53,7 @@ class Recording:
             raise Stopped(str(trouble)) from trouble
 
     def _write(self, file: Path, line: str) -> None:
-        """Write a line, unless an earlier process of the run wrote it before it died."""
+        """Write a line, unless an earlier process of the run has already written this line."""
         if self._before is None:
             self._before = lines_of(file)
         if line not in self._before:

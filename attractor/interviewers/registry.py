@@ -1,4 +1,4 @@
-"""Finds the interviewers by name: each file of this folder, or entry point, is one."""
+"""Finds the interviewers by name: each file of this folder, or entry point, is an interviewer."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -45,7 +45,7 @@ def read_name(text: str) -> InterviewerName:
 
 
 def placed_name(text: str, folder: Path) -> str:
-    """Return a name with an absolute path of its file."""
+    """Return an interviewer name in which the path of the file is absolute."""
     named = read_name(text)
     return str(replace(named, file=str(folder / named.file))) if named.file else text
 

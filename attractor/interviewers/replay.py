@@ -1,4 +1,4 @@
-"""Answers from a recording; questions that it does not contain are refused."""
+"""Answers from a recording; questions that the recording does not contain are refused."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -36,7 +36,7 @@ class Replay:
         }
 
     async def ask(self, question: Question) -> Answer:
-        """Return the recorded answer; if there is none, stop the run."""
+        """Return the recorded answer; stop the run if there is no recorded answer."""
         known = self._known.get(question.id)
         fault = (
             _difference(question, known.question)
@@ -57,7 +57,7 @@ class Replay:
 
 
 def _difference(asked: Question, known: Question) -> str:
-    """Describe how a question differs from the recorded one; empty if it does not."""
+    """Describe how a question differs from the recorded question; empty if both are equal."""
     for what, now, then in (
         ("text", asked.text, known.text),
         ("kind", asked.kind.value, known.kind.value),

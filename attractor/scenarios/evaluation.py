@@ -21,7 +21,7 @@ from attractor.scenarios.suite import Scenario, Suite
 
 @dataclass(frozen=True)
 class TrialKey:
-    """The id of a trial: its scenario and its number."""
+    """The id of a trial: scenario and number."""
 
     scenario: str
     number: int
@@ -184,7 +184,7 @@ async def _played(
     infra_retries: int,
     allowed: int,
 ) -> TrialResult:
-    """Play a trial, again after each machinery error within the limit."""
+    """Play a trial; after a machinery error, repeat the trial within the limit."""
     trouble = "the evaluation crashed during this trial"
     for attempt in range(infra_retries + 1 - allowed, infra_retries + 1):
         log.started(key)

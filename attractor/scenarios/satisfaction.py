@@ -73,7 +73,10 @@ def trials_needed(bound: float, *, confidence: float = 0.95) -> int:
 
 
 def failures_tolerated(played: int, bound: float, *, confidence: float = 0.95) -> int:
-    """Return the number of failures at which the bound is still reached; -1 if it never is."""
+    """Return the number of failures at which the bound is still reached.
+
+    -1 if the bound is never reached.
+    """
     if bound <= 0:
         return played
     unlikely = 1 - confidence
@@ -104,9 +107,10 @@ def _exactly(k: int, n: int, share: float) -> float:
 
 
 def failures_allowed(suite: Suite) -> int:
-    """Return the number of held-out trials that may fail; -1 if there are too few trials.
+    """Return the number of held-out trials that can fail without a no-go.
 
-    It considers the pass rates of scenarios, the satisfaction and the lower bound.
+    -1 if there are too few trials. The result considers the pass rates of scenarios, the
+    satisfaction and the lower bound.
     """
     gate, trials = suite.settings.gate, suite.settings.trials.n
     holdouts = suite.of_split("holdout")
@@ -125,7 +129,7 @@ def failures_allowed(suite: Suite) -> int:
 
 
 def _forgiven(suite: Suite) -> Iterator[Fraction]:
-    """Yield the weight of every trial that may fail by the pass rate of its scenario."""
+    """Yield the weight of every trial that the pass rate of its scenario allows to fail."""
     trials = suite.settings.trials.n
     for one in suite.of_split("holdout"):
         for _ in range(floor(trials * (1 - one.min_pass_rate))):

@@ -70,13 +70,13 @@ Name = Annotated[str, AfterValidator(_is_name)]
 
 
 class SuiteTable(BaseModel):
-    """A table in a suite: immutable, without unknown keys."""
+    """A table in a suite; immutable, unknown names are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class TrialSettings(SuiteTable):
-    """The number of trials of each scenario, and their time limit."""
+    """The number of trials of each scenario, and the time limit of a trial."""
 
     n: int = Field(default=1, ge=1)
     timeout: Duration = timedelta(seconds=60)

@@ -1,6 +1,6 @@
-"""Reads and validates the suite in a folder, and stores sealed copies named by their hash.
+"""Reads and validates the suite in a folder, and stores sealed copies; a copy is named by its hash.
 
-A copy is verified against its hash whenever it is read.
+Whenever a copy is read, it is verified by its hash.
 """
 
 import os
@@ -150,7 +150,7 @@ def read_suite(folder: Path) -> Suite:
 
 @dataclass(frozen=True)
 class _Source:
-    """A TOML file: its text and its table."""
+    """A TOML file: text and parsed table."""
 
     file: Path
     text: str
@@ -238,7 +238,7 @@ def seal_suite(folder: Path, store: Path) -> SealedSuite:
 
 
 def open_sealed(store: Path, seal: str) -> SealedSuite:
-    """Read a sealed suite, verified against its seal."""
+    """Read a sealed suite, verified by its seal."""
     folder = store / seal
     if not folder.is_dir():
         raise SuiteChanged(

@@ -72,7 +72,8 @@ def test_auto_without_bubblewrap_runs_without_a_sandbox_and_explains_it(tmp_path
     assert choice.make_showing is None
     assert choice.sentence == (
         "Tools run without a sandbox, with your rights on this machine: no bwrap on PATH. "
-        "Processes left over are killed, except hidden ones and those on other machines."
+        "Processes left over are killed, except for hidden processes and processes on other "
+        "machines."
     )
     assert not choice.promises.guards_holdouts
     assert isinstance(choice.make(tmp_path), LocalExecutionEnvironment)

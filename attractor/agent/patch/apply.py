@@ -40,8 +40,9 @@ _LIKENESSES = str.maketrans(
 def find_lines(
     lines: Sequence[str], wanted: Sequence[str], *, start: int = 0, at_end: bool = False
 ) -> int | None:
-    """Return the position of the lines, found by the strictest possible match; None if they are
-    missing.
+    """Return the position of lines, found by the strictest possible match.
+
+    None if the lines are missing.
     """
     last = len(lines) - len(wanted)
     first = max(start, last) if at_end else start
@@ -71,7 +72,7 @@ _EMPTY = HunkLine(LinePrefix.KEEP, "")
 
 
 def apply_hunks(text: str, hunks: Sequence[Hunk], *, path: str) -> str:
-    """Return the text of a file with the hunks applied; they must be in the order of the file."""
+    """Return the text of a file with hunks applied; the hunks must be in the order of the file."""
     file = _File(text)
     place = 0
     for number, hunk in enumerate(hunks, 1):
@@ -98,7 +99,7 @@ class _File:
 
 
 def _apply_hunk(file: _File, hunk: Hunk, start: int, where: str) -> int:
-    """Apply a hunk and return the line after it."""
+    """Apply a hunk, and return the number of the line after the hunk."""
     place = _find_hints(file.lines, hunk, start, where)
     found = _find_hunk(file.lines, hunk, place)
     if found is None and hunk.lines[-1] == _EMPTY:

@@ -1,8 +1,8 @@
 """Options for bubblewrap: visible, hidden and mounted paths of a sandbox.
 
 The system is read-only, the workspace is writable, `/tmp` and the home are empty, and nothing else
-is visible. So the operator's folders are not visible. A hidden folder inside the system, or inside
-a readable or mounted folder, is covered by an empty one.
+is visible. Therefore the operator's folders are not visible. A hidden folder inside the system, or
+inside a readable or mounted folder, is covered by an empty folder.
 
 A mount needs a mount point: an empty folder or file in the workspace. Agents can change the
 workspace, so no link is followed on the path to it.
@@ -87,7 +87,7 @@ def _is_folder(mounts: BindMount) -> bool:
     if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
         raise SandboxNotStarted(
             f"{mounts.path} of the project is listed in carry_read_only, but missing",
-            hint="restore it, or remove it from carry_read_only; then resume the run",
+            hint="restore this path, or remove it from carry_read_only; then resume the run",
         )
     return stat.S_ISDIR(mode)
 
@@ -145,7 +145,7 @@ ACCOUNTS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Interpreter:
-    """The Python for programs inside, with the folders it needs."""
+    """The Python interpreter for programs inside, and the folders that the interpreter needs."""
 
     program: str
     needs: Sequence[Path] = ()
@@ -248,7 +248,7 @@ def _covers(binds: Iterable[_Bind], hidden: Sequence[Path], folder: Path) -> Ite
 
 
 def _require_coverable(path: Path, bind: _Bind) -> None:
-    """Reject a path that other processes could uncover by replacing a folder above it."""
+    """Reject a path that other processes could uncover by replacing a parent folder."""
     if bind.target.is_relative_to(WORKSPACE) and bind.target.parent != Path(WORKSPACE):
         raise UsageError(
             f"{path} cannot be hidden: it is in {bind.source}, which is mounted in the workspace",
@@ -263,7 +263,7 @@ def _cover(path: Path, target: Path) -> _Bind:
 
 
 def _in_order(binds: Iterable[_Bind]) -> Iterator[str]:
-    """Yield outer paths before inner ones, and covers last."""
+    """Yield outer paths before inner paths, and covers last."""
     for bind in sorted(binds, key=lambda bind: (len(bind.target.parts), bind.covers)):
         yield from bind.words
 

@@ -142,7 +142,7 @@ class SandboxedExecutionEnvironment(FileTools):
         return platform.release()
 
     def promises(self) -> Promises:
-        """Return what attempts at boot proved."""
+        """Return the guarantees that were proved by attempts at the start."""
         return self._promises
 
     async def exec_command(
@@ -228,7 +228,7 @@ class SandboxedExecutionEnvironment(FileTools):
         env_vars: Mapping[str, str] | None,
         stdin: bytes = b"",
     ) -> Job:
-        """Start a shell inside; its ends of the pipes are then only its own."""
+        """Start a shell inside; afterwards only the shell has its ends of the pipes."""
         try:
             below = files.require_folder(self._confined, working_dir or ".")
             return await self._sandbox().run(

@@ -1,7 +1,7 @@
 """One running sandbox: bubblewrap with a supervisor inside, and the messages to it.
 
-It must be started in the thread of the event loop: `--die-with-parent` applies to the thread that
-started it, and a worker thread ends early.
+It must be started in the thread of the event loop, because `--die-with-parent` applies to the
+starting thread, and a worker thread ends early.
 """
 
 import asyncio
@@ -184,7 +184,7 @@ class Sandbox:
         await asyncio.shield(self._closing)
 
     def _hold(self) -> None:
-        """Open the first process inside: its death kills all others."""
+        """Open the first process inside; its death kills all other processes inside."""
         with suppress(OSError, IndexError):  # not every kernel lists children
             number = self._process.pid
             children = Path(f"/proc/{number}/task/{number}/children").read_text("ascii")
@@ -252,8 +252,8 @@ class Sandbox:
     async def _wait_until_gone(self) -> None:
         """Kill the first process and wait for its parent, which ends when all processes are gone.
 
-        While bubblewrap starts it is not killed: it would leave a child that waits forever. The
-        supervisor ends by itself when the socket is closed.
+        While bubblewrap starts, it is not killed, because it would leave a child process that waits
+        forever. The supervisor ends by itself when the socket is closed.
         """
         if self._first is not None:
             with suppress(ProcessLookupError):

@@ -127,7 +127,7 @@ _DRAIN_S = 0.5
 
 
 class PipeReader:
-    """The reading end of a pipe; never waits for a process that holds it open."""
+    """The reading end of a pipe; never waits for a process that holds the pipe open."""
 
     def __init__(self, take: Callable[[bytes], object]) -> None:
         self._take = take

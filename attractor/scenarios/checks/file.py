@@ -7,7 +7,7 @@ from attractor.scenarios.check import CheckResult, Observation, TextExpectation,
 
 
 class FileCheck(TextExpectation):
-    """Passes if a file exists or not, as expected, and its content matches."""
+    """Passes if a file exists (or is missing) as expected, and the content of the file matches."""
 
     path: str
     exists: bool = True
@@ -19,7 +19,7 @@ class FileCheck(TextExpectation):
         return self
 
     async def judge(self, observed: Observation) -> CheckResult:
-        """Read the file; if it cannot be read, the check fails."""
+        """Read the file; if the file cannot be read, the check fails."""
         try:
             return await self._judge(observed)
         except FileUnusable as error:
