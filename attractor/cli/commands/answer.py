@@ -29,10 +29,10 @@ def answer(
 ) -> ExitCode:
     """Answer a question that a run asks.
 
-    RUN is a run id, a unique prefix of one, a run directory, or 'latest'. CHOICE is the key, the
-    label or the target node of a choice, or the text for a free-text question. Without CHOICE, list
-    the open questions, with the command for each answer. The answer is recorded in the run: a live
-    run continues immediately, a stopped run continues with 'attractor resume'. An answer that
+    RUN is a run id, a unique prefix of a run id, a run directory, or 'latest'. CHOICE is the key,
+    the label or the target node of a choice, or the text for a free-text question. Without CHOICE,
+    list the open questions, with the command for each answer. The answer is recorded in the run: a
+    live run continues immediately, a stopped run continues with 'attractor resume'. An answer that
     matches no choice is refused. With --all, CHOICE must match a choice of every open question.
     """
     if is_for_all and choice is None:

@@ -19,8 +19,8 @@ from attractor.pipeline.workspace.deliver import deliver_ended_run
 def cancel(invocation: Invocation, reference: str, why: str, as_json: bool) -> ExitCode:
     """Cancel a run.
 
-    RUN is a run id, a unique prefix of one, a run directory, or 'latest'. Running stages end within
-    a few seconds, with their agents and child runs. A run without a live process is canceled
+    RUN is a run id, a unique prefix of a run id, a run directory, or 'latest'. Running stages end
+    within a few seconds, with their agents and child runs. A run without a live process is canceled
     immediately. A canceled run cannot be resumed.
     """
     orders = orders_to(invocation, reference)

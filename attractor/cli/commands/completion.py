@@ -22,8 +22,9 @@ FILES = {
 def completion(ctx: click.Context, shell: str, as_json: bool) -> ExitCode:
     """Print the completion script for a shell.
 
-    SHELL is bash, zsh or fish. Install the script once and open a new shell: attractor completion
-    bash >> ~/.bashrc (zsh: ~/.zshrc; fish: ~/.config/fish/completions/attractor.fish).
+    SHELL is bash, zsh or fish. To install the script, run this command once and open a new shell:
+    attractor completion bash >> ~/.bashrc (zsh: ~/.zshrc; fish:
+    ~/.config/fish/completions/attractor.fish).
     """
     kind = get_completion_class(shell)
     assert kind is not None

@@ -38,8 +38,8 @@ def decide(
     """Record a decision on a run.
 
     The first decision on a run is final. To identify yourself, set ATTRACTOR_TOKEN to a token, or
-    run the command at a terminal. An approval is refused with exit status 5 if the verdict of the
-    gate is no-go.
+    run the command at a terminal. If the verdict of the gate is 'no-go', an approval is refused
+    with exit status 5.
     """
     if approve == reject:
         raise UsageError("missing decision", hint="pass either --approve or --reject")

@@ -24,7 +24,7 @@ def evaluate(invocation: Invocation, reference: str, to_operator: bool, as_json:
     """Evaluate a run, again or for the first time.
 
     The verdict is based on the trials of all evaluations of the run. Trials of other runs count too
-    if their resulting files are the same. Exit with 5 if the verdict is no-go.
+    if their resulting files are the same. Exit with 5 if the verdict is 'no-go'.
     """
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)

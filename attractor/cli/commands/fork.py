@@ -15,9 +15,9 @@ from attractor.cli.runs.walk import ForkOptions, fork_and_walk, fork_options
 def fork(invocation: Invocation, **options: Unpack[ForkOptions]) -> ExitCode:
     """Start a new run from an earlier stage of a run.
 
-    RUN is a run id, a unique prefix of one, a run directory, or 'latest'. The new run starts with
-    the state (context, files, retries and visit counts) right before a visit of NODE (default: the
-    last visit). The old run is not changed. With --graph, continue with a changed pipeline and
+    RUN is a run id, a unique prefix of a run id, a run directory, or 'latest'. The new run starts
+    with the state (context, files, retries and visit counts) right before a visit of NODE (default:
+    the last visit). The old run is not changed. With --graph, continue with a changed pipeline and
     print the differences.
     """
     return fork_and_walk(invocation, **options)

@@ -22,7 +22,7 @@ def gate(invocation: Invocation, reference: str, to_operator: bool, as_json: boo
 
     The verdict is computed from the recorded trials at each call. The output lists rules and
     numbers, but no hidden scenarios. A live run can also be judged. Exit with 5 if the verdict is
-    no-go.
+    'no-go'.
     """
     host = host_of(invocation)
     facts, judged = ask_gate(find_run(reference, host.runs_dir), host)

@@ -174,9 +174,9 @@ def logs(
 ) -> ExitCode:
     """Show the events of a run.
 
-    RUN is a run id, a unique prefix of one, a run directory, or 'latest' (default: latest). With
-    --json, print each event as one line of JSON, exactly as in the journal. With --follow, print
-    new events until the run stops or ends; without --json, also print the output of running
+    RUN is a run id, a unique prefix of a run id, a run directory, or 'latest' (default: latest).
+    With --json, print each event as one line of JSON, exactly as in the journal. With --follow,
+    print new events until the run stops or ends; without --json, also print the output of running
     commands. Exit with 6 and print the line number if a line of the journal is corrupt.
     """
     runs_dir = invocation.configuration.settings.runs_dir

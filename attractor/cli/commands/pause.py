@@ -15,8 +15,9 @@ from attractor.cli.runs.orders import orders_to, show_receipt
 def pause(invocation: Invocation, reference: str, why: str, as_json: bool) -> ExitCode:
     """Pause a run after the current stage.
 
-    RUN is a run id, a unique prefix of one, a run directory, or 'latest'. The process stays alive
-    and waits for 'attractor resume'. Refused with exit status 4 if the run has no live process.
+    RUN is a run id, a unique prefix of a run id, a run directory, or 'latest'. The process stays
+    alive and waits for 'attractor resume'. Refused with exit status 4 if the run has no live
+    process.
     """
     return show_receipt(orders_to(invocation, reference).pause(why), as_json=as_json)
 

@@ -413,7 +413,7 @@ def render(
 ) -> ExitCode:
     """Draw pipelines and the progress of runs.
 
-    FILE is a pipeline, or - for standard input. RUN is a run id, a unique prefix of one, a run
+    FILE is a pipeline, or - for standard input. RUN is a run id, a unique prefix of a run id, a run
     directory, or 'latest'. The drawing of a run shows states, visits and times. Without --output,
     print the drawing to standard output. In an SVG, nodes have the element id node-ID, and edges
     have edge-FROM-TO. With --format json, list every node and edge with all attributes, including

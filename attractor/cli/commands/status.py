@@ -24,10 +24,11 @@ from attractor.pipeline.runs.lookup import find_run
 def status(invocation: Invocation, reference: str, watch: bool, as_json: bool) -> ExitCode:
     """Show the status of a run.
 
-    RUN is a run id, a unique prefix of one, a run directory, or 'latest' (default: latest). The
-    status is read from the journal. Exit with 6 if run.json contradicts the journal. With --watch,
-    redraw the terminal after each change; without a terminal, print one line (with --json, one
-    object) after each change. If the run restarts as a new run, --watch continues with the new run.
+    RUN is a run id, a unique prefix of a run id, a run directory, or 'latest' (default: latest).
+    The status is read from the journal. Exit with 6 if run.json contradicts the journal. With
+    --watch, redraw the terminal after each change; without a terminal, print one line (with --json,
+    one object) after each change. If the run restarts as a new run, --watch continues with the new
+    run.
     """
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)

@@ -26,7 +26,7 @@ def steer(
 ) -> ExitCode:
     """Send a message to the running agents of a run.
 
-    RUN is a run id, a unique prefix of one, a run directory, or 'latest'. An agent reads TEXT
+    RUN is a run id, a unique prefix of a run id, a run directory, or 'latest'. An agent reads TEXT
     before its next step. Refused with exit status 4 if the run has no live process or no running
     agent.
     """
