@@ -109,7 +109,8 @@ class CustomParts:
         for name in names:
             if name not in self.names:
                 yield error(
-                    f"the run used an object as {name}, which only the program that started it can pass",
+                    f"the run used an object as {name}, which only the program that started it can "
+                    "pass",
                     fix="resume it from a program that passes it: resume_pipeline",
                 )
 
