@@ -54,7 +54,7 @@ def test_changed_project_file_is_listed_with_its_restore_command(desk: GitDesk) 
     (desk.project / "person.txt").write_text("person\n")
     (desk.project / "readme.txt").write_text("changed\n")
     line = line_of(resumed(desk))
-    assert "3 paths of the project with later changes moved to a patch" in line
+    assert "3 paths of the project, changed later, moved to a patch" in line
     assert "half.txt, person.txt, readme.txt; restore with: git apply " in line
     [event] = events(desk.runs()[-1], "EditsSetAside")
     data = event["data"]

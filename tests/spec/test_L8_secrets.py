@@ -260,7 +260,7 @@ def test_L8_a_pipeline_that_holds_a_secret_is_refused(tmp_path: Path, name: str)
         ("own:secret", "own=context.x", "only accepts a secret input of this pipeline"),
         ("own:secret", "own=a-literal-secret", "only accepts a secret input of this pipeline"),
         ("own:secret", "own=inputs.plain", "only accepts a secret input of this pipeline"),
-        ("open", "open=inputs.own", "is not declared as a secret there"),
+        ("open", "open=inputs.own", "which the child pipeline does not declare as a secret"),
     ],
 )
 def test_L8_secrets_stay_secrets(tmp_path: Path, child: str, given: str, told: str) -> None:

@@ -136,7 +136,7 @@ def test_R5_the_deadline_is_applied_by_whoever_opens_the_run_next(tmp_path: Path
     assert (done.completed, done.status) == (("start", "gate", "ship_it"), EVALUATING)
     place = Workplace(root, parse(text))
     [action] = place.events("OperatorAction")
-    assert "its deadline passed" in str(action.data["why"])
+    assert "the deadline of the question passed" in str(action.data["why"])
     assert len(place.events("InterviewTimeout")) == 1
 
 
