@@ -74,7 +74,6 @@ def _complete(root: click.Group, instruction: str) -> int:
 
 def _answer(error: BaseException, arguments: list[str], *, debug: bool) -> int:
     """Print an error and return its exit status, even if the output is closed."""
-    pass
 
     failure = describe_failure(error)
     with suppress(OSError):
@@ -102,10 +101,27 @@ def _sigterm_as_interrupt() -> Generator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    interrupted = threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        interrupted.set()
+        _interrupt(number, frame)
+
+    def report_unraisable(lost: "sys.UnraisableHookArgs", /) -> None:
+        if isinstance(lost.exc_value, KeyboardInterrupt):
+            # Python dropped the interrupt, because it came in a destructor: repeat it.
+            threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        elif not interrupted.is_set():
+            hook(lost)
+
+    hook, sys.unraisablehook = sys.unraisablehook, report_unraisable
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
+        # An interrupted event loop is closed at exit, and may complain.
+        if not interrupted.is_set():
+            sys.unraisablehook = hook
         # A command that is already shutting down ignores further signals.
         if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
             signal.signal(signal.SIGTERM, before)

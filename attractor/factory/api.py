@@ -74,10 +74,6 @@ class EventStream:
             self._loop.call_soon_threadsafe(self._events.put_nowait, event)
 
 
-PARK = "park"
-"""The default interviewer: a program has no person at its terminal."""
-
-
 class CommonOptions(TypedDict, total=False):
     """Keyword arguments of `run_pipeline` and of `resume_pipeline`.
 
@@ -223,7 +219,7 @@ def _request(file: Path, options: RunOptions, parts: CustomParts) -> RunRequest:
         workspace=_workspace(options.get("workspace", WorkspaceKind.ISOLATED)),
         include_dirty=options.get("include_dirty", False),
         sandbox=options.get("sandbox", "auto"),
-        interviewer=_part_name(options.get("interviewer", PARK)),
+        interviewer=_part_name(options.get("interviewer", "")),
         answers=tuple(options.get("answers", ())),
         outcomes=outcomes,
         budgets=_budgets(options),

@@ -44,10 +44,10 @@ class Console:
         """Ask one question at a time, and read a line for the answer."""
         async with self._turn, self._alone():
             answer = await self._put(question)
-        if answer is None and self._is_terminal and not self._input.isatty():
-            # A closed terminal is no answer: the question stays open for the next terminal.
+        if answer is None:
+            # The end of the input is no answer: the question stays open for the next process.
             raise Parked(question)
-        return answer or Answer(AnswerKind.SKIPPED, by=NAME)
+        return answer
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
         """Ask one question after the other."""
@@ -94,13 +94,11 @@ class Console:
             )
         return None
 
-    def _no_answer(self, line: str, question: Question) -> Answer | None:
-        """Return the last invalid answer to a question with choices, so that the gate can report
-        it.
-        """
+    def _no_answer(self, line: str, question: Question) -> Answer:
+        """Return the last invalid answer to a question with choices, for the gate to report."""
         if question.kind is QuestionKind.MULTIPLE_CHOICE:
             return Answer(AnswerKind.GIVEN, line, by=NAME, text=line)
-        return None
+        return Answer(AnswerKind.SKIPPED, by=NAME)
 
     async def _line(self, question: Question) -> str | None:
         self._prompt = shown_prompt(question)

@@ -35,8 +35,9 @@ class WorkspaceKind(StrEnum):
 class RunRequest:
     """The settings that a caller chooses for a run; its manifest stores them without secrets.
 
-    `custom_parts` names the parts that a program passed, which a manifest cannot store. `withheld`
-    names the goal and the inputs that are missing here because they contain a secret.
+    Without an `interviewer`, each process chooses its own. `custom_parts` names the parts that a
+    program passed, which a manifest cannot store. `withheld` names the goal and the inputs that are
+    missing here because they contain a secret.
     """
 
     file: Path
@@ -48,7 +49,7 @@ class RunRequest:
     workspace: WorkspaceKind = WorkspaceKind.ISOLATED
     include_dirty: bool = False
     sandbox: str = "auto"
-    interviewer: str = "console"
+    interviewer: str = ""
     answers: Sequence[str] = ()
     outcomes: JsonObject | None = None
     budgets: Budgets = NO_BUDGETS

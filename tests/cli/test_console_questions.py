@@ -169,20 +169,18 @@ def test_time_runs_out_at_a_terminal(desk: Desk, more: str, code: int, done: lis
     assert len(desk.events("InterviewTimeout")) == 1
 
 
-def test_end_of_input_is_not_an_answer(desk: Desk) -> None:
+def test_end_of_input_parks_the_run(desk: Desk) -> None:
     desk.gate('human.default_choice="ship"')
     with desk.sit_at_run() as sitting:
         sitting.until("Select [S]: ")
         sitting.type("\x04")
-        assert sitting.ends_with() == 1, sitting.shown
-    assert desk.done == []
-    [answer] = desk.answers()
-    assert answer["kind"] == "skipped"
+        assert sitting.ends_with() == 3, sitting.shown
+    assert (desk.done, desk.answers()) == ([], [])
 
 
 @pytest.mark.parametrize(
     ("typed", "code", "done"),
-    [("perhaps\nship\n", 0, ["ship"]), ("", 1, []), (None, 1, []), ("no\n" * 20, 1, [])],
+    [("perhaps\nship\n", 0, ["ship"]), ("", 3, []), (None, 3, []), ("no\n" * 20, 1, [])],
 )
 def test_console_without_a_terminal_reads_lines(
     desk: Desk, typed: str | None, code: int, done: list[str]
@@ -191,6 +189,35 @@ def test_console_without_a_terminal_reads_lines(
     result = desk.pipe(typed, "--interviewer", "console")
     assert (result.returncode, desk.done) == (code, done), result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_each_process_chooses_its_own_interviewer(desk: Desk) -> None:
+    desk.gate()
+    with desk.sit_at_run() as sitting:
+        sitting.until("Select: ")
+        sitting.type("\x03")
+        sitting.ends_with()
+    resumed = desk.do("resume", "latest")
+    assert resumed.returncode == 3, resumed.stderr
+    assert desk.do("answer", "latest", "ship").returncode == 0
+    assert desk.do("resume", "latest").returncode == 0
+    assert (desk.done, [one["kind"] for one in desk.answers()]) == (["ship"], ["given"])
+
+
+def test_explicit_interviewer_is_remembered(desk: Desk) -> None:
+    desk.gate()
+    assert desk.do(*desk.to_run("--interviewer", "park")).returncode == 3
+    with desk.sit("resume", "latest") as sitting:
+        assert sitting.ends_with() == 3, sitting.shown
+
+
+def test_answer_implies_the_queue(desk: Desk) -> None:
+    desk.gate()
+    refused = desk.do(*desk.to_run("--answer", "ship", "--interviewer", "park"))
+    assert refused.returncode == 2
+    assert "--answer cannot be combined with the interviewer park" in refused.stderr
+    done = desk.do(*desk.to_run("--answer", "ship"))
+    assert (done.returncode, desk.done) == (0, ["ship"]), done.stderr
 
 
 def test_answer_from_another_terminal_ends_the_console_question(desk: Desk) -> None:

@@ -260,7 +260,7 @@ def test_sigterm_leaves_no_process_and_no_traceback(tmp_path: Path) -> None:
         process = subprocess.Popen(
             [ATTRACTOR, "doctor"], env=environ, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
         )
-        time.sleep(max(0.35, 2.5 * start_up) + number % 10 * 0.03)
+        time.sleep(max(0.35, 1.5 * start_up) + number % 10 * 0.03)
         process.terminate()
         _, errors = process.communicate(timeout=30)
         assert (process.returncode, errors) == (130, b"error: interrupted\n")

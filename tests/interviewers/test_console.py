@@ -38,9 +38,8 @@ def test_invalid_yes_no_answer_is_asked_again() -> None:
     assert "invalid choice 'maybe': yes (Yes), no (No)\n" in shown
 
 
-@pytest.mark.parametrize("typed", ["maybe\n" * 9, "maybe\n"])
-def test_yes_no_without_answer_skips(typed: str) -> None:
-    answer, shown = ask(typed, question(QuestionKind.YES_NO))
+def test_yes_no_with_invalid_answers_only_skips() -> None:
+    answer, shown = ask("maybe\n" * 9, question(QuestionKind.YES_NO))
     assert answer == SKIPPED
     assert shown.count("[Y/N]: ") <= 3
 
@@ -82,8 +81,10 @@ def test_enter_is_the_default_which_the_prompt_shows(
     assert shown.endswith(prompt)
 
 
-def test_the_end_of_the_input_is_not_the_default() -> None:
-    assert ask("", replace(GATE, default="N"))[0] == SKIPPED
+@pytest.mark.parametrize("typed", ["", "maybe\n"])
+def test_end_of_input_parks(typed: str) -> None:
+    with pytest.raises(Parked):
+        ask(typed, replace(GATE, default="N"))
 
 
 def test_several_questions_are_asked_in_their_order() -> None:

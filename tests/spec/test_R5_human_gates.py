@@ -66,9 +66,10 @@ def test_R5_a_skip_or_the_end_of_the_answers_is_fail(answers: tuple[Answer, ...]
     assert answered(*answers, human__default_choice="ship").status is StageStatus.FAIL
 
 
-def test_R5_the_end_of_the_input_is_fail() -> None:
+def test_R5_end_of_input_parks() -> None:
     console = interviewer_registry()["console"](Terminal(StringIO("")).parts())
-    assert Play(gate(), "gate", interviewer=console).run().status is StageStatus.FAIL
+    with pytest.raises(Parked):
+        Play(gate(), "gate", interviewer=console).run()
 
 
 def test_R5_parking_raises_with_a_question_that_names_node_visit_and_attempt() -> None:

@@ -144,7 +144,8 @@ def test_merge_ignores_gitattributes(store: ObjectStore, tmp_path: Path) -> None
     assert not (tmp_path / "ran").exists()
 
 
-_CONTENT = st.lists(st.sampled_from("pqrs"), max_size=6).map(lambda lines: "\n".join([*lines, ""]))
+# With a line twice, git merge-tree and git merge-file may align the lines differently.
+_CONTENT = st.permutations("pqrs").map(lambda lines: "\n".join([*lines[:3], ""]))
 _TREE = st.dictionaries(
     st.sampled_from(["a", "b", "d", "d/a", "d/b", "e/f/g"]),
     st.tuples(st.sampled_from(["file", "file", "file", "program", "link"]), _CONTENT),

@@ -186,8 +186,6 @@ def diff(
 def _for_git(arguments: tuple[str, ...]) -> ExitCode:
     from attractor.cli.output.files import show_diff
 
-    pass
-
     show_diff(describe_change(arguments), color=False)
     return ExitCode.DONE
 

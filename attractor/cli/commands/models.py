@@ -191,7 +191,6 @@ def try_model(invocation: Invocation, model: str, provider: str | None, as_json:
 
     This makes one real request with the provider's key, at the usual price.
     """
-    pass
 
     known = get_model_info(model, provider or "")
     choice = choose(model, known, provider or "")

@@ -1,17 +1,19 @@
 """Run a pipeline and evaluate the result."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from attractor.base.errors import ExitCode
+from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.setup import INPUT_FORMS, budget_options, budgets_of, host_of, read_inputs
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.engine.simulation.outcomes import open_outcomes
 from attractor.factory.launch import launch
-from attractor.interviewers.registry import INTERVIEWERS, placed_name
+from attractor.interviewers.queue import NAME as QUEUE
+from attractor.interviewers.registry import INTERVIEWERS, placed_name, read_name
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 
 
@@ -71,7 +73,8 @@ from attractor.pipeline.request import RunRequest, WorkspaceKind
     "--answer",
     "answers",
     multiple=True,
-    help="Add an answer to the queue of --interviewer queue. May be repeated.",
+    help="Answer the next human gate with this choice. May be repeated. "
+    "Implies --interviewer queue.",
 )
 @budget_options
 @click.option("--suite", default="", metavar="S[@V]", help="Judge the run with this suite.")
@@ -121,7 +124,7 @@ def run(
         workspace=WorkspaceKind(workspace),
         include_dirty=include_dirty,
         sandbox=sandbox,
-        interviewer=_interviewer(invocation, interviewer, auto_approve),
+        interviewer=_interviewer(invocation, interviewer, auto_approve, answers),
         answers=answers,
         outcomes=open_outcomes(outcomes) if outcomes else None,
         budgets=budgets_of(max_cost_usd, max_tokens, max_duration),
@@ -136,11 +139,17 @@ def run(
     return show_end(result, runs_dir, as_json=as_json)
 
 
-def _interviewer(invocation: Invocation, named: str, auto_approve: bool) -> str:
-    if auto_approve:
-        return "auto_approve"
-    # Without a terminal, questions wait for 'attractor answer'.
-    named = named or ("console" if invocation.has_terminal else "park")
+def _interviewer(
+    invocation: Invocation, named: str, auto_approve: bool, answers: Sequence[str]
+) -> str:
+    """Return the explicit interviewer; without one, each process of the run chooses its own."""
+    named = "auto_approve" if auto_approve else named or (QUEUE if answers else "")
+    name = read_name(named)
+    if answers and QUEUE not in (name.name, name.inner):
+        raise UsageError(
+            f"--answer cannot be combined with the interviewer {named}",
+            hint=f"remove --answer, or pass --interviewer {QUEUE}",
+        )
     return placed_name(named, invocation.folder)
 
 

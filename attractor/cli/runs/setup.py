@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -20,7 +21,7 @@ from attractor.cli.output.streams import show
 from attractor.engine.budgets import Budgets
 from attractor.engine.storage.json_files import describe_fault
 from attractor.interviewers.registry import INTERVIEWERS, placed_name
-from attractor.pipeline.host.run_host import Observer, RunHost, open_host
+from attractor.pipeline.host.run_host import PARK, Observer, RunHost, open_host
 from attractor.pipeline.request import Overrides
 from attractor.pipeline.tracing.settings import REMEDY, Traced, is_wanted, require_spoken
 
@@ -120,10 +121,12 @@ def host_of(
     return open_host(
         invocation.configuration,
         environ=invocation.environ,
-        input=sys.stdin,
+        # Python has no stdin if it is closed.
+        input=sys.stdin or StringIO(),
         output=output or sys.stderr,
         observer=observer,
         quiet=quiet,
+        interviewer="console" if invocation.has_terminal else PARK,
         tell=lambda sentence: show(sentence, err=True),
     )
 
@@ -240,8 +243,6 @@ def override_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode
         **options: Any,
     ) -> ExitCode:
         invocation: Invocation = click.get_current_context().obj
-        # At a terminal, the person there answers; otherwise the run keeps its interviewer.
-        interviewer = interviewer or ("console" if invocation.has_terminal else "")
         overrides = Overrides(
             interviewer=placed_name(interviewer, invocation.folder),
             budgets=budgets_of(max_cost_usd, max_tokens, max_duration),

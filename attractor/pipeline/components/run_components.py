@@ -36,7 +36,7 @@ def choose_interviewer(request: RunRequest, host: RunHost, run: OpenRun) -> Inte
         redactor=run.redactor,
         alone=partial(_alone, host),
     )
-    return build_interviewer(request.interviewer, parts)
+    return build_interviewer(request.interviewer or host.interviewer, parts)
 
 
 @asynccontextmanager

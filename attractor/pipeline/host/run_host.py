@@ -80,6 +80,9 @@ def _read(package: Path) -> tuple[str, ...]:
     return tuple(f"{one.relative_to(package)}\n{one.read_text('utf-8')}" for one in files)
 
 
+PARK = "park"
+"""The interviewer of a process without a terminal: questions wait for `attractor answer`."""
+
 HANDED_IN = "handed in"
 """The name in a manifest for a part that a program passed as an object."""
 
@@ -238,8 +241,9 @@ class RunHost:
 
     `workspaces_dir` contains the folder of the workspaces; tools in a sandbox see its path. During
     `quiet`, nothing else is printed to the terminal, so that a person can answer there. `tell`
-    prints a message for a person. `secrets` are values that the caller passed, in addition to the
-    variables whose names indicate secrets.
+    prints a message for a person. `interviewer` names the interviewer of runs that name none.
+    `secrets` are values that the caller passed, in addition to the variables whose names indicate
+    secrets.
     """
 
     project: Path
@@ -262,6 +266,7 @@ class RunHost:
     subscriptions: ObserverSubscriptions = field(default_factory=ObserverSubscriptions)
     quiet: Callable[[], AbstractContextManager[None]] = nullcontext
     tell: Callable[[str], None] = report_nothing
+    interviewer: str = PARK
     secrets: tuple[str, ...] = ()
 
     def with_secrets(self, secrets: Iterable[str]) -> "RunHost":
@@ -309,6 +314,7 @@ def open_host(
     observer: Observer | None = None,
     tell: Callable[[str], None] = report_nothing,
     quiet: Callable[[], AbstractContextManager[None]] = nullcontext,
+    interviewer: str = PARK,
     custom_parts: CustomParts = NO_CUSTOM_PARTS,
 ) -> RunHost:
     """Return the host of a project, with the clock and the random numbers of the machine."""
@@ -330,6 +336,7 @@ def open_host(
         llm=settings.llm,
         observer=observer,
         tell=tell,
+        interviewer=interviewer,
         quiet=quiet,
         custom_parts=custom_parts,
     )

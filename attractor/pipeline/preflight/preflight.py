@@ -225,7 +225,7 @@ def find_request_faults(
 
 def find_interviewer_faults(request: RunRequest, custom_parts: CustomParts) -> Iterator[Diagnostic]:
     """Yield a fault if the interviewer of the request cannot be built."""
-    if custom_parts.interviewer:
+    if custom_parts.interviewer or not request.interviewer:
         return
     if request.interviewer == HANDED_IN:
         yield error(
