@@ -75,8 +75,8 @@ def read_policy(node: Node, branches: int) -> JoinPolicy:
         raise UnknownName("join policy", name, needed)
     if name == K_OF_N and k < 1:
         raise UsageError(
-            f"join_policy={K_OF_N} of {node.id} needs a number of branches",
-            hint="set k to a number of branches",
+            f"missing or invalid k of {node.id}: join_policy={K_OF_N} requires it",
+            hint="set k to the number of branches that must succeed (at least 1)",
         )
     return JoinPolicy(name, branches, needed[name])
 

@@ -211,6 +211,17 @@ def test_explicit_interviewer_is_remembered(desk: Desk) -> None:
         assert sitting.ends_with() == 3, sitting.shown
 
 
+def test_canceled_run_asks_nothing(desk: Desk) -> None:
+    desk.gate()
+    assert desk.do(*desk.to_run("--interviewer", "park")).returncode == 3
+    assert desk.do("cancel", "latest").returncode == 0
+    assert "The run has no open questions." in desk.do("answer", "latest").stdout
+    refused = desk.do("answer", "latest", "ship")
+    assert (refused.returncode, "no open question" in refused.stderr) == (4, True), refused.stderr
+    assert "resume" not in desk.do("status", "latest").stdout
+    assert desk.do("resume", "latest").returncode == 4
+
+
 def test_answer_implies_the_queue(desk: Desk) -> None:
     desk.gate()
     refused = desk.do(*desk.to_run("--answer", "ship", "--interviewer", "park"))

@@ -100,7 +100,7 @@ def test_R6_a_quorum_is_more_than_half(tmp_path: Path) -> None:
 
 def test_R6_a_policy_without_its_number_fails_the_fork(tmp_path: Path) -> None:
     result, place = run(tmp_path, {}, join_policy="k_of_n")
-    assert "needs a number of branches" in result.reason
+    assert "missing or invalid k" in result.reason
     assert place.handler.nodes == []
 
 

@@ -35,10 +35,10 @@ def estimate(
 ) -> ExitCode:
     """Estimate the cost and duration of a run.
 
-    Each stage is estimated from its earlier visits: visits in runs of the runs folder whose
-    pipeline has the same name. The output shows the number of earlier visits. Without earlier
-    visits, a stage is estimated from its attributes. The number of model calls is then a wide
-    range. Prices come from the model catalogue.
+    A stage is estimated from its visits in earlier runs. A run counts if it is in the runs folder
+    and its pipeline has the same name. The output shows the number of earlier visits. Without
+    earlier visits, a stage is estimated from its attributes. The number of model calls is then a
+    wide range. Prices come from the model catalogue.
     """
     if backend not in (known := backend_registry()):
         raise UnknownName("backend", backend, known)

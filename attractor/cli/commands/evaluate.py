@@ -23,8 +23,9 @@ from attractor.pipeline.runs.lookup import find_run
 def evaluate(invocation: Invocation, reference: str, to_operator: bool, as_json: bool) -> ExitCode:
     """Evaluate a run, again or for the first time.
 
-    The verdict is based on the trials of all evaluations of the run. Trials of other runs count too
-    if their resulting files are the same. Exit with 5 if the verdict is 'no-go'.
+    The verdict is based on the trials of all evaluations of the run. Trials of another run also
+    count if that run produced the same files and was evaluated with the same suite. Exit with 5 if
+    the verdict is 'no-go'.
     """
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)

@@ -44,7 +44,7 @@ def gc(
     (failed, canceled, rejected, or approved and promoted) or whose run directory does not exist any
     more. Also remove temporary files of killed processes. All runs in the state folder are checked,
     including runs of other projects. Run directories, the ledger, Git branches and live runs are
-    never removed. Without its files, a run cannot be forked or rewound.
+    never removed. A run whose workspace and snapshots were removed cannot be forked or rewound.
     """
     host = host_of(invocation)
     rules = Rules(host.clock.now(), parse_duration(older_than), missing_projects)

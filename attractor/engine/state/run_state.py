@@ -206,7 +206,9 @@ class RunState:
 
     @property
     def questions(self) -> Sequence[Question]:
-        """The questions without an answer."""
+        """The questions without an answer; a finished run asks nothing."""
+        if self.canceled or self.status.is_final:
+            return []
         return [one for one in self.asked if one.id not in self.answers]
 
     @property

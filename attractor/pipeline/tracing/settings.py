@@ -39,4 +39,7 @@ def require_spoken(environ: Mapping[str, str]) -> None:
     name = next((one for one in PROTOCOLS if environ.get(one)), "")
     if name and environ[name].strip().lower() != SPOKEN:
         message = f"{name}={environ[name]}: only the protocol {SPOKEN} is supported"
-        raise UsageError(message, hint=f"set {name}={SPOKEN}, and the port of the endpoint for it")
+        raise UsageError(
+            message,
+            hint=f"set {name}={SPOKEN}, and change the endpoint to the port for this protocol",
+        )

@@ -173,7 +173,7 @@ class RateLimit(ScriptTable):
     @classmethod
     def _is_positive(cls, value: timedelta) -> timedelta:
         if not value:
-            raise ValueError("per must be longer than 0s")
+            raise ValueError("`per` must be longer than 0s")
         return value
 
 
