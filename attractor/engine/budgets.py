@@ -41,7 +41,7 @@ class Budgets:
         )
 
     def within(self, other: "Budgets") -> "Budgets":
-        """Return budgets whose limits are the lower of both limits."""
+        """Return the budgets in which each limit is the lower limit of `self` and `other`."""
         return Budgets(
             _lesser(self.cost_usd, other.cost_usd),
             _lesser(self.tokens, other.tokens),
@@ -49,7 +49,7 @@ class Budgets:
         )
 
     def left_by(self, run: OpenRun) -> "Budgets":
-        """Return the remaining parts of these budgets for the current stage of a run."""
+        """Return these budgets minus the amounts that a run has used so far."""
         used, spent = run.state.used, timedelta(seconds=run.progress.seconds)
         return Budgets(
             None if self.cost_usd is None else self.cost_usd - used.cost_usd,
@@ -113,7 +113,7 @@ def read_budgets(graph: Graph) -> Budgets:
 
 
 def record_budgets(run: OpenRun, budgets: Budgets) -> None:
-    """Record the budgets that apply from now on, if there are any."""
+    """Record the budgets that apply from now on; budgets without any limit are not recorded."""
     if budgets != NO_BUDGETS:
         run.emit(BUDGETS_SET, budgets_to_record(budgets))
 

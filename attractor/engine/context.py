@@ -14,11 +14,11 @@ _SURELY_SMALL = FILE_BACKING_THRESHOLD // 6 - 1
 
 ReadValue = Callable[[Json], Json]
 
-"""Type of a function that returns a value, and for a reference the value that it refers to."""
+"""Type of a function that returns a value, or, for a reference, the value behind the reference."""
 
 
 def unchanged(value: Json) -> Json:
-    """Return the value itself: a ReadValue for contexts without references."""
+    """Return the value itself: a `ReadValue` for contexts without references."""
     return value
 
 
@@ -34,7 +34,7 @@ def read_whole(value: Json, blobs: Blobs) -> Json:
 
 
 class WholeValues(Mapping[str, Json]):
-    """A mapping that replaces references by their values when they are read."""
+    """A mapping that, for a reference, returns the value behind the reference."""
 
     def __init__(self, values: JsonObject, blobs: Blobs) -> None:
         self._values = values

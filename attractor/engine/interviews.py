@@ -31,7 +31,7 @@ from attractor.engine.state.walks import Walks, WalkState, find_asker, is_of_chi
 from attractor.engine.truncation import shorten
 
 LONGEST_ITEM = 4000
-"""The maximum length of an item in a question, in characters of its JSON.
+"""The maximum length of an item in a question, in characters of the item's JSON.
 
 A longer item is truncated in the question; the context has the whole item.
 """
@@ -75,7 +75,7 @@ def _number(given: Mapping[str, Json], name: str) -> int:
 
 
 class Questions(Protocol):
-    """Records questions and answers, so that they survive a crash and other processes see them."""
+    """Records questions and answers durably, so that other processes can read them."""
 
     def named(self, question: Question) -> Question:
         """Return a question with the branches that contain it."""
@@ -86,7 +86,7 @@ class Questions(Protocol):
         ...
 
     def ask(self, question: Question) -> Question:
-        """Record a question; return it with its deadline."""
+        """Record a question, and return the question with its deadline."""
         ...
 
     def settle(self, question: Question, answer: Answer) -> Answer:
@@ -118,7 +118,7 @@ class Unkept:
 
 @dataclass(frozen=True)
 class RunQuestions:
-    """Records the questions of one run in its journal."""
+    """Records the questions of one run in the journal of the run."""
 
     run: OpenRun
 
@@ -223,7 +223,7 @@ class Overhears(Protocol):
 
 
 class AnsweredFirst:
-    """Asks an interviewer, or accepts an answer in the journal if it comes first.
+    """Asks an interviewer until the interviewer or the journal has an answer to the question.
 
     Questions and answers are in the journal of the run. While one person is asked, another person
     may answer from another terminal. The first answer counts.
@@ -242,7 +242,7 @@ class AnsweredFirst:
         self._given: set[str] = set()
 
     async def ask(self, question: Question) -> Answer:
-        """Return the answer in the journal, or ask.
+        """Return the answer in the journal; without a recorded answer, ask the interviewer.
 
         If the answer in the journal matched no choice, the question is asked again.
         """
@@ -289,9 +289,9 @@ class AnsweredFirst:
     async def _without_them(
         self, question: Question, asking: "asyncio.Task[Answer]", answer: Answer | None
     ) -> Answer:
-        """Return the answer in the journal, otherwise the time-out.
+        """Return the answer in the journal; without a recorded answer, record a time-out.
 
-        Raise the interviewer's error, if any.
+        If the interviewer failed and the journal has no answer, raise the error of the interviewer.
         """
         if answer is None and not asking.cancelled():
             _raise(asking, question)
@@ -342,7 +342,7 @@ def _result(task: "asyncio.Task[Answer]") -> Answer | None:
 def _raise(asking: "asyncio.Task[Answer]", question: Question) -> None:
     """Raise the error of the interviewer.
 
-    For Parked, the question has its id in the run that asks.
+    Parked is raised with the question as this run asks it, because child runs change question ids.
     """
     try:
         asking.result()

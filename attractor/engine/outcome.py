@@ -52,7 +52,7 @@ class Usage:
         )
 
     def at_least(self, other: "Usage") -> "Usage":
-        """Return usage whose amounts are the higher of both amounts."""
+        """Return the usage in which each amount is the higher amount of `self` and `other`."""
         return Usage(
             max(self.input_tokens, other.input_tokens),
             max(self.output_tokens, other.output_tokens),
@@ -125,7 +125,7 @@ def outcome_from_record(fields: Fields) -> Outcome:
 
 
 def fault_of(outcome: Outcome) -> str:
-    """Return the fault of an outcome that a handler returned; an empty text if it is valid.
+    """Return the fault of an outcome that a handler returned; an empty text for a valid outcome.
 
     Custom handlers can lack type checks, and an outcome with invalid types cannot be read back.
     """

@@ -48,11 +48,11 @@ from attractor.language.graph.graph import Graph
 
 
 class Runner:
-    """Runs one graph in one open run; the same call starts a run and resumes it.
+    """Runs one graph in one open run: starts a new run, or resumes an interrupted run.
 
     After a crash, everything in the journal counts, and only the stage in flight is repeated.
     `content_hash` is the current hash of the pipeline. The walk begins with `tree` (default: the
-    tree of which the workspace was made). With `is_shared`, other runs use the same workspace.
+    tree from which the workspace was made). With `is_shared`, other runs use the same workspace.
     """
 
     def __init__(

@@ -118,9 +118,9 @@ class Spending(Protocol):
         ...
 
     def use(self, usage: Usage) -> None:
-        """Count the usage of a model call now, so that it counts even if the stage fails.
+        """Count the usage of a model call now, so that the usage counts even if the stage fails.
 
-        The outcome of the stage can include the same usage; it is not counted twice.
+        The outcome of the stage can include the same usage; such usage is not counted twice.
         """
         ...
 
@@ -158,7 +158,7 @@ class Branches(Protocol):
 
     @property
     def fork(self) -> Fork | None:
-        """The targets of the node's edges, and the node where they meet."""
+        """The targets of the node's edges, and the node where the branches meet."""
         ...
 
     @property
@@ -252,7 +252,7 @@ class Backend(Protocol):
 
 
 class Halted(Exception):
-    """The walk halts without an outcome; a resume repeats its stage."""
+    """The walk halts without an outcome; a resume repeats the current stage."""
 
 
 class Parked(Halted):
@@ -292,8 +292,9 @@ class Parts:
 class Child:
     """A pipeline to run as a child run.
 
-    The name is the folder of the child below `children/` of the run. The file is relative to the
-    pipeline that names it. With `is_shared`, other walks use its workspace at the same time.
+    `name` is the folder of the child below `children/` of the run. `file` is relative to the
+    pipeline that names the child. With `is_shared`, other walks use the child's workspace at the
+    same time.
     """
 
     name: str
@@ -314,7 +315,7 @@ class ChildEnd:
 
 @dataclass(frozen=True)
 class Telemetry:
-    """The state of a child run as its parent sees it: status, current node, last outcome."""
+    """The state of a child run for the parent: status, current node, last outcome."""
 
     status: str
     outcome: str = ""
@@ -350,7 +351,9 @@ class ChildRun(Protocol):
         ...
 
     async def steer(self, text: str) -> bool:
-        """Pass a message to the running stages, and save it; return whether a stage accepted it."""
+        """Send and save a message for the running stages; return whether a stage accepted the
+        message.
+        """
         ...
 
     async def wait(self) -> ChildEnd:
@@ -392,7 +395,7 @@ class ParentRun(Protocol):
     def is_paused(self) -> bool:
         """Return whether a parent run is paused.
 
-        While it is paused, no stage of this run begins.
+        While a parent run is paused, no stage of this run begins.
         """
         ...
 
@@ -401,5 +404,5 @@ Steer = Callable[[str, str], Awaitable[bool]]
 
 """Type of a function that passes a message to the running stage with an id.
 
-It returns whether the stage accepted the message.
+The function returns whether the stage accepted the message.
 """

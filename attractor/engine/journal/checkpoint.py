@@ -47,7 +47,7 @@ class Position:
 
 @dataclass(frozen=True)
 class RestoredState:
-    """The state of a run, read from journal and checkpoint, and the head of the hash chain.
+    """The state of a run and the head of the hash chain, read from the journal and the checkpoint.
 
     `last_activity` is the time of the last event of a stage; an interrupted process counts as ended
     at this time.
@@ -177,7 +177,7 @@ def _lines_from(journal: Path, offset: int, checkpoint: Path) -> Sequence[Journa
 
 
 def _read(checkpoint: Path) -> str | None:
-    """Return the text of a checkpoint; None if it is missing, or emptied by a power failure."""
+    """Return the text of a checkpoint; None if the file is missing or has lost its content."""
     try:
         content = checkpoint.read_bytes()
     except FileNotFoundError:
@@ -191,7 +191,7 @@ def _read(checkpoint: Path) -> str | None:
 
 
 def _take_apart(text: str, checkpoint: Path) -> tuple[dict[str, Json], Position, str]:
-    """Return the content of a checkpoint, its position in the journal, and its hash."""
+    """Return the content of a checkpoint, the position in the journal, and the checkpoint hash."""
     try:
         record = parse_json(text)
     except NotCanonical as cause:

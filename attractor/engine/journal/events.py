@@ -152,7 +152,7 @@ class OperatorAction:
 
 @dataclass(frozen=True)
 class StageStarted:
-    """An attempt begins. If the stage may use a model, it has a fidelity."""
+    """An attempt begins. The event of a stage that may use a model contains the fidelity."""
 
     name: str
     index: int
@@ -281,7 +281,7 @@ class BudgetWarning:
 
 @dataclass(frozen=True)
 class CheckpointSaved:
-    """The change by a stage.
+    """A stage was recorded: `step` is the change of the progress by the stage.
 
     `checkpoint` is the hash of checkpoint.json, if the file was rewritten.
     """
@@ -343,7 +343,7 @@ EngineEvent: TypeAlias = (
 
 
 PLAIN = (StageStarted, StageCompleted, EdgeSelected, CheckpointSaved)
-"""The events of every stage. Their data is known to be plain JSON, so it is not checked again."""
+"""The events of every stage. Their data is always plain JSON, so the data is not checked again."""
 
 
 OUTCOME_ASSUMED = "OutcomeAssumed"
@@ -367,7 +367,7 @@ THREAD_SHORTENED = "ThreadShortened"
 
 
 ENGINE_KINDS = frozenset(kind.__name__ for kind in EngineEvent.__args__)
-"""The event types that only the engine may write: the state of a run is computed from them."""
+"""The event types that only the engine may write, because they determine the state of a run."""
 
 
 def kind_of(happening: EngineEvent) -> str:
@@ -394,7 +394,7 @@ class EventLog:
 
     @property
     def torn(self) -> TornLine | None:
-        """The incomplete last line of a process that died; it was removed on opening."""
+        """The incomplete last line of a process that died; opening the journal removed the line."""
         return self._journal.torn
 
     @property
@@ -444,7 +444,7 @@ class EventLog:
             return sealed
 
     def _sealed(self, event: Event, *, is_plain: bool) -> tuple[Event, ChainLink]:
-        """Add an event to the hash chain, redacted if its line contains a secret."""
+        """Add an event to the hash chain; redact an event that contains a secret first."""
         try:
             link = seal(event.to_record(), self._head, is_plain=is_plain)
         except NotCanonical:

@@ -78,7 +78,7 @@ class StageArrival:
 
 @dataclass(frozen=True)
 class StageFidelity:
-    """The fidelity of a stage; with fidelity `full`, also its thread."""
+    """The fidelity of a stage, and, with fidelity `full`, the thread of the stage."""
 
     fidelity: Fidelity = DEFAULT_FIDELITY
     thread: str = ""
@@ -89,7 +89,7 @@ def resolve(
 ) -> StageFidelity:
     """Return the fidelity and the thread of a stage.
 
-    `around` has, for each node, the class of its subgraph.
+    `around` maps each node to the class of the subgraph that contains the node.
     """
     fidelity = resolve_fidelity(graph, node, arrival.edge_fidelity)
     if fidelity is not Fidelity.FULL:
@@ -100,7 +100,7 @@ def resolve(
 def resolve_thread(
     graph: Graph, node: Node, arrival: StageArrival, around: Mapping[str, str]
 ) -> str:
-    """Return the thread of a stage, named by its node, edge, graph or subgraph.
+    """Return the thread of a stage: the name set on the node, edge, graph or subgraph.
 
     If none of these names a thread, the thread of the earlier stage continues. Without an earlier
     thread, a new thread is named after the preceding node.
@@ -181,7 +181,7 @@ class Threads:
     ) -> Thread:
         """Return the thread for an attempt.
 
-        With `starts_over`, its conversation is reset to the start of the visit.
+        With `starts_over`, the conversation of the thread is reset to the start of the visit.
         """
         own = (walks[0], name)
         held = self._held.pop(own, None) or _Held(self._around(name, walks))
@@ -208,7 +208,8 @@ class Threads:
 class InheritedContext:
     """The preamble and the thread that a stage inherits from earlier stages.
 
-    A backend continues the conversation of the thread, and stores the new conversation there.
+    A backend continues the conversation of the thread, and stores the new conversation in the
+    thread.
     """
 
     fidelity: Fidelity = DEFAULT_FIDELITY
@@ -217,7 +218,7 @@ class InheritedContext:
 
     @cached_property
     def preamble(self) -> str:
-        """Return the text before the prompt; in a continued conversation, only later events."""
+        """Return the text before the prompt; a continued conversation gets only later events."""
         if self.fidelity is not Fidelity.FULL:
             return write_preamble(self.fidelity, self.remembered)
         if self.thread is None or self.thread.recall() is None:

@@ -197,7 +197,7 @@ PREAMBLE_LIMITS: Mapping[Fidelity, PreambleLimits] = {
     Fidelity.SUMMARY_MEDIUM: PreambleLimits(1500, stages=15, values=20, value=240),
     Fidelity.SUMMARY_HIGH: PreambleLimits(3000, stages=40, values=40, value=800, has_tools=True),
 }
-"""The limits of each fidelity; `full` has its conversation instead (attractor-spec 5.4)."""
+"""The limits of each fidelity; `full` continues a conversation instead (attractor-spec 5.4)."""
 
 
 _NEWS = PreambleLimits(1500, stages=20, values=8, value=400)
@@ -229,7 +229,7 @@ def write_preamble(fidelity: Fidelity, remembered: PreambleInput) -> str:
 def write_news(thread: str, remembered: PreambleInput) -> str:
     """Return a text about the stages since the last stage of a thread.
 
-    Empty without such stages.
+    Without such stages, the text is empty.
     """
     notes, past = list[StageNote](), remembered.past
     for note in reversed(past.notes):

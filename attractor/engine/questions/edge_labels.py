@@ -11,10 +11,7 @@ def normalize_label(label: str) -> str:
 
 
 def accelerator(label: str) -> str:
-    """Return the accelerator of a label: Y in `[Y] Yes`, `Y)
-
-    Yes`, `Y - Yes`; otherwise the initial.
-    """
+    """Return the accelerator of a label: `Y` in `[Y] Yes`, `Y) Yes`, `Y - Yes` or `Yes`."""
     prefix = _PREFIX.match(label)
     key = next(filter(None, prefix.groups())) if prefix else label.strip()[:1]
     return key.upper()

@@ -37,8 +37,8 @@ class Option:
 class EnclosingBranch:
     """A branch that contains a question; in a `for_each`, with the item of the branch.
 
-    The key is the id of the branch in events; the name is the name of the branch at the node where
-    it begins. The index counts from 1.
+    `key` is the id of the branch in events. `name` is the name of the branch at `node`, where the
+    branch begins. `index` counts from 1.
     """
 
     key: str
@@ -51,9 +51,9 @@ class EnclosingBranch:
 
 @dataclass(frozen=True)
 class Question:
-    """A question to a person; the id names node, visit and attempt (attractor-spec 6.2).
+    """A question to a person; `id` names the node, the visit and the attempt (attractor-spec 6.2).
 
-    If a stage asks several questions, their ids have a suffix: `gate@1.1#name`. The default is the
+    If a stage asks several questions, their ids have a suffix: `gate@1.1#name`. `default` is the
     answer after a time-out, or if a person presses Enter. `targets` in the metadata are other names
     of the options. `within` are the branches that contain the question, the outermost first.
     """
@@ -82,8 +82,8 @@ class AnswerKind(StrEnum):
 class Answer:
     """The answer to a question, and its author (attractor-spec 6.3).
 
-    The value is the key of an option, `yes`, `no` or free text; after a time-out it is the default.
-    The text is the input of the person.
+    `value` is the key of an option, `yes`, `no` or free text; after a time-out, `value` is the
+    default. `text` is the input of the person.
     """
 
     kind: AnswerKind
@@ -215,15 +215,15 @@ def _option_from_record(fields: Fields) -> Option:
 
 
 OF_CHILD = "/"
-"""The separator between the id of an attempt and the id of a question that its child asks."""
+"""The separator between the id of an attempt and the id of a question from the child run."""
 
 
 BESIDES = "#"
-"""The separator between the id of an attempt and the name of one of its several questions."""
+"""The separator between the id of an attempt and the name of one of several questions."""
 
 
 def of_child(name: str, question: Question) -> Question:
-    """Return the question of a child with its id in the parent run."""
+    """Return the question of a child run, with the id that the parent run uses for the question."""
     prefix = f"{name}{OF_CHILD}"
     within = tuple(replace(one, key=prefix + one.key) for one in question.within)
     return replace(question, id=prefix + question.id, within=within)
@@ -256,9 +256,10 @@ def fold_words(text: str) -> str:
 
 
 def pick_match(said: str, among: Iterable[T], readings: Sequence[Callable[[T], str]]) -> T | None:
-    """Return the matching candidate, by the first reading that matches any candidate.
+    """Return the candidate that matches a text in the first reading with any match, or None.
 
-    If this reading matches several candidates, return None.
+    `readings` return texts of a candidate, such as key and label. If the first reading with a match
+    matches several candidates, return None.
     """
     words, those = fold_words(said), list(among)
     for read in readings:
@@ -315,7 +316,7 @@ def with_option(answer: Answer, question: Question) -> Answer:
 
 
 def describe_refusal(said: str, question: Question) -> str:
-    """Return the message for input that is an invalid answer."""
+    """Return the message for an input that is not a valid answer."""
     words = repr(shorten(said, LONGEST_WORDS))
     if not _has_choices(question):
         return f"invalid answer {words}"
@@ -358,7 +359,7 @@ _DIGITS = re.compile(r"([0-9]+)")
 
 
 def branch_of(question: Question) -> str:
-    """Return the key of the innermost branch that contains a question; empty without one."""
+    """Return the key of the innermost branch that contains a question, or an empty text."""
     return question.within[-1].key if question.within else ""
 
 

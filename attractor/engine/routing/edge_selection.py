@@ -117,7 +117,7 @@ def route_failure(graph: Graph, node: Node, outcome: Outcome, lookup: Lookup) ->
 
 
 def route_join(graph: Graph, node: Node, outcome: Outcome, meeting: str) -> Route:
-    """Continue at the node where branches meet, because the edges of the fork are branches (R6)."""
+    """Return the route to the node where branches meet; the edges of the fork are branches (R6)."""
     branches = tuple(EdgeCandidate(edge, Fate.A_BRANCH) for edge in graph.outgoing(node.id))
     if outcome.status is not StageStatus.FAIL:
         return Route(meeting, RouteReason.JOIN, candidates=branches)
@@ -154,7 +154,7 @@ def _targets(
 
 
 def _to_judges(graph: Graph, ways: "_Ways") -> Sequence[Edge]:
-    """Return the edges with a condition that lead to a conditional, highest weight first."""
+    """Return the unconditional edges to conditionals that check the outcome, ordered by weight."""
     to_judges = [edge for edge in ways.unconditional if is_conditional(graph, edge.target)]
     unasked = unasked_conditionals(graph, [edge.target for edge in to_judges])
     return _ranked(edge for edge in to_judges if edge.target not in unasked)
@@ -251,8 +251,8 @@ Loop = tuple[str, ...]
 def find_loops(path: Sequence[str]) -> Mapping[Loop, int]:
     """Return the loops in a path, each with its number of rounds.
 
-    A loop begins at the node where the path entered it. Each closed loop is removed from the path,
-    so the time is linear in its length.
+    A loop begins at the node where the path entered the loop. Each closed loop is removed from the
+    path, so the time is linear in the length of the path.
     """
     loops: Counter[Loop] = Counter()
     names: dict[Loop, Loop] = {}

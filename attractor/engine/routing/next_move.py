@@ -34,9 +34,7 @@ from attractor.language.source.syntax_tree import NO_ATTRIBUTES
 
 @dataclass(frozen=True)
 class Bounds:
-    """The bounds of a branch: the node where branches meet, and the nodes that it must
-    not enter.
-    """
+    """The bounds of a branch: the node where branches meet, and the nodes not to enter."""
 
     until: str = ""
     outside: frozenset[str] = frozenset()
@@ -63,7 +61,7 @@ class BranchBounds:
         self._outside: dict[str, frozenset[str]] = {}
 
     def fork(self, node: str) -> Fork | None:
-        """Return the fork at a node, by its edges or its failure route."""
+        """Return the fork that the edges or the failure route of a node make, or None."""
         if node not in self._known:
             self._known[node] = self._forks.at(node) or self._fork_after_failure(node)
         return self._known[node]
@@ -131,7 +129,7 @@ def _counts(record: StageRecord, progress: Progress) -> bool:
 
 
 def wants_verdict(graph: Graph, node: Node) -> bool:
-    """Return whether a stage needs an explicit verdict: at a goal gate with `require_verdict`."""
+    """Return whether a node is a goal gate whose stages must report a verdict."""
     nearest = node if node.attributes.value("require_verdict") else graph
     return (
         node.is_goal_gate
@@ -155,7 +153,7 @@ def redirect_limit(graph: Graph) -> int:
 
 
 def visit_limit(graph: Graph, node: Node) -> tuple[int, str]:
-    """Return the maximum number of visits of a node, and the attribute that sets it."""
+    """Return the maximum number of visits of a node, and the attribute that sets this maximum."""
     own = node.attributes.number("max_visits")
     if own is not None:
         return own, "max_visits"
@@ -202,7 +200,7 @@ def begin_again(progress: Progress) -> Progress:
 
 @dataclass(frozen=True)
 class MoveDecision:
-    """The next move and its route; with a redirect, both routes."""
+    """The next move, and the routes that led to the move: with a redirect, two routes."""
 
     move: Move
     routes: tuple[Route, ...]
@@ -251,7 +249,7 @@ def _route(graph: Graph, after: Progress, visit: Visit, read: ReadValue) -> Rout
 
 @dataclass(frozen=True)
 class _Deciding:
-    """One decision: a visit, and the progress after it."""
+    """One decision: a visit, and the progress after the visit."""
 
     graph: Graph
     after: Progress

@@ -28,7 +28,8 @@ POLL = timedelta(milliseconds=200)
 class Order:
     """An order for a run.
 
-    An answer names its question; a message to a stage is the value.
+    The order to answer names the question in `question`. The order to steer has the message in
+    `value`.
     """
 
     action: Action
@@ -128,7 +129,7 @@ def refuse_answer(order: Order, state: RunState, now: datetime) -> str:
 
 
 def action_of(received: InboxEntry, refusal: str) -> OperatorAction:
-    """Return the event of an order, which is accepted unless there is a reason to refuse it."""
+    """Return the event of an order: refused if `refusal` contains a reason, otherwise accepted."""
     order = received.order
     if order is None:
         return OperatorAction("", "", received.trouble, received.name, is_accepted=False)

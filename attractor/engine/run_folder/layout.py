@@ -189,7 +189,7 @@ class RunDirectory:
 
     @property
     def evaluation(self) -> Path:
-        """The folder of evaluations, by number."""
+        """The folder of evaluations; each evaluation has a number."""
         return self.root / "evaluation"
 
     def stage(self, node: str) -> Path:
@@ -292,7 +292,7 @@ def _taken(root: Path) -> Refused:
 
 
 LOCK_WAIT_S = 0.2
-"""The time in seconds that a process waits for the lock: status checks hold it briefly."""
+"""The time in seconds that a process waits for the lock; a status check holds the lock briefly."""
 
 
 class Fence(Protocol):
@@ -307,7 +307,7 @@ class Fence(Protocol):
         ...
 
     def begin(self) -> None:
-        """Lock the directory, or raise an error with the name of the process that holds it."""
+        """Lock the directory, or raise an error with the name of the locking process."""
         ...
 
     def commit(self) -> None:
@@ -320,7 +320,7 @@ class Fence(Protocol):
 
 
 class FileFence:
-    """A fence with a lock of the kernel; it is lost if another process replaced the lock file."""
+    """A fence with a lock of the kernel, lost if another process replaced the lock file."""
 
     def __init__(self, path: Path, *, purpose: str = "") -> None:
         self._path = path
@@ -336,7 +336,7 @@ class FileFence:
         return self._file is None or self._file != self._found()
 
     def begin(self) -> None:
-        """Lock the directory, or raise an error with the name of the process that holds it."""
+        """Lock the directory, or raise an error with the name of the locking process."""
         if not self._begun:
             self._lock.acquire(wait=LOCK_WAIT_S, purpose=self._purpose)
             self._file = self._found()

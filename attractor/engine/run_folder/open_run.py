@@ -138,7 +138,7 @@ class OpenRun:
         place: StageReference = NO_PLACE,
         sync: bool = False,
     ) -> Event:
-        """Write an event of any type that is not the engine's."""
+        """Write an event of any type, except the types that only the engine may write."""
         if kind in ENGINE_KINDS:
             raise UsageError(
                 f"event kind {kind} is reserved for the engine", hint="choose another kind"
@@ -196,7 +196,7 @@ class OpenRun:
     def rewrite_lost_files(self) -> None:
         """Rewrite run.json if it differs from the journal, and final.json if it is missing.
 
-        A process that was killed may not have written them.
+        A process that was killed may not have written these files.
         """
         if not self.events.head.seq:
             return
@@ -230,11 +230,11 @@ class OpenRun:
         return settled
 
     def messages(self) -> Sequence[InboxEntry]:
-        """Return the messages in the inbox that wait for a running stage."""
+        """Return the messages in the inbox that running stages have not received yet."""
         return [one for one in self._inbox.waiting() if self._can_steer(one)]
 
     def settle(self, received: InboxEntry, refusal: str) -> OperatorAction:
-        """Record the result of an order, and move its file."""
+        """Record the result of an order, and move the file of the order to `done/`."""
         action = action_of(received, refusal)
         self.record(action, sync=True)
         self._inbox.put_away(received)
@@ -281,7 +281,7 @@ class OpenRun:
         return self.events.append(kind, data, place=place, sync=sync, is_plain=is_plain)
 
     def _clean(self, step: Step | None) -> CheckpointSaved:
-        """Return the event of a step, redacted before it is written."""
+        """Return the redacted event of a step."""
         if step is None:
             return CheckpointSaved((self._state.progress or _NO_PROGRESS).current_node, None, "")
         saved = _saved(step)
@@ -383,7 +383,7 @@ def end_run(run: OpenRun) -> RunResult:
 
 
 def stop_run(run: OpenRun, reason: str) -> RunResult:
-    """Record the reason why the run stops. Its status stays, so that it can be resumed."""
+    """Record the reason why the run stops. The status stays, so that the run can be resumed."""
     run.record(RunInterrupted(reason), sync=True)
     run.save()
     run.write_run()
@@ -393,7 +393,7 @@ def stop_run(run: OpenRun, reason: str) -> RunResult:
 def interrupt_run(run: OpenRun) -> None:
     """Record that the process was stopped.
 
-    The status of the run stays, so that it can be resumed.
+    The status of the run stays, so that the run can be resumed.
     """
     # An error here must not hide the cancellation.
     with suppress(AttractorError):

@@ -47,7 +47,7 @@ from attractor.engine.storage.json_files import read_document
 
 @dataclass(frozen=True)
 class RunResult:
-    """The result of a run when its process stops working on it.
+    """The result of a run at the moment when a process stops executing the run.
 
     If `is_restarting`, this run has ended, and another run continues it (ruling R7).
     """

@@ -115,7 +115,7 @@ def bare(key: str) -> str:
 
 
 def _clauses(conditions: Iterable[Condition]) -> Iterator[Condition]:
-    """Yield the clauses of conditions, which contain no other conditions."""
+    """Yield the parts of conditions that contain no further conditions."""
     waiting = [one for one in conditions if one is not ALWAYS]
     while waiting:
         condition = waiting.pop()

@@ -39,7 +39,7 @@ from attractor.language.graph.branches import Fork, Forks
 from attractor.language.graph.graph import Edge, Graph, Node
 
 WalkOn = Callable[[Progress, str, Bounds], Awaitable[Progress]]
-"""Type of a function that walks a branch, by its key, to its end."""
+"""Type of a function that walks the branch with a key to the end of the branch."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class SimulatedBranches:
 
     @property
     def fork(self) -> Fork | None:
-        """The targets of the node's edges, and the node where they meet."""
+        """The targets of the node's edges, and the node where the branches meet."""
         return self.bounds.fork(self.node)
 
     @property
@@ -74,7 +74,7 @@ class SimulatedBranches:
         return branch_end(branch, key, self.parent, self.walked[key])
 
     async def give_up(self, branch: Branch) -> BranchEnd:
-        """Cancel a branch; it may have ended."""
+        """Return the end of a branch: canceled, unless the branch was walked."""
         key = self._key(branch)
         walked = self.walked.get(key)
         return (
@@ -150,9 +150,9 @@ MAX_STEPS = 1000
 
 @dataclass(frozen=True)
 class SimulatedStep:
-    """One visit of a node and the next move; `branch` is the key of its branch.
+    """One visit of a node and the next move; `branch` is the key of the visiting branch.
 
-    `status` selects the edge. For a conditional, it is the status of an earlier stage.
+    `status` selects the edge. For a conditional, `status` is the status of an earlier stage.
     """
 
     visit: Visit

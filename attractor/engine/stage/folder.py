@@ -306,7 +306,7 @@ class OutputTail:
 
 @asynccontextmanager
 async def write_tail(files: StageFiles, *, often_s: float = OFTEN_S) -> AsyncGenerator[OnOutput]:
-    """Yield a function that accepts output, and write its last lines to a file meanwhile."""
+    """Yield a function that accepts output, and save the last lines of the output meanwhile."""
     tail = OutputTail()
     writing = asyncio.create_task(_write_often(tail, files, often_s))
     try:

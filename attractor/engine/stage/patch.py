@@ -15,7 +15,7 @@ LARGEST_PATCH = 4 << 20
 
 
 MAX_PATCH_S = 3.0
-"""The maximum time to make a patch; after it, the run continues without the patch."""
+"""The maximum time to make a patch; after this time, the run continues without the patch."""
 
 
 MOST_NAMED = 50
@@ -31,12 +31,12 @@ _HUNK = b"\n@@ "
 
 
 QUOTE = b"| "
-"""The prefix of each line in a patch that contained secrets, so that git does not apply it."""
+"""The prefix of each line in a patch that contained secrets, so that git rejects the patch."""
 
 
 @dataclass(frozen=True)
 class Patch:
-    """The patch between two trees, and the paths that it does not include."""
+    """The patch between two trees, and the changed paths that are missing in the patch."""
 
     content: bytes
     left_out: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class Patch:
 async def make_patch(
     workspace: Workspace, since: TreeId, until: TreeId, *, most: int = LARGEST_PATCH
 ) -> Patch:
-    """Return a patch of all changes; if the patch is too large, of as many files as fit."""
+    """Return a patch of all changes; if it is too large, return a patch of as many files as fit."""
     whole = await _diff(workspace, since, until, most, binary=True)
     if whole is not None and len(whole) <= most:
         return Patch(whole)

@@ -186,7 +186,7 @@ MAY_BE_SILENT = frozenset(
 
 
 class Stall:
-    """Cancels its block after too long a time without activity.
+    """Cancels the `async with` block after too long a time without activity.
 
     `sign` may be called from any thread.
     """
@@ -230,7 +230,7 @@ class Stall:
 
 
 def stall_limit(node: Node, graph: Graph) -> timedelta | None:
-    """Return the maximum time of a node without activity; None means no limit."""
+    """Return the time that a stage may run without activity; None means no limit."""
     if node.type in MAY_BE_SILENT:
         return None
     own = node.attributes.duration("stall_timeout")
@@ -245,7 +245,7 @@ KEEP_THEIR_OWN_TIME = frozenset({"tool", "wait.human"})
 
 
 GRACE = timedelta(seconds=30)
-"""The extra time for the types that handle a time-out themselves."""
+"""The extra time for node types whose handlers handle time-outs themselves."""
 
 
 async def execute(handler: Handler, stage: Stage, *, stall: Stall | None = None) -> Outcome:

@@ -53,7 +53,7 @@ def attempt_key(parent: str, node: str, visit: int, attempt: int) -> str:
 
 
 def branch_key(attempt: str, name: str) -> str:
-    """Return the key of a branch: the prefix of its attempt, and its name."""
+    """Return the key of a branch: the key of an attempt, followed by the name of the branch."""
     return attempt + name.translate(_ENCODED)
 
 
@@ -171,7 +171,7 @@ class InFlight:
         return changed(self, attempt=attempt, starts=0, streak=streak, failed=None)
 
     def left(self, at: datetime) -> "InFlight":
-        """Return the flight after its process has ended."""
+        """Return the flight after the process that executed the attempt has ended."""
         return changed(self, worked=self.seconds(at), at_work=None)
 
 

@@ -62,9 +62,9 @@ class WalkEnd:
 class Visit:
     """The result of one visit of a node; `is_transparent` for a conditional (ruling R1).
 
-    `meeting` is the node where the branches of the visit meet (ruling R6). A stage that may use a
-    model has a fidelity; `tools` counts its tool calls. `streak` counts the failures of its earlier
-    attempts.
+    `meeting` is the node where the branches of the visit meet (ruling R6). `fidelity` is empty for
+    a stage that uses no model. `tools` counts the tool calls of the stage. `streak` counts the
+    failures of earlier attempts of the visit.
     """
 
     node: str
@@ -117,9 +117,9 @@ class Step:
 class StageRecord:
     """The record of a visited node: number of visits, last outcome, retries.
 
-    `branches` are the branches from which the outcome comes; empty if it comes from the walk
-    itself. `failure` is the signature of the last failure, `failure_count` the number of equal
-    failures in a row.
+    `branches` are the branches from which the outcome comes; `branches` is empty if the walk itself
+    visited the node. `failure` is the signature of the last failure, `failure_count` the number of
+    equal failures in a row.
     """
 
     visits: int
@@ -334,7 +334,7 @@ def _streak(before: StageRecord | None, visit: Visit) -> Streak:
 
 
 def _retries_left_over(visit: Visit) -> int:
-    """Return the context update that resets the retry count after a success."""
+    """Return the number of retries of a visit that did not succeed; 0 after a success."""
     return 0 if visit.outcome.status.is_success else visit.attempts - 1
 
 

@@ -139,7 +139,7 @@ def require_transition(now: RunStatus, then: RunStatus) -> None:
 
 @dataclass(frozen=True)
 class RunState:
-    """The state of a run: everything that a process needs to continue it.
+    """The state of a run: everything that a process needs to continue the run.
 
     `stopped` is the reason why the last process stopped, `warned` names the budgets that are nearly
     exhausted. `walks` has the walks that are not joined yet. `begun` counts the visits of each
@@ -283,7 +283,7 @@ def state_from_record(fields: Fields) -> RunState:
 
 
 def outcome_of(state: RunState) -> StageStatus | None:
-    """Return the outcome of the walk, or None if it has not ended."""
+    """Return the outcome of the walk, or None if the walk has not ended."""
     end = state.progress.end if state.progress else None
     return end.status if end else None
 

@@ -86,7 +86,7 @@ _ENGINES_PREFIX = "internal."
 def fork_off(progress: Progress, branch: Branch) -> Progress:
     """Return the progress of a branch before its first node.
 
-    It begins with a clone of the context, and with the visit counts of the walk that it leaves. A
+    The branch begins with a clone of the context and with the visit counts of the parent walk. A
     branch without stages succeeds.
     """
     has_none = branch.start == branch.until
@@ -187,7 +187,7 @@ def _visited(progress: Progress, branches: Mapping[str, Progress]) -> Mapping[st
 
 
 def _seen_from_outside(record: StageRecord, key: str, left_out: Sequence[str]) -> StageRecord:
-    """Return a stage record with its branch added; unchanged if the branch was left out."""
+    """Return a stage record with the branch `key` as origin, unless the branch was left out."""
     is_left_out = bool(record.branches) and set(record.branches) <= set(left_out)
     return record if is_left_out else changed(record, branches=(key,))
 
@@ -213,9 +213,10 @@ class WalkState:
     """The state of one walk.
 
     A branch has a name, a parent walk, and either its own workspace or the workspace of its parent.
-    It `is_over` after it ended or was canceled. `saved` is the sequence number of the event with
-    its last step. `given` are the values with which its context began, in addition to the values of
-    its parent. `branches` is the number of its branches that are not joined.
+    `is_over` is true after the walk ended or was canceled. `saved` is the sequence number of the
+    event with the last step of the walk. `given` are the values that were added to the context of
+    the parent when the branch began. `branches` is the number of branches of this walk that are not
+    joined.
     """
 
     progress: Progress
@@ -337,7 +338,8 @@ def stop_walks(walks: Walks, at: datetime) -> Walks:
 def interrupted_attempts(walks: Walks) -> Sequence[InFlight]:
     """Return the attempts that were interrupted and must be repeated.
 
-    An attempt with branches continues them instead, and an attempt with an open question waits.
+    An attempt with branches is not repeated: its branches continue. An attempt with an open
+    question waits.
     """
     return [
         walk.in_flight
@@ -355,7 +357,7 @@ def _has_branches(walks: Walks, key: str, flight: InFlight) -> bool:
 
 
 def last_tree(walks: Walks, workspace: str) -> TreeId:
-    """Return the tree of a workspace after the latest step of the walks in it."""
+    """Return the tree of a workspace after the latest step of all walks in this workspace."""
     of_it = [walk for walk in walks.values() if walk.workspace == workspace]
     return max(of_it, key=lambda walk: walk.saved).progress.tree
 

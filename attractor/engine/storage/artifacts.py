@@ -50,7 +50,7 @@ class Blobs:
         return digest
 
     def get(self, digest: str) -> bytes:
-        """Return the bytes with a hash; raise RecordBroken if they are missing or changed."""
+        """Return the bytes with a hash; raise RecordBroken if the bytes are missing or changed."""
         if self.folder is None:
             return self._in_memory[digest]
         with self.remembering():
@@ -299,7 +299,7 @@ def _remove(file: Path) -> None:
 
 
 def _file_name(artifact_id: str) -> str:
-    """Return a file name for an id; it is unique even if the disk ignores upper and lower case."""
+    """Return a file name for an id, unique even on a disk that ignores upper and lower case."""
     plain = folder_name(artifact_id)
     digest = content_hash(artifact_id.encode("utf-8", "surrogatepass"))[:8]
     return f"{plain}.json" if plain == plain.lower() else f"{plain.lower()}~{digest}.json"

@@ -168,7 +168,7 @@ _TOO_LONG = "for integer string conversion"
 DEEPEST = 80
 """The maximum depth of JSON from users.
 
-Records nest such JSON deeper, and have a limit too.
+Records contain such JSON at a greater depth, so their own maximum depth is higher.
 """
 
 

@@ -72,7 +72,7 @@ class Redactor:
         return {self.text(key): self.json(value) for key, value in record.items()}
 
     def clean(self, record: dict[str, Json]) -> dict[str, Json]:
-        """Return a JSON object without secrets; if it contains none, return the object itself."""
+        """Return a JSON object without secrets; an object that contains no secret is not copied."""
         return record if self._is_clean(record) else self.members(record)
 
     def _is_clean(self, record: JsonObject) -> bool:

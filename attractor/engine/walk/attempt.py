@@ -72,7 +72,7 @@ class Inheritance:
 
     @property
     def thread(self) -> str:
-        """The thread of the stage; empty without one."""
+        """The thread of the stage; empty for a stage without a thread."""
         return self.context.thread.name if self.context.thread else ""
 
 
@@ -149,7 +149,7 @@ def _keys_outward(walk: Walk) -> Sequence[str]:
 def _goal(walk: Walk) -> str:
     """Return the goal in the context.
 
-    If it is too large for the context, return the graph's goal.
+    If the goal is too large for the context, return the graph's goal.
     """
     goal = walk.progress.context.get("graph.goal", "")
     return goal if isinstance(goal, str) else walk.graph.goal

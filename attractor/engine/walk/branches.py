@@ -34,7 +34,7 @@ _TOO_LATE = "the stage ended before the branch ended"
 
 @dataclass(frozen=True)
 class RunBranches:
-    """Walks the branches that begin at one attempt of a walk."""
+    """Executes the branches that start at one attempt of a stage (`place`) in the walk `parent`."""
 
     bounds: BranchBounds
     parent: Walk
@@ -42,7 +42,7 @@ class RunBranches:
 
     @property
     def fork(self) -> Fork | None:
-        """The targets of the node's edges, and the node where they meet."""
+        """The targets of the node's edges, and the node where the branches meet."""
         return self.bounds.fork(self.place.node or "")
 
     @property
@@ -51,7 +51,7 @@ class RunBranches:
         return None
 
     async def walk(self, branch: Branch, *, isolated: bool) -> BranchEnd:
-        """Walk a branch to its end, unless it has ended already."""
+        """Walk a branch to its end, unless the branch has ended already."""
         key = self._key(branch)
         with _stopping():
             is_new = key not in self._walks
@@ -91,7 +91,7 @@ class RunBranches:
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
-        """The numbers of the branches that began, in their order."""
+        """The number of each branch that began, by key, in the order of their start."""
         begun = branches_of_attempt(self._walks, self.parent.key, self._attempt)
         return {key: number for number, key in enumerate(begun)}
 

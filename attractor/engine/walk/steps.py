@@ -76,7 +76,8 @@ async def settle_interruption(
 ) -> Handler:
     """Return the handler for an interrupted attempt: the node's handler, or a fixed outcome.
 
-    Effects of a stage outside the workspace cannot be undone, so the node decides.
+    Effects of a stage outside the workspace cannot be undone, so `if_interrupted` of the node
+    decides.
     """
     match node.attributes.text("if_interrupted"):
         case "fail":
@@ -138,7 +139,7 @@ def _failed(why: str) -> Outcome:
 
 
 DIFF = "diff.patch"
-"""The patch of a visit, in the folder of its stage."""
+"""The file name of the patch of a visit, in the folder of the visited stage."""
 
 PATCH_LEFT_OUT = "PatchLeftOut"
 """The event type of a visit whose `diff.patch` is incomplete."""

@@ -25,10 +25,10 @@ StartBranches = Callable[["Walk", StageReference], Branches]
 class Walk:
     """One walk of a run: the walk from the start, or the walk of a branch.
 
-    The key identifies the walk in the journal; a branch has bounds. With `is_shared`, other walks
+    `key` identifies the walk in the journal. `bounds` limit a branch. With `is_shared`, other walks
     use the same workspace at the same time. Without `children`, no stage can run a child pipeline.
     Without an interviewer, the question about an interrupted stage waits in the journal. Without
-    saved conversations, a conversation is lost when its process ends.
+    `saved_conversations`, a conversation is lost when its process ends.
     """
 
     run: OpenRun
@@ -62,7 +62,7 @@ class Walk:
         return subgraph_classes(self.graph)
 
     def reference(self, node: str, visit: int, attempt: int) -> StageReference:
-        """Return the reference to an attempt in this walk, for its events."""
+        """Return the node, visit, attempt and branch that the events of an attempt record."""
         return StageReference(node, visit, attempt, self.key or None)
 
     def require_budget(self) -> None:
