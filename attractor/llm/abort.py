@@ -60,7 +60,10 @@ class AbortSignal:
 
     @contextmanager
     def calling(self, listener: Callable[[], None]) -> Generator[None]:
-        """Call a listener on abort, in the aborting thread; immediately if already aborted."""
+        """Call a listener on abort, in the thread that aborts.
+
+        If the signal is already aborted, call the listener immediately.
+        """
         state = self._state
         with state.lock:
             state.listeners.append(listener)
@@ -97,8 +100,8 @@ class AbortController:
 async def abortable(signal: AbortSignal | None) -> AsyncGenerator[None]:
     """Cancel the block when the signal aborts, and raise an AbortError instead.
 
-    It uses an anyio scope, because `Task.cancel()` would also interrupt the closing of connections.
-    A caller that cancels the task itself still cancels the block.
+    This function uses an anyio scope, because `Task.cancel()` would also interrupt the closing of
+    connections. A caller that cancels the task itself still cancels the block.
     """
     if signal is None:
         yield

@@ -26,7 +26,7 @@ CAPABILITIES = ("tools", "vision", "reasoning")
 
 @dataclass(frozen=True)
 class Prices:
-    """Prices of a million tokens in US dollars; None is unknown."""
+    """Prices in US dollars per million tokens; a price that is None is unknown."""
 
     input: float | None = None
     output: float | None = None
@@ -36,7 +36,7 @@ class Prices:
 
 @dataclass(frozen=True)
 class PriceTier:
-    """The prices of a whole call whose prompt has more tokens than `above_tokens`."""
+    """The prices of all tokens of a call if the prompt has more than `above_tokens` tokens."""
 
     above_tokens: int
     prices: Prices
@@ -44,7 +44,10 @@ class PriceTier:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelInfo:
-    """A model of the catalogue; None is unknown. `context_window` limits the prompt."""
+    """A model of the catalogue; a field that is None is unknown.
+
+    `context_window` is the maximum number of tokens in a prompt.
+    """
 
     id: str
     provider: str
@@ -75,7 +78,7 @@ class ModelInfo:
 
     @property
     def capabilities(self) -> tuple[str, ...]:
-        """The names of its capabilities."""
+        """The names of the capabilities of the model."""
         supported = (self.supports_tools, self.supports_vision, self.supports_reasoning)
         return tuple(name for name, has in zip(CAPABILITIES, supported, strict=True) if has)
 
@@ -159,7 +162,7 @@ def find_table() -> Path:
 
 
 def read_table(file: Path) -> Iterator[ModelInfo]:
-    """Yield the text models of a table."""
+    """Yield the text models of a table: the models that answer with text."""
     models = [_model(name, provider, entry) for name, provider, entry in _entries(file)]
     if not models:
         raise _unusable(file, "the table contains no models")
@@ -220,9 +223,9 @@ def _model(name: str, provider: str, entry: _Entry) -> ModelInfo:
 
 
 def _tiers(entry: _Entry, below: Prices) -> Iterator[PriceTier]:
-    """Yield prices named `..._above_200k_tokens`.
+    """Yield a tier for the prices in fields such as `..._above_200k_tokens`.
 
-    A missing price is the price of the lower tier.
+    If a tier has no price for a kind of token, the price of the lower tier applies.
     """
     for key in entry:
         if found := _TIER.fullmatch(key):
@@ -244,7 +247,7 @@ def _prices(entry: _Entry, suffix: str = "", below: Prices = _NO_PRICES) -> Pric
 
 
 def _price(value: Json) -> float | None:
-    """Return the price of a million tokens from the price of one token; None if it is invalid."""
+    """Return the price of a million tokens from the price of one token; None for an invalid price."""
     return round(value * _MILLION, 9) if _is_number(value) else None
 
 
@@ -287,7 +290,7 @@ class Catalogue:
     def latest(self, provider: str, capability: str | None = None) -> ModelInfo | None:
         """Return a provider's model with the highest version.
 
-        Of several models, the most expensive.
+        If several models have this version, return the most expensive of these models.
         """
         if capability is not None and capability not in CAPABILITIES:
             raise UnknownName("capability", capability, CAPABILITIES)

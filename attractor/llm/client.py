@@ -19,8 +19,9 @@ from attractor.llm.stream_events import StreamEvent
 class AdapterTimeout:
     """Time limits of an adapter in seconds (4.7).
 
-    `connect` is for a connection, `request` for a whole answer or the beginning of a stream, and
-    `stream_read` for each event of a stream, whose total time is not limited.
+    `connect` limits the time to open a connection. `request` limits the time to a whole answer, or
+    to the beginning of a stream. `stream_read` limits the time for each event of a stream. The
+    total time of a stream is not limited.
     """
 
     connect: float = 10.0
@@ -88,9 +89,9 @@ class ServesOthers(Protocol):
         ...
 
     def serve(self, provider: str) -> ProviderAdapter | None:
-        """Return the adapter of a provider, or None if it is not served.
+        """Return the adapter of a provider, or None if the provider is not served.
 
-        The returned adapter is closed together with this adapter.
+        Closing this adapter also closes the returned adapter.
         """
         ...
 
@@ -287,7 +288,9 @@ def _wrap_stream(inner: Stream, middleware: Middleware) -> Stream:
 
 
 def _closing(stack: AsyncExitStack, call: Stream) -> Stream:
-    """Return an exit stack that closes the generators of a call."""
+    """Return a function like `call`; the exit stack closes the generators that this function
+    returns.
+    """
 
     def stream(request: Request, /) -> AsyncGenerator[StreamEvent]:
         events = call(request)

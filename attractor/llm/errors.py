@@ -22,7 +22,7 @@ SDKError                             3  a call to a model failed
 ├── NotCachedError                   3  no cached answer in read-only mode (middleware)
 └── ConfigurationError               2  unknown provider, missing key, invalid setting
 
-`retryable` is whether a retry may help. No error contains an API key.
+`retryable` is true if a retry may help. No error contains an API key.
 """
 
 from collections.abc import Mapping, Sequence

@@ -167,7 +167,7 @@ class ResponseFormat:
 def format_instruction(response_format: ResponseFormat | None) -> str:
     """Return the prompt that requests a response format; empty for plain text.
 
-    It is for providers that have no setting for the format.
+    The prompt is for providers that have no setting for the format.
     """
     if response_format is None or response_format.type == "text":
         return ""

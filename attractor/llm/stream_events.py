@@ -40,7 +40,7 @@ class StreamEventType(StrEnum):
 
 @dataclass(frozen=True)
 class StreamStart:
-    """Properties of an answer known at its beginning."""
+    """The properties of an answer that are known at the beginning of the stream."""
 
     id: str
     model: str

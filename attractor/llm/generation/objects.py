@@ -117,7 +117,7 @@ def _candidates(text: str) -> Iterator[str]:
 
 
 def _is_truncated(error: Exception, text: str) -> bool:
-    """Return whether the rest of the text may belong to one object."""
+    """Return whether a parse error means that an object is incomplete at the end of the text."""
     if not isinstance(error, json.JSONDecodeError):
         return False
     return error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
@@ -222,13 +222,13 @@ class ObjectStreamResult:
         return self.outcome()
 
     def outcome(self) -> GenerateResult:
-        """Return the result of a finished stream, or raise its error."""
+        """Return the result of a finished stream, or raise the error of the stream."""
         if self._result is None:
             self._result = read_object(self._events.outcome(), self._schema)
         return self._result
 
     def complete_object(self) -> JsonObject:
-        """Return the object of a finished stream, or raise its error."""
+        """Return the object of a finished stream, or raise the error of the stream."""
         output = self.outcome().output
         assert isinstance(output, dict)
         return output
@@ -252,10 +252,10 @@ class ObjectStreamResult:
 
 
 class PartialObject:
-    """The first object that begins a line of a text, parsed while the text grows.
+    """The first object that begins at the start of a line, parsed while the text grows.
 
-    A value only grows: strings at their end, objects and arrays by members. A number appears when a
-    later character ends it. Text that is not JSON ends the growth.
+    Each value only grows: a string at the end, an object or array by new members. A number is only
+    added when the character after the number arrives. Text that is not JSON ends the growth.
     """
 
     def __init__(self) -> None:

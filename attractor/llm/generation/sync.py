@@ -73,7 +73,10 @@ def stream_object_sync(
 
 
 def _client(options: GenerateOptions) -> Client | None:
-    """Return the client to close at the end of the event loop; a default client closes itself."""
+    """Return the client that must be closed before the event loop ends.
+
+    None if no client was passed or set: the client made from the environment closes itself.
+    """
     return options.get("client") or get_default_client()
 
 

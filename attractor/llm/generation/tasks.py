@@ -74,7 +74,7 @@ async def call_in_thread(function: Callable[[], T], *, name: str) -> T:
 
 
 class Handover(Generic[T]):
-    """Passes items from a producer to a consumer; the producer waits for each request."""
+    """Passes items to a consumer; the producer waits until the consumer requests an item."""
 
     def __init__(self) -> None:
         self._requested = asyncio.Event()
@@ -103,10 +103,11 @@ class Handover(Generic[T]):
 
 
 class Producer(Generic[T, R]):
-    """Runs work that produces items. Its task starts when the first item is requested.
+    """Runs work that produces items; the work starts when the first item is requested.
 
-    A separate task can be ended by time limits while it waits for a request. A generator would wait
-    in the consumer's task, where it cannot be ended while the consumer does something else.
+    The work runs in a separate task, so that a time limit can also end it between two requests. A
+    generator would wait in the consumer's task, where a time limit cannot end the generator while
+    the consumer does something else.
     """
 
     def __init__(self, work: Callable[[], Coroutine[Any, Any, R]], handover: Handover[T]) -> None:
@@ -132,7 +133,7 @@ class Producer(Generic[T, R]):
         return item
 
     def outcome(self) -> R | None:
-        """Return or raise the outcome of the work; None if it was closed or still runs."""
+        """Return or raise the outcome of the work; None if the work was cancelled or still runs."""
         task = self._task
         if task is None or not task.done() or task.cancelled():
             return None

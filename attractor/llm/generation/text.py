@@ -120,7 +120,10 @@ async def _execute_tools(
 
 
 class DefaultClient:
-    """The client of calls without a client (2.5): the default client, or one per event loop."""
+    """Provides the client for calls without a `client` (2.5).
+
+    This is the client that was set, otherwise one client per event loop.
+    """
 
     def __init__(self, make: Callable[[], Client] = Client.from_env) -> None:
         self.chosen: Client | None = None
@@ -250,7 +253,7 @@ class StreamResult:
         return self.outcome()
 
     def outcome(self) -> GenerateResult:
-        """Return the result of a finished stream, or raise its error."""
+        """Return the result of a finished stream, or raise the error of the stream."""
         result = self._producer.outcome()
         if result is None:
             raise StreamError("the stream was closed before its end")
@@ -351,7 +354,7 @@ async def _stream_answer(
 async def _write_events(
     events: AsyncGenerator[StreamEvent], writer: EventWriter
 ) -> Sequence[StreamEvent]:
-    """Write the events of an answer; return FINISH with the preceding unwritten events."""
+    """Write the events of an answer; return FINISH and the events before FINISH that are unwritten."""
     held: list[StreamEvent] = []
     async for event in events:
         if event.type == StreamEventType.FINISH:

@@ -160,7 +160,7 @@ def _failed(call: ToolCall, message: str, hint: str = "") -> ToolResult:
 
 
 def _error_text(error: BaseException) -> str:
-    """Return the message of an error, or its type if it has none."""
+    """Return the message of an error, or the name of its type if the message is empty."""
     kind = type(error).__name__
     try:
         message = str(error)

@@ -53,7 +53,7 @@ def write_answer(response: Response) -> str:
 
 
 def read_answer(text: str) -> Response:
-    """Return the answer of a record; it is equal to the written answer."""
+    """Return the answer in a record; the returned answer is equal to the written answer."""
     response = json.loads(text, object_hook=_from_json)
     if not isinstance(response, Response):
         raise ValueError("not a record of an answer")
@@ -118,7 +118,10 @@ _NOT_HASHED = ("provider", "model")
 
 @dataclass(frozen=True)
 class RequestDigest:
-    """The hash of a request, and the hashes of its fields and messages, to find differences."""
+    """The hash of a request, and the hashes of its fields and messages.
+
+    The hashes of fields and messages show where two requests differ.
+    """
 
     key: str
     fields: Mapping[str, Json]
@@ -224,8 +227,9 @@ class CacheEntry:
 class AnswerFiles:
     """The answers in a folder, one file each.
 
-    Several processes can use the folder at the same time. A file is named by the hash of its
-    request. Its first line is a header, its second the answer. Files are never changed.
+    Several processes can use the folder at the same time. The name of a file is the hash of the
+    request. The first line of a file is a header, the second line is the answer. Files are never
+    changed.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -370,7 +374,7 @@ class _Lookup:
 
 
 class DiskCache:
-    """Answers repeated requests from a folder; with `read_only`, new requests are not sent.
+    """Answers repeated requests from a folder; with `read_only`, new requests are rejected.
 
     Two requests are the same if everything is equal: provider, model, messages, tools, options, and
     the content of images. Errors and interrupted streams are not cached.

@@ -53,7 +53,7 @@ class ModelName(NamedTuple):
 
 
 class FailedModel(NamedTuple):
-    """A model that did not answer, and its error."""
+    """A model that did not answer, and the error of the call."""
 
     name: ModelName
     error: SDKError
@@ -67,9 +67,10 @@ _NO_MODELS: Mapping[str, Models] = MappingProxyType({})
 
 
 def may_fall_back(error: SDKError) -> bool:
-    """Return whether another model may succeed.
+    """Return whether another model may answer after this error.
 
-    After a retryable error, or if the model is not found, not allowed or out of quota.
+    This is true for a retryable error, and if the requested model is not found, not allowed or out
+    of quota.
     """
     return error.retryable or isinstance(error, _UNAVAILABLE)
 
@@ -77,9 +78,9 @@ def may_fall_back(error: SDKError) -> bool:
 class Fallback:
     """Calls other models (pairs of provider and model), in order, if the requested model fails.
 
-    `by_model` overrides `others` for some models, by `model` or `provider/model`. A stream is not
-    repeated after its first content. A warning in the answer names the model that answered, and the
-    errors of the other models.
+    `by_model` overrides `others` for the models that are its keys, written `model` or
+    `provider/model`. A stream is not repeated after its first content. A warning in the answer
+    names the model that answered, and the errors of the other models.
     """
 
     def __init__(
@@ -159,7 +160,10 @@ def _warnings(request: Request, failed: Sequence[FailedModel]) -> Sequence[Warni
 
 
 def _combined_error(failed: Sequence[FailedModel], raised: SDKError | None = None) -> SDKError:
-    """Return the last retryable error (otherwise the last), with the messages of all others."""
+    """Return the last retryable error, with the messages of all other errors.
+
+    If no error is retryable, return the last error instead.
+    """
     retryable = [failure.error for failure in failed if failure.error.retryable]
     error = raised or (retryable or [failed[-1].error])[-1]
     others = [failure for failure in failed if failure.error is not error]

@@ -25,10 +25,10 @@ _RequestKey = tuple[str | None, str, Sequence[Message]]
 
 
 class Logging:
-    """Writes log records with a message, and the same facts as data in `record.llm`.
+    """Logs each call; a record has a message, and the same facts as data in `record.llm`.
 
-    API keys are never logged; texts are only logged with `content=True`. `try` counts the calls
-    with the same messages to the same model since the last answer.
+    API keys are never logged; texts are only logged with `content=True`. In the data, `try` is the
+    number of calls with the same messages to the same model since the last answer.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Logging:
     def write(
         self, message: str, data: _Data, content: _Data, *, level: int = logging.INFO
     ) -> None:
-        """Write a record; `content` only if the option of that name is set."""
+        """Write a record; texts in `content` are only written if the option `content` is set."""
         record = {**data, **content} if self._content else dict(data)
         known = {key: value for key, value in record.items() if value is not None}
         self._logger.log(level, message, extra={"llm": known})

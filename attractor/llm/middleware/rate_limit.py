@@ -39,7 +39,7 @@ class Admission:
         self._gate: RateGate | None = gate
 
     def release(self, used: int | None = None) -> None:
-        """End the call, with the tokens it used; later calls have no effect."""
+        """End the admitted call and count the tokens that it used; a second release has no effect."""
         gate, self._gate = self._gate, None
         if gate is not None:
             gate.release(self, used)
@@ -54,7 +54,7 @@ class _Waiter:
         self._loop = asyncio.get_running_loop()
 
     def wake(self) -> bool:
-        """Wake the call; return whether its event loop still runs."""
+        """Wake the call; return whether the event loop of the call still runs."""
         try:
             self._loop.call_soon_threadsafe(self.woken.set)
         except RuntimeError:
@@ -65,8 +65,8 @@ class _Waiter:
 class RateGate:
     """Admits a limited number of requests and tokens per minute, and of concurrent calls.
 
-    Calls are admitted in order, from any event loop and thread. A single call above the token limit
-    waits until no other call counts.
+    Calls are admitted in order, from any event loop and thread. If a call alone exceeds the token
+    limit, it waits until no other call counts against the limit.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class RateGate:
     async def admit(self, tokens: int, on_wait: OnWait | None = None) -> AsyncGenerator[Admission]:
         """Wait for admission, and end the admission at the end of the block.
 
-        `on_wait` is called once for a wait of a second or more: at its beginning, or after a second
-        if the end is unknown.
+        If the wait takes a second or more, `on_wait` is called once: at the beginning of the wait,
+        or after a second if the length of the wait is unknown.
         """
         admission = await self._enter(tokens, on_wait)
         try:
@@ -95,7 +95,7 @@ class RateGate:
             admission.release()
 
     def pause(self, seconds: float) -> None:
-        """Admit no calls for some seconds; a longer pause remains."""
+        """Admit no calls for some seconds; this does not shorten a longer pause."""
         with self._lock:
             self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
 
@@ -355,7 +355,7 @@ class RateLimit:
         return self._limits.gate(provider).admit(estimated_tokens(request), log)
 
     def _log_wait(self, provider: str, admission: Admission) -> Sequence[Warning]:
-        """Log the end of a wait, and return a warning after a long one."""
+        """Log the end of a wait; after a long wait, return a warning."""
         if admission.waited < LOGGED_WAIT:
             return ()
         data = {"event": "wait", "provider": provider, "seconds": round(admission.waited, 6)}

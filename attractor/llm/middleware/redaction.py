@@ -64,12 +64,12 @@ class Redaction:
         self._patterns += [_compile(pattern) for pattern in patterns]
 
     async def __call__(self, request: Request, next: Complete) -> Response:
-        """Call the model with secrets replaced."""
+        """Replace the secrets in the request, and call the model."""
         redacted, warnings = self._redact(request)
         return (await next(redacted)).with_warnings(warnings)
 
     async def stream(self, request: Request, next: Stream) -> AsyncGenerator[StreamEvent]:
-        """Stream the answer of the model to the request with secrets replaced."""
+        """Replace the secrets in the request, and stream the answer of the model."""
         redacted, warnings = self._redact(request)
         async for event in next(redacted):
             yield event.with_warnings(warnings)

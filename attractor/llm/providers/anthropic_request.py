@@ -51,7 +51,7 @@ class ThinkingSupport(NamedTuple):
 
 
 class Thinking(NamedTuple):
-    """Fields to send, additional tokens for thinking, and ignored settings."""
+    """The fields to send, the additional tokens for thinking, and the ignored settings."""
 
     fields: JsonObject = {}
     room: int = 0
@@ -168,7 +168,7 @@ _MEANWHILE = "while the model thinks"
 
 
 class Sampling(NamedTuple):
-    """Fields to send, and ignored settings."""
+    """The fields to send, and the ignored settings."""
 
     fields: dict[str, Json]
     ignored: list[str]

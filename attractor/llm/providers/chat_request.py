@@ -33,9 +33,9 @@ WriteThinking = Callable[[Sequence[JsonObject], bool], JsonObject]
 
 
 def thinking_fields(thoughts: Sequence[JsonObject], is_current_turn: bool) -> JsonObject:
-    """Return thinking in the same fields as it arrived, until the next message of the user.
+    """Return the thinking in the fields in which it arrived; empty for earlier turns.
 
-    Later thinking only costs tokens, and other fields may be rejected.
+    The thinking of earlier turns only costs tokens. Servers may reject thinking in other fields.
     """
     given = thoughts if is_current_turn else ()
     return {name: value for one in given for name, value in one.items()}

@@ -76,10 +76,10 @@ def read_usage(usage: Fields) -> Usage:
 
 @dataclass(frozen=True)
 class ChatDialect:
-    """Provider, model, and the variations of its Chat Completions.
+    """A provider and a model, and the functions for the provider's variant of Chat Completions.
 
-    `rename` converts the model name of an answer; if the answer has no model name, it converts the
-    requested name.
+    `rename` converts the model name of an answer; if the answer has no model name, `rename`
+    converts the requested name.
     """
 
     provider: str
@@ -124,7 +124,7 @@ def read_id(body: Fields, seed: str) -> str:
 
 
 def call_id(seed: str, index: int) -> str:
-    """Return the id of a call without one."""
+    """Return an id for a tool call that arrived without an id."""
     return f"call_{seed}_{index}"
 
 
@@ -186,7 +186,7 @@ def _uncounted(usage: Fields) -> Iterator[Warning]:
 
 @dataclass(frozen=True)
 class PartialCalls:
-    """The tool calls of a stream so far, and the position of each call by index.
+    """The tool calls of a stream so far; the position of each call is stored by index.
 
     Servers differ: some omit the index or the id, some use one index for all calls, some send the
     arguments as an object.

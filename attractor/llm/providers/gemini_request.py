@@ -181,7 +181,7 @@ _ABOVE = ("xhigh", "max")
 
 
 class Thinking(NamedTuple):
-    """The setting to send, and ignored settings."""
+    """The setting to send, and the ignored settings."""
 
     config: Json = None
     ignored: Sequence[str] = ()
@@ -219,7 +219,7 @@ def _can_think(model: str, provider: str) -> bool:
 
 
 def _is_told(options: Mapping[str, Json]) -> bool:
-    """Return whether the options set thinking; two such settings are rejected."""
+    """Return whether the options set thinking; the provider rejects a second such setting."""
     config = options.get("generationConfig")
     thinking = config.get("thinkingConfig") if isinstance(config, dict) else None
     return isinstance(thinking, dict) and not thinking.keys().isdisjoint(
@@ -351,7 +351,10 @@ def _instructions(request: Request) -> Iterator[str]:
 
 
 def _takes_format(request: Request) -> bool:
-    """Return whether the model accepts a response format; older models reject it with tools."""
+    """Return whether the model accepts a response format.
+
+    Older models reject a request with both a response format and tools.
+    """
     return not (request.tools and is_older(request.model))
 
 

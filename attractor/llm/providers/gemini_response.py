@@ -130,7 +130,7 @@ def _content(content: Fields, provider: str, seed: str) -> Iterator[ContentPart]
 
 
 def call_id(seed: str, index: int) -> str:
-    """Return the id of a call without one."""
+    """Return an id for a tool call that arrived without an id."""
     return f"call_{seed}_{index}"
 
 

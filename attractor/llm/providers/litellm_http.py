@@ -99,7 +99,8 @@ class Exchange:
     def _require_images(self, request: httpx.Request, content: bytes) -> None:
         """Raise an error if a request lacks its images, because litellm may drop images silently.
 
-        Requests that are not JSON have another purpose, such as a token.
+        Requests that are not JSON are not checked: they have another purpose, such as fetching a
+        token.
         """
         if "json" not in request.headers.get("content-type", ""):
             return

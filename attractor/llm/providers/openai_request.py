@@ -245,14 +245,14 @@ def _optional_settings(request: Request, effort: str | None, stored: bool) -> di
 
 
 def _effort(request: Request, provider: str) -> str | None:
-    """Return the reasoning effort; models without reasoning reject it."""
+    """Return the reasoning effort; models without reasoning reject this setting."""
     effort, model = request.reasoning_effort, request.model
     thinks = effort and (_REASONING_MODELS.match(model) or may_support_reasoning(model, provider))
     return effort if thinks else None
 
 
 def _sampling(request: Request, effort: str | None) -> Mapping[str, float | None]:
-    """Return temperature and top_p; models that think reject them."""
+    """Return temperature and top_p; models that think reject these settings."""
     thinks = effort != _NOT_AT_ALL if effort else _ALWAYS_REASONING.match(request.model)
     return {} if thinks else {"temperature": request.temperature, "top_p": request.top_p}
 

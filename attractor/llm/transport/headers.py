@@ -54,7 +54,7 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def read_rate_limit(headers: Mapping[str, str], names: Mapping[str, str]) -> RateLimitInfo | None:
-    """Return the rate limits of a provider; None without such headers."""
+    """Return the rate limits of a provider; None if the headers contain no rate limit."""
     values = {ours: headers[theirs] for ours, theirs in names.items() if theirs in headers}
     if not values:
         return None

@@ -333,7 +333,7 @@ class Transport:
 
 
 class PerLoop(Generic[T]):
-    """Makes one object per event loop on demand; closes it at the end of the event loop."""
+    """Makes one object per event loop on demand, and closes the object when its event loop ends."""
 
     def __init__(self, make: Callable[[], T], close: Callable[[T], Awaitable[None]]) -> None:
         self._make = make
@@ -360,7 +360,7 @@ class PerLoop(Generic[T]):
             await self._close(closing)
 
     async def _close_at_end(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None]:
-        """Wait for the end of the loop, which closes every open generator."""
+        """Close the object when the loop ends, because a loop then closes every open generator."""
         try:
             yield
         finally:

@@ -38,7 +38,7 @@ class Step(NamedTuple, Generic[S]):
 
 @dataclass(frozen=True)
 class StreamReader(Generic[S]):
-    """Pure functions over a state that read the stream of one provider.
+    """The pure functions that read the stream of one provider, each from a given state.
 
     `end` returns the last events if the end of the connection ends the answer. `is_complete`
     returns whether only usage can follow.
