@@ -247,7 +247,7 @@ def _prices(entry: _Entry, suffix: str = "", below: Prices = _NO_PRICES) -> Pric
 
 
 def _price(value: Json) -> float | None:
-    """Return the price of a million tokens from the price of one token; None for an invalid price."""
+    """Return the price of a million tokens from the price of one token; None if that is invalid."""
     return round(value * _MILLION, 9) if _is_number(value) else None
 
 

@@ -288,9 +288,7 @@ def _wrap_stream(inner: Stream, middleware: Middleware) -> Stream:
 
 
 def _closing(stack: AsyncExitStack, call: Stream) -> Stream:
-    """Return a function like `call`; the exit stack closes the generators that this function
-    returns.
-    """
+    """Return a function like `call`; the exit stack closes every generator the function returns."""
 
     def stream(request: Request, /) -> AsyncGenerator[StreamEvent]:
         events = call(request)

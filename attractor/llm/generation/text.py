@@ -354,7 +354,7 @@ async def _stream_answer(
 async def _write_events(
     events: AsyncGenerator[StreamEvent], writer: EventWriter
 ) -> Sequence[StreamEvent]:
-    """Write the events of an answer; return FINISH and the events before FINISH that are unwritten."""
+    """Write the events of an answer, but return FINISH and the unwritten events before it."""
     held: list[StreamEvent] = []
     async for event in events:
         if event.type == StreamEventType.FINISH:

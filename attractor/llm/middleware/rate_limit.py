@@ -39,7 +39,7 @@ class Admission:
         self._gate: RateGate | None = gate
 
     def release(self, used: int | None = None) -> None:
-        """End the admitted call and count the tokens that it used; a second release has no effect."""
+        """End the admitted call and count the tokens used; a second release has no effect."""
         gate, self._gate = self._gate, None
         if gate is not None:
             gate.release(self, used)
