@@ -32,7 +32,7 @@ class RecordingError(UsageError):
 
 
 class Rejection(Exception):
-    """A request is rejected; each wire writes the error in the format of its provider."""
+    """A request is rejected; each wire writes the error in the format of the wire's provider."""
 
     def __init__(
         self,
@@ -74,7 +74,10 @@ def validated(
     at: KeyPath = (),
     known: Iterable[str] = (),
 ) -> M | None:
-    """Build an object from a table, or add its mistakes; `known` are additional valid keys."""
+    """Build an object from a table, or add the mistakes in the table to `mistakes`.
+
+    `known` are further valid keys.
+    """
     try:
         return model.model_validate(table)
     except ValidationError as cause:

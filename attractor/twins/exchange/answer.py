@@ -75,7 +75,7 @@ class ToolUse(ScriptTable):
 
 
 class Tokens(ScriptTable):
-    """The token usage of an answer; missing numbers are counted."""
+    """The token usage of an answer; the twin counts the numbers that are not set."""
 
     input: int | None = Field(default=None, ge=0)
     output: int | None = Field(default=None, ge=0)
@@ -85,7 +85,7 @@ class Tokens(ScriptTable):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        """Reject numbers where a part exceeds its total."""
+        """Reject numbers if a part exceeds the total."""
         cached = self.cache_read + self.cache_write
         if self.input is not None and cached > self.input:
             raise ValueError(
@@ -260,7 +260,12 @@ _MISSING = 1
 
 
 def apply_fault(reply: Reply, fault: Fault) -> Reply:
-    """Return a reply with a fault; the two halves of a body count as two events."""
+    """Return the reply with the fault applied.
+
+    To cut a reply that is not a stream, its body is split into two halves, which count as two
+    events. STATUS and MALFORMED leave the reply unchanged: these faults are applied when the
+    content is written.
+    """
     match fault.kind:
         case FaultKind.REFUSED:
             return replace(reply, pieces=(), begins=False, ending=ReplyEnd.DROPPED)
@@ -283,7 +288,7 @@ def apply_fault(reply: Reply, fault: Fault) -> Reply:
 def events_before(fault: Fault, events: int) -> int:
     """Return the number of events before a fault: at most all events except the last.
 
-    Thus the fault happens on every wire, whatever the number of events.
+    Therefore the fault also happens in the formats that need only a few events for an answer.
     """
     return max(0, min(fault.events_before, events - 1))
 

@@ -84,7 +84,7 @@ def _message(difference: JsonDifference) -> str:
 def _short(value: object, other: object) -> str:
     """Return a value, shortened.
 
-    Of a long text, return the part where it begins to differ from the other text.
+    If the value is a long text, return the part at which the text begins to differ from `other`.
     """
     if not isinstance(value, str) or not isinstance(other, str):
         text = repr(value)

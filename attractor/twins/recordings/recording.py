@@ -102,7 +102,7 @@ def parse_recording(text: str | bytes, *, place: str) -> Recording:
 
 
 def request_of(body: bytes) -> Json:
-    """Return the body of a request: parsed JSON, otherwise text; None if it is empty."""
+    """Return the body of a request: parsed JSON, otherwise text; None if the body is empty."""
     if not body:
         return None
     try:

@@ -294,9 +294,9 @@ class ChosenAnswer:
     answer: Answer
 
     def with_drawn_fault(self, use: int) -> Answer:
-        """Return the answer to the request of this number.
+        """Return the answer for a use of the rule; the first use is 1.
 
-        Keep its fault only if the fault is drawn.
+        Remove the fault of the answer, unless the fault is drawn for this use.
         """
         fault = self.answer.fault
         if fault is None or is_drawn(

@@ -1,5 +1,6 @@
-"""The control API of a twin: lists requests, replaces the script and resets the twin. It requires
-the token.
+"""The control API of a twin: lists requests, replaces the script and resets the twin.
+
+Every endpoint except `/health` requires the token.
 """
 
 import hmac

@@ -276,7 +276,7 @@ def _seconds(wait: timedelta) -> str:
 class ModelInfo:
     """The body of a response about models.
 
-    If the response is about a single model, also this model.
+    `model` is the model that the request names, or an empty text.
     """
 
     body: JsonObject

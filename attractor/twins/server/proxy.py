@@ -49,7 +49,7 @@ TIMEOUT = httpx.Timeout(connect=10, read=600, write=60, pool=None)
 
 @dataclass(frozen=True)
 class ReceivedResponse:
-    """A response as received: its chunks with the seconds since the request."""
+    """A response as received; each chunk has the seconds since the request."""
 
     status: int
     headers: httpx.Headers
@@ -63,7 +63,7 @@ class ReceivedResponse:
 
 
 class ForwardedRequest(Protocol):
-    """A request to forward, and the use of its response."""
+    """A request to forward; it also records the response, and logs the outcome or the failure."""
 
     @property
     def base(self) -> str:
@@ -76,15 +76,15 @@ class ForwardedRequest(Protocol):
         ...
 
     def failure_message(self, error: Exception) -> str:
-        """Return a message about a missing response, without keys."""
+        """Return a message, without API keys, about a response that did not arrive."""
         ...
 
     def fail(self, message: str) -> ASGIApp:
-        """Log a missing response, and return an application that sends the error."""
+        """Log that no response arrived, and return an application that sends the error."""
         ...
 
     def record(self, received: ReceivedResponse) -> bool:
-        """Record a response, and return whether that succeeded."""
+        """Record a response, and return whether the recording was saved."""
         ...
 
     def log(self, status: int, error: str) -> None:
@@ -108,7 +108,7 @@ def is_address(url: str) -> bool:
 
 
 class Relay:
-    """Forwards one request to the real server, and its response back chunk by chunk."""
+    """Forwards one request to the real server, and copies the response to the client by chunks."""
 
     def __init__(
         self, forwarded: ForwardedRequest, client: httpx.AsyncClient, clock: Clock
@@ -244,7 +244,7 @@ class Forwarder:
         return Delivery(reply)
 
     def record(self, recording: Recording) -> bool:
-        """Save a recording, and return whether that succeeded."""
+        """Save a recording, and return whether this succeeded."""
         return self._reporter.try_to(partial(self.file.add, recording))
 
 

@@ -1,4 +1,4 @@
-"""The key that a service requires, and hiding keys in logs and recordings."""
+"""Checks the key that a service requires, and hides keys in logs and recordings."""
 
 import base64
 import hmac
@@ -23,7 +23,7 @@ _AUTHORIZATION = "authorization"
 
 
 class Authentication(ResponseTable):
-    """The place of the key in a request, and the response without it."""
+    """The place of the key in a request, and the response to a request without the key."""
 
     kind: Literal["bearer", "basic", "header", "query"]
     key: str = Field(min_length=1)
@@ -44,7 +44,7 @@ class Authentication(ResponseTable):
 
     @property
     def error_response(self) -> ResponseTable | None:
-        """The declared response without the key, if any."""
+        """The declared response to a request without the key, if any."""
         return self if self.json_ or self.body else None
 
     @property
@@ -77,7 +77,7 @@ class Authentication(ResponseTable):
         return replace(request, headers=headers)
 
     def without_key(self, request: ServiceRequest) -> ServiceRequest:
-        """Return a request without the key in its query, as it is passed to routes."""
+        """Return the request that the routes receive: without the key in the query."""
         if self.kind != "query":
             return request
         rest = urlencode(

@@ -81,7 +81,7 @@ def compare_responses(
 
 
 class _Check:
-    """A twin, and the twin's texts that replace recorded ones."""
+    """A twin, and the texts of the twin that replace recorded texts."""
 
     def __init__(self, service: Service, settings: CheckSettings) -> None:
         self._auth = service.table.auth

@@ -253,7 +253,7 @@ class ServiceDispatcher:
         return replace(reply, headers={"date": format_datetime(now, usegmt=True), **reply.headers})
 
     def log_request(self, request: ServiceRequest, outcome: RequestOutcome) -> None:
-        """Add a request to the log that the real service answered."""
+        """Log a request that the real service answered."""
         with self._lock:
             entry = self._log(request, self._clock.now, outcome)
         self._notify(entry)
@@ -275,7 +275,7 @@ class ServiceDispatcher:
             return self._clock.now
 
     def set_clock(self, to: datetime) -> datetime:
-        """Set the clock to a later time, and return it."""
+        """Set the clock to a later time, and return the new time."""
         with self._lock:
             self._clock.set(to)
             return self._clock.now

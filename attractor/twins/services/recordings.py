@@ -387,7 +387,7 @@ class ServiceRecorder:
         return Relay(forwarded, self._client, SystemClock())
 
     def record(self, request: ServiceRequest, response: ServiceResponse) -> bool:
-        """Record an exchange, and return whether that succeeded."""
+        """Record an exchange, and return whether this succeeded."""
 
         def add() -> None:
             self._file.add(recorded_exchange(self.dispatcher.service, request, response))

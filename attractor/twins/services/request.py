@@ -41,7 +41,7 @@ class ServiceRequest:
 
     @cached_property
     def canonical_path(self) -> str:
-        """The path with uniformly encoded segments, without additional slashes at both ends."""
+        """The path with uniformly encoded segments, without extra slashes at its start and end."""
         path = self.path.strip("/")
         canonical = "/".join(quote(unquote(segment), safe="") for segment in path.split("/"))
         return f"/{canonical}/" if path and self.path.endswith("/") else f"/{canonical}"
@@ -55,7 +55,7 @@ class ServiceRequest:
     def body(self) -> Json:
         """The body: a form as an object of texts, otherwise JSON, otherwise text.
 
-        Null if the body is empty.
+        An empty body is null.
         """
         if not self.content:
             return None

@@ -318,7 +318,7 @@ class RouteKind(ScriptTable):
 
 
 class RouteTable(ScriptTable):
-    """The keys of every route, whatever its kind."""
+    """The keys that every kind of route has."""
 
     kind: str
     path: PathPatternField
@@ -426,9 +426,9 @@ class RecordStore:
         return call.state.collections[self.name]
 
     def find(self, call: RouteCall) -> tuple[str, Record]:
-        """Return the record that a request names, and the id of the record.
+        """Return the id of the record that a request names, and the record.
 
-        Or reject the request.
+        If there is no such record, reject the request.
         """
         record_id = self.id.text(call.names())
         record = self.records(call).get(record_id)

@@ -79,7 +79,7 @@ def control_application(
 
 
 class _Control:
-    """The endpoints of the control API; while a handler runs, they wait in a thread."""
+    """The endpoints of the control API; an endpoint waits in a thread while a handler runs."""
 
     def __init__(self, dispatcher: ServiceDispatcher, *, is_recording: bool) -> None:
         self._dispatcher = dispatcher

@@ -52,7 +52,7 @@ def sign(thinking: str) -> str:
 
 
 def is_signature(signature: str, *, thought: str | None = None) -> bool:
-    """Return whether the signature of a thought is unchanged; None is a hidden thought."""
+    """Return whether the signature of a thought is unchanged; None is a hidden `thought`."""
     if signature.encode() in _PLACEHOLDERS:
         return True
     content = _decoded(signature)

@@ -122,7 +122,10 @@ def is_web_url(url: str) -> bool:
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """The tokens of prompt and output; the cached and the thought tokens are parts of them."""
+    """The tokens of the prompt and of the output.
+
+    The prompt includes the cached tokens, the output includes the tokens of thoughts.
+    """
 
     input: int
     cached: int

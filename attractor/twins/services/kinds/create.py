@@ -19,9 +19,10 @@ from attractor.twins.services.templates import JsonTemplate, Template, as_text
 
 
 class Create(ResponseTable, RouteKind):
-    """The new record, with an id.
+    """Answers with the new record, which has an id.
 
-    Its fields are `defaults`, overridden by the sent fields, overridden by `sets`.
+    The fields of the record are `defaults`, overridden by the fields that the client sent, which
+    are overridden by `sets`.
     """
 
     names: ClassVar[frozenset[str]] = frozenset({"record", "id"})

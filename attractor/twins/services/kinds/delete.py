@@ -19,7 +19,10 @@ _NO_CONTENT = 204
 
 
 class Delete(ResponseTable, RouteKind):
-    """By default, status 204 without a body; `record` is the removed record."""
+    """Answers with status 204 and without a body by default.
+
+    In the expressions of a declared response, `record` is the removed record.
+    """
 
     names: ClassVar[frozenset[str]] = frozenset({"record"})
 

@@ -5,7 +5,7 @@ from attractor.twins.services.route import RouteContext, RouteHandler, RouteKind
 
 
 class Fixed(ResponseTable, RouteKind):
-    """The same response to every request, except for expressions in the response."""
+    """Answers every request with the same response, except for expressions in the response."""
 
     def prepare(self, context: RouteContext) -> RouteHandler:
         """Return the handler that renders the response."""

@@ -15,7 +15,7 @@ from attractor.twins.services.templates import TextTemplate
 
 
 class Get(ResponseTable, RouteKind):
-    """The record, or 404."""
+    """Answers with the record, or with status 404 if the record is missing."""
 
     names: ClassVar[frozenset[str]] = frozenset({"record"})
 

@@ -153,7 +153,7 @@ def _members(file: Path) -> Mapping[str, object]:
 
 
 class Handler(RouteKind):
-    """The result of `function(request, state, draw)`: JSON, or a `ServiceResponse`."""
+    """Answers with the result of `function(request, state, draw)`: JSON, or a `ServiceResponse`."""
 
     function: str
     time_limit: Duration = timedelta(seconds=2)

@@ -96,9 +96,9 @@ def _number(query: Mapping[str, str], name: str, default: int, *, least: int) ->
 
 
 class List(ResponseTable, RouteKind):
-    """The records whose fields match the query.
+    """Answers with the records that match the query.
 
-    `filters` are the names of fields that can be queried.
+    `filters` are the names of the fields that can be queried.
     """
 
     names: ClassVar[frozenset[str]] = frozenset({"records", "total", "has_more", "next"})

@@ -17,9 +17,9 @@ _Responses = Mapping[str, Sequence[RecordedExchange]]
 
 
 class Replay(RouteKind):
-    """The recorded response to the same method, path, query and body.
+    """Answers with the recorded response to the same method, path, query and body.
 
-    Several responses are sent in order.
+    If there are several such responses, they are sent in order.
     """
 
     recordings: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]

@@ -10,7 +10,7 @@ from attractor.twins.services.route import RouteCall, RouteContext, RouteHandler
 
 
 class Sequence(RouteKind):
-    """Responses in order.
+    """Answers with the declared responses in order.
 
     After the last response, the sequence repeats the last response, starts again, or fails.
     """

@@ -20,10 +20,10 @@ from attractor.twins.services.templates import JsonTemplate, TextTemplate
 
 
 class Update(ResponseTable, RouteKind):
-    """The changed record.
+    """Answers with the changed record.
 
-    The sent fields are merged into the record; with `replace`, they replace the record except for
-    its id.
+    The fields that the client sent are merged into the record. With `replace`, these fields replace
+    all fields of the record except for the id.
     """
 
     names: ClassVar[frozenset[str]] = frozenset({"record"})
