@@ -48,9 +48,10 @@ class Edit:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One problem in a pipeline. A rule leaves `rule` empty; its caller sets it.
+    """One problem in a pipeline.
 
-    `edits` implement `fix` and belong together; they are empty if the intention is unclear.
+    A rule leaves `rule` empty; the caller of the rule sets this field. `edits` implement `fix` and
+    belong together; they are empty if the intention of the author is unclear.
     """
 
     severity: Severity

@@ -195,7 +195,7 @@ class FormattedLines:
     def _take_comments(self, until: int) -> None:
         """Add the comments up to an offset.
 
-        Comments that follow the last line on the same line stay there, others get their own lines.
+        A comment behind the last line stays on this line; every other comment gets its own line.
         """
         for comment in comments_between(self._text, self._at, until):
             if self._is_on_the_line_before(comment):

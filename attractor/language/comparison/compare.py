@@ -130,7 +130,10 @@ _NO_VALUES = frozenset({"none", "derived"})
 
 
 def effective_default(key: str, element: Element, graph: Graph) -> str | None:
-    """Return the effective value of a missing attribute; None if it cannot be written as text."""
+    """Return the effective value of a missing attribute.
+
+    None if this value cannot be written as text.
+    """
     match element:
         case Node():
             return _node_default(key, element, graph)
@@ -142,7 +145,7 @@ def effective_default(key: str, element: Element, graph: Graph) -> str | None:
 
 
 def written_default(key: str) -> str | None:
-    """Return the default of an attribute as text; None if it cannot be written as text."""
+    """Return the default of an attribute as text; None if the default cannot be written as text."""
     if key == "default_fidelity":
         return DEFAULT_FIDELITY.value
     default = ATTRIBUTES[key].default
@@ -195,7 +198,7 @@ class EffectiveAttributes(NamedTuple):
         return key in self.attributes.by_key or key in self._kind
 
     def meaning(self, key: str) -> Hashable:
-        """Return the normalized value of an attribute, equal for all its spellings."""
+        """Return the normalized value of an attribute, equal for all spellings of the value."""
         if key in self._kind:
             return self._kind[key]
         value = self.attributes.value(key)

@@ -76,7 +76,10 @@ def _unknown_outcomes(condition: Condition, text: str) -> Iterator[DeadCondition
 
 
 def _lone_outcomes(condition: Condition, text: str) -> Iterator[DeadCondition]:
-    """Yield each outcome without `outcome=`, which the parser reads as a context key."""
+    """Yield each outcome that is written without `outcome=`.
+
+    The parser reads such an outcome as a context key.
+    """
     for clause in dict.fromkeys(each_clause(condition)):
         if isinstance(clause, Truth) and clause.key in _WORDS:
             word = clause.key
@@ -131,9 +134,9 @@ def _by_key(clauses: Iterable[Condition]) -> _ByKey:
 
 
 def _clash(by_key: _ByKey, around: Sequence[_ByKey]) -> str:
-    """Return the key with contradicting clauses.
+    """Return the reason why clauses with the same key contradict each other, or an empty text.
 
-    The clauses around them do not contradict each other, so only the keys of `by_key` are checked.
+    The clauses in `around` do not contradict each other, so only the keys of `by_key` are checked.
     """
     for key, own in by_key.items():
         others = (one for level in around for one in level.get(key, ()))

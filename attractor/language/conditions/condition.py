@@ -118,7 +118,7 @@ def is_core_key(key: str) -> bool:
 def is_plain(condition: Condition) -> bool:
     """Return whether a condition only compares keys of the portable core, each key once.
 
-    Most conditions do, and need no further analysis.
+    Most conditions are plain, and need no further analysis.
     """
     clauses = condition.clauses if isinstance(condition, AllOf) else (condition,)
     seen: set[str] = set()
@@ -177,7 +177,7 @@ class Not:
 class Truth:
     """A condition that consists of a key alone.
 
-    It is false if the value is empty, `false` or `0`.
+    The condition is false if the value of the key is empty, `false` or `0`.
     """
 
     key: str
@@ -193,7 +193,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class NumberComparison:
-    """A comparison of numbers; false if the value is not a number."""
+    """A comparison of numbers; false if the value of the key is not a number."""
 
     key: str
     sign: str

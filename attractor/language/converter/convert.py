@@ -148,7 +148,10 @@ def _duplicate(attribute: Attribute, ours: str) -> Diagnostic:
 
 
 def _removal(attributes: AttributeList, at: int) -> Diagnostic:
-    """Remove an attribute up to the next one, keeping line breaks."""
+    """Return a diagnostic with the edit that removes an attribute, but keeps line breaks.
+
+    If no edit is possible, the diagnostic only has a fix.
+    """
     every, attribute = attributes.attributes, attributes.attributes[at]
     message = f"{attribute.key} has no effect in Attractor"
     if len(every) == 1:
@@ -284,7 +287,7 @@ def convert_timeout(
 def convert_weight(
     context: ConversionContext, attributes: AttributeList, attribute: Attribute
 ) -> Iterator[Diagnostic]:
-    """Convert a weight to an integer, or report it."""
+    """Convert a weight to an integer, or report a weight that cannot be converted."""
     word, span = str(attribute.value), attribute.value.span
     whole = _WHOLE.fullmatch(word)
     if whole:
@@ -375,7 +378,7 @@ Check = Callable[[str], Prepared]
 def convert(source: Source, *, check: Check | None = None) -> Conversion:
     """Convert and format a text; an invalid text raises ParseError.
 
-    `check` validates the result with the files that it names.
+    `check` validates the result, including the files that the result names.
     """
     fixed = fix(
         source.text,

@@ -298,7 +298,7 @@ def _either(words: tuple[str, ...]) -> str:
 
 
 def parse_stylesheet(text: str) -> Stylesheet:
-    """Parse a stylesheet, or raise its first mistake."""
+    """Parse a stylesheet, or raise the first mistake in the stylesheet."""
     stylesheet, mistakes = read_stylesheet(text)
     if mistakes:
         raise mistakes[0]
@@ -306,7 +306,7 @@ def parse_stylesheet(text: str) -> Stylesheet:
 
 
 class StylesheetReading(NamedTuple):
-    """A stylesheet with its mistakes; with a mistake it is not applied."""
+    """A stylesheet and the mistakes in it; a stylesheet with a mistake is not applied."""
 
     stylesheet: Stylesheet
     mistakes: tuple[InvalidStylesheet, ...]

@@ -9,7 +9,7 @@ _INPUTS = "inputs"
 
 
 class Template(NamedTuple):
-    """The first mistake of a template, if any, and the inputs that it uses."""
+    """The first mistake of a template, if any, and the inputs that the template uses."""
 
     mistake: str = ""
     line: int = 0

@@ -168,7 +168,10 @@ class _Elements:
         }
 
     def node(self, node: Node) -> DotAttributes:
-        """Return the attributes of a node; the colours of an annotation override its author's."""
+        """Return the attributes of a node.
+
+        The colours of an annotation override the colours that the author chose.
+        """
         mark = self.picture.marks.get(node_element(node.id))
         lines = node_lines(self.picture, node)
         shape = "box" if node.shape in _NO_SHAPES else clean(node.shape)

@@ -98,7 +98,7 @@ def _arrow(names: Mapping[str, str], edge: Edge, arrow: str, lines: list[str]) -
 
 
 def _names(ids: Iterable[str]) -> Mapping[str, str]:
-    """Return a unique name for each id that is no keyword of Mermaid."""
+    """Return a unique name for each id; no name is a keyword of Mermaid."""
     names: dict[str, str] = {}
     taken: dict[str, int] = {}
     for id_ in ids:

@@ -30,7 +30,7 @@ class Annotation:
 
 @dataclass(frozen=True)
 class Picture:
-    """A graph with a caption below its title and annotations (`marks`) by element id.
+    """A graph, a caption to draw below the title, and annotations (`marks`) by element id.
 
     `kind` and `description` describe the picture and its annotations for screen readers.
     """
@@ -352,7 +352,10 @@ def _boxes(graph: Graph, outermost: Box) -> list[Box]:
 
 
 def walk_boxes(outermost: Box) -> Iterator[tuple[Box, bool]]:
-    """Yield every box except the sheet twice: with True at its beginning, with False at its end."""
+    """Yield every box except the sheet twice.
+
+    True is yielded with the beginning of a box, False with the end.
+    """
     waiting = [iter(outermost.inner)]
     around: list[Box] = []
     while waiting:

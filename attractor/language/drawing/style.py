@@ -104,7 +104,7 @@ def author_layout(attributes: Attributes) -> dict[str, str]:
 
 
 def theme_for(graph: Graph, theme: Theme) -> Theme:
-    """Return the theme of a drawing: light if its author chose a background."""
+    """Return the theme of a drawing: light if the author of the graph chose a background."""
     boxes = (_box_fill(subgraph.attributes) for subgraph in graph.subgraphs)
     has_background = _written(graph.attributes, "bgcolor") or any(boxes)
     return Theme.LIGHT if has_background else theme
@@ -135,7 +135,7 @@ class Coloring:
         }
 
     def node(self, attributes: Attributes, style: ElementStyle, shape: str) -> Mapping[str, str]:
-        """Return the colours of a node; the text on its author's fill is black by default."""
+        """Return the colours of a node; on a fill of the author, the text is black by default."""
         fill = _fill(attributes)
         if fill:
             return {
@@ -167,7 +167,7 @@ class Coloring:
 
 
 def _written(attributes: Attributes, *keys: str) -> dict[str, str]:
-    """Return attributes as their author wrote them, except for unknown colours."""
+    """Return the attributes that the author wrote, except for unknown colours."""
     texts = {key: attributes.text(key) for key in keys if key in attributes.by_key}
     known = (key for key, text in texts.items() if text and not _is_unknown(key, text))
     return {key: clean(texts[key]) for key in known}
@@ -178,7 +178,7 @@ def _is_unknown(key: str, text: str) -> bool:
 
 
 def _fill(attributes: Attributes, *more: str) -> str:
-    """Return the fill of an element that its author filled: `fillcolor`, otherwise `color`."""
+    """Return the fill of an element that the author filled: `fillcolor`, otherwise `color`."""
     is_filled = not _FILLED_STYLES.isdisjoint(_style_names(attributes))
     keys = (*(("fillcolor", "color") if is_filled else ()), *more)
     return next(iter(_written(attributes, *keys).values()), "")

@@ -105,7 +105,7 @@ def _role(tokens: Sequence[Token], at: int) -> Role:
 class Analysis:
     """A text with its graph (unless invalid), diagnostics and names.
 
-    Each part is computed on first use, because the text may change before it is needed.
+    Each part is computed on first use, because the text may change before the part is needed.
     """
 
     source: Source
@@ -140,7 +140,7 @@ class Analysis:
 
     @cached_property
     def readable(self) -> Graph | None:
-        """The graph, or the valid part of it."""
+        """The graph, or the graph of the valid part of the text."""
         return self.graph or read_graph(self.source).readable
 
     @cached_property
@@ -203,7 +203,7 @@ _DEEPEST = 40
 
 @dataclass
 class OutlineSymbol:
-    """A node or subgraph with its nested symbols, and the spans of its statement and its name."""
+    """A node or subgraph with its nested symbols, and the spans of the statement and the name."""
 
     name: str
     span: Span
@@ -297,7 +297,7 @@ class _Outline:
 
 
 def _homes(tokens: Sequence[Token]) -> Set[int]:
-    """Return a token index for each node: of its declaration, else of the first edge with it."""
+    """Return one token index for each node: in its declaration, otherwise in its first edge."""
     best: dict[str, tuple[bool, int]] = {}
     for at, role in roles_of(tokens):
         id_ = tokens[at].id

@@ -102,7 +102,7 @@ def hover(
     diagnostics: Sequence[Diagnostic] = (),
     page: Callable[[str], str] = lambda rule: "",
 ) -> Hover | None:
-    """Describe the rule of a diagnostic, the attribute, its value or the node at a position."""
+    """Describe the element at a position: a diagnostic's rule, an attribute, a value or a node."""
     place = line, column
     for one in diagnostics:
         if _contains(one.span, place) and page(one.rule):
@@ -167,7 +167,7 @@ class CursorKind(Enum):
 
 
 class Cursor(NamedTuple):
-    """The kind of text at the cursor, its owner, and its beginning."""
+    """The kind, the owner and the beginning of the text at the cursor."""
 
     writing: CursorKind
     place: AttributeOwner = AttributeOwner.GRAPH

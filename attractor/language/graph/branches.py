@@ -96,7 +96,7 @@ Leading = Callable[[str], Sequence[Edge]]
 
 
 class Region(NamedTuple):
-    """The nodes within a fork, each with the branch that reaches it first.
+    """The nodes within a fork, each with the branch that reaches the node first.
 
     `ends` are the edges to the meeting. `following` follows the edges between the nodes.
     """
@@ -169,9 +169,9 @@ class Fork(NamedTuple):
     """A node with branches, and the node where they meet.
 
     A branch is named by its first node, and contains the nodes that it reaches before the meeting.
-    Of a nested fork, it contains only the fork node and the nodes after the meeting of the nested
-    fork. `leaks` are edges that leave a branch, each listed for the innermost fork. Without a
-    meeting there are no branches.
+    Of a nested fork, the branch contains only the fork node and the nodes after the meeting of the
+    nested fork. `leaks` are edges that leave a branch, each listed for the innermost fork. Without
+    a meeting there are no branches.
 
     `taken` is the fan-in where the branches would meet if it were not the meeting of the fork
     `taken_by` inside a branch: then there is no meeting.
@@ -244,7 +244,10 @@ class _Finding:
         return self._steps.get(node) or self._graph.outgoing(node)
 
     def _beyond(self, node: str) -> Iterator[str]:
-        """Yield the next nodes of a branch; a fork inside it leads past the fan-in of that fork."""
+        """Yield the next nodes of a branch.
+
+        A fork inside the branch leads past the fan-in of this fork.
+        """
         fork = self.forks.get(node)
         for edge in self._leading(node):
             if fork and edge.target == fork.end and self._is_fan_in(edge.target):
@@ -256,7 +259,11 @@ class _Finding:
         return node in self._graph.nodes and self._graph.nodes[node].type == FAN_IN
 
     def _taken(self, node: str, meeting: str, region: Region) -> Fork | None:
-        """Return the fork without a meeting, if a fork inside its branches has its only fan-in."""
+        """Return the fork without a meeting, or None if the fork keeps its meeting.
+
+        The fork has no meeting if the only fan-in of its branches is the meeting of a fork inside
+        them.
+        """
         for inner in filter(self.forks.__contains__, region.nodes):
             fan_in, taken_by = self.forks[inner].end, self.forks[inner].taken_by or inner
             if not self._is_fan_in(fan_in):
@@ -322,7 +329,7 @@ BEHIND = "move it to an edge after the node where the branches meet"
 class MisplacedRestart(NamedTuple):
     """A misplaced `loop_restart`, the reason and the fix.
 
-    `leaves` is true if the edge leaves its branch, which is also reported as another error.
+    `leaves` is true if the edge also leaves its branch; that error is reported separately.
     """
 
     edge: Edge

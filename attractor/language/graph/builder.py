@@ -124,7 +124,7 @@ class _Scope:
 
 @dataclass(slots=True)
 class _Draft:
-    """A node before the end of the text."""
+    """A node while the text is read; later statements can still set attributes of the node."""
 
     id: Identifier
     defaults: _Table
@@ -138,7 +138,7 @@ class _Draft:
         return self.given is not None
 
     def declare(self, statement: NodeStatement, scope: _Scope) -> None:
-        """Set the attributes of a declaration; keep earlier attributes that it does not set."""
+        """Set the attributes in a declaration; keep earlier attributes that are not in it."""
         if self.given is None:
             self.id, self.defaults, self.scope = statement.id, scope.nodes, scope
             self.given = _table(statement.attributes)

@@ -160,7 +160,7 @@ class DuplicateAttribute:
 class Graph:
     """A pipeline; subgraphs are in the order of their beginnings.
 
-    `repeats` are the duplicate attributes of its text.
+    `repeats` are the duplicate attributes in the text of the pipeline.
     """
 
     name: str
@@ -336,7 +336,7 @@ DEFAULT_FIDELITY = Fidelity.COMPACT
 
 
 def resolve_fidelity(graph: Graph, node: Node | None, of_edge: str = "") -> Fidelity:
-    """Return the fidelity of a stage: from its edge, its node or its graph (attractor-spec 5.4).
+    """Return the fidelity of a stage: from the edge, the node or the graph (attractor-spec 5.4).
 
     An unknown fidelity becomes the default; the rule `fidelity_valid` reports it.
     """
@@ -417,7 +417,7 @@ def each_stranger(
 ) -> Iterator[tuple[Holder, Attribute]]:
     """Yield the attributes that are unknown for their owner.
 
-    An attribute of a default block only once.
+    An attribute of a default block is yielded once.
     """
     on_graph = graph.attributes.by_key.keys() - known[AttributeOwner.GRAPH]
     on_nodes, on_edges = (

@@ -244,7 +244,7 @@ def possible_outcomes(graph: Graph, node: Node) -> Sequence[str]:
     """Return the outcomes against which the conditions on a node's edges can be checked.
 
     A conditional passes on the outcome of the preceding stage (ruling R1). `retry` is excluded:
-    after the last attempt it becomes a failure, or a partial success with `allow_partial`.
+    after the last attempt, `retry` becomes a failure, or a partial success with `allow_partial`.
     """
     if node.type == "wait.human":
         is_partial = node.attributes.flag("allow_partial")

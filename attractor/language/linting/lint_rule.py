@@ -44,7 +44,7 @@ class Vocabulary:
 
 
 class LintRule(Protocol):
-    """Checks a graph for one kind of mistake; its name is the name of its file."""
+    """Checks a graph for one kind of mistake; the file name of a rule is the name of the rule."""
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterable[Diagnostic]:
         """Return the diagnostics, in time linear in the size of the graph."""
@@ -183,7 +183,7 @@ def edge_conditions(
 
 
 def edits_within(guard: EdgeCondition, start: int, end: int, instead: str) -> tuple[Edit, ...]:
-    """Return the edit of a part of a condition, if its position in the text is known exactly."""
+    """Return the edit of a part of a condition, if the position of the part is known exactly."""
     value = guard.edge.attributes.value("condition")
     if not instead or value is None or not value.span.is_somewhere:
         return ()
@@ -223,7 +223,7 @@ _INPUT = "${"
 
 
 class UnknownName(NamedTuple):
-    """An unknown name, its place and a fix."""
+    """An unknown name, the place of the name, and a fix."""
 
     name: str
     span: Span

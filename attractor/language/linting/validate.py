@@ -114,7 +114,7 @@ def _reports(
 
 
 def _explain(rule: str, vital: Set[str], known: Set[str]) -> tuple[str, str]:
-    """Return why a comment has no effect, and a fix if it is clear."""
+    """Return why a comment has no effect, and a fix if the fix is clear."""
     if not rule:
         message = "the comment names no rule"
         return message, "write attractor: ignore[rule]"

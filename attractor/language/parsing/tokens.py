@@ -39,8 +39,8 @@ from attractor.language.source.text import (
 class Findings:
     """The diagnostics of one text.
 
-    `unread_attributes` are ranges in attribute lists that are not an attribute; `syntax_errors`
-    explains them.
+    `unread_attributes` are the ranges in attribute lists that are not valid attributes; the package
+    `syntax_errors` explains these ranges.
     """
 
     def __init__(self, source: Source) -> None:
@@ -114,7 +114,7 @@ def read_list(findings: Findings, start: int, end: int) -> tuple[Attribute, ...]
 
 
 def read_attribute(findings: Findings, start: int, end: int) -> tuple[Attribute, ...]:
-    """Parse one `key = value`; return nothing if it is invalid."""
+    """Parse one `key = value`; return nothing if the attribute is invalid."""
     found = ATTRIBUTE.match(findings.source.text, start, end)
     assert found is not None
     return _attribute(findings, found)

@@ -52,7 +52,7 @@ class Origins:
 
 
 def apply_edits(source: Source, diagnostics: Iterable[Diagnostic]) -> Applied:
-    """Apply the edits that do not overlap with earlier ones."""
+    """Apply the edits that do not overlap with earlier edits."""
     taken: list[Change] = []
     applied: list[Diagnostic] = []
     for diagnostic in diagnostics:

@@ -89,7 +89,7 @@ class KnownFiles:
 
 
 class FilesRead:
-    """Reads files and records them, because they are part of the pipeline (ruling L8)."""
+    """Reads files and records every file read, because each one is part of the pipeline (L8)."""
 
     def __init__(self, files: Files) -> None:
         self._files = files
@@ -116,7 +116,7 @@ class TransformContext:
         self.found: list[Diagnostic] = []
 
     def report(self, diagnostic: Diagnostic, *, rule: str) -> None:
-        """Add a diagnostic under the name of its rule."""
+        """Add a diagnostic under the name of a rule."""
         self.found.append(replace(diagnostic, rule=rule))
 
 
@@ -127,7 +127,7 @@ class Transform(Protocol):
     """Makes a new graph from a graph, between parsing and validation."""
 
     def apply(self, graph: Graph) -> Graph:
-        """Return the new graph; leave the old one unchanged."""
+        """Return the new graph; leave the old graph unchanged."""
         ...
 
 
@@ -268,7 +268,7 @@ _PATH = "use a path relative to the folder of this file"
 
 
 def look_at_pipelines(graph: Graph, around: TransformContext, files: Files) -> None:
-    """Report each missing or invalid pipeline file; read each once."""
+    """Report each missing or invalid pipeline file; read each file once."""
     faults: dict[str, tuple[str, str]] = {}
     for node, value in _named(graph):
         name = str(value).strip()

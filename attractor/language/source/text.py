@@ -199,7 +199,7 @@ def read_word(word: str) -> Literal:
 def read_text(inside: str) -> tuple[str, bool]:
     r"""Replace the escapes of a text.
 
-    Also return whether it has escapes other than \" \\ \n and \t.
+    Also return whether the text has escapes other than \" \\ \n and \t.
     """
     if "\\" not in inside:
         return inside, False
@@ -262,7 +262,7 @@ class Comment(NamedTuple):
 
 
 def comments_between(text: str, start: int, end: int) -> Iterator[Comment]:
-    """Yield the comments between two offsets without quoted texts."""
+    """Yield the comments between two offsets, which must not have a quoted text between them."""
     for found in COMMENT.finditer(text, start, end):
         yield _comment(found)
 
@@ -334,7 +334,7 @@ _ESCAPE_OR_NEWLINE = re.compile(r"\\(?:\r\n|.)|\n", re.DOTALL)
 def span_within(value: Value, start: int, end: int) -> Span:
     """Return the span of a part of a value.
 
-    If the value is not a single text, of the whole value.
+    If the value is not a single text, return the span of the whole value.
     """
     plain, whole = value.plain, value.span
     places = _places(value.text, plain) if isinstance(plain, str) else None

@@ -68,7 +68,7 @@ def _explain_unit(before: str, written: str) -> _Explained | None:
 
 
 def _explain(written: str, sign: str, *, follows_value: bool) -> _Explained:
-    """Explain a part of a list that is not an attribute; `sign` is its first character."""
+    """Explain a part of a list that is not an attribute; `sign` is the part's first character."""
     if not written:
         fix = "remove it"
         return _Explained(f"unexpected {sign!r}", fix, 0, Change(0, 1, ""))
@@ -121,7 +121,7 @@ def _explain_no_value(key: str, written: str) -> _Explained:
 
 
 def _suggested(value: str) -> str:
-    """Return the probable value, with quotes around words; an empty text if it is unclear."""
+    """Return the probable value, with quotes around words; an empty text if none is probable."""
     is_word = WORD.fullmatch(value) and not read_word(value).fault
     if is_word or TEXT.fullmatch(value):
         return value
@@ -153,7 +153,7 @@ _PROSE = _WITH_ASSIGNMENTS | {
 
 
 class UnquotedValue(NamedTuple):
-    """The start of an unquoted value, and its key."""
+    """The start of an unquoted value, and the key of the value."""
 
     text: str
     at: int
@@ -162,7 +162,7 @@ class UnquotedValue(NamedTuple):
 
 
 def end_of_unquoted(place: UnquotedValue) -> tuple[int, bool]:
-    """Return the end of an unquoted value, and whether it needs quotes.
+    """Return the end of an unquoted value, and whether the value needs quotes.
 
     Several words are one value if the value of the key is prose, or if the first word is not a
     valid value. The validity of a single word is checked elsewhere.
@@ -182,7 +182,7 @@ def end_of_unquoted(place: UnquotedValue) -> tuple[int, bool]:
 
 
 def _end(place: UnquotedValue) -> tuple[int, bool]:
-    """Return the end of an unquoted value, and whether it ends at a quote."""
+    """Return the end of an unquoted value, and whether the value ends at a quote."""
     text, at = place.text, place.at
     while found := _STOP.search(text, at):
         sign = found[0]
@@ -312,7 +312,7 @@ class _Walk:
         return ValueFault.NO_QUOTES if is_loose else None, end
 
     def _end_of_quoted(self, at: int, closing: re.Pattern[str]) -> int:
-        """Return the end of a text in other quotes, even lines below; 0 if it is unclosed."""
+        """Return the end of a text in other quotes, even lines below; 0 if the text is unclosed."""
         found = closing.search(self._text, at + 1, self._end_of_line(at))
         if found is None:
             other = _OPENS_ANOTHER.search(self._text, at + 1)

@@ -17,7 +17,7 @@ _EACH = "write an edge for each of its nodes"
 
 
 def explain_open(place: TokenContext) -> None:
-    """Report an opening brace by its probable intention."""
+    """Report an opening brace; the message depends on the probable intention."""
     match place.braces.held(place.at):
         case BraceIntention.TARGETS:
             source, targets = place.tokens[place.at - 2], _ids(place)

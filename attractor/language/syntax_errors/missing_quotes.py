@@ -100,7 +100,7 @@ def _could_be_one_text(value: str) -> bool:
 
 
 def end_before_key(text: str, opened: int, at: int) -> int | None:
-    """Return the end of a text before the next `key=` of its line, or None."""
+    """Return the end of a text before the next `key=` in the same line, or None."""
     between = text[opened + 1 : at] if at - opened < _FAR else "\n"
     found = None if "\n" in between else _NEXT_KEY.search(between)
     if found is None:

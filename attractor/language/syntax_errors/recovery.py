@@ -91,7 +91,7 @@ def explain(place: TokenContext, part: Part) -> None:
 
 
 def explain_early_end(place: TokenContext) -> None:
-    """Report the brace before a token, which ends the graph too early."""
+    """Report that the brace before a token ends the graph too early."""
     brace = place.tokens[place.at - 1]
     message = "this '}' ends the graph too early"
     place.report_at(brace.start, brace.end, message, "remove it")
@@ -211,8 +211,8 @@ _DEEPER = {"_OPEN": 1, "_CLOSE": -1}
 def next_statement(tokens: Sequence[Token], first: int, mistake: int, text: str) -> int:
     """Return the index of the next end or beginning of a statement.
 
-    That is behind a `;`, at the first word of a line, or at the closing brace of the block;
-    nested blocks are skipped.
+    This is the token behind a `;`, the first word of a line, or the closing brace of the block.
+    Nested blocks are skipped.
     """
     depth = 0
     for at in range(mistake, len(tokens)):

@@ -80,7 +80,7 @@ class Braces:
         return "ATTRIBUTE" in behind and len(behind) == self.partner(at) - at - 1
 
     def _passed_over(self, open_: list[Token], close: Token) -> Sequence[Token]:
-        """Remove and return the braces that a closing brace skips, by its indentation."""
+        """Remove and return the open braces that a closing brace skips, judging by indentation."""
         margin = self._margin(close)
         if margin is None or self._margin_of_line(open_[-1]) <= margin:
             return ()

@@ -45,7 +45,10 @@ class Aliases:
         return replace(graph, attributes=attributes, nodes={**graph.nodes, **nodes})
 
     def _resolved(self, attributes: Attributes, place: AttributeOwner, node: str) -> Attributes:
-        """Return the attributes without aliases; of two with the same name the later one wins."""
+        """Return the attributes without aliases.
+
+        If two attributes have the same name, the later attribute wins.
+        """
         ours, by_key = _OURS[place], attributes.by_key
         if ours.keys().isdisjoint(by_key):
             return attributes

@@ -30,7 +30,7 @@ class VariableExpansion:
         self._around = around
 
     def apply(self, graph: Graph) -> Graph:
-        """Return the graph with expanded prompts; without inputs their variables stay."""
+        """Return the graph with expanded prompts; without inputs, variables of inputs stay."""
         expansion = _Expansion(graph, self._around)
         expanded: dict[str, Node] = {}
         for node in graph.nodes_with("prompt"):
@@ -46,7 +46,7 @@ class VariableExpansion:
 
 
 class _Expansion:
-    """The values for the prompts of one graph, and the mistakes in them."""
+    """The values for the prompts of one graph, and the mistakes in the prompts."""
 
     def __init__(self, graph: Graph, around: TransformContext) -> None:
         self._goal = graph.goal
@@ -130,7 +130,7 @@ class _Expansion:
 def _declared(
     graph: Graph, around: TransformContext
 ) -> "tuple[Mapping[str, Input], frozenset[str]]":
-    """Return the valid inputs by name, and the names of invalid ones, which it reports."""
+    """Return the valid inputs by name, and the names of the invalid inputs, which are reported."""
     value = graph.attributes.value("inputs")
     if value is None:
         return {}, frozenset()
