@@ -164,7 +164,7 @@ class ProviderProfile:
     def build_system_prompt(
         self, environment_info: EnvironmentInfo, *, documents: str = "", instructions: str = ""
     ) -> str:
-        """Build the prompt in layers; later ones take precedence (§6.1)."""
+        """Build the prompt in layers; later layers take precedence (§6.1)."""
         layers = (
             self.base_prompt,
             environment_info.block(),

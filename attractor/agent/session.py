@@ -40,7 +40,7 @@ class SessionState(StrEnum):
 class Session:
     """Processes inputs one by one; the caller owns the environment and the client.
 
-    With a history, it continues an earlier session. `on_turn` is called for every later turn.
+    A session with a history continues an earlier session. `on_turn` is called for every later turn.
     """
 
     def __init__(

@@ -155,7 +155,7 @@ class SessionConversation:
         self._check_context()
 
     def continue_from(self, history: Sequence[Turn]) -> None:
-        """Continue from turns of an earlier session, without counting their usage."""
+        """Continue from turns of an earlier session; the usage of these turns is not counted."""
         self.history.extend(history)
         self._size += sum(map(size_of, history))
 

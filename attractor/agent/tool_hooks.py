@@ -46,7 +46,7 @@ class HookedCall:
 
 @dataclass(frozen=True)
 class HookRun:
-    """The result of a hook; without a fault its exit status is 0."""
+    """The result of a hook; `fault` is empty if the hook succeeded."""
 
     when: HookTime
     command: str
@@ -74,7 +74,7 @@ class HookRun:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolHooks:
-    """The hooks of a session, and additional data passed to hooks, such as the stage."""
+    """The hooks of a session, and the additional data that hooks get, such as the stage."""
 
     pre: str = ""
     post: str = ""

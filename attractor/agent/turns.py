@@ -36,7 +36,7 @@ class SystemTurn:
 
 @dataclass(frozen=True)
 class AssistantTurn:
-    """An answer of the model; its message is sent back unchanged, including thinking."""
+    """An answer of the model; `message` is sent back unchanged, including thinking."""
 
     content: str
     tool_calls: Sequence[ToolCall]
@@ -87,7 +87,7 @@ def convert_history_to_messages(history: Sequence[Turn]) -> Sequence[Message]:
 
 
 def tool_call_signatures(history: Sequence[Turn], *, last: int) -> Sequence[str]:
-    """Return names and arguments of the last calls, the latest last."""
+    """Return the names and arguments of the last tool calls, in order."""
     signatures: list[str] = []
     for turn in reversed(history):
         if len(signatures) >= last:

@@ -238,7 +238,7 @@ def _how_to_report(file: StatusFile | None, folders: Sequence[Path]) -> str:
 async def answer_once(
     stage: Stage, prompt: str, parts: AgentParts, pricing: Pricing
 ) -> ModelAnswer | Outcome:
-    """Answer a prompt, and emit the events of a session."""
+    """Answer a prompt, and emit the same events as a session."""
     choice = choose_model(stage, parts)
     # Text only: models without tools reject tool calls.
     before = recall(stage, choice, window=window(choice)) if stage.inherited.thread else ()
@@ -301,7 +301,7 @@ _LIMITS = (Stop.ROUND_LIMIT, Stop.TURN_LIMIT)
 
 
 class Agent:
-    """Runs a session for each stage and returns its reported outcome (attractor-spec 4.5)."""
+    """Runs a session for each stage and returns the reported outcome (attractor-spec 4.5)."""
 
     def __init__(self, parts: BackendParts) -> None:
         self._parts = parts
@@ -309,7 +309,7 @@ class Agent:
         self._at_work: dict[str, Session] = {}
 
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
-        """Run an agent with a prompt, and return the reported outcome with its usage."""
+        """Run an agent with a prompt, and return the reported outcome with the usage of the run."""
 
         def warn(words: str) -> None:
             stage.emit(EventKind.WARNING, message=words)

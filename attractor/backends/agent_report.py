@@ -51,7 +51,7 @@ class StatusFile:
         return f"{self.folder}/status.json"
 
     async def take(self) -> str | None:
-        """Return the content if it was written since the last call."""
+        """Return the content of the file if it was written since the last call."""
         result = await self.environment.exec_command(
             _TAKE, timeout_ms=_TIMEOUT_MS, env_vars={"file": self.path}
         )

@@ -225,7 +225,7 @@ _CONSEQUENCE = "its tokens are counted, but its cost counts as 0"
 
 
 class _Price(NamedTuple):
-    """The cost of a call, or the reason why it is unknown."""
+    """The cost of a call, or the reason why the cost is unknown."""
 
     cost_usd: float | None
     why_not: str = ""
@@ -248,9 +248,10 @@ class Pricing:
         return Usage(prompt, used.output_tokens, price.cost_usd or 0.0)
 
     def answered(self, asked: ModelChoice, provider: str, model: str) -> ModelChoice:
-        """Return the model whose price applies: the answering model, if the catalogue contains it.
+        """Return the model with the price that applies, usually the answering model.
 
-        Providers often report a more exact name than the name of the requested model.
+        If the requested provider answered with a model that the catalogue does not contain, return
+        the requested model: providers often report a more exact name.
         """
         if provider in ("", asked.provider) and (not model or not self._knows(provider, model)):
             return asked
@@ -275,7 +276,7 @@ class Meter:
     def take(self, used: Used, provider: str = "", model: str = "") -> Usage:
         """Count a call and return the usage of the call.
 
-        Another model than requested may have answered.
+        `model` is the model that answered, which can differ from the requested model.
         """
         answered = self._pricing.answered(self._choice, provider, model)
         usage = self._pricing.price(used, answered, self._emit)

@@ -55,7 +55,7 @@ class DeleteFile:
 
 @dataclass(frozen=True)
 class UpdateFile:
-    """Change a file, and rename it if a new name is set."""
+    """Change a file, and rename the file if a new name is set."""
 
     path: str
     hunks: tuple[Hunk, ...]
@@ -121,7 +121,7 @@ class _Reader:
         return line
 
     def take_after(self, prefix: str) -> str:
-        """Consume the next line if it has a prefix, and return the rest of it."""
+        """Consume the next line if it has a prefix, and return the rest of this line."""
         return self.take()[len(prefix) :].strip() if self.line.startswith(prefix) else ""
 
     def refuse(self, mistake: str) -> InvalidPatch:
