@@ -1,9 +1,10 @@
 """Finds parts (plugins) of other distributions, with a cache that is valid until a distribution
 changes.
 
-The cache is in `__pycache__` beside this file, with one file per environment. Measured with 129
-distributions: a start takes 1 ms with the cache, 30 ms without it (`importlib.metadata` and scan).
-If the folder is not writable, each start takes this time.
+The cache is in `__pycache__` beside this file, with one file per environment. With 129
+distributions, finding the entry points takes 1 ms with the cache, and 30 ms without the cache
+(measured: import of `importlib.metadata`, and scan). If the folder is not writable, each start
+takes 30 ms.
 
 A damaged distribution is skipped, without an error. `find_damaged` scans again, because fixing a
 file inside a distribution may change no time stamp.

@@ -33,7 +33,7 @@ _TEMPORARY = re.compile(r"\.attractor-([1-9][0-9]*)-[0-9a-f]{16}\.tmp")
 def write_whole(
     path: str | Path, content: bytes | str, *, sync: bool = True, mode: int = 0o666
 ) -> None:
-    """Write a file atomically: after any crash it has either the old or the new content.
+    """Write a file atomically: after any crash the file has either the old or the new content.
 
     A symbolic link is replaced, not followed. An existing file keeps its permissions; a new file
     gets `mode`, without the bits of the umask, and without permissions that its folder denies.

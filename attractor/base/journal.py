@@ -88,9 +88,10 @@ class Journal:
         return self._offset
 
     def append(self, line: str | bytes, *, sync: bool = True) -> int:
-        """Append a line and return the offset after it.
+        """Append a line and return the offset after the line.
 
-        Without `sync`, the line survives a kill, and after the next sync also a power failure.
+        Without `sync`, the line survives a kill of the process, and after the next `sync()` also a
+        power failure.
         """
         data = self._with_newline(line)
         self._refuse_if_closed()
@@ -245,7 +246,7 @@ class SharedSync:
         self._next: asyncio.Task[None] | None = None
 
     async def wait(self) -> None:
-        """Wait until everything written before is on the disk."""
+        """Wait until all lines written before this call are on the disk."""
         if self._next is None:
             self._next = asyncio.create_task(self._after(self._current))
         # A cancelled caller does not cancel the sync of the others.

@@ -43,10 +43,10 @@ def canonical_json(value: Json | JsonObject) -> str:
 
 
 def canonical_members(record: JsonObject, *cuts: str, is_plain: bool = False) -> tuple[str, ...]:
-    """Write the members of an object without braces, cut before some keys.
+    """Return the members of an object as JSON texts without braces, split at the keys in `cuts`.
 
-    Thus members that two texts share are only encoded once. `is_plain` skips the check of values
-    that were read from JSON or already checked.
+    If two objects share members, these members are only encoded once. `is_plain` skips the check of
+    values that were read from JSON or already checked.
     """
     parts: list[dict[str, Json]] = [{} for _ in range(len(cuts) + 1)]
     try:

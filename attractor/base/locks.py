@@ -25,7 +25,7 @@ from attractor.base.json import JsonObject, canonical_json, parse_json
 
 @dataclass(frozen=True)
 class LockHolder:
-    """The holder of a lock, as written by the holder."""
+    """The process that holds a lock, as recorded by this process."""
 
     pid: int
     host: str
@@ -107,7 +107,7 @@ class FileLock:
 
 
 def try_lock(file: io.FileIO) -> bool:
-    """Try to acquire the kernel's lock on an open file; return whether it succeeded."""
+    """Try to acquire the kernel's lock on an open file; return whether the lock was acquired."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -94,7 +94,7 @@ OnOutput = Callable[[OutputChunk], None]
 
 
 class OutputPipe:
-    """One output stream, of which head and tail are kept."""
+    """One output stream of a program; its head and tail are kept."""
 
     def __init__(self, name: Stream, pipe: IO[bytes], keep: OutputLimit) -> None:
         self.name: Stream = name

@@ -96,7 +96,7 @@ _PART_LINES = ("\npart = ", "\npart: ")
 
 
 class PartSource(NamedTuple):
-    """The place of a part, known before its module is imported."""
+    """The place of a part, known before the module of the part is imported."""
 
     module: str
     summary: str
@@ -146,7 +146,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return self._parts[name]
 
     def summary(self, name: str) -> str:
-        """Return the first sentence of a part's file, read without importing it."""
+        """Return the first sentence of a part's file, read without importing the file."""
         source = self._sources[name]
         return source.fault or source.summary
 
