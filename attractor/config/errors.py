@@ -78,7 +78,7 @@ def unknown_setting(model: type[BaseModel], path: KeyPath, origin: Origin | None
 def not_a_table(
     model: type[BaseModel], path: KeyPath, value: object, origin: Origin | None
 ) -> ConfigError:
-    """Return the error of a plain value in place of a section."""
+    """Return the error for a plain value where a section (a TOML table) is required."""
     keys = [dotted((*path, key)) for key in keys_at(model, path)]
     hint = f"set {' or '.join(keys)}" if keys else ""
     message = f"{dotted(path)} = {shown_value(value)} should be a table"
@@ -93,7 +93,7 @@ def explain(
     value: object,
     origin_of: Callable[[KeyPath], Origin | None],
 ) -> Iterator[ConfigError]:
-    """Convert pydantic's faults of the value at a path to errors."""
+    """Convert the faults that pydantic found in the value at a path to errors."""
     for mistake in explain_faults(cause.errors(include_url=False), value, at=path):
         origin = origin_of(mistake.path)
         if mistake.is_unknown_key:

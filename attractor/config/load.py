@@ -101,7 +101,7 @@ def read_flag(flag: str, *, cwd: Path) -> Source:
 
 
 def set_variables(environ: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return the variables of settings by name, sections first; empty ones are ignored."""
+    """Return the variables of settings by name, sections first; empty variables are ignored."""
     ours = (name for name in sorted(environ) if name.startswith(VARIABLE_PREFIX))
     return [
         (name, environ[name])

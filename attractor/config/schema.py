@@ -23,7 +23,7 @@ FREE_KEY = "NAME"
 
 @dataclass(frozen=True)
 class Leaf:
-    """A value at a leaf of a model; its shape is Never for an unknown key."""
+    """A value at a leaf of a model; the shape of an unknown key is Never."""
 
     path: KeyPath
     shape: object
@@ -133,7 +133,7 @@ def _plain(shape: object) -> object:
 
 
 class OriginKind(StrEnum):
-    """The five layers of settings; later ones override earlier ones."""
+    """The five layers of settings; a later layer overrides an earlier layer."""
 
     DEFAULT = "default"
     USER = "user"

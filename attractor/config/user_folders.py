@@ -72,8 +72,9 @@ def variable_name(path: KeyPath) -> str:
 
 
 def path_of_variable(name: str) -> tuple[str, ...]:
-    """Return the path of a variable's setting; a variable that is not upper case matches no
-    setting.
+    """Return the path of the setting that a variable sets.
+
+    A variable that is not upper case matches no setting.
     """
     bare = name.removeprefix(VARIABLE_PREFIX)
     # Keys are lower case: an upper-case path matches none and is reported as unknown.
