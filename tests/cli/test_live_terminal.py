@@ -170,7 +170,7 @@ def test_resumed_run_shows_earlier_stages(terminal: Terminal) -> None:
     before = len(terminal.raw)
     assert "? ask: Ship it?  [Y] Yes  [N] No" in terminal.screen().text
     os.close(terminal.controller)
-    terminal.begin("resume", "latest", "--no-evaluate")
+    terminal.begin("resume", "latest", "--no-evaluate", "--interviewer", "console")
     terminal.see(lambda text: "Select: " in text, before)
     assert "✓ slow" in terminal.screen(before).text
     terminal.type("Y\n")

@@ -46,7 +46,7 @@ def convert(
     elif check or output:
         show(_report(conversion, opened.source.file))
     else:
-        show(written.rstrip("\n"))
+        show(written.rstrip("\n"), is_file=True)
         show(_report(conversion, opened.source.file), err=True)
     is_work = bool(conversion.left or (check and conversion.changed))
     return ExitCode.FAILED if is_work else ExitCode.DONE

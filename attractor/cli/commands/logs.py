@@ -6,6 +6,7 @@ The journal is read and verified while another process may write it.
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from attractor.base.hash_chain import GENESIS, ChainCheck, ChainFlaw, require_in
 from attractor.base.journal import JournalLine, read_lines, read_torn
 from attractor.base.json import parse_json
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show
+from attractor.cli.output.streams import printable, show
 from attractor.cli.runs.live.render import PrintedLines
 from attractor.cli.runs.progress import describe_event
 from attractor.engine.run_folder.layout import RunDirectory, is_held
@@ -183,7 +184,11 @@ def logs(
     root = find_run(reference, runs_dir)
     directory = RunDirectory(root)
     # click.echo fails on a closed pipe; show would continue forever.
-    write = click.echo if follow else show
+    echo = click.echo if follow else partial(show, is_file=True)
+
+    def write(line: str) -> None:
+        echo(line if as_json else printable(line))
+
     shown = _LineFilter(node, _moment(since) if since else None, as_json, write)
     reading = JournalReader(directory.events)
     printed = PrintedLines(directory, node)

@@ -10,7 +10,7 @@ from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import printable, show, show_json
 from attractor.cli.runs.observers import can_draw_live
 from attractor.cli.runs.status import OFTEN_S, as_text, in_a_line, read_status, status_changes
 from attractor.pipeline.runs.lookup import find_run
@@ -52,7 +52,7 @@ def _watch(invocation: Invocation, root: Path, runs_dir: Path, *, as_json: bool)
     for one in changes:
         code = one.summary.trouble_code
         # click.echo fails on a closed pipe; show would continue forever.
-        click.echo(_line(one.to_record()) if as_json else in_a_line(one.summary, now()))
+        click.echo(_line(one.to_record()) if as_json else printable(in_a_line(one.summary, now())))
     return code
 
 

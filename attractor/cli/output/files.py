@@ -51,7 +51,7 @@ def write_result(made: bytes, format_: str, output: str | None) -> None:
     elif format_ in BINARY:
         sys.stdout.buffer.write(whole)
     else:
-        show(whole.decode().rstrip("\n"))
+        show(whole.decode().rstrip("\n"), is_file=True)
 
 
 _NO_NEWLINE = "\\ No newline at end of file"

@@ -1,6 +1,7 @@
 """Prints results to the streams of the terminal."""
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from enum import StrEnum
@@ -29,16 +30,35 @@ class Color(StrEnum):
     NEVER = "never"
 
 
-def show(text: str, *, err: bool = False, color: bool | None = None) -> None:
-    """Print a line for people: a result to stdout, progress or an error to stderr."""
+# Characters that would move the cursor of a terminal, or change the direction of text.
+_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+_OWN_COLOR = r"(\x1b\[[0-9;]*m)"
+
+
+def show(text: str, *, err: bool = False, color: bool | None = None, is_file: bool = False) -> None:
+    """Print a line for people: a result to stdout, progress or an error to stderr.
+
+    Control characters, such as those of a tool's output, are replaced. With `color`, colors are
+    kept. With `is_file`, the text is the content of a file and is printed unchanged.
+    """
     try:
-        click.echo(text, err=err, color=color)
+        # With color, click leaves escapes as they are.
+        line = text if is_file else printable(text, color)
+        click.echo(line, err=err, color=is_file or color)
     except BrokenPipeError:
         close_quietly(sys.stderr if err else sys.stdout)
     except OSError as cause:
         if not err:
             raise OutputLost(cause) from cause
         close_quietly(sys.stderr)
+
+
+def printable(text: str, color: bool | None = None) -> str:
+    """Return a text without control characters; with `color`, colors are kept."""
+    pattern = _CONTROL if color is None else f"{_OWN_COLOR}|{_CONTROL}"
+    return re.sub(
+        pattern, lambda found: found[1] if found.lastindex else "\N{REPLACEMENT CHARACTER}", text
+    )
 
 
 def show_json(value: object, *, is_line: bool = False) -> None:

@@ -56,7 +56,7 @@ class JsonLinePrinter:
             if event.run_id in self._journals:
                 self._journals[event.run_id].print_new()
             else:
-                show(canonical_json(event.to_record()))
+                show(canonical_json(event.to_record()), is_file=True)
 
     def end(self) -> None:
         """Print the remaining lines; print nothing for a refused run."""
@@ -87,7 +87,7 @@ class _JournalTail:
         if not self.journal.exists():
             return
         for line in read_lines(self.journal, offset=self.offset):
-            show(line.content.decode())
+            show(line.content.decode(), is_file=True)
             self.offset = line.end
 
 

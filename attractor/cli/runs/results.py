@@ -117,7 +117,8 @@ def next_steps(result: RunResult, outlook: NextStepFacts) -> Sequence[NextStep]:
             NextStep("answer" if at == 0 else "others", command, remark)
             for at, (command, remark) in enumerate(next_commands(result.questions, run))
         ]
-        at_terminal = NextStep("resume", f"attractor resume {run}", "asks at the terminal")
+        resume = f"attractor resume {run} --interviewer console"
+        at_terminal = NextStep("resume", resume, "asks at the terminal")
         return [*look, *answers, at_terminal]
     logs = NextStep("look", f"attractor logs {run}")
     if result.status == EXECUTING:

@@ -188,7 +188,7 @@ def _answer(one: RunSummary, reference: str) -> list[tuple[str, str]]:
     return [
         *_answered(one.answers),
         *zip(("answer", "others"), lines, strict=False),
-        ("resume", f"{resume}   (asks at the terminal)"),
+        ("resume", f"{resume} --interviewer console   (asks at the terminal)"),
     ]
 
 

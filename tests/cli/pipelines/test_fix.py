@@ -42,4 +42,5 @@ def test_skipped_fixes_are_reported() -> None:
     assert "worse" in told.message
     mended = SafelyFixed("new\n", (LEFT,), Prepared(None, (LEFT,)), (error("worse"),))
     *_, told = result_after_fixes([file_of(mended)], []).diagnostics
-    assert told.message == "some fixes were skipped, because together they would cause: worse"
+    why = "because together these fixes would cause: worse"
+    assert told.message == f"some fixes were skipped, {why}"

@@ -63,7 +63,11 @@ def result(status: RunStatus, outcome: StageStatus = StageStatus.SUCCESS) -> Run
         (AWAITING_DECISION, NextStepFacts(ID, gate=False), [GATE, REJECT]),
         (EVALUATING, NextStepFacts(ID, BRANCH), [LOOK, MERGE, EVALUATE]),
         (EVALUATING, NextStepFacts(ID), [EVALUATE]),
-        (AWAITING_ANSWER, NextStepFacts(ID, BRANCH), [LOOK, ANSWER, RESUME]),
+        (
+            AWAITING_ANSWER,
+            NextStepFacts(ID, BRANCH),
+            [LOOK, ANSWER, f"{RESUME} --interviewer console"],
+        ),
         (EXECUTING, NextStepFacts(ID, BRANCH), [LOOK, RESUME, LOGS]),
         (EXECUTING, NextStepFacts(ID), [RESUME, LOGS]),
         (FAILED, NextStepFacts(ID, BRANCH), [LOOK, LOGS]),
