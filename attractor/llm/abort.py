@@ -11,7 +11,7 @@ from attractor.llm.errors import AbortError
 
 
 class _AbortState:
-    """State that an AbortController shares with its AbortSignal."""
+    """The state that an AbortController and the signal of the controller share."""
 
     def __init__(self) -> None:
         # Signal handlers also abort, even while their own thread holds the lock.

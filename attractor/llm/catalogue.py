@@ -321,7 +321,7 @@ class Catalogue:
 
 
 def read_catalogue(table: Path, overrides: Path = OVERRIDES) -> Catalogue:
-    """Return the catalogue of a table and its overrides."""
+    """Return the catalogue built from litellm's table and from the overrides."""
     models = override(read_table(table), read_overrides(overrides.read_text("utf-8")))
     return Catalogue(tuple(models))
 
@@ -333,7 +333,10 @@ def shipped_catalogue() -> Catalogue:
 
 
 def get_model_info(model_id: str, provider: str = "") -> ModelInfo | None:
-    """Return the catalogue entry of a model; None if the model is unknown (it may still work)."""
+    """Return the catalogue entry of a model; None if the model is unknown.
+
+    A call of an unknown model may still succeed.
+    """
     return shipped_catalogue().find(model_id, provider)
 
 

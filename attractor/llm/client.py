@@ -39,7 +39,7 @@ class ProviderAdapter(Protocol):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], *, timeout: AdapterTimeout) -> Self | None:
-        """Return an adapter configured by environment variables; None if its API key is not set."""
+        """Return an adapter configured by environment variables; None without an API key."""
         ...
 
     async def complete(self, request: Request) -> Response:
@@ -47,10 +47,10 @@ class ProviderAdapter(Protocol):
         ...
 
     def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
-        """Send a request and yield the events of its answer; FINISH has the whole answer.
+        """Send a request and yield the events of the answer; FINISH has the whole answer.
 
         An error after the first event is yielded as an ERROR event and then raised. Closing the
-        generator, or cancelling its task, closes the connection.
+        generator, or cancelling the task that reads it, closes the connection.
         """
         ...
 

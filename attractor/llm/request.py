@@ -137,7 +137,7 @@ _TYPES = ("text", "json", "json_schema")
 
 @dataclass(frozen=True)
 class ResponseFormat:
-    """The format of an answer; with `strict` the provider enforces the schema if it can."""
+    """The format of an answer; with `strict` the provider enforces the schema if possible."""
 
     type: str
     json_schema: JsonObject | None = None

@@ -43,7 +43,7 @@ async def generate_object(
     schema: JsonObject,
     **options: Unpack[GenerateOptions],
 ) -> GenerateResult:
-    """Return the answer of a model; its `output` is an object that is valid against the schema."""
+    """Return the answer of a model, with an object that is valid against the schema as `output`."""
     generation = read_object_generation(model, prompt, schema, options)
     result = await run_generation(generation, partial(complete_answer, generation))
     return read_object(result, schema)
@@ -84,7 +84,7 @@ def read_object(result: GenerateResult, schema: JsonObject) -> GenerateResult:
 
 
 def find_objects(text: str) -> Iterator[ExtractedObject]:
-    """If the whole text is a JSON object, yield it.
+    """If the whole text is a JSON object, yield this object.
 
     Otherwise yield the objects in the text, code blocks first.
     """

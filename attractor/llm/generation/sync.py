@@ -33,7 +33,7 @@ _ASYNC_LOOP = "async for ... in"
 def generate_sync(
     model: str, prompt: str | None = None, **options: Unpack[GenerateOptions]
 ) -> GenerateResult:
-    """Run `generate` and wait for its result."""
+    """Run `generate` to the end, and return the result."""
     require_no_loop("generate")
     return _run(generate(model, prompt, **options), options)
 
@@ -45,7 +45,7 @@ def generate_object_sync(
     schema: JsonObject,
     **options: Unpack[GenerateOptions],
 ) -> GenerateResult:
-    """Run `generate_object` and wait for its result."""
+    """Run `generate_object` to the end, and return the result."""
     require_no_loop("generate_object")
     return _run(generate_object(model, prompt, schema=schema, **options), options)
 
@@ -110,7 +110,7 @@ class _SyncStream(Generic[T]):
     """Iterates over an async stream in an event loop with its own thread.
 
     The event loop runs from the first item to the last. Time limits also count between items.
-    Leaving a `with` block, or deleting the stream, ends it.
+    Leaving a `with` block, or deleting the stream, ends the stream.
     """
 
     def __init__(self, source: _AsyncStream[T], client: Client | None) -> None:
@@ -192,7 +192,7 @@ def _end_thread(
 
 
 class SyncStreamResult(_SyncStream[StreamEvent]):
-    """The events of a StreamResult for a `for` loop; use it with `with`."""
+    """The events of a StreamResult, for a `for` loop inside a `with` block."""
 
     def __init__(self, events: StreamResult, client: Client | None) -> None:
         super().__init__(events, client)
@@ -215,7 +215,7 @@ class SyncStreamResult(_SyncStream[StreamEvent]):
 
 
 class SyncObjectStreamResult(_SyncStream[JsonObject]):
-    """The objects of an ObjectStreamResult for a `for` loop; use it with `with`.
+    """The objects of an ObjectStreamResult, for a `for` loop inside a `with` block.
 
     The steps returned by `result()` have the object as their `output`.
     """

@@ -141,7 +141,7 @@ class Producer(Generic[T, R]):
         return outcome.result() if outcome else None
 
     async def close(self) -> None:
-        """Cancel the work and wait until it has cleaned up."""
+        """Cancel the work and wait until the work has cleaned up."""
         self._is_closed = True
         if self._task and self._scope and not self._task.done():
             self._scope.cancel()

@@ -26,7 +26,7 @@ CallModel = Callable[[Client, Request], Awaitable[Response]]
 async def generate(
     model: str, prompt: str | None = None, **options: Unpack[GenerateOptions]
 ) -> GenerateResult:
-    """Return the answer of a model, after executing the tools it called."""
+    """Return the answer of a model, after executing the tools that the model called."""
     generation = read_generation(model, prompt, options)
     return await run_generation(generation, partial(complete_answer, generation))
 
@@ -162,7 +162,7 @@ _BEFORE_CONTENT = (
 def stream(
     model: str, prompt: str | None = None, **options: Unpack[GenerateOptions]
 ) -> "StreamResult":
-    """Stream the answer of a model, after executing the tools it called.
+    """Stream the answer of a model, after executing the tools that the model called.
 
     The options are the same as of `generate`. The first read sends the request.
     """
@@ -200,8 +200,8 @@ class StreamResult:
     """The events of all steps of a generation, in order.
 
     The generation starts when the first event is requested. Between events the generation waits
-    until the next event is requested; time limits and abort signals can end it meanwhile. Only one
-    reader at a time. Close the stream to leave early, best with `async with`.
+    until the next event is requested; time limits and abort signals can end the generation
+    meanwhile. Only one reader at a time. Close the stream to leave early, best with `async with`.
     """
 
     def __init__(

@@ -136,7 +136,7 @@ def _find_error(tool: Tool, arguments: JsonObject) -> InvalidToolCallError | Non
 
 
 async def _call(function: "partial[object]", tool: Tool) -> object:
-    """Call a function and await it; a synchronous function runs in a thread."""
+    """Call a function and await the result; a synchronous function runs in a thread."""
     if inspect.iscoroutinefunction(function.func):
         return await cast("Awaitable[object]", function())
     returned = await call_in_thread(function, name=f"tool {tool.name}")
@@ -175,7 +175,7 @@ def _error_text(error: BaseException) -> str:
 
 @dataclass(frozen=True)
 class InjectedArguments:
-    """Arguments passed to a tool's function if it has parameters of these names (5.2)."""
+    """Arguments for a tool's function, if the function has parameters of these names (5.2)."""
 
     messages: Sequence[Message]
     abort_signal: AbortSignal

@@ -357,7 +357,7 @@ def _part(part: ContentPart, text_id: str) -> Iterator[StreamEvent]:
 
 
 CacheMode = Literal["read_write", "read_only", "refresh"]
-"""read_write: use and add answers; read_only: only use them; refresh: request and replace all
+"""read_write: use and add answers; read_only: only use answers; refresh: request and replace all
 answers.
 """
 
@@ -391,7 +391,7 @@ class DiskCache:
         self.misses = 0
 
     async def __call__(self, request: Request, next: Complete) -> Response:
-        """Return the cached answer, or call the model and cache its answer."""
+        """Return the cached answer, or call the model and cache the answer of the model."""
         lookup = self._look_up(request)
         if lookup.answer is not None:
             return lookup.answer

@@ -144,7 +144,7 @@ class Fallback:
                 yield replace(request, provider=name.provider, model=name.model)
 
     def _record(self, request: Request, error: SDKError, failed: list[FailedModel]) -> None:
-        """Record an error, or raise it if no other model may succeed."""
+        """Record an error, or raise the error if no other model may succeed."""
         failure = FailedModel(ModelName(request.provider or "", request.model), error)
         is_not_configured = bool(failed) and isinstance(error, _NOT_CONFIGURED)
         if not is_not_configured and not self._when(error):

@@ -58,7 +58,7 @@ class Logging:
         return response
 
     async def stream(self, request: Request, next: Stream) -> AsyncGenerator[StreamEvent]:
-        """Log a stream when it begins and when it ends."""
+        """Log the beginning and the end of a stream."""
         call = _LoggedCall(self, request, is_stream=True)
         answer = StreamAccumulator()
         try:
@@ -80,7 +80,7 @@ class Logging:
         return 1 + max(tries, default=0)
 
     def end(self, request: Request, tries: int, *, failed: bool) -> None:
-        """Store the number of failed tries, or remove it after an answer."""
+        """Store the number of failed tries, or remove this number after an answer."""
         key = _request_key(request)
         with self._lock:
             others = [failure for failure in self._failed if failure[0] != key]

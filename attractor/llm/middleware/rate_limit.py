@@ -23,10 +23,10 @@ _WINDOW = 60.0
 # On some clocks, shorter waits return immediately.
 _SHORTEST_WAIT = 0.001
 LOGGED_WAIT = 1.0
-"""Waits of at least so many seconds are logged."""
+"""Waits of at least this number of seconds are logged."""
 
 OnWait = Callable[[float | None], None]
-"""Called when a call has to wait: with the seconds, or None if unknown."""
+"""Called when a request has to wait; gets the seconds to wait, or None if unknown."""
 
 
 class Admission:
@@ -66,7 +66,7 @@ class RateGate:
     """Admits a limited number of requests and tokens per minute, and of concurrent calls.
 
     Calls are admitted in order, from any event loop and thread. If a call alone exceeds the token
-    limit, it waits until no other call counts against the limit.
+    limit, this call waits until no other call counts against the limit.
     """
 
     def __init__(
@@ -254,7 +254,7 @@ class RateLimits:
         self.gate(provider).pause(min(seconds, self._longest))
 
     def pause_if_exhausted(self, provider: str, limit: RateLimitInfo | None) -> None:
-        """If the limit of the provider is exhausted, pause until it resets."""
+        """If the limit of the provider is exhausted, pause until the limit resets."""
         if limit is None or 0 not in (limit.requests_remaining, limit.tokens_remaining):
             return
         seconds = limit.reset_after

@@ -29,7 +29,7 @@ WELL_KNOWN: tuple[str, ...] = (
     r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]{1,20000}-----END [A-Z ]*PRIVATE KEY-----",
 )
-"""Patterns of keys: of models, clouds, code hosts, chats and payments, and private keys."""
+"""Patterns of private keys, and of API keys for models, clouds, code hosts, chats and payments."""
 PLACEHOLDER = "[secret]"
 _SHORTEST = 6
 # Encrypted fields of providers' own items.

@@ -28,7 +28,7 @@ from attractor.llm.transport.http import Reply
 from attractor.llm.transport.stream_reading import Step, StreamOrigin, finish_event, provider_event
 
 THOUGHTS = ("reasoning_content", "reasoning")
-"""Fields with thinking; the first one with a value is used."""
+"""Fields with thinking; the first field with a value is used."""
 
 _REASONS: Mapping[str, Reason] = {
     **{reason: reason for reason in get_args(Reason)},

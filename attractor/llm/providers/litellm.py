@@ -316,7 +316,7 @@ def _send_by(carrier: RecordingTransport, litellm: Any, handlers: Any, caching: 
 
 @contextmanager
 def _at_import() -> Generator[None]:
-    """Set variables while litellm is imported, because it can only be configured by variables."""
+    """Set variables while litellm is imported, because only variables can configure litellm."""
     environ = cast(MutableMapping[str, str], __environ__())
     before = {name: environ.get(name) for name in _AT_IMPORT}
     environ.update(_AT_IMPORT)
@@ -338,7 +338,7 @@ _PIECES = {"stream": True, "stream_options": {"include_usage": True}}
 
 @dataclass(frozen=True)
 class LiteLLMTarget:
-    """The target of a call: the provider, its litellm name, and the access parameters."""
+    """The target of a call: the provider, litellm's name for it, and the access parameters."""
 
     name: str
     provider: str

@@ -97,7 +97,7 @@ class Exchange:
             raise
 
     def _require_images(self, request: httpx.Request, content: bytes) -> None:
-        """Raise an error if a request lacks its images, because litellm may drop images silently.
+        """Raise an error if a request lacks an image, because litellm may drop images silently.
 
         Requests that are not JSON are not checked: they have another purpose, such as fetching a
         token.

@@ -147,7 +147,7 @@ _CACHED_BESIDE_INPUT = "anthropic"
 
 
 def dialect_of(name: str, provider: str, route: str, model: str) -> ChatDialect:
-    """Return the dialect of a provider by its name in Attractor and its route in litellm."""
+    """Return the dialect of a provider by the name in Attractor and the route in litellm."""
 
     def rename(model: str) -> str:
         bare = model.removeprefix(f"{route}/").removeprefix(f"{provider}/")

@@ -32,7 +32,7 @@ FAILURES = {"rate_limit_exceeded": 429, "server_error": 500}
 """Statuses of errors inside successful answers, by code."""
 
 MESSAGE_PROPERTIES = ("phase",)
-"""Properties of a message that are sent back with it."""
+"""Properties of a message that are sent back together with the message."""
 
 
 def read_response(reply: Reply, warnings: Sequence[Warning], *, provider: str) -> Response:

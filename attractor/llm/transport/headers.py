@@ -17,7 +17,7 @@ OPENAI_LIMITS: Mapping[str, str] = {
     "requests_reset": "x-ratelimit-reset-requests",
     "tokens_reset": "x-ratelimit-reset-tokens",
 }
-"""Header names by our names."""
+"""Names of headers, by the names used in this module."""
 ANTHROPIC_LIMITS: Mapping[str, str] = {
     "requests_remaining": "anthropic-ratelimit-requests-remaining",
     "requests_limit": "anthropic-ratelimit-requests-limit",
@@ -26,7 +26,7 @@ ANTHROPIC_LIMITS: Mapping[str, str] = {
     "requests_reset": "anthropic-ratelimit-requests-reset",
     "tokens_reset": "anthropic-ratelimit-tokens-reset",
 }
-"""Header names by our names."""
+"""Names of headers, by the names used in this module."""
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 
