@@ -123,7 +123,7 @@ _WORDS = re.compile(rf"\s*(?:\S+\s*){{1,{_WORDS_A_PIECE}}}|\s+")
 
 @dataclass(frozen=True)
 class ServerEvent:
-    """One event of a stream; if the data is not JSON, it is in `text`."""
+    """One event of a stream; `text` contains data that is not JSON."""
 
     data: JsonObject
     name: str = ""

@@ -375,7 +375,7 @@ def append_line(path: Path, line: str) -> None:
 
 
 def repair_last_line(path: Path, is_incomplete: IsIncomplete) -> None:
-    """End the last line with a newline; remove the line if its writer was killed."""
+    """End the last line with a newline; remove the line if the writer of the line was killed."""
     content = path.read_bytes()
     last = content.rpartition(b"\n")[2]
     if last and is_incomplete(last):

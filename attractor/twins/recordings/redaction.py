@@ -84,7 +84,7 @@ def query_without_keys(query: str, names: Collection[str] = ()) -> str:
 
 
 def credentials_in(header_value: str) -> Sequence[str]:
-    """Return the secrets in `Basic ...`: the password, and the user name if it is the API key."""
+    """Return the secrets in `Basic ...`: the password, and a user name that is the API key."""
     scheme, _, encoded = header_value.strip().partition(" ")
     if scheme.lower() != "basic":
         return []

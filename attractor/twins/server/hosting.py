@@ -248,7 +248,7 @@ class ErrorReporter:
         self._on_error = on_error
 
     def try_to(self, action: Callable[[], object]) -> bool:
-        """Call a function, and return whether it succeeded."""
+        """Call a function, and return whether the call succeeded."""
         try:
             action()
         except AttractorError as error:

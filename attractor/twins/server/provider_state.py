@@ -372,7 +372,7 @@ class BoundedLog(Generic[L]):
         self._entries = deque[tuple[L, int]]()
         self._bytes = 0
         self.count = 0
-        """The number of all requests, with dropped ones."""
+        """The number of all requests, including dropped requests."""
 
     @property
     def entries(self) -> Sequence[L]:

@@ -161,7 +161,7 @@ class Relay:
             await send({"type": "http.response.body", "body": self._last, "more_body": False})
 
     async def _copy(self, response: httpx.Response, send: Send) -> str:
-        """Forward the response, and return the error that interrupted it, if any."""
+        """Forward the response, and return the error that interrupted the response, if any."""
         headers = [(name.lower(), value) for name, value in response.headers.raw]
         dropped = set(_CONNECTION_HEADERS)
         if "content-encoding" in response.headers:

@@ -243,7 +243,7 @@ class ServiceDispatcher:
         return self._clock.now
 
     def answer(self, request: ServiceRequest) -> Reply:
-        """Answer a request, and add it to the log."""
+        """Answer a request, and add the request to the log."""
         with self._lock:
             now = self._clock.now
             outcome, reply = self._answer(request, now)

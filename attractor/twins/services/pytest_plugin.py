@@ -19,7 +19,7 @@ StartServiceTwin = Callable[[Path | str], ServiceTwin]
 
 @pytest.fixture
 def service_twin(tmp_path: Path) -> Iterator[StartServiceTwin]:
-    """Start a twin of a service from a path or from TOML; it stops after the test."""
+    """Start a twin of a service from a path or from TOML; the twin stops after the test."""
     with ExitStack() as stack:
 
         def start(service: Path | str) -> ServiceTwin:

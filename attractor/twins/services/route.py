@@ -39,7 +39,7 @@ _NOT_PERFORMED = (FaultKind.STATUS, FaultKind.REFUSED)
 
 
 class FaultRule(ScriptTable):
-    """A fault, with conditions on the requests that it applies to (default: all requests)."""
+    """A fault, and the conditions on requests that get the fault (default: all requests)."""
 
     fault: Fault | None = None
     delay: Duration | None = None
@@ -170,7 +170,7 @@ class ValueCondition(ScriptTable):
         return self
 
     def mismatch(self, values: Sequence[Json]) -> str:
-        """Return the reason why the condition is false; an empty text if it is true."""
+        """Return the reason why the condition is false; an empty text for a true condition."""
         if self.present is not None:
             if bool(values) == self.present:
                 return ""
@@ -187,7 +187,7 @@ Value: TypeAlias = Annotated[ValueCondition | str | int | float | bool, Field(un
 
 
 class RouteConditions(ScriptTable):
-    """Conditions on headers, query and body; all of them must be true."""
+    """Conditions on headers, query and body; all conditions must be true."""
 
     header: dict[str, Text] = {}
     query: dict[str, Text] = {}
@@ -283,7 +283,7 @@ class CollectionTable(ScriptTable):
 class RouteContext:
     """The folder of a service, the path of a route, and the collections of the service.
 
-    While the service is recorded, its recordings can be missing.
+    While the service is recorded, the files with recordings can be missing.
     """
 
     folder: Path
@@ -304,7 +304,7 @@ class RouteKind(ScriptTable):
     """The keys of one kind of route."""
 
     names: ClassVar[frozenset[str]] = frozenset()
-    """Further names in expressions of such a route."""
+    """Further names in expressions of a route of this kind."""
 
     @abstractmethod
     def prepare(self, context: RouteContext) -> RouteHandler:

@@ -307,7 +307,7 @@ class _Reader:
 
 
 def _unique_name(route: Route, before: Sequence[Route]) -> str:
-    """Return the name of a route (default: method and path, with a number if it is taken)."""
+    """Return the name of a route (default: method and path, with a number for duplicates)."""
     if route.name:
         return route.name
     taken = {other.name for other in before}

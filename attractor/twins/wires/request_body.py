@@ -40,7 +40,7 @@ def check_fields(body: JsonObject, known: Collection[str], *, code: str | None =
 
 
 def check_body(model: type[B], body: JsonObject) -> B:
-    """Return the typed body, or reject a body and name its invalid field."""
+    """Return the typed body, or reject the body and name the invalid field."""
     try:
         return model.model_validate(body, strict=True)
     except ValidationError as cause:
