@@ -51,7 +51,7 @@ class Diagnostic:
     """One problem in a pipeline.
 
     A rule leaves `rule` empty; the caller of the rule sets this field. `edits` implement `fix` and
-    belong together; they are empty if the intention of the author is unclear.
+    belong together; `edits` is empty if the intention of the author is unclear.
     """
 
     severity: Severity

@@ -30,7 +30,7 @@ from attractor.language.source.text import (
 
 
 def write_graph(graph: Graph) -> str:
-    """Return a graph as text without default blocks: each node lists all its attributes."""
+    """Return a graph as text without default blocks: each node lists all attributes of the node."""
     name = f"{written_word(graph.name)} " if graph.name else ""
     parts = [list(_own(graph.attributes)), list(_nodes(graph)), list(_edges(graph))]
     body = "\n\n".join("\n".join(lines) for lines in parts if lines)
@@ -75,8 +75,9 @@ def _subgraphs(graph: Graph) -> Iterator[str]:
 
 
 def _begun(graph: Graph, subgraph: Subgraph, declared: set[str], depth: int) -> Iterator[str]:
-    """Yield the lines of one subgraph; a node lists its attributes in the first subgraph that
-    contains it.
+    """Yield the lines of one subgraph.
+
+    A node lists its attributes in the first subgraph that contains the node.
     """
     id_ = f"{written_word(subgraph.id)} " if subgraph.id else ""
     yield f"{margin(depth)}subgraph {id_}{{"
@@ -159,8 +160,9 @@ class FormattedLines:
         self._is_closed = False
 
     def add(self, line: str, start: int, end: int, *, within: Iterable[Comment] = ()) -> None:
-        """Add the formatted line of a range of text; comments within the range get their own lines
-        before it.
+        """Add the formatted line of a range of text.
+
+        Comments within the range get their own lines before the formatted line.
         """
         self._take_comments(start)
         for comment in within:
@@ -170,7 +172,7 @@ class FormattedLines:
         self._at = end
 
     def skip(self, start: int, end: int) -> None:
-        """Omit a range of text, but keep the comments before it."""
+        """Omit a range of text, but keep the comments before this range."""
         self._take_comments(start)
         self._at = end
 
@@ -222,7 +224,7 @@ WIDEST = 100
 
 
 class Entry(NamedTuple):
-    """An attribute with its comments: before the attribute, and after it on the same line."""
+    """An attribute, the comments before the attribute, and the comments after it on its line."""
 
     written: str
     before: Sequence[Comment] = ()
@@ -260,7 +262,7 @@ def read_lists(text: str, tokens: Sequence[Token]) -> Listed:
 
 
 def laid_out(before: str, listed: Listed, depth: int) -> str:
-    """Format a list after its node or edge; on one line if the list fits and has no comments."""
+    """Format a list after a node or an edge; on one line if the list fits and has no comments."""
     if not listed.entries and not listed.last:
         return f"{before} []"
     line = f"{before} [{', '.join(one.written for one in listed.entries)}]"

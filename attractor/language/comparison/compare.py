@@ -305,7 +305,7 @@ class EdgeDifference(NamedTuple):
 
 
 class _ComparedEdge(NamedTuple):
-    """An edge, with the ids of its ends in the later graph and its normalized attributes."""
+    """An edge with its normalized attributes, and with the later ids of both ends."""
 
     edge: Edge
     source: str
@@ -403,7 +403,7 @@ def find_renamed(before: Graph, after: Graph) -> Iterator[tuple[str, str]]:
 
 
 def _has_own_content(node: Node) -> bool:
-    """Return whether a node has a label, a prompt or a command, by which it can be recognized."""
+    """Return whether a node can be recognized by a label, a prompt or a command."""
     return node.type in ("start", "exit") or any(node.attributes.text(key) for key in _WORDS)
 
 

@@ -105,7 +105,7 @@ def _positive(condition: Condition, *, is_negated: bool) -> Condition:
 
 
 def _contradiction(condition: Condition, around: Sequence[_ByKey]) -> str:
-    """Return why a condition contradicts itself or the clauses around it."""
+    """Return why a condition contradicts itself, or contradicts the clauses in `around`."""
     clauses = _flattened(condition)
     by_key = _by_key(one for one in clauses if not isinstance(one, AnyOf))
     if reason := _clash(by_key, around):

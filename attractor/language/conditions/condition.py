@@ -89,7 +89,7 @@ class AllOf:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """An invalid condition: it is never true, and a rule reports it before the run."""
+    """An invalid condition: never true, and reported by a rule before the run."""
 
     fault: str
     fix: str

@@ -44,7 +44,7 @@ def parse_condition(text: str) -> Condition:
 
 @lru_cache(maxsize=1024)
 def read_condition(text: str) -> Condition:
-    """Parse a condition; return `Unreadable` if it is invalid."""
+    """Parse a condition; return `Unreadable` for an invalid condition."""
     try:
         return parse_condition(text)
     except InvalidCondition as error:

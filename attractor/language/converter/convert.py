@@ -130,7 +130,7 @@ _SPECIAL = frozenset({"import", "prompt_file"})
 
 
 def _special(attributes: AttributeList, attribute: Attribute) -> Diagnostic:
-    """Convert an attribute if both its key and its value change."""
+    """Convert an attribute if both the key and the value change."""
     span, value = attribute.span, attribute.value
     if attribute.key == "import":
         edits = (Edit(span, 'type="import", file'),)
@@ -409,7 +409,7 @@ _CONVERSIONS: Mapping[tuple[AttributeOwner, str], _Convert] = {
 
 
 def _find_foreign_words(source: Source) -> Iterator[Diagnostic]:
-    """Yield diagnostics for names of other tools, with edits if they can be converted."""
+    """Yield diagnostics for names of other tools, with edits for convertible names."""
     parsed = parse_source(source)
     if parsed.digraph is None:
         raise ParseError(parsed.diagnostics)

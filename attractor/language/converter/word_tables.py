@@ -74,7 +74,7 @@ NO_KEY: Mapping[str, str] = {
 """Context keys, or prefixes of keys, that are never set in Attractor, with a replacement."""
 
 OUR_KEYS = frozenset({"tool.output"})
-"""Supported keys that begin with one of those prefixes."""
+"""Supported keys that begin with a prefix in NO_KEY."""
 
 # In a quoted attribute, quotes and backslashes are escaped by a backslash.
 _CLAUSE = re.compile(

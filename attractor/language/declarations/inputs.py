@@ -183,7 +183,7 @@ SECRETS = "secrets"
 """The attribute with the secrets of a tool stage."""
 
 SHORTEST_SECRET = 8
-"""The minimum length of a secret: redaction would confuse a shorter one with other words."""
+"""The minimum length of a secret: redaction would replace a shorter secret inside other words."""
 
 TOOL = "tool"
 _PREFIX = "ATTRACTOR_INPUT_"

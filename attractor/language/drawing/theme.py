@@ -47,7 +47,7 @@ PAINTS = (
     *(PLATE, INK, MUTED, THREAD, BOX_FILL, BOX_LINE, _GREY[1]),
     *(paint for pair in (_BLUE, _GREEN, _RED, _AMBER, _ORANGE, _VIOLET) for paint in pair),
 )
-"""Every colour of a drawing; a style sheet replaces each light one by its dark one."""
+"""Every colour of a drawing; a style sheet replaces each light colour by the dark colour."""
 
 
 @dataclass(frozen=True)

@@ -216,7 +216,7 @@ class OutlineSymbol:
 def outline_symbols(source: Source, graph: Graph | None = None) -> Sequence[OutlineSymbol]:
     """Return the top-level symbols of a text, with node types from the graph.
 
-    A node is listed at its first declaration, otherwise at the first edge that names it.
+    A node is listed at its first declaration, otherwise at the first edge that names the node.
     """
     outline = _Outline(source, graph)
     outline.read()
@@ -297,7 +297,10 @@ class _Outline:
 
 
 def _homes(tokens: Sequence[Token]) -> Set[int]:
-    """Return one token index for each node: in its declaration, otherwise in its first edge."""
+    """Return the index of one token for each node.
+
+    The token is in the declaration of the node, otherwise in the first edge that names the node.
+    """
     best: dict[str, tuple[bool, int]] = {}
     for at, role in roles_of(tokens):
         id_ = tokens[at].id

@@ -25,7 +25,7 @@ truecolor URL vertices viewport voro_margin width xdotversion xlabel xlp z
 """
 
 GRAPHVIZ_ATTRIBUTES = frozenset(_NAMES.split())
-"""Attributes of Graphviz, without those with a meaning in Attractor."""
+"""Attributes of Graphviz, except for attributes with a meaning in Attractor."""
 
 
 class AttributeOwner(StrEnum):
@@ -49,7 +49,7 @@ class AttributeType(StrEnum):
 
 
 class KnownAttribute(NamedTuple):
-    """One known attribute; without choices all values of its type are valid.
+    """One known attribute; without `choices`, all values of the type are valid.
 
     `minimum` of a duration is in milliseconds.
     """

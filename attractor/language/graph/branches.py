@@ -168,10 +168,10 @@ _MOST_EDGES = 100
 class Fork(NamedTuple):
     """A node with branches, and the node where they meet.
 
-    A branch is named by its first node, and contains the nodes that it reaches before the meeting.
-    Of a nested fork, the branch contains only the fork node and the nodes after the meeting of the
-    nested fork. `leaks` are edges that leave a branch, each listed for the innermost fork. Without
-    a meeting there are no branches.
+    A branch is named by its first node, and contains the nodes that the branch reaches before the
+    meeting. Of a nested fork, the branch contains only the fork node and the nodes after the
+    meeting of the nested fork. `leaks` are edges that leave a branch, each listed for the innermost
+    fork. Without a meeting there are no branches.
 
     `taken` is the fan-in where the branches would meet if it were not the meeting of the fork
     `taken_by` inside a branch: then there is no meeting.
@@ -329,7 +329,7 @@ BEHIND = "move it to an edge after the node where the branches meet"
 class MisplacedRestart(NamedTuple):
     """A misplaced `loop_restart`, the reason and the fix.
 
-    `leaves` is true if the edge also leaves its branch; that error is reported separately.
+    `leaves` is true if the edge also leaves a branch, because this is reported as another error.
     """
 
     edge: Edge

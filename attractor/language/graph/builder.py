@@ -138,7 +138,7 @@ class _Draft:
         return self.given is not None
 
     def declare(self, statement: NodeStatement, scope: _Scope) -> None:
-        """Set the attributes in a declaration; keep earlier attributes that are not in it."""
+        """Set the attributes in a declaration; earlier attributes that are not repeated stay."""
         if self.given is None:
             self.id, self.defaults, self.scope = statement.id, scope.nodes, scope
             self.given = _table(statement.attributes)
@@ -325,7 +325,7 @@ def _attribute(key: str, plain: Plain, of: str) -> Attribute:
 
 
 def _checked(text: object, what: str) -> str:
-    """Return a text if a file can contain it."""
+    """Return a text if a file can contain this text; otherwise raise an error about `what`."""
     if not isinstance(text, str):
         raise UsageError(f"{what} must be a text, not {text!r:.40}", hint='put it in quotes: "a"')
     if _UNWRITABLE.search(text):

@@ -45,7 +45,7 @@ NodeOrEdge = TypeVar("NodeOrEdge", "Node", "Edge")
 _START, _EXIT = "start", "exit"
 
 IDS_OF_ENDS = {_START: ("start", "Start"), _EXIT: ("exit", "Exit", "end", "End")}
-"""Ids of the ends, if no node has their shape (ruling L4)."""
+"""Ids of the start and exit nodes if no node has the shape of a start or exit (ruling L4)."""
 
 SHAPES_OF_ENDS = {type_: shape for shape, type_ in TYPE_OF_SHAPE.items() if type_ in IDS_OF_ENDS}
 """The shape of start and exit."""
@@ -53,7 +53,7 @@ SHAPES_OF_ENDS = {type_: shape for shape, type_ in TYPE_OF_SHAPE.items() if type
 
 @dataclass(frozen=True)
 class Node:
-    """A node of the graph: a stage when it is executed.
+    """A node of the graph; an executed node is a stage.
 
     `role` is `start` or `exit` if the graph recognizes the node by its id. The graph sets the role,
     so a copy of a node has no role.
@@ -146,7 +146,7 @@ class Subgraph:
 
 @dataclass(frozen=True)
 class DuplicateAttribute:
-    """A duplicate attribute: the lost value, and the value that overrides it.
+    """A duplicate attribute: the lost value, and the later value that is used instead.
 
     `node` is empty unless a node has the attribute.
     """
@@ -332,13 +332,13 @@ FIDELITIES = tuple(Fidelity)
 """All fidelities."""
 
 DEFAULT_FIDELITY = Fidelity.COMPACT
-"""The fidelity of a stage without one."""
+"""The fidelity of a stage if no fidelity is set."""
 
 
 def resolve_fidelity(graph: Graph, node: Node | None, of_edge: str = "") -> Fidelity:
     """Return the fidelity of a stage: from the edge, the node or the graph (attractor-spec 5.4).
 
-    An unknown fidelity becomes the default; the rule `fidelity_valid` reports it.
+    An unknown fidelity becomes the default; the rule `fidelity_valid` reports an unknown fidelity.
     """
     of_node = node.attributes.text("fidelity") if node else ""
     word = of_edge or of_node or graph.attributes.text("default_fidelity")

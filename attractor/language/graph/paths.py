@@ -147,7 +147,7 @@ class Dominance:
 def innermost_first(begin: str, following: Following) -> Iterator[str]:
     """Yield the reachable nodes in the order in which a depth-first search leaves them.
 
-    Except on a loop, each node comes after every node that it reaches.
+    Except on a loop, each node comes after all nodes that can be reached from this node.
     """
     seen = {begin}
     stack = [(begin, iter(following(begin)))]
@@ -278,7 +278,7 @@ CONDITIONAL = "conditional"
 
 
 def unasked_conditionals(graph: Graph, among: Iterable[str]) -> Set[str]:
-    """Return the nodes that are reached from a stage before any condition checks its outcome.
+    """Return the nodes reached from a stage before any condition checks the outcome of the stage.
 
     A conditional with a single, unconditional edge checks nothing, but the target of this edge may.
     Only the graph after the nodes is searched.

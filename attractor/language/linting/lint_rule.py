@@ -28,9 +28,9 @@ from attractor.language.source.text import quote, span_within
 class Vocabulary:
     """Known names and check functions that the caller provides.
 
-    A rule reports nothing if a name or function that it needs is missing. `has_program` returns
-    whether a program is on the PATH. `shell_error` returns the syntax error of a shell command, or
-    nothing. `accelerator` returns the key that picks a label at a human gate.
+    A rule reports nothing if a name or function that the rule needs is missing. `has_program`
+    returns whether a program is on the PATH. `shell_error` returns the syntax error of a shell
+    command, or nothing. `accelerator` returns the key that picks a label at a human gate.
     """
 
     types: Set[str] | None = None
@@ -55,7 +55,7 @@ class BuiltInRule(LintRule, Protocol):
     """A rule of `language/rules`, with its severity."""
 
     severity: Severity
-    """The severity of its diagnostics."""
+    """The severity of the diagnostics of the rule."""
 
 
 def rule_registry() -> Registry[BuiltInRule]:
@@ -68,7 +68,7 @@ _HINT = "pass an object with apply(graph), which returns diagnostics"
 
 
 class SpecRule(Protocol):
-    """A rule of attractor-spec 7.4: it has a name and takes only the graph."""
+    """A rule of attractor-spec 7.4: the rule has a name and takes only the graph."""
 
     name: str
 

@@ -145,7 +145,7 @@ VITAL = frozenset(
         *("prompt_file", "import_file", "known_input"),
     }
 )
-"""Rules that the engine depends on; their level cannot be lowered."""
+"""Rules that the engine depends on; the level of these rules cannot be lowered."""
 
 
 def apply_levels(diagnostics: Iterable[Diagnostic], levels: Levels) -> Iterator[Diagnostic]:
@@ -177,7 +177,7 @@ def validate(
 ) -> tuple[Diagnostic, ...]:
     """Apply all rules and return their diagnostics in order of place.
 
-    `extra_rules` are added: they replace no rule of the same name (attractor-spec 7.4).
+    `extra_rules` are added: a built-in rule of the same name is not replaced (attractor-spec 7.4).
     """
     return validate_by(named_rules(extra_rules), graph, vocabulary)
 

@@ -88,7 +88,7 @@ _PORTABLE_ESCAPES = 'valid escapes are \\" \\\\ \\n and \\t'
 
 
 def read_list(findings: Findings, start: int, end: int) -> tuple[Attribute, ...]:
-    """Parse `[key=value, ...]` between two offsets; report invalid parts and skip them."""
+    """Parse `[key=value, ...]` between two offsets; report and skip the invalid parts."""
     text, last = findings.source.text, end - 1
     attributes: list[Attribute] = []
     before, at = None, _skip_blank(text, start + 1, last)

@@ -206,7 +206,7 @@ def hand_down(graph: Graph, around: TransformContext) -> Graph:
 
 
 def moved(graph: Graph, folder: str) -> Graph:
-    """Return a graph from another folder; its paths are made relative to the importing folder."""
+    """Return a graph from another folder, with paths made relative to the importing folder."""
     if not folder:
         return graph
     return replace(graph, nodes={node.id: _moved(node, folder) for node in graph.nodes.values()})
@@ -243,7 +243,7 @@ _LISTS: Mapping[str, _Entries] = {"inputs": _declarations, "requires": _needs}
 
 
 def _defaults(graph: Graph) -> Iterator[tuple[str, Attribute]]:
-    """Yield the attributes of a graph that its nodes inherit, by attribute name on a node."""
+    """Yield the attributes of a graph that the nodes inherit, by attribute name on a node."""
     for key, attribute in graph.attributes.by_key.items():
         known = ATTRIBUTES.get(key)
         on_nodes = _NAMED_OTHERWISE.get(key, key)
@@ -381,7 +381,7 @@ class _Importing:
         return None
 
     def _open(self, name: str) -> _Trouble | None:
-        """Read a file up to its own imports, or return why it cannot be read."""
+        """Read a file, but not the files that it imports; or return why the file cannot be read."""
         try:
             text = decode(self._files.read(name), file=name)
         except UnreadablePipeline as unreadable:
@@ -403,7 +403,7 @@ class _Importing:
     def _place(
         self, importing: _Opened, placeholder: Node, piece: Graph | None, name: str
     ) -> _Trouble | None:
-        """Record a graph for its placeholder, or return why it cannot be inserted."""
+        """Record a graph for a placeholder, or return why the graph cannot be inserted."""
         if piece is None:
             message = f"invalid pipeline {name}: its errors are listed separately"
             return _Trouble(message, f"fix {name}")

@@ -96,7 +96,7 @@ class FilesRead:
         self.by_name: dict[str, bytes] = {}
 
     def read(self, name: str) -> bytes:
-        """Return the content of a file; read it once."""
+        """Return the content of a file; each file is read once."""
         if name not in self.by_name:
             self.by_name[name] = self._files.read(name)
         return self.by_name[name]

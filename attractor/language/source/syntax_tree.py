@@ -135,7 +135,7 @@ class Attributes:
         return Attributes({**self.by_key, key: attribute})
 
     def value(self, key: str) -> Value | None:
-        """Return the value of an attribute, or None if it is not set."""
+        """Return the value of an attribute, or None if the attribute is not set."""
         attribute = self.by_key.get(key)
         return attribute.value if attribute else None
 

@@ -99,7 +99,7 @@ TOKEN = re.compile(
     _BLANK + "(?:" + "|".join(f"(?P<{name}>{one})" for name, one in _TERMINALS.items()) + r")?",
     re.DOTALL,
 )
-"""Blanks and comments, then one token, whose group has its name; no group at the end."""
+"""Blanks and comments, then one token in a group with its name; no group at the end."""
 
 ATTRIBUTE = re.compile(
     rf"""(?:(?P<key>{_NAME}(?:\.{_NAME})*)|(?P<quoted_key>{_TEXT}))
@@ -283,7 +283,7 @@ _KEYWORDS = frozenset({"digraph", "subgraph", "graph", "node", "edge", "strict"}
 _DEEPEST = 20
 
 COMPASS = frozenset({"n", "ne", "e", "se", "s", "sw", "w", "nw", "c", "_"})
-"""Ports that every node has: they are never labels."""
+"""Ports that every node has; these ports are never labels."""
 
 
 def is_plain(word: str) -> bool:

@@ -40,7 +40,7 @@ def explain_unclosed_comment(place: TokenContext) -> None:
 
 
 def explain_unclosed_list(place: TokenContext) -> None:
-    """Report the bracket, or an unclosed text or comment within it."""
+    """Report the bracket, or an unclosed text or comment within the list."""
     inside = INSIDE_LIST.match(place.text, place.token.end)
     stop = inside.end() if inside else place.token.end
     if place.text.startswith('"', stop):
@@ -66,7 +66,7 @@ _COLON = "expected key = value, not ':'"
 _SMART_QUOTES = "typographic quotes"
 
 SECOND_GRAPH = frozenset({"DIGRAPH", "GRAPH", "STRICT"})
-"""Tokens behind a graph that begin another one."""
+"""Tokens behind a graph that begin another graph."""
 
 
 class Part(Enum):
@@ -298,7 +298,7 @@ class _Recovering:
         return at if self._tokens[at].type != END else len(self._tokens)
 
     def _recover_behind(self, place: TokenContext) -> int:
-        """Continue in the graph if it seems to end too early."""
+        """Continue in the graph if the graph seems to end too early."""
         is_another = place.token.type in SECOND_GRAPH or place.token.type == "_CLOSE"
         if not is_another and self._braces.is_left_open_before(place.at):
             explain_early_end(place)

@@ -21,7 +21,7 @@ _OURS: Mapping[AttributeOwner, Mapping[str, str]] = {
 
 
 class Aliases:
-    """Renames `script`, `model`, `provider` and `default_max_retry`, and reports them."""
+    """Renames `script`, `model`, `provider` and `default_max_retry`, and reports each renaming."""
 
     order = 5
 
