@@ -69,7 +69,7 @@ class InputResult:
 
 
 async def process_input(conversation: SessionConversation, user_input: str) -> InputResult:
-    """Process an input and its follow-ups."""
+    """Process an input and the follow-ups of the input."""
     ending = await _process_one(conversation, user_input)
     while conversation.followups:
         ending = await _process_one(conversation, conversation.followups.popleft())

@@ -127,7 +127,7 @@ class Session:
                 self.close()
 
     def steer(self, message: str) -> None:
-        """Send a message to the model after its current tool calls."""
+        """Send a message to the model after the current tool calls."""
         self._require_open()
         self._conversation.steering.append(message)
 
@@ -137,7 +137,7 @@ class Session:
         self._conversation.followups.append(message)
 
     def abort(self) -> None:
-        """Cancel the current input and its commands, and close the session."""
+        """Cancel the current input and the commands that run, and close the session."""
         self._aborted = True
         if self._work is None:
             self.close()

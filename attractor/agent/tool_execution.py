@@ -147,7 +147,7 @@ async def _execute_call(
 async def _execute_within_hooks(
     conversation: SessionConversation, call: ToolCall, tool: RegisteredTool, arguments: JsonObject
 ) -> ToolResult:
-    """Execute a tool call between its hooks, unless the first hook rejects the call."""
+    """Execute a tool call between the two hooks, unless the first hook rejects the call."""
     hooked = HookedCall(call.name, call.id, arguments)
     before = await _run_hook(conversation, HookTime.PRE, hooked)
     if before and not before.is_ok:
@@ -175,7 +175,7 @@ async def _execute(
 async def _run_hook(
     conversation: SessionConversation, when: HookTime, call: HookedCall
 ) -> HookRun | None:
-    """Run a hook, if any, and emit an event with its result."""
+    """Run a hook, if any, and emit an event with the result of the hook."""
     run = await conversation.hooks.run(when, call, conversation.environment)
     if run is not None:
         conversation.emit(

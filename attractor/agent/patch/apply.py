@@ -151,7 +151,7 @@ def _not_found(hunk: Hunk, start: int, where: str) -> PatchMismatch:
 
 @dataclass(frozen=True)
 class Change:
-    """The new content of a file; None removes it."""
+    """The new content of a file; None removes the file."""
 
     path: str
     before: str | None

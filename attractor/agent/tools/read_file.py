@@ -9,7 +9,7 @@ DEFAULT_LIMIT = 2000
 
 
 async def execute(arguments: JsonObject, environment: ExecutionEnvironment) -> str:
-    """Return numbered lines, and the next offset if there are more."""
+    """Return numbered lines, and the next offset if there are more lines."""
     first = number_of(arguments, "offset", 1)
     limit = number_of(arguments, "limit", DEFAULT_LIMIT)
     path = text_of(arguments, "file_path")
