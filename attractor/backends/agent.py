@@ -129,7 +129,7 @@ class AgentPlace:
         stdin: bytes = b"",
         on_output: OnOutput | None = None,
     ) -> ExecResult:
-        """Run a command and write its live output (default) or pass it to `on_output`."""
+        """Run a command; write the live output to a file (default), or pass it to `on_output`."""
         async with write_tail(self._files) as add:
             return await self._inner.exec_command(
                 command,

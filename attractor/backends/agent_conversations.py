@@ -38,7 +38,7 @@ _SHARE = 2
 
 @dataclass(frozen=True)
 class Spoken:
-    """The conversation at the end of a stage, and the model that wrote the answers in it."""
+    """The conversation at the end of a stage, and the model that wrote its answers."""
 
     turns: Sequence[Turn]
     model: tuple[str, str]
@@ -183,7 +183,7 @@ class Keeping:
         self._write(**turn_to_record(turn))
 
     def end(self) -> None:
-        """Mark the file as complete; an incomplete file is rejected when it is read."""
+        """Mark the file as complete; readers reject an incomplete file."""
         self._write(kind=_END, turns=self._count)
 
     def _write(self, **line: Json) -> None:

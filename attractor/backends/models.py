@@ -59,7 +59,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "openai": ("OPENAI_API_KEY",),
     "openai_compatible": ("OPENAI_COMPATIBLE_BASE_URL",),
 }
-"""Variables with the keys of native providers; one of them is enough."""
+"""Variables that configure the native providers; one variable of a provider is enough."""
 
 
 def is_provider(provider: str) -> bool:
