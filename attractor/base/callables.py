@@ -8,7 +8,7 @@ from attractor.base.errors import UsageError
 
 
 async def call(function: Callable[..., object], *arguments: object) -> object:
-    """Call a function and await its result; a synchronous function runs in a thread."""
+    """Call a function and await the result; a synchronous function runs in a thread."""
     if inspect.iscoroutinefunction(function):
         return await function(*arguments)
     returned = await asyncio.to_thread(function, *arguments)

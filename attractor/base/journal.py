@@ -104,7 +104,7 @@ class Journal:
         return self._offset
 
     def sync(self) -> None:
-        """Sync all lines, so that they survive a power failure; another thread may append."""
+        """Sync all lines, so that the lines survive a power failure; another thread may append."""
         if self._closed_because:
             self._refuse_if_closed()
         self._sync()

@@ -105,7 +105,7 @@ def _require_unicode(value: object, text: str) -> None:
 
 
 def _survives_round_trip(value: object, text: str) -> bool:
-    """Return whether a value survives a round trip; called for every event, so it must be fast."""
+    """Return whether a value survives a round trip; must be fast: it runs for every event."""
     try:
         again = _read(text)
     except (ValueError, RecursionError):

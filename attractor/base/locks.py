@@ -130,7 +130,7 @@ def open_to_lock(path: Path) -> io.FileIO:
 
 
 def holder_of(path: str | Path) -> LockHolder | None:
-    """Return the recorded holder of the lock at a path, unless its process has ended."""
+    """Return the recorded holder of the lock at a path, unless the process has ended."""
     try:
         with _note_of(Path(path)).open("rb") as note:
             since = datetime.fromtimestamp(os.fstat(note.fileno()).st_mtime, UTC)
