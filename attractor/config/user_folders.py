@@ -60,10 +60,10 @@ def _place(find: Callable[[str], Path]) -> Path:
 VARIABLE_PREFIX = "ATTRACTOR_"
 
 RESERVED_VARIABLES = ("ATTRACTOR_STATUS_FILE", "ATTRACTOR_TOKEN")
-"""Variables with our prefix that are not settings."""
+"""Variables that begin with `ATTRACTOR_`, but are not settings."""
 
 INPUT_PREFIX = "ATTRACTOR_INPUT_"
-"""Prefix of variables for run inputs; they are not settings."""
+"""Prefix of variables for run inputs; these variables are not settings."""
 
 
 def variable_name(path: KeyPath) -> str:
