@@ -88,7 +88,7 @@ OVERRIDES = Path(__file__).with_name("models.toml")
 
 @dataclass(frozen=True)
 class Overrides:
-    """Overridden fields by provider and model id, and model ids by provider and alias."""
+    """Fields to override, by provider and model id; and model ids, by provider and alias."""
 
     models: Mapping[str, Mapping[str, Mapping[str, Any]]]
     aliases: Mapping[str, Mapping[str, str]]

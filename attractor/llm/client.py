@@ -80,7 +80,7 @@ class ServesOthers(Protocol):
     def variables_of(cls, provider: str) -> Sequence[str]:
         """Return the alternative variables that configure a provider.
 
-        Empty if the provider is unknown.
+        The result is empty if the provider is unknown.
         """
         ...
 

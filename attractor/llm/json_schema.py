@@ -122,7 +122,9 @@ def _messages(error: ValidationError) -> Iterator[str]:
 
 
 def _requirement(error: ValidationError) -> str:
-    """Return the requirement as text; empty for keywords without a specific text."""
+    """Return the violated requirement as text; an empty text for keywords without a specific
+    message.
+    """
     limit, value = cast("Any", error.validator_value), cast("Json", error.instance)
     match error.validator:
         case "type":

@@ -66,8 +66,8 @@ def read_object_generation(
 def read_object(result: GenerateResult, schema: JsonObject) -> GenerateResult:
     """Return a result with the object found in the last answer.
 
-    Without a valid object, raise a NoObjectGeneratedError. Of several objects, the first valid
-    object is used.
+    If the answer contains several objects, the first valid object is used. Without a valid object,
+    raise a NoObjectGeneratedError.
     """
     faults: Sequence[str] = ()
     for found in find_objects(result.text):

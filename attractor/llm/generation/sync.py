@@ -75,7 +75,8 @@ def stream_object_sync(
 def _client(options: GenerateOptions) -> Client | None:
     """Return the client that must be closed before the event loop ends.
 
-    None if no client was passed or set: the client made from the environment closes itself.
+    The result is None if no client was passed or set: the client made from the environment closes
+    itself.
     """
     return options.get("client") or get_default_client()
 

@@ -201,7 +201,8 @@ class StreamResult:
 
     The generation starts when the first event is requested. Between events the generation waits
     until the next event is requested; time limits and abort signals can end the generation
-    meanwhile. Only one reader at a time. Close the stream to leave early, best with `async with`.
+    meanwhile. Only one reader is allowed at a time. Close the stream to leave early, best with
+    `async with`.
     """
 
     def __init__(

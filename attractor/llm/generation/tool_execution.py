@@ -42,7 +42,8 @@ class ToolExecution:
     async def execute_all(self, calls: Sequence[ToolCall]) -> Sequence[ToolResult]:
         """Return a result for every call, in the order of the calls; failures are results too.
 
-        An exception that should end the program, such as a KeyboardInterrupt, is raised.
+        An exception that should end the program, such as a KeyboardInterrupt, is not a result, but
+        raised.
         """
         try:
             async with asyncio.TaskGroup() as group:

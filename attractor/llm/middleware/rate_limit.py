@@ -133,7 +133,7 @@ class RateGate:
     def _try(self, waiter: _Waiter) -> Admission | float | None:
         """Admit a call, or return the seconds to wait.
 
-        None means to wait until the call is woken.
+        The result is None if the call must wait until it is woken.
         """
         with self._lock:
             # Cleared first: a change after the check wakes the call again.

@@ -491,7 +491,7 @@ class LiteLLMAdapter:
     def variables_of(cls, provider: str) -> Sequence[str]:
         """Return the alternative variables that configure a provider.
 
-        Empty if the provider is unknown.
+        The result is empty if the provider is unknown.
         """
         if provider == LITELLM:
             return ["the API key of a provider that litellm supports, such as GROQ_API_KEY"]

@@ -352,7 +352,7 @@ class PerLoop(Generic[T]):
         return self._objects[loop]
 
     async def close(self) -> None:
-        """Close the object of the running loop; `find` then makes a new one."""
+        """Close the object of the running loop; `find` then makes a new object."""
         # The generator is not closed here, because `close` may be called while it runs at the
         # loop's end.
         closing = self._objects.pop(asyncio.get_running_loop(), None)
