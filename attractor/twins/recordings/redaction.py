@@ -119,7 +119,7 @@ class _Text:
 def hide_in_body(content: bytes, keys: RequestKeys) -> bytes:
     """Return a body without the API keys.
 
-    A body that contains no API key is unchanged, byte for byte.
+    A body that contains no API key is returned byte for byte.
     """
     value = _parsed(content)
     if value is not None:
