@@ -132,7 +132,7 @@ _NO_VALUES = frozenset({"none", "derived"})
 def effective_default(key: str, element: Element, graph: Graph) -> str | None:
     """Return the effective value of a missing attribute.
 
-    None if this value cannot be written as text.
+    The result is None if this value cannot be written as text.
     """
     match element:
         case Node():

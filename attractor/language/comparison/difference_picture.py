@@ -49,7 +49,7 @@ def _description(difference: Difference) -> str:
 
 
 def _changes(difference: Difference) -> Sequence[tuple[str, str, Sequence[str]]]:
-    """Return what changed, how, and the names of the changed elements."""
+    """Return the changes by kind of element and kind of change, with the names of the elements."""
     changed = [change.after.id for change in difference.changed_nodes]
     moved = [move.node for move in difference.moved_nodes if move.node not in set(changed)]
     graph = ["name"] if difference.name else []

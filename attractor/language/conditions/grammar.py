@@ -179,7 +179,7 @@ def explain(text: str, unexpected: UnexpectedInput) -> InvalidCondition:
 
 
 def misplaced_parenthesis(text: str) -> InvalidCondition | None:
-    """Return the error for an unbalanced parenthesis or too many nested ones."""
+    """Return the error for an unbalanced parenthesis, or for too deeply nested parentheses."""
     opened: list[int] = []
     for found in _PARENTHESIS.finditer(text):
         at = found.start()

@@ -157,7 +157,7 @@ class Analysis:
 def silence_rule(source: Source, diagnostic: Diagnostic) -> Edit | None:
     """Return the edit that adds an ignore comment after the line, otherwise before the line.
 
-    None within a multi-line text.
+    The result is None within a multi-line text.
     """
     line = diagnostic.span.line
     if line < 1:

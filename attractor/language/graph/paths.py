@@ -54,7 +54,7 @@ def _jumping(graph: Graph) -> Iterable[Node]:
 def reached_from(
     begin: Iterable[str], following: Following, *, until: Iterable[str] = ()
 ) -> set[str]:
-    """Return the reachable nodes including the first ones; do not search behind `until`."""
+    """Return the reachable nodes including the first nodes; do not search behind `until`."""
     reached, ends = set(begin), frozenset(until)
     waiting = [one for one in reached if one not in ends]
     while waiting:
