@@ -42,7 +42,7 @@ def find_lines(
 ) -> int | None:
     """Return the position of lines, found by the strictest possible match.
 
-    None if no lines match.
+    The result is None if no lines match.
     """
     last = len(lines) - len(wanted)
     first = max(start, last) if at_end else start
