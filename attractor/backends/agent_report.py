@@ -74,7 +74,7 @@ async def status_file_in(
 ) -> AsyncGenerator[StatusFile | None]:
     """Yield a new file for a report; None if the environment runs no commands.
 
-    Also None, with a warning, if no folder can be created; reports are then only accepted by the
+    If no folder can be created, call `warn` and yield None. The agent can then only report by the
     tool.
     """
     try:
