@@ -122,9 +122,7 @@ def _messages(error: ValidationError) -> Iterator[str]:
 
 
 def _requirement(error: ValidationError) -> str:
-    """Return the violated requirement as text; an empty text for keywords without a specific
-    message.
-    """
+    """Return the violated requirement as text, or an empty text for other keywords."""
     limit, value = cast("Any", error.validator_value), cast("Json", error.instance)
     match error.validator:
         case "type":

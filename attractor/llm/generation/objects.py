@@ -172,7 +172,7 @@ def stream_object(
 ) -> "ObjectStreamResult":
     """Stream an object while the model writes it; the last object is valid against the schema.
 
-    The options are the same as of `generate_object`. The first read sends the request.
+    The options are the options of `generate_object`. The first read sends the request.
     """
     generation = read_object_generation(model, prompt, schema, options)
     return ObjectStreamResult(stream_generation(generation), schema)

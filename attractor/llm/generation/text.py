@@ -164,7 +164,7 @@ def stream(
 ) -> "StreamResult":
     """Stream the answer of a model, after executing the tools that the model called.
 
-    The options are the same as of `generate`. The first read sends the request.
+    The options are the options of `generate`. The first read sends the request.
     """
     return stream_generation(read_generation(model, prompt, options))
 
