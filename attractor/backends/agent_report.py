@@ -114,7 +114,7 @@ class Reporting:
 
     @property
     def is_spoilt(self) -> bool:
-        """Whether a report was refused a second time, after a request to correct it (ruling R8)."""
+        """Whether a second report was refused, after a request to correct the first (ruling R8)."""
         return len(self.refusals) > 1
 
     def tool(self) -> RegisteredTool:
