@@ -66,7 +66,7 @@ def machine(tmp_path: Path) -> Machine:
 
 def test_a_process_that_left_its_group_does_not_outlive_the_run(machine: Machine) -> None:
     said = machine.attractor(*RUN)
-    assert "Processes left over are killed, except hidden ones" in said
+    assert "Processes left over are killed, except for hidden processes" in said
     branch = git(machine.project, "branch", "--list", "--format=%(refname)", "attractor/run/*")
     pid = int(git(machine.project, "show", f"{branch.strip()}:pid"))
     try:
