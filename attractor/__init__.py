@@ -99,3 +99,4 @@ def __environ__() -> "Mapping[str, str]":
 
 
 __getattr__ = lazy_exports.lazy_getattr(__name__, _HOMES)
+__dir__ = lazy_exports.lazy_dir(__name__, _HOMES)

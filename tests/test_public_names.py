@@ -59,6 +59,12 @@ def test_every_module_has_a_one_sentence_docstring(room: str) -> None:
         assert len(first) > 10, module.__name__
 
 
+@pytest.mark.parametrize("room", ["attractor", "attractor.language", "attractor.llm"])
+def test_dir_lists_every_public_name(room: str) -> None:
+    module = importlib.import_module(room)
+    assert set(names_offered(module)) <= set(dir(module))
+
+
 def test_package_has_a_version() -> None:
     assert attractor.__version__.count(".") == 2
     assert "__version__" in attractor.__all__

@@ -1,9 +1,12 @@
 """Imports the module of a public name on first use of the name.
 
-__getattr__ = lazy_exports.lazy_getattr(__name__, {"Client": "client", "retry": "retry_policy"})
+_HOMES = {"Client": "client", "retry": "retry_policy"}
+__getattr__ = lazy_exports.lazy_getattr(__name__, _HOMES)
+__dir__ = lazy_exports.lazy_dir(__name__, _HOMES)
 """
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 
 
@@ -21,3 +24,8 @@ def lazy_getattr(
         return getattr(importlib.import_module(f"{below or door}.{home}"), name)
 
     return find
+
+
+def lazy_dir(door: str, homes: Mapping[str, str]) -> Callable[[], list[str]]:
+    """Return `__dir__` for a package: its own names, and the names that are not imported yet."""
+    return lambda: sorted({*vars(sys.modules[door]), *homes})

@@ -297,3 +297,4 @@ _HOMES = {
 }
 
 __getattr__ = lazy_exports.lazy_getattr(__name__, _HOMES)
+__dir__ = lazy_exports.lazy_dir(__name__, _HOMES)
