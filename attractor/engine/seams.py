@@ -351,8 +351,9 @@ class ChildRun(Protocol):
         ...
 
     async def steer(self, text: str) -> bool:
-        """Send and save a message for the running stages; return whether a stage accepted the
-        message.
+        """Pass a message to the running stages, and save the message.
+
+        Return whether a stage accepted the message.
         """
         ...
 

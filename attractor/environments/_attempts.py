@@ -3,8 +3,8 @@
 An attempt counts as blocked only if it fails with an error that isolation causes. Any other
 failure, such as a lack of file descriptors or time, proves nothing and counts as a leak.
 
-A separate program for any Python from 3.9. Its input is a file in the workspace, because a search
-for a command line would find its own arguments.
+This is a separate program for any Python from 3.9. The input of the program is a file in the
+workspace, because a search for a command line would find the program's own arguments.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def _doubtful(file: Path) -> bool:
-    """Try to create a file; return whether it failed for a reason other than isolation."""
+    """Try to create a file; return whether creation failed for a reason other than isolation."""
     try:
         file.touch()
     except OSError as error:
@@ -68,7 +68,7 @@ def _doubtful(file: Path) -> bool:
 
 
 def _blocked(attempt: Callable[[], object], how: Collection[int]) -> bool:
-    """Return whether an attempt failed with one of the errors."""
+    """Return whether an attempt failed with one of the errors in `how`."""
     try:
         attempt()
     except OSError as error:

@@ -1,7 +1,7 @@
 """Prints `file:line:text` for every line that matches.
 
-A separate program for any Python from 3.9: the search for a regular expression may never end, but a
-process can be killed. Its only argument is a JSON object.
+This is a separate program for any Python from 3.9: the search for a regular expression may never
+end, but a process can be killed. The only argument of the program is a JSON object.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _matching(file: str, pattern: re.Pattern[str]) -> Iterator[str]:
 
 
 def _read(file: str) -> bytes:
-    """Return the content of a regular file; empty if the file is not regular or too large."""
+    """Return the content of a file; empty for a file that is not regular or too large."""
     try:
         opened = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(opened, "rb") as reader:

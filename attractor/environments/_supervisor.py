@@ -50,7 +50,7 @@ class Job:
         self._give_up = 0.0
 
     def has_ended(self, status: int) -> None:
-        """Store the exit status of the command, and stop the rest of its group."""
+        """Store the exit status of the command, and stop the remaining processes of its group."""
         self.code = self._process.returncode = os.waitstatus_to_exitcode(status)
         if not self.cut:
             self._plan(time.monotonic() + _SETTLE_S, _GRACE_S)
@@ -66,7 +66,7 @@ class Job:
         return self.cut or self.code is not None
 
     def is_gone(self) -> bool:
-        """Send due signals, and return whether the group is gone."""
+        """Send due signals, and return whether all processes of the group are gone."""
         now = time.monotonic()
         while self._signals and self._signals[0][0] <= now:
             self._signal(self._signals.pop(0)[1])
@@ -107,7 +107,7 @@ class Supervisor:
             self._report()
 
     def _handle_next(self) -> bool:
-        """Wait for a request and execute it; return whether the socket is open."""
+        """Wait for a request and execute it; return whether the socket is still open."""
         soon = _POLL_S if any(job.is_ending() for job in self._jobs) else None
         ready, _, _ = select.select([self._control, self._woken], [], [], soon)
         if self._woken in ready:
@@ -151,7 +151,7 @@ class Supervisor:
                 os.close(one)
 
     def _reap(self) -> None:
-        """Wait for all ended processes, orphans too."""
+        """Collect the exit status of all ended processes, including orphans."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)

@@ -37,7 +37,7 @@ def file_identity(status: os.stat_result) -> FileIdentity:
 class FolderEntry:
     """A name in an open folder (`.` for the folder itself); the entry does not have to exist.
 
-    The source of a mount has its absolute path as its name.
+    For the source of a mount, the name is the absolute path of the source.
     """
 
     folder: int
@@ -46,9 +46,10 @@ class FolderEntry:
 
 @dataclass(frozen=True)
 class ConfinedFolder:
-    """A folder of this machine, and the absolute paths of the folder as seen by commands.
+    """A folder of this machine, and the absolute paths by which commands see the folder.
 
-    `mounts` are sources elsewhere by their mount point; `hidden` files in them are invisible.
+    `mounts` maps mount points to sources outside the folder; `hidden` files in the sources are
+    invisible.
     """
 
     root: Path
@@ -73,10 +74,11 @@ class ConfinedFolder:
         create: bool = False,
         change: bool = False,
     ) -> Generator[FolderEntry]:
-        """Find the target of a path; `follow` follows its last link, `create` creates its folders.
+        """Find the target of a path.
 
-        A mount cannot be created or changed. An OSError becomes an error message that begins with
-        the verb.
+        With `follow`, a link at the end of the path is followed. With `create`, missing parent
+        folders are created. A mount cannot be created or changed. An OSError becomes an error
+        message that begins with the verb.
         """
         walk = _Walk(self, verb, path, create=create, change=create or change)
         try:
@@ -105,7 +107,7 @@ class ConfinedFolder:
             raise PathOutside(f"{path} leads outside the working folder through a link") from cause
 
     def source_at(self, place: FolderEntry) -> FolderEntry:
-        """Return the source of a mount, any other entry unchanged."""
+        """Return the source of a mount point, and any other entry unchanged."""
         if not self.mounts:
             return place
         status = os.stat(place.name, dir_fd=place.folder, follow_symlinks=False)
@@ -206,7 +208,7 @@ class _Walk:
             self._follow(target)
 
     def _opened(self, name: str) -> _Step:
-        """Open a folder in the current folder, or the source of a mount."""
+        """Open a folder in the current folder; for a mount point, open the source of the mount."""
         here = self._through[-1]
         place = self._confined.source_at(FolderEntry(here.folder, name))
         folder = os.open(place.name, _FOLDER, dir_fd=here.folder)
@@ -229,7 +231,7 @@ class _Walk:
         )
 
     def _link(self, name: str) -> str | None:
-        """Return the target of a link, None for anything else."""
+        """Return the target of a link, or None for any other entry."""
         try:
             return os.readlink(name, dir_fd=self._through[-1].folder)
         except OSError as cause:

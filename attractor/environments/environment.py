@@ -1,4 +1,4 @@
-"""The environment in which tools run, and the variables that it passes to commands."""
+"""The environment in which tools run, and the variables that commands get."""
 
 import asyncio
 import re
@@ -52,8 +52,8 @@ def sandboxed(
 ) -> dict[str, str]:
     """Return the variables of commands in a sandbox.
 
-    Variables about the operator are only included if they are named. A path in a variable is only
-    passed if it is in the system or in a readable folder.
+    Variables about the operator are only included if `passed` names them. A path in a variable is
+    only included if the path is in the system or in a readable folder.
     """
     visible = (*_SYSTEM, *read)
     locale = {
@@ -111,7 +111,7 @@ class GrepOptions:
 class Promises:
     """Guarantees that were proved by attempts at the start.
 
-    They are recorded in manifest.json and in the evaluation.
+    The guarantees are recorded in manifest.json and in the evaluation.
     """
 
     hides_operator: bool = False
@@ -129,7 +129,7 @@ class Service(Protocol):
     """A background command."""
 
     def output(self) -> AsyncIterator[bytes]:
-        """Yield the output of the command as it arrives, until the end."""
+        """Yield the output of the command as it arrives, until the output ends."""
         ...
 
     async def stop(self) -> int:
@@ -144,11 +144,11 @@ class ExecutionEnvironment(Protocol):
     """
 
     async def initialize(self) -> None:
-        """Start the environment; the first call."""
+        """Start the environment; call this method first."""
         ...
 
     async def cleanup(self) -> None:
-        """Stop all processes; the last call, harmless when repeated."""
+        """Stop all processes; call this method last. A repeated call has no effect."""
         ...
 
     def working_directory(self) -> str:
@@ -174,7 +174,7 @@ class ExecutionEnvironment(Protocol):
         ...
 
     async def write_file(self, path: str, content: str) -> None:
-        """Write a file, and create its folders."""
+        """Write a file, and create missing parent folders."""
         ...
 
     async def delete_file(self, path: str) -> None:
@@ -209,7 +209,7 @@ class ExecutionEnvironment(Protocol):
     ) -> ExecResult:
         """Run a shell command to its end or its time limit, with `stdin` as input.
 
-        `on_output` receives the output as it comes, and never raises.
+        `on_output` is called with each piece of output as it arrives, and never raises.
         """
         ...
 
@@ -220,7 +220,7 @@ class ExecutionEnvironment(Protocol):
         ...
 
     def reach(self, port: int) -> AbstractAsyncContextManager[str]:
-        """Forward a port inside to the outside, and yield its address (`host:port`)."""
+        """Forward a port inside to the outside, and yield the address outside (`host:port`)."""
         ...
 
     def offer(self, port: int, address: str) -> AbstractAsyncContextManager[None]:
@@ -258,7 +258,7 @@ class OutputBacklog:
         self._woken.set()
 
     async def read(self) -> AsyncIterator[bytes]:
-        """Yield each piece once, as it comes, to the end."""
+        """Yield each piece of output once, as it arrives, to the end."""
         while True:
             if self._lost:
                 lost, self._lost = self._lost, 0
@@ -274,14 +274,14 @@ class OutputBacklog:
 
 
 class BackgroundService:
-    """A background command with its unread output."""
+    """A background command, and the unread output of the command."""
 
     def __init__(self, backlog: OutputBacklog, end: Callable[[], Awaitable[int]]) -> None:
         self._backlog = backlog
         self._end = end
 
     def output(self) -> AsyncIterator[bytes]:
-        """Yield the output and errors of the command as they arrive, until the end."""
+        """Yield standard output and standard error of the command as they arrive, until the end."""
         return self._backlog.read()
 
     async def stop(self) -> int:

@@ -74,7 +74,7 @@ class SandboxNotStarted(MachineryError):
 
 
 class SandboxUnavailable(SandboxNotStarted):
-    """This machine has no sandboxes: bubblewrap is missing, or the kernel forbids them."""
+    """This machine has no sandboxes: bubblewrap is missing, or the kernel forbids sandboxes."""
 
 
 class SandboxLost(MachineryError):
@@ -90,7 +90,7 @@ class SandboxWeakened(MachineryError):
 
 
 def file_failure(verb: str, path: str, cause: OSError) -> AttractorError:
-    """Return a machinery error for a failure of the machine, otherwise a FileUnusable."""
+    """Return a `MachineryError` for a failure of the machine, otherwise a `FileUnusable`."""
     if cause.errno in _MACHINERY:
         return file_error(verb, path, cause)
     message = f"cannot {verb} {path}: {reason_of(cause)}"

@@ -66,7 +66,7 @@ _MAX_DEPTH = 200
 
 
 def read_text(confined: ConfinedFolder, path: str, *, offset: int | None, limit: int | None) -> str:
-    """Return the text of a regular file, or lines of it."""
+    """Return the text of a regular file, or some lines of the text."""
     with confined.locate("read", path) as place, _opened(place, _READ) as file:
         _require_regular(os.fstat(file), path)
         with os.fdopen(file, "rb", closefd=False) as reader:
@@ -80,7 +80,10 @@ def read_text(confined: ConfinedFolder, path: str, *, offset: int | None, limit:
 
 
 def write_text(confined: ConfinedFolder, path: str, content: str) -> None:
-    """Write a file atomically, and create its folders; an existing file keeps its permissions."""
+    """Write a file atomically, and create missing parent folders.
+
+    The permissions of an existing file are kept.
+    """
     data = encode_text(content, path)
     with confined.locate("write", path, create=True) as place:
         permissions = _permissions(place, path)
@@ -145,7 +148,7 @@ def list_directory(confined: ConfinedFolder, path: str, *, depth: int) -> Sequen
 
 
 def glob(confined: ConfinedFolder, pattern: str, path: str) -> Sequence[str]:
-    """Return the regular files below a folder that match, the newest first."""
+    """Return the regular files below a folder that match a pattern, the newest first."""
     if pattern.startswith("/"):
         pattern, path = confined.relative(pattern), "."
     base = confined.relative(path)
@@ -246,11 +249,11 @@ class FileTools:
     async def read_file(
         self, path: str, *, offset: int | None = None, limit: int | None = None
     ) -> str:
-        """Return the text of a file, or lines of it."""
+        """Return the text of a file, or some lines of the text."""
         return read_text(self._confined, path, offset=offset, limit=limit)
 
     async def write_file(self, path: str, content: str) -> None:
-        """Write a file, and create its folders."""
+        """Write a file, and create missing parent folders."""
         write_text(self._confined, path, content)
 
     async def delete_file(self, path: str) -> None:

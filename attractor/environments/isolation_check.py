@@ -45,7 +45,7 @@ class DecoyProcess:
         return self.process.pid
 
     async def survived(self, *, patience: float = PATIENCE_S) -> bool:
-        """End the input of the decoy, and return whether it exits by itself."""
+        """End the input of the decoy, and return whether the decoy exits by itself."""
         self.release()
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
@@ -80,7 +80,7 @@ class DecoyListeners:
     abstract: str
 
     def answer(self) -> bool:
-        """Return whether both accept connections from outside."""
+        """Return whether the port and the socket accept connections from outside."""
         places = [(socket.AF_INET, (_LOOPBACK, self.port)), (socket.AF_UNIX, "\0" + self.abstract)]
         try:
             for family, address in places:
@@ -176,7 +176,7 @@ class _Outside:
     attempts: _Attempts
 
     async def judge(self, results: Mapping[str, Any]) -> Promises:
-        """Return the proved guarantees; a missing result proves nothing."""
+        """Return the proved guarantees; a missing result of an attempt proves nothing."""
         written = _clear(self.attempts)
         if not (self.workspace / self.attempts.token).exists():
             return Promises()
@@ -198,9 +198,9 @@ async def check_isolation(
     scratch: Path | None = None,
     places: Sequence[str] = SYSTEM_PLACES,
 ) -> Promises:
-    """Return the proved guarantees of an environment; empty if the attempts did not run.
+    """Return the proved guarantees of an environment; none if the attempts did not run.
 
-    `places` are further folders in which to try to write.
+    `places` are further folders in which the attempts try to write.
     """
     try:
         async with AsyncExitStack() as made:
@@ -240,7 +240,7 @@ async def _attempt(
 
 
 def _parsed_results(output: str) -> Mapping[str, Any]:
-    """Return the output of the program inside, empty if it is invalid."""
+    """Return the results in the output of the program inside; empty for invalid output."""
     try:
         results: object = json.loads(output)
     except ValueError:
@@ -249,7 +249,7 @@ def _parsed_results(output: str) -> Mapping[str, Any]:
 
 
 def _clear(attempts: _Attempts) -> bool:
-    """Remove files written outside, and return whether there were any."""
+    """Remove the files that the attempts wrote outside; return whether such files existed."""
     written = [file for place in attempts.places if (file := Path(place, attempts.token)).exists()]
     for file in written:
         file.unlink()

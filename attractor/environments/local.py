@@ -1,7 +1,7 @@
 """Runs tools on the operator's machine (coding-agent-loop §4.2); only file tools are confined.
 
-File tools stay in the working folder; commands have all rights of the operator. So nothing is
-guaranteed. Processes left over by commands are killed at the end, as far as they can be found.
+File tools stay in the working folder. Commands have all rights of the operator, so nothing is
+guaranteed. Processes that commands left running are killed at the end, as far as they can be found.
 """
 
 import asyncio
@@ -106,7 +106,7 @@ WORKSPACE = "/workspace"
 class LocalExecutionEnvironment(FileTools):
     """A folder of this machine, where commands run with the rights of the operator.
 
-    `run_id` marks the commands, so that a resumed run finds processes left over.
+    The commands are marked with `run_id`, so that a resumed run finds processes left over.
     """
 
     def __init__(
@@ -194,7 +194,7 @@ class LocalExecutionEnvironment(FileTools):
         return service
 
     def reach(self, port: int) -> AbstractAsyncContextManager[str]:
-        """Yield the address of the port: inside and outside are the same."""
+        """Yield the address of the port, which is the same inside and outside."""
         return _address(port)
 
     def offer(self, port: int, address: str) -> AbstractAsyncContextManager[None]:

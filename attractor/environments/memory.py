@@ -56,7 +56,7 @@ class MemoryExecutionEnvironment:
     async def read_file(
         self, path: str, *, offset: int | None = None, limit: int | None = None
     ) -> str:
-        """Return the text of a file, or lines of it."""
+        """Return the text of a file, or some lines of the text."""
         return select_lines(self.files[self._file("read", path)], offset, limit)
 
     async def write_file(self, path: str, content: str) -> None:
@@ -170,7 +170,7 @@ class MemoryExecutionEnvironment:
         return name
 
     def _folder(self, verb: str, path: str) -> str:
-        """Return the prefix of the names in a folder."""
+        """Return the path prefix that all files in a folder have in common."""
         name = self._paths.relative(path)
         if name == ".":
             return ""

@@ -64,8 +64,8 @@ def variable_of_all(
 ) -> Iterator[tuple[int, Sequence[str]]]:
     """Yield each process with the values of a variable in the process, usually one value or none.
 
-    For repeated calls, processes that certainly have no value are added to `settled` and skipped
-    the next time. Most processes belong to the kernel.
+    For repeated calls, processes that can never have a value are added to `settled`, and the next
+    call skips these processes. Most of them belong to the kernel.
     """
     settled = set() if settled is None else settled
     bare: list[int] = []
@@ -94,7 +94,7 @@ def variable_of(number: int, name: str) -> Sequence[str]:
 
 
 def signal_process(process: Process, number: int) -> bool:
-    """Send a signal, and return whether the process was alive and ours."""
+    """Send a signal; return whether the process was alive and belonged to this user."""
     # Its id may be reused.
     now = find_process(process.number)
     if now is None or now.started != process.started:
@@ -137,7 +137,7 @@ def _variables(number: int) -> bytes:
 
 
 def _has_program(number: int) -> bool:
-    """Return whether a process runs a visible program; kernel threads do not."""
+    """Return whether a process runs a visible program; a kernel thread runs no program."""
     try:
         os.readlink(f"/proc/{number}/exe")  # noqa: PTH115 - every moment counts
     except OSError:
@@ -171,7 +171,7 @@ MARK = "STARTED_BY_ATTRACTOR"
 
 @dataclass(frozen=True)
 class ProcessMark:
-    """The run of a command, and the process (with start time) that started the command."""
+    """The parts of a mark: the run id of a command, and the process that started the command."""
 
     run_id: str
     runner: int
@@ -223,12 +223,12 @@ def can_find_orphans() -> bool:
 
 
 async def kill_marked(mark: str, *, grace: float = _GRACE_S) -> None:
-    """Stop all processes with a mark, and kill those that do not exit."""
+    """Stop all processes with a mark, and kill the processes that do not exit."""
     await kill_all(ProcessHunt(lambda carried: carried == mark), grace=grace)
 
 
 async def kill_all(hunt: "ProcessHunt", *, grace: float = _GRACE_S) -> None:
-    """Stop all processes of a hunt, and kill those that do not exit."""
+    """Stop all processes of a hunt, and kill the processes that do not exit."""
     # On cancellation, closing the generator kills the rest at once.
     with closing(hunt.rounds(grace)) as rounds:
         for _ in rounds:
@@ -236,7 +236,7 @@ async def kill_all(hunt: "ProcessHunt", *, grace: float = _GRACE_S) -> None:
 
 
 class ProcessHunt:
-    """The search for processes with some marks, and for processes in their sessions.
+    """A search for processes with certain marks, and for processes in the same sessions.
 
     `ended` are the processes that got a signal.
     """
@@ -266,7 +266,7 @@ class ProcessHunt:
     def found(self, settled: set[int] | None = None) -> Sequence[Process]:
         """Return all processes found now, each before its descendants.
 
-        A repeated search skips the processes in `settled`, which have no mark.
+        A repeated search skips the processes in `settled`, because these processes have no mark.
         """
         marked = _known(
             number
@@ -287,7 +287,7 @@ class ProcessHunt:
     def _with_kin(
         self, marked: Iterable[int], living: Mapping[int, Process], spared: Set[int]
     ) -> Set[int]:
-        """Return processes with a mark, their descendants and their sessions."""
+        """Return the marked processes, their descendants, and all processes of these sessions."""
         found, sessions = set(marked) - spared, self._sessions
         while True:
             # Every command has its own session, so the session of this process is never included.
@@ -335,7 +335,7 @@ def _known(numbers: Iterable[int]) -> dict[int, Process]:
 
 
 async def kill_orphans(run_id: str) -> Sequence[Process]:
-    """Kill processes that a crashed run left running, and return them."""
+    """Kill the processes that a crashed run left running, and return the killed processes."""
     hunt = _hunt(run_id)
     # One search first: a resumed run without orphans should not wait.
     if hunt.found():

@@ -25,7 +25,7 @@ Execute = Callable[[str], Coroutine[Any, Any, ExecResult]]
 
 @dataclass(frozen=True)
 class Searcher:
-    """The programs for searching, with their paths in the environment."""
+    """The programs for searching, with the paths of these programs in the environment."""
 
     python: str
     ripgrep: str | None
@@ -94,7 +94,7 @@ def _after(name: str, segments: list[str], reached: Set[int]) -> Iterable[int]:
 
 
 def _past_any(segments: list[str], reached: Iterable[int]) -> Set[int]:
-    """Add the positions after each `**`, which may match nothing."""
+    """Add the positions after each `**`, because `**` may match nothing."""
     places: set[int] = set()
     for at in reached:
         places.add(at)

@@ -31,7 +31,7 @@ _LACKS: Mapping[str, str] = {
 
 
 MakeShowing = Callable[[Path, Sequence[BindMount]], ExecutionEnvironment]
-"""Type of a function that makes an environment of a folder, with more paths read-only."""
+"""Type of a function that makes the environment of a folder, with more paths shown read-only."""
 
 
 @dataclass(frozen=True)
@@ -170,9 +170,7 @@ _PASSED_ON = re.compile(r"^make(?:\[\d+\])?: \*\*\* .*\bError 127$", re.MULTILIN
 
 
 def missing_command(result: ExecResult) -> str:
-    """If a command failed because a program is missing, return "command not found" with
-    the name.
-    """
+    """Return "command not found" with the name if a command failed because of a missing program."""
     if result.exit_code != NOT_FOUND and not _is_passed_on(result):
         return ""
     names = _SAID.findall(result.stderr)

@@ -136,7 +136,8 @@ class Orders:
     def answer_all(self, choice: str, *, question: str = "", why: str = "") -> Sequence[Receipt]:
         """Give the same answer to all questions, or to all questions of one node.
 
-        If any of these questions does not accept the answer, it is refused and changes nothing.
+        If any of these questions does not accept the answer, the answer is refused and changes
+        nothing.
         """
         asked = sort_questions(pick_all(self._asked(question), question, where=self._where))
         listing = self._command("answer")
@@ -280,14 +281,14 @@ class Orders:
     def _give(
         self, order: Order, *, taken: str, then: Callable[[OpenRun], str] | None = None
     ) -> Receipt:
-        """Leave an order; if no process runs the run, execute it here."""
+        """Write an order to the inbox; if no process runs the run, execute the order here."""
         [receipt] = self._give_all([order], taken=taken, then=then)
         return receipt
 
     def _give_all(
         self, orders: Sequence[Order], *, taken: str, then: Callable[[OpenRun], str] | None = None
     ) -> Sequence[Receipt]:
-        """Leave orders; if no process runs the run, execute them here."""
+        """Write orders to the inbox; if no process runs the run, execute the orders here."""
         orders = [self._without_secrets(one) for one in orders]
         directory = RunDirectory(self.root)
         # Names of the same moment are in random order, so they are sorted.
@@ -333,7 +334,7 @@ class Orders:
 
 
 def _end(run: OpenRun) -> str:
-    """Cancel a run, and end the processes that a killed process left running; report the latter."""
+    """Cancel a run, end its left-over processes, and return a sentence about these processes."""
     ended = end_left_running_now(run)
     end_run(run)
     return (
@@ -342,7 +343,7 @@ def _end(run: OpenRun) -> str:
 
 
 def _take(run: OpenRun, names: Collection[str], *, where: str) -> None:
-    """Execute the orders in the inbox, and raise an error if the order of a name was refused."""
+    """Execute the orders in the inbox, and raise an error if an order in `names` was refused."""
     refused = [one for one in run.take_orders() if one.order in names and not one.is_accepted]
     if refused:
         raise Refused(refused[0].why, hint=where)

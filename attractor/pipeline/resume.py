@@ -122,7 +122,7 @@ def _require_whole(run: OpenRun) -> None:
 def _require_resumable(run: OpenRun) -> None:
     """Refuse a run that has ended.
 
-    Its workspace is not opened, because it may be removed already.
+    The workspace of such a run is not opened, because the workspace may be removed already.
     """
     if run.state.status.is_final:
         raise RunOver(

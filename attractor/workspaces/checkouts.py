@@ -45,7 +45,7 @@ class Checkout:
 
 @dataclass(frozen=True)
 class BranchMove:
-    """The files of a checkout before and after a move of its branch."""
+    """The files of a checkout before and after a move of the checked-out branch."""
 
     old: FlatTree
     new: FlatTree
@@ -73,7 +73,7 @@ class BranchMove:
         return self._is_expected(path, None if found and found.mode == FOLDER else found)
 
     def _untracked_conflicts(self, at: bytes) -> Iterator[bytes]:
-        """Yield untracked files in the place of a new file or its folder."""
+        """Yield untracked files that block a new file or the folder of a new file."""
         for path in self.new.keys() - self.old.keys():
             for above in folders_above(path):
                 if above not in self.old and _is_no_folder(at + b"/" + above):
@@ -110,7 +110,7 @@ def _same(one: TreeEntry | None, other: TreeEntry | None) -> bool:
 
 
 def _on_disk(at: bytes, path: bytes, object_format: str) -> TreeEntry | None:
-    """Return the entry of a path on disk; None behind a link."""
+    """Return the entry of a path on disk; None for a path behind a link."""
     full = at + b"/" + path
     if any(_is_no_folder(at + b"/" + above) for above in folders_above(path)):
         return None
@@ -137,7 +137,7 @@ def _is_no_folder(full: bytes) -> bool:
 
 
 def _files_below(full: bytes) -> Iterator[bytes]:
-    """Yield the files below a path, if it is a folder."""
+    """Yield the files below a path; a path that is not a folder has no files."""
     if not Path(os.fsdecode(full)).is_symlink():
         for folder, _, names in os.walk(full):
             yield from (folder + b"/" + name for name in names)
@@ -226,9 +226,10 @@ AT_BASE = -1
 
 @dataclass(frozen=True)
 class StageTree:
-    """The candidate tree of a stage, with the subject, author and trailers of its commit.
+    """The candidate tree of a stage, with the subject, author and trailers of the stage's commit.
 
-    `parents` are the positions of its parents among all stages (default: the previous stage).
+    `parents` are the positions of the parent commits among all stages (default: the previous
+    stage).
     """
 
     subject: str
@@ -240,7 +241,7 @@ class StageTree:
 
 @dataclass(frozen=True)
 class RunBranch:
-    """The Git branch of a run, with last commit and result tree."""
+    """The Git branch of a run, with the last commit and the result tree."""
 
     ref: str
     commit: str
@@ -286,7 +287,7 @@ async def write_run_branch(
 async def _move_branch(
     repository: Repository, store: ObjectStore, ref: str, base: str, commit: str
 ) -> None:
-    """Move the branch, unless it has commits of others or is checked out."""
+    """Move the branch, unless the branch has commits of others or is checked out."""
     before = await repository.ref(ref)
     if before == commit:
         return

@@ -1,6 +1,6 @@
 """Finds and removes the stores, folders and refs of runs.
 
-The record of a run is removed last, so that a later cleanup can finish an interrupted one.
+The record of a run is removed last, so that a later cleanup can finish an interrupted cleanup.
 """
 
 import os
@@ -23,7 +23,7 @@ _BLOCK = 512
 
 @dataclass(frozen=True)
 class StoredRun:
-    """The store of a run, the workspace folders, and the repository that lends objects.
+    """The store of a run, the workspace folders, and the repository from which the store borrows.
 
     The project folder of a run in place is not included.
     """
@@ -68,7 +68,7 @@ def stored_run_ids(state: Path) -> list[str]:
 
 
 def stored_run(state: Path, run_id: str) -> StoredRun:
-    """Return the folders of a run that its store records."""
+    """Return the folders of a run, as recorded in the store of the run."""
     store = state / STORES / run_id
     is_ours = partial(_is_in, workspaces_folder(state))
     record = read_record(store)
@@ -108,7 +108,7 @@ async def remove_workspace_folder(folder: Path) -> bool:
 
 
 async def remove_store(store: Path) -> bool:
-    """Remove a store, its record first; return whether the store is gone."""
+    """Remove a store, beginning with its record; return whether the store is gone."""
     try:
         (store / RECORD_FILE).unlink(missing_ok=True)
     except OSError as cause:
@@ -117,14 +117,14 @@ async def remove_store(store: Path) -> bool:
 
 
 def _is_in(place: Path, folder: Path) -> bool:
-    """Return whether a folder is a direct child of the workspaces folder, and no link."""
+    """Return whether a folder is a direct child of the workspaces folder and not a link."""
     with suppress(OSError):
         return folder.parent.resolve() == place.resolve() and not folder.is_symlink()
     return False
 
 
 def _repository(store: Path) -> Path | None:
-    """Return the Git directory from which a store borrows objects, if it exists."""
+    """Return the Git directory from which a store borrows objects; None if it does not exist."""
     try:
         line = (store / "objects" / "info" / "alternates").read_bytes().rstrip(b"\n")
     except OSError:

@@ -44,7 +44,7 @@ EnvironmentFactory = Callable[[Path], ExecutionEnvironment]
 """Creates the environment of a folder."""
 
 OnSnapshot = Callable[[str, Snapshot], None]
-"""Callback for each snapshot and its subject."""
+"""Callback for each snapshot, with the subject of the snapshot."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Dimension:
         return self._environment
 
     async def snapshot(self, subject: str) -> TreeId:
-        """Store the content of the folder and return its tree; the subject names the stage."""
+        """Store the content of the folder, and return its tree; `subject` names the stage."""
         async with self._lock:
             taken = await self._take()
         self._context.on_snapshot(subject, taken)
@@ -186,7 +186,7 @@ class Dimension:
         """Copy carried files into the folder and run the setup, once; later forks repeat both.
 
         Carried files are copied from the project. A workspace in place needs no preparation. The
-        setup runs on the base tree, and its results are cached for other runs.
+        setup runs on the base tree, and the created files are cached for other runs.
         """
         self._wanted, self._on_setup = wanted, on_setup
         if self.folder.resolve() == project.resolve():
@@ -207,7 +207,7 @@ class Dimension:
         return prepared
 
     async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "Dimension":
-        """Return the fork with a name, reopened or created from a tree.
+        """Return the fork with a name: reopen an existing fork, or create a fork from a tree.
 
         A shared fork works in this folder, but has its own environment.
         """
@@ -230,13 +230,13 @@ class Dimension:
         return fork
 
     async def discard(self, name: str) -> None:
-        """Remove the folder of an unused fork; its trees stay."""
+        """Remove the folder of an unused fork; the trees of the fork stay."""
         await discard_fork(DimensionIndex(self.store.folder, name))
 
     async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
-        """In the folder, restore a tree, or the merge of several trees with one base.
+        """Restore a tree in the folder, or the merge of several trees with the tree `base`.
 
-        Returns the conflicting paths; with conflicts nothing is changed.
+        Return the conflicting paths; if there are conflicts, nothing is changed.
         """
         if not trees:
             return ()
@@ -256,7 +256,7 @@ class Dimension:
         )
 
     def _site(self, tree: TreeId) -> PreparationTarget:
-        """Return this folder as the target of a preparation on a tree."""
+        """Return this folder as the target of a preparation; the setup runs on `tree`."""
         return PreparationTarget(
             self.folder,
             tree,

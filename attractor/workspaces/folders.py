@@ -23,7 +23,7 @@ from attractor.base.locks import FileLock
 
 NAME = "workspaces"
 SHARED = Path("/var/tmp")
-"""The folder for large files that survive a restart of the machine (default)."""
+"""The default folder for large files that survive a restart of the machine."""
 
 _PATIENCE_S = 10.0
 
@@ -77,7 +77,7 @@ def _prepare(place: Path, shared: Path, tell: Callable[[str], None]) -> None:
 def _trouble_with(target: Path, *, owners: Collection[int]) -> str:
     """Return the problem of a workspaces folder, or "".
 
-    Other users may have replaced the folder.
+    The folder is checked because other users may have replaced it.
     """
     try:
         found = target.lstat()
@@ -103,7 +103,7 @@ def _unsuitable(shared: Path) -> str:
 
 
 def _link(place: Path, shared: Path) -> str:
-    """Link to a new folder; return the reason if that fails, or ""."""
+    """Link to a new folder; return the reason if linking fails, or ""."""
     target = shared / secrets.token_hex(8)
     try:
         # Always a new folder: another user may have guessed the name of an existing one.
@@ -127,7 +127,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @contextmanager
 def new_folder(place: Path) -> Generator[Path]:
-    """Create and lock a folder with a random name; remove it if the block fails."""
+    """Create and lock a folder with a random name; if the block fails, remove this folder."""
     with ExitStack() as locks:
         folder = _make_locked(place, locks)
         try:
@@ -139,7 +139,7 @@ def new_folder(place: Path) -> Generator[Path]:
 
 @contextmanager
 def borrowed_folder(place: Path) -> Generator[Path]:
-    """Create and lock a folder with a random name; remove it after the block."""
+    """Create and lock a folder with a random name; after the block, remove this folder."""
     with new_folder(place) as folder:
         try:
             yield folder
@@ -148,7 +148,7 @@ def borrowed_folder(place: Path) -> Generator[Path]:
 
 
 def remove_abandoned_folders(place: Path, recorded: Callable[[], Collection[str]]) -> int:
-    """Remove unlocked folders that are not in `recorded`; return their number."""
+    """Remove unlocked folders that are not in `recorded`; return the number of removed folders."""
     with abandoned_folders(place, recorded) as left:
         for folder in left:
             remove_folder(folder)
@@ -159,7 +159,7 @@ def remove_abandoned_folders(place: Path, recorded: Callable[[], Collection[str]
 def abandoned_folders(
     place: Path, recorded: Callable[[], Collection[str]]
 ) -> Generator[Sequence[Path]]:
-    """Lock unlocked folders that are not in `recorded` during the block."""
+    """During the block, lock the unlocked folders that are not in `recorded`."""
     with ExitStack() as locks:
         free = [
             folder
@@ -193,7 +193,7 @@ def _make_locked(place: Path, locks: ExitStack) -> Path:
 
 @contextmanager
 def _locked(folder: Path, *, without_locks: bool = False) -> Generator[bool]:
-    """Lock an existing folder; yield whether that succeeded.
+    """Lock an existing folder; yield whether the lock was acquired.
 
     `without_locks` is the result on a file system without locks.
     """

@@ -28,7 +28,7 @@ _BINARY_CHECK = 8000
 
 @dataclass(frozen=True)
 class MergeResult:
-    """The merged tree; with conflicts it is empty."""
+    """The merged tree; if there are conflicts, the tree is empty."""
 
     tree: TreeId
     conflicts: Sequence[str] = ()

@@ -68,7 +68,7 @@ class SetupRun:
 
 
 OnSetup = Callable[[SetupRun], None]
-"""Callback for each setup that ran, also for failed ones."""
+"""Callback for each setup that ran, including failed setups."""
 
 
 class SetupOutcome(StrEnum):
@@ -84,10 +84,10 @@ class SetupOutcome(StrEnum):
 class PreparationResult:
     """The results of a preparation.
 
-    A setup that was `kept` ran for another workspace, and the created files were copied. A setup
-    that is `done` ran earlier for this workspace. `lacking` are paths that are missing in the
-    project. `made` are paths that the setup created. `undone` are files of the tree that the setup
-    changed, and that were restored.
+    `kept`: the setup ran for another workspace, and the created files were copied. `done`: the
+    setup ran earlier for this workspace. `lacking` are paths that are missing in the project.
+    `made` are paths that the setup created. `undone` are files of the tree that the setup changed,
+    and that were restored.
     """
 
     carried: tuple[str, ...] = ()
@@ -102,9 +102,7 @@ class PreparationResult:
 
 @dataclass(frozen=True)
 class PreparedState:
-    """The recorded preparation of a folder: cache key of the setup, carried paths and created
-    paths.
-    """
+    """The recorded preparation of a folder: setup key, carried paths and created paths."""
 
     key: str
     carried: tuple[str, ...]
@@ -132,7 +130,7 @@ def prepared_state_from_record(record: Json) -> PreparedState | None:
 async def setup_key(
     store: ObjectStore, tree: TreeId, wanted: Preparation, *, place: Mapping[str, str]
 ) -> str:
-    """Return the cache key of a setup, or "" without a setup.
+    """Return the cache key of a setup; "" if no setup is configured.
 
     `place` describes the environment: created files may contain the path of the folder.
     """

@@ -95,7 +95,7 @@ def _is_reserved(name: bytes, wanted: Pattern[str]) -> bool:
 
 
 def _name_pattern(name: str, hashed: str) -> Pattern[str]:
-    """Return a pattern of a name and of its short names on Windows.
+    """Return a pattern that matches a name and the short names of this name on Windows.
 
     `hashed` is the hash of the name.
     """
@@ -129,7 +129,7 @@ class ProtectedPaths:
     folders: Set[bytes]
 
     def has(self, path: bytes, *, is_folder: bool) -> bool:
-        """Return whether a path is protected; assume that its parent folders are not protected."""
+        """Return whether a path is protected; assume that no parent folder is protected."""
         return (
             path in self.paths
             or (path in self.folders and not is_folder)

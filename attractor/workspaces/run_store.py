@@ -53,12 +53,12 @@ class DimensionIndex:
         stat_cache.save(cache, self._stats)
 
     def set_ref(self, tree: str) -> None:
-        """Point the ref at the last tree, which protects it from garbage collection."""
+        """Point the ref at the last tree, which protects this tree from garbage collection."""
         make_private_folder(self._ref.parent)
         write_whole(self._ref, f"{tree}\n", sync=False, mode=0o600)
 
     def folder(self) -> Path | None:
-        """Return the folder of a fork, if it was created."""
+        """Return the folder of a fork; None if the folder was not created."""
         return _read_folder(self._record)
 
     def record_folder(self, folder: Path) -> None:
@@ -69,7 +69,7 @@ class DimensionIndex:
         write_whole(self._record, canonical_json(record), mode=0o600)
 
     def prepared_state(self) -> PreparedState | None:
-        """Return the recorded preparation of the folder, if any."""
+        """Return the recorded preparation of the folder, or None."""
         with suppress(OSError, NotCanonical):
             return prepared_state_from_record(parse_json(self._ready.read_bytes()))
         return None
@@ -114,7 +114,7 @@ _NAME, _EMAIL = "Attractor", "attractor@localhost"
 
 
 def find_fork(index: DimensionIndex) -> Path | None:
-    """Return the folder of a fork, if it exists."""
+    """Return the folder of a fork, or None if the folder does not exist."""
     folder = index.folder()
     return folder if folder is not None and folder.is_dir() else None
 
@@ -151,7 +151,7 @@ RECORD_FILE = "workspace.json"
 
 @dataclass(frozen=True)
 class WorkspaceRecord:
-    """The folder of a workspace and its origin.
+    """The folder of a workspace, and the origin of the workspace.
 
     `excluded` are patterns of project files that the workspace does not contain, and `ignored` are
     patterns of ignored files, both as in `.gitignore`. `materials` is a tree of files that the

@@ -1,6 +1,6 @@
-"""Stores the content of a folder as a tree, without Git and Git filters.
+"""Stores the content of a folder as a tree, and writes a tree into a folder.
 
-Writes a tree into a folder.
+Neither Git nor the filters of Git are used.
 """
 
 import errno
@@ -85,8 +85,8 @@ StatCache = Mapping[bytes, CachedFile]
 def filesystem_time(folder: Path, ours: Path) -> int:
     """Return the time of the file system of a folder, in nanoseconds.
 
-    Without support for unnamed files, the time of `ours` is used: an agent would see a file in the
-    folder.
+    If the file system does not support unnamed files, return the time in the folder `ours`, because
+    an agent would see a named file.
     """
     try:
         return _time_of_nameless(folder)
@@ -162,7 +162,7 @@ _NOT_OPENED = {
 
 @dataclass(frozen=True)
 class SkippedPath:
-    """A path of a folder that is not in its snapshot."""
+    """A path of a folder that is not in the snapshot of this folder."""
 
     path: str
     reason: SkipReason
@@ -170,9 +170,7 @@ class SkippedPath:
 
 @dataclass(frozen=True)
 class SnapshotRules:
-    """The rules for a snapshot, which contains files that are not ignored, and files of
-    the base.
-    """
+    """The rules for a snapshot, which contains all files of the base and all files not ignored."""
 
     ignores: IgnoreRules
     files: Set[bytes] = frozenset()
@@ -187,7 +185,7 @@ class SnapshotRules:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The tree of a folder, the paths that it lacks, and the stat cache for the next snapshot.
+    """The tree of a folder, the paths missing in the tree, and the stat cache of the next snapshot.
 
     `dimension` is the name of the fork, empty for the first dimension of the run.
     """
@@ -221,7 +219,7 @@ def take_snapshot(
 
 
 class _Walk:
-    """One walk over a folder, with its findings."""
+    """One walk over a folder, with the paths and objects found so far."""
 
     def __init__(
         self, objects: LooseObjects, rules: SnapshotRules, cache: StatCache, now_ns: int
@@ -237,7 +235,7 @@ class _Walk:
         self.ignored: list[str] = []
 
     def folder(self, at: int, prefix: bytes, *, depth: int, is_ignored: bool) -> bytes | None:
-        """Store an open folder and return its id; None if it contains no files."""
+        """Store an open folder and return its id; None for a folder without files."""
         with os.scandir(at) as found:
             listed = list(found)
         is_in_submodule = prefix[:-1] in self._rules.materials.folders
@@ -263,7 +261,7 @@ class _Walk:
         depth: int,
         is_ignored: bool,
     ) -> tuple[int, bytes] | None:
-        """Store an entry of a folder; return its mode and id."""
+        """Store an entry of a folder; return the mode and the id of the entry."""
         status = item.stat(follow_symlinks=False)
         if path in self._files and stat.S_ISREG(status.st_mode):
             # Fast path for most files: nothing below applies to them.
@@ -296,7 +294,7 @@ class _Walk:
         depth: int,
         is_ignored: bool,
     ) -> None:
-        """Report a change of an entry in a submodule, which is not part of the tree."""
+        """Report a changed entry in a submodule, because submodules are not part of the tree."""
         if item.is_dir(follow_symlinks=False) and path in self._rules.materials.folders:
             self._subfolder(at, name, path, depth, is_ignored)
             return
@@ -394,7 +392,7 @@ async def export_tree(store: ObjectStore, tree: TreeId, to: Path, materials: Mat
 
 
 async def write_out(store: ObjectStore, files: FlatTree, folder: Path) -> StatCache:
-    """Write files into a folder, and return their stat cache."""
+    """Write files into a folder, and return the stat cache of these files."""
     entries = [(path, entry) for path, entry in files.items() if entry.mode != SUBMODULE]
     written = await store.with_blobs(
         [entry.id for _, entry in entries], partial(write_files, folder, entries)
@@ -408,7 +406,7 @@ async def write_out(store: ObjectStore, files: FlatTree, folder: Path) -> StatCa
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder, if missing."""
+    """Create a folder, unless the folder exists."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as cause:

@@ -85,9 +85,7 @@ async def find_large_files(store: ObjectStore, files: FlatTree, folder: Path) ->
 
 
 async def find_unchanged_pointers(store: ObjectStore, changes: Sequence[TreeChange]) -> FlatTree:
-    """Return the pointers of files that only seem changed, because they contain the
-    content itself.
-    """
+    """Return pointers whose file only seems changed, because it contains the large content."""
     pairs = [
         (one.path, one.before, one.after)
         for one in changes
@@ -112,7 +110,7 @@ def _pointer_to(content: bytes) -> LfsPointer:
 
 
 async def _paths_of_lfs(store: ObjectStore, files: FlatTree) -> Sequence[bytes]:
-    """Return the paths that use git LFS according to the attributes of a tree."""
+    """Return the paths that use git LFS according to the attribute files of a tree."""
     attribute_files = {
         path.removesuffix(b".gitattributes"): entry.id
         for path, entry in files.items()
@@ -134,7 +132,7 @@ async def _paths_of_lfs(store: ObjectStore, files: FlatTree) -> Sequence[bytes]:
 
 
 def _patterns(attributes: bytes) -> Iterator[bytes]:
-    """Yield the patterns of an attributes file with a filter, as lines of an ignore file."""
+    """Yield the patterns that have a filter in an attributes file, as lines of an ignore file."""
     for line in attributes.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
         match_ = _LINE.match(line.strip())
         if match_ is None or match_["pattern"].startswith((b"#", b"!", b"[attr]")):
@@ -151,7 +149,7 @@ def _unquoted(pattern: bytes) -> bytes:
 
 
 def _store(objects: LooseObjects, pointer: LfsPointer, folder: Path) -> bytes | None:
-    """Store the content of a pointer; return None if it is missing or incomplete."""
+    """Store the content of a pointer; return None if the content is missing or incomplete."""
     path = pointer.within(folder)
     if pointer.size > LARGEST_FILE:
         return None
@@ -228,14 +226,14 @@ async def commit_uncommitted(
 
 @dataclass(frozen=True)
 class _Copy:
-    """A copy of the index, which gets all changes of the work tree."""
+    """A copy of the index, to which all changes of the work tree are added."""
 
     store: ObjectStore
     work_tree: WorkTree
     folder: Path
 
     async def tree(self) -> str:
-        """Return the tree of the work tree."""
+        """Return the tree with all changes of the work tree."""
         filters = await _filters(self.work_tree)
         top = (await self._ask("rev-parse", "--show-toplevel")).removesuffix("\n")
         theirs = await self._ask("rev-parse", "--path-format=absolute", "--git-path", "index")

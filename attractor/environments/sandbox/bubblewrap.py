@@ -1,11 +1,11 @@
 """Options for bubblewrap: visible, hidden and mounted paths of a sandbox.
 
-The system is read-only, the workspace is writable, `/tmp` and the home are empty, and nothing else
-is visible. Therefore the operator's folders are not visible. A hidden folder inside the system, or
-inside a readable or mounted folder, is covered by an empty folder.
+The system is read-only, the workspace is writable, `/tmp` and the home folder are empty, and no
+other path is visible. Therefore the operator's folders are not visible. A hidden folder inside the
+system, or inside a readable or mounted folder, is covered by an empty folder.
 
 A mount needs a mount point: an empty folder or file in the workspace. Agents can change the
-workspace, so no link is followed on the path to it.
+workspace, so symbolic links on the path to a mount point are not followed.
 """
 
 import errno
@@ -36,17 +36,17 @@ class BindMount:
 
     @property
     def source(self) -> Path:
-        """The path outside."""
+        """The path of the mounted file or folder outside the sandbox."""
         return self.root.resolve() / self.path
 
 
 def make_mount_points(
     folder: Path, mounts: Sequence[BindMount]
 ) -> Mapping[BindMount, FileIdentity]:
-    """Create the mount points in a workspace, and return them.
+    """Create the mount points in a workspace, and return the mount points.
 
-    A link or file in place of a folder is removed. A mount is skipped if an agent replaced a
-    folder of its path.
+    A link or file in place of a folder is removed. A mount is skipped if an agent replaced a folder
+    on the path to the mount point.
     """
     try:
         top = os.open(folder, _FOLDER)
@@ -145,7 +145,7 @@ ACCOUNTS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Interpreter:
-    """The Python interpreter for programs inside, and the folders that the interpreter needs."""
+    """The Python interpreter for programs inside the sandbox, and the folders that it needs."""
 
     program: str
     needs: Sequence[Path] = ()
@@ -171,7 +171,7 @@ class _Bind:
 
     @property
     def words(self) -> list[str]:
-        """Return the option with its operands."""
+        """Return the option followed by its operands."""
         source = [] if self.option == "--tmpfs" else [str(self.source)]
         return [self.option, *source, str(self.target)]
 
@@ -182,9 +182,9 @@ def options(
     data: Mapping[str, int],
     mounts: Iterable[BindMount] = (),
 ) -> list[str]:
-    """Return the options for a workspace and its mounts.
+    """Return the options for a workspace and the mounts in the workspace.
 
-    `data` are file descriptors by their path inside.
+    `data` maps paths inside the sandbox to file descriptors.
     """
     workspace = _Bind(folder.resolve(), Path(WORKSPACE), "--bind")
     binds = [*_binds(settings), workspace, *map(_shown, mounts)]
@@ -224,7 +224,7 @@ def _proc() -> Iterator[_Bind]:
 
 
 def _links() -> Iterator[str]:
-    """Copy the links of a merged /usr."""
+    """Yield options that copy the links of a merged /usr into the sandbox."""
     for name in _MERGED:
         path = Path("/", name)
         if path.is_symlink():
@@ -232,7 +232,7 @@ def _links() -> Iterator[str]:
 
 
 def _covers(binds: Iterable[_Bind], hidden: Sequence[Path], folder: Path) -> Iterator[_Bind]:
-    """Yield covers for hidden paths inside bound ones."""
+    """Yield covers for the hidden paths inside bound paths."""
     for bind in binds:
         for path in hidden:
             if not path.is_relative_to(bind.source) or not path.exists():

@@ -1,7 +1,7 @@
-"""Runs tools in a bubblewrap sandbox with a supervisor inside, one for each stage; Linux only.
+"""Runs tools in a bubblewrap sandbox with a supervisor, one sandbox for each stage; Linux only.
 
 The workspace is `/workspace`, the only path of the operator that is writable or visible. File tools
-work on the same folder from outside. Mounts from elsewhere are read-only.
+work on the same folder from outside. Mounts from other folders are read-only.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ def output_sink(
 def watch_service(
     sandbox: Sandbox, job: Job, out: PipeReader, backlog: OutputBacklog
 ) -> BackgroundService:
-    """Return the background service of a started command."""
+    """Return the background service for a command that was started."""
     watching = asyncio.create_task(_see_end(job, out, backlog))
 
     async def end() -> int:
@@ -186,7 +186,7 @@ class SandboxedExecutionEnvironment(FileTools):
 
     @asynccontextmanager
     async def reach(self, port: int) -> AsyncGenerator[str]:
-        """Yield an address outside whose connections go to a port inside."""
+        """Yield an address outside that forwards connections to a port inside."""
         sandbox = self._sandbox()
 
         async def connect() -> socket.socket:
@@ -202,7 +202,7 @@ class SandboxedExecutionEnvironment(FileTools):
             yield f"{LOOPBACK}:{listener.getsockname()[1]}"
 
     def offer(self, port: int, address: str) -> AbstractAsyncContextManager[None]:
-        """Carry connections from a port inside to an address outside."""
+        """Forward connections from a port inside to an address outside."""
         return self._offered(port, Address.parse(address))
 
     @asynccontextmanager
@@ -228,7 +228,7 @@ class SandboxedExecutionEnvironment(FileTools):
         env_vars: Mapping[str, str] | None,
         stdin: bytes = b"",
     ) -> Job:
-        """Start a shell inside; afterwards only the shell has its ends of the pipes."""
+        """Start a shell inside; close the writing ends of the pipes in this process."""
         try:
             below = files.require_folder(self._confined, working_dir or ".")
             return await self._sandbox().run(

@@ -1,7 +1,7 @@
-"""One running sandbox: bubblewrap with a supervisor inside, and the messages to it.
+"""One running sandbox: bubblewrap with a supervisor inside, and the messages to the supervisor.
 
-It must be started in the thread of the event loop, because `--die-with-parent` applies to the
-starting thread, and a worker thread ends early.
+The sandbox must be started in the thread of the event loop, because `--die-with-parent` applies to
+the starting thread, and a worker thread ends early.
 """
 
 import asyncio
@@ -81,13 +81,13 @@ class _Answer:
 
 @dataclass(frozen=True)
 class Job:
-    """A command inside."""
+    """A command that runs inside the sandbox."""
 
     number: int
     answer: "asyncio.Future[_Answer]"
 
     async def wait(self) -> CommandExit:
-        """Return the exit of the command when its whole group is gone."""
+        """Return the exit of the command when all processes of the command's group are gone."""
         message = (await asyncio.shield(self.answer)).message
         return CommandExit(message["code"], message["cut"])
 
@@ -118,7 +118,7 @@ class Sandbox:
     async def start(
         cls, settings: SandboxSettings, folder: Path, mounts: Collection[BindMount] = ()
     ) -> "Sandbox":
-        """Start a sandbox with a workspace and its visible paths, and wait until it is ready."""
+        """Start a sandbox with a workspace and visible paths; wait until the sandbox is ready."""
         with _file() as log:
             sandbox = cls(_spawn(settings, folder, mounts, log))
             try:
@@ -184,7 +184,7 @@ class Sandbox:
         await asyncio.shield(self._closing)
 
     def _hold(self) -> None:
-        """Open the first process inside; its death kills all other processes inside."""
+        """Open the first process inside; when this process ends, all others inside are killed."""
         with suppress(OSError, IndexError):  # not every kernel lists children
             number = self._process.pid
             children = Path(f"/proc/{number}/task/{number}/children").read_text("ascii")
@@ -250,10 +250,10 @@ class Sandbox:
                 answer.set_exception(SandboxLost())
 
     async def _wait_until_gone(self) -> None:
-        """Kill the first process and wait for its parent, which ends when all processes are gone.
+        """Kill the first process, and wait for bubblewrap, which ends when all processes are gone.
 
-        While bubblewrap starts, it is not killed, because it would leave a child process that waits
-        forever. The supervisor ends by itself when the socket is closed.
+        While bubblewrap starts, bubblewrap is not killed, because it would leave a child process
+        that waits forever. The supervisor ends by itself when the socket is closed.
         """
         if self._first is not None:
             with suppress(ProcessLookupError):
@@ -284,7 +284,7 @@ async def _wait_for_exit(pidfd: int, *, within: float) -> None:
 def _spawn(
     settings: SandboxSettings, folder: Path, mounts: Collection[BindMount], log: IO[bytes]
 ) -> _Started:
-    """Start bubblewrap with a supervisor; its error messages go to a file."""
+    """Start bubblewrap with a supervisor; the error messages of bubblewrap go to a file."""
     with ExitStack() as opened, ExitStack() as failing:
         try:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -325,7 +325,7 @@ def _words_in(log: IO[bytes]) -> str:
 
 
 def _file(content: bytes = b"") -> IO[bytes]:
-    """Return an anonymous file in memory, positioned at its start."""
+    """Return an anonymous file in memory with a content, positioned at the start of the file."""
     with ExitStack() as failing:
         try:
             file = failing.enter_context(os.fdopen(os.memfd_create("attractor"), "w+b", 0))

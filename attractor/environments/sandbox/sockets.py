@@ -49,7 +49,7 @@ class Address:
 
 
 async def connect_socket(made: socket.socket, address: tuple[Any, ...]) -> socket.socket:
-    """Connect a socket and return it; close it on failure."""
+    """Connect a socket and return it; if connecting fails, close the socket."""
     try:
         made.setblocking(False)
         await asyncio.get_running_loop().sock_connect(made, address)
@@ -60,7 +60,7 @@ async def connect_socket(made: socket.socket, address: tuple[Any, ...]) -> socke
 
 
 def listen(made: socket.socket, port: int) -> socket.socket:
-    """Listen on a port of the loopback (0: any free port); close the socket on failure."""
+    """Listen on a port of the loopback (0: any free port); if this fails, close the socket."""
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((LOOPBACK, port))
@@ -75,7 +75,7 @@ def listen(made: socket.socket, port: int) -> socket.socket:
 
 @asynccontextmanager
 async def forwarded(listener: socket.socket, connect: Connect) -> AsyncGenerator[None]:
-    """Forward every connection until the block ends, then close all."""
+    """Forward every connection until the block ends, then close all connections."""
     forwarding = asyncio.create_task(_accept(listener, connect))
     try:
         yield
@@ -113,7 +113,7 @@ async def _forward(near: socket.socket, connect: Connect) -> None:
 
 
 async def _copy(source: socket.socket, sink: socket.socket) -> None:
-    """Copy one direction to its end, and forward the end."""
+    """Copy one direction of a connection to its end, and forward the end."""
     loop = asyncio.get_running_loop()
     with suppress(OSError):
         while piece := await loop.sock_recv(source, _PIECE):
@@ -148,7 +148,7 @@ class PipeReader:
             self._writer = -1
 
     async def drain(self) -> None:
-        """Read everything already in the pipe."""
+        """Read all data that is already in the pipe."""
         until = monotonic() + _DRAIN_S
         while self._read() and monotonic() < until:
             await asyncio.sleep(0)
@@ -162,7 +162,7 @@ class PipeReader:
             self._reader = -1
 
     def _read(self) -> bool:
-        """Read one piece, and return whether there was one."""
+        """Read one piece, and return whether a piece was available."""
         if self._reader < 0:
             return False
         try:

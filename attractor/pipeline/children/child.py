@@ -36,7 +36,7 @@ from attractor.pipeline.source.read import PipelineSource
 
 @dataclass(frozen=True)
 class Equipment:
-    """The functions that walk one round of a child and steer its stages."""
+    """The functions that walk one round of a child, and steer the stages of this round."""
 
     walk: Callable[[], Awaitable[RunResult]]
     steer: Steer
@@ -44,7 +44,10 @@ class Equipment:
 
 @dataclass(frozen=True)
 class Provision:
-    """The functions that open, read, equip and restart rounds of a child; a stack closes them."""
+    """The functions that open, read, equip and restart rounds of a child.
+
+    An exit stack closes the equipment of each round.
+    """
 
     open: Callable[[RunDirectory], OpenRun]
     read: Callable[[OpenRun], PipelineSource]
@@ -53,7 +56,7 @@ class Provision:
 
 
 class ChildRounds:
-    """A running child with all its rounds; `first` is the directory of its first run."""
+    """A running child with all its rounds; `first` is the directory of the first round."""
 
     run: OpenRun
     pipeline: PipelineSource
@@ -170,7 +173,7 @@ class RunningChild:
         return any([await self._hand(one, text) for one in flights])
 
     async def wait(self) -> ChildEnd:
-        """Wait until the child ends; raise the reason if the child stopped earlier."""
+        """Wait until the child ends; if the child halts before its end, raise the reason."""
         await asyncio.wait([self.walking])
         with stopping():
             result = self.walking.result()

@@ -158,15 +158,15 @@ def _require_no_secrets(pipeline: PipelineSource, host: RunHost) -> None:
 
 
 DEEPEST = 8
-"""The maximum depth of nested runs, which ends a pipeline that runs itself."""
+"""The maximum depth of nested runs; a pipeline that runs itself fails at this depth."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Children:
     """Starts and resumes the child runs of one run.
 
-    The run itself can be a child: `above` are its parents. Running children are identified by name.
-    Conversations of a stopped child can be restored from the disk.
+    If the run itself is a child, `above` are the parents of the run. Running children are
+    identified by name. Conversations of a stopped child can be restored from the disk.
     """
 
     parent: OpenRun
@@ -181,7 +181,7 @@ class Children:
     below: dict[str, "Children"] = field(default_factory=dict[str, "Children"])
 
     def has(self, name: str) -> bool:
-        """Return whether a child of that name has started."""
+        """Return whether a child with a name has started."""
         return child_directory(self.parent.directory, name).manifest.exists()
 
     @asynccontextmanager
@@ -204,7 +204,7 @@ class Children:
 
     @property
     def used(self) -> Usage:
-        """The usage of the run so far, with its running children."""
+        """The usage of the run so far, including the running children."""
         return sum((one.used for one in self.below.values()), self.parent.state.used)
 
     def _count_no_more(self, name: str) -> None:
@@ -290,7 +290,7 @@ class Children:
         pipeline: PipelineSource,
         stack: AsyncExitStack,
     ) -> "Children":
-        """Return the Children of a child, with its components."""
+        """Return the `Children` object of a child run, with the components of the child run."""
         host = self.host
         if host.observer:
             observer = partial(_pass_on, host.observer, child.name)
@@ -357,7 +357,7 @@ class Children:
 async def _work(
     run: OpenRun, graph: Graph, children: Children, workspace: Workspace, *, is_shared: bool
 ) -> RunResult:
-    """Walk a child from its last step; a child that has ended only restores its final files."""
+    """Walk a child from its last step; if the child has ended, only restore its last files."""
     progress = run.state.progress
     if progress and not run.state.may_walk and not is_shared:
         await workspace.restore(progress.tree, set_aside=run.directory.incidents / "after-its-end")

@@ -160,7 +160,7 @@ class NodeBackends:
         return await self._of(stage).answer(stage, prompt)
 
     async def steer(self, stage_id: str, text: str) -> bool:
-        """Send a message to the stage; return whether a backend took it."""
+        """Send a message to the stage; return whether a backend accepted the message."""
         return any([await one.steer(stage_id, text) for one in self.backends.values()])
 
     def rebuild(self, last: str, read: ReadSaved) -> object:
@@ -182,9 +182,7 @@ PROJECT_PROMPTS = Path("agents") / "_profiles"
 
 
 def executed_type(node: Node, known: Set[str]) -> str:
-    """Return the type that executes a node: the node's type, or, if unknown, the type
-    of its shape.
-    """
+    """Return the type that executes a node; the type of the shape replaces an unknown type."""
     return node.type if node.type in known else TYPE_OF_SHAPE.get(node.shape, DEFAULT_TYPE)
 
 
@@ -218,7 +216,8 @@ async def build_backend(
 def _may_ask(node: Node, known: Set[str], custom_parts: CustomParts) -> bool:
     """Return whether any stage can call a backend.
 
-    If no stage does, no backend is loaded, because loading a backend takes as long as a few stages.
+    If no stage calls a backend, no backend is loaded, because loading a backend takes as long as a
+    few stages.
     """
     type_ = executed_type(node, known)
     return type_ in custom_parts.handlers or model_task(node, type_) is not ModelTask.NOTHING

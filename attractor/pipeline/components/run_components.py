@@ -95,7 +95,7 @@ async def build_components(
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """The parts of a run, ready to be walked; the directory is opened as an `OpenRun`."""
+    """The parts of a run that is ready to be walked; the directory is opened as an `OpenRun`."""
 
     pipeline: PipelineSource
     request: RunRequest

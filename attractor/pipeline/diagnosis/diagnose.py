@@ -234,8 +234,8 @@ TAKEN_FOR_GRANTED = frozenset(
 class Diagnosis:
     """The explanation of a run from its records alone.
 
-    `seconds` is the time of its stages, `wall` the time from the first to the last event, `waited`
-    the time of waiting for people.
+    `seconds` is the total time of the stages, `wall` the time from the first to the last event,
+    `waited` the time of waiting for people.
     """
 
     case: Case
@@ -300,7 +300,7 @@ class Diagnosis:
 
 
 def diagnose(root: Path, *, reference: str, now: datetime) -> Diagnosis:
-    """Diagnose the run in a directory; a process may be running it."""
+    """Diagnose the run in a directory; a process may be executing this run."""
     run = read_run(root)
     # The lock is checked first: if no process holds it, the records are complete.
     is_live = is_held(run.directory.lock)

@@ -22,7 +22,7 @@ from attractor.pipeline.runs.history import Choice, History, Made, RunRecord
 
 @dataclass(frozen=True)
 class Remedy:
-    """A piece of advice, and the command that follows it, if any."""
+    """A piece of advice, and the command to follow the advice, if any."""
 
     what: str
     command: str = ""
@@ -246,7 +246,7 @@ def _beneath(case: Case, made: Made) -> Iterator[str]:
 
 
 def _deepest(case: Case, made: Made) -> str:
-    """Return the stage to fix: if branches failed, the last failed stage in them."""
+    """Return the stage to fix: if branches failed, the last failed stage of these branches."""
     keys = [
         one.key
         for one in case.history.branches

@@ -202,7 +202,7 @@ def _tokens_of_run(run: Sample) -> float:
 
 
 def _time_by_graph(graph: Graph, stages: Sequence[StageEstimate]) -> Range:
-    """Return the time of all stages, each visited once; the maximum is what the graph allows."""
+    """Return the time of all stages, each visited once; limits in the graph set the maximum."""
     limit = graph.attributes.duration("max_duration")
     most = limit.total_seconds() if limit is not None else None
     return _at_most(_once(one.seconds for one in stages), most)
@@ -224,7 +224,7 @@ def _once(ranges: Iterable[Range]) -> Range:
 
 
 def _at_most(one: Range, most: float | None) -> Range:
-    """Return a range that ends at a limit."""
+    """Return a range whose values do not exceed a limit."""
     if most is None or (one.high is not None and one.high <= most):
         return one
     low, likely = (None if end is None else min(end, most) for end in (one.low, one.likely))
@@ -236,7 +236,7 @@ def _node_may_cost(node: Node) -> bool:
 
 
 def _is_alike(run: Sample, graph: Graph) -> bool:
-    """Return whether a run was of this pipeline: at least half of the nodes are the same."""
+    """Return whether a run used this pipeline: at least half of the nodes are the same."""
     nodes = set(graph.nodes)
     return 2 * len(nodes & run.nodes) >= len(nodes)
 

@@ -35,7 +35,7 @@ _MANY = 10
 
 @dataclass(frozen=True)
 class Range:
-    """A range of a quantity: at least, most likely, at most; None is unknown."""
+    """A range of a quantity: lowest, most likely and highest value; None is unknown."""
 
     low: float | None = None
     likely: float | None = None
@@ -168,7 +168,7 @@ class Calls:
 
 
 Ends = tuple[Calls, Calls, Calls]
-"""At least, most likely and at most."""
+"""The lowest, the most likely and the highest value of a range."""
 
 ONE_ANSWER: Ends = (
     Calls(1, 200, 0, 100, 2.0),
@@ -263,7 +263,7 @@ WORTH_TELLING = 0.001
 
 @dataclass(frozen=True)
 class StageTotal:
-    """The total of all visits of one node, and the outcome of the last one."""
+    """The total of all visits of one node, and the outcome of the last visit."""
 
     node: str
     visits: int = 0

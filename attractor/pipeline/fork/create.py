@@ -364,7 +364,7 @@ def _read_pipeline(run: RunRecord, request: RunRequest, host: RunHost) -> Pipeli
 def _read_changed(
     graph: Path, point: ForkPoint, request: RunRequest, host: RunHost
 ) -> PipelineSource:
-    """Read another pipeline for the fork; it must contain the node before which the fork starts."""
+    """Read another pipeline for the fork, which must contain the node at which the fork starts."""
     inputs = None if request.withheld else request.inputs
     pipeline = open_pipeline(str(graph), goal=request.goal, inputs=inputs, project=project_of(host))
     if point.node not in pipeline.graph.nodes:

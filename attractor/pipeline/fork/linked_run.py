@@ -75,7 +75,7 @@ async def make_forked_tree(
 
 
 async def _copied(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Base:
-    """Start from the copy of the other run, without later changes of the project."""
+    """Create a workspace from the copied files of the other run, without later project changes."""
     theirs, record = open_store(host.state_dir, parent, search_path=host.search_path)
     workspace = await create_like(
         theirs,
@@ -189,7 +189,7 @@ def make_next_child(
 
 
 def settle_parent(manifest: Manifest, host: RunHost) -> None:
-    """If a restart's parent run was not ended because its process died, end the parent run."""
+    """End the parent run of a restart, if the parent's process died before it ended the run."""
     root = run_root(manifest.parent, host)
     directory = RunDirectory(root)
     if not directory.manifest.exists() or read_manifest(directory).run_id != manifest.parent:

@@ -138,7 +138,7 @@ class SpecHandler(Protocol):
 
 
 class SyncHandler(Protocol):
-    """Executes one node type without async: it is called in a thread."""
+    """Executes one node type; `execute` is not async and is called in a thread."""
 
     def execute(self, stage: Stage) -> Outcome:
         """Execute one attempt, and return its outcome."""
@@ -161,7 +161,7 @@ class _Adapted:
 
 
 def adapt_handler(type_: str, handler: AnyHandler) -> Handler:
-    """Return a handler as the engine calls it, or refuse an invalid one."""
+    """Return a handler as the engine calls it, or refuse an invalid handler."""
     if isinstance(handler, type):
         message = f"the handler of {type_} is a class"
         raise UsageError(message, hint=f"pass an object: {handler.__name__}()")
@@ -185,8 +185,8 @@ def adapt_handlers(handlers: Mapping[str, AnyHandler]) -> dict[str, Handler]:
 class Notify:
     """The ways to notify people: a command, a URL that receives JSON, or both.
 
-    The command runs in `folder`, with these variables. An interviewer has some time to get an
-    answer before notices are sent.
+    The command runs in `folder`, with the environment variables in `variables`. A notice is sent if
+    an interviewer has no answer after the time `after`.
     """
 
     command: str = ""

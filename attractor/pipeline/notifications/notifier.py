@@ -44,7 +44,7 @@ class Messenger(Protocol):
     """A way to notify people; each file of `messengers` has one."""
 
     async def __call__(self, notice: JsonObject, notify: Notify) -> str:
-        """Send a notice, and return the error; empty on success."""
+        """Send a notice, and return the error, or an empty text on success."""
         ...
 
 
@@ -119,7 +119,7 @@ def _choice(choice: Json) -> str:
 
 
 STARTED = "NotificationStarted"
-"""The event before a notification is sent, so that it is not sent twice."""
+"""The event before a notification is sent, which prevents sending the notification twice."""
 
 
 COMPLETED = "NotificationCompleted"
@@ -273,7 +273,7 @@ class _NotifiedOf:
         await self.asking.inform(message, stage)
 
     def overhear(self, question: Question, answer: Answer) -> None:
-        """Pass an answer of another interviewer on."""
+        """Pass on an answer from another interviewer."""
         if isinstance(self.asking, Overhears):
             self.asking.overhear(question, answer)
 

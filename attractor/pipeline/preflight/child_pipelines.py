@@ -135,7 +135,7 @@ def _input_faults(use: _Use, parent: Graph, child: Graph) -> Iterator[Diagnostic
 
 
 def _wrong_value(given: Input, declared: Input, parent: Graph) -> tuple[str, str] | None:
-    """Return the error in a value and its fix, as far as the value is already known."""
+    """Return the error in a value that is already known, and the fix of this error."""
     source = given_from(given)
     inputs = {one.name: one for one in declared_inputs(parent)}
     passed = inputs.get(source.removeprefix(INPUTS)) if source.startswith(INPUTS) else None

@@ -171,7 +171,7 @@ def _read_only_faults(host: RunHost, rules: SnapshotRules) -> Iterator[Diagnosti
 
 
 def _records_problem(path: str, host: RunHost, *, is_covered: bool = False) -> str:
-    """Return the reason why a path with records (suites, keys, runs) is protected, or ""."""
+    """Return the reason why agents must not read a path: Attractor's records; otherwise ""."""
     source = (host.project / path).resolve()
     for ours in (host.runs_dir.resolve(), host.state_dir.resolve()):
         if source.is_relative_to(ours):
@@ -269,7 +269,7 @@ async def preflight(
     """Check a run before it exists; the sandbox is only made if the checks of the machine pass.
 
     `suite_pipeline` is the name of the pipeline that the suite of the run is for. The workspace is
-    only checked if the run `is_new`: another run already has one.
+    only checked if the run `is_new`, because any other run already has a workspace.
     """
     name = pipeline.graph.name
     children = find_child_pipelines(pipeline.graph, request.file, project_of(host))

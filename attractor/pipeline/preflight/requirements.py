@@ -225,9 +225,7 @@ async def look_for(
     environment: ExecutionEnvironment,
     environ: Mapping[str, str],
 ) -> list[ProgramCheck]:
-    """Check all requirements: variables in the operator's environment, programs in the
-    given place.
-    """
+    """Check all requirements: variables in `environ`, and programs in `environment`."""
     at_once = asyncio.Semaphore(_AT_ONCE)
 
     async def look(one: Required) -> ProgramCheck:

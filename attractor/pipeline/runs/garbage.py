@@ -59,7 +59,7 @@ LEFT_RUNNING_ENDED = "LeftRunningEnded"
 
 
 MOST_NAMED = 20
-"""The maximum number of processes that the event names; its count includes all."""
+"""The maximum number of processes that the event names; the event counts all processes."""
 
 
 _KEEPS_ALL = "bubblewrap"
@@ -83,7 +83,7 @@ def end_left_running_now(run: OpenRun) -> Sequence[Process]:
 
 
 async def end_left_running_of(root: Path, host: RunHost) -> None:
-    """End the processes of another run that was killed in the same folder."""
+    """End the processes that another run, killed in the same folder, left running."""
     with open_run(root, clock=host.clock, redactor=host.redactor) as other:
         ended = await end_left_running(other)
     if ended:
@@ -117,11 +117,11 @@ def _left_running_tell(run: OpenRun, ended: Sequence[Process]) -> None:
 
 
 BEING_MADE = timedelta(hours=1)
-"""The minimum age of a run without a directory to count as lost: it may just be created."""
+"""The minimum age at which a run without a directory counts as lost and not as just created."""
 
 
 YET = " (too recent)"
-"""The end of the reason if something is only kept because of its age."""
+"""The end of the reason for files that are only kept because of their age."""
 
 
 @dataclass(frozen=True)
@@ -376,7 +376,8 @@ class Collector:
     async def _free_run(self, run_id: str, why: str) -> None:
         """Remove all leftovers of a run.
 
-        Its store is last, because it contains the paths of the others.
+        The store of the run is removed last, because the store contains the paths of the other
+        leftovers.
         """
         holding = stored_run(self._state, run_id)
         if holding.repository:

@@ -56,7 +56,7 @@ class CandidateEdge:
 
 @dataclass(frozen=True)
 class Choice:
-    """The next node after a visit, the reason, and the candidate edges."""
+    """The next node after a visit, the reason for this choice, and the candidate edges."""
 
     target: str
     reason: str

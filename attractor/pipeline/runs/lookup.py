@@ -180,13 +180,13 @@ class RunSummary:
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of the summary.
 
-        `live`: a process holds the run now. `stopped`: no process holds it, and its status is not
-        final, so `resume` continues it; `why_stopped` is the reason, if its last process recorded
-        one. `paused`: no stage begins until the run is resumed. `stage`: the stage in flight, also
-        of a stopped run. `written`: the time of the last change to the records. `answered`:
-        recorded answers that the run has not used yet, by question. `parent`: the run that this one
-        continues; `restart`: the number of restarts before it. `restarted_as`: the run that
-        continues this one. `seconds`: the time of its stages, as far as recorded; the usage of
+        `live`: a process holds the run now. `stopped`: no process holds the run, and the status is
+        not final, so `resume` continues the run; `why_stopped` is the reason, if the last process
+        recorded a reason. `paused`: no stage begins until the run is resumed. `stage`: the stage in
+        flight, also of a stopped run. `written`: the time of the last change to the records.
+        `answered`: recorded answers that the run has not used yet, by question. `parent`: the run
+        that this run continues; `restart`: the number of restarts before this run. `restarted_as`:
+        the run that continues this run. `seconds`: the recorded time of the stages; the usage of
         models is in other fields.
         """
         return {
@@ -270,7 +270,7 @@ def gate_said(root: Path) -> bool | None:
 
 
 def _unknown(reference: str, names: list[str]) -> UnknownName:
-    """Return the names of the few runs that are most similar to an unknown name."""
+    """Return the error for an unknown run, with the names of the few most similar runs."""
     typed = reference.upper()
     nearest = sorted(names, key=lambda name: -len(os.path.commonprefix([typed, name])))
     name_typed = shorten(reference, LONGEST_TOLD)
@@ -281,7 +281,7 @@ def _unknown(reference: str, names: list[str]) -> UnknownName:
 
 
 def summarize(root: Path) -> RunSummary:
-    """Return the summary of a run from its journal; run.json is only compared with it."""
+    """Return the summary of a run from its journal; run.json is only compared with the journal."""
     directory = RunDirectory(root)
     manifest = read_manifest(directory)
     summary = RunSummary(
@@ -309,9 +309,7 @@ def summarize(root: Path) -> RunSummary:
 
 
 def _summarize_or_tell(root: Path) -> RunSummary:
-    """Return the summary of a run with an unreadable manifest: the name of the run, and
-    the error.
-    """
+    """Return the summary of a run; for an unreadable run, only its name and the error."""
     try:
         return summarize(root)
     except AttractorError as fault:

@@ -45,7 +45,7 @@ class StageAtWork:
 def stages_at_work(root: Path) -> Sequence[StageAtWork]:
     """Return the stages in flight of a run.
 
-    For a stage with a child run, the stages of the child run.
+    A stage with a child run is replaced by the stages in flight of the child run.
     """
     directory = RunDirectory(root)
     state = open_journal(directory.events, directory.checkpoint).state
@@ -118,7 +118,7 @@ def pick_all(questions: Sequence[Question], name: str, *, where: str) -> tuple[Q
 
 
 def read_choice(choice: str, question: Question, now: datetime, *, go_on: str) -> str:
-    """Return the answer in a person's input; raise if it is invalid or too late."""
+    """Return the answer in a person's input; raise an error for an invalid or late answer."""
     if is_late(question, now):
         raise Refused(f"the deadline of {question.id} has passed: {question.deadline}", hint=go_on)
     return require_answer(choice, question).value
@@ -127,7 +127,7 @@ def read_choice(choice: str, question: Question, now: datetime, *, go_on: str) -
 def read_choices(
     choice: str, questions: Sequence[Question], now: datetime, *, go_on: str, listing: str
 ) -> list[str]:
-    """Return the answer to each of several questions from the same input, which all must accept."""
+    """Return one answer for each question from the same input, which every question must accept."""
     lacking = [one for one in questions if not choice.strip() or read_answer(choice, one) is None]
     if lacking:
         names = _names(lacking, ", ")

@@ -24,7 +24,7 @@ SUFFIX = ".test.toml"
 
 
 GAP = "..."
-"""In an expected path: any number of nodes, also none."""
+"""The element of an expected path that matches any number of nodes, including none."""
 
 
 class _Written(BaseModel):
@@ -80,7 +80,7 @@ class PipelineTests:
 
 
 def find_test_files(named: Path) -> Sequence[Path]:
-    """Return the test files for a test file, a pipeline, or a folder."""
+    """Return the test files that the names of test files, pipelines or folders select."""
     if named.is_dir():
         found = sorted(named.rglob(f"*{SUFFIX}"))
         if not found:

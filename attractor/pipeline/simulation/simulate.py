@@ -74,12 +74,12 @@ _SAY_NOTHING = frozenset({"start", "exit", "conditional"})
 
 
 Answers = Mapping[str, Sequence[str]]
-"""The answers at a gate, one for each visit; the last one repeats."""
+"""The answers at a gate, one for each visit; the last answer repeats."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """The script of a simulation: outcomes of stages, answers of people, and the first context."""
+    """The script of a simulation: outcomes of stages, answers of people, and initial context."""
 
     outcomes: SimulatedOutcomes = NO_OUTCOMES
     answers: Answers = field(default_factory=dict[str, Sequence[str]])
@@ -88,7 +88,7 @@ class Script:
 
 
 async def simulate(graph: Graph, script: Script) -> SimulatedWalk:
-    """Walk through a pipeline by a script, or raise an error if it cannot be simulated."""
+    """Walk through a pipeline by a script; raise an error if simulation is impossible."""
     handlers = _handlers(script)
     require_simulated(graph)
     _refuse_unheard(graph, script)

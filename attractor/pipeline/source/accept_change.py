@@ -74,9 +74,7 @@ def plan_change(
 
 
 def accept_change(run: OpenRun, acceptance: PlannedChange, host: RunHost) -> None:
-    """Save both pipelines, record the change and its operator, and use the new pipeline from now
-    on.
-    """
+    """Save both pipelines, record the accepted change, and use the new pipeline from now on."""
     before, pipeline = acceptance.before, acceptance.pipeline
     save_pipeline(run.directory, before)
     save_pipeline(run.directory, pipeline)

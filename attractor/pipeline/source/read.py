@@ -72,13 +72,13 @@ class PipelineSource:
 
     @property
     def shown(self) -> Mapping[str, str]:
-        """The inputs that are not secret; prompts contain no others."""
+        """The inputs that are not secret; prompts contain no other inputs."""
         secrets = self.secrets
         return {name: value for name, value in self.inputs.items() if name not in secrets}
 
 
 def bare_project() -> ProjectContext:
-    """Return the context outside of a project, which only has the node types."""
+    """Return the context for a pipeline outside of a project: only the node types are known."""
     return ProjectContext(Vocabulary(types=frozenset(handler_registry())))
 
 
@@ -224,7 +224,7 @@ class SavedPipeline:
 
 
 def find_accepted(directory: RunDirectory) -> AcceptedChange | None:
-    """Return the last accepted change; None if there was none."""
+    """Return the last accepted change, or None if no change was accepted."""
     # Most runs have no accepted change; for them the journal is not read.
     if not any(directory.root.glob("graph.*.dot")) or not directory.events.exists():
         return None
@@ -291,8 +291,9 @@ def read_saved_pipeline(
 ) -> PipelineSource:
     """Read the pipeline of a run from its run directory.
 
-    Raise an error if a file in it was changed. It is the pipeline of the start, or a pipeline that
-    an operator accepted later. Without `inputs`, the inputs stay as they are written in the graph.
+    This is the pipeline at the start of the run, or a pipeline that an operator accepted later. If
+    any file of the pipeline was changed, raise an error. Without `inputs`, the inputs stay as they
+    are written in the graph.
     """
     file = directory.graph
     try:

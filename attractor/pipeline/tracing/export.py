@@ -1,4 +1,4 @@
-"""Sends spans to a collector by OTLP over HTTP, as the variables of OpenTelemetry set.
+"""Sends spans to a collector by OTLP over HTTP, configured by the variables of OpenTelemetry.
 
 This module is only imported for a traced run, because the library is an optional dependency.
 """
@@ -59,7 +59,7 @@ class Tracing:
         """Do nothing, because an earlier process has sent its own spans."""
 
     def __call__(self, event: Event) -> None:
-        """Take an event, and send the spans that end with it."""
+        """Process an event, and send the spans that end with this event."""
         with self._turn:
             folded = fold(self._spans, event)
             self._spans = folded.spans
@@ -113,7 +113,7 @@ class _Ids(IdGenerator):
         self.next_span = 0
 
     def take_trace_of(self, run_id: str) -> None:
-        """Derive the id of the trace from the first run: it is the same in every process."""
+        """Derive the trace id from the id of the first run, which is the same in every process."""
         self._trace = self._trace or sha256(run_id.encode()).digest()
 
     def of(self, key: SpanKey) -> int:

@@ -26,7 +26,7 @@ RUN, BRANCH, STAGE, MODEL, TOOL = "run", "branch", "stage", "model", "tool"
 
 @dataclass(frozen=True)
 class Span:
-    """A span that has begun; `end` is set when it has ended, and `error` if it failed."""
+    """A span that has begun; `end` is set after the span has ended, `error` after a failure."""
 
     key: SpanKey
     parent: SpanKey | None
@@ -52,7 +52,7 @@ class Spans:
 
 @dataclass(frozen=True)
 class Folded:
-    """The open spans after an event, and the spans that ended with it, the innermost first."""
+    """The open spans after an event, and the spans that this event ended, the innermost first."""
 
     spans: Spans
     ended: tuple[Span, ...] = ()
@@ -69,7 +69,7 @@ def begin(spans: Spans, span: Span) -> Spans:
 
 
 def tell(spans: Spans, key: SpanKey, more: Attributes, *, name: str = "", error: str = "") -> Spans:
-    """Return the spans with more attributes of one span, if it is open."""
+    """Return the spans with more attributes of one open span; other spans are unchanged."""
     span = spans.open.get(key)
     if span is None:
         return spans
@@ -142,7 +142,7 @@ def _stage_key(event: Event) -> SpanKey:
 
 
 def _branch_of(spans: Spans, event: Event) -> str:
-    """Return the branch in its own run, without the prefix of a child."""
+    """Return the branch of an event by the branch name in its own run, without a child's prefix."""
     branch, prefix = event.branch or "", spans.prefixes.get(event.run_id, "")
     return branch.removeprefix(prefix).removeprefix("/") if prefix else branch
 

@@ -242,7 +242,7 @@ async def open_workspace(
 
 
 async def objects_of(request: RunRequest, host: RunHost) -> Path | None:
-    """Return the current path of the project's Git objects; None if the run does not use them."""
+    """Return the current path of the project's Git objects, or None if the run borrows none."""
     if request.workspace is not WorkspaceKind.ISOLATED:
         return None
     return (await open_repository(host.project, search_path=host.search_path)).objects

@@ -100,7 +100,7 @@ def read_delivery(directory: RunDirectory) -> Delivery:
 
 
 def read_delivered_patch(root: Path) -> DeliveredPatch | None:
-    """Return the patch of a run, if it has one."""
+    """Return the patch of a run, or None if the run has no patch."""
     directory = RunDirectory(root)
     return read_delivery(directory).patch if (root / RESULT).exists() else None
 

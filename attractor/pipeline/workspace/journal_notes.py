@@ -35,9 +35,9 @@ _NOTHING = _Found(frozenset(), frozenset())
 class LeftOut:
     """Records, for each snapshot, the paths that are left out for the first time.
 
-    Each branch has a workspace of its own, which begins like that of the run. After a resume, all
-    such paths count as new. Paths in `ours`, the records of the run itself, are not recorded, nor
-    paths from before the first stage.
+    For the first snapshot of a branch, the paths that the run's workspace left out count as known.
+    After a resume, all left-out paths count as new. Paths in `ours` (records of the run itself) and
+    paths left out before the first stage are not recorded.
     """
 
     def __init__(self, run: OpenRun | None = None, *, ours: Collection[str] = ()) -> None:
@@ -46,7 +46,7 @@ class LeftOut:
         self._known: dict[str, _Found] = {}
 
     def hear(self, subject: str, snapshot: Snapshot) -> None:
-        """Record the paths that the last snapshot did not leave out; removed paths are ignored."""
+        """Record the paths that this snapshot leaves out and the previous snapshot did not."""
         ignored = frozenset(snapshot.ignored) - self._ours
         refused = frozenset((one.path, one.reason.value) for one in snapshot.skipped)
         known = self._known.get(snapshot.dimension) or self._known.get(MAIN, _NOTHING)

@@ -41,9 +41,9 @@ _WORDS = tuple(f'"{kind}"'.encode() for kind in _HEARD)
 
 
 def stage_commits(journal: Path, graph: Graph, *, base: TreeId) -> Sequence[StageTree]:
-    """Return the stages that may have changed files, in order; the last has the tree of the run.
+    """Return the stages that may have changed files, in order; the last has the run's tree.
 
-    `base` is the candidate tree that the run began with.
+    `base` is the candidate tree with which the run began.
     """
     history = _History(base, _never_change(graph))
     for event in _events(journal):
@@ -145,7 +145,7 @@ class _History:
 def _parents(line: _Line, taken: Sequence[_Line]) -> tuple[int, ...]:
     """Return the parents of the commit of a visit.
 
-    Of a fan-in without other changes, the branches.
+    A fan-in without changes of its own only has the branches as parents.
     """
     tips = [one.tip for one in taken if one.tip not in (one.left, line.tip)]
     moved = not tips or any(one.left != line.tip for one in taken)

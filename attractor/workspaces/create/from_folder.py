@@ -72,7 +72,7 @@ class _Walk:
         self.rules = IgnoreRules(self._files, also_excluded)
 
     def sizes(self) -> Iterator[tuple[int, int]]:
-        """Yield the number of files so far and their total size after each folder."""
+        """Yield, after each folder, the number and the total size of the files so far."""
         files = size = 0
         waiting = [b""]
         while waiting:
@@ -163,7 +163,7 @@ def _parsed(line: bytes) -> tuple[bytes, tuple[bytes, str]]:
 
 MOST_FILES = 100_000
 MOST_BYTES = 2 << 30
-"""The limits of a copy: the folder may be a home folder."""
+"""The limits of a copy, because the copied folder may be a home folder."""
 
 
 _SHOWN = 5
@@ -181,7 +181,7 @@ async def create_from_copy(
     also_excluded: Sequence[str] = (),
     tell: Callable[[str], None] = do_nothing,
 ) -> Dimension:
-    """Create a workspace with a copy of a folder; its base has a tree and no commit.
+    """Create a workspace with a copy of a folder; the base of the run has a tree and no commit.
 
     Ignored files, and files that match `also_excluded`, are not copied. A folder that is too large
     is refused before anything is created.
@@ -270,7 +270,7 @@ async def create_in_place(
     on_snapshot: OnSnapshot = do_nothing,
     also_excluded: Sequence[str] = EXCLUDED_IN_PLACE,
 ) -> Dimension:
-    """Create a workspace of a folder without a copy; its base has a tree and no commit."""
+    """Create a workspace of a folder without a copy; the run's base has a tree and no commit."""
     store = await create_store(state, run_id, search_path=search_path)
     rules = SnapshotRules(await in_thread(partial(read_ignores, folder, also_excluded)))
     first = await in_thread(

@@ -57,7 +57,7 @@ async def reopen_workspace(
     on_snapshot: OnSnapshot = do_nothing,
     borrow_from: Path | None = None,
 ) -> Dimension:
-    """Reopen the workspace of a run; no other process may have it open.
+    """Reopen the workspace of a run; no other process may have this workspace open.
 
     `borrow_from` is the current folder of the project's objects.
     """
@@ -119,7 +119,7 @@ async def create_isolated(
     uncommitted: WorkTree | None = None,
     tell: Callable[[str], None] = do_nothing,
 ) -> Dimension:
-    """Create the workspace of a run from a commit; replace an incomplete one.
+    """Create the workspace of a run from a commit; replace an incomplete workspace.
 
     Uncommitted changes of the work tree `uncommitted` are included as a separate commit. Contents
     that the project's clone lacks are reported to `tell`.
@@ -222,7 +222,7 @@ def _objects_of_lfs(git_dir: Path) -> Path:
 
 
 def _links(base: FlatTree, excluded: Sequence[str]) -> FlatTree:
-    """Return the submodules of a tree that workspaces contain."""
+    """Return the submodule entries of a base tree, except for excluded submodules."""
     links = {path: entry for path, entry in base.items() if entry.mode == SUBMODULE}
     as_files = {path: TreeEntry(0, entry.id) for path, entry in links.items()}
     return {path: links[path] for path in candidate_files(as_files, excluded)}

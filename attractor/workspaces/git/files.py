@@ -25,7 +25,7 @@ class FolderWriter:
         self._open: int | None = None
 
     def put(self, path: bytes, entry: TreeEntry, content: bytes) -> os.stat_result:
-        """Write a file or link, replacing anything at its path; return its status."""
+        """Write a file or link in place of anything at its path; return the new file's status."""
         folder, _, name = path.rpartition(b"/")
         at = self._enter(folder)
         try:
@@ -41,13 +41,13 @@ class FolderWriter:
             _remove(self._top, path.split(b"/"))
 
     def leave(self) -> None:
-        """Close the folder entered last."""
+        """Close the folder that was entered last."""
         if self._open is not None:
             os.close(self._open)
         self._open = None
 
     def _enter(self, folder: bytes) -> int:
-        """Open or create a folder below the top; it stays open for the next file."""
+        """Open or create a folder below the top; the folder stays open for the next file."""
         if self._open is None or self._at != folder:
             self.leave()
             self._open = _open_below(self._top, folder.split(b"/") if folder else [])
@@ -58,7 +58,7 @@ class FolderWriter:
 def write_files(
     folder: Path, files: Iterable[tuple[bytes, TreeEntry]], contents: Iterator[bytes]
 ) -> dict[bytes, os.stat_result]:
-    """Write files into a folder, each with the next content; return their statuses."""
+    """Write files into a folder, each with the next content; return the status of each file."""
     with _opened(folder) as writer:
         return {
             path: writer.put(path, entry, content)

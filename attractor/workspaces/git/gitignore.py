@@ -42,7 +42,7 @@ _CLASSES = {
 
 
 class _NoMatch(Exception):
-    """The pattern is malformed: in git it matches nothing."""
+    """The pattern is malformed; in git, a malformed pattern matches nothing."""
 
 
 def compile_wildmatch(pattern: bytes) -> re.Pattern[bytes]:
@@ -137,7 +137,7 @@ def _literal(pattern: bytes, at: int) -> tuple[int, int]:
 
 
 def _named_class(pattern: bytes, at: int) -> tuple[Set[int], int] | None:
-    """Read `[:name:]` from its name on; return None if it is not a named class."""
+    """Read `[:name:]` from its name on; return None for anything but a named class."""
     close = pattern.find(b"]", at)
     if close < 0:
         raise _NoMatch
@@ -193,14 +193,14 @@ class IgnoreRules:
         return False
 
     def ignores_file(self, path: bytes) -> bool:
-        """Return whether a file is ignored, by itself or with a parent folder."""
+        """Return whether a file is ignored, either the file itself or a parent folder."""
         above = (path[:end] for end, letter in enumerate(path) if letter == ord("/"))
         return any(self.ignores(folder, is_folder=True) for folder in above) or self.ignores(
             path, is_folder=False
         )
 
     def ignored_files(self, paths: Iterable[bytes]) -> Set[bytes]:
-        """Return the ignored files among many."""
+        """Return the ignored files among many files."""
         folders = {b"": False}
         ignored: set[bytes] = set()
         for path in paths:
@@ -212,7 +212,7 @@ class IgnoreRules:
         return ignored
 
     def _check_folder(self, folder: bytes, folders: dict[bytes, bool]) -> None:
-        """Record whether a folder is ignored, using the results of its parents."""
+        """Record whether a folder is ignored, based on the results of its parent folders."""
         unknown: list[bytes] = []
         while folder not in folders:
             unknown.append(folder)

@@ -48,7 +48,7 @@ class ObjectStore:
         self.objects = LooseObjects(folder / "objects", object_format)
 
     async def create(self, *, borrow_from: Path | None = None) -> None:
-        """Create the git directory; `borrow_from` must stay."""
+        """Create the git directory; the folder `borrow_from` must not be removed later."""
         make_private_folder(self.folder)
         await self.git.run(
             "init", "--quiet", "--bare", "--template=", f"--object-format={self.object_format}"
@@ -76,7 +76,7 @@ class ObjectStore:
             return output.read_bytes()
 
     async def files_of(self, tree: str) -> FlatTree:
-        """Return the files of a tree, and record that its objects exist."""
+        """Return the files of a tree, and record that the objects of this tree exist."""
         listed = await self.output_of(self.git, "ls-tree", "-r", "-t", "-z", "--full-tree", tree)
         entries = dict(map(_parse_entry, _split(listed)))
         self.objects.know(entry.id for entry in entries.values())
@@ -101,8 +101,8 @@ class ObjectStore:
     ) -> bool:
         """Write a patch between two trees in the format of `git apply`.
 
-        `clean` redacts each line. If it changes a line, all lines are quoted, so that the patch
-        cannot be applied; returns whether it can be applied.
+        `clean` redacts each line. If any line changes, all lines are quoted, so that the patch
+        cannot be applied. Return whether the patch can be applied.
         """
         arguments = ("diff-tree", *_EXACT, "-p", "--binary", "--full-index", since, until)
         with self._scratch() as output:
@@ -153,7 +153,7 @@ class ObjectStore:
 
     @contextmanager
     def empty_folder(self) -> Generator[Path]:
-        """Create an empty folder, removed after the block."""
+        """Create an empty folder; after the block, remove this folder."""
         with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self.folder) as folder:
             yield Path(folder)
 
@@ -263,7 +263,7 @@ def _link(path: Path, target: Path) -> None:
 
 @dataclass(frozen=True)
 class Author:
-    """The author of a commit, with its time."""
+    """The author of a commit, with the time of the commit."""
 
     name: str
     email: str
@@ -299,7 +299,7 @@ def as_trailers(values: Mapping[str, str]) -> str:
 
 
 async def bring_commit(commit: str, *, out_of: Git, into: Git, without: str = "") -> None:
-    """Copy a commit and its objects as one pack, without the objects of an older commit."""
+    """Copy a commit with its objects as one pack, except for the objects of an older commit."""
     wanted = f"{commit}\n^{without}\n" if without else f"{commit}\n"
     with tempfile.TemporaryDirectory(prefix="scratch-", dir=out_of.git_dir) as folder:
         pack = Path(folder) / "pack"

@@ -42,7 +42,7 @@ class LooseObjects:
         self._known.update(ids)
 
     def write(self, kind: ObjectKind, content: bytes) -> bytes:
-        """Store an object, if missing, and return its id."""
+        """Store an object if this object is missing; return the object id."""
         whole = _whole(kind, content)
         name = _digest(whole, self._format)
         if not self._has(name):
@@ -51,7 +51,7 @@ class LooseObjects:
         return name
 
     def write_large(self, file: int, size: int) -> bytes | None:
-        """Store an open file as a blob, in pieces; return None if it has another size."""
+        """Store an open file as a blob, in pieces; return None if its size is not `size`."""
         digest = hashlib.new(self._format, usedforsecurity=False)
         temporary = self.folder / f"tmp_obj_{secrets.token_hex(8)}"
         try:
@@ -71,7 +71,7 @@ class LooseObjects:
         return name
 
     def sync(self) -> None:
-        """Sync everything written so far to disk, also by other processes."""
+        """Sync everything written so far to disk, including objects of other processes."""
         with self._syncing:
             with self._noting:
                 written = self._unsynced.copy()
@@ -136,7 +136,7 @@ def _digest(whole: bytes, object_format: str) -> bytes:
 
 
 def _deflate(file: int, size: int, note: Callable[[bytes], None], target: int) -> int:
-    """Compress a file into another as a blob; return the number of bytes read."""
+    """Compress a file as a blob into another file; return the number of bytes read."""
     compressor = zlib.compressobj(_LEVEL)
     header = b"blob %d\0" % size
     note(header)
@@ -174,7 +174,7 @@ SUBMODULE = 0o160000
 
 @dataclass(frozen=True, slots=True)
 class TreeEntry:
-    """An entry of a tree: its mode and object id."""
+    """An entry of a tree: mode and object id."""
 
     mode: int
     id: bytes
@@ -201,7 +201,7 @@ def canonical_mode(mode: int) -> int:
 
 
 def write_folder(objects: LooseObjects, entries: Iterable[tuple[bytes, int, bytes]]) -> bytes:
-    """Store a folder with its names, modes and ids; return its id."""
+    """Store a folder as a tree object, with names, modes and ids; return its object id."""
     # Git sorts a folder as if its name ended with a slash.
     by_name = sorted(
         (name + b"/" if mode == FOLDER else name, b"%o %s\0%s" % (mode, name, object_id))
@@ -247,9 +247,10 @@ def _make_folders(folders: dict[bytes, list[tuple[bytes, int, bytes]]], folder: 
 class Materials:
     """Files of submodules, and contents of git LFS pointers.
 
-    Trees contain the commit of a submodule and the pointer of a large file; folders contain the
-    files. `beside` are files of submodules in `folders`. `contents` maps a path to two ids: of the
-    content in the tree, and of the content in the folder.
+    A tree contains the commit of a submodule and the pointer of a large file; the workspace folder
+    contains the files themselves. `beside` are the files of the submodules in `folders`. `contents`
+    maps a path to two ids: the id of the content in the tree, and the id of the content in the
+    folder.
     """
 
     beside: FlatTree = field(default_factory=dict[bytes, TreeEntry])
@@ -259,17 +260,17 @@ class Materials:
     )
 
     def added_to(self, files: FlatTree) -> FlatTree:
-        """Return the files of a folder that contains a whole tree."""
+        """Return the files of a workspace folder, given the files of a whole tree."""
         return {**self.shown(files), **self.beside}
 
     def shown(self, files: FlatTree) -> FlatTree:
-        """Return files of a tree with the contents in a folder."""
+        """Return files of a tree with the contents that the workspace folder has."""
         if not self.contents:
             return files
         return {path: TreeEntry(one.mode, self._shown(path, one)) for path, one in files.items()}
 
     def tree_id(self, path: bytes, content: bytes) -> bytes:
-        """Return the id in a tree that corresponds to the id of a content in a folder."""
+        """Return the id in the tree for the id of a content in the workspace folder."""
         pointer, shown = self.contents.get(path, (content, content))
         return pointer if content == shown else content
 

@@ -73,18 +73,18 @@ _READER_LEFT = 128 + signal.SIGPIPE
 
 @dataclass(frozen=True)
 class Git:
-    """Git with a git directory; `search_path` is the PATH for the program."""
+    """Runs git in a git directory; `search_path` is the PATH to find the program."""
 
     git_dir: Path
     search_path: str
     work_tree: Path | None = None
 
     def with_work_tree(self, work_tree: Path) -> "Git":
-        """Return the same git with another work tree."""
+        """Return the same git directory with another work tree."""
         return replace(self, work_tree=work_tree)
 
     async def run(self, *arguments: str, stdin: bytes = b"") -> str:
-        """Run a command that must succeed; return its output without the last newline."""
+        """Run a command that must succeed; return the output without the last newline."""
         result = await self.answer(*arguments, stdin=stdin)
         self._check(result, arguments)
         return result.stdout.removesuffix("\n")
@@ -108,7 +108,7 @@ class Git:
         self._check(replace(result, exit_code=result.exit_code or code), arguments)
 
     async def run_from(self, source: Path, *arguments: str) -> str:
-        """Run a command with a file as its input; return its output."""
+        """Run a command with a file as input; return the output."""
         result = await self._run(arguments, stdin=source)
         self._check(result, arguments)
         return result.stdout.removesuffix("\n")
@@ -152,7 +152,7 @@ class Git:
 
 
 async def find_git_dir(folder: Path, *, search_path: str) -> Path | None:
-    """Return the git directory of a folder, if it is in a repository."""
+    """Return the git directory of a folder; None if the folder is outside of any repository."""
     result = await run_process(
         ["git", *_OPTIONS, "rev-parse", "--absolute-git-dir"],
         cwd=folder,
@@ -236,7 +236,7 @@ class Repository:
         return found.stdout.strip()
 
     async def create_ref(self, name: str, commit: str) -> None:
-        """Create a ref, unless it already points to the commit."""
+        """Create a ref to a commit, unless the ref already points to this commit."""
         before = await self.ref(name)
         if before not in ("", commit):
             raise BranchMoved(

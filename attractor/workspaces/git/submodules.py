@@ -13,7 +13,7 @@ _DEEPEST = 20
 
 @dataclass(frozen=True)
 class Submodule:
-    """A submodule with its commit: its path, git directory and files."""
+    """A submodule at a commit: the path, the git directory and the files."""
 
     path: bytes
     git_dir: Path
@@ -47,7 +47,8 @@ async def find_submodules(
 ) -> Submodules:
     """Copy the files of submodules into a store.
 
-    `links` are their entries in a tree; `homes` are the git directories that may contain clones.
+    `links` are the entries of the submodules in a tree; `homes` are the git directories that may
+    contain clones.
     """
     found: list[Submodule] = []
     missing: list[tuple[bytes, str]] = []

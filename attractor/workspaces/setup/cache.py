@@ -1,6 +1,6 @@
-"""Runs the setup of a project; caches the ignored files that it creates, for later workspaces.
+"""Runs the setup of a project; caches the created ignored files for later workspaces.
 
-Agents can change the folders: no link is followed, and no file is overwritten.
+Agents can change the folders, so no link is followed, and no file is overwritten.
 """
 
 import errno
@@ -33,7 +33,8 @@ _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 def carry(source: Path, paths: Sequence[str], folder: Path) -> Sequence[str]:
     """Copy files and folders to the same paths of another folder.
 
-    Return the copied paths that exist. Files that exist in the other folder are not changed.
+    Return the paths that exist in the source folder. Files that exist in the other folder are not
+    changed.
     """
     try:
         with _opened(source) as at, _opened(folder) as to:
@@ -43,7 +44,7 @@ def carry(source: Path, paths: Sequence[str], folder: Path) -> Sequence[str]:
 
 
 def exists_without_links(folder: Path, path: str) -> bool:
-    """Return whether a path exists, without links on the way."""
+    """Return whether a path exists and no parent folder on the path is a link."""
     with suppress(OSError), _opened(folder) as at, _within(at, os.fsencode(path)) as above:
         os.stat(PurePosixPath(path).name, dir_fd=above, follow_symlinks=False)
         return True
@@ -51,7 +52,7 @@ def exists_without_links(folder: Path, path: str) -> bool:
 
 
 def is_plain_entry(folder: Path, path: str) -> bool:
-    """Return whether a plain path is a file or folder, without links on the way."""
+    """Return whether a path is a file or folder, and no parent folder on the path is a link."""
     if not _is_plain(path):
         return False
     with suppress(OSError), _opened(folder) as at, _within(at, os.fsencode(path)) as above:
@@ -82,7 +83,7 @@ def read_only_problem(
 ) -> str:
     """Return the reason why a path cannot be shown read-only, or "".
 
-    `others` are the other carried paths; they must not overlap.
+    `others` are the other carried paths, which must not overlap with this path.
     """
     if trouble := carry_problem(path, rules):
         return trouble
@@ -165,7 +166,7 @@ def _carry(source: int, path: bytes, to: int) -> bool:
 
 
 def _copy(name: bytes, source: int, to: int, *, depth: int) -> None:
-    """Copy an entry of an open folder into another."""
+    """Copy an entry of an open folder into another open folder."""
     status = os.stat(name, dir_fd=source, follow_symlinks=False)
     if stat.S_ISDIR(status.st_mode):
         _copy_folder(name, source, to, depth)
@@ -195,7 +196,7 @@ def _copy_folder(name: bytes, source: int, to: int, depth: int) -> None:
 
 
 def _copy_file(name: bytes, source: int, to: int) -> None:
-    """Copy a file with its mode and time, which build tools compare."""
+    """Copy a file with its mode and modification time, because build tools compare the time."""
     at = os.open(name, _READ, dir_fd=source)
     try:
         status = os.fstat(at)
@@ -266,7 +267,7 @@ class SetupCache:
     state: Path
 
     def restore(self, key: str, folder: Path) -> PreparedState | None:
-        """Copy the files of a setup into a folder; return None if they are not cached."""
+        """Copy the cached files of a setup into a folder; return None if no files are cached."""
         place = self._place / key
         prepared_state = _read_complete(place)
         if prepared_state is not None:
@@ -291,7 +292,7 @@ class SetupCache:
         return self.state / _SETUPS
 
     def _put(self, new: Path, place: Path) -> None:
-        """Rename an entry to its key; a complete entry stays, since others may be copying it."""
+        """Rename an entry to its key, unless a complete entry with this key exists."""
         if place.exists() and _read_complete(place) is None:
             remove_folder(place)
         try:
@@ -303,7 +304,7 @@ class SetupCache:
 
 
 def _read_complete(place: Path) -> PreparedState | None:
-    """Return a cache entry, if it is complete."""
+    """Return a cache entry; None if the entry is incomplete."""
     with suppress(OSError, NotCanonical):
         prepared_state = prepared_state_from_record(parse_json((place / _RECORD).read_bytes()))
         if prepared_state and all(
@@ -314,9 +315,10 @@ def _read_complete(place: Path) -> PreparedState | None:
 
 
 def mentions_path(folder: Path, paths: Sequence[str], place: str) -> bool:
-    """Return whether files or links contain a path, so that they cannot be moved.
+    """Return whether files or links contain a path, so that these files cannot be moved.
 
-    Scripts of a `.venv` do, for example. Unreadable files count; links are not followed.
+    Scripts of a `.venv` contain their path, for example. An unreadable file counts as containing
+    the path; links are not followed.
     """
     words = tuple({os.fsencode(place), os.fsencode(os.path.realpath(place))})
     return any(_mentions(one, words) for path in paths for one in _below(folder / path))

@@ -37,7 +37,7 @@ from attractor.workspaces.snapshot import Snapshot, SnapshotRules
 
 @dataclass(frozen=True)
 class PreparationSource:
-    """The folder from which files are carried, and the preparation of this folder."""
+    """The folder from which files are carried, and the recorded preparation of this folder."""
 
     folder: Path
     prepared_state: PreparedState | None = None
@@ -45,7 +45,7 @@ class PreparationSource:
 
 @dataclass(frozen=True)
 class PreparationTarget:
-    """A folder to prepare, and its index; the setup runs on a tree.
+    """A folder to prepare, and the index of the dimension; the setup runs on `tree`.
 
     `look` takes a snapshot of the folder, and `restore` restores a tree. `setups` is the cache for
     created files, if any; `tell` is called for a setup that ran.
@@ -150,7 +150,7 @@ async def _set_up(
 
 
 async def _run(site: PreparationTarget, wanted: Preparation, key: str) -> PreparationResult:
-    """Run the setup on the tree of the setup; afterwards restore the earlier tree of the folder."""
+    """Run the setup on the base tree, then restore the earlier tree of the folder."""
     before = await site.look()
     if before.tree != site.tree:
         await site.restore(site.tree)
@@ -188,13 +188,13 @@ async def _run(site: PreparationTarget, wanted: Preparation, key: str) -> Prepar
 def _may_be_cached(site: PreparationTarget, before: Snapshot) -> bool:
     """Return whether other runs can use the created files.
 
-    Ignored files that existed before may have been changed too.
+    The setup may also have changed ignored files that existed before.
     """
     return not site.is_by_its_own_path and not before.ignored
 
 
 async def _may_be_copied(site: PreparationTarget, folder: Path, made: Sequence[str]) -> bool:
-    """Return whether a fork can copy created files; such files must not contain their own path."""
+    """Return whether a fork can copy created files, which must not contain the folder's path."""
     if not site.is_by_its_own_path:
         return True
     return not await in_thread(partial(mentions_path, folder, made, str(folder)))
