@@ -41,9 +41,10 @@ from attractor.pipeline.runs.lookup import find_run
 
 
 class EventStream:
-    """An async iterator over the events of a run; it ends when the run waits, stops or ends.
+    """An async iterator over the events of a run, which ends when the run waits, stops or ends.
 
-    Create it in the event loop that reads it, and pass it as the `observer` of a run.
+    Create the stream in the event loop that reads it, and pass the stream as the `observer` of a
+    run.
     """
 
     def __init__(self) -> None:
@@ -77,11 +78,12 @@ class EventStream:
 class CommonOptions(TypedDict, total=False):
     """Keyword arguments of `run_pipeline` and of `resume_pipeline`.
 
-    `handlers` by node type override the shipped ones. An `interviewer` is a name, an object with
-    `ask`, or a function; a `backend` is a name, an object with `run`, or a function. The `observer`
-    receives every event, on its own thread. Settings are read from the `project` folder (default:
-    the current one) and from the variables in `environ`. On resume, `goal` and `inputs` repeat
-    values that contain a secret, because the run directory does not store them.
+    `handlers` by node type override the shipped handlers. An `interviewer` is a name, an object
+    with `ask`, or a function; a `backend` is a name, an object with `run`, or a function. The
+    `observer` receives every event, on a thread of its own. Settings are read from the `project`
+    folder (default: the current folder) and from the variables in `environ`. On resume, `goal` and
+    `inputs` repeat values that contain a secret, because the run directory does not store such
+    values.
     """
 
     handlers: Mapping[str, AnyHandler]
@@ -103,7 +105,7 @@ class CommonOptions(TypedDict, total=False):
 class ResumeOptions(CommonOptions, total=False):
     """Keyword arguments of `resume_pipeline`.
 
-    With `accept_graph`, the run continues with its changed pipeline. With `restore_sessions`,
+    With `accept_graph`, the run continues with the changed pipeline. With `restore_sessions`,
     conversations with full fidelity are rebuilt from the disk instead of being replaced by a
     summary.
     """
@@ -128,9 +130,9 @@ class RunOptions(CommonOptions, total=False):
 
 
 async def run_pipeline(pipeline: str | Path | Graph, **options: Unpack[RunOptions]) -> RunResult:
-    """Run a pipeline from its file, or a graph, until it waits, stops or ends.
+    """Run a pipeline from its file, or a graph, until the run waits, stops or ends.
 
-    The run directory is the same as that of `attractor run`. Therefore the command line can show,
+    The run directory is the same as for `attractor run`. Therefore the command line can show,
     answer and resume the run, unless parts were passed as objects.
     """
     _require_known(options, RunOptions)
@@ -145,7 +147,7 @@ async def run_pipeline(pipeline: str | Path | Graph, **options: Unpack[RunOption
 
 
 async def resume_pipeline(run: str | Path, **options: Unpack[ResumeOptions]) -> RunResult:
-    """Resume a run that waits or stopped: by its id, its directory, or `latest`.
+    """Resume a run that waits or stopped, named by its id, its directory, or `latest`.
 
     Parts that were passed as objects at the start of the run have to be passed again.
     """
@@ -166,13 +168,13 @@ async def resume_pipeline(run: str | Path, **options: Unpack[ResumeOptions]) -> 
 
 
 def run_pipeline_sync(pipeline: str | Path | Graph, **options: Unpack[RunOptions]) -> RunResult:
-    """Run a pipeline as `run_pipeline` does, and block until it waits, stops or ends."""
+    """Run a pipeline as `run_pipeline` does, and block until the run waits, stops or ends."""
     require_no_loop("run_pipeline")
     return asyncio.run(run_pipeline(pipeline, **options))
 
 
 def resume_pipeline_sync(run: str | Path, **options: Unpack[ResumeOptions]) -> RunResult:
-    """Resume a run as `resume_pipeline` does, and block until it waits, stops or ends."""
+    """Resume a run as `resume_pipeline` does, and block until the run waits, stops or ends."""
     require_no_loop("resume_pipeline")
     return asyncio.run(resume_pipeline(run, **options))
 
@@ -264,7 +266,7 @@ def _open_host(options: CommonOptions, parts: CustomParts, observer: Observer | 
 
 
 def _file_and_text(pipeline: str | Path | Graph, folder: Path) -> tuple[Path, Mapping[str, str]]:
-    """Return the file and the text of a pipeline; a graph gets the name of a missing file."""
+    """Return the file and the text of a pipeline; for a graph, a file name that does not exist."""
     if not isinstance(pipeline, Graph):
         return folder / pipeline, {}
     beside = (folder / pipeline.span.file).parent if pipeline.span.file else folder
@@ -275,7 +277,7 @@ def _file_and_text(pipeline: str | Path | Graph, folder: Path) -> tuple[Path, Ma
 
 @contextmanager
 def _observing(options: CommonOptions) -> Generator[Observer | None]:
-    """Call the observer of a program; after its first error, warn and no longer call it."""
+    """Call the observer of a program; after the observer's first error, warn and stop calling."""
     callback = options.get("observer")
     if callback is None:
         yield None

@@ -67,7 +67,7 @@ def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> LedgerEntr
 
 
 def _settle(run: OpenRun, evaluator: Evaluator) -> None:
-    """Refuse a second decision; complete a first decision whose process died."""
+    """Refuse a second decision; complete a first decision whose process died while recording it."""
     entry = find_decision(evaluator.ledger, facts_of(run))
     if entry is None:
         return

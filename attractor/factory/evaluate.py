@@ -1,6 +1,4 @@
-"""Evaluates a run: checks protected paths, plays the suite on the tree of the run, evaluates the
-gate.
-"""
+"""Evaluates a run: checks protected paths, plays the suite on the tree, evaluates the gate."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,7 +92,7 @@ def protected_paths(
     more: Sequence[str] = (),
     allowed: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """Return the changed paths that are protected, shortened, up to 50.
+    """Return the changed paths that are protected: at most 50 paths, each shortened.
 
     `offending` are paths that git refuses. Paths that match the patterns `more` are also protected;
     paths that match `allowed` are not protected, except for `.gitmodules`.
@@ -138,7 +136,7 @@ class Evaluator:
     def begin(self, run: OpenRun, place: EnvironmentChoice) -> None:
         """Record a new run in the ledger.
 
-        Record the isolation of its stages in the journal of the run.
+        Also record in the journal of the run how the stages are isolated.
         """
         facts = facts_of(run)
         if run.state.status == QUEUED:
@@ -244,7 +242,7 @@ class Evaluator:
         log: TrialLog,
         begun: EvaluationStart,
     ) -> list[TrialResult]:
-        """Play missing trials; play no trials if this tree was already evaluated often enough."""
+        """Play missing trials; if this tree was already evaluated often enough, play no trials."""
         suite = sealed.suite
         earlier = log.earlier(suite)
         if _times(judged) >= MOST_EVALUATIONS and not earlier.has_begun:

@@ -19,7 +19,7 @@ from attractor.scenarios.suite import Suite
 
 @dataclass(frozen=True)
 class EvaluationRecord:
-    """An evaluation of a tree with a suite, and the results of its trials.
+    """An evaluation of a tree with a suite, and the results of the evaluation's trials.
 
     `protected_paths` are protected paths that the candidate changed.
     """
@@ -92,7 +92,7 @@ class GateReport:
     flaky: int = 0
 
     def to_record(self) -> dict[str, Json]:
-        """Convert to JSON."""
+        """Return the JSON record of the report."""
         return {
             "go": self.go,
             "reasons": [{"rule": one.rule, "words": one.words} for one in self.reasons],
@@ -186,7 +186,7 @@ def _protected_path(judged: GateInput) -> Sequence[GateReason]:
 class FailedScenario:
     """A held-out scenario with unsatisfied trials, and the reasons.
 
-    It contains texts of hidden scenarios, and is for the operator only.
+    The reasons contain texts of hidden scenarios, so they are only for the operator.
     """
 
     scenario: str
@@ -196,7 +196,7 @@ class FailedScenario:
     reasons: tuple[str, ...]
 
     def to_record(self) -> dict[str, Json]:
-        """Convert to JSON."""
+        """Return the JSON record of the failed scenario."""
         return {
             "scenario": self.scenario,
             "title": self.title,

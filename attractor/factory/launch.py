@@ -80,7 +80,7 @@ async def resume_run(
 
 
 def _report_torn_line(run: OpenRun, host: RunHost) -> None:
-    """Report an incomplete line that was removed from the journal before it had observers."""
+    """Report an incomplete line that was removed before the journal had observers."""
     if torn := run.events.torn:
         host.tell(
             "The last line of the journal was incomplete, because the process that wrote it died: "

@@ -34,13 +34,13 @@ OWNER_ONLY = 0o600
 
 
 def write_head(file: Path, head: ChainHead, key: bytes) -> None:
-    """Write the head, sealed with the key."""
+    """Write the head of the ledger, sealed with the key."""
     record: dict[str, Json] = {"seq": head.seq, "hash": head.hash, "seal": _seal(head, key)}
     write_whole(file, canonical_json(record), mode=OWNER_ONLY)
 
 
 def read_head(file: Path, key: bytes | None) -> ChainHead:
-    """Read the head; if there is a key, check the seal of the head."""
+    """Read the head of the ledger; if a key exists, check the seal of the head."""
     try:
         record = parse_json(file.read_bytes())
     except FileNotFoundError as cause:
@@ -77,7 +77,7 @@ PATIENCE_S = 10.0
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """A line of the ledger."""
+    """A line of the ledger, parsed."""
 
     kind: str
     run_id: str
@@ -100,7 +100,8 @@ class Ledger:
     ) -> LedgerEntry | None:
         """Verify the ledger and append a sealed line, synced to disk.
 
-        With `once`, return None without a change if the run already has such a line.
+        With `once`, return None without a change if the ledger already has a line of this kind for
+        the run.
         """
         with self._locked(f"attractor: {kind}"):
             key = self._ready_key()
@@ -130,7 +131,7 @@ class Ledger:
         yield from (entry for entry in lines if run_id in ("", entry.run_id))
 
     def seal_of(self, words: str) -> str:
-        """Return the keyed seal of a text."""
+        """Return the seal of a text, made with the key."""
         if not self._key_file.exists():
             with self._locked("attractor: key"):
                 self._ready_key()
@@ -145,7 +146,7 @@ class Ledger:
             )
 
     def verify(self) -> ChainCheck:
-        """Check chain, seals and end; without the key, seals are only counted."""
+        """Check the chain, the seals and the end; without the key, only count the seals."""
         if self._is_new():
             return ChainCheck(GENESIS, None)
         key = self._key_file.read_bytes() if self._key_file.exists() else None
@@ -167,7 +168,7 @@ class Ledger:
         return expected
 
     def _is_new(self) -> bool:
-        """Return whether nothing was written; the first writer may have died after the head."""
+        """Return whether the ledger has no line, even if a first writer died after the head."""
         if self.file.exists() or self._key_file.exists():
             return False
         return not self._head_file.exists() or read_head(self._head_file, None) == GENESIS
@@ -192,7 +193,7 @@ class Ledger:
             ) from cause
 
     def _ready_key(self) -> bytes:
-        """Return the key; if missing, create the key and the head of an empty ledger."""
+        """Return the key; if the key is missing, create it, and the head of an empty ledger."""
         if self._is_new():
             key = os.urandom(KEY_BYTES)
             # The head first: if there is a key, a missing head was removed.
@@ -222,19 +223,19 @@ ID_BYTES = 16
 
 @dataclass(frozen=True)
 class ProjectIdentity:
-    """The project of this call: runs folder and random id."""
+    """The project of this process: the runs folder and the random id."""
 
     runs_dir: Path
     lock: Path
     randomness: Callable[[int], bytes]
 
     def project_id(self) -> str:
-        """Return the id of the project, or "" before its first run."""
+        """Return the id of the project, or "" before the first run of the project."""
         file = self.runs_dir / PROJECT_FILE
         return file.read_text("ascii").strip() if file.exists() else ""
 
     def create_id(self) -> str:
-        """Return the id of the project, created for the first run."""
+        """Return the id of the project; before the first run, create the id."""
         with FileLock(self.lock).acquire(wait=PATIENCE_S, purpose="attractor: project"):
             if not self.project_id():
                 _make_runs_folder(self.runs_dir)
@@ -269,7 +270,7 @@ class ProjectIdentity:
 
 
 def _make_runs_folder(runs_dir: Path) -> None:
-    """Create the runs folder, ignored by git."""
+    """Create the runs folder, which git ignores."""
     if not runs_dir.exists():
         runs_dir.mkdir(parents=True)
         write_whole(runs_dir / ".gitignore", "*\n")

@@ -11,7 +11,7 @@ from attractor.factory.errors import InvalidProfile
 
 
 class Profile(BaseModel):
-    """A policy for the gate; a run pins a revision."""
+    """A policy for the gate; each run pins one revision of a profile."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,7 +46,7 @@ class ProfileStore:
         return sorted(one.parent.name for one in self._folder.glob("*/1.json"))
 
     def find(self, reference: str) -> Profile:
-        """Return the profile of `NAME` (latest revision) or `NAME@REVISION`."""
+        """Return the profile that `NAME` (the latest revision) or `NAME@REVISION` refers to."""
         name, _, number = reference.partition("@")
         if name not in self.names():
             raise UnknownName("profile", name, self.names())

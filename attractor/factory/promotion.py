@@ -90,7 +90,7 @@ async def promote(
 
 
 def _written(evaluator: Evaluator, run_id: str, branch: str) -> Promotion | None:
-    """Return the recorded promotion to a branch, if any."""
+    """Return the recorded promotion of a run to a branch, or None."""
     for one in evaluator.ledger.entries(run_id):
         if one.kind == PROMOTED and one.data["branch"] == branch:
             return Promotion(branch, str(one.data["commit"]), str(one.data["tag"]), was_done=True)
@@ -107,7 +107,7 @@ async def _branch_name(repository: Repository, text: str) -> str:
 
 
 async def _has(repository: Repository, branch: str, commit: str, *, since: str) -> bool:
-    """Return whether a branch already contains the commit, because an earlier promotion crashed."""
+    """Return whether a branch already contains the commit of an earlier, interrupted promotion."""
     if not await repository.ref(_ref(branch)):
         raise UnknownBranch(
             f"unknown branch {branch!r}", hint=await _other_branches(repository, branch, since)
@@ -147,7 +147,7 @@ def _require_go(judged: GateInput) -> None:
 
 
 async def _commit(run: OpenRun, kept: CandidateTree, decision: LedgerEntry) -> str:
-    """Write the commit, which is always the same, into the store of the run."""
+    """Write the commit of a run into the run's store; a repeated call writes the same commit."""
     base, manifest = kept.base, run.manifest
     [result] = await result_trees(kept.store, base, [run.progress.tree], excluded=kept.left_out)
     trailers = [

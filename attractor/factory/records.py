@@ -28,7 +28,7 @@ DECISIONS_FILE = "decisions.jsonl"
 
 
 def find_decision(ledger: Ledger, run: RunFacts) -> LedgerEntry | None:
-    """Return the decision on a run, if any, and complete its copy in the run directory.
+    """Return the decision on a run, or None, and complete the copy in the run directory.
 
     Any other difference between ledger and copy is refused.
     """
@@ -84,7 +84,7 @@ class EvaluationStart:
     protected_paths: tuple[str, ...] = ()
 
     def to_record(self) -> dict[str, Json]:
-        """Convert to a line of the ledger."""
+        """Return the data of a ledger line."""
         return {
             "evaluation": self.evaluation_id.number,
             "tree": self.evaluation_id.tree,
@@ -97,7 +97,7 @@ class EvaluationStart:
 def evaluated_to_record(
     begun: EvaluationStart, trials: Sequence[JsonObject], head: str
 ) -> dict[str, Json]:
-    """Convert a finished evaluation to a line of the ledger, with the seals of all trials."""
+    """Return the data of the ledger line for a finished evaluation, with all trial seals."""
     return {
         **begun.to_record(),
         "trials": [dict(trial) for trial in trials],
@@ -107,7 +107,7 @@ def evaluated_to_record(
 
 @dataclass(frozen=True)
 class EvaluationPool:
-    """The evaluations in the ledger, with their results."""
+    """The evaluations in the ledger, with the results of their trials."""
 
     entries: Sequence[LedgerEntry]
     results: TrialStore

@@ -1,7 +1,7 @@
 """The registered suites of a state folder, and the facts of a run: state, suite and profile.
 
 A suite has numbered versions; each version is a sealed copy. The facts of a run are read without
-locking it.
+locking the run.
 """
 
 from datetime import datetime
@@ -59,7 +59,7 @@ class SuiteStore:
         self._lock = FileLock(self._folder / "suites.lock")
 
     def register(self, folder: Path, *, now: datetime) -> Registration:
-        """Seal a suite as a new version, unless it equals the latest version."""
+        """Seal a suite as a new version, unless the suite equals its latest version."""
         suite = read_suite(folder)
         trials, allowed = _feasible(suite)
         make_private_folder(self._folder)
@@ -87,7 +87,7 @@ class SuiteStore:
         return sorted(one.parent.name for one in self._folder.glob("*/1.json"))
 
     def find(self, reference: str) -> SuiteVersion:
-        """Return the version of `NAME` (latest) or `NAME@VERSION`."""
+        """Return the version that `NAME` (the latest version) or `NAME@VERSION` refers to."""
         name, _, number = reference.partition("@")
         versions = self.versions(name) if name in self.names() else []
         if not versions:
@@ -98,7 +98,7 @@ class SuiteStore:
         return chosen[number] if number else versions[-1]
 
     def open(self, version: SuiteVersion) -> SealedSuite:
-        """Read the sealed copy of a version, verified by its hash."""
+        """Read the sealed copy of a version, and verify the hash of the copy."""
         return open_sealed(self._sealed, version.seal)
 
     def _write(self, version: SuiteVersion) -> None:
@@ -174,18 +174,18 @@ class FactoryStores:
     profiles: ProfileStore
 
     def pin_suite(self, reference: str) -> str:
-        """Return the current version and hash of a suite."""
+        """Return the reference to pin: the current version of a suite, with its hash."""
         return _pinned(self.suites.find(reference)) if reference else ""
 
     def pin_profile(self, reference: str) -> str:
-        """Return the current revision of a profile."""
+        """Return the reference to pin: the current revision of a profile."""
         if not reference:
             return ""
         profile = self.profiles.find(reference)
         return f"{profile.name}@{profile.revision}"
 
     def suite(self, pinned: str) -> SealedSuite | None:
-        """Open the pinned suite of a run, verified by its hash."""
+        """Open the suite that a run pinned, and verify the hash of the suite."""
         if not pinned:
             return None
         name, _, seal = pinned.partition("#")
@@ -195,7 +195,7 @@ class FactoryStores:
         return self.suites.open(version)
 
     def profile(self, pinned: str) -> Profile:
-        """Return the pinned profile of a run (default: strict)."""
+        """Return the profile that a run pinned (default: strict)."""
         return self.profiles.find(pinned) if pinned else STRICT_PROFILE
 
 

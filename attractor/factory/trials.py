@@ -1,7 +1,8 @@
 """Stores the results of trials in the state folder, and records public facts in the run's journal.
 
 Journal and ledger contain only counts, an opaque scenario name and a seal, because agents can read
-them. A result is stored before it is recorded, so that a crash loses at most the current trial.
+journal and ledger. A result is stored before it is recorded, so that a crash loses at most the
+current trial.
 """
 
 import hmac
@@ -27,7 +28,7 @@ _RESTORE = "restore it from a backup"
 
 @dataclass(frozen=True)
 class EvaluationId:
-    """Identifies an evaluation of a run and its tree."""
+    """Identifies an evaluation by run, number and evaluated tree."""
 
     run_id: str
     number: int
@@ -36,7 +37,7 @@ class EvaluationId:
 
 @dataclass(frozen=True)
 class TrialStore:
-    """The results in a state folder."""
+    """The results of trials in a state folder."""
 
     folder: Path
     ledger: Ledger
@@ -78,7 +79,7 @@ class TrialStore:
         ]
 
     def pinned(self, evaluation_id: EvaluationId, public_record: JsonObject) -> TrialResult:
-        """Return the stored result of a public record, verified by the seal in the record."""
+        """Return the stored result of a public record, after verifying the seal in the record."""
         file = (
             self._folder(evaluation_id)
             / f"{public_record.get('scenario')}-{public_record.get('trial')}.json"
@@ -151,9 +152,7 @@ class TrialLog:
         self._write(STARTED, self._covered(key))
 
     def troubled(self, key: TrialKey, trouble: str) -> None:
-        """Record a machinery error without its text, because the text may contain words of a
-        holdout.
-        """
+        """Record a machinery error without its text, which may contain words of a holdout."""
         self._write(TROUBLED, self._covered(key))
 
     def completed(self, result: TrialResult) -> None:
@@ -201,7 +200,7 @@ class TrialLog:
 
 
 def events_of(journal: Path, kinds: Collection[str]) -> Iterator[Event]:
-    """Yield the events of given types in a journal."""
+    """Yield the events of the types `kinds` in a journal."""
     for line in read_lines(journal):
         record = parse_json(line.content)
         if isinstance(record, dict) and record.get("type") in kinds:

@@ -1,4 +1,4 @@
-"""A task for an agent or a model: a backend executes the prompt."""
+"""Runs a task for an agent or a model: a backend executes the prompt of the node."""
 
 import re
 from collections.abc import Mapping
@@ -20,14 +20,14 @@ _GOAL = re.compile(r"\$goal\b")
 class Codergen:
     """Passes the prompt to the backend, and writes prompt and response (attractor-spec 4.5).
 
-    The preamble, chosen by the fidelity, comes before the prompt (attractor-spec 5.4, 9.2). A
-    backend that returns an outcome writes response.md itself.
+    The preamble, whose length depends on the fidelity, precedes the prompt (attractor-spec 5.4,
+    9.2). A backend that returns an outcome writes response.md itself.
     """
 
     parts: Parts
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Run the backend; text alone is a success."""
+        """Run the backend; if the backend only returns text, the stage succeeds."""
         try:
             prompt = write_prompt(stage, self.parts.inputs)
         except TemplateFailed as error:
@@ -48,7 +48,7 @@ class Codergen:
 
 
 def write_prompt(stage: Stage, inputs: Mapping[str, str] = NO_INPUTS) -> str:
-    """Return the prompt (otherwise the label) of a node; `$goal` is replaced, in one pass."""
+    """Return the prompt of a node (default: the label), with `$goal` replaced in one pass."""
     node, goal = stage.node, stage.graph.goal
     value = node.attributes.value("prompt")
     if value is not None and value.kind is ValueKind.TEMPLATE:

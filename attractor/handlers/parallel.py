@@ -18,7 +18,7 @@ from attractor.engine.state.walks import GIVEN_UP, Branch, BranchEnd
 from attractor.language.graph.graph import Node
 
 NO_ITEMS = "parallel.no_items"
-"""The context key that is true if there were no items: then missing results are no error."""
+"""The context key that is true if no items existed; missing results are then not an error."""
 
 ADOPTED = "parallel.adopted"
 """The context key that is true after a fan-in used the results of a fork."""
@@ -48,7 +48,7 @@ class JoinPolicy:
         return good >= self.needed or good + self.branches - len(ends) < self.needed
 
     def judge(self, ends: Sequence[BranchEnd]) -> Outcome:
-        """Return the outcome of the branches; their results go into the context, in order."""
+        """Return the outcome of the branches, with their results as context updates, in order."""
         good, notes = count_successes(ends), _notes(ends)
         results: list[Json] = [result_record(one) for one in ends]
         updates: dict[str, Json] = {
@@ -119,7 +119,7 @@ _LONGEST_NOTE = 2000
 
 @dataclass(frozen=True)
 class BranchCandidate:
-    """A branch as a candidate of a fan-in; the key identifies it in the journal."""
+    """A branch as a candidate of a fan-in; `key` identifies the branch in the journal."""
 
     id: str
     key: str
@@ -152,7 +152,7 @@ def best_of(candidates: Sequence[BranchCandidate]) -> BranchCandidate:
 
 
 def find_named(candidates: Sequence[BranchCandidate], said: str) -> BranchCandidate | None:
-    """Return the candidate that an answer names.
+    """Return the candidate that an answer names, or None.
 
     Either the answer is the name alone, or the last line of the answer contains the name of only
     one candidate.
@@ -237,7 +237,7 @@ def plan_branches(stage: Stage, meeting: str) -> Sequence[Branch]:
 
 
 async def walk_branches(stage: Stage, branches: Sequence[Branch], policy: JoinPolicy) -> Outcome:
-    """Walk branches under a join policy, and return the outcome by this policy."""
+    """Walk branches under a join policy, and return the outcome according to this policy."""
     began = monotonic()
     stage.emit("ParallelStarted", branch_count=len(branches), join_policy=policy.name)
     ends = await _Walking(stage, policy, _named_apart(branches)).walk_all()
@@ -279,7 +279,7 @@ class _Walking:
         return [await self._end(one) for one in self.branches]
 
     async def _settle(self) -> None:
-        """Walk branches until the policy is settled; if a gate parks, the other branches finish."""
+        """Walk branches until the policy is settled, even after a branch parked a question."""
         left, running, waiting = deque(self.branches), set[_Task](), list[Waiting]()
         while not self.policy.is_settled(self._ends()):
             while left and len(running) < self._at_once:
@@ -319,7 +319,7 @@ def _has_ended(task: _Task) -> bool:
 
 
 async def _stop(tasks: Collection[_Task]) -> None:
-    """Cancel the running tasks, and wait for them; other errors were raised before."""
+    """Cancel the running tasks, and wait until they end; other errors were raised before."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,6 +1,4 @@
-"""The node where branches meet: it selects one branch, and the run continues with the files of this
-branch.
-"""
+"""The node where branches meet: selects one branch, with whose files the run continues."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -72,9 +70,7 @@ class FanIn:
 def _named(
     stage: Stage, good: Sequence[BranchCandidate], outcome: Outcome
 ) -> tuple[BranchCandidate, Outcome]:
-    """Return the candidate that an answer names, otherwise the best candidate (and emit
-    an event).
-    """
+    """Return the candidate that an answer names, otherwise the best candidate (with an event)."""
     texts = (outcome.preferred_label, *outcome.suggested_next_ids, outcome.notes)
     named = next(filter(None, (find_named(good, one) for one in texts)), None)
     best = named or best_of(good)

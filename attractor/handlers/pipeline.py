@@ -20,12 +20,12 @@ LONGEST_WORDS = 200
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Runs the pipeline of `file` as a linked run in the workspace of the stage."""
+    """Runs the pipeline that `file` names as a linked run in the workspace of the stage."""
 
     parts: Parts
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Start the child, or resume it, and return its outcome."""
+        """Start or resume the child run, and return the outcome of the stage."""
         file = stage.node.attributes.text("file").strip()
         if not file:
             return failure(f"{stage.node.id} has no `file`", FailureClass.PIPELINE)
@@ -70,7 +70,7 @@ async def _accompany(stage: Stage, run: ChildRun) -> Outcome:
 
 
 def conclude(stage: Stage, run: ChildRun, end: ChildEnd) -> Outcome:
-    """Return the outcome of a stage whose child ended."""
+    """Return the outcome of a stage whose child run has ended."""
     updates: dict[str, Json] = {f"{stage.node.id}.run_id": run.run_id}
     if end.status.is_success:
         try:
@@ -96,7 +96,7 @@ def outputs(graph: Graph, end: ChildEnd) -> Iterator[tuple[str, Json]]:
 
 
 def _left(one: Input, context: Mapping[str, Json]) -> Json:
-    """Return the value of an output, by the name of the output or by its declared context key."""
+    """Return the value of an output, found by the output's name or by its declared context key."""
     is_elsewhere = (one.default or "").startswith(CONTEXT)
     key = (one.default or "").removeprefix(CONTEXT) if is_elsewhere else one.name
     value = context.get(key)

@@ -19,7 +19,7 @@ class Prompt:
     parts: Parts
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Ask, and write prompt and response."""
+        """Ask the model, and write the prompt and the response to files."""
         try:
             prompt = write_prompt(stage, self.parts.inputs)
         except TemplateFailed as error:

@@ -12,7 +12,7 @@ from attractor.language.diagnostics import InvalidPipeline, UnreadablePipeline
 
 
 class BuiltHandler(Handler, Protocol):
-    """A class of handlers, which are built from the parts."""
+    """A class of handlers that are built from the parts."""
 
     def __init__(self, parts: Parts) -> None: ...
 
@@ -23,7 +23,7 @@ def handler_registry() -> Registry[type[BuiltHandler]]:
 
 
 Accompany = Callable[[ChildRun], Awaitable[Outcome]]
-"""Type of a function that waits for a child until its stage is over."""
+"""Type of a function that accompanies a child run until the stage can end."""
 
 _OF_THE_PIPELINE = (InvalidPipeline, UnreadablePipeline, TemplateFailed, InvalidDuration)
 
@@ -31,7 +31,7 @@ _OF_THE_PIPELINE = (InvalidPipeline, UnreadablePipeline, TemplateFailed, Invalid
 async def run_child(
     stage: Stage, file: str, accompany: Accompany, *, inputs: Mapping[str, str]
 ) -> Outcome:
-    """Run a pipeline for a stage, or resume it; each attempt has its own child."""
+    """Run or resume a pipeline for a stage; each attempt has a child run of its own."""
     if stage.children is None:
         return failure("this run cannot start child pipelines", FailureClass.PIPELINE)
     child = Child(stage.id, file, inputs, stage.is_shared)
@@ -50,5 +50,5 @@ async def run_child(
 
 
 def record_child_end(stage: Stage, run: ChildRun, end: ChildEnd) -> None:
-    """Record the end of a child."""
+    """Record the end of a child run."""
     stage.emit("ChildRunEnded", run_id=run.run_id, outcome=end.status.value, reason=end.reason)

@@ -1,4 +1,4 @@
-"""Supervises another pipeline: observes, steers and ends the run of this pipeline."""
+"""Supervises the run of another pipeline: observes, steers and ends this run."""
 
 import asyncio
 from dataclasses import replace
@@ -109,12 +109,12 @@ _ASK = (
 
 @dataclass(frozen=True)
 class ManagerLoop:
-    """Observes a child run, steers it, and waits for its end (attractor-spec 4.11, ruling R13)."""
+    """Observes and steers a child run until its end (attractor-spec 4.11, ruling R13)."""
 
     parts: Parts
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Start the child, or resume it, and observe it cycle by cycle."""
+        """Start or resume the child run, and observe it cycle by cycle."""
         try:
             plan = read_plan(stage.node, stage.graph)
         except UsageError as mistake:
@@ -164,7 +164,7 @@ class _Supervision:
         return await self._stop("max cycles exceeded", exceeded)
 
     def _observe(self, cycle: int) -> None:
-        """Write the observed state into the context; record the state if it is new."""
+        """Write the observed state into the context; record this state if it has changed."""
         seen = self.run.telemetry()
         if seen != self.seen:
             self.stage.emit("ChildObserved", cycle=cycle, child=_record(seen))
@@ -176,7 +176,7 @@ class _Supervision:
         self.stage.context.apply_updates({**record, "stack.child.run_id": self.run.run_id})
 
     async def _steer(self) -> None:
-        """Ask the backend for advice (not too often), and pass the advice to the child."""
+        """Ask the backend for advice (not in every cycle), and pass the advice to the child."""
         now = self.stage.clock.monotonic()
         if now - self.spoke < self.plan.cooldown.total_seconds():
             return
@@ -187,7 +187,7 @@ class _Supervision:
             self.stage.emit("ChildSteered", text=words, was_taken=took)
 
     async def _words(self) -> str:
-        """Return the advice of the backend; empty if the backend fails."""
+        """Return the advice of the backend, or an empty text if the backend fails."""
         seen = canonical_json(_record(self.run.telemetry()))
         instruction = write_prompt(self.stage, self.parts.inputs)
         prompt = f"{instruction}\n\n{_ASK}\n\n{seen}"
@@ -207,7 +207,7 @@ class _Supervision:
         return self.plan.stop.holds(make_lookup(_last_status(self.seen), "", context))
 
     async def _pause(self) -> None:
-        """Wait for the next cycle, or the end of the child."""
+        """Wait until the next cycle begins or the child ends."""
         sleeping = asyncio.create_task(self.stage.clock.sleep(self.plan.pause))
         try:
             await asyncio.wait([self.ending, sleeping], return_when=asyncio.FIRST_COMPLETED)
@@ -231,7 +231,7 @@ class _Supervision:
 
 
 def _last_status(seen: Telemetry | None) -> StageStatus:
-    """Return the status of the child's last stage, which conditions call `outcome`."""
+    """Return the status of the child's last stage; conditions use this status as `outcome`."""
     return StageStatus(seen.last_outcome) if seen and seen.last_outcome else StageStatus.SKIPPED
 
 

@@ -1,4 +1,4 @@
-"""Runs a shell command; its exit status is the verdict."""
+"""Runs a shell command; the exit status of the command is the verdict."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,7 +27,7 @@ class Tool:
     parts: Parts
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Run the command to its end or its time limit, and judge by its exit status."""
+        """Run the command to its end or its time limit, and judge by the exit status."""
         command = _command(stage.node)
         if not command.strip():
             return failure(f"No tool_command specified: {stage.node.id}", FailureClass.PIPELINE)
@@ -73,7 +73,7 @@ def _judge(command: str, limit: timedelta, result: ExecResult) -> Outcome:
 
 
 def _verdict(result: ExecResult) -> str:
-    """Return the reason why a command failed; a missing program is the preferred reason."""
+    """Return the reason why a command failed, beginning with the missing program, if any."""
     ended = f"tool_command ended with exit code {result.exit_code}"
     missing = missing_command(result)
     return f"{missing} ({ended})" if missing else f"{ended}{_last_words(result)}"

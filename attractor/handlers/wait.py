@@ -13,7 +13,7 @@ _LOOK = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Wait:
-    """Waits from the start of the visit, so a resumed run only waits for the remaining time."""
+    """Waits from the start of the visit; a resumed run only waits for the remaining time."""
 
     parts: Parts
 
@@ -36,7 +36,7 @@ class Wait:
 
 
 def _goal(stage: Stage) -> tuple[datetime, timedelta]:
-    """Return the end of the wait, and the maximum duration (in case the clock is set back)."""
+    """Return the end of the wait, and the maximum duration in case the clock is set back."""
     duration = stage.node.attributes.duration("duration")
     until = stage.node.attributes.text("until").strip()
     if (duration is None) == (not until):

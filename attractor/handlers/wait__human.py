@@ -31,7 +31,7 @@ _NO_VALUES: Mapping[str, Json] = {}
 
 @dataclass(frozen=True)
 class GateChoice:
-    """One choice at a gate: key, label and target node."""
+    """One choice at a gate: the key, the label and the target node."""
 
     key: str
     label: str
@@ -43,8 +43,8 @@ def find_choices(
 ) -> tuple[GateChoice, ...]:
     """Return the choices at a node, each with a unique key.
 
-    Conditions can use the choice itself or values of the context. An edge is left out if its
-    condition would be false after the edge itself is chosen.
+    A condition of an edge can use the choice itself or values of the context. An edge is left out
+    if choosing it would make its condition false.
     """
     ways = dict.fromkeys(
         (_label(edge), edge.target) for edge in graph.outgoing(node) if _is_open(edge, values)
@@ -63,7 +63,7 @@ def record_choice(choice: GateChoice) -> dict[str, Json]:
 
 
 def match_choice(answer: str, choices: Sequence[GateChoice]) -> GateChoice | None:
-    """Return the only choice that an answer matches by key, label or target, or None."""
+    """Return the only choice that an answer matches by key, label or target; otherwise None."""
     return pick_match(answer, choices, _READINGS)
 
 
@@ -74,7 +74,7 @@ def match_target(answer: str, choices: Sequence[GateChoice]) -> GateChoice | Non
 
 
 def preferred_label(choice: GateChoice, choices: Sequence[GateChoice]) -> str:
-    """Return the label of a choice, or an empty text if several choices have it."""
+    """Return the label of a choice, or an empty text if several choices have the same label."""
     same = [one for one in choices if normalize_label(one.label) == normalize_label(choice.label)]
     return choice.label if len(same) == 1 else ""
 
@@ -110,7 +110,7 @@ ASKED_AT_MOST = 3
 
 @dataclass(frozen=True)
 class WaitHuman:
-    """Asks which edge to follow (attractor-spec 4.6, ruling R5)."""
+    """Asks a person which edge to follow (attractor-spec 4.6, ruling R5)."""
 
     parts: Parts
 
@@ -139,7 +139,7 @@ class WaitHuman:
         return answer
 
     async def _answer(self, question: Question, choices: Sequence[GateChoice]) -> Answer:
-        """Ask again while the answer matches no choice, up to MAX_TRIES times."""
+        """Ask; if the answer matches no choice, ask again, `ASKED_AT_MOST` times in total."""
         answer = await self.parts.interviewer.ask(question)
         for _ in range(ASKED_AT_MOST - 1):
             if answer.kind is not AnswerKind.GIVEN or match_choice(answer.value, choices):

@@ -1,4 +1,4 @@
-"""Approves every question: yes, or the first choice."""
+"""Approves every question: answers yes, or selects the first choice."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ NAME = "auto_approve"
 
 @dataclass(frozen=True)
 class AutoApprove:
-    """Answers without a person, and signs with its own name (attractor-spec 6.4)."""
+    """Answers without a person; the author of the answers is its name (attractor-spec 6.4)."""
 
     parts: InterviewerParts
 
     async def ask(self, question: Question) -> Answer:
-        """Approve."""
+        """Return the approving answer."""
         return Answer(AnswerKind.GIVEN, _approval(question), by=NAME)
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:

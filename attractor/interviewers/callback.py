@@ -1,4 +1,4 @@
-"""Lets a function of the caller answer."""
+"""Passes each question to a function of the caller."""
 
 from collections.abc import Awaitable, Sequence
 
@@ -22,7 +22,7 @@ class Callback:
         self._callback = parts.callback
 
     async def ask(self, question: Question) -> Answer:
-        """Call the function."""
+        """Call the function, and return its answer."""
         reply = self._callback(question)
         return read_reply(await reply if isinstance(reply, Awaitable) else reply)
 

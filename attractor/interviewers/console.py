@@ -1,4 +1,4 @@
-"""Asks at the terminal."""
+"""Asks questions at the terminal."""
 
 import asyncio
 import errno
@@ -25,9 +25,9 @@ ASKED_AT_MOST = 3
 
 
 class Console:
-    """Writes the question to one stream, and reads the answer from another (attractor-spec 6.4).
+    """Writes questions to one stream, and reads answers from another stream (attractor-spec 6.4).
 
-    At a terminal, input from before the question is dropped. In a pipe, answers can be written in
+    At a terminal, input from before a question is dropped. In a pipe, answers can be written in
     advance, one answer per line.
     """
 
@@ -54,7 +54,7 @@ class Console:
         return await ask_each(self, questions)
 
     async def inform(self, message: str, stage: str) -> None:
-        """Write the message; an open question is prompted again."""
+        """Write the message; if a question is open, write the prompt again."""
         line = f"[{shown_line(stage)}] {shown_line(message)}\n"
         # A closed terminal is no failure of the stage.
         with suppress(OSError):
@@ -80,7 +80,7 @@ class Console:
             self._prompt = ""
 
     async def _said(self, question: Question) -> Answer | None:
-        """Read lines until one of them is a valid answer."""
+        """Read lines until a line is a valid answer."""
         tries = 0
         while (line := await self._line(question)) is not None:
             answer = read_answer(line or question.default, question, by=NAME)
@@ -108,7 +108,7 @@ class Console:
         return None if line is None else line.strip()
 
     def _drop_early(self) -> None:
-        """Drop input from before the question, and print a note."""
+        """Drop the input from before the question, and print a note about the dropped input."""
         typed = self._lines.drop() if self._is_terminal else ""
         if typed.strip():
             self._write(f"(ignored input from before the question: {shown_line(typed)})\n")

@@ -15,10 +15,10 @@ _HINT = "pass an object with ask(question), or a function; it returns an Answer,
 
 
 class AskingInterviewer(Protocol):
-    """An interviewer that only has the method `ask`, which is not async and can block."""
+    """An interviewer with only the method `ask`; this method is not async and can block."""
 
     def ask(self, question: Question) -> Reply:
-        """Ask, and wait for the answer."""
+        """Ask a person, and wait for the answer."""
         ...
 
 
@@ -27,7 +27,7 @@ AnyInterviewer = Interviewer | AskingInterviewer | AnswerFunction
 
 @dataclass(frozen=True)
 class _Adapted:
-    """An interviewer made from an object with at least `ask`, async or not."""
+    """An interviewer made from an object with a method `ask`, async or not."""
 
     asker: AskingInterviewer
 

@@ -15,7 +15,7 @@ class Park:
     parts: InterviewerParts
 
     async def ask(self, question: Question) -> Answer:
-        """Park the question."""
+        """Raise Parked, so that the question waits in the run directory."""
         raise Parked(question)
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:

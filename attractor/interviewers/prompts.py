@@ -26,7 +26,7 @@ _YES_NO = {"yes": "[Y/n]: ", "no": "[y/N]: ", "": "[Y/N]: "}
 
 
 def shown_question(question: Question) -> str:
-    """Return a question as text for a terminal: its text, its branches, and the choices."""
+    """Return a question as text for a terminal: the text, the branches, and the choices."""
     text = "\n".join(map(visible, keep_ends(question.text).splitlines()))
     where = [f"  ({shown_line(one)})" for one in describe_branches(question)]
     lines = [f"[?] {text}", *where, *(f"  {shown_option(one)}" for one in question.options)]
@@ -55,7 +55,7 @@ def shown_option(option: Option) -> str:
 
 
 def _time(question: Question) -> list[str]:
-    """Return the deadline of a question, and the default answer after it."""
+    """Return the deadline of a question, and the default answer after the deadline."""
     if not question.deadline:
         return []
     until = datetime.fromisoformat(question.deadline).astimezone().strftime("%H:%M:%S")
@@ -70,14 +70,14 @@ _LONGEST = 64 * 1024
 
 
 class LineReader:
-    """The lines of a stream; a read can be canceled."""
+    """Reads the lines of a stream; a read can be canceled."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._rest = b""
 
     async def next(self) -> str | None:
-        """Return the next line without its end, or None at the end of the input."""
+        """Return the next line without the line ending, or None at the end of the input."""
         file = _file_of(self._stream)
         if file is None:
             return _next_of(self._stream)
@@ -92,7 +92,7 @@ class LineReader:
         return line.decode(self._stream.encoding or "utf-8", "replace").removesuffix("\r")
 
     def drop(self) -> str:
-        """Drop the unread input of a terminal; return its whole lines."""
+        """Drop the unread input of a terminal; return the whole lines of the dropped input."""
         typed, self._rest = self._rest, b""
         file = _file_of(self._stream)
         with suppress(OSError, termios.error):
@@ -108,7 +108,7 @@ class LineReader:
 
 
 def _file_of(stream: TextIO) -> int | None:
-    """Return the file descriptor of a stream; None for text in memory."""
+    """Return the file descriptor of a stream; None for a stream in memory."""
     with suppress(OSError, ValueError):
         return stream.fileno()
     return None

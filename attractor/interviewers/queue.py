@@ -11,7 +11,7 @@ NAME = "queue"
 
 
 class Queue:
-    """Gives the answers in order; after the last answer, every question is skipped.
+    """Returns the answers in order; after the last answer, every question is skipped.
 
     A resumed run does not repeat answers that an earlier process has used.
     """

@@ -13,7 +13,7 @@ from attractor.interviewers.transcript import RecordedAnswer, add_to_recording, 
 
 
 class Recording:
-    """Records the answers (attractor-spec 6.4); `replay` reads the recording.
+    """Records the answers of an inner interviewer for `replay` (attractor-spec 6.4).
 
     The default inner interviewer is the console if there is a terminal; otherwise there is no inner
     interviewer.

@@ -21,7 +21,7 @@ _SIGN = ":"
 
 @dataclass(frozen=True)
 class InterviewerName:
-    """The name of an interviewer, with its inner interviewer and its file, if any."""
+    """The name of an interviewer, with the inner interviewer and the file, if any."""
 
     name: str
     inner: str = ""
@@ -36,7 +36,7 @@ class InterviewerName:
 
 
 def read_name(text: str) -> InterviewerName:
-    """Read a name such as `park`, `recording:console` or `replay:FILE`; the file comes last."""
+    """Read a name such as `park`, `recording:console` or `replay:FILE`; a file comes last."""
     name, _, rest = text.partition(_SIGN)
     if name == REPLAY:
         return InterviewerName(name, file=rest)
@@ -55,7 +55,7 @@ Reply = Answer | str | None
 
 
 def read_reply(reply: object, *, by: str = "") -> Answer:
-    """Return the answer in a reply; a text is matched with the choices later."""
+    """Return the answer in a reply; the text of a reply is matched with the choices later."""
     match reply:
         case Answer():
             return reply
@@ -78,8 +78,8 @@ class InterviewerParts:
     """The parts that every interviewer is built from.
 
     `taken` is the number of answers that earlier processes of the run have used. `file` is the
-    recording to write or to read. `inner` is the interviewer whose answers are recorded. `alone`
-    keeps other output away from the terminal.
+    recording to write or to read. `inner` is the interviewer whose answers are recorded. During
+    `alone`, no other output is written to the terminal.
     """
 
     input: TextIO
@@ -94,7 +94,7 @@ class InterviewerParts:
 
 
 class BuiltInterviewer(Interviewer, Protocol):
-    """A class of interviewers, which are built from the parts."""
+    """A class of interviewers that are built from the parts."""
 
     def __init__(self, parts: InterviewerParts) -> None: ...
 
@@ -105,7 +105,7 @@ def interviewer_registry() -> Registry[type[BuiltInterviewer]]:
 
 
 def build_interviewer(name: str, parts: InterviewerParts) -> Interviewer:
-    """Return the interviewer with a name, built with its inner interviewer and its file."""
+    """Return the interviewer with a name, built with the inner interviewer and the file."""
     registry, named = interviewer_registry(), read_name(name)
     if (named.inner or named.file) and named.name not in (RECORDING, REPLAY):
         raise UsageError(

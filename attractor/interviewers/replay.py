@@ -21,7 +21,7 @@ class NotRecorded(Refused):
 
 
 class Replay:
-    """Gives each question its recorded answer, with the recorded author."""
+    """Returns the recorded answer to each question, with the recorded author."""
 
     def __init__(self, parts: InterviewerParts) -> None:
         if parts.file is None:

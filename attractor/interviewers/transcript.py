@@ -24,13 +24,13 @@ _BEGINNING = b'{"answer":'
 
 @dataclass(frozen=True)
 class RecordedAnswer:
-    """A question and its answer."""
+    """A question, and the answer to this question."""
 
     question: Question
     answer: Answer
 
     def to_line(self, redactor: Redactor) -> str:
-        """Return the line of a recording, without secrets."""
+        """Return the line for the recording, without secrets."""
         record: dict[str, Json] = {
             "question": question_to_record(self.question),
             "answer": answer_to_record(self.answer),
@@ -54,7 +54,7 @@ def add_to_recording(file: Path, line: str) -> None:
 
 
 def lines_of(file: Path) -> list[str]:
-    """Return the lines of a recording; empty if it is missing."""
+    """Return the lines of a recording; none if the recording is missing."""
     if not file.exists():
         return []
     list(read_recording(file))

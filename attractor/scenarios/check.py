@@ -18,7 +18,7 @@ from attractor.scenarios.suite import CheckSpec, Scenario, ServiceStep, SuiteTab
 
 @dataclass(frozen=True)
 class StepRecord:
-    """The result of a step of a scenario: of a command, a service or a request."""
+    """The result of one step of a scenario: a command, a service or a request."""
 
     name: str
     exit_code: int | None = None
@@ -41,7 +41,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The result of a check, with its reason and the hash of its evidence."""
+    """The result of a check, with the reason and the hash of the evidence."""
 
     kind: str
     passed: bool
@@ -51,7 +51,7 @@ class CheckResult:
 
 
 class Check(Protocol):
-    """Checks an observation; its fields are the options in the suite."""
+    """Checks an observation; the fields of the class are the options in the suite."""
 
     async def judge(self, observed: Observation) -> CheckResult:
         """Check the observation."""
@@ -92,7 +92,7 @@ def check_mistakes(scenario: Scenario, kinds: Registry[type[Check]]) -> Iterator
 
 
 async def judge_all(checks: Sequence[Check], observed: Observation) -> tuple[CheckResult, ...]:
-    """Run every check, even after one of them failed."""
+    """Run every check, even if an earlier check failed."""
     return tuple([await check.judge(observed) for check in checks])
 
 
@@ -121,7 +121,7 @@ def _mistakes(
 
 
 class TextExpectation(SuiteTable):
-    """The expected content of a text; all given options must match."""
+    """The expected content of a text, which must match all options that are set."""
 
     equals: str | None = None
     contains: str | None = None
@@ -151,7 +151,7 @@ class TextExpectation(SuiteTable):
 
     @property
     def is_given(self) -> bool:
-        """Whether any option is given."""
+        """Whether any option is set."""
         return any(
             one is not None for one in (self.equals, self.contains, self.lacks, self.matches)
         )

@@ -21,7 +21,7 @@ from attractor.scenarios.suite import Scenario, Suite
 
 @dataclass(frozen=True)
 class TrialKey:
-    """The id of a trial: scenario and number."""
+    """The id of a trial: the scenario and the number of the trial."""
 
     scenario: str
     number: int
@@ -39,7 +39,7 @@ class TrialResult:
     error: str = ""
 
     def to_record(self) -> JsonObject:
-        """Convert to JSON."""
+        """Return the JSON record of the result."""
         return {
             "scenario": self.key.scenario,
             "trial": self.key.number,
@@ -161,7 +161,7 @@ async def evaluate(
     infra_retries: int,
     earlier: EarlierTrials | None = None,
 ) -> list[TrialResult]:
-    """Return the results of all trials, each recorded before the next begins."""
+    """Return the results of all trials, each recorded before the next trial begins."""
     before = earlier or EarlierTrials()
     results: list[TrialResult] = []
     for scenario in scenarios:
@@ -184,7 +184,7 @@ async def _played(
     infra_retries: int,
     allowed: int,
 ) -> TrialResult:
-    """Play a trial; after a machinery error, repeat the trial within the limit."""
+    """Play a trial; after a machinery error, play the trial again, up to the limit."""
     trouble = "the evaluation crashed during this trial"
     for attempt in range(infra_retries + 1 - allowed, infra_retries + 1):
         log.started(key)

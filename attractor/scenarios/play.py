@@ -18,7 +18,7 @@ _SETUP = "setup."
 async def play_scenario(
     scenario: Scenario, environment: ExecutionEnvironment, *, timeout: timedelta
 ) -> Observation:
-    """Run the steps in order up to an error, then stop all services."""
+    """Run the steps in order up to the first error, then stop all services."""
     player = _Player(environment, timeout)
     try:
         return Observation(
@@ -37,7 +37,7 @@ def _setup_steps(scenario: Scenario) -> list[CommandStep]:
 
 
 class _Player:
-    """Runs steps, and records the services to stop."""
+    """Runs steps, and remembers the services that must be stopped."""
 
     def __init__(self, environment: ExecutionEnvironment, timeout: timedelta) -> None:
         self._environment = environment
@@ -45,7 +45,7 @@ class _Player:
         self._services: list[Service] = []
 
     async def run(self, steps: Sequence[Step]) -> dict[str, StepRecord]:
-        """Run steps up to an error; return their records."""
+        """Run steps up to the first error; return the records of the steps."""
         records: dict[str, StepRecord] = {}
         for step in steps:
             records[step.name] = await self._run_step(step)
@@ -54,7 +54,7 @@ class _Player:
         return records
 
     async def stop_services(self) -> None:
-        """Stop all services, last first."""
+        """Stop all services, the last started service first."""
         for service in reversed(self._services):
             await service.stop()
 

@@ -14,7 +14,7 @@ _HALVINGS = 60
 
 @dataclass(frozen=True)
 class ScenarioTally:
-    """The number of played and satisfied trials of a scenario, with its weight."""
+    """The numbers of played and satisfied trials of a scenario, and the scenario's weight."""
 
     scenario: str
     played: int
@@ -29,7 +29,7 @@ class ScenarioTally:
 
     @property
     def is_flaky(self) -> bool:
-        """Whether some trials were satisfied and others were not."""
+        """Whether some trials were satisfied and other trials were not."""
         return 0 < self.satisfied < self.played
 
 
@@ -44,7 +44,8 @@ def satisfaction(tallies: Sequence[ScenarioTally]) -> Fraction:
 def lower_bound(satisfied: int, played: int, *, confidence: float = 0.95) -> float:
     """Return the one-sided Clopper-Pearson lower bound of the true share, rounded down.
 
-    At this share the probability of at least `satisfied` trials is `1 - confidence`.
+    If the true share equals this bound, the probability of at least `satisfied` satisfied trials is
+    `1 - confidence`.
     """
     if satisfied == 0:
         return 0.0
@@ -60,7 +61,7 @@ def lower_bound(satisfied: int, played: int, *, confidence: float = 0.95) -> flo
 
 
 def trials_needed(bound: float, *, confidence: float = 0.95) -> int:
-    """Return the number of trials that reach a lower bound if all are satisfied."""
+    """Return the number of trials that reach a lower bound if all trials are satisfied."""
 
     def reaches(trials: int) -> bool:
         return lower_bound(trials, trials, confidence=confidence) >= bound
@@ -73,9 +74,9 @@ def trials_needed(bound: float, *, confidence: float = 0.95) -> int:
 
 
 def failures_tolerated(played: int, bound: float, *, confidence: float = 0.95) -> int:
-    """Return the number of failures at which the bound is still reached.
+    """Return the maximum number of failures with which the lower bound is still reached.
 
-    -1 if the bound is never reached.
+    Return -1 if the lower bound is never reached.
     """
     if bound <= 0:
         return played
@@ -95,7 +96,7 @@ def failures_tolerated(played: int, bound: float, *, confidence: float = 0.95) -
 
 
 def _at_least(satisfied: int, played: int, share: float) -> float:
-    """Return the probability of at least `satisfied` trials, at a true share."""
+    """Return the probability that at least `satisfied` trials are satisfied, given a true share."""
     return sum(_exactly(k, played, share) for k in range(satisfied, played + 1))
 
 
@@ -109,7 +110,7 @@ def _exactly(k: int, n: int, share: float) -> float:
 def failures_allowed(suite: Suite) -> int:
     """Return the number of held-out trials that can fail without a no-go.
 
-    -1 if there are too few trials. The result considers the pass rates of scenarios, the
+    Return -1 if the suite has too few trials. The number considers the pass rates of scenarios, the
     satisfaction and the lower bound.
     """
     gate, trials = suite.settings.gate, suite.settings.trials.n
@@ -129,7 +130,7 @@ def failures_allowed(suite: Suite) -> int:
 
 
 def _forgiven(suite: Suite) -> Iterator[Fraction]:
-    """Yield the weight of every trial that the pass rate of its scenario allows to fail."""
+    """Yield the weight of every trial that may fail by the pass rate of the scenario."""
     trials = suite.settings.trials.n
     for one in suite.of_split("holdout"):
         for _ in range(floor(trials * (1 - one.min_pass_rate))):

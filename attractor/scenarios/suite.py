@@ -70,7 +70,7 @@ Name = Annotated[str, AfterValidator(_is_name)]
 
 
 class SuiteTable(BaseModel):
-    """A table in a suite; immutable, unknown names are rejected."""
+    """A table in a suite; the table is immutable, and unknown keys are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -107,7 +107,7 @@ class CommandStep(SuiteTable):
 
 
 class ServiceStep(SuiteTable):
-    """A background command, ready when its port accepts connections."""
+    """A background command, which is ready when the port of the service accepts connections."""
 
     name: Name
     service: str
@@ -131,11 +131,11 @@ STEP_KINDS: Mapping[str, type[SuiteTable]] = {
     "a service step": ServiceStep,
     "a request step": RequestStep,
 }
-"""The kinds of steps by their internal names, which contain blanks, so that no key equals one."""
+"""The kinds of steps by internal name; the names contain blanks, so that no key equals a name."""
 
 
 def _kind_of_step(step: object) -> str | None:
-    """Return the kind of a step by its distinctive key, for precise error messages."""
+    """Return the kind of a step by the key that only this kind has, for precise error messages."""
     if not isinstance(step, dict):
         return next((kind for kind, model in STEP_KINDS.items() if type(step) is model), None)
     keys = cast("dict[str, object]", step).keys()
@@ -156,7 +156,7 @@ Step = Annotated[
 
 
 class CheckSpec(SuiteTable):
-    """A check: its kind is a file in `checks/`; other keys are options of that kind."""
+    """A check: `kind` names a file in `checks/`; all other keys are options of that kind."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -164,7 +164,7 @@ class CheckSpec(SuiteTable):
 
     @property
     def options(self) -> dict[str, Any]:
-        """All keys but the kind."""
+        """All keys except for `kind`."""
         return dict(self.model_extra or {})
 
 
@@ -222,7 +222,7 @@ class SuiteChanged(VerificationError):
 def mistakes_of(
     error: ValidationError, model: type[BaseModel], value: object, at: KeyPath = ()
 ) -> list[TomlMistake]:
-    """Return mistakes for pydantic's errors in the value of a key."""
+    """Return the mistakes in the value of a key, converted from an error of pydantic."""
 
     def known(fault: Fault) -> tuple[str, ...]:
         shape: object = model

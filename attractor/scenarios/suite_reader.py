@@ -1,6 +1,6 @@
-"""Reads and validates the suite in a folder, and stores sealed copies; a copy is named by its hash.
+"""Reads and validates the suite in a folder, and stores sealed copies, each named by its hash.
 
-Whenever a copy is read, it is verified by its hash.
+Whenever a copy is read, the hash of the copy is verified.
 """
 
 import os
@@ -30,11 +30,11 @@ from attractor.scenarios.suite import (
 )
 
 MOST_BYTES = 16 * 1024 * 1024
-"""The maximum size of a file."""
+"""The maximum size in bytes of a file of a suite."""
 MOST_BYTES_TOGETHER = 256 * 1024 * 1024
-"""The maximum size of all files together."""
+"""The maximum size in bytes of all files of a suite together."""
 MOST_FILES = 10_000
-"""The maximum number of files and folders."""
+"""The maximum number of files and folders of a suite."""
 
 _SPECIAL_FILES = {
     stat.S_IFIFO: "a pipe",
@@ -48,7 +48,7 @@ _MEBIBYTE = 1024 * 1024
 
 @dataclass(frozen=True)
 class SuiteFile:
-    """A file of a suite, with its path in the folder."""
+    """A file of a suite, and the path of the file in the suite folder."""
 
     path: str
     size: int
@@ -93,7 +93,7 @@ _HINT = "remove unneeded files, or create large ones in the setup of a scenario"
 
 
 def _below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Yield everything below a folder, without following links."""
+    """Yield all files and folders below a folder, without following links."""
     waiting = [folder]
     try:
         while waiting:
@@ -220,7 +220,7 @@ OWNER_READS = 0o600
 
 @dataclass(frozen=True)
 class SealedSuite:
-    """A suite and the hash of its files."""
+    """A suite, and the hash of the suite's files."""
 
     suite: Suite
     seal: str
@@ -228,7 +228,7 @@ class SealedSuite:
 
 
 def seal_suite(folder: Path, store: Path) -> SealedSuite:
-    """Validate a suite and store a copy of its folder."""
+    """Validate a suite, and store a sealed copy of the suite folder."""
     read_suite(folder)
     seal = hash_of_folder(folder)
     copy = store / seal
@@ -238,7 +238,7 @@ def seal_suite(folder: Path, store: Path) -> SealedSuite:
 
 
 def open_sealed(store: Path, seal: str) -> SealedSuite:
-    """Read a sealed suite, verified by its seal."""
+    """Read a sealed suite, and verify the seal of the suite."""
     folder = store / seal
     if not folder.is_dir():
         raise SuiteChanged(
@@ -270,7 +270,7 @@ def _hash_of_sealed(folder: Path) -> str:
 
 
 def _copy_suite(folder: Path, copy: Path) -> None:
-    """Copy to a temporary folder and rename it, so that a crash leaves no incomplete copy."""
+    """Copy a suite folder, with a final rename, so that a crash leaves no incomplete copy."""
     make_private_folder(copy.parent)
     copy.parent.chmod(OWNER_ONLY)
     partial_copy = copy.parent / f".{copy.name}.{os.getpid()}"

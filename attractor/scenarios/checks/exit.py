@@ -11,13 +11,13 @@ from attractor.scenarios.suite import SuiteTable
 
 
 class ExitCheck(SuiteTable):
-    """Passes if a command ended with an exit status (default: 0)."""
+    """Passes if the exit status of a command is the expected status (default: 0)."""
 
     step: str
     equals: int = 0
 
     async def judge(self, observed: Observation) -> CheckResult:
-        """Compare the exit status; a command that exceeded its time limit has none."""
+        """Compare the exit status; a command that exceeded its time limit has no exit status."""
         record = step_record(observed, "exit", self.step)
         if not isinstance(record, StepRecord):
             return record

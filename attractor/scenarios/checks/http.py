@@ -11,7 +11,7 @@ from attractor.scenarios.check import (
 
 
 class HttpCheck(TextExpectation):
-    """Passes if the response has a status (default: 200), and its body matches."""
+    """Passes if the response has the expected status (default: 200) and the expected body."""
 
     step: str
     status: int = 200

@@ -11,7 +11,7 @@ from attractor.scenarios.check import (
 
 
 class StderrCheck(NonEmptyTextExpectation):
-    """Passes if the standard error of a command matches."""
+    """Passes if the standard error of a command matches the expectation."""
 
     step: str
 

@@ -11,7 +11,7 @@ from attractor.scenarios.check import (
 
 
 class StdoutCheck(NonEmptyTextExpectation):
-    """Passes if the standard output of a command matches."""
+    """Passes if the standard output of a command matches the expectation."""
 
     step: str
 
