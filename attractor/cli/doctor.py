@@ -28,7 +28,7 @@ PATIENCE = timedelta(seconds=10)
 
 
 class CheckStatus(StrEnum):
-    """Status of a checked item."""
+    """The status of a checked item."""
 
     OK = "ok"
     MISSING = "missing"
@@ -37,7 +37,7 @@ class CheckStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """Result of one check, with a remedy unless the status is ok."""
+    """The result of one check, with a remedy unless the status is `ok`."""
 
     subject: str
     standing: CheckStatus
@@ -51,14 +51,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Machine:
-    """The machine as seen by this call: environment variables, folder and configuration."""
+    """The machine that this process sees: environment variables, folder and configuration."""
 
     environ: Mapping[str, str]
     folder: Path
     configuration: Configuration[Settings]
 
     def find(self, program: str) -> str:
-        """Return the path of a program on PATH, or an empty text."""
+        """Return the path of a program on PATH, or an empty text if the program is missing."""
         return shutil.which(program, path=self.environ.get("PATH", "")) or ""
 
     async def run(self, *argv: str) -> ExecResult:
@@ -66,7 +66,7 @@ class Machine:
         return await run_process(argv, cwd=self.folder, env=self.environ, timeout=PATIENCE)
 
     async def version(self, *argv: str) -> str:
-        """Return the first line of a program's version output, or an empty text on failure."""
+        """Return the first line of a program's version output, or an empty text on an error."""
         try:
             result = await self.run(*argv)
         except ProcessNotStarted:

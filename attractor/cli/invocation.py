@@ -81,7 +81,7 @@ def json_option(command: C) -> C:
 
 
 def chosen_format(format_: str | None, *, as_json: bool) -> str | None:
-    """Return the format chosen by --format or --json, if any."""
+    """Return the format that `--format` or `--json` chooses, or None."""
     if as_json and format_ not in (None, JSON):
         message = f"--json cannot be combined with --format {format_}"
         raise UsageError(message, hint="remove one of them")
@@ -146,7 +146,7 @@ class FolderGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command by its first word; suggest similar names for an unknown one."""
+        """Find the command by its first word; for an unknown word, suggest similar names."""
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
             raise UnknownName("command", f"{self.prefix}{name}".replace(".", " "), self._known(ctx))
@@ -199,7 +199,7 @@ def build_root() -> click.Group:
 
 
 def command_registry() -> Registry[click.Command]:
-    """Return the registry of commands; none is imported."""
+    """Return the registry of commands, without importing any command."""
     return Registry("attractor.cli.commands", click.Command, noun="command")
 
 

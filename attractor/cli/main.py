@@ -73,7 +73,7 @@ def _complete(root: click.Group, instruction: str) -> int:
 
 
 def _answer(error: BaseException, arguments: list[str], *, debug: bool) -> int:
-    """Print an error and return its exit status, even if the output is closed."""
+    """Print an error and return the exit status of the error, even if the output is closed."""
 
     failure = describe_failure(error)
     with suppress(OSError):
@@ -140,7 +140,7 @@ LONGEST_NAME = 100
 
 @dataclass(frozen=True)
 class Failure:
-    """Description of an error for people and programs."""
+    """The description of an error for people and programs."""
 
     kind: str
     message: str

@@ -1,4 +1,4 @@
-"""Options, request log and life cycle shared by the twin commands."""
+"""The options, the request log and the life cycle that all twin commands share."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ class RequestLog(Generic[R]):
         self._has_told_of_dropped = False
 
     def __call__(self, request: R) -> None:
-        """Log one request; log once if requests are dropped."""
+        """Log one request; if requests are dropped, log this fact once."""
         # Text of clients must not control the terminal.
         line = "".join(one if one.isprintable() else "?" for one in self._line_of(request))
         show(line, err=True)
@@ -99,7 +99,7 @@ def twin_record(twin: ProviderTwin | ServiceTwin) -> dict[str, object]:
 
 
 class ShutdownReason:
-    """Signals the shutdown of twins, with an error if there is one."""
+    """Signals the shutdown of twins, with the error that caused the shutdown, if any."""
 
     def __init__(self) -> None:
         self.requested = asyncio.Event()
@@ -117,7 +117,7 @@ async def serve(
     ending: ShutdownReason,
     tell: Callable[[], None],
 ) -> None:
-    """Run twins until a signal or an error; call `tell` when all are ready.
+    """Run twins until a signal or an error; call `tell` when all twins are ready.
 
     A second signal exits immediately.
     """
@@ -145,7 +145,7 @@ def serve_until_signal(
     ending: ShutdownReason,
     tell: Callable[[], None],
 ) -> None:
-    """Run twins until a signal; raise the error that stopped them, if any."""
+    """Run twins until a signal; if an error stopped the twins, raise this error."""
     asyncio.run(serve(twins, ending, tell))
     if ending.error:
         raise ending.error
@@ -189,6 +189,6 @@ def twin_options(command: C) -> C:
 def logs_requests(is_verbose: bool | None, *, as_json: bool) -> bool:
     """Return whether to log requests.
 
-    By default they are logged, except with --json, because a full pipe blocks the twin.
+    By default, requests are logged, except with `--json`, because a full pipe blocks the twin.
     """
     return not as_json if is_verbose is None else is_verbose

@@ -94,7 +94,7 @@ class FenceLost(Refused):
 
 
 class NobodyAtWork(Refused):
-    """The order needs a process that runs the run, but no such process exists."""
+    """The order needs a process that runs the run, and there is none."""
 
     hint = "resume it first: attractor resume"
 

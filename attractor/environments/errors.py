@@ -74,7 +74,7 @@ class SandboxNotStarted(MachineryError):
 
 
 class SandboxUnavailable(SandboxNotStarted):
-    """This machine has no sandboxes: bubblewrap is missing, or the kernel forbids sandboxes."""
+    """This machine has no sandboxes: bubblewrap is missing, or the kernel forbids them."""
 
 
 class SandboxLost(MachineryError):

@@ -42,7 +42,7 @@ _COUNTS = (1, 7, 8, 9)
 
 @dataclass(frozen=True)
 class _Version:
-    """A file before or after a change; Git may store its content under another path."""
+    """A file before or after a change; Git may store the file's content under another path."""
 
     side: str
     name: str

@@ -63,7 +63,7 @@ async def examine_all(machine: Machine, parts: Registry[Examination]) -> list[Fi
 
 
 async def _examine(name: str, machine: Machine, parts: Registry[Examination]) -> Sequence[Finding]:
-    """Run one check; if it fails, return the failure as a finding."""
+    """Run one check; if the check fails to run, return the failure as a finding."""
     try:
         return await parts[name](machine)
     except AttractorError as error:

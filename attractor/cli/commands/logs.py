@@ -37,9 +37,9 @@ from attractor.pipeline.runs.lookup import find_run, reference_of
 
 @dataclass(frozen=True)
 class VerifiedLine:
-    """One journal line with its event, and its flaw if verification failed.
+    """One journal line with its event, and the flaw of the line if verification failed.
 
-    Lines after a flaw are not verified.
+    Lines after a line with a flaw are not verified.
     """
 
     content: bytes
@@ -68,7 +68,7 @@ class JournalReader:
             yield self._read(line, before)
 
     def _verify_more(self) -> int:
-        """Verify the new lines and return their number."""
+        """Verify the new lines, and return the number of new lines."""
         lines = _Counted(read_lines(self._journal, offset=self._offset))
         if self.verdict.flaw is None:
             verdict = verify(lines, start=self.verdict.head)
@@ -100,7 +100,7 @@ class _Counted:
 
 
 def _event(content: bytes) -> Event | None:
-    """Return the event of a line, or None for a corrupt line; the verdict reports it."""
+    """Return the event of a line, or None for a corrupt line, which verification reports."""
     try:
         record = parse_json(content)
         return Event.from_record(record) if isinstance(record, dict) else None
@@ -109,17 +109,17 @@ def _event(content: bytes) -> Event | None:
 
 
 OFTEN_S = 0.2
-"""Pause between two checks for new lines."""
+"""The pause in seconds between two checks for new lines."""
 
 _AT_WORK = ("queued", "booting", "executing")
 
 
 @dataclass
 class JournalFollower:
-    """Yields journal lines as they are written; calls `wait` when there are no new lines.
+    """Yields journal lines as they are written; calls `wait` if there are no new lines.
 
-    A killed run counts as unfinished: `report_idle` is called once, and following continues if the
-    run is resumed.
+    If the process of the run was killed, `report_idle` is called once, and following continues when
+    the run is resumed.
     """
 
     root: Path
@@ -145,7 +145,7 @@ class JournalFollower:
 
 
 def _rests(before: bool, event: Event) -> bool:
-    """Return whether the run has stopped or ended after an event."""
+    """Return whether the run has stopped or ended with an event."""
     match event.type:
         case "RunStatusChanged":
             return event.data.get("status") not in _AT_WORK
@@ -256,7 +256,7 @@ class _LineFilter:
 
 
 def _moment(text: str) -> datetime:
-    """Parse a time, or a duration before now."""
+    """Parse a time, or a duration that is subtracted from the current time."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -274,7 +274,7 @@ def _so_long_ago(text: str) -> datetime:
 
 
 def _warn_incomplete_line(directory: RunDirectory) -> None:
-    """Warn about an incomplete last line, unless a process is writing it."""
+    """Warn about an incomplete last line, unless a process is writing this line."""
     torn = None if is_held(directory.lock) else read_torn(directory.events)
     if torn:
         length = len(torn.content)

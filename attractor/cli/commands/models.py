@@ -91,7 +91,7 @@ _CLOCK = SystemClock()
 
 @dataclass(frozen=True)
 class Trial:
-    """Result of one model call; a cost of None is unknown."""
+    """The result of one model call; a cost of None is unknown."""
 
     choice: ModelChoice
     seconds: float

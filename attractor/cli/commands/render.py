@@ -45,7 +45,7 @@ from attractor.pipeline.source.vocabulary import files_beside
 
 @dataclass(frozen=True)
 class Subject:
-    """A graph to draw, with the states of its run and diagnostics."""
+    """A graph to draw, with the states of the run's stages and with diagnostics."""
 
     graph: Graph
     states: RunStates | None = None
@@ -58,11 +58,11 @@ class Subject:
 
 
 class Drawable(Protocol):
-    """A subject that can be read again after a change."""
+    """A drawing's input, which can be read again after a change."""
 
     @property
     def beside(self) -> Path:
-        """Default output path, without extension."""
+        """The default output path, without extension."""
         ...
 
     def files(self) -> Iterable[str]:
@@ -75,9 +75,9 @@ class Drawable(Protocol):
 
 
 class _FilesUsed:
-    """Files beside a pipeline.
+    """The files beside a pipeline.
 
-    Records the requested file names, including names of missing files.
+    Records the names of all requested files, including names of missing files.
     """
 
     def __init__(self, file: Path) -> None:
@@ -91,14 +91,14 @@ class _FilesUsed:
 
 @dataclass
 class DrawablePipeline:
-    """A pipeline file and the files it names."""
+    """A pipeline file, and the files that the pipeline names."""
 
     file: str
     _parts: tuple[str, ...] = field(default=())
 
     @property
     def beside(self) -> Path:
-        """Path beside the file, with its name."""
+        """The path beside the pipeline file, with the name of this file."""
         return Path(self.file).with_suffix("")
 
     def files(self) -> Iterable[str]:
@@ -125,15 +125,15 @@ class DrawableRun:
 
     @property
     def beside(self) -> Path:
-        """Path in the current folder, with the run id."""
+        """The path in the current folder, with the run id as file name."""
         return Path(self.root.name)
 
     def files(self) -> Iterable[str]:
-        """Return the graph file and the journal."""
+        """Return the paths of the graph file and of the journal."""
         return (str(self.root / "graph.dot"), str(self.root / "events.jsonl"))
 
     def read(self) -> Subject:
-        """Read the graph of the run and the journal."""
+        """Read the graph and the journal of the run."""
         from attractor.engine.run_folder.drawing import read_drawn
         from attractor.engine.run_folder.layout import RunDirectory
 
@@ -189,7 +189,7 @@ class Drawing:
         write_result(self._make(subject), self.format, self.output)
 
     def watch(self) -> None:
-        """Draw after each change; on an error, print it and keep the last drawing."""
+        """Draw after each change; if an error occurs, print the error and keep the last drawing."""
         from attractor.cli.pipelines.watch import changed_files
 
         last = b""
@@ -287,13 +287,13 @@ class DrawingOptions:
 
 
 def are_several(words: Sequence[str], output: str | None) -> bool:
-    """Return whether each drawing gets its own file: for several arguments or a folder."""
+    """Return whether each drawing gets a file of its own: for several arguments or a folder."""
     is_folder = output is not None and (output.endswith(os.sep) or Path(output).is_dir())
     return len(words) > 1 or is_folder or any(map(_is_searched, words))
 
 
 def draw_all(words: Sequence[str], order: DrawingOptions, invocation: Invocation) -> ExitCode:
-    """Draw all subjects; print errors and continue with the others."""
+    """Draw all subjects; if a drawing fails, print the error and continue with the next subject."""
     refuse_input(
         words, why="standard input cannot be combined with other pipelines", hint="remove '-'"
     )
@@ -330,7 +330,7 @@ def _draw_each(drawings: Iterable[Drawing]) -> list[AttractorError]:
 
 
 def _find(words: Sequence[str], invocation: Invocation) -> Iterator[Drawable | AttractorError]:
-    """Yield each subject once, or the error of an argument."""
+    """Yield each subject once; for an invalid argument, yield the error."""
     seen: set[str] = set()
     for word in words:
         for file in find_pipelines([word]) if _is_searched(word) else [word]:

@@ -142,7 +142,7 @@ def run(
 def _interviewer(
     invocation: Invocation, named: str, auto_approve: bool, answers: Sequence[str]
 ) -> str:
-    """Return the explicit interviewer; without one, each process of the run chooses its own."""
+    """Return the interviewer that the options name; if none, each process chooses one."""
     named = "auto_approve" if auto_approve else named or (QUEUE if answers else "")
     name = read_name(named)
     if answers and QUEUE not in (name.name, name.inner):

@@ -108,7 +108,7 @@ def _read(file: str) -> Graph:
 
 
 def _refuse_besides_coverage(*names: str) -> None:
-    """Refuse to combine --coverage with options that set outcomes."""
+    """Refuse to combine `--coverage` with options that set outcomes."""
     context = click.get_current_context()
     given = (
         one.opts[0]
@@ -122,7 +122,7 @@ def _refuse_besides_coverage(*names: str) -> None:
 
 
 def _outcomes(graph: Graph, file: Path | None, set_: Iterable[str]) -> SimulatedOutcomes:
-    """Read outcomes from a file and from --set; --set overrides the file."""
+    """Read outcomes from a file and from `--set`; `--set` overrides the file."""
     by_file = (
         read_outcomes(open_outcomes(file), nodes=graph.nodes, file=str(file)) if file else None
     )

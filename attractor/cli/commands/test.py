@@ -28,7 +28,7 @@ from attractor.pipeline.simulation.pipeline_tests import (
 
 @dataclass(frozen=True)
 class _TestedFile:
-    """The tests of a test file, with their results."""
+    """The tests of a test file, with the results of these tests."""
 
     tests: PipelineTests
     results: Sequence[TestResult]

@@ -1,4 +1,4 @@
-"""Restricts itself with Landlock and tries to read a file; exits with 0 if that is denied."""
+"""Restricts itself with Landlock and tries to read a file; exits with 0 if reading is denied."""
 
 import ctypes
 import os
@@ -13,7 +13,7 @@ READ_FILE = 1 << 2
 
 
 def main() -> int:
-    """Deny this process to read files, and try to read one."""
+    """Deny this process the reading of files, and try to read a file."""
     libc = ctypes.CDLL(None, use_errno=True)
     version = libc.syscall(CREATE_RULESET, None, 0, ASK_VERSION)
     if version < 1:

@@ -53,7 +53,7 @@ def _room(folder: Path, wanted_mb: int) -> Finding:
 
 
 def _nearest(folder: Path) -> Path:
-    """Return the folder, or its nearest existing parent."""
+    """Return the folder, or the nearest existing parent of the folder."""
     return next(one for one in (folder, *folder.parents) if os.path.lexists(one))
 
 

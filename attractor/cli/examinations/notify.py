@@ -11,7 +11,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.+/-]+")
 
 
 async def examine(machine: Machine) -> Sequence[Finding]:
-    """Report the configured notifications, and whether the command exists."""
+    """Report the configured notifications, and whether the configured command exists."""
     settings = machine.configuration.settings.notify
     ways = [name for name, is_set in _wanted(settings.command, settings.url) if is_set]
     if not ways:

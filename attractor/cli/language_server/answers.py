@@ -217,7 +217,7 @@ ANSWERS: Mapping[str, Answer] = {
     types.TEXT_DOCUMENT_FORMATTING: _formatting,
     types.TEXT_DOCUMENT_CODE_ACTION: _code_actions,
 }
-"""Response functions by protocol method."""
+"""The response functions by protocol method."""
 
 OPTIONS: Mapping[str, object] = {
     types.TEXT_DOCUMENT_COMPLETION: types.CompletionOptions(
@@ -226,7 +226,7 @@ OPTIONS: Mapping[str, object] = {
     types.TEXT_DOCUMENT_RENAME: types.RenameOptions(prepare_provider=True),
     types.TEXT_DOCUMENT_CODE_ACTION: types.CodeActionOptions([types.CodeActionKind.QuickFix]),
 }
-"""Options announced to the editor."""
+"""The options that the server announces to the editor."""
 
 
 def symbol_tree(

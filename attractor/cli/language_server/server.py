@@ -41,7 +41,7 @@ class Protocol(LanguageServerProtocol):
         return self._workspace is not None and not self._shutdown
 
     def structure_message(self, data: dict[str, Any]) -> Any:
-        """Convert a message, or a part of one, to an object."""
+        """Convert a message, or a part of a message, to an object."""
         try:
             return super().structure_message(data)
         except JsonRpcException as error:
@@ -60,7 +60,7 @@ class Protocol(LanguageServerProtocol):
             self._send_response(message.id, error=refused)
 
     def _too_early_or_late(self, method: str) -> ResponseError | None:
-        """Return the error of an untimely message: `initialize` must come first, and once."""
+        """Return the error of an untimely message; `initialize` must come first and only once."""
         if self._shutdown:
             return ResponseError(ErrorCodes.InvalidRequest.value, "the server has been shut down")
         is_first = method == INITIALIZE
@@ -81,7 +81,7 @@ def refusal(message: str, hint: str = "") -> JsonRpcException:
 
 
 PAUSE = timedelta(milliseconds=200)
-"""Pause in typing before the text is analyzed."""
+"""The pause in typing after which the text is analyzed."""
 
 _Source = type[PyglsError] | type[JsonRpcException]
 _OfDocument = (
@@ -162,7 +162,7 @@ class Server(LanguageServer):
 
 
 def make_server(vocabulary: Vocabulary, levels: Levels) -> Server:
-    """Create the server with all its features."""
+    """Create the server with all features."""
     server = Server(vocabulary, levels)
     _follow_documents(server)
     _answer(server)
@@ -191,7 +191,7 @@ def _answer(server: Server) -> None:
 
 
 def _symbols_for(server: Server) -> answers.Answer:
-    """Return symbols as a tree if the client supports it, otherwise as a list."""
+    """Return the symbols as a tree if the client supports trees, otherwise as a list."""
 
     def respond(analysis: Analysis, places: Places, params: types.DocumentSymbolParams) -> object:
         document = server.client_capabilities.text_document

@@ -9,22 +9,22 @@ _UNIT = 1024
 
 
 def lasted(seconds: float) -> str:
-    """Return a duration for people."""
+    """Return a duration as text for people."""
     return describe_duration(timedelta(milliseconds=round(1000 * seconds)))
 
 
 def money(dollars: float) -> str:
-    """Return an amount of dollars for people."""
+    """Return an amount of dollars as text for people."""
     return f"${dollars:.2f}" if dollars >= 1 or not dollars else f"${dollars:.4f}"
 
 
 def whole(number: float) -> str:
-    """Return a count for people."""
+    """Return a count as text for people."""
     return f"{round(number):,}"
 
 
 def size(number: float) -> str:
-    """Return a size for people."""
+    """Return a size in bytes as text for people."""
     for unit in ("bytes", "KiB", "MiB"):
         if number < _UNIT:
             return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
@@ -33,6 +33,6 @@ def size(number: float) -> str:
 
 
 def cost_of(usage: Usage) -> str:
-    """Return the cost and tokens used."""
+    """Return the cost and the tokens of usage as text for people."""
     tokens = f"{usage.tokens} tokens"
     return f"${usage.cost_usd:.4f}, {tokens}" if usage.cost_usd else tokens

@@ -44,7 +44,7 @@ def refuse_binary_on_terminal(format_: str, *, is_terminal: bool) -> None:
 
 
 def write_result(made: bytes, format_: str, output: str | None) -> None:
-    """Write a result to its file or to standard output; a text ends with one newline."""
+    """Write a result to a file or to standard output; a text ends with one newline."""
     whole = made if format_ in BINARY else made.rstrip() + b"\n"
     if output:
         write_whole(output, whole)
@@ -117,7 +117,7 @@ class _Column(NamedTuple):
 
 
 def aligned(expected: Sequence[str], actual: Sequence[str], *, gap: str) -> list[str]:
-    """Return lines that show two paths aligned; a gap in the expected path matches anything."""
+    """Return lines that show two paths aligned; a gap in the expected path matches any nodes."""
     start = _same_before(expected, actual) - _KEPT_BEFORE
     start = start if start > 1 else 0
     columns = list(_columns(_cut(expected, start), _cut(actual, start), gap))

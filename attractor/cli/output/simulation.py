@@ -35,7 +35,7 @@ _WIDEST = 40
 
 
 def walk_text(walk: SimulatedWalk) -> str:
-    """Return all steps of a walk and its result for people."""
+    """Return all steps and the result of a walk as text for people."""
     steps = [line for number, step in enumerate(walk.steps, 1) for line in _step(number, step)]
     return "\n".join([*steps, "", *_summary(walk)])
 
@@ -58,7 +58,7 @@ def walk_record(walk: SimulatedWalk) -> dict[str, object]:
 
 
 def edge_text(edge: Edge) -> str:
-    """Return an edge as one line with both nodes, label and condition."""
+    """Return an edge as one line, with both nodes, the label and the condition."""
     return visible(" ".join([f"{edge.source} ->", *_words(edge)]))
 
 

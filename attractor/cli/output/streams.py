@@ -23,7 +23,7 @@ class OutputLost(AttractorError):
 
 
 class Color(StrEnum):
-    """When to color output."""
+    """The choice when to color output."""
 
     AUTO = "auto"
     ALWAYS = "always"
@@ -62,14 +62,14 @@ def printable(text: str, color: bool | None = None) -> str:
 
 
 def show_json(value: object, *, is_line: bool = False) -> None:
-    """Print one ASCII JSON value; with `is_line` on a single line."""
+    """Print a value as ASCII JSON; with `is_line`, on a single line."""
     import json
 
     show(json.dumps(value, indent=None if is_line else 2))
 
 
 def flush(stream: TextIO | None) -> None:
-    """Flush a stream, if it is open."""
+    """Flush a stream, unless the stream is closed."""
     if stream is None or stream.closed:
         return
     try:

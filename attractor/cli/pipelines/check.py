@@ -39,7 +39,7 @@ _RULES_VARIABLE = "ATTRACTOR_RULES"
 
 
 class Format(StrEnum):
-    """Output format of diagnostics."""
+    """An output format of diagnostics."""
 
     TEXT = "text"
     JSON = "json"
@@ -67,7 +67,7 @@ class PipelineChecker:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Diagnostics of some pipelines."""
+    """The diagnostics of some pipelines."""
 
     sources: Sequence[Source]
     diagnostics: Sequence[Diagnostic]
@@ -143,7 +143,7 @@ def show_check_result(result: CheckResult, format_: Format, *, color: bool) -> N
 
 
 def show_diagnostics(result: CheckResult, *, color: bool | None, err: bool = False) -> None:
-    """Print each diagnostic for people, with its line and a caret."""
+    """Print each diagnostic for people, with the source line and a caret."""
     sources: dict[str, Source | None] = {source.file: source for source in result.sources}
     for one in result.diagnostics:
         paint = partial(click.style, fg=_COLORS[one.severity])
@@ -152,7 +152,7 @@ def show_diagnostics(result: CheckResult, *, color: bool | None, err: bool = Fal
 
 
 def _source_of(file: str, known: dict[str, Source | None]) -> Source | None:
-    """Return the text of a file; imported files are read here."""
+    """Return the text of a file; a file that is not in `known` is an imported file and is read."""
     if file not in known:
         try:
             known[file] = open_source(file) if file else None

@@ -23,7 +23,7 @@ _PASSED_OVER = frozenset({"runs", "node_modules", "venv", "__pycache__"})
 
 @dataclass(frozen=True)
 class PipelineFile:
-    """Text of a file, and the byte order mark of the file, which is kept on writing."""
+    """The text of a file, and the byte order mark of the file, which is kept on writing."""
 
     source: Source
     mark: str = ""
@@ -31,14 +31,14 @@ class PipelineFile:
 
 @dataclass(frozen=True)
 class OpenedPipelines:
-    """Readable files, and diagnostics of unreadable files."""
+    """The readable files, and the diagnostics of unreadable files."""
 
     files: tuple[PipelineFile, ...]
     unread: tuple[Diagnostic, ...]
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """Texts of the readable files."""
+        """The texts of the readable files."""
         return tuple(one.source for one in self.files)
 
 
@@ -153,7 +153,7 @@ _PIECE = re.compile(rf"{TEXT_OR_COMMENT.pattern}|\r?\n", re.DOTALL)
 
 
 def with_line_ends_of(before: str, text: str) -> str:
-    """Return a text with CRLF line endings if all lines of the earlier text have them.
+    """Return a text with CRLF line endings if all lines of the earlier text end with CRLF.
 
     Line endings within quoted text are kept.
     """

@@ -40,7 +40,7 @@ class FixedFile:
 
 
 def fix_all(files: Sequence[PipelineFile], checker: PipelineChecker) -> list[FixedFile]:
-    """Fix each text without writing it."""
+    """Fix each text, without writing the fixed text to its file."""
     return [FixedFile(one.source, _fixed(one.source, checker), one.mark) for one in files]
 
 

@@ -23,7 +23,7 @@ _Look = dict[str, tuple[int, int, int] | None]
 def changed_files(find: Callable[[], Iterable[str]]) -> Iterator[frozenset[str]]:
     """Yield the names of changed, new and removed files; the first result contains all files.
 
-    `find` is called at each check. The loop ends with KeyboardInterrupt.
+    `find` is called at each check and returns the files. KeyboardInterrupt ends the loop.
     """
     seen: _Look = {}
     is_first = True
@@ -70,9 +70,9 @@ def _folders(files: Iterable[str]) -> frozenset[str]:
 
 
 class _FilesUsed:
-    """Files beside a pipeline.
+    """The files beside a pipeline.
 
-    Records the requested file names, including names of missing files.
+    Records the names of all requested files, including names of missing files.
     """
 
     def __init__(self, file: str) -> None:
@@ -92,7 +92,7 @@ class _FilesUsed:
 
 @dataclass(frozen=True)
 class _Known:
-    """The state of a pipeline at its last check."""
+    """The state of a pipeline at the last check of this pipeline."""
 
     text: str
     files_used: _FilesUsed

@@ -1,4 +1,4 @@
-"""Observers of a run: print its events for people or as JSON, or draw the live display."""
+"""Observers of a run: print the run's events for people or as JSON, or draw the live display."""
 
 import sys
 import threading
@@ -26,7 +26,7 @@ class JsonLinePrinter:
     """Prints new journal lines of a run, and events of child runs.
 
     Lines are read from the journal, so that a slow reader misses no line. If the run restarts as a
-    new run, the lines of that run follow.
+    new run, the lines of the new run follow.
     """
 
     def __init__(self, runs_dir: Path) -> None:
@@ -37,7 +37,7 @@ class JsonLinePrinter:
         self._turn = threading.Lock()
 
     def begin(self, root: Path | None) -> None:
-        """Remember the run directory, and skip lines that its journal already contains."""
+        """Remember the run directory, and skip the lines that the journal already contains."""
         self._root = root
         # The resume itself reports unreadable files.
         with suppress(AttractorError):
@@ -78,7 +78,7 @@ class JsonLinePrinter:
 
 @dataclass
 class _JournalTail:
-    """A journal and the offset up to which it is printed."""
+    """A journal, and the offset of the first line that is not printed yet."""
 
     journal: Path
     offset: int
@@ -115,7 +115,7 @@ class RunObserver(Protocol):
     """Receives every event of a run and its child runs, from any thread."""
 
     def begin(self, root: Path | None) -> None:
-        """Prepare; `root` is the directory of a resumed run."""
+        """Prepare for events; `root` is the directory of a resumed run."""
         ...
 
     def __call__(self, event: Event) -> None:
@@ -128,7 +128,7 @@ class RunObserver(Protocol):
 
 
 class EventPrinter:
-    """Prints a line for each noteworthy event; holds lines back while a question is open."""
+    """Prints a line for each noteworthy event; while a question is open, lines are held back."""
 
     def __init__(self) -> None:
         self._turn = threading.RLock()

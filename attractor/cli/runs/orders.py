@@ -18,7 +18,7 @@ DECIDE = "decide"
 
 @dataclass(frozen=True)
 class Operator:
-    """A person and the kind of proof of their identity."""
+    """A person, and the kind of proof of the person's identity."""
 
     name: str
     proof: str
@@ -35,8 +35,8 @@ def operator_name(invocation: Invocation) -> str:
 def prove_operator(invocation: Invocation, *, sandboxed: bool) -> Operator:
     """Return the person who decides, identified by a token or a terminal.
 
-    A terminal is not accepted if tools ran without a sandbox, because an agent could have opened
-    it.
+    If tools ran without a sandbox, a terminal is not accepted, because an agent could have opened
+    the terminal.
     """
     secret = invocation.environ.get(TOKEN_VARIABLE, "")
     if secret:
@@ -54,7 +54,7 @@ def prove_operator(invocation: Invocation, *, sandboxed: bool) -> Operator:
 
 
 def orders_to(invocation: Invocation, reference: str) -> Orders:
-    """Return the order interface of a run for the calling user."""
+    """Return the object by which the calling user sends orders to a run."""
     host = host_of(invocation)
     return Orders(
         root=find_run(reference, host.runs_dir),

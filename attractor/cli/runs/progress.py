@@ -10,7 +10,7 @@ from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
 
 LONGEST_WORDS = 200
-"""Maximum length of a quoted message."""
+"""The maximum length of a quoted message."""
 
 MOST_NAMED = 5
 """Maximum number of names in a line; the journal contains all names."""
@@ -64,7 +64,7 @@ def _restarted(event: Event) -> str:
 
 
 def _ordered(event: Event) -> str:
-    """Describe an order and whether it was accepted."""
+    """Describe an order, and whether the order was accepted."""
     data = event.data
     who = f" by {data.get('by')}" if data.get("by") else ""
     why = f": {data.get('why')}" if data.get("why") else ""
@@ -73,7 +73,7 @@ def _ordered(event: Event) -> str:
 
 
 def _about(data: Mapping[str, Json]) -> str:
-    """Describe the target and text of an order."""
+    """Describe the target and the text of an order."""
     text, to = str(data.get("value") or ""), data.get("question")
     if data.get("action") == "steer":
         words = f'"{shorten(text, LONGEST_WORDS)}"' if text else ""
@@ -82,7 +82,7 @@ def _about(data: Mapping[str, Json]) -> str:
 
 
 def _parked(event: Event) -> str:
-    """Describe which node waits, and for which item."""
+    """Describe which node waits for an answer, and for which item."""
     where = "; ".join(describe_recorded_branches(event.data.get("question")))
     return f"{event.node}: waits for an answer{f' ({where})' if where else ''}"
 
@@ -144,7 +144,7 @@ def _set_aside(event: Event) -> str:
 
 
 def _named(word: str, names: Json, count: Json) -> str:
-    """Return the first names of a list and the number of the others."""
+    """Return the first names of a list, and the number of the remaining names."""
     if not isinstance(names, list) or not isinstance(count, int) or not count:
         return ""
     shown = [_name(one) for one in names[:MOST_NAMED]]

@@ -48,7 +48,7 @@ def questions_text(
 
 
 def question_records(questions: Sequence[Question], reference: str) -> list[dict[str, Json]]:
-    """Return open questions as JSON objects; each command names its question."""
+    """Return open questions as JSON objects; each command contains the id of the question."""
     return [
         {
             **question_to_record(one),
@@ -122,7 +122,7 @@ C = TypeVar("C", bound=Callable[..., Any])
 
 
 def operator_option(command: C) -> C:
-    """Add `--operator`: show failed scenarios with reasons."""
+    """Add `--operator`: show failed scenarios with the reasons."""
     option = click.option(
         "--operator",
         "to_operator",

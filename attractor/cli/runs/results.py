@@ -31,7 +31,7 @@ from attractor.pipeline.workspace.deliver import DeliveredPatch, read_delivery
 
 @dataclass(frozen=True)
 class NextStep:
-    """A next step: its purpose and its command."""
+    """A next step: the purpose and the command."""
 
     purpose: str
     command: str
@@ -40,10 +40,10 @@ class NextStep:
 
 @dataclass(frozen=True)
 class NextStepFacts:
-    """Facts besides the result that determine the next steps.
+    """The facts besides the result that determine the next steps.
 
-    Outside Git, a run has a patch instead of a Git branch; a patch with redacted secrets is only
-    for reading. `is_wanting`: the suite failed, so that the result must not be merged by hand.
+    Outside Git, a run has a patch instead of a Git branch; a patch with redacted secrets cannot be
+    applied. `is_wanting`: the suite failed, so that the result must not be merged by hand.
     """
 
     reference: str
@@ -160,7 +160,7 @@ def _look_at(patch: DeliveredPatch) -> NextStep:
 
 
 def _ended(result: RunResult) -> str:
-    """Return the outcome and reason; for a canceled run only the reason."""
+    """Return the outcome and the reason; for a canceled run, return only the reason."""
     ended = result.outcome.value if result.outcome else "not ended"
     if not result.outcome and result.status == CANCELED:
         return result.reason or "canceled"

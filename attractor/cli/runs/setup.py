@@ -1,4 +1,4 @@
-"""Sets up a run from its options and inputs."""
+"""Prepares a run from the options and inputs of a command."""
 
 import os
 import sys
@@ -49,7 +49,7 @@ def read_inputs(
 
 
 def _value(name: str, written: str, environ: Mapping[str, str]) -> str:
-    """Return a literal value, the value of a variable, or the content of a file."""
+    """Return an input value: a literal value, the value of a variable, or the content of a file."""
     if written.startswith((f"@{_VARIABLE}", f"@{_FILE}")):
         return written.removeprefix("@")
     if written.startswith(_VARIABLE):
@@ -114,9 +114,9 @@ def host_of(
     output: TextIO | None = None,
     quiet: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> RunHost:
-    """Return the run host of this call.
+    """Return the run host for this process.
 
-    It prints its messages to standard error, and questions to `output` (default: standard error).
+    The host prints messages to standard error, and questions to `output` (default: standard error).
     """
     return open_host(
         invocation.configuration,
@@ -132,7 +132,7 @@ def host_of(
 
 
 def tracing_of(invocation: Invocation) -> "Sequence[Tracing]":
-    """Return the tracing of this call's run, if it is enabled.
+    """Return the tracing of the run that this process starts, if tracing is enabled.
 
     If the environment variables request an unsupported feature, a notice is printed, because the
     variables may be meant for other programs. An unsupported setting is an error.
@@ -197,7 +197,7 @@ def budget_options(function: F) -> F:
 
 
 def budgets_of(max_cost_usd: float | None, max_tokens: int | None, max_duration: str) -> Budgets:
-    """Return the budgets of the options."""
+    """Return the budgets that the options set."""
     duration = parse_duration(max_duration) if max_duration else None
     if duration is not None and not duration:
         raise UsageError("invalid --max-duration 0", hint="write a duration such as 2h")
@@ -229,7 +229,7 @@ _OVERRIDE_OPTIONS = (
 
 
 def override_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
-    """Add options that change how a run continues; the command gets their values as `overrides`."""
+    """Add options that change how a run continues; the command gets the values as `overrides`."""
 
     @wraps(command)
     def with_overrides(

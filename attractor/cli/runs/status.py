@@ -1,4 +1,4 @@
-"""Prints the status of a run: stages, their output, and next steps."""
+"""Prints the status of a run: stages, the output of stages, and next steps."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -24,12 +24,12 @@ from attractor.pipeline.workspace.deliver import DeliveredPatch, read_delivered_
 
 LONGEST_ANSWER = 200
 MOST_ANSWERED = 5
-"""Maximum number of recorded answers printed; `attractor answer` lists all."""
+"""The maximum number of recorded answers printed; `attractor answer` lists all answers."""
 
 
 @dataclass(frozen=True)
 class RunStatusView:
-    """Status of a run, with the last output lines of running stages."""
+    """The status of a run, with the last output lines of running stages."""
 
     summary: RunSummary
     reference: str
@@ -130,7 +130,7 @@ def _status(one: RunSummary) -> str:
 
 
 def _work(one: RunSummary, reference: str) -> list[tuple[str, str]]:
-    """Return the rows about running stages or, without a live process, about its end."""
+    """Return the rows about running stages or, without a live process, about the run's end."""
     is_judged = one.status == StatusWord.EVALUATING
     stage = f"stage {one.stage}" if one.stage else f"before stage {one.next_node}"
     if one.is_live and one.is_paused:
@@ -153,7 +153,7 @@ def _work(one: RunSummary, reference: str) -> list[tuple[str, str]]:
 
 
 def _printed(status: RunStatusView) -> list[tuple[str, str]]:
-    """Return the last output lines of running stages, with stage names if needed."""
+    """Return the last output lines of running stages, with stage names for several stages."""
     printing = [(one, lines) for one, lines in status.at_work if lines]
     rows: list[str] = []
     for one, lines in printing:
@@ -209,7 +209,7 @@ def _time(moment: datetime) -> str:
 
 
 OFTEN_S = 0.5
-"""Pause between two checks."""
+"""The pause in seconds between two checks."""
 
 _Look = tuple[object, ...]
 

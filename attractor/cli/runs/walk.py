@@ -32,7 +32,7 @@ from attractor.pipeline.runs.lookup import find_run, reference_of, summarize
 RESTARTING = RunRestarting.__name__
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals that interrupt a run: Ctrl-C, kill, a closed terminal."""
+"""The signals that interrupt a run: Ctrl-C, kill, a closed terminal."""
 
 
 class Interrupted(AttractorError):
@@ -43,7 +43,7 @@ class Interrupted(AttractorError):
 
 @dataclass(frozen=True)
 class InterruptedRun:
-    """An interrupted run: its directory and, if it can be resumed, the command."""
+    """An interrupted run: the directory, and the command to resume the run, if possible."""
 
     run_id: str
     directory: Path
@@ -89,7 +89,7 @@ class Watcher:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop the observers in any case, so that the terminal is restored."""
+        """Stop the observers, even after an error, so that the terminal is restored."""
         self._ending.close()
 
     def __call__(self, event: Event) -> None:
@@ -148,7 +148,7 @@ def _with_run(error: AttractorError, interrupted_run: InterruptedRun | None) -> 
 
 
 async def _interruptible(work: Coroutine[Any, Any, RunResult]) -> RunResult:
-    """Cancel the work on a signal; a second signal shortens grace periods."""
+    """Cancel the work on a signal; after a second signal, grace periods are shorter."""
     task = asyncio.current_task()
     if task is None or threading.current_thread() is not threading.main_thread():
         return await work
@@ -168,7 +168,7 @@ async def _interruptible(work: Coroutine[Any, Any, RunResult]) -> RunResult:
 
 
 class ForkOptions(TypedDict):
-    """The arguments and options of the commands fork and rewind."""
+    """The arguments and options of the commands `fork` and `rewind`."""
 
     reference: str
     at: str
@@ -198,7 +198,7 @@ _OPTIONS = (
 
 
 def fork_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
-    """Add the arguments and options of the commands fork and rewind."""
+    """Add the arguments and options of the commands `fork` and `rewind`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command

@@ -1,4 +1,4 @@
-"""The live display: folds events into a state and draws it at intervals."""
+"""The live display: folds events into a state, and draws this state at intervals."""
 
 import io
 import sys
@@ -56,10 +56,10 @@ class TerminalStream(io.TextIOBase):
 
 
 TIMES_A_SECOND = 8
-"""Maximum number of drawings per second."""
+"""The maximum number of drawings per second."""
 
 MOMENT_S = 0.1
-"""Maximum delay of the event that announces a question."""
+"""The maximum delay in seconds of the event that announces a question."""
 
 _ASKED = ("InterviewStarted", "QuestionAsked")
 
@@ -75,7 +75,7 @@ _OVER = (
 
 
 def console_for(stream: TextIO, invocation: Invocation) -> Console:
-    """Return the console of a terminal, colored if wanted."""
+    """Return the console of a terminal, with colors if they are wanted."""
     choice = invocation.configuration.settings.output.color
     has_color = wants_color(choice, invocation.environ, stream)
     return Console(file=stream, no_color=not has_color, highlight=False, force_terminal=True)
@@ -84,8 +84,8 @@ def console_for(stream: TextIO, invocation: Invocation) -> Console:
 class LiveDisplay:
     """Draws the state of one run at the bottom of a terminal.
 
-    Events come from any thread and are only folded; a separate thread draws. While a person is
-    asked at the terminal, nothing is drawn: questions are written to `output`.
+    Events come from any thread and are only folded into the state; a separate thread draws. While a
+    person is asked at the terminal, nothing is drawn: questions are written to `output`.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class LiveDisplay:
                 self._come_back(event.time)
 
     def _say(self, line: str) -> None:
-        """Print an unwrapped line above the display: it may contain a command to copy."""
+        """Print a line above the display, not wrapped, because it may contain a command."""
         encoding = self._console.encoding
         shown = line.encode(encoding, "replace").decode(encoding)
         try:

@@ -39,7 +39,7 @@ def lasted(seconds: float) -> str:
 
 
 def counted(number: int) -> str:
-    """Return a number of tokens with about three digits."""
+    """Return a number of tokens as text with about three digits."""
     for size, unit in ((1_000_000, "M"), (1_000, "k")):
         if number >= 1000 * size:
             return f"{number // size}{unit}"
@@ -54,12 +54,12 @@ def price(dollars: float) -> str:
 
 
 def tokens_of(usage: Usage) -> int:
-    """Return the total of tokens."""
+    """Return the total number of tokens."""
     return usage.input_tokens + usage.output_tokens
 
 
 def used(usage: Usage) -> str:
-    """Return the model usage, or an empty text without any."""
+    """Return the model usage as text, or an empty text if no model was used."""
     if usage == NOTHING_USED:
         return ""
     money = f" {price(usage.cost_usd)}" if usage.cost_usd else ""
@@ -118,11 +118,11 @@ def question_line(asked: PendingQuestion) -> str:
 
 
 TALLEST = 30
-"""Maximum number of lines."""
+"""The maximum number of lines of the display."""
 
 MOST_QUESTIONS = 3
 ROOM_FOR_USAGE = 60
-"""Minimum width to show tokens and cost of a stage."""
+"""The minimum width at which tokens and cost of a stage are shown."""
 
 _SIGNS: Mapping[str, tuple[str, str, str]] = {
     "success": ("✓", "+", "green"),
@@ -133,12 +133,12 @@ _SIGNS: Mapping[str, tuple[str, str, str]] = {
     WAITS: ("↻", "r", "yellow"),
     WORKS: ("▸", ">", "cyan"),
 }
-"""Unicode sign, ASCII sign and style of a state."""
+"""The Unicode sign, the ASCII sign and the style of each state."""
 
 
 @dataclass(frozen=True)
 class DisplaySize:
-    """Size of the terminal, and whether it is limited to ASCII."""
+    """The size of the terminal, and whether the terminal is limited to ASCII."""
 
     width: int
     height: int
@@ -146,7 +146,7 @@ class DisplaySize:
 
 
 def render(view: RunView, now: datetime, look: DisplaySize) -> Sequence[Text]:
-    """Return the lines of the display, cut to its size."""
+    """Return the lines of the display, cut to the size of the terminal."""
     return _Drawing(view, now, look).lines()
 
 
@@ -273,7 +273,7 @@ class _Drawing:
 
 
 MOST_READ = 100
-"""Number of cached files."""
+"""The maximum number of cached files."""
 
 _Signature = tuple[int, int, int]
 
@@ -281,7 +281,7 @@ _Signature = tuple[int, int, int]
 class LastLines:
     """The last output lines of running stages in one run and its child runs.
 
-    A file is read again after a change; `places` are the known run directories.
+    A file is only read again after a change of the file. `places` are the known run directories.
     """
 
     def __init__(self, places: Mapping[str, Path] | None = None) -> None:
@@ -343,10 +343,10 @@ class LastLines:
 
 
 LEFT_OUT = "..."
-"""Marks lines that were omitted because they scrolled by between two checks."""
+"""The mark for lines that are omitted because they scrolled by between two checks."""
 
 _ROOM = " " * 10
-"""Space in place of the time that other lines begin with."""
+"""The space in place of the time with which other lines begin."""
 
 
 class PrintedLines:

@@ -18,19 +18,19 @@ from attractor.engine.storage.json_files import Fields
 from attractor.language.source.text import visible
 
 KEPT = 100
-"""Number of ended stages kept; earlier ones are only counted."""
+"""The number of ended stages that are kept; earlier ended stages are only counted."""
 
 LAST_LINES = 3
-"""Number of output lines kept for a running stage."""
+"""The number of output lines that are kept for a running stage."""
 
 WAITS = "waits"
-"""State of a stage that waits for a retry."""
+"""The state of a stage that waits for a retry."""
 
 WORKS = "works"
-"""State of a running stage."""
+"""The state of a running stage."""
 
 StageKey = tuple[str, str]
-"""A run id, and node@visit."""
+"""The key of a visit: the run id, and `node@visit`."""
 
 
 def stage_key(event: Event) -> StageKey:
@@ -56,7 +56,7 @@ class StageRow:
 
 @dataclass(frozen=True)
 class PendingQuestion:
-    """An open question; if it is parked, no process waits for the answer."""
+    """An open question; if the question is parked, no process waits for the answer."""
 
     stage: str
     text: str
@@ -67,7 +67,7 @@ class PendingQuestion:
 
 @dataclass(frozen=True)
 class Trials:
-    """Progress of an evaluation and the gate's verdict."""
+    """The progress of an evaluation, and the verdict of the gate."""
 
     played: int = 0
     satisfied: int = 0
@@ -76,11 +76,11 @@ class Trials:
 
 @dataclass(frozen=True)
 class RunView:
-    """State of a run, derived from events.
+    """The state of a run, computed from events.
 
     `seq` is the number of the last event in the journal of the run itself. `trouble` is the last
-    problem that did not stop the run. `started` is the start of its process, `seconds` the total
-    duration of its stages.
+    problem that did not stop the run. `started` is the start of the current process, `seconds` the
+    total duration of the stages.
     """
 
     run_id: str = ""
@@ -103,7 +103,7 @@ class RunView:
 
     @property
     def used(self) -> Usage:
-        """Model usage so far, including running stages.
+        """The model usage so far, including running stages.
 
         The usage of a child run counts when the child run ends.
         """
@@ -157,7 +157,7 @@ def question_asked(view: RunView, event: Event) -> RunView:
 
 
 def question_parked(view: RunView, event: Event) -> RunView:
-    """Keep the question and remove its stage from the running stages."""
+    """Keep an open question, and remove the asking stage from the running stages."""
     left = {key: one for key, one in view.at_work.items() if key != stage_key(event)}
     return replace(_with(view, event, is_parked=True), at_work=left)
 
@@ -213,8 +213,8 @@ Change = Callable[[RunView, Event], RunView]
 def fold(view: RunView, event: Event) -> RunView:
     """Return the state after one more event; a repeated event changes nothing.
 
-    Events of child runs are interleaved; their stages are shown, and their usage is counted by the
-    parent.
+    Events of child runs come between events of the parent run. The stages of child runs are shown;
+    the parent counts their usage.
     """
     is_own = view.run_id in ("", event.run_id)
     if is_own and event.seq and event.seq <= view.seq:
@@ -262,7 +262,7 @@ def _stage_failed(view: RunView, event: Event) -> RunView:
 
 
 def _end_attempt(view: RunView, event: Event, outcome: str) -> RunView:
-    """Move a stage to the ended stages; its usage is added at its checkpoint."""
+    """Move a stage to the ended stages; the usage of the stage is added at its checkpoint."""
     # A slow reader may have missed the start.
     begun = view if stage_key(event) in view.at_work else _stage_started(view, event)
     row = begun.at_work[stage_key(event)]
@@ -326,7 +326,7 @@ def _interrupted(view: RunView, event: Event) -> RunView:
 
 
 def _resumed(view: RunView, event: Event) -> RunView:
-    """Forget stages that ran in the previous process, because they are repeated."""
+    """Remove the stages that ran in the previous process, because these stages are repeated."""
     return replace(view, started=event.time, reason="", is_paused=False, at_work={}, questions={})
 
 
