@@ -333,7 +333,7 @@ class AnsweredFirst:
 
 
 def _result(task: "asyncio.Task[Answer]") -> Answer | None:
-    """Return the result of a task, or None if it is running, canceled or failed."""
+    """Return the result of a task; None if the task is running, canceled or failed."""
     if not task.done() or task.cancelled() or task.exception() is not None:
         return None
     return task.result()

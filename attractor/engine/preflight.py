@@ -37,7 +37,8 @@ def find_faults(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Diagn
 def resolve_handler(node: Node, handlers: Mapping[str, Handler]) -> Handler:
     """Return the handler of a node by type, otherwise by shape (attractor-spec 4.2).
 
-    A built-in type without a handler is an error; the type of the shape never replaces it.
+    If a node has a built-in type without a handler, raise an error; the type of the shape is not
+    used.
     """
     if node.type in handlers:
         return handlers[node.type]

@@ -202,14 +202,14 @@ class Runner:
 
 @dataclass(frozen=True)
 class OrderWatch:
-    """Executes the orders for one run while its stages run."""
+    """Executes the orders for one run while the stages of the run are executed."""
 
     run: OpenRun
     steer: Steer | None
     budgets: Budgets
 
     async def watch(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do the work; stop it if the run is canceled, if orders fail, or at `max_duration`.
+        """Do the work; stop the work if the run is canceled, if orders fail, or at `max_duration`.
 
         A stage that `max_duration` interrupts is repeated by a resume.
         """
@@ -228,7 +228,7 @@ class OrderWatch:
             walking.result()
 
     async def _take_orders(self) -> None:
-        """Execute orders until the run is canceled, or its time is exhausted."""
+        """Execute orders until the run is canceled, or the time of the run is exhausted."""
         time = Budgets(duration=self.budgets.duration)
         while not self.run.state.canceled:
             await asyncio.sleep(POLL.total_seconds())

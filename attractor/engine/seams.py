@@ -53,7 +53,9 @@ class Workspace(Protocol):
         ...
 
     async def snapshot(self, subject: str) -> TreeId:
-        """Snapshot the folder and return its tree; the subject names the stage."""
+        """Store the content of the folder as a tree, and return the tree; `subject` names the
+        stage.
+        """
         ...
 
     async def restore(self, tree: TreeId, *, set_aside: Path | None = None) -> None:
@@ -111,7 +113,7 @@ class Emit(Protocol):
 
 
 class Spending(Protocol):
-    """Counts the model usage of a stage while it runs."""
+    """Counts the model usage of a stage while the stage runs."""
 
     def require_budget(self) -> None:
         """Halt the stage if a budget of the run is exhausted; called before each model call."""
@@ -247,7 +249,7 @@ class Backend(Protocol):
         ...
 
     async def steer(self, stage_id: str, text: str) -> bool:
-        """Pass a message to the running stage, and return whether the stage accepted it."""
+        """Pass a message to the running stage; return whether the stage accepted the message."""
         ...
 
 
@@ -365,7 +367,7 @@ class ChildRun(Protocol):
         ...
 
     async def stop(self, why: str) -> ChildEnd:
-        """Cancel the child, unless it has ended."""
+        """Cancel the child, unless the child has ended."""
         ...
 
 

@@ -1,7 +1,7 @@
 """The event types of the engine, one class each, and the log that writes events.
 
-The name of a class is the event type; its fields are the data of the event. Node, visit and attempt
-are in the envelope of the event. Handlers emit events of other types.
+The name of a class is the event type; the fields of the class are the data of the event. Node,
+visit and attempt are in the envelope of the event. Handlers emit events of other types.
 """
 
 from collections.abc import Callable

@@ -11,7 +11,7 @@ from attractor.language.graph.builder import derived_class
 from attractor.language.graph.graph import DEFAULT_FIDELITY, Fidelity, Graph, Node, resolve_fidelity
 
 STEER_ACTION = "steer"
-"""The action of a manager loop that lets a model advise its child."""
+"""The action of a manager loop that lets a model advise the child run."""
 
 
 class ModelTask(StrEnum):
@@ -137,7 +137,7 @@ MOST_HELD = 100
 
 @dataclass
 class _Held:
-    """A conversation in its current state, and in its state at the start of the current visit."""
+    """A conversation: the current state, and the state at the start of the current visit."""
 
     conversation: object | None = None
     before: object | None = None
@@ -227,7 +227,7 @@ class InheritedContext:
 
     @cached_property
     def summary(self) -> str:
-        """Return the summary that replaces a conversation or its older part."""
+        """Return the summary that replaces a conversation or the older part of a conversation."""
         return write_preamble(DEGRADED, self.remembered)
 
 

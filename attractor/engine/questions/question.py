@@ -146,7 +146,7 @@ def question_from_record(fields: Fields) -> Question:
 
 
 def within_from_record(fields: Fields) -> tuple[EnclosingBranch, ...]:
-    """Read the branches that contain a question from its record."""
+    """Read, from the record of a question, the branches that contain the question."""
     if not fields.has("within"):
         return ()
     return tuple(_within_from_record(one) for one in fields.inners("within"))
@@ -399,7 +399,7 @@ def describe_wait(questions: Sequence[Question]) -> str:
 
 
 def sort_questions(questions: Iterable[Question]) -> list[Question]:
-    """Return questions in the order of their branches, items and ids."""
+    """Return questions ordered by branch, item and id."""
     return sorted(questions, key=lambda one: (natural_key(branch_of(one)), natural_key(one.id)))
 
 

@@ -226,7 +226,7 @@ MOST_BYTES = 16 << 20
 
 
 AT_THE_END = timedelta(seconds=2)
-"""The maximum time that a run, after its end, waits for its drawing."""
+"""The maximum time that an ended run waits until the drawing is finished."""
 
 
 MEANWHILE = timedelta(seconds=30)
@@ -238,7 +238,7 @@ SOON_S = 0.5
 
 @asynccontextmanager
 async def keep_drawing(run: OpenRun, graph: Graph) -> AsyncGenerator[None]:
-    """Draw a run soon after its start, and again when it stops or ends.
+    """Draw a run soon after the start of the run, and again when the run stops or ends.
 
     If drawing fails, an event records the error, and the run continues.
     """

@@ -109,7 +109,7 @@ def _read(path: Path) -> InboxEntry:
 
 
 def refuse_answer(order: Order, state: RunState, now: datetime) -> str:
-    """Return the reason to refuse an answer, or an empty text to accept it.
+    """Return the reason to refuse an answer, or an empty text to accept the answer.
 
     The first valid answer before the deadline is accepted.
     """
@@ -145,7 +145,7 @@ def action_of(received: InboxEntry, refusal: str) -> OperatorAction:
 
 
 def refuse_order(order: Order | None, state: RunState, now: datetime) -> str:
-    """Return the reason to refuse an order, or an empty text to accept it."""
+    """Return the reason to refuse an order, or an empty text to accept the order."""
     if order is None:
         return "refused: the order is invalid"
     match order.action:

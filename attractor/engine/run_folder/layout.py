@@ -245,7 +245,7 @@ def write_manifest(
 
 
 def read_manifest(directory: RunDirectory) -> Manifest:
-    """Read the manifest of a run, or raise NewerFormat if a newer version wrote it."""
+    """Read the manifest of a run; raise NewerFormat if a newer version wrote the manifest."""
     if directory.root.is_dir() and not directory.manifest.exists():
         hint = "restore it from a copy, or start a new run"
         raise VerificationError(f"{directory.manifest} is missing", hint=hint)

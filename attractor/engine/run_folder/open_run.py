@@ -123,7 +123,7 @@ class OpenRun:
     def record(
         self, happening: EngineEvent, *, place: StageReference = NO_PLACE, sync: bool = False
     ) -> Event:
-        """Write an event of the engine, and apply it to the state."""
+        """Write an event of the engine, and apply the event to the state."""
         with self._lock:
             is_plain = isinstance(happening, PLAIN)
             event = self._append(kind_of(happening), data_of(happening), place, sync, is_plain)
@@ -169,7 +169,7 @@ class OpenRun:
             self._checkpoint_offset = self.events.offset
 
     async def commit(self, step: Step, *, place: StageReference = NO_PLACE) -> None:
-        """Record a step, and return when it is on the disk.
+        """Record a step, and return when the step is on the disk.
 
         Branches that commit at the same time share one sync. The checkpoint is written after the
         branches are joined.
@@ -324,7 +324,7 @@ def _saved(step: Step) -> CheckpointSaved:
 def open_run(
     root: Path, *, clock: Clock, redactor: Redactor | None = None, fence: Fence | None = None
 ) -> OpenRun:
-    """Lock a run directory, verify its journal, and read its state."""
+    """Lock a run directory, verify the journal, and read the state of the run."""
     directory = RunDirectory(root)
     manifest = read_manifest(directory)
     fence = fence or FileFence(directory.lock, purpose=f"runs {manifest.run_id}")
