@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field, replace
 from pathlib import Path
 from typing import Protocol
@@ -438,7 +439,10 @@ def render(
         )
     drawing = _drawing(find_subject(word, invocation), requested, Theme(theme), output)
     if watch:
-        drawing.watch()
+        # Ctrl-C is the normal end.
+        with suppress(KeyboardInterrupt):
+            drawing.watch()
+        return ExitCode.INTERRUPTED
     drawing.draw()
     return ExitCode.DONE
 

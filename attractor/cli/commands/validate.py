@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 import click
@@ -134,12 +135,14 @@ def _watch(
         )
     refuse_input(files, why="cannot watch standard input", hint="pass a file")
     color, is_terminal = has_color(invocation), sys.stdout.isatty()
-    for seen in watch_pipelines(files, checker, shows_all=is_terminal):
-        if is_terminal:
-            click.clear()
-        show_diagnostics(seen.result, color=color)
-        show(f"{datetime.now():%H:%M:%S}  {seen.summary()}")
-    return ExitCode.DONE
+    # Ctrl-C is the normal end.
+    with suppress(KeyboardInterrupt):
+        for seen in watch_pipelines(files, checker, shows_all=is_terminal):
+            if is_terminal:
+                click.clear()
+            show_diagnostics(seen.result, color=color)
+            show(f"{datetime.now():%H:%M:%S}  {seen.summary()}")
+    return ExitCode.INTERRUPTED
 
 
 part = validate
