@@ -141,7 +141,9 @@ def require_there(confined: ConfinedFolder, path: str) -> str:
 def list_directory(confined: ConfinedFolder, path: str, *, depth: int) -> Sequence[DirEntry]:
     """Return the entries of a folder and of folders below, to a depth."""
     if depth < 1:
-        raise UsageError(f"invalid depth {depth}", hint="1 lists only the folder itself")
+        raise UsageError(
+            f"invalid depth {depth}", hint="use 1 or more; 1 lists only the direct entries"
+        )
     with confined.opened("list", path) as folder:
         found = [_entry(one) for one in _walk(confined, folder, min(depth, _MAX_DEPTH), path)]
     return sorted(found, key=lambda entry: entry.name)

@@ -302,6 +302,6 @@ def _require_journal(run: RunFacts, own: Sequence[LedgerEntry]) -> None:
     known = {run.head.hash} if run.head != GENESIS else set[str]()
     if verify_journal(journal, heads=sealed | known):
         raise ChainBroken(
-            f"{journal} lacks lines of a recorded evaluation or decision",
+            f"{journal} is incomplete: lines that existed at an evaluation or decision are missing",
             hint="restore it from a backup",
         )

@@ -159,7 +159,7 @@ def remove_abandoned_folders(place: Path, recorded: Callable[[], Collection[str]
 def abandoned_folders(
     place: Path, recorded: Callable[[], Collection[str]]
 ) -> Generator[Sequence[Path]]:
-    """During the block, lock the unlocked folders that are not in `recorded`."""
+    """Lock all unlocked folders until the block ends; yield those that are not in `recorded`."""
     with ExitStack() as locks:
         free = [
             folder

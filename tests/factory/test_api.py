@@ -254,7 +254,7 @@ def test_resume_requires_the_passed_parts(project: Path, environ: Mapping[str, s
     with pytest.raises(NotRunnable) as caught:
         resume_pipeline_sync(parked.directory, **given)
     for name in ("handler shout", "backend", "transform Same"):
-        assert f"used an object as {name}" in str(caught.value)
+        assert f"missing {name}: the program" in str(caught.value)
     assert (parked.directory / "events.jsonl").read_bytes() == before
     said = Answer(AnswerKind.GIVEN, "N", by="a test")
 

@@ -40,11 +40,12 @@ def gc(
 ) -> ExitCode:
     """Free disk space used by finished runs.
 
-    Remove the workspaces (also those of parallel branches) and the snapshots of runs that are final
-    (failed, canceled, rejected, or approved and promoted) or whose run directory does not exist any
-    more. Also remove temporary files of killed processes. All runs in the state folder are checked,
-    including runs of other projects. Run directories, the ledger, Git branches and live runs are
-    never removed. A run whose workspace and snapshots were removed cannot be forked or rewound.
+    Remove the workspaces and snapshots of a run if the run is final or its run directory is
+    missing. Final means failed, canceled, rejected, or approved and promoted. Workspaces of
+    parallel branches are included. Also remove temporary files of killed processes. All runs in the
+    state folder are checked, including runs of other projects. Run directories, the ledger, Git
+    branches and live runs are never removed. A run whose workspace and snapshots were removed
+    cannot be forked or rewound.
     """
     host = host_of(invocation)
     rules = Rules(host.clock.now(), parse_duration(older_than), missing_projects)

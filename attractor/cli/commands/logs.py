@@ -165,8 +165,8 @@ def _rests(before: bool, event: Event) -> bool:
     "--since",
     default="",
     metavar="WHEN",
-    help="Show only events after this time, such as 2026-01-31T09:30, or within this last "
-    "period, such as 10m.",
+    help="Show only events after this time, such as 2026-01-31T09:30, or not older than "
+    "this duration, such as 10m.",
 )
 @json_option
 @click.pass_obj
@@ -177,7 +177,7 @@ def logs(
 
     RUN is a run id, a unique prefix of a run id, a run directory, or 'latest' (default: latest).
     With --json, print each event as one line of JSON, exactly as in the journal. With --follow,
-    print new events until the run stops or ends; without --json, also print the output of running
+    print new events until the run stops or ends, and without --json also the output of running
     commands. Exit with 6 and print the line number if a line of the journal is corrupt.
     """
     runs_dir = invocation.configuration.settings.runs_dir

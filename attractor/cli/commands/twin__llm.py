@@ -37,9 +37,9 @@ def _help() -> str:
     apis = ", ".join(f"{name} ({wires.summary(name).partition(',')[0]})" for name in wires)
     return f"""Serve scripted or recorded answers in place of model providers.
 
-    The twin implements the providers' own HTTP interfaces on this machine, with and without
-    streaming, until Ctrl-C. Set the printed variables to point clients at it. The supported APIs
-    are {apis}.
+    The twin serves the providers' own HTTP interfaces on this machine, with and without streaming.
+    Stop it with Ctrl-C. Set the printed environment variables to point clients at the twin. The
+    supported APIs are {apis}.
 
     With --script, rules choose the answers. With --replay, recorded answers are replayed; with
     both, recordings answer requests that match no rule. With --record, requests are forwarded with
@@ -57,7 +57,7 @@ def _help() -> str:
     multiple=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Answer by the rules in this TOML or Python (.py) file. May be repeated; files are tried "
-    "in this order.",
+    "in the order of the options.",
 )
 @click.option(
     "--replay",

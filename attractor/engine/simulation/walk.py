@@ -102,8 +102,8 @@ def count_attempts(graph: Graph, node: Node, outcome: Outcome) -> int:
 def limit_attempts(
     graph: Graph, node: Node, progress: Progress, outcome: Outcome, attempts: int
 ) -> tuple[int, Streak]:
-    """Return the number of attempts until `max_same_failures`, and the streak before the last
-    attempt.
+    """Return the number of attempts, limited by `max_same_failures`, and the streak of equal
+    failures before the last attempt.
     """
     if outcome.status.is_success or outcome.status is StageStatus.SKIPPED:
         return attempts, NO_STREAK

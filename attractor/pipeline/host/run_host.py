@@ -112,9 +112,8 @@ class CustomParts:
         for name in names:
             if name not in self.names:
                 yield error(
-                    f"the run used an object as {name}, which only the program that started it can "
-                    "pass",
-                    fix="resume it from a program that passes it: resume_pipeline",
+                    f"missing {name}: the program that started the run passed an object",
+                    fix="resume the run with resume_pipeline from a program that passes the object",
                 )
 
 

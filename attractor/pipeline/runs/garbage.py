@@ -126,7 +126,7 @@ YET = " (too recent)"
 
 @dataclass(frozen=True)
 class Whereabouts:
-    """The facts about a run besides its store: possible directories, and whether it was promoted.
+    """The possible directories of a run, and whether the run was promoted.
 
     `is_known` means that a sealed record contains the start of the run; the first directory comes
     from this record.

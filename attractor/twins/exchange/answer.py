@@ -232,7 +232,7 @@ class Reply:
     error: str = ""
 
     def pause_before(self, piece: int) -> timedelta:
-        """Return the pause before a piece, counted from 0."""
+        """Return the pause before the piece with this number; the first is 0."""
         if not piece:
             return timedelta()
         return self.pauses[piece - 1] if self.pauses else self.pause

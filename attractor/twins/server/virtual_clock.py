@@ -73,4 +73,4 @@ class VirtualClock:
             asyncio.get_running_loop()
         except RuntimeError:
             return
-        raise UsageError("advance would block the event loop", hint="await turn(seconds) instead")
+        raise UsageError("advance() would block the event loop", hint="use await turn(seconds)")
