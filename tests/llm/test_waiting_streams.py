@@ -25,6 +25,7 @@ from attractor.llm import (
     stream_object_sync,
     stream_sync,
 )
+from attractor.llm.generation.sync import _keep_interrupt  # pyright: ignore[reportPrivateUsage]
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import MODELS, PROVIDERS, speaking
 from tests.llm.generated import PERSON, adder
@@ -239,3 +240,10 @@ def test_ctrl_c_ends_a_stream_that_is_waited_for() -> None:
         out, err = running.communicate(timeout=30)
         assert time.monotonic() - begun < 10
     assert (out, err, running.returncode) == ("interrupted\n", "", 0)
+
+
+def test_interrupt_while_a_lock_is_released_is_an_interrupt() -> None:
+    lost = RuntimeError("cannot release un-acquired lock")
+    lost.__context__ = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt), _keep_interrupt():
+        raise lost

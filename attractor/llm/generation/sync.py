@@ -2,8 +2,8 @@
 
 import asyncio
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Lock
 from typing import Any, Generic, Protocol, Self, TypeVar, Unpack
 
@@ -170,13 +170,28 @@ class _SyncStream(Generic[T]):
             self._end_thread = weakref.finalize(
                 self, _end_thread, thread, self._portal, self._source, self._client
             )
-        # Captured, because a KeyboardInterrupt would end the loop before connections are closed.
-        waiting = self._portal.start_task_soon(capture, work)
-        try:
-            return waiting.result().result()
-        except BaseException:
-            waiting.cancel()
-            raise
+        with _keep_interrupt():
+            # A KeyboardInterrupt would end the loop before connections are closed: it is captured.
+            waiting = self._portal.start_task_soon(capture, work)
+            try:
+                return waiting.result().result()
+            except BaseException:
+                waiting.cancel()
+                raise
+
+
+@contextmanager
+def _keep_interrupt() -> Generator[None]:
+    """Raise a KeyboardInterrupt even if it came while Python took or released a lock.
+
+    Then Python raises a RuntimeError about the lock instead.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
+        raise
 
 
 def _end_thread(
