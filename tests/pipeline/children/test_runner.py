@@ -264,12 +264,17 @@ async def test_canceled_run_cancels_its_children(parent: Family) -> None:
 
 
 async def test_child_is_limited_by_the_rest_of_its_parents_budget(parent: Family) -> None:
-    nap = "sleep 0.2; echo done >> done.txt"
-    stages = "; ".join(f'{one} [shape=parallelogram, tool_command="{nap}"]' for one in "abc")
-    naps = f"digraph naps {{ {ENDS}; {stages}; start -> a -> b -> c -> exit }}"
-    parent.write("naps.dot", naps)
+    naps = {
+        one: f"sleep {long}; echo done >> done.txt"
+        for one, long in zip("abc", (0, 0.7, 0.7), strict=True)
+    }
+    stages = "; ".join(
+        f'{one} [shape=parallelogram, tool_command="{nap}"]' for one, nap in naps.items()
+    )
+    graph = f"digraph naps {{ {ENDS}; {stages}; start -> a -> b -> c -> exit }}"
+    parent.write("naps.dot", graph)
     parent.write("outer.dot", outer("naps.dot"))
-    parent.budgets = Budgets(duration=timedelta(seconds=0.3))
+    parent.budgets = Budgets(duration=timedelta(seconds=1))
     with pytest.raises(Exhausted) as stopped:
         await end(parent, "outer.dot")
     told = str(stopped.value)
