@@ -188,7 +188,7 @@ def test_assumptions_are_listed(tmp_path: Path) -> None:
 def test_stages_are_added_up_and_the_slowest_come_first(tmp_path: Path) -> None:
     body = f'a [{TOOL}="sleep 0.3"]; b [{TOOL}="true"]; start -> a -> b -> exit'
     one = diagnosed(tmp_path, body)
-    assert [stage.node for stage in slowest(one.stages)][:2] == ["a", "b"]
+    assert slowest(one.stages)[0].node == "a"
     assert 0.3 <= one.seconds <= one.wall
     record = one.to_record()
     assert record["outcome"] == "success"
