@@ -101,7 +101,7 @@ def _sigterm_as_interrupt() -> Generator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    interrupted = threading.Event()
+    interrupted, ended = threading.Event(), threading.Event()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         interrupted.set()
@@ -110,7 +110,7 @@ def _sigterm_as_interrupt() -> Generator[None]:
     def report_unraisable(lost: "sys.UnraisableHookArgs", /) -> None:
         if isinstance(lost.exc_value, KeyboardInterrupt):
             # Python dropped the interrupt, because it came in a destructor: repeat it.
-            threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            threading.Timer(0.01, _repeat, (ended,)).start()
         elif not interrupted.is_set():
             hook(lost)
 
@@ -119,12 +119,18 @@ def _sigterm_as_interrupt() -> Generator[None]:
     try:
         yield
     finally:
+        ended.set()
         # An interrupted event loop is closed at exit, and may complain.
         if not interrupted.is_set():
             sys.unraisablehook = hook
         # A command that is already shutting down ignores further signals.
         if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
             signal.signal(signal.SIGTERM, before)
+
+
+def _repeat(ended: threading.Event) -> None:
+    if not ended.is_set():
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -94,7 +94,7 @@ class FenceLost(Refused):
 
 
 class NobodyAtWork(Refused):
-    """The order needs a process that runs the run, and there is none."""
+    """The order needs a process that executes the run, but no process executes it."""
 
     hint = "resume it first: attractor resume"
 

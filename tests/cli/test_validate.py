@@ -219,7 +219,7 @@ def test_remaining_problems_are_reported_after_fixes(folder: Path) -> None:
     result = attractor("validate", "broken.dot", "--fix", "--json", folder=folder)
     assert result.returncode == 1
     told = json.loads(result.stdout)
-    assert "unknown_attribute" in [one["rule"] for one in told["mended"]]
+    assert "unknown_attribute" in [one["rule"] for one in told["fixed"]]
     assert "reachability" in [one["rule"] for one in told["diagnostics"]]
     assert 'work  [prompt="Work"]' in (folder / "broken.dot").read_text()
 

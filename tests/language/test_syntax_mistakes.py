@@ -203,7 +203,7 @@ def test_unambiguous_mistakes_are_fixed(written: str, mended: str) -> None:
     text = PIPELINE.format(written)
     # What is noted once the text can be read is mended as well.
     told = [
-        one for one in fix_safely(text, check=check, file="h.dot").mended if one.rule == "syntax"
+        one for one in fix_safely(text, check=check, file="h.dot").applied if one.rule == "syntax"
     ]
     assert told
     done = text

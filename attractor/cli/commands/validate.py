@@ -113,8 +113,8 @@ def _fix(
     for one in changed:
         one.write()
     if format_ is Format.JSON:
-        fixes = [record_of(found) for one in fixed for found in one.after.mended]
-        show_json({**result.record(), "mended": fixes})
+        fixes = [record_of(found) for one in fixed for found in one.after.applied]
+        show_json({**result.record(), "fixed": fixes})
         return exit_code(result)
     if format_ is Format.TEXT:
         for line in fix_lines(fixed):

@@ -53,7 +53,7 @@ def result_after_fixes(files: Sequence[FixedFile], unread: Sequence[Diagnostic])
 
 def fix_lines(files: Sequence[FixedFile]) -> Iterator[str]:
     """Yield a line for each fix, and a line with the number of fixes."""
-    fixes = [one for file in files for one in file.after.mended]
+    fixes = [one for file in files for one in file.after.applied]
     for one in fixes:
         done = f"{one.message}: {one.fix}" if one.fix else one.message
         yield visible(f"{place_of(one.span)}: fixed[{one.rule}]: {done}")
@@ -69,7 +69,7 @@ def _refused(file: FixedFile) -> Iterator[Diagnostic]:
     """Explain why fixes of a file were skipped."""
     if file.after.harm:
         first = file.after.harm[0]
-        left = "some fixes were" if file.after.mended else "no fixes were applied: they were"
+        left = "some fixes were" if file.after.applied else "no fixes were applied: they were"
         found = warning(
             f"{left} skipped, because together these fixes would cause: {first.message}",
             Span(file.before.file, 0, 0, 0, 0),

@@ -389,8 +389,8 @@ def convert(source: Source, *, check: Check | None = None) -> Conversion:
     left = [one for one in _find_foreign_words(now) if not one.edits]
     checked = check(now.text) if check else prepare(now.text, file=now.file)
     invalid = [one for one in checked.diagnostics if one.is_error]
-    text = format(fixed.text) if fixed.mended else source.text
-    return Conversion(text, in_order(fixed.mended), in_order(_once([*left, *invalid])))
+    text = format(fixed.text) if fixed.applied else source.text
+    return Conversion(text, in_order(fixed.applied), in_order(_once([*left, *invalid])))
 
 
 _Convert = Callable[[ConversionContext, AttributeList, Attribute], Iterator[Diagnostic]]

@@ -115,7 +115,7 @@ class Fixed(NamedTuple):
     """A fixed text and the fixed diagnostics, at their original places."""
 
     text: str
-    mended: tuple[Diagnostic, ...]
+    applied: tuple[Diagnostic, ...]
 
 
 class SafelyFixed(NamedTuple):
@@ -126,7 +126,7 @@ class SafelyFixed(NamedTuple):
     """
 
     text: str
-    mended: tuple[Diagnostic, ...]
+    applied: tuple[Diagnostic, ...]
     left: Prepared
     harm: tuple[Diagnostic, ...] = ()
 
@@ -140,11 +140,11 @@ def fix_safely(text: str, *, check: Callable[[str], Prepared], file: str = "") -
     after = check(fixed.text)
     harm = _harm(before, after)
     if not harm:
-        return SafelyFixed(fixed.text, fixed.mended, after)
-    return _mend_one_by_one(text, before, harm, check=check, file=file)
+        return SafelyFixed(fixed.text, fixed.applied, after)
+    return _fix_one_by_one(text, before, harm, check=check, file=file)
 
 
-def _mend_one_by_one(
+def _fix_one_by_one(
     text: str,
     before: Prepared,
     harm: tuple[Diagnostic, ...],
@@ -153,38 +153,38 @@ def _mend_one_by_one(
     file: str,
 ) -> SafelyFixed:
     """Find harmful fixes by applying the fixes one by one."""
-    now, mending, refused = before, _Mending(text, file), set[tuple[str, str]]()
+    now, fixing, refused = before, _Fixing(text, file), set[tuple[str, str]]()
     for _ in range(_ALONE):
         next_ = (one for one in now.diagnostics if _is_fixable(one, file))
         one = next((one for one in next_ if (one.rule, one.message) not in refused), None)
         if one is None:
             break
-        after = check(apply_edits(Source(mending.text, file), [one]).text)
+        after = check(apply_edits(Source(fixing.text, file), [one]).text)
         if _harm(now, after):
             refused.add((one.rule, one.message))
         else:
             now = after
-            mending.apply([one])
-    return SafelyFixed(mending.text, tuple(mending.mended), now, harm)
+            fixing.apply([one])
+    return SafelyFixed(fixing.text, tuple(fixing.applied), now, harm)
 
 
 def fix(text: str, *, check: Callable[[str], Iterable[Diagnostic]], file: str = "") -> Fixed:
     """Fix a text until there are no more safe fixes."""
-    mending = _Mending(text, file)
+    fixing = _Fixing(text, file)
     for _ in range(_ROUNDS):
-        fixable = [one for one in check(mending.text) if _is_fixable(one, file)]
+        fixable = [one for one in check(fixing.text) if _is_fixable(one, file)]
         if not fixable:
             break
-        mending.apply(fixable)
-    return Fixed(mending.text, tuple(mending.mended))
+        fixing.apply(fixable)
+    return Fixed(fixing.text, tuple(fixing.applied))
 
 
-class _Mending:
+class _Fixing:
     """A text that is being fixed, and the diagnostics fixed so far."""
 
     def __init__(self, text: str, file: str) -> None:
         self.text = text
-        self.mended: list[Diagnostic] = []
+        self.applied: list[Diagnostic] = []
         self._file = file
         self._origins = Origins(Source(text, file))
 
@@ -192,7 +192,7 @@ class _Mending:
         now = Source(self.text, self._file)
         applied = apply_edits(now, fixable)
         for one in applied.diagnostics:
-            self.mended.append(replace(one, span=self._origins.span(now, one.span)))
+            self.applied.append(replace(one, span=self._origins.span(now, one.span)))
         self._origins.note(applied.changes)
         self.text = applied.text
 

@@ -1,6 +1,6 @@
 """A pipeline has exactly one start node.
 
-What it does: looks for a node of shape `Mdiamond`; if there is none, for a node with the id `start`
+What it does: looks for a node of shape `Mdiamond`. Without such a node, looks for the id `start`
 or `Start`. Reports a missing or second start node.
 
 Why: the run begins at the start node.

@@ -1,6 +1,6 @@
 """A pipeline has exactly one exit node.
 
-What it does: looks for a node of shape `Msquare`; if there is none, for a node with the id `exit`,
+What it does: looks for a node of shape `Msquare`. Without such a node, looks for the id `exit`,
 `Exit`, `end` or `End`. Reports a missing or second exit node.
 
 Why: a run succeeds when it reaches the exit. Without an exit no run can succeed.

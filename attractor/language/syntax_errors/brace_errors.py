@@ -76,7 +76,7 @@ def means_digraph(token: Token) -> bool:
 
 
 def brace_of_head(place: TokenContext) -> int:
-    """Return the index of the brace behind the words at this place; 0 if there is none."""
+    """Return the index of the brace behind the words at this place, or 0 without a brace."""
     for at in range(place.at, len(place.tokens)):
         if place.tokens[at].type == "_OPEN":
             return at

@@ -51,7 +51,7 @@ class Braces:
         return self._tokens[at + 1 : self.partner(at) or at]
 
     def partner(self, at: int) -> int:
-        """Return the index of the closing brace; 0 if there is none."""
+        """Return the index of the closing brace, or 0 without a closing brace."""
         return self._partners.get(at, 0)
 
     def is_left_open_before(self, at: int) -> bool:

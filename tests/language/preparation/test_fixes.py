@@ -40,7 +40,7 @@ def test_fixes_are_repeated_but_not_endlessly() -> None:
             yield mending(text, (len(text) - 1, len(text), ""))
 
     assert fix("baaa", check=check).text == "b"
-    assert len(fix("baaa", check=check).mended) == 3
+    assert len(fix("baaa", check=check).applied) == 3
 
 
 def test_endless_fixes_stop() -> None:
@@ -68,7 +68,7 @@ def test_applied_fixes_and_remaining_problems_are_returned() -> None:
         return judged(text, *fixable, error("left"))
 
     mended = fix_safely("a", check=check)
-    assert (mended.text, len(mended.mended), mended.harm) == ("b", 1, ())
+    assert (mended.text, len(mended.applied), mended.harm) == ("b", 1, ())
     assert mended.left.diagnostics == (error("left"),)
 
 
@@ -78,7 +78,7 @@ def test_a_fix_that_brings_an_error_is_not_applied() -> None:
         return judged(text, *(found if text == "a" else [error("old"), error("new")]))
 
     mended = fix_safely("a", check=check)
-    assert (mended.text, mended.mended, mended.harm) == ("a", (), (error("new"),))
+    assert (mended.text, mended.applied, mended.harm) == ("a", (), (error("new"),))
     assert mended.left.diagnostics[0] == error("old")
 
 
@@ -122,7 +122,7 @@ def test_fixed_problems_have_original_positions() -> None:
     text = "one two\nthree four"
     fixed = fix(text, check=check)
     assert fixed.text == "1\n1 \n3 four"
-    spans = [one.span for one in fixed.mended]
+    spans = [one.span for one in fixed.applied]
     assert [
         text.split("\n")[one.line - 1][one.column - 1 : one.end_column - 1] for one in spans
     ] == [*("one", "two", "three")]
@@ -156,7 +156,7 @@ PROMPTS = """digraph G {
 
 def test_two_typos_of_one_attribute_are_not_fixed() -> None:
     mended = fix_safely(PROMPTS, check=prepare)
-    assert (mended.text, mended.mended, mended.harm) == (PROMPTS, (), ())
+    assert (mended.text, mended.applied, mended.harm) == (PROMPTS, (), ())
     told = [one.fix for one in mended.left.diagnostics if one.rule == "unknown_attribute"]
     assert (
         told
@@ -193,7 +193,7 @@ def test_fixes_that_lose_an_attribute_are_not_both_applied() -> None:
 
     mended = fix_safely("digraph G { e [a1=1, a2=2] }", check=check)
     assert mended.text == "digraph G { e [x=1, a2=2] }"
-    assert [one.message for one in mended.mended] == ["a1 is x"]
+    assert [one.message for one in mended.applied] == ["a1 is x"]
     assert [one.rule for one in mended.harm] == ["duplicate_attribute"]
 
 
