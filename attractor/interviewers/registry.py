@@ -12,7 +12,7 @@ from attractor.base.registry import Registry
 from attractor.engine.questions.question import Answer, AnswerKind, Interviewer, Question
 from attractor.engine.storage.secrets import Redactor
 
-INTERVIEWERS = "console, park, auto_approve, queue, recording[:OTHER[:FILE]] or replay:FILE"
+INTERVIEWERS = "console, park, auto_approve, queue, recording[:INTERVIEWER[:FILE]] or replay:FILE"
 """The names that a command accepts."""
 
 RECORDING, REPLAY = "recording", "replay"

@@ -110,7 +110,7 @@ class Response:
         return replace(self, warnings=[*self.warnings, *warnings]) if warnings else self
 
     def with_model(self, model: str) -> Self:
-        """Return the answer with the requested model added to the answer's provider data (3.5).
+        """Return the answer with the requested model added to the answer's provider data.
 
         Thinking is valid only for the model that wrote it.
         """

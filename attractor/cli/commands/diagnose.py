@@ -20,8 +20,8 @@ def diagnose(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
 
     RUN is a run id, a unique prefix of a run id, a run directory, or 'latest' (default: latest).
     The diagnosis lists the chain of causes, the slowest and the most expensive stages, loops,
-    retries, assumptions and interruptions, and a command for each remedy. The diagnosis is computed
-    from the records of the run, without calling a model.
+    retries, stages whose success was assumed, interruptions, and a command for each remedy. The
+    diagnosis is computed from the records of the run, without calling a model.
     """
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)

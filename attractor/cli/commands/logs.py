@@ -177,8 +177,8 @@ def logs(
 
     RUN is a run id, a unique prefix of a run id, a run directory, or 'latest' (default: latest).
     With --json, print each event as one line of JSON, exactly as in the journal. With --follow,
-    print new events until the run stops or ends, and without --json also the output of running
-    commands. Exit with 6 and print the line number if a line of the journal is corrupt.
+    print new events until the run stops or ends. Without --json, the output of running commands is
+    printed too. Exit with 6 and print the line number if a line of the journal is corrupt.
     """
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)

@@ -48,9 +48,9 @@ from attractor.pipeline.request import RunRequest, WorkspaceKind
     type=click.Choice([kind.value for kind in WorkspaceKind]),
     default=WorkspaceKind.ISOLATED.value,
     show_default=True,
-    help="Choose the workspace. isolated: a checkout of the last commit (outside Git, same as "
-    "copy); copy: a copy of the current files; in-place: the project folder; none: the project "
-    "folder without snapshots.",
+    help="Choose the workspace. isolated: a checkout of the last commit, or a copy if "
+    "the project is not in Git; copy: a copy of the current files; in-place: the project folder; "
+    "none: the project folder without snapshots.",
 )
 @click.option(
     "--include-dirty",

@@ -32,7 +32,9 @@ from attractor.cli.pipelines.files import open_pipelines, refuse_input
     help="Choose the output format (default: text).",
 )
 @json_option
-@click.option("--strict", is_flag=True, help="Report non-portable syntax and conditions as errors.")
+@click.option(
+    "--strict", is_flag=True, help="Report non-portable syntax as errors, also in conditions."
+)
 @click.option("--fix", is_flag=True, help="Apply safe fixes.")
 @click.option(
     "--diff", is_flag=True, help="Show the fixes as a patch without applying them. Requires --fix."

@@ -148,7 +148,7 @@ part = AttributeValue()
 
 
 def is_moment(text: str) -> bool:
-    """Return whether a text is a moment or a time of day."""
+    """Return whether a text is a date with or without a time, or a time of day."""
     return _is_read_by(datetime, text) or _is_read_by(time, text)
 
 

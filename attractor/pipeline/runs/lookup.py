@@ -93,7 +93,10 @@ def clear_half_made(root: Path) -> None:
 
 
 def used_by(directory: RunDirectory, state: RunState) -> Usage:
-    """Return the usage of a run; a child run counts until its stage ends and reports the usage."""
+    """Return the usage of a run, with the usage of child runs whose stages are still running.
+
+    The usage of an ended stage includes the usage of its child run.
+    """
     flights = [one.in_flight for one in state.walks.values() if one.in_flight]
     names = [stage_id(one.node, one.visit, one.attempt) for one in flights]
     children = (newest_round(child_directory(directory, name)) for name in names)

@@ -249,7 +249,7 @@ class ListsModels(Wire, Protocol):
 
     @property
     def listed_wires(self) -> Sequence[str]:
-        """The wires of this provider; the list contains the models of these wires."""
+        """The wires whose models are in the provider's model list."""
         ...
 
     def matches_headers(self, headers: Mapping[str, str]) -> bool:

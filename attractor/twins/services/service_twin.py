@@ -153,7 +153,8 @@ class _FaultOrder(ScriptTable):
         rest = {name: value for name, value in table.items() if name not in _OWN_KEYS}
         if keys := [name for name in WHEN if name in rest]:
             raise ValueError(
-                f"unsupported key {keys[0]}: the fault always applies to the next requests"
+                f"unsupported key {keys[0]}: a fault set here applies to the next requests, "
+                "whatever they contain"
             )
         return {**own, "rule": rest}
 
