@@ -29,7 +29,7 @@ from attractor.backends.agent_report import (
 from attractor.backends.models import AgentParts, Meter, ModelChoice, Pricing, choose_model
 from attractor.backends.registry import BackendParts
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UsageError
+from attractor.base.errors import Unavailable, UsageError
 from attractor.base.process_output import OnOutput
 from attractor.base.processes import ExecResult
 from attractor.engine.journal.events import OUTCOME_ASSUMED
@@ -221,7 +221,12 @@ def window(choice: ModelChoice) -> int:
 
 
 def model_failed(error: SDKError) -> Outcome:
-    """Return the outcome of a stage whose model call failed."""
+    """Return the outcome of a stage whose model call failed.
+
+    If the provider is unreachable or overloaded, raise the error, because the run stops.
+    """
+    if isinstance(error, Unavailable):
+        raise error
     kind = FailureClass.RETRYABLE if error.retryable else FailureClass.TERMINAL
     return failure(f"{type(error).__name__}: {error.message}", kind)
 

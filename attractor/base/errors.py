@@ -11,6 +11,7 @@ AttractorError                1  the run or check failed
 ├── MachineryError            3  a failure of the machine, not of the run: resumable
 │   ├── FileError             3  an unreadable or unwritable file
 │   ├── JournalError          3  a journal that accepts no lines
+│   ├── Unavailable           3  a service that is unreachable or overloaded
 │   └── ProcessNotStarted     3  a program that cannot be started
 ├── Refused                   4  refused in the current state
 │   └── LockHeld              4  a lock held by another process
@@ -144,6 +145,10 @@ class MachineryError(AttractorError):
     """A failure of the machine, not of the run."""
 
     exit_code = ExitCode.UNFINISHED
+
+
+class Unavailable(MachineryError):
+    """A service is unreachable or overloaded."""
 
 
 class FileError(MachineryError):

@@ -20,11 +20,11 @@ from attractor.engine.run_folder.open_run import OpenRun, end_run, interrupt_run
 from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.seams import (
     ChildRuns,
-    Exhausted,
     Handler,
     ParentRun,
     Steer,
     Stopped,
+    Suspended,
     Waiting,
     Workspace,
 )
@@ -104,8 +104,8 @@ class Runner:
         try:
             await self._begin()
             await self._walk_until_answered()
-        except Exhausted as exhausted:
-            return stop_run(self._run, str(exhausted))
+        except Suspended as suspended:
+            return stop_run(self._run, str(suspended))
         except Waiting:
             return self._rest()
         except Stopped as stopped:
@@ -129,7 +129,7 @@ class Runner:
             try:
                 await self._orders.watch(walk_to_end(self._walk))
                 return
-            except Exhausted:
+            except Suspended:
                 raise
             except Waiting:
                 run.take_orders()

@@ -269,7 +269,11 @@ class Waiting(Halted):
     """A question waits in the journal: this walk halts, while other walks continue."""
 
 
-class Exhausted(Waiting):
+class Suspended(Waiting):
+    """The run stops, to be resumed later."""
+
+
+class Exhausted(Suspended):
     """A budget is exhausted: each walk halts after its current stage."""
 
 

@@ -13,7 +13,7 @@ from attractor.base.errors import UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.engine.questions.edge_labels import normalize_label
-from attractor.engine.seams import Exhausted, Parts, Stage, Waiting
+from attractor.engine.seams import Parts, Stage, Suspended, Waiting
 from attractor.engine.state.walks import GIVEN_UP, Branch, BranchEnd
 from attractor.language.graph.graph import Node
 
@@ -285,8 +285,8 @@ class _Walking:
             while left and len(running) < self._at_once:
                 running.add(self._begin(left.popleft()))
             if not running:
-                # An exhausted budget stops the run, even if questions are open.
-                raise next((one for one in waiting if isinstance(one, Exhausted)), waiting[0])
+                # An exhausted budget, for example, stops the run even if questions are open.
+                raise next((one for one in waiting if isinstance(one, Suspended)), waiting[0])
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for error in filter(None, (task.exception() for task in done)):
                 if not isinstance(error, Waiting):

@@ -22,12 +22,13 @@ SDKError                             3  a call to a model failed
 ├── NotCachedError                   3  no cached answer in read-only mode (middleware)
 └── ConfigurationError               2  unknown provider, missing key, invalid setting
 
-`retryable` is true if a retry may help. No error contains an API key.
+`retryable` is true if a retry may help. An error that is also Unavailable comes from the network or
+from an overloaded provider, so it leaves a run resumable. No error contains an API key.
 """
 
 from collections.abc import Mapping, Sequence
 
-from attractor.base.errors import ExitCode, MachineryError, UsageError
+from attractor.base.errors import ExitCode, MachineryError, Unavailable, UsageError
 from attractor.base.json import JsonObject
 
 
@@ -92,13 +93,13 @@ class InvalidRequestError(ProviderError):
     retryable = False
 
 
-class RateLimitError(ProviderError):
+class RateLimitError(ProviderError, Unavailable):
     """Too many requests or tokens in a short time."""
 
     hint = "wait, or send fewer concurrent requests"
 
 
-class ServerError(ProviderError):
+class ServerError(ProviderError, Unavailable):
     """The provider failed, or sent an invalid answer."""
 
 
@@ -122,20 +123,20 @@ class QuotaExceededError(ProviderError):
     hint = "raise the quota at the provider"
 
 
-class RequestTimeoutError(SDKError):
+class RequestTimeoutError(SDKError, Unavailable):
     """The provider did not answer within the time limit."""
 
     hint = "raise the time limit, or shorten the request"
 
 
-class NetworkError(SDKError):
+class NetworkError(SDKError, Unavailable):
     """The provider is unreachable, or the connection was lost."""
 
     retryable = True
     hint = "check the network and the provider's base URL"
 
 
-class StreamError(SDKError):
+class StreamError(SDKError, Unavailable):
     """The stream is incomplete or invalid."""
 
     retryable = True

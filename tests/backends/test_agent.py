@@ -23,7 +23,15 @@ from attractor.environments.local import LocalExecutionEnvironment
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain
 from attractor.llm.catalogue import get_model_info
-from attractor.llm.errors import AuthenticationError, ServerError
+from attractor.llm.errors import (
+    AuthenticationError,
+    NetworkError,
+    ProviderError,
+    RateLimitError,
+    RequestTimeoutError,
+    ServerError,
+    StreamError,
+)
 from attractor.llm.messages import Message, Role
 from attractor.llm.request import Request
 from attractor.llm.response import Usage as Used, cost_of
@@ -359,7 +367,7 @@ def test_an_agent_stopped_by_a_limit_has_not_succeeded(
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (ServerError("down", provider="openai"), FailureClass.RETRYABLE),
+        (ProviderError("a teapot", provider="openai"), FailureClass.RETRYABLE),
         (AuthenticationError("who?", provider="openai"), FailureClass.TERMINAL),
     ],
 )
@@ -371,6 +379,25 @@ def test_trouble_with_the_model_is_a_failure_of_its_class(
     assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, kind)
     assert outcome.failure_reason == f"{type(error).__name__}: {error}"
     assert outcome.usage == Usage(100, 10)
+
+
+UNAVAILABLE = (
+    NetworkError("no route to host"),
+    RequestTimeoutError("no answer"),
+    StreamError("cut"),
+    RateLimitError("slow down", provider="openai"),
+    ServerError("overloaded", provider="openai", status_code=529),
+)
+
+
+@pytest.mark.parametrize("error", UNAVAILABLE, ids=lambda error: type(error).__name__)
+def test_unavailable_provider_is_not_a_failure_of_the_stage(
+    tmp_path: Path, error: Exception
+) -> None:
+    with pytest.raises(type(error)):
+        Work(tmp_path, call("glob", pattern="*"), error).run()
+    with pytest.raises(type(error)):
+        answer(Work(tmp_path, error))
 
 
 def test_a_report_stands_when_the_last_words_fail(tmp_path: Path) -> None:
@@ -513,7 +540,7 @@ def test_an_answer_is_one_call_without_tools(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (ServerError("down", provider="openai"), FailureClass.RETRYABLE),
+        (ProviderError("a teapot", provider="openai"), FailureClass.RETRYABLE),
         (AuthenticationError("who?", provider="openai"), FailureClass.TERMINAL),
     ],
 )

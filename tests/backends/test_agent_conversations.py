@@ -32,7 +32,7 @@ from attractor.engine.prompts.inherited_context import InheritedContext, Thread
 from attractor.engine.prompts.preamble import Past, PreambleInput, StageNote
 from attractor.engine.seams import ModelAnswer, Stage
 from attractor.language.graph.graph import Fidelity
-from attractor.llm.errors import ServerError
+from attractor.llm.errors import InvalidRequestError
 from attractor.llm.messages import Message, Role
 from attractor.llm.request import ToolCall, ToolResult
 from attractor.llm.response import Usage as Tokens
@@ -118,10 +118,10 @@ def test_without_a_thread_each_stage_begins_anew(tmp_path: Path) -> None:
 
 
 def test_a_failed_call_leaves_no_loose_end(tmp_path: Path) -> None:
-    broken = ServerError("down", provider="openai", status_code=500)
+    broken = InvalidRequestError("down", provider="openai", status_code=500)
     talk = Talk(tmp_path, DONE, said("one"), broken, DONE, said("three"))
     talk.stage("one", "Do one")
-    assert "ServerError" in talk.stage("two", "Do two").failure_reason
+    assert "InvalidRequestError" in talk.stage("two", "Do two").failure_reason
     talk.stage("three", "Do three")
     assert "Do two" not in talk.texts(3)
     assert talk.texts(3)[-1] == "Do three"
@@ -274,7 +274,7 @@ def test_a_shortened_conversation_comes_back_short(tmp_path: Path) -> None:
 
 
 def test_what_was_not_answered_is_no_part_of_it(tmp_path: Path) -> None:
-    broken = ServerError("down", provider="openai", status_code=500)
+    broken = InvalidRequestError("down", provider="openai", status_code=500)
     talk = Talk(tmp_path, DONE, said("one"), broken)
     talk.stage("one", "Do one")
     talk.stage("two", "Do two")
@@ -351,7 +351,7 @@ def test_a_conversation_whose_beginning_is_lost_is_lost(tmp_path: Path) -> None:
 
 
 def test_a_stage_that_said_nothing_leaves_no_conversation(tmp_path: Path) -> None:
-    steps: list[Step] = [ServerError("down", provider="openai", status_code=500)]
+    steps: list[Step] = [InvalidRequestError("down", provider="openai", status_code=500)]
     talk = Talk(tmp_path, *steps)
     talk.stage("a", "Do it")
     with pytest.raises(ConversationLost, match="no stored conversation"):

@@ -11,7 +11,7 @@ from typing import Self
 from attractor.base.callables import call
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
-from attractor.base.errors import FileError, NotCanonical, suggest
+from attractor.base.errors import FileError, NotCanonical, Unavailable, suggest
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.engine.errors import InvalidReport
 from attractor.engine.outcome import (
@@ -251,7 +251,7 @@ GRACE = timedelta(seconds=30)
 async def execute(handler: Handler, stage: Stage, *, stall: Stall | None = None) -> Outcome:
     """Return the outcome of a handler; an exception becomes a failure (attractor-spec 4.12).
 
-    Only Halted and the cancellation of this task are raised.
+    Only Halted, Unavailable and the cancellation of this task are raised.
     """
     stall = stall or Stall(None)
     timer = asyncio.timeout(None)
@@ -260,7 +260,7 @@ async def execute(handler: Handler, stage: Stage, *, stall: Stall | None = None)
         async with asyncio.timeout(limit.total_seconds() if limit else None) as timer, stall:
             returned = await call(handler.execute, stage)
         return _checked(stage.node, returned)
-    except Halted:
+    except (Halted, Unavailable):
         raise
     except asyncio.CancelledError:
         if _is_cancelling():

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from attractor.base.dataclasses import changed, dataclass
-from attractor.base.errors import MachineryError
+from attractor.base.errors import MachineryError, Unavailable
 from attractor.base.json import Json
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.context import Context, deep_copy, put_aside, reader
@@ -42,9 +42,15 @@ from attractor.engine.prompts.inherited_context import (
     resolve,
 )
 from attractor.engine.prompts.preamble import LONGEST_NAME, MOST_TOOLS, PreambleInput
-from attractor.engine.routing.retry import may_retry, retry_policy, same_failure_limit, settle
+from attractor.engine.routing.retry import (
+    failure_of,
+    may_retry,
+    retry_policy,
+    same_failure_limit,
+    settle,
+)
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.seams import Branches, Handler, ParentRun, Stage
+from attractor.engine.seams import Branches, Handler, ParentRun, Stage, Suspended
 from attractor.engine.stage.folder import FolderFiles, begin_attempt, history_folder
 from attractor.engine.stage.report import AttemptTimes, Stall, execute, stall_limit, status_record
 from attractor.engine.state.attempts import MAIN, InFlight, StageReference, signature
@@ -255,7 +261,11 @@ class Attempt:
     number: int
 
     async def make(self, handler: Handler) -> AttemptResult:
-        """Execute the handler, and record the outcome."""
+        """Execute the handler, and record the outcome.
+
+        If a service is unavailable, the stage is retried. Without attempts left, the run stops, and
+        a resume repeats the stage.
+        """
         walk, run = self.walk, self.walk.run
         folder = await self._prepare_folder()
         starts_over = self.number > 1 and self._starts_over
@@ -268,9 +278,12 @@ class Attempt:
         )
         stage = self._stage(files, emitter, inheritance)
         started, began = run.clock.now(), run.clock.monotonic()
+        unavailable: Unavailable | None = None
         try:
             async with self._environment():
                 outcome = await execute(handler, stage, stall=stall)
+        except Unavailable as error:
+            unavailable, outcome = error, failure_of(error)
         finally:
             emitter.close()
             files.close()
@@ -288,6 +301,8 @@ class Attempt:
             thread=inheritance.thread,
             tools=dict(Counter(emitter.tools).most_common(MOST_TOOLS)) if emitter.tools else {},
         )
+        if unavailable and not result.will_retry:
+            raise Suspended(f"stage {self.node.id}: {outcome.failure_reason}") from unavailable
         times = AttemptTimes(self.visit, self.number, started, run.clock.now())
         files.finish(status_record(result.outcome, times))
         run.record(self._end_event(result), place=self._place)

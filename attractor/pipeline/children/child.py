@@ -24,7 +24,7 @@ from attractor.engine.run_folder.inbox import POLL
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import OpenRun, end_run
 from attractor.engine.run_folder.result import RunResult
-from attractor.engine.seams import ChildEnd, Exhausted, Parked, Steer, Stopped, Telemetry
+from attractor.engine.seams import ChildEnd, Parked, Steer, Stopped, Suspended, Telemetry
 from attractor.engine.stage.folder import FolderFiles, history_folder
 from attractor.engine.state.attempts import InFlight
 from attractor.engine.state.progress import Progress
@@ -180,7 +180,7 @@ class RunningChild:
         if result.status == AWAITING_ANSWER and result.question:
             raise Parked(of_child(self.name, result.question))
         if result.status == EXECUTING:
-            raise Exhausted(f"{self.name}: {result.reason}")
+            raise Suspended(f"{self.name}: {result.reason}")
         progress = self.run.state.progress
         return ChildEnd(
             status=result.outcome or StageStatus.FAIL,

@@ -1,11 +1,13 @@
-"""Usage of attempts counts, also of retried and interrupted attempts."""
+"""Attempts count their usage, and stop the run while a service is unavailable."""
 
 from pathlib import Path
 
 import pytest
 
+from attractor.base.errors import ExitCode, Unavailable
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage, success
 from attractor.engine.seams import Stage, Stopped
+from attractor.engine.state.run_state import EXECUTING
 from attractor.language.graph.graph import Graph
 from tests.engine.graphs import chain, end, graph, node, start
 from tests.engine.runs import Workplace
@@ -53,3 +55,37 @@ def test_usage_before_crash_counts(tmp_path: Path) -> None:
 def test_a_stage_that_uses_nothing_says_so(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", retrying(), {"work": success()})
     assert place.run().usage == NOTHING_USED
+
+
+def test_unavailable_service_stops_the_run_after_the_retries(tmp_path: Path) -> None:
+    is_back = False
+
+    async def work(stage: Stage) -> Outcome:
+        if not is_back:
+            raise Unavailable("connection refused")
+        return DONE
+
+    place = Workplace(tmp_path / "run", retrying(), {"work": work})
+    for calls in (3, 4):
+        stopped = place.run()
+        assert (stopped.status, stopped.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
+        assert stopped.reason == "stage work: Unavailable: connection refused"
+        assert stopped.completed == ("start",)
+        assert place.handler.nodes.count("work") == calls
+    is_back = True
+    assert place.run().outcome is StageStatus.SUCCESS
+    assert place.handler.calls[-2:] == [("work", 1, 3), ("after", 1, 1)]
+
+
+def test_unavailable_service_in_a_branch_lets_the_other_branches_end(tmp_path: Path) -> None:
+    async def lost(stage: Stage) -> Outcome:
+        raise Unavailable("connection refused")
+
+    fork = node("fork", shape="component")
+    meet = node("meet", shape="tripleoctagon")
+    edges = [*chain("start", "fork", "a", "meet", "exit"), *chain("fork", "b", "b2", "meet")]
+    place = Workplace(tmp_path / "run", graph([start(), end(), fork, meet], edges), {"a": lost})
+    assert place.run().status == EXECUTING
+    place.handler.script = {}
+    assert place.run().outcome is StageStatus.SUCCESS
+    assert sorted(place.handler.nodes) == ["a", "a", "b", "b2"]

@@ -18,7 +18,7 @@ from attractor import RunResult
 from attractor.engine.budgets import Budgets
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.engine.seams import Child, ChildEnd, Exhausted, Parked, Stopped
+from attractor.engine.seams import Child, ChildEnd, Parked, Stopped, Suspended
 from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.resume import resume
@@ -137,7 +137,7 @@ async def test_rounds_of_a_child_are_capped(parent: Family) -> None:
 async def test_a_budget_counts_for_all_rounds_of_a_child(parent: Family) -> None:
     parent.write("rounds.dot", rounds(work="sleep 0.2"))
     parent.budgets = Budgets(duration=timedelta(seconds=0.3))
-    with pytest.raises(Exhausted, match="max_duration"):
+    with pytest.raises(Suspended, match="max_duration"):
         await end(parent)
     done = len(parent.lines())
     assert done < 3

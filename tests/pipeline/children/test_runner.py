@@ -15,7 +15,7 @@ from attractor.engine.outcome import StageStatus, Usage, usage_to_record
 from attractor.engine.questions.question import Answer, AnswerKind
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.engine.seams import Child, ChildEnd, Exhausted, Parked, Stopped
+from attractor.engine.seams import Child, ChildEnd, Parked, Stopped, Suspended
 from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.engine.state.attempts import StageReference, TreeId
 from attractor.interviewers.queue import Queue
@@ -275,7 +275,7 @@ async def test_child_is_limited_by_the_rest_of_its_parents_budget(parent: Family
     parent.write("naps.dot", graph)
     parent.write("outer.dot", outer("naps.dot"))
     parent.budgets = Budgets(duration=timedelta(seconds=1))
-    with pytest.raises(Exhausted) as stopped:
+    with pytest.raises(Suspended) as stopped:
         await end(parent, "outer.dot")
     told = str(stopped.value)
     # The time of a run is up at the same moment as that of the one that it is part of.
@@ -302,7 +302,7 @@ async def test_usage_of_a_halted_child_counts(parent: Family) -> None:
 async def test_own_budget_of_a_child_stops_both_runs(parent: Family) -> None:
     text = tool("sleep 0.1", max_duration="50ms").replace("-> exit", "-> more -> exit")
     parent.write("inner.dot", text.replace("start ->", 'more [prompt="x"]; start ->'))
-    with pytest.raises(Exhausted, match="max_duration"):
+    with pytest.raises(Suspended, match="max_duration"):
         await end(parent, "inner.dot")
     # What is given on the command line stands for it, as for that of any pipeline.
     children = parent.children
