@@ -1,5 +1,6 @@
 """Adapter for Anthropic's Messages API."""
 
+import uuid
 from collections.abc import AsyncGenerator, Mapping
 from functools import partial
 from typing import Self
@@ -53,7 +54,8 @@ class AnthropicAdapter:
     async def complete(self, request: Request) -> Response:
         """Send a request and return the whole answer."""
         written = write_request(request, provider=self.name, betas=self._betas)
-        read = partial(read_response, warnings=written.warnings, provider=self.name)
+        known = {"provider": self.name, "model": request.model}
+        read = partial(read_response, warnings=written.warnings, **known)
         answer = await self._transport.post(
             "v1/messages", written.body, read, headers=written.headers
         )
@@ -66,7 +68,8 @@ class AnthropicAdapter:
         opening = self._transport.stream("v1/messages", body, headers=written.headers)
 
         def begin(headers: Mapping[str, str]) -> AnthropicStream:
-            return AnthropicStream(StreamOrigin(self.name, headers, written.warnings))
+            origin = StreamOrigin(self.name, headers, written.warnings)
+            return AnthropicStream(origin, request.model, uuid.uuid4().hex)
 
         return read_stream(
             opening, StreamReader(begin, step, end), provider=self.name, model=request.model

@@ -1,6 +1,7 @@
 """Translates answers and streams of Anthropic's Messages API (7.5, 7.7)."""
 
 import math
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
 
@@ -17,8 +18,9 @@ from attractor.llm.messages import (
     ThinkingData,
     ToolCallData,
 )
+from attractor.llm.providers.omissions import call_id, finish_reason, response_id, uncounted
 from attractor.llm.request import ToolCall
-from attractor.llm.response import FinishReason, Reason, Response, Usage, Warning
+from attractor.llm.response import Reason, Response, Usage, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType, StreamStart
 from attractor.llm.transport.fields import Fields, stream_fields
 from attractor.llm.transport.headers import ANTHROPIC_LIMITS, read_rate_limit
@@ -40,26 +42,35 @@ _TEXT = {"type", "text"}
 _CALL = {"type", "id", "name", "input"}
 
 
-def read_response(reply: Reply, warnings: Sequence[Warning], *, provider: str) -> Response:
-    """Translate an answer."""
+def read_response(
+    reply: Reply,
+    warnings: Sequence[Warning],
+    *,
+    provider: str,
+    model: str,
+    seed: str | None = None,
+) -> Response:
+    """Translate an answer; the seed determines missing ids."""
     body = reply.body
-    content = [read_part(block, provider) for block in body.objects("content")]
-    why = body.text_or_none("stop_reason")
+    drawn = uuid.uuid4().hex if seed is None else seed
+    blocks = enumerate(body.objects("content"))
+    content = [read_part(block, provider, call_id(drawn, n)) for n, block in blocks]
+    usage = body.object("usage")
     return Response(
-        id=body.text("id"),
-        model=body.text("model"),
+        id=response_id(body.text_or_none("id"), drawn),
+        model=body.text_or_none("model") or model,
         provider=provider,
         message=Message(Role.ASSISTANT, content),
-        finish_reason=FinishReason(_REASONS.get(why or "", "other"), why),
-        usage=_usage(body.object("usage"), content),
+        finish_reason=finish_reason(body.text_or_none("stop_reason"), _REASONS, content),
+        usage=_usage(usage, content),
         raw=body.raw,
-        warnings=warnings,
+        warnings=[*warnings, *uncounted(usage)],
         rate_limit=read_rate_limit(reply.headers, ANTHROPIC_LIMITS),
     )
 
 
-def read_part(block: Fields, provider: str) -> ContentPart:
-    """Translate a content block."""
+def read_part(block: Fields, provider: str, own_id: str) -> ContentPart:
+    """Translate a content block; `own_id` is for a call without an id."""
     kind = block.text("type")
     kept = ProviderData(provider, block.raw)
     match kind:
@@ -71,15 +82,16 @@ def read_part(block: Fields, provider: str) -> ContentPart:
             # The text of an incomplete call in a stream.
             written = block.raw.get("input")
             arguments = written if isinstance(written, str) else block.object("input").raw
-            call = ToolCallData(block.text("id"), block.text("name"), arguments)
+            call = ToolCallData(block.text_or_none("id") or own_id, block.text("name"), arguments)
             rest = {key: value for key, value in block.raw.items() if key not in _CALL}
             own = ProviderData(provider, rest) if rest else None
             return ContentPart(ContentKind.TOOL_CALL, tool_call=call, provider_data=own)
         case "thinking":
-            thought = ThinkingData(block.text("thinking"), block.text_or_none("signature"))
+            text = block.text_or_none("thinking") or ""
+            thought = ThinkingData(text, block.text_or_none("signature"))
             return ContentPart(ContentKind.THINKING, thinking=thought, provider_data=kept)
         case "redacted_thinking":
-            hidden = ThinkingData(block.text("data"), redacted=True)
+            hidden = ThinkingData(block.text_or_none("data") or "", redacted=True)
             return ContentPart(ContentKind.REDACTED_THINKING, thinking=hidden, provider_data=kept)
         case _:
             return ContentPart(f"{provider}.{kind}", provider_data=kept)
@@ -130,9 +142,9 @@ def grow(block: Block, delta: Fields) -> Block:
         case "text_delta":
             return _longer(block, "text", "text", delta)
         case "thinking_delta":
-            return _longer(block, "thinking", "thinking", delta)
+            return _longer(block, "thinking", "thinking", delta, default="")
         case "signature_delta":
-            return _longer(block, "thinking", "signature", delta)
+            return _longer(block, "thinking", "signature", delta, default="")
         case "input_json_delta":
             return replace(block, written=block.written + delta.text("partial_json"))
         case "citations_delta":
@@ -141,11 +153,14 @@ def grow(block: Block, delta: Fields) -> Block:
             return block
 
 
-def _longer(block: Block, kind: str, key: str, delta: Fields) -> Block:
+def _longer(
+    block: Block, kind: str, key: str, delta: Fields, *, default: str | None = None
+) -> Block:
     before = block.raw.get(key) or ""
     if block.kind != kind or not isinstance(before, str):
         raise delta.error("type", f"allowed in a block of type {block.kind}")
-    return replace(block, raw={**block.raw, key: before + delta.text(key)})
+    piece = default if delta.raw.get(key) is None and default is not None else delta.text(key)
+    return replace(block, raw={**block.raw, key: before + piece})
 
 
 def _cited(block: Block, citation: Fields) -> Block:
@@ -177,6 +192,8 @@ _FAILURES = {
     "overloaded_error": 529,
 }
 _THOUGHTS = ("thinking", "redacted_thinking")
+# The pieces of a block may follow.
+_DEFAULTS: Mapping[str, JsonObject] = {"text": {"text": ""}, "thinking": {"thinking": ""}}
 
 
 @dataclass(frozen=True)
@@ -184,6 +201,9 @@ class AnthropicStream:
     """The state of a stream: the message so far."""
 
     origin: StreamOrigin
+    model: str
+    # For missing ids.
+    seed: str
     message: JsonObject | None = None
     open: Mapping[int, Block] = field(default_factory=dict[int, Block])
     done: Mapping[int, JsonObject] = field(default_factory=dict[int, JsonObject])
@@ -207,24 +227,31 @@ def _message_start(state: AnthropicStream, event: Fields) -> Step[AnthropicStrea
     origin, message = state.origin, event.object("message")
     limits = read_rate_limit(origin.headers, ANTHROPIC_LIMITS)
     start = StreamStart(
-        message.text("id"), message.text("model"), origin.provider, origin.warnings, limits
+        response_id(message.text_or_none("id"), state.seed),
+        message.text_or_none("model") or state.model,
+        origin.provider,
+        origin.warnings,
+        limits,
     )
     started = replace(state, message=message.raw)
     return Step(started, [StreamEvent(StreamEventType.STREAM_START, start=start)])
 
 
 def _block_start(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
-    index, block = event.count("index"), event.object("content_block")
-    if index in state.open or index in state.done:
+    blocks = {*state.open, *state.done}
+    index, block = _index(event, len(blocks)), event.object("content_block")
+    if index in blocks:
         raise event.error("index", "the index of a new block")
-    started = replace(state, open={**state.open, index: Block(block.raw)})
+    defaults = _DEFAULTS.get(block.text("type"), {})
+    raw = {**defaults, **block.raw}
     match block.text("type"):
         case "text":
             events = [StreamEvent(StreamEventType.TEXT_START, text_id=_text_id(index))]
-            if block.text("text"):
-                events.append(_text_delta(index, block.text("text")))
+            if text := block.text_or_none("text"):
+                events.append(_text_delta(index, text))
         case "tool_use":
-            call = ToolCall(block.text("id"), block.text("name"), {})
+            raw["id"] = block.text_or_none("id") or call_id(state.seed, index)
+            call = ToolCall(str(raw["id"]), block.text("name"), {})
             events = [StreamEvent(StreamEventType.TOOL_CALL_START, tool_call=call)]
         case kind if kind in _THOUGHTS:
             events = [StreamEvent(StreamEventType.REASONING_START)]
@@ -232,18 +259,17 @@ def _block_start(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]
                 events.append(_thought_delta(block.text("thinking")))
         case _:
             events = [provider_event(event.raw)]
-    return Step(started, events)
+    return Step(replace(state, open={**state.open, index: Block(raw)}), events)
 
 
 def _block_delta(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
-    index, delta = event.count("index"), event.object("delta")
-    block = _open(state, event)
+    (index, block), delta = _open(state, event), event.object("delta")
     updated = replace(state, open={**state.open, index: grow(block, delta)})
     match delta.text("type"):
         case "text_delta":
             return Step(updated, [_text_delta(index, delta.text("text"))])
         case "thinking_delta":
-            return Step(updated, [_thought_delta(delta.text("thinking"))])
+            return Step(updated, [_thought_delta(delta.text_or_none("thinking") or "")])
         case "signature_delta":
             return Step(updated)
         case "input_json_delta" if block.kind == "tool_use":
@@ -255,15 +281,19 @@ def _block_delta(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]
 
 
 def _block_stop(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
-    index = event.count("index")
-    raw = _open(state, event).whole
+    index, block = _open(state, event)
+    raw = block.whole
     still = {one: other for one, other in state.open.items() if one != index}
     known = replace(state, open=still, done={**state.done, index: raw})
-    return Step(known, _ended(raw, event, state.origin.provider))
+    return Step(known, _ended(raw, index, event, state))
 
 
-def _ended(raw: JsonObject, event: Fields, provider: str) -> Sequence[StreamEvent]:
-    part = read_part(stream_fields(raw, provider=provider, path="a block"), provider)
+def _ended(
+    raw: JsonObject, index: int, event: Fields, state: AnthropicStream
+) -> Sequence[StreamEvent]:
+    provider = state.origin.provider
+    block = stream_fields(raw, provider=provider, path="a block")
+    part = read_part(block, provider, call_id(state.seed, index))
     if part.tool_call is not None:
         call = ToolCall.from_data(part.tool_call)
         return [StreamEvent(StreamEventType.TOOL_CALL_END, tool_call=call)]
@@ -272,7 +302,7 @@ def _ended(raw: JsonObject, event: Fields, provider: str) -> Sequence[StreamEven
         text = None if part.thinking.redacted else part.thinking.text
         return [StreamEvent(StreamEventType.REASONING_END, text=text, raw=raw)]
     if part.text is not None:
-        text_id = _text_id(event.count("index"))
+        text_id = _text_id(index)
         return [StreamEvent(StreamEventType.TEXT_END, text_id=text_id, text=part.text)]
     return [provider_event(event.raw)]
 
@@ -291,10 +321,14 @@ def _message_stop(state: AnthropicStream, event: Fields) -> Step[AnthropicStream
         raise event.error("type", "allowed inside a block")
     content: list[Json] = [dict(state.done[index]) for index in sorted(state.done)]
     body = stream_fields({**message.raw, "content": content}, provider=origin.provider)
-    reply = Reply(body, origin.headers)
-    return Step(
-        state, [finish_event(read_response(reply, origin.warnings, provider=origin.provider))]
+    response = read_response(
+        Reply(body, origin.headers),
+        origin.warnings,
+        provider=origin.provider,
+        model=state.model,
+        seed=state.seed,
     )
+    return Step(state, [finish_event(response)])
 
 
 def _error(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
@@ -317,11 +351,18 @@ def _begun(state: AnthropicStream, event: Fields) -> Fields:
     return stream_fields(state.message, provider=state.origin.provider, path="the message")
 
 
-def _open(state: AnthropicStream, event: Fields) -> Block:
-    block = state.open.get(event.count("index"))
+def _open(state: AnthropicStream, event: Fields) -> tuple[int, Block]:
+    """Return the block of an event with its index; an only open block needs no index."""
+    index = _index(event, next(iter(state.open), 0) if len(state.open) == 1 else -1)
+    block = state.open.get(index)
     if block is None:
         raise event.error("index", "the index of an open block")
-    return block
+    return index, block
+
+
+def _index(event: Fields, default: int) -> int:
+    given = event.count_or_none("index")
+    return default if given is None else given
 
 
 def _text_id(index: int) -> str:

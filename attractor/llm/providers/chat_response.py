@@ -18,9 +18,10 @@ from attractor.llm.messages import (
     ThinkingData,
     ToolCallData,
 )
+from attractor.llm.providers.omissions import call_id, finish_reason, response_id, uncounted
 from attractor.llm.providers.openai_response import FAILURES
 from attractor.llm.request import ToolCall
-from attractor.llm.response import FinishReason, Reason, Response, Usage, Warning
+from attractor.llm.response import Reason, Response, Usage, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType, StreamStart
 from attractor.llm.transport.fields import Fields, stream_fields
 from attractor.llm.transport.headers import OPENAI_LIMITS, read_rate_limit
@@ -106,26 +107,16 @@ def read_response(
     content = list(_content(choices[0].object("message"), speaker, drawn))
     usage = body.object("usage")
     return Response(
-        id=read_id(body, drawn),
+        id=response_id(body.text_or_none("id"), drawn),
         model=speaker.model_of(body),
         provider=speaker.provider,
         message=Message(Role.ASSISTANT, content),
-        finish_reason=_finish_reason(choices[0].text_or_none("finish_reason"), content),
+        finish_reason=finish_reason(choices[0].text_or_none("finish_reason"), _REASONS, content),
         usage=speaker.usage(usage),
         raw=body.raw,
-        warnings=[*warnings, *_uncounted(usage)],
+        warnings=[*warnings, *uncounted(usage)],
         rate_limit=read_rate_limit(reply.headers, OPENAI_LIMITS),
     )
-
-
-def read_id(body: Fields, seed: str) -> str:
-    """Return the id of an answer; some servers omit it."""
-    return body.text_or_none("id") or f"response_{seed}"
-
-
-def call_id(seed: str, index: int) -> str:
-    """Return an id for a tool call that arrived without an id."""
-    return f"call_{seed}_{index}"
 
 
 def raise_error(body: Fields, provider: str) -> None:
@@ -169,19 +160,6 @@ def _call(call: Fields, own_id: str) -> ToolCallData:
     # Some servers send an object instead of a text.
     given = arguments if isinstance(arguments, dict) else function.text_or_none("arguments") or ""
     return ToolCallData(call.text_or_none("id") or own_id, name, given)
-
-
-def _finish_reason(raw: str | None, content: Sequence[ContentPart]) -> FinishReason:
-    # An answer without a finish reason is complete too.
-    reason = _REASONS.get(raw, "other") if raw else "stop"
-    if reason == "stop" and any(part.tool_call for part in content):
-        reason = "tool_calls"
-    return FinishReason(reason, raw)
-
-
-def _uncounted(usage: Fields) -> Iterator[Warning]:
-    if not usage.raw:
-        yield Warning("the server does not report token usage", "usage_missing")
 
 
 @dataclass(frozen=True)
@@ -364,7 +342,7 @@ def _start(state: ChatStream) -> StreamEvent:
     origin = state.origin
     body = stream_fields(state.body, provider=origin.provider)
     start = StreamStart(
-        read_id(body, state.seed),
+        response_id(body.text_or_none("id"), state.seed),
         state.speaker.model_of(body),
         origin.provider,
         origin.warnings,

@@ -32,8 +32,9 @@ from attractor.llm.messages import (
     ToolCallData,
     read_image,
 )
+from attractor.llm.providers.omissions import call_id, finish_reason, response_id, uncounted
 from attractor.llm.request import ToolCall
-from attractor.llm.response import FinishReason, Reason, Response, Usage, Warning
+from attractor.llm.response import Reason, Response, Usage, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType, StreamStart
 from attractor.llm.transport.fields import Fields, stream_fields
 from attractor.llm.transport.headers import OPENAI_LIMITS, read_rate_limit
@@ -74,23 +75,19 @@ def read_response(
     candidate = _candidate(body, provider)
     drawn = uuid.uuid4().hex if seed is None else seed
     content = list(_content(candidate.object("content"), provider, drawn))
+    usage = body.object("usageMetadata")
     return Response(
-        id=read_id(body, drawn),
+        id=response_id(body.text_or_none("responseId"), drawn),
         model=body.text_or_none("modelVersion") or model,
         provider=provider,
         message=Message(Role.ASSISTANT, content),
-        finish_reason=_finish_reason(candidate.text_or_none("finishReason"), content),
-        usage=_usage(body.object("usageMetadata")),
+        finish_reason=finish_reason(candidate.text_or_none("finishReason"), _REASONS, content),
+        usage=_usage(usage),
         raw=body.raw,
-        warnings=warnings,
+        warnings=[*warnings, *uncounted(usage)],
         # Gateways may add limits by the usual names.
         rate_limit=read_rate_limit(reply.headers, OPENAI_LIMITS),
     )
-
-
-def read_id(body: Fields, seed: str) -> str:
-    """Return the id of an answer; some gateways omit it."""
-    return body.text_or_none("responseId") or f"response_{seed}"
 
 
 def _candidate(body: Fields, provider: str) -> Fields:
@@ -127,11 +124,6 @@ def _content(content: Fields, provider: str, seed: str) -> Iterator[ContentPart]
         return
     parts = [part for part in content.objects("parts") if part.raw]
     yield from (read_part(one, provider, call_id(seed, n)) for n, one in enumerate(parts))
-
-
-def call_id(seed: str, index: int) -> str:
-    """Return an id for a tool call that arrived without an id."""
-    return f"call_{seed}_{index}"
 
 
 def read_part(part: Fields, provider: str, own_id: str) -> ContentPart:
@@ -172,13 +164,6 @@ def _rest(part: Fields) -> dict[str, Json]:
 
 def _kept(rest: dict[str, Json], provider: str) -> ProviderData | None:
     return ProviderData(provider, rest) if rest else None
-
-
-def _finish_reason(why: str | None, content: Sequence[ContentPart]) -> FinishReason:
-    reason = _REASONS.get(why or "", "other")
-    if reason == "stop" and any(part.tool_call for part in content):
-        reason = "tool_calls"
-    return FinishReason(reason, why)
 
 
 def _usage(usage: Fields) -> Usage:
@@ -331,7 +316,7 @@ def _raise_error(event: Fields, provider: str) -> None:
 def _start(state: GeminiStream, event: Fields) -> StreamEvent:
     origin = state.origin
     start = StreamStart(
-        read_id(event, state.seed),
+        response_id(event.text_or_none("responseId"), state.seed),
         event.text_or_none("modelVersion") or state.model,
         origin.provider,
         origin.warnings,

@@ -1,5 +1,6 @@
 """Adapter for OpenAI's Responses API."""
 
+import uuid
 from collections.abc import AsyncGenerator, Mapping
 from functools import partial
 from typing import Self
@@ -59,7 +60,8 @@ class OpenAIAdapter:
     async def complete(self, request: Request) -> Response:
         """Send a request and return the whole answer."""
         body, warnings = write_request(request, provider=self.name)
-        read = partial(read_response, warnings=warnings, provider=self.name)
+        known = {"provider": self.name, "model": request.model}
+        read = partial(read_response, warnings=warnings, **known)
         answer = await self._transport.post("responses", body, read)
         return answer.with_model(request.model)
 
@@ -69,7 +71,8 @@ class OpenAIAdapter:
         opening = self._transport.stream("responses", {**body, "stream": True})
 
         def begin(headers: Mapping[str, str]) -> OpenAIStream:
-            return OpenAIStream(StreamOrigin(self.name, headers, warnings))
+            origin = StreamOrigin(self.name, headers, warnings)
+            return OpenAIStream(origin, request.model, uuid.uuid4().hex)
 
         return read_stream(
             opening, StreamReader(begin, step, end), provider=self.name, model=request.model

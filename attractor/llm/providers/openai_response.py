@@ -1,10 +1,11 @@
 """Translates answers and streams of OpenAI's Responses API (7.5, 7.7)."""
 
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.llm.errors import SDKError, error_from_status_code
 from attractor.llm.messages import (
     ContentKind,
@@ -16,6 +17,7 @@ from attractor.llm.messages import (
     ToolCallData,
     read_image,
 )
+from attractor.llm.providers.omissions import call_id, response_id, uncounted
 from attractor.llm.request import ToolCall
 from attractor.llm.response import FinishReason, Reason, Response, Usage, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType, StreamStart
@@ -35,20 +37,33 @@ MESSAGE_PROPERTIES = ("phase",)
 """Properties of a message that are sent back together with the message."""
 
 
-def read_response(reply: Reply, warnings: Sequence[Warning], *, provider: str) -> Response:
-    """Translate an answer, or raise its error."""
+def read_response(
+    reply: Reply,
+    warnings: Sequence[Warning],
+    *,
+    provider: str,
+    model: str,
+    seed: str | None = None,
+) -> Response:
+    """Translate an answer, or raise its error; the seed determines missing ids."""
     body = reply.body
     _raise_error(body, provider)
-    content = [part for item in body.objects("output") for part in read_item(item, provider)]
+    drawn = uuid.uuid4().hex if seed is None else seed
+    content = [
+        part
+        for index, item in enumerate(body.objects("output"))
+        for part in read_item(item, provider, call_id(drawn, index))
+    ]
+    usage = body.object("usage")
     return Response(
-        id=body.text("id"),
-        model=body.text("model"),
+        id=response_id(body.text_or_none("id"), drawn),
+        model=body.text_or_none("model") or model,
         provider=provider,
         message=Message(Role.ASSISTANT, content),
         finish_reason=_finish_reason(body, content),
-        usage=_usage(body.object("usage")),
+        usage=_usage(usage),
         raw=body.raw,
-        warnings=warnings,
+        warnings=[*warnings, *uncounted(usage)],
         rate_limit=read_rate_limit(reply.headers, OPENAI_LIMITS),
     )
 
@@ -70,18 +85,22 @@ def failure(details: Fields, provider: str, raw: JsonObject) -> SDKError:
     )
 
 
-def read_item(item: Fields, provider: str) -> Iterator[ContentPart]:
-    """Translate an item of the output."""
+def read_item(item: Fields, provider: str, own_id: str) -> Iterator[ContentPart]:
+    """Translate an item of the output; `own_id` is for a call without an id."""
     kind = item.text("type")
     if kind == "message":
         about = {key: item.raw[key] for key in MESSAGE_PROPERTIES if item.raw.get(key) is not None}
         kept = ProviderData(provider, about) if about else None
         yield from (_text_part(one, kept) for one in item.objects("content"))
     elif kind == "function_call":
-        call = ToolCallData(item.text("call_id"), item.text("name"), item.text("arguments"))
+        call = ToolCallData(
+            item.text_or_none("call_id") or own_id,
+            item.text("name"),
+            item.text_or_none("arguments") or "",
+        )
         yield ContentPart(ContentKind.TOOL_CALL, tool_call=call)
     elif kind == "reasoning":
-        summary = [one.text_or_none("text") or "" for one in item.objects("summary")]
+        summary = [one.text_or_none("text") or "" for one in item.objects_or_none("summary")]
         thought = ThinkingData("\n\n".join(summary))
         kept = ProviderData(provider, item.raw)
         yield ContentPart(ContentKind.THINKING, thinking=thought, provider_data=kept)
@@ -95,7 +114,7 @@ def read_item(item: Fields, provider: str) -> Iterator[ContentPart]:
 
 
 def _text_part(content: Fields, kept: ProviderData | None) -> ContentPart:
-    key = "refusal" if content.text("type") == "refusal" else "text"
+    key = "refusal" if content.text_or_none("type") == "refusal" else "text"
     return ContentPart(ContentKind.TEXT, text=content.text(key), provider_data=kept)
 
 
@@ -128,6 +147,10 @@ class OpenAIStream:
     """The state of a stream; the provider repeats the whole answer at the end of the stream."""
 
     origin: StreamOrigin
+    model: str
+    # For missing ids.
+    seed: str
+    body: JsonObject = field(default_factory=dict[str, Json])
     # Keys of texts and thoughts that have started, and of thoughts with visible text.
     keys: frozenset[str] = frozenset()
     calls: Mapping[int, ToolCall] = field(default_factory=dict[int, ToolCall])
@@ -156,16 +179,41 @@ def _created(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
     origin, body = state.origin, event.object("response")
     limits = read_rate_limit(origin.headers, OPENAI_LIMITS)
     start = StreamStart(
-        body.text("id"), body.text("model"), origin.provider, origin.warnings, limits
+        response_id(body.text_or_none("id"), state.seed),
+        body.text_or_none("model") or state.model,
+        origin.provider,
+        origin.warnings,
+        limits,
     )
-    return Step(state, [StreamEvent(StreamEventType.STREAM_START, start=start)])
+    known = replace(state, body=_given(body.raw))
+    return Step(known, [StreamEvent(StreamEventType.STREAM_START, start=start)])
+
+
+def _given(raw: JsonObject) -> dict[str, Json]:
+    return {key: value for key, value in raw.items() if value is not None}
+
+
+def _index(state: OpenAIStream, event: Fields) -> int:
+    """Return the index of an item (default: by its id, otherwise a new or the newest item)."""
+    given = event.count_or_none("output_index")
+    if given is not None:
+        return given
+    name = event.raw.get("item_id") or event.object("item").raw.get("id")
+    known = [index for index, item in state.items.items() if name and item.get("id") == name]
+    newest = max(state.items, default=-1)
+    return known[-1] if known else max(newest + ("item" in event.raw), 0)
 
 
 def _item_added(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
-    index, item = event.count("output_index"), event.object("item")
+    index, item = _index(state, event), event.object("item")
+    state = replace(state, items={**state.items, index: _given(item.raw)})
     match item.text("type"):
         case "function_call":
-            call = ToolCall(item.text("call_id"), item.text("name"), {})
+            id_, name = item.text_or_none("call_id"), item.text_or_none("name")
+            if not id_ or not name:
+                # Told when the item is done.
+                return Step(state)
+            call = ToolCall(id_, name, {})
             started = replace(state, calls={**state.calls, index: call})
             return Step(started, [StreamEvent(StreamEventType.TOOL_CALL_START, tool_call=call)])
         case "reasoning":
@@ -178,21 +226,20 @@ def _item_added(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
 
 
 def _text_delta(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
-    key = _text(event.count("output_index"), event.count("content_index"))
+    key = _text(_index(state, event), event.count("content_index"))
     started = [] if key in state.keys else [StreamEvent(StreamEventType.TEXT_START, text_id=key)]
     piece = StreamEvent(StreamEventType.TEXT_DELTA, delta=event.text("delta"), text_id=key)
     return Step(state.with_keys(key), [*started, piece])
 
 
 def _thought_delta(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
-    index = event.count("output_index")
-    return _think(state, index, event.text("delta"))
+    return _think(state, _index(state, event), event.text_or_none("delta") or "")
 
 
 def _thought_part(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
     if not event.count("summary_index"):
         return Step(state)
-    return _think(state, event.count("output_index"), _PARAGRAPH)
+    return _think(state, _index(state, event), _PARAGRAPH)
 
 
 def _think(state: OpenAIStream, index: int, piece: str) -> Step[OpenAIStream]:
@@ -203,16 +250,25 @@ def _think(state: OpenAIStream, index: int, piece: str) -> Step[OpenAIStream]:
 
 
 def _arguments_delta(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
-    call = state.calls.get(event.count("output_index"))
-    if call is None:
+    index, piece = _index(state, event), event.text("delta")
+    item = state.items.get(index, {})
+    if item.get("type") != "function_call":
         raise event.error("output_index", "the index of a call that has started")
-    piece = replace(call, raw_arguments=event.text("delta"))
-    return Step(state, [StreamEvent(StreamEventType.TOOL_CALL_DELTA, tool_call=piece)])
+    longer = {**item, "arguments": f"{item.get('arguments', '')}{piece}"}
+    known = replace(state, items={**state.items, index: longer})
+    if index not in state.calls:
+        return Step(known)
+    delta = replace(state.calls[index], raw_arguments=piece)
+    return Step(known, [StreamEvent(StreamEventType.TOOL_CALL_DELTA, tool_call=delta)])
 
 
 def _item_done(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
-    index, item = event.count("output_index"), event.object("item")
-    parts = list(read_item(item, state.origin.provider))
+    index, item = _index(state, event), event.object("item")
+    provider, own_id = state.origin.provider, call_id(state.seed, index)
+    item = stream_fields(
+        _with_known(state, index, item.raw), provider=provider, path="an event.item"
+    )
+    parts = list(read_item(item, provider, own_id))
     known = replace(state, items={**state.items, index: item.raw})
     match item.text("type"):
         case "message":
@@ -226,6 +282,13 @@ def _item_done(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
             return Step(known, _thought_of(state, index, parts[0]))
         case _:
             return _other(known, event)
+
+
+def _with_known(state: OpenAIStream, index: int, item: JsonObject) -> JsonObject:
+    """Return an item, completed by what earlier events told of it."""
+    known = state.items.get(index, {})
+    is_same = all(item.get(key) in (None, known.get(key)) for key in ("type", "id"))
+    return {**known, **_given(item)} if is_same else item
 
 
 def _text_events(
@@ -262,13 +325,22 @@ def _thought_of(state: OpenAIStream, index: int, part: ContentPart) -> Sequence[
 
 def _whole(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
     origin = state.origin
-    raw = {**event.object("response").raw}
+    raw = {**state.body, **_given(event.object("response").raw)}
     raw["status"] = event.text("type").rpartition(".")[2]
-    if not raw.get("output"):
-        # Some gateways do not repeat the output.
-        raw["output"] = [dict(state.items[index]) for index in sorted(state.items)]
-    reply = Reply(stream_fields(raw, provider=origin.provider), origin.headers)
-    response = read_response(reply, origin.warnings, provider=origin.provider)
+    # Some gateways do not repeat the output.
+    output = raw.get("output") or [dict(state.items[index]) for index in sorted(state.items)]
+    if isinstance(output, list):
+        raw["output"] = [
+            dict(_with_known(state, index, item)) if isinstance(item, dict) else item
+            for index, item in enumerate(output)
+        ]
+    response = read_response(
+        Reply(stream_fields(raw, provider=origin.provider), origin.headers),
+        origin.warnings,
+        provider=origin.provider,
+        model=state.model,
+        seed=state.seed,
+    )
     return Step(state, [finish_event(response)])
 
 

@@ -37,12 +37,12 @@ def require_read(read: Callable[[Any], Response], body: Json) -> None:
 
 def read_openai(body: JsonObject | Json) -> Response:
     reply = Reply(Fields(body, provider="openai"), {})
-    return openai_response.read_response(reply, (), provider="openai")
+    return openai_response.read_response(reply, (), provider="openai", model="asked")
 
 
 def read_anthropic(body: JsonObject | Json) -> Response:
     reply = Reply(Fields(body, provider="anthropic"), {})
-    return anthropic_response.read_response(reply, (), provider="anthropic")
+    return anthropic_response.read_response(reply, (), provider="anthropic", model="asked")
 
 
 def read_gemini(body: JsonObject | Json) -> Response:

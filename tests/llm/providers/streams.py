@@ -39,10 +39,10 @@ HEADERS = {
 def folding(provider: str, headers: Mapping[str, str] = HEADERS) -> StreamReader[Any]:
     origin = StreamOrigin(provider, headers, WARNED)
     if provider == "openai":
-        begun = openai_stream.OpenAIStream(origin)
+        begun = openai_stream.OpenAIStream(origin, "asked", "seed")
         return StreamReader(lambda _: begun, openai_stream.step, openai_stream.end)
     if provider == "anthropic":
-        state = anthropic_stream.AnthropicStream(origin)
+        state = anthropic_stream.AnthropicStream(origin, "asked", "seed")
         return StreamReader(lambda _: state, anthropic_stream.step, anthropic_stream.end)
     if provider == "openai_compatible":
         speaker = chat_response.ChatDialect(provider, "asked")

@@ -92,7 +92,7 @@ def test_why_it_stopped() -> None:
         ("PROHIBITED_CONTENT", "content_filter"),
         ("MALFORMED_FUNCTION_CALL", "error"),
         ("OTHER", "other"),
-        (None, "other"),
+        (None, "stop"),
     ):
         found = read_gemini(body({"text": "hi"}, why=raw)).finish_reason
         assert (found.reason, found.raw) == (reason, raw)

@@ -1,0 +1,142 @@
+"""Leave one field after another out of an answer; only what carries the answer is needed."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from attractor.base.json import Json
+from attractor.llm import Response, SDKError, StreamEvent, StreamEventType
+from tests.llm.providers import (
+    test_anthropic_response as anthropic,
+    test_chat_response as chat,
+    test_gemini_response as gemini,
+    test_openai_response as openai,
+)
+from tests.llm.providers.answers import (
+    read_anthropic,
+    read_compatible,
+    read_gemini,
+    read_openai,
+    require_whole,
+)
+from tests.llm.providers.streams import fold, whole
+
+ANSWERS: dict[str, tuple[Callable[[Any], Response], Json]] = {
+    "anthropic": (read_anthropic, anthropic.BODY),
+    "gemini": (read_gemini, gemini.WHOLE),
+    "openai": (read_openai, openai.BODY),
+    "openai_compatible": (read_compatible, chat.BODY),
+}
+STREAMS: dict[str, Sequence[Json]] = {
+    # Without alternating blocks, whose events need an index.
+    "anthropic": [
+        one for one in anthropic.STREAM if isinstance(one, dict) and one.get("index") not in (4, 5)
+    ],
+    "gemini": gemini.STREAM,
+    "openai": openai.STREAM,
+    "openai_compatible": chat.STREAM,
+}
+# The fields that carry the texts and the tool calls.
+CARRIERS = {
+    "anthropic": "type content text name input content_block delta partial_json",
+    "gemini": "candidates content parts text thought functionCall name args",
+    "openai": "type output content text name arguments item delta",
+    # The pieces of two calls alternate: they need an index.
+    "openai_compatible": "choices message content tool_calls function name arguments delta index",
+}
+# Nothing else says that such a stream is complete.
+ENDS = {"finishReason", "finish_reason"}
+Path = tuple[str | int, ...]
+
+
+def paths(value: Json, carriers: set[str], at: Path = ()) -> Iterator[Path]:
+    """Yield the paths of all fields that carry nothing."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key not in carriers:
+                yield (*at, key)
+            # Arguments are the model's own words.
+            if key not in ("input", "args"):
+                yield from paths(inner, carriers, (*at, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from paths(inner, carriers, (*at, index))
+
+
+def variants(value: Json, path: Path) -> Iterator[Any]:
+    """Yield a value without a field, and with null in its place."""
+    for is_null in (False, True):
+        copy = json.loads(json.dumps(value))
+        inner = copy
+        for key in path[:-1]:
+            inner = inner[key]
+        del inner[path[-1]]
+        if is_null:
+            inner[path[-1]] = None
+        yield copy
+
+
+def brief(response: Response) -> object:
+    require_whole(response)
+    assert response.id
+    assert response.model
+    assert all(call.id for call in response.tool_calls)
+    calls = [(call.name, call.arguments) for call in response.tool_calls]
+    return response.text, calls, response.finish_reason.reason
+
+
+def brief_of_stream(told: Sequence[StreamEvent]) -> object:
+    """Return the answer; the pieces have told the same."""
+    response = whole(told)
+    start = told[0].start
+    assert start is not None
+    assert start.id
+    assert start.model in (response.model, "asked", "gemini-3")
+    assert "".join(one.delta or "" for one in told) == response.text
+    for kind in (StreamEventType.TOOL_CALL_START, StreamEventType.TOOL_CALL_END):
+        ids = [one.tool_call.id for one in told if one.type == kind and one.tool_call]
+        assert ids == [call.id for call in response.tool_calls]
+    return brief(response)
+
+
+def test_an_answer_needs_only_what_carries_it() -> None:
+    for provider, (read, body) in ANSWERS.items():
+        expected = brief(read(body))
+        for path in paths(body, {*CARRIERS[provider].split()}):
+            for left in variants(body, path):
+                try:
+                    assert brief(read(left)) == expected, (provider, path)
+                except SDKError as error:
+                    raise AssertionError((provider, path)) from error
+
+
+def test_a_stream_needs_only_what_carries_it() -> None:
+    for provider, events in STREAMS.items():
+        expected = brief_of_stream(fold(provider, *events))
+        for path in paths(list(events), {*CARRIERS[provider].split(), *ENDS}):
+            for left in variants(list(events), path):
+                try:
+                    assert brief_of_stream(fold(provider, *left)) == expected, (provider, path)
+                except (SDKError, AssertionError) as error:
+                    raise AssertionError((provider, path)) from error
+
+
+def test_ids_and_models_fall_back_to_what_is_known() -> None:
+    for provider, (read, body) in ANSWERS.items():
+        assert isinstance(body, dict)
+        names = {"id", "model", "responseId", "modelVersion", "usage", "usageMetadata"}
+        response = read({key: value for key, value in body.items() if key not in names})
+        assert response.model in ("asked", "gemini-3")
+        assert response.id.startswith("response_")
+        assert "usage_missing" in [one.code for one in response.warnings], provider
+
+
+def test_a_call_without_its_start_is_told_when_it_is_done() -> None:
+    bare = openai.item("added", 2, {"type": "function_call", "id": "fc"})
+    piece = openai.delta("function_call_arguments", 2, '{"a":1}')
+    done = openai.item("done", 2, {"type": "function_call", "id": "fc", "name": "n"})
+    told = fold("openai", openai.CREATED, bare, piece, done)
+    assert [str(one.type) for one in told[1:]] == ["tool_call_start", "tool_call_end"]
+    call = told[-1].tool_call
+    assert call is not None
+    assert (call.id, call.name, call.arguments) == ("call_seed_2", "n", {"a": 1})
