@@ -281,6 +281,10 @@ class Catalogue:
             models += self._by_name.get(f"{provider}/{name}", ())
         return next((model for model in models if provider in ("", model.provider)), None)
 
+    def find_all(self, name: str) -> Sequence[ModelInfo]:
+        """Return the models of all providers with an id or alias, native providers first."""
+        return self._by_name.get(name, ())
+
     def newest_first(self, provider: str | None = None) -> Sequence[ModelInfo]:
         """Return the models of one or all providers, sorted by provider, newest first."""
         models = [model for model in self.models if provider in (None, model.provider)]

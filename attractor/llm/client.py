@@ -9,6 +9,7 @@ from attractor import __environ__
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
 from attractor.base.registry import Registry
+from attractor.llm.catalogue import NATIVE, ModelInfo, shipped_catalogue
 from attractor.llm.errors import ConfigurationError, UnsupportedToolChoiceError
 from attractor.llm.request import Request
 from attractor.llm.response import Response
@@ -139,7 +140,11 @@ class StreamMiddleware(Middleware, Protocol):
 
 
 class Client:
-    """Sends requests to providers; no state changes between requests."""
+    """Sends requests to providers; no state changes between requests.
+
+    A request without a provider goes to the default provider. Without a default provider, the
+    model's name decides: the catalogue knows the providers of a model.
+    """
 
     def __init__(
         self,
@@ -150,6 +155,7 @@ class Client:
     ) -> None:
         self.providers = dict(providers)
         self.default_provider = default_provider
+        self._is_default_chosen = default_provider is not None
         self._middleware = tuple(middleware)
         for adapter in self.providers.values():
             if isinstance(adapter, Initializes):
@@ -170,15 +176,17 @@ class Client:
     ) -> Self:
         """Return a client of all providers whose API keys are set in environment variables.
 
-        The default provider is the first by name; an adapter that serves other providers is used
-        last.
+        The default provider, for models that the catalogue does not know, is the only provider,
+        not counting an adapter that serves other providers.
         """
         parts, environ = provider_registry(), __environ__() if environ is None else environ
         adapters = {name: parts[name].from_env(environ, timeout=timeout) for name in parts}
         providers = {name: adapter for name, adapter in adapters.items() if adapter is not None}
-        choices = sorted(providers, key=lambda name: isinstance(providers[name], ServesOthers))
-        default = next(iter(choices), None)
-        return cls(providers=providers, default_provider=default, middleware=middleware)
+        client = cls(providers=providers, middleware=middleware)
+        own = [name for name, one in providers.items() if not isinstance(one, ServesOthers)]
+        choices = own or [*providers]
+        client.default_provider = choices[0] if len(choices) == 1 else None
+        return client
 
     def can_ask(self, provider: str) -> bool:
         """Return whether a provider has its own adapter, or is served by another adapter."""
@@ -186,20 +194,19 @@ class Client:
 
     async def complete(self, request: Request) -> Response:
         """Return the whole answer of a model; raises an SDKError, without retries."""
-        provider = self._resolve(request)
-        return await self._complete(replace(request, provider=provider))
+        return await self._complete(self._resolve(request))
 
     async def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
         """Yield the events of a model's answer up to FINISH, which has the whole answer.
 
         Raises an SDKError, without retries. Closing the generator closes the connection.
         """
-        provider = self._resolve(request)
+        resolved = self._resolve(request)
         async with AsyncExitStack() as stack:
             call = _closing(stack, self._dispatch_stream)
             for layer in reversed(self._middleware):
                 call = _closing(stack, _wrap_stream(call, layer))
-            async for event in call(replace(request, provider=provider)):
+            async for event in call(resolved):
                 yield event
 
     async def close(self) -> None:
@@ -215,25 +222,44 @@ class Client:
     async def __aexit__(self, *exit: object) -> None:
         await self.close()
 
-    def _resolve(self, request: Request) -> str:
-        provider = request.provider or self.default_provider
-        if provider is None:
-            raise ConfigurationError(
-                f"missing provider for the model {request.model!r}",
-                hint="set the provider of the request, or the API key of a provider",
-            )
-        self._adapter(provider)
-        return provider
+    def _resolve(self, request: Request) -> Request:
+        """Return a request with a provider that can be asked."""
+        provider = request.provider or (self.default_provider if self._is_default_chosen else None)
+        if provider is not None:
+            self._adapter(provider)
+            return replace(request, provider=provider)
+        models = _find_models(request.model)
+        for model in models:
+            if self.can_ask(model.provider):
+                # The name may be an alias.
+                return replace(request, provider=model.provider, model=model.id)
+        default = self.default_provider
+        # A native provider has no models of others; a gateway may have any.
+        if default is None or (models and default in NATIVE):
+            raise self._missing_provider(request.model, models)
+        return replace(request, provider=default)
+
+    def _missing_provider(self, model: str, known: Sequence[ModelInfo]) -> ConfigurationError:
+        if known:
+            hint = f"set the API key of {known[0].provider}"
+            hint += f", or provider= to one of: {', '.join(self.providers)}" * bool(self.providers)
+        elif self.providers:
+            hint = f"set provider= to one of: {', '.join(self.providers)}"
+        else:
+            hint = "set the API key of a provider, and provider="
+        return ConfigurationError(f"missing provider for the model {model!r}", hint=hint)
 
     async def _dispatch(self, request: Request) -> Response:
-        return await self._adapter_for(request).complete(request)
+        # Middleware may have changed the provider.
+        resolved = self._resolve(request)
+        return await self._adapter_for(resolved).complete(resolved)
 
     def _dispatch_stream(self, request: Request, /) -> AsyncGenerator[StreamEvent]:
-        return self._adapter_for(request).stream(request)
+        resolved = self._resolve(request)
+        return self._adapter_for(resolved).stream(resolved)
 
     def _adapter_for(self, request: Request) -> ProviderAdapter:
-        # Middleware may have changed the provider.
-        adapter = self._adapter(self._resolve(request))
+        adapter = self._adapter(request.provider or "")
         choice = request.tool_choice
         if choice is None or not hasattr(adapter, "supports_tool_choice"):
             return adapter
@@ -264,6 +290,14 @@ class Client:
     @property
     def _servers(self) -> Sequence[ServesOthers]:
         return [adapter for adapter in self.providers.values() if isinstance(adapter, ServesOthers)]
+
+
+def _find_models(name: str) -> Sequence[ModelInfo]:
+    try:
+        return shipped_catalogue().find_all(name)
+    except ConfigurationError:
+        # Without the table of models, no name decides.
+        return ()
 
 
 def _wrap(inner: Complete, middleware: Middleware) -> Complete:

@@ -111,12 +111,49 @@ def test_an_own_adapter_goes_before_one_that_serves_others() -> None:
     assert complete(client, HELLO).text == "xylo itself to xylo"
 
 
-def test_what_serves_others_is_the_default_only_where_nothing_else_is() -> None:
-    key = {"GROQ_API_KEY": "k"}
-    assert Client.from_env(key).default_provider == "litellm"
-    assert Client.from_env({**key, "OPENAI_API_KEY": "k"}).default_provider == "openai"
-    endpoint = {"OPENAI_COMPATIBLE_BASE_URL": "http://127.0.0.1:9/v1"}
-    assert Client.from_env({**key, **endpoint}).default_provider == "openai_compatible"
+def test_only_a_single_provider_is_the_default_of_unknown_models() -> None:
+    groq, openai, endpoint = (
+        {"GROQ_API_KEY": "k"},
+        {"OPENAI_API_KEY": "k"},
+        {"OPENAI_COMPATIBLE_BASE_URL": "http://127.0.0.1:9/v1"},
+    )
+    for environ, default in (
+        (groq, "litellm"),
+        (groq | openai, "openai"),
+        (groq | endpoint, "openai_compatible"),
+        (openai | endpoint, None),
+        (openai | {"ANTHROPIC_API_KEY": "k"}, None),
+        ({}, None),
+    ):
+        assert Client.from_env(environ).default_provider == default
+
+
+def test_without_a_provider_the_model_name_decides_and_never_the_alphabet() -> None:
+    def asked(model: str, *names: str, default: str | None = None) -> str:
+        client = Client(providers={name: Echo(name) for name in names})
+        client.default_provider = default
+        return complete(client, replace(HELLO, model=model)).text
+
+    both = ("anthropic", "openai")
+    assert asked("gpt-5.2", *both) == "openai to openai"
+    assert asked("gpt-5.2", "vllm", "openai", default="vllm") == "openai to openai"
+    assert asked("gpt-5.2", "vllm", default="vllm") == "vllm to vllm"
+    assert asked("model-of-tomorrow", "openai", default="openai") == "openai to openai"
+    for model, names, hint in (
+        ("model-of-tomorrow", both, "set provider= to one of: anthropic, openai"),
+        (
+            "gemini-3-flash-preview",
+            both,
+            "set the API key of gemini, or provider= to one of: anthropic, openai",
+        ),
+        ("gpt-5.2", (), "set the API key of openai"),
+        ("model-of-tomorrow", (), "set the API key of a provider, and provider="),
+    ):
+        with pytest.raises(ConfigurationError, match=f"missing provider .* {model!r}") as caught:
+            asked(model, *names)
+        assert caught.value.hint == hint
+    with pytest.raises(ConfigurationError, match="missing provider for the model 'gpt-5.2'"):
+        asked("gpt-5.2", "anthropic", default="anthropic")
 
 
 class Recorder:

@@ -11,6 +11,7 @@ from attractor.llm import (
     Complete,
     ConfigurationError,
     GeminiAdapter,
+    Message,
     OpenAIAdapter,
     Request,
     Response,
@@ -62,10 +63,22 @@ def test_8_1_requests_are_dispatched_by_their_provider_field(provider: str) -> N
         assert ask(twin, a_request(provider, "hello")).text == f"from {provider}"
 
 
-def test_8_1_the_default_provider_is_used_when_none_is_named() -> None:
+def test_8_1_the_model_name_decides_the_provider_when_none_is_named() -> None:
     with speaking(SCRIPT) as twin:
+        for provider in PROVIDERS:
+            request = replace(a_request(provider, "hello"), provider=None)
+            assert ask(twin, request).text == f"from {provider}"
+        opus = Request(model="opus", messages=[Message.user("hello")])
+        response = ask(twin, opus)
+        assert (response.text, response.model[:12]) == ("from anthropic", "claude-opus-")
+
+
+def test_8_1_a_chosen_default_provider_is_used_when_none_is_named() -> None:
+    with speaking(SCRIPT) as twin:
+        client = Client.from_env(twin.environ())
+        chosen = Client(providers=client.providers, default_provider="openai")
         request = replace(a_request("anthropic", "hello"), provider=None)
-        assert ask(twin, request).text == "from anthropic"
+        assert asyncio.run(chosen.complete(request)).text == "from openai"
 
 
 def test_8_1_configuration_error_when_no_provider_and_no_default() -> None:

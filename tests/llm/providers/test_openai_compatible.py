@@ -7,7 +7,6 @@ import pytest
 from attractor.base.json import Json, JsonObject
 from attractor.llm import (
     AdapterTimeout,
-    Client,
     ConfigurationError,
     Message,
     ProviderAdapter,
@@ -73,13 +72,6 @@ def test_it_is_set_up_by_its_address_alone() -> None:
         OpenAICompatibleAdapter.from_env({URL: "127.0.0.1:1"}, timeout=PATIENT)
     with pytest.raises(ConfigurationError, match="invalid API key"):
         OpenAICompatibleAdapter.from_env({URL: "http://a", KEY: "a\nb"}, timeout=PATIENT)
-
-
-def test_a_native_provider_is_the_default_before_it() -> None:
-    local = {URL: "http://127.0.0.1:1/v1"}
-    assert Client.from_env(local).default_provider == NAME
-    for key, name in (("OPENAI_API_KEY", "openai"), ("ANTHROPIC_API_KEY", "anthropic")):
-        assert Client.from_env({**local, key: "k"}).default_provider == name
 
 
 def test_headers_of_ones_own_are_sent(provider_twin: StartTwin) -> None:
