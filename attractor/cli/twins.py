@@ -43,7 +43,9 @@ def call_line(request: LoggedRequest) -> str:
     """Return a request to a provider twin as one line."""
     step = "" if request.step is None else f" step {request.step}"
     model = f" {request.model}" if request.model else ""
-    answered = " ".join(filter(None, [repr(request.rule) if request.rule else "", request.error]))
+    rule = repr(request.rule) if request.rule else ""
+    warning = f"(warning: {request.warning})" if request.warning else ""
+    answered = " ".join(filter(None, [rule, request.error, warning]))
     result = f"{request.status or 'no status'} {answered or 'no rule matched'}"
     return f"#{request.number} {request.wire}{model}{step}: {result}"
 

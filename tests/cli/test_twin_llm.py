@@ -11,7 +11,12 @@ import httpx
 import pytest
 
 from attractor.twins.exchange.wire import wire_registry
+from attractor.twins.script.script import parse_script
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.cli.running import at_work, attractor
+from tests.cli.test_budgets import TwinDesk
+from tests.examples import fences
 from tests.prepared import Process
 
 ASKED = {"model": "gpt-5", "input": "hello"}
@@ -218,3 +223,29 @@ def test_second_signal_ends_a_hanging_script(tmp_path: Path) -> None:
             twin.wait(0.5)
         twin.send_signal(signal.SIGTERM)
         assert twin.wait(10) == 130
+
+
+def test_first_example_of_the_page_works_in_a_run(tmp_path: Path) -> None:
+    page = [one for one in fences() if one.page.name == "twin-scripts.md"]
+    script = next(one.text for one in page if one.language == "toml")
+    pipeline = next(one.text for one in page if one.language == "dot")
+    with in_background(ProviderTwin(parse_script(script))) as twin:
+        desk = TwinDesk(tmp_path)
+        desk.twin = twin
+        desk.write(pipeline)
+        desk.write("print(5)", "todo.py")
+        places = ("--sandbox", "none", "--workspace", "none", "--no-evaluate")
+        ran = desk.do("run", "pipeline.dot", "--model", "gpt-5", *places)
+        asked = [(one.rule, one.status, one.warning) for one in twin.requests]
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "todo.py").read_text() == "print([])"
+    assert asked == [
+        ("plan: look first", 200, ""),
+        ("the first try is refused", 429, ""),
+        ("plan: report", 200, ""),
+        ("end of a stage", 200, ""),
+        ("make: write", 200, ""),
+        ("make: test", 200, ""),
+        ("make: report", 200, ""),
+        ("end of a stage", 200, ""),
+    ]

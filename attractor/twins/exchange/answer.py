@@ -230,6 +230,7 @@ class Reply:
     model: str = ""
     step: int | None = None
     error: str = ""
+    warning: str = ""
 
     def pause_before(self, piece: int) -> timedelta:
         """Return the pause before the piece with this number; the first is 0."""

@@ -51,9 +51,10 @@ class PromptBlock:
 
 @dataclass(frozen=True)
 class Conversation:
-    """A request to a model: instructions and turns.
+    """A request to a model: instructions, turns and the names of the tools that it offers.
 
-    `blocks` is None if the provider's clients do not mark blocks to cache.
+    The input of a custom tool is a text, not JSON. `blocks` is None if the provider's clients do
+    not mark blocks to cache.
     """
 
     wire: str
@@ -61,6 +62,8 @@ class Conversation:
     system: str = ""
     turns: Sequence[Turn] = ()
     blocks: Sequence[PromptBlock] | None = None
+    tools: Sequence[str] = ()
+    custom_tools: Sequence[str] = ()
 
     @property
     def step(self) -> int:

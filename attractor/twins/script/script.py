@@ -18,7 +18,7 @@ from attractor.base.errors import FileError, UnknownName
 from attractor.base.toml_errors import InvalidToml, TomlMistakes, parse_toml
 from attractor.twins.errors import NoMatchingRule, Rejection, ScriptError, validated
 from attractor.twins.exchange.answer import Answer, Pattern, ScriptTable, is_drawn
-from attractor.twins.exchange.wire import Conversation, wire_registry
+from attractor.twins.exchange.wire import Conversation, Speaker, wire_registry
 
 _RULES, _SEED, _ANSWER = "rules", "seed", "answer"
 
@@ -167,11 +167,22 @@ class When(ScriptTable):
 
 
 class Rule(ScriptTable):
-    """One answer, with the conditions on the request to answer."""
+    """One answer, with the conditions on the request to answer.
+
+    `first` limits the rule to this number of answers.
+    """
 
     name: str = ""
     when: When = When()
+    first: int | None = Field(default=None, ge=1)
     answer: Answer
+
+    def mismatches(self, conversation: Conversation, attempt: int, uses: int) -> Mapping[str, str]:
+        """Return a message for each condition that is false, and for a rule that is used up."""
+        mismatches = self.when.mismatches(conversation, attempt)
+        if self.first is None or uses < self.first:
+            return mismatches
+        return {**mismatches, "first": f"the first {self.first} were answered"}
 
 
 class Script(ScriptTable):
@@ -268,7 +279,8 @@ def _holds(name: str, expected: Words | int, actual: str | int) -> bool:
 
 
 # The other conditions tell more about the intended rule.
-_WEAK_CONDITIONS = {"step", "attempt"}
+_WEAK_CONDITIONS = {"step", "attempt", "first"}
+_REPORT = "report_outcome"
 
 
 @dataclass(frozen=True)
@@ -313,9 +325,13 @@ def rule_entries(scripts: Sequence[Script]) -> Sequence[RuleEntry]:
 
 
 def choose(
-    entries: Sequence[RuleEntry], conversation: Conversation, *, attempt: int = 1
+    entries: Sequence[RuleEntry],
+    conversation: Conversation,
+    *,
+    attempt: int = 1,
+    uses: Callable[[int], int] = lambda entry: 0,
 ) -> ChosenAnswer:
-    """Return the answer of the first matching rule.
+    """Return the answer of the first matching rule; `uses` counts the answers of an entry so far.
 
     Without a matching rule, reject the request and name the nearest rule.
     """
@@ -323,7 +339,7 @@ def choose(
     functions: list[str] = []
     for entry in entries:
         if entry.rule:
-            mismatches = entry.rule.when.mismatches(conversation, attempt)
+            mismatches = entry.rule.mismatches(conversation, attempt, uses(entry.number))
             if not mismatches:
                 return ChosenAnswer(entry, entry.rule.answer)
             rejected.append((entry.rule, mismatches))
@@ -334,6 +350,26 @@ def choose(
             functions.append(entry.name)
     raise NoMatchingRule(
         400, _rejection_message(conversation, attempt, rejected, functions), code="no_rule"
+    )
+
+
+def warn_of_answer(answer: Answer, conversation: Conversation) -> str:
+    """Return a warning about an answer that a client cannot use; an empty text without one."""
+    unknown = [call.name for call in answer.tool_calls if call.name not in conversation.tools]
+    if unknown:
+        known = ", ".join(sorted(conversation.tools)) or "none"
+        return f"the request does not offer the tool {unknown[0]!r}; it offers: {known}"
+    if not answer.tool_calls and _lacks_report(conversation):
+        return f"the answer ends a stage that offers {_REPORT} without calling it"
+    return ""
+
+
+def _lacks_report(conversation: Conversation) -> bool:
+    """Return whether the model has not yet called the tool that reports a stage of a run."""
+    return _REPORT in conversation.tools and not any(
+        f"{_REPORT}(" in turn.text
+        for turn in conversation.turns
+        if turn.speaker is Speaker.ASSISTANT
     )
 
 
@@ -353,6 +389,11 @@ def _rejection_message(
     if rejected:
         nearest, mismatches = min(rejected, key=lambda pair: _distance(pair[1]))
         message += f"; the nearest is {nearest.name!r}, but {' and '.join(mismatches.values())}"
+    if conversation.step and _lacks_report(conversation):
+        message += (
+            f"; no answer has called {_REPORT}, which the stage of a run needs: add tool_calls = "
+            f'[{{ name = "{_REPORT}", arguments = {{ outcome = "success" }} }}] to a rule'
+        )
     return message + "".join(f"; {name} returned no answer" for name in functions)
 
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
-from attractor.base.json import Json, JsonObject, content_hash, parse_json
+from attractor.base.json import Json, JsonObject, canonical_json, content_hash, parse_json
 from attractor.base.registry import Registry
 from attractor.twins.errors import NoMatchingRule, Rejection
 from attractor.twins.exchange.answer import (
@@ -42,7 +42,7 @@ from attractor.twins.recordings.redaction import (
     is_secret_header,
     request_keys,
 )
-from attractor.twins.script.script import Script, choose, rule_entries
+from attractor.twins.script.script import Script, choose, rule_entries, warn_of_answer
 
 _SEED_LENGTH = 24
 _GOOGLE_KEY = "x-goog-api-key"
@@ -170,7 +170,9 @@ def _body_of(incoming: IncomingRequest) -> JsonObject:
 def _scripted_reply(
     incoming: IncomingRequest, request: WireRequest, scripts: Sequence[Script], memory: TwinMemory
 ) -> Reply:
-    choice = choose(rule_entries(scripts), request.conversation, attempt=incoming.attempt)
+    choice = choose(
+        rule_entries(scripts), request.conversation, attempt=incoming.attempt, uses=memory.uses
+    )
     rule = choice.entry.name
     answer = choice.with_drawn_fault(memory.use(choice.entry.number))
     answer = _with_cache_usage(answer, memory.prompts.look_up(request))
@@ -181,6 +183,7 @@ def _scripted_reply(
         return error_reply(incoming.wire, rejection, rule=rule)
     if reply.begins and reply.status == 200:
         memory.prompts.remember(request)
+        reply = replace(reply, warning=warn_of_answer(answer, request.conversation))
     return replace(reply, rule=rule, delay=choice.answer.delay)
 
 
@@ -346,6 +349,7 @@ KEEP = 10_000
 """The default number of requests in a log."""
 _MAX_BYTES = 256 * 1024 * 1024
 _MAX_ATTEMPTS = 200_000
+_STREAM_FIELDS = ("stream", "stream_options")
 
 
 class LogEntry(Protocol):
@@ -407,7 +411,8 @@ class LoggedRequest:
     """One request to a provider twin.
 
     `at` is in seconds since the start, by the twin's clock. If the request was not answered, `rule`
-    is empty and `status` is 0. `error` is the reason of a rejection.
+    is empty and `status` is 0. `error` is the reason of a rejection. `warning` describes an answer
+    that the client cannot use.
     """
 
     number: int
@@ -424,6 +429,7 @@ class LoggedRequest:
     rule: str
     status: int
     error: str = ""
+    warning: str = ""
 
     @property
     def body(self) -> Json:
@@ -447,9 +453,15 @@ class RequestLog:
         self.requests = requests or BoundedLog[LoggedRequest]()
         self._attempts = OrderedDict[str, int]()
 
-    def count_attempt(self, wire: str, body: bytes) -> int:
-        """Return the number of times this request was sent, including this time."""
-        key = content_hash(wire.encode() + body)
+    def count_attempt(self, target: str, body: bytes) -> int:
+        """Return the number of times this request was sent, including this time.
+
+        Requests are equal if their JSON is, with and without a stream.
+        """
+        request = request_of(body)
+        if isinstance(request, dict):
+            request = {name: one for name, one in request.items() if name not in _STREAM_FIELDS}
+        key = content_hash(canonical_json([target, request]).encode())
         count = self._attempts.pop(key, 0) + 1
         self._attempts[key] = count
         if len(self._attempts) > _MAX_ATTEMPTS:
@@ -477,6 +489,7 @@ class RequestLog:
             rule=reply.rule,
             status=reply.status if reply.begins else 0,
             error=reply.error,
+            warning=reply.warning,
         )
         return self.requests.add(entry, len(entry.content))
 

@@ -97,14 +97,18 @@ class _Dispatcher:
         self.state = state
         self.forwarder = forwarder
 
-    async def incoming(self, request: Request, wire: Wire) -> IncomingRequest:
+    async def incoming(
+        self, request: Request, wire: Wire, *, asks_model: bool = False
+    ) -> IncomingRequest:
         body = await request.body()
         query = request.url.query
+        # Retries of one request may use another path, for a stream or without one.
+        place = "/".join(request.path_params.values()) if asks_model else request.url.path
         return IncomingRequest(
             wire,
             dict(request.headers),
             body,
-            self.state.log.count_attempt(f"{wire.name} {request.url.path}", body),
+            self.state.log.count_attempt(f"{wire.name} {place}", body),
             request.path_params,
             f"{request.url.path}?{query}" if query else request.url.path,
             request.method,
@@ -113,7 +117,7 @@ class _Dispatcher:
     async def answer(
         self, request: Request, wire: Wire, model_endpoint: ModelEndpoint | None
     ) -> ASGIApp:
-        incoming = await self.incoming(request, wire)
+        incoming = await self.incoming(request, wire, asks_model=model_endpoint is None)
         if self.forwarder:
             return self.forwarder.forward(incoming)
         if model_endpoint:
@@ -207,9 +211,6 @@ def _without_base_path(url: str, wire: Wire) -> str:
     return url.rstrip("/").removesuffix(wire.base_path).rstrip("/")
 
 
-_ANY_KEY = "key-for-the-twin"
-
-
 class ProviderTwin:
     """Serves all wires and a control API within `async with`.
 
@@ -234,6 +235,8 @@ class ProviderTwin:
         on_error: Callable[[AttractorError], None] | None = None,
     ) -> None:
         self.token = token or secrets.token_urlsafe(24)
+        # Random, so that redaction of this key hides no other text.
+        self._key = f"twin-{secrets.token_hex(16)}"
         self.clock = clock or SystemClock()
         self._wires: Registry[Wire] = wire_registry()
         self.state = ProviderState(
@@ -293,7 +296,7 @@ class ProviderTwin:
         for name, wire in self._wires.items():
             *urls, key = wire.variables
             environ |= dict.fromkeys(urls, self.base_url(name))
-            environ |= {} if self._record else {key: _ANY_KEY}
+            environ |= {} if self._record else {key: self._key}
         return environ
 
     async def __aenter__(self) -> Self:

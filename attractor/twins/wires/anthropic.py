@@ -19,6 +19,7 @@ from attractor.twins.exchange.wire import (
     text_at,
 )
 from attractor.twins.wires.anthropic_request import (
+    NO_THREADS,
     CountBody,
     read_blocks,
     read_body,
@@ -128,13 +129,19 @@ class AnthropicWire:
     def write_error(self, rejection: Rejection) -> JsonObject:
         """Return an error in the provider's format."""
         fallback = "api_error" if rejection.status >= 500 else "invalid_request_error"
-        kind = rejection.code or _TYPES.get(rejection.status, fallback)
-        return {"type": "error", "error": {"type": kind, "message": rejection.message}}
+        kind = _TYPES.get(rejection.status, fallback)
+        if rejection.code == NO_THREADS:
+            details: Json = {"error_code": rejection.code}
+            error: Json = {"type": kind, "message": rejection.message, "details": details}
+            return {"type": "error", "error": error}
+        error = {"type": rejection.code or kind, "message": rejection.message}
+        return {"type": "error", "error": error}
 
 
 def _conversation(body: CountBody) -> Conversation:
     system, turns = joined_text(body.system), read_turns(body)
-    return Conversation(AnthropicWire.name, body.model, system, turns, read_blocks(body))
+    tools = [tool.name for tool in body.tools if tool.name]
+    return Conversation(AnthropicWire.name, body.model, system, turns, read_blocks(body), tools)
 
 
 def _require_key(headers: Mapping[str, str]) -> None:

@@ -37,6 +37,7 @@ MESSAGE_FIELDS = COUNT_FIELDS | {
     *("temperature", "top_k", "top_p", "container", "diagnostics", "inference_geo"),
     *("fallbacks", "fallback_credit_token", "thread"),
 }
+NO_THREADS = "thread_unsupported_request"
 _CALL, _RESULT = "tool_use", "tool_result"
 _MEDIA = ("image", "document")
 _PDF, _TEXT = "application/pdf", "text/plain"
@@ -57,6 +58,11 @@ class _Loose(BaseModel):
 
 class _Markable(_Loose):
     cache_control: dict[str, str] | None = None
+
+
+class _Tool(_Markable):
+    # A set of tools on an MCP server has no name.
+    name: str = ""
 
 
 class TextBlock(_Markable):
@@ -105,7 +111,7 @@ class CountBody(_Markable):
     model: str
     messages: list[InputMessage] = Field(min_length=1)
     system: str | list[TextBlock] = ""
-    tools: list[_Markable] = []
+    tools: list[_Tool] = []
 
     @property
     def instructions(self) -> Sequence[TextBlock]:
@@ -123,6 +129,7 @@ class MessagesBody(CountBody):
     temperature: float | None = None
     top_p: float | None = None
     thinking: dict[str, object] | None = None
+    thread: object = None
     output_config: dict[str, object] | None = None
     tool_choice: dict[str, object] | None = None
 
@@ -131,6 +138,10 @@ def read_body(body: JsonObject) -> MessagesBody:
     """Return the body with its types, or raise the Rejection of the provider."""
     check_fields(body, MESSAGE_FIELDS)
     request = check_body(MessagesBody, body)
+    if request.thread is not None:
+        # The provider's own client then goes on without one.
+        problem = "this twin stores no conversations: send the whole conversation in `messages`"
+        reject("thread", problem, code=NO_THREADS)
     _check_prompt(request)
     for name in _invalid_settings(request):
         reject(name, f"not supported with {request.model} and the other settings")

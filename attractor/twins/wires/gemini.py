@@ -155,7 +155,9 @@ class GeminiWire:
 
 def _conversation(request: ContentBody) -> Conversation:
     turns = join_turns(turn for content in request.contents for turn in read_turns(content))
-    return Conversation(GeminiWire.name, request.model, read_system(request), turns)
+    tools = [one.name for tool in request.tools or () for one in tool.function_declarations or ()]
+    system = read_system(request)
+    return Conversation(GeminiWire.name, request.model, system, turns, tools=tools)
 
 
 def _model(name: str) -> dict[str, Json]:

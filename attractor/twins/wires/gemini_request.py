@@ -17,7 +17,6 @@ from attractor.twins.wires.request_body import (
     check_body,
     check_fields,
     enclose,
-    is_base64,
     is_intact,
     reject,
     seal,
@@ -61,9 +60,9 @@ def is_signature(signature: str, *, thought: str | None = None) -> bool:
     return content in _PLACEHOLDERS or is_intact(content.decode("utf-8", "replace"))
 
 
-def _decoded(signature: str) -> bytes:
-    """Return the bytes of a signature; clients use either alphabet of base64."""
-    padded = signature.rstrip("=") + "=" * (-len(signature.rstrip("=")) % 4)
+def _decoded(data: str) -> bytes:
+    """Return the bytes of base64 in either alphabet, padded or not; nothing for other texts."""
+    padded = data.rstrip("=") + "=" * (-len(data.rstrip("=")) % 4)
     try:
         return base64.b64decode(padded.translate(_STANDARD_ALPHABET), validate=True)
     except (binascii.Error, ValueError):
@@ -99,7 +98,7 @@ class _MediaPart(_Loose):
         """Whether a message can contain this part."""
         inline, file = self.inline_data, self.file_data
         if inline is not None:
-            return bool(_MEDIA.fullmatch(inline.mime_type)) and is_base64(inline.data)
+            return bool(_MEDIA.fullmatch(inline.mime_type)) and bool(_decoded(inline.data))
         return file is None or bool(_MEDIA.fullmatch(file.mime_type))
 
     @property
@@ -108,7 +107,7 @@ class _MediaPart(_Loose):
         inline = self.inline_data
         if inline is None:
             return self.file_data is None
-        return bool(_RESULT_MEDIA.fullmatch(inline.mime_type)) and is_base64(inline.data)
+        return bool(_RESULT_MEDIA.fullmatch(inline.mime_type)) and bool(_decoded(inline.data))
 
 
 class _Response(_Loose):
@@ -152,12 +151,21 @@ class _Config(_Loose):
     thinking_config: _Thinking | None = None
 
 
+class _Declaration(_Loose):
+    name: str
+
+
+class _Tool(_Loose):
+    function_declarations: list[_Declaration] | None = None
+
+
 class ContentBody(_Loose):
     """The body of a request, with the model from the path."""
 
     model: str
     contents: list[Content] = Field(min_length=1)
     system_instruction: Content | None = None
+    tools: list[_Tool] | None = None
     generation_config: _Config | None = None
 
     @property

@@ -20,11 +20,17 @@ from attractor.twins.exchange.wire import (
 from attractor.twins.wires.openai_request import (
     read_body,
     read_system,
+    read_tools,
     read_turns,
     require_key,
     write_error,
 )
-from attractor.twins.wires.request_body import arguments_text, count_answer, enclose
+from attractor.twins.wires.request_body import (
+    arguments_text,
+    count_answer,
+    custom_input,
+    enclose,
+)
 
 _ENCRYPTED = "reasoning.encrypted_content"
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
@@ -48,7 +54,9 @@ class OpenAIWire:
         require_key(headers)
         request = read_body(body)
         turns = join_turns(turn for item in request.items for turn in read_turns(item))
-        return Conversation(self.name, request.model, read_system(request), turns)
+        tools, custom = read_tools(request)
+        system = read_system(request)
+        return Conversation(self.name, request.model, system, turns, None, tools, custom)
 
     def write(self, answer: Answer, request: WireRequest) -> JsonObject:
         """Return an answer in the provider's format."""
@@ -132,11 +140,15 @@ def _output(answer: Answer, request: WireRequest) -> Iterator[Json]:
             "content": [text],
         }
     for number, call in enumerate(answer.tool_calls):
+        ids: dict[str, Json] = {"call_id": f"call_{request.seed}_{number}", "name": call.name}
+        if call.name in request.conversation.custom_tools:
+            item_id, given = f"ctc_{request.seed}_{number}", custom_input(call)
+            yield {"type": "custom_tool_call", "id": item_id, **ids, "input": given}
+            continue
         yield {
             "type": "function_call",
             "id": f"fc_{request.seed}_{number}",
-            "call_id": f"call_{request.seed}_{number}",
-            "name": call.name,
+            **ids,
             "arguments": arguments_text(call),
             "status": "completed",
         }
@@ -204,6 +216,8 @@ def _empty_item(item: JsonObject) -> Json:
             return {**item, "summary": _NOTHING, "encrypted_content": None}
         case "function_call":
             return {**item, "arguments": "", "status": "in_progress"}
+        case "custom_tool_call":
+            return {**item, "input": ""}
         case _:
             return {**item, "content": _NOTHING, "status": "in_progress"}
 
@@ -218,6 +232,11 @@ def _content_events(item: JsonObject, place: JsonObject) -> Iterator[_Event]:
             for piece in in_letters(arguments):
                 yield "response.function_call_arguments.delta", {**place, "delta": piece}
             yield "response.function_call_arguments.done", {**place, "arguments": arguments}
+        case "custom_tool_call":
+            given = text_at(item, "input")
+            for piece in in_letters(given):
+                yield "response.custom_tool_call_input.delta", {**place, "delta": piece}
+            yield "response.custom_tool_call_input.done", {**place, "input": given}
         case _:
             for index, part in enumerate(records_at(item, "content")):
                 yield from _text_events(part, {**place, "content_index": index})

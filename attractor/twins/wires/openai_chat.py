@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attractor.base.json import Json, JsonObject
 from attractor.twins.errors import Rejection
-from attractor.twins.exchange.answer import Answer
+from attractor.twins.exchange.answer import Answer, ToolUse
 from attractor.twins.exchange.wire import (
     Conversation,
     ServerEvent,
@@ -19,11 +19,12 @@ from attractor.twins.exchange.wire import (
 from attractor.twins.wires.openai_request import (
     read_chat_body,
     read_chat_system,
+    read_chat_tools,
     read_chat_turns,
     require_key,
     write_error,
 )
-from attractor.twins.wires.request_body import arguments_text, count_answer
+from attractor.twins.wires.request_body import arguments_text, count_answer, custom_input
 
 _DONE = ServerEvent({}, text="[DONE]")
 _THINKING = "reasoning_content"
@@ -45,7 +46,9 @@ class OpenAIChatWire:
         turns = join_turns(
             turn for message in request.messages for turn in read_chat_turns(message)
         )
-        return Conversation(self.name, request.model, read_chat_system(request), turns)
+        tools, custom = read_chat_tools(request)
+        system = read_chat_system(request)
+        return Conversation(self.name, request.model, system, turns, None, tools, custom)
 
     def write(self, answer: Answer, request: WireRequest) -> JsonObject:
         """Return an answer in the provider's format."""
@@ -88,11 +91,7 @@ class OpenAIChatWire:
 
 def _message(answer: Answer, request: WireRequest) -> Json:
     calls: list[Json] = [
-        {
-            "id": f"call_{request.seed}_{number}",
-            "type": "function",
-            "function": {"name": call.name, "arguments": arguments_text(call)},
-        }
+        {"id": f"call_{request.seed}_{number}", **_call(call, request.conversation)}
         for number, call in enumerate(answer.tool_calls)
     ]
     # OpenAI sends no thoughts here; other servers send them in this field.
@@ -103,6 +102,15 @@ def _message(answer: Answer, request: WireRequest) -> Json:
         "refusal": None,
         **thinking,
         **({"tool_calls": calls} if calls else {}),
+    }
+
+
+def _call(call: ToolUse, conversation: Conversation) -> dict[str, Json]:
+    if call.name in conversation.custom_tools:
+        return {"type": "custom", "custom": {"name": call.name, "input": custom_input(call)}}
+    return {
+        "type": "function",
+        "function": {"name": call.name, "arguments": arguments_text(call)},
     }
 
 
@@ -154,11 +162,13 @@ def _deltas(message: JsonObject) -> Iterator[JsonObject]:
     for piece in in_words(text_at(message, "content")):
         yield {"content": piece}
     for index, call in enumerate(records_at(message, "tool_calls")):
-        function = record_at(call, "function")
-        start: Json = {**call, "index": index, "function": {**function, "arguments": ""}}
+        kind = text_at(call, "type")
+        given = "input" if kind == "custom" else "arguments"
+        called = record_at(call, kind)
+        start: Json = {**call, "index": index, kind: {**called, given: ""}}
         yield {"tool_calls": [start]}
-        for piece in in_letters(text_at(function, "arguments")):
-            more: Json = {"index": index, "function": {"arguments": piece}}
+        for piece in in_letters(text_at(called, given)):
+            more: Json = {"index": index, kind: {given: piece}}
             yield {"tool_calls": [more]}
 
 

@@ -1,7 +1,7 @@
 """Reads requests of both OpenAI interfaces: Responses and Chat Completions."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,6 +25,8 @@ _TYPES = {429: "requests", 401: "invalid_request_error"}
 _ENDPOINT_CODES = {404: "unknown_url", 405: "method_not_supported"}
 _CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
 _MODEL_PARTS = ("output_text", "refusal")
+_CALLS = ("function_call", "custom_tool_call")
+_RESULTS = ("function_call_output", "custom_tool_call_output")
 _INPUT_PARTS = ("input_text", "input_image", "input_file")
 RESPONSE_FIELDS = frozenset(
     {
@@ -79,6 +81,14 @@ class _Part(_Loose):
     filename: str | None = None
 
 
+class _ResponseTool(_Loose):
+    """A tool, or a namespace of tools."""
+
+    type: str = ""
+    name: str = ""
+    tools: "list[_ResponseTool]" = []
+
+
 class ResponseItem(_Loose):
     """One item of the conversation, of any type."""
 
@@ -88,6 +98,8 @@ class ResponseItem(_Loose):
     call_id: str = ""
     name: str = ""
     arguments: str = ""
+    input: str = ""
+    tools: list[_ResponseTool] = []
     output: str | list[_Part] = ""
     encrypted_content: str | None = None
 
@@ -110,6 +122,7 @@ class ResponseBody(_Loose):
     instructions: str | None = None
     include: list[str] | None = None
     stream: bool | None = False
+    tools: list[_ResponseTool] | None = None
     previous_response_id: str | None = None
     conversation: object = None
 
@@ -130,12 +143,35 @@ def read_body(body: JsonObject) -> ResponseBody:
             problem = "this twin stores no conversations: send the whole conversation in `input`"
             reject(name, problem, code="unsupported_parameter")
     check_call_ids(
-        {item.call_id for item in request.items if item.type == "function_call"},
-        {item.call_id for item in request.items if item.type == "function_call_output"},
+        {item.call_id for item in request.items if item.type in _CALLS},
+        {item.call_id for item in request.items if item.type in _RESULTS},
     )
     for index, item in enumerate(request.items):
         _check_item(item, f"input[{index}]")
     return request
+
+
+class OfferedTools(NamedTuple):
+    """The names of the tools that a request offers, and of those that take a text."""
+
+    names: Sequence[str]
+    custom: Sequence[str]
+
+
+def read_tools(request: ResponseBody) -> OfferedTools:
+    """Return the tools of a request, also those in a namespace or found by a search."""
+    found = [tool for item in request.items for tool in item.tools]
+    tools = list(_flat([*(request.tools or ()), *found]))
+    custom = [tool.name for tool in tools if tool.type == "custom"]
+    return OfferedTools([tool.name for tool in tools if tool.name], custom)
+
+
+def _flat(tools: Sequence[_ResponseTool]) -> Iterator[_ResponseTool]:
+    for tool in tools:
+        if tool.type == "namespace":
+            yield from _flat(tool.tools)
+        else:
+            yield tool
 
 
 def read_system(request: ResponseBody) -> str:
@@ -146,10 +182,10 @@ def read_system(request: ResponseBody) -> str:
 
 def read_turns(item: ResponseItem) -> Iterator[Turn]:
     """Yield the turns of an item."""
-    if item.type == "function_call_output":
+    if item.type in _RESULTS:
         yield Turn(Speaker.TOOL, joined_text(item.output))
-    elif item.type == "function_call":
-        yield Turn(Speaker.ASSISTANT, f"{item.name}({item.arguments})")
+    elif item.type in _CALLS:
+        yield Turn(Speaker.ASSISTANT, f"{item.name}({item.arguments or item.input})")
     elif item.role == "user":
         yield Turn(Speaker.USER, item.text)
     elif not item.is_instruction:
@@ -239,10 +275,23 @@ class _Function(_ChatLoose):
     arguments: str
 
 
+class _Custom(_ChatLoose):
+    name: str
+    input: str
+
+
 class _Call(_ChatLoose):
     id: str
-    type: Literal["function"]
-    function: _Function
+    type: Literal["function", "custom"]
+    function: _Function | None = None
+    custom: _Custom | None = None
+
+    @property
+    def text(self) -> str:
+        """The call as text."""
+        if self.custom:
+            return f"{self.custom.name}({self.custom.input})"
+        return f"{self.function.name}({self.function.arguments})" if self.function else ""
 
 
 class ChatMessage(_ChatLoose):
@@ -282,8 +331,9 @@ class _Definition(_ChatLoose):
 
 
 class _Tool(_ChatLoose):
-    type: Literal["function"]
-    function: _Definition
+    type: Literal["function", "custom"]
+    function: _Definition | None = None
+    custom: _Definition | None = None
 
 
 class ChatBody(_ChatLoose):
@@ -319,6 +369,13 @@ def read_chat_system(request: ChatBody) -> str:
     return "\n".join(message.text for message in messages if message.text)
 
 
+def read_chat_tools(request: ChatBody) -> OfferedTools:
+    """Return the tools of a request."""
+    tools = request.tools or []
+    custom = [tool.custom.name for tool in tools if tool.custom]
+    return OfferedTools([*(tool.function.name for tool in tools if tool.function), *custom], custom)
+
+
 def read_chat_turns(message: ChatMessage) -> Iterator[Turn]:
     """Yield the turns of a message."""
     match message.role:
@@ -329,8 +386,7 @@ def read_chat_turns(message: ChatMessage) -> Iterator[Turn]:
         case "assistant":
             yield Turn(Speaker.ASSISTANT, message.text)
             for call in message.calls:
-                text = f"{call.function.name}({call.function.arguments})"
-                yield Turn(Speaker.ASSISTANT, text)
+                yield Turn(Speaker.ASSISTANT, call.text)
         case _:
             return
 
@@ -342,6 +398,9 @@ def _problems(request: ChatBody) -> Iterator[str]:
         yield "stream_options needs stream"
     if request.tool_choice is not None and not request.tools:
         yield "tool_choice needs tools"
+    for index, tool in enumerate(request.tools or ()):
+        if (tool.custom if tool.type == "custom" else tool.function) is None:
+            yield f"tools[{index}].{tool.type} is missing"
     yield from _format_problems(request)
     for index, message in enumerate(request.messages):
         yield from _message_problems(message, f"messages[{index}]")
@@ -359,6 +418,9 @@ def _format_problems(request: ChatBody) -> Iterator[str]:
 def _message_problems(message: ChatMessage, place: str) -> Iterator[str]:
     if message.content is None and not (message.role == "assistant" and message.calls):
         yield f"{place}.content is missing"
+    for index, call in enumerate(message.calls):
+        if (call.custom if call.type == "custom" else call.function) is None:
+            yield f"{place}.tool_calls[{index}].{call.type} is missing"
     parts = message.content if isinstance(message.content, list) else []
     has_media = any(part.type not in ("text", "refusal") for part in parts)
     if message.role != "user" and has_media:

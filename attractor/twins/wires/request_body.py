@@ -70,6 +70,16 @@ def arguments_text(call: ToolUse) -> str:
     return json.dumps(call.arguments, ensure_ascii=False)
 
 
+def custom_input(call: ToolUse) -> str:
+    """Return the text that a custom tool gets: `raw_arguments`, or the only text in the arguments,
+    so that one rule can call a custom tool and a function with one parameter.
+    """
+    values = list(call.arguments.values())
+    if call.raw_arguments is None and len(values) == 1 and isinstance(values[0], str):
+        return values[0]
+    return arguments_text(call)
+
+
 def arguments_object(call: ToolUse) -> dict[str, Json]:
     """Return the arguments of a call as the object that a provider sends, or raise an error about
     the script.

@@ -8,6 +8,8 @@ TEXT = "größe 🐍 and a few words more"
 THOUGHT = "hm, let me see"
 CITIES = [{"city": "Köln"}, {"city": "New York"}]
 PERSON = '{"name": "Alice", "age": 30}'
+PATCH = "*** Begin Patch\n*** Delete File: größe.txt\n*** End Patch\n"
+PATCH_IN_TOML = PATCH.replace("\n", "\\n")
 SCRIPT = f"""
 [[rules]]
 when = {{ last_user = "say" }}
@@ -27,6 +29,17 @@ answer = {{ text = "I look.", tool_calls = [
 [[rules]]
 when = {{ last_user = "look", step = 1, tool_result = {{ regex = "(?s)rain.*sun" }} }}
 answer.text = "Rain and sun."
+
+[[rules]]
+when = {{ last_user = "edit", step = 0 }}
+answer.tool_calls = [
+    {{ name = "apply_patch", raw_arguments = "{PATCH_IN_TOML}" }},
+    {{ name = "look", arguments = {{ city = "Köln" }} }},
+]
+
+[[rules]]
+when = {{ last_user = "edit", step = 1, tool_result = {{ regex = "(?s)patched.*rain" }} }}
+answer.text = "Edited."
 
 [[rules]]
 when = {{ last_user = "who" }}

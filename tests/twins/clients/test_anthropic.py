@@ -125,6 +125,30 @@ def test_beta_fields_are_accepted(client: Any) -> None:
     assert answer.content[0].text == TEXT
 
 
+def test_tool_runner_goes_on_without_a_thread(client: Any, anthropic: Any, twin: Any) -> None:
+    weather = {"Köln": "rain", "New York": "sun"}
+
+    def look(city: str) -> str:
+        """Look at the sky."""
+        return weather[city]
+
+    before = len(twin.requests)
+    tool = anthropic.beta_tool(look)
+    runner = client.beta.messages.tool_runner(**ASKED, tools=[tool], messages=saying("look"))
+    assert runner.until_done().content[0].text == "Rain and sun."
+    asked = twin.requests[before:]
+    # Older clients send no thread.
+    assert [one.status for one in asked] in ([200, 200], [400, 200, 200])
+    assert ["thread" in one.body for one in asked] == [one.status == 400 for one in asked]
+    continued = {"type": "continue", "previous_message_id": "msg_1"}
+    for thread in ({"type": "create"}, continued):
+        with pytest.raises(anthropic.BadRequestError, match="whole conversation") as caught:
+            client.messages.create(**ASKED, messages=saying("say"), extra_body={"thread": thread})
+        assert caught.value.type == "invalid_request_error"
+        details = caught.value.body["error"]["details"]
+        assert details == {"error_code": "thread_unsupported_request"}
+
+
 def test_every_client_field_is_known(anthropic: Any) -> None:
     # These two are headers, whatever the client makes them look like.
     headers = {"betas", "anthropic_beta"}

@@ -94,6 +94,12 @@ def test_parallel_tool_calls_and_results(models: Any, is_streamed: bool) -> None
     assert ask(models, said, **LOOK).text == "Rain and sun."
 
 
+def test_images_of_any_size_are_accepted(models: Any, genai: Any) -> None:
+    for data in (b"\xfb\xef\xbe", b"\xff\xfe", b"\xff"):
+        image = genai.types.Part.from_bytes(data=data, mime_type="image/png")
+        assert ask(models, ["say", image]).text == TEXT
+
+
 def test_structured_output(models: Any, twin: ProviderTwin) -> None:
     config = {"response_mime_type": "application/json", "response_schema": Person}
     assert ask(models, "who", **config).parsed == ALICE

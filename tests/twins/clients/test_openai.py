@@ -9,7 +9,15 @@ import pytest
 
 from attractor.twins.server.provider_twin import ProviderTwin
 from attractor.twins.wires.openai_request import CHAT_FIELDS, RESPONSE_FIELDS
-from tests.twins.clients.script import ALICE, CITIES, TEXT, THOUGHT, Person, fields_of
+from tests.twins.clients.script import (
+    ALICE,
+    CITIES,
+    PATCH,
+    TEXT,
+    THOUGHT,
+    Person,
+    fields_of,
+)
 
 MODEL = "gpt-5.2"
 LOOK: dict[str, Any] = {
@@ -76,6 +84,31 @@ def test_parallel_tool_calls_and_results(client: Any, is_streamed: bool) -> None
         for call, weather in zip(calls, ["rain", "sun"], strict=True)
     ]
     assert client.responses.create(**asked, input=said).output_text == "Rain and sun."
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_custom_tool_is_called_with_a_text(client: Any, is_streamed: bool) -> None:
+    custom = {"type": "custom", "name": "apply_patch", "format": {"type": "text"}}
+    asked: dict[str, Any] = {"model": MODEL, "tools": [custom, LOOK]}
+    said: list[Any] = [{"role": "user", "content": "edit"}]
+    if is_streamed:
+        with client.responses.stream(**asked, input=said) as stream:
+            told = list(stream)
+            answer = stream.get_final_response()
+        kind = "response.custom_tool_call_input"
+        assert "".join(one.delta for one in told if one.type == f"{kind}.delta") == PATCH
+        assert [one.input for one in told if one.type == f"{kind}.done"] == [PATCH]
+    else:
+        answer = client.responses.create(**asked, input=said)
+    edit, look = answer.output
+    assert (edit.type, edit.name, edit.input) == ("custom_tool_call", "apply_patch", PATCH)
+    assert look.type == "function_call"
+    said += [
+        one.model_dump(exclude={"parsed_arguments"}, exclude_none=True) for one in (edit, look)
+    ]
+    result = {"type": "custom_tool_call_output", "call_id": edit.call_id, "output": "patched"}
+    rain = {"type": "function_call_output", "call_id": look.call_id, "output": "rain"}
+    assert client.responses.create(**asked, input=[*said, result, rain]).output_text == "Edited."
 
 
 def test_structured_output(client: Any, twin: ProviderTwin) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.twins.clients.script import ALICE, CITIES, TEXT, THOUGHT, Person
+from tests.twins.clients.script import ALICE, CITIES, PATCH, TEXT, THOUGHT, Person
 
 MODEL = "gpt-5.2"
 LOOK: dict[str, Any] = {
@@ -70,6 +70,27 @@ def test_parallel_tool_calls_and_results(chat: Any, is_streamed: bool) -> None:
     ]
     last = chat.create(**asked, messages=said)
     assert last.choices[0].message.content == "Rain and sun."
+
+
+def test_custom_tool_is_called_with_a_text(chat: Any) -> None:
+    custom = {"type": "custom", "custom": {"name": "apply_patch"}}
+    asked: dict[str, Any] = {"model": MODEL, "tools": [custom, LOOK]}
+    said = saying("edit")
+    message = chat.create(**asked, messages=said).choices[0].message
+    edit, look = message.tool_calls
+    assert (edit.type, edit.custom.input, look.type) == ("custom", PATCH, "function")
+    chunks = chat.create(**asked, messages=said, stream=True)
+    deltas = [one.choices[0].delta.model_dump(exclude_none=True) for one in chunks]
+    calls = [call for one in deltas for call in one.get("tool_calls", []) if not call["index"]]
+    assert calls[0]["custom"]["name"] == "apply_patch"
+    assert "".join(one["custom"]["input"] for one in calls) == PATCH
+    said.append(message.model_dump(include={"role", "content", "tool_calls"}))
+    results = [
+        {"role": "tool", "tool_call_id": call.id, "content": text}
+        for call, text in ((edit, "patched"), (look, "rain"))
+    ]
+    last = chat.create(**asked, messages=[*said, *results])
+    assert last.choices[0].message.content == "Edited."
 
 
 def test_structured_output(chat: Any) -> None:

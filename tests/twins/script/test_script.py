@@ -1,6 +1,7 @@
 """"""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -20,7 +21,9 @@ from attractor.twins.script.script import (
     load_script,
     parse_script,
     rule_entries,
+    warn_of_answer,
 )
+from attractor.twins.server.provider_state import TwinMemory
 from tests.examples import fences
 from tests.twins.exchanging import HELLO as SCRIPTED_HELLO, KEYS, PATHS
 from tests.twins.streaming import opened
@@ -110,6 +113,50 @@ def test_attempt_condition_ends_a_fault_on_retry() -> None:
         "answer",
         "answer",
     ]
+
+
+def test_rule_with_first_answers_only_the_first_requests() -> None:
+    script = """
+    [[rules]]
+    name = "busy"
+    first = 2
+    answer.text = "trouble"
+    [[rules]]
+    when = { step = 0 }
+    answer.text = "answer"
+    """
+    entries = rule_entries([parse_script(script)])
+    memory = TwinMemory()
+
+    def ask(*said: str) -> str:
+        choice = choose(entries, talk(*said), uses=memory.uses)
+        memory.use(choice.entry.number)
+        return choice.answer.text
+
+    assert [ask(one) for one in ("a", "b", "c", "a")] == ["trouble"] * 2 + ["answer"] * 2
+    with pytest.raises(Rejection, match="nearest is 'busy', but the first 2 were answered"):
+        ask("a", "b", "c")
+    memory.clear_uses()
+    assert ask("c") == "trouble"
+    with pytest.raises(ScriptError, match="first"):
+        parse_script("rules = [{ first = 0, answer = {} }]")
+
+
+def test_missing_report_of_a_stage_is_named() -> None:
+    script = "rules = [{ when = { step = 0 }, answer = {} }]"
+    stage = replace(talk("Plan", "Done.", "Report!"), tools=["shell", "report_outcome"])
+    with pytest.raises(Rejection, match=r"no answer has called report_outcome, which .* add tool_"):
+        answered(stage, script)
+    reported = replace(stage, turns=talk("Plan", "report_outcome({})", ">Recorded.").turns)
+    for other in (replace(stage, tools=["shell"]), reported):
+        with pytest.raises(Rejection) as caught:
+            answered(other, script)
+        assert "report_outcome" not in caught.value.message
+    text = Answer(text="Done.")
+    assert warn_of_answer(text, stage) == (
+        "the answer ends a stage that offers report_outcome without calling it"
+    )
+    assert warn_of_answer(text, reported) == warn_of_answer(text, talk("Plan")) == ""
 
 
 def test_unmatched_request_names_the_nearest_rule() -> None:
@@ -228,7 +275,8 @@ def test_documented_toml_script_is_valid() -> None:
     script = parse_script(page.text)
     assert all(parse_script(one.text).rules for one in others)
     assert chosen(script, talk("Plan the change")).entry.name == "plan: look first"
-    assert chosen(script, talk("Make the change", "run", ">3 failed")).entry.name == "repair"
+    repaired = chosen(script, talk("Make the change", "write", ">ok", "run", ">SyntaxError"))
+    assert repaired.entry.name == "make: repair"
 
 
 def test_every_fault_is_documented_with_its_keys() -> None:

@@ -167,6 +167,8 @@ def test_attempts_are_counted_by_wire_and_body() -> None:
     log = RequestLog()
     asked = [("a", b"1"), ("a", b"1"), ("a", b"2"), ("b", b"1"), ("a", b"1")]
     assert [log.count_attempt(*one) for one in asked] == [1, 2, 1, 1, 3]
+    broken = [b"{", b"\xff", b"", b"{", b'{"a": 1, "a": 2}']
+    assert [log.count_attempt("a", one) for one in broken] == [1, 1, 1, 2, 1]
 
 
 def test_attempt_counts_are_evicted_oldest_first(

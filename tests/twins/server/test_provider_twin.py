@@ -1,4 +1,5 @@
 import asyncio
+import json
 import socket
 import threading
 import time
@@ -15,6 +16,7 @@ from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin, provider_addresses
 from tests.twins.exchanging import ANY, HELLO, KEYS, PATHS
+from tests.twins.streaming import STREAMS
 
 HANG = 'rules = [{ answer = { fault = { kind = "hang" } } }]'
 HANG_ONCE = """
@@ -217,7 +219,69 @@ def test_environ_has_base_url_and_key_of_each_provider(provider_twin: StartTwin)
     keys = {name for name in environ if name.endswith("_API_KEY")}
     providers = ("OPENAI", "OPENAI_COMPATIBLE", "ANTHROPIC", "GEMINI")
     assert keys == {f"{one}_API_KEY" for one in providers}
-    assert len({environ[name] for name in keys}) == 1
+    (key,) = {environ[name] for name in keys}
+    assert key not in provider_twin(ANY).environ().values()
+
+
+def test_attempts_count_equal_json_with_and_without_a_stream(provider_twin: StartTwin) -> None:
+    for wire, path in PATHS.items():
+        twin = provider_twin(ANY)
+        body = HELLO[wire]
+        turned = dict(reversed(body.items()))
+        tries: list[tuple[str, dict[str, Any]]]
+        if wire == "gemini":
+            streamed, other = body, path.replace("v1beta", "v1")
+            tries = [(path, body), (STREAMS[wire], streamed), (other, turned)]
+        else:
+            streamed = body | {"stream": True}
+            if wire == "openai_chat":
+                streamed |= {"stream_options": {"include_usage": True}}
+            tries = [(path, streamed), (path, body | {"stream": False}), (path, turned)]
+        for target, asked in tries:
+            content = json.dumps(asked, indent=len(target) % 2)
+            answer = httpx.post(twin.url + target, content=content, headers=KEYS[wire])
+            assert answer.status_code == 200, answer.text
+        assert [one.attempt for one in twin.requests] == [1, 2, 3]
+        assert post(twin, wire).status_code == 200
+        changed = httpx.post(twin.url + path, json=body | {"tools": []}, headers=KEYS[wire])
+        assert changed.status_code == 200, changed.text
+        assert [one.attempt for one in twin.requests[3:]] == [4, 1]
+
+
+def test_calls_of_tools_that_are_not_offered_are_warned_of(provider_twin: StartTwin) -> None:
+    function = {"name": "look", "parameters": {"type": "object"}}
+    custom = {"type": "custom", "name": "patch"}
+    offers: dict[str, list[Any]] = {
+        "openai": [{"type": "function", **function}, custom],
+        "openai_chat": [
+            {"type": "function", "function": function},
+            {"type": "custom", "custom": {"name": "patch"}},
+        ],
+        "anthropic": [{"name": "look", "input_schema": {}}, {"name": "patch", "input_schema": {}}],
+        "gemini": [{"functionDeclarations": [function, {"name": "patch"}]}],
+    }
+    names = ("look", "patch", "lok")
+    rules = [f'[[rules]]\nfirst = 1\nanswer.tool_calls = [{{ name = "{one}" }}]' for one in names]
+    for wire, path in PATHS.items():
+        twin = provider_twin("\n".join([*rules, rules[0].replace("first = 1", "")]))
+        for tools in (offers[wire], offers[wire], offers[wire], None):
+            body = HELLO[wire] | ({"tools": tools} if tools else {})
+            answer = httpx.post(twin.url + path, json=body, headers=KEYS[wire])
+            assert answer.status_code == 200, answer.text
+        assert [one.warning for one in twin.requests] == [
+            "",
+            "",
+            "the request does not offer the tool 'lok'; it offers: look, patch",
+            "the request does not offer the tool 'look'; it offers: none",
+        ]
+        assert twin.requests[2].record()["warning"]
+    deferred = {"type": "tool_search_output", "tools": [offers["openai"][0]]}
+    namespace = {"type": "namespace", "name": "n", "tools": [custom]}
+    asked = HELLO["openai"] | {"tools": [namespace], "input": [deferred, {"role": "user"}]}
+    twin = provider_twin("\n".join(rules[:2]))
+    for _ in range(2):
+        httpx.post(url(twin, "openai"), json=asked, headers=KEYS["openai"])
+    assert [(one.status, one.warning) for one in twin.requests] == [(200, "")] * 2
 
 
 def test_control_token_is_unique_per_twin() -> None:
