@@ -3,17 +3,25 @@
 import asyncio
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from attractor.backends.models import newest_model
 from attractor.language import format, parse_file, prepare
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.simulation.pipeline_tests import SUFFIX, open_tests, run_tests
+from attractor.twins.script.script import load_script
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
 from docs.pictures.drawn_pipelines import FOLDER as PICTURES, ROOT, Drawing, drawings
+from tests.cli.running import run_here
 from tests.examples import PAGES
+from tests.pipeline.projects import git
 
 FOLDER = ROOT / "pipelines"
 PIPELINES = sorted(FOLDER.glob("*.dot"))
@@ -193,3 +201,52 @@ def test_candidate_must_beat_the_baseline(now: str, is_faster: bool, tmp_path: P
     del files["BASELINE.txt"]
     (tmp_path / "BASELINE.txt").unlink()
     assert not ends_well("candidates", "verify", tmp_path, files)
+
+
+SHOP = ROOT / "examples" / "todo"
+TWIN = load_script(FOLDER / "twins" / "examples.py")
+KEYS = ("ANTHROPIC", "OPENAI")
+"""The providers whose models agents can use."""
+
+
+@pytest.fixture(scope="module")
+def twin() -> Iterator[Mapping[str, str]]:
+    """Yield the variables of a twin that answers every stage of the examples."""
+    with in_background(ProviderTwin(TWIN)) as twin:
+        yield twin.environ()
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a new repository with copies of the examples."""
+    folder = tmp_path_factory.mktemp("shop") / "shop"
+    shutil.copytree(SHOP, folder)
+    for file in PIPELINES:
+        shutil.copy(file, folder)
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "A to-do list")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("file", "key"),
+    [(file, KEYS[at % len(KEYS)]) for at, file in enumerate(PIPELINES)],
+    ids=lambda one: one.stem if isinstance(one, Path) else one,
+)
+def test_a_copied_example_runs_with_the_key_of_one_provider(
+    file: Path, key: str, shop: Path, twin: Mapping[str, str], tmp_path: Path
+) -> None:
+    environ = {
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
+        "HOME": str(tmp_path),
+        "ATTRACTOR_STATE_DIR": str(tmp_path / "state"),
+        "ATTRACTOR_WORKSPACES_DIR": str(tmp_path),
+        **{name: value for name, value in twin.items() if name.startswith(f"{key}_")},
+    }
+    words = ["run", file.name, "--auto-approve", "--sandbox", "none", "--run-dir"]
+    ended = run_here([*words, str(tmp_path / "run")], folder=shop, variables=environ)
+    assert ended.returncode == 0, ended.stderr
+    provider = key.lower()
+    told = f"Model: {newest_model(provider)}, the newest of {provider}, the only provider with"
+    assert ended.stderr.count(told) == 1

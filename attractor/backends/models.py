@@ -11,13 +11,18 @@ from attractor.agent.provider_profile import find_provider, profile_parts
 from attractor.agent.session_state import EventEmitter, EventKind, SessionConfig
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UnknownName, UsageError
+from attractor.base.errors import UnknownName, UsageError, suggest
 from attractor.engine.outcome import Usage
 from attractor.engine.seams import Stage
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph.graph import Node
 from attractor.language.source.syntax_tree import NOWHERE, Span
-from attractor.llm.catalogue import ModelInfo, get_model_info
+from attractor.llm.catalogue import (
+    ModelInfo,
+    get_latest_model,
+    get_model_info,
+    list_models,
+)
 from attractor.llm.client import AdapterTimeout, Client, ServesOthers, provider_registry
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.response import Usage as Used, cost_of, prompt_tokens
@@ -46,11 +51,33 @@ class ModelDefaults:
     def choose(self, node: Node) -> ModelChoice:
         """Return the node's model, otherwise the default; the model name implies the provider."""
         named = node.attributes.text(MODEL)
-        own = self.provider or find_provider(self.model)
-        provider = node.attributes.text(PROVIDER) or find_provider(named) or own
+        own = self.provider or provider_of(self.model)
+        provider = node.attributes.text(PROVIDER) or provider_of(named) or own
         # The default model does not apply if the node chooses another provider.
-        model = named or (self.model if provider == own else "")
+        model = full_name(named or (self.model if provider == own else ""), provider)
         return ModelChoice(provider, model, node.attributes.text("reasoning_effort") or _EFFORT)
+
+
+def _find(model: str, provider: str = "") -> ModelInfo | None:
+    """Return the catalogue entry of a model; None also if the catalogue cannot be read."""
+    try:
+        return get_model_info(model, provider) if model else None
+    except ConfigurationError:
+        return None
+
+
+def provider_of(model: str) -> str:
+    """Return the provider of a model by the model's name or short name; empty if unknown."""
+    if found := find_provider(model):
+        return found
+    known = _find(model)
+    return known.provider if known else ""
+
+
+def full_name(model: str, provider: str) -> str:
+    """Return the id of a model that is named by a short name of the catalogue, such as `opus`."""
+    known = _find(model, provider) if provider in KEYS else None
+    return known.id if known else model
 
 
 KEYS: Mapping[str, tuple[str, ...]] = {
@@ -115,7 +142,59 @@ async def _asked(name: str, environ: Mapping[str, str], served: str = "") -> boo
     return not served or (isinstance(adapter, ServesOthers) and adapter.serve(served) is not None)
 
 
-_NO_MODEL = "set llm_model on the node or the graph, or pass --model"
+def newest_model(provider: str) -> str:
+    """Return the newest model of a provider that can use tools; empty if none is known."""
+    try:
+        newest = get_latest_model(provider, "tools")
+    except ConfigurationError:
+        return ""
+    return newest.id if newest else ""
+
+
+async def list_ready(environ: Mapping[str, str]) -> Sequence[str]:
+    """Return the providers that agents support and whose API keys are set."""
+    return [name for name in _supported() if await has_key(name, environ)]
+
+
+def _supported() -> Sequence[str]:
+    return sorted(filter(is_provider, profile_parts()))
+
+
+async def complete_defaults(
+    nodes: Sequence[Node], defaults: ModelDefaults, environ: Mapping[str, str]
+) -> ModelDefaults:
+    """Return the defaults with a model, if a node needs one and the provider is clear.
+
+    The provider is the default provider, otherwise the only provider with an API key. Its newest
+    model is the default model.
+    """
+    if defaults.model or all(defaults.choose(node).model for node in nodes):
+        return defaults
+    ready = [defaults.provider] if defaults.provider else await list_ready(environ)
+    model = newest_model(ready[0]) if len(ready) == 1 else ""
+    return ModelDefaults(model, ready[0]) if model else defaults
+
+
+def find_misspelled(
+    nodes: Iterable[Node], defaults: ModelDefaults, ready: Iterable[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield each chosen model that the catalogue does not contain, with a similar known name."""
+    chosen = dict.fromkeys((one.provider, one.model) for one in map(defaults.choose, nodes))
+    for provider, model in chosen:
+        if not model or provider not in ready or _find(model, provider):
+            continue
+        near = suggest(model, [name for one in _list(provider) for name in (one.id, *one.aliases)])
+        if near:
+            yield model, near
+
+
+def _list(provider: str) -> Sequence[ModelInfo]:
+    try:
+        return list_models(provider)
+    except ConfigurationError:
+        return ()
+
+
 _NO_PROVIDER = "set llm_provider on the node or the graph, or pass --provider"
 _MOST_NAMED = 5
 
@@ -134,9 +213,7 @@ async def find_model_faults(
 ) -> list[Diagnostic]:
     """Return a fault for each missing model and each unconfigured provider."""
     chosen = [(node, defaults.choose(node)) for node in nodes]
-    known = sorted(filter(is_provider, profile_parts()))
-    wanted = {choice.provider for _, choice in chosen}
-    ready = {name for name in known if name in wanted and await has_key(name, environ)}
+    known, ready = _supported(), await list_ready(environ)
     found: dict[_Trouble, list[Node]] = {}
     for node, choice in chosen:
         for trouble in _troubles(node, choice, known, ready):
@@ -145,19 +222,36 @@ async def find_model_faults(
 
 
 def _troubles(
-    node: Node, choice: ModelChoice, known: Iterable[str], ready: Iterable[str]
+    node: Node, choice: ModelChoice, known: Sequence[str], ready: Sequence[str]
 ) -> Iterator[_Trouble]:
     if not choice.model:
         # The default model is not used, because another provider serves it.
         of = f" of {choice.provider}" if choice.provider else ""
-        yield _Trouble(node.span, f"missing {MODEL}: no model{of} is chosen", _NO_MODEL)
+        words = f"missing {MODEL}: no model{of} is chosen"
+        yield _Trouble(NOWHERE, words, _how_to_choose(choice.provider, known, ready))
     elif not choice.provider:
         words = f"missing {PROVIDER}: no provider of the model {choice.model!r} is known"
         yield _Trouble(_place(node, MODEL), words, _NO_PROVIDER)
     if choice.provider and choice.provider not in ready:
         key = _decisive(node)
-        source = f"{key}={node.attributes.text(key)}" if key else "--provider or --model"
+        source = f"{key}={node.attributes.text(key)}" if key else "--model, --provider or [llm]"
         yield _Trouble(_place(node, key), *_why_not(choice.provider, known, source))
+
+
+_EXAMPLES = 2
+
+
+def _how_to_choose(provider: str, known: Sequence[str], ready: Sequence[str]) -> str:
+    """Return the hint for a missing model, with two models to type."""
+    of_one = [one.id for one in _list(provider)] if provider in known else []
+    named = of_one or [newest_model(one) for one in ready or known]
+    models = " or ".join(f"--model {one}" for one in named[:_EXAMPLES] if one) or "--model"
+    variables = [KEYS.get(one, (one,))[0] for one in known]
+    keys = "" if provider or ready else f"set {' or '.join(variables)}; to choose a model, "
+    return (
+        f"{keys}pass {models}, or set {MODEL} in the pipeline or llm.model in attractor.toml; "
+        "'attractor models' lists models"
+    )
 
 
 def _why_not(provider: str, known: Iterable[str], source: str) -> tuple[str, str]:
@@ -213,7 +307,7 @@ def choose_model(stage: Stage, parts: AgentParts) -> ModelChoice:
         missing = f"no provider of the model {model!r}" if model else "no model"
         raise UsageError(
             f"{missing} is chosen for node {stage.node.id!r}",
-            hint="set llm_model and llm_provider on the node or the graph, or pass --model",
+            hint="pass --model, or set llm_model in the pipeline; 'attractor models' lists models",
         )
     return choice
 

@@ -145,6 +145,14 @@ Number = Annotated[int, Field(ge=1)]
 class LlmSettings(Section):
     """Settings of model calls."""
 
+    model: str = Field(
+        default="",
+        description="Use this model for nodes without one; its id or short name, such as `opus`.",
+    )
+    provider: str = Field(
+        default="",
+        description="Use this provider for nodes without one (default: by the model).",
+    )
     log: Path | None = Field(
         default=None,
         description="Log each request and response as a line of JSON to this file, "

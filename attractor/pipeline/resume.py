@@ -90,7 +90,7 @@ async def continue_run(
             change = plan_change(run, pipeline, request, host, by=overrides.accepts_graph)
             pipeline = change.pipeline if change else pipeline
         request = request.with_inputs(pipeline.secrets)
-        sandbox = await _require_sandbox(run, pipeline, request, host)
+        request, sandbox = await _require_ready(run, pipeline, request, host)
         if not is_restart:
             report_unredacted(host)
         host.tell(sandbox.sentence)
@@ -149,15 +149,20 @@ def _read_pipeline(run: OpenRun, request: RunRequest, host: RunHost) -> Pipeline
     return pipeline
 
 
-async def _require_sandbox(
+async def _require_ready(
     run: OpenRun, pipeline: PipelineSource, request: RunRequest, host: RunHost
-) -> EnvironmentChoice:
-    """Return the sandbox after preflight; a run that only waits for its evaluation needs none."""
+) -> tuple[RunRequest, EnvironmentChoice]:
+    """Return the request and the sandbox after preflight.
+
+    A run that only waits for its evaluation needs no preflight.
+    """
     run_id = run.manifest.run_id
     if run.state.may_walk or run.state.is_restarting:
         report = await preflight(pipeline, request, host, run_id=run_id)
-        sandbox = report.require_ok()
+        request, sandbox = report.request, report.require_ok()
+        for sentence in report.notices:
+            host.tell(sentence)
     else:
         sandbox = await choose_sandbox(request, host, run_id=run_id)
     require_promised(run.manifest.promises, sandbox)
-    return sandbox
+    return request, sandbox

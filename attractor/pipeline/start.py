@@ -62,9 +62,10 @@ async def start(
     )
     sandbox = report.require_ok()
     report_unredacted(host)
-    host.tell(sandbox.sentence)
-    # Store the sandbox that `auto` has chosen, because a resume must use the same one.
-    request = replace(request, sandbox=sandbox.kind)
+    for sentence in (sandbox.sentence, *report.notices):
+        host.tell(sentence)
+    # Store the sandbox and the model that were chosen, because a resume must use the same ones.
+    request = replace(report.request, sandbox=sandbox.kind)
     left_out = LeftOut(ours=ours_in(request))
     workspace = await create_workspace(request, host, run_id, sandbox, on_snapshot=left_out.hear)
     prepared = PreparedRun(pipeline, request, host, sandbox, workspace)

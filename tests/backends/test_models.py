@@ -18,10 +18,13 @@ from attractor.backends.models import (
     ModelChoice,
     ModelDefaults,
     Pricing,
+    complete_defaults,
+    find_misspelled,
     find_model_faults,
     has_key,
     is_provider,
     key_remedy,
+    newest_model,
 )
 from attractor.base.clock import SystemClock
 from attractor.base.errors import UnknownName
@@ -65,13 +68,70 @@ def test_nodes_whose_model_and_key_are_there_have_no_fault() -> None:
     assert faults([]) == []
 
 
-def test_each_node_without_a_model_is_named_with_its_line() -> None:
-    remedy = "set llm_model on the node or the graph, or pass --model"
+def test_a_missing_model_is_said_once_with_two_models_to_type() -> None:
     words = "missing llm_model: no model is chosen"
-    assert told(nodes_of("a", "b")) == [
-        (2, f"node a: {words}", remedy),
-        (3, f"node b: {words}", remedy),
-    ]
+    either = [f"--model {newest_model(one)}" for one in ("anthropic", "openai")]
+    hint = (
+        f"pass {' or '.join(either)}, or set llm_model in the pipeline or llm.model in "
+        "attractor.toml; 'attractor models' lists models"
+    )
+    assert told(nodes_of("a", "b")) == [(2, f"nodes a, b: {words}", hint)]
+    [(_, _, without_key)] = told(nodes_of("a", "b"), {})
+    keys = "set ANTHROPIC_API_KEY or OPENAI_API_KEY; to choose a model, "
+    assert without_key == keys + hint
+    [(_, _, of_one)] = told(nodes_of("a [llm_provider=anthropic]"), model="gpt-5")
+    assert of_one.startswith(f"pass {either[0]} or --model claude-")
+
+
+@pytest.mark.parametrize(
+    ("named", "defaults", "expected"),
+    [
+        ("llm_model=opus", {}, ("anthropic", "claude-opus-")),
+        ("llm_model=codex", {}, ("openai", "gpt-")),
+        ("llm_model=sonnet, llm_provider=anthropic", {}, ("anthropic", "claude-sonnet-")),
+        ("", {"model": "haiku"}, ("anthropic", "claude-haiku-")),
+        ("llm_model=mine, llm_provider=openai", {}, ("openai", "mine")),
+        ("llm_provider=openai", {"model": "opus"}, ("openai", "")),
+    ],
+)
+def test_a_short_name_stands_for_its_model(
+    named: str, defaults: dict[str, str], expected: tuple[str, str]
+) -> None:
+    [node] = nodes_of(f"a [{named}]")
+    choice = ModelDefaults(**defaults).choose(node)
+    assert choice.provider == expected[0]
+    assert choice.model.startswith(expected[1])
+    assert choice.model not in ("opus", "codex", "sonnet", "haiku")
+
+
+@pytest.mark.parametrize(
+    ("line", "defaults", "environ", "expected"),
+    [
+        ("a", {}, {"ANTHROPIC_API_KEY": "k"}, "anthropic"),
+        ("a", {}, {"OPENAI_API_KEY": "k"}, "openai"),
+        # The agent supports no models of these providers.
+        ("a", {}, {"OPENAI_API_KEY": "k", "GROQ_API_KEY": "k"}, "openai"),
+        ("a", {"provider": "openai"}, BOTH, "openai"),
+        ("a", {}, BOTH, ""),
+        ("a", {}, {}, ""),
+        ("a [llm_model=gpt-5]", {}, {"ANTHROPIC_API_KEY": "k"}, ""),
+    ],
+)
+def test_newest_model_of_the_only_provider_with_a_key_is_the_default(
+    line: str, defaults: dict[str, str], environ: dict[str, str], expected: str
+) -> None:
+    given = ModelDefaults(**defaults)
+    found = asyncio.run(complete_defaults(nodes_of(line), given, environ))
+    assert found == (ModelDefaults(newest_model(expected), expected) if expected else given)
+
+
+def test_a_name_close_to_a_known_model_is_found() -> None:
+    nodes = nodes_of("a [llm_model=claude-opus-4-66]", "b [llm_model=opus]", "c")
+    defaults = ModelDefaults("gpt-5.22")
+    near = dict(find_misspelled(nodes, defaults, ["anthropic", "openai"]))
+    assert near.keys() == {"claude-opus-4-66", "gpt-5.22"}
+    assert near["claude-opus-4-66"].startswith("claude-opus-4-6")
+    assert not [*find_misspelled(nodes_of("a [llm_model=gpt-of-my-own]"), defaults, ["openai"])]
 
 
 def test_a_default_model_of_another_provider_is_no_model() -> None:
@@ -121,9 +181,9 @@ def test_nodes_that_get_their_provider_from_one_place_are_told_together() -> Non
     )
     assert own[0] == 10
     [one] = told(nodes_of("a", "b"), {}, model="gpt-5")
-    assert one[1].startswith("nodes a, b: --provider or --model: missing API key of")
+    assert one[1].startswith("nodes a, b: --model, --provider or [llm]: missing API key of")
     [one] = told(nodes_of("a", "b"), model="mine", provider="opnai")
-    assert one == (2, "nodes a, b: --provider or --model: unknown provider 'opnai'", one[2])
+    assert one == (2, "nodes a, b: --model, --provider or [llm]: unknown provider 'opnai'", one[2])
 
 
 def test_all_faults_are_found_at_once() -> None:

@@ -36,6 +36,8 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("notify.url", SecretStr(""), "default"),
         ("notify.after_seconds", 60, "default"),
         ("notify.timeout_seconds", 30, "default"),
+        ("llm.model", "", "default"),
+        ("llm.provider", "", "default"),
         ("llm.log", None, "default"),
         ("llm.redact", False, "default"),
         ("llm.redact_patterns", (), "default"),

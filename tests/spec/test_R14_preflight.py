@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from attractor.backends.models import newest_model
 from attractor.base.errors import ExitCode, Refused
 from attractor.engine.errors import NotRunnable
 from attractor.pipeline.request import Overrides, RunRequest
@@ -12,6 +13,11 @@ from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
 from tests.pipeline.projects import git, make_host, make_project, simulated
 
+MODELS = " or ".join(f"--model {newest_model(one)}" for one in ("anthropic", "openai"))
+NO_MODEL = (
+    f"set ANTHROPIC_API_KEY or OPENAI_API_KEY; to choose a model, pass {MODELS}, or set llm_model "
+    "in the pipeline or llm.model in attractor.toml; 'attractor models' lists models"
+)
 AGENTS = """digraph agents {
     start [shape=Mdiamond]
     exit  [shape=Msquare]
@@ -43,8 +49,7 @@ def test_R14_all_that_lacks_is_told_at_once_and_nothing_is_made(tmp_path: Path) 
     assert caught.value.message.splitlines() == [
         "agents cannot be run:",
         "  --interviewer: unknown interviewer 'consle' (did you mean console?)",
-        f"  {file}:4: node plan: missing llm_model: no model is chosen "
-        "(set llm_model on the node or the graph, or pass --model)",
+        f"  {file}:4: node plan: missing llm_model: no model is chosen ({NO_MODEL})",
         f"  {file}:5: node make: llm_provider=opnai: unknown provider 'opnai' "
         "(did you mean openai?)",
         f"  {file}:6: node look: llm_model=claude-1: missing API key of the provider "

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from attractor.backends.models import newest_model
 from attractor.base.errors import ExitCode
 from attractor.engine.errors import NotRunnable
 from attractor.engine.run_folder.result import RunResult
@@ -19,6 +20,11 @@ from attractor.pipeline.start import start
 from tests.environments.places import why_no_sandbox
 from tests.pipeline.projects import git, make_host, make_project
 
+MODELS = " or ".join(f"--model {newest_model(one)}" for one in ("anthropic", "openai"))
+NO_MODEL = (
+    f"set ANTHROPIC_API_KEY or OPENAI_API_KEY; to choose a model, pass {MODELS}, or set llm_model "
+    "in the pipeline or llm.model in attractor.toml; 'attractor models' lists models"
+)
 PIPELINE = """digraph needy {{
     graph [requires="{requires}"]
     start [shape=Mdiamond]
@@ -79,8 +85,7 @@ def test_R14_all_missing_requirements_are_reported(host: RunHost, tmp_path: Path
     file = host.project / "pipeline.dot"
     assert caught.value.message.splitlines() == [
         "needy cannot be run:",
-        f"  {file}:5: node it: missing llm_model: no model is chosen "
-        "(set llm_model on the node or the graph, or pass --model)",
+        f"  {file}:5: node it: missing llm_model: no model is chosen ({NO_MODEL})",
         f"  {file}:2: requires nmp: the program nmp is not on the PATH (install nmp)",
         f"  {file}:2: requires tool>=3.1: the installed version is tool 2.10.1 "
         "(install tool 3.1 or newer)",

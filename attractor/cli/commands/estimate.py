@@ -1,5 +1,6 @@
 """Estimate the cost and duration of a run."""
 
+import asyncio
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from attractor.cli.runs.setup import host_of
 from attractor.pipeline.components.backends import AGENT
 from attractor.pipeline.estimate.estimate import estimate as reckon
 from attractor.pipeline.estimate.samples import assume, read_samples
+from attractor.pipeline.preflight.preflight import choose_default_model
+from attractor.pipeline.request import RunRequest
 from attractor.pipeline.source.read import open_pipeline, project_of
 
 
@@ -45,7 +48,9 @@ def estimate(
     host = host_of(invocation)
     pipeline = open_pipeline(str(file), project=project_of(host))
     samples = read_samples(host.runs_dir, pipeline.graph.name)
-    by_model = partial(assume, defaults=ModelDefaults(model, provider))
+    request = RunRequest(file=file, backend=backend, model=model, provider=provider)
+    request, _ = asyncio.run(choose_default_model([pipeline.graph], request, host))
+    by_model = partial(assume, defaults=ModelDefaults(request.model, request.provider))
     # Only the agent backend is known to call models.
     guess = by_model if backend == AGENT else None
     found = reckon(pipeline, samples, backend=backend, assume=guess)

@@ -233,11 +233,17 @@ class UnknownName(NamedTuple):
 
 
 def unknown_names(
-    graph: Graph, key: str, known: Set[str] | None, *, besides: Set[str] = frozenset()
+    graph: Graph,
+    key: str,
+    known: Set[str] | None,
+    *,
+    besides: Set[str] = frozenset(),
+    otherwise: str = "",
 ) -> Iterator[UnknownName]:
     """Yield each unknown name that is a value of a key; a name in a stylesheet is yielded once.
 
-    `known` is only iterated if necessary. `besides` are names that are always known.
+    `known` is only iterated if necessary. `besides` are names that are always known. `otherwise` is
+    the fix if no known name is similar (default: some of the known names).
     """
     if known is None:
         return
@@ -256,7 +262,7 @@ def unknown_names(
             name,
             _span_in_sheet(sheet, name) if is_from_sheet and sheet else span,
             "" if is_from_sheet else holder.node,
-            suggest(name) or _choice({*known, *besides}),
+            suggest(name) or otherwise or _choice({*known, *besides}),
             word_edits(attribute.value, meant),
         )
 

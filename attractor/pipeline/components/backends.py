@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attractor.backends.models import AgentParts, is_provider
+from attractor.backends.models import AgentParts, full_name, is_provider, provider_of
 from attractor.backends.registry import BackendParts, backend_registry
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
@@ -60,7 +60,7 @@ def _middleware(
     if settings.cache is not None:
         yield shipped.DiskCache(settings.cache, mode=settings.cache_mode)
     others = {
-        model: [shipped.ModelName.parse(one) for one in names]
+        full_name(model, provider_of(model)): [_fallback_model(one) for one in names]
         for model, names in settings.fall_back.items()
         if names
     }
@@ -79,6 +79,11 @@ def shared_rate_limits(limits: tuple[tuple[str, "Limit"], ...]) -> "RateLimits":
     together.
     """
     return shipped.RateLimits(dict(limits))
+
+
+def _fallback_model(text: str) -> shipped.ModelName:
+    provider, model = shipped.ModelName.parse(text)
+    return shipped.ModelName(provider, full_name(model, provider))
 
 
 def _limits(settings: "LlmSettings") -> Mapping[str, "Limit"]:

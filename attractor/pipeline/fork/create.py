@@ -280,7 +280,7 @@ async def plan_fork(
         run=run,
         point=point,
         pipeline=pipeline,
-        request=request,
+        request=report.request,
         host=host,
         root=new_root,
         change=change,

@@ -7,7 +7,13 @@ from io import StringIO
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, cast
 
-from attractor.backends.models import ModelDefaults, find_model_faults
+from attractor.backends.models import (
+    ModelDefaults,
+    complete_defaults,
+    find_misspelled,
+    find_model_faults,
+    list_ready,
+)
 from attractor.backends.registry import backend_registry
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UnknownName, UsageError
@@ -63,14 +69,53 @@ async def find_backend_faults(
     graphs: Sequence[Graph], request: RunRequest, host: RunHost
 ) -> Sequence[Diagnostic]:
     """Return a fault for each unknown backend or agent, and each model that cannot be used."""
+    of_run = _backend_of_run(request, host)
+    defaults = ModelDefaults(request.model, request.provider)
+    models = await find_model_faults(_agent_nodes(graphs, request, host), defaults, host.environ)
+    return [*find_unknown_backends(_all_backend_nodes(graphs, host), of_run), *models]
+
+
+def _all_backend_nodes(graphs: Sequence[Graph], host: RunHost) -> Sequence[Node]:
     shipped = cast(Mapping[str, Handler], handler_registry())
     handlers = {**shipped, **host.custom_parts.handlers}
-    tasks = [node for graph in graphs for node in _backend_nodes(graph, handlers)]
-    of_run = HANDED_IN if host.custom_parts.backend else request.backend
-    by_agent = [node for node in tasks if backend_of(node, of_run) == AGENT]
-    defaults = ModelDefaults(request.model, request.provider)
-    models = await find_model_faults(by_agent, defaults, host.environ)
-    return [*find_unknown_backends(tasks, of_run), *models]
+    return [node for graph in graphs for node in _backend_nodes(graph, handlers)]
+
+
+def _agent_nodes(graphs: Sequence[Graph], request: RunRequest, host: RunHost) -> Sequence[Node]:
+    of_run = _backend_of_run(request, host)
+    nodes = _all_backend_nodes(graphs, host)
+    return [node for node in nodes if backend_of(node, of_run) == AGENT]
+
+
+def _backend_of_run(request: RunRequest, host: RunHost) -> str:
+    return HANDED_IN if host.custom_parts.backend else request.backend
+
+
+async def choose_default_model(
+    graphs: Sequence[Graph], request: RunRequest, host: RunHost
+) -> tuple[RunRequest, Sequence[str]]:
+    """Return the request with the default model of the run, and notices for a person.
+
+    The default comes from the request, otherwise from the settings, otherwise it is the newest
+    model of the only provider with an API key.
+    """
+    nodes = _agent_nodes(graphs, request, host)
+    if not nodes:
+        return request, ()
+    named = ModelDefaults(request.model, request.provider)
+    if not (named.model or named.provider) and host.llm:
+        named = ModelDefaults(host.llm.model, host.llm.provider)
+    chosen = await complete_defaults(nodes, named, host.environ)
+    notices: list[str] = []
+    if chosen != named:
+        why = "" if named.provider else ", the only provider with an API key"
+        notices.append(f"Model: {chosen.model}, the newest of {chosen.provider}{why}.")
+    ready = await list_ready(host.environ)
+    notices += [
+        f"Unknown model {model}: did you mean {near}?"
+        for model, near in find_misspelled(nodes, chosen, ready)
+    ]
+    return replace(request, model=chosen.model, provider=chosen.provider), notices
 
 
 def find_unknown_backends(nodes: Iterable[Node], of_run: str) -> Iterator[Diagnostic]:
@@ -244,11 +289,15 @@ def find_interviewer_faults(request: RunRequest, custom_parts: CustomParts) -> I
 class PreflightReport:
     """The errors that would stop a run, and, if the machine has no errors, the sandbox
     of the run.
+
+    `request` contains the chosen default model; `notices` are sentences for a person.
     """
 
     pipeline: str
+    request: RunRequest
     faults: tuple[Diagnostic, ...]
     sandbox: EnvironmentChoice | None = None
+    notices: Sequence[str] = ()
 
     def require_ok(self) -> EnvironmentChoice:
         """Return the sandbox, or raise one exception with all errors, each with its fix."""
@@ -275,6 +324,7 @@ async def preflight(
     children = find_child_pipelines(pipeline.graph, request.file, project_of(host))
     graphs = [pipeline.graph, *children.graphs]
     required = required_by(graphs)
+    request, notices = await choose_default_model(graphs, request, host)
     faults = [
         *_find_graph_faults(graphs, host),
         *find_secrets_in_pipeline(pipeline, host.redactor, host.environ),
@@ -290,11 +340,10 @@ async def preflight(
         *await find_missing_here(required, request, host),
     ]
     if faults:
-        return PreflightReport(name, tuple(faults))
+        return PreflightReport(name, request, tuple(faults), notices=notices)
     sandbox = await choose_sandbox(request, host, run_id=run_id)
-    return PreflightReport(
-        name, tuple(await find_missing_in_sandbox(required, sandbox, host)), sandbox
-    )
+    missing = await find_missing_in_sandbox(required, sandbox, host)
+    return PreflightReport(name, request, tuple(missing), sandbox, notices)
 
 
 def _find_graph_faults(graphs: list[Graph], host: RunHost) -> Iterator[Diagnostic]:

@@ -2,10 +2,11 @@
 
 import re
 import shutil
-from collections.abc import Mapping, Set
-from functools import partial
+from collections.abc import Iterator, Mapping, Set
+from functools import cached_property, partial
 from pathlib import Path
 
+from attractor.base.errors import AttractorError
 from attractor.base.registry import Registry
 from attractor.config.projects import find_project_root
 from attractor.engine.questions.edge_labels import accelerator
@@ -28,11 +29,43 @@ def known_names(project: Path, *, environ: Mapping[str, str]) -> Vocabulary:
         types=_parts("attractor.handlers"),
         backends=_parts("attractor.backends"),
         providers=_parts("attractor.llm.providers"),
+        models=KnownModels(),
         agents=_agents(project / AGENTS),
         has_program=partial(_is_on_path, path=environ.get("PATH", "")),
         shell_error=shell_error,
         accelerator=accelerator,
     )
+
+
+class KnownModels(Set[str]):
+    """The ids and short names of the catalogue, which is read when a rule needs it.
+
+    Every name counts as known if the catalogue cannot be read.
+    """
+
+    @cached_property
+    def _names(self) -> Set[str] | None:
+        # A fifth of a second, which only pipelines that name models need.
+        from attractor.llm.catalogue import shipped_catalogue
+
+        try:
+            models = shipped_catalogue().models
+        except AttractorError:
+            return None
+        ids = {name for one in models for name in (one.id, f"{one.provider}/{one.id}")}
+        return ids.union(*(one.aliases for one in models))
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether the catalogue contains a model with this name."""
+        return self._names is None or name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield all names."""
+        return iter(self._names or ())
+
+    def __len__(self) -> int:
+        """Return the number of names."""
+        return len(self._names or ())
 
 
 def _parts(package: str) -> Set[str]:

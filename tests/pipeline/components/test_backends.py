@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from attractor import StageStatus
+from attractor.backends.models import full_name
 from attractor.base.errors import ExitCode, FileError, UnknownName
 from attractor.config.settings import LlmSettings
 from attractor.engine.errors import NotRunnable
@@ -23,7 +24,7 @@ from attractor.pipeline.components.backends import (
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.start import start
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.llm.asking import MODELS, a_request, speaking
+from tests.llm.asking import a_request, speaking
 from tests.pipeline.projects import LINEAR, make_host, make_project, simulated
 from tests.spec.runs import between, environ_for, events, run
 
@@ -38,7 +39,7 @@ SECRET = "secret-of-a-test-1"
 EVERYTHING = {
     "redact": True,
     "redact_patterns": ("acme-[0-9]{4}",),
-    "fall_back": {"gpt-5.2": ("anthropic/claude-opus-4-6",)},
+    "fall_back": {"gpt-5.2": ("anthropic/opus",)},
     "requests_per_minute": {"openai": 100},
     "tokens_per_minute": {"anthropic": 100_000},
     "concurrent_requests": {"openai": 2},
@@ -83,7 +84,7 @@ def test_a_call_goes_through_all_of_it(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "calls.jsonl"
     lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     assert [one["event"] for one in lines] == ["request", "answer"] * 2
-    assert lines[1]["answered_by"] == f"anthropic/{MODELS['anthropic']}"
+    assert lines[1]["answered_by"] == f"anthropic/{full_name('opus', 'anthropic')}"
     assert lines[1]["time"].endswith("+00:00")
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
     assert SECRET not in log.read_text("utf-8")

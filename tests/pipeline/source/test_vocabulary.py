@@ -42,3 +42,17 @@ def test_a_mistyped_name_gets_a_guess(tmp_path: Path) -> None:
     text = 'digraph G { start; a [prompt=x, llm_provider="opnai"]; exit; start -> a -> exit }'
     found = prepare(text, vocabulary=known_names(tmp_path, environ={})).diagnostics
     assert [(one.rule, one.fix) for one in found] == [("provider_known", "did you mean openai?")]
+
+
+def test_misspelled_model_gets_a_guess_and_a_short_name_is_known(tmp_path: Path) -> None:
+    text = "digraph G {{ start; a [prompt=x, llm_model={}]; exit; start -> a -> exit }}"
+    named = {}
+    for model in ("claude-opus-4-55", "opus", '"anthropic/claude-opus-4-5"', "mine_of_my_own"):
+        prepared = prepare(text.format(model), vocabulary=known_names(tmp_path, environ={}))
+        named[model] = [(one.rule, one.fix) for one in prepared.diagnostics]
+    assert named == {
+        "claude-opus-4-55": [("model_known", "did you mean claude-opus-4-5?")],
+        "opus": [],
+        '"anthropic/claude-opus-4-5"': [],
+        "mine_of_my_own": [("model_known", "'attractor models' lists the known models")],
+    }

@@ -1,0 +1,67 @@
+"""Answers of a provider twin for all example pipelines, in a project such as `examples/todo`.
+
+Each stage runs one shell command and reports success. The files are placeholders: a real model
+writes real ones.
+"""
+
+from attractor.twins.exchange.answer import Answer
+from attractor.twins.exchange.wire import Conversation
+
+FAILS = "def test_it(): assert __import__('pathlib').Path('FIXED').exists()"
+COMMANDS = {
+    # nightly_report.dot
+    "Write into CHECKS.md what you ran": "echo 'make test: ok' > CHECKS.md",
+    "Write REPORT.md from CHECKS.md": "echo 'All is well.' > REPORT.md",
+    # feature.dot, plan_implement_review.dot
+    "Write PLAN.md": "echo '1. Do it. 2. Test it.' > PLAN.md",
+    "Read TASK.md and PLAN.md as the maintainer": "cat PLAN.md",
+    "Carry out PLAN.md": "make test",
+    "Review the whole change as a stranger": "make test",
+    # reviewed_change.dot
+    "Do what TASK.md asks": "make test",
+    "The change is not accepted yet": "make test",
+    "Add a line to CHANGELOG.md": "echo '- It is tidy.' >> CHANGELOG.md",
+    # styled.dot
+    "Write it into PLAN.md": "echo 'A loop.' > PLAN.md",
+    "Write the example that PLAN.md chose": "echo 'print(1)' > example.py",
+    "Write ANSWER.md": "echo 'Run python3 example.py.' > ANSWER.md",
+    "Read QUESTION.md and follow ANSWER.md": "python3 example.py",
+    # bug_fix.dot
+    "Read BUG.md": f'mkdir -p tests; echo "{FAILS}" > tests/test_regressions.py',
+    "Find the cause": "echo 'FIXED is missing.' > CAUSE.md",
+    "Mend the cause that CAUSE.md names": "touch FIXED",
+    # candidates.dot
+    "Write bench.py": 'echo \'print(9 - open("todo.py").read().count("# fast"))\' > bench.py',
+    "By a better algorithm": "echo '# fast # fast' >> todo.py",
+    "By a better layout": "echo '# fast' >> todo.py",
+    "By not doing the same work twice": "echo '# fast' >> todo.py",
+    # release.dot
+    "Write the notes of this release": "echo '- It can be released.' >> CHANGELOG.md",
+    "Install what was built": "ls dist",
+    "Something keeps this release": "make test dist",
+    # supervised.dot
+    "Read IDEA.md": "echo 'Do what IDEA.md wishes.' > TASK.md",
+    "Write SUMMARY.md": "echo 'Done.' > SUMMARY.md",
+    # migration.dot
+    "Write TODO.txt": "echo todo.py > TODO.txt",
+    "Move the file in the first line": "make test",
+    "cannot be moved on its own": "make test",
+    "Search the project for uses of the old library": "grep -n import todo.py",
+}
+
+
+def answer(conversation: Conversation, attempt: int) -> Answer | None:
+    """Run the command of the stage, report success, then end."""
+    task = conversation.first_user
+    if "Choose one of these candidates" in task:
+        return Answer(text="algorithm")
+    command = next((one for words, one in COMMANDS.items() if words in task), None)
+    if command is None:
+        return None
+    calls = [
+        {"name": "shell", "arguments": {"command": command}},
+        {"name": "report_outcome", "arguments": {"outcome": "success"}},
+    ]
+    if conversation.step < len(calls):
+        return Answer.model_validate({"tool_calls": [calls[conversation.step]]})
+    return Answer(text="Done.")

@@ -1,0 +1,48 @@
+"""The default model of a run: of the options, of the settings, or of the only API key."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.backends.models import newest_model
+from attractor.config.settings import LlmSettings
+from attractor.language import parse
+from attractor.pipeline.preflight.preflight import choose_default_model
+from attractor.pipeline.request import RunRequest
+from tests.pipeline.projects import make_host
+
+GRAPH = parse("digraph g { start; a [prompt=x]; exit; start -> a -> exit }")
+KEY = {"OPENAI_API_KEY": "k"}
+
+
+@pytest.mark.parametrize(
+    ("options", "settings", "expected", "notices"),
+    [
+        ({"model": "gpt-5"}, {"model": "opus"}, ("gpt-5", ""), 0),
+        (
+            {"provider": "anthropic"},
+            {"model": "gpt-5"},
+            (newest_model("anthropic"), "anthropic"),
+            1,
+        ),
+        ({}, {"model": "opus"}, ("opus", ""), 0),
+        ({}, {"provider": "openai"}, (newest_model("openai"), "openai"), 1),
+        ({}, {}, (newest_model("openai"), "openai"), 1),
+        ({"model": "gpt-5.22"}, {}, ("gpt-5.22", ""), 1),
+        ({"backend": "simulate"}, {}, ("", ""), 0),
+    ],
+)
+def test_options_override_settings_and_settings_override_the_key(
+    options: dict[str, str],
+    settings: dict[str, str],
+    expected: tuple[str, str],
+    notices: int,
+    tmp_path: Path,
+) -> None:
+    host = replace(make_host(tmp_path), llm=LlmSettings(**settings), environ=KEY)  # pyright: ignore[reportArgumentType]
+    request = RunRequest(file=tmp_path / "g.dot", **options)  # pyright: ignore[reportArgumentType]
+    chosen, told = asyncio.run(choose_default_model([GRAPH], request, host))
+    assert (chosen.model, chosen.provider) == expected
+    assert len(told) == notices
