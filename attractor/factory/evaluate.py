@@ -14,10 +14,10 @@ from attractor.engine.run_folder.layout import (
     promises_to_record,
     read_manifest,
 )
-from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.run_folder.open_run import OpenRun, end_run
 from attractor.engine.seams import Workspace
 from attractor.engine.state.attempts import TreeId
-from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING, QUEUED
+from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING, QUEUED, RunStatus
 from attractor.engine.storage.json_files import write_document
 from attractor.engine.truncation import shorten
 from attractor.environments.environment import Promises
@@ -28,6 +28,7 @@ from attractor.factory.ledger import Ledger, LedgerEntry, ProjectIdentity
 from attractor.factory.records import (
     BEGUN,
     DECIDED,
+    ENDED,
     EVALUATED,
     EvaluationPool,
     EvaluationStart,
@@ -121,6 +122,7 @@ REQUESTED = "EvaluationRequested"
 CREATED = "created"
 GUARDED = "StagesGuarded"
 MOST_EVALUATIONS = 2
+_ENDS = (ENDED, DECIDED)
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,27 @@ class Evaluator:
         for entry in self.ledger.entries(run_id):
             if entry.kind == CREATED:
                 self.project.require_own(root, entry)
+
+    def record_end(self, run: OpenRun, status: RunStatus) -> None:
+        """Record in the ledger that a run fails or is canceled."""
+        ended = {"status": status.word.value, "journal_head": run.events.head.hash}
+        self.ledger.append(ENDED, run.manifest.run_id, ended, now=run.clock.now(), once=True)
+
+    def settle_end(self, run: OpenRun) -> None:
+        """Refuse a journal without lines before the end of the run that the ledger records.
+
+        If the process died before it changed the status, change the status.
+        """
+        ended = [one for one in self.ledger.entries(run.manifest.run_id) if one.kind in _ENDS]
+        if ended:
+            _require_journal(facts_of(run), ended)
+        if any(one.kind == ENDED for one in ended) and not run.state.status.is_final:
+            end_run(run)
+
+    def has_ended(self, root: Path) -> bool:
+        """Return whether the ledger records a final status of a run."""
+        run_id = read_manifest(RunDirectory(root)).run_id
+        return any(one.kind in _ENDS for one in self.ledger.entries(run_id))
 
     def _require_manifest(self, run: RunFacts, own: Sequence[LedgerEntry]) -> None:
         """Refuse a changed manifest, because the manifest pins suite and profile."""
@@ -297,11 +320,11 @@ def _kept_promises(run: OpenRun, prepared: PreparedRun) -> Promises:
 def _require_journal(run: RunFacts, own: Sequence[LedgerEntry]) -> None:
     """Refuse a corrupt journal, and a journal that lacks lines recorded in the ledger."""
     journal = run.directory.events
-    sealed = {str(one.data["journal_head"]) for one in own if one.kind in (EVALUATED, DECIDED)}
+    sealed = {str(one.data["journal_head"]) for one in own if one.kind in (EVALUATED, *_ENDS)}
     # The state of the run was read from this journal.
     known = {run.head.hash} if run.head != GENESIS else set[str]()
     if verify_journal(journal, heads=sealed | known):
         raise ChainBroken(
-            f"{journal} is incomplete: lines that existed at an evaluation or decision are missing",
+            f"{journal} is incomplete: lines whose hashes are in the ledger are missing",
             hint="restore it from a backup",
         )

@@ -1,5 +1,6 @@
 """Starts and resumes runs: pins suite and profile, walks the pipeline, and evaluates the result."""
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,6 +49,7 @@ async def launch(
 ) -> RunResult:
     """Start a run; suite and profile are pinned before the first stage."""
     evaluator = evaluator_of(host)
+    host = replace(host, before_end=evaluator.record_end)
     stores = evaluator.stores
     pinned = replace(
         request,
@@ -69,7 +71,10 @@ async def resume_run(
 ) -> RunResult:
     """Resume a run, including its evaluation."""
     evaluator = evaluator_of(host)
+    host = replace(host, before_end=evaluator.record_end)
     evaluator.require_own(root)
+    if evaluator.has_ended(root):
+        hold(root, host).close()
     evaluation = _evaluation(evaluator, evaluate=evaluate)
 
     def begin(run: OpenRun, sandbox: EnvironmentChoice) -> None:
@@ -94,10 +99,17 @@ def _evaluation(evaluator: Evaluator, *, evaluate: bool) -> Evaluation:
 
 
 def hold(root: Path, host: RunHost) -> OpenRun:
-    """Lock a run of this project, for a decision or a promotion."""
-    evaluator_of(host).require_own(root)
-    run = open_run(root, clock=host.clock, redactor=host.redactor)
-    _report_torn_line(run, host)
+    """Lock a run of this project, and verify its end against the ledger."""
+    evaluator = evaluator_of(host)
+    evaluator.require_own(root)
+    with ExitStack() as undo:
+        run = open_run(
+            root, clock=host.clock, redactor=host.redactor, before_end=evaluator.record_end
+        )
+        undo.callback(run.close)
+        _report_torn_line(run, host)
+        evaluator.settle_end(run)
+        undo.pop_all()
     return run
 
 

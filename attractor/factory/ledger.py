@@ -1,4 +1,4 @@
-"""The ledger: the evaluations and decisions of all runs, as chained lines.
+"""The ledger: the evaluations, decisions and final statuses of all runs, as chained lines.
 
 The ledger and its key are in the state folder, which no tool can read. `ledger.head` records the
 last line, so that a truncated ledger is detected; after a crash it may be one line behind. A state

@@ -24,6 +24,9 @@ from attractor.factory.run_facts import RunFacts
 from attractor.factory.trials import EvaluationId, TrialStore
 
 DECIDED = "decided"
+ENDED = "ended"
+"""The kind of line with the final status of a run that failed or was canceled."""
+
 DECISIONS_FILE = "decisions.jsonl"
 
 

@@ -23,7 +23,7 @@ from attractor.engine.run_folder.layout import (
     is_held,
     read_manifest,
 )
-from attractor.engine.run_folder.open_run import OpenRun, end_run, open_run
+from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun, end_run, open_run
 from attractor.engine.state.run_state import RunState
 from attractor.engine.storage.secrets import Redactor
 from attractor.pipeline.runs.garbage import end_left_running_now, name_processes
@@ -112,6 +112,7 @@ class Orders:
     clock: Clock
     randomness: Callable[[int], bytes]
     redactor: Redactor
+    before_end: BeforeEnd | None = None
 
     def questions(self, question: str = "") -> tuple[Question, ...]:
         """Return the open questions of the run: all, or the questions with an id or of a node."""
@@ -300,7 +301,12 @@ class Orders:
         is_taken, words = False, "left in the inbox for the process of the run"
         if not is_held(directory.lock):
             try:
-                with open_run(self.root, clock=self.clock, redactor=self.redactor) as run:
+                with open_run(
+                    self.root,
+                    clock=self.clock,
+                    redactor=self.redactor,
+                    before_end=self.before_end,
+                ) as run:
                     _take(run, files, where=self._where)
                     words = taken + (then(run) if then else "")
                     run.write_run()

@@ -27,7 +27,7 @@ from attractor.pipeline.workspace.deliver import deliver
 
 def open_observed(root: Path, host: RunHost) -> OpenRun:
     """Open a run, and pass its events to the observer."""
-    run = open_run(root, clock=host.clock, redactor=host.redactor)
+    run = open_run(root, clock=host.clock, redactor=host.redactor, before_end=host.before_end)
     if host.observer:
         host.subscriptions.subscribe(run.events, host.observer)
     return run

@@ -234,3 +234,13 @@ def test_interrupted_branches_leave_no_process_and_resume(
         show, cwd=desk.project, capture_output=True, text=True, check=True, timeout=30
     )
     assert shown.stdout == "a\nb\n"
+
+
+def test_shortened_journal_does_not_undo_cancel(desk: GitDesk) -> None:
+    root = park(desk)
+    lines = (root / "events.jsonl").read_bytes()
+    assert desk.do("cancel", "latest").returncode == 0
+    (root / "events.jsonl").write_bytes(lines)
+    for copy in ("checkpoint.json", "run.json", "final.json"):
+        (root / copy).unlink()
+    refused(desk, 6, "events.jsonl is incomplete", "restore it from a backup")

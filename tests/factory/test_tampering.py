@@ -1,5 +1,6 @@
-"""Who changes a line behind the checkpoint is found before anything is decided on the run."""
+"""A changed line behind the checkpoint and a shortened journal are found before they matter."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +9,14 @@ import pytest
 from attractor.base.errors import ChainBroken, ExitCode, VerificationError
 from attractor.base.hash_chain import GENESIS, seal
 from attractor.base.json import Json, parse_json
+from attractor.engine.errors import RunOver
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import EVALUATING
 from attractor.engine.storage.json_files import read_document
 from attractor.factory.decide import DecisionKind
 from attractor.factory.launch import hold
 from attractor.factory.ledger import HEAD_FILE, KEY_FILE, LEDGER_FILE
+from attractor.pipeline.orders import Orders
 from tests.factory.flows import Flow, make_flow
 
 
@@ -100,7 +103,7 @@ def test_rechained_journal_is_detected(tmp_path: Path) -> None:
     flow.decide(result, DecisionKind.APPROVED)
     chain_anew(result.directory / "events.jsonl", "RunStatusChanged", reason="nothing to see")
     (result.directory / "checkpoint.json").unlink()
-    with pytest.raises(ChainBroken, match="lines that existed at an evaluation or decision"):
+    with pytest.raises(ChainBroken, match="lines whose hashes are in the ledger"):
         flow.promote(result)
 
 
@@ -110,7 +113,7 @@ def test_rechained_journal_is_detected_by_its_decision(tmp_path: Path) -> None:
     flow.decide(result, DecisionKind.REJECTED)
     chain_anew(result.directory / "events.jsonl", "RunStatusChanged", reason="nothing to see")
     (result.directory / "checkpoint.json").unlink()
-    with pytest.raises(ChainBroken, match="lines that existed at an evaluation or decision"):
+    with pytest.raises(ChainBroken, match="lines whose hashes are in the ledger"):
         flow.promote(result)
 
 
@@ -152,3 +155,68 @@ def test_run_unknown_to_the_ledger_is_reported(tmp_path: Path) -> None:
     strange = Flow(flow.project, replace(flow.host, state_dir=other.host.state_dir))
     with pytest.raises(VerificationError, match=f"unknown run {result.run_id}"):
         gate_of(strange, result)
+
+
+def cut(result: RunResult, kind: str) -> None:
+    """Cut the journal before the first event of a kind, and remove the copies of the state."""
+    journal = result.directory / "events.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    at = next(n for n, line in enumerate(lines) if f'"type":"{kind}"'.encode() in line)
+    journal.write_bytes(b"".join(lines[:at]))
+    for name in ("checkpoint.json", "run.json", "final.json"):
+        (result.directory / name).unlink(missing_ok=True)
+
+
+def canceled(flow: Flow) -> RunResult:
+    """Return a run that was canceled while it waited for a decision."""
+    result = flow.launch()
+    root, host = result.directory, flow.host
+    end = flow.evaluator.record_end
+    Orders(root, "ann", host.clock, host.randomness, host.redactor, end).cancel("enough")
+    return result
+
+
+def failed(flow: Flow) -> RunResult:
+    file = flow.project / "pipeline.dot"
+    file.write_text(file.read_text().replace("echo made", "exit 1; echo made"))
+    return flow.launch()
+
+
+def decided(flow: Flow) -> RunResult:
+    result = flow.launch()
+    reject(flow, result)
+    return result
+
+
+ENDS = [
+    (canceled, "OperatorAction"),
+    (failed, "StageFailed"),
+    (failed, "CheckpointSaved"),
+    (decided, "StageStarted"),
+]
+
+
+@pytest.mark.parametrize(("end", "kind"), ENDS)
+def test_shortened_journal_does_not_undo_a_final_status(
+    tmp_path: Path, end: Callable[[Flow], RunResult], kind: str
+) -> None:
+    flow = make_flow(tmp_path)
+    result = end(flow)
+    cut(result, kind)
+    for act in (Flow.resume, approve, ask_again, gate_of):
+        with pytest.raises(ChainBroken, match="events.jsonl is incomplete") as caught:
+            act(flow, result)
+        assert caught.value.exit_code is ExitCode.BROKEN
+
+
+def test_end_without_its_status_is_completed(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = canceled(flow)
+    journal = result.directory / "events.jsonl"
+    *lines, last = journal.read_bytes().splitlines(keepends=True)
+    assert b"RunStatusChanged" in last
+    journal.write_bytes(b"".join(lines))
+    (result.directory / "checkpoint.json").unlink()
+    with pytest.raises(RunOver, match="canceled, which is final"):
+        flow.resume(result)
+    assert b"RunStatusChanged" in journal.read_bytes().splitlines()[-1]

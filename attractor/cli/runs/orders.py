@@ -55,6 +55,9 @@ def prove_operator(invocation: Invocation, *, sandboxed: bool) -> Operator:
 
 def orders_to(invocation: Invocation, reference: str) -> Orders:
     """Return the object by which the calling user sends orders to a run."""
+    # Imported here, because most orders do not end a run.
+    from attractor.factory.launch import evaluator_of
+
     host = host_of(invocation)
     return Orders(
         root=find_run(reference, host.runs_dir),
@@ -62,6 +65,7 @@ def orders_to(invocation: Invocation, reference: str) -> Orders:
         clock=host.clock,
         randomness=host.randomness,
         redactor=host.redactor,
+        before_end=evaluator_of(host).record_end,
     )
 
 

@@ -1,6 +1,6 @@
 """A run directory that this process can write to: journal, state and end of the run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import RLock
@@ -91,6 +91,7 @@ class OpenRun:
         fence: Fence,
         events: EventLog,
         found: RestoredState,
+        before_end: "BeforeEnd | None" = None,
     ) -> None:
         self.directory = directory
         self.manifest = manifest
@@ -98,6 +99,7 @@ class OpenRun:
         self.redactor = redactor
         self.events = events
         self._fence = fence
+        self._before_end = before_end
         self.blobs = Blobs(directory.root)
         self.artifacts = ArtifactStore(self.blobs, clock=clock, redactor=redactor)
         self._inbox = Inbox(directory.inbox)
@@ -184,6 +186,8 @@ class OpenRun:
     def change_status(self, status: RunStatus, reason: str = "") -> None:
         """Change the status of the run, if the transition is allowed."""
         require_transition(self._state.status, status)
+        if status in (FAILED, CANCELED) and self._before_end:
+            self._before_end(self, status)
         happening = RunStatusChanged(status.word.value, status.phase.value, reason)
         self.record(happening, sync=True)
         self.write_run()
@@ -321,8 +325,17 @@ def _saved(step: Step) -> CheckpointSaved:
     return CheckpointSaved(step.visit.node, step_to_record(step), "")
 
 
+BeforeEnd = Callable[[OpenRun, RunStatus], None]
+"""Type of a function that is called before a run becomes `failed` or `canceled`."""
+
+
 def open_run(
-    root: Path, *, clock: Clock, redactor: Redactor | None = None, fence: Fence | None = None
+    root: Path,
+    *,
+    clock: Clock,
+    redactor: Redactor | None = None,
+    fence: Fence | None = None,
+    before_end: BeforeEnd | None = None,
 ) -> OpenRun:
     """Lock a run directory, verify the journal, and read the state of the run."""
     directory = RunDirectory(root)
@@ -346,6 +359,7 @@ def open_run(
             fence=fence,
             events=events,
             found=found,
+            before_end=before_end,
         )
         if torn := events.torn:
             # Sync, because decisions refer to the last line of a journal.

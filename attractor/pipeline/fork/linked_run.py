@@ -194,7 +194,9 @@ def settle_parent(manifest: Manifest, host: RunHost) -> None:
     directory = RunDirectory(root)
     if not directory.manifest.exists() or read_manifest(directory).run_id != manifest.parent:
         return
-    with open_run(root, clock=host.clock, redactor=host.redactor) as parent:
+    with open_run(
+        root, clock=host.clock, redactor=host.redactor, before_end=host.before_end
+    ) as parent:
         state = parent.state
         if state.restarted_as == manifest.run_id and not state.status.is_final:
             end_run(parent)

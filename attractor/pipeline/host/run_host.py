@@ -25,6 +25,7 @@ from attractor.engine.context import Context
 from attractor.engine.journal.events import EventLog
 from attractor.engine.outcome import Outcome
 from attractor.engine.questions.question import Interviewer
+from attractor.engine.run_folder.open_run import BeforeEnd
 from attractor.engine.seams import Backend, Handler, Stage
 from attractor.engine.storage.secrets import SHORTEST, Redactor, is_secret_name, texts_of
 from attractor.environments.environment import inherited
@@ -242,7 +243,7 @@ class RunHost:
     `quiet`, nothing else is printed to the terminal, so that a person can answer there. `tell`
     prints a message for a person. `interviewer` names the interviewer of runs that name none.
     `secrets` are values that the caller passed, in addition to the variables whose names indicate
-    secrets.
+    secrets. `before_end` records the final status of a run outside of the run directory.
     """
 
     project: Path
@@ -267,6 +268,7 @@ class RunHost:
     tell: Callable[[str], None] = report_nothing
     interviewer: str = PARK
     secrets: tuple[str, ...] = ()
+    before_end: BeforeEnd | None = None
 
     def with_secrets(self, secrets: Iterable[str]) -> "RunHost":
         """Return the host with more secrets."""
