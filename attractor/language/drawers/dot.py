@@ -1,17 +1,20 @@
-"""Draws with the installed program `dot` of Graphviz."""
+"""Draws with the installed program `dot` of Graphviz, called through pydot."""
 
+import asyncio
 import os
 import shutil
+import signal
+import subprocess
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 from attractor.base.files import file_error
-from attractor.base.processes import run_process
 from attractor.language.diagnostics import DrawingFailed
 
-# No inherited variables: they name plugins to load, fonts to read and folders to search.
-_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
+_WITH_PID = 'echo $$ > "$0" && exec "$@"'
 _DOTS_PER_INCH = "144"
 
 
@@ -37,24 +40,48 @@ def _folder() -> TemporaryDirectory[str]:
 
 
 async def _run_dot(program: str, dot: str, format: str, folder: Path, limit: timedelta) -> bytes:
-    # Into a file: the output of a process is read as text, and a PNG is not text.
-    file = folder / "drawing"
-    result = await run_process(
-        [program, f"-T{format}", f"-o{file}", *_flags(format)],
-        cwd=folder,
-        env=_ENVIRONMENT,
-        timeout=limit,
-        stdin=dot.encode(),
+    # Only drawings need it.
+    import pydot
+
+    drawing, text, pid = (folder / name for name in ("drawing", "pipeline.dot", "pid"))
+    try:
+        text.write_text(dot, encoding="utf-8")
+    except OSError as cause:
+        raise file_error("write", text, cause) from cause
+    arguments = [program, f"-T{format}", f"-o{drawing}", *_flags(format), str(text)]
+    # pydot waits for the program without a time limit, and passes few variables: others name
+    # plugins to load, fonts to read and folders to search.
+    call = asyncio.ensure_future(
+        asyncio.to_thread(
+            pydot.call_graphviz,
+            "/bin/sh",
+            ["-c", _WITH_PID, str(pid), *arguments],
+            str(folder),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
     )
-    if result.timed_out:
-        raise TimeoutError
-    if result.exit_code or not file.exists():
-        reason = result.stderr.strip().partition("\n")[0] or f"exit status {result.exit_code}"
+    try:
+        async with asyncio.timeout(limit.total_seconds()):
+            _, errors, process = await asyncio.shield(call)
+    finally:
+        if not call.done():
+            _kill(pid)
+            await asyncio.wait([call])
+    if process.returncode or not drawing.exists():
+        # pydot declares a text, and returns bytes.
+        lines = cast("bytes", errors).decode(errors="replace").strip().partition("\n")
+        reason = lines[0] or f"exit status {process.returncode}"
         raise DrawingFailed(f"dot could not draw the pipeline: {reason}")
     try:
-        return file.read_bytes()
+        return drawing.read_bytes()
     except OSError as cause:
-        raise file_error("read", file, cause) from cause
+        raise file_error("read", drawing, cause) from cause
+
+
+def _kill(pid: Path) -> None:
+    with suppress(OSError, ValueError):
+        os.killpg(int(pid.read_text()), signal.SIGKILL)
 
 
 def _flags(format: str) -> list[str]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 from html import escape
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
@@ -44,7 +44,9 @@ from attractor.language.drawing.style import Coloring, author_layout, theme_for
 from attractor.language.drawing.theme import EDGE, JUMP, PAINTS, PLATE, Theme, style_of_type
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.source.syntax_tree import Attributes, quoted
-from attractor.language.source.text import margin
+
+if TYPE_CHECKING:
+    import pydot
 
 FONT = "Helvetica,Arial,sans-serif"
 FONT_SIZE = 11
@@ -66,55 +68,71 @@ def dot_text(drawn: Graph | Picture, *, theme: Theme = Theme.AUTO, tooltips: boo
     """Return the DOT text that Graphviz draws: shapes, labels, colours, ids and tooltips."""
     picture = as_picture(drawn)
     theme = theme_for(picture.graph, theme)
-    return "\n".join([*_DotText(picture, theme, tooltips=tooltips).lines(), ""])
+    return _DotGraph(picture, theme, tooltips=tooltips).text()
 
 
-class _DotText:
-    """Writes the DOT text of a picture, without recursion for nested boxes."""
+class _DotGraph:
+    """Builds the graph of a picture for Graphviz."""
 
     def __init__(self, picture: Picture, theme: Theme, *, tooltips: bool) -> None:
+        # Only drawings need it.
+        import pydot
+
+        self._pydot = pydot
         self._graph = picture.graph
         self._elements = _Elements(picture, theme)
         self._tooltips = dict(_all_tooltips(picture)) if tooltips else {}
 
-    def lines(self) -> Iterator[str]:
-        """Yield the lines."""
-        yield f"digraph {quoted(clean(self._graph.name) or 'pipeline')} {{"
-        for kind, size in (("node", FONT_SIZE), ("edge", FONT_SIZE - 1)):
-            yield f"{margin(1)}{kind} {_list({'fontname': FONT, 'fontsize': str(size)})};"
+    def text(self) -> str:
+        """Return the graph as DOT text."""
+        name = clean(self._graph.name) or "pipeline"
+        sheet = self._pydot.Dot(quoted(name), graph_type="digraph")
+        sheet.set_node_defaults(**_quoted({"fontname": FONT, "fontsize": str(FONT_SIZE)}))
+        sheet.set_edge_defaults(**_quoted({"fontname": FONT, "fontsize": str(FONT_SIZE - 1)}))
         outermost = nest_boxes(self._graph)
-        yield from self._contents(outermost)
+        self._fill(sheet, outermost)
+        around: list[pydot.Graph] = [sheet]
         for number, (box, begins) in enumerate(walk_boxes(outermost)):
-            yield from self._box_start(box, number) if begins else (margin(box.depth) + "}",)
-        yield from self._edges()
+            if begins:
+                cluster = self._pydot.Subgraph(f"cluster_{number}")
+                _set(cluster, self._elements.box(box))
+                self._fill(cluster, box)
+                around[-1].add_subgraph(cluster)
+                around.append(cluster)
+            else:
+                around.pop()
+        self._add_edges(sheet)
         # At the end: graph attributes before a subgraph would apply to it too.
-        yield f"{margin(1)}graph {self._list(self._elements.sheet())};"
-        yield "}"
+        sheet.set_graph_defaults(**_quoted(self._with_tooltip(self._elements.sheet())))
+        return sheet.to_string(indent=2)
 
-    def _box_start(self, box: Box, number: int) -> Iterator[str]:
-        yield f"{margin(box.depth)}subgraph cluster_{number} {{"
-        for key, text in self._elements.box(box).items():
-            yield f"{margin(box.depth + 1)}{key}={quoted(text)};"
-        yield from self._contents(box)
-
-    def _contents(self, box: Box) -> Iterator[str]:
-        start = margin(box.depth + 1)
+    def _fill(self, into: "pydot.Graph", box: Box) -> None:
         for id_ in box.nodes:
-            yield f"{start}{quoted(id_)} {self._list(self._elements.node(self._graph.nodes[id_]))};"
+            node = self._pydot.Node(quoted(id_))
+            _set(node, self._with_tooltip(self._elements.node(self._graph.nodes[id_])))
+            into.add_node(node)
         for rank, nodes in box.ranks:
-            yield f"{start}{{ rank={rank}; {'; '.join(map(quoted, nodes))} }}"
+            aligned = self._pydot.Subgraph("", rank=rank)
+            for id_ in nodes:
+                aligned.add_node(self._pydot.Node(quoted(id_)))
+            into.add_subgraph(aligned)
 
-    def _edges(self) -> Iterator[str]:
+    def _add_edges(self, sheet: "pydot.Graph") -> None:
         edges = self._graph.edges
-        for edge, element in zip(edges, edge_elements(edges), strict=True):
-            attributes = self._list(self._elements.edge(edge, element))
-            yield f"{margin(1)}{_ends(edge.source, edge.target)} {attributes};"
-        for jump in jumps(self._graph):
-            attributes = self._list(self._elements.jump(jump))
-            yield f"{margin(1)}{_ends(jump.source, jump.target)} {attributes};"
+        drawn = [
+            (edge.source, edge.target, self._elements.edge(edge, element))
+            for edge, element in zip(edges, edge_elements(edges), strict=True)
+        ]
+        drawn += [
+            (jump.source, jump.target, self._elements.jump(jump)) for jump in jumps(self._graph)
+        ]
+        for source, target, attributes in drawn:
+            line = self._pydot.Edge(quoted(source), quoted(target))
+            _set(line, self._with_tooltip(attributes))
+            sheet.add_edge(line)
 
-    def _list(self, attributes: DotAttributes) -> str:
-        return _list({**attributes, "tooltip": self._tooltips.get(attributes["id"], "")})
+    def _with_tooltip(self, attributes: DotAttributes) -> DotAttributes:
+        return {**attributes, "tooltip": self._tooltips.get(attributes["id"], "")}
 
 
 def _all_tooltips(picture: Picture) -> Iterator[tuple[str, str]]:
@@ -123,13 +141,14 @@ def _all_tooltips(picture: Picture) -> Iterator[tuple[str, str]]:
     yield from tooltips_of(picture)
 
 
-def _ends(source: str, target: str) -> str:
-    return f"{quoted(source)} -> {quoted(target)}"
+def _quoted(attributes: DotAttributes) -> dict[str, str]:
+    # pydot would leave backslashes and words such as `node` as they are.
+    return {key: quoted(text) for key, text in attributes.items() if text}
 
 
-def _list(attributes: DotAttributes) -> str:
-    pairs = (f"{key}={quoted(text)}" for key, text in attributes.items() if text)
-    return f"[{', '.join(pairs)}]"
+def _set(drawn: "pydot.Graph | pydot.Node | pydot.Edge", attributes: DotAttributes) -> None:
+    for key, text in _quoted(attributes).items():
+        drawn.set(key, text)
 
 
 @dataclass(frozen=True)
