@@ -1,9 +1,10 @@
 """The main job, from a wish to a promoted branch, offline: the models' words come from a script.
 
-It copies examples/todo into a fresh repository outside the clone and does there, with the real
-command line, what a person would do. A first run is killed in the middle and resumed, and the gate
-says no-go; a second run is better, is approved and promoted. Ends with 0, with 5 when a run fails
-or the second is a no-go too, or with the first other exit code that is not the expected one.
+It copies examples/todo and scenarios/todo into a fresh repository outside the clone and does there,
+with the real command line, what a person would do. A first run is killed in the middle and resumed,
+and the gate says no-go; a second run is better, is approved and promoted. Ends with 0, with 5 when
+a run fails or the second is a no-go too, or with the first other exit code that is not the expected
+one.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 
 TODO = Path(__file__).parent / "todo"
+SUITE = Path(__file__).parents[1] / "scenarios" / "todo"
 PIPELINE = "pipelines/wish.dot"
 KILLED_AT = "implement: started"
 BETTER_WISH = (
@@ -157,6 +159,7 @@ def play(stage: Stage) -> None:
 def make_project(stage: Stage) -> list[str]:
     """Create the repository, and choose the policy that this machine allows."""
     shutil.copytree(TODO, stage.project)
+    shutil.copytree(SUITE, stage.project / "scenarios" / "todo")
     for words in (
         ["init", "--quiet", "--initial-branch", "main"],
         ["add", "--all"],
