@@ -54,7 +54,8 @@ def find_secret_names(graph: Graph, redactor: Redactor) -> Iterator[Diagnostic]:
     """
     words = [*graph.nodes, *(edge.label for edge in graph.edges)]
     if any(redactor.text(word) != word for word in words):
-        yield error("a node id or an edge label contains a secret of the environment")
+        fix = "rename it, or start attractor without the variable of the secret: env -u NAME"
+        yield error("a node id or an edge label contains a secret of the environment", fix=fix)
 
 
 def _faults_of(

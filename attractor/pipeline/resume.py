@@ -20,7 +20,7 @@ from attractor.pipeline.components.run_components import (
 from attractor.pipeline.fork.linked_run import follow_restarts, settle_parent
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.preflight import preflight
-from attractor.pipeline.preflight.requirements import report_unredacted
+from attractor.pipeline.preflight.requirements import report_common_secrets
 from attractor.pipeline.request import (
     NO_OVERRIDES,
     Overrides,
@@ -92,7 +92,7 @@ async def continue_run(
         request = request.with_inputs(pipeline.secrets)
         request, sandbox = await _require_ready(run, pipeline, request, host)
         if not is_restart:
-            report_unredacted(host)
+            report_common_secrets(host)
         host.tell(sandbox.sentence)
         # First end the processes of the killed runner, which may still write into the workspace.
         await end_left_running(run)

@@ -18,7 +18,7 @@ from attractor.pipeline.components.run_components import (
 from attractor.pipeline.fork.linked_run import follow_restarts
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.preflight import preflight
-from attractor.pipeline.preflight.requirements import report_unredacted
+from attractor.pipeline.preflight.requirements import report_common_secrets
 from attractor.pipeline.request import (
     RunRequest,
     secret_overrides,
@@ -61,7 +61,7 @@ async def start(
         pipeline, request, host, run_id=run_id, suite_pipeline=suite_pipeline, is_new=True
     )
     sandbox = report.require_ok()
-    report_unredacted(host)
+    report_common_secrets(host)
     for sentence in (sandbox.sentence, *report.notices):
         host.tell(sentence)
     # Store the sandbox and the model that were chosen, because a resume must use the same ones.

@@ -118,7 +118,7 @@ def _name_of(of_file: bytes) -> str:
 
 def _without_secrets(content: bytes, redactor: Redactor) -> bytes:
     try:
-        return redactor.text(content.decode()).encode()
+        return redactor.patch(content.decode()).encode()
     except UnicodeDecodeError:
         return b"".join(clean_line(one, redactor) for one in content.splitlines(keepends=True))
 

@@ -1,42 +1,49 @@
-"""Replaces the values of secrets in everything that is written.
-
-A value is also replaced in its base64, percent-encoded and JSON form.
-"""
+"""Replaces the values of secrets in everything that is written."""
 
 import json
 import re
-from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Callable, Collection, Iterator, Mapping
-from urllib.parse import quote, quote_plus
+from collections.abc import Collection, Mapping
 
 from attractor.base.json import Json, JsonObject
+from attractor.base.secret_search import SHORTEST, TOO_SHORT, SecretSearch, replace_spans
 
 PLACEHOLDER = "***"
 
+_WORDS = """
+success partial_success retry fail skipped retryable terminal verdict pipeline
+full truncate compact summary:low summary:medium summary:high
+queued booting executing awaiting_human evaluating approved rejected failed canceled
+stage decision given timeout answer pause resume cancel steer
+yes_no multiple_choice freeform confirmation repeat done
+condition preferred_label suggested_next_id weight into_conditional retry_target
+fallback_retry_target goal_gate on_failure join no_edges no_route
+isolated copy in-place none bubblewrap landlock agent simulate
+console park queue auto_approve callback recording replay
+max_cost_usd max_tokens max_duration
+"""
 
-SHORTEST = 8
-
+RECORD_WORDS = frozenset(_WORDS.split())
+"""The values in records that Attractor reads again. A text that is exactly one of these words is
+not replaced, even if a secret has the same value.
+"""
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
-
-
 _NAME = re.compile(r".*_(?:KEY|TOKEN|SECRET|PASSWORD)", re.IGNORECASE)
+# The keys of records. Other keys come from agents and services.
+_RECORD_KEY = re.compile(r"[a-z_.]+")
+_LINE_MARK = re.compile(r"^[+-]", re.MULTILINE)
+_UNUSABLE = re.compile(rf".{{1,{TOO_SHORT - 1}}}|\d{{1,{SHORTEST - 1}}}|\d{{4}}-\d\d(-\d\d)?", re.S)
+_COMMON = re.compile(rf".{{1,{SHORTEST - 1}}}|[A-Za-z]{{1,15}}", re.S)
 
 
 class Redactor:
     """Replaces secrets in texts and JSON, and also unpaired surrogates, which no file can contain.
 
-    `words` are never replaced, because they are part of records.
+    The keys of records are never replaced, and no value that is one of the `RECORD_WORDS`.
     """
 
-    def __init__(self, secrets: Collection[str] = (), *, words: Collection[str] = ()) -> None:
-        texts = {text for secret in secrets for text in texts_of(secret)}.difference(words)
-        forms = {form for text in texts for form in _forms(text) if len(form) >= SHORTEST}
-        # The longest first: one secret may begin with another.
-        sought = sorted(forms, key=lambda form: (-len(form), form))
-        self._pattern = re.compile("|".join(map(re.escape, sought))) if sought else None
-        written = [json.dumps(form, ensure_ascii=False)[1:-1] for form in sought]
-        self._written = re.compile("|".join(map(re.escape, written))) if sought else None
+    def __init__(self, secrets: Collection[str] = ()) -> None:
+        self._search = SecretSearch(one for one in secrets if not is_unusable(one))
 
     @classmethod
     def of_environment(
@@ -45,35 +52,50 @@ class Redactor:
         *,
         names: Collection[str] = (),
         more: Collection[str] = (),
-        words: Collection[str] = (),
     ) -> "Redactor":
         """Make a redactor from environment variables whose names indicate secrets, and from
         additional names and values.
         """
         named = [value for name, value in environ.items() if is_secret_name(name) or name in names]
-        return cls([*named, *more], words=words)
+        return cls([*named, *more])
 
     def text(self, text: str) -> str:
         """Return a text without secrets."""
         if not text.isascii():
             text = text.encode("utf-8", "backslashreplace").decode()
-        return self._pattern.sub(PLACEHOLDER, text) if self._pattern else text
+        return self._search.replace(text, PLACEHOLDER)
+
+    def patch(self, text: str) -> str:
+        """Return a patch without secrets, also without those that are split over lines."""
+        text = self.text(text)
+        return replace_spans(text, self._search.spans(_LINE_MARK.sub(" ", text)), PLACEHOLDER)
 
     def json(self, value: Json) -> Json:
-        """Return a JSON value without secrets, also in member names."""
+        """Return a JSON value without secrets."""
         if isinstance(value, str):
-            return self.text(value)
+            return value if value in RECORD_WORDS else self.text(value)
         if isinstance(value, dict):
             return self.members(value)
         return [self.json(one) for one in value] if isinstance(value, list) else value
 
     def members(self, record: JsonObject) -> dict[str, Json]:
         """Return a JSON object without secrets, as a deep copy."""
-        return {self.text(key): self.json(value) for key, value in record.items()}
+        return {self._key(key): self.json(value) for key, value in record.items()}
 
     def clean(self, record: dict[str, Json]) -> dict[str, Json]:
         """Return a JSON object without secrets; an object that contains no secret is not copied."""
         return record if self._is_clean(record) else self.members(record)
+
+    def finds(self, text: str) -> bool:
+        """Return whether a text contains a secret."""
+        return bool(self._search.spans(text))
+
+    def finds_in(self, written: str) -> bool:
+        """Return whether JSON text may contain a secret; if not, redaction changes nothing."""
+        return self._search.may_find(written)
+
+    def _key(self, key: str) -> str:
+        return key if _RECORD_KEY.fullmatch(key) else self.text(key)
 
     def _is_clean(self, record: JsonObject) -> bool:
         try:
@@ -83,51 +105,19 @@ class Redactor:
             return False
         return not self.finds_in(written)
 
-    def finds(self, text: str) -> bool:
-        """Return whether a text contains a secret."""
-        return self._pattern is not None and self._pattern.search(text) is not None
-
-    def finds_in(self, written: str) -> bool:
-        """Return whether JSON text contains a secret."""
-        return self._written is not None and self._written.search(written) is not None
-
 
 def is_secret_name(name: str) -> bool:
     """Return whether the name of a variable indicates a secret."""
     return _NAME.fullmatch(name) is not None
 
 
-def texts_of(secret: str) -> frozenset[str]:
-    """Return the texts to search for: a secret, and each line of a multi-line secret."""
-    texts = {secret, secret.strip(), *(line.strip() for line in secret.splitlines())}
-    return frozenset(text for text in texts if len(text) >= SHORTEST)
+def is_unusable(secret: str) -> bool:
+    """Return whether a secret cannot be redacted: a few characters, a short number, or a date,
+    which occur in most records.
+    """
+    return _UNUSABLE.fullmatch(secret.strip()) is not None
 
 
-def _forms(text: str) -> Iterator[str]:
-    """Yield a text in each of its encodings."""
-    yield text
-    yield json.dumps(text, ensure_ascii=False)[1:-1]
-    yield json.dumps(text)[1:-1]
-    yield from _url_forms(text)
-    yield from _base64_forms(text.encode("utf-8", "surrogateescape"))
-
-
-def _url_forms(text: str) -> Iterator[str]:
-    for quoted in (
-        quote(text, safe="", errors="surrogateescape"),
-        quote(text, errors="surrogateescape"),
-        quote_plus(text, errors="surrogateescape"),
-    ):
-        yield quoted
-        yield re.sub(r"%[0-9A-F]{2}", lambda escape: escape[0].lower(), quoted)
-
-
-def _base64_forms(secret: bytes) -> Iterator[str]:
-    """Yield the parts of a text's base64 form that do not depend on surrounding text."""
-    encoders: tuple[Callable[[bytes], bytes], ...] = (b64encode, urlsafe_b64encode)
-    for encode in encoders:
-        for before in range(3):
-            encoded = encode(bytes(before) + secret).decode().rstrip("=")
-            begin = (0, 2, 3)[before]
-            end = len(encoded) - (1 if (before + len(secret)) % 3 else 0)
-            yield encoded[begin:end]
+def is_common(secret: str) -> bool:
+    """Return whether other texts may contain the secret: it is short, or an ordinary word."""
+    return _COMMON.fullmatch(secret.strip()) is not None

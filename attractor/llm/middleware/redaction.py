@@ -1,12 +1,12 @@
 """Replaces secrets in requests, so that no model sees them."""
 
-import json
 import re
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import cast
 
 from attractor.base.json import Json, JsonObject
+from attractor.base.secret_search import TOO_SHORT, SecretSearch
 from attractor.llm.client import Complete, Stream
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.messages import ContentPart, Message
@@ -31,7 +31,6 @@ WELL_KNOWN: tuple[str, ...] = (
 )
 """Patterns of private keys, and of API keys for models, clouds, code hosts, chats and payments."""
 PLACEHOLDER = "[secret]"
-_SHORTEST = 6
 # Encrypted fields of providers' own items.
 _OPAQUE = frozenset({"signature", "thoughtSignature", "encrypted_content", "data"})
 
@@ -39,29 +38,20 @@ _OPAQUE = frozenset({"signature", "thoughtSignature", "encrypted_content", "data
 class Redaction:
     """Replaces secrets with `[secret]` in all text of a request.
 
-    Secrets are the known values, and text that matches patterns. An answer has a
-    warning with the number of replacements.
+    Secrets are the known values, also encoded or split over lines, and text that matches patterns.
+    A value of fewer than eight characters is only replaced as a whole word. An answer has a warning
+    with the number of replacements.
     """
 
     def __init__(self, values: Iterable[str] = (), *, patterns: Iterable[str] = WELL_KNOWN) -> None:
         known = set(values)
-        if any(len(value) < _SHORTEST for value in known):
+        if any(len(value.strip()) < TOO_SHORT for value in known):
             raise ConfigurationError(
-                f"a secret shorter than {_SHORTEST} characters would match in many texts",
+                f"a secret shorter than {TOO_SHORT} characters would match in many texts",
                 hint="omit it, or use a longer secret",
             )
-        # As plain text and as JSON encodes it, for instance in arguments of tool calls.
-        forms = {
-            form
-            for value in known
-            for form in (
-                value,
-                json.dumps(value)[1:-1],
-                json.dumps(value, ensure_ascii=False)[1:-1],
-            )
-        }
-        self._patterns = [re.compile(re.escape(form)) for form in sorted(forms)]
-        self._patterns += [_compile(pattern) for pattern in patterns]
+        self._search = SecretSearch(known)
+        self._patterns = [_compile(pattern) for pattern in patterns]
 
     async def __call__(self, request: Request, next: Complete) -> Response:
         """Replace the secrets in the request, and call the model."""
@@ -75,7 +65,7 @@ class Redaction:
             yield event.with_warnings(warnings)
 
     def _redact(self, request: Request) -> tuple[Request, Sequence[Warning]]:
-        redactor = _Redactor(self._patterns)
+        redactor = _Redactor(self._search, self._patterns)
         redacted = redactor.request(request)
         if not redactor.count:
             return request, ()
@@ -86,7 +76,8 @@ class Redaction:
 class _Redactor:
     """Redacts one request and counts the replacements."""
 
-    def __init__(self, patterns: Sequence[re.Pattern[str]]) -> None:
+    def __init__(self, search: SecretSearch, patterns: Sequence[re.Pattern[str]]) -> None:
+        self._search = search
         self._patterns = patterns
         self.count = 0
 
@@ -151,7 +142,8 @@ class _Redactor:
         return cast("Json", value)
 
     def _text(self, text: str) -> str:
-        matches = [
+        matches = self._search.spans(text)
+        matches += [
             found.span()
             for pattern in self._patterns
             for found in pattern.finditer(text)

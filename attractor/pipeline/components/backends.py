@@ -21,14 +21,14 @@ from attractor.engine.outcome import Outcome
 from attractor.engine.prompts.inherited_context import ModelTask, model_task
 from attractor.engine.seams import Backend, ModelAnswer, Stage
 from attractor.engine.simulation.outcomes import NO_OUTCOMES, read_outcomes
-from attractor.engine.storage.secrets import texts_of
+from attractor.engine.storage.secrets import is_unusable
 from attractor.engine.walk.saved_conversations import ReadSaved, rebuilder_of
 from attractor.handlers.registry import handler_registry
 from attractor.language.graph.graph import DEFAULT_TYPE, TYPE_OF_SHAPE, Graph, Node
 from attractor.llm import middleware as shipped
 from attractor.llm.catalogue import shipped_catalogue
 from attractor.llm.client import Client, StreamMiddleware, provider_registry
-from attractor.pipeline.host.run_host import HANDED_IN, CustomParts, RunHost, secrets_in_own_texts
+from attractor.pipeline.host.run_host import HANDED_IN, CustomParts, RunHost
 from attractor.pipeline.request import RunRequest
 
 if TYPE_CHECKING:
@@ -112,8 +112,7 @@ def _providers_named(settings: "LlmSettings") -> Iterator[tuple[str, str]]:
 def _secrets(host: RunHost) -> Sequence[str]:
     """Return the secrets that are also redacted in the records of runs."""
     values = [*(host.environ[name] for name in host.secret_variables), *host.secrets]
-    texts = {text for value in values for text in texts_of(value)}
-    return sorted(texts - secrets_in_own_texts(values))
+    return [value for value in values if value.strip() and not is_unusable(value)]
 
 
 def _open_log(path: Path, stack: AsyncExitStack) -> logging.Logger:

@@ -1,13 +1,12 @@
-"""The host of a run: environment variables, secrets, custom parts, and Attractor's own texts."""
+"""The host of a run: environment variables, secrets and custom parts."""
 
 import asyncio
 import os
-import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import field, replace
 from datetime import timedelta
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
@@ -27,7 +26,7 @@ from attractor.engine.outcome import Outcome
 from attractor.engine.questions.question import Interviewer
 from attractor.engine.run_folder.open_run import BeforeEnd
 from attractor.engine.seams import Backend, Handler, Stage
-from attractor.engine.storage.secrets import SHORTEST, Redactor, is_secret_name, texts_of
+from attractor.engine.storage.secrets import Redactor, is_secret_name
 from attractor.environments.environment import inherited
 from attractor.language.declarations.inputs import is_of_input
 from attractor.language.diagnostics import Diagnostic, error
@@ -41,44 +40,6 @@ from attractor.workspaces.preparation import NO_PREPARATION, Preparation
 
 if TYPE_CHECKING:
     from attractor.config.settings import LlmSettings
-
-
-_COULD_BE_ONE = re.compile(rf"[A-Za-z._/@:-]{{{SHORTEST},40}}")
-
-
-def words_in_texts(values: Iterable[str], texts: Iterable[str]) -> frozenset[str]:
-    """Return the values that occur in texts, also as a part of a longer word.
-
-    The texts are only read if a value can occur in them; most secrets contain digits, and cannot
-    occur.
-    """
-    sought = {value for value in values if _COULD_BE_ONE.fullmatch(value)}
-    found = set[str]()
-    for text in texts if sought else ():
-        found |= {word for word in sought - found if word in text}
-    return frozenset(found)
-
-
-def secrets_in_own_texts(secrets: Iterable[str]) -> frozenset[str]:
-    """Return the secrets, or lines of secrets, that occur in the texts of Attractor."""
-    return words_in_texts((text for one in secrets for text in texts_of(one)), _package_texts())
-
-
-def is_in_own_texts(secret: str) -> bool:
-    """Return whether a secret occurs in the texts of Attractor."""
-    return secret.strip() in secrets_in_own_texts([secret])
-
-
-def _package_texts() -> Iterator[str]:
-    """Yield the source texts of Attractor, which contain all names in records."""
-    yield from _read(Path(__file__).parents[2])
-
-
-@cache
-def _read(package: Path) -> tuple[str, ...]:
-    # The name of a part is the name of its file.
-    files = sorted(package.rglob("*.py"))
-    return tuple(f"{one.relative_to(package)}\n{one.read_text('utf-8')}" for one in files)
 
 
 PARK = "park"
@@ -277,9 +238,7 @@ class RunHost:
     @cached_property
     def redactor(self) -> Redactor:
         """Replaces secrets in everything that is written."""
-        names = self.secret_variables
-        words = secrets_in_own_texts([*(self.environ[name] for name in names), *self.secrets])
-        return Redactor.of_environment(self.environ, names=names, more=self.secrets, words=words)
+        return Redactor.of_environment(self.environ, names=self.secret_variables, more=self.secrets)
 
     @property
     def secret_variables(self) -> Sequence[str]:

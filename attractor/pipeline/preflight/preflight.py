@@ -44,6 +44,7 @@ from attractor.pipeline.preflight.requirements import (
     find_secret_input_faults,
     find_secrets_in_pipeline,
     find_secrets_in_request,
+    find_unusable_secrets,
     required_by,
 )
 from attractor.pipeline.request import RunRequest, WorkspaceKind
@@ -334,6 +335,7 @@ async def preflight(
         *_find_suite_faults(name, request.suite, suite_pipeline),
         *find_secret_input_faults(pipeline.graph, request),
         *find_secrets_in_request(request, host),
+        *find_unusable_secrets(host),
         *(fault for graph in graphs for fault in find_long_commands(graph)),
         *children.faults,
         *await find_backend_faults(graphs, request, host),

@@ -7,7 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.storage.secrets import Redactor, is_secret_name
+from attractor.engine.storage.secrets import (
+    RECORD_WORDS,
+    Redactor,
+    is_common,
+    is_secret_name,
+    is_unusable,
+)
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.selection import EnvironmentChoice
@@ -27,7 +33,7 @@ from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph.graph import Graph, each_attribute
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import span_within
-from attractor.pipeline.host.run_host import RunHost, is_in_own_texts
+from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import GOAL, INPUT_PREFIX, RunRequest
 from attractor.pipeline.source.read import PipelineSource
 from attractor.workspaces.folders import borrowed_folder, prepare_workspaces_folder
@@ -51,11 +57,8 @@ def find_secret_input_faults(graph: Graph, request: RunRequest) -> Iterator[Diag
             yield error(message, span, fix=ways_to_give(one.name))
         elif fault := fault_of_secret(value):
             yield error(f"the secret input {one.name} {fault}", span, fix="choose a longer value")
-        elif is_in_own_texts(value):
-            message = (
-                f"the value of the secret input {one.name} occurs in Attractor's own records, "
-                "which cannot be redacted"
-            )
+        elif is_unusable(value) or value.strip() in RECORD_WORDS:
+            message = f"the value of the secret input {one.name} occurs in the records of every run"
             yield error(message, span, fix="choose another value")
 
 
@@ -120,17 +123,30 @@ def variables_in(text: str, redactor: Redactor, environ: Mapping[str, str]) -> S
     ]
 
 
-def report_unredacted(host: RunHost) -> None:
-    """Report values that cannot be kept secret, by the names of the environment variables."""
-    names = [name for name in host.secret_variables if is_in_own_texts(host.environ[name])]
+def find_unusable_secrets(host: RunHost) -> Iterator[Diagnostic]:
+    """Yield each secret variable whose value cannot be redacted."""
+    for name in host.secret_variables:
+        value = host.environ[name].strip()
+        if is_unusable(value):
+            kind = "a date" if "-" in value else f"only {len(value)} characters"
+            yield error(
+                f"the value of the variable {name} has {kind}, so it cannot be redacted in records",
+                fix="choose a longer value, or start attractor without the variable: "
+                f"env -u {name}",
+            )
+
+
+def report_common_secrets(host: RunHost) -> None:
+    """Report secret variables whose values may occur in other texts, which are redacted as well."""
+    names = [name for name in host.secret_variables if is_common(host.environ[name])]
     if not names:
         return
     what = "the value" if len(names) == 1 else "the values"
-    stands = "it occurs" if len(names) == 1 else "they occur"
+    is_ = "is short or an ordinary word" if len(names) == 1 else "are short or ordinary words"
+    unset = " ".join(f"-u {name}" for name in names)
     host.tell(
-        f"Not redacted: {what} of {', '.join(names)}, because {stands} in texts "
-        "that Attractor itself "
-        "writes in every run."
+        f"Redacted wherever it occurs: {what} of {', '.join(names)}, which {is_}. If it is no "
+        f"secret, start attractor without it: env {unset}"
     )
 
 

@@ -8,6 +8,7 @@ import json
 from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import deepcopy
 from urllib.parse import parse_qsl, quote, unquote_plus
 
 from attractor.base.dataclasses import dataclass
@@ -144,7 +145,8 @@ def hide_in_events(events: Sequence[bytes], keys: RequestKeys) -> Sequence[bytes
 
 def hide_in_documents(documents: Sequence[Json], keys: RequestKeys) -> list[Json]:
     """Return consecutive documents without the API keys."""
-    hidden = [_without(document, keys) for document in documents]
+    # First across documents: a document may contain a part of a key that is a key too.
+    hidden = deepcopy([*documents])
     places: dict[_Location, list[_Text]] = defaultdict(list)
     for number, document in enumerate(hidden):
         for place, text in _texts(number, document):
@@ -152,7 +154,7 @@ def hide_in_documents(documents: Sequence[Json], keys: RequestKeys) -> list[Json
     for texts in places.values():
         if len(texts) > 1:
             _hide_across(texts, keys)
-    return hidden
+    return [_without(document, keys) for document in hidden]
 
 
 def _hide_across(texts: Sequence[_Text], keys: RequestKeys) -> None:
@@ -161,8 +163,9 @@ def _hide_across(texts: Sequence[_Text], keys: RequestKeys) -> None:
     for value in keys.values:
         begin = whole.find(value)
         while begin >= 0:
-            changes |= dict.fromkeys(range(begin, begin + len(value)), "")
-            changes[begin] = HIDDEN
+            changes.setdefault(begin, HIDDEN)
+            for index in range(begin, begin + len(value)):
+                changes.setdefault(index, "")
             begin = whole.find(value, begin + len(value))
     start = 0
     for one in texts if changes else ():

@@ -1,11 +1,22 @@
 import json
-from base64 import b64encode, urlsafe_b64encode
+from base64 import b64encode, encodebytes, urlsafe_b64encode
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given, strategies as st
 
-from attractor.engine.storage.secrets import PLACEHOLDER, Redactor
+from attractor.backends.registry import backend_registry
+from attractor.base.json import JsonObject
+from attractor.engine.journal.events import Action
+from attractor.engine.outcome import FailureClass, StageStatus
+from attractor.engine.questions.question import AnswerKind, QuestionKind
+from attractor.engine.routing.edge_selection import RouteReason
+from attractor.engine.state.run_state import StatusWord
+from attractor.engine.storage.secrets import PLACEHOLDER, RECORD_WORDS, Redactor, is_unusable
+from attractor.engine.walk.steps import InterruptionChoice
+from attractor.interviewers.registry import interviewer_registry
+from attractor.language.graph.graph import Fidelity
+from attractor.pipeline.request import WorkspaceKind
 
 SECRET = "s3cr3t/+? value"
 
@@ -17,6 +28,8 @@ SECRET = "s3cr3t/+? value"
         quote(SECRET, safe=""),
         quote_plus(SECRET),
         quote(SECRET, safe="").lower(),
+        SECRET.encode().hex(),
+        SECRET.encode().hex().upper(),
         b64encode(SECRET.encode()).decode(),
         urlsafe_b64encode(b"\xff\xfe" + SECRET.encode()).decode(),
         b64encode(f"user:{SECRET}".encode()).decode(),
@@ -45,7 +58,14 @@ def test_telling_names_and_named_ones_count() -> None:
     }
     redactor = Redactor.of_environment(environ, names=["MINE"], more=["dddddddd"])
     said = "aaaaaaaa bbbbbbbb short querty-layout cccccccc dddddddd"
-    assert redactor.text(said) == "*** *** short querty-layout *** ***"
+    assert redactor.text(said) == "*** *** *** querty-layout *** ***"
+
+
+def test_short_secret_is_replaced_as_a_word_only() -> None:
+    redactor = Redactor(["short", "a1", "12345", "2026-11-21", " \n"])
+    text = "shorter a1 12345 2026-11-21: 'short', to-short/ short_ \\nshort"
+    expected = "shorter a1 12345 2026-11-21: '***', to-***/ short_ \\n***"
+    assert redactor.text(text) == expected
 
 
 def test_the_longer_of_two_secrets_goes_whole() -> None:
@@ -57,9 +77,28 @@ def test_every_line_of_a_long_secret_counts() -> None:
     assert redactor.text("got MIIEvQIBADANBg") == "got ***"
 
 
-def test_json_is_redacted_in_keys_and_values() -> None:
-    redacted = Redactor(["password"]).json({"password": ["a password", 7, None, True]})
-    assert redacted == {"***": ["a ***", 7, None, True]}
+def test_secret_split_over_lines_of_a_patch_is_redacted() -> None:
+    encoded = encodebytes(b"-secret/" * 21).decode()
+    lines = "".join(f"+{line}\n" for line in encoded.splitlines())
+    redactor = Redactor(["-secret/" * 21, "-secret-at-the-start"])
+    text = f"@@ -0,0 +1,3 @@\n{lines} end\n-secret-at-the-start\n"
+    assert redactor.patch(text) == "@@ -0,0 +1,3 @@\n+***\n end\n***\n"
+
+
+def test_record_keys_and_words_of_records_are_not_redacted() -> None:
+    record: JsonObject = {"executing": ["executing", "is executing", 7, None], "Executing it": "no"}
+    redacted = Redactor(["executing", "Executing it"]).members(record)
+    assert redacted == {"executing": ["executing", "is ***", 7, None], "***": "no"}
+
+
+def test_every_word_that_the_engine_reads_again_is_a_record_word() -> None:
+    enums = (
+        *(Action, AnswerKind, FailureClass, Fidelity, InterruptionChoice, QuestionKind),
+        *(RouteReason, StageStatus, StatusWord, WorkspaceKind),
+    )
+    words = {str(one) for enum in enums for one in enum}
+    words |= {*interviewer_registry(), *backend_registry()}
+    assert {one for one in words - RECORD_WORDS if not is_unusable(one)} == set()
 
 
 def test_half_a_character_becomes_text() -> None:

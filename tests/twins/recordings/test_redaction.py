@@ -90,8 +90,8 @@ def event(**told: object) -> bytes:
     return b"event: delta\ndata: " + json.dumps(told).encode() + b"\n\n"
 
 
-def texts(events: list[bytes]) -> list[str]:
-    hidden = hide_in_events(events, KEYS)
+def texts(events: list[bytes], keys: RequestKeys = KEYS) -> list[str]:
+    hidden = hide_in_events(events, keys)
     return [json.loads(one.split(b"data: ")[1])["delta"]["text"] for one in hidden]
 
 
@@ -102,6 +102,16 @@ def test_key_split_over_stream_events_is_hidden(size: int) -> None:
     told = texts([event(delta={"text": one}) for one in pieces])
     assert "".join(told) == "the key [hidden] and [hidden]."
     assert len(told) == len(pieces)
+
+
+def test_key_with_an_equals_sign_split_over_stream_events_is_hidden() -> None:
+    for key in ("sk-first-part=second-part", "first=second=third=="):
+        keys = request_keys({"authorization": f"Bearer {key}"}, "")
+        text = json.dumps({"command": f"curl -H 'x: {key}' {key}"})
+        for size in range(1, len(text)):
+            pieces = [text[at : at + size] for at in range(0, len(text), size)]
+            told = "".join(texts([event(delta={"text": one}) for one in pieces], keys))
+            assert json.loads(told) == {"command": "curl -H 'x: [hidden]' [hidden]"}
 
 
 def test_events_without_a_key_are_unchanged() -> None:
