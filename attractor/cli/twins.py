@@ -11,8 +11,9 @@ from typing import Any, Generic, TypeVar
 
 import click
 
-from attractor.base.errors import AttractorError, ExitCode
+from attractor.base.errors import AttractorError, ExitCode, UsageError
 from attractor.cli.output.streams import show
+from attractor.twins.recordings.json_diff import JsonPath
 from attractor.twins.server.provider_state import KEEP, LoggedRequest
 from attractor.twins.server.provider_twin import ProviderTwin
 from attractor.twins.services.dispatch import ServedRequest
@@ -98,6 +99,14 @@ def twin_record(twin: ProviderTwin | ServiceTwin) -> dict[str, object]:
         "control_url": twin.control_url,
         "token": twin.token,
     }
+
+
+def read_paths(texts: Sequence[str]) -> Sequence[JsonPath]:
+    """Return the JSON paths of an option, or raise an error for an invalid one."""
+    try:
+        return [JsonPath(one) for one in texts]
+    except ValueError as cause:
+        raise UsageError(str(cause), hint="write it as $.data[*].id") from cause
 
 
 class ShutdownReason:

@@ -165,6 +165,8 @@ def test_failed_recording_stops_the_twin(script: Path, tmp_path: Path) -> None:
         ("--record c.jsonl --replay s.toml", "--record cannot be combined with --replay"),
         ("--script s.toml --to http://a", "--to requires --record"),
         ("--script s.toml --pace recorded", "--pace requires --replay"),
+        ("--script s.toml --ignore $.id", "--ignore requires --replay"),
+        ("--replay s.toml --ignore id", "invalid path 'id'"),
         ("--record c.jsonl --to nonsense", "invalid address of a provider: 'nonsense'"),
         ("--replay s.toml", "s.toml:1: invalid JSON"),
         ("", "missing --script, --replay or --record"),

@@ -9,7 +9,7 @@ import click
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.twins.recordings.json_diff import JsonPath
+from attractor.cli.twins import read_paths
 from attractor.twins.services.check import CheckedRequest, check_recording
 from attractor.twins.services.recordings import load_recording
 from attractor.twins.services.service import CheckSettings, Service, load_service
@@ -60,11 +60,7 @@ def _own_recordings(service: Service) -> Sequence[Path]:
 
 def _settings(service: Service, ignore: Sequence[str]) -> CheckSettings:
     declared = service.table.check
-    try:
-        more = [JsonPath(one) for one in ignore]
-    except ValueError as cause:
-        raise UsageError(str(cause), hint="write it as $.data[*].id") from cause
-    return declared.model_copy(update={"ignore": (*declared.ignore, *more)})
+    return declared.model_copy(update={"ignore": (*declared.ignore, *read_paths(ignore))})
 
 
 def _records(played: dict[Path, Sequence[CheckedRequest]]) -> list[dict[str, object]]:

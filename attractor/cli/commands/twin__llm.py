@@ -17,6 +17,7 @@ from attractor.cli.twins import (
     log_unused_rules,
     logs_requests,
     provider_twin_text,
+    read_paths,
     serve_until_signal,
     twin_options,
     twin_record,
@@ -70,6 +71,13 @@ def _help() -> str:
     help="Replay without pauses or at the recorded pace (default: at-once). Requires --replay.",
 )
 @click.option(
+    "--ignore",
+    multiple=True,
+    metavar="PATH",
+    help="Ignore this JSON path in requests, such as '$.input[*].output'. May be repeated. "
+    "Requires --replay.",
+)
+@click.option(
     "--record",
     type=click.Path(path_type=Path),
     help="Forward requests and append each exchange to this file (.jsonl) or folder.",
@@ -88,6 +96,7 @@ def twin_llm(
     scripts: tuple[Path, ...],
     replay: Path | None,
     pace: str | None,
+    ignore: tuple[str, ...],
     record: Path | None,
     providers: tuple[str, ...],
     keep: int,
@@ -97,8 +106,14 @@ def twin_llm(
     as_json: bool,
 ) -> ExitCode:
     """Serve scripted or recorded answers in place of model providers."""
-    _refuse_what_excludes(bool(scripts), replay, pace, record, providers)
-    recordings = Recordings(load_recordings(replay), is_paced=pace == PACES[1]) if replay else None
+    for option, value in (("--pace", pace), ("--ignore", ignore)):
+        if value and not replay:
+            raise UsageError(f"{option} requires --replay", hint=f"add --replay or remove {option}")
+    _refuse_what_excludes(bool(scripts), replay, record, providers)
+    recordings = None
+    if replay:
+        paced, paths = pace == PACES[1], read_paths(ignore)
+        recordings = Recordings(load_recordings(replay), is_paced=paced, ignore=paths)
     teller = RequestLog(call_line) if logs_requests(is_verbose, as_json=as_json) else None
     ending = ShutdownReason()
     twin = ProviderTwin(
@@ -125,7 +140,6 @@ def twin_llm(
 def _refuse_what_excludes(
     has_script: bool,
     replay: Path | None,
-    pace: str | None,
     record: Path | None,
     providers: Sequence[str],
 ) -> None:
@@ -135,8 +149,6 @@ def _refuse_what_excludes(
         raise UsageError(f"--record cannot be combined with {other}", hint=hint)
     if providers and not record:
         raise UsageError("--to requires --record", hint="add --record or remove --to")
-    if pace and not replay:
-        raise UsageError("--pace requires --replay", hint="add --replay or remove --pace")
     if not (has_script or replay or record):
         hint = "pass one of them, such as --script FILE"
         raise UsageError("missing --script, --replay or --record", hint=hint)

@@ -214,6 +214,16 @@ class Wire(Protocol):
         """The environment variables of a client: for the base URL, then for the API key."""
         ...
 
+    @property
+    def ignored_paths(self) -> Sequence[str]:
+        """The JSON paths in requests that do not change an answer, such as ids of a session."""
+        ...
+
+    @property
+    def id_paths(self) -> Sequence[str]:
+        """The JSON paths of ids in requests."""
+        ...
+
     def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
         """Read a request, or raise the Rejection of the provider."""
         ...

@@ -1,8 +1,10 @@
 """Compares JSON documents, and finds values in a document by path."""
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
+from os.path import commonprefix
 from typing import Annotated, Final, TypeAlias
 
 from pydantic import PlainValidator
@@ -33,6 +35,27 @@ class JsonDifference:
     recorded: JsonOrMissing
     actual: JsonOrMissing
 
+    @property
+    def letters(self) -> int:
+        """The number of letters that differ."""
+        first, second = self.recorded, self.actual
+        if not (isinstance(first, str) and isinstance(second, str)):
+            values = [one for one in (first, second) if not isinstance(one, Missing)]
+            return sum(len(json.dumps(value, ensure_ascii=False)) for value in values)
+        same = len(commonprefix([first, second]))
+        first, second = first[same:], second[same:]
+        same = len(commonprefix([first[::-1], second[::-1]]))
+        return max(len(first), len(second)) - same
+
+    def __str__(self) -> str:
+        path = dotted_path(self.location)
+        if isinstance(self.actual, Missing):
+            return f"{path} is missing"
+        if isinstance(self.recorded, Missing):
+            return f"{path} was not recorded"
+        actual, recorded = _short(self.actual, self.recorded), _short(self.recorded, self.actual)
+        return f"{path or 'the body'} is {actual}, not {recorded}"
+
 
 def find_differences(
     recorded: JsonOrMissing, actual: JsonOrMissing, is_equal: IsEqual, location: Location = ()
@@ -55,9 +78,9 @@ def find_differences(
         yield JsonDifference(location, recorded, actual)
 
 
-def describe_differences(actual: Json, recorded: Json) -> Iterator[str]:
-    """Yield a message for each difference between a request and a recorded request."""
-    return map(_message, find_differences(recorded, actual, _is_same))
+def request_differences(actual: Json, recorded: Json) -> Iterator[JsonDifference]:
+    """Yield each difference between a request and a recorded request."""
+    return find_differences(recorded, actual, _is_same)
 
 
 def dotted_path(location: Iterable[str | int]) -> str:
@@ -71,16 +94,6 @@ def _is_same(_: Location, first: JsonOrMissing, second: JsonOrMissing) -> bool:
     return not isinstance(first, dict | list) and type(first) is type(second) and first == second
 
 
-def _message(difference: JsonDifference) -> str:
-    path, actual = dotted_path(difference.location), difference.actual
-    recorded = difference.recorded
-    if actual is MISSING:
-        return f"{path} is missing"
-    if recorded is MISSING:
-        return f"{path} was not recorded"
-    return f"{path or 'the body'} is {_short(actual, recorded)}, not {_short(recorded, actual)}"
-
-
 def _short(value: object, other: object) -> str:
     """Return a value, shortened.
 
@@ -89,9 +102,7 @@ def _short(value: object, other: object) -> str:
     if not isinstance(value, str) or not isinstance(other, str):
         text = repr(value)
         return text if len(text) <= _MAX_QUOTE else f"{text[:_MAX_QUOTE]}…"
-    same = 0
-    while same < min(len(value), len(other)) and value[same] == other[same]:
-        same += 1
+    same = len(commonprefix([value, other]))
     start = max(0, same - _MAX_QUOTE // 3)
     piece = value[start : start + _MAX_QUOTE]
     before = "…" if start else ""
@@ -127,6 +138,13 @@ class JsonPath:
     def matches(self, location: Location) -> bool:
         """Return whether a location matches."""
         return _matches(self._steps, location)
+
+    def edit(self, value: Json, change: Callable[[Json], JsonOrMissing]) -> Json:
+        """Return a copy in which the values at matching locations are changed; MISSING removes a
+        member of an object.
+        """
+        edited = _edited(self._steps, value, change)
+        return None if isinstance(edited, Missing) else edited
 
 
 def walk(value: Json, location: Location = ()) -> Iterator[tuple[Location, Json]]:
@@ -178,6 +196,41 @@ def _matches(steps: Sequence[str | int | None], location: Location) -> bool:
     if not location or first not in (_ANY, location[0]):
         return False
     return _matches(rest, location[1:])
+
+
+def _edited(
+    steps: Sequence[str | int | None], value: Json, change: Callable[[Json], JsonOrMissing]
+) -> JsonOrMissing:
+    if not steps:
+        return change(value)
+    first, *rest = steps
+    if first is _ANY_DEPTH:
+        # Below first, and then here.
+        value = _members_edited(_ANY, steps, value, change)
+        first, *rest = rest
+    return _members_edited(first, rest, value, change)
+
+
+def _members_edited(
+    step: str | int | None,
+    rest: Sequence[str | int | None],
+    value: Json,
+    change: Callable[[Json], JsonOrMissing],
+) -> Json:
+    """Edit the members at one step; the items of a list keep their places."""
+    if isinstance(value, dict):
+        members = {
+            name: _edited(rest, member, change) if step in (_ANY, name) else member
+            for name, member in value.items()
+        }
+        return {name: one for name, one in members.items() if not isinstance(one, Missing)}
+    if isinstance(value, list):
+        items = [
+            _edited(rest, item, change) if step in (_ANY, index) else item
+            for index, item in enumerate(value)
+        ]
+        return [None if isinstance(one, Missing) else one for one in items]
+    return value
 
 
 def _read_path(value: object) -> JsonPath:

@@ -9,7 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from itertools import islice, pairwise
+from functools import cache, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -21,7 +22,13 @@ from attractor.base.files import file_error, write_fully, write_whole
 from attractor.base.json import Json, JsonObject, canonical_json, content_hash, parse_json
 from attractor.twins.errors import RecordingError
 from attractor.twins.exchange.answer import Reply, ReplyEnd, ScriptTable, streamed, whole
-from attractor.twins.recordings.json_diff import describe_differences
+from attractor.twins.exchange.wire import wire_registry
+from attractor.twins.recordings.json_diff import (
+    MISSING,
+    JsonDifference,
+    JsonPath,
+    request_differences,
+)
 from attractor.twins.recordings.redaction import RequestKeys, hide_in_body, hide_in_events
 
 VERSION = 1
@@ -169,9 +176,6 @@ def _piece(at: float, content: bytes) -> BodyPiece:
         return BodyPiece(at=seconds, base64=base64.b64encode(content).decode("ascii"))
 
 
-_MAX_DIFFERENCES = 200
-
-
 @dataclass(frozen=True)
 class RedactedRequest:
     """A request with its API keys removed; used to find its recorded reply."""
@@ -181,23 +185,29 @@ class RedactedRequest:
     path: str
     request: Json
 
-    @property
-    def key(self) -> str:
-        """A lookup key that is equal for equal requests."""
-        return request_key(self.wire, self.method, self.path, self.request)
-
 
 class Recordings:
-    """The recorded replies, by request."""
+    """The recorded replies, by request.
 
-    def __init__(self, recordings: Mapping[str, Recording], *, is_paced: bool = False) -> None:
+    Requests are equal without the values that mean nothing on their wire and those at the paths in
+    `ignore`, with ids numbered in order.
+    """
+
+    def __init__(
+        self,
+        recordings: Mapping[str, Recording],
+        *,
+        is_paced: bool = False,
+        ignore: Sequence[JsonPath] = (),
+    ) -> None:
         self._all = recordings
         self._is_paced = is_paced
+        self._ignore = ignore
+        self._wires = wire_registry()
         self._used = Counter[str]()
         self._by_request: dict[str, list[str]] = defaultdict(list)
         for place, recording in recordings.items():
-            key = request_key(recording.wire, recording.method, recording.path, recording.request)
-            self._by_request[key].append(place)
+            self._by_request[self._key(recording)].append(place)
 
     def __len__(self) -> int:
         return len(self._all)
@@ -207,28 +217,54 @@ class Recordings:
 
         Several replies are returned in order, and the last reply repeatedly.
         """
-        places = self._by_request.get(redacted.key)
+        key = self._key(redacted)
+        places = self._by_request.get(key)
         if not places:
             return None
-        place = places[min(self._used[redacted.key], len(places) - 1)]
-        self._used[redacted.key] += 1
+        place = places[min(self._used[key], len(places) - 1)]
+        self._used[key] += 1
         return reply_of(self._all[place], rule=place, is_paced=self._is_paced)
 
     def refusal(self, redacted: RedactedRequest) -> str:
         """Return a message with the nearest recording and its first difference."""
         message = "no recording of this request"
+        request = self._comparable(redacted)
         found = [
-            (list(_differences(redacted, recording)), place)
-            for place, recording in self._all.items()
+            (
+                _Distance(redacted, one, list(request_differences(request, self._comparable(one)))),
+                place,
+            )
+            for place, one in self._all.items()
         ]
         if not found:
             return message
-        differences, place = min(found, key=lambda pair: _weight(pair[0]))
-        return f"{message}; the nearest is {place}, but {differences[0]}"
+        distance, place = min(found, key=lambda pair: pair[0].weight)
+        return f"{message}; the nearest is {place}, but {distance}"
 
     def reset(self) -> None:
         """Start again with the first reply to every request."""
         self._used.clear()
+
+    def _key(self, one: RedactedRequest | Recording) -> str:
+        return request_key(one.wire, one.method, one.path, self._comparable(one))
+
+    def _comparable(self, one: RedactedRequest | Recording) -> Json:
+        """Return the body of a request without what may differ in equal requests."""
+        request, wire = one.request, self._wires.get(one.wire)
+        ignored, ids = (wire.ignored_paths, wire.id_paths) if wire else ((), ())
+        for path in (*map(_json_path, ignored), *self._ignore):
+            request = path.edit(request, lambda value: MISSING)
+        numbers: dict[str, str] = {}
+        for path in map(_json_path, ids):
+            request = path.edit(request, partial(_numbered, numbers))
+        return request
+
+
+_json_path = cache(JsonPath)
+
+
+def _numbered(numbers: dict[str, str], value: Json) -> Json:
+    return numbers.setdefault(value, f"id {len(numbers) + 1}") if isinstance(value, str) else value
 
 
 def reply_of(recording: Recording, *, rule: str, is_paced: bool) -> Reply:
@@ -259,26 +295,34 @@ def _with_end(reply: Reply, recording: Recording) -> Reply:
     return replace(reply, headers=headers, ending=ReplyEnd.DROPPED)
 
 
-def _differences(redacted: RedactedRequest, recording: Recording) -> Iterator[str]:
-    if redacted.wire != recording.wire:
-        yield f"the wire is {redacted.wire}, not {recording.wire}"
-    if (redacted.method, redacted.path) != (recording.method, recording.path):
-        current, recorded = (
-            f"{redacted.method} {redacted.path}",
-            f"{recording.method} {recording.path}",
-        )
-        yield f"the request is {current}, not {recorded}"
-    yield from islice(describe_differences(redacted.request, recording.request), _MAX_DIFFERENCES)
+@dataclass(frozen=True)
+class _Distance:
+    """The differences between a request and a recorded request."""
 
+    request: RedactedRequest
+    recording: Recording
+    in_body: Sequence[JsonDifference]
 
-def _weight(differences: Sequence[str]) -> tuple[bool, bool, int]:
-    """Return a sort key: another wire or path weighs more than differences in the body."""
-    first = differences[0] if differences else ""
-    return (
-        first.startswith("the wire"),
-        any(text.startswith("this is") for text in differences),
-        len(differences),
-    )
+    @property
+    def endpoints(self) -> tuple[str, str]:
+        """Method and path of both."""
+        asked, recorded = self.request, self.recording
+        return f"{asked.method} {asked.path}", f"{recorded.method} {recorded.path}"
+
+    @property
+    def weight(self) -> tuple[bool, bool, int]:
+        """A sort key: another wire or path weighs more than differences in the body."""
+        asked, recorded = self.endpoints
+        letters = sum(one.letters for one in self.in_body)
+        return self.request.wire != self.recording.wire, asked != recorded, letters
+
+    def __str__(self) -> str:
+        if self.request.wire != self.recording.wire:
+            return f"the wire is {self.request.wire}, not {self.recording.wire}"
+        asked, recorded = self.endpoints
+        if asked != recorded:
+            return f"the request is {asked}, not {recorded}"
+        return str(self.in_body[0])
 
 
 _LINES, _SINGLE = ".jsonl", ".json"

@@ -64,6 +64,8 @@ class AnthropicWire:
     listed_wires = ("anthropic",)
     base_path = ""
     variables = ("ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY")
+    ignored_paths = ("$.metadata",)
+    id_paths = ("$.messages[*].content[*].id", "$.messages[*].content[*].tool_use_id")
 
     def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
         """Read a request, or raise the Rejection of the provider."""

@@ -71,6 +71,11 @@ class GeminiWire:
     base_path = ""
     # The provider's own clients read the second one.
     variables = ("GEMINI_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "GEMINI_API_KEY")
+    ignored_paths = ()
+    id_paths = tuple(
+        f"$.contents[*].parts[*].{name}.id"
+        for name in ("functionCall", "functionResponse", "function_call", "function_response")
+    )
 
     def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
         """Read a request, or raise the Rejection of the provider."""

@@ -18,6 +18,7 @@ from attractor.twins.exchange.wire import (
     text_at,
 )
 from attractor.twins.wires.openai_request import (
+    IGNORED_PATHS,
     read_body,
     read_system,
     read_tools,
@@ -48,6 +49,8 @@ class OpenAIWire:
     listed_wires = ("openai", "openai_chat")
     base_path = "/v1"
     variables = ("OPENAI_BASE_URL", "OPENAI_API_KEY")
+    ignored_paths = (*IGNORED_PATHS, "$.client_metadata")
+    id_paths = ("$.input[*].id", "$.input[*].call_id")
 
     def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
         """Read a request, or raise the Rejection of the provider."""

@@ -17,6 +17,7 @@ from attractor.twins.exchange.wire import (
     text_at,
 )
 from attractor.twins.wires.openai_request import (
+    IGNORED_PATHS,
     read_chat_body,
     read_chat_system,
     read_chat_tools,
@@ -38,6 +39,8 @@ class OpenAIChatWire:
     other_paths = ()
     base_path = "/v1"
     variables = ("OPENAI_COMPATIBLE_BASE_URL", "OPENAI_COMPATIBLE_API_KEY")
+    ignored_paths = IGNORED_PATHS
+    id_paths = ("$.messages[*].tool_calls[*].id", "$.messages[*].tool_call_id")
 
     def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
         """Read a request, or raise the Rejection of the provider."""

@@ -20,6 +20,10 @@ from attractor.twins.wires.request_body import (
     reject,
 )
 
+IGNORED_PATHS = (
+    *("$.metadata", "$.user", "$.safety_identifier", "$.prompt_cache_key"),
+    *("$.prompt_cache_options", "$.prompt_cache_retention"),
+)
 UNKNOWN_FIELD = "unknown_parameter"
 _TYPES = {429: "requests", 401: "invalid_request_error"}
 _ENDPOINT_CODES = {404: "unknown_url", 405: "method_not_supported"}

@@ -2,7 +2,13 @@ from typing import Any
 
 import pytest
 
-from attractor.twins.recordings.json_diff import describe_differences, dotted_path
+from attractor.base.json import Json
+from attractor.twins.recordings.json_diff import (
+    MISSING,
+    JsonPath,
+    dotted_path,
+    request_differences,
+)
 
 
 @pytest.mark.parametrize(
@@ -23,11 +29,11 @@ from attractor.twins.recordings.json_diff import describe_differences, dotted_pa
 def test_differences_are_reported_with_their_path(
     asked: Any, recorded: Any, told: list[str]
 ) -> None:
-    assert list(describe_differences(asked, recorded)) == told
+    assert [str(one) for one in request_differences(asked, recorded)] == told
 
 
 def test_long_texts_are_compared_at_their_first_difference() -> None:
-    (told,) = describe_differences({"a": "x" * 5000 + "one"}, {"a": "x" * 5000 + "two"})
+    (told,) = map(str, request_differences({"a": "x" * 5000 + "one"}, {"a": "x" * 5000 + "two"}))
     assert "xone'" in told
     assert "xtwo'" in told
     assert len(told) < 200
@@ -44,3 +50,19 @@ def test_a_place_is_written_as_people_write_it() -> None:
         (("q r", "x"), "q r.x"),
     ):
         assert dotted_path(place) == written
+
+
+def test_values_at_a_path_are_edited_or_removed() -> None:
+    value: Json = {"a": [{"id": 1, "b": {"id": 2}}, {"c": 3}, 4], "id": {"id": 5}}
+    cases: list[tuple[str, Json]] = [
+        ("$.a[*].id", {"a": [{"b": {"id": 2}}, {"c": 3}, 4], "id": {"id": 5}}),
+        ("$.a[1]", {"a": [{"id": 1, "b": {"id": 2}}, None, 4], "id": {"id": 5}}),
+        ("$..id", {"a": [{"b": {}}, {"c": 3}, 4]}),
+        ("$.id.id", {"a": [{"id": 1, "b": {"id": 2}}, {"c": 3}, 4], "id": {}}),
+        ("$.a.id", value),
+        ("$.x[*]", value),
+        ("$", None),
+    ]
+    for path, edited in cases:
+        assert JsonPath(path).edit(value, lambda found: MISSING) == edited, path
+    assert JsonPath("$.*").edit({"a": 1, "b": "x"}, str) == {"a": "1", "b": "x"}

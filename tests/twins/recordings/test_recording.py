@@ -10,6 +10,8 @@ from hypothesis import given, strategies as st
 from attractor.base.errors import FileError
 from attractor.twins.errors import RecordingError
 from attractor.twins.exchange.answer import ReplyEnd
+from attractor.twins.exchange.wire import wire_registry
+from attractor.twins.recordings.json_diff import JsonPath
 from attractor.twins.recordings.recording import (
     BodyPiece,
     Recording,
@@ -150,6 +152,99 @@ def test_nearest_recording_is_named_with_the_first_difference() -> None:
     told = recordings.refusal(redacted({"a": 1}, path="/r"))
     assert "the request is POST /r, not POST /p" in told
     assert Recordings({}).refusal(redacted()) == "no recording of this request"
+
+
+def test_nearest_recording_has_the_fewest_different_letters() -> None:
+    turns = [f"turn {number} " + "a long story " * 20 for number in range(4)]
+    recordings = Recordings(
+        {
+            "text": recording(request={"input": turns[0]}),
+            "early": recording(request={"input": turns[:1]}),
+            "same": recording(request={"input": [*turns[:3], "at 12:30"], "b": 1, "c": 2}),
+            "late": recording(request={"input": turns}),
+        }
+    )
+    message = recordings.refusal(redacted({"input": [*turns[:3], "at 12:45"], "b": 2, "c": 1}))
+    assert "the nearest is same, but input[3] is 'at 12:45', not 'at 12:30'" in message
+
+
+TALKS: dict[str, Any] = {
+    "openai": {
+        "metadata": {"run": "#"},
+        "client_metadata": {"turn": "#"},
+        "prompt_cache_key": "#",
+        "safety_identifier": "#",
+        "user": "#",
+        "input": [
+            {"role": "user", "content": "hello", "id": "msg #"},
+            {"type": "function_call", "id": "fc #1", "call_id": "#1"},
+            {"type": "function_call", "id": "fc #2", "call_id": "#2"},
+            {"type": "function_call_output", "id": "out #", "call_id": "#1"},
+            {"type": "function_call_output", "call_id": "#2"},
+        ],
+    },
+    "openai_chat": {
+        "metadata": {"run": "#"},
+        "user": "#",
+        "messages": [
+            {"role": "assistant", "tool_calls": [{"id": "#1"}, {"id": "#2"}]},
+            {"role": "tool", "tool_call_id": "#1"},
+            {"role": "tool", "tool_call_id": "#2"},
+        ],
+    },
+    "anthropic": {
+        "metadata": {"user_id": "#"},
+        "messages": [
+            {"role": "user", "content": "hello"},
+            {"role": "assistant", "content": [{"id": "#1"}, {"id": "#2", "input": {"id": 5}}]},
+            {"role": "user", "content": [{"tool_use_id": "#1"}, {"tool_use_id": "#2"}]},
+        ],
+    },
+    "gemini": {
+        "contents": [
+            {"parts": [{"functionCall": {"id": "#1"}}, {"function_call": {"id": "#2"}}]},
+            {"parts": [{"functionResponse": {"id": "#1"}}, {"function_response": {"id": "#2"}}]},
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize("wire", list(TALKS))
+def test_replay_ignores_metadata_and_numbers_ids(wire: str) -> None:
+    assert set(TALKS) == set(wire_registry())
+
+    def talk(session: str, *changes: tuple[str, str]) -> Any:
+        text = json.dumps(TALKS[wire])
+        for old, new in (*changes, ("#", session)):
+            text = text.replace(old, new)
+        return json.loads(text)
+
+    recordings = Recordings({"1": recording("a", wire=wire, request=talk("monday"))})
+    assert recordings.answer(redacted(talk("tuesday"), wire))
+    # The second result is for the first call.
+    last = json.dumps(TALKS[wire]).rindex("#2")
+    crossed = json.loads(
+        json.dumps(TALKS[wire])[:last] + "#1" + json.dumps(TALKS[wire])[last + 2 :]
+    )
+    assert recordings.answer(redacted(crossed, wire)) is None
+    for changed in (talk("x", ("hello", "bye")), talk("x", ('"id": 5', '"id": 6'))):
+        is_same = changed == talk("x")
+        assert bool(recordings.answer(redacted(changed, wire))) is is_same
+    kept = json.loads(json.dumps(TALKS[wire]))
+    assert kept == TALKS[wire]
+
+
+def test_replay_ignores_more_paths() -> None:
+    recorded = {"input": [{"output": "took 3 s", "name": "a"}, "b"], "at": {"time": 1}}
+    later = {"input": [{"output": "took 4 s", "name": "a"}, "b"], "at": {"time": 2}}
+    paths = [JsonPath("$.input[*].output"), JsonPath("$..time")]
+    for ignore, is_found in ((paths, True), (paths[:1], False), ((), False)):
+        recordings = Recordings({"1": recording(request=recorded)}, ignore=ignore)
+        assert bool(recordings.answer(redacted(later))) is is_found
+    recordings = Recordings({"1": recording(request=recorded)}, ignore=paths)
+    assert "input[0].name is 'c'" in recordings.refusal(
+        redacted({"input": [{"output": "", "name": "c"}, "b"], "at": {"time": 3}})
+    )
 
 
 def test_replay_keeps_status_headers_and_bytes() -> None:

@@ -105,7 +105,7 @@ def test_a_connection_is_refused_and_the_next_one_is_not(
 ) -> None:
     rules = f"""
     [[rules]]
-    when = {{ attempt = 1 }}
+    first = 2
     answer.fault = {{ kind = "refused" }}
     [[rules]]
     answer.text = "{WORDS}"

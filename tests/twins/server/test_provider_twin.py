@@ -243,7 +243,8 @@ def test_attempts_count_equal_json_with_and_without_a_stream(provider_twin: Star
             assert answer.status_code == 200, answer.text
         assert [one.attempt for one in twin.requests] == [1, 2, 3]
         assert post(twin, wire).status_code == 200
-        changed = httpx.post(twin.url + path, json=body | {"tools": []}, headers=KEYS[wire])
+        more: dict[str, Any] = {**body, "tools": []}
+        changed = httpx.post(twin.url + path, json=more, headers=KEYS[wire])
         assert changed.status_code == 200, changed.text
         assert [one.attempt for one in twin.requests[3:]] == [4, 1]
 
