@@ -1,6 +1,7 @@
 """Writes files atomically, makes private folders, and explains errors of the file system."""
 
 import errno
+import io
 import os
 import re
 import stat
@@ -26,6 +27,9 @@ _HINTS = {
     errno.ENOLCK: "choose a folder on a local disk: this file system has no locks",
     errno.EOPNOTSUPP: "choose a folder on a local disk: this file system has no locks",
 }
+LARGEST = 1 << 28
+"""The maximum size of a file that `read_regular` reads into memory."""
+
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _TEMPORARY = re.compile(r"\.attractor-([1-9][0-9]*)-[0-9a-f]{16}\.tmp")
 
@@ -72,6 +76,30 @@ def remove_abandoned_files(folder: str | Path) -> int:
     except OSError as cause:
         raise file_error("clear", folder, cause) from cause
     return len(abandoned)
+
+
+def open_regular(path: str | Path) -> io.BufferedReader:
+    """Open a regular file for reading; refuse others, such as a FIFO, which may block forever."""
+    # Non-blocking: only an open file shows its type.
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(file).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+    except OSError:
+        os.close(file)
+        raise
+    return os.fdopen(file, "rb")
+
+
+def read_regular(path: str | Path) -> bytes:
+    """Return the content of a regular file; refuse others and very large ones."""
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > LARGEST:
+            raise OSError(errno.EFBIG, f"it is larger than {LARGEST:,} bytes")
+        return file.read()
 
 
 def write_fully(file: int, data: bytes) -> None:
@@ -169,6 +197,8 @@ def _permissions(folder: int | None, target: str) -> int | None:
         status = os.stat(target, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return None
+    if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+        raise OSError(errno.EINVAL, "it is a device")  # root could replace even /dev/null
     # Without setuid and setgid: the new file may have another owner.
     return status.st_mode & 0o777 if stat.S_ISREG(status.st_mode) else None
 

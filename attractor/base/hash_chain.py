@@ -13,7 +13,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ChainBroken, NotCanonical, UsageError
-from attractor.base.files import file_error
+from attractor.base.files import file_error, open_regular
 from attractor.base.json import (
     Json,
     JsonObject,
@@ -115,7 +115,7 @@ def verify_file(
 ) -> ChainCheck:
     """Find the first corrupt line of a file, from an offset and the head before the offset."""
     try:
-        with Path(path).open("rb") as file:
+        with open_regular(path) as file:
             file.seek(offset)
             return _verify(file, start, expected, key)
     except OSError as cause:

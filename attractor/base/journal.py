@@ -16,7 +16,14 @@ from typing import Self
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, JournalError, LockHeld
-from attractor.base.files import file_error, hint_for, reason_of, sync_folder, write_fully
+from attractor.base.files import (
+    file_error,
+    hint_for,
+    open_regular,
+    reason_of,
+    sync_folder,
+    write_fully,
+)
 from attractor.base.locks import open_to_lock, try_lock, unlock
 
 _BLOCK = 1 << 16
@@ -178,7 +185,7 @@ def read_lines(path: str | Path, *, offset: int = 0) -> Iterator[JournalLine]:
     line.
     """
     try:
-        with Path(path).open("rb") as file:
+        with open_regular(path) as file:
             _seek_line(file, path, offset)
             for raw in file:
                 if not raw.endswith(b"\n"):
@@ -193,7 +200,7 @@ def read_lines(path: str | Path, *, offset: int = 0) -> Iterator[JournalLine]:
 def read_torn(path: str | Path) -> TornLine | None:
     """Return the bytes after the last newline: a torn line, or a line that is being written."""
     try:
-        with Path(path).open("rb") as file:
+        with open_regular(path) as file:
             return _torn_line(file.fileno())
     except OSError as cause:
         raise file_error("read", path, cause) from cause

@@ -19,7 +19,7 @@ from typing import Self
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, LockHeld, NotCanonical, UsageError
-from attractor.base.files import file_error, is_running, mode_within, write_whole
+from attractor.base.files import file_error, is_running, mode_within, open_regular, write_whole
 from attractor.base.json import JsonObject, canonical_json, parse_json
 
 
@@ -132,7 +132,7 @@ def open_to_lock(path: Path) -> io.FileIO:
 def holder_of(path: str | Path) -> LockHolder | None:
     """Return the recorded holder of the lock at a path, unless the process has ended."""
     try:
-        with _note_of(Path(path)).open("rb") as note:
+        with open_regular(_note_of(Path(path))) as note:
             since = datetime.fromtimestamp(os.fstat(note.fileno()).st_mtime, UTC)
             record = parse_json(note.read())
     except (OSError, NotCanonical):

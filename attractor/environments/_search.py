@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 
 LONGEST_LINE = 500
+_DEEPEST = 200
 _LARGEST_FILE = 32 * 1024 * 1024
 
 
@@ -39,7 +40,9 @@ def _files(path: str, glob: str) -> Iterator[str]:
     if os.path.isfile(path):  # noqa: PTH113 (names that are not text stay unchanged)
         yield path
     for folder, folders, names in os.walk(path):
-        folders[:] = sorted(name for name in folders if name != ".git")
+        # Python before 3.12 recurses for each level.
+        is_deep = folder.count(os.sep) - path.count(os.sep) >= _DEEPEST
+        folders[:] = [] if is_deep else sorted(name for name in folders if name != ".git")
         for name in sorted(names):
             file = os.path.normpath(os.path.join(folder, name))  # noqa: PTH118
             if not glob or fnmatch.fnmatch(file if "/" in glob else name, glob):

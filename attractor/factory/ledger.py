@@ -13,7 +13,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ChainBroken, NotCanonical, VerificationError
-from attractor.base.files import file_error, make_private_folder, write_whole
+from attractor.base.files import file_error, make_private_folder, read_regular, write_whole
 from attractor.base.hash_chain import (
     GENESIS,
     ChainCheck,
@@ -232,7 +232,7 @@ class ProjectIdentity:
     def project_id(self) -> str:
         """Return the id of the project, or "" before the first run of the project."""
         file = self.runs_dir / PROJECT_FILE
-        return file.read_text("ascii").strip() if file.exists() else ""
+        return read_regular(file).decode("ascii").strip() if file.exists() else ""
 
     def create_id(self) -> str:
         """Return the id of the project; before the first run, create the id."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, VerificationError
-from attractor.base.files import make_private_folder, write_whole
+from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.hash_chain import GENESIS, ChainHead
 from attractor.base.json import content_hash
 from attractor.base.locks import FileLock
@@ -147,7 +147,7 @@ class RunFacts:
 
     def manifest_hash(self) -> str:
         """Return the hash of the manifest file."""
-        return content_hash(self.directory.manifest.read_bytes())
+        return content_hash(read_regular(self.directory.manifest))
 
 
 def facts_of(run: OpenRun) -> RunFacts:

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.errors import UsageError
+from attractor.base.files import read_regular
 from attractor.engine.errors import RunOver
 from attractor.engine.run_folder.layout import (
     CHILDREN,
@@ -144,7 +145,7 @@ def _read_pipeline(run: OpenRun, request: RunRequest, host: RunHost) -> Pipeline
         custom_parts=host.custom_parts,
         environ=host.environ,
     )
-    if run.directory.graph.read_bytes() != pipeline.text.encode():
+    if read_regular(run.directory.graph) != pipeline.text.encode():
         replace_pipeline(run.directory, pipeline)
     return pipeline
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.folder_trees import walk_paths
 from attractor.engine.seams import Base
 from attractor.engine.state.attempts import TreeId
 from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay, GitFailed
@@ -139,7 +140,7 @@ def _is_no_folder(full: bytes) -> bool:
 def _files_below(full: bytes) -> Iterator[bytes]:
     """Yield the files below a path; a path that is not a folder has no files."""
     if not Path(os.fsdecode(full)).is_symlink():
-        for folder, _, names in os.walk(full):
+        for folder, _, names in walk_paths(full):
             yield from (folder + b"/" + name for name in names)
 
 

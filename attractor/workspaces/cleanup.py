@@ -4,7 +4,6 @@ The record of a run is removed last, so that a later cleanup can finish an inter
 """
 
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import field
 from functools import partial
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_error
+from attractor.base.folder_trees import FoundEntry, walk_tree
 from attractor.workspaces.create.isolated import BASE_REFS
 from attractor.workspaces.folders import remove_folder, workspaces_folder
 from attractor.workspaces.git.files import in_thread
@@ -43,11 +43,11 @@ class DiskUsage:
 
     def of(self, path: Path) -> int:
         """Return the bytes that a file or folder uses on disk."""
-        return sum(map(self._size, _below(path)))
+        return sum(map(self._size, walk_tree(path)))
 
-    def _size(self, path: Path) -> int:
+    def _size(self, entry: FoundEntry) -> int:
         try:
-            status = path.lstat()
+            status = entry.status()
         except OSError:
             return 0
         key = (status.st_dev, status.st_ino)
@@ -131,11 +131,3 @@ def _repository(store: Path) -> Path | None:
         return None
     folder = Path(os.fsdecode(line)).parent
     return folder if (folder / "HEAD").is_file() else None
-
-
-def _below(path: Path) -> Iterator[Path]:
-    yield path
-    if path.is_symlink():
-        return
-    for at, folders, names in os.walk(path):
-        yield from (Path(at, name) for name in (*folders, *names))

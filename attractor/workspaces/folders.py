@@ -11,7 +11,6 @@ import fcntl
 import os
 import re
 import secrets
-import shutil
 import stat
 import sys
 from collections.abc import Callable, Collection, Generator, Sequence
@@ -19,6 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from attractor.base.files import file_error, make_private, make_private_folder, reason_of
+from attractor.base.folder_trees import remove_tree
 from attractor.base.locks import FileLock
 
 NAME = "workspaces"
@@ -239,9 +239,4 @@ def _is_at(lock: int, folder: Path) -> bool:
 
 def remove_folder(folder: Path) -> None:
     """Remove a folder as far as possible, also parts without permissions."""
-    for at, below, _ in os.walk(folder):
-        for path in (Path(at, name) for name in below):
-            with suppress(OSError):
-                if not path.is_symlink():
-                    path.chmod(0o700)
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_tree(folder)

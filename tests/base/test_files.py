@@ -13,6 +13,8 @@ import pytest
 
 from attractor.base.errors import ExitCode, FileError
 from attractor.base.files import (
+    LARGEST,
+    read_regular,
     remove_abandoned_files,
     sync_folder,
     write_fully,
@@ -246,3 +248,33 @@ def test_content_is_synced_before_the_rename_and_the_folder_after_it(
     done.clear()
     write_whole(tmp_path / "file", "content", sync=False)
     assert done == ["name"]
+
+
+def test_special_files_are_refused_and_do_not_block(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    (tmp_path / "large").touch()
+    os.truncate(tmp_path / "large", LARGEST + 1)
+    for name, words in {
+        "folder": "Is a directory",
+        "pipe": "not a regular file",
+        "device": "not a regular file",
+        "large": "larger than",
+    }.items():
+        with pytest.raises(OSError, match=words):
+            read_regular(tmp_path / name)
+    (tmp_path / "file").write_text("x")
+    assert read_regular(tmp_path / "file") == b"x"
+
+
+def test_a_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    device = tmp_path / "device"
+    try:
+        os.mknod(device, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    except PermissionError:
+        pytest.skip("only root can make a device")
+    for sync in (True, False):
+        with pytest.raises(FileError, match="it is a device"):
+            write_whole(device, "x", sync=sync)
+    assert stat.S_ISCHR(device.lstat().st_mode)

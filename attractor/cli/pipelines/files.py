@@ -8,6 +8,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, UsageError
+from attractor.base.folder_trees import walk_paths
 from attractor.language.diagnostics import Diagnostic, UnreadablePipeline, error
 from attractor.language.reading import decode
 from attractor.language.source.syntax_tree import Span
@@ -101,7 +102,7 @@ def refuse_input(words: Sequence[str], *, why: str, hint: str) -> None:
 def _search(folder: str) -> Iterator[str | Diagnostic]:
     found = 0
     troubles: list[OSError] = []
-    for place, folders, files in os.walk(folder, onerror=troubles.append):
+    for place, folders, files in walk_paths(folder, onerror=troubles.append):
         folders[:] = sorted(one for one in folders if _is_searched(one))
         for name in sorted(files):
             file = os.path.normpath(Path(place, name))

@@ -10,7 +10,7 @@ from pathlib import Path
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import FileError, NotCanonical, VerificationError
 from attractor.base.events import Event
-from attractor.base.files import file_error
+from attractor.base.files import file_error, read_regular
 from attractor.base.hash_chain import GENESIS, ChainHead, require_intact, verify
 from attractor.base.journal import JournalLine, read_lines
 from attractor.base.json import (
@@ -179,7 +179,7 @@ def _lines_from(journal: Path, offset: int, checkpoint: Path) -> Sequence[Journa
 def _read(checkpoint: Path) -> str | None:
     """Return the text of a checkpoint; None if the file is missing or has lost its content."""
     try:
-        content = checkpoint.read_bytes()
+        content = read_regular(checkpoint)
     except FileNotFoundError:
         return None
     except OSError as cause:

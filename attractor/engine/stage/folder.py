@@ -254,7 +254,8 @@ def _append(path: str, line: bytes, largest: int) -> bool:
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        file = os.open(path, flags, 0o666)
+        # Non-blocking, in case a command of the stage replaced the file by a FIFO.
+        file = os.open(path, flags | os.O_NONBLOCK, 0o666)
         try:
             has_room = os.fstat(file).st_size + len(line) <= largest
             write_fully(file, line if has_room else b"[full: what came after was left out]\n")

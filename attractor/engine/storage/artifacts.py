@@ -9,7 +9,13 @@ from threading import RLock
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, UnknownName, VerificationError
-from attractor.base.files import file_error, remove_abandoned_files, sync_folder, write_whole
+from attractor.base.files import (
+    file_error,
+    read_regular,
+    remove_abandoned_files,
+    sync_folder,
+    write_whole,
+)
 from attractor.base.json import Json, canonical_json, content_hash, parse_json
 from attractor.engine.storage.json_files import read_document, write_document
 from attractor.engine.storage.secrets import Redactor
@@ -103,7 +109,7 @@ def _link(source: Path, target: Path) -> None:
         return
     except OSError:
         # Links are impossible between two disks, and on some file systems.
-        write_whole(target, source.read_bytes())
+        write_whole(target, read_regular(source))
 
 
 def make_folder(folder: Path) -> None:
@@ -129,14 +135,14 @@ def _keep(folder: Path, digest: str, content: bytes) -> None:
 
 def _is_there(file: Path, content: bytes) -> bool:
     try:
-        return file.stat().st_size == len(content) and file.read_bytes() == content
+        return file.stat().st_size == len(content) and read_regular(file) == content
     except OSError:
         return False
 
 
 def _read(file: Path, digest: str) -> bytes:
     try:
-        content = file.read_bytes()
+        content = read_regular(file)
     except OSError as cause:
         raise file_error("read", file, cause) from cause
     if content_hash(content) != digest:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
+from attractor.base.files import read_regular
 from attractor.base.json import Json
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import Usage
@@ -334,7 +335,7 @@ def _prepared(run: RunRecord) -> Prepared | None:
     """Return the pipeline as saved in the run directory, or None if it cannot be read."""
     file = run.directory.graph
     try:
-        text = decode(file.read_bytes(), file=str(file))
+        text = decode(read_regular(file), file=str(file))
         return prepare(text, file=str(file), files=KnownFiles(read_files(run.directory)))
     except (OSError, AttractorError):
         return None

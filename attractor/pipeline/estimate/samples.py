@@ -15,6 +15,7 @@ from statistics import median, quantiles
 from attractor.backends.models import FindModel, ModelChoice, ModelDefaults
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
+from attractor.base.files import read_regular
 from attractor.base.json import Json
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import NOTHING_USED, Usage
@@ -139,7 +140,7 @@ def _read(run: RunRecord) -> Sample:
     state = open_journal(run.directory.events, run.directory.checkpoint).state
     progress, outcome = state.progress, outcome_of(state)
     file = run.directory.graph
-    graph = parse(decode(file.read_bytes(), file=str(file)))
+    graph = parse(decode(read_regular(file), file=str(file)))
     return Sample(
         run.run_id,
         run.manifest.content_hash,

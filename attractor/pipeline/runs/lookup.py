@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import shutil
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
@@ -12,9 +11,16 @@ from itertools import count, takewhile
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError, ExitCode, UnknownName, UsageError
+from attractor.base.errors import (
+    AttractorError,
+    ExitCode,
+    FileError,
+    UnknownName,
+    UsageError,
+)
 from attractor.base.events import Event
-from attractor.base.files import file_error, write_whole
+from attractor.base.files import write_whole
+from attractor.base.folder_trees import remove_tree
 from attractor.base.ids import is_run_id, time_of
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, parse_json
@@ -85,11 +91,9 @@ def _round(first: RunDirectory, number: int) -> RunDirectory:
 
 def clear_half_made(root: Path) -> None:
     """Remove an incomplete directory of a process that was killed."""
-    try:
-        if root.exists():
-            shutil.rmtree(root)
-    except OSError as cause:
-        raise file_error("remove", root, cause) from cause
+    remove_tree(root)
+    if os.path.lexists(root):
+        raise FileError(f"cannot remove {root} completely")
 
 
 def used_by(directory: RunDirectory, state: RunState) -> Usage:

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, UnknownName, UsageError, suggest
+from attractor.base.folder_trees import walk_paths
 from attractor.base.json import Json, canonical_json
 from attractor.engine.errors import NotRunnable
 from attractor.engine.simulation.outcomes import read_outcomes
@@ -82,7 +83,12 @@ class PipelineTests:
 def find_test_files(named: Path) -> Sequence[Path]:
     """Return the test files that the names of test files, pipelines or folders select."""
     if named.is_dir():
-        found = sorted(named.rglob(f"*{SUFFIX}"))
+        found = sorted(
+            Path(at, name)
+            for at, _, names in walk_paths(str(named))
+            for name in names
+            if name.endswith(SUFFIX)
+        )
         if not found:
             raise UsageError(f"no *{SUFFIX} found in {named}", hint="write one beside a pipeline")
         return found

@@ -7,7 +7,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import VerificationError
 from attractor.base.events import Event
-from attractor.base.files import file_error, write_whole
+from attractor.base.files import file_error, read_regular, write_whole
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, canonical_json, content_hash, parse_json
 from attractor.engine.run_folder.layout import (
@@ -269,7 +269,7 @@ def finish_interrupted_change(
 
 def _read(directory: RunDirectory, digest: str) -> SavedPipeline | None:
     graph, files = _places(directory, digest)
-    return SavedPipeline(graph.read_bytes(), read_stored_files(files)) if graph.is_file() else None
+    return SavedPipeline(read_regular(graph), read_stored_files(files)) if graph.is_file() else None
 
 
 def _places(directory: RunDirectory, digest: str) -> tuple[Path, Path]:
@@ -297,7 +297,7 @@ def read_saved_pipeline(
     """
     file = directory.graph
     try:
-        content = file.read_bytes()
+        content = read_regular(file)
     except OSError as cause:
         raise file_error("read", file, cause) from cause
     found = SavedPipeline(content, read_files(directory))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.files import write_whole
+from attractor.base.files import read_regular, write_whole
 from attractor.base.ids import time_of
 from attractor.base.journal import read_lines
 from attractor.base.json import Json
@@ -117,7 +117,7 @@ class _BootLog:
     def setup(self, setup: SetupRun) -> None:
         """Record a setup, and its output."""
         file = self.run.directory.root / SETUP_LOG
-        before = file.read_text() if file.exists() else ""
+        before = read_regular(file).decode() if file.exists() else ""
         where = f" for {setup.fork}" if setup.fork else ""
         head = f"$ {setup.command}   (ended with {setup.exit_code}{where})"
         write_whole(file, before + self.run.redactor.text(f"{head}\n{setup.output}\n"))

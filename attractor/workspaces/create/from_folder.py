@@ -1,5 +1,6 @@
 """Creates a workspace from a folder outside Git, and reads the ignore files of the folder."""
 
+import errno
 import os
 import stat
 import tempfile
@@ -93,7 +94,8 @@ class _Walk:
 
     def _read(self, at: bytes) -> None:
         file = self._folder / os.fsdecode(at) / ".gitignore"
-        if file.is_file() and not file.is_symlink():
+        # Unlike Path.is_file, this returns False for a path that is too long.
+        if os.path.isfile(file) and not file.is_symlink():  # noqa: PTH113
             self._files[at] = file.read_bytes()
             self.rules = IgnoreRules(self._files, self._kept_out)
 
@@ -102,8 +104,10 @@ def _listed(folder: Path, at: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
     """Yield the entries of a folder; the snapshot reports unreadable folders."""
     try:
         found = os.scandir(folder / os.fsdecode(at))
-    except PermissionError:
-        return
+    except OSError as cause:
+        if cause.errno in (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG):
+            return
+        raise
     with found:
         for one in found:
             name = os.fsencode(one.name)

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import stat
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from attractor.base.files import file_error, write_fully
+from attractor.base.folder_trees import remove_tree
 from attractor.workspaces.git.objects import LINK, TreeEntry
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -103,7 +103,7 @@ def _put(name: bytes, entry: TreeEntry, content: bytes, at: int) -> os.stat_resu
 def _clear(name: bytes, at: int) -> None:
     """Remove a file, link or folder."""
     if _is_folder(name, at):
-        shutil.rmtree(name, dir_fd=at)
+        remove_tree(name, dir_fd=at)
     else:
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=at)

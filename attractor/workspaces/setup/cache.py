@@ -6,7 +6,7 @@ Agents can change the folders, so no link is followed, and no file is overwritte
 import errno
 import os
 import stat
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, UsageError
 from attractor.base.files import file_error, write_fully, write_whole
+from attractor.base.folder_trees import FoundEntry, walk_tree
 from attractor.base.json import canonical_json, parse_json
 from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment
@@ -321,37 +322,33 @@ def mentions_path(folder: Path, paths: Sequence[str], place: str) -> bool:
     the path; links are not followed.
     """
     words = tuple({os.fsencode(place), os.fsencode(os.path.realpath(place))})
-    return any(_mentions(one, words) for path in paths for one in _below(folder / path))
+    return any(_mentions(one, words) for path in paths for one in walk_tree(folder / path))
 
 
-def _below(path: Path) -> Iterator[Path]:
-    yield path
-    if path.is_dir() and not path.is_symlink():
-        for at, folders, names in os.walk(path):
-            yield from (Path(at, name) for name in (*folders, *names))
-
-
-def _mentions(path: Path, words: Sequence[bytes]) -> bool:
+def _mentions(entry: FoundEntry, words: Sequence[bytes]) -> bool:
     with suppress(FileNotFoundError, NotADirectoryError):  # removed meanwhile
         try:
-            mode = path.lstat().st_mode
+            mode = entry.status().st_mode
             if stat.S_ISLNK(mode):
-                target = os.fsencode(path.readlink())
+                target = os.fsencode(os.readlink(entry.name, dir_fd=entry.folder))
                 return any(word in target for word in words)
-            return stat.S_ISREG(mode) and _file_mentions(path, words)
+            return stat.S_ISREG(mode) and _file_mentions(entry, words)
         except PermissionError:
             return True
     return False
 
 
-def _file_mentions(path: Path, words: Sequence[bytes]) -> bool:
+def _file_mentions(entry: FoundEntry, words: Sequence[bytes]) -> bool:
     # A path may cross the end of a piece.
     longest = max(map(len, words))
     rest = b""
-    with path.open("rb", buffering=0) as file:
-        while piece := file.read(_PIECE):
+    file = os.open(entry.name, _READ, dir_fd=entry.folder)
+    try:
+        while piece := os.read(file, _PIECE):
             piece = rest + piece
             if any(word in piece for word in words):
                 return True
             rest = piece[-longest:]
+    finally:
+        os.close(file)
     return False

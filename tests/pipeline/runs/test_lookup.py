@@ -1,5 +1,6 @@
 import asyncio
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,27 @@ def test_a_manifest_that_cannot_be_read_hides_no_other_run(tmp_path: Path) -> No
         assert damaged.trouble_code is not ExitCode.DONE
         assert find_run(ids[1], runs_dir).name == ids[1]
         assert find_run("latest", runs_dir).name == (ids[1] if content else ids[0])
+
+
+def test_special_files_in_a_run_directory_end_no_list(tmp_path: Path) -> None:
+    for number, name in enumerate(("manifest.json", "run.json", "events.jsonl", "checkpoint.json")):
+        for how in ("pipe", "folder", "device"):
+            root = tmp_path / f"R{number}{how}"
+            workplace(root).run()
+            (root / name).unlink()
+            if how == "pipe":
+                os.mkfifo(root / name)
+            elif how == "folder":
+                (root / name).mkdir()
+            else:
+                (root / name).symlink_to("/dev/zero")
+    (tmp_path / "R0pipe" / "run.lock").unlink()
+    os.mkfifo(tmp_path / "R0pipe" / "run.lock")
+    workplace(tmp_path / "R").run()
+    *odd, whole = list_runs(tmp_path)
+    assert len(odd) == 12
+    assert all("regular file" in one.trouble or "directory" in one.trouble for one in odd)
+    assert (whole.directory.name, whole.trouble) == ("R", "")
 
 
 def test_the_gates_last_word_is_that_of_the_newest_evaluation(tmp_path: Path) -> None:
