@@ -1,7 +1,8 @@
 """Plays the steps of a scenario in an environment."""
 
 import asyncio
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import httpx
@@ -11,6 +12,10 @@ from attractor.scenarios.check import Observation, StepRecord
 from attractor.scenarios.suite import CommandStep, RequestStep, Scenario, ServiceStep, Step
 
 _POLL_INTERVAL_S = 0.05
+_MAX_BODY = 16 * 1024 * 1024
+_ENCODINGS = ("identity", "gzip", "deflate")
+_HEADERS = {"accept-encoding": "gzip, deflate"}
+_GZIP_OR_ZLIB, _RAW_DEFLATE = 32 + zlib.MAX_WBITS, -zlib.MAX_WBITS
 # Step names of a suite contain no dot.
 _SETUP = "setup."
 
@@ -110,14 +115,64 @@ class _Player:
     async def _send_request(self, step: RequestStep) -> StepRecord:
         timeout = (step.timeout or self._timeout).total_seconds()
         async with self._environment.reach(step.port) as address:
+            url = f"http://{address}{step.path}"
             try:
-                async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
-                    url = f"http://{address}{step.path}"
-                    answer = await client.request(step.method, url, content=step.body)
-            except httpx.HTTPError as error:
+                async with (
+                    # The client's timeout is for each read, not for all of an endless response.
+                    asyncio.timeout(timeout),
+                    httpx.AsyncClient(timeout=timeout, trust_env=False) as client,
+                    client.stream(step.method, url, content=step.body, headers=_HEADERS) as answer,
+                ):
+                    body = await _read_text(answer)
+            except (httpx.HTTPError, TimeoutError) as error:
                 trouble = f"{step.method} {step.path} failed: {type(error).__name__}"
                 return StepRecord(step.name, trouble=trouble)
-        return StepRecord(step.name, http_status=answer.status_code, body=answer.text)
+            except _UnreadableBody as error:
+                return StepRecord(step.name, trouble=f"{step.method} {step.path} failed: {error}")
+        return StepRecord(step.name, http_status=answer.status_code, body=body)
+
+
+class _UnreadableBody(Exception):
+    """The body of a response is too large or invalid."""
+
+
+async def _read_text(answer: httpx.Response) -> str:
+    """Return the text of a response, decompressed in steps up to the largest size.
+
+    httpx decompresses each chunk as a whole, however large the result is.
+    """
+    encoding = answer.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in _ENCODINGS:
+        raise _UnreadableBody(f"unsupported content-encoding {encoding!r}")
+    decompress = None if encoding == "identity" else _decompressor()
+    content = bytearray()
+    async for chunk in answer.aiter_raw():
+        content += decompress(chunk, _MAX_BODY + 1 - len(content)) if decompress else chunk
+        if len(content) > _MAX_BODY:
+            raise _UnreadableBody(f"the response is larger than {_MAX_BODY} bytes")
+    headers = {"content-type": answer.headers.get("content-type", "")}
+    return httpx.Response(answer.status_code, headers=headers, content=bytes(content)).text
+
+
+def _decompressor() -> Callable[[bytes, int], bytes]:
+    """Return a function that decompresses the next chunk, up to a number of bytes."""
+    decoder = zlib.decompressobj(_GZIP_OR_ZLIB)
+    is_first = True
+
+    def decompress(chunk: bytes, most: int) -> bytes:
+        nonlocal decoder, is_first
+        try:
+            return decoder.decompress(chunk, most)
+        except zlib.error as error:
+            if not is_first:
+                raise _UnreadableBody(f"invalid compressed response: {error}") from error
+        finally:
+            is_first = False
+        # Some servers send deflate without the header of zlib.
+        decoder = zlib.decompressobj(_RAW_DEFLATE)
+        return decompress(chunk, most)
+
+    return decompress
 
 
 def _ends_play(record: StepRecord) -> bool:

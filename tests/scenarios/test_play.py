@@ -3,8 +3,14 @@
 import asyncio
 import os
 import socket
+import threading
+import time
+import tracemalloc
+import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +140,75 @@ def test_a_request_nobody_answers_is_the_candidates_failure(tmp_path: Path, port
     [(passed, reason)] = verdicts(tmp_path, scenario(steps, [{"kind": "http", "step": "open"}]))
     assert not passed
     assert "GET / failed" in reason
+
+
+def _zipped(content: bytes, wbits: int = 31) -> bytes:
+    maker = zlib.compressobj(1, wbits=wbits)
+    return maker.compress(content) + maker.flush()
+
+
+BOMB = b"0" * 5_000_000
+RESPONSES = {
+    "/plain": ("identity", b"hello"),
+    "/gzip": ("gzip", _zipped(b"hello")),
+    "/zlib": ("deflate", _zipped(b"hello", 15)),
+    "/raw": ("DEFLATE", _zipped(b"hello", -15)),
+    "/nothing": ("gzip", b""),
+    "/bomb": ("gzip", _zipped(BOMB)),
+    "/large": ("identity", BOMB),
+    "/twice": ("gzip, gzip", _zipped(_zipped(BOMB))),
+    "/other": ("br", b"?"),
+    "/broken": ("gzip", b"?" * 50),
+}
+
+
+class _Responses(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        with suppress(ConnectionError):
+            self.send_response(200)
+            if self.path == "/endless":
+                self.end_headers()
+                while True:
+                    self.wfile.write(b"x")
+                    time.sleep(0.01)
+            encoding, content = RESPONSES[self.path]
+            self.send_header("content-encoding", encoding)
+            self.end_headers()
+            self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_responses_are_bounded_and_decoded_in_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attractor.scenarios.play._MAX_BODY", 100_000)
+    bodies = dict.fromkeys(("/plain", "/gzip", "/zlib", "/raw"), "hello") | {"/nothing": ""}
+    troubles = {
+        "/bomb": "the response is larger than 100000 bytes",
+        "/large": "the response is larger than 100000 bytes",
+        "/twice": "unsupported content-encoding 'gzip, gzip'",
+        "/other": "unsupported content-encoding 'br'",
+        "/broken": "invalid compressed response",
+        "/endless": "TimeoutError",
+    }
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Responses) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        tracemalloc.start()
+        for path in (*bodies, *troubles):
+            step = {"name": "get", "port": server.server_port, "path": path, "timeout": "500ms"}
+            if path != "/endless":
+                step |= {"timeout": "30s"}
+            record = played(tmp_path, scenario([step]))[0].steps["get"]
+            trouble = troubles.get(path, "")
+            assert record.body == bodies.get(path, "")
+            assert record.trouble.startswith(f"GET {path} failed: {trouble}" if trouble else "")
+            assert bool(record.trouble) == bool(trouble)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        server.shutdown()
+    assert most < len(BOMB) / 2
 
 
 def test_a_setup_that_fails_ends_the_play(tmp_path: Path) -> None:
