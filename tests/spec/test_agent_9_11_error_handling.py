@@ -1,5 +1,7 @@
 """Coding-agent-loop 9.11, each line on both wires over HTTP."""
 
+import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -61,11 +63,30 @@ def test_9_11_a_full_context_window_is_a_warning(tmp_path: Path, wire: str) -> N
     assert len(done.told(EventKind.WARNING)) == 1
 
 
-def test_9_11_a_shutdown_ends_with_the_sessions_end(tmp_path: Path, wire: str) -> None:
+def test_9_11_a_shutdown_kills_commands_then_ends_the_session(tmp_path: Path, wire: str) -> None:
+    command = "echo $$ > pid; exec sleep 600"
+    answers = [uses(use("shell", {"command": command, "timeout_ms": 600_000})), says("never")]
+
+    async def work(talk: Talk) -> None:
+        task = asyncio.create_task(talk.session.submit("Wait"))
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
+            await asyncio.sleep(0.01)
+        talk.session.abort()
+        await task
+        with pytest.raises(ProcessLookupError):
+            os.kill(int((tmp_path / "pid").read_text()), 0)
+        assert talk.kinds[-1] is EventKind.SESSION_END
+        assert talk.session.state is SessionState.CLOSED
+
+    done = talk(tmp_path, wire, answers, work)
+    assert done.told(EventKind.SESSION_END) == [{"state": "CLOSED", "aborted": True}]
+    assert len(done.twin.requests) == 1
+
+
+def test_9_11_a_shutdown_while_idle_ends_the_session(tmp_path: Path, wire: str) -> None:
     async def work(talk: Talk) -> None:
         await talk.session.submit("Go")
         talk.session.abort()
+        assert talk.kinds[-1] is EventKind.SESSION_END
 
-    done = talk(tmp_path, wire, [says("ok")], work)
-    assert done.kinds[-1] is EventKind.SESSION_END
-    assert done.told(EventKind.SESSION_END) == [{"state": "CLOSED", "aborted": True}]
+    talk(tmp_path, wire, [says("ok")], work)

@@ -18,6 +18,10 @@ def test_9_5_characters_are_cut_first() -> None:
 def test_9_5_lines_are_cut_second_where_a_limit_is_set() -> None:
     limits = {name: one.max_lines for name, one in DEFAULT_BOUNDS.items() if one.max_lines}
     assert limits == {"shell": 256, "grep": 200, "glob": 500}
+    for tool, limit in limits.items():
+        cut = truncate_tool_output("\n".join(map(str, range(1_000))), tool, DEFAULTS).split("\n")
+        assert f"[... {1_000 - limit} lines omitted ...]" in cut
+        assert len(cut) == limit + 1
 
 
 @pytest.mark.parametrize("wire", WIRES)

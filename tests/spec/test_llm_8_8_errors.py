@@ -118,16 +118,25 @@ def test_8_8_retry_after_beyond_max_delay_is_raised_at_once(provider: str) -> No
 
 
 def test_8_8_delays_grow_exponentially_with_jitter(provider: str) -> None:
+    whole = [0.001, 0.002, 0.004]
+    assert delays(provider, jitter=False) == whole
+    waits = delays(provider, jitter=True)
+    assert waits != whole
+    for wait, middle in zip(waits, whole, strict=True):
+        assert 0.5 * middle <= wait <= 1.5 * middle
+
+
+def delays(provider: str, *, jitter: bool) -> list[float]:
     waits: list[float] = []
     policy = RetryPolicy(
         max_retries=3,
         base_delay=0.001,
+        jitter=jitter,
         on_retry=lambda error, attempt, delay: waits.append(delay),
     )
     with speaking(failing(500)) as twin:
         persist(twin, a_request(provider, "hello"), policy)
-    for wait, whole in zip(waits, (0.001, 0.002, 0.004), strict=True):
-        assert 0.5 * whole <= wait <= 1.5 * whole
+    return waits
 
 
 AT_THE_SECOND_STEP = """
