@@ -15,7 +15,7 @@ PYTEST := $(if $(FILES),PYTEST_DEBUG_TEMPROOT=$(FILES)) PYTHONDONTWRITEBYTECODE=
 PYTHON_FILES := attractor tests benchmarks docs examples
 PAGES := README.md CONTRIBUTING.md $(shell find docs -name '*.md')
 
-.PHONY: tables help demo test check fmt docs bench build thorough crash live clean
+.PHONY: tables help demo test check fmt docs bench build thorough crash agents live clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -24,7 +24,7 @@ demo: $(READY) ## set up, and run the main job
 	@$(BIN)/python examples/demo.py
 
 test: $(READY) ## run the tests, offline, at small counts
-	@$(PYTEST) -m "not live"
+	@$(PYTEST) -m "not live and not agents"
 
 check: $(READY) ## check format, lint, types and the generated docs
 	@$(BIN)/ruff format --check $(PYTHON_FILES)
@@ -50,11 +50,15 @@ build: $(READY) ## make the wheel and the sdist in dist/
 	@$(BIN)/python -m hatchling build
 
 thorough: $(READY) ## run everything at full counts, then the benchmarks
-	@COUNTS=full $(PYTEST) -m "not live"
+	@COUNTS=full $(PYTEST) -m "not live and not agents"
 	@$(MAKE) --no-print-directory bench
 
 crash: $(READY) ## kill real processes, at full counts
 	@COUNTS=full $(PYTEST) -m crash
+
+agents: export PATH := $(CURDIR)/.cache/agents/node_modules/.bin:$(PATH)
+agents: $(READY) ## let the outside coding agents work against the twin
+	@$(PYTEST) -m agents
 
 live: $(READY) ## run what needs the network or a key
 	@$(PYTEST) -m live
