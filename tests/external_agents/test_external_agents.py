@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from attractor.twins.recordings.json_diff import JsonPath
 from attractor.twins.recordings.recording import RecordingFile, Recordings, load_recordings
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
@@ -68,9 +69,9 @@ class Call:
 
     def toml(self) -> str:
         if isinstance(self.arguments, str):
-            return f"{{ name = {json.dumps(self.name)}, raw_arguments = {json.dumps(self.arguments)} }}"
+            return f'{{ name = "{self.name}", raw_arguments = {json.dumps(self.arguments)} }}'
         pairs = (f"{name} = {json.dumps(value)}" for name, value in self.arguments.items())
-        return f"{{ name = {json.dumps(self.name)}, arguments = {{ {', '.join(pairs)} }} }}"
+        return f'{{ name = "{self.name}", arguments = {{ {", ".join(pairs)} }} }}'
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ class Agent:
     shell: Callable[[Path], Call]
     environ: Callable[[ProviderTwin, Path], Mapping[str, str]]
     prepare: Callable[[Path], None] = field(default=lambda home: None)
+    varying: str = ""
+    """The path of tool results that name a process or a chunk."""
     runs: int = 1
     """2 if the agent ends at a cut stream, so that a person would start it again."""
 
@@ -138,6 +141,7 @@ AGENTS = [
         edit=lambda folder: [Call("apply_patch", PATCH)],
         shell=lambda folder: Call("exec_command", {"cmd": COMMAND}),
         environ=lambda twin, home: {"CODEX_HOME": str(home)},
+        varying="$.input[*].output",
     ),
     Agent(
         program="claude",
@@ -189,6 +193,7 @@ AGENTS = [
             "GEMINI_CLI_TRUST_WORKSPACE": "true",
         },
         prepare=gemini_settings,
+        varying="$.contents[*].parts[*].functionResponse.response.output",
         runs=2,
     ),
     Agent(
@@ -225,7 +230,9 @@ def test_agent_works_against_the_twin_and_its_recordings(agent: Agent, tmp_path:
         assert {"overloaded once", "edit", "cut once", "test", "done"} <= set(used), used
     for one in (folder, tmp_path / "home"):
         shutil.rmtree(one)
-    with in_background(ProviderTwin(recordings=Recordings(load_recordings(recorded)))) as replay:
+    ignore = [JsonPath(agent.varying)] if agent.varying else []
+    recordings = Recordings(load_recordings(recorded), ignore=ignore)
+    with in_background(ProviderTwin(recordings=recordings)) as replay:
         work(agent, replay, folder, tmp_path / "home")
         assert not [one.error for one in replay.requests if "no recording" in one.error]
 
