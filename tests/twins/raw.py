@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Mapping
 
-_HEAD = {"host": "twin", "connection": "close", "content-type": "application/json"}
+_HEAD = {"host": "localhost", "connection": "close", "content-type": "application/json"}
 
 
 def raw(

@@ -15,8 +15,9 @@ from starlette.routing import Route
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
-from attractor.twins.errors import ScriptError
+from attractor.twins.errors import Rejection, ScriptError
 from attractor.twins.script.script import Script, parse_script
+from attractor.twins.server.hosting import read_body
 from attractor.twins.server.provider_state import BoundedLog, L, ProviderState
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -59,7 +60,11 @@ def control_app(endpoints: Sequence[ControlRoute], token: str) -> Starlette:
                 for one in endpoints
             ),
         ],
-        exception_handlers={HTTPException: http_error, AttractorError: _attractor_error},
+        exception_handlers={
+            HTTPException: http_error,
+            AttractorError: _attractor_error,
+            Rejection: _rejection,
+        },
     )
 
 
@@ -110,6 +115,12 @@ async def _attractor_error(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": error.message, "hint": error.hint}, 400)
 
 
+async def _rejection(request: Request, error: Exception) -> Response:
+    if not isinstance(error, Rejection):
+        raise error
+    return JSONResponse({"error": error.message}, error.status)
+
+
 def _described(endpoints: Sequence[tuple[str, str]]) -> str:
     """Return endpoints as `GET /health, /requests/NUMBER; POST /reset`."""
     groups: list[str] = []
@@ -156,7 +167,7 @@ def control_application(
     async def replace_script(request: Request) -> Response:
         if is_recording:
             raise HTTPException(409, "a recording twin has no script, because the providers answer")
-        state.replace_script(_parse_script(await request.body()))
+        state.replace_script(_parse_script(await read_body(request)))
         return JSONResponse({"rules": state.usage()})
 
     async def reset(request: Request) -> Response:

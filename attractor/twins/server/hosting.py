@@ -13,13 +13,19 @@ from contextlib import (
 )
 from datetime import timedelta
 from functools import partial
+from ipaddress import ip_address
 from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 import uvicorn
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import AttractorError, MachineryError
+from attractor.twins.errors import Rejection
 from attractor.twins.exchange.answer import Reply, ReplyEnd
 
 _BACKLOG = 2048
@@ -125,6 +131,56 @@ async def serve(application: ASGIApp, listener: socket.socket) -> AsyncGenerator
         listener.close()
 
 
+MAX_BODY = 64 * 1024 * 1024
+"""The largest body of a request to a twin."""
+
+
+async def read_body(request: Request) -> bytes:
+    """Return the body of a request, or reject a body that is too large.
+
+    It is read to its end, because a client may read no response before.
+    """
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > MAX_BODY:
+            pieces.clear()
+        else:
+            pieces.append(piece)
+    if size > MAX_BODY:
+        raise Rejection(413, f"the body is too large: {size} bytes, at most {MAX_BODY}")
+    return b"".join(pieces)
+
+
+def _require_own_host(application: ASGIApp, own: str) -> ASGIApp:
+    """Refuse requests to the name of another host.
+
+    A web page can let its own name lead to this machine, and then read the twin.
+    """
+
+    async def checked(scope: Scope, receive: Receive, send: Send) -> None:
+        host = Headers(scope=scope).get("host", own)
+        if _is_own_host(host, own):
+            await application(scope, receive, send)
+            return
+        message = f"unknown host {host!r}: use an IP address or localhost"
+        await JSONResponse({"error": {"message": message}}, 421)(scope, receive, send)
+
+    return checked
+
+
+def _is_own_host(host: str, own: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        if name in (own, "localhost"):
+            return True
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
 LOOPBACK = "127.0.0.1"
 T = TypeVar("T", bound=AbstractAsyncContextManager[Any])
 
@@ -153,7 +209,8 @@ async def hosted(
         for application, port in zip((clients, control), ports, strict=True):
             listener = stack.enter_context(listen(host, port))
             addresses.append(_address(listener))
-            await stack.enter_async_context(serve(application, listener))
+            guarded = _require_own_host(application, host)
+            await stack.enter_async_context(serve(guarded, listener))
         yield Addresses(*addresses)
 
 

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import AttractorError, UnknownName
 from attractor.base.registry import Registry
-from attractor.twins.errors import RecordingError, UnknownEndpoint
+from attractor.twins.errors import RecordingError, Rejection, UnknownEndpoint
 from attractor.twins.exchange.wire import (
     CountsTokens,
     ListsModels,
@@ -33,6 +33,7 @@ from attractor.twins.server.hosting import (
     ErrorReporter,
     Ports,
     hosted,
+    read_body,
 )
 from attractor.twins.server.provider_state import (
     KEEP,
@@ -71,10 +72,15 @@ def provider_application(state: ProviderState, forwarder: Forwarder | None = Non
         if not isinstance(error, HTTPException):
             raise error
         wire = nearest_wire(wires, request.url.path, request.headers)
-        incoming = await dispatcher.incoming(request, wire)
         message = f"unknown endpoint {request.method} {request.url.path}; known endpoints: {known}"
         cause = HTTPException(404) if _is_unknown_model_method(request) else error
-        rejection = UnknownEndpoint(cause.status_code, message)
+        rejection: Rejection = UnknownEndpoint(cause.status_code, message)
+        body = b""
+        try:
+            body = await read_body(request)
+        except Rejection as too_large:
+            rejection = too_large
+        incoming = dispatcher.incoming(request, wire, body)
         reply = state.reject(incoming, rejection, cause.headers)
         return Response(reply.body, reply.status, reply.headers)
 
@@ -97,10 +103,9 @@ class _Dispatcher:
         self.state = state
         self.forwarder = forwarder
 
-    async def incoming(
-        self, request: Request, wire: Wire, *, asks_model: bool = False
+    def incoming(
+        self, request: Request, wire: Wire, body: bytes, *, asks_model: bool = False
     ) -> IncomingRequest:
-        body = await request.body()
         query = request.url.query
         # Retries of one request may use another path, for a stream or without one.
         place = "/".join(request.path_params.values()) if asks_model else request.url.path
@@ -117,7 +122,12 @@ class _Dispatcher:
     async def answer(
         self, request: Request, wire: Wire, model_endpoint: ModelEndpoint | None
     ) -> ASGIApp:
-        incoming = await self.incoming(request, wire, asks_model=model_endpoint is None)
+        try:
+            body = await read_body(request)
+        except Rejection as too_large:
+            reply = self.state.reject(self.incoming(request, wire, b""), too_large)
+            return Delivery(reply, self.state.clock)
+        incoming = self.incoming(request, wire, body, asks_model=model_endpoint is None)
         if self.forwarder:
             return self.forwarder.forward(incoming)
         if model_endpoint:

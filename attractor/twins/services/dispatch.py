@@ -252,6 +252,12 @@ class ServiceDispatcher:
         # HTTP requires a Date header from a server with a clock.
         return replace(reply, headers={"date": format_datetime(now, usegmt=True), **reply.headers})
 
+    def refuse(self, request: ServiceRequest, cause: Rejection) -> Reply:
+        """Log a request that the twin does not read, and return the response."""
+        failure = TwinFailure(cause.status, "body_too_large", cause.message)
+        self.log_request(request, RequestOutcome(cause.status, why=str(failure)))
+        return failure_response(failure).reply
+
     def log_request(self, request: ServiceRequest, outcome: RequestOutcome) -> None:
         """Log a request that the real service answered."""
         with self._lock:

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Self, TypeVar, cast
 from urllib.parse import urlsplit
@@ -17,9 +18,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.json import Json
+from attractor.twins.errors import Rejection
 from attractor.twins.exchange.answer import Duration, ScriptTable
 from attractor.twins.server.control_api import ControlRoute, control_app, request_routes
-from attractor.twins.server.hosting import Addresses, Delivery, ErrorReporter, Ports, hosted
+from attractor.twins.server.hosting import (
+    Addresses,
+    Delivery,
+    ErrorReporter,
+    Ports,
+    hosted,
+    read_body,
+)
 from attractor.twins.server.provider_state import KEEP
 from attractor.twins.services.dispatch import OnServedRequest, ServedRequest, ServiceDispatcher
 from attractor.twins.services.errors import RecordingError
@@ -37,9 +46,13 @@ def service_application(
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        service_request = ServiceRequest(
-            request.method, _target(scope), dict(request.headers), await request.body()
-        )
+        service_request = ServiceRequest(request.method, _target(scope), dict(request.headers))
+        try:
+            service_request = replace(service_request, content=await read_body(request))
+        except Rejection as too_large:
+            reply = dispatcher.refuse(service_request, too_large)
+            await Delivery(reply)(scope, receive, send)
+            return
         if recorder:
             await recorder.forward(service_request)(scope, receive, send)
             return
@@ -99,7 +112,7 @@ class _Control:
 
     async def clock(self, request: Request) -> Response:
         self._refuse_while_recording("clock")
-        change = _read(_ClockChange, await request.body())
+        change = _read(_ClockChange, await read_body(request))
         if change.advance is not None:
             await asyncio.to_thread(self._dispatcher.advance, change.advance)
         elif change.set is not None:
@@ -108,7 +121,7 @@ class _Control:
 
     async def faults(self, request: Request) -> Response:
         self._refuse_while_recording("faults")
-        order = _read(_FaultOrder, await request.body())
+        order = _read(_FaultOrder, await read_body(request))
         await asyncio.to_thread(
             self._dispatcher.arm, order.rule, requests=order.next, route=order.route
         )

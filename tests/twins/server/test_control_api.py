@@ -1,7 +1,7 @@
 """Twins of both kinds are control_app in the same words, and by nobody but their controller."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -11,7 +11,7 @@ from attractor.twins.exchange.answer import Reply
 from attractor.twins.exchange.wire import wire_registry
 from attractor.twins.pytest_plugin import StartTwin
 from attractor.twins.server import control_api as control_app
-from attractor.twins.server.provider_state import IncomingRequest, RequestLog
+from attractor.twins.server.provider_state import IncomingRequest, LoggedRequest, RequestLog
 from attractor.twins.server.provider_twin import ProviderTwin
 from attractor.twins.services.pytest_plugin import StartServiceTwin, service_twin as service_twin
 from attractor.twins.services.service_twin import ServiceTwin
@@ -104,6 +104,38 @@ def test_tokens_are_compared_in_constant_time(twin: Twin, monkeypatch: pytest.Mo
     monkeypatch.setattr(control_app.hmac, "compare_digest", compare)
     assert control(twin, "GET", "/requests")[0] == 401
     assert seen == [(f"Bearer {twin.token}".encode(),) * 2]
+
+
+def test_bodies_that_are_too_large_are_rejected(
+    kind: str, twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attractor.twins.server.hosting.MAX_BODY", 1000)
+    told = "the body is too large: 1001 bytes, at most 1000"
+    token = {"authorization": f"Bearer {twin.token}"}
+
+    def pieces() -> Iterator[bytes]:
+        yield from (b"x" * 900, b"x" * 101)
+
+    for method, path in OWN[kind]:
+        if method == "POST":
+            for content in (b"x" * 1001, pieces()):
+                answer = httpx.post(twin.control_url + path, content=content, headers=token)
+                assert (answer.status_code, answer.json()["error"]) == (413, told)
+            fits = httpx.post(twin.control_url + path, content=b"x" * 1000, headers=token)
+            assert fits.status_code == 400
+    places = [*PATHS.values(), "/v1/unknown"] if kind == "provider" else ["/x"]
+    for path in places:
+        for content in (b"x" * 1001, pieces()):
+            wire = next((wire for wire, one in PATHS.items() if one == path), "openai")
+            answer = httpx.post(twin.url + path, content=content, headers=KEYS[wire])
+            assert (answer.status_code, answer.json()["error"]["message"]) == (413, told)
+            own = "body_too_large" if kind == "service" else None
+            assert answer.headers.get("x-twin-error") == own
+        last = twin.requests[-1]
+        reason = last.error if isinstance(last, LoggedRequest) else last.why
+        assert (last.status, last.body or "", reason) == (413, "", told)
+    fits = httpx.post(twin.url + places[0], content=b"x" * 1000, headers=KEYS["openai"])
+    assert fits.status_code in (400, 404)
 
 
 def test_unknown_endpoints_are_reported_with_the_known_ones(kind: str, twin: Twin) -> None:

@@ -80,6 +80,29 @@ def test_ipv6_address_is_in_brackets() -> None:
         assert httpx.get(twin.addresses.url).text == "clients"
 
 
+def test_both_ports_refuse_the_name_of_another_host() -> None:
+    own = ("localhost", "LOCALHOST:80", "127.0.0.1:1", "[::1]:80", "192.0.2.1", "10.0.0.1:8080")
+    foreign = (
+        "evil.example",
+        "evil.example:80",
+        "localhost.evil.example",
+        "127.0.0.1.evil",
+        "",
+        "[",
+    )
+    with in_background(Hosted(Ports())) as twin:
+        for url in twin.addresses:
+            for host in own:
+                assert httpx.get(url, headers={"host": host}).status_code == 200
+            for host in foreign:
+                answer = httpx.get(url, headers={"host": host})
+                assert answer.status_code == 421, host
+                assert f"unknown host {host!r}" in answer.json()["error"]["message"]
+            assert b" 200 " in raw(url, "GET /", {})
+    with in_background(Hosted(Ports(), host="localhost")) as twin:
+        assert httpx.get(twin.addresses.url).text == "clients"
+
+
 class Hosted:
     """Something with two routes."""
 
