@@ -10,7 +10,7 @@ from pathlib import Path
 from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.engine.seams import PATCH_LIMIT, Base
-from attractor.engine.stage.patch import clean_line
+from attractor.engine.stage.patch import clean_patch
 from attractor.engine.state.attempts import TreeId
 from attractor.engine.storage.secrets import Redactor
 from attractor.environments.environment import ExecutionEnvironment
@@ -139,7 +139,7 @@ class Dimension:
             changes = await self.store.changes(left, tree)
             if changes and set_aside is not None:
                 make_folder(set_aside)
-                clean = partial(clean_line, redactor=self._context.redactor)
+                clean = partial(clean_patch, redactor=self._context.redactor)
                 patch = set_aside / f"left-{left[:12]}.patch"
                 is_clean = await self.store.write_patch(tree, left, patch, clean=clean)
                 paths = [text_of(change.path) for change in changes]

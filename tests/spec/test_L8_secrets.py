@@ -64,7 +64,11 @@ INNER = f"""digraph inner {{
 }}
 """
 LEAK = "\n".join(
-    [KEY, PASSWORD, TOKEN, b64encode(KEY.encode()).decode(), quote(PASSWORD, safe=""), ""]
+    [
+        *(KEY, PASSWORD, TOKEN, b64encode(KEY.encode()).decode(), quote(PASSWORD, safe="")),
+        *(KEY.encode().hex(), KEY.replace("/", "%2f").replace("+", "%2b"), f"{KEY[:9]}\n{KEY[9:]}"),
+        "",
+    ]
 )
 SIMPLE = f"""digraph simple {{
     inputs = "own:secret, plain="
@@ -114,7 +118,8 @@ def orders(root: Path, host: RunHost) -> Orders:
 def forms_of(secret: str) -> list[str]:
     written = (json.dumps(secret, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False))
     encoded = b64encode(secret.encode()).decode().rstrip("=")
-    return [secret, *written, encoded, quote(secret, safe="")]
+    split = [secret[:9], secret[9:]]
+    return [*split, secret, *written, encoded, quote(secret, safe=""), secret.encode().hex()]
 
 
 def found_in(folder: Path) -> list[str]:

@@ -70,7 +70,7 @@ class StoredPatch:
 
 def redact_patch(patch: Patch, redactor: Redactor) -> StoredPatch:
     """Return a patch as it is stored: redacted, with a note of the paths not included."""
-    clean = _without_secrets(patch.content, redactor)
+    clean = clean_patch(patch.content, redactor)
     is_redacted = clean != patch.content
     lines = list(_remarks(patch.left_out))
     if is_redacted:
@@ -116,14 +116,15 @@ def _name_of(of_file: bytes) -> str:
     return name.removeprefix(b"a/").decode("utf-8", "backslashreplace")
 
 
-def _without_secrets(content: bytes, redactor: Redactor) -> bytes:
+def clean_patch(content: bytes, redactor: Redactor) -> bytes:
+    """Return lines of a patch without secrets."""
     try:
         return redactor.patch(content.decode()).encode()
     except UnicodeDecodeError:
-        return b"".join(clean_line(one, redactor) for one in content.splitlines(keepends=True))
+        return b"".join(_clean_line(one, redactor) for one in content.splitlines(keepends=True))
 
 
-def clean_line(line: bytes, redactor: Redactor) -> bytes:
+def _clean_line(line: bytes, redactor: Redactor) -> bytes:
     """Return a line without secrets, even if the line is not UTF-8."""
     try:
         return redactor.text(line.decode()).encode()

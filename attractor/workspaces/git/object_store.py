@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -35,6 +36,7 @@ from attractor.workspaces.git.repository import Git
 
 _Result = TypeVar("_Result")
 _SCRATCH = "scratch-"
+_BLOCK = 1 << 20
 _EXACT = ("-r", "--no-renames", "--no-ext-diff", "--no-textconv")
 
 
@@ -101,13 +103,13 @@ class ObjectStore:
     ) -> bool:
         """Write a patch between two trees in the format of `git apply`.
 
-        `clean` redacts each line. If any line changes, all lines are quoted, so that the patch
-        cannot be applied. Return whether the patch can be applied.
+        `clean` redacts blocks of lines. If any block changes, all lines are quoted, so that the
+        patch cannot be applied. Return whether the patch can be applied.
         """
         arguments = ("diff-tree", *_EXACT, "-p", "--binary", "--full-index", since, until)
         with self._scratch() as output:
             await self.git.run_to(output, *arguments)
-            return await in_thread(partial(_copy_lines, output, patch, clean))
+            return await in_thread(partial(_copy_blocks, output, patch, clean))
 
     async def patch(self, since: str, until: str, *, most: int) -> str:
         """Return a readable patch between two trees, cut after `most` bytes."""
@@ -163,16 +165,26 @@ class ObjectStore:
             yield folder / "output"
 
 
-def _copy_lines(source: Path, to: Path, clean: Callable[[bytes], bytes]) -> bool:
-    """Copy a patch line by line; return whether every line is unchanged."""
+def _copy_blocks(source: Path, to: Path, clean: Callable[[bytes], bytes]) -> bool:
+    """Copy a patch in blocks of lines; return whether every block is unchanged."""
     try:
-        with source.open("rb") as lines:
-            is_clean = all(clean(line) == line for line in lines)
-        with source.open("rb") as lines, to.open("wb") as copied:
-            copied.writelines(lines if is_clean else (QUOTE + clean(line) for line in lines))
+        with source.open("rb") as file:
+            is_clean = all(clean(block) == block for block in _blocks(file))
+        with source.open("rb") as file, to.open("wb") as copied:
+            for block in _blocks(file):
+                copied.write(block if is_clean else _quoted(clean(block)))
     except OSError as cause:
         raise file_error("write", to, cause) from cause
     return is_clean
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    while lines := file.readlines(_BLOCK):
+        yield b"".join(lines)
+
+
+def _quoted(block: bytes) -> bytes:
+    return b"".join(QUOTE + line for line in BytesIO(block))
 
 
 def _split(listed: bytes) -> list[bytes]:

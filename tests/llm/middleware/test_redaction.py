@@ -1,5 +1,7 @@
 import json
+from base64 import b64encode
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, strategies as st
@@ -79,6 +81,15 @@ def test_redact_every_text_of_a_request() -> None:
     assert TOKEN not in others
     assert PASSWORD not in others
     assert answer.warnings == [Warning("replaced secrets in 14 places", "secrets_replaced")]
+
+
+def test_redact_encoded_and_split_values() -> None:
+    value = 'Pa/ss+W"rd-0123'
+    encoded = value.encode()
+    forms = [value, encoded.hex(), encoded.hex().upper(), b64encode(encoded).decode()]
+    forms += [quote(value, safe=""), quote(value, safe="").replace("F", "f").replace("B", "b")]
+    for form in [*forms, *(f"{form[:7]}\n{form[7:]}" for form in forms)]:
+        assert redact(f"use <{form}>", Redaction([value])) == "use <[secret]>", form
 
 
 @pytest.mark.parametrize("kind", KEYS)
