@@ -107,6 +107,11 @@ class WorkspaceSettings(Section):
         default=(),
         description="Mount these ignored paths read-only in a sandbox, such as `node_modules`.",
     )
+    leave_out: tuple[str, ...] = Field(
+        default=(),
+        description="Leave new files out of the result that match these `.gitignore` patterns, in "
+        "addition to caches such as `node_modules/`; `!PATTERN` keeps them.",
+    )
 
 
 class TracingSettings(Section):

@@ -112,6 +112,18 @@ EXCLUDED = ("/scenarios/", "/runs/")
 """Patterns (as in `.gitignore`) of project files that agents never see."""
 
 
+LEAVE_OUT = (
+    *("__pycache__/", "*.pyc", "*.pyo", ".pytest_cache/", ".mypy_cache/", ".ruff_cache/"),
+    *(".hypothesis/", ".coverage", "htmlcov/", "*.egg-info/", ".eggs/", ".tox/", ".nox/"),
+    *(".venv/", "venv/", ".ipynb_checkpoints/"),
+    *("node_modules/", ".npm/", ".nyc_output/", ".parcel-cache/", ".turbo/"),
+    *(".gradle/", ".dart_tool/", ".terraform/", ".ccls-cache/", ".DS_Store"),
+)
+"""Patterns (as in `.gitignore`) of files that build tools leave. A snapshot contains them only if
+the base tree contains them.
+"""
+
+
 @dataclass(frozen=True)
 class ResultTree:
     """The result tree of a run, and the paths of changes that were refused."""

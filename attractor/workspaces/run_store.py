@@ -154,7 +154,8 @@ class WorkspaceRecord:
     """The folder of a workspace, and the origin of the workspace.
 
     `excluded` are patterns of project files that the workspace does not contain, and `ignored` are
-    patterns of ignored files, both as in `.gitignore`. `materials` is a tree of files that the
+    patterns of ignored files, both as in `.gitignore`. `leave_out` are such patterns of new files
+    that no tree contains. `materials` is a tree of files that the
     folder contains in addition to the snapshot tree, or in place of files in the snapshot tree.
     """
 
@@ -164,6 +165,7 @@ class WorkspaceRecord:
     ignored: tuple[str, ...]
     object_format: str
     materials: TreeId = ""
+    leave_out: tuple[str, ...] = ()
 
 
 def write_record(store: Path, record: WorkspaceRecord) -> None:
@@ -181,6 +183,7 @@ def write_record(store: Path, record: WorkspaceRecord) -> None:
                 "ignored": list(record.ignored),
                 "object_format": record.object_format,
                 "materials": record.materials,
+                "leave_out": list(record.leave_out),
             }
         ),
         mode=0o600,
@@ -212,6 +215,7 @@ def read_record(store: Path) -> WorkspaceRecord | None:
             "object_format": str(object_format),
             **more,
         }:
+            leave_out = more.get("leave_out")
             return WorkspaceRecord(
                 Path(folder),
                 Base(commit, tree, candidate),
@@ -219,6 +223,8 @@ def read_record(store: Path) -> WorkspaceRecord | None:
                 tuple(map(str, ignored)),
                 object_format,
                 str(more.get("materials", "")),
+                # Runs of earlier versions have none.
+                tuple(map(str, leave_out if isinstance(leave_out, list) else ())),
             )
         case _:
             raise RecordBroken(f"unknown format of record {path}")

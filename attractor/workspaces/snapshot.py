@@ -20,7 +20,7 @@ from attractor.base.json import content_hash
 from attractor.engine.state.attempts import TreeId
 from attractor.workspaces.errors import FolderInUse
 from attractor.workspaces.git.files import write_files
-from attractor.workspaces.git.gitignore import IgnoreRules
+from attractor.workspaces.git.gitignore import NOTHING_IGNORED, IgnoreRules
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.objects import (
     FILE,
@@ -170,13 +170,17 @@ class SkippedPath:
 
 @dataclass(frozen=True)
 class SnapshotRules:
-    """The rules for a snapshot, which contains all files of the base and all files not ignored."""
+    """The rules for a snapshot, which contains all files of the base and all files not ignored.
+
+    New paths that match `leave_out` are ignored; a folder of the base is not.
+    """
 
     ignores: IgnoreRules
     files: Set[bytes] = frozenset()
     folders: Set[bytes] = frozenset()
     protected: ProtectedPaths | None = None
     materials: Materials = NO_MATERIALS
+    leave_out: IgnoreRules = NOTHING_IGNORED
 
     def is_protected(self, path: bytes, *, is_folder: bool) -> bool:
         """Return whether a path can never become part of the project."""
@@ -276,7 +280,8 @@ class _Walk:
             # A candidate is evaluated exactly as it would be promoted.
             return self._skip(path, SkipReason.PROTECTED)
         is_ignored = self._is_ignored(path, is_folder, is_ignored)
-        if is_ignored and path not in (self._rules.folders if is_folder else self._rules.files):
+        is_new = path not in (self._rules.folders if is_folder else self._rules.files)
+        if is_new and (is_ignored or self._rules.leave_out.ignores(path, is_folder=is_folder)):
             self.ignored.append(text_of(path))
             return None
         if is_folder:

@@ -31,6 +31,7 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("workspace.setup_minutes", 30, "default"),
         ("workspace.carry", (), "default"),
         ("workspace.carry_read_only", (), "default"),
+        ("workspace.leave_out", (), "default"),
         ("tracing.enabled", "auto", "default"),
         ("notify.command", "", "default"),
         ("notify.url", SecretStr(""), "default"),

@@ -16,7 +16,7 @@ from attractor.workspaces.checkouts import StageTree, write_run_branch
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.object_store import bring_commit, write_commit
 from attractor.workspaces.git.objects import LooseObjects, object_id
-from attractor.workspaces.result_tree import is_dot_git, refused_attributes
+from attractor.workspaces.result_tree import LEAVE_OUT, is_dot_git, refused_attributes
 from attractor.workspaces.snapshot import (
     DEEPEST,
     RACY_NS,
@@ -273,6 +273,28 @@ def test_ignored_files_are_listed_and_not_in_the_tree(place: Place) -> None:
     taken = place.take(rules)
     assert place.listed(taken.tree) == [".gitignore", "a", "build/tracked", "kept.log", "sub/c"]
     assert sorted(taken.ignored) == ["build/made", "sub/build", "x.log"]
+
+
+def test_caches_of_tools_are_left_out_unless_the_base_contains_them(place: Place) -> None:
+    rules = SnapshotRules(
+        IgnoreRules({}),
+        files=frozenset({b"web/node_modules/tracked.js", b"old.pyc"}),
+        folders=frozenset({b"web", b"web/node_modules"}),
+        leave_out=IgnoreRules({}, [*LEAVE_OUT, "dist/", "!.venv/"]),
+    )
+    made = ("a.pyc", "d/__pycache__/x", ".pytest_cache/x", "node_modules/x", "dist/x")
+    kept = (
+        "d/a.py",
+        "old.pyc",
+        ".venv/x",
+        "web/node_modules/new.js",
+        "web/node_modules/tracked.js",
+    )
+    write(place.folder, dict.fromkeys([*made, *kept], ""))
+    taken = place.take(rules)
+    assert place.listed(taken.tree) == sorted(kept)
+    left_out = [".pytest_cache", "a.pyc", "d/__pycache__", "dist", "node_modules"]
+    assert sorted(taken.ignored) == left_out
 
 
 @contextmanager

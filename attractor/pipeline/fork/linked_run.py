@@ -101,6 +101,7 @@ async def _isolated(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Ba
         author=Author(NAME, EMAIL, host.clock.now()),
         environment=_nowhere,
         excluded=record.excluded,
+        leave_out=record.leave_out,
         tell=host.tell,
     )
     return await _go_on_from(theirs, workspace, tree)
@@ -115,13 +116,14 @@ async def _go_on_from(theirs: ObjectStore, workspace: Dimension, tree: TreeId) -
 
 async def _in_place(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Base:
     """Record the folder as a tree; the walk restores the tree later and moves other files aside."""
-    theirs, _ = open_store(host.state_dir, parent, search_path=host.search_path)
+    theirs, record = open_store(host.state_dir, parent, search_path=host.search_path)
     workspace = await create_in_place(
         host.project,
         state=host.state_dir,
         run_id=run_id,
         search_path=host.search_path,
         environment=_nowhere,
+        leave_out=record.leave_out,
     )
     await share_objects(theirs, workspace.store, tree=tree)
     await workspace.close()

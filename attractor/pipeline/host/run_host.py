@@ -37,6 +37,7 @@ from attractor.language.preparation.prepare import Transform
 from attractor.pipeline.host.rule_levels import rule_levels
 from attractor.workspaces.folders import SHARED
 from attractor.workspaces.preparation import NO_PREPARATION, Preparation
+from attractor.workspaces.result_tree import LEAVE_OUT
 
 if TYPE_CHECKING:
     from attractor.config.settings import LlmSettings
@@ -202,7 +203,8 @@ class RunHost:
 
     `workspaces_dir` contains the folder of the workspaces; tools in a sandbox see its path. During
     `quiet`, nothing else is printed to the terminal, so that a person can answer there. `tell`
-    prints a message for a person. `interviewer` names the interviewer of runs that name none.
+    prints a message for a person. `leave_out` are patterns of new files that no result contains.
+    `interviewer` names the interviewer of runs that name none.
     `secrets` are values that the caller passed, in addition to the variables whose names indicate
     secrets. `before_end` records the final status of a run outside of the run directory.
     """
@@ -219,6 +221,7 @@ class RunHost:
     workspaces_dir: Path = SHARED
     levels: Levels = field(default_factory=dict[str, Level])
     preparation: Preparation = NO_PREPARATION
+    leave_out: Sequence[str] = LEAVE_OUT
     notify: Notify = field(default_factory=Notify)
     llm: "LlmSettings | None" = None
     custom_parts: CustomParts = NO_CUSTOM_PARTS
@@ -292,6 +295,7 @@ def open_host(
         version=__version__,
         levels=rule_levels(configuration),
         preparation=_preparation(settings.workspace),
+        leave_out=(*LEAVE_OUT, *settings.workspace.leave_out),
         notify=_notify(settings.notify, environ, folder=configuration.root),
         llm=settings.llm,
         observer=observer,

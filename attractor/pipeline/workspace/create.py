@@ -162,6 +162,7 @@ async def create_workspace(
             search_path=host.search_path,
             environment=environment,
             on_snapshot=on_snapshot,
+            leave_out=host.leave_out,
         )
     elif request.workspace is WorkspaceKind.COPY:
         host.tell(f"The run works on a copy of the current files in {host.project}.")
@@ -174,6 +175,7 @@ async def create_workspace(
             environment=environment,
             on_snapshot=on_snapshot,
             also_excluded=kept_out(host),
+            leave_out=host.leave_out,
             tell=host.tell,
         )
     else:
@@ -188,6 +190,7 @@ async def create_workspace(
             author=Author(NAME, EMAIL, host.clock.now()),
             environment=environment,
             on_snapshot=on_snapshot,
+            leave_out=host.leave_out,
             uncommitted=uncommitted,
             tell=host.tell,
         )

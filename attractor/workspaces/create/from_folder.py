@@ -28,7 +28,7 @@ from attractor.workspaces.git.object_store import (
     share_objects,
 )
 from attractor.workspaces.git.repository import Repository
-from attractor.workspaces.result_tree import EXCLUDED, is_dot_git, protected_paths
+from attractor.workspaces.result_tree import EXCLUDED, LEAVE_OUT, is_dot_git, protected_paths
 from attractor.workspaces.run_store import (
     DimensionIndex,
     WorkspaceRecord,
@@ -183,6 +183,7 @@ async def create_from_copy(
     environment: EnvironmentFactory,
     on_snapshot: OnSnapshot = do_nothing,
     also_excluded: Sequence[str] = (),
+    leave_out: Sequence[str] = LEAVE_OUT,
     tell: Callable[[str], None] = do_nothing,
 ) -> Dimension:
     """Create a workspace with a copy of a folder; the base of the run has a tree and no commit.
@@ -194,7 +195,7 @@ async def create_from_copy(
     store = await create_store(state, run_id, search_path=search_path)
     taken = await in_thread(partial(_take_first_snapshot, folder, store, rules))
     _report_skipped(taken.skipped, tell)
-    await _create_folder(store, state, taken.tree, EXCLUDED, author)
+    await _create_folder(store, state, taken.tree, EXCLUDED, leave_out, author)
     return await reopen_workspace(
         state=state,
         run_id=run_id,
@@ -219,7 +220,7 @@ async def create_like(
         state, run_id, search_path=search_path, object_format=record.object_format
     )
     await share_objects(theirs, store, tree=tree)
-    await _create_folder(store, state, tree, record.excluded, author)
+    await _create_folder(store, state, tree, record.excluded, record.leave_out, author)
     return await reopen_workspace(
         state=state, run_id=run_id, search_path=search_path, environment=environment
     )
@@ -238,7 +239,12 @@ def _take_first_snapshot(folder: Path, store: ObjectStore, rules: SnapshotRules)
 
 
 async def _create_folder(
-    store: ObjectStore, state: Path, tree: TreeId, excluded: Sequence[str], author: Author
+    store: ObjectStore,
+    state: Path,
+    tree: TreeId,
+    excluded: Sequence[str],
+    leave_out: Sequence[str],
+    author: Author,
 ) -> None:
     """Write a tree into a new folder, with a `.git` for agents, and record the folder."""
     files = await store.files_of(tree)
@@ -248,9 +254,15 @@ async def _create_folder(
         DimensionIndex(store.folder).save_stat_cache(known)
         store.objects.sync()
         base = Base("", tree, tree)
-        write_record(
-            store.folder, WorkspaceRecord(folder, base, tuple(excluded), (), store.object_format)
+        record = WorkspaceRecord(
+            folder,
+            base,
+            tuple(excluded),
+            (),
+            store.object_format,
+            leave_out=tuple(leave_out),
         )
+        write_record(store.folder, record)
 
 
 def _report_skipped(skipped: Sequence[SkippedPath], tell: Callable[[str], None]) -> None:
@@ -273,6 +285,7 @@ async def create_in_place(
     environment: EnvironmentFactory,
     on_snapshot: OnSnapshot = do_nothing,
     also_excluded: Sequence[str] = EXCLUDED_IN_PLACE,
+    leave_out: Sequence[str] = LEAVE_OUT,
 ) -> Dimension:
     """Create a workspace of a folder without a copy; the run's base has a tree and no commit."""
     store = await create_store(state, run_id, search_path=search_path)
@@ -290,7 +303,14 @@ async def create_in_place(
     store.objects.sync()
     DimensionIndex(store.folder).save_stat_cache(first.cache)
     base = Base("", first.tree, first.tree)
-    record = WorkspaceRecord(folder.absolute(), base, (), tuple(also_excluded), store.object_format)
+    record = WorkspaceRecord(
+        folder.absolute(),
+        base,
+        (),
+        tuple(also_excluded),
+        store.object_format,
+        leave_out=tuple(leave_out),
+    )
     write_record(store.folder, record)
     return await reopen_workspace(
         state=state,

@@ -36,7 +36,7 @@ from attractor.workspaces.git.objects import (
 )
 from attractor.workspaces.git.repository import Repository
 from attractor.workspaces.git.submodules import find_submodules
-from attractor.workspaces.result_tree import EXCLUDED, candidate_files, protected_paths
+from attractor.workspaces.result_tree import EXCLUDED, LEAVE_OUT, candidate_files, protected_paths
 from attractor.workspaces.run_store import (
     DimensionIndex,
     WorkspaceRecord,
@@ -100,7 +100,8 @@ async def _read_rules(store: ObjectStore, record: WorkspaceRecord) -> SnapshotRu
     if record.materials:
         submodules = {path for path, entry in whole.items() if entry.mode == SUBMODULE}
         materials = materials_of(await store.files_of(record.materials), files, submodules)
-    return SnapshotRules(ignores, files.keys(), folders, protected, materials)
+    leave_out = IgnoreRules({}, record.leave_out)
+    return SnapshotRules(ignores, files.keys(), folders, protected, materials, leave_out)
 
 
 BASE_REFS = "refs/attractor/base/"
@@ -116,6 +117,7 @@ async def create_isolated(
     environment: EnvironmentFactory,
     on_snapshot: OnSnapshot = do_nothing,
     excluded: Sequence[str] = EXCLUDED,
+    leave_out: Sequence[str] = LEAVE_OUT,
     uncommitted: WorkTree | None = None,
     tell: Callable[[str], None] = do_nothing,
 ) -> Dimension:
@@ -150,7 +152,9 @@ async def create_isolated(
         await create_agent_repository(folder, store, shown, author)
         DimensionIndex(store.folder).save_stat_cache(known)
         store.objects.sync()
-        record = WorkspaceRecord(folder, base, tuple(excluded), (), store.object_format, materials)
+        record = WorkspaceRecord(
+            folder, base, tuple(excluded), (), store.object_format, materials, tuple(leave_out)
+        )
         write_record(store.folder, record)
     return await reopen_workspace(
         state=state,

@@ -252,3 +252,6 @@ def _parse(pattern: bytes) -> _Line:
     rest = rest.removesuffix(b"/")
     names_only = b"/" not in rest
     return _Line(compile_wildmatch(rest.removeprefix(b"/")), is_negated, folders_only, names_only)
+
+
+NOTHING_IGNORED = IgnoreRules({})

@@ -1,13 +1,17 @@
 """What a stage leaves in the workspace and no snapshot holds stands in journal and logs."""
 
 import asyncio
+from io import StringIO
 from pathlib import Path
 
 from attractor.base.events import Event
 from attractor.cli.runs.progress import describe_event
+from attractor.config.load import load_configuration
+from attractor.pipeline.host.run_host import open_host
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.start import start
 from attractor.pipeline.workspace.journal_notes import MOST_NAMED, LeftOut
+from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.snapshot import Snapshot
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace, read_events
@@ -53,6 +57,30 @@ def test_left_out_files_are_reported_with_their_stage(tmp_path: Path) -> None:
     assert second.data["refused"] == [{"path": ".GIT", "why": "its name is reserved by git"}]
     told = describe_event(first)
     assert "one: not in the snapshot: ignored: a.log, built; refused: pipe (it is no" in told
+
+
+def test_caches_of_a_stage_are_reported_and_not_in_its_result(tmp_path: Path) -> None:
+    for number, kind in enumerate(
+        (WorkspaceKind.ISOLATED, WorkspaceKind.COPY, WorkspaceKind.IN_PLACE)
+    ):
+        make = "mkdir __pycache__ node_modules dist && touch {__pycache__,node_modules,dist}/x y"
+        [event] = left_out(tmp_path / str(number), f"bash -c '{make}'", kind=kind)
+        assert (event.node, event.data["ignored"]) == ("one", ["__pycache__", "node_modules"])
+
+
+def test_setting_leaves_out_more_or_fewer_files(tmp_path: Path) -> None:
+    (tmp_path / "attractor.toml").write_text(
+        '[workspace]\nleave_out = ["dist/", "!node_modules/"]\n'
+    )
+    environ = {"HOME": str(tmp_path)}
+    user_file = tmp_path / "user.toml"
+    settings = load_configuration(
+        start=tmp_path, cwd=tmp_path, environ=environ, user_file=user_file
+    )
+    host = open_host(settings, environ=environ, input=StringIO(), output=StringIO())
+    ignores = IgnoreRules({}, host.leave_out)
+    names = (b"__pycache__", b"node_modules", b"dist")
+    assert [ignores.ignores(one, is_folder=True) for one in names] == [True, False, True]
 
 
 def test_stage_without_left_out_files_has_no_event(tmp_path: Path) -> None:
