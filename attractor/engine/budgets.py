@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.durations import describe_duration
 from attractor.base.json import Json
 from attractor.engine.journal.events import BudgetWarning
 from attractor.engine.outcome import Usage
@@ -31,6 +32,13 @@ class Budgets:
     cost_usd: float | None = None
     tokens: int | None = None
     duration: timedelta | None = None
+
+    def __str__(self) -> str:
+        """Return the limits for people; empty without any limit."""
+        cost = None if self.cost_usd is None else f"{self.cost_usd:.12g} USD"
+        tokens = None if self.tokens is None else f"{self.tokens} tokens"
+        duration = None if self.duration is None else describe_duration(self.duration)
+        return ", ".join(filter(None, [cost, tokens, duration]))
 
     def over(self, other: "Budgets") -> "Budgets":
         """Return these budgets; a missing limit is taken from `other`."""

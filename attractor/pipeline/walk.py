@@ -3,7 +3,7 @@
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from attractor.engine.budgets import read_budgets, record_budgets
+from attractor.engine.budgets import NO_BUDGETS, read_budgets, record_budgets
 from attractor.engine.interviews import RunQuestions
 from attractor.engine.run_folder.drawing import keep_drawing
 from attractor.engine.run_folder.open_run import OpenRun, open_run
@@ -89,6 +89,8 @@ async def _build_runner(
     )
     budgets = request.budgets.over(read_budgets(pipeline.graph))
     record_budgets(run, budgets)
+    no_limit = "none: set one with --max-cost-usd, --max-tokens or --max-duration"
+    host.tell(f"budget: {budgets if budgets != NO_BUDGETS else no_limit}")
     children = Children(
         parent=run,
         request=request,

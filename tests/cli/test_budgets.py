@@ -72,6 +72,26 @@ def used(told: dict[str, Any]) -> tuple[int, int, float]:
     return told["input_tokens"], told["output_tokens"], told["cost_usd"]
 
 
+ASSUMED = "work: success (assumed, because nothing was reported)"
+
+
+def test_run_reports_its_budget_and_assumed_successes(tmp_path: Path) -> None:
+    desk = TwinDesk(tmp_path)
+    desk.write(PIPELINE)
+    words = Rule(answer=Answer(text="Done."))
+    with in_background(ProviderTwin(Script(rules=(words,)))) as desk.twin:
+        for more, budget in (
+            ([], "none: set one with --max-cost-usd, --max-tokens or --max-duration"),
+            (["--max-cost-usd", "3", "--max-duration", "90m"], "3 USD, 1h 30m"),
+        ):
+            done = desk.run(*MODEL, *more)
+            assert done.returncode == 0, done.stderr
+            lines = done.stderr.splitlines()
+            assert f"budget: {budget}" in lines[:4]
+            assert [line[10:] for line in lines].count(ASSUMED) == 1
+            assert "  assumed: success of work, because nothing was reported" in done.stdout
+
+
 @pytest.mark.crash
 def test_usage_of_a_killed_stage_is_kept(desk: TwinDesk) -> None:
     process = desk.begin(*desk.to_run(*MODEL))

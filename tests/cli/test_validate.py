@@ -36,7 +36,7 @@ FIELDS = {
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     texts = {
-        "good.dot": BRANCH,
+        "good.dot": BRANCH.replace('the plan"', 'the plan", max_visits=4'),
         "broken.dot": BROKEN,
         "syntax.dot": "digraph G {\n  a -- b\n  c = \n}\n",
         "warned.dot": BRANCH.replace('prompt="Run tests"', 'foo="bar"'),

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from attractor.engine.outcome import StageStatus, success
 from attractor.engine.state.run_state import FAILED
-from tests.engine.graphs import chain, edge, end, graph, node, start
+from tests.engine.graphs import Plain, chain, edge, end, graph, node, start
 from tests.engine.runs import FAIL, run_graph
 
 
@@ -66,8 +68,33 @@ def test_R4_n_visits_are_exactly_n(tmp_path: Path) -> None:
     assert result.reason == "node work: limit max_visits=3 reached"
 
 
-def test_R4_the_default_is_a_hundred_visits(tmp_path: Path) -> None:
-    whole = graph([start(), end()], [*chain("start", "a"), edge("a", "a")])
-    result, place = run_graph(tmp_path, whole, {"a": success()})
-    assert len(place.handler.calls) == 100
-    assert "max_node_visits=100" in result.reason
+LIMITS: list[tuple[dict[str, Plain], dict[str, Plain], int, str]] = [
+    ({"shape": "parallelogram"}, {}, 100, "max_node_visits"),
+    ({}, {}, 10, "max_visits"),
+    ({}, {"max_node_visits": 20}, 20, "max_node_visits"),
+    ({"max_visits": 12}, {}, 12, "max_visits"),
+]
+
+
+@pytest.mark.parametrize(("own", "whole", "limit", "name"), LIMITS)
+def test_R4_default_limits_of_visits(
+    tmp_path: Path, own: dict[str, Plain], whole: dict[str, Plain], limit: int, name: str
+) -> None:
+    nodes = [start(), end(), node("a", **own)]
+    looping = graph(nodes, [*chain("start", "a"), edge("a", "a")], **whole)
+    result, place = run_graph(tmp_path, looping, {"a": success()})
+    assert len(place.handler.calls) == limit
+    assert f"{name}={limit}" in result.reason
+
+
+@pytest.mark.parametrize(("shape", "rounds"), [("box", 10), ("parallelogram", 100)])
+def test_R4_rounds_of_branches_have_the_limit_of_their_stages(
+    tmp_path: Path, shape: str, rounds: int
+) -> None:
+    fork, meet = node("fork", "component"), node("meet", "tripleoctagon")
+    branches = [node("a", shape), node("b", shape)]
+    ways = [*chain("start", "fork", "a", "meet", "fork"), *chain("fork", "b", "meet")]
+    whole = graph([start(), end(), fork, meet, *branches], [*ways, edge("meet", "exit", "x=1")])
+    result, place = run_graph(tmp_path, whole, {})
+    assert place.handler.nodes.count("a") == rounds
+    assert "node fork: limit" in result.reason

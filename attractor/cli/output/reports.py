@@ -119,6 +119,9 @@ def _estimates_lines(one: Estimate) -> Iterator[str]:
     )
     if one.unknown:
         yield f"not included, because no earlier run visited them: {', '.join(one.unknown)}"
+    for round_ in one.rounds:
+        cost, time = _short(round_.cost_usd, money), _short(round_.seconds, lasted)
+        yield f"one round of the loop {', '.join(round_.nodes)}: cost {cost}, time {time}"
     yield ""
     heading = ("stage", "type", "visits per run", "time per visit", "cost per visit", "based on")
     yield from _table([heading, *map(_row, one.stages)])

@@ -48,6 +48,11 @@ def _started(event: Event) -> str:
     return f"{event.node}: started{again}"
 
 
+def _completed(event: Event) -> str:
+    assumed = " (assumed, because nothing was reported)" if event.data.get("assumed") else ""
+    return f"{event.node}: {event.data.get('outcome', '')}{assumed}"
+
+
 def _forked(event: Event) -> str:
     data = event.data
     return f"forked from run {data.get('parent')} before {data.get('node')}@{data.get('visit')}"
@@ -177,7 +182,7 @@ def _booted(event: Event) -> str:
 
 SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "StageStarted": _started,
-    "StageCompleted": lambda event: f"{event.node}: {event.data.get('outcome', '')}",
+    "StageCompleted": _completed,
     "StageFailed": lambda event: f"{event.node}: failed: {event.data.get('error', '')}",
     "StageRetrying": lambda event: f"{event.node}: retrying",
     "ParallelBranchStarted": lambda event: "branch started",

@@ -87,6 +87,7 @@ def as_record(result: RunResult, outlook: NextStepFacts) -> dict[str, object]:
         "outcome": result.outcome.value if result.outcome else "",
         "reason": result.reason,
         "completed": list(result.completed),
+        "assumed": list(result.assumed),
         "tree": result.tree,
         "exit_code": int(result.exit_code),
         "result_patch": outlook.patch.to_record() if outlook.patch else None,
@@ -102,6 +103,11 @@ def as_text(result: RunResult, outlook: NextStepFacts) -> str:
         lines += [f"  question: {_asked(one)}" for one in questions[:MAX_LISTED]]
         more = len(questions) - MAX_LISTED
         lines += [f"  question: {more} more"] if more > 0 else []
+    if result.assumed:
+        named = ", ".join(result.assumed[:MAX_LISTED])
+        more = len(result.assumed) - MAX_LISTED
+        listed = f"{named} and {more} more" if more > 0 else named
+        lines.append(f"  assumed: success of {listed}, because nothing was reported")
     place_line = f"  stored in: {result.directory}"
     return "\n".join(
         [*lines, place_line, *(f"  {_line(step)}" for step in next_steps(result, outlook))]

@@ -179,7 +179,10 @@ class ModelUsed:
 
 @dataclass(frozen=True)
 class StageCompleted:
-    """An attempt ended without a failure; `usage` is its model usage, if any."""
+    """An attempt ended without a failure; `usage` is its model usage, if any.
+
+    With `assumed`, no outcome was reported.
+    """
 
     name: str
     index: int
@@ -187,6 +190,7 @@ class StageCompleted:
     duration: float
     notes: str
     usage: dict[str, Json] | None = None
+    assumed: bool = False
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from attractor.engine.state.progress import (
 )
 from attractor.language.graph.branches import FORKS, Fork, Forks, is_restart
 from attractor.language.graph.graph import Edge, Graph, Node
+from attractor.language.graph.paid_loops import DEFAULT_PAID_VISITS, default_visits
 from attractor.language.graph.paths import failure_targets, reached_from, targets, targets_and_jumps
 from attractor.language.source.syntax_tree import NO_ATTRIBUTES
 
@@ -108,9 +109,6 @@ def _after_failures_too(graph: Graph) -> Callable[[str], Iterable[str]]:
 DEFAULT_REDIRECTS = 10
 
 
-DEFAULT_VISITS = 100
-
-
 def find_unsatisfied(graph: Graph, progress: Progress) -> Node | None:
     """Return the first goal gate that was visited and has not succeeded, or None.
 
@@ -153,12 +151,36 @@ def redirect_limit(graph: Graph) -> int:
 
 
 def visit_limit(graph: Graph, node: Node) -> tuple[int, str]:
-    """Return the maximum number of visits of a node, and the attribute that sets this maximum."""
+    """Return the maximum number of visits of a node, and the attribute that sets this maximum.
+
+    By default, a stage that costs money is visited less often than other stages.
+    """
     own = node.attributes.number("max_visits")
     if own is not None:
         return own, "max_visits"
     limit = graph.attributes.number("max_node_visits")
-    return (DEFAULT_VISITS if limit is None else limit), "max_node_visits"
+    if limit is not None:
+        return limit, "max_node_visits"
+    default = default_visits(graph, node)
+    return default, "max_visits" if default == DEFAULT_PAID_VISITS else "max_node_visits"
+
+
+def is_worn_out(graph: Graph, progress: Progress, node: Node) -> bool:
+    """Return whether a node may not be visited again.
+
+    Visits in other branches, such as one for each item, do not count for the default limit of
+    stages that cost money.
+    """
+    visits = progress.visits(node.id)
+    own = node.attributes.number("max_visits")
+    limit = graph.attributes.number("max_node_visits") if own is None else own
+    if limit is not None:
+        return visits >= limit
+    # The default is only computed if it can be reached, because it depends on all branches.
+    if visits < DEFAULT_PAID_VISITS:
+        return False
+    limit = default_visits(graph, node)
+    return (progress.completed.count(node.id) if limit == DEFAULT_PAID_VISITS else visits) >= limit
 
 
 EDGE_REASON = "loop_restart"
@@ -346,8 +368,8 @@ class _Deciding:
         target = self.graph.nodes.get(move.target)
         if target is None:
             return self._failed(move, f"unknown node {move.target!r}")
-        limit, name = visit_limit(self.graph, target)
-        if self.after.visits(target.id) >= limit:
+        if is_worn_out(self.graph, self.after, target):
+            limit, name = visit_limit(self.graph, target)
             return self._failed(move, f"node {target.id}: limit {name}={limit} reached")
         return move
 

@@ -49,7 +49,8 @@ from attractor.engine.storage.json_files import read_document
 class RunResult:
     """The result of a run at the moment when a process stops executing the run.
 
-    If `is_restarting`, this run has ended, and another run continues it (ruling R7).
+    If `is_restarting`, this run has ended, and another run continues it (ruling R7). `assumed` are
+    the stages that succeeded without a reported outcome.
     """
 
     run_id: str
@@ -64,6 +65,7 @@ class RunResult:
     questions: Sequence[Question] = ()
     context: Mapping[str, Json] = field(default_factory=dict[str, Json])
     is_restarting: bool = False
+    assumed: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> ExitCode:
@@ -89,6 +91,7 @@ def result_of(manifest: Manifest, root: Path, state: RunState) -> RunResult:
         usage=state.used,
         question=state.question,
         questions=tuple(state.questions),
+        assumed=tuple(dict.fromkeys(progress.assumed)) if progress else (),
         context=WholeValues(progress.context, Blobs(root)) if progress else {},
     )
 

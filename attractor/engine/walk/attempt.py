@@ -448,5 +448,11 @@ class Attempt:
                 usage=usage,
             )
         return StageCompleted(
-            self._label, self._index, outcome.status.value, result.seconds, outcome.notes, usage
+            self._label,
+            self._index,
+            outcome.status.value,
+            result.seconds,
+            outcome.notes,
+            usage,
+            assumed=result.is_assumed,
         )

@@ -43,6 +43,7 @@ from attractor.language.graph.graph import (
     Node,
     Subgraph,
 )
+from attractor.language.graph.paid_loops import default_visits
 from attractor.language.preparation.prepare import TransformContext
 from attractor.language.source.syntax_tree import Attributes, ValueKind, parse_integer
 from attractor.language.transforms.aliases import Aliases
@@ -148,6 +149,9 @@ def written_default(key: str) -> str | None:
     """Return the default of an attribute as text; None if the default cannot be written as text."""
     if key == "default_fidelity":
         return DEFAULT_FIDELITY.value
+    if key == "max_node_visits":
+        # Without it, stages that cost money have another limit than with its default.
+        return None
     default = ATTRIBUTES[key].default
     return None if " " in default or default in _NO_VALUES else default
 
@@ -157,6 +161,8 @@ def _node_default(key: str, node: Node, graph: Graph) -> str | None:
         return node.id
     if key == "reasoning_effort" and graph.attributes.text("model_stylesheet"):
         return None
+    if key == "max_visits" and not graph.attributes.text("max_node_visits"):
+        return str(default_visits(graph, node))
     graph_key = _GRAPH_DEFAULTS.get(key)
     if graph_key is None:
         return written_default(key)

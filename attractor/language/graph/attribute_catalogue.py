@@ -316,7 +316,8 @@ LIMITS = (
     whole(
         "max_node_visits",
         GRAPH,
-        "Largest number of visits to a node without `max_visits`.",
+        "Largest number of visits to a node without `max_visits`. Without this attribute, stages "
+        "that cost money (agents, models, child pipelines) are visited at most 10 times.",
         default="100",
         minimum=1,
     ),

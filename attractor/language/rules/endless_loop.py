@@ -25,7 +25,7 @@ Instead:
         start  [shape=Mdiamond]
         work   [prompt="Work"]
         review [prompt="Review"]
-        mend   [prompt="Fix"]
+        mend   [prompt="Fix", max_visits=4]
         exit   [shape=Msquare]
         start -> work
         work -> exit   [condition="context.is_small=true"]

@@ -26,7 +26,7 @@ Instead:
     digraph Example {
         start [shape=Mdiamond]
         tests [shape=parallelogram, tool_command="make test"]
-        mend  [prompt="Fix what the tests found"]
+        mend  [prompt="Fix what the tests found", max_visits=4]
         exit  [shape=Msquare]
         start -> tests
         tests -> exit [condition="outcome=success"]

@@ -23,7 +23,7 @@ Instead:
 
     digraph Example {
         start [shape=Mdiamond]
-        work  [prompt="Work"]
+        work  [prompt="Work", max_visits=4]
         tests [shape=parallelogram, tool_command="make test", goal_gate=true, retry_target=work]
         exit  [shape=Msquare]
         start -> work -> tests -> exit

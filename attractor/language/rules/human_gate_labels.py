@@ -23,7 +23,7 @@ Instead:
     digraph Example {
         start  [shape=Mdiamond]
         review [shape=hexagon, label="Ship it?"]
-        mend   [prompt="Fix"]
+        mend   [prompt="Fix", max_visits=4]
         exit   [shape=Msquare]
         start -> review
         review -> exit [label="[S] Ship it"]

@@ -24,7 +24,7 @@ Instead:
     digraph Example {
         start [shape=Mdiamond]
         work  [prompt="Work"]
-        mend  [prompt="Fix"]
+        mend  [prompt="Fix", max_visits=4]
         exit  [shape=Msquare]
         start -> work
         work -> exit

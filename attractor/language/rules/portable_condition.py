@@ -22,7 +22,7 @@ Instead:
 
     digraph Example {
         start [shape=Mdiamond]
-        work  [prompt="Work"]
+        work  [prompt="Work", max_visits=4]
         exit  [shape=Msquare]
         start -> work
         work -> exit [condition="outcome!=fail && outcome!=retry"]

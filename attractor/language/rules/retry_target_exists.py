@@ -19,7 +19,7 @@ Instead:
 
     digraph Example {
         start [shape=Mdiamond]
-        work  [prompt="Work", retry_target="work"]
+        work  [prompt="Work", max_visits=4, retry_target="work"]
         exit  [shape=Msquare]
         start -> work -> exit
     }

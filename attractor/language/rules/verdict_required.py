@@ -20,7 +20,7 @@ Instead:
     digraph Example {
         require_verdict = true
         start  [shape=Mdiamond]
-        review [prompt="Review the change", goal_gate=true, retry_target=review]
+        review [prompt="Review the change", max_visits=4, goal_gate=true, retry_target=review]
         exit   [shape=Msquare]
         start -> review -> exit
     }

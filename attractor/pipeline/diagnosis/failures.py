@@ -13,7 +13,12 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.engine.outcome import FailureClass
 from attractor.engine.routing.edge_selection import RouteReason, find_loops
-from attractor.engine.routing.next_move import find_unsatisfied, redirect_limit, visit_limit
+from attractor.engine.routing.next_move import (
+    find_unsatisfied,
+    is_worn_out,
+    redirect_limit,
+    visit_limit,
+)
 from attractor.engine.state.progress import Progress, WalkEnd
 from attractor.engine.state.run_state import RunState
 from attractor.language.graph.graph import Graph, Node
@@ -172,9 +177,9 @@ def _visits(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | N
     target = case.node(choice.target)
     if case.graph is None or target is None:
         return None
-    limit, attribute = visit_limit(case.graph, target)
-    if case.progress.visits(target.id) < limit:
+    if not is_worn_out(case.graph, case.progress, target):
         return None
+    limit, attribute = visit_limit(case.graph, target)
     where = f"the node {target.id}" if attribute == "max_visits" else "the graph"
     raised = f"or raise the limit: {attribute}={2 * limit} on {where}, in {case.file}"
     sent = f"After {last}, {target.id} would have been visited again ({choice.reason})."

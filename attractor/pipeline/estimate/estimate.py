@@ -14,6 +14,7 @@ from attractor.base.json import Json
 from attractor.engine.prompts.inherited_context import ModelTask, is_conversation_turn, model_task
 from attractor.engine.routing.retry import retry_policy
 from attractor.language.graph.graph import Graph, Node
+from attractor.language.graph.paid_loops import paid_loops
 from attractor.pipeline.estimate.samples import (
     NONE_AT_ALL,
     UNKNOWN,
@@ -58,8 +59,25 @@ class StageEstimate:
 
 
 @dataclass(frozen=True)
+class RoundEstimate:
+    """The estimate of one round of a loop that costs money."""
+
+    nodes: Sequence[str]
+    seconds: Range
+    cost_usd: Range
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of the estimate."""
+        return {
+            "nodes": list(self.nodes),
+            "seconds": self.seconds.to_record(),
+            "cost_usd": self.cost_usd.to_record(),
+        }
+
+
+@dataclass(frozen=True)
 class Estimate:
-    """The estimate of a run: totals, stages, and the basis of the numbers.
+    """The estimate of a run: totals, stages, rounds of loops, and the basis of the numbers.
 
     `unknown` are the nodes without any basis; the totals do not include them.
     """
@@ -72,6 +90,7 @@ class Estimate:
     runs: int
     basis: Sequence[str]
     unknown: Sequence[str]
+    rounds: Sequence[RoundEstimate] = ()
 
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of the estimate."""
@@ -84,6 +103,7 @@ class Estimate:
             "basis": list(self.basis),
             "unknown": list(self.unknown),
             "stages": [one.to_record() for one in self.stages],
+            "rounds": [one.to_record() for one in self.rounds],
         }
 
 
@@ -113,7 +133,15 @@ def estimate(
         runs=len(ended),
         basis=[*_basis(pipeline, ended), *_left_out(samples, alike, used), *_limits(graph)],
         unknown=[node for node in graph.nodes if used and node not in known],
+        rounds=[_round(loop, stages) for loop in paid_loops(graph)],
     )
+
+
+def _round(loop: Sequence[str], stages: Sequence[StageEstimate]) -> RoundEstimate:
+    """Return the estimate of one round, in which each stage of a loop is visited once."""
+    inside = [one for one in stages if one.node in loop]
+    seconds, costs = (one.seconds for one in inside), (one.cost_usd for one in inside)
+    return RoundEstimate([one.node for one in inside], _once(seconds), _once(costs))
 
 
 def _stage(

@@ -7,6 +7,7 @@ Moves after a visit: limits, branches and restarts.
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from attractor.engine.routing.next_move import (
     MoveDecision,
     begin_again,
     choose_move,
+    is_worn_out,
 )
 from attractor.engine.routing.retry import PRESETS, failure_of, retry_policy, same_failure_limit
 from attractor.engine.run_folder.inbox import Order, leave_order
@@ -518,6 +520,13 @@ def judged(
 ) -> MoveDecision:
     visit = Visit("judge", 1, 1, FAIL)
     return choose_move(whole, progress or begin(whole, "", {}), visit, bounds or Bounds())
+
+
+def test_visits_in_other_branches_do_not_count_for_the_default_limit() -> None:
+    of = graph([start(), end()], chain("start", "work", "exit"))
+    seen = Progress("work", stages={"work": StageRecord(12, success().status)})
+    assert not is_worn_out(of, seen, of.nodes["work"])
+    assert is_worn_out(of, replace(seen, completed=("work",) * 10), of.nodes["work"])
 
 
 def test_restart_is_possible_at_the_visit_limit() -> None:

@@ -17,7 +17,8 @@ from tests.language.pipelines import any_graphs
 
 # The defaults of these depend on the run, or there is none.
 WITHOUT = {
-    *("label", "type", "max_retries", "max_visits", "fidelity", "thread_id", "isolation"),
+    *("label", "type", "max_retries", "max_visits", "max_node_visits", "fidelity", "thread_id"),
+    "isolation",
     *("max_cost_usd", "max_tokens", "max_duration", "timeout", "stack.child_workdir"),
     *("require_verdict", "llm_model", "llm_provider", "backend"),
     *("stall_timeout", "max_same_failures", "manager.steer_cooldown"),
@@ -42,7 +43,7 @@ def test_written_defaults_are_valid() -> None:
 # Spellings with the same meaning, by element.
 GRAPH_SPELLINGS = [
     ["default_max_retries=3", "default_max_retry=3", 'default_max_retries="3"'],
-    ["", "max_restarts=5", 'goal=""', "max_node_visits=100", "default_fidelity=compact"],
+    ["", "max_restarts=5", 'goal=""', "default_fidelity=compact"],
     ["llm_model=m", "model=m", 'model="m"'],
     ["max_duration=2m", "max_duration=120s", 'max_duration="120000ms"'],
     ["max_cost_usd=5", 'max_cost_usd="5.0"', "max_cost_usd=5.00"],
@@ -61,7 +62,7 @@ NODE_SPELLINGS = [
     ["max_retries=2", 'max_retries="2"'],
     ["", 'prompt=""', 'label="work"', "shape=box", "type=codergen", "allow_partial=false"],
     ["", "join_policy=wait_all", "max_parallel=4", '"manager.poll_interval"="45000ms"'],
-    ["", "fidelity=compact", "max_visits=100", "retry_policy=standard", 'backend=""'],
+    ["", "fidelity=compact", "max_visits=10", "retry_policy=standard", 'backend=""'],
 ]
 EDGE_SPELLINGS = [
     [

@@ -91,3 +91,25 @@ WHERE: dict[str, dict[str, list[str]]] = {
 def test_rule_points_at_each_fault(rule: str) -> None:
     for text, where in WHERE[rule].items():
         assert told(WORK + text, rule) == where, text
+
+
+FIX = "fix [prompt=x{}]; test [shape=parallelogram, tool_command=true{}]; start -> fix -> test;"
+AGAIN = 'test -> exit [condition="outcome=success"]; test -> fix [condition="outcome=fail"]'
+
+
+@pytest.mark.parametrize(
+    ("text", "paid"),
+    [
+        (FIX.format("", "") + AGAIN, ["fix"]),
+        (FIX.format(", max_visits=3", "") + AGAIN, []),
+        (FIX.format("", ", max_visits=3") + AGAIN, []),
+        (FIX.format("", "") + AGAIN + "; graph [max_node_visits=5]", []),
+        (FIX.format("", "") + "test -> exit; test -> fix [loop_restart=true]", []),
+        (FIX.format("", ", retry_target=fix") + "test -> exit", ["fix"]),
+        (FIX.format(", shape=hexagon", "") + AGAIN, []),
+        (FIX.format(", type=prompt", "") + AGAIN, ["fix"]),
+        (FIX.format(", max_visits=3", "") + AGAIN + "; a [prompt=y]; fix -> a -> a -> exit", ["a"]),
+    ],
+)
+def test_loop_that_costs_money_needs_a_bound_of_its_own(text: str, paid: list[str]) -> None:
+    assert [one.node for one in found(inside(text), "paid_loop")] == paid

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
+from attractor.cli.output.reports import estimate_text
 from attractor.engine.outcome import Usage
 from attractor.language.graph.graph import Node
 from attractor.language.source.text import Source
@@ -84,6 +85,16 @@ def test_assumed_stages_count_once_without_runs() -> None:
     assert one.seconds == Range(2, 120, 1200)
     assert "each stage once" in one.basis[0]
     assert stage(one, "m").basis == "in no earlier run; assumed: a lot"
+
+
+def test_one_round_of_a_loop_that_costs_money_is_estimated() -> None:
+    check = 'check [shape=parallelogram, tool_command="true", timeout="5s"]; '
+    ways = "start -> m -> n -> check -> n; check -> exit; check -> t -> t [weight=-1]"
+    one = guessed(f'm [prompt="x"]; n [prompt="y"]; t [shape=parallelogram]; {check} {ways}')
+    assert [(sorted(it.nodes), it.cost_usd) for it in one.rounds] == [
+        (["check", "n"], Range(0.5, 1, 20))
+    ]
+    assert "one round of the loop n, check: cost $1.00 ($0.5000 to $20.00)" in estimate_text(one)
 
 
 def test_budgets_bound_the_assumed_range() -> None:

@@ -250,7 +250,8 @@ def _model_used(view: RunView, event: Event) -> RunView:
 
 
 def _stage_completed(view: RunView, event: Event) -> RunView:
-    return _end_attempt(view, event, _text(event, "outcome"))
+    why = "assumed" if event.data.get("assumed") is True else ""
+    return _end_attempt(view, event, _text(event, "outcome"), why)
 
 
 def _stage_failed(view: RunView, event: Event) -> RunView:
@@ -258,16 +259,16 @@ def _stage_failed(view: RunView, event: Event) -> RunView:
     if row and event.data.get("will_retry") is True:
         waits = replace(row, state=WAITS, why=_text(event, "error"))
         return replace(view, at_work={**view.at_work, stage_key(event): waits})
-    return _end_attempt(view, event, "fail")
+    return _end_attempt(view, event, "fail", _text(event, "error"))
 
 
-def _end_attempt(view: RunView, event: Event, outcome: str) -> RunView:
+def _end_attempt(view: RunView, event: Event, outcome: str, why: str) -> RunView:
     """Move a stage to the ended stages; the usage of the stage is added at its checkpoint."""
     # A slow reader may have missed the start.
     begun = view if stage_key(event) in view.at_work else _stage_started(view, event)
     row = begun.at_work[stage_key(event)]
     lasted = max(_number(event.data.get("duration")), (event.time - row.since).total_seconds())
-    done = replace(row, state=outcome, seconds=lasted, why=_text(event, "error"), last_lines=())
+    done = replace(row, state=outcome, seconds=lasted, why=why, last_lines=())
     is_failed = outcome in ("fail", "retry")
     return replace(
         view,
