@@ -250,13 +250,15 @@ class ProcessHunt:
     def rounds(self, grace: float = _GRACE_S) -> Generator[None]:
         """Stop all processes; yield whenever the caller has to wait."""
         settled: set[int] = set()
+        is_clear = False
         try:
             if self._signal(signal.SIGTERM, settled):
                 settled.clear()
                 yield from self._wait_until_gone(grace, 0)
+            else:
+                is_clear = True
         finally:
-            # Search at least once.
-            left = self._signal(signal.SIGKILL, settled)
+            left = () if is_clear else self._signal(signal.SIGKILL, settled)
         if left and (left := (yield from self._wait_until_gone(_KILL_S, signal.SIGKILL))):
             number = left[0].number
             raise MachineryError(
@@ -303,11 +305,17 @@ class ProcessHunt:
 
     def _signal(self, number: int, settled: set[int]) -> Sequence[Process]:
         """Signal all processes found, and return them."""
-        # Repeated: a search of /proc may miss a process that forks meanwhile, and a found
-        # process may be gone.
-        searches = (self.found(settled) for _ in range(_SEARCHES))
-        signalled = ([one for one in found if signal_process(one, number)] for found in searches)
-        there = next((processes for processes in signalled if processes), list[Process]())
+        there: list[Process] = []
+        found: Sequence[Process] = ()
+        known: set[int] = set()
+        for _ in range(_SEARCHES):
+            # A search misses a process that forks and exits meanwhile, but then its child is new.
+            numbers = set(process_numbers())
+            if there or (numbers <= known and not found):
+                break
+            known, found = numbers, self.found(settled)
+            # A found process may be gone.
+            there = [one for one in found if signal_process(one, number)]
         self.ended |= {(one.number, one.started): one for one in there if number}
         return there
 
