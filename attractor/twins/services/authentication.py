@@ -2,7 +2,7 @@
 
 import base64
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, Self
 from urllib.parse import quote, urlencode
@@ -43,6 +43,11 @@ class Authentication(ResponseTable):
         return self
 
     @property
+    def declares_response(self) -> bool:
+        """Whether any part of the response is declared."""
+        return bool(self.model_fields_set & ResponseTable.model_fields.keys())
+
+    @property
     def error_response(self) -> ResponseTable | None:
         """The declared response to a request without the key, if any."""
         return self if self.json_ or self.body else None
@@ -67,6 +72,12 @@ class Authentication(ResponseTable):
         scheme, _, rest = self._value.partition(" ")
         actual, _, key = value.partition(" ")
         return actual.lower() == scheme.lower() and _is_same(key.strip(), rest)
+
+    def is_used_by(self, request: ServiceRequest) -> bool:
+        """Return whether a request has some key in the place of this one."""
+        if self.hidden_query:
+            return self.hidden_query in request.query
+        return self.hidden_header in request.headers
 
     def with_key(self, request: ServiceRequest) -> ServiceRequest:
         """Return a request with the key added."""
@@ -97,12 +108,17 @@ def _is_same(value: str, key: str) -> bool:
     return hmac.compare_digest(value.encode(), key.encode())
 
 
+def hidden_names(auth: Sequence[Authentication]) -> set[str]:
+    """Return the names of the headers and query parameters that contain keys."""
+    return {name for one in auth for name in (one.hidden_header, one.hidden_query) if name}
+
+
 class KeyRedactor:
     """Hides the keys of a request and of its service."""
 
-    def __init__(self, auth: Authentication | None, request: ServiceRequest) -> None:
+    def __init__(self, auth: Sequence[Authentication], request: ServiceRequest) -> None:
         self._request = request
-        self._names = ({auth.hidden_header, auth.hidden_query} - {""}) if auth else set[str]()
+        self._names = hidden_names(auth)
         query = request.target.partition("?")[2]
         keys = request_keys(request.headers, query, self._names).values
         basic = (
@@ -111,7 +127,7 @@ class KeyRedactor:
             if is_secret_header(name) or name in self._names
             for key in credentials_in(value)
         )
-        self._keys = KeyFinder([*keys, *basic, *([auth.key] if auth else ())])
+        self._keys = KeyFinder([*keys, *basic, *(one.key for one in auth)])
 
     def headers(self) -> dict[str, str]:
         """Return the headers without keys."""

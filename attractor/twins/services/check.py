@@ -108,15 +108,11 @@ class _Check:
         }
         request = RecordedRequest.model_validate({**recorded.model_dump(), **changes}).request()
         auth = self._auth
-        if auth is None or exchange.response.status == auth.status or self._has_key(request):
+        if not auth or exchange.response.status == auth[0].status:
             return request
-        return auth.with_key(request)
-
-    def _has_key(self, request: ServiceRequest) -> bool:
-        auth = self._auth
-        if auth is None or not auth.hidden_query:
-            return auth is not None and auth.hidden_header in request.headers
-        return auth.hidden_query in request.query
+        return (
+            request if any(one.is_used_by(request) for one in auth) else auth[0].with_key(request)
+        )
 
     def _replaced_target(self, target: str) -> str:
         path, mark, query = target.partition("?")

@@ -16,7 +16,12 @@ from attractor.twins.exchange.answer import Fault, FaultKind, Reply, apply_fault
 from attractor.twins.server.provider_state import KEEP, BoundedLog
 from attractor.twins.services.authentication import Authentication, KeyRedactor
 from attractor.twins.services.errors import TwinFailure
-from attractor.twins.services.request import ServiceRequest, ServiceResponse, json_response
+from attractor.twins.services.request import (
+    ServiceRequest,
+    ServiceResponse,
+    json_response,
+    render_headers,
+)
 from attractor.twins.services.route import FaultRule, Route, RouteCall, find_route
 from attractor.twins.services.service import Service
 from attractor.twins.services.state import (
@@ -31,6 +36,7 @@ from attractor.twins.services.templates import ExpressionError
 FAILURE_HEADER = "x-twin-error"
 """The header that marks an error of the twin itself, in contrast to an error of the service."""
 
+_UNAUTHORIZED = "unauthorized"
 _CLOCK_ENDED = "the clock has reached its last time: reset the twin, or declare an earlier start"
 
 
@@ -79,7 +85,7 @@ def _served_request(
     at: str,
     request: ServiceRequest,
     outcome: RequestOutcome,
-    auth: Authentication | None,
+    auth: Sequence[Authentication],
 ) -> ServedRequest:
     redactor = KeyRedactor(auth, request)
     return ServedRequest(
@@ -136,11 +142,13 @@ class _RequestProcessor:
 
     def _perform(self, route: Route, call: RouteCall) -> ServiceResponse:
         auth = self.service.table.auth
-        if auth and route.table.auth and not auth.accepts(call.request):
-            raise Rejection(auth.status, "missing or invalid key", code="unauthorized")
+        if auth and route.table.auth and not any(one.accepts(call.request) for one in auth):
+            raise Rejection(auth[0].status, "missing or invalid key", code=_UNAUTHORIZED)
         self._limit("", self.service.table.limit)
         self._limit(route.name, route.table.limit)
-        request = auth.without_key(call.request) if auth else call.request
+        request = call.request
+        for one in auth:
+            request = one.without_key(request)
         return route.handler(replace(call, request=request))
 
     def _limit(self, name: str, limit: RateLimit | None) -> None:
@@ -150,6 +158,8 @@ class _RequestProcessor:
     def _rejected(
         self, before: ServiceState, call: RouteCall, cause: Rejection, rule: FaultRule | None
     ) -> _ProcessedRequest:
+        statuses: Mapping[str | None, int] = {**self.service.table.errors.status}
+        cause.status = statuses.get(cause.code, cause.status)
         try:
             response = self._error_response(cause, replace(call, state=before))
         except ExpressionError as second:
@@ -159,14 +169,14 @@ class _RequestProcessor:
 
     def _error_response(self, cause: Rejection, call: RouteCall) -> ServiceResponse:
         """Return an error in the format that the service declares."""
-        auth = self.service.table.auth
         names = call.names(message=cause.message, code=cause.code, status=cause.status)
-        if auth and cause.code == "unauthorized" and auth.error_response:
+        is_unauthorized = cause.code == _UNAUTHORIZED
+        auth = next(iter(self.service.table.auth), None) if is_unauthorized else None
+        if auth and auth.error_response:
             return auth.error_response.render(names)
         response = self.service.table.errors.render(cause.status, names)
-        if auth and cause.code == "unauthorized":
-            headers = {name: value.text(names) for name, value in auth.headers.items()}
-            response = response.with_headers(headers)
+        if auth:
+            response = response.with_headers(render_headers(auth.headers, names))
         if cause.retry_after is None:
             return response
         seconds = -(-cause.retry_after // timedelta(seconds=1))

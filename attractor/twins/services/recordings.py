@@ -36,7 +36,7 @@ from attractor.twins.server.proxy import (
     forwarding_client,
     is_address,
 )
-from attractor.twins.services.authentication import KeyRedactor
+from attractor.twins.services.authentication import KeyRedactor, hidden_names
 from attractor.twins.services.dispatch import RequestOutcome, ServiceDispatcher, failure_response
 from attractor.twins.services.errors import RecordingError, TwinFailure
 from attractor.twins.services.redaction import hidden_body, is_secret_name, without_secrets_in_text
@@ -272,8 +272,7 @@ def recorded_exchange(
 def _request_fields(
     service: Service, request: ServiceRequest, redactor: KeyRedactor
 ) -> dict[str, object]:
-    auth = service.table.auth
-    own = {auth.hidden_header, auth.hidden_query} if auth else set[str]()
+    own = hidden_names(service.table.auth)
     in_conditions = {name.lower() for route in service.routes for name in route.table.when.header}
     headers = {
         name: redactor.text(value)

@@ -20,6 +20,7 @@ from attractor.twins.services.templates import (
     Names,
     Template,
     TextTemplate,
+    as_text,
 )
 
 FORM = "application/x-www-form-urlencoded"
@@ -140,6 +141,12 @@ def _valid_headers(headers: dict[str, Template]) -> dict[str, Template]:
 HeaderTemplates = Annotated[dict[str, TextTemplate], AfterValidator(_valid_headers)]
 
 
+def render_headers(templates: Mapping[str, Template], names: Names) -> dict[str, str]:
+    """Return headers with these names for expressions, without those that are empty or null."""
+    values = {name: template.value(names) for name, template in templates.items()}
+    return {name: as_text(value) for name, value in values.items() if value not in ("", None)}
+
+
 class ResponseTable(ScriptTable):
     """A declared response: with JSON, with a text, or without a body."""
 
@@ -161,7 +168,7 @@ class ResponseTable(ScriptTable):
 
         `default` is the JSON body if no body is declared.
         """
-        headers = {name: value.text(names) for name, value in self.headers.items()}
+        headers = render_headers(self.headers, names)
         if self.body or self.status in _WITHOUT_BODY:
             default = None
         if template := self.json_ or default:

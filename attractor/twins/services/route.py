@@ -415,11 +415,15 @@ def _distance(route: Route, request: ServiceRequest) -> tuple[float, bool, int]:
 
 @dataclass(frozen=True)
 class RecordStore:
-    """The records of one collection, for a route with an expression for the id."""
+    """The records of one collection, for a route with an expression for the id.
+
+    The route finds only records whose fields have the values in `where`.
+    """
 
     name: str
     collection: CollectionTable
     id: Template
+    where: Mapping[str, Template]
 
     def records(self, call: RouteCall) -> Records:
         """Return the records by id."""
@@ -430,9 +434,10 @@ class RecordStore:
 
         If there is no such record, reject the request.
         """
-        record_id = self.id.text(call.names())
+        names = call.names()
+        record_id = self.id.text(names)
         record = self.records(call).get(record_id)
-        if record is None:
+        if record is None or not has_values(record, render_texts(self.where, names)):
             raise Rejection(404, f"there is no {record_id!r} in {self.name}", code="not_found")
         return record_id, record
 
@@ -447,7 +452,12 @@ class RecordStore:
         return new_id
 
 
-def open_record_store(name: str, record_id: Template | None, context: RouteContext) -> RecordStore:
+def open_record_store(
+    name: str,
+    record_id: Template | None,
+    where: Mapping[str, Template],
+    context: RouteContext,
+) -> RecordStore:
     """Return the records of a collection.
 
     By default, the id is the value of the last name in the path.
@@ -458,7 +468,17 @@ def open_record_store(name: str, record_id: Template | None, context: RouteConte
         if not names:
             raise InvalidRouteKey("id", "missing id: the path contains no name in braces")
         record_id = Template(f"{{{{ path.{names[-1]} }}}}")
-    return RecordStore(name, collection, record_id)
+    return RecordStore(name, collection, record_id, where)
+
+
+def has_values(record: Record, expected: Mapping[str, str]) -> bool:
+    """Return whether the fields of a record have these values, compared as text."""
+    return all(name in record and as_text(record[name]) == text for name, text in expected.items())
+
+
+def render_texts(templates: Mapping[str, Template], names: Names) -> dict[str, str]:
+    """Return the values of several templates as text."""
+    return {name: template.text(names) for name, template in templates.items()}
 
 
 def record_from_body(call: RouteCall, required: Sequence[str]) -> Record:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
-from pydantic import AfterValidator, Field, JsonValue
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, NotCanonical, UnknownName
@@ -19,7 +19,12 @@ from attractor.twins.exchange.answer import ScriptTable
 from attractor.twins.recordings.json_diff import JsonPathField
 from attractor.twins.services.authentication import Authentication
 from attractor.twins.services.errors import InvalidRouteKey, ServiceError
-from attractor.twins.services.request import HeaderTemplates, ServiceResponse, json_response
+from attractor.twins.services.request import (
+    HeaderTemplates,
+    ServiceResponse,
+    json_response,
+    render_headers,
+)
 from attractor.twins.services.route import (
     NAMES,
     CollectionTable,
@@ -42,15 +47,28 @@ ENVIRON_NAMES = frozenset({"url", "port", "key", "name"})
 _ERROR = Template({"error": {"code": "{{ code }}", "message": "{{ message }}"}})
 
 
+ErrorCode = Literal[
+    "invalid_body",
+    "missing_field",
+    "not_found",
+    "conflict",
+    "unknown_parameter",
+    "invalid_parameter",
+    "rate_limited",
+]
+"""The codes of errors with a status that a service can declare."""
+
+
 class ErrorFormat(ScriptTable):
-    """The format of the service's errors."""
+    """The format of the service's errors; `status` has the statuses that differ from the twin's."""
 
     headers: HeaderTemplates = {}
     json_: JsonTemplate | None = Field(default=None, alias="json")
+    status: dict[ErrorCode, Annotated[int, Field(ge=400, le=599)]] = {}
 
     def render(self, status: int, names: Names) -> ServiceResponse:
         """Return an error response, with these names for expressions."""
-        headers = {name: value.text(names) for name, value in self.headers.items()}
+        headers = render_headers(self.headers, names)
         return json_response((self.json_ or _ERROR).value(names), status, headers)
 
 
@@ -70,6 +88,19 @@ def _of_json(state: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return state
 
 
+def _schemes(value: object) -> object:
+    """Read one table, or a list of tables."""
+    if isinstance(value, dict):
+        return (Authentication.model_validate(value),)
+    return tuple(cast("list[object]", value)) if isinstance(value, list) else value
+
+
+def _one_response(schemes: tuple[Authentication, ...]) -> tuple[Authentication, ...]:
+    if any(scheme.declares_response for scheme in schemes[1:]):
+        raise ValueError("only the first table can declare the response to a request without a key")
+    return schemes
+
+
 class ServiceTable(ScriptTable):
     """The keys of a service, except for the routes."""
 
@@ -78,7 +109,9 @@ class ServiceTable(ScriptTable):
     seed: int = 0
     environ: dict[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], TextTemplate] = {}
     clock: ClockTable = ClockTable()
-    auth: Authentication | None = None
+    auth: Annotated[
+        tuple[Authentication, ...], BeforeValidator(_schemes), AfterValidator(_one_response)
+    ] = ()
     errors: ErrorFormat = ErrorFormat()
     limit: RateLimit | None = None
     faults: Annotated[tuple[FaultRule, ...], Field(strict=False)] = ()

@@ -257,7 +257,7 @@ class ServiceTwin:
         names = {
             "url": self.url,
             "port": urlsplit(self.url).port,
-            "key": table.auth.key if table.auth else "",
+            "key": table.auth[0].key if table.auth else "",
             "name": table.name,
         }
         templates = {

@@ -106,6 +106,14 @@ def test_mistakes_are_reported_with_line_key_and_fix() -> None:
             'name = "s"\nauth = { kind = "header", name = "a\\nb", key = "k" }\n' + fixed("1"),
             "invalid header name",
         ),
+        (
+            'name = "s"\n[[auth]]\nkind = "bearer"\nkey = "a"\n[[auth]]\nkind = "basic"\n'
+            'key = "a:b"\nstatus = 403\n' + fixed("1"),
+            "t.toml:2: auth: only the first table can declare the response",
+        ),
+        ('name = "s"\nauth = { kind = "bearer" }\n' + fixed("1"), "t.toml:2: auth.key is missing"),
+        ('name = "s"\nerrors.status = { lost = 404 }\n' + fixed("1"), "errors.status.lost"),
+        (ROUTE + 'kind = "list"\ncollection = "c"\nfilters = 5', "routes[0].filters = 5 should be"),
         (ROUTE + 'kind = "fixed"\nmethod = "get"', "routes[0].method = 'get': String should"),
         (ROUTE + 'kind = "get"', "t.toml:2: routes[0].collection is missing"),
         (ROUTE + 'kind = "get"\ncollection = "c"', "unknown collection 'c'; known collections: no"),

@@ -9,6 +9,7 @@ from hypothesis import example, given, strategies as st
 
 from attractor.twins.errors import Rejection
 from attractor.twins.services.authentication import Authentication
+from attractor.twins.services.dispatch import ServiceDispatcher
 from attractor.twins.services.kinds.list import Paging
 from attractor.twins.services.request import (
     ResponseTable,
@@ -17,6 +18,8 @@ from attractor.twins.services.request import (
     checked_headers,
 )
 from attractor.twins.services.route import FaultRule
+from attractor.twins.services.service import parse_service
+from attractor.twins.services.service_twin import ServiceTwin
 from attractor.twins.services.templates import ExpressionError
 from tests.twins.services.asking import Asked, fixed
 
@@ -87,6 +90,66 @@ def test_missing_key_gets_the_declared_error() -> None:
     ask = Asked(auth + fixed("1"))
     assert ask("GET /x") == (403, {"no": "unauthorized"})
     assert ask("GET /x", authorization="Bearer k") == (200, 1)
+
+
+def test_any_of_several_authentication_schemes_is_accepted() -> None:
+    first = '[[auth]]\nkind = "header"\nname = "X-Key"\nkey = "one-secret"\nstatus = 403\n'
+    others = '[[auth]]\nkind = "bearer"\nkey = "two-secret"\n'
+    others += '[[auth]]\nkind = "query"\nname = "key"\nkey = "three-secret"\n'
+    seen = fixed('{ query = "{{ query }}" }')
+    ask = Asked(first + others + seen)
+    for headers in ({"x_key": "one-secret"}, {"authorization": "Bearer two-secret"}):
+        assert ask("GET /x", **headers) == (200, {"query": {}})
+    assert ask("GET /x?key=three-secret&a=1") == (200, {"query": {"a": "1"}})
+    assert ask("GET /x?key=one-secret", x_key="two-secret")[0] == ask("GET /x")[0] == 403
+    told = json.dumps([one.record() for one in ask.dispatcher.requests])
+    assert "secret" not in told
+    twin = ServiceTwin(
+        parse_service('name = "s"\nenviron.K = "{{ key }}"\n' + first + others + seen)
+    )
+    assert twin.environ() == {"K": "one-secret"}
+
+
+def test_status_of_an_error_can_be_declared() -> None:
+    routes = """
+    errors.status = { missing_field = 422, not_found = 410, conflict = 422 }
+    errors.json = { error = "{{ code }} {{ status }}" }
+    [collections.c]
+    id = "{{ body.id }}"
+    [[routes]]
+    path = "/c"
+    method = "POST"
+    kind = "create"
+    collection = "c"
+    required = ["a"]
+    [[routes]]
+    path = "/c/{id}"
+    kind = "get"
+    collection = "c"
+    faults = [{ kind = "status", status = 503, code = "not_found", on = [2] }]
+    """
+    ask = Asked(routes)
+    assert ask("POST /c", {"id": 1}) == (422, {"error": "missing_field 422"})
+    assert ask("POST /c", [1]) == (400, {"error": "invalid_body 400"})
+    assert [ask("POST /c", {"id": 1, "a": 2})[0] for _ in range(2)] == [201, 422]
+    assert ask("GET /c/5") == (410, {"error": "not_found 410"})
+    assert ask("GET /c/5") == (503, {"error": "not_found 503"})
+
+
+def test_empty_headers_are_left_out() -> None:
+    templates = 'headers = { x-a = "{{ query.a }}", x-b = "<{{ query.a }}>", x-c = "{{ body }}" }\n'
+    auth = '[auth]\nkind = "bearer"\nkey = "k"\n' + templates
+    routes = fixed("1", f"{templates}auth = false\n") + fixed("1").replace("/x", "/y")
+    dispatcher = ServiceDispatcher(parse_service(f'name = "s"\nerrors.{templates}{auth}{routes}'))
+    for path in ("/x", "/y"):
+        for query, body, sent in (
+            ("?a=1", b"[2]", {"x-a": "1", "x-b": "<1>", "x-c": "[2]"}),
+            ("?a=", b"", {"x-b": "<>"}),
+            ("?a=0", b"0", {"x-a": "0", "x-b": "<0>", "x-c": "0"}),
+        ):
+            reply = dispatcher.answer(ServiceRequest("GET", path + query, {}, body))
+            found = {name: value for name, value in reply.headers.items() if name[:2] == "x-"}
+            assert found == sent, path
 
 
 def test_route_without_authentication() -> None:

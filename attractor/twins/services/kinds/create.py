@@ -36,7 +36,7 @@ class Create(ResponseTable, RouteKind):
     def prepare(self, context: RouteContext) -> RouteHandler:
         """Return the handler that adds the record."""
         collection = context.require_collection(self.collection)
-        store = RecordStore(self.collection, collection, Template(""))
+        store = RecordStore(self.collection, collection, Template(""), {})
         return lambda call: self._answer(call, store)
 
     def _answer(self, call: RouteCall, store: RecordStore) -> ServiceResponse:

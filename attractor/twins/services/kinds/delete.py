@@ -13,7 +13,7 @@ from attractor.twins.services.route import (
     RouteKind,
     open_record_store,
 )
-from attractor.twins.services.templates import TextTemplate
+from attractor.twins.services.templates import JsonTemplate, TextTemplate
 
 _NO_CONTENT = 204
 
@@ -29,10 +29,11 @@ class Delete(ResponseTable, RouteKind):
     status: int = Field(default=0, ge=200, le=599)
     collection: str
     id: TextTemplate | None = None
+    where: dict[str, JsonTemplate] = {}
 
     def prepare(self, context: RouteContext) -> RouteHandler:
         """Return the handler that removes the record."""
-        store = open_record_store(self.collection, self.id, context)
+        store = open_record_store(self.collection, self.id, self.where, context)
         status = self.status or (200 if self.json_ or self.body else _NO_CONTENT)
         response = self.model_copy(update={"status": status})
         return lambda call: response.remove(call, store)

@@ -11,7 +11,7 @@ from attractor.twins.services.route import (
     RouteKind,
     open_record_store,
 )
-from attractor.twins.services.templates import TextTemplate
+from attractor.twins.services.templates import JsonTemplate, TextTemplate
 
 
 class Get(ResponseTable, RouteKind):
@@ -21,10 +21,11 @@ class Get(ResponseTable, RouteKind):
 
     collection: str
     id: TextTemplate | None = None
+    where: dict[str, JsonTemplate] = {}
 
     def prepare(self, context: RouteContext) -> RouteHandler:
         """Return the handler that finds the record."""
-        store = open_record_store(self.collection, self.id, context)
+        store = open_record_store(self.collection, self.id, self.where, context)
 
         def answer(call: RouteCall) -> ServiceResponse:
             _, record = store.find(call)

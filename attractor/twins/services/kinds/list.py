@@ -3,14 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, Self, cast
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange.answer import ScriptTable
 from attractor.twins.services.request import ResponseTable, ServiceResponse
-from attractor.twins.services.route import RouteCall, RouteContext, RouteHandler, RouteKind
+from attractor.twins.services.route import (
+    RouteCall,
+    RouteContext,
+    RouteHandler,
+    RouteKind,
+    has_values,
+    render_texts,
+)
 from attractor.twins.services.state import Records
 from attractor.twins.services.templates import (
     JsonTemplate,
@@ -95,16 +102,39 @@ def _number(query: Mapping[str, str], name: str, default: int, *, least: int) ->
     return int(text)
 
 
+class ListFilter(ScriptTable):
+    """The value of a filter without a parameter in the query, and the value that matches all
+    records.
+    """
+
+    default: str | None = None
+    all: str | None = None
+
+    def expected(self, query: Mapping[str, str], name: str) -> str | None:
+        """Return the value that records must have, if any."""
+        value = query.get(name, self.default)
+        return None if value == self.all else value
+
+
+def _named_filters(value: object) -> object:
+    """Read a list of names as a table."""
+    if not isinstance(value, list):
+        return value
+    names = cast("list[object]", value)
+    is_valid = all(isinstance(name, str) for name in names)
+    return {name: ListFilter() for name in names} if is_valid else names
+
+
 class List(ResponseTable, RouteKind):
     """Answers with the records that match the query.
 
-    `filters` are the names of the fields that can be queried.
+    `filters` are the fields that can be queried.
     """
 
     names: ClassVar[frozenset[str]] = frozenset({"records", "total", "has_more", "next"})
 
     collection: str
-    filters: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    filters: Annotated[dict[str, ListFilter], BeforeValidator(_named_filters)] = {}
     ignores: Annotated[tuple[str, ...], Field(strict=False)] = ()
     where: dict[str, JsonTemplate] = {}
     sort: str = ""
@@ -135,17 +165,14 @@ class List(ResponseTable, RouteKind):
                 raise Rejection(400, message, code="unknown_parameter")
 
     def _matching(self, call: RouteCall) -> Records:
-        names = call.names()
-        expected = {name: value.text(names) for name, value in self.where.items()}
         query = call.request.query
-        expected |= {name: query[name] for name in self.filters if name in query}
+        wanted = {name: one.expected(query, name) for name, one in self.filters.items()}
+        expected = render_texts(self.where, call.names())
+        expected |= {name: value for name, value in wanted.items() if value is not None}
         return {
             record_id: record
             for record_id, record in call.state.collections[self.collection].items()
-            if all(
-                name in record and as_text(record[name]) == value
-                for name, value in expected.items()
-            )
+            if has_values(record, expected)
         }
 
     def _sorted(self, found: Records) -> Records:

@@ -30,13 +30,14 @@ class Update(ResponseTable, RouteKind):
 
     collection: str
     id: TextTemplate | None = None
+    where: dict[str, JsonTemplate] = {}
     required: Annotated[tuple[str, ...], Field(strict=False)] = ()
     replace: bool = False
     sets: dict[str, JsonTemplate] = {}
 
     def prepare(self, context: RouteContext) -> RouteHandler:
         """Return the handler that changes the record."""
-        store = open_record_store(self.collection, self.id, context)
+        store = open_record_store(self.collection, self.id, self.where, context)
         return lambda call: self._answer(call, store)
 
     def _answer(self, call: RouteCall, store: RecordStore) -> ServiceResponse:

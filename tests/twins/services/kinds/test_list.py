@@ -58,3 +58,19 @@ json = { data = "{{ records }}", more = "{{ has_more }}", total = "{{ total }}" 
     pages = [ask(f"GET /people?page={number}")[1] for number in (1, 2)]
     assert [[one["id"] for one in page["data"]] for page in pages] == [["ada"], ["bo"]]
     assert [(page["more"], page["total"]) for page in pages] == [(True, 2), (False, 2)]
+
+
+def test_filter_has_a_default_and_a_value_for_all() -> None:
+    table = '{ city = { default = "Oslo", all = "any" }, age = { all = "*" }, id = {} }'
+    ask = Asked(PEOPLE + ROUTE.replace('["city", "age"]', table))
+    for query, found in (
+        ("", ["bo"]),
+        ("?city=London", ["ada"]),
+        ("?city=any", ["ada", "bo"]),
+        ("?city=any&age=36", ["ada"]),
+        ("?city=any&age=*", ["ada", "bo"]),
+        ("?city=any&id=any", []),
+    ):
+        assert names(ask(f"GET /people{query}")) == found, query
+    assert ask("GET /people?name=x")[0] == 400
+    assert names(Asked(PEOPLE + ROUTE.replace('["city", "age"]', "[]"))("GET /people"))

@@ -86,3 +86,26 @@ def test_delete_takes_a_record_out() -> None:
     assert ask.dispatcher.state() == {"people": {}}
     ask.dispatcher.reset()
     assert ask("GET /people/bo") == (200, BO)
+
+
+def test_where_limits_the_records_that_are_found() -> None:
+    routes = "".join(
+        f"""
+[[routes]]
+method = "{method}"
+path = "/in/{{city}}/{{id}}"
+kind = "{kind}"
+collection = "people"
+where = {{ city = "{{{{ path.city }}}}", age = 7 }}
+"""
+        for method, kind in (("GET", "get"), ("PATCH", "update"), ("DELETE", "delete"))
+    )
+    ask = Asked(PEOPLE + routes)
+    for method in ("GET", "PATCH", "DELETE"):
+        # Another city, another age, and no such record.
+        for place in ("/in/London/bo", "/in/London/ada", "/in/Oslo/cy"):
+            status, body = ask(f"{method} {place}", {"city": "Rome"})
+            assert (status, body["error"]["code"]) == (404, "not_found")
+    assert ask("GET /in/Oslo/bo") == (200, BO)
+    assert ask("PATCH /in/Oslo/bo", {"name": "Bo"}) == (200, {**BO, "name": "Bo"})
+    assert ask("DELETE /in/Oslo/bo")[0] == 204
