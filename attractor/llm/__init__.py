@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from attractor.llm.response import (
         FinishReason,
         GenerateResult,
+        ObjectResult,
         RateLimitInfo,
         Response,
         StepResult,
@@ -141,6 +142,7 @@ __all__ = [
     "NoObjectGeneratedError",
     "NotCachedError",
     "NotFoundError",
+    "ObjectResult",
     "ObjectStreamResult",
     "OpenAIAdapter",
     "OpenAICompatibleAdapter",
@@ -235,6 +237,7 @@ _HOMES = {
     "NoObjectGeneratedError": "errors",
     "NotCachedError": "errors",
     "NotFoundError": "errors",
+    "ObjectResult": "response",
     "ObjectStreamResult": "generation.objects",
     "OpenAIAdapter": "providers.openai",
     "OpenAICompatibleAdapter": "providers.openai_compatible",

@@ -224,6 +224,7 @@ class Client:
 
     def _resolve(self, request: Request) -> Request:
         """Return a request with a provider that can be asked."""
+        self._check_options(request)
         provider = request.provider or (self.default_provider if self._is_default_chosen else None)
         if provider is not None:
             self._adapter(provider)
@@ -238,6 +239,16 @@ class Client:
         if default is None or (models and default in NATIVE):
             raise self._missing_provider(request.model, models)
         return replace(request, provider=default)
+
+    def _check_options(self, request: Request) -> None:
+        """Raise a ConfigurationError for options that are not below the name of a provider."""
+        for name in request.provider_options:
+            known = name == request.provider or name in self.providers
+            if not (known or name in provider_registry() or name in _catalogued_providers()):
+                raise ConfigurationError(
+                    f"unknown provider {name!r} in provider_options",
+                    hint=f'write the options by provider, such as {{"openai": {{{name!r}: ...}}}}',
+                )
 
     def _missing_provider(self, model: str, known: Sequence[ModelInfo]) -> ConfigurationError:
         if known:
@@ -297,6 +308,13 @@ def _find_models(name: str) -> Sequence[ModelInfo]:
         return shipped_catalogue().find_all(name)
     except ConfigurationError:
         # Without the table of models, no name decides.
+        return ()
+
+
+def _catalogued_providers() -> Sequence[str]:
+    try:
+        return shipped_catalogue().providers
+    except ConfigurationError:
         return ()
 
 

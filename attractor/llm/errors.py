@@ -23,13 +23,14 @@ SDKError                             3  a call to a model failed
 └── ConfigurationError               2  unknown provider, missing key, invalid setting
 
 `retryable` is true if a retry may help. An error that is also Unavailable comes from the network or
-from an overloaded provider, so it leaves a run resumable. No error contains an API key.
+from an overloaded provider, so it leaves a run resumable. The text of an error contains its hint;
+no error contains an API key.
 """
 
 from collections.abc import Mapping, Sequence
 
 from attractor.base.errors import ExitCode, MachineryError, Unavailable, UsageError
-from attractor.base.json import JsonObject
+from attractor.base.json import Json, JsonObject
 
 
 class SDKError(MachineryError):
@@ -39,6 +40,28 @@ class SDKError(MachineryError):
     retry_after: float | None = None
     others: Sequence["SDKError"] = ()
     """Errors of other models that were tried before."""
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the error as JSON, without other errors."""
+        plain = (str, int, float, dict, type(None))
+        members: dict[str, Json] = {
+            name: one for name, one in vars(self).items() if isinstance(one, plain)
+        }
+        return {"type": type(self).__name__, **members}
+
+    @classmethod
+    def from_dict(cls, record: JsonObject) -> "SDKError":
+        """Return the error of `to_dict`; an unknown type becomes an SDKError."""
+        named: object = globals().get(str(record.get("type")))
+        kind = named if isinstance(named, type) and issubclass(named, SDKError) else SDKError
+        error = SDKError(str(record.get("message", "")))
+        # Without the own initializer, which may need more arguments.
+        error.__class__ = kind
+        vars(error).update({name: one for name, one in record.items() if name != "type"})
+        return error
 
 
 class ProviderError(SDKError):
@@ -183,6 +206,14 @@ class ConfigurationError(SDKError, UsageError):
     exit_code = ExitCode.USAGE
 
 
+def invalid_value(name: str, value: object, expected: str) -> ConfigurationError:
+    """Return the error for a value of a wrong type or range."""
+    shown = repr(value)
+    if len(shown) > _LONGEST_VALUE:
+        shown = f"a value of type {type(value).__name__}"
+    return ConfigurationError(f"invalid {name}: {shown}", hint=f"pass {expected}")
+
+
 def error_from_status_code(
     status_code: int,
     message: str,
@@ -207,6 +238,7 @@ def error_from_status_code(
     )
 
 
+_LONGEST_VALUE = 60
 _BY_STATUS: Mapping[int, type[ProviderError]] = {
     400: InvalidRequestError,
     401: AuthenticationError,

@@ -5,12 +5,16 @@ import mimetypes
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Self, TypeVar, cast
 from urllib.parse import unquote_to_bytes
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UsageError
 from attractor.base.json import Json, JsonObject
-from attractor.llm.errors import ConfigurationError
+from attractor.base.records import read_record, write_record
+from attractor.llm.errors import ConfigurationError, invalid_value
+
+T = TypeVar("T")
 
 
 class ContentKind(StrEnum):
@@ -35,8 +39,18 @@ class ImageData:
     media_type: str | None = None
     detail: str | None = None
 
+    if TYPE_CHECKING:
+        # Converted in __post_init__.
+        def __init__(
+            self,
+            url: str | Path | None = None,
+            data: bytes | None = None,
+            media_type: str | None = None,
+            detail: str | None = None,
+        ) -> None: ...
+
     def __post_init__(self) -> None:
-        _require_one_source("an image", self.url, self.data)
+        object.__setattr__(self, "url", _source("an image", self.url, self.data))
 
 
 @dataclass(frozen=True)
@@ -47,8 +61,17 @@ class AudioData:
     data: bytes | None = None
     media_type: str | None = None
 
+    if TYPE_CHECKING:
+        # Converted in __post_init__.
+        def __init__(
+            self,
+            url: str | Path | None = None,
+            data: bytes | None = None,
+            media_type: str | None = None,
+        ) -> None: ...
+
     def __post_init__(self) -> None:
-        _require_one_source("a recording", self.url, self.data)
+        object.__setattr__(self, "url", _source("a recording", self.url, self.data))
 
 
 @dataclass(frozen=True)
@@ -60,8 +83,18 @@ class DocumentData:
     media_type: str | None = None
     file_name: str | None = None
 
+    if TYPE_CHECKING:
+        # Converted in __post_init__.
+        def __init__(
+            self,
+            url: str | Path | None = None,
+            data: bytes | None = None,
+            media_type: str | None = None,
+            file_name: str | None = None,
+        ) -> None: ...
+
     def __post_init__(self) -> None:
-        _require_one_source("a document", self.url, self.data)
+        object.__setattr__(self, "url", _source("a document", self.url, self.data))
 
 
 @dataclass(frozen=True)
@@ -126,6 +159,12 @@ class ContentPart:
     provider_data: ProviderData | None = None
 
     def __post_init__(self) -> None:
+        for name, type_ in _FIELD_TYPES.items():
+            value = getattr(self, name)
+            if isinstance(value, Path) and type_ in _NOUNS:
+                object.__setattr__(self, name, type_(value))
+            elif value is not None and not isinstance(value, type_):
+                raise invalid_value(f"{name} of a content part", value, f"a {type_.__name__}")
         expected = _FIELDS.get(self.kind, "provider_data")
         fields = [name for name in _ALL_FIELDS if getattr(self, name) is not None]
         if fields not in ([expected], [expected, "provider_data"]):
@@ -136,10 +175,27 @@ class ContentPart:
             )
 
 
-def _require_one_source(noun: str, url: str | None, data: bytes | None) -> None:
+def _source(noun: str, url: object, data: object) -> str | None:
+    """Return the URL or local path of media; a path object becomes a local path."""
     if (url is None) == (data is None):
         fault = "neither" if url is None else "both"
         raise ConfigurationError(f"{noun} has {fault} url and data", hint="set exactly one of them")
+    if url is None:
+        if not isinstance(data, bytes):
+            raise invalid_value(f"data of {noun}", data, "bytes; pass base64 as a data: URL")
+        return None
+    if isinstance(url, Path):
+        return str(url) if str(url).startswith(_LOCAL) else f"./{url}"
+    if not isinstance(url, str):
+        raise invalid_value(f"url of {noun}", url, "a URL as text, or a Path")
+    if url.startswith(_FILE):
+        path = unquote_to_bytes(url.removeprefix(_FILE)).decode(errors="replace")
+        raise ConfigurationError(f"unsupported file: URL of {noun}", hint=f"pass the path {path}")
+    if not url.startswith((*_LOCAL, _DATA)) and "://" not in url:
+        raise ConfigurationError(
+            f"invalid URL of {noun}: {url[:80]!r}", hint=f"write ./{url[:80]} for a local file"
+        )
+    return url
 
 
 _FIELDS: Mapping[str, str] = {
@@ -153,6 +209,16 @@ _FIELDS: Mapping[str, str] = {
     ContentKind.REDACTED_THINKING: "thinking",
 }
 _ALL_FIELDS = (*dict.fromkeys(_FIELDS.values()), "provider_data")
+_FIELD_TYPES: Mapping[str, type] = {
+    "text": str,
+    "image": ImageData,
+    "audio": AudioData,
+    "document": DocumentData,
+    "tool_call": ToolCallData,
+    "tool_result": ToolResultData,
+    "thinking": ThinkingData,
+    "provider_data": ProviderData,
+}
 
 
 class Role(StrEnum):
@@ -167,7 +233,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Message:
-    """A message of a conversation; the role may be a name, and the content a text."""
+    """A message of a conversation; the role may be a name, and the content a text.
+
+    Where messages are passed, a dict such as `{"role": "user", "content": "Hello."}` is accepted.
+    """
 
     role: Role
     content: Sequence[ContentPart]
@@ -226,6 +295,45 @@ class Message:
         """The text of all parts that are text."""
         return "".join(part.text or "" for part in self.content)
 
+    def to_dict(self) -> dict[str, Json]:
+        """Return the message as JSON, with bytes in base64."""
+        return write_record(self)
+
+    @classmethod
+    def from_dict(cls, record: JsonObject) -> Self:
+        """Return the message of `to_dict`; the content can be a text."""
+        content = record.get("content")
+        parts: Json = [{"kind": "text", "text": content}] if isinstance(content, str) else content
+        return from_record(cls, {**record, "content": parts} if content is not None else record)
+
+
+def from_record(type_: type[T], record: JsonObject) -> T:
+    """Read a dataclass from JSON, or raise a ConfigurationError."""
+    try:
+        return read_record(type_, record)
+    except ConfigurationError:
+        raise
+    except UsageError as cause:
+        raise ConfigurationError(cause.message, hint=cause.hint) from cause
+
+
+def read_messages(messages: object) -> Sequence[Message]:
+    """Return messages; a dict with `role` and `content` becomes a message."""
+    if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
+        raise invalid_value("messages", messages, 'a list, such as [Message.user("Hello.")]')
+    given = cast("Sequence[object]", messages)
+    if all(isinstance(one, Message) for one in given):
+        return cast("Sequence[Message]", messages)
+    return [_message(one) for one in given]
+
+
+def _message(message: object) -> Message:
+    if isinstance(message, Message):
+        return message
+    if isinstance(message, Mapping):
+        return Message.from_dict(cast("JsonObject", message))
+    raise invalid_value("message", message, 'a Message, or {"role": "user", "content": "Hello."}')
+
 
 def _role(role: object) -> Role:
     try:
@@ -243,7 +351,7 @@ def _parts(content: object) -> Sequence[ContentPart]:
     if isinstance(content, Sequence):
         parts = cast("Sequence[object]", content)
         if all(isinstance(part, ContentPart) for part in parts):
-            return cast("Sequence[ContentPart]", content)
+            return tuple(cast("Sequence[ContentPart]", parts))
         invalid = next(part for part in parts if not isinstance(part, ContentPart))
     raise ConfigurationError(
         f"invalid message content of type {type(invalid).__name__}",
@@ -256,7 +364,8 @@ def _text(text: str) -> Sequence[ContentPart]:
 
 
 Media = ImageData | AudioData | DocumentData
-_LOCAL = ("/", "./", "~")
+_LOCAL = ("/", "./", "../", "~")
+_FILE = "file://"
 _DATA = "data:"
 _BASE64 = ";base64"
 _NOUNS: Mapping[type[Media], str] = {

@@ -1,30 +1,58 @@
 """A request to a model, and the tools offered to the model."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from typing import Self
+from typing import TYPE_CHECKING, Self, cast
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, JsonObject, parse_json
-from attractor.llm.errors import ConfigurationError, InvalidToolCallError
-from attractor.llm.messages import Message, ToolCallData
+from attractor.llm.errors import ConfigurationError, InvalidToolCallError, invalid_value
+from attractor.llm.messages import Message, ToolCallData, read_messages
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]{0,63}")
 _MODES = ("auto", "none", "required", "named")
 
 
+def as_schema(schema: object, name: str = "schema") -> JsonObject:
+    """Return a JSON schema; a pydantic class becomes its schema."""
+    if isinstance(schema, Mapping):
+        return cast("JsonObject", schema)
+    make = getattr(schema, "model_json_schema", None)
+    if not isinstance(schema, type) or not callable(make):
+        raise invalid_value(name, schema, "a JSON schema as a dict, or a pydantic class")
+    return cast("JsonObject", make())
+
+
 @dataclass(frozen=True)
 class ToolDefinition:
-    """A tool that a model can call; `parameters` is the JSON schema of an object."""
+    """A tool that a model can call.
+
+    `parameters` is the JSON schema of an object, or a pydantic class.
+    """
 
     name: str
     description: str
     parameters: JsonObject
 
+    if TYPE_CHECKING:
+        # Converted in __post_init__.
+        def __init__(
+            self, name: str, description: str, parameters: "JsonObject | type[BaseModel]"
+        ) -> None: ...
+
     def __post_init__(self) -> None:
+        for name in ("name", "description"):
+            if not isinstance(getattr(self, name), str):
+                raise invalid_value(f"{name} of a tool", getattr(self, name), "a text")
+        schema = as_schema(self.parameters, f"parameters of the tool {self.name!r:.80}")
+        object.__setattr__(self, "parameters", schema)
         if not _NAME.fullmatch(self.name):
             raise ConfigurationError(
                 f"invalid tool name {self.name[:80]!r}",
@@ -50,9 +78,22 @@ class Tool:
     parameters: JsonObject
     execute: Callable[..., object] | None = None
 
+    if TYPE_CHECKING:
+        # Converted in __post_init__.
+        def __init__(
+            self,
+            name: str,
+            description: str,
+            parameters: "JsonObject | type[BaseModel]",
+            execute: Callable[..., object] | None = None,
+        ) -> None: ...
+
     def __post_init__(self) -> None:
         # Checks name and parameters.
-        _ = self.definition
+        object.__setattr__(self, "parameters", self.definition.parameters)
+        execute = cast("object", self.execute)
+        if execute is not None and not callable(execute):
+            raise invalid_value(f"execute of the tool {self.name!r}", execute, "a function")
 
     @property
     def definition(self) -> ToolDefinition:
@@ -143,11 +184,22 @@ class ResponseFormat:
     json_schema: JsonObject | None = None
     strict: bool = False
 
+    if TYPE_CHECKING:
+        # Converted in __post_init__.
+        def __init__(
+            self,
+            type: str,
+            json_schema: "JsonObject | type[BaseModel] | None" = None,
+            strict: bool = False,
+        ) -> None: ...
+
     def __post_init__(self) -> None:
         if self.type not in _TYPES:
             raise ConfigurationError(
                 f"unknown response format {self.type!r}", hint=f"use one of {', '.join(_TYPES)}"
             )
+        if self.json_schema is not None:
+            object.__setattr__(self, "json_schema", as_schema(self.json_schema, "json_schema"))
         if (self.type == "json_schema") != (self.json_schema is not None):
             fault = "missing" if self.json_schema is None else "unexpected"
             raise ConfigurationError(
@@ -181,6 +233,62 @@ def format_instruction(response_format: ResponseFormat | None) -> str:
     return f"{prompt} The object has to be valid against this JSON Schema:\n\n{schema}"
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_amount(value: object) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return math.isfinite(value) and value >= 0
+
+
+def _is_limit(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_list(value: object, *types: type) -> bool:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return False
+    return all(isinstance(one, types) for one in cast("Sequence[object]", value))
+
+
+def _is_mapping(value: object, type_: type) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    members = cast("Mapping[object, object]", value)
+    return _is_list([*members], str) and _is_list([*members.values()], type_)
+
+
+# Programs without type checks can pass anything.
+_SETTINGS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "model": (_is_text, 'the name of a model, such as "gpt-5.2"'),
+    "provider": (_is_text, 'the name of a provider, such as "openai"'),
+    "tools": (
+        lambda value: _is_list(value, ToolDefinition, Tool),
+        "a list of Tool or ToolDefinition objects",
+    ),
+    "tool_choice": (
+        lambda value: isinstance(value, ToolChoice),
+        'a ToolChoice, such as ToolChoice("required")',
+    ),
+    "response_format": (
+        lambda value: isinstance(value, ResponseFormat),
+        'a ResponseFormat, such as ResponseFormat("json")',
+    ),
+    "temperature": (_is_amount, "a number of 0 or more"),
+    "top_p": (_is_amount, "a number from 0 to 1"),
+    "max_tokens": (_is_limit, "an integer of 1 or more"),
+    "stop_sequences": (lambda value: _is_list(value, str), 'a list of texts, such as ["END"]'),
+    "reasoning_effort": (_is_text, 'a level, such as "low", "medium" or "high"'),
+    "metadata": (lambda value: _is_mapping(value, str), "texts by name"),
+    "provider_options": (
+        lambda value: _is_mapping(value, Mapping),
+        'options by provider, such as {"openai": {"store": False}}',
+    ),
+}
+
+
 @dataclass(frozen=True)
 class Request:
     """A call to a model; None leaves a setting to the provider."""
@@ -199,12 +307,36 @@ class Request:
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     provider_options: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
 
+    if TYPE_CHECKING:
+        # Converted in __post_init__.
+        def __init__(
+            self,
+            model: str,
+            messages: Sequence[Message | JsonObject],
+            provider: str | None = None,
+            tools: Sequence[ToolDefinition] | None = (),
+            tool_choice: ToolChoice | None = None,
+            response_format: ResponseFormat | None = None,
+            temperature: float | None = None,
+            top_p: float | None = None,
+            max_tokens: int | None = None,
+            stop_sequences: Sequence[str] | None = (),
+            reasoning_effort: str | None = None,
+            metadata: Mapping[str, str] | None = None,
+            provider_options: Mapping[str, JsonObject] | None = None,
+        ) -> None: ...
+
     def __post_init__(self) -> None:
         # The specification allows None for optional fields.
         for name in ("tools", "stop_sequences"):
             object.__setattr__(self, name, getattr(self, name) or ())
         for name in ("metadata", "provider_options"):
             object.__setattr__(self, name, getattr(self, name) or {})
+        for name, (is_valid, expected) in _SETTINGS.items():
+            value = getattr(self, name)
+            if (value is not None or name == "model") and not is_valid(value):
+                raise invalid_value(name, value, expected)
+        object.__setattr__(self, "messages", read_messages(self.messages))
         check_tools(self.tools)
 
     def options_for(self, provider: str) -> JsonObject:

@@ -1,7 +1,7 @@
 """Responses of models: finish reason, usage, cost, and steps of a generation (3.7 to 3.12)."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from datetime import datetime
 from functools import reduce
 from operator import add
@@ -9,8 +9,9 @@ from typing import Literal, Self
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
+from attractor.base.records import write_record
 from attractor.llm.catalogue import ModelInfo
-from attractor.llm.messages import Message
+from attractor.llm.messages import Message, from_record
 from attractor.llm.request import ToolCall, ToolResult
 
 Reason = Literal["stop", "length", "tool_calls", "content_filter", "error", "other"]
@@ -86,6 +87,18 @@ class Response:
     raw: JsonObject | None = None
     warnings: Sequence[Warning] = ()
     rate_limit: RateLimitInfo | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "warnings", tuple(self.warnings))
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the answer as JSON, with bytes in base64."""
+        return write_record(self)
+
+    @classmethod
+    def from_dict(cls, record: JsonObject) -> Self:
+        """Return the answer of `to_dict`."""
+        return from_record(cls, record)
 
     @property
     def text(self) -> str:
@@ -250,3 +263,10 @@ class GenerateResult:
     def total_usage(self) -> Usage:
         """The tokens of all calls."""
         return reduce(add, (step.usage for step in self.steps))
+
+
+@dataclass(frozen=True)
+class ObjectResult(GenerateResult):
+    """All steps of a generation of an object, with the object as `output`."""
+
+    output: dict[str, Json] = field(default_factory=dict[str, Json])

@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import Self
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import JsonObject
+from attractor.base.json import Json, JsonObject
+from attractor.base.records import write_record
 from attractor.llm.errors import SDKError, StreamError
 from attractor.llm.messages import (
     ContentKind,
@@ -15,6 +16,7 @@ from attractor.llm.messages import (
     Role,
     ThinkingData,
     ToolCallData,
+    from_record,
 )
 from attractor.llm.request import ToolCall
 from attractor.llm.response import FinishReason, RateLimitInfo, Response, StepResult, Usage, Warning
@@ -48,6 +50,9 @@ class StreamStart:
     warnings: Sequence[Warning] = ()
     rate_limit: RateLimitInfo | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "warnings", tuple(self.warnings))
+
 
 @dataclass(frozen=True)
 class StreamEvent:
@@ -71,6 +76,15 @@ class StreamEvent:
     start: StreamStart | None = None
     text: str | None = None
     step: StepResult | None = None
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the event as JSON, with bytes in base64."""
+        return write_record(self)
+
+    @classmethod
+    def from_dict(cls, record: JsonObject) -> Self:
+        """Return the event of `to_dict`."""
+        return from_record(cls, record)
 
     def with_warnings(self, warnings: Sequence[Warning]) -> Self:
         """Return the event with additional warnings, if it is a STREAM_START or FINISH."""

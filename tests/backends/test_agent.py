@@ -372,12 +372,12 @@ def test_an_agent_stopped_by_a_limit_has_not_succeeded(
     ],
 )
 def test_trouble_with_the_model_is_a_failure_of_its_class(
-    tmp_path: Path, error: Exception, kind: FailureClass
+    tmp_path: Path, error: ProviderError, kind: FailureClass
 ) -> None:
     work = Work(tmp_path, call("glob", pattern="*"), error)
     outcome = work.run()
     assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, kind)
-    assert outcome.failure_reason == f"{type(error).__name__}: {error}"
+    assert outcome.failure_reason == f"{type(error).__name__}: {error.message}"
     assert outcome.usage == Usage(100, 10)
 
 
@@ -545,12 +545,12 @@ def test_an_answer_is_one_call_without_tools(tmp_path: Path) -> None:
     ],
 )
 def test_an_answer_that_does_not_come_is_a_failure_of_its_class(
-    tmp_path: Path, error: Exception, kind: FailureClass
+    tmp_path: Path, error: ProviderError, kind: FailureClass
 ) -> None:
     outcome = answer(Work(tmp_path, error))
     assert isinstance(outcome, Outcome)
     assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, kind)
-    assert outcome.failure_reason == f"{type(error).__name__}: {error}"
+    assert outcome.failure_reason == f"{type(error).__name__}: {error.message}"
 
 
 def test_an_answer_is_asked_for_again_as_often_as_a_session_would(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ PRINTED: dict[str, tuple[str, list[list[str]]]] = {
                 "secrets_replaced replaced secrets in 1 place",
                 "\n1 11\n",
             ],
-            ["no cached answer for this request to openai/gpt-5.2: answers is empty\n"],
+            ["no cached answer for this request to openai/gpt-5.2: answers is empty (set mode="],
             ["I am a twin.\nI am a twin.\n24 letters\n"],
         ],
     ),

@@ -130,7 +130,7 @@ def test_a_result_is_its_last_step_and_the_sum_of_all() -> None:
     assert (result.response, result.output) == (last.response, None)
     assert (first.text, first.reasoning) == ("one", None)
     assert first.tool_results == (ToolResult("a", "b"),)
-    assert first.warnings == [Warning("odd")]
+    assert first.warnings == (Warning("odd"),)
 
 
 TEXT = ContentPart(ContentKind.TEXT, text="So.")

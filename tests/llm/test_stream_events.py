@@ -1,20 +1,33 @@
+import json
+from dataclasses import replace
+
 import pytest
 
 from attractor.llm import (
+    ConfigurationError,
     ContentKind,
     FinishReason,
+    InvalidToolCallError,
     Message,
+    NetworkError,
+    NoObjectGeneratedError,
     RateLimitError,
     Response,
+    SDKError,
+    StepResult,
     StreamAccumulator,
     StreamError,
     StreamEvent,
     StreamEventType,
     StreamStart,
     ToolCall,
+    ToolResult,
     Usage,
     Warning,
 )
+from tests.llm.providers.streams import fold, whole
+from tests.llm.providers.test_anthropic_response import STREAM as ANTHROPIC_STREAM
+from tests.llm.providers.test_openai_response import STREAM as OPENAI_STREAM
 
 NAMES = """
 STREAM_START TEXT_START TEXT_DELTA TEXT_END REASONING_START REASONING_DELTA REASONING_END
@@ -122,3 +135,37 @@ def test_a_stream_that_did_not_finish_has_no_answer() -> None:
         broken.response()
     assert caught.value is error
     assert broken.partial_response is not None
+
+
+def test_every_event_is_read_back_from_its_record() -> None:
+    events = fold("openai", *OPENAI_STREAM) + fold("anthropic", *ANTHROPIC_STREAM)
+    response = whole(events)
+    call = ToolCall("c", "n", {}, "{", InvalidToolCallError("odd", hint="try again"))
+    events.append(
+        StreamEvent("step_finish", step=StepResult(response, [ToolResult("c", {"a": 1})]))
+    )
+    for event in events:
+        record = json.loads(json.dumps(event.to_dict()))
+        again = StreamEvent.from_dict(record)
+        assert again.to_dict() == record
+        assert replace(again, step=None) == replace(event, step=None)
+    [told] = [StreamEvent("tool_call_end", tool_call=call)]
+    fault = StreamEvent.from_dict(told.to_dict()).tool_call
+    assert fault is not None
+    assert str(fault.fault) == "odd (try again)"
+
+
+def test_an_error_is_read_back_from_its_record() -> None:
+    errors: list[SDKError] = [
+        RateLimitError("busy", provider="openai", status_code=429, retry_after=2, raw={"a": [1]}),
+        NetworkError("cut"),
+        NoObjectGeneratedError("none", text="words"),
+    ]
+    for error in errors:
+        record = json.loads(json.dumps(StreamEvent("error", error=error).to_dict()))
+        again = StreamEvent.from_dict(record).error
+        assert type(again) is type(error)
+        assert (str(again), vars(again)) == (str(error), vars(error))
+    assert type(SDKError.from_dict({"type": "ErrorOfTomorrow", "message": "a"})) is SDKError
+    with pytest.raises(ConfigurationError, match="unknown field 'typ' of StreamEvent"):
+        StreamEvent.from_dict({"typ": "error"})

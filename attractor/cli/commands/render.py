@@ -260,9 +260,8 @@ def _json(subject: Subject) -> str:
     import json
 
     from attractor.language.drawing.run_overlay import states_record
-    from attractor.language.graph.graph import graph_record
 
-    record = graph_record(subject.graph)
+    record: dict[str, object] = {**subject.graph.to_dict()}
     if subject.states:
         record["run"] = states_record(subject.states)
     return json.dumps(record, indent=2, ensure_ascii=False)

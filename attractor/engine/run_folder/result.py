@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 from pathlib import Path
+from typing import Self
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import (
@@ -13,10 +14,8 @@ from attractor.base.errors import (
 )
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
-from attractor.base.json import (
-    Json,
-    parse_json,
-)
+from attractor.base.json import Json, JsonObject, parse_json
+from attractor.base.records import read_record, write_record
 from attractor.engine.context import WholeValues
 from attractor.engine.errors import RecordBroken
 from attractor.engine.journal.events import (
@@ -74,6 +73,15 @@ class RunResult:
             return ExitCode.UNFINISHED
         is_good = self.outcome is not None and self.outcome.is_success
         return ExitCode.DONE if is_good else ExitCode.FAILED
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the result as JSON."""
+        return write_record(self)
+
+    @classmethod
+    def from_dict(cls, record: JsonObject) -> Self:
+        """Return the result of `to_dict`, or raise a UsageError."""
+        return read_record(cls, record)
 
 
 def result_of(manifest: Manifest, root: Path, state: RunState) -> RunResult:

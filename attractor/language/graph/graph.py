@@ -6,10 +6,12 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Self, TypeVar, cast
 from urllib.parse import quote_from_bytes
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UsageError
+from attractor.base.json import Json, JsonObject
 from attractor.language.conditions.condition import ALWAYS, Condition
 from attractor.language.conditions.parse import read_condition
 from attractor.language.graph.attribute_catalogue import (
@@ -22,8 +24,11 @@ from attractor.language.source.syntax_tree import (
     NOWHERE,
     Attribute,
     Attributes,
+    Plain,
     Span,
     Value,
+    ValueKind,
+    quoted,
 )
 from attractor.language.source.text import IDENTIFIER
 
@@ -175,6 +180,29 @@ class Graph:
         found = {one.id: one for type_ in IDS_OF_ENDS for one in _changed_roles(self.nodes, type_)}
         if found:
             object.__setattr__(self, "nodes", {**self.nodes, **found})
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the graph as JSON, without places in the text."""
+        return {
+            "name": self.name,
+            "attributes": attributes_record(self.attributes),
+            "nodes": [_node(node) for node in self.nodes.values()],
+            "edges": [_edge(edge) for edge in self.edges],
+            "subgraphs": [_subgraph(one) for one in self.subgraphs],
+        }
+
+    @classmethod
+    def from_dict(cls, record: JsonObject) -> Self:
+        """Return the graph of `to_dict`, or raise a UsageError."""
+        try:
+            nodes = [_read_node(one) for one in _objects(record, "nodes")]
+            edges = tuple(_read_edge(one) for one in _objects(record, "edges"))
+            subgraphs = tuple(_read_subgraph(one) for one in _objects(record, "subgraphs"))
+            by_id = {node.id: node for node in nodes}
+            return cls(str(record["name"]), by_id, edges, _read_attributes(record), subgraphs)
+        except (KeyError, TypeError, ValueError, AttributeError) as cause:
+            fault = f"invalid record of a graph: {type(cause).__name__}: {cause}"
+            raise UsageError(fault, hint="pass the result of Graph.to_dict()") from cause
 
     @property
     def goal(self) -> str:
@@ -345,18 +373,11 @@ def resolve_fidelity(graph: Graph, node: Node | None, of_edge: str = "") -> Fide
     return Fidelity(word) if word in FIDELITIES else DEFAULT_FIDELITY
 
 
-def graph_record(graph: Graph) -> dict[str, object]:
-    """Return a graph as JSON values."""
-    return {
-        "name": graph.name,
-        "attributes": attributes_record(graph.attributes),
-        "nodes": [_node(node) for node in graph.nodes.values()],
-        "edges": [_edge(edge) for edge in graph.edges],
-        "subgraphs": [_subgraph(one) for one in graph.subgraphs],
-    }
+# The key of the text of a template, which is rendered at each visit.
+_TEMPLATE = "template"
 
 
-def _node(node: Node) -> dict[str, object]:
+def _node(node: Node) -> Json:
     return {
         "id": node.id,
         "label": node.label,
@@ -364,10 +385,11 @@ def _node(node: Node) -> dict[str, object]:
         "type": node.type,
         "classes": list(node.classes),
         "attributes": attributes_record(node.attributes),
+        **({} if node.is_declared else {"declared": False}),
     }
 
 
-def _edge(edge: Edge) -> dict[str, object]:
+def _edge(edge: Edge) -> Json:
     return {
         "from": edge.source,
         "to": edge.target,
@@ -378,7 +400,7 @@ def _edge(edge: Edge) -> dict[str, object]:
     }
 
 
-def _subgraph(subgraph: Subgraph) -> dict[str, object]:
+def _subgraph(subgraph: Subgraph) -> Json:
     return {
         "id": subgraph.id,
         "nodes": list(subgraph.nodes),
@@ -387,9 +409,48 @@ def _subgraph(subgraph: Subgraph) -> dict[str, object]:
     }
 
 
-def attributes_record(attributes: Attributes) -> dict[str, object]:
-    """Return attributes as JSON values by their keys."""
-    return {key: plain_value(attribute.value) for key, attribute in attributes.by_key.items()}
+def attributes_record(attributes: Attributes) -> dict[str, Json]:
+    """Return attributes as JSON values by their keys; a template becomes an object."""
+    return {key: _value_record(attribute.value) for key, attribute in attributes.by_key.items()}
+
+
+def _value_record(value: Value) -> Json:
+    plain = plain_value(value)
+    return {_TEMPLATE: plain} if value.kind is ValueKind.TEMPLATE else plain
+
+
+def _objects(record: JsonObject, key: str) -> Sequence[dict[str, Json]]:
+    return cast("Sequence[dict[str, Json]]", record.get(key) or ())
+
+
+def _read_node(record: JsonObject) -> Node:
+    classes = tuple(cast("Sequence[str]", record.get("classes") or ()))
+    is_declared = record.get("declared", True) is True
+    id_ = str(record["id"])
+    return Node(id_, _read_attributes(record), classes, is_declared=is_declared)
+
+
+def _read_edge(record: JsonObject) -> Edge:
+    return Edge(str(record["from"]), str(record["to"]), _read_attributes(record))
+
+
+def _read_subgraph(record: JsonObject) -> Subgraph:
+    nodes = tuple(cast("Sequence[str]", record.get("nodes") or ()))
+    parent = record.get("within")
+    parent = parent if isinstance(parent, int) else -1
+    return Subgraph(str(record["id"]), _read_attributes(record), nodes, parent)
+
+
+def _read_attributes(record: JsonObject) -> Attributes:
+    members = cast("Mapping[str, Json]", record.get("attributes") or {})
+    return Attributes({key: Attribute(key, _read_value(one)) for key, one in members.items()})
+
+
+def _read_value(value: Json) -> Value:
+    if isinstance(value, dict):
+        text = str(value[_TEMPLATE])
+        return Value(ValueKind.TEMPLATE, text, quoted(text))
+    return Value.of(cast("Plain", value))
 
 
 def plain_value(value: Value) -> str | int | float | bool:

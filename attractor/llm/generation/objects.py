@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple, Self, TypeAlias, Unpack
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias, Unpack
 
 import jiter
 
@@ -20,9 +20,12 @@ from attractor.llm.generation.text import (
     stream_generation,
 )
 from attractor.llm.json_schema import check_schema, find_faults
-from attractor.llm.request import ResponseFormat
-from attractor.llm.response import GenerateResult, StepResult, Warning
+from attractor.llm.request import ResponseFormat, as_schema
+from attractor.llm.response import GenerateResult, ObjectResult, StepResult, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 _CODE_BLOCK = re.compile(r"```\w*\s*\n(.*?)```", re.DOTALL)
 _EXTRA_TEXT = Warning("the answer contains text around the object", "words_around_object")
@@ -40,10 +43,14 @@ async def generate_object(
     model: str,
     prompt: str | None = None,
     *,
-    schema: JsonObject,
+    schema: "JsonObject | type[BaseModel]",
     **options: Unpack[GenerateOptions],
-) -> GenerateResult:
-    """Return the answer of a model, with an object that is valid against the schema as `output`."""
+) -> ObjectResult:
+    """Return the answer of a model, with an object that is valid against the schema as `output`.
+
+    The schema of a pydantic class is used, but the object is a dict.
+    """
+    schema = as_schema(schema)
     generation = read_object_generation(model, prompt, schema, options)
     result = await run_generation(generation, partial(complete_answer, generation))
     return read_object(result, schema)
@@ -63,7 +70,7 @@ def read_object_generation(
     return replace(read_generation(model, prompt, options), response_format=format_)
 
 
-def read_object(result: GenerateResult, schema: JsonObject) -> GenerateResult:
+def read_object(result: GenerateResult, schema: JsonObject) -> ObjectResult:
     """Return a result with the object found in the last answer.
 
     If the answer contains several objects, the first valid object is used. Without a valid object,
@@ -74,7 +81,7 @@ def read_object(result: GenerateResult, schema: JsonObject) -> GenerateResult:
         object_faults = find_faults(found.value, schema)
         if not object_faults:
             steps = result.steps if found.is_whole_text else _with_warning(result)
-            return replace(result, steps=steps, output=dict(found.value))
+            return ObjectResult(steps, dict(found.value))
         faults = faults or object_faults
     if not faults:
         raise NoObjectGeneratedError(_reason(result), text=result.text)
@@ -167,13 +174,14 @@ def stream_object(
     model: str,
     prompt: str | None = None,
     *,
-    schema: JsonObject,
+    schema: "JsonObject | type[BaseModel]",
     **options: Unpack[GenerateOptions],
 ) -> "ObjectStreamResult":
     """Stream an object while the model writes it; the last object is valid against the schema.
 
     The options are the options of `generate_object`. The first read sends the request.
     """
+    schema = as_schema(schema)
     generation = read_object_generation(model, prompt, schema, options)
     return ObjectStreamResult(stream_generation(generation), schema)
 
@@ -189,7 +197,7 @@ class ObjectStreamResult:
         self._schema = schema
         self._partial = PartialObject()
         self._latest: JsonObject | None = None
-        self._result: GenerateResult | None = None
+        self._result: ObjectResult | None = None
 
     def __aiter__(self) -> Self:
         return self
@@ -215,13 +223,13 @@ class ObjectStreamResult:
         await self.result()
         return self.complete_object()
 
-    async def result(self) -> GenerateResult:
+    async def result(self) -> ObjectResult:
         """Read the rest and return all steps with the object as their `output`."""
         async for _ in self:
             pass
         return self.outcome()
 
-    def outcome(self) -> GenerateResult:
+    def outcome(self) -> ObjectResult:
         """Return the result of a finished stream, or raise the error of the stream."""
         if self._result is None:
             self._result = read_object(self._events.outcome(), self._schema)
@@ -229,9 +237,7 @@ class ObjectStreamResult:
 
     def complete_object(self) -> JsonObject:
         """Return the object of a finished stream, or raise the error of the stream."""
-        output = self.outcome().output
-        assert isinstance(output, dict)
-        return output
+        return self.outcome().output
 
     async def aclose(self) -> None:
         """Close the connection and cancel running tools."""

@@ -1,8 +1,8 @@
 """Options of a generation, checked and turned into requests (4.3)."""
 
-from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Protocol, TypedDict, cast
+from typing import Any, Protocol, TypedDict, cast
 
 import anyio
 
@@ -15,9 +15,10 @@ from attractor.llm.errors import (
     ConfigurationError,
     InvalidToolCallError,
     RequestTimeoutError,
+    invalid_value,
 )
 from attractor.llm.json_schema import check_schema
-from attractor.llm.messages import Message
+from attractor.llm.messages import Message, read_messages
 from attractor.llm.request import (
     Request,
     ResponseFormat,
@@ -57,12 +58,17 @@ async def limited(seconds: float | None, noun: str) -> AsyncGenerator[None]:
 
 
 AnyTool = Tool | ToolDefinition
-# Options that are easily confused: their types, and the types in words.
-_OPTION_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+# The types of options that are not part of a request, and the types in words.
+_OPTION_TYPES: Mapping[str, tuple[tuple[Any, ...], str]] = {
+    "prompt": ((str,), "a text; pass a conversation as messages=[...]"),
+    "system": ((str,), "a text"),
     "max_tool_rounds": ((int,), "an integer"),
     "max_retries": ((int,), "an integer"),
     "timeout": ((int, float, TimeoutConfig), "a number of seconds or a TimeoutConfig"),
     "abort_signal": ((AbortSignal,), "the `signal` of an AbortController"),
+    "stop_when": ((Callable,), "a function of the steps"),
+    "repair_tool_call": ((Callable,), "a function of call, tool and error"),
+    "client": ((Client,), "a Client, such as Client.from_env()"),
 }
 RepairedArguments = JsonObject | None
 
@@ -96,7 +102,7 @@ class GenerateOptions(TypedDict, total=False):
     is used.
     """
 
-    messages: Sequence[Message] | None
+    messages: Sequence[Message | JsonObject] | None
     system: str | None
     tools: Sequence[AnyTool] | None
     tool_choice: ToolChoice | None
@@ -123,7 +129,7 @@ class Generation:
 
     model: str
     prompt: str | None = None
-    messages: Sequence[Message] | None = None
+    messages: Sequence[Message | JsonObject] | None = None
     system: str | None = None
     tools: Sequence[AnyTool] | None = None
     tool_choice: ToolChoice | None = None
@@ -154,6 +160,8 @@ class Generation:
             count = getattr(self, name)
             if count < 0:
                 raise ConfigurationError(f"invalid {name}: {count}", hint="use 0 or more")
+        # Checks the limits and the request before the first await.
+        _ = self.limits, self.request(self.conversation())
         for tool in self.active_tools.values():
             check_schema(tool.parameters, f"parameters of the tool {tool.name!r}")
 
@@ -161,11 +169,14 @@ class Generation:
         """Reject values of a wrong type, because programs without type checks can pass them."""
         for name, (types, expected) in _OPTION_TYPES.items():
             value = getattr(self, name)
-            if value is not None and not isinstance(value, types):
-                raise _type_error(name, value, expected)
-        for tool in cast("Sequence[object]", self.tools or ()):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, types)):
+                raise invalid_value(name, value, expected)
+        tools = cast("object", self.tools or ())
+        if not isinstance(tools, Sequence):
+            raise invalid_value("tools", tools, "a list of Tool or ToolDefinition objects")
+        for tool in cast("Sequence[object]", tools):
             if not isinstance(tool, AnyTool):
-                raise _type_error("tools", tool, "Tool or ToolDefinition objects")
+                raise invalid_value("tool", tool, "Tool or ToolDefinition objects")
 
     @property
     def active_tools(self) -> Mapping[str, Tool]:
@@ -186,8 +197,10 @@ class Generation:
 
     def conversation(self) -> Sequence[Message]:
         """Return the messages of the first request."""
-        messages = [Message.user(self.prompt)] if self.prompt is not None else self.messages or ()
-        return [*([Message.system(self.system)] if self.system else []), *messages]
+        instructions = [Message.system(self.system)] if self.system else []
+        if self.prompt is not None:
+            return [*instructions, Message.user(self.prompt)]
+        return [*instructions, *read_messages(self.messages)]
 
     def request(self, messages: Sequence[Message]) -> Request:
         """Return the request of a step with the conversation so far."""
@@ -218,9 +231,3 @@ def read_generation(model: str, prompt: str | None, options: GenerateOptions) ->
             hint = f"did you mean {near}?" if near else f"known options: {', '.join(sorted(known))}"
             raise ConfigurationError(f"unknown option {name}", hint=hint)
     return Generation(model, prompt, **options)
-
-
-def _type_error(name: str, value: object, expected: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"invalid type {type(value).__name__} of {name}", hint=f"pass {expected}"
-    )

@@ -5,7 +5,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from threading import Lock
-from typing import Any, Generic, Protocol, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, Unpack
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
@@ -22,8 +22,11 @@ from attractor.llm.generation.text import (
     get_default_client,
     stream,
 )
-from attractor.llm.response import GenerateResult, Response
+from attractor.llm.response import GenerateResult, ObjectResult, Response
 from attractor.llm.stream_events import StreamEvent, StreamEventType
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -42,9 +45,9 @@ def generate_object_sync(
     model: str,
     prompt: str | None = None,
     *,
-    schema: JsonObject,
+    schema: "JsonObject | type[BaseModel]",
     **options: Unpack[GenerateOptions],
-) -> GenerateResult:
+) -> ObjectResult:
     """Run `generate_object` to the end, and return the result."""
     require_no_loop("generate_object")
     return _run(generate_object(model, prompt, schema=schema, **options), options)
@@ -62,7 +65,7 @@ def stream_object_sync(
     model: str,
     prompt: str | None = None,
     *,
-    schema: JsonObject,
+    schema: "JsonObject | type[BaseModel]",
     **options: Unpack[GenerateOptions],
 ) -> "SyncObjectStreamResult":
     """Run `stream_object` and wait for each object."""
@@ -78,7 +81,9 @@ def _client(options: GenerateOptions) -> Client | None:
     The result is None if no client was passed or set: the client made from the environment closes
     itself.
     """
-    return options.get("client") or get_default_client()
+    client = options.get("client") or get_default_client()
+    # Another value is refused by the call itself.
+    return client if isinstance(client, Client) else None
 
 
 def _run(work: Coroutine[Any, Any, T], options: GenerateOptions) -> T:
@@ -239,6 +244,12 @@ class SyncObjectStreamResult(_SyncStream[JsonObject]):
     def __init__(self, objects: ObjectStreamResult, client: Client | None) -> None:
         super().__init__(objects, client)
         self._objects = objects
+
+    def result(self) -> ObjectResult:
+        """Read the rest and return all steps; raises the error of a failed stream."""
+        for _ in self:
+            pass
+        return self._objects.outcome()
 
     @property
     def partial_object(self) -> JsonObject | None:

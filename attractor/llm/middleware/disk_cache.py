@@ -1,15 +1,12 @@
 """Caches answers on disk, so that a repeated request is answered without a provider."""
 
-import base64
 import json
 import os
 import re
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field, fields, is_dataclass, replace
-from datetime import datetime
-from enum import StrEnum
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Literal, cast, get_args
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, NotCanonical
@@ -19,99 +16,14 @@ from attractor.llm.client import Complete, Stream
 from attractor.llm.errors import ConfigurationError, InvalidRequestError, NotCachedError
 from attractor.llm.messages import (
     AudioData,
-    ContentKind,
     ContentPart,
     DocumentData,
     ImageData,
-    Message,
-    ProviderData,
-    Role,
-    ThinkingData,
-    ToolCallData,
-    ToolResultData,
     inline,
 )
 from attractor.llm.request import Request, ToolCall
-from attractor.llm.response import FinishReason, RateLimitInfo, Response, Usage, Warning
+from attractor.llm.response import Response, Warning
 from attractor.llm.stream_events import StreamAccumulator, StreamEvent, StreamEventType, StreamStart
-
-_RECORDS: tuple[type[Any], ...] = (
-    *(Response, FinishReason, Usage, Warning, RateLimitInfo, Message, ContentPart),
-    *(ImageData, AudioData, DocumentData, ToolCallData, ToolResultData, ThinkingData),
-    ProviderData,
-)
-_ENUMS: tuple[type[StrEnum], ...] = (Role, ContentKind)
-_TYPES: Mapping[str, type[Any]] = {record.__name__: record for record in (*_RECORDS, *_ENUMS)}
-# The key for the name of a type that does not exist in JSON.
-_TYPE = "is"
-
-
-def write_answer(response: Response) -> str:
-    """Return an answer as one line of JSON, or raise ValueError or TypeError."""
-    # Lone surrogates are escaped, so that nothing is lost.
-    return json.dumps(_to_json(response), default=dict, separators=(",", ":"))
-
-
-def read_answer(text: str) -> Response:
-    """Return the answer in a record; the returned answer is equal to the written answer."""
-    response = json.loads(text, object_hook=_from_json)
-    if not isinstance(response, Response):
-        raise ValueError("not a record of an answer")
-    return response
-
-
-def _to_json(value: object) -> object:
-    match value:
-        case StrEnum():
-            return {_TYPE: type(value).__name__, "value": value.value}
-        case bytes():
-            return {_TYPE: "bytes", "value": base64.b64encode(value).decode("ascii")}
-        case datetime():
-            return {_TYPE: "datetime", "value": value.isoformat()}
-        case Mapping():
-            # As a text, because a provider's JSON may look like a record.
-            return {_TYPE: "json", "value": json.dumps(value, default=dict)}
-        case tuple():
-            items = cast(tuple[object, ...], value)
-            return {_TYPE: "tuple", "value": [_to_json(item) for item in items]}
-        case list():
-            return [_to_json(item) for item in cast(list[object], value)]
-        case _ if is_dataclass(value):
-            members = {
-                field.name: _to_json(getattr(value, field.name))
-                for field in fields(value)
-                if not _is_default(getattr(value, field.name), field)
-            }
-            return {_TYPE: type(value).__name__, **members}
-        case _:
-            return value
-
-
-def _is_default(value: object, field: Field[Any]) -> bool:
-    return (
-        field.default is not MISSING
-        and type(value) is type(field.default)
-        and (value == field.default)
-    )
-
-
-def _from_json(record: dict[str, Any]) -> object:
-    name = record.pop(_TYPE)
-    match name:
-        case "bytes":
-            return base64.b64decode(record["value"], validate=True)
-        case "datetime":
-            return datetime.fromisoformat(record["value"])
-        case "json":
-            return json.loads(record["value"])
-        case "tuple":
-            return tuple(record["value"])
-        case _:
-            record_type = _TYPES[name]
-            if issubclass(record_type, StrEnum):
-                return record_type(record["value"])
-            return record_type(**record)
-
 
 _NOT_HASHED = ("provider", "model")
 
@@ -254,7 +166,8 @@ class AnswerFiles:
 
     def store(self, digest: RequestDigest, answer: Response) -> None:
         """Write an answer atomically, readable by the owner only."""
-        body = write_answer(answer)
+        # Lone surrogates are escaped, so that nothing is lost.
+        body = json.dumps(answer.to_dict(), separators=(",", ":"))
         head = {
             "attractor_answer": _VERSION,
             "key": digest.key,
@@ -301,8 +214,8 @@ def _read(text: str, key: str, path: Path) -> CacheEntry:
             return CacheEntry(fault=f"{path} has an unsupported version")
         hashes = (head.get("key"), head.get("sha256")) if isinstance(head, dict) else ()
         if hashes == (key, content_hash(body.encode())):
-            return CacheEntry(read_answer(body))
-    except (NotCanonical, ValueError, TypeError, KeyError, RecursionError):
+            return CacheEntry(Response.from_dict(json.loads(body)))
+    except (NotCanonical, ConfigurationError, ValueError, TypeError, RecursionError):
         pass
     return CacheEntry(fault=f"{path} is corrupt")
 
@@ -362,6 +275,7 @@ answers.
 """
 
 _MOST_NAMED = 5
+_HIT = Warning("the answer comes from the cache: this call used no tokens", "cache_hit")
 
 
 @dataclass(frozen=True)
@@ -377,7 +291,8 @@ class DiskCache:
     """Answers repeated requests from a folder; with `read_only`, new requests are rejected.
 
     Two requests are the same if everything is equal: provider, model, messages, tools, options, and
-    the content of images. Errors and interrupted streams are not cached.
+    the content of images. Errors and interrupted streams are not cached. A cached answer has the
+    warning `cache_hit`.
     """
 
     def __init__(self, folder: str | Path, *, mode: CacheMode = "read_write") -> None:
@@ -425,7 +340,7 @@ class DiskCache:
         entry = self._files.find(digest.key)
         if entry.answer is not None:
             self.hits += 1
-            return _Lookup(digest, entry.answer)
+            return _Lookup(digest, entry.answer.with_warnings([_HIT]))
         self.misses += 1
         if self._mode == "read_only":
             raise self._not_cached(request, digest, entry.fault)

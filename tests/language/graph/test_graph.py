@@ -3,16 +3,19 @@
 Iteration over the attributes of a graph.
 """
 
+import json
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 
+from attractor.base.errors import UsageError
+from attractor.base.json import JsonObject
 from attractor.language import format, parse
 from attractor.language.graph.attribute_catalogue import AttributeOwner
 from attractor.language.graph.builder import GraphBuilder
 from attractor.language.graph.graph import Graph, Node, each_attribute, each_stranger, goal_gates
-from attractor.language.source.syntax_tree import Attributes, Plain
+from attractor.language.source.syntax_tree import Attributes, Plain, Value, ValueKind
 from tests.counts import count
 from tests.language.pipelines import any_graphs
 
@@ -138,3 +141,31 @@ def test_attributes_are_iterated() -> None:
     found = [(holder.place, one.key) for holder, one in each_stranger(GRAPH, known)]
     assert found == [(AttributeOwner.NODE, "odd"), (AttributeOwner.EDGE, "label")]
     assert [node.id for node in goal_gates(GRAPH)] == ["b"]
+
+
+@settings(max_examples=count(ci=60, full=2000))
+@given(any_graphs())
+def test_a_graph_is_read_back_from_its_record(graph: Graph) -> None:
+    record = json.loads(json.dumps(graph.to_dict()))
+    again = Graph.from_dict(record)
+    assert again == graph
+    assert again.to_dict() == record
+
+
+def test_a_record_keeps_templates_undeclared_nodes_and_roles() -> None:
+    text = 'digraph { start -> a [condition="outcome=success"]; a -> exit; a [timeout=45s]; exit }'
+    drawn = parse(text)
+    template = Value(ValueKind.TEMPLATE, "{{ goal }}", '"{{ goal }}"')
+    node = drawn.nodes["a"]
+    a = replace(node, attributes=node.attributes.replaced("prompt", template))
+    again = Graph.from_dict(replace(drawn, nodes={**drawn.nodes, "a": a}).to_dict())
+    assert again.nodes["a"].attributes.value("prompt") == template
+    assert [one.is_declared for one in again.nodes.values()] == [
+        one.is_declared for one in drawn.nodes.values()
+    ]
+    assert (again.starts, again.exits) == (drawn.starts, drawn.exits)
+    assert str(again.edges[0].condition) == str(drawn.edges[0].condition)
+    faults: list[JsonObject] = [{}, {"name": "a", "nodes": [5]}, {"name": "a", "edges": [{}]}]
+    for broken in faults:
+        with pytest.raises(UsageError, match="invalid record of a graph"):
+            Graph.from_dict(broken)

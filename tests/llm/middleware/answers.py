@@ -59,7 +59,9 @@ def _parts(
 parts = st.one_of(
     _parts(ContentKind.TEXT, "text", texts),
     _parts(ContentKind.IMAGE, "image", st.builds(ImageData, data=media, media_type=maybe)),
-    _parts(ContentKind.IMAGE, "image", st.builds(ImageData, url=texts, detail=maybe)),
+    _parts(
+        ContentKind.IMAGE, "image", st.builds(ImageData, url=texts.map("./".__add__), detail=maybe)
+    ),
     _parts(ContentKind.AUDIO, "audio", st.builds(AudioData, data=media)),
     _parts(ContentKind.DOCUMENT, "document", st.builds(DocumentData, data=media, file_name=maybe)),
     _parts(ContentKind.TOOL_CALL, "tool_call", calls),

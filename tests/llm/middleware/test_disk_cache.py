@@ -42,8 +42,6 @@ from attractor.llm.middleware.disk_cache import (
     CacheMode,
     differences,
     digest_of,
-    read_answer,
-    write_answer,
 )
 from tests.agent.scripted import ScriptedProvider, said
 from tests.llm.asking import a_request, ask as ask_twin, speaking
@@ -53,15 +51,10 @@ from tests.llm.middleware.asked import HELLO, ask, codes, hear, run, whole
 
 @given(answers)
 def test_an_answer_comes_back_as_it_was(answer: Response) -> None:
-    again = read_answer(write_answer(answer))
+    again = Response.from_dict(json.loads(json.dumps(answer.to_dict())))
     assert again == answer
     # Equal objects may differ in the order of their keys; what is given back to a provider may not.
     assert repr(again) == repr(answer)
-
-
-def test_what_is_no_answer_is_refused() -> None:
-    with pytest.raises(ValueError, match="not a record"):
-        read_answer(json.dumps({"is": "Usage"}))
 
 
 TOOL = ToolDefinition("add", "Add.", {"type": "object", "properties": {}})
@@ -142,7 +135,7 @@ def test_media_of_results_and_names_of_documents_count() -> None:
 
 def test_a_request_that_is_no_json_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="cannot hash"):
-        key(replace(ASKED, temperature=float("nan")))
+        key(replace(ASKED, provider_options={"openai": {"top_k": float("nan")}}))
 
 
 def kept_files(folder: Path) -> list[Path]:
@@ -152,8 +145,9 @@ def kept_files(folder: Path) -> list[Path]:
 def test_what_was_answered_is_not_asked_again(tmp_path: Path) -> None:
     provider, cache = ScriptedProvider(said("one"), said("two")), DiskCache(tmp_path / "kept")
     first = ask(provider, around=[cache])
-    assert ask(provider, around=[cache]) == first
-    assert ask(provider, around=[DiskCache(tmp_path / "kept")]) == first
+    again = ask(provider, around=[cache])
+    assert (replace(again, warnings=()), codes(again)) == (first, ["cache_hit"])
+    assert ask(provider, around=[DiskCache(tmp_path / "kept")]) == again
     other = replace(HELLO, temperature=0.5)
     assert ask(provider, around=[cache], request=other).text == "two"
     assert (cache.hits, cache.misses, len(provider.requests)) == (1, 2, 2)
@@ -173,7 +167,7 @@ def test_an_answer_of_a_provider_is_replayed_to_the_last_byte(tmp_path: Path) ->
         first = ask_twin(twin, request, middleware=[DiskCache(tmp_path)])
         again = ask_twin(twin, request, middleware=[DiskCache(tmp_path, mode="read_only")])
         assert len(twin.requests) == 1
-    assert repr(again) == repr(first)
+    assert repr(replace(again, warnings=())) == repr(first)
 
 
 @pytest.mark.parametrize("mode", get_args(CacheMode))
@@ -208,7 +202,7 @@ def test_read_only_asks_nobody_and_names_the_nearest_difference(tmp_path: Path) 
         asked = replace(HELLO, messages=[Message.user(text)], temperature=0.5)
         ask(provider, around=[DiskCache(tmp_path / "kept")], request=asked)
     with pytest.raises(
-        NotCachedError, match="the most similar cached request differs in temperature$"
+        NotCachedError, match="the most similar cached request differs in temperature "
     ):
         hear(provider, around=[replaying])
     assert len(provider.requests) == 2
@@ -244,7 +238,7 @@ def test_a_damaged_file_is_a_miss_that_is_told(tmp_path: Path, damage: str) -> N
     assert events[0].start is not None
     assert events[0].start.warnings == whole(events).warnings
     again = ask(provider, around=[DiskCache(tmp_path)])
-    assert (again.text, codes(again)) == ("two", [])
+    assert (again.text, codes(again)) == ("two", ["cache_hit"])
 
 
 def test_a_folder_in_place_of_an_answer_is_told(tmp_path: Path) -> None:

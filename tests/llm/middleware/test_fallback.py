@@ -94,7 +94,7 @@ def test_when_none_answers_the_error_tells_of_all(listen: object) -> None:
     assert error.retry_after == 1.5
     assert list(error.others) == [gone]
     told = "anthropic/claude-opus-4-6 failed: NotFoundError: no such model"
-    assert error.message == str(error) == f"openai is busy ({told})"
+    assert error.message == f"openai is busy ({told})"
     assert error.__notes__ == [told]
 
 
@@ -169,7 +169,7 @@ def test_after_something_was_said_nobody_else_is_asked() -> None:
         async for event in client.stream(HELLO):
             heard.append(event)
 
-    with pytest.raises(NetworkError, match="^cut$"):
+    with pytest.raises(NetworkError, match="^cut "):
         asyncio.run(hearing())
     assert [one.delta for one in heard if one.delta] == ["one"]
     assert heard[-1].type == StreamEventType.ERROR

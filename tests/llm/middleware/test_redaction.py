@@ -80,7 +80,7 @@ def test_redact_every_text_of_a_request() -> None:
     others = repr(replace(sent, messages=[*sent.messages[:1], *sent.messages[2:]]))
     assert TOKEN not in others
     assert PASSWORD not in others
-    assert answer.warnings == [Warning("replaced secrets in 14 places", "secrets_replaced")]
+    assert answer.warnings == (Warning("replaced secrets in 14 places", "secrets_replaced"),)
 
 
 def test_redact_encoded_and_split_values() -> None:
@@ -120,7 +120,7 @@ def test_signed_thinking_with_a_secret_is_left_out() -> None:
     other = ContentPart(ContentKind.THINKING, thinking=ThinkingData("so", "signed"))
     request = replace(HELLO, messages=[Message(Role.ASSISTANT, [secret, other])])
     sent, answer = send(request, Redaction([TOKEN]))
-    assert sent.messages[0].content == [other]
+    assert sent.messages[0].content == (other,)
     assert codes(answer) == ["secrets_replaced"]
 
 

@@ -63,7 +63,7 @@ def test_a_refusal_is_said_in_the_models_words() -> None:
 
 def test_nothing_is_no_part_of_the_answer() -> None:
     empty = body(content="", tool_calls=None, reasoning_content="")
-    assert read_compatible(empty).message.content == []
+    assert read_compatible(empty).message.content == ()
 
 
 def test_calls_are_read_however_a_server_writes_them() -> None:
@@ -133,7 +133,7 @@ def test_usage_that_nobody_told_is_warned_about(more: dict[str, Json]) -> None:
     assert response.usage.total_tokens == 0
     assert [one.code for one in response.warnings] == ["usage_missing"]
     counted: dict[str, Json] = {"usage": {"prompt_tokens": 1}}
-    assert read_compatible(body(content="a") | counted).warnings == []
+    assert read_compatible(body(content="a") | counted).warnings == ()
 
 
 def test_what_the_server_leaves_out_is_put_in() -> None:

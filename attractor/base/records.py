@@ -1,0 +1,153 @@
+"""Writes dataclasses as JSON objects, and reads them back by the types of their fields.
+
+A field with its default value is left out. Text, numbers, JSON values, enums, dates, paths, bytes
+(as base64), dataclasses, and lists and mappings of all of these are supported. A list of values is
+read as a tuple. (pydantic cannot read an alias of a recursive type such as JSON.)
+"""
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, Field, fields, is_dataclass
+from datetime import datetime
+from enum import Enum, EnumType
+from functools import partial
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, Union, cast, get_args, get_origin
+
+from attractor.base.errors import UsageError, suggest
+from attractor.base.json import Json, JsonObject
+
+T = TypeVar("T")
+
+
+def write_record(value: object) -> dict[str, Json]:
+    """Return the JSON object of a dataclass."""
+    return {
+        field.name: _write(getattr(value, field.name))
+        for field in fields(cast("Any", value))
+        if field.init and not _is_default(getattr(value, field.name), field)
+    }
+
+
+def read_record(type_: type[T], record: JsonObject) -> T:
+    """Return the dataclass of a JSON object, or raise a UsageError."""
+    noun = type_.__name__
+    known = {field.name: field for field in fields(cast("Any", type_)) if field.init}
+    for name in record:
+        if name not in known:
+            near = suggest(str(name), known)
+            hint = f"did you mean {near}?" if near else f"known fields: {', '.join(known)}"
+            raise UsageError(f"unknown field {name!r} of {noun}", hint=hint)
+    for name, field in known.items():
+        is_optional = field.default is not MISSING or field.default_factory is not MISSING
+        if name not in record and not is_optional:
+            fault = f"missing field {name!r} of {noun}"
+            raise UsageError(fault, hint=f"known fields: {', '.join(known)}")
+    return type_(
+        **{name: _read(known[name].type, one, f"{noun}.{name}") for name, one in record.items()}
+    )
+
+
+def _is_default(value: object, field: Field[Any]) -> bool:
+    made = field.default if field.default_factory is MISSING else field.default_factory()
+    return made is not MISSING and type(value) is type(made) and bool(value == made)
+
+
+# Types that JSON does not have, as texts.
+_TEXTS: Mapping[type, tuple[Callable[[Any], str], Callable[[str], object]]] = {
+    bytes: (
+        lambda value: base64.b64encode(value).decode("ascii"),
+        partial(base64.b64decode, validate=True),
+    ),
+    datetime: (datetime.isoformat, datetime.fromisoformat),
+    Path: (str, Path),
+}
+
+
+def _write(value: object) -> Json:
+    if hasattr(value, "to_dict"):
+        return cast("Any", value).to_dict()
+    for type_, (write, _) in _TEXTS.items():
+        if isinstance(value, type_):
+            return write(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {key: _write(one) for key, one in cast("Mapping[str, object]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_write(one) for one in cast("Sequence[object]", value)]
+    return write_record(value) if is_dataclass(value) else cast("Json", value)
+
+
+def _read(type_: Any, value: Json, place: str) -> object:
+    choices = get_args(type_) if get_origin(type_) in (Union, UnionType) else (type_,)
+    try:
+        for choice in choices:
+            if _fits(choice, value):
+                return _read_as(choice, value, place)
+    except ValueError as cause:
+        raise UsageError(f"invalid {place}: {cause}") from cause
+    names = " or ".join(map(_name, choices))
+    raise UsageError(f"invalid {place}: {value!r:.60}", hint=f"pass {names}")
+
+
+def _name(type_: Any) -> str:
+    known: Sequence[object] = list(type_) if isinstance(type_, EnumType) else get_args(type_)
+    words = [str(one) for one in known if isinstance(one, str)]
+    return ", ".join(words) or str(getattr(type_, "__name__", "null"))
+
+
+def _fits(type_: Any, value: Json) -> bool:
+    """Return whether a JSON value can be a value of a type."""
+    origin: Any = get_origin(type_) or type_
+    if not isinstance(origin, type):
+        # A literal type.
+        return value in get_args(type_)
+    if issubclass(origin, Enum):
+        return value in [member.value for member in origin]
+    if origin in (*_TEXTS, str):
+        return isinstance(value, str)
+    if _is_record(origin) or issubclass(origin, Mapping):
+        return isinstance(value, dict)
+    if issubclass(origin, Sequence):
+        return isinstance(value, list)
+    if origin is float and type(value) is int:
+        return True
+    return type(value) is origin
+
+
+def _read_as(type_: Any, value: Any, place: str) -> object:
+    origin: Any = get_origin(type_) or type_
+    if _is_record(origin):
+        return origin.from_dict(value) if hasattr(origin, "from_dict") else _record(origin, value)
+    for text_type, (_, read) in _TEXTS.items():
+        if origin is text_type:
+            return read(value)
+    if isinstance(value, str):
+        return origin(value) if isinstance(type_, EnumType) else value
+    inner = get_args(type_)
+    if not isinstance(value, dict | list) or _is_json(inner):
+        return cast("object", value)
+    return _members(inner, cast("Any", value), place)
+
+
+def _record(type_: Any, value: Any) -> object:
+    return read_record(type_, value)
+
+
+def _is_record(type_: Any) -> bool:
+    return hasattr(type_, "from_dict") or is_dataclass(type_)
+
+
+def _is_json(inner: Sequence[object]) -> bool:
+    # JSON is a recursive type: inside itself it is a name.
+    return not inner or inner[-1] in (Json, "Json")
+
+
+def _members(
+    inner: Sequence[object], value: Mapping[str, Json] | Sequence[Json], place: str
+) -> object:
+    if isinstance(value, Mapping):
+        return {key: _read(inner[-1], one, f"{place}.{key}") for key, one in value.items()}
+    return tuple(_read(inner[0], one, f"{place}[{n}]") for n, one in enumerate(value))
