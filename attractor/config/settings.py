@@ -114,6 +114,31 @@ class WorkspaceSettings(Section):
     )
 
 
+class SandboxLimitSettings(Section):
+    """Limits of the sandbox of each stage and trial.
+
+    A command above a limit is killed, or refused the file.
+    """
+
+    max_processes: int = Field(
+        default=4096,
+        ge=1,
+        description="Kill the commands of a sandbox that have more processes and threads.",
+    )
+    max_memory_mb: int | None = Field(
+        default=None,
+        ge=1,
+        description="Kill the commands of a sandbox that use more megabytes of memory (default: "
+        "three quarters of the memory of this machine).",
+    )
+    max_open_files: int = Field(
+        default=16384, ge=16, description="Limit the open files of a process in a sandbox."
+    )
+    max_file_mb: int = Field(
+        default=16384, ge=1, description="Limit the megabytes of a file written in a sandbox."
+    )
+
+
 class TracingSettings(Section):
     """Settings of OpenTelemetry traces."""
 
@@ -226,6 +251,7 @@ class Settings(Section):
     output: OutputSettings = OutputSettings()
     doctor: DoctorSettings = DoctorSettings()
     workspace: WorkspaceSettings = WorkspaceSettings()
+    sandbox: SandboxLimitSettings = SandboxLimitSettings()
     tracing: TracingSettings = TracingSettings()
     notify: NotifySettings = NotifySettings()
     llm: LlmSettings = LlmSettings()

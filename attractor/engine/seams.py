@@ -77,8 +77,11 @@ class Workspace(Protocol):
         """
         ...
 
-    async def export(self, tree: TreeId, to: Path) -> None:
-        """Write the files of a tree into a folder."""
+    async def export(self, tree: TreeId, to: Path, *, repository: bool = False) -> None:
+        """Write the files of a tree into a folder.
+
+        With `repository`, the folder gets a `.git` if the workspace has one.
+        """
         ...
 
     async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "Workspace":

@@ -4,7 +4,9 @@ An attempt counts as blocked only if it fails with an error that isolation cause
 failure, such as a lack of file descriptors or time, proves nothing and counts as a leak.
 
 This is a separate program for any Python from 3.9. The input of the program is a file in the
-workspace, because a search for a command line would find the program's own arguments.
+workspace, because a search for a command line would find the program's own arguments. With the
+second argument `processes` or `memory`, the program only uses up this resource, and prints
+"survived" if it is not killed.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
@@ -32,8 +35,31 @@ _UNREACHABLE = _FORBIDDEN | {
 }
 
 
+# More than the bounds of the tested sandbox.
+_MANY_PROCESSES = 100
+_MUCH_MEMORY = 128 << 20
+_MANY_FILES = 200
+_LARGE_FILE = 8 << 20
+# Time to be killed.
+_SURVIVAL_S = 2.0
+
+
 def main() -> None:
-    """Try everything; the caller checks outside for written files and killed processes."""
+    """Try everything, or use up one resource."""
+    if len(sys.argv) == 2:
+        escape()
+        return
+    if sys.argv[2] == "processes":
+        _bomb()
+    else:
+        used = [bytes([1]) * (1 << 20) for _ in range(_MUCH_MEMORY >> 20)]
+        time.sleep(_SURVIVAL_S)
+        del used
+    sys.stdout.write("survived")
+
+
+def escape() -> None:
+    """Try to escape; the caller checks outside for written files and killed processes."""
     arguments = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     Path(arguments["token"]).touch()
     results = {
@@ -52,10 +78,45 @@ def main() -> None:
         ),
         # Before the attempt to kill: a dead process has no command line.
         "sees": _sees(os.fsencode(arguments["marker"])),
+        "exceeds": [
+            name
+            for name, attempt, error in (
+                ("open files", _open_many, errno.EMFILE),
+                ("file size", _write_large, errno.EFBIG),
+            )
+            if not _blocked(attempt, {error})
+        ],
     }
     with suppress(OSError):
         os.kill(arguments["pid"], signal.SIGKILL)
     sys.stdout.write(json.dumps(results))
+
+
+def _bomb() -> None:
+    """Start many processes, each of which waits to be killed."""
+    for _ in range(_MANY_PROCESSES):
+        if os.fork() == 0:
+            time.sleep(_SURVIVAL_S)
+            os._exit(0)
+    time.sleep(_SURVIVAL_S)
+
+
+def _open_many() -> None:
+    opened: list[int] = []
+    try:
+        for _ in range(_MANY_FILES):
+            opened.append(os.open("/", os.O_RDONLY))
+    finally:
+        for one in opened:
+            os.close(one)
+
+
+def _write_large() -> None:
+    file = os.open("large", os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        os.ftruncate(file, _LARGE_FILE)
+    finally:
+        os.close(file)
 
 
 def _doubtful(file: Path) -> bool:

@@ -8,6 +8,10 @@ with the pipes for the output of a command, and answers each once, with its `id`
 - `end` (`job`, `grace` in seconds): SIGTERM for the command's group, SIGKILL after the grace.
 - `socket` (`family`): a new socket of the sandbox, which the outside binds or connects.
 
+Its second argument is a JSON object with the bounds of the sandbox. The kernel enforces those of a
+process: open files and file size. Processes and memory are counted for all commands together, as
+the kernel's limits do not hold for commands of root. Above a bound, all commands are killed.
+
 As process 1 it cannot be killed from inside, adopts all orphans, and its end kills all others. It
 ends when the socket closes, so nothing outlives the process that started the sandbox.
 """
@@ -17,6 +21,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -24,6 +29,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 _PR_SET_DUMPABLE = 4
@@ -35,16 +42,26 @@ _GRACE_S = 2.0
 _NOT_STARTED = 127
 # Time for the kernel to execute a SIGKILL.
 _KILL_S = 1.0
+# Usage is counted soon after a command starts, and then less and less often.
+_SOONEST_COUNT_S = 0.02
+_LATEST_COUNT_S = 0.25
+# Shared memory is slow to count: pause for this many times as long.
+_SLOW_COUNT = 20
+_PAGE = resource.getpagesize()
+# File systems in memory.
+_IN_MEMORY = ("/tmp", "/dev")
 
 
 class Job:
     """A command in its own process group, and its pending signals."""
 
-    def __init__(self, number: int, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, number: int, process: subprocess.Popen[bytes], err: int) -> None:
         self.number = number
+        self.err = err
         self.group = process.pid
         self.code: int | None = None
         self.cut = False
+        self.is_killed = False
         self._process = process
         self._signals: list[tuple[float, int]] = []
         self._give_up = 0.0
@@ -86,11 +103,74 @@ class Job:
         return True
 
 
+class Usage:
+    """Counts the processes and the memory of all commands, and compares them with the bounds."""
+
+    def __init__(self, bounds: dict[str, int]) -> None:
+        self._bounds = bounds
+        self._pause = _SOONEST_COUNT_S
+        self._next = 0.0
+
+    def restart(self) -> None:
+        """Count soon, because a command started."""
+        self._pause = _SOONEST_COUNT_S
+        self._next = time.monotonic() + self._pause
+
+    def until_next(self) -> float:
+        """Return the seconds until the next count."""
+        return max(0.0, self._next - time.monotonic())
+
+    def excess(self) -> str:
+        """Count if it is time; return the bound that is exceeded, or ""."""
+        if self.until_next():
+            return ""
+        self._pause = min(1.25 * self._pause, _LATEST_COUNT_S)
+        began = time.monotonic()
+        self._next = began + self._pause
+        names = os.listdir("/proc")  # noqa: PTH208
+        numbers = [name for name in names if name.isdigit() and name != "1"]
+        used = [_tasks_and_memory(number) for number in numbers]
+        most = self._bounds["max_processes"]
+        if sum(tasks for tasks, _ in used) > most:
+            return f"more than {most} processes and threads (setting sandbox.max_processes)"
+        files, most = sum(map(_size_in_memory, _IN_MEMORY)), self._bounds["max_memory_mb"]
+        if files + sum(memory for _, memory in used) > most << 20:
+            if files + sum(map(_own_memory, numbers)) > most << 20:
+                return f"more than {most} MB of memory (setting sandbox.max_memory_mb)"
+            now = time.monotonic()
+            self._next = now + max(self._pause, _SLOW_COUNT * (now - began))
+        return ""
+
+
+def _tasks_and_memory(number: str) -> tuple[int, int]:
+    """Return the number of threads of a process, and its memory including shared memory."""
+    try:
+        fields = Path(f"/proc/{number}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:  # it ended
+        return 0, 0
+    return max(1, int(fields[17])), int(fields[21]) * _PAGE
+
+
+def _own_memory(number: str) -> int:
+    """Return the memory of a process with its part of shared memory."""
+    try:
+        with Path(f"/proc/{number}/smaps_rollup").open("rb") as file:
+            return sum(int(line.split()[1]) << 10 for line in file if line.startswith(b"Pss:"))
+    except OSError:  # it ended, or it is protected
+        return _tasks_and_memory(number)[1]
+
+
+def _size_in_memory(folder: str) -> int:
+    found = os.statvfs(folder)
+    return (found.f_blocks - found.f_bfree) * found.f_frsize
+
+
 class Supervisor:
     """Executes the requests of the outside."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, usage: Usage) -> None:
         self._control = control
+        self._usage = usage
         self._jobs: list[Job] = []
         self._woken, waker = os.pipe()
         os.set_blocking(self._woken, False)
@@ -105,10 +185,14 @@ class Supervisor:
         while self._handle_next():
             self._reap()
             self._report()
+            if self._jobs and (excess := self._usage.excess()):
+                self._kill_all(excess)
 
     def _handle_next(self) -> bool:
         """Wait for a request and execute it; return whether the socket is still open."""
-        soon = _POLL_S if any(job.is_ending() for job in self._jobs) else None
+        soon = self._usage.until_next() if self._jobs else None
+        if any(job.is_ending() for job in self._jobs):
+            soon = _POLL_S
         ready, _, _ = select.select([self._control, self._woken], [], [], soon)
         if self._woken in ready:
             os.read(self._woken, 4096)
@@ -145,7 +229,8 @@ class Supervisor:
             os.write(err, f"not started: {error}\n".encode("utf-8", "replace"))
             self._answer(request["id"], code=_NOT_STARTED, cut=False)
         else:
-            self._jobs.append(Job(request["id"], process))
+            self._jobs.append(Job(request["id"], process, os.dup(err)))
+            self._usage.restart()
         finally:
             for one in received:
                 os.close(one)
@@ -166,10 +251,30 @@ class Supervisor:
     def _report(self) -> None:
         for job in [one for one in self._jobs if one.is_ending() and one.is_gone()]:
             self._jobs.remove(job)
+            os.close(job.err)
             self._answer(job.number, code=job.code, cut=job.cut)
+
+    def _kill_all(self, why: str) -> None:
+        """Kill all processes of all commands, and print the reason."""
+        with suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)
+        for job in [one for one in self._jobs if not one.is_killed]:
+            job.is_killed = True
+            # A full pipe would block.
+            if select.select([], [job.err], [], 0)[1]:
+                with suppress(OSError):
+                    os.write(job.err, f"killed: the sandbox had {why}\n".encode())
+        self._usage.restart()
 
     def _answer(self, number: int, *hand: int, **fields: Any) -> None:
         socket.send_fds(self._control, [json.dumps({"id": number, **fields}).encode()], hand)
+
+
+def _limit(kind: int, most: int) -> None:
+    """Limit a resource of this process and of all processes that it starts."""
+    hard = resource.getrlimit(kind)[1]
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(kind, (most, most))
 
 
 def main() -> None:
@@ -177,12 +282,15 @@ def main() -> None:
     # Else a process inside could take the socket (pidfd_getfd) and talk to the outside.
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         sys.exit(f"cannot be made undumpable: {os.strerror(ctypes.get_errno())}")
+    bounds = json.loads(sys.argv[2])
+    _limit(resource.RLIMIT_NOFILE, bounds["max_open_files"])
+    _limit(resource.RLIMIT_FSIZE, bounds["max_file_mb"] << 20)
     # With Python's own handler a process inside could end this one.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with socket.socket(fileno=int(sys.argv[1])) as control:
         control.set_inheritable(False)
         try:
-            Supervisor(control).serve()
+            Supervisor(control, Usage(bounds)).serve()
         except (BrokenPipeError, ConnectionResetError):  # the outside is gone
             return
 

@@ -118,6 +118,7 @@ class Promises:
     own_network: bool = False
     own_processes: bool = False
     writes_only_workspace: bool = False
+    bounds_resources: bool = False
 
     @property
     def guards_holdouts(self) -> bool:

@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import shlex
+import signal
 import socket
 import sys
 import tempfile
@@ -148,6 +149,8 @@ _ATTEMPTS = Path(__file__).parent / "_attempts.py"
 _ASKED = "attempts.json"
 _SECRET = "hidden"
 _TIME_LIMIT_MS = 30_000
+_RESOURCES = ("processes", "memory")
+_KILLED = "killed: the sandbox had more than"
 # A sample is enough: each is a read that must fail.
 _MOST_SECRETS = 50
 
@@ -186,6 +189,7 @@ class _Outside:
             own_network=results.get("connects") is False and self.listeners.answer(),
             own_processes=results.get("sees") is False and unharmed,
             writes_only_workspace=results.get("doubtful") == [] and not written,
+            bounds_resources=results.get("exceeds") == [] and results.get("survives") == [],
         )
 
 
@@ -230,13 +234,24 @@ async def _attempt(
     environment: ExecutionEnvironment, python: str, attempts: _Attempts
 ) -> Mapping[str, Any]:
     command = [python, "-I", "-S", "-c", _ATTEMPTS.read_text("utf-8"), _ASKED]
+    survives: list[str] = []
+    results: Mapping[str, Any] = {}
     try:
         await environment.initialize()
         await environment.write_file(_ASKED, json.dumps(asdict(attempts)))
         result = await environment.exec_command(shlex.join(command), timeout_ms=_TIME_LIMIT_MS)
+        if result.exit_code == 0 and not result.timed_out:
+            results = _parsed_results(result.stdout)
+        # Last, and only in a sandbox that proved a bound: others have no protection against them.
+        for resource in _RESOURCES if results.get("exceeds") == [] else ():
+            using = shlex.join([*command, resource])
+            killed = await environment.exec_command(using, timeout_ms=_TIME_LIMIT_MS)
+            was_killed = killed.exit_code == -signal.SIGKILL and _KILLED in killed.stderr
+            if not was_killed or resource not in killed.stderr:
+                survives.append(resource)
     finally:
         await environment.cleanup()
-    return _parsed_results(result.stdout) if result.exit_code == 0 and not result.timed_out else {}
+    return {**results, "survives": survives} if results else {}
 
 
 def _parsed_results(output: str) -> Mapping[str, Any]:

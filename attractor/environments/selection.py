@@ -5,7 +5,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -16,17 +16,27 @@ from attractor.environments.errors import NotSupported, SandboxUnavailable, Sand
 from attractor.environments.isolation_check import check_isolation
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.orphan_processes import can_find_orphans
-from attractor.environments.sandbox.bubblewrap import HOME, BindMount, Interpreter, SandboxSettings
+from attractor.environments.sandbox.bubblewrap import (
+    HOME,
+    BindMount,
+    Interpreter,
+    SandboxBounds,
+    SandboxSettings,
+)
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 
 KINDS = ("auto", "bubblewrap", "none")
 
 _SYSTEM_PYTHON = "/usr/bin/python3"
+TESTED_BOUNDS = SandboxBounds(max_processes=50, max_memory_mb=64, max_open_files=100, max_file_mb=1)
+"""Bounds that attempts exceed quickly; other values are enforced in the same way."""
+
 _LACKS: Mapping[str, str] = {
     "hides_operator": "your folders may be visible",
     "own_network": "your network may be reachable",
     "own_processes": "your processes may be visible",
     "writes_only_workspace": "more than the workspace may be writable",
+    "bounds_resources": "processes, memory, open files and file sizes may be unlimited",
 }
 
 
@@ -56,6 +66,7 @@ async def choose_environment(
     read: Sequence[Path] = (),
     pass_env: Sequence[str] = (),
     scratch: Path | None = None,
+    bounds: SandboxBounds | None = None,
     run_id: str = "",
 ) -> EnvironmentChoice:
     """Choose by `auto`, `bubblewrap` or `none`, and check the isolation.
@@ -71,7 +82,7 @@ async def choose_environment(
     if kind == "none":
         return _unguarded(environ, "no sandbox was requested", run_id)
     try:
-        return await _bubblewrap(environ, hide, read, pass_env, scratch)
+        return await _bubblewrap(environ, hide, read, pass_env, scratch, bounds or SandboxBounds())
     # Other failures may be temporary, and must not disable the sandbox.
     except SandboxUnavailable as error:
         if kind == "bubblewrap":
@@ -102,6 +113,7 @@ async def _bubblewrap(
     read: Sequence[Path],
     pass_env: Sequence[str],
     scratch: Path | None,
+    bounds: SandboxBounds,
 ) -> EnvironmentChoice:
     program = shutil.which("bwrap", path=environ.get("PATH", ""))
     if not program:
@@ -113,9 +125,12 @@ async def _bubblewrap(
     python = find_interpreter()
     readable = [str(path) for path in read]
     variables = sandboxed(environ, read=readable, passed=pass_env, home=HOME)
-    settings = SandboxSettings(program, python, variables, read=tuple(read), hide=tuple(hide))
+    settings = SandboxSettings(
+        program, python, variables, read=tuple(read), hide=tuple(hide), bounds=bounds
+    )
+    tested = replace(settings, bounds=TESTED_BOUNDS)
     promises = await check_isolation(
-        lambda folder: SandboxedExecutionEnvironment(folder, settings),
+        lambda folder: SandboxedExecutionEnvironment(folder, tested),
         python=python.program,
         hide=hide,
         read=[*read, *python.needs],

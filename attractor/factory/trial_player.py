@@ -26,7 +26,9 @@ class TrialPlayer:
         """Play a trial in a temporary folder."""
         # The name of the folder reveals neither the scenario nor its split.
         with borrowed_folder(self.folder) as folder:
-            await self.prepared.workspace.export(self.run.progress.tree, folder)
+            # From inside, a trial looks like a stage.
+            tree = self.run.progress.tree
+            await self.prepared.workspace.export(tree, folder, repository=True)
             return await self._play_in(self.prepared.sandbox.make(folder), scenario, key)
 
     async def _play_in(

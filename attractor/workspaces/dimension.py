@@ -23,7 +23,14 @@ from attractor.workspaces.git.objects import (
 )
 from attractor.workspaces.merge import merge_trees
 from attractor.workspaces.preparation import NO_PREPARATION, OnSetup, Preparation, PreparationResult
-from attractor.workspaces.run_store import MAIN, DimensionIndex, discard_fork, fill_fork, find_fork
+from attractor.workspaces.run_store import (
+    MAIN,
+    DimensionIndex,
+    add_agent_repository,
+    discard_fork,
+    fill_fork,
+    find_fork,
+)
 from attractor.workspaces.setup.cache import SetupCache
 from attractor.workspaces.setup.run_setup import (
     PreparationSource,
@@ -171,9 +178,15 @@ class Dimension:
         """
         return await self.store.diff(since, until, most=most, binary=binary)
 
-    async def export(self, tree: TreeId, to: Path) -> None:
-        """Write the files of a tree into a new or empty folder."""
-        await export_tree(self.store, tree, to, self._context.rules.materials)
+    async def export(self, tree: TreeId, to: Path, *, repository: bool = False) -> None:
+        """Write the files of a tree into a new or empty folder.
+
+        With `repository`, the folder gets a `.git` for agents if the workspace has a `.git`.
+        """
+        materials = self._context.rules.materials
+        await export_tree(self.store, tree, to, materials)
+        if repository and (self.folder / ".git").exists():
+            await add_agent_repository(self.store, to, tree=tree, materials=materials)
 
     async def prepare(
         self,

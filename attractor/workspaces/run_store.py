@@ -132,6 +132,14 @@ async def fill_fork(
     index.set_ref(tree)
 
 
+async def add_agent_repository(
+    store: ObjectStore, folder: Path, *, tree: TreeId, materials: Materials
+) -> None:
+    """Make a Git repository for agents in a folder with the files of a tree."""
+    files = materials.added_to(await store.files_of(tree))
+    await create_agent_repository(folder, store, files, _author(folder, store))
+
+
 async def discard_fork(index: DimensionIndex) -> None:
     """Remove the folder of a fork, if it exists."""
     folder = index.folder()

@@ -23,8 +23,14 @@ from tests.environments.places import OPERATOR, make_walls
 from tests.environments.test_isolation_check import fill
 
 ALL = Promises(
-    hides_operator=True, own_network=True, own_processes=True, writes_only_workspace=True
+    hides_operator=True,
+    own_network=True,
+    own_processes=True,
+    writes_only_workspace=True,
+    bounds_resources=True,
 )
+# A program can claim that it was refused, but not that the supervisor killed it.
+CLAIMED = replace(ALL, bounds_resources=False)
 
 
 @pytest.fixture
@@ -36,7 +42,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def behind(read: list[Path], hide: list[Path]) -> MakeEnvironment:
-    settings = make_walls(read=read, hide=hide)
+    settings = replace(make_walls(read=read, hide=hide), bounds=choose.TESTED_BOUNDS)
     return lambda folder: SandboxedExecutionEnvironment(folder, settings)
 
 
@@ -56,10 +62,22 @@ def test_sandbox_has_every_guarantee(home: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("sandbox_allowed")
+@pytest.mark.parametrize(
+    "bound", ["max_processes", "max_memory_mb", "max_open_files", "max_file_mb"]
+)
+def test_an_unlimited_resource_is_no_guarantee(bound: str, home: Path, tmp_path: Path) -> None:
+    settings = make_walls(hide=[home])
+    bounds = replace(choose.TESTED_BOUNDS, **{bound: getattr(settings.bounds, bound)})
+    lax = replace(settings, bounds=bounds)
+    promises = attempt(lambda one: SandboxedExecutionEnvironment(one, lax), [home], [], tmp_path)
+    assert promises == replace(ALL, bounds_resources=False)
+
+
+@pytest.mark.usefixtures("sandbox_allowed")
 def test_visible_folder_removes_the_guarantee(home: Path, tmp_path: Path) -> None:
     leaky = behind([home], [])
     promises = attempt(leaky, [home], [], tmp_path)
-    assert promises == Promises(False, True, True, True)
+    assert promises == replace(ALL, hides_operator=False)
     assert not promises.guards_holdouts
 
 
@@ -93,7 +111,7 @@ REFUSED = """
 import json, os, signal, socket, sys
 from pathlib import Path
 asked = json.loads(Path(sys.argv[-1]).read_text())
-told = {"doubtful": [], "reads": [], "connects": False, "sees": False}
+told = {"doubtful": [], "reads": [], "connects": False, "sees": False, "exceeds": []}
 Path(asked["token"]).touch()
 """
 TELL = "print(json.dumps(told))"
@@ -114,13 +132,13 @@ def told_by(work: str, home: Path, folder: Path) -> Promises:
 
 
 def test_blocked_attempts_with_intact_decoys_are_guarantees(home: Path, tmp_path: Path) -> None:
-    assert told_by("", home, tmp_path) == ALL
+    assert told_by("", home, tmp_path) == CLAIMED
 
 
 @pytest.mark.parametrize("how", ["KILL", "TERM", "HUP"])
 def test_a_killed_decoy_is_no_proof(how: str, home: Path, tmp_path: Path) -> None:
     work = f"os.kill(asked['pid'], signal.SIG{how})"
-    assert told_by(work, home, tmp_path) == replace(ALL, own_processes=False)
+    assert told_by(work, home, tmp_path) == replace(CLAIMED, own_processes=False)
 
 
 def test_closed_listeners_are_no_proof(home: Path, tmp_path: Path) -> None:
@@ -133,7 +151,7 @@ def test_closed_listeners_are_no_proof(home: Path, tmp_path: Path) -> None:
         except BlockingIOError:
             pass
     """
-    assert told_by(work, home, tmp_path) == replace(ALL, own_network=False)
+    assert told_by(work, home, tmp_path) == replace(CLAIMED, own_network=False)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +181,7 @@ def test_incomplete_attempts_prove_nothing(work: str, home: Path, tmp_path: Path
     ],
 )
 def test_doubtful_results(name: str, field: str, home: Path, tmp_path: Path) -> None:
-    lacking = replace(ALL, **{field: False})
+    lacking = replace(CLAIMED, **{field: False})
     assert told_by(f"del told['{name}']", home, tmp_path) == lacking
     assert told_by(f"told['{name}'] = ['/']", home, tmp_path) == lacking
 
@@ -194,7 +212,8 @@ def attempts(folder: Path, *wrapper: str, **asked: object) -> dict[str, object]:
 
 def test_attempts_with_other_errors_count_as_leaks(tmp_path: Path) -> None:
     nobody = attempts(tmp_path, secrets=["/no/such"], places=["/no/such"])
-    assert nobody == {"doubtful": [], "reads": [], "connects": False, "sees": False}
+    leaks = {"exceeds": ["open files", "file size"]}
+    assert nobody == {"doubtful": [], "reads": [], "connects": False, "sees": False, **leaks}
     too_long = "/" + "x" * 5000
     told = attempts(tmp_path, secrets=[too_long], places=[too_long])
     assert (told["reads"], told["doubtful"]) == ([too_long], [too_long])

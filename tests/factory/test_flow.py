@@ -22,7 +22,7 @@ from attractor.factory.run_facts import facts_of
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.runs.lookup import summarize
 from attractor.workspaces.errors import BranchMoved
-from tests.factory.flows import Flow, make_flow
+from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.pipeline.projects import git
 
 
@@ -241,3 +241,12 @@ def test_evaluation_does_not_prove_isolation_of_stages(tmp_path: Path) -> None:
 
 def unguarded() -> EnvironmentChoice:
     return asyncio.run(choose_environment("none", environ={}, hide=[]))
+
+
+def test_a_trial_has_a_repository_as_a_stage_has(tmp_path: Path) -> None:
+    looking = "git log --format=%s; git status --porcelain"
+    flow = make_flow(
+        tmp_path, made=HOLDOUT.format(wanted="The project").replace("cat made.txt", looking)
+    )
+    result = flow.launch()
+    assert rules(flow, result) == []

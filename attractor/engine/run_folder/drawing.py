@@ -12,7 +12,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.errors import AttractorError
 from attractor.base.events import Event
-from attractor.base.files import write_whole
+from attractor.base.files import file_error, read_regular, write_whole
 from attractor.base.journal import read_lines
 from attractor.base.json import parse_json
 from attractor.engine.outcome import StageStatus
@@ -36,7 +36,7 @@ from attractor.language.preparation.prepare import (
     transform_all,
     with_goal,
 )
-from attractor.language.reading import open_source, parse
+from attractor.language.reading import decode, parse
 
 _JUMPS = frozenset(
     {RouteReason.RETRY_TARGET, RouteReason.FALLBACK_RETRY_TARGET, RouteReason.GOAL_GATE}
@@ -59,8 +59,12 @@ class DrawableRun:
 def read_drawn(directory: RunDirectory) -> DrawableRun:
     """Read the graph and the journal of a run, to draw it."""
     manifest = read_manifest(directory)
-    source = open_source(directory.graph)
-    graph = parse(source.text, file=source.file)
+    file = directory.graph
+    try:
+        content = read_regular(file)
+    except OSError as cause:
+        raise file_error("read", file, cause) from cause
+    graph = parse(decode(content, file=str(file)), file=str(file))
     if manifest.goal != graph.goal:
         graph = with_goal(graph, manifest.goal)
     states = states_of(read_events(directory.events), name=f"run {manifest.run_id}")

@@ -32,8 +32,8 @@ def promises_to_record(promises: Promises) -> dict[str, Json]:
 
 
 def promises_from_record(record: Fields) -> Promises:
-    """Read promises from their record."""
-    return Promises(**{name: record.flag(name) for name in NAMES})
+    """Read promises from their record; an unrecorded promise was not proved."""
+    return Promises(**{name: record.has(name) and record.flag(name) for name in NAMES})
 
 
 FORMAT = 1

@@ -149,7 +149,7 @@ class NoWorkspace:
         """Return no patch."""
         return b""
 
-    async def export(self, tree: TreeId, to: Path) -> None:
+    async def export(self, tree: TreeId, to: Path, *, repository: bool = False) -> None:
         """Refuse: there are no trees."""
         raise UsageError("this run takes no snapshots", hint="run it with --workspace isolated")
 

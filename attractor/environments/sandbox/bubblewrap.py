@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import field
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -151,6 +152,24 @@ class Interpreter:
     needs: Sequence[Path] = ()
 
 
+def _most_memory_mb() -> int:
+    """Return three quarters of the memory of this machine."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 3 // 4 >> 20
+
+
+@dataclass(frozen=True)
+class SandboxBounds:
+    """The resources that the commands of a sandbox may use.
+
+    Processes and memory are those of all commands together, open files those of one process.
+    """
+
+    max_processes: int = 4096
+    max_memory_mb: int = field(default_factory=_most_memory_mb)
+    max_open_files: int = 16384
+    max_file_mb: int = 16384
+
+
 @dataclass(frozen=True)
 class SandboxSettings:
     """Settings of all sandboxes of a run."""
@@ -160,6 +179,7 @@ class SandboxSettings:
     variables: Mapping[str, str]
     read: Sequence[Path] = ()
     hide: Sequence[Path] = ()
+    bounds: SandboxBounds = field(default_factory=SandboxBounds)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import socket
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
@@ -299,10 +300,10 @@ def _spawn(
             options_file = opened.enter_context(
                 _file(b"".join(os.fsencode(w) + b"\0" for w in words))
             )
-            control = str(theirs.fileno())
+            inside = [_INSIDE, str(theirs.fileno()), json.dumps(asdict(settings.bounds))]
             process = subprocess.Popen(
                 [settings.bubblewrap, "--args", str(options_file.fileno()), "--"]
-                + [settings.python.program, "-I", "-S", _INSIDE, control],
+                + [settings.python.program, "-I", "-S", *inside],
                 cwd="/",
                 env={},
                 stdin=subprocess.DEVNULL,

@@ -90,9 +90,9 @@ class ChildWorkspace:
         """Return the first bytes of the patch between two trees."""
         return await self.parent.diff(since, until, most=most, binary=binary)
 
-    async def export(self, tree: TreeId, to: Path) -> None:
+    async def export(self, tree: TreeId, to: Path, *, repository: bool = False) -> None:
         """Write the files of a tree into a folder."""
-        await self.parent.export(tree, to)
+        await self.parent.export(tree, to, repository=repository)
 
     async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "ChildWorkspace":
         """Return the dimension of the child with a name."""

@@ -28,6 +28,7 @@ from attractor.engine.run_folder.open_run import BeforeEnd
 from attractor.engine.seams import Backend, Handler, Stage
 from attractor.engine.storage.secrets import Redactor, is_secret_name
 from attractor.environments.environment import inherited
+from attractor.environments.sandbox.bubblewrap import SandboxBounds
 from attractor.language.declarations.inputs import is_of_input
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph.graph import Graph, Node
@@ -222,6 +223,7 @@ class RunHost:
     levels: Levels = field(default_factory=dict[str, Level])
     preparation: Preparation = NO_PREPARATION
     leave_out: Sequence[str] = LEAVE_OUT
+    bounds: SandboxBounds = field(default_factory=SandboxBounds)
     notify: Notify = field(default_factory=Notify)
     llm: "LlmSettings | None" = None
     custom_parts: CustomParts = NO_CUSTOM_PARTS
@@ -296,6 +298,7 @@ def open_host(
         levels=rule_levels(configuration),
         preparation=_preparation(settings.workspace),
         leave_out=(*LEAVE_OUT, *settings.workspace.leave_out),
+        bounds=SandboxBounds(**settings.sandbox.model_dump(exclude_none=True)),
         notify=_notify(settings.notify, environ, folder=configuration.root),
         llm=settings.llm,
         observer=observer,

@@ -94,6 +94,7 @@ async def choose_sandbox(
             environ=host.variables_of_tools,
             hide=[folder for folder in [*hidden, workspaces.resolve()] if folder.exists()],
             scratch=scratch,
+            bounds=host.bounds,
             run_id=run_id,
         )
 

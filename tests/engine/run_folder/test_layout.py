@@ -80,6 +80,7 @@ def test_promises_come_back_as_they_were(promises: Promises) -> None:
     written = canonical_json(promises_to_record(promises))
     assert promises_from_record(Fields(parse_json(written), "test")) == promises
     assert set(promises_to_record(promises)) == set(NAMES)
+    assert promises_from_record(Fields({}, "test")) == Promises()
 
 
 USES: list[Callable[[Path], object]] = [

@@ -16,7 +16,7 @@ import pytest
 from attractor.base.errors import UsageError
 from attractor.environments.environment import ExecutionEnvironment, GrepOptions
 from attractor.environments.errors import SandboxLost, SandboxNotStarted
-from attractor.environments.sandbox.bubblewrap import Interpreter
+from attractor.environments.sandbox.bubblewrap import Interpreter, SandboxBounds
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from tests.counts import count
 from tests.environments.places import FAR_MS, hold, make_walls, processes_in, run, use
@@ -182,3 +182,32 @@ async def test_files_are_shared(env: SandboxedExecutionEnvironment, workspace: P
     assert await env.read_file("/workspace/from-inside") == "2\n"
     owners = {file.stat().st_uid for file in workspace.iterdir()}
     assert owners == {os.getuid()}
+
+
+def test_a_bound_of_the_sandbox_is_enforced_and_reported(workspace: Path) -> None:
+    bounds = SandboxBounds(max_processes=60, max_memory_mb=100, max_open_files=40, max_file_mb=1)
+    environment = SandboxedExecutionEnvironment(workspace, replace(make_walls(), bounds=bounds))
+    killed = "killed: the sandbox had more than "
+    hog = "import time; held = bytearray(300 << 20); time.sleep(60)"
+    for command, code, words in (
+        ("b() { b | b & }; b; sleep 60", -9, f"{killed}60 processes and threads (setting sandbox."),
+        (f"python3 -c '{hog}'", -9, f"{killed}100 MB of memory (setting sandbox.max_memory_mb)"),
+        ("head -c 200M /dev/zero | tail; sleep 60", -9, f"{killed}100 MB of memory"),
+        ("for i in {9..90}; do eval \"exec $i</dev/null\" || exit 7; done", 7, "Bad file desc"),
+        ("head -c 2M /dev/zero > file", 153, "File size limit exceeded"),
+        ("true", 0, ""),
+    ):  # fmt: skip
+        [result] = run(environment, command)
+        assert (result.exit_code, words in result.stderr) == (code, True), (command, result)
+    # Other commands are killed too, and the sandbox goes on.
+    twice = run(environment, "sleep 60 & b() { b | b & }; b; sleep 60", "echo on")
+    assert [one.exit_code for one in twice] == [-9, 0]
+
+
+def test_memory_that_forks_share_is_counted_once(workspace: Path) -> None:
+    settings = replace(make_walls(), bounds=SandboxBounds(max_memory_mb=150))
+    environment = SandboxedExecutionEnvironment(workspace, settings)
+    held = "held = bytes([1]) * (60 << 20)"
+    share = f"import os, time; {held}; [os.fork() or time.sleep(1) for _ in '12']"
+    [result] = run(environment, f'python3 -c "{share}"')
+    assert (result.exit_code, result.stderr) == (0, "")
