@@ -33,7 +33,7 @@ def test_scenarios_are_hidden_from_all_but_the_operator(red: Flow) -> None:
     assert (plain.returncode, told.returncode) == (NO_GO, NO_GO)
     assert plain.stdout.startswith("no-go\n  0 of 1 trials satisfied")
     assert not any(words in plain.stdout for words in WORDS)
-    assert told.stdout.startswith(plain.stdout.rstrip("\n"))
+    assert told.stdout.startswith(plain.stdout.partition("  changes: ")[0])
     assert all(words in told.stdout for words in WORDS)
     plain = json.loads(call(red, "gate", "--json").stdout)
     told = json.loads(call(red, "gate", "--json", "--operator").stdout)
@@ -57,12 +57,37 @@ def test_scenarios_are_hidden_from_all_but_the_operator(red: Flow) -> None:
     assert not any(one in done.stdout for one in WORDS)
 
 
+def test_changes_of_the_judged_tree_are_shown(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    words = ("run", "pipeline.dot", "--backend", "simulate", "--sandbox", "none")
+    ran = call(flow, *words, "--suite", "todo", "--profile", "lenient")
+    assert ran.returncode == 0, ran.stderr
+    shown = ["  changes: 1 file changed, +1 -0", "    made.txt  +1 -0"]
+    outputs = [ran, call(flow, "gate")]
+    token = call(flow, "token", "create", "ann").stdout.strip()
+    decide = ("decide", "--approve", "--rationale", "It is good.")
+    outputs += [call(flow, *decide, ATTRACTOR_TOKEN=token), call(flow, "promote")]
+    for done in outputs:
+        assert done.returncode == 0, done.stderr
+        lines = done.stdout.splitlines()
+        at = lines.index(shown[0])
+        assert lines[at : at + len(shown)] == shown, done.args
+    record = {
+        "count": 1,
+        "added": 1,
+        "deleted": 0,
+        "files": [{"path": "made.txt", "added": 1, "deleted": 0}],
+    }
+    for command in ("gate", "promote"):
+        assert json.loads(call(flow, command, "--json").stdout)["changes"] == record
+
+
 def test_unevaluated_run_has_a_remedy(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     run_id = flow.launch(evaluate=False).run_id
     result = call(flow, "gate")
     assert result.returncode == NO_GO
-    assert result.stdout.splitlines() == [
+    assert result.stdout.splitlines()[:3] == [
         "not evaluated",
         "  no_verdict: the run was not evaluated",
         f"  evaluate the run:  attractor evaluate {run_id}",

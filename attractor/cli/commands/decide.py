@@ -1,5 +1,7 @@
 """Record a decision on a run."""
 
+import asyncio
+
 import click
 
 from attractor.base.errors import ExitCode, UsageError
@@ -7,11 +9,13 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import prove_operator
 from attractor.cli.runs.questions import operator_option, shortcomings_record, verdict_text
+from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.setup import host_of
 from attractor.factory.decide import Decision, DecisionKind, decide as record_decision
 from attractor.factory.launch import evaluator_of, hold
 from attractor.factory.run_facts import facts_of
 from attractor.pipeline.runs.lookup import find_run
+from attractor.pipeline.workspace.diffstat import read_diffstat
 
 
 @click.command()
@@ -47,19 +51,23 @@ def decide(
     verdict = DecisionKind.APPROVED if approve else DecisionKind.REJECTED
     evaluator = evaluator_of(host)
     with hold(find_run(reference, host.runs_dir), host) as run:
-        judged = evaluator.judged(facts_of(run)) if to_operator else None
+        facts = facts_of(run)
+        judged = evaluator.judged(facts) if to_operator else None
         if judged and not as_json:
             # Printed first: it explains a refusal by the gate.
-            show(verdict_text(facts_of(run), judged, to_operator=True))
+            show(verdict_text(facts, judged, to_operator=True))
         sandboxed = run.manifest.promises.guards_holdouts
         operator = prove_operator(invocation, sandboxed=sandboxed)
         decision = Decision(verdict, operator.name, operator.proof, rationale)
         entry = record_decision(run, evaluator, decision)
+    changes = asyncio.run(read_diffstat(host, facts.run_id, facts.tree))
     if as_json:
         more = shortcomings_record(judged, to_operator=True) if judged else {}
+        more["changes"] = changes.to_record() if changes else None
         show_json({"run_id": entry.run_id, "hash": entry.head.hash, **entry.data, **more})
     else:
         show(f"run {entry.run_id}: {verdict} by {operator.name} ({operator.proof})")
+        show_changes(changes)
     return ExitCode.DONE
 
 

@@ -1,15 +1,19 @@
 """Judge a run: go or no-go, with reasons."""
 
+import asyncio
+
 import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.questions import operator_option, verdict_record, verdict_text
+from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.setup import host_of
 from attractor.factory.gate import gate as judge
 from attractor.factory.launch import ask_gate
 from attractor.pipeline.runs.lookup import find_run
+from attractor.pipeline.workspace.diffstat import read_diffstat
 
 
 @click.command()
@@ -26,10 +30,13 @@ def gate(invocation: Invocation, reference: str, to_operator: bool, as_json: boo
     """
     host = host_of(invocation)
     facts, judged = ask_gate(find_run(reference, host.runs_dir), host)
+    changes = asyncio.run(read_diffstat(host, facts.run_id, facts.tree))
     if as_json:
-        show_json(verdict_record(judged, to_operator=to_operator))
+        record = verdict_record(judged, to_operator=to_operator)
+        show_json({**record, "changes": changes.to_record() if changes else None})
     else:
         show(verdict_text(facts, judged, to_operator=to_operator))
+        show_changes(changes)
     return ExitCode.DONE if judge(judged).go else ExitCode.NO_GO
 
 

@@ -7,10 +7,13 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.setup import host_of
 from attractor.factory.launch import promote_run
 from attractor.factory.promotion import Promotion
+from attractor.factory.run_facts import read_facts
 from attractor.pipeline.runs.lookup import find_run
+from attractor.pipeline.workspace.diffstat import read_diffstat
 
 
 @click.command()
@@ -28,6 +31,8 @@ def promote(invocation: Invocation, reference: str, branch: str, as_json: bool) 
     host = host_of(invocation)
     root = find_run(reference, host.runs_dir)
     promotion = asyncio.run(promote_run(root, host, branch=branch))
+    facts = read_facts(root)
+    changes = asyncio.run(read_diffstat(host, facts.run_id, facts.tree))
     if as_json:
         show_json(
             {
@@ -35,10 +40,12 @@ def promote(invocation: Invocation, reference: str, branch: str, as_json: bool) 
                 "commit": promotion.commit,
                 "tag": promotion.tag,
                 "was_done": promotion.was_done,
+                "changes": changes.to_record() if changes else None,
             }
         )
     else:
         show(_text(promotion))
+        show_changes(changes)
     return ExitCode.DONE
 
 

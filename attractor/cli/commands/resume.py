@@ -61,7 +61,7 @@ def resume(
         accepts_graph=operator_name(invocation) if accept_graph else "",
     )
     work = resume_run(root, host, overrides, evaluate=not no_evaluate)
-    return show_end(walk(work, watcher), runs_dir, as_json=as_json)
+    return show_end(walk(work, watcher), host, as_json=as_json)
 
 
 part = resume

@@ -131,12 +131,11 @@ def run(
         suite=suite,
         profile=profile,
     )
-    runs_dir = invocation.configuration.settings.runs_dir
     root = run_dir.absolute() if run_dir else None
     watcher = Watcher(invocation, root, as_json=as_json)
     host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
     result = walk(launch(request, host, root=root, evaluate=not no_evaluate), watcher)
-    return show_end(result, runs_dir, as_json=as_json)
+    return show_end(result, host, as_json=as_json)
 
 
 def _interviewer(

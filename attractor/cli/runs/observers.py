@@ -1,9 +1,11 @@
 """Observers of a run: print the run's events for people or as JSON, or draw the live display."""
 
+import asyncio
 import sys
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TextIO
 
@@ -16,10 +18,12 @@ from attractor.base.json import canonical_json
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.progress import print_event
-from attractor.cli.runs.results import as_record, read_next_step_facts, show_result
+from attractor.cli.runs.results import as_record, as_text, read_next_step_facts
 from attractor.cli.runs.setup import tracing_of
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.workspace.diffstat import read_diffstat
 
 
 class JsonLinePrinter:
@@ -98,12 +102,15 @@ def end_of_lines(journal: Path) -> int:
 
 
 def show_end(
-    result: RunResult, runs_dir: Path, *, as_json: bool, more: Mapping[str, object] | None = None
+    result: RunResult, host: RunHost, *, as_json: bool, more: Mapping[str, object] | None = None
 ) -> ExitCode:
     """Print the result of a run, as text or as the last JSON line."""
+    changes = asyncio.run(read_diffstat(host, result.run_id, result.tree))
+    outlook = replace(read_next_step_facts(result, host.runs_dir), changes=changes)
     if not as_json:
-        return show_result(result, runs_dir, as_json=False)
-    record = as_record(result, read_next_step_facts(result, runs_dir))
+        show(as_text(result, outlook))
+        return result.exit_code
+    record = as_record(result, outlook)
     show_json({**record, **(more or {})}, is_line=True)
     return result.exit_code
 

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import ExitCode
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show
 from attractor.cli.runs.questions import next_commands
 from attractor.engine.questions.question import (
     MAX_LISTED,
@@ -27,6 +26,7 @@ from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.failures import more_of_it
 from attractor.pipeline.runs.lookup import gate_said, reference_of
 from attractor.pipeline.workspace.deliver import DeliveredPatch, read_delivery
+from attractor.pipeline.workspace.diffstat import Diffstat
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class NextStepFacts:
 
     Outside Git, a run has a patch instead of a Git branch; a patch with redacted secrets cannot be
     applied. `is_wanting`: the suite failed, so that the result must not be merged by hand.
+    `changes` are the changed files.
     """
 
     reference: str
@@ -51,16 +52,7 @@ class NextStepFacts:
     patch: DeliveredPatch | None = None
     gate: bool | None = None
     is_wanting: bool = False
-
-
-def show_result(result: RunResult, runs_dir: Path, *, as_json: bool) -> ExitCode:
-    """Print a run's result and return its exit status."""
-    outlook = read_next_step_facts(result, runs_dir)
-    if as_json:
-        show_json(as_record(result, outlook))
-    else:
-        show(as_text(result, outlook))
-    return result.exit_code
+    changes: Diffstat | None = None
 
 
 def read_next_step_facts(result: RunResult, runs_dir: Path) -> NextStepFacts:
@@ -77,6 +69,12 @@ def read_next_step_facts(result: RunResult, runs_dir: Path) -> NextStepFacts:
     )
 
 
+def show_changes(changes: Diffstat | None) -> None:
+    """Print the changed files of a run, if they are known."""
+    if changes:
+        show("\n".join(changes.lines()))
+
+
 def as_record(result: RunResult, outlook: NextStepFacts) -> dict[str, object]:
     """Return a run's result as a JSON object."""
     return {
@@ -90,6 +88,7 @@ def as_record(result: RunResult, outlook: NextStepFacts) -> dict[str, object]:
         "assumed": list(result.assumed),
         "tree": result.tree,
         "exit_code": int(result.exit_code),
+        "changes": outlook.changes.to_record() if outlook.changes else None,
         "result_patch": outlook.patch.to_record() if outlook.patch else None,
         "next": [step.command for step in next_steps(result, outlook)],
     }
@@ -108,6 +107,7 @@ def as_text(result: RunResult, outlook: NextStepFacts) -> str:
         more = len(result.assumed) - MAX_LISTED
         listed = f"{named} and {more} more" if more > 0 else named
         lines.append(f"  assumed: success of {listed}, because nothing was reported")
+    lines += outlook.changes.lines() if outlook.changes and outlook.changes.files else []
     place_line = f"  stored in: {result.directory}"
     return "\n".join(
         [*lines, place_line, *(f"  {_line(step)}" for step in next_steps(result, outlook))]

@@ -217,7 +217,7 @@ def fork_and_walk(
     result = walk(work, watcher)
     manifest = read_manifest(RunDirectory(result.directory))
     linked = {"parent": manifest.parent, "forked_at": manifest.forked_at}
-    return show_end(result, runs_dir, as_json=options["as_json"], more=linked)
+    return show_end(result, host, as_json=options["as_json"], more=linked)
 
 
 async def _fork(

@@ -30,6 +30,7 @@ from attractor.workspaces.git.objects import (
     LooseObjects,
     TreeChange,
     TreeEntry,
+    text_of,
     write_tree,
 )
 from attractor.workspaces.git.repository import Git
@@ -38,6 +39,15 @@ _Result = TypeVar("_Result")
 _SCRATCH = "scratch-"
 _BLOCK = 1 << 20
 _EXACT = ("-r", "--no-renames", "--no-ext-diff", "--no-textconv")
+
+
+@dataclass(frozen=True)
+class ChangedFile:
+    """A changed file and the numbers of added and deleted lines, which a binary file lacks."""
+
+    path: str
+    added: int | None
+    deleted: int | None
 
 
 class ObjectStore:
@@ -97,6 +107,13 @@ class ObjectStore:
         arguments = ("diff-tree", *_EXACT, "-z", "--raw", "--no-abbrev", since, until)
         words = iter(_split(await self.output_of(self.git, *arguments)))
         return [_parse_change(line, path) for line, path in zip(words, words, strict=True)]
+
+    async def changed_files(self, since: str, until: str) -> Sequence[ChangedFile]:
+        """Return the files that differ between two trees, with the numbers of lines, sorted."""
+        if since == until:
+            return []
+        arguments = ("diff-tree", *_EXACT, "-z", "--numstat", since, until)
+        return [*map(_parse_counts, _split(await self.output_of(self.git, *arguments)))]
 
     async def write_patch(
         self, since: str, until: str, patch: Path, *, clean: Callable[[bytes], bytes]
@@ -201,6 +218,14 @@ def _parse_staged(line: bytes) -> tuple[bytes, TreeEntry]:
     told, _, path = line.partition(b"\t")
     mode, object_id, stage = told.split(b" ")
     return path, _entry(mode if stage == b"0" else b"0", object_id)
+
+
+def _parse_counts(line: bytes) -> ChangedFile:
+    added, deleted, path = line.split(b"\t", 2)
+    is_binary = added == b"-"
+    return ChangedFile(
+        text_of(path), None if is_binary else int(added), None if is_binary else int(deleted)
+    )
 
 
 def _parse_change(line: bytes, path: bytes) -> TreeChange:

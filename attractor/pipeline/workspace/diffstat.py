@@ -1,0 +1,76 @@
+"""The changed files of a run, with the number of added and deleted lines."""
+
+from collections.abc import Sequence
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError
+from attractor.base.json import Json
+from attractor.engine.state.attempts import TreeId
+from attractor.language.source.text import visible
+from attractor.pipeline.host.run_host import RunHost
+from attractor.workspaces.git.object_store import ChangedFile
+from attractor.workspaces.run_store import open_store
+
+MOST_SHOWN = 10
+MOST_RECORDED = 1000
+
+
+@dataclass(frozen=True)
+class Diffstat:
+    """The files in which two trees differ."""
+
+    files: Sequence[ChangedFile]
+
+    @property
+    def summary(self) -> str:
+        """The number of files and lines, such as `2 files changed, +10 -3`."""
+        files = len(self.files)
+        if not files:
+            return "no files changed"
+        return f"{files} file{'' if files == 1 else 's'} changed, +{self._added} -{self._deleted}"
+
+    def lines(self, indent: str = "  ") -> list[str]:
+        """Return the diffstat for people: the summary and the first files."""
+        shown = [(visible(one.path), _counts(one)) for one in self.files[:MOST_SHOWN]]
+        width = max((len(path) for path, _ in shown), default=0)
+        lines = [f"{indent}changes: {self.summary}"]
+        lines += [f"{indent}  {path:<{width}}  {counts}" for path, counts in shown]
+        more = len(self.files) - MOST_SHOWN
+        return [*lines, f"{indent}  and {more} more"] if more > 0 else lines
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record; the list of files is limited, the numbers are not."""
+        files: list[Json] = [
+            {"path": one.path, "added": one.added, "deleted": one.deleted}
+            for one in self.files[:MOST_RECORDED]
+        ]
+        return {
+            "count": len(self.files),
+            "added": self._added,
+            "deleted": self._deleted,
+            "files": files,
+        }
+
+    @property
+    def _added(self) -> int:
+        return sum(one.added or 0 for one in self.files)
+
+    @property
+    def _deleted(self) -> int:
+        return sum(one.deleted or 0 for one in self.files)
+
+
+async def read_diffstat(host: RunHost, run_id: str, tree: TreeId) -> Diffstat | None:
+    """Return the changes of a run from its base to a tree; None if the run has no such trees."""
+    if not tree:
+        return None
+    try:
+        store, record = open_store(host.state_dir, run_id, search_path=host.search_path)
+        return Diffstat(await store.changed_files(record.base.candidate, tree))
+    except AttractorError:
+        # The workspace was removed, or the run had none.
+        return None
+
+
+def _counts(one: ChangedFile) -> str:
+    return "binary" if one.added is None else f"+{one.added} -{one.deleted}"
