@@ -1,5 +1,8 @@
 import os
 import stat
+import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from attractor.base.folder_trees import DEEPEST, remove_tree, walk_paths, walk_tree
@@ -20,14 +23,24 @@ def make_deep(folder: Path, depth: int = DEEP) -> None:
     os.close(at)
 
 
+@contextmanager
+def deep_folder(folder: Path) -> Generator[Path]:
+    """Make a deep folder and remove it in any case: pytest cannot remove it."""
+    try:
+        make_deep(folder)
+        yield folder
+    finally:
+        subprocess.run(["rm", "-rf", folder], check=True, timeout=60)
+
+
 def test_deep_folders_are_walked_and_removed(tmp_path: Path) -> None:
-    make_deep(tmp_path / "top")
-    found = [(one.name, one.is_folder, one.status().st_mode) for one in walk_tree(tmp_path / "top")]
-    assert len(found) == DEEP + 2
-    assert found[0][:2] == ("file", False)
-    assert all(stat.S_ISDIR(mode) for _, _, mode in found[1:])
-    remove_tree(tmp_path / "top")
-    assert list(tmp_path.iterdir()) == []
+    with deep_folder(tmp_path / "top") as top:
+        found = [(one.name, one.is_folder, one.status().st_mode) for one in walk_tree(top)]
+        assert len(found) == DEEP + 2
+        assert found[0][:2] == ("file", False)
+        assert all(stat.S_ISDIR(mode) for _, _, mode in found[1:])
+        remove_tree(top)
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_folders_below_a_depth_are_not_entered(tmp_path: Path) -> None:

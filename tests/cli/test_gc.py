@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.base.test_folder_trees import make_deep
+from tests.base.test_folder_trees import deep_folder
 from tests.cli.git_desk import (
     UNGUARDED,
     GitDesk,
@@ -150,9 +150,9 @@ def test_links_outside_are_not_followed(desk: GitDesk, starting_runs: StartingRu
 def test_deep_folders_of_a_workspace_are_freed(desk: GitDesk, starting_runs: StartingRuns) -> None:
     starting_runs.restore(desk, FAILING)
     [workspace] = desk.workspaces()
-    make_deep((desk.state / "workspaces").resolve() / workspace)
-    swept = desk.json("gc", *NOW)
-    assert (desk.workspaces(), swept["troubles"]) == (set(), [])
+    with deep_folder((desk.state / "workspaces").resolve() / workspace):
+        swept = desk.json("gc", *NOW)
+        assert (desk.workspaces(), swept["troubles"]) == (set(), [])
 
 
 def test_ref_without_a_store_is_removed(desk: GitDesk, starting_runs: StartingRuns) -> None:
