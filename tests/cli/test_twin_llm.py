@@ -108,7 +108,7 @@ def test_requests_and_unused_rules_are_logged(script: Path) -> None:
     script.write_text(
         """
         rules = [
-            { name = "plan", when = { words = "hello" }, answer = { text = "Hi." } },
+            { name = "plan", when = { words = "hello" }, answer.tool_calls = [{ name = "look" }] },
             { name = "never", when = { words = "bye" }, answer = {} },
         ]
         """
@@ -120,7 +120,8 @@ def test_requests_and_unused_rules_are_logged(script: Path) -> None:
         twin.send_signal(signal.SIGINT)
         _, lines = twin.communicate(timeout=20)
     first, second, last = lines.splitlines()
-    assert first == "#1 openai gpt-5 step 0: 200 'plan'"
+    warning = "the request does not offer the tool 'look'; it offers: none"
+    assert first == f"#1 openai gpt-5 step 0: 200 'plan' (warning: {warning})"
     assert second.startswith("#2 openai gpt-5 step 0: 400 no rule of the script matches step 0")
     assert "\x1b" not in second
     assert last == "unused rules: never"
