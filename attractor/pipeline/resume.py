@@ -56,7 +56,7 @@ async def resume(
     restart = partial(
         continue_run, host=host, overrides=overrides, evaluation=evaluation, is_restart=True
     )
-    return await follow_restarts(result, restart, host)
+    return await follow_restarts(result, restart)
 
 
 async def continue_run(
@@ -79,7 +79,7 @@ async def continue_run(
             return replace(result_of(run.manifest, root, run.state), is_restarting=True)
         _require_resumable(run)
         if run.manifest.restart and run.state.status == QUEUED:
-            settle_parent(run.manifest, host)
+            settle_parent(run.directory, run.manifest, host)
         request = read_request(run.manifest)
         if not is_restart:
             overrides.require_withheld(request)

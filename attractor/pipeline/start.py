@@ -85,7 +85,7 @@ async def start(
     restart = partial(
         continue_run, host=host, overrides=overrides, evaluation=evaluation, is_restart=True
     )
-    return await follow_restarts(result, restart, host)
+    return await follow_restarts(result, restart)
 
 
 def _manifest(run_id: str, prepared: PreparedRun) -> Manifest:

@@ -34,6 +34,25 @@ def test_run_executes_all_rounds_and_exits_like_the_last(desk: GitDesk) -> None:
     assert document(first / "run.json")["reason"] == "restarted"
 
 
+def test_rounds_of_a_run_in_its_own_directory_lie_beside_it(desk: GitDesk) -> None:
+    desk.make(ROUNDS)
+    first = desk.folder / "mine" / "first"
+    done = desk.do("run", "pipeline.dot", *UNGUARDED, "--run-dir", str(first), "--json")
+    assert done.returncode == 0, done.stderr
+    assert desk.runs() == []
+    [second] = [one for one in first.parent.iterdir() if one != first]
+    ends = [document(one / "run.json")["status"] for one in (first, second)]
+    assert ends == ["canceled", "evaluating"]
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {one["run_id"] for one in events} == {
+        document(one / "run.json")["run_id"] for one in (first, second)
+    }
+    assert events[-1]["directory"] == str(second)
+    assert f"attractor status {second}" in desk.do("status", str(first)).stdout
+    assert f"attractor diagnose {second}" in desk.do("diagnose", str(first)).stdout
+    assert desk.do("resume", str(first)).returncode == 0
+
+
 def test_runs_of_a_chain_name_each_other(desk: GitDesk, starting_runs: StartingRuns) -> None:
     starting_runs.restore(desk, ROUNDS)
     first, second = (one.name for one in desk.runs())

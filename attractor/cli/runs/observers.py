@@ -75,8 +75,9 @@ class JsonLinePrinter:
 
         Only the directory of the first run can be set by an option.
         """
-        given = None if self._journals else self._root
-        root = given or self._runs_dir / run_id
+        is_first = self._root is not None and not self._journals
+        beside = self._root.parent if self._root else self._runs_dir
+        root = self._root if self._root and is_first else beside / run_id
         return _JournalTail(RunDirectory(root).events, 0)
 
 

@@ -18,7 +18,13 @@ from attractor.engine.state.run_state import AWAITING_ANSWER, StatusWord
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.failures import more_of_it
-from attractor.pipeline.runs.lookup import UNKNOWN, RunSummary, reference_of, summarize
+from attractor.pipeline.runs.lookup import (
+    UNKNOWN,
+    RunSummary,
+    reference_of,
+    restart_reference,
+    summarize,
+)
 from attractor.pipeline.runs.open_work import StageAtWork, printed_last, stages_at_work
 from attractor.pipeline.workspace.deliver import DeliveredPatch, read_delivered_patch
 
@@ -173,7 +179,7 @@ def _result(patch: DeliveredPatch | None) -> list[tuple[str, str]]:
 
 def _restarted(one: RunSummary) -> str:
     new = one.restarted_as
-    return f"as run {new}: attractor status {new}" if new else ""
+    return f"as run {new}: attractor status {restart_reference(one.directory, new)}" if new else ""
 
 
 def _answer(one: RunSummary, reference: str) -> list[tuple[str, str]]:
@@ -232,7 +238,7 @@ def status_changes(root: Path, runs_dir: Path, wait: Callable[[], None]) -> Iter
             if record != before:
                 yield last
             before = record
-        following = runs_dir / last.summary.restarted_as if last.summary.restarted_as else None
+        following = root.parent / last.summary.restarted_as if last.summary.restarted_as else None
         if following and (following / "manifest.json").is_file():
             root, looked, before, last = following, (), {}, None
         elif is_over(last):

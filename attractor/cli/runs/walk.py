@@ -96,7 +96,7 @@ class Watcher:
         """Handle an event."""
         self._root = self._root or self._runs_dir / event.run_id
         if event.type == RESTARTING and event.branch is None:
-            self._next = self._runs_dir / str(event.data["run_id"])
+            self._next = self._root.parent / str(event.data["run_id"])
         for one in self._onlookers:
             one(event)
 

@@ -33,7 +33,7 @@ from attractor.pipeline.diagnosis.failures import (
 )
 from attractor.pipeline.estimate.samples import StageTotal, add_up
 from attractor.pipeline.runs.history import Note, RunRecord, read_history, read_run
-from attractor.pipeline.runs.lookup import used_by
+from attractor.pipeline.runs.lookup import restart_reference, used_by
 
 
 def explain(case: Case) -> Finding:
@@ -152,8 +152,10 @@ def _restarted(case: Case) -> Finding:
         f"The run followed an edge with loop_restart; the next run begins at "
         f"{case.progress.next_node}."
     )
-    look = Remedy("see the state of that run", f"attractor diagnose {case.state.restarted_as}")
-    return Finding(f"run {case.state.restarted_as} continues it", (where,), (look,))
+    restart = case.state.restarted_as
+    name = restart_reference(case.run.directory.root, restart)
+    look = Remedy("see the state of that run", f"attractor diagnose {name}")
+    return Finding(f"run {restart} continues it", (where,), (look,))
 
 
 def _decided(case: Case) -> Finding:

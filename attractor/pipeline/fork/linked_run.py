@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import Refused
+from attractor.base.errors import AttractorError, Refused
 from attractor.base.ids import new_run_id
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import (
@@ -37,7 +37,7 @@ from attractor.environments.environment import ExecutionEnvironment
 from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
-from attractor.pipeline.runs.lookup import clear_half_made, run_root
+from attractor.pipeline.runs.lookup import clear_half_made
 from attractor.pipeline.source.read import PipelineSource
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.workspaces.create.from_folder import create_in_place, create_like
@@ -159,19 +159,22 @@ def share_artifacts(parent: RunDirectory, directory: RunDirectory) -> None:
 
 
 async def follow_restarts(
-    result: RunResult, continue_run: Callable[[Path], Awaitable[RunResult]], host: RunHost
+    result: RunResult, continue_run: Callable[[Path], Awaitable[RunResult]]
 ) -> RunResult:
-    """Continue with each restart of a run, until a restart waits, stops or ends."""
+    """Continue with each restart of a run, until a restart waits, stops or ends.
+
+    The directory of a restart is beside the directory of the run that it continues.
+    """
     while result.is_restarting:
         directory = RunDirectory(result.directory)
         state = open_journal(directory.events, directory.checkpoint).state
-        result = await continue_run(run_root(state.restarted_as, host))
+        result = await continue_run(result.directory.parent / state.restarted_as)
     return result
 
 
 async def make_next(run: OpenRun, prepared: PreparedRun) -> None:
     """Create the run that continues this run, unless it exists; then end this run."""
-    if not _exists(run, prepared.host):
+    if not _exists(run):
         await _make(run, prepared)
     end_run(run)
 
@@ -190,11 +193,15 @@ def make_next_child(
     end_run(run)
 
 
-def settle_parent(manifest: Manifest, host: RunHost) -> None:
+def settle_parent(restart: RunDirectory, manifest: Manifest, host: RunHost) -> None:
     """End the parent run of a restart, if the parent's process died before it ended the run."""
-    root = run_root(manifest.parent, host)
-    directory = RunDirectory(root)
-    if not directory.manifest.exists() or read_manifest(directory).run_id != manifest.parent:
+    beside = restart.root.parent
+    root = beside / manifest.parent
+    if not RunDirectory(root).manifest.exists():
+        # The caller may have chosen the directory of the first run.
+        found = (one.parent for one in beside.glob("*/manifest.json"))
+        root = next((one for one in found if _has_id(one, manifest.parent)), root)
+    if not _has_id(root, manifest.parent):
         return
     with open_run(
         root, clock=host.clock, redactor=host.redactor, before_end=host.before_end
@@ -204,10 +211,18 @@ def settle_parent(manifest: Manifest, host: RunHost) -> None:
             end_run(parent)
 
 
-def _exists(run: OpenRun, host: RunHost) -> bool:
+def _has_id(root: Path, run_id: str) -> bool:
+    directory = RunDirectory(root)
+    try:
+        return directory.manifest.exists() and read_manifest(directory).run_id == run_id
+    except AttractorError:
+        return False
+
+
+def _exists(run: OpenRun) -> bool:
     """Return whether the next run is complete: its manifest is written last."""
     run_id = run.state.restarted_as
-    return bool(run_id) and RunDirectory(run_root(run_id, host)).manifest.exists()
+    return bool(run_id) and RunDirectory(run.directory.root.parent / run_id).manifest.exists()
 
 
 async def _make(run: OpenRun, prepared: PreparedRun) -> None:
@@ -219,7 +234,7 @@ async def _make(run: OpenRun, prepared: PreparedRun) -> None:
     )
     options = request.redacted_record(host.redactor)
     manifest = replace(begins.manifest, base=base, options=options)
-    root = run_root(manifest.run_id, host)
+    root = run.directory.root.parent / manifest.run_id
     _create(root, replace(begins, manifest=manifest), pipeline, host)
 
 

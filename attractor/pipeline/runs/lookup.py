@@ -439,8 +439,8 @@ def run_root(run_id: str, host: RunHost) -> Path:
 
 
 def last_restart(root: Path, state: RunState) -> str:
-    """Return the id of the newest restart of a run."""
-    found = state.restarted_as
+    """Return the name of the newest restart of a run for commands."""
+    first, found = root, state.restarted_as
     while found:
         directory = RunDirectory(root.parent / found)
         if not directory.manifest.is_file():
@@ -449,4 +449,12 @@ def last_restart(root: Path, state: RunState) -> str:
         if not after:
             break
         root, found = directory.root, after
-    return found
+    return restart_reference(first, found) if found else ""
+
+
+def restart_reference(root: Path, run_id: str) -> str:
+    """Return the name of a restart of a run for commands.
+
+    If the caller chose the directory of the run, the directory of the restart is beside it.
+    """
+    return run_id if is_run_id(root.name) else shlex.quote(str(root.parent / run_id))

@@ -26,7 +26,7 @@ from attractor.pipeline.runs.lookup import find_run, list_runs
 from attractor.pipeline.start import start
 from tests.counts import count
 from tests.engine.runs import read_events
-from tests.pipeline.dying_restart import MOMENTS, ROUNDS, options
+from tests.pipeline.dying_restart import MADE, MOMENTS, ROUNDS, options
 from tests.pipeline.projects import git, make_host, make_project
 
 
@@ -63,6 +63,17 @@ def test_kill_between_rounds_loses_nothing(tmp_path: Path, moment: str, referenc
     assert final["next"] == f"attractor status {result.run_id}"
     # Nothing was done twice: each round has its stages once.
     assert result.completed == ("work", "judge")
+
+
+@pytest.mark.crash
+def test_kill_between_rounds_ends_a_run_with_a_directory_of_its_own(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", ROUNDS)
+    die(project, MADE, WorkspaceKind.ISOLATED)
+    host = make_host(project)
+    second, first = (one.directory for one in list_runs(host.runs_dir))
+    first.rename(first.with_name("mine"))
+    assert asyncio.run(resume(second, host)).outcome is StageStatus.SUCCESS
+    assert standings(host) == ["canceled: restarted", "evaluating"]
 
 
 @pytest.mark.crash
