@@ -9,6 +9,7 @@ from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.seams import Stage
 from tests.engine.graphs import chain, end, graph, line, node, start
 from tests.engine.runs import Workplace, run_graph
+from tests.spec.runs import between, run
 
 
 def test_11_7_handlers_read_the_context_and_return_updates(tmp_path: Path) -> None:
@@ -113,6 +114,7 @@ def test_11_7_the_engine_keeps_the_context_of_5_1(tmp_path: Path) -> None:
         "graph.retries": 3,
         "outcome": "success",
         "preferred_label": "Go",
+        "last_stage": "one",
         "current_node": "two",
         "context.x": 1,
         "internal.retry_count.two": 1,
@@ -149,3 +151,17 @@ def test_11_7_values_keep_their_types_through_a_run_and_a_resume(tmp_path: Path)
     Workplace(place.root, place.graph, {"two": look}).run()
     assert seen == [TYPED, TYPED]
     assert [type(one) for one in seen[1].values()] == [type(one) for one in TYPED.values()]
+
+
+def test_11_7_every_stage_sets_last_stage(tmp_path: Path) -> None:
+    text = between(
+        'tool [shape=parallelogram, tool_command="true"]',
+        "decide [shape=diamond]; fork [shape=component]; meet [shape=tripleoctagon]",
+        'one [shape=parallelogram, tool_command="true"]; two [prompt="x"]',
+        'start -> tool -> decide; decide -> fork [condition="context.last_stage=tool"]',
+        "decide -> exit; fork -> one -> meet; fork -> two -> meet; meet -> after",
+        'after [shape=parallelogram, tool_command="true"]; after -> exit',
+    )
+    result = run(tmp_path, text)
+    assert {"fork", "one", "two", "meet"} <= set(result.completed)
+    assert result.context["last_stage"] == "after"

@@ -9,6 +9,7 @@ import pytest
 from attractor.base.clock import ManualClock
 from attractor.base.json import Json
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
+from attractor.engine.routing.retry import retry_policy
 from attractor.engine.run_folder.layout import create_run_directory
 from attractor.engine.seams import Stage
 from attractor.language.source.syntax_tree import Plain
@@ -126,3 +127,23 @@ def test_R3_a_replay_waits_the_same(tmp_path: Path) -> None:
     assert found == waits(tmp_path / "replay")
     # By run, node and attempt: no two are alike.
     assert len(set(map(str, [*found, *waits(tmp_path / "other", run_id=f"{RUN_ID[:-1]}1")]))) == 12
+
+
+COUNTS: list[tuple[dict[str, Plain], dict[str, Plain], int]] = [
+    ({}, {}, 1),
+    ({"retry_policy": "none"}, {}, 1),
+    ({"retry_policy": "linear"}, {}, 3),
+    ({}, {"retry_policy": "linear"}, 3),
+    ({"retry_policy": "linear", "max_retries": 4}, {}, 5),
+    ({"retry_policy": "linear", "max_retries": 0}, {}, 1),
+    ({"max_retries": 0}, {"default_max_retries": 3}, 1),
+    ({"retry_policy": "linear"}, {"default_max_retries": 1}, 2),
+]
+
+
+@pytest.mark.parametrize(("own", "whole", "attempts"), COUNTS)
+def test_R3_max_retries_counts_and_a_policy_alone_counts_too(
+    own: dict[str, Plain], whole: dict[str, Plain], attempts: int
+) -> None:
+    here = node("a", **own)
+    assert retry_policy(here, graph([here], [], **whole)).max_attempts == attempts

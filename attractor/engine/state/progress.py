@@ -301,6 +301,7 @@ def _updates(progress: Progress, visit: Visit, *, counts: bool) -> dict[str, Jso
     if retries or retry_key(visit.node) in progress.context:
         updates[retry_key(visit.node)] = retries
     if counts:
+        updates["last_stage"] = visit.node
         updates["outcome"] = outcome.status.value
         if outcome.preferred_label:
             updates["preferred_label"] = outcome.preferred_label

@@ -77,7 +77,7 @@ GIVEN_UP = "canceled"
 """The outcome of a canceled branch in the journal."""
 
 
-_ENGINES_OWN = ("current_node", "outcome", "preferred_label")
+_ENGINES_OWN = ("current_node", "last_stage", "outcome", "preferred_label")
 
 
 _ENGINES_PREFIX = "internal."

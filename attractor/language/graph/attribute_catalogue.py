@@ -218,14 +218,16 @@ FAILURES = (
         "max_retries",
         NODE,
         "Attempts after the first one.",
-        default="the graph's `default_max_retries`",
+        default="the graph's `default_max_retries`, else by `retry_policy`",
         minimum=0,
     ),
     text(
         "retry_policy",
         GRAPH_AND_NODE,
-        "Backoff between attempts; on the graph the default for all nodes.",
-        default="standard",
+        "Waiting between attempts (without this attribute as `standard`). If neither `max_retries` "
+        "nor `default_max_retries` is set, also the number of attempts: none 1, standard 5, "
+        "aggressive 5, linear 3, patient 3. On the graph the default for all nodes.",
+        default="derived",
         choices=("none", "standard", "aggressive", "linear", "patient"),
     ),
     text(

@@ -18,7 +18,7 @@ from tests.language.pipelines import any_graphs
 # The defaults of these depend on the run, or there is none.
 WITHOUT = {
     *("label", "type", "max_retries", "max_visits", "max_node_visits", "fidelity", "thread_id"),
-    "isolation",
+    *("isolation", "retry_policy"),
     *("max_cost_usd", "max_tokens", "max_duration", "timeout", "stack.child_workdir"),
     *("require_verdict", "llm_model", "llm_provider", "backend"),
     *("stall_timeout", "max_same_failures", "manager.steer_cooldown"),
@@ -62,7 +62,7 @@ NODE_SPELLINGS = [
     ["max_retries=2", 'max_retries="2"'],
     ["", 'prompt=""', 'label="work"', "shape=box", "type=codergen", "allow_partial=false"],
     ["", "join_policy=wait_all", "max_parallel=4", '"manager.poll_interval"="45000ms"'],
-    ["", "fidelity=compact", "max_visits=10", "retry_policy=standard", 'backend=""'],
+    ["", "fidelity=compact", "max_visits=10", 'backend=""'],
 ]
 EDGE_SPELLINGS = [
     [
