@@ -201,7 +201,7 @@ async def _streamed(url: str, count: int) -> list[bool]:
     """Ask for streams, all of them before the first one is answered."""
     host, port = url.removeprefix("http://").split(":")
     body = json.dumps(ASKED | {"stream": True})
-    head = ["POST /v1/responses HTTP/1.1", "host: twin", "authorization: Bearer k"]
+    head = ["POST /v1/responses HTTP/1.1", "host: localhost", "authorization: Bearer k"]
     head += ["connection: close", f"content-length: {len(body)}", "", body]
 
     async def one() -> bool:
