@@ -20,13 +20,18 @@ if TYPE_CHECKING:
     from attractor.engine.seams import Stage
     from attractor.factory.api import (
         EventStream,
+        NodeType,
+        node_types,
+        prepare,
         resume_pipeline,
         resume_pipeline_sync,
         run_pipeline,
         run_pipeline_sync,
+        validate,
     )
     from attractor.language.diagnostics import Diagnostic, Severity
     from attractor.language.graph.graph import Graph, Node
+    from attractor.language.preparation.prepare import Prepared
     from attractor.language.reading import parse, parse_file
 
 __all__ = [
@@ -40,8 +45,10 @@ __all__ = [
     "FailureClass",
     "Graph",
     "Node",
+    "NodeType",
     "Option",
     "Outcome",
+    "Prepared",
     "Question",
     "RunResult",
     "Severity",
@@ -51,13 +58,16 @@ __all__ = [
     "UsageError",
     "__version__",
     "failure",
+    "node_types",
     "parse",
     "parse_file",
+    "prepare",
     "resume_pipeline",
     "resume_pipeline_sync",
     "run_pipeline",
     "run_pipeline_sync",
     "success",
+    "validate",
 ]
 
 __version__ = "0.1.0"
@@ -73,8 +83,10 @@ _HOMES = {
     "FailureClass": "engine.outcome",
     "Graph": "language.graph.graph",
     "Node": "language.graph.graph",
+    "NodeType": "factory.api",
     "Option": "engine.questions.question",
     "Outcome": "engine.outcome",
+    "Prepared": "language.preparation.prepare",
     "Question": "engine.questions.question",
     "RunResult": "engine.run_folder.result",
     "Severity": "language.diagnostics",
@@ -83,13 +95,16 @@ _HOMES = {
     "Usage": "engine.outcome",
     "UsageError": "base.errors",
     "failure": "engine.outcome",
+    "node_types": "factory.api",
     "parse": "language.reading",
     "parse_file": "language.reading",
+    "prepare": "factory.api",
     "resume_pipeline": "factory.api",
     "resume_pipeline_sync": "factory.api",
     "run_pipeline": "factory.api",
     "run_pipeline_sync": "factory.api",
     "success": "engine.outcome",
+    "validate": "factory.api",
 }
 
 

@@ -11,6 +11,7 @@ from tests.examples import ROOT, Fence, fences
 from tests.pipeline.projects import make_project
 
 PAGE = "run-from-a-program.md"
+CHECK_PAGE = "check-from-a-program.md"
 PIPELINE = """digraph hello {
     start [shape=Mdiamond]
     exit  [shape=Msquare]
@@ -20,7 +21,7 @@ PIPELINE = """digraph hello {
 """
 
 
-def run(program: str, folder: Path) -> str:
+def run(program: str, folder: Path, *arguments: str) -> str:
     project = make_project(folder / "project", PIPELINE)
     environ = {
         "PATH": os.environ["PATH"],
@@ -30,7 +31,7 @@ def run(program: str, folder: Path) -> str:
         "ATTRACTOR_WORKSPACES_DIR": str(folder / "workspaces"),
     }
     ended = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
+        [sys.executable, "-W", "error", "-c", program, *arguments],
         cwd=project,
         env=environ,
         capture_output=True,
@@ -53,6 +54,27 @@ PRINTED = {
 @pytest.mark.parametrize(("number", "fence"), list(enumerate(PROGRAMS)))
 def test_a_program_of_the_documentation_runs(number: int, fence: Fence, tmp_path: Path) -> None:
     assert PRINTED[number] in run(fence.text, tmp_path)
+
+
+CHECKS = [one for one in fences("python") if one.page.name == CHECK_PAGE]
+CHECKED = [
+    "line 4: warning: unknown attribute 'llm_provder'",
+    "True 0 diagnostics\nstart start ''\nexit exit ''\ngreet codergen 'Write: Say hello'\n",
+]
+
+
+@pytest.mark.parametrize(("fence", "printed"), list(zip(CHECKS, CHECKED, strict=True)))
+def test_a_check_of_the_documentation_runs(fence: Fence, printed: str, tmp_path: Path) -> None:
+    assert printed in run(fence.text, tmp_path)
+
+
+def test_example_checks_pipelines_with_a_rule_of_its_own(tmp_path: Path) -> None:
+    long = tmp_path / "long.dot"
+    long.write_text(PIPELINE.replace("start [", f'goal="{"so " * 30}"; start [', 1))
+    program = (ROOT / "examples" / "check.py").read_text()
+    printed = run(program, tmp_path, "pipeline.dot", str(long)).splitlines()
+    assert "pipeline.dot: greet has the type codergen (drawn as box)" in printed
+    assert f"{long}:1: warning: the goal has 90 characters" in printed
 
 
 def test_example_passes_its_own_parts(tmp_path: Path) -> None:

@@ -70,4 +70,4 @@ def _faults_of(
         if handlers is not None:
             resolve_handler(node, handlers)
     except (UnknownName, InvalidDuration, InvalidPart) as fault:
-        yield error(f"node {node.id}: {fault}", node.span, fix=fault.hint)
+        yield error(f"node {node.id}: {fault.message}", node.span, fix=fault.hint)

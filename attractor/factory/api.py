@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import NamedTuple, TypedDict, Unpack
 
 from attractor.backends.registry import AnyBackend, adapt_backend
 from attractor.base.callables import require_no_loop
@@ -22,11 +22,16 @@ from attractor.engine.budgets import Budgets
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.simulation.outcomes import check_outcomes
 from attractor.factory.launch import launch, resume_run
+from attractor.handlers.registry import handler_registry
 from attractor.interviewers.custom import AnyInterviewer, adapt_interviewer
+from attractor.language.declarations.inputs import declared_inputs, resolve_inputs
+from attractor.language.diagnostics import Diagnostic
 from attractor.language.formatter import write_graph
-from attractor.language.graph.graph import Graph
+from attractor.language.graph.graph import TYPE_OF_SHAPE, Graph
 from attractor.language.linting.lint_rule import ExtraRules
-from attractor.language.preparation.prepare import Transform
+from attractor.language.preparation.prepare import Prepared, Transform
+from attractor.language.reading import open_source
+from attractor.language.source.text import Source
 from attractor.pipeline.host.run_host import (
     HANDED_IN,
     AnyHandler,
@@ -38,6 +43,8 @@ from attractor.pipeline.host.run_host import (
 )
 from attractor.pipeline.request import Overrides, RunRequest, WorkspaceKind
 from attractor.pipeline.runs.lookup import find_run
+from attractor.pipeline.source.read import prepare_source, project_of
+from attractor.pipeline.source.vocabulary import files_beside
 
 
 class EventStream:
@@ -75,31 +82,38 @@ class EventStream:
             self._loop.call_soon_threadsafe(self._events.put_nowait, event)
 
 
-class CommonOptions(TypedDict, total=False):
-    """Keyword arguments of `run_pipeline` and of `resume_pipeline`.
+class PrepareOptions(TypedDict, total=False):
+    """Keyword arguments of `prepare` and `validate`.
 
-    `handlers` by node type override the shipped handlers. An `interviewer` is a name, an object
-    with `ask`, or a function; a `backend` is a name, an object with `run`, or a function. The
-    `observer` receives every event, on a thread of its own. Settings are read from the `project`
-    folder (default: the current folder) and from the variables in `environ`. On resume, `goal` and
-    `inputs` repeat values that contain a secret, because the run directory does not store such
-    values.
+    `handlers` by node type override the shipped handlers. Settings are read from the `project`
+    folder (default: the current folder) and from the variables in `environ`.
     """
 
     handlers: Mapping[str, AnyHandler]
-    backend: str | AnyBackend
-    interviewer: str | AnyInterviewer
     transforms: Sequence[Transform]
     rules: ExtraRules
+    project: str | Path
+    environ: Mapping[str, str]
+    goal: str
+    inputs: Mapping[str, str]
+
+
+class CommonOptions(PrepareOptions, total=False):
+    """Keyword arguments of `run_pipeline` and of `resume_pipeline`.
+
+    An `interviewer` is a name, an object with `ask`, or a function; a `backend` is a name, an
+    object with `run`, or a function. The `observer` receives every event, on a thread of its own.
+    On resume, `goal` and `inputs` repeat values that contain a secret, because the run directory
+    does not store such values.
+    """
+
+    backend: str | AnyBackend
+    interviewer: str | AnyInterviewer
     observer: Callable[[Event], None]
     max_cost_usd: float
     max_tokens: int
     max_duration: str | timedelta
     evaluate: bool
-    project: str | Path
-    environ: Mapping[str, str]
-    goal: str
-    inputs: Mapping[str, str]
 
 
 class ResumeOptions(CommonOptions, total=False):
@@ -179,7 +193,63 @@ def resume_pipeline_sync(run: str | Path, **options: Unpack[ResumeOptions]) -> R
     return asyncio.run(resume_pipeline(run, **options))
 
 
-def _require_known(options: CommonOptions, kind: type) -> None:
+def validate(
+    pipeline: str | Path | Graph, **options: Unpack[PrepareOptions]
+) -> tuple[Diagnostic, ...]:
+    """Return the diagnostics of `attractor validate`, for a file, a graph or a text."""
+    return prepare(pipeline, **options).diagnostics
+
+
+def prepare(pipeline: str | Path | Graph, **options: Unpack[PrepareOptions]) -> Prepared:
+    """Return the graph that a run of a pipeline would execute, and its diagnostics.
+
+    The pipeline is a file, a graph, or a text (recognized by its brace). Imports, prompt files,
+    transforms and the settings of the project are applied. Without `inputs`, references to inputs
+    are kept and not reported.
+    """
+    _require_known(options, PrepareOptions)
+    folder = Path(options.get("project", ".")).absolute()
+    source = _source(pipeline, folder)
+    file = source.span.file if isinstance(source, Graph) else source.file
+    parts = CustomParts(
+        handlers=adapt_handlers(options.get("handlers", {})),
+        transforms=tuple(options.get("transforms", ())),
+        rules=options.get("rules", ()),
+    )
+    project = project_of(_open_host(options, parts, None))
+    goal, files = options.get("goal", ""), files_beside(folder / (file or "<graph>"))
+    prepared = prepare_source(source, goal, files, None, project)
+    given = options.get("inputs")
+    if given is None or prepared.graph is None:
+        return prepared
+    inputs = resolve_inputs(declared_inputs(prepared.graph), given)
+    return prepare_source(source, goal, files, inputs, project)
+
+
+class NodeType(NamedTuple):
+    """A node type: its name, its shape (empty: none implies the type), and what its nodes do."""
+
+    name: str
+    shape: str
+    description: str
+
+
+def node_types() -> tuple[NodeType, ...]:
+    """Return the node types of this installation, those of other distributions included."""
+    handlers = handler_registry()
+    shapes = {type_: shape for shape, type_ in TYPE_OF_SHAPE.items()}
+    return tuple(NodeType(name, shapes.get(name, ""), handlers.summary(name)) for name in handlers)
+
+
+def _source(pipeline: str | Path | Graph, folder: Path) -> Source | Graph:
+    if isinstance(pipeline, Graph):
+        return pipeline
+    if isinstance(pipeline, str) and "{" in pipeline:
+        return Source(pipeline)
+    return open_source(str(folder / pipeline))
+
+
+def _require_known(options: PrepareOptions, kind: type) -> None:
     """Refuse an unknown keyword argument."""
     known = kind.__annotations__
     for name in options:
@@ -248,7 +318,7 @@ def _workspace(name: WorkspaceKind | str) -> WorkspaceKind:
         raise UsageError(f"unknown workspace {name!r}", hint=f"known: {known}") from cause
 
 
-def _open_host(options: CommonOptions, parts: CustomParts, observer: Observer | None) -> RunHost:
+def _open_host(options: PrepareOptions, parts: CustomParts, observer: Observer | None) -> RunHost:
     """Return the host of the project, with its settings."""
     environ = options.get("environ", os.environ)
     folder = Path(options.get("project", ".")).absolute()

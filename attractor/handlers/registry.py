@@ -46,7 +46,7 @@ async def run_child(
         if isinstance(mistake, _OF_THE_PIPELINE):
             kind = FailureClass.PIPELINE
         hint = f" ({mistake.hint})" if mistake.hint else ""
-        return failure(f"{file}: {mistake}{hint}", kind)
+        return failure(f"{file}: {mistake.message}{hint}", kind)
 
 
 def record_child_end(stage: Stage, run: ChildRun, end: ChildEnd) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -27,17 +28,21 @@ from attractor import (
     Stage,
     StageStatus,
     UsageError,
+    node_types,
     parse,
+    prepare,
     resume_pipeline,
     resume_pipeline_sync,
     run_pipeline,
     run_pipeline_sync,
     success,
+    validate,
 )
 from attractor.base.hash_chain import verify_file
 from attractor.engine.errors import NotRunnable
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.language.diagnostics import ValidationError
+from tests.examples import ROOT
 from tests.packages import Places
 from tests.pipeline.projects import git, make_project
 
@@ -424,3 +429,41 @@ async def test_within_an_event_loop_the_waiting_twins_are_refused() -> None:
     assert caught.value.hint == "write await run_pipeline(...)"
     with pytest.raises(UsageError, match="resume_pipeline_sync would block"):
         resume_pipeline_sync("latest")
+
+
+CHECKED = """digraph checked {
+    inputs="who"
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    greet [prompt="@hello.md", type="greeter", color=pink2]
+    start -> greet -> exit
+}
+"""
+
+
+def test_validate_and_prepare_take_a_file_a_graph_or_a_text(tmp_path: Path) -> None:
+    (tmp_path / "hello.md").write_text("Greet ${inputs.who}")
+    file = tmp_path / "checked.dot"
+    file.write_text(CHECKED)
+    graph = parse(CHECKED)
+    options: Any = {"project": tmp_path, "environ": {"PATH": os.environ["PATH"]}}
+    for pipeline in (file, "checked.dot", CHECKED, graph):
+        [problem] = [one for one in validate(pipeline, **options) if one.rule == "type_known"]
+        assert (problem.node, problem.span.line) == ("greet", 5)
+        prepared = prepare(pipeline, goal="g", inputs={"who": "Ann"}, **options)
+        assert prepared.graph is not None
+        assert (prepared.graph.nodes["greet"].prompt, prepared.graph.goal) == ("Greet Ann", "g")
+        known = validate(pipeline, handlers={"greeter": Shout()}, **options)
+        assert "type_known" not in [one.rule for one in known]
+    assert not prepare("digraph {", **options).is_sound
+    with pytest.raises(UsageError, match="unknown option gaol"):
+        prepare(CHECKED, **options | {"gaol": "g"})
+    with pytest.raises(UsageError, match="who"):
+        prepare(CHECKED, inputs={}, **options)
+
+
+def test_node_types_are_those_of_the_handlers_page() -> None:
+    page = (ROOT / "docs" / "reference" / "handlers.md").read_text("utf-8")
+    listed = re.findall(r"^\| \[`([^`]+)`\]\([^)]*\) \| (?:`([^`]+)`|none) \|", page, re.M)
+    assert sorted((one.name, one.shape) for one in node_types()) == sorted(listed)
+    assert all(one.description for one in node_types())

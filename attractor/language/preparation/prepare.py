@@ -205,7 +205,7 @@ class Prepared(NamedTuple):
 
 
 def prepare(
-    text: str,
+    text: str | Graph,
     *,
     file: str = "",
     files: Files | None = None,
@@ -218,14 +218,15 @@ def prepare(
 ) -> Prepared:
     """Parse a text, apply the built-in transforms and `transforms`, and validate.
 
+    A graph is not parsed; its diagnostics keep its places.
     Without `files` and `inputs`, references to files and inputs are kept and not reported. A `goal`
     overrides the goal of the graph.
     """
-    source = Source(text, file)
+    source = Source(text if isinstance(text, str) else "", file)
     read = FilesRead(files) if files else None
     further = named_rules(extra_rules)
     with collection_paused():
-        graph, found, readable = read_graph(source)
+        graph, found, readable = read_graph(source) if isinstance(text, str) else (text, (), None)
         if graph is None and readable is not None:
             found = (*found, *_besides(found, readable))
         if graph is not None:

@@ -110,14 +110,14 @@ def read_pipeline(
     Without inputs, `${inputs.NAME}` is not replaced.
     """
     project = project or bare_project()
-    prepared = _prepared(source, goal, files, None, project)
+    prepared = prepare_source(source, goal, files, None, project)
     graph = _require_sound(prepared, refuses)
     values: Mapping[str, str] = {}
     if inputs is not None:
         declared = declared_inputs(graph)
         values = resolve_inputs(declared, {**secrets_from(declared, project.environ), **inputs})
         if values or _names_inputs(source, prepared):
-            prepared = _prepared(source, goal, files, values, project)
+            prepared = prepare_source(source, goal, files, values, project)
             graph = _require_sound(prepared, refuses)
     digest = pipeline_hash(source.text.encode(), prepared.files)
     return PipelineSource(source.text, digest, graph, prepared.diagnostics, prepared.files, values)
@@ -156,16 +156,18 @@ def _holds(files: Files, name: str, content: bytes) -> bool:
         return False
 
 
-def _prepared(
-    source: Source,
+def prepare_source(
+    source: Source | Graph,
     goal: str,
     files: Files | None,
     inputs: Mapping[str, str] | None,
     project: ProjectContext,
 ) -> Prepared:
+    """Prepare a text or a graph in the context of a project."""
+    is_graph = isinstance(source, Graph)
     return prepare(
-        source.text,
-        file=source.file,
+        source if is_graph else source.text,
+        file=source.span.file if is_graph else source.file,
         files=files,
         inputs=inputs,
         goal=goal,
