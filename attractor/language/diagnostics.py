@@ -5,7 +5,6 @@ UsageError
 │   ├── ParseError        2  a syntax error
 │   └── ValidationError   2  a broken lint rule of severity ERROR
 ├── UnreadablePipeline    2  a file that cannot be read as text
-│   └── OutsideProject    2  a file outside the project
 └── InvalidValue          2  an invalid value of an attribute
     ├── InvalidCondition  2  an invalid condition
     └── InvalidStylesheet 2  an invalid stylesheet
@@ -318,10 +317,6 @@ class ValidationError(InvalidPipeline):
 
 class UnreadablePipeline(UsageError):
     """The file cannot be read as text."""
-
-
-class OutsideProject(UnreadablePipeline):
-    """The file is outside the project."""
 
 
 class InvalidValue(UsageError):

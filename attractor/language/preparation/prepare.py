@@ -10,7 +10,6 @@ from attractor.base.errors import UsageError
 from attractor.base.registry import Registry
 from attractor.language.diagnostics import (
     Diagnostic,
-    OutsideProject,
     UnreadablePipeline,
     error,
     in_order,
@@ -54,7 +53,7 @@ class FolderFiles:
         try:
             file = (self._folder / name).resolve()
             if not file.is_relative_to(self._within.resolve()):
-                raise OutsideProject(f"cannot read {name}: it is outside the project")
+                raise UnreadablePipeline(f"cannot read {name}: it is outside the project")
             return _read_regular(file)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
@@ -292,9 +291,6 @@ def _fault(name: str, files: Files) -> tuple[str, str]:
         return "", ""
     try:
         text = decode(files.read(name), file=name)
-    except OutsideProject:
-        # Checked when the run reads it.
-        return "", ""
     except UnreadablePipeline as unreadable:
         return unreadable.message, unreadable.hint or _PATH
     mistakes = [one for one in read_graph(Source(text, name)).diagnostics if one.is_error]

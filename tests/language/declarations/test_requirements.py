@@ -161,7 +161,10 @@ def reported(text: str, folder: Path) -> list[Diagnostic]:
         ("child.dot", ""),
         ("deep/child.dot", ""),
         ("nowhere.dot", "cannot read nowhere.dot: No such file or directory"),
-        ("../outside.dot", ""),
+        ("../outside.dot", "cannot read ../outside.dot: it is outside the project"),
+        ("/outside.dot", "cannot read /outside.dot: it is outside the project"),
+        ("link.dot", "cannot read link.dot: it is outside the project"),
+        ("inside.dot", ""),
         ("deep", "cannot read deep: Is a directory"),
         (
             "broken.dot",
@@ -177,6 +180,8 @@ def test_a_file_that_is_no_pipeline_is_reported(
     (tmp_path / "child.dot").write_text(CHILD)
     (tmp_path / "deep" / "child.dot").write_text(CHILD)
     (tmp_path / "broken.dot").write_text("digraph G {\n a -- b\n b -- c }")
+    (tmp_path / "link.dot").symlink_to(tmp_path.parent / "outside.dot")
+    (tmp_path / "inside.dot").symlink_to("deep/child.dot")
     (tmp_path / "image.dot").write_bytes(b"\0\1")
     found = reported(text.format(name), tmp_path)
     assert len(found) == bool(message)
