@@ -91,7 +91,8 @@ def _round(first: RunDirectory, number: int) -> RunDirectory:
 
 def clear_half_made(root: Path) -> None:
     """Remove an incomplete directory of a process that was killed."""
-    remove_tree(root)
+    if root.is_dir():
+        remove_tree(root)
     if os.path.lexists(root):
         raise FileError(f"cannot remove {root} completely")
 
