@@ -35,11 +35,13 @@ class NotRunnable(UsageError):
 
     def __init__(self, name: str, faults: Sequence[Diagnostic]) -> None:
         self.faults = tuple(faults)
+        name = visible(name)
         if len(faults) == 1:
-            message, hint = f"{name} cannot be run: {_told(faults[0])}", faults[0].fix
+            message, hint = f"{name} cannot be run: {_told(faults[0])}", visible(faults[0].fix)
         else:
             lines = [
-                f"  {_told(one)} ({one.fix})" if one.fix else f"  {_told(one)}" for one in faults
+                f"  {_told(one)} ({visible(one.fix)})" if one.fix else f"  {_told(one)}"
+                for one in faults
             ]
             listed = lines[:MAX_LISTED]
             if len(lines) > MAX_LISTED:

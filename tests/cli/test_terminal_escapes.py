@@ -1,37 +1,122 @@
-"""What a tool, an agent or a goal writes reaches the terminal without control characters."""
+"""Texts of others reach the terminal without control characters, and break no line of a table."""
 
+import json
+import re
+import subprocess
 from pathlib import Path
 
-from tests.cli.plain_desk import PlainDesk
+import pytest
 
-CONTROLS = set("\x1b\x07\x9b\u202e\x08")
-HOSTILE = r"printf '\033]0;owned\007\033[2J\302\2332J\342\200\256' >&2; exit 1"
+from attractor.base.control_characters import CONTROL
+from tests.cli.git_desk import GitDesk
+from tests.cli.plain_desk import WORDS
+from tests.counts import count
+
+# OSC, CSI, C1, BEL, bidi, a return, a backspace, and a forged line.
+FORGED = "FORGED LINE"
+HOSTILE = f"\x1b]0;own\x07ed\x1b[2J\x9b2J\u202eabc\u2066\u200f\u061c\r\x08\n{FORGED}"
+QUOTED = HOSTILE.replace("\n", "\\n")
+PIPELINE = f"""digraph "graph {QUOTED}" {{
+    goal="goal {QUOTED}"; inputs="plain="
+    start [shape=Mdiamond]; exit [shape=Msquare, label="exit {QUOTED}"]
+    say  [prompt="prompt {QUOTED}", label="say {QUOTED}", backend=simulate]
+    tool [shape=parallelogram, label="tool {QUOTED}", on_failure=continue,
+          tool_command="cat leak.txt; cat leak.txt >&2; cp leak.txt \\"$(cat leak.txt)\\"; exit 1"]
+    ask  [shape=hexagon, label="ask {QUOTED}"]
+    last [shape=parallelogram, tool_command="true"]
+    start -> say -> tool -> ask
+    ask -> last [label="[Y] yes {QUOTED}"]
+    ask -> say  [label="[N] no {QUOTED}"]
+    last -> exit
+}}
+"""
+FILE = HOSTILE.replace("/", "")[:60] + ".dot"
+LOOKS = ("runs", "status", "logs", "diagnose", "gate", "answer latest", "evaluate", "gc")
+WRONG = """
+rules {} | models {} | models test {} | status {} | run {} | validate {} | fmt {} | simulate {}
+estimate {} | test {} | diff {} {} | render {} | convert {} | {} | help {} | run --{}
+run pipeline.dot --backend {} | run pipeline.dot --sandbox none --workspace none --model {}
+run pipeline.dot --sandbox {}
+run pipeline.dot --suite {} | run pipeline.dot --profile {} | run pipeline.dot --input {}
+run pipeline.dot --interviewer {} | run pipeline.dot --max-duration {} | fork latest {}
+rewind latest {} | resume {} | cancel {} | pause {} | steer {} hello | answer {} Y | evaluate {}
+gate {} | logs {} | logs latest --since {} | logs latest --node {} | diagnose {} | promote {}
+promote latest --to {} | decide {} --reject --rationale {} | suite register {} | token {}
+profile create {} | completion {} | twin check {} | twin llm --script {} | twin serve {}
+--config {}=1 doctor | --config output.color={} doctor | gc --older-than {}
+"""
 
 
-def test_no_command_passes_escapes_of_a_tool_or_a_goal_on(tmp_path: Path) -> None:
-    desk = PlainDesk(tmp_path)
-    desk.write(
-        "digraph G { start [shape=Mdiamond]; exit [shape=Msquare];"
-        f'tool [shape=parallelogram, tool_command="{HOSTILE}"]; start -> tool -> exit }}'.replace(
-            "\\", "\\\\"
-        )
+class Desk(GitDesk):
+    """A project with hostile texts; each command is checked."""
+
+    def see(self, *words: str, breaks_lines: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run a command, and check its output."""
+        done = self.do(*words)
+        for text in (done.stdout, done.stderr):
+            found = re.search(CONTROL, text)
+            shown = text[max(0, found.start() - 80) : found.end()] if found else ""
+            assert not found, (words, shown)
+            if not breaks_lines:
+                assert not re.search(f"^{FORGED}", text, re.MULTILINE), (words, text)
+        assert "internal error" not in done.stderr, (words, done.stderr)
+        return done
+
+    def look(self) -> None:
+        for command in LOOKS:
+            self.see(*command.split())
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    desk = Desk(tmp_path)
+    desk.make(PIPELINE, **{"leak.txt": f"leak {HOSTILE}\n", FILE: PIPELINE})
+    return desk
+
+
+def test_hostile_texts_of_a_run_are_harmless_in_every_command(desk: Desk) -> None:
+    for kind in ("isolated", "none")[: count(ci=1, full=2)]:
+        words = ("run", "pipeline.dot", *WORDS[:4], "--no-evaluate", "--workspace", kind)
+        given = ("--input", f"plain={HOSTILE}", "--goal", f"goal {HOSTILE}")
+        ran = desk.see(*words, *given, "--interviewer", "park")
+        assert ran.returncode == 3, ran.stderr
+        assert "own" in ran.stdout
+        desk.look()
+        desk.see("answer", "latest", HOSTILE, breaks_lines=True)
+        desk.see("answer", "latest", "Y", "--why", HOSTILE)
+        desk.look()
+        desk.see("steer", "latest", HOSTILE)
+        desk.see("resume", "latest", "--no-evaluate")
+        desk.look()
+        desk.see("decide", "latest", "--reject", "--rationale", HOSTILE)
+        desk.see(*words, "--interviewer", "park")
+        desk.see("cancel", "latest", "--why", HOSTILE)
+        desk.look()
+
+
+def test_hostile_pipelines_and_names_are_harmless_in_every_command(desk: Desk) -> None:
+    for file in ("pipeline.dot", FILE):
+        for command in ("validate", "simulate", "estimate", "fmt --check"):
+            desk.see(*command.split(), file)
+    desk.see("diff", "pipeline.dot", FILE)
+    (desk.project / "pipeline.test.toml").write_text(
+        f'[[tests]]\nname = {json.dumps(HOSTILE)}\n[tests.expect]\nend = "success"\n'
     )
-    goal = "\x1b]0;owned\x07\x1b[2J\x9b2J\u202e"
-    ran = desk.do(*desk.to_run("--goal", goal))
-    assert ran.returncode == 1, ran.stderr
-    shown = [ran.stdout, ran.stderr]
-    for command in (
-        "status",
-        "logs",
-        "diagnose",
-        "runs",
-        "gate",
-        "answer",
-        "estimate pipeline.dot",
+    desk.see("test", "pipeline.dot", breaks_lines=True)
+    commands = [one.split() for one in WRONG.replace("\n", "|").split("|") if one.strip()]
+    for command in commands:
+        # The words of the command line itself may contain line breaks.
+        desk.see(*(word.replace("{}", HOSTILE) for word in command), breaks_lines=True)
+
+
+def test_hostile_settings_are_harmless(desk: Desk) -> None:
+    quoted = json.dumps(HOSTILE)
+    for text in (
+        f"[workspace]\nsetup = {quoted}\n",
+        f'[rules]\n{quoted} = "off"\n',
+        f"{quoted} = 1\n",
+        f"a = {HOSTILE}\n",
     ):
-        words = command.split()
-        target = ["latest"] if command not in ("runs", "estimate pipeline.dot") else []
-        done = desk.do(*words, *target)
-        shown += [done.stdout, done.stderr]
-    assert "owned" in "".join(shown)
-    assert [text for text in shown if CONTROLS & set(text)] == []
+        (desk.project / "attractor.toml").write_text(text)
+        for command in (["doctor"], ["validate", "pipeline.dot"], ["runs"]):
+            desk.see(*command, breaks_lines="rules" in text)

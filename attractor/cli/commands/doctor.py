@@ -16,6 +16,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.config.schema import Configuration
 from attractor.config.settings import Settings
+from attractor.language.source.text import visible
 
 COLORS = {CheckStatus.OK: "green", CheckStatus.MISSING: "yellow", CheckStatus.PROBLEM: "red"}
 
@@ -136,7 +137,7 @@ def _settings(configuration: Configuration[Settings]) -> list[str]:
     entries = configuration.entries()
     rows = [(one.key, _in_words(one.value), one.origin.describe()) for one in entries]
     keys, values = (max(len(row[column]) for row in rows) for column in (0, 1))
-    return [f"  {key:<{keys}}  {value:<{values}}  {origin}" for key, value, origin in rows]
+    return [visible(f"  {key:<{keys}}  {value:<{values}}  {origin}") for key, value, origin in rows]
 
 
 def _summary(findings: Sequence[Finding]) -> str:

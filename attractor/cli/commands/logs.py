@@ -3,6 +3,7 @@
 The journal is read and verified while another process may write it.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -28,7 +29,7 @@ from attractor.base.hash_chain import GENESIS, ChainCheck, ChainFlaw, require_in
 from attractor.base.journal import JournalLine, read_lines, read_torn
 from attractor.base.json import parse_json
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import printable, show
+from attractor.cli.output.streams import is_terminal, printable, show
 from attractor.cli.runs.live.render import PrintedLines
 from attractor.cli.runs.progress import describe_event
 from attractor.engine.run_folder.layout import RunDirectory, is_held
@@ -187,7 +188,7 @@ def logs(
     echo = click.echo if follow else partial(show, is_file=True)
 
     def write(line: str) -> None:
-        echo(line if as_json else printable(line))
+        echo(line if as_json and not is_terminal(sys.stdout) else printable(line))
 
     shown = _LineFilter(node, _moment(since) if since else None, as_json, write)
     reading = JournalReader(directory.events)

@@ -7,6 +7,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.amounts import cost_of
 from attractor.cli.output.streams import show, show_json
 from attractor.engine.outcome import NOTHING_USED
+from attractor.language.source.text import visible
 from attractor.pipeline.runs.lookup import RunSummary, list_runs
 
 
@@ -34,7 +35,7 @@ def _line(one: RunSummary) -> str:
         status = f"{one.status}, stopped"
     used = f"  {cost_of(one.usage)}" if one.usage != NOTHING_USED else ""
     line = f"{one.run_id}  {started}  {status:<24} {one.outcome:<16} {one.pipeline}{used}"
-    return f"{line}\n  trouble: {one.trouble}" if one.trouble else line
+    return visible(line) + (f"\n  {visible(f'trouble: {one.trouble}')}" if one.trouble else "")
 
 
 part = runs

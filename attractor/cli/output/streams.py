@@ -9,6 +9,7 @@ from typing import TextIO
 
 import click
 
+from attractor.base.control_characters import CONTROL
 from attractor.base.errors import AttractorError, ExitCode
 
 
@@ -30,8 +31,6 @@ class Color(StrEnum):
     NEVER = "never"
 
 
-# Characters that would move the cursor of a terminal, or change the direction of text.
-_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 _OWN_COLOR = r"(\x1b\[[0-9;]*m)"
 
 
@@ -39,8 +38,10 @@ def show(text: str, *, err: bool = False, color: bool | None = None, is_file: bo
     """Print a line for people: a result to stdout, progress or an error to stderr.
 
     Control characters, such as those of a tool's output, are replaced. With `color`, colors are
-    kept. With `is_file`, the text is the content of a file and is printed unchanged.
+    kept. With `is_file`, the text is the content of a file and is printed unchanged, unless the
+    stream is a terminal.
     """
+    is_file = is_file and not is_terminal(sys.stderr if err else sys.stdout)
     try:
         # With color, click leaves escapes as they are.
         line = text if is_file else printable(text, color)
@@ -53,9 +54,14 @@ def show(text: str, *, err: bool = False, color: bool | None = None, is_file: bo
         close_quietly(sys.stderr)
 
 
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a stream is a terminal."""
+    return stream is not None and not stream.closed and stream.isatty()
+
+
 def printable(text: str, color: bool | None = None) -> str:
     """Return a text without control characters; with `color`, colors are kept."""
-    pattern = _CONTROL if color is None else f"{_OWN_COLOR}|{_CONTROL}"
+    pattern = CONTROL if color is None else f"{_OWN_COLOR}|{CONTROL}"
     return re.sub(
         pattern, lambda found: found[1] if found.lastindex else "\N{REPLACEMENT CHARACTER}", text
     )

@@ -178,4 +178,4 @@ def _remedy(facts: RunFacts) -> str:
 
 def _words(one: FailedScenario) -> list[str]:
     head = f"  {one.scenario} ({one.title}): {one.satisfied} of {one.played} trials satisfied"
-    return [head, *(f"    {reason}" for reason in one.reasons)]
+    return [*map(visible, [head, *(f"    {reason}" for reason in one.reasons)])]

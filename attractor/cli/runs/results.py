@@ -109,9 +109,8 @@ def as_text(result: RunResult, outlook: NextStepFacts) -> str:
         lines.append(f"  assumed: success of {listed}, because nothing was reported")
     lines += outlook.changes.lines() if outlook.changes and outlook.changes.files else []
     place_line = f"  stored in: {result.directory}"
-    return "\n".join(
-        [*lines, place_line, *(f"  {_line(step)}" for step in next_steps(result, outlook))]
-    )
+    steps = [f"  {_line(step)}" for step in next_steps(result, outlook)]
+    return "\n".join([*map(visible, [*lines, place_line]), *steps])
 
 
 def next_steps(result: RunResult, outlook: NextStepFacts) -> Sequence[NextStep]:

@@ -100,7 +100,7 @@ def as_text(status: RunStatusView) -> str:
         *_result(status.patch),
         ("trouble", one.trouble),
     ]
-    return "\n".join(f"{name:<10} {value}" for name, value in rows if value)
+    return "\n".join(f"{name:<10} {visible(value)}" for name, value in rows if value)
 
 
 def in_a_line(one: RunSummary, now: datetime) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
+from attractor.base.control_characters import CONTROL
 from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration, UsageError
 from attractor.language.source.syntax_tree import (
@@ -147,10 +148,7 @@ DURATION = re.compile(r"-?[0-9]+(?:ms|s|m|h|d)")
 """An integer with a unit of time."""
 
 _LONGEST = 40
-# Characters that would move the cursor of a terminal, or change its color or text direction.
-_CONTROL = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
+_CONTROL = re.compile(CONTROL)
 
 
 def quote(text: str) -> str:

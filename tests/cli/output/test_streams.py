@@ -41,6 +41,12 @@ def test_text_of_others_cannot_control_the_terminal(capsys: pytest.CaptureFixtur
     )
 
 
-def test_file_is_printed_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
+def test_file_is_printed_unchanged_unless_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     show(HOSTILE, is_file=True)
     assert capsys.readouterr().out == f"{HOSTILE}\n"
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    show(HOSTILE, is_file=True)
+    assert terminal.getvalue() == f"{printable(HOSTILE)}\n"
