@@ -4,11 +4,13 @@ Whenever a copy is read, the hash of the copy is verified.
 """
 
 import os
+import re
 import shutil
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -121,6 +123,8 @@ def _too_large(path: Path) -> InvalidSuite:
 SPLITS = ("train", "holdout")
 SUITE_FILE = "suite.toml"
 SCENARIO_FILES = "*.scenario.toml"
+# The end of a file name that was probably meant for a scenario.
+_SCENARIO_LIKE = re.compile(r"([._-]?scenarios?)?\.(toml|tml|tom)$|[._-]scenarios?$", re.IGNORECASE)
 
 MOST_SUITE_BYTES = 1_000_000
 """The maximum size of a TOML file of a suite."""
@@ -134,6 +138,7 @@ def read_suite(folder: Path) -> Suite:
     """Read and validate the suite in a folder."""
     _require_suite(folder)
     settings = _source(folder / SUITE_FILE).built(SuiteSettings)
+    _refuse_misnamed(folder)
     kinds = check_registry()
     scenarios = [
         _scenario(file, split, kinds) for split in SPLITS for file in _files(folder / split)
@@ -175,6 +180,23 @@ def _require_suite(folder: Path) -> None:
         raise InvalidSuite(
             f"missing file {folder / SUITE_FILE}", hint="a suite is a folder with a suite.toml"
         )
+
+
+def _refuse_misnamed(folder: Path) -> None:
+    """Refuse a file that looks like a scenario, but would not be read as one."""
+    for one in list_suite_files(folder):
+        *folders, name = PurePath(one.path).parts
+        is_scenario = fnmatchcase(name, SCENARIO_FILES)
+        is_in_split = len(folders) == 1 and folders[0] in SPLITS
+        if is_scenario and not is_in_split:
+            message, hint = "scenario outside of train/ and holdout/", f"move it to holdout/{name}"
+        elif is_in_split and not is_scenario and _SCENARIO_LIKE.search(name):
+            stem = _SCENARIO_LIKE.sub("", name)
+            hint = f"rename it to {folders[0]}/{stem}.{SCENARIO_FILES[2:]}"
+            message = f"the name of a scenario file must end in {SCENARIO_FILES[1:]}"
+        else:
+            continue
+        raise InvalidSuite(f"{folder / one.path}: {message}", hint=hint)
 
 
 def _files(folder: Path) -> Sequence[Path]:

@@ -143,6 +143,31 @@ def test_a_suite_without_holdouts_or_without_its_file_is_refused(tmp_path: Path)
         read_suite(tmp_path)
 
 
+def test_misnamed_scenario_file_is_refused_with_the_expected_name(tmp_path: Path) -> None:
+    text = SCENARIO.format(id="other", story="Bob adds.")
+    for name, hint in (
+        ("holdout/other.toml", "holdout/other.scenario.toml"),
+        ("train/other.Scenario.toml", "train/other.scenario.toml"),
+        ("holdout/other_scenario.toml", "holdout/other.scenario.toml"),
+        ("holdout/other.scenario.tml", "holdout/other.scenario.toml"),
+        ("holdout/other.scenario", "holdout/other.scenario.toml"),
+        ("other.scenario.toml", "move it to holdout/other.scenario.toml"),
+        ("holdouts/other.scenario.toml", "move it to holdout/other.scenario.toml"),
+    ):
+        folder = write_suite(tmp_path / name.replace("/", "-"))
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+        with pytest.raises(InvalidSuite) as caught:
+            seal_suite(folder, tmp_path / "store")
+        assert caught.value.message.startswith(f"{folder / name}: ")
+        assert caught.value.hint.endswith(hint)
+    folder = write_suite(tmp_path / "fine")
+    for name in ("holdout/data.json", "README.md", "holdout/notes.md", "holdout/files/a.toml"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("{}")
+    assert read_suite(folder)
+
+
 def test_a_story_must_not_stand_twice(tmp_path: Path) -> None:
     story = "The very same story."
     folder = write_suite(
@@ -181,7 +206,7 @@ def test_all_mistakes_of_a_file_are_told_each_with_its_line(tmp_path: Path) -> N
     file = folder / "suite.toml"
     assert caught.value.message.splitlines() == [
         f"{file}:1: unknown key nane (did you mean name?)",
-        f"{file}:2: pipeline = 7 should be a valid string",
+        f'{file}:2: pipeline = 7 should be a valid string (text needs quotes: "7")',
         f"{file}:4: trials.n = 0 should be greater than or equal to 1",
         f"{file}:6: unknown key gate.confidance (did you mean confidence?)",
     ]
