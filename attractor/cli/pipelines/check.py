@@ -34,7 +34,6 @@ from attractor.pipeline.source.vocabulary import files_beside, known_names
 STRICT: Levels = {PORTABILITY: Level.ERROR, "portable_condition": Level.ERROR}
 _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 _COLOR_VARIABLE = "ATTRACTOR_OUTPUT__COLOR"
-_RULES = "rules"
 _RULES_VARIABLE = "ATTRACTOR_RULES"
 
 
@@ -109,10 +108,10 @@ def checker_for(invocation: Invocation, *, strict: bool = False) -> PipelineChec
 def project_levels(invocation: Invocation, root: Path) -> Levels:
     """Return the rule severities of a project.
 
-    Settings are only loaded if a source mentions rules, because loading takes longer than checking
-    a pipeline.
+    Invalid settings raise ConfigError, as in `run`. Without a project file, flags and variables
+    of rules nothing is loaded, because loading takes longer than checking a pipeline.
     """
-    if not _mentions_rules(invocation, root / PROJECT_FILE):
+    if not _has_settings(invocation, root / PROJECT_FILE):
         return AS_WRITTEN
     from attractor.pipeline.host.rule_levels import rule_levels
 
@@ -176,15 +175,8 @@ def _show_sarif(result: CheckResult) -> None:
     )
 
 
-def _mentions_rules(invocation: Invocation, file: Path) -> bool:
-    if any(_RULES in flag for flag in invocation.flags):
+def _has_settings(invocation: Invocation, file: Path) -> bool:
+    if invocation.flags or any(name.startswith(_RULES_VARIABLE) for name in invocation.environ):
         return True
-    if any(name.startswith(_RULES_VARIABLE) for name in invocation.environ):
-        return True
-    if not file.is_file():
-        # Loading the settings reports the problem.
-        return file.is_symlink() or file.exists()
-    try:
-        return _RULES.encode() in file.read_bytes()
-    except OSError:
-        return True
+    # A broken link counts, so that reading it reports the error.
+    return file.is_symlink() or file.exists()

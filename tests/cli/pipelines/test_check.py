@@ -41,9 +41,23 @@ def test_problems_of_an_imported_file_are_reported_once(folder: Path) -> None:
     assert shown.count("unknown attribute 'promt'") == 1
 
 
-@pytest.mark.parametrize("content", ["", "[output]\ncolor = 'never'\n", "nonsense = 1\n"])
-def test_settings_without_rules_are_not_loaded(folder: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("nonsense = 1", "attractor.toml:1: unknown setting nonsense"),
+        ("[output]\ncolor = 5", "attractor.toml:2: output.color = 5 should be"),
+        ("runs_dir = here", "attractor.toml:1:12: invalid TOML: Invalid value"),
+    ],
+)
+def test_validate_checks_the_settings_as_run_does(folder: Path, content: str, message: str) -> None:
     (folder / "attractor.toml").write_text(content)
+    validated, run = (attractor(word, "part.dot", folder=folder) for word in ("validate", "run"))
+    assert (validated.returncode, validated.stdout) == (run.returncode, run.stdout) == (2, "")
+    assert message in validated.stderr
+    assert validated.stderr == run.stderr
+
+
+def test_settings_are_not_loaded_where_there_are_none(folder: Path) -> None:
     result = attractor(
         "validate", "part.dot", folder=folder, variables={"PYTHONPROFILEIMPORTTIME": "1"}
     )
