@@ -27,6 +27,29 @@ Fault = Mapping[str, Any]
 _POSITION = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 # How tomllib begins its messages about a duplicate key or table.
 _DUPLICATE = ("Cannot declare", "Cannot overwrite", "Cannot mutate", "Cannot redefine", "Duplicate")
+# How tomllib begins its other messages, with the fix.
+_FIXES = {
+    "Expected '='": "write KEY = VALUE",
+    "Expected ']' at": "close the name of the table with ]",
+    "Expected ']]' at": "close the name of the table with ]]",
+    "Invalid initial character for a key": "write KEY = VALUE; a key with other characters than "
+    "letters, digits, - and _ needs quotes",
+    "Invalid statement": "write KEY = VALUE, or [TABLE]",
+    "Unterminated string": "close the text with a quote",
+    'Expected "\'"': "close the text with '",
+    "Expected \"'''\"": "close the text with '''",
+    "Illegal character '\\n'": "close the text with a quote in its line; a text of several lines "
+    'needs """ around it',
+    "Unescaped '\\'": "write \\\\ for a backslash, or put the text in single quotes",
+    "Unclosed array": "separate the values by commas, and close the list with ]; text needs quotes",
+    "Unclosed inline table": "separate the entries by commas, and close the table with }",
+    "Expected newline": "write one KEY = VALUE in each line; text needs quotes",
+}
+_TEXT_NEEDS_QUOTES = "text needs quotes"
+_WORDS = {"True": "write true", "False": "write false", "yes": "write true", "no": "write false"}
+_NOTHING = frozenset({"None", "null", "nil"})
+_WORD = re.compile(r"\w+")
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 _CHOICE = re.compile(r"'([^']*)'")
 _DEMAND = "Input should be "
 # TOML has only tables and lists, whatever pydantic converts them to.
@@ -282,8 +305,15 @@ def _mistake(one: _Reading) -> TomlMistake:
 
 
 def _choice(one: _Reading) -> str:
-    if one.said == _DEMAND + "a list":
+    demand = one.said.removeprefix(_DEMAND).split(" or ")[0]
+    if demand == "a list":
         return 'write a list, such as ["a", "b"]'
+    if demand == "a valid string" and isinstance(one.input, bool | int | float):
+        return f'{_TEXT_NEEDS_QUOTES}: "{shown_value(one.input)}"'
+    if demand in ("a valid integer", "a valid number") and isinstance(one.input, str):
+        return "remove the quotes" if _NUMBER.fullmatch(one.input) else ""
+    if demand == "a valid boolean" and isinstance(one.input, str | int):
+        return "write true or false, without quotes"
     near = suggest(one.input, _CHOICE.findall(one.expected)) if isinstance(one.input, str) else ""
     return f"did you mean {near}?" if near else ""
 
@@ -300,4 +330,19 @@ def _invalid(message: str, text: str) -> InvalidToml:
     if message.startswith(_DUPLICATE):
         hint = "remove one of the two"
         return InvalidToml("duplicate key or table", line=line, column=column, hint=hint)
-    return InvalidToml(f"invalid TOML: {message[: found.start()]}", line=line, column=column)
+    hint = _fix(message, text.split("\n")[line - 1][column - 1 :])
+    return InvalidToml(
+        f"invalid TOML: {message[: found.start()]}", line=line, column=column, hint=hint
+    )
+
+
+def _fix(message: str, rest: str) -> str:
+    """Return the fix of a syntax error, by the rest of its line."""
+    if not message.startswith("Invalid value"):
+        return next((fix for start, fix in _FIXES.items() if message.startswith(start)), "")
+    word = _WORD.match(rest)
+    if not rest.strip() or rest[0] in "#,]}":
+        return "write a value"
+    if word and word[0] in _NOTHING:
+        return "remove the key: TOML has no empty value"
+    return _WORDS.get(word[0], _TEXT_NEEDS_QUOTES) if word else _TEXT_NEEDS_QUOTES

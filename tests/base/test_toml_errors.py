@@ -43,6 +43,7 @@ class Form(Strict):
     many: list[int] = Field(default=[1], min_length=1)
     deep: dict[str, list[int] | Regex] = {}
     plain: Pair | None = None
+    yes: bool = False
     json_: int = Field(default=0, alias="json")
 
 
@@ -59,8 +60,22 @@ def explain(table: dict[str, Any]) -> list[TomlMistake]:
 @pytest.mark.parametrize(
     ("table", "lines"),
     [
-        ({"words": 5}, ["words = 5 should be a valid string or a table"]),
-        ({"words": {"regex": 5}}, ["words.regex = 5 should be a valid string"]),
+        ({"words": 5}, [
+            'words = 5 should be a valid string or a table (text needs quotes: "5")'
+        ]),
+        ({"words": {"regex": 5}}, [
+            'words.regex = 5 should be a valid string (text needs quotes: "5")'
+        ]),
+        ({"words": True}, [
+            'words = true should be a valid string or a table (text needs quotes: "true")'
+        ]),
+        ({"plain": {"one": "1", "two": "few"}}, [
+            "plain.one = '1' should be a valid integer (remove the quotes)",
+            "plain.two = 'few' should be a valid integer",
+        ]),
+        ({"yes": "true"}, [
+            "yes = 'true' should be a valid boolean (write true or false, without quotes)"
+        ]),
         ({"words": {}}, ["words.regex is missing (set words.regex)"]),
         ({"words": {"regx": "a"}}, ["unknown key words.regx (did you mean regex?)"]),
         ({"jsn": 1}, ["unknown key jsn (did you mean json?)"]),
@@ -70,14 +85,18 @@ def explain(table: dict[str, Any]) -> list[TomlMistake]:
             "kind = 'bta' should be 'alpha' or 'beta' or a valid integer (did you mean beta?)"
         ]),
         ({"pair": {"one": 1}}, ["pair.two is missing (set pair.two)"]),
-        ({"rows": ["a", 5]}, ["rows[1] = 5 should be a valid string or a table"]),
+        ({"rows": ["a", 5]}, [
+            'rows[1] = 5 should be a valid string or a table (text needs quotes: "5")'
+        ]),
         ({"rows": [1, 2]}, [
-            "rows[0] = 1 should be a valid string or a table",
-            "rows[1] = 2 should be a valid string or a table",
+            'rows[0] = 1 should be a valid string or a table (text needs quotes: "1")',
+            'rows[1] = 2 should be a valid string or a table (text needs quotes: "2")',
         ]),
         ({"many": []}, ["many is empty (add at least one entry)"]),
         ({"many": 1}, ['many = 1 should be a list (write a list, such as ["a", "b"])']),
-        ({"deep": {"x": 1}}, ["deep.x = 1 should be a list or a table"]),
+        ({"deep": {"x": 1}}, [
+            'deep.x = 1 should be a list or a table (write a list, such as ["a", "b"])'
+        ]),
         ({"deep": {"x": [1, "a"]}}, ["deep.x[1] = 'a' should be a valid integer"]),
         ({"plain": {}}, [
             "plain.one is missing (set plain.one)",
@@ -126,6 +145,38 @@ def test_invalid_toml_has_its_position() -> None:
             parse_toml(text)
         assert caught.value.at("f.toml").startswith(message)
         assert parse_toml("a.b = 1") == {"a": {"b": 1}}
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("a = hello", "text needs quotes"),
+        ("a = [hello]", "text needs quotes"),
+        ("a = ~/folder", "text needs quotes"),
+        ("b = 1\na = 5 minutes", "write one KEY = VALUE in each line; text needs quotes"),
+        ("a = True", "write true"),
+        ("a = no", "write false"),
+        ("a = null", "remove the key: TOML has no empty value"),
+        ("a =", "write a value"),
+        ("a = # nothing", "write a value"),
+        ("a: 1", "write KEY = VALUE"),
+        ("- a", "write KEY = VALUE"),
+        ("= 1", "write KEY = VALUE, or [TABLE]"),
+        ("[a", "close the name of the table with ]"),
+        ("[[a]", "close the name of the table with ]]"),
+        ('a = "x', "close the text with a quote"),
+        ("a = 'x", "close the text with '"),
+        ('a = "x\ny"', "close the text with a quote in its line; a text of several lines needs"),
+        ('a = "C:\\dir"', "write \\\\ for a backslash, or put the text in single quotes"),
+        ("a = [1 2]", "separate the values by commas, and close the list with ]"),
+        ("a = {b = 1 c = 2}", "separate the entries by commas, and close the table with }"),
+        ("a = 1\na = 2", "remove one of the two"),
+    ],
+)
+def test_syntax_error_has_its_fix(text: str, fix: str) -> None:
+    with pytest.raises(InvalidToml) as caught:
+        parse_toml(text)
+    assert caught.value.hint.startswith(fix)
 
 
 def test_long_values_are_shortened() -> None:

@@ -220,7 +220,7 @@ HOOKS = "[[hooks]]\ncommand = 'a'\n[[hooks]]\ncommand = 'b'\n"
             "did you mean end?",
         ),
         ("[[hooks]]", "5: hooks[2].command is missing", "set hooks[2].command"),
-        ("mounts = {a = 1}", "5: hooks[1].mounts.a = 1 should be a valid string", "fix"),
+        ("mounts = {a = 1}", "5: hooks[1].mounts.a = 1 should be a valid string", 'quotes: "1"'),
         ("folder = '~bob'", "1: hooks = [", "fix"),
     ],
 )

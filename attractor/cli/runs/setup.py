@@ -2,7 +2,6 @@
 
 import os
 import sys
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
@@ -16,6 +15,7 @@ from attractor import __version__
 from attractor.base.durations import parse_duration
 from attractor.base.errors import ExitCode, NotCanonical, UsageError
 from attractor.base.json import parse_json
+from attractor.base.toml_errors import InvalidToml, parse_toml
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show
 from attractor.engine.budgets import Budgets
@@ -80,12 +80,14 @@ def read_inputs_file(file: Path) -> Mapping[str, str]:
     """Read inputs from a JSON or TOML file, by its extension."""
     try:
         text = file.read_bytes().decode("utf-8-sig")
-        table: object = tomllib.loads(text) if file.suffix == ".toml" else parse_json(text)
+        table: object = parse_toml(text) if file.suffix == ".toml" else parse_json(text)
     except OSError as cause:
         message = cause.strerror or str(cause)
         raise UsageError(
             f"cannot read {file}: {message}", hint="pass a JSON or TOML file"
         ) from cause
+    except InvalidToml as cause:
+        raise UsageError(cause.at(str(file)), hint=cause.hint or _FORM) from cause
     except (NotCanonical, ValueError, RecursionError) as cause:
         form = "TOML" if file.suffix == ".toml" else "JSON"
         message = f"invalid inputs in {file}: it {describe_fault(cause, form=form)}"

@@ -1,6 +1,5 @@
 """Reads a file of outcomes for a simulated walk, by node and visit."""
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import cast
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, UnknownName, UsageError
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
+from attractor.base.toml_errors import InvalidToml, parse_toml
 from attractor.engine.errors import InvalidReport
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.stage.report import check_report
@@ -121,13 +121,13 @@ def _read_json(text: str, file: Path) -> Json:
 
 def _read_toml(text: str, file: Path) -> Json:
     try:
-        table: dict[str, Json] = tomllib.loads(text)
+        table: dict[str, Json] = parse_toml(text)
         # TOML dates and times are not JSON.
         canonical_json(table)
     except NotCanonical as cause:
         raise UsageError(
             f"{file} {describe_fault(cause)}", hint="write a text in quotes"
         ) from cause
-    except (ValueError, RecursionError) as cause:
-        raise UsageError(f"{file} {describe_fault(cause, form='TOML')}", hint=_HINT) from cause
+    except InvalidToml as cause:
+        raise UsageError(cause.at(str(file)), hint=cause.hint or _HINT) from cause
     return table

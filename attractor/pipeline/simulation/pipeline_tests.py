@@ -1,6 +1,5 @@
 """Runs the tests in `NAME.test.toml` beside `NAME.dot`, each as a simulation."""
 
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -14,6 +13,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, UnknownName, UsageError, suggest
 from attractor.base.folder_trees import walk_paths
 from attractor.base.json import Json, canonical_json
+from attractor.base.toml_errors import InvalidToml, parse_toml
 from attractor.engine.errors import NotRunnable
 from attractor.engine.simulation.outcomes import read_outcomes
 from attractor.engine.simulation.walk import MAX_STEPS, SimulatedWalk
@@ -111,14 +111,16 @@ def open_tests(file: Path) -> PipelineTests:
 
 def _read(file: Path) -> _File:
     try:
-        table = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+        table = parse_toml(file.read_bytes().decode("utf-8-sig"))
         return _File.model_validate(table)
     except OSError as cause:
         raise UsageError(f"cannot read {file}: {cause.strerror or cause}") from cause
     except ValidationError as cause:
         raise UsageError(f"{file}: {_fault(cause.errors()[0])}", hint="fix the file") from cause
-    except (ValueError, RecursionError) as cause:
-        raise UsageError(f"{file} is not TOML: {cause}", hint="fix the file") from cause
+    except InvalidToml as cause:
+        raise UsageError(cause.at(str(file)), hint=cause.hint or "fix the file") from cause
+    except UnicodeDecodeError as cause:
+        raise UsageError(f"{file} is not UTF-8", hint="save it as UTF-8") from cause
 
 
 def _fault(error: ErrorDetails) -> str:

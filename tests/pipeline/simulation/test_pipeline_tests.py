@@ -118,7 +118,7 @@ def test_missing_tests_are_reported(folder: Path, named: str, words: str) -> Non
         ),
         ("[[test]]\ncontext={a=2026-01-01}\nexpect.outcome='fail'", "type date at a", "quotes"),
         ("[[test]]\nanswers={gate=[]}\nexpect.outcome='fail'", "the list is empty", "one"),
-        ("[[test", "is not TOML", ""),
+        ("[[test", ":1:7: invalid TOML: Expected", "close the name of the table with ]]"),
     ],
 )
 def test_mistake_names_file_test_and_key(folder: Path, text: str, words: str, hint: str) -> None:
