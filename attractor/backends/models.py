@@ -224,12 +224,12 @@ async def find_model_faults(
 def _troubles(
     node: Node, choice: ModelChoice, known: Sequence[str], ready: Sequence[str]
 ) -> Iterator[_Trouble]:
-    if not choice.model:
+    if not choice.model and choice.provider in ("", *known):
         # The default model is not used, because another provider serves it.
         of = f" of {choice.provider}" if choice.provider else ""
         words = f"missing {MODEL}: no model{of} is chosen"
         yield _Trouble(NOWHERE, words, _how_to_choose(choice.provider, known, ready))
-    elif not choice.provider:
+    elif choice.model and not choice.provider:
         words = f"missing {PROVIDER}: no provider of the model {choice.model!r} is known"
         yield _Trouble(_place(node, MODEL), words, _NO_PROVIDER)
     if choice.provider and choice.provider not in ready:
@@ -243,7 +243,7 @@ _EXAMPLES = 2
 
 def _how_to_choose(provider: str, known: Sequence[str], ready: Sequence[str]) -> str:
     """Return the hint for a missing model, with two models to type."""
-    of_one = [one.id for one in _list(provider)] if provider in known else []
+    of_one = [one.id for one in _list(provider)] if provider else []
     named = of_one or [newest_model(one) for one in ready or known]
     models = " or ".join(f"--model {one}" for one in named[:_EXAMPLES] if one) or "--model"
     variables = [KEYS.get(one, (one,))[0] for one in known]

@@ -1,28 +1,39 @@
 """Checks of the machine and of pipeline requirements for `attractor doctor`."""
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import timedelta
 from enum import StrEnum
+from io import StringIO
 from pathlib import Path
 from typing import Protocol
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import ProcessNotStarted
+from attractor.base.errors import AttractorError, ProcessNotStarted
 from attractor.base.processes import ExecResult, run_process
 from attractor.config.schema import Configuration
 from attractor.config.settings import Settings
 from attractor.environments.local import LocalExecutionEnvironment
-from attractor.language.declarations.inputs import declared_inputs, fault_of_secret, variable_of
+from attractor.language.declarations.inputs import (
+    declared_inputs,
+    fault_of_secret,
+    secrets_from,
+    variable_of,
+)
 from attractor.language.graph.graph import Graph
+from attractor.pipeline.host.run_host import RunHost, open_host
 from attractor.pipeline.preflight.child_pipelines import find_child_pipelines
+from attractor.pipeline.preflight.preflight import preflight
 from attractor.pipeline.preflight.requirements import (
     ProgramCheck,
     look_for,
+    missing_secret,
     required_by,
     ways_to_give,
 )
-from attractor.pipeline.source.read import open_pipeline
+from attractor.pipeline.request import RunRequest
+from attractor.pipeline.source.read import PipelineSource, open_pipeline, project_of
+from attractor.pipeline.workspace.create import choose_workspace_kind
 
 PATIENCE = timedelta(seconds=10)
 
@@ -99,16 +110,49 @@ def problem(subject: str, found: str, *, remedy: str) -> Finding:
 
 
 async def examine_needs(machine: Machine, files: Sequence[Path]) -> list[Finding]:
-    """Return findings for requirements and secrets of pipelines and their child pipelines."""
-    opened = [(open_pipeline(str(file)).graph, file) for file in files]
-    graphs = [one for graph, file in opened for one in (graph, *_children(graph, file))]
-    secrets = list(_secrets((graph for graph, _ in opened), machine))
+    """Return findings for requirements and secrets of pipelines and their child pipelines.
+
+    Everything for which 'attractor run' would refuse a pipeline is a problem.
+    """
+    host = open_host(
+        machine.configuration, environ=machine.environ, input=StringIO(), output=StringIO()
+    )
+    opened = [(open_pipeline(str(file), project=project_of(host)), file) for file in files]
+    graphs = [
+        one for source, file in opened for one in (source.graph, *_children(source.graph, file))
+    ]
+    secrets = list(_secrets((source.graph for source, _ in opened), machine))
     here = LocalExecutionEnvironment(machine.folder, environ=machine.environ)
     try:
         looked = await look_for(required_by(graphs), here, machine.environ)
-        return [*map(_finding, looked), *secrets]
     finally:
         await here.cleanup()
+    found = {one.diagnostic.message for one in looked if one.fault}
+    refused = [
+        one for source, file in opened for one in await _find_refusals(source, file, host, found)
+    ]
+    return [*map(_finding, looked), *secrets, *refused]
+
+
+async def _find_refusals(
+    source: PipelineSource, file: Path, host: RunHost, found: Set[str]
+) -> list[Finding]:
+    """Return a finding for each reason for which a run would be refused, besides those found."""
+    declared = declared_inputs(source.graph)
+    secrets = secrets_from(declared, host.environ)
+    # These can still be passed with --input.
+    lacking = {missing_secret(one.name) for one in declared if one.name not in secrets}
+    try:
+        request = RunRequest(file=file.absolute(), inputs=secrets)
+        request = await choose_workspace_kind(request, host)
+        report = await preflight(source, request, host, is_new=True)
+    except AttractorError as error:
+        return [problem(f"run {file}", error.message, remedy=error.hint or "fix this error")]
+    return [
+        problem(f"run {file}", one.message, remedy=one.fix or "fix this error")
+        for one in report.faults
+        if one.message not in found | lacking
+    ]
 
 
 def _children(graph: Graph, file: Path) -> Iterable[Graph]:

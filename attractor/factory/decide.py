@@ -16,7 +16,7 @@ from attractor.factory.evaluate import GATE_EVALUATED, Evaluator
 from attractor.factory.gate import GateReport, gate
 from attractor.factory.ledger import LedgerEntry
 from attractor.factory.records import DECIDED, copy_to_run, find_decision
-from attractor.factory.run_facts import facts_of
+from attractor.factory.run_facts import before_a_decision, facts_of
 from attractor.pipeline.runs.lookup import reference_to
 from attractor.pipeline.source.read import find_accepted
 
@@ -40,22 +40,30 @@ class Decision:
     rationale: str
 
 
-def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> LedgerEntry:
-    """Evaluate the gate again, and record the decision; an approval requires the verdict 'go'."""
+def require_decidable(
+    run: OpenRun, evaluator: Evaluator, verdict: DecisionKind, rationale: str
+) -> GateReport:
+    """Evaluate the gate again; refuse a decision that could not be recorded."""
     # This also verifies the records that are used below.
     judged = evaluator.judged(facts_of(run))
-    if len(decision.rationale.strip()) < SHORTEST_RATIONALE:
+    if len(rationale.strip()) < SHORTEST_RATIONALE:
         raise RationaleTooShort()
     _settle(run, evaluator)
     if run.state.status != AWAITING_DECISION:
         name = reference_to(run.directory.root)
         raise NotDecidable(
             f"{run.manifest.run_id} is {run.state.status}, not waiting for a decision",
-            hint=f"evaluate it first: attractor evaluate {name}",
+            hint=before_a_decision(run.state.status, name),
         )
     report = gate(judged)
-    if decision.verdict is DecisionKind.APPROVED and not report.go:
+    if verdict is DecisionKind.APPROVED and not report.go:
         _refuse(run, report)
+    return report
+
+
+def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> LedgerEntry:
+    """Record a decision; an approval requires that the gate says go, evaluated again."""
+    report = require_decidable(run, evaluator, decision.verdict, decision.rationale)
     record = run.redactor.members(_record(run, decision, report))
     run_id = run.manifest.run_id
     entry = evaluator.ledger.append(DECIDED, run_id, record, now=run.clock.now(), once=True)

@@ -34,9 +34,10 @@ from attractor.factory.records import (
     EvaluationStart,
     evaluated_to_record,
 )
-from attractor.factory.run_facts import FactoryStores, RunFacts, facts_of
+from attractor.factory.run_facts import FactoryStores, RunFacts, before_a_decision, facts_of
 from attractor.factory.trials import EvaluationId, TrialLog, TrialStore, events_of
 from attractor.pipeline.components.run_components import PreparedRun
+from attractor.pipeline.runs.lookup import reference_to
 from attractor.scenarios.evaluation import TrialResult, evaluate
 from attractor.scenarios.suite_reader import SealedSuite
 from attractor.workspaces.dimension import Dimension
@@ -165,14 +166,14 @@ class Evaluator:
         if run.state.status != AWAITING_DECISION:
             raise NotDecidable(
                 f"cannot evaluate {run_id}: it is {run.state.status}",
-                hint="a run can be evaluated again while it waits for a decision",
+                hint=before_a_decision(run.state.status, reference_to(run.directory.root)),
             )
         if not run.manifest.suite:
             raise NotDecidable(f"{run_id} has no suite", hint="start a run with --suite")
         if _times(self.judged(facts_of(run))) >= MOST_EVALUATIONS:
             raise NotDecidable(
                 f"the tree of {run_id} was already evaluated {MOST_EVALUATIONS} times",
-                hint="decide on it, or start a new run",
+                hint="approve or reject it as the gate says, or start a new run",
             )
         run.emit(REQUESTED, {"by": by}, sync=True)
         run.change_status(EVALUATING, f"evaluation requested by {by}")

@@ -18,7 +18,7 @@ from attractor.base.locks import FileLock
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.state.run_state import RunState
+from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING, RunState, RunStatus
 from attractor.factory.profiles import Profile, ProfileStore
 from attractor.scenarios.satisfaction import failures_allowed, trials_needed
 from attractor.scenarios.suite import InvalidSuite, Suite
@@ -124,6 +124,17 @@ def _feasible(suite: Suite) -> tuple[int, int]:
             hint=f"raise trials.n to at least {needed} trials in total, or lower min_lower_bound",
         )
     return trials, allowed
+
+
+def before_a_decision(status: RunStatus, name: str) -> str:
+    """Return the next command on the way to a decision, for a run that has no decision."""
+    if status == EVALUATING:
+        return f"evaluate it first: attractor evaluate {name}"
+    if status == AWAITING_ANSWER:
+        return f"answer its questions first: attractor answer {name}"
+    if status.is_final:
+        return f"only a run that waits for a decision can be judged; see: attractor diagnose {name}"
+    return f"continue it first: attractor resume {name}"
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,8 @@ class Console:
 
     async def ask(self, question: Question) -> Answer:
         """Ask one question at a time, and read a line for the answer."""
-        async with self._turn, self._alone():
-            answer = await self._put(question)
+        async with self._turn, self._alone() as about:
+            answer = await self._put(question, about or ())
         if answer is None:
             # The end of the input is no answer: the question stays open for the next process.
             raise Parked(question)
@@ -60,11 +60,11 @@ class Console:
         with suppress(OSError):
             self._write(f"\n{line}{self._prompt}" if self._prompt else line)
 
-    async def _put(self, question: Question) -> Answer | None:
+    async def _put(self, question: Question, about: Sequence[str]) -> Answer | None:
         """Show a question, and return the answer; None at the end of the input."""
         try:
             self._drop_early()
-            self._write(shown_question(question))
+            self._write(shown_question(question, about))
             return await self._said(question)
         except asyncio.CancelledError:
             with suppress(OSError):

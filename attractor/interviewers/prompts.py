@@ -5,6 +5,7 @@ import os
 import select
 import stat
 import termios
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TextIO
@@ -25,12 +26,16 @@ LONGEST_LINE = 500
 _YES_NO = {"yes": "[Y/n]: ", "no": "[y/N]: ", "": "[Y/N]: "}
 
 
-def shown_question(question: Question) -> str:
-    """Return a question as text for a terminal: the text, the branches, and the choices."""
+def shown_question(question: Question, about: Sequence[str] = ()) -> str:
+    """Return a question as text for a terminal: the text, the branches, and the choices.
+
+    `about` are lines about the run.
+    """
     text = "\n".join(map(visible, keep_ends(question.text).splitlines()))
     where = [f"  ({shown_line(one)})" for one in describe_branches(question)]
     lines = [f"[?] {text}", *where, *(f"  {shown_option(one)}" for one in question.options)]
-    return "\n".join([*lines, *_time(question)]) + "\n"
+    more = [f"  ({shown_line(one)})" for one in about]
+    return "\n".join([*lines, *more, *_time(question)]) + "\n"
 
 
 def shown_prompt(question: Question) -> str:

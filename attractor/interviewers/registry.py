@@ -79,7 +79,7 @@ class InterviewerParts:
 
     `taken` is the number of answers that earlier processes of the run have used. `file` is the
     recording to write or to read. `inner` is the interviewer whose answers are recorded. During
-    `alone`, no other output is written to the terminal.
+    `alone`, no other output is written to the terminal; it yields lines to print with the question.
     """
 
     input: TextIO
@@ -90,7 +90,7 @@ class InterviewerParts:
     inner: Interviewer | None = None
     file: Path | None = None
     redactor: Redactor = field(default_factory=Redactor)
-    alone: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    alone: Callable[[], AbstractAsyncContextManager[Sequence[str] | None]] = nullcontext
 
 
 class BuiltInterviewer(Interviewer, Protocol):

@@ -1,6 +1,7 @@
 """Walks a prepared run in this process, delivers the result, and evaluates the result."""
 
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from attractor.engine.budgets import NO_BUDGETS, read_budgets, record_budgets
@@ -22,7 +23,8 @@ from attractor.pipeline.fork.linked_run import make_next
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.notifications.notifier import Notifier, notifying
 from attractor.pipeline.workspace.boot import boot
-from attractor.pipeline.workspace.deliver import deliver
+from attractor.pipeline.workspace.deliver import deliver, describe_changes
+from attractor.workspaces.dimension import Dimension
 
 
 def open_observed(root: Path, host: RunHost) -> OpenRun:
@@ -85,7 +87,9 @@ async def _build_runner(
         host,
         stack,
         questions=RunQuestions(run),
-        interviewer=notifier.beside(choose_interviewer(request, host, run)),
+        interviewer=notifier.beside(
+            choose_interviewer(request, host, run, partial(_changed_so_far, run, prepared))
+        ),
     )
     budgets = request.budgets.over(read_budgets(pipeline.graph))
     record_budgets(run, budgets)
@@ -112,3 +116,10 @@ async def _build_runner(
         interviewer=components.asking,
         saved_conversations=saved,
     )
+
+
+async def _changed_so_far(run: OpenRun, prepared: PreparedRun) -> str:
+    workspace = prepared.workspace
+    if not isinstance(workspace, Dimension):
+        return ""
+    return f"{await describe_changes(workspace, run.progress.tree)}; in {workspace.folder}"

@@ -52,7 +52,7 @@ def test_bare_machine_lists_missing_items_with_remedies(tmp_path: Path) -> None:
     found = findings(result)
     standing = {subject: one["standing"] for subject, one in found.items()}
     assert standing["git"] == "problem"
-    for subject in ["graphviz", "ripgrep", "bubblewrap", "key of openai", "agent codex"]:
+    for subject in ["graphviz", "ripgrep", "bubblewrap", "key of openai"]:
         assert standing[subject] == "missing"
     assert standing["python"] == "ok"
     assert "apt-get install git" in found["git"]["remedy"]
@@ -69,14 +69,12 @@ def test_programs_and_sandboxes_are_tried(tmp_path: Path) -> None:
     add_program(tmp_path, "git", "echo git version 9.9")
     add_program(tmp_path, "dot", "echo dot - graphviz version 8 >&2")
     add_program(tmp_path, "rg", "echo ripgrep 13.0.0; echo more")
-    add_program(tmp_path, "codex", "exit 1")
     result = look(tmp_path)
     found = findings(result)
     assert result.returncode == 0
     assert (found["git"]["standing"], found["git"]["found"]) == ("ok", "9.9")
     assert found["graphviz"]["standing"] == "ok"
     assert found["ripgrep"]["found"] == "13.0.0"
-    assert "--version failed" in found["agent codex"]["found"]
     pretends = 'while [ "$1" != "--" ]; do shift; done; shift; exec "$@"'
     add_program(tmp_path, "bwrap", pretends)
     told = findings(look(tmp_path))["bubblewrap"]
@@ -234,6 +232,23 @@ def test_requirements_of_a_pipeline_are_checked(tmp_path: Path) -> None:
     assert told["requirement: git>=10"]["found"] == "the installed version is git 9.9"
     assert told["requirement: git>=10"]["remedy"] == "install git 10 or newer"
     assert SECRET not in result.stdout
+
+
+def test_everything_for_which_a_run_is_refused_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "plan.dot").write_text(
+        "digraph x { start [shape=Mdiamond]; exit [shape=Msquare]; a [prompt=x]; "
+        "b [prompt=y, llm_provider=opnai]; start -> a -> b -> exit }"
+    )
+    bare = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    told = attractor("doctor", "plan.dot", "--json", folder=tmp_path, variables=bare)
+    assert told.returncode == 1
+    refused = attractor("run", "plan.dot", folder=tmp_path, variables=bare)
+    assert refused.returncode == 2
+    problems = [one for one in json.loads(told.stdout)["findings"] if one["standing"] == "problem"]
+    assert [one["subject"] for one in problems] == ["run plan.dot", "run plan.dot"]
+    for one in problems:
+        assert f"{one['found']} ({one['remedy']})" in refused.stderr
+    assert not [one for one in json.loads(told.stdout)["findings"] if "npm" in one["remedy"]]
 
 
 def test_secrets_of_a_pipeline_are_listed_without_values(tmp_path: Path) -> None:

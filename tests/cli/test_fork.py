@@ -151,7 +151,11 @@ def test_rewind_cancels_a_live_run(desk: GitDesk) -> None:
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
     await_(lambda: desk.runs() and desk.json("status")["stage"] == "two")
     [old] = desk.runs()
-    rewound = desk.begin("rewind", old.name, "two", "--no-evaluate")
+    refused = desk.do("rewind", old.name, "two", "--no-evaluate")
+    assert refused.returncode == 4
+    assert "is running, in the stage two (pass --cancel-live to cancel it" in refused.stderr
+    assert desk.json("status", old.name)["live"]
+    rewound = desk.begin("rewind", old.name, "two", "--no-evaluate", "--cancel-live")
     assert process.wait(30) == 1
     assert desk.json("status", old.name)["status"] == "canceled"
     (desk.folder / "go").touch()

@@ -90,11 +90,31 @@ def test_unevaluated_run_has_a_remedy(tmp_path: Path) -> None:
     assert result.stdout.splitlines()[:3] == [
         "not evaluated",
         "  no_verdict: the run was not evaluated",
-        f"  evaluate the run:  attractor evaluate {run_id}",
+        f"  evaluate it first: attractor evaluate {run_id}",
     ]
     evaluated = call(flow, "evaluate")
     assert evaluated.returncode == 0
     assert evaluated.stdout.startswith("go\n  1 of 1 trials satisfied")
+
+
+def test_each_recommended_command_is_accepted(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    words = ["decide", "latest", "--approve", "--rationale", "It is what was wanted."]
+    run_id = flow.launch(evaluate=False).run_id
+    refused = call(flow, *words)
+    assert refused.returncode == 4
+    # Not "create a token": the decision would be refused with a token, too.
+    assert f"(evaluate it first: attractor evaluate {run_id})" in refused.stderr
+    assert call(flow, "evaluate", run_id).returncode == 0
+    token = call(flow, "token", "create", "ann").stdout.strip()
+    approved = call(flow, *words, ATTRACTOR_TOKEN=token)
+    assert approved.returncode == 0, approved.stderr
+    assert approved.stdout.splitlines()[-1] == f"  promote:  attractor promote {run_id}"
+    assert call(flow, "promote", run_id).returncode == 0
+    again = call(flow, "evaluate", run_id)
+    assert again.returncode == 4
+    assert f"see: attractor diagnose {run_id})" in again.stderr
+    assert call(flow, "diagnose", run_id).returncode == 0
 
 
 def test_repeated_promotion_is_reported(tmp_path: Path) -> None:

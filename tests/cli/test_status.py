@@ -109,20 +109,20 @@ def test_followed_log_contains_command_output(desk: PlainDesk) -> None:
         lines = until(following, "compiling")
         assert lines[-2:] == ["          build | about to\n", "          build | compiling\n"]
         (desk.folder / "go").touch()
-        until(following, "run is evaluating")
+        until(following, "stages ended: completed")
 
 
 def test_unused_answer_is_shown(desk: PlainDesk) -> None:
     desk.write(GATE)
     desk.run()
     waiting = desk.do("status").stdout
-    assert "reason     waits for an answer: Ship it?" in waiting
+    assert "question   ask@1.1: Ship it?" in waiting
     desk.do("answer", "latest", "S")
     told = desk.do("status").stdout
     [run] = [one.parent.name for one in desk.folder.glob("runs/*/run.json")]
     assert "answered   ask@1.1: S, by " in told
     assert f"resume     attractor resume {run}\n" in told
-    assert "waits for an answer" not in told
+    assert "question" not in told
     assert "attractor answer" not in told
     assert "awaiting_human, answered" in desk.do("runs").stdout
     answered = json.loads(desk.do("status", "--json").stdout)["answered"]
@@ -171,7 +171,7 @@ def test_watch_prints_each_change_until_the_end(desk: PlainDesk) -> None:
         told = [json.loads(one) for one in until(objects, "compiling")]
         assert told[-1]["at_work"][0]["last_lines"] == ["about to", "compiling"]
         (desk.folder / "go").touch()
-        assert "success" in until(lines, "is evaluating")[-1]
+        assert "success" in until(lines, "is not evaluated")[-1]
         last = json.loads(until(objects, '"outcome": "success"')[-1])
         assert last["status"] in ("executing", "evaluating")
         assert (lines.wait(20), objects.wait(20)) == (0, 0)
@@ -185,7 +185,7 @@ def test_watch_continues_over_a_parked_run(desk: PlainDesk) -> None:
         desk.do("answer", "latest", "S")
         until(lines, "answered")
         desk.do("resume", "latest", "--no-evaluate")
-        until(lines, "is evaluating")
+        until(lines, "is not evaluated")
         assert lines.wait(20) == 0
 
 

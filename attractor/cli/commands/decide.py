@@ -11,10 +11,16 @@ from attractor.cli.runs.orders import prove_operator
 from attractor.cli.runs.questions import operator_option, shortcomings_record, verdict_text
 from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.setup import host_of
-from attractor.factory.decide import Decision, DecisionKind, decide as record_decision
+from attractor.factory.decide import (
+    Decision,
+    DecisionKind,
+    decide as record_decision,
+    require_decidable,
+)
 from attractor.factory.launch import evaluator_of, hold
 from attractor.factory.run_facts import facts_of
-from attractor.pipeline.runs.lookup import find_run
+from attractor.pipeline.request import WorkspaceKind
+from attractor.pipeline.runs.lookup import find_run, reference_of
 from attractor.pipeline.workspace.diffstat import read_diffstat
 
 
@@ -56,6 +62,8 @@ def decide(
         if judged and not as_json:
             # Printed first: it explains a refusal by the gate.
             show(verdict_text(facts, judged, to_operator=True))
+        # First, so that nobody creates a token for a decision that is refused.
+        require_decidable(run, evaluator, verdict, rationale)
         sandboxed = run.manifest.promises.guards_holdouts
         operator = prove_operator(invocation, sandboxed=sandboxed)
         decision = Decision(verdict, operator.name, operator.proof, rationale)
@@ -68,6 +76,9 @@ def decide(
     else:
         show(f"run {entry.run_id}: {verdict} by {operator.name} ({operator.proof})")
         show_changes(changes)
+        if approve and run.manifest.options.get("workspace") == WorkspaceKind.ISOLATED:
+            name = reference_of(run.directory.root, host.runs_dir)
+            show(f"  promote:  attractor promote {name}")
     return ExitCode.DONE
 
 

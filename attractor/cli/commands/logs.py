@@ -6,22 +6,18 @@ The journal is read and verified while another process may write it.
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import click
 
-from attractor.base.clock import SystemClock
 from attractor.base.dataclasses import dataclass
-from attractor.base.durations import parse_duration
 from attractor.base.errors import (
     ExitCode,
-    InvalidDuration,
     NotCanonical,
     UnknownName,
-    UsageError,
     VerificationError,
 )
 from attractor.base.events import Event
@@ -31,7 +27,8 @@ from attractor.base.json import parse_json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import is_terminal, printable, show
 from attractor.cli.runs.live.render import PrintedLines
-from attractor.cli.runs.progress import describe_event
+from attractor.cli.runs.progress import describe_logged
+from attractor.cli.runs.status import moment
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.pipeline.runs.lookup import find_run, reference_of
 
@@ -190,7 +187,7 @@ def logs(
     def write(line: str) -> None:
         echo(line if as_json and not is_terminal(sys.stdout) else printable(line))
 
-    shown = _LineFilter(node, _moment(since) if since else None, as_json, write)
+    shown = _LineFilter(node, moment(since) if since else None, as_json, write)
     reading = JournalReader(directory.events)
     printed = PrintedLines(directory, node)
     seen_nodes: set[str] = set()
@@ -246,7 +243,7 @@ class _LineFilter:
             return
         if self.as_json:
             self.write(line.content.decode("utf-8", "replace"))
-        elif line.event and (words := describe_event(line.event)):
+        elif line.event and (words := describe_logged(line.event)):
             self.write(words)
 
     def _is_wanted(self, event: Event | None) -> bool:
@@ -254,24 +251,6 @@ class _LineFilter:
             return not (self.node or self.since)
         is_late = self.since is None or event.time >= self.since
         return is_late and self.node in ("", event.node)
-
-
-def _moment(text: str) -> datetime:
-    """Parse a time, or a duration that is subtracted from the current time."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return _so_long_ago(text)
-    # A time without a zone is local.
-    return moment.astimezone(UTC)
-
-
-def _so_long_ago(text: str) -> datetime:
-    try:
-        return SystemClock().now() - parse_duration(text)
-    except (InvalidDuration, OverflowError) as cause:
-        hint = "write a time such as 2026-01-31T09:30, or how long ago, such as 10m"
-        raise UsageError(f"invalid time in --since: {text}", hint=hint) from cause
 
 
 def _warn_incomplete_line(directory: RunDirectory) -> None:

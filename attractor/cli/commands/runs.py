@@ -1,41 +1,120 @@
 """List the runs of the project, newest first."""
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
 import click
 
+from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.amounts import cost_of
+from attractor.cli.output.amounts import money, whole
 from attractor.cli.output.streams import show, show_json
-from attractor.engine.outcome import NOTHING_USED
+from attractor.cli.runs.status import moment, status_of
+from attractor.engine.outcome import Usage
+from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
 from attractor.pipeline.runs.lookup import RunSummary, list_runs
 
+_HEADING = ("run", "age", "status", "outcome", "pipeline", "cost", "goal")
+_LONGEST_NAME = 24
+_LONGEST_GOAL = 48
+
 
 @click.command()
+@click.option(
+    "--status", metavar="WORD", help="List only runs with this status or outcome, such as failed."
+)
+@click.option("--pipeline", metavar="NAME", help="List only runs of this pipeline.")
+@click.option(
+    "--since",
+    metavar="WHEN",
+    help="List only runs that started after this time, such as 2026-01-31T09:30, or not longer ago "
+    "than this duration, such as 10m.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="List at most this many runs.")
 @json_option
 @click.pass_obj
-def runs(invocation: Invocation, as_json: bool) -> ExitCode:
+def runs(
+    invocation: Invocation,
+    status: str | None,
+    pipeline: str | None,
+    since: str | None,
+    limit: int | None,
+    as_json: bool,
+) -> ExitCode:
     """List the runs of the project, newest first."""
-    found = list_runs(invocation.configuration.settings.runs_dir)
+    began = moment(since) if since else None
+    every = list_runs(invocation.configuration.settings.runs_dir)
+    found = [
+        one
+        for one in every
+        if (status is None or status in _words(one))
+        and pipeline in (None, one.pipeline)
+        and (began is None or one.started >= began)
+    ][:limit]
     if as_json:
         show_json([one.to_record() for one in found])
     elif found:
-        show("\n".join(_line(one) for one in found))
+        show("\n".join(_table(found, SystemClock().now())))
+    elif every:
+        show("No run matches. All runs: attractor runs")
     else:
         show("There are no runs yet. Start one: attractor run FILE")
     return ExitCode.DONE
 
 
-def _line(one: RunSummary) -> str:
-    started = one.started.astimezone().strftime("%Y-%m-%d %H:%M")
-    status = f"{one.status} ({one.phase})" if one.phase else one.status
+def _words(one: RunSummary) -> set[str]:
+    """Return the words by which a run can be selected."""
+    return {one.status, _status(one), one.outcome}
+
+
+def _status(one: RunSummary) -> str:
     if one.is_answered:
-        status = f"{one.status}, answered"
-    if one.is_stopped:
-        status = f"{one.status}, stopped"
-    used = f"  {cost_of(one.usage)}" if one.usage != NOTHING_USED else ""
-    line = f"{one.run_id}  {started}  {status:<24} {one.outcome:<16} {one.pipeline}{used}"
-    return visible(line) + (f"\n  {visible(f'trouble: {one.trouble}')}" if one.trouble else "")
+        return f"{one.status}, answered"
+    shown = status_of(one)
+    return f"{shown}, stopped" if one.is_stopped and shown == one.status else shown
+
+
+def _table(found: Sequence[RunSummary], now: datetime) -> list[str]:
+    rows = [_HEADING, *(_row(one, now) for one in found)]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(_HEADING))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    for at in range(len(found), 0, -1):
+        if trouble := found[at - 1].trouble:
+            lines.insert(at + 1, f"  {visible(f'trouble: {trouble}')}")
+    return lines
+
+
+def _row(one: RunSummary, now: datetime) -> tuple[str, ...]:
+    return (
+        visible(one.run_id),
+        _age(now - one.started),
+        visible(_status(one)),
+        visible(one.outcome) or "-",
+        visible(shorten(one.pipeline, _LONGEST_NAME)) or "-",
+        _cost(one.usage),
+        visible(shorten(one.goal, _LONGEST_GOAL)),
+    )
+
+
+def _cost(usage: Usage) -> str:
+    """Return the cost; of models without a price, the tokens."""
+    if usage.cost_usd or not usage.tokens:
+        return money(usage.cost_usd)
+    return f"{whole(usage.tokens)} tokens"
+
+
+def _age(age: timedelta) -> str:
+    """Return the time since the start in its largest unit."""
+    seconds = max(0, int(age.total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
 
 
 part = runs

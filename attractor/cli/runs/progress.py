@@ -25,22 +25,29 @@ def print_event(event: Event) -> None:
 
 def describe_event(event: Event) -> str:
     """Return an event as one line, or an empty text for an internal event."""
+    return _line(event, SENTENCES)
+
+
+def describe_logged(event: Event) -> str:
+    """Return an event as one line, also the words and the tool calls of agents."""
+    return _line(event, {**SENTENCES, **_OF_AGENTS})
+
+
+def _line(event: Event, sentences: Mapping[str, Callable[[Event], str]]) -> str:
     time = event.time.astimezone().strftime("%H:%M:%S")
-    words = _words(event)
+    sentence = sentences.get(event.type)
+    words = sentence(event) if sentence else ""
     if words and event.branch:
         words = f"[{event.branch}] {words}"
     # Output of agents and commands may contain control characters.
     return f"{time}  {visible(words)}" if words else ""
 
 
-def _words(event: Event) -> str:
-    sentence = SENTENCES.get(event.type)
-    return sentence(event) if sentence else ""
-
-
 def _status(event: Event) -> str:
-    reason = event.data.get("reason")
-    return f"run is {event.data.get('status', '')}{f': {reason}' if reason else ''}"
+    reason, status = event.data.get("reason"), event.data.get("status", "")
+    # A run may wait for its evaluation: this line does not say that one begins.
+    what = "stages ended" if status == "evaluating" else f"run is {status}"
+    return f"{what}: {reason}" if reason else what
 
 
 def _started(event: Event) -> str:
@@ -179,6 +186,32 @@ def _booted(event: Event) -> str:
     ended = "cached result" if code is None else f"exit status {code}"
     return f"setup {event.data.get('command', '')}: {ended} ({event.data.get('seconds', 0)} s)"
 
+
+def _said(event: Event) -> str:
+    text = " ".join(str(event.data.get("text") or "").split())
+    return f'{event.node}: "{shorten(text, LONGEST_WORDS)}"' if text else ""
+
+
+def _called(event: Event) -> str:
+    """Describe a tool call by the first argument, usually a path or a command."""
+    name, arguments = event.data.get("tool_name"), event.data.get("arguments")
+    first = next(iter(arguments.values()), "") if isinstance(arguments, Mapping) else arguments
+    words = " ".join(str(first or "").split())
+    return f"{event.node}: {name}: {shorten(words, LONGEST_WORDS)}".removesuffix(": ")
+
+
+def _call_failed(event: Event) -> str:
+    error = event.data.get("error")
+    words = " ".join(str(error or "").split())
+    name = event.data.get("tool_name")
+    return f"{event.node}: {name} failed: {shorten(words, LONGEST_WORDS)}" if words else ""
+
+
+_OF_AGENTS: Mapping[str, Callable[[Event], str]] = {
+    "ASSISTANT_TEXT_END": _said,
+    "TOOL_CALL_START": _called,
+    "TOOL_CALL_END": _call_failed,
+}
 
 SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "StageStarted": _started,

@@ -8,6 +8,7 @@ import click
 
 from attractor.base.json import Json
 from attractor.engine.questions.question import (
+    MAX_LISTED,
     Answer,
     Question,
     branch_of,
@@ -25,7 +26,7 @@ from attractor.factory.gate import (
     failed_scenarios,
     gate as judge,
 )
-from attractor.factory.run_facts import RunFacts
+from attractor.factory.run_facts import RunFacts, before_a_decision
 from attractor.interviewers.prompts import shown_option
 from attractor.language.source.text import visible
 from attractor.pipeline.runs.open_work import answer_command
@@ -79,6 +80,15 @@ def next_commands(questions: Sequence[Question], reference: str) -> list[tuple[s
         (answer_command(reference, "CHOICE", question=first.id), f"one of {len(questions)}"),
         (f"attractor answer {reference}", "lists all questions"),
     ]
+
+
+def question_lines(questions: Sequence[Question], reference: str) -> list[str]:
+    """Return the first open questions with the command for each choice, line by line."""
+    first = sort_questions(questions)[:MAX_LISTED]
+    lines = [_text(one, reference, named=len(questions) > 1).splitlines() for one in first]
+    more = len(questions) - len(first)
+    rest = [f"{more} more: attractor answer {reference}"] if more else []
+    return [*(line for one in lines for line in one), *rest]
 
 
 def _text(question: Question, reference: str, *, named: bool) -> str:
@@ -166,14 +176,10 @@ def _rules(report: GateReport) -> list[str]:
 
 
 def _remedy(facts: RunFacts) -> str:
-    if facts.state.status in (EVALUATING, AWAITING_DECISION):
-        return f"evaluate the run:  attractor evaluate {facts.run_id}"
-    if facts.state.status.is_final:
-        return f"the run is {facts.state.status}; see its events:  attractor logs {facts.run_id}"
-    return (
-        f"the run is {facts.state.status}; if it has no live process:  attractor resume "
-        f"{facts.run_id}"
-    )
+    status = facts.state.status
+    if status in (EVALUATING, AWAITING_DECISION):
+        return before_a_decision(EVALUATING, facts.run_id)
+    return f"the run is {status}; {before_a_decision(status, facts.run_id)}"
 
 
 def _words(one: FailedScenario) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.cli.output.streams import show
 from attractor.cli.runs.questions import next_commands
+from attractor.cli.runs.status import status_words
 from attractor.engine.questions.question import (
     MAX_LISTED,
     Question,
@@ -21,6 +22,7 @@ from attractor.engine.state.run_state import (
     CANCELED,
     EVALUATING,
     EXECUTING,
+    FAILED,
 )
 from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.failures import more_of_it
@@ -43,29 +45,27 @@ class NextStepFacts:
     """The facts besides the result that determine the next steps.
 
     Outside Git, a run has a patch instead of a Git branch; a patch with redacted secrets cannot be
-    applied. `is_wanting`: the suite failed, so that the result must not be merged by hand.
-    `changes` are the changed files.
+    applied. A result with a suite is promoted, not merged by hand. `changes` are the changed files.
     """
 
     reference: str
     branch: str = ""
     patch: DeliveredPatch | None = None
     gate: bool | None = None
-    is_wanting: bool = False
+    has_suite: bool = False
     changes: Diffstat | None = None
 
 
 def read_next_step_facts(result: RunResult, runs_dir: Path) -> NextStepFacts:
     """Read the facts that determine the next steps."""
     delivery = read_delivery(RunDirectory(result.directory))
-    gate = gate_said(result.directory)
-    has_suite = bool(read_manifest(RunDirectory(result.directory)).suite)
+    manifest = read_manifest(RunDirectory(result.directory))
     return NextStepFacts(
         reference_of(result.directory, runs_dir),
         delivery.branch,
         delivery.patch,
-        gate,
-        is_wanting=has_suite and gate is False,
+        gate_said(result.directory),
+        has_suite=bool(manifest.suite),
     )
 
 
@@ -96,7 +96,7 @@ def as_record(result: RunResult, outlook: NextStepFacts) -> dict[str, object]:
 
 def as_text(result: RunResult, outlook: NextStepFacts) -> str:
     """Return a run's result for people."""
-    lines = [f"run {result.run_id}: {_ended(result)}", f"  status: {result.status}"]
+    lines = [f"run {result.run_id}: {_ended(result)}", f"  status: {status_words(result.status)}"]
     if result.status == AWAITING_ANSWER:
         questions = sort_questions(result.questions or filter(None, [result.question]))
         lines += [f"  question: {_asked(one)}" for one in questions[:MAX_LISTED]]
@@ -116,7 +116,7 @@ def as_text(result: RunResult, outlook: NextStepFacts) -> str:
 def next_steps(result: RunResult, outlook: NextStepFacts) -> Sequence[NextStep]:
     """Return the possible next steps."""
     run = outlook.reference
-    look, take_over = _of_files(outlook)
+    look, merge = _of_files(outlook)
     if result.status == AWAITING_ANSWER:
         answers = [
             NextStep("answer" if at == 0 else "others", command, remark)
@@ -131,29 +131,32 @@ def next_steps(result: RunResult, outlook: NextStepFacts) -> Sequence[NextStep]:
         remark = "with a larger budget" if more else ""
         return [*look, NextStep("resume", f"attractor resume {run}{more}", remark), logs]
     if result.status == EVALUATING:
-        return [*look, *take_over, NextStep("evaluate", f"attractor evaluate {run}")]
+        # Without a suite, an evaluation can only end with no-go.
+        evaluate = [NextStep("evaluate", f"attractor evaluate {run}")] * outlook.has_suite
+        return [*look, *evaluate, *merge]
     if result.status == AWAITING_DECISION and outlook.gate is False:
         reject = f"attractor decide {run} --reject --rationale '...'"
         why_not = NextStep("why not", f"attractor gate {run}")
-        return [*look, *take_over, why_not, NextStep("decide", reject)]
+        return [*look, why_not, NextStep("decide", reject), *merge]
     if result.status == AWAITING_DECISION:
         approve = f"attractor decide {run} --approve --rationale '...'"
         judge = NextStep("judge", f"attractor gate {run}")
-        return [*look, *take_over, judge, NextStep("decide", approve)]
-    return [*look, logs]
+        return [*look, judge, NextStep("decide", approve), *merge]
+    why = [NextStep("why", f"attractor diagnose {run}")] * (result.status == FAILED)
+    return [*look, logs, *why]
 
 
 def _of_files(outlook: NextStepFacts) -> tuple[Sequence[NextStep], Sequence[NextStep]]:
-    """Return the steps to inspect and to merge the result."""
+    """Return the steps to inspect the result, and to merge a result without a suite."""
     if outlook.branch:
         look = NextStep("look", f"git diff HEAD...{outlook.branch}")
-        take_over = NextStep("merge", f"git merge {outlook.branch}")
+        merge = NextStep("merge", f"git merge {outlook.branch}")
     elif outlook.patch:
         look = _look_at(outlook.patch)
-        take_over = NextStep("apply", outlook.patch.applying, "in the project's folder")
+        merge = NextStep("apply", outlook.patch.applying, "in the project's folder")
     else:
         return [], []
-    return [look], [] if outlook.is_wanting else [take_over]
+    return [look], [] if outlook.has_suite else [merge]
 
 
 def _look_at(patch: DeliveredPatch) -> NextStep:

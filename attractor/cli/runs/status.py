@@ -1,20 +1,22 @@
 """Prints the status of a run: stages, the output of stages, and next steps."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
+from attractor.base.clock import SystemClock
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError
+from attractor.base.durations import parse_duration
+from attractor.base.errors import AttractorError, InvalidDuration, UsageError
 from attractor.base.json import Json
 from attractor.cli.output.amounts import cost_of
 from attractor.cli.runs.live.state import shown_lines
-from attractor.cli.runs.questions import next_commands
+from attractor.cli.runs.questions import question_lines
 from attractor.engine.outcome import NOTHING_USED
 from attractor.engine.questions.question import Answer, describe_wait, natural_key
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.stage.folder import TAIL
-from attractor.engine.state.run_state import AWAITING_ANSWER, StatusWord
+from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING, RunStatus, StatusWord
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.failures import more_of_it
@@ -26,7 +28,7 @@ from attractor.pipeline.runs.lookup import (
     summarize,
 )
 from attractor.pipeline.runs.open_work import StageAtWork, printed_last, stages_at_work
-from attractor.pipeline.workspace.deliver import DeliveredPatch, read_delivered_patch
+from attractor.pipeline.workspace.deliver import DeliveredPatch, Delivery, read_delivery
 
 LONGEST_ANSWER = 200
 MOST_ANSWERED = 5
@@ -40,13 +42,15 @@ class RunStatusView:
     summary: RunSummary
     reference: str
     at_work: Sequence[tuple[StageAtWork, tuple[str, ...]]] = ()
-    patch: DeliveredPatch | None = None
+    delivery: Delivery = Delivery()
 
     def to_record(self) -> dict[str, Json]:
         """Return the status as a JSON object."""
+        patch = self.delivery.patch
         return {
             **self.summary.to_record(),
-            "result_patch": self.patch.to_record() if self.patch else None,
+            "changed": self.delivery.changed,
+            "result_patch": patch.to_record() if patch else None,
             "at_work": [
                 {
                     "run_id": one.run_id,
@@ -64,9 +68,16 @@ class RunStatusView:
 def read_status(root: Path, runs_dir: Path) -> RunStatusView:
     """Read the status of a run."""
     summary = summarize(root)
-    return RunStatusView(
-        summary, reference_of(root, runs_dir), _printing(root), read_delivered_patch(root)
-    )
+    return RunStatusView(summary, reference_of(root, runs_dir), _printing(root), _delivered(root))
+
+
+def _delivered(root: Path) -> Delivery:
+    # The summary reports a corrupt journal.
+    try:
+        found = read_delivery(RunDirectory(root))
+    except AttractorError:
+        return Delivery()
+    return found if found.patch is None or found.patch.place.exists() else Delivery()
 
 
 def _printing(root: Path) -> Sequence[tuple[StageAtWork, tuple[str, ...]]]:
@@ -81,23 +92,26 @@ def _printing(root: Path) -> Sequence[tuple[StageAtWork, tuple[str, ...]]]:
 def as_text(status: RunStatusView) -> str:
     """Return the status for people."""
     one, reference = status.summary, status.reference
+    branch = status.delivery.branch
     rows = [
         ("run", one.run_id),
         ("pipeline", one.pipeline),
         ("goal", one.goal),
         ("started", _time(one.started)),
-        ("status", _status(one)),
+        ("status", status_of(one)),
         *_work(one, reference),
         *_printed(status),
         ("restart", f"{one.restart} of run {one.parent}" if one.restart else ""),
         ("restarted", _restarted(one)),
         ("outcome", one.outcome),
-        ("reason", _reason(one)),
+        ("reason", "" if one.questions else _reason(one)),
         *_answer(one, reference),
+        ("changed", visible(status.delivery.changed)),
+        ("look", f"git diff HEAD...{branch}" if branch else ""),
         ("used", cost_of(one.usage) if one.usage != NOTHING_USED else ""),
         ("next", "" if one.stage == one.next_node else one.next_node),
         ("directory", str(one.directory)),
-        *_result(status.patch),
+        *_result(status.delivery.patch),
         ("trouble", one.trouble),
     ]
     return "\n".join(f"{name:<10} {visible(value)}" for name, value in rows if value)
@@ -106,10 +120,10 @@ def as_text(status: RunStatusView) -> str:
 def in_a_line(one: RunSummary, now: datetime) -> str:
     """Return the status as one line."""
     words = [
-        f"run {one.run_id} is {_status(one)}",
+        f"run {one.run_id} is {status_of(one)}",
         f"running: {one.stage}" if one.is_live and one.stage else "",
         "answered" if _waits_no_more(one) else "",
-        "no live process" if one.is_stopped else "",
+        "no live process" if one.is_stopped and one.status != StatusWord.EVALUATING else "",
         one.outcome,
         _reason(one),
     ]
@@ -130,7 +144,18 @@ def _waits_no_more(one: RunSummary) -> bool:
     return one.phase == AWAITING_ANSWER.phase and bool(one.answers) and not one.questions
 
 
-def _status(one: RunSummary) -> str:
+NOT_EVALUATED = "not evaluated"
+
+
+def status_words(status: RunStatus) -> str:
+    """Return the status of a run without a live process, for people."""
+    return NOT_EVALUATED if status == EVALUATING else str(status)
+
+
+def status_of(one: RunSummary) -> str:
+    """Return the status of a run for people."""
+    if one.status == StatusWord.EVALUATING and not one.is_live:
+        return NOT_EVALUATED
     status = f"{one.status} ({one.phase})" if one.phase else one.status
     return f"{status}, paused" if one.is_paused else status
 
@@ -147,14 +172,16 @@ def _work(one: RunSummary, reference: str) -> list[tuple[str, str]]:
         return [("running", "evaluation" if is_judged else at_work)]
     if not one.is_stopped:
         return []
-    where = "during its evaluation" if is_judged else f"in {stage}" if one.stage else stage
+    if is_judged:
+        # Without a suite, an evaluation can only end with no-go.
+        return [("evaluate", f"attractor evaluate {reference}" if one.suite else "")]
+    where = f"in {stage}" if one.stage else stage
     when = f" at {_time(one.written)}" if one.written else ""
-    command = "evaluate" if is_judged else "resume"
-    more = "" if is_judged else " ".join(["", *more_of_it(one.why_stopped)])
+    more = " ".join(["", *more_of_it(one.why_stopped)])
     return [
         ("stopped", f"{where}{when}; no live process"),
-        ("why", "" if is_judged else one.why_stopped),
-        (command, f"attractor {command} {reference}{more}"),
+        ("why", one.why_stopped),
+        ("resume", f"attractor resume {reference}{more}"),
     ]
 
 
@@ -189,11 +216,10 @@ def _answer(one: RunSummary, reference: str) -> list[tuple[str, str]]:
     resume = f"attractor resume {reference}"
     if _waits_no_more(one):
         return [*_answered(one.answers), ("resume", "" if one.is_live else resume)]
-    commands = next_commands(one.questions, reference)
-    lines = [f"{command}   ({remark})" if remark else command for command, remark in commands]
+    lines = question_lines(one.questions, reference)
     return [
+        *(("" if at else "question", line) for at, line in enumerate(lines)),
         *_answered(one.answers),
-        *zip(("answer", "others"), lines, strict=False),
         ("resume", f"{resume} --interviewer console   (asks at the terminal)"),
     ]
 
@@ -267,3 +293,21 @@ def _signature(file: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def moment(text: str) -> datetime:
+    """Return the time in the option --since: a time, or a duration before now."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return _so_long_ago(text)
+    # A time without a zone is local.
+    return moment.astimezone(UTC)
+
+
+def _so_long_ago(text: str) -> datetime:
+    try:
+        return SystemClock().now() - parse_duration(text)
+    except (InvalidDuration, OverflowError) as cause:
+        hint = "write a time such as 2026-01-31T09:30, or how long ago, such as 10m"
+        raise UsageError(f"invalid time in --since: {text}", hint=hint) from cause

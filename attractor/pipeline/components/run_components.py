@@ -1,6 +1,6 @@
 """A prepared run and the components that execute it."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -17,14 +17,28 @@ from attractor.interviewers.registry import InterviewerParts, build_interviewer
 from attractor.pipeline.components.backends import build_backend, executed_type
 from attractor.pipeline.host.run_host import RunHost, adapt_handler
 from attractor.pipeline.request import RunRequest
+from attractor.pipeline.runs.lookup import reference_of
+from attractor.pipeline.runs.open_work import answer_command
 from attractor.pipeline.source.read import PipelineSource
 
 RECORDING_FILE = "answers.jsonl"
 """The file with recorded answers in a run directory, unless the request names another file."""
 
 
-def choose_interviewer(request: RunRequest, host: RunHost, run: OpenRun) -> Interviewer:
-    """Build the interviewer: the custom interviewer, or the interviewer that the request names."""
+DescribeChanges = Callable[[], Awaitable[str]]
+"""Returns the changed files of a run so far, and where they are; or an empty text."""
+
+
+def choose_interviewer(
+    request: RunRequest,
+    host: RunHost,
+    run: OpenRun,
+    describe_changes: DescribeChanges | None = None,
+) -> Interviewer:
+    """Build the interviewer: the custom interviewer, or the interviewer that the request names.
+
+    A question at the terminal shows the changes so far.
+    """
     if host.custom_parts.interviewer:
         return host.custom_parts.interviewer
     parts = InterviewerParts(
@@ -34,17 +48,25 @@ def choose_interviewer(request: RunRequest, host: RunHost, run: OpenRun) -> Inte
         taken=run.state.answer_counts.get(QUEUE, 0),
         file=run.directory.root / RECORDING_FILE,
         redactor=run.redactor,
-        alone=partial(_alone, host),
+        alone=partial(_alone, host, run, describe_changes),
     )
     return build_interviewer(request.interviewer or host.interviewer, parts)
 
 
 @asynccontextmanager
-async def _alone(host: RunHost) -> AsyncGenerator[None]:
-    """Print a question after all earlier events; print nothing else while the question is open."""
+async def _alone(
+    host: RunHost, run: OpenRun, describe_changes: DescribeChanges | None
+) -> AsyncGenerator[Sequence[str]]:
+    """Print a question after all earlier events; print nothing else while the question is open.
+
+    Yield the lines about the run.
+    """
     await host.subscriptions.catch_up()
+    changed = await describe_changes() if describe_changes else ""
+    reference = reference_of(run.directory.root, host.runs_dir)
+    elsewhere = f"in another terminal: {answer_command(reference, 'CHOICE')}"
     with host.quiet():
-        yield
+        yield [*([f"changed so far: {changed}"] if changed else []), elsewhere]
 
 
 def preset_answers(request: RunRequest) -> list[Answer]:

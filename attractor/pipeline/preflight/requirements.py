@@ -53,13 +53,17 @@ def find_secret_input_faults(graph: Graph, request: RunRequest) -> Iterator[Diag
             yield error(message, span, fix="rename one of them")
         value = request.inputs.get(one.name)
         if value is None:
-            message = f"the secret input {one.name} is missing"
-            yield error(message, span, fix=ways_to_give(one.name))
+            yield error(missing_secret(one.name), span, fix=ways_to_give(one.name))
         elif fault := fault_of_secret(value):
             yield error(f"the secret input {one.name} {fault}", span, fix="choose a longer value")
         elif is_unusable(value) or value.strip() in RECORD_WORDS:
             message = f"the value of the secret input {one.name} occurs in the records of every run"
             yield error(message, span, fix="choose another value")
+
+
+def missing_secret(name: str) -> str:
+    """Return the message about a secret input without a value."""
+    return f"the secret input {name} is missing"
 
 
 def find_withheld(request: RunRequest) -> Iterator[Diagnostic]:

@@ -156,6 +156,7 @@ class RunSummary:
     questions: Sequence[Question] = ()
     answers: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
     workspace: str = ""
+    suite: str = ""
     parent: str = ""
     restart: int = 0
     restarted_as: str = ""
@@ -299,6 +300,7 @@ def summarize(root: Path) -> RunSummary:
         goal=manifest.goal,
         started=manifest.started,
         workspace=str(manifest.options.get("workspace", "")),
+        suite=manifest.suite,
         parent=manifest.parent,
         restart=manifest.restart,
         is_live=is_held(directory.lock),

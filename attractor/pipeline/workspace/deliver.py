@@ -16,6 +16,7 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.stage.no_workspace import NoEnvironment
 from attractor.engine.stage.patch import Patch, redact_patch
+from attractor.engine.state.attempts import TreeId
 from attractor.engine.state.run_state import EVALUATING
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.graph.graph import Graph
@@ -79,10 +80,14 @@ class DeliveredPatch:
 
 @dataclass(frozen=True)
 class Delivery:
-    """The last delivery of a run: the name of a Git branch, or a patch."""
+    """The last delivery of a run: the name of a Git branch, or a patch.
+
+    `changed` is the number of changed files, with the first names.
+    """
 
     branch: str = ""
     patch: DeliveredPatch | None = None
+    changed: str = ""
 
 
 def read_delivery(directory: RunDirectory) -> Delivery:
@@ -92,17 +97,28 @@ def read_delivery(directory: RunDirectory) -> Delivery:
         if any(kind in line.content for kind in _KINDS):
             record = parse_json(line.content)
             event = Event.from_record(record) if isinstance(record, dict) else None
-            if event and event.type == BRANCH_WRITTEN:
-                found = Delivery(branch=str(event.data["ref"]).removeprefix("refs/heads/"))
-            elif event and event.type == PATCH_WRITTEN:
-                found = Delivery(patch=_patch_of(event, directory))
+            if event is None:
+                continue
+            changed = str(event.data.get("changed", ""))
+            if event.type == BRANCH_WRITTEN:
+                branch = str(event.data["ref"]).removeprefix("refs/heads/")
+                found = Delivery(branch, changed=changed)
+            elif event.type == PATCH_WRITTEN:
+                found = Delivery(patch=_patch_of(event, directory), changed=changed)
     return found
 
 
-def read_delivered_patch(root: Path) -> DeliveredPatch | None:
-    """Return the patch of a run, or None if the run has no patch."""
-    directory = RunDirectory(root)
-    return read_delivery(directory).patch if (root / RESULT).exists() else None
+_MOST_NAMED = 5
+
+
+async def describe_changes(workspace: Dimension, tree: TreeId) -> str:
+    """Return the number of files that a run has changed so far, with the first names."""
+    paths = sorted(await workspace.changed(workspace.base.candidate, tree))
+    if not paths:
+        return "no files"
+    files = "1 file" if len(paths) == 1 else f"{len(paths)} files"
+    more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
+    return f"{files}: {', '.join(paths[:_MOST_NAMED])}{more}"
 
 
 def _patch_of(event: Event, directory: RunDirectory) -> DeliveredPatch:
@@ -152,7 +168,9 @@ async def _give_branch(run: OpenRun, workspace: Dimension, graph: Graph, host: R
         stages=stages,
         excluded=workspace.excluded,
     )
-    run.emit(BRANCH_WRITTEN, {"ref": branch.ref, "commit": branch.commit}, sync=True)
+    changed = await describe_changes(workspace, run.progress.tree)
+    told = {"ref": branch.ref, "commit": branch.commit, "changed": changed}
+    run.emit(BRANCH_WRITTEN, told, sync=True)
 
 
 async def _write_result(run: OpenRun, workspace: Dimension, graph: Graph, host: RunHost) -> None:
@@ -176,6 +194,7 @@ async def _write_result(run: OpenRun, workspace: Dimension, graph: Graph, host: 
         "redacted": clean.is_redacted,
         "folder": str(workspace.folder),
         "store": str(workspace.store.folder),
+        "changed": await describe_changes(workspace, until),
     }
     run.emit(PATCH_WRITTEN, told, sync=True)
 

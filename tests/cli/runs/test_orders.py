@@ -177,11 +177,11 @@ def test_gate_in_for_each_names_its_item(desk: PlainDesk) -> None:
     assert listed[1]["within"][0]["index"] == 2
     assert "Approve?\n  (item 2 of 12 of each: i2)\n" in desk.do("answer", "latest").stdout
     told = desk.do("status").stdout
-    assert "waits for 12 answers: Approve? (item 1 of 12 of each: i1); " in told
-    assert "; 9 more\n" in told
-    command = told.partition("answer     ")[2].partition("   (one of 12)")[0]
-    assert command.endswith(" --question g@1.1 CHOICE")
-    assert desk.do(*command.replace("CHOICE", "A").split()[1:]).returncode == 0
+    assert "question   g@1.1: Approve?\n             (item 1 of 12 of each: i1)\n" in told
+    assert " 9 more: attractor answer " in told
+    command = told.partition("   attractor answer ")[2].partition("\n")[0]
+    assert command.endswith(" --question g@1.1 A")
+    assert desk.do("answer", *command.split()).returncode == 0
     refused = desk.do("answer", "latest", "A")
     assert refused.returncode == 2
     assert "--question g@2.1 or g@3.1 or g@4.1 (8 more); to list them" in refused.stderr

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from attractor.base.json import Json
-from attractor.cli.runs.progress import describe_event
+from attractor.cli.runs.progress import describe_event, describe_logged
 from tests.cli.runs.live.run_events import Happenings
 
 SETUP: dict[str, Json] = {"step": "setup", "command": "make deps"}
@@ -54,3 +54,30 @@ def test_event_is_a_line(kind: str, data: dict[str, Json], line: str) -> None:
     node = "gate" if kind.startswith("Notification") else ""
     event = replace(Happenings().tell(kind, node), data=data)
     assert describe_event(event)[10:] == line
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "line"),
+    [
+        ("ASSISTANT_TEXT_END", {"text": "I look\n at it."}, 'plan: "I look at it."'),
+        ("ASSISTANT_TEXT_END", {"text": ""}, ""),
+        (
+            "TOOL_CALL_START",
+            {"tool_name": "shell", "arguments": {"command": "make\x1b[2J test"}},
+            "plan: shell: make\ufffd[2J test",
+        ),
+        ("TOOL_CALL_START", {"tool_name": "list", "arguments": {}}, "plan: list"),
+        ("TOOL_CALL_END", {"tool_name": "shell", "output": "done"}, ""),
+        ("TOOL_CALL_END", {"tool_name": "shell", "error": "no"}, "plan: shell failed: no"),
+        ("StageStarted", {}, "plan: started"),
+    ],
+)
+def test_log_shows_tool_calls_and_words_of_agents_in_short(
+    kind: str, data: dict[str, Json], line: str
+) -> None:
+    event = replace(Happenings().tell(kind, "plan"), data=data)
+    assert describe_logged(event)[10:] == line
+    long = replace(event, data={**data, "text": "a" * 9000})
+    assert len(describe_logged(long)) < 300
+    if "_" in kind:
+        assert describe_event(event) == ""

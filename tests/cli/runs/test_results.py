@@ -41,6 +41,7 @@ REJECT = f"attractor decide {ID} --reject --rationale '...'"
 EVALUATE = f"attractor evaluate {ID}"
 RESUME = f"attractor resume {ID}"
 LOGS = f"attractor logs {ID}"
+WHY = f"attractor diagnose {ID}"
 ANSWER = f"attractor answer {ID} CHOICE"
 
 
@@ -50,19 +51,20 @@ def result(status: RunStatus, outcome: StageStatus = StageStatus.SUCCESS) -> Run
     return RunResult(ID, Path("/runs") / ID, status, outcome, "", question=asked)
 
 
+def of(branch: str = "", **more: bool) -> NextStepFacts:
+    return NextStepFacts(ID, branch, gate=more.get("gate"), has_suite=more.get("has_suite", False))
+
+
 @pytest.mark.parametrize(
     ("status", "outlook", "commands"),
     [
-        (AWAITING_DECISION, NextStepFacts(ID, BRANCH, gate=True), [LOOK, MERGE, GATE, APPROVE]),
-        (AWAITING_DECISION, NextStepFacts(ID, BRANCH, gate=False), [LOOK, MERGE, GATE, REJECT]),
-        (
-            AWAITING_DECISION,
-            NextStepFacts(ID, BRANCH, gate=False, is_wanting=True),
-            [LOOK, GATE, REJECT],
-        ),
-        (AWAITING_DECISION, NextStepFacts(ID, gate=False), [GATE, REJECT]),
-        (EVALUATING, NextStepFacts(ID, BRANCH), [LOOK, MERGE, EVALUATE]),
-        (EVALUATING, NextStepFacts(ID), [EVALUATE]),
+        (AWAITING_DECISION, of(BRANCH, gate=True, has_suite=True), [LOOK, GATE, APPROVE]),
+        (AWAITING_DECISION, of(BRANCH, gate=False, has_suite=True), [LOOK, GATE, REJECT]),
+        (AWAITING_DECISION, of(BRANCH, gate=False), [LOOK, GATE, REJECT, MERGE]),
+        (AWAITING_DECISION, of(gate=False), [GATE, REJECT]),
+        (EVALUATING, of(BRANCH, has_suite=True), [LOOK, EVALUATE]),
+        (EVALUATING, of(BRANCH), [LOOK, MERGE]),
+        (EVALUATING, of(), []),
         (
             AWAITING_ANSWER,
             NextStepFacts(ID, BRANCH),
@@ -70,17 +72,17 @@ def result(status: RunStatus, outcome: StageStatus = StageStatus.SUCCESS) -> Run
         ),
         (EXECUTING, NextStepFacts(ID, BRANCH), [LOOK, RESUME, LOGS]),
         (EXECUTING, NextStepFacts(ID), [RESUME, LOGS]),
-        (FAILED, NextStepFacts(ID, BRANCH), [LOOK, LOGS]),
+        (FAILED, NextStepFacts(ID, BRANCH), [LOOK, LOGS, WHY]),
         (CANCELED, NextStepFacts(ID, BRANCH), [LOOK, LOGS]),
         (
             FAILED,
             NextStepFacts(ID, patch=DeliveredPatch(Path("/r/result.patch"))),
-            ["git apply --stat /r/result.patch", LOGS],
+            ["git apply --stat /r/result.patch", LOGS, WHY],
         ),
         (
             EVALUATING,
             NextStepFacts(ID, patch=DeliveredPatch(Path("/r/result.patch"))),
-            ["git apply --stat /r/result.patch", "git apply /r/result.patch", EVALUATE],
+            ["git apply --stat /r/result.patch", "git apply /r/result.patch"],
         ),
         (
             EVALUATING,
@@ -90,10 +92,9 @@ def result(status: RunStatus, outcome: StageStatus = StageStatus.SUCCESS) -> Run
             [
                 "cat /r/p",
                 "git --git-dir '/my store' diff-tree -r -p --binary 1a 2b | git apply",
-                EVALUATE,
             ],
         ),
-        (FAILED, NextStepFacts("'/my runs/one'"), ["attractor logs '/my runs/one'"]),
+        (CANCELED, NextStepFacts("'/my runs/one'"), ["attractor logs '/my runs/one'"]),
     ],
 )
 def test_next_steps_are_possible(
@@ -119,11 +120,11 @@ def test_last_lines_contain_result_reason_place_and_next_steps(
     status: RunStatus, outcome: StageStatus | None, reason: str, told: str
 ) -> None:
     ended = replace(result(status), outcome=outcome, reason=reason)
-    first, *rest = as_text(ended, NextStepFacts(ID)).splitlines()
+    first, *rest = as_text(ended, of(has_suite=True)).splitlines()
     assert first.startswith(f"run {ID}: {told}")
     assert f"  stored in: /runs/{ID}" in rest
     assert f"attractor {'evaluate' if status == EVALUATING else ''}" in rest[-1]
-    record = as_record(ended, NextStepFacts(ID))
+    record = as_record(ended, of(has_suite=True))
     assert (record["directory"], record["reason"]) == (f"/runs/{ID}", reason)
     assert record["next"]
 
@@ -152,9 +153,8 @@ def test_only_isolated_runs_have_a_branch(
     plain = RunRequest(file=project / "pipeline.dot", backend="simulate", sandbox="none")
     ended = asyncio.run(start(replace(plain, workspace=kind), host))
     outlook = read_next_step_facts(ended, host.runs_dir)
-    assert outlook == NextStepFacts(
-        ended.run_id, f"attractor/run/{ended.run_id}" if has_branch else ""
-    )
+    branch = f"attractor/run/{ended.run_id}" if has_branch else ""
+    assert (outlook.reference, outlook.branch) == (ended.run_id, branch)
 
 
 def test_run_in_another_folder_is_named_by_its_quoted_path(tmp_path: Path) -> None:

@@ -151,7 +151,12 @@ def test_status_of_a_parked_run_shows_the_answer_command(tmp_path: Path) -> None
     command = answer.removeprefix("  answer:").strip()
     told = attractor("status", folder=project, variables=state)
     assert told.returncode == 0
-    assert f"\nreason     waits for an answer: Go on?\nanswer     {command}\n" in told.stdout
+    [run] = [one.name for one in (project / "runs").iterdir() if one.is_dir()]
+    lines = told.stdout.splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith("question   gate@1.1: Go on?"))
+    assert lines[at + 1].split() == ["[Y]", "Yes", *command.replace("CHOICE", "Y").split()]
+    assert run in command
+    assert "\nlook " not in told.stdout
 
 
 def asking(**changes: Any) -> RunSummary:
@@ -184,10 +189,12 @@ def test_answered_run_is_not_waiting() -> None:
     assert "attractor answer" not in told
 
 
-def test_several_questions_have_two_commands() -> None:
+def test_several_questions_have_their_own_commands() -> None:
     [one] = asking().questions
-    several = asking(questions=(replace(one, id="gate@10.1"), replace(one, id="gate@2.1")))
-    told = as_text(RunStatusView(several, "01AB"))
-    assert "\nanswer     attractor answer 01AB --question gate@2.1 CHOICE   (one of 2)\n" in told
-    assert "\nothers     attractor answer 01AB   (lists all" in told
-    assert "reason     waits for 2 answers: Go?; Go?\n" in told
+    several = tuple(replace(one, id=f"gate@{at}.1") for at in (10, 2, 3, 4))
+    told = as_text(RunStatusView(asking(questions=several), "01AB")).splitlines()
+    at = told.index("question   gate@2.1: Go?")
+    assert told[at + 1].split() == [
+        *("free", "text:", "attractor", "answer", "01AB", "--question", "gate@2.1", "WORDS")
+    ]
+    assert "           1 more: attractor answer 01AB" in told

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,22 @@ def ask(
         if taken:
             run.record(RunForked("other", "a", 1, 9, "hash", "", {}, {"queue": taken}))
         return asyncio.run(choose_interviewer(options, host, run).ask(SURE))
+
+
+def test_question_at_the_terminal_shows_changes_and_the_command_to_answer(tmp_path: Path) -> None:
+    async def changed() -> str:
+        return "2 files: a, b; in /work"
+
+    place = Workplace(tmp_path / "run", line("gate"))
+    host = replace(make_host(tmp_path), input=StringIO("y\n"), output=StringIO())
+    request = replace(OPTIONS, interviewer="console", answers=[])
+    with place.open() as run:
+        answer = asyncio.run(choose_interviewer(request, host, run, changed).ask(SURE))
+    assert answer.value == "yes"
+    assert isinstance(host.output, StringIO)
+    shown = host.output.getvalue().splitlines()
+    assert shown[:2] == ["[?] Sure?", "  (changed so far: 2 files: a, b; in /work)"]
+    assert shown[2] == f"  (in another terminal: attractor answer {tmp_path / 'run'} CHOICE)"
 
 
 @pytest.mark.parametrize(("taken", "value"), [(0, "yes"), (1, "no"), (2, "")])

@@ -1,0 +1,71 @@
+"""The list of runs: heading, goal, cost and age, and what selects runs."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from attractor.cli.commands import runs as module
+from attractor.engine.outcome import NOTHING_USED, Usage
+from attractor.pipeline.runs.lookup import RunSummary
+from tests.cli.plain_desk import PlainDesk, desk as desk
+
+NOW = datetime(2026, 1, 31, tzinfo=UTC)
+TOOL = """digraph {name} {{ goal="{goal}"
+    start [shape=Mdiamond]; exit [shape=Msquare]; do [shape=parallelogram, tool_command="{command}"]
+    start -> do -> exit }}"""
+
+
+def test_a_row_has_age_cost_and_goal() -> None:
+    table = module._table(  # pyright: ignore[reportPrivateUsage]
+        [
+            one_run("a", timedelta(days=3), Usage(9, 1, 1.5)),
+            one_run("b", timedelta(minutes=5), Usage(900, 100), goal="\x1b[31mRed"),
+            one_run("c", timedelta(seconds=5), trouble="it is damaged"),
+        ],
+        NOW,
+    )
+    assert table[0].split() == ["run", "age", "status", "outcome", "pipeline", "cost", "goal"]
+    assert table[1].split() == ["a", "3d", "failed", "-", "flow", "$1.50", "Build", "it"]
+    assert table[2].split()[:7] == ["b", "5m", "failed", "-", "flow", "1,000", "tokens"]
+    assert "\x1b" not in table[2]
+    assert table[3].split()[-3:] == ["$0.00", "Build", "it"]
+    assert table[4] == "  trouble: it is damaged"
+
+
+def one_run(
+    run_id: str,
+    age: timedelta,
+    usage: Usage = NOTHING_USED,
+    *,
+    goal: str = "Build it",
+    trouble: str = "",
+) -> RunSummary:
+    return RunSummary(
+        run_id,
+        Path("/runs") / run_id,
+        "flow",
+        goal,
+        NOW - age,
+        status="failed",
+        usage=usage,
+        trouble=trouble,
+    )
+
+
+def test_options_select_runs(desk: PlainDesk) -> None:
+    for name, command in (("good", "true"), ("bad", "false"), ("other", "true")):
+        desk.write(TOOL.format(name=name, goal=f"Be {name}", command=command))
+        desk.run()
+    for words, pipelines in (
+        ((), ["other", "bad", "good"]),
+        (("--status", "failed"), ["bad"]),
+        (("--status", "fail"), ["bad"]),
+        (("--status", "not evaluated"), ["other", "good"]),
+        (("--pipeline", "good"), ["good"]),
+        (("--limit", "2"), ["other", "bad"]),
+        (("--since", "1h"), ["other", "bad", "good"]),
+        (("--since", "2100-01-01"), []),
+    ):
+        lines = desk.do("runs", *words).stdout.splitlines()
+        assert [line.split("  ")[-1].removeprefix("Be ") for line in lines[1:]] == pipelines, words
+    assert desk.do("runs", "--status", "no").stdout == "No run matches. All runs: attractor runs\n"
+    assert desk.do("runs", "--since", "soon").returncode == 2
