@@ -99,7 +99,8 @@ async def _diagnostics(open_: Editor) -> None:
         ("syntax", 14),
         ("syntax", 22),
     ]
-    assert not await open_.change(TEXT.replace("promt", "prompt"))
+    fixed = await open_.change(TEXT.replace("promt", "prompt"))
+    assert [one.code for one in fixed] == ["paid_loop"]
 
 
 async def _hover(open_: Editor) -> None:
