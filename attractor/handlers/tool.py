@@ -8,6 +8,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.processes import ExecResult
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
+from attractor.engine.routing.edge_selection import TOOL_OUTPUT
 from attractor.engine.seams import Parts, Stage
 from attractor.engine.stage.folder import write_tail
 from attractor.engine.truncation import keep_ends, shorten
@@ -69,7 +70,7 @@ def _judge(command: str, limit: timedelta, result: ExecResult) -> Outcome:
     else:
         ended = success(f"Tool completed: {shorten(command, LONGEST_WORDS)}")
     # Also after a failure: the next stage needs the output to fix it.
-    return replace(ended, context_updates={"tool.output": keep_ends(result.stdout)})
+    return replace(ended, context_updates={TOOL_OUTPUT: keep_ends(result.stdout)})
 
 
 def _verdict(result: ExecResult) -> str:

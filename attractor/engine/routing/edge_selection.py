@@ -221,6 +221,8 @@ def _is_among(edge: Edge, edges: Sequence[Edge]) -> bool:
 
 
 _PREFIX = "context."
+TOOL_OUTPUT = "tool.output"
+"""The context key of the output of a command."""
 
 
 def make_lookup(
@@ -240,7 +242,9 @@ def make_lookup(
         value = context.get(key)
         if value is None:
             value = context.get(key.removeprefix(_PREFIX))
-        return "" if value is None else text_of(read(value))
+        text = "" if value is None else text_of(read(value))
+        # The output of most commands ends with a newline, which nobody writes in a condition.
+        return text.removesuffix("\n") if key.removeprefix(_PREFIX) == TOOL_OUTPUT else text
 
     return look_up
 

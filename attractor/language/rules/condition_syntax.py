@@ -25,7 +25,7 @@ Instead:
         work  [prompt="Work", max_visits=4]
         exit  [shape=Msquare]
         start -> work
-        work -> exit [condition="outcome=success && context.note!=\"not yet\""]
+        work -> exit [condition="outcome!=fail && context.note!=\"not yet\""]
         work -> work [condition="context.note=\"not yet\""]
     }
 """

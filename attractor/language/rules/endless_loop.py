@@ -30,7 +30,7 @@ Instead:
         start -> work
         work -> exit   [condition="context.is_small=true"]
         work -> review [condition="context.is_small!=true"]
-        review -> exit [condition="outcome=success"]
+        review -> exit [condition="outcome!=fail"]
         review -> mend [condition="outcome=fail"]
         mend -> review
     }

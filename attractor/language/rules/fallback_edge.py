@@ -2,8 +2,8 @@
 
 What it does: reports a node with conditions on all of its edges if no condition is true for an
 expected outcome. The rule tries every value that the conditions compare with, and one other value.
-Success is always expected, failure only behind a conditional, partial success only with
-`allow_partial`.
+Success is always expected, failure only behind a conditional, partial success of agents, child
+pipelines, custom types and nodes with `allow_partial`, also behind a conditional.
 
 Why: a stage that can take none of its edges fails the run with the reason `no_route`.
 
@@ -41,14 +41,22 @@ from collections.abc import Iterator, Sequence
 from attractor.language.conditions.analysis import assignments, words_for
 from attractor.language.conditions.condition import ALWAYS, Comparison, Condition
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph.branches import FORKS
+from attractor.language.graph.branches import FAN_IN, FORKS
 from attractor.language.graph.graph import Graph, Node
-from attractor.language.graph.paths import FAIL, PARTIAL_SUCCESS, SUCCESS
+from attractor.language.graph.paths import (
+    FAIL,
+    PARTIAL_SUCCESS,
+    SUCCESS,
+    reached_from,
+    sources,
+)
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
 
 # A person chooses among all edges; the edges of a fork are branches.
 _SILENT = frozenset({"wait.human", "exit", *FORKS})
+# Stages of these types succeed or fail.
+_WHOLE = frozenset({"start", "exit", "tool", "wait", "wait.human", "prompt", FAN_IN, *FORKS})
 _SUCCESS = Comparison("outcome", SUCCESS)
 
 
@@ -87,15 +95,23 @@ class _Expected:
     """Expected outcomes of the stages of a graph."""
 
     def __init__(self, graph: Graph) -> None:
-        partial = (one for one in graph.nodes_with("allow_partial"))
-        self._partial = {one.id for one in partial if one.attributes.flag("allow_partial")}
+        self._graph = graph
         self._asking = {one.id for one in graph.of_type("conditional")}
 
     def of(self, node: str) -> tuple[str, ...]:
         """Return the outcomes that need an edge."""
-        if node in self._asking:
-            return (SUCCESS, FAIL)
-        return (SUCCESS, PARTIAL_SUCCESS) if node in self._partial else (SUCCESS,)
+        partial = (PARTIAL_SUCCESS,) if any(map(self._may_be_partial, self._judged(node))) else ()
+        return (SUCCESS, *([FAIL] if node in self._asking else []), *partial)
+
+    def _judged(self, node: str) -> set[str]:
+        """Return the stages whose outcome the edges of a node depend on."""
+        before = sources(self._graph)
+        through = reached_from([node], lambda one: before(one) if one in self._asking else ())
+        return through - self._asking
+
+    def _may_be_partial(self, id_: str) -> bool:
+        node = self._graph.nodes[id_]
+        return node.type not in _WHOLE or node.attributes.flag("allow_partial")
 
 
 def _uncovered(conditions: Sequence[Condition], expected: Sequence[str]) -> str:

@@ -38,7 +38,7 @@ Instead:
         fork -> one -> best
         fork -> two -> best
         best -> check
-        check -> exit [condition="outcome=success"]
+        check -> exit [condition="outcome!=fail"]
         check -> fork [condition="outcome=fail", loop_restart=true]
     }
 """

@@ -3,8 +3,8 @@
 What it does: reports a `shape` that neither Attractor nor Graphviz knows. Shapes are
 case-sensitive.
 
-Why: the shape of a node without a type decides its handler. A node with a mistyped shape is a stage
-for a model, and Graphviz draws it as a box.
+Why: the shape of a node without a type decides its handler. A node with a mistyped shape would be a
+stage for a model, which costs money.
 
 Example:
 
@@ -32,7 +32,7 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity, one_slip, suggester, word_edits
-from attractor.language.graph.graph import DEFAULT_SHAPE, TYPE_OF_SHAPE, Graph, each_attribute
+from attractor.language.graph.graph import TYPE_OF_SHAPE, Graph, each_attribute
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
 
@@ -51,7 +51,7 @@ _BY_SMALL_LETTERS = {shape.casefold(): shape for shape in _KNOWN}
 class ShapeKnown:
     """Report unknown shapes."""
 
-    severity = Severity.WARNING
+    severity = Severity.ERROR
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each unknown shape; an empty text is like no shape."""
@@ -64,7 +64,7 @@ class ShapeKnown:
             near = f"did you mean {meant}?" if meant else ours(shape) or all_(shape)
             yield Diagnostic(
                 self.severity,
-                f"unknown shape {quote(shape)}: treated as {DEFAULT_SHAPE}",
+                f"unknown shape {quote(shape)}",
                 value.span,
                 node=holder.node,
                 fix=near or f"shapes with a meaning: {', '.join(TYPE_OF_SHAPE)}",

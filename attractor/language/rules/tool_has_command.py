@@ -2,7 +2,7 @@
 
 What it does: reports a node of type `tool` with an empty `tool_command`.
 
-Why: there is nothing to run, so the stage always fails.
+Why: there is nothing to run, so the stage would always fail.
 
 Example:
 
@@ -36,7 +36,7 @@ _KEYS = ("tool_command", "script")
 class ToolHasCommand:
     """Report tool stages without a command."""
 
-    severity = Severity.WARNING
+    severity = Severity.ERROR
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each tool stage without a command."""

@@ -64,3 +64,14 @@ CONTEXT: dict[str, Json] = {
 )
 def test_keys_are_resolved(key: str, value: str) -> None:
     assert make_lookup(StageStatus.FAIL, "Fix", CONTEXT)(key) == value
+
+
+@pytest.mark.parametrize(
+    ("output", "compared"),
+    [("yes\n", "yes"), ("yes", "yes"), ("a\nb\n\n", "a\nb\n"), ("\n", ""), ("", "")],
+)
+def test_last_newline_of_tool_output_is_not_compared(output: str, compared: str) -> None:
+    updates: dict[str, Json] = {"tool.output": output, "context.note": "yes\n"}
+    lookup = make_lookup(StageStatus.SUCCESS, "", updates)
+    assert (lookup("tool.output"), lookup("context.tool.output")) == (compared, compared)
+    assert lookup("context.note") == "yes\n"

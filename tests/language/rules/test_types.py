@@ -2,6 +2,7 @@
 
 import pytest
 
+from attractor.language.diagnostics import Severity
 from tests.language.rules.judging import found, inside, told
 
 
@@ -40,3 +41,12 @@ def test_types_need_prompts_and_have_outcomes() -> None:
     text = 'a [type=wait, duration=1s]; start -> a; a -> exit [condition="outcome={}"]; a -> exit'
     assert told(text.format("fail"), "outcome_possible") == []
     assert told(text.format("partial_success"), "outcome_possible") == ['"outcome=partial_success"']
+
+
+@pytest.mark.parametrize(
+    ("node", "rule"),
+    [("shape=parallelogram, prompt=x", "tool_has_command"), ("shape=hexagn", "shape_known")],
+)
+def test_stage_that_cannot_be_meant_is_an_error(node: str, rule: str) -> None:
+    (one,) = found(inside(f"a [{node}]; start -> a -> exit"), rule)
+    assert one.severity is Severity.ERROR
