@@ -13,11 +13,8 @@ def told(text: str) -> list[tuple[str, str, str, str]]:
 def test_L4b_a_node_on_the_way_comes_into_being_with_a_warning() -> None:
     graph = parse(HUMAN_GATE)
     assert {"ship_it", "fixes"} <= set(graph.nodes)
-    found = [(one.rule, one.severity, one.node) for one in validate(graph)]
-    assert found == [
-        ("undeclared_node", Severity.WARNING, "ship_it"),
-        ("undeclared_node", Severity.WARNING, "fixes"),
-    ]
+    found = [(one.severity, one.node) for one in validate(graph) if one.rule == "undeclared_node"]
+    assert found == [(Severity.WARNING, "ship_it"), (Severity.WARNING, "fixes")]
 
 
 def test_L4b_only_ever_a_target_is_an_error_with_a_guess() -> None:
