@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import os
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -28,8 +27,8 @@ from tests.interviewers.questions import Terminal, given, question
 
 REGISTERED = list(interviewer_registry())
 MANY = 8
-ANSWERS = Path(os.devnull)
-"""A recording of nothing: whoever answers from it stops the run."""
+ANSWERS = Path(__file__).with_name("__init__.py")
+"""An empty recording."""
 
 
 def built(name: str, terminal: Terminal | None = None) -> Interviewer:

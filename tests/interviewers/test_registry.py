@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import os
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -35,6 +34,7 @@ from tests.interviewers.questions import Terminal, given, question
 from tests.spec.runs import between, events, run
 
 NAMES = list(interviewer_registry())
+EMPTY = Path(__file__).with_name("__init__.py")
 
 
 def built(name: str, terminal: Terminal | None = None) -> Interviewer:
@@ -43,7 +43,7 @@ def built(name: str, terminal: Terminal | None = None) -> Interviewer:
         answers=[given("Y")],
         callback=lambda _: given("Y"),
         inner=Person(["Y"]),
-        file=Path(os.devnull) if name == "replay" else None,
+        file=EMPTY if name == "replay" else None,
     )
     return interviewer_registry()[name](parts)
 
