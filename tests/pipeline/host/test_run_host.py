@@ -127,11 +127,12 @@ def test_redaction_does_not_read_the_source_code(
 
 
 def test_secret_that_cannot_be_redacted_is_refused(tmp_path: Path) -> None:
-    host = world_at(tmp_path, B_KEY="", C_KEY="a longer value")
+    host = world_at(tmp_path, B_KEY="", C_KEY="a longer value", ATTRACTOR_INPUT_OTHER="1")
     for value in ("abc", " x ", "12345", "2026-11-21"):
         host = replace(host, environ={**host.environ, "A_KEY": value})
         with pytest.raises(NotRunnable, match="the value of the variable A_KEY has") as refused:
             asyncio.run(start(options(host), host))
+        assert len(refused.value.faults) == 1
         assert "env -u A_KEY" in refused.value.hint
         assert not host.runs_dir.exists()
 
