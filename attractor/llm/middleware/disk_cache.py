@@ -121,7 +121,7 @@ def _media(media: ImageData | AudioData | DocumentData) -> Json:
     return {**record, "media_type": content.media_type, "sha256": sha256}
 
 
-_VERSION = 1
+_VERSION = 2
 _ENDING = ".answer.json"
 _MOST_COMPARED = 500
 _LONGEST_HEAD = 4_000_000

@@ -219,7 +219,7 @@ DAMAGES: dict[str, Callable[[str], str]] = {
     "cut": lambda text: text[: len(text) // 2],
     "one letter": lambda text: text.replace("one", "eno"),
     "empty": lambda text: "",
-    "other version": lambda text: text.replace('"attractor_answer":1', '"attractor_answer":2'),
+    "other version": lambda text: text.replace('"attractor_answer":2', '"attractor_answer":1'),
     "no text": lambda text: "\udcff\n",
 }
 
@@ -274,7 +274,7 @@ def test_files_are_ours_alone_and_hold_no_key(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     assert key not in file.read_text("utf-8")
     head = json.loads(file.read_text("utf-8").partition("\n")[0])
-    assert (head["attractor_answer"], head["request"]["model"]) == (1, "gpt-5.2")
+    assert (head["attractor_answer"], head["request"]["model"]) == (2, "gpt-5.2")
 
 
 def test_a_mode_that_is_none_is_refused(tmp_path: Path) -> None:
