@@ -13,7 +13,7 @@ from pygls.lsp.client import LanguageClient
 from tests.cli.running import ATTRACTOR
 
 TEXT = """digraph review {
-    start [shape=Mdiamond]; exit [shape=Msquare]; max_node_visits=9
+    start [shape=Mdiamond]; exit [shape=Msquare]
     // 𝒜 letter of two units, and the plan
     subgraph cluster_a { label="𝒜"; plan [prompt="Plan", retry_target=plan] }
     work [promt="Work"]

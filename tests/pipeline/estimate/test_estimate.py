@@ -90,7 +90,8 @@ def test_assumed_stages_count_once_without_runs() -> None:
 def test_one_round_of_a_loop_that_costs_money_is_estimated() -> None:
     check = 'check [shape=parallelogram, tool_command="true", timeout="5s"]; '
     ways = "start -> m -> n -> check -> n; check -> exit; check -> t -> t [weight=-1]"
-    one = guessed(f'm [prompt="x"]; n [prompt="y"]; t [shape=parallelogram, tool_command="true"]; {check} {ways}')
+    endless = 't [shape=parallelogram, tool_command="true"]; '
+    one = guessed(f'm [prompt="x"]; n [prompt="y"]; {endless} {check} {ways}')
     assert [(sorted(it.nodes), it.cost_usd) for it in one.rounds] == [
         (["check", "n"], Range(0.5, 1, 20))
     ]

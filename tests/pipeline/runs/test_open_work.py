@@ -40,9 +40,9 @@ digraph branches {{
     start [shape=Mdiamond]
     exit  [shape=Msquare]
     fan   [shape=component]
-    a     [shape=conditional]
-    b     [shape=conditional]
-    c     [shape=conditional]
+    a     [shape=diamond]
+    b     [shape=diamond]
+    c     [shape=diamond]
     work  [shape=parallelogram, tool_command="echo hello; {UNTIL_GO}"]
     meet  [shape=tripleoctagon]
     start -> fan
