@@ -41,16 +41,17 @@ class Tool:
             result = await stage.workspace.environment.exec_command(
                 command,
                 timeout_ms=limit // timedelta(milliseconds=1),
-                env_vars=self._secrets(stage.node),
+                env_vars=self._variables(stage.node),
                 on_output=on_output,
             )
         stage.files.write("stdout.txt", result.stdout)
         stage.files.write("stderr.txt", result.stderr)
         return _judge(command, limit, result)
 
-    def _secrets(self, node: Node) -> Mapping[str, str]:
-        """Return the environment variables of the secret inputs of a stage (ruling L8)."""
-        return {variable_of(one): self.parts.secrets[one] for one in asked_secrets(node)}
+    def _variables(self, node: Node) -> Mapping[str, str]:
+        """Return the variables of all inputs, and of the secrets that a stage lists (ruling L8)."""
+        secrets = {one: self.parts.secrets[one] for one in asked_secrets(node)}
+        return {variable_of(one): value for one, value in {**self.parts.inputs, **secrets}.items()}
 
 
 def _command(node: Node) -> str:

@@ -180,6 +180,7 @@ class Shell(NoEnvironment):
         on_output: OnOutput | None = None,
     ) -> ExecResult:
         self.commands.append((command, timeout_ms))
+        self.variables = dict(env_vars or {})
         return self.result
 
 

@@ -61,6 +61,16 @@ def test_a_tool_without_a_command_is_a_mistake_in_the_pipeline(plain: dict[str, 
     assert it.shell.commands == []
 
 
+def test_the_command_gets_the_inputs_as_variables() -> None:
+    it = play(tool_command="make")
+    it.inputs = {"folder": "a b", "count": "3"}
+    it.run()
+    assert it.shell.variables == {
+        "ATTRACTOR_INPUT_FOLDER": "a b",
+        "ATTRACTOR_INPUT_COUNT": "3",
+    }
+
+
 def test_missing_secret_input_is_a_pipeline_fault() -> None:
     it = play(tool_command="make", secrets="token")
     assert it.run().failure_reason == "this run has no secret input token for check"

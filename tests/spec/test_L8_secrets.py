@@ -179,7 +179,8 @@ def test_L8_a_secret_input_reaches_the_command_that_asks_for_it_alone(tmp_path: 
     assert (result.directory / "push" / "stdout.txt").read_text() == "got ***\n"
     others = (result.directory / "else" / "stdout.txt").read_text()
     assert "PATH=" in others
-    assert "ATTRACTOR_INPUT" not in others
+    given = [one for one in others.splitlines() if one.startswith("ATTRACTOR_INPUT_")]
+    assert given == ["ATTRACTOR_INPUT_PLAIN="]
     assert "PG=" not in others
 
 

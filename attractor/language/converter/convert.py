@@ -6,8 +6,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.durations import parse_duration
-from attractor.base.errors import InvalidDuration
 from attractor.language.converter.word_tables import (
     MEANINGLESS,
     NO_SHAPE,
@@ -17,9 +15,11 @@ from attractor.language.converter.word_tables import (
     VARIABLES,
     convert_condition,
 )
+from attractor.language.declarations.inputs import declared_inputs, variable_of
 from attractor.language.diagnostics import Diagnostic, Edit, ParseError, in_order, info, warning
 from attractor.language.formatter import format
 from attractor.language.graph.attribute_catalogue import (
+    ATTRIBUTES,
     NO_ATTRIBUTE,
     RENAMED,
     STYLE_PROPERTIES,
@@ -43,7 +43,7 @@ from attractor.language.source.syntax_tree import (
     ValueKind,
     quoted,
 )
-from attractor.language.source.text import Source, quote, written_word
+from attractor.language.source.text import Source, quote, span_within, written_word
 
 
 @dataclass(frozen=True)
@@ -122,11 +122,18 @@ def convert_keys(attributes: AttributeList) -> Iterator[Diagnostic]:
             yield _special(attributes, attribute)
         elif key in MEANINGLESS:
             yield _removal(attributes, at)
-        elif key in NO_ATTRIBUTE:
+        elif key == "error_policy" and str(attribute.value) == "continue":
+            # In Attractor, a failed branch never stops the others.
+            yield _removal(attributes, at)
+        elif key in NO_ATTRIBUTE and not _is_ours(attributes.place, key):
             yield warning(f"no equivalent of {key}", span, fix=NO_ATTRIBUTE[key])
 
 
-_SPECIAL = frozenset({"import", "prompt_file"})
+_SPECIAL = frozenset({"import", "prompt_file", "continue_on_fail"})
+
+
+def _is_ours(place: AttributeOwner, key: str) -> bool:
+    return key in ATTRIBUTES and place in ATTRIBUTES[key].places
 
 
 def _special(attributes: AttributeList, attribute: Attribute) -> Diagnostic:
@@ -135,6 +142,11 @@ def _special(attributes: AttributeList, attribute: Attribute) -> Diagnostic:
     if attribute.key == "import":
         edits = (Edit(span, 'type="import", file'),)
         return info('replaced import by type="import" and file', span, edits=edits)
+    if attribute.key == "continue_on_fail":
+        if str(value) != "true" or attributes.has("on_failure"):
+            return warning("no equivalent of continue_on_fail", span, fix="remove it")
+        edits = (Edit(span, "on_failure"), Edit(value.span, "continue"))
+        return info("replaced continue_on_fail by on_failure=continue", span, edits=edits)
     if attributes.has("prompt"):
         return _duplicate(attribute, "prompt")
     named = quoted(f"@{value}")
@@ -166,6 +178,7 @@ def _removal(attributes: AttributeList, at: int) -> Diagnostic:
 
 
 _STYLE = re.compile(r"(?<=[{;\s])(model|provider)(?=\s*:)")
+_PATTERN = re.compile(r"(?<=[\s:])[\w.:/-]*(?:\[[\w-]*\]|\*)[\w.*:/\[\]-]*(?=\s*[;}])")
 _VARIABLE = re.compile(r"\$\{?(KILROY_[A-Z0-9_]+)")
 _GOAL = re.compile(r"\$\{goal\}|\{\{\s*(?:graph\.)?goal\s*\}\}")
 _INPUT = re.compile(r"\{\{\s*(inputs\.\w+)\s*\}\}")
@@ -198,6 +211,136 @@ def convert_stylesheet(
         renamed = ", ".join(f"{one} to {STYLE_PROPERTIES[one]}" for one in found)
         text = _STYLE.sub(lambda one: STYLE_PROPERTIES[one[1]], written)
         yield info(f"renamed in the stylesheet: {renamed}", span, edits=(Edit(span, text),))
+    for one in _PATTERN.finditer(str(attribute.value)):
+        place = span_within(attribute.value, *one.span())
+        fix = "name one model; 'attractor models' lists them"
+        yield warning(f"unsupported pattern {quote(one[0])} of a model", place, fix=fix)
+
+
+def convert_params(
+    context: ConversionContext, attributes: AttributeList, attribute: Attribute
+) -> Iterator[Diagnostic]:
+    """Convert declared parameters to inputs; the goal is no input."""
+    if attributes.has("inputs"):
+        yield _duplicate(attribute, "inputs")
+        return
+    names = [one for one in _names(str(attribute.value)) if one != "goal"]
+    edits = (Edit(attribute.span, "inputs"), Edit(attribute.value.span, quoted(", ".join(names))))
+    message = "replaced params by inputs, which are required unless they have a default: NAME=TEXT"
+    yield info(message, attribute.span, edits=edits)
+
+
+def convert_goal(
+    context: ConversionContext, attributes: AttributeList, attribute: Attribute
+) -> Iterator[Diagnostic]:
+    """Report a variable in the goal, which is the value of `$goal` in prompts."""
+    found = _PARAMETER.search(str(attribute.value))
+    if found:
+        message = f"{found[0]} is plain text in the goal"
+        fix = "remove it, and pass the goal to each run with --goal"
+        yield warning(message, attribute.value.span, fix=fix)
+
+
+def convert_duration(
+    context: ConversionContext, attributes: AttributeList, attribute: Attribute
+) -> Iterator[Diagnostic]:
+    """Add the unit to a duration in milliseconds."""
+    word, span = str(attribute.value), attribute.value.span
+    if word.isascii() and word.isdigit():
+        edits = (Edit(span, quoted(f"{word}ms")),)
+        yield info(f"replaced {attribute.key} {word} by {word}ms", span, edits=edits)
+
+
+_PARAMETER_IN_PROMPT = re.compile(r"\$(?:(?P<name>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)\})")
+# Set by the engine of another tool.
+_SET_BY_OTHERS = frozenset({"iteration", "loop_count", "last_response"})
+_PARAMETER = re.compile(
+    r"(?<![\\$])\$(?:(?P<name>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)(?=[:}%#]))"
+)
+
+
+def _undeclared(name: str, written: str) -> str:
+    """Return the fix for a variable that is no declared input."""
+    if name in _SET_BY_OTHERS or name.startswith("prior_critiques_"):
+        return "remove it: no value of a run has this name"
+    return f"for an input, add {name} to inputs of the graph, and write {written}"
+
+
+def _name(found: re.Match[str]) -> str:
+    return found["name"] or found["braced"]
+
+
+def _names(written: str) -> list[str]:
+    return [one for one in re.split(r"[\s,]+", written) if one]
+
+
+def _declared(graph: Graph) -> frozenset[str]:
+    """Return the names of the inputs and parameters of a graph, except for secrets."""
+    inputs = (one.name for one in declared_inputs(graph) if not one.is_secret)
+    return frozenset([*inputs, *_names(graph.attributes.text("params"))]) - {"goal"}
+
+
+def convert_tool_command(
+    context: ConversionContext, attributes: AttributeList, attribute: Attribute
+) -> Iterator[Diagnostic]:
+    """Convert parameters in a command to the variables of inputs."""
+    written, span = context.written(attribute), attribute.value.span
+    declared = _declared(context.graph)
+    used = dict.fromkeys(_name(one) for one in _PARAMETER.finditer(written))
+    ours = {name: variable_of(name) for name in used if name in declared}
+    text = _PARAMETER.sub(
+        lambda found: found[0].replace(_name(found), ours.get(_name(found), _name(found))), written
+    )
+    # In a pipeline with params, $$ is a $ for the shell.
+    if context.graph.attributes.text("params"):
+        text = text.replace("$$", "$")
+    for name in used:
+        is_set = re.search(rf"(?<![\w${{]){name}\b", written) or len(name) < _SHORTEST
+        if name not in ours and name.islower() and not is_set:
+            fix = _undeclared(name, f"${variable_of(name)}")
+            yield warning(f"the command does not set ${name}", span, fix=fix)
+    if text != written:
+        named = ", ".join(f"${name} by ${ours[name]}" for name in ours) or "$$ by $"
+        yield info(f"replaced {named}", span, edits=(Edit(span, text),))
+    else:
+        yield from convert_command(context, attributes, attribute)
+
+
+def convert_file(
+    context: ConversionContext, attributes: AttributeList, attribute: Attribute
+) -> Iterator[Diagnostic]:
+    """Report a variable in the path of another pipeline."""
+    if "$" in str(attribute.value):
+        message = f"variable in the path {quote(str(attribute.value))}"
+        yield warning(message, attribute.value.span, fix="write the path of a file of the project")
+
+
+_CONTEXT = "context."
+# Shorter names are mostly variables of the shell.
+_SHORTEST = 3
+
+
+def convert_child_inputs(
+    context: ConversionContext, attributes: AttributeList
+) -> Iterator[Diagnostic]:
+    """Convert the `context.NAME` attributes of a node that runs another pipeline to its inputs."""
+    given = [one for one in attributes.attributes if one.key.startswith(_CONTEXT)]
+    if not given or not (attributes.has("dot_file") or attributes.has("file")):
+        return
+    keys = ", ".join(one.key for one in given)
+    inputs = ", ".join(
+        f"{one.key.removeprefix(_CONTEXT)}={quoted(str(one.value))}" for one in given
+    )
+    first, last = given[0], given[-1]
+    at = attributes.attributes.index(first)
+    if list(attributes.attributes[at : at + len(given)]) != given or attributes.has("inputs"):
+        fix = f"write inputs={quoted(inputs)} instead"
+        yield warning(f"no equivalent of {keys}", first.span, fix=fix)
+        return
+    place = span_between(first.span, end_of_span(last.value.span))
+    edits = (Edit(place, f"inputs={quoted(inputs)}"),)
+    message = f"replaced {keys} by inputs, which the other pipeline must declare"
+    yield info(message, first.span, edits=edits)
 
 
 def convert_command(
@@ -225,12 +368,20 @@ def convert_prompt(
 ) -> Iterator[Diagnostic]:
     """Convert placeholders and variables in a prompt, and report unsupported placeholders."""
     written, span = context.written(attribute), attribute.value.span
+    declared = _declared(context.graph)
     text = _INPUT.sub(r"${\1}", _GOAL.sub("$goal", written))
+    text = _PARAMETER_IN_PROMPT.sub(
+        lambda found: f"${{inputs.{_name(found)}}}" if _name(found) in declared else found[0], text
+    )
     if text != written:
         message = "rewrote placeholders as $goal and ${inputs.NAME}"
         yield info(message, span, edits=(Edit(span, text),))
         return
     yield from convert_command(context, attributes, attribute)
+    for name in dict.fromkeys(one["name"] for one in _PARAMETER_IN_PROMPT.finditer(written)):
+        if name and name != "goal" and name.islower():
+            fix = _undeclared(name, f"${{inputs.{name}}}")
+            yield warning(f"${name} is plain text in a prompt", span, fix=fix)
     for one in dict.fromkeys(_TEMPLATE.findall(written)):
         if not one.startswith("${inputs."):
             fix = "use $goal or ${inputs.NAME}, or replace it by plain text"
@@ -243,6 +394,7 @@ def _renamed(found: re.Match[str]) -> str:
 
 _WHOLE = re.compile(r"([0-9]{1,9})\.0+")
 _ENDS = {"circle": "Mdiamond", "doublecircle": "Msquare"}
+_CHILD = ("stack.child_d", "stack.child_workflow", "child_graph")
 _MANAGES = ("manager.", "stack.", "child_graph", "max_iterations", "success_condition")
 
 
@@ -265,13 +417,17 @@ def convert_shape(
     """Convert the shape of a node."""
     word, span = str(attribute.value), attribute.value.span
     ours, why = _shape(context, attributes, word)
-    edits = _pause(attributes, attribute) if word == "insulator" else ()
+    type_ = _TYPE_OF_SHAPE.get(word, ("", ""))
+    edits = _typed(attributes, attribute, *type_) if type_[0] else ()
     if ours:
         yield info(f"replaced shape {word} by {ours}: {why}", span, edits=(Edit(span, ours),))
     elif edits:
-        yield info("replaced shape insulator by a tool with a sleep command", span, edits=edits)
+        yield info(f"replaced shape {word} by type={type_[0]}", span, edits=edits)
     elif word in NO_SHAPE:
         yield warning(f"unsupported shape {word}", span, fix=NO_SHAPE[word])
+    elif word == "house" and not _has_child(context, attributes):
+        fix = "move the supervised nodes to a file, and set stack.child_dotfile on the graph"
+        yield warning("the manager has no pipeline to supervise", span, fix=fix)
 
 
 def convert_timeout(
@@ -337,24 +493,23 @@ def _gate_or_manager(
     return "", ""
 
 
-def _pause(attributes: AttributeList, shape: Attribute) -> tuple[Edit, ...]:
-    """Return the edits that turn a pause into a sleep command."""
-    duration = next((one for one in attributes.attributes if one.key == "duration"), None)
-    seconds = _seconds(str(duration.value)) if duration else None
-    if duration is None or seconds is None:
+def _has_child(context: ConversionContext, attributes: AttributeList) -> bool:
+    keys = [*context.graph.attributes.by_key, *(one.key for one in attributes.attributes)]
+    return any(key.startswith(_CHILD) for key in keys)
+
+
+# Shapes of other tools, with the equivalent type and the attribute that it needs.
+_TYPE_OF_SHAPE = {"insulator": ("wait", "duration"), "folder": ("pipeline", "file")}
+
+
+def _typed(
+    attributes: AttributeList, shape: Attribute, type_: str, needed: str
+) -> tuple[Edit, ...]:
+    """Return the edits that replace a shape by a type, or none if an attribute is missing."""
+    is_whole = attributes.has(needed) or (needed == "file" and attributes.has("dot_file"))
+    if not is_whole or attributes.has("type"):
         return ()
-    return (
-        Edit(shape.value.span, "parallelogram"),
-        Edit(duration.span, "tool_command"),
-        Edit(duration.value.span, quoted(f"sleep {seconds:g}")),
-    )
-
-
-def _seconds(text: str) -> float | None:
-    try:
-        return parse_duration(text).total_seconds()
-    except InvalidDuration:
-        return None
+    return (Edit(shape.span, "type"), Edit(shape.value.span, type_))
 
 
 RULE = "convert"
@@ -400,11 +555,15 @@ _CONVERSIONS: Mapping[tuple[AttributeOwner, str], _Convert] = {
     (AttributeOwner.NODE, "timeout"): convert_timeout,
     (AttributeOwner.NODE, "goal_gate"): convert_goal_gate,
     (AttributeOwner.NODE, "prompt"): convert_prompt,
-    (AttributeOwner.NODE, "tool_command"): convert_command,
+    (AttributeOwner.NODE, "tool_command"): convert_tool_command,
+    (AttributeOwner.NODE, "file"): convert_file,
     (AttributeOwner.NODE, "manager.stop_condition"): convert_condition_attribute,
     (AttributeOwner.EDGE, "condition"): convert_condition_attribute,
     (AttributeOwner.EDGE, "weight"): convert_weight,
     (AttributeOwner.GRAPH, "model_stylesheet"): convert_stylesheet,
+    (AttributeOwner.GRAPH, "params"): convert_params,
+    (AttributeOwner.GRAPH, "goal"): convert_goal,
+    (AttributeOwner.GRAPH, "max_duration"): convert_duration,
 }
 
 
@@ -415,7 +574,11 @@ def _find_foreign_words(source: Source) -> Iterator[Diagnostic]:
         raise ParseError(parsed.diagnostics)
     context = ConversionContext(source, resolve(parsed.digraph))
     for attributes in attribute_lists(parsed.digraph):
-        for found in (*convert_keys(attributes), *_values(context, attributes)):
+        for found in (
+            *convert_keys(attributes),
+            *convert_child_inputs(context, attributes),
+            *_values(context, attributes),
+        ):
             yield replace(found, rule=RULE, node=attributes.node)
     yield from _outcomes_in_prompts(context)
 

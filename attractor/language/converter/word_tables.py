@@ -1,4 +1,4 @@
-"""Names in other tools (fabro, kilroy, brynary, samueljklee), with their conversions."""
+"""Names in other tools (fabro, kilroy, brynary, samueljklee, amplifier), with their conversions."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,8 @@ TYPES: Mapping[str, str] = {
     "human": "wait.human",
     "fan_in": "parallel.fan_in",
     "manager": "stack.manager_loop",
+    "stack.observe": "codergen",
+    "stack.steer": "codergen",
 }
 """Node types of other tools, with their names in Attractor."""
 
@@ -46,7 +48,6 @@ VARIABLES: Mapping[str, str] = {"KILROY_STAGE_STATUS_PATH": "ATTRACTOR_STATUS_FI
 """Variables of other tools in prompts and commands, with their names in Attractor."""
 
 NO_TYPE: Mapping[str, str] = {
-    "wait": 'write type="tool" with tool_command="sleep 30"',
     "loop.begin": "draw the loop with edges and limit it with max_visits",
     "loop.end": "draw the loop with edges and bound it with max_visits",
     "concurrent.split": "use shape=component, whose branches meet at shape=tripleoctagon",
@@ -56,7 +57,8 @@ NO_TYPE: Mapping[str, str] = {
 """Unsupported node types, with a replacement."""
 
 NO_SHAPE: Mapping[str, str] = {
-    "insulator": NO_TYPE["wait"],
+    "insulator": 'write type="wait" with duration="30s"',
+    "folder": 'write type="pipeline" with file="..."',
     "trapezium": NO_TYPE["loop.begin"],
     "invtrapezium": NO_TYPE["loop.end"],
     "pentagon": NO_TYPE["concurrent.split"],
@@ -84,6 +86,7 @@ _CLAUSE = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _OUTCOME = frozenset({"outcome", "context.outcome"})
+_LAST_LINE = frozenset({"tool.last_line", "context.tool.last_line"})
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,13 @@ def convert_condition(written: str) -> ConvertedCondition:
     at = 0
     for found in _CLAUSE.finditer(written):
         key, word = found["key"], found["word"]
-        if key in _OUTCOME and word and word not in OUR_OUTCOMES:
+        if key in _LAST_LINE and word:
+            ours = f'context.tool.output matches \\"(?m:^){word}$\\"'
+            ours = f"!({ours})" if "!" in found["operator"] else ours
+            pieces += [written[at : found.start()], ours]
+            at = found.end()
+            changed.append(f"{key}={word} by a match of the last line of tool.output")
+        elif key in _OUTCOME and word and word not in OUR_OUTCOMES:
             ours = _outcome(word)
             our_key, our_word = (key, ours) if ours else ("preferred_label", word)
             pieces += [written[at : found.start()], our_key, found["operator"]]

@@ -58,7 +58,7 @@ model_stylesheet="* { llm_model: m1; llm_provider: openai; }"]
     test  [shape=parallelogram, tool_command="make test", timeout="600s"]
     plan  [shape=box, prompt="Plan $goal", llm_model="m2", llm_provider=anthropic]
     ask   [type="wait.human", label="Ship?"]
-    nap   [shape=parallelogram, tool_command="sleep 90"]
+    nap   [type=wait, duration="90s"]
     part  [type="import", file="./part.dot"]
 
     start -> plan -> test
@@ -97,7 +97,7 @@ def test_changes_are_reported_with_line() -> None:
     assert lines["renamed default_max_retry to default_max_retries"] == 3
     assert lines["renamed script to tool_command"] == 8
     assert lines["replaced type human by wait.human"] == 10
-    assert lines["replaced shape insulator by a tool with a sleep command"] == 11
+    assert lines["replaced shape insulator by type=wait"] == 11
     assert lines["replaced outcome=failed by outcome=fail"] == 16
 
 
@@ -123,6 +123,38 @@ def test_own_pipeline_is_unchanged(text: str) -> None:
         ("node [timeout=30]; a", 'node [timeout="30s"]; a'),
         ("subgraph s { node [model=m]; a }", "subgraph s { node [llm_model=m]; a }"),
         ("context_fidelity_default=full; a", "default_fidelity=full; a"),
+        ('graph [stall_timeout="5m"]; a [stall_timeout="9m"]',) * 2,
+        ('a [type=wait, duration="5s"]',) * 2,
+        ('a [shape=insulator, duration="5s"]', 'a [type=wait, duration="5s"]'),
+        ("default_thread_id=t; a", "thread_id=t; a"),
+        ("max_pipeline_duration=5000; a", 'max_duration="5000ms"; a'),
+        ('max_pipeline_duration="5s"; a', 'max_duration="5s"; a'),
+        ("a [continue_on_fail=true]", "a [on_failure=continue]"),
+        ("a [shape=component, error_policy=continue]", "a [shape=component]"),
+        ('a [type="stack.observe"]', "a [type=codergen]"),
+        ('a [shape=folder, dot_file="b.dot"]', 'a [type=pipeline, file="b.dot"]'),
+        (
+            'a [shape=folder, dot_file="b.dot", "context.x"="1, \\"2\\"", "context.y"="$z"]',
+            'a [type=pipeline, file="b.dot", inputs="x=\\"1, \\\\\\"2\\\\\\"\\", y=\\"$z\\""]',
+        ),
+        (
+            'params="task, goal, port"; a [prompt="$goal: do $task, ${port}, $$5, $Tasks"]',
+            'inputs="task, port"; '
+            'a [prompt="$goal: do ${inputs.task}, ${inputs.port}, $$5, $Tasks"]',
+        ),
+        (
+            'graph [goal=g, params="task, most"]; a [shape=parallelogram, '
+            'tool_command="m=$most; f=\\"$task\\"; $$(cat ${task%.md}.x) ${m:-3} $tasks_"]',
+            'graph [goal=g, inputs="task, most"]; a [shape=parallelogram, '
+            'tool_command="m=$ATTRACTOR_INPUT_MOST; f=\\"$ATTRACTOR_INPUT_TASK\\"; '
+            '$(cat ${ATTRACTOR_INPUT_TASK%.md}.x) ${m:-3} $tasks_"]',
+        ),
+        (
+            'a -> b [condition="context.tool.last_line=ok && outcome=success"]; '
+            'a -> c [condition="tool.last_line!=ok"]',
+            'a -> b [condition="context.tool.output matches \\"(?m:^)ok$\\" && outcome=success"]; '
+            'a -> c [condition="!(context.tool.output matches \\"(?m:^)ok$\\")"]',
+        ),
         ('a [prompt="${goal}, {{inputs.x}}"]', 'a [prompt="$goal, ${inputs.x}"]'),
         ('a [prompt="into $KILROY_STAGE_STATUS_PATH"]', 'a [prompt="into $ATTRACTOR_STATUS_FILE"]'),
         (
@@ -151,7 +183,26 @@ def test_a_foreign_word_is_converted(written: str, ours: str) -> None:
         ('a [shape=box,\n system_prompt="x"]', "no equivalent of system_prompt"),
         ("a [label=x,\n shape=trapezium]", "unsupported shape trapezium"),
         ("a [label=x,\n shape=insulator]", "unsupported shape insulator"),
-        ("a [label=x,\n type=wait]", "unsupported type wait"),
+        ("a [label=x,\n shape=folder]", "unsupported shape folder"),
+        ("a [label=x,\n shape=house]", "the manager has no pipeline to supervise"),
+        (
+            'a [shape=house,\n "stack.child_dotfile"="b.dot"]',
+            "no equivalent of stack.child_dotfile",
+        ),
+        (
+            'a [file="b.dot",\n type=pipeline, "context.x"="1", label=l, "context.y"="2"]',
+            "no equivalent of context.x, context.y",
+        ),
+        ('a [type=pipeline,\n file="$folder/b.dot"]', "variable in the path '$folder/b.dot'"),
+        ('a [label=x,\n must_write="a.md"]', "no equivalent of must_write"),
+        ('a [label=x,\n feedback_from="b"]', "no equivalent of feedback_from"),
+        ("a [label=x,\n runs_on=always]", "no equivalent of runs_on"),
+        ("a [label=x,\n continue_on_fail=false]", "no equivalent of continue_on_fail"),
+        ('a [label=x,\n prompt="Do $task"]', "$task is plain text in a prompt"),
+        ('a [label=x,\n prompt="Try $iteration"]', "$iteration is plain text in a prompt"),
+        ('a [shape=parallelogram,\n tool_command="cat $task"]', "the command does not set $task"),
+        ('a\ngoal="Do $task"', "$task is plain text in the goal"),
+        ('a\nmodel_stylesheet="* { llm_model: claude-*; }"', "unsupported pattern 'claude-*'"),
         ('a [label=x,\n goal_gate="outcome = success"]', "unsupported condition of a goal gate"),
         ("a -> exit [label=x,\n weight=1.5]", "invalid weight '1.5': not an integer"),
         (
@@ -210,3 +261,35 @@ def test_conversion_is_idempotent(graph: Graph) -> None:
 def test_the_result_is_valid() -> None:
     text = converted(FOREIGN).text
     assert [one for one in prepare(text).diagnostics if one.is_error] == []
+
+
+PARAMETERS = """digraph Review {
+    graph [goal="Review it", params="goal, task_file, rounds", max_pipeline_duration=60000]
+    start [shape=Mdiamond]
+    done  [shape=Msquare]
+    setup [shape=parallelogram, max_retries=0,
+        tool_command="r=$rounds; echo ${r:-6} > budget; test -f \\"$task_file\\" && printf ok"]
+    work  [shape=box, class="maker", prompt="Do $goal as in $task_file."]
+    other [shape=folder, label="Review", dot_file="review.dot", "context.topic"="style, names"]
+    gate  [shape=parallelogram, goal_gate=true, retry_target="work", tool_command="make test"]
+    start -> setup
+    setup -> work [condition="context.tool.last_line=ok && outcome=success"]
+    setup -> done [condition="outcome=fail"]
+    work -> other -> gate
+    gate -> done [condition="outcome=success"]
+    gate -> work [condition="outcome=fail"]
+}
+"""
+
+
+def test_pipeline_with_parameters_and_folders_is_valid_after_conversion() -> None:
+    conversion = converted(PARAMETERS)
+    assert conversion.left == ()
+    graph = parse(conversion.text)
+    assert graph.attributes.text("inputs") == "task_file, rounds"
+    assert graph.nodes["other"].type == "pipeline"
+    assert graph.nodes["other"].attributes.text("inputs") == 'topic="style, names"'
+    [edge] = [one for one in graph.edges if (one.source, one.target) == ("setup", "work")]
+    for output, is_taken in (("ok", True), ("a\nok\n", True), ("not ok", False), ("ok\nno", False)):
+        values = {"context.tool.output": output, "outcome": "success"}
+        assert edge.condition.holds(lambda key, held=values: held.get(key, "")) is is_taken
