@@ -11,6 +11,7 @@ second argument `processes` or `memory`, the program only uses up this resource,
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import json
 import os
@@ -35,9 +36,44 @@ _UNREACHABLE = _FORBIDDEN | {
 }
 
 
+_CLONE_NEWUSER = 0x10000000
+# For each attempt the number of the call and its arguments. They must fail for another reason than
+# EPERM without a filter, also for root.
+_ARGUMENTS: dict[str, tuple[int, int, tuple[int, ...]]] = {
+    "keyctl: read the session keyring": (250, 219, (11, -3, 0, 0)),
+    "keyctl: read the user keyring": (250, 219, (11, -4, 0, 0)),
+    "keyctl: join a keyring by name": (250, 219, (1, 1)),
+    "add_key": (248, 217, (0, 0, 0, 0, -3)),
+    "request_key": (249, 218, (0, 0, 0, 0)),
+    "socket: AF_VSOCK": (41, 198, (40, 1, 0)),
+    "socket: AF_NETLINK, audit": (41, 198, (16, 3, 9)),
+    "socket: AF_NETLINK, kobject_uevent": (41, 198, (16, 3, 15)),
+    "ptrace: attach to a missing process": (101, 117, (16, 1 << 30, 0, 0)),
+    "ptrace: seize a missing process": (101, 117, (0x4206, 1 << 30, 0, 0)),
+    "mount": (165, 40, (0, 0, 0, 0, 0)),
+    "open_tree": (428, 428, (-1, 0, -1)),
+    "move_mount": (429, 429, (-1, 0, -1, 0, -1)),
+    "fsopen": (430, 430, (0, -1)),
+    "fsmount": (432, 432, (-1, -1, -1)),
+    "mount_setattr": (442, 442, (-1, 0, -1, 0, 0)),
+    "setns": (308, 268, (-1, 0)),
+    "clone: user namespace without a stack": (56, 220, (_CLONE_NEWUSER | 0x10000, 0)),
+    "bpf": (321, 280, (-1, 0, 0)),
+    "perf_event_open": (298, 241, (0, -1, -1, -1, 0)),
+    "userfaultfd": (323, 282, (-1,)),
+    "io_uring_setup": (425, 425, (0, 0)),
+    "io_uring_enter": (426, 426, (-1, 0, 0, 0, 0)),
+    "io_uring_register": (427, 427, (-1, -1, 0, 0)),
+    # Last, because it would change the rights of this process.
+    "unshare: user namespace": (272, 97, (_CLONE_NEWUSER,)),
+}
+_CALLS = {
+    "x86_64": {name: (number, words) for name, (number, _, words) in _ARGUMENTS.items()},
+    "aarch64": {name: (number, words) for name, (_, number, words) in _ARGUMENTS.items()},
+}
 # More than the bounds of the tested sandbox.
-_MANY_PROCESSES = 100
-_MUCH_MEMORY = 128 << 20
+_MANY_PROCESSES = 20
+_MUCH_MEMORY = 200 << 20
 _MANY_FILES = 200
 _LARGE_FILE = 8 << 20
 # Time to be killed.
@@ -78,6 +114,7 @@ def escape() -> None:
         ),
         # Before the attempt to kill: a dead process has no command line.
         "sees": _sees(os.fsencode(arguments["marker"])),
+        "calls": _calls(),
         "exceeds": [
             name
             for name, attempt, error in (
@@ -99,6 +136,31 @@ def _bomb() -> None:
             time.sleep(_SURVIVAL_S)
             os._exit(0)
     time.sleep(_SURVIVAL_S)
+
+
+def _calls() -> list[str]:
+    """Return the system calls that are not refused with EPERM."""
+    numbers = _CALLS.get(os.uname().machine)
+    if numbers is None:
+        return ["all"]
+    libc = ctypes.CDLL(None, use_errno=True)
+    # Flags of user namespaces in a structure: refused as an unknown call, or by the kernel.
+    allowed = ["clone3: user namespace"] if _makes_user_namespace(libc) else []
+    for name, (number, arguments) in numbers.items():
+        ctypes.set_errno(0)
+        found = libc.syscall(number, *(ctypes.c_long(one) for one in arguments))
+        if found != -1 or ctypes.get_errno() != errno.EPERM:
+            allowed.append(name)
+    return allowed
+
+
+def _makes_user_namespace(libc: ctypes.CDLL) -> bool:
+    structure = (ctypes.c_uint64 * 11)(_CLONE_NEWUSER)
+    structure[4] = signal.SIGCHLD
+    found = libc.syscall(435, ctypes.byref(structure), ctypes.sizeof(structure))
+    if found == 0:
+        os._exit(0)
+    return found > 0
 
 
 def _open_many() -> None:

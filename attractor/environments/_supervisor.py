@@ -19,6 +19,7 @@ ends when the socket closes, so nothing outlives the process that started the sa
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import resource
@@ -34,6 +35,8 @@ from pathlib import Path
 from typing import Any
 
 _PR_SET_DUMPABLE = 4
+_KEYCTL = {"x86_64": 250, "aarch64": 219}
+_JOIN_SESSION_KEYRING = 1
 _LARGEST_MESSAGE = 1024 * 1024
 _POLL_S = 0.01
 # Time for background processes of a command: `program > >(tee log)` still prints.
@@ -270,6 +273,15 @@ class Supervisor:
         socket.send_fds(self._control, [json.dumps({"id": number, **fields}).encode()], hand)
 
 
+def _join_empty_keyring() -> int:
+    """Join a new, empty session keyring; return 0, or -1 with an error number."""
+    number = _KEYCTL.get(os.uname().machine)
+    if number is None:
+        return 0
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    return min(0, call(number, _JOIN_SESSION_KEYRING, ctypes.c_void_p(None)))
+
+
 def _limit(kind: int, most: int) -> None:
     """Limit a resource of this process and of all processes that it starts."""
     hard = resource.getrlimit(kind)[1]
@@ -282,6 +294,9 @@ def main() -> None:
     # Else a process inside could take the socket (pidfd_getfd) and talk to the outside.
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         sys.exit(f"cannot be made undumpable: {os.strerror(ctypes.get_errno())}")
+    # Else the keys of the operator could be read.
+    if _join_empty_keyring() != 0 and ctypes.get_errno() != errno.ENOSYS:
+        sys.exit(f"cannot join an empty session keyring: {os.strerror(ctypes.get_errno())}")
     bounds = json.loads(sys.argv[2])
     _limit(resource.RLIMIT_NOFILE, bounds["max_open_files"])
     _limit(resource.RLIMIT_FSIZE, bounds["max_file_mb"] << 20)

@@ -119,6 +119,7 @@ class Promises:
     own_processes: bool = False
     writes_only_workspace: bool = False
     bounds_resources: bool = False
+    refuses_system_calls: bool = False
 
     @property
     def guards_holdouts(self) -> bool:

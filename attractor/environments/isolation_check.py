@@ -189,6 +189,7 @@ class _Outside:
             own_network=results.get("connects") is False and self.listeners.answer(),
             own_processes=results.get("sees") is False and unharmed,
             writes_only_workspace=results.get("doubtful") == [] and not written,
+            refuses_system_calls=results.get("calls") == [],
             bounds_resources=results.get("exceeds") == [] and results.get("survives") == [],
         )
 

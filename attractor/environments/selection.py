@@ -12,7 +12,12 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
 from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment, Promises, sandboxed
-from attractor.environments.errors import NotSupported, SandboxUnavailable, SandboxWeakened
+from attractor.environments.errors import (
+    NotSupported,
+    SandboxNotStarted,
+    SandboxUnavailable,
+    SandboxWeakened,
+)
 from attractor.environments.isolation_check import check_isolation
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.orphan_processes import can_find_orphans
@@ -28,7 +33,7 @@ from attractor.environments.sandbox.environment import SandboxedExecutionEnviron
 KINDS = ("auto", "bubblewrap", "none")
 
 _SYSTEM_PYTHON = "/usr/bin/python3"
-TESTED_BOUNDS = SandboxBounds(max_processes=50, max_memory_mb=64, max_open_files=100, max_file_mb=1)
+TESTED_BOUNDS = SandboxBounds(max_processes=8, max_memory_mb=100, max_open_files=100, max_file_mb=1)
 """Bounds that attempts exceed quickly; other values are enforced in the same way."""
 
 _LACKS: Mapping[str, str] = {
@@ -36,6 +41,7 @@ _LACKS: Mapping[str, str] = {
     "own_network": "your network may be reachable",
     "own_processes": "your processes may be visible",
     "writes_only_workspace": "more than the workspace may be writable",
+    "refuses_system_calls": "keyrings and rarely used system calls may be reachable",
     "bounds_resources": "processes, memory, open files and file sizes may be unlimited",
 }
 
@@ -128,14 +134,22 @@ async def _bubblewrap(
     settings = SandboxSettings(
         program, python, variables, read=tuple(read), hide=tuple(hide), bounds=bounds
     )
-    tested = replace(settings, bounds=TESTED_BOUNDS)
-    promises = await check_isolation(
-        lambda folder: SandboxedExecutionEnvironment(folder, tested),
-        python=python.program,
-        hide=hide,
-        read=[*read, *python.needs],
-        scratch=scratch,
-    )
+
+    async def test(settings: SandboxSettings) -> Promises:
+        tested = replace(settings, bounds=TESTED_BOUNDS)
+        return await check_isolation(
+            lambda folder: SandboxedExecutionEnvironment(folder, tested),
+            python=python.program,
+            hide=hide,
+            read=[*read, *python.needs],
+            scratch=scratch,
+        )
+
+    try:
+        strict = replace(settings, forbids_namespaces=True)
+        promises, settings = await test(strict), strict
+    except SandboxNotStarted:  # an older bubblewrap, or one that is installed setuid
+        promises = await test(settings)
 
     def make(folder: Path, mounts: Sequence[BindMount] = ()) -> ExecutionEnvironment:
         return SandboxedExecutionEnvironment(folder, settings, promises=promises, mounts=mounts)

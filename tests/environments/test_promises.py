@@ -17,7 +17,9 @@ from attractor.environments.environment import ExecutionEnvironment, Promises
 from attractor.environments.isolation_check import MakeEnvironment, check_isolation, decoy_listeners
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.memory import MemoryExecutionEnvironment
+from attractor.environments.sandbox import process
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
+from attractor.environments.sandbox.seccomp import CALLS, seccomp_filter
 from tests.counts import count
 from tests.environments.places import OPERATOR, make_walls
 from tests.environments.test_isolation_check import fill
@@ -28,6 +30,7 @@ ALL = Promises(
     own_processes=True,
     writes_only_workspace=True,
     bounds_resources=True,
+    refuses_system_calls=True,
 )
 # A program can claim that it was refused, but not that the supervisor killed it.
 CLAIMED = replace(ALL, bounds_resources=False)
@@ -74,6 +77,18 @@ def test_an_unlimited_resource_is_no_guarantee(bound: str, home: Path, tmp_path:
 
 
 @pytest.mark.usefixtures("sandbox_allowed")
+@pytest.mark.parametrize("machine", ["", "riscv64"])
+def test_allowed_system_calls_are_no_guarantee(
+    machine: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filters = {"": seccomp_filter("x86_64", calls=CALLS[:1]), "riscv64": seccomp_filter("riscv64")}
+    assert (filters[machine] is None) == bool(machine)
+    monkeypatch.setattr(process, "seccomp_filter", lambda: filters[machine])
+    promises = attempt(behind([], [home]), [home], [], tmp_path)
+    assert promises == replace(ALL, refuses_system_calls=False)
+
+
+@pytest.mark.usefixtures("sandbox_allowed")
 def test_visible_folder_removes_the_guarantee(home: Path, tmp_path: Path) -> None:
     leaky = behind([home], [])
     promises = attempt(leaky, [home], [], tmp_path)
@@ -111,7 +126,7 @@ REFUSED = """
 import json, os, signal, socket, sys
 from pathlib import Path
 asked = json.loads(Path(sys.argv[-1]).read_text())
-told = {"doubtful": [], "reads": [], "connects": False, "sees": False, "exceeds": []}
+told = {"doubtful": [], "reads": [], "connects": False, "sees": False, "exceeds": [], "calls": []}
 Path(asked["token"]).touch()
 """
 TELL = "print(json.dumps(told))"
@@ -178,6 +193,7 @@ def test_incomplete_attempts_prove_nothing(work: str, home: Path, tmp_path: Path
         ("connects", "own_network"),
         ("sees", "own_processes"),
         ("doubtful", "writes_only_workspace"),
+        ("calls", "refuses_system_calls"),
     ],
 )
 def test_doubtful_results(name: str, field: str, home: Path, tmp_path: Path) -> None:
@@ -213,6 +229,11 @@ def attempts(folder: Path, *wrapper: str, **asked: object) -> dict[str, object]:
 def test_attempts_with_other_errors_count_as_leaks(tmp_path: Path) -> None:
     nobody = attempts(tmp_path, secrets=["/no/such"], places=["/no/such"])
     leaks = {"exceeds": ["open files", "file size"]}
+    unrefused = nobody.pop("calls")
+    assert isinstance(unrefused, list)
+    assert {"keyctl: read the session keyring", "mount", "setns", "clone3: user namespace"} <= {
+        *unrefused
+    }
     assert nobody == {"doubtful": [], "reads": [], "connects": False, "sees": False, **leaks}
     too_long = "/" + "x" * 5000
     told = attempts(tmp_path, secrets=[too_long], places=[too_long])

@@ -180,6 +180,7 @@ class SandboxSettings:
     read: Sequence[Path] = ()
     hide: Sequence[Path] = ()
     bounds: SandboxBounds = field(default_factory=SandboxBounds)
+    forbids_namespaces: bool = False
 
 
 @dataclass(frozen=True)
@@ -201,16 +202,21 @@ def options(
     folder: Path,
     data: Mapping[str, int],
     mounts: Iterable[BindMount] = (),
+    *,
+    seccomp: int | None = None,
 ) -> list[str]:
     """Return the options for a workspace and the mounts in the workspace.
 
-    `data` maps paths inside the sandbox to file descriptors.
+    `data` maps paths inside the sandbox to file descriptors. `seccomp` is the file descriptor of a
+    filter for system calls.
     """
     workspace = _Bind(folder.resolve(), Path(WORKSPACE), "--bind")
     binds = [*_binds(settings), workspace, *map(_shown, mounts)]
     covers = list(_covers(binds, [path.resolve() for path in settings.hide], folder))
     return [
         *_NAMESPACES,
+        *(("--disable-userns",) if settings.forbids_namespaces else ()),
+        *(("--seccomp", str(seccomp)) if seccomp is not None else ()),
         *("--tmpfs", "/tmp", "--dir", HOME, "--dir", "/run", "--dir", "/var"),
         *("--symlink", "/tmp", "/var/tmp", "--symlink", "/run", "/var/run"),
         *("--proc", "/proc", "--dev", "/dev"),

@@ -23,6 +23,7 @@ from attractor.base.files import reason_of
 from attractor.base.json import JsonObject
 from attractor.environments.errors import SandboxLost, SandboxNotStarted, SandboxUnavailable
 from attractor.environments.sandbox.bubblewrap import ACCOUNTS, BindMount, SandboxSettings, options
+from attractor.environments.sandbox.seccomp import seccomp_filter
 
 # Messages of bubblewrap where the kernel or its configuration forbids namespaces.
 _FORBIDDEN = re.compile(
@@ -295,7 +296,9 @@ def _spawn(
                 place: opened.enter_context(_file(text.encode())).fileno()
                 for place, text in {**ACCOUNTS, _INSIDE: _SUPERVISOR.read_text("utf-8")}.items()
             }
-            words = options(settings, folder, data, mounts)
+            program = seccomp_filter()
+            seccomp = [] if program is None else [opened.enter_context(_file(program)).fileno()]
+            words = options(settings, folder, data, mounts, seccomp=next(iter(seccomp), None))
             # Options on the command line would be visible inside.
             options_file = opened.enter_context(
                 _file(b"".join(os.fsencode(w) + b"\0" for w in words))
@@ -311,7 +314,7 @@ def _spawn(
                 stderr=log,
                 # Else Ctrl-C at a terminal would end it before the cleanup.
                 start_new_session=True,
-                pass_fds=[theirs.fileno(), options_file.fileno(), *data.values()],
+                pass_fds=[theirs.fileno(), options_file.fileno(), *data.values(), *seccomp],
             )
             monitor = os.pidfd_open(process.pid)
         except OSError as cause:

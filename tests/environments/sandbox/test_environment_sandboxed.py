@@ -16,6 +16,7 @@ import pytest
 from attractor.base.errors import UsageError
 from attractor.environments.environment import ExecutionEnvironment, GrepOptions
 from attractor.environments.errors import SandboxLost, SandboxNotStarted
+from attractor.environments.sandbox import process
 from attractor.environments.sandbox.bubblewrap import Interpreter, SandboxBounds
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from tests.counts import count
@@ -211,3 +212,28 @@ def test_memory_that_forks_share_is_counted_once(workspace: Path) -> None:
     share = f"import os, time; {held}; [os.fork() or time.sleep(1) for _ in '12']"
     [result] = run(environment, f'python3 -c "{share}"')
     assert (result.exit_code, result.stderr) == (0, "")
+
+
+# On x86_64 and aarch64.
+KEY_CALLS = {"x86_64": (248, 250), "aarch64": (217, 219)}
+
+
+def test_keys_of_the_operator_are_not_inside(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without the filter, which hides all keyrings.
+    monkeypatch.setattr(process, "seccomp_filter", lambda: None)
+    environment = SandboxedExecutionEnvironment(workspace, make_walls())
+    add, keyctl = KEY_CALLS[os.uname().machine]
+    libc = ctypes.CDLL(None, use_errno=True)
+    key = libc.syscall(add, b"user", b"attractor-test", b"secret", 6, -3)
+    if key < 0:
+        pytest.skip("this machine has no keyrings")
+    try:
+        search = f"{keyctl}, 10, -3, b'user', b'attractor-test', 0"
+        assert libc.syscall(keyctl, 10, -3, b"user", b"attractor-test", 0) == key
+        inside = f"import ctypes; print(ctypes.CDLL(None).syscall({search}))"
+        [result] = run(environment, f'python3 -c "{inside}"')
+        assert result.stdout == "-1\n"
+    finally:
+        libc.syscall(keyctl, 9, key, -3)

@@ -1,0 +1,125 @@
+"""The seccomp filter of a sandbox: system calls that are refused with EPERM.
+
+Commands of a project do not need these calls, and faults of the kernel are often reached by them.
+A filter is a program in the kernel's BPF: instructions of eight bytes that read the number and the
+arguments of a call. A packaged library (libseccomp) would be another system package.
+"""
+
+import errno
+import platform
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from attractor.base.dataclasses import dataclass
+
+_ACTIONS = Path("/proc/sys/kernel/seccomp/actions_avail")
+
+_CLONE_NEWUSER = 0x10000000
+_AF_NETLINK, _AF_VSOCK, _NETLINK_ROUTE = 16, 40, 0
+_PTRACE_ATTACH, _PTRACE_SEIZE = 16, 0x4206
+_JOIN_SESSION_KEYRING = 1
+
+# Instructions: load a word, compare, test bits, return.
+_LOAD, _EQUAL, _BITS, _RETURN = 0x20, 0x15, 0x45, 0x06
+_ALLOW, _REFUSE = 0x7FFF0000, 0x00050000
+# Offsets in the data of a call; an argument has two words.
+_NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
+_X32 = 0x40000000
+
+
+class Test(NamedTuple):
+    """A comparison of a word of an argument with a value; `is_not` inverts the comparison."""
+
+    argument: int
+    value: int
+    bits: bool = False
+    is_not: bool = False
+    high: bool = False
+
+
+@dataclass(frozen=True)
+class Call:
+    """A system call by its numbers on x86_64 and aarch64, refused if all tests hold."""
+
+    name: str
+    x86_64: int
+    aarch64: int
+    tests: Sequence[Test] = ()
+    action: int = _REFUSE | errno.EPERM
+
+
+CALLS = (
+    # The supervisor joins a new, empty keyring.
+    Call(
+        *("join an empty keyring", 250, 219),
+        tests=(Test(0, _JOIN_SESSION_KEYRING), Test(1, 0), Test(1, 0, high=True)),
+        action=_ALLOW,
+    ),
+    Call("keyctl", 250, 219),
+    Call("add_key", 248, 217),
+    Call("request_key", 249, 218),
+    Call("socket AF_VSOCK", 41, 198, (Test(0, _AF_VSOCK),)),
+    Call(
+        "socket AF_NETLINK",
+        *(41, 198),
+        (Test(0, _AF_NETLINK), Test(2, _NETLINK_ROUTE, is_not=True)),
+    ),
+    Call("ptrace attach", 101, 117, (Test(0, _PTRACE_ATTACH),)),
+    Call("ptrace seize", 101, 117, (Test(0, _PTRACE_SEIZE),)),
+    Call("mount", 165, 40),
+    Call("open_tree", 428, 428),
+    Call("move_mount", 429, 429),
+    Call("fsopen", 430, 430),
+    Call("fsmount", 432, 432),
+    Call("mount_setattr", 442, 442),
+    Call("unshare", 272, 97, (Test(0, _CLONE_NEWUSER, bits=True),)),
+    Call("setns", 308, 268),
+    Call("clone", 56, 220, (Test(0, _CLONE_NEWUSER, bits=True),)),
+    # Its flags cannot be read by a filter; the C library falls back to clone.
+    Call("clone3", 435, 435, action=_REFUSE | errno.ENOSYS),
+    Call("bpf", 321, 280),
+    Call("perf_event_open", 298, 241),
+    Call("userfaultfd", 323, 282),
+    Call("io_uring_setup", 425, 425),
+    Call("io_uring_enter", 426, 426),
+    Call("io_uring_register", 427, 427),
+)
+
+
+def seccomp_filter(machine: str = "", *, calls: Sequence[Call] = CALLS) -> bytes | None:
+    """Return the filter for a machine (default: this one); None without support by the kernel."""
+    machine = machine or platform.machine()
+    audit = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}.get(machine)
+    with suppress(OSError):
+        if audit and "errno" in _ACTIONS.read_text("ascii").split():
+            return b"".join(struct.pack("HBBI", *one) for one in _program(machine, audit, calls))
+    return None
+
+
+_Instruction = tuple[int, int, int, int]
+
+
+def _program(machine: str, audit: int, calls: Sequence[Call]) -> Iterator[_Instruction]:
+    """Yield the instructions; a jump is a number of instructions to skip if true or if false."""
+    refuse = (_RETURN, 0, 0, _REFUSE | errno.EPERM)
+    yield from ((_LOAD, 0, 0, _ARCHITECTURE), (_EQUAL, 1, 0, audit), refuse)
+    yield (_LOAD, 0, 0, _NUMBER)
+    if machine == "x86_64":
+        yield from ((_BITS, 0, 1, _X32), refuse)
+    for call in calls:
+        number = call.x86_64 if machine == "x86_64" else call.aarch64
+        rest = 2 * len(call.tests) + 2
+        yield (_EQUAL, 0, rest, number)
+        for test in call.tests:
+            rest -= 2
+            word = _ARGUMENTS + 8 * test.argument + 4 * test.high
+            yield (_LOAD, 0, 0, word)
+            # If the test fails, skip the rest, but not the load of the number.
+            if_true, if_false = (rest - 1, 0) if test.is_not else (0, rest - 1)
+            yield (_BITS if test.bits else _EQUAL, if_true, if_false, test.value)
+        yield (_RETURN, 0, 0, call.action)
+        yield (_LOAD, 0, 0, _NUMBER)
+    yield (_RETURN, 0, 0, _ALLOW)

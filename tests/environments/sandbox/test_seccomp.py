@@ -1,0 +1,83 @@
+"""The filter is checked by executing its instructions as the kernel does."""
+
+import errno
+import struct
+
+import pytest
+
+from attractor.environments.sandbox.seccomp import CALLS, Call, seccomp_filter
+
+ALLOW = 0x7FFF0000
+EPERM = 0x00050000 | errno.EPERM
+AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+
+
+def result(program: bytes, audit: int, number: int, *arguments: int) -> int:
+    """Execute a filter for a system call, and return its result."""
+    words = [one & (1 << 64) - 1 for one in (*arguments, *[0] * (6 - len(arguments)))]
+    data = struct.pack("<IIQ6Q", number, audit, 0, *words)
+    instructions = list(struct.iter_unpack("<HBBI", program))
+    at = value = 0
+    while True:
+        code, if_true, if_false, operand = instructions[at]
+        at += 1
+        if code == 0x06:
+            return operand
+        if code == 0x20:
+            (value,) = struct.unpack_from("<I", data, operand)
+        else:
+            holds = value == operand if code == 0x15 else bool(value & operand)
+            at += if_true if holds else if_false
+
+
+def refused(call: Call) -> list[int]:
+    """Return arguments for which a call is refused."""
+    arguments = [0] * 6
+    for test in call.tests:
+        arguments[test.argument] |= test.value + test.is_not << 32 * test.high
+    return arguments
+
+
+@pytest.mark.parametrize("machine", list(AUDIT))
+def test_each_call_of_the_table_is_refused_and_others_are_allowed(machine: str) -> None:
+    program, audit = seccomp_filter(machine), AUDIT[machine]
+    assert program is not None
+    numbers = {getattr(call, machine) for call in CALLS}
+    for call in CALLS:
+        found = result(program, audit, getattr(call, machine), *refused(call))
+        assert found == call.action, call.name
+    assert all(result(program, audit, one) == ALLOW for one in range(460) if one not in numbers)
+
+
+def test_arguments_decide_where_a_call_has_other_uses() -> None:
+    program, audit = seccomp_filter("x86_64"), AUDIT["x86_64"]
+    assert program is not None
+    keyctl, socket, ptrace, unshare, clone = 250, 41, 101, 272, 56
+    new_user, thread = 0x10000000, 0x3D0F00
+    for expected, number, arguments in (
+        (ALLOW, keyctl, (1, 0)),
+        (EPERM, keyctl, (1, 0x1000)),
+        (EPERM, keyctl, (1, 1 << 32)),
+        (EPERM, keyctl, (0, -3)),
+        (ALLOW, socket, (2, 1, 0)),
+        (ALLOW, socket, (1, 1, 0)),
+        (ALLOW, socket, (16, 3, 0)),
+        (EPERM, socket, (16, 3, 15)),
+        (EPERM, socket, (40, 1, 0)),
+        (ALLOW, ptrace, (0, 0)),
+        (EPERM, ptrace, (16, 1)),
+        (EPERM, ptrace, (0x4206, 1)),
+        (ALLOW, unshare, (0x200,)),
+        (EPERM, unshare, (new_user | 0x200,)),
+        (ALLOW, clone, (thread,)),
+        (EPERM, clone, (new_user | 17,)),
+    ):
+        assert result(program, audit, number, *arguments) == expected, (number, arguments)
+
+
+def test_calls_of_other_architectures_are_refused() -> None:
+    program = seccomp_filter("x86_64")
+    assert program is not None
+    assert result(program, 0x40000003, 1) == EPERM  # 32-bit
+    assert result(program, AUDIT["x86_64"], 0x40000000) == EPERM  # x32
+    assert seccomp_filter("riscv64") is None
