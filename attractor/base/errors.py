@@ -116,6 +116,9 @@ class UsageError(AttractorError):
     exit_code = ExitCode.USAGE
 
 
+_MOST_NAMED = 5
+
+
 class UnknownName(UsageError, KeyError):
     """An unknown name."""
 
@@ -123,7 +126,9 @@ class UnknownName(UsageError, KeyError):
         names = sorted(known)
         self.kind, self.name, self.known = kind, name, names
         near = suggest(name, names)
-        hint = f"did you mean {near}?" if near else f"known: {', '.join(names) or 'none'}"
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        listed = f"known: {', '.join(names[:_MOST_NAMED]) or 'none'}{more}"
+        hint = f"did you mean {near}?" if near else listed
         super().__init__(f"unknown {kind} {name!r}", hint=hint)
 
 

@@ -2,9 +2,10 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -114,6 +115,17 @@ GROUP_SUMMARIES = {
 """Summaries of the built-in groups; a group of another distribution lists its commands instead."""
 
 
+PURPOSES = {
+    "Write pipelines": ("validate fmt render diff rules simulate test estimate convert lsp"),
+    "Run pipelines": "run resume fork rewind answer steer pause cancel",
+    "Watch runs": "runs status logs diagnose",
+    "Judge results": "evaluate gate decide promote suite profile token",
+    "Replace and choose models": "models twin",
+    "Set up and clean up": "doctor completion gc help",
+}
+"""The commands in the main help, by purpose; commands of other distributions come last."""
+
+
 class FolderGroup(click.Group):
     """A group of the registry's commands whose names start with a prefix.
 
@@ -121,11 +133,18 @@ class FolderGroup(click.Group):
     """
 
     def __init__(
-        self, parts: Registry[click.Command], *, prefix: str = "", name: str, help: str
+        self,
+        parts: Registry[click.Command],
+        *,
+        prefix: str = "",
+        name: str,
+        help: str,
+        purposes: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(name, help=help, no_args_is_help=True)
         self.parts = parts
         self.prefix = prefix
+        self.purposes = purposes
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the command names, without importing the commands."""
@@ -154,9 +173,23 @@ class FolderGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command list from the first lines of the modules."""
-        rows = [(name, self._summary(self.prefix + name)) for name in self.list_commands(ctx)]
+        left = self.list_commands(ctx)
+        widest = max(map(len, left), default=0)
+        for title, words in self.purposes.items():
+            self._write_section(formatter, title, words.split(), widest)
+        named = {name for words in self.purposes.values() for name in words.split()}
+        others = [name for name in left if name not in named]
+        self._write_section(
+            formatter, "Other commands" if self.purposes else "Commands", others, widest
+        )
+
+    def _write_section(
+        self, formatter: click.HelpFormatter, title: str, names: Sequence[str], widest: int
+    ) -> None:
+        # Padded, so that all sections have the same columns.
+        rows = [(name.ljust(widest), self._summary(self.prefix + name)) for name in names]
         if rows:
-            with formatter.section("Commands"):
+            with formatter.section(title):
                 formatter.write_dl(rows)
 
     def _holds(self, name: str) -> bool:
@@ -190,7 +223,7 @@ promote it.
 
 def build_root() -> click.Group:
     """Build the command `attractor` from the commands folder."""
-    root = FolderGroup(command_registry(), name=PROGRAM, help=HELP)
+    root = FolderGroup(command_registry(), name=PROGRAM, help=HELP, purposes=PURPOSES)
     root.context_settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     root.params = [_config_option()]
     debug_option()(root)

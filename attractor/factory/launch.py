@@ -18,6 +18,7 @@ from attractor.factory.trials import TrialStore
 from attractor.pipeline.components.run_components import Evaluation
 from attractor.pipeline.fork.linked_run import require_trees
 from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.preflight.preflight import PreflightReport, preflight
 from attractor.pipeline.request import (
     NO_OVERRIDES,
     Overrides,
@@ -26,7 +27,9 @@ from attractor.pipeline.request import (
     read_request,
 )
 from attractor.pipeline.resume import resume
+from attractor.pipeline.source.read import open_pipeline, project_of
 from attractor.pipeline.start import start
+from attractor.pipeline.workspace.create import choose_workspace_kind
 from attractor.workspaces.folders import workspaces_folder
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.run_store import open_store
@@ -50,20 +53,34 @@ async def launch(
     """Start a run; suite and profile are pinned before the first stage."""
     evaluator = evaluator_of(host)
     host = replace(host, before_end=evaluator.record_end)
-    stores = evaluator.stores
-    pinned = replace(
-        request,
-        suite=stores.pin_suite(request.suite),
-        profile=stores.pin_profile(request.profile),
-    )
-    sealed = stores.suite(pinned.suite)
+    pinned, suite_pipeline = _pin(request, evaluator)
     return await start(
         pinned,
         host,
         root=root,
-        suite_pipeline=sealed.suite.settings.pipeline if sealed else "",
+        suite_pipeline=suite_pipeline,
         evaluation=_evaluation(evaluator, evaluate=evaluate),
     )
+
+
+async def check_run(request: RunRequest, host: RunHost) -> PreflightReport:
+    """Check whether a run can start, and change nothing."""
+    request, suite_pipeline = _pin(request, evaluator_of(host))
+    pipeline = open_pipeline(
+        str(request.file), goal=request.goal, inputs=request.inputs, project=project_of(host)
+    )
+    request = (await choose_workspace_kind(request, host)).with_inputs(pipeline.secrets)
+    host = host.with_secrets(pipeline.secrets.values())
+    return await preflight(pipeline, request, host, suite_pipeline=suite_pipeline, is_new=True)
+
+
+def _pin(request: RunRequest, evaluator: Evaluator) -> tuple[RunRequest, str]:
+    """Return the request with pinned suite and profile, and the name of the suite's pipeline."""
+    stores = evaluator.stores
+    suite, profile = stores.pin_suite(request.suite), stores.pin_profile(request.profile)
+    sealed = stores.suite(suite)
+    name = sealed.suite.settings.pipeline if sealed else ""
+    return replace(request, suite=suite, profile=profile), name
 
 
 async def resume_run(

@@ -110,7 +110,12 @@ def test_each_recommended_command_is_accepted(tmp_path: Path) -> None:
     approved = call(flow, *words, ATTRACTOR_TOKEN=token)
     assert approved.returncode == 0, approved.stderr
     assert approved.stdout.splitlines()[-1] == f"  promote:  attractor promote {run_id}"
+    assert call(flow, "status").stdout.count("promoted") == 0
     assert call(flow, "promote", run_id).returncode == 0
+    assert "\nstatus     approved, promoted to main\n" in call(flow, "status").stdout
+    assert " approved, promoted to main " in call(flow, "runs").stdout
+    assert ", and promoted to main" in call(flow, "diagnose").stdout
+    assert "attractor promote" not in call(flow, "diagnose").stdout
     again = call(flow, "evaluate", run_id)
     assert again.returncode == 4
     assert f"see: attractor diagnose {run_id})" in again.stderr

@@ -14,6 +14,7 @@ import pytest
 
 from attractor import __version__
 from attractor.base.errors import AttractorError, ExitCode, Refused
+from attractor.cli.invocation import PURPOSES, command_registry
 from attractor.cli.main import Failure, describe_failure
 from tests.cli.running import ATTRACTOR, attractor, copied_package
 from tests.counts import count
@@ -60,7 +61,7 @@ def test_version_and_help_are_printed() -> None:
     assert (result.returncode, result.stdout) == (0, f"attractor {__version__}\n")
     result = attractor()
     assert result.returncode == 2
-    assert "Commands:" in result.stderr
+    assert "Run pipelines:" in result.stderr
     assert result.stdout == ""
     result = attractor("--json", "doctor")
     assert result.returncode == 2
@@ -308,3 +309,21 @@ def test_errors_have_an_exit_status_and_json() -> None:
     failure = Failure("Refused", "no", "ask", ExitCode.REFUSED)
     told = {"kind": "Refused", "message": "no", "hint": "ask", "exit_code": 4}
     assert failure.record() == {"error": told}
+
+
+def test_help_of_a_command_and_of_a_group_is_printed() -> None:
+    assert attractor("help").stdout == attractor("--help").stdout
+    for words in (["runs"], ["suite"], ["suite", "register"]):
+        assert attractor("help", *words).stdout == attractor(*words, "--help").stdout
+    unknown = attractor("help", "nothing-like-it")
+    assert unknown.returncode == 2
+    # At most five names, whatever is unknown.
+    assert "known: answer, cancel, completion, convert, decide and " in unknown.stderr
+
+
+def test_main_help_groups_every_command_by_purpose() -> None:
+    listed = [name for words in PURPOSES.values() for name in words.split()]
+    top = {name.split(".")[0] for name in command_registry()}
+    assert sorted(listed) == sorted(top)
+    shown = attractor("--help").stdout
+    assert [title for title in PURPOSES if f"\n{title}:\n" in shown] == [*PURPOSES]

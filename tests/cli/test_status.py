@@ -13,7 +13,7 @@ from tests.cli.plain_desk import (
     PlainDesk,
     desk as desk,  # a fixture
 )
-from tests.cli.running import ATTRACTOR
+from tests.cli.running import ATTRACTOR, attractor
 from tests.cli.terminals import plain, sit
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
@@ -228,3 +228,34 @@ def test_status_prints_no_secret(desk: PlainDesk, words: list[str]) -> None:
     told = desk.do(*words).stdout
     assert "***" in told
     assert "s3cr3t" not in told
+
+
+def test_answer_continues_a_parked_run_with_resume(desk: PlainDesk) -> None:
+    desk.write(GATE)
+    desk.run()
+    assert desk.do("answer", "latest", "--resume").returncode == 2
+    ended = desk.do("answer", "latest", "S", "--resume")
+    assert ended.returncode == 0, ended.stderr
+    assert "success: completed" in ended.stdout
+    assert "continue with" not in ended.stdout
+
+
+def test_pipeline_is_read_from_standard_input(desk: PlainDesk) -> None:
+    words = ["run", "-", "--sandbox", "none", "--workspace", "none", "--no-evaluate"]
+    parked = attractor(*words, folder=desk.folder, variables=desk.environ, typed=GATE)
+    assert parked.returncode == 3, parked.stderr
+    ended = desk.do("answer", "latest", "S", "--resume")
+    assert ended.returncode == 0, ended.stderr
+    wrong = attractor(*words, folder=desk.folder, variables=desk.environ, typed="digraph {")
+    assert wrong.returncode == 2
+
+
+def test_preflight_stops_before_the_first_stage(desk: PlainDesk) -> None:
+    desk.write(GATE)
+    checked = desk.run("--preflight")
+    assert (checked.returncode, "can run: nothing is missing" in checked.stdout) == (0, True)
+    told = desk.run("--preflight", "--json")
+    assert json.loads(told.stdout)["sandbox"] == "none"
+    refused = desk.run("--preflight", "--interviewer", "consle")
+    assert (refused.returncode, "did you mean console?" in refused.stderr) == (2, True)
+    assert not (desk.folder / "runs").exists()

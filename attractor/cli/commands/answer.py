@@ -1,12 +1,18 @@
 """Answer a question that a run asks."""
 
+from pathlib import Path
+
 import click
 
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import orders_to, show_receipt, show_receipts
 from attractor.cli.runs.questions import question_records, questions_text
+from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.walk import Watcher, walk
+from attractor.factory.launch import resume_run
 from attractor.pipeline.runs.lookup import reference_of
 
 
@@ -16,6 +22,7 @@ from attractor.pipeline.runs.lookup import reference_of
 @click.option("--question", default="", help="Answer the question with this id or node.")
 @click.option("--all", "is_for_all", is_flag=True, help="Answer all open questions with CHOICE.")
 @click.option("--why", default="", help="Record the reason for the answer.")
+@click.option("--resume", "resumes", is_flag=True, help="Then continue the run, unless it is live.")
 @json_option
 @click.pass_obj
 def answer(
@@ -25,6 +32,7 @@ def answer(
     question: str,
     is_for_all: bool,
     why: str,
+    resumes: bool,
     as_json: bool,
 ) -> ExitCode:
     """Answer a question that a run asks.
@@ -35,8 +43,10 @@ def answer(
     live run continues immediately, a stopped run continues with 'attractor resume'. An answer that
     matches no choice is refused. With --all, CHOICE must match a choice of every open question.
     """
-    if is_for_all and choice is None:
-        raise UsageError("--all requires CHOICE", hint=f"attractor answer {reference} CHOICE --all")
+    for flag, is_set in (("--resume", resumes), ("--all", is_for_all)):
+        if is_set and choice is None:
+            hint = f"attractor answer {reference} CHOICE {flag}"
+            raise UsageError(f"{flag} requires CHOICE", hint=hint)
     orders = orders_to(invocation, reference)
     name = reference_of(orders.root, invocation.configuration.settings.runs_dir)
     if choice is not None:
@@ -46,15 +56,25 @@ def answer(
         else:
             receipts = [orders.answer(choice, question=question, why=why)]
             code = show_receipt(receipts[0], as_json=as_json)
-        if receipts[0].is_taken and not as_json:
-            show(f"continue with: attractor resume {name}")
-        return code
+        return _go_on(invocation, orders.root, resumes, as_json) if receipts[0].is_taken else code
     asked = orders.questions(question)
     if as_json:
         show_json(question_records(asked, name))
     else:
         show(questions_text(asked, {} if question else orders.answered(), name))
     return ExitCode.DONE
+
+
+def _go_on(invocation: Invocation, root: Path, resumes: bool, as_json: bool) -> ExitCode:
+    """Continue a run that has no process, or print the command to continue the run."""
+    if not resumes:
+        if not as_json:
+            name = reference_of(root, invocation.configuration.settings.runs_dir)
+            show(f"continue with: attractor resume {name}")
+        return ExitCode.DONE
+    watcher = Watcher(invocation, root, as_json=as_json)
+    host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
+    return show_end(walk(resume_run(root, host), watcher), host, as_json=as_json)
 
 
 part = answer

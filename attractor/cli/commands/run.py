@@ -1,24 +1,32 @@
 """Run a pipeline and evaluate the result."""
 
-from collections.abc import Sequence
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.setup import INPUT_FORMS, budget_options, budgets_of, host_of, read_inputs
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.engine.simulation.outcomes import open_outcomes
-from attractor.factory.launch import launch
+from attractor.factory.launch import check_run, launch
 from attractor.interviewers.queue import NAME as QUEUE
 from attractor.interviewers.registry import INTERVIEWERS, placed_name, read_name
+from attractor.language.reading import decode
+from attractor.pipeline.preflight.preflight import PreflightReport
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 
 
 @click.command()
-@click.argument("pipeline", type=click.Path(path_type=Path), metavar="PIPELINE.dot")
+@click.argument(
+    "pipeline", type=click.Path(path_type=Path, allow_dash=True), metavar="PIPELINE.dot"
+)
 @click.option("--goal", default="", help="Replace the goal of the pipeline.")
 @click.option(
     "--input",
@@ -81,6 +89,12 @@ from attractor.pipeline.request import RunRequest, WorkspaceKind
 @click.option("--profile", default="", metavar="P[@R]", help="Judge the run by this profile.")
 @click.option("--no-evaluate", is_flag=True, help="Skip the evaluation.")
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Store the run in this folder.")
+@click.option(
+    "--preflight",
+    "only_checks",
+    is_flag=True,
+    help="Only check whether the pipeline can run; execute nothing.",
+)
 @json_option
 @click.pass_obj
 def run(
@@ -106,14 +120,16 @@ def run(
     profile: str,
     no_evaluate: bool,
     run_dir: Path | None,
+    only_checks: bool,
     as_json: bool,
 ) -> ExitCode:
     """Run a pipeline and evaluate the result.
 
     All stages are recorded in a run directory, so that 'attractor resume' can continue an
     interrupted run. Progress is printed to standard error. Exit with 0 if the pipeline succeeds, 1
-    if it fails, and 3 if it waits for a person or has used up a budget.
+    if it fails, and 3 if it waits for a person or has used up a budget. '-' reads standard input.
     """
+    pipeline, texts = _read_dash(pipeline)
     request = RunRequest(
         file=pipeline.absolute(),
         goal=goal,
@@ -134,8 +150,35 @@ def run(
     root = run_dir.absolute() if run_dir else None
     watcher = Watcher(invocation, root, as_json=as_json)
     host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
+    host = replace(host, custom_parts=replace(host.custom_parts, texts=texts))
+    if only_checks:
+        return _show_report(asyncio.run(check_run(request, host)), as_json=as_json)
     result = walk(launch(request, host, root=root, evaluate=not no_evaluate), watcher)
     return show_end(result, host, as_json=as_json)
+
+
+STDIN = "stdin.dot"
+"""The name of a pipeline that is read from standard input."""
+
+
+def _read_dash(pipeline: Path) -> tuple[Path, Mapping[str, str]]:
+    """Return the file of a pipeline, and the text on standard input if the file is `-`."""
+    if str(pipeline) != "-":
+        return pipeline, {}
+    content = sys.stdin.buffer.read() if sys.stdin else b""
+    return Path(STDIN), {str(Path(STDIN).absolute()): decode(content, file=STDIN)}
+
+
+def _show_report(report: PreflightReport, *, as_json: bool) -> ExitCode:
+    """Print that a run can begin, or raise an error with all reasons why not."""
+    sandbox = report.require_ok()
+    if as_json:
+        request = report.request
+        show_json({"sandbox": sandbox.kind, "model": request.model, "provider": request.provider})
+    else:
+        lines = (sandbox.sentence, *report.notices)
+        show("\n".join([*lines, f"{report.pipeline} can run: nothing is missing."]))
+    return ExitCode.DONE
 
 
 def _interviewer(

@@ -157,7 +157,8 @@ def status_of(one: RunSummary) -> str:
     if one.status == StatusWord.EVALUATING and not one.is_live:
         return NOT_EVALUATED
     status = f"{one.status} ({one.phase})" if one.phase else one.status
-    return f"{status}, paused" if one.is_paused else status
+    status = f"{status}, promoted to {one.promoted_to}" if one.promoted_to else status
+    return visible(f"{status}, paused" if one.is_paused else status)
 
 
 def _work(one: RunSummary, reference: str) -> list[tuple[str, str]]:

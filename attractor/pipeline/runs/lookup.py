@@ -36,6 +36,7 @@ from attractor.engine.run_folder.layout import Manifest, RunDirectory, is_held, 
 from attractor.engine.state.attempts import stage_id
 from attractor.engine.state.progress import Progress
 from attractor.engine.state.run_state import (
+    APPROVED,
     AWAITING_ANSWER,
     QUEUED,
     TRANSITIONS,
@@ -160,6 +161,7 @@ class RunSummary:
     parent: str = ""
     restart: int = 0
     restarted_as: str = ""
+    promoted_to: str = ""
     is_live: bool = False
     is_paused: bool = False
     why_stopped: str = ""
@@ -195,8 +197,8 @@ class RunSummary:
         flight, also of a stopped run. `written`: the time of the last change to the records.
         `answered`: recorded answers that the run has not used yet, by question. `parent`: the run
         that this run continues; `restart`: the number of restarts before this run. `restarted_as`:
-        the run that continues this run. `seconds`: the recorded time of the stages; the usage of
-        models is in other fields.
+        the run that continues this run. `promoted_to`: the Git branch with the result. `seconds`:
+        the recorded time of the stages; the usage of models is in other fields.
         """
         return {
             "run_id": self.run_id,
@@ -221,6 +223,7 @@ class RunSummary:
             "parent": self.parent,
             "restart": self.restart,
             "restarted_as": self.restarted_as,
+            "promoted_to": self.promoted_to,
             "seconds": round(self.seconds, 3),
             "cost_usd": round(self.usage.cost_usd, 6),
             "input_tokens": self.usage.input_tokens,
@@ -354,9 +357,23 @@ def _as_it_happened(summary: RunSummary, directory: RunDirectory) -> RunSummary:
         stage=state.in_flight.node if state.in_flight else "",
         is_paused=state.is_paused and not state.status.is_final,
         restarted_as=state.restarted_as,
+        promoted_to=find_promotion(directory, state),
         usage=used_by(directory, state),
         seconds=found.at_rest.seconds(found.last_activity),
     )
+
+
+def find_promotion(directory: RunDirectory, state: RunState) -> str:
+    """Return the branch to which a run was promoted last, or an empty text."""
+    if state.status != APPROVED:
+        return ""
+    branch = ""
+    for line in read_lines(directory.events):
+        if b"PromotionCompleted" in line.content:
+            record = parse_json(line.content)
+            if isinstance(record, dict) and record.get("type") == "PromotionCompleted":
+                branch = str(Event.from_record(record).data.get("branch", ""))
+    return branch
 
 
 @dataclass(frozen=True)
