@@ -40,6 +40,7 @@ RULES = {
         f"{ON} start -> exit; a [goal_gate=true]",
     ),
     "a loop without a bound": ("endless_loop", f"{ON} a -> b -> c -> b"),
+    "a loop that costs money without a bound": ("paid_loop", f"{ON} a -> b -> a"),
     "branches without a common fan-in": (
         "fan_in_missing",
         "p [shape=component]; start -> p; p -> a -> exit; p -> b -> exit",
