@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import select
 import signal
 import sys
 import threading
@@ -262,10 +263,19 @@ def test_unremovable_incomplete_line_closes_the_journal(tmp_path: Path) -> None:
 
 def test_no_line_follows_an_interrupted_append(tmp_path: Path) -> None:
     reader, writer = os.pipe()
-    with Journal.open(tmp_path / "journal") as journal:
+    main = threading.get_ident()
+
+    def interrupt_once_written() -> None:
+        # Once the pipe has data, the append has begun; it cannot end, because nobody reads.
+        select.select([reader], [], [], 60)
+        signal.pthread_kill(main, signal.SIGALRM)
+
+    long_line = b"x" * 10_000_000
+    with Journal.open(tmp_path / "journal") as journal, ThreadPoolExecutor(1) as pool:
         swap_file_under(journal, writer)
-        with pytest.raises(Interruption), alarm_after(0.1):
-            journal.append(b"x" * 10_000_000, sync=False)
+        pool.submit(interrupt_once_written)
+        with pytest.raises(Interruption), alarm_after(120):
+            journal.append(long_line, sync=False)
         with pytest.raises(JournalError, match="an append was interrupted"), alarm_after(10):
             journal.append("more")
     os.close(reader)
