@@ -14,9 +14,9 @@ from attractor.language.parsing.grammar import (
     Unexpected,
 )
 from attractor.language.parsing.portability import NOTED, note_pair, note_portability
-from attractor.language.parsing.tokens import Findings, Token, scan
+from attractor.language.parsing.tokens import END, Findings, Token, scan
 from attractor.language.source.syntax_tree import Digraph
-from attractor.language.source.text import Source
+from attractor.language.source.text import Source, quote
 
 
 class Parsed(NamedTuple):
@@ -30,24 +30,49 @@ class Parsed(NamedTuple):
     readable: Digraph | None = None
 
 
+MOST_QUOTES = 100_000
+"""The number of quotes up to which the search for all syntax errors takes seconds at most."""
+
+
 def parse_source(source: Source) -> Parsed:
-    """Parse a text and report all syntax errors."""
+    """Parse a text and report all syntax errors, or with very many quotes the first one."""
     findings = Findings(source)
-    digraph = _read(findings)
+    read = _read(findings)
     has_error = any(one.is_error for one in findings.diagnostics)
-    if digraph is None or findings.unread_attributes or has_error:
+    if not isinstance(read, Digraph) or findings.unread_attributes or has_error:
+        if source.text.count('"') > MOST_QUOTES:
+            return _with_first_mistake(findings, read)
         return _read_with_mistakes(source)
     note_portability(findings)
-    return Parsed(digraph, in_order(findings.diagnostics), digraph)
+    return Parsed(read, in_order(findings.diagnostics), read)
 
 
-def _read(findings: Findings) -> Digraph | None:
-    """Parse a text up to its end; return None at the first unexpected token.
+def _with_first_mistake(findings: Findings, read: Digraph | Token) -> Parsed:
+    """Report the first mistake of a text without looking for the quote that caused it."""
+    mistakes = [one for one in findings.diagnostics if one.is_error]
+    text = findings.source.text
+    if not mistakes:
+        if findings.unread_attributes:
+            start, end = findings.unread_attributes[0]
+        else:
+            assert isinstance(read, Token)
+            start, end = read.start, read.end
+        count = text.count('"')
+        found = f"unexpected {quote(text[start:end])}" if start < end else "unclosed '{'"
+        fix = f"check the quotes before it: the text has {count:,}"
+        findings.mistake(found, start, end, fix=fix)
+        mistakes = findings.diagnostics[-1:]
+    return Parsed(None, tuple(mistakes[:1]), None)
+
+
+def _read(findings: Findings) -> Digraph | Token:
+    """Parse a text up to its end, or return the first unexpected token.
 
     No token is kept, because the tokens of a large text need as much memory as the tree.
     """
     feed, built = Machine().feed, None
     before: Token | None = None
+    token = Token(END, 0, 0)
     try:
         for token in scan(findings):
             built = feed(token)
@@ -55,8 +80,8 @@ def _read(findings: Findings) -> Digraph | None:
                 note_pair(before, token, findings)
             before = token
     except Unexpected:
-        return None
-    return built if isinstance(built, Digraph) else None
+        return token
+    return built if isinstance(built, Digraph) else token
 
 
 def _read_with_mistakes(source: Source) -> Parsed:

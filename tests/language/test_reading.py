@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import ExitCode
+from attractor.language import reading
 from attractor.language.diagnostics import ParseError, UnreadablePipeline
 from attractor.language.parsing.build_table import build_table
 from attractor.language.parsing.grammar import TABLE, Machine, Unexpected, read_table
 from attractor.language.parsing.tokens import END, Token
-from attractor.language.reading import open_source, parse, parse_file
+from attractor.language.reading import open_source, parse, parse_file, read_graph
 from attractor.language.source.syntax_tree import Plain, Span, ValueKind
-from tests.growing import times_more
+from attractor.language.source.text import Source
+from tests.growing import lines, times_more
 
 
 @pytest.mark.parametrize(
@@ -137,3 +139,25 @@ def test_pass_through_rule_returns_its_child() -> None:
 
     table = read_table(json.loads(TABLE.read_text("utf-8")), Calls())
     assert all(rule.passes_on for rule in table.rules if rule.name == "statement")
+
+
+def test_very_many_quotes_are_answered_with_the_first_mistake(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reading, "MOST_QUOTES", 1000)
+    for before, repeated, message in (
+        ("", '"', "unexpected '\"\"'"),
+        ("", '" ', "unexpected '\" \"'"),
+        ("", '"\n', "unexpected '\"\n\"'"),
+        ("digraph G {\na [label=", '"', "unexpected"),
+        ("digraph G {\na [label=", '"\n', "unexpected"),
+        ("digraph G {", '"', "unclosed '{'"),
+        ("digraph G {", '"\n', "unclosed '{'"),
+    ):
+        text = before + repeated * 4000
+        found = read_graph(Source(text)).diagnostics
+        assert [one.message.startswith(message) for one in found] == [True], text[:30]
+        assert found[0].fix == "check the quotes before it: the text has 4,000"
+        passed = lines(lambda text=text: read_graph(Source(text)))
+        # The search for a wrong quote takes 150 lines more for each quote.
+        assert passed < 120 * 4000, (text[:30], passed / 4000)
