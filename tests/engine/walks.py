@@ -75,7 +75,7 @@ def outcomes(draw: st.DrawFn, of: Graph) -> Outcome:
     classes = [None, FailureClass.TERMINAL, FailureClass.VERDICT, FailureClass.RETRYABLE]
     return Outcome(
         status,
-        preferred_label=draw(st.sampled_from(["", "Yes", "No", "Other"])),
+        preferred_label=draw(st.sampled_from(["", "Yes", "yes", "No", "Other"])),
         suggested_next_ids=tuple(draw(st.lists(st.sampled_from(list(of.nodes)), max_size=2))),
         context_updates=draw(
             st.dictionaries(st.just("color"), st.sampled_from(["red", "blue"]), max_size=1)

@@ -89,11 +89,21 @@ def suggestions(node: Node, targets: Iterable[str]) -> Sequence[Outcome]:
 
 
 def labels_asked(graph: Graph, node: str) -> Sequence[str]:
-    """Return the labels with which an outcome can select an edge of a node."""
+    """Return the labels with which an outcome can select an edge of a node.
+
+    For a label that a condition compares too, this includes another spelling, which selects the
+    edge although the condition is false.
+    """
     edges = graph.outgoing(node)
     asked = distinguished_values(edge.condition for edge in edges).values.get("preferred_label", ())
-    labels = (edge.label for edge in edges if not edge.is_conditional)
-    return tuple(filter(None, dict.fromkeys([*labels, *asked])))
+    labels = [edge.label for edge in edges if not edge.is_conditional]
+    others = (_other_spelling(label, asked) for label in labels if label in asked)
+    return tuple(filter(None, dict.fromkeys([*labels, *asked, *others])))
+
+
+def _other_spelling(label: str, words: Sequence[str]) -> str:
+    plain = normalize_label(label)
+    return next((one for one in (plain, plain.upper(), plain.title()) if one not in words), label)
 
 
 def distinguished_values(conditions: Iterable[Condition]) -> ConditionValues:
@@ -195,6 +205,8 @@ class NodeTrials:
     free: Mapping[str, Sequence[str]]
     shared: Set[str]
     is_whole: bool
+    is_label_free: bool
+    """Whether an outcome without a label stands for outcomes with any label that is not tried."""
 
     @property
     def degree(self) -> int:
@@ -232,7 +244,7 @@ class NodeTrials:
         if not is_conditional(self.graph, target):
             return ReachedNode(target)
         label = outcome.preferred_label
-        is_free = not label and self.node.type not in WITHOUT_LABEL
+        is_free = not label and self.is_label_free
         held = tuple(
             (key, value)
             for key, value in values.items()
@@ -263,7 +275,19 @@ class ConditionIndex:
             if key not in known and key not in _ASKED_ANYWAY
         }
         outcomes = _outcomes(self.graph, node, place)
-        return NodeTrials(self.graph, node, outcomes, known, free, self.shared, values_of.is_whole)
+        is_label_free = node.type not in WITHOUT_LABEL
+        if node.type == "conditional":
+            is_label_free = place.label is None
+        return NodeTrials(
+            self.graph,
+            node,
+            outcomes,
+            known,
+            free,
+            self.shared,
+            values_of.is_whole,
+            is_label_free,
+        )
 
 
 def read_conditions(graph: Graph) -> ConditionIndex:

@@ -23,7 +23,7 @@ from attractor.engine.simulation.walk import SimulatedWalk
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.auto_approve import AutoApprove
 from attractor.interviewers.registry import InterviewerParts
-from attractor.language.graph.graph import Graph, Node
+from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Plain
 from attractor.pipeline.simulation.simulate import Script, simulate
@@ -212,6 +212,44 @@ def test_simulation_never_reaches_unreachable_parts(of: Graph, data: st.DataObje
         assert not set(walk.path) & set(found.unreachable_nodes)
         taken = {id(edge) for edge in walk.edges}
         assert not [edge for edge in found.unreachable_edges if id(edge) in taken]
+
+
+DIAMOND_WITH_SELF_LOOP = (
+    [node("work"), node("d", "diamond"), node("a")],
+    [
+        edge("start", "work"),
+        edge("work", "d"),
+        edge("d", "d", "preferred_label=Yes"),
+        edge("d", "a"),
+        edge("d", "exit", label="Yes"),
+        edge("a", "exit"),
+    ],
+)
+DIAMONDS_IN_A_ROW = (
+    [node("work"), node("d", "diamond"), node("e", "diamond"), node("a")],
+    [
+        edge("start", "work"),
+        edge("work", "d"),
+        edge("d", "e"),
+        edge("e", "a"),
+        edge("e", "exit", label="Yes"),
+        edge("a", "exit"),
+    ],
+)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "edges", "label"),
+    [(*DIAMOND_WITH_SELF_LOOP, "yes"), (*DIAMONDS_IN_A_ROW, "Yes")],
+)
+def test_edges_behind_conditionals_are_reachable_by_label(
+    nodes: list[Node], edges: list[Edge], label: str
+) -> None:
+    of = graph([start(), end(), *nodes], edges)
+    walk = simulated(of, {"work": {"outcome": "success", "preferred_label": label}})
+    assert walk.path[-2:] != ("a", "exit")
+    assert walk.path[-1] == "exit"
+    assert cover(of).unreachable_edges == ()
 
 
 def _drawn_script(of: Graph, data: st.DataObject) -> Script:
