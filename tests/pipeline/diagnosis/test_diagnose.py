@@ -129,10 +129,10 @@ def test_failed_branch_is_repeated_from_its_fork(tmp_path: Path) -> None:
 
 
 def test_a_failed_child_is_to_be_diagnosed_itself(tmp_path: Path) -> None:
-    (tmp_path / "inner.dot").write_text(
-        f'digraph q {{ {ENDS} x [{TOOL}="false"]; start -> x -> exit }}'
-    )
-    one = diagnosed(tmp_path, 'c [type="pipeline", file="../inner.dot"]; start -> c -> exit')
+    inner = tmp_path / "project" / "inner.dot"
+    inner.parent.mkdir(exist_ok=True)
+    inner.write_text(f'digraph q {{ {ENDS} x [{TOOL}="false"]; start -> x -> exit }}')
+    one = diagnosed(tmp_path, 'c [type="pipeline", file="inner.dot"]; start -> c -> exit')
     [told] = [cause for cause in one.finding.causes if "attractor diagnose" in cause]
     child = Path(told.rpartition(" ")[2])
     inside = diagnose(child, reference=str(child), now=SystemClock().now())
