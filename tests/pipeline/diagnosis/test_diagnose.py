@@ -23,7 +23,7 @@ TOOL = "shape=parallelogram, tool_command"
 def run(folder: Path, body: str, **chosen: object) -> RunResult:
     """Run a pipeline in a plain folder, without trees: only what happens in it matters here."""
     project = folder / "project"
-    project.mkdir()
+    project.mkdir(exist_ok=True)
     (project / "pipeline.dot").write_text(f"digraph p {{ {ENDS} {body} }}")
     plain = simulated(project, workspace=WorkspaceKind.NONE, interviewer="park")
     return asyncio.run(start(replace(plain, **chosen), make_host(project)))
@@ -130,7 +130,7 @@ def test_failed_branch_is_repeated_from_its_fork(tmp_path: Path) -> None:
 
 def test_a_failed_child_is_to_be_diagnosed_itself(tmp_path: Path) -> None:
     inner = tmp_path / "project" / "inner.dot"
-    inner.parent.mkdir(exist_ok=True)
+    inner.parent.mkdir()
     inner.write_text(f'digraph q {{ {ENDS} x [{TOOL}="false"]; start -> x -> exit }}')
     one = diagnosed(tmp_path, 'c [type="pipeline", file="inner.dot"]; start -> c -> exit')
     [told] = [cause for cause in one.finding.causes if "attractor diagnose" in cause]
