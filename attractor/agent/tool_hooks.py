@@ -14,8 +14,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.errors import AttractorError, MachineryError
 from attractor.base.json import Json
-from attractor.base.process_output import BoundedOutput, OutputLimit
-from attractor.base.processes import ExecResult
+from attractor.base.processes import BoundedOutput, ExecResult, OutputLimit
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.selection import missing_command
 

@@ -30,8 +30,7 @@ from attractor.backends.models import AgentParts, Meter, ModelChoice, Pricing, c
 from attractor.backends.registry import BackendParts
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Unavailable, UsageError
-from attractor.base.process_output import OnOutput
-from attractor.base.processes import ExecResult
+from attractor.base.processes import ExecResult, OnOutput
 from attractor.engine.journal.events import OUTCOME_ASSUMED
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.routing.next_move import wants_verdict

@@ -1,11 +1,21 @@
-"""Dotted keys of TOML, and the line of each key in a text; `tomllib` returns no lines."""
+"""Formats mistakes in TOML files: file and line, key, fault and fix.
+
+`tomllib` returns no lines, so the line of each dotted key is searched in the text.
+
+Settings, suites, scripts and service twins are checked by pydantic. `base` does not import
+pydantic, but reads the dictionaries that `ValidationError.errors()` returns.
+"""
 
 import re
+import reprlib
 import tomllib
-from collections.abc import Iterator, Mapping
-from typing import cast
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from enum import Enum
+from typing import Any, cast
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UsageError, suggest
 
 KeyPath = tuple[str | int, ...]
 
@@ -143,3 +153,335 @@ def _end_of_value(text: str, position: int) -> int:
         if part["end"] and not depth:
             break
     return position
+
+
+MOST_MISTAKES = 10
+"""The maximum number of listed mistakes of one file."""
+HIDDEN_VALUE = "hidden_value"
+"""The type of a fault whose value is not shown, because it may be a secret."""
+
+Fault = Mapping[str, Any]
+"""One entry of a pydantic `ValidationError.errors()`."""
+
+_POSITION = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
+# How tomllib begins its messages about a duplicate key or table.
+_DUPLICATE = ("Cannot declare", "Cannot overwrite", "Cannot mutate", "Cannot redefine", "Duplicate")
+# How tomllib begins its other messages, with the fix.
+_FIXES = {
+    "Expected '='": "write KEY = VALUE",
+    "Expected ']' at": "close the name of the table with ]",
+    "Expected ']]' at": "close the name of the table with ]]",
+    "Invalid initial character for a key": "write KEY = VALUE; a key with other characters than "
+    "letters, digits, - and _ needs quotes",
+    "Invalid statement": "write KEY = VALUE, or [TABLE]",
+    "Unterminated string": "close the text with a quote",
+    'Expected "\'"': "close the text with '",
+    "Expected \"'''\"": "close the text with '''",
+    "Illegal character '\\n'": "close the text with a quote in its line; a text of several lines "
+    'needs """ around it',
+    "Unescaped '\\'": "write \\\\ for a backslash, or put the text in single quotes",
+    "Unclosed array": "separate the values by commas, and close the list with ]; text needs quotes",
+    "Unclosed inline table": "separate the entries by commas, and close the table with }",
+    "Expected newline": "write one KEY = VALUE in each line; text needs quotes",
+}
+_TEXT_NEEDS_QUOTES = "text needs quotes"
+_WORDS = {"True": "write true", "False": "write false", "yes": "write true", "no": "write false"}
+_NOTHING = frozenset({"None", "null", "nil"})
+_WORD = re.compile(r"\w+")
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
+_CHOICE = re.compile(r"'([^']*)'")
+_DEMAND = "Input should be "
+# TOML has only tables and lists, whatever pydantic converts them to.
+_NOUNS = {
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+    "dict_type": "a table",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "set_type": "a list",
+    "frozen_set_type": "a list",
+}
+
+
+@dataclass(frozen=True)
+class TomlMistake:
+    """One mistake: the key, a message that names the key, and the fix."""
+
+    path: KeyPath
+    message: str
+    hint: str = ""
+    is_unknown_key: bool = False
+
+    @property
+    def in_one_line(self) -> str:
+        """The message with the fix in parentheses."""
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class InvalidToml(ValueError):
+    """A text that is not valid TOML."""
+
+    def __init__(
+        self, message: str, *, line: int | None = None, column: int | None = None, hint: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.column = column
+        self.hint = hint
+
+    def at(self, source: str) -> str:
+        """Return the message with file, line and column."""
+        position = "".join(f":{number}" for number in (self.line, self.column) if number)
+        return f"{source}{position}: {self.message}"
+
+
+class TomlMistakes:
+    """Collects the mistakes of one file and raises them together."""
+
+    def __init__(self, text: str, source: str) -> None:
+        self._text = text
+        self._source = source
+        self._mistakes: list[TomlMistake] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._mistakes)
+
+    def add(self, path: Iterable[str | int], message: str, hint: str = "") -> None:
+        """Add a mistake at a key."""
+        key = tuple(path)
+        self._mistakes.append(
+            TomlMistake(key, f"{dotted(key)}: {message}" if key else message, hint)
+        )
+
+    def extend(self, mistakes: Iterable[TomlMistake]) -> None:
+        """Add mistakes whose messages name their keys."""
+        self._mistakes += mistakes
+
+    def lines(self) -> list[str]:
+        """Return one line per mistake, with file, line and fix, and the number of unlisted
+        mistakes.
+        """
+        lines = [f"{place}: {one.in_one_line}" for place, one in self._places()[:MOST_MISTAKES]]
+        others = len(self._mistakes) - len(lines)
+        return [*lines, f"and {others} more"] if others else lines
+
+    def error(self, kind: type[UsageError]) -> UsageError:
+        """Return an error about all mistakes; the fix of a single mistake is its hint."""
+        if len(self._mistakes) > 1:
+            return kind("\n".join(self.lines()))
+        [(place, mistake)] = self._places()
+        return kind(f"{place}: {mistake.message}", hint=mistake.hint)
+
+    def _places(self) -> list[tuple[str, TomlMistake]]:
+        lines = key_lines(self._text)
+        numbered = [(line_of(one.path, lines) or 0, one) for one in self._mistakes]
+        numbered.sort(key=lambda pair: pair[0])
+        return [
+            (f"{self._source}:{number}" if number else self._source, one)
+            for number, one in numbered
+        ]
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse TOML, or raise InvalidToml with the position."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError as cause:
+        raise InvalidToml("values are nested too deeply") from cause
+    except ValueError as cause:
+        raise _invalid(str(cause), text) from cause
+
+
+def explain_faults(
+    faults: Sequence[Fault],
+    value: object,
+    *,
+    at: KeyPath = (),
+    known: Callable[[Fault], Collection[str]] = lambda _: (),
+    ignored_steps: Collection[str] = (),
+) -> list[TomlMistake]:
+    """Convert pydantic's faults of a value to mistakes, without duplicates.
+
+    A value that matches no member of a union is compared with the most similar member. A mistyped
+    key is not also reported as missing. `known` returns the keys to suggest for an unknown key, and
+    `ignored_steps` are the parts of locations that are not keys, such as tags of unions.
+    """
+    # In a list with invalid entries, pydantic counts only the valid ones.
+    counted = [one for one in faults if one["type"] != "too_short" or not one["input"]]
+    readings = [_read(fault, value, at, known, ignored_steps) for fault in counted]
+    merged = _resembling(readings)
+    mistyped = {
+        (*one.path[:-1], suggest(str(one.path[-1]), one.known))
+        for one in merged
+        if one.kind == "extra_forbidden"
+    }
+    return [_mistake(one) for one in merged if one.kind != "missing" or one.path not in mistyped]
+
+
+def shown_value(value: object) -> str:
+    """Return a value as one short line, similar to TOML."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    brief = reprlib.Repr()
+    brief.maxstring = brief.maxother = 60
+    plain = value.value if isinstance(value, Enum) else value
+    is_plain = isinstance(plain, str | int | float | list | tuple | dict | set | frozenset)
+    return brief.repr(plain if is_plain else str(plain))
+
+
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """Return a hint with the nearest known name, or with all names."""
+    near = suggest(name, known)
+    if near:
+        return f"did you mean {near}?"
+    return f"known: {', '.join(known)}" if known else ""
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A fault at a key of the value; in a union, also the member of the union."""
+
+    kind: str
+    path: KeyPath
+    said: str
+    input: object
+    expected: str
+    known: Collection[str] = ()
+    fork: KeyPath = ()
+    member: str | int = ""
+    depth: int = 0
+
+    @property
+    def is_other_type(self) -> bool:
+        """Whether the value does not resemble this member of the union at all."""
+        is_type_fault = self.kind.endswith("_type") or self.kind in ("literal_error", "enum")
+        return self.depth < 2 and is_type_fault
+
+
+def _read(
+    fault: Fault,
+    value: Any,
+    at: KeyPath,
+    known: Callable[[Fault], Collection[str]],
+    ignored: Collection[str],
+) -> _Reading:
+    """Return a location without the steps that are not keys: types, and names of validators."""
+    steps = tuple(step for step in fault["loc"] if step not in ignored)
+    kind: str = fault["type"]
+    walked = steps[:-1] if kind == "missing" else steps
+    path: list[str | int] = []
+    fork: tuple[KeyPath, str | int, int] | None = None
+    for number, step in enumerate(walked):
+        if _contains(value, step):
+            path.append(step)
+            value = value[step]
+        elif fork is None:
+            fork = (tuple(path), step, len(steps) - number)
+    if kind == "missing":
+        path.append(steps[-1])
+    said = printable(fault["msg"]).removeprefix("Value error, ")
+    if kind in _NOUNS:
+        said = _DEMAND + _NOUNS[kind]
+    expected = str(fault.get("ctx", {}).get("expected", ""))
+    place, member, depth = fork or ((), "", 0)
+    return _Reading(
+        kind=kind,
+        path=(*at, *path),
+        said=said,
+        input=fault["input"],
+        expected=expected,
+        known=known(fault) if kind == "extra_forbidden" else (),
+        fork=place,
+        member=member,
+        depth=depth,
+    )
+
+
+def _contains(value: Any, step: str | int) -> bool:
+    if isinstance(step, int):
+        # A script in Python may contain tuples where TOML has lists.
+        return isinstance(value, list | tuple) and step < len(cast("Sequence[object]", value))
+    return isinstance(value, dict) and step in value
+
+
+def _resembling(readings: Sequence[_Reading]) -> list[_Reading]:
+    unions: dict[object, dict[str | int, list[_Reading]]] = {}
+    for number, one in enumerate(readings):
+        place = ("union", one.fork) if one.depth else number
+        unions.setdefault(place, {}).setdefault(one.member, []).append(one)
+    return [one for members in unions.values() for one in _nearest(list(members.values()))]
+
+
+def _nearest(members: Sequence[Sequence[_Reading]]) -> Sequence[_Reading]:
+    resembling = [one for one in members if not all(fault.is_other_type for fault in one)]
+    if resembling:
+        return min(resembling, key=len)
+    first, *others = [fault for one in members for fault in one]
+    alternatives = [first.said, *(one.said.removeprefix(_DEMAND) for one in others)]
+    return [replace(first, said=" or ".join(dict.fromkeys(alternatives)))]
+
+
+def _mistake(one: _Reading) -> TomlMistake:
+    key = dotted(one.path)
+    if one.kind == "extra_forbidden":
+        hint = did_you_mean(str(one.path[-1]), one.known)
+        return TomlMistake(one.path, f"unknown key {key}", hint, is_unknown_key=True)
+    if one.kind == "missing":
+        return TomlMistake(one.path, f"{key} is missing", f"set {key}")
+    if one.kind == "too_short":
+        return TomlMistake(one.path, f"{key} is empty", "add at least one entry")
+    if not one.path:
+        return TomlMistake((), one.said)
+    if one.said.startswith(_DEMAND):
+        demand = one.said.removeprefix("Input ")
+        message = f"{key} = {shown_value(one.input)} {demand}"
+    elif one.kind == HIDDEN_VALUE or isinstance(one.input, dict | list):
+        message = f"{key}: {one.said}"
+    else:
+        message = f"{key} = {shown_value(one.input)}: {one.said}"
+    return TomlMistake(one.path, message, _choice(one))
+
+
+def _choice(one: _Reading) -> str:
+    demand = one.said.removeprefix(_DEMAND).split(" or ")[0]
+    if demand == "a list":
+        return 'write a list, such as ["a", "b"]'
+    if demand == "a valid string" and isinstance(one.input, bool | int | float):
+        return f'{_TEXT_NEEDS_QUOTES}: "{shown_value(one.input)}"'
+    if demand in ("a valid integer", "a valid number") and isinstance(one.input, str):
+        return "remove the quotes" if _NUMBER.fullmatch(one.input) else ""
+    if demand == "a valid boolean" and isinstance(one.input, str | int):
+        return "write true or false, without quotes"
+    near = suggest(one.input, _CHOICE.findall(one.expected)) if isinstance(one.input, str) else ""
+    return f"did you mean {near}?" if near else ""
+
+
+def _invalid(message: str, text: str) -> InvalidToml:
+    found = _POSITION.search(message)
+    if found is None:
+        return InvalidToml(f"invalid TOML: {message}")
+    if found["line"]:
+        line, column = int(found["line"]), int(found["column"])
+    else:
+        end = text.rstrip()
+        line, column = end.count("\n") + 1, len(end) - end.rfind("\n")
+    if message.startswith(_DUPLICATE):
+        hint = "remove one of the two"
+        return InvalidToml("duplicate key or table", line=line, column=column, hint=hint)
+    hint = _fix(message, text.split("\n")[line - 1][column - 1 :])
+    return InvalidToml(
+        f"invalid TOML: {message[: found.start()]}", line=line, column=column, hint=hint
+    )
+
+
+def _fix(message: str, rest: str) -> str:
+    """Return the fix of a syntax error, by the rest of its line."""
+    if not message.startswith("Invalid value"):
+        return next((fix for start, fix in _FIXES.items() if message.startswith(start)), "")
+    word = _WORD.match(rest)
+    if not rest.strip() or rest[0] in "#,]}":
+        return "write a value"
+    if word and word[0] in _NOTHING:
+        return "remove the key: TOML has no empty value"
+    return _WORDS.get(word[0], _TEXT_NEEDS_QUOTES) if word else _TEXT_NEEDS_QUOTES

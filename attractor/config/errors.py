@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pydantic import BaseModel, ValidationError
 
 from attractor.base.errors import UsageError, first_sentence, suggest
-from attractor.base.toml import KeyPath, dotted
-from attractor.base.toml_errors import MOST_MISTAKES, explain_faults, shown_value
+from attractor.base.toml import MOST_MISTAKES, KeyPath, dotted, explain_faults, shown_value
 from attractor.config.schema import Origin, OriginKind, keys_at, slots
 from attractor.config.user_folders import RESERVED_VARIABLES, VARIABLE_PREFIX, variable_name
 

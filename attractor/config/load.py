@@ -12,8 +12,17 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.toml import KeyLines, KeyPath, dotted, key_lines, line_of, read_key
-from attractor.base.toml_errors import InvalidToml, parse_toml, shown_value
+from attractor.base.toml import (
+    InvalidToml,
+    KeyLines,
+    KeyPath,
+    dotted,
+    key_lines,
+    line_of,
+    parse_toml,
+    read_key,
+    shown_value,
+)
 from attractor.config.errors import (
     BrokenFile,
     ConfigError,

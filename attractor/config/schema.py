@@ -13,8 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
-from attractor.base.toml import KeyPath, dotted, printable
-from attractor.base.toml_errors import shown_value
+from attractor.base.toml import KeyPath, dotted, printable, shown_value
 from attractor.config.user_folders import variable_name
 
 FREE_KEY = "NAME"

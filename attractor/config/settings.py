@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from attractor.base.toml_errors import HIDDEN_VALUE
+from attractor.base.toml import HIDDEN_VALUE
 from attractor.config.user_folders import default_state_dir
 
 

@@ -4,7 +4,7 @@ import re
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, canonical_json
-from attractor.base.process_output import BoundedOutput, OutputLimit
+from attractor.base.processes import BoundedOutput, OutputLimit
 
 ENDS = OutputLimit(head=2_000, tail=6_000)
 

@@ -9,8 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.process_output import OnOutput
-from attractor.base.processes import ExecResult
+from attractor.base.processes import ExecResult, OnOutput
 
 # §4.2 names the first five suffixes; the others are used by cloud providers. The settings of
 # notify contain webhook URLs, which allow posting.

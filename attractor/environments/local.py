@@ -17,8 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from attractor.base.errors import ProcessNotStarted
-from attractor.base.process_output import OnOutput, OutputLimit
-from attractor.base.processes import ExecResult, run_process
+from attractor.base.processes import ExecResult, OnOutput, OutputLimit, run_process
 from attractor.environments import files
 from attractor.environments.confined_paths import ConfinedFolder
 from attractor.environments.environment import (

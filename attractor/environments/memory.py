@@ -6,8 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from attractor.base.errors import UsageError
-from attractor.base.process_output import OnOutput, OutputChunk
-from attractor.base.processes import ExecResult
+from attractor.base.processes import ExecResult, OnOutput, OutputChunk
 from attractor.environments.confined_paths import ConfinedFolder
 from attractor.environments.environment import DirEntry, GrepOptions, Promises, Service
 from attractor.environments.errors import FileMissing, FileUnusable, InvalidPattern, NotSupported

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ChainBroken, VerificationError
-from attractor.base.hash_chain import GENESIS
+from attractor.base.journal import GENESIS
 from attractor.base.toml import printable
 from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.run_folder.layout import (

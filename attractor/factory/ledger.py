@@ -14,16 +14,17 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ChainBroken, NotCanonical, VerificationError
 from attractor.base.files import file_error, make_private_folder, read_regular, write_whole
-from attractor.base.hash_chain import (
+from attractor.base.journal import (
     GENESIS,
     ChainCheck,
     ChainHead,
     ChainLink,
+    Journal,
+    read_lines,
     require_intact,
     seal,
     verify,
 )
-from attractor.base.journal import Journal, read_lines
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.base.locks import FileLock
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest

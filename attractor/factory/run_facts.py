@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, VerificationError
 from attractor.base.files import make_private_folder, read_regular, write_whole
-from attractor.base.hash_chain import GENESIS, ChainHead
+from attractor.base.journal import GENESIS, ChainHead
 from attractor.base.json import content_hash
 from attractor.base.locks import FileLock
 from attractor.engine.journal.checkpoint import open_journal

@@ -10,8 +10,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
 from attractor.base.json import content_hash
 from attractor.base.registry import Registry
-from attractor.base.toml import KeyPath, dotted
-from attractor.base.toml_errors import TomlMistake
+from attractor.base.toml import KeyPath, TomlMistake, dotted
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.scenarios.suite import CheckSpec, Scenario, ServiceStep, SuiteTable, mistakes_of
 

@@ -27,8 +27,7 @@ from pydantic import (
 
 from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration, UsageError, VerificationError
-from attractor.base.toml import KeyPath
-from attractor.base.toml_errors import Fault, TomlMistake, explain_faults
+from attractor.base.toml import Fault, KeyPath, TomlMistake, explain_faults
 from attractor.config.schema import child, keys_at
 
 MOST_TRIALS = 1000

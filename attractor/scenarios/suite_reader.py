@@ -20,7 +20,7 @@ from attractor.base.errors import UsageError
 from attractor.base.files import file_error, make_private_folder, sync_folder, write_whole
 from attractor.base.json import canonical_json, content_hash
 from attractor.base.registry import Registry
-from attractor.base.toml_errors import InvalidToml, TomlMistake, TomlMistakes, parse_toml
+from attractor.base.toml import InvalidToml, TomlMistake, TomlMistakes, parse_toml
 from attractor.scenarios.check import Check, check_mistakes, check_registry
 from attractor.scenarios.suite import (
     InvalidSuite,

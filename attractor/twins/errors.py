@@ -15,8 +15,7 @@ from typing import Any, TypeAlias, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from attractor.base.errors import UsageError, suggest
-from attractor.base.toml import KeyPath
-from attractor.base.toml_errors import Fault, TomlMistakes, explain_faults
+from attractor.base.toml import Fault, KeyPath, TomlMistakes, explain_faults
 
 
 class ScriptError(UsageError):

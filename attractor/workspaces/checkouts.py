@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.folder_trees import walk_paths
+from attractor.base.files import walk_paths
 from attractor.engine.seams import Base
 from attractor.engine.state.attempts import TreeId
 from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay, GitFailed

@@ -10,8 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.files import file_error
-from attractor.base.folder_trees import FoundEntry, walk_tree
+from attractor.base.files import FoundEntry, file_error, walk_tree
 from attractor.workspaces.create.isolated import BASE_REFS
 from attractor.workspaces.folders import remove_folder, workspaces_folder
 from attractor.workspaces.git.files import in_thread

@@ -17,8 +17,13 @@ from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from attractor.base.files import file_error, make_private, make_private_folder, reason_of
-from attractor.base.folder_trees import remove_tree
+from attractor.base.files import (
+    file_error,
+    make_private,
+    make_private_folder,
+    reason_of,
+    remove_tree,
+)
 from attractor.base.locks import FileLock
 
 NAME = "workspaces"

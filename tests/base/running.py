@@ -9,8 +9,7 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from attractor.base.process_output import OutputChunk, OutputLimit
-from attractor.base.processes import ExecResult, run_process
+from attractor.base.processes import ExecResult, OutputChunk, OutputLimit, run_process
 
 FAR = timedelta(seconds=60)
 SOON = timedelta(milliseconds=300)

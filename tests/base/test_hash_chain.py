@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from attractor.base.errors import ChainBroken, ExitCode, FileError, NotCanonical, UsageError
-from attractor.base.hash_chain import (
+from attractor.base.journal import (
     GENESIS,
     ChainCheck,
     ChainHead,

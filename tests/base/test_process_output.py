@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from attractor.base.errors import UsageError
-from attractor.base.process_output import BoundedOutput, OutputChunk, OutputLimit, TruncatedOutput
+from attractor.base.processes import BoundedOutput, OutputChunk, OutputLimit, TruncatedOutput
 from tests.base.running import run
 from tests.counts import count
 

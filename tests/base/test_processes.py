@@ -12,8 +12,7 @@ from time import monotonic
 import pytest
 
 from attractor.base.errors import FileError, ProcessNotStarted
-from attractor.base.process_output import OutputChunk
-from attractor.base.processes import ExecResult, run_process
+from attractor.base.processes import ExecResult, OutputChunk, run_process
 from tests.base.running import FAR, NEVER, SOON, end, is_child, is_running, open_files, run, sh
 from tests.counts import count
 

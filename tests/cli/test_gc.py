@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.base.test_folder_trees import deep_folder
+from tests.base.test_files import deep_folder
 from tests.cli.git_desk import (
     UNGUARDED,
     GitDesk,

@@ -7,8 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from attractor.base.process_output import OutputLimit
-from attractor.base.processes import ExecResult
+from attractor.base.processes import ExecResult, OutputLimit
 from attractor.environments.environment import ExecutionEnvironment, sandboxed
 from attractor.environments.errors import SandboxUnavailable
 from attractor.environments.sandbox.bubblewrap import HOME, SandboxSettings

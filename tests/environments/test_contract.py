@@ -7,8 +7,7 @@ import urllib.request
 import pytest
 
 from attractor.base.errors import AttractorError, UsageError
-from attractor.base.process_output import OutputChunk
-from attractor.base.processes import ExecResult
+from attractor.base.processes import ExecResult, OutputChunk
 from attractor.environments.environment import DirEntry, ExecutionEnvironment, GrepOptions, Service
 from attractor.environments.errors import FileMissing, FileUnusable, InvalidPattern, PathOutside
 from tests.environments.places import FAR_MS, run

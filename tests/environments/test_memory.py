@@ -4,8 +4,7 @@ import asyncio
 
 import pytest
 
-from attractor.base.process_output import OutputChunk
-from attractor.base.processes import ExecResult
+from attractor.base.processes import ExecResult, OutputChunk
 from attractor.environments.environment import ExecutionEnvironment, Promises
 from attractor.environments.errors import NotSupported
 from attractor.environments.memory import MemoryExecutionEnvironment

@@ -11,8 +11,7 @@ from attractor.backends.simulate import Simulate
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import UsageError
 from attractor.base.json import Json, canonical_json, parse_json
-from attractor.base.process_output import OnOutput
-from attractor.base.processes import ExecResult
+from attractor.base.processes import ExecResult, OnOutput
 from attractor.engine.context import Context
 from attractor.engine.errors import StageOver
 from attractor.engine.journal.events import ENGINE_KINDS

@@ -21,8 +21,16 @@ from attractor.base.errors import (
     VerificationError,
 )
 from attractor.base.events import Event
-from attractor.base.hash_chain import GENESIS, ChainCheck, ChainFlaw, require_intact, verify
-from attractor.base.journal import JournalLine, read_lines, read_torn
+from attractor.base.journal import (
+    GENESIS,
+    ChainCheck,
+    ChainFlaw,
+    JournalLine,
+    read_lines,
+    read_torn,
+    require_intact,
+    verify,
+)
 from attractor.base.json import parse_json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import is_terminal, printable, show

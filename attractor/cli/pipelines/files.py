@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, UsageError
-from attractor.base.folder_trees import walk_paths
+from attractor.base.files import walk_paths
 from attractor.language.diagnostics import Diagnostic, UnreadablePipeline, error
 from attractor.language.reading import decode
 from attractor.language.source.syntax_tree import Span

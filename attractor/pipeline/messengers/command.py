@@ -2,8 +2,7 @@
 
 from attractor.base.durations import describe_duration
 from attractor.base.json import JsonObject
-from attractor.base.process_output import OutputLimit
-from attractor.base.processes import ExecResult, run_process
+from attractor.base.processes import ExecResult, OutputLimit, run_process
 from attractor.environments.selection import missing_command
 from attractor.pipeline.host.run_host import Notify
 from attractor.pipeline.notifications.notifier import Messenger, sent_bytes, variables_of

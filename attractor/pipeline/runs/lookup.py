@@ -19,8 +19,7 @@ from attractor.base.errors import (
     UsageError,
 )
 from attractor.base.events import Event
-from attractor.base.files import write_whole
-from attractor.base.folder_trees import remove_tree
+from attractor.base.files import remove_tree, write_whole
 from attractor.base.ids import is_run_id, time_of
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, parse_json

@@ -11,9 +11,9 @@ from pydantic_core import ErrorDetails
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, UnknownName, UsageError, suggest
-from attractor.base.folder_trees import walk_paths
+from attractor.base.files import walk_paths
 from attractor.base.json import Json, canonical_json
-from attractor.base.toml_errors import InvalidToml, parse_toml
+from attractor.base.toml import InvalidToml, parse_toml
 from attractor.engine.errors import NotRunnable
 from attractor.engine.simulation.outcomes import read_outcomes
 from attractor.engine.simulation.walk import MAX_STEPS, SimulatedWalk

@@ -15,7 +15,7 @@ from pydantic import Field, PrivateAttr, field_validator
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, UnknownName
-from attractor.base.toml_errors import InvalidToml, TomlMistakes, parse_toml
+from attractor.base.toml import InvalidToml, TomlMistakes, parse_toml
 from attractor.twins.errors import NoMatchingRule, Rejection, ScriptError, validated
 from attractor.twins.exchange.answer import Answer, Pattern, ScriptTable, is_drawn
 from attractor.twins.exchange.wire import Conversation, Speaker, wire_registry

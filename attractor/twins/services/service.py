@@ -12,8 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, NotCanonical, UnknownName
 from attractor.base.json import Json, canonical_json
-from attractor.base.toml import KeyPath
-from attractor.base.toml_errors import InvalidToml, TomlMistakes, parse_toml
+from attractor.base.toml import InvalidToml, KeyPath, TomlMistakes, parse_toml
 from attractor.twins.errors import Table, validated
 from attractor.twins.exchange.answer import ScriptTable
 from attractor.twins.recordings.json_diff import JsonPathField

@@ -8,8 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from attractor.base.files import file_error, write_fully
-from attractor.base.folder_trees import remove_tree
+from attractor.base.files import file_error, remove_tree, write_fully
 from attractor.workspaces.git.objects import LINK, TreeEntry
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

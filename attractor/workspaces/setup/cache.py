@@ -13,8 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, UsageError
-from attractor.base.files import file_error, write_fully, write_whole
-from attractor.base.folder_trees import FoundEntry, walk_tree
+from attractor.base.files import FoundEntry, file_error, walk_tree, write_fully, write_whole
 from attractor.base.json import canonical_json, parse_json
 from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment

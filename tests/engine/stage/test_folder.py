@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from attractor.base.errors import FileError
 from attractor.base.json import parse_json
-from attractor.base.process_output import OutputChunk
+from attractor.base.processes import OutputChunk
 from attractor.engine.stage.folder import (
     LONGEST_LINE,
     MOST_LINES,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from attractor.base.errors import FileError, UsageError
-from attractor.base.process_output import OutputLimit
+from attractor.base.processes import OutputLimit
 from attractor.engine.context import Context
 from attractor.engine.errors import InvalidReport
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, success
