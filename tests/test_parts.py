@@ -50,8 +50,8 @@ def test_a_registry_has_members(registry: Registry[Any]) -> None:
     assert list(registry)
 
 
-# It shows nothing: it speaks with an editor, in a protocol of its own.
-TALKING = frozenset({"lsp"})
+# lsp speaks with an editor, in a protocol of its own; help prints pages for people.
+TALKING = frozenset({"lsp", "help"})
 
 
 @pytest.mark.parametrize(("registry", "name"), MEMBERS)

@@ -92,7 +92,6 @@ def test_R14_all_that_children_and_their_children_lack_is_told_at_once(tmp_path:
     assert [line.split(": ")[0].strip() for line in lines[1:]] == [
         f"{project / 'middle.dot'}:4",
         f"{project / 'inner.dot'}:1",
-        f"{project / 'inner.dot'}:1",
     ]
     assert "node more: llm_model=claude-1: missing API key of the provider 'anthropic'" in lines[1]
     assert "unknown provider 'opnai' (did you mean openai?)" in error.message
