@@ -47,6 +47,7 @@ from attractor.pipeline.source.read import (
     project_of,
     read_saved_pipeline,
 )
+from attractor.pipeline.source.vocabulary import files_beside
 
 
 @dataclass(frozen=True)
@@ -253,6 +254,8 @@ class Children:
         directory = child_directory(self.parent.directory, child.name)
         if not directory.manifest.exists():
             self._require_room()
+            # A stage may have replaced the file with a link since the preflight.
+            files_beside(self.request.file).read(child.file)
             manifest, request = self.parent.manifest, self._request(child)
             make_child_directory(directory, manifest, request, self.host, base=workspace.base)
         return directory

@@ -230,3 +230,17 @@ def test_a_kill_between_two_rounds_of_a_child_loses_nothing(tmp_path: Path, mome
     told = [document(children / name) for name in ("child@1.1", "child@1.1.restart1")]
     assert [one["status"] for one in told] == ["canceled", "evaluating"]
     assert sorted(one.name for one in children.iterdir()) == ["child@1.1", "child@1.1.restart1"]
+
+
+def test_child_file_that_became_a_link_out_of_the_project_is_refused(tmp_path: Path) -> None:
+    project = project_in(tmp_path)
+    (project / "inner.dot").write_text(between("start -> exit"))
+    (tmp_path / "outside.dot").write_text(between("start -> exit"))
+    text = between(
+        'swap  [shape=parallelogram, tool_command="ln -sf ../outside.dot inner.dot"]',
+        'inner [type=pipeline, file="inner.dot"]',
+        "start -> swap -> inner -> exit",
+    )
+    result = runs_run(tmp_path, text, workspace=WorkspaceKind.IN_PLACE)
+    assert result.outcome is StageStatus.FAIL
+    assert "outside the project" in result.reason
