@@ -41,6 +41,7 @@ class Terminal:
     folder: Path
     width: int = 80
     raw: bytes = b""
+    sizes: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     controller: int = -1
     process: Process | None = None
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -68,6 +69,9 @@ class Terminal:
         os.close(terminal)
 
     def resize(self, width: int) -> None:
+        while self.sizes and self.read(0):
+            pass
+        self.sizes.append((len(self.raw), width))
         size = struct.pack("HHHH", 24, width, 0, 0)
         fcntl.ioctl(self.controller, termios.TIOCSWINSZ, size)
 
@@ -89,12 +93,17 @@ class Terminal:
             assert time.monotonic() < until
         return self.process.wait(PATIENCE_S)
 
-    def screen(self, since: int = 0) -> Screen:
-        screen = Screen(self.width)
-        text = self.raw[since:].decode(errors="ignore")
-        # What is not whole yet is seen later.
-        whole = text if "\x1b" not in text[-6:] else text[: text.rindex("\x1b")]
-        screen.feed(whole)
+    def screen(self, since: int = 0, *, reflows: bool = True) -> Screen:
+        screen = Screen(self.width, reflows)
+        at = since
+        for offset, width in [*self.sizes, (len(self.raw), 0)]:
+            text = self.raw[at : max(at, offset)].decode(errors="ignore")
+            # What is not whole yet is seen later.
+            whole = text if "\x1b" not in text[-6:] else text[: text.rindex("\x1b")]
+            screen.feed(whole if not width else text)
+            at = max(at, offset)
+            if width:
+                screen.resize(width)
         return screen
 
     def read(self, seconds: float) -> bool:
@@ -188,6 +197,24 @@ def test_lines_fit_a_narrowed_terminal(terminal: Terminal) -> None:
     assert terminal.end() == 0
     drawn = [one for one in terminal.screen().lines if one.startswith(("✓", "budget"))]
     assert max(map(len, drawn)) <= 30
+
+
+def test_resize_leaves_no_remains_of_the_display(terminal: Terminal) -> None:
+    run(terminal, "--auto-approve")
+    terminal.see(lambda text: "▸ slow" in text)
+    for width in (50, 24, 70, 33, 100, 80):
+        terminal.resize(width)
+        drawn = len(terminal.raw)
+        until = time.monotonic() + PATIENCE_S
+        while b"slow" not in terminal.raw[drawn:]:
+            terminal.read(0.05)
+            assert time.monotonic() < until
+    (terminal.folder / "go").touch()
+    assert terminal.end() == 0
+    for reflows in (True, False):
+        text = terminal.screen(reflows=reflows).text
+        drawn = ("wish, ", "✓ start", "✓ slow", "▸ slow", "of 10m")
+        assert [text.count(one) for one in drawn] == [1, 1, 1, 0, 1], text
 
 
 @pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"TERM": ""}])

@@ -1,59 +1,28 @@
 """The live display: folds events into a state, and draws this state at intervals."""
 
-import io
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import ExitStack, redirect_stderr, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TextIO, cast
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.text import Text
 
 from attractor.base.errors import AttractorError, ExitCode
 from attractor.base.events import Event
 from attractor.cli.invocation import Invocation
-from attractor.cli.output.streams import wants_color
+from attractor.cli.output.streams import printable, wants_color
 from attractor.cli.runs.live.render import DisplaySize, LastLines, render
 from attractor.cli.runs.live.state import RunView, fold
+from attractor.cli.runs.live.terminal import DrawnTerminal, TerminalStream
 from attractor.cli.runs.progress import ALWAYS_PRINTED, describe_event
 from attractor.cli.runs.status import RunStatusView, as_text
 from attractor.language.source.text import visible
 from attractor.pipeline.runs.history import read_run
-
-
-class TerminalStream(io.TextIOBase):
-    """A stream to the terminal that clears the display before each write."""
-
-    def __init__(self, stream: TextIO, step_aside: Callable[[], None]) -> None:
-        self._stream = stream
-        self._step_aside = step_aside
-
-    def write(self, text: str, /) -> int:
-        """Clear the display and write a text."""
-        self._step_aside()
-        return self._stream.write(text)
-
-    def flush(self) -> None:
-        """Flush the stream."""
-        self._stream.flush()
-
-    def writable(self) -> bool:
-        """Return True."""
-        return True
-
-    def isatty(self) -> bool:
-        """Return whether the stream is a terminal."""
-        return self._stream.isatty()
-
-    def fileno(self) -> int:
-        """Return the file descriptor, for terminal modes."""
-        return self._stream.fileno()
-
 
 TIMES_A_SECOND = 8
 """The maximum number of drawings per second."""
@@ -85,7 +54,8 @@ class LiveDisplay:
     """Draws the state of one run at the bottom of a terminal.
 
     Events come from any thread and are only folded into the state; a separate thread draws. While a
-    person is asked at the terminal, nothing is drawn: questions are written to `output`.
+    person is asked at the terminal, nothing is drawn: questions are written to `output`. From begin
+    to end, standard error is written above the drawing.
     """
 
     def __init__(
@@ -97,14 +67,15 @@ class LiveDisplay:
         self._places: dict[str, Path] = {}
         self._tails = LastLines()
         self._console = console
+        self._terminal = DrawnTerminal(console)
         stream = cast("TextIO", console.file)
-        self.output = cast("TextIO", TerminalStream(stream, self._step_aside))
+        self.output = cast("TextIO", TerminalStream(stream, self._ask))
+        self._notices = cast("TextIO", TerminalStream(stream, self._terminal.write))
+        self._redirection = ExitStack()
         self._view = RunView()
         self._folding = threading.Lock()
         self._drawing = threading.RLock()
-        self._live: Live | None = None
         self._aside_since: datetime | None = None
-        self._was_aside = False
         self._is_asking = threading.Event()
         self._over = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="live display", daemon=True)
@@ -112,6 +83,7 @@ class LiveDisplay:
     def begin(self, root: Path | None) -> None:
         """Fold the existing journal of a resumed run and start drawing."""
         self._root = root
+        self._redirection.enter_context(redirect_stderr(self._notices))
         # The resume itself reports unreadable files.
         with suppress(AttractorError):
             if root is not None and (root / "manifest.json").exists():
@@ -132,12 +104,9 @@ class LiveDisplay:
                 self._come_back(event.time)
 
     def _say(self, line: str) -> None:
-        """Print a line above the display, not wrapped, because it may contain a command."""
-        encoding = self._console.encoding
-        shown = line.encode(encoding, "replace").decode(encoding)
+        """Print a line above the display."""
         try:
-            with self._drawing:
-                self._console.print(Text(shown), soft_wrap=True)
+            self._terminal.write(f"{printable(line)}\n")
         except OSError:
             self._over.set()
 
@@ -159,6 +128,7 @@ class LiveDisplay:
             if not self._aside_since and self._view.run_id:
                 self._draw()
             self._take_down()
+        self._redirection.close()
 
     def _take_in(self, root: Path) -> None:
         for event in read_run(root).events():
@@ -195,49 +165,28 @@ class LiveDisplay:
                 if not self._aside_since and self._view.run_id:
                     self._draw()
 
-    def _step_aside(self) -> None:
-        """Clear the display before a write to the terminal."""
+    def _ask(self, text: str) -> None:
+        """Write a part of a question below the last drawing."""
         if self._aside_since is None:
             # The last drawing then shows the state that led to the question.
             self._is_asking.wait(MOMENT_S)
         with self._drawing:
             is_new, self._aside_since = self._aside_since is None, self._now()
-            if is_new and (self._live or self._is_asking.is_set()):
+            if is_new and (self._terminal.is_drawn or self._is_asking.is_set()):
                 self._draw()
             self._take_down()
-            self._was_aside = True
+            self._terminal.write(text)
 
     def _draw(self) -> None:
         try:
-            if self._live is None:
-                self._live = self._put_up(again=self._was_aside)
-            self._live.update(self._picture(), refresh=True)
+            self._terminal.draw(self._picture())
         except OSError:
             # The terminal was closed.
             self._over.set()
 
-    def _put_up(self, *, again: bool) -> Live:
-        if again:
-            # The line of the question may be unfinished.
-            self._console.line()
-        live = Live(
-            self._picture(),
-            console=self._console,
-            auto_refresh=False,
-            redirect_stdout=False,
-            vertical_overflow="crop",
-        )
-        live.start()
-        # After a kill, the terminal still has a cursor.
-        self._console.show_cursor(True)
-        return live
-
     def _take_down(self) -> None:
-        live, self._live = self._live, None
-        if live is None:
-            return
         try:
-            live.stop()
+            self._terminal.leave()
         except OSError:
             self._over.set()
 
@@ -256,13 +205,14 @@ class LiveDisplay:
 def paint(status_changes: Iterable[RunStatusView], invocation: Invocation) -> ExitCode:
     """Draw each state over the previous one; the last state remains visible."""
     console = console_for(sys.stdout, invocation)
+    terminal = DrawnTerminal(console)
     code = ExitCode.DONE
-    with Live(console=console, auto_refresh=False, redirect_stdout=False) as live:
-        # After a kill, the terminal still has a cursor.
-        console.show_cursor(True)
+    try:
         for one in status_changes:
             code = one.summary.trouble_code
-            live.update(painted(one), refresh=True)
+            terminal.draw(painted(one))
+    finally:
+        terminal.leave()
     return code
 
 

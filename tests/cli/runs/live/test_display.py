@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from attractor.base.events import Event
+from attractor.cli.output.streams import show
 from attractor.cli.runs.live.display import LiveDisplay
 from attractor.engine.stage.folder import TAIL
 from tests.cli.runs.live.run_events import RUN, Happenings, write_manifest
@@ -188,6 +190,25 @@ def test_output_of_a_running_command_is_drawn(tmp_path: Path) -> None:
     desk.hear(desk.run.tell("StageCompleted", "build", outcome="success"))
     desk.display.end()
     assert "three" not in desk.screen.text
+
+
+def test_notices_are_printed_above_the_display(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk, notice = Desk(), f"run 1 in /{'deep/' * 20}runs"
+    monkeypatch.setattr(sys, "stderr", desk.paper)
+    desk.display.begin(None)
+    # A thread may have taken the stream before the first drawing.
+    stream = sys.stderr
+    show(notice, err=True)
+    desk.hear(desk.run.tell("StageStarted", "plan"))
+    desk.paper.wait()
+    for number in range(3):
+        stream.write(f"{number}: {notice}\n")
+        desk.paper.wait()
+    show(f"3: {notice}", err=True)
+    desk.display.end()
+    assert sys.stderr is desk.paper
+    assert desk.screen.lines[:5] == [notice, *(f"{at}: {notice}" for at in range(4))]
+    assert desk.screen.text.count("plan") == 1
 
 
 def test_important_events_are_printed_above_the_display() -> None:
