@@ -105,6 +105,7 @@ class CommonOptions(PrepareOptions, total=False):
     object with `run`, or a function. The `observer` receives every event, on a thread of its own.
     On resume, `goal` and `inputs` repeat values that contain a secret, because the run directory
     does not store such values.
+    A run remembers `evaluate=False`.
     """
 
     backend: str | AnyBackend
@@ -157,7 +158,7 @@ async def run_pipeline(pipeline: str | Path | Graph, **options: Unpack[RunOption
     root = Path(options["run_dir"]).absolute() if "run_dir" in options else None
     with _observing(options) as observer:
         host = _open_host(options, parts, observer)
-        return await launch(request, host, root=root, evaluate=options.get("evaluate", True))
+        return await launch(request, host, root=root)
 
 
 async def resume_pipeline(run: str | Path, **options: Unpack[ResumeOptions]) -> RunResult:
@@ -172,13 +173,14 @@ async def resume_pipeline(run: str | Path, **options: Unpack[ResumeOptions]) -> 
         budgets=_budgets(options),
         goal=options.get("goal", ""),
         inputs=options.get("inputs", {}),
+        evaluate=options.get("evaluate"),
         accepts_graph="a program" if options.get("accept_graph") else "",
         restores_sessions=options.get("restore_sessions", False),
     )
     with _observing(options) as observer:
         host = _open_host(options, parts, observer)
         root = find_run(str(run), host.runs_dir)
-        return await resume_run(root, host, overrides, evaluate=options.get("evaluate", True))
+        return await resume_run(root, host, overrides)
 
 
 def run_pipeline_sync(pipeline: str | Path | Graph, **options: Unpack[RunOptions]) -> RunResult:
@@ -297,6 +299,7 @@ def _request(file: Path, options: RunOptions, parts: CustomParts) -> RunRequest:
         budgets=_budgets(options),
         suite=options.get("suite", ""),
         profile=options.get("profile", ""),
+        evaluate=options.get("evaluate", True),
         custom_parts=parts.names,
     )
 

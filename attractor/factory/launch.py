@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.errors import UsageError
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.run_folder.result import RunResult
 from attractor.environments.selection import EnvironmentChoice
@@ -47,9 +48,7 @@ def evaluator_of(host: RunHost) -> Evaluator:
     )
 
 
-async def launch(
-    request: RunRequest, host: RunHost, *, root: Path | None = None, evaluate: bool = True
-) -> RunResult:
+async def launch(request: RunRequest, host: RunHost, *, root: Path | None = None) -> RunResult:
     """Start a run; suite and profile are pinned before the first stage."""
     evaluator = evaluator_of(host)
     host = replace(host, before_end=evaluator.record_end)
@@ -59,7 +58,7 @@ async def launch(
         host,
         root=root,
         suite_pipeline=suite_pipeline,
-        evaluation=_evaluation(evaluator, evaluate=evaluate),
+        evaluation=_evaluation(evaluator, request),
     )
 
 
@@ -83,16 +82,15 @@ def _pin(request: RunRequest, evaluator: Evaluator) -> tuple[RunRequest, str]:
     return replace(request, suite=suite, profile=profile), name
 
 
-async def resume_run(
-    root: Path, host: RunHost, overrides: Overrides = NO_OVERRIDES, *, evaluate: bool = True
-) -> RunResult:
-    """Resume a run, including its evaluation."""
+async def resume_run(root: Path, host: RunHost, overrides: Overrides = NO_OVERRIDES) -> RunResult:
+    """Resume a run, including its evaluation unless the run skips it."""
     evaluator = evaluator_of(host)
     host = replace(host, before_end=evaluator.record_end)
     evaluator.require_own(root)
     if evaluator.has_ended(root):
         hold(root, host).close()
-    evaluation = _evaluation(evaluator, evaluate=evaluate)
+    request = overrides.apply(read_request(read_manifest(RunDirectory(root))), host.environ)
+    evaluation = _evaluation(evaluator, request)
 
     def begin(run: OpenRun, sandbox: EnvironmentChoice) -> None:
         _report_torn_line(run, host)
@@ -111,8 +109,8 @@ def _report_torn_line(run: OpenRun, host: RunHost) -> None:
         )
 
 
-def _evaluation(evaluator: Evaluator, *, evaluate: bool) -> Evaluation:
-    return Evaluation(evaluator.begin, evaluator.finish if evaluate else None)
+def _evaluation(evaluator: Evaluator, request: RunRequest) -> Evaluation:
+    return Evaluation(evaluator.begin, evaluator.finish if request.evaluate else None)
 
 
 def hold(root: Path, host: RunHost) -> OpenRun:

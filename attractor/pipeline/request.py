@@ -55,6 +55,7 @@ class RunRequest:
     budgets: Budgets = NO_BUDGETS
     suite: str = ""
     profile: str = ""
+    evaluate: bool = True
     custom_parts: Sequence[str] = ()
     withheld: Sequence[str] = ()
 
@@ -81,6 +82,7 @@ class RunRequest:
             "answers": list(self.answers),
             "outcomes": dict(self.outcomes) if self.outcomes is not None else None,
             "budgets": budgets_to_record(self.budgets),
+            "evaluate": self.evaluate,
             "handed_in": list(self.custom_parts),
             "withheld": list(self.withheld),
         }
@@ -112,6 +114,7 @@ def read_request(manifest: Manifest) -> RunRequest:
         budgets=budgets_from_record(fields.inner("budgets")),
         suite=manifest.suite,
         profile=manifest.profile,
+        evaluate=fields.flag("evaluate"),
         custom_parts=fields.texts("handed_in"),
         withheld=fields.texts("withheld"),
     )
@@ -125,14 +128,15 @@ INPUT_PREFIX = "inputs."
 class Overrides:
     """The changes to the request of a run when it is resumed or forked.
 
-    `goal` and `inputs` repeat the values that the manifest does not store. `accepts_graph` is the
-    name of the operator who accepts a changed pipeline.
+    `goal` and `inputs` repeat the values that the manifest does not store. Without `evaluate`, the
+    run decides. `accepts_graph` is the name of the operator who accepts a changed pipeline.
     """
 
     interviewer: str = ""
     budgets: Budgets = NO_BUDGETS
     goal: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict[str, str])
+    evaluate: bool | None = None
     accepts_graph: str = ""
     restores_sessions: bool = False
 
@@ -177,6 +181,7 @@ class Overrides:
             withheld=tuple(missing),
             interviewer=self.interviewer or request.interviewer,
             budgets=self.budgets.over(request.budgets),
+            evaluate=request.evaluate if self.evaluate is None else self.evaluate,
         )
 
     def require_withheld(self, request: RunRequest) -> None:

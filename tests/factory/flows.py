@@ -12,7 +12,7 @@ from attractor.factory.launch import ask_gate, evaluator_of, hold, launch, promo
 from attractor.factory.ledger import LedgerEntry
 from attractor.factory.promotion import Promotion
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import WorkspaceKind
+from attractor.pipeline.request import Overrides, WorkspaceKind
 from tests.pipeline.projects import make_host, make_project, simulated
 from tests.scenarios.suites import SUITE, write_suite
 
@@ -55,12 +55,18 @@ class Flow:
         root: Path | None = None,
     ) -> RunResult:
         options = simulated(
-            self.project, sandbox=sandbox, workspace=workspace, suite=suite, profile=profile
+            self.project,
+            sandbox=sandbox,
+            workspace=workspace,
+            suite=suite,
+            profile=profile,
+            evaluate=evaluate,
         )
-        return asyncio.run(launch(options, self.host, root=root, evaluate=evaluate))
+        return asyncio.run(launch(options, self.host, root=root))
 
-    def resume(self, result: RunResult) -> RunResult:
-        return asyncio.run(resume_run(result.directory, self.host))
+    def resume(self, result: RunResult, *, evaluate: bool | None = True) -> RunResult:
+        overrides = Overrides(evaluate=evaluate)
+        return asyncio.run(resume_run(result.directory, self.host, overrides))
 
     def report(self, result: RunResult) -> GateReport:
         return gate(ask_gate(result.directory, self.host)[1])

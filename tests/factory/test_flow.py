@@ -16,7 +16,7 @@ from attractor.environments.selection import EnvironmentChoice, choose_environme
 from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import NoDecision, NotDecidable, RationaleTooShort
 from attractor.factory.gate import gate
-from attractor.factory.launch import hold, resume_run
+from attractor.factory.launch import hold
 from attractor.factory.ledger import LEDGER_FILE
 from attractor.factory.run_facts import facts_of
 from attractor.pipeline.request import WorkspaceKind
@@ -139,7 +139,7 @@ def test_a_second_evaluation_pools_with_the_first_and_there_is_no_third(tmp_path
     with hold(result.directory, flow.host) as run:
         flow.evaluator.request_again(run, "ann")
         assert run.state.status == EVALUATING
-    asyncio.run(resume_run(result.directory, flow.host))
+    flow.resume(result)
     with hold(result.directory, flow.host) as run:
         assert gate(flow.evaluator.judged(facts_of(run))).played == 2
         with pytest.raises(NotDecidable, match="already evaluated 2 times"):
@@ -171,7 +171,7 @@ def test_a_trial_that_somebody_wrote_into_the_journal_is_found(tmp_path: Path) -
         }
         run.emit("TrialCompleted", forged, sync=True)
     with pytest.raises(VerificationError, match="missing or changed result"):
-        asyncio.run(resume_run(result.directory, flow.host))
+        flow.resume(result)
 
 
 def test_changed_base_in_the_manifest_loses_no_commit(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_a_graph_that_was_changed_in_the_run_directory_is_not_run(tmp_path: Path
     graph = result.directory / "graph.dot"
     graph.write_text(graph.read_text().replace("echo made", "echo evil"))
     with pytest.raises(VerificationError, match="was changed after the start of the run"):
-        asyncio.run(resume_run(result.directory, flow.host))
+        flow.resume(result)
 
 
 def test_a_manifest_that_was_changed_judges_nothing(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_a_manifest_that_was_changed_judges_nothing(tmp_path: Path) -> None:
     with pytest.raises(VerificationError, match="was changed after the start of the run"):
         flow.decide(result, DecisionKind.APPROVED)
     with pytest.raises(VerificationError):
-        asyncio.run(resume_run(result.directory, flow.host))
+        flow.resume(result)
 
 
 def test_evaluation_does_not_prove_isolation_of_stages(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_evaluation_does_not_prove_isolation_of_stages(tmp_path: Path) -> None:
     )
     with hold(result.directory, flow.host) as run:
         flow.evaluator.begin(run, replace(unguarded(), promises=proved))
-    asyncio.run(resume_run(result.directory, flow.host))
+    flow.resume(result)
     assert rules(flow, result) == ["isolation_unverified"]
 
 

@@ -9,20 +9,29 @@ import pytest
 
 from attractor.base.errors import UsageError
 from attractor.engine.run_folder.result import RunResult
-from attractor.engine.state.run_state import AWAITING_DECISION
+from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.factory.decide import DecisionKind
 from attractor.factory.launch import resume_run
 from attractor.factory.promotion import RunLocations
 from attractor.pipeline.fork.create import create_fork, plan_fork
+from attractor.pipeline.request import Overrides
 from attractor.pipeline.runs.garbage import Collector, Rules, Sweep
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import LINEAR, git
 
 
-def forked(flow: Flow, result: RunResult, at: str, graph: Path | None = None) -> RunResult:
+def forked(
+    flow: Flow,
+    result: RunResult,
+    at: str,
+    graph: Path | None = None,
+    *,
+    evaluate: bool | None = True,
+) -> RunResult:
     async def fork() -> RunResult:
-        root = await create_fork(await plan_fork(result.directory, at, flow.host, graph=graph))
-        return await resume_run(root, flow.host)
+        overrides = Overrides(evaluate=evaluate)
+        plan = await plan_fork(result.directory, at, flow.host, overrides, graph=graph)
+        return await resume_run(await create_fork(plan), flow.host)
 
     return asyncio.run(fork())
 
@@ -45,6 +54,19 @@ def test_a_forked_run_is_judged_by_what_the_other_was_pinned_to(tmp_path: Path) 
     assert f"Attractor-Run: {second.run_id}" in body
     assert git(flow.project, "rev-parse", "main").strip() == promotion.commit
     assert git(flow.project, "show", "main:made.txt") == "made\n"
+
+
+def test_skipped_evaluation_is_remembered_by_resumes_and_forks(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    first = flow.launch(evaluate=False)
+    for evaluate in (None, False):
+        again = flow.resume(first, evaluate=evaluate)
+        fork = forked(flow, first, "make", evaluate=evaluate)
+        assert (again.status, fork.status) == (EVALUATING, EVALUATING)
+        assert flow.resume(fork, evaluate=None).status == EVALUATING
+    judged = forked(flow, first, "make")
+    assert judged.status == AWAITING_DECISION
+    assert forked(flow, judged, "make", evaluate=None).status == AWAITING_DECISION
 
 
 def test_what_was_promoted_is_freed_and_what_waits_for_that_is_kept(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def test_request_survives_its_manifest() -> None:
         workspace=WorkspaceKind.COPY,
         answers=("Y",),
         outcomes={"plan": "success"},
+        evaluate=False,
         suite="s",
         profile="p",
         custom_parts=("backend",),

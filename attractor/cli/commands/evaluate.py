@@ -12,6 +12,7 @@ from attractor.cli.runs.walk import Watcher, walk
 from attractor.engine.state.run_state import EVALUATING
 from attractor.factory.gate import gate as judge
 from attractor.factory.launch import ask_gate, evaluator_of, hold, resume_run
+from attractor.pipeline.request import Overrides
 from attractor.pipeline.runs.lookup import find_run
 
 
@@ -36,7 +37,7 @@ def evaluate(invocation: Invocation, reference: str, to_operator: bool, as_json:
         if run.state.status != EVALUATING:
             # Only a successful run is evaluated; no stage is executed here.
             evaluator.request_again(run, operator_name(invocation))
-    walk(resume_run(root, host), watcher)
+    walk(resume_run(root, host, Overrides(evaluate=True)), watcher)
     facts, judged = ask_gate(root, host)
     if as_json:
         show_json(verdict_record(judged, to_operator=to_operator))

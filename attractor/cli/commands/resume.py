@@ -28,7 +28,6 @@ from attractor.pipeline.runs.lookup import find_run
     is_flag=True,
     help="Continue with the changed pipeline file and print the differences.",
 )
-@click.option("--no-evaluate", is_flag=True, help="Skip the evaluation.")
 @json_option
 @click.pass_obj
 def resume(
@@ -37,7 +36,6 @@ def resume(
     overrides: Overrides,
     restore_sessions: bool,
     accept_graph: bool,
-    no_evaluate: bool,
     as_json: bool,
 ) -> ExitCode:
     """Resume a stopped run.
@@ -60,8 +58,7 @@ def resume(
         restores_sessions=restore_sessions,
         accepts_graph=operator_name(invocation) if accept_graph else "",
     )
-    work = resume_run(root, host, overrides, evaluate=not no_evaluate)
-    return show_end(walk(work, watcher), host, as_json=as_json)
+    return show_end(walk(resume_run(root, host, overrides), watcher), host, as_json=as_json)
 
 
 part = resume

@@ -146,6 +146,7 @@ def run(
         budgets=budgets_of(max_cost_usd, max_tokens, max_duration),
         suite=suite,
         profile=profile,
+        evaluate=not no_evaluate,
     )
     root = run_dir.absolute() if run_dir else None
     watcher = Watcher(invocation, root, as_json=as_json)
@@ -153,7 +154,7 @@ def run(
     host = replace(host, custom_parts=replace(host.custom_parts, texts=texts))
     if only_checks:
         return _show_report(asyncio.run(check_run(request, host)), as_json=as_json)
-    result = walk(launch(request, host, root=root, evaluate=not no_evaluate), watcher)
+    result = walk(launch(request, host, root=root), watcher)
     return show_end(result, host, as_json=as_json)
 
 

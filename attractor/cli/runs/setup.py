@@ -227,6 +227,7 @@ _OVERRIDE_OPTIONS = (
         metavar="NAME=VALUE",
         help=f"Pass a secret input again: {INPUT_FORMS}.",
     ),
+    click.option("--no-evaluate", is_flag=True, help="Skip the evaluation."),
 )
 
 
@@ -242,6 +243,7 @@ def override_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode
         max_duration: str,
         goal: str,
         pairs: tuple[str, ...],
+        no_evaluate: bool,
         **options: Any,
     ) -> ExitCode:
         invocation: Invocation = click.get_current_context().obj
@@ -250,6 +252,7 @@ def override_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode
             budgets=budgets_of(max_cost_usd, max_tokens, max_duration),
             goal=goal,
             inputs=read_inputs(pairs, None, environ=invocation.environ),
+            evaluate=False if no_evaluate else None,
         )
         return command(overrides=overrides, **options)
 

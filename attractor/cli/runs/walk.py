@@ -174,7 +174,6 @@ class ForkOptions(TypedDict):
     at: str
     graph: Path | None
     overrides: Overrides
-    no_evaluate: bool
     run_dir: Path | None
     as_json: bool
 
@@ -189,7 +188,6 @@ _OPTIONS = (
         help="Continue with this changed pipeline.",
     ),
     override_options,
-    click.option("--no-evaluate", is_flag=True, help="Skip the evaluation."),
     click.option(
         "--run-dir", type=click.Path(path_type=Path), help="Store the new run in this folder."
     ),
@@ -248,4 +246,4 @@ async def _fork(
         if receipt and receipt.is_taken:
             show(f"run {receipt.run_id}: {receipt.words}", err=True)
     new_root = await create_fork(fork)
-    return await resume_run(new_root, host, overrides, evaluate=not options["no_evaluate"])
+    return await resume_run(new_root, host, overrides)
