@@ -54,7 +54,7 @@ def _run(arguments: list[str], invocation: Invocation) -> int:
     root = build_root()
     instruction = invocation.environ.get(COMPLETION_VARIABLE)
     if instruction:
-        return _complete(root, instruction)
+        return _complete(root, invocation, instruction)
     try:
         with root.make_context(PROGRAM, arguments, obj=invocation) as context:
             return root.invoke(context) or ExitCode.DONE
@@ -62,11 +62,11 @@ def _run(arguments: list[str], invocation: Invocation) -> int:
         return end.exit_code
 
 
-def _complete(root: click.Group, instruction: str) -> int:
+def _complete(root: click.Group, invocation: Invocation, instruction: str) -> int:
     from click.shell_completion import shell_complete
 
     try:
-        return shell_complete(root, {}, PROGRAM, COMPLETION_VARIABLE, instruction)
+        return shell_complete(root, {"obj": invocation}, PROGRAM, COMPLETION_VARIABLE, instruction)
     except (KeyError, ValueError) as error:
         words = f"invalid completion request from the shell: {error}"
         raise UsageError(words, hint="see 'attractor completion --help'") from error

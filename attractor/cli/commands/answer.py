@@ -12,12 +12,13 @@ from attractor.cli.runs.orders import orders_to, show_receipt, show_receipts
 from attractor.cli.runs.questions import question_records, questions_text
 from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.walk import Watcher, walk
+from attractor.cli.shell_completion import complete_runs
 from attractor.factory.launch import resume_run
 from attractor.pipeline.runs.lookup import reference_of
 
 
 @click.command()
-@click.argument("reference", metavar="RUN")
+@click.argument("reference", metavar="RUN", shell_complete=complete_runs)
 @click.argument("choice", required=False)
 @click.option("--question", default="", help="Answer the question with this id or node.")
 @click.option("--all", "is_for_all", is_flag=True, help="Answer all open questions with CHOICE.")

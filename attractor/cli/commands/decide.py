@@ -11,6 +11,7 @@ from attractor.cli.runs.orders import prove_operator
 from attractor.cli.runs.questions import operator_option, shortcomings_record, verdict_text
 from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.setup import host_of
+from attractor.cli.shell_completion import complete_runs
 from attractor.factory.decide import (
     Decision,
     DecisionKind,
@@ -25,7 +26,7 @@ from attractor.pipeline.workspace.diffstat import read_diffstat
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", default="latest")
+@click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
 @click.option(
     "--approve",
     is_flag=True,

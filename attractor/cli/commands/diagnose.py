@@ -7,12 +7,13 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.reports import diagnosis_text
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.shell_completion import complete_runs
 from attractor.pipeline.diagnosis.diagnose import diagnose as examine
 from attractor.pipeline.runs.lookup import find_run, reference_of
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", default="latest")
+@click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
 @json_option
 @click.pass_obj
 def diagnose(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:

@@ -9,6 +9,7 @@ from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.questions import operator_option, verdict_record, verdict_text
 from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.walk import Watcher, walk
+from attractor.cli.shell_completion import complete_runs
 from attractor.engine.state.run_state import EVALUATING
 from attractor.factory.gate import gate as judge
 from attractor.factory.launch import ask_gate, evaluator_of, hold, resume_run
@@ -17,7 +18,7 @@ from attractor.pipeline.runs.lookup import find_run
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", default="latest")
+@click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
 @operator_option
 @json_option
 @click.pass_obj

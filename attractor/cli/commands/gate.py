@@ -10,6 +10,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.questions import operator_option, verdict_record, verdict_text
 from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.setup import host_of
+from attractor.cli.shell_completion import complete_runs
 from attractor.factory.gate import gate as judge
 from attractor.factory.launch import ask_gate
 from attractor.pipeline.runs.lookup import find_run
@@ -17,7 +18,7 @@ from attractor.pipeline.workspace.diffstat import read_diffstat
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", default="latest")
+@click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
 @operator_option
 @json_option
 @click.pass_obj

@@ -37,6 +37,7 @@ from attractor.cli.output.streams import is_terminal, printable, show
 from attractor.cli.runs.live.render import PrintedLines
 from attractor.cli.runs.progress import describe_logged
 from attractor.cli.runs.status import moment
+from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.pipeline.runs.lookup import find_run, reference_of
 
@@ -164,7 +165,7 @@ def _rests(before: bool, event: Event) -> bool:
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", default="latest")
+@click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
 @click.option("--follow", "-f", is_flag=True, help="Print new events until the run stops or ends.")
 @click.option("--node", default="", help="Show only events of this node.")
 @click.option(

@@ -14,6 +14,7 @@ from attractor.base.errors import ExitCode, UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, debug_option, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.shell_completion import complete_models
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
 from attractor.llm.catalogue import Catalogue, ModelInfo, get_model_info, shipped_catalogue
@@ -179,7 +180,7 @@ def models(ctx: click.Context, provider: str | None, as_json: bool) -> ExitCode:
 
 
 @models.command("test")
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", shell_complete=complete_models)
 @click.option(
     "--provider", metavar="PROVIDER", help="Ask this provider (default: by the model name)."
 )

@@ -5,10 +5,11 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.runs.orders import orders_to, show_receipt
+from attractor.cli.shell_completion import complete_runs
 
 
 @click.command()
-@click.argument("reference", metavar="RUN")
+@click.argument("reference", metavar="RUN", shell_complete=complete_runs)
 @click.option("--why", default="", help="Record the reason for pausing the run.")
 @json_option
 @click.pass_obj

@@ -9,6 +9,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.setup import host_of
+from attractor.cli.shell_completion import complete_runs
 from attractor.factory.launch import promote_run
 from attractor.factory.promotion import Promotion
 from attractor.factory.run_facts import read_facts
@@ -17,7 +18,7 @@ from attractor.pipeline.workspace.diffstat import read_diffstat
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", default="latest")
+@click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
 @click.option("--to", "branch", default="main", show_default=True, help="Move this branch.")
 @json_option
 @click.pass_obj

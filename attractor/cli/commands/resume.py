@@ -10,13 +10,14 @@ from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name, orders_to, show_receipt
 from attractor.cli.runs.setup import host_of, override_options
 from attractor.cli.runs.walk import Watcher, walk
+from attractor.cli.shell_completion import complete_runs
 from attractor.factory.launch import resume_run
 from attractor.pipeline.request import Overrides
 from attractor.pipeline.runs.lookup import find_run
 
 
 @click.command()
-@click.argument("reference", metavar="RUN")
+@click.argument("reference", metavar="RUN", shell_complete=complete_runs)
 @override_options
 @click.option(
     "--restore-sessions",

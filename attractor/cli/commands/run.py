@@ -14,6 +14,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.setup import INPUT_FORMS, budget_options, budgets_of, host_of, read_inputs
 from attractor.cli.runs.walk import Watcher, walk
+from attractor.cli.shell_completion import complete_models, complete_suites
 from attractor.engine.simulation.outcomes import open_outcomes
 from attractor.factory.launch import check_run, launch
 from attractor.interviewers.queue import NAME as QUEUE
@@ -44,7 +45,12 @@ from attractor.pipeline.request import RunRequest, WorkspaceKind
 @click.option(
     "--backend", default="agent", show_default=True, help="Execute stages with this backend."
 )
-@click.option("--model", default="", help="Use this model for nodes without one.")
+@click.option(
+    "--model",
+    default="",
+    shell_complete=complete_models,
+    help="Use this model for nodes without one.",
+)
 @click.option("--provider", default="", help="Use this provider for nodes without one.")
 @click.option(
     "--outcomes",
@@ -85,7 +91,13 @@ from attractor.pipeline.request import RunRequest, WorkspaceKind
     "Implies --interviewer queue.",
 )
 @budget_options
-@click.option("--suite", default="", metavar="S[@V]", help="Judge the run with this suite.")
+@click.option(
+    "--suite",
+    default="",
+    shell_complete=complete_suites,
+    metavar="S[@V]",
+    help="Judge the run with this suite.",
+)
 @click.option("--profile", default="", metavar="P[@R]", help="Judge the run by this profile.")
 @click.option("--no-evaluate", is_flag=True, help="Skip the evaluation.")
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Store the run in this folder.")

@@ -13,11 +13,12 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import printable, show, show_json
 from attractor.cli.runs.observers import can_draw_live
 from attractor.cli.runs.status import OFTEN_S, as_text, in_a_line, read_status, status_changes
+from attractor.cli.shell_completion import complete_runs
 from attractor.pipeline.runs.lookup import find_run
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", default="latest")
+@click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
 @click.option("--watch", is_flag=True, help="Show every change until the run ends.")
 @json_option
 @click.pass_obj

@@ -19,6 +19,7 @@ from attractor.cli.output.streams import show
 from attractor.cli.runs.observers import EventPrinter, run_observers, show_end
 from attractor.cli.runs.orders import orders_to
 from attractor.cli.runs.setup import host_of, override_options
+from attractor.cli.shell_completion import complete_runs
 from attractor.engine.journal.events import RunRestarting
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
@@ -179,7 +180,7 @@ class ForkOptions(TypedDict):
 
 
 _OPTIONS = (
-    click.argument("reference", metavar="RUN"),
+    click.argument("reference", metavar="RUN", shell_complete=complete_runs),
     click.argument("at", metavar="NODE[@VISIT]"),
     click.option(
         "--graph",

@@ -1,0 +1,60 @@
+"""Names of runs, suites and models that the shell completes."""
+
+from collections.abc import Callable, Iterable
+from heapq import nlargest
+
+import click
+
+from attractor.base.ids import is_run_id
+from attractor.cli.invocation import Invocation
+
+MOST_RUNS = 50
+"""The maximum number of completed run ids, newest first."""
+
+LATEST = "latest"
+
+Complete = Callable[[click.Context, click.Parameter, str], list[str]]
+
+
+def _completing(list_names: Callable[[Invocation, str], Iterable[str]]) -> Complete:
+    """Return a completion function for click that offers nothing in case of an error."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        try:
+            return list(list_names(ctx.ensure_object(Invocation), incomplete))
+        except Exception:  # noqa: BLE001 - an error message would appear inside the typed line
+            return []
+
+    return complete
+
+
+def _runs(invocation: Invocation, incomplete: str) -> Iterable[str]:
+    folders = invocation.configuration.settings.runs_dir.iterdir()
+    ids = [one.name for one in folders if is_run_id(one.name)]
+    # Run ids sort by time.
+    found = nlargest(MOST_RUNS, (one for one in ids if one.startswith(incomplete.upper())))
+    return [*found, LATEST] if ids and LATEST.startswith(incomplete) else found
+
+
+def _suites(invocation: Invocation, incomplete: str) -> Iterable[str]:
+    # Slow to import, and not needed by other completions.
+    from attractor.factory.run_facts import SuiteStore
+
+    names = SuiteStore(invocation.configuration.settings.state_dir).names()
+    return [one for one in names if one.startswith(incomplete)]
+
+
+def _models(invocation: Invocation, incomplete: str) -> Iterable[str]:
+    # Slow to import, and not needed by other completions.
+    from attractor.llm.catalogue import shipped_catalogue
+    from attractor.llm.client import provider_registry
+
+    providers = set(provider_registry())
+    known = [one for one in shipped_catalogue().newest_first() if one.provider in providers]
+    names = (name for one in known for name in (one.id, *one.aliases))
+    return dict.fromkeys(name for name in names if name.startswith(incomplete))
+
+
+complete_runs = _completing(_runs)
+complete_suites = _completing(_suites)
+complete_models = _completing(_models)

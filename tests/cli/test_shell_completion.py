@@ -1,0 +1,61 @@
+"""The shell completes names of runs, suites and models."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from attractor.base.ids import RunIds
+from attractor.cli.shell_completion import MOST_RUNS
+from tests.cli.running import attractor
+
+
+def complete(folder: Path, *words: str) -> list[str]:
+    result = attractor(
+        folder=folder,
+        variables={
+            "_ATTRACTOR_COMPLETE": "bash_complete",
+            "COMP_WORDS": " ".join(["attractor", *words]),
+            "COMP_CWORD": str(len(words)),
+            "ATTRACTOR_STATE_DIR": str(folder / "state"),
+        },
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    return [line.removeprefix("plain,") for line in result.stdout.split()]
+
+
+def test_newest_run_ids_are_completed(tmp_path: Path) -> None:
+    assert complete(tmp_path, "status", "") == []
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    runs = RunIds(now=lambda: moment, randomness=bytes)
+    ids = [runs.new() for _ in range(MOST_RUNS + 5)]
+    moment += timedelta(days=400)
+    ids.append(runs.new())
+    for name in (*ids, "notes"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    newest = ids[::-1]
+    assert complete(tmp_path, "status", "") == [*newest[:MOST_RUNS], "latest"]
+    assert complete(tmp_path, "resume", ids[0][:6].lower()) == newest[1 : MOST_RUNS + 1]
+    assert complete(tmp_path, "fork", ids[3]) == [ids[3]]
+    assert complete(tmp_path, "promote", "la") == ["latest"]
+    assert complete(tmp_path, "answer", ids[0], "") == []
+
+
+def test_suites_are_completed(tmp_path: Path) -> None:
+    for name in ("billing", "books", "shop"):
+        (tmp_path / "state" / "suites" / name).mkdir(parents=True)
+        (tmp_path / "state" / "suites" / name / "1.json").touch()
+    assert complete(tmp_path, "run", "--suite", "") == ["billing", "books", "shop"]
+    assert complete(tmp_path, "run", "--suite", "b") == ["billing", "books"]
+
+
+def test_models_of_installed_providers_are_completed(tmp_path: Path) -> None:
+    for words in (["run", "--model"], ["estimate", "--model"], ["models", "test"]):
+        found = complete(tmp_path, *words, "claude-opus")
+        assert found
+        assert all(one.startswith("claude-opus") for one in found)
+    assert "opus" in complete(tmp_path, "run", "--model", "op")
+
+
+def test_errors_complete_nothing_in_silence(tmp_path: Path) -> None:
+    (tmp_path / "attractor.toml").write_text("runs_dir = [broken")
+    for words in (["status", ""], ["run", "--suite", ""], ["cancel", "01"]):
+        assert complete(tmp_path, *words) == []
