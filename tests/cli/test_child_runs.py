@@ -154,6 +154,20 @@ def test_child_is_resumed_by_its_parent_only(desk: GitDesk) -> None:
     assert desk.json("resume", root.name, "--no-evaluate")["outcome"] == "success"
 
 
+def test_canceled_run_ends_its_children(desk: GitDesk) -> None:
+    deep = OUTER.replace("parts/inner.dot", "deep.dot")
+    desk.make(OUTER, **{"parts/inner.dot": deep, "parts/deep.dot": GATE})
+    root = desk.run("--interviewer", "park")
+    assert desk.do("cancel", "latest", "--why", "a mistake").returncode == 0
+    for one in (child(root), child(child(root))):
+        status = desk.json("status", str(one))
+        assert (status["status"], status["question"]) == ("canceled", None)
+        assert "a mistake" in status["reason"]
+        refused = desk.do("answer", str(one), "S")
+        assert (refused.returncode, "no open question" in refused.stderr) == (4, True)
+    assert [*root.rglob("inbox/*.json")] == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_parent_interrupts_and_resumes_its_child(
     desk: GitDesk, number: signal.Signals

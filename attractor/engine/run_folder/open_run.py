@@ -388,12 +388,29 @@ def end_run(run: OpenRun) -> RunResult:
         final = final_record(run.manifest, run.state, run.clock.now())
         write_document(run.directory.final, run.redactor.members(final))
         run.record(_terminal_event(run, is_good=is_good), sync=True)
+    _end_children(run)
     reason = _result(run).reason
     if run.state.why_canceled:
         run.change_status(CANCELED, reason)
     else:
         run.change_status(EVALUATING if is_good else FAILED, reason)
     return _result(run)
+
+
+def _end_children(run: OpenRun) -> None:
+    """Cancel the child runs that have not ended, because nothing continues them any more."""
+    why = run.state.why_canceled or "the run ended"
+    for manifest in sorted(run.directory.children.glob("*/manifest.json")):
+        if RunDirectory(manifest.parent).final.exists():
+            continue
+        # An unreadable child must not prevent the end of its parent.
+        with (
+            suppress(AttractorError),
+            open_run(manifest.parent, clock=run.clock, redactor=run.redactor) as child,
+        ):
+            by = f"run {run.manifest.run_id}"
+            child.record(OperatorAction(Action.CANCEL.value, by, why), sync=True)
+            end_run(child)
 
 
 def stop_run(run: OpenRun, reason: str) -> RunResult:
