@@ -82,6 +82,23 @@ def test_changes_of_the_judged_tree_are_shown(tmp_path: Path) -> None:
         assert json.loads(call(flow, command, "--json").stdout)["changes"] == record
 
 
+def test_changes_show_no_secret_in_file_names(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    # The pipeline itself must not contain the secret.
+    command = "mkdir d; touch d/$(printf %s%s pLx7u3Rv +mN2=zz)"
+    ends = "start [shape=Mdiamond]; exit [shape=Msquare]"
+    tool = f'make [shape=parallelogram, tool_command="{command}"]'
+    (flow.project / "named.dot").write_text(
+        f"digraph g {{ {ends}; {tool}; start -> make -> exit }}"
+    )
+    run = ("run", "named.dot", "--sandbox", "none")
+    secret = "pLx7u3Rv+mN2=zz"
+    for words in (run, ("gate",), (*run, "--json"), ("gate", "--json")):
+        done = call(flow, *words, DB_PASSWORD=secret)
+        assert "d/***" in done.stdout, done.stderr
+        assert secret not in done.stdout + done.stderr
+
+
 def test_unevaluated_run_has_a_remedy(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     run_id = flow.launch(evaluate=False).run_id

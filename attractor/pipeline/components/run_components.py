@@ -62,7 +62,7 @@ async def _alone(
     Yield the lines about the run.
     """
     await host.subscriptions.catch_up()
-    changed = await describe_changes() if describe_changes else ""
+    changed = host.redactor.text(await describe_changes()) if describe_changes else ""
     reference = reference_of(run.directory.root, host.runs_dir)
     elsewhere = f"in another terminal: {answer_command(reference, 'CHOICE')}"
     with host.quiet():

@@ -1,6 +1,7 @@
 """The changed files of a run, with the number of added and deleted lines."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
@@ -61,15 +62,19 @@ class Diffstat:
 
 
 async def read_diffstat(host: RunHost, run_id: str, tree: TreeId) -> Diffstat | None:
-    """Return the changes of a run from its base to a tree; None if the run has no such trees."""
+    """Return the changes of a run from its base to a tree, without secrets in file names.
+
+    Return None if the run has no such trees.
+    """
     if not tree:
         return None
     try:
         store, record = open_store(host.state_dir, run_id, search_path=host.search_path)
-        return Diffstat(await store.changed_files(record.base.candidate, tree))
+        files = await store.changed_files(record.base.candidate, tree)
     except AttractorError:
         # The workspace was removed, or the run had none.
         return None
+    return Diffstat([replace(one, path=host.redactor.text(one.path)) for one in files])
 
 
 def _counts(one: ChangedFile) -> str:

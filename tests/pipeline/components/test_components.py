@@ -90,17 +90,19 @@ def ask(
 
 def test_question_at_the_terminal_shows_changes_and_the_command_to_answer(tmp_path: Path) -> None:
     async def changed() -> str:
-        return "2 files: a, b; in /work"
+        return "2 files: a, pLx7u3Rv+mN2; in /work"
 
     place = Workplace(tmp_path / "run", line("gate"))
-    host = replace(make_host(tmp_path), input=StringIO("y\n"), output=StringIO())
+    host = make_host(tmp_path)
+    environ = {**host.environ, "DB_PASSWORD": "pLx7u3Rv+mN2"}
+    host = replace(host, environ=environ, input=StringIO("y\n"), output=StringIO())
     request = replace(OPTIONS, interviewer="console", answers=[])
     with place.open() as run:
         answer = asyncio.run(choose_interviewer(request, host, run, changed).ask(SURE))
     assert answer.value == "yes"
     assert isinstance(host.output, StringIO)
     shown = host.output.getvalue().splitlines()
-    assert shown[:2] == ["[?] Sure?", "  (changed so far: 2 files: a, b; in /work)"]
+    assert shown[:2] == ["[?] Sure?", "  (changed so far: 2 files: a, ***; in /work)"]
     assert shown[2] == f"  (in another terminal: attractor answer {tmp_path / 'run'} CHOICE)"
 
 
