@@ -153,11 +153,7 @@ class Orders:
     def cancel(self, why: str = "") -> Receipt:
         """Cancel a run, with or without a live process."""
         state = self._state()
-        if state.status.is_final:
-            raise Refused(
-                f"the run is {state.status}, which is final{self._and_so(state)}",
-                hint=self._instead(state, "cancel") or "no command is needed",
-            )
+        self._require_open(state, self._instead(state, "cancel") or "no command is needed")
         return self._give(Order(Action.CANCEL, self.by, why), taken="canceled", then=_end)
 
     def pause(self, why: str = "") -> Receipt:
@@ -226,12 +222,21 @@ class Orders:
         if is_held(RunDirectory(self.root).lock):
             return
         state = self._state()
-        first = f"resume it first: {self._command('resume')}"
+        instead = self._instead(state, command, words)
+        self._require_open(state, instead or self._where)
+        if not (state.may_walk or state.is_restarting):
+            message = f"all stages of the run have ended, so it cannot be {what}"
+            raise NobodyAtWork(message, hint=self._where)
         raise NobodyAtWork(
             f"no process runs this run, so it cannot be {what}{self._and_so(state)}",
-            hint=self._instead(state, command, words)
-            or (self._where if state.status.is_final else first),
+            hint=instead or f"resume it first: {self._command('resume')}",
         )
+
+    def _require_open(self, state: RunState, hint: str) -> None:
+        """Refuse an order to a run whose status is final."""
+        if state.status.is_final:
+            message = f"the run is {state.status}, which is final{self._and_so(state)}"
+            raise Refused(message, hint=hint)
 
     def _require_node(self, node: str) -> None:
         if not node:

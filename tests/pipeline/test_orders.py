@@ -35,6 +35,21 @@ def test_order_without_a_process_hints_at_resume(tmp_path: Path) -> None:
     assert caught.value.hint == f"resume it first: attractor resume {RUN_ID}"
 
 
+def test_order_to_an_ended_run_does_not_hint_at_resume(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / RUN_ID, line("a"))
+    orders = orders_to(place.root)
+    cases = (
+        (place.run, "all stages of the run have ended"),
+        (orders.cancel, "the run is canceled, which is final"),
+    )
+    for end, why in cases:
+        end()
+        for give in (orders.pause, lambda: orders.steer("be quick")):
+            with pytest.raises(Refused, match=why) as caught:
+                give()
+            assert caught.value.hint == f"see its state: attractor status {RUN_ID}"
+
+
 def test_a_run_that_asks_nothing_is_to_be_looked_at(tmp_path: Path) -> None:
     root = Workplace(tmp_path / "my run", line("a")).root
     for question in ("", "gate"):
