@@ -137,6 +137,9 @@ class Registry(Mapping[str, T], Generic[T]):
         try:
             part = _load(source)
         except Exception as error:
+            if isinstance(error.__cause__, KeyboardInterrupt):
+                # Python 3.11 wraps every exception of a class body's __set_name__.
+                raise error.__cause__ from None
             cause = f"{type(error).__name__}: {error}"
             raise self._refuse(name, f"cannot be loaded: {cause}") from error
         shortcoming = find_shortcoming(part, self.kind)

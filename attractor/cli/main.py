@@ -172,7 +172,7 @@ def describe_failure(error: BaseException) -> Failure:
             return Failure(kind, error.message, hint, error.exit_code, error.details)
         case click.ClickException():
             return Failure("UsageError", _one_line(error), _usage_hint(error), ExitCode.USAGE)
-        case KeyboardInterrupt() | click.Abort():
+        case KeyboardInterrupt() | click.Abort() | RuntimeError(__cause__=KeyboardInterrupt()):
             return Failure("Interrupted", "interrupted", "", ExitCode.INTERRUPTED)
         case OSError(errno=errno.ENAMETOOLONG):
             message = f"file name too long: {_begun(str(error.filename or ''))}"
