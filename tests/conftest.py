@@ -1,7 +1,9 @@
 """What every test may ask for."""
 
 import gc
+import signal
 import ssl
+from contextlib import suppress
 from functools import cache
 
 import pytest
@@ -10,6 +12,17 @@ from hypothesis import settings
 from tests.counts import IS_FULL, count
 
 pytest_plugins = ["tests.packages"]
+
+# A background job of a shell, or a program under nohup, starts with signals ignored that tests
+# send.
+for number, handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        # Only the main thread may set a handler.
+        with suppress(ValueError):
+            signal.signal(number, handler)
 
 # Certificates take 15 ms to load for every client, and no test has one of its own.
 ssl.create_default_context = cache(ssl.create_default_context)
