@@ -7,6 +7,7 @@ AttractorError
 │   └── PatchError             1  a patch cannot be applied
 │       ├── InvalidPatch       1  invalid patch
 │       └── PatchMismatch      1  a patch does not match its files
+├── SummaryMissing             1  the model returned no summary of the conversation
 └── UsageError
     ├── SessionBusy            2  a session processes another input
     ├── SessionClosed          2  the session is closed
@@ -38,6 +39,12 @@ class InvalidPatch(PatchError):
 
 class PatchMismatch(PatchError):
     """A patch does not match its files."""
+
+
+class SummaryMissing(AttractorError):
+    """The model returned no summary of the conversation."""
+
+    hint = "start a new session with a smaller task"
 
 
 class SessionBusy(UsageError):

@@ -1,11 +1,13 @@
 """The agentic loop: call the model, execute its tool calls, detect repetition (§2.5, §2.10)."""
 
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 
-from attractor.agent.session_state import EventKind, SessionConversation
+from attractor.agent.compaction import compact
+from attractor.agent.session_state import NEARLY_FULL, EventKind, SessionConversation
 from attractor.agent.tool_execution import execute_tool_calls
 from attractor.agent.turns import (
     AssistantTurn,
@@ -17,11 +19,12 @@ from attractor.agent.turns import (
 )
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.llm.errors import SDKError
+from attractor.llm.errors import ContextLengthError, SDKError
 from attractor.llm.messages import Message
 from attractor.llm.request import Request, ToolCall, ToolChoice
 from attractor.llm.response import Response, Usage
 from attractor.llm.retry_policy import retry
+from attractor.llm.stream_events import StreamAccumulator, StreamEventType
 
 _LENGTHS = (1, 2, 3)
 
@@ -57,6 +60,7 @@ class Stop(StrEnum):
     COMPLETED = "completed"
     ROUND_LIMIT = "round_limit"
     TURN_LIMIT = "turn_limit"
+    BUDGET = "budget"
     ABORTED = "aborted"
 
 
@@ -106,18 +110,24 @@ def _reached_limit(conversation: SessionConversation, rounds: int) -> Stop | Non
     if 0 < config.max_turns <= conversation.turn_count:
         conversation.emit(EventKind.TURN_LIMIT, total_turns=conversation.turn_count)
         return Stop.TURN_LIMIT
+    return _spent_budget(conversation)
+
+
+def _spent_budget(conversation: SessionConversation) -> Stop | None:
+    config, tokens = conversation.config, conversation.usage.total_tokens
+    spent = ""
+    if 0 < config.max_tokens <= tokens:
+        spent = f"{tokens} of {config.max_tokens} tokens are used"
+    elif 0 < config.max_cost_usd <= conversation.cost_usd:
+        spent = f"${conversation.cost_usd:.4f} of ${config.max_cost_usd:g} are spent"
+    if spent:
+        conversation.emit(EventKind.WARNING, message=f"the budget of the session is used: {spent}")
+        return Stop.BUDGET
     return None
 
 
 async def _ask(conversation: SessionConversation) -> AssistantTurn:
-    request = await _build_request(conversation)
-    policy = replace(
-        conversation.config.retry_policy, on_retry=partial(_report_retry, conversation)
-    )
-    conversation.emit(EventKind.ASSISTANT_TEXT_START)
-    response = await retry(
-        lambda: conversation.client.complete(request), policy=policy, clock=conversation.clock
-    )
+    response = await _ask_with_compaction(conversation)
     turn = AssistantTurn.from_response(response, conversation.clock.now())
     conversation.add(turn)
     conversation.emit(
@@ -128,6 +138,44 @@ async def _ask(conversation: SessionConversation) -> AssistantTurn:
     )
     _report_warnings(conversation, response)
     return turn
+
+
+async def _ask_with_compaction(conversation: SessionConversation) -> Response:
+    """Call the model; compact the history before a full context window, if configured."""
+    compacts = conversation.config.compacts
+    if compacts and conversation.context_share > NEARLY_FULL:
+        await compact(conversation)
+    try:
+        return await _call_model(conversation)
+    except ContextLengthError:
+        if not compacts or not await compact(conversation, is_overflow=True):
+            raise
+        return await _call_model(conversation)
+
+
+async def _call_model(conversation: SessionConversation) -> Response:
+    request = await _build_request(conversation)
+    policy = replace(
+        conversation.config.retry_policy, on_retry=partial(_report_retry, conversation)
+    )
+    # Tools run after the whole answer, so that a broken stream can be repeated without harm.
+    return await retry(
+        lambda: _stream(conversation, request), policy=policy, clock=conversation.clock
+    )
+
+
+async def _stream(conversation: SessionConversation, request: Request) -> Response:
+    """Return the answer of the model; emit its words as they arrive."""
+    conversation.emit(EventKind.ASSISTANT_TEXT_START)
+    if not conversation.profile.traits.supports_streaming:
+        return await conversation.client.complete(request)
+    answer = StreamAccumulator()
+    async with aclosing(conversation.client.stream(request)) as events:
+        async for event in events:
+            answer.process(event)
+            if event.type == StreamEventType.TEXT_DELTA and event.delta:
+                conversation.emit(EventKind.ASSISTANT_TEXT_DELTA, delta=event.delta)
+    return answer.response()
 
 
 async def _build_request(conversation: SessionConversation) -> Request:

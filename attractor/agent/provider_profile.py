@@ -123,6 +123,9 @@ def _git_lines(git: GitState | None) -> list[str]:
     ]
 
 
+SUBAGENT_TOOLS = ("spawn_agent", "send_input", "wait", "close_agent")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProfileTraits:
     """The tools and options for the models of a provider; one file each in `agent/profiles`."""

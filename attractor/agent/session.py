@@ -1,8 +1,11 @@
 """A session: one conversation of an agent with a model, from its start to its end (§2.1)."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
+from typing import Self
 from uuid import uuid4
 
 from attractor.agent.errors import SessionBusy, SessionClosed
@@ -12,12 +15,21 @@ from attractor.agent.session_state import (
     EventEmitter,
     EventKind,
     OnEvent,
+    OnUsage,
     SessionConfig,
     SessionConversation,
+    SessionEvent,
     ignore,
+)
+from attractor.agent.subagents import (
+    SpawnRequest,
+    Subagents,
+    folder_below,
+    tools_of_subagent,
 )
 from attractor.agent.tool_hooks import NO_HOOKS, ToolHooks
 from attractor.agent.turns import OnTurn, Turn, ignore_turn
+from attractor.base.callables import do_nothing
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import AttractorError
 from attractor.environments.environment import ExecutionEnvironment
@@ -34,13 +46,15 @@ class SessionState(StrEnum):
 
     IDLE = "IDLE"
     PROCESSING = "PROCESSING"
+    AWAITING_INPUT = "AWAITING_INPUT"
     CLOSED = "CLOSED"
 
 
 class Session:
     """Processes inputs one by one; the caller owns the environment and the client.
 
-    A session with a history continues an earlier session. `on_turn` is called for every later turn.
+    A session with a history continues an earlier session. `on_turn` is called for every later turn
+    of this session, `on_usage` also for the answers of subagents.
     """
 
     def __init__(
@@ -55,19 +69,37 @@ class Session:
         hooks: ToolHooks = NO_HOOKS,
         on_event: OnEvent = ignore,
         on_turn: OnTurn = ignore_turn,
+        on_usage: OnUsage = do_nothing,
         id: str = "",
         history: Sequence[Turn] = (),
     ) -> None:
         self.id = id or str(uuid4())
         self._emit = EventEmitter(self.id, clock, on_event)
         self._conversation = SessionConversation(
-            profile, environment, client, clock, config, self._emit, instructions, hooks, on_turn
+            profile,
+            environment,
+            client,
+            clock,
+            config,
+            self._emit,
+            instructions,
+            hooks,
+            on_turn,
+            on_usage,
         )
         self._conversation.continue_from(history)
+        self._subagents = Subagents(self._open_child)
+        self._conversation.tool_state.put(self._subagents)
         self._state = SessionState.IDLE
         self._work: asyncio.Task[InputResult] | None = None
         self._aborted = False
         self._emit(EventKind.SESSION_START, provider=profile.id, model=profile.model)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     @property
     def state(self) -> SessionState:
@@ -85,6 +117,16 @@ class Session:
         return self._conversation.usage
 
     @property
+    def cost_usd(self) -> float:
+        """The cost of all calls to the model, by the prices of the catalogue."""
+        return self._conversation.cost_usd
+
+    @property
+    def turn_count(self) -> int:
+        """The number of the model's answers."""
+        return self._conversation.turn_count
+
+    @property
     def config(self) -> SessionConfig:
         """The limits of the session; a new value applies from the next call to the model."""
         return self._conversation.config
@@ -95,11 +137,44 @@ class Session:
 
     @property
     def profile(self) -> ProviderProfile:
-        """The profile of the provider."""
+        """The profile of the provider; a new value applies from the next call to the model."""
         return self._conversation.profile
 
+    @profile.setter
+    def profile(self, profile: ProviderProfile) -> None:
+        self._conversation.profile = profile
+
+    async def events(self) -> AsyncGenerator[SessionEvent]:
+        """Yield all events from now on, until the session ends."""
+        with self._subscribed() as queue:
+            while self._state is not SessionState.CLOSED or not queue.empty():
+                event = await queue.get()
+                yield event
+                if event.kind is EventKind.SESSION_END and event.session_id == self.id:
+                    return
+
+    async def stream(self, user_input: str) -> AsyncGenerator[SessionEvent]:
+        """Process an input and yield its events; an error of `submit` is raised at the end.
+
+        Closing the generator aborts the input.
+        """
+        with self._subscribed() as queue:
+            work = asyncio.create_task(self.submit(user_input))
+            work.add_done_callback(lambda _: queue.put_nowait(None))
+            try:
+                while (event := await queue.get()) is not None:
+                    yield event
+                await work
+            finally:
+                if not work.done():
+                    self.abort()
+                    await work
+
     async def submit(self, user_input: str) -> InputResult:
-        """Process an input until the model is done, a limit is reached, or the input is aborted."""
+        """Process an input until the model is done, a limit is reached, or the input is aborted.
+
+        Errors other than a full context window close the session.
+        """
         self._require_open()
         if self._state is SessionState.PROCESSING:
             raise SessionBusy
@@ -119,12 +194,12 @@ class Session:
             self._emit(EventKind.ERROR, message=error.message, error=type(error).__name__)
             raise
         else:
-            self._rest(ending.stop.value)
+            self._rest(ending.stop.value, is_question=_is_question(ending))
             return ending
         finally:
             self._work = None
             if self._aborted or self._state is SessionState.PROCESSING:
-                self.close()
+                await self.close()
 
     def steer(self, message: str) -> None:
         """Send a message to the model after the current tool calls."""
@@ -140,19 +215,55 @@ class Session:
         """Cancel the current input and the commands that run, and close the session."""
         self._aborted = True
         if self._work is None:
-            self.close()
+            self._subagents.cancel_all()
+            self._end()
         else:
             self._work.cancel()
 
-    def close(self) -> None:
-        """Close the session; repeated calls have no effect."""
+    async def close(self) -> None:
+        """Close the subagents and the session; repeated calls have no effect."""
+        await self._subagents.close_all()
+        self._end()
+
+    def _end(self) -> None:
         if self._state is not SessionState.CLOSED:
             self._state = SessionState.CLOSED
             self._emit(EventKind.SESSION_END, state=self._state.value, aborted=self._aborted)
 
-    def _rest(self, reason: str) -> None:
-        self._state = SessionState.IDLE
-        self._emit(EventKind.PROCESSING_END, reason=reason)
+    def _rest(self, reason: str, *, is_question: bool = False) -> None:
+        self._state = SessionState.AWAITING_INPUT if is_question else SessionState.IDLE
+        self._emit(EventKind.PROCESSING_END, reason=reason, state=self._state.value)
+
+    @contextmanager
+    def _subscribed(self) -> Generator["asyncio.Queue[SessionEvent | None]"]:
+        queue = asyncio.Queue[SessionEvent | None]()
+        self._emit.subscribers.append(queue.put_nowait)
+        try:
+            yield queue
+        finally:
+            self._emit.subscribers.remove(queue.put_nowait)
+
+    def _open_child(self, wanted: SpawnRequest, environment: ExecutionEnvironment) -> "Session":
+        """Open the session of a subagent; its events and its usage are also this session's."""
+        parent = self._conversation
+        depth = parent.config.max_subagent_depth - 1
+
+        return Session(
+            replace(
+                parent.profile,
+                model=wanted.model or parent.profile.model,
+                tool_registry=tools_of_subagent(parent.profile.tool_registry, depth),
+            ),
+            folder_below(environment, wanted.working_dir),
+            client=parent.client,
+            config=replace(
+                parent.config, max_turns=wanted.max_turns, max_subagent_depth=max(0, depth)
+            ),
+            clock=parent.clock,
+            hooks=parent.hooks,
+            on_event=self._emit.forward,
+            on_usage=parent.spend,
+        )
 
     def _require_open(self) -> None:
         if self._state is SessionState.CLOSED:
@@ -164,3 +275,8 @@ class Session:
         """
         task = asyncio.current_task()
         return self._aborted and not (task and task.cancelling())
+
+
+def _is_question(ending: InputResult) -> bool:
+    """Return whether the model asked the user a question (§2.3)."""
+    return ending.stop is Stop.COMPLETED and ending.text.rstrip().endswith("?")

@@ -12,24 +12,47 @@ from attractor.agent.provider_profile import (
     discover_project_documents,
     survey,
 )
+from attractor.agent.seen_files import SeenFiles
+from attractor.agent.tool import ToolState
 from attractor.agent.tool_hooks import NO_HOOKS, ToolHooks
-from attractor.agent.turns import AssistantTurn, OnTurn, SteeringTurn, Turn, ignore_turn, size_of
+from attractor.agent.turns import (
+    AssistantTurn,
+    OnTurn,
+    SteeringTurn,
+    SummaryTurn,
+    Turn,
+    ignore_turn,
+    size_of,
+    visible_turns,
+)
+from attractor.base.callables import do_nothing
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.json import Json, JsonObject
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.llm.catalogue import get_model_info
 from attractor.llm.client import Client
-from attractor.llm.response import Usage
+from attractor.llm.errors import ConfigurationError
+from attractor.llm.response import Usage, cost_of
 from attractor.llm.retry_policy import RetryPolicy
 
-_COUNTS = ("max_turns", "max_tool_rounds_per_input")
+_COUNTS = (
+    "max_turns",
+    "max_tool_rounds_per_input",
+    "max_subagent_depth",
+    "max_tokens",
+    "max_cost_usd",
+)
 _MEASURES = ("default_command_timeout_ms", "max_command_timeout_ms", "loop_detection_window")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SessionConfig:
-    """The limits of a session; 0 turns or rounds is no limit."""
+    """The limits of a session; 0 turns, rounds, tokens or dollars are no limit.
+
+    With `compacts`, a summary replaces old turns when the context window is nearly full.
+    """
 
     max_turns: int = 0
     max_tool_rounds_per_input: int = 0
@@ -40,6 +63,11 @@ class SessionConfig:
     tool_line_limits: Mapping[str, int] = field(default_factory=dict[str, int])
     enable_loop_detection: bool = True
     loop_detection_window: int = 10
+    max_subagent_depth: int = 1
+    max_tokens: int = 0
+    max_cost_usd: float = 0.0
+    compacts: bool = False
+    requires_read_before_edit: bool = True
     retry_policy: RetryPolicy = RetryPolicy()
 
     def __post_init__(self) -> None:
@@ -60,22 +88,23 @@ class SessionConfig:
 
 
 class EventKind(StrEnum):
-    """The kind of an event. `TOOL_HOOK` is not in the specification; delta events are never
-    emitted.
-    """
+    """The kind of an event. `TOOL_HOOK` and `COMPACTION` are not in the specification."""
 
     SESSION_START = "SESSION_START"
     SESSION_END = "SESSION_END"
     USER_INPUT = "USER_INPUT"
     PROCESSING_END = "PROCESSING_END"
     ASSISTANT_TEXT_START = "ASSISTANT_TEXT_START"
+    ASSISTANT_TEXT_DELTA = "ASSISTANT_TEXT_DELTA"
     ASSISTANT_TEXT_END = "ASSISTANT_TEXT_END"
     TOOL_CALL_START = "TOOL_CALL_START"
+    TOOL_CALL_OUTPUT_DELTA = "TOOL_CALL_OUTPUT_DELTA"
     TOOL_CALL_END = "TOOL_CALL_END"
     TOOL_HOOK = "TOOL_HOOK"
     STEERING_INJECTED = "STEERING_INJECTED"
     TURN_LIMIT = "TURN_LIMIT"
     LOOP_DETECTION = "LOOP_DETECTION"
+    COMPACTION = "COMPACTION"
     WARNING = "WARNING"
     ERROR = "ERROR"
 
@@ -91,27 +120,41 @@ class SessionEvent:
 
 
 OnEvent = Callable[[SessionEvent], None]
+OnUsage = Callable[[Usage, str, str], None]
+"""A function that gets the usage of each call, with the provider and the model that answered."""
 
 
 def ignore(event: SessionEvent) -> None:
     """Ignore an event."""
 
 
+DELTAS = frozenset({EventKind.ASSISTANT_TEXT_DELTA, EventKind.TOOL_CALL_OUTPUT_DELTA})
+"""Kinds of events whose data the END event of the text or call contains again."""
+
+
 @dataclass(frozen=True)
 class EventEmitter:
-    """Passes the events of a session to a callback, in order."""
+    """Passes the events of a session to a callback and to subscribers, in order."""
 
     session_id: str
     clock: Clock
     on_event: OnEvent = ignore
+    subscribers: list[OnEvent] = field(default_factory=list[OnEvent])
 
     def __call__(self, kind: EventKind, **data: Json) -> None:
         """Emit an event."""
-        self.on_event(SessionEvent(kind, self.clock.now(), self.session_id, data))
+        self.forward(SessionEvent(kind, self.clock.now(), self.session_id, data))
+
+    def forward(self, event: SessionEvent) -> None:
+        """Pass on an event, also one of a subagent."""
+        self.on_event(event)
+        for subscriber in tuple(self.subscribers):
+            subscriber(event)
 
 
 _CHARS_PER_TOKEN = 4
-_WARN_AT = 0.8
+NEARLY_FULL = 0.8
+"""The share of the context window at which a session warns, or compacts its history."""
 
 
 @dataclass(frozen=True)
@@ -135,10 +178,13 @@ class SessionConversation:
     instructions: str = ""
     hooks: ToolHooks = NO_HOOKS
     on_turn: OnTurn = ignore_turn
+    on_usage: OnUsage = do_nothing
     history: list[Turn] = field(default_factory=list[Turn])
     steering: deque[str] = field(default_factory=deque[str])
     followups: deque[str] = field(default_factory=deque[str])
+    tool_state: ToolState = field(default_factory=ToolState)
     usage: Usage = Usage()
+    cost_usd: float = 0.0
     turn_count: int = 0
     _orientation: Orientation | None = None
     _size: int = 0
@@ -149,15 +195,39 @@ class SessionConversation:
         self.history.append(turn)
         if isinstance(turn, AssistantTurn):
             self.turn_count += 1
-            self.usage += turn.usage
-        self._size += size_of(turn)
+            self.spend(turn.usage, turn.provider, turn.model)
+        if isinstance(turn, SummaryTurn):
+            self._size = sum(map(size_of, visible_turns(self.history)))
+        else:
+            self._size += size_of(turn)
         self.on_turn(turn)
-        self._check_context()
+        if self.context_share > NEARLY_FULL:
+            share = round(self.context_share * 100)
+            self.warn_once("context", f"Context usage at ~{share}% of context window")
+
+    def spend(self, usage: Usage, provider: str, model: str) -> None:
+        """Count the usage and the cost of a call to a model, also of a subagent's."""
+        self.usage += usage
+        self.on_usage(usage, provider, model)
+        price = _price(usage, provider or self.profile.id, model, self.profile.model)
+        self.cost_usd += price or 0.0
+        if price is None and self.config.max_cost_usd:
+            message = f"the price of {model} is unknown: its cost counts as 0"
+            self.warn_once(message, message)
+
+    @property
+    def context_share(self) -> float:
+        """The estimated share of the context window that the history fills."""
+        return self._size / _CHARS_PER_TOKEN / self.profile.traits.context_window_size
 
     def continue_from(self, history: Sequence[Turn]) -> None:
         """Continue from turns of an earlier session; the usage of these turns is not counted."""
         self.history.extend(history)
-        self._size += sum(map(size_of, history))
+        self._size = sum(map(size_of, visible_turns(self.history)))
+        seen = self.tool_state.of(SeenFiles)
+        for turn in history:
+            for call in turn.tool_calls if isinstance(turn, AssistantTurn) else ():
+                seen.learn(call.name, call.arguments)
 
     def drain_steering(self) -> bool:
         """Append steering messages as turns; return whether there were any."""
@@ -197,8 +267,12 @@ class SessionConversation:
         documents = await discover_project_documents(self.environment, names, depth=depth)
         return Orientation(environment_info, documents)
 
-    def _check_context(self) -> None:
-        share = self._size / _CHARS_PER_TOKEN / self.profile.traits.context_window_size
-        if share > _WARN_AT:
-            message = f"Context usage at ~{round(share * 100)}% of context window"
-            self.warn_once("context", message)
+
+def _price(usage: Usage, provider: str, *models: str) -> float | None:
+    """Return the cost of a call by the first model that the catalogue knows."""
+    try:
+        known = (get_model_info(model, provider) for model in models if model)
+        found = next((model for model in known if model), None)
+    except ConfigurationError:
+        return None
+    return cost_of(usage, found) if found else None

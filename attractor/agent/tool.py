@@ -1,32 +1,106 @@
 """Tools: their definitions, executors and registry (§3.8)."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import field
+from typing import Any, TypeVar
 
+from attractor.base.callables import call
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
-from attractor.base.registry import Registry
+from attractor.base.registry import Registry, count_parameters
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.llm.messages import ImageData
 from attractor.llm.request import ToolDefinition
 
-Executor = Callable[[JsonObject, ExecutionEnvironment], Awaitable[str]]
+T = TypeVar("T")
+
+
+class ToolState:
+    """Objects that the tool calls of a session share, such as the files that the model has read."""
+
+    def __init__(self) -> None:
+        self._objects: dict[type, Any] = {}
+
+    def of(self, kind: type[T]) -> T:
+        """Return the session's object of a class; the first call creates the object."""
+        if kind not in self._objects:
+            self._objects[kind] = kind()
+        return self._objects[kind]
+
+    def put(self, value: object) -> None:
+        """Set the session's object of the class of `value`."""
+        self._objects[type(value)] = value
+
+
+def _ignore(output: str) -> None:
+    """Ignore the output."""
+
+
+@dataclass(frozen=True)
+class ToolCallScope:
+    """The call that an executor works for: its id, its live output, and the session's state."""
+
+    id: str = ""
+    emit_output: Callable[[str], None] = _ignore
+    state: ToolState = field(default_factory=ToolState)
+
+
+@dataclass(frozen=True)
+class ToolOutput:
+    """The output of a tool: a text, and an image for models that can see."""
+
+    text: str
+    image: ImageData | None = None
+
+
+Answer = str | ToolOutput
+Executor = (
+    Callable[[JsonObject, ExecutionEnvironment], Answer | Awaitable[Answer]]
+    | Callable[[JsonObject, ExecutionEnvironment, ToolCallScope], Answer | Awaitable[Answer]]
+)
+_WITH_SCOPE = 3
 
 
 @dataclass(frozen=True)
 class RegisteredTool:
-    """A tool definition with its executor; tools that change files run one at a time."""
+    """A tool definition with its executor; tools that change files run one at a time.
+
+    Subagents inherit a tool unless `is_inherited` is false.
+
+    The executor takes the arguments and the environment; an executor with a third parameter also
+    gets the scope of the call.
+    """
 
     definition: ToolDefinition
     executor: Executor
     changes_files: bool = False
+    is_inherited: bool = True
 
     @property
     def name(self) -> str:
         """The name of the tool."""
         return self.definition.name
 
-    async def execute(self, arguments: JsonObject, environment: ExecutionEnvironment) -> str:
-        """Execute a call and return the output for the model."""
-        return await self.executor(arguments, environment)
+    async def execute(
+        self,
+        arguments: JsonObject,
+        environment: ExecutionEnvironment,
+        scope: ToolCallScope | None = None,
+    ) -> str:
+        """Execute a call and return the text for the model."""
+        return (await self.run(arguments, environment, scope)).text
+
+    async def run(
+        self,
+        arguments: JsonObject,
+        environment: ExecutionEnvironment,
+        scope: ToolCallScope | None = None,
+    ) -> ToolOutput:
+        """Execute a call and return the text and the image for the model."""
+        wants_scope = count_parameters(self.executor) == _WITH_SCOPE
+        more = (scope or ToolCallScope(),) if wants_scope else ()
+        output = await call(self.executor, arguments, environment, *more)
+        return output if isinstance(output, ToolOutput) else ToolOutput(str(output))
 
 
 class ToolRegistry(Mapping[str, RegisteredTool]):

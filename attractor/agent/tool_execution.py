@@ -7,8 +7,9 @@ from dataclasses import replace
 from enum import StrEnum
 
 from attractor.agent.errors import InvalidArguments
+from attractor.agent.seen_files import SeenFiles
 from attractor.agent.session_state import EventKind, SessionConfig, SessionConversation
-from attractor.agent.tool import RegisteredTool
+from attractor.agent.tool import RegisteredTool, ToolCallScope, ToolOutput
 from attractor.agent.tool_hooks import HookedCall, HookRun, HookTime
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, MachineryError, UnknownName, UsageError
@@ -41,6 +42,8 @@ DEFAULT_BOUNDS: Mapping[str, OutputBounds] = {
     "edit_file": OutputBounds(10_000, TruncationMode.TAIL),
     "apply_patch": OutputBounds(10_000, TruncationMode.TAIL),
     "write_file": OutputBounds(1_000, TruncationMode.TAIL),
+    "spawn_agent": OutputBounds(20_000, TruncationMode.HEAD_TAIL),
+    "wait": OutputBounds(20_000, TruncationMode.HEAD_TAIL),
 }
 OTHER_TOOLS = OutputBounds(30_000, TruncationMode.HEAD_TAIL)
 
@@ -128,6 +131,21 @@ async def _execute_call(
         call_id=call.id,
         arguments=dict(call.arguments),
     )
+    try:
+        return await _execute_started(conversation, call, changing_files)
+    except BaseException as error:
+        # Every start has an end, also after an abort or a failure of the machine.
+        is_abort = isinstance(error, asyncio.CancelledError)
+        words = "aborted" if is_abort else f"{type(error).__name__}: {error}"
+        conversation.emit(
+            EventKind.TOOL_CALL_END, tool_name=call.name, call_id=call.id, error=words
+        )
+        raise
+
+
+async def _execute_started(
+    conversation: SessionConversation, call: ToolCall, changing_files: asyncio.Lock
+) -> ToolResult:
     tool = conversation.profile.tool_registry.get(call.name)
     if tool is None:
         return _failed(conversation, call, _unknown(conversation, call))
@@ -152,24 +170,38 @@ async def _execute_within_hooks(
     before = await _run_hook(conversation, HookTime.PRE, hooked)
     if before and not before.is_ok:
         return _failed(conversation, call, before.told)
-    done = await _execute(conversation, tool, hooked)
+    done, output = await _execute(conversation, tool, hooked)
     await _run_hook(conversation, HookTime.POST, done)
-    return (_failed if done.is_error else _succeeded)(conversation, call, done.output)
+    if done.is_error:
+        return _failed(conversation, call, done.output)
+    return _succeeded(conversation, call, output)
 
 
 async def _execute(
     conversation: SessionConversation, tool: RegisteredTool, call: HookedCall
-) -> HookedCall:
+) -> tuple[HookedCall, ToolOutput]:
     """Execute a tool call; return the call with its output or error."""
+
+    def emit_output(delta: str) -> None:
+        conversation.emit(
+            EventKind.TOOL_CALL_OUTPUT_DELTA, tool_name=call.tool, call_id=call.id, delta=delta
+        )
+
+    scope = ToolCallScope(call.id, emit_output, conversation.tool_state)
+    seen = conversation.tool_state.of(SeenFiles)
     try:
-        output = await tool.execute(call.arguments, conversation.environment)
+        if conversation.config.requires_read_before_edit:
+            await seen.require(call.tool, call.arguments, conversation.environment)
+        output = await tool.run(call.arguments, conversation.environment, scope)
     except MachineryError:
         # A model cannot fix a full disk or a dead sandbox.
         raise
     # Any other error of a tool goes to the model (§2.5).
     except Exception as error:  # noqa: BLE001
-        return replace(call, output=f"Tool error ({call.tool}): {_words(error)}", is_error=True)
-    return replace(call, output=output)
+        words = f"Tool error ({call.tool}): {_words(error)}"
+        return replace(call, output=words, is_error=True), ToolOutput(words)
+    seen.learn(call.tool, call.arguments, output.text)
+    return replace(call, output=output.text), output
 
 
 async def _run_hook(
@@ -192,9 +224,17 @@ async def _run_hook(
     return run
 
 
-def _succeeded(conversation: SessionConversation, call: ToolCall, output: str) -> ToolResult:
-    conversation.emit(EventKind.TOOL_CALL_END, tool_name=call.name, call_id=call.id, output=output)
-    return ToolResult(call.id, truncate_tool_output(output, call.name, conversation.config))
+def _succeeded(conversation: SessionConversation, call: ToolCall, output: ToolOutput) -> ToolResult:
+    conversation.emit(
+        EventKind.TOOL_CALL_END, tool_name=call.name, call_id=call.id, output=output.text
+    )
+    image = output.image
+    return ToolResult(
+        call.id,
+        truncate_tool_output(output.text, call.name, conversation.config),
+        image_data=image.data if image else None,
+        image_media_type=image.media_type if image else None,
+    )
 
 
 def _failed(conversation: SessionConversation, call: ToolCall, message: str) -> ToolResult:

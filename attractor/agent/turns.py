@@ -72,7 +72,16 @@ class ToolResultsTurn:
     timestamp: datetime
 
 
-Turn = UserTurn | SteeringTurn | SystemTurn | AssistantTurn | ToolResultsTurn
+@dataclass(frozen=True)
+class SummaryTurn:
+    """A summary that replaces the first `replaced` turns of the history for the model."""
+
+    content: str
+    replaced: int
+    timestamp: datetime
+
+
+Turn = UserTurn | SteeringTurn | SystemTurn | AssistantTurn | ToolResultsTurn | SummaryTurn
 
 OnTurn = Callable[[Turn], None]
 
@@ -81,9 +90,18 @@ def ignore_turn(turn: Turn) -> None:
     """Ignore a turn."""
 
 
+def visible_turns(history: Sequence[Turn]) -> Sequence[Turn]:
+    """Return the turns that the model gets: the last summary and the turns that it keeps."""
+    for place in range(len(history) - 1, -1, -1):
+        turn = history[place]
+        if isinstance(turn, SummaryTurn):
+            return [turn, *history[turn.replaced : place], *history[place + 1 :]]
+    return history
+
+
 def convert_history_to_messages(history: Sequence[Turn]) -> Sequence[Message]:
     """Return the messages of a history."""
-    return [message for turn in history for message in _messages(turn)]
+    return [message for turn in visible_turns(history) for message in _messages(turn)]
 
 
 def tool_call_signatures(history: Sequence[Turn], *, last: int) -> Sequence[str]:
@@ -109,7 +127,7 @@ def size_of(turn: Turn) -> int:
 
 def _messages(turn: Turn) -> Iterator[Message]:
     match turn:
-        case UserTurn() | SteeringTurn():
+        case UserTurn() | SteeringTurn() | SummaryTurn():
             yield Message.user(turn.content)
         case SystemTurn():
             yield Message.developer(turn.content)
@@ -120,7 +138,11 @@ def _messages(turn: Turn) -> Iterator[Message]:
         case ToolResultsTurn():
             for result in turn.results:
                 yield Message.tool_result(
-                    result.tool_call_id, result.content, is_error=result.is_error
+                    result.tool_call_id,
+                    result.content,
+                    is_error=result.is_error,
+                    image_data=result.image_data,
+                    image_media_type=result.image_media_type,
                 )
 
 

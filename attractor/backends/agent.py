@@ -1,7 +1,6 @@
 """The backend `agent`: runs the built-in coding agent until it reports the outcome of a stage."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from attractor.agent.loop import InputResult, Stop
 from attractor.agent.provider_profile import create_profile, profile_parts, read_prompt
 from attractor.agent.session import Session, SessionState
 from attractor.agent.session_state import EventEmitter, EventKind, SessionEvent
-from attractor.agent.turns import AssistantTurn, Turn, UserTurn, convert_history_to_messages
+from attractor.agent.turns import AssistantTurn, UserTurn, convert_history_to_messages
 from attractor.backends.agent_conversations import (
     Keeping,
     as_texts,
@@ -30,93 +29,34 @@ from attractor.backends.models import AgentParts, Meter, ModelChoice, Pricing, c
 from attractor.backends.registry import BackendParts
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Unavailable, UsageError
-from attractor.base.processes import ExecResult, OnOutput
+from attractor.base.processes import ExecResult, OnOutput, OutputChunk
 from attractor.engine.journal.events import OUTCOME_ASSUMED
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.routing.next_move import wants_verdict
-from attractor.engine.seams import Exhausted, ModelAnswer, Stage, StageFiles
+from attractor.engine.seams import Exhausted, ModelAnswer, Stage
 from attractor.engine.stage.folder import write_tail
 from attractor.engine.truncation import response_updates
 from attractor.engine.walk.saved_conversations import ReadSaved
-from attractor.environments.environment import (
-    DirEntry,
-    ExecutionEnvironment,
-    GrepOptions,
-    Promises,
-    Service,
-)
+from attractor.environments.environment import ExecutionEnvironment, Service
+from attractor.environments.wrappers import EnvironmentWrapper
 from attractor.llm.errors import SDKError
 from attractor.llm.request import Request
-from attractor.llm.response import Response
+from attractor.llm.response import Response, Usage as Used
 from attractor.llm.retry_policy import retry
 
 
-class AgentPlace:
+class AgentPlace(EnvironmentWrapper):
     """An environment with additional variables for commands.
 
-    While a command runs, the last lines of its output are in the folder of the stage.
+    The output of commands goes to `live` as it arrives.
     """
 
     def __init__(
-        self, environment: ExecutionEnvironment, variables: Mapping[str, str], files: StageFiles
+        self, inner: ExecutionEnvironment, variables: Mapping[str, str], live: OnOutput
     ) -> None:
-        self._inner = environment
+        super().__init__(inner)
         self._variables = dict(variables)
-        self._files = files
-
-    async def initialize(self) -> None:
-        """Prepare the environment."""
-        await self._inner.initialize()
-
-    async def cleanup(self) -> None:
-        """End all processes in the environment."""
-        await self._inner.cleanup()
-
-    def working_directory(self) -> str:
-        """Return the working directory."""
-        return self._inner.working_directory()
-
-    def platform(self) -> str:
-        """Return the operating system."""
-        return self._inner.platform()
-
-    def os_version(self) -> str:
-        """Return the version of the operating system."""
-        return self._inner.os_version()
-
-    def promises(self) -> Promises:
-        """Return the proven restrictions of the environment."""
-        return self._inner.promises()
-
-    async def read_file(
-        self, path: str, *, offset: int | None = None, limit: int | None = None
-    ) -> str:
-        """Return the text of a file, or some of its lines."""
-        return await self._inner.read_file(path, offset=offset, limit=limit)
-
-    async def write_file(self, path: str, content: str) -> None:
-        """Write a whole file."""
-        await self._inner.write_file(path, content)
-
-    async def delete_file(self, path: str) -> None:
-        """Remove a file."""
-        await self._inner.delete_file(path)
-
-    async def file_exists(self, path: str) -> bool:
-        """Return whether a file or folder exists."""
-        return await self._inner.file_exists(path)
-
-    async def list_directory(self, path: str, *, depth: int = 1) -> Sequence[DirEntry]:
-        """Return the names in a folder."""
-        return await self._inner.list_directory(path, depth=depth)
-
-    async def grep(self, pattern: str, path: str, options: GrepOptions) -> str:
-        """Return the lines that match a regular expression."""
-        return await self._inner.grep(pattern, path, options)
-
-    async def glob(self, pattern: str, path: str = ".") -> Sequence[str]:
-        """Return the files that match a pattern."""
-        return await self._inner.glob(pattern, path)
+        self._live = live
 
     async def exec_command(
         self,
@@ -128,16 +68,21 @@ class AgentPlace:
         stdin: bytes = b"",
         on_output: OnOutput | None = None,
     ) -> ExecResult:
-        """Run a command; write the live output to a file (default), or pass it to `on_output`."""
-        async with write_tail(self._files) as add:
-            return await self._inner.exec_command(
-                command,
-                timeout_ms=timeout_ms,
-                working_dir=working_dir,
-                env_vars={**self._variables, **(env_vars or {})},
-                stdin=stdin,
-                on_output=on_output or add,
-            )
+        """Run a command; its output goes to `live`, and to `on_output` if given."""
+
+        def show(chunk: OutputChunk) -> None:
+            self._live(chunk)
+            if on_output:
+                on_output(chunk)
+
+        return await self._inner.exec_command(
+            command,
+            timeout_ms=timeout_ms,
+            working_dir=working_dir,
+            env_vars={**self._variables, **(env_vars or {})},
+            stdin=stdin,
+            on_output=show,
+        )
 
     async def start_service(
         self, command: str, *, env_vars: Mapping[str, str] | None = None
@@ -146,14 +91,6 @@ class AgentPlace:
         return await self._inner.start_service(
             command, env_vars={**self._variables, **(env_vars or {})}
         )
-
-    def reach(self, port: int) -> AbstractAsyncContextManager[str]:
-        """Forward a port of the environment to the host."""
-        return self._inner.reach(port)
-
-    def offer(self, port: int, address: str) -> AbstractAsyncContextManager[None]:
-        """Forward an address of the host to the environment."""
-        return self._inner.offer(port, address)
 
 
 @dataclass(frozen=True)
@@ -174,14 +111,16 @@ class Work:
         return "\n".join([*reasons, read_prompt("report_reminder", folders=self.folders)])
 
 
-def open_work(stage: Stage, parts: AgentParts, file: StatusFile | None, pricing: Pricing) -> Work:
+def open_work(
+    stage: Stage, parts: AgentParts, file: StatusFile | None, pricing: Pricing, live: OnOutput
+) -> Work:
     """Open a session for a stage, with its tools, hooks and records."""
     choice = choose_model(stage, parts)
     folders = parts.prompt_folders
     profile = create_profile(choice.provider, model=choice.model, prompt_folders=folders)
     reporting = Reporting(stage, file)
     profile.tool_registry.register(reporting.tool())
-    record = Record(stage, reporting)
+    record = Record(stage, reporting, live)
     history = recall(stage, choice, window=profile.traits.context_window_size)
     keeping = Keeping(stage, choice, history)
     meter = Meter(pricing, choice, EventEmitter(stage.id, parts.clock, record.take))
@@ -193,21 +132,24 @@ def open_work(stage: Stage, parts: AgentParts, file: StatusFile | None, pricing:
         if reporting.is_spoilt and event.kind is EventKind.TOOL_CALL_END:
             session.abort()
 
-    def on_turn(turn: Turn) -> None:
-        keeping.take(turn)
-        if isinstance(turn, AssistantTurn):
-            stage.spending.use(meter.take(turn.usage, turn.provider, turn.model))
+    def on_usage(used: Used, provider: str, model: str) -> None:
+        stage.spending.use(meter.take(used, provider, model))
 
     session = Session(
         profile,
-        AgentPlace(stage.workspace.environment, _variables(file), stage.files),
+        AgentPlace(stage.workspace.environment, _variables(file), live),
         client=parts.client,
         clock=parts.clock,
-        config=replace(parts.config, reasoning_effort=choice.reasoning_effort),
+        config=replace(
+            parts.config,
+            reasoning_effort=choice.reasoning_effort,
+            compacts=stage.inherited.thread is not None,
+        ),
         instructions=_how_to_report(file, folders),
         hooks=hooks_of(stage),
         on_event=on_event,
-        on_turn=on_turn,
+        on_turn=keeping.take,
+        on_usage=on_usage,
         id=stage.id,
         history=history,
     )
@@ -319,8 +261,8 @@ class Agent:
             stage.emit(EventKind.WARNING, message=words)
 
         parts, place = self._agent_parts(), stage.workspace.environment
-        async with status_file_in(place, warn=warn) as file:
-            work = open_work(stage, parts, file, self._pricing)
+        async with status_file_in(place, warn=warn) as file, write_tail(stage.files) as live:
+            work = open_work(stage, parts, file, self._pricing, live)
             self._at_work[stage.id] = work.session
             try:
                 outcome = await _do(work, put_lost_before(stage, prompt))
@@ -328,7 +270,7 @@ class Agent:
                 self._at_work.pop(stage.id, None)
                 work.keeping.end()
                 keep(stage, choose_model(stage, parts), work.session.history)
-                work.session.close()
+                await work.session.close()
         return replace(outcome, usage=work.meter.total)
 
     async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
+from attractor.agent.turn_records import turn_from_record, turn_to_record
 from attractor.agent.turns import (
     AssistantTurn,
     SteeringTurn,
@@ -17,10 +18,10 @@ from attractor.agent.turns import (
     UserTurn,
     size_of,
 )
-from attractor.backends.agent_records import turn_from_record, turn_to_record
+from attractor.backends.agent_records import drop_redacted_data
 from attractor.backends.models import ModelChoice
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import NotCanonical
+from attractor.base.errors import NotCanonical, UsageError
 from attractor.base.json import Json, parse_json
 from attractor.engine.errors import ConversationLost, RecordBroken
 from attractor.engine.journal.events import THREAD_CONTINUED, THREAD_RESTORED, THREAD_SHORTENED
@@ -244,7 +245,7 @@ def _read(stage: str, content: bytes) -> _Kept:
     is_whole = (head.text("kind"), end.text("kind")) == (_BEGIN, _END)
     if not is_whole or end.number("turns") != len(middle) or head.text("stage") != stage:
         raise RecordBroken("the file is incomplete")
-    turns, inserted = [turn_from_record(one) for one in middle], head.number("put_before")
+    turns, inserted = [_turn(one) for one in middle], head.number("put_before")
     if min(inserted, head.number("taken")) < 0 or inserted > len(turns):
         raise RecordBroken("the file is incomplete")
     return _Kept(
@@ -256,6 +257,13 @@ def _read(stage: str, content: bytes) -> _Kept:
         turns[:inserted],
         turns[inserted:],
     )
+
+
+def _turn(fields: Fields) -> Turn:
+    try:
+        return drop_redacted_data(turn_from_record(fields.all()))
+    except UsageError as cause:
+        raise RecordBroken(f"invalid turn: {cause.message}") from cause
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:

@@ -119,7 +119,7 @@ class Reporting:
 
     def tool(self) -> RegisteredTool:
         """Return the tool for this stage, with the labels of the outgoing edges."""
-        return RegisteredTool(_definition(self._stage), self._execute)
+        return RegisteredTool(_definition(self._stage), self._execute, is_inherited=False)
 
     def refuse(self, reason: str) -> None:
         """Record that a report was refused."""

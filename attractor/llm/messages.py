@@ -284,9 +284,13 @@ class Message:
         content: str | JsonObject | Sequence[Json],
         *,
         is_error: bool = False,
+        image_data: bytes | None = None,
+        image_media_type: str | None = None,
     ) -> Self:
         """Return the result of a tool call."""
-        result = ToolResultData(tool_call_id, content, is_error)
+        result = ToolResultData(
+            tool_call_id, content, is_error, image_data=image_data, image_media_type=image_media_type
+        )
         part = ContentPart(ContentKind.TOOL_RESULT, tool_result=result)
         return cls(Role.TOOL, (part,), tool_call_id=tool_call_id)
 

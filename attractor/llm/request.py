@@ -149,6 +149,8 @@ class ToolResult:
     tool_call_id: str
     content: str | JsonObject | Sequence[Json]
     is_error: bool = False
+    image_data: bytes | None = None
+    image_media_type: str | None = None
 
 
 def check_tools(tools: Sequence[ToolDefinition]) -> None:

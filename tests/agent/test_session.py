@@ -1,6 +1,7 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,14 +11,21 @@ from attractor.agent.errors import SessionBusy, SessionClosed, ToolError
 from attractor.agent.loop import InputResult, Stop
 from attractor.agent.provider_profile import ProviderProfile, create_profile
 from attractor.agent.session import Session, SessionState
-from attractor.agent.session_state import EventKind, SessionConfig, SessionEvent
-from attractor.agent.tool import RegisteredTool, define
+from attractor.agent.session_state import DELTAS, EventKind, SessionConfig, SessionEvent
+from attractor.agent.tool import RegisteredTool, ToolCallScope, ToolOutput, define
 from attractor.agent.turns import AssistantTurn, SteeringTurn, ToolResultsTurn, UserTurn
 from attractor.base.errors import FileError, MachineryError
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.llm.errors import AuthenticationError, ContextLengthError, ServerError
-from attractor.llm.messages import ContentKind, ContentPart, Message, Role, ThinkingData
+from attractor.llm.messages import (
+    ContentKind,
+    ContentPart,
+    ImageData,
+    Message,
+    Role,
+    ThinkingData,
+)
 from attractor.llm.request import Request
 from attractor.llm.retry_policy import RetryPolicy
 from tests.agent.places import finish, local
@@ -62,7 +70,7 @@ class Played:
 
     @property
     def kinds(self) -> list[EventKind]:
-        return [event.kind for event in self.events]
+        return [event.kind for event in self.events if event.kind not in DELTAS]
 
     def told(self, kind: EventKind) -> list[JsonObject]:
         return [event.data for event in self.events if event.kind is kind]
@@ -274,8 +282,8 @@ def test_being_cancelled_closes_the_session_and_goes_on_up(tmp_path: Path) -> No
 
 def test_a_closed_session_takes_nothing(tmp_path: Path) -> None:
     session = Played(tmp_path).session
-    session.close()
-    session.close()
+    finish(session.close())
+    finish(session.close())
     with pytest.raises(SessionClosed):
         finish(session.submit("x"))
     with pytest.raises(SessionClosed):
@@ -505,7 +513,7 @@ def test_a_changed_configuration_counts_from_the_next_call(tmp_path: Path) -> No
 def test_every_event_comes_in_order(tmp_path: Path) -> None:
     played = Played(tmp_path, call("glob", pattern="*"), said("ok"))
     played.submit()
-    played.session.close()
+    finish(played.session.close())
     assert played.kinds == [
         EventKind.SESSION_START,
         EventKind.USER_INPUT,
@@ -532,19 +540,125 @@ def test_a_context_that_fills_up_is_warned_of_once(tmp_path: Path) -> None:
     ]
 
 
-def test_events_can_be_read_from_a_queue(tmp_path: Path) -> None:
-    async def read() -> list[SessionEvent]:
-        queue = asyncio.Queue[SessionEvent]()
-        provider = ScriptedProvider(said("ok"))
-        session = Session(
-            create_profile("openai", model="gpt-test"),
-            local(tmp_path),
-            client=provider.client(),
-            on_event=queue.put_nowait,
-        )
-        await session.submit("Go")
-        session.close()
-        return [queue.get_nowait() for _ in range(queue.qsize())]
+def test_stream_yields_the_events_of_one_input(tmp_path: Path) -> None:
+    played = Played(tmp_path, said("One two three."), said("Four."))
 
-    kinds = [event.kind for event in finish(read())]
-    assert (kinds[0], kinds[-1]) == (EventKind.SESSION_START, EventKind.SESSION_END)
+    async def read() -> list[SessionEvent]:
+        await played.session.submit("First")
+        return [event async for event in played.session.stream("Second")]
+
+    events = finish(read())
+    assert (events[0].kind, events[-1].kind) == (EventKind.USER_INPUT, EventKind.PROCESSING_END)
+    deltas = [event.data["delta"] for event in events if event.kind in DELTAS]
+    assert "".join(map(str, deltas)) == "Four."
+
+
+def test_stream_raises_the_error_of_the_input(tmp_path: Path) -> None:
+    played = Played(tmp_path, AuthenticationError("no", provider="openai"))
+
+    async def read() -> None:
+        async for _ in played.session.stream("Go"):
+            pass
+
+    with pytest.raises(AuthenticationError):
+        finish(read())
+
+
+def test_closed_stream_aborts_the_input(tmp_path: Path) -> None:
+    played = Played(tmp_path, never)
+
+    async def read() -> None:
+        async with aclosing(played.session.stream("Go")) as events:
+            async for event in events:
+                if event.kind is EventKind.ASSISTANT_TEXT_START:
+                    break
+
+    finish(read())
+    assert played.session.state is SessionState.CLOSED
+
+
+def test_events_are_yielded_until_the_session_ends(tmp_path: Path) -> None:
+    played = Played(tmp_path, said("ok"), said("ok"))
+
+    async def read() -> list[EventKind]:
+        async def work() -> None:
+            async with played.session as session:
+                await session.submit("Go")
+                await session.submit("Again")
+
+        working = asyncio.create_task(work())
+        kinds = [event.kind async for event in played.session.events()]
+        await working
+        return [kind for kind in kinds if kind not in DELTAS]
+
+    assert finish(read()) == played.kinds[1:]
+
+
+def test_broken_stream_is_asked_again(tmp_path: Path) -> None:
+    played = Played(tmp_path, ServerError("cut", provider="openai", status_code=500), said("ok"))
+    assert played.submit().text == "ok"
+    assert played.kinds.count(EventKind.ASSISTANT_TEXT_START) == 2
+    assert "attempt 1 failed (cut)" in str(played.told(EventKind.WARNING)[0]["message"])
+
+
+def test_question_of_the_model_awaits_input(tmp_path: Path) -> None:
+    played = Played(tmp_path, said("Which of the two files?"), said("Done."))
+    played.submit()
+    assert played.session.state is SessionState.AWAITING_INPUT
+    played.submit("The first")
+    assert played.session.state is SessionState.IDLE
+
+
+def test_budget_stops_the_loop(tmp_path: Path) -> None:
+    steps = [call("glob", pattern=str(n)) for n in range(9)]
+    tokens = Played(tmp_path, *steps, config=SessionConfig(max_tokens=220))
+    assert tokens.submit().stop is Stop.BUDGET
+    assert len(tokens.provider.requests) == 2
+    assert tokens.told(EventKind.WARNING) == [
+        {"message": "the budget of the session is used: 220 of 220 tokens are used"}
+    ]
+    unknown = Played(tmp_path, said("ok"), config=SessionConfig(max_cost_usd=1.0))
+    unknown.submit()
+    (warning,) = unknown.told(EventKind.WARNING)
+    assert warning == {"message": "the price of gpt-test is unknown: its cost counts as 0"}
+
+
+def test_aborted_tool_call_has_an_end(tmp_path: Path) -> None:
+    played = Played(tmp_path, call("shell", command="sleep 60", timeout_ms=60_000))
+
+    async def abort() -> None:
+        working = asyncio.create_task(played.session.submit("Go"))
+        while EventKind.TOOL_CALL_START not in played.kinds:
+            await asyncio.sleep(0.01)
+        played.session.abort()
+        assert (await working).stop is Stop.ABORTED
+
+    finish(abort())
+    (end,) = played.told(EventKind.TOOL_CALL_END)
+    assert end["error"] == "aborted"
+
+
+def test_output_of_a_tool_is_streamed(tmp_path: Path) -> None:
+    async def execute(
+        arguments: JsonObject, environment: ExecutionEnvironment, scope: ToolCallScope
+    ) -> ToolOutput:
+        scope.emit_output("half")
+        return ToolOutput("whole", ImageData(data=b"png", media_type="image/png"))
+
+    played = Played(tmp_path, call("look"), said("ok"))
+    definition = define("look", "For tests.", {}, required=[])
+    played.profile.tool_registry.register(RegisteredTool(definition, execute))
+    played.submit()
+    (delta,) = played.told(EventKind.TOOL_CALL_OUTPUT_DELTA)
+    assert (delta["tool_name"], delta["delta"]) == ("look", "half")
+    (result,) = [part.tool_result for part in played.provider.requests[1].messages[-1].content]
+    assert result
+    assert (result.content, result.image_data) == ("whole", b"png")
+
+
+def test_synchronous_tool_runs_beside_the_loop(tmp_path: Path) -> None:
+    played = Played(tmp_path, call("count"), said("ok"))
+    definition = define("count", "For tests.", {}, required=[])
+    played.profile.tool_registry.register(RegisteredTool(definition, lambda *_: "three"))
+    played.submit()
+    assert played.results == [("three", False)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attractor.agent.provider_profile import create_profile
 from attractor.agent.session import Session
-from attractor.agent.session_state import EventKind, SessionConfig, SessionEvent
+from attractor.agent.session_state import DELTAS, EventKind, SessionConfig, SessionEvent
 from attractor.base.json import JsonObject
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.llm.client import Client
@@ -52,7 +52,7 @@ class Talk:
 
     @property
     def kinds(self) -> Sequence[EventKind]:
-        return [event.kind for event in self.events]
+        return [event.kind for event in self.events if event.kind not in DELTAS]
 
     @property
     def last_request(self) -> str:
@@ -63,6 +63,19 @@ def talk(
     folder: Path,
     wire: str,
     answers: Sequence[Answer],
+    work: Callable[[Talk], Awaitable[None]],
+    *,
+    config: SessionConfig | None = None,
+    instructions: str = "",
+) -> Talk:
+    """Let a session work on answers in their order and return what came of it."""
+    return talk_by(folder, wire, script(*answers), work, config=config, instructions=instructions)
+
+
+def talk_by(
+    folder: Path,
+    wire: str,
+    script: Script,
     work: Callable[[Talk], Awaitable[None]],
     *,
     config: SessionConfig | None = None,
@@ -84,10 +97,10 @@ def talk(
             )
             talk = Talk(session, environment, twin, events)
             await work(talk)
-            session.close()
+            await session.close()
             return talk
 
-    with in_background(ProviderTwin(script(*answers))) as twin:
+    with in_background(ProviderTwin(script)) as twin:
         return finish(run(twin))
 
 

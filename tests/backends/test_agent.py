@@ -12,12 +12,13 @@ from attractor.agent.session_state import SessionConfig
 from attractor.backends.agent import Agent, AgentPlace, part
 from attractor.backends.models import AgentParts
 from attractor.backends.registry import BackendParts
+from attractor.base.callables import do_nothing
 from attractor.base.errors import FileError, UsageError
 from attractor.base.json import Json
 from attractor.base.registry import find_shortcoming
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
 from attractor.engine.seams import Backend, ModelAnswer
-from attractor.engine.stage.folder import TAIL
+from attractor.engine.stage.folder import TAIL, write_tail
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.language.graph.graph import Graph
@@ -43,23 +44,24 @@ from tests.handlers.stages import KeptFiles, Play, edge, graph, node
 
 def test_what_a_command_prints_is_seen_while_it_runs(tmp_path: Path) -> None:
     files = KeptFiles()
-    place: ExecutionEnvironment = AgentPlace(local(tmp_path), {}, files)
 
     async def look_on() -> str:
         command = "echo begun; while [ ! -e go ]; do sleep 0.02; done"
-        running = asyncio.create_task(place.exec_command(command, timeout_ms=15_000))
-        while TAIL not in files.texts:
-            assert not running.done()
-            await asyncio.sleep(0.02)
-        (tmp_path / "go").touch()
-        assert (await running).exit_code == 0
-        return files.texts[TAIL]
+        async with write_tail(files) as live:
+            place: ExecutionEnvironment = AgentPlace(local(tmp_path), {}, live)
+            running = asyncio.create_task(place.exec_command(command, timeout_ms=15_000))
+            while TAIL not in files.texts:
+                assert not running.done()
+                await asyncio.sleep(0.02)
+            (tmp_path / "go").touch()
+            assert (await running).exit_code == 0
+            return files.texts[TAIL]
 
     assert finish(look_on()) == "begun\n"
 
 
 def test_commands_and_services_have_the_variables_and_their_own(tmp_path: Path) -> None:
-    place = AgentPlace(local(tmp_path), {"ONE": "1", "TWO": "2"}, KeptFiles())
+    place = AgentPlace(local(tmp_path), {"ONE": "1", "TWO": "2"}, do_nothing)
 
     async def told() -> tuple[str, bytes]:
         result = await place.exec_command(

@@ -41,7 +41,7 @@ def test_9_1_process_input_runs_until_natural_completion(tmp_path: Path, wire: s
 def test_9_1_text_alone_is_natural_completion(tmp_path: Path, wire: str) -> None:
     done = talk(tmp_path, wire, [says("Hello.")], submit("Hello"))
     assert len(done.twin.requests) == 1
-    assert done.told(EventKind.PROCESSING_END) == [{"reason": "completed"}]
+    assert done.told(EventKind.PROCESSING_END) == [{"reason": "completed", "state": "IDLE"}]
 
 
 def test_9_1_a_round_limit_stops_the_loop(tmp_path: Path, wire: str) -> None:

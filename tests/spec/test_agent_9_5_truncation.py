@@ -43,6 +43,8 @@ def test_9_5_default_limits_are_those_of_the_table() -> None:
         "edit_file": (10_000, "tail"),
         "apply_patch": (10_000, "tail"),
         "write_file": (1_000, "tail"),
+        "spawn_agent": (20_000, "head_tail"),
+        "wait": (20_000, "head_tail"),
     }
 
 

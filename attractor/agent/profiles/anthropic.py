@@ -1,12 +1,16 @@
 """The profile of Anthropic's models: files are edited with edit_file, as in Claude Code (§3.5)."""
 
-from attractor.agent.provider_profile import ProfileTraits
+from attractor.agent.provider_profile import SUBAGENT_TOOLS, ProfileTraits
 
 part = ProfileTraits(
     id="anthropic",
     model_prefixes=("claude-",),
-    tool_names=("read_file", "write_file", "edit_file", "shell", "grep", "glob"),
+    tool_names=(
+        *("read_file", "write_file", "edit_file", "shell", "grep", "glob"),
+        *SUBAGENT_TOOLS,
+    ),
     project_documents=("AGENTS.md", "CLAUDE.md"),
+    supports_streaming=True,
     context_window_size=200_000,
     default_command_timeout_ms=120_000,
 )

@@ -1,0 +1,30 @@
+"""Send a message to a subagent."""
+
+from attractor.agent.subagents import Subagents
+from attractor.agent.tool import RegisteredTool, ToolCallScope, define
+from attractor.agent.tool_execution import text_of
+from attractor.base.json import JsonObject
+from attractor.environments.environment import ExecutionEnvironment
+
+
+async def execute(
+    arguments: JsonObject, environment: ExecutionEnvironment, call: ToolCallScope
+) -> str:
+    """Steer a working subagent, or give an idle one a new task."""
+    agent = call.state.of(Subagents).find(text_of(arguments, "agent_id"))
+    return agent.give(text_of(arguments, "message"))
+
+
+part = RegisteredTool(
+    define(
+        "send_input",
+        "Send a message to a subagent. A working subagent gets it before its next model call; "
+        "one that has ended continues with it.",
+        {
+            "agent_id": {"type": "string", "description": "The id from spawn_agent."},
+            "message": {"type": "string", "minLength": 1, "description": "The message."},
+        },
+        required=["agent_id", "message"],
+    ),
+    execute,
+)

@@ -1,0 +1,33 @@
+"""Wait for a subagent."""
+
+import json
+
+from attractor.agent.subagents import Subagents
+from attractor.agent.tool import RegisteredTool, ToolCallScope, define
+from attractor.agent.tool_execution import text_of
+from attractor.base.json import JsonObject
+from attractor.environments.environment import ExecutionEnvironment
+
+
+async def execute(
+    arguments: JsonObject, environment: ExecutionEnvironment, call: ToolCallScope
+) -> str:
+    """Return the result of the subagent as JSON."""
+    result = await call.state.of(Subagents).find(text_of(arguments, "agent_id")).wait()
+    record = {
+        "output": result.output,
+        "success": result.success,
+        "turns_used": result.turns_used,
+    }
+    return json.dumps(record, ensure_ascii=False)
+
+
+part = RegisteredTool(
+    define(
+        "wait",
+        "Wait for a subagent to complete and return its result: output, success, turns_used.",
+        {"agent_id": {"type": "string", "description": "The id from spawn_agent."}},
+        required=["agent_id"],
+    ),
+    execute,
+)

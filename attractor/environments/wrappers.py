@@ -1,0 +1,177 @@
+"""Environments that wrap another environment (§4.4)."""
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from attractor.base.processes import ExecResult, OnOutput
+from attractor.environments.environment import (
+    DirEntry,
+    ExecutionEnvironment,
+    GrepOptions,
+    Promises,
+    Service,
+)
+
+
+class EnvironmentWrapper:
+    """Passes every operation to another environment; subclasses override some of them."""
+
+    def __init__(self, inner: ExecutionEnvironment) -> None:
+        self._inner = inner
+
+    async def initialize(self) -> None:
+        """Prepare the environment."""
+        await self._inner.initialize()
+
+    async def cleanup(self) -> None:
+        """End all processes in the environment."""
+        await self._inner.cleanup()
+
+    def working_directory(self) -> str:
+        """Return the working directory."""
+        return self._inner.working_directory()
+
+    def platform(self) -> str:
+        """Return the operating system."""
+        return self._inner.platform()
+
+    def os_version(self) -> str:
+        """Return the version of the operating system."""
+        return self._inner.os_version()
+
+    def promises(self) -> Promises:
+        """Return the proven restrictions of the environment."""
+        return self._inner.promises()
+
+    async def read_file(
+        self, path: str, *, offset: int | None = None, limit: int | None = None
+    ) -> str:
+        """Return the text of a file, or some of its lines."""
+        return await self._inner.read_file(path, offset=offset, limit=limit)
+
+    async def write_file(self, path: str, content: str) -> None:
+        """Write a whole file."""
+        await self._inner.write_file(path, content)
+
+    async def delete_file(self, path: str) -> None:
+        """Remove a file."""
+        await self._inner.delete_file(path)
+
+    async def file_exists(self, path: str) -> bool:
+        """Return whether a file or folder exists."""
+        return await self._inner.file_exists(path)
+
+    async def list_directory(self, path: str, *, depth: int = 1) -> Sequence[DirEntry]:
+        """Return the names in a folder."""
+        return await self._inner.list_directory(path, depth=depth)
+
+    async def grep(self, pattern: str, path: str, options: GrepOptions) -> str:
+        """Return the lines that match a regular expression."""
+        return await self._inner.grep(pattern, path, options)
+
+    async def glob(self, pattern: str, path: str = ".") -> Sequence[str]:
+        """Return the files that match a pattern."""
+        return await self._inner.glob(pattern, path)
+
+    async def exec_command(
+        self,
+        command: str,
+        *,
+        timeout_ms: int,
+        working_dir: str | None = None,
+        env_vars: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
+        on_output: OnOutput | None = None,
+    ) -> ExecResult:
+        """Run a command."""
+        return await self._inner.exec_command(
+            command,
+            timeout_ms=timeout_ms,
+            working_dir=working_dir,
+            env_vars=env_vars,
+            stdin=stdin,
+            on_output=on_output,
+        )
+
+    async def start_service(
+        self, command: str, *, env_vars: Mapping[str, str] | None = None
+    ) -> Service:
+        """Start a command in the background."""
+        return await self._inner.start_service(command, env_vars=env_vars)
+
+    def reach(self, port: int) -> AbstractAsyncContextManager[str]:
+        """Forward a port of the environment to the host."""
+        return self._inner.reach(port)
+
+    def offer(self, port: int, address: str) -> AbstractAsyncContextManager[None]:
+        """Forward an address of the host to the environment."""
+        return self._inner.offer(port, address)
+
+
+class SubfolderEnvironment(EnvironmentWrapper):
+    """An environment whose relative paths and commands start at a folder of another environment."""
+
+    def __init__(self, inner: ExecutionEnvironment, folder: str) -> None:
+        super().__init__(inner)
+        self._folder = folder
+
+    async def cleanup(self) -> None:
+        """Keep the processes: the other environment ends them."""
+
+    def working_directory(self) -> str:
+        """Return the folder."""
+        return self._folder
+
+    async def read_file(
+        self, path: str, *, offset: int | None = None, limit: int | None = None
+    ) -> str:
+        """Return the text of a file, or some of its lines."""
+        return await self._inner.read_file(self._at(path), offset=offset, limit=limit)
+
+    async def write_file(self, path: str, content: str) -> None:
+        """Write a whole file."""
+        await self._inner.write_file(self._at(path), content)
+
+    async def delete_file(self, path: str) -> None:
+        """Remove a file."""
+        await self._inner.delete_file(self._at(path))
+
+    async def file_exists(self, path: str) -> bool:
+        """Return whether a file or folder exists."""
+        return await self._inner.file_exists(self._at(path))
+
+    async def list_directory(self, path: str, *, depth: int = 1) -> Sequence[DirEntry]:
+        """Return the names in a folder."""
+        return await self._inner.list_directory(self._at(path), depth=depth)
+
+    async def grep(self, pattern: str, path: str, options: GrepOptions) -> str:
+        """Return the lines that match a regular expression."""
+        return await self._inner.grep(pattern, self._at(path), options)
+
+    async def glob(self, pattern: str, path: str = ".") -> Sequence[str]:
+        """Return the files that match a pattern."""
+        return await self._inner.glob(pattern, self._at(path))
+
+    async def exec_command(
+        self,
+        command: str,
+        *,
+        timeout_ms: int,
+        working_dir: str | None = None,
+        env_vars: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
+        on_output: OnOutput | None = None,
+    ) -> ExecResult:
+        """Run a command in the folder."""
+        return await self._inner.exec_command(
+            command,
+            timeout_ms=timeout_ms,
+            working_dir=self._at(working_dir or "."),
+            env_vars=env_vars,
+            stdin=stdin,
+            on_output=on_output,
+        )
+
+    def _at(self, path: str) -> str:
+        return posixpath.normpath(posixpath.join(self._folder, path))
