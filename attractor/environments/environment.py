@@ -174,6 +174,10 @@ class ExecutionEnvironment(Protocol):
         """Return the text of a file, or `limit` lines from the 1-based line `offset`."""
         ...
 
+    async def read_bytes(self, path: str, *, limit: int) -> bytes:
+        """Return the first `limit` bytes of a file."""
+        ...
+
     async def write_file(self, path: str, content: str) -> None:
         """Write a file, and create missing parent folders."""
         ...

@@ -67,16 +67,21 @@ _MAX_DEPTH = 200
 
 def read_text(confined: ConfinedFolder, path: str, *, offset: int | None, limit: int | None) -> str:
     """Return the text of a regular file, or some lines of the text."""
-    with confined.locate("read", path) as place, _opened(place, _READ) as file:
-        _require_regular(os.fstat(file), path)
-        with os.fdopen(file, "rb", closefd=False) as reader:
-            data = reader.read(MAX_READ + 1)
+    data = read_data(confined, path, limit=MAX_READ + 1)
     if len(data) > MAX_READ:
         raise FileUnusable(
             f"{path} is larger than {MAX_READ} bytes",
             hint="read a part with a command, such as sed -n or tail",
         )
     return select_lines(decode_text(data, path), offset, limit)
+
+
+def read_data(confined: ConfinedFolder, path: str, *, limit: int) -> bytes:
+    """Return the first `limit` bytes of a regular file."""
+    with confined.locate("read", path) as place, _opened(place, _READ) as file:
+        _require_regular(os.fstat(file), path)
+        with os.fdopen(file, "rb", closefd=False) as reader:
+            return reader.read(limit)
 
 
 def write_text(confined: ConfinedFolder, path: str, content: str) -> None:
@@ -253,6 +258,10 @@ class FileTools:
     ) -> str:
         """Return the text of a file, or some lines of the text."""
         return read_text(self._confined, path, offset=offset, limit=limit)
+
+    async def read_bytes(self, path: str, *, limit: int) -> bytes:
+        """Return the first `limit` bytes of a file."""
+        return read_data(self._confined, path, limit=limit)
 
     async def write_file(self, path: str, content: str) -> None:
         """Write a file, and create missing parent folders."""

@@ -58,6 +58,10 @@ class MemoryExecutionEnvironment:
         """Return the text of a file, or some lines of the text."""
         return select_lines(self.files[self._file("read", path)], offset, limit)
 
+    async def read_bytes(self, path: str, *, limit: int) -> bytes:
+        """Return the first `limit` bytes of a file."""
+        return self.files[self._file("read", path)].encode()[:limit]
+
     async def write_file(self, path: str, content: str) -> None:
         """Store a text under a path, as the newest file."""
         name = self._paths.relative(path)

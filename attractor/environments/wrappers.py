@@ -50,6 +50,10 @@ class EnvironmentWrapper:
         """Return the text of a file, or some of its lines."""
         return await self._inner.read_file(path, offset=offset, limit=limit)
 
+    async def read_bytes(self, path: str, *, limit: int) -> bytes:
+        """Return the first bytes of a file."""
+        return await self._inner.read_bytes(path, limit=limit)
+
     async def write_file(self, path: str, content: str) -> None:
         """Write a whole file."""
         await self._inner.write_file(path, content)
@@ -128,6 +132,10 @@ class SubfolderEnvironment(EnvironmentWrapper):
     ) -> str:
         """Return the text of a file, or some of its lines."""
         return await self._inner.read_file(self._at(path), offset=offset, limit=limit)
+
+    async def read_bytes(self, path: str, *, limit: int) -> bytes:
+        """Return the first bytes of a file."""
+        return await self._inner.read_bytes(self._at(path), limit=limit)
 
     async def write_file(self, path: str, content: str) -> None:
         """Write a whole file."""

@@ -57,6 +57,7 @@ def planted(request: pytest.FixtureRequest, workspace: Path, outside: Path) -> s
 async def test_links_outside_are_refused(shell: ExecutionEnvironment, planted: str) -> None:
     for doing in (
         shell.read_file(planted),
+        shell.read_bytes(planted, limit=9),
         shell.write_file(planted, "planted"),
         shell.file_exists(planted),
         shell.list_directory(planted),

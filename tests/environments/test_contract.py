@@ -36,6 +36,12 @@ async def test_a_file_is_read_as_it_was_written(env: ExecutionEnvironment, text:
     assert await env.read_file("a/b/c.txt") == text
 
 
+async def test_the_first_bytes_of_a_file(env: ExecutionEnvironment) -> None:
+    await env.write_file("x", "grün")
+    assert await env.read_bytes("x", limit=4) == b"gr\xc3\xbc"
+    assert await env.read_bytes("x", limit=9) == "grün".encode()
+
+
 @pytest.mark.parametrize(
     ("offset", "limit", "lines"),
     [
@@ -73,6 +79,7 @@ async def test_paths_outside_are_refused(env: ExecutionEnvironment, path: str) -
     await env.write_file("a/x", "text")
     for doing in (
         env.read_file(path),
+        env.read_bytes(path, limit=1),
         env.write_file(path, "text"),
         env.delete_file(path),
         env.file_exists(path),
@@ -88,6 +95,7 @@ async def test_paths_outside_are_refused(env: ExecutionEnvironment, path: str) -
 async def test_missing_files_are_reported(env: ExecutionEnvironment) -> None:
     for doing in (
         env.read_file("no/such"),
+        env.read_bytes("no/such", limit=1),
         env.delete_file("no/such"),
         env.list_directory("no/such"),
         env.glob("*", "no/such"),
@@ -101,6 +109,7 @@ async def test_files_and_folders_are_not_mixed_up(env: ExecutionEnvironment) -> 
     await env.write_file("folder/file", "text")
     for doing in (
         env.read_file("folder"),
+        env.read_bytes("folder", limit=1),
         env.write_file("folder", "text"),
         env.delete_file("folder"),
         env.write_file(".", "text"),

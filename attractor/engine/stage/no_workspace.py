@@ -51,6 +51,10 @@ class NoEnvironment:
         """Refuse: there are no files."""
         _refuse()
 
+    async def read_bytes(self, path: str, *, limit: int) -> bytes:
+        """Refuse: there are no files."""
+        _refuse()
+
     async def write_file(self, path: str, content: str) -> None:
         """Refuse: there are no files."""
         _refuse()
