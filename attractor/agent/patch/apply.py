@@ -1,19 +1,18 @@
 """Applies a patch to the files of an environment atomically.
 
 All changes are computed before the first write. If a write fails, earlier writes are reverted. The
-lines of a hunk are matched exactly, otherwise with increasing tolerance: ignoring space at the end
-of a line, space at both ends, and then runs of space and the shape of quotes and dashes. Line
+lines of a hunk are matched exactly, otherwise with increasing tolerance (`patch/matching.py`). Line
 endings are always ignored.
 """
 
 import posixpath
 import re
-import unicodedata
 from asyncio import CancelledError
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from attractor.agent.errors import PatchMismatch
+from attractor.agent.patch.matching import find_lines
 from attractor.agent.patch.parse import (
     AddFile,
     DeleteFile,
@@ -27,44 +26,6 @@ from attractor.agent.patch.parse import (
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, FileError
 from attractor.environments.environment import ExecutionEnvironment
-
-_LIKENESSES = str.maketrans(
-    {
-        **dict.fromkeys("‐‑‒–—―−", "-"),
-        **dict.fromkeys("‘’‚‛", "'"),
-        **dict.fromkeys("“”„‟", '"'),
-    }
-)
-
-
-def find_lines(
-    lines: Sequence[str], wanted: Sequence[str], *, start: int = 0, at_end: bool = False
-) -> int | None:
-    """Return the position of lines, found by the strictest possible match.
-
-    The result is None if no lines match.
-    """
-    last = len(lines) - len(wanted)
-    first = max(start, last) if at_end else start
-    for read in _READINGS:
-        pattern = [read(line) for line in wanted]
-        file = [read(line) for line in lines]
-        for place in range(first, last + 1):
-            if file[place : place + len(pattern)] == pattern:
-                return place
-    return None
-
-
-def _without_line_end(line: str) -> str:
-    return line.removesuffix("\n").removesuffix("\r")
-
-
-def _plain(line: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", line).translate(_LIKENESSES).split())
-
-
-_READINGS: tuple[Callable[[str], str], ...] = (_without_line_end, str.rstrip, str.strip, _plain)
-
 
 NOTHING_CHANGED = "nothing was changed; read the file and send a new patch"
 

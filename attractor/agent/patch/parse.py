@@ -88,7 +88,7 @@ def parse_patch(text: str) -> Patch:
     lines = text.replace("\r\n", "\n").strip().split("\n")
     if lines[0].strip() != _BEGIN:
         raise _refusal(1, f"a patch must begin with {_BEGIN!r}, not {_short(lines[0])}")
-    if len(lines) < 2 or lines[-1].strip() != _END:
+    if len(lines) < 2 or lines[-1] != _END:
         raise _refusal(len(lines), f"a patch must end with {_END!r}, not {_short(lines[-1])}")
     reader = _Reader(lines[:-1])
     operations: list[Operation] = []

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from attractor.agent.errors import PatchMismatch
-from attractor.agent.patch.apply import apply_hunks, apply_patch, find_lines
+from attractor.agent.patch.apply import apply_hunks, apply_patch
 from attractor.agent.patch.parse import Hunk, HunkLine, LinePrefix, UpdateFile, parse_patch
 from attractor.base.errors import FileError
 from attractor.environments.environment import ExecutionEnvironment
@@ -230,42 +230,3 @@ def test_a_change_between_two_texts_arrives(before: list[str], after: list[str])
     hunks = [Hunk((), tuple(lines))] if lines else []
     text = "".join(f"{line}\n" for line in before)
     assert apply_hunks(text, hunks, path="f") == "".join(f"{line}\n" for line in after)
-
-
-FILE = ["def f():\n", "    x = 1\n", "    y = 2\n", "\n", "def g():\n", "    x = 1\n"]
-
-
-@pytest.mark.parametrize(
-    ("wanted", "start", "at_end", "place"),
-    [
-        (["    x = 1"], 0, False, 1),
-        (["    x = 1"], 2, False, 5),
-        (["    x = 1"], 0, True, 5),
-        (["    x = 1", "    y = 2"], 0, True, None),
-        (["def f():", "    x = 1   "], 0, False, 0),
-        (["def f():", "x = 1"], 0, False, 0),
-        (["def   f():"], 0, False, 0),
-        (["    y = 3"], 0, False, None),
-        (["x"] * 7, 0, False, None),
-        ([], 3, False, 3),
-    ],
-)
-def test_lines_are_found(wanted: list[str], start: int, at_end: bool, place: int | None) -> None:
-    assert find_lines(FILE, wanted, start=start, at_end=at_end) == place
-
-
-def test_the_strictest_reading_wins_over_the_first_place() -> None:
-    assert find_lines(["  x\n", "x\n"], ["x"]) == 1
-
-
-@pytest.mark.parametrize(
-    ("held", "wanted"),
-    [
-        ("“a” – it’s\n", '"a" - it\'s'),
-        ("a\u00a0b\n", "a b"),
-        ("a\r\n", "a"),
-        ("a", "a\r"),
-    ],
-)
-def test_likenesses_are_forgiven(held: str, wanted: str) -> None:
-    assert find_lines([held], [wanted]) == 0

@@ -1,0 +1,66 @@
+"""Finds lines in a file, exactly or with increasing tolerance.
+
+The readings, from strict to tolerant: the lines themselves (without their line ends), without space
+at the end, without space at both ends, and with runs of space and the shape of quotes and dashes
+ignored. A tolerant reading is tried only if no stricter reading matches anywhere.
+"""
+
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+
+from attractor.base.dataclasses import dataclass
+
+_LIKENESSES = str.maketrans(
+    {
+        **dict.fromkeys("‐‑‒–—―−", "-"),
+        **dict.fromkeys("‘’‚‛", "'"),
+        **dict.fromkeys("“”„‟", '"'),
+    }
+)
+
+
+@dataclass(frozen=True)
+class LineMatch:
+    """The positions of lines in a file, and the ignored difference (empty: none)."""
+
+    places: Sequence[int]
+    ignored: str
+
+
+def find_lines(
+    lines: Sequence[str], wanted: Sequence[str], *, start: int = 0, at_end: bool = False
+) -> int | None:
+    """Return the first position of lines by the strictest reading that matches, otherwise None."""
+    last = len(lines) - len(wanted)
+    found = find_all_lines(lines, wanted, start=max(start, last) if at_end else start)
+    return found.places[0] if found else None
+
+
+def find_all_lines(
+    lines: Sequence[str], wanted: Sequence[str], *, start: int = 0
+) -> LineMatch | None:
+    """Return all positions of lines by the strictest reading that matches, otherwise None."""
+    size = len(wanted)
+    for ignored, read in _READINGS.items():
+        pattern = [read(line) for line in wanted]
+        file = [read(line) for line in lines]
+        places = range(start, len(lines) - size + 1)
+        if found := tuple(place for place in places if file[place : place + size] == pattern):
+            return LineMatch(found, ignored)
+    return None
+
+
+def _without_line_end(line: str) -> str:
+    return line.removesuffix("\n").removesuffix("\r")
+
+
+def _plain(line: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", line).translate(_LIKENESSES).split())
+
+
+_READINGS: Mapping[str, Callable[[str], str]] = {
+    "": _without_line_end,
+    "white space at the end of lines": str.rstrip,
+    "indentation": str.strip,
+    "white space, quotes or dashes": _plain,
+}

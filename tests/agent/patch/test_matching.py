@@ -1,0 +1,56 @@
+import pytest
+
+from attractor.agent.patch.matching import LineMatch, find_all_lines, find_lines
+
+FILE = ["def f():\n", "    x = 1\n", "    y = 2\n", "\n", "def g():\n", "    x = 1\n"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "start", "at_end", "place"),
+    [
+        (["    x = 1"], 0, False, 1),
+        (["    x = 1"], 2, False, 5),
+        (["    x = 1"], 0, True, 5),
+        (["    x = 1", "    y = 2"], 0, True, None),
+        (["def f():", "    x = 1   "], 0, False, 0),
+        (["def f():", "x = 1"], 0, False, 0),
+        (["def   f():"], 0, False, 0),
+        (["    y = 3"], 0, False, None),
+        (["x"] * 7, 0, False, None),
+        ([], 3, False, 3),
+    ],
+)
+def test_lines_are_found(wanted: list[str], start: int, at_end: bool, place: int | None) -> None:
+    assert find_lines(FILE, wanted, start=start, at_end=at_end) == place
+
+
+def test_the_strictest_reading_wins_over_the_first_place() -> None:
+    assert find_lines(["  x\n", "x\n"], ["x"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted"),
+    [
+        ("“a” – it’s\n", '"a" - it\'s'),
+        ("a\u00a0b\n", "a b"),
+        ("a\r\n", "a"),
+        ("a", "a\r"),
+    ],
+)
+def test_likenesses_are_forgiven(held: str, wanted: str) -> None:
+    assert find_lines([held], [wanted]) == 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "places", "ignored"),
+    [
+        (["    x = 1"], (1, 5), ""),
+        (["    x = 1 "], (1, 5), "white space at the end of lines"),
+        (["\tx = 1"], (1, 5), "indentation"),
+        (["    y  =  2"], (2,), "white space, quotes or dashes"),
+    ],
+)
+def test_all_places_of_the_strictest_reading(
+    wanted: list[str], places: tuple[int, ...], ignored: str
+) -> None:
+    assert find_all_lines(FILE, wanted) == LineMatch(places, ignored)
