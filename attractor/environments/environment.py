@@ -97,13 +97,22 @@ class DirEntry:
     size: int | None
 
 
+class GrepOutput(StrEnum):
+    """The result of a search: matching lines, files, or the number of matching lines by file."""
+
+    CONTENT = "content"
+    FILES = "files_with_matches"
+    COUNT = "count"
+
+
 @dataclass(frozen=True)
 class GrepOptions:
-    """Options of a search."""
+    """Options of a search; `max_results` is the limit of lines in the result."""
 
     glob: str = ""
     ignore_case: bool = False
     max_results: int = 100
+    output: GrepOutput = GrepOutput.CONTENT
 
 
 @dataclass(frozen=True)
@@ -195,7 +204,10 @@ class ExecutionEnvironment(Protocol):
         ...
 
     async def grep(self, pattern: str, path: str, options: GrepOptions) -> str:
-        """Return `file:line:text` for every line that a regular expression matches."""
+        """Return `file:line:text` for every line that a regular expression matches.
+
+        `options.output` asks for `file` or `file:count` instead.
+        """
         ...
 
     async def glob(self, pattern: str, path: str = ".") -> Sequence[str]:

@@ -12,10 +12,11 @@ from itertools import islice
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.files import write_fully
+from attractor.environments._search import matches
 from attractor.environments.confined_paths import ConfinedFolder, FolderEntry, file_identity
 from attractor.environments.environment import DirEntry, GrepOptions
 from attractor.environments.errors import FileMissing, FileUnusable, NotText
-from attractor.environments.search import Execute, Searcher, matches
+from attractor.environments.search import Execute, Searcher
 
 
 def decode_text(data: bytes, path: str) -> str:

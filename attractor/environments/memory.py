@@ -7,11 +7,11 @@ from pathlib import Path
 
 from attractor.base.errors import UsageError
 from attractor.base.processes import ExecResult, OnOutput, OutputChunk
+from attractor.environments._search import matches, selects, show_matches
 from attractor.environments.confined_paths import ConfinedFolder
 from attractor.environments.environment import DirEntry, GrepOptions, Promises, Service
 from attractor.environments.errors import FileMissing, FileUnusable, InvalidPattern, NotSupported
 from attractor.environments.files import encode_text, select_lines
-from attractor.environments.search import matches
 
 WORKSPACE = "/workspace"
 
@@ -115,10 +115,9 @@ class MemoryExecutionEnvironment:
                 f"{pattern!r} is an invalid regular expression: {cause}"
             ) from cause
         found = [
-            f"{name}:{number}:{line}\n"
+            f"{line}\n"
             for name in self._searched(path, options.glob)
-            for number, line in enumerate(self.files[name].split("\n"), 1)
-            if expression.search(line)
+            for line in show_matches(name, self.files[name], expression, options.output)
         ]
         return "".join(found[: options.max_results])
 
@@ -184,7 +183,9 @@ class MemoryExecutionEnvironment:
     def _searched(self, path: str, glob: str) -> Iterator[str]:
         file = self._paths.relative(path)
         before = "" if file in self.files else self._folder("search", path)
-        for name in sorted([file] if file in self.files else self.files):
-            subject = name if "/" in glob else name.rpartition("/")[2]
-            if name.startswith(before) and (not glob or matches(glob, subject)):
+        if file in self.files:
+            yield file
+            return
+        for name in sorted(self.files, key=lambda name: name.split("/")):
+            if name.startswith(before) and (not glob or selects(glob, name)):
                 yield name

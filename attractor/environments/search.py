@@ -1,24 +1,33 @@
-"""Searches files with ripgrep (or with Python if ripgrep is missing), and matches glob patterns.
+"""Searches files with ripgrep, or with Python if ripgrep is missing.
 
-Both searches include hidden and ignored files, but skip `.git` and binary files.
+Both searches include hidden and ignored files, but skip `.git` and binary files. They find the same
+for patterns that both kinds of regular expressions share, in text files up to 32 MB.
 """
 
 import json
+import re
 import shlex
-from collections.abc import Callable, Coroutine, Iterable, Set
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.processes import ExecResult
-from attractor.environments.environment import GrepOptions
+from attractor.environments._search import LONGEST_LINE
+from attractor.environments.environment import GrepOptions, GrepOutput
 from attractor.environments.errors import FileUnusable, InvalidPattern
 
 TIME_LIMIT_MS = 30_000
 
-_LONGEST_LINE = 500
 _SEARCH = Path(__file__).parent / "_search.py"
+
+# ripgrep says this about a binary file that was named.
+_BINARY = re.compile(r"binary file matches \(found \"\\0\" byte around offset \d+\)$")
+_OUTPUT = {
+    GrepOutput.CONTENT: (),
+    GrepOutput.FILES: ("--files-with-matches",),
+    GrepOutput.COUNT: ("--count",),
+}
 
 Execute = Callable[[str], Coroutine[Any, Any, ExecResult]]
 
@@ -37,10 +46,11 @@ class Searcher:
         if result.timed_out:
             hint = "search a smaller folder, or with a simpler pattern"
             raise FileUnusable(f"the search exceeded {TIME_LIMIT_MS} ms", hint=hint)
-        if result.exit_code not in (0, 1) and not result.stdout:
+        # ripgrep exits with 2, too, if it cannot read a file.
+        if result.exit_code not in (0, 1) and result.stderr and not result.stdout:
             raise _failure(pattern, path, result.stderr)
-        lines = result.stdout.splitlines(keepends=True)[: options.max_results]
-        return "".join(line.removeprefix("./") for line in lines)
+        lines = [line for line in result.stdout.split("\n") if line and not _BINARY.search(line)]
+        return "".join(f"{line.removeprefix('./')}\n" for line in lines[: options.max_results])
 
     def _ripgrep(self, pattern: str, path: str, options: GrepOptions) -> str:
         if not self.ripgrep:
@@ -49,9 +59,12 @@ class Searcher:
         switches = [
             *("--no-config", "--no-heading", "--with-filename", "--line-number", "--no-messages"),
             *("--color=never", "--hidden", "--no-ignore", "--sort=path", "--max-columns-preview"),
-            *(f"--max-columns={_LONGEST_LINE}", f"--max-count={options.max_results}"),
+            *("--encoding=none", f"--max-columns={LONGEST_LINE}"),
             *(["--ignore-case"] if options.ignore_case else []),
+            *_OUTPUT[options.output],
         ]
+        if options.output is GrepOutput.CONTENT:
+            switches.append(f"--max-count={options.max_results}")
         return shlex.join([self.ripgrep, *switches, *globs, "--regexp", pattern, "--", path])
 
     def _python(self, pattern: str, path: str, options: GrepOptions) -> str:
@@ -61,6 +74,7 @@ class Searcher:
             "glob": options.glob,
             "ignore_case": options.ignore_case,
             "max_results": options.max_results,
+            "output": options.output,
         }
         code = _SEARCH.read_text("utf-8")
         return shlex.join([self.python, "-I", "-S", "-c", code, json.dumps(arguments)])
@@ -71,34 +85,3 @@ def _failure(pattern: str, path: str, stderr: str) -> FileUnusable | InvalidPatt
         words = " ".join(stderr.partition("regex parse error:")[2].split())
         return InvalidPattern(f"{pattern!r} is an invalid regular expression: {words}")
     return FileUnusable(f"cannot search {path}: {' '.join(stderr.split())}")
-
-
-_ANY_FOLDERS = "**"
-
-
-def matches(pattern: str, path: str) -> bool:
-    """Return whether a path matches; names that begin with a dot are not special."""
-    segments = [part for part in pattern.split("/") if part not in ("", ".")]
-    reached = _past_any(segments, {0})
-    for name in path.split("/"):
-        reached = _past_any(segments, _after(name, segments, reached))
-    return len(segments) in reached
-
-
-def _after(name: str, segments: list[str], reached: Set[int]) -> Iterable[int]:
-    for at in reached:
-        if at < len(segments) and segments[at] == _ANY_FOLDERS:
-            yield at
-        elif at < len(segments) and fnmatchcase(name, segments[at]):
-            yield at + 1
-
-
-def _past_any(segments: list[str], reached: Iterable[int]) -> Set[int]:
-    """Add the positions after each `**`, because `**` may match nothing."""
-    places: set[int] = set()
-    for at in reached:
-        places.add(at)
-        while at < len(segments) and segments[at] == _ANY_FOLDERS:
-            at += 1
-            places.add(at)
-    return places

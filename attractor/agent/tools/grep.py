@@ -3,17 +3,18 @@
 from attractor.agent.tool import RegisteredTool, define
 from attractor.agent.tool_execution import flag_of, number_of, text_of
 from attractor.base.json import JsonObject
-from attractor.environments.environment import ExecutionEnvironment, GrepOptions
+from attractor.environments.environment import ExecutionEnvironment, GrepOptions, GrepOutput
 
 _DEFAULTS = GrepOptions()
 
 
 async def execute(arguments: JsonObject, environment: ExecutionEnvironment) -> str:
-    """Return the matching lines with their files and line numbers."""
+    """Return the matching lines with their files and line numbers, or the files."""
     options = GrepOptions(
         glob=text_of(arguments, "glob_filter"),
         ignore_case=flag_of(arguments, "case_insensitive"),
         max_results=number_of(arguments, "max_results", _DEFAULTS.max_results),
+        output=GrepOutput(text_of(arguments, "output_mode", _DEFAULTS.output)),
     )
     pattern = text_of(arguments, "pattern")
     return await environment.grep(pattern, text_of(arguments, "path", "."), options) or "No matches"
@@ -36,7 +37,8 @@ part = RegisteredTool(
             },
             "glob_filter": {
                 "type": "string",
-                "description": "Which files to search, such as '*.py'.",
+                "description": "Which files to search, such as '*.py', 'src/**/*.{ts,tsx}' or "
+                "'!*.lock'.",
             },
             "case_insensitive": {
                 "type": "boolean",
@@ -46,6 +48,12 @@ part = RegisteredTool(
                 "type": "integer",
                 "minimum": 1,
                 "description": f"How many lines at most (default: {_DEFAULTS.max_results}).",
+            },
+            "output_mode": {
+                "type": "string",
+                "enum": list(GrepOutput),
+                "description": "Return matching lines (content, the default), only the files, or "
+                "the number of matching lines by file.",
             },
         },
         required=["pattern"],

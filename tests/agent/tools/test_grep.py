@@ -19,3 +19,11 @@ def test_lines_are_found_with_their_places(tmp_path: Path) -> None:
 
 def test_nothing_found_is_said(tmp_path: Path) -> None:
     assert grep(tmp_path, "x") == ["No matches"]
+
+
+def test_files_or_counts_are_returned_instead_of_lines(tmp_path: Path) -> None:
+    write(tmp_path, a__py="x = 1\ny = 1\n", b__txt="X = 2\n", c="")
+    assert grep(tmp_path, "=", output_mode="content", path="b.txt") == ["b.txt:1:X = 2"]
+    assert grep(tmp_path, "=", output_mode="files_with_matches") == ["a.py", "b.txt"]
+    assert grep(tmp_path, "=", output_mode="count") == ["a.py:2", "b.txt:1"]
+    assert grep(tmp_path, "=", output_mode="count", max_results=1) == ["a.py:2"]
