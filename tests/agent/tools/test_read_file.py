@@ -2,9 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.tools.read_file import part
+from attractor.agent.tool import ToolOutput
+from attractor.agent.tools.read_file import MAX_IMAGE, part
 from attractor.base.json import Json
-from attractor.environments.errors import FileMissing, NotText
+from attractor.environments.errors import FileMissing, FileUnusable, NotText
+from attractor.llm.messages import ImageData
 from tests.agent.places import finish, local, write
 
 
@@ -45,3 +47,45 @@ def test_a_file_that_is_not_there_or_no_text_is_an_error(tmp_path: Path) -> None
     (tmp_path / "a").write_bytes(b"\x00\x01")
     with pytest.raises(NotText):
         read(tmp_path)
+
+
+PNG = b"\x89PNG\r\n\x1a\n\0\0"
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (PNG, "image/png"),
+        (b"\xff\xd8\xff\xe0\0", "image/jpeg"),
+        (b"GIF89a\1\0\1\0\0", "image/gif"),
+        (b"RIFF\x24\0\0\0WEBPVP8 ", "image/webp"),
+    ],
+)
+def test_an_image_is_shown_whatever_its_name(tmp_path: Path, data: bytes, kind: str) -> None:
+    (tmp_path / "a").write_bytes(data)
+    shown = finish(part.run({"file_path": "a"}, local(tmp_path)))
+    text = f"[a: {kind}, {len(data)} bytes]"
+    assert shown == ToolOutput(text, ImageData(None, data, kind))
+
+
+def test_a_large_image_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(PNG + bytes(MAX_IMAGE))
+    with pytest.raises(FileUnusable, match="more than 3750000 bytes") as refused:
+        read(tmp_path)
+    assert "smaller copy" in refused.value.hint
+
+
+def test_a_notebook_is_read_in_parts_like_a_text(tmp_path: Path) -> None:
+    write(tmp_path, a__ipynb='{"cells": [{"cell_type": "code", "source": "x\\ny"}]}')
+    path = {"file_path": "a.ipynb"}
+    assert read(tmp_path, **path) == "[cell 1: code]\n1.1 | x\n1.2 | y"
+    assert (
+        read(tmp_path, **path, offset=2, limit=1)
+        == "1.1 | x\n[more lines follow; continue with offset=3]"
+    )
+    assert read(tmp_path, **path, offset=9) == "[a.ipynb has no line 9]"
+
+
+def test_an_invalid_notebook_is_shown_as_text(tmp_path: Path) -> None:
+    write(tmp_path, a__ipynb="{")
+    assert read(tmp_path, file_path="a.ipynb") == "1 | {"
