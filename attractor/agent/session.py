@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Self
 from uuid import uuid4
 
+from attractor.agent.background_commands import BackgroundCommands
 from attractor.agent.errors import SessionBusy, SessionClosed
 from attractor.agent.loop import InputResult, Stop, last_text, process_input
 from attractor.agent.provider_profile import ProviderProfile
@@ -221,8 +222,9 @@ class Session:
             self._work.cancel()
 
     async def close(self) -> None:
-        """Close the subagents and the session; repeated calls have no effect."""
+        """Close the subagents, background commands and the session; can be repeated."""
         await self._subagents.close_all()
+        await self._conversation.tool_state.of(BackgroundCommands).stop_all()
         self._end()
 
     def _end(self) -> None:

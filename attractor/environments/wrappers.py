@@ -1,6 +1,7 @@
 """Environments that wrap another environment (§4.4)."""
 
 import posixpath
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
@@ -180,6 +181,13 @@ class SubfolderEnvironment(EnvironmentWrapper):
             stdin=stdin,
             on_output=on_output,
         )
+
+    async def start_service(
+        self, command: str, *, env_vars: Mapping[str, str] | None = None
+    ) -> Service:
+        """Start a command in the background in the folder."""
+        enter = f"cd {shlex.quote(self._folder)} || exit\n"
+        return await self._inner.start_service(enter + command, env_vars=env_vars)
 
     def _at(self, path: str) -> str:
         return posixpath.normpath(posixpath.join(self._folder, path))

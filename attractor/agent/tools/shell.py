@@ -1,21 +1,34 @@
-"""Run a shell command, with a time limit."""
+"""Run a shell command with a time limit, or in the background."""
 
+from collections.abc import Callable
+
+from attractor.agent.background_commands import BackgroundCommands
 from attractor.agent.errors import CommandFailed
-from attractor.agent.tool import RegisteredTool, define
-from attractor.agent.tool_execution import number_of, text_of
+from attractor.agent.tool import RegisteredTool, ToolCallScope, define
+from attractor.agent.tool_execution import flag_of, number_of, text_of
 from attractor.base.json import JsonObject
-from attractor.base.processes import ExecResult
+from attractor.base.processes import ExecResult, OnOutput, OutputChunk
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.selection import missing_command
 
 # Used without a session, which sets the time limit.
 _TIMEOUT_MS = 10_000
+MAX_STREAMED = 512 * 1024
+"""The limit of the output shown while a command runs, in characters."""
 
 
-async def execute(arguments: JsonObject, environment: ExecutionEnvironment) -> str:
+async def execute(
+    arguments: JsonObject, environment: ExecutionEnvironment, call: ToolCallScope
+) -> str:
     """Return the output of a command; failures and timeouts are errors (App. B)."""
+    command = text_of(arguments, "command")
+    if flag_of(arguments, "run_in_background"):
+        id = await call.state.of(BackgroundCommands).start(command, environment)
+        return f"command_id: {id}\nstatus: running\nUse shell_output to read its output."
     timeout_ms = number_of(arguments, "timeout_ms", _TIMEOUT_MS)
-    result = await environment.exec_command(text_of(arguments, "command"), timeout_ms=timeout_ms)
+    result = await environment.exec_command(
+        command, timeout_ms=timeout_ms, on_output=_stream(call.emit_output)
+    )
     if result.timed_out:
         raise CommandFailed(_printed(result) + _timeout_message(timeout_ms))
     ending = f"[exit code {result.exit_code}, {result.duration_ms} ms]"
@@ -23,6 +36,19 @@ async def execute(arguments: JsonObject, environment: ExecutionEnvironment) -> s
         missing = missing_command(result)
         raise CommandFailed((f"{missing}\n" if missing else "") + _printed(result) + ending)
     return _printed(result) + ending
+
+
+def _stream(emit: Callable[[str], None]) -> OnOutput:
+    """Return a function that shows output up to a limit."""
+    left = MAX_STREAMED
+
+    def show(chunk: OutputChunk) -> None:
+        nonlocal left
+        if left > 0:
+            emit(chunk.text[:left])
+        left -= len(chunk.text)
+
+    return show
 
 
 def _printed(result: ExecResult) -> str:
@@ -47,6 +73,11 @@ part = RegisteredTool(
                 "type": "integer",
                 "minimum": 1,
                 "description": "How many milliseconds the command may take.",
+            },
+            "run_in_background": {
+                "type": "boolean",
+                "description": "Start the command, such as a server, and return its id at once "
+                "(default: false). It ends with your work at the latest.",
             },
             "description": {
                 "type": "string",

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from attractor.agent.errors import CommandFailed
-from attractor.agent.tools.shell import part
+from attractor.agent.tool import ToolCallScope
+from attractor.agent.tools.shell import MAX_STREAMED, part
 from attractor.base.json import Json
 from tests.agent.places import finish, local
 
@@ -40,3 +41,23 @@ def test_a_program_that_is_not_there_is_said_first(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed) as raised:
         run(tmp_path, "echo before; no-such-program --now")
     assert raised.value.message.startswith("command not found: no-such-program\nbefore\n")
+
+
+def test_output_is_shown_while_the_command_runs(tmp_path: Path) -> None:
+    shown: list[str] = []
+
+    def show(output: str) -> None:
+        shown.append(output)
+        (tmp_path / "seen").touch()
+
+    command = {"command": "echo begun; until [ -e seen ]; do sleep 0.01; done; echo ended"}
+    finish(part.execute(command, local(tmp_path), ToolCallScope(emit_output=show)))
+    assert "".join(shown) == "begun\nended\n"
+    assert shown[0] == "begun\n"
+
+
+def test_live_output_is_limited(tmp_path: Path) -> None:
+    shown: list[str] = []
+    command = {"command": f"yes | head -c {3 * MAX_STREAMED}"}
+    finish(part.execute(command, local(tmp_path), ToolCallScope(emit_output=shown.append)))
+    assert len("".join(shown)) <= MAX_STREAMED + 64 * 1024
