@@ -19,14 +19,14 @@ async def run_tests(arguments: JsonObject, environment: ExecutionEnvironment) ->
 
 def test_9_2_openai_edits_by_apply_patch() -> None:
     names = create_profile("openai", model="gpt-5.2-codex").tool_registry.names()
-    own = ["read_file", "apply_patch", "write_file", "shell", "grep", "glob"]
+    own = ["read_file", "apply_patch", "write_file", "shell", "shell_output", "grep", "glob"]
     assert names == [*own, *SUBAGENT_TOOLS]
 
 
 def test_9_2_anthropic_edits_by_old_and_new_string() -> None:
     profile = create_profile("anthropic", model="claude-opus-4-6")
     names = profile.tool_registry.names()
-    own = ["read_file", "write_file", "edit_file", "shell", "grep", "glob"]
+    own = ["read_file", "write_file", "edit_file", "shell", "shell_output", "grep", "glob"]
     assert names == [*own, *SUBAGENT_TOOLS]
     properties = profile.tool_registry["edit_file"].definition.parameters["properties"]
     assert isinstance(properties, dict)

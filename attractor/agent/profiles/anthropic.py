@@ -6,7 +6,7 @@ part = ProfileTraits(
     id="anthropic",
     model_prefixes=("claude-",),
     tool_names=(
-        *("read_file", "write_file", "edit_file", "shell", "grep", "glob"),
+        *("read_file", "write_file", "edit_file", "shell", "shell_output", "grep", "glob"),
         *SUBAGENT_TOOLS,
     ),
     project_documents=("AGENTS.md", "CLAUDE.md"),
