@@ -1,0 +1,48 @@
+import pytest
+
+from attractor.agent.html_text import html_to_text
+
+PAGE = """<!doctype html><html><head><title>A page</title><style>p {}</style>
+<body><nav><ul><li><a href="/home">Home</a><li>About</ul></nav>
+<h2>Part &amp; one</h2><p>Some   <b>bold</b>
+words.<br>Next<p>Last <script>if (a < b) run("</p>");</script>one<noscript><p>x</noscript>
+<pre>def f():
+    pass</pre><table><tr><td>1<td>2<tr><td>3</table>"""
+
+
+def test_a_page_is_reduced_to_its_text() -> None:
+    assert html_to_text(PAGE, "https://example.org/a/b").split("\n") == [
+        "A page",
+        "",
+        "- Home (https://example.org/home)",
+        "- About",
+        "",
+        "## Part & one",
+        "",
+        "Some bold words.",
+        "Next",
+        "",
+        "Last one",
+        "",
+        "def f():",
+        "    pass",
+        "",
+        "\t1\t2",
+        "\t3",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("", ""),
+        ("plain", "plain"),
+        ("<p>a</p>\n\n\n<p>b", "a\n\nb"),
+        ('<a href="#x">here</a>, <a name=y>there</a>', "here (https://x.org/#x), there"),
+        ('<a href="javascript:run()">click</a>', "click"),
+        ("<svg><path></svg>seen", "seen"),
+        ("</div></pre>a < b", "a < b"),
+    ],
+)
+def test_pieces_of_html(html: str, text: str) -> None:
+    assert html_to_text(html, "https://x.org/") == text
