@@ -205,7 +205,7 @@ def test_candidate_must_beat_the_baseline(now: str, is_faster: bool, tmp_path: P
 
 SHOP = ROOT / "examples" / "todo"
 TWIN = load_script(FOLDER / "twins" / "examples.py")
-KEYS = ("ANTHROPIC", "OPENAI")
+KEYS = ("ANTHROPIC", "GEMINI", "OPENAI")
 """The providers whose models agents can use."""
 
 

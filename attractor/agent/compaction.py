@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from attractor.agent.errors import SummaryMissing
-from attractor.agent.provider_profile import read_prompt
+from attractor.agent.prompts import render_prompt
 from attractor.agent.session_state import EventKind, SessionConversation
 from attractor.agent.turns import (
     AssistantTurn,
@@ -119,7 +119,7 @@ def _short(text: str) -> str:
 
 async def _summarize(conversation: SessionConversation, text: str) -> str:
     profile = conversation.profile
-    asked = f"{read_prompt('compaction')}\n\n<conversation>\n{text}\n</conversation>"
+    asked = f"{render_prompt('compaction')}\n\n<conversation>\n{text}\n</conversation>"
     request = Request(
         model=profile.model,
         messages=[Message.user(asked)],
@@ -135,4 +135,4 @@ async def _summarize(conversation: SessionConversation, text: str) -> str:
     conversation.spend(response.usage, response.provider, response.model)
     if not response.text.strip():
         raise SummaryMissing("the model returned an empty summary of the conversation")
-    return f"{read_prompt('compacted')}\n\n{response.text.strip()}"
+    return f"{render_prompt('compacted')}\n\n{response.text.strip()}"

@@ -11,7 +11,9 @@ AttractorError
 └── UsageError
     ├── SessionBusy            2  a session processes another input
     ├── SessionClosed          2  the session is closed
-    └── PromptMissing          2  missing prompt
+    ├── PromptMissing          2  missing prompt
+    ├── PromptInvalid          2  invalid template of a prompt
+    └── InvalidAgent           2  invalid definition of an agent
 """
 
 from attractor.base.errors import AttractorError, UsageError
@@ -61,3 +63,15 @@ class SessionClosed(UsageError):
 
 class PromptMissing(UsageError):
     """A prompt is missing."""
+
+
+class PromptInvalid(UsageError):
+    """The template of a prompt is invalid."""
+
+    hint = "correct the template; {% raw %} keeps braces as they are"
+
+
+class InvalidAgent(UsageError):
+    """The definition of an agent is invalid."""
+
+    hint = "see docs/reference/agents.md"

@@ -6,30 +6,16 @@ from dataclasses import field
 from datetime import date
 from pathlib import Path
 
-from attractor.agent.errors import PromptMissing
-from attractor.agent.tool import ToolRegistry, tool_parts
+from attractor.agent.prompts import Prompt, find_prompt
+from attractor.agent.tool import Permissions, ToolRegistry, tool_parts
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import JsonObject
 from attractor.base.registry import Registry
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.errors import FileUnusable, NotSupported
+from attractor.llm.catalogue import get_model_info
+from attractor.llm.errors import ConfigurationError
 from attractor.llm.request import ToolDefinition
-
-_PACKAGE = Path(__file__).parent.parent
-# In the wheel, the prompts are in the package; in a checkout, they are beside it.
-SHIPPED = (_PACKAGE / "agents" / "_profiles", _PACKAGE.parent / "agents" / "_profiles")
-
-
-def read_prompt(name: str, *, folders: Sequence[Path] = ()) -> str:
-    """Return a prompt by its name: the project's own prompt, otherwise the shipped one."""
-    places = [folder / f"{name}.md" for folder in (*folders, *SHIPPED)]
-    for place in places:
-        if place.is_file():
-            return place.read_text("utf-8").strip()
-    raise PromptMissing(
-        f"unknown prompt {name!r}", hint=f"create {places[0]}, or reinstall attractor"
-    )
-
 
 _TIMEOUT_MS = 5_000
 _MARK = "---\n"
@@ -63,6 +49,7 @@ class EnvironmentInfo:
     today: date
     model: str
     git: GitState | None = None
+    knowledge_cutoff: str = ""
 
     def block(self) -> str:
         """Return the block for the system prompt."""
@@ -74,20 +61,36 @@ class EnvironmentInfo:
             f"OS version: {self.os_version}",
             f"Today's date: {self.today.isoformat()}",
             f"Model: {self.model}",
+            *([f"Knowledge cutoff: {self.knowledge_cutoff}"] if self.knowledge_cutoff else []),
         ]
         return "\n".join(["<environment>", *lines, "</environment>"])
 
 
 async def survey(environment: ExecutionEnvironment, *, today: date, model: str) -> EnvironmentInfo:
     """Collect the information at the start of a session."""
+    shown, knowledge_cutoff = _describe_model(model)
     return EnvironmentInfo(
         working_directory=environment.working_directory(),
         platform=environment.platform(),
         os_version=environment.os_version(),
         today=today,
-        model=model,
+        model=shown,
         git=await _survey_git(environment),
+        knowledge_cutoff=knowledge_cutoff,
     )
+
+
+def _describe_model(model: str) -> tuple[str, str]:
+    """Return the name of a model with its id, and its knowledge cutoff, if known."""
+    try:
+        known = get_model_info(model)
+    except ConfigurationError:
+        # A catalogue that cannot be read does not prevent the session.
+        known = None
+    if known is None:
+        return model, ""
+    name = model if known.display_name == model else f"{known.display_name} ({model})"
+    return name, known.knowledge_cutoff or ""
 
 
 async def _survey_git(environment: ExecutionEnvironment) -> GitState | None:
@@ -144,17 +147,32 @@ class ProfileTraits:
 
 @dataclass(frozen=True)
 class ProviderProfile:
-    """The traits of a provider with a model, prompts and tools."""
+    """The traits of a provider with a model, a prompt, tools and permissions."""
 
     traits: ProfileTraits
     model: str
-    base_prompt: str
+    prompt: Prompt
     tool_registry: ToolRegistry
+    permissions: Permissions = Permissions.WORKSPACE
 
     @property
     def id(self) -> str:
         """The provider's name."""
         return self.traits.id
+
+    @property
+    def prompt_values(self) -> Mapping[str, object]:
+        """The values that the templates of prompts can use."""
+        return {
+            "model": self.model,
+            "tools": self.tool_registry.names(),
+            "permissions": self.permissions.value,
+        }
+
+    @property
+    def base_prompt(self) -> str:
+        """The instructions for the models of the provider, with the current tools."""
+        return self.prompt.render(**self.prompt_values)
 
     def tools(self) -> Sequence[ToolDefinition]:
         """Return the definitions of the tools."""
@@ -184,16 +202,28 @@ def profile_parts() -> Registry[ProfileTraits]:
 
 
 def create_profile(
-    provider: str, *, model: str, prompt_folders: Sequence[Path] = ()
+    provider: str,
+    *,
+    model: str,
+    prompt_folders: Sequence[Path] = (),
+    tool_names: Sequence[str] | None = None,
+    permissions: Permissions = Permissions.WORKSPACE,
 ) -> ProviderProfile:
-    """Return a profile of a provider with its own tool registry."""
+    """Return a profile of a provider with its own tool registry.
+
+    The tools are those of the provider (default), or the named ones, as far as the permissions
+    allow them.
+    """
     traits = profile_parts()[provider]
     parts = tool_parts()
+    names = traits.tool_names if tool_names is None else tool_names
+    tools = [parts[name] for name in names]
     return ProviderProfile(
         traits,
         model,
-        read_prompt(provider, folders=prompt_folders),
-        ToolRegistry([parts[name] for name in traits.tool_names]),
+        find_prompt(provider, folders=prompt_folders),
+        ToolRegistry([tool for tool in tools if permissions.allows(tool.needs)]),
+        permissions,
     )
 
 

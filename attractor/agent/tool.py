@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import field
+from enum import StrEnum
 from typing import Any, TypeVar
 
 from attractor.base.callables import call
@@ -13,6 +14,22 @@ from attractor.llm.messages import ImageData
 from attractor.llm.request import ToolDefinition
 
 T = TypeVar("T")
+
+
+class Permissions(StrEnum):
+    """The rights of an agent; each value includes the rights of the values before it.
+
+    `workspace` adds changing files and running commands, `full` adds reading the web.
+    """
+
+    READ_ONLY = "read-only"
+    WORKSPACE = "workspace"
+    FULL = "full"
+
+    def allows(self, needed: "Permissions") -> bool:
+        """Return whether an agent with these permissions gets a tool that needs others."""
+        ranks = list(Permissions)
+        return ranks.index(self) >= ranks.index(needed)
 
 
 class ToolState:
@@ -65,7 +82,8 @@ _WITH_SCOPE = 3
 class RegisteredTool:
     """A tool definition with its executor; tools that change files run one at a time.
 
-    Subagents inherit a tool unless `is_inherited` is false.
+    Agents with fewer permissions than the tool needs do not get it. Subagents inherit a tool unless
+    `is_inherited` is false.
 
     The executor takes the arguments and the environment; an executor with a third parameter also
     gets the scope of the call.
@@ -75,6 +93,7 @@ class RegisteredTool:
     executor: Executor
     changes_files: bool = False
     is_inherited: bool = True
+    needs: Permissions = Permissions.WORKSPACE
 
     @property
     def name(self) -> str:

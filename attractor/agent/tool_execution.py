@@ -36,6 +36,7 @@ class OutputBounds:
 
 DEFAULT_BOUNDS: Mapping[str, OutputBounds] = {
     "read_file": OutputBounds(50_000, TruncationMode.HEAD_TAIL),
+    "read_many_files": OutputBounds(60_000, TruncationMode.HEAD_TAIL),
     "shell": OutputBounds(30_000, TruncationMode.HEAD_TAIL, 256),
     "grep": OutputBounds(20_000, TruncationMode.TAIL, 200),
     "glob": OutputBounds(20_000, TruncationMode.TAIL, 500),

@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.agent.loop import InputResult, Stop
-from attractor.agent.provider_profile import create_profile, profile_parts, read_prompt
+from attractor.agent.prompts import render_prompt
+from attractor.agent.provider_profile import create_profile, profile_parts
 from attractor.agent.session import Session, SessionState
 from attractor.agent.session_state import EventEmitter, EventKind, SessionEvent
 from attractor.agent.turns import AssistantTurn, UserTurn, convert_history_to_messages
@@ -108,7 +109,7 @@ class Work:
         """Return the reminder to an agent with a missing or refused report."""
         refused = self.reporting.refusals[-1:]
         reasons = [f"Your report was refused: {words}" for words in refused]
-        return "\n".join([*reasons, read_prompt("report_reminder", folders=self.folders)])
+        return "\n".join([*reasons, render_prompt("report_reminder", folders=self.folders)])
 
 
 def open_work(
@@ -178,7 +179,7 @@ def _variables(file: StatusFile | None) -> dict[str, str]:
 
 def _how_to_report(file: StatusFile | None, folders: Sequence[Path]) -> str:
     names = ["report_outcome", *(["report_file"] if file else [])]
-    return "\n\n".join(read_prompt(name, folders=folders) for name in names)
+    return "\n\n".join(render_prompt(name, folders=folders) for name in names)
 
 
 async def answer_once(
@@ -294,7 +295,7 @@ class Agent:
         if parts is None:
             raise UsageError(
                 "missing client of the backend 'agent'",
-                hint="set a provider's key, such as OPENAI_API_KEY or ANTHROPIC_API_KEY",
+                hint="set ANTHROPIC_API_KEY, GEMINI_API_KEY or OPENAI_API_KEY",
             )
         return parts
 

@@ -46,7 +46,8 @@ class PriceTier:
 class ModelInfo:
     """A model of the catalogue; a field that is None is unknown.
 
-    `context_window` is the maximum number of tokens in a prompt.
+    `context_window` is the maximum number of tokens in a prompt. `knowledge_cutoff` is a month or
+    day, such as `2025-05`.
     """
 
     id: str
@@ -63,6 +64,7 @@ class ModelInfo:
     cache_write_cost_per_million: float | None = None
     price_tiers: tuple[PriceTier, ...] = ()
     aliases: tuple[str, ...] = ()
+    knowledge_cutoff: str | None = None
 
     def prices(self, prompt_tokens: int = 0) -> Prices:
         """Return the prices of a call with a prompt of this size."""

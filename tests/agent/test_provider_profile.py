@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.errors import PromptMissing
 from attractor.agent.provider_profile import (
     BUDGET,
-    SHIPPED,
     EnvironmentInfo,
     GitState,
     ProfileTraits,
@@ -15,10 +13,9 @@ from attractor.agent.provider_profile import (
     discover_project_documents,
     find_provider,
     profile_parts,
-    read_prompt,
     survey,
 )
-from attractor.agent.tool import RegisteredTool, define, tool_parts
+from attractor.agent.tool import Permissions, RegisteredTool, define, tool_parts
 from attractor.base.errors import UnknownName
 from attractor.base.json import JsonObject
 from attractor.base.processes import ExecResult
@@ -35,11 +32,37 @@ async def nothing(arguments: JsonObject, environment: ExecutionEnvironment) -> s
 
 
 @pytest.mark.parametrize("name", list(profile_parts()))
-def test_every_tool_of_a_profile_is_there(name: str) -> None:
+def test_every_tool_of_a_profile_exists(name: str) -> None:
     traits = profile_parts()[name]
     assert traits.id == name
-    assert set(traits.tool_names) <= set(tool_parts())
-    assert create_profile(name, model="m").tool_registry.names() == list(traits.tool_names)
+    profile = create_profile(name, model="m", permissions=Permissions.FULL)
+    assert profile.tool_registry.names() == list(traits.tool_names)
+
+
+CHANGING = {"write_file", "edit_file", "apply_patch", "shell", "shell_output"}
+
+
+@pytest.mark.parametrize("name", list(profile_parts()))
+def test_read_only_profile_has_no_tool_that_changes_files(name: str) -> None:
+    profile = create_profile(name, model="m", permissions=Permissions.READ_ONLY)
+    assert {"read_file", "grep", "glob"} <= {*profile.tool_registry} - CHANGING
+    assert not CHANGING & {*profile.tool_registry}
+    assert "change nothing" in profile.base_prompt
+    assert not [one for one in CHANGING if f"`{one}`" in profile.base_prompt]
+
+
+def test_named_tools_replace_the_tools_of_the_provider() -> None:
+    profile = create_profile("openai", model="m", tool_names=["list_dir", "edit_file"])
+    assert profile.tool_registry.names() == ["list_dir", "edit_file"]
+    assert "apply_patch" not in profile.base_prompt
+
+
+def test_base_prompt_follows_the_tools() -> None:
+    for name in profile_parts():
+        profile = create_profile(name, model="m")
+        assert "`spawn_agent` starts an agent" in profile.base_prompt
+        profile.tool_registry.unregister("spawn_agent")
+        assert "spawn_agent" not in profile.base_prompt
 
 
 @pytest.mark.parametrize("name", list(tool_parts()))
@@ -72,13 +95,15 @@ def test_profiles_do_not_share_their_tools() -> None:
 
 
 def test_a_project_replaces_the_base_prompt(tmp_path: Path) -> None:
-    (tmp_path / "openai.md").write_text("Be kind.")
-    assert create_profile("openai", model="m", prompt_folders=[tmp_path]).base_prompt == "Be kind."
+    (tmp_path / "openai.md.j2").write_text("Be kind, {{ model }}, {{ permissions }}.")
+    profile = create_profile("openai", model="m", prompt_folders=[tmp_path])
+    assert profile.base_prompt == "Be kind, m, workspace."
 
 
-def test_a_profile_that_is_not_there_is_told() -> None:
-    with pytest.raises(UnknownName, match="unknown profile 'gemini'"):
-        create_profile("gemini", model="m")
+def test_unknown_profile_is_refused() -> None:
+    with pytest.raises(UnknownName, match="unknown profile 'genimi'") as raised:
+        create_profile("genimi", model="m")
+    assert raised.value.hint == "did you mean gemini?"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +112,8 @@ def test_a_profile_that_is_not_there_is_told() -> None:
         ("gpt-5.2-codex", "openai"),
         ("o3-mini", "openai"),
         ("claude-opus-4-6", "anthropic"),
-        ("gemini-3-flash-preview", ""),
+        ("gemini-3-flash-preview", "gemini"),
+        ("mine", ""),
         ("", ""),
     ],
 )
@@ -105,27 +131,6 @@ def test_options_go_to_the_provider() -> None:
         provider_options={"x": {"beta_headers": ["b"]}},
     )
     assert traits.provider_options == {"x": {"beta_headers": ["b"]}}
-
-
-@pytest.mark.parametrize("name", [*profile_parts(), "report_outcome", "report_reminder"])
-def test_every_prompt_is_shipped(name: str) -> None:
-    assert len(read_prompt(name)) > 50
-
-
-def test_a_projects_own_prompt_comes_first(tmp_path: Path) -> None:
-    (tmp_path / "openai.md").write_text("Be kind.\n")
-    assert read_prompt("openai", folders=[tmp_path / "nothing", tmp_path]) == "Be kind."
-    assert read_prompt("anthropic", folders=[tmp_path]) == read_prompt("anthropic")
-
-
-def test_a_prompt_that_is_nowhere_is_told_with_the_place_for_it(tmp_path: Path) -> None:
-    with pytest.raises(PromptMissing) as raised:
-        read_prompt("nobody", folders=[tmp_path])
-    assert raised.value.hint.startswith(f"create {tmp_path / 'nobody.md'}")
-
-
-def test_only_the_shipped_places_are_fixed() -> None:
-    assert [place.name for place in SHIPPED] == ["_profiles", "_profiles"]
 
 
 class Below(LocalExecutionEnvironment):
@@ -257,6 +262,12 @@ def test_the_block_tells_of_git() -> None:
         )
         in place.block()
     )
+
+
+def test_block_contains_name_and_knowledge_of_a_known_model(tmp_path: Path) -> None:
+    found = finish(survey(local(tmp_path), today=TODAY, model="claude-opus-4-6"))
+    lines = found.block().splitlines()
+    assert lines[-3:-1] == ["Model: Claude Opus 4.6 (claude-opus-4-6)", "Knowledge cutoff: 2025-05"]
 
 
 class NoCommands(LocalExecutionEnvironment):

@@ -1,4 +1,4 @@
-"""Sessions that talk to a scripted model over real HTTP, on either wire."""
+"""Sessions that talk to a scripted model over real HTTP, on every wire."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +16,12 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.places import finish, local
 
-WIRES = ("openai", "anthropic")
-MODELS = {"openai": "gpt-5.2-codex", "anthropic": "claude-opus-4-6"}
+MODELS = {
+    "openai": "gpt-5.2-codex",
+    "anthropic": "claude-opus-4-6",
+    "gemini": "gemini-3-flash-preview",
+}
+WIRES = tuple(MODELS)
 
 
 def says(text: str) -> Answer:

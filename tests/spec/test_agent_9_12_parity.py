@@ -1,4 +1,4 @@
-"""Coding-agent-loop 9.12: the rows of the matrix that other chapters do not show, on both wires."""
+"""Coding-agent-loop 9.12: the rows of the matrix that other chapters do not show, on all wires."""
 
 from pathlib import Path
 
@@ -19,17 +19,15 @@ def test_9_12_read_a_file_then_edit_it_in_the_providers_format(tmp_path: Path, w
     (tmp_path / "hello.py").write_text("print('Hello')\n")
     hunk = "@@\n print('Hello')\n+print('Goodbye')\n"
     patch = f"*** Begin Patch\n*** Update File: hello.py\n{hunk}*** End Patch"
-    change = {
-        "openai": use("apply_patch", {"patch": patch}),
-        "anthropic": use(
-            "edit_file",
-            {
-                "file_path": "hello.py",
-                "old_string": "print('Hello')\n",
-                "new_string": "print('Hello')\nprint('Goodbye')\n",
-            },
-        ),
-    }[wire]
+    edit = use(
+        "edit_file",
+        {
+            "file_path": "hello.py",
+            "old_string": "print('Hello')\n",
+            "new_string": "print('Hello')\nprint('Goodbye')\n",
+        },
+    )
+    change = use("apply_patch", {"patch": patch}) if wire == "openai" else edit
     answers = [uses(use("read_file", {"file_path": "hello.py"})), uses(change), says("ok")]
     talk(tmp_path, wire, answers, submit("Read and edit"))
     assert (tmp_path / "hello.py").read_text() == "print('Hello')\nprint('Goodbye')\n"

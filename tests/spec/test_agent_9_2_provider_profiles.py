@@ -7,10 +7,9 @@ import pytest
 from attractor.agent.provider_profile import SUBAGENT_TOOLS, create_profile
 from attractor.agent.session_state import EventKind
 from attractor.agent.tool import RegisteredTool, define
-from attractor.base.errors import UnknownName
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
-from tests.agent.twinned import WIRES, Talk, says, talk, use, uses
+from tests.agent.twinned import WIRES, Talk, says, submit, talk, use, uses
 
 
 async def run_tests(arguments: JsonObject, environment: ExecutionEnvironment) -> str:
@@ -33,9 +32,22 @@ def test_9_2_anthropic_edits_by_old_and_new_string() -> None:
     assert {"old_string", "new_string", "replace_all"} <= set(properties)
 
 
-def test_9_2_a_profile_that_is_left_out_is_named() -> None:
-    with pytest.raises(UnknownName, match="gemini"):
-        create_profile("gemini", model="gemini-3-flash-preview")
+def test_9_2_gemini_has_the_tools_of_gemini_cli() -> None:
+    profile = create_profile("gemini", model="gemini-3-flash-preview")
+    reading = ["read_file", "read_many_files"]
+    searching = ["grep", "glob", "list_dir"]
+    names = [*reading, "write_file", "edit_file", "shell", "shell_output", *searching]
+    assert profile.tool_registry.names() == [*names, *SUBAGENT_TOOLS]
+    assert profile.traits.project_documents == ("AGENTS.md", "GEMINI.md")
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_9_2_the_options_of_a_profile_reach_the_provider(tmp_path: Path, wire: str) -> None:
+    request = talk(tmp_path, wire, [says("ok")], submit("Go")).twin.requests[0]
+    assert isinstance(request.body, dict)
+    betas = request.headers.get("anthropic-beta", "")
+    assert ("interleaved-thinking-2025-05-14" in betas) == (wire == "anthropic")
+    assert ("safetySettings" in request.body) == (wire == "gemini")
 
 
 @pytest.mark.parametrize(
@@ -43,6 +55,7 @@ def test_9_2_a_profile_that_is_left_out_is_named() -> None:
     [
         ("openai", ["coding agent", "apply_patch", "*** Begin Patch", "style of the code"]),
         ("anthropic", ["coding agent", "old_string` must be unique", "conventions of the code"]),
+        ("gemini", ["coding agent", "`read_many_files`", "`GEMINI.md`", "conventions come first"]),
     ],
 )
 def test_9_2_each_prompt_covers_identity_tools_and_coding(provider: str, topics: list[str]) -> None:

@@ -37,6 +37,7 @@ def test_9_5_the_model_sees_a_marker_and_the_event_everything(tmp_path: Path, wi
 def test_9_5_default_limits_are_those_of_the_table() -> None:
     assert {name: (one.max_chars, one.mode.value) for name, one in DEFAULT_BOUNDS.items()} == {
         "read_file": (50_000, "head_tail"),
+        "read_many_files": (60_000, "head_tail"),
         "shell": (30_000, "head_tail"),
         "grep": (20_000, "tail"),
         "glob": (20_000, "tail"),

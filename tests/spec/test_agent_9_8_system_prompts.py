@@ -9,6 +9,7 @@ from tests.agent.twinned import MODELS, WIRES, says, submit, talk
 
 pytestmark = pytest.mark.parametrize("wire", WIRES)
 
+FIELDS = {"openai": "instructions", "anthropic": "system", "gemini": "systemInstruction"}
 DOCUMENTS = {
     "AGENTS.md": "Everybody reads this.",
     "CLAUDE.md": "For Claude.",
@@ -24,7 +25,7 @@ def prompt(folder: Path, wire: str) -> str:
     done = talk(folder, wire, [says("ok")], submit("Go"), instructions="THE LAST WORD")
     body = done.twin.requests[0].body
     assert isinstance(body, dict)
-    return str(body["instructions"] if wire == "openai" else body["system"]).replace("\\n", "\n")
+    return str(body[FIELDS[wire]]).replace("\\n", "\n")
 
 
 def test_9_8_the_base_instructions_of_the_provider_come_first(tmp_path: Path, wire: str) -> None:
@@ -40,7 +41,8 @@ def test_9_8_the_environment_is_described(tmp_path: Path, wire: str) -> None:
         "Platform: ",
         "OS version: ",
         "Today's date: 20",
-        f"Model: {MODELS[wire]}",
+        f"({MODELS[wire]})",
+        "Knowledge cutoff: 2025-",
     ):
         assert line in block
 
@@ -56,7 +58,7 @@ def test_9_8_only_the_projects_files_for_this_provider_are_read(tmp_path: Path, 
     assert "Everybody reads this." in found
     assert ("For Claude." in found) == (wire == "anthropic")
     assert ("For Codex." in found) == (wire == "openai")
-    assert "For Gemini." not in found
+    assert ("For Gemini." in found) == (wire == "gemini")
 
 
 def test_9_8_the_users_instructions_come_last(tmp_path: Path, wire: str) -> None:

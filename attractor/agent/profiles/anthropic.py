@@ -1,4 +1,8 @@
-"""The profile of Anthropic's models: files are edited with edit_file, as in Claude Code (§3.5)."""
+"""The profile of Anthropic's models: files are edited with edit_file, as in Claude Code (§3.5).
+
+The beta lets models think between tool calls; newer models do so anyway. Long contexts are not
+requested, because they cost more and not every account may use them.
+"""
 
 from attractor.agent.provider_profile import SUBAGENT_TOOLS, ProfileTraits
 
@@ -13,4 +17,5 @@ part = ProfileTraits(
     supports_streaming=True,
     context_window_size=200_000,
     default_command_timeout_ms=120_000,
+    provider_options={"anthropic": {"beta_headers": ["interleaved-thinking-2025-05-14"]}},
 )

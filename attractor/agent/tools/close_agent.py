@@ -1,7 +1,7 @@
 """End a subagent."""
 
 from attractor.agent.subagents import Subagents
-from attractor.agent.tool import RegisteredTool, ToolCallScope, define
+from attractor.agent.tool import Permissions, RegisteredTool, ToolCallScope, define
 from attractor.agent.tool_execution import text_of
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
@@ -23,4 +23,5 @@ part = RegisteredTool(
         required=["agent_id"],
     ),
     execute,
+    needs=Permissions.READ_ONLY,
 )

@@ -1,6 +1,6 @@
 """Find files by a pattern of their names."""
 
-from attractor.agent.tool import RegisteredTool, define
+from attractor.agent.tool import Permissions, RegisteredTool, define
 from attractor.agent.tool_execution import text_of
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
@@ -31,4 +31,5 @@ part = RegisteredTool(
         required=["pattern"],
     ),
     execute,
+    needs=Permissions.READ_ONLY,
 )

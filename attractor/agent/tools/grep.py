@@ -1,6 +1,6 @@
 """Search the contents of files by a regular expression."""
 
-from attractor.agent.tool import RegisteredTool, define
+from attractor.agent.tool import Permissions, RegisteredTool, define
 from attractor.agent.tool_execution import flag_of, number_of, text_of
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment, GrepOptions, GrepOutput
@@ -59,4 +59,5 @@ part = RegisteredTool(
         required=["pattern"],
     ),
     execute,
+    needs=Permissions.READ_ONLY,
 )

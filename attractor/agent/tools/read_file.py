@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from attractor.agent.notebook import notebook_lines
-from attractor.agent.tool import RegisteredTool, ToolOutput, define
+from attractor.agent.tool import Permissions, RegisteredTool, ToolOutput, define
 from attractor.agent.tool_execution import number_of, text_of
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
@@ -96,4 +96,5 @@ part = RegisteredTool(
         required=["file_path"],
     ),
     execute,
+    needs=Permissions.READ_ONLY,
 )

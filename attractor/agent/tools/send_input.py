@@ -1,7 +1,7 @@
 """Send a message to a subagent."""
 
 from attractor.agent.subagents import Subagents
-from attractor.agent.tool import RegisteredTool, ToolCallScope, define
+from attractor.agent.tool import Permissions, RegisteredTool, ToolCallScope, define
 from attractor.agent.tool_execution import text_of
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
@@ -27,4 +27,5 @@ part = RegisteredTool(
         required=["agent_id", "message"],
     ),
     execute,
+    needs=Permissions.READ_ONLY,
 )

@@ -1,7 +1,7 @@
 """Start a subagent with a task of its own."""
 
 from attractor.agent.subagents import SpawnRequest, Subagents
-from attractor.agent.tool import RegisteredTool, ToolCallScope, define
+from attractor.agent.tool import Permissions, RegisteredTool, ToolCallScope, define
 from attractor.agent.tool_execution import number_of, text_of
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
@@ -46,4 +46,5 @@ part = RegisteredTool(
         required=["task"],
     ),
     execute,
+    needs=Permissions.READ_ONLY,
 )

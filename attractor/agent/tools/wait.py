@@ -3,7 +3,7 @@
 import json
 
 from attractor.agent.subagents import Subagents
-from attractor.agent.tool import RegisteredTool, ToolCallScope, define
+from attractor.agent.tool import Permissions, RegisteredTool, ToolCallScope, define
 from attractor.agent.tool_execution import text_of
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
@@ -30,4 +30,5 @@ part = RegisteredTool(
         required=["agent_id"],
     ),
     execute,
+    needs=Permissions.READ_ONLY,
 )

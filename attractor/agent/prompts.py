@@ -1,0 +1,82 @@
+"""Finds and renders prompts: Jinja2 templates in `agents/`, shipped or of the project."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attractor.agent.errors import PromptInvalid, PromptMissing
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import file_error
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+_PACKAGE = Path(__file__).parent.parent
+# In the wheel, the agents are in the package; in a checkout, they are beside it.
+SHIPPED_AGENTS = (_PACKAGE / "agents", _PACKAGE.parent / "agents")
+PROFILES = "_profiles"
+"""The folder with the base prompts of the providers, beside the folders of agents."""
+
+SUFFIX = ".md.j2"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The template of a prompt, and its file."""
+
+    file: Path
+    text: str
+
+    def render(self, **values: object) -> str:
+        """Return the prompt with these values."""
+        # 47 ms, which only runs with agents need.
+        from jinja2 import TemplateError, TemplateSyntaxError
+
+        try:
+            return _compiled(self.text).render(values).strip()
+        except TemplateSyntaxError as error:
+            raise PromptInvalid(f"{self.file}:{error.lineno}: {error.message}") from error
+        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            hint = f"known values: {', '.join(values)}" if values else "it gets no values"
+            raise PromptInvalid(f"{self.file}: {error}", hint=hint) from error
+
+
+def find_prompt(name: str, *, folders: Sequence[Path] = ()) -> Prompt:
+    """Return a prompt by its name: the project's own prompt, otherwise the shipped one."""
+    shipped = (folder / PROFILES for folder in SHIPPED_AGENTS)
+    files = [folder / f"{name}{SUFFIX}" for folder in (*folders, *shipped)]
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        raise PromptMissing(
+            f"unknown prompt {name!r}", hint=f"create {files[0]}, or reinstall attractor"
+        )
+    return read_prompt(file)
+
+
+def read_prompt(file: Path) -> Prompt:
+    """Read a prompt from its file."""
+    try:
+        return Prompt(file, file.read_text("utf-8"))
+    except OSError as cause:
+        raise file_error("read", file, cause) from cause
+    except UnicodeDecodeError as cause:
+        raise PromptInvalid(f"{file}: {cause}", hint="save it as UTF-8") from cause
+
+
+def render_prompt(name: str, *, folders: Sequence[Path] = (), **values: object) -> str:
+    """Return a rendered prompt by its name."""
+    return find_prompt(name, folders=folders).render(**values)
+
+
+@lru_cache(maxsize=32)
+def _compiled(text: str) -> "Template":
+    # See `render`.
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import SandboxedEnvironment
+
+    # Lines with a block only leave no empty line.
+    environment = SandboxedEnvironment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+    )
+    return environment.from_string(text)
