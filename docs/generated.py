@@ -7,6 +7,7 @@ from typing import get_args
 
 import click
 
+from attractor.agent.definitions import Agents
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import PROGRAM, build_root
 from attractor.config.schema import list_settings
@@ -94,6 +95,15 @@ _OWNERS = {
     AttributeOwner.NODE: "a node",
     AttributeOwner.EDGE: "an edge",
 }
+
+
+def agents() -> str:
+    """Return a table of the shipped agents."""
+    rows = [
+        f"| `{name}` | `{one.settings.permissions}` | {one.settings.description} |"
+        for name, one in sorted(Agents().items())
+    ]
+    return "\n".join(["| agent | permissions | purpose |", "|---|---|---|", *rows])
 
 
 def rules() -> str:

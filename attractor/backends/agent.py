@@ -1,9 +1,11 @@
 """The backend `agent`: runs the built-in coding agent until it reports the outcome of a stage."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from attractor.agent.definitions import AgentDefinition
 from attractor.agent.loop import InputResult, Stop
 from attractor.agent.prompts import render_prompt
 from attractor.agent.provider_profile import create_profile, profile_parts
@@ -26,12 +28,20 @@ from attractor.backends.agent_report import (
     hooks_of,
     status_file_in,
 )
-from attractor.backends.models import AgentParts, Meter, ModelChoice, Pricing, choose_model
+from attractor.backends.models import (
+    AgentParts,
+    Meter,
+    ModelChoice,
+    Pricing,
+    choose_agent,
+    choose_model,
+)
 from attractor.backends.registry import BackendParts
 from attractor.base.dataclasses import dataclass
+from attractor.base.durations import format_duration
 from attractor.base.errors import Unavailable, UsageError
 from attractor.base.processes import ExecResult, OnOutput, OutputChunk
-from attractor.engine.journal.events import OUTCOME_ASSUMED
+from attractor.engine.journal.events import AGENT_CHOSEN, OUTCOME_ASSUMED
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.routing.next_move import wants_verdict
 from attractor.engine.seams import Exhausted, ModelAnswer, Stage
@@ -96,9 +106,10 @@ class AgentPlace(EnvironmentWrapper):
 
 @dataclass(frozen=True)
 class Work:
-    """The work on a stage: session, report, stored turns and usage."""
+    """The work on a stage: agent, session, report, stored turns and usage."""
 
     stage: Stage
+    agent: AgentDefinition
     session: Session
     reporting: Reporting
     keeping: Keeping
@@ -118,7 +129,19 @@ def open_work(
     """Open a session for a stage, with its tools, hooks and records."""
     choice = choose_model(stage, parts)
     folders = parts.prompt_folders
-    profile = create_profile(choice.provider, model=choice.model, prompt_folders=folders)
+    agent = choose_agent(stage, parts)
+    profile = create_profile(
+        choice.provider,
+        model=choice.model,
+        prompt_folders=folders,
+        tool_names=agent.settings.tools,
+        permissions=agent.settings.permissions,
+    )
+    role = agent.prompt.render(**profile.prompt_values)
+    if agent.name:
+        tools = list(profile.tool_registry)
+        permissions = profile.permissions.value
+        stage.emit(AGENT_CHOSEN, agent=agent.name, permissions=permissions, tools=[*tools])
     reporting = Reporting(stage, file)
     profile.tool_registry.register(reporting.tool())
     record = Record(stage, reporting, live)
@@ -142,11 +165,11 @@ def open_work(
         client=parts.client,
         clock=parts.clock,
         config=replace(
-            parts.config,
+            agent.limit(parts.config),
             reasoning_effort=choice.reasoning_effort,
             compacts=stage.inherited.thread is not None,
         ),
-        instructions=_how_to_report(file, folders),
+        instructions="\n\n".join(filter(None, [role, _how_to_report(file, folders)])),
         hooks=hooks_of(stage),
         on_event=on_event,
         on_turn=keeping.take,
@@ -154,7 +177,7 @@ def open_work(
         id=stage.id,
         history=history,
     )
-    return Work(stage, session, reporting, keeping, meter, folders)
+    return Work(stage, agent, session, reporting, keeping, meter, folders)
 
 
 def window(choice: ModelChoice) -> int:
@@ -244,7 +267,7 @@ async def _call(request: Request, parts: AgentParts, emit: EventEmitter, meter: 
     return response
 
 
-_LIMITS = (Stop.ROUND_LIMIT, Stop.TURN_LIMIT)
+_LIMITS = (Stop.ROUND_LIMIT, Stop.TURN_LIMIT, Stop.BUDGET)
 
 
 class Agent:
@@ -266,7 +289,7 @@ class Agent:
             work = open_work(stage, parts, file, self._pricing, live)
             self._at_work[stage.id] = work.session
             try:
-                outcome = await _do(work, put_lost_before(stage, prompt))
+                outcome = await _do_in_time(work, put_lost_before(stage, prompt))
             finally:
                 self._at_work.pop(stage.id, None)
                 work.keeping.end()
@@ -300,6 +323,19 @@ class Agent:
         return parts
 
 
+async def _do_in_time(work: Work, prompt: str) -> Outcome:
+    limit = work.agent.settings.limits.time
+    timer = asyncio.timeout(limit.total_seconds() if limit else None)
+    try:
+        async with timer:
+            return await _do(work, prompt)
+    except TimeoutError:
+        if limit is None or not timer.expired():
+            raise
+        reached = failure(f"the agent reached its time limit of {format_duration(limit)}")
+        return await work.reporting.reported() or reached
+
+
 async def _do(work: Work, prompt: str) -> Outcome:
     try:
         ending = await _converse(work, prompt)
@@ -323,7 +359,7 @@ async def _converse(work: Work, prompt: str) -> InputResult:
     ending = await work.session.submit(prompt)
     if await work.reporting.reported() or work.session.state is SessionState.CLOSED:
         return ending
-    if ending.stop is Stop.TURN_LIMIT:
+    if ending.stop in (Stop.TURN_LIMIT, Stop.BUDGET):
         return ending
     reminded = await work.session.submit(work.reminder())
     await work.reporting.reported()

@@ -3,10 +3,11 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from attractor.agent.definitions import UNNAMED, AgentDefinition
 from attractor.agent.provider_profile import find_provider, profile_parts
 from attractor.agent.session_state import EventEmitter, EventKind, SessionConfig
 from attractor.base.clock import Clock, SystemClock
@@ -27,7 +28,7 @@ from attractor.llm.client import AdapterTimeout, Client, ServesOthers, provider_
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.response import Usage as Used, cost_of, prompt_tokens
 
-MODEL, PROVIDER = "llm_model", "llm_provider"
+MODEL, PROVIDER, AGENT = "llm_model", "llm_provider", "agent"
 # The default of the attribute `reasoning_effort` (attractor-spec 2.6).
 _EFFORT = "high"
 
@@ -43,19 +44,35 @@ class ModelChoice:
 
 @dataclass(frozen=True)
 class ModelDefaults:
-    """The default model and provider of nodes."""
+    """The default model and provider of nodes, and the agents that can have others."""
 
     model: str = ""
     provider: str = ""
+    agents: Mapping[str, AgentDefinition] = field(default_factory=dict[str, AgentDefinition])
 
     def choose(self, node: Node) -> ModelChoice:
-        """Return the node's model, otherwise the default; the model name implies the provider."""
-        named = node.attributes.text(MODEL)
-        own = self.provider or provider_of(self.model)
-        provider = node.attributes.text(PROVIDER) or provider_of(named) or own
-        # The default model does not apply if the node chooses another provider.
-        model = full_name(named or (self.model if provider == own else ""), provider)
-        return ModelChoice(provider, model, node.attributes.text("reasoning_effort") or _EFFORT)
+        """Return the model of the node, otherwise of its agent, otherwise the default.
+
+        The name of a model implies the provider. A model does not apply if the node or the agent
+        chooses another provider.
+        """
+        agent = self.agent_of(node).settings
+        model = provider = ""
+        for named, given in (
+            (node.attributes.text(MODEL), node.attributes.text(PROVIDER)),
+            (agent.model, agent.profile),
+            (self.model, self.provider),
+        ):
+            own = given or provider_of(named)
+            if not model and (not provider or own == provider):
+                model = named
+            provider = provider or own
+        effort = node.attributes.text("reasoning_effort") or _EFFORT
+        return ModelChoice(provider, full_name(model, provider), effort)
+
+    def agent_of(self, node: Node) -> AgentDefinition:
+        """Return the agent of a node; an unknown agent is reported by preflight."""
+        return self.agents.get(node.attributes.text(AGENT), UNNAMED)
 
 
 def _find(model: str, provider: str = "") -> ModelInfo | None:
@@ -172,7 +189,7 @@ async def complete_defaults(
         return defaults
     ready = [defaults.provider] if defaults.provider else await list_ready(environ)
     model = newest_model(ready[0]) if len(ready) == 1 else ""
-    return ModelDefaults(model, ready[0]) if model else defaults
+    return replace(defaults, model=model, provider=ready[0]) if model else defaults
 
 
 def find_misspelled(
@@ -212,18 +229,18 @@ async def find_model_faults(
     nodes: Iterable[Node], defaults: ModelDefaults, environ: Mapping[str, str]
 ) -> list[Diagnostic]:
     """Return a fault for each missing model and each unconfigured provider."""
-    chosen = [(node, defaults.choose(node)) for node in nodes]
     known, ready = _supported(), await list_ready(environ)
     found: dict[_Trouble, list[Node]] = {}
-    for node, choice in chosen:
-        for trouble in _troubles(node, choice, known, ready):
+    for node in nodes:
+        for trouble in _troubles(node, defaults, known, ready):
             found.setdefault(trouble, []).append(node)
     return [_fault(trouble, of) for trouble, of in found.items()]
 
 
 def _troubles(
-    node: Node, choice: ModelChoice, known: Sequence[str], ready: Sequence[str]
+    node: Node, defaults: ModelDefaults, known: Sequence[str], ready: Sequence[str]
 ) -> Iterator[_Trouble]:
+    choice = defaults.choose(node)
     if not choice.model and choice.provider in ("", *known):
         # The default model is not used, because another provider serves it.
         of = f" of {choice.provider}" if choice.provider else ""
@@ -233,7 +250,7 @@ def _troubles(
         words = f"missing {PROVIDER}: no provider of the model {choice.model!r} is known"
         yield _Trouble(_place(node, MODEL), words, _NO_PROVIDER)
     if choice.provider and choice.provider not in ready:
-        key = _decisive(node)
+        key = _decisive(node, defaults)
         source = f"{key}={node.attributes.text(key)}" if key else "--model, --provider or [llm]"
         yield _Trouble(_place(node, key), *_why_not(choice.provider, known, source))
 
@@ -264,11 +281,14 @@ def _why_not(provider: str, known: Iterable[str], source: str) -> tuple[str, str
     return f"{source}: {unknown.message}", unknown.hint
 
 
-def _decisive(node: Node) -> str:
+def _decisive(node: Node, defaults: ModelDefaults) -> str:
     """Return the attribute that sets the provider; an empty text if the options set it."""
     if node.attributes.text(PROVIDER):
         return PROVIDER
-    return MODEL if find_provider(node.attributes.text(MODEL)) else ""
+    if find_provider(node.attributes.text(MODEL)):
+        return MODEL
+    agent = defaults.agent_of(node).settings
+    return AGENT if agent.model or agent.profile else ""
 
 
 def _place(node: Node, key: str) -> Span:
@@ -297,11 +317,18 @@ class AgentParts:
     config: SessionConfig = SessionConfig()
     clock: Clock = SystemClock()
     prompt_folders: tuple[Path, ...] = ()
+    agents: Mapping[str, AgentDefinition] = field(default_factory=dict[str, AgentDefinition])
+
+
+def choose_agent(stage: Stage, parts: AgentParts) -> AgentDefinition:
+    """Return the agent of a stage; preflight reports an unknown agent earlier."""
+    name = stage.node.attributes.text(AGENT)
+    return parts.agents[name] if name else UNNAMED
 
 
 def choose_model(stage: Stage, parts: AgentParts) -> ModelChoice:
     """Return the model of a stage; preflight reports a missing model earlier."""
-    choice = ModelDefaults(parts.model, parts.provider).choose(stage.node)
+    choice = ModelDefaults(parts.model, parts.provider, parts.agents).choose(stage.node)
     if not choice.model or not choice.provider:
         model = choice.model
         missing = f"no provider of the model {model!r}" if model else "no model"

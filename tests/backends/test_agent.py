@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from attractor.agent.definitions import AgentDefinition, AgentLimits, AgentSettings
+from attractor.agent.prompts import Prompt
 from attractor.agent.session_state import SessionConfig
+from attractor.agent.tool import Permissions
 from attractor.backends.agent import Agent, AgentPlace, part
 from attractor.backends.models import AgentParts
 from attractor.backends.registry import BackendParts
@@ -363,6 +366,46 @@ def test_an_agent_stopped_by_a_limit_has_not_succeeded(
     work = Work(tmp_path, *[call("glob", pattern="*")] * steps)
     work.parts = replace(work.parts, config=SessionConfig(**limit))  # pyright: ignore[reportArgumentType]
     outcome = work.run()
+    assert (outcome.status, outcome.failure_reason) == (StageStatus.FAIL, reason)
+
+
+def of_agent(folder: Path, settings: AgentSettings, *steps: Step, model: str = "gpt-5.2") -> Work:
+    """Return the work of a stage with an agent of these settings."""
+    role = Prompt(folder / "prompt.md.j2", "You keep {{ permissions }}: {{ tools[0] }}.")
+    work = Work(folder, *steps, pipeline=review({"agent": "keeper", "llm_model": model}, {}))
+    agents = {"keeper": AgentDefinition("keeper", settings, role)}
+    work.parts = replace(work.parts, agents=agents)
+    return work
+
+
+def test_an_agent_has_its_role_and_its_tools(tmp_path: Path) -> None:
+    settings = AgentSettings(permissions=Permissions.READ_ONLY, tools=("grep", "read_file"))
+    creates = call("write_file", file_path="a", content="x")
+    work = of_agent(tmp_path, settings, creates, reports(outcome="success"), said("ok"))
+    assert work.run().status is StageStatus.SUCCESS
+    names = ["grep", "read_file"]
+    assert [tool.name for tool in work.request().tools] == [*names, "report_outcome"]
+    prompt = work.request().messages[0].text
+    assert prompt.index("You are a coding agent") < prompt.index("You keep read-only: grep.")
+    assert prompt.index("You keep read-only: grep.") < prompt.index("# Reporting")
+    assert "Unknown tool: write_file" in str(work.request(1).messages[-1])
+    assert [*tmp_path.iterdir()] == []
+    [chosen] = [data for kind, data in work.play.events.all if kind == "AgentChosen"]
+    assert chosen == {"agent": "keeper", "permissions": "read-only", "tools": names}
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        (AgentLimits(turns=1), "the agent reached the turn_limit before its report"),
+        (AgentLimits(rounds=1), "the agent reached the round_limit before its report"),
+        (AgentLimits(cost_usd=1e-9), "the agent reached the budget before its report"),
+        (AgentLimits(time="50ms"), "the agent reached its time limit of 50ms"),  # pyright: ignore[reportArgumentType]
+    ],
+)
+def test_limits_of_an_agent_end_its_stage(tmp_path: Path, limits: AgentLimits, reason: str) -> None:
+    steps = [never] if limits.time else [call("glob", pattern="*")] * 2
+    outcome = of_agent(tmp_path, AgentSettings(limits=limits), *steps).run()
     assert (outcome.status, outcome.failure_reason) == (StageStatus.FAIL, reason)
 
 

@@ -8,9 +8,12 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from attractor.agent.definitions import AgentDefinition, AgentSettings
+from attractor.agent.prompts import Prompt
 from attractor.agent.session_state import EventEmitter, EventKind, SessionEvent
 from attractor.backends.models import (
     KEYS,
@@ -83,6 +86,40 @@ def test_a_missing_model_is_said_once_with_two_models_to_type() -> None:
     assert of_one.startswith(f"pass {either[0]} or --model claude-")
 
 
+REVIEWER = AgentSettings(model="claude-opus-4-6")
+GEMINI = AgentSettings(profile="gemini")
+
+
+@pytest.mark.parametrize(
+    ("named", "settings", "model", "expected"),
+    [
+        ("agent=one", REVIEWER, "gpt-5.2", ("anthropic", "claude-opus-4-6")),
+        ("agent=one", AgentSettings(), "gpt-5.2", ("openai", "gpt-5.2")),
+        ("agent=one, llm_model=codex", REVIEWER, "", ("openai", "gpt-5.3-codex")),
+        ("agent=one, llm_provider=openai", REVIEWER, "", ("openai", "")),
+        ("agent=one, llm_provider=openai", REVIEWER, "gpt-5.2", ("openai", "gpt-5.2")),
+        ("agent=one", GEMINI, "gpt-5.2", ("gemini", "")),
+        ("agent=one", GEMINI, "gemini-pro", ("gemini", "gemini-3.1-pro-preview")),
+        ("agent=nobody", REVIEWER, "gpt-5.2", ("openai", "gpt-5.2")),
+    ],
+)
+def test_model_of_an_agent_is_below_the_node_and_above_the_defaults(
+    named: str, settings: AgentSettings, model: str, expected: tuple[str, str]
+) -> None:
+    agents = {"one": AgentDefinition("one", settings, Prompt(Path(), ""))}
+    defaults = ModelDefaults(model, agents=agents)
+    choice = defaults.choose(nodes_of(f"a [{named}]")[0])
+    assert (choice.provider, choice.model) == expected
+
+
+def test_fault_of_an_agents_model_names_the_agent() -> None:
+    agents = {"one": AgentDefinition("one", REVIEWER, Prompt(Path(), ""))}
+    defaults = ModelDefaults(agents=agents)
+    [fault] = asyncio.run(find_model_faults(nodes_of("a [agent=one]"), defaults, {}))
+    words = "missing API key of the provider 'anthropic'"
+    assert (fault.message, fault.fix) == (f"node a: agent=one: {words}", "set ANTHROPIC_API_KEY")
+
+
 @pytest.mark.parametrize(
     ("named", "defaults", "expected"),
     [
@@ -98,7 +135,7 @@ def test_a_short_name_stands_for_its_model(
     named: str, defaults: dict[str, str], expected: tuple[str, str]
 ) -> None:
     [node] = nodes_of(f"a [{named}]")
-    choice = ModelDefaults(**defaults).choose(node)
+    choice = ModelDefaults(defaults.get("model", "")).choose(node)
     assert choice.provider == expected[0]
     assert choice.model.startswith(expected[1])
     assert choice.model not in ("opus", "codex", "sonnet", "haiku")
@@ -121,7 +158,7 @@ def test_a_short_name_stands_for_its_model(
 def test_newest_model_of_the_only_provider_with_a_key_is_the_default(
     line: str, defaults: dict[str, str], environ: dict[str, str], expected: str
 ) -> None:
-    given = ModelDefaults(**defaults)
+    given = ModelDefaults(defaults.get("model", ""), defaults.get("provider", ""))
     found = asyncio.run(complete_defaults(nodes_of(line), given, environ))
     assert found == (ModelDefaults(newest_model(expected), expected) if expected else given)
 

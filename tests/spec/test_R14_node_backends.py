@@ -52,7 +52,7 @@ def test_R14_a_node_may_be_done_by_another_backend_than_the_one_handed_in(tmp_pa
     ("named", "words"),
     [
         ("backend=simulat", "node one: backend=simulat: unknown backend 'simulat'"),
-        ("agent=coder", "node one: agent=coder: agents cannot be chosen by name yet"),
+        ("agent=codr", "node one: agent=codr: unknown agent 'codr'"),
     ],
 )
 def test_R14_what_no_run_can_do_is_refused(tmp_path: Path, named: str, words: str) -> None:

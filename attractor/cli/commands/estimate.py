@@ -14,7 +14,7 @@ from attractor.cli.output.reports import estimate_text
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_models
-from attractor.pipeline.components.backends import AGENT
+from attractor.pipeline.components.backends import AGENT, agents_of
 from attractor.pipeline.estimate.estimate import estimate as reckon
 from attractor.pipeline.estimate.samples import assume, read_samples
 from attractor.pipeline.preflight.preflight import choose_default_model
@@ -56,7 +56,8 @@ def estimate(
     samples = read_samples(host.runs_dir, pipeline.graph.name)
     request = RunRequest(file=file, backend=backend, model=model, provider=provider)
     request, _ = asyncio.run(choose_default_model([pipeline.graph], request, host))
-    by_model = partial(assume, defaults=ModelDefaults(request.model, request.provider))
+    defaults = ModelDefaults(request.model, request.provider, agents_of(host))
+    by_model = partial(assume, defaults=defaults)
     # Only the agent backend is known to call models.
     guess = by_model if backend == AGENT else None
     found = reckon(pipeline, samples, backend=backend, assume=guess)

@@ -353,6 +353,10 @@ OUTCOME_ASSUMED = "OutcomeAssumed"
 """The event type of a stage that succeeds without a report."""
 
 
+AGENT_CHOSEN = "AgentChosen"
+"""The event type of a stage that names an agent, with the agent's permissions and tools."""
+
+
 REPORT_REFUSED = "ReportRefused"
 """The event type of a report that was refused."""
 

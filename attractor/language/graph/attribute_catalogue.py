@@ -119,7 +119,12 @@ MODELS = (
         choices=("low", "medium", "high"),
     ),
     text("backend", NODE, "Backend that runs the stage.", default="by the run"),
-    text("agent", NODE, "Agent that runs the stage; not supported yet."),
+    text(
+        "agent",
+        NODE,
+        "Agent of the stage, such as `reviewer`: a role with its permissions, tools, limits and "
+        "model.",
+    ),
     text("default_fidelity", GRAPH, "Default fidelity of stages (default: `compact`)."),
     text(
         "fidelity",

@@ -1,6 +1,6 @@
 """The agent of a node exists.
 
-What it does: reports an unknown `agent`. Reports nothing in a project without agents.
+What it does: reports an `agent` that is neither shipped nor in the folder `agents/` of the project.
 
 Why: no stage can run with an unknown agent; the run fails before it begins.
 

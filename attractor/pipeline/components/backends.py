@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attractor.agent.definitions import Agents
+from attractor.agent.prompts import PROFILES
 from attractor.backends.models import AgentParts, full_name, is_provider, provider_of
 from attractor.backends.registry import BackendParts, backend_registry
 from attractor.base.dataclasses import dataclass
@@ -30,6 +32,7 @@ from attractor.llm.catalogue import shipped_catalogue
 from attractor.llm.client import Client, StreamMiddleware, provider_registry
 from attractor.pipeline.host.run_host import HANDED_IN, CustomParts, RunHost
 from attractor.pipeline.request import RunRequest
+from attractor.pipeline.source.vocabulary import AGENTS
 
 if TYPE_CHECKING:
     from attractor.config.settings import LlmSettings
@@ -182,7 +185,9 @@ class NodeBackends:
         return self.backends[backend_of(stage.node, self.of_run)]
 
 
-PROJECT_PROMPTS = Path("agents") / "_profiles"
+def agents_of(host: RunHost) -> Agents:
+    """Return the agents of the project, and the shipped ones."""
+    return Agents([host.project / AGENTS])
 
 
 def executed_type(node: Node, known: Set[str]) -> str:
@@ -235,5 +240,6 @@ def _agent_parts(client: Client, request: RunRequest, host: RunHost) -> AgentPar
         model=request.model,
         provider=request.provider,
         clock=host.clock,
-        prompt_folders=(host.project / PROJECT_PROMPTS,),
+        prompt_folders=(host.project / AGENTS / PROFILES,),
+        agents=agents_of(host),
     )

@@ -1,7 +1,7 @@
 """Checks the backends, the workspace and the child pipelines of a run before it starts."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from io import StringIO
 from pathlib import PurePosixPath
@@ -31,6 +31,7 @@ from attractor.language.source.syntax_tree import Span
 from attractor.pipeline.components.backends import (
     AGENT,
     SIMULATE,
+    agents_of,
     backend_of,
     find_unknown_providers,
 )
@@ -71,9 +72,10 @@ async def find_backend_faults(
 ) -> Sequence[Diagnostic]:
     """Return a fault for each unknown backend or agent, and each model that cannot be used."""
     of_run = _backend_of_run(request, host)
-    defaults = ModelDefaults(request.model, request.provider)
+    agents = agents_of(host)
+    defaults = ModelDefaults(request.model, request.provider, agents)
     models = await find_model_faults(_agent_nodes(graphs, request, host), defaults, host.environ)
-    return [*find_unknown_backends(_all_backend_nodes(graphs, host), of_run), *models]
+    return [*find_unknown_backends(_all_backend_nodes(graphs, host), of_run, agents), *models]
 
 
 def _all_backend_nodes(graphs: Sequence[Graph], host: RunHost) -> Sequence[Node]:
@@ -103,9 +105,9 @@ async def choose_default_model(
     nodes = _agent_nodes(graphs, request, host)
     if not nodes:
         return request, ()
-    named = ModelDefaults(request.model, request.provider)
+    named = ModelDefaults(request.model, request.provider, agents_of(host))
     if not (named.model or named.provider) and host.llm:
-        named = ModelDefaults(host.llm.model, host.llm.provider)
+        named = replace(named, model=host.llm.model, provider=host.llm.provider)
     chosen = await complete_defaults(nodes, named, host.environ)
     notices: list[str] = []
     if chosen != named:
@@ -119,8 +121,10 @@ async def choose_default_model(
     return replace(request, model=chosen.model, provider=chosen.provider), notices
 
 
-def find_unknown_backends(nodes: Iterable[Node], of_run: str) -> Iterator[Diagnostic]:
-    """Yield each node that names an unknown backend, or an agent."""
+def find_unknown_backends(
+    nodes: Iterable[Node], of_run: str, agents: Collection[str]
+) -> Iterator[Diagnostic]:
+    """Yield each node that names an unknown backend or agent."""
     known = backend_registry()
     for node in nodes:
         backend = backend_of(node, of_run)
@@ -129,10 +133,10 @@ def find_unknown_backends(nodes: Iterable[Node], of_run: str) -> Iterator[Diagno
             message = f"node {node.id}: backend={backend}: {unknown.message}"
             yield error(message, _span(node, "backend"), node=node.id, fix=unknown.hint)
         agent = node.attributes.text("agent")
-        if agent and backend == AGENT:
-            message = f"node {node.id}: agent={agent}: agents cannot be chosen by name yet"
-            fix = "remove it; llm_model and llm_provider choose the model of the stage"
-            yield error(message, _span(node, "agent"), node=node.id, fix=fix)
+        if agent and backend == AGENT and agent not in agents:
+            unknown = UnknownName("agent", agent, agents)
+            message = f"node {node.id}: agent={agent}: {unknown.message}"
+            yield error(message, _span(node, "agent"), node=node.id, fix=unknown.hint)
 
 
 def find_setting_faults(settings: "LlmSettings | None") -> Iterator[Diagnostic]:

@@ -30,7 +30,7 @@ def known_names(project: Path, *, environ: Mapping[str, str]) -> Vocabulary:
         backends=_parts("attractor.backends"),
         providers=_parts("attractor.llm.providers"),
         models=KnownModels(),
-        agents=_agents(project / AGENTS),
+        agents=KnownAgents(project),
         has_program=partial(_is_on_path, path=environ.get("PATH", "")),
         shell_error=shell_error,
         accelerator=accelerator,
@@ -68,18 +68,35 @@ class KnownModels(Set[str]):
         return len(self._names or ())
 
 
+class KnownAgents(Set[str]):
+    """The names of a project's agents and of the shipped ones, listed when a rule needs them."""
+
+    def __init__(self, project: Path) -> None:
+        self._project = project
+
+    @cached_property
+    def _names(self) -> Set[str]:
+        # It imports pydantic, and few pipelines name agents.
+        from attractor.agent.definitions import Agents
+
+        return Agents([self._project / AGENTS]).keys()
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether there is an agent of this name."""
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield all names."""
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        """Return the number of names."""
+        return len(self._names)
+
+
 def _parts(package: str) -> Set[str]:
     # A view, so that the folder is only listed when a rule needs it.
     return Registry(package, object, noun="part").keys()
-
-
-def _agents(folder: Path) -> Set[str] | None:
-    """Return the names of a project's agents; None if the project has no agents folder."""
-    try:
-        found = {one.name for one in folder.iterdir() if one.is_dir()}
-    except OSError:
-        return None
-    return {name for name in found if not name.startswith(("_", "."))} or None
 
 
 def _is_on_path(program: str, *, path: str) -> bool:

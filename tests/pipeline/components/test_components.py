@@ -183,7 +183,7 @@ def nothing(stage: str, file: str) -> bytes:
 
 def faults(node: str, of_run: str = AGENT) -> list[tuple[str | None, str]]:
     graph = parse(f"digraph x {{ work [{node}]; start [shape=Mdiamond]; start -> work }}")
-    found = find_unknown_backends([graph.nodes["work"]], of_run)
+    found = find_unknown_backends([graph.nodes["work"]], of_run, {"reviewer"})
     return [(one.node, one.message) for one in found]
 
 
@@ -235,10 +235,11 @@ def test_passed_and_requested_backends_are_known() -> None:
     assert faults("backend=agnt", of_run=SIMULATE) == []
 
 
-def test_agent_name_is_refused() -> None:
-    [(_, message)] = faults("agent=reviewer")
-    assert message == "node work: agent=reviewer: agents cannot be chosen by name yet"
-    assert faults("agent=reviewer", of_run=SIMULATE) == []
+def test_unknown_agent_is_refused() -> None:
+    assert faults("agent=reviewer") == []
+    [(_, message)] = faults("agent=revewer")
+    assert message == "node work: agent=revewer: unknown agent 'revewer'"
+    assert faults("agent=revewer", of_run=SIMULATE) == []
 
 
 class Ours:

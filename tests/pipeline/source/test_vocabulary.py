@@ -14,17 +14,16 @@ def test_the_parts_are_known_by_name(tmp_path: Path) -> None:
     assert {"openai", "anthropic"} <= names.providers
 
 
-def test_the_agents_of_a_project_are_its_folders(tmp_path: Path) -> None:
-    assert known_names(tmp_path, environ={}).agents is None
-    for name in ("coder", "_profiles", ".cache"):
+SHIPPED = {"coder", "judge", "planner", "researcher", "reviewer", "tester"}
+
+
+def test_agents_are_the_shipped_ones_and_those_of_the_project(tmp_path: Path) -> None:
+    assert known_names(tmp_path, environ={}).agents == SHIPPED
+    for name in ("gardener", "_profiles", ".cache"):
         (tmp_path / "agents" / name).mkdir(parents=True)
-    (tmp_path / "agents" / "notes.md").touch()
-    assert known_names(tmp_path, environ={}).agents == {"coder"}
-
-
-def test_folder_without_agents_lists_none(tmp_path: Path) -> None:
-    (tmp_path / "agents" / "_profiles").mkdir(parents=True)
-    assert known_names(tmp_path, environ={}).agents is None
+        (tmp_path / "agents" / name / "agent.toml").touch()
+    (tmp_path / "agents" / "empty").mkdir()
+    assert known_names(tmp_path, environ={}).agents == {*SHIPPED, "gardener"}
 
 
 def test_programs_are_searched_on_the_given_path(tmp_path: Path) -> None:
@@ -39,9 +38,14 @@ def test_programs_are_searched_on_the_given_path(tmp_path: Path) -> None:
 
 
 def test_a_mistyped_name_gets_a_guess(tmp_path: Path) -> None:
-    text = 'digraph G { start; a [prompt=x, llm_provider="opnai"]; exit; start -> a -> exit }'
-    found = prepare(text, vocabulary=known_names(tmp_path, environ={})).diagnostics
-    assert [(one.rule, one.fix) for one in found] == [("provider_known", "did you mean openai?")]
+    text = "digraph G {{ start; a [prompt=x, {}]; exit; start -> a -> exit }}"
+    for named, rule, fix in (
+        ('llm_provider="opnai"', "provider_known", "did you mean openai?"),
+        ("agent=revewer", "agent_known", "did you mean reviewer?"),
+    ):
+        names = known_names(tmp_path, environ={})
+        found = prepare(text.format(named), vocabulary=names).diagnostics
+        assert [(one.rule, one.fix) for one in found] == [(rule, fix)]
 
 
 def test_misspelled_model_gets_a_guess_and_a_short_name_is_known(tmp_path: Path) -> None:
