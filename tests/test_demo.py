@@ -48,6 +48,8 @@ def test_the_demo_goes_from_a_wish_to_a_promoted_branch(tmp_path: Path) -> None:
         "resumed at implement",
         "test: failed: tool_command ended with exit code 1",
         "repair: success",
+        "try: success",
+        "review: success",
         "no-go",
         "unresolved_failure: 1 of 3 held-out scenarios failed",
         "6 of 6 trials satisfied",
