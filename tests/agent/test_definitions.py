@@ -112,8 +112,8 @@ def test_shipped_agents_work_with_every_profile(name: str) -> None:
             permissions=agent.settings.permissions,
         )
         assert f"Your role: {name}" in agent.prompt.render(**profile.prompt_values)
-        is_reading = agent.settings.permissions is Permissions.READ_ONLY
-        assert ("shell" in profile.tool_registry) != is_reading
+        assert ("shell" in profile.tool_registry) == (name in ("coder", "tester"))
+        assert ("web_fetch" in profile.tool_registry) == (name == "researcher")
 
 
 def test_agent_of_a_project_replaces_a_shipped_one(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ part = ProfileTraits(
     model_prefixes=("claude-",),
     tool_names=(
         *("read_file", "write_file", "edit_file", "shell", "shell_output", "grep", "glob"),
+        "web_fetch",
         *SUBAGENT_TOOLS,
     ),
     project_documents=("AGENTS.md", "CLAUDE.md"),

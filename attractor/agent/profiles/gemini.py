@@ -19,6 +19,7 @@ part = ProfileTraits(
     tool_names=(
         *("read_file", "read_many_files", "write_file", "edit_file", "shell", "shell_output"),
         *("grep", "glob", "list_dir"),
+        "web_fetch",
         *SUBAGENT_TOOLS,
     ),
     project_documents=("AGENTS.md", "GEMINI.md"),

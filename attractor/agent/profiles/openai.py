@@ -7,6 +7,7 @@ part = ProfileTraits(
     model_prefixes=("gpt-", "o1", "o3", "o4", "codex-"),
     tool_names=(
         *("read_file", "apply_patch", "write_file", "shell", "shell_output", "grep", "glob"),
+        "web_fetch",
         *SUBAGENT_TOOLS,
     ),
     project_documents=("AGENTS.md", ".codex/instructions.md"),

@@ -15,7 +15,7 @@ import httpx
 from attractor import __version__
 from attractor.agent.errors import ToolError
 from attractor.agent.html_text import html_to_text
-from attractor.agent.tool import RegisteredTool, define
+from attractor.agent.tool import Permissions, RegisteredTool, define
 from attractor.agent.tool_execution import text_of
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
@@ -69,6 +69,7 @@ def fetch_tool(is_allowed: IsAllowed) -> RegisteredTool:
             required=["url"],
         ),
         execute,
+        needs=Permissions.FULL,
     )
 
 
