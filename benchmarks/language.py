@@ -39,7 +39,7 @@ def pipeline(nodes: int) -> str:
         for i in range(nodes)
     ]
     edges = [
-        f'    stage_{i} -> stage_{i + 1} [condition="outcome=success"]' for i in range(nodes - 1)
+        f'    stage_{i} -> stage_{i + 1} [condition="outcome!=fail"]' for i in range(nodes - 1)
     ]
     head = ["digraph Long {", "    start [shape=Mdiamond]", "    exit [shape=Msquare]"]
     ends = ["    start -> stage_0", f"    stage_{nodes - 1} -> exit", "}"]
