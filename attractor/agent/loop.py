@@ -8,7 +8,7 @@ from functools import partial
 
 from attractor.agent.compaction import compact
 from attractor.agent.session_state import NEARLY_FULL, EventKind, SessionConversation
-from attractor.agent.tool_execution import execute_tool_calls
+from attractor.agent.tool_execution import ToolRunner
 from attractor.agent.turns import (
     AssistantTurn,
     SteeringTurn,
@@ -194,7 +194,18 @@ async def _build_request(conversation: SessionConversation) -> Request:
 
 
 async def _do_round(conversation: SessionConversation, calls: Sequence[ToolCall]) -> None:
-    results = await execute_tool_calls(conversation, calls)
+    traits = conversation.profile.traits
+    runner = ToolRunner(
+        tools=conversation.profile.tool_registry,
+        environment=conversation.environment,
+        config=conversation.config,
+        hooks=conversation.hooks,
+        emit=conversation.emit,
+        state=conversation.tool_state,
+        default_timeout_ms=traits.default_command_timeout_ms,
+        in_parallel=traits.supports_parallel_tool_calls,
+    )
+    results = await runner.execute(calls)
     conversation.add(ToolResultsTurn(tuple(results), conversation.clock.now()))
     conversation.drain_steering()
     if conversation.config.enable_loop_detection:

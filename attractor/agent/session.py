@@ -149,7 +149,8 @@ class Session:
         """Yield all events from now on, until the session ends."""
         with self._subscribed() as queue:
             while self._state is not SessionState.CLOSED or not queue.empty():
-                event = await queue.get()
+                if (event := await queue.get()) is None:
+                    return
                 yield event
                 if event.kind is EventKind.SESSION_END and event.session_id == self.id:
                     return

@@ -3,17 +3,25 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import field, replace
 from enum import StrEnum
 
 from attractor.agent.errors import InvalidArguments
 from attractor.agent.seen_files import SeenFiles
-from attractor.agent.session_state import EventKind, SessionConfig, SessionConversation
-from attractor.agent.tool import RegisteredTool, ToolCallScope, ToolOutput
-from attractor.agent.tool_hooks import HookedCall, HookRun, HookTime
+from attractor.agent.session_state import EventEmitter, EventKind, SessionConfig
+from attractor.agent.tool import (
+    RegisteredTool,
+    ToolCallScope,
+    ToolOutput,
+    ToolRegistry,
+    ToolState,
+)
+from attractor.agent.tool_hooks import NO_HOOKS, HookedCall, HookRun, HookTime, ToolHooks
+from attractor.base.clock import SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, MachineryError, UnknownName, UsageError
 from attractor.base.json import JsonObject
+from attractor.environments.environment import ExecutionEnvironment
 from attractor.llm.json_schema import find_faults
 from attractor.llm.request import ToolCall, ToolResult
 
@@ -101,152 +109,155 @@ def _marker(removed: int, mode: TruncationMode) -> str:
 
 
 _TIME_LIMIT = "timeout_ms"
+_CLOCK = SystemClock()
 
 
-async def execute_tool_calls(
-    conversation: SessionConversation, calls: Sequence[ToolCall]
-) -> Sequence[ToolResult]:
-    """Return a result for every call, in the order of the calls."""
-    # Concurrent changes of the same file would overwrite each other.
-    changing_files = asyncio.Lock()
-    if not conversation.profile.traits.supports_parallel_tool_calls:
-        return [await _execute_call(conversation, call, changing_files) for call in calls]
-    tasks = [
-        asyncio.create_task(_execute_call(conversation, call, changing_files)) for call in calls
-    ]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        # After an error or an abort, the other tools are cancelled.
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+@dataclass(frozen=True, kw_only=True)
+class ToolRunner:
+    """Executes tool calls: validation, hooks, execution and truncation; also without a session.
 
+    Errors of a tool become error results. The default time limit of commands is that of the
+    configuration.
+    """
 
-async def _execute_call(
-    conversation: SessionConversation, call: ToolCall, changing_files: asyncio.Lock
-) -> ToolResult:
-    conversation.emit(
-        EventKind.TOOL_CALL_START,
-        tool_name=call.name,
-        call_id=call.id,
-        arguments=dict(call.arguments),
-    )
-    try:
-        return await _execute_started(conversation, call, changing_files)
-    except BaseException as error:
-        # Every start has an end, also after an abort or a failure of the machine.
-        is_abort = isinstance(error, asyncio.CancelledError)
-        words = "aborted" if is_abort else f"{type(error).__name__}: {error}"
-        conversation.emit(
-            EventKind.TOOL_CALL_END, tool_name=call.name, call_id=call.id, error=words
-        )
-        raise
+    tools: ToolRegistry
+    environment: ExecutionEnvironment
+    config: SessionConfig = SessionConfig()
+    hooks: ToolHooks = NO_HOOKS
+    emit: EventEmitter = EventEmitter("", _CLOCK)
+    state: ToolState = field(default_factory=ToolState)
+    default_timeout_ms: int | None = None
+    in_parallel: bool = True
 
+    async def execute(self, calls: Sequence[ToolCall]) -> Sequence[ToolResult]:
+        """Return a result for every call, in the order of the calls."""
+        # Concurrent changes of the same file would overwrite each other.
+        changing_files = asyncio.Lock()
+        if not self.in_parallel:
+            return [await self._execute_call(call, changing_files) for call in calls]
+        tasks = [asyncio.create_task(self._execute_call(call, changing_files)) for call in calls]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            # After an error or an abort, the other tools are cancelled.
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-async def _execute_started(
-    conversation: SessionConversation, call: ToolCall, changing_files: asyncio.Lock
-) -> ToolResult:
-    tool = conversation.profile.tool_registry.get(call.name)
-    if tool is None:
-        return _failed(conversation, call, _unknown(conversation, call))
-    arguments = _without_nulls(tool, call.arguments)
-    faults = [call.fault.message] if call.fault else _faults(tool, arguments)
-    if faults:
-        message = "\n".join([f"Invalid arguments for tool: {call.name}", *faults])
-        return _failed(conversation, call, message)
-    limited = _with_time_limit(conversation, tool, arguments)
-    async with AsyncExitStack() as stack:
-        if tool.changes_files:
-            # Includes the hooks, which may change files too.
-            await stack.enter_async_context(changing_files)
-        return await _execute_within_hooks(conversation, call, tool, limited)
-
-
-async def _execute_within_hooks(
-    conversation: SessionConversation, call: ToolCall, tool: RegisteredTool, arguments: JsonObject
-) -> ToolResult:
-    """Execute a tool call between the two hooks, unless the first hook rejects the call."""
-    hooked = HookedCall(call.name, call.id, arguments)
-    before = await _run_hook(conversation, HookTime.PRE, hooked)
-    if before and not before.is_ok:
-        return _failed(conversation, call, before.told)
-    done, output = await _execute(conversation, tool, hooked)
-    await _run_hook(conversation, HookTime.POST, done)
-    if done.is_error:
-        return _failed(conversation, call, done.output)
-    return _succeeded(conversation, call, output)
-
-
-async def _execute(
-    conversation: SessionConversation, tool: RegisteredTool, call: HookedCall
-) -> tuple[HookedCall, ToolOutput]:
-    """Execute a tool call; return the call with its output or error."""
-
-    def emit_output(delta: str) -> None:
-        conversation.emit(
-            EventKind.TOOL_CALL_OUTPUT_DELTA, tool_name=call.tool, call_id=call.id, delta=delta
-        )
-
-    scope = ToolCallScope(call.id, emit_output, conversation.tool_state)
-    seen = conversation.tool_state.of(SeenFiles)
-    try:
-        if conversation.config.requires_read_before_edit:
-            await seen.require(call.tool, call.arguments, conversation.environment)
-        output = await tool.run(call.arguments, conversation.environment, scope)
-    except MachineryError:
-        # A model cannot fix a full disk or a dead sandbox.
-        raise
-    # Any other error of a tool goes to the model (§2.5).
-    except Exception as error:  # noqa: BLE001
-        words = f"Tool error ({call.tool}): {_words(error)}"
-        return replace(call, output=words, is_error=True), ToolOutput(words)
-    seen.learn(call.tool, call.arguments, output.text)
-    return replace(call, output=output.text), output
-
-
-async def _run_hook(
-    conversation: SessionConversation, when: HookTime, call: HookedCall
-) -> HookRun | None:
-    """Run a hook, if any, and emit an event with the result of the hook."""
-    run = await conversation.hooks.run(when, call, conversation.environment)
-    if run is not None:
-        conversation.emit(
-            EventKind.TOOL_HOOK,
-            hook=run.name,
-            tool_name=call.tool,
+    async def _execute_call(self, call: ToolCall, changing_files: asyncio.Lock) -> ToolResult:
+        self.emit(
+            EventKind.TOOL_CALL_START,
+            tool_name=call.name,
             call_id=call.id,
-            command=run.command,
-            fault=run.fault,
-            output=run.words,
-            exit_code=run.exit_code,
-            duration_ms=run.duration_ms,
+            arguments=dict(call.arguments),
         )
-    return run
+        try:
+            return await self._execute_started(call, changing_files)
+        except BaseException as error:
+            # Every start has an end, also after an abort or a failure of the machine.
+            is_abort = isinstance(error, asyncio.CancelledError)
+            words = "aborted" if is_abort else f"{type(error).__name__}: {error}"
+            self._end(call, error=words)
+            raise
 
+    async def _execute_started(self, call: ToolCall, changing_files: asyncio.Lock) -> ToolResult:
+        tool = self.tools.get(call.name)
+        if tool is None:
+            hint = UnknownName("tool", call.name, self.tools).hint
+            return self._failed(call, f"Unknown tool: {call.name}\n{hint}")
+        arguments = _without_nulls(tool, call.arguments)
+        faults = [call.fault.message] if call.fault else _faults(tool, arguments)
+        if faults:
+            message = "\n".join([f"Invalid arguments for tool: {call.name}", *faults])
+            return self._failed(call, message)
+        hooked = HookedCall(call.name, call.id, self._with_time_limit(tool, arguments))
+        async with AsyncExitStack() as stack:
+            if tool.changes_files:
+                # Includes the hooks, which may change files too.
+                await stack.enter_async_context(changing_files)
+            return await self._execute_within_hooks(call, tool, hooked)
 
-def _succeeded(conversation: SessionConversation, call: ToolCall, output: ToolOutput) -> ToolResult:
-    conversation.emit(
-        EventKind.TOOL_CALL_END, tool_name=call.name, call_id=call.id, output=output.text
-    )
-    image = output.image
-    return ToolResult(
-        call.id,
-        truncate_tool_output(output.text, call.name, conversation.config),
-        image_data=image.data if image else None,
-        image_media_type=image.media_type if image else None,
-    )
+    async def _execute_within_hooks(
+        self, call: ToolCall, tool: RegisteredTool, hooked: HookedCall
+    ) -> ToolResult:
+        """Execute a tool call between the two hooks, unless the first hook rejects the call."""
+        before = await self._run_hook(HookTime.PRE, hooked)
+        if before and not before.is_ok:
+            return self._failed(call, before.told)
+        try:
+            output = await self._run(tool, hooked)
+        except MachineryError:
+            # A model cannot fix a full disk or a dead sandbox.
+            raise
+        # Any other error of a tool goes to the model (§2.5).
+        except Exception as error:  # noqa: BLE001
+            words = f"Tool error ({call.name}): {_words(error)}"
+            await self._run_hook(HookTime.POST, replace(hooked, output=words, is_error=True))
+            return self._failed(call, words)
+        await self._run_hook(HookTime.POST, replace(hooked, output=output.text))
+        return self._succeeded(call, output)
 
+    async def _run(self, tool: RegisteredTool, call: HookedCall) -> ToolOutput:
+        def emit_output(delta: str) -> None:
+            self.emit(
+                EventKind.TOOL_CALL_OUTPUT_DELTA,
+                tool_name=call.tool,
+                call_id=call.id,
+                delta=delta,
+            )
 
-def _failed(conversation: SessionConversation, call: ToolCall, message: str) -> ToolResult:
-    conversation.emit(EventKind.TOOL_CALL_END, tool_name=call.name, call_id=call.id, error=message)
-    shown = truncate_tool_output(message, call.name, conversation.config)
-    return ToolResult(call.id, shown, is_error=True)
+        seen = self.state.of(SeenFiles)
+        if self.config.requires_read_before_edit:
+            await seen.require(call.tool, call.arguments, self.environment)
+        scope = ToolCallScope(call.id, emit_output, self.state)
+        output = await tool.run(call.arguments, self.environment, scope)
+        seen.learn(call.tool, call.arguments, output.text)
+        return output
 
+    async def _run_hook(self, when: HookTime, call: HookedCall) -> HookRun | None:
+        """Run a hook, if any, and emit an event with the result of the hook."""
+        run = await self.hooks.run(when, call, self.environment)
+        if run is not None:
+            self.emit(
+                EventKind.TOOL_HOOK,
+                hook=run.name,
+                tool_name=call.tool,
+                call_id=call.id,
+                command=run.command,
+                fault=run.fault,
+                output=run.words,
+                exit_code=run.exit_code,
+                duration_ms=run.duration_ms,
+            )
+        return run
 
-def _unknown(conversation: SessionConversation, call: ToolCall) -> str:
-    unknown = UnknownName("tool", call.name, conversation.profile.tool_registry)
-    return f"Unknown tool: {call.name}\n{unknown.hint}"
+    def _with_time_limit(self, tool: RegisteredTool, arguments: JsonObject) -> JsonObject:
+        """If a tool has a time limit, set the default time limit and apply the maximum."""
+        properties = tool.definition.parameters.get("properties")
+        if not isinstance(properties, dict) or _TIME_LIMIT not in properties:
+            return arguments
+        wanted = arguments.get(_TIME_LIMIT)
+        if not isinstance(wanted, int | float):
+            wanted = self.default_timeout_ms or self.config.default_command_timeout_ms
+        return {**arguments, _TIME_LIMIT: min(int(wanted), self.config.max_command_timeout_ms)}
+
+    def _succeeded(self, call: ToolCall, output: ToolOutput) -> ToolResult:
+        self._end(call, output=output.text)
+        image = output.image
+        return ToolResult(
+            call.id,
+            truncate_tool_output(output.text, call.name, self.config),
+            image_data=image.data if image else None,
+            image_media_type=image.media_type if image else None,
+        )
+
+    def _failed(self, call: ToolCall, message: str) -> ToolResult:
+        self._end(call, error=message)
+        shown = truncate_tool_output(message, call.name, self.config)
+        return ToolResult(call.id, shown, is_error=True)
+
+    def _end(self, call: ToolCall, **data: str) -> None:
+        self.emit(EventKind.TOOL_CALL_END, tool_name=call.name, call_id=call.id, **data)
 
 
 def _words(error: Exception) -> str:
@@ -257,35 +268,17 @@ def _words(error: Exception) -> str:
 
 def _faults(tool: RegisteredTool, arguments: JsonObject) -> Sequence[str]:
     try:
-        return find_faults(arguments, _schema(tool))
+        return find_faults(arguments, tool.definition.parameters)
     except UsageError as cause:
         # An invalid schema of a tool does not end the session.
         return [f"invalid tool definition: {cause.message}"]
 
 
-def _schema(tool: RegisteredTool) -> JsonObject:
-    return tool.definition.parameters
-
-
 def _without_nulls(tool: RegisteredTool, arguments: JsonObject) -> JsonObject:
     """Remove optional arguments that are null, because models write null for omitted arguments."""
-    required = _schema(tool).get("required")
+    required = tool.definition.parameters.get("required")
     kept = required if isinstance(required, list) else []
     return {name: value for name, value in arguments.items() if value is not None or name in kept}
-
-
-def _with_time_limit(
-    conversation: SessionConversation, tool: RegisteredTool, arguments: JsonObject
-) -> JsonObject:
-    """If a tool has a time limit, set the default time limit and apply the maximum."""
-    properties = _schema(tool).get("properties")
-    if not isinstance(properties, dict) or _TIME_LIMIT not in properties:
-        return arguments
-    config, traits = conversation.config, conversation.profile.traits
-    wanted = arguments.get(_TIME_LIMIT)
-    if not isinstance(wanted, int | float):
-        wanted = traits.default_command_timeout_ms or config.default_command_timeout_ms
-    return {**arguments, _TIME_LIMIT: min(int(wanted), config.max_command_timeout_ms)}
 
 
 def text_of(arguments: JsonObject, name: str, default: str = "") -> str:

@@ -359,7 +359,8 @@ async def _converse(work: Work, prompt: str) -> InputResult:
     ending = await work.session.submit(prompt)
     if await work.reporting.reported() or work.session.state is SessionState.CLOSED:
         return ending
-    if ending.stop in (Stop.TURN_LIMIT, Stop.BUDGET):
+    is_limited = ending.stop in (Stop.TURN_LIMIT, Stop.BUDGET)
+    if is_limited or work.stage.node.attributes.flag("auto_status"):
         return ending
     reminded = await work.session.submit(work.reminder())
     await work.reporting.reported()
@@ -372,10 +373,12 @@ def _without_report(work: Work, ending: InputResult) -> Outcome:
         return failure(f"invalid report: {work.reporting.refusals[-1]}")
     if ending.stop in _LIMITS:
         return failure(f"the agent reached the {ending.stop.value} before its report")
+    updates = response_updates(stage.node.id, ending.text)
+    if stage.node.attributes.flag("auto_status"):
+        return success(f"Stage completed: {stage.node.id}", **updates)
     if wants_verdict(stage.graph, stage.node):
         return failure("no_verdict", FailureClass.VERDICT)
     stage.emit(OUTCOME_ASSUMED, reason="the agent ended without a report", outcome="success")
-    updates = response_updates(stage.node.id, ending.text)
     return success(f"Stage completed: {stage.node.id}", **updates)
 
 

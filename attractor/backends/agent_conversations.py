@@ -164,7 +164,9 @@ class Keeping:
         self._count = 0
         before = stage.inherited.thread.recall() if stage.inherited.thread else None
         taken = before if isinstance(before, Spoken) else None
-        same = _same_at_the_end(taken.turns if taken else (), begins_with)
+        # A restored conversation can be that of an earlier run, whose files a reader does not have.
+        known = taken.turns if taken and not taken.is_restored else ()
+        same = _same_at_the_end(known, begins_with)
         self._write(
             kind=_BEGIN,
             stage=stage.id,

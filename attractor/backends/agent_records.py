@@ -7,6 +7,7 @@ Provider data in which a secret was redacted is dropped, because the provider wo
 import json
 from dataclasses import replace
 
+from attractor.agent.call_text import describe_call
 from attractor.agent.session_state import DELTAS, EventKind, SessionEvent
 from attractor.agent.tool_execution import TruncationMode, truncate_output
 from attractor.agent.turns import AssistantTurn, Turn
@@ -25,7 +26,7 @@ LONGEST_IN_JOURNAL = 500
 
 
 class Record:
-    """Records the events of a session; the words of the model as they come go to `live`."""
+    """Records the events of a session; `live` shows the words and the tool calls at once."""
 
     def __init__(self, stage: Stage, reporting: Reporting, live: OnOutput = do_nothing) -> None:
         self._stage = stage
@@ -34,9 +35,8 @@ class Record:
 
     def take(self, event: SessionEvent) -> None:
         """Record an event; a refused report is also passed to the reporting."""
+        self._show(event)
         if event.kind in DELTAS:
-            if event.kind is EventKind.ASSISTANT_TEXT_DELTA:
-                self._live(OutputChunk("stdout", str(event.data["delta"])))
             return
         told = {
             "time": event.timestamp.isoformat(),
@@ -50,6 +50,20 @@ class Record:
         is_report = event.data.get("tool_name") == REPORT_OUTCOME
         if event.kind is EventKind.TOOL_CALL_END and is_report and isinstance(error, str):
             self._reporting.refuse(error)
+
+    def _show(self, event: SessionEvent) -> None:
+        """Pass the words of the model as they arrive, and its tool calls, to the live output."""
+        match event.kind:
+            case EventKind.ASSISTANT_TEXT_DELTA:
+                self._live(OutputChunk("stdout", str(event.data["delta"])))
+            case EventKind.ASSISTANT_TEXT_END if event.data.get("text"):
+                self._live(OutputChunk("stdout", "\n"))
+            case EventKind.TOOL_CALL_START:
+                name, arguments = str(event.data["tool_name"]), event.data["arguments"]
+                lines = describe_call(name, arguments)
+                self._live(OutputChunk("stdout", "".join(f"{line}\n" for line in lines)))
+            case _:
+                """Only shown when the stage has ended."""
 
 
 def _shortened(data: JsonObject, longest: int) -> dict[str, Json]:

@@ -117,7 +117,7 @@ GROUP_SUMMARIES = {
 
 PURPOSES = {
     "Write pipelines": ("validate fmt render diff rules simulate test estimate convert lsp"),
-    "Run pipelines": "run resume fork rewind answer steer pause cancel",
+    "Run pipelines": "run agent resume fork rewind answer steer pause cancel",
     "Watch runs": "runs status logs diagnose",
     "Judge results": "evaluate gate decide promote suite profile token",
     "Replace and choose models": "models twin",

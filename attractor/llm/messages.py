@@ -289,7 +289,11 @@ class Message:
     ) -> Self:
         """Return the result of a tool call."""
         result = ToolResultData(
-            tool_call_id, content, is_error, image_data=image_data, image_media_type=image_media_type
+            tool_call_id,
+            content,
+            is_error,
+            image_data=image_data,
+            image_media_type=image_media_type,
         )
         part = ContentPart(ContentKind.TOOL_RESULT, tool_result=result)
         return cls(Role.TOOL, (part,), tool_call_id=tool_call_id)

@@ -37,7 +37,8 @@ class RunRequest:
 
     Without an `interviewer`, each process chooses its own. `custom_parts` names the parts that a
     program passed, which a manifest cannot store. `withheld` names the goal and the inputs that are
-    missing here because they contain a secret.
+    missing here because they contain a secret. `continues` is the directory of the run whose
+    conversations this run continues.
     """
 
     file: Path
@@ -58,6 +59,7 @@ class RunRequest:
     evaluate: bool = True
     custom_parts: Sequence[str] = ()
     withheld: Sequence[str] = ()
+    continues: str = ""
 
     def with_inputs(self, inputs: Mapping[str, str]) -> "RunRequest":
         """Return the request with more inputs."""
@@ -85,6 +87,7 @@ class RunRequest:
             "evaluate": self.evaluate,
             "handed_in": list(self.custom_parts),
             "withheld": list(self.withheld),
+            "continues": self.continues,
         }
 
     def redacted_record(self, redactor: Redactor) -> dict[str, Json]:
@@ -117,6 +120,7 @@ def read_request(manifest: Manifest) -> RunRequest:
         evaluate=fields.flag("evaluate"),
         custom_parts=fields.texts("handed_in"),
         withheld=fields.texts("withheld"),
+        continues=fields.text("continues"),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from attractor.engine.budgets import NO_BUDGETS, read_budgets, record_budgets
 from attractor.engine.interviews import RunQuestions
 from attractor.engine.run_folder.drawing import keep_drawing
+from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.runner import Runner
@@ -104,7 +105,12 @@ async def _build_runner(
         budgets=budgets,
         restores_sessions=restores_sessions,
     )
-    saved = SavedConversations(run.directory, components.rebuild) if restores_sessions else None
+    saved = None
+    if request.continues and not run.state.walks:
+        earlier = RunDirectory(Path(request.continues))
+        saved = SavedConversations(earlier, components.rebuild, is_earlier_run=True)
+    elif restores_sessions:
+        saved = SavedConversations(run.directory, components.rebuild)
     return Runner(
         pipeline.graph,
         run,

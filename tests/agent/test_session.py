@@ -657,8 +657,11 @@ def test_output_of_a_tool_is_streamed(tmp_path: Path) -> None:
 
 
 def test_synchronous_tool_runs_beside_the_loop(tmp_path: Path) -> None:
+    def execute(arguments: JsonObject, environment: ExecutionEnvironment) -> str:
+        return "three"
+
     played = Played(tmp_path, call("count"), said("ok"))
     definition = define("count", "For tests.", {}, required=[])
-    played.profile.tool_registry.register(RegisteredTool(definition, lambda *_: "three"))
+    played.profile.tool_registry.register(RegisteredTool(definition, execute))
     played.submit()
     assert played.results == [("three", False)]

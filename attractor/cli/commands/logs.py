@@ -3,6 +3,7 @@
 The journal is read and verified while another process may write it.
 """
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -37,6 +38,12 @@ from attractor.cli.output.streams import is_terminal, printable, show
 from attractor.cli.runs.live.render import PrintedLines
 from attractor.cli.runs.progress import describe_logged
 from attractor.cli.runs.status import moment
+from attractor.cli.runs.transcripts import (
+    TRANSCRIPT,
+    TranscriptReader,
+    describe_entry,
+    painter,
+)
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.pipeline.runs.lookup import find_run, reference_of
@@ -169,6 +176,12 @@ def _rests(before: bool, event: Event) -> bool:
 @click.option("--follow", "-f", is_flag=True, help="Print new events until the run stops or ends.")
 @click.option("--node", default="", help="Show only events of this node.")
 @click.option(
+    "--stage",
+    default="",
+    metavar="NODE",
+    help="Show the transcript of the agent of this node: its words, tool calls and edits.",
+)
+@click.option(
     "--since",
     default="",
     metavar="WHEN",
@@ -178,18 +191,27 @@ def _rests(before: bool, event: Event) -> bool:
 @json_option
 @click.pass_obj
 def logs(
-    invocation: Invocation, reference: str, follow: bool, node: str, since: str, as_json: bool
+    invocation: Invocation,
+    reference: str,
+    follow: bool,
+    node: str,
+    stage: str,
+    since: str,
+    as_json: bool,
 ) -> ExitCode:
     """Show the events of a run.
 
     RUN is a run id, a unique prefix of a run id, a run directory, or 'latest' (default: latest).
     With --json, print each event as one line of JSON, exactly as in the journal. With --follow,
     print new events until the run stops or ends. Without --json, the output of running commands is
-    printed too. Exit with 6 and print the line number if a line of the journal is corrupt.
+    printed too. With --stage, print the transcript of an agent. Exit with 6 and print the line
+    number if a line of the journal is corrupt.
     """
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)
     directory = RunDirectory(root)
+    if stage:
+        return _show_transcript(invocation, directory, stage, follow=follow, as_json=as_json)
     # click.echo fails on a closed pipe; show would continue forever.
     echo = click.echo if follow else partial(show, is_file=True)
 
@@ -211,6 +233,31 @@ def logs(
     require_intact(reading.verdict, str(directory.events))
     if node and node not in seen_nodes:
         raise UnknownName("node of this log", node, sorted(seen_nodes))
+    return ExitCode.DONE
+
+
+def _show_transcript(
+    invocation: Invocation, directory: RunDirectory, stage: str, *, follow: bool, as_json: bool
+) -> ExitCode:
+    """Print the transcript of a stage; with `follow`, until the run has no live process."""
+    folder = directory.stage(stage)
+    if not follow and not (folder / TRANSCRIPT).is_file():
+        known = sorted(one.parent.name for one in directory.root.glob(f"*/{TRANSCRIPT}"))
+        raise UnknownName("stage with a transcript", stage, known)
+    reader = TranscriptReader(folder)
+    color = (invocation.color and sys.stdout.isatty()) or None
+    paint = painter(bool(color))
+    is_last = False
+    while not is_last:
+        # Checked before reading, so that entries written before the release of the lock are read.
+        is_last = not (follow and is_held(directory.lock))
+        for record in reader.more():
+            if as_json:
+                show(json.dumps(record, ensure_ascii=False), is_file=True)
+            elif lines := describe_entry(record, paint):
+                show("\n".join(lines), color=color)
+        if not is_last:
+            time.sleep(OFTEN_S)
     return ExitCode.DONE
 
 

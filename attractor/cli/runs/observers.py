@@ -17,9 +17,20 @@ from attractor.base.journal import TornLine, read_lines, read_torn
 from attractor.base.json import canonical_json
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.progress import print_event
-from attractor.cli.runs.results import as_record, as_text, read_next_step_facts
+from attractor.cli.runs.progress import describe_event
+from attractor.cli.runs.results import (
+    NextStepFacts,
+    as_record,
+    as_text,
+    read_next_step_facts,
+)
 from attractor.cli.runs.setup import tracing_of
+from attractor.cli.runs.transcripts import (
+    USER_INPUT,
+    TranscriptReader,
+    describe_entry,
+    painter,
+)
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.pipeline.host.run_host import RunHost
@@ -102,18 +113,55 @@ def end_of_lines(journal: Path) -> int:
     return torn.offset if torn else journal.stat().st_size
 
 
+def read_outlook(result: RunResult, host: RunHost) -> NextStepFacts:
+    """Return the changed files of a run, and the facts that determine the next steps."""
+    changes = asyncio.run(read_diffstat(host, result.run_id, result.tree))
+    return replace(read_next_step_facts(result, host.runs_dir), changes=changes)
+
+
 def show_end(
     result: RunResult, host: RunHost, *, as_json: bool, more: Mapping[str, object] | None = None
 ) -> ExitCode:
     """Print the result of a run, as text or as the last JSON line."""
-    changes = asyncio.run(read_diffstat(host, result.run_id, result.tree))
-    outlook = replace(read_next_step_facts(result, host.runs_dir), changes=changes)
+    outlook = read_outlook(result, host)
     if not as_json:
         show(as_text(result, outlook))
         return result.exit_code
     record = as_record(result, outlook)
     show_json({**record, **(more or {})}, is_line=True)
     return result.exit_code
+
+
+class TranscriptPrinter:
+    """Prints the transcript of one stage as the agent works."""
+
+    def __init__(self, runs_dir: Path, stage: str, *, is_colored: bool) -> None:
+        self._runs_dir, self._stage = runs_dir, stage
+        self._paint, self._color = painter(is_colored), is_colored or None
+        self._reader: TranscriptReader | None = None
+        self._turn = threading.Lock()
+
+    def begin(self, root: Path | None) -> None:
+        """Do nothing."""
+
+    def __call__(self, event: Event) -> None:
+        """Print the new entries of the transcript."""
+        with self._turn:
+            if self._reader is None:
+                folder = RunDirectory(self._runs_dir / event.run_id).stage(self._stage)
+                self._reader = TranscriptReader(folder)
+            self._print_new(self._reader)
+
+    def end(self) -> None:
+        """Print the remaining entries."""
+        with self._turn:
+            if self._reader:
+                self._print_new(self._reader)
+
+    def _print_new(self, reader: TranscriptReader) -> None:
+        for record in reader.more():
+            if record.get("kind") != USER_INPUT and (lines := describe_entry(record, self._paint)):
+                show("\n".join(lines), err=True, color=self._color)
 
 
 _NO_TERMINALS = ("", "dumb", "unknown")
@@ -153,7 +201,7 @@ class EventPrinter:
             with self._turn:
                 events, self._held = self._held, None
                 for event in events or ():
-                    print_event(event)
+                    self._print(event)
 
     def begin(self, root: Path | None) -> None:
         """Do nothing."""
@@ -162,22 +210,34 @@ class EventPrinter:
         """Print the line of an event, if any."""
         with self._turn:
             if self._held is None:
-                print_event(event)
+                self._print(event)
             else:
                 self._held.append(event)
 
     def end(self) -> None:
         """Do nothing."""
 
+    def _print(self, event: Event) -> None:
+        if line := describe_event(event):
+            show(line, err=True)
 
-def run_observers(invocation: Invocation, *, as_json: bool) -> tuple[Sequence[RunObserver], TextIO]:
-    """Return the observers of a run, and the stream for questions."""
+
+def run_observers(
+    invocation: Invocation, *, as_json: bool, stage: str = ""
+) -> tuple[Sequence[RunObserver], TextIO]:
+    """Return the observers of a run, and the stream for questions.
+
+    With `stage`, the transcript of this stage is printed in place of the events.
+    """
     runs_dir = invocation.configuration.settings.runs_dir
     found: list[RunObserver] = [*tracing_of(invocation)]
     if as_json:
         found.append(JsonLinePrinter(runs_dir))
+    if stage:
+        is_colored = can_draw_live(invocation.environ, sys.stderr) and invocation.color
+        found.append(TranscriptPrinter(runs_dir, stage, is_colored=is_colored))
     if not can_draw_live(invocation.environ, sys.stderr):
-        return [EventPrinter(), *found], sys.stderr
+        return found if stage else [EventPrinter(), *found], sys.stderr
     if as_json and sys.stdout.isatty():
         # stdout and stderr share the terminal: event lines would break the display.
         return found, sys.stderr

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 
 from attractor.base.events import Event
 from attractor.base.json import Json
-from attractor.cli.output.streams import show
 from attractor.engine.questions.question import describe_recorded_branches
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
@@ -14,13 +13,6 @@ LONGEST_WORDS = 200
 
 MOST_NAMED = 5
 """Maximum number of names in a line; the journal contains all names."""
-
-
-def print_event(event: Event) -> None:
-    """Print the line of an event to standard error, if any."""
-    line = describe_event(event)
-    if line:
-        show(line, err=True)
 
 
 def describe_event(event: Event) -> str:

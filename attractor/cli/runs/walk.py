@@ -69,12 +69,17 @@ class Watcher:
     """
 
     def __init__(
-        self, invocation: Invocation, root: Path | None = None, *, as_json: bool = False
+        self,
+        invocation: Invocation,
+        root: Path | None = None,
+        *,
+        as_json: bool = False,
+        stage: str = "",
     ) -> None:
         self._runs_dir = invocation.configuration.settings.runs_dir
         self._root = root
         self._next: Path | None = None
-        self._onlookers, self.output = run_observers(invocation, as_json=as_json)
+        self._onlookers, self.output = run_observers(invocation, as_json=as_json, stage=stage)
         self._ending = ExitStack()
 
     def __enter__(self) -> Self:

@@ -101,7 +101,9 @@ def inherit_context(walk: Walk, node: Node, visit: int, *, starts_over: bool) ->
     thread = walk.threads.take(
         resolved.thread, _keys_outward(walk), visit=f"{node.id}@{visit}", starts_over=starts_over
     )
-    is_lost = thread.recall() is None and resolved.thread in walk.progress.threads
+    saved = walk.saved_conversations
+    is_known = resolved.thread in walk.progress.threads or (saved and saved.is_earlier_run)
+    is_lost = thread.recall() is None and is_known
     if is_lost and (why := _restore(walk, thread)):
         degraded = FidelityDegraded(resolved.fidelity.value, DEGRADED.value, resolved.thread, why)
         return Inheritance(InheritedContext(DEGRADED, thread, remembered), degraded)

@@ -45,12 +45,16 @@ class SavedConversations:
     """Restores the conversations of a run, each from the last stage of its thread in the journal.
 
     A walk restores each conversation only once, because later the process may have a newer
-    conversation than the files.
+    conversation than the files. With `is_earlier_run`, the directory is that of another run, whose
+    conversations this run continues.
     """
 
-    def __init__(self, directory: RunDirectory, rebuild: Rebuild | None) -> None:
+    def __init__(
+        self, directory: RunDirectory, rebuild: Rebuild | None, *, is_earlier_run: bool = False
+    ) -> None:
         self._directory = directory
         self._rebuild = rebuild
+        self.is_earlier_run = is_earlier_run
         self._last = dict[tuple[str, str], str]()
         for line in read_lines(directory.events) if directory.events.exists() else ():
             # Few lines are parsed, because a journal may be long.

@@ -1,0 +1,184 @@
+"""Let one coding agent work in this folder, as a run with one stage."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from attractor.base.errors import ExitCode, UsageError
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.amounts import cost_of
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.observers import read_outlook
+from attractor.cli.runs.results import as_record, show_changes
+from attractor.cli.runs.setup import budget_options, budgets_of, host_of
+from attractor.cli.runs.walk import Watcher, walk
+from attractor.cli.shell_completion import complete_models, complete_runs
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.storage.json_files import read_untrusted
+from attractor.factory.launch import launch
+from attractor.pipeline.request import RunRequest, WorkspaceKind
+from attractor.pipeline.runs.lookup import find_run, list_runs, reference_of
+
+_FILE = "agent.dot"
+_NAME, _STAGE = "agent", "work"
+_TRANSCRIPT, _CONVERSATION = "transcript.jsonl", "conversation.jsonl"
+_LARGEST_ANSWER = 1_000_000
+
+
+def pipeline_text(agent: str = "") -> str:
+    """Return the pipeline of a session: one stage whose prompt is the goal."""
+    # A session ends with the agent's last words; a report is possible, but not requested.
+    own = f", agent={json.dumps(agent)}" if agent else ""
+    return (
+        f"digraph {_NAME} {{\n"
+        "  start [shape=Mdiamond]; done [shape=Msquare]\n"
+        f'  {_STAGE} [prompt="$goal", fidelity=full, thread_id={_NAME}, auto_status=true{own}]\n'
+        f"  start -> {_STAGE} -> done\n"
+        "}\n"
+    )
+
+
+@click.command()
+@click.argument("task", nargs=-1, required=True, metavar="TASK")
+@click.option(
+    "--model",
+    default="",
+    shell_complete=complete_models,
+    help="Use this model (default: of the settings, or of the only provider with a key).",
+)
+@click.option("--provider", default="", help="Use this provider.")
+@click.option(
+    "--agent", "agent_name", default="", metavar="NAME", help="Use an agent of the folder agents/."
+)
+@click.option(
+    "--backend",
+    default="agent",
+    show_default=True,
+    help="Work with this backend, such as codex or claude.",
+)
+@click.option(
+    "--sandbox",
+    default="auto",
+    show_default=True,
+    help="Run tools in this sandbox: auto, bubblewrap, landlock or none.",
+)
+@click.option(
+    "--continue", "continues", is_flag=True, help="Continue the conversation of the last session."
+)
+@click.option(
+    "--run",
+    "reference",
+    default="",
+    metavar="RUN",
+    shell_complete=complete_runs,
+    help="Continue the session of this run.",
+)
+@budget_options
+@json_option
+@click.pass_obj
+def agent(
+    invocation: Invocation,
+    task: tuple[str, ...],
+    model: str,
+    provider: str,
+    agent_name: str,
+    backend: str,
+    sandbox: str,
+    continues: bool,
+    reference: str,
+    max_cost_usd: float | None,
+    max_tokens: int | None,
+    max_duration: str,
+    as_json: bool,
+) -> ExitCode:
+    """Let one coding agent work on TASK in the project folder.
+
+    The agent's words and tool calls are printed to standard error, its last message to standard
+    output. The session is a run: 'attractor steer latest TEXT' sends the agent a message, and
+    'attractor logs latest' shows the session again. '-' reads TASK from standard input.
+    """
+    earlier = _earlier_session(invocation, reference) if continues or reference else None
+    file = Path(_FILE).absolute()
+    request = RunRequest(
+        file=file,
+        goal=sys.stdin.read() if task == ("-",) else " ".join(task),
+        backend=backend,
+        model=model,
+        provider=provider,
+        workspace=WorkspaceKind.IN_PLACE,
+        sandbox=sandbox,
+        budgets=budgets_of(max_cost_usd, max_tokens, max_duration),
+        evaluate=False,
+        continues=str(earlier) if earlier else "",
+    )
+    watcher = Watcher(invocation, as_json=as_json, stage=_STAGE)
+    host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
+    texts = {str(file): pipeline_text(agent_name)}
+    host = replace(host, custom_parts=replace(host.custom_parts, texts=texts))
+    result = walk(launch(request, host), watcher)
+    outlook = read_outlook(result, host)
+    folder = RunDirectory(result.directory).stage(_STAGE)
+    if as_json:
+        record = as_record(result, outlook)
+        more = {
+            "answer": _answer(folder),
+            "transcript": str(folder / _TRANSCRIPT),
+            "input_tokens": result.usage.input_tokens,
+            "output_tokens": result.usage.output_tokens,
+            "cost_usd": result.usage.cost_usd,
+        }
+        show_json({**record, **more}, is_line=True)
+        return result.exit_code
+    if answer := _answer(folder):
+        show(answer)
+    show_changes(outlook.changes)
+    run = reference_of(result.directory, host.runs_dir)
+    show("\n".join(_summary(result, folder, run)), err=True)
+    return result.exit_code
+
+
+def _earlier_session(invocation: Invocation, reference: str) -> Path:
+    """Return the run directory of the session to continue."""
+    runs_dir = invocation.configuration.settings.runs_dir
+    # The newest run comes first.
+    runs = [one.directory for one in list_runs(runs_dir)]
+    candidates = [find_run(reference, runs_dir)] if reference else runs
+    session = next(filter(_is_session, candidates), None)
+    if session is None:
+        raise UsageError(
+            f"run {reference} is not a session" if reference else "no session to continue",
+            hint="start one with: attractor agent TASK",
+        )
+    return session
+
+
+def _is_session(root: Path) -> bool:
+    return (RunDirectory(root).stage(_STAGE) / _CONVERSATION).is_file()
+
+
+def _answer(folder: Path) -> str:
+    """Return the last message of the agent."""
+    place = folder / "response.md"
+    if not place.is_file():
+        return ""
+    return read_untrusted(place, largest=_LARGEST_ANSWER).decode(errors="replace").strip()
+
+
+def _summary(result: RunResult, folder: Path, run: str) -> list[str]:
+    ended = result.outcome.value if result.outcome else "not ended"
+    reason = f": {result.reason}" if result.reason else ""
+    lines = [
+        f"{ended}{reason}",
+        f"used: {cost_of(result.usage)}",
+        f"transcript: {folder / _TRANSCRIPT}",
+    ]
+    if result.exit_code is ExitCode.UNFINISHED:
+        return [*lines, f"resume: attractor resume {run}"]
+    return [*lines, "continue: attractor agent --continue TASK"]
+
+
+part = agent

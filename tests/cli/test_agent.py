@@ -1,0 +1,110 @@
+"""`attractor agent`: one session in the project folder, continued, steered and limited."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from attractor.twins.exchange.answer import Answer
+from attractor.twins.script.script import Rule, Script, When
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
+from tests.agent.twinned import MODELS, says, use, uses
+from tests.cli.plain_desk import PlainDesk
+from tests.cli.test_budgets import TwinDesk
+
+PATCH = (
+    "*** Begin Patch\n*** Update File: calc.py\n@@\n"
+    "-    return a - b\n+    return a + b\n*** End Patch"
+)
+EDITS = {
+    "openai": use("apply_patch", {"patch": PATCH}),
+    "anthropic": use(
+        "edit_file", {"file_path": "calc.py", "old_string": "a - b", "new_string": "a + b"}
+    ),
+}
+CHECK = use("shell", {"command": "python3 -c 'import calc; assert calc.add(1, 2) == 3'"})
+
+
+def steps(prompt: str, *answers: Answer) -> list[Rule]:
+    return [
+        Rule(when=When(last_user=prompt, step=step), answer=answer)
+        for step, answer in enumerate(answers)
+    ]
+
+
+class ProjectDesk(TwinDesk):
+    """A desk whose project does not contain the state folder."""
+
+    @property
+    def place(self) -> Path:
+        return self.folder / "project"
+
+
+def desk_with(folder: Path) -> ProjectDesk:
+    desk = ProjectDesk(folder)
+    desk.place.mkdir()
+    (desk.place / "calc.py").write_text("def add(a, b):\n    return a - b\n")
+    return desk
+
+
+@pytest.mark.parametrize("wire", EDITS)
+def test_agent_fixes_the_project_and_says_what_it_did(tmp_path: Path, wire: str) -> None:
+    desk = desk_with(tmp_path)
+    read = use("read_file", {"file_path": "calc.py"})
+    rules = steps("fix", uses(read), uses(EDITS[wire]), uses(CHECK), says("Fixed add."))
+    rules += [Rule(when=When(last_user="what", words="Fixed add"), answer=says("I fixed add."))]
+    with in_background(ProviderTwin(Script(rules=tuple(rules)))) as desk.twin:
+        done = desk.do("agent", "fix the sum", "--model", MODELS[wire])
+        more = desk.do("agent", "--continue", "what was it?", "--model", MODELS[wire], "--json")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Fixed add.\n")
+    assert "calc.py  +1 -1" in done.stdout
+    assert "return a + b" in (desk.place / "calc.py").read_text()
+    assert "-    return a - b\n" in done.stderr or "-a - b\n" in done.stderr
+    assert "\nused: $0." in done.stderr
+    transcript = Path(done.stderr.split("transcript: ")[1].split("\n")[0])
+    assert transcript.is_file()
+    assert more.returncode == 0, more.stderr
+    assert json.loads(more.stdout.splitlines()[-1])["answer"] == "I fixed add."
+
+
+def test_agent_needs_a_session_to_continue(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path)
+    with in_background(ProviderTwin(Script(rules=()))) as desk.twin:
+        done = desk.do("agent", "--continue", "x", "--model", MODELS["openai"])
+    assert done.returncode == 2
+    assert "no session to continue (start one with: attractor agent TASK)" in done.stderr
+
+
+def test_agent_without_a_provider_says_what_to_set(tmp_path: Path) -> None:
+    done = PlainDesk(tmp_path).do("agent", "fix it")
+    assert done.returncode == 2
+    assert "OPENAI_API_KEY" in done.stderr
+
+
+def test_transcript_of_a_stage_is_shown(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path)
+    rules = steps("fix", uses(EDITS["openai"]), uses(CHECK), says("Fixed\nadd."))
+    with in_background(ProviderTwin(Script(rules=tuple(rules)))) as desk.twin:
+        desk.do("agent", "fix it", "--model", MODELS["openai"])
+    shown = desk.do("logs", "--stage", "work").stdout
+    lines = [line[10:] for line in shown.splitlines()]
+    assert lines == [
+        "input: fix it",
+        "apply_patch: calc.py",
+        "*** Update File: calc.py",
+        "@@",
+        "-    return a - b",
+        "+    return a + b",
+        "shell: $ python3 -c 'import calc; assert calc.add(1, 2) == 3'",
+        lines[7],
+        "Fixed",
+        "add.",
+    ]
+    assert lines[7].startswith("[exit code 0, ")
+    records = desk.do("logs", "--stage", "work", "--json").stdout.splitlines()
+    assert json.loads(records[0])["kind"] == "SESSION_START"
+    unknown = desk.do("logs", "--stage", "wrok")
+    assert unknown.returncode == 2
+    assert "did you mean work" in unknown.stderr
