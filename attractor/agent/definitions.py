@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from attractor.agent.errors import InvalidAgent
-from attractor.agent.prompts import SHIPPED_AGENTS, SUFFIX, Prompt, read_prompt
+from attractor.agent.prompts import AGENT_FILE, SUFFIX, Prompt, find_agents, read_prompt
 from attractor.agent.provider_profile import profile_parts
 from attractor.agent.session_state import SessionConfig
 from attractor.agent.tool import Permissions, tool_parts
@@ -31,7 +31,6 @@ from attractor.base.errors import InvalidDuration, UnknownName
 from attractor.base.files import file_error
 from attractor.base.toml import Fault, InvalidToml, TomlMistakes, explain_faults, parse_toml
 
-AGENT_FILE = "agent.toml"
 PROMPT_FILE = f"prompt{SUFFIX}"
 
 
@@ -124,16 +123,12 @@ class Agents(Mapping[str, AgentDefinition]):
     """The agents by name; the file of an agent is read when the agent is needed."""
 
     def __init__(self, folders: Sequence[Path] = ()) -> None:
-        self._folders = (*folders, *SHIPPED_AGENTS)
+        self._folders = folders
         self._read: dict[str, AgentDefinition] = {}
 
     @cached_property
     def _found(self) -> Mapping[str, Path]:
-        found: dict[str, Path] = {}
-        for folder in self._folders:
-            for file in sorted(folder.glob(f"[!._]*/{AGENT_FILE}")):
-                found.setdefault(file.parent.name, file.parent)
-        return found
+        return find_agents(self._folders)
 
     def __getitem__(self, name: str) -> AgentDefinition:
         if name not in self._read:

@@ -1,6 +1,9 @@
-"""Finds and renders prompts: Jinja2 templates in `agents/`, shipped or of the project."""
+"""Finds agents and prompts in `agents/`, shipped or of the project, and renders the prompts.
 
-from collections.abc import Sequence
+Prompts are Jinja2 templates. This module imports little, because `attractor validate` lists agents.
+"""
+
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +22,16 @@ PROFILES = "_profiles"
 """The folder with the base prompts of the providers, beside the folders of agents."""
 
 SUFFIX = ".md.j2"
+AGENT_FILE = "agent.toml"
+
+
+def find_agents(folders: Sequence[Path] = ()) -> Mapping[str, Path]:
+    """Return the folders of all agents by name; earlier folders replace later ones."""
+    found: dict[str, Path] = {}
+    for folder in (*folders, *SHIPPED_AGENTS):
+        for file in sorted(folder.glob(f"[!._]*/{AGENT_FILE}")):
+            found.setdefault(file.parent.name, file.parent)
+    return found
 
 
 @dataclass(frozen=True)

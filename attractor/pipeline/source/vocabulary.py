@@ -76,10 +76,10 @@ class KnownAgents(Set[str]):
 
     @cached_property
     def _names(self) -> Set[str]:
-        # It imports pydantic, and few pipelines name agents.
-        from attractor.agent.definitions import Agents
+        # Few pipelines name agents.
+        from attractor.agent.prompts import find_agents
 
-        return Agents([self._project / AGENTS]).keys()
+        return find_agents([self._project / AGENTS]).keys()
 
     def __contains__(self, name: object) -> bool:
         """Return whether there is an agent of this name."""
