@@ -120,7 +120,7 @@ PURPOSES = {
     "Run pipelines": "run agent resume fork rewind answer steer pause cancel",
     "Watch runs": "runs status logs diagnose",
     "Judge results": "evaluate gate decide promote suite profile token",
-    "Replace and choose models": "models twin",
+    "Replace and choose models": "models agents twin",
     "Set up and clean up": "doctor completion gc help",
 }
 """The commands in the main help, by purpose; commands of other distributions come last."""
