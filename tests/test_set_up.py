@@ -22,6 +22,8 @@ esac
 echo "$(basename "$0") $*" >> "$NOTES"
 """
 PROGRAMS = {"git": "git", "dot": "graphviz", "bwrap": "bubblewrap", "rg": "ripgrep"}
+if not (os.access("/usr/sbin/sshd", os.X_OK) or Path("/run/systemd/system").is_dir()):
+    PROGRAMS["sshd"] = "openssh-server"
 
 
 def write_program(file: Path, script: str) -> None:

@@ -13,7 +13,8 @@ AttractorError
     ├── SandboxNotStarted           3  the sandbox did not start
     │   └── SandboxUnavailable         3  this machine has no sandboxes: no bubblewrap, or forbidden
     ├── SandboxLost                 3  the sandbox ended too early
-    └── SandboxWeakened             3  the sandbox guarantees less than at the start of the run
+    ├── SandboxWeakened             3  the sandbox guarantees less than at the start of the run
+    └── RemoteLost                  3  no connection to a container or another machine
 """
 
 import errno
@@ -87,6 +88,12 @@ class SandboxWeakened(MachineryError):
     """The sandbox guarantees less than at the start of the run."""
 
     hint = "fix the sandbox (run attractor doctor), or start a new run with --sandbox none"
+
+
+class RemoteLost(MachineryError):
+    """There is no connection to a container or another machine."""
+
+    hint = "check that the container or machine runs and can be reached; then try again"
 
 
 def file_failure(verb: str, path: str, cause: OSError) -> AttractorError:

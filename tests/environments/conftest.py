@@ -1,15 +1,19 @@
 """The environments that a contract must hold for."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
 
+from attractor.environments.docker import DockerExecutionEnvironment
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.local import LocalExecutionEnvironment
+from attractor.environments.logging import LoggingExecutionEnvironment
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
+from attractor.environments.ssh import SshExecutionEnvironment
 from tests.environments.places import KEEP, OPERATOR, make_walls, why_no_sandbox
+from tests.environments.remotes import CONTAINER, Server, put_docker, ssh_server, why_no_ssh
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +21,21 @@ def sandbox_allowed(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Skip where no sandbox can be had."""
     if why := why_no_sandbox(tmp_path_factory.mktemp("trial")):
         pytest.skip(f"no sandbox here: {why}")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+    """A real SSH server, which is skipped where none is installed."""
+    if why := why_no_ssh():
+        pytest.skip(why)
+    with ssh_server(tmp_path_factory.mktemp("sshd")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def with_docker(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Variables with the stand-in for docker on the PATH."""
+    return OPERATOR | put_docker(tmp_path_factory.mktemp("docker"), OPERATOR["PATH"])
 
 
 @pytest.fixture
@@ -31,17 +50,27 @@ def _make(kind: str, workspace: Path, request: pytest.FixtureRequest) -> Executi
         return MemoryExecutionEnvironment()
     if kind == "local":
         return LocalExecutionEnvironment(workspace, environ=OPERATOR, keep=KEEP)
+    if kind == "logging":
+        return LoggingExecutionEnvironment(_make("local", workspace, request), lambda line: None)
+    if kind == "docker":
+        environ = request.getfixturevalue("with_docker")
+        return DockerExecutionEnvironment(CONTAINER, str(workspace), environ=environ, keep=KEEP)
+    if kind == "ssh":
+        server: Server = request.getfixturevalue("server")
+        return SshExecutionEnvironment(
+            server.host, str(workspace), environ=OPERATOR, options=server.options, keep=KEEP
+        )
     request.getfixturevalue("sandbox_allowed")
     return SandboxedExecutionEnvironment(workspace, make_walls(), keep=KEEP)
 
 
-@pytest.fixture(params=["memory", "local", "sandboxed"])
+@pytest.fixture(params=["memory", "local", "sandboxed", "logging", "docker", "ssh"])
 def environment(request: pytest.FixtureRequest, workspace: Path) -> ExecutionEnvironment:
     """An environment with files."""
     return _make(request.param, workspace, request)
 
 
-@pytest.fixture(params=["local", "sandboxed"])
+@pytest.fixture(params=["local", "sandboxed", "docker", "ssh"])
 def machine(request: pytest.FixtureRequest, workspace: Path) -> ExecutionEnvironment:
     """An environment with files and commands."""
     return _make(request.param, workspace, request)
@@ -61,3 +90,25 @@ async def shell(machine: ExecutionEnvironment) -> AsyncGenerator[ExecutionEnviro
     await machine.initialize()
     yield machine
     await machine.cleanup()
+
+
+@pytest.fixture(params=["local", "sandboxed", "ssh"])
+async def offering(
+    request: pytest.FixtureRequest, workspace: Path
+) -> AsyncGenerator[ExecutionEnvironment]:
+    """An environment that can get a port, between its first call and its last."""
+    environment = _make(request.param, workspace, request)
+    await environment.initialize()
+    yield environment
+    await environment.cleanup()
+
+
+@pytest.fixture(params=["docker", "ssh"])
+async def remote(
+    request: pytest.FixtureRequest, workspace: Path
+) -> AsyncGenerator[ExecutionEnvironment]:
+    """An environment at the other side of a program, between its first call and its last."""
+    environment = _make(request.param, workspace, request)
+    await environment.initialize()
+    yield environment
+    await environment.cleanup()

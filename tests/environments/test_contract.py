@@ -367,7 +367,11 @@ async def test_running_service_ends_with_its_environment(machine: ExecutionEnvir
     await machine.cleanup()
 
 
-async def test_an_address_outside_can_be_offered_inside(shell: ExecutionEnvironment) -> None:
+async def test_an_address_outside_can_be_offered_inside(
+    offering: ExecutionEnvironment,
+) -> None:
+    shell = offering
+
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         said = await reader.readline()
         writer.write(b"heard " + said)
@@ -406,7 +410,7 @@ async def test_cleaning_up_is_harmless_when_repeated(environment: ExecutionEnvir
     await environment.cleanup()
 
 
-def test_environment_describes_its_platform(environment: ExecutionEnvironment) -> None:
-    assert environment.working_directory().startswith("/")
-    assert environment.platform() in {"linux", "darwin", "windows", "wasm"}
-    assert environment.os_version()
+async def test_environment_describes_its_platform(env: ExecutionEnvironment) -> None:
+    assert env.working_directory().startswith("/")
+    assert env.platform() in {"linux", "darwin", "windows", "wasm"}
+    assert env.os_version()

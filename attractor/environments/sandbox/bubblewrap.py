@@ -1,8 +1,9 @@
 """Options for bubblewrap: visible, hidden and mounted paths of a sandbox.
 
-The system is read-only, the workspace is writable, `/tmp` and the home folder are empty, and no
-other path is visible. Therefore the operator's folders are not visible. A hidden folder inside the
-system, or inside a readable or mounted folder, is covered by an empty folder.
+The system is read-only, the workspace is writable (or read-only, as set), `/tmp` and the home
+folder are empty, and no other path is visible. Therefore the operator's folders are not visible. A
+hidden folder inside the system, or inside a readable or mounted folder, is covered by an empty
+folder.
 
 A mount needs a mount point: an empty folder or file in the workspace. Agents can change the
 workspace, so symbolic links on the path to a mount point are not followed.
@@ -172,7 +173,7 @@ class SandboxBounds:
 
 @dataclass(frozen=True)
 class SandboxSettings:
-    """Settings of all sandboxes of a run."""
+    """Settings of all sandboxes of a run; `read_only` is about the workspace."""
 
     bubblewrap: str
     python: Interpreter
@@ -181,6 +182,7 @@ class SandboxSettings:
     hide: Sequence[Path] = ()
     bounds: SandboxBounds = field(default_factory=SandboxBounds)
     forbids_namespaces: bool = False
+    read_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,8 @@ def options(
     `data` maps paths inside the sandbox to file descriptors. `seccomp` is the file descriptor of a
     filter for system calls.
     """
-    workspace = _Bind(folder.resolve(), Path(WORKSPACE), "--bind")
+    mount = "--ro-bind" if settings.read_only else "--bind"
+    workspace = _Bind(folder.resolve(), Path(WORKSPACE), mount)
     binds = [*_binds(settings), workspace, *map(_shown, mounts)]
     covers = list(_covers(binds, [path.resolve() for path in settings.hide], folder))
     return [

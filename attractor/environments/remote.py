@@ -1,0 +1,544 @@
+"""Files and commands at the other side of a program such as `docker exec` or `ssh`.
+
+Every operation starts the program with a shell at the other side, which reads a script from its
+stdin: so neither paths nor variables are on a command line, except for the command itself. The
+shell ends both outputs with a mark, and with the result behind it. Without a mark the connection
+was lost. A command runs as long as stdin is open: at a time limit, at a cancellation and at the end
+of this process stdin is closed, and the shell kills the process group of the command.
+
+Paths with `..`, absolute paths outside the working folder, and links that lead outside are refused.
+The other side checks a link before it uses the target. A process there that replaces a folder by a
+link in between wins, but it gains nothing: commands have the same rights as these file tools.
+
+A shell does not tell a signal from an exit status above 128, so both become a negative exit code.
+"""
+
+import asyncio
+import os
+import re
+import secrets
+import shlex
+import signal
+import socket
+import stat
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
+from time import monotonic
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, ProcessNotStarted, UsageError
+from attractor.base.processes import BoundedOutput, ExecResult, OnOutput, OutputLimit
+from attractor.environments._search import matches, selects
+from attractor.environments.confined_paths import ConfinedFolder
+from attractor.environments.environment import (
+    BackgroundService,
+    DirEntry,
+    GrepOptions,
+    GrepOutput,
+    OutputBacklog,
+    Promises,
+    Service,
+)
+from attractor.environments.errors import (
+    FileMissing,
+    FileUnusable,
+    InvalidPattern,
+    NotSupported,
+    NotText,
+    PathOutside,
+    RemoteLost,
+)
+from attractor.environments.files import (
+    MAX_NAMES,
+    MAX_READ,
+    decode_text,
+    encode_text,
+    printable,
+    select_lines,
+)
+from attractor.environments.orphan_processes import MARK
+from attractor.environments.sandbox.environment import output_sink
+from attractor.environments.sandbox.sockets import LOOPBACK, forwarded, listen
+from attractor.environments.search import TIME_LIMIT_MS, Searcher
+
+WORKSPACE = "/workspace"
+
+_SCRIPT = Path(__file__).with_name("remote.sh")
+_SHELL = ("sh", "-c", 'IFS= read -r script; eval "$(printf %b "$script")"')
+_DEVNULL = asyncio.subprocess.DEVNULL
+_PIECE = 64 * 1024
+_LONGEST_MARK = 200
+# The other side kills a command after two seconds; the rest is for the connection.
+_STOP_S = 10.0
+_MAX_DEPTH = 200
+_FILES = ("-mindepth", "1", "-name", ".git", "-prune", "-o", "-type", "f")
+_GREP = {GrepOutput.CONTENT: "-n", GrepOutput.FILES: "-l", GrepOutput.COUNT: "-c"}
+_FOUND = re.compile(r"^([0-9a-f]+) (\d+) (.+?) \./(.*)$", re.MULTILINE)
+
+
+class MarkedOutput:
+    """One output of a script, up to the mark at the end."""
+
+    def __init__(self, token: str, take: Callable[[bytes], object]) -> None:
+        self._mark = re.compile(re.escape(f"\0{token} ".encode()) + rb"(\w+)\n")
+        self._take = take
+        self.last = b""
+
+    async def read(self, stream: asyncio.StreamReader) -> str | None:
+        """Pass the output on, and return the word of the mark, or None without a mark."""
+        held = b""
+        while piece := await stream.read(_PIECE):
+            self.last = piece
+            held += piece
+            if found := self._mark.search(held):
+                self._take(held[: found.start()])
+                return found[1].decode()
+            # The last bytes may be the beginning of the mark.
+            start = held.find(b"\0", max(0, len(held) - _LONGEST_MARK))
+            sure = len(held) if start < 0 else start
+            self._take(held[:sure])
+            held = held[sure:]
+        self._take(held)
+        return None
+
+
+class _Call:
+    """A script that runs at the other side."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        stdin: bytes,
+        out: MarkedOutput,
+        err: MarkedOutput,
+    ) -> None:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        self._process = process
+        self._stdin = process.stdin
+        self._err = err
+        self._feeding = asyncio.create_task(self._feed(stdin))
+        self._reading = asyncio.gather(out.read(process.stdout), err.read(process.stderr))
+        self.timed_out = False
+
+    async def end(self, seconds: float | None = None) -> str:
+        """Wait until the script ends, and stop it after `seconds`; return its last word."""
+        try:
+            done, _ = await asyncio.wait({self._reading}, timeout=seconds)
+            if not done:
+                self.timed_out = True
+                await self.stop()
+        except asyncio.CancelledError:
+            await self.stop()
+            raise
+        finally:
+            await self._close()
+        words = await self._reading
+        if words[0] is None or words[1] is None:
+            reason = " ".join(self._err.last.decode("utf-8", "replace").split())
+            raise RemoteLost(f"the connection was lost: {reason or 'no reason was given'}")
+        return words[0]
+
+    async def stop(self) -> None:
+        """Let the other side kill the command, and wait until the command is gone."""
+        self._hang_up()
+        await asyncio.wait({self._reading}, timeout=_STOP_S)
+
+    async def _feed(self, stdin: bytes) -> None:
+        with suppress(ConnectionError):
+            self._stdin.write(stdin)
+            await self._stdin.drain()
+
+    def _hang_up(self) -> None:
+        self._feeding.cancel()
+        if not self._stdin.is_closing():
+            self._stdin.transport.abort()
+
+    async def _close(self) -> None:
+        self._hang_up()
+        await kill_process(self._process)
+
+
+def not_connected() -> UsageError:
+    """Return the error of a call before the first one or after the last one."""
+    return UsageError(
+        "the environment is not connected", hint="initialize() comes first, cleanup() last"
+    )
+
+
+async def kill_process(process: asyncio.subprocess.Process) -> None:
+    """Kill a program, and wait until it is gone."""
+    with suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A line of `stat`: mode and size as text, the time in an order of text, and the path."""
+
+    mode: str
+    size: str
+    changed: str
+    path: str
+
+    @property
+    def entry(self) -> DirEntry:
+        """The entry of a folder."""
+        mode = int(self.mode, 16)
+        size = int(self.size) if stat.S_ISREG(mode) else None
+        return DirEntry(self.path, stat.S_ISDIR(mode), size)
+
+
+@dataclass(frozen=True)
+class _Host:
+    """The other side: its working folder, operating system and programs."""
+
+    root: str
+    platform: str
+    os_version: str
+    shell: str
+    setsid: str
+    ripgrep: str
+
+
+class RemoteExecutionEnvironment(ABC):
+    """A folder at the other side of a program; a subclass knows the program."""
+
+    def __init__(
+        self, folder: str, *, environ: Mapping[str, str], keep: OutputLimit | None = None
+    ) -> None:
+        self._folder = folder
+        self._environ = dict(environ)
+        self._keep = keep or OutputLimit()
+        self._mark = f"{MARK}={secrets.token_hex(16)}"
+        self._script = _SCRIPT.read_text("utf-8")
+        self._known: _Host | None = None
+        self._services: list[BackgroundService] = []
+
+    @abstractmethod
+    def _argv(self, *command: str) -> Sequence[str]:
+        """Return the program, with its arguments, that runs a command at the other side."""
+
+    @abstractmethod
+    def _relay(self, port: int) -> Sequence[str]:
+        """Return the program that connects its stdin and stdout with a port of the other side."""
+
+    @abstractmethod
+    def offer(self, port: int, address: str) -> AbstractAsyncContextManager[None]:
+        """Forward an address outside (`host:port`) to a port inside."""
+
+    async def initialize(self) -> None:
+        """Check the folder and the programs at the other side."""
+        if self._known is None:
+            said = await self._do("enter", self._folder, "describe", root=self._folder)
+            found = _Host(*said.decode("utf-8", "replace").splitlines())
+            if not found.setsid:
+                raise NotSupported(
+                    "the other side has no program setsid", hint="install util-linux or busybox"
+                )
+            self._known = found
+
+    async def cleanup(self) -> None:
+        """Stop background services, and kill processes left over."""
+        services, self._services = self._services, []
+        try:
+            await asyncio.gather(*(service.stop() for service in services))
+        finally:
+            if self._known is not None:
+                await self._do("clean up", ".", "kill_marked", self._mark)
+                self._known = None
+
+    def working_directory(self) -> str:
+        """Return the folder at the other side, without links."""
+        return self._host.root
+
+    def platform(self) -> str:
+        """Return the name of the operating system at the other side."""
+        return self._host.platform.lower()
+
+    def os_version(self) -> str:
+        """Return the release of the operating system at the other side."""
+        return self._host.os_version
+
+    def promises(self) -> Promises:
+        """Return no guarantees."""
+        return Promises()
+
+    async def read_file(
+        self, path: str, *, offset: int | None = None, limit: int | None = None
+    ) -> str:
+        """Return the text of a file, or some lines of the text."""
+        data = await self.read_bytes(path, limit=MAX_READ + 1)
+        if len(data) > MAX_READ:
+            raise FileUnusable(
+                f"{path} is larger than {MAX_READ} bytes",
+                hint="read a part with a command, such as sed -n or tail",
+            )
+        return select_lines(decode_text(data, path), offset, limit)
+
+    async def read_bytes(self, path: str, *, limit: int) -> bytes:
+        """Return the first `limit` bytes of a file."""
+        return await self._do("read", path, "read_file", self._below(path), str(limit))
+
+    async def write_file(self, path: str, content: str) -> None:
+        """Write a file atomically, and create missing parent folders."""
+        data = encode_text(content, path)
+        await self._do("write", path, "write_file", self._below(path), str(len(data)), stdin=data)
+
+    async def delete_file(self, path: str) -> None:
+        """Remove a file or a link, but not the target of a link."""
+        await self._do("delete", path, "delete_file", self._below(path))
+
+    async def file_exists(self, path: str) -> bool:
+        """Return whether a path is a file or folder."""
+        try:
+            await self._do("look for", path, "require_there", self._below(path))
+        except FileMissing:
+            return False
+        return True
+
+    async def list_directory(self, path: str, *, depth: int = 1) -> Sequence[DirEntry]:
+        """Return the entries of a folder, without following links."""
+        if depth < 1:
+            raise UsageError(
+                f"invalid depth {depth}", hint="use 1 or more; 1 lists only the direct entries"
+            )
+        tests = ("-mindepth", "1", "-maxdepth", str(min(depth, _MAX_DEPTH)))
+        found = await self._find("list", path, tests)
+        return [one.entry for one in sorted(found, key=lambda one: one.path)]
+
+    async def glob(self, pattern: str, path: str = ".") -> Sequence[str]:
+        """Return the regular files below a folder that match a pattern, the newest first."""
+        if pattern.startswith("/"):
+            pattern, path = self._below(pattern), "."
+        base = self._below(path)
+        found = sorted(await self._find("search", path, _FILES), key=lambda one: one.path)
+        newest_first = sorted(found, key=lambda one: one.changed, reverse=True)
+        return [_join(base, one.path) for one in newest_first if matches(pattern, one.path)]
+
+    async def grep(self, pattern: str, path: str, options: GrepOptions) -> str:
+        """Return `file:line:text` for every line that matches.
+
+        Without ripgrep the patterns are those of `grep -E`.
+        """
+        below = self._below(path)
+        kind = await self._do("search", path, "require_there", below)
+        if self._host.ripgrep:
+            return await Searcher("", self._host.ripgrep).grep(
+                pattern, below, options, self._search
+            )
+        files = [below]
+        if kind:
+            found = await self._find("search", path, _FILES)
+            below_it = sorted(_join(below, one.path) for one in found)
+            files = [one for one in below_it if not options.glob or selects(options.glob, one)]
+        names = "".join(f"{one}\0" for one in files).encode()
+        switches = [_GREP[options.output], *(["-i"] if options.ignore_case else [])]
+        words = ("grep_files", str(len(names)), pattern, *switches)
+        said = await self._do("search", path, *words, stdin=names)
+        lines = said.decode("utf-8", "replace").split("\n")[:-1]
+        return "".join(f"{line}\n" for line in lines[: options.max_results])
+
+    async def exec_command(
+        self,
+        command: str,
+        *,
+        timeout_ms: int,
+        working_dir: str | None = None,
+        env_vars: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
+        on_output: OnOutput | None = None,
+    ) -> ExecResult:
+        """Run a shell command to its end or its time limit."""
+        started = monotonic()
+        out, err = BoundedOutput(self._keep), BoundedOutput(self._keep)
+        folder = working_dir or "."
+        call = await self._start(
+            self._run(command, self._below(folder), env_vars, stdin),
+            out=output_sink("stdout", out, on_output),
+            err=output_sink("stderr", err, on_output),
+            stdin=stdin,
+        )
+        word = await call.end(timeout_ms / 1000)
+        if not word.isdigit():
+            raise _failure(word, "enter", folder, b"")
+        stdout, stderr = out.kept(), err.kept()
+        return ExecResult(
+            stdout=stdout.text,
+            stderr=stderr.text,
+            exit_code=_exit_code(word),
+            timed_out=call.timed_out,
+            duration_ms=round((monotonic() - started) * 1000),
+            stdout_omitted=stdout.omitted,
+            stderr_omitted=stderr.omitted,
+        )
+
+    async def start_service(
+        self, command: str, *, env_vars: Mapping[str, str] | None = None
+    ) -> Service:
+        """Start a background command that ends with the environment at the latest."""
+        backlog = OutputBacklog()
+        words = self._run(command, ".", env_vars, merged=True)
+        call = await self._start(words, out=backlog.add, err=backlog.add)
+        watching = asyncio.create_task(_watch(call, backlog))
+
+        async def end() -> int:
+            if not watching.done():
+                await call.stop()
+            return await asyncio.shield(watching)
+
+        service = BackgroundService(backlog, end)
+        self._services.append(service)
+        return service
+
+    @asynccontextmanager
+    async def reach(self, port: int) -> AsyncGenerator[str]:
+        """Yield an address outside that forwards connections to a port inside."""
+        relays: list[asyncio.subprocess.Process] = []
+
+        async def connect() -> socket.socket:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                end = theirs.fileno()
+                argv = self._relay(port)
+                relays.append(await self._program(argv, stdin=end, stdout=end, stderr=_DEVNULL))
+            ours.setblocking(False)
+            return ours
+
+        listener = listen(socket.socket(socket.AF_INET, socket.SOCK_STREAM), 0)
+        try:
+            async with forwarded(listener, connect):
+                yield f"{LOOPBACK}:{listener.getsockname()[1]}"
+        finally:
+            await asyncio.gather(*map(kill_process, relays))
+
+    @property
+    def _host(self) -> _Host:
+        if self._known is None:
+            raise not_connected()
+        return self._known
+
+    def _below(self, path: str) -> str:
+        names = (self._host.root, self._folder, WORKSPACE)
+        return ConfinedFolder(Path(self._host.root), names).relative(path)
+
+    def _run(
+        self,
+        command: str,
+        folder: str,
+        env_vars: Mapping[str, str] | None,
+        stdin: bytes = b"",
+        *,
+        merged: bool = False,
+    ) -> Sequence[str]:
+        """Return the words of the script that run a command."""
+        variables = [f"{name}={value}" for name, value in (env_vars or {}).items()]
+        if any("\0" in word for word in (command, *variables)):
+            raise ProcessNotStarted("a command contains a null character", hint="remove it")
+        options = (folder, self._host.shell, "merged" if merged else "", str(len(stdin)))
+        return ["run", *options, command, self._mark, *variables]
+
+    async def _find(self, verb: str, path: str, tests: Sequence[str]) -> Sequence[_Found]:
+        most = str(MAX_NAMES + 1)
+        said = await self._do(verb, path, "find_files", self._below(path), most, *tests)
+        found = [_Found(*one) for one in _FOUND.findall(printable(os.fsdecode(said)))]
+        if len(found) > MAX_NAMES:
+            raise FileUnusable(
+                f"there are more than {MAX_NAMES} names below {path}",
+                hint="choose a deeper folder",
+            )
+        return found
+
+    async def _search(self, command: str) -> ExecResult:
+        return await self.exec_command(command, timeout_ms=TIME_LIMIT_MS)
+
+    async def _do(
+        self, verb: str, path: str, *words: str, stdin: bytes = b"", root: str = ""
+    ) -> bytes:
+        """Call a function of the script for a path, and return its output."""
+        out, err = bytearray(), bytearray()
+        call = await self._start(words, out=out.extend, err=err.extend, stdin=stdin, root=root)
+        if (word := await call.end()) != "0":
+            raise _failure(word, verb, path, err)
+        return bytes(out)
+
+    async def _start(
+        self,
+        words: Sequence[str],
+        *,
+        out: Callable[[bytes], object],
+        err: Callable[[bytes], object],
+        stdin: bytes = b"",
+        root: str = "",
+    ) -> _Call:
+        """Start the script at the other side with a call of one of its functions."""
+        token = secrets.token_hex(16)
+        settings = f"token={token} root={shlex.quote(root or self._host.root)}"
+        script = f"{settings}\n{self._script}\n{shlex.join(words)}"
+        line = script.replace("\\", "\\\\").replace("\n", "\\n") + "\n"
+        process = await self._program(self._argv(*_SHELL))
+        return _Call(
+            process, os.fsencode(line) + stdin, MarkedOutput(token, out), MarkedOutput(token, err)
+        )
+
+    async def _program(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: int = asyncio.subprocess.PIPE,
+        stdout: int = asyncio.subprocess.PIPE,
+        stderr: int = asyncio.subprocess.PIPE,
+    ) -> asyncio.subprocess.Process:
+        try:
+            return await asyncio.create_subprocess_exec(
+                *argv,
+                env=self._environ,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+            )
+        except OSError as cause:
+            raise ProcessNotStarted(f"cannot start {argv[0]}: {cause.strerror}") from cause
+
+
+async def _watch(call: _Call, backlog: OutputBacklog) -> int:
+    try:
+        return _exit_code(await call.end())
+    except RemoteLost:
+        return -signal.SIGKILL
+    finally:
+        backlog.end()
+
+
+def _join(folder: str, path: str) -> str:
+    return path if folder == "." else f"{folder}/{path}"
+
+
+def _exit_code(word: str) -> int:
+    """Return the exit status of a shell as an exit code; a signal is negative."""
+    status = int(word)
+    return 128 - status if 128 < status <= 128 + signal.SIGRTMAX else status
+
+
+def _failure(word: str, verb: str, path: str, said: bytes | bytearray) -> AttractorError:
+    reason = said.decode("utf-8", "replace").strip().rpartition(": ")[2]
+    match word:
+        case "missing":
+            return FileMissing(f"cannot {verb} {path}: no such file or folder")
+        case "outside":
+            return PathOutside(f"{path} leads outside the working folder through a link")
+        case "special":
+            return NotText(f"{path} is a pipe, a socket or a device")
+        case "folder":
+            return FileUnusable(f"{path} is a folder", hint="name a file in it")
+        case "no_folder":
+            return FileUnusable(f"cannot {verb} {path}: it is not a folder")
+        case "pattern":
+            return InvalidPattern(f"invalid regular expression: {reason}")
+        case _:
+            return FileUnusable(f"cannot {verb} {path}: {reason}")

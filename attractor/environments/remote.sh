@@ -1,0 +1,176 @@
+# Runs in POSIX sh at the other side of a connection, with the programs of GNU or busybox.
+# The first line of stdin was this script. The rest of stdin is input for a file or a command; the
+# end of stdin means that the caller is gone. The caller sets token and root.
+
+# Ends both outputs with a mark, because processes left over may hold the outputs open.
+finish() {
+    printf '\000%s %s\n' "$token" "$1"
+    printf '\000%s %s\n' "$token" "$1" >&2
+    exit 0
+}
+
+# Prints the working folder, the operating system, and the paths of programs (empty if missing).
+describe() {
+    cd "$root" 2>/dev/null || finish missing
+    pwd -P
+    uname -s
+    uname -r
+    command -v bash || command -v sh
+    for program in setsid rg; do command -v "$program" || echo; done
+    finish 0
+}
+
+# Sets real to the target of a path; the target has to be in the working folder.
+resolve() {
+    real=$(readlink -f "$root/$1") || finish missing
+    require_inside
+}
+
+require_inside() {
+    case $real/ in "${root%/}"/*) ;; *) finish outside ;; esac
+}
+
+require_regular() {
+    [ -e "$real" ] || finish missing
+    [ ! -d "$real" ] || finish folder
+    [ -f "$real" ] || finish special
+}
+
+enter() {
+    resolve "$1"
+    [ -e "$real" ] || finish missing
+    [ -d "$real" ] || finish no_folder
+    cd "$real" || finish failed
+}
+
+# read_file PATH BYTES
+read_file() {
+    resolve "$1"
+    require_regular
+    head -c "$2" "$real" || finish failed
+    finish 0
+}
+
+# write_file PATH BYTES: replaces the file at once, and keeps its permissions.
+write_file() {
+    above=$root/$1
+    until [ -e "$above" ] || [ -L "$above" ]; do above=${above%/*}; done
+    missing=$root/$1
+    missing=${missing#"$above"}
+    real=$(readlink -f "$above") || finish missing
+    require_inside
+    real=$real$missing
+    [ ! -e "$real" ] || require_regular
+    new=${real%/*}/.attractor-$token.tmp
+    trap 'rm -f "$new"' EXIT
+    mkdir -p "${real%/*}" || finish failed
+    [ ! -e "$real" ] || cp -p "$real" "$new" || finish failed
+    head -c "$2" >"$new" || finish failed
+    [ "$(wc -c <"$new")" -eq "$2" ] || exit 1 # the sender is gone
+    mv -f "$new" "$real" || finish failed
+    finish 0
+}
+
+# delete_file PATH: removes a link, but not its target.
+delete_file() {
+    case $1 in */*) resolve "${1%/*}" ;; *) resolve . ;; esac
+    real=$real/${1##*/}
+    [ -L "$real" ] || [ -e "$real" ] || finish missing
+    [ -L "$real" ] || [ ! -d "$real" ] || finish folder
+    rm -f "$real" || finish failed
+    finish 0
+}
+
+# require_there PATH: prints whether the path is a folder.
+require_there() {
+    resolve "$1"
+    [ -e "$real" ] || finish missing
+    [ ! -d "$real" ] || echo folder
+    finish 0
+}
+
+# find_files FOLDER MOST TEST...: prints mode, size, time and path; find's tests choose the files.
+find_files() {
+    enter "$1"
+    most=$2
+    shift 2
+    TZ=UTC0 find . "$@" -exec stat -c '%f %s %y %n' {} + 2>/dev/null | head -n "$most"
+    finish 0
+}
+
+# grep_files BYTES PATTERN SWITCH...: searches the files whose names, ended by zeros, are in BYTES of
+# stdin; long lines are cut, and files without a match are not counted.
+grep_files() {
+    cd "$root" || finish failed
+    size=$1 pattern=$2
+    shift 2
+    grep -E -e "$pattern" /dev/null
+    [ $? -lt 2 ] || finish pattern
+    head -c "$size" | xargs -0 grep -EHIs "$@" -e "$pattern" -- /dev/null |
+        { [ "$1" != -c ] && cut -b 1-600 || grep -v ':0$'; }
+    finish 0
+}
+
+# run FOLDER SHELL MERGED BYTES COMMAND [NAME=VALUE...]: BYTES of stdin are input for the command.
+run() {
+    enter "$1"
+    shell=$2 merged=$3 size=$4 command=$5
+    shift 5
+    input=/dev/null
+    if [ "$size" -gt 0 ]; then
+        { input=$(mktemp) && head -c "$size" >"$input"; } || finish failed
+    fi
+    exec 3<&0 4<"$input" 5>&2 6>&2 2>/dev/null # some shells report killed jobs
+    [ "$input" = /dev/null ] || rm -f "$input"
+    [ -z "$merged" ] || exec 6>&1
+    (
+        for variable; do export "$variable"; done
+        exec setsid "$shell" -c "$command"
+    ) <&4 2>&6 3<&- 4<&- 5>&- 6>&- &
+    child=$!
+    (
+        while read -r _; do :; done
+        stop
+    ) <&3 >/dev/null 3<&- 4<&- 5>&- 6>&- &
+    watcher=$!
+    wait "$child"
+    status=$?
+    kill -s KILL "$watcher"
+    wait "$watcher"
+    # In `program > >(tee log)`, tee may still print.
+    if kill -s 0 -- "-$child"; then
+        sleep 0.2
+        stop
+    fi
+    exec 2>&5
+    finish "$status"
+}
+
+# Terminates the process group of the command, and kills it two seconds later.
+stop() {
+    # Until setsid has started, there is no such group.
+    kill -s TERM -- "-$child" || kill -s TERM "$child" || return 0
+    tries=0
+    while [ "$tries" -lt 20 ]; do
+        sleep 0.1
+        kill -s 0 -- "-$child" || return 0
+        tries=$((tries + 1))
+    done
+    kill -s KILL -- "-$child"
+}
+
+# kill_marked NAME=VALUE: kills the processes with this variable, wherever they went.
+kill_marked() {
+    tries=0
+    while [ "$tries" -lt 20 ]; do
+        found=$(grep -ls "$1" /proc/[0-9]*/environ)
+        [ "$found" ] || break
+        for one in $found; do
+            one=${one#/proc/}
+            kill -s KILL "${one%/environ}" 2>/dev/null
+        done
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+    finish 0
+}

@@ -1,0 +1,136 @@
+"""A stand-in for the program docker, and a real SSH server, both on this machine."""
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+CONTAINER = "box"
+
+# As the real one: commands have a session and variables of their own, their streams end with the
+# client, and the commands themselves do not.
+_DOCKER = r"""#!/usr/bin/python3 -IS
+import os, signal, subprocess, sys, threading
+
+command, interactive, container, *argv = sys.argv[1:]
+assert (command, interactive) == ("exec", "--interactive"), sys.argv
+if container != "box":
+    sys.exit(f"Error response from daemon: No such container: {container}")
+pipe = subprocess.PIPE
+variables = {"PATH": os.environ["CONTAINER_PATH"], "HOME": "/"}
+running = subprocess.Popen(
+    argv, stdin=pipe, stdout=pipe, stderr=pipe, env=variables, cwd="/", start_new_session=True
+)
+
+def copy(source, sink):
+    while piece := os.read(source, 65536):
+        try:
+            os.write(sink.fileno(), piece)
+        except BrokenPipeError:
+            break
+
+def feed():
+    copy(0, running.stdin)
+    running.stdin.close()
+
+threading.Thread(target=feed, daemon=True).start()
+outputs = [(running.stdout, sys.stdout), (running.stderr, sys.stderr)]
+copying = [threading.Thread(target=copy, args=(one.fileno(), sink)) for one, sink in outputs]
+for thread in copying:
+    thread.start()
+for thread in copying:
+    thread.join()
+os._exit(running.wait() % 256)
+"""
+
+
+def put_docker(folder: Path, path: str) -> dict[str, str]:
+    """Put the stand-in into a folder; return variables with it on the PATH."""
+    program = folder / "docker"
+    program.write_text(_DOCKER)
+    program.chmod(0o755)
+    return {"PATH": f"{folder}:{path}", "CONTAINER_PATH": path}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running SSH server, and the options by which ssh reaches it."""
+
+    options: Sequence[str]
+    host: str = "127.0.0.1"
+
+
+def why_no_ssh() -> str:
+    """Return why no SSH server can be started here, nothing when one can."""
+    missing = [name for name in ("ssh", "sshd", "ssh-keygen") if not _which(name)]
+    if not missing:
+        return ""
+    return f"{' and '.join(missing)} missing: scripts/system-packages installs openssh-server"
+
+
+@contextmanager
+def ssh_server(folder: Path) -> Generator[Server]:
+    """Run a server on a port of the loopback, which accepts one new key of this user."""
+    for name in ("host", "client"):
+        _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings: Mapping[str, object] = {
+        "Port": port,
+        "ListenAddress": "127.0.0.1",
+        "HostKey": folder / "host",
+        "AuthorizedKeysFile": folder / "client.pub",
+        "AllowUsers": getpass.getuser(),
+        "PermitRootLogin": "prohibit-password",
+        "PasswordAuthentication": "no",
+        "PidFile": "none",
+        "MaxStartups": 100,
+        "StrictModes": "no",
+        # Else bash reads the start-up file of this user, which may be slow.
+        "SetEnv": "SHLVL=1",
+    }
+    (folder / "config").write_text("".join(f"{name} {one}\n" for name, one in settings.items()))
+    (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
+    if os.getuid() == 0:
+        # The empty folder of the server, which an init system makes elsewhere.
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    argv = [_which("sshd"), "-D", "-e", "-f", str(folder / "config")]
+    with (folder / "log").open("wb") as log, subprocess.Popen(argv, stderr=log) as server:
+        try:
+            _await_port(port, server, folder / "log")
+            yield Server(
+                (
+                    *("-F", "none", "-p", str(port), "-i", str(folder / "client")),
+                    *("-oIdentitiesOnly=yes", f"-oUserKnownHostsFile={folder / 'known'}"),
+                )
+            )
+        finally:
+            server.terminate()
+
+
+def _await_port(port: int, server: "subprocess.Popen[bytes]", log: Path) -> None:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        assert server.poll() is None, log.read_text()
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+        else:
+            return
+    raise AssertionError(log.read_text())
+
+
+def _which(name: str) -> str:
+    # It is not on the PATH of users.
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin") or ""
+
+
+def _run(*argv: str) -> None:
+    subprocess.run(argv, check=True, timeout=60, stdin=subprocess.DEVNULL)
