@@ -1,1 +1,181 @@
-"""The coding-agent loop: a conversation with a model that works through tools."""
+"""The coding-agent loop as a library; each name is imported on first use."""
+
+from typing import TYPE_CHECKING
+
+from attractor.base import lazy_exports
+
+if TYPE_CHECKING:
+    from attractor.agent.call_text import describe_call
+    from attractor.agent.errors import (
+        CommandFailed,
+        InvalidArguments,
+        PatchError,
+        SessionBusy,
+        SessionClosed,
+        SummaryMissing,
+        ToolError,
+    )
+    from attractor.agent.loop import InputResult, Stop
+    from attractor.agent.provider_profile import (
+        ProfileTraits,
+        ProviderProfile,
+        create_anthropic_profile,
+        create_gemini_profile,
+        create_openai_profile,
+        create_profile,
+        profile_parts,
+    )
+    from attractor.agent.session import Session, SessionState
+    from attractor.agent.session_state import EventKind, SessionConfig, SessionEvent
+    from attractor.agent.subagents import SubAgentResult, SubAgentStatus
+    from attractor.agent.tool import (
+        RegisteredTool,
+        ToolCallScope,
+        ToolOutput,
+        ToolRegistry,
+        define,
+        tool_parts,
+    )
+    from attractor.agent.tool_execution import ToolRunner, truncate_lines, truncate_output
+    from attractor.agent.tool_hooks import ToolHooks
+    from attractor.agent.turn_records import turn_from_record, turn_to_record
+    from attractor.agent.turns import (
+        AssistantTurn,
+        SteeringTurn,
+        SummaryTurn,
+        SystemTurn,
+        ToolResultsTurn,
+        Turn,
+        UserTurn,
+    )
+    from attractor.base.processes import ExecResult
+    from attractor.environments.environment import (
+        DirEntry,
+        ExecutionEnvironment,
+        GrepOptions,
+        Inherit,
+    )
+    from attractor.environments.local import LocalExecutionEnvironment
+    from attractor.environments.memory import MemoryExecutionEnvironment
+    from attractor.environments.wrappers import EnvironmentWrapper
+    from attractor.llm.client import Client
+    from attractor.llm.request import ToolCall, ToolDefinition, ToolResult
+
+__all__ = [
+    "AssistantTurn",
+    "Client",
+    "CommandFailed",
+    "DirEntry",
+    "EnvironmentWrapper",
+    "EventKind",
+    "ExecResult",
+    "ExecutionEnvironment",
+    "GrepOptions",
+    "Inherit",
+    "InputResult",
+    "InvalidArguments",
+    "LocalExecutionEnvironment",
+    "MemoryExecutionEnvironment",
+    "PatchError",
+    "ProfileTraits",
+    "ProviderProfile",
+    "RegisteredTool",
+    "Session",
+    "SessionBusy",
+    "SessionClosed",
+    "SessionConfig",
+    "SessionEvent",
+    "SessionState",
+    "SteeringTurn",
+    "Stop",
+    "SubAgentResult",
+    "SubAgentStatus",
+    "SummaryMissing",
+    "SummaryTurn",
+    "SystemTurn",
+    "ToolCall",
+    "ToolCallScope",
+    "ToolDefinition",
+    "ToolError",
+    "ToolHooks",
+    "ToolOutput",
+    "ToolRegistry",
+    "ToolResult",
+    "ToolResultsTurn",
+    "ToolRunner",
+    "Turn",
+    "UserTurn",
+    "create_anthropic_profile",
+    "create_gemini_profile",
+    "create_openai_profile",
+    "create_profile",
+    "define",
+    "describe_call",
+    "profile_parts",
+    "tool_parts",
+    "truncate_lines",
+    "truncate_output",
+    "turn_from_record",
+    "turn_to_record",
+]
+
+_HOMES = {
+    "AssistantTurn": "agent.turns",
+    "Client": "llm.client",
+    "CommandFailed": "agent.errors",
+    "DirEntry": "environments.environment",
+    "EnvironmentWrapper": "environments.wrappers",
+    "EventKind": "agent.session_state",
+    "ExecResult": "base.processes",
+    "ExecutionEnvironment": "environments.environment",
+    "GrepOptions": "environments.environment",
+    "Inherit": "environments.environment",
+    "InputResult": "agent.loop",
+    "InvalidArguments": "agent.errors",
+    "LocalExecutionEnvironment": "environments.local",
+    "MemoryExecutionEnvironment": "environments.memory",
+    "PatchError": "agent.errors",
+    "ProfileTraits": "agent.provider_profile",
+    "ProviderProfile": "agent.provider_profile",
+    "RegisteredTool": "agent.tool",
+    "Session": "agent.session",
+    "SessionBusy": "agent.errors",
+    "SessionClosed": "agent.errors",
+    "SessionConfig": "agent.session_state",
+    "SessionEvent": "agent.session_state",
+    "SessionState": "agent.session",
+    "SteeringTurn": "agent.turns",
+    "Stop": "agent.loop",
+    "SubAgentResult": "agent.subagents",
+    "SubAgentStatus": "agent.subagents",
+    "SummaryMissing": "agent.errors",
+    "SummaryTurn": "agent.turns",
+    "SystemTurn": "agent.turns",
+    "ToolCall": "llm.request",
+    "ToolCallScope": "agent.tool",
+    "ToolDefinition": "llm.request",
+    "ToolError": "agent.errors",
+    "ToolHooks": "agent.tool_hooks",
+    "ToolOutput": "agent.tool",
+    "ToolRegistry": "agent.tool",
+    "ToolResult": "llm.request",
+    "ToolResultsTurn": "agent.turns",
+    "ToolRunner": "agent.tool_execution",
+    "Turn": "agent.turns",
+    "UserTurn": "agent.turns",
+    "create_anthropic_profile": "agent.provider_profile",
+    "create_gemini_profile": "agent.provider_profile",
+    "create_openai_profile": "agent.provider_profile",
+    "create_profile": "agent.provider_profile",
+    "define": "agent.tool",
+    "describe_call": "agent.call_text",
+    "profile_parts": "agent.provider_profile",
+    "tool_parts": "agent.tool",
+    "truncate_lines": "agent.tool_execution",
+    "truncate_output": "agent.tool_execution",
+    "turn_from_record": "agent.turn_records",
+    "turn_to_record": "agent.turn_records",
+}
+
+__getattr__ = lazy_exports.lazy_getattr(__name__, _HOMES, below="attractor")
+__dir__ = lazy_exports.lazy_dir(__name__, _HOMES)

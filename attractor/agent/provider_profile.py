@@ -227,6 +227,21 @@ def create_profile(
     )
 
 
+def create_openai_profile(model: str) -> ProviderProfile:
+    """Return the profile of a model of OpenAI."""
+    return create_profile("openai", model=model)
+
+
+def create_anthropic_profile(model: str) -> ProviderProfile:
+    """Return the profile of a model of Anthropic."""
+    return create_profile("anthropic", model=model)
+
+
+def create_gemini_profile(model: str) -> ProviderProfile:
+    """Return the profile of a Gemini model."""
+    return create_profile("gemini", model=model)
+
+
 def find_provider(model: str) -> str:
     """Return the provider of a model by model name; empty if unknown."""
     parts = profile_parts()

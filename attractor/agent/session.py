@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
-from typing import Self
+from typing import Self, cast
 from uuid import uuid4
 
 from attractor.agent.background_commands import BackgroundCommands
@@ -54,6 +54,8 @@ class SessionState(StrEnum):
 class Session:
     """Processes inputs one by one; the caller owns the environment and the client.
 
+    Without a client, the session makes one from the environment variables, and closes it.
+
     A session with a history continues an earlier session. `on_turn` is called for every later turn
     of this session, `on_usage` also for the answers of subagents.
     """
@@ -63,7 +65,7 @@ class Session:
         profile: ProviderProfile,
         environment: ExecutionEnvironment,
         *,
-        client: Client,
+        client: Client | None = None,
         config: SessionConfig = _DEFAULTS,
         clock: Clock = _CLOCK,
         instructions: str = "",
@@ -76,10 +78,11 @@ class Session:
     ) -> None:
         self.id = id or str(uuid4())
         self._emit = EventEmitter(self.id, clock, on_event)
+        self._own_client = None if client else Client.from_env()
         self._conversation = SessionConversation(
             profile,
             environment,
-            client,
+            client or cast(Client, self._own_client),
             clock,
             config,
             self._emit,
@@ -226,6 +229,8 @@ class Session:
         """Close the subagents, background commands and the session; can be repeated."""
         await self._subagents.close_all()
         await self._conversation.tool_state.of(BackgroundCommands).stop_all()
+        if self._own_client:
+            await self._own_client.close()
         self._end()
 
     def _end(self) -> None:

@@ -16,6 +16,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from datetime import timedelta
 from pathlib import Path
 
+from attractor import __environ__
 from attractor.base.errors import ProcessNotStarted
 from attractor.base.processes import ExecResult, OnOutput, OutputLimit, run_process
 from attractor.environments import files
@@ -112,11 +113,12 @@ class LocalExecutionEnvironment(FileTools):
         self,
         folder: str | Path,
         *,
-        environ: Mapping[str, str],
+        environ: Mapping[str, str] | None = None,
         inherit: Inherit = Inherit.ALL,
         keep: OutputLimit | None = None,
         run_id: str = "",
     ) -> None:
+        environ = __environ__() if environ is None else environ
         self._folder = Path(folder).resolve()
         names = (str(self._folder), str(Path(folder).absolute()), WORKSPACE)
         searcher = Searcher(sys.executable, shutil.which("rg", path=environ.get("PATH", "")))
