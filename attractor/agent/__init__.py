@@ -6,6 +6,7 @@ from attractor.base import lazy_exports
 
 if TYPE_CHECKING:
     from attractor.agent.call_text import describe_call
+    from attractor.agent.definitions import AgentDefinition, Agents
     from attractor.agent.errors import (
         CommandFailed,
         InvalidArguments,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from attractor.agent.session_state import EventKind, SessionConfig, SessionEvent
     from attractor.agent.subagents import SubAgentResult, SubAgentStatus
     from attractor.agent.tool import (
+        Permissions,
         RegisteredTool,
         ToolCallScope,
         ToolOutput,
@@ -62,6 +64,8 @@ if TYPE_CHECKING:
     from attractor.llm.request import ToolCall, ToolDefinition, ToolResult
 
 __all__ = [
+    "AgentDefinition",
+    "Agents",
     "AssistantTurn",
     "Client",
     "CommandFailed",
@@ -77,6 +81,7 @@ __all__ = [
     "LocalExecutionEnvironment",
     "MemoryExecutionEnvironment",
     "PatchError",
+    "Permissions",
     "ProfileTraits",
     "ProviderProfile",
     "RegisteredTool",
@@ -120,6 +125,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AgentDefinition": "agent.definitions",
+    "Agents": "agent.definitions",
     "AssistantTurn": "agent.turns",
     "Client": "llm.client",
     "CommandFailed": "agent.errors",
@@ -135,6 +142,7 @@ _HOMES = {
     "LocalExecutionEnvironment": "environments.local",
     "MemoryExecutionEnvironment": "environments.memory",
     "PatchError": "agent.errors",
+    "Permissions": "agent.tool",
     "ProfileTraits": "agent.provider_profile",
     "ProviderProfile": "agent.provider_profile",
     "RegisteredTool": "agent.tool",

@@ -11,6 +11,7 @@ from attractor.agent.prompts import render_prompt
 from attractor.agent.provider_profile import create_profile, profile_parts
 from attractor.agent.session import Session, SessionState
 from attractor.agent.session_state import EventEmitter, EventKind, SessionEvent
+from attractor.agent.tool import Permissions
 from attractor.agent.turns import AssistantTurn, UserTurn, convert_history_to_messages
 from attractor.backends.agent_conversations import (
     Keeping,
@@ -49,6 +50,7 @@ from attractor.engine.stage.folder import write_tail
 from attractor.engine.truncation import response_updates
 from attractor.engine.walk.saved_conversations import ReadSaved
 from attractor.environments.environment import ExecutionEnvironment, Service
+from attractor.environments.read_only import ReadOnlyExecutionEnvironment
 from attractor.environments.wrappers import EnvironmentWrapper
 from attractor.llm.errors import SDKError
 from attractor.llm.request import Request
@@ -161,7 +163,7 @@ def open_work(
 
     session = Session(
         profile,
-        AgentPlace(stage.workspace.environment, _variables(file), live),
+        AgentPlace(_environment(stage, profile.permissions), _variables(file), live),
         client=parts.client,
         clock=parts.clock,
         config=replace(
@@ -178,6 +180,13 @@ def open_work(
         history=history,
     )
     return Work(stage, agent, session, reporting, keeping, meter, folders)
+
+
+def _environment(stage: Stage, permissions: Permissions) -> ExecutionEnvironment:
+    """Return the environment of a stage; that of a read-only agent refuses changes by any tool."""
+    environment = stage.workspace.environment
+    is_read_only = permissions is Permissions.READ_ONLY
+    return ReadOnlyExecutionEnvironment(environment) if is_read_only else environment
 
 
 def window(choice: ModelChoice) -> int:

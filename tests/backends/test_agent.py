@@ -11,9 +11,9 @@ import pytest
 from attractor.agent.definitions import AgentDefinition, AgentLimits, AgentSettings
 from attractor.agent.prompts import Prompt
 from attractor.agent.session_state import SessionConfig
-from attractor.agent.tool import Permissions
-from attractor.backends.agent import Agent, AgentPlace, part
-from attractor.backends.models import AgentParts
+from attractor.agent.tool import Permissions, tool_parts
+from attractor.backends.agent import Agent, AgentPlace, open_work, part
+from attractor.backends.models import AgentParts, Pricing
 from attractor.backends.registry import BackendParts
 from attractor.base.callables import do_nothing
 from attractor.base.errors import FileError, UsageError
@@ -392,6 +392,17 @@ def test_an_agent_has_its_role_and_its_tools(tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == []
     [chosen] = [data for kind, data in work.play.events.all if kind == "AgentChosen"]
     assert chosen == {"agent": "keeper", "permissions": "read-only", "tools": names}
+
+
+def test_environment_of_a_read_only_agent_refuses_changes(tmp_path: Path) -> None:
+    creates = call("write_file", file_path="a", content="x")
+    work = of_agent(tmp_path, AgentSettings(permissions=Permissions.READ_ONLY), creates, said("ok"))
+    opened = open_work(work.play.stage, work.parts, None, Pricing(), do_nothing)
+    # As a program or a server of tools could add it.
+    opened.session.profile.tool_registry.register(tool_parts()["write_file"])
+    finish(opened.session.submit("Go"))
+    assert "cannot write a: the files are read-only" in str(work.request(1).messages[-1])
+    assert [*tmp_path.iterdir()] == []
 
 
 @pytest.mark.parametrize(
