@@ -1,0 +1,130 @@
+"""How long tools of an agent take: a command in the sandbox, a search, and reading a file."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from attractor.agent.tool import ToolRegistry, tool_parts
+from attractor.agent.tool_execution import ToolRunner
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.errors import SandboxUnavailable
+from attractor.environments.local import LocalExecutionEnvironment
+from attractor.environments.selection import choose_environment
+from attractor.llm.request import ToolCall
+from benchmarks.folders import Folders
+from benchmarks.ratios import WARM_UP, Ratio, report
+from benchmarks.workspaces import Times
+
+SHELL, GREP, READ = 3.0, 2.0, 3.0
+
+LINES = 10_000
+FILES = 10_000
+ROUNDS = 15
+WORD = "needle"
+BUBBLEWRAP = (
+    *("bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/", "/"),
+    *("--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "true"),
+)
+RIPGREP = ("rg", "--no-config", "--line-number", "--hidden", "--no-ignore", WORD, "files")
+
+
+def main() -> int:
+    """Measure in a folder that is made for it, in a sandbox if there is one."""
+    with Folders() as folders:
+        return report(asyncio.run(_measure(folders.new())))
+
+
+def make_files(folder: Path) -> None:
+    """Make a long file, and many short ones, some of which hold the word."""
+    (folder / "long.txt").write_text("".join(f"this is line {n}\n" for n in range(LINES)))
+    for number in range(FILES):
+        file = folder / f"files/{number % 100}" / f"{number}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        word = f"{WORD}\n" if number % 200 == 0 else ""
+        file.write_text(f"value = {number}\n" * 20 + word)
+
+
+def number_lines(file: Path) -> str:
+    """Read a file and number its lines: the least that reading it can cost."""
+    lines = file.read_text().splitlines()
+    return "\n".join(f"{number} | {line}" for number, line in enumerate(lines, 1))
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A tool call, the least that it can cost, and how many times that it may take."""
+
+    name: str
+    call: ToolCall
+    floor: Callable[[], object]
+    limit: float
+
+
+def _cases(folder: Path, *, is_sandbox: bool) -> Iterator[_Case]:
+    if is_sandbox:
+        shell = ToolCall("1", "shell", {"command": "true"})
+        yield _Case("shell true / bwrap true", shell, lambda: _run(BUBBLEWRAP, folder), SHELL)
+    if shutil.which("rg"):
+        grep = ToolCall("2", "grep", {"pattern": WORD, "path": "files"})
+        yield _Case("grep 10,000 files / ripgrep", grep, lambda: _run(RIPGREP, folder), GREP)
+    read = ToolCall("3", "read_file", {"file_path": "long.txt", "limit": LINES})
+    file = folder / "long.txt"
+    yield _Case("read_file 10,000 lines / numbering", read, lambda: number_lines(file), READ)
+
+
+async def _measure(folder: Path) -> list[Ratio]:
+    make_files(folder)
+    environment, is_sandbox = await _environment(folder)
+    await environment.initialize()
+    try:
+        tools = ToolRunner(tools=ToolRegistry(list(tool_parts().values())), environment=environment)
+        return [await _ratio(case, tools) for case in _cases(folder, is_sandbox=is_sandbox)]
+    finally:
+        await environment.cleanup()
+
+
+async def _ratio(case: _Case, tools: ToolRunner) -> Ratio:
+    times = Times()
+    for turn in range(ROUNDS + WARM_UP):
+        least, taken = _time(case.floor), await _time_of(case.call, tools)
+        if turn >= WARM_UP:
+            times.add(least, taken)
+    return times.ratio(case.name, case.limit)
+
+
+async def _environment(folder: Path) -> tuple[ExecutionEnvironment, bool]:
+    environ = dict(os.environ)
+    try:
+        chosen = await choose_environment("bubblewrap", environ=environ, hide=[Path.home()])
+    except SandboxUnavailable as error:
+        print(f"no sandbox is measured: {error.message}")
+        return LocalExecutionEnvironment(folder, environ=environ), False
+    return chosen.make(folder), True
+
+
+def _run(command: Sequence[str], folder: Path) -> None:
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
+
+
+def _time(floor: Callable[[], object]) -> float:
+    before = time.perf_counter()
+    floor()
+    return time.perf_counter() - before
+
+
+async def _time_of(call: ToolCall, tools: ToolRunner) -> float:
+    before = time.perf_counter()
+    (result,) = await tools.execute([call])
+    taken = time.perf_counter() - before
+    assert not result.is_error, result.content
+    return taken
+
+
+if __name__ == "__main__":
+    sys.exit(main())
