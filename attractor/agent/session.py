@@ -251,7 +251,9 @@ class Session:
         finally:
             self._emit.subscribers.remove(queue.put_nowait)
 
-    def _open_child(self, wanted: SpawnRequest, environment: ExecutionEnvironment) -> "Session":
+    def _open_child(
+        self, id: str, wanted: SpawnRequest, environment: ExecutionEnvironment
+    ) -> "Session":
         """Open the session of a subagent; its events and its usage are also this session's."""
         parent = self._conversation
         depth = parent.config.max_subagent_depth - 1
@@ -271,6 +273,7 @@ class Session:
             hooks=parent.hooks,
             on_event=self._emit.forward,
             on_usage=parent.spend,
+            id=f"{self.id}/{id}",
         )
 
     def _require_open(self) -> None:

@@ -66,7 +66,8 @@ class SpawnRequest:
     max_turns: int = 0
 
 
-OpenChild = Callable[[SpawnRequest, ExecutionEnvironment], ChildSession]
+OpenChild = Callable[[str, SpawnRequest, ExecutionEnvironment], ChildSession]
+"""Type of a function that opens the session of a subagent, by the subagent's id."""
 
 
 class SubAgent:
@@ -129,9 +130,9 @@ class Subagents:
             raise ToolError(
                 f"{MAX_RUNNING} subagents are running", hint="wait for one, or close one"
             )
-        session = self._open_child(wanted, environment)
+        id = f"agent_{self._count + 1}"
+        session = self._open_child(id, wanted, environment)
         self._count += 1
-        id = f"agent_{self._count}"
         self._agents[id] = SubAgent(session, wanted.task)
         return id
 

@@ -45,7 +45,9 @@ class Record:
         }
         line = told | _shortened(event.data, LONGEST_IN_TRANSCRIPT)
         self._stage.files.append(TRANSCRIPT, json.dumps(line, ensure_ascii=False))
-        self._stage.emit(event.kind.value, **_shortened(event.data, LONGEST_IN_JOURNAL))
+        subagent = event.session_id.removeprefix(self._stage.id).removeprefix("/")
+        more = {"subagent": subagent} if subagent else {}
+        self._stage.emit(event.kind.value, **_shortened(event.data, LONGEST_IN_JOURNAL), **more)
         error = event.data.get("error")
         is_report = event.data.get("tool_name") == REPORT_OUTCOME
         if event.kind is EventKind.TOOL_CALL_END and is_report and isinstance(error, str):

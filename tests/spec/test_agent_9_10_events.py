@@ -1,11 +1,11 @@
-"""Coding-agent-loop 9.10; delivery as a stream is in tests/agent/test_session.py."""
+"""Coding-agent-loop 9.10, each line on every wire over HTTP."""
 
 from pathlib import Path
 
 import pytest
 
 from attractor.agent.session_state import EventKind, SessionConfig
-from tests.agent.twinned import WIRES, Talk, says, talk, use, uses
+from tests.agent.twinned import WIRES, Talk, says, submit, talk, use, uses
 
 pytestmark = pytest.mark.parametrize("wire", WIRES)
 
@@ -42,3 +42,23 @@ def test_9_10_tool_call_end_carries_the_whole_output(tmp_path: Path, wire: str) 
     done = talk(tmp_path, wire, [uses(many), says("ok")], work)
     (end,) = done.told(EventKind.TOOL_CALL_END)
     assert str(end["output"]).count("y\n") == 40_000
+
+
+def test_9_10_text_and_output_arrive_in_deltas(tmp_path: Path, wire: str) -> None:
+    answers = [uses(use("shell", {"command": "echo one; sleep 0.2; echo two"})), says("All done.")]
+    done = talk(tmp_path, wire, answers, submit("Go"))
+    texts = [str(one["delta"]) for one in done.told(EventKind.ASSISTANT_TEXT_DELTA)]
+    assert "".join(texts) == "All done."
+    output = [str(one["delta"]) for one in done.told(EventKind.TOOL_CALL_OUTPUT_DELTA)]
+    assert "".join(output) == "one\ntwo\n"
+    assert len(output) > 1
+
+
+def test_9_10_events_are_an_async_iterator(tmp_path: Path, wire: str) -> None:
+    async def work(talk: Talk) -> None:
+        kinds = [event.kind async for event in talk.session.stream("Go")]
+        assert kinds[0] is EventKind.USER_INPUT
+        assert kinds[-1] is EventKind.PROCESSING_END
+        assert EventKind.ASSISTANT_TEXT_DELTA in kinds
+
+    talk(tmp_path, wire, [says("Hello.")], work)

@@ -36,7 +36,9 @@ def describe_entry(record: JsonObject, paint: Paint = _plain) -> list[str]:
     lines = describe(record, paint) if describe else []
     if not any(lines):
         return []
-    return [f"{_clock(record)}  {lines[0]}", *(f"{_INDENT}{line}" for line in lines[1:])]
+    subagent = str(record.get("session")).rpartition("@")[2].partition("/")[2]
+    who = f"({subagent}) " if subagent else ""
+    return [f"{_clock(record)}  {who}{lines[0]}", *(f"{_INDENT}{line}" for line in lines[1:])]
 
 
 class TranscriptReader:

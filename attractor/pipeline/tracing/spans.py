@@ -257,18 +257,18 @@ def _interrupted(spans: Spans, event: Event) -> Folded:
 
 def _session(spans: Spans, event: Event) -> Folded:
     model = _text(event, "provider"), _text(event, "model")
-    return Folded(replace(spans, models={**spans.models, _stage_key(event): model}))
+    return Folded(replace(spans, models={**spans.models, _session_key(event): model}))
 
 
 def _model_called(spans: Spans, event: Event) -> Folded:
     stage = _stage_key(event)
-    provider, model = spans.models.get(stage, ("", ""))
+    provider, model = spans.models.get(_session_key(event), ("", ""))
     attributes: Attributes = {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": provider,
         "gen_ai.request.model": model,
     }
-    key = (MODEL, *stage[1:])
+    key = (MODEL, *_session_key(event)[1:])
     return Folded(begin(spans, Span(key, stage, f"chat {model}", event.time, attributes)))
 
 
@@ -280,7 +280,7 @@ def _model_answered(spans: Spans, event: Event) -> Folded:
                 attributes[f"gen_ai.usage.{name}"] = int(_number(used.get(name)))
         case _:
             pass
-    return end(spans, [(MODEL, *_stage_key(event)[1:])], event.time, attributes)
+    return end(spans, [(MODEL, *_session_key(event)[1:])], event.time, attributes)
 
 
 def _tool_called(spans: Spans, event: Event) -> Folded:
@@ -291,13 +291,19 @@ def _tool_called(spans: Spans, event: Event) -> Folded:
         "gen_ai.tool.call.id": call,
     }
     stage = _stage_key(event)
-    key = (TOOL, *stage[1:], call)
+    key = (TOOL, *_session_key(event)[1:], call)
     return Folded(begin(spans, Span(key, stage, f"execute_tool {tool}", event.time, attributes)))
 
 
 def _tool_answered(spans: Spans, event: Event) -> Folded:
-    key = (TOOL, *_stage_key(event)[1:], _text(event, "call_id"))
+    key = (TOOL, *_session_key(event)[1:], _text(event, "call_id"))
     return end(spans, [key], event.time, {}, error=_text(event, "error"))
+
+
+def _session_key(event: Event) -> SpanKey:
+    """Return the key of a stage, or of a subagent of the stage."""
+    subagent = _text(event, "subagent")
+    return (*_stage_key(event), subagent) if subagent else _stage_key(event)
 
 
 def _text(event: Event, name: str) -> str:

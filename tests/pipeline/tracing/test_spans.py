@@ -76,6 +76,23 @@ def test_calls_of_models_and_tools_are_within_their_stage() -> None:
     assert "done" not in repr(made)
 
 
+def test_calls_of_subagents_at_the_same_time_are_spans_of_their_own() -> None:
+    run = Happenings()
+    run.tell("StageStarted", "plan")
+    agents = ("agent_1", "agent_2")
+    for agent in agents:
+        run.tell("SESSION_START", "plan", provider="openai", model=agent, subagent=agent)
+        run.tell("ASSISTANT_TEXT_START", "plan", subagent=agent)
+        run.tell("TOOL_CALL_START", "plan", tool_name="grep", call_id="c", subagent=agent)
+    for agent in agents:
+        run.tell("TOOL_CALL_END", "plan", call_id="c", subagent=agent)
+        run.tell("ASSISTANT_TEXT_END", "plan", subagent=agent)
+    run.tell("StageCompleted", "plan", outcome="success")
+    made = spans_of(run.events)
+    calls = sorted(span.name for span in made.values() if span.parent == stage("plan@1.1"))
+    assert calls == ["chat agent_1", "chat agent_2", "execute_tool grep", "execute_tool grep"]
+
+
 def test_branches_are_within_the_stage_they_leave() -> None:
     run = Happenings()
     run.tell("StageStarted", "fan")
