@@ -1,7 +1,10 @@
 """`attractor agent`: one session in the project folder, continued, steered and limited."""
 
 import json
+import signal
+from contextlib import suppress
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -10,6 +13,7 @@ from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, use, uses
+from tests.cli.git_desk import await_
 from tests.cli.plain_desk import PlainDesk
 from tests.cli.test_budgets import TwinDesk
 
@@ -108,3 +112,53 @@ def test_transcript_of_a_stage_is_shown(tmp_path: Path) -> None:
     unknown = desk.do("logs", "--stage", "wrok")
     assert unknown.returncode == 2
     assert "did you mean work" in unknown.stderr
+
+
+MARK = "never-ending-command-of-this-test"
+COMMAND = f": {MARK}; touch begun; while [ ! -e go ]; do sleep 0.05; done"
+WAITING = use("shell", {"command": COMMAND, "timeout_ms": 60_000})
+
+
+def at_work() -> bool:
+    """Return whether a process of the waiting command is alive."""
+    found = list[bytes]()
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(place.read_bytes())
+    return any(MARK.encode() in one for one in found)
+
+
+def test_steering_reaches_the_agent_from_another_terminal(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path)
+    rules = steps("fix", uses(WAITING))
+    rules += [Rule(when=When(last_user="leave the tests alone"), answer=says("I leave them."))]
+    with in_background(ProviderTwin(Script(rules=tuple(rules)))) as desk.twin:
+        working = desk.begin("agent", "fix it", "--model", MODELS["openai"], stdout=PIPE)
+        try:
+            await_((desk.place / "begun").exists)
+            steered = desk.do("steer", "latest", "leave the tests alone")
+            assert steered.returncode == 0, steered.stderr
+            (desk.place / "go").touch()
+            assert working.wait(30) == 0
+            assert working.stdout
+            assert working.stdout.read().startswith("I leave them.")
+        finally:
+            desk.end()
+
+
+def test_interrupted_agent_leaves_no_process_and_resumes(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path)
+    rules = [Rule(when=When(first_user="fix", step=0, attempt=1), answer=uses(WAITING))]
+    rules += [Rule(when=When(first_user="fix"), answer=says("Done."))]
+    with in_background(ProviderTwin(Script(rules=tuple(rules)))) as desk.twin:
+        working = desk.begin("agent", "fix it", "--model", MODELS["openai"])
+        try:
+            await_((desk.place / "begun").exists)
+            assert at_work()
+            working.send_signal(signal.SIGINT)
+            assert working.wait(30) == 130
+        finally:
+            desk.end()
+        assert not at_work()
+        resumed = desk.do("resume", "latest")
+    assert resumed.returncode == 0, resumed.stderr
