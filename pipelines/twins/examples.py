@@ -1,7 +1,7 @@
 """Answers of a provider twin for all example pipelines, in a project such as `examples/todo`.
 
-Each stage runs one shell command and reports success. The files are placeholders: a real model
-writes real ones.
+Each stage runs one shell command and reports success; agents without a shell look at the files. The
+files are placeholders: a real model writes real ones.
 """
 
 from attractor.twins.exchange.answer import Answer
@@ -17,6 +17,12 @@ COMMANDS = {
     "Read TASK.md and PLAN.md as the maintainer": "cat PLAN.md",
     "Carry out PLAN.md": "make test",
     "Review the whole change as a stranger": "make test",
+    # roles.dot
+    "Plan the work for TASK.md": "",
+    "Carry out the plan for TASK.md": "make test",
+    "Fix each fault": "make test",
+    "Use what TASK.md asked for": "make test",
+    "Review the change for TASK.md": "",
     # reviewed_change.dot
     "Do what TASK.md asks": "make test",
     "The change is not accepted yet": "make test",
@@ -58,8 +64,9 @@ def answer(conversation: Conversation, attempt: int) -> Answer | None:
     command = next((one for words, one in COMMANDS.items() if words in task), None)
     if command is None:
         return None
+    look = {"name": "glob", "arguments": {"pattern": "*"}}
     calls = [
-        {"name": "shell", "arguments": {"command": command}},
+        {"name": "shell", "arguments": {"command": command}} if command else look,
         {"name": "report_outcome", "arguments": {"outcome": "success"}},
     ]
     if conversation.step < len(calls):
