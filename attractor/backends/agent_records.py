@@ -73,10 +73,16 @@ def _shortened(data: JsonObject, longest: int) -> dict[str, Json]:
 
 
 def _short(value: Json, longest: int) -> Json:
-    if isinstance(value, dict | list):
-        text = json.dumps(value, ensure_ascii=False)
-        return value if len(text) <= longest else _cut(text, longest)
-    return _cut(value, longest) if isinstance(value, str) else value
+    match value:
+        case str():
+            return _cut(value, longest)
+        case dict():
+            return {name: _short(one, longest) for name, one in value.items()}
+        case list():
+            text = json.dumps(value, ensure_ascii=False)
+            return value if len(text) <= longest else _cut(text, longest)
+        case _:
+            return value
 
 
 def _cut(text: str, longest: int) -> str:

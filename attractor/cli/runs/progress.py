@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from attractor.agent.call_text import describe_call
 from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.engine.questions.question import describe_recorded_branches
@@ -185,11 +186,9 @@ def _said(event: Event) -> str:
 
 
 def _called(event: Event) -> str:
-    """Describe a tool call by the first argument, usually a path or a command."""
-    name, arguments = event.data.get("tool_name"), event.data.get("arguments")
-    first = next(iter(arguments.values()), "") if isinstance(arguments, Mapping) else arguments
-    words = " ".join(str(first or "").split())
-    return f"{event.node}: {name}: {shorten(words, LONGEST_WORDS)}".removesuffix(": ")
+    """Describe a tool call in one line."""
+    call = describe_call(str(event.data.get("tool_name")), event.data.get("arguments"))
+    return f"{event.node}: {shorten(call[0], LONGEST_WORDS)}"
 
 
 def _call_failed(event: Event) -> str:

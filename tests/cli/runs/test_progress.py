@@ -64,7 +64,7 @@ def test_event_is_a_line(kind: str, data: dict[str, Json], line: str) -> None:
         (
             "TOOL_CALL_START",
             {"tool_name": "shell", "arguments": {"command": "make\x1b[2J test"}},
-            "plan: shell: make\ufffd[2J test",
+            "plan: shell: $ make\ufffd[2J test",
         ),
         ("TOOL_CALL_START", {"tool_name": "list", "arguments": {}}, "plan: list"),
         ("TOOL_CALL_END", {"tool_name": "shell", "output": "done"}, ""),

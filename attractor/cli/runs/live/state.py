@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import field, replace
 from datetime import datetime
 
+from attractor.agent.call_text import describe_call
 from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
 from attractor.base.json import Json
@@ -127,10 +128,8 @@ def shown_lines(text: str, most: int = LAST_LINES) -> tuple[str, ...]:
 
 
 def _call(event: Event) -> str:
-    name, arguments = event.data.get("tool_name"), event.data.get("arguments")
-    first = next(iter(arguments.values()), "") if isinstance(arguments, Mapping) else arguments
-    words = _as_text(first).strip().splitlines() or [""]
-    return f"{_as_text(name)}: {words[0]}"
+    call = describe_call(_as_text(event.data.get("tool_name")), event.data.get("arguments"))
+    return "\n".join(call)
 
 
 def _result(event: Event) -> str:
