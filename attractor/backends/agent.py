@@ -1,7 +1,7 @@
 """The backend `agent`: runs the built-in coding agent until it reports the outcome of a stage."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,6 +53,7 @@ from attractor.environments.environment import ExecutionEnvironment, Service
 from attractor.environments.read_only import ReadOnlyExecutionEnvironment
 from attractor.environments.wrappers import EnvironmentWrapper
 from attractor.llm.errors import SDKError
+from attractor.llm.messages import Message
 from attractor.llm.request import Request
 from attractor.llm.response import Response, Usage as Used
 from attractor.llm.retry_policy import retry
@@ -140,10 +141,7 @@ def open_work(
         permissions=agent.settings.permissions,
     )
     role = agent.prompt.render(**profile.prompt_values)
-    if agent.name:
-        tools = list(profile.tool_registry)
-        permissions = profile.permissions.value
-        stage.emit(AGENT_CHOSEN, agent=agent.name, permissions=permissions, tools=[*tools])
+    _record_agent(stage, agent, profile.tool_registry)
     reporting = Reporting(stage, file)
     profile.tool_registry.register(reporting.tool())
     record = Record(stage, reporting, live)
@@ -180,6 +178,12 @@ def open_work(
         history=history,
     )
     return Work(stage, agent, session, reporting, keeping, meter, folders)
+
+
+def _record_agent(stage: Stage, agent: AgentDefinition, tools: Iterable[str]) -> None:
+    if agent.name:
+        permissions = agent.settings.permissions.value
+        stage.emit(AGENT_CHOSEN, agent=agent.name, permissions=permissions, tools=[*tools])
 
 
 def _environment(stage: Stage, permissions: Permissions) -> ExecutionEnvironment:
@@ -223,9 +227,14 @@ async def answer_once(
     before = recall(stage, choice, window=window(choice)) if stage.inherited.thread else ()
     keeping = Keeping(stage, choice, before)
     asked = UserTurn(put_lost_before(stage, prompt), parts.clock.now())
+    agent = choose_agent(stage, parts)
+    permissions = agent.settings.permissions.value
+    role = agent.prompt.render(model=choice.model, tools=(), permissions=permissions)
+    _record_agent(stage, agent, ())
+    messages = convert_history_to_messages([*as_texts(before), asked])
     request = Request(
         model=choice.model,
-        messages=convert_history_to_messages([*as_texts(before), asked]),
+        messages=[Message.system(role), *messages] if role else messages,
         provider=choice.provider,
         reasoning_effort=choice.reasoning_effort,
     )

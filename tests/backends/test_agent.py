@@ -371,7 +371,7 @@ def test_an_agent_stopped_by_a_limit_has_not_succeeded(
 
 def of_agent(folder: Path, settings: AgentSettings, *steps: Step, model: str = "gpt-5.2") -> Work:
     """Return the work of a stage with an agent of these settings."""
-    role = Prompt(folder / "prompt.md.j2", "You keep {{ permissions }}: {{ tools[0] }}.")
+    role = Prompt(folder / "prompt.md.j2", "You keep {{ permissions }}: {{ tools | join }}.")
     work = Work(folder, *steps, pipeline=review({"agent": "keeper", "llm_model": model}, {}))
     agents = {"keeper": AgentDefinition("keeper", settings, role)}
     work.parts = replace(work.parts, agents=agents)
@@ -386,8 +386,10 @@ def test_an_agent_has_its_role_and_its_tools(tmp_path: Path) -> None:
     names = ["grep", "read_file"]
     assert [tool.name for tool in work.request().tools] == [*names, "report_outcome"]
     prompt = work.request().messages[0].text
-    assert prompt.index("You are a coding agent") < prompt.index("You keep read-only: grep.")
-    assert prompt.index("You keep read-only: grep.") < prompt.index("# Reporting")
+    assert prompt.index("You are a coding agent") < prompt.index(
+        "You keep read-only: grepread_file."
+    )
+    assert prompt.index("You keep read-only: grepread_file.") < prompt.index("# Reporting")
     assert "Unknown tool: write_file" in str(work.request(1).messages[-1])
     assert [*tmp_path.iterdir()] == []
     [chosen] = [data for kind, data in work.play.events.all if kind == "AgentChosen"]
@@ -591,6 +593,15 @@ def test_an_answer_is_one_call_without_tools(tmp_path: Path) -> None:
     kinds = ["ASSISTANT_TEXT_START", "ASSISTANT_TEXT_END"]
     assert work.play.events.kinds == ["SESSION_START", "USER_INPUT", *kinds, "SESSION_END"]
     assert [line["kind"] for line in work.transcript] == work.play.events.kinds
+
+
+def test_an_answer_has_the_role_of_the_agent(tmp_path: Path) -> None:
+    work = of_agent(tmp_path, AgentSettings(permissions=Permissions.READ_ONLY), said("yes"))
+    assert isinstance(answer(work), ModelAnswer)
+    role = (Role.SYSTEM, "You keep read-only: .")
+    messages = work.request().messages
+    assert [(one.role, one.text) for one in messages] == [role, (Role.USER, "Name it")]
+    assert work.play.events.kinds[0] == "AgentChosen"
 
 
 @pytest.mark.parametrize(
