@@ -6,7 +6,6 @@ from attractor.base import lazy_exports
 
 if TYPE_CHECKING:
     from attractor.agent.call_text import describe_call
-    from attractor.agent.definitions import AgentDefinition, Agents
     from attractor.agent.errors import (
         CommandFailed,
         InvalidArguments,
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
         UserTurn,
     )
     from attractor.base.processes import ExecResult
+    from attractor.environments.docker import DockerExecutionEnvironment
     from attractor.environments.environment import (
         DirEntry,
         ExecutionEnvironment,
@@ -58,18 +58,20 @@ if TYPE_CHECKING:
         Inherit,
     )
     from attractor.environments.local import LocalExecutionEnvironment
+    from attractor.environments.logging import LoggingExecutionEnvironment
     from attractor.environments.memory import MemoryExecutionEnvironment
+    from attractor.environments.read_only import ReadOnlyExecutionEnvironment
+    from attractor.environments.ssh import SshExecutionEnvironment
     from attractor.environments.wrappers import EnvironmentWrapper
     from attractor.llm.client import Client
     from attractor.llm.request import ToolCall, ToolDefinition, ToolResult
 
 __all__ = [
-    "AgentDefinition",
-    "Agents",
     "AssistantTurn",
     "Client",
     "CommandFailed",
     "DirEntry",
+    "DockerExecutionEnvironment",
     "EnvironmentWrapper",
     "EventKind",
     "ExecResult",
@@ -79,11 +81,13 @@ __all__ = [
     "InputResult",
     "InvalidArguments",
     "LocalExecutionEnvironment",
+    "LoggingExecutionEnvironment",
     "MemoryExecutionEnvironment",
     "PatchError",
     "Permissions",
     "ProfileTraits",
     "ProviderProfile",
+    "ReadOnlyExecutionEnvironment",
     "RegisteredTool",
     "Session",
     "SessionBusy",
@@ -91,6 +95,7 @@ __all__ = [
     "SessionConfig",
     "SessionEvent",
     "SessionState",
+    "SshExecutionEnvironment",
     "SteeringTurn",
     "Stop",
     "SubAgentResult",
@@ -125,12 +130,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AgentDefinition": "agent.definitions",
-    "Agents": "agent.definitions",
     "AssistantTurn": "agent.turns",
     "Client": "llm.client",
     "CommandFailed": "agent.errors",
     "DirEntry": "environments.environment",
+    "DockerExecutionEnvironment": "environments.docker",
     "EnvironmentWrapper": "environments.wrappers",
     "EventKind": "agent.session_state",
     "ExecResult": "base.processes",
@@ -140,11 +144,13 @@ _HOMES = {
     "InputResult": "agent.loop",
     "InvalidArguments": "agent.errors",
     "LocalExecutionEnvironment": "environments.local",
+    "LoggingExecutionEnvironment": "environments.logging",
     "MemoryExecutionEnvironment": "environments.memory",
     "PatchError": "agent.errors",
     "Permissions": "agent.tool",
     "ProfileTraits": "agent.provider_profile",
     "ProviderProfile": "agent.provider_profile",
+    "ReadOnlyExecutionEnvironment": "environments.read_only",
     "RegisteredTool": "agent.tool",
     "Session": "agent.session",
     "SessionBusy": "agent.errors",
@@ -152,6 +158,7 @@ _HOMES = {
     "SessionConfig": "agent.session_state",
     "SessionEvent": "agent.session_state",
     "SessionState": "agent.session",
+    "SshExecutionEnvironment": "environments.ssh",
     "SteeringTurn": "agent.turns",
     "Stop": "agent.loop",
     "SubAgentResult": "agent.subagents",

@@ -11,7 +11,8 @@ from attractor.agent.session_state import EventKind, SessionConfig
 from attractor.llm.errors import AuthenticationError, ContextLengthError
 from attractor.llm.retry_policy import RetryPolicy
 from attractor.twins.exchange.answer import Answer, Fault, FaultKind
-from tests.agent.twinned import WIRES, Talk, says, submit, talk, use, uses
+from attractor.twins.script.script import Rule, Script, When
+from tests.agent.twinned import WIRES, Talk, says, submit, talk, talk_by, use, uses
 
 pytestmark = pytest.mark.parametrize("wire", WIRES)
 
@@ -90,3 +91,12 @@ def test_9_11_a_shutdown_while_idle_ends_the_session(tmp_path: Path, wire: str) 
         assert talk.kinds[-1] is EventKind.SESSION_END
 
     talk(tmp_path, wire, [says("ok")], work)
+
+
+def test_9_11_an_answer_that_breaks_off_is_asked_for_again(tmp_path: Path, wire: str) -> None:
+    cut = Answer(text="Half of the words", fault=Fault(kind=FaultKind.CUT, after=2))
+    rules = (Rule(when=When(attempt=1), answer=cut), Rule(answer=says("All of it.")))
+    quick = SessionConfig(retry_policy=RetryPolicy(base_delay=0.001, jitter=False))
+    done = talk_by(tmp_path, wire, Script(rules=rules), submit("Go"), config=quick)
+    assert [str(one["text"]) for one in done.told(EventKind.ASSISTANT_TEXT_END)] == ["All of it."]
+    assert len(done.told(EventKind.WARNING)) == 1
