@@ -167,7 +167,8 @@ async def _call_model(conversation: SessionConversation) -> Response:
 async def _stream(conversation: SessionConversation, request: Request) -> Response:
     """Return the answer of the model; emit its words as they arrive."""
     conversation.emit(EventKind.ASSISTANT_TEXT_START)
-    if not conversation.profile.traits.supports_streaming:
+    can_stream = conversation.profile.traits.supports_streaming and conversation.client.can_stream
+    if not can_stream:
         return await conversation.client.complete(request)
     answer = StreamAccumulator()
     async with aclosing(conversation.client.stream(request)) as events:

@@ -209,6 +209,11 @@ class Client:
             async for event in call(resolved):
                 yield event
 
+    @property
+    def can_stream(self) -> bool:
+        """Whether every middleware supports streams."""
+        return all(isinstance(one, StreamMiddleware) for one in self._middleware)
+
     async def close(self) -> None:
         """Close the connections of all providers."""
         for adapter in self.providers.values():

@@ -17,6 +17,7 @@ from attractor.agent.turns import AssistantTurn, SteeringTurn, ToolResultsTurn, 
 from attractor.base.errors import FileError, MachineryError
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.llm.client import Client, Complete
 from attractor.llm.errors import AuthenticationError, ContextLengthError, ServerError
 from attractor.llm.messages import (
     ContentKind,
@@ -27,6 +28,7 @@ from attractor.llm.messages import (
     ThinkingData,
 )
 from attractor.llm.request import Request
+from attractor.llm.response import Response
 from attractor.llm.retry_policy import RetryPolicy
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, never, said
@@ -599,6 +601,20 @@ def test_broken_stream_is_asked_again(tmp_path: Path) -> None:
     assert played.submit().text == "ok"
     assert played.kinds.count(EventKind.ASSISTANT_TEXT_START) == 2
     assert "attempt 1 failed (cut)" in str(played.told(EventKind.WARNING)[0]["message"])
+
+
+def test_client_whose_middleware_cannot_stream_is_asked_for_whole_answers(tmp_path: Path) -> None:
+    async def count(request: Request, next: Complete) -> Response:
+        counted.append(request.model)
+        return await next(request)
+
+    counted = list[str]()
+    provider = ScriptedProvider(said("ok"))
+    client = Client(providers={"openai": provider}, middleware=[count])
+    profile = create_profile("openai", model="gpt-test")
+    session = Session(profile, local(tmp_path), client=client)
+    assert finish(session.submit("Go")).text == "ok"
+    assert counted == ["gpt-test"]
 
 
 def test_question_of_the_model_awaits_input(tmp_path: Path) -> None:
