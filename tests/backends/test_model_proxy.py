@@ -1,0 +1,130 @@
+"""Programs call models with a placeholder key, which a proxy replaces by the operator's key."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from attractor.backends.model_proxy import UPSTREAMS, ModelAccess, offer_models
+from attractor.llm.client import Client
+from attractor.llm.messages import Message
+from attractor.llm.request import Request
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
+from tests.agent.places import finish, local
+from tests.agent.twinned import says, script
+
+MODELS = {
+    "anthropic": "claude-opus-4-6",
+    "gemini": "gemini-2.5-pro",
+    "openai": "gpt-5.2-codex",
+    "openai_compatible": "llama",
+}
+
+
+def offered(
+    folder: Path,
+    provider: str,
+    environ: dict[str, str],
+    work: Callable[[ModelAccess], Awaitable[None]],
+) -> None:
+    async def scene() -> None:
+        async with offer_models(provider, environ, local(folder)) as access:
+            await work(access)
+
+    finish(scene())
+
+
+@pytest.mark.parametrize("provider", list(UPSTREAMS))
+@pytest.mark.parametrize("streams", [False, True])
+def test_models_answer_to_the_placeholder_key(tmp_path: Path, provider: str, streams: bool) -> None:
+    request = Request(model=MODELS[provider], messages=[Message.user("Hi")], provider=provider)
+
+    async def ask(access: ModelAccess) -> None:
+        assert real not in str(access)
+        async with Client.from_env(access.variables) as client:
+            if streams:
+                events = [event async for event in client.stream(request)]
+                assert "".join(event.delta or "" for event in events) == "Hello"
+            else:
+                assert (await client.complete(request)).text == "Hello"
+
+    with in_background(ProviderTwin(script(says("Hello")))) as twin:
+        environ = dict(twin.environ())
+        real = environ[UPSTREAMS[provider].keys[0]]
+        offered(tmp_path, provider, environ, ask)
+        [logged] = twin.requests
+        assert logged.status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "has_key", "status"),
+    [
+        ("POST", "/responses", False, 401),
+        ("POST", "/files", True, 404),
+        ("GET", "/organization/admin_api_keys", True, 404),
+        ("DELETE", "/models/gpt-5", True, 404),
+        ("GET", "/models/../files", True, 404),
+        ("HEAD", "/", True, 404),
+    ],
+)
+def test_other_requests_never_reach_the_provider(
+    tmp_path: Path, method: str, path: str, has_key: bool, status: int
+) -> None:
+    async def ask(access: ModelAccess) -> None:
+        key = {"authorization": f"Bearer {access.key}"} if has_key else {}
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.request(method, f"{access.url}{path}", headers=key)
+        assert answer.status_code == status
+
+    with in_background(ProviderTwin()) as twin:
+        offered(tmp_path, "openai", dict(twin.environ()), ask)
+        assert not twin.requests
+
+
+def test_pieces_of_a_stream_are_passed_on_at_once(tmp_path: Path) -> None:
+    has_read, keys = asyncio.Event(), list[str]()
+
+    async def provider(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        keys.extend(line for line in head.splitlines() if "key" in line.lower())
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n")
+        # Would wait for ever behind a proxy that collects the answer first.
+        await has_read.wait()
+        writer.write(b"3\r\ntwo\r\n0\r\n\r\n")
+        writer.close()
+
+    async def scene() -> None:
+        server = await asyncio.start_server(provider, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        environ = {"ANTHROPIC_BASE_URL": f"http://127.0.0.1:{port}/v1", "ANTHROPIC_API_KEY": "real"}
+        async with (
+            server,
+            offer_models("anthropic", environ, local(tmp_path)) as access,
+            httpx.AsyncClient(trust_env=False) as client,
+            client.stream(
+                "GET", f"{access.url}/v1/models", headers={"x-api-key": access.key}
+            ) as answer,
+        ):
+            pieces = answer.aiter_raw()
+            assert await anext(pieces) == b"one"
+            has_read.set()
+            assert await anext(pieces) == b"two"
+        assert keys == ["x-api-key: real"]
+
+    finish(scene())
+
+
+def test_a_dead_provider_is_a_bad_gateway(tmp_path: Path) -> None:
+    async def ask(access: ModelAccess) -> None:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.get(
+                f"{access.url}/models", headers={"authorization": f"Bearer {access.key}"}
+            )
+        assert answer.status_code == 502
+        assert "unreachable" in answer.text
+
+    environ = {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1", "OPENAI_API_KEY": "real"}
+    offered(tmp_path, "openai", environ, ask)
