@@ -1,7 +1,8 @@
 """Finds backends: files in this folder, entry points, and objects passed by a program."""
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Protocol, cast
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from attractor.base.callables import call
 from attractor.base.dataclasses import dataclass
@@ -11,24 +12,56 @@ from attractor.engine.context import Context
 from attractor.engine.outcome import FailureClass, Outcome, failure
 from attractor.engine.seams import Backend, ModelAnswer, Stage
 from attractor.engine.simulation.outcomes import NO_OUTCOMES, SimulatedOutcomes
+from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import Node
 
 if TYPE_CHECKING:
-    from attractor.backends.models import AgentParts
+    from attractor.backends.models import AgentParts, ModelDefaults
+    from attractor.config.settings import BackendsSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutsideParts:
+    """The parts of backends that run programs: the operator's variables, models and settings.
+
+    `is_sandboxed` is False if the run asks for no sandbox.
+    """
+
+    environ: Mapping[str, str]
+    defaults: "ModelDefaults"
+    settings: "BackendsSettings | None" = None
+    is_sandboxed: bool = True
+    prompt_folders: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackendParts:
-    """The parts that backends need, by backend."""
+    """The parts that backends need, by kind of backend."""
 
     simulate: SimulatedOutcomes = NO_OUTCOMES
     agent: "AgentParts | None" = None
+    outside: OutsideParts | None = None
 
 
 class BuiltBackend(Backend, Protocol):
     """A backend that is created from BackendParts."""
 
     def __init__(self, parts: BackendParts) -> None: ...
+
+
+@runtime_checkable
+class NeedsProgram(Protocol):
+    """A backend that needs a program on this machine."""
+
+    def find_missing(
+        self, nodes: Sequence[Node], answering: Sequence[Node]
+    ) -> Iterator[Diagnostic]:
+        """Yield what is missing to execute nodes; `answering` nodes only ask a model."""
+        ...
+
+    def readable_paths(self) -> Sequence[Path]:
+        """Return the paths of the program that a sandbox must show."""
+        ...
 
 
 def backend_registry() -> Registry[type[BuiltBackend]]:

@@ -232,6 +232,35 @@ class LlmSettings(Section):
         return self
 
 
+class ProgramSettings(Section):
+    """Settings of a coding agent that is started by a command."""
+
+    run: str = Field(
+        default="",
+        description="Start the agent with this command, such as `my-agent --quiet`.",
+    )
+    provider: Literal["anthropic", "gemini", "openai", "openai_compatible"] | None = Field(
+        default=None,
+        description="Let the agent call models of this provider, through a URL and a placeholder "
+        "key in the provider's variables.",
+    )
+    read: tuple[Path, ...] = Field(
+        default=(),
+        description="Show the agent these files and folders read-only in a sandbox.",
+    )
+
+
+class BackendsSettings(Section):
+    """Settings of the backends that execute stages."""
+
+    default: str = Field(
+        default="agent",
+        description="Execute stages with this backend, unless a node or `--backend` names one.",
+    )
+    acp: ProgramSettings = ProgramSettings()
+    command: ProgramSettings = ProgramSettings()
+
+
 Level = Literal["off", "info", "warning", "error"]
 
 
@@ -255,6 +284,7 @@ class Settings(Section):
     tracing: TracingSettings = TracingSettings()
     notify: NotifySettings = NotifySettings()
     llm: LlmSettings = LlmSettings()
+    backends: BackendsSettings = BackendsSettings()
     rules: Mapping[str, Level] = Field(
         default_factory=dict[str, Level],
         description="Severity of a rule in this project; `off` disables it.",

@@ -1,16 +1,19 @@
 """What every backend does alike, and the one that stands in for them in other tests."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
 from attractor.backends.agent import Agent
-from attractor.backends.models import AgentParts
-from attractor.backends.registry import BackendParts, adapt_backend, backend_registry
+from attractor.backends.models import AgentParts, ModelDefaults
+from attractor.backends.registry import BackendParts, OutsideParts, adapt_backend, backend_registry
 from attractor.backends.simulate import Simulate
 from attractor.base.json import canonical_json
+from attractor.config.settings import BackendsSettings, ProgramSettings
 from attractor.engine.outcome import Outcome, StageStatus, failure, success
 from attractor.engine.seams import Backend, ModelAnswer, Stage
 from attractor.engine.simulation.outcomes import SimulatedOutcomes
@@ -47,6 +50,15 @@ def agent(*steps: Callable[[Request], object]) -> Backend:
     return Agent(BackendParts(agent=parts))
 
 
+def outside(name: str) -> Backend:
+    """A program cannot start in an environment without commands, and the stage says so."""
+    settings = BackendsSettings(
+        acp=ProgramSettings(run="true"), command=ProgramSettings(run="true")
+    )
+    parts = OutsideParts(environ=os.environ, defaults=ModelDefaults(), settings=settings)
+    return backend_registry()[name](BackendParts(outside=parts))
+
+
 MAKE: dict[str, Callable[[], Backend]] = {
     "simulate": lambda: Simulate(BackendParts()),
     "simulate, told": lambda: Simulate(
@@ -55,6 +67,10 @@ MAKE: dict[str, Callable[[], Backend]] = {
     "agent, reports": lambda: agent(reports_and_ends),
     "agent, talks": lambda: agent(only_talks),
     "agent, refused": lambda: agent(fails),
+    **{
+        f"{name}, no commands": partial(outside, name)
+        for name in ("acp", "claude", "codex", "command", "gemini", "opencode")
+    },
     "handed in, text": lambda: adapt_backend(lambda node, prompt, context: "größe 🐍"),
     "handed in, outcome": lambda: adapt_backend(lambda node, prompt, context: RED),
     "stand-in, text": lambda: Saying("größe 🐍"),

@@ -52,6 +52,13 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("llm.requests_per_minute", {}, "default"),
         ("llm.tokens_per_minute", {}, "default"),
         ("llm.concurrent_requests", {}, "default"),
+        ("backends.default", "agent", "default"),
+        ("backends.acp.run", "", "default"),
+        ("backends.acp.provider", None, "default"),
+        ("backends.acp.read", (), "default"),
+        ("backends.command.run", "", "default"),
+        ("backends.command.provider", None, "default"),
+        ("backends.command.read", (), "default"),
         ("rules", {}, "default"),
     ]
 

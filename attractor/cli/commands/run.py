@@ -43,7 +43,9 @@ from attractor.pipeline.request import RunRequest, WorkspaceKind
     help="Read inputs from a JSON or TOML file (--input overrides it).",
 )
 @click.option(
-    "--backend", default="agent", show_default=True, help="Execute stages with this backend."
+    "--backend",
+    default="",
+    help="Execute stages with this backend (default: backends.default, or agent).",
 )
 @click.option(
     "--model",
@@ -146,7 +148,7 @@ def run(
         file=pipeline.absolute(),
         goal=goal,
         inputs=read_inputs(pairs, inputs_file, environ=invocation.environ),
-        backend=backend,
+        backend=backend or invocation.configuration.settings.backends.default,
         model=model,
         provider=provider,
         workspace=WorkspaceKind(workspace),

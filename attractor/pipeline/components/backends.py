@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -12,8 +13,14 @@ from typing import TYPE_CHECKING
 
 from attractor.agent.definitions import Agents
 from attractor.agent.prompts import PROFILES
-from attractor.backends.models import AgentParts, full_name, is_provider, provider_of
-from attractor.backends.registry import BackendParts, backend_registry
+from attractor.backends.models import (
+    AgentParts,
+    ModelDefaults,
+    full_name,
+    is_provider,
+    provider_of,
+)
+from attractor.backends.registry import BackendParts, OutsideParts, backend_registry
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.files import file_error
@@ -208,18 +215,31 @@ async def build_backend(
     known = {*handler_registry(), *host.custom_parts.handlers}
     asking = [one for one in graph.nodes.values() if _may_ask(one, known, host.custom_parts)]
     named = {backend_of(node, of_run) for node in asking}
-    parts = BackendParts(simulate=outcomes)
+    parts = replace(outside_parts(request, host), simulate=outcomes)
     if AGENT in named:
         middleware = model_middleware(host, stack)
         made = Client.from_env(host.environ, middleware=middleware)
         client = await stack.enter_async_context(made)
-        parts = BackendParts(simulate=outcomes, agent=_agent_parts(client, request, host))
+        parts = replace(parts, agent=_agent_parts(client, request, host))
     registry = backend_registry()
     # Preflight refused unknown names, except at nodes that call no backend.
     built: dict[str, Backend] = {one: registry[one](parts) for one in named if one in registry}
     if custom_parts:
         built[HANDED_IN] = custom_parts
     return built[of_run] if [*built] == [of_run] else NodeBackends(of_run, built)
+
+
+def outside_parts(request: RunRequest, host: RunHost) -> BackendParts:
+    """Return the parts of backends that run programs."""
+    return BackendParts(
+        outside=OutsideParts(
+            environ=host.environ,
+            defaults=ModelDefaults(request.model, request.provider),
+            settings=host.backends,
+            is_sandboxed=request.sandbox != "none",
+            prompt_folders=(host.project / AGENTS / PROFILES,),
+        )
+    )
 
 
 def _may_ask(node: Node, known: Set[str], custom_parts: CustomParts) -> bool:

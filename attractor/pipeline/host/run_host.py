@@ -41,7 +41,7 @@ from attractor.workspaces.preparation import NO_PREPARATION, Preparation
 from attractor.workspaces.result_tree import LEAVE_OUT
 
 if TYPE_CHECKING:
-    from attractor.config.settings import LlmSettings
+    from attractor.config.settings import BackendsSettings, LlmSettings
 
 
 PARK = "park"
@@ -226,6 +226,7 @@ class RunHost:
     bounds: SandboxBounds = field(default_factory=SandboxBounds)
     notify: Notify = field(default_factory=Notify)
     llm: "LlmSettings | None" = None
+    backends: "BackendsSettings | None" = None
     custom_parts: CustomParts = NO_CUSTOM_PARTS
     draws: bool = True
     observer: Observer | None = None
@@ -301,6 +302,7 @@ def open_host(
         bounds=SandboxBounds(**settings.sandbox.model_dump(exclude_none=True)),
         notify=_notify(settings.notify, environ, folder=configuration.root),
         llm=settings.llm,
+        backends=settings.backends,
         observer=observer,
         tell=tell,
         interviewer=interviewer,

@@ -14,7 +14,7 @@ from attractor.backends.models import (
     find_model_faults,
     list_ready,
 )
-from attractor.backends.registry import backend_registry
+from attractor.backends.registry import NeedsProgram, backend_registry
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UnknownName, UsageError
 from attractor.engine.errors import NotRunnable
@@ -34,6 +34,7 @@ from attractor.pipeline.components.backends import (
     agents_of,
     backend_of,
     find_unknown_providers,
+    outside_parts,
 )
 from attractor.pipeline.components.run_components import preset_answers
 from attractor.pipeline.host.run_host import HANDED_IN, CustomParts, RunHost
@@ -70,12 +71,40 @@ _ANSWERS = (ModelTask.AN_ANSWER, ModelTask.ADVICE)
 async def find_backend_faults(
     graphs: Sequence[Graph], request: RunRequest, host: RunHost
 ) -> Sequence[Diagnostic]:
-    """Return a fault for each unknown backend or agent, and each model that cannot be used."""
+    """Return a fault for each unknown backend or agent, each model that cannot be used, and each
+    program that is missing.
+    """
     of_run = _backend_of_run(request, host)
     agents = agents_of(host)
     defaults = ModelDefaults(request.model, request.provider, agents)
     models = await find_model_faults(_agent_nodes(graphs, request, host), defaults, host.environ)
-    return [*find_unknown_backends(_all_backend_nodes(graphs, host), of_run, agents), *models]
+    unknown = find_unknown_backends(_all_backend_nodes(graphs, host), of_run, agents)
+    return [*unknown, *models, *_find_program_faults(graphs, request, host)]
+
+
+def _find_program_faults(
+    graphs: Sequence[Graph], request: RunRequest, host: RunHost
+) -> Iterator[Diagnostic]:
+    for backend, nodes in _program_backends(graphs, request, host):
+        answering = [node for node in nodes if model_task(node) in _ANSWERS]
+        executing = [node for node in nodes if node not in answering]
+        yield from backend.find_missing(executing, answering)
+
+
+def _program_backends(
+    graphs: Sequence[Graph], request: RunRequest, host: RunHost
+) -> Iterator[tuple[NeedsProgram, Sequence[Node]]]:
+    """Yield each chosen backend that needs a program, with its nodes."""
+    of_run, registry = _backend_of_run(request, host), backend_registry()
+    by_name: dict[str, list[Node]] = {}
+    for node in _all_backend_nodes(graphs, host):
+        by_name.setdefault(backend_of(node, of_run), []).append(node)
+    for name, nodes in by_name.items():
+        # The others need no program, and are slow to import.
+        if name in registry and name not in (AGENT, SIMULATE):
+            backend = registry[name](outside_parts(request, host))
+            if isinstance(backend, NeedsProgram):
+                yield backend, nodes
 
 
 def _all_backend_nodes(graphs: Sequence[Graph], host: RunHost) -> Sequence[Node]:
@@ -103,12 +132,13 @@ async def choose_default_model(
     model of the only provider with an API key.
     """
     nodes = _agent_nodes(graphs, request, host)
-    if not nodes:
+    if not nodes and not any(_program_backends(graphs, request, host)):
         return request, ()
     named = ModelDefaults(request.model, request.provider, agents_of(host))
     if not (named.model or named.provider) and host.llm:
         named = replace(named, model=host.llm.model, provider=host.llm.provider)
-    chosen = await complete_defaults(nodes, named, host.environ)
+    # Programs have default models of their own.
+    chosen = await complete_defaults(nodes, named, host.environ) if nodes else named
     notices: list[str] = []
     if chosen != named:
         why = "" if named.provider else ", the only provider with an API key"
@@ -347,7 +377,9 @@ async def preflight(
     ]
     if faults:
         return PreflightReport(name, request, tuple(faults), notices=notices)
-    sandbox = await choose_sandbox(request, host, run_id=run_id)
+    programs = [one for one, _ in _program_backends(graphs, request, host)]
+    read = [path for one in programs for path in one.readable_paths()]
+    sandbox = await choose_sandbox(request, host, run_id=run_id, read=read)
     missing = await find_missing_in_sandbox(required, sandbox, host)
     return PreflightReport(name, request, tuple(missing), sandbox, notices)
 

@@ -77,9 +77,9 @@ def _close_store(store: Path) -> int:
 
 
 async def choose_sandbox(
-    request: RunRequest, host: RunHost, *, run_id: str = ""
+    request: RunRequest, host: RunHost, *, run_id: str = "", read: Sequence[Path] = ()
 ) -> EnvironmentChoice:
-    """Choose the sandbox of a run, and test it."""
+    """Choose the sandbox of a run, which shows the paths in `read`, and test it."""
     workspaces = prepare_state_folder(host)
     home = host.environ.get("HOME", "")
     hidden = [host.project, host.state_dir, host.runs_dir, *([Path(home)] if home else [])]
@@ -93,6 +93,7 @@ async def choose_sandbox(
             request.sandbox,
             environ=host.variables_of_tools,
             hide=[folder for folder in [*hidden, workspaces.resolve()] if folder.exists()],
+            read=[path for path in read if path.exists()],
             scratch=scratch,
             bounds=host.bounds,
             run_id=run_id,

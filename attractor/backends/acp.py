@@ -1,0 +1,189 @@
+"""Executes stages with any agent that speaks the Agent Client Protocol."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from attractor import __version__
+from attractor.backends.outside import outside_backend
+from attractor.backends.outside_events import (
+    CallBegun,
+    CallEnded,
+    Failed,
+    SessionNamed,
+    Spent,
+    Spoken,
+    as_text,
+)
+from attractor.backends.programs import Dialogue, Invocation, Program, Task
+from attractor.backends.registry import OutsideParts
+from attractor.base.json import JsonObject
+from attractor.llm.response import Usage
+
+if TYPE_CHECKING:
+    from acp.client.connection import ClientSideConnection
+    from acp.schema import PermissionOption, RequestPermissionResponse, ToolCallUpdate
+
+_ENDED_CALL = ("completed", "failed")
+
+
+class _AcpClient:
+    """Takes the messages of an agent, and grants what it asks for, as the sandbox allows."""
+
+    def __init__(self, dialogue: Dialogue) -> None:
+        self._dialogue = dialogue
+        self.is_replay = False
+
+    async def session_update(self, session_id: str, update: Any, **others: Any) -> None:
+        """Take a part of an answer, or a tool call; a loaded session repeats old ones."""
+        take = self._dialogue.take
+        if self.is_replay:
+            return
+        match update.session_update:
+            case "agent_message_chunk":
+                if text := getattr(update.content, "text", ""):
+                    take(Spoken(text, is_piece=True))
+            case "tool_call":
+                take(CallBegun(update.tool_call_id, update.title, _arguments(update)))
+                self._end_call(update)
+            case "tool_call_update":
+                self._end_call(update)
+            case _:
+                pass
+
+    def _end_call(self, update: Any) -> None:
+        if update.status in _ENDED_CALL:
+            texts = [_content_text(one) for one in update.content or ()]
+            output = "\n".join(filter(None, texts)) or as_text(update.raw_output)
+            error = output or "failed" if update.status == "failed" else ""
+            self._dialogue.take(CallEnded(update.tool_call_id, output, error))
+
+    async def request_permission(
+        self,
+        session_id: str,
+        tool_call: "ToolCallUpdate",
+        options: "Sequence[PermissionOption]",
+        **others: Any,
+    ) -> "RequestPermissionResponse":
+        """Allow the tool call."""
+        # See `drive`.
+        from acp.schema import AllowedOutcome, DeniedOutcome, RequestPermissionResponse
+
+        allowed = [one.option_id for one in options if one.kind.startswith("allow")]
+        if not allowed:
+            return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
+        outcome = AllowedOutcome(outcome="selected", option_id=allowed[0])
+        return RequestPermissionResponse(outcome=outcome)
+
+
+def _arguments(call: Any) -> JsonObject:
+    """Return the arguments of a tool call, otherwise the files that it concerns."""
+    match call.raw_input:
+        case {**arguments} if arguments:
+            return cast(JsonObject, arguments)
+        case _:
+            places = [one.path for one in call.locations or ()]
+            return {"locations": places} if places else {}
+
+
+def _content_text(content: Any) -> str:
+    """Return the text of a tool call's content; of an edit, the path and the new text."""
+    if content.type == "diff":
+        return f"{content.path}\n{content.new_text}"
+    return getattr(getattr(content, "content", None), "text", "")
+
+
+async def drive(dialogue: Dialogue) -> None:
+    """Open a session, send the prompt and later messages, and wait for the answers."""
+    # The library is slow to import, and only stages of this backend need it.
+    from acp import RequestError, connect_to_agent
+
+    writer = await dialogue.input()
+    if writer is None:
+        return
+    client = _AcpClient(dialogue)
+    connection = connect_to_agent(client, writer, dialogue.output)  # pyright: ignore
+    try:
+        session = await _open_session(connection, client, dialogue)
+        dialogue.messages.append(dialogue.task.prompt)
+        while dialogue.messages:
+            await _ask(connection, session, dialogue)
+    except RequestError as error:
+        dialogue.take(Failed(str(error)))
+    except ConnectionError:
+        return  # the agent has ended: its exit status tells more
+    finally:
+        await connection.close()
+
+
+async def _open_session(
+    connection: "ClientSideConnection", client: _AcpClient, dialogue: Dialogue
+) -> str:
+    """Return the id of a new session, or of the session to continue."""
+    # See `drive`.
+    from acp import PROTOCOL_VERSION
+    from acp.schema import Implementation
+
+    own = Implementation(name="attractor", version=__version__)
+    agent = await connection.initialize(PROTOCOL_VERSION, client_info=own)
+    task, abilities, about = dialogue.task, agent.agent_capabilities, agent.agent_info
+    can_load = bool(abilities and abilities.load_session)
+    version = f"{about.name} {about.version}" if about else ""
+    if task.session and can_load:
+        client.is_replay = True
+        await connection.load_session(cwd=task.folder, session_id=task.session, mcp_servers=[])
+        client.is_replay = False
+        dialogue.take(SessionNamed(task.session, version=version))
+        return task.session
+    opened = await connection.new_session(cwd=task.folder, mcp_servers=[])
+    dialogue.take(SessionNamed(opened.session_id if can_load else "", version=version))
+    return opened.session_id
+
+
+async def _ask(connection: "ClientSideConnection", session: str, dialogue: Dialogue) -> None:
+    # See `drive`.
+    from acp import text_block
+
+    text = text_block(dialogue.messages.popleft())
+    answer = await connection.prompt(session_id=session, prompt=[text])
+    if used := answer.usage:
+        tokens = Usage(
+            used.input_tokens,
+            used.output_tokens,
+            cache_read_tokens=used.cached_read_tokens,
+            cache_write_tokens=used.cached_write_tokens,
+        )
+        dialogue.take(Spent(tokens))
+    if answer.stop_reason != "end_turn":
+        dialogue.take(Failed(f"the agent stopped: {answer.stop_reason}"))
+
+
+def send(dialogue: Dialogue, text: str) -> None:
+    """Send a message after the current answer: the protocol has no earlier time."""
+    dialogue.messages.append(text)
+
+
+def invoke(task: Task) -> Invocation:
+    """Return the call of the agent, without arguments besides those of the settings."""
+    return Invocation()
+
+
+def program(parts: OutsideParts | None) -> Program:
+    """Return the agent of the settings."""
+    settings = parts.settings.acp if parts and parts.settings else None
+    return Program(
+        name="acp",
+        remedy='set run in [backends.acp] of attractor.toml, such as run = "my-agent --acp"',
+        invoke=invoke,
+        drive=drive,
+        run=settings.run if settings else "",
+        providers=(settings.provider,) if settings and settings.provider else (),
+        read=settings.read if settings else (),
+        sessions=(".",),
+        needs_run=True,
+        prints_version=False,
+        keeps_input=True,
+        steer=send,
+    )
+
+
+part = outside_backend(program)

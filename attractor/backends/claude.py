@@ -1,0 +1,121 @@
+"""Executes stages with the program `claude` (Claude Code) of Anthropic."""
+
+import json
+from collections.abc import Iterator
+from functools import reduce
+from operator import add
+
+from attractor.backends.outside import outside_backend
+from attractor.backends.outside_events import (
+    CallBegun,
+    CallEnded,
+    Failed,
+    Heard,
+    SessionNamed,
+    Spent,
+    Spoken,
+    as_text,
+    count,
+)
+from attractor.backends.programs import Dialogue, Invocation, Program, Task
+from attractor.base.json import Json, JsonObject
+from attractor.llm.response import Usage
+
+
+def invoke(task: Task) -> Invocation:
+    """Return the call of claude, which reads messages from its input while it works."""
+    words = ["-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"]
+    words += ["--permission-mode", "bypassPermissions"]
+    if task.choice.model:
+        words += ["--model", task.choice.model]
+    if task.session:
+        words += ["--resume", task.session]
+    variables = {
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "DISABLE_AUTOUPDATER": "1",
+        "DISABLE_TELEMETRY": "1",
+        # Otherwise claude refuses to work as root.
+        "IS_SANDBOX": "1",
+    }
+    return Invocation(tuple(words), variables)
+
+
+async def drive(dialogue: Dialogue) -> None:
+    """Send the prompt, and follow the events until the result."""
+    await dialogue.input()
+    send(dialogue, dialogue.task.prompt)
+    async for event in dialogue.json_lines():
+        for heard in read(event):
+            dialogue.take(heard)
+        if event.get("type") == "result":
+            return
+
+
+def send(dialogue: Dialogue, text: str) -> None:
+    """Send a message, which claude reads between two model calls."""
+    line = {"type": "user", "message": {"role": "user", "content": text}}
+    dialogue.write(f"{json.dumps(line)}\n")
+
+
+def read(event: JsonObject) -> Iterator[Heard]:
+    """Read one event of `claude --output-format stream-json`."""
+    match event:
+        case {"type": "system", "subtype": "init", "session_id": str(session)}:
+            yield SessionNamed(session, as_text(event.get("model")))
+        case {"type": "assistant" | "user", "message": {"content": list(blocks)}}:
+            for block in blocks:
+                yield from _read_block(block)
+        case {"type": "result"}:
+            yield from _read_result(event)
+        case _:
+            pass
+
+
+def _read_block(block: Json) -> Iterator[Heard]:
+    match block:
+        case {"type": "text", "text": str(text)}:
+            yield Spoken(text)
+        case {"type": "tool_use", "id": str(call), "name": str(name), "input": {**arguments}}:
+            yield CallBegun(call, name, arguments)
+        case {"type": "tool_result", "tool_use_id": str(call), **rest}:
+            text = as_text(rest.get("content"))
+            yield CallEnded(call, text, text or "failed" if rest.get("is_error") else "")
+        case _:
+            pass
+
+
+def _read_result(event: JsonObject) -> Iterator[Heard]:
+    cost, by_model = event.get("total_cost_usd"), event.get("modelUsage")
+    if isinstance(by_model, dict):
+        # Of the session; `usage` is of the last message only.
+        used = reduce(add, map(_tokens, by_model.values()), Usage())
+        known = float(cost) if isinstance(cost, int | float) else None
+        yield Spent(used, known, is_total=True)
+    if event.get("is_error"):
+        yield Failed(as_text(event.get("result")) or as_text(event.get("subtype")))
+
+
+def _tokens(used: Json) -> Usage:
+    if not isinstance(used, dict):
+        return Usage()
+    return Usage(
+        count(used.get("inputTokens")),
+        count(used.get("outputTokens")),
+        cache_read_tokens=count(used.get("cacheReadInputTokens")),
+        cache_write_tokens=count(used.get("cacheCreationInputTokens")),
+    )
+
+
+CLAUDE = Program(
+    name="claude",
+    remedy="install it: npm install -g @anthropic-ai/claude-code",
+    invoke=invoke,
+    drive=drive,
+    providers=("anthropic",),
+    login=".claude/.credentials.json",
+    # The second file has the usage of the session so far.
+    sessions=(".claude/projects", ".claude.json"),
+    keeps_input=True,
+    steer=send,
+)
+part = outside_backend(lambda parts: CLAUDE)

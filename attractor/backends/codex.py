@@ -1,0 +1,127 @@
+"""Executes stages with the program `codex` of OpenAI."""
+
+from collections.abc import Iterator
+
+from attractor.backends.outside import outside_backend
+from attractor.backends.outside_events import (
+    CallBegun,
+    CallEnded,
+    Failed,
+    Heard,
+    SessionNamed,
+    Spent,
+    Spoken,
+    Warned,
+    as_text,
+    count,
+)
+from attractor.backends.programs import Invocation, Program, Task, follow
+from attractor.base.json import Json, JsonObject
+from attractor.llm.response import Usage
+
+
+def invoke(task: Task) -> Invocation:
+    """Return the call of codex, which reads the prompt from its input."""
+    # codex cannot start its own sandbox inside another one: it writes nothing, and exits with 0.
+    rights = "danger-full-access" if task.is_sandboxed else "workspace-write"
+    words = ["exec", "--json", "--skip-git-repo-check", "-s", rights]
+    if task.choice.model:
+        words += ["-m", task.choice.model]
+    if task.access:
+        provider = (
+            f'{{name="attractor",base_url="{task.access.url}",env_key="OPENAI_API_KEY",'
+            'wire_api="responses"}'
+        )
+        words += ["-c", "model_provider=attractor", "-c", f"model_providers.attractor={provider}"]
+    words += ["resume", task.session, "-"] if task.session else ["-"]
+    variables = {"CODEX_HOME": f"{task.home}/.codex"} if task.home else {}
+    files = {".codex/config.toml": "check_for_update_on_startup = false\n"} if task.home else {}
+    return Invocation(tuple(words), variables, files, task.prompt)
+
+
+def read(event: JsonObject) -> Iterator[Heard]:
+    """Read one event of `codex exec --json`."""
+    match event:
+        case {"type": "thread.started", "thread_id": str(session)}:
+            yield SessionNamed(session)
+        case {"type": "item.started", "item": {"id": str(item), "type": str(kind), **rest}}:
+            yield from _begun(item, kind, rest)
+        case {"type": "item.completed", "item": {"id": str(item), "type": str(kind), **rest}}:
+            yield from _ended(item, kind, rest)
+        case {"type": "turn.completed", "usage": {**used}}:
+            yield Spent(
+                Usage(
+                    count(used.get("input_tokens")),
+                    count(used.get("output_tokens")),
+                    cache_read_tokens=count(used.get("cached_input_tokens")),
+                ),
+                is_total=True,
+            )
+        case {"type": "turn.failed", "error": {"message": str(message)}}:
+            yield Failed(message)
+        case {"type": "error", "message": str(message)}:
+            yield Warned(message)
+        case _:
+            pass
+
+
+def _begun(item: str, kind: str, rest: JsonObject) -> Iterator[Heard]:
+    match kind:
+        case "command_execution":
+            yield CallBegun(item, "shell", {"command": as_text(rest.get("command"))})
+        case "file_change":
+            yield CallBegun(item, "apply_patch", {"changes": _changes(rest.get("changes"))})
+        case "mcp_tool_call":
+            name = f"{as_text(rest.get('server'))}.{as_text(rest.get('tool'))}"
+            yield CallBegun(item, name, {"arguments": rest.get("arguments")})
+        case "web_search":
+            yield CallBegun(item, "web_search", {"query": as_text(rest.get("query"))})
+        case _:
+            pass
+
+
+def _ended(item: str, kind: str, rest: JsonObject) -> Iterator[Heard]:
+    is_failed = rest.get("status") in ("failed", "declined")
+    match kind:
+        case "agent_message":
+            yield Spoken(as_text(rest.get("text")))
+        case "error":
+            yield Warned(as_text(rest.get("message")))
+        case "command_execution":
+            output = as_text(rest.get("aggregated_output"))
+            failed = f"exit status {rest.get('exit_code')}\n{output}"
+            yield CallEnded(item, output, failed if is_failed else "")
+        case "file_change":
+            changes = _changes(rest.get("changes"))
+            yield CallEnded(item, changes, "the patch was not applied" if is_failed else "")
+        case "mcp_tool_call":
+            error = as_text(rest.get("error")) if is_failed else ""
+            yield CallEnded(item, as_text(rest.get("result")), error)
+        case "web_search":
+            yield CallEnded(item)
+        case _:
+            pass
+
+
+def _changes(changes: Json) -> str:
+    """Return the changed files, one in a line."""
+    lines: list[str] = []
+    for one in changes if isinstance(changes, list) else []:
+        match one:
+            case {"path": str(path), "kind": str(kind)}:
+                lines.append(f"{kind} {path}")
+            case _:
+                pass
+    return "\n".join(lines)
+
+
+CODEX = Program(
+    name="codex",
+    remedy="install it: npm install -g @openai/codex",
+    invoke=invoke,
+    drive=follow(read),
+    providers=("openai",),
+    login=".codex/auth.json",
+    sessions=(".codex/sessions",),
+)
+part = outside_backend(lambda parts: CODEX)

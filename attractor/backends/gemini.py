@@ -1,0 +1,91 @@
+"""Executes stages with the program `gemini` of Google."""
+
+import json
+from collections.abc import Iterator
+
+from attractor.backends.outside import outside_backend
+from attractor.backends.outside_events import (
+    CallBegun,
+    CallEnded,
+    Failed,
+    Heard,
+    SessionNamed,
+    Spent,
+    Spoken,
+    Warned,
+    as_text,
+    count,
+)
+from attractor.backends.programs import Invocation, Program, Task, follow
+from attractor.base.json import JsonObject
+from attractor.llm.response import Usage
+
+_SETTINGS = {
+    "general": {"disableAutoUpdate": True, "enableAutoUpdate": False},
+    "privacy": {"usageStatisticsEnabled": False},
+    "telemetry": {"enabled": False},
+}
+
+
+def invoke(task: Task) -> Invocation:
+    """Return the call of gemini, which reads the prompt from its input."""
+    words = ["--yolo", "--output-format", "stream-json"]
+    if task.choice.model:
+        words += ["-m", task.choice.model]
+    files: dict[str, str] = {}
+    if task.home:
+        security = {"security": {"auth": {"selectedType": "gemini-api-key"}}}
+        files[".gemini/settings.json"] = json.dumps({**_SETTINGS, **security})
+    variables = {"GEMINI_CLI_TRUST_WORKSPACE": "true"}
+    return Invocation(tuple(words), variables, files, task.prompt)
+
+
+def read(event: JsonObject) -> Iterator[Heard]:
+    """Read one event of `gemini --output-format stream-json`."""
+    match event:
+        case {"type": "init", "session_id": str(session)}:
+            yield SessionNamed(session, as_text(event.get("model")))
+        case {"type": "message", "role": "assistant", "content": str(text)}:
+            yield Spoken(text, is_piece=event.get("delta") is True)
+        case {"type": "tool_use", "tool_id": str(call), "tool_name": str(name)}:
+            arguments = event.get("parameters")
+            yield CallBegun(call, name, arguments if isinstance(arguments, dict) else {})
+        case {"type": "tool_result", "tool_id": str(call)}:
+            error = as_text(event.get("error")) or "failed"
+            output = as_text(event.get("output"))
+            yield CallEnded(call, output, error if event.get("status") == "error" else "")
+        case {"type": "error", "message": str(message)}:
+            yield Warned(message)
+        case {"type": "result"}:
+            yield from _read_result(event)
+        case _:
+            pass
+
+
+def _read_result(event: JsonObject) -> Iterator[Heard]:
+    match event.get("stats"):
+        case {**stats}:
+            yield Spent(
+                Usage(
+                    count(stats.get("input_tokens")),
+                    count(stats.get("output_tokens")),
+                    cache_read_tokens=count(stats.get("cached")),
+                )
+            )
+        case _:
+            pass
+    if event.get("status") == "error":
+        yield Failed(as_text(event.get("error")))
+
+
+# gemini 0.61 sends an invalid history when it resumes a session with tool calls, so `sessions` is
+# empty.
+GEMINI = Program(
+    name="gemini",
+    remedy="install it: npm install -g @google/gemini-cli",
+    invoke=invoke,
+    drive=follow(read),
+    providers=("gemini",),
+    login=".gemini/oauth_creds.json",
+)
+part = outside_backend(lambda parts: GEMINI)

@@ -1,0 +1,131 @@
+"""Executes stages with the program `opencode`, with models of any provider."""
+
+import json
+from collections.abc import Iterator, Mapping
+
+from attractor.backends.model_proxy import ModelAccess
+from attractor.backends.outside import outside_backend
+from attractor.backends.outside_events import (
+    CallBegun,
+    CallEnded,
+    Failed,
+    Heard,
+    SessionNamed,
+    Spent,
+    Spoken,
+    as_text,
+    count,
+)
+from attractor.backends.programs import Dialogue, Invocation, Program, Task
+from attractor.base.json import Json, JsonObject
+from attractor.llm.response import Usage
+
+_PACKAGES: Mapping[str, str] = {
+    "anthropic": "@ai-sdk/anthropic",
+    "gemini": "@ai-sdk/google",
+    "openai": "@ai-sdk/openai",
+    "openai_compatible": "@ai-sdk/openai-compatible",
+}
+_VERSIONS: Mapping[str, str] = {"anthropic": "/v1", "gemini": "/v1beta"}
+_PROVIDER = "attractor"
+
+
+def invoke(task: Task) -> Invocation:
+    """Return the call of opencode, which reads the prompt from its input."""
+    model, access = task.choice.model, task.access
+    words = ["run", "--format", "json"]
+    if model:
+        words += ["-m", f"{_PROVIDER if access else task.choice.provider}/{model}"]
+    if task.session:
+        words += ["--session", task.session]
+    config: dict[str, Json] = {"permission": "allow", "share": "disabled", "autoupdate": False}
+    if access:
+        config["provider"] = {_PROVIDER: _provider(access, model)}
+    variables = {
+        "OPENCODE_CONFIG_CONTENT": json.dumps(config),
+        "OPENCODE_DISABLE_AUTOUPDATE": "1",
+        "OPENCODE_DISABLE_MODELS_FETCH": "1",
+    }
+    return Invocation(tuple(words), variables, {}, task.prompt)
+
+
+def _provider(access: ModelAccess, model: str) -> dict[str, Json]:
+    url = access.url + _VERSIONS.get(access.provider, "")
+    return {
+        "npm": _PACKAGES[access.provider],
+        "options": {"baseURL": url, "apiKey": access.key},
+        "models": {model: {"name": model}},
+    }
+
+
+async def drive(dialogue: Dialogue) -> None:
+    """Follow the events until the end."""
+    async for event in dialogue.json_lines():
+        for heard in read(event, provider=dialogue.task.choice.provider):
+            dialogue.take(heard)
+
+
+def read(event: JsonObject, *, provider: str) -> Iterator[Heard]:
+    """Read one event of `opencode run --format json`."""
+    if isinstance(session := event.get("sessionID"), str):
+        yield SessionNamed(session)
+    match event:
+        case {"type": "text", "part": {"text": str(text)}}:
+            yield Spoken(text)
+        case {"type": "tool_use", "part": {"callID": str(call), "tool": str(name), "state": state}}:
+            yield from _read_call(call, name, state)
+        case {"type": "step_finish", "part": {"tokens": {**used}}}:
+            yield _spent(used, provider)
+        case {"type": "error", "error": error}:
+            yield Failed(_message(error))
+        case _:
+            pass
+
+
+def _read_call(call: str, name: str, state: Json) -> Iterator[Heard]:
+    """Read a tool call, which opencode only prints when it has ended."""
+    match state:
+        case {"status": str(status), "input": {**arguments}, **rest}:
+            yield CallBegun(call, name, arguments)
+            error = as_text(rest.get("error")) or "failed"
+            yield CallEnded(call, as_text(rest.get("output")), error if status == "error" else "")
+        case _:
+            pass
+
+
+def _spent(used: JsonObject, provider: str) -> Spent:
+    cached = used.get("cache")
+    cache = cached if isinstance(cached, dict) else {}
+    read, written = count(cache.get("read")), count(cache.get("write"))
+    # opencode never counts cached tokens as input. Its cost is 0, because it does not know the
+    # prices of a provider that is not its own.
+    other = 0 if provider == "anthropic" else read + written
+    return Spent(
+        Usage(
+            count(used.get("input")) + other,
+            count(used.get("output")) + count(used.get("reasoning")),
+            cache_read_tokens=read,
+            cache_write_tokens=written,
+        )
+    )
+
+
+def _message(error: Json) -> str:
+    match error:
+        case {"data": {"message": str(message)}}:
+            return message
+        case _:
+            return as_text(error)
+
+
+OPENCODE = Program(
+    name="opencode",
+    remedy="install it: npm install -g opencode-ai",
+    invoke=invoke,
+    drive=drive,
+    providers=("anthropic", "openai", "gemini", "openai_compatible"),
+    login=".local/share/opencode/auth.json",
+    sessions=(".local/share/opencode",),
+    needs_model=True,
+)
+part = outside_backend(lambda parts: OPENCODE)

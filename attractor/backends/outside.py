@@ -1,0 +1,454 @@
+"""Runs a coding agent of others as a program in the environment of a stage.
+
+The program gets the prompt with the way to report, a home folder of its own, and a URL by which it
+reaches its models without the key. Its output becomes the events of the stage. The report decides
+about the outcome, not the exit status.
+"""
+
+import asyncio
+import re
+import shlex
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from attractor.agent.prompts import render_prompt
+from attractor.agent.session_state import EventEmitter, EventKind
+from attractor.backends.agent_records import Record
+from attractor.backends.agent_report import VARIABLE, Reporting, StatusFile, status_file_in
+from attractor.backends.model_proxy import offer_models
+from attractor.backends.models import Meter, Pricing
+from attractor.backends.outside_events import NOTHING_SPENT, OutsideTranscript, Spent
+from attractor.backends.program_needs import LocatedProgram, find_missing, has_key, locate
+from attractor.backends.programs import Dialogue, Program, Task, open_input
+from attractor.backends.registry import BackendParts, BuiltBackend, OutsideParts
+from attractor.base.dataclasses import dataclass
+from attractor.base.durations import describe_duration
+from attractor.base.errors import AttractorError, UsageError
+from attractor.base.processes import ExecResult, OutputChunk
+from attractor.engine.journal.events import OUTCOME_ASSUMED, THREAD_CONTINUED
+from attractor.engine.outcome import FailureClass, Outcome, failure, success
+from attractor.engine.prompts.preamble import prepend_preamble
+from attractor.engine.routing.next_move import wants_verdict
+from attractor.engine.seams import Exhausted, ModelAnswer, Stage
+from attractor.engine.stage.folder import write_tail
+from attractor.engine.truncation import response_updates
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.language.diagnostics import Diagnostic
+from attractor.language.graph.graph import Node
+
+TIME_LIMIT = timedelta(hours=1)
+"""The time limit of a program, if the node sets no `timeout`."""
+
+_QUICK_MS = 30_000
+# Time for a program to exit after its work is done and its input is closed.
+_GRACE_S = 5.0
+_LONGEST_ERROR = 2_000
+_LARGEST_SESSION = 64 << 20
+_VERSION = re.compile(r"\d+(?:\.\w+)+")
+
+_MAKE_HOME = 'mktemp -d "${TMPDIR:-/tmp}/attractor-home.XXXXXXXX"'
+_WRITE_FILE = 'mkdir -p "$(dirname "$file")" && cat > "$file"'
+_REMOVE_HOME = 'rm -rf "$folder"'
+_PACK = 'cd "$folder" && tar -czf - --ignore-failed-read -- $paths 2>/dev/null | base64 -w 0'
+_UNPACK = 'base64 -d | tar -C "$folder" -xzf -'
+
+
+@dataclass(frozen=True)
+class KeptSession:
+    """The session of a program at the end of a stage, with the files that continue the session."""
+
+    program: str
+    session: str
+    spent: Spent
+    archive: bytes
+    stages: int
+    last: str
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The work on a stage."""
+
+    stage: Stage
+    located: LocatedProgram
+    parts: OutsideParts
+    task: Task
+    file: StatusFile
+    reporting: Reporting
+    transcript: OutsideTranscript
+
+    @property
+    def environment(self) -> ExecutionEnvironment:
+        """The environment of the stage."""
+        return self.stage.workspace.environment
+
+    @property
+    def time_limit(self) -> timedelta:
+        """The time limit of one process of the program."""
+        return self.stage.node.attributes.duration("timeout") or TIME_LIMIT
+
+    def how_to_report(self) -> str:
+        """Return the instruction to report, with the choices of the node."""
+        targets = [edge.target for edge in self.stage.graph.outgoing(self.stage.node.id)]
+        labels = [*dict.fromkeys(filter(None, self.stage.labels))]
+        return self._render("outside_report", labels=labels, targets=[*dict.fromkeys(targets)])
+
+    def reminder(self) -> str:
+        """Return the reminder to an agent with a missing or refused report."""
+        refusals = self.reporting.refusals
+        return self._render("outside_reminder", refusal=refusals[-1] if refusals else "")
+
+    def _render(self, name: str, **values: object) -> str:
+        folders = self.parts.prompt_folders
+        return render_prompt(name, folders=folders, status_file=self.file.path, **values)
+
+
+class OutsideAgent:
+    """Runs a program for each stage, and returns the outcome that its agent reports."""
+
+    def __init__(self, program: Program, parts: BackendParts) -> None:
+        self._program = program
+        self._parts = parts.outside
+        self._pricing = Pricing()
+        self._at_work: dict[str, tuple[Dialogue, OutsideTranscript]] = {}
+        self._version: str | None = None
+
+    async def run(self, stage: Stage, prompt: str) -> Outcome | str:
+        """Run the program with a prompt, and return the reported outcome with the usage."""
+        parts = self._require_parts()
+        located = locate(self._program, parts.environ)
+        if located is None:
+            return failure(f"{self._program.name} is not on the PATH", FailureClass.TERMINAL)
+
+        def warn(words: str) -> None:
+            stage.emit(EventKind.WARNING, message=words)
+
+        async with AsyncExitStack() as stack:
+            environment = stage.workspace.environment
+            file = await stack.enter_async_context(status_file_in(environment, warn=warn))
+            if file is None:
+                message = f"{self._program.name} needs an environment with commands and a report"
+                return failure(message, FailureClass.TERMINAL)
+            task = await self._open_task(stage, parts, stack)
+            reporting = Reporting(stage, file)
+            live = await stack.enter_async_context(write_tail(stage.files))
+            emit = EventEmitter(stage.id, stage.clock, Record(stage, reporting, live).take)
+            meter = Meter(self._pricing, task.choice, emit)
+            transcript = OutsideTranscript(
+                emit,
+                meter,
+                stage.spending,
+                task.choice,
+                program=self._program.name,
+                version=await self._read_version(located, task, environment),
+            )
+            work = _Work(stage, located, parts, task, file, reporting, transcript)
+            try:
+                outcome = await self._do(work, prompt)
+            finally:
+                emit(EventKind.SESSION_END, state="CLOSED", aborted=transcript.is_aborted)
+        return replace(outcome, usage=transcript.total)
+
+    async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
+        """Refuse, because the program cannot answer without its tools."""
+        name = self._program.name
+        return failure(f"{name} cannot answer prompts without tools", FailureClass.TERMINAL)
+
+    async def steer(self, stage_id: str, text: str) -> bool:
+        """Pass a message to the running program; return whether the program reads messages."""
+        at_work, send = self._at_work.get(stage_id), self._program.steer
+        if at_work is None or send is None or not at_work[0].is_open:
+            return False
+        dialogue, transcript = at_work
+        send(dialogue, text)
+        transcript.steered(text)
+        return True
+
+    def find_missing(
+        self, nodes: Sequence[Node], answering: Sequence[Node]
+    ) -> Iterator[Diagnostic]:
+        """Yield what is missing to execute nodes; `answering` nodes only ask a model."""
+        return find_missing(self._program, nodes, answering, self._require_parts())
+
+    def readable_paths(self) -> Sequence[Path]:
+        """Return the paths of the program that a sandbox must show."""
+        located = locate(self._program, self._require_parts().environ)
+        return located.needs if located else ()
+
+    def _require_parts(self) -> OutsideParts:
+        if self._parts is None:
+            name = self._program.name
+            raise UsageError(
+                f"missing parts of the backend {name!r}", hint=f"run it with --backend {name}"
+            )
+        return self._parts
+
+    async def _open_task(self, stage: Stage, parts: OutsideParts, stack: AsyncExitStack) -> Task:
+        """Return the task without a prompt: its model, its home folder, and its model access."""
+        environment = stage.workspace.environment
+        choice = self._program.choose(stage.node, parts.defaults)
+        task = Task(
+            prompt="",
+            choice=choice,
+            folder=environment.working_directory(),
+            is_sandboxed=environment.promises().writes_only_workspace,
+        )
+        if choice.provider and not has_key(choice.provider, parts.environ):
+            return task
+        task = replace(task, home=await stack.enter_async_context(home_in(environment)))
+        if not choice.provider:
+            return task
+        offering = offer_models(choice.provider, parts.environ, environment)
+        return replace(task, access=await stack.enter_async_context(offering))
+
+    async def _read_version(
+        self, located: LocatedProgram, task: Task, environment: ExecutionEnvironment
+    ) -> str:
+        """Return the version of the program, which is asked once in a run."""
+        if self._version is None and self._program.prints_version:
+            asked = await environment.exec_command(
+                located.command(["--version"]), timeout_ms=_QUICK_MS, env_vars=_home(task)
+            )
+            found = _VERSION.search(asked.stdout)
+            self._version = found[0] if found else ""
+        return self._version or ""
+
+    async def _do(self, work: _Work, prompt: str) -> Outcome:
+        stage = work.stage
+        try:
+            fault = await self._converse(work, prompt)
+        except Exhausted:
+            # An accepted report counts, even if the budget ended the program.
+            if (outcome := await work.reporting.reported()) is None:
+                raise
+            return outcome
+        text = work.transcript.text
+        stage.files.write("response.md", text)
+        updates = response_updates(stage.node.id, text)
+        if outcome := work.reporting.outcome:
+            return replace(outcome, context_updates=updates | dict(outcome.context_updates))
+        if work.reporting.refusals:
+            return failure(f"invalid report: {work.reporting.refusals[-1]}")
+        if fault:
+            return failure(f"{self._program.name} {fault}")
+        if wants_verdict(stage.graph, stage.node):
+            return failure("no_verdict", FailureClass.VERDICT)
+        stage.emit(OUTCOME_ASSUMED, reason="the agent ended without a report", outcome="success")
+        return success(f"Stage completed: {stage.node.id}", **updates)
+
+    async def _converse(self, work: _Work, prompt: str) -> str:
+        """Run the program, and ask once for a missing or invalid report (R4, R8).
+
+        Return the reason why the work does not count as done, or an empty text.
+        """
+        kept = await self._restore(work)
+        task = _with_prompt(work, prompt if kept else _put_lost_before(work.stage, prompt))
+        fault = await self._run_once(work, replace(task, session=kept.session if kept else ""))
+        if kept and fault and not work.transcript.has_worked:
+            _warn(work.stage, f"{self._program.name} cannot continue its session: {fault}")
+            task = _with_prompt(work, prepend_preamble(work.stage.inherited.summary, prompt))
+            fault = await self._run_once(work, task)
+        is_reported = await work.reporting.reported() is not None
+        if not is_reported and (work.reporting.refusals or not fault):
+            await self._remind(work, task)
+        await self._keep(work, kept)
+        return fault
+
+    async def _remind(self, work: _Work, task: Task) -> None:
+        """Ask for a report, in the same session if the program can continue it."""
+        answer = work.transcript.text
+        session = work.transcript.session if self._program.sessions else ""
+        text = work.reminder() if session else f"{task.prompt}\n\n{work.reminder()}"
+        await self._run_once(work, replace(task, prompt=text, session=session))
+        await work.reporting.reported()
+        work.transcript.text = answer or work.transcript.text
+
+    async def _run_once(self, work: _Work, task: Task) -> str:
+        """Run the program with one prompt; return why the work does not count as done, or an
+        empty text.
+        """
+        if not task.session:
+            work.transcript.spent = NOTHING_SPENT
+        work.transcript.begin(task.prompt)
+        dialogue = Dialogue(task, work.transcript.take)
+        self._at_work[work.stage.id] = dialogue, work.transcript
+        is_aborted = True
+        try:
+            result = await _execute(work, self._program, dialogue)
+            is_aborted = False
+        finally:
+            del self._at_work[work.stage.id]
+            work.transcript.end(is_aborted=is_aborted)
+        if result is not None and result.timed_out:
+            return f"reached its time limit of {describe_duration(work.time_limit)}"
+        if work.transcript.failure:
+            return f"failed: {work.transcript.failure}"
+        if result is not None and result.exit_code:
+            told = result.stderr.strip()[-_LONGEST_ERROR:]
+            return f"ended with exit status {result.exit_code}: {told}".removesuffix(": ")
+        return "" if work.transcript.has_worked else "ended without an answer"
+
+    async def _restore(self, work: _Work) -> KeptSession | None:
+        """Return the session that the stage continues, after its files are restored."""
+        thread = work.stage.inherited.thread
+        kept = thread.recall() if thread else None
+        if thread is None or not isinstance(kept, KeptSession):
+            return None
+        if kept.program != self._program.name:
+            return None
+        if work.task.home:
+            restored = await work.environment.exec_command(
+                _UNPACK,
+                timeout_ms=_QUICK_MS,
+                env_vars={"folder": work.task.home},
+                stdin=kept.archive,
+            )
+            if restored.exit_code:
+                return None
+        work.transcript.spent = kept.spent
+        work.stage.emit(THREAD_CONTINUED, thread=thread.name, stages=kept.stages, last=kept.last)
+        return kept
+
+    async def _keep(self, work: _Work, before: KeptSession | None) -> None:
+        """Keep the session for the next stage of the thread."""
+        thread, session = work.stage.inherited.thread, work.transcript.session
+        if thread is None:
+            return
+        can_continue = bool(session and self._program.sessions)
+        archive = await _pack(work, self._program.sessions) if can_continue else None
+        if archive is None:
+            name = self._program.name
+            _warn(work.stage, f"{name} cannot continue this session: later stages get a summary")
+            return
+        stages = (before.stages if before else 0) + 1
+        name = self._program.name
+        spent = work.transcript.spent
+        thread.keep(KeptSession(name, session, spent, archive, stages, work.stage.id))
+
+
+def outside_backend(make: Callable[[OutsideParts | None], Program]) -> type[BuiltBackend]:
+    """Return the backend of a program; `make` returns the program, from the settings if needed."""
+
+    class OutsideBackend(OutsideAgent):
+        """Runs a coding agent of others."""
+
+        def __init__(self, parts: BackendParts) -> None:
+            super().__init__(make(parts.outside), parts)
+
+    return OutsideBackend
+
+
+@asynccontextmanager
+async def home_in(environment: ExecutionEnvironment) -> AsyncGenerator[str]:
+    """Yield a new folder in an environment for the files of a program."""
+    made = await environment.exec_command(_MAKE_HOME, timeout_ms=_QUICK_MS)
+    folder = made.stdout.strip()
+    if made.exit_code or not folder:
+        raise UsageError(
+            f"cannot create a home folder for the program: {made.stderr.strip()}",
+            hint="check the folder for temporary files",
+        )
+    try:
+        yield folder
+    finally:
+        # An environment that has ended has no folder any more.
+        with suppress(AttractorError):
+            await environment.exec_command(
+                _REMOVE_HOME, timeout_ms=_QUICK_MS, env_vars={"folder": folder}
+            )
+
+
+async def _execute(work: _Work, program: Program, dialogue: Dialogue) -> ExecResult | None:
+    """Run a process of the program; return None if it had to be ended after its work."""
+    task, environment = dialogue.task, work.environment
+    call = program.invoke(task)
+    for name, text in call.files.items():
+        await environment.exec_command(
+            _WRITE_FILE,
+            timeout_ms=_QUICK_MS,
+            env_vars={"file": f"{task.home}/{name}"},
+            stdin=text.encode(),
+        )
+    if program.is_shell_command:
+        command = work.located.in_search_path(program.run)
+    else:
+        command = work.located.command([*shlex.split(program.run)[1:], *call.arguments])
+    own = {VARIABLE: work.file.path, **_home(task)}
+    models: Mapping[str, str] = task.access.variables if task.access else {}
+
+    def on_output(chunk: OutputChunk) -> None:
+        if chunk.stream == "stdout":
+            dialogue.output.feed_data(chunk.text.encode())
+
+    async with AsyncExitStack() as stack:
+        if program.keeps_input:
+            command = await stack.enter_async_context(open_input(dialogue, environment)) + command
+        running = asyncio.create_task(
+            environment.exec_command(
+                command,
+                timeout_ms=round(work.time_limit.total_seconds() * 1000),
+                env_vars={**own, **models, **call.variables},
+                stdin=call.input.encode(),
+                on_output=on_output,
+            )
+        )
+        running.add_done_callback(lambda _: dialogue.end())
+        try:
+            await program.drive(dialogue)
+            dialogue.close_input()
+            await asyncio.wait([running], timeout=_GRACE_S)
+        finally:
+            # A program that goes on after its work is killed.
+            running.cancel()
+            await asyncio.wait([running])
+    return None if running.cancelled() else running.result()
+
+
+def _home(task: Task) -> Mapping[str, str]:
+    return {"HOME": task.home} if task.home else {}
+
+
+async def _pack(work: _Work, paths: Sequence[str]) -> bytes | None:
+    """Return the files of a session; None if they are missing or too large.
+
+    Without a home folder of its own, the program keeps the files in the operator's.
+    """
+    if not work.task.home:
+        return b""
+    pieces: list[str] = []
+    size = 0
+
+    def add(chunk: OutputChunk) -> None:
+        nonlocal size
+        size += len(chunk.text)
+        if size <= _LARGEST_SESSION:
+            pieces.append(chunk.text)
+
+    variables = {"folder": work.task.home, "paths": " ".join(paths)}
+    await work.environment.exec_command(
+        _PACK, timeout_ms=_QUICK_MS, env_vars=variables, on_output=add
+    )
+    return "".join(pieces).encode() if 0 < size <= _LARGEST_SESSION else None
+
+
+def _with_prompt(work: _Work, prompt: str) -> Task:
+    """Return the task with a prompt and the way to report, as written to prompt.md."""
+    prompt = f"{prompt}\n\n{work.how_to_report()}"
+    work.stage.files.write("prompt.md", prompt)
+    return replace(work.task, prompt=prompt)
+
+
+def _put_lost_before(stage: Stage, prompt: str) -> str:
+    """Return a prompt, preceded by a summary if the thread has a conversation that is lost."""
+    thread = stage.inherited.thread
+    if thread is None or thread.recall() is None:
+        return prompt
+    _warn(stage, "the conversation of the thread cannot be continued: a summary replaces it")
+    return prepend_preamble(stage.inherited.summary, prompt)
+
+
+def _warn(stage: Stage, message: str) -> None:
+    stage.emit(EventKind.WARNING, message=message)

@@ -1,0 +1,267 @@
+"""Events of an outside agent: each program reads its output as these values, which are recorded
+like the events of the built-in agent.
+"""
+
+import json
+from dataclasses import replace
+
+from attractor.agent.session_state import EventEmitter, EventKind
+from attractor.backends.models import Meter, ModelChoice
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json, JsonObject
+from attractor.engine.outcome import Usage
+from attractor.engine.seams import Spending
+from attractor.llm.response import Usage as Tokens, prompt_tokens
+
+
+@dataclass(frozen=True)
+class SessionNamed:
+    """The session, with an id if a later stage can continue it; its model and the version of the
+    program, if they are known only now.
+    """
+
+    id: str
+    model: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A text of the agent; a `piece` belongs to the same text as the next piece."""
+
+    text: str
+    is_piece: bool = False
+
+
+@dataclass(frozen=True)
+class CallBegun:
+    """The start of a tool call."""
+
+    id: str
+    name: str
+    arguments: JsonObject
+
+
+@dataclass(frozen=True)
+class CallEnded:
+    """The end of a tool call, with the output, or with an error."""
+
+    id: str
+    output: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Tokens of model calls, and the cost in US dollars if the program knows the cost.
+
+    A total is of the whole session, also of earlier processes.
+    """
+
+    tokens: Tokens
+    cost_usd: float | None = None
+    is_total: bool = False
+
+
+@dataclass(frozen=True)
+class Warned:
+    """A problem that does not end the work."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An error that ended the work."""
+
+    message: str
+
+
+NOTHING_SPENT = Spent(Tokens())
+Heard = SessionNamed | Spoken | CallBegun | CallEnded | Spent | Warned | Failed
+
+
+class OutsideTranscript:
+    """Emits the events of a stage's outside agent, and counts its usage.
+
+    `text`, `failure` and `has_worked` are those of the last process of the program. `spent` is the
+    last total of the session that the program continues.
+    """
+
+    def __init__(
+        self,
+        emit: EventEmitter,
+        meter: Meter,
+        spending: Spending,
+        choice: ModelChoice,
+        *,
+        program: str,
+        version: str,
+    ) -> None:
+        self._emit = emit
+        self._started = {"program": program, "version": version}
+        self._prompt = ""
+        self._model = choice.model
+        self._is_started = False
+        self._has_warned = False
+        self._meter = meter
+        self._spending = spending
+        self._choice = choice
+        self._pieces: list[str] = []
+        self._open: dict[str, str] = {}
+        self.spent = NOTHING_SPENT
+        self.session = ""
+        self.text = ""
+        self.failure = ""
+        self.total = Usage()
+        self.has_worked = False
+        self.is_aborted = False
+
+    def begin(self, prompt: str) -> None:
+        """Emit the prompt of a new process."""
+        self.text = self.failure = ""
+        self.has_worked = False
+        self._spending.require_budget()
+        self._prompt = prompt
+        if self._is_started:
+            self._emit(EventKind.USER_INPUT, content=prompt)
+
+    def take(self, heard: Heard) -> None:
+        """Emit an event of the program."""
+        if isinstance(heard, SessionNamed):
+            self.session = heard.id
+            self._model = self._model or heard.model
+            self._started["version"] = self._started["version"] or heard.version
+        self._start()
+        if isinstance(heard, Spoken) and heard.is_piece:
+            self._add_piece(heard.text)
+        elif not isinstance(heard, SessionNamed):
+            self._join_pieces()
+            self._emit_of(heard)
+
+    def _emit_of(self, heard: Spoken | CallBegun | CallEnded | Spent | Warned | Failed) -> None:
+        match heard:
+            case Spoken():
+                self._add_piece(heard.text)
+                self._join_pieces()
+            case CallBegun():
+                self._begin_call(heard)
+            case CallEnded():
+                self._end_call(heard)
+            case Spent():
+                self._count(heard)
+            case Warned() | Failed():
+                self._report(heard)
+
+    def steered(self, text: str) -> None:
+        """Emit a message that was passed to the program."""
+        self._emit(EventKind.STEERING_INJECTED, content=text)
+
+    def end(self, *, is_aborted: bool) -> None:
+        """Emit the ends of unfinished texts and tool calls."""
+        self.is_aborted = is_aborted
+        self._start()
+        self._join_pieces()
+        for call in tuple(self._open):
+            self._end_call(CallEnded(call, error="the agent ended before the tool"))
+
+    def _start(self) -> None:
+        if not self._is_started:
+            self._is_started = True
+            provider = self._choice.provider
+            self._emit(
+                EventKind.SESSION_START, provider=provider, model=self._model, **self._started
+            )
+            self._emit(EventKind.USER_INPUT, content=self._prompt)
+
+    def _add_piece(self, text: str) -> None:
+        if text and not self._pieces:
+            self._emit(EventKind.ASSISTANT_TEXT_START)
+        if text:
+            self._pieces.append(text)
+            self._emit(EventKind.ASSISTANT_TEXT_DELTA, delta=text)
+
+    def _join_pieces(self) -> None:
+        if self._pieces:
+            self.text, self._pieces = "".join(self._pieces), []
+            self.has_worked = self.has_worked or bool(self.text.strip())
+            self._emit(EventKind.ASSISTANT_TEXT_END, text=self.text, reasoning=None)
+
+    def _begin_call(self, heard: CallBegun) -> None:
+        self.has_worked = True
+        self._open[heard.id] = heard.name
+        self._emit(
+            EventKind.TOOL_CALL_START,
+            tool_name=heard.name,
+            call_id=heard.id,
+            arguments=dict(heard.arguments),
+        )
+
+    def _end_call(self, heard: CallEnded) -> None:
+        name = self._open.pop(heard.id, "")
+        result: dict[str, Json] = (
+            {"error": heard.error} if heard.error else {"output": heard.output}
+        )
+        self._emit(EventKind.TOOL_CALL_END, tool_name=name, call_id=heard.id, **result)
+
+    def _report(self, heard: Warned | Failed) -> None:
+        if isinstance(heard, Warned):
+            self._emit(EventKind.WARNING, message=heard.message)
+        else:
+            self.failure = heard.message
+            self._emit(EventKind.ERROR, message=heard.message, error="OutsideAgentFailed")
+
+    def _count(self, heard: Spent) -> None:
+        spent = heard
+        if heard.is_total:
+            spent, self.spent = _difference(heard, self.spent), heard
+        if spent.cost_usd is None and self._model:
+            usage = self._meter.take(spent.tokens, self._choice.provider, self._model)
+        else:
+            prompt = prompt_tokens(spent.tokens, self._choice.provider)
+            usage = Usage(prompt, spent.tokens.output_tokens, spent.cost_usd or 0.0)
+            self._warn_of_cost(spent)
+        self.total += usage
+        self._spending.use(usage)
+        # The program makes its model calls itself, so the budget is checked after each report.
+        self._spending.require_budget()
+
+    def _warn_of_cost(self, spent: Spent) -> None:
+        if spent.cost_usd is None and not self._has_warned:
+            self._has_warned = True
+            message = "the model is unknown: its tokens are counted, but its cost counts as 0"
+            self._emit(EventKind.WARNING, message=message)
+
+
+def _difference(total: Spent, before: Spent) -> Spent:
+    new, old = total.tokens, before.tokens
+    if new.output_tokens < old.output_tokens:
+        return total  # the program has lost the totals of its session
+    tokens = Tokens(
+        new.input_tokens - old.input_tokens,
+        new.output_tokens - old.output_tokens,
+        cache_read_tokens=(new.cache_read_tokens or 0) - (old.cache_read_tokens or 0),
+        cache_write_tokens=(new.cache_write_tokens or 0) - (old.cache_write_tokens or 0),
+    )
+    cost = None if total.cost_usd is None else total.cost_usd - (before.cost_usd or 0.0)
+    return replace(total, tokens=tokens, cost_usd=cost)
+
+
+def count(value: Json) -> int:
+    """Return a number of tokens in the output of a program; 0 if it is missing."""
+    return value if isinstance(value, int) else 0
+
+
+def as_text(value: Json) -> str:
+    """Return a value of a program's output as text; of content blocks, the texts."""
+    match value:
+        case str():
+            return value
+        case {"text": str(text)}:
+            return text
+        case list():
+            return "\n".join(map(as_text, value))
+        case None:
+            return ""
+        case _:
+            return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,164 @@
+"""Needs of outside programs: their files, which a sandbox must show, and the keys of providers."""
+
+import re
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from attractor.backends.models import AGENT, KEYS, MODEL, PROVIDER, key_remedy
+from attractor.backends.programs import Program
+from attractor.backends.registry import OutsideParts
+from attractor.base.dataclasses import dataclass
+from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.graph.graph import Node
+
+_SIMULATE = "--backend simulate needs no program and no key"
+_FIRST_LINE = re.compile(rb"#! *(?P<program>\S+)(?: +(?:-S +)?(?P<argument>\S+))?")
+_LONGEST_FIRST_LINE = 256
+_SYSTEM = (Path("/usr"), Path("/bin"), Path("/sbin"), Path("/lib"))
+_PACKAGES = "node_modules"
+
+
+@dataclass(frozen=True)
+class LocatedProgram:
+    """The file of a program, and the paths that a sandbox must show, because it is not installed
+    for the whole machine.
+    """
+
+    file: Path
+    needs: tuple[Path, ...] = ()
+    search_path: tuple[Path, ...] = ()
+
+    def command(self, words: Sequence[str]) -> str:
+        """Return the shell command that becomes the program, with these arguments."""
+        return self.in_search_path(f"exec {shlex.join([str(self.file), *words])}")
+
+    def in_search_path(self, command: str) -> str:
+        """Return a shell command that finds the program and its interpreter on the PATH."""
+        folders = ":".join(map(str, self.search_path))
+        return f'export PATH={shlex.quote(folders)}:"$PATH"; {command}' if folders else command
+
+
+def locate(program: Program, environ: Mapping[str, str]) -> LocatedProgram | None:
+    """Return where a program is, or None if it is not on the PATH."""
+    found = shutil.which(_first_word(program), path=environ.get("PATH", ""))
+    if found is None:
+        return None
+    file, real = Path(found).absolute(), Path(found).resolve()
+    packages = [one for one in real.parents if one.name == _PACKAGES]
+    needs, folders = [file], [file.parent]
+    if packages:
+        # Scripts of packages load files relative to their real place.
+        file, needs = real, [packages[-1]]
+    if interpreter := _find_interpreter(real, environ):
+        needs.append(interpreter)
+        folders.append(interpreter.parent)
+    return LocatedProgram(
+        file,
+        (*dict.fromkeys(one for one in needs if not _is_of_system(one)), *program.read),
+        tuple(dict.fromkeys(one for one in folders if not _is_of_system(one))),
+    )
+
+
+def _first_word(program: Program) -> str:
+    return next(iter(shlex.split(program.run)), program.name)
+
+
+def _find_interpreter(file: Path, environ: Mapping[str, str]) -> Path | None:
+    with file.open("rb") as opened:
+        match = _FIRST_LINE.match(opened.read(_LONGEST_FIRST_LINE))
+    if match is None:
+        return None
+    name = match["program"].decode(errors="replace")
+    if Path(name).name == "env" and match["argument"]:
+        name = match["argument"].decode(errors="replace")
+    found = shutil.which(name, path=environ.get("PATH", ""))
+    return Path(found).absolute() if found else None
+
+
+def _is_of_system(path: Path) -> bool:
+    return any(path.is_relative_to(one) for one in _SYSTEM)
+
+
+def has_key(provider: str, environ: Mapping[str, str]) -> bool:
+    """Return whether the key of a provider is set, or for local servers the URL."""
+    return any(environ.get(name, "").strip() for name in KEYS[provider])
+
+
+def find_missing(
+    program: Program, nodes: Sequence[Node], answering: Sequence[Node], parts: OutsideParts
+) -> Iterator[Diagnostic]:
+    """Yield a fault for a missing program, for models and keys that nodes need, and for nodes that
+    a program cannot execute.
+    """
+    name = f"backend={program.name}"
+    if answering:
+        message = f"{name}: it cannot answer prompts without tools"
+        yield _fault(answering, message, fix='set backend="agent" on the node, and a model')
+    if nodes:
+        if fault := _find_program_fault(program, parts):
+            yield _fault(nodes, f"{name}: {fault}", fix=f"{program.remedy}; {_SIMULATE}")
+        yield from _find_model_faults(program, nodes, parts)
+
+
+def _find_program_fault(program: Program, parts: OutsideParts) -> str:
+    if program.needs_run and not program.run.strip():
+        return f"the setting backends.{program.name}.run is missing"
+    if locate(program, parts.environ) is None:
+        return f"the program {_first_word(program)} is not on the PATH"
+    return ""
+
+
+def _find_model_faults(
+    program: Program, nodes: Sequence[Node], parts: OutsideParts
+) -> Iterator[Diagnostic]:
+    by_provider: dict[str, list[Node]] = {}
+    for node in nodes:
+        if agent := node.attributes.text(AGENT):
+            message = f"agent={agent}: {program.name} has no agents of Attractor"
+            yield _fault([node], message, fix='remove it, or set backend="agent" on the node')
+        named = parts.defaults.choose(node).provider
+        is_named = node.attributes.text(MODEL) or node.attributes.text(PROVIDER)
+        choice = program.choose(node, parts.defaults)
+        if is_named and program.providers and named and named not in program.providers:
+            message = f"it cannot use models of {named}"
+            fix = f"choose a model of {' or '.join(program.providers)}, or another backend"
+            yield _fault([node], f"backend={program.name}: {message}", fix=fix)
+        elif program.needs_model and not choice.model:
+            message = f"backend={program.name}: missing {MODEL}: no model is chosen"
+            fix = f"pass --model, or set {MODEL} in the pipeline; 'attractor models' lists models"
+            yield _fault([node], message, fix=fix)
+        elif choice.provider and not has_key(choice.provider, parts.environ):
+            by_provider.setdefault(choice.provider, []).append(node)
+    for provider, users in by_provider.items():
+        if not has_login(program, parts):
+            message = f"backend={program.name}: missing API key of the provider {provider!r}"
+            fix = f"{key_remedy(provider)}{_about_login(program)}; {_SIMULATE}"
+            yield _fault(users, message, fix=fix)
+
+
+def _about_login(program: Program) -> str:
+    if not program.login:
+        return ""
+    return (
+        f"; a login of {program.name} (~/{program.login}) is only used with --sandbox none, "
+        "because a sandbox hides your home folder"
+    )
+
+
+def has_login(program: Program, parts: OutsideParts) -> bool:
+    """Return whether the operator has logged in to a program that runs without a sandbox."""
+    login = Path(parts.environ.get("HOME", "/"), program.login)
+    return bool(program.login) and not parts.is_sandboxed and login.is_file()
+
+
+_MOST_NAMED = 5
+
+
+def _fault(nodes: Sequence[Node], message: str, *, fix: str) -> Diagnostic:
+    named = ", ".join(node.id for node in nodes[:_MOST_NAMED])
+    more = f" and {len(nodes) - _MOST_NAMED} more" if len(nodes) > _MOST_NAMED else ""
+    subject = "node" if len(nodes) == 1 else "nodes"
+    first = nodes[0]
+    return error(f"{subject} {named}{more}: {message}", first.span, node=first.id, fix=fix)

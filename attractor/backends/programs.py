@@ -1,0 +1,183 @@
+"""Programs of outside agents: the call for a prompt, and the dialogue with the running program."""
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import field
+from pathlib import Path
+
+from attractor.backends.model_proxy import ModelAccess
+from attractor.backends.models import MODEL, ModelChoice, ModelDefaults
+from attractor.backends.outside_events import Heard
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import NotCanonical
+from attractor.base.json import JsonObject, parse_json
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.language.graph.graph import Node
+
+LOOPBACK = "127.0.0.1"
+_LONGEST_LINE = 64 << 20
+
+
+@dataclass(frozen=True)
+class Task:
+    """One prompt for a program, which it executes in `folder`.
+
+    Without `access` and `home`, the program uses the login and the home folder of the operator.
+    """
+
+    prompt: str
+    choice: ModelChoice
+    folder: str
+    home: str = ""
+    access: ModelAccess | None = None
+    session: str = ""
+    is_sandboxed: bool = False
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """A call of a program: arguments, variables, files in its home folder, and its input."""
+
+    arguments: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
+    input: str = ""
+
+
+class Dialogue:
+    """The output of a running program as it arrives, and its input."""
+
+    def __init__(self, task: Task, take: Callable[[Heard], None]) -> None:
+        self.task = task
+        self.take = take
+        self.output = asyncio.StreamReader(limit=_LONGEST_LINE)
+        self.messages: deque[str] = deque()
+        self._input: asyncio.Future[asyncio.StreamWriter | None] = asyncio.Future()
+
+    async def input(self) -> asyncio.StreamWriter | None:
+        """Return the input of the program when it has started; None if it has ended."""
+        return await asyncio.shield(self._input)
+
+    def connect(self, writer: asyncio.StreamWriter) -> bool:
+        """Set the input; return whether this is the first connection."""
+        if self._input.done():
+            return False
+        self._input.set_result(writer)
+        return True
+
+    def write(self, text: str) -> None:
+        """Write to the input of a program that has started."""
+        if writer := self._writer:
+            writer.write(text.encode())
+
+    def close_input(self) -> None:
+        """Close the input, so that the program exits."""
+        if not self._input.done():
+            self._input.set_result(None)
+        elif writer := self._writer:
+            writer.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the program has started, and reads its input."""
+        return self._writer is not None and not self._writer.is_closing()
+
+    @property
+    def _writer(self) -> asyncio.StreamWriter | None:
+        return self._input.result() if self._input.done() else None
+
+    def end(self) -> None:
+        """End the output and the input, because the program has ended."""
+        self.output.feed_eof()
+        self.close_input()
+
+    async def json_lines(self) -> AsyncIterator[JsonObject]:
+        """Yield the JSON objects of the output until it ends; other lines are notices."""
+        async for line in self.lines():
+            with suppress(NotCanonical):
+                if line.startswith("{") and isinstance(value := parse_json(line), dict):
+                    yield value
+
+    async def lines(self) -> AsyncIterator[str]:
+        """Yield the lines of the output until it ends."""
+        while line := await self.output.readline():
+            yield line.decode(errors="replace")
+
+
+@asynccontextmanager
+async def open_input(dialogue: Dialogue, environment: ExecutionEnvironment) -> AsyncGenerator[str]:
+    """Yield the beginning of a shell command whose input is the input of a dialogue.
+
+    Environments start commands with a fixed input, so the shell connects to this process.
+    """
+    token = secrets.token_hex(16)
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if await reader.readline() != f"{token}\n".encode() or not dialogue.connect(writer):
+            writer.close()
+
+    async with await asyncio.start_server(accept, LOOPBACK, 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with environment.offer(port, f"{LOOPBACK}:{port}"):
+            try:
+                yield (
+                    f"exec 3<>/dev/tcp/{LOOPBACK}/{port} && echo {token} >&3 && exec <&3 3>&- && "
+                )
+            finally:
+                dialogue.close_input()
+
+
+Read = Callable[[JsonObject], Iterable[Heard]]
+"""Type of a function that reads one line of a program's output."""
+
+Drive = Callable[[Dialogue], Awaitable[None]]
+"""Type of a function that follows a program to the end of its work."""
+
+
+def follow(read: Read) -> Drive:
+    """Return the drive of a program that only prints events."""
+
+    async def drive(dialogue: Dialogue) -> None:
+        async for line in dialogue.json_lines():
+            for heard in read(line):
+                dialogue.take(heard)
+
+    return drive
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A coding agent, started once for each prompt.
+
+    `run` is the command of the user, otherwise the program with this `name` is started.
+    `providers` are those whose models the program can use, the usual one first. `login` is a file
+    in the home folder of an operator who has logged in. `sessions` are paths in the home folder by
+    which a later stage continues a session. A program with `steer` takes messages while it works.
+    """
+
+    name: str
+    remedy: str
+    invoke: Callable[[Task], Invocation]
+    drive: Drive
+    run: str = ""
+    providers: tuple[str, ...] = ()
+    read: tuple[Path, ...] = ()
+    login: str = ""
+    sessions: tuple[str, ...] = ()
+    prints_version: bool = True
+    keeps_input: bool = False
+    needs_model: bool = False
+    needs_run: bool = False
+    is_shell_command: bool = False
+    steer: Callable[[Dialogue, str], None] | None = None
+
+    def choose(self, node: Node, defaults: ModelDefaults) -> ModelChoice:
+        """Return the model of a node; an empty name means the default model of the program."""
+        chosen = defaults.choose(node)
+        if chosen.provider in self.providers:
+            return chosen
+        provider = self.providers[0] if self.providers else ""
+        return ModelChoice(provider, node.attributes.text(MODEL), chosen.reasoning_effort)

@@ -1,0 +1,85 @@
+"""An agent that speaks the Agent Client Protocol: it asks for permission, writes a file, and
+reports.
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import acp
+from acp.schema import (
+    AgentCapabilities,
+    Implementation,
+    InitializeResponse,
+    NewSessionResponse,
+    PermissionOption,
+    PromptResponse,
+    ToolCallUpdate,
+    Usage,
+)
+
+STOPS: Any = sys.argv[1] if len(sys.argv) > 1 else "end_turn"
+
+
+class WritingAgent:
+    """Does one task, then answers each further message with its text."""
+
+    client: Any
+    prompts = 0
+
+    def on_connect(self, client: Any) -> None:
+        self.client = client
+
+    async def initialize(self, protocol_version: int, **others: Any) -> InitializeResponse:
+        return InitializeResponse(
+            protocol_version=protocol_version,
+            agent_capabilities=AgentCapabilities(),
+            agent_info=Implementation(name="writer", version="1.2"),
+        )
+
+    async def new_session(self, cwd: str, **others: Any) -> NewSessionResponse:
+        self.folder = Path(cwd)
+        return NewSessionResponse(session_id="one")
+
+    async def prompt(self, prompt: list[Any], session_id: str, **others: Any) -> PromptResponse:
+        self.prompts += 1
+        if STOPS == "exit":
+            os._exit(7)
+        await self.say(session_id, "I write ")
+        await self.say(session_id, "a file.")
+        begun = acp.start_tool_call("call-1", "write", raw_input={"path": "made.txt"})
+        await self.client.session_update(session_id, begun)
+        options = [
+            PermissionOption(option_id="no", name="No", kind="reject_once"),
+            PermissionOption(option_id="yes", name="Yes", kind="allow_once"),
+        ]
+        granted = await self.client.request_permission(
+            session_id=session_id,
+            tool_call=ToolCallUpdate(tool_call_id="call-1"),
+            options=options,
+        )
+        (self.folder / "made.txt").write_text(getattr(granted.outcome, "option_id", "denied"))
+        ended = acp.update_tool_call(
+            "call-1",
+            status="completed",
+            content=[acp.tool_content(acp.text_block("written"))],
+        )
+        await self.client.session_update(session_id, ended)
+        (self.folder / "asked.txt").open("a").write(f"{prompt[0].text}\n---\n")
+        # Until a message for the agent has arrived.
+        while (self.folder / "wait").exists() and self.prompts == 1:
+            await asyncio.sleep(0.05)
+        if STOPS == "end_turn":
+            Path(os.environ["ATTRACTOR_STATUS_FILE"]).write_text('{"outcome": "success"}')
+        await self.say(session_id, "Done.")
+        used = Usage(total_tokens=30, input_tokens=20, output_tokens=10)
+        return PromptResponse(stop_reason=STOPS, usage=used)
+
+    async def say(self, session_id: str, text: str) -> None:
+        await self.client.session_update(session_id, acp.update_agent_message_text(text))
+
+
+if __name__ == "__main__":
+    asyncio.run(acp.run_agent(WritingAgent()))  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,94 @@
+"""An agent that speaks the Agent Client Protocol executes stages."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from attractor.backends.models import ModelDefaults
+from attractor.backends.registry import BackendParts, OutsideParts, backend_registry
+from attractor.config.settings import BackendsSettings, ProgramSettings
+from attractor.engine.outcome import Outcome
+from attractor.engine.seams import Backend
+from attractor.environments.local import LocalExecutionEnvironment
+from tests.handlers.stages import Play, graph, node
+
+pytest.importorskip("acp")
+T = TypeVar("T")
+AGENT = Path(__file__).with_name("acp_agent.py")
+ENVIRON = {"PATH": os.environ["PATH"], "PYTHONPATH": ":".join(sys.path)}
+
+
+def backend(*words: str) -> Backend:
+    run = ProgramSettings(run=" ".join([sys.executable, str(AGENT), *words]))
+    parts = OutsideParts(
+        environ=ENVIRON, defaults=ModelDefaults(), settings=BackendsSettings(acp=run)
+    )
+    return backend_registry()["acp"](BackendParts(outside=parts))
+
+
+def play(folder: Path) -> Play:
+    environment = LocalExecutionEnvironment(folder, environ=ENVIRON)
+    return Play(graph(node("work", prompt="Do it")), "work", environment=environment)
+
+
+def finish(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(asyncio.wait_for(work, 30))
+
+
+def test_an_agent_works_and_reports(tmp_path: Path) -> None:
+    made = play(tmp_path)
+    outcome = finish(backend().run(made.stage, "Do it"))
+    assert isinstance(outcome, Outcome)
+    assert outcome.status == "success"
+    assert (outcome.usage.input_tokens, outcome.usage.output_tokens) == (20, 10)
+    assert (tmp_path / "made.txt").read_text() == "yes"
+    assert (tmp_path / "asked.txt").read_text().startswith("Do it\n")
+    assert made.files.texts["response.md"] == "Done."
+    told = [(kind, data) for kind, data in made.events.all if kind.isupper()]
+    assert [kind for kind, _ in told] == [
+        *("SESSION_START", "USER_INPUT", "ASSISTANT_TEXT_START", "ASSISTANT_TEXT_END"),
+        *("TOOL_CALL_START", "TOOL_CALL_END", "ASSISTANT_TEXT_START", "ASSISTANT_TEXT_END"),
+        *("WARNING", "SESSION_END"),
+    ]
+    assert told[0][1]["version"] == "writer 1.2"
+    assert told[3][1]["text"] == "I write a file."
+    assert told[4][1]["arguments"] == {"path": "made.txt"}
+    assert told[5][1]["output"] == "written"
+
+
+def test_a_message_reaches_the_agent_after_its_answer(tmp_path: Path) -> None:
+    made, at_work = play(tmp_path), backend()
+    (tmp_path / "wait").touch()
+
+    async def scene() -> None:
+        working = asyncio.create_task(at_work.run(made.stage, "Do it"))
+        while not (tmp_path / "asked.txt").exists():
+            await asyncio.sleep(0.05)
+        assert await at_work.steer("work@1.1", "And hurry")
+        (tmp_path / "wait").unlink()
+        await working
+        assert not await at_work.steer("work@1.1", "Too late")
+
+    finish(scene())
+    assert (tmp_path / "asked.txt").read_text().endswith("---\nAnd hurry\n---\n")
+    assert "STEERING_INJECTED" in made.events.kinds
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("refusal", "acp failed: the agent stopped: refusal"),
+        ("no-such-reason", "acp failed: "),
+        ("exit", "acp ended with exit status 7"),
+    ],
+)
+def test_an_agent_that_stops_has_failed(tmp_path: Path, words: str, reason: str) -> None:
+    outcome = finish(backend(words).run(play(tmp_path).stage, "Do it"))
+    assert isinstance(outcome, Outcome)
+    assert outcome.status == "fail"
+    assert outcome.failure_reason.startswith(reason)

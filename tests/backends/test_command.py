@@ -1,0 +1,130 @@
+"""A command of the user executes stages, and reports in the status file."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from attractor import RunResult
+from attractor.engine.errors import NotRunnable
+from tests.spec.runs import between, environ_for, events, project_in, record, run
+
+GRAPH = between("work [prompt={prompt}, {more}]", "start -> work", "work -> exit [label=Done]")
+REPORTS = """echo '{"outcome": "success", "notes": "done"}' > $ATTRACTOR_STATUS_FILE"""
+
+
+def work(
+    folder: Path,
+    script: str,
+    *,
+    more: str = "",
+    prompt: str = '"Do it"',
+    provider: str = "",
+    environ: Mapping[str, str] | None = None,
+) -> RunResult:
+    """Run one stage by a shell script."""
+    project = project_in(folder)
+    (project / "agent.sh").write_text(script)
+    settings = f'provider = "{provider}"' if provider else ""
+    toml = f'[backends.command]\nrun = "bash agent.sh"\n{settings}\n'
+    (project / "attractor.toml").write_text(toml)
+    text = GRAPH.replace("{prompt}", prompt).replace("{more}", more)
+    return run(folder, text, backend="command", environ=environ or environ_for(folder))
+
+
+def test_a_command_gets_the_prompt_and_its_report_counts(tmp_path: Path) -> None:
+    script = (
+        f"cat > input.txt; cat $ATTRACTOR_PROMPT_FILE > file.txt; echo Well.; {REPORTS}; exit 3"
+    )
+    result = work(tmp_path, script)
+    stage, project = result.directory / "work", project_in(tmp_path)
+    sent = (stage / "prompt.md").read_text()
+    assert sent.startswith("Do it\n")
+    assert 'the way the pipeline should take, one of "Done".' in sent
+    assert (project / "input.txt").read_text() == (project / "file.txt").read_text() == sent
+    status = record(result, "work/status.json")
+    # The report decides, not the exit status.
+    assert (status["outcome"], status["notes"]) == ("success", "done")
+    assert (stage / "response.md").read_text() == "Well.\n"
+    kinds = [one.type for one in events(result) if one.node == "work"]
+    assert [one for one in kinds if one.isupper()] == [
+        *("SESSION_START", "USER_INPUT", "ASSISTANT_TEXT_START", "ASSISTANT_TEXT_END"),
+        "SESSION_END",
+    ]
+
+
+SECOND = "[ -e before ] && {then}; touch before; {first}"
+
+
+@pytest.mark.parametrize(
+    ("script", "more", "outcome", "reason", "runs"),
+    [
+        ("echo Well.", "", "success", "", 2),
+        ("echo Well.", "goal_gate=true, require_verdict=true", "fail", "no_verdict", 2),
+        ("true", "", "fail", "command ended without an answer", 1),
+        ("echo Oh. >&2; exit 7", "", "fail", "command ended with exit status 7: Oh.", 1),
+        ("echo '{' > $ATTRACTOR_STATUS_FILE", "", "fail", "invalid report: ", 2),
+        ("sleep 60", 'timeout="300ms"', "fail", "timed out after 300ms", 1),
+    ],
+    ids=["prose", "verdict", "silence", "failure", "malformed", "limit"],
+)
+def test_work_without_a_report_is_no_false_success(
+    tmp_path: Path, script: str, more: str, outcome: str, reason: str, runs: int
+) -> None:
+    result = work(tmp_path, f"echo >> started\n{script}", more=f"max_retries=0, {more}")
+    status = record(result, "work/status.json")
+    assert status["outcome"] == outcome
+    assert str(status["failure_reason"]).startswith(reason)
+    assert len((project_in(tmp_path) / "started").read_text()) == runs
+    assert bool(events(result, "OutcomeAssumed")) == (outcome == "success")
+
+
+def test_a_malformed_report_goes_back_with_the_reason(tmp_path: Path) -> None:
+    script = f"""if [ -e before ]; then cat > again.txt; {REPORTS}; else touch before
+        echo '{{"outcome": "great"}}' > $ATTRACTOR_STATUS_FILE; echo Well.; fi"""
+    result = work(tmp_path, script)
+    assert record(result, "work/status.json")["outcome"] == "success"
+    again = (project_in(tmp_path) / "again.txt").read_text()
+    assert again.startswith("Do it\n")
+    assert "'outcome' cannot be 'great'" in again
+    [refused] = events(result, "ReportRefused")
+    assert "great" in str(refused.data["reason"])
+
+
+def test_a_command_never_sees_the_key(tmp_path: Path) -> None:
+    environ = {**environ_for(tmp_path), "OPENAI_API_KEY": "sk-real-key-of-the-operator"}
+    work(tmp_path, f"env > env.txt; {REPORTS}", provider="openai", environ=environ)
+    seen = dict(
+        line.split("=", 1)
+        for line in (project_in(tmp_path) / "env.txt").read_text().splitlines()
+        if "=" in line
+    )
+    assert seen["OPENAI_API_KEY"].startswith("placeholder-")
+    assert seen["OPENAI_BASE_URL"].startswith("http://127.0.0.1:")
+    assert seen["HOME"] not in (str(tmp_path), environ["HOME"])
+    assert "sk-real" not in json.dumps(seen)
+
+
+@pytest.mark.parametrize(
+    ("settings", "line", "words"),
+    [
+        ("", "work", "the setting backends.command.run is missing"),
+        ('run = "no-such-agent -x"', "work", "the program no-such-agent is not on the PATH"),
+        (
+            'run = "true"\nprovider = "openai"',
+            "work",
+            "missing API key of the provider 'openai'.*OPENAI_API_KEY.*--backend simulate",
+        ),
+        ('run = "true"', 'work [type="prompt"]', "it cannot answer prompts without tools"),
+    ],
+)
+def test_a_missing_program_or_key_stops_the_run_before_the_first_stage(
+    tmp_path: Path, settings: str, line: str, words: str
+) -> None:
+    (project_in(tmp_path) / "attractor.toml").write_text(f"[backends.command]\n{settings}\n")
+    with pytest.raises(NotRunnable) as refused:
+        run(tmp_path, between(line, "start -> work -> exit"), backend="command")
+    [fault] = refused.value.faults
+    assert re.search(f"backend=command: {words}", f"{fault.message} {fault.fix}")
