@@ -13,9 +13,10 @@ from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
 from tests.pipeline.projects import git, make_host, make_project, simulated
 
-MODELS = " or ".join(f"--model {newest_model(one)}" for one in ("anthropic", "openai"))
+MODELS = " or ".join(f"--model {newest_model(one)}" for one in ("anthropic", "gemini"))
 NO_MODEL = (
-    f"set ANTHROPIC_API_KEY or OPENAI_API_KEY; to choose a model, pass {MODELS}, or set llm_model "
+    "set ANTHROPIC_API_KEY or GEMINI_API_KEY or OPENAI_API_KEY; to choose a model, "
+    f"pass {MODELS}, or set llm_model "
     "in the pipeline or llm.model in attractor.toml; 'attractor models' lists models"
 )
 AGENTS = """digraph agents {
