@@ -154,7 +154,7 @@ async def choose_default_model(
 def find_unknown_backends(
     nodes: Iterable[Node], of_run: str, agents: Collection[str]
 ) -> Iterator[Diagnostic]:
-    """Yield each node that names an unknown backend or agent."""
+    """Yield each node that names an unknown backend, or an agent that its backend cannot use."""
     known = backend_registry()
     for node in nodes:
         backend = backend_of(node, of_run)
@@ -167,6 +167,11 @@ def find_unknown_backends(
             unknown = UnknownName("agent", agent, agents)
             message = f"node {node.id}: agent={agent}: {unknown.message}"
             yield error(message, _span(node, "agent"), node=node.id, fix=unknown.hint)
+        elif agent and backend in known and backend not in (AGENT, SIMULATE):
+            # A program has its own tools, so the permissions of the agent would not hold.
+            message = f"node {node.id}: agent={agent}: the backend {backend} does not use agents"
+            fix = f"set backend={AGENT}, or remove agent"
+            yield error(message, _span(node, "agent"), node=node.id, fix=fix)
 
 
 def find_setting_faults(settings: "LlmSettings | None") -> Iterator[Diagnostic]:

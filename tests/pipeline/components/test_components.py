@@ -240,6 +240,8 @@ def test_unknown_agent_is_refused() -> None:
     [(_, message)] = faults("agent=revewer")
     assert message == "node work: agent=revewer: unknown agent 'revewer'"
     assert faults("agent=revewer", of_run=SIMULATE) == []
+    [(_, message)] = faults("agent=reviewer", of_run="codex")
+    assert message == "node work: agent=reviewer: the backend codex does not use agents"
 
 
 class Ours:
