@@ -15,6 +15,7 @@ import ctypes
 import errno
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -78,6 +79,8 @@ _MANY_FILES = 200
 _LARGE_FILE = 8 << 20
 # Time to be killed.
 _SURVIVAL_S = 2.0
+# Set for the decoy process.
+_CPU_S = 1 << 20
 
 
 def main() -> None:
@@ -95,35 +98,45 @@ def main() -> None:
 
 
 def escape() -> None:
-    """Try to escape; the caller checks outside for written files and killed processes."""
+    """Try to escape; the caller checks outside for written files and harmed processes."""
     arguments = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     Path(arguments["token"]).touch()
+    bait = arguments["bait"]
     results = {
+        # Before the bait is changed.
+        "metadata": _succeeded(
+            _UNWRITABLE,
+            stat=lambda: os.stat(bait),  # noqa: PTH116
+            chmod=lambda: os.chmod(bait, 0o600),  # noqa: PTH101
+            utime=lambda: os.utime(bait, (0, 0)),
+        ),
         # Written files are checked outside: some places may be inside the sandbox.
         "doubtful": [
-            path for path in arguments["places"] if _doubtful(Path(path, arguments["token"]))
+            *(path for path in arguments["places"] if _doubtful(Path(path, arguments["token"]))),
+            *_succeeded(
+                _UNWRITABLE,
+                truncate=lambda: os.truncate(bait, 0),
+                rename=lambda: os.rename(bait, f"{bait}.moved"),  # noqa: PTH104
+            ),
         ],
         "reads": [path for path in arguments["secrets"] if _shows(path)],
-        "connects": not (
-            _blocked(
-                lambda: _connect(("127.0.0.1", arguments["port"]), socket.AF_INET), _UNREACHABLE
-            )
-            and _blocked(
-                lambda: _connect("\0" + arguments["abstract"], socket.AF_UNIX), _UNREACHABLE
-            )
+        "connects": _succeeded(
+            _UNREACHABLE | _ABSENT,
+            port=lambda: _connect(("127.0.0.1", arguments["port"]), socket.AF_INET),
+            abstract=lambda: _connect("\0" + arguments["abstract"], socket.AF_UNIX),
+            path=lambda: _connect(arguments["path"], socket.AF_UNIX),
         ),
         # Before the attempt to kill: a dead process has no command line.
         "sees": _sees(os.fsencode(arguments["marker"])),
         "calls": _calls(),
         "exceeds": [
-            name
-            for name, attempt, error in (
-                ("open files", _open_many, errno.EMFILE),
-                ("file size", _write_large, errno.EFBIG),
-            )
-            if not _blocked(attempt, {error})
+            *_succeeded({errno.EMFILE}, open_files=_open_many),
+            *_succeeded({errno.EFBIG}, file_size=_write_large),
         ],
     }
+    with suppress(OSError, ValueError):
+        hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        resource.prlimit(arguments["pid"], resource.RLIMIT_CPU, (_CPU_S, hard))
     with suppress(OSError):
         os.kill(arguments["pid"], signal.SIGKILL)
     sys.stdout.write(json.dumps(results))
@@ -167,7 +180,7 @@ def _open_many() -> None:
     opened: list[int] = []
     try:
         for _ in range(_MANY_FILES):
-            opened.append(os.open("/", os.O_RDONLY))
+            opened.append(os.open("/dev/null", os.O_RDONLY))
     finally:
         for one in opened:
             os.close(one)
@@ -190,13 +203,17 @@ def _doubtful(file: Path) -> bool:
     return False
 
 
-def _blocked(attempt: Callable[[], object], how: Collection[int]) -> bool:
-    """Return whether an attempt failed with one of the errors in `how`."""
-    try:
-        attempt()
-    except OSError as error:
-        return error.errno in how
-    return False
+def _succeeded(how: Collection[int], **attempts: Callable[[], object]) -> list[str]:
+    """Return the names of the attempts that did not fail with one of the errors in `how`."""
+    succeeded: list[str] = []
+    for name, attempt in attempts.items():
+        try:
+            attempt()
+        except OSError as error:
+            if error.errno in how:
+                continue
+        succeeded.append(name)
+    return succeeded
 
 
 def _shows(path: str) -> bool:
@@ -222,22 +239,24 @@ def _connect(address: tuple[str, int] | str, family: int) -> None:
 
 
 def _sees(marker: bytes) -> bool:
-    """Return whether a command line may be visible.
+    """Return whether a command line or variables may be visible.
 
     A search that does not find its own process proves nothing.
     """
-    seen: set[int] = set()
+    found: set[int] = set()
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (process / "cmdline").read_bytes()
-        except (FileNotFoundError, ProcessLookupError):  # the process ended
-            continue
-        except OSError:
-            return True
-        if marker in line:
-            return True
-        seen.add(int(process.name))
-    return os.getpid() not in seen
+        for name in ("cmdline", "environ"):
+            try:
+                if marker in (process / name).read_bytes():
+                    return True
+            except PermissionError:
+                pass
+            except (FileNotFoundError, ProcessLookupError):  # the process ended
+                continue
+            except OSError:
+                return True
+            found.add(int(process.name))
+    return os.getpid() not in found
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The first process of a sandbox: starts and stops commands, and sends sockets to the outside.
+"""The supervisor of a sandbox: starts and stops commands, and sends sockets to the outside.
 
 A separate program for any Python from 3.9. It receives JSON messages over one inherited socket,
 with the pipes for the output of a command, and answers each once, with its `id`:
@@ -12,8 +12,9 @@ Its second argument is a JSON object with the bounds of the sandbox. The kernel 
 process: open files and file size. Processes and memory are counted for all commands together, as
 the kernel's limits do not hold for commands of root. Above a bound, all commands are killed.
 
-As process 1 it cannot be killed from inside, adopts all orphans, and its end kills all others. It
-ends when the socket closes, so nothing outlives the process that started the sandbox.
+In bubblewrap it is process 1: it cannot be killed from inside, adopts all orphans, and its end
+kills all others. With a third argument, the restrictions, it runs outside of the Landlock domain
+of its commands. It ends when the socket closes, so nothing outlives the process that started it.
 """
 
 from __future__ import annotations
@@ -24,17 +25,30 @@ import json
 import os
 import resource
 import select
+import shutil
 import signal
 import socket
+import stat
+import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-_PR_SET_DUMPABLE = 4
+_PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP = 4, 22, 24
+_PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 36, 38
+_SECCOMP_MODE_FILTER = 2
+_CAPSET = {"x86_64": 126, "aarch64": 91}
+_CAPABILITY_VERSION, _CAPABILITIES = 0x20080522, 64
+# Of linux/landlock.h; the numbers of the calls are equal on all processors.
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_PATH_BENEATH, _SCOPE_SOCKETS_AND_SIGNALS = 1, 3
+# Execute, write, read, truncate, and ioctl of devices: the accesses that apply to a file.
+_FILE_ACCESS = 1 | 2 | 4 | 1 << 14 | 1 << 15
 _KEYCTL = {"x86_64": 250, "aarch64": 219}
 _JOIN_SESSION_KEYRING = 1
 _LARGEST_MESSAGE = 1024 * 1024
@@ -51,8 +65,6 @@ _LATEST_COUNT_S = 0.25
 # Shared memory is slow to count: pause for this many times as long.
 _SLOW_COUNT = 20
 _PAGE = resource.getpagesize()
-# File systems in memory.
-_IN_MEMORY = ("/tmp", "/dev")
 
 
 class Job:
@@ -106,11 +118,155 @@ class Job:
         return True
 
 
+class Namespace:
+    """The PID namespace of a bubblewrap sandbox, in which this process is process 1."""
+
+    # File systems in memory.
+    in_memory: Sequence[str] = ("/tmp", "/dev")
+
+    def start(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+        """Start a command."""
+        return _started(argv, options)
+
+    def numbers(self) -> list[str]:
+        """Return the ids of all processes of commands."""
+        names = os.listdir("/proc")  # noqa: PTH208
+        return [name for name in names if name.isdigit() and name != "1"]
+
+    def kill_all(self) -> None:
+        """Kill all processes of commands."""
+        with suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)
+
+    def end(self) -> None:
+        """Do nothing: the end of process 1 kills all others."""
+
+
+class Domain:
+    """The Landlock domain of a sandbox, which contains the descendants of this process.
+
+    A domain belongs to a thread, and its children inherit it. One thread is in the domain and
+    starts all commands. So commands can signal each other, but not this process.
+    """
+
+    in_memory: Sequence[str] = ()
+
+    def __init__(self, restrictions: dict[str, Any]) -> None:
+        # Slow to import, and not needed in bubblewrap.
+        from concurrent.futures import ThreadPoolExecutor
+
+        _control(_PR_SET_CHILD_SUBREAPER, 1)
+        self._private = restrictions["private"]
+        self._thread = ThreadPoolExecutor(1)
+        self._thread.submit(_confine, restrictions).result()
+
+    def start(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+        """Start a command."""
+        return self._thread.submit(_started, argv, options).result()
+
+    def numbers(self) -> list[str]:
+        """Return the ids of all processes of commands."""
+        found = _children(str(os.getpid()))
+        for number in found:  # it grows meanwhile
+            found += _children(number)
+        return found
+
+    def kill_all(self) -> None:
+        """Kill all processes of commands: the thread cannot signal others."""
+        with suppress(ProcessLookupError, PermissionError):
+            self._thread.submit(os.kill, -1, signal.SIGKILL).result()
+
+    def end(self) -> None:
+        """Kill all processes of commands, wait until they are gone, and remove private files."""
+        with suppress(ChildProcessError):
+            while True:
+                self.kill_all()
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+                time.sleep(_POLL_S)
+        for folder, _, _ in os.walk(self._private):
+            with suppress(OSError):
+                os.chmod(folder, 0o700)  # noqa: PTH101
+        shutil.rmtree(self._private, ignore_errors=True)
+
+
+def _started(argv: Sequence[str], options: dict[str, Any]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen[bytes](argv, start_new_session=True, **options)
+
+
+def _children(number: str) -> list[str]:
+    found: list[str] = []
+    for file in Path(f"/proc/{number}/task").glob("*/children"):
+        with suppress(OSError):  # it ended
+            found += file.read_text("ascii").split()
+    return found
+
+
+def _confine(restrictions: dict[str, Any]) -> None:
+    """Restrict this thread, and all processes that it starts."""
+    access_and_scopes = struct.pack("QQQ", restrictions["handled"], 0, _SCOPE_SOCKETS_AND_SIGNALS)
+    rules = _call(_CREATE_RULESET, access_and_scopes, len(access_and_scopes), 0)
+    for path, access in restrictions["rules"]:
+        with suppress(FileNotFoundError):
+            _allow(rules, path, access)
+    # Root keeps no capability, and gets none by starting a program.
+    for capability in range(_CAPABILITIES):
+        with suppress(OSError):
+            _control(_PR_CAPBSET_DROP, capability)
+    _call(_CAPSET[os.uname().machine], struct.pack("Ii", _CAPABILITY_VERSION, 0), bytes(24))
+    _control(_PR_SET_NO_NEW_PRIVS, 1)
+    _call(_RESTRICT_SELF, rules, 0)
+    os.close(rules)
+    own, placeholder = (
+        struct.pack("I", one) for one in (threading.get_native_id(), restrictions["thread"])
+    )
+    program = bytes.fromhex(restrictions["filter"]).replace(placeholder, own)
+    instructions = ctypes.create_string_buffer(program, len(program))
+    place = ctypes.addressof(instructions)
+    _control(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, struct.pack("HP", len(program) // 8, place))
+    try:
+        os.kill(os.getppid(), 0)
+    except PermissionError:
+        return
+    # kill_all would kill the processes of the operator.
+    raise OSError("signals are not confined")
+
+
+def _allow(rules: int, path: str, access: int) -> None:
+    place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISDIR(os.fstat(place).st_mode):
+            access &= _FILE_ACCESS
+        _call(_ADD_RULE, rules, _PATH_BENEATH, struct.pack("=Qi", access, place), 0)
+    finally:
+        os.close(place)
+
+
+def _call(number: int, *arguments: int | bytes) -> int:
+    """Make a system call."""
+    return _checked(ctypes.CDLL(None, use_errno=True).syscall, number, *arguments)
+
+
+def _control(option: int, *arguments: int | bytes) -> None:
+    """Change a property of this thread."""
+    words = (*arguments, 0, 0, 0, 0)[:4]
+    _checked(ctypes.CDLL(None, use_errno=True).prctl, option, *words)
+
+
+def _checked(function: Any, *arguments: int | bytes) -> int:
+    words = [ctypes.c_long(one) if isinstance(one, int) else one for one in arguments]
+    result = function(*words)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result
+
+
 class Usage:
     """Counts the processes and the memory of all commands, and compares them with the bounds."""
 
-    def __init__(self, bounds: dict[str, int]) -> None:
+    def __init__(self, bounds: dict[str, int], inside: Namespace | Domain) -> None:
         self._bounds = bounds
+        self._inside = inside
         self._pause = _SOONEST_COUNT_S
         self._next = 0.0
 
@@ -130,13 +286,13 @@ class Usage:
         self._pause = min(1.25 * self._pause, _LATEST_COUNT_S)
         began = time.monotonic()
         self._next = began + self._pause
-        names = os.listdir("/proc")  # noqa: PTH208
-        numbers = [name for name in names if name.isdigit() and name != "1"]
+        numbers = self._inside.numbers()
         used = [_tasks_and_memory(number) for number in numbers]
         most = self._bounds["max_processes"]
         if sum(tasks for tasks, _ in used) > most:
             return f"more than {most} processes and threads (setting sandbox.max_processes)"
-        files, most = sum(map(_size_in_memory, _IN_MEMORY)), self._bounds["max_memory_mb"]
+        files = sum(map(_size_in_memory, self._inside.in_memory))
+        most = self._bounds["max_memory_mb"]
         if files + sum(memory for _, memory in used) > most << 20:
             if files + sum(map(_own_memory, numbers)) > most << 20:
                 return f"more than {most} MB of memory (setting sandbox.max_memory_mb)"
@@ -171,9 +327,10 @@ def _size_in_memory(folder: str) -> int:
 class Supervisor:
     """Executes the requests of the outside."""
 
-    def __init__(self, control: socket.socket, usage: Usage) -> None:
+    def __init__(self, control: socket.socket, usage: Usage, inside: Namespace | Domain) -> None:
         self._control = control
         self._usage = usage
+        self._inside = inside
         self._jobs: list[Job] = []
         self._woken, waker = os.pipe()
         os.set_blocking(self._woken, False)
@@ -219,14 +376,13 @@ class Supervisor:
     def _start(self, request: dict[str, Any], received: Sequence[int]) -> None:
         out, err, *stdin = received
         try:
-            process = subprocess.Popen(
+            process = self._inside.start(
                 request["argv"],
                 cwd=request["cwd"],
                 env=request["env"],
                 stdin=stdin[0] if stdin else subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                start_new_session=True,
             )
         except (OSError, ValueError) as error:
             os.write(err, f"not started: {error}\n".encode("utf-8", "replace"))
@@ -259,8 +415,7 @@ class Supervisor:
 
     def _kill_all(self, why: str) -> None:
         """Kill all processes of all commands, and print the reason."""
-        with suppress(ProcessLookupError):
-            os.kill(-1, signal.SIGKILL)
+        self._inside.kill_all()
         for job in [one for one in self._jobs if not one.is_killed]:
             job.is_killed = True
             # A full pipe would block.
@@ -292,8 +447,10 @@ def _limit(kind: int, most: int) -> None:
 def main() -> None:
     """Protect this process from all processes inside, then serve."""
     # Else a process inside could take the socket (pidfd_getfd) and talk to the outside.
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
-        sys.exit(f"cannot be made undumpable: {os.strerror(ctypes.get_errno())}")
+    try:
+        _control(_PR_SET_DUMPABLE, 0)
+    except OSError as error:
+        sys.exit(f"cannot be made undumpable: {error}")
     # Else the keys of the operator could be read.
     if _join_empty_keyring() != 0 and ctypes.get_errno() != errno.ENOSYS:
         sys.exit(f"cannot join an empty session keyring: {os.strerror(ctypes.get_errno())}")
@@ -302,12 +459,18 @@ def main() -> None:
     _limit(resource.RLIMIT_FSIZE, bounds["max_file_mb"] << 20)
     # With Python's own handler a process inside could end this one.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        inside = Domain(json.loads(sys.argv[3])) if len(sys.argv) > 3 else Namespace()
+    except OSError as error:
+        sys.exit(f"cannot confine commands with Landlock: {error}")
     with socket.socket(fileno=int(sys.argv[1])) as control:
         control.set_inheritable(False)
         try:
-            Supervisor(control, Usage(bounds)).serve()
+            Supervisor(control, Usage(bounds, inside), inside).serve()
         except (BrokenPipeError, ConnectionResetError):  # the outside is gone
             return
+        finally:
+            inside.end()
 
 
 if __name__ == "__main__":

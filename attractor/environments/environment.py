@@ -128,6 +128,7 @@ class Promises:
     writes_only_workspace: bool = False
     bounds_resources: bool = False
     refuses_system_calls: bool = False
+    hides_metadata: bool = False
 
     @property
     def guards_holdouts(self) -> bool:

@@ -11,7 +11,7 @@ AttractorError
 │   └── NotSupported                2  operation that this environment does not support
 └── MachineryError
     ├── SandboxNotStarted           3  the sandbox did not start
-    │   └── SandboxUnavailable         3  this machine has no sandboxes: no bubblewrap, or forbidden
+    │   └── SandboxUnavailable         3  this machine has no sandbox: missing, or forbidden
     ├── SandboxLost                 3  the sandbox ended too early
     ├── SandboxWeakened             3  the sandbox guarantees less than at the start of the run
     └── RemoteLost                  3  no connection to a container or another machine
@@ -75,7 +75,7 @@ class SandboxNotStarted(MachineryError):
 
 
 class SandboxUnavailable(SandboxNotStarted):
-    """This machine has no sandboxes: bubblewrap is missing, or the kernel forbids them."""
+    """This machine does not have the sandbox: it is missing, or the kernel forbids it."""
 
 
 class SandboxLost(MachineryError):

@@ -8,6 +8,7 @@ is a blocked attempt whose decoy was intact before and after.
 import asyncio
 import json
 import os
+import resource
 import secrets
 import shlex
 import signal
@@ -46,7 +47,10 @@ class DecoyProcess:
         return self.process.pid
 
     async def survived(self, *, patience: float = PATIENCE_S) -> bool:
-        """End the input of the decoy, and return whether the decoy exits by itself."""
+        """End the input of the decoy; return whether it is unchanged, and exits by itself."""
+        with suppress(OSError):
+            if _cpu_limit(self.pid) != resource.getrlimit(resource.RLIMIT_CPU):
+                return False
         self.release()
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
@@ -73,18 +77,23 @@ class DecoyProcess:
             self.holds = -1
 
 
+def _cpu_limit(pid: int) -> tuple[int, int]:
+    return resource.prlimit(pid, resource.RLIMIT_CPU)
+
+
 @dataclass(frozen=True)
 class DecoyListeners:
-    """A listening port of the loopback and a listening abstract socket."""
+    """A listening port of the loopback, an abstract socket and a socket with a path."""
 
     port: int
     abstract: str
+    path: str
 
     def answer(self) -> bool:
-        """Return whether the port and the socket accept connections from outside."""
-        places = [(socket.AF_INET, (_LOOPBACK, self.port)), (socket.AF_UNIX, "\0" + self.abstract)]
+        """Return whether the port and the sockets accept connections from outside."""
+        unix = [(socket.AF_UNIX, "\0" + self.abstract), (socket.AF_UNIX, self.path)]
         try:
-            for family, address in places:
+            for family, address in [(socket.AF_INET, (_LOOPBACK, self.port)), *unix]:
                 with socket.socket(family, socket.SOCK_STREAM) as made:
                     made.settimeout(_CONNECT_S)
                     made.connect(address)
@@ -118,7 +127,10 @@ async def _started(out: int) -> DecoyProcess:
     waits, holds = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", "-c", _WAIT, marker), stdin=waits, stdout=out
+            *(sys.executable, "-I", "-S", "-c", _WAIT, marker),
+            env={"ATTRACTOR_DECOY": marker},
+            stdin=waits,
+            stdout=out,
         )
     except BaseException:
         os.close(holds)
@@ -130,15 +142,20 @@ async def _started(out: int) -> DecoyProcess:
 
 @contextmanager
 def decoy_listeners() -> Generator[DecoyListeners]:
-    """Listen on a port of the loopback and on an abstract socket."""
+    """Listen on a port of the loopback, on an abstract socket and on a socket with a path."""
     abstract = secrets.token_hex(16)
     with (
         socket.create_server((_LOOPBACK, 0)) as port,
         socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as unix,
+        # Not beside the bait: the path of a socket has at most 108 bytes.
+        tempfile.TemporaryDirectory() as folder,
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as file,
     ):
-        unix.bind("\0" + abstract)
-        unix.listen()
-        yield DecoyListeners(port.getsockname()[1], abstract)
+        path = f"{folder}/socket"
+        for made, address in ((unix, "\0" + abstract), (file, path)):
+            made.bind(address)
+            made.listen()
+        yield DecoyListeners(port.getsockname()[1], abstract, path)
 
 
 MakeEnvironment = Callable[[Path], ExecutionEnvironment]
@@ -162,8 +179,10 @@ class _Attempts:
     token: str
     marker: str
     abstract: str
+    path: str
     port: int
     pid: int
+    bait: str
     secrets: Sequence[str]
     places: Sequence[str]
 
@@ -185,13 +204,22 @@ class _Outside:
             return Promises()
         unharmed = await self.decoy.survived()
         return Promises(
-            hides_operator=results.get("reads") == [] and self.bait.read_text() == _SECRET,
-            own_network=results.get("connects") is False and self.listeners.answer(),
+            hides_operator=results.get("reads") == [] and self._bait_is_intact(),
+            own_network=results.get("connects") == [] and self.listeners.answer(),
             own_processes=results.get("sees") is False and unharmed,
-            writes_only_workspace=results.get("doubtful") == [] and not written,
+            writes_only_workspace=results.get("doubtful") == []
+            and not written
+            and self._bait_is_intact(),
             refuses_system_calls=results.get("calls") == [],
             bounds_resources=results.get("exceeds") == [] and results.get("survives") == [],
+            hides_metadata=results.get("metadata") == [],
         )
+
+    def _bait_is_intact(self) -> bool:
+        try:
+            return self.bait.read_text() == _SECRET
+        except FileNotFoundError:
+            return False
 
 
 async def check_isolation(
@@ -220,9 +248,15 @@ async def check_isolation(
                 token=secrets.token_hex(8),
                 marker=decoy.marker,
                 abstract=listeners.abstract,
+                path=listeners.path,
                 port=listeners.port,
                 pid=decoy.pid,
-                secrets=[str(bait), *_secrets_in(hide, [*read, workspace])],
+                bait=str(bait),
+                secrets=[
+                    str(bait),
+                    f"/proc/{decoy.pid}/root{bait}",
+                    *_secrets_in(hide, [*read, workspace]),
+                ],
                 places=[*map(str, [outside, *hide]), *places],
             )
             results = await _attempt(make(workspace), python, attempts)

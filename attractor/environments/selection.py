@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from attractor.base.errors import UnknownName
 from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment, Promises, sandboxed
 from attractor.environments.errors import (
-    NotSupported,
     SandboxNotStarted,
     SandboxUnavailable,
     SandboxWeakened,
@@ -29,8 +28,12 @@ from attractor.environments.sandbox.bubblewrap import (
     SandboxSettings,
 )
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
+from attractor.environments.sandbox.landlock import landlock_abi, require_landlock
 
-KINDS = ("auto", "bubblewrap", "none")
+SANDBOXES = ("bubblewrap", "landlock")
+"""The sandboxes, in the order in which `auto` tries them."""
+
+KINDS = ("auto", *SANDBOXES, "none")
 
 _SYSTEM_PYTHON = "/usr/bin/python3"
 TESTED_BOUNDS = SandboxBounds(max_processes=8, max_memory_mb=100, max_open_files=100, max_file_mb=1)
@@ -43,6 +46,7 @@ _LACKS: Mapping[str, str] = {
     "writes_only_workspace": "more than the workspace may be writable",
     "refuses_system_calls": "keyrings and rarely used system calls may be reachable",
     "bounds_resources": "processes, memory, open files and file sizes may be unlimited",
+    "hides_metadata": "metadata of your files may be read and changed",
 }
 
 
@@ -54,7 +58,7 @@ MakeShowing = Callable[[Path, Sequence[BindMount]], ExecutionEnvironment]
 class EnvironmentChoice:
     """The chosen environment, its guarantees, and a sentence for the user.
 
-    `make_showing` is None without a sandbox, because mounts require a sandbox.
+    `make_showing` is None without bubblewrap, because mounts require a namespace.
     """
 
     kind: str
@@ -75,25 +79,49 @@ async def choose_environment(
     bounds: SandboxBounds | None = None,
     run_id: str = "",
 ) -> EnvironmentChoice:
-    """Choose by `auto`, `bubblewrap` or `none`, and check the isolation.
+    """Choose by `auto`, `bubblewrap`, `landlock` or `none`, and check the isolation.
 
     `hide` are the operator's folders: home, project, state folder. `read` are readable exceptions,
-    such as toolchains; `pass_env` are variables by name. Without a sandbox, `run_id` marks the
+    such as toolchains; `pass_env` are variables by name. Without bubblewrap, `run_id` marks the
     commands.
     """
-    if kind == "landlock":
-        raise NotSupported("the sandbox landlock is not supported yet", hint="use bubblewrap")
     if kind not in KINDS:
         raise UnknownName("sandbox", kind, KINDS)
     if kind == "none":
         return _unguarded(environ, "no sandbox was requested", run_id)
-    try:
-        return await _bubblewrap(environ, hide, read, pass_env, scratch, bounds or SandboxBounds())
-    # Other failures may be temporary, and must not disable the sandbox.
-    except SandboxUnavailable as error:
-        if kind == "bubblewrap":
-            raise
-        return _unguarded(environ, error.message, run_id)
+    python = find_interpreter()
+    variables = sandboxed(environ, read=[str(one) for one in read], passed=pass_env, home=HOME)
+    settings = SandboxSettings(
+        None,
+        python,
+        variables,
+        read=tuple(read),
+        hide=tuple(hide),
+        bounds=bounds or SandboxBounds(),
+        run_id=run_id,
+    )
+
+    async def test(settings: SandboxSettings) -> Promises:
+        tested = replace(settings, bounds=TESTED_BOUNDS)
+        return await check_isolation(
+            lambda folder: SandboxedExecutionEnvironment(folder, tested),
+            python=python.program,
+            hide=hide,
+            read=[*read, *python.needs],
+            scratch=scratch,
+        )
+
+    unavailable: list[str] = []
+    for name in SANDBOXES if kind == "auto" else [kind]:
+        choose = _bubblewrap if name == "bubblewrap" else _landlock
+        try:
+            return await choose(settings, environ, test, "; ".join(unavailable))
+        # Other failures may be temporary, and must not disable the sandbox.
+        except SandboxUnavailable as error:
+            if kind == name:
+                raise
+            unavailable.append(error.message)
+    return _unguarded(environ, "; ".join(unavailable), run_id)
 
 
 def require_promised(promised: Promises, choice: EnvironmentChoice) -> None:
@@ -113,13 +141,11 @@ def find_interpreter() -> Interpreter:
     return Interpreter(str(Path(sys.executable).resolve()), (Path(sys.base_prefix),))
 
 
+_Test = Callable[[SandboxSettings], Awaitable[Promises]]
+
+
 async def _bubblewrap(
-    environ: Mapping[str, str],
-    hide: Sequence[Path],
-    read: Sequence[Path],
-    pass_env: Sequence[str],
-    scratch: Path | None,
-    bounds: SandboxBounds,
+    settings: SandboxSettings, environ: Mapping[str, str], test: _Test, _: str
 ) -> EnvironmentChoice:
     program = shutil.which("bwrap", path=environ.get("PATH", ""))
     if not program:
@@ -128,23 +154,7 @@ async def _bubblewrap(
             hint="install bubblewrap (Debian: apt-get install bubblewrap); "
             "or start a new run with --sandbox none",
         )
-    python = find_interpreter()
-    readable = [str(path) for path in read]
-    variables = sandboxed(environ, read=readable, passed=pass_env, home=HOME)
-    settings = SandboxSettings(
-        program, python, variables, read=tuple(read), hide=tuple(hide), bounds=bounds
-    )
-
-    async def test(settings: SandboxSettings) -> Promises:
-        tested = replace(settings, bounds=TESTED_BOUNDS)
-        return await check_isolation(
-            lambda folder: SandboxedExecutionEnvironment(folder, tested),
-            python=python.program,
-            hide=hide,
-            read=[*read, *python.needs],
-            scratch=scratch,
-        )
-
+    settings = replace(settings, bubblewrap=program)
     try:
         strict = replace(settings, forbids_namespaces=True)
         promises, settings = await test(strict), strict
@@ -154,7 +164,23 @@ async def _bubblewrap(
     def make(folder: Path, mounts: Sequence[BindMount] = ()) -> ExecutionEnvironment:
         return SandboxedExecutionEnvironment(folder, settings, promises=promises, mounts=mounts)
 
-    return EnvironmentChoice("bubblewrap", promises, _sentence(promises), make, make)
+    words = "only the workspace is visible, without a network"
+    return EnvironmentChoice(
+        "bubblewrap", promises, _sentence("bubblewrap", promises, words), make, make
+    )
+
+
+async def _landlock(
+    settings: SandboxSettings, _: Mapping[str, str], test: _Test, unavailable: str
+) -> EnvironmentChoice:
+    require_landlock(landlock_abi())
+    promises = await test(settings)
+
+    def make(folder: Path) -> ExecutionEnvironment:
+        return SandboxedExecutionEnvironment(folder, settings, promises=promises)
+
+    name = f"Landlock, not bubblewrap: {unavailable}" if unavailable else "Landlock"
+    return EnvironmentChoice("landlock", promises, _sentence(name, promises), make)
 
 
 def _unguarded(environ: Mapping[str, str], why: str, run_id: str) -> EnvironmentChoice:
@@ -176,11 +202,11 @@ def _left_over() -> str:
     return "Processes left over are not killed."
 
 
-def _sentence(promises: Promises) -> str:
+def _sentence(name: str, promises: Promises, otherwise: str = "") -> str:
     lacks = [words for name, words in _LACKS.items() if not getattr(promises, name)]
     if lacks:
-        return f"Tools run in a sandbox (bubblewrap) that may leak: {', '.join(lacks)}."
-    return "Tools run in a sandbox (bubblewrap): only the workspace is visible, without a network."
+        return f"Tools run in a sandbox ({name}) that may leak: {', '.join(lacks)}."
+    return f"Tools run in a sandbox ({name}): {otherwise}."
 
 
 NOT_FOUND = 127

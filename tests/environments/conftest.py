@@ -7,10 +7,12 @@ import pytest
 
 from attractor.environments.docker import DockerExecutionEnvironment
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.errors import SandboxUnavailable
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.logging import LoggingExecutionEnvironment
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
+from attractor.environments.sandbox.landlock import landlock_abi, require_landlock
 from attractor.environments.ssh import SshExecutionEnvironment
 from tests.environments.places import KEEP, OPERATOR, make_walls, why_no_sandbox
 from tests.environments.remotes import CONTAINER, Server, put_docker, ssh_server, why_no_ssh
@@ -38,11 +40,30 @@ def with_docker(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return OPERATOR | put_docker(tmp_path_factory.mktemp("docker"), OPERATOR["PATH"])
 
 
+@pytest.fixture(scope="session")
+def landlock_allowed() -> None:
+    """Skip where the kernel has no Landlock, or an old one."""
+    try:
+        require_landlock(landlock_abi())
+    except SandboxUnavailable as error:
+        pytest.skip(error.message)
+
+
+@pytest.fixture(params=["bubblewrap", "landlock"])
+def sandbox(request: pytest.FixtureRequest) -> str:
+    """The name of a sandbox that can be had here."""
+    request.getfixturevalue(ALLOWED[request.param])
+    return request.param
+
+
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
     folder = tmp_path / "workspace"
     folder.mkdir()
     return folder
+
+
+ALLOWED = {"bubblewrap": "sandbox_allowed", "landlock": "landlock_allowed"}
 
 
 def _make(kind: str, workspace: Path, request: pytest.FixtureRequest) -> ExecutionEnvironment:
@@ -60,20 +81,31 @@ def _make(kind: str, workspace: Path, request: pytest.FixtureRequest) -> Executi
         return SshExecutionEnvironment(
             server.host, str(workspace), environ=OPERATOR, options=server.options, keep=KEEP
         )
-    request.getfixturevalue("sandbox_allowed")
-    return SandboxedExecutionEnvironment(workspace, make_walls(), keep=KEEP)
+    request.getfixturevalue(ALLOWED[kind])
+    return SandboxedExecutionEnvironment(workspace, make_walls(kind), keep=KEEP)
 
 
-@pytest.fixture(params=["memory", "local", "sandboxed", "logging", "docker", "ssh"])
+@pytest.fixture(params=["memory", "local", *ALLOWED, "logging", "docker", "ssh"])
 def environment(request: pytest.FixtureRequest, workspace: Path) -> ExecutionEnvironment:
     """An environment with files."""
     return _make(request.param, workspace, request)
 
 
-@pytest.fixture(params=["local", "sandboxed", "docker", "ssh"])
+@pytest.fixture(params=["local", *ALLOWED, "docker", "ssh"])
 def machine(request: pytest.FixtureRequest, workspace: Path) -> ExecutionEnvironment:
     """An environment with files and commands."""
     return _make(request.param, workspace, request)
+
+
+@pytest.fixture(params=["local", "bubblewrap", "docker", "ssh"])
+async def reachable(
+    request: pytest.FixtureRequest, workspace: Path
+) -> AsyncGenerator[ExecutionEnvironment]:
+    """An environment whose ports can be reached, between its first call and its last."""
+    environment = _make(request.param, workspace, request)
+    await environment.initialize()
+    yield environment
+    await environment.cleanup()
 
 
 @pytest.fixture
@@ -92,7 +124,7 @@ async def shell(machine: ExecutionEnvironment) -> AsyncGenerator[ExecutionEnviro
     await machine.cleanup()
 
 
-@pytest.fixture(params=["local", "sandboxed", "ssh"])
+@pytest.fixture(params=["local", "bubblewrap", "ssh"])
 async def offering(
     request: pytest.FixtureRequest, workspace: Path
 ) -> AsyncGenerator[ExecutionEnvironment]:

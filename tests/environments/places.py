@@ -54,15 +54,16 @@ def run(environment: ExecutionEnvironment, *commands: str) -> list[ExecResult]:
 
 
 def make_walls(
+    kind: str = "bubblewrap",
     *,
     environ: Mapping[str, str] = OPERATOR,
     read: Sequence[Path] = (),
     hide: Sequence[Path] = (),
     passed: Sequence[str] = (),
 ) -> SandboxSettings:
-    """Return settings of the bubblewrap that is installed."""
+    """Return settings of the bubblewrap that is installed, or of Landlock."""
     return SandboxSettings(
-        shutil.which("bwrap") or "bwrap",
+        (shutil.which("bwrap") or "bwrap") if kind == "bubblewrap" else None,
         find_interpreter(),
         sandboxed(environ, read=[str(path) for path in read], passed=passed, home=HOME),
         read=tuple(read),

@@ -136,6 +136,47 @@ def test_supervisor_cannot_be_killed(environment: ExecutionEnvironment) -> None:
     assert after.stdout == "still here\n"
 
 
+@pytest.mark.usefixtures("landlock_allowed")
+def test_landlock_supervisor_cannot_be_killed_traced_or_limited(neutral: Path) -> None:
+    attack = python("""
+        import ctypes, fcntl, json, os, resource, signal, struct
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.syscall.argtypes = [ctypes.c_long] * 7
+        parent = os.getppid()
+        threads = [int(name) for name in os.listdir(f"/proc/{parent}/task")]
+        assert len(threads) == 2
+        machine = os.uname().machine == "x86_64"
+        tkill, tgkill, queue = (200, 234, 129) if machine else (130, 131, 138)
+        thread_queue = 297 if machine else 240
+        info = ctypes.create_string_buffer(struct.pack("iii", 9, 0, -1), 128)
+        at = ctypes.addressof(info)
+        got = []
+        for one in [parent, *threads]:
+            for name, attempt in (
+                ("kill", lambda: os.kill(one, 9)),
+                ("tkill", lambda: libc.syscall(tkill, one, 9, 0, 0, 0, 0)),
+                ("tgkill", lambda: libc.syscall(tgkill, parent, one, 9, 0, 0, 0)),
+                ("sigqueue", lambda: libc.syscall(queue, one, 9, at, 0, 0, 0)),
+                ("tgsigqueue", lambda: libc.syscall(thread_queue, parent, one, 9, at, 0, 0)),
+                ("pidfd", lambda: libc.syscall(424, os.pidfd_open(one, 0o200), 9, 0, 0, 0, 0)),
+                ("owner", lambda: fcntl.fcntl(0, 15, struct.pack("ii", 0, one))),
+                ("group", lambda: os.killpg(one, 9)),
+                ("limit", lambda: resource.prlimit(one, resource.RLIMIT_CPU, (1, 1))),
+                ("trace", lambda: libc.ptrace(0x4206, one, 0, 0)),
+                ("descriptor", lambda: libc.syscall(438, os.pidfd_open(one), 3, 0, 0, 0, 0)),
+                ("memory", lambda: open(f"/proc/{parent}/task/{one}/mem").close()),
+                ("root", lambda: os.listdir(f"/proc/{parent}/task/{one}/root/root")),
+            ):
+                try:
+                    if attempt() != -1: got.append(name)
+                except OSError: pass
+        print(json.dumps(got))
+    """)
+    confined = SandboxedExecutionEnvironment(neutral, make_walls("landlock"))
+    tried, *_, after = run(confined, attack, "kill -9 -1", "kill -9 $PPID", "echo still here")
+    assert (json.loads(tried.stdout), after.stdout) == ([], "still here\n")
+
+
 def test_command_inherits_no_descriptors(environment: ExecutionEnvironment) -> None:
     (told,) = run(environment, "ls /proc/self/fd; ls -l /proc/self/fd/3")
     assert told.stdout.split()[:3] == ["0", "1", "2"]

@@ -31,7 +31,9 @@ ALL = Promises(
     writes_only_workspace=True,
     bounds_resources=True,
     refuses_system_calls=True,
+    hides_metadata=True,
 )
+PROMISED = {"bubblewrap": ALL, "landlock": replace(ALL, hides_metadata=False)}
 # A program can claim that it was refused, but not that the supervisor killed it.
 CLAIMED = replace(ALL, bounds_resources=False)
 
@@ -44,8 +46,8 @@ def home(tmp_path: Path) -> Path:
     return folder
 
 
-def behind(read: list[Path], hide: list[Path]) -> MakeEnvironment:
-    settings = replace(make_walls(read=read, hide=hide), bounds=choose.TESTED_BOUNDS)
+def behind(read: list[Path], hide: list[Path], kind: str = "bubblewrap") -> MakeEnvironment:
+    settings = replace(make_walls(kind, read=read, hide=hide), bounds=choose.TESTED_BOUNDS)
     return lambda folder: SandboxedExecutionEnvironment(folder, settings)
 
 
@@ -55,25 +57,26 @@ def attempt(make: MakeEnvironment, hide: list[Path], read: list[Path], scratch: 
     )
 
 
-@pytest.mark.usefixtures("sandbox_allowed")
-def test_sandbox_has_every_guarantee(home: Path, tmp_path: Path) -> None:
+def test_guarantees_of_each_sandbox(sandbox: str, home: Path, tmp_path: Path) -> None:
     read = [home / "tools"]
-    assert attempt(behind(read, [home]), [home], read, tmp_path) == ALL
-    assert ALL.guards_holdouts
+    promises = attempt(behind(read, [home], sandbox), [home], read, tmp_path)
+    assert promises == PROMISED[sandbox]
+    assert promises.guards_holdouts
     assert sorted(file.name for file in tmp_path.iterdir()) == ["home"]
     assert sorted(file.name for file in home.iterdir()) == [".netrc", "tools"]
 
 
-@pytest.mark.usefixtures("sandbox_allowed")
 @pytest.mark.parametrize(
     "bound", ["max_processes", "max_memory_mb", "max_open_files", "max_file_mb"]
 )
-def test_an_unlimited_resource_is_no_guarantee(bound: str, home: Path, tmp_path: Path) -> None:
-    settings = make_walls(hide=[home])
+def test_an_unlimited_resource_is_no_guarantee(
+    bound: str, sandbox: str, home: Path, tmp_path: Path
+) -> None:
+    settings = make_walls(sandbox, hide=[home])
     bounds = replace(choose.TESTED_BOUNDS, **{bound: getattr(settings.bounds, bound)})
     lax = replace(settings, bounds=bounds)
     promises = attempt(lambda one: SandboxedExecutionEnvironment(one, lax), [home], [], tmp_path)
-    assert promises == replace(ALL, bounds_resources=False)
+    assert promises == replace(PROMISED[sandbox], bounds_resources=False)
 
 
 @pytest.mark.usefixtures("sandbox_allowed")
@@ -88,11 +91,10 @@ def test_allowed_system_calls_are_no_guarantee(
     assert promises == replace(ALL, refuses_system_calls=False)
 
 
-@pytest.mark.usefixtures("sandbox_allowed")
-def test_visible_folder_removes_the_guarantee(home: Path, tmp_path: Path) -> None:
-    leaky = behind([home], [])
+def test_visible_folder_removes_the_guarantee(sandbox: str, home: Path, tmp_path: Path) -> None:
+    leaky = behind([home], [], sandbox)
     promises = attempt(leaky, [home], [], tmp_path)
-    assert promises == replace(ALL, hides_operator=False)
+    assert promises == replace(PROMISED[sandbox], hides_operator=False)
     assert not promises.guards_holdouts
 
 
@@ -126,7 +128,8 @@ REFUSED = """
 import json, os, signal, socket, sys
 from pathlib import Path
 asked = json.loads(Path(sys.argv[-1]).read_text())
-told = {"doubtful": [], "reads": [], "connects": False, "sees": False, "exceeds": [], "calls": []}
+lists = ("doubtful", "reads", "connects", "exceeds", "calls", "metadata")
+told = {"sees": False, **{name: [] for name in lists}}
 Path(asked["token"]).touch()
 """
 TELL = "print(json.dumps(told))"
@@ -150,9 +153,14 @@ def test_blocked_attempts_with_intact_decoys_are_guarantees(home: Path, tmp_path
     assert told_by("", home, tmp_path) == CLAIMED
 
 
-@pytest.mark.parametrize("how", ["KILL", "TERM", "HUP"])
-def test_a_killed_decoy_is_no_proof(how: str, home: Path, tmp_path: Path) -> None:
-    work = f"os.kill(asked['pid'], signal.SIG{how})"
+@pytest.mark.parametrize(
+    "work",
+    [
+        *(f"os.kill(asked['pid'], signal.SIG{how})" for how in ("KILL", "TERM", "HUP")),
+        "import resource; resource.prlimit(asked['pid'], resource.RLIMIT_CPU, (9, 9))",
+    ],
+)
+def test_a_harmed_decoy_is_no_proof(work: str, home: Path, tmp_path: Path) -> None:
     assert told_by(work, home, tmp_path) == replace(CLAIMED, own_processes=False)
 
 
@@ -172,7 +180,6 @@ def test_closed_listeners_are_no_proof(home: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "work",
     [
-        "os.unlink(asked['secrets'][0])",
         "os.unlink(asked['token'])",
         "told = []",
         "print('{')",
@@ -194,12 +201,19 @@ def test_incomplete_attempts_prove_nothing(work: str, home: Path, tmp_path: Path
         ("sees", "own_processes"),
         ("doubtful", "writes_only_workspace"),
         ("calls", "refuses_system_calls"),
+        ("metadata", "hides_metadata"),
     ],
 )
 def test_doubtful_results(name: str, field: str, home: Path, tmp_path: Path) -> None:
     lacking = replace(CLAIMED, **{field: False})
     assert told_by(f"del told['{name}']", home, tmp_path) == lacking
     assert told_by(f"told['{name}'] = ['/']", home, tmp_path) == lacking
+
+
+@pytest.mark.parametrize("work", ["os.truncate(asked['bait'], 0)", "os.unlink(asked['bait'])"])
+def test_changed_bait_is_no_proof(work: str, home: Path, tmp_path: Path) -> None:
+    lacking = replace(CLAIMED, writes_only_workspace=False, hides_operator=False)
+    assert told_by(work, home, tmp_path) == lacking
 
 
 def test_decoys_that_cannot_be_created_prove_nothing(home: Path, tmp_path: Path) -> None:
@@ -214,6 +228,7 @@ def test_decoys_that_cannot_be_created_prove_nothing(home: Path, tmp_path: Path)
 def attempts(folder: Path, *wrapper: str, **asked: object) -> dict[str, object]:
     """Run the real attempts, and return what they tell."""
     plain = {"token": "t", "marker": "5c1f9b02e7", "abstract": "a", "port": 1, "pid": 2**30}
+    plain |= {"path": "/no/such", "bait": "/no/such"}
     (folder / "asked").write_text(json.dumps({**plain, "secrets": [], "places": [], **asked}))
     program = Path(choose.__file__).parent / "_attempts.py"
     done = subprocess.run(
@@ -228,13 +243,13 @@ def attempts(folder: Path, *wrapper: str, **asked: object) -> dict[str, object]:
 
 def test_attempts_with_other_errors_count_as_leaks(tmp_path: Path) -> None:
     nobody = attempts(tmp_path, secrets=["/no/such"], places=["/no/such"])
-    leaks = {"exceeds": ["open files", "file size"]}
+    leaks = {"exceeds": ["open_files", "file_size"], "metadata": []}
     unrefused = nobody.pop("calls")
     assert isinstance(unrefused, list)
     assert {"keyctl: read the session keyring", "mount", "setns", "clone3: user namespace"} <= {
         *unrefused
     }
-    assert nobody == {"doubtful": [], "reads": [], "connects": False, "sees": False, **leaks}
+    assert nobody == {"doubtful": [], "reads": [], "connects": [], "sees": False, **leaks}
     too_long = "/" + "x" * 5000
     told = attempts(tmp_path, secrets=[too_long], places=[too_long])
     assert (told["reads"], told["doubtful"]) == ([too_long], [too_long])
@@ -242,7 +257,8 @@ def test_attempts_with_other_errors_count_as_leaks(tmp_path: Path) -> None:
         waiting: list[socket.socket] = []
         try:
             fill(listeners.abstract, waiting)
-            assert attempts(tmp_path, abstract=listeners.abstract)["connects"]
+            told = attempts(tmp_path, abstract=listeners.abstract, path=listeners.path)
+            assert told["connects"] == ["abstract", "path"]
         finally:
             for one in waiting:
                 one.close()

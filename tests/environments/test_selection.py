@@ -14,8 +14,13 @@ import pytest
 
 from attractor.base.errors import ExitCode, UnknownName
 from attractor.base.processes import ExecResult
+from attractor.environments import selection
 from attractor.environments.environment import ExecutionEnvironment, Promises
-from attractor.environments.errors import NotSupported, SandboxNotStarted, SandboxWeakened
+from attractor.environments.errors import (
+    SandboxNotStarted,
+    SandboxUnavailable,
+    SandboxWeakened,
+)
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.sandbox.bubblewrap import BindMount
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
@@ -28,6 +33,7 @@ from attractor.environments.selection import (
     require_promised,
 )
 from tests.environments.places import FAR_MS, make_walls, run, use
+from tests.environments.test_promises import PROMISED
 
 
 def choose(kind: str, folder: Path, *, path: str | None = None) -> EnvironmentChoice:
@@ -66,14 +72,46 @@ def test_auto_chooses_an_available_sandbox(kind: str, tmp_path: Path, workspace:
     assert result.stdout == "one\n"
 
 
-def test_auto_without_bubblewrap_runs_without_a_sandbox_and_explains_it(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("landlock_allowed")
+def test_auto_without_bubblewrap_chooses_landlock_and_names_its_leaks(
+    tmp_path: Path, workspace: Path
+) -> None:
+    choice = choose("auto", tmp_path, path="/nowhere")
+    assert (choice.kind, choice.make_showing) == ("landlock", None)
+    assert choice.promises == PROMISED["landlock"]
+    assert choice.sentence == (
+        "Tools run in a sandbox (Landlock, not bubblewrap: no bwrap on PATH) that may leak: "
+        "metadata of your files may be read and changed."
+    )
+    environment = choice.make(workspace)
+    assert environment.promises() == choice.promises
+    [result] = run(environment, "pwd")
+    assert result.stdout == f"{workspace.resolve()}\n"
+    named = choose("landlock", tmp_path)
+    assert named.sentence.startswith("Tools run in a sandbox (Landlock) that may leak: ")
+
+
+@pytest.mark.parametrize(
+    ("abi", "words"),
+    [
+        (0, "this kernel has no Landlock"),
+        (5, "Landlock of this kernel is too old: version 5, required is 6"),
+    ],
+)
+def test_auto_without_any_sandbox_explains_it(
+    abi: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "landlock_abi", lambda: abi)
+    with pytest.raises(SandboxUnavailable, match=words) as caught:
+        choose("landlock", tmp_path)
+    assert "use bubblewrap" in caught.value.hint
     choice = choose("auto", tmp_path, path="/nowhere")
     assert choice.kind == "none"
     assert choice.make_showing is None
     assert choice.sentence == (
-        "Tools run without a sandbox, with your rights on this machine: no bwrap on PATH. "
-        "Processes left over are killed, except for hidden processes and processes on other "
-        "machines."
+        "Tools run without a sandbox, with your rights on this machine: no bwrap on PATH; "
+        f"{words}. Processes left over are killed, except for hidden processes and processes on "
+        "other machines."
     )
     assert not choice.promises.guards_holdouts
     assert isinstance(choice.make(tmp_path), LocalExecutionEnvironment)
@@ -137,8 +175,6 @@ def test_none_disables_an_available_sandbox(tmp_path: Path) -> None:
 
 
 def test_other_kinds_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(NotSupported, match="landlock"):
-        choose("landlock", tmp_path)
     with pytest.raises(UnknownName, match="bubblewarp") as caught:
         choose("bubblewarp", tmp_path)
     assert "bubblewrap" in caught.value.hint

@@ -10,8 +10,10 @@ import pytest
 
 from attractor.base.errors import MachineryError
 from attractor.engine.run_folder.result import RunResult
+from attractor.environments import selection
 from attractor.environments.environment import Promises
 from attractor.environments.errors import SandboxNotStarted, SandboxUnavailable, SandboxWeakened
+from attractor.environments.sandbox.landlock import landlock_abi
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides
 from attractor.pipeline.resume import resume
@@ -105,12 +107,19 @@ def test_run_with_lost_guarantees_is_not_resumed(host: RunHost) -> None:
     assert told == []
 
 
-def test_run_without_available_sandbox_resumes_so(host: RunHost, tmp_path: Path) -> None:
+@pytest.mark.parametrize("abi", [0, landlock_abi()])
+def test_run_without_bubblewrap_resumes_so(
+    abi: int, host: RunHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "landlock_abi", lambda: abi)
     told: list[str] = []
     path = without_bubblewrap(tmp_path / "bin")
     bare = replace(host, tell=told.append, environ={**host.environ, "PATH": path})
     result = begin(bare, "auto")
-    assert told[0].startswith("Tools run without a sandbox, with your rights on this")
+    said = (
+        "in a sandbox (Landlock, not bubblewrap" if abi else "without a sandbox, with your rights"
+    )
+    assert told[0].startswith(f"Tools run {said}")
     ended = go_on(result, host)
     where = git(host.project, "show", f"attractor/run/{ended.run_id}:where.txt")
     assert where != "/workspace\n"

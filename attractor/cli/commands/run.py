@@ -77,7 +77,7 @@ from attractor.pipeline.request import RunRequest, WorkspaceKind
     "--sandbox",
     default="auto",
     show_default=True,
-    help="Run tools in this sandbox: auto, bubblewrap or none.",
+    help="Run tools in this sandbox: auto, bubblewrap, landlock or none.",
 )
 @click.option(
     "--interviewer",

@@ -21,7 +21,13 @@ async def examine(machine: Machine) -> Sequence[Finding]:
     """Report accesses that a test sandbox does not deny."""
     program = machine.find("bwrap")
     if not program:
-        return [missing(SUBJECT, "no bwrap on PATH: tools run without a sandbox", remedy=INSTALL)]
+        return [
+            missing(
+                SUBJECT,
+                "no bwrap on PATH: tools run in Landlock or without a sandbox",
+                remedy=INSTALL,
+            )
+        ]
     with tempfile.TemporaryDirectory() as hidden, socket.create_server(("127.0.0.1", 0)) as outside:
         secret = Path(hidden, "secret")
         secret.write_text("hidden")

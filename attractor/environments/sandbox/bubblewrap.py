@@ -173,9 +173,12 @@ class SandboxBounds:
 
 @dataclass(frozen=True)
 class SandboxSettings:
-    """Settings of all sandboxes of a run; `read_only` is about the workspace."""
+    """Settings of all sandboxes of a run; without a path of bubblewrap, they use Landlock.
 
-    bubblewrap: str
+    `read_only` is about the workspace; `run_id` marks the commands of a Landlock sandbox.
+    """
+
+    bubblewrap: str | None
     python: Interpreter
     variables: Mapping[str, str]
     read: Sequence[Path] = ()
@@ -183,6 +186,7 @@ class SandboxSettings:
     bounds: SandboxBounds = field(default_factory=SandboxBounds)
     forbids_namespaces: bool = False
     read_only: bool = False
+    run_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -232,9 +236,13 @@ def options(
     ]
 
 
+def system_paths() -> Sequence[Path]:
+    """Return the files and folders of the system that programs may read."""
+    return [Path("/usr"), *(Path("/", name) for name in _MERGED), *(Path("/etc", e) for e in _ETC)]
+
+
 def _binds(settings: SandboxSettings) -> Iterator[_Bind]:
-    roots = [Path("/usr"), *(Path("/", name) for name in _MERGED), *(Path("/etc", e) for e in _ETC)]
-    for path in [*roots, *settings.read, *settings.python.needs]:
+    for path in [*system_paths(), *settings.read, *settings.python.needs]:
         if path.exists() and not (path.is_symlink() and path.parent == Path("/")):
             yield _Bind(path.resolve(), path.absolute(), "--ro-bind")
 

@@ -1,7 +1,8 @@
-"""Runs tools in a bubblewrap sandbox with a supervisor, one sandbox for each stage; Linux only.
+"""Runs tools in a sandbox with a supervisor, one sandbox for each stage; Linux only.
 
-The workspace is `/workspace`, the only path of the operator that is writable or visible. File tools
-work on the same folder from outside. Mounts from other folders are read-only.
+In bubblewrap, the workspace is `/workspace`, the only path of the operator that is writable or
+visible, and mounts from other folders are read-only. With Landlock, the workspace has its own path.
+File tools work on the same folder from outside.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ from attractor.base.processes import (
 from attractor.environments import files
 from attractor.environments.confined_paths import ConfinedFolder, FileIdentity, file_identity
 from attractor.environments.environment import BackgroundService, OutputBacklog, Promises, Service
-from attractor.environments.errors import SandboxLost
+from attractor.environments.errors import NotSupported, SandboxLost
 from attractor.environments.files import FileTools
 from attractor.environments.sandbox.bubblewrap import (
     WORKSPACE,
@@ -109,7 +110,9 @@ class SandboxedExecutionEnvironment(FileTools):
         self._folder = Path(folder).resolve()
         ripgrep = shutil.which("rg", path=settings.variables.get("PATH", ""))
         searcher = Searcher(settings.python.program, ripgrep)
-        super().__init__(ConfinedFolder(self._folder, (WORKSPACE,)), searcher, self._search)
+        self._inside = WORKSPACE if settings.bubblewrap else str(self._folder)
+        names = dict.fromkeys((WORKSPACE, self._inside))
+        super().__init__(ConfinedFolder(self._folder, tuple(names)), searcher, self._search)
         self._settings = settings
         self._shown = mounts
         self._promises = promises or Promises()
@@ -137,7 +140,7 @@ class SandboxedExecutionEnvironment(FileTools):
 
     def working_directory(self) -> str:
         """Return the folder as commands see it."""
-        return WORKSPACE
+        return self._inside
 
     def platform(self) -> str:
         """Return the name of the operating system."""
@@ -193,7 +196,7 @@ class SandboxedExecutionEnvironment(FileTools):
     @asynccontextmanager
     async def reach(self, port: int) -> AsyncGenerator[str]:
         """Yield an address outside that forwards connections to a port inside."""
-        sandbox = self._sandbox()
+        sandbox = self._sandbox_with_loopback()
 
         async def connect() -> socket.socket:
             try:
@@ -213,7 +216,7 @@ class SandboxedExecutionEnvironment(FileTools):
 
     @asynccontextmanager
     async def _offered(self, port: int, address: Address) -> AsyncGenerator[None]:
-        made = await self._sandbox().make_socket(socket.AF_INET)
+        made = await self._sandbox_with_loopback().make_socket(socket.AF_INET)
         async with forwarded(listen(made, port), address.connect):
             yield
 
@@ -223,6 +226,13 @@ class SandboxedExecutionEnvironment(FileTools):
                 "the sandbox does not run", hint="initialize() comes first, cleanup() last"
             )
         return self._running
+
+    def _sandbox_with_loopback(self) -> Sandbox:
+        if not self._settings.bubblewrap:
+            raise NotSupported(
+                "commands in a Landlock sandbox have no ports", hint="install bubblewrap"
+            )
+        return self._sandbox()
 
     async def _start(
         self,
@@ -237,10 +247,11 @@ class SandboxedExecutionEnvironment(FileTools):
         """Start a shell inside; close the writing ends of the pipes in this process."""
         try:
             below = files.require_folder(self._confined, working_dir or ".")
-            return await self._sandbox().run(
+            sandbox = self._sandbox()
+            return await sandbox.run(
                 [SHELL, "-c", command],
-                cwd=f"{WORKSPACE}/{below}",
-                env={**self._settings.variables, **(env_vars or {})},
+                cwd=f"{self._inside}/{below}",
+                env={**self._settings.variables, **sandbox.variables, **(env_vars or {})},
                 out=out.writer,
                 err=err.writer,
                 stdin=stdin,

@@ -1,4 +1,7 @@
-"""One running sandbox: bubblewrap with a supervisor inside, and the messages to the supervisor.
+"""One running sandbox: its supervisor, and the messages to the supervisor.
+
+With bubblewrap, the supervisor is the first process inside. With Landlock, it stays outside, and
+its commands are inside.
 
 The sandbox must be started in the thread of the event loop, because `--die-with-parent` applies to
 the starting thread, and a worker thread ends early.
@@ -8,12 +11,14 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,7 +27,9 @@ from attractor.base.errors import MachineryError, UsageError
 from attractor.base.files import reason_of
 from attractor.base.json import JsonObject
 from attractor.environments.errors import SandboxLost, SandboxNotStarted, SandboxUnavailable
+from attractor.environments.orphan_processes import MARK, kill_marked, new_mark
 from attractor.environments.sandbox.bubblewrap import ACCOUNTS, BindMount, SandboxSettings, options
+from attractor.environments.sandbox.landlock import confinement, private_variables
 from attractor.environments.sandbox.seccomp import seccomp_filter
 
 # Messages of bubblewrap where the kernel or its configuration forbids namespaces.
@@ -41,10 +48,10 @@ _MOST = Path("/proc/sys/user/max_user_namespaces")
 def failed_start(
     words: str, code: int | None, cause: Exception, *, most: Path = _MOST
 ) -> SandboxNotStarted:
-    """Return the error for the messages and the exit status of bubblewrap."""
+    """Return the error for the messages and the exit status of bubblewrap or the supervisor."""
     if not words:
         late = isinstance(cause, TimeoutError)
-        words = "start timed out" if late else f"bubblewrap exited with status {code}"
+        words = "start timed out" if late else f"it exited with status {code}"
     forbidden = _FORBIDDEN.search(words) or (_TOO_MANY in words and _allows_none(most))
     kind = SandboxUnavailable if forbidden else SandboxNotStarted
     return kind(f"cannot start a sandbox: {words}")
@@ -96,18 +103,30 @@ class Job:
 
 @dataclass(frozen=True)
 class _Started:
+    """The started process with its end of the socket.
+
+    `private` and `variables` are the folder and the variables of a Landlock sandbox.
+    """
+
     process: "subprocess.Popen[bytes]"
     monitor: int
     control: socket.socket
+    private: Path | None = None
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Sandbox:
-    """A running sandbox, until it is closed or this process ends."""
+    """A running sandbox, until it is closed or this process ends.
+
+    `variables` are those of all its commands, besides those of the settings.
+    """
 
     def __init__(self, started: _Started) -> None:
         self._process = started.process
         self._monitor = started.monitor
         self._control = started.control
+        self._private = started.private
+        self.variables = started.variables
         self._loop = asyncio.get_running_loop()
         self._pending: dict[int, asyncio.Future[_Answer]] = {}
         self._last = _HELLO
@@ -126,7 +145,8 @@ class Sandbox:
             try:
                 async with asyncio.timeout(_START_S):
                     await sandbox._answer_to(_HELLO)
-                sandbox._hold()
+                if settings.bubblewrap:
+                    sandbox._hold()
             except (OSError, SandboxLost) as cause:  # a timeout is an OSError too
                 await sandbox.close()
                 words = _words_in(log)
@@ -252,10 +272,11 @@ class Sandbox:
                 answer.set_exception(SandboxLost())
 
     async def _wait_until_gone(self) -> None:
-        """Kill the first process, and wait for bubblewrap, which ends when all processes are gone.
+        """Wait for the started process, which ends when all processes inside are gone.
 
-        While bubblewrap starts, bubblewrap is not killed, because it would leave a child process
-        that waits forever. The supervisor ends by itself when the socket is closed.
+        The supervisor ends by itself when the socket is closed. In bubblewrap it is killed, because
+        a command could have stopped it. While bubblewrap starts, bubblewrap is not killed, because
+        it would leave a child process that waits forever.
         """
         if self._first is not None:
             with suppress(ProcessLookupError):
@@ -267,6 +288,10 @@ class Sandbox:
             self._process.kill()
             self._process.wait()
             os.close(self._monitor)
+        if self._private is not None and self._process.returncode != 0:
+            # Somebody killed the supervisor.
+            await kill_marked(self.variables[MARK])
+            shutil.rmtree(self._private, ignore_errors=True)
 
 
 async def _wait_for_exit(pidfd: int, *, within: float) -> None:
@@ -286,27 +311,27 @@ async def _wait_for_exit(pidfd: int, *, within: float) -> None:
 def _spawn(
     settings: SandboxSettings, folder: Path, mounts: Collection[BindMount], log: IO[bytes]
 ) -> _Started:
-    """Start bubblewrap with a supervisor; the error messages of bubblewrap go to a file."""
+    """Start bubblewrap with a supervisor, or a supervisor; its error messages go to a file."""
     with ExitStack() as opened, ExitStack() as failing:
+        private, variables = None, dict[str, str]()
         try:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             failing.enter_context(ours)
             opened.enter_context(theirs)
-            data = {
-                place: opened.enter_context(_file(text.encode())).fileno()
-                for place, text in {**ACCOUNTS, _INSIDE: _SUPERVISOR.read_text("utf-8")}.items()
-            }
-            program = seccomp_filter()
-            seccomp = [] if program is None else [opened.enter_context(_file(program)).fileno()]
-            words = options(settings, folder, data, mounts, seccomp=next(iter(seccomp), None))
-            # Options on the command line would be visible inside.
-            options_file = opened.enter_context(
-                _file(b"".join(os.fsencode(w) + b"\0" for w in words))
-            )
-            inside = [_INSIDE, str(theirs.fileno()), json.dumps(asdict(settings.bounds))]
+            python = [settings.python.program, "-I", "-S"]
+            inside = [str(theirs.fileno()), json.dumps(asdict(settings.bounds))]
+            if settings.bubblewrap:
+                descriptors = _bubblewrap(settings, folder, mounts, opened)
+                argv = [settings.bubblewrap, "--args", str(descriptors[0]), "--", *python, _INSIDE]
+            else:
+                descriptors = list[int]()
+                private = Path(tempfile.mkdtemp(prefix="attractor-")).resolve()
+                failing.callback(shutil.rmtree, private, ignore_errors=True)
+                variables = {**private_variables(private), MARK: new_mark(settings.run_id)}
+                argv = [*python, str(_SUPERVISOR)]
+                inside.append(json.dumps(confinement(settings, folder, private)))
             process = subprocess.Popen(
-                [settings.bubblewrap, "--args", str(options_file.fileno()), "--"]
-                + [settings.python.program, "-I", "-S", *inside],
+                [*argv, *inside],
                 cwd="/",
                 env={},
                 stdin=subprocess.DEVNULL,
@@ -314,13 +339,30 @@ def _spawn(
                 stderr=log,
                 # Else Ctrl-C at a terminal would end it before the cleanup.
                 start_new_session=True,
-                pass_fds=[theirs.fileno(), options_file.fileno(), *data.values(), *seccomp],
+                pass_fds=[theirs.fileno(), *descriptors],
             )
             monitor = os.pidfd_open(process.pid)
         except OSError as cause:
-            raise SandboxNotStarted(f"{settings.bubblewrap} did not start: {cause}") from cause
+            program = settings.bubblewrap or settings.python.program
+            raise SandboxNotStarted(f"{program} did not start: {cause}") from cause
         failing.pop_all()
-    return _Started(process, monitor, ours)
+    return _Started(process, monitor, ours, private, variables)
+
+
+def _bubblewrap(
+    settings: SandboxSettings, folder: Path, mounts: Collection[BindMount], opened: ExitStack
+) -> Sequence[int]:
+    """Return the descriptors for bubblewrap; the first one is that of its options."""
+    data = {
+        place: opened.enter_context(_file(text.encode())).fileno()
+        for place, text in {**ACCOUNTS, _INSIDE: _SUPERVISOR.read_text("utf-8")}.items()
+    }
+    program = seccomp_filter()
+    seccomp = [] if program is None else [opened.enter_context(_file(program)).fileno()]
+    words = options(settings, folder, data, mounts, seccomp=next(iter(seccomp), None))
+    # Options on the command line would be visible inside.
+    options_file = opened.enter_context(_file(b"".join(os.fsencode(w) + b"\0" for w in words)))
+    return [options_file.fileno(), *data.values(), *seccomp]
 
 
 def _words_in(log: IO[bytes]) -> str:

@@ -21,6 +21,9 @@ _CLONE_NEWUSER = 0x10000000
 _AF_NETLINK, _AF_VSOCK, _NETLINK_ROUTE = 16, 40, 0
 _PTRACE_ATTACH, _PTRACE_SEIZE = 16, 0x4206
 _JOIN_SESSION_KEYRING = 1
+_SETOWN_EX = 15
+# The bit of SOCK_DGRAM and SOCK_RAW, and not of SOCK_STREAM and SOCK_SEQPACKET.
+_IS_DATAGRAM = 2
 
 # Instructions: load a word, compare, test bits, return.
 _LOAD, _EQUAL, _BITS, _RETURN = 0x20, 0x15, 0x45, 0x06
@@ -86,6 +89,44 @@ CALLS = (
     Call("io_uring_setup", 425, 425),
     Call("io_uring_enter", 426, 426),
     Call("io_uring_register", 427, 427),
+)
+
+GUARDED_THREAD = 0x7FFFFFFE
+"""Stands for the id of the supervisor's thread in the Landlock domain, which is known later."""
+
+LANDLOCK_CALLS = (
+    *CALLS,
+    # Landlock restricts neither UDP nor sockets with a path, such as those of Docker and D-Bus.
+    Call("socket", 41, 198),
+    # Unlike the others, a socket of this kind could still be connected to another.
+    Call("socketpair of datagrams", 53, 199, (Test(1, _IS_DATAGRAM, bits=True),)),
+    # Limits of any process of the same user: it could be killed by one for CPU time.
+    Call("prlimit64 of another process", 302, 261, (Test(0, 0, is_not=True),)),
+    # They report the names of files in folders that cannot be listed.
+    Call("inotify_add_watch", 254, 27),
+    Call("fanotify_init", 300, 262),
+    # Shared with all processes of the machine, without a path.
+    Call("shmget", 29, 194),
+    Call("shmat", 30, 196),
+    Call("shmctl", 31, 195),
+    Call("semget", 64, 190),
+    Call("semop", 65, 193),
+    Call("semtimedop", 220, 192),
+    Call("semctl", 66, 191),
+    Call("msgget", 68, 186),
+    Call("msgsnd", 69, 189),
+    Call("msgrcv", 70, 188),
+    Call("msgctl", 71, 187),
+    Call("mq_open", 240, 180),
+    Call("mq_unlink", 241, 181),
+    # The supervisor is outside of the domain, except for one thread.
+    Call("kill the supervisor", 62, 129, (Test(0, GUARDED_THREAD),)),
+    Call("tkill the supervisor", 200, 130, (Test(0, GUARDED_THREAD),)),
+    Call("tgkill the supervisor", 234, 131, (Test(1, GUARDED_THREAD),)),
+    Call("rt_sigqueueinfo to the supervisor", 129, 138, (Test(0, GUARDED_THREAD),)),
+    Call("rt_tgsigqueueinfo to the supervisor", 297, 240, (Test(1, GUARDED_THREAD),)),
+    Call("pidfd_open of the supervisor", 434, 434, (Test(0, GUARDED_THREAD),)),
+    Call("fcntl: send signals of a file to a thread", 72, 25, (Test(1, _SETOWN_EX),)),
 )
 
 

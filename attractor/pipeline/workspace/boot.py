@@ -88,7 +88,7 @@ def _tell(prepared: PreparationResult, host: RunHost) -> None:
         host.tell(f"workspace.{name}: the project has no {path}.")
     if copied := _copied_instead(prepared, host):
         host.tell(
-            "workspace.carry_read_only: without a sandbox, paths cannot be read-only; "
+            "workspace.carry_read_only: without bubblewrap, paths cannot be read-only; "
             f"writable copies were made of: {', '.join(copied)}."
         )
     if prepared.setup is SetupOutcome.RUN:

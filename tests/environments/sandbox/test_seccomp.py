@@ -2,10 +2,17 @@
 
 import errno
 import struct
+from collections.abc import Sequence
 
 import pytest
 
-from attractor.environments.sandbox.seccomp import CALLS, Call, seccomp_filter
+from attractor.environments.sandbox.seccomp import (
+    CALLS,
+    GUARDED_THREAD,
+    LANDLOCK_CALLS,
+    Call,
+    seccomp_filter,
+)
 
 ALLOW = 0x7FFF0000
 EPERM = 0x00050000 | errno.EPERM
@@ -38,12 +45,15 @@ def refused(call: Call) -> list[int]:
     return arguments
 
 
+@pytest.mark.parametrize("calls", [CALLS, LANDLOCK_CALLS], ids=["bubblewrap", "landlock"])
 @pytest.mark.parametrize("machine", list(AUDIT))
-def test_each_call_of_the_table_is_refused_and_others_are_allowed(machine: str) -> None:
-    program, audit = seccomp_filter(machine), AUDIT[machine]
+def test_each_call_of_the_table_is_refused_and_others_are_allowed(
+    machine: str, calls: Sequence[Call]
+) -> None:
+    program, audit = seccomp_filter(machine, calls=calls), AUDIT[machine]
     assert program is not None
-    numbers = {getattr(call, machine) for call in CALLS}
-    for call in CALLS:
+    numbers = {getattr(call, machine) for call in calls}
+    for call in calls:
         found = result(program, audit, getattr(call, machine), *refused(call))
         assert found == call.action, call.name
     assert all(result(program, audit, one) == ALLOW for one in range(460) if one not in numbers)
@@ -73,6 +83,31 @@ def test_arguments_decide_where_a_call_has_other_uses() -> None:
         (EPERM, clone, (new_user | 17,)),
     ):
         assert result(program, audit, number, *arguments) == expected, (number, arguments)
+
+
+def test_landlock_filter_refuses_sockets_limits_and_signals_by_their_arguments() -> None:
+    program, audit = seccomp_filter("x86_64", calls=LANDLOCK_CALLS), AUDIT["x86_64"]
+    assert program is not None
+    socket, socketpair, prlimit, kill, tgkill, fcntl = 41, 53, 302, 62, 234, 72
+    for expected, number, arguments in (
+        (EPERM, socket, (1, 1, 0)),
+        (EPERM, socket, (2, 1, 0)),
+        (ALLOW, socketpair, (1, 0x80801, 0)),
+        (ALLOW, socketpair, (1, 5, 0)),
+        (EPERM, socketpair, (1, 0x80802, 0)),
+        (ALLOW, prlimit, (0, 7)),
+        (EPERM, prlimit, (1, 7)),
+        (ALLOW, kill, (1, 9)),
+        (EPERM, kill, (GUARDED_THREAD, 9)),
+        (ALLOW, tgkill, (GUARDED_THREAD, 1, 9)),
+        (EPERM, tgkill, (1, GUARDED_THREAD, 9)),
+        (ALLOW, fcntl, (0, 8, 1)),
+        (EPERM, fcntl, (0, 15, 1)),
+    ):
+        assert result(program, audit, number, *arguments) == expected, (number, arguments)
+    # The supervisor replaces it, and nothing else.
+    placeholders = sum(one.value == GUARDED_THREAD for call in LANDLOCK_CALLS for one in call.tests)
+    assert program.count(struct.pack("I", GUARDED_THREAD)) == placeholders
 
 
 def test_calls_of_other_architectures_are_refused() -> None:

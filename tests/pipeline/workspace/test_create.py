@@ -284,7 +284,7 @@ def test_read_only_path_is_copied_without_a_sandbox(host: RunHost) -> None:
     assert carry["carried"] == carry["copied_instead"] == [one.strip("/") for one in SHOWN]
     assert carry["read_only"] == []
     (line,) = [one for one in told if "carry_read_only" in one]
-    assert "without a sandbox" in line
+    assert "without bubblewrap" in line
     assert "modules, packages/app/deps, .env.local" in line
     assert (host.project / "modules/one").read_text() == "one\n"
 
