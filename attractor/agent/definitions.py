@@ -30,6 +30,7 @@ from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration, UnknownName
 from attractor.base.files import file_error
 from attractor.base.toml import Fault, InvalidToml, TomlMistakes, explain_faults, parse_toml
+from attractor.config.settings import McpServerSettings
 
 PROMPT_FILE = f"prompt{SUFFIX}"
 
@@ -68,6 +69,7 @@ class AgentSettings(_Table):
     permissions: Permissions = Field(default=Permissions.WORKSPACE, strict=False)
     tools: Annotated[tuple[str, ...] | None, Field(strict=False)] = None
     limits: AgentLimits = AgentLimits()
+    mcp: Mapping[str, McpServerSettings] = Field(default_factory=dict[str, McpServerSettings])
 
     @field_validator("profile")
     @classmethod
@@ -90,6 +92,15 @@ class AgentSettings(_Table):
                 raise ValueError(f'{name} needs permissions = "{needed}"')
         return tools
 
+    @field_validator("mcp")
+    @classmethod
+    def _may_use_servers(
+        cls, mcp: Mapping[str, McpServerSettings], info: ValidationInfo
+    ) -> Mapping[str, McpServerSettings]:
+        if mcp and info.data.get("permissions") is Permissions.READ_ONLY:
+            raise ValueError(f'MCP servers need permissions = "{Permissions.WORKSPACE}"')
+        return mcp
+
 
 def _refused(unknown: UnknownName) -> ValueError:
     # The only kind of exception that pydantic collects.
@@ -103,6 +114,18 @@ class AgentDefinition:
     name: str
     settings: AgentSettings
     prompt: Prompt
+
+    def mcp_servers(
+        self, shared: Mapping[str, McpServerSettings]
+    ) -> Mapping[str, McpServerSettings]:
+        """Return the MCP servers of the agent.
+
+        These are its own servers and the shared servers of the settings, but only its own servers
+        if it names its tools.
+        """
+        if not self.settings.permissions.allows(Permissions.WORKSPACE):
+            return {}
+        return {**(shared if self.settings.tools is None else {}), **self.settings.mcp}
 
     def limit(self, config: SessionConfig) -> SessionConfig:
         """Return the configuration of a session with the limits of the agent."""
@@ -173,5 +196,6 @@ def read_agent(folder: Path) -> AgentDefinition:
 
 def _keys(fault: Fault) -> Sequence[str]:
     """Return the keys of the table with an unknown key."""
-    table = AgentLimits if len(fault["loc"]) > 1 else AgentSettings
-    return list(table.model_fields)
+    below = {"limits": AgentLimits, "mcp": McpServerSettings}
+    outer, *inner = fault["loc"]
+    return list((below[str(outer)] if inner else AgentSettings).model_fields)

@@ -8,6 +8,9 @@ AttractorError
 │       ├── InvalidPatch       1  invalid patch
 │       └── PatchMismatch      1  a patch does not match its files
 ├── SummaryMissing             1  the model returned no summary of the conversation
+├── MachineryError
+│   └── Unavailable
+│       └── McpServerFailed    3  an MCP server did not start
 └── UsageError
     ├── SessionBusy            2  a session processes another input
     ├── SessionClosed          2  the session is closed
@@ -16,7 +19,7 @@ AttractorError
     └── InvalidAgent           2  invalid definition of an agent
 """
 
-from attractor.base.errors import AttractorError, UsageError
+from attractor.base.errors import AttractorError, Unavailable, UsageError
 
 
 class ToolError(AttractorError):
@@ -75,3 +78,9 @@ class InvalidAgent(UsageError):
     """The definition of an agent is invalid."""
 
     hint = "see docs/reference/agents.md"
+
+
+class McpServerFailed(Unavailable):
+    """An MCP server did not start."""
+
+    hint = "correct its command or URL, in [agent.mcp.NAME] of the settings or in agent.toml"

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from attractor.agent.definitions import AgentDefinition
 from attractor.agent.loop import InputResult, Stop
+from attractor.agent.mcp_servers import mcp_tools
 from attractor.agent.prompts import render_prompt
 from attractor.agent.provider_profile import create_profile, profile_parts
 from attractor.agent.session import Session, SessionState
 from attractor.agent.session_state import EventEmitter, EventKind, SessionEvent
-from attractor.agent.tool import Permissions
+from attractor.agent.tool import Permissions, RegisteredTool
 from attractor.agent.turns import AssistantTurn, UserTurn, convert_history_to_messages
 from attractor.backends.agent_conversations import (
     Keeping,
@@ -127,7 +128,12 @@ class Work:
 
 
 def open_work(
-    stage: Stage, parts: AgentParts, file: StatusFile | None, pricing: Pricing, live: OnOutput
+    stage: Stage,
+    parts: AgentParts,
+    file: StatusFile | None,
+    pricing: Pricing,
+    live: OnOutput,
+    more_tools: Sequence[RegisteredTool] = (),
 ) -> Work:
     """Open a session for a stage, with its tools, hooks and records."""
     choice = choose_model(stage, parts)
@@ -140,6 +146,8 @@ def open_work(
         tool_names=agent.settings.tools,
         permissions=agent.settings.permissions,
     )
+    for tool in more_tools:
+        profile.tool_registry.register(tool)
     role = agent.prompt.render(**profile.prompt_values)
     _record_agent(stage, agent, profile.tool_registry)
     reporting = Reporting(stage, file)
@@ -303,8 +311,13 @@ class Agent:
             stage.emit(EventKind.WARNING, message=words)
 
         parts, place = self._agent_parts(), stage.workspace.environment
-        async with status_file_in(place, warn=warn) as file, write_tail(stage.files) as live:
-            work = open_work(stage, parts, file, self._pricing, live)
+        servers = choose_agent(stage, parts).mcp_servers(parts.mcp)
+        async with (
+            status_file_in(place, warn=warn) as file,
+            write_tail(stage.files) as live,
+            mcp_tools(servers, place) as more_tools,
+        ):
+            work = open_work(stage, parts, file, self._pricing, live, more_tools)
             self._at_work[stage.id] = work.session
             try:
                 outcome = await _do_in_time(work, put_lost_before(stage, prompt))

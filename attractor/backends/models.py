@@ -13,6 +13,7 @@ from attractor.agent.session_state import EventEmitter, EventKind, SessionConfig
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError, suggest
+from attractor.config.settings import McpServerSettings
 from attractor.engine.outcome import Usage
 from attractor.engine.seams import Stage
 from attractor.language.diagnostics import Diagnostic, error
@@ -318,6 +319,7 @@ class AgentParts:
     clock: Clock = SystemClock()
     prompt_folders: tuple[Path, ...] = ()
     agents: Mapping[str, AgentDefinition] = field(default_factory=dict[str, AgentDefinition])
+    mcp: Mapping[str, McpServerSettings] = field(default_factory=dict[str, McpServerSettings])
 
 
 def choose_agent(stage: Stage, parts: AgentParts) -> AgentDefinition:

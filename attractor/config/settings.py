@@ -261,6 +261,43 @@ class BackendsSettings(Section):
     command: ProgramSettings = ProgramSettings()
 
 
+class McpServerSettings(Section):
+    """An MCP server of agents: a command, or a URL."""
+
+    command: str = Field(
+        default="", description="Start this MCP server in the environment of the agent."
+    )
+    args: tuple[str, ...] = Field(default=(), description="Arguments of the command.")
+    env: Mapping[str, SecretStr] = Field(
+        default_factory=dict[str, SecretStr], description="Variables of the command."
+    )
+    url: Annotated[SecretStr, AfterValidator(require_web_address)] = Field(
+        default=SecretStr(""), description="Connect to this MCP server over streamable HTTP."
+    )
+    headers: Mapping[str, SecretStr] = Field(
+        default_factory=dict[str, SecretStr],
+        description="Headers of requests to the URL, such as `Authorization`.",
+    )
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> Self:
+        """Refuse a server with neither or both, and settings of the other kind."""
+        if bool(self.command) == bool(self.url.get_secret_value()):
+            raise ValueError("an MCP server requires either command or url")
+        if self.headers if self.command else self.args or self.env:
+            raise ValueError("args and env belong to command, headers to url")
+        return self
+
+
+class CodingAgentSettings(Section):
+    """Settings of all agents."""
+
+    mcp: Mapping[str, McpServerSettings] = Field(
+        default_factory=dict[str, McpServerSettings],
+        description="MCP servers whose tools agents get, by name.",
+    )
+
+
 Level = Literal["off", "info", "warning", "error"]
 
 
@@ -285,6 +322,7 @@ class Settings(Section):
     notify: NotifySettings = NotifySettings()
     llm: LlmSettings = LlmSettings()
     backends: BackendsSettings = BackendsSettings()
+    agent: CodingAgentSettings = CodingAgentSettings()
     rules: Mapping[str, Level] = Field(
         default_factory=dict[str, Level],
         description="Severity of a rule in this project; `off` disables it.",

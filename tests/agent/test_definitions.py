@@ -9,6 +9,7 @@ from attractor.agent.provider_profile import create_profile, profile_parts
 from attractor.agent.session_state import SessionConfig
 from attractor.agent.tool import Permissions
 from attractor.base.errors import FileError, UnknownName
+from attractor.config.settings import McpServerSettings
 
 SHIPPED = ("coder", "judge", "planner", "researcher", "reviewer", "tester")
 WHOLE = """
@@ -59,6 +60,21 @@ def test_empty_file_is_an_agent_with_the_tools_of_its_profile(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("text", "servers"),
+    [
+        ("", ["shared"]),
+        ("[mcp.own]\ncommand = 'x'", ["shared", "own"]),
+        ("tools = []", []),
+        ("tools = []\n[mcp.own]\ncommand = 'x'", ["own"]),
+        ("permissions = 'read-only'", []),
+    ],
+)
+def test_mcp_servers_of_an_agent(tmp_path: Path, text: str, servers: list[str]) -> None:
+    shared = {"shared": McpServerSettings(command="x")}
+    assert list(read_agent(write_agent(tmp_path, text)).mcp_servers(shared)) == servers
+
+
+@pytest.mark.parametrize(
     ("text", "line", "message", "hint"),
     [
         ('\nmodle = "x"', 2, "unknown key modle", "did you mean model?"),
@@ -73,6 +89,14 @@ def test_empty_file_is_an_agent_with_the_tools_of_its_profile(tmp_path: Path) ->
             2,
             "tools",
             'shell needs permissions = "workspace"',
+        ),
+        ("[mcp.x]\ncommnd = 'x'", 2, "unknown key mcp.x.commnd", "did you mean command?"),
+        ("[mcp.x]", 1, "mcp.x", "either command or url"),
+        (
+            "permissions = 'read-only'\nmcp.x.command = 'x'",
+            2,
+            "mcp",
+            'MCP servers need permissions = "workspace"',
         ),
         ("model =", 1, "", ""),
     ],

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from attractor.agent.definitions import AgentDefinition, AgentLimits, AgentSettings
+from attractor.agent.errors import McpServerFailed
 from attractor.agent.prompts import Prompt
 from attractor.agent.session_state import SessionConfig
 from attractor.agent.tool import Permissions, tool_parts
@@ -19,6 +20,7 @@ from attractor.base.callables import do_nothing
 from attractor.base.errors import FileError, UsageError
 from attractor.base.json import Json
 from attractor.base.registry import find_shortcoming
+from attractor.config.settings import McpServerSettings
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
 from attractor.engine.seams import Backend, ModelAnswer
 from attractor.engine.stage.folder import TAIL, write_tail
@@ -42,6 +44,7 @@ from attractor.llm.response import Usage as Used, cost_of
 from attractor.llm.retry_policy import RetryPolicy
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, never, said
+from tests.agent.test_mcp_servers import STDIO
 from tests.handlers.stages import KeptFiles, Play, edge, graph, node
 
 
@@ -376,6 +379,24 @@ def of_agent(folder: Path, settings: AgentSettings, *steps: Step, model: str = "
     agents = {"keeper": AgentDefinition("keeper", settings, role)}
     work.parts = replace(work.parts, agents=agents)
     return work
+
+
+def test_an_agent_uses_the_tools_of_mcp_servers(tmp_path: Path) -> None:
+    steps = (call("ex__add", a=1, b=2), reports(outcome="success"), said("ok"))
+    work = of_agent(tmp_path, AgentSettings(mcp={"ex": STDIO}), *steps)
+    assert work.run().status is StageStatus.SUCCESS
+    assert "ex__add" in [tool.name for tool in work.request().tools]
+    (result,) = work.request(1).messages[-1].content
+    assert result.tool_result is not None
+    assert result.tool_result.content == "3"
+
+
+def test_a_failed_mcp_server_stops_before_the_first_call_to_the_model(tmp_path: Path) -> None:
+    work = Work(tmp_path, said("never"))
+    work.parts = replace(work.parts, mcp={"ex": McpServerSettings(command="no-such-program")})
+    with pytest.raises(McpServerFailed, match="MCP server 'ex'"):
+        work.run()
+    assert work.provider.requests == []
 
 
 def test_an_agent_has_its_role_and_its_tools(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("backends.command.run", "", "default"),
         ("backends.command.provider", None, "default"),
         ("backends.command.read", (), "default"),
+        ("agent.mcp", {}, "default"),
         ("rules", {}, "default"),
     ]
 

@@ -1,5 +1,6 @@
 """An address is checked, and never shown: whoever knows it may be able to write there."""
 
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_defaults_match_the_documentation():
 def test_every_setting_has_a_default():
     defaults = {leaf.path for leaf in leaves(Settings, default_values(Settings))}
     # A table of free keys has an empty one.
-    assert {tuple(part for part in slot.path if part != FREE_KEY) for slot in SLOTS} <= defaults
+    assert {tuple(takewhile(FREE_KEY.__ne__, slot.path)) for slot in SLOTS} <= defaults
 
 
 @pytest.mark.parametrize("slot", SLOTS, ids=KEYS)
@@ -84,6 +85,9 @@ def test_pattern_is_valid_and_does_not_match_everything() -> None:
         ('[llm]\nredact = true\nredact_patterns = ["["]', "invalid regular expression"),
         ('[llm.fall_back]\n"gpt-5.2" = ["claude-opus-4-6"]', "write a model as provider/model"),
         ("[llm.requests_per_minute]\nopenai = 0", "greater than or equal to 1"),
+        ("[agent.mcp.x]\nargs = []", "an MCP server requires either command or url"),
+        ("[agent.mcp.x]\ncommand = 'x'\nheaders = {A = 'b'}", "headers to url"),
+        ("[agent.mcp.x]\nurl = 'http://h/'\nenv = {A = 'b'}", "args and env belong to command"),
     ],
 )
 def test_setting_without_effect_is_refused(project: Project, text: str, told: str) -> None:
@@ -91,6 +95,18 @@ def test_setting_without_effect_is_refused(project: Project, text: str, told: st
     with pytest.raises(InvalidSetting, match=told) as caught:
         project.load(Settings)
     assert "attractor.toml" in str(caught.value)
+
+
+def test_values_for_mcp_servers_are_not_shown(project: Project) -> None:
+    project.write(
+        "[agent.mcp.a]\ncommand = 'run'\nenv = {KEY = 'the-secret'}\n"
+        "[agent.mcp.b]\nurl = 'https://h/the-secret'\nheaders = {Authorization = 'the-secret'}\n"
+    )
+    found = project.load(Settings)
+    servers = found.settings.agent.mcp
+    assert servers["a"].env["KEY"].get_secret_value() == "the-secret"
+    assert servers["b"].headers["Authorization"].get_secret_value() == "the-secret"
+    assert "the-secret" not in str(found.entries())
 
 
 def loaded(folder: Path, address: str) -> Configuration[Settings]:

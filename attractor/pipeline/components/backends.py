@@ -260,6 +260,7 @@ def _agent_parts(client: Client, request: RunRequest, host: RunHost) -> AgentPar
         model=request.model,
         provider=request.provider,
         clock=host.clock,
+        mcp=host.agent.mcp if host.agent else {},
         prompt_folders=(host.project / AGENTS / PROFILES,),
         agents=agents_of(host),
     )

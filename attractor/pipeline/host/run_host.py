@@ -41,7 +41,7 @@ from attractor.workspaces.preparation import NO_PREPARATION, Preparation
 from attractor.workspaces.result_tree import LEAVE_OUT
 
 if TYPE_CHECKING:
-    from attractor.config.settings import BackendsSettings, LlmSettings
+    from attractor.config.settings import BackendsSettings, CodingAgentSettings, LlmSettings
 
 
 PARK = "park"
@@ -227,6 +227,7 @@ class RunHost:
     notify: Notify = field(default_factory=Notify)
     llm: "LlmSettings | None" = None
     backends: "BackendsSettings | None" = None
+    agent: "CodingAgentSettings | None" = None
     custom_parts: CustomParts = NO_CUSTOM_PARTS
     draws: bool = True
     observer: Observer | None = None
@@ -303,6 +304,7 @@ def open_host(
         notify=_notify(settings.notify, environ, folder=configuration.root),
         llm=settings.llm,
         backends=settings.backends,
+        agent=settings.agent,
         observer=observer,
         tell=tell,
         interviewer=interviewer,
