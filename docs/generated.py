@@ -8,7 +8,11 @@ from typing import get_args
 import click
 
 from attractor.agent.definitions import Agents
+from attractor.agent.provider_profile import profile_parts
+from attractor.agent.tool import RegisteredTool, tool_parts
+from attractor.agent.tool_execution import DEFAULT_BOUNDS, OTHER_TOOLS
 from attractor.base.errors import ExitCode
+from attractor.base.json import JsonObject
 from attractor.cli.invocation import PROGRAM, build_root
 from attractor.config.schema import list_settings
 from attractor.config.settings import Settings
@@ -104,6 +108,38 @@ def agents() -> str:
         for name, one in sorted(Agents().items())
     ]
     return "\n".join(["| agent | permissions | purpose |", "|---|---|---|", *rows])
+
+
+def agent_tools() -> str:
+    """Return a section for each tool of agents: description, limits and parameters."""
+    return "\n\n".join(_tool_section(tool) for _, tool in sorted(tool_parts().items()))
+
+
+def _tool_section(tool: RegisteredTool) -> str:
+    bounds = DEFAULT_BOUNDS.get(tool.name, OTHER_TOOLS)
+    profiles = [
+        name for name, one in sorted(profile_parts().items()) if tool.name in one.tool_names
+    ]
+    lines = f" and {bounds.max_lines} lines" if bounds.max_lines else ""
+    facts = [
+        f"Permissions: `{tool.needs}`.",
+        f"Profiles: {', '.join(f'`{one}`' for one in profiles) if profiles else 'none'}.",
+        f"Output: at most {bounds.max_chars:,} characters{lines}.",
+    ]
+    parts = [f"### {tool.name}", tool.definition.description, " ".join(facts)]
+    return "\n\n".join([*parts, _parameters(tool.definition.parameters)])
+
+
+def _parameters(schema: JsonObject) -> str:
+    properties, required = schema["properties"], schema["required"]
+    assert isinstance(properties, dict)
+    assert isinstance(required, list)
+    rows: list[str] = []
+    for name, one in properties.items():
+        assert isinstance(one, dict)
+        kind = f"{one['type']}{', required' if name in required else ''}"
+        rows.append(f"| `{name}` | {kind} | {one['description']} |")
+    return "\n".join(["| parameter | type | description |", "|---|---|---|", *rows])
 
 
 def rules() -> str:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from attractor.agent.errors import (
         CommandFailed,
         InvalidArguments,
+        McpServerFailed,
         PatchError,
         SessionBusy,
         SessionClosed,
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
         ToolError,
     )
     from attractor.agent.loop import InputResult, Stop
+    from attractor.agent.mcp_servers import mcp_tools
     from attractor.agent.provider_profile import (
         ProfileTraits,
         ProviderProfile,
@@ -50,11 +52,13 @@ if TYPE_CHECKING:
         UserTurn,
     )
     from attractor.base.processes import ExecResult
+    from attractor.config.settings import McpServerSettings
     from attractor.environments.docker import DockerExecutionEnvironment
     from attractor.environments.environment import (
         DirEntry,
         ExecutionEnvironment,
         GrepOptions,
+        GrepOutput,
         Inherit,
     )
     from attractor.environments.local import LocalExecutionEnvironment
@@ -77,11 +81,14 @@ __all__ = [
     "ExecResult",
     "ExecutionEnvironment",
     "GrepOptions",
+    "GrepOutput",
     "Inherit",
     "InputResult",
     "InvalidArguments",
     "LocalExecutionEnvironment",
     "LoggingExecutionEnvironment",
+    "McpServerFailed",
+    "McpServerSettings",
     "MemoryExecutionEnvironment",
     "PatchError",
     "Permissions",
@@ -121,6 +128,7 @@ __all__ = [
     "create_profile",
     "define",
     "describe_call",
+    "mcp_tools",
     "profile_parts",
     "tool_parts",
     "truncate_lines",
@@ -140,11 +148,14 @@ _HOMES = {
     "ExecResult": "base.processes",
     "ExecutionEnvironment": "environments.environment",
     "GrepOptions": "environments.environment",
+    "GrepOutput": "environments.environment",
     "Inherit": "environments.environment",
     "InputResult": "agent.loop",
     "InvalidArguments": "agent.errors",
     "LocalExecutionEnvironment": "environments.local",
     "LoggingExecutionEnvironment": "environments.logging",
+    "McpServerFailed": "agent.errors",
+    "McpServerSettings": "config.settings",
     "MemoryExecutionEnvironment": "environments.memory",
     "PatchError": "agent.errors",
     "Permissions": "agent.tool",
@@ -184,6 +195,7 @@ _HOMES = {
     "create_profile": "agent.provider_profile",
     "define": "agent.tool",
     "describe_call": "agent.call_text",
+    "mcp_tools": "agent.mcp_servers",
     "profile_parts": "agent.provider_profile",
     "tool_parts": "agent.tool",
     "truncate_lines": "agent.tool_execution",
