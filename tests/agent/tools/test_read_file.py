@@ -1,3 +1,4 @@
+import base64
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from attractor.base.json import Json
 from attractor.environments.errors import FileMissing, FileUnusable, NotText
 from attractor.llm.messages import ImageData
 from tests.agent.places import finish, local, write
+from tests.agent.twinned import WIRES, says, submit, talk, use, uses
 
 
 def read(folder: Path, **arguments: Json) -> str:
@@ -66,6 +68,14 @@ def test_an_image_is_shown_whatever_its_name(tmp_path: Path, data: bytes, kind: 
     shown = finish(part.run({"file_path": "a"}, local(tmp_path)))
     text = f"[a: {kind}, {len(data)} bytes]"
     assert shown == ToolOutput(text, ImageData(None, data, kind))
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_an_image_reaches_the_model(tmp_path: Path, wire: str) -> None:
+    (tmp_path / "a").write_bytes(PNG)
+    answers = [uses(use("read_file", {"file_path": "a"})), says("ok")]
+    done = talk(tmp_path, wire, answers, submit("Look"))
+    assert base64.b64encode(PNG).decode() in done.last_request
 
 
 def test_a_large_image_is_refused(tmp_path: Path) -> None:

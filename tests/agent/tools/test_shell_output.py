@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from attractor.agent.background_commands import BackgroundCommands
+from attractor.agent.session_state import EventKind
 from attractor.agent.tool import ToolCallScope
 from attractor.agent.tools import shell, shell_output
 from attractor.base.errors import UnknownName
 from attractor.base.json import Json
 from attractor.environments.local import LocalExecutionEnvironment
 from tests.agent.places import finish, local
+from tests.agent.twinned import WIRES, says, submit, talk, use, uses
 
 Read = Callable[..., Awaitable[str]]
 
@@ -73,6 +75,23 @@ def test_all_commands_end_with_the_session(tmp_path: Path) -> None:
         assert re.fullmatch(r"\[exit code -\d+\]", await read())
 
     background(tmp_path, "sleep 1000", work)
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_a_server_serves_later_calls_and_ends_with_the_session(tmp_path: Path, wire: str) -> None:
+    starts = {"command": "echo $$ >server; exec sleep 1000", "run_in_background": True}
+    waits = {"command": "until [ -s server ]; do sleep 0.01; done; kill -0 $(cat server)"}
+    reads = {"command_id": "command_1"}
+    answers = [
+        *(uses(use("shell", starts)), uses(use("shell", waits)), uses(use("shell_output", reads))),
+        says("ok"),
+    ]
+    done = talk(tmp_path, wire, answers, submit("Serve"))
+    started, waited, read = (one["output"] for one in done.told(EventKind.TOOL_CALL_END))
+    assert "command_id: command_1" in str(started)
+    assert "[exit code 0" in str(waited)
+    assert read == "[running]"
+    assert not _is_running(int((tmp_path / "server").read_text()))
 
 
 def test_the_middle_of_long_unread_output_is_omitted(tmp_path: Path) -> None:
