@@ -15,7 +15,8 @@ class DockerExecutionEnvironment(RemoteExecutionEnvironment):
     """A folder of a running container, which stays when the environment ends.
 
     The container needs a shell, and the programs of GNU or busybox. `environ` are variables for the
-    program `docker`, such as PATH and DOCKER_HOST; commands get the variables of the container.
+    program `docker`, such as PATH and DOCKER_HOST (default: those of this process); commands get
+    the variables of the container.
     `reach` needs bash in the container, and a client that closes its half of a connection ends the
     whole connection. `offer` is not supported.
     """
@@ -25,7 +26,7 @@ class DockerExecutionEnvironment(RemoteExecutionEnvironment):
         container: str,
         folder: str = WORKSPACE,
         *,
-        environ: Mapping[str, str],
+        environ: Mapping[str, str] | None = None,
         keep: OutputLimit | None = None,
     ) -> None:
         super().__init__(folder, environ=environ, keep=keep)

@@ -27,9 +27,16 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from pathlib import Path
 from time import monotonic
 
+from attractor import __environ__
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ProcessNotStarted, UsageError
-from attractor.base.processes import BoundedOutput, ExecResult, OnOutput, OutputLimit
+from attractor.base.processes import (
+    BoundedOutput,
+    ExecResult,
+    OnOutput,
+    OutputLimit,
+    signal_group,
+)
 from attractor.environments._search import matches, selects
 from attractor.environments.confined_paths import ConfinedFolder
 from attractor.environments.environment import (
@@ -171,8 +178,9 @@ def not_connected() -> UsageError:
 
 async def kill_process(process: asyncio.subprocess.Process) -> None:
     """Kill a program, and wait until it is gone."""
-    with suppress(ProcessLookupError):
-        process.kill()
+    if process.returncode is None:
+        # Its own `kill` may take the exit status away from asyncio.
+        signal_group(process.pid, signal.SIGKILL)
     await process.wait()
 
 
@@ -209,10 +217,10 @@ class RemoteExecutionEnvironment(ABC):
     """A folder at the other side of a program; a subclass knows the program."""
 
     def __init__(
-        self, folder: str, *, environ: Mapping[str, str], keep: OutputLimit | None = None
+        self, folder: str, *, environ: Mapping[str, str] | None, keep: OutputLimit | None
     ) -> None:
         self._folder = folder
-        self._environ = dict(environ)
+        self._environ = dict(__environ__() if environ is None else environ)
         self._keep = keep or OutputLimit()
         self._mark = f"{MARK}={secrets.token_hex(16)}"
         self._script = _SCRIPT.read_text("utf-8")

@@ -20,13 +20,20 @@ describe() {
     finish 0
 }
 
-# Sets real to the target of a path; the target has to be in the working folder.
-resolve() {
-    real=$(readlink -f "$root/$1") || finish missing
-    require_inside
-}
-
-require_inside() {
+# Sets real to the target of an absolute path, whose parent folder has to exist; the target has to be
+# in the working folder. Some versions of
+# `readlink -f` resolve links to missing files wrongly.
+follow() {
+    real=$1 links=0
+    until [ -d "$real" ]; do
+        folder=$(cd -P "${real%/*}/" && pwd -P) || finish missing
+        real=${folder%/}/${real##*/}
+        [ -L "$real" ] || break
+        [ $((links += 1)) -le 40 ] || finish missing
+        target=$(readlink "$real")
+        case $target in /*) real=$target ;; *) real=$folder/$target ;; esac
+    done
+    [ ! -d "$real" ] || real=$(cd -P "$real" && pwd -P) || finish failed
     case $real/ in "${root%/}"/*) ;; *) finish outside ;; esac
 }
 
@@ -37,7 +44,7 @@ require_regular() {
 }
 
 enter() {
-    resolve "$1"
+    follow "$root/$1"
     [ -e "$real" ] || finish missing
     [ -d "$real" ] || finish no_folder
     cd "$real" || finish failed
@@ -45,7 +52,7 @@ enter() {
 
 # read_file PATH BYTES
 read_file() {
-    resolve "$1"
+    follow "$root/$1"
     require_regular
     head -c "$2" "$real" || finish failed
     finish 0
@@ -57,8 +64,7 @@ write_file() {
     until [ -e "$above" ] || [ -L "$above" ]; do above=${above%/*}; done
     missing=$root/$1
     missing=${missing#"$above"}
-    real=$(readlink -f "$above") || finish missing
-    require_inside
+    follow "$above"
     real=$real$missing
     [ ! -e "$real" ] || require_regular
     new=${real%/*}/.attractor-$token.tmp
@@ -73,7 +79,7 @@ write_file() {
 
 # delete_file PATH: removes a link, but not its target.
 delete_file() {
-    case $1 in */*) resolve "${1%/*}" ;; *) resolve . ;; esac
+    case $1 in */*) follow "$root/${1%/*}" ;; *) follow "$root" ;; esac
     real=$real/${1##*/}
     [ -L "$real" ] || [ -e "$real" ] || finish missing
     [ -L "$real" ] || [ ! -d "$real" ] || finish folder
@@ -83,7 +89,7 @@ delete_file() {
 
 # require_there PATH: prints whether the path is a folder.
 require_there() {
-    resolve "$1"
+    follow "$root/$1"
     [ -e "$real" ] || finish missing
     [ ! -d "$real" ] || echo folder
     finish 0

@@ -33,7 +33,8 @@ class SshExecutionEnvironment(RemoteExecutionEnvironment):
 
     The machine needs a POSIX shell, and the programs of GNU or busybox. `options` are arguments for
     ssh, such as `["-p", "2222"]`; the operator's settings for the host apply as well. `environ` are
-    variables for ssh, such as PATH and SSH_AUTH_SOCK; commands get the variables of the machine.
+    variables for ssh, such as PATH and SSH_AUTH_SOCK (default: those of this process); commands get
+    the variables of the machine.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class SshExecutionEnvironment(RemoteExecutionEnvironment):
         host: str,
         folder: str,
         *,
-        environ: Mapping[str, str],
+        environ: Mapping[str, str] | None = None,
         options: Sequence[str] = (),
         keep: OutputLimit | None = None,
     ) -> None:
