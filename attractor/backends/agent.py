@@ -43,9 +43,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.durations import format_duration
 from attractor.base.errors import Unavailable, UsageError
 from attractor.base.processes import ExecResult, OnOutput, OutputChunk
-from attractor.engine.journal.events import AGENT_CHOSEN, OUTCOME_ASSUMED
-from attractor.engine.outcome import FailureClass, Outcome, failure, success
-from attractor.engine.routing.next_move import wants_verdict
+from attractor.engine.journal.events import AGENT_CHOSEN
+from attractor.engine.outcome import FailureClass, Outcome, failure
 from attractor.engine.seams import Exhausted, ModelAnswer, Stage
 from attractor.engine.stage.folder import write_tail
 from attractor.engine.truncation import response_updates
@@ -380,7 +379,9 @@ async def _do(work: Work, prompt: str) -> Outcome:
     work.stage.files.write("response.md", ending.text)
     outcome = work.reporting.outcome
     if outcome is None:
-        return _without_report(work, ending)
+        limit = f"reached the {ending.stop.value} before its report"
+        fault = f"the agent {limit}" if ending.stop in _LIMITS else ""
+        return work.reporting.without_report(ending.text, fault)
     updates = response_updates(work.stage.node.id, ending.text) | dict(outcome.context_updates)
     return replace(outcome, context_updates=updates)
 
@@ -391,26 +392,11 @@ async def _converse(work: Work, prompt: str) -> InputResult:
     if await work.reporting.reported() or work.session.state is SessionState.CLOSED:
         return ending
     is_limited = ending.stop in (Stop.TURN_LIMIT, Stop.BUDGET)
-    if is_limited or work.stage.node.attributes.flag("auto_status"):
+    if is_limited or not work.reporting.must_remind:
         return ending
     reminded = await work.session.submit(work.reminder())
     await work.reporting.reported()
     return replace(ending, text=ending.text or reminded.text)
-
-
-def _without_report(work: Work, ending: InputResult) -> Outcome:
-    stage = work.stage
-    if work.reporting.refusals:
-        return failure(f"invalid report: {work.reporting.refusals[-1]}")
-    if ending.stop in _LIMITS:
-        return failure(f"the agent reached the {ending.stop.value} before its report")
-    updates = response_updates(stage.node.id, ending.text)
-    if stage.node.attributes.flag("auto_status"):
-        return success(f"Stage completed: {stage.node.id}", **updates)
-    if wants_verdict(stage.graph, stage.node):
-        return failure("no_verdict", FailureClass.VERDICT)
-    stage.emit(OUTCOME_ASSUMED, reason="the agent ended without a report", outcome="success")
-    return success(f"Stage completed: {stage.node.id}", **updates)
 
 
 part = Agent

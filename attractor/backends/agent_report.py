@@ -15,10 +15,12 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json, JsonObject
 from attractor.engine.errors import InvalidReport
-from attractor.engine.journal.events import REPORT_REFUSED
-from attractor.engine.outcome import FailureClass, Outcome, StageStatus
+from attractor.engine.journal.events import OUTCOME_ASSUMED, REPORT_REFUSED
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
+from attractor.engine.routing.next_move import wants_verdict
 from attractor.engine.seams import Stage
 from attractor.engine.stage.report import check_report, parse_report
+from attractor.engine.truncation import response_updates
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.errors import NotSupported
 from attractor.llm.json_schema import find_faults
@@ -116,6 +118,33 @@ class Reporting:
     def is_spoilt(self) -> bool:
         """Whether a second report was refused, after a request to correct the first (ruling R8)."""
         return len(self.refusals) > 1
+
+    @property
+    def must_remind(self) -> bool:
+        """Whether to ask for a missing or refused report; `auto_status` needs none."""
+        return bool(self.refusals) or not self._has_auto_status
+
+    def without_report(self, text: str, fault: str = "") -> Outcome:
+        """Return the outcome of an agent that ended with a text and without a valid report.
+
+        `fault` is the reason why the work does not count as done.
+        """
+        stage = self._stage
+        if self.refusals:
+            return failure(f"invalid report: {self.refusals[-1]}")
+        if fault:
+            return failure(fault)
+        if not self._has_auto_status:
+            if wants_verdict(stage.graph, stage.node):
+                return failure("no_verdict", FailureClass.VERDICT)
+            why = "the agent ended without a report"
+            stage.emit(OUTCOME_ASSUMED, reason=why, outcome="success")
+        updates = response_updates(stage.node.id, text)
+        return success(f"Stage completed: {stage.node.id}", **updates)
+
+    @property
+    def _has_auto_status(self) -> bool:
+        return self._stage.node.attributes.flag("auto_status")
 
     def tool(self) -> RegisteredTool:
         """Return the tool for this stage, with the labels of the outgoing edges."""

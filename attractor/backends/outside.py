@@ -28,10 +28,9 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.processes import ExecResult, OutputChunk
-from attractor.engine.journal.events import OUTCOME_ASSUMED, THREAD_CONTINUED
-from attractor.engine.outcome import FailureClass, Outcome, failure, success
+from attractor.engine.journal.events import THREAD_CONTINUED
+from attractor.engine.outcome import FailureClass, Outcome, failure
 from attractor.engine.prompts.preamble import prepend_preamble
-from attractor.engine.routing.next_move import wants_verdict
 from attractor.engine.seams import Exhausted, ModelAnswer, Stage
 from attractor.engine.stage.folder import write_tail
 from attractor.engine.truncation import response_updates
@@ -230,14 +229,7 @@ class OutsideAgent:
         updates = response_updates(stage.node.id, text)
         if outcome := work.reporting.outcome:
             return replace(outcome, context_updates=updates | dict(outcome.context_updates))
-        if work.reporting.refusals:
-            return failure(f"invalid report: {work.reporting.refusals[-1]}")
-        if fault:
-            return failure(f"{self._program.name} {fault}")
-        if wants_verdict(stage.graph, stage.node):
-            return failure("no_verdict", FailureClass.VERDICT)
-        stage.emit(OUTCOME_ASSUMED, reason="the agent ended without a report", outcome="success")
-        return success(f"Stage completed: {stage.node.id}", **updates)
+        return work.reporting.without_report(text, fault and f"{self._program.name} {fault}")
 
     async def _converse(self, work: _Work, prompt: str) -> str:
         """Run the program, and ask once for a missing or invalid report (R4, R8).
@@ -252,7 +244,8 @@ class OutsideAgent:
             task = _with_prompt(work, prepend_preamble(work.stage.inherited.summary, prompt))
             fault = await self._run_once(work, task)
         is_reported = await work.reporting.reported() is not None
-        if not is_reported and (work.reporting.refusals or not fault):
+        is_faulty = fault and not work.reporting.refusals
+        if not is_reported and not is_faulty and work.reporting.must_remind:
             await self._remind(work, task)
         await self._keep(work, kept)
         return fault

@@ -17,7 +17,7 @@ from attractor.base.journal import TornLine, read_lines, read_torn
 from attractor.base.json import canonical_json
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.progress import describe_event
+from attractor.cli.runs.progress import ALWAYS_PRINTED, describe_event
 from attractor.cli.runs.results import (
     NextStepFacts,
     as_record,
@@ -133,10 +133,13 @@ def show_end(
 
 
 class TranscriptPrinter:
-    """Prints the transcript of one stage as the agent works."""
+    """Prints the transcript of one stage as the agent works.
 
-    def __init__(self, runs_dir: Path, stage: str, *, is_colored: bool) -> None:
-        self._runs_dir, self._stage = runs_dir, stage
+    Without a live display, which prints them itself, important events are printed too.
+    """
+
+    def __init__(self, runs_dir: Path, stage: str, *, is_live: bool, is_colored: bool) -> None:
+        self._runs_dir, self._stage, self._is_live = runs_dir, stage, is_live
         self._paint, self._color = painter(is_colored), is_colored or None
         self._reader: TranscriptReader | None = None
         self._turn = threading.Lock()
@@ -151,6 +154,8 @@ class TranscriptPrinter:
                 folder = RunDirectory(self._runs_dir / event.run_id).stage(self._stage)
                 self._reader = TranscriptReader(folder)
             self._print_new(self._reader)
+            if event.type in ALWAYS_PRINTED and not self._is_live:
+                show(describe_event(event), err=True)
 
     def end(self) -> None:
         """Print the remaining entries."""
@@ -234,8 +239,9 @@ def run_observers(
     if as_json:
         found.append(JsonLinePrinter(runs_dir))
     if stage:
-        is_colored = can_draw_live(invocation.environ, sys.stderr) and invocation.color
-        found.append(TranscriptPrinter(runs_dir, stage, is_colored=is_colored))
+        is_live = can_draw_live(invocation.environ, sys.stderr)
+        is_colored = is_live and invocation.color
+        found.append(TranscriptPrinter(runs_dir, stage, is_live=is_live, is_colored=is_colored))
     if not can_draw_live(invocation.environ, sys.stderr):
         return found if stage else [EventPrinter(), *found], sys.stderr
     if as_json and sys.stdout.isatty():

@@ -167,8 +167,13 @@ def _name(one: Json) -> str:
             return str(one)
 
 
-ALWAYS_PRINTED = frozenset({"LeftRunningEnded", "EditsSetAside"})
+ALWAYS_PRINTED = frozenset({"LeftRunningEnded", "EditsSetAside", "FidelityDegraded"})
 """Events that are also printed above the live display."""
+
+
+def _degraded(event: Event) -> str:
+    reason = event.data.get("reason")
+    return f"{event.node}: a summary replaces the earlier conversation: {reason}"
 
 
 def _booted(event: Event) -> str:
@@ -218,6 +223,7 @@ SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "FilesLeftOut": _left_out,
     "LeftRunningEnded": _ended,
     "EditsSetAside": _set_aside,
+    "FidelityDegraded": _degraded,
     "RunInterrupted": lambda event: str(event.data.get("reason", "")),
     "RunForked": _forked,
     "RunRestarting": _restarting,
