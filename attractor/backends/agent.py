@@ -147,6 +147,8 @@ def open_work(
     )
     for tool in more_tools:
         profile.tool_registry.register(tool)
+    # Without a shell, the agent starts no programs that could write the file.
+    how_to_report = _how_to_report(file if "shell" in profile.tool_registry else None, folders)
     role = agent.prompt.render(**profile.prompt_values)
     _record_agent(stage, agent, profile.tool_registry)
     reporting = Reporting(stage, file)
@@ -176,7 +178,7 @@ def open_work(
             reasoning_effort=choice.reasoning_effort,
             compacts=stage.inherited.thread is not None,
         ),
-        instructions="\n\n".join(filter(None, [role, _how_to_report(file, folders)])),
+        instructions="\n\n".join(filter(None, [role, how_to_report])),
         hooks=hooks_of(stage),
         on_event=on_event,
         on_turn=keeping.take,

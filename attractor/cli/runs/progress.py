@@ -203,7 +203,12 @@ def _call_failed(event: Event) -> str:
     return f"{event.node}: {name} failed: {shorten(words, LONGEST_WORDS)}" if words else ""
 
 
+def _role(event: Event) -> str:
+    return f"{event.node}: agent {event.data.get('agent')} ({event.data.get('permissions')})"
+
+
 _OF_AGENTS: Mapping[str, Callable[[Event], str]] = {
+    "AgentChosen": _role,
     "ASSISTANT_TEXT_END": _said,
     "TOOL_CALL_START": _called,
     "TOOL_CALL_END": _call_failed,

@@ -67,6 +67,11 @@ def test_event_is_a_line(kind: str, data: dict[str, Json], line: str) -> None:
             "plan: shell: $ make\ufffd[2J test",
         ),
         ("TOOL_CALL_START", {"tool_name": "list", "arguments": {}}, "plan: list"),
+        (
+            "AgentChosen",
+            {"agent": "planner", "permissions": "read-only"},
+            "plan: agent planner (read-only)",
+        ),
         ("TOOL_CALL_END", {"tool_name": "shell", "output": "done"}, ""),
         ("TOOL_CALL_END", {"tool_name": "shell", "error": "no"}, "plan: shell failed: no"),
         ("StageStarted", {}, "plan: started"),
