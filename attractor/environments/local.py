@@ -30,7 +30,7 @@ from attractor.environments.environment import (
     inherited,
 )
 from attractor.environments.files import FileTools
-from attractor.environments.orphan_processes import MARK, kill_marked, new_mark
+from attractor.environments.orphan_processes import MARK, Guardian, kill_marked, new_mark
 from attractor.environments.sandbox.sockets import LOOPBACK, Address, PipeReader, forwarded, listen
 from attractor.environments.search import TIME_LIMIT_MS, Searcher
 
@@ -106,7 +106,8 @@ WORKSPACE = "/workspace"
 class LocalExecutionEnvironment(FileTools):
     """A folder of this machine, where commands run with the rights of the operator.
 
-    The commands are marked with `run_id`, so that a resumed run finds processes left over.
+    The commands are marked with `run_id`, so that a resumed run finds processes left over. A
+    `guardian` kills them if this process is killed.
     """
 
     def __init__(
@@ -117,6 +118,7 @@ class LocalExecutionEnvironment(FileTools):
         inherit: Inherit = Inherit.ALL,
         keep: OutputLimit | None = None,
         run_id: str = "",
+        guardian: Guardian | None = None,
     ) -> None:
         environ = __environ__() if environ is None else environ
         self._folder = Path(folder).resolve()
@@ -124,6 +126,7 @@ class LocalExecutionEnvironment(FileTools):
         searcher = Searcher(sys.executable, shutil.which("rg", path=environ.get("PATH", "")))
         super().__init__(ConfinedFolder(self._folder, names), searcher, self._search)
         self._mark = new_mark(run_id)
+        self._guardian = guardian
         self._has_started_any = False
         self._variables = inherited(environ, inherit)
         self._keep = keep or OutputLimit()
@@ -204,6 +207,8 @@ class LocalExecutionEnvironment(FileTools):
 
     def _environ(self, variables: Mapping[str, str] | None) -> Mapping[str, str]:
         self._has_started_any = True
+        if self._guardian:
+            self._guardian.start()
         return {**self._variables, **(variables or {}), MARK: self._mark}
 
     async def _search(self, command: str) -> ExecResult:

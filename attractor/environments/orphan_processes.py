@@ -4,6 +4,8 @@ import asyncio
 import os
 import secrets
 import signal
+import sys
+import weakref
 from collections.abc import (
     Callable,
     Collection,
@@ -15,6 +17,7 @@ from collections.abc import (
     Set,
 )
 from contextlib import closing, suppress
+from pathlib import Path
 from time import monotonic, sleep
 
 from attractor.base.dataclasses import dataclass
@@ -204,6 +207,8 @@ POLL_S = 0.02
 """The time between two searches."""
 
 _GRACE_S = 2.0
+# Nobody waits any longer for the output of these processes.
+_SHORT_GRACE_S = 1.0
 # Time for the kernel to execute a SIGKILL.
 _KILL_S = 5.0
 # A single search may miss a process that forks quickly.
@@ -370,6 +375,74 @@ def runs_with_orphans() -> Set[str]:
     carried = {one for _, values in variable_of_all(MARK) for one in values}
     marks = [mark for mark in map(read_mark, carried) if mark and mark.run_id]
     return {mark.run_id for mark in marks if mark.is_orphaned}
+
+
+# On a killed process, the shell sees the end of its input, and becomes the program.
+_WAIT_FOR_END = 'read -r dismissed || exec "$@"'
+
+
+class Guardian:
+    """Kills the commands that this process started, as soon as this process is killed.
+
+    A shell waits, because it needs less memory and starts faster than Python. It is dismissed with
+    this object, and at a regular exit of this process.
+    """
+
+    def __init__(self) -> None:
+        self._is_started = False
+
+    def start(self) -> None:
+        """Start to watch this process; harmless when repeated."""
+        runner = None if self._is_started else find_process(os.getpid())
+        self._is_started = True
+        # Without a process table there is nothing to watch with.
+        if runner is not None:
+            weakref.finalize(self, _dismiss, *_start_guardian(runner))
+
+
+def _start_guardian(runner: Process) -> tuple[int, int]:
+    """Return the process id of the shell, and the pipe that ends with this process."""
+    # Isolated: the current folder may contain modules of an agent.
+    root = str(Path(__file__).parents[2])
+    call = f"{kill_started_by.__name__}({runner.number}, {runner.started!r})"
+    code = f"import sys; sys.path.insert(0, {root!r}); import {__name__} as this; this.{call}"
+    reader, writer = os.pipe()
+    try:
+        shell = os.posix_spawn(
+            "/bin/sh",
+            ["sh", "-c", _WAIT_FOR_END, "sh", sys.executable, "-I", "-c", code],
+            {},
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, reader, 0),
+                *((os.POSIX_SPAWN_OPEN, one, os.devnull, os.O_WRONLY, 0) for one in (1, 2)),
+            ],
+            setsid=True,
+        )
+    except BaseException:
+        os.close(writer)
+        raise
+    finally:
+        os.close(reader)
+    return shell, writer
+
+
+def _dismiss(shell: int, pipe: int) -> None:
+    with suppress(BrokenPipeError):
+        os.write(pipe, b"\n")
+    os.close(pipe)
+    with suppress(ChildProcessError):
+        os.waitpid(shell, 0)
+
+
+def kill_started_by(runner: int, started: str) -> None:
+    """Kill the commands that a killed process started, and block until they are gone."""
+
+    def is_left(carried: str) -> bool:
+        mark = read_mark(carried)
+        return bool(mark and (mark.runner, mark.started) == (runner, started))
+
+    for _ in ProcessHunt(is_left, spare=_spared).rounds(_SHORT_GRACE_S):
+        sleep(POLL_S)
 
 
 def _hunt(run_id: str) -> ProcessHunt:

@@ -19,7 +19,7 @@ from attractor.environments.errors import (
 )
 from attractor.environments.isolation_check import check_isolation
 from attractor.environments.local import LocalExecutionEnvironment
-from attractor.environments.orphan_processes import can_find_orphans
+from attractor.environments.orphan_processes import Guardian, can_find_orphans
 from attractor.environments.sandbox.bubblewrap import (
     HOME,
     BindMount,
@@ -184,8 +184,10 @@ async def _landlock(
 
 
 def _unguarded(environ: Mapping[str, str], why: str, run_id: str) -> EnvironmentChoice:
+    guardian = Guardian()
+
     def make(folder: Path) -> ExecutionEnvironment:
-        return LocalExecutionEnvironment(folder, environ=environ, run_id=run_id)
+        return LocalExecutionEnvironment(folder, environ=environ, run_id=run_id, guardian=guardian)
 
     sentence = (
         f"Tools run without a sandbox, with your rights on this machine: {why}. {_left_over()}"

@@ -51,9 +51,13 @@ class Scene:
         self.desk.make(self._in_place(pipeline), **texts)
 
     def begin_and_kill(self, *words: str) -> list[int]:
-        """Run until something is at work, and kill the process; return what goes on."""
+        """Run until something is at work, and kill the process; return what goes on.
+
+        Its guardian is killed first, as when a machine is out of memory.
+        """
         process = self.desk.begin("run", "pipeline.dot", *UNGUARDED, *words)
         await_(lambda: self.pids)
+        kill_guardian(process.pid)
         process.kill()
         process.wait(10)
         assert all(self.alive)
@@ -90,6 +94,14 @@ class Scene:
 
     def _in_place(self, text: str) -> str:
         return text.replace("OUT", str(self.out))
+
+
+def kill_guardian(runner: int) -> None:
+    children = Path(f"/proc/{runner}/task/{runner}/children").read_text().split()
+    [guardian] = [
+        one for one in children if "dismissed" in Path(f"/proc/{one}/cmdline").read_text()
+    ]
+    os.kill(int(guardian), 9)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 
 from attractor.environments.orphan_processes import (
     MARK,
+    Guardian,
     can_find_orphans,
     find_orphans,
     find_process,
@@ -211,3 +212,27 @@ def test_processes_of_another_user_are_kept(lives: Lives) -> None:
     finally:
         other.kill()
         other.wait(timeout=10)
+
+
+def children() -> list[str]:
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+
+
+def test_one_guardian_waits_until_it_is_dismissed() -> None:
+    before, opened = children(), len(list(Path("/dev/fd").iterdir()))
+    guardian = Guardian()
+    assert children() == before
+    for _ in range(2):
+        guardian.start()
+    assert len(children()) == len(before) + 1
+    del guardian
+    assert (children(), len(list(Path("/dev/fd").iterdir()))) == (before, opened)
+
+
+def test_killed_guardian_is_dismissed_too() -> None:
+    before, guardian = children(), Guardian()
+    guardian.start()
+    [shell] = set(children()) - set(before)
+    os.kill(int(shell), 9)
+    del guardian
+    assert children() == before

@@ -1,0 +1,95 @@
+"""Kill the process of a run while its agent works: no process of the agent is left."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from attractor.environments.errors import SandboxUnavailable
+from attractor.environments.orphan_processes import can_find_orphans
+from attractor.environments.sandbox.landlock import landlock_abi, require_landlock
+from attractor.twins.script.script import Script
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
+from tests.agent.twinned import MODELS, says, script, use, uses
+from tests.cli.git_desk import GitDesk, await_
+from tests.environments.places import why_no_sandbox
+from tests.environments.test_escapes import processes_of
+from tests.pipeline.projects import git
+
+pytestmark = [pytest.mark.crash, pytest.mark.skipif(not can_find_orphans(), reason="no /proc")]
+
+PIPELINE = """digraph killed {
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    work  [prompt="Work"]
+    start -> work -> exit
+}"""
+LIMIT_S = 5.0
+
+
+def scripted(command: str) -> Script:
+    return script(
+        uses(use("shell", {"command": command})),
+        uses(use("report_outcome", {"outcome": "success"})),
+        says("done"),
+    )
+
+
+class TwinDesk(GitDesk):
+    """A project whose agents talk to a twin over HTTP."""
+
+    twin: ProviderTwin
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {**super().environ, **self.twin.environ()}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[TwinDesk]:
+    desk = TwinDesk(tmp_path)
+    desk.make(PIPELINE)
+    yield desk
+    desk.end()
+
+
+@pytest.mark.parametrize("sandbox", ["bubblewrap", "landlock", "none"])
+def test_killed_run_leaves_no_process_of_its_agent_and_resumes(
+    sandbox: str, desk: TwinDesk, tmp_path: Path
+) -> None:
+    require_sandbox(sandbox, tmp_path)
+    stay = f"sleep 1000.{os.getpid()}{sandbox == 'none':d}"
+    words = ("--model", MODELS["openai"], "--provider", "openai", "--sandbox", sandbox)
+    # One left the group, and one is deaf.
+    command = f"setsid {stay} & trap '' TERM; {stay}; true"
+    with in_background(ProviderTwin(scripted(command))) as desk.twin:
+        runner = desk.begin("run", "pipeline.dot", "--no-evaluate", *words)
+        await_(lambda: len(processes_of(stay)) == 2)
+        runner.kill()
+        runner.wait(10)
+        until = time.monotonic() + LIMIT_S
+        while processes_of(stay):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+    with in_background(ProviderTwin(scripted("echo resumed > file"))) as desk.twin:
+        done = desk.do("resume", "latest")
+    assert done.returncode == 0, done.stderr
+    [run] = desk.runs()
+    assert git(desk.project, "show", f"attractor/run/{run.name}:file") == "resumed\n"
+
+
+def require_sandbox(kind: str, folder: Path) -> None:
+    why = ""
+    if kind == "bubblewrap":
+        (folder / "trial").mkdir()
+        why = why_no_sandbox(folder / "trial")
+    elif kind == "landlock":
+        try:
+            require_landlock(landlock_abi())
+        except SandboxUnavailable as error:
+            why = error.message
+    if why:
+        pytest.skip(why)
