@@ -85,6 +85,11 @@ class _Work:
         return self.stage.workspace.environment
 
     @property
+    def wants_report(self) -> bool:
+        """Whether the agent is asked for a report."""
+        return not self.stage.node.attributes.flag("auto_status")
+
+    @property
     def time_limit(self) -> timedelta:
         """The time limit of one process of the program."""
         return self.stage.node.attributes.duration("timeout") or TIME_LIMIT
@@ -273,7 +278,7 @@ class OutsideAgent:
             result = await _execute(work, self._program, dialogue)
             is_aborted = False
         finally:
-            del self._at_work[work.stage.id]
+            self._at_work.pop(work.stage.id, None)
             work.transcript.end(is_aborted=is_aborted)
         if result is not None and result.timed_out:
             return f"reached its time limit of {describe_duration(work.time_limit)}"
@@ -429,7 +434,7 @@ async def _pack(work: _Work, paths: Sequence[str]) -> bytes | None:
 
 def _with_prompt(work: _Work, prompt: str) -> Task:
     """Return the task with a prompt and the way to report, as written to prompt.md."""
-    prompt = f"{prompt}\n\n{work.how_to_report()}"
+    prompt = f"{prompt}\n\n{work.how_to_report()}" if work.wants_report else prompt
     work.stage.files.write("prompt.md", prompt)
     return replace(work.task, prompt=prompt)
 

@@ -66,9 +66,8 @@ SECOND = "[ -e before ] && {then}; touch before; {first}"
         ("true", "", "fail", "command ended without an answer", 1),
         ("echo Oh. >&2; exit 7", "", "fail", "command ended with exit status 7: Oh.", 1),
         ("echo '{' > $ATTRACTOR_STATUS_FILE", "", "fail", "invalid report: ", 2),
-        ("sleep 60", 'timeout="300ms"', "fail", "timed out after 300ms", 1),
     ],
-    ids=["prose", "verdict", "silence", "failure", "malformed", "limit"],
+    ids=["prose", "verdict", "silence", "failure", "malformed"],
 )
 def test_work_without_a_report_is_no_false_success(
     tmp_path: Path, script: str, more: str, outcome: str, reason: str, runs: int
@@ -91,6 +90,13 @@ def test_a_malformed_report_goes_back_with_the_reason(tmp_path: Path) -> None:
     assert "'outcome' cannot be 'great'" in again
     [refused] = events(result, "ReportRefused")
     assert "great" in str(refused.data["reason"])
+
+
+def test_a_command_ends_with_its_processes_at_the_time_limit(tmp_path: Path) -> None:
+    script = "sleep 600 & echo $! > pid; echo $$ >> pid; wait"
+    work(tmp_path, script, more='max_retries=0, timeout="500ms"')
+    for pid in (project_in(tmp_path) / "pid").read_text().split():
+        assert not Path("/proc", pid).exists()
 
 
 def test_a_command_never_sees_the_key(tmp_path: Path) -> None:

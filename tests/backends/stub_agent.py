@@ -1,0 +1,68 @@
+"""A program that prints the events of codex or claude, and follows simple orders in its prompt.
+
+`report` writes a report, `fail` exits with 7, `forget` removes the files of the session.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def say(**event: Any) -> None:
+    sys.stdout.write(f"{json.dumps(event)}\n")
+    sys.stdout.flush()
+
+
+def obey(prompt: str, sessions: Path) -> None:
+    """Follow the orders, and write the prompt down in the workspace."""
+    with Path("prompts.txt").open("a") as file:
+        file.write(f"{prompt}\n=====\n")
+    task = prompt.partition("# Reporting")[0]
+    if "report" in task:
+        Path(os.environ["ATTRACTOR_STATUS_FILE"]).write_text('{"outcome": "success"}')
+    if "forget" in task:
+        for one in sessions.iterdir():
+            one.unlink()
+    if "fail" in task:
+        sys.exit(7)
+
+
+def codex(words: list[str]) -> None:
+    """Count the turns of a session in its file; each turn costs 100 tokens."""
+    sessions = Path(os.environ["CODEX_HOME"], "sessions")
+    sessions.mkdir(parents=True, exist_ok=True)
+    session = words[words.index("resume") + 1] if "resume" in words else f"s{os.getpid()}"
+    file = sessions / session
+    if "resume" in words and not file.exists():
+        sys.exit(f"no session {session}")
+    turns = int(file.read_text()) + 1 if file.exists() else 1
+    file.write_text(str(turns))
+    say(type="thread.started", thread_id=session)
+    obey(sys.stdin.read(), sessions)
+    say(type="item.completed", item={"id": "1", "type": "agent_message", "text": f"Turn {turns}."})
+    say(type="turn.completed", usage={"input_tokens": 100 * turns, "output_tokens": turns})
+
+
+def claude(words: list[str]) -> None:
+    """Answer when the prompt, and a message if the prompt asks to wait, have arrived."""
+    say(type="system", subtype="init", session_id="one", model="opus")
+    prompt = json.loads(sys.stdin.readline())["message"]["content"]
+    texts = [prompt]
+    if "wait" in prompt:
+        Path("waiting").touch()
+        texts.append(json.loads(sys.stdin.readline())["message"]["content"])
+    obey("\n".join(texts), Path())
+    usage = {"opus": {"inputTokens": 20, "outputTokens": 2}}
+    say(type="assistant", message={"content": [{"type": "text", "text": texts[-1]}]})
+    say(type="result", is_error=False, total_cost_usd=0.25, modelUsage=usage)
+    # Until the input is closed.
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    if "--version" in sys.argv:
+        sys.stdout.write("stub 7.8.9\n")
+    else:
+        (codex if sys.argv[0].endswith("codex") else claude)(sys.argv[1:])

@@ -1,0 +1,149 @@
+"""Outside agents continue sessions, take messages, are limited, and start inside a sandbox."""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from attractor import RunResult
+from attractor.backends.models import ModelDefaults
+from attractor.backends.registry import BackendParts, NeedsProgram, OutsideParts, backend_registry
+from attractor.base.errors import ExitCode
+from attractor.engine.outcome import Outcome
+from attractor.environments.local import LocalExecutionEnvironment
+from tests.environments.places import why_no_sandbox
+from tests.handlers.stages import Play, graph, node
+from tests.spec.runs import between, environ_for, events, project_in, record, run
+
+STUB = Path(__file__).with_name("stub_agent.py").read_text("utf-8")
+TWO = between(
+    "default_fidelity=full; thread_id=main; default_max_retry=0",
+    'one [prompt="{one}"]',
+    'two [prompt="{two}"]',
+    "start -> one -> two -> exit",
+)
+
+
+def install(folder: Path, name: str) -> Mapping[str, str]:
+    """Install the stub as npm does, in a folder of the operator; return the variables of a run."""
+    package = folder / "npm" / "node_modules" / name
+    package.mkdir(parents=True)
+    (package / name).write_text(f"#!{Path(sys.executable).resolve()}\n{STUB}")
+    (package / name).chmod(0o755)
+    programs = folder / "npm" / "bin"
+    programs.mkdir()
+    (programs / name).symlink_to(package / name)
+    environ = environ_for(folder)
+    keys = {"OPENAI_API_KEY": "sk-of-the-operator", "ANTHROPIC_API_KEY": "sk-of-the-operator"}
+    return {**environ, **keys, "PATH": f"{programs}:{environ['PATH']}"}
+
+
+def two_stages(folder: Path, one: str, two: str, *, most: int = 10_000) -> RunResult:
+    text = TWO.replace("{one}", one).replace("{two}", two)
+    return run(folder, text, backend="codex", environ=install(folder, "codex"), max_tokens=most)
+
+
+def prompts(folder: Path) -> list[str]:
+    return (project_in(folder) / "prompts.txt").read_text().split("\n=====\n")[:-1]
+
+
+def test_a_stage_continues_the_session_of_its_thread(tmp_path: Path) -> None:
+    result = two_stages(tmp_path, "first report", "then report")
+    assert result.completed == ("start", "one", "two")
+    assert (result.directory / "two" / "response.md").read_text() == "Turn 2."
+    [continued] = events(result, "ThreadContinued")
+    assert continued.data == {"thread": "main", "stages": 1, "last": "one@1.1"}
+    # codex counts the tokens of the whole session.
+    assert record(result, "one/status.json")["usage"] == record(result, "two/status.json")["usage"]
+    assert (result.usage.input_tokens, result.usage.output_tokens) == (200, 2)
+    [started, _] = events(result, "SESSION_START")
+    assert (started.data["program"], started.data["version"]) == ("codex", "7.8.9")
+
+
+def test_a_reminder_continues_the_session(tmp_path: Path) -> None:
+    result = two_stages(tmp_path, "first", "then report")
+    [first, reminder, _] = prompts(tmp_path)
+    assert first.startswith("first\n")
+    assert reminder.startswith("You ended without a valid report.")
+    assert (result.directory / "one" / "response.md").read_text() == "Turn 1."
+    assert result.usage.input_tokens == 300
+
+
+def test_a_lost_session_is_replaced_by_a_summary(tmp_path: Path) -> None:
+    result = two_stages(tmp_path, "first report and forget", "then report")
+    assert result.completed == ("start", "one", "two")
+    [_, lost, _] = events(result, "WARNING")
+    assert lost.node == "two"
+    assert "cannot continue its session: ended with exit status 1: no session" in str(lost.data)
+    assert "- one (success)" in prompts(tmp_path)[-1]
+
+
+def test_a_budget_ends_the_program(tmp_path: Path) -> None:
+    result = two_stages(tmp_path, "first", "then report", most=100)
+    assert result.exit_code is ExitCode.UNFINISHED
+    assert len(prompts(tmp_path)) == 1
+
+
+def test_claude_reads_messages_while_it_works(tmp_path: Path) -> None:
+    environ = install(tmp_path, "claude")
+    parts = BackendParts(outside=OutsideParts(environ=environ, defaults=ModelDefaults()))
+    backend = backend_registry()["claude"](parts)
+    place = LocalExecutionEnvironment(tmp_path, environ=environ)
+    play = Play(graph(node("work", prompt="-")), "work", environment=place)
+
+    async def scene() -> Outcome | str:
+        working = asyncio.create_task(backend.run(play.stage, "report and wait"))
+        while not (tmp_path / "waiting").exists():
+            await asyncio.sleep(0.02)
+        assert await backend.steer("work@1.1", "hurry")
+        outcome = await working
+        assert not await backend.steer("work@1.1", "too late")
+        return outcome
+
+    outcome = asyncio.run(asyncio.wait_for(scene(), 60))
+    assert isinstance(outcome, Outcome)
+    assert (outcome.status, outcome.usage.cost_usd) == ("success", 0.25)
+    assert play.files.texts["response.md"] == "hurry"
+    assert "STEERING_INJECTED" in play.events.kinds
+    assert play.events.kinds[-1] == "SESSION_END"
+
+
+def test_a_program_of_the_operator_starts_inside_a_sandbox(tmp_path: Path) -> None:
+    if why := why_no_sandbox(tmp_path):
+        pytest.skip(why)
+    environ = install(tmp_path, "codex")
+    text = between('work [prompt="report"]', "start -> work -> exit")
+    result = run(
+        tmp_path,
+        text,
+        backend="codex",
+        environ=environ,
+        sandbox="bubblewrap",
+        workspace="copy",
+    )
+    assert record(result, "work/status.json")["outcome"] == "success"
+    # Its session files were not written into the home folder of the operator.
+    assert not (tmp_path / ".codex").exists()
+
+
+@pytest.mark.parametrize(
+    ("login", "sandbox", "is_ready"),
+    [(True, "none", True), (False, "none", False), (True, "auto", False)],
+)
+def test_a_login_replaces_the_key_without_a_sandbox(
+    tmp_path: Path, login: bool, sandbox: str, is_ready: bool
+) -> None:
+    environ = {**install(tmp_path, "codex"), "OPENAI_API_KEY": "", "CODEX_HOME": str(tmp_path)}
+    (tmp_path / ".codex").mkdir()
+    if login:
+        (tmp_path / ".codex" / "auth.json").write_text("{}")
+    parts = OutsideParts(environ=environ, defaults=ModelDefaults(), is_sandboxed=sandbox != "none")
+    backend = backend_registry()["codex"](BackendParts(outside=parts))
+    assert isinstance(backend, NeedsProgram)
+    faults = [*backend.find_missing([node("work")], [])]
+    assert bool(faults) != is_ready
+    for one in faults:
+        assert "OPENAI_API_KEY" in one.fix
+        assert "~/.codex/auth.json" in one.fix
