@@ -156,11 +156,13 @@ class SubfolderEnvironment(EnvironmentWrapper):
 
     async def grep(self, pattern: str, path: str, options: GrepOptions) -> str:
         """Return the lines that match a regular expression."""
-        return await self._inner.grep(pattern, self._at(path), options)
+        found = await self._inner.grep(pattern, self._at(path), options)
+        lines = found.removesuffix("\n").split("\n") if found else []
+        return "".join(f"{self._seen(line)}\n" for line in lines)
 
     async def glob(self, pattern: str, path: str = ".") -> Sequence[str]:
         """Return the files that match a pattern."""
-        return await self._inner.glob(pattern, self._at(path))
+        return [self._seen(file) for file in await self._inner.glob(pattern, self._at(path))]
 
     async def exec_command(
         self,
@@ -188,6 +190,10 @@ class SubfolderEnvironment(EnvironmentWrapper):
         """Start a command in the background in the folder."""
         enter = f"cd {shlex.quote(self._folder)} || exit\n"
         return await self._inner.start_service(enter + command, env_vars=env_vars)
+
+    def _seen(self, found: str) -> str:
+        """Return a path of the other environment, or a line with it, as seen from the folder."""
+        return f"{self._inner.working_directory()}/{found}".removeprefix(f"{self._folder}/")
 
     def _at(self, path: str) -> str:
         return posixpath.normpath(posixpath.join(self._folder, path))
