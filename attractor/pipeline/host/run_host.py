@@ -310,7 +310,18 @@ def open_host(
         interviewer=interviewer,
         quiet=quiet,
         custom_parts=custom_parts,
+        secrets=tuple(_secrets(settings.agent)),
     )
+
+
+def _secrets(settings: "CodingAgentSettings") -> Iterator[str]:
+    """Yield the secrets for MCP servers: keys of headers, and variables with such names."""
+    for server in settings.mcp.values():
+        # The key follows a word such as Bearer.
+        yield from (one.get_secret_value().rpartition(" ")[2] for one in server.headers.values())
+        yield from (
+            value.get_secret_value() for name, value in server.env.items() if is_secret_name(name)
+        )
 
 
 def _preparation(settings: WorkspaceSettings) -> Preparation:

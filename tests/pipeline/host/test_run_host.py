@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from attractor.pipeline.host.rule_levels import rule_levels
 from attractor.pipeline.host.run_host import (
     ObserverSubscriptions,
     RunHost,
+    open_host,
 )
 from attractor.pipeline.request import Overrides, RunRequest
 from attractor.pipeline.resume import resume
@@ -27,6 +29,18 @@ from attractor.pipeline.start import start
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 from tests.pipeline.projects import make_host, make_project, simulated
+
+
+def test_secrets_for_mcp_servers_are_redacted(tmp_path: Path) -> None:
+    (tmp_path / "attractor.toml").write_text(
+        "[agent.mcp.a]\ncommand = 'run'\nenv = {API_KEY = 'key-of-a-tool', MODE = 'careful'}\n"
+        "[agent.mcp.b]\nurl = 'https://h/'\nheaders = {Authorization = 'Bearer 0123-abcd'}\n"
+    )
+    configuration = load_configuration(
+        start=tmp_path, cwd=tmp_path, environ={}, user_file=tmp_path / "user.toml"
+    )
+    host = open_host(configuration, environ={}, input=StringIO(), output=StringIO())
+    assert host.redactor.text("key-of-a-tool, 0123-abcd, careful") == "***, ***, careful"
 
 
 def test_every_observer_gets_every_event(tmp_path: Path) -> None:
