@@ -407,10 +407,10 @@ def test_an_agent_has_its_role_and_its_tools(tmp_path: Path) -> None:
     names = ["grep", "read_file"]
     assert [tool.name for tool in work.request().tools] == [*names, "report_outcome"]
     prompt = work.request().messages[0].text
-    assert prompt.index("You are a coding agent") < prompt.index(
-        "You keep read-only: grepread_file."
-    )
-    assert prompt.index("You keep read-only: grepread_file.") < prompt.index("# Reporting")
+    layers = ["You are a coding agent", "You keep read-only: grepread_file.", "# Reporting"]
+    places = [prompt.index(layer) for layer in layers]
+    assert places == sorted(places)
+    assert "ATTRACTOR_STATUS_FILE" not in prompt
     assert "Unknown tool: write_file" in str(work.request(1).messages[-1])
     assert [*tmp_path.iterdir()] == []
     [chosen] = [data for kind, data in work.play.events.all if kind == "AgentChosen"]
