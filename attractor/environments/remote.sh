@@ -144,12 +144,20 @@ run() {
     kill -s KILL "$watcher"
     wait "$watcher"
     # In `program > >(tee log)`, tee may still print.
-    if kill -s 0 -- "-$child"; then
+    if is_alive; then
         sleep 0.2
         stop
     fi
     exec 2>&5
     finish "$status"
+}
+
+# Returns whether the process group of the command has living members. Dead ones remain until their
+# parent looks, which never happens in some containers.
+is_alive() {
+    kill -s 0 -- "-$child" || return 1
+    [ ! -r /proc/1/stat ] ||
+        cat /proc/[0-9]*/stat | sed 's/.*) //' | grep -q "^[^XZ] [0-9]* $child "
 }
 
 # Terminates the process group of the command, and kills it two seconds later.
@@ -159,7 +167,7 @@ stop() {
     tries=0
     while [ "$tries" -lt 20 ]; do
         sleep 0.1
-        kill -s 0 -- "-$child" || return 0
+        is_alive || return 0
         tries=$((tries + 1))
     done
     kill -s KILL -- "-$child"

@@ -14,39 +14,36 @@ from pathlib import Path
 CONTAINER = "box"
 
 # As the real one: commands have a session and variables of their own, their streams end with the
-# client, and the commands themselves do not.
+# client, and the commands themselves do not. It imports little, because each operation starts it.
 _DOCKER = r"""#!/usr/bin/python3 -IS
-import os, signal, subprocess, sys, threading
+import os, select, sys
 
 command, interactive, container, *argv = sys.argv[1:]
 assert (command, interactive) == ("exec", "--interactive"), sys.argv
 if container != "box":
     sys.exit(f"Error response from daemon: No such container: {container}")
-pipe = subprocess.PIPE
-variables = {"PATH": os.environ["CONTAINER_PATH"], "HOME": "/"}
-running = subprocess.Popen(
-    argv, stdin=pipe, stdout=pipe, stderr=pipe, env=variables, cwd="/", start_new_session=True
-)
-
-def copy(source, sink):
-    while piece := os.read(source, 65536):
+pipes = [os.pipe() for _ in range(3)]
+if os.fork() == 0:
+    os.setsid()
+    os.chdir("/")
+    for number, (reader, writer) in enumerate(pipes):
+        os.dup2(writer if number else reader, number)
+    os.closerange(3, 20)
+    os.execvpe(argv[0], argv, {"PATH": os.environ["CONTAINER_PATH"], "HOME": "/"})
+(for_child, stdin), (stdout, _), (stderr, _) = pipes
+os.close(for_child)
+os.close(pipes[1][1])
+os.close(pipes[2][1])
+routes = {0: stdin, stdout: 1, stderr: 2}
+while stdout in routes or stderr in routes:
+    for source in select.select(list(routes), [], [])[0]:
+        piece = os.read(source, 65536)
         try:
-            os.write(sink.fileno(), piece)
+            os.write(routes[source], piece)
         except BrokenPipeError:
-            break
-
-def feed():
-    copy(0, running.stdin)
-    running.stdin.close()
-
-threading.Thread(target=feed, daemon=True).start()
-outputs = [(running.stdout, sys.stdout), (running.stderr, sys.stderr)]
-copying = [threading.Thread(target=copy, args=(one.fileno(), sink)) for one, sink in outputs]
-for thread in copying:
-    thread.start()
-for thread in copying:
-    thread.join()
-os._exit(running.wait() % 256)
+            piece = b""
+        if not piece:
+            os.close(routes.pop(source))
 """
 
 

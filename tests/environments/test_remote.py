@@ -208,7 +208,7 @@ async def test_a_small_container_needs_few_programs(
             (programs / name).symlink_to(shutil.which(name) or "")
 
     put("sh", "cat", "cp", "cut", "find", "grep", "head", "mkdir", "mktemp", "mv", "readlink", "rm")
-    put("sleep", "sort", "stat", "uname", "wc", "xargs")
+    put("sed", "sleep", "sort", "stat", "uname", "wc", "xargs")
     environ = with_docker | {"CONTAINER_PATH": str(programs)}
     environment = DockerExecutionEnvironment(CONTAINER, str(workspace), environ=environ)
     with pytest.raises(NotSupported, match="setsid"):
