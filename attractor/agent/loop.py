@@ -204,6 +204,7 @@ async def _do_round(conversation: SessionConversation, calls: Sequence[ToolCall]
         emit=conversation.emit,
         state=conversation.tool_state,
         default_timeout_ms=traits.default_command_timeout_ms,
+        requires_read_before_edit=traits.requires_read_before_edit,
         in_parallel=traits.supports_parallel_tool_calls,
     )
     results = await runner.execute(calls)

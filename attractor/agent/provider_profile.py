@@ -141,6 +141,7 @@ class ProfileTraits:
     default_command_timeout_ms: int | None = None
     supports_reasoning: bool = True
     supports_streaming: bool = False
+    requires_read_before_edit: bool = False
     supports_parallel_tool_calls: bool = True
     provider_options: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
 

@@ -51,7 +51,7 @@ _MEASURES = ("default_command_timeout_ms", "max_command_timeout_ms", "loop_detec
 class SessionConfig:
     """The limits of a session; 0 turns, rounds, tokens or dollars are no limit.
 
-    With `compacts`, a summary replaces old turns when the context window is nearly full.
+    Unless `requires_read_before_edit` is set, the profile decides. With `compacts`, a summary replaces old turns when the context window is nearly full.
     """
 
     max_turns: int = 0
@@ -67,7 +67,7 @@ class SessionConfig:
     max_tokens: int = 0
     max_cost_usd: float = 0.0
     compacts: bool = False
-    requires_read_before_edit: bool = True
+    requires_read_before_edit: bool | None = None
     retry_policy: RetryPolicy = RetryPolicy()
 
     def __post_init__(self) -> None:

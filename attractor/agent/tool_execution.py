@@ -116,8 +116,8 @@ _CLOCK = SystemClock()
 class ToolRunner:
     """Executes tool calls: validation, hooks, execution and truncation; also without a session.
 
-    Errors of a tool become error results. The default time limit of commands is that of the
-    configuration.
+    Errors of a tool become error results. The configuration has priority over
+    `requires_read_before_edit`, but not over `default_timeout_ms`.
     """
 
     tools: ToolRegistry
@@ -127,6 +127,7 @@ class ToolRunner:
     emit: EventEmitter = EventEmitter("", _CLOCK)
     state: ToolState = field(default_factory=ToolState)
     default_timeout_ms: int | None = None
+    requires_read_before_edit: bool = False
     in_parallel: bool = True
 
     async def execute(self, calls: Sequence[ToolCall]) -> Sequence[ToolResult]:
@@ -207,7 +208,8 @@ class ToolRunner:
             )
 
         seen = self.state.of(SeenFiles)
-        if self.config.requires_read_before_edit:
+        wanted = self.config.requires_read_before_edit
+        if self.requires_read_before_edit if wanted is None else wanted:
             await seen.require(call.tool, call.arguments, self.environment)
         scope = ToolCallScope(call.id, emit_output, self.state)
         output = await tool.run(call.arguments, self.environment, scope)

@@ -681,3 +681,29 @@ def test_synchronous_tool_runs_beside_the_loop(tmp_path: Path) -> None:
     played.profile.tool_registry.register(RegisteredTool(definition, execute))
     played.submit()
     assert played.results == [("three", False)]
+
+
+@pytest.mark.parametrize(
+    ("provider", "wanted", "is_guarded"),
+    [
+        ("anthropic", None, True),
+        ("openai", None, False),
+        ("openai", True, True),
+        ("anthropic", False, False),
+    ],
+)
+def test_profile_decides_whether_files_are_read_before_edits(
+    tmp_path: Path, provider: str, wanted: bool | None, is_guarded: bool
+) -> None:
+    (tmp_path / "a").write_text("old")
+    model = ScriptedProvider(
+        call("write_file", file_path="a", content="new"), said("ok"), name=provider
+    )
+    session = Session(
+        create_profile(provider, model="m"),
+        local(tmp_path),
+        client=model.client(),
+        config=SessionConfig(requires_read_before_edit=wanted),
+    )
+    finish(session.submit("Go"))
+    assert (tmp_path / "a").read_text() == ("old" if is_guarded else "new")

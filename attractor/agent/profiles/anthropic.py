@@ -16,6 +16,7 @@ part = ProfileTraits(
     ),
     project_documents=("AGENTS.md", "CLAUDE.md"),
     supports_streaming=True,
+    requires_read_before_edit=True,
     context_window_size=200_000,
     default_command_timeout_ms=120_000,
     provider_options={"anthropic": {"beta_headers": ["interleaved-thinking-2025-05-14"]}},
