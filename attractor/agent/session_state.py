@@ -51,7 +51,8 @@ _MEASURES = ("default_command_timeout_ms", "max_command_timeout_ms", "loop_detec
 class SessionConfig:
     """The limits of a session; 0 turns, rounds, tokens or dollars are no limit.
 
-    Unless `requires_read_before_edit` is set, the profile decides. With `compacts`, a summary replaces old turns when the context window is nearly full.
+    Unless `requires_read_before_edit` is set, the profile decides. With `compacts`, a summary
+    replaces old turns when the context window is nearly full.
     """
 
     max_turns: int = 0
