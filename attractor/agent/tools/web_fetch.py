@@ -6,7 +6,8 @@ checked, the connection goes to a checked address, and the target of a redirect 
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urljoin
 
@@ -21,6 +22,7 @@ from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 
 TIME_LIMIT_S = 30.0
+CONNECT_LIMIT_S = 8.0
 MAX_BYTES = 5 * 1024 * 1024
 MAX_REDIRECTS = 5
 
@@ -74,10 +76,10 @@ def fetch_tool(is_allowed: IsAllowed) -> RegisteredTool:
 
 
 async def _fetch(url: str, is_allowed: IsAllowed) -> str:
-    async with httpx.AsyncClient(timeout=TIME_LIMIT_S, trust_env=False) as client:
+    timeout = httpx.Timeout(TIME_LIMIT_S, connect=CONNECT_LIMIT_S)
+    async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
         for _ in range(MAX_REDIRECTS + 1):
-            request = await _request(client, httpx.URL(url), is_allowed)
-            response = await client.send(request, stream=True)
+            response = await _send(client, httpx.URL(url), is_allowed)
             try:
                 if not response.has_redirect_location:
                     return await _read(response, url)
@@ -87,13 +89,19 @@ async def _fetch(url: str, is_allowed: IsAllowed) -> str:
     raise ToolError(f"more than {MAX_REDIRECTS} redirects, at last to {url}")
 
 
-async def _request(
-    client: httpx.AsyncClient, url: httpx.URL, is_allowed: IsAllowed
-) -> httpx.Request:
-    """Return a request to a checked address, with the name of the host for TLS and the server."""
+async def _send(client: httpx.AsyncClient, url: httpx.URL, is_allowed: IsAllowed) -> httpx.Response:
+    """Send a request to the first checked address that can be reached."""
     if url.scheme not in ("http", "https") or not url.host:
         raise ToolError(f"unsupported URL {str(url)!r}", hint="use an http or https URL")
-    address = await _resolve(url, is_allowed)
+    *others, last = await _resolve(url, is_allowed)
+    for address in others:
+        with suppress(httpx.ConnectError, httpx.ConnectTimeout):
+            return await client.send(_request(client, url, address), stream=True)
+    return await client.send(_request(client, url, last), stream=True)
+
+
+def _request(client: httpx.AsyncClient, url: httpx.URL, address: str) -> httpx.Request:
+    """Return a request to an address, with the name of the host for TLS and for the server."""
     return client.build_request(
         "GET",
         url.copy_with(host=address, username=None, password=None),
@@ -102,7 +110,8 @@ async def _request(
     )
 
 
-async def _resolve(url: httpx.URL, is_allowed: IsAllowed) -> str:
+async def _resolve(url: httpx.URL, is_allowed: IsAllowed) -> Sequence[str]:
+    """Return the addresses of a host, which must all be allowed."""
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(_host(url), url.port, type=socket.SOCK_STREAM)
@@ -115,7 +124,7 @@ async def _resolve(url: httpx.URL, is_allowed: IsAllowed) -> str:
                 f"{url.host} has the address {address}, which is not on the internet",
                 hint="use the shell to reach servers of the working environment",
             )
-    return addresses[0]
+    return addresses
 
 
 def _host(url: httpx.URL) -> str:

@@ -1,7 +1,7 @@
 """Fetches from a real server on the loopback, which the tool itself refuses."""
 
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -130,6 +130,16 @@ def test_the_name_of_the_host_reaches_the_server() -> None:
         tool = fetch_tool(lambda address: address.is_loopback)
         finish(tool.execute({"url": f"http://user:pw@127.1:{port}/page"}, local(Path("/"))))
     assert asked == [f"127.1:{port} /page"]
+
+
+def test_another_address_is_tried_if_the_first_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def two_addresses(*_: object, **__: object) -> Sequence[str]:
+        return ["127.0.0.3", "127.0.0.1"]
+
+    monkeypatch.setattr(web_fetch, "_resolve", two_addresses)
+    with site() as (url, asked):
+        assert "Title" in fetch(f"{url}/page")
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(
