@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from attractor.agent.prompts import Prompt, find_prompt
-from attractor.agent.tool import Permissions, ToolRegistry, tool_parts
+from attractor.agent.tool import Permissions, RegisteredTool, ToolRegistry, tool_parts
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import JsonObject
 from attractor.base.registry import Registry
@@ -209,16 +209,17 @@ def create_profile(
     prompt_folders: Sequence[Path] = (),
     tool_names: Sequence[str] | None = None,
     permissions: Permissions = Permissions.WORKSPACE,
+    more_tools: Sequence[RegisteredTool] = (),
 ) -> ProviderProfile:
     """Return a profile of a provider with its own tool registry.
 
-    The tools are those of the provider (default), or the named ones, as far as the permissions
-    allow them.
+    The tools are those of the provider (default) or the named ones, and more tools such as those of
+    MCP servers, as far as the permissions allow them.
     """
     traits = profile_parts()[provider]
     parts = tool_parts()
     names = traits.tool_names if tool_names is None else tool_names
-    tools = [parts[name] for name in names]
+    tools = [*(parts[name] for name in names), *more_tools]
     return ProviderProfile(
         traits,
         model,

@@ -144,9 +144,8 @@ def open_work(
         prompt_folders=folders,
         tool_names=agent.settings.tools,
         permissions=agent.settings.permissions,
+        more_tools=more_tools,
     )
-    for tool in more_tools:
-        profile.tool_registry.register(tool)
     # Without a shell, the agent starts no programs that could write the file.
     how_to_report = _how_to_report(file if "shell" in profile.tool_registry else None, folders)
     role = agent.prompt.render(**profile.prompt_values)
