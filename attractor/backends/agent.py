@@ -9,7 +9,7 @@ from attractor.agent.definitions import AgentDefinition
 from attractor.agent.loop import InputResult, Stop
 from attractor.agent.mcp_servers import mcp_tools
 from attractor.agent.prompts import render_prompt
-from attractor.agent.provider_profile import create_profile, profile_parts
+from attractor.agent.provider_profile import ProviderProfile, create_profile, profile_parts
 from attractor.agent.session import Session, SessionState
 from attractor.agent.session_state import EventEmitter, EventKind, SessionEvent
 from attractor.agent.tool import Permissions, RegisteredTool
@@ -146,9 +146,7 @@ def open_work(
         permissions=agent.settings.permissions,
         more_tools=more_tools,
     )
-    # Without a shell, the agent starts no programs that could write the file.
-    how_to_report = _how_to_report(file if "shell" in profile.tool_registry else None, folders)
-    role = agent.prompt.render(**profile.prompt_values)
+    instructions = _instructions(agent, profile, file, folders)
     _record_agent(stage, agent, profile.tool_registry)
     reporting = Reporting(stage, file)
     profile.tool_registry.register(reporting.tool())
@@ -177,7 +175,7 @@ def open_work(
             reasoning_effort=choice.reasoning_effort,
             compacts=stage.inherited.thread is not None,
         ),
-        instructions="\n\n".join(filter(None, [role, how_to_report])),
+        instructions=instructions,
         hooks=hooks_of(stage),
         on_event=on_event,
         on_turn=keeping.take,
@@ -221,9 +219,18 @@ def _variables(file: StatusFile | None) -> dict[str, str]:
     return {VARIABLE: file.path} if file else {}
 
 
-def _how_to_report(file: StatusFile | None, folders: Sequence[Path]) -> str:
-    names = ["report_outcome", *(["report_file"] if file else [])]
-    return "\n\n".join(render_prompt(name, folders=folders) for name in names)
+def _instructions(
+    agent: AgentDefinition,
+    profile: ProviderProfile,
+    file: StatusFile | None,
+    folders: Sequence[Path],
+) -> str:
+    """Return the role of an agent, and the ways to report."""
+    # Without a shell, the agent starts no programs that could write the file.
+    has_file = file is not None and "shell" in profile.tool_registry
+    names = ["report_outcome", *(["report_file"] if has_file else [])]
+    ways = [render_prompt(name, folders=folders) for name in names]
+    return "\n\n".join(filter(None, [agent.prompt.render(**profile.prompt_values), *ways]))
 
 
 async def answer_once(
