@@ -34,7 +34,7 @@ class Record:
         self._live = live
 
     def take(self, event: SessionEvent) -> None:
-        """Record an event; a refused report is also passed to the reporting."""
+        """Record an event; answers and refused reports are also passed to the reporting."""
         self._show(event)
         if event.kind in DELTAS:
             return
@@ -47,6 +47,8 @@ class Record:
         self._stage.files.append(TRANSCRIPT, json.dumps(line, ensure_ascii=False))
         subagent = event.session_id.removeprefix(self._stage.id).removeprefix("/")
         more = {"subagent": subagent} if subagent else {}
+        if event.kind is EventKind.ASSISTANT_TEXT_START and not subagent:
+            self._reporting.begin_answer()
         self._stage.emit(event.kind.value, **_shortened(event.data, LONGEST_IN_JOURNAL), **more)
         error = event.data.get("error")
         is_report = event.data.get("tool_name") == REPORT_OUTCOME

@@ -111,8 +111,13 @@ class Reporting:
     def __init__(self, stage: Stage, file: StatusFile | None = None) -> None:
         self._stage = stage
         self._file = file
+        self._of_answer: set[tuple[StageStatus, str]] = set()
         self.outcome: Outcome | None = None
         self.refusals: list[str] = []
+
+    def begin_answer(self) -> None:
+        """Accept a report that corrects those of earlier answers."""
+        self._of_answer.clear()
 
     @property
     def is_spoilt(self) -> bool:
@@ -169,7 +174,12 @@ class Reporting:
         return self.outcome
 
     async def _execute(self, arguments: JsonObject, environment: ExecutionEnvironment) -> str:
-        self.outcome = self._judge(check_report(arguments))
+        outcome = self._judge(check_report(arguments))
+        self._of_answer.add((outcome.status, outcome.preferred_label))
+        if len(self._of_answer) > 1:
+            self.outcome = None
+            raise InvalidReport("the reports contradict each other", hint="report once")
+        self.outcome = outcome
         return "Recorded. End now with a short message that says what you did."
 
     def _judge(self, outcome: Outcome) -> Outcome:

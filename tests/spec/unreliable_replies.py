@@ -152,13 +152,21 @@ def _empty() -> Iterator[Case]:
 
 def _contradicting() -> Iterator[Case]:
     for status in (StageStatus.FAIL, StageStatus.RETRY, StageStatus.SUCCESS):
-        report = ToolUse(name="report_outcome", arguments={"outcome": status.value})
+        report = _report(status)
         for claim in ("All done: success!", "It failed."):
             answer = Answer(text=claim, tool_calls=(report,))
             yield Case("contradicting text", [answer, _says(claim)], status)
             command = f"""echo '{{"outcome": "{status.value}"}}' > "$ATTRACTOR_STATUS_FILE\""""
             answers = [_uses("shell", command=command), _says(claim)]
             yield Case("contradicting file", answers, status)
+    good, bad = (_report(status) for status in (StageStatus.SUCCESS, StageStatus.FAIL))
+    for reports in ((good, bad), (bad, good), (good, bad, good), (bad, good, good)):
+        both = Answer(tool_calls=reports)
+        yield Case("contradicting reports", [both, _says("Success."), _says("Success.")])
+        yield Case("contradicting reports", [both, both, _says("Success.")])
+    for reports in ((good, bad), (bad, good)):
+        answers = [Answer(tool_calls=one) for one in (reports, (good,))]
+        yield Case("contradiction resolved", [*answers, _says("")], StageStatus.SUCCESS)
 
 
 def _reporting() -> Iterator[Case]:
@@ -169,6 +177,10 @@ def _reporting() -> Iterator[Case]:
         yield Case("late report", [_says("Success."), good, _says("")], reported)
         bad = _uses("report_outcome", outcome="done")
         yield Case("corrected report", [bad, good, _says("")], reported)
+
+
+def _report(status: StageStatus) -> ToolUse:
+    return ToolUse(name="report_outcome", arguments={"outcome": status.value})
 
 
 def _says(text: str) -> Answer:
