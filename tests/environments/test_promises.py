@@ -91,6 +91,17 @@ def test_allowed_system_calls_are_no_guarantee(
     assert promises == replace(ALL, refuses_system_calls=False)
 
 
+def test_table_of_promises_in_the_reference() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "sandboxes.md"
+    cells = [line.strip("| ").split(" | ") for line in page.read_text("utf-8").splitlines()]
+    told = {one[0].split("`")[1]: one[2:] for one in cells if len(one) == 5 and "`: " in one[0]}
+    words = {True: "yes", False: "no"}
+    assert told == {
+        name: [words[vars(one)[name]] for one in (*PROMISED.values(), Promises())]
+        for name in vars(ALL)
+    }
+
+
 def test_visible_folder_removes_the_guarantee(sandbox: str, home: Path, tmp_path: Path) -> None:
     leaky = behind([home], [], sandbox)
     promises = attempt(leaky, [home], [], tmp_path)

@@ -230,7 +230,8 @@ class SandboxedExecutionEnvironment(FileTools):
     def _sandbox_with_loopback(self) -> Sandbox:
         if not self._settings.bubblewrap:
             raise NotSupported(
-                "commands in a Landlock sandbox have no ports", hint="install bubblewrap"
+                "commands in a Landlock sandbox have no ports; this needs bubblewrap",
+                hint="install bubblewrap",
             )
         return self._sandbox()
 

@@ -9,7 +9,9 @@ The supervisor (`_supervisor.py`) makes the system calls.
 """
 
 import ctypes
+import os
 import platform
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +46,9 @@ _DEVICES = ("null", "zero", "full", "random", "urandom")
 _PROC = ("cpuinfo", "filesystems", "loadavg", "meminfo", "stat", "sys", "uptime", "version")
 
 
+_NONE = "or start a new run with --sandbox none"
+
+
 @dataclass(frozen=True)
 class PathRule:
     """Accesses to a file, or to a folder and everything below it."""
@@ -62,13 +67,13 @@ def require_landlock(abi: int) -> None:
     """Reject a kernel without Landlock or with an old version."""
     if platform.system() != "Linux" or not abi:
         raise SandboxUnavailable(
-            "this kernel has no Landlock",
-            hint="use bubblewrap, or enable Landlock in the kernel (boot option lsm=landlock,...)",
+            "no Landlock in this kernel or container",
+            hint=f"use bubblewrap, or enable Landlock (boot option lsm=landlock,...); {_NONE}",
         )
     if abi < MIN_ABI:
         raise SandboxUnavailable(
-            f"Landlock of this kernel is too old: version {abi}, required is {MIN_ABI}",
-            hint="use bubblewrap, or Linux 6.12 or newer",
+            f"Landlock of this kernel is too old: version {abi} instead of {MIN_ABI}",
+            hint=f"use bubblewrap, or Linux 6.12 or newer; {_NONE}",
         )
 
 
@@ -100,6 +105,13 @@ def confinement(settings: SandboxSettings, folder: Path, private: Path) -> JsonO
         "thread": GUARDED_THREAD,
         "private": str(private),
     }
+
+
+def make_private_folder() -> Path:
+    """Create the private folder of a sandbox, on a disk: /tmp may be in memory."""
+    place = Path("/var/tmp")
+    parent = place if os.access(place, os.W_OK) else None
+    return Path(tempfile.mkdtemp(prefix="attractor-", dir=parent)).resolve()
 
 
 def private_variables(private: Path) -> dict[str, str]:

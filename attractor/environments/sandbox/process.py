@@ -15,7 +15,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, field
@@ -29,7 +28,11 @@ from attractor.base.json import JsonObject
 from attractor.environments.errors import SandboxLost, SandboxNotStarted, SandboxUnavailable
 from attractor.environments.orphan_processes import MARK, kill_marked, new_mark
 from attractor.environments.sandbox.bubblewrap import ACCOUNTS, BindMount, SandboxSettings, options
-from attractor.environments.sandbox.landlock import confinement, private_variables
+from attractor.environments.sandbox.landlock import (
+    confinement,
+    make_private_folder,
+    private_variables,
+)
 from attractor.environments.sandbox.seccomp import seccomp_filter
 
 # Messages of bubblewrap where the kernel or its configuration forbids namespaces.
@@ -325,7 +328,7 @@ def _spawn(
                 argv = [settings.bubblewrap, "--args", str(descriptors[0]), "--", *python, _INSIDE]
             else:
                 descriptors = list[int]()
-                private = Path(tempfile.mkdtemp(prefix="attractor-")).resolve()
+                private = make_private_folder()
                 failing.callback(shutil.rmtree, private, ignore_errors=True)
                 variables = {**private_variables(private), MARK: new_mark(settings.run_id)}
                 argv = [*python, str(_SUPERVISOR)]

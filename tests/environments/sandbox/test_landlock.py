@@ -11,7 +11,7 @@ import pytest
 
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.errors import NotSupported, SandboxLost, SandboxUnavailable
-from attractor.environments.sandbox import landlock
+from attractor.environments.sandbox import landlock, process
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from attractor.environments.sandbox.seccomp import seccomp_filter
 from tests.environments.places import FAR_MS, make_walls, run, use
@@ -94,12 +94,16 @@ def test_killed_supervisor_leaves_nothing(environment: SandboxedExecutionEnviron
     assert (processes_of(stay), home.parent.exists()) == ([], False)
 
 
-def test_missing_filters_are_reported(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_filters_are_reported(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = tmp_path / "private"
+    private.mkdir()
+    monkeypatch.setattr(process, "make_private_folder", lambda: private)
     monkeypatch.setattr(landlock, "seccomp_filter", partial(seccomp_filter, "riscv64"))
-    before = set(Path("/tmp").glob("attractor-*"))
     with pytest.raises(SandboxUnavailable, match="needs seccomp"):
         run(SandboxedExecutionEnvironment(workspace, make_walls("landlock")), "true")
-    assert set(Path("/tmp").glob("attractor-*")) <= before
+    assert not private.exists()
 
 
 def test_interpreter_may_be_anywhere(workspace: Path, tmp_path: Path) -> None:
