@@ -6,20 +6,20 @@ The first stage edits a file and reports; the second one continues the session.
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from attractor.twins.script.script import parse_script
+from attractor.twins.script.script import Script, parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.external_agents.test_external_agents import PATCH, Call
+from tests.cli.test_agent import desk_with
+from tests.external_agents.test_external_agents import Call
 from tests.spec.runs import between, environ_for, events, project_in, record, run
 
 pytestmark = pytest.mark.agents
-FILE = "/workspace/todo.txt"
 REPORT = """echo '{"outcome": "success", "notes": "a pear"}' > $ATTRACTOR_STATUS_FILE"""
 STEAL = "env > /workspace/env.txt; "
 SCRIPT = """
@@ -46,48 +46,57 @@ answer.text = "Pears"
 
 @dataclass(frozen=True)
 class Outside:
-    """A program, its model, and the calls of its own tools that do the task."""
+    """A program, its model, and its own tools to replace a line and to run a command."""
 
     program: str
     model: str
-    edit: Sequence[Call]
+    edit: Callable[[str, str, str], Sequence[Call]]
     shell: str
-    argument: str
+    argument: str = "command"
     continues: bool = True
 
+    def run(self, command: str) -> Call:
+        return Call(self.shell, {self.argument: command, "description": "run"})
 
-EDIT = {"old_string": "buy an apple", "new_string": "buy a pear"}
+    def require(self) -> None:
+        if shutil.which(self.program) is None:
+            pytest.skip(f"{self.program} is not on the PATH; run scripts/external-agents")
+
+
+def patch(file: str, old: str, new: str) -> Sequence[Call]:
+    text = f"*** Begin Patch\n*** Update File: {file}\n@@\n-{old}\n+{new}\n*** End Patch\n"
+    return [Call("apply_patch", text)]
+
+
+def claude_edit(file: str, old: str, new: str) -> Sequence[Call]:
+    place = {"file_path": f"/workspace/{file}"}
+    return [Call("Read", place), Call("Edit", {**place, "old_string": old, "new_string": new})]
+
+
+def gemini_edit(file: str, old: str, new: str) -> Sequence[Call]:
+    place = {"file_path": f"/workspace/{file}", "instruction": "Replace it."}
+    return [Call("replace", {**place, "old_string": old, "new_string": new})]
+
+
+def opencode_edit(file: str, old: str, new: str) -> Sequence[Call]:
+    place = {"filePath": f"/workspace/{file}"}
+    return [Call("read", place), Call("edit", {**place, "oldString": old, "newString": new})]
+
+
 PROGRAMS = [
-    Outside("codex", "gpt-5.5", [Call("apply_patch", PATCH)], "exec_command", "cmd"),
-    Outside(
-        "claude",
-        "claude-sonnet-4-5",
-        [Call("Read", {"file_path": FILE}), Call("Edit", {"file_path": FILE, **EDIT})],
-        "Bash",
-        "command",
-    ),
-    Outside(
-        "gemini",
-        "gemini-2.5-pro",
-        [Call("replace", {"file_path": FILE, "instruction": "Buy a pear.", **EDIT})],
-        "run_shell_command",
-        "command",
-        continues=False,
-    ),
-    Outside(
-        "opencode",
-        "claude-sonnet-4-5",
-        [
-            Call("read", {"filePath": FILE}),
-            Call(
-                "edit",
-                {"filePath": FILE, "oldString": "buy an apple", "newString": "buy a pear"},
-            ),
-        ],
-        "bash",
-        "command",
-    ),
+    Outside("codex", "gpt-5.5", patch, "exec_command", "cmd"),
+    Outside("claude", "claude-sonnet-4-5", claude_edit, "Bash"),
+    Outside("gemini", "gemini-2.5-pro", gemini_edit, "run_shell_command", continues=False),
+    Outside("opencode", "claude-sonnet-4-5", opencode_edit, "bash"),
 ]
+each_program = pytest.mark.parametrize("one", PROGRAMS, ids=lambda one: one.program)
+
+
+def script_of(edit: Sequence[Call], command: Call) -> Script:
+    calls = ", ".join(call.toml() for call in edit)
+    return parse_script(SCRIPT.format(edit=calls, report=command.toml()))
+
+
 PIPELINE = between(
     "default_fidelity=full; thread_id=main",
     'buy [prompt="Buy a pear instead."]',
@@ -96,15 +105,12 @@ PIPELINE = between(
 )
 
 
-@pytest.mark.parametrize("one", PROGRAMS, ids=lambda one: one.program)
+@each_program
 def test_a_program_works_in_the_sandbox_and_continues_its_session(
     one: Outside, tmp_path: Path
 ) -> None:
-    if shutil.which(one.program) is None:
-        pytest.skip(f"{one.program} is not on the PATH; run scripts/external-agents")
-    report = Call(one.shell, {one.argument: STEAL + REPORT, "description": "report"})
-    edit = ", ".join(call.toml() for call in one.edit)
-    script = parse_script(SCRIPT.format(edit=edit, report=report.toml()))
+    one.require()
+    script = script_of(one.edit("todo.txt", "buy an apple", "buy a pear"), one.run(STEAL + REPORT))
     (project_in(tmp_path) / "todo.txt").write_text("buy an apple\n")
     with in_background(ProviderTwin(script)) as twin:
         environ = {**environ_for(tmp_path), **twin.environ()}
@@ -141,3 +147,20 @@ def test_a_program_works_in_the_sandbox_and_continues_its_session(
     if one.continues:
         [asked] = [asked for asked in twin.requests if "Is it done?" in str(asked.body)][:1]
         assert "Buy a pear instead." in str(asked.body)
+
+
+@each_program
+def test_a_person_lets_a_program_fix_a_project(one: Outside, tmp_path: Path) -> None:
+    one.require()
+    desk = desk_with(tmp_path)
+    check = "python3 -c 'import calc; assert calc.add(1, 2) == 3' && touch green"
+    edit = one.edit("calc.py", "    return a - b", "    return a + b")
+    with in_background(ProviderTwin(script_of(edit, one.run(check)))) as desk.twin:
+        words = ("--backend", one.program, "--model", one.model, "--sandbox", "bubblewrap")
+        done = desk.do("agent", "Buy a pear", *words)
+    assert done.returncode == 0, done.stderr
+    assert (desk.place / "green").exists(), done.stderr
+    assert done.stdout.startswith("The list names a pear now.\n")
+    assert "calc.py  +1 -1" in done.stdout
+    assert "\nused: $0." in done.stderr
+    assert Path(done.stderr.split("transcript: ")[1].split("\n")[0]).is_file()
