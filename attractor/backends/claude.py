@@ -28,6 +28,8 @@ def invoke(task: Task) -> Invocation:
     words += ["--permission-mode", "bypassPermissions"]
     if task.choice.model:
         words += ["--model", task.choice.model]
+    if effort := task.choice.reasoning_effort:
+        words += ["--effort", effort]
     if task.session:
         words += ["--resume", task.session]
     variables = {

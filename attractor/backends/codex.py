@@ -23,10 +23,11 @@ from attractor.llm.response import Usage
 def invoke(task: Task) -> Invocation:
     """Return the call of codex, which reads the prompt from its input."""
     # codex cannot start its own sandbox inside another one: it writes nothing, and exits with 0.
-    rights = "danger-full-access" if task.is_sandboxed else "workspace-write"
-    words = ["exec", "--json", "--skip-git-repo-check", "-s", rights]
+    words = ["exec", "--json", "--skip-git-repo-check", "-s", "danger-full-access"]
     if task.choice.model:
         words += ["-m", task.choice.model]
+    if effort := task.choice.reasoning_effort:
+        words += ["-c", f"model_reasoning_effort={effort}"]
     if task.access:
         provider = (
             f'{{name="attractor",base_url="{task.access.url}",env_key="OPENAI_API_KEY",'

@@ -36,6 +36,8 @@ def invoke(task: Task) -> Invocation:
     words = ["run", "--format", "json"]
     if model:
         words += ["-m", f"{_PROVIDER if access else task.choice.provider}/{model}"]
+    if effort := task.choice.reasoning_effort:
+        words += ["--variant", effort]
     if task.session:
         words += ["--session", task.session]
     config: dict[str, Json] = {"permission": "allow", "share": "disabled", "autoupdate": False}

@@ -198,7 +198,6 @@ class OutsideAgent:
             prompt="",
             choice=choice,
             folder=environment.working_directory(),
-            is_sandboxed=environment.promises().writes_only_workspace,
         )
         if choice.provider and not has_key(choice.provider, parts.environ):
             return task

@@ -34,7 +34,6 @@ class Task:
     home: str = ""
     access: ModelAccess | None = None
     session: str = ""
-    is_sandboxed: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,9 +174,10 @@ class Program:
     steer: Callable[[Dialogue, str], None] | None = None
 
     def choose(self, node: Node, defaults: ModelDefaults) -> ModelChoice:
-        """Return the model of a node; an empty name means the default model of the program."""
+        """Return the model of a node; an empty model or effort means the program's default."""
         chosen = defaults.choose(node)
+        effort = node.attributes.text("reasoning_effort")
         if chosen.provider in self.providers:
-            return chosen
+            return ModelChoice(chosen.provider, chosen.model, effort)
         provider = self.providers[0] if self.providers else ""
-        return ModelChoice(provider, node.attributes.text(MODEL), chosen.reasoning_effort)
+        return ModelChoice(provider, node.attributes.text(MODEL), effort)

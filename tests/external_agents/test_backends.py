@@ -99,7 +99,7 @@ def script_of(edit: Sequence[Call], command: Call) -> Script:
 
 PIPELINE = between(
     "default_fidelity=full; thread_id=main",
-    'buy [prompt="Buy a pear instead."]',
+    'buy [prompt="Buy a pear instead.", reasoning_effort=low]',
     'check [prompt="Is it done?"]',
     "start -> buy -> check -> exit",
 )

@@ -1,11 +1,14 @@
-"""The output of each program is read as the same events."""
+"""Each program is called alike, and its output is read as the same events."""
 
 import json
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import pytest
 
 from attractor.backends import claude, codex, gemini, opencode
+from attractor.backends.model_proxy import ModelAccess
+from attractor.backends.models import ModelChoice
 from attractor.backends.outside_events import (
     CallBegun,
     CallEnded,
@@ -16,6 +19,7 @@ from attractor.backends.outside_events import (
     Spoken,
     Warned,
 )
+from attractor.backends.programs import Program, Task
 from attractor.base.json import JsonObject
 from attractor.llm.response import Usage
 
@@ -197,3 +201,23 @@ def test_tokens_of_anthropic_do_not_include_the_cache() -> None:
     [spent] = opencode.read(json.loads(line), provider="anthropic")
     assert isinstance(spent, Spent)
     assert spent.tokens == Usage(2, 37, cache_read_tokens=6, cache_write_tokens=4)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [codex.CODEX, claude.CLAUDE, gemini.GEMINI, opencode.OPENCODE],
+    ids=lambda one: one.name,
+)
+def test_a_program_is_called_with_model_effort_and_session(program: Program) -> None:
+    prompt = "x" * 200_000
+    access = ModelAccess(program.providers[0], "http://127.0.0.1:7", "placeholder")
+    choice = ModelChoice(access.provider, "big", "low")
+    call = program.invoke(Task(prompt, choice, "/workspace", "/tmp/home", access, "session-1"))
+    told = " ".join(call.arguments)
+    assert "big" in told
+    assert ("session-1" in told) == bool(program.sessions)
+    assert ("low" in call.arguments or "=low" in told) == (program.name != "gemini")
+    # An argument has at most 128 KB, so the prompt is in the input.
+    assert len(told) < 1000
+    assert prompt in call.input or program.keeps_input
+    assert all(not Path(name).is_absolute() for name in call.files)
