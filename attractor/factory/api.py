@@ -154,10 +154,10 @@ async def run_pipeline(pipeline: str | Path | Graph, **options: Unpack[RunOption
     folder = Path(options.get("project", ".")).absolute()
     file, texts = _file_and_text(pipeline, folder)
     parts = _custom_parts(options, texts)
-    request = _request(file, options, parts)
     root = Path(options["run_dir"]).absolute() if "run_dir" in options else None
     with _observing(options) as observer:
         host = _open_host(options, parts, observer)
+        request = _request(file, options, parts, host)
         return await launch(request, host, root=root)
 
 
@@ -279,7 +279,8 @@ def _part_name(part: object) -> str:
     return part if isinstance(part, str) else HANDED_IN
 
 
-def _request(file: Path, options: RunOptions, parts: CustomParts) -> RunRequest:
+def _request(file: Path, options: RunOptions, parts: CustomParts, host: RunHost) -> RunRequest:
+    default = host.backends.default if host.backends else "agent"
     outcomes = options.get("outcomes")
     if outcomes is not None:
         check_outcomes(outcomes, file="outcomes")
@@ -287,7 +288,7 @@ def _request(file: Path, options: RunOptions, parts: CustomParts) -> RunRequest:
         file=file,
         goal=options.get("goal", ""),
         inputs=dict(options.get("inputs", {})),
-        backend=_part_name(options.get("backend", "agent")),
+        backend=_part_name(options.get("backend", default)),
         model=options.get("model", ""),
         provider=options.get("provider", ""),
         workspace=_workspace(options.get("workspace", WorkspaceKind.ISOLATED)),

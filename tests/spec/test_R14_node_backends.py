@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from attractor import parse, run_pipeline_sync
 from attractor.engine.errors import NotRunnable
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, use, uses
-from tests.spec.runs import Saying, between, environ_for, events, run
+from tests.spec.runs import Saying, between, environ_for, events, project_in, run
 
 TWO = between(
     'one [prompt="Do one", backend=simulate]',
@@ -70,3 +71,20 @@ def test_R14_a_thread_over_two_backends_is_told_what_was(tmp_path: Path) -> None
     assert "- one (success)" in asked
     [warned] = events(result, "WARNING")
     assert "another backend" in str(warned.data["message"])
+
+
+def test_R14_a_stylesheet_or_the_settings_choose_the_backend(tmp_path: Path) -> None:
+    by_sheet = between(
+        'model_stylesheet=".code { backend: simulate }"',
+        'one [prompt="Do one", class=code]',
+        "start -> one -> exit",
+    )
+    result = run(tmp_path, by_sheet, backend="agent")
+    assert "[Simulated]" in (result.directory / "one" / "response.md").read_text()
+    (project_in(tmp_path) / "attractor.toml").write_text('[backends]\ndefault = "simulate"\n')
+    environ = {**environ_for(tmp_path), "ATTRACTOR_RUNS_DIR": str(tmp_path / "runs")}
+    text = parse(between('one [prompt="Do one"]', "start -> one -> exit"))
+    by_setting = run_pipeline_sync(
+        text, project=project_in(tmp_path), environ=environ, sandbox="none", workspace="none"
+    )
+    assert "[Simulated]" in (by_setting.directory / "one" / "response.md").read_text()

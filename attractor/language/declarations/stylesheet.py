@@ -16,7 +16,7 @@ from attractor.language.graph.attribute_catalogue import ATTRIBUTES, STYLE_PROPE
 from attractor.language.graph.graph import Node
 from attractor.language.source.text import SMART_QUOTES, quote, read_text
 
-PROPERTIES = ("llm_model", "llm_provider", "reasoning_effort")
+PROPERTIES = ("llm_model", "llm_provider", "reasoning_effort", "backend")
 
 
 @dataclass(frozen=True)

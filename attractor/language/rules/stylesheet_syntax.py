@@ -2,9 +2,9 @@
 
 What it does: reports a syntax error in `model_stylesheet`. A stylesheet consists of rules such as
 `.code { llm_model: claude-opus-4-6; }`. A selector is `*`, a shape, `.class` or `#id`; a property
-is `llm_model`, `llm_provider` or `reasoning_effort` (`low`, `medium` or `high`). It also reports
-more than 100 nested subgraphs with labels if the stylesheet selects by class: a node has the
-classes of the innermost 100.
+is `llm_model`, `llm_provider`, `backend` or `reasoning_effort` (`low`, `medium` or `high`). It also
+reports more than 100 nested subgraphs with labels if the stylesheet selects by class: a node has
+the classes of the innermost 100.
 
 Why: an invalid stylesheet is ignored, so every stage would use the default model.
 

@@ -11,7 +11,7 @@ from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Attributes, quoted
 from tests.growing import times_more
 
-EITHER = "llm_model, llm_provider or reasoning_effort"
+EITHER = "llm_model, llm_provider, reasoning_effort or backend"
 
 
 def of(text: str, *, shape: str = "box", classes: tuple[str, ...] = ()) -> dict[str, str]:
