@@ -43,6 +43,7 @@ _END_LIMIT_S = 10.0
 _SEND_LIMIT_MS = 60_000
 _LONGEST_NAME = 64
 _LONGEST_LOG = 2_000
+_LONGEST_MESSAGE = 32 * 1024 * 1024
 
 # Background commands have no input, so the server reads from a named pipe. The server opens its
 # other end too, because the pipe would end with the first message otherwise.
@@ -169,12 +170,16 @@ async def _stdio_transport(
 
 
 async def _lines(output: AsyncIterator[bytes]) -> AsyncGenerator[str]:
-    """Yield the complete lines of an output."""
-    rest = b""
+    """Yield the complete lines of an output, until a line is too long."""
+    rest = bytearray()
     async for piece in output:
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            yield line.decode("utf-8", "replace")
+        rest += piece
+        if b"\n" in piece:
+            *lines, rest = rest.split(b"\n")
+            for line in lines:
+                yield line.decode("utf-8", "replace")
+        if len(rest) > _LONGEST_MESSAGE:
+            return
 
 
 async def _receive(lines: AsyncIterator[str], incoming: "Incoming") -> None:
@@ -243,7 +248,8 @@ def _as_tool(server: str, client: "Client", offered: "mcp_types.Tool") -> Regist
 
     name = re.sub(r"\W", "_", f"{server}__{offered.name}", flags=re.ASCII)[:_LONGEST_NAME]
     definition = ToolDefinition(name, offered.description or "", offered.input_schema)
-    return RegisteredTool(definition, execute, changes_files=True)
+    only_reads = offered.annotations is not None and offered.annotations.read_only_hint is True
+    return RegisteredTool(definition, execute, changes_files=not only_reads)
 
 
 def _as_output(result: "mcp_types.CallToolResult") -> ToolOutput:

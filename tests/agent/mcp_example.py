@@ -8,13 +8,14 @@ from pathlib import Path
 import uvicorn
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Image
+from mcp_types import ToolAnnotations
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 server = MCPServer("example")
 PASSWORD = "open sesame"
 
 
-@server.tool()
+@server.tool(annotations=ToolAnnotations(read_only_hint=True))
 def add(a: int, b: int) -> str:
     """Add two numbers."""
     return str(a + b)

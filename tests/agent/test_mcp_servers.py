@@ -91,6 +91,7 @@ def test_tools_of_a_server(tmp_path: Path, kind: str) -> None:
 
         assert set(tools) >= {"ex__add", "ex__fail", "ex__with_dots"}
         assert tools["ex__add"].definition.description == "Add two numbers."
+        assert (tools["ex__add"].changes_files, tools["ex__fail"].changes_files) == (False, True)
         assert await call("ex__add", a=1, b=2) == ToolOutput("3")
         image = ImageData(None, b"\x89PNG", "image/png")
         assert await call("ex__with_dots") == ToolOutput("A picture:", image)
@@ -160,6 +161,7 @@ def test_a_server_that_ends_fails_its_tools_only(tmp_path: Path) -> None:
         ({"command": "sh", "args": ["-c", "echo broken >&2; exit 3"]}, "broken"),
         ({"command": "cat"}, "did not start"),
         ({"command": "sleep", "args": ["1000"]}, "within 1 s"),
+        ({"command": "head", "args": ["-c", "40M", "/dev/zero"]}, "did not start: Connection"),
         ({"url": "http://127.0.0.1:9/mcp"}, "did not start"),
     ],
 )
@@ -169,7 +171,8 @@ def test_a_server_that_does_not_start_is_an_error(
     settings: dict[str, object],
     message: str,
 ) -> None:
-    monkeypatch.setattr(mcp_servers, "START_LIMIT_S", 1.0)
+    if "within" in message:
+        monkeypatch.setattr(mcp_servers, "START_LIMIT_S", 1.0)
 
     async def work(tools: Tools) -> None:
         pytest.fail("the server has no tools")
