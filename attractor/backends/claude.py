@@ -7,7 +7,6 @@ from operator import add
 
 from attractor.backends.outside import outside_backend
 from attractor.backends.outside_events import (
-    CallBegun,
     CallEnded,
     Failed,
     Heard,
@@ -15,6 +14,7 @@ from attractor.backends.outside_events import (
     Spent,
     Spoken,
     as_text,
+    begin_call,
     count,
 )
 from attractor.backends.programs import Dialogue, Invocation, Program, Task
@@ -73,12 +73,15 @@ def read(event: JsonObject) -> Iterator[Heard]:
             pass
 
 
+_TOOLS = {"Bash": "shell", "Edit": "edit_file", "Read": "read_file", "Write": "write_file"}
+
+
 def _read_block(block: Json) -> Iterator[Heard]:
     match block:
         case {"type": "text", "text": str(text)}:
             yield Spoken(text)
         case {"type": "tool_use", "id": str(call), "name": str(name), "input": {**arguments}}:
-            yield CallBegun(call, name, arguments)
+            yield begin_call(call, name, arguments, _TOOLS)
         case {"type": "tool_result", "tool_use_id": str(call), **rest}:
             text = as_text(rest.get("content"))
             yield CallEnded(call, text, text or "failed" if rest.get("is_error") else "")

@@ -1,6 +1,8 @@
 """Executes stages with the program `codex` of OpenAI."""
 
+import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 
 from attractor.backends.outside import outside_backend
 from attractor.backends.outside_events import (
@@ -69,7 +71,7 @@ def read(event: JsonObject) -> Iterator[Heard]:
 def _begun(item: str, kind: str, rest: JsonObject) -> Iterator[Heard]:
     match kind:
         case "command_execution":
-            yield CallBegun(item, "shell", {"command": as_text(rest.get("command"))})
+            yield CallBegun(item, "shell", {"command": _command(as_text(rest.get("command")))})
         case "file_change":
             yield CallBegun(item, "apply_patch", {"changes": _changes(rest.get("changes"))})
         case "mcp_tool_call":
@@ -102,6 +104,17 @@ def _ended(item: str, kind: str, rest: JsonObject) -> Iterator[Heard]:
             yield CallEnded(item)
         case _:
             pass
+
+
+def _command(text: str) -> str:
+    """Return a command without the shell that codex adds."""
+    with suppress(ValueError):
+        match shlex.split(text):
+            case [_, "-lc" | "-c", command]:
+                return command
+            case _:
+                pass
+    return text
 
 
 def _changes(changes: Json) -> str:

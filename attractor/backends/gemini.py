@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from attractor.backends.outside import outside_backend
 from attractor.backends.outside_events import (
-    CallBegun,
     CallEnded,
     Failed,
     Heard,
@@ -14,6 +13,7 @@ from attractor.backends.outside_events import (
     Spoken,
     Warned,
     as_text,
+    begin_call,
     count,
 )
 from attractor.backends.programs import Invocation, Program, Task, follow
@@ -40,6 +40,9 @@ def invoke(task: Task) -> Invocation:
     return Invocation(tuple(words), variables, files, task.prompt)
 
 
+_TOOLS = {"replace": "edit_file", "run_shell_command": "shell"}
+
+
 def read(event: JsonObject) -> Iterator[Heard]:
     """Read one event of `gemini --output-format stream-json`."""
     match event:
@@ -49,7 +52,7 @@ def read(event: JsonObject) -> Iterator[Heard]:
             yield Spoken(text, is_piece=event.get("delta") is True)
         case {"type": "tool_use", "tool_id": str(call), "tool_name": str(name)}:
             arguments = event.get("parameters")
-            yield CallBegun(call, name, arguments if isinstance(arguments, dict) else {})
+            yield begin_call(call, name, arguments if isinstance(arguments, dict) else {}, _TOOLS)
         case {"type": "tool_result", "tool_id": str(call)}:
             error = as_text(event.get("error")) or "failed"
             output = as_text(event.get("output"))

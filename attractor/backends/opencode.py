@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from attractor.backends.model_proxy import ModelAccess
 from attractor.backends.outside import outside_backend
 from attractor.backends.outside_events import (
-    CallBegun,
     CallEnded,
     Failed,
     Heard,
@@ -14,6 +13,7 @@ from attractor.backends.outside_events import (
     Spent,
     Spoken,
     as_text,
+    begin_call,
     count,
 )
 from attractor.backends.programs import Dialogue, Invocation, Program, Task
@@ -28,6 +28,7 @@ _PACKAGES: Mapping[str, str] = {
 }
 _VERSIONS: Mapping[str, str] = {"anthropic": "/v1", "gemini": "/v1beta"}
 _PROVIDER = "attractor"
+_TOOLS = {"bash": "shell", "edit": "edit_file", "read": "read_file", "write": "write_file"}
 
 
 def invoke(task: Task) -> Invocation:
@@ -88,7 +89,7 @@ def _read_call(call: str, name: str, state: Json) -> Iterator[Heard]:
     """Read a tool call, which opencode only prints when it has ended."""
     match state:
         case {"status": str(status), "input": {**arguments}, **rest}:
-            yield CallBegun(call, name, arguments)
+            yield begin_call(call, name, arguments, _TOOLS)
             error = as_text(rest.get("error")) or "failed"
             yield CallEnded(call, as_text(rest.get("output")), error if status == "error" else "")
         case _:

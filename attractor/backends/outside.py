@@ -182,6 +182,10 @@ class OutsideAgent:
         located = locate(self._program, self._require_parts().environ)
         return located.needs if located else ()
 
+    def needs_ports(self) -> bool:
+        """Return whether the program connects to this process, as to reach its models."""
+        return bool(self._program.providers) or self._program.keeps_input
+
     def _require_parts(self) -> OutsideParts:
         if self._parts is None:
             name = self._program.name

@@ -3,6 +3,7 @@ like the events of the built-in agent.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 from attractor.agent.session_state import EventEmitter, EventKind
@@ -245,6 +246,22 @@ def _difference(total: Spent, before: Spent) -> Spent:
     )
     cost = None if total.cost_usd is None else total.cost_usd - (before.cost_usd or 0.0)
     return replace(total, tokens=tokens, cost_usd=cost)
+
+
+_ARGUMENTS = {
+    "filePath": "file_path",
+    "oldString": "old_string",
+    "newString": "new_string",
+}
+
+
+def begin_call(call: str, name: str, arguments: JsonObject, names: Mapping[str, str]) -> CallBegun:
+    """Return the start of a tool call, with our names of its tool and arguments.
+
+    People then see edits as changed lines, and commands as such.
+    """
+    renamed = {_ARGUMENTS.get(key, key): value for key, value in arguments.items()}
+    return CallBegun(call, names.get(name, name), renamed)
 
 
 def count(value: Json) -> int:

@@ -63,6 +63,10 @@ class NeedsProgram(Protocol):
         """Return the paths of the program that a sandbox must show."""
         ...
 
+    def needs_ports(self) -> bool:
+        """Return whether the program connects to this process, as to reach its models."""
+        ...
+
 
 def backend_registry() -> Registry[type[BuiltBackend]]:
     """Return the backend classes by name."""

@@ -11,8 +11,10 @@ from attractor import RunResult
 from attractor.backends.models import ModelDefaults
 from attractor.backends.registry import BackendParts, NeedsProgram, OutsideParts, backend_registry
 from attractor.base.errors import ExitCode
+from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import Outcome
 from attractor.environments.local import LocalExecutionEnvironment
+from attractor.environments.sandbox.landlock import MIN_ABI, landlock_abi
 from tests.environments.places import why_no_sandbox
 from tests.handlers.stages import Play, graph, node
 from tests.spec.runs import between, environ_for, events, project_in, record, run
@@ -126,6 +128,14 @@ def test_a_program_of_the_operator_starts_inside_a_sandbox(tmp_path: Path) -> No
     assert record(result, "work/status.json")["outcome"] == "success"
     # Its session files were not written into the home folder of the operator.
     assert not (tmp_path / ".codex").exists()
+
+
+@pytest.mark.skipif(landlock_abi() < MIN_ABI, reason="needs a newer Landlock")
+def test_a_sandbox_without_ports_is_refused_before_the_first_stage(tmp_path: Path) -> None:
+    environ = install(tmp_path, "codex")
+    text = between('work [prompt="report"]', "start -> work -> exit")
+    with pytest.raises(NotRunnable, match="node work: backend=codex: programs in a Landlock"):
+        run(tmp_path, text, backend="codex", environ=environ, sandbox="landlock")
 
 
 @pytest.mark.parametrize(

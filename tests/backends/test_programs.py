@@ -45,7 +45,7 @@ CODEX: list[tuple[str, list[Heard]]] = [
     ),
     (
         '{"type":"item.started","item":{"id":"item_4","type":"command_execution","command":'
-        '"make","aggregated_output":"","exit_code":null,"status":"in_progress"}}',
+        '"/bin/bash -lc \'make\'","aggregated_output":"","exit_code":null,"status":"in_progress"}}',
         [CallBegun("item_4", "shell", {"command": "make"})],
     ),
     (
@@ -93,7 +93,7 @@ CLAUDE: list[tuple[str, list[Heard]]] = [
         '"name":"Edit","input":{"file_path":"a.txt","old_string":"a","new_string":"b"}}]}}',
         [
             CallBegun(
-                "toolu_0", "Edit", {"file_path": "a.txt", "old_string": "a", "new_string": "b"}
+                "toolu_0", "edit_file", {"file_path": "a.txt", "old_string": "a", "new_string": "b"}
             )
         ],
     ),
@@ -132,7 +132,7 @@ GEMINI: list[tuple[str, list[Heard]]] = [
     (
         '{"type":"tool_use","tool_name":"replace","tool_id":"replace_0","parameters":'
         '{"file_path":"a.txt"}}',
-        [CallBegun("replace_0", "replace", {"file_path": "a.txt"})],
+        [CallBegun("replace_0", "edit_file", {"file_path": "a.txt"})],
     ),
     ('{"type":"tool_result","tool_id":"replace_0","status":"success"}', [CallEnded("replace_0")]),
     (
@@ -154,12 +154,15 @@ OPENCODE: list[tuple[str, list[Heard]]] = [
     (
         '{"type":"tool_use","part":{"type":"tool","tool":"bash","callID":"toolu_0","state":'
         '{"status":"completed","input":{"command":"ls"},"output":"a.txt"}}}',
-        [CallBegun("toolu_0", "bash", {"command": "ls"}), CallEnded("toolu_0", "a.txt")],
+        [CallBegun("toolu_0", "shell", {"command": "ls"}), CallEnded("toolu_0", "a.txt")],
     ),
     (
         '{"type":"tool_use","part":{"type":"tool","tool":"read","callID":"toolu_1","state":'
         '{"status":"error","input":{"filePath":"b"},"error":"not found"}}}',
-        [CallBegun("toolu_1", "read", {"filePath": "b"}), CallEnded("toolu_1", "", "not found")],
+        [
+            CallBegun("toolu_1", "read_file", {"file_path": "b"}),
+            CallEnded("toolu_1", "", "not found"),
+        ],
     ),
     (
         '{"type":"step_finish","part":{"reason":"stop","cost":0,"tokens":{"total":49,"input":2,'

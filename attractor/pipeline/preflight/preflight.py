@@ -385,8 +385,27 @@ async def preflight(
     programs = [one for one, _ in _program_backends(graphs, request, host)]
     read = [path for one in programs for path in one.readable_paths()]
     sandbox = await choose_sandbox(request, host, run_id=run_id, read=read)
-    missing = await find_missing_in_sandbox(required, sandbox, host)
+    missing = [
+        *await find_missing_in_sandbox(required, sandbox, host),
+        *_find_missing_ports(graphs, request, host, sandbox),
+    ]
     return PreflightReport(name, request, tuple(missing), sandbox, notices)
+
+
+def _find_missing_ports(
+    graphs: Sequence[Graph], request: RunRequest, host: RunHost, sandbox: EnvironmentChoice
+) -> Iterator[Diagnostic]:
+    """Yield a fault for each node whose program cannot reach its models in the sandbox."""
+    for backend, nodes in _program_backends(graphs, request, host):
+        if sandbox.kind == "landlock" and backend.needs_ports():
+            name = backend_of(nodes[0], _backend_of_run(request, host))
+            yield error(
+                f"node {nodes[0].id}: backend={name}: programs in a Landlock sandbox cannot reach "
+                "their models",
+                _span(nodes[0], "backend"),
+                node=nodes[0].id,
+                fix="install bubblewrap, or run with --sandbox none",
+            )
 
 
 def _find_graph_faults(graphs: list[Graph], host: RunHost) -> Iterator[Diagnostic]:
