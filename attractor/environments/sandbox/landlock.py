@@ -8,7 +8,6 @@ whose path is known can be seen, and its owner can change its permissions and ti
 The supervisor (`_supervisor.py`) makes the system calls.
 """
 
-import ctypes
 import os
 import platform
 import tempfile
@@ -59,6 +58,9 @@ class PathRule:
 
 def landlock_abi() -> int:
     """Return the version of Landlock in the kernel; 0 without Landlock."""
+    # Slow to import, and most runs use bubblewrap.
+    import ctypes
+
     libc = ctypes.CDLL(None, use_errno=True)
     return max(0, libc.syscall(_CREATE_RULESET, None, 0, _ASK_VERSION))
 
