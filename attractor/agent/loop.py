@@ -75,7 +75,8 @@ class InputResult:
 async def process_input(conversation: SessionConversation, user_input: str) -> InputResult:
     """Process an input and the follow-ups of the input."""
     ending = await _process_one(conversation, user_input)
-    while conversation.followups:
+    # After a limit, another input would end at once.
+    while conversation.followups and ending.stop is Stop.COMPLETED:
         ending = await _process_one(conversation, conversation.followups.popleft())
     return ending
 
@@ -110,20 +111,20 @@ def _reached_limit(conversation: SessionConversation, rounds: int) -> Stop | Non
     if 0 < config.max_turns <= conversation.turn_count:
         conversation.emit(EventKind.TURN_LIMIT, total_turns=conversation.turn_count)
         return Stop.TURN_LIMIT
-    return _spent_budget(conversation)
-
-
-def _spent_budget(conversation: SessionConversation) -> Stop | None:
-    config, tokens = conversation.config, conversation.usage.total_tokens
-    spent = ""
-    if 0 < config.max_tokens <= tokens:
-        spent = f"{tokens} of {config.max_tokens} tokens are used"
-    elif 0 < config.max_cost_usd <= conversation.cost_usd:
-        spent = f"${conversation.cost_usd:.4f} of ${config.max_cost_usd:g} are spent"
-    if spent:
+    if spent := spent_budget(conversation):
         conversation.emit(EventKind.WARNING, message=f"the budget of the session is used: {spent}")
         return Stop.BUDGET
     return None
+
+
+def spent_budget(conversation: SessionConversation) -> str:
+    """Return which budget of the session, or of its parent, is used; empty if none is."""
+    config, tokens = conversation.config, conversation.usage.total_tokens
+    if 0 < config.max_tokens <= tokens:
+        return f"{tokens} of {config.max_tokens} tokens are used"
+    if 0 < config.max_cost_usd <= conversation.cost_usd:
+        return f"${conversation.cost_usd:.4f} of ${config.max_cost_usd:g} are spent"
+    return conversation.spent_budget()
 
 
 async def _ask(conversation: SessionConversation) -> AssistantTurn:

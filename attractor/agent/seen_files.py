@@ -9,6 +9,7 @@ from attractor.base.json import Json
 from attractor.environments.environment import ExecutionEnvironment
 
 _GUARDED = frozenset({"edit_file", "write_file"})
+_SHOWING = _GUARDED | {"read_file"}
 _PATCHED = re.compile(r"^\*\*\* (?:Add File|Update File|Move to): (.+)$", re.MULTILINE)
 _FOUND = re.compile(r"^([^\n:]+):\d+:", re.MULTILINE)
 _WORD = re.compile(r"[^\s'\"|;&<>()=]+")
@@ -31,7 +32,7 @@ class SeenFiles:
     def learn(self, tool: str, arguments: Mapping[str, Json], output: str = "") -> None:
         """Mark the files of a successful call as seen."""
         path, command = arguments.get("file_path"), arguments.get("command")
-        if isinstance(path, str):
+        if tool in _SHOWING and isinstance(path, str):
             self.add(path)
         if tool == "shell" and isinstance(command, str):
             self._words |= {posixpath.basename(word) for word in _WORD.findall(command)}

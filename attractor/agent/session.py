@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from typing import Self, cast
@@ -10,8 +10,8 @@ from uuid import uuid4
 
 from attractor.agent.background_commands import BackgroundCommands
 from attractor.agent.errors import SessionBusy, SessionClosed
-from attractor.agent.loop import InputResult, Stop, last_text, process_input
-from attractor.agent.provider_profile import ProviderProfile
+from attractor.agent.loop import InputResult, Stop, last_text, process_input, spent_budget
+from attractor.agent.provider_profile import SUBAGENT_TOOLS, ProviderProfile
 from attractor.agent.session_state import (
     EventEmitter,
     EventKind,
@@ -20,7 +20,9 @@ from attractor.agent.session_state import (
     SessionConfig,
     SessionConversation,
     SessionEvent,
+    SpentBudget,
     ignore,
+    no_budget,
 )
 from attractor.agent.subagents import (
     SpawnRequest,
@@ -73,6 +75,7 @@ class Session:
         on_event: OnEvent = ignore,
         on_turn: OnTurn = ignore_turn,
         on_usage: OnUsage = do_nothing,
+        spent_budget: SpentBudget = no_budget,
         id: str = "",
         history: Sequence[Turn] = (),
     ) -> None:
@@ -90,9 +93,13 @@ class Session:
             hooks,
             on_turn,
             on_usage,
+            spent_budget,
         )
         self._conversation.continue_from(history)
         self._subagents = Subagents(self._open_child)
+        if not config.max_subagent_depth:
+            for name in SUBAGENT_TOOLS:
+                profile.tool_registry.unregister(name)
         self._conversation.tool_state.put(self._subagents)
         self._state = SessionState.IDLE
         self._work: asyncio.Task[InputResult] | None = None
@@ -146,7 +153,7 @@ class Session:
 
     @profile.setter
     def profile(self, profile: ProviderProfile) -> None:
-        self._conversation.profile = profile
+        self._conversation.change_profile(profile)
 
     async def events(self) -> AsyncGenerator[SessionEvent]:
         """Yield all events from now on, until the session ends."""
@@ -226,12 +233,19 @@ class Session:
             self._work.cancel()
 
     async def close(self) -> None:
-        """Close the subagents, background commands and the session; can be repeated."""
-        await self._subagents.close_all()
-        await self._conversation.tool_state.of(BackgroundCommands).stop_all()
-        if self._own_client:
-            await self._own_client.close()
-        self._end()
+        """Abort a current input, close subagents and background commands, and end the session.
+
+        Repeated calls have no effect.
+        """
+        if self._work is not None:
+            self.abort()
+            await asyncio.wait([self._work])
+        async with AsyncExitStack() as stack:
+            stack.callback(self._end)
+            if self._own_client:
+                stack.push_async_callback(self._own_client.close)
+            stack.push_async_callback(self._conversation.tool_state.of(BackgroundCommands).stop_all)
+            stack.push_async_callback(self._subagents.close_all)
 
     def _end(self) -> None:
         if self._state is not SessionState.CLOSED:
@@ -239,6 +253,8 @@ class Session:
             self._emit(EventKind.SESSION_END, state=self._state.value, aborted=self._aborted)
 
     def _rest(self, reason: str, *, is_question: bool = False) -> None:
+        if self._state is SessionState.CLOSED:
+            return
         self._state = SessionState.AWAITING_INPUT if is_question else SessionState.IDLE
         self._emit(EventKind.PROCESSING_END, reason=reason, state=self._state.value)
 
@@ -267,8 +283,14 @@ class Session:
             folder_below(environment, wanted.working_dir),
             client=parent.client,
             config=replace(
-                parent.config, max_turns=wanted.max_turns, max_subagent_depth=max(0, depth)
+                parent.config,
+                max_turns=wanted.max_turns,
+                max_subagent_depth=max(0, depth),
+                # The parent's budget is for all.
+                max_tokens=0,
+                max_cost_usd=0.0,
             ),
+            spent_budget=lambda: spent_budget(parent),
             clock=parent.clock,
             hooks=parent.hooks,
             on_event=self._emit.forward,

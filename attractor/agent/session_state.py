@@ -20,6 +20,7 @@ from attractor.agent.turns import (
     OnTurn,
     SteeringTurn,
     SummaryTurn,
+    ToolResultsTurn,
     Turn,
     ignore_turn,
     size_of,
@@ -31,9 +32,10 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.json import Json, JsonObject
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.llm.catalogue import get_model_info
+from attractor.llm.catalogue import ModelInfo, get_model_info
 from attractor.llm.client import Client
 from attractor.llm.errors import ConfigurationError
+from attractor.llm.request import ToolCall
 from attractor.llm.response import Usage, cost_of
 from attractor.llm.retry_policy import RetryPolicy
 
@@ -121,6 +123,15 @@ class SessionEvent:
 
 
 OnEvent = Callable[[SessionEvent], None]
+SpentBudget = Callable[[], str]
+"""A function that returns which budget is used up; an empty text if none is."""
+
+
+def no_budget() -> str:
+    """Return that no budget is used up."""
+    return ""
+
+
 OnUsage = Callable[[Usage, str, str], None]
 """A function that gets the usage of each call, with the provider and the model that answered."""
 
@@ -180,6 +191,7 @@ class SessionConversation:
     hooks: ToolHooks = NO_HOOKS
     on_turn: OnTurn = ignore_turn
     on_usage: OnUsage = do_nothing
+    spent_budget: SpentBudget = no_budget
     history: list[Turn] = field(default_factory=list[Turn])
     steering: deque[str] = field(default_factory=deque[str])
     followups: deque[str] = field(default_factory=deque[str])
@@ -209,8 +221,10 @@ class SessionConversation:
     def spend(self, usage: Usage, provider: str, model: str) -> None:
         """Count the usage and the cost of a call to a model, also of a subagent's."""
         self.usage += usage
-        self.on_usage(usage, provider, model)
-        price = _price(usage, provider or self.profile.id, model, self.profile.model)
+        known = _known_model(provider or self.profile.id, model, self.profile.model)
+        # The owner prices an answer by the model that the catalogue knows.
+        self.on_usage(usage, provider, known.id if known else model)
+        price = cost_of(usage, known) if known else None
         self.cost_usd += price or 0.0
         if price is None and self.config.max_cost_usd:
             message = f"the price of {model} is unknown: its cost counts as 0"
@@ -225,10 +239,18 @@ class SessionConversation:
         """Continue from turns of an earlier session; the usage of these turns is not counted."""
         self.history.extend(history)
         self._size = sum(map(size_of, visible_turns(self.history)))
-        seen = self.tool_state.of(SeenFiles)
+        seen, calls = self.tool_state.of(SeenFiles), dict[str, ToolCall]()
         for turn in history:
-            for call in turn.tool_calls if isinstance(turn, AssistantTurn) else ():
-                seen.learn(call.name, call.arguments)
+            if isinstance(turn, AssistantTurn):
+                calls = {call.id: call for call in turn.tool_calls}
+            for result in turn.results if isinstance(turn, ToolResultsTurn) else ():
+                call = calls.get(result.tool_call_id)
+                if call and not result.is_error:
+                    seen.learn(call.name, call.arguments, str(result.content))
+
+    def change_profile(self, profile: ProviderProfile) -> None:
+        """Use another profile from the next call to the model."""
+        self.profile, self._orientation = profile, None
 
     def drain_steering(self) -> bool:
         """Append steering messages as turns; return whether there were any."""
@@ -269,11 +291,10 @@ class SessionConversation:
         return Orientation(environment_info, documents)
 
 
-def _price(usage: Usage, provider: str, *models: str) -> float | None:
-    """Return the cost of a call by the first model that the catalogue knows."""
+def _known_model(provider: str, *models: str) -> ModelInfo | None:
+    """Return the first model that the catalogue knows."""
     try:
         known = (get_model_info(model, provider) for model in models if model)
-        found = next((model for model in known if model), None)
+        return next((model for model in known if model), None)
     except ConfigurationError:
         return None
-    return cost_of(usage, found) if found else None

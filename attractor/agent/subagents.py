@@ -11,6 +11,7 @@ from attractor.agent.loop import InputResult, Stop
 from attractor.agent.provider_profile import SUBAGENT_TOOLS
 from attractor.agent.tool import ToolRegistry
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import MachineryError
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.wrappers import SubfolderEnvironment
 
@@ -77,6 +78,7 @@ class SubAgent:
         self.session = session
         self.status = SubAgentStatus.RUNNING
         self.result = SubAgentResult("", success=False, turns_used=0)
+        self._broken: MachineryError | None = None
         self.running = asyncio.create_task(self._run(task))
 
     async def _run(self, task: str) -> None:
@@ -84,7 +86,9 @@ class SubAgent:
         try:
             ending = await self.session.submit(task)
             text, is_done = ending.text, ending.stop is Stop.COMPLETED
-        # The parent's model gets the error of its subagent, as of any tool (§2.5).
+        except MachineryError as error:
+            self._broken = error
+        # The parent's model gets any other error of its subagent, as of a tool (§2.5).
         except Exception as error:  # noqa: BLE001
             text = f"{type(error).__name__}: {error}"
         finally:
@@ -104,6 +108,8 @@ class SubAgent:
         """Wait for the end of the work."""
         # Neither an aborted wait nor an aborted subagent cancels the other.
         await asyncio.wait([self.running])
+        if self._broken:
+            raise self._broken
         return self.result
 
     async def close(self) -> None:

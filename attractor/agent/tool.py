@@ -93,6 +93,7 @@ class RegisteredTool:
     executor: Executor
     changes_files: bool = False
     is_inherited: bool = True
+    has_time_limit: bool = False
     needs: Permissions = Permissions.WORKSPACE
 
     @property

@@ -235,8 +235,7 @@ class ToolRunner:
 
     def _with_time_limit(self, tool: RegisteredTool, arguments: JsonObject) -> JsonObject:
         """If a tool has a time limit, set the default time limit and apply the maximum."""
-        properties = tool.definition.parameters.get("properties")
-        if not isinstance(properties, dict) or _TIME_LIMIT not in properties:
+        if not tool.has_time_limit:
             return arguments
         wanted = arguments.get(_TIME_LIMIT)
         if not isinstance(wanted, int | float):

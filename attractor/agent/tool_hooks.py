@@ -25,6 +25,10 @@ LONGEST_WORDS = OutputLimit(head=2_000, tail=6_000)
 """The limit of a hook's output."""
 
 
+SKIPPED = "Skipped: the tool was not run"
+"""The beginning of the message to the model about a call that a hook rejected."""
+
+
 class HookTime(StrEnum):
     """Whether a hook runs before or after a tool call."""
 
@@ -62,7 +66,7 @@ class HookRun:
     @property
     def told(self) -> str:
         """The message to the model about a skipped call."""
-        message = f"Skipped: the tool was not run, because of {self.name}: {self.fault}"
+        message = f"{SKIPPED}, because of {self.name}: {self.fault}"
         return f"{message}\n{self.words}" if self.words else message
 
     @property

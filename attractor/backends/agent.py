@@ -1,7 +1,7 @@
 """The backend `agent`: runs the built-in coding agent until it reports the outcome of a stage."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,69 +42,21 @@ from attractor.backends.registry import BackendParts
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import format_duration
 from attractor.base.errors import Unavailable, UsageError
-from attractor.base.processes import ExecResult, OnOutput, OutputChunk
+from attractor.base.processes import OnOutput
 from attractor.engine.journal.events import AGENT_CHOSEN
 from attractor.engine.outcome import FailureClass, Outcome, failure
 from attractor.engine.seams import Exhausted, ModelAnswer, Stage
 from attractor.engine.stage.folder import write_tail
 from attractor.engine.truncation import response_updates
 from attractor.engine.walk.saved_conversations import ReadSaved
-from attractor.environments.environment import ExecutionEnvironment, Service
+from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.read_only import ReadOnlyExecutionEnvironment
-from attractor.environments.wrappers import EnvironmentWrapper
+from attractor.environments.wrappers import EnvironmentWithVariables
 from attractor.llm.errors import SDKError
 from attractor.llm.messages import Message
 from attractor.llm.request import Request
 from attractor.llm.response import Response, Usage as Used
 from attractor.llm.retry_policy import retry
-
-
-class AgentPlace(EnvironmentWrapper):
-    """An environment with additional variables for commands.
-
-    The output of commands goes to `live` as it arrives.
-    """
-
-    def __init__(
-        self, inner: ExecutionEnvironment, variables: Mapping[str, str], live: OnOutput
-    ) -> None:
-        super().__init__(inner)
-        self._variables = dict(variables)
-        self._live = live
-
-    async def exec_command(
-        self,
-        command: str,
-        *,
-        timeout_ms: int,
-        working_dir: str | None = None,
-        env_vars: Mapping[str, str] | None = None,
-        stdin: bytes = b"",
-        on_output: OnOutput | None = None,
-    ) -> ExecResult:
-        """Run a command; its output goes to `live`, and to `on_output` if given."""
-
-        def show(chunk: OutputChunk) -> None:
-            self._live(chunk)
-            if on_output:
-                on_output(chunk)
-
-        return await self._inner.exec_command(
-            command,
-            timeout_ms=timeout_ms,
-            working_dir=working_dir,
-            env_vars={**self._variables, **(env_vars or {})},
-            stdin=stdin,
-            on_output=show,
-        )
-
-    async def start_service(
-        self, command: str, *, env_vars: Mapping[str, str] | None = None
-    ) -> Service:
-        """Start a command in the background."""
-        return await self._inner.start_service(
-            command, env_vars={**self._variables, **(env_vars or {})}
-        )
 
 
 @dataclass(frozen=True)
@@ -167,7 +119,7 @@ def open_work(
 
     session = Session(
         profile,
-        AgentPlace(_environment(stage, profile.permissions), _variables(file), live),
+        EnvironmentWithVariables(_environment(stage, profile.permissions), _variables(file)),
         client=parts.client,
         clock=parts.clock,
         config=replace(
@@ -399,12 +351,11 @@ async def _converse(work: Work, prompt: str) -> InputResult:
     ending = await work.session.submit(prompt)
     if await work.reporting.reported() or work.session.state is SessionState.CLOSED:
         return ending
-    is_limited = ending.stop in (Stop.TURN_LIMIT, Stop.BUDGET)
-    if is_limited or not work.reporting.must_remind:
+    if ending.stop in _LIMITS or not work.reporting.must_remind:
         return ending
     reminded = await work.session.submit(work.reminder())
     await work.reporting.reported()
-    return replace(ending, text=ending.text or reminded.text)
+    return replace(reminded, text=ending.text or reminded.text)
 
 
 part = Agent

@@ -10,6 +10,7 @@ from dataclasses import replace
 from attractor.agent.call_text import describe_call
 from attractor.agent.session_state import DELTAS, EventKind, SessionEvent
 from attractor.agent.tool_execution import TruncationMode, truncate_output
+from attractor.agent.tool_hooks import SKIPPED
 from attractor.agent.turns import AssistantTurn, Turn
 from attractor.backends.agent_report import REPORT_OUTCOME, Reporting
 from attractor.base.callables import do_nothing
@@ -23,6 +24,14 @@ TRANSCRIPT = "transcript.jsonl"
 # An endless output of one tool must not displace the output of the others.
 LONGEST_IN_TRANSCRIPT = 100_000
 LONGEST_IN_JOURNAL = 500
+
+
+# Other errors, such as an abort, are no refusals of a report.
+_REFUSED = (
+    f"Invalid arguments for tool: {REPORT_OUTCOME}",
+    f"Tool error ({REPORT_OUTCOME})",
+    SKIPPED,
+)
 
 
 class Record:
@@ -50,9 +59,9 @@ class Record:
         if event.kind is EventKind.ASSISTANT_TEXT_START and not subagent:
             self._reporting.begin_answer()
         self._stage.emit(event.kind.value, **_shortened(event.data, LONGEST_IN_JOURNAL), **more)
-        error = event.data.get("error")
-        is_report = event.data.get("tool_name") == REPORT_OUTCOME
-        if event.kind is EventKind.TOOL_CALL_END and is_report and isinstance(error, str):
+        error = str(event.data.get("error", ""))
+        is_report = event.data.get("tool_name") == REPORT_OUTCOME and not subagent
+        if event.kind is EventKind.TOOL_CALL_END and is_report and error.startswith(_REFUSED):
             self._reporting.refuse(error)
 
     def _show(self, event: SessionEvent) -> None:
@@ -62,6 +71,8 @@ class Record:
                 self._live(OutputChunk("stdout", str(event.data["delta"])))
             case EventKind.ASSISTANT_TEXT_END if event.data.get("text"):
                 self._live(OutputChunk("stdout", "\n"))
+            case EventKind.TOOL_CALL_OUTPUT_DELTA:
+                self._live(OutputChunk("stdout", str(event.data["delta"])))
             case EventKind.TOOL_CALL_START:
                 name, arguments = str(event.data["tool_name"]), event.data["arguments"]
                 lines = describe_call(name, arguments)

@@ -37,7 +37,8 @@ _TAKE = (
     f'head -c {LARGEST + 1} "$file" && rm -f "$file"'
 )
 _REMOVE = 'rm -rf "$folder"'
-_TIMEOUT_MS = 2_000
+# Containers and hosts over SSH are slow to start a command.
+_TIMEOUT_MS = 30_000
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from hmac import compare_digest
 from types import MappingProxyType
+from urllib.parse import unquote
 
 import httpx
 from starlette.background import BackgroundTask
@@ -160,7 +161,9 @@ class _Proxy:
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:
-        if not self._paths.fullmatch(f"{request.method} {request.url.path}"):
+        # A client would resolve `..` after this check.
+        is_plain = not {".", ".."} & {*unquote(request.url.path).split("/")}
+        if not is_plain or not self._paths.fullmatch(f"{request.method} {request.url.path}"):
             return _refuse(404, f"{request.method} {request.url.path} is not a model call")
         if not self._has_key(request):
             return _refuse(401, "the placeholder key is missing")

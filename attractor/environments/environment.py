@@ -12,10 +12,10 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.processes import ExecResult, OnOutput
 
 # §4.2 names the first five suffixes; the others are used by cloud providers. The settings of
-# notify contain webhook URLs, which allow posting.
+# notify contain webhook URLs, which allow posting; those of MCP servers contain keys.
 _SECRET = re.compile(
     r".*_(API_KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL|CREDENTIALS|ACCESS_KEY|PRIVATE_KEY)"
-    r"|ATTRACTOR_NOTIFY__.*",
+    r"|ATTRACTOR_NOTIFY__.*|ATTRACTOR_AGENT__MCP__.*",
     re.IGNORECASE | re.DOTALL,
 )
 _CORE = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TERM", "TZ", "TMPDIR"}

@@ -114,6 +114,42 @@ class EnvironmentWrapper:
         return self._inner.offer(port, address)
 
 
+class EnvironmentWithVariables(EnvironmentWrapper):
+    """An environment with additional variables for commands."""
+
+    def __init__(self, inner: ExecutionEnvironment, variables: Mapping[str, str]) -> None:
+        super().__init__(inner)
+        self._variables = dict(variables)
+
+    async def exec_command(
+        self,
+        command: str,
+        *,
+        timeout_ms: int,
+        working_dir: str | None = None,
+        env_vars: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
+        on_output: OnOutput | None = None,
+    ) -> ExecResult:
+        """Run a command."""
+        return await self._inner.exec_command(
+            command,
+            timeout_ms=timeout_ms,
+            working_dir=working_dir,
+            env_vars={**self._variables, **(env_vars or {})},
+            stdin=stdin,
+            on_output=on_output,
+        )
+
+    async def start_service(
+        self, command: str, *, env_vars: Mapping[str, str] | None = None
+    ) -> Service:
+        """Start a command in the background."""
+        return await self._inner.start_service(
+            command, env_vars={**self._variables, **(env_vars or {})}
+        )
+
+
 class SubfolderEnvironment(EnvironmentWrapper):
     """An environment whose relative paths and commands start at a folder of another environment."""
 

@@ -31,6 +31,14 @@ def test_files_that_a_call_showed_can_be_edited(tmp_path: Path, earlier: Call) -
     finish(seen.require("edit_file", edit, local(tmp_path)))
 
 
+def test_argument_of_another_tool_shows_no_file(tmp_path: Path) -> None:
+    write(tmp_path, a="x")
+    seen = SeenFiles()
+    seen.learn("server__tool", {"file_path": "a"})
+    with pytest.raises(ToolError):
+        finish(seen.require("edit_file", {"file_path": "a"}, local(tmp_path)))
+
+
 def test_new_files_and_other_tools_need_no_reading(tmp_path: Path) -> None:
     write(tmp_path, a="x")
     seen = SeenFiles()

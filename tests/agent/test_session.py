@@ -707,3 +707,77 @@ def test_profile_decides_whether_files_are_read_before_edits(
     )
     finish(session.submit("Go"))
     assert (tmp_path / "a").read_text() == ("old" if is_guarded else "new")
+
+
+def test_close_during_an_input_aborts_it(tmp_path: Path) -> None:
+    played = Played(tmp_path, never)
+
+    async def close() -> InputResult:
+        working = asyncio.create_task(played.session.submit("Go"))
+        while EventKind.ASSISTANT_TEXT_START not in played.kinds:
+            await asyncio.sleep(0.01)
+        await played.session.close()
+        return await working
+
+    assert finish(close()).stop is Stop.ABORTED
+    assert played.session.state is SessionState.CLOSED
+    assert played.kinds[-1] is EventKind.SESSION_END
+
+
+def test_followups_wait_after_a_limit(tmp_path: Path) -> None:
+    played = Played(tmp_path, said("one"), config=SessionConfig(max_turns=1))
+    played.session.follow_up("And then?")
+    played.session.follow_up("And then?")
+    assert played.submit().stop is Stop.TURN_LIMIT
+    assert sum(isinstance(turn, UserTurn) for turn in played.session.history) == 2
+
+
+def test_changed_profile_changes_the_whole_prompt(tmp_path: Path) -> None:
+    played = Played(tmp_path, said("one"), said("two"))
+    played.submit()
+    played.session.profile = replace(played.profile, model="gpt-other")
+    played.submit()
+    prompts = [request.messages[0].text for request in played.provider.requests]
+    assert ["gpt-other" in prompt for prompt in prompts] == [False, True]
+    assert "gpt-test" not in prompts[1]
+
+
+def test_without_subagents_their_tools_are_not_offered(tmp_path: Path) -> None:
+    played = Played(tmp_path, said("ok"), config=SessionConfig(max_subagent_depth=0))
+    played.submit()
+    assert "spawn_agent" not in [tool.name for tool in played.provider.requests[0].tools]
+
+
+def test_time_limit_of_commands_is_not_that_of_other_tools(tmp_path: Path) -> None:
+    async def execute(arguments: JsonObject, environment: ExecutionEnvironment) -> str:
+        return str(arguments.get("timeout_ms"))
+
+    played = Played(tmp_path, call("remote"), said("ok"))
+    limit: JsonObject = {"type": "integer"}
+    definition = define("remote", "For tests.", {"timeout_ms": limit}, required=[])
+    played.profile.tool_registry.register(RegisteredTool(definition, execute))
+    played.submit()
+    assert played.results == [("None", False)]
+
+
+def test_failed_call_of_an_earlier_session_shows_no_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("old")
+    edit = call("edit_file", file_path="a", old_string="old", new_string="new")
+    steps = (edit, said("It was refused."), edit, said("Again."))
+    model = ScriptedProvider(*steps, name="anthropic")
+
+    async def work() -> None:
+        first = Session(
+            create_profile("anthropic", model="m"), local(tmp_path), client=model.client()
+        )
+        await first.submit("Go")
+        second = Session(
+            create_profile("anthropic", model="m"),
+            local(tmp_path),
+            client=model.client(),
+            history=first.history,
+        )
+        await second.submit("Go")
+
+    finish(work())
+    assert (tmp_path / "a").read_text() == "old"

@@ -1,5 +1,3 @@
-"""What an agent's commands print is seen while they run, and they have the stage's variables."""
-
 import asyncio
 import json
 from collections.abc import Mapping
@@ -13,7 +11,7 @@ from attractor.agent.errors import McpServerFailed
 from attractor.agent.prompts import Prompt
 from attractor.agent.session_state import SessionConfig
 from attractor.agent.tool import Permissions, tool_parts
-from attractor.backends.agent import Agent, AgentPlace, open_work, part
+from attractor.backends.agent import Agent, open_work, part
 from attractor.backends.models import AgentParts, Pricing
 from attractor.backends.registry import BackendParts
 from attractor.base.callables import do_nothing
@@ -23,8 +21,6 @@ from attractor.base.registry import find_shortcoming
 from attractor.config.settings import McpServerSettings
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
 from attractor.engine.seams import Backend, ModelAnswer
-from attractor.engine.stage.folder import TAIL, write_tail
-from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain
@@ -45,39 +41,7 @@ from attractor.llm.retry_policy import RetryPolicy
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, never, said
 from tests.agent.test_mcp_servers import STDIO
-from tests.handlers.stages import KeptFiles, Play, edge, graph, node
-
-
-def test_what_a_command_prints_is_seen_while_it_runs(tmp_path: Path) -> None:
-    files = KeptFiles()
-
-    async def look_on() -> str:
-        command = "echo begun; while [ ! -e go ]; do sleep 0.02; done"
-        async with write_tail(files) as live:
-            place: ExecutionEnvironment = AgentPlace(local(tmp_path), {}, live)
-            running = asyncio.create_task(place.exec_command(command, timeout_ms=15_000))
-            while TAIL not in files.texts:
-                assert not running.done()
-                await asyncio.sleep(0.02)
-            (tmp_path / "go").touch()
-            assert (await running).exit_code == 0
-            return files.texts[TAIL]
-
-    assert finish(look_on()) == "begun\n"
-
-
-def test_commands_and_services_have_the_variables_and_their_own(tmp_path: Path) -> None:
-    place = AgentPlace(local(tmp_path), {"ONE": "1", "TWO": "2"}, do_nothing)
-
-    async def told() -> tuple[str, bytes]:
-        result = await place.exec_command(
-            'echo "$ONE $TWO"', timeout_ms=5_000, env_vars={"TWO": "zwei"}
-        )
-        service = await place.start_service('echo "$ONE"')
-        return result.stdout, b"".join([piece async for piece in service.output()])
-
-    assert finish(told()) == ("1 zwei\n", b"1\n")
-
+from tests.handlers.stages import Play, edge, graph, node
 
 NO_WAITS = SessionConfig(retry_policy=RetryPolicy(max_retries=0))
 

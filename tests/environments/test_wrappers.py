@@ -1,9 +1,7 @@
-"""An environment whose paths and commands start at a folder of another one."""
-
 import pytest
 
 from attractor.environments.environment import ExecutionEnvironment, GrepOptions
-from attractor.environments.wrappers import SubfolderEnvironment
+from attractor.environments.wrappers import EnvironmentWithVariables, SubfolderEnvironment
 from tests.environments.places import FAR_MS
 
 pytestmark = pytest.mark.anyio
@@ -26,3 +24,11 @@ async def test_paths_and_commands_start_at_the_folder(shell: ExecutionEnvironmen
     service = await inner.start_service("false || cat x; exit 3")
     assert b"".join([piece async for piece in service.output()]) == b"text"
     assert await service.stop() == 3
+
+
+async def test_commands_and_services_have_more_variables(shell: ExecutionEnvironment) -> None:
+    inner = EnvironmentWithVariables(shell, {"ONE": "1", "TWO": "2"})
+    told = await inner.exec_command('echo "$ONE $TWO"', timeout_ms=FAR_MS, env_vars={"TWO": "zwei"})
+    assert told.stdout == "1 zwei\n"
+    service = await inner.start_service('echo "$ONE"')
+    assert b"".join([piece async for piece in service.output()]) == b"1\n"

@@ -8,7 +8,7 @@ import pytest
 
 from attractor.agent.session_state import EventKind, SessionConfig
 from attractor.agent.turns import UserTurn
-from attractor.twins.exchange.answer import Answer
+from attractor.twins.exchange.answer import Answer, Tokens
 from attractor.twins.script.script import Rule, Script, When
 from tests.agent.twinned import WIRES, Talk, says, submit, talk_by, use, uses
 
@@ -104,3 +104,17 @@ def test_9_9_the_depth_is_configurable(tmp_path: Path, wire: str) -> None:
     done = talk_by(tmp_path, wire, Script(rules=rules), submit("PARENT"), config=config)
     outputs = {json.loads(one)["output"] for one in results(done, "wait")}
     assert outputs == {"I am second.", "I am third."}
+
+
+def test_9_9_a_budget_is_for_the_session_and_its_subagents(tmp_path: Path, wire: str) -> None:
+    used_up = Tokens(input=900, output=100)
+    calls = [use("glob", {"pattern": str(n)}) for n in range(9)]
+    child = [Answer(tool_calls=(one,), usage=used_up) for one in calls]
+    rules = (*scene("CHILD", *child), *scene("PARENT", SPAWN, WAIT, says("never")))
+    (tmp_path / "sub").mkdir()
+    config = SessionConfig(max_tokens=3_000)
+    used = talk_by(tmp_path, wire, Script(rules=rules), submit("PARENT"), config=config)
+    (result,) = map(json.loads, results(used, "wait"))
+    assert result["success"] is False
+    assert result["turns_used"] < 9
+    assert used.told(EventKind.PROCESSING_END)[-1]["reason"] == "budget"

@@ -87,4 +87,5 @@ part = RegisteredTool(
         required=["command"],
     ),
     execute,
+    has_time_limit=True,
 )

@@ -16,7 +16,7 @@ from attractor.cli.runs.results import as_record, show_changes
 from attractor.cli.runs.setup import budget_options, budgets_of, host_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_models, complete_runs
-from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.storage.json_files import read_untrusted
 from attractor.factory.launch import launch
@@ -48,11 +48,16 @@ def pipeline_text(agent: str = "") -> str:
     "--model",
     default="",
     shell_complete=complete_models,
-    help="Use this model (default: of the settings, or of the only provider with a key).",
+    help="Use this model (default: llm.model, otherwise the newest model of the only provider "
+    "with a key).",
 )
 @click.option("--provider", default="", help="Use this provider.")
 @click.option(
-    "--agent", "agent_name", default="", metavar="NAME", help="Use an agent of the folder agents/."
+    "--agent",
+    "agent_name",
+    default="",
+    metavar="NAME",
+    help="Use the agent NAME (list: attractor agents).",
 )
 @click.option(
     "--backend",
@@ -99,7 +104,7 @@ def agent(
 
     The agent's words and tool calls are printed to standard error, its last message to standard
     output. The session is a run: 'attractor steer latest TEXT' sends the agent a message, and
-    'attractor logs latest' shows the session again. '-' reads TASK from standard input.
+    'attractor logs --stage work' shows the session again. '-' reads TASK from standard input.
     """
     earlier = _earlier_session(invocation, reference) if continues or reference else None
     file = Path(_FILE).absolute()
@@ -157,7 +162,10 @@ def _earlier_session(invocation: Invocation, reference: str) -> Path:
 
 
 def _is_session(root: Path) -> bool:
-    return (RunDirectory(root).stage(_STAGE) / _CONVERSATION).is_file()
+    directory = RunDirectory(root)
+    if not (directory.stage(_STAGE) / _CONVERSATION).is_file():
+        return False
+    return read_manifest(directory).pipeline == _NAME
 
 
 def _answer(folder: Path) -> str:
@@ -178,7 +186,9 @@ def _summary(result: RunResult, folder: Path, run: str) -> list[str]:
     ]
     if result.exit_code is ExitCode.UNFINISHED:
         return [*lines, f"resume: attractor resume {run}"]
-    return [*lines, "continue: attractor agent --continue TASK"]
+    if (folder / _CONVERSATION).is_file():
+        lines.append("continue: attractor agent --continue TASK")
+    return lines
 
 
 part = agent

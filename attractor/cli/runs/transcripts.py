@@ -1,5 +1,6 @@
 """Shows the transcript of an agent's stage for people: words, tool calls, edits as diffs."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -46,12 +47,16 @@ class TranscriptReader:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / TRANSCRIPT
-        self._offset = 0
+        self._offset = self._inode = 0
 
     def more(self) -> Iterator[JsonObject]:
         """Yield the new complete entries; an entry that is no JSON object is skipped."""
         try:
             with self._path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                if status.st_ino != self._inode:
+                    # A retry writes a new file.
+                    self._inode, self._offset = status.st_ino, 0
                 file.seek(self._offset)
                 content = file.read()
         except OSError:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO, cast
+from urllib.parse import parse_qsl, urlsplit
 
 from attractor import __version__
 from attractor.base.broadcast import Missed, Subscription
@@ -315,8 +316,9 @@ def open_host(
 
 
 def _secrets(settings: "CodingAgentSettings") -> Iterator[str]:
-    """Yield the secrets for MCP servers: keys of headers, and variables with such names."""
+    """Yield the secrets for MCP servers, in headers, URLs and variables."""
     for server in settings.mcp.values():
+        yield from (value for _, value in parse_qsl(urlsplit(server.url.get_secret_value()).query))
         # The key follows a word such as Bearer.
         yield from (one.get_secret_value().rpartition(" ")[2] for one in server.headers.values())
         yield from (
