@@ -195,9 +195,11 @@ def _started(argv: Sequence[str], options: dict[str, Any]) -> subprocess.Popen[b
 
 
 def _children(number: str) -> list[str]:
+    """Return the children of all threads of a process."""
     found: list[str] = []
-    for file in Path(f"/proc/{number}/task").glob("*/children"):
-        with suppress(OSError):  # it ended
+    with suppress(OSError):  # it ended
+        for thread in os.listdir(f"/proc/{number}/task"):  # noqa: PTH208
+            file = Path(f"/proc/{number}/task/{thread}/children")
             found += file.read_text("ascii").split()
     return found
 
