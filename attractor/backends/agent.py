@@ -98,9 +98,10 @@ def open_work(
         permissions=agent.settings.permissions,
         more_tools=more_tools,
     )
-    instructions = _instructions(agent, profile, file, folders)
     _record_agent(stage, agent, profile.tool_registry)
     reporting = Reporting(stage, file)
+    role = agent.prompt.render(**profile.prompt_values)
+    how_to_report = _how_to_report(profile, file, folders) if reporting.must_remind else ""
     profile.tool_registry.register(reporting.tool())
     record = Record(stage, reporting, live)
     history = recall(stage, choice, window=profile.traits.context_window_size)
@@ -127,7 +128,7 @@ def open_work(
             reasoning_effort=choice.reasoning_effort,
             compacts=stage.inherited.thread is not None,
         ),
-        instructions=instructions,
+        instructions="\n\n".join(filter(None, [role, how_to_report])),
         hooks=hooks_of(stage),
         on_event=on_event,
         on_turn=keeping.take,
@@ -171,18 +172,13 @@ def _variables(file: StatusFile | None) -> dict[str, str]:
     return {VARIABLE: file.path} if file else {}
 
 
-def _instructions(
-    agent: AgentDefinition,
-    profile: ProviderProfile,
-    file: StatusFile | None,
-    folders: Sequence[Path],
+def _how_to_report(
+    profile: ProviderProfile, file: StatusFile | None, folders: Sequence[Path]
 ) -> str:
-    """Return the role of an agent, and the ways to report."""
     # Without a shell, the agent starts no programs that could write the file.
     has_file = file is not None and "shell" in profile.tool_registry
     names = ["report_outcome", *(["report_file"] if has_file else [])]
-    ways = [render_prompt(name, folders=folders) for name in names]
-    return "\n\n".join(filter(None, [agent.prompt.render(**profile.prompt_values), *ways]))
+    return "\n\n".join(render_prompt(name, folders=folders) for name in names)
 
 
 async def answer_once(

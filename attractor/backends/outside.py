@@ -1,4 +1,4 @@
-"""Runs a coding agent of others as a program in the environment of a stage.
+"""Runs an outside agent, such as Claude Code or codex, as a program in the environment of a stage.
 
 The program gets the prompt with the way to report, a home folder of its own, and a URL by which it
 reaches its models without the key. Its output becomes the events of the stage. The report decides
@@ -334,7 +334,7 @@ def outside_backend(make: Callable[[OutsideParts | None], Program]) -> type[Buil
     """Return the backend of a program; `make` returns the program, from the settings if needed."""
 
     class OutsideBackend(OutsideAgent):
-        """Runs a coding agent of others."""
+        """Runs an outside agent."""
 
         def __init__(self, parts: BackendParts) -> None:
             super().__init__(make(parts.outside), parts)

@@ -1,4 +1,4 @@
-"""Coding agents of others, which the backends of the same names start."""
+"""Outside agents, which the backends of the same names start."""
 
 from collections.abc import Sequence
 
