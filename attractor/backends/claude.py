@@ -25,7 +25,7 @@ from attractor.llm.response import Usage
 def invoke(task: Task) -> Invocation:
     """Return the call of claude, which reads messages from its input while it works."""
     words = ["-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"]
-    words += ["--permission-mode", "bypassPermissions"]
+    words += ["--replay-user-messages", "--permission-mode", "bypassPermissions"]
     if task.choice.model:
         words += ["--model", task.choice.model]
     if effort := task.choice.reasoning_effort:
@@ -43,18 +43,21 @@ def invoke(task: Task) -> Invocation:
 
 
 async def drive(dialogue: Dialogue) -> None:
-    """Send the prompt, and follow the events until the result."""
+    """Send the prompt, and follow the events until the result after the last message."""
     await dialogue.input()
     send(dialogue, dialogue.task.prompt)
     async for event in dialogue.json_lines():
         for heard in read(event):
             dialogue.take(heard)
-        if event.get("type") == "result":
+        if event.get("isReplay") and dialogue.messages:
+            dialogue.messages.popleft()
+        if event.get("type") == "result" and not dialogue.messages:
             return
 
 
 def send(dialogue: Dialogue, text: str) -> None:
-    """Send a message, which claude reads between two model calls."""
+    """Send a message, which claude repeats when it reads it between two model calls."""
+    dialogue.messages.append(text)
     line = {"type": "user", "message": {"role": "user", "content": text}}
     dialogue.write(f"{json.dumps(line)}\n")
 

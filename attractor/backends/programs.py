@@ -47,7 +47,10 @@ class Invocation:
 
 
 class Dialogue:
-    """The output of a running program as it arrives, and its input."""
+    """The output of a running program as it arrives, and its input.
+
+    `messages` are the messages that the agent has not read yet.
+    """
 
     def __init__(self, task: Task, take: Callable[[Heard], None]) -> None:
         self.task = task

@@ -45,14 +45,20 @@ def codex(words: list[str]) -> None:
     say(type="turn.completed", usage={"input_tokens": 100 * turns, "output_tokens": turns})
 
 
+def hear() -> str:
+    """Read a message of claude, and repeat it."""
+    message = json.loads(sys.stdin.readline())["message"]
+    say(type="user", message=message, isReplay=True)
+    return message["content"]
+
+
 def claude(words: list[str]) -> None:
     """Answer when the prompt, and a message if the prompt asks to wait, have arrived."""
     say(type="system", subtype="init", session_id="one", model="opus")
-    prompt = json.loads(sys.stdin.readline())["message"]["content"]
-    texts = [prompt]
-    if "wait" in prompt:
+    texts = [hear()]
+    if "wait" in texts[0]:
         Path("waiting").touch()
-        texts.append(json.loads(sys.stdin.readline())["message"]["content"])
+        texts.append(hear())
     obey("\n".join(texts), Path())
     usage = {"opus": {"inputTokens": 20, "outputTokens": 2}}
     say(type="assistant", message={"content": [{"type": "text", "text": texts[-1]}]})
