@@ -1,5 +1,6 @@
 """A command of the user executes stages, and reports in the status file."""
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -8,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from attractor import RunResult
+from attractor.backends.models import ModelDefaults
+from attractor.backends.registry import BackendParts, OutsideParts, backend_registry
+from attractor.config.settings import BackendsSettings, ProgramSettings
 from attractor.engine.errors import NotRunnable
+from attractor.environments.local import LocalExecutionEnvironment
+from tests.base.running import is_running
+from tests.handlers.stages import Play, graph, node
 from tests.spec.runs import between, environ_for, events, project_in, record, run
 
 GRAPH = between("work [prompt={prompt}, {more}]", "start -> work", "work -> exit [label=Done]")
@@ -92,11 +99,26 @@ def test_a_malformed_report_goes_back_with_the_reason(tmp_path: Path) -> None:
     assert "great" in str(refused.data["reason"])
 
 
-def test_a_command_ends_with_its_processes_at_the_time_limit(tmp_path: Path) -> None:
-    script = "sleep 600 & echo $! > pid; echo $$ >> pid; wait"
-    work(tmp_path, script, more='max_retries=0, timeout="500ms"')
-    for pid in (project_in(tmp_path) / "pid").read_text().split():
-        assert not Path("/proc", pid).exists()
+def test_a_canceled_command_leaves_no_process(tmp_path: Path) -> None:
+    environ = environ_for(tmp_path)
+    run_forever = "sleep 600 & echo $! > pid; echo $$ >> pid; mv pid pids; wait"
+    settings = BackendsSettings(command=ProgramSettings(run=run_forever))
+    parts = OutsideParts(environ=environ, defaults=ModelDefaults(), settings=settings)
+    backend = backend_registry()["command"](BackendParts(outside=parts))
+    place = LocalExecutionEnvironment(tmp_path, environ=environ)
+    play = Play(graph(node("work", prompt="-")), "work", environment=place)
+
+    async def scene() -> None:
+        working = asyncio.create_task(backend.run(play.stage, "Do it"))
+        while not (tmp_path / "pids").exists():
+            await asyncio.sleep(0.02)
+        working.cancel()
+        await asyncio.wait([working])
+
+    asyncio.run(asyncio.wait_for(scene(), 60))
+    for pid in (tmp_path / "pids").read_text().split():
+        assert not is_running(int(pid))
+    assert play.events.all[-1] == ("SESSION_END", {"state": "CLOSED", "aborted": True})
 
 
 def test_a_command_never_sees_the_key(tmp_path: Path) -> None:
