@@ -51,7 +51,10 @@ _VERSION = re.compile(r"\d+(?:\.\w+)+")
 _MAKE_HOME = 'mktemp -d "${TMPDIR:-/tmp}/attractor-home.XXXXXXXX"'
 _WRITE_FILE = 'mkdir -p "$(dirname "$file")" && cat > "$file"'
 _REMOVE_HOME = 'rm -rf "$folder"'
-_PACK = 'cd "$folder" && tar -czf - --ignore-failed-read -- $paths 2>/dev/null | base64 -w 0'
+_PACK = (
+    'cd "$folder" && [ -e "${paths%% *}" ] && '
+    "tar -czf - --ignore-failed-read -- $paths 2>/dev/null | base64 -w 0"
+)
 _UNPACK = 'base64 -d | tar -C "$folder" -xzf -'
 
 
@@ -323,6 +326,7 @@ class OutsideAgent:
         if archive is None:
             name = self._program.name
             _warn(work.stage, f"{name} cannot continue this session: later stages get a summary")
+            thread.keep(None)
             return
         stages = (before.stages if before else 0) + 1
         name = self._program.name

@@ -16,6 +16,11 @@ from attractor.language.graph.graph import Node
 _SIMULATE = "--backend simulate needs no program and no key"
 _FIRST_LINE = re.compile(rb"#! *(?P<program>\S+)(?: +(?:-S +)?(?P<argument>\S+))?")
 _LONGEST_FIRST_LINE = 256
+_SHELL = Path("/bin/bash")
+# A shell command may also begin with a builtin, a variable or a bracket.
+_PROGRAM = re.compile(
+    r"(?!(?:cd|eval|exec|export|if|for|while|case|set|source|test|trap|ulimit|umask|\.)$)[\w./+-]+"
+)
 _SYSTEM = (Path("/usr"), Path("/bin"), Path("/sbin"), Path("/lib"))
 _PACKAGES = "node_modules"
 
@@ -44,7 +49,8 @@ def locate(program: Program, environ: Mapping[str, str]) -> LocatedProgram | Non
     """Return where a program is, or None if it is not on the PATH."""
     found = shutil.which(_first_word(program), path=environ.get("PATH", ""))
     if found is None:
-        return None
+        is_begin = program.is_shell_command and not _PROGRAM.fullmatch(_first_word(program))
+        return LocatedProgram(_SHELL, program.read) if is_begin else None
     file, real = Path(found).absolute(), Path(found).resolve()
     packages = [one for one in real.parents if one.name == _PACKAGES]
     needs, folders = [file], [file.parent]
@@ -62,7 +68,10 @@ def locate(program: Program, environ: Mapping[str, str]) -> LocatedProgram | Non
 
 
 def _first_word(program: Program) -> str:
-    return next(iter(shlex.split(program.run)), program.name)
+    try:
+        return next(iter(shlex.split(program.run)), program.name)
+    except ValueError:
+        return ""
 
 
 def _find_interpreter(file: Path, environ: Mapping[str, str]) -> Path | None:
@@ -105,6 +114,8 @@ def find_missing(
 def _find_program_fault(program: Program, parts: OutsideParts) -> str:
     if program.needs_run and not program.run.strip():
         return f"the setting backends.{program.name}.run is missing"
+    if not _first_word(program) and not program.is_shell_command:
+        return f"the setting backends.{program.name}.run has unbalanced quotes"
     if locate(program, parts.environ) is None:
         return f"the program {_first_word(program)} is not on the PATH"
     return ""
