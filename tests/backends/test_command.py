@@ -121,6 +121,16 @@ def test_a_canceled_command_leaves_no_process(tmp_path: Path) -> None:
     assert play.events.all[-1] == ("SESSION_END", {"state": "CLOSED", "aborted": True})
 
 
+@pytest.mark.parametrize("begin", ["FOO=1", "cd . &&", "(", "# it's\n"])
+def test_a_command_is_any_line_for_the_shell(tmp_path: Path, begin: str) -> None:
+    project = project_in(tmp_path)
+    line = json.dumps(f"{begin} {REPORTS}" + (")" if begin == "(" else ""))
+    (project / "attractor.toml").write_text(f"[backends.command]\nrun = {line}\n")
+    text = GRAPH.replace("{prompt}", '"Do it"').replace(", {more}", "")
+    result = run(tmp_path, text, backend="command", environ=environ_for(tmp_path))
+    assert record(result, "work/status.json")["notes"] == "done"
+
+
 def test_a_command_never_sees_the_key(tmp_path: Path) -> None:
     environ = {**environ_for(tmp_path), "OPENAI_API_KEY": "sk-real-key-of-the-operator"}
     work(tmp_path, f"env > env.txt; {REPORTS}", provider="openai", environ=environ)
