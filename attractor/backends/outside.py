@@ -375,7 +375,7 @@ async def _execute(work: _Work, program: Program, dialogue: Dialogue) -> ExecRes
             _WRITE_FILE,
             timeout_ms=_QUICK_MS,
             env_vars={"file": f"{task.home}/{name}"},
-            stdin=text.encode(),
+            stdin=text.encode("utf-8", "replace"),
         )
     if program.is_shell_command:
         command = work.located.in_search_path(program.run)
@@ -396,7 +396,7 @@ async def _execute(work: _Work, program: Program, dialogue: Dialogue) -> ExecRes
                 command,
                 timeout_ms=round(work.time_limit.total_seconds() * 1000),
                 env_vars={**own, **models, **call.variables},
-                stdin=call.input.encode(),
+                stdin=call.input.encode("utf-8", "replace"),
                 on_output=on_output,
             )
         )

@@ -118,7 +118,8 @@ def _find_program_fault(program: Program, parts: OutsideParts) -> str:
         return f"the setting backends.{program.name}.run has unbalanced quotes"
     if locate(program, parts.environ) is None:
         return f"the program {_first_word(program)} is not on the PATH"
-    return ""
+    missing = [str(path) for path in program.read if not path.exists()]
+    return f"backends.{program.name}.read: {missing[0]} does not exist" if missing else ""
 
 
 def _find_model_faults(

@@ -149,6 +149,7 @@ def test_a_command_never_sees_the_key(tmp_path: Path) -> None:
     ("settings", "line", "words"),
     [
         ("", "work", "the setting backends.command.run is missing"),
+        ('run = "true"\nread = ["/no/such"]', "work", "backends.command.read: /no/such does not"),
         ('run = "no-such-agent -x"', "work", "the program no-such-agent is not on the PATH"),
         (
             'run = "true"\nprovider = "openai"',

@@ -93,7 +93,7 @@ async def choose_sandbox(
             request.sandbox,
             environ=host.variables_of_tools,
             hide=[folder for folder in [*hidden, workspaces.resolve()] if folder.exists()],
-            read=[path for path in read if path.exists()],
+            read=read,
             scratch=scratch,
             bounds=host.bounds,
             run_id=run_id,
