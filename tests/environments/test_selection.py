@@ -7,6 +7,8 @@ import asyncio
 import os
 import resource
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -221,3 +223,28 @@ def test_other_failures_name_no_command(code: int) -> None:
 def test_the_shells_of_this_machine_are_understood(machine: ExecutionEnvironment) -> None:
     for result in run(machine, "no-such-program --now", "sh -c 'no-such-program | cat; exit 127'"):
         assert missing_command(result) == "command not found: no-such-program"
+
+
+# As in a container: the calls that make user namespaces are refused.
+FORBIDDEN = """
+import asyncio, ctypes, os, struct, sys
+from pathlib import Path
+from attractor.environments.sandbox.seccomp import seccomp_filter
+from attractor.environments.selection import choose_environment
+program = ctypes.create_string_buffer(seccomp_filter())
+libc = ctypes.CDLL(None)
+libc.prctl(38, 1, 0, 0, 0)
+place = struct.pack("HP", (len(program) - 1) // 8, ctypes.addressof(program))
+assert libc.prctl(22, 2, place, 0, 0) == 0
+chosen = choose_environment("auto", environ=os.environ, hide=[], scratch=Path(sys.argv[1]))
+print(asyncio.run(chosen).sentence)
+"""
+
+
+@pytest.mark.usefixtures("sandbox_allowed", "landlock_allowed")
+def test_auto_chooses_landlock_where_user_namespaces_are_forbidden(tmp_path: Path) -> None:
+    said = subprocess.check_output(
+        [sys.executable, "-c", FORBIDDEN, str(tmp_path)], text=True, timeout=60
+    )
+    assert said.startswith("Tools run in a sandbox (Landlock, not bubblewrap: cannot start a ")
+    assert "that may leak: metadata of your files may be read and changed." in said
