@@ -26,6 +26,7 @@ def invoke(task: Task) -> Invocation:
     """Return the call of codex, which reads the prompt from its input."""
     # codex cannot start its own sandbox inside another one: it writes nothing, and exits with 0.
     words = ["exec", "--json", "--skip-git-repo-check", "-s", "danger-full-access"]
+    words += ["-c", "check_for_update_on_startup=false", "-c", "analytics.enabled=false"]
     if task.choice.model:
         words += ["-m", task.choice.model]
     if effort := task.choice.reasoning_effort:
@@ -38,7 +39,8 @@ def invoke(task: Task) -> Invocation:
         words += ["-c", "model_provider=attractor", "-c", f"model_providers.attractor={provider}"]
     words += ["resume", task.session, "-"] if task.session else ["-"]
     variables = {"CODEX_HOME": f"{task.home}/.codex"} if task.home else {}
-    files = {".codex/config.toml": "check_for_update_on_startup = false\n"} if task.home else {}
+    # codex refuses a missing home folder.
+    files = {".codex/config.toml": ""} if task.home else {}
     return Invocation(tuple(words), variables, files, task.prompt)
 
 
