@@ -13,6 +13,7 @@ from acp.schema import (
     AgentCapabilities,
     Implementation,
     InitializeResponse,
+    LoadSessionResponse,
     NewSessionResponse,
     PermissionOption,
     PromptResponse,
@@ -21,6 +22,7 @@ from acp.schema import (
 )
 
 STOPS: Any = sys.argv[1] if len(sys.argv) > 1 else "end_turn"
+SESSION = Path.home() / "session"
 
 
 class WritingAgent:
@@ -35,13 +37,22 @@ class WritingAgent:
     async def initialize(self, protocol_version: int, **others: Any) -> InitializeResponse:
         return InitializeResponse(
             protocol_version=protocol_version,
-            agent_capabilities=AgentCapabilities(),
+            agent_capabilities=AgentCapabilities(load_session=True),
             agent_info=Implementation(name="writer", version="1.2"),
         )
 
     async def new_session(self, cwd: str, **others: Any) -> NewSessionResponse:
         self.folder = Path(cwd)
+        SESSION.write_text("one")
         return NewSessionResponse(session_id="one")
+
+    async def load_session(self, cwd: str, session_id: str, **others: Any) -> LoadSessionResponse:
+        """Repeat the conversation of the session, as the protocol demands."""
+        self.folder = Path(cwd)
+        if SESSION.read_text() != session_id:
+            raise ValueError(f"unknown session {session_id}")
+        await self.say(session_id, "This was said before.")
+        return LoadSessionResponse()
 
     async def prompt(self, prompt: list[Any], session_id: str, **others: Any) -> PromptResponse:
         self.prompts += 1

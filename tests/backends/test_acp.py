@@ -16,6 +16,7 @@ from attractor.engine.outcome import Outcome
 from attractor.engine.seams import Backend
 from attractor.environments.local import LocalExecutionEnvironment
 from tests.handlers.stages import Play, graph, node
+from tests.spec.runs import between, environ_for, events, project_in, run
 
 pytest.importorskip("acp")
 T = TypeVar("T")
@@ -59,6 +60,23 @@ def test_an_agent_works_and_reports(tmp_path: Path) -> None:
     assert told[3][1]["text"] == "I write a file."
     assert told[4][1]["arguments"] == {"path": "made.txt"}
     assert told[5][1]["output"] == "written"
+
+
+def test_a_session_is_loaded_by_the_next_stage_of_its_thread(tmp_path: Path) -> None:
+    agent = f"{sys.executable} {AGENT}"
+    (project_in(tmp_path) / "attractor.toml").write_text(f"[backends.acp]\nrun = '{agent}'\n")
+    text = between(
+        "default_fidelity=full; thread_id=main",
+        'one [prompt="First"]',
+        'two [prompt="Second"]',
+        "start -> one -> two -> exit",
+    )
+    environ = {**environ_for(tmp_path), **ENVIRON}
+    result = run(tmp_path, text, backend="acp", environ=environ)
+    assert result.completed == ("start", "one", "two")
+    [continued] = events(result, "ThreadContinued")
+    assert continued.node == "two"
+    assert "This was said before" not in str(events(result))
 
 
 def test_a_message_reaches_the_agent_after_its_answer(tmp_path: Path) -> None:
