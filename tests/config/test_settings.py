@@ -83,7 +83,6 @@ def test_pattern_is_valid_and_does_not_match_everything() -> None:
         ('[llm]\ncache_mode = "read_only"', "llm: llm.cache_mode read_only requires llm.cache"),
         ('[llm]\nredact_patterns = ["a"]', "llm: llm.redact_patterns requires llm.redact = true"),
         ('[llm]\nredact = true\nredact_patterns = ["["]', "invalid regular expression"),
-        ('[backends.acp]\nrun = "my \'agent"', "invalid command: No closing quotation"),
         ('[llm.fall_back]\n"gpt-5.2" = ["claude-opus-4-6"]', "write a model as provider/model"),
         ("[llm.requests_per_minute]\nopenai = 0", "greater than or equal to 1"),
         ("[agent.mcp.x]\nargs = []", "an MCP server requires either command or url"),
