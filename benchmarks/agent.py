@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from attractor.agent.tool import ToolRegistry, tool_parts
-from attractor.agent.tool_execution import ToolRunner
+from attractor.agent.tool_calls.execution import ToolRunner
+from attractor.agent.tool_calls.tool import ToolRegistry, tool_parts
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.errors import SandboxUnavailable
 from attractor.environments.local import LocalExecutionEnvironment

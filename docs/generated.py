@@ -9,8 +9,8 @@ import click
 
 from attractor.agent.definitions import Agents
 from attractor.agent.provider_profile import profile_parts
-from attractor.agent.tool import RegisteredTool, tool_parts
-from attractor.agent.tool_execution import DEFAULT_BOUNDS, OTHER_TOOLS
+from attractor.agent.tool_calls.execution import DEFAULT_BOUNDS, OTHER_TOOLS
+from attractor.agent.tool_calls.tool import RegisteredTool, tool_parts
 from attractor.base.errors import ExitCode
 from attractor.base.json import JsonObject
 from attractor.cli.invocation import PROGRAM, build_root

@@ -7,7 +7,7 @@ import click
 import pytest
 
 from attractor.agent.provider_profile import profile_parts
-from attractor.agent.tool import tool_parts
+from attractor.agent.tool_calls.tool import tool_parts
 from attractor.backends.registry import backend_registry
 from attractor.base.registry import Registry
 from attractor.cli.commands.doctor import examination_registry

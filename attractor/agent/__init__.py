@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING
 from attractor.base import lazy_exports
 
 if TYPE_CHECKING:
-    from attractor.agent.call_text import describe_call
+    from attractor.agent.conversation.loop import InputResult, Stop
+    from attractor.agent.conversation.session import Session, SessionState
+    from attractor.agent.conversation.subagents import SubAgentResult, SubAgentStatus
+    from attractor.agent.conversation.turn_records import turn_from_record, turn_to_record
+    from attractor.agent.conversation.turns import (
+        AssistantTurn,
+        SteeringTurn,
+        SummaryTurn,
+        SystemTurn,
+        ToolResultsTurn,
+        Turn,
+        UserTurn,
+    )
     from attractor.agent.errors import (
         CommandFailed,
         InvalidArguments,
@@ -16,8 +28,7 @@ if TYPE_CHECKING:
         SummaryMissing,
         ToolError,
     )
-    from attractor.agent.loop import InputResult, Stop
-    from attractor.agent.mcp_servers import mcp_tools
+    from attractor.agent.events import EventKind, SessionConfig, SessionEvent
     from attractor.agent.provider_profile import (
         ProfileTraits,
         ProviderProfile,
@@ -27,10 +38,11 @@ if TYPE_CHECKING:
         create_profile,
         profile_parts,
     )
-    from attractor.agent.session import Session, SessionState
-    from attractor.agent.session_state import EventKind, SessionConfig, SessionEvent
-    from attractor.agent.subagents import SubAgentResult, SubAgentStatus
-    from attractor.agent.tool import (
+    from attractor.agent.tool_calls.call_text import describe_call
+    from attractor.agent.tool_calls.execution import ToolRunner, truncate_lines, truncate_output
+    from attractor.agent.tool_calls.hooks import ToolHooks
+    from attractor.agent.tool_calls.mcp_servers import mcp_tools
+    from attractor.agent.tool_calls.tool import (
         Permissions,
         RegisteredTool,
         ToolCallScope,
@@ -38,18 +50,6 @@ if TYPE_CHECKING:
         ToolRegistry,
         define,
         tool_parts,
-    )
-    from attractor.agent.tool_execution import ToolRunner, truncate_lines, truncate_output
-    from attractor.agent.tool_hooks import ToolHooks
-    from attractor.agent.turn_records import turn_from_record, turn_to_record
-    from attractor.agent.turns import (
-        AssistantTurn,
-        SteeringTurn,
-        SummaryTurn,
-        SystemTurn,
-        ToolResultsTurn,
-        Turn,
-        UserTurn,
     )
     from attractor.base.processes import ExecResult
     from attractor.config.settings import McpServerSettings
@@ -138,19 +138,19 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AssistantTurn": "agent.turns",
+    "AssistantTurn": "agent.conversation.turns",
     "Client": "llm.client",
     "CommandFailed": "agent.errors",
     "DirEntry": "environments.environment",
     "DockerExecutionEnvironment": "environments.docker",
     "EnvironmentWrapper": "environments.wrappers",
-    "EventKind": "agent.session_state",
+    "EventKind": "agent.events",
     "ExecResult": "base.processes",
     "ExecutionEnvironment": "environments.environment",
     "GrepOptions": "environments.environment",
     "GrepOutput": "environments.environment",
     "Inherit": "environments.environment",
-    "InputResult": "agent.loop",
+    "InputResult": "agent.conversation.loop",
     "InvalidArguments": "agent.errors",
     "LocalExecutionEnvironment": "environments.local",
     "LoggingExecutionEnvironment": "environments.logging",
@@ -158,50 +158,50 @@ _HOMES = {
     "McpServerSettings": "config.settings",
     "MemoryExecutionEnvironment": "environments.memory",
     "PatchError": "agent.errors",
-    "Permissions": "agent.tool",
+    "Permissions": "agent.tool_calls.tool",
     "ProfileTraits": "agent.provider_profile",
     "ProviderProfile": "agent.provider_profile",
     "ReadOnlyExecutionEnvironment": "environments.read_only",
-    "RegisteredTool": "agent.tool",
-    "Session": "agent.session",
+    "RegisteredTool": "agent.tool_calls.tool",
+    "Session": "agent.conversation.session",
     "SessionBusy": "agent.errors",
     "SessionClosed": "agent.errors",
-    "SessionConfig": "agent.session_state",
-    "SessionEvent": "agent.session_state",
-    "SessionState": "agent.session",
+    "SessionConfig": "agent.events",
+    "SessionEvent": "agent.events",
+    "SessionState": "agent.conversation.session",
     "SshExecutionEnvironment": "environments.ssh",
-    "SteeringTurn": "agent.turns",
-    "Stop": "agent.loop",
-    "SubAgentResult": "agent.subagents",
-    "SubAgentStatus": "agent.subagents",
+    "SteeringTurn": "agent.conversation.turns",
+    "Stop": "agent.conversation.loop",
+    "SubAgentResult": "agent.conversation.subagents",
+    "SubAgentStatus": "agent.conversation.subagents",
     "SummaryMissing": "agent.errors",
-    "SummaryTurn": "agent.turns",
-    "SystemTurn": "agent.turns",
+    "SummaryTurn": "agent.conversation.turns",
+    "SystemTurn": "agent.conversation.turns",
     "ToolCall": "llm.request",
-    "ToolCallScope": "agent.tool",
+    "ToolCallScope": "agent.tool_calls.tool",
     "ToolDefinition": "llm.request",
     "ToolError": "agent.errors",
-    "ToolHooks": "agent.tool_hooks",
-    "ToolOutput": "agent.tool",
-    "ToolRegistry": "agent.tool",
+    "ToolHooks": "agent.tool_calls.hooks",
+    "ToolOutput": "agent.tool_calls.tool",
+    "ToolRegistry": "agent.tool_calls.tool",
     "ToolResult": "llm.request",
-    "ToolResultsTurn": "agent.turns",
-    "ToolRunner": "agent.tool_execution",
-    "Turn": "agent.turns",
-    "UserTurn": "agent.turns",
+    "ToolResultsTurn": "agent.conversation.turns",
+    "ToolRunner": "agent.tool_calls.execution",
+    "Turn": "agent.conversation.turns",
+    "UserTurn": "agent.conversation.turns",
     "create_anthropic_profile": "agent.provider_profile",
     "create_gemini_profile": "agent.provider_profile",
     "create_openai_profile": "agent.provider_profile",
     "create_profile": "agent.provider_profile",
-    "define": "agent.tool",
-    "describe_call": "agent.call_text",
-    "mcp_tools": "agent.mcp_servers",
+    "define": "agent.tool_calls.tool",
+    "describe_call": "agent.tool_calls.call_text",
+    "mcp_tools": "agent.tool_calls.mcp_servers",
     "profile_parts": "agent.provider_profile",
-    "tool_parts": "agent.tool",
-    "truncate_lines": "agent.tool_execution",
-    "truncate_output": "agent.tool_execution",
-    "turn_from_record": "agent.turn_records",
-    "turn_to_record": "agent.turn_records",
+    "tool_parts": "agent.tool_calls.tool",
+    "truncate_lines": "agent.tool_calls.execution",
+    "truncate_output": "agent.tool_calls.execution",
+    "turn_from_record": "agent.conversation.turn_records",
+    "turn_to_record": "agent.conversation.turn_records",
 }
 
 __getattr__ = lazy_exports.lazy_getattr(__name__, _HOMES, below="attractor")

@@ -21,10 +21,10 @@ from pydantic import (
 )
 
 from attractor.agent.errors import InvalidAgent
+from attractor.agent.events import SessionConfig
 from attractor.agent.prompts import AGENT_FILE, SUFFIX, Prompt, find_agents, read_prompt
 from attractor.agent.provider_profile import profile_parts
-from attractor.agent.session_state import SessionConfig
-from attractor.agent.tool import Permissions, tool_parts
+from attractor.agent.tool_calls.tool import Permissions, tool_parts
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration, UnknownName

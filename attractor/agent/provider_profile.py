@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from attractor.agent.prompts import Prompt, find_prompt
-from attractor.agent.tool import Permissions, RegisteredTool, ToolRegistry, tool_parts
+from attractor.agent.tool_calls.tool import Permissions, RegisteredTool, ToolRegistry, tool_parts
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import JsonObject
 from attractor.base.registry import Registry

@@ -5,15 +5,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from attractor.agent.conversation.loop import InputResult, Stop
+from attractor.agent.conversation.session import Session, SessionState
+from attractor.agent.conversation.turns import AssistantTurn, UserTurn, convert_history_to_messages
 from attractor.agent.definitions import AgentDefinition
-from attractor.agent.loop import InputResult, Stop
-from attractor.agent.mcp_servers import mcp_tools
+from attractor.agent.events import EventEmitter, EventKind, SessionEvent
 from attractor.agent.prompts import render_prompt
 from attractor.agent.provider_profile import ProviderProfile, create_profile, profile_parts
-from attractor.agent.session import Session, SessionState
-from attractor.agent.session_state import EventEmitter, EventKind, SessionEvent
-from attractor.agent.tool import Permissions, RegisteredTool
-from attractor.agent.turns import AssistantTurn, UserTurn, convert_history_to_messages
+from attractor.agent.tool_calls.mcp_servers import mcp_tools
+from attractor.agent.tool_calls.tool import Permissions, RegisteredTool
 from attractor.backends.agent_conversations import (
     Keeping,
     as_texts,

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
-from attractor.agent.turn_records import turn_from_record, turn_to_record
-from attractor.agent.turns import (
+from attractor.agent.conversation.turn_records import turn_from_record, turn_to_record
+from attractor.agent.conversation.turns import (
     AssistantTurn,
     SteeringTurn,
     ToolResultsTurn,

@@ -7,11 +7,11 @@ Provider data in which a secret was redacted is dropped, because the provider wo
 import json
 from dataclasses import replace
 
-from attractor.agent.call_text import describe_call
-from attractor.agent.session_state import DELTAS, EventKind, SessionEvent
-from attractor.agent.tool_execution import TruncationMode, truncate_output
-from attractor.agent.tool_hooks import SKIPPED
-from attractor.agent.turns import AssistantTurn, Turn
+from attractor.agent.conversation.turns import AssistantTurn, Turn
+from attractor.agent.events import DELTAS, EventKind, SessionEvent
+from attractor.agent.tool_calls.call_text import describe_call
+from attractor.agent.tool_calls.execution import TruncationMode, truncate_output
+from attractor.agent.tool_calls.hooks import SKIPPED
 from attractor.backends.agent_report import REPORT_OUTCOME, Reporting
 from attractor.base.callables import do_nothing
 from attractor.base.json import Json, JsonObject

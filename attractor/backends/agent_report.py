@@ -9,8 +9,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
-from attractor.agent.tool import RegisteredTool, define
-from attractor.agent.tool_hooks import ToolHooks
+from attractor.agent.tool_calls.hooks import ToolHooks
+from attractor.agent.tool_calls.tool import RegisteredTool, define
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json, JsonObject

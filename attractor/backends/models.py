@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from attractor.agent.definitions import UNNAMED, AgentDefinition
+from attractor.agent.events import EventEmitter, EventKind, SessionConfig
 from attractor.agent.provider_profile import find_provider, profile_parts
-from attractor.agent.session_state import EventEmitter, EventKind, SessionConfig
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError, suggest

@@ -14,8 +14,8 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from attractor.agent.events import EventEmitter, EventKind
 from attractor.agent.prompts import render_prompt
-from attractor.agent.session_state import EventEmitter, EventKind
 from attractor.backends.agent_records import Record
 from attractor.backends.agent_report import VARIABLE, Reporting, StatusFile, status_file_in
 from attractor.backends.model_proxy import offer_models

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from attractor.agent.session_state import EventEmitter, EventKind
+from attractor.agent.events import EventEmitter, EventKind
 from attractor.backends.models import Meter, ModelChoice
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject

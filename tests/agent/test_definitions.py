@@ -5,9 +5,9 @@ import pytest
 
 from attractor.agent.definitions import Agents, read_agent
 from attractor.agent.errors import InvalidAgent, PromptInvalid
+from attractor.agent.events import SessionConfig
 from attractor.agent.provider_profile import create_profile, profile_parts
-from attractor.agent.session_state import SessionConfig
-from attractor.agent.tool import Permissions
+from attractor.agent.tool_calls.tool import Permissions
 from attractor.base.errors import FileError, UnknownName
 from attractor.config.settings import McpServerSettings
 

@@ -45,5 +45,6 @@ def test_program_of_the_page_runs(tmp_path: Path, number: int) -> None:
 
 def test_every_name_of_the_door_exists_and_loads_nothing_before() -> None:
     assert all(hasattr(attractor.agent, name) for name in attractor.agent.__all__)
-    code = "import sys, attractor.agent; sys.exit('attractor.agent.session' in sys.modules)"
+    loaded = "'attractor.agent.conversation.session' in sys.modules"
+    code = f"import sys, attractor.agent; sys.exit({loaded})"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

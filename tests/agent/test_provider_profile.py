@@ -15,7 +15,7 @@ from attractor.agent.provider_profile import (
     profile_parts,
     survey,
 )
-from attractor.agent.tool import Permissions, RegisteredTool, define, tool_parts
+from attractor.agent.tool_calls.tool import Permissions, RegisteredTool, define, tool_parts
 from attractor.base.errors import UnknownName
 from attractor.base.json import JsonObject
 from attractor.base.processes import ExecResult

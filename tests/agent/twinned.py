@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from attractor.agent.conversation.session import Session
+from attractor.agent.events import DELTAS, EventKind, SessionConfig, SessionEvent
 from attractor.agent.provider_profile import create_profile
-from attractor.agent.session import Session
-from attractor.agent.session_state import DELTAS, EventKind, SessionConfig, SessionEvent
 from attractor.base.json import JsonObject
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.llm.client import Client

@@ -8,9 +8,9 @@ import pytest
 
 from attractor.agent.definitions import AgentDefinition, AgentLimits, AgentSettings
 from attractor.agent.errors import McpServerFailed
+from attractor.agent.events import SessionConfig
 from attractor.agent.prompts import Prompt
-from attractor.agent.session_state import SessionConfig
-from attractor.agent.tool import Permissions, tool_parts
+from attractor.agent.tool_calls.tool import Permissions, tool_parts
 from attractor.backends.agent import Agent, open_work, part
 from attractor.backends.models import AgentParts, Pricing
 from attractor.backends.registry import BackendParts
@@ -40,7 +40,7 @@ from attractor.llm.response import Usage as Used, cost_of
 from attractor.llm.retry_policy import RetryPolicy
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, never, said
-from tests.agent.test_mcp_servers import STDIO
+from tests.agent.tool_calls.test_mcp_servers import STDIO
 from tests.handlers.stages import Play, edge, graph, node
 
 NO_WAITS = SessionConfig(retry_policy=RetryPolicy(max_retries=0))

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.session_state import SessionConfig
-from attractor.agent.turns import (
+from attractor.agent.conversation.turns import (
     AssistantTurn,
     SteeringTurn,
     ToolResultsTurn,
@@ -15,6 +14,7 @@ from attractor.agent.turns import (
     UserTurn,
     size_of,
 )
+from attractor.agent.events import SessionConfig
 from attractor.backends.agent import Agent
 from attractor.backends.agent_conversations import (
     CONVERSATION,

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from attractor.agent.turns import AssistantTurn
+from attractor.agent.conversation.turns import AssistantTurn
 from attractor.backends.agent_records import drop_redacted_data
 from attractor.llm.messages import (
     ContentKind,

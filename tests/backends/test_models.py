@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from attractor.agent.definitions import AgentDefinition, AgentSettings
+from attractor.agent.events import EventEmitter, EventKind, SessionEvent
 from attractor.agent.prompts import Prompt
-from attractor.agent.session_state import EventEmitter, EventKind, SessionEvent
 from attractor.backends.models import (
     KEYS,
     Meter,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from attractor import Answer, EventStream, Question, RunResult, parse, run_pipeline
-from attractor.agent.session_state import DELTAS, EventKind
+from attractor.agent.events import DELTAS, EventKind
 from attractor.base.events import Event
 from attractor.engine.journal.events import ENGINE_KINDS
 from attractor.engine.questions.question import AnswerKind

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from attractor import Event
-from attractor.agent.session_state import SessionConfig
+from attractor.agent.events import SessionConfig
 from attractor.backends.agent import Agent
 from attractor.backends.models import AgentParts
 from attractor.backends.registry import BackendParts

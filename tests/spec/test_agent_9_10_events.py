@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.session_state import EventKind, SessionConfig
+from attractor.agent.events import EventKind, SessionConfig
 from tests.agent.twinned import WIRES, Talk, says, submit, talk, use, uses
 
 pytestmark = pytest.mark.parametrize("wire", WIRES)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.session import SessionState
-from attractor.agent.session_state import EventKind, SessionConfig
+from attractor.agent.conversation.session import SessionState
+from attractor.agent.events import EventKind, SessionConfig
 from attractor.llm.errors import AuthenticationError, ContextLengthError
 from attractor.llm.retry_policy import RetryPolicy
 from attractor.twins.exchange.answer import Answer, Fault, FaultKind

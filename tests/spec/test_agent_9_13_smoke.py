@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.session_state import EventKind
-from attractor.agent.turns import SteeringTurn, ToolResultsTurn
+from attractor.agent.conversation.turns import SteeringTurn, ToolResultsTurn
+from attractor.agent.events import EventKind
 from attractor.twins.script.script import Rule, Script, When
 from tests.agent.twinned import WIRES, Talk, says, talk_by, use, uses
 

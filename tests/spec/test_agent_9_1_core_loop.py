@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.loop import Stop
-from attractor.agent.session import SessionState
-from attractor.agent.session_state import EventKind, SessionConfig
-from attractor.agent.turns import SteeringTurn
+from attractor.agent.conversation.loop import Stop
+from attractor.agent.conversation.session import SessionState
+from attractor.agent.conversation.turns import SteeringTurn
+from attractor.agent.events import EventKind, SessionConfig
 from tests.agent.twinned import WIRES, Talk, says, submit, talk, use, uses
 
 pytestmark = pytest.mark.parametrize("wire", WIRES)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from attractor.agent.events import EventKind
 from attractor.agent.provider_profile import SUBAGENT_TOOLS, create_profile
-from attractor.agent.session_state import EventKind
-from attractor.agent.tool import RegisteredTool, define
+from attractor.agent.tool_calls.tool import RegisteredTool, define
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 from tests.agent.twinned import WIRES, Talk, says, submit, talk, use, uses

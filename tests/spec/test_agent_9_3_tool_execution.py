@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.session_state import EventKind
-from attractor.agent.tool import RegisteredTool, define
-from attractor.agent.turns import ToolResultsTurn
+from attractor.agent.conversation.turns import ToolResultsTurn
+from attractor.agent.events import EventKind
+from attractor.agent.tool_calls.tool import RegisteredTool, define
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.twins.exchange.answer import ToolUse

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from attractor.agent.conversation.session import Session
+from attractor.agent.events import EventKind, SessionConfig
 from attractor.agent.provider_profile import create_profile
-from attractor.agent.session import Session
-from attractor.agent.session_state import EventKind, SessionConfig
 from attractor.base.processes import ExecResult
 from attractor.environments.local import LocalExecutionEnvironment
 from tests.agent.places import finish

@@ -1,11 +1,11 @@
-"""Coding-agent-loop 9.5; the tables are in tests/agent/test_tool_execution.py."""
+"""Coding-agent-loop 9.5; the tables are in tests/agent/tool_calls/test_execution.py."""
 
 from pathlib import Path
 
 import pytest
 
-from attractor.agent.session_state import EventKind, SessionConfig
-from attractor.agent.tool_execution import DEFAULT_BOUNDS, truncate_tool_output
+from attractor.agent.events import EventKind, SessionConfig
+from attractor.agent.tool_calls.execution import DEFAULT_BOUNDS, truncate_tool_output
 from tests.agent.twinned import WIRES, says, submit, talk, use, uses
 
 DEFAULTS = SessionConfig()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.tool import RegisteredTool, define
-from attractor.agent.turns import SteeringTurn, UserTurn
+from attractor.agent.conversation.turns import SteeringTurn, UserTurn
+from attractor.agent.tool_calls.tool import RegisteredTool, define
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 from tests.agent.twinned import WIRES, Talk, says, talk, use, uses

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.session_state import SessionConfig
+from attractor.agent.events import SessionConfig
 from attractor.base.json import Json
 from tests.agent.twinned import WIRES, Talk, says, talk
 

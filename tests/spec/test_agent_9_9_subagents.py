@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.session_state import EventKind, SessionConfig
-from attractor.agent.turns import UserTurn
+from attractor.agent.conversation.turns import UserTurn
+from attractor.agent.events import EventKind, SessionConfig
 from attractor.twins.exchange.answer import Answer, Tokens
 from attractor.twins.script.script import Rule, Script, When
 from tests.agent.twinned import WIRES, Talk, says, submit, talk_by, use, uses

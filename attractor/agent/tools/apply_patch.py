@@ -2,8 +2,8 @@
 
 from attractor.agent.patch.apply import apply_patch
 from attractor.agent.patch.parse import parse_patch
-from attractor.agent.tool import RegisteredTool, define
-from attractor.agent.tool_execution import text_of
+from attractor.agent.tool_calls.execution import text_of
+from attractor.agent.tool_calls.tool import RegisteredTool, define
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 

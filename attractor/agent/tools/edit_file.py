@@ -10,8 +10,8 @@ from difflib import SequenceMatcher
 
 from attractor.agent.errors import ToolError
 from attractor.agent.patch.matching import find_all_lines
-from attractor.agent.tool import RegisteredTool, define
-from attractor.agent.tool_execution import flag_of, text_of
+from attractor.agent.tool_calls.execution import flag_of, text_of
+from attractor.agent.tool_calls.tool import RegisteredTool, define
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment

@@ -1,7 +1,7 @@
 """Find files by a pattern of their names."""
 
-from attractor.agent.tool import Permissions, RegisteredTool, define
-from attractor.agent.tool_execution import text_of
+from attractor.agent.tool_calls.execution import text_of
+from attractor.agent.tool_calls.tool import Permissions, RegisteredTool, define
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 

@@ -1,7 +1,7 @@
 """Search the contents of files by a regular expression."""
 
-from attractor.agent.tool import Permissions, RegisteredTool, define
-from attractor.agent.tool_execution import flag_of, number_of, text_of
+from attractor.agent.tool_calls.execution import flag_of, number_of, text_of
+from attractor.agent.tool_calls.tool import Permissions, RegisteredTool, define
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment, GrepOptions, GrepOutput
 

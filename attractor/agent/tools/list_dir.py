@@ -1,7 +1,7 @@
 """List a folder, with the folders below it to a depth."""
 
-from attractor.agent.tool import Permissions, RegisteredTool, define
-from attractor.agent.tool_execution import number_of, text_of
+from attractor.agent.tool_calls.execution import number_of, text_of
+from attractor.agent.tool_calls.tool import Permissions, RegisteredTool, define
 from attractor.base.json import JsonObject
 from attractor.environments.environment import DirEntry, ExecutionEnvironment
 

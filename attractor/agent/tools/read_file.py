@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from attractor.agent.notebook import notebook_lines
-from attractor.agent.tool import Permissions, RegisteredTool, ToolOutput, define
-from attractor.agent.tool_execution import number_of, text_of
+from attractor.agent.tool_calls.execution import number_of, text_of
+from attractor.agent.tool_calls.notebook import notebook_lines
+from attractor.agent.tool_calls.tool import Permissions, RegisteredTool, ToolOutput, define
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.errors import FileUnusable, NotText

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from attractor.agent.seen_files import SeenFiles
-from attractor.agent.tool import Permissions, RegisteredTool, ToolCallScope, define
+from attractor.agent.tool_calls.seen_files import SeenFiles
+from attractor.agent.tool_calls.tool import Permissions, RegisteredTool, ToolCallScope, define
 from attractor.agent.tools.read_file import DEFAULT_LIMIT, part as read_file
 from attractor.base.errors import AttractorError, MachineryError
 from attractor.base.json import JsonObject

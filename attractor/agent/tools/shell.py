@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from attractor.agent.background_commands import BackgroundCommands
 from attractor.agent.errors import CommandFailed
-from attractor.agent.tool import RegisteredTool, ToolCallScope, define
-from attractor.agent.tool_execution import flag_of, number_of, text_of
+from attractor.agent.tool_calls.background_commands import BackgroundCommands
+from attractor.agent.tool_calls.execution import flag_of, number_of, text_of
+from attractor.agent.tool_calls.tool import RegisteredTool, ToolCallScope, define
 from attractor.base.json import JsonObject
 from attractor.base.processes import ExecResult, OnOutput, OutputChunk
 from attractor.environments.environment import ExecutionEnvironment

@@ -1,8 +1,8 @@
 """Read the later output of a background command, wait for its end, or stop it."""
 
-from attractor.agent.background_commands import BackgroundCommands
-from attractor.agent.tool import RegisteredTool, ToolCallScope, define
-from attractor.agent.tool_execution import flag_of, number_of, text_of
+from attractor.agent.tool_calls.background_commands import BackgroundCommands
+from attractor.agent.tool_calls.execution import flag_of, number_of, text_of
+from attractor.agent.tool_calls.tool import RegisteredTool, ToolCallScope, define
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 

@@ -1,8 +1,8 @@
 """Start a subagent with a task of its own."""
 
-from attractor.agent.subagents import SpawnRequest, Subagents
-from attractor.agent.tool import Permissions, RegisteredTool, ToolCallScope, define
-from attractor.agent.tool_execution import number_of, text_of
+from attractor.agent.conversation.subagents import SpawnRequest, Subagents
+from attractor.agent.tool_calls.execution import number_of, text_of
+from attractor.agent.tool_calls.tool import Permissions, RegisteredTool, ToolCallScope, define
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 

@@ -2,9 +2,9 @@
 
 import json
 
-from attractor.agent.subagents import Subagents
-from attractor.agent.tool import Permissions, RegisteredTool, ToolCallScope, define
-from attractor.agent.tool_execution import text_of
+from attractor.agent.conversation.subagents import Subagents
+from attractor.agent.tool_calls.execution import text_of
+from attractor.agent.tool_calls.tool import Permissions, RegisteredTool, ToolCallScope, define
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 

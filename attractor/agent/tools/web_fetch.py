@@ -15,9 +15,9 @@ import httpx
 
 from attractor import __version__
 from attractor.agent.errors import ToolError
-from attractor.agent.html_text import html_to_text
-from attractor.agent.tool import Permissions, RegisteredTool, define
-from attractor.agent.tool_execution import text_of
+from attractor.agent.tool_calls.execution import text_of
+from attractor.agent.tool_calls.html_text import html_to_text
+from attractor.agent.tool_calls.tool import Permissions, RegisteredTool, define
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from attractor.agent.call_text import describe_call
+from attractor.agent.tool_calls.call_text import describe_call
 from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.engine.questions.question import describe_recorded_branches

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from attractor.agent.call_text import describe_call, first_line
+from attractor.agent.tool_calls.call_text import describe_call, first_line
 from attractor.base.errors import NotCanonical
 from attractor.base.json import JsonObject, parse_json
 

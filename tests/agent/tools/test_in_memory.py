@@ -2,7 +2,7 @@
 
 import pytest
 
-from attractor.agent.tool import tool_parts
+from attractor.agent.tool_calls.tool import tool_parts
 from attractor.base.json import Json
 from attractor.base.processes import ExecResult
 from attractor.environments.memory import MemoryExecutionEnvironment

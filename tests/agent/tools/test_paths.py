@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.tool import tool_parts
+from attractor.agent.tool_calls.tool import tool_parts
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
 from attractor.environments.errors import PathOutside

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.tool import ToolOutput
+from attractor.agent.tool_calls.tool import ToolOutput
 from attractor.agent.tools.read_file import MAX_IMAGE, part
 from attractor.base.json import Json
 from attractor.environments.errors import FileMissing, FileUnusable, NotText

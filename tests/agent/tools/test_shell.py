@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from attractor.agent.errors import CommandFailed
-from attractor.agent.tool import ToolCallScope
+from attractor.agent.tool_calls.tool import ToolCallScope
 from attractor.agent.tools.shell import MAX_STREAMED, part
 from attractor.base.json import Json
 from tests.agent.places import finish, local

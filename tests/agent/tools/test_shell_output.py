@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.background_commands import BackgroundCommands
-from attractor.agent.session_state import EventKind
-from attractor.agent.tool import ToolCallScope
+from attractor.agent.events import EventKind
+from attractor.agent.tool_calls.background_commands import BackgroundCommands
+from attractor.agent.tool_calls.tool import ToolCallScope
 from attractor.agent.tools import shell, shell_output
 from attractor.base.errors import UnknownName
 from attractor.base.json import Json

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from attractor.agent.conversation.session import Session
+from attractor.agent.conversation.turns import ToolResultsTurn
+from attractor.agent.events import EventKind, SessionEvent
 from attractor.agent.provider_profile import create_profile
-from attractor.agent.session import Session
-from attractor.agent.session_state import EventKind, SessionEvent
-from attractor.agent.tool import RegisteredTool, define
-from attractor.agent.tool_hooks import HookedCall, HookTime, ToolHooks
-from attractor.agent.turns import ToolResultsTurn
+from attractor.agent.tool_calls.hooks import HookedCall, HookTime, ToolHooks
+from attractor.agent.tool_calls.tool import RegisteredTool, define
 from attractor.base.errors import MachineryError
 from attractor.base.json import Json, JsonObject
 from attractor.base.processes import ExecResult

@@ -2,7 +2,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from attractor.agent.session_state import SessionConfig
+from attractor.agent.events import SessionConfig
 from attractor.base.errors import UsageError
 
 

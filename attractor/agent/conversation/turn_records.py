@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from attractor.agent.turns import (
+from attractor.agent.conversation.turns import (
     AssistantTurn,
     SteeringTurn,
     SummaryTurn,

@@ -1,6 +1,6 @@
 import pytest
 
-from attractor.agent.html_text import html_to_text
+from attractor.agent.tool_calls.html_text import html_to_text
 
 PAGE = """<!doctype html><html><head><title>A page</title><style>p {}</style>
 <body><nav><ul><li><a href="/home">Home</a><li>About</ul></nav>

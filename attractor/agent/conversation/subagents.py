@@ -6,10 +6,10 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
 
+from attractor.agent.conversation.loop import InputResult, Stop
 from attractor.agent.errors import ToolError
-from attractor.agent.loop import InputResult, Stop
 from attractor.agent.provider_profile import SUBAGENT_TOOLS
-from attractor.agent.tool import ToolRegistry
+from attractor.agent.tool_calls.tool import ToolRegistry
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError
 from attractor.environments.environment import ExecutionEnvironment

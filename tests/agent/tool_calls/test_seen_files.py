@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from attractor.agent.errors import ToolError
-from attractor.agent.seen_files import SeenFiles
+from attractor.agent.tool_calls.seen_files import SeenFiles
 from attractor.base.json import Json
 from tests.agent.places import finish, local, write
 

@@ -8,30 +8,36 @@ from enum import StrEnum
 from typing import Self, cast
 from uuid import uuid4
 
-from attractor.agent.background_commands import BackgroundCommands
-from attractor.agent.errors import SessionBusy, SessionClosed
-from attractor.agent.loop import InputResult, Stop, last_text, process_input, spent_budget
-from attractor.agent.provider_profile import SUBAGENT_TOOLS, ProviderProfile
-from attractor.agent.session_state import (
-    EventEmitter,
-    EventKind,
-    OnEvent,
-    OnUsage,
-    SessionConfig,
-    SessionConversation,
-    SessionEvent,
-    SpentBudget,
-    ignore,
-    no_budget,
+from attractor.agent.conversation.loop import (
+    InputResult,
+    Stop,
+    last_text,
+    process_input,
+    spent_budget,
 )
-from attractor.agent.subagents import (
+from attractor.agent.conversation.state import SessionConversation
+from attractor.agent.conversation.subagents import (
     SpawnRequest,
     Subagents,
     folder_below,
     tools_of_subagent,
 )
-from attractor.agent.tool_hooks import NO_HOOKS, ToolHooks
-from attractor.agent.turns import OnTurn, Turn, ignore_turn
+from attractor.agent.conversation.turns import OnTurn, Turn, ignore_turn
+from attractor.agent.errors import SessionBusy, SessionClosed
+from attractor.agent.events import (
+    EventEmitter,
+    EventKind,
+    OnEvent,
+    OnUsage,
+    SessionConfig,
+    SessionEvent,
+    SpentBudget,
+    ignore,
+    no_budget,
+)
+from attractor.agent.provider_profile import SUBAGENT_TOOLS, ProviderProfile
+from attractor.agent.tool_calls.background_commands import BackgroundCommands
+from attractor.agent.tool_calls.hooks import NO_HOOKS, ToolHooks
 from attractor.base.callables import do_nothing
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import AttractorError

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 import anyio
 
 from attractor.agent.errors import McpServerFailed, ToolError
-from attractor.agent.tool import RegisteredTool, ToolOutput
+from attractor.agent.tool_calls.tool import RegisteredTool, ToolOutput
 from attractor.base.errors import AttractorError
 from attractor.base.json import JsonObject
 from attractor.config.settings import McpServerSettings

@@ -6,10 +6,9 @@ from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 
-from attractor.agent.compaction import compact
-from attractor.agent.session_state import NEARLY_FULL, EventKind, SessionConversation
-from attractor.agent.tool_execution import ToolRunner
-from attractor.agent.turns import (
+from attractor.agent.conversation.compaction import compact
+from attractor.agent.conversation.state import NEARLY_FULL, SessionConversation
+from attractor.agent.conversation.turns import (
     AssistantTurn,
     SteeringTurn,
     ToolResultsTurn,
@@ -17,6 +16,8 @@ from attractor.agent.turns import (
     convert_history_to_messages,
     tool_call_signatures,
 )
+from attractor.agent.events import EventKind
+from attractor.agent.tool_calls.execution import ToolRunner
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.llm.errors import ContextLengthError, SDKError

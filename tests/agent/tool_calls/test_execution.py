@@ -1,8 +1,8 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from attractor.agent.session_state import SessionConfig
-from attractor.agent.tool_execution import (
+from attractor.agent.events import SessionConfig
+from attractor.agent.tool_calls.execution import (
     TruncationMode,
     truncate_lines,
     truncate_output,

@@ -5,12 +5,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from attractor.agent.compaction import describe_turns, first_kept
-from attractor.agent.errors import SummaryMissing
-from attractor.agent.provider_profile import create_profile
-from attractor.agent.session import Session
-from attractor.agent.session_state import EventKind, SessionConfig, SessionEvent
-from attractor.agent.turns import (
+from attractor.agent.conversation.compaction import describe_turns, first_kept
+from attractor.agent.conversation.session import Session
+from attractor.agent.conversation.turns import (
     AssistantTurn,
     SummaryTurn,
     ToolResultsTurn,
@@ -19,6 +16,9 @@ from attractor.agent.turns import (
     size_of,
     visible_turns,
 )
+from attractor.agent.errors import SummaryMissing
+from attractor.agent.events import EventKind, SessionConfig, SessionEvent
+from attractor.agent.provider_profile import create_profile
 from attractor.llm.errors import ContextLengthError
 from attractor.llm.messages import Message, Role
 from attractor.llm.request import ToolResult

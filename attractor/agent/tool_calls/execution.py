@@ -7,16 +7,16 @@ from dataclasses import field, replace
 from enum import StrEnum
 
 from attractor.agent.errors import InvalidArguments
-from attractor.agent.seen_files import SeenFiles
-from attractor.agent.session_state import EventEmitter, EventKind, SessionConfig
-from attractor.agent.tool import (
+from attractor.agent.events import EventEmitter, EventKind, SessionConfig
+from attractor.agent.tool_calls.hooks import NO_HOOKS, HookedCall, HookRun, HookTime, ToolHooks
+from attractor.agent.tool_calls.seen_files import SeenFiles
+from attractor.agent.tool_calls.tool import (
     RegisteredTool,
     ToolCallScope,
     ToolOutput,
     ToolRegistry,
     ToolState,
 )
-from attractor.agent.tool_hooks import NO_HOOKS, HookedCall, HookRun, HookTime, ToolHooks
 from attractor.base.clock import SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, MachineryError, UnknownName, UsageError

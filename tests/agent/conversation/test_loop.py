@@ -1,6 +1,6 @@
 import pytest
 
-from attractor.agent.loop import detect_loop
+from attractor.agent.conversation.loop import detect_loop
 
 
 @pytest.mark.parametrize(

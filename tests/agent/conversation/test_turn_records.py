@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, strategies as st
 
-from attractor.agent.turn_records import turn_from_record, turn_to_record
-from attractor.agent.turns import (
+from attractor.agent.conversation.turn_records import turn_from_record, turn_to_record
+from attractor.agent.conversation.turns import (
     AssistantTurn,
     SteeringTurn,
     SummaryTurn,

@@ -3,10 +3,8 @@
 import json
 from collections.abc import Iterator, Sequence
 
-from attractor.agent.errors import SummaryMissing
-from attractor.agent.prompts import render_prompt
-from attractor.agent.session_state import EventKind, SessionConversation
-from attractor.agent.turns import (
+from attractor.agent.conversation.state import SessionConversation
+from attractor.agent.conversation.turns import (
     AssistantTurn,
     SummaryTurn,
     ToolResultsTurn,
@@ -15,6 +13,9 @@ from attractor.agent.turns import (
     size_of,
     visible_turns,
 )
+from attractor.agent.errors import SummaryMissing
+from attractor.agent.events import EventKind
+from attractor.agent.prompts import render_prompt
 from attractor.llm.messages import Message
 from attractor.llm.request import Request
 from attractor.llm.retry_policy import retry

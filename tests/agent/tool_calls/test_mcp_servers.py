@@ -11,8 +11,8 @@ import pytest
 
 from attractor.agent import mcp_servers
 from attractor.agent.errors import McpServerFailed, ToolError
-from attractor.agent.mcp_servers import mcp_tools
-from attractor.agent.tool import RegisteredTool, ToolOutput
+from attractor.agent.tool_calls.mcp_servers import mcp_tools
+from attractor.agent.tool_calls.tool import RegisteredTool, ToolOutput
 from attractor.base.json import Json
 from attractor.config.settings import McpServerSettings
 from attractor.environments.environment import ExecutionEnvironment

@@ -1,6 +1,6 @@
 from datetime import UTC, datetime
 
-from attractor.agent.turns import (
+from attractor.agent.conversation.turns import (
     AssistantTurn,
     SteeringTurn,
     SystemTurn,

@@ -7,13 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from attractor.agent.conversation.loop import InputResult, Stop
+from attractor.agent.conversation.session import Session, SessionState
+from attractor.agent.conversation.turns import (
+    AssistantTurn,
+    SteeringTurn,
+    ToolResultsTurn,
+    UserTurn,
+)
 from attractor.agent.errors import SessionBusy, SessionClosed, ToolError
-from attractor.agent.loop import InputResult, Stop
+from attractor.agent.events import DELTAS, EventKind, SessionConfig, SessionEvent
 from attractor.agent.provider_profile import ProviderProfile, create_profile
-from attractor.agent.session import Session, SessionState
-from attractor.agent.session_state import DELTAS, EventKind, SessionConfig, SessionEvent
-from attractor.agent.tool import RegisteredTool, ToolCallScope, ToolOutput, define
-from attractor.agent.turns import AssistantTurn, SteeringTurn, ToolResultsTurn, UserTurn
+from attractor.agent.tool_calls.tool import RegisteredTool, ToolCallScope, ToolOutput, define
 from attractor.base.errors import FileError, MachineryError
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment

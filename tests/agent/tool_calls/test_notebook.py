@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from attractor.agent.notebook import LONGEST_OUTPUT, notebook_lines
+from attractor.agent.tool_calls.notebook import LONGEST_OUTPUT, notebook_lines
 from attractor.base.json import Json
 
 CELLS: list[Json] = [

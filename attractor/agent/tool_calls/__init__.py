@@ -1,0 +1,1 @@
+"""The calls of tools: definitions, execution, hooks and shared state."""
