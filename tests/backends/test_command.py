@@ -121,7 +121,7 @@ def test_a_canceled_command_leaves_no_process(tmp_path: Path) -> None:
     assert play.events.all[-1] == ("SESSION_END", {"state": "CLOSED", "aborted": True})
 
 
-@pytest.mark.parametrize("begin", ["FOO=1", "cd . &&", "(", "# it's\n"])
+@pytest.mark.parametrize("begin", ["FOO=1", "cd . &&", "("])
 def test_a_command_is_any_line_for_the_shell(tmp_path: Path, begin: str) -> None:
     project = project_in(tmp_path)
     line = json.dumps(f"{begin} {REPORTS}" + (")" if begin == "(" else ""))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent import mcp_servers
 from attractor.agent.errors import McpServerFailed, ToolError
+from attractor.agent.tool_calls import mcp_servers
 from attractor.agent.tool_calls.mcp_servers import mcp_tools
 from attractor.agent.tool_calls.tool import RegisteredTool, ToolOutput
 from attractor.base.json import Json
