@@ -18,7 +18,6 @@ from attractor.environments.local import LocalExecutionEnvironment
 from tests.handlers.stages import Play, graph, node
 from tests.spec.runs import between, environ_for, events, project_in, run
 
-pytest.importorskip("acp")
 T = TypeVar("T")
 AGENT = Path(__file__).with_name("acp_agent.py")
 ENVIRON = {"PATH": os.environ["PATH"], "PYTHONPATH": ":".join(sys.path)}
