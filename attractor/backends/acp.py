@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, cast
 from attractor import __version__
 from attractor.backends.outside import outside_backend
 from attractor.backends.outside_events import (
+    AgentText,
     CallBegun,
     CallEnded,
     Failed,
     SessionNamed,
     Spent,
-    Spoken,
     as_text,
 )
 from attractor.backends.programs import Dialogue, Invocation, Program, Task
@@ -41,7 +41,7 @@ class _AcpClient:
         match update.session_update:
             case "agent_message_chunk":
                 if text := getattr(update.content, "text", ""):
-                    take(Spoken(text, is_piece=True))
+                    take(AgentText(text, is_piece=True))
             case "tool_call":
                 take(CallBegun(update.tool_call_id, update.title, _arguments(update)))
                 self._end_call(update)

@@ -15,7 +15,7 @@ from attractor.agent.provider_profile import ProviderProfile, create_profile, pr
 from attractor.agent.tool_calls.mcp_servers import mcp_tools
 from attractor.agent.tool_calls.tool import Permissions, RegisteredTool
 from attractor.backends.agent_conversations import (
-    Keeping,
+    ConversationFile,
     as_texts,
     keep,
     put_lost_before,
@@ -60,14 +60,14 @@ from attractor.llm.retry_policy import retry
 
 
 @dataclass(frozen=True)
-class Work:
+class StageSession:
     """The work on a stage: agent, session, report, stored turns and usage."""
 
     stage: Stage
     agent: AgentDefinition
     session: Session
     reporting: Reporting
-    keeping: Keeping
+    conversation: ConversationFile
     meter: Meter
     folders: Sequence[Path]
 
@@ -78,14 +78,14 @@ class Work:
         return "\n".join([*reasons, render_prompt("report_reminder", folders=self.folders)])
 
 
-def open_work(
+def open_session(
     stage: Stage,
     parts: AgentParts,
     file: StatusFile | None,
     pricing: Pricing,
     live: OnOutput,
     more_tools: Sequence[RegisteredTool] = (),
-) -> Work:
+) -> StageSession:
     """Open a session for a stage, with its tools, hooks and records."""
     choice = choose_model(stage, parts)
     folders = parts.prompt_folders
@@ -105,14 +105,14 @@ def open_work(
     profile.tool_registry.register(reporting.tool())
     record = Record(stage, reporting, live)
     history = recall(stage, choice, window=profile.traits.context_window_size)
-    keeping = Keeping(stage, choice, history)
+    conversation = ConversationFile(stage, choice, history)
     meter = Meter(pricing, choice, EventEmitter(stage.id, parts.clock, record.take))
 
     def on_event(event: SessionEvent) -> None:
         if event.kind is EventKind.ASSISTANT_TEXT_START:
             stage.spending.require_budget()
         record.take(event)
-        if reporting.is_spoilt and event.kind is EventKind.TOOL_CALL_END:
+        if reporting.is_rejected and event.kind is EventKind.TOOL_CALL_END:
             session.abort()
 
     def on_usage(used: Used, provider: str, model: str) -> None:
@@ -131,12 +131,12 @@ def open_work(
         instructions="\n\n".join(filter(None, [role, how_to_report])),
         hooks=hooks_of(stage),
         on_event=on_event,
-        on_turn=keeping.take,
+        on_turn=conversation.take,
         on_usage=on_usage,
         id=stage.id,
         history=history,
     )
-    return Work(stage, agent, session, reporting, keeping, meter, folders)
+    return StageSession(stage, agent, session, reporting, conversation, meter, folders)
 
 
 def _record_agent(stage: Stage, agent: AgentDefinition, tools: Iterable[str]) -> None:
@@ -188,7 +188,7 @@ async def answer_once(
     choice = choose_model(stage, parts)
     # Text only: models without tools reject tool calls.
     before = recall(stage, choice, window=window(choice)) if stage.inherited.thread else ()
-    keeping = Keeping(stage, choice, before)
+    conversation = ConversationFile(stage, choice, before)
     asked = UserTurn(put_lost_before(stage, prompt), parts.clock.now())
     agent = choose_agent(stage, parts)
     permissions = agent.settings.permissions.value
@@ -215,9 +215,9 @@ async def answer_once(
         emit(EventKind.SESSION_END, state="CLOSED", aborted=False)
     stage.spending.use(meter.total)
     answered = AssistantTurn.from_response(response, parts.clock.now())
-    keeping.take(asked)
-    keeping.take(answered)
-    keeping.end()
+    conversation.take(asked)
+    conversation.take(answered)
+    conversation.end()
     keep(stage, choice, [*before, asked, answered])
     return ModelAnswer(response.text, meter.total)
 
@@ -272,13 +272,13 @@ class Agent:
             write_tail(stage.files) as live,
             mcp_tools(servers, place) as more_tools,
         ):
-            work = open_work(stage, parts, file, self._pricing, live, more_tools)
+            work = open_session(stage, parts, file, self._pricing, live, more_tools)
             self._at_work[stage.id] = work.session
             try:
                 outcome = await _do_in_time(work, put_lost_before(stage, prompt))
             finally:
                 self._at_work.pop(stage.id, None)
-                work.keeping.end()
+                work.conversation.end()
                 keep(stage, choose_model(stage, parts), work.session.history)
                 await work.session.close()
         return replace(outcome, usage=work.meter.total)
@@ -309,7 +309,7 @@ class Agent:
         return parts
 
 
-async def _do_in_time(work: Work, prompt: str) -> Outcome:
+async def _do_in_time(work: StageSession, prompt: str) -> Outcome:
     limit = work.agent.settings.limits.time
     timer = asyncio.timeout(limit.total_seconds() if limit else None)
     try:
@@ -322,7 +322,7 @@ async def _do_in_time(work: Work, prompt: str) -> Outcome:
         return await work.reporting.reported() or reached
 
 
-async def _do(work: Work, prompt: str) -> Outcome:
+async def _do(work: StageSession, prompt: str) -> Outcome:
     try:
         ending = await _converse(work, prompt)
     except SDKError as error:
@@ -342,7 +342,7 @@ async def _do(work: Work, prompt: str) -> Outcome:
     return replace(outcome, context_updates=updates)
 
 
-async def _converse(work: Work, prompt: str) -> InputResult:
+async def _converse(work: StageSession, prompt: str) -> InputResult:
     """Run the agent, and ask once for a missing or invalid report (R4, R8)."""
     ending = await work.session.submit(prompt)
     if await work.reporting.reported() or work.session.state is SessionState.CLOSED:

@@ -38,7 +38,7 @@ _SHARE = 2
 
 
 @dataclass(frozen=True)
-class Spoken:
+class StoredConversation:
     """The conversation at the end of a stage, and the model that wrote its answers."""
 
     turns: Sequence[Turn]
@@ -55,13 +55,13 @@ def recall(stage: Stage, choice: ModelChoice, *, window: int) -> Sequence[Turn]:
     specific to a model.
     """
     thread = stage.inherited.thread
-    spoken = thread.recall() if thread else None
-    if thread is None or not isinstance(spoken, Spoken):
+    stored = thread.recall() if thread else None
+    if thread is None or not isinstance(stored, StoredConversation):
         return ()
-    kind = THREAD_RESTORED if spoken.is_restored else THREAD_CONTINUED
-    stage.emit(kind, thread=thread.name, stages=spoken.stages, last=spoken.last)
-    is_own = spoken.model == (choice.provider, choice.model)
-    turns = spoken.turns if is_own else as_texts(spoken.turns)
+    kind = THREAD_RESTORED if stored.is_restored else THREAD_CONTINUED
+    stage.emit(kind, thread=thread.name, stages=stored.stages, last=stored.last)
+    is_own = stored.model == (choice.provider, choice.model)
+    turns = stored.turns if is_own else as_texts(stored.turns)
     kept = shorten_turns(turns, window * _LETTERS_PER_TOKEN // _SHARE, stage.inherited.summary)
     if kept is not turns:
         stage.emit(THREAD_SHORTENED, thread=thread.name, turns=len(turns), kept=len(kept))
@@ -71,8 +71,8 @@ def recall(stage: Stage, choice: ModelChoice, *, window: int) -> Sequence[Turn]:
 def put_lost_before(stage: Stage, prompt: str) -> str:
     """Return a prompt, preceded by a summary if the conversation belongs to another backend."""
     thread = stage.inherited.thread
-    spoken = thread.recall() if thread else None
-    if spoken is None or isinstance(spoken, Spoken):
+    stored = thread.recall() if thread else None
+    if stored is None or isinstance(stored, StoredConversation):
         return prompt
     message = "the thread contains a conversation of another backend: it is replaced by a summary"
     stage.emit("WARNING", message=message)
@@ -86,8 +86,8 @@ def keep(stage: Stage, choice: ModelChoice, turns: Sequence[Turn]) -> None:
     if thread is None or not whole:
         return
     before = thread.recall()
-    count = before.stages if isinstance(before, Spoken) else 0
-    thread.keep(Spoken(whole, (choice.provider, choice.model), count + 1, stage.id))
+    count = before.stages if isinstance(before, StoredConversation) else 0
+    thread.keep(StoredConversation(whole, (choice.provider, choice.model), count + 1, stage.id))
 
 
 def as_texts(turns: Sequence[Turn]) -> Sequence[Turn]:
@@ -155,7 +155,7 @@ CONVERSATION = "conversation.jsonl"
 _BEGIN, _END = "begin", "end"
 
 
-class Keeping:
+class ConversationFile:
     """Writes each turn of a stage to its file; writes nothing if the stage has no thread."""
 
     def __init__(self, stage: Stage, choice: ModelChoice, begins_with: Sequence[Turn]) -> None:
@@ -163,7 +163,7 @@ class Keeping:
         self._files = stage.files if stage.inherited.thread else None
         self._count = 0
         before = stage.inherited.thread.recall() if stage.inherited.thread else None
-        taken = before if isinstance(before, Spoken) else None
+        taken = before if isinstance(before, StoredConversation) else None
         # A restored conversation can be that of an earlier run, whose files a reader does not have.
         known = taken.turns if taken and not taken.is_restored else ()
         same = _same_at_the_end(known, begins_with)
@@ -194,9 +194,9 @@ class Keeping:
             self._files.append(CONVERSATION, json.dumps(line, ensure_ascii=False))
 
 
-def rebuild(last: str, read: ReadSaved) -> Spoken:
+def rebuild(last: str, read: ReadSaved) -> StoredConversation:
     """Return the conversation of a stage from the files of this stage and of earlier stages."""
-    kept = list(_kept_by(last, read))
+    kept = list(_earlier_stages(last, read))
     turns: Sequence[Turn] = ()
     for one in reversed(kept):
         if one.taken > len(turns):
@@ -206,11 +206,11 @@ def rebuild(last: str, read: ReadSaved) -> Spoken:
     if not turns:
         raise ConversationLost(f"{last} has no stored conversation")
     whole = kept[0]
-    return Spoken(turns, whole.model, whole.stages, whole.stage, is_restored=True)
+    return StoredConversation(turns, whole.model, whole.stages, whole.stage, is_restored=True)
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _StageTurns:
     """The stored turns of one stage: inserted turns, `taken` turns of the previous stage, own
     turns.
     """
@@ -224,7 +224,7 @@ class _Kept:
     own: Sequence[Turn]
 
 
-def _kept_by(last: str, read: ReadSaved) -> Iterator[_Kept]:
+def _earlier_stages(last: str, read: ReadSaved) -> Iterator[_StageTurns]:
     """Yield the stored turns of a stage, then of the preceding stages."""
     seen, stage = set[str](), last
     while stage:
@@ -239,7 +239,7 @@ def _kept_by(last: str, read: ReadSaved) -> Iterator[_Kept]:
         stage = kept.after
 
 
-def _read(stage: str, content: bytes) -> _Kept:
+def _read(stage: str, content: bytes) -> _StageTurns:
     lines = [Fields(parse_json(line), f"line {at}") for at, line in _lines(content)]
     if len(lines) < 2 or not (lines[0].has("kind") and lines[-1].has("kind")):
         raise RecordBroken("the file is incomplete")
@@ -250,7 +250,7 @@ def _read(stage: str, content: bytes) -> _Kept:
     turns, inserted = [_turn(one) for one in middle], head.number("put_before")
     if min(inserted, head.number("taken")) < 0 or inserted > len(turns):
         raise RecordBroken("the file is incomplete")
-    return _Kept(
+    return _StageTurns(
         stage,
         (head.text("provider"), head.text("model")),
         head.number("stages"),

@@ -121,7 +121,7 @@ class Reporting:
         self._of_answer.clear()
 
     @property
-    def is_spoilt(self) -> bool:
+    def is_rejected(self) -> bool:
         """Whether a second report was refused, after a request to correct the first (ruling R8)."""
         return len(self.refusals) > 1
 
@@ -190,8 +190,8 @@ class Reporting:
             "suggested_next_ids": list(outcome.suggested_next_ids),
         }
         set_fields = {name: value for name, value in named.items() if value}
-        ways: dict[str, Json] = {**_ways(self._stage)}
-        if faults := find_faults(set_fields, {"type": "object", "properties": ways}):
+        choices: dict[str, Json] = {**_choice_schemas(self._stage)}
+        if faults := find_faults(set_fields, {"type": "object", "properties": choices}):
             raise InvalidReport("; ".join(faults))
         return _with_reason(outcome, self._stage.node.id)
 
@@ -212,7 +212,7 @@ def _definition(stage: Stage) -> ToolDefinition:
             "enum": ["success", "partial_success", "retry", "fail"],
             "description": "How the stage ended.",
         },
-        **_ways(stage),
+        **_choice_schemas(stage),
         "context_updates": {
             "type": "object",
             "description": "Values that later stages shall have, by key.",
@@ -227,24 +227,24 @@ def _definition(stage: Stage) -> ToolDefinition:
     return define(REPORT_OUTCOME, words, properties, required=["outcome"])
 
 
-def _ways(stage: Stage) -> dict[str, dict[str, Json]]:
+def _choice_schemas(stage: Stage) -> dict[str, dict[str, Json]]:
     """Return the schemas of the edge choices: the labels and targets of the outgoing edges."""
     labels = _distinct(stage.labels)
     targets = _distinct([edge.target for edge in stage.graph.outgoing(stage.node.id)])
-    ways: dict[str, dict[str, Json]] = {}
+    choices: dict[str, dict[str, Json]] = {}
     if labels:
-        ways["preferred_label"] = {
+        choices["preferred_label"] = {
             "type": "string",
             "enum": labels,
             "description": "The way the pipeline should take from here.",
         }
     if targets:
-        ways["suggested_next_ids"] = {
+        choices["suggested_next_ids"] = {
             "type": "array",
             "items": {"type": "string", "enum": targets},
             "description": "The stages that should come next, the best first.",
         }
-    return ways
+    return choices
 
 
 def _distinct(names: Sequence[str]) -> list[Json]:

@@ -7,12 +7,12 @@ from operator import add
 
 from attractor.backends.outside import outside_backend
 from attractor.backends.outside_events import (
+    AgentText,
     CallEnded,
     Failed,
-    Heard,
+    ProgramEvent,
     SessionNamed,
     Spent,
-    Spoken,
     as_text,
     begin_call,
     count,
@@ -62,7 +62,7 @@ def send(dialogue: Dialogue, text: str) -> None:
     dialogue.write(f"{json.dumps(line)}\n")
 
 
-def read(event: JsonObject) -> Iterator[Heard]:
+def read(event: JsonObject) -> Iterator[ProgramEvent]:
     """Read one event of `claude --output-format stream-json`."""
     match event:
         case {"type": "system", "subtype": "init", "session_id": str(session)}:
@@ -79,10 +79,10 @@ def read(event: JsonObject) -> Iterator[Heard]:
 _TOOLS = {"Bash": "shell", "Edit": "edit_file", "Read": "read_file", "Write": "write_file"}
 
 
-def _read_block(block: Json) -> Iterator[Heard]:
+def _read_block(block: Json) -> Iterator[ProgramEvent]:
     match block:
         case {"type": "text", "text": str(text)}:
-            yield Spoken(text)
+            yield AgentText(text)
         case {"type": "tool_use", "id": str(call), "name": str(name), "input": {**arguments}}:
             yield begin_call(call, name, arguments, _TOOLS)
         case {"type": "tool_result", "tool_use_id": str(call), **rest}:
@@ -92,7 +92,7 @@ def _read_block(block: Json) -> Iterator[Heard]:
             pass
 
 
-def _read_result(event: JsonObject) -> Iterator[Heard]:
+def _read_result(event: JsonObject) -> Iterator[ProgramEvent]:
     cost, by_model = event.get("total_cost_usd"), event.get("modelUsage")
     if isinstance(by_model, dict):
         # Of the session; `usage` is of the last message only.

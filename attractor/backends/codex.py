@@ -6,13 +6,13 @@ from contextlib import suppress
 
 from attractor.backends.outside import outside_backend
 from attractor.backends.outside_events import (
+    AgentText,
     CallBegun,
     CallEnded,
     Failed,
-    Heard,
+    ProgramEvent,
     SessionNamed,
     Spent,
-    Spoken,
     Warned,
     as_text,
     count,
@@ -44,7 +44,7 @@ def invoke(task: Task) -> Invocation:
     return Invocation(tuple(words), variables, files, task.prompt)
 
 
-def read(event: JsonObject) -> Iterator[Heard]:
+def read(event: JsonObject) -> Iterator[ProgramEvent]:
     """Read one event of `codex exec --json`."""
     match event:
         case {"type": "thread.started", "thread_id": str(session)}:
@@ -70,7 +70,7 @@ def read(event: JsonObject) -> Iterator[Heard]:
             pass
 
 
-def _begun(item: str, kind: str, rest: JsonObject) -> Iterator[Heard]:
+def _begun(item: str, kind: str, rest: JsonObject) -> Iterator[ProgramEvent]:
     match kind:
         case "command_execution":
             yield CallBegun(item, "shell", {"command": _command(as_text(rest.get("command")))})
@@ -85,11 +85,11 @@ def _begun(item: str, kind: str, rest: JsonObject) -> Iterator[Heard]:
             pass
 
 
-def _ended(item: str, kind: str, rest: JsonObject) -> Iterator[Heard]:
+def _ended(item: str, kind: str, rest: JsonObject) -> Iterator[ProgramEvent]:
     is_failed = rest.get("status") in ("failed", "declined")
     match kind:
         case "agent_message":
-            yield Spoken(as_text(rest.get("text")))
+            yield AgentText(as_text(rest.get("text")))
         case "error":
             yield Warned(as_text(rest.get("message")))
         case "command_execution":

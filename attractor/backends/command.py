@@ -1,7 +1,7 @@
 """Executes stages with a command of the user, which gets the prompt on its input."""
 
 from attractor.backends.outside import outside_backend
-from attractor.backends.outside_events import Spoken
+from attractor.backends.outside_events import AgentText
 from attractor.backends.programs import Dialogue, Invocation, Program, Task
 from attractor.backends.registry import OutsideParts
 
@@ -19,7 +19,7 @@ def invoke(task: Task) -> Invocation:
 async def drive(dialogue: Dialogue) -> None:
     """Take the whole output as the answer."""
     async for line in dialogue.lines():
-        dialogue.take(Spoken(line, is_piece=True))
+        dialogue.take(AgentText(line, is_piece=True))
 
 
 def program(parts: OutsideParts | None) -> Program:

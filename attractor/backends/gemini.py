@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 from attractor.backends.outside import outside_backend
 from attractor.backends.outside_events import (
+    AgentText,
     CallEnded,
     Failed,
-    Heard,
+    ProgramEvent,
     SessionNamed,
     Spent,
-    Spoken,
     Warned,
     as_text,
     begin_call,
@@ -43,13 +43,13 @@ def invoke(task: Task) -> Invocation:
 _TOOLS = {"replace": "edit_file", "run_shell_command": "shell"}
 
 
-def read(event: JsonObject) -> Iterator[Heard]:
+def read(event: JsonObject) -> Iterator[ProgramEvent]:
     """Read one event of `gemini --output-format stream-json`."""
     match event:
         case {"type": "init", "session_id": str(session)}:
             yield SessionNamed(session, as_text(event.get("model")))
         case {"type": "message", "role": "assistant", "content": str(text)}:
-            yield Spoken(text, is_piece=event.get("delta") is True)
+            yield AgentText(text, is_piece=event.get("delta") is True)
         case {"type": "tool_use", "tool_id": str(call), "tool_name": str(name)}:
             arguments = event.get("parameters")
             yield begin_call(call, name, arguments if isinstance(arguments, dict) else {}, _TOOLS)
@@ -65,7 +65,7 @@ def read(event: JsonObject) -> Iterator[Heard]:
             pass
 
 
-def _read_result(event: JsonObject) -> Iterator[Heard]:
+def _read_result(event: JsonObject) -> Iterator[ProgramEvent]:
     match event.get("stats"):
         case {**stats}:
             yield Spent(

@@ -359,13 +359,13 @@ class Pricing:
 
     def __init__(self, find: FindModel = get_model_info) -> None:
         self._find = find
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     def price(self, used: Used, choice: ModelChoice, emit: EventEmitter) -> Usage:
         """Return the usage and cost of a call; warn once per unknown price."""
         price = _price(used, choice, self._find)
-        if price.cost_usd is None and price.why_not not in self._told:
-            self._told.add(price.why_not)
+        if price.cost_usd is None and price.why_not not in self._warned:
+            self._warned.add(price.why_not)
             emit(EventKind.WARNING, message=price.why_not)
         prompt = prompt_tokens(used, choice.provider)
         return Usage(prompt, used.output_tokens, price.cost_usd or 0.0)

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from attractor.backends.model_proxy import ModelAccess
 from attractor.backends.outside import outside_backend
 from attractor.backends.outside_events import (
+    AgentText,
     CallEnded,
     Failed,
-    Heard,
+    ProgramEvent,
     SessionNamed,
     Spent,
-    Spoken,
     as_text,
     begin_call,
     count,
@@ -68,13 +68,13 @@ async def drive(dialogue: Dialogue) -> None:
             dialogue.take(heard)
 
 
-def read(event: JsonObject, *, provider: str) -> Iterator[Heard]:
+def read(event: JsonObject, *, provider: str) -> Iterator[ProgramEvent]:
     """Read one event of `opencode run --format json`."""
     if isinstance(session := event.get("sessionID"), str):
         yield SessionNamed(session)
     match event:
         case {"type": "text", "part": {"text": str(text)}}:
-            yield Spoken(text)
+            yield AgentText(text)
         case {"type": "tool_use", "part": {"callID": str(call), "tool": str(name), "state": state}}:
             yield from _read_call(call, name, state)
         case {"type": "step_finish", "part": {"tokens": {**used}}}:
@@ -85,7 +85,7 @@ def read(event: JsonObject, *, provider: str) -> Iterator[Heard]:
             pass
 
 
-def _read_call(call: str, name: str, state: Json) -> Iterator[Heard]:
+def _read_call(call: str, name: str, state: Json) -> Iterator[ProgramEvent]:
     """Read a tool call, which opencode only prints when it has ended."""
     match state:
         case {"status": str(status), "input": {**arguments}, **rest}:

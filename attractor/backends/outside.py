@@ -21,7 +21,7 @@ from attractor.backends.agent_report import VARIABLE, Reporting, StatusFile, sta
 from attractor.backends.model_proxy import offer_models
 from attractor.backends.models import Meter, Pricing
 from attractor.backends.outside_events import NOTHING_SPENT, OutsideTranscript, Spent
-from attractor.backends.program_needs import LocatedProgram, find_missing, has_key, locate
+from attractor.backends.program_needs import find_missing, has_key, locate
 from attractor.backends.programs import Dialogue, Program, Task, open_input
 from attractor.backends.registry import BackendParts, BuiltBackend, OutsideParts
 from attractor.base.dataclasses import dataclass
@@ -35,6 +35,7 @@ from attractor.engine.seams import Exhausted, ModelAnswer, Stage
 from attractor.engine.stage.folder import write_tail
 from attractor.engine.truncation import response_updates
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.program_files import LocatedProgram
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import Node
 
@@ -71,7 +72,7 @@ class KeptSession:
 
 
 @dataclass(frozen=True)
-class _Work:
+class _ProgramRun:
     """The work on a stage."""
 
     stage: Stage
@@ -152,7 +153,7 @@ class OutsideAgent:
                 program=self._program.name,
                 version=await self._read_version(located, task, environment),
             )
-            work = _Work(stage, located, parts, task, file, reporting, transcript)
+            work = _ProgramRun(stage, located, parts, task, file, reporting, transcript)
             try:
                 outcome = await self._do(work, prompt)
             finally:
@@ -226,7 +227,7 @@ class OutsideAgent:
             self._version = found[0] if found else ""
         return self._version or ""
 
-    async def _do(self, work: _Work, prompt: str) -> Outcome:
+    async def _do(self, work: _ProgramRun, prompt: str) -> Outcome:
         stage = work.stage
         try:
             fault = await self._converse(work, prompt)
@@ -242,7 +243,7 @@ class OutsideAgent:
             return replace(outcome, context_updates=updates | dict(outcome.context_updates))
         return work.reporting.without_report(text, fault and f"{self._program.name} {fault}")
 
-    async def _converse(self, work: _Work, prompt: str) -> str:
+    async def _converse(self, work: _ProgramRun, prompt: str) -> str:
         """Run the program, and ask once for a missing or invalid report (R4, R8).
 
         Return the reason why the work does not count as done, or an empty text.
@@ -261,7 +262,7 @@ class OutsideAgent:
         await self._keep(work, kept)
         return fault
 
-    async def _remind(self, work: _Work, task: Task) -> None:
+    async def _remind(self, work: _ProgramRun, task: Task) -> None:
         """Ask for a report, in the same session if the program can continue it."""
         answer = work.transcript.text
         session = work.transcript.session if self._program.sessions else ""
@@ -270,7 +271,7 @@ class OutsideAgent:
         await work.reporting.reported()
         work.transcript.text = answer or work.transcript.text
 
-    async def _run_once(self, work: _Work, task: Task) -> str:
+    async def _run_once(self, work: _ProgramRun, task: Task) -> str:
         """Run the program with one prompt; return why the work does not count as done, or an
         empty text.
         """
@@ -295,7 +296,7 @@ class OutsideAgent:
             return f"ended with exit status {result.exit_code}: {told}".removesuffix(": ")
         return "" if work.transcript.has_worked else "ended without an answer"
 
-    async def _restore(self, work: _Work) -> KeptSession | None:
+    async def _restore(self, work: _ProgramRun) -> KeptSession | None:
         """Return the session that the stage continues, after its files are restored."""
         thread = work.stage.inherited.thread
         kept = thread.recall() if thread else None
@@ -316,7 +317,7 @@ class OutsideAgent:
         work.stage.emit(THREAD_CONTINUED, thread=thread.name, stages=kept.stages, last=kept.last)
         return kept
 
-    async def _keep(self, work: _Work, before: KeptSession | None) -> None:
+    async def _keep(self, work: _ProgramRun, before: KeptSession | None) -> None:
         """Keep the session for the next stage of the thread."""
         thread, session = work.stage.inherited.thread, work.transcript.session
         if thread is None:
@@ -366,7 +367,7 @@ async def home_in(environment: ExecutionEnvironment) -> AsyncGenerator[str]:
             )
 
 
-async def _execute(work: _Work, program: Program, dialogue: Dialogue) -> ExecResult | None:
+async def _execute(work: _ProgramRun, program: Program, dialogue: Dialogue) -> ExecResult | None:
     """Run a process of the program; return None if it had to be ended after its work."""
     task, environment = dialogue.task, work.environment
     call = program.invoke(task)
@@ -416,7 +417,7 @@ def _home(task: Task) -> Mapping[str, str]:
     return {"HOME": task.home} if task.home else {}
 
 
-async def _pack(work: _Work, paths: Sequence[str]) -> bytes | None:
+async def _pack(work: _ProgramRun, paths: Sequence[str]) -> bytes | None:
     """Return the files of a session; None if they are missing or too large.
 
     Without a home folder of its own, the program keeps the files in the operator's.
@@ -439,7 +440,7 @@ async def _pack(work: _Work, paths: Sequence[str]) -> bytes | None:
     return "".join(pieces).encode() if 0 < size <= _LARGEST_SESSION else None
 
 
-def _with_prompt(work: _Work, prompt: str) -> Task:
+def _with_prompt(work: _ProgramRun, prompt: str) -> Task:
     """Return the task with a prompt and the way to report, as written to prompt.md."""
     prompt = f"{prompt}\n\n{work.how_to_report()}" if work.wants_report else prompt
     work.stage.files.write("prompt.md", prompt)

@@ -27,7 +27,7 @@ class SessionNamed:
 
 
 @dataclass(frozen=True)
-class Spoken:
+class AgentText:
     """A text of the agent; a `piece` belongs to the same text as the next piece."""
 
     text: str
@@ -79,7 +79,7 @@ class Failed:
 
 
 NOTHING_SPENT = Spent(Tokens())
-Heard = SessionNamed | Spoken | CallBegun | CallEnded | Spent | Warned | Failed
+ProgramEvent = SessionNamed | AgentText | CallBegun | CallEnded | Spent | Warned | Failed
 
 
 class OutsideTranscript:
@@ -127,22 +127,22 @@ class OutsideTranscript:
         if self._is_started:
             self._emit(EventKind.USER_INPUT, content=prompt)
 
-    def take(self, heard: Heard) -> None:
+    def take(self, heard: ProgramEvent) -> None:
         """Emit an event of the program."""
         if isinstance(heard, SessionNamed):
             self.session = heard.id
             self._model = self._model or heard.model
             self._started["version"] = self._started["version"] or heard.version
         self._start()
-        if isinstance(heard, Spoken) and heard.is_piece:
+        if isinstance(heard, AgentText) and heard.is_piece:
             self._add_piece(heard.text)
         elif not isinstance(heard, SessionNamed):
             self._join_pieces()
             self._emit_of(heard)
 
-    def _emit_of(self, heard: Spoken | CallBegun | CallEnded | Spent | Warned | Failed) -> None:
+    def _emit_of(self, heard: AgentText | CallBegun | CallEnded | Spent | Warned | Failed) -> None:
         match heard:
-            case Spoken():
+            case AgentText():
                 self._add_piece(heard.text)
                 self._join_pieces()
             case CallBegun():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attractor.backends.model_proxy import ModelAccess
 from attractor.backends.models import MODEL, ModelChoice, ModelDefaults
-from attractor.backends.outside_events import Heard
+from attractor.backends.outside_events import ProgramEvent
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.json import JsonObject, parse_json
@@ -52,7 +52,7 @@ class Dialogue:
     `messages` are the messages that the agent has not read yet.
     """
 
-    def __init__(self, task: Task, take: Callable[[Heard], None]) -> None:
+    def __init__(self, task: Task, take: Callable[[ProgramEvent], None]) -> None:
         self.task = task
         self.take = take
         self.output = asyncio.StreamReader(limit=_LONGEST_LINE)
@@ -132,7 +132,7 @@ async def open_input(dialogue: Dialogue, environment: ExecutionEnvironment) -> A
                 dialogue.close_input()
 
 
-Read = Callable[[JsonObject], Iterable[Heard]]
+Read = Callable[[JsonObject], Iterable[ProgramEvent]]
 """Type of a function that reads one line of a program's output."""
 
 Drive = Callable[[Dialogue], Awaitable[None]]

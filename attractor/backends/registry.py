@@ -76,14 +76,16 @@ def backend_registry() -> Registry[type[BuiltBackend]]:
 _HINT = "pass an object with a method run(node, prompt, context), or such a function"
 _SPEC = 3
 
-Told = str | Outcome
-BackendFunction = Callable[[Node, str, Context], Told | Awaitable[Told]]
+BackendResult = str | Outcome
+BackendFunction = Callable[[Node, str, Context], BackendResult | Awaitable[BackendResult]]
 
 
 class SpecBackend(Protocol):
     """A backend with the three arguments of the specification."""
 
-    def run(self, node: Node, prompt: str, context: Context) -> Told | Awaitable[Told]:
+    def run(
+        self, node: Node, prompt: str, context: Context
+    ) -> BackendResult | Awaitable[BackendResult]:
         """Execute a stage with a prompt; a returned text is the response of a successful stage."""
         ...
 
@@ -97,7 +99,7 @@ class _Adapted:
 
     called: Callable[..., object]
 
-    async def run(self, stage: Stage, prompt: str) -> Told:
+    async def run(self, stage: Stage, prompt: str) -> BackendResult:
         result = await call(self.called, stage.node, prompt, stage.context)
         if isinstance(result, str | Outcome):
             return result

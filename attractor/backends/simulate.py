@@ -34,7 +34,7 @@ class Simulate:
 
 
 @dataclass(frozen=True)
-class _Spoken:
+class _SimulatedConversation:
     """A simulated conversation: the number of stages, and the last stage."""
 
     stages: int
@@ -47,10 +47,10 @@ def _take_part(stage: Stage) -> None:
     if thread is None:
         return
     before = thread.recall()
-    count = before.stages if isinstance(before, _Spoken) else 0
-    if isinstance(before, _Spoken):
+    count = before.stages if isinstance(before, _SimulatedConversation) else 0
+    if isinstance(before, _SimulatedConversation):
         stage.emit(THREAD_CONTINUED, thread=thread.name, stages=count, last=before.last)
-    thread.keep(_Spoken(count + 1, stage.id))
+    thread.keep(_SimulatedConversation(count + 1, stage.id))
 
 
 part = Simulate

@@ -5,6 +5,7 @@ AttractorError
 │   ├── FileMissing                 1  missing file
 │   ├── PathOutside                 1  path outside the working folder
 │   └── NotText                     1  file that is not text
+├── CommandUnusable              1  command that the system cannot start
 ├── PortUnusable                 1  impossible operation on a port
 ├── UsageError
 │   ├── InvalidPattern              2  invalid regular expression
@@ -54,6 +55,10 @@ class NotText(FileUnusable):
     """The file is not text."""
 
     hint = "read it with a command, such as file, xxd or iconv"
+
+
+class CommandUnusable(AttractorError):
+    """The system cannot start the command."""
 
 
 class PortUnusable(AttractorError):

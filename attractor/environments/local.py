@@ -29,6 +29,7 @@ from attractor.environments.environment import (
     Service,
     inherited,
 )
+from attractor.environments.errors import CommandUnusable
 from attractor.environments.files import FileTools
 from attractor.environments.orphan_processes import MARK, Guardian, kill_marked, new_mark
 from attractor.environments.sandbox.sockets import LOOPBACK, Address, PipeReader, forwarded, listen
@@ -103,6 +104,21 @@ SHELL = "/bin/bash"
 WORKSPACE = "/workspace"
 
 
+# Linux refuses longer arguments.
+_LONGEST_COMMAND = 128 * 1024 - 1
+
+
+def require_runnable(command: str) -> None:
+    """Raise CommandUnusable for a command that the system cannot start."""
+    if "\0" in command:
+        raise CommandUnusable("the command contains a null character", hint="remove it")
+    if len(command.encode("utf-8", "surrogatepass")) > _LONGEST_COMMAND:
+        raise CommandUnusable(
+            f"the command is longer than {_LONGEST_COMMAND} bytes",
+            hint="write it to a file with write_file, and run the file",
+        )
+
+
 class LocalExecutionEnvironment(FileTools):
     """A folder of this machine, where commands run with the rights of the operator.
 
@@ -174,6 +190,7 @@ class LocalExecutionEnvironment(FileTools):
         on_output: OnOutput | None = None,
     ) -> ExecResult:
         """Run a shell command to its end or its time limit."""
+        require_runnable(command)
         below = files.require_folder(self._confined, working_dir or ".")
         return await run_process(
             [SHELL, "-c", command],
@@ -189,6 +206,7 @@ class LocalExecutionEnvironment(FileTools):
         self, command: str, *, env_vars: Mapping[str, str] | None = None
     ) -> Service:
         """Start a background command that ends with the environment at the latest."""
+        require_runnable(command)
         service = await start_local_service(
             [SHELL, "-c", command],
             cwd=str(self._folder),

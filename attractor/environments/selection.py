@@ -78,12 +78,14 @@ async def choose_environment(
     scratch: Path | None = None,
     bounds: SandboxBounds | None = None,
     run_id: str = "",
+    project: Path | None = None,
+    covers: Sequence[str] = (),
 ) -> EnvironmentChoice:
     """Choose by `auto`, `bubblewrap`, `landlock` or `none`, and check the isolation.
 
     `hide` are the operator's folders: home, project, state folder. `read` are readable exceptions,
     such as toolchains; `pass_env` are variables by name. Without bubblewrap, `run_id` marks the
-    commands.
+    commands. If the workspace is the folder `project`, the names `covers` in it are hidden.
     """
     if kind not in KINDS:
         raise UnknownName("sandbox", kind, KINDS)
@@ -99,6 +101,8 @@ async def choose_environment(
         hide=tuple(hide),
         bounds=bounds or SandboxBounds(),
         run_id=run_id,
+        project=project,
+        covers=tuple(covers),
     )
 
     async def test(settings: SandboxSettings) -> Promises:
@@ -180,7 +184,10 @@ async def _landlock(
         return SandboxedExecutionEnvironment(folder, settings, promises=promises)
 
     name = f"Landlock, not bubblewrap: {unavailable}" if unavailable else "Landlock"
-    return EnvironmentChoice("landlock", promises, _sentence(name, promises), make)
+    sentence = _sentence(name, promises)
+    if settings.project:
+        sentence += " Records of runs and Git's configuration in the project are writable."
+    return EnvironmentChoice("landlock", promises, sentence, make)
 
 
 def _unguarded(environ: Mapping[str, str], why: str, run_id: str) -> EnvironmentChoice:

@@ -11,7 +11,7 @@ from attractor.agent.errors import McpServerFailed
 from attractor.agent.events import SessionConfig
 from attractor.agent.prompts import Prompt
 from attractor.agent.tool_calls.tool import Permissions, tool_parts
-from attractor.backends.agent import Agent, open_work, part
+from attractor.backends.agent import Agent, open_session, part
 from attractor.backends.models import AgentParts, Pricing
 from attractor.backends.registry import BackendParts
 from attractor.base.callables import do_nothing
@@ -384,7 +384,7 @@ def test_an_agent_has_its_role_and_its_tools(tmp_path: Path) -> None:
 def test_environment_of_a_read_only_agent_refuses_changes(tmp_path: Path) -> None:
     creates = call("write_file", file_path="a", content="x")
     work = of_agent(tmp_path, AgentSettings(permissions=Permissions.READ_ONLY), creates, said("ok"))
-    opened = open_work(work.play.stage, work.parts, None, Pricing(), do_nothing)
+    opened = open_session(work.play.stage, work.parts, None, Pricing(), do_nothing)
     # As a program or a server of tools could add it.
     opened.session.profile.tool_registry.register(tool_parts()["write_file"])
     finish(opened.session.submit("Go"))

@@ -18,7 +18,7 @@ from attractor.agent.events import SessionConfig
 from attractor.backends.agent import Agent
 from attractor.backends.agent_conversations import (
     CONVERSATION,
-    Spoken,
+    StoredConversation,
     as_texts,
     rebuild,
     shorten_turns,
@@ -233,9 +233,9 @@ def reader(kept: Mapping[str, str]) -> Callable[[str, str], bytes]:
     return read
 
 
-def held(talk: Talk) -> Spoken:
+def held(talk: Talk) -> StoredConversation:
     spoken = talk.thread.recall()
-    assert isinstance(spoken, Spoken)
+    assert isinstance(spoken, StoredConversation)
     return spoken
 
 

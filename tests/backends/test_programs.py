@@ -10,13 +10,13 @@ from attractor.backends import claude, codex, gemini, opencode
 from attractor.backends.model_proxy import ModelAccess
 from attractor.backends.models import ModelChoice
 from attractor.backends.outside_events import (
+    AgentText,
     CallBegun,
     CallEnded,
     Failed,
-    Heard,
+    ProgramEvent,
     SessionNamed,
     Spent,
-    Spoken,
     Warned,
 )
 from attractor.backends.programs import Program, Task
@@ -25,13 +25,13 @@ from attractor.llm.response import Usage
 
 # Printed by the programs of these versions, and shortened: codex 0.169.0, claude 2.1.330,
 # gemini 0.61.0, opencode 1.18.33.
-CODEX: list[tuple[str, list[Heard]]] = [
+CODEX: list[tuple[str, list[ProgramEvent]]] = [
     ('{"type":"thread.started","thread_id":"01a2"}', [SessionNamed("01a2")]),
     ('{"type":"turn.started"}', []),
     ('{"type":"item.completed","item":{"id":"item_0","type":"reasoning","text":"Hm."}}', []),
     (
         '{"type":"item.completed","item":{"id":"item_1","type":"agent_message","text":"I edit."}}',
-        [Spoken("I edit.")],
+        [AgentText("I edit.")],
     ),
     (
         '{"type":"item.started","item":{"id":"item_2","type":"file_change","changes":'
@@ -77,7 +77,7 @@ CODEX: list[tuple[str, list[Heard]]] = [
     ('{"type":"turn.failed","error":{"message":"no quota"}}', [Failed("no quota")]),
     ('{"type":"something.new","thread_id":7}', []),
 ]
-CLAUDE: list[tuple[str, list[Heard]]] = [
+CLAUDE: list[tuple[str, list[ProgramEvent]]] = [
     (
         '{"type":"system","subtype":"init","cwd":"/workspace","session_id":"5eb4","model":"opus"}',
         [SessionNamed("5eb4", "opus")],
@@ -86,7 +86,7 @@ CLAUDE: list[tuple[str, list[Heard]]] = [
     (
         '{"type":"assistant","message":{"id":"msg_1","content":[{"type":"thinking","thinking":"Hm."'
         ',"signature":"x"},{"type":"text","text":"I edit."}],"usage":{"output_tokens":1}}}',
-        [Spoken("I edit.")],
+        [AgentText("I edit.")],
     ),
     (
         '{"type":"assistant","message":{"id":"msg_1","content":[{"type":"tool_use","id":"toolu_0",'
@@ -119,7 +119,7 @@ CLAUDE: list[tuple[str, list[Heard]]] = [
         [Failed("error_max_turns")],
     ),
 ]
-GEMINI: list[tuple[str, list[Heard]]] = [
+GEMINI: list[tuple[str, list[ProgramEvent]]] = [
     (
         '{"type":"init","session_id":"4b89","model":"gemini-2.5-pro"}',
         [SessionNamed("4b89", "gemini-2.5-pro")],
@@ -127,7 +127,7 @@ GEMINI: list[tuple[str, list[Heard]]] = [
     ('{"type":"message","role":"user","content":"Do it"}', []),
     (
         '{"type":"message","role":"assistant","content":"I edit the ","delta":true}',
-        [Spoken("I edit the ", is_piece=True)],
+        [AgentText("I edit the ", is_piece=True)],
     ),
     (
         '{"type":"tool_use","tool_name":"replace","tool_id":"replace_0","parameters":'
@@ -148,9 +148,9 @@ GEMINI: list[tuple[str, list[Heard]]] = [
     ),
     ('{"type":"result","status":"error","error":"no quota"}', [Failed("no quota")]),
 ]
-OPENCODE: list[tuple[str, list[Heard]]] = [
+OPENCODE: list[tuple[str, list[ProgramEvent]]] = [
     ('{"type":"step_start","sessionID":"ses_1","part":{}}', [SessionNamed("ses_1")]),
-    ('{"type":"text","part":{"type":"text","text":"I edit."}}', [Spoken("I edit.")]),
+    ('{"type":"text","part":{"type":"text","text":"I edit."}}', [AgentText("I edit.")]),
     (
         '{"type":"tool_use","part":{"type":"tool","tool":"bash","callID":"toolu_0","state":'
         '{"status":"completed","input":{"command":"ls"},"output":"a.txt"}}}',
@@ -176,7 +176,7 @@ OPENCODE: list[tuple[str, list[Heard]]] = [
 ]
 
 
-def read_opencode(event: JsonObject) -> Iterable[Heard]:
+def read_opencode(event: JsonObject) -> Iterable[ProgramEvent]:
     return opencode.read(event, provider="openai")
 
 
@@ -191,7 +191,8 @@ def read_opencode(event: JsonObject) -> Iterable[Heard]:
     ids=["codex", "claude", "gemini", "opencode"],
 )
 def test_lines_of_a_program(
-    read: Callable[[JsonObject], Iterable[Heard]], lines: list[tuple[str, list[Heard]]]
+    read: Callable[[JsonObject], Iterable[ProgramEvent]],
+    lines: list[tuple[str, list[ProgramEvent]]],
 ) -> None:
     for line, heard in lines:
         assert list(read(json.loads(line))) == heard, line

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE
@@ -162,3 +163,62 @@ def test_interrupted_agent_leaves_no_process_and_resumes(tmp_path: Path) -> None
         assert not at_work()
         resumed = desk.do("resume", "latest")
     assert resumed.returncode == 0, resumed.stderr
+
+
+ATTACKS = [
+    "ls runs/* 2>&1 && echo SEEN",
+    "echo x > runs/mine && echo DONE",
+    "rm -rf runs; ls -d runs",
+    "git config core.fsmonitor /tmp/x && echo DONE",
+    "echo x > .git/hooks/pre-commit && echo DONE",
+    "mv .git other && echo DONE",
+    "mv .git/hooks .git/old && echo DONE",
+]
+
+
+def test_agent_in_the_project_reaches_neither_records_nor_git_hooks(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path)
+    git = ("git", "-c", "user.name=x", "-c", "user.email=x@example.com")
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *words], cwd=desk.place, check=True)
+    config = (desk.place / ".git" / "config").read_bytes()
+    tries = [uses(use("shell", {"command": one})) for one in ATTACKS]
+    tries += [uses(use("write_file", {"file_path": "runs/mine", "content": "x"}))]
+    tries += [uses(use("read_file", {"file_path": ".git/config"}))]
+    commits = f"{' '.join(git)} commit -qam two && echo COMMITTED"
+    edit = EDITS["openai"]
+    rules = steps("fix", *tries, uses(edit), uses(use("shell", {"command": commits})), says("ok"))
+    with in_background(ProviderTwin(Script(rules=tuple(rules)))) as desk.twin:
+        first = desk.do("agent", "fix it", "--model", MODELS["openai"], "--json")
+    assert first.returncode == 0, first.stderr
+    told = [json.loads(line) for line in first.stdout.splitlines()[:-1]]
+    ends = [one["data"] for one in told if one["type"] == "TOOL_CALL_END"]
+    outputs = [str(one.get("output", "")) for one in ends[: len(ATTACKS)]]
+    assert not any("SEEN" in one or "DONE" in one for one in outputs)
+    assert all("is hidden" in one["error"] for one in ends[len(ATTACKS) : len(ATTACKS) + 2])
+    assert "COMMITTED" in ends[-1]["output"]
+    assert (desk.place / ".git" / "config").read_bytes() == config
+    (run,) = (desk.place / "runs").glob("*/manifest.json")
+    assert run.is_file()
+
+
+@pytest.mark.parametrize("words", [("",), ("  ",), ("-",)])
+def test_empty_task_is_refused(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = PlainDesk(tmp_path).do("agent", *words, "--model", MODELS["openai"])
+    assert done.returncode == 2
+    assert "the task is empty" in done.stderr
+
+
+def test_session_that_a_budget_stopped_is_continued(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path)
+    look = [uses(use("glob", {"pattern": str(n)})) for n in range(9)]
+    rules = steps("remember pink", *look)
+    rules += [Rule(when=When(last_user="which", words="pink"), answer=says("Pink."))]
+    model = ("--model", MODELS["openai"])
+    with in_background(ProviderTwin(Script(rules=tuple(rules)))) as desk.twin:
+        stopped = desk.do("agent", "remember pink", "--max-tokens", "6000", *model)
+        more = desk.do("agent", "--continue", "which colour?", *model)
+    assert stopped.returncode == 3, stopped.stderr
+    assert "resume: attractor resume " in stopped.stderr
+    assert " --max-tokens " in stopped.stderr.split("resume: ")[1]
+    assert more.stdout.startswith("Pink."), more.stderr

@@ -10,6 +10,7 @@ from attractor.agent.conversation.loop import Stop
 from attractor.agent.conversation.session import SessionState
 from attractor.agent.conversation.turns import SteeringTurn
 from attractor.agent.events import EventKind, SessionConfig
+from attractor.twins.exchange.answer import Answer, Tokens
 from tests.agent.twinned import WIRES, Talk, says, submit, talk, use, uses
 
 pytestmark = pytest.mark.parametrize("wire", WIRES)
@@ -90,3 +91,12 @@ def test_9_1_one_input_after_the_other_works(tmp_path: Path, wire: str) -> None:
     done = talk(tmp_path, wire, [says("one"), says("two")], submit("first", "second"))
     assert all(word in done.last_request for word in ("first", "one", "second"))
     assert done.kinds.count(EventKind.PROCESSING_END) == 2
+
+
+def test_9_1_a_budget_counts_cached_tokens(tmp_path: Path, wire: str) -> None:
+    used = Tokens(input=1_000, output=10, cache_read=900)
+    answers = [Answer(tool_calls=(use("glob", {"pattern": str(n)}),), usage=used) for n in range(9)]
+    config = SessionConfig(max_tokens=2_000)
+    done = talk(tmp_path, wire, answers, submit("Look"), config=config)
+    assert len(done.twin.requests) == 2
+    assert done.told(EventKind.PROCESSING_END)[-1]["reason"] == "budget"

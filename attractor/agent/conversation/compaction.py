@@ -39,6 +39,12 @@ async def compact(conversation: SessionConversation, *, is_overflow: bool = Fals
     if not replaced or (len(replaced) == 1 and isinstance(replaced[0], SummaryTurn)):
         return False
     text = await _summarize(conversation, describe_turns(replaced, int(window * _SUMMARIZED)))
+    if not text and not is_overflow:
+        # There is room left, so the work goes on; a full window ends the session.
+        conversation.warn_once("compaction", "the model returned no summary of the conversation")
+        return False
+    if not text:
+        raise SummaryMissing("the model returned no summary of the conversation")
     before = conversation.context_share
     conversation.add(SummaryTurn(text, begin, conversation.clock.now()))
     conversation.emit(
@@ -135,5 +141,5 @@ async def _summarize(conversation: SessionConversation, text: str) -> str:
     )
     conversation.spend(response.usage, response.provider, response.model)
     if not response.text.strip():
-        raise SummaryMissing("the model returned an empty summary of the conversation")
+        return ""
     return f"{render_prompt('compacted')}\n\n{response.text.strip()}"

@@ -120,7 +120,7 @@ def _reached_limit(conversation: SessionConversation, rounds: int) -> Stop | Non
 
 def spent_budget(conversation: SessionConversation) -> str:
     """Return which budget of the session, or of its parent, is used; empty if none is."""
-    config, tokens = conversation.config, conversation.usage.total_tokens
+    config, tokens = conversation.config, conversation.tokens
     if 0 < config.max_tokens <= tokens:
         return f"{tokens} of {config.max_tokens} tokens are used"
     if 0 < config.max_cost_usd <= conversation.cost_usd:

@@ -134,6 +134,11 @@ class Session:
         return self._conversation.usage
 
     @property
+    def tokens(self) -> int:
+        """The tokens of all prompts, also the cached ones, and of all answers."""
+        return self._conversation.tokens
+
+    @property
     def cost_usd(self) -> float:
         """The cost of all calls to the model, by the prices of the catalogue."""
         return self._conversation.cost_usd

@@ -40,7 +40,7 @@ from attractor.llm.catalogue import ModelInfo, get_model_info
 from attractor.llm.client import Client
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.request import ToolCall
-from attractor.llm.response import Usage, cost_of
+from attractor.llm.response import Usage, cost_of, prompt_tokens
 
 _CHARS_PER_TOKEN = 4
 NEARLY_FULL = 0.8
@@ -75,6 +75,7 @@ class SessionConversation:
     followups: deque[str] = field(default_factory=deque[str])
     tool_state: ToolState = field(default_factory=ToolState)
     usage: Usage = Usage()
+    tokens: int = 0
     cost_usd: float = 0.0
     turn_count: int = 0
     _orientation: Orientation | None = None
@@ -99,6 +100,7 @@ class SessionConversation:
     def spend(self, usage: Usage, provider: str, model: str) -> None:
         """Count the usage and the cost of a call to a model, also of a subagent's."""
         self.usage += usage
+        self.tokens += prompt_tokens(usage, provider or self.profile.id) + usage.output_tokens
         known = _known_model(provider or self.profile.id, model, self.profile.model)
         # The owner prices an answer by the model that the catalogue knows.
         self.on_usage(usage, provider, known.id if known else model)

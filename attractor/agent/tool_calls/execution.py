@@ -166,8 +166,10 @@ class ToolRunner:
         if tool is None:
             hint = UnknownName("tool", call.name, self.tools).hint
             return self._failed(call, f"Unknown tool: {call.name}\n{hint}")
-        arguments = _without_nulls(tool, call.arguments)
-        faults = [call.fault.message] if call.fault else _faults(tool, arguments)
+        arguments, fault = _without_nulls(tool, call.arguments), call.fault
+        if fault and tool.text_argument and call.raw_arguments:
+            arguments, fault = {tool.text_argument: call.raw_arguments}, None
+        faults = [fault.message] if fault else _faults(tool, arguments)
         if faults:
             message = "\n".join([f"Invalid arguments for tool: {call.name}", *faults])
             return self._failed(call, message)
@@ -184,7 +186,7 @@ class ToolRunner:
         """Execute a tool call between the two hooks, unless the first hook rejects the call."""
         before = await self._run_hook(HookTime.PRE, hooked)
         if before and not before.is_ok:
-            return self._failed(call, before.told)
+            return self._failed(call, before.rejection)
         try:
             output = await self._run(tool, hooked)
         except MachineryError:

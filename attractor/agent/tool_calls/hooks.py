@@ -64,7 +64,7 @@ class HookRun:
         return not self.fault
 
     @property
-    def told(self) -> str:
+    def rejection(self) -> str:
         """The message to the model about a skipped call."""
         message = f"{SKIPPED}, because of {self.name}: {self.fault}"
         return f"{message}\n{self.words}" if self.words else message

@@ -1,7 +1,7 @@
 """Tools: their definitions, executors and registry (§3.8)."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -83,7 +83,7 @@ class RegisteredTool:
     """A tool definition with its executor; tools that change files run one at a time.
 
     Agents with fewer permissions than the tool needs do not get it. Subagents inherit a tool unless
-    `is_inherited` is false.
+    `is_inherited` is false. Arguments that are a bare text instead of JSON set `text_argument`.
 
     The executor takes the arguments and the environment; an executor with a third parameter also
     gets the scope of the call.
@@ -94,6 +94,7 @@ class RegisteredTool:
     changes_files: bool = False
     is_inherited: bool = True
     has_time_limit: bool = False
+    text_argument: str = ""
     needs: Permissions = Permissions.WORKSPACE
 
     @property
@@ -120,7 +121,9 @@ class RegisteredTool:
         wants_scope = count_parameters(self.executor) == _WITH_SCOPE
         more = (scope or ToolCallScope(),) if wants_scope else ()
         output = await call(self.executor, arguments, environment, *more)
-        return output if isinstance(output, ToolOutput) else ToolOutput(str(output))
+        whole = output if isinstance(output, ToolOutput) else ToolOutput(str(output))
+        # A request to a provider cannot contain half a character.
+        return replace(whole, text=whole.text.encode("utf-8", "replace").decode("utf-8"))
 
 
 class ToolRegistry(Mapping[str, RegisteredTool]):

@@ -30,4 +30,5 @@ part = RegisteredTool(
     ),
     execute,
     changes_files=True,
+    text_argument="patch",
 )

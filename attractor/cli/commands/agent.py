@@ -20,13 +20,14 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.storage.json_files import read_untrusted
 from attractor.factory.launch import launch
+from attractor.pipeline.diagnosis.failures import more_of_it
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.runs.lookup import find_run, list_runs, reference_of
 
 _FILE = "agent.dot"
 _NAME, _STAGE = "agent", "work"
 _TRANSCRIPT, _CONVERSATION = "transcript.jsonl", "conversation.jsonl"
-_LARGEST_ANSWER = 1_000_000
+_LARGEST_ANSWER = 8 << 20
 
 
 def pipeline_text(agent: str = "") -> str:
@@ -110,7 +111,7 @@ def agent(
     file = Path(_FILE).absolute()
     request = RunRequest(
         file=file,
-        goal=sys.stdin.read() if task == ("-",) else " ".join(task),
+        goal=_read_task(task),
         backend=backend,
         model=model,
         provider=provider,
@@ -144,6 +145,19 @@ def agent(
     run = reference_of(result.directory, host.runs_dir)
     show("\n".join(_summary(result, folder, run)), err=True)
     return result.exit_code
+
+
+def _read_task(words: tuple[str, ...]) -> str:
+    """Return the task of the command line, or of standard input."""
+    task = " ".join(words)
+    if words == ("-",):
+        content = sys.stdin.buffer.read() if sys.stdin else b""
+        task = content.decode("utf-8", "replace")
+        if "\N{REPLACEMENT CHARACTER}" in task:
+            show("Bytes of the task that are not UTF-8 were replaced.", err=True)
+    if not task.strip():
+        raise UsageError("the task is empty", hint='describe it: attractor agent "TASK"')
+    return task
 
 
 def _earlier_session(invocation: Invocation, reference: str) -> Path:
@@ -185,7 +199,8 @@ def _summary(result: RunResult, folder: Path, run: str) -> list[str]:
         f"transcript: {folder / _TRANSCRIPT}",
     ]
     if result.exit_code is ExitCode.UNFINISHED:
-        return [*lines, f"resume: attractor resume {run}"]
+        more = " ".join(["", *more_of_it(result.reason)])
+        return [*lines, f"resume: attractor resume {run}{more}"]
     if (folder / _CONVERSATION).is_file():
         lines.append("continue: attractor agent --continue TASK")
     return lines

@@ -18,6 +18,7 @@ yes_no multiple_choice freeform confirmation repeat done
 condition preferred_label suggested_next_id weight into_conditional retry_target
 fallback_retry_target goal_gate on_failure join no_edges no_route
 isolated copy in-place none bubblewrap landlock agent simulate
+claude codex gemini opencode acp command
 console park queue auto_approve callback recording replay
 max_cost_usd max_tokens max_duration
 """

@@ -9,7 +9,7 @@ from attractor.base.events import Event
 from attractor.base.journal import read_lines
 from attractor.base.json import parse_json
 from attractor.engine.errors import ConversationLost
-from attractor.engine.journal.events import CheckpointSaved
+from attractor.engine.journal.events import CheckpointSaved, StageStarted
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.stage.folder import LARGEST_FILE, folder_of_attempt
 from attractor.engine.state.attempts import MAIN, stage_id
@@ -58,7 +58,9 @@ class SavedConversations:
         self._last = dict[tuple[str, str], str]()
         for line in read_lines(directory.events) if directory.events.exists() else ():
             # Few lines are parsed, because a journal may be long.
-            if _STEP.encode() in line.content:
+            if _STEP.encode() in line.content or (
+                is_earlier_run and StageStarted.__name__.encode() in line.content
+            ):
                 self._note(Event.from_record(Fields(parse_json(line.content), "event").all()))
 
     def take(self, thread: str, walks: Sequence[str]) -> object:
@@ -74,6 +76,10 @@ class SavedConversations:
 
     def _note(self, event: Event) -> None:
         data = Fields(event.data, f"event {event.seq}")
+        if event.type == StageStarted.__name__ and self.is_earlier_run and data.text("thread"):
+            # A stage of an earlier run counts, even if it did not end.
+            last = stage_id(event.node or "", event.visit or 1, event.attempt or 1)
+            self._last[event.branch or MAIN, data.text("thread")] = last
         if event.type != _STEP or not data.has("step"):
             return
         visit = data.inner("step").inner("visit")
@@ -87,6 +93,9 @@ class SavedConversations:
             raise ConversationLost(f"invalid stage id {stage!r}")
         place = self._directory.stage(match["node"])
         folder = folder_of_attempt(place, int(match["visit"]), int(match["attempt"]))
+        if folder is None and self.is_earlier_run:
+            # The stage did not end, so that it has no status.json.
+            folder = place
         if folder is None:
             raise ConversationLost(f"the folder of {stage} is missing")
         try:

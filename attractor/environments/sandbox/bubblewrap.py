@@ -175,7 +175,9 @@ class SandboxBounds:
 class SandboxSettings:
     """Settings of all sandboxes of a run; without a path of bubblewrap, they use Landlock.
 
-    `read_only` is about the workspace; `run_id` marks the commands of a Landlock sandbox.
+    `read_only` is about the workspace; `run_id` marks the commands of a Landlock sandbox. In the
+    folder `project`, the names `covers` are hidden, and Git's configuration is read-only, because
+    the operator's own Git would run commands that it names.
     """
 
     bubblewrap: str | None
@@ -187,6 +189,29 @@ class SandboxSettings:
     forbids_namespaces: bool = False
     read_only: bool = False
     run_id: str = ""
+    project: Path | None = None
+    covers: Sequence[str] = ()
+
+    def guards(self, folder: Path) -> "Sequence[GuardedPath]":
+        """Return the paths of a workspace that need a guard, because it is the project folder."""
+        if self.project is None or folder.resolve() != self.project.resolve():
+            return ()
+        hidden = [GuardedPath(folder / name, is_hidden=True) for name in self.covers]
+        git = folder / ".git"
+        kept = [GuardedPath(git / name) for name in _GIT_COMMANDS] if git.is_dir() else []
+        return [one for one in [*hidden, *kept] if one.path.exists()]
+
+
+@dataclass(frozen=True)
+class GuardedPath:
+    """A path in the project folder that is hidden, or else read-only."""
+
+    path: Path
+    is_hidden: bool = False
+
+
+# Git runs commands that these name.
+_GIT_COMMANDS = ("config", "hooks")
 
 
 @dataclass(frozen=True)
@@ -219,7 +244,13 @@ def options(
     mount = "--ro-bind" if settings.read_only else "--bind"
     workspace = _Bind(folder.resolve(), Path(WORKSPACE), mount)
     binds = [*_binds(settings), workspace, *map(_shown, mounts)]
+    binds += _guarded(settings, folder.resolve())
     covers = list(_covers(binds, [path.resolve() for path in settings.hide], folder))
+    covers += [
+        _cover(one.path, Path(WORKSPACE, one.path.name))
+        for one in settings.guards(folder.resolve())
+        if one.is_hidden
+    ]
     return [
         *_NAMESPACES,
         *(("--disable-userns",) if settings.forbids_namespaces else ()),
@@ -249,6 +280,15 @@ def _binds(settings: SandboxSettings) -> Iterator[_Bind]:
 
 def _shown(one: BindMount) -> _Bind:
     return _Bind(one.source.resolve(), Path(WORKSPACE, one.path), "--ro-bind")
+
+
+def _guarded(settings: SandboxSettings, folder: Path) -> Iterator[_Bind]:
+    """Yield binds for read-only paths; their folder is bound too, so that it cannot be renamed."""
+    kept = [one.path for one in settings.guards(folder) if not one.is_hidden]
+    for path in dict.fromkeys(one.parent for one in kept):
+        yield _Bind(path, Path(WORKSPACE, path.relative_to(folder)), "--bind")
+    for path in kept:
+        yield _Bind(path, Path(WORKSPACE, path.relative_to(folder)), "--ro-bind")
 
 
 def _proc() -> Iterator[_Bind]:

@@ -129,7 +129,8 @@ class SandboxedExecutionEnvironment(FileTools):
             self._confined = replace(
                 self._confined,
                 mounts={identity: one.source for one, identity in mount_points.items()},
-                hidden=_hidden_in([*mount_points], self._settings.hide),
+                hidden=_hidden_in([*mount_points], self._settings.hide)
+                | {file_identity(one.path.stat()) for one in self._settings.guards(self._folder)},
             )
 
     async def cleanup(self) -> None:

@@ -83,10 +83,16 @@ async def choose_sandbox(
     workspaces = prepare_state_folder(host)
     home = host.environ.get("HOME", "")
     hidden = [host.project, host.state_dir, host.runs_dir, *([Path(home)] if home else [])]
+    project, covers = None, list[str]()
     if not request.workspace.is_apart:
-        # The project itself is the workspace, so no part of it can be hidden; the gate takes this
-        # into account.
+        # The project itself is the workspace. Only folders at its top can be covered, and holdouts
+        # are visible; the gate takes this into account.
         hidden = [folder for folder in hidden if not folder.is_relative_to(host.project)]
+        project = host.project
+        records = [one for one in (host.runs_dir, host.state_dir) if one.parent == project]
+        for folder in records:
+            folder.mkdir(exist_ok=True)
+        covers = [folder.name for folder in records]
     # The test uses a folder beside the workspaces: it sees as little of them as they of each other.
     with borrowed_folder(workspaces) as scratch:
         return await choose_environment(
@@ -97,6 +103,8 @@ async def choose_sandbox(
             scratch=scratch,
             bounds=host.bounds,
             run_id=run_id,
+            project=project,
+            covers=covers,
         )
 
 

@@ -786,3 +786,29 @@ def test_failed_call_of_an_earlier_session_shows_no_file(tmp_path: Path) -> None
 
     finish(work())
     assert (tmp_path / "a").read_text() == "old"
+
+
+@pytest.mark.parametrize("command", ["echo a\0b", "x" * 200_000])
+def test_command_that_cannot_start_goes_back_to_the_model(tmp_path: Path, command: str) -> None:
+    played = Played(tmp_path, call("shell", command=command), said("ok"))
+    assert played.submit().text == "ok"
+    ((content, is_error),) = played.results
+    assert "the command " in str(content)
+    assert is_error
+
+
+def test_half_a_character_of_a_tool_is_replaced(tmp_path: Path) -> None:
+    async def act(arguments: JsonObject) -> str:
+        return "a\ud800b"
+
+    played = Played(tmp_path, call("half"), said("ok"))
+    played.register("half", act)
+    played.submit()
+    assert played.results == [("a?b", False)]
+
+
+def test_bare_patch_is_a_call_of_apply_patch(tmp_path: Path) -> None:
+    patch = "*** Begin Patch\n*** Add File: a\n+x\n*** End Patch"
+    played = Played(tmp_path, calls(called("apply_patch", patch)), said("ok"))
+    played.submit()
+    assert (tmp_path / "a").read_text() == "x\n"
