@@ -24,7 +24,7 @@ from tests.crashes.pipeline import NODES, OUTSIDE, write_pipeline
 from tests.pipeline.projects import git, make_project
 
 ROOT = Path(__file__).parent.parent.parent
-KILLS = count(ci=6, full=60)
+KILLS = count(ci=4, full=60)
 FROM_OUTSIDE = "from outside"
 LONGEST_LIFE_S = 300.0
 Stage = tuple[str, str, int]

@@ -14,8 +14,13 @@ from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from attractor.environments.sandbox.landlock import landlock_abi, require_landlock
 from attractor.environments.ssh import SshExecutionEnvironment
+from tests.counts import IS_FULL
 from tests.environments.places import KEEP, OPERATOR, make_walls, why_no_sandbox
 from tests.environments.remotes import CONTAINER, Server, put_docker, ssh_server, why_no_ssh
+
+# Containers and SSH share all but their start.
+REMOTE = ["docker", "ssh"] if IS_FULL else ["ssh"]
+MORE = ["logging", "docker"] if IS_FULL else []
 
 
 @pytest.fixture(scope="session")
@@ -85,19 +90,19 @@ def _make(kind: str, workspace: Path, request: pytest.FixtureRequest) -> Executi
     return SandboxedExecutionEnvironment(workspace, make_walls(kind), keep=KEEP)
 
 
-@pytest.fixture(params=["memory", "local", *ALLOWED, "logging", "docker", "ssh"])
+@pytest.fixture(params=["memory", "local", *ALLOWED, *MORE, "ssh"])
 def environment(request: pytest.FixtureRequest, workspace: Path) -> ExecutionEnvironment:
     """An environment with files."""
     return _make(request.param, workspace, request)
 
 
-@pytest.fixture(params=["local", *ALLOWED, "docker", "ssh"])
+@pytest.fixture(params=["local", *ALLOWED, *REMOTE])
 def machine(request: pytest.FixtureRequest, workspace: Path) -> ExecutionEnvironment:
     """An environment with files and commands."""
     return _make(request.param, workspace, request)
 
 
-@pytest.fixture(params=["local", "bubblewrap", "docker", "ssh"])
+@pytest.fixture(params=["local", "bubblewrap", *REMOTE])
 async def reachable(
     request: pytest.FixtureRequest, workspace: Path
 ) -> AsyncGenerator[ExecutionEnvironment]:
@@ -135,7 +140,7 @@ async def offering(
     await environment.cleanup()
 
 
-@pytest.fixture(params=["docker", "ssh"])
+@pytest.fixture(params=REMOTE)
 async def remote(
     request: pytest.FixtureRequest, workspace: Path
 ) -> AsyncGenerator[ExecutionEnvironment]:

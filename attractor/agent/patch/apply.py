@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from attractor.agent.errors import PatchMismatch
-from attractor.agent.patch.matching import find_lines
+from attractor.agent.patch.matching import find_lines, reindent
 from attractor.agent.patch.parse import (
     AddFile,
     DeleteFile,
@@ -69,11 +69,12 @@ def _apply_hunk(file: _File, hunk: Hunk, start: int, where: str) -> int:
         found = _find_hunk(file.lines, hunk, place)
     if found is None:
         raise _not_found(hunk, place, where)
+    added = iter(_indent_added(file.lines[found:], hunk, where))
     changed: list[str] = []
     line = found
     for one in hunk.lines:
         if one.mark is LinePrefix.ADD:
-            changed.append(file.new_line(one.text))
+            changed.append(file.new_line(next(added)))
             continue
         if one.mark is LinePrefix.KEEP:
             # The line of the file, because the line of the patch may differ in ignored characters.
@@ -81,6 +82,25 @@ def _apply_hunk(file: _File, hunk: Hunk, start: int, where: str) -> int:
         line += 1
     file.lines[found:line] = changed
     return found + len(changed)
+
+
+def _indent_added(lines: Sequence[str], hunk: Hunk, where: str) -> Sequence[str]:
+    """Return the added lines of a hunk, indented as the lines that it matches."""
+    added = [one.text for one in hunk.lines if one.mark is LinePrefix.ADD]
+    there = [line.rstrip("\r\n") for line in lines[: len(hunk.expected)]]
+    if not added or not any(line.strip() for line in hunk.expected):
+        return added
+    indented = reindent(there, hunk.expected, added)
+    if indented is not None:
+        return indented
+    # Perhaps the added lines already have the indentation of the file.
+    widths = {line[: len(line) - len(line.lstrip())] for line in there if line.strip()}
+    if all(line.startswith(min(widths, key=len)) for line in added if line.strip()):
+        return added
+    raise PatchMismatch(
+        f"{where}: the lines match, but their indentation differs in more than one way",
+        hint=f"{NOTHING_CHANGED}; copy the lines with their indentation",
+    )
 
 
 def _find_hints(lines: Sequence[str], hunk: Hunk, start: int, where: str) -> int:

@@ -5,6 +5,7 @@ at the end, without space at both ends, and with runs of space and the shape of 
 ignored. A tolerant reading is tried only if no stricter reading matches anywhere.
 """
 
+import os
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 
@@ -64,3 +65,33 @@ _READINGS: Mapping[str, Callable[[str], str]] = {
     "indentation": str.strip,
     "white space, quotes or dashes": _plain,
 }
+
+
+def reindent(
+    there: Sequence[str], wanted: Sequence[str], fresh: Sequence[str]
+) -> Sequence[str] | None:
+    """Indent new lines as the file does; None if the indentation does not differ uniformly."""
+    pairs = [
+        (_indentation(line), _indentation(old))
+        for line, old in zip(there, wanted, strict=True)
+        if old.strip()
+    ]
+    for more, less in {_difference(line, old) for line, old in pairs}:
+        uniform = all(
+            (line[: len(more)], old[: len(less)]) == (more, less)
+            and line[len(more) :] == old[len(less) :]
+            for line, old in pairs
+        )
+        if uniform and all(line.startswith(less) for line in fresh if line.strip()):
+            return [more + line[len(less) :] if line.strip() else line for line in fresh]
+    return None
+
+
+def _difference(line: str, old: str) -> tuple[str, str]:
+    """Return two indentations without their common end."""
+    common = len(os.path.commonprefix([line[::-1], old[::-1]]))
+    return line[: len(line) - common], old[: len(old) - common]
+
+
+def _indentation(line: str) -> str:
+    return line[: len(line) - len(line.lstrip())]

@@ -4,12 +4,11 @@ If the text does not occur exactly, its lines are searched with the tolerance of
 replaced if they occur once, and if their indentation differs from the file's uniformly.
 """
 
-import os
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from attractor.agent.errors import ToolError
-from attractor.agent.patch.matching import find_all_lines
+from attractor.agent.patch.matching import find_all_lines, reindent
 from attractor.agent.tool_calls.execution import flag_of, text_of
 from attractor.agent.tool_calls.tool import RegisteredTool, define
 from attractor.base.dataclasses import dataclass
@@ -82,7 +81,7 @@ def _replace_similar(text: str, old: str, new: str, path: str) -> Edited:
         )
     start, end = found.places[0], found.places[0] + len(wanted)
     there = lines[start:end]
-    indented = _reindent(there, wanted, fresh)
+    indented = reindent(there, wanted, fresh)
     if indented is None:
         raise ToolError(
             f"old_string was not found in {path}; the lines {start + 1} to {end} match, but their "
@@ -98,32 +97,6 @@ def _replace_similar(text: str, old: str, new: str, path: str) -> Edited:
     )
 
 
-def _reindent(
-    there: Sequence[str], wanted: Sequence[str], fresh: Sequence[str]
-) -> Sequence[str] | None:
-    """Indent new lines as the file does; None if the indentation does not differ uniformly."""
-    pairs = [
-        (_indentation(line), _indentation(old))
-        for line, old in zip(there, wanted, strict=True)
-        if old.strip()
-    ]
-    for more, less in {_difference(line, old) for line, old in pairs}:
-        uniform = all(
-            (line[: len(more)], old[: len(less)]) == (more, less)
-            and line[len(more) :] == old[len(less) :]
-            for line, old in pairs
-        )
-        if uniform and all(line.startswith(less) for line in fresh if line.strip()):
-            return [more + line[len(less) :] if line.strip() else line for line in fresh]
-    return None
-
-
-def _difference(line: str, old: str) -> tuple[str, str]:
-    """Return two indentations without their common end."""
-    common = len(os.path.commonprefix([line[::-1], old[::-1]]))
-    return line[: len(line) - common], old[: len(old) - common]
-
-
 def _keep_unchanged(
     there: Sequence[str], wanted: Sequence[str], fresh: Sequence[str], indented: Sequence[str]
 ) -> list[str]:
@@ -134,10 +107,6 @@ def _keep_unchanged(
     ).get_opcodes():
         result += there[start:end] if tag == "equal" else indented[first:last]
     return result
-
-
-def _indentation(line: str) -> str:
-    return line[: len(line) - len(line.lstrip())]
 
 
 def _lines_of(text: str, wanted: str) -> list[int]:

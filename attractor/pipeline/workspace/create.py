@@ -90,8 +90,6 @@ async def choose_sandbox(
         hidden = [folder for folder in hidden if not folder.is_relative_to(host.project)]
         project = host.project
         records = [one for one in (host.runs_dir, host.state_dir) if one.parent == project]
-        for folder in records:
-            folder.mkdir(exist_ok=True)
         covers = [folder.name for folder in records]
     # The test uses a folder beside the workspaces: it sees as little of them as they of each other.
     with borrowed_folder(workspaces) as scratch:

@@ -18,6 +18,12 @@ def patch(*lines: str) -> str:
     return "\n".join(["*** Begin Patch", *lines, "*** End Patch"])
 
 
+def applied(file: str, hunk: str) -> str:
+    (operation,) = parse_patch(patch("*** Update File: f", "@@", hunk)).operations
+    assert isinstance(operation, UpdateFile)
+    return apply_hunks(file, operation.hunks, path="f")
+
+
 def apply(text: str, environment: ExecutionEnvironment) -> list[str]:
     return list(finish(apply_patch(parse_patch(text), environment)))
 
@@ -230,3 +236,25 @@ def test_a_change_between_two_texts_arrives(before: list[str], after: list[str])
     hunks = [Hunk((), tuple(lines))] if lines else []
     text = "".join(f"{line}\n" for line in before)
     assert apply_hunks(text, hunks, path="f") == "".join(f"{line}\n" for line in after)
+
+
+@pytest.mark.parametrize(
+    ("file", "hunk", "result"),
+    [
+        (
+            "def f():\n    a = 1\n    b = 2\n",
+            "-a = 1\n+a = 3\n b = 2",
+            "def f():\n    a = 3\n    b = 2\n",
+        ),
+        ("if a:\n\tb\n", "     b\n+    c", "if a:\n\tb\n\tc\n"),
+    ],
+)
+def test_added_lines_are_indented_as_the_lines_that_match(
+    file: str, hunk: str, result: str
+) -> None:
+    assert applied(file, hunk) == result
+
+
+def test_lines_with_different_indentations_are_refused() -> None:
+    with pytest.raises(PatchMismatch, match="indentation differs in more than one way"):
+        applied("  a\n    b\n", " a\n b\n+c")
