@@ -27,7 +27,7 @@ from tests.spec.unreliable_replies import ORDERS, Case, make_cases
 
 DONE = (StageStatus.SUCCESS, StageStatus.PARTIAL_SUCCESS)
 ALL = make_cases()
-CHOSEN = ALL[:: count(ci=29, full=1)]
+CHOSEN = ALL[:: count(ci=13, full=1)]
 NO_RETRIES = SessionConfig(retry_policy=RetryPolicy(max_retries=0))
 
 
