@@ -46,7 +46,9 @@ def locate_program(name: str, environ: Mapping[str, str]) -> LocatedProgram | No
         # Scripts of packages load files relative to their real place.
         file, needs = real, [packages[-1]]
     if interpreter := _find_interpreter(real, environ):
-        needs.append(interpreter)
+        # An interpreter outside the system has its libraries beside it.
+        libraries = interpreter.resolve().parent.parent / "lib"
+        needs += [interpreter, *([libraries] if libraries.is_dir() else [])]
         folders.append(interpreter.parent)
     return LocatedProgram(
         file,
