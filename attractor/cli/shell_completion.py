@@ -38,7 +38,7 @@ def _runs(invocation: Invocation, incomplete: str) -> Iterable[str]:
 
 def _suites(invocation: Invocation, incomplete: str) -> Iterable[str]:
     # Slow to import, and not needed by other completions.
-    from attractor.factory.run_facts import SuiteStore
+    from attractor.factory.suites import SuiteStore
 
     names = SuiteStore(invocation.configuration.settings.state_dir).names()
     return [one for one in names if one.startswith(incomplete)]

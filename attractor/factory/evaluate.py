@@ -6,7 +6,6 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ChainBroken, VerificationError
 from attractor.base.journal import GENESIS
-from attractor.base.toml import printable
 from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.run_folder.layout import (
     NAMES,
@@ -15,16 +14,15 @@ from attractor.engine.run_folder.layout import (
     read_manifest,
 )
 from attractor.engine.run_folder.open_run import OpenRun, end_run
-from attractor.engine.seams import Workspace
-from attractor.engine.state.attempts import TreeId
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING, QUEUED, RunStatus
 from attractor.engine.storage.json_files import write_document
-from attractor.engine.truncation import shorten
 from attractor.environments.environment import Promises
 from attractor.environments.selection import EnvironmentChoice
 from attractor.factory.errors import NotDecidable
 from attractor.factory.gate import GateInput, GateReport, gate
-from attractor.factory.ledger import Ledger, LedgerEntry, ProjectIdentity
+from attractor.factory.ledger import Ledger, LedgerEntry
+from attractor.factory.project import ProjectIdentity
+from attractor.factory.protected_paths import protected_changes
 from attractor.factory.records import (
     BEGUN,
     DECIDED,
@@ -40,83 +38,6 @@ from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.runs.lookup import reference_to
 from attractor.scenarios.evaluation import TrialResult, evaluate
 from attractor.scenarios.suite_reader import SealedSuite
-from attractor.workspaces.dimension import Dimension
-from attractor.workspaces.git.gitignore import IgnoreRules
-from attractor.workspaces.result_tree import is_modules, refused_attributes
-
-PROTECTED = (
-    "/scenarios",
-    "/runs",
-    "/agents",
-    "/attractor.toml",
-    # CI configurations, which run when a branch is pushed.
-    "/.github/workflows",
-    "/.github/actions",
-    "/.gitea/workflows",
-    "/.forgejo/workflows",
-    "/.gitlab-ci.y*ml",
-    "/.gitlab/ci",
-    "/.ci",
-    "/.circleci",
-    "/.buildkite",
-    "/.woodpecker*",
-    "/.travis.y*ml",
-    "/.drone.y*ml",
-    "/.cirrus.y*ml",
-    "/.appveyor.y*ml",
-    "/appveyor.y*ml",
-    "/azure-pipelines.y*ml",
-    "/bitbucket-pipelines.y*ml",
-    "/Jenkinsfile",
-)
-"""Patterns (as in `.gitignore`, ignoring case) of paths that no candidate may change."""
-
-MOST = 50
-LONGEST = 200
-
-
-async def protected_changes(
-    workspace: Workspace, tree: TreeId, *, more: Sequence[str] = (), allowed: Sequence[str] = ()
-) -> tuple[str, ...]:
-    """Return the protected paths that changed since the start of the run."""
-    base = workspace.base.candidate
-    offending: Sequence[str] = ()
-    if isinstance(workspace, Dimension):
-        offending = await refused_attributes(workspace.store, base, tree)
-    changed = await workspace.changed(base, tree)
-    return protected_paths(changed, offending=offending, more=more, allowed=allowed)
-
-
-def protected_paths(
-    changed: Sequence[str],
-    *,
-    offending: Sequence[str] = (),
-    more: Sequence[str] = (),
-    allowed: Sequence[str] = (),
-) -> tuple[str, ...]:
-    """Return the changed paths that are protected: at most 50 paths, each shortened.
-
-    `offending` are paths that git refuses. Paths that match the patterns `more` are also protected;
-    paths that match `allowed` are not protected, except for `.gitmodules`.
-    """
-    lines = [*PROTECTED, *more, *(f"!{one}" for one in allowed)]
-    rules = IgnoreRules({}, [line.casefold() for line in lines])
-    found = {path for path in changed if _is_protected(path, rules)} | set(offending)
-    shown = {shorten(printable(_without_scenario(path)), LONGEST) for path in found}
-    return tuple(sorted(shown)[:MOST])
-
-
-def _without_scenario(path: str) -> str:
-    # The rest of the path may be the name of a holdout, if agents work in place.
-    folder, slash, _ = path.partition("/")
-    return folder + slash if folder.casefold() == "scenarios" else path
-
-
-def _is_protected(path: str, rules: IgnoreRules) -> bool:
-    # Some file systems ignore case.
-    name = path.casefold().encode("utf-8", "surrogateescape")
-    return rules.ignores_file(name) or any(map(is_modules, name.split(b"/")))
-
 
 GATE_EVALUATED = "GateEvaluated"
 REQUESTED = "EvaluationRequested"

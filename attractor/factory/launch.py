@@ -11,10 +11,12 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.environments.selection import EnvironmentChoice
 from attractor.factory.evaluate import Evaluator
 from attractor.factory.gate import GateInput
-from attractor.factory.ledger import Ledger, ProjectIdentity
+from attractor.factory.ledger import Ledger
 from attractor.factory.profiles import ProfileStore
+from attractor.factory.project import ProjectIdentity
 from attractor.factory.promotion import CandidateTree, Promotion, promote
-from attractor.factory.run_facts import FactoryStores, RunFacts, SuiteStore, read_facts
+from attractor.factory.run_facts import FactoryStores, RunFacts, read_facts
+from attractor.factory.suites import SuiteStore
 from attractor.factory.trials import TrialStore
 from attractor.pipeline.components.run_components import Evaluation
 from attractor.pipeline.fork.linked_run import require_trees

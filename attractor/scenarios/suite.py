@@ -75,10 +75,12 @@ class SuiteTable(BaseModel):
 
 
 class TrialSettings(SuiteTable):
-    """The number of trials of each scenario, and the time limit of a trial."""
+    """The number of trials of each scenario, and the limits of a trial."""
 
     n: int = Field(default=1, ge=1)
+    seed: int = Field(default=0, ge=0)
     timeout: Duration = timedelta(seconds=60)
+    concurrency: int = Field(default=1, ge=1, le=64)
     infra_retries: int = Field(default=1, ge=0)
 
     @field_validator("n")
@@ -95,6 +97,35 @@ class GateSettings(SuiteTable):
     min_satisfaction: ExactFraction = Field(default=Fraction(1), ge=0, le=1)
     min_lower_bound: float = Field(default=0.0, ge=0, lt=1)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    min_scenarios: int = Field(default=1, ge=1)
+    must: tuple[str, ...] = ()
+    max_regression: ExactFraction | None = Field(default=None, ge=0, le=1)
+    stability: int = Field(default=1, ge=1)
+    max_cost_usd: float | None = Field(default=None, gt=0)
+    max_evaluations: int = Field(default=2, ge=1)
+    max_attempts_per_version: int = Field(default=20, ge=1)
+
+
+class IsolationSettings(SuiteTable):
+    """The network of the candidate in a trial, and the canary that every holdout carries."""
+
+    network: Literal["closed"] = "closed"
+    canary: str = Field(default="", max_length=200)
+
+
+class TwinSettings(SuiteTable):
+    """A service twin that is started and seeded for each trial."""
+
+    name: Name
+    seed: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+
+class JudgeSettings(SuiteTable):
+    """The model that judges rubrics, and the number of its votes."""
+
+    provider: str = ""
+    model: str = ""
+    votes: int = Field(default=1, ge=1, le=9)
 
 
 class CommandStep(SuiteTable):
@@ -175,7 +206,9 @@ class Scenario(SuiteTable):
     story: str
     split: Literal["train", "holdout"] = "holdout"
     weight: ExactFraction = Field(default=Fraction(1), gt=0)
+    tags: tuple[Name, ...] = ()
     min_pass_rate: ExactFraction = Field(default=Fraction(1), gt=0, le=1)
+    baseline: Literal["fail", "pass", "any"] = "fail"
     setup: tuple[str, ...] = ()
     steps: tuple[Step, ...] = Field(min_length=1)
     checks: tuple[CheckSpec, ...] = Field(min_length=1)
@@ -195,6 +228,9 @@ class SuiteSettings(SuiteTable):
     pipeline: str
     trials: TrialSettings = TrialSettings()
     gate: GateSettings = GateSettings()
+    isolation: IsolationSettings = IsolationSettings()
+    twins: tuple[TwinSettings, ...] = ()
+    judge: JudgeSettings = JudgeSettings()
 
 
 class Suite(SuiteTable):

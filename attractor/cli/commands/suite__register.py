@@ -8,7 +8,7 @@ from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.factory.run_facts import Registration, SuiteStore
+from attractor.factory.suites import Registration, SuiteStore
 
 
 @click.command()

@@ -1,6 +1,6 @@
 import pytest
 
-from attractor.factory.evaluate import LONGEST, MOST, protected_paths
+from attractor.factory.protected_paths import LONGEST, MOST, protected_paths
 
 PRODUCT = ["todo.py", "src/agents/x.py", "docs/runs", ".gitignore", ".gitattributes", "ci/x", "é"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from attractor.base.errors import UnknownName
 from attractor.base.files import make_tree_private
-from attractor.factory.run_facts import SuiteStore
+from attractor.factory.suites import SuiteStore
 from attractor.scenarios.suite import InvalidSuite, SuiteChanged
 from tests.scenarios.suites import SCENARIO, SUITE, write_suite
 
