@@ -21,6 +21,7 @@ from attractor.agent.conversation.subagents import (
     Subagents,
     folder_below,
     tools_of_subagent,
+    without_spawning,
 )
 from attractor.agent.conversation.turns import OnTurn, Turn, ignore_turn
 from attractor.agent.errors import SessionBusy, SessionClosed
@@ -35,7 +36,7 @@ from attractor.agent.events import (
     ignore,
     no_budget,
 )
-from attractor.agent.provider_profile import SUBAGENT_TOOLS, ProviderProfile
+from attractor.agent.provider_profile import ProviderProfile
 from attractor.agent.tool_calls.background_commands import BackgroundCommands
 from attractor.agent.tool_calls.hooks import NO_HOOKS, ToolHooks
 from attractor.base.callables import do_nothing
@@ -88,6 +89,9 @@ class Session:
         self.id = id or str(uuid4())
         self._emit = EventEmitter(self.id, clock, on_event)
         self._own_client = None if client else Client.from_env()
+        if not config.max_subagent_depth:
+            tools = without_spawning(profile.tool_registry)
+            profile = replace(profile, tool_registry=tools)
         self._conversation = SessionConversation(
             profile,
             environment,
@@ -103,9 +107,6 @@ class Session:
         )
         self._conversation.continue_from(history)
         self._subagents = Subagents(self._open_child)
-        if not config.max_subagent_depth:
-            for name in SUBAGENT_TOOLS:
-                profile.tool_registry.unregister(name)
         self._conversation.tool_state.put(self._subagents)
         self._state = SessionState.IDLE
         self._work: asyncio.Task[InputResult] | None = None
@@ -283,20 +284,18 @@ class Session:
     ) -> "Session":
         """Open the session of a subagent; its events and its usage are also this session's."""
         parent = self._conversation
-        depth = parent.config.max_subagent_depth - 1
-
         return Session(
             replace(
                 parent.profile,
                 model=wanted.model or parent.profile.model,
-                tool_registry=tools_of_subagent(parent.profile.tool_registry, depth),
+                tool_registry=tools_of_subagent(parent.profile.tool_registry),
             ),
             folder_below(environment, wanted.working_dir),
             client=parent.client,
             config=replace(
                 parent.config,
                 max_turns=wanted.max_turns,
-                max_subagent_depth=max(0, depth),
+                max_subagent_depth=parent.config.max_subagent_depth - 1,
                 # The parent's budget is for all.
                 max_tokens=0,
                 max_cost_usd=0.0,

@@ -166,15 +166,14 @@ class Subagents:
             agent.running.cancel()
 
 
-def tools_of_subagent(tools: ToolRegistry, depth: int) -> ToolRegistry:
-    """Return the tools of a subagent; `depth` is the number of levels that it may spawn."""
-    return ToolRegistry(
-        [
-            tool
-            for tool in tools.values()
-            if tool.is_inherited and (depth > 0 or tool.name not in SUBAGENT_TOOLS)
-        ]
-    )
+def tools_of_subagent(tools: ToolRegistry) -> ToolRegistry:
+    """Return the tools that a subagent inherits."""
+    return ToolRegistry([tool for tool in tools.values() if tool.is_inherited])
+
+
+def without_spawning(tools: ToolRegistry) -> ToolRegistry:
+    """Return the tools except those for subagents."""
+    return ToolRegistry([tool for tool in tools.values() if tool.name not in SUBAGENT_TOOLS])
 
 
 def folder_below(environment: ExecutionEnvironment, folder: str) -> ExecutionEnvironment:

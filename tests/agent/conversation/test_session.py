@@ -751,6 +751,8 @@ def test_without_subagents_their_tools_are_not_offered(tmp_path: Path) -> None:
     played = Played(tmp_path, said("ok"), config=SessionConfig(max_subagent_depth=0))
     played.submit()
     assert "spawn_agent" not in [tool.name for tool in played.provider.requests[0].tools]
+    # Another session can use the same profile.
+    assert "spawn_agent" in played.profile.tool_registry
 
 
 def test_time_limit_of_commands_is_not_that_of_other_tools(tmp_path: Path) -> None:
