@@ -116,5 +116,6 @@ def test_9_9_a_budget_is_for_the_session_and_its_subagents(tmp_path: Path, wire:
     used = talk_by(tmp_path, wire, Script(rules=rules), submit("PARENT"), config=config)
     (result,) = map(json.loads, results(used, "wait"))
     assert result["success"] is False
+    assert result["output"] == "[ended: budget]"
     assert result["turns_used"] < 9
     assert used.told(EventKind.PROCESSING_END)[-1]["reason"] == "budget"

@@ -85,7 +85,8 @@ class SubAgent:
         text, is_done = "the subagent was closed", False
         try:
             ending = await self.session.submit(task)
-            text, is_done = ending.text, ending.stop is Stop.COMPLETED
+            is_done = ending.stop is Stop.COMPLETED
+            text = ending.text if is_done else f"{ending.text}\n[ended: {ending.stop}]".strip()
         except MachineryError as error:
             self._broken = error
         # The parent's model gets any other error of its subagent, as of a tool (§2.5).
