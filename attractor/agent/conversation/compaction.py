@@ -24,6 +24,7 @@ _CHARS_PER_TOKEN = 4
 # Shares of the context window: turns that stay as they are, and the text to summarize.
 _KEPT, _SUMMARIZED = 0.2, 0.5
 _LONGEST_PIECE = 2_000
+_NO_SUMMARY = "the model returned no summary of the conversation"
 
 
 async def compact(conversation: SessionConversation, *, is_overflow: bool = False) -> bool:
@@ -38,13 +39,16 @@ async def compact(conversation: SessionConversation, *, is_overflow: bool = Fals
     replaced = visible_turns(history[:begin])
     if not replaced or (len(replaced) == 1 and isinstance(replaced[0], SummaryTurn)):
         return False
+    if conversation.has_warned(_NO_SUMMARY) and not is_overflow:
+        # Each attempt costs a call.
+        return False
     text = await _summarize(conversation, describe_turns(replaced, int(window * _SUMMARIZED)))
     if not text and not is_overflow:
         # There is room left, so the work goes on; a full window ends the session.
-        conversation.warn_once("compaction", "the model returned no summary of the conversation")
+        conversation.warn_once(_NO_SUMMARY, _NO_SUMMARY)
         return False
     if not text:
-        raise SummaryMissing("the model returned no summary of the conversation")
+        raise SummaryMissing(_NO_SUMMARY)
     before = conversation.context_share
     conversation.add(SummaryTurn(text, begin, conversation.clock.now()))
     conversation.emit(

@@ -148,6 +148,10 @@ class SessionConversation:
             self._warnings.add(about)
             self.emit(EventKind.WARNING, message=message)
 
+    def has_warned(self, about: str) -> bool:
+        """Return whether a warning about a subject was emitted."""
+        return about in self._warnings
+
     async def system_prompt(self) -> str:
         """Return the system prompt, with the current tools.
 

@@ -131,10 +131,13 @@ def test_empty_summary_of_a_full_window_is_an_error(tmp_path: Path) -> None:
         finish(played.session.submit("The task"))
 
 
-def test_empty_summary_before_the_window_is_full_is_a_warning(tmp_path: Path) -> None:
+def test_empty_summary_before_the_window_is_full_is_a_warning_and_is_paid_once(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "big").write_text("line\n" * 200)
     reads = [call("read_file", file_path="big", limit=n) for n in (200, 199, 198)]
-    played = Compacted(tmp_path, *reads, said(""), said("Done."), window=1_500)
+    more = call("glob", pattern="*")
+    played = Compacted(tmp_path, *reads, said(""), more, said("Done."), window=1_500)
     assert finish(played.session.submit("The task")).text == "Done."
     warnings = [event.data for event in played.events if event.kind is EventKind.WARNING]
     assert {"message": "the model returned no summary of the conversation"} in warnings
