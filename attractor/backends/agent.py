@@ -274,13 +274,13 @@ class Agent:
         ):
             work = open_session(stage, parts, file, self._pricing, live, more_tools)
             self._at_work[stage.id] = work.session
-            try:
-                outcome = await _do_in_time(work, put_lost_before(stage, prompt))
-            finally:
-                self._at_work.pop(stage.id, None)
-                work.conversation.end()
-                keep(stage, choose_model(stage, parts), work.session.history)
-                await work.session.close()
+            async with work.session:
+                try:
+                    outcome = await _do_in_time(work, put_lost_before(stage, prompt))
+                finally:
+                    self._at_work.pop(stage.id, None)
+                    work.conversation.end()
+                    keep(stage, choose_model(stage, parts), work.session.history)
         return replace(outcome, usage=work.meter.total)
 
     async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:

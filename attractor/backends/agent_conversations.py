@@ -17,6 +17,7 @@ from attractor.agent.conversation.turns import (
     Turn,
     UserTurn,
     size_of,
+    visible_turns,
 )
 from attractor.backends.agent_records import drop_redacted_data
 from attractor.backends.models import ModelChoice
@@ -82,7 +83,8 @@ def put_lost_before(stage: Stage, prompt: str) -> str:
 def keep(stage: Stage, choice: ModelChoice, turns: Sequence[Turn]) -> None:
     """Store the conversation for the next stage of the thread, if any."""
     thread = stage.inherited.thread
-    whole = without_loose_end(turns)
+    # Places in a history are meaningless in a part of it, so replaced turns are left out.
+    whole = without_loose_end(visible_turns(turns))
     if thread is None or not whole:
         return
     before = thread.recall()
@@ -202,7 +204,7 @@ def rebuild(last: str, read: ReadSaved) -> StoredConversation:
         if one.taken > len(turns):
             raise ConversationLost(f"the conversation that {one.stage} continued is incomplete")
         middle = turns[len(turns) - one.taken :]
-        turns = without_loose_end([*one.before, *middle, *one.own])
+        turns = without_loose_end(visible_turns([*one.before, *middle, *one.own]))
     if not turns:
         raise ConversationLost(f"{last} has no stored conversation")
     whole = kept[0]

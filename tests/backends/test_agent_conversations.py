@@ -26,20 +26,21 @@ from attractor.backends.agent_conversations import (
 )
 from attractor.backends.models import AgentParts
 from attractor.backends.registry import BackendParts
+from attractor.base.errors import FileError
 from attractor.engine.errors import ConversationLost
 from attractor.engine.outcome import Outcome, Usage
 from attractor.engine.prompts.inherited_context import InheritedContext, Thread
 from attractor.engine.prompts.preamble import Past, PreambleInput, StageNote
 from attractor.engine.seams import ModelAnswer, Stage
 from attractor.language.graph.graph import Fidelity
-from attractor.llm.errors import InvalidRequestError
+from attractor.llm.errors import ContextLengthError, InvalidRequestError
 from attractor.llm.messages import Message, Role
 from attractor.llm.request import ToolCall, ToolResult
 from attractor.llm.response import Usage as Tokens
 from attractor.llm.retry_policy import RetryPolicy
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, said
-from tests.handlers.stages import Play, graph, node
+from tests.handlers.stages import KeptFiles, Play, graph, node
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NO_WAITS = SessionConfig(retry_policy=RetryPolicy(max_retries=0))
@@ -61,17 +62,17 @@ class Talk:
         self.plays: list[Play] = []
 
     def stage(self, at: str, prompt: str, *, model: str = "") -> Outcome:
-        stage = self._play(at, model)
+        stage = self.play(at, model)
         outcome = finish(self.backend.run(stage, prompt))
         assert isinstance(outcome, Outcome)
         return outcome
 
     def answer(self, at: str, prompt: str) -> ModelAnswer:
-        answered = finish(self.backend.answer(self._play(at, ""), prompt))
+        answered = finish(self.backend.answer(self.play(at, ""), prompt))
         assert isinstance(answered, ModelAnswer)
         return answered
 
-    def _play(self, at: str, model: str) -> Stage:
+    def play(self, at: str, model: str) -> Stage:
         written = {"llm_model": model} if model else {}
         play = Play(graph(node(at, **written)), at, environment=local(self.folder))
         self.plays.append(play)
@@ -297,12 +298,40 @@ def test_a_stage_goes_on_with_a_conversation_that_was_rebuilt(tmp_path: Path) ->
     }
 
 
+def test_turns_that_a_summary_keeps_are_continued_and_rebuilt(tmp_path: Path) -> None:
+    full = ContextLengthError("too long", provider="openai", status_code=400)
+    report = calls(called("report_outcome", {"outcome": "success"}), text="I report.")
+    talk = Talk(tmp_path, WORK[0], report, full, said("SUMMARY"), said("Bye."), DONE, said("ok"))
+    talk.stage("write", "Write a")
+    require_same(talk, "write@1.1")
+    talk.stage("check", "Check it", model="gpt-other")
+    summary, *others = talk.texts(5)
+    assert "SUMMARY" in summary
+    assert others == ["I report.\n\nBye.", "Check it"]
+    require_same(talk, "check@1.1")
+
+
 def test_a_stage_without_a_thread_keeps_none(tmp_path: Path) -> None:
     talk = Talk(tmp_path, DONE, said("ok"))
     play = Play(graph(node("one")), "one", environment=local(tmp_path))
     finish(talk.backend.run(play.stage, "Do it"))
     assert "transcript.jsonl" in play.files.texts
     assert CONVERSATION not in play.files.texts
+
+
+class FullDisk(KeptFiles):
+    def append(self, name: str, line: str) -> None:
+        if name == CONVERSATION and '"kind": "end"' in line:
+            raise FileError("the disk is full")
+        super().append(name, line)
+
+
+def test_session_ends_although_its_conversation_cannot_be_stored(tmp_path: Path) -> None:
+    talk = Talk(tmp_path, DONE, said("ok"))
+    stage = replace(talk.play("a", ""), files=FullDisk())
+    with pytest.raises(FileError, match="full"):
+        finish(talk.backend.run(stage, "Go"))
+    assert talk.plays[0].events.kinds[-1] == "SESSION_END"
 
 
 def lines_of(text: str) -> list[dict[str, object]]:
