@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from attractor.agent.conversation.loop import InputResult, Stop
+from attractor.agent.conversation.loop import InputResult, Stop, call_model, report_answer
 from attractor.agent.conversation.session import Session, SessionState
 from attractor.agent.conversation.turns import AssistantTurn, UserTurn, convert_history_to_messages
 from attractor.agent.definitions import AgentDefinition
@@ -55,8 +55,7 @@ from attractor.environments.wrappers import EnvironmentWithVariables
 from attractor.llm.errors import SDKError
 from attractor.llm.messages import Message
 from attractor.llm.request import Request
-from attractor.llm.response import Response, Usage as Used
-from attractor.llm.retry_policy import retry
+from attractor.llm.response import Usage as Used
 
 
 @dataclass(frozen=True)
@@ -207,45 +206,30 @@ async def answer_once(
     emit(EventKind.SESSION_START, provider=choice.provider, model=choice.model)
     emit(EventKind.USER_INPUT, content=asked.content)
     try:
-        response = await _call(request, parts, emit, meter)
+        response = await call_model(
+            parts.client,
+            request,
+            policy=parts.config.retry_policy,
+            clock=parts.clock,
+            emit=emit,
+            streams=profile_parts()[choice.provider].supports_streaming,
+        )
+        report_answer(response, emit)
+        for warning in response.warnings:
+            emit(EventKind.WARNING, message=warning.message)
+        used = meter.take(response.usage, response.provider, response.model)
     except SDKError as error:
         emit(EventKind.ERROR, message=error.message, error=type(error).__name__)
         return model_failed(error)
     finally:
         emit(EventKind.SESSION_END, state="CLOSED", aborted=False)
-    stage.spending.use(meter.total)
+    stage.spending.use(used)
     answered = AssistantTurn.from_response(response, parts.clock.now())
     conversation.take(asked)
     conversation.take(answered)
     conversation.end()
     keep(stage, choice, [*before, asked, answered])
     return ModelAnswer(response.text, meter.total)
-
-
-async def _call(request: Request, parts: AgentParts, emit: EventEmitter, meter: Meter) -> Response:
-    def tell(error: SDKError, attempt: int, delay: float) -> None:
-        words = f"attempt {attempt} failed ({error.message}); next attempt in {delay:g} s"
-        emit(EventKind.WARNING, message=words)
-
-    emit(EventKind.ASSISTANT_TEXT_START)
-    response = await retry(
-        lambda: parts.client.complete(request),
-        policy=replace(parts.config.retry_policy, on_retry=tell),
-        clock=parts.clock,
-    )
-    used = response.usage
-    emit(
-        EventKind.ASSISTANT_TEXT_END,
-        text=response.text,
-        reasoning=response.reasoning,
-        usage={"input_tokens": used.input_tokens, "output_tokens": used.output_tokens},
-    )
-    meter.take(used, response.provider, response.model)
-    for warning in response.warnings:
-        emit(EventKind.WARNING, message=warning.message)
-    if response.finish_reason.reason == "length":
-        emit(EventKind.WARNING, message="the answer was truncated at its maximum length")
-    return response
 
 
 _LIMITS = (Stop.ROUND_LIMIT, Stop.TURN_LIMIT, Stop.BUDGET)

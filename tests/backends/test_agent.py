@@ -523,6 +523,12 @@ def test_a_model_without_a_price_is_told_of_once_in_a_run(tmp_path: Path) -> Non
     assert work.play.events.kinds.count("WARNING") == 1
 
 
+def test_warning_about_an_answer_precedes_the_end_of_its_session(tmp_path: Path) -> None:
+    work = Work(tmp_path, said("ok"))
+    answer(work)
+    assert work.play.events.kinds[-3:] == ["ASSISTANT_TEXT_END", "WARNING", "SESSION_END"]
+
+
 def test_a_stage_without_a_model_is_refused(tmp_path: Path) -> None:
     work = Work(tmp_path)
     work.parts = replace(work.parts, model="", provider="")

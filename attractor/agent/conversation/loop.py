@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from enum import StrEnum
-from functools import partial
 
 from attractor.agent.conversation.compaction import compact
 from attractor.agent.conversation.state import NEARLY_FULL, SessionConversation
@@ -16,15 +15,16 @@ from attractor.agent.conversation.turns import (
     convert_history_to_messages,
     tool_call_signatures,
 )
-from attractor.agent.events import EventKind
+from attractor.agent.events import EventEmitter, EventKind
 from attractor.agent.tool_calls.execution import ToolRunner
+from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import Json
+from attractor.llm.client import Client
 from attractor.llm.errors import ContextLengthError, SDKError
 from attractor.llm.messages import Message
 from attractor.llm.request import Request, ToolCall, ToolChoice
-from attractor.llm.response import Response, Usage
-from attractor.llm.retry_policy import retry
+from attractor.llm.response import Response
+from attractor.llm.retry_policy import RetryPolicy, retry
 from attractor.llm.stream_events import StreamAccumulator, StreamEventType
 
 _LENGTHS = (1, 2, 3)
@@ -132,13 +132,10 @@ async def _ask(conversation: SessionConversation) -> AssistantTurn:
     response = await _ask_with_compaction(conversation)
     turn = AssistantTurn.from_response(response, conversation.clock.now())
     conversation.add(turn)
-    conversation.emit(
-        EventKind.ASSISTANT_TEXT_END,
-        text=turn.content,
-        reasoning=turn.reasoning,
-        usage=_usage_record(turn.usage),
-    )
-    _report_warnings(conversation, response)
+    report_answer(response, conversation.emit)
+    for warning in response.warnings:
+        # Most warnings repeat with every call.
+        conversation.warn_once(warning.message, warning.message)
     return turn
 
 
@@ -156,29 +153,58 @@ async def _ask_with_compaction(conversation: SessionConversation) -> Response:
 
 
 async def _call_model(conversation: SessionConversation) -> Response:
-    request = await _build_request(conversation)
-    policy = replace(
-        conversation.config.retry_policy, on_retry=partial(_report_retry, conversation)
+    return await call_model(
+        conversation.client,
+        await _build_request(conversation),
+        policy=conversation.config.retry_policy,
+        clock=conversation.clock,
+        emit=conversation.emit,
+        streams=conversation.profile.traits.supports_streaming,
     )
+
+
+async def call_model(
+    client: Client,
+    request: Request,
+    *,
+    policy: RetryPolicy,
+    clock: Clock,
+    emit: EventEmitter,
+    streams: bool,
+) -> Response:
+    """Return the answer of a model; emit its words as they arrive, and a warning for each retry."""
+
+    def report_retry(error: SDKError, attempt: int, delay: float) -> None:
+        message = f"attempt {attempt} failed ({error.message}); next attempt in {delay:g} s"
+        emit(EventKind.WARNING, message=message)
+
+    async def call() -> Response:
+        emit(EventKind.ASSISTANT_TEXT_START)
+        if not (streams and client.can_stream):
+            return await client.complete(request)
+        answer = StreamAccumulator()
+        async with aclosing(client.stream(request)) as events:
+            async for event in events:
+                answer.process(event)
+                if event.type == StreamEventType.TEXT_DELTA and event.delta:
+                    emit(EventKind.ASSISTANT_TEXT_DELTA, delta=event.delta)
+        return answer.response()
+
     # Tools run after the whole answer, so that a broken stream can be repeated without harm.
-    return await retry(
-        lambda: _stream(conversation, request), policy=policy, clock=conversation.clock
+    return await retry(call, policy=replace(policy, on_retry=report_retry), clock=clock)
+
+
+def report_answer(response: Response, emit: EventEmitter) -> None:
+    """Emit the end of an answer, and a warning if the answer is truncated."""
+    used = response.usage
+    emit(
+        EventKind.ASSISTANT_TEXT_END,
+        text=response.text,
+        reasoning=response.reasoning,
+        usage={"input_tokens": used.input_tokens, "output_tokens": used.output_tokens},
     )
-
-
-async def _stream(conversation: SessionConversation, request: Request) -> Response:
-    """Return the answer of the model; emit its words as they arrive."""
-    conversation.emit(EventKind.ASSISTANT_TEXT_START)
-    can_stream = conversation.profile.traits.supports_streaming and conversation.client.can_stream
-    if not can_stream:
-        return await conversation.client.complete(request)
-    answer = StreamAccumulator()
-    async with aclosing(conversation.client.stream(request)) as events:
-        async for event in events:
-            answer.process(event)
-            if event.type == StreamEventType.TEXT_DELTA and event.delta:
-                conversation.emit(EventKind.ASSISTANT_TEXT_DELTA, delta=event.delta)
-    return answer.response()
+    if response.finish_reason.reason == "length":
+        emit(EventKind.WARNING, message="the answer was truncated at its maximum length")
 
 
 async def _build_request(conversation: SessionConversation) -> Request:
@@ -223,24 +249,3 @@ def _warn_about_loop(conversation: SessionConversation) -> None:
         warning = loop_warning(window)
         conversation.add(SteeringTurn(warning, conversation.clock.now()))
         conversation.emit(EventKind.LOOP_DETECTION, message=warning)
-
-
-def _report_retry(
-    conversation: SessionConversation, error: SDKError, attempt: int, delay: float
-) -> None:
-    message = f"attempt {attempt} failed ({error.message}); next attempt in {delay:g} s"
-    conversation.emit(EventKind.WARNING, message=message)
-
-
-def _report_warnings(conversation: SessionConversation, response: Response) -> None:
-    for warning in response.warnings:
-        # Most warnings repeat with every call.
-        conversation.warn_once(warning.message, warning.message)
-    if response.finish_reason.reason == "length":
-        conversation.emit(
-            EventKind.WARNING, message="the answer was truncated at its maximum length"
-        )
-
-
-def _usage_record(usage: Usage) -> dict[str, Json]:
-    return {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
