@@ -1,6 +1,7 @@
 """Evaluates a run: checks protected paths, plays the suite on the tree, evaluates the gate."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -200,9 +201,14 @@ class Evaluator:
         # The player imports httpx, which only evaluations need.
         from attractor.factory.trial_player import TrialPlayer
 
+        # From inside, a trial looks like a stage, so its folder is a repository.
+        export = partial(prepared.workspace.export, run.progress.tree, repository=True)
+        player = TrialPlayer(
+            export, prepared.sandbox.make, suite, sealed.folder, self.trials, prepared.host.clock
+        )
         return await evaluate(
             suite.of_split("holdout"),
-            TrialPlayer(run, prepared, suite, self.trials).play_trial,
+            player.play_trial,
             log,
             trials=suite.settings.trials.n,
             infra_retries=suite.settings.trials.infra_retries,

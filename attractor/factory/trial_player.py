@@ -1,11 +1,11 @@
-"""Plays the trials of an evaluation, each in its own sandbox on a copy of the tree."""
+"""Plays trials of a suite, each in its own sandbox on its own copy of a tree."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
-from attractor.engine.run_folder.open_run import OpenRun
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.pipeline.components.run_components import PreparedRun
 from attractor.scenarios.check import build_checks, check_registry, judge_all
 from attractor.scenarios.evaluation import TrialKey, TrialResult
 from attractor.scenarios.play import play_scenario
@@ -15,27 +15,30 @@ from attractor.workspaces.folders import borrowed_folder
 
 @dataclass(frozen=True)
 class TrialPlayer:
-    """Plays trials of a run; `folder` contains copies of the tree of the run."""
+    """Plays trials of a suite on a tree, with or without a run.
 
-    run: OpenRun
-    prepared: PreparedRun
+    `export` writes the tree into an empty folder below `copies`. `suite_folder` is the folder of
+    the suite, usually the sealed copy.
+    """
+
+    export: Callable[[Path], Awaitable[None]]
+    make_environment: Callable[[Path], ExecutionEnvironment]
     suite: Suite
-    folder: Path
+    suite_folder: Path
+    copies: Path
+    clock: Clock
 
     async def play_trial(self, scenario: Scenario, key: TrialKey) -> TrialResult:
         """Play a trial in a temporary folder."""
         # The name of the folder reveals neither the scenario nor its split.
-        with borrowed_folder(self.folder) as folder:
-            # From inside, a trial looks like a stage.
-            tree = self.run.progress.tree
-            await self.prepared.workspace.export(tree, folder, repository=True)
-            return await self._play_in(self.prepared.sandbox.make(folder), scenario, key)
+        with borrowed_folder(self.copies) as folder:
+            await self.export(folder)
+            return await self._play_in(self.make_environment(folder), scenario, key)
 
     async def _play_in(
         self, environment: ExecutionEnvironment, scenario: Scenario, key: TrialKey
     ) -> TrialResult:
-        clock = self.prepared.host.clock
-        began = clock.monotonic()
+        began = self.clock.monotonic()
         await environment.initialize()
         try:
             timeout = self.suite.settings.trials.timeout
@@ -44,5 +47,5 @@ class TrialPlayer:
         finally:
             await environment.cleanup()
         satisfied = all(check.passed for check in checks)
-        duration = round((clock.monotonic() - began) * 1000)
+        duration = round((self.clock.monotonic() - began) * 1000)
         return TrialResult(key, satisfied, checks, duration)
