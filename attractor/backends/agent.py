@@ -30,14 +30,8 @@ from attractor.backends.agent_report import (
     hooks_of,
     status_file_in,
 )
-from attractor.backends.models import (
-    AgentParts,
-    Meter,
-    ModelChoice,
-    Pricing,
-    choose_agent,
-    choose_model,
-)
+from attractor.backends.models import AgentParts, ModelChoice, choose_agent, choose_model
+from attractor.backends.pricing import Meter, Pricing
 from attractor.backends.registry import BackendParts
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import format_duration

@@ -1,24 +1,18 @@
-"""Chooses the models of stages, finds missing models and API keys, and computes prices of calls
-(R14).
-"""
+"""Chooses the models of stages, and knows the API keys of providers (R14)."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from attractor.agent.definitions import UNNAMED, AgentDefinition
-from attractor.agent.events import EventEmitter, EventKind, SessionConfig
+from attractor.agent.events import SessionConfig
 from attractor.agent.provider_profile import find_provider, profile_parts
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UnknownName, UsageError, suggest
+from attractor.base.errors import UsageError, suggest
 from attractor.config.settings import McpServerSettings
-from attractor.engine.outcome import Usage
 from attractor.engine.seams import Stage
-from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph.graph import Node
-from attractor.language.source.syntax_tree import NOWHERE, Span
 from attractor.llm.catalogue import (
     ModelInfo,
     get_latest_model,
@@ -27,7 +21,6 @@ from attractor.llm.catalogue import (
 )
 from attractor.llm.client import AdapterTimeout, Client, ServesOthers, provider_registry
 from attractor.llm.errors import ConfigurationError
-from attractor.llm.response import Usage as Used, cost_of, prompt_tokens
 
 MODEL, PROVIDER, AGENT = "llm_model", "llm_provider", "agent"
 # The default of the attribute `reasoning_effort` (attractor-spec 2.6).
@@ -112,10 +105,15 @@ def is_provider(provider: str) -> bool:
     return provider in provider_registry() or bool(_variables_of(provider))
 
 
+def has_native_key(provider: str, environ: Mapping[str, str]) -> bool:
+    """Return whether the key of a native provider is set, or for local servers the URL."""
+    return any(environ.get(name, "").strip() for name in KEYS[provider])
+
+
 async def has_key(provider: str, environ: Mapping[str, str]) -> bool:
     """Return whether the API key of a provider is set."""
-    if names := KEYS.get(provider):
-        return any(environ.get(name, "").strip() for name in names)
+    if provider in KEYS:
+        return has_native_key(provider, environ)
     if provider not in provider_registry() and _variables_of(provider):
         return any([await _asked(name, environ, provider) for name in _not_ours()])
     return await _asked(provider, environ)
@@ -171,10 +169,11 @@ def newest_model(provider: str) -> str:
 
 async def list_ready(environ: Mapping[str, str]) -> Sequence[str]:
     """Return the providers that agents support and whose API keys are set."""
-    return [name for name in _supported() if await has_key(name, environ)]
+    return [name for name in list_supported() if await has_key(name, environ)]
 
 
-def _supported() -> Sequence[str]:
+def list_supported() -> Sequence[str]:
+    """Return the providers that agents support."""
     return sorted(filter(is_provider, profile_parts()))
 
 
@@ -201,111 +200,19 @@ def find_misspelled(
     for provider, model in chosen:
         if not model or provider not in ready or _find(model, provider):
             continue
-        near = suggest(model, [name for one in _list(provider) for name in (one.id, *one.aliases)])
+        near = suggest(
+            model, [name for one in list_known(provider) for name in (one.id, *one.aliases)]
+        )
         if near:
             yield model, near
 
 
-def _list(provider: str) -> Sequence[ModelInfo]:
+def list_known(provider: str) -> Sequence[ModelInfo]:
+    """Return the models of a provider; none if the catalogue cannot be read."""
     try:
         return list_models(provider)
     except ConfigurationError:
         return ()
-
-
-_NO_PROVIDER = "set llm_provider on the node or the graph, or pass --provider"
-_MOST_NAMED = 5
-
-
-@dataclass(frozen=True)
-class _Trouble:
-    """A fault, and the place of the invalid value; several nodes can share the value."""
-
-    span: Span
-    words: str
-    fix: str
-
-
-async def find_model_faults(
-    nodes: Iterable[Node], defaults: ModelDefaults, environ: Mapping[str, str]
-) -> list[Diagnostic]:
-    """Return a fault for each missing model and each unconfigured provider."""
-    known, ready = _supported(), await list_ready(environ)
-    found: dict[_Trouble, list[Node]] = {}
-    for node in nodes:
-        for trouble in _troubles(node, defaults, known, ready):
-            found.setdefault(trouble, []).append(node)
-    return [_fault(trouble, of) for trouble, of in found.items()]
-
-
-def _troubles(
-    node: Node, defaults: ModelDefaults, known: Sequence[str], ready: Sequence[str]
-) -> Iterator[_Trouble]:
-    choice = defaults.choose(node)
-    if not choice.model and choice.provider in ("", *known):
-        # The default model is not used, because another provider serves it.
-        of = f" of {choice.provider}" if choice.provider else ""
-        words = f"missing {MODEL}: no model{of} is chosen"
-        yield _Trouble(NOWHERE, words, _how_to_choose(choice.provider, known, ready))
-    elif choice.model and not choice.provider:
-        words = f"missing {PROVIDER}: no provider of the model {choice.model!r} is known"
-        yield _Trouble(_place(node, MODEL), words, _NO_PROVIDER)
-    if choice.provider and choice.provider not in ready:
-        key = _decisive(node, defaults)
-        source = f"{key}={node.attributes.text(key)}" if key else "--model, --provider or [llm]"
-        yield _Trouble(_place(node, key), *_why_not(choice.provider, known, source))
-
-
-_EXAMPLES = 2
-
-
-def _how_to_choose(provider: str, known: Sequence[str], ready: Sequence[str]) -> str:
-    """Return the hint for a missing model, with two models to type."""
-    of_one = [one.id for one in _list(provider)] if provider else []
-    named = of_one or [newest_model(one) for one in ready or known]
-    models = " or ".join(f"--model {one}" for one in named[:_EXAMPLES] if one) or "--model"
-    variables = [KEYS.get(one, (one,))[0] for one in known]
-    keys = "" if provider or ready else f"set {' or '.join(variables)}; to choose a model, "
-    return (
-        f"{keys}pass {models}, or set {MODEL} in the pipeline or llm.model in attractor.toml; "
-        "'attractor models' lists models"
-    )
-
-
-def _why_not(provider: str, known: Iterable[str], source: str) -> tuple[str, str]:
-    if provider in known:
-        return f"{source}: missing API key of the provider {provider!r}", key_remedy(provider)
-    if is_provider(provider):
-        words = f"{source}: the backend agent does not support models of {provider!r}"
-        return words, f"use a model of one of: {', '.join(known)}"
-    unknown = UnknownName("provider", provider, known)
-    return f"{source}: {unknown.message}", unknown.hint
-
-
-def _decisive(node: Node, defaults: ModelDefaults) -> str:
-    """Return the attribute that sets the provider; an empty text if the options set it."""
-    if node.attributes.text(PROVIDER):
-        return PROVIDER
-    if find_provider(node.attributes.text(MODEL)):
-        return MODEL
-    agent = defaults.agent_of(node).settings
-    return AGENT if agent.model or agent.profile else ""
-
-
-def _place(node: Node, key: str) -> Span:
-    """Return the span of an attribute; NOWHERE if the options set the value."""
-    value = node.attributes.value(key)
-    if value is None or not str(value):
-        return NOWHERE
-    return value.span if value.span.is_somewhere else node.span
-
-
-def _fault(trouble: _Trouble, nodes: Sequence[Node]) -> Diagnostic:
-    named = ", ".join(node.id for node in nodes[:_MOST_NAMED])
-    more = f" and {len(nodes) - _MOST_NAMED} more" if len(nodes) > _MOST_NAMED else ""
-    who = f"node {named}" if len(nodes) == 1 else f"nodes {named}{more}"
-    span = trouble.span if trouble.span.is_somewhere else nodes[0].span
-    return error(f"{who}: {trouble.words}", span, node=nodes[0].id, fix=trouble.fix)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -339,80 +246,3 @@ def choose_model(stage: Stage, parts: AgentParts) -> ModelChoice:
             hint="pass --model, or set llm_model in the pipeline; 'attractor models' lists models",
         )
     return choice
-
-
-FindModel = Callable[[str, str], ModelInfo | None]
-"""Returns the catalogue entry of a model, by its id and its provider."""
-
-_CONSEQUENCE = "its tokens are counted, but its cost counts as 0"
-
-
-class _Price(NamedTuple):
-    """The cost of a call, or the reason why the cost is unknown."""
-
-    cost_usd: float | None
-    why_not: str = ""
-
-
-class Pricing:
-    """Prices the calls of one run."""
-
-    def __init__(self, find: FindModel = get_model_info) -> None:
-        self._find = find
-        self._warned: set[str] = set()
-
-    def price(self, used: Used, choice: ModelChoice, emit: EventEmitter) -> Usage:
-        """Return the usage and cost of a call; warn once per unknown price."""
-        price = _price(used, choice, self._find)
-        if price.cost_usd is None and price.why_not not in self._warned:
-            self._warned.add(price.why_not)
-            emit(EventKind.WARNING, message=price.why_not)
-        prompt = prompt_tokens(used, choice.provider)
-        return Usage(prompt, used.output_tokens, price.cost_usd or 0.0)
-
-    def answered(self, asked: ModelChoice, provider: str, model: str) -> ModelChoice:
-        """Return the model with the price that applies, usually the answering model.
-
-        If the requested provider answered with a model that the catalogue does not contain, return
-        the requested model: providers often report a more exact name.
-        """
-        if provider in ("", asked.provider) and (not model or not self._knows(provider, model)):
-            return asked
-        return replace(asked, provider=provider, model=model)
-
-    def _knows(self, provider: str, model: str) -> bool:
-        try:
-            return self._find(model, provider) is not None
-        except ConfigurationError:
-            return False
-
-
-class Meter:
-    """Adds up the usage of a stage, call by call, because longer prompts can cost more
-    per token.
-    """
-
-    def __init__(self, pricing: Pricing, choice: ModelChoice, emit: EventEmitter) -> None:
-        self._pricing, self._choice, self._emit = pricing, choice, emit
-        self.total = Usage()
-
-    def take(self, used: Used, provider: str = "", model: str = "") -> Usage:
-        """Count a call and return the usage of the call.
-
-        `model` is the model that answered, which can differ from the requested model.
-        """
-        answered = self._pricing.answered(self._choice, provider, model)
-        usage = self._pricing.price(used, answered, self._emit)
-        self.total += usage
-        return usage
-
-
-def _price(used: Used, choice: ModelChoice, find: FindModel) -> _Price:
-    named = f"the model {choice.model} of {choice.provider}"
-    try:
-        model = find(choice.model, choice.provider)
-    except ConfigurationError as error:
-        return _Price(None, f"model prices are unknown: {error.message}; {error.hint}")
-    if model is None:
-        return _Price(None, f"the catalogue does not contain {named}: {_CONSEQUENCE}")
-    return _Price(cost_of(used, model), f"the catalogue has no price for {named}: {_CONSEQUENCE}")

@@ -19,9 +19,10 @@ from attractor.agent.prompts import render_prompt
 from attractor.backends.agent_records import Record
 from attractor.backends.agent_report import VARIABLE, Reporting, StatusFile, status_file_in
 from attractor.backends.model_proxy import offer_models
-from attractor.backends.models import Meter, Pricing
+from attractor.backends.models import has_native_key
 from attractor.backends.outside_events import NOTHING_SPENT, OutsideTranscript, Spent
-from attractor.backends.program_needs import find_missing, has_key, locate
+from attractor.backends.pricing import Meter, Pricing
+from attractor.backends.program_needs import find_missing, locate
 from attractor.backends.programs import Dialogue, Program, Task, open_input
 from attractor.backends.registry import BackendParts, BuiltBackend, OutsideParts
 from attractor.base.dataclasses import dataclass
@@ -207,7 +208,7 @@ class OutsideAgent:
             choice=choice,
             folder=environment.working_directory(),
         )
-        if choice.provider and not has_key(choice.provider, parts.environ):
+        if choice.provider and not has_native_key(choice.provider, parts.environ):
             return task
         task = replace(task, home=await stack.enter_async_context(home_in(environment)))
         if not choice.provider:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from attractor.agent.events import EventEmitter, EventKind
-from attractor.backends.models import Meter, ModelChoice
+from attractor.backends.models import ModelChoice
+from attractor.backends.pricing import Meter
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
 from attractor.engine.outcome import Usage
@@ -230,7 +231,7 @@ class OutsideTranscript:
     def _warn_of_cost(self, spent: Spent) -> None:
         if spent.cost_usd is None and not self._has_warned:
             self._has_warned = True
-            message = "the model is unknown: its tokens are counted, but its cost counts as 0"
+            message = "the model is unknown: its tokens count, but its cost counts as 0"
             self._emit(EventKind.WARNING, message=message)
 
 

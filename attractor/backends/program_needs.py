@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from attractor.backends.models import AGENT, KEYS, MODEL, PROVIDER, key_remedy
+from attractor.backends.model_faults import node_fault
+from attractor.backends.models import MODEL, PROVIDER, has_native_key, key_remedy
 from attractor.backends.programs import Program
 from attractor.backends.registry import OutsideParts
 from attractor.environments.program_files import LocatedProgram, locate_program
-from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import Node
 
 _SIMULATE = "--backend simulate needs no program and no key"
@@ -37,11 +38,6 @@ def _first_word(program: Program) -> str:
         return ""
 
 
-def has_key(provider: str, environ: Mapping[str, str]) -> bool:
-    """Return whether the key of a provider is set, or for local servers the URL."""
-    return any(environ.get(name, "").strip() for name in KEYS[provider])
-
-
 def find_missing(
     program: Program, nodes: Sequence[Node], answering: Sequence[Node], parts: OutsideParts
 ) -> Iterator[Diagnostic]:
@@ -51,10 +47,10 @@ def find_missing(
     name = f"backend={program.name}"
     if answering:
         message = f"{name}: it cannot answer prompts without tools"
-        yield _fault(answering, message, fix='set backend="agent" on the node, and a model')
+        yield node_fault(answering, message, fix='set backend="agent" on the node, and a model')
     if nodes:
         if fault := _find_program_fault(program, parts):
-            yield _fault(nodes, f"{name}: {fault}", fix=f"{program.remedy}; {_SIMULATE}")
+            yield node_fault(nodes, f"{name}: {fault}", fix=f"{program.remedy}; {_SIMULATE}")
         yield from _find_model_faults(program, nodes, parts)
 
 
@@ -74,27 +70,24 @@ def _find_model_faults(
 ) -> Iterator[Diagnostic]:
     by_provider: dict[str, list[Node]] = {}
     for node in nodes:
-        if agent := node.attributes.text(AGENT):
-            message = f"agent={agent}: {program.name} has no agents of Attractor"
-            yield _fault([node], message, fix='remove it, or set backend="agent" on the node')
         named = parts.defaults.choose(node).provider
         is_named = node.attributes.text(MODEL) or node.attributes.text(PROVIDER)
         choice = program.choose(node, parts.defaults)
         if is_named and program.providers and named and named not in program.providers:
             message = f"it cannot use models of {named}"
             fix = f"choose a model of {' or '.join(program.providers)}, or another backend"
-            yield _fault([node], f"backend={program.name}: {message}", fix=fix)
+            yield node_fault([node], f"backend={program.name}: {message}", fix=fix)
         elif program.needs_model and not choice.model:
             message = f"backend={program.name}: missing {MODEL}: no model is chosen"
             fix = f"pass --model, or set {MODEL} in the pipeline; 'attractor models' lists models"
-            yield _fault([node], message, fix=fix)
-        elif choice.provider and not has_key(choice.provider, parts.environ):
+            yield node_fault([node], message, fix=fix)
+        elif choice.provider and not has_native_key(choice.provider, parts.environ):
             by_provider.setdefault(choice.provider, []).append(node)
     for provider, users in by_provider.items():
         if not has_login(program, parts):
             message = f"backend={program.name}: missing API key of the provider {provider!r}"
             fix = f"{key_remedy(provider)}{_about_login(program)}; {_SIMULATE}"
-            yield _fault(users, message, fix=fix)
+            yield node_fault(users, message, fix=fix)
 
 
 def _about_login(program: Program) -> str:
@@ -110,14 +103,3 @@ def has_login(program: Program, parts: OutsideParts) -> bool:
     """Return whether the operator has logged in to a program that runs without a sandbox."""
     login = Path(parts.environ.get("HOME", "/"), program.login)
     return bool(program.login) and not parts.is_sandboxed and login.is_file()
-
-
-_MOST_NAMED = 5
-
-
-def _fault(nodes: Sequence[Node], message: str, *, fix: str) -> Diagnostic:
-    named = ", ".join(node.id for node in nodes[:_MOST_NAMED])
-    more = f" and {len(nodes) - _MOST_NAMED} more" if len(nodes) > _MOST_NAMED else ""
-    subject = "node" if len(nodes) == 1 else "nodes"
-    first = nodes[0]
-    return error(f"{subject} {named}{more}: {message}", first.span, node=first.id, fix=fix)

@@ -9,7 +9,7 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -344,6 +344,10 @@ def get_model_info(model_id: str, provider: str = "") -> ModelInfo | None:
     A call of an unknown model may still succeed.
     """
     return shipped_catalogue().find(model_id, provider)
+
+
+FindModel = Callable[[str, str], ModelInfo | None]
+"""Returns the catalogue entry of a model, by its id and its provider."""
 
 
 def list_models(provider: str | None = None) -> Sequence[ModelInfo]:

@@ -10,7 +10,8 @@ from typing import Literal, Self
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
 from attractor.base.records import write_record
-from attractor.llm.catalogue import ModelInfo
+from attractor.llm.catalogue import FindModel, ModelInfo, get_model_info
+from attractor.llm.errors import ConfigurationError
 from attractor.llm.messages import Message, from_record
 from attractor.llm.request import ToolCall, ToolResult
 
@@ -174,6 +175,32 @@ def cost_of(usage: Usage, model: ModelInfo) -> float | None:
     cost += read * (prices.input if prices.cache_read is None else prices.cache_read)
     cost += written * (prices.input if prices.cache_write is None else prices.cache_write)
     return round(cost / _MILLION, 12)
+
+
+@dataclass(frozen=True)
+class Price:
+    """The cost of a call and the priced model, or the reason why the cost is unknown."""
+
+    cost_usd: float | None
+    why_not: str
+    model: str = ""
+
+
+def price_call(
+    usage: Usage, provider: str, models: Sequence[str], find: FindModel = get_model_info
+) -> Price:
+    """Price a call by the first of the models that the catalogue contains.
+
+    Pass the answering model before the requested one: its name is often longer, or unknown.
+    """
+    try:
+        known = next(filter(None, (find(model, provider) for model in models if model)), None)
+    except ConfigurationError as error:
+        return Price(None, f"model prices are unknown: {error.message}; {error.hint}")
+    named = f"the model {models[-1]} of {provider}: its tokens count, but its cost counts as 0"
+    if known is None:
+        return Price(None, f"the catalogue does not contain {named}")
+    return Price(cost_of(usage, known), f"the catalogue has no price for {named}", known.id)
 
 
 @dataclass(frozen=True)

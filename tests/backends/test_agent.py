@@ -12,7 +12,8 @@ from attractor.agent.events import SessionConfig
 from attractor.agent.prompts import Prompt
 from attractor.agent.tool_calls.tool import Permissions, tool_parts
 from attractor.backends.agent import Agent, open_session, part
-from attractor.backends.models import AgentParts, Pricing
+from attractor.backends.models import AgentParts
+from attractor.backends.pricing import Pricing
 from attractor.backends.registry import BackendParts
 from attractor.base.callables import do_nothing
 from attractor.base.errors import FileError, UsageError

@@ -36,11 +36,9 @@ from attractor.base.callables import do_nothing
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.llm.catalogue import ModelInfo, get_model_info
 from attractor.llm.client import Client
-from attractor.llm.errors import ConfigurationError
 from attractor.llm.request import ToolCall
-from attractor.llm.response import Usage, cost_of, prompt_tokens
+from attractor.llm.response import Usage, price_call, prompt_tokens
 
 _CHARS_PER_TOKEN = 4
 NEARLY_FULL = 0.8
@@ -99,16 +97,15 @@ class SessionConversation:
 
     def spend(self, usage: Usage, provider: str, model: str) -> None:
         """Count the usage and the cost of a call to a model, also of a subagent's."""
+        provider = provider or self.profile.id
+        price = price_call(usage, provider, (model, self.profile.model))
         self.usage += usage
-        self.tokens += prompt_tokens(usage, provider or self.profile.id) + usage.output_tokens
-        known = _known_model(provider or self.profile.id, model, self.profile.model)
+        self.tokens += prompt_tokens(usage, provider) + usage.output_tokens
+        self.cost_usd += price.cost_usd or 0.0
         # The owner prices an answer by the model that the catalogue knows.
-        self.on_usage(usage, provider, known.id if known else model)
-        price = cost_of(usage, known) if known else None
-        self.cost_usd += price or 0.0
-        if price is None and self.config.max_cost_usd:
-            message = f"the price of {model} is unknown: its cost counts as 0"
-            self.warn_once(message, message)
+        self.on_usage(usage, provider, price.model or model)
+        if price.cost_usd is None and self.config.max_cost_usd:
+            self.warn_once(price.why_not, price.why_not)
 
     @property
     def context_share(self) -> float:
@@ -173,12 +170,3 @@ class SessionConversation:
         names = self.profile.traits.project_documents
         documents = await discover_project_documents(self.environment, names, depth=depth)
         return Orientation(environment_info, documents)
-
-
-def _known_model(provider: str, *models: str) -> ModelInfo | None:
-    """Return the first model that the catalogue knows."""
-    try:
-        known = (get_model_info(model, provider) for model in models if model)
-        return next((model for model in known if model), None)
-    except ConfigurationError:
-        return None

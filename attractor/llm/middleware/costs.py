@@ -1,18 +1,15 @@
 """Sums the usage and cost of calls, and rejects calls above a cost limit."""
 
 import threading
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from attractor.base.dataclasses import dataclass
-from attractor.llm.catalogue import ModelInfo, get_model_info
+from attractor.llm.catalogue import FindModel, get_model_info
 from attractor.llm.client import Complete, Stream
 from attractor.llm.errors import ConfigurationError, CostLimitError
 from attractor.llm.request import Request
-from attractor.llm.response import Response, Usage, Warning, cost_of
+from attractor.llm.response import Response, Usage, Warning, price_call
 from attractor.llm.stream_events import StreamAccumulator, StreamEvent, StreamEventType
-
-FindModel = Callable[[str, str], ModelInfo | None]
-"""Returns the catalogue entry of a model, by its id and its provider."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +112,5 @@ class Costs:
 
 def price_of(request: Request, response: Response, find: FindModel) -> float | None:
     """Return the cost of a call by the catalogue; None if the price is unknown."""
-    try:
-        # The model name in an answer may be longer than the requested one.
-        model = find(request.model, response.provider) or find(response.model, response.provider)
-    except ConfigurationError:
-        # The table of prices is missing; 'attractor doctor' reports that.
-        return None
-    return None if model is None else cost_of(response.usage, model)
+    models = (response.model, request.model)
+    return price_call(response.usage, response.provider, models, find).cost_usd

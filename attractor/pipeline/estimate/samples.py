@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from statistics import median, quantiles
 
-from attractor.backends.models import FindModel, ModelChoice, ModelDefaults
+from attractor.backends.models import ModelChoice, ModelDefaults
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.files import read_regular
@@ -25,7 +25,7 @@ from attractor.engine.state.run_state import outcome_of
 from attractor.engine.state.walks import LONG_AGO
 from attractor.language.graph.graph import Node
 from attractor.language.reading import decode, parse
-from attractor.llm.catalogue import ModelInfo, get_model_info
+from attractor.llm.catalogue import FindModel, ModelInfo, get_model_info
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.response import cost_of, usage_of
 from attractor.pipeline.runs.history import Made, RunRecord, read_history, read_run

@@ -7,11 +7,11 @@ from io import StringIO
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, cast
 
+from attractor.backends.model_faults import find_model_faults
 from attractor.backends.models import (
     ModelDefaults,
     complete_defaults,
     find_misspelled,
-    find_model_faults,
     list_ready,
 )
 from attractor.backends.registry import NeedsProgram, backend_registry

@@ -1,0 +1,120 @@
+"""Finds missing models and unconfigured providers before the first stage."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from attractor.agent.provider_profile import find_provider
+from attractor.backends.models import (
+    AGENT,
+    KEYS,
+    MODEL,
+    PROVIDER,
+    ModelDefaults,
+    is_provider,
+    key_remedy,
+    list_known,
+    list_ready,
+    list_supported,
+    newest_model,
+)
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UnknownName
+from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.graph.graph import Node
+from attractor.language.source.syntax_tree import NOWHERE, Span
+
+_NO_PROVIDER = "set llm_provider on the node or the graph, or pass --provider"
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    """A fault, and the place of the invalid value; several nodes can share the value."""
+
+    span: Span
+    words: str
+    fix: str
+
+
+async def find_model_faults(
+    nodes: Iterable[Node], defaults: ModelDefaults, environ: Mapping[str, str]
+) -> list[Diagnostic]:
+    """Return a fault for each missing model and each unconfigured provider."""
+    known, ready = list_supported(), await list_ready(environ)
+    found: dict[_Trouble, list[Node]] = {}
+    for node in nodes:
+        for trouble in _troubles(node, defaults, known, ready):
+            found.setdefault(trouble, []).append(node)
+    return [node_fault(of, one.words, fix=one.fix, span=one.span) for one, of in found.items()]
+
+
+def _troubles(
+    node: Node, defaults: ModelDefaults, known: Sequence[str], ready: Sequence[str]
+) -> Iterator[_Trouble]:
+    choice = defaults.choose(node)
+    if not choice.model and choice.provider in ("", *known):
+        # The default model is not used, because another provider serves it.
+        of = f" of {choice.provider}" if choice.provider else ""
+        words = f"missing {MODEL}: no model{of} is chosen"
+        yield _Trouble(NOWHERE, words, _how_to_choose(choice.provider, known, ready))
+    elif choice.model and not choice.provider:
+        words = f"missing {PROVIDER}: no provider of the model {choice.model!r} is known"
+        yield _Trouble(_place(node, MODEL), words, _NO_PROVIDER)
+    if choice.provider and choice.provider not in ready:
+        key = _decisive(node, defaults)
+        source = f"{key}={node.attributes.text(key)}" if key else "--model, --provider or [llm]"
+        yield _Trouble(_place(node, key), *_why_not(choice.provider, known, source))
+
+
+_EXAMPLES = 2
+
+
+def _how_to_choose(provider: str, known: Sequence[str], ready: Sequence[str]) -> str:
+    """Return the hint for a missing model, with two models to type."""
+    of_one = [one.id for one in list_known(provider)] if provider else []
+    named = of_one or [newest_model(one) for one in ready or known]
+    models = " or ".join(f"--model {one}" for one in named[:_EXAMPLES] if one) or "--model"
+    variables = [KEYS.get(one, (one,))[0] for one in known]
+    keys = "" if provider or ready else f"set {' or '.join(variables)}; to choose a model, "
+    return (
+        f"{keys}pass {models}, or set {MODEL} in the pipeline or llm.model in attractor.toml; "
+        "'attractor models' lists models"
+    )
+
+
+def _why_not(provider: str, known: Iterable[str], source: str) -> tuple[str, str]:
+    if provider in known:
+        return f"{source}: missing API key of the provider {provider!r}", key_remedy(provider)
+    if is_provider(provider):
+        words = f"{source}: the backend agent does not support models of {provider!r}"
+        return words, f"use a model of one of: {', '.join(known)}"
+    unknown = UnknownName("provider", provider, known)
+    return f"{source}: {unknown.message}", unknown.hint
+
+
+def _decisive(node: Node, defaults: ModelDefaults) -> str:
+    """Return the attribute that sets the provider; an empty text if the options set it."""
+    if node.attributes.text(PROVIDER):
+        return PROVIDER
+    if find_provider(node.attributes.text(MODEL)):
+        return MODEL
+    agent = defaults.agent_of(node).settings
+    return AGENT if agent.model or agent.profile else ""
+
+
+def _place(node: Node, key: str) -> Span:
+    """Return the span of an attribute; NOWHERE if the options set the value."""
+    value = node.attributes.value(key)
+    if value is None or not str(value):
+        return NOWHERE
+    return value.span if value.span.is_somewhere else node.span
+
+
+def node_fault(
+    nodes: Sequence[Node], message: str, *, fix: str, span: Span = NOWHERE
+) -> Diagnostic:
+    """Return one fault of several nodes; without a span it is at the first node."""
+    named = ", ".join(node.id for node in nodes[:_MOST_NAMED])
+    more = f" and {len(nodes) - _MOST_NAMED} more" if len(nodes) > _MOST_NAMED else ""
+    subject = "node" if len(nodes) == 1 else "nodes"
+    place = span if span.is_somewhere else nodes[0].span
+    return error(f"{subject} {named}{more}: {message}", place, node=nodes[0].id, fix=fix)

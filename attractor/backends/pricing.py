@@ -1,0 +1,48 @@
+"""Computes the usage and cost of the model calls of a run."""
+
+from collections.abc import Sequence
+
+from attractor.agent.events import EventEmitter, EventKind
+from attractor.backends.models import ModelChoice
+from attractor.engine.outcome import Usage
+from attractor.llm.catalogue import FindModel, get_model_info
+from attractor.llm.response import Usage as Used, price_call, prompt_tokens
+
+
+class Pricing:
+    """Prices the calls of one run."""
+
+    def __init__(self, find: FindModel = get_model_info) -> None:
+        self._find = find
+        self._warned: set[str] = set()
+
+    def price(self, used: Used, provider: str, models: Sequence[str], emit: EventEmitter) -> Usage:
+        """Return the usage and cost of a call; warn once per unknown price."""
+        price = price_call(used, provider, models, self._find)
+        if price.cost_usd is None and price.why_not not in self._warned:
+            self._warned.add(price.why_not)
+            emit(EventKind.WARNING, message=price.why_not)
+        prompt = prompt_tokens(used, provider)
+        return Usage(prompt, used.output_tokens, price.cost_usd or 0.0)
+
+
+class Meter:
+    """Adds up the usage of a stage, call by call, because longer prompts can cost more
+    per token.
+    """
+
+    def __init__(self, pricing: Pricing, asked: ModelChoice, emit: EventEmitter) -> None:
+        self._pricing, self._asked, self._emit = pricing, asked, emit
+        self.total = Usage()
+
+    def take(self, used: Used, provider: str = "", model: str = "") -> Usage:
+        """Count a call and return the usage of the call.
+
+        `model` is the model that answered, which can differ from the requested model.
+        """
+        asked = self._asked
+        provider = provider or asked.provider
+        models = (model, asked.model) if provider == asked.provider else (model,)
+        usage = self._pricing.price(used, provider, models, self._emit)
+        self.total += usage
+        return usage

@@ -1,0 +1,132 @@
+import asyncio
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from attractor.agent.definitions import AgentDefinition, AgentSettings
+from attractor.agent.prompts import Prompt
+from attractor.backends.model_faults import find_model_faults
+from attractor.backends.models import ModelDefaults, newest_model
+from attractor.language.diagnostics import Diagnostic
+from attractor.language.graph.graph import Node
+from tests.backends.test_models import BOTH, nodes_of
+
+
+def faults(
+    nodes: list[Node],
+    environ: Mapping[str, str] = BOTH,
+    *,
+    model: str = "",
+    provider: str = "",
+) -> list[Diagnostic]:
+    return asyncio.run(find_model_faults(nodes, ModelDefaults(model, provider), environ))
+
+
+def told(*args: object, **more: object) -> list[tuple[int, str, str]]:
+    return [(one.span.line, one.message, one.fix) for one in faults(*args, **more)]  # pyright: ignore[reportArgumentType]
+
+
+def test_nodes_whose_model_and_key_are_there_have_no_fault() -> None:
+    nodes = nodes_of("a [llm_model=x, llm_provider=openai]", 'b [llm_model="claude-1"]', "c")
+    assert faults(nodes, model="gpt-5") == []
+    assert faults([]) == []
+
+
+def test_a_missing_model_is_said_once_with_two_models_to_type() -> None:
+    words = "missing llm_model: no model is chosen"
+    either = [f"--model {newest_model(one)}" for one in ("anthropic", "openai")]
+    hint = (
+        f"pass {' or '.join(either)}, or set llm_model in the pipeline or llm.model in "
+        "attractor.toml; 'attractor models' lists models"
+    )
+    assert told(nodes_of("a", "b")) == [(2, f"nodes a, b: {words}", hint)]
+    [(_, _, without_key)] = told(nodes_of("a", "b"), {})
+    keys = "set ANTHROPIC_API_KEY or GEMINI_API_KEY or OPENAI_API_KEY; to choose a model, "
+    assert without_key.startswith(f"{keys}pass {either[0]} or --model gemini-")
+    [(_, _, of_one)] = told(nodes_of("a [llm_provider=anthropic]"), model="gpt-5")
+    assert of_one.startswith(f"pass {either[0]} or --model claude-")
+
+
+REVIEWER = AgentSettings(model="claude-opus-4-6")
+
+
+def test_fault_of_an_agents_model_names_the_agent() -> None:
+    agents = {"one": AgentDefinition("one", REVIEWER, Prompt(Path(), ""))}
+    defaults = ModelDefaults(agents=agents)
+    [fault] = asyncio.run(find_model_faults(nodes_of("a [agent=one]"), defaults, {}))
+    words = "missing API key of the provider 'anthropic'"
+    assert (fault.message, fault.fix) == (f"node a: agent=one: {words}", "set ANTHROPIC_API_KEY")
+
+
+def test_a_default_model_of_another_provider_is_no_model() -> None:
+    [(line, message, _)] = told(nodes_of("a [llm_provider=anthropic]"), model="gpt-5")
+    assert (line, message) == (
+        2,
+        "node a: missing llm_model: no model of anthropic is chosen",
+    )
+
+
+def test_a_model_that_gives_no_provider_away_needs_one() -> None:
+    [(line, message, remedy)] = told(nodes_of("", "a [llm_model=mine]"))
+    words = "missing llm_provider: no provider of the model 'mine' is known"
+    assert (line, message) == (3, f"node a: {words}")
+    assert "llm_provider" in remedy
+    assert "--provider" in remedy
+
+
+def test_an_unknown_provider_brings_the_one_that_was_meant() -> None:
+    assert told(nodes_of("a [llm_model=x, llm_provider=opnai]")) == [
+        (2, "node a: llm_provider=opnai: unknown provider 'opnai'", "did you mean openai?")
+    ]
+
+
+def test_a_provider_for_which_agents_have_no_profile_is_no_unknown_one() -> None:
+    [(_, message, remedy)] = told(nodes_of("a [llm_model=x, llm_provider=groq]"))
+    words = "the backend agent does not support models of 'groq'"
+    assert message == f"node a: llm_provider=groq: {words}"
+    assert remedy.startswith("use a model of one of: anthropic, ")
+
+
+@pytest.mark.parametrize("environ", [{}, {"OPENAI_API_KEY": " "}])
+def test_a_provider_without_its_key_brings_the_variable(environ: dict[str, str]) -> None:
+    words = "missing API key of the provider 'openai'"
+    assert told(nodes_of('a [llm_model="gpt-5"]'), environ) == [
+        (2, f"node a: llm_model=gpt-5: {words}", "set OPENAI_API_KEY")
+    ]
+
+
+def test_nodes_that_get_their_provider_from_one_place_are_told_together() -> None:
+    nodes = nodes_of('llm_model="claude-1"', *"abcdefg", 'own [llm_model="gpt-5"]')
+    [whole, own] = told(nodes, {})
+    assert whole[:2] == (
+        2,
+        "nodes a, b, c, d, e and 2 more: llm_model=claude-1: "
+        "missing API key of the provider 'anthropic'",
+    )
+    assert own[0] == 10
+    [one] = told(nodes_of("a", "b"), {}, model="gpt-5")
+    assert one[1].startswith("nodes a, b: --model, --provider or [llm]: missing API key of")
+    [one] = told(nodes_of("a", "b"), model="mine", provider="opnai")
+    assert one == (2, "nodes a, b: --model, --provider or [llm]: unknown provider 'opnai'", one[2])
+
+
+def test_all_faults_are_found_at_once() -> None:
+    nodes = nodes_of("a", "b [llm_model=x, llm_provider=opnai]", 'c [llm_model="gpt-5"]')
+    assert [one.node for one in faults(nodes, {})] == ["a", "b", "c"]
+
+
+def test_the_look_loads_no_provider() -> None:
+    code = (
+        "import asyncio, sys; from attractor.backends.model_faults import find_model_faults;"
+        "from attractor.backends.models import ModelDefaults;"
+        "from attractor.language.graph.graph import Node;"
+        "told = asyncio.run(find_model_faults([Node('a')], ModelDefaults('gpt-5'), {}));"
+        "assert len(told) == 1, told;"
+        "loaded = {'httpx', 'attractor.llm.providers.openai'} & set(sys.modules);"
+        "assert not loaded, loaded"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=30)
+    assert (ended.returncode, ended.stderr) == (0, b"")
