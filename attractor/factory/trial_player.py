@@ -42,8 +42,8 @@ class TrialPlayer:
         await environment.initialize()
         try:
             timeout = self.suite.settings.trials.timeout
-            observed = await play_scenario(scenario, environment, timeout=timeout)
-            checks = await judge_all(build_checks(scenario, check_registry()), observed)
+            async with play_scenario(scenario, environment, timeout=timeout) as observed:
+                checks = await judge_all(build_checks(scenario, check_registry()), observed)
         finally:
             await environment.cleanup()
         satisfied = all(check.passed for check in checks)

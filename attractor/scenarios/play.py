@@ -2,7 +2,8 @@
 
 import asyncio
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import httpx
@@ -20,15 +21,17 @@ _GZIP_OR_ZLIB, _RAW_DEFLATE = 32 + zlib.MAX_WBITS, -zlib.MAX_WBITS
 _SETUP = "setup."
 
 
+@asynccontextmanager
 async def play_scenario(
     scenario: Scenario, environment: ExecutionEnvironment, *, timeout: timedelta
-) -> Observation:
-    """Run the steps in order up to the first error, then stop all services."""
+) -> AsyncGenerator[Observation]:
+    """Run the steps in order up to the first error; after the block, stop all services.
+
+    Checks belong into the block, because some of them use the services.
+    """
     player = _Player(environment, timeout)
     try:
-        return Observation(
-            await player.run([*_setup_steps(scenario), *scenario.steps]), environment
-        )
+        yield Observation(await player.run([*_setup_steps(scenario), *scenario.steps]), environment)
     finally:
         await player.stop_services()
 

@@ -43,9 +43,9 @@ def played(folder: Path, one: Scenario) -> tuple[Observation, tuple[CheckResult,
         environment = LocalExecutionEnvironment(folder, environ={"PATH": os.environ["PATH"]})
         await environment.initialize()
         try:
-            observed = await play_scenario(one, environment, timeout=timedelta(seconds=10))
-            checks = await judge_all(build_checks(one, check_registry()), observed)
-            return observed, checks
+            async with play_scenario(one, environment, timeout=timedelta(seconds=10)) as observed:
+                checks = await judge_all(build_checks(one, check_registry()), observed)
+                return observed, checks
         finally:
             await environment.cleanup()
 
