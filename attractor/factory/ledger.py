@@ -7,7 +7,8 @@ folder that was restored from an old backup is only detected by the run director
 
 import hmac
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -75,13 +76,14 @@ PATIENCE_S = 10.0
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """A line of the ledger, parsed."""
+    """A line of the ledger, as text and parsed."""
 
     kind: str
     run_id: str
     time: str
     data: Mapping[str, Json]
     head: ChainHead
+    line: str
 
 
 class Ledger:
@@ -92,6 +94,7 @@ class Ledger:
         self._key_file = folder / KEY_FILE
         self._head_file = folder / HEAD_FILE
         self._lock = FileLock(folder / "ledger.lock")
+        self._is_locked = False
 
     def append(
         self, kind: str, run_id: str, data: JsonObject, *, now: datetime, once: bool = False
@@ -101,7 +104,7 @@ class Ledger:
         With `once`, return None without a change if the ledger already has a line of this kind for
         the run.
         """
-        with self._locked(f"attractor: {kind}"):
+        with self.locked(f"attractor: {kind}"):
             key = self._ready_key()
             # Before the journal is opened, which creates it.
             self._expected(key)
@@ -119,7 +122,24 @@ class Ledger:
                 journal.append(link.line)
             # A crash before this leaves an old head, which the next line replaces.
             write_head(self._head_file, link.head, key)
-        return LedgerEntry(kind, run_id, now.isoformat(), data, link.head)
+        return LedgerEntry(kind, run_id, now.isoformat(), data, link.head, link.line)
+
+    @contextmanager
+    def locked(self, purpose: str) -> Generator[None]:
+        """Let no other process append meanwhile, so that a decision is about what was read.
+
+        Within the block, this object can append.
+        """
+        if self._is_locked:
+            yield
+            return
+        make_private_folder(self.file.parent)
+        with self._lock.acquire(wait=PATIENCE_S, purpose=purpose):
+            self._is_locked = True
+            try:
+                yield
+            finally:
+                self._is_locked = False
 
     def entries(self, run_id: str = "") -> Iterator[LedgerEntry]:
         """Yield the lines of a run, or all lines, after verifying the ledger."""
@@ -131,7 +151,7 @@ class Ledger:
     def seal_of(self, words: str) -> str:
         """Return the seal of a text, made with the key."""
         if not self._key_file.exists():
-            with self._locked("attractor: key"):
+            with self.locked("attractor: key"):
                 self._ready_key()
         return hmac.digest(self._key(), words.encode(), "sha256").hex()
 
@@ -157,7 +177,7 @@ class Ledger:
         lines = self._lines()
         verdict = verify(lines, expected=expected, key=key)
         require_intact(verdict, str(self.file))
-        return [_entry(parse_json(line)) for line in lines], verdict.head
+        return [_entry(line) for line in lines], verdict.head
 
     def _expected(self, key: bytes) -> ChainHead:
         expected = read_head(self._head_file, key)
@@ -176,10 +196,6 @@ class Ledger:
         if not self.file.exists():
             return []
         return [line.content for line in read_lines(self.file)]
-
-    def _locked(self, purpose: str) -> FileLock:
-        make_private_folder(self.file.parent)
-        return self._lock.acquire(wait=PATIENCE_S, purpose=purpose)
 
     def _key(self) -> bytes:
         try:
@@ -200,8 +216,8 @@ class Ledger:
         return self._key()
 
 
-def _entry(record: Json) -> LedgerEntry:
-    match record:
+def _entry(line: bytes) -> LedgerEntry:
+    match parse_json(line):
         case {
             "kind": str(kind),
             "run_id": str(run_id),
@@ -210,6 +226,7 @@ def _entry(record: Json) -> LedgerEntry:
             "seq": int(seq),
             "hash": str(digest),
         }:
-            return LedgerEntry(kind, run_id, time, data, ChainHead(seq, digest))
+            head = ChainHead(seq, digest)
+            return LedgerEntry(kind, run_id, time, data, head, line.decode())
         case _:
             raise TypeError("unknown format of a verified ledger line")

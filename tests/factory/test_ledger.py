@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import ChainBroken, ExitCode, VerificationError
+from attractor.base.errors import ChainBroken, ExitCode, LockHeld, VerificationError
 from attractor.factory.ledger import HEAD_FILE, KEY_FILE, Ledger
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -78,6 +78,21 @@ def test_many_writers_at_once_lose_nothing(tmp_path: Path) -> None:
     entries = list(Ledger(tmp_path).entries())
     assert len(entries) == 20
     assert [one.data["n"] for one in entries if one.run_id == "run-2"] == [0, 1, 2, 3, 4]
+
+
+def test_nobody_else_appends_while_the_ledger_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attractor.factory.ledger.PATIENCE_S", 0.0)
+    ledger, other = filled(tmp_path), Ledger(tmp_path)
+    with ledger.locked("test"):
+        with pytest.raises(LockHeld):
+            other.append("decided", "run-0", {}, now=NOW)
+        entry = ledger.append("decided", "run-1", {}, now=NOW)
+    assert other.append("decided", "run-0", {}, now=NOW)
+    assert [one for one in ledger.entries("run-1") if one.kind == "decided"] == [entry]
+    assert entry
+    assert entry.line == ledger.file.read_text().splitlines()[3]
 
 
 def test_unique_line_is_not_added_twice(tmp_path: Path) -> None:
