@@ -1,9 +1,18 @@
-"""Decides go or no-go: a pure function of evaluations and limits."""
+"""Decides go or no-go: a pure function of evaluations and limits.
 
-from collections.abc import Sequence
+Every rule gives a result with its figure and its threshold; the verdict is 'go' if all rules that
+apply pass. A failed trial can only make a figure worse, so no failure turns no-go into go.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from fnmatch import fnmatchcase
 from fractions import Fraction
+from functools import cached_property
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import ChainBroken, VerificationError
 from attractor.base.json import Json
 from attractor.environments.environment import Promises
 from attractor.factory.profiles import Profile
@@ -14,7 +23,27 @@ from attractor.scenarios.satisfaction import (
     lower_bound,
     satisfaction,
 )
-from attractor.scenarios.suite import Suite
+from attractor.scenarios.suite import GateSettings, Scenario, Suite
+
+
+class Domain(StrEnum):
+    """The phase of a run in which a failure happened."""
+
+    BOOT = "boot"
+    EXECUTION = "execution"
+    EVALUATION = "evaluation"
+    DECISION = "decision"
+
+
+class Culprit(StrEnum):
+    """The cause of a failure."""
+
+    CANDIDATE = "candidate"
+    PIPELINE = "pipeline"
+    MODEL = "model"
+    TWIN = "twin"
+    MACHINERY = "machinery"
+    SUITE = "suite"
 
 
 @dataclass(frozen=True)
@@ -33,10 +62,45 @@ class EvaluationRecord:
 
 
 @dataclass(frozen=True)
+class Waiver:
+    """A person's recorded exception for one failed scenario, until a time."""
+
+    scenario: str
+    reason: str
+    expires: datetime
+    by: str
+
+
+@dataclass(frozen=True)
+class WindowFigures:
+    """Figures over the decided runs in the window of a profile.
+
+    `first_try` are runs that were approved without an earlier rejected run of the same goal;
+    `most_retries` is the largest number of retries of a run; `incidents` are those of approved
+    runs.
+    """
+
+    runs: int
+    pipelines: int
+    approved: int
+    first_try: int
+    most_retries: int
+    promoted: int
+    rolled_back: int
+    incidents: int
+
+
+NEVER_VALID = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
 class GateInput:
     """The input of the gate: tree, suite, profile and evaluations.
 
-    Evaluations of the same tree with the same suite in other runs count too.
+    Evaluations of the same tree with the same suite in other runs count too. `earlier` are the
+    evaluations of the last approved run of the pipeline. `incidents` are leaks of holdouts in this
+    run. `attempts` is the number of trees that were evaluated with this version of the suite.
+    Without `now`, no waiver is valid.
     """
 
     tree: str
@@ -45,6 +109,16 @@ class GateInput:
     evaluations: tuple[EvaluationRecord, ...]
     profile: Profile
     by_other_runs: tuple[EvaluationRecord, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    now: datetime = NEVER_VALID
+    earlier: tuple[EvaluationRecord, ...] = ()
+    window: WindowFigures | None = None
+    incidents: tuple[str, ...] = ()
+    is_burned: bool = False
+    attempts: int = 0
+    base_is_dirty: bool = False
+    credentials_exposed: tuple[str, ...] = ()
+    cost_usd: float = 0.0
 
     def is_trusted(self, evaluated: EvaluationRecord) -> bool:
         """Return whether satisfied trials count: holdouts were isolated, or isolation is not
@@ -57,45 +131,91 @@ class GateInput:
 
         Of untrusted trials in other runs, only failed trials count.
         """
-        own = [one for one in self.evaluations if one.tree == self.tree]
+        return [result for one in self.counting_evaluations() for result in one]
+
+    def counting_evaluations(self) -> list[list[TrialResult]]:
+        """Return the trials that count, by evaluation; evaluations in other runs come first."""
         others = [
             one
             for one in self.by_other_runs
             if (one.tree, one.suite_seal) == (self.tree, self.suite_seal)
         ]
-        return [result for one in own for result in one.results] + [
-            result
+        own = [one for one in self.evaluations if one.tree == self.tree]
+        return [
+            [result for result in one.results if self.is_trusted(one) or not result.satisfied]
             for one in others
-            for result in one.results
-            if self.is_trusted(one) or not result.satisfied
-        ]
+        ] + [list(one.results) for one in own]
 
 
 @dataclass(frozen=True)
-class GateReason:
-    """A rule that failed, with an explanation that reveals no holdout."""
+class RuleResult:
+    """The result of a rule, in words that reveal no holdout.
+
+    A rule that does not apply neither passes nor fails; `words` give the reason. `remedy` says what
+    would change a failure.
+    """
 
     rule: str
-    words: str
+    passed: bool = True
+    applies: bool = True
+    figure: str = ""
+    threshold: str = ""
+    words: str = ""
+    remedy: str = ""
+    domain: Domain = Domain.EVALUATION
+    culprit: Culprit = Culprit.CANDIDATE
+
+    @property
+    def failed(self) -> bool:
+        """Whether this rule alone makes the verdict 'no-go'."""
+        return self.applies and not self.passed
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of the result."""
+        record: dict[str, Json] = {
+            "rule": self.rule,
+            "applies": self.applies,
+            "passed": self.passed,
+            "figure": self.figure,
+            "threshold": self.threshold,
+            "words": self.words,
+        }
+        if self.failed:
+            record |= {
+                "remedy": self.remedy,
+                "domain": self.domain.value,
+                "culprit": self.culprit.value,
+            }
+        return record
 
 
 @dataclass(frozen=True)
 class GateReport:
-    """The result of the gate."""
+    """The result of the gate: one result for each rule, and the figures of all holdouts."""
 
-    go: bool
-    reasons: tuple[GateReason, ...]
-    played: int
-    satisfied: int
-    satisfaction: Fraction
-    bound: float
+    rules: tuple[RuleResult, ...]
+    played: int = 0
+    satisfied: int = 0
+    satisfaction: Fraction = Fraction(0)
+    bound: float = 0.0
     flaky: int = 0
+
+    @property
+    def reasons(self) -> tuple[RuleResult, ...]:
+        """The rules that failed."""
+        return tuple(one for one in self.rules if one.failed)
+
+    @property
+    def go(self) -> bool:
+        """Whether no rule failed."""
+        return not self.reasons
 
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of the report."""
         return {
             "go": self.go,
             "reasons": [{"rule": one.rule, "words": one.words} for one in self.reasons],
+            "rules": [one.to_record() for one in self.rules],
             "played": self.played,
             "satisfied": self.satisfied,
             "satisfaction": f"{self.satisfaction}",
@@ -105,81 +225,464 @@ class GateReport:
         }
 
 
-_SHOWN = 5
+@dataclass(frozen=True)
+class _Judged:
+    """The input of the gate for a run with a suite, with counts that several rules need."""
+
+    input: GateInput
+    suite: Suite
+
+    @property
+    def settings(self) -> GateSettings:
+        return self.suite.settings.gate
+
+    @cached_property
+    def musts(self) -> frozenset[str]:
+        """The held-out scenarios that `must` names."""
+        return frozenset(
+            one.id for one in self.suite.of_split("holdout") if _matches(one.id, self.settings.must)
+        )
+
+    @cached_property
+    def waived(self) -> frozenset[str]:
+        """The scenarios with a valid waiver; no waiver covers a `must`."""
+        valid = {one.scenario for one in self.input.waivers if one.expires > self.input.now}
+        return frozenset(valid) - self.musts
+
+    @cached_property
+    def holdouts(self) -> list[Scenario]:
+        """The held-out scenarios that count: those that are not waived, passed or not."""
+        return [one for one in self.suite.of_split("holdout") if one.id not in self.waived]
+
+    @cached_property
+    def results(self) -> list[TrialResult]:
+        """The trials of scenarios that count."""
+        names = {one.id for one in self.holdouts}
+        return [one for one in self.input.counting_results() if one.key.scenario in names]
+
+    @cached_property
+    def tallies(self) -> list[ScenarioTally]:
+        """The counts of scenarios that count; all evaluations of this tree count together."""
+        return count_trials(self.holdouts, self.results)
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, one) for one in patterns)
 
 
 def gate(judged: GateInput) -> GateReport:
     """Check all rules; the verdict is 'go' if no rule fails."""
     if judged.suite is None:
-        return _nothing("no_suite", "the run has no suite")
+        failed = RuleResult(
+            "no_suite",
+            passed=False,
+            words="the run has no suite",
+            remedy="start a run with --suite",
+            domain=Domain.BOOT,
+            culprit=Culprit.SUITE,
+        )
+        return _only(failed, "the run has no suite")
+    counted = _Judged(judged, judged.suite)
+    rules = tuple(_result(name, counted) for name in RULES)
     if not judged.evaluations:
-        return _nothing("no_verdict", "the run was not evaluated")
-    # All evaluations of this tree count together: a second one replaces none.
+        return GateReport(rules)
+    # The figures of all holdouts, those with a waiver included.
     tallies = count_trials(judged.suite.of_split("holdout"), judged.counting_results())
     played, satisfied = sum(one.played for one in tallies), sum(one.satisfied for one in tallies)
-    settings = judged.suite.settings.gate
-    share = satisfaction(tallies)
-    bound = lower_bound(satisfied, played, confidence=settings.confidence) if played else 0.0
-    reasons = (
-        *_hash_mismatch(judged),
-        *_unresolved(tallies),
-        *_too_little("satisfaction", share, settings.min_satisfaction),
-        *_too_little("lower_bound", bound, settings.min_lower_bound),
-        *_isolation(judged),
-        *_protected_path(judged),
-    )
+    bound = lower_bound(satisfied, played, confidence=counted.settings.confidence) if played else 0
     flaky = sum(one.is_flaky for one in tallies)
-    return GateReport(not reasons, reasons, played, satisfied, share, bound, flaky)
+    return GateReport(rules, played, satisfied, satisfaction(tallies), bound, flaky)
 
 
-def _nothing(rule: str, words: str) -> GateReport:
-    """Return the report on a run without trials."""
-    return GateReport(False, (GateReason(rule, words),), 0, 0, Fraction(0), 0.0)
+def _result(rule: str, judged: _Judged) -> RuleResult:
+    if rule in _OF_TRIALS and not judged.input.evaluations:
+        return _idle(rule, _NOT_EVALUATED)
+    return _RULES[rule](judged)
 
 
-def _hash_mismatch(judged: GateInput) -> Sequence[GateReason]:
-    trees = {one.tree for one in judged.evaluations} - {judged.tree}
-    seals = {one.suite_seal for one in judged.evaluations} - {judged.suite_seal}
-    if trees or seals:
-        difference = " and ".join(["another tree"] * bool(trees) + ["another suite"] * bool(seals))
-        return [GateReason("hash_mismatch", f"an evaluation used {difference} than the run")]
-    return []
+def unverifiable(error: VerificationError) -> GateReport:
+    """Return the report on a run whose records could not be verified."""
+    failed = RuleResult(
+        "chain_broken" if isinstance(error, ChainBroken) else "hash_mismatch",
+        passed=False,
+        words=error.message,
+        remedy=error.hint or "restore the records from a backup",
+        domain=Domain.DECISION,
+        culprit=Culprit.MACHINERY,
+    )
+    return _only(failed, "the records of the run could not be verified")
 
 
-def _unresolved(tallies: Sequence[ScenarioTally]) -> Sequence[GateReason]:
-    failed = sum(not one.passed for one in tallies)
-    if not failed:
-        return []
-    return [
-        GateReason("unresolved_failure", f"{failed} of {len(tallies)} held-out scenarios failed")
+def _only(failed: RuleResult, why: str) -> GateReport:
+    return GateReport(tuple(failed if name == failed.rule else _idle(name, why) for name in RULES))
+
+
+def _idle(rule: str, why: str) -> RuleResult:
+    """Return the result of a rule that does not apply."""
+    return RuleResult(rule, applies=False, words=why)
+
+
+_NOT_EVALUATED = "the run was not evaluated"
+
+
+def _no_suite(_: _Judged) -> RuleResult:
+    return RuleResult("no_suite", words="the run has a suite")
+
+
+def _no_verdict(judged: _Judged) -> RuleResult:
+    return RuleResult(
+        "no_verdict",
+        passed=bool(judged.input.evaluations),
+        figure=f"{len(judged.input.evaluations)}",
+        threshold="at least 1",
+        words="" if judged.input.evaluations else _NOT_EVALUATED,
+        remedy="evaluate the run: attractor evaluate",
+        culprit=Culprit.MACHINERY,
+    )
+
+
+def _chain_broken(_: _Judged) -> RuleResult:
+    # A broken chain stops the reading of the records: see `unverifiable`.
+    return RuleResult("chain_broken", figure="verified", threshold="verified")
+
+
+def _hash_mismatch(judged: _Judged) -> RuleResult:
+    given = judged.input
+    trees = {one.tree for one in given.evaluations} - {given.tree}
+    seals = {one.suite_seal for one in given.evaluations} - {given.suite_seal}
+    difference = " and ".join(["another tree"] * bool(trees) + ["another suite"] * bool(seals))
+    return RuleResult(
+        "hash_mismatch",
+        passed=not difference,
+        figure=difference or "same tree and suite",
+        threshold="same tree and suite",
+        words=f"an evaluation used {difference} than the run" if difference else "",
+        remedy="start a new run",
+        domain=Domain.DECISION,
+        culprit=Culprit.MACHINERY,
+    )
+
+
+def _unresolved_failure(judged: _Judged) -> RuleResult:
+    failed = [one for one in judged.tallies if not one.passed]
+    waived = f" ({len(judged.waived)} waived)" if judged.waived else ""
+    words = f"{len(failed)} of {len(judged.tallies)} held-out scenarios failed{waived}"
+    return RuleResult(
+        "unresolved_failure",
+        passed=not failed,
+        figure=f"{len(failed)} of {len(judged.tallies)}{waived}",
+        threshold="0",
+        words=words if failed else "",
+        remedy="fix the candidate in a new run with --feedback, or waive the scenario",
+        culprit=_culprit_of(judged.results, {one.scenario for one in failed}),
+    )
+
+
+def _culprit_of(results: Sequence[TrialResult], failed: set[str]) -> Culprit:
+    """Return the machinery if no trial of the failed scenarios failed without its trouble."""
+    reds = [one for one in results if one.key.scenario in failed and not one.satisfied]
+    is_trouble = bool(reds) and all(one.error for one in reds)
+    return Culprit.MACHINERY if is_trouble else Culprit.CANDIDATE
+
+
+def _satisfaction(judged: _Judged) -> RuleResult:
+    return _at_least("satisfaction", satisfaction(judged.tallies), judged.settings.min_satisfaction)
+
+
+def _lower_bound(judged: _Judged) -> RuleResult:
+    played = sum(one.played for one in judged.tallies)
+    satisfied = sum(one.satisfied for one in judged.tallies)
+    settings = judged.settings
+    bound = lower_bound(satisfied, played, confidence=settings.confidence) if played else 0.0
+    return _at_least("lower_bound", bound, settings.min_lower_bound)
+
+
+def _at_least(rule: str, value: Fraction | float, wanted: Fraction | float) -> RuleResult:
+    figure, threshold = f"{float(value):.3f}", f"{float(wanted):.3f}"
+    passed = value >= wanted
+    return RuleResult(
+        rule,
+        passed=passed,
+        figure=figure,
+        threshold=f"at least {threshold}",
+        words="" if passed else f"{figure} is below {threshold}, the minimum of the suite",
+        remedy="fix the candidate in a new run with --feedback",
+    )
+
+
+def _must(judged: _Judged) -> RuleResult:
+    patterns = judged.settings.must
+    if not patterns:
+        return _idle("must", "the suite names no scenario that must pass")
+    if any(not _matches_any(one, judged.musts) for one in patterns):
+        return RuleResult(
+            "must",
+            passed=False,
+            words="an entry of gate.must names no held-out scenario",
+            remedy="fix gate.must in suite.toml, and register the suite again",
+            culprit=Culprit.SUITE,
+        )
+    musts = [one for one in judged.tallies if one.scenario in judged.musts]
+    failed = sum(not one.passed for one in musts)
+    return RuleResult(
+        "must",
+        passed=not failed,
+        figure=f"{failed} of {len(musts)}",
+        threshold="0",
+        words=f"{failed} of {len(musts)} scenarios that must pass failed" if failed else "",
+        remedy="fix the candidate in a new run with --feedback; no waiver covers these scenarios",
+    )
+
+
+def _matches_any(pattern: str, names: frozenset[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for name in names)
+
+
+def _breadth(judged: _Judged) -> RuleResult:
+    # Scenarios, not trials: a trial more must never help.
+    count, wanted = len(judged.holdouts), judged.settings.min_scenarios
+    return RuleResult(
+        "breadth",
+        passed=count >= wanted,
+        figure=f"{count}",
+        threshold=f"at least {wanted}",
+        words="" if count >= wanted else f"only {count} of {wanted} held-out scenarios count",
+        remedy="waive fewer scenarios, or register a suite with more holdouts",
+        culprit=Culprit.SUITE,
+    )
+
+
+def _regression(judged: _Judged) -> RuleResult:
+    allowed = judged.settings.max_regression
+    if allowed is None:
+        return _idle("regression", "the suite sets no max_regression")
+    before = [
+        result
+        for one in judged.input.earlier
+        # The same files are no regression.
+        if one.tree != judged.input.tree
+        for result in one.results
     ]
+    common = {one.key.scenario for one in before} & {one.id for one in judged.holdouts}
+    if not common:
+        return _idle("regression", "no other approved run of the pipeline played these scenarios")
+    scenarios = [one for one in judged.holdouts if one.id in common]
+    was = satisfaction(count_trials(scenarios, before))
+    now = satisfaction(count_trials(scenarios, judged.results))
+    lost = was - now
+    return RuleResult(
+        "regression",
+        passed=lost <= allowed,
+        figure=f"{float(now):.3f}",
+        threshold=f"at least {float(was - allowed):.3f}",
+        words=""
+        if lost <= allowed
+        else f"satisfaction fell from {float(was):.3f} to {float(now):.3f} since the last "
+        "approved run of the pipeline",
+        remedy="fix the candidate in a new run with --feedback",
+    )
 
 
-def _too_little(
-    rule: str, value: Fraction | float, wanted: Fraction | float
-) -> Sequence[GateReason]:
-    if value >= wanted:
-        return []
-    words = f"{float(value):.3f} is below {float(wanted):.3f}, the minimum of the suite"
-    return [GateReason(rule, words)]
+def _infra_errors(judged: _Judged) -> RuleResult:
+    count = sum(bool(one.error) for one in judged.results)
+    return RuleResult(
+        "infra_errors",
+        passed=not count,
+        figure=f"{count}",
+        threshold="0",
+        words=f"{count} trials ended with trouble of the machinery" if count else "",
+        remedy="fix the machine, then start a new run, or waive the scenarios",
+        culprit=Culprit.MACHINERY,
+    )
 
 
-def _isolation(judged: GateInput) -> Sequence[GateReason]:
+def _instability(judged: _Judged) -> RuleResult:
+    wanted = judged.settings.stability
+    if wanted == 1:
+        return _idle("instability", "the suite wants one evaluation, not several in a row")
+    names = {one.id for one in judged.holdouts}
+    tried = [
+        [result for result in one if result.key.scenario in names]
+        for one in judged.input.counting_evaluations()
+    ]
+    clean = 0
+    for results in reversed([one for one in tried if one]):
+        if not all(one.passed for one in count_trials(judged.holdouts, results)):
+            break
+        clean += 1
+    return RuleResult(
+        "instability",
+        passed=clean >= wanted,
+        figure=f"{clean} in a row",
+        threshold=f"at least {wanted}",
+        words="" if clean >= wanted else f"{clean} clean evaluations in a row, {wanted} needed",
+        remedy="evaluate the run again: attractor evaluate",
+    )
+
+
+def _isolation_unverified(judged: _Judged) -> RuleResult:
     # Only evaluations of this run: agents of other runs made nothing that it promotes.
-    if all(judged.is_trusted(one) for one in judged.evaluations):
-        return []
-    words = "isolation of the holdouts from agents and candidate is not verified"
-    return [GateReason("isolation_unverified", words)]
+    given = judged.input
+    proved = all(one.promises.guards_holdouts for one in given.evaluations)
+    passed = all(given.is_trusted(one) for one in given.evaluations)
+    return RuleResult(
+        "isolation_unverified",
+        passed=passed,
+        figure="verified" if proved else "not verified",
+        threshold="verified",
+        words=""
+        if proved
+        else "allowed by the profile"
+        if passed
+        else "isolation of the holdouts from agents and candidate is not verified",
+        remedy="run with a sandbox; see: attractor doctor",
+        domain=Domain.BOOT,
+        culprit=Culprit.MACHINERY,
+    )
 
 
-def _protected_path(judged: GateInput) -> Sequence[GateReason]:
+def _holdout_leak(judged: _Judged) -> RuleResult:
+    count = len(judged.input.incidents)
+    return RuleResult(
+        "holdout_leak",
+        passed=not count,
+        figure=f"{count}",
+        threshold="0",
+        words=f"{count} leaks of a holdout were found in the run" if count else "",
+        remedy="register a new version of the suite with other holdouts, and start a new run",
+        domain=Domain.EXECUTION,
+        culprit=Culprit.PIPELINE,
+    )
+
+
+def _suite_burned(judged: _Judged) -> RuleResult:
+    attempts, most = judged.input.attempts, judged.settings.max_attempts_per_version
+    words = f"{attempts} trees were evaluated with this version of the suite, {most} are allowed"
+    if judged.input.is_burned:
+        words = "a holdout of this version of the suite leaked"
+    passed = attempts <= most and not judged.input.is_burned
+    return RuleResult(
+        "suite_burned",
+        passed=passed,
+        figure="burned" if judged.input.is_burned else f"{attempts} trees",
+        threshold=f"at most {most}",
+        words="" if passed else words,
+        remedy="register a new version of the suite with other holdouts, and start a new run",
+        domain=Domain.BOOT,
+        culprit=Culprit.SUITE,
+    )
+
+
+_SHOWN = 5
+
+
+def _protected_path(judged: _Judged) -> RuleResult:
     # Only evaluations of this run: the base of another run may have contained the changes.
-    found = sorted({path for one in judged.evaluations for path in one.protected_paths})
-    if not found:
-        return []
+    found = sorted({path for one in judged.input.evaluations for path in one.protected_paths})
     others = " and others" if len(found) > _SHOWN else ""
     words = f"the candidate changes protected paths: {', '.join(found[:_SHOWN])}{others}"
-    return [GateReason("protected_path", words)]
+    return RuleResult(
+        "protected_path",
+        passed=not found,
+        figure=f"{len(found)}",
+        threshold="0",
+        words=words if found else "",
+        remedy="leave these paths unchanged in a new run, or list them in the profile's "
+        "policy.unprotected_paths",
+        domain=Domain.EXECUTION,
+    )
+
+
+def _dirty_base(judged: _Judged) -> RuleResult:
+    return RuleResult(
+        "dirty_base",
+        passed=not judged.input.base_is_dirty,
+        figure="uncommitted changes" if judged.input.base_is_dirty else "a commit",
+        threshold="a commit",
+        words="the run began with uncommitted changes" if judged.input.base_is_dirty else "",
+        remedy="commit the changes, and start a run without --include-dirty",
+        domain=Domain.BOOT,
+        culprit=Culprit.MACHINERY,
+    )
+
+
+def _credential_exposed(judged: _Judged) -> RuleResult:
+    exposed = judged.input.credentials_exposed
+    return RuleResult(
+        "credential_exposed",
+        passed=not exposed,
+        figure=f"{len(exposed)}",
+        threshold="0",
+        words=f"agents could read {', '.join(exposed)}" if exposed else "",
+        remedy="remove the paths from the profile's sandbox.expose",
+        domain=Domain.EXECUTION,
+        culprit=Culprit.MACHINERY,
+    )
+
+
+def _budget(judged: _Judged) -> RuleResult:
+    limit = judged.settings.max_cost_usd
+    if limit is None:
+        return _idle("budget", "neither suite nor profile set max_cost_usd")
+    cost = judged.input.cost_usd
+    return RuleResult(
+        "budget",
+        passed=cost <= limit,
+        figure=f"{cost:.2f} USD",
+        threshold=f"at most {limit:.2f} USD",
+        words="" if cost <= limit else f"the run cost {cost:.2f} USD, more than {limit:.2f} USD",
+        remedy="start a new run with --max-cost-usd",
+        domain=Domain.EXECUTION,
+        culprit=Culprit.PIPELINE,
+    )
+
+
+def _process(_: _Judged) -> RuleResult:
+    return _idle("process", "the profile sets no window")
+
+
+_RULES: Mapping[str, Callable[[_Judged], RuleResult]] = {
+    "no_suite": _no_suite,
+    "no_verdict": _no_verdict,
+    "chain_broken": _chain_broken,
+    "hash_mismatch": _hash_mismatch,
+    "isolation_unverified": _isolation_unverified,
+    "holdout_leak": _holdout_leak,
+    "suite_burned": _suite_burned,
+    "credential_exposed": _credential_exposed,
+    "dirty_base": _dirty_base,
+    "protected_path": _protected_path,
+    "unresolved_failure": _unresolved_failure,
+    "must": _must,
+    "satisfaction": _satisfaction,
+    "lower_bound": _lower_bound,
+    "breadth": _breadth,
+    "regression": _regression,
+    "infra_errors": _infra_errors,
+    "instability": _instability,
+    "budget": _budget,
+    "process": _process,
+}
+
+RULES: tuple[str, ...] = tuple(_RULES)
+"""The ids of all rules, in the order of a report."""
+
+_OF_TRIALS = frozenset(
+    {
+        "unresolved_failure",
+        "must",
+        "satisfaction",
+        "lower_bound",
+        "breadth",
+        "regression",
+        "infra_errors",
+        "instability",
+        "isolation_unverified",
+        "hash_mismatch",
+        "protected_path",
+    }
+)
+"""The rules that need an evaluation."""
 
 
 @dataclass(frozen=True)
