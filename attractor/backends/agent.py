@@ -45,7 +45,7 @@ from attractor.engine.truncation import response_updates
 from attractor.engine.walk.saved_conversations import ReadSaved
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.read_only import ReadOnlyExecutionEnvironment
-from attractor.environments.wrappers import EnvironmentWithVariables
+from attractor.environments.wrappers import EnvironmentWrapper
 from attractor.llm.errors import SDKError
 from attractor.llm.messages import Message
 from attractor.llm.request import Request
@@ -113,7 +113,7 @@ def open_session(
 
     session = Session(
         profile,
-        EnvironmentWithVariables(_environment(stage, profile.permissions), _variables(file)),
+        EnvironmentWrapper(_environment(stage, profile.permissions), variables=_variables(file)),
         client=parts.client,
         clock=parts.clock,
         config=replace(

@@ -6,13 +6,13 @@ agent can read.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 from attractor.agent.tool_calls.hooks import ToolHooks
 from attractor.agent.tool_calls.tool import RegisteredTool, define
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError
+from attractor.base.errors import UsageError
 from attractor.base.json import Json, JsonObject
 from attractor.engine.errors import InvalidReport
 from attractor.engine.journal.events import OUTCOME_ASSUMED, REPORT_REFUSED
@@ -21,7 +21,7 @@ from attractor.engine.routing.next_move import wants_verdict
 from attractor.engine.seams import Stage
 from attractor.engine.stage.report import check_report, parse_report
 from attractor.engine.truncation import response_updates
-from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.environment import ExecutionEnvironment, temporary_folder
 from attractor.environments.errors import NotSupported
 from attractor.llm.json_schema import find_faults
 from attractor.llm.request import ToolDefinition
@@ -29,14 +29,12 @@ from attractor.llm.request import ToolDefinition
 VARIABLE = "ATTRACTOR_STATUS_FILE"
 LARGEST = 100_000
 
-_MAKE = 'mktemp -d "${TMPDIR:-/tmp}/attractor-report.XXXXXXXX"'
 _ABSENT, _NO_FILE = 90, 91
 _TAKE = (
     f'[ -e "$file" ] || [ -L "$file" ] || exit {_ABSENT}; '
     f'[ -f "$file" ] || exit {_NO_FILE}; '
     f'head -c {LARGEST + 1} "$file" && rm -f "$file"'
 )
-_REMOVE = 'rm -rf "$folder"'
 # Containers and hosts over SSH are slow to start a command.
 _TIMEOUT_MS = 30_000
 
@@ -80,25 +78,16 @@ async def status_file_in(
     If no folder can be created, call `warn` and yield None. The agent can then only report by the
     tool.
     """
-    try:
-        result = await environment.exec_command(_MAKE, timeout_ms=_TIMEOUT_MS)
-    except NotSupported:
-        yield None
-        return
-    folder = result.stdout.strip()
-    if result.exit_code or not folder:
-        why = result.stderr.strip() or f"mktemp: exit status {result.exit_code}"
-        warn(f"{VARIABLE} is not set, because the folder for the report cannot be created: {why}")
-        yield None
-        return
-    try:
-        yield StatusFile(folder, environment)
-    finally:
-        # An environment that has ended has no folder any more.
-        with suppress(AttractorError):
-            await environment.exec_command(
-                _REMOVE, timeout_ms=_TIMEOUT_MS, env_vars={"folder": folder}
-            )
+    async with AsyncExitStack() as stack:
+        file = None
+        try:
+            folder = await stack.enter_async_context(temporary_folder(environment))
+            file = StatusFile(folder, environment)
+        except NotSupported:
+            pass
+        except UsageError as error:
+            warn(f"{VARIABLE} is not set: {error.message}")
+        yield file
 
 
 REPORT_OUTCOME = "report_outcome"

@@ -8,8 +8,8 @@ about the outcome, not the exit status.
 import asyncio
 import re
 import shlex
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ from attractor.backends.programs import Dialogue, Program, Task, open_input
 from attractor.backends.registry import BackendParts, BuiltBackend, OutsideParts
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
-from attractor.base.errors import AttractorError, UsageError
+from attractor.base.errors import UsageError
 from attractor.base.processes import ExecResult, OutputChunk
 from attractor.engine.journal.events import THREAD_CONTINUED
 from attractor.engine.outcome import FailureClass, Outcome, failure
@@ -35,7 +35,7 @@ from attractor.engine.prompts.preamble import prepend_preamble
 from attractor.engine.seams import Exhausted, ModelAnswer, Stage
 from attractor.engine.stage.folder import write_tail
 from attractor.engine.truncation import response_updates
-from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.environment import ExecutionEnvironment, temporary_folder
 from attractor.environments.program_files import LocatedProgram
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import Node
@@ -50,9 +50,7 @@ _LONGEST_ERROR = 2_000
 _LARGEST_SESSION = 64 << 20
 _VERSION = re.compile(r"\d+(?:\.\w+)+")
 
-_MAKE_HOME = 'mktemp -d "${TMPDIR:-/tmp}/attractor-home.XXXXXXXX"'
 _WRITE_FILE = 'mkdir -p "$(dirname "$file")" && cat > "$file"'
-_REMOVE_HOME = 'rm -rf "$folder"'
 _PACK = (
     'cd "$folder" && [ -e "${paths%% *}" ] && '
     "tar -czf - --ignore-failed-read -- $paths 2>/dev/null | base64 -w 0"
@@ -210,7 +208,7 @@ class OutsideAgent:
         )
         if choice.provider and not has_native_key(choice.provider, parts.environ):
             return task
-        task = replace(task, home=await stack.enter_async_context(home_in(environment)))
+        task = replace(task, home=await stack.enter_async_context(temporary_folder(environment)))
         if not choice.provider:
             return task
         offering = offer_models(choice.provider, parts.environ, environment)
@@ -346,26 +344,6 @@ def outside_backend(make: Callable[[OutsideParts | None], Program]) -> type[Buil
             super().__init__(make(parts.outside), parts)
 
     return OutsideBackend
-
-
-@asynccontextmanager
-async def home_in(environment: ExecutionEnvironment) -> AsyncGenerator[str]:
-    """Yield a new folder in an environment for the files of a program."""
-    made = await environment.exec_command(_MAKE_HOME, timeout_ms=_QUICK_MS)
-    folder = made.stdout.strip()
-    if made.exit_code or not folder:
-        raise UsageError(
-            f"cannot create a home folder for the program: {made.stderr.strip()}",
-            hint="check the folder for temporary files",
-        )
-    try:
-        yield folder
-    finally:
-        # An environment that has ended has no folder any more.
-        with suppress(AttractorError):
-            await environment.exec_command(
-                _REMOVE_HOME, timeout_ms=_QUICK_MS, env_vars={"folder": folder}
-            )
 
 
 async def _execute(work: _ProgramRun, program: Program, dialogue: Dialogue) -> ExecResult | None:

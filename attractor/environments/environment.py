@@ -3,12 +3,13 @@
 import asyncio
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from enum import StrEnum
 from typing import Protocol
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, UsageError
 from attractor.base.processes import ExecResult, OnOutput
 
 # §4.2 names the first five suffixes; the others are used by cloud providers. The settings of
@@ -244,6 +245,30 @@ class ExecutionEnvironment(Protocol):
     def offer(self, port: int, address: str) -> AbstractAsyncContextManager[None]:
         """Forward an address outside (`host:port`) to a port inside."""
         ...
+
+
+_MAKE_FOLDER = 'mktemp -d "${TMPDIR:-/tmp}/attractor.XXXXXXXX"'
+# Containers and hosts over SSH are slow to start a command.
+_QUICK_MS = 30_000
+
+
+@asynccontextmanager
+async def temporary_folder(environment: ExecutionEnvironment) -> AsyncGenerator[str]:
+    """Yield a new folder for temporary files in an environment, and remove the folder."""
+    made = await environment.exec_command(_MAKE_FOLDER, timeout_ms=_QUICK_MS)
+    folder = made.stdout.strip()
+    if made.exit_code or not folder:
+        why = made.stderr.strip() or f"mktemp: exit status {made.exit_code}"
+        message = f"cannot create a temporary folder: {why}"
+        raise UsageError(message, hint="check the folder for temporary files")
+    try:
+        yield folder
+    finally:
+        # An environment that has ended has no folder any more.
+        with suppress(AttractorError):
+            await environment.exec_command(
+                'rm -rf "$folder"', timeout_ms=_QUICK_MS, env_vars={"folder": folder}
+            )
 
 
 MAX_UNREAD = 1024 * 1024

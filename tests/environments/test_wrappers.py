@@ -1,7 +1,7 @@
 import pytest
 
 from attractor.environments.environment import ExecutionEnvironment, GrepOptions
-from attractor.environments.wrappers import EnvironmentWithVariables, SubfolderEnvironment
+from attractor.environments.wrappers import EnvironmentWrapper, SubfolderEnvironment
 from tests.environments.places import FAR_MS
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +27,7 @@ async def test_paths_and_commands_start_at_the_folder(shell: ExecutionEnvironmen
 
 
 async def test_commands_and_services_have_more_variables(shell: ExecutionEnvironment) -> None:
-    inner = EnvironmentWithVariables(shell, {"ONE": "1", "TWO": "2"})
+    inner = EnvironmentWrapper(shell, variables={"ONE": "1", "TWO": "2"})
     told = await inner.exec_command('echo "$ONE $TWO"', timeout_ms=FAR_MS, env_vars={"TWO": "zwei"})
     assert told.stdout == "1 zwei\n"
     service = await inner.start_service('echo "$ONE"')
