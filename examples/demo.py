@@ -172,7 +172,7 @@ def make_project(stage: Stage) -> list[str]:
         print("Agents and candidates run in a bubblewrap sandbox.")
         return []
     print("No sandbox is available: agents run without one, as the profile allows.")
-    return ["--allow-unverified-isolation"]
+    return ["--allow", "isolation_unverified"]
 
 
 def prepare(stage: Stage, policy: list[str]) -> None:

@@ -1,5 +1,6 @@
 """Names of runs, suites and models that the shell completes."""
 
+import os
 from collections.abc import Callable, Iterable
 from heapq import nlargest
 
@@ -38,9 +39,14 @@ def _runs(invocation: Invocation, incomplete: str) -> Iterable[str]:
 
 def _suites(invocation: Invocation, incomplete: str) -> Iterable[str]:
     # Slow to import, and not needed by other completions.
-    from attractor.factory.suites import SuiteStore
+    from attractor.factory.ledger import Ledger
+    from attractor.factory.project import ProjectIdentity
+    from attractor.factory.resources.suites import SuiteStore
 
-    names = SuiteStore(invocation.configuration.settings.state_dir).names()
+    settings = invocation.configuration.settings
+    state = settings.state_dir
+    project = ProjectIdentity(settings.runs_dir, state / "project.lock", os.urandom)
+    names = SuiteStore(state, project, Ledger(state)).versions.names()
     return [one for one in names if one.startswith(incomplete)]
 
 

@@ -3,6 +3,8 @@
 Refused
 ├── NoDecision               4  no decision on the run
 ├── AlreadyDecided           4  the run is already decided
+├── Retired                  4  a retired or burned version of a resource
+├── InUse                    4  a resource that active runs use
 └── NotDecidable             4  the run does not wait for a decision
 UsageError
 ├── InvalidProfile           2  an invalid profile
@@ -33,6 +35,16 @@ class AlreadyDecided(Refused):
 
 class NotDecidable(Refused):
     """The run does not wait for a decision."""
+
+
+class Retired(Refused):
+    """No new run may use this version."""
+
+
+class InUse(Refused):
+    """Active runs use this resource."""
+
+    hint = "wait until the runs end, or cancel them"
 
 
 class InvalidProfile(UsageError):

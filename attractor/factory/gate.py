@@ -15,7 +15,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ChainBroken, VerificationError
 from attractor.base.json import Json
 from attractor.environments.environment import Promises
-from attractor.factory.profiles import Profile
+from attractor.factory.resources.profiles import Profile
 from attractor.scenarios.evaluation import TrialResult, count_trials
 from attractor.scenarios.satisfaction import (
     BOUND_SENTENCE,
@@ -124,7 +124,7 @@ class GateInput:
         """Return whether satisfied trials count: holdouts were isolated, or isolation is not
         required.
         """
-        return evaluated.promises.guards_holdouts or self.profile.allow_unverified_isolation
+        return evaluated.promises.guards_holdouts or self.profile.allows("isolation_unverified")
 
     def counting_results(self) -> list[TrialResult]:
         """Return the trials that count.

@@ -12,11 +12,11 @@ from attractor.environments.selection import EnvironmentChoice
 from attractor.factory.evaluate import Evaluator
 from attractor.factory.gate import GateInput
 from attractor.factory.ledger import Ledger
-from attractor.factory.profiles import ProfileStore
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.promotion import CandidateTree, Promotion, promote
+from attractor.factory.resources.profiles import ProfileStore
+from attractor.factory.resources.suites import SuiteStore
 from attractor.factory.run_facts import FactoryStores, RunFacts, read_facts
-from attractor.factory.suites import SuiteStore
 from attractor.factory.trials import TrialStore
 from attractor.pipeline.components.run_components import Evaluation
 from attractor.pipeline.fork.linked_run import require_trees
@@ -41,11 +41,14 @@ from attractor.workspaces.run_store import open_store
 def evaluator_of(host: RunHost) -> Evaluator:
     """Return the evaluator for the runs of a project."""
     state, ledger = host.state_dir, Ledger(host.state_dir)
+    project = ProjectIdentity(host.runs_dir, state / "project.lock", host.randomness)
     return Evaluator(
-        stores=FactoryStores(SuiteStore(state), ProfileStore(state)),
+        stores=FactoryStores(
+            SuiteStore(state, project, ledger), ProfileStore(state, project, ledger)
+        ),
         ledger=ledger,
         results=TrialStore(state / "results", ledger),
-        project=ProjectIdentity(host.runs_dir, state / "project.lock", host.randomness),
+        project=project,
         trials=workspaces_folder(state),
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.files import read_regular, write_whole
+from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.json import Json
 from attractor.base.locks import FileLock
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
@@ -31,6 +31,7 @@ class ProjectIdentity:
 
     def create_id(self) -> str:
         """Return the id of the project; before the first run, create the id."""
+        make_private_folder(self.lock.parent)
         with FileLock(self.lock).acquire(wait=PATIENCE_S, purpose="attractor: project"):
             if not self.project_id():
                 _make_runs_folder(self.runs_dir)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import VerificationError
 from attractor.base.files import read_regular
 from attractor.base.journal import GENESIS, ChainHead
 from attractor.base.json import content_hash
@@ -11,8 +10,8 @@ from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING, RunState, RunStatus
-from attractor.factory.profiles import Profile, ProfileStore
-from attractor.factory.suites import SuiteStore, SuiteVersion
+from attractor.factory.resources.profiles import Profile, ProfileStore
+from attractor.factory.resources.suites import SuiteStore
 from attractor.scenarios.suite_reader import SealedSuite
 
 
@@ -69,36 +68,25 @@ STRICT_PROFILE = Profile(name="strict")
 
 @dataclass(frozen=True)
 class FactoryStores:
-    """The suites and profiles of a state folder."""
+    """The suites and profiles of a project."""
 
     suites: SuiteStore
     profiles: ProfileStore
 
     def pin_suite(self, reference: str) -> str:
         """Return the reference to pin: the current version of a suite, with its hash."""
-        return _pinned(self.suites.find(reference)) if reference else ""
+        return self.suites.versions.find_usable(reference).pinned if reference else ""
 
     def pin_profile(self, reference: str) -> str:
-        """Return the reference to pin: the current revision of a profile."""
-        if not reference:
-            return ""
-        profile = self.profiles.find(reference)
-        return f"{profile.name}@{profile.revision}"
+        """Return the reference to pin: the current revision of a profile, with its hash."""
+        return self.profiles.versions.find_usable(reference).pinned if reference else ""
 
     def suite(self, pinned: str) -> SealedSuite | None:
         """Open the suite that a run pinned, and verify the hash of the suite."""
-        if not pinned:
-            return None
-        name, _, seal = pinned.partition("#")
-        version = self.suites.find(name)
-        if version.seal != seal:
-            raise VerificationError(f"the suite {name} was changed after the run pinned it")
-        return self.suites.open(version)
+        return self.suites.open(self.suites.versions.of_pin(pinned)) if pinned else None
 
     def profile(self, pinned: str) -> Profile:
-        """Return the profile that a run pinned (default: strict)."""
-        return self.profiles.find(pinned) if pinned else STRICT_PROFILE
-
-
-def _pinned(version: SuiteVersion) -> str:
-    return f"{version.name}@{version.version}#{version.seal}"
+        """Return the profile that a run pinned (default: strict), and verify its hash."""
+        if not pinned:
+            return STRICT_PROFILE
+        return self.profiles.read(self.profiles.versions.of_pin(pinned))

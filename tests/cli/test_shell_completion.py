@@ -6,6 +6,8 @@ from pathlib import Path
 from attractor.base.ids import RunIds
 from attractor.cli.shell_completion import MOST_RUNS
 from tests.cli.running import attractor
+from tests.factory.resources.stores import register, suite_store
+from tests.scenarios.suites import SUITE, write_suite
 
 
 def complete(folder: Path, *words: str) -> list[str]:
@@ -41,8 +43,8 @@ def test_newest_run_ids_are_completed(tmp_path: Path) -> None:
 
 def test_suites_are_completed(tmp_path: Path) -> None:
     for name in ("billing", "books", "shop"):
-        (tmp_path / "state" / "suites" / name).mkdir(parents=True)
-        (tmp_path / "state" / "suites" / name / "1.json").touch()
+        suite = SUITE.replace("todo", name)
+        register(suite_store(tmp_path, "."), write_suite(tmp_path / name, suite=suite))
     assert complete(tmp_path, "run", "--suite", "") == ["billing", "books", "shop"]
     assert complete(tmp_path, "run", "--suite", "b") == ["billing", "books"]
 

@@ -11,6 +11,7 @@ from attractor.factory.gate import GateReport, gate
 from attractor.factory.launch import ask_gate, evaluator_of, hold, launch, promote_run, resume_run
 from attractor.factory.ledger import LedgerEntry
 from attractor.factory.promotion import Promotion
+from attractor.factory.resources.profiles import make_profile
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides, WorkspaceKind
 from tests.pipeline.projects import make_host, make_project, simulated
@@ -91,7 +92,9 @@ def make_flow(tmp_path: Path, *, wanted: str = "made", suite: str = SUITE, **hol
     flow = Flow(project, host)
     written = holdouts or {"made": HOLDOUT.format(wanted=wanted)}
     folder = write_suite(tmp_path / "suite", suite=suite, **written)
-    flow.evaluator.stores.suites.register(folder, now=host.clock.now())
-    flow.evaluator.stores.profiles.create("lenient", allow_unverified_isolation=True)
-    flow.evaluator.stores.profiles.create("strict")
+    stores, now = flow.evaluator.stores, host.clock.now()
+    stores.suites.register(folder, by="ann", now=now)
+    lenient = make_profile("lenient", ("isolation_unverified",))
+    for profile in (lenient, make_profile("strict")):
+        stores.profiles.create(profile, by="ann", now=now)
     return flow

@@ -3,7 +3,7 @@ from fractions import Fraction
 
 from attractor.environments.environment import Promises
 from attractor.factory.gate import EvaluationRecord, GateInput, GateReport, gate
-from attractor.factory.profiles import Profile
+from attractor.factory.resources.profiles import make_profile
 from attractor.scenarios.evaluation import TrialKey, TrialResult
 from attractor.scenarios.suite import (
     CheckSpec,
@@ -18,7 +18,7 @@ TREE, SEAL = "t" * 40, "s" * 64
 PROVED = Promises(
     hides_operator=True, own_network=True, own_processes=True, writes_only_workspace=True
 )
-PROFILE = Profile(name="strict")
+PROFILE = make_profile("strict")
 
 
 def scenario(name: str, **more: object) -> Scenario:
@@ -126,7 +126,7 @@ def test_isolation_that_was_not_proved_is_a_no_unless_the_profile_allows_it_by_n
         promises = replace(PROVED, **{lacking: False})
         unproved = replace(judged, evaluations=(replace(judged.evaluations[0], promises=promises),))
         assert rules(gate(unproved)) == ["isolation_unverified"]
-        lenient = Profile(name="demo", allow_unverified_isolation=True)
+        lenient = make_profile("demo", ("isolation_unverified",))
         assert rules(gate(replace(unproved, profile=lenient))) == []
 
 

@@ -1,33 +1,54 @@
-"""Create a profile: the policy that runs are judged by."""
+"""Create a profile: the environment, models and policy of runs."""
+
+from pathlib import Path
 
 import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.factory.profiles import ProfileStore
+from attractor.cli.runs.orders import operator_name
+from attractor.cli.runs.setup import host_of
+from attractor.factory.launch import evaluator_of
+from attractor.factory.resources.profiles import Profile, make_profile, read_profile
 
 
 @click.command()
-@click.argument("name")
+@click.argument("source", metavar="FILE|NAME")
 @click.option(
-    "--allow-unverified-isolation",
-    is_flag=True,
-    help="Allow the verdict 'go' even if it was not verified that the sandbox hides the scenarios.",
+    "--allow",
+    "allowed",
+    multiple=True,
+    metavar="RULE",
+    help="Permit a rule of the gate: isolation_unverified, credential_exposed or dirty_base. "
+    "Only with a NAME.",
 )
 @json_option
 @click.pass_obj
 def create(
-    invocation: Invocation, name: str, allow_unverified_isolation: bool, as_json: bool
+    invocation: Invocation, source: str, allowed: tuple[str, ...], as_json: bool
 ) -> ExitCode:
-    """Create a profile: the policy that runs are judged by."""
-    store = ProfileStore(invocation.configuration.settings.state_dir)
-    profile = store.create(name, allow_unverified_isolation=allow_unverified_isolation)
+    """Create a profile: the environment, models and policy of runs.
+
+    FILE is a TOML file, whose name ends in .toml. A NAME creates a profile with the default policy.
+    """
+    host = host_of(invocation)
+    store = evaluator_of(host).stores.profiles
+    profile = _profile(source, allowed)
+    version = store.create(profile, by=operator_name(invocation), now=host.clock.now())
     if as_json:
-        show_json(profile.model_dump(mode="json"))
+        show_json(version.to_record())
     else:
-        show(f"profile {profile.name}, revision {profile.revision}")
+        show(f"{version}: created")
     return ExitCode.DONE
+
+
+def _profile(source: str, allowed: tuple[str, ...]) -> Profile:
+    if source.endswith(".toml"):
+        if allowed:
+            raise click.UsageError("--allow belongs to a NAME; a file has policy.allow")
+        return read_profile(Path(source))
+    return make_profile(source, allowed)
 
 
 part = create

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import click
 
-from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.factory.suites import Registration, SuiteStore
+from attractor.cli.runs.orders import operator_name
+from attractor.cli.runs.setup import host_of
+from attractor.factory.launch import evaluator_of
+from attractor.factory.resources.suites import Registration
 
 
 @click.command()
@@ -21,8 +23,9 @@ def register(invocation: Invocation, folder: Path, as_json: bool) -> ExitCode:
     FOLDER contains suite.toml, train/ and holdout/. A copy is stored in the state folder. Agents
     cannot read the state folder. Registering the same content again creates no new version.
     """
-    store = SuiteStore(invocation.configuration.settings.state_dir)
-    registered = store.register(folder, now=SystemClock().now())
+    host = host_of(invocation)
+    store = evaluator_of(host).stores.suites
+    registered = store.register(folder, by=operator_name(invocation), now=host.clock.now())
     if as_json:
         show_json(_record(registered))
     else:
@@ -34,8 +37,8 @@ def _record(registered: Registration) -> dict[str, object]:
     version = registered.version
     return {
         "name": version.name,
-        "version": version.version,
-        "seal": version.seal,
+        "version": version.number,
+        "seal": version.content,
         "is_new": registered.is_new,
         "trials": registered.trials,
         "failures_allowed": registered.failures_allowed,
@@ -46,7 +49,7 @@ def _text(registered: Registration) -> str:
     version = registered.version
     news = "sealed as" if registered.is_new else "unchanged since"
     return (
-        f"suite {version.name}: {news} version {version.version} ({version.seal[:12]})\n"
+        f"suite {version.name}: {news} version {version.number} ({version.content[:12]})\n"
         f"  {_count(registered.trials)} with held-out scenarios; {_allowed(registered)}"
     )
 

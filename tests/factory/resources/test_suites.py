@@ -1,51 +1,48 @@
 import stat
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from attractor.base.errors import UnknownName
 from attractor.base.files import make_tree_private
-from attractor.factory.suites import SuiteStore
 from attractor.scenarios.suite import InvalidSuite, SuiteChanged
+from tests.factory.resources.stores import register, suite_store
 from tests.scenarios.suites import SCENARIO, SUITE, write_suite
-
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 def test_a_suite_is_registered_once_for_each_content(tmp_path: Path) -> None:
-    store = SuiteStore(tmp_path / "state")
+    store = suite_store(tmp_path)
     folder = write_suite(tmp_path / "suite")
-    first = store.register(folder, now=NOW)
-    assert (first.version.version, first.is_new, first.trials) == (1, True, 1)
-    again = store.register(folder, now=NOW)
+    first = register(store, folder)
+    assert (first.version.number, first.is_new, first.trials) == (1, True, 1)
+    again = register(store, folder)
     assert (again.version, again.is_new) == (first.version, False)
     write_suite(folder, suite=SUITE + "[trials]\nn = 3\n")
-    second = store.register(folder, now=NOW)
-    assert (second.version.version, second.is_new, second.trials) == (2, True, 3)
-    assert [one.version for one in store.versions("todo")] == [1, 2]
+    second = register(store, folder)
+    assert (second.version.number, second.is_new, second.trials) == (2, True, 3)
+    assert [one.number for one in store.versions.versions("todo")] == [1, 2]
 
 
 def test_a_version_is_found_by_name_and_number(tmp_path: Path) -> None:
-    store = SuiteStore(tmp_path / "state")
+    store = suite_store(tmp_path)
     folder = write_suite(tmp_path / "suite")
-    first = store.register(folder, now=NOW).version
+    first = register(store, folder).version
     write_suite(folder, suite=SUITE + "[trials]\nn = 3\n")
-    second = store.register(folder, now=NOW).version
-    assert (store.find("todo"), store.find("todo@1")) == (second, first)
+    second = register(store, folder).version
+    assert (store.versions.find("todo"), store.versions.find("todo@1")) == (second, first)
     assert store.open(first).suite.settings.trials.n == 1
     with pytest.raises(UnknownName, match="unknown suite 'tudo'") as caught:
-        store.find("tudo")
+        store.versions.find("tudo")
     assert caught.value.hint == "did you mean todo?"
     with pytest.raises(UnknownName, match="version of suite todo '3'"):
-        store.find("todo@3")
+        store.versions.find("todo@3")
     with pytest.raises(UnknownName):
-        store.find("../suites/todo")
+        store.versions.find("../suites/todo")
 
 
 def test_a_sealed_copy_that_was_changed_is_refused_when_it_is_opened(tmp_path: Path) -> None:
-    store = SuiteStore(tmp_path / "state")
-    version = store.register(write_suite(tmp_path / "suite"), now=NOW).version
+    store = suite_store(tmp_path)
+    version = register(store, write_suite(tmp_path / "suite")).version
     (store.open(version).folder / "holdout" / "easier.scenario.toml").write_text("")
     with pytest.raises(SuiteChanged):
         store.open(version)
@@ -54,7 +51,7 @@ def test_a_sealed_copy_that_was_changed_is_refused_when_it_is_opened(tmp_path: P
 def test_unreachable_bound_is_refused_with_a_hint(tmp_path: Path) -> None:
     suite = SUITE + "[trials]\nn = 5\n[gate]\nmin_lower_bound = 0.9\n"
     with pytest.raises(InvalidSuite, match="5 trials cannot reach") as caught:
-        SuiteStore(tmp_path / "state").register(write_suite(tmp_path / "s", suite=suite), now=NOW)
+        register(suite_store(tmp_path), write_suite(tmp_path / "s", suite=suite))
     assert "at least 29 trials" in caught.value.hint
 
 
@@ -68,14 +65,14 @@ def test_unreachable_bound_is_refused_with_a_hint(tmp_path: Path) -> None:
 def test_too_many_trials_are_refused(tmp_path: Path, settings: str, words: str) -> None:
     folder = write_suite(tmp_path / "s", suite=SUITE + settings)
     with pytest.raises(InvalidSuite, match=words):
-        SuiteStore(tmp_path / "state").register(folder, now=NOW)
+        register(suite_store(tmp_path), folder)
 
 
 def test_more_trials_together_than_an_evaluation_plays_are_refused(tmp_path: Path) -> None:
     holdouts = {f"s{n}": SCENARIO.format(id=f"s{n}", story=f"Story {n}.") for n in range(11)}
     folder = write_suite(tmp_path / "s", suite=SUITE + "[trials]\nn = 1000\n", **holdouts)
     with pytest.raises(InvalidSuite, match="11000 trials exceed the limit"):
-        SuiteStore(tmp_path / "state").register(folder, now=NOW)
+        register(suite_store(tmp_path), folder)
 
 
 def test_registered_suite_is_private(tmp_path: Path) -> None:
@@ -84,7 +81,7 @@ def test_registered_suite_is_private(tmp_path: Path) -> None:
     (folder / "fixtures" / "run.sh").write_text("true\n")
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o777)
-    SuiteStore(tmp_path / "state").register(folder, now=NOW)
+    register(suite_store(tmp_path), folder)
     assert make_tree_private(tmp_path / "state") == 0
     [copy] = (tmp_path / "state" / "suites" / "sealed").iterdir()
     assert stat.S_IMODE((copy / "fixtures" / "run.sh").stat().st_mode) == 0o700
@@ -92,8 +89,6 @@ def test_registered_suite_is_private(tmp_path: Path) -> None:
 
 def test_registration_reports_tolerated_failures(tmp_path: Path) -> None:
     suite = SUITE + "[trials]\nn = 59\n[gate]\nmin_lower_bound = 0.9\n"
-    registered = SuiteStore(tmp_path / "state").register(
-        write_suite(tmp_path / "s", suite=suite), now=NOW
-    )
+    registered = register(suite_store(tmp_path), write_suite(tmp_path / "s", suite=suite))
     # The bound would let one fail; the scenario itself, with a pass rate of 1, lets none.
     assert (registered.trials, registered.failures_allowed) == (59, 0)

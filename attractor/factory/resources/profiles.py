@@ -1,0 +1,131 @@
+"""Profiles: the environment, the models and the policy of runs, with revisions that runs pin."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from attractor.base.files import read_regular
+from attractor.base.json import Json, canonical_json, content_hash
+from attractor.base.toml import InvalidToml, TomlMistakes, parse_toml
+from attractor.factory.errors import InvalidProfile
+from attractor.factory.ledger import Ledger
+from attractor.factory.project import ProjectIdentity
+from attractor.factory.resources.versions import ResourceKind, Version, VersionStore
+from attractor.scenarios.suite import Name, SuiteTable, mistakes_of
+
+
+class ProfileSandbox(SuiteTable):
+    """The environment of stages and trials, in addition to the settings of the project.
+
+    `read` and `expose` are shown read-only, `carry` is copied into each workspace. The gate knows
+    of `expose`: logins that are kept in files.
+    """
+
+    read: tuple[str, ...] = ()
+    carry: tuple[str, ...] = ()
+    pass_env: tuple[str, ...] = ()
+    network: Literal["closed", "open"] | tuple[str, ...] = "closed"
+    expose: tuple[str, ...] = ()
+
+
+class ProfilePolicy(SuiteTable):
+    """The policy of the gate: permitted rules, protected paths, costs and twins."""
+
+    allow: tuple[Literal["isolation_unverified", "credential_exposed", "dirty_base"], ...] = ()
+    protected_paths: tuple[str, ...] = ()
+    unprotected_paths: tuple[str, ...] = ()
+    max_cost_usd: float | None = Field(default=None, gt=0)
+    twins: Literal["real", "twin"] = "real"
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class ProfileWindow(SuiteTable):
+    """The last runs that the rule `process` of the gate looks at, and their limits."""
+
+    runs: int = Field(ge=1)
+    pipelines: int = Field(default=1, ge=1)
+    min_approved: Share = 0.0
+    min_first_try: Share = 0.0
+    max_retries: float | None = Field(default=None, ge=0)
+    max_rolled_back: Share = 1.0
+
+
+class Profile(SuiteTable):
+    """A policy that runs are executed and judged by; each run pins one revision of a profile."""
+
+    name: Name
+    description: str = ""
+    sandbox: ProfileSandbox = ProfileSandbox()
+    models: Mapping[str, str] = Field(default_factory=dict[str, str])
+    policy: ProfilePolicy = ProfilePolicy()
+    window: ProfileWindow | None = None
+
+    def allows(self, rule: str) -> bool:
+        """Return whether the profile permits a rule of the gate."""
+        return rule in self.policy.allow
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of the profile."""
+        return self.model_dump(mode="json")
+
+    @property
+    def content(self) -> str:
+        """The hash of the profile."""
+        return content_hash(canonical_json(self.to_record()).encode())
+
+
+def read_profile(file: Path) -> Profile:
+    """Read a profile from a TOML file."""
+    text = read_regular(file).decode("utf-8", "replace")
+    try:
+        table = parse_toml(text)
+    except InvalidToml as error:
+        raise InvalidProfile(error.at(str(file)), hint=error.hint) from error
+    try:
+        return Profile.model_validate(table)
+    except ValidationError as error:
+        mistakes = TomlMistakes(text, str(file))
+        mistakes.extend(mistakes_of(error, Profile, table))
+        raise mistakes.error(InvalidProfile) from error
+
+
+def make_profile(name: str, allow: tuple[str, ...] = ()) -> Profile:
+    """Return a profile with the default policy, except for permitted rules of the gate."""
+    try:
+        return Profile.model_validate({"name": name, "policy": {"allow": allow}})
+    except ValidationError as error:
+        reason = error.errors(include_url=False)[0]["msg"]
+        raise InvalidProfile(f"invalid profile name {name!r}: {reason}") from error
+
+
+class ProfileStore:
+    """The profiles of a project, with revisions."""
+
+    def __init__(self, state: Path, project: ProjectIdentity, ledger: Ledger) -> None:
+        self.versions = VersionStore(ResourceKind.PROFILE, state, project, ledger)
+
+    def create(self, profile: Profile, *, by: str, now: datetime) -> Version:
+        """Register the first revision of a profile."""
+        if self.versions.versions(profile.name):
+            raise InvalidProfile(
+                f"profile {profile.name!r} already exists",
+                hint="make a new revision: attractor profile update FILE",
+            )
+        return self._add(profile, by, now)[0]
+
+    def update(self, profile: Profile, *, by: str, now: datetime) -> tuple[Version, bool]:
+        """Return the revision with this content, and whether it is new."""
+        self.versions.find(profile.name)
+        return self._add(profile, by, now)
+
+    def read(self, version: Version) -> Profile:
+        """Return the profile of a revision."""
+        return Profile.model_validate(version.data)
+
+    def _add(self, profile: Profile, by: str, now: datetime) -> tuple[Version, bool]:
+        return self.versions.add(profile.name, profile.content, profile.to_record(), by=by, now=now)

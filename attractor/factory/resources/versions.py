@@ -1,0 +1,252 @@
+"""Numbered versions of the profiles, suites and pipelines of a project.
+
+A version never changes. It stands in the ledger, and in a file of the state folder, whose seal is
+verified at each read: a file that was edited, renamed or copied from another project is refused.
+"""
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import field, replace
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UnknownName, VerificationError
+from attractor.base.files import make_private_folder, write_whole
+from attractor.base.json import Json, JsonObject, canonical_json
+from attractor.base.locks import FileLock
+from attractor.engine.storage.json_files import Fields, pretty_json, read_document
+from attractor.factory.errors import Retired
+from attractor.factory.ledger import Ledger
+from attractor.factory.project import ProjectIdentity
+from attractor.language.graph.graph import folder_name
+
+OWNER_ONLY = 0o600
+PATIENCE_S = 10.0
+RETIRED, BURNED = "retired", "burned"
+
+
+class ResourceKind(StrEnum):
+    """The kinds of resources with versions."""
+
+    PROFILE = "profile"
+    SUITE = "suite"
+    PIPELINE = "pipeline"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The reason why no new run may use a version: a person retired it, or it was burned."""
+
+    how: str
+    when: datetime
+    by: str
+    reason: str
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of the ending."""
+        when = self.when.isoformat()
+        return {"how": self.how, "when": when, "by": self.by, "reason": self.reason}
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a resource; `content` is the hash of its content, `data` depends on the kind."""
+
+    kind: ResourceKind
+    name: str
+    number: int
+    content: str
+    registered: datetime
+    by: str
+    data: JsonObject = field(default_factory=dict[str, Json])
+    ending: Ending | None = None
+
+    @property
+    def pinned(self) -> str:
+        """The reference that runs pin: `NAME@NUMBER#HASH`."""
+        return f"{self.name}@{self.number}#{self.content}"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}@{self.number} ({self.content[:12]})"
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of the version."""
+        return {
+            "kind": self.kind.value,
+            "name": self.name,
+            "version": self.number,
+            "content": self.content,
+            "registered": self.registered.isoformat(),
+            "by": self.by,
+            "data": dict(self.data),
+            "ending": self.ending.to_record() if self.ending else None,
+        }
+
+
+def version_from_record(fields: Fields) -> Version:
+    """Read a version from its record."""
+    ending = fields.inner("ending") if fields.has("ending") else None
+    return Version(
+        kind=fields.word("kind", ResourceKind),
+        name=fields.text("name"),
+        number=fields.number("version"),
+        content=fields.text("content"),
+        registered=fields.time("registered"),
+        by=fields.text("by"),
+        data=fields.members("data"),
+        ending=Ending(
+            ending.text("how"), ending.time("when"), ending.text("by"), ending.text("reason")
+        )
+        if ending
+        else None,
+    )
+
+
+def _split(reference: str) -> tuple[str, str]:
+    """Return the name and the number ("" without one) of a reference."""
+    name, _, number = reference.rpartition("@")
+    return (name, number) if name and number.isdigit() else (reference, "")
+
+
+def split_pin(pinned: str) -> tuple[str, str]:
+    """Return the parts `NAME@NUMBER` and `HASH` of a pinned reference."""
+    reference, _, content = pinned.rpartition("#")
+    return reference, content
+
+
+@dataclass(frozen=True)
+class VersionStore:
+    """The versions of all resources of one kind in a project."""
+
+    kind: ResourceKind
+    state: Path
+    project: ProjectIdentity
+    ledger: Ledger
+
+    def add(
+        self, name: str, content: str, data: JsonObject, *, by: str, now: datetime
+    ) -> tuple[Version, bool]:
+        """Return the version with this content, and whether it is new.
+
+        If the latest version has the same content and is in use, no new version is made.
+        """
+        project_id = self.project.create_id()
+        with self._locked():
+            versions = self.versions(name)
+            latest = versions[-1] if versions else None
+            if latest and latest.content == content and not latest.ending:
+                return latest, False
+            number = len(versions) + 1
+            version = Version(self.kind, name, number, content, now, by, data)
+            # The ledger first: a version that it lacks does not exist.
+            line: JsonObject = {"project": project_id, **version.to_record()}
+            self.ledger.append(f"{self.kind}_registered", "", line, now=now)
+            self._write(project_id, version)
+        return version, True
+
+    def end(self, version: Version, ending: Ending) -> Version:
+        """Record that no new run may use a version; an ended version stays as it is."""
+        with self._locked():
+            current = self.versions(version.name)[version.number - 1]
+            if current.ending and current.ending.how in (ending.how, BURNED):
+                return current
+            ended = replace(current, ending=ending)
+            project_id = self.project.project_id()
+            line: JsonObject = {"project": project_id, **ended.to_record()}
+            self.ledger.append(ending.how, "", line, now=ending.when)
+            self._write(project_id, ended)
+        return ended
+
+    def names(self) -> Sequence[str]:
+        """Return the names of all resources."""
+        files = self._folder().glob("*/1.json")
+        return sorted(self._read(file).name for file in files)
+
+    def versions(self, name: str) -> Sequence[Version]:
+        """Return all versions of a resource, oldest first."""
+        folder = self._folder() / folder_name(name)
+        numbers = sorted(int(file.stem) for file in folder.glob("*.json"))
+        if numbers != list(range(1, len(numbers) + 1)):
+            raise VerificationError(f"missing version in {folder}", hint=_RESTORE)
+        return [self._read(folder / f"{number}.json", name) for number in numbers]
+
+    def find(self, reference: str) -> Version:
+        """Return the version that `NAME` (the latest one in use) or `NAME@NUMBER` names."""
+        name, number = _split(reference)
+        versions = self.versions(name)
+        if not versions:
+            raise UnknownName(str(self.kind), name, self.names())
+        if not number:
+            in_use = [one for one in versions if not one.ending]
+            return in_use[-1] if in_use else versions[-1]
+        known = {str(one.number): one for one in versions}
+        if number not in known:
+            raise UnknownName(f"version of {self.kind} {name}", number, known)
+        return known[number]
+
+    def find_usable(self, reference: str) -> Version:
+        """Return a version for a new run; refuse a retired or burned one."""
+        version = self.find(reference)
+        if ending := version.ending:
+            raise Retired(
+                f"{version} is {ending.how} since {ending.when.date()}: {ending.reason}",
+                hint=f"name a version in use, or register a new one; see: attractor {self.kind} "
+                f"show {version.name}",
+            )
+        return version
+
+    def of_pin(self, pinned: str) -> Version:
+        """Return the version that a run pinned, retired or not; refuse another content."""
+        reference, content = split_pin(pinned)
+        version = self.find(reference)
+        if version.content != content:
+            raise VerificationError(
+                f"the {self.kind} {reference} was changed after the run pinned it", hint=_RESTORE
+            )
+        return version
+
+    def _folder(self) -> Path:
+        # Without an id, the project has no resources, and the folder does not exist.
+        return project_folder(self.state, self.project.project_id() or "-") / f"{self.kind}s"
+
+    def _write(self, project_id: str, version: Version) -> None:
+        folder = self._folder() / folder_name(version.name)
+        make_private_folder(folder)
+        record = version.to_record()
+        kept: JsonObject = {"version": record, "seal": self._seal(project_id, record)}
+        write_whole(folder / f"{version.number}.json", pretty_json(kept), mode=OWNER_ONLY)
+
+    def _read(self, file: Path, name: str = "") -> Version:
+        self.ledger.require_there()
+        kept = read_document(file)
+        record = kept.members("version")
+        seal = self._seal(self.project.project_id(), record)
+        if not hmac.compare_digest(kept.text("seal"), seal):
+            raise _changed(file)
+        version = version_from_record(kept.inner("version"))
+        is_here = (version.kind, str(version.number)) == (self.kind, file.stem)
+        if not is_here or version.name != (name or version.name):
+            raise _changed(file)
+        return version
+
+    def _seal(self, project_id: str, record: JsonObject) -> str:
+        return self.ledger.seal_of(canonical_json({"project": project_id, "version": dict(record)}))
+
+    def _locked(self) -> FileLock:
+        make_private_folder(self._folder())
+        lock = FileLock(self._folder() / "versions.lock")
+        return lock.acquire(wait=PATIENCE_S, purpose=f"attractor {self.kind}")
+
+
+_RESTORE = "restore it from a backup"
+
+
+def _changed(file: Path) -> VerificationError:
+    return VerificationError(f"{file} was changed after it was sealed", hint=_RESTORE)
+
+
+def project_folder(state: Path, project_id: str) -> Path:
+    """Return the folder of a project in the state folder."""
+    return state / "projects" / project_id
