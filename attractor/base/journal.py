@@ -90,8 +90,8 @@ class ChainCheck:
 
 
 @dataclass(frozen=True)
-class _ParsedLine:
-    """A parsed line."""
+class ParsedLine:
+    """A line of a chain: its record, the heads after and before the line, and its seal."""
 
     record: dict[str, Json]
     head: ChainHead
@@ -148,6 +148,14 @@ def verify_file(
         raise file_error("read", path, cause) from cause
 
 
+def parse_intact(line: bytes, *, key: bytes | None = None) -> ParsedLine | None:
+    """Parse a line whose own hash and seal are valid, wherever the line is; otherwise, None."""
+    parsed = _parse_line(line)
+    if not isinstance(parsed, ParsedLine):
+        return None
+    return _follow(line + b"\n", parsed.before, key)
+
+
 def require_intact(check: ChainCheck, file: str) -> None:
     """If a line is corrupt, raise ChainBroken with the first corrupt line."""
     if flaw := check.flaw:
@@ -177,10 +185,10 @@ def _verify(
     return ChainCheck(head, None, unchecked)
 
 
-def _follow(raw: bytes, head: ChainHead, key: bytes | None) -> _ParsedLine | None:
+def _follow(raw: bytes, head: ChainHead, key: bytes | None) -> ParsedLine | None:
     """Parse a line; the line is valid if sealing the record again gives the same bytes."""
     sealed = _parse_line(raw)
-    if not isinstance(sealed, _ParsedLine):
+    if not isinstance(sealed, ParsedLine):
         return None
     try:
         link = _link(
@@ -213,7 +221,7 @@ def _seal_of(digest: str, key: bytes) -> str:
     return hmac.digest(key, digest.encode(), "sha256").hex()
 
 
-def _parse_line(raw: bytes) -> _ParsedLine | str:
+def _parse_line(raw: bytes) -> ParsedLine | str:
     """Parse a line, or return why it is invalid."""
     try:
         record = parse_json(raw)
@@ -223,7 +231,7 @@ def _parse_line(raw: bytes) -> _ParsedLine | str:
         case {"seq": int(seq), "prev": str(prev), "hash": str(own), **rest}:
             own_seal = rest.pop("seal", None)
             if own_seal is None or isinstance(own_seal, str):
-                return _ParsedLine(rest, ChainHead(seq, own), ChainHead(seq - 1, prev), own_seal)
+                return ParsedLine(rest, ChainHead(seq, own), ChainHead(seq - 1, prev), own_seal)
             return "has an invalid seal"
         case _:
             return "lacks seq, prev or hash"
@@ -251,7 +259,7 @@ def _reason(raw: bytes, head: ChainHead, key: bytes | None, rest: Iterator[bytes
 
 def _number_of(raw: bytes) -> int | None:
     sealed = _parse_line(raw)
-    return sealed.head.seq if isinstance(sealed, _ParsedLine) else None
+    return sealed.head.seq if isinstance(sealed, ParsedLine) else None
 
 
 _BLOCK = 1 << 16

@@ -5,7 +5,8 @@ Refused
 ├── AlreadyDecided           4  the run is already decided
 ├── Retired                  4  a retired or burned version of a resource
 ├── InUse                    4  a resource that active runs use
-└── NotDecidable             4  the run does not wait for a decision
+├── NotDecidable             4  the run does not wait for a decision
+└── ClockSetBack             4  a time before the last record of the ledger
 UsageError
 ├── InvalidProfile           2  an invalid profile
 ├── InvalidToken             2  an invalid token
@@ -45,6 +46,12 @@ class InUse(Refused):
     """Active runs use this resource."""
 
     hint = "wait until the runs end, or cancel them"
+
+
+class ClockSetBack(Refused):
+    """The time is before the last record of the ledger."""
+
+    hint = "set the clock of this machine; records of the ledger are in the order of time"
 
 
 class InvalidProfile(UsageError):

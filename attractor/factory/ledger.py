@@ -1,26 +1,35 @@
 """The ledger: the evaluations, decisions and final statuses of all runs, as chained lines.
 
-The ledger and its key are in the state folder, which no tool can read. `ledger.head` records the
-last line, so that a truncated ledger is detected; after a crash it may be one line behind. A state
+The ledger and its key are in the state folder, which no tool can read. `ledger.head` records where
+the last line begins, and its hash, so that a truncated ledger is detected, and so that a line is
+appended without reading the lines before it. After a crash the head may be one line behind. A state
 folder that was restored from an old backup is only detected by the run directories.
+
+Times never decrease from line to line, and no line is older than its run. Therefore the lines of a
+run are found by a search for its time of creation: of 100,000 lines, a new run reads twenty.
 """
 
 import hmac
 import os
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import datetime
+from contextlib import closing, contextmanager
+from dataclasses import field
+from datetime import UTC, datetime, timedelta
+from io import BufferedReader
 from pathlib import Path
+from shutil import copyfileobj
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import ChainBroken, NotCanonical, VerificationError
-from attractor.base.files import file_error, make_private_folder, write_whole
+from attractor.base.errors import ChainBroken, FileError, NotCanonical, VerificationError
+from attractor.base.files import file_error, make_private_folder, open_regular, write_whole
+from attractor.base.ids import is_run_id, time_of
 from attractor.base.journal import (
     GENESIS,
     ChainCheck,
     ChainHead,
-    ChainLink,
     Journal,
+    ParsedLine,
+    parse_intact,
     read_lines,
     require_intact,
     seal,
@@ -28,17 +37,42 @@ from attractor.base.journal import (
 )
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.base.locks import FileLock
+from attractor.factory.errors import ClockSetBack
 
 OWNER_ONLY = 0o600
 
 
-def write_head(file: Path, head: ChainHead, key: bytes) -> None:
+@dataclass(frozen=True)
+class LedgerHead:
+    """The last line of the ledger: its offset, and the chain before and after the line."""
+
+    offset: int = 0
+    before: ChainHead = field(default=GENESIS)
+    chain: ChainHead = field(default=GENESIS)
+
+    def to_record(self, key: bytes) -> dict[str, Json]:
+        """Return the record of the head, sealed with the key."""
+        return {**self._content(), "seal": self._seal(key)}
+
+    def is_sealed(self, seal: str, key: bytes) -> bool:
+        """Return whether a seal was made with the key for this head."""
+        return hmac.compare_digest(seal, self._seal(key))
+
+    def _content(self) -> dict[str, Json]:
+        prev, last = self.before.hash, self.chain
+        return {"offset": self.offset, "prev": prev, "seq": last.seq, "hash": last.hash}
+
+    def _seal(self, key: bytes) -> str:
+        words = canonical_json({"ledger_head": self._content()})
+        return hmac.digest(key, words.encode(), "sha256").hex()
+
+
+def write_head(file: Path, head: LedgerHead, key: bytes) -> None:
     """Write the head of the ledger, sealed with the key."""
-    record: dict[str, Json] = {"seq": head.seq, "hash": head.hash, "seal": _seal(head, key)}
-    write_whole(file, canonical_json(record), mode=OWNER_ONLY)
+    write_whole(file, canonical_json(head.to_record(key)), mode=OWNER_ONLY)
 
 
-def read_head(file: Path, key: bytes | None) -> ChainHead:
+def read_head(file: Path, key: bytes | None) -> LedgerHead:
     """Read the head of the ledger; if a key exists, check the seal of the head."""
     try:
         record = parse_json(file.read_bytes())
@@ -49,18 +83,19 @@ def read_head(file: Path, key: bytes | None) -> ChainHead:
     except NotCanonical as cause:
         raise _broken(file, "is corrupt") from cause
     match record:
-        case {"seq": int(seq), "hash": str(digest), "seal": str(seal)}:
-            head = ChainHead(seq, digest)
+        case {
+            "offset": int(offset),
+            "prev": str(prev),
+            "seq": int(seq),
+            "hash": str(digest),
+            "seal": str(own_seal),
+        }:
+            head = LedgerHead(offset, ChainHead(max(0, seq - 1), prev), ChainHead(seq, digest))
         case _:
             raise _broken(file, "is corrupt")
-    if key is not None and not hmac.compare_digest(seal, _seal(head, key)):
+    if key is not None and not head.is_sealed(own_seal, key):
         raise _broken(file, "has an invalid seal")
     return head
-
-
-def _seal(head: ChainHead, key: bytes) -> str:
-    words = canonical_json({"ledger_head": {"seq": head.seq, "hash": head.hash}})
-    return hmac.digest(key, words.encode(), "sha256").hex()
 
 
 def _broken(file: Path, problem: str) -> VerificationError:
@@ -70,8 +105,16 @@ def _broken(file: Path, problem: str) -> VerificationError:
 LEDGER_FILE = "ledger.jsonl"
 HEAD_FILE = "ledger.head"
 KEY_FILE = "ledger.key"
+BACKUP = "backup"
+"""The folder with the copy of the ledger and its head."""
+
 KEY_BYTES = 32
 PATIENCE_S = 10.0
+LONGEST_DELAY = timedelta(seconds=PATIENCE_S)
+"""How long a writer may wait for the lock after it took the time of its line."""
+
+BACKED_UP = frozenset({"decided", "waived", "amended", "promoted", "rolled_back"})
+"""The kinds of lines after which the ledger is backed up."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +128,11 @@ class LedgerEntry:
     head: ChainHead
     line: str
 
+    @property
+    def when(self) -> datetime:
+        """The time of the line."""
+        return datetime.fromisoformat(self.time)
+
 
 class Ledger:
     """The ledger of one state folder."""
@@ -93,36 +141,34 @@ class Ledger:
         self.file = folder / LEDGER_FILE
         self._key_file = folder / KEY_FILE
         self._head_file = folder / HEAD_FILE
+        self._backup = folder / BACKUP
         self._lock = FileLock(folder / "ledger.lock")
         self._is_locked = False
 
     def append(
         self, kind: str, run_id: str, data: JsonObject, *, now: datetime, once: bool = False
     ) -> LedgerEntry | None:
-        """Verify the ledger and append a sealed line, synced to disk.
+        """Verify the end of the ledger and append a sealed line, synced to disk.
 
         With `once`, return None without a change if the ledger already has a line of this kind for
-        the run.
+        the run. A time before the last line, or before the run, is refused.
         """
         with self.locked(f"attractor: {kind}"):
             key = self._ready_key()
-            # Before the journal is opened, which creates it.
-            self._expected(key)
+            head, last = self._end(key)
+            if once and any(one.kind == kind for one in self._lines_of(run_id, key)):
+                return None
+            time = _in_order(now, last, run_id).isoformat()
+            record: JsonObject = {"kind": kind, "run_id": run_id, "time": time, "data": dict(data)}
+            link = seal(record, head.chain, key=key)
             with Journal.open(self.file) as journal:
-                lines, head = self._verified(key)
-                if once and any(one.kind == kind and one.run_id == run_id for one in lines):
-                    return None
-                record: JsonObject = {
-                    "kind": kind,
-                    "run_id": run_id,
-                    "time": now.isoformat(),
-                    "data": dict(data),
-                }
-                link: ChainLink = seal(record, head, key=key)
+                head = LedgerHead(journal.offset, head.chain, link.head)
                 journal.append(link.line)
             # A crash before this leaves an old head, which the next line replaces.
-            write_head(self._head_file, link.head, key)
-        return LedgerEntry(kind, run_id, now.isoformat(), data, link.head, link.line)
+            write_head(self._head_file, head, key)
+            if kind in BACKED_UP:
+                self._back_up()
+        return LedgerEntry(kind, run_id, time, data, link.head, link.line)
 
     @contextmanager
     def locked(self, purpose: str) -> Generator[None]:
@@ -142,11 +188,24 @@ class Ledger:
                 self._is_locked = False
 
     def entries(self, run_id: str = "") -> Iterator[LedgerEntry]:
-        """Yield the lines of a run, or all lines, after verifying the ledger."""
+        """Yield the lines of a run, each with a valid seal, or all lines of a verified ledger."""
         if self._is_new():
             return
-        lines, _ = self._verified(self._key())
-        yield from (entry for entry in lines if run_id in ("", entry.run_id))
+        key = self._key()
+        if run_id:
+            self._end(key)
+            yield from self._lines_of(run_id, key)
+            return
+        self.require_intact()
+        for line in read_lines(self.file) if self.file.exists() else ():
+            yield self._read(line.content, key)
+
+    def since(self, moment: datetime) -> Iterator[LedgerEntry]:
+        """Yield the lines from a time on, each with a valid seal."""
+        if not self._is_new():
+            key = self._key()
+            self._end(key)
+            yield from self._lines(moment, b"", key)
 
     def seal_of(self, words: str) -> str:
         """Return the seal of a text, made with the key."""
@@ -163,25 +222,110 @@ class Ledger:
                 hint="set state_dir to the state folder of the run, or restore it from a backup",
             )
 
+    def require_intact(self) -> None:
+        """Refuse a ledger with a corrupt or missing line, naming the first one."""
+        if not self._is_new():
+            self._expected(self._key())
+            require_intact(self.verify(), str(self.file))
+
     def verify(self) -> ChainCheck:
         """Check the chain, the seals and the end; without the key, only count the seals."""
         if self._is_new():
             return ChainCheck(GENESIS, None)
         key = self._key_file.read_bytes() if self._key_file.exists() else None
-        expected = read_head(self._head_file, key)
-        return verify(self._lines(), expected=expected, key=key)
-
-    def _verified(self, key: bytes) -> tuple[list[LedgerEntry], ChainHead]:
         # The head first: the ledger may grow meanwhile, and must not seem too short.
-        expected = self._expected(key)
-        lines = self._lines()
-        verdict = verify(lines, expected=expected, key=key)
-        require_intact(verdict, str(self.file))
-        return [_entry(line) for line in lines], verdict.head
+        expected = read_head(self._head_file, key).chain
+        lines = (one.content for one in read_lines(self.file)) if self.file.exists() else ()
+        return verify(lines, expected=expected, key=key)
 
-    def _expected(self, key: bytes) -> ChainHead:
+    def _end(self, key: bytes) -> tuple[LedgerHead, LedgerEntry | None]:
+        """Return the last line, after verifying it and the lines that the head does not know."""
+        head, last = self._expected(key), None
+        if not self.file.exists():
+            return head, None
+        try:
+            lines = list(read_lines(self.file, offset=head.offset))
+        except FileError:
+            # No line begins there. Verify from the start: that names the corrupt line.
+            self.require_intact()
+            raise
+        check = verify(
+            (one.content for one in lines), start=head.before, expected=head.chain, key=key
+        )
+        if check.flaw:
+            self.require_intact()
+            require_intact(check, f"{self.file} from byte {head.offset}")
+        for line in lines:
+            last = self._read(line.content, key)
+            before = head.chain if last.head.seq > head.chain.seq else head.before
+            head = LedgerHead(line.offset, before, last.head)
+        return head, last
+
+    def _lines_of(self, run_id: str, key: bytes) -> Iterator[LedgerEntry]:
+        begun = time_of(run_id) if is_run_id(run_id) else None
+        wanted = canonical_json({"run_id": run_id}).strip("{}").encode()
+        for entry in self._lines(begun, wanted, key):
+            if entry.run_id == run_id:
+                yield entry
+
+    def _lines(self, since: datetime | None, wanted: bytes, key: bytes) -> Iterator[LedgerEntry]:
+        """Yield the lines from a time on that contain some bytes."""
+        if not self.file.exists():
+            return
+        with closing(open_regular(self.file)) as file:
+            if since is not None:
+                file.seek(self._offset_of(since, file, key))
+            for line in file:
+                if wanted in line and line.endswith(b"\n"):
+                    yield self._read(line[:-1], key)
+
+    def _offset_of(self, moment: datetime, file: BufferedReader, key: bytes) -> int:
+        """Return the offset of the first line from a time on, by binary search."""
+        low, high = 0, os.fstat(file.fileno()).st_size
+        while low < high:
+            middle = (low + high) // 2
+            file.seek(max(0, middle - 1))
+            if middle:
+                file.readline()
+            begin = file.tell()
+            line = file.readline()
+            if begin < high and line.endswith(b"\n") and self._read(line[:-1], key).when < moment:
+                low = begin + len(line)
+            else:
+                high = middle
+        return low
+
+    def _read(self, line: bytes, key: bytes) -> LedgerEntry:
+        """Return a line, after checking its own hash and seal."""
+        parsed = parse_intact(line, key=key)
+        if parsed is None:
+            # Verify from the start, which names the first corrupt line.
+            self.require_intact()
+            raise ChainBroken(f"{self.file} changed while it was read", hint="try again")
+        return _entry(parsed, line)
+
+    def _back_up(self) -> None:
+        """Append the new lines to the copy of the ledger, so that its older lines never change.
+
+        A copy of another ledger, such as one that lost lines, is kept under another name.
+        """
+        make_private_folder(self._backup)
+        copy = self._backup / LEDGER_FILE
+        with closing(open_regular(self.file)) as ledger:
+            done = _common(ledger, copy)
+            if done is None:
+                copy.replace(copy.with_name(f"ledger.until-{copy.stat().st_mtime_ns}.jsonl"))
+            ledger.seek(done or 0)
+            copy.touch(OWNER_ONLY)
+            with copy.open("ab") as out:
+                copyfileobj(ledger, out)
+                out.flush()
+                os.fsync(out.fileno())
+        write_whole(self._backup / HEAD_FILE, self._head_file.read_bytes(), mode=OWNER_ONLY)
+
+    def _expected(self, key: bytes) -> LedgerHead:
         expected = read_head(self._head_file, key)
-        if expected != GENESIS and not self.file.exists():
+        if expected != LedgerHead() and not self.file.exists():
             raise ChainBroken(f"missing ledger {self.file}", hint="restore it from a backup")
         return expected
 
@@ -189,13 +333,7 @@ class Ledger:
         """Return whether the ledger has no line, even if a first writer died after the head."""
         if self.file.exists() or self._key_file.exists():
             return False
-        return not self._head_file.exists() or read_head(self._head_file, None) == GENESIS
-
-    def _lines(self) -> list[bytes]:
-        """Return the complete lines; an incomplete last line was never acknowledged."""
-        if not self.file.exists():
-            return []
-        return [line.content for line in read_lines(self.file)]
+        return not self._head_file.exists() or read_head(self._head_file, None) == LedgerHead()
 
     def _key(self) -> bytes:
         try:
@@ -211,22 +349,49 @@ class Ledger:
         if self._is_new():
             key = os.urandom(KEY_BYTES)
             # The head first: if there is a key, a missing head was removed.
-            write_head(self._head_file, GENESIS, key)
+            write_head(self._head_file, LedgerHead(), key)
             write_whole(self._key_file, key, mode=OWNER_ONLY)
         return self._key()
 
 
-def _entry(line: bytes) -> LedgerEntry:
-    match parse_json(line):
-        case {
-            "kind": str(kind),
-            "run_id": str(run_id),
-            "time": str(time),
-            "data": dict(data),
-            "seq": int(seq),
-            "hash": str(digest),
-        }:
-            head = ChainHead(seq, digest)
-            return LedgerEntry(kind, run_id, time, data, head, line.decode())
+_COMPARED = 1 << 16
+"""The bytes that are compared at the end of a copy, which contain the hash of all lines before."""
+
+
+def _common(ledger: BufferedReader, copy: Path) -> int | None:
+    """Return the size of a copy if the ledger begins with it, otherwise None."""
+    if not copy.exists():
+        return 0
+    with closing(open_regular(copy)) as file:
+        size = os.fstat(file.fileno()).st_size
+        begin = max(0, size - _COMPARED)
+        file.seek(begin)
+        ledger.seek(begin)
+        return size if ledger.read(size - begin) == file.read() else None
+
+
+def _in_order(now: datetime, last: LedgerEntry | None, run_id: str) -> datetime:
+    """Return the time of a new line: now, and not before the last line and the run.
+
+    Refuse a clock that was set back. A short time before is allowed: another writer may have been
+    faster.
+    """
+    times = [last.when] if last else []
+    times += [time_of(run_id)] if is_run_id(run_id) else []
+    earliest = max(times, default=now)
+    if now < earliest - LONGEST_DELAY:
+        name = "the last record of the ledger" if last and last.when == earliest else run_id
+        shown = earliest.astimezone(UTC).isoformat(timespec="seconds")
+        raise ClockSetBack(
+            f"the clock says {now.astimezone(UTC).isoformat(timespec='seconds')}, "
+            f"but {name} is from {shown}"
+        )
+    return max(now, earliest)
+
+
+def _entry(parsed: ParsedLine, line: bytes) -> LedgerEntry:
+    match parsed.record:
+        case {"kind": str(kind), "run_id": str(run_id), "time": str(time), "data": dict(data)}:
+            return LedgerEntry(kind, run_id, time, data, parsed.head, line.decode())
         case _:
             raise TypeError("unknown format of a verified ledger line")

@@ -1,13 +1,16 @@
+import os
 import stat
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from attractor.base.errors import ChainBroken, ExitCode, LockHeld, VerificationError
-from attractor.factory.ledger import HEAD_FILE, KEY_FILE, Ledger
+from attractor.base.ids import new_run_id
+from attractor.factory.errors import ClockSetBack
+from attractor.factory.ledger import BACKUP, HEAD_FILE, KEY_FILE, LEDGER_FILE, Ledger
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -31,14 +34,89 @@ def test_an_empty_ledger_has_no_entries(tmp_path: Path) -> None:
     assert list(Ledger(tmp_path).entries()) == []
 
 
-def test_a_changed_line_is_found_before_anything_is_added_or_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [1, 3])
+def test_changed_line_is_found_by_its_readers(tmp_path: Path, number: int) -> None:
     ledger = filled(tmp_path)
-    ledger.file.write_bytes(ledger.file.read_bytes().replace(b'"n":1', b'"n":7'))
-    with pytest.raises(ChainBroken, match="line 2") as caught:
-        ledger.append("decided", "run-0", {}, now=NOW)
-    assert caught.value.exit_code is ExitCode.BROKEN
-    with pytest.raises(ChainBroken, match="line 2"):
-        list(ledger.entries())
+    changed = ledger.file.read_bytes().replace(f'"n":{number - 1}'.encode(), b'"n":7')
+    ledger.file.write_bytes(changed)
+    for read in (
+        lambda: list(ledger.entries()),
+        lambda: list(ledger.entries("run-0")),
+        lambda: list(ledger.since(NOW)),
+        lambda: ledger.append("decided", "run-0", {}, now=NOW, once=True),
+    ):
+        with pytest.raises(ChainBroken, match=f"ledger.jsonl: line {number} was") as caught:
+            read()
+        assert caught.value.exit_code is ExitCode.BROKEN
+    assert ledger.file.read_bytes() == changed
+
+
+def test_line_is_appended_without_reading_earlier_lines(tmp_path: Path) -> None:
+    ledger = filled(tmp_path)
+    whole = ledger.file.read_bytes()
+    ledger.file.write_bytes(whole.replace(b'"n":0', b'"n":7'))
+    assert ledger.append("ended", "run-9", {}, now=NOW)
+    flaw = ledger.verify().flaw
+    assert flaw
+    assert flaw.line == 1
+
+
+def test_lines_of_a_run_are_found_by_its_time(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    times = [NOW + timedelta(hours=number // 3) for number in range(30)]
+    runs = [new_run_id(time, os.urandom) for time in times]
+    for time, run_id in zip(times, runs, strict=True):
+        ledger.append("created", run_id, {"beside": runs[0]}, now=time)
+    ledger.append("ended", runs[0], {}, now=times[-1])
+    kinds = {one: [entry.kind for entry in ledger.entries(one)] for one in runs}
+    assert kinds == {one: ["created"] for one in runs} | {runs[0]: ["created", "ended"]}
+    for hours in (-1, 0, 3, 9, 10):
+        found = [one.run_id for one in ledger.since(NOW + timedelta(hours=hours))]
+        assert len(found) == 31 - 3 * max(hours, 0) if hours < 10 else found == []
+
+
+def test_time_before_the_last_line_or_the_run_is_refused(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    early = NOW - timedelta(minutes=1)
+    run_id = new_run_id(NOW, os.urandom)
+    with pytest.raises(ClockSetBack, match=f"but {run_id} is from 2026-01-02T03:04:05"):
+        ledger.append("decided", run_id, {}, now=early)
+    ledger.append("created", run_id, {}, now=NOW)
+    for other in ("", "run-1", run_id):
+        with pytest.raises(ClockSetBack, match="but the last record of the ledger is from 2026-"):
+            ledger.append("decided", other, {}, now=early)
+    # Another writer took the time first, but got the lock later.
+    slow = ledger.append("ended", run_id, {}, now=NOW - timedelta(seconds=5))
+    assert slow
+    assert slow.time == NOW.isoformat()
+
+
+def test_decision_is_backed_up(tmp_path: Path) -> None:
+    ledger, backup = filled(tmp_path), tmp_path / BACKUP
+    names = (LEDGER_FILE, HEAD_FILE)
+    for kind in ("decided", "promoted"):
+        ledger.append(kind, "run-0", {}, now=NOW)
+        assert [(backup / one).read_bytes() for one in names] == [
+            (tmp_path / one).read_bytes() for one in names
+        ]
+    backed_up = (backup / LEDGER_FILE).read_bytes()
+    ledger.append("ended", "run-0", {}, now=NOW)
+    assert (backup / LEDGER_FILE).read_bytes() == backed_up
+    for one in names:
+        (tmp_path / one).write_bytes((backup / one).read_bytes())
+    assert [one.kind for one in ledger.entries()][3:] == ["decided", "promoted"]
+
+
+def test_backup_of_lost_lines_is_kept(tmp_path: Path) -> None:
+    ledger = filled(tmp_path)
+    old = {one: (tmp_path / one).read_bytes() for one in (LEDGER_FILE, HEAD_FILE)}
+    ledger.append("decided", "run-0", {"n": "lost"}, now=NOW)
+    for name, content in old.items():
+        (tmp_path / name).write_bytes(content)
+    ledger.append("decided", "run-1", {}, now=NOW)
+    [kept] = (tmp_path / BACKUP).glob("ledger.until-*.jsonl")
+    assert b'"n":"lost"' in kept.read_bytes()
+    assert (tmp_path / BACKUP / LEDGER_FILE).read_bytes() == ledger.file.read_bytes()
 
 
 def test_line_without_the_key_does_not_verify(tmp_path: Path) -> None:
