@@ -44,6 +44,7 @@ def require_decidable(
     run: OpenRun, evaluator: Evaluator, verdict: DecisionKind, rationale: str
 ) -> GateReport:
     """Evaluate the gate again; refuse a decision that could not be recorded."""
+    evaluator.ledger.require_intact()
     # This also verifies the records that are used below.
     judged = evaluator.judged(facts_of(run))
     if len(rationale.strip()) < SHORTEST_RATIONALE:

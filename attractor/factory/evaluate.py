@@ -103,7 +103,8 @@ class Evaluator:
     def judged(self, run: RunFacts) -> GateInput:
         """Return the input of the gate, from the sealed records and the verified journal."""
         sealed = self.stores.suite(run.manifest.suite)
-        entries = list(self.ledger.entries())
+        # A run without a suite ends without reading the lines of all other runs.
+        entries = list(self.ledger.entries("" if sealed else run.run_id))
         own = [one for one in entries if one.run_id == run.run_id]
         pool = EvaluationPool(entries, self.results)
         self._require_manifest(run, own)
@@ -194,9 +195,9 @@ class Evaluator:
         if _times(judged) >= MOST_EVALUATIONS and not earlier.has_begun:
             prepared.host.tell(f"This tree was already evaluated {MOST_EVALUATIONS} times.")
             return []
-        if not EvaluationPool(list(self.ledger.entries()), self.results).has_begun(
-            log.evaluation_id
-        ):
+        if not EvaluationPool(
+            list(self.ledger.entries(run.manifest.run_id)), self.results
+        ).has_begun(log.evaluation_id):
             self.ledger.append(BEGUN, run.manifest.run_id, begun.to_record(), now=run.clock.now())
         # The player imports httpx, which only evaluations need.
         from attractor.factory.trial_player import TrialPlayer
