@@ -73,7 +73,8 @@ def child(shape: object, key: str | int) -> object:
     plain = _plain(shape)
     section = _section(plain)
     if section is not None:
-        field = section.model_fields.get(str(key))
+        names = {field.alias or name: field for name, field in section.model_fields.items()}
+        field = names.get(str(key))
         return Annotated[field.annotation, field] if field else Never
     arguments = get_args(plain)
     if _is_free(plain):
@@ -87,7 +88,8 @@ def keys_at(shape: object, path: KeyPath) -> tuple[str, ...]:
     for key in path:
         shape = child(shape, key)
     section = _section(_plain(shape))
-    return tuple(section.model_fields) if section else ()
+    fields = section.model_fields.items() if section else ()
+    return tuple(field.alias or name for name, field in fields)
 
 
 def _slots(shape: object, path: KeyPath, field: FieldInfo) -> Iterator[Slot]:

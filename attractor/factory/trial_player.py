@@ -6,9 +6,8 @@ from pathlib import Path
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.scenarios.check import build_checks, check_registry, judge_all
 from attractor.scenarios.evaluation import TrialKey, TrialResult
-from attractor.scenarios.play import play_scenario
+from attractor.scenarios.play import ScenarioPlayer
 from attractor.scenarios.suite import Scenario, Suite
 from attractor.workspaces.folders import borrowed_folder
 
@@ -33,19 +32,15 @@ class TrialPlayer:
         # The name of the folder reveals neither the scenario nor its split.
         with borrowed_folder(self.copies) as folder:
             await self.export(folder)
-            return await self._play_in(self.make_environment(folder), scenario, key)
+            return await self._play_in(folder, scenario, key)
 
-    async def _play_in(
-        self, environment: ExecutionEnvironment, scenario: Scenario, key: TrialKey
-    ) -> TrialResult:
+    async def _play_in(self, folder: Path, scenario: Scenario, key: TrialKey) -> TrialResult:
         began = self.clock.monotonic()
-        await environment.initialize()
-        try:
-            timeout = self.suite.settings.trials.timeout
-            async with play_scenario(scenario, environment, timeout=timeout) as observed:
-                checks = await judge_all(build_checks(scenario, check_registry()), observed)
-        finally:
-            await environment.cleanup()
+        player = ScenarioPlayer(
+            self.suite.settings, self.suite_folder, self.make_environment, self.clock
+        )
+        seed = self.suite.settings.trials.seed + key.number
+        checks = (await player.play(scenario, folder, seed=seed)).checks
         satisfied = all(check.passed for check in checks)
         duration = round((self.clock.monotonic() - began) * 1000)
         return TrialResult(key, satisfied, checks, duration)

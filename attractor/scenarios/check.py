@@ -1,18 +1,30 @@
 """The checks of a scenario: their kinds, their input, and their results."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol, cast
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import field, replace
+from datetime import timedelta
+from enum import IntEnum
+from pathlib import Path
+from typing import ClassVar, Protocol, cast
 
 from pydantic import BaseModel, ValidationError, field_validator, model_validator
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
-from attractor.base.json import content_hash
+from attractor.base.json import Json, content_hash
+from attractor.base.processes import ExecResult
 from attractor.base.registry import Registry
-from attractor.base.toml import KeyPath, TomlMistake, dotted
+from attractor.base.toml import KeyPath, TomlMistake, did_you_mean, dotted
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.scenarios.suite import CheckSpec, Scenario, ServiceStep, SuiteTable, mistakes_of
+from attractor.scenarios.suite import (
+    CheckSpec,
+    CommandStep,
+    RequestStep,
+    Scenario,
+    SuiteTable,
+    mistakes_of,
+)
 
 
 @dataclass(frozen=True)
@@ -26,48 +38,130 @@ class StepRecord:
     timed_out: bool = False
     is_ready: bool | None = None
     http_status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
     body: str = ""
     trouble: str = ""
 
 
+@dataclass
+class TrialUsage:
+    """The wall time of the steps of a trial, and the cost and tokens of its model calls."""
+
+    seconds: float = 0.0
+    cost_usd: float = 0.0
+    tokens: int = 0
+
+
+AskJudge = Callable[[str], Awaitable[str]]
+"""Type of a function that sends a prompt to the judge, and returns the answer."""
+TwinRequests = Callable[[], Sequence[Mapping[str, Json]]]
+"""Type of a function that returns the requests that a twin received, as in its control API."""
+Verify = Callable[[str, timedelta], Awaitable[ExecResult]]
+"""Type of a function that runs a shell command in a sandbox that no candidate ran in."""
+
+
+async def _no_change() -> Sequence[str]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Observation:
-    """The results of all steps by name, and the environment in which they ran."""
+    """The results of all steps by name, and everything else that checks can examine.
+
+    `failure` is the reason why no step ran: a fixture or the setup failed. `changed` returns the
+    paths that differ from the tree before the first step. `suite_folder` contains the rubrics of
+    the suite. `ask_judge` is None without a judge.
+    """
 
     steps: Mapping[str, StepRecord]
     environment: ExecutionEnvironment
+    failure: str = ""
+    changed: Callable[[], Awaitable[Sequence[str]]] = _no_change
+    twins: Mapping[str, TwinRequests] = field(default_factory=dict[str, TwinRequests])
+    usage: TrialUsage = field(default_factory=TrialUsage)
+    suite_folder: Path = Path()
+    seed: int = 0
+    ask_judge: AskJudge | None = None
+    verify: Verify | None = None
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The result of a check, with the reason and the hash of the evidence."""
+    """The result of a check, with the reason and the hash of the evidence.
+
+    A trial needs every hard check, and a mean score of its soft checks.
+    """
 
     kind: str
     passed: bool
     score: float
     reason: str
     evidence: str
+    hard: bool = True
+
+
+class CheckPhase(IntEnum):
+    """The moment when a check is judged."""
+
+    RUNNING = 0
+    """While the services of the trial run."""
+    STOPPED = 1
+    """After all processes of the trial ended."""
+    LAST = 2
+    """After all other checks."""
 
 
 class Check(Protocol):
     """Checks an observation; the fields of the class are the options in the suite."""
+
+    phase: ClassVar[CheckPhase]
+    compares_tree: ClassVar[bool]
+    """Whether the check needs `Observation.changed`."""
+
+    @property
+    def hard(self) -> bool:
+        """Whether a trial is only satisfied if the check passes."""
+        ...
 
     async def judge(self, observed: Observation) -> CheckResult:
         """Check the observation."""
         ...
 
 
-def check_result(kind: str, *, passed: bool, reason: str, evidence: str) -> CheckResult:
-    """Return a result with the score 0 or 1."""
+class CheckOptions(SuiteTable):
+    """The base of every kind of check.
+
+    An option named `step`, `twin`, `program` or `rubric` is the name of a step of the scenario, of
+    a twin of the suite, or of a file in `checks/` or `rubrics/`.
+    """
+
+    phase: ClassVar[CheckPhase] = CheckPhase.STOPPED
+    compares_tree: ClassVar[bool] = False
+    step_kinds: ClassVar[tuple[type[SuiteTable], ...]] = (CommandStep, RequestStep)
+    """The kinds of steps that `step` can name."""
+
+    hard: bool = True
+
+
+def check_result(
+    kind: str, *, passed: bool, reason: str, evidence: str, score: float | None = None
+) -> CheckResult:
+    """Return a result (default: with the score 0 or 1)."""
     digest = content_hash(evidence.encode("utf-8", "surrogateescape"))
-    return CheckResult(kind, passed, 1.0 if passed else 0.0, reason, digest)
+    return CheckResult(kind, passed, float(passed) if score is None else score, reason, digest)
 
 
 def step_record(observed: Observation, kind: str, step: str) -> StepRecord | CheckResult:
     """Return the record of a step; if the step failed or did not run, return a failed result."""
     record = observed.steps.get(step)
     if record is None:
-        return check_result(kind, passed=False, reason=f"step {step} did not run", evidence="")
+        troubles = [
+            f"step {one.name}: {one.trouble}" for one in observed.steps.values() if one.trouble
+        ]
+        reason = ": ".join(
+            [f"step {step} did not run", *filter(None, [observed.failure]), *troubles]
+        )
+        return check_result(kind, passed=False, reason=reason, evidence="")
     if record.trouble:
         reason = f"step {step}: {record.trouble}"
         return check_result(kind, passed=False, reason=reason, evidence=record.trouble)
@@ -84,39 +178,92 @@ def build_checks(scenario: Scenario, kinds: Registry[type[Check]]) -> list[Check
     return [_build(spec, kinds[spec.kind]) for spec in scenario.checks]
 
 
-def check_mistakes(scenario: Scenario, kinds: Registry[type[Check]]) -> Iterator[TomlMistake]:
-    """Yield the mistakes in the checks of a scenario."""
-    for number, spec in enumerate(scenario.checks):
-        yield from _mistakes(spec, ("checks", number), scenario, kinds)
-
-
-async def judge_all(checks: Sequence[Check], observed: Observation) -> tuple[CheckResult, ...]:
-    """Run every check, even if an earlier check failed."""
-    return tuple([await check.judge(observed) for check in checks])
+async def judge_phase(
+    checks: Sequence[Check], phase: CheckPhase, observed: Observation
+) -> dict[int, CheckResult]:
+    """Judge the checks of a phase, even if an earlier check failed; return results by number."""
+    return {
+        number: replace(await check.judge(observed), hard=check.hard)
+        for number, check in enumerate(checks)
+        if check.phase is phase
+    }
 
 
 def _build(spec: CheckSpec, kind: type[Check]) -> Check:
     return cast(Check, cast(type[BaseModel], kind).model_validate(spec.options))
 
 
-def _mistakes(
-    spec: CheckSpec, at: KeyPath, scenario: Scenario, kinds: Registry[type[Check]]
+_FOLDERS = {"program": "checks", "rubric": "rubrics"}
+"""The folder of the file that an option names."""
+
+
+def check_mistakes(
+    scenario: Scenario,
+    kinds: Registry[type[Check]],
+    *,
+    twins: Collection[str] = (),
+    files: Collection[str] = (),
 ) -> Iterator[TomlMistake]:
+    """Yield the mistakes in the checks of a scenario; `files` are the paths of a suite's files."""
+    for number, spec in enumerate(scenario.checks):
+        at = ("checks", number)
+        check = _built_or_mistakes(spec, at, kinds)
+        if isinstance(check, list):
+            yield from check
+            continue
+        for key, named, known in _references(check, scenario, twins, files):
+            if named not in known:
+                message = f"{dotted((*at, key))}: unknown {_NOUNS[key]} {named!r}"
+                hint = did_you_mean(named, known) or f"there is none: {_REMEDIES[key]}"
+                yield TomlMistake((*at, key), message, hint)
+
+
+def files_of_checks(scenario: Scenario, kinds: Registry[type[Check]]) -> Iterator[str]:
+    """Yield the paths of the suite's files that the checks of a valid scenario name."""
+    for check in build_checks(scenario, kinds):
+        for key, folder in _FOLDERS.items():
+            if isinstance(named := getattr(check, key, None), str):
+                yield f"{folder}/{named}"
+
+
+_NOUNS = {
+    "step": "step",
+    "twin": "twin",
+    **{key: f"file in {one}/" for key, one in _FOLDERS.items()},
+}
+_REMEDIES = {
+    "step": "add a step of the right kind",
+    "twin": "name it in a [[twins]] of suite.toml",
+    **{key: f"add it to {folder}/" for key, folder in _FOLDERS.items()},
+}
+
+
+def _built_or_mistakes(
+    spec: CheckSpec, at: KeyPath, kinds: Registry[type[Check]]
+) -> Check | list[TomlMistake]:
     try:
         kind = kinds[spec.kind]
     except UnknownName as error:
-        yield TomlMistake((*at, "kind"), f"{dotted((*at, 'kind'))}: {error.message}", error.hint)
-        return
+        message = f"{dotted((*at, 'kind'))}: {error.message}"
+        return [TomlMistake((*at, "kind"), message, error.hint)]
     try:
-        check = _build(spec, kind)
+        return _build(spec, kind)
     except ValidationError as error:
-        yield from mistakes_of(error, cast(type[BaseModel], kind), spec.options, at)
-        return
-    step = getattr(check, "step", None)
-    names = [one.name for one in scenario.steps if not isinstance(one, ServiceStep)]
-    if step is not None and step not in names:
-        words = f"{dotted((*at, 'step'))}: unknown step {step!r}"
-        yield TomlMistake((*at, "step"), words, f"steps: {', '.join(names) or 'none'}")
+        return mistakes_of(error, cast(type[BaseModel], kind), spec.options, at)
+
+
+def _references(
+    check: Check, scenario: Scenario, twins: Collection[str], files: Collection[str]
+) -> Iterator[tuple[str, str, Collection[str]]]:
+    """Yield each option that names something else: the option, the name, and the known names."""
+    kinds = getattr(check, "step_kinds", ())
+    steps = [one.name for one in scenario.steps if isinstance(one, kinds)]
+    known: dict[str, Collection[str]] = {"step": steps, "twin": twins}
+    for key, folder in _FOLDERS.items():
+        known[key] = [one.removeprefix(f"{folder}/") for one in files if one.startswith(folder)]
+    for key, names in known.items():
+        if isinstance(named := getattr(check, key, None), str):
+            yield key, named, names
 
 
 class TextExpectation(SuiteTable):

@@ -1,70 +1,186 @@
-"""Plays the steps of a scenario in an environment."""
+"""Plays scenarios in environments of their own: fixtures, setup, steps and checks."""
 
 import asyncio
-import zlib
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+import os
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
+from pathlib import Path, PurePosixPath
 
-import httpx
-
+from attractor.base.clock import Clock
+from attractor.base.dataclasses import dataclass
+from attractor.base.processes import ExecResult
+from attractor.base.toml import printable
+from attractor.engine.truncation import shorten
 from attractor.environments.environment import ExecutionEnvironment, Service
-from attractor.scenarios.check import Observation, StepRecord
-from attractor.scenarios.suite import CommandStep, RequestStep, Scenario, ServiceStep, Step
+from attractor.environments.errors import FileUnusable
+from attractor.scenarios.candidate_tree import FileState, changed_paths, read_tree
+from attractor.scenarios.check import (
+    AskJudge,
+    CheckPhase,
+    CheckResult,
+    Observation,
+    StepRecord,
+    TrialUsage,
+    build_checks,
+    check_registry,
+    judge_phase,
+)
+from attractor.scenarios.http_request import RequestFailed, send_request
+from attractor.scenarios.suite import (
+    CommandStep,
+    RequestStep,
+    Scenario,
+    ServiceStep,
+    Step,
+    SuiteSettings,
+)
+from attractor.scenarios.suite_reader import FIXTURES, list_suite_files, read_suite_file
+from attractor.scenarios.trial_twins import start_twins
+from attractor.scenarios.verifier import make_verify
 
 _POLL_INTERVAL_S = 0.05
-_MAX_BODY = 16 * 1024 * 1024
-_ENCODINGS = ("identity", "gzip", "deflate")
-_HEADERS = {"accept-encoding": "gzip, deflate"}
-_GZIP_OR_ZLIB, _RAW_DEFLATE = 32 + zlib.MAX_WBITS, -zlib.MAX_WBITS
-# Step names of a suite contain no dot.
-_SETUP = "setup."
+_KEPT_OUTPUT = 4096
+_LONGEST_LINE = 300
 
 
-@asynccontextmanager
-async def play_scenario(
-    scenario: Scenario, environment: ExecutionEnvironment, *, timeout: timedelta
-) -> AsyncGenerator[Observation]:
-    """Run the steps in order up to the first error; after the block, stop all services.
+@dataclass(frozen=True)
+class PlayedScenario:
+    """The observation of a played scenario, and the results of its checks in order."""
 
-    Checks belong into the block, because some of them use the services.
-    """
-    player = _Player(environment, timeout)
-    try:
-        yield Observation(await player.run([*_setup_steps(scenario), *scenario.steps]), environment)
-    finally:
-        await player.stop_services()
+    observation: Observation
+    checks: tuple[CheckResult, ...]
 
 
-def _setup_steps(scenario: Scenario) -> list[CommandStep]:
-    # Built without validation, which refuses the dot.
-    return [
-        CommandStep.model_construct(name=f"{_SETUP}{number}", run=command, timeout=None)
-        for number, command in enumerate(scenario.setup)
-    ]
+@dataclass(frozen=True)
+class ScenarioPlayer:
+    """Plays scenarios of a suite; `suite_folder` contains its fixtures, verifiers and twins."""
+
+    settings: SuiteSettings
+    suite_folder: Path
+    make_environment: Callable[[Path], ExecutionEnvironment]
+    clock: Clock
+
+    async def play(
+        self, scenario: Scenario, folder: Path, *, seed: int = 0, ask_judge: AskJudge | None = None
+    ) -> PlayedScenario:
+        """Play a scenario in a folder with a copy of the candidate's tree, and judge it."""
+        checks = build_checks(scenario, check_registry())
+        environment = self.make_environment(folder)
+        await environment.initialize()
+        try:
+            twins = start_twins(
+                self.settings.twins, scenario.seed, self.suite_folder, environment, seed=seed
+            )
+            async with twins as running, AsyncExitStack() as services:
+                steps = _Steps(
+                    environment, running.variables, self.settings.trials.timeout, services
+                )
+                failure = await self._prepare(scenario, steps)
+                before: Mapping[str, FileState] = {}
+                if any(check.compares_tree for check in checks):
+                    before = await asyncio.to_thread(read_tree, folder)
+
+                async def changed() -> Sequence[str]:
+                    return changed_paths(before, await asyncio.to_thread(read_tree, folder))
+
+                began = self.clock.monotonic()
+                records = {} if failure else await steps.run(scenario.steps)
+                observed = Observation(
+                    steps=records,
+                    environment=environment,
+                    failure=failure,
+                    changed=changed,
+                    twins=running.requests,
+                    usage=TrialUsage(self.clock.monotonic() - began),
+                    suite_folder=self.suite_folder,
+                    seed=seed,
+                    ask_judge=ask_judge,
+                    verify=make_verify(folder, self.suite_folder, self.make_environment),
+                )
+                results = await judge_phase(checks, CheckPhase.RUNNING, observed)
+        finally:
+            await environment.cleanup()
+        for phase in (CheckPhase.STOPPED, CheckPhase.LAST):
+            results |= await judge_phase(checks, phase, observed)
+        return PlayedScenario(observed, tuple(results[number] for number in range(len(checks))))
+
+    async def _prepare(self, scenario: Scenario, steps: "_Steps") -> str:
+        """Copy the fixtures and run the setup; return the reason of a failure, or ""."""
+        for source, target in fixture_files(self.suite_folder, scenario):
+            result = await steps.execute(_copy_command(source, target), read_suite_file(source))
+            if result.exit_code != 0:
+                return f"the fixture {target} was not copied: {_last_line(result.stderr)}"
+        for number, command in enumerate(scenario.setup.run):
+            result = await steps.execute(command, timeout=scenario.setup.timeout)
+            if result.exit_code != 0:
+                status = "exceeded its time limit" if result.timed_out else _ended(result.exit_code)
+                return ": ".join(
+                    filter(None, (f"setup.run[{number}] {status}", _last_line(result.output)))
+                )
+        return ""
 
 
-class _Player:
-    """Runs steps, and remembers the services that must be stopped."""
+def fixture_files(suite_folder: Path, scenario: Scenario) -> Iterator[tuple[Path, str]]:
+    """Yield each file of the fixtures of a scenario, and its path in the candidate's folder."""
+    for fixture in scenario.fixtures:
+        source = suite_folder / FIXTURES / fixture.source
+        if not source.is_dir():
+            yield source, fixture.target
+            continue
+        for one in list_suite_files(source):
+            yield source / one.path, f"{fixture.target}/{one.path}"
 
-    def __init__(self, environment: ExecutionEnvironment, timeout: timedelta) -> None:
+
+def _copy_command(source: Path, target: str) -> str:
+    """Return a command that writes its input to a file; inside, no link leads to the operator."""
+    parent, file = (shlex.quote(one) for one in (str(PurePosixPath(target).parent), target))
+    mode = 755 if os.access(source, os.X_OK) else 644
+    return f"mkdir -p -- {parent} && rm -f -- {file} && cat >{file} && chmod {mode} -- {file}"
+
+
+class _Steps:
+    """Runs steps, and stops their services at the end."""
+
+    def __init__(
+        self,
+        environment: ExecutionEnvironment,
+        variables: Mapping[str, str],
+        timeout: timedelta,
+        services: AsyncExitStack,
+    ) -> None:
         self._environment = environment
+        self._variables = variables
         self._timeout = timeout
-        self._services: list[Service] = []
+        self._services = services
 
     async def run(self, steps: Sequence[Step]) -> dict[str, StepRecord]:
-        """Run steps up to the first error; return the records of the steps."""
+        """Run steps up to the first failure; return the records of the steps."""
         records: dict[str, StepRecord] = {}
         for step in steps:
             records[step.name] = await self._run_step(step)
-            if _ends_play(records[step.name]):
+            if records[step.name].trouble:
                 break
         return records
 
-    async def stop_services(self) -> None:
-        """Stop all services, the last started service first."""
-        for service in reversed(self._services):
-            await service.stop()
+    async def execute(
+        self,
+        command: str,
+        stdin: bytes = b"",
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        timeout: timedelta | None = None,
+    ) -> ExecResult:
+        """Run a command with the variables of the twins."""
+        return await self._environment.exec_command(
+            command,
+            timeout_ms=round((timeout or self._timeout).total_seconds() * 1000),
+            working_dir=cwd,
+            env_vars={**self._variables, **(env or {})},
+            stdin=stdin,
+        )
 
     async def _run_step(self, step: Step) -> StepRecord:
         match step:
@@ -76,8 +192,16 @@ class _Player:
                 return await self._send_request(step)
 
     async def _run_command(self, step: CommandStep) -> StepRecord:
-        timeout = step.timeout or self._timeout
-        result = await self._environment.exec_command(step.run, timeout_ms=_milliseconds(timeout))
+        try:
+            result = await self.execute(
+                step.run,
+                step.stdin.encode(),
+                env=step.env,
+                cwd=step.cwd,
+                timeout=step.timeout,
+            )
+        except FileUnusable as error:  # the candidate has no such folder
+            return StepRecord(step.name, trouble=str(error))
         return StepRecord(
             step.name,
             exit_code=result.exit_code,
@@ -86,16 +210,50 @@ class _Player:
             timed_out=result.timed_out,
         )
 
+    async def _send_request(self, step: RequestStep) -> StepRecord:
+        try:
+            answer = await send_request(step, self._environment, step.timeout or self._timeout)
+        except RequestFailed as error:
+            return StepRecord(step.name, trouble=f"{step.method} {step.path} failed: {error}")
+        return StepRecord(
+            step.name, http_status=answer.status, headers=answer.headers, body=answer.body
+        )
+
     async def _start_service(self, step: ServiceStep) -> StepRecord:
-        self._services.append(await self._environment.start_service(step.service))
+        variables = {**self._variables, **step.env}
+        service = _RunningService(
+            await self._environment.start_service(step.service, env_vars=variables)
+        )
+        self._services.push_async_callback(service.stop)
+        failure = f"no connection to port {step.port}"
         try:
             async with asyncio.timeout(step.ready.total_seconds()):
-                while not await self._is_open(step.port):
+                while failure := await self._readiness_failure(step):
+                    if service.has_ended and (code := await service.stop()) != 0:
+                        failure = f"the service {_ended(code)}"
+                        break
                     await asyncio.sleep(_POLL_INTERVAL_S)
         except TimeoutError:
-            trouble = f"no connection to port {step.port} in time"
+            failure += " in time"
+        if failure:
+            trouble = ": ".join(filter(None, (failure, service.last_line)))
             return StepRecord(step.name, is_ready=False, trouble=trouble)
         return StepRecord(step.name, is_ready=True)
+
+    async def _readiness_failure(self, step: ServiceStep) -> str:
+        """Return the reason why a service is not ready, or ""."""
+        if step.health is None:
+            is_open = await self._is_open(step.port)
+            return "" if is_open else f"no connection to port {step.port}"
+        request = RequestStep(name=step.name, port=step.port, path=step.health.path)
+        place = f"port {step.port}, {step.health.path}"
+        try:
+            answer = await send_request(request, self._environment, step.ready)
+        except RequestFailed:
+            return f"no response from {place}"
+        if answer.status == step.health.status:
+            return ""
+        return f"{place} responded with {answer.status}, not {step.health.status}"
 
     async def _is_open(self, port: int) -> bool:
         """Return whether a port accepts a connection and keeps it open for a moment."""
@@ -115,73 +273,41 @@ class _Player:
         except OSError:
             return False
 
-    async def _send_request(self, step: RequestStep) -> StepRecord:
-        timeout = (step.timeout or self._timeout).total_seconds()
-        async with self._environment.reach(step.port) as address:
-            url = f"http://{address}{step.path}"
-            try:
-                async with (
-                    # The client's timeout is for each read, not for all of an endless response.
-                    asyncio.timeout(timeout),
-                    httpx.AsyncClient(timeout=timeout, trust_env=False) as client,
-                    client.stream(step.method, url, content=step.body, headers=_HEADERS) as answer,
-                ):
-                    body = await _read_text(answer)
-            except (httpx.HTTPError, TimeoutError) as error:
-                trouble = f"{step.method} {step.path} failed: {type(error).__name__}"
-                return StepRecord(step.name, trouble=trouble)
-            except _UnreadableBody as error:
-                return StepRecord(step.name, trouble=f"{step.method} {step.path} failed: {error}")
-        return StepRecord(step.name, http_status=answer.status_code, body=body)
+
+class _RunningService:
+    """A service, and the end of its output."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._output = bytearray()
+        self._watching = asyncio.create_task(self._watch())
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the command ended by itself."""
+        return self._watching.done()
+
+    @property
+    def last_line(self) -> str:
+        """The last line of the output so far."""
+        return _last_line(self._output.decode("utf-8", "replace"))
+
+    async def stop(self) -> int:
+        """Stop the service if it runs, and return its exit status."""
+        code = await self._service.stop()
+        await self._watching
+        return code
+
+    async def _watch(self) -> None:
+        async for piece in self._service.output():
+            self._output += piece
+            del self._output[:-_KEPT_OUTPUT]
 
 
-class _UnreadableBody(Exception):
-    """The body of a response is too large or invalid."""
+def _ended(code: int) -> str:
+    return f"ended with {code}"
 
 
-async def _read_text(answer: httpx.Response) -> str:
-    """Return the text of a response, decompressed in steps up to the largest size.
-
-    httpx decompresses each chunk as a whole, however large the result is.
-    """
-    encoding = answer.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in _ENCODINGS:
-        raise _UnreadableBody(f"unsupported content-encoding {encoding!r}")
-    decompress = None if encoding == "identity" else _decompressor()
-    content = bytearray()
-    async for chunk in answer.aiter_raw():
-        content += decompress(chunk, _MAX_BODY + 1 - len(content)) if decompress else chunk
-        if len(content) > _MAX_BODY:
-            raise _UnreadableBody(f"the response is larger than {_MAX_BODY} bytes")
-    headers = {"content-type": answer.headers.get("content-type", "")}
-    return httpx.Response(answer.status_code, headers=headers, content=bytes(content)).text
-
-
-def _decompressor() -> Callable[[bytes, int], bytes]:
-    """Return a function that decompresses the next chunk, up to a number of bytes."""
-    decoder = zlib.decompressobj(_GZIP_OR_ZLIB)
-    is_first = True
-
-    def decompress(chunk: bytes, most: int) -> bytes:
-        nonlocal decoder, is_first
-        try:
-            return decoder.decompress(chunk, most)
-        except zlib.error as error:
-            if not is_first:
-                raise _UnreadableBody(f"invalid compressed response: {error}") from error
-        finally:
-            is_first = False
-        # Some servers send deflate without the header of zlib.
-        decoder = zlib.decompressobj(_RAW_DEFLATE)
-        return decompress(chunk, most)
-
-    return decompress
-
-
-def _ends_play(record: StepRecord) -> bool:
-    failed_setup = record.name.startswith(_SETUP) and record.exit_code != 0
-    return bool(record.trouble) or failed_setup
-
-
-def _milliseconds(timeout: timedelta) -> int:
-    return round(timeout.total_seconds() * 1000)
+def _last_line(output: str) -> str:
+    lines = output.strip().splitlines()
+    return shorten(printable(lines[-1]), _LONGEST_LINE) if lines else ""

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from fractions import Fraction
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Never, cast
 
 from pydantic import (
@@ -63,9 +64,26 @@ def _is_name(name: str) -> str:
     return name
 
 
+def _is_url_path(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError("the path of a request begins with /")
+    return path
+
+
+def _is_relative(path: str) -> str:
+    pure = PurePosixPath(path)
+    if not path or pure.is_absolute() or ".." in pure.parts or str(pure) != path:
+        raise ValueError("write a relative path without .. such as data/tasks.json")
+    return path
+
+
 ExactFraction = Annotated[Fraction, BeforeValidator(_as_fraction)]
 Duration = Annotated[timedelta, BeforeValidator(_as_duration)]
 Name = Annotated[str, AfterValidator(_is_name)]
+UrlPath = Annotated[str, AfterValidator(_is_url_path)]
+RelativePath = Annotated[str, AfterValidator(_is_relative)]
+Status = Annotated[int, Field(ge=100, le=599)]
+Variables = dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str]
 
 
 class SuiteTable(BaseModel):
@@ -129,19 +147,34 @@ class JudgeSettings(SuiteTable):
 
 
 class CommandStep(SuiteTable):
-    """A shell command in the folder of the candidate."""
+    """A shell command in the folder of the candidate, or in the folder `cwd` below."""
 
     name: Name
     run: str
+    env: Variables = Field(default_factory=dict[str, str])
+    stdin: str = ""
+    cwd: RelativePath = "."
     timeout: Duration | None = None
 
 
+class HealthCheck(SuiteTable):
+    """A request that a service answers with a status once it is ready."""
+
+    path: UrlPath
+    status: Status = 200
+
+
 class ServiceStep(SuiteTable):
-    """A background command, which is ready when the port of the service accepts connections."""
+    """A background command, which is ready when its health check passes within `ready`.
+
+    Without a health check, it is ready when its port accepts connections.
+    """
 
     name: Name
     service: str
     port: int = Field(ge=1, le=65535)
+    env: Variables = Field(default_factory=dict[str, str])
+    health: HealthCheck | None = None
     ready: Duration = timedelta(seconds=10)
 
 
@@ -150,10 +183,18 @@ class RequestStep(SuiteTable):
 
     name: Name
     port: int = Field(ge=1, le=65535)
-    path: str = "/"
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"] = "GET"
+    path: UrlPath = "/"
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] = "GET"
+    headers: dict[str, str] = Field(default_factory=dict[str, str])
     body: str = ""
+    json_: Any = Field(default=None, alias="json")
     timeout: Duration | None = None
+
+    @model_validator(mode="after")
+    def _has_one_body(self) -> "RequestStep":
+        if self.body and self.json_ is not None:
+            raise ValueError("set either body or json")
+        return self
 
 
 STEP_KINDS: Mapping[str, type[SuiteTable]] = {
@@ -198,8 +239,34 @@ class CheckSpec(SuiteTable):
         return dict(self.model_extra or {})
 
 
+def _as_fixture(value: object) -> object:
+    return {"from": value} if isinstance(value, str) else value
+
+
+class FixtureTable(SuiteTable):
+    """A file or folder in `fixtures/`, and its path in the folder of the candidate."""
+
+    source: RelativePath = Field(alias="from")
+    to: RelativePath = ""
+
+    @property
+    def target(self) -> str:
+        """The path in the folder of the candidate (default: the path in `fixtures/`)."""
+        return self.to or self.source
+
+
+Fixture = Annotated[FixtureTable, BeforeValidator(_as_fixture)]
+
+
+class Setup(SuiteTable):
+    """Shell commands before the steps; if a command fails, the trial ends."""
+
+    run: tuple[str, ...] = ()
+    timeout: Duration | None = None
+
+
 class Scenario(SuiteTable):
-    """A scenario: setup, steps and checks."""
+    """A scenario: fixtures, setup, steps and checks."""
 
     id: Name
     title: str
@@ -208,8 +275,11 @@ class Scenario(SuiteTable):
     weight: ExactFraction = Field(default=Fraction(1), gt=0)
     tags: tuple[Name, ...] = ()
     min_pass_rate: ExactFraction = Field(default=Fraction(1), gt=0, le=1)
+    min_soft_score: float = Field(default=0.7, ge=0, le=1)
     baseline: Literal["fail", "pass", "any"] = "fail"
-    setup: tuple[str, ...] = ()
+    fixtures: tuple[Fixture, ...] = ()
+    seed: dict[Name, dict[str, Any]] = Field(default_factory=dict[str, dict[str, Any]])
+    setup: Setup = Setup()
     steps: tuple[Step, ...] = Field(min_length=1)
     checks: tuple[CheckSpec, ...] = Field(min_length=1)
 

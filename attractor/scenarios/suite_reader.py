@@ -121,6 +121,7 @@ def _too_large(path: Path) -> InvalidSuite:
 
 
 SPLITS = ("train", "holdout")
+FIXTURES = "fixtures"
 SUITE_FILE = "suite.toml"
 SCENARIO_FILES = "*.scenario.toml"
 # The end of a file name that was probably meant for a scenario.

@@ -9,24 +9,19 @@ import tracemalloc
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from attractor.base.clock import SystemClock
 from attractor.environments.local import LocalExecutionEnvironment
-from attractor.scenarios.check import (
-    CheckResult,
-    Observation,
-    build_checks,
-    check_registry,
-    judge_all,
-)
-from attractor.scenarios.play import play_scenario
-from attractor.scenarios.suite import Scenario
+from attractor.scenarios.check import CheckResult, Observation
+from attractor.scenarios.play import ScenarioPlayer
+from attractor.scenarios.suite import Scenario, SuiteSettings
 
+SETTINGS = SuiteSettings(name="s", pipeline="p")
 SERVER = "python3 -m http.server --bind 127.0.0.1 {port}"
 
 
@@ -38,18 +33,16 @@ def scenario(
     return Scenario.model_validate(told | more)
 
 
-def played(folder: Path, one: Scenario) -> tuple[Observation, tuple[CheckResult, ...]]:
-    async def run() -> tuple[Observation, tuple[CheckResult, ...]]:
-        environment = LocalExecutionEnvironment(folder, environ={"PATH": os.environ["PATH"]})
-        await environment.initialize()
-        try:
-            async with play_scenario(one, environment, timeout=timedelta(seconds=10)) as observed:
-                checks = await judge_all(build_checks(one, check_registry()), observed)
-                return observed, checks
-        finally:
-            await environment.cleanup()
+def local(folder: Path) -> LocalExecutionEnvironment:
+    return LocalExecutionEnvironment(folder, environ={"PATH": os.environ["PATH"]})
 
-    return asyncio.run(run())
+
+def played(
+    folder: Path, one: Scenario, *, suite: Path = Path(), settings: SuiteSettings = SETTINGS
+) -> tuple[Observation, tuple[CheckResult, ...]]:
+    player = ScenarioPlayer(settings, suite, local, SystemClock())
+    result = asyncio.run(player.play(one, folder))
+    return result.observation, result.checks
 
 
 def verdicts(folder: Path, one: Scenario) -> list[tuple[bool, str]]:
@@ -132,7 +125,9 @@ def test_a_service_that_never_answers_fails_the_checks_behind_it(tmp_path: Path,
     ]
     observed, checks = played(tmp_path, scenario(steps, [{"kind": "http", "step": "open"}]))
     assert observed.steps["serve"].trouble == f"no connection to port {port} in time"
-    assert [(one.passed, one.reason) for one in checks] == [(False, "step open did not run")]
+    assert [(one.passed, one.reason) for one in checks] == [
+        (False, f"step open did not run: step serve: no connection to port {port} in time")
+    ]
 
 
 def test_a_request_nobody_answers_is_the_candidates_failure(tmp_path: Path, port: int) -> None:
@@ -183,7 +178,7 @@ class _Responses(BaseHTTPRequestHandler):
 def test_responses_are_bounded_and_decoded_in_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("attractor.scenarios.play._MAX_BODY", 100_000)
+    monkeypatch.setattr("attractor.scenarios.http_request._MAX_BODY", 100_000)
     bodies = dict.fromkeys(("/plain", "/gzip", "/zlib", "/raw"), "hello") | {"/nothing": ""}
     troubles = {
         "/bomb": "the response is larger than 100000 bytes",
@@ -214,10 +209,10 @@ def test_responses_are_bounded_and_decoded_in_steps(
 def test_a_setup_that_fails_ends_the_play(tmp_path: Path) -> None:
     steps = [{"name": "list", "run": "ls"}]
     checks = [{"kind": "exit", "step": "list"}]
-    one = scenario(steps, checks, setup=["touch made", "exit 4", "touch too-late"])
+    one = scenario(steps, checks, setup={"run": ["touch made", "exit 4", "touch too-late"]})
     observed, results = played(tmp_path, one)
-    assert [record.exit_code for record in observed.steps.values()] == [0, 4]
-    assert not results[0].passed
+    assert observed.steps == {}
+    assert results[0].reason == "step list did not run: setup.run[1] ended with 4"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["made"]
 
 

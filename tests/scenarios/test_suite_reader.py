@@ -36,7 +36,7 @@ title = "Served"
 story = "Ann opens the page."
 weight = 0.9
 min_pass_rate = 0.9
-setup = ["true"]
+setup.run = ["true"]
 
 [[steps]]
 name = "serve"

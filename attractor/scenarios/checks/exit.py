@@ -1,17 +1,20 @@
 """Checks the exit status of a command."""
 
 from attractor.scenarios.check import (
+    CheckOptions,
     CheckResult,
     Observation,
     StepRecord,
     check_result,
     step_record,
 )
-from attractor.scenarios.suite import SuiteTable
+from attractor.scenarios.suite import CommandStep
 
 
-class ExitCheck(SuiteTable):
+class ExitCheck(CheckOptions):
     """Passes if the exit status of a command is the expected status (default: 0)."""
+
+    step_kinds = (CommandStep,)
 
     step: str
     equals: int = 0

@@ -3,10 +3,16 @@
 from pydantic import model_validator
 
 from attractor.environments.errors import FileUnusable
-from attractor.scenarios.check import CheckResult, Observation, TextExpectation, check_result
+from attractor.scenarios.check import (
+    CheckOptions,
+    CheckResult,
+    Observation,
+    TextExpectation,
+    check_result,
+)
 
 
-class FileCheck(TextExpectation):
+class FileCheck(TextExpectation, CheckOptions):
     """Passes if a file exists (or is missing) as expected, and the content of the file matches."""
 
     path: str

@@ -1,6 +1,7 @@
 """Checks the response to an HTTP request."""
 
 from attractor.scenarios.check import (
+    CheckOptions,
     CheckResult,
     Observation,
     StepRecord,
@@ -10,7 +11,7 @@ from attractor.scenarios.check import (
 )
 
 
-class HttpCheck(TextExpectation):
+class HttpCheck(TextExpectation, CheckOptions):
     """Passes if the response has the expected status (default: 200) and the expected body."""
 
     step: str

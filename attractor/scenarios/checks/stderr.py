@@ -1,6 +1,7 @@
 """Checks the standard error of a command."""
 
 from attractor.scenarios.check import (
+    CheckOptions,
     CheckResult,
     NonEmptyTextExpectation,
     Observation,
@@ -8,10 +9,13 @@ from attractor.scenarios.check import (
     check_result,
     step_record,
 )
+from attractor.scenarios.suite import CommandStep
 
 
-class StderrCheck(NonEmptyTextExpectation):
+class StderrCheck(NonEmptyTextExpectation, CheckOptions):
     """Passes if the standard error of a command matches the expectation."""
+
+    step_kinds = (CommandStep,)
 
     step: str
 

@@ -1,6 +1,7 @@
 """Checks the standard output of a command."""
 
 from attractor.scenarios.check import (
+    CheckOptions,
     CheckResult,
     NonEmptyTextExpectation,
     Observation,
@@ -8,10 +9,13 @@ from attractor.scenarios.check import (
     check_result,
     step_record,
 )
+from attractor.scenarios.suite import CommandStep
 
 
-class StdoutCheck(NonEmptyTextExpectation):
+class StdoutCheck(NonEmptyTextExpectation, CheckOptions):
     """Passes if the standard output of a command matches the expectation."""
+
+    step_kinds = (CommandStep,)
 
     step: str
 

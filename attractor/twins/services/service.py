@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, NotCanonical, UnknownName
 from attractor.base.json import Json, canonical_json
-from attractor.base.toml import InvalidToml, KeyPath, TomlMistakes, parse_toml
+from attractor.base.toml import InvalidToml, KeyPath, TomlMistakes, did_you_mean, parse_toml
 from attractor.twins.errors import Table, validated
 from attractor.twins.exchange.answer import ScriptTable
 from attractor.twins.recordings.json_diff import JsonPathField
@@ -356,6 +356,22 @@ def load_services(paths: Sequence[Path], *, is_recording: bool = False) -> Seque
     _require_unique("service", [service.name for service in services])
     _require_unique("variable", [name for one in services for name in one.table.environ])
     return services
+
+
+def with_state(service: Service, values: Mapping[str, Json]) -> Service:
+    """Return a service with other values for some members of its initial state."""
+    if not values:
+        return service
+    collections = declared_collections(service.table)
+    mistakes = TomlMistakes("", f"the state of {service.name}")
+    known = {*service.table.state, *collections}
+    for name in values.keys() - known:
+        mistakes.add([name], "unknown member of the state", did_you_mean(name, sorted(known)))
+    table = service.table.model_copy(update={"state": {**service.table.state, **values}})
+    state = initial_state(table, collections, mistakes)
+    if mistakes:
+        raise mistakes.error(ServiceError)
+    return replace(service, table=table, state=state)
 
 
 def _require_unique(kind: str, names: Sequence[str]) -> None:

@@ -1,0 +1,91 @@
+"""The tree of a candidate in a trial: the files that changed, and copies for verifiers.
+
+Agents control the names, types and permissions of the files, so links are not followed, and special
+files are not opened. The `.git` of the tree is the candidate's own, and is left out.
+"""
+
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import DEEPEST, walk_paths
+
+_GIT = ".git"
+
+
+@dataclass(frozen=True)
+class FileState:
+    """The type, execute permission and content of a file; the content of a link is its target."""
+
+    kind: int
+    is_executable: bool
+    content: str
+
+
+def read_tree(folder: Path) -> Mapping[str, FileState]:
+    """Return the state of every file below a folder, by relative path."""
+    states: dict[str, FileState] = {}
+    for path in _files(folder):
+        # A service that still runs may have removed it meanwhile.
+        with suppress(FileNotFoundError):
+            states[path] = _state(folder / path)
+    return states
+
+
+def changed_paths(before: Mapping[str, FileState], after: Mapping[str, FileState]) -> Sequence[str]:
+    """Return the paths of created, removed and changed files, sorted."""
+    paths = before.keys() | after.keys()
+    return sorted(path for path in paths if before.get(path) != after.get(path))
+
+
+def copy_tree(folder: Path, to: Path) -> None:
+    """Copy a tree, except for special files and unreadable parts."""
+
+    def left_out(inner: str, names: Sequence[str]) -> list[str]:
+        below = Path(inner).relative_to(folder)
+        return [
+            name
+            for name in names
+            if (below == Path() and name == _GIT)
+            or len(below.parts) >= DEEPEST
+            or not _can_be_copied(Path(inner, name))
+        ]
+
+    shutil.copytree(folder, to, symlinks=True, ignore=left_out)
+
+
+def _files(folder: Path) -> Iterator[str]:
+    for at, folders, names in walk_paths(str(folder)):
+        if at == str(folder) and _GIT in folders:
+            folders.remove(_GIT)
+        links = [name for name in folders if Path(at, name).is_symlink()]
+        for name in (*names, *links):
+            if at != str(folder) or name != _GIT:
+                yield os.path.relpath(Path(at, name), folder)
+
+
+def _state(path: Path) -> FileState:
+    status = path.lstat()
+    kind = stat.S_IFMT(status.st_mode)
+    content = ""
+    if stat.S_ISLNK(status.st_mode):
+        content = str(path.readlink())
+    elif stat.S_ISREG(status.st_mode):
+        try:
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+        except PermissionError:
+            content = "unreadable"
+    return FileState(kind, bool(status.st_mode & stat.S_IXUSR), content)
+
+
+def _can_be_copied(path: Path) -> bool:
+    mode = path.lstat().st_mode
+    if stat.S_ISDIR(mode):
+        return os.access(path, os.R_OK | os.X_OK)
+    return stat.S_ISLNK(mode) or (stat.S_ISREG(mode) and os.access(path, os.R_OK))

@@ -1,0 +1,104 @@
+"""Sends HTTP requests to the services of a candidate, which may answer with anything."""
+
+import asyncio
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import httpx
+
+from attractor.base.dataclasses import dataclass
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.scenarios.suite import RequestStep
+
+_MAX_BODY = 16 * 1024 * 1024
+_ENCODINGS = ("identity", "gzip", "deflate")
+_GZIP_OR_ZLIB, _RAW_DEFLATE = 32 + zlib.MAX_WBITS, -zlib.MAX_WBITS
+
+
+class RequestFailed(Exception):
+    """A request without a complete, readable response in time."""
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """The status, headers and text of a response."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+
+async def send_request(
+    step: RequestStep, environment: ExecutionEnvironment, timeout: timedelta
+) -> HttpAnswer:
+    """Send the request of a step to a port of an environment, and read the whole response."""
+    seconds = timeout.total_seconds()
+    async with environment.reach(step.port) as address:
+        url = f"http://{address}{step.path}"
+        try:
+            async with (
+                # The client's timeout is for each read, not for all of an endless response.
+                asyncio.timeout(seconds),
+                httpx.AsyncClient(timeout=seconds, trust_env=False) as client,
+                client.stream(
+                    step.method, url, content=_content(step), headers=_headers(step)
+                ) as answer,
+            ):
+                body = await _read_text(answer)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            raise RequestFailed(type(error).__name__) from error
+    return HttpAnswer(answer.status_code, dict(answer.headers), body)
+
+
+def _content(step: RequestStep) -> str:
+    return step.body if step.json_ is None else json.dumps(step.json_, ensure_ascii=False)
+
+
+def _headers(step: RequestStep) -> Mapping[str, str]:
+    # The port outside is another one in each trial.
+    own: dict[str, Any] = {"host": f"127.0.0.1:{step.port}", "accept-encoding": "gzip, deflate"}
+    if step.json_ is not None:
+        own["content-type"] = "application/json"
+    return own | {name.lower(): value for name, value in step.headers.items()}
+
+
+async def _read_text(answer: httpx.Response) -> str:
+    """Return the text of a response, decompressed in steps up to the largest size.
+
+    httpx decompresses each chunk as a whole, however large the result is.
+    """
+    encoding = answer.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in _ENCODINGS:
+        raise RequestFailed(f"unsupported content-encoding {encoding!r}")
+    decompress = None if encoding == "identity" else _decompressor()
+    content = bytearray()
+    async for chunk in answer.aiter_raw():
+        content += decompress(chunk, _MAX_BODY + 1 - len(content)) if decompress else chunk
+        if len(content) > _MAX_BODY:
+            raise RequestFailed(f"the response is larger than {_MAX_BODY} bytes")
+    headers = {"content-type": answer.headers.get("content-type", "")}
+    return httpx.Response(answer.status_code, headers=headers, content=bytes(content)).text
+
+
+def _decompressor() -> Callable[[bytes, int], bytes]:
+    """Return a function that decompresses the next chunk, up to a number of bytes."""
+    decoder = zlib.decompressobj(_GZIP_OR_ZLIB)
+    is_first = True
+
+    def decompress(chunk: bytes, most: int) -> bytes:
+        nonlocal decoder, is_first
+        try:
+            return decoder.decompress(chunk, most)
+        except zlib.error as error:
+            if not is_first:
+                raise RequestFailed(f"invalid compressed response: {error}") from error
+        finally:
+            is_first = False
+        # Some servers send deflate without the header of zlib.
+        decoder = zlib.decompressobj(_RAW_DEFLATE)
+        return decompress(chunk, most)
+
+    return decompress

@@ -1,0 +1,77 @@
+"""The service twins of a suite: found in `_twins/`, and started anew for each trial."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.scenarios.check import TwinRequests
+from attractor.scenarios.suite import TwinSettings
+
+if TYPE_CHECKING:
+    from attractor.twins.services.service import Service
+    from attractor.twins.services.service_twin import ServiceTwin
+
+TWINS = "_twins"
+
+
+def twins_folder(suite_folder: Path) -> Path:
+    """Return the folder of a suite's twins: in the suite (as in sealed copies), or beside it."""
+    own = suite_folder / TWINS
+    return own if own.is_dir() else suite_folder.parent / TWINS
+
+
+def load_twin(suite_folder: Path, name: str, state: Mapping[str, Any]) -> "Service":
+    """Read a twin of a suite, with other values for some members of its initial state."""
+    # Starlette and Jinja double the start time of commands, and most suites have no twin.
+    from attractor.twins.services.service import load_service, with_state
+
+    service = load_service(twins_folder(suite_folder) / name)
+    return with_state(service, cast("Mapping[str, Json]", state))
+
+
+@dataclass(frozen=True)
+class TrialTwins:
+    """The running twins of a trial: the variables of the candidate, and the requests by twin."""
+
+    variables: Mapping[str, str]
+    requests: Mapping[str, TwinRequests]
+
+
+@asynccontextmanager
+async def start_twins(
+    twins: Sequence[TwinSettings],
+    seeds: Mapping[str, Mapping[str, Any]],
+    suite_folder: Path,
+    environment: ExecutionEnvironment,
+    *,
+    seed: int,
+) -> AsyncGenerator[TrialTwins]:
+    """Start twins, each with the state of the suite and of the scenario, until the block ends.
+
+    The candidate reaches the address for clients only. The control address is not offered inside,
+    and needs a token.
+    """
+    variables: dict[str, str] = {}
+    requests: dict[str, TwinRequests] = {}
+    async with AsyncExitStack() as stack:
+        for one in twins:
+            # Late, as in `load_twin`.
+            from attractor.twins.services.service_twin import ServiceTwin
+
+            service = load_twin(suite_folder, one.name, {**one.seed, **seeds.get(one.name, {})})
+            twin = ServiceTwin(service, seed=service.table.seed + seed)
+            await stack.enter_async_context(twin)
+            port = urlsplit(twin.url).port or 0
+            await stack.enter_async_context(environment.offer(port, f"127.0.0.1:{port}"))
+            variables |= twin.environ()
+            requests[one.name] = _requests_of(twin)
+        yield TrialTwins(variables, requests)
+
+
+def _requests_of(twin: "ServiceTwin") -> TwinRequests:
+    return lambda: [cast("Mapping[str, Json]", one.record()) for one in twin.requests]
