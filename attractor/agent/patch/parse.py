@@ -1,5 +1,6 @@
 """Parses patches in the v4a format (coding-agent-loop, Appendix A)."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import field
 from enum import StrEnum
@@ -81,11 +82,21 @@ _MOVE = "*** Move to: "
 _END_OF_FILE = "*** End of File"
 _HUNK = "@@"
 _OPERATIONS = (_ADD, _DELETE, _UPDATE)
+_WRAPPED = re.compile(
+    r"(?:```\w*|(?:apply_patch\s+)?<<\s*(['\"]?)(?P<tag>\w+)\1)\n(?P<patch>.*)\n(?:```|(?P=tag))",
+    re.DOTALL,
+)
 
 
 def parse_patch(text: str) -> Patch:
-    """Parse a patch; raises an InvalidPatch with the line of the error."""
-    lines = text.replace("\r\n", "\n").strip().split("\n")
+    """Parse a patch; raises an InvalidPatch with the line of the error.
+
+    A patch in a code fence, or in a heredoc of a shell command, is accepted.
+    """
+    text = text.replace("\r\n", "\n").strip()
+    while wrapped := _WRAPPED.fullmatch(text):
+        text = wrapped["patch"].strip()
+    lines = text.split("\n")
     if lines[0].strip() != _BEGIN:
         raise _refusal(1, f"a patch must begin with {_BEGIN!r}, not {_short(lines[0])}")
     if len(lines) < 2 or lines[-1] != _END:

@@ -72,6 +72,21 @@ def test_space_around_the_patch_and_long_line_ends_are_forgiven() -> None:
     assert parse_patch(text) == Patch((AddFile("a", ("x",)),))
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("apply_patch <<'EOF'\n", "\nEOF\n"),
+        ('<<"PATCH"\n', "\nPATCH"),
+        ("<<EOF\n\n", "\nEOF"),
+        ("```\n", "\n```"),
+        ("```diff\napply_patch << EOF\n", "\nEOF\n```\n"),
+    ],
+)
+def test_patch_in_a_heredoc_or_a_code_fence_is_accepted(before: str, after: str) -> None:
+    patch = "*** Begin Patch\n*** Add File: a\n+x\n*** End Patch"
+    assert parse_patch(before + patch + after) == parse_patch(patch)
+
+
 def test_an_empty_line_behind_a_new_file_is_no_part_of_it() -> None:
     text = "*** Begin Patch\n*** Add File: a\n+x\n\n+y\n\n*** Delete File: b\n*** End Patch"
     assert parse_patch(text) == Patch((AddFile("a", ("x", "", "y")), DeleteFile("b")))
