@@ -189,8 +189,13 @@ class ExecutionEnvironment(Protocol):
         """Return the first `limit` bytes of a file."""
         ...
 
-    async def write_file(self, path: str, content: str) -> None:
-        """Write a file, and create missing parent folders."""
+    async def write_file(
+        self, path: str, content: str | bytes, *, permissions_of: str = ""
+    ) -> None:
+        """Write a file, and create missing parent folders.
+
+        A new file gets the permissions of another file, if one is given.
+        """
         ...
 
     async def delete_file(self, path: str) -> None:

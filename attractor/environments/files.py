@@ -29,10 +29,10 @@ def decode_text(data: bytes, path: str) -> str:
         raise NotText(f"{path} is not UTF-8 text, at byte {cause.start}") from cause
 
 
-def encode_text(text: str, path: str) -> bytes:
-    """Return text as bytes, or reject a lone surrogate."""
+def encode_text(content: str | bytes, path: str) -> bytes:
+    """Return text as bytes, or reject a lone surrogate; bytes are returned as they are."""
     try:
-        return text.encode()
+        return content.encode() if isinstance(content, str) else content
     except UnicodeEncodeError as cause:
         hint = "remove the lone surrogate from the text"
         raise FileUnusable(f"cannot write {path}: {cause}", hint=hint) from cause
@@ -85,14 +85,20 @@ def read_data(confined: ConfinedFolder, path: str, *, limit: int) -> bytes:
             return reader.read(limit)
 
 
-def write_text(confined: ConfinedFolder, path: str, content: str) -> None:
+def write_data(
+    confined: ConfinedFolder, path: str, content: str | bytes, permissions_of: str = ""
+) -> None:
     """Write a file atomically, and create missing parent folders.
 
     The permissions of an existing file are kept.
     """
     data = encode_text(content, path)
+    permissions = None
+    if permissions_of:
+        with confined.locate("read", permissions_of) as source:
+            permissions = _permissions(source, permissions_of)
     with confined.locate("write", path, create=True) as place:
-        permissions = _permissions(place, path)
+        permissions = _permissions(place, path) or permissions
         # The name that `remove_abandoned_files` knows, should we be killed before it is replaced.
         temporary = FolderEntry(
             place.folder, f".attractor-{os.getpid()}-{secrets.token_hex(8)}.tmp"
@@ -264,9 +270,11 @@ class FileTools:
         """Return the first `limit` bytes of a file."""
         return read_data(self._confined, path, limit=limit)
 
-    async def write_file(self, path: str, content: str) -> None:
+    async def write_file(
+        self, path: str, content: str | bytes, *, permissions_of: str = ""
+    ) -> None:
         """Write a file, and create missing parent folders."""
-        write_text(self._confined, path, content)
+        write_data(self._confined, path, content, permissions_of)
 
     async def delete_file(self, path: str) -> None:
         """Remove a file."""

@@ -38,10 +38,12 @@ class LoggingExecutionEnvironment(EnvironmentWrapper):
         with self._logged(f"read {path}"):
             return await super().read_bytes(path, limit=limit)
 
-    async def write_file(self, path: str, content: str) -> None:
+    async def write_file(
+        self, path: str, content: str | bytes, *, permissions_of: str = ""
+    ) -> None:
         """Write a file, and create missing parent folders."""
         with self._logged(f"write {path}"):
-            await super().write_file(path, content)
+            await super().write_file(path, content, permissions_of=permissions_of)
 
     async def delete_file(self, path: str) -> None:
         """Remove a file."""

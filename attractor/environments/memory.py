@@ -11,7 +11,7 @@ from attractor.environments._search import matches, selects, show_matches
 from attractor.environments.confined_paths import ConfinedFolder
 from attractor.environments.environment import DirEntry, GrepOptions, Promises, Service
 from attractor.environments.errors import FileMissing, FileUnusable, InvalidPattern, NotSupported
-from attractor.environments.files import encode_text, select_lines
+from attractor.environments.files import MAX_READ, decode_text, encode_text, select_lines
 
 WORKSPACE = "/workspace"
 
@@ -56,22 +56,26 @@ class MemoryExecutionEnvironment:
         self, path: str, *, offset: int | None = None, limit: int | None = None
     ) -> str:
         """Return the text of a file, or some lines of the text."""
-        return select_lines(self.files[self._file("read", path)], offset, limit)
+        data = await self.read_bytes(path, limit=MAX_READ)
+        return select_lines(decode_text(data, path), offset, limit)
 
     async def read_bytes(self, path: str, *, limit: int) -> bytes:
         """Return the first `limit` bytes of a file."""
-        return self.files[self._file("read", path)].encode()[:limit]
+        text = self.files[self._file("read", path)]
+        return text.encode(errors="surrogateescape")[:limit]
 
-    async def write_file(self, path: str, content: str) -> None:
+    async def write_file(
+        self, path: str, content: str | bytes, *, permissions_of: str = ""
+    ) -> None:
         """Store a text under a path, as the newest file."""
         name = self._paths.relative(path)
-        encode_text(content, path)
+        data = encode_text(content, path)
         if name == "." or name in self._folders():
             raise FileUnusable(f"{path} is a folder")
         if any(name.startswith(f"{file}/") for file in self.files):
             raise FileUnusable(f"cannot write {path}: a folder of the path is a file")
         self.files.pop(name, None)
-        self.files[name] = content
+        self.files[name] = data.decode(errors="surrogateescape")
 
     async def delete_file(self, path: str) -> None:
         """Remove a file."""

@@ -14,7 +14,9 @@ class ReadOnlyExecutionEnvironment(EnvironmentWrapper):
     workspace read-only.
     """
 
-    async def write_file(self, path: str, content: str) -> None:
+    async def write_file(
+        self, path: str, content: str | bytes, *, permissions_of: str = ""
+    ) -> None:
         """Raise FileUnusable."""
         raise FileUnusable(f"cannot write {path}: the files are read-only", hint=_HINT)
 

@@ -292,10 +292,14 @@ class RemoteExecutionEnvironment(ABC):
         """Return the first `limit` bytes of a file."""
         return await self._do("read", path, "read_file", self._below(path), str(limit))
 
-    async def write_file(self, path: str, content: str) -> None:
+    async def write_file(
+        self, path: str, content: str | bytes, *, permissions_of: str = ""
+    ) -> None:
         """Write a file atomically, and create missing parent folders."""
         data = encode_text(content, path)
-        await self._do("write", path, "write_file", self._below(path), str(len(data)), stdin=data)
+        source = self._below(permissions_of) if permissions_of else ""
+        words = ("write_file", self._below(path), str(len(data)), source)
+        await self._do("write", path, *words, stdin=data)
 
     async def delete_file(self, path: str) -> None:
         """Remove a file or a link, but not the target of a link."""

@@ -58,8 +58,12 @@ read_file() {
     finish 0
 }
 
-# write_file PATH BYTES: replaces the file at once, and keeps its permissions.
+# write_file PATH BYTES SOURCE: replaces the file at once, and keeps its permissions; a new file gets
+# the permissions of SOURCE, if given.
 write_file() {
+    real=
+    [ -z "$3" ] || follow "$root/$3"
+    like=$real
     above=$root/$1
     until [ -e "$above" ] || [ -L "$above" ]; do above=${above%/*}; done
     missing=$root/$1
@@ -70,7 +74,8 @@ write_file() {
     new=${real%/*}/.attractor-$token.tmp
     trap 'rm -f "$new"' EXIT
     mkdir -p "${real%/*}" || finish failed
-    [ ! -e "$real" ] || cp -p "$real" "$new" || finish failed
+    [ ! -e "$real" ] || like=$real
+    [ -z "$like" ] || cp -p "$like" "$new" || finish failed
     head -c "$2" >"$new" || finish failed
     [ "$(wc -c <"$new")" -eq "$2" ] || exit 1 # the sender is gone
     mv -f "$new" "$real" || finish failed

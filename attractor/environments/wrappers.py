@@ -66,9 +66,12 @@ class EnvironmentWrapper:
         """Return the first bytes of a file."""
         return await self._inner.read_bytes(self._at(path), limit=limit)
 
-    async def write_file(self, path: str, content: str) -> None:
+    async def write_file(
+        self, path: str, content: str | bytes, *, permissions_of: str = ""
+    ) -> None:
         """Write a whole file."""
-        await self._inner.write_file(self._at(path), content)
+        source = self._at(permissions_of) if permissions_of else ""
+        await self._inner.write_file(self._at(path), content, permissions_of=source)
 
     async def delete_file(self, path: str) -> None:
         """Remove a file."""

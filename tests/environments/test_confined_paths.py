@@ -105,11 +105,11 @@ def test_a_link_that_stays_inside_is_followed(inside: ConfinedFolder, workspace:
     (workspace / "new").symlink_to("real/made/later")
     for path in ("by-folder/file", "real/deep/up", "absolute", "named", "by-folder/deep/up"):
         assert read(inside, path) == "text", path
-    files.write_text(inside, "absolute", "changed")
+    files.write_data(inside, "absolute", "changed")
     assert (workspace / "real/file").read_text() == "changed"
     assert (workspace / "absolute").is_symlink()
     (workspace / "real/made").mkdir()
-    files.write_text(inside, "new", "made")
+    files.write_data(inside, "new", "made")
     assert (workspace / "real/made/later").read_text() == "made"
     files.delete(inside, "named")
     assert (workspace / "real/file").exists()
@@ -127,7 +127,7 @@ def test_circular_links_are_an_error(inside: ConfinedFolder, workspace: Path) ->
 def test_too_deep_path_is_refused(inside: ConfinedFolder, workspace: Path) -> None:
     before = list(Path("/dev/fd").iterdir())
     with pytest.raises(FileUnusable, match="too many folders deep"):
-        files.write_text(inside, "/".join("d" * 1000), "text")
+        files.write_data(inside, "/".join("d" * 1000), "text")
     with pytest.raises(FileMissing):
         read(inside, "no/such")
     assert len(list(Path("/dev/fd").iterdir())) == len(before)
@@ -180,8 +180,8 @@ def test_racing_links_do_not_lead_outside(
     path = f"a/{name}"
     doings: list[Callable[[], object]] = [
         lambda: read(inside, path),
-        lambda: files.write_text(inside, path, "open"),
-        lambda: files.write_text(inside, f"{path}-new", "open"),
+        lambda: files.write_data(inside, path, "open"),
+        lambda: files.write_data(inside, f"{path}-new", "open"),
         lambda: files.delete(inside, f"{path}-new"),
         lambda: files.glob(inside, "**", "."),
         lambda: [entry.name for entry in files.list_directory(inside, "a", depth=3)],
@@ -222,7 +222,7 @@ def test_file_replaced_by_a_link_is_not_followed(
         read(inside, "secret")
     (workspace / "secret").unlink()
     with pytest.raises(NotText):
-        files.write_text(inside, "secret", "planted")
+        files.write_data(inside, "secret", "planted")
     assert (outside / "secret").read_text() == "hidden"
 
 
@@ -270,7 +270,7 @@ def test_mounted_files_are_readable_and_not_writable(workspace: Path, tmp_path: 
         read(inside, "modules/key/secret")
     for path in ("modules/one", "modules/new/deep", "file", "modules/key/secret"):
         with pytest.raises(FileUnusable) as refused:
-            files.write_text(inside, path, "changed")
+            files.write_data(inside, path, "changed")
         assert str(project) not in refused.value.message
     for path in ("modules/one", "file", "modules"):
         with pytest.raises(FileUnusable, match="read-only"):
@@ -298,7 +298,7 @@ def test_racing_folder_swaps_do_not_write_to_a_mount(workspace: Path, tmp_path: 
     try:
         for number in range(count(ci=200, full=3000)):
             with suppress(FileUnusable):
-                files.write_text(inside, f"modules/new{number}/file", "ours")
+                files.write_data(inside, f"modules/new{number}/file", "ours")
     finally:
         stopped.set()
         swapping.join()

@@ -9,7 +9,13 @@ import pytest
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.processes import ExecResult, OutputChunk
 from attractor.environments.environment import DirEntry, ExecutionEnvironment, GrepOptions, Service
-from attractor.environments.errors import FileMissing, FileUnusable, InvalidPattern, PathOutside
+from attractor.environments.errors import (
+    FileMissing,
+    FileUnusable,
+    InvalidPattern,
+    NotText,
+    PathOutside,
+)
 from tests.environments.places import FAR_MS, run
 
 pytestmark = pytest.mark.anyio
@@ -41,6 +47,22 @@ async def test_the_first_bytes_of_a_file(env: ExecutionEnvironment) -> None:
     await env.write_file("x", "grün")
     assert await env.read_bytes("x", limit=4) == b"gr\xc3\xbc"
     assert await env.read_bytes("x", limit=9) == "grün".encode()
+
+
+async def test_data_is_written_as_it_is(env: ExecutionEnvironment) -> None:
+    await env.write_file("x", b"\xff\0\n")
+    assert await env.read_bytes("x", limit=9) == b"\xff\0\n"
+    with pytest.raises(NotText):
+        await env.read_file("x")
+
+
+async def test_new_file_gets_the_permissions_of_another(shell: ExecutionEnvironment) -> None:
+    await shell.write_file("from", "")
+    await shell.exec_command("chmod 750 from", timeout_ms=FAR_MS)
+    await shell.write_file("to", "x", permissions_of="from")
+    asked = await shell.exec_command("ls -l to", timeout_ms=FAR_MS)
+    assert asked.stdout.startswith("-rwxr-x---")
+    assert await shell.read_file("to") == "x"
 
 
 @pytest.mark.parametrize(

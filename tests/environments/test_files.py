@@ -34,14 +34,14 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 @given(text=TEXTS)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_text_comes_back(inside: ConfinedFolder, text: str) -> None:
-    files.write_text(inside, "file", text)
+    files.write_data(inside, "file", text)
     assert read(inside, "file") == text
 
 
 @given(text=TEXTS, size=st.integers(1, 5))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_lines_of_a_file_make_up_the_file(inside: ConfinedFolder, text: str, size: int) -> None:
-    files.write_text(inside, "file", text)
+    files.write_data(inside, "file", text)
     starts = range(1, text.count("\n") + 2, size)
     parts = [files.read_text(inside, "file", offset=start, limit=size) for start in starts]
     assert "".join(parts) == text
@@ -65,7 +65,7 @@ def test_a_pipe_or_a_socket_is_refused_at_once(inside: ConfinedFolder, workspace
             with pytest.raises(FileUnusable):
                 read(inside, name)
             with pytest.raises(NotText):
-                files.write_text(inside, name, "text")
+                files.write_data(inside, name, "text")
     os.close(folder)
 
 
@@ -81,8 +81,8 @@ def test_permissions_of_written_files(inside: ConfinedFolder, workspace: Path) -
     script = workspace / "script"
     script.write_text("old")
     script.chmod(0o750)
-    files.write_text(inside, "script", "new")
-    files.write_text(inside, "other", "new")
+    files.write_data(inside, "script", "new")
+    files.write_data(inside, "other", "new")
     (workspace / "usual").write_text("new")
     assert stat.S_IMODE(script.stat().st_mode) == 0o750
     assert (workspace / "other").stat().st_mode == (workspace / "usual").stat().st_mode
@@ -92,7 +92,7 @@ def test_write_replaces_the_whole_file(inside: ConfinedFolder, workspace: Path) 
     (workspace / "file").write_text("old")
     (workspace / "twin").hardlink_to(workspace / "file")
     with (workspace / "file").open() as reader:
-        files.write_text(inside, "file", "new")
+        files.write_data(inside, "file", "new")
         assert reader.read() == "old"
     assert (workspace / "twin").read_text() == "old"
     assert {file.name for file in workspace.iterdir()} == {"file", "twin"}
@@ -100,7 +100,7 @@ def test_write_replaces_the_whole_file(inside: ConfinedFolder, workspace: Path) 
 
 def test_a_name_too_long_is_the_callers_fault(inside: ConfinedFolder) -> None:
     with pytest.raises(FileUnusable, match="too long") as caught:
-        files.write_text(inside, "x" * 300, "text")
+        files.write_data(inside, "x" * 300, "text")
     assert caught.value.hint == "choose a shorter name"
 
 

@@ -26,6 +26,8 @@ from attractor.agent.patch.parse import (
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, FileError
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.errors import NotText
+from attractor.environments.files import MAX_READ
 
 NOTHING_CHANGED = "nothing was changed; read the file and send a new patch"
 
@@ -130,13 +132,18 @@ def _not_found(hunk: Hunk, start: int, where: str) -> PatchMismatch:
     )
 
 
+Content = str | bytes | None
+"""The content of a file: text, other data, or no file."""
+
+
 @dataclass(frozen=True)
 class Change:
-    """The new content of a file; None removes the file."""
+    """The new content of a file, and the file that was moved here, if any."""
 
     path: str
-    before: str | None
-    after: str | None
+    before: Content
+    after: Content
+    moved_from: str = ""
 
 
 async def apply_patch(patch: Patch, environment: ExecutionEnvironment) -> Sequence[str]:
@@ -152,33 +159,38 @@ class _Draft:
 
     def __init__(self, environment: ExecutionEnvironment) -> None:
         self._environment = environment
-        self._before: dict[str, str | None] = {}
-        self._after: dict[str, str | None] = {}
+        self._before: dict[str, Content] = {}
+        self._after: dict[str, Content] = {}
+        self._moved_from: dict[str, str] = {}
 
-    async def read(self, path: str) -> str | None:
+    async def read(self, path: str) -> Content:
         name = self._name(path)
         if name not in self._after:
-            there = await self._environment.file_exists(name)
-            text = await self._environment.read_file(name) if there else None
-            self._before[name] = self._after[name] = text
+            self._before[name] = self._after[name] = await _read(name, self._environment)
         return self._after[name]
 
-    async def read_existing(self, path: str) -> str:
-        text = await self.read(path)
-        if text is None:
+    async def read_existing(self, path: str) -> str | bytes:
+        content = await self.read(path)
+        if content is None:
             raise PatchMismatch(f"{path}: no such file", hint=NOTHING_CHANGED)
-        return text
+        return content
 
-    async def create(self, path: str, text: str) -> None:
+    async def create(self, path: str, content: str | bytes) -> None:
         if await self.read(path) is not None:
             raise PatchMismatch(
                 f"{path}: the file already exists",
                 hint="nothing was changed; update the file, or delete it first",
             )
-        self.put(path, text)
+        self.put(path, content)
 
-    def put(self, path: str, text: str | None) -> None:
-        self._after[self._name(path)] = text
+    async def move(self, path: str, target: str, content: str | bytes) -> None:
+        self.put(path, None)
+        await self.create(target, content)
+        name = self._name(path)
+        self._moved_from[self._name(target)] = self._moved_from.get(name, name)
+
+    def put(self, path: str, content: Content) -> None:
+        self._after[self._name(path)] = content
 
     def _name(self, path: str) -> str:
         """Return the normalized path of a file, relative to the working directory."""
@@ -187,7 +199,10 @@ class _Draft:
 
     def changes(self) -> Sequence[Change]:
         """Return the changes: written files first, removed files last."""
-        changes = [Change(path, self._before[path], after) for path, after in self._after.items()]
+        changes = [
+            Change(path, self._before[path], after, self._moved_from.get(path, ""))
+            for path, after in self._after.items()
+        ]
         changes = [change for change in changes if change.before != change.after]
         return sorted(changes, key=lambda change: change.after is None)
 
@@ -206,13 +221,15 @@ async def _apply_operation(operation: Operation, draft: _Draft) -> str:
 
 
 async def _update(operation: UpdateFile, draft: _Draft) -> str:
-    before = await draft.read_existing(operation.path)
-    after = apply_hunks(before, operation.hunks, path=operation.path)
+    content = await draft.read_existing(operation.path)
+    if operation.hunks and isinstance(content, bytes):
+        raise PatchMismatch(f"{operation.path}: the file is not text", hint=NOTHING_CHANGED)
+    if isinstance(content, str):
+        content = apply_hunks(content, operation.hunks, path=operation.path)
     if not operation.move_to:
-        draft.put(operation.path, after)
+        draft.put(operation.path, content)
         return f"M {operation.path}"
-    draft.put(operation.path, None)
-    await draft.create(operation.move_to, after)
+    await draft.move(operation.path, operation.move_to, content)
     return f"R {operation.path} -> {operation.move_to}"
 
 
@@ -221,7 +238,7 @@ async def _write(changes: Sequence[Change], environment: ExecutionEnvironment) -
     try:
         for change in changes:
             written.append(change)
-            await _put(change.path, change.after, environment)
+            await _put(change.path, change.after, environment, change.moved_from)
     except (AttractorError, OSError, CancelledError) as error:
         lost = [one.path for one in reversed(written) if not await _put_back(one, environment)]
         if lost:
@@ -233,19 +250,28 @@ async def _write(changes: Sequence[Change], environment: ExecutionEnvironment) -
         raise
 
 
-async def _put(path: str, content: str | None, environment: ExecutionEnvironment) -> None:
+async def _read(path: str, environment: ExecutionEnvironment) -> Content:
+    if not await environment.file_exists(path):
+        return None
+    try:
+        return await environment.read_file(path)
+    except NotText:
+        return await environment.read_bytes(path, limit=MAX_READ)
+
+
+async def _put(
+    path: str, content: Content, environment: ExecutionEnvironment, moved_from: str = ""
+) -> None:
     if content is None:
         await environment.delete_file(path)
     else:
-        await environment.write_file(path, content)
+        await environment.write_file(path, content, permissions_of=moved_from)
 
 
 async def _put_back(change: Change, environment: ExecutionEnvironment) -> bool:
     """Restore a file and return whether that succeeded."""
     try:
-        there = await environment.file_exists(change.path)
-        now = await environment.read_file(change.path) if there else None
-        if now != change.before:
+        if await _read(change.path, environment) != change.before:
             await _put(change.path, change.before, environment)
     except (AttractorError, OSError):
         return False

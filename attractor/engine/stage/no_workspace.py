@@ -55,7 +55,9 @@ class NoEnvironment:
         """Refuse: there are no files."""
         _refuse()
 
-    async def write_file(self, path: str, content: str) -> None:
+    async def write_file(
+        self, path: str, content: str | bytes, *, permissions_of: str = ""
+    ) -> None:
         """Refuse: there are no files."""
         _refuse()
 

@@ -1,5 +1,6 @@
 import difflib
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -107,11 +108,13 @@ class FullDisk(LocalExecutionEnvironment):
     fails_for_good = False
     failed = False
 
-    async def write_file(self, path: str, content: str) -> None:
+    async def write_file(
+        self, path: str, content: str | bytes, *, permissions_of: str = ""
+    ) -> None:
         if path == self.refuses or (self.failed and self.fails_for_good):
             self.failed = True
             raise FileError(f"cannot write {path}") from OSError(errno.ENOSPC, "full")
-        await super().write_file(path, content)
+        await super().write_file(path, content, permissions_of=permissions_of)
 
 
 TWO_FILES = patch(
@@ -124,6 +127,39 @@ def test_a_write_that_fails_undoes_those_before_it(tmp_path: Path) -> None:
     with pytest.raises(FileError):
         apply(TWO_FILES, FullDisk(tmp_path, environ={}))
     assert {one.name: one.read_text() for one in tmp_path.iterdir()} == {"a": "1\n", "b": "2\n"}
+
+
+DATA = b"\x89PNG\0\xff"
+
+
+def test_moved_file_keeps_its_data_and_its_permissions(tmp_path: Path) -> None:
+    write(tmp_path, run="echo 1\n", gone="")
+    (tmp_path / "run").chmod(0o755)
+    for name in ("image", "gone"):
+        (tmp_path / name).write_bytes(DATA)
+    apply(
+        patch(
+            *("*** Update File: run", "*** Move to: bin/run", "-echo 1", "+echo 2"),
+            *("*** Update File: image", "*** Move to: images/one"),
+            "*** Delete File: gone",
+        ),
+        local(tmp_path),
+    )
+    found = [one for one in sorted(tmp_path.rglob("*")) if one.is_file()]
+    assert [one.read_bytes() for one in found] == [b"echo 2\n", DATA]
+    assert os.access(tmp_path / "bin/run", os.X_OK)
+    assert not os.access(tmp_path / "images/one", os.X_OK)
+
+
+def test_binary_file_is_not_changed_and_is_restored(tmp_path: Path) -> None:
+    write(tmp_path, b="2\n")
+    (tmp_path / "a").write_bytes(DATA)
+    with pytest.raises(PatchMismatch, match="a: the file is not text"):
+        apply(patch("*** Update File: a", "-1", "+2"), local(tmp_path))
+    moved = patch("*** Update File: a", "*** Move to: c", "*** Update File: b", "-2", "+2b")
+    with pytest.raises(FileError):
+        apply(moved, FullDisk(tmp_path, environ={}))
+    assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == {"a": DATA, "b": b"2\n"}
 
 
 def test_what_cannot_be_undone_is_named(tmp_path: Path) -> None:
