@@ -207,14 +207,14 @@ class Evaluator:
         player = TrialPlayer(
             export, prepared.sandbox.make, suite, sealed.folder, self.trials, prepared.host.clock
         )
-        return await evaluate(
-            suite.of_split("holdout"),
-            player.play_trial,
-            log,
-            trials=suite.settings.trials.n,
-            infra_retries=suite.settings.trials.infra_retries,
-            earlier=earlier,
-        )
+        settings = suite.settings.trials
+        if settings.concurrency > 1 and not prepared.sandbox.promises.own_network:
+            prepared.host.tell(
+                "Trials are played one at a time: without a sandbox, they would share their ports."
+            )
+            settings = settings.model_copy(update={"concurrency": 1})
+        holdouts = suite.of_split("holdout")
+        return await evaluate(holdouts, player.play_trial, log, settings, earlier=earlier)
 
     def _write(self, run: OpenRun, number: int, report: GateReport) -> None:
         folder = run.directory.root / "evaluation" / str(number)

@@ -16,7 +16,7 @@ from attractor.base.errors import ChainBroken, VerificationError
 from attractor.base.json import Json
 from attractor.environments.environment import Promises
 from attractor.factory.resources.profiles import Profile
-from attractor.scenarios.evaluation import TrialResult, count_trials
+from attractor.scenarios.evaluation import Culprit, TrialResult, count_trials
 from attractor.scenarios.satisfaction import (
     BOUND_SENTENCE,
     ScenarioTally,
@@ -33,17 +33,6 @@ class Domain(StrEnum):
     EXECUTION = "execution"
     EVALUATION = "evaluation"
     DECISION = "decision"
-
-
-class Culprit(StrEnum):
-    """The cause of a failure."""
-
-    CANDIDATE = "candidate"
-    PIPELINE = "pipeline"
-    MODEL = "model"
-    TWIN = "twin"
-    MACHINERY = "machinery"
-    SUITE = "suite"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.scenarios.evaluation import TrialKey, TrialResult
+from attractor.scenarios.evaluation import Culprit, TrialKey, TrialResult, is_satisfied
 from attractor.scenarios.play import ScenarioPlayer
 from attractor.scenarios.suite import Scenario, Suite
 from attractor.workspaces.folders import borrowed_folder
@@ -36,11 +36,18 @@ class TrialPlayer:
 
     async def _play_in(self, folder: Path, scenario: Scenario, key: TrialKey) -> TrialResult:
         began = self.clock.monotonic()
+        seed = key.seed(self.suite.settings.trials.seed)
         player = ScenarioPlayer(
             self.suite.settings, self.suite_folder, self.make_environment, self.clock
         )
-        seed = self.suite.settings.trials.seed + key.number
         checks = (await player.play(scenario, folder, seed=seed)).checks
-        satisfied = all(check.passed for check in checks)
+        satisfied = is_satisfied(checks, min_soft_score=scenario.min_soft_score)
         duration = round((self.clock.monotonic() - began) * 1000)
-        return TrialResult(key, satisfied, checks, duration)
+        return TrialResult(
+            key,
+            satisfied,
+            checks,
+            duration,
+            culprit=None if satisfied else Culprit.CANDIDATE,
+            seed=seed,
+        )

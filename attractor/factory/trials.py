@@ -18,7 +18,14 @@ from attractor.base.journal import read_lines
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.factory.ledger import Ledger
-from attractor.scenarios.evaluation import EarlierTrials, TrialKey, TrialResult, trial_keys
+from attractor.scenarios.evaluation import (
+    Culprit,
+    EarlierTrials,
+    Progress,
+    TrialKey,
+    TrialResult,
+    trial_keys,
+)
 from attractor.scenarios.suite import Suite
 
 OWNER_ONLY = 0o600
@@ -68,6 +75,7 @@ class TrialStore:
             "duration_ms": result.duration_ms,
             "retries": result.retries,
             "is_error": bool(result.error),
+            "culprit": result.culprit.value if result.culprit else "",
             "seal": self._seal(evaluation_id, result),
         }
 
@@ -135,6 +143,7 @@ def _changed(file: Path) -> VerificationError:
 
 
 STARTED, TROUBLED, COMPLETED = "TrialStarted", "TrialTroubled", "TrialCompleted"
+PROGRESS = "progress"
 
 _Name = tuple[object, object]
 
@@ -151,18 +160,22 @@ class TrialLog:
         """Record the start of a trial."""
         self._write(STARTED, self._covered(key))
 
-    def troubled(self, key: TrialKey, trouble: str) -> None:
-        """Record a machinery error without its text, which may contain words of a holdout."""
-        self._write(TROUBLED, self._covered(key))
+    def troubled(self, key: TrialKey, culprit: Culprit, trouble: str) -> None:
+        """Record trouble without its text, which may contain words of a holdout."""
+        self._write(TROUBLED, {**self._covered(key), "culprit": culprit.value})
 
-    def completed(self, result: TrialResult) -> None:
+    def completed(self, result: TrialResult, progress: Progress) -> None:
         """Store and record the result of a trial."""
-        self._write(COMPLETED, self.results.store(self.evaluation_id, result))
+        record = self.results.store(self.evaluation_id, result)
+        self._write(COMPLETED, {**record, PROGRESS: dict(progress.to_record())})
 
     def earlier(self, suite: Suite) -> EarlierTrials:
         """Return the verified records of this evaluation from before a crash."""
         results = {self._name(one.key): one for one in self.results.all_of(self.evaluation_id)}
-        recorded = {_name_in(event): event.data for event in self._events((COMPLETED,))}
+        recorded = {
+            _name_in(event): {name: one for name, one in event.data.items() if name != PROGRESS}
+            for event in self._events((COMPLETED,))
+        }
         for name, data in recorded.items():
             if name not in results or self._told(results[name]) != data:
                 raise VerificationError(

@@ -1,22 +1,39 @@
-"""Plays the trials of a suite, and continues after a crash.
+"""Plays the trials of a suite, several at once if the suite says so, and continues after a crash.
 
 The number of trials is fixed in advance: an evaluation neither stops early nor repeats a failed
-trial. Only a machinery error is retried, and finally counts against the candidate. A trial that
-was running when the process died counts as a machinery error.
+trial. Only trouble of the machinery, a twin or the judge is retried, and finally counts against the
+candidate. A trial that was running when the process died counts as trouble of the machinery.
 """
 
-from collections import Counter
+import asyncio
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import field, replace
+from enum import StrEnum
 from fractions import Fraction
 from typing import Protocol
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import MachineryError, VerificationError
-from attractor.base.json import Json, JsonObject
+from attractor.base.errors import AttractorError, MachineryError, UsageError, VerificationError
+from attractor.base.json import Json, JsonObject, canonical_json, content_hash
+from attractor.environments.errors import CommandUnusable, FileUnusable, NotSupported, PortUnusable
 from attractor.scenarios.check import CheckResult
 from attractor.scenarios.satisfaction import ScenarioTally
-from attractor.scenarios.suite import Scenario, Suite
+from attractor.scenarios.suite import Scenario, Suite, TrialSettings
+
+_SEED_DIGITS = 12
+"""Hexadecimal digits of a seed, which programs with 53-bit integers can read exactly."""
+
+
+class Culprit(StrEnum):
+    """The cause of a failure."""
+
+    CANDIDATE = "candidate"
+    PIPELINE = "pipeline"
+    MODEL = "model"
+    TWIN = "twin"
+    MACHINERY = "machinery"
+    SUITE = "suite"
 
 
 @dataclass(frozen=True)
@@ -26,10 +43,22 @@ class TrialKey:
     scenario: str
     number: int
 
+    def seed(self, suite_seed: int) -> int:
+        """Return the seed of the trial.
+
+        The candidate does not see it: the seeds of train trials are known to agents, so another
+        seed would reveal a holdout.
+        """
+        words = {"seed": suite_seed, "scenario": self.scenario, "trial": self.number}
+        return int(content_hash(canonical_json(words).encode())[:_SEED_DIGITS], 16)
+
 
 @dataclass(frozen=True)
 class TrialResult:
-    """The result of a trial; a machinery error counts against the candidate."""
+    """The result of a trial; a trial with an error counts against the candidate.
+
+    `cost_usd` and `tokens` are the usage of the judge.
+    """
 
     key: TrialKey
     satisfied: bool
@@ -37,6 +66,10 @@ class TrialResult:
     duration_ms: int
     retries: int = 0
     error: str = ""
+    culprit: Culprit | None = None
+    seed: int = 0
+    cost_usd: float = 0.0
+    tokens: int = 0
 
     def to_record(self) -> JsonObject:
         """Return the JSON record of the result."""
@@ -48,6 +81,10 @@ class TrialResult:
             "duration_ms": self.duration_ms,
             "retries": self.retries,
             "error": self.error,
+            "culprit": self.culprit.value if self.culprit else "",
+            "seed": self.seed,
+            "cost_usd": self.cost_usd,
+            "tokens": self.tokens,
         }
 
     @classmethod
@@ -62,14 +99,35 @@ class TrialResult:
                 "duration_ms": int(duration),
                 "retries": int(retries),
                 "error": str(error),
+                "culprit": str(culprit),
+                "seed": int(seed),
+                "cost_usd": float(cost),
+                "tokens": int(tokens),
             }:
-                key = TrialKey(scenario, number)
-                results = tuple(_check(check) for check in checks)
-                return cls(key, satisfied, results, duration, retries, error)
+                return cls(
+                    TrialKey(scenario, number),
+                    satisfied,
+                    tuple(_check(check) for check in checks),
+                    duration,
+                    retries,
+                    error,
+                    Culprit(culprit) if culprit else None,
+                    seed,
+                    cost,
+                    tokens,
+                )
             case _:
                 raise VerificationError(
                     "corrupt record of a trial", hint="restore it from a backup"
                 )
+
+
+def is_satisfied(checks: Sequence[CheckResult], *, min_soft_score: float) -> bool:
+    """Return whether every hard check passed and the mean score of the soft checks is enough."""
+    # From text: 0.7 as a float is slightly less than seven tenths.
+    soft = [Fraction(str(one.score)) for one in checks if not one.hard]
+    is_enough = not soft or sum(soft) / len(soft) >= Fraction(str(min_soft_score))
+    return is_enough and all(one.passed for one in checks if one.hard)
 
 
 def trial_keys(suite: Suite) -> list[TrialKey]:
@@ -101,6 +159,7 @@ def _check_record(check: CheckResult) -> dict[str, Json]:
         "score": check.score,
         "reason": check.reason,
         "evidence": check.evidence,
+        "hard": check.hard,
     }
 
 
@@ -112,15 +171,31 @@ def _check(record: Json) -> CheckResult:
             "score": float(score),
             "reason": str(reason),
             "evidence": str(evidence),
+            "hard": bool(hard),
         }:
-            return CheckResult(kind, passed, score, reason, evidence)
+            return CheckResult(kind, passed, score, reason, evidence, hard)
         case _:
             raise VerificationError("corrupt record of a check", hint="restore it from a backup")
 
 
-_RESTORE = "restore it from a backup"
-
 PlayTrial = Callable[[Scenario, TrialKey], Awaitable[TrialResult]]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The progress of an evaluation; `seconds_left` is an estimate."""
+
+    finished: int
+    trials: int
+    seconds_left: int
+
+    def to_record(self) -> JsonObject:
+        """Return the JSON record of the progress."""
+        return {
+            "finished": self.finished,
+            "trials": self.trials,
+            "seconds_left": self.seconds_left,
+        }
 
 
 class TrialLog(Protocol):
@@ -130,11 +205,11 @@ class TrialLog(Protocol):
         """Record the start of a trial."""
         ...
 
-    def troubled(self, key: TrialKey, trouble: str) -> None:
-        """Record a machinery error of a trial."""
+    def troubled(self, key: TrialKey, culprit: Culprit, trouble: str) -> None:
+        """Record trouble that is not a result of the candidate."""
         ...
 
-    def completed(self, result: TrialResult) -> None:
+    def completed(self, result: TrialResult, progress: Progress) -> None:
         """Record the result of a trial."""
         ...
 
@@ -152,28 +227,72 @@ class EarlierTrials:
         return bool(self.results) or any(self.begun.values())
 
 
+class TrialTrouble(MachineryError):
+    """A trial that ended without a result because of its culprit; `cost_usd` was spent."""
+
+    def __init__(
+        self, message: str, culprit: Culprit, *, cost_usd: float = 0.0, tokens: int = 0
+    ) -> None:
+        super().__init__(message)
+        self.culprit, self.cost_usd, self.tokens = culprit, cost_usd, tokens
+
+
+_CULPRITS = (
+    (NotSupported, Culprit.MACHINERY),
+    ((FileUnusable, PortUnusable), Culprit.CANDIDATE),
+    ((UsageError, CommandUnusable), Culprit.SUITE),
+)
+_RETRIED = (Culprit.MACHINERY, Culprit.TWIN, Culprit.MODEL)
+
+
+def trouble_of(error: AttractorError | OSError) -> TrialTrouble:
+    """Return the trouble that an error during a trial means."""
+    if isinstance(error, TrialTrouble):
+        return error
+    found = (culprit for kinds, culprit in _CULPRITS if isinstance(error, kinds))
+    return TrialTrouble(str(error), next(found, Culprit.MACHINERY))
+
+
 async def evaluate(
     scenarios: Sequence[Scenario],
     play_trial: PlayTrial,
     log: TrialLog,
+    settings: TrialSettings,
     *,
-    trials: int,
-    infra_retries: int,
     earlier: EarlierTrials | None = None,
 ) -> list[TrialResult]:
-    """Return the results of all trials, each recorded before the next trial begins."""
+    """Return the results of all trials; at most `settings.concurrency` are played at once.
+
+    A worker records the result of its trial before it starts another trial.
+    """
     before = earlier or EarlierTrials()
-    results: list[TrialResult] = []
-    for scenario in scenarios:
-        for number in range(1, trials + 1):
-            key = TrialKey(scenario.id, number)
-            result = before.results.get(key)
-            if result is None:
-                allowed = infra_retries + 1 - before.begun[key]
-                result = await _played(scenario, key, play_trial, log, infra_retries, allowed)
-                log.completed(result)
-            results.append(result)
-    return results
+    numbers, concurrency = range(1, settings.n + 1), settings.concurrency
+    all_trials = [(one, TrialKey(one.id, number)) for one in scenarios for number in numbers]
+    results = {key: before.results[key] for _, key in all_trials if key in before.results}
+    waiting = deque(one for one in all_trials if one[1] not in results)
+
+    async def work() -> None:
+        while waiting:
+            scenario, key = waiting.popleft()
+            begun = before.begun[key]
+            result = await _played(scenario, key, play_trial, log, settings, begun)
+            results[key] = result
+            log.completed(result, _progress([*results.values()], len(all_trials), concurrency))
+
+    try:
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(min(concurrency, len(waiting))):
+                workers.create_task(work())
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
+    return [results[key] for _, key in all_trials]
+
+
+def _progress(results: Sequence[TrialResult], trials: int, concurrency: int) -> Progress:
+    """Estimate the remaining time from the mean duration of the finished trials."""
+    mean_ms = sum(one.duration_ms for one in results) / len(results)
+    rounds = -(-(trials - len(results)) // concurrency)
+    return Progress(len(results), trials, round(rounds * mean_ms / 1000))
 
 
 async def _played(
@@ -181,16 +300,42 @@ async def _played(
     key: TrialKey,
     play_trial: PlayTrial,
     log: TrialLog,
-    infra_retries: int,
-    allowed: int,
+    settings: TrialSettings,
+    begun: int,
 ) -> TrialResult:
-    """Play a trial; after a machinery error, play the trial again, up to the limit."""
-    trouble = "the evaluation crashed during this trial"
-    for attempt in range(infra_retries + 1 - allowed, infra_retries + 1):
+    """Play a trial; after trouble, play the trial again, up to the limit.
+
+    `begun` counts the starts of the trial before the process died.
+    """
+    trouble = TrialTrouble("the evaluation crashed during this trial", Culprit.MACHINERY)
+    cost_usd, tokens, attempt = 0.0, 0, begun
+    for attempt in range(begun, settings.infra_retries + 1):
         log.started(key)
         try:
-            return replace(await play_trial(scenario, key), retries=attempt)
-        except (MachineryError, OSError) as error:
-            trouble = str(error)
-            log.troubled(key, trouble)
-    return TrialResult(key, False, (), 0, retries=infra_retries, error=trouble)
+            result = await play_trial(scenario, key)
+            return replace(
+                result,
+                retries=attempt,
+                cost_usd=cost_usd + result.cost_usd,
+                tokens=tokens + result.tokens,
+            )
+        except VerificationError:
+            raise
+        except (AttractorError, OSError) as error:
+            trouble = trouble_of(error)
+            cost_usd, tokens = cost_usd + trouble.cost_usd, tokens + trouble.tokens
+            log.troubled(key, trouble.culprit, trouble.message)
+            if trouble.culprit not in _RETRIED:
+                break
+    return TrialResult(
+        key,
+        False,
+        (),
+        0,
+        retries=min(attempt, settings.infra_retries),
+        error=trouble.message,
+        culprit=trouble.culprit,
+        seed=key.seed(settings.seed),
+        cost_usd=cost_usd,
+        tokens=tokens,
+    )

@@ -14,7 +14,7 @@ from attractor.factory.gate import EvaluationRecord, gate
 from attractor.factory.launch import hold
 from attractor.factory.records import BEGUN, EVALUATED, EvaluationStart
 from attractor.factory.trials import EvaluationId, TrialLog
-from attractor.scenarios.evaluation import TrialKey, TrialResult
+from attractor.scenarios.evaluation import Progress, TrialKey, TrialResult
 from tests.factory.flows import Flow, make_flow
 from tests.factory.test_gate import PROVED, SEAL, TREE, judge, results, rules, scenario, suite
 from tests.pipeline.projects import git
@@ -90,7 +90,7 @@ def die_after_a_red_trial(flow: Flow) -> RunResult:
         flow.evaluator.ledger.append(BEGUN, result.run_id, begun, now=run.clock.now())
         log = TrialLog(run, evaluation_id, flow.evaluator.results)
         log.started(FIRST)
-        log.completed(TrialResult(FIRST, False, (), 1))
+        log.completed(TrialResult(FIRST, False, (), 1), Progress(1, 1, 0))
     return result
 
 

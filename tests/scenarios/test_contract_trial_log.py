@@ -12,8 +12,15 @@ from attractor.factory import trials as trial_log
 from attractor.factory.ledger import Ledger
 from attractor.factory.trials import EvaluationId, TrialStore, events_of
 from attractor.scenarios.check import CheckResult
-from attractor.scenarios.evaluation import TrialKey, TrialLog, TrialResult, evaluate
-from attractor.scenarios.suite import Scenario
+from attractor.scenarios.evaluation import (
+    Culprit,
+    Progress,
+    TrialKey,
+    TrialLog,
+    TrialResult,
+    evaluate,
+)
+from attractor.scenarios.suite import Scenario, TrialSettings
 from tests.engine.graphs import line
 from tests.engine.runs import RUN_ID, Workplace
 from tests.scenarios.test_evaluation import Log, scenario
@@ -70,13 +77,18 @@ def result(key: TrialKey, *, satisfied: bool = True) -> TrialResult:
 def test_each_note_can_be_read_at_once_and_in_order(kept: Kept) -> None:
     one, other = TrialKey("adding", 1), TrialKey("big-1", 2)
     told: Story = []
+    progress = Progress(1, 4, 3)
     for what, key, note in (
         ("started", one, lambda: kept.log.started(one)),
         ("started", other, lambda: kept.log.started(other)),
-        ("troubled", one, lambda: kept.log.troubled(one, "größe 🐍: no \udcff\n" * 1000)),
+        (
+            "troubled",
+            one,
+            lambda: kept.log.troubled(one, Culprit.TWIN, "größe 🐍: no \udcff\n" * 1000),
+        ),
         ("started", one, lambda: kept.log.started(one)),
-        ("completed", other, lambda: kept.log.completed(result(other))),
-        ("completed", one, lambda: kept.log.completed(result(one, satisfied=False))),
+        ("completed", other, lambda: kept.log.completed(result(other), progress)),
+        ("completed", one, lambda: kept.log.completed(result(one, satisfied=False), progress)),
     ):
         note()
         told.append((what, key.scenario, key.number))
@@ -92,7 +104,8 @@ def test_an_evaluation_has_written_what_happened_before_it_goes_on(kept: Kept) -
             raise MachineryError("no sandbox: größe 🐍")
         return result(key)
 
-    asyncio.run(evaluate(SCENARIOS, play_scenario, kept.log, trials=2, infra_retries=1))
+    settings = TrialSettings(n=2, infra_retries=1)
+    asyncio.run(evaluate(SCENARIOS, play_scenario, kept.log, settings))
     whole: Story = [
         ("started", "adding", 1),
         ("completed", "adding", 1),

@@ -4,15 +4,21 @@ from collections.abc import Callable
 
 import pytest
 
-from attractor.base.errors import MachineryError
+from attractor.base.errors import AttractorError, MachineryError, VerificationError
+from attractor.environments.errors import CommandUnusable, FileUnusable, NotSupported
+from attractor.scenarios.check import CheckResult
 from attractor.scenarios.evaluation import (
+    Culprit,
     EarlierTrials,
+    Progress,
     TrialKey,
     TrialResult,
+    TrialTrouble,
     count_trials,
     evaluate,
+    is_satisfied,
 )
-from attractor.scenarios.suite import CheckSpec, CommandStep, Scenario
+from attractor.scenarios.suite import CheckSpec, CommandStep, InvalidSuite, Scenario, TrialSettings
 
 
 def scenario(name: str) -> Scenario:
@@ -31,15 +37,17 @@ class Log:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.progress: list[Progress] = []
 
     def started(self, key: TrialKey) -> None:
         self.lines.append(f"started {key.scenario} {key.number}")
 
-    def troubled(self, key: TrialKey, trouble: str) -> None:
-        self.lines.append(f"troubled {key.scenario} {key.number}: {trouble}")
+    def troubled(self, key: TrialKey, culprit: Culprit, trouble: str) -> None:
+        self.lines.append(f"troubled {key.scenario} {key.number}: {culprit}: {trouble}")
 
-    def completed(self, result: TrialResult) -> None:
+    def completed(self, result: TrialResult, progress: Progress) -> None:
         self.lines.append(f"completed {result.key.scenario} {result.key.number}")
+        self.progress.append(progress)
 
 
 def run(
@@ -47,20 +55,20 @@ def run(
     *,
     trials: int = 2,
     infra_retries: int = 1,
+    concurrency: int = 1,
     earlier: EarlierTrials | None = None,
 ) -> tuple[list[TrialResult], Log, Counter[TrialKey]]:
     log, played = Log(), Counter[TrialKey]()
 
     async def play_scenario(scenario: Scenario, key: TrialKey) -> TrialResult:
         played[key] += 1
-        return TrialResult(key, verdict(key, played[key]), (), 1)
+        # Other trials continue here, if there are any.
+        await asyncio.sleep(0)
+        return TrialResult(key, verdict(key, played[key]), (), 2000, cost_usd=0.5, tokens=10)
 
     both = [scenario("a"), scenario("b")]
-    results = asyncio.run(
-        evaluate(
-            both, play_scenario, log, trials=trials, infra_retries=infra_retries, earlier=earlier
-        )
-    )
+    settings = TrialSettings(n=trials, infra_retries=infra_retries, concurrency=concurrency)
+    results = asyncio.run(evaluate(both, play_scenario, log, settings, earlier=earlier))
     return results, log, played
 
 
@@ -99,7 +107,7 @@ def test_trouble_of_the_machinery_is_tried_again_and_then_counts_as_an_error() -
     lost = by_key[TrialKey("b", 2)]
     assert (lost.satisfied, lost.error, lost.retries) == (False, "disk full", 1)
     assert played[TrialKey("b", 2)] == 2
-    assert "troubled a 1: no sandbox" in log.lines
+    assert "troubled a 1: machinery: no sandbox" in log.lines
 
 
 def test_what_was_finished_before_a_crash_is_not_played_again() -> None:
@@ -126,3 +134,119 @@ def test_trials_are_counted_by_scenario() -> None:
         one.scenario: (one.played, one.satisfied) for one in count_trials([scenario("b")], results)
     }
     assert counts == {"b": (2, 1)}
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 3, 64])
+def test_at_most_so_many_trials_run_at_once_and_each_is_recorded_before_another_starts(
+    concurrency: int,
+) -> None:
+    results, log, played = run(always, trials=4, concurrency=concurrency)
+    assert [one.key for one in results] == [TrialKey(name, n) for name in "ab" for n in range(1, 5)]
+    assert set(played.values()) == {1}
+    running = [0]
+    for line in log.lines:
+        running.append(running[-1] + (1 if line.startswith("started") else -1))
+    assert max(running) == min(concurrency, 8)
+
+
+def test_trial_that_breaks_the_evaluation_ends_the_others() -> None:
+    def break_(key: TrialKey, attempt: int) -> bool:
+        if key.number == 2:
+            raise VerificationError("changed suite")
+        return True
+
+    with pytest.raises(VerificationError, match="changed suite"):
+        run(break_, concurrency=3)
+
+
+@pytest.mark.parametrize(
+    ("error", "culprit", "tries"),
+    [
+        (MachineryError("no sandbox"), Culprit.MACHINERY, 2),
+        (OSError("disk full"), Culprit.MACHINERY, 2),
+        (NotSupported("no ports"), Culprit.MACHINERY, 2),
+        (TrialTrouble("no twin", Culprit.TWIN), Culprit.TWIN, 2),
+        (TrialTrouble("unscored", Culprit.MODEL, cost_usd=0.25, tokens=7), Culprit.MODEL, 2),
+        (InvalidSuite("no fixture"), Culprit.SUITE, 1),
+        (CommandUnusable("NUL"), Culprit.SUITE, 1),
+        (FileUnusable("no folder"), Culprit.CANDIDATE, 1),
+    ],
+)
+def test_trouble_names_its_culprit_and_only_trouble_of_others_is_retried(
+    error: AttractorError, culprit: Culprit, tries: int
+) -> None:
+    def fail(key: TrialKey, attempt: int) -> bool:
+        raise error
+
+    results, log, played = run(fail, trials=1)
+    assert {(one.culprit, one.error, one.satisfied) for one in results} == {
+        (culprit, str(error), False)
+    }
+    assert set(played.values()) == {tries}
+    assert f"troubled a 1: {culprit}: {error}" in log.lines
+    assert results[0].cost_usd == tries * getattr(error, "cost_usd", 0.0)
+    assert results[0].seed == TrialKey("a", 1).seed(0)
+
+
+def test_trial_that_is_repeated_costs_what_all_its_attempts_cost() -> None:
+    def once(key: TrialKey, attempt: int) -> bool:
+        if attempt == 1:
+            raise TrialTrouble("unscored", Culprit.MODEL, cost_usd=0.25, tokens=7)
+        return True
+
+    results, _, _ = run(once, trials=1)
+    assert (results[0].cost_usd, results[0].tokens, results[0].retries) == (0.75, 17, 1)
+
+
+def test_progress_counts_finished_trials_and_estimates_the_rest() -> None:
+    _, log, _ = run(always, trials=3, concurrency=2)
+    counts = [(one.finished, one.trials, one.seconds_left) for one in log.progress]
+    assert counts == [(1, 6, 6), (2, 6, 4), (3, 6, 4), (4, 6, 2), (5, 6, 2), (6, 6, 0)]
+
+
+def test_seed_depends_on_suite_scenario_and_number_only() -> None:
+    keys = [TrialKey(name, number) for name in ("a", "b") for number in (1, 2)]
+    seeds = {key.seed(suite_seed) for key in keys for suite_seed in (0, 7)}
+    assert len(seeds) == 8
+    assert TrialKey("a", 1).seed(7) == TrialKey("a", 1).seed(7)
+
+
+def check(passed: bool, score: float | None = None, *, hard: bool = True) -> CheckResult:
+    return CheckResult("exit", passed, float(passed) if score is None else score, "", "", hard)
+
+
+@pytest.mark.parametrize(
+    ("checks", "satisfied"),
+    [
+        ([check(True), check(True)], True),
+        ([check(True), check(False)], False),
+        ([check(True), check(False, 0.7, hard=False)], True),
+        ([check(True), check(False, 0.69, hard=False)], False),
+        # The mean counts, so one bad soft check is outweighed.
+        ([check(False, 0.4, hard=False), check(True, 1.0, hard=False)], True),
+        ([check(False, 0.1, hard=False), check(True, 1.0, hard=False)], False),
+        ([check(False), check(True, 1.0, hard=False)], False),
+        # As decimal numbers; as floats the mean is less.
+        ([check(True, 0.8, hard=False), check(True, 0.6, hard=False)], True),
+    ],
+)
+def test_trial_needs_all_hard_checks_and_enough_of_the_soft_ones(
+    checks: list[CheckResult], satisfied: bool
+) -> None:
+    assert is_satisfied(checks, min_soft_score=0.7) is satisfied
+
+
+def test_result_survives_its_record() -> None:
+    result = TrialResult(
+        TrialKey("a", 3),
+        False,
+        (check(False, 0.25, hard=False),),
+        5,
+        retries=1,
+        error="no twin",
+        culprit=Culprit.TWIN,
+        seed=2**48 - 1,
+        cost_usd=0.5,
+        tokens=9,
+    )
+    assert TrialResult.from_record(result.to_record()) == result

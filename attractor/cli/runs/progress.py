@@ -1,8 +1,10 @@
 """Describes events of a run for people, one line each."""
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 from attractor.agent.tool_calls.call_text import describe_call
+from attractor.base.durations import describe_duration
 from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.engine.questions.question import describe_recorded_branches
@@ -93,7 +95,17 @@ def _parked(event: Event) -> str:
 
 
 def _trial(event: Event) -> str:
-    return f"trial: {'satisfied' if event.data.get('satisfied') else 'not satisfied'}"
+    verdict = "satisfied" if event.data.get("satisfied") else "not satisfied"
+    match event.data.get("progress"):
+        case {"finished": int(finished), "trials": int(trials), "seconds_left": int(left)}:
+            rest = f", about {describe_duration(timedelta(seconds=left))} left" if left else ""
+            return f"trial {finished} of {trials}: {verdict}{rest}"
+        case _:
+            return f"trial: {verdict}"
+
+
+def _trouble(event: Event) -> str:
+    return f"trial: trouble (culprit: {event.data.get('culprit', 'unknown')}), not a result"
 
 
 def _budget(event: Event) -> str:
@@ -241,5 +253,6 @@ SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "BudgetWarning": _budget,
     "TornLineDropped": _torn,
     "TrialCompleted": _trial,
+    "TrialTroubled": _trouble,
     "GateEvaluated": lambda event: f"gate: {'go' if event.data.get('go') else 'no-go'}",
 }

@@ -13,6 +13,7 @@ PATCH: dict[str, Json] = {"path": "result.patch", "tree": "t"}
 PAUSE: dict[str, Json] = {"action": "pause", "by": "alex", "why": "lunch", "is_accepted": True}
 ANSWER: dict[str, Json] = {"action": "answer", "by": "alex", "question": "gate@1", "value": "Y"}
 STEER: dict[str, Json] = {"action": "steer", "by": "alex", "value": "hey"}
+TRIALS: dict[str, Json] = {"finished": 3, "trials": 12, "seconds_left": 90}
 NOBODY = "refused: no running stage accepts messages"
 EVENTS: list[tuple[str, dict[str, Json], str]] = [
     ("NotificationCompleted", {"way": "url"}, "gate: notification sent by url"),
@@ -39,6 +40,12 @@ EVENTS: list[tuple[str, dict[str, Json], str]] = [
         {**PATCH, "redacted": True},
         "all changes are in result.patch, without the values of secrets",
     ),
+    (
+        "TrialCompleted",
+        {"satisfied": True, "progress": TRIALS},
+        "trial 3 of 12: satisfied, about 1m 30s left",
+    ),
+    ("TrialTroubled", {"culprit": "twin"}, "trial: trouble (culprit: twin), not a result"),
     ("RunForked", {"parent": "01A", "node": "b", "visit": 2}, "forked from run 01A before b@2"),
     ("RunRestarting", {"run_id": "01B", "node": "test"}, "restarting at test as run 01B"),
     (

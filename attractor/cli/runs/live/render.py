@@ -96,6 +96,7 @@ def _summary(view: RunView) -> Iterator[str]:
         yield price(usage.cost_usd) if usage.cost_usd else ""
     trials = view.trials
     yield f"{trials.satisfied} of {trials.played} trials satisfied" if trials.played else ""
+    yield f"{trials.left} to go, about {lasted(trials.seconds_left)}" if trials.left else ""
     yield f"gate: {trials.gate}" if trials.gate else ""
 
 

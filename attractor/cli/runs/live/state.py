@@ -68,10 +68,16 @@ class PendingQuestion:
 
 @dataclass(frozen=True)
 class Trials:
-    """The progress of an evaluation, and the verdict of the gate."""
+    """The progress of the latest evaluation, and the verdict of the gate.
 
+    `left` trials remain, which take about `seconds_left`.
+    """
+
+    evaluation: int = 0
     played: int = 0
     satisfied: int = 0
+    left: int = 0
+    seconds_left: int = 0
     gate: str = ""
 
 
@@ -352,8 +358,19 @@ def _budgets(view: RunView, event: Event) -> RunView:
 
 
 def _trial(view: RunView, event: Event) -> RunView:
-    trials, is_good = view.trials, event.data.get("satisfied") is True
-    counted = replace(trials, played=trials.played + 1, satisfied=trials.satisfied + is_good)
+    trials, number = view.trials, int(_number(event.data.get("evaluation")))
+    if trials.evaluation != number:
+        trials = Trials(number)
+    counted = replace(
+        trials,
+        played=trials.played + 1,
+        satisfied=trials.satisfied + (event.data.get("satisfied") is True),
+    )
+    match event.data.get("progress"):
+        case {"finished": int(finished), "trials": int(all_trials), "seconds_left": int(left)}:
+            counted = replace(counted, left=all_trials - finished, seconds_left=left)
+        case _:
+            pass
     return replace(view, trials=counted)
 
 

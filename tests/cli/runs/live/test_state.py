@@ -148,11 +148,14 @@ def test_pause_trials_and_gate_are_shown() -> None:
     run.tell("OperatorAction", action="resume", is_accepted=True)
     assert not run.view.is_paused
     run = Happenings()
-    run.tell("TrialCompleted", satisfied=True)
-    run.tell("TrialCompleted", satisfied=False)
+    run.tell("TrialCompleted", satisfied=False, evaluation=1)
+    for finished, satisfied in ((1, True), (2, False)):
+        progress: dict[str, Json] = {"finished": finished, "trials": 6, "seconds_left": 60 - 15 * finished}
+        run.tell("TrialCompleted", satisfied=satisfied, evaluation=2, progress=progress)
     run.tell("GateEvaluated", go=False)
     trials = run.view.trials
     assert (trials.played, trials.satisfied, trials.gate) == (2, 1, "no-go")
+    assert (trials.left, trials.seconds_left) == (4, 30)
 
 
 def test_number_of_kept_stages_is_bounded() -> None:
