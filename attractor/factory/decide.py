@@ -1,26 +1,48 @@
-"""Records a person's decision on a run, if the gate allows it."""
+"""Records what a person decides about a run: waivers, an approval or a rejection, amendments.
 
+The ledger stays locked from the check to the line, so that a record is about what was checked. A
+record is a line of the ledger with a copy in the run directory; a crash before the copy is repaired
+when the decision is next read.
+"""
+
+from datetime import timedelta
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import NoGo
+from attractor.base.errors import NoGo, UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION, REJECTED
 from attractor.factory.errors import (
     AlreadyDecided,
+    ClockSetBack,
+    InvalidWaiver,
+    NoDecision,
     NotDecidable,
     RationaleTooShort,
 )
 from attractor.factory.evaluate import GATE_EVALUATED, Evaluator
-from attractor.factory.gate import GateReport, gate
+from attractor.factory.gate import GateInput, GateReport, failed_scenarios, gate
 from attractor.factory.ledger import LedgerEntry
-from attractor.factory.records import DECIDED, copy_to_run, find_decision
+from attractor.factory.records import (
+    AMENDED,
+    DECIDED,
+    EVALUATED,
+    WAIVED,
+    copy_to_run,
+    find_decision,
+)
 from attractor.factory.run_facts import before_a_decision, facts_of
+from attractor.factory.trials import events_of
 from attractor.pipeline.runs.lookup import reference_to
 from attractor.pipeline.source.read import find_accepted
+from attractor.pipeline.workspace.deliver import BRANCH_WRITTEN
 
 SHORTEST_RATIONALE = 10
+LONGEST_WAIVER = timedelta(days=14)
+TERMINAL = "terminal"
+TOKEN = "token"
 
 
 class DecisionKind(StrEnum):
@@ -28,6 +50,14 @@ class DecisionKind(StrEnum):
 
     APPROVED = "approved"
     REJECTED = "rejected"
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A person, and the proof of the person's identity: `terminal` or `token`."""
+
+    name: str
+    proof: str
 
 
 @dataclass(frozen=True)
@@ -47,15 +77,8 @@ def require_decidable(
     evaluator.ledger.require_intact()
     # This also verifies the records that are used below.
     judged = evaluator.judged(facts_of(run))
-    if len(rationale.strip()) < SHORTEST_RATIONALE:
-        raise RationaleTooShort()
-    _settle(run, evaluator)
-    if run.state.status != AWAITING_DECISION:
-        name = reference_to(run.directory.root)
-        raise NotDecidable(
-            f"{run.manifest.run_id} is {run.state.status}, not waiting for a decision",
-            hint=before_a_decision(run.state.status, name),
-        )
+    _require_words(rationale)
+    _require_undecided(run, evaluator)
     report = gate(judged)
     if verdict is DecisionKind.APPROVED and not report.go:
         _refuse(run, report)
@@ -64,25 +87,118 @@ def require_decidable(
 
 def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> LedgerEntry:
     """Record a decision; an approval requires that the gate says go, evaluated again."""
-    report = require_decidable(run, evaluator, decision.verdict, decision.rationale)
-    record = run.redactor.members(_record(run, decision, report))
-    run_id = run.manifest.run_id
-    entry = evaluator.ledger.append(DECIDED, run_id, record, now=run.clock.now(), once=True)
-    if entry is None:
-        raise AlreadyDecided(f"{run_id} was decided by another process meanwhile")
-    copy_to_run(run.directory.root, entry)
-    _set_status(run, entry)
+    with evaluator.ledger.locked("attractor decide"):
+        _require_proof(run, decision.proof)
+        report = require_decidable(run, evaluator, decision.verdict, decision.rationale)
+        by = Operator(decision.by, decision.proof)
+        data = _decision(run, evaluator, decision, report)
+        entry = _append(run, evaluator, DECIDED, by, data)
+        _set_status(run, entry)
     return entry
 
 
-def _settle(run: OpenRun, evaluator: Evaluator) -> None:
+def waive(
+    run: OpenRun,
+    evaluator: Evaluator,
+    scenario: str,
+    *,
+    by: Operator,
+    reason: str,
+    expires_in: timedelta,
+) -> LedgerEntry:
+    """Record that a failed scenario, named by id or opaque name, does not stop an approval.
+
+    The waiver ends after a time, and counts for this run only.
+    """
+    with evaluator.ledger.locked("attractor decide --waive"):
+        _require_proof(run, by.proof)
+        judged = evaluator.judged(facts_of(run))
+        _require_words(reason)
+        _require_undecided(run, evaluator)
+        if not timedelta(0) < expires_in <= LONGEST_WAIVER:
+            raise InvalidWaiver(
+                "invalid duration of a waiver", hint="write a duration of at most 14 days: 7d"
+            )
+        waived = _waivable(judged, evaluator, scenario)
+        data: dict[str, Json] = {
+            "scenario": waived,
+            "reason": reason.strip(),
+            "expires": (run.clock.now() + expires_in).isoformat(),
+            "tree": run.progress.tree,
+            "suite": run.manifest.suite,
+        }
+        entry = _append(run, evaluator, WAIVED, by, data)
+        told = ("scenario", "reason", "expires", "by", "proof")
+        run.emit("ScenarioWaived", {one: entry.data[one] for one in told}, sync=True)
+    return entry
+
+
+def amend(
+    run: OpenRun, evaluator: Evaluator, *, by: Operator, rationale: str = "", note: str = ""
+) -> LedgerEntry:
+    """Add a better rationale or a note to a decision; neither can change the verdict."""
+    with evaluator.ledger.locked("attractor amend"):
+        _require_proof(run, by.proof)
+        evaluator.judged(facts_of(run))
+        decision = find_decision(evaluator.ledger, facts_of(run))
+        if decision is None:
+            raise NoDecision(f"no decision on {run.manifest.run_id}")
+        data: dict[str, Json] = {"decision": decision.head.hash}
+        for name, words in (("rationale", rationale), ("note", note)):
+            if words:
+                _require_words(words)
+                data[name] = words.strip()
+        if len(data) == 1:
+            raise UsageError("missing amendment", hint="pass --rationale or --note")
+        entry = _append(run, evaluator, AMENDED, by, data)
+        told = {name: one for name, one in entry.data.items() if name != "pipeline"}
+        run.emit("DecisionAmended", told, sync=True)
+    return entry
+
+
+def _append(
+    run: OpenRun, evaluator: Evaluator, kind: str, by: Operator, data: dict[str, Json]
+) -> LedgerEntry:
+    """Write a line about a run to the ledger and to the run directory."""
+    manifest, now = run.manifest, run.clock.now()
+    if now < run.last_activity:
+        raise ClockSetBack(f"the clock is earlier than the last event of {manifest.run_id}")
+    record: dict[str, Json] = {"pipeline": manifest.pipeline, "by": by.name, "proof": by.proof}
+    record = run.redactor.members({**record, **data})
+    entry = evaluator.ledger.append(kind, manifest.run_id, record, now=now, once=kind == DECIDED)
+    if entry is None:
+        raise AlreadyDecided(f"{manifest.run_id} is already decided")
+    copy_to_run(run.directory.root, entry)
+    return entry
+
+
+def _require_proof(run: OpenRun, proof: str) -> None:
+    """Refuse a terminal if tools ran without a sandbox: an agent could have opened it."""
+    if proof == TERMINAL and not run.manifest.promises.guards_holdouts:
+        raise UsageError(
+            "cannot prove who decides: the run had no verified sandbox",
+            hint="use a token: attractor token create",
+        )
+
+
+def _require_words(words: str) -> None:
+    if len(words.strip()) < SHORTEST_RATIONALE:
+        raise RationaleTooShort()
+
+
+def _require_undecided(run: OpenRun, evaluator: Evaluator) -> None:
     """Refuse a second decision; complete a first decision whose process died while recording it."""
     entry = find_decision(evaluator.ledger, facts_of(run))
-    if entry is None:
-        return
-    if run.state.status == AWAITING_DECISION:
-        _set_status(run, entry)
-    raise AlreadyDecided(f"{run.manifest.run_id} is already {entry.data['verdict']}")
+    status = run.state.status
+    if entry is not None:
+        if status == AWAITING_DECISION:
+            _set_status(run, entry)
+        raise AlreadyDecided(f"{run.manifest.run_id} is already {entry.data['verdict']}")
+    if status != AWAITING_DECISION:
+        raise NotDecidable(
+            f"{run.manifest.run_id} is {status}, not waiting for a decision",
+            hint=before_a_decision(status, reference_to(run.directory.root)),
+        )
 
 
 def _refuse(run: OpenRun, report: GateReport) -> None:
@@ -91,25 +207,51 @@ def _refuse(run: OpenRun, report: GateReport) -> None:
     raise NoGo(f"the gate says no-go: {words}", hint="reject it, or fix the problems in a new run")
 
 
-def _record(run: OpenRun, decision: Decision, report: GateReport) -> dict[str, Json]:
+def _waivable(judged: GateInput, evaluator: Evaluator, name: str) -> str:
+    """Return the opaque name of a failed scenario, named by its id or opaque name."""
+    holdouts = judged.suite.of_split("holdout") if judged.suite else ()
+    names = {one.id: evaluator.results.opaque_name(one.id) for one in holdouts}
+    id_ = next((one for one, opaque in names.items() if name in (one, opaque)), None)
+    if id_ is None:
+        # Not the ids, which are words of holdouts.
+        raise UnknownName("held-out scenario", name, names.values())
+    if id_ not in {one.scenario for one in failed_scenarios(judged)}:
+        raise InvalidWaiver(f"{name} did not fail", hint="waive failed scenarios only")
+    patterns = judged.suite.settings.gate.must if judged.suite else ()
+    if any(fnmatchcase(id_, pattern) for pattern in patterns):
+        raise InvalidWaiver(
+            f"{name} must pass, so no waiver covers it", hint="fix the candidate in a new run"
+        )
+    return names[id_]
+
+
+def _decision(
+    run: OpenRun, evaluator: Evaluator, decision: Decision, report: GateReport
+) -> dict[str, Json]:
+    """Return the data of a decision, with the hashes of all that it is about."""
     manifest, accepted = run.manifest, find_accepted(run.directory)
+    entries = evaluator.ledger.entries(manifest.run_id)
+    # A run outside of a Git repository has neither commit nor result tree.
+    written = [one.data for one in events_of(run.directory.events, (BRANCH_WRITTEN,))]
     return {
         "verdict": decision.verdict.value,
-        "by": decision.by,
-        "proof": decision.proof,
         "rationale": decision.rationale.strip(),
         "tree": run.progress.tree,
+        "result_tree": written[-1]["tree"] if written else "",
+        "commit": written[-1]["commit"] if written else "",
         "base_commit": manifest.base.commit,
         "pipeline_hash": accepted.new if accepted else manifest.content_hash,
         "suite": manifest.suite,
         "profile": manifest.profile,
         "gate": report.to_record(),
+        "evaluations": [one.head.hash for one in entries if one.kind == EVALUATED],
         "journal_head": run.events.head.hash,
     }
 
 
 def _set_status(run: OpenRun, entry: LedgerEntry) -> None:
     verdict = str(entry.data["verdict"])
-    run.emit("DecisionRecorded", {"verdict": verdict, "ledger_seq": entry.head.seq}, sync=True)
+    told = {one: entry.data[one] for one in ("verdict", "by", "proof", "rationale")}
+    run.emit("DecisionRecorded", {**told, "ledger_seq": entry.head.seq}, sync=True)
     status = APPROVED if verdict == DecisionKind.APPROVED else REJECTED
     run.change_status(status, str(entry.data["rationale"]))

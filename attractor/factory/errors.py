@@ -3,14 +3,18 @@
 Refused
 ├── NoDecision               4  no decision on the run
 ├── AlreadyDecided           4  the run is already decided
+├── NotDecidable             4  the run does not wait for a decision
 ├── Retired                  4  a retired or burned version of a resource
 ├── InUse                    4  a resource that active runs use
-├── NotDecidable             4  the run does not wait for a decision
-└── ClockSetBack             4  a time before the last record of the ledger
+├── ClockSetBack             4  a time before the last record of the ledger
+├── StaleBase                4  the branch changed since the start of the run
+├── NotPromoted              4  the run is not promoted to the branch
+└── MergeConflict            4  the branch and the run changed the same lines
 UsageError
 ├── InvalidProfile           2  an invalid profile
 ├── InvalidToken             2  an invalid token
 ├── RationaleTooShort        2  a rationale that is too short
+├── InvalidWaiver            2  an invalid waiver
 ├── OtherProject             2  a run of another project
 ├── CopiedRun                2  a copy of a run directory
 ├── UnknownBranch            2  an unknown branch
@@ -54,6 +58,18 @@ class ClockSetBack(Refused):
     hint = "set the clock of this machine; records of the ledger are in the order of time"
 
 
+class StaleBase(Refused):
+    """The branch changed since the start of the run."""
+
+
+class NotPromoted(Refused):
+    """The run is not promoted to this branch."""
+
+
+class MergeConflict(Refused):
+    """The branch and the run changed the same lines."""
+
+
 class InvalidProfile(UsageError):
     """This profile is invalid."""
 
@@ -68,6 +84,10 @@ class RationaleTooShort(UsageError):
     """The rationale needs at least ten characters."""
 
     hint = "write a sentence"
+
+
+class InvalidWaiver(UsageError):
+    """This waiver is invalid."""
 
 
 class OtherProject(UsageError):

@@ -1,9 +1,11 @@
 """Evaluates a run: checks protected paths, plays the suite on the tree, evaluates the gate."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ChainBroken, VerificationError
 from attractor.base.journal import GENESIS
@@ -32,6 +34,7 @@ from attractor.factory.records import (
     EvaluationPool,
     EvaluationStart,
     evaluated_to_record,
+    waivers_of,
 )
 from attractor.factory.run_facts import FactoryStores, RunFacts, before_a_decision, facts_of
 from attractor.factory.trials import EvaluationId, TrialLog, TrialStore, events_of
@@ -57,6 +60,7 @@ class Evaluator:
     results: TrialStore
     project: ProjectIdentity
     trials: Path
+    clock: Clock
 
     def begin(self, run: OpenRun, place: EnvironmentChoice) -> None:
         """Record a new run in the ledger.
@@ -117,7 +121,19 @@ class Evaluator:
             evaluations=tuple(pool.of_run(run.run_id)),
             profile=self.stores.profile(run.manifest.profile),
             by_other_runs=tuple(pool.by_other_runs(run.run_id, run.tree, seal)),
+            waivers=waivers_of(own, self._opaque_names(sealed)),
+            now=self._latest(entries),
         )
+
+    def _opaque_names(self, sealed: SealedSuite | None) -> Mapping[str, str]:
+        """Return the held-out scenarios of a suite by their opaque names."""
+        holdouts = sealed.suite.of_split("holdout") if sealed else ()
+        return {self.results.opaque_name(one.id): one.id for one in holdouts}
+
+    def _latest(self, entries: Sequence[LedgerEntry]) -> datetime:
+        """Return the time; a clock that was set back does not revive an expired waiver."""
+        last = [datetime.fromisoformat(one.time) for one in entries[-1:]]
+        return max([self.clock.now(), *last])
 
     def require_own(self, root: Path) -> None:
         """Refuse a run of another project, and a copy of a run."""

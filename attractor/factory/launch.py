@@ -50,6 +50,7 @@ def evaluator_of(host: RunHost) -> Evaluator:
         results=TrialStore(state / "results", ledger),
         project=project,
         trials=workspaces_folder(state),
+        clock=host.clock,
     )
 
 

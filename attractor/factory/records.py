@@ -1,76 +1,91 @@
 """The records of evaluations and decisions in the ledger.
 
-A decision is also copied to the run directory, and ledger and copy are compared before use: a
-ledger that was restored from an old backup verifies, but the copy shows the missing line. An
-aborted evaluation counts with its finished trials, so that a new run with the same tree cannot hide
-failed trials.
+The lines about a decision are also copied to the run directory, and ledger and copies are compared
+before use: a ledger that was restored from an old backup verifies, but the copies show the missing
+lines. An aborted evaluation counts with its finished trials, so that a new run with the same tree
+cannot hide failed trials.
+
+Kinds of lines and their data, besides `by` (the person) and `proof` (terminal or token):
+
+created           manifest, project, directory
+evaluation_begun  evaluation, tree, suite_seal, promises, protected_paths
+evaluated         as evaluation_begun, and trials, journal_head
+ended             status, journal_head
+decided           verdict, rationale, and all that the decision is about: trees, commits, pipeline,
+                  suite and profile with hashes, gate, evaluations, journal_head
+waived            scenario (its opaque name), reason, expires, tree, suite
+amended           decision, and the new rationale or a note
+promoted          branch, base, commit, tag, decision
+rolled_back       branch, commit, revert, reason
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import NotCanonical, VerificationError
+from attractor.base.errors import VerificationError
 from attractor.base.journal import Journal, read_lines
-from attractor.base.json import Json, JsonObject, canonical_json, parse_json
+from attractor.base.json import Json, JsonObject
 from attractor.engine.run_folder.layout import promises_from_record, promises_to_record
 from attractor.engine.state.run_state import APPROVED, REJECTED
 from attractor.engine.storage.json_files import Fields
 from attractor.environments.environment import Promises
 from attractor.factory.errors import DecisionsDiffer
-from attractor.factory.gate import EvaluationRecord
+from attractor.factory.gate import EvaluationRecord, Waiver
 from attractor.factory.ledger import Ledger, LedgerEntry
 from attractor.factory.run_facts import RunFacts
 from attractor.factory.trials import EvaluationId, TrialStore
 
 DECIDED = "decided"
+WAIVED = "waived"
+AMENDED = "amended"
+PROMOTED = "promoted"
+ROLLED_BACK = "rolled_back"
 ENDED = "ended"
 """The kind of line with the final status of a run that failed or was canceled."""
 
 DECISIONS_FILE = "decisions.jsonl"
 
+_COPIED = (DECIDED, WAIVED, AMENDED)
+
 
 def find_decision(ledger: Ledger, run: RunFacts) -> LedgerEntry | None:
-    """Return the decision on a run, or None, and complete the copy in the run directory.
+    """Return the decision on a run, or None, and complete the copies in the run directory.
 
-    Any other difference between ledger and copy is refused.
+    Any other difference between ledger and copies is refused.
     """
-    decided = [one for one in ledger.entries(run.run_id) if one.kind == DECIDED]
+    records = [one for one in ledger.entries(run.run_id) if one.kind in _COPIED]
+    decided = [one for one in records if one.kind == DECIDED]
     file = run.directory.root / DECISIONS_FILE
-    wanted, kept = [_line(one) for one in decided], _kept(file)
+    wanted = [one.line.encode() for one in records]
+    kept = [line.content for line in read_lines(file)] if file.exists() else []
     if kept != wanted[: len(kept)]:
         raise DecisionsDiffer(f"{file} contains lines that {ledger.file} lacks")
     if not decided and run.state.status in (APPROVED, REJECTED):
         raise DecisionsDiffer(
             f"{ledger.file} lacks the decision of a run that is {run.state.status}"
         )
-    for entry in decided[len(kept) :]:
+    for entry in records[len(kept) :]:
         copy_to_run(run.directory.root, entry)
     return decided[0] if decided else None
 
 
 def copy_to_run(root: Path, entry: LedgerEntry) -> None:
-    """Copy a decision to the run directory."""
+    """Copy a line about a decision to the run directory."""
     with Journal.open(root / DECISIONS_FILE) as journal:
-        journal.append(canonical_json(_line(entry)))
+        journal.append(entry.line)
 
 
-def _line(entry: LedgerEntry) -> dict[str, Json]:
-    return {
-        "run_id": entry.run_id,
-        "time": entry.time,
-        "data": dict(entry.data),
-        "ledger": {"seq": entry.head.seq, "hash": entry.head.hash},
-    }
-
-
-def _kept(file: Path) -> Sequence[Mapping[str, Json] | Json]:
-    if not file.exists():
-        return []
-    try:
-        return [parse_json(line.content) for line in read_lines(file)]
-    except NotCanonical as cause:
-        raise DecisionsDiffer(f"corrupt file {file}: {cause}") from cause
+def waivers_of(entries: Iterable[LedgerEntry], scenarios: Mapping[str, str]) -> tuple[Waiver, ...]:
+    """Return the waivers of a run; `scenarios` are the scenarios by their opaque names."""
+    found: list[Waiver] = []
+    for entry in entries:
+        fields = Fields(entry.data, f"ledger: {entry.kind}")
+        if entry.kind == WAIVED and fields.text("scenario") in scenarios:
+            scenario = scenarios[fields.text("scenario")]
+            reason, by = fields.text("reason"), fields.text("by")
+            found.append(Waiver(scenario, reason, fields.time("expires"), by))
+    return tuple(found)
 
 
 BEGUN = "evaluation_begun"

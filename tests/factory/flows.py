@@ -1,11 +1,13 @@
 """Runs with a suite, from their start to where a person decides."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from attractor.base.clock import SystemClock
 from attractor.engine.run_folder.result import RunResult
-from attractor.factory.decide import Decision, DecisionKind, decide
+from attractor.factory.decide import Decision, DecisionKind, Operator, amend, decide, waive
 from attractor.factory.evaluate import Evaluator
 from attractor.factory.gate import GateReport, gate
 from attractor.factory.launch import ask_gate, evaluator_of, hold, launch, promote_run, resume_run
@@ -32,6 +34,18 @@ step = "look"
 equals = "{wanted}"
 """
 REASON = "The file says what it should."
+ANN = Operator("ann", "token")
+
+
+class ShiftedClock(SystemClock):
+    """The machine's clock, set forward or back."""
+
+    def __init__(self, shift: timedelta) -> None:
+        self._shift = shift
+
+    def now(self) -> datetime:
+        """Return the date and time, in UTC."""
+        return super().now() + self._shift
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,23 @@ class Flow:
     ) -> LedgerEntry:
         with hold(result.directory, self.host) as run:
             return decide(run, self.evaluator, Decision(verdict, "ann", "token", rationale))
+
+    def waive(
+        self, result: RunResult, scenario: str, reason: str = REASON, **expires: float
+    ) -> LedgerEntry:
+        with hold(result.directory, self.host) as run:
+            expires_in = timedelta(**expires or {"days": 7})
+            return waive(
+                run, self.evaluator, scenario, by=ANN, reason=reason, expires_in=expires_in
+            )
+
+    def amend(self, result: RunResult, rationale: str = "", note: str = "") -> LedgerEntry:
+        with hold(result.directory, self.host) as run:
+            return amend(run, self.evaluator, by=ANN, rationale=rationale, note=note)
+
+    def at(self, **shift: float) -> "Flow":
+        """Return the project at another time."""
+        return replace(self, host=replace(self.host, clock=ShiftedClock(timedelta(**shift))))
 
     def promote(self, result: RunResult, branch: str = "main") -> Promotion:
         return asyncio.run(promote_run(result.directory, self.host, branch=branch))

@@ -169,7 +169,7 @@ async def _give_branch(run: OpenRun, workspace: Dimension, graph: Graph, host: R
         excluded=workspace.excluded,
     )
     changed = await describe_changes(workspace, run.progress.tree)
-    told = {"ref": branch.ref, "commit": branch.commit, "changed": changed}
+    told = {"ref": branch.ref, "commit": branch.commit, "tree": branch.tree, "changed": changed}
     run.emit(BRANCH_WRITTEN, told, sync=True)
 
 
