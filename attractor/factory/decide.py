@@ -24,7 +24,7 @@ from attractor.factory.errors import (
 )
 from attractor.factory.evaluate import GATE_EVALUATED, Evaluator
 from attractor.factory.gate import GateInput, GateReport, failed_scenarios, gate
-from attractor.factory.ledger import LedgerEntry
+from attractor.factory.ledger import LONGEST_DELAY, LedgerEntry
 from attractor.factory.records import (
     AMENDED,
     DECIDED,
@@ -89,6 +89,9 @@ def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> LedgerEntr
     """Record a decision; an approval requires that the gate says go, evaluated again."""
     with evaluator.ledger.locked("attractor decide"):
         _require_proof(run, decision.proof)
+        if not run.manifest.suite:
+            # With a suite, the gate reads and verifies all lines.
+            evaluator.ledger.require_intact()
         report = require_decidable(run, evaluator, decision.verdict, decision.rationale)
         by = Operator(decision.by, decision.proof)
         data = _decision(run, evaluator, decision, report)
@@ -161,7 +164,7 @@ def _append(
 ) -> LedgerEntry:
     """Write a line about a run to the ledger and to the run directory."""
     manifest, now = run.manifest, run.clock.now()
-    if now < run.last_activity:
+    if now < run.last_activity - LONGEST_DELAY:
         raise ClockSetBack(f"the clock is earlier than the last event of {manifest.run_id}")
     record: dict[str, Json] = {"pipeline": manifest.pipeline, "by": by.name, "proof": by.proof}
     record = run.redactor.members({**record, **data})

@@ -132,8 +132,7 @@ class Evaluator:
 
     def _latest(self, entries: Sequence[LedgerEntry]) -> datetime:
         """Return the time; a clock that was set back does not revive an expired waiver."""
-        last = [datetime.fromisoformat(one.time) for one in entries[-1:]]
-        return max([self.clock.now(), *last])
+        return max([self.clock.now(), *(one.when for one in entries[-1:])])
 
     def require_own(self, root: Path) -> None:
         """Refuse a run of another project, and a copy of a run."""

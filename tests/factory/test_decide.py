@@ -41,11 +41,7 @@ def make_mixed(tmp_path: Path, *, must: str = "") -> Flow:
         name: HOLDOUT.format(wanted=wanted)
         .replace('"made"\ntitle', f'"{name}"\ntitle')
         .replace("Ann looks", f"{name} looks")
-        for name, wanted in {
-            "good": "made",
-            "made": "else",
-            "must": "else" if must else "made",
-        }.items()
+        for name, wanted in (("good", "made"), ("made", "else"), ("must", other))
     }
     return make_flow(tmp_path, suite=f"{SUITE}[gate]\n{must}\n", **holdouts)
 
