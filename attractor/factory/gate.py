@@ -5,6 +5,7 @@ apply pass. A failed trial can only make a figure worse, so no failure turns no-
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -62,21 +63,20 @@ class Waiver:
 
 @dataclass(frozen=True)
 class WindowFigures:
-    """Figures over the decided runs in the window of a profile.
+    """Figures over the last decided runs of a project, as many as the profile's window says.
 
-    `first_try` are runs that were approved without an earlier rejected run of the same goal;
-    `most_retries` is the largest number of retries of a run; `incidents` are those of approved
-    runs.
+    `first_try` are approved runs without a run of the same pipeline that was rejected or failed
+    since the approval before; `incidents` are those of approved runs.
     """
 
-    runs: int
-    pipelines: int
-    approved: int
-    first_try: int
-    most_retries: int
-    promoted: int
-    rolled_back: int
-    incidents: int
+    runs: int = 0
+    pipelines: int = 0
+    approved: int = 0
+    first_try: int = 0
+    retries: int = 0
+    promoted: int = 0
+    rolled_back: int = 0
+    incidents: int = 0
 
 
 NEVER_VALID = datetime.max.replace(tzinfo=UTC)
@@ -88,8 +88,8 @@ class GateInput:
 
     Evaluations of the same tree with the same suite in other runs count too. `earlier` are the
     evaluations of the last approved run of the pipeline. `incidents` are leaks of holdouts in this
-    run. `attempts` is the number of trees that were evaluated with this version of the suite.
-    Without `now`, no waiver is valid.
+    run; a leak in any run burns the version of the suite. `attempts` is the number of trees that
+    were evaluated with this version. Without `now`, no waiver is valid.
     """
 
     tree: str
@@ -101,12 +101,11 @@ class GateInput:
     waivers: tuple[Waiver, ...] = ()
     now: datetime = NEVER_VALID
     earlier: tuple[EvaluationRecord, ...] = ()
-    window: WindowFigures | None = None
+    window: WindowFigures = WindowFigures()
     incidents: tuple[str, ...] = ()
     is_burned: bool = False
     attempts: int = 0
     base_is_dirty: bool = False
-    credentials_exposed: tuple[str, ...] = ()
     cost_usd: float = 0.0
 
     def is_trusted(self, evaluated: EvaluationRecord) -> bool:
@@ -368,10 +367,10 @@ def _unresolved_failure(judged: _Judged) -> RuleResult:
 
 
 def _culprit_of(results: Sequence[TrialResult], failed: set[str]) -> Culprit:
-    """Return the machinery if no trial of the failed scenarios failed without its trouble."""
-    reds = [one for one in results if one.key.scenario in failed and not one.satisfied]
-    is_trouble = bool(reds) and all(one.error for one in reds)
-    return Culprit.MACHINERY if is_trouble else Culprit.CANDIDATE
+    """Return the culprit that all failed trials of the failed scenarios share, or the candidate."""
+    culprits = {one.culprit for one in results if one.key.scenario in failed and not one.satisfied}
+    [culprit] = culprits if len(culprits) == 1 else [None]
+    return culprit or Culprit.CANDIDATE
 
 
 def _satisfaction(judged: _Judged) -> RuleResult:
@@ -473,15 +472,16 @@ def _regression(judged: _Judged) -> RuleResult:
 
 
 def _infra_errors(judged: _Judged) -> RuleResult:
-    count = sum(bool(one.error) for one in judged.results)
+    troubled = [one for one in judged.results if one.error and one.culprit is not Culprit.CANDIDATE]
+    count = len(troubled)
     return RuleResult(
         "infra_errors",
         passed=not count,
         figure=f"{count}",
         threshold="0",
-        words=f"{count} trials ended with trouble of the machinery" if count else "",
-        remedy="fix the machine, then start a new run, or waive the scenarios",
-        culprit=Culprit.MACHINERY,
+        words=f"{count} trials ended with an error that is not the candidate's" if count else "",
+        remedy="fix the cause, then start a new run, or waive the scenarios",
+        culprit=_culprit_of(troubled, {one.key.scenario for one in troubled}),
     )
 
 
@@ -511,22 +511,21 @@ def _instability(judged: _Judged) -> RuleResult:
 
 def _isolation_unverified(judged: _Judged) -> RuleResult:
     # Only evaluations of this run: agents of other runs made nothing that it promotes.
-    given = judged.input
-    proved = all(one.promises.guards_holdouts for one in given.evaluations)
-    passed = all(given.is_trusted(one) for one in given.evaluations)
-    return RuleResult(
-        "isolation_unverified",
-        passed=passed,
-        figure="verified" if proved else "not verified",
-        threshold="verified",
-        words=""
-        if proved
-        else "allowed by the profile"
-        if passed
-        else "isolation of the holdouts from agents and candidate is not verified",
-        remedy="run with a sandbox; see: attractor doctor",
-        domain=Domain.BOOT,
-        culprit=Culprit.MACHINERY,
+    proved = all(one.promises.guards_holdouts for one in judged.input.evaluations)
+    return _permitted(
+        judged,
+        RuleResult(
+            "isolation_unverified",
+            passed=proved,
+            figure="verified" if proved else "not verified",
+            threshold="verified",
+            words=""
+            if proved
+            else "isolation of the holdouts from agents and candidate is not verified",
+            remedy="run with a sandbox; see: attractor doctor",
+            domain=Domain.BOOT,
+            culprit=Culprit.MACHINERY,
+        ),
     )
 
 
@@ -583,37 +582,52 @@ def _protected_path(judged: _Judged) -> RuleResult:
 
 
 def _dirty_base(judged: _Judged) -> RuleResult:
-    return RuleResult(
-        "dirty_base",
-        passed=not judged.input.base_is_dirty,
-        figure="uncommitted changes" if judged.input.base_is_dirty else "a commit",
-        threshold="a commit",
-        words="the run began with uncommitted changes" if judged.input.base_is_dirty else "",
-        remedy="commit the changes, and start a run without --include-dirty",
-        domain=Domain.BOOT,
-        culprit=Culprit.MACHINERY,
+    is_dirty = judged.input.base_is_dirty
+    return _permitted(
+        judged,
+        RuleResult(
+            "dirty_base",
+            passed=not is_dirty,
+            figure="uncommitted changes" if is_dirty else "a commit",
+            threshold="a commit",
+            words="the run was started with --include-dirty" if is_dirty else "",
+            remedy="commit the changes, and start a run without --include-dirty",
+            domain=Domain.BOOT,
+            culprit=Culprit.MACHINERY,
+        ),
     )
 
 
 def _credential_exposed(judged: _Judged) -> RuleResult:
-    exposed = judged.input.credentials_exposed
-    return RuleResult(
-        "credential_exposed",
-        passed=not exposed,
-        figure=f"{len(exposed)}",
-        threshold="0",
-        words=f"agents could read {', '.join(exposed)}" if exposed else "",
-        remedy="remove the paths from the profile's sandbox.expose",
-        domain=Domain.EXECUTION,
-        culprit=Culprit.MACHINERY,
+    exposed = judged.input.profile.sandbox.expose
+    return _permitted(
+        judged,
+        RuleResult(
+            "credential_exposed",
+            passed=not exposed,
+            figure=f"{len(exposed)}",
+            threshold="0",
+            words=f"agents could read {', '.join(exposed)}" if exposed else "",
+            remedy="remove the paths from sandbox.expose of the profile",
+            domain=Domain.BOOT,
+            culprit=Culprit.MACHINERY,
+        ),
     )
 
 
+def _permitted(judged: _Judged, found: RuleResult) -> RuleResult:
+    """Return a result that passes if the profile permits the rule by name."""
+    if found.passed or not judged.input.profile.allows(found.rule):
+        return found
+    return replace(found, passed=True, words=f"{found.words}; the profile allows it")
+
+
 def _budget(judged: _Judged) -> RuleResult:
-    limit = judged.settings.max_cost_usd
-    if limit is None:
+    limits = [judged.settings.max_cost_usd, judged.input.profile.policy.max_cost_usd]
+    set_limits = [one for one in limits if one is not None]
+    if not set_limits:
         return _idle("budget", "neither suite nor profile set max_cost_usd")
-    cost = judged.input.cost_usd
+    cost, limit = judged.input.cost_usd, min(set_limits)
     return RuleResult(
         "budget",
         passed=cost <= limit,
@@ -626,8 +640,40 @@ def _budget(judged: _Judged) -> RuleResult:
     )
 
 
-def _process(_: _Judged) -> RuleResult:
-    return _idle("process", "the profile sets no window")
+def _process(judged: _Judged) -> RuleResult:
+    wanted, found = judged.input.profile.window, judged.input.window
+    if wanted is None:
+        return _idle("process", "the profile sets no window")
+    limits = [
+        (found.runs, ">=", wanted.runs, "decided runs"),
+        (found.pipelines, ">=", wanted.pipelines, "pipelines"),
+        (_share(found.approved, found.runs), ">=", wanted.min_approved, "approved"),
+        (_share(found.first_try, found.runs), ">=", wanted.min_first_try, "approved at first try"),
+        (_share(found.rolled_back, found.promoted), "<=", wanted.max_rolled_back, "rolled back"),
+        (found.incidents, "<=", 0, "incidents of approved runs"),
+    ]
+    if wanted.max_retries is not None:
+        mean = _share(found.retries, found.runs)
+        limits.append((mean, "<=", wanted.max_retries, "retries a run"))
+    failed = [
+        f"{name} {figure:g} ({sign} {limit:g})"
+        for figure, sign, limit, name in limits
+        if (figure < limit if sign == ">=" else figure > limit)
+    ]
+    return RuleResult(
+        "process",
+        passed=not failed,
+        figure=f"{len(limits) - len(failed)} of {len(limits)} limits",
+        threshold=f"{len(limits)} of {len(limits)}",
+        words=f"over the last {wanted.runs} decided runs: {', '.join(failed)}" if failed else "",
+        remedy="let more runs be decided, or relax the window of the profile",
+        domain=Domain.DECISION,
+        culprit=Culprit.PIPELINE,
+    )
+
+
+def _share(part: int, whole: int) -> float:
+    return round(part / whole, 3) if whole else 0.0
 
 
 _RULES: Mapping[str, Callable[[_Judged], RuleResult]] = {

@@ -15,10 +15,11 @@ from attractor.factory.gate import (
     GateInput,
     GateReport,
     Waiver,
+    WindowFigures,
     gate,
     unverifiable,
 )
-from attractor.factory.resources.profiles import make_profile
+from attractor.factory.resources.profiles import Profile, make_profile
 from attractor.scenarios.evaluation import Culprit, TrialKey, TrialResult
 from attractor.scenarios.suite import (
     CheckSpec,
@@ -205,11 +206,19 @@ def with_results(judged: GateInput, *evaluations: tuple[TrialResult, ...]) -> Ga
     return replace(judged, evaluations=judge(None, *evaluations).evaluations)
 
 
+def with_profile(judged: GateInput, **settings: object) -> GateInput:
+    profile = Profile.model_validate({"name": "demo", **settings})
+    return replace(judged, profile=profile)
+
+
 def earlier(tree: str, results: tuple[TrialResult, ...]) -> tuple[EvaluationRecord, ...]:
     return (EvaluationRecord(tree, SEAL, PROVED, results),)
 
 
-TROUBLED = tuple(replace(one, error="" if one.satisfied else "disk full") for one in RED)
+TROUBLED = tuple(
+    one if one.satisfied else replace(one, error="disk full", culprit=Culprit.MACHINERY)
+    for one in RED
+)
 HALF = judge(suite(scenario("a", min_pass_rate=0.5)), results(a=[True, False]))
 
 FAILURES: dict[str, tuple[GateInput, str, str]] = {
@@ -230,11 +239,16 @@ FAILURES: dict[str, tuple[GateInput, str, str]] = {
     "holdout_leak": (replace(GREEN, incidents=("a stage's output",)), "1", "0"),
     "suite_burned": (replace(GREEN, attempts=21), "21 trees", "at most 20"),
     "dirty_base": (replace(GREEN, base_is_dirty=True), "uncommitted changes", "a commit"),
-    "credential_exposed": (replace(GREEN, credentials_exposed=("~/.codex",)), "1", "0"),
+    "credential_exposed": (with_profile(GREEN, sandbox={"expose": ("~/.codex",)}), "1", "0"),
     "budget": (
         replace(with_limits(GREEN, max_cost_usd=1.5), cost_usd=2.0),
         "2.00 USD",
         "at most 1.50 USD",
+    ),
+    "process": (
+        with_profile(GREEN, window={"runs": 10, "min_approved": 0.9, "max_retries": 2}),
+        "4 of 7 limits",
+        "7 of 7",
     ),
 }
 
@@ -247,6 +261,52 @@ def test_failed_rule_gives_figure_threshold_and_remedy(rule: str) -> None:
     assert failed.words
     assert failed.remedy
     assert failed.to_record()["culprit"]
+
+
+def test_profile_permits_rules_by_name() -> None:
+    dirty = replace(GREEN, base_is_dirty=True)
+    exposing = with_profile(dirty, sandbox={"expose": ("~/.codex",)})
+    assert rules(gate(exposing)) == ["credential_exposed", "dirty_base"]
+    allowed = {"allow": ("dirty_base", "credential_exposed")}
+    assert rules(gate(with_profile(dirty, sandbox={"expose": ("x",)}, policy=allowed))) == []
+
+
+def test_the_lower_of_two_cost_limits_counts() -> None:
+    limited = replace(with_limits(GREEN, max_cost_usd=9), cost_usd=2.0)
+    assert rules(gate(limited)) == []
+    assert rules(gate(with_profile(limited, policy={"max_cost_usd": 1}))) == ["budget"]
+
+
+WINDOW = {
+    "runs": 10,
+    "pipelines": 2,
+    "min_approved": 0.9,
+    "min_first_try": 0.7,
+    "max_retries": 2,
+    "max_rolled_back": 0.05,
+}
+GOOD = WindowFigures(
+    runs=10, pipelines=2, approved=9, first_try=7, retries=20, promoted=9, rolled_back=0
+)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({}, ""),
+        ({"runs": 9, "retries": 9}, "decided runs 9 (>= 10)"),
+        ({"pipelines": 1}, "pipelines 1 (>= 2)"),
+        ({"approved": 8}, "approved 0.8 (>= 0.9)"),
+        ({"first_try": 6}, "approved at first try 0.6 (>= 0.7)"),
+        ({"retries": 21}, "retries a run 2.1 (<= 2)"),
+        ({"rolled_back": 1}, "rolled back 0.111 (<= 0.05)"),
+        ({"incidents": 1}, "incidents of approved runs 1 (<= 0)"),
+    ],
+)
+def test_process_compares_the_window_of_the_profile(changed: dict[str, int], words: str) -> None:
+    judged = replace(with_profile(GREEN, window=WINDOW), window=replace(GOOD, **changed))
+    found = [one.words for one in gate(judged).reasons if one.rule == "process"]
+    assert [words] == [one.removeprefix("over the last 10 decided runs: ") for one in found or [""]]
 
 
 def test_every_rule_is_reported_once() -> None:
