@@ -107,7 +107,8 @@ def _remember_debug(ctx: click.Context, option: click.Parameter, value: bool) ->
 
 
 GROUP_SUMMARIES = {
-    "profile": "Manage profiles: the policies that runs are judged by",
+    "pipeline": "Manage the registered pipelines of the project",
+    "profile": "Manage profiles: environment, models and policy of runs",
     "suite": "Manage suites of scenarios",
     "token": "Manage tokens that identify the person who decides",
     "twin": "Serve and check twins (mock servers) of model providers and services",
@@ -119,7 +120,7 @@ PURPOSES = {
     "Write pipelines": ("validate fmt render diff rules simulate test estimate convert lsp"),
     "Run pipelines": "run agent resume fork rewind answer steer pause cancel",
     "Watch runs": "runs status logs diagnose",
-    "Judge results": "evaluate gate decide promote suite profile token",
+    "Judge results": "evaluate gate decide promote suite pipeline profile token",
     "Replace and choose models": "models agents twin",
     "Set up and clean up": "doctor completion gc help",
 }

@@ -20,7 +20,6 @@ from attractor.engine.run_folder.open_run import OpenRun, end_run
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING, QUEUED, RunStatus
 from attractor.engine.storage.json_files import write_document
 from attractor.environments.environment import Promises
-from attractor.environments.selection import EnvironmentChoice
 from attractor.factory.errors import NotDecidable
 from attractor.factory.gate import GateInput, GateReport, gate
 from attractor.factory.ledger import Ledger, LedgerEntry
@@ -62,15 +61,22 @@ class Evaluator:
     trials: Path
     clock: Clock
 
-    def begin(self, run: OpenRun, place: EnvironmentChoice) -> None:
-        """Record a new run in the ledger.
+    def begin(self, run: OpenRun, prepared: PreparedRun) -> None:
+        """Register the pipeline of a new run, and record the run in the ledger.
 
         Also record in the journal of the run how the stages are isolated.
         """
-        facts = facts_of(run)
+        facts, place = facts_of(run), prepared.sandbox
         if run.state.status == QUEUED:
+            registered, _ = self.stores.pipelines.register(
+                prepared.pipeline,
+                prepared.request.file,
+                by=f"run {facts.run_id}",
+                now=run.clock.now(),
+            )
             made = {
                 "manifest": facts.manifest_hash(),
+                "pipeline": registered.pinned,
                 **self.project.describe(run.directory.root),
             }
             self.ledger.append(CREATED, facts.run_id, made, now=run.clock.now(), once=True)

@@ -8,17 +8,17 @@ from attractor.base.errors import UsageError
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.run_folder.result import RunResult
-from attractor.environments.selection import EnvironmentChoice
 from attractor.factory.evaluate import Evaluator
 from attractor.factory.gate import GateInput
 from attractor.factory.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.promotion import CandidateTree, Promotion, promote
+from attractor.factory.resources.pipelines import PipelineStore
 from attractor.factory.resources.profiles import ProfileStore
 from attractor.factory.resources.suites import SuiteStore
 from attractor.factory.run_facts import FactoryStores, RunFacts, read_facts
 from attractor.factory.trials import TrialStore
-from attractor.pipeline.components.run_components import Evaluation
+from attractor.pipeline.components.run_components import Evaluation, PreparedRun
 from attractor.pipeline.fork.linked_run import require_trees
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.preflight import PreflightReport, preflight
@@ -44,7 +44,9 @@ def evaluator_of(host: RunHost) -> Evaluator:
     project = ProjectIdentity(host.runs_dir, state / "project.lock", host.randomness)
     return Evaluator(
         stores=FactoryStores(
-            SuiteStore(state, project, ledger), ProfileStore(state, project, ledger)
+            SuiteStore(state, project, ledger),
+            ProfileStore(state, project, ledger),
+            PipelineStore(state, project, ledger),
         ),
         ledger=ledger,
         results=TrialStore(state / "results", ledger),
@@ -98,9 +100,9 @@ async def resume_run(root: Path, host: RunHost, overrides: Overrides = NO_OVERRI
     request = overrides.apply(read_request(read_manifest(RunDirectory(root))), host.environ)
     evaluation = _evaluation(evaluator, request)
 
-    def begin(run: OpenRun, sandbox: EnvironmentChoice) -> None:
+    def begin(run: OpenRun, prepared: PreparedRun) -> None:
         _report_torn_line(run, host)
-        evaluation.begin(run, sandbox)
+        evaluation.begin(run, prepared)
 
     return await resume(root, host, overrides, evaluation=replace(evaluation, begin=begin))
 

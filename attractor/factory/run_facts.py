@@ -10,8 +10,10 @@ from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING, RunState, RunStatus
+from attractor.factory.resources.pipelines import PipelineStore
 from attractor.factory.resources.profiles import Profile, ProfileStore
 from attractor.factory.resources.suites import SuiteStore
+from attractor.factory.resources.versions import ResourceKind, VersionStore
 from attractor.scenarios.suite_reader import SealedSuite
 
 
@@ -68,10 +70,20 @@ STRICT_PROFILE = Profile(name="strict")
 
 @dataclass(frozen=True)
 class FactoryStores:
-    """The suites and profiles of a project."""
+    """The suites, profiles and pipelines of a project."""
 
     suites: SuiteStore
     profiles: ProfileStore
+    pipelines: PipelineStore
+
+    def of_kind(self, kind: ResourceKind) -> VersionStore:
+        """Return the versions of all resources of a kind."""
+        stores = {
+            ResourceKind.SUITE: self.suites,
+            ResourceKind.PROFILE: self.profiles,
+            ResourceKind.PIPELINE: self.pipelines,
+        }
+        return stores[kind].versions
 
     def pin_suite(self, reference: str) -> str:
         """Return the reference to pin: the current version of a suite, with its hash."""

@@ -54,7 +54,7 @@ async def walk_run(
             await stack.enter_async_context(keep_drawing(run, prepared.pipeline.graph))
         await boot(run, prepared)
         if evaluation:
-            evaluation.begin(run, prepared.sandbox)
+            evaluation.begin(run, prepared)
         async with notifying(run, prepared.host) as notifier:
             runner = await _build_runner(run, prepared, stack, notifier, restores_sessions)
             result = await runner.run()

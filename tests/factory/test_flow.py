@@ -10,6 +10,7 @@ import pytest
 from attractor.base.errors import ChainBroken, NoGo, UnknownName, UsageError, VerificationError
 from attractor.base.json import Json
 from attractor.engine.run_folder.result import RunResult
+from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.environments.environment import Promises
 from attractor.environments.selection import EnvironmentChoice, choose_environment
@@ -19,11 +20,13 @@ from attractor.factory.gate import gate
 from attractor.factory.launch import hold
 from attractor.factory.ledger import LEDGER_FILE
 from attractor.factory.run_facts import facts_of
+from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.runs.lookup import summarize
+from attractor.pipeline.source.read import open_pipeline
 from attractor.workspaces.errors import BranchMoved
 from tests.factory.flows import HOLDOUT, Flow, make_flow
-from tests.pipeline.projects import git
+from tests.pipeline.projects import git, simulated
 
 
 def rules(flow: Flow, result: RunResult) -> list[str]:
@@ -112,7 +115,7 @@ def test_a_forged_ledger_is_found_before_anything_is_decided(tmp_path: Path) -> 
     result = flow.launch()
     ledger = flow.host.state_dir / LEDGER_FILE
     ledger.write_bytes(ledger.read_bytes().replace(b'"satisfied":false', b'"satisfied":true'))
-    with pytest.raises(ChainBroken, match="line 6"):
+    with pytest.raises(ChainBroken, match=r"line \d+"):
         flow.decide(result, DecisionKind.APPROVED)
 
 
@@ -233,8 +236,12 @@ def test_evaluation_does_not_prove_isolation_of_stages(tmp_path: Path) -> None:
     proved = Promises(
         hides_operator=True, own_network=True, own_processes=True, writes_only_workspace=True
     )
+    pipeline = open_pipeline(str(flow.project / "pipeline.dot"))
+    choice = replace(unguarded(), promises=proved)
+    nowhere = NoWorkspace(another=lambda: choice.make(flow.project))
+    prepared = PreparedRun(pipeline, simulated(flow.project), flow.host, choice, nowhere)
     with hold(result.directory, flow.host) as run:
-        flow.evaluator.begin(run, replace(unguarded(), promises=proved))
+        flow.evaluator.begin(run, prepared)
     flow.resume(result)
     assert rules(flow, result) == ["isolation_unverified"]
 

@@ -125,7 +125,7 @@ def test_a_shortened_ledger_with_an_old_journal_is_found(tmp_path: Path) -> None
     flow.decide(result, DecisionKind.REJECTED)
     put_back(old)
     (result.directory / DECISIONS_FILE).unlink()
-    with pytest.raises(Exception, match="ledger.jsonl: line 7 is missing") as caught:
+    with pytest.raises(Exception, match=r"ledger.jsonl: line \d+ is missing") as caught:
         flow.decide(result, DecisionKind.APPROVED)
     assert getattr(caught.value, "exit_code", None) is ExitCode.BROKEN
 

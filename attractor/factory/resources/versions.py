@@ -24,7 +24,7 @@ from attractor.language.graph.graph import folder_name
 
 OWNER_ONLY = 0o600
 PATIENCE_S = 10.0
-RETIRED, BURNED = "retired", "burned"
+RETIRED, ARCHIVED, BURNED = "retired", "archived", "burned"
 
 
 class ResourceKind(StrEnum):
@@ -155,7 +155,8 @@ class VersionStore:
             ended = replace(current, ending=ending)
             project_id = self.project.project_id()
             line: JsonObject = {"project": project_id, **ended.to_record()}
-            self.ledger.append(ending.how, "", line, now=ending.when)
+            kind = BURNED if ending.how == BURNED else RETIRED
+            self.ledger.append(kind, "", line, now=ending.when)
             self._write(project_id, ended)
         return ended
 
@@ -185,6 +186,10 @@ class VersionStore:
         if number not in known:
             raise UnknownName(f"version of {self.kind} {name}", number, known)
         return known[number]
+
+    def is_numbered(self, reference: str) -> bool:
+        """Return whether a reference names one version, not all of them."""
+        return bool(_split(reference)[1])
 
     def find_usable(self, reference: str) -> Version:
         """Return a version for a new run; refuse a retired or burned one."""

@@ -133,5 +133,5 @@ class Evaluation:
     Without `finish`, a successful run keeps waiting for its evaluation.
     """
 
-    begin: Callable[[OpenRun, EnvironmentChoice], None]
+    begin: Callable[[OpenRun, PreparedRun], None]
     finish: Callable[[OpenRun, PreparedRun], Awaitable[None]] | None

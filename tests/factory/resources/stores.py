@@ -6,6 +6,7 @@ from pathlib import Path
 
 from attractor.factory.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
+from attractor.factory.resources.pipelines import PipelineStore
 from attractor.factory.resources.profiles import ProfileStore
 from attractor.factory.resources.suites import Registration, SuiteStore
 
@@ -28,3 +29,8 @@ def suite_store(folder: Path, project: str = "project") -> SuiteStore:
 
 def register(store: SuiteStore, folder: Path) -> Registration:
     return store.register(folder, by="ann", now=NOW)
+
+
+def pipeline_store(folder: Path, project: str = "project") -> PipelineStore:
+    state = folder / "state"
+    return PipelineStore(state, make_identity(folder, project), Ledger(state))

@@ -1,0 +1,39 @@
+"""Register a pipeline as a version."""
+
+from pathlib import Path
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.orders import operator_name
+from attractor.cli.runs.setup import host_of
+from attractor.factory.launch import evaluator_of
+from attractor.pipeline.source.read import open_pipeline, project_of
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path), metavar="PIPELINE.dot")
+@json_option
+@click.pass_obj
+def register(invocation: Invocation, file: Path, as_json: bool) -> ExitCode:
+    """Register a pipeline as a version, with the prompts and files that it names.
+
+    A pipeline with errors is refused. 'attractor run' registers its pipeline by itself. The same
+    content makes no new version.
+    """
+    host = host_of(invocation)
+    store = evaluator_of(host).stores.pipelines
+    file = file.absolute()
+    pipeline = open_pipeline(str(file), project=project_of(host))
+    by, now = operator_name(invocation), host.clock.now()
+    version, is_new = store.register(pipeline, file, by=by, now=now)
+    if as_json:
+        show_json({**version.to_record(), "is_new": is_new})
+    else:
+        show(f"{version}: {'registered' if is_new else 'unchanged'}")
+    return ExitCode.DONE
+
+
+part = register

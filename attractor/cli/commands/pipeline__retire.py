@@ -1,0 +1,15 @@
+"""Retire a pipeline."""
+
+from attractor.cli.runs.resources import end_command
+from attractor.factory.resources.versions import RETIRED, ResourceKind
+
+part = end_command(
+    ResourceKind.PIPELINE,
+    RETIRED,
+    "retire",
+    """Retire a pipeline, or one version of it.
+
+    Refused with exit status 4 while active runs use it. The version stays readable. A run of the
+    same content registers it again, as a new version.
+    """,
+)

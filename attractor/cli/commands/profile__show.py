@@ -1,0 +1,47 @@
+"""Show a profile and its effective policy."""
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.base.json import Json
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.resources import stores_of, version_line
+from attractor.factory.protected_paths import PROTECTED
+from attractor.factory.resources.profiles import Profile
+
+
+@click.command("show")
+@click.argument("reference", metavar="NAME[@REVISION]")
+@json_option
+@click.pass_obj
+def show_profile(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
+    """Show a profile and its effective policy, with all defaults."""
+    store = stores_of(invocation).profiles
+    version = store.versions.find(reference)
+    profile = store.read(version)
+    policy = _effective_policy(profile)
+    record = {**profile.to_record(), "policy": policy}
+    if as_json:
+        show_json({**version.to_record(), "effective": record})
+    else:
+        lines = [f"  {key} = {value}" for key, value in _leaves("", record)]
+        show("\n".join([version_line(version), *lines]))
+    return ExitCode.DONE
+
+
+def _effective_policy(profile: Profile) -> dict[str, Json]:
+    paths = list[Json]([*PROTECTED, *profile.policy.protected_paths])
+    return {**profile.policy.model_dump(mode="json"), "protected_paths": paths}
+
+
+def _leaves(path: str, value: Json) -> list[tuple[str, str]]:
+    if isinstance(value, dict) and value:
+        inner = [(f"{path}.{key}" if path else key, one) for key, one in value.items()]
+        return [leaf for key, one in inner for leaf in _leaves(key, one)]
+    if isinstance(value, list):
+        return [(path, ", ".join(map(str, value)) or "none")]
+    return [(path, "none" if value in (None, "", {}) else str(value))]
+
+
+part = show_profile

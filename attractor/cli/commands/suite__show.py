@@ -1,0 +1,52 @@
+"""Show a registered suite."""
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.resources import stores_of, table, version_line
+from attractor.scenarios.satisfaction import failures_allowed
+from attractor.scenarios.suite import Scenario
+
+
+@click.command("show")
+@click.argument("reference", metavar="NAME[@VERSION]")
+@json_option
+@click.pass_obj
+def show_suite(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
+    """Show a version of a suite: thresholds and scenarios, for the operator.
+
+    The output names the hidden scenarios: do not give it to an agent.
+    """
+    store = stores_of(invocation).suites
+    version = store.versions.find(reference)
+    suite = store.open(version).suite
+    settings = suite.settings
+    if as_json:
+        scenarios = [one.model_dump(mode="json") for one in suite.scenarios]
+        suite_record = {"settings": settings.model_dump(mode="json"), "scenarios": scenarios}
+        show_json({**version.to_record(), **suite_record})
+        return ExitCode.DONE
+    gate = settings.gate
+    show(
+        "\n".join(
+            [
+                version_line(version),
+                f"  for the pipeline {settings.pipeline}, {settings.trials.n} trials of each "
+                "scenario",
+                f"  satisfaction at least {float(gate.min_satisfaction):.3f}, lower bound at least "
+                f"{gate.min_lower_bound:.3f}, {failures_allowed(suite)} failures allowed",
+                *(f"  {line}" for line in table([_row(one) for one in suite.scenarios])),
+            ]
+        )
+    )
+    return ExitCode.DONE
+
+
+def _row(scenario: Scenario) -> tuple[str, str, str, str]:
+    tags = ", ".join(scenario.tags)
+    return scenario.id, scenario.split, f"weight {scenario.weight}", f"{scenario.title} [{tags}]"
+
+
+part = show_suite

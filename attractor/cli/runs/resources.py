@@ -1,0 +1,87 @@
+"""The commands that profiles, suites and pipelines share: list versions, and end versions."""
+
+from collections.abc import Sequence
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.orders import operator_name
+from attractor.cli.runs.setup import host_of
+from attractor.factory.launch import evaluator_of
+from attractor.factory.resources.usage import require_unused
+from attractor.factory.resources.versions import BURNED, Ending, ResourceKind, Version
+from attractor.factory.run_facts import FactoryStores
+
+
+def stores_of(invocation: Invocation) -> FactoryStores:
+    """Return the resources of the project."""
+    return evaluator_of(host_of(invocation)).stores
+
+
+def list_command(kind: ResourceKind, help: str) -> click.Command:
+    """Return the command that lists the versions of all resources of a kind."""
+
+    @click.command("list", help=help)
+    @json_option
+    @click.pass_obj
+    def list_versions(invocation: Invocation, as_json: bool) -> ExitCode:
+        versions = [
+            one
+            for store in [stores_of(invocation).of_kind(kind)]
+            for name in store.names()
+            for one in store.versions(name)
+        ]
+        if as_json:
+            show_json([one.to_record() for one in versions])
+        else:
+            show("\n".join(map(version_line, versions)) or f"no {kind} is registered")
+        return ExitCode.DONE
+
+    return list_versions
+
+
+def end_command(kind: ResourceKind, how: str, name: str, help: str) -> click.Command:
+    """Return the command after which no new run can use a version."""
+
+    @click.command(name, help=help)
+    @click.argument("reference", metavar="NAME[@VERSION]")
+    @click.option("--reason", required=True, help="Record this reason.")
+    @json_option
+    @click.pass_obj
+    def end(invocation: Invocation, reference: str, reason: str, as_json: bool) -> ExitCode:
+        host = host_of(invocation)
+        evaluator = evaluator_of(host)
+        store = evaluator.stores.of_kind(kind)
+        chosen = store.find(reference)
+        is_one = store.is_numbered(reference) or how == BURNED
+        versions = [chosen] if is_one else store.versions(chosen.name)
+        if how != BURNED:
+            for one in versions:
+                require_unused(one, evaluator.project, evaluator.ledger)
+        ending = Ending(how, host.clock.now(), operator_name(invocation), reason)
+        ended = [store.end(one, ending) for one in versions]
+        if as_json:
+            show_json([one.to_record() for one in ended])
+        else:
+            show("\n".join(map(version_line, ended)))
+        return ExitCode.DONE
+
+    return end
+
+
+def version_line(version: Version) -> str:
+    """Return a version in one line."""
+    ending = version.ending
+    end = f", {ending.how} by {ending.by}: {ending.reason}" if ending else ""
+    return f"{version}: registered {version.registered.date()} by {version.by}{end}"
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines with aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,88 @@
+"""The pipelines of a project: numbered versions, each with a copy of the graph and its files.
+
+A version has the hash of the graph and of the files that the graph names, as runs have.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import VerificationError
+from attractor.base.files import make_private_folder, read_regular, write_whole
+from attractor.base.json import Json, JsonObject, content_hash
+from attractor.engine.run_folder.layout import read_stored_files, write_stored_files
+from attractor.factory.ledger import Ledger
+from attractor.factory.project import ProjectIdentity
+from attractor.factory.resources.versions import ResourceKind, Version, VersionStore
+from attractor.language.diagnostics import Diagnostic
+from attractor.pipeline.source.read import PipelineSource, pipeline_hash
+
+_GRAPH, _FILES = "graph.dot", "graph.files.json"
+
+
+@dataclass(frozen=True)
+class RegisteredPipeline:
+    """The text of a registered pipeline, and the files that it names."""
+
+    text: str
+    files: Mapping[str, bytes]
+
+
+def pipeline_name(pipeline: PipelineSource, file: Path) -> str:
+    """Return the name of a pipeline: the name of its graph, or of its file."""
+    return pipeline.graph.name or file.stem
+
+
+class PipelineStore:
+    """The pipelines of a project, with versions; projects share the copies."""
+
+    def __init__(self, state: Path, project: ProjectIdentity, ledger: Ledger) -> None:
+        self._copies = state / "pipelines"
+        self.versions = VersionStore(ResourceKind.PIPELINE, state, project, ledger)
+
+    def register(
+        self, pipeline: PipelineSource, file: Path, *, by: str, now: datetime
+    ) -> tuple[Version, bool]:
+        """Return the version with this content, and whether it is new."""
+        copy = self._copies / pipeline.content_hash
+        if not (copy / _GRAPH).exists():
+            make_private_folder(copy)
+            if pipeline.files:
+                write_stored_files(copy / _FILES, pipeline.files)
+            # The graph last, so that a crash leaves no copy without files.
+            write_whole(copy / _GRAPH, pipeline.text)
+        hashes: dict[str, Json] = {
+            name: content_hash(one) for name, one in sorted(pipeline.files.items())
+        }
+        data: JsonObject = {
+            "file": str(file),
+            "files": hashes,
+            "diagnostics": _validation(pipeline.diagnostics),
+        }
+        name = pipeline_name(pipeline, file)
+        return self.versions.add(name, pipeline.content_hash, data, by=by, now=now)
+
+    def read(self, version: Version) -> RegisteredPipeline:
+        """Return the pipeline of a version, and verify its hash."""
+        copy = self._copies / version.content
+        text = read_regular(copy / _GRAPH) if (copy / _GRAPH).is_file() else b""
+        files = read_stored_files(copy / _FILES)
+        if pipeline_hash(text, files) != version.content:
+            raise VerificationError(
+                f"the copy of {version} in {copy} is missing or was changed",
+                hint="restore it from a backup, or remove it and register the pipeline again",
+            )
+        return RegisteredPipeline(text.decode(), files)
+
+
+def _validation(diagnostics: Sequence[Diagnostic]) -> list[Json]:
+    return [
+        {
+            "severity": one.severity.value,
+            "rule": one.rule,
+            "line": one.span.line,
+            "message": one.message,
+        }
+        for one in diagnostics
+    ]

@@ -1,0 +1,96 @@
+"""Profiles, suites and pipelines, as a person and as a program manage them."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from attractor.base.errors import ExitCode
+from tests.cli.running import attractor
+from tests.factory.flows import Flow, make_flow
+
+PROFILE = 'name = "careful"\n[policy]\nprotected_paths = ["/deploy"]\n'
+
+
+def call(flow: Flow, *words: str) -> subprocess.CompletedProcess[str]:
+    state = {"ATTRACTOR_STATE_DIR": str(flow.host.state_dir)}
+    return attractor(*words, folder=flow.project, variables=state)
+
+
+def told(flow: Flow, *words: str) -> str:
+    done = call(flow, *words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_profile_is_created_shown_updated_and_retired(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    file = flow.project / "careful.toml"
+    file.write_text(PROFILE)
+    assert "profile careful@1 (" in told(flow, "profile", "create", "careful.toml")
+    shown = told(flow, "profile", "show", "careful")
+    assert "policy.protected_paths = /scenarios, /runs" in shown
+    assert "/deploy" in shown
+    file.write_text(PROFILE + 'allow = ["dirty_base"]\n')
+    assert "careful@2" in told(flow, "profile", "update", "careful.toml")
+    assert ": unchanged" in told(flow, "profile", "update", "careful.toml")
+    record = json.loads(told(flow, "profile", "show", "careful@1", "--json"))
+    assert (record["version"], record["effective"]["policy"]["allow"]) == (1, [])
+    done = told(flow, "profile", "retire", "careful", "--reason", "nobody needs it")
+    assert done.count("retired by") == 2
+    # The latest in use, otherwise the latest of all: it tells why.
+    refused = call(flow, "run", "pipeline.dot", "--profile", "careful")
+    assert refused.returncode == ExitCode.REFUSED
+    assert "careful@2" in refused.stderr
+    assert "nobody needs it" in refused.stderr
+    assert told(flow, "profile", "list").count("\n") == 4
+
+
+def test_a_resource_of_an_active_run_is_not_retired(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    flow.launch(evaluate=False)
+    for words in (
+        ("profile", "retire", "lenient"),
+        ("pipeline", "retire", "linear"),
+        ("suite", "archive", "todo"),
+    ):
+        refused = call(flow, *words, "--reason", "it is old")
+        assert (refused.returncode, refused.stdout) == (ExitCode.REFUSED, "")
+        assert "used by active runs" in refused.stderr
+
+
+def test_a_pipeline_is_registered_shown_and_retired(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    assert "pipeline linear@1 (" in told(flow, "pipeline", "register", "pipeline.dot")
+    assert ": unchanged" in told(flow, "pipeline", "register", "pipeline.dot")
+    shown = told(flow, "pipeline", "show", "linear@1")
+    assert "digraph linear {" in shown
+    assert "valid: no problems found" in shown
+    assert json.loads(told(flow, "pipeline", "list", "--json"))[0]["name"] == "linear"
+    told(flow, "pipeline", "retire", "linear@1", "--reason", "it is old")
+    flow.launch()
+    assert told(flow, "pipeline", "list").count("linear@") == 2
+
+
+def test_a_suite_is_shown_burned_and_archived(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    shown = told(flow, "suite", "show", "todo")
+    assert "made  holdout  weight 1  It is made" in shown
+    assert "0 failures allowed" in shown
+    assert json.loads(told(flow, "suite", "show", "todo", "--json"))["scenarios"][0]["id"] == "made"
+    assert "burned by" in told(flow, "suite", "burn", "todo", "--reason", "an agent read it")
+    refused = call(flow, "run", "pipeline.dot", "--suite", "todo")
+    assert (refused.returncode, "an agent read it" in refused.stderr) == (ExitCode.REFUSED, True)
+    # A burned version stays burned.
+    told(flow, "suite", "archive", "todo", "--reason", "it is old")
+    assert "burned by" in told(flow, "suite", "list")
+
+
+def test_records_of_runs_and_decisions_have_no_command_that_changes_or_deletes_them() -> None:
+    groups = ("run", "checkpoint", "decision", "ledger")
+    verbs = ("delete", "remove", "rm", "edit", "update")
+    for words in (
+        *((one,) for one in verbs),
+        *((group, verb) for group in groups for verb in verbs),
+    ):
+        done = attractor(*words)
+        assert done.returncode == ExitCode.USAGE, words

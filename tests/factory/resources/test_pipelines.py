@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import VerificationError
+from attractor.factory.errors import InUse, Retired
+from attractor.factory.resources.usage import require_unused
+from attractor.factory.resources.versions import Ending
+from attractor.pipeline.source.read import open_pipeline
+from tests.factory.flows import Flow, make_flow
+from tests.factory.resources.stores import NOW, pipeline_store
+from tests.pipeline.projects import LINEAR
+
+NAMING = LINEAR.replace('prompt="Plan: $goal"', 'prompt="@plan.md"')
+
+
+def test_a_version_is_the_hash_of_the_graph_and_of_the_files_that_it_names(tmp_path: Path) -> None:
+    store, file = pipeline_store(tmp_path), tmp_path / "p.dot"
+    file.write_text(NAMING)
+    (tmp_path / "plan.md").write_text("Plan it.")
+    first, is_new = store.register(open_pipeline(str(file)), file, by="ann", now=NOW)
+    assert (first.name, first.number, is_new) == ("linear", 1, True)
+    assert store.register(open_pipeline(str(file)), file, by="ann", now=NOW) == (first, False)
+    (tmp_path / "plan.md").write_text("Plan it well.")
+    second, _ = store.register(open_pipeline(str(file)), file, by="ann", now=NOW)
+    assert second.number == 2
+    assert store.read(first).files == {"plan.md": b"Plan it."}
+    assert store.read(second).text == NAMING
+
+
+def test_the_validation_result_of_a_version_can_be_read(tmp_path: Path) -> None:
+    store, file = pipeline_store(tmp_path), tmp_path / "p.dot"
+    file.write_text(LINEAR.replace("prompt=", "promt="))
+    version, _ = store.register(open_pipeline(str(file)), file, by="ann", now=NOW)
+    found = store.versions.find("linear@1").data["diagnostics"]
+    assert found == version.data["diagnostics"]
+    assert "promt" in str(found)
+
+
+def test_a_changed_or_missing_copy_is_refused(tmp_path: Path) -> None:
+    store, file = pipeline_store(tmp_path), tmp_path / "p.dot"
+    file.write_text(LINEAR)
+    version, _ = store.register(open_pipeline(str(file)), file, by="ann", now=NOW)
+    copy = tmp_path / "state" / "pipelines" / version.content / "graph.dot"
+    copy.write_text(LINEAR.replace("Plan", "Skip"))
+    with pytest.raises(VerificationError, match="missing or was changed"):
+        store.read(version)
+    copy.unlink()
+    with pytest.raises(VerificationError, match="missing or was changed"):
+        store.read(version)
+
+
+def require_all_unused(flow: Flow) -> None:
+    stores = flow.evaluator.stores
+    for version in (
+        stores.pipelines.versions.find("linear"),
+        stores.profiles.versions.find("lenient"),
+        stores.suites.versions.find("todo"),
+    ):
+        require_unused(version, flow.evaluator.project, flow.evaluator.ledger)
+
+
+def test_a_run_registers_its_pipeline_and_a_resource_in_use_cannot_be_retired(
+    tmp_path: Path,
+) -> None:
+    flow = make_flow(tmp_path)
+    # In another folder than other runs, so that only the ledger knows it.
+    result = flow.launch(evaluate=False, root=tmp_path / "elsewhere")
+    version = flow.evaluator.stores.pipelines.versions.find("linear")
+    [created] = [one for one in flow.evaluator.ledger.entries(result.run_id)]
+    assert (version.by, created.data["pipeline"]) == (f"run {result.run_id}", version.pinned)
+    with pytest.raises(InUse, match=f"used by active runs: {result.run_id}"):
+        require_all_unused(flow)
+    flow.resume(result)
+    require_all_unused(flow)
+
+
+def test_a_run_without_a_suite_that_rests_uses_nothing(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    flow.launch(suite="")
+    require_all_unused(flow)
+
+
+def test_a_retired_version_takes_no_new_run_and_stays_for_old_ones(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    stores, now = flow.evaluator.stores, flow.host.clock.now()
+    for store, name in ((stores.profiles, "lenient"), (stores.suites, "todo")):
+        store.versions.end(store.versions.find(name), Ending("retired", now, "ann", "it is old"))
+        with pytest.raises(Retired, match=f"{name}@1 .* is retired since .*: it is old"):
+            flow.launch()
+    assert flow.rules(result) == []
+    kinds = [one.kind for one in flow.evaluator.ledger.entries()]
+    assert kinds.count("retired") == 2
