@@ -21,7 +21,7 @@ def show_profile(invocation: Invocation, reference: str, as_json: bool) -> ExitC
     version = store.versions.find(reference)
     profile = store.read(version)
     policy = _effective_policy(profile)
-    record = {**profile.to_record(), "policy": policy}
+    record: dict[str, Json] = {**profile.to_record(), "policy": policy}
     if as_json:
         show_json({**version.to_record(), "effective": record})
     else:

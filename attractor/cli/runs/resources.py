@@ -39,6 +39,7 @@ def list_command(kind: ResourceKind, help: str) -> click.Command:
             show("\n".join(map(version_line, versions)) or f"no {kind} is registered")
         return ExitCode.DONE
 
+    list_versions.__doc__ = help
     return list_versions
 
 
@@ -68,6 +69,7 @@ def end_command(kind: ResourceKind, how: str, name: str, help: str) -> click.Com
             show("\n".join(map(version_line, ended)))
         return ExitCode.DONE
 
+    end.__doc__ = help
     return end
 
 

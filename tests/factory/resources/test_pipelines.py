@@ -67,7 +67,7 @@ def test_a_run_registers_its_pipeline_and_a_resource_in_use_cannot_be_retired(
     # In another folder than other runs, so that only the ledger knows it.
     result = flow.launch(evaluate=False, root=tmp_path / "elsewhere")
     version = flow.evaluator.stores.pipelines.versions.find("linear")
-    [created] = [one for one in flow.evaluator.ledger.entries(result.run_id)]
+    [created] = list(flow.evaluator.ledger.entries(result.run_id))
     assert (version.by, created.data["pipeline"]) == (f"run {result.run_id}", version.pinned)
     with pytest.raises(InUse, match=f"used by active runs: {result.run_id}"):
         require_all_unused(flow)

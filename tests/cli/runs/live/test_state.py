@@ -150,7 +150,11 @@ def test_pause_trials_and_gate_are_shown() -> None:
     run = Happenings()
     run.tell("TrialCompleted", satisfied=False, evaluation=1)
     for finished, satisfied in ((1, True), (2, False)):
-        progress: dict[str, Json] = {"finished": finished, "trials": 6, "seconds_left": 60 - 15 * finished}
+        progress: dict[str, Json] = {
+            "finished": finished,
+            "trials": 6,
+            "seconds_left": 60 - 15 * finished,
+        }
         run.tell("TrialCompleted", satisfied=satisfied, evaluation=2, progress=progress)
     run.tell("GateEvaluated", go=False)
     trials = run.view.trials
