@@ -46,8 +46,11 @@ class Prompt:
         # 47 ms, which only runs with agents need.
         from jinja2 import TemplateError, TemplateSyntaxError
 
+        # It imports jinja2.
+        from attractor.language.declarations.templates import render
+
         try:
-            return _compiled(self.text).render(values).strip()
+            return render(_compiled(self.text), values).strip()
         except TemplateSyntaxError as error:
             raise PromptInvalid(f"{self.file}:{error.lineno}: {error.message}") from error
         except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
@@ -86,10 +89,12 @@ def render_prompt(name: str, *, folders: Sequence[Path] = (), **values: object) 
 def _compiled(text: str) -> "Template":
     # See `render`.
     from jinja2 import StrictUndefined
-    from jinja2.sandbox import SandboxedEnvironment
+
+    # It imports jinja2.
+    from attractor.language.declarations.templates import BoundedSandbox
 
     # Lines with a block only leave no empty line.
-    environment = SandboxedEnvironment(
+    environment = BoundedSandbox(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
     )
     return environment.from_string(text)

@@ -7,32 +7,22 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from jinja2 import StrictUndefined, TemplateError
-from jinja2.sandbox import SandboxedEnvironment
 
 from attractor.base.json import Json
 from attractor.engine.errors import TemplateFailed
-
-# Limited, because a loop in a small template can produce any amount of text.
-_LONGEST = 1_000_000
+from attractor.language.declarations.templates import BoundedSandbox, render
 
 
 def render_prompt(
     template: str, *, goal: str, inputs: Mapping[str, str], context: Mapping[str, Json]
 ) -> str:
     """Render a template with the goal, the inputs and the current context."""
-    environment = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
-    pieces: list[str] = []
-    length = 0
+    environment = BoundedSandbox(undefined=StrictUndefined, keep_trailing_newline=True)
+    values = {"goal": goal, "inputs": dict(inputs), "context": _nested(context)}
     try:
-        filled = environment.from_string(template)
-        for piece in filled.generate(goal=goal, inputs=dict(inputs), context=_nested(context)):
-            pieces.append(piece)
-            length += len(piece)
-            if length > _LONGEST:
-                raise TemplateFailed(f"the prompt is longer than {_LONGEST} characters")
+        return render(environment.from_string(template), values)
     except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise TemplateFailed(f"the prompt template cannot be rendered: {error}") from error
-    return "".join(pieces)
 
 
 def _nested(flat: Mapping[str, Json]) -> dict[str, Any]:

@@ -1,8 +1,11 @@
-"""Checks prompts that are Jinja2 templates (ruling L8)."""
+"""Checks and renders prompts that are Jinja2 templates (ruling L8), without filling the memory."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from jinja2 import TemplateSyntaxError, nodes
+from jinja2 import Template as Compiled, TemplateSyntaxError, nodes
+from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 
 _INPUTS = "inputs"
@@ -19,7 +22,7 @@ class Template(NamedTuple):
 def read_template(text: str) -> Template:
     """Parse a template without rendering it."""
     try:
-        parsed = SandboxedEnvironment().parse(text)
+        parsed = BoundedSandbox().parse(text)
         return Template(inputs=tuple(dict.fromkeys(_inputs(parsed))))
     except TemplateSyntaxError as error:
         return Template(error.message or "invalid template", error.lineno)
@@ -40,3 +43,57 @@ def _inputs(parsed: nodes.Template) -> list[str]:
 
 def _is_inputs(node: nodes.Expr) -> bool:
     return isinstance(node, nodes.Name) and node.name == _INPUTS
+
+
+LONGEST = 1_000_000
+"""The maximum number of characters in a rendered text."""
+
+
+class BoundedSandbox(SandboxedEnvironment):
+    """Rejects products, powers and paddings (`'x'.ljust(n)`, `center(n)`) that are too large."""
+
+    intercepted_binops = frozenset({"*", "**"})
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("batch", "center", "indent"):
+            self.filters[name] = _bounded(self.filters[name])
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Return the value of an operator."""
+        for one, other in ((left, right), (right, left)):
+            if isinstance(other, int) and hasattr(one, "__len__"):
+                _require_small(len(one) * other)
+        if operator == "**" and isinstance(left, int) and isinstance(right, int):
+            _require_small(left.bit_length() * right)
+        return super().call_binop(context, operator, left, right)
+
+    def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Call a function or method."""
+        called = _bounded(obj) if isinstance(getattr(obj, "__self__", None), str) else obj
+        return super().call(context, called, *args, **kwargs)
+
+
+def _bounded(function: Any) -> Any:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        for one in (*args, *kwargs.values()):
+            _require_small(one if isinstance(one, int) else 0)
+        return function(*args, **kwargs)
+
+    return call
+
+
+def _require_small(size: int) -> None:
+    if size > LONGEST:
+        raise SecurityError(f"a value is longer than {LONGEST} characters")
+
+
+def render(template: Compiled, values: Mapping[str, object]) -> str:
+    """Return the text of a template, which has a limit, because a loop can produce any amount."""
+    pieces: list[str] = []
+    length = 0
+    for piece in template.generate(values):
+        pieces.append(piece)
+        length += len(piece)
+        _require_small(length)
+    return "".join(pieces)

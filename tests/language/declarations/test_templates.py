@@ -2,8 +2,15 @@ import subprocess
 import sys
 
 import pytest
+from jinja2.exceptions import SecurityError
 
-from attractor.language.declarations.templates import Template, read_template
+from attractor.language.declarations.templates import (
+    LONGEST,
+    BoundedSandbox,
+    Template,
+    read_template,
+    render,
+)
 
 
 def test_a_template_names_its_inputs() -> None:
@@ -33,3 +40,34 @@ def test_nothing_is_imported_until_there_is_a_template() -> None:
         "sys.exit('jinja2' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "'x' * 10**10",
+        "10**10 * 'x'",
+        "9**(9**9)",
+        "[1] * 10**10",
+        "'x'.ljust(10**10)",
+        "'x'.zfill(width=10**10)",
+        "'x' | center(10**10)",
+        "'a\\nb' | indent(10**10)",
+        "'x' * 999999 ~ 'x' * 999999",
+    ],
+)
+def test_template_cannot_fill_the_memory(expression: str) -> None:
+    template = BoundedSandbox().from_string("{{ " + expression + " }}")
+    with pytest.raises(SecurityError, match=f"longer than {LONGEST} characters"):
+        render(template, {})
+
+
+def test_long_loop_is_ended() -> None:
+    text = "{% for a in range(99999) %}{{ 'x' * 9999 }}{% endfor %}"
+    with pytest.raises(SecurityError):
+        render(BoundedSandbox().from_string(text), {})
+
+
+def test_large_numbers_and_usual_sizes_are_allowed() -> None:
+    text = "{{ 3 * 10**9 }} {{ 'ab' * 2 }} {{ 'x'.ljust(3) }}| {{ 'x' | center(3) }}|"
+    assert render(BoundedSandbox().from_string(text), {}) == "3000000000 abab x  |  x |"
