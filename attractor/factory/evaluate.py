@@ -40,7 +40,7 @@ from attractor.factory.trials import EvaluationId, TrialLog, TrialStore, events_
 from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.runs.lookup import reference_to
 from attractor.scenarios.evaluation import TrialResult, evaluate
-from attractor.scenarios.suite_reader import SealedSuite
+from attractor.scenarios.sealed_suite import SealedSuite
 
 GATE_EVALUATED = "GateEvaluated"
 REQUESTED = "EvaluationRequested"

@@ -14,7 +14,7 @@ from attractor.factory.resources.pipelines import PipelineStore
 from attractor.factory.resources.profiles import Profile, ProfileStore
 from attractor.factory.resources.suites import SuiteStore
 from attractor.factory.resources.versions import ResourceKind, VersionStore
-from attractor.scenarios.suite_reader import SealedSuite
+from attractor.scenarios.sealed_suite import SealedSuite
 
 
 def before_a_decision(status: RunStatus, name: str) -> str:

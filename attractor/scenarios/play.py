@@ -36,7 +36,7 @@ from attractor.scenarios.suite import (
     Step,
     SuiteSettings,
 )
-from attractor.scenarios.suite_reader import FIXTURES, list_suite_files, read_suite_file
+from attractor.scenarios.suite_files import FIXTURES, list_suite_files, read_suite_file
 from attractor.scenarios.trial_twins import start_twins
 from attractor.scenarios.verifier import make_verify
 

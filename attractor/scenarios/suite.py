@@ -309,6 +309,11 @@ class Suite(SuiteTable):
     settings: SuiteSettings
     scenarios: tuple[Scenario, ...]
 
+    @property
+    def twin_names(self) -> Sequence[str]:
+        """The names of the twins of the suite."""
+        return [one.name for one in self.settings.twins]
+
     def of_split(self, split: str) -> Sequence[Scenario]:
         """Return the scenarios of a split, ordered by id."""
         return [one for one in self.scenarios if one.split == split]

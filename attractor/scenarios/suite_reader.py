@@ -1,131 +1,51 @@
-"""Reads and validates the suite in a folder, and stores sealed copies, each named by its hash.
+"""Reads and validates the suite in a folder."""
 
-Whenever a copy is read, the hash of the copy is verified.
-"""
-
-import os
-import re
-import shutil
-import stat
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import field
 from fnmatch import fnmatchcase
-from pathlib import Path, PurePath
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.files import file_error, make_private_folder, sync_folder, write_whole
-from attractor.base.json import canonical_json, content_hash
 from attractor.base.registry import Registry
-from attractor.base.toml import InvalidToml, TomlMistake, TomlMistakes, parse_toml
-from attractor.scenarios.check import Check, check_mistakes, check_registry
+from attractor.base.toml import (
+    InvalidToml,
+    KeyPath,
+    TomlMistake,
+    TomlMistakes,
+    did_you_mean,
+    dotted,
+    parse_toml,
+)
+from attractor.scenarios.check import Check, check_mistakes, check_registry, files_of_checks
 from attractor.scenarios.suite import (
     InvalidSuite,
     Scenario,
     Suite,
-    SuiteChanged,
     SuiteSettings,
     mistakes_of,
 )
+from attractor.scenarios.suite_files import (
+    FIXTURES,
+    PATCHES,
+    RUBRICS,
+    SCENARIO_END,
+    SPLITS,
+    SUITE_FILE,
+    TWINS,
+    SuiteFile,
+    files_of_suite,
+    list_suite_files,
+    read_suite_file,
+    refuse_misplaced,
+    twins_folder,
+)
 
-MOST_BYTES = 16 * 1024 * 1024
-"""The maximum size in bytes of a file of a suite."""
-MOST_BYTES_TOGETHER = 256 * 1024 * 1024
-"""The maximum size in bytes of all files of a suite together."""
-MOST_FILES = 10_000
-"""The maximum number of files and folders of a suite."""
-
-_SPECIAL_FILES = {
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-    stat.S_IFLNK: "a link",
-}
-_MEBIBYTE = 1024 * 1024
-
-
-@dataclass(frozen=True)
-class SuiteFile:
-    """A file of a suite, and the path of the file in the suite folder."""
-
-    path: str
-    size: int
-    is_executable: bool
-
-
-def list_suite_files(folder: Path) -> list[SuiteFile]:
-    """Return the files of a suite folder without reading them; refuse special files."""
-    files: list[SuiteFile] = []
-    total = 0
-    for number, (path, status) in enumerate(_below(folder), 1):
-        if number > MOST_FILES:
-            raise InvalidSuite(f"{folder} contains more than {MOST_FILES} files", hint=_HINT)
-        if stat.S_ISDIR(status.st_mode):
-            continue
-        _require_file(path, status)
-        total += status.st_size
-        if total > MOST_BYTES_TOGETHER:
-            most = MOST_BYTES_TOGETHER // _MEBIBYTE
-            raise InvalidSuite(f"the files of {folder} exceed {most} MiB", hint=_HINT)
-        executable = bool(status.st_mode & stat.S_IXUSR)
-        files.append(SuiteFile(str(path.relative_to(folder)), status.st_size, executable))
-    return files
-
-
-def read_suite_file(path: Path) -> bytes:
-    """Read a file within the size limit."""
-    try:
-        # Non-blocking, in case a pipe replaced the file meanwhile.
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(file, "rb") as opened:
-            _require_file(path, os.fstat(opened.fileno()))
-            content = opened.read(MOST_BYTES + 1)
-    except OSError as cause:
-        raise file_error("read", path, cause) from cause
-    if len(content) > MOST_BYTES:
-        raise _too_large(path)
-    return content
-
-
-_HINT = "remove unneeded files, or create large ones in the setup of a scenario"
-
-
-def _below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Yield all files and folders below a folder, without following links."""
-    waiting = [folder]
-    try:
-        while waiting:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    yield Path(entry.path), entry.stat(follow_symlinks=False)
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(Path(entry.path))
-    except OSError as cause:
-        raise file_error("read", folder, cause) from cause
-
-
-def _require_file(path: Path, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        kind = _SPECIAL_FILES.get(stat.S_IFMT(status.st_mode), "not a regular file")
-        raise InvalidSuite(f"{path} is {kind}", hint="only files and folders are allowed")
-    if status.st_size > MOST_BYTES:
-        raise _too_large(path)
-
-
-def _too_large(path: Path) -> InvalidSuite:
-    return InvalidSuite(f"{path} is larger than {MOST_BYTES // _MEBIBYTE} MiB", hint=_HINT)
-
-
-SPLITS = ("train", "holdout")
-FIXTURES = "fixtures"
-SUITE_FILE = "suite.toml"
-SCENARIO_FILES = "*.scenario.toml"
-# The end of a file name that was probably meant for a scenario.
-_SCENARIO_LIKE = re.compile(r"([._-]?scenarios?)?\.(toml|tml|tom)$|[._-]scenarios?$", re.IGNORECASE)
+if TYPE_CHECKING:
+    from attractor.twins.services.service import Service
 
 MOST_SUITE_BYTES = 1_000_000
 """The maximum size of a TOML file of a suite."""
@@ -136,21 +56,22 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def read_suite(folder: Path) -> Suite:
-    """Read and validate the suite in a folder."""
+    """Read and validate the suite in a folder, with the files and twins that it names."""
     _require_suite(folder)
-    settings = _source(folder / SUITE_FILE).built(SuiteSettings)
-    _refuse_misnamed(folder)
-    kinds = check_registry()
-    scenarios = [
-        _scenario(file, split, kinds) for split in SPLITS for file in _files(folder / split)
-    ]
-    _refuse_duplicates([scenario.id for scenario in scenarios], "id", folder)
-    _refuse_duplicates([scenario.story.strip() for scenario in scenarios], "story", folder)
+    source = _source(folder / SUITE_FILE)
+    settings = source.built(SuiteSettings)
+    files = files_of_suite(folder, [one.name for one in settings.twins])
+    refuse_misplaced(files)
+    twins = _read_twins(source, settings, folder)
+    reader = _ScenarioReader(folder, settings, {one.path for one in files}, twins)
+    scenarios = [reader.read(one) for one in files if one.path.split("/")[0] in SPLITS]
     if not any(scenario.split == "holdout" for scenario in scenarios):
         raise InvalidSuite(
-            f"{folder}: no held-out scenario",
-            hint=f"write one in holdout/NAME.{SCENARIO_FILES[2:]}",
+            f"{folder}: no held-out scenario", hint=f"write one in holdout/NAME{SCENARIO_END}"
         )
+    if mistakes := list(_unmatched_musts(settings, scenarios)):
+        raise source.error(mistakes)
+    _refuse_unnamed(files, settings, scenarios, reader.kinds)
     return Suite(settings=settings, scenarios=tuple(sorted(scenarios, key=lambda one: one.id)))
 
 
@@ -183,38 +104,6 @@ def _require_suite(folder: Path) -> None:
         )
 
 
-def _refuse_misnamed(folder: Path) -> None:
-    """Refuse a file that looks like a scenario, but would not be read as one."""
-    for one in list_suite_files(folder):
-        *folders, name = PurePath(one.path).parts
-        is_scenario = fnmatchcase(name, SCENARIO_FILES)
-        is_in_split = len(folders) == 1 and folders[0] in SPLITS
-        if is_scenario and not is_in_split:
-            message, hint = "scenario outside of train/ and holdout/", f"move it to holdout/{name}"
-        elif is_in_split and not is_scenario and _SCENARIO_LIKE.search(name):
-            stem = _SCENARIO_LIKE.sub("", name)
-            hint = f"rename it to {folders[0]}/{stem}.{SCENARIO_FILES[2:]}"
-            message = f"the name of a scenario file must end in {SCENARIO_FILES[1:]}"
-        else:
-            continue
-        raise InvalidSuite(f"{folder / one.path}: {message}", hint=hint)
-
-
-def _files(folder: Path) -> Sequence[Path]:
-    return sorted(folder.glob(SCENARIO_FILES))
-
-
-def _scenario(file: Path, split: str, kinds: Registry[type[Check]]) -> Scenario:
-    source = _source(file)
-    if source.table.setdefault("split", split) != split:
-        message = f"split = {source.table['split']!r} in a file of {split}/"
-        raise source.error([TomlMistake(("split",), message, "move the file, or fix its split")])
-    scenario = source.built(Scenario)
-    if mistakes := list(check_mistakes(scenario, kinds)):
-        raise source.error(mistakes)
-    return scenario
-
-
 def _source(file: Path) -> _Source:
     content = read_suite_file(file)
     if len(content) > MOST_SUITE_BYTES:
@@ -228,86 +117,149 @@ def _source(file: Path) -> _Source:
         raise InvalidSuite(f"{file}: {error}", hint="save it as UTF-8") from error
 
 
-def _refuse_duplicates(values: Sequence[str], field: str, folder: Path) -> None:
-    duplicates = [value for value, count in Counter(values).items() if count > 1]
-    if duplicates:
-        raise InvalidSuite(
-            f"{folder}: two scenarios have the same {field}: {duplicates[0][:60]!r}",
-            hint="change one of them",
-        )
+def _mistake(path: KeyPath, message: str, hint: str) -> TomlMistake:
+    return TomlMistake(path, f"{dotted(path)}: {message}", hint)
 
 
-OWNER_ONLY = 0o700
-OWNER_READS = 0o600
+@dataclass
+class _ScenarioReader:
+    """Reads the scenarios of a suite one by one, and remembers ids and stories."""
 
-
-@dataclass(frozen=True)
-class SealedSuite:
-    """A suite, and the hash of the suite's files."""
-
-    suite: Suite
-    seal: str
     folder: Path
+    settings: SuiteSettings
+    files: set[str]
+    twins: "Mapping[str, Service]"
+    kinds: Registry[type[Check]] = field(default_factory=check_registry)
+    _seen: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
+
+    def read(self, file: SuiteFile) -> Scenario:
+        source, split = _source(file.source), file.path.split("/")[0]
+        if source.table.setdefault("split", split) != split:
+            message = f"split = {source.table['split']!r} in a file of {split}/"
+            hint = "move the file, or fix its split"
+            raise source.error([TomlMistake(("split",), message, hint)])
+        scenario = source.built(Scenario)
+        mistakes = [
+            *check_mistakes(scenario, self.kinds, twins=self.twins, files=self.files),
+            *self._missing_fixtures(scenario),
+            *self._invalid_seeds(scenario),
+            *self._duplicates(scenario, file.path),
+        ]
+        if mistakes:
+            raise source.error(mistakes)
+        return scenario
+
+    def _missing_fixtures(self, scenario: Scenario) -> Iterator[TomlMistake]:
+        known = [one.removeprefix(f"{FIXTURES}/") for one in self.files if _is_below(one, FIXTURES)]
+        for number, fixture in enumerate(scenario.fixtures):
+            if not any(_is_at(path, fixture.source) for path in known):
+                message = f"missing file {FIXTURES}/{fixture.source}"
+                hint = did_you_mean(fixture.source, sorted(known)) or f"add it to {FIXTURES}/"
+                yield _mistake((FIXTURES, number), message, hint)
+
+    def _invalid_seeds(self, scenario: Scenario) -> Iterator[TomlMistake]:
+        seeds = {one.name: one.seed for one in self.settings.twins}
+        for name, seed in scenario.seed.items():
+            if name in seeds:
+                seeded = {**seeds[name], **seed}
+                yield from _seed_mistakes(self.twins[name], seeded, ("seed", name))
+            else:
+                hint = did_you_mean(name, seeds) or "name it in a [[twins]] of suite.toml"
+                yield _mistake(("seed", name), f"unknown twin {name!r}", hint)
+
+    def _duplicates(self, scenario: Scenario, path: str) -> Iterator[TomlMistake]:
+        for key, value in (("id", scenario.id), ("story", scenario.story.strip())):
+            other = self._seen.setdefault((key, value), path)
+            if other != path:
+                yield _mistake((key,), f"the same {key} is in {other}", "change one of them")
 
 
-def seal_suite(folder: Path, store: Path) -> SealedSuite:
-    """Validate a suite, and store a sealed copy of the suite folder."""
-    read_suite(folder)
-    seal = hash_of_folder(folder)
-    copy = store / seal
-    if not copy.exists():
-        _copy_suite(folder, copy)
-    return open_sealed(store, seal)
+def _unmatched_musts(
+    settings: SuiteSettings, scenarios: Sequence[Scenario]
+) -> Iterator[TomlMistake]:
+    ids = [one.id for one in scenarios if one.split == "holdout"]
+    for number, pattern in enumerate(settings.gate.must):
+        if not any(fnmatchcase(one, pattern) for one in ids):
+            message = f"no held-out scenario matches {pattern!r}"
+            yield _mistake(("gate", "must", number), message, did_you_mean(pattern, ids))
 
 
-def open_sealed(store: Path, seal: str) -> SealedSuite:
-    """Read a sealed suite, and verify the seal of the suite."""
-    folder = store / seal
-    if not folder.is_dir():
-        raise SuiteChanged(
-            f"the sealed suite {seal[:12]} is missing in {store}", hint="register the suite again"
-        )
-    if _hash_of_sealed(folder) != seal:
-        raise SuiteChanged(
-            f"the sealed suite {seal[:12]} in {store} was changed after sealing",
-            hint="restore it from a backup, or register the suite as a new version",
-        )
-    return SealedSuite(read_suite(folder), seal, folder)
+def _read_twins(source: _Source, settings: SuiteSettings, folder: Path) -> "dict[str, Service]":
+    """Read the twins that a suite names, and refuse twins that no candidate could use."""
+    twins: dict[str, Service] = {}
+    mistakes: list[TomlMistake] = []
+    variables: dict[str, str] = {}
+    place = twins_folder(folder)
+    for number, one in enumerate(settings.twins):
+        at: KeyPath = ("twins", number, "name")
+        if not (place / one.name).is_dir():
+            known = sorted(found.name for found in place.glob("*") if found.is_dir())
+            hint = did_you_mean(one.name, known) or f"add {place / one.name / 'twin.toml'}"
+            mistakes.append(_mistake(at, f"missing twin {place / one.name}", hint))
+            continue
+        # Starlette and Jinja double the start time of commands, and most suites have no twin.
+        from attractor.twins.services.service import load_service
+
+        service = load_service(place / one.name)
+        mistakes += _seed_mistakes(service, one.seed, ("twins", number, "seed"))
+        if one.name in twins:
+            mistakes.append(_mistake(at, f"duplicate twin {one.name!r}", "remove one of them"))
+        elif not service.table.environ:
+            hint = 'add [environ] to its twin.toml, such as TODO_API_URL = "{{ url }}"'
+            mistakes.append(_mistake(at, "the twin has no variable for its address", hint))
+        for name in service.table.environ:
+            if variables.setdefault(name, one.name) != one.name:
+                message = f"the twin {variables[name]!r} has the same variable {name}"
+                mistakes.append(_mistake(at, message, "rename one of them"))
+        twins[one.name] = service
+    if mistakes:
+        raise source.error(mistakes)
+    return twins
 
 
-def hash_of_folder(folder: Path) -> str:
-    """Return the hash of the paths and contents of all files in a folder."""
-    hashes = {
-        one.path: content_hash(read_suite_file(folder / one.path))
-        for one in list_suite_files(folder)
+def _seed_mistakes(
+    service: "Service", seed: Mapping[str, Any], at: KeyPath
+) -> Iterator[TomlMistake]:
+    # Late, as in `_read_twins`.
+    from attractor.twins.services.errors import ServiceError
+    from attractor.twins.services.service import with_state
+
+    try:
+        with_state(service, seed)
+    except ServiceError as error:
+        yield _mistake(at, error.message, error.hint)
+
+
+def _refuse_unnamed(
+    files: Sequence[SuiteFile],
+    settings: SuiteSettings,
+    scenarios: Sequence[Scenario],
+    kinds: Registry[type[Check]],
+) -> None:
+    """Refuse fixtures, rubrics, patches and twins that nothing names."""
+    named = {
+        *(f"{FIXTURES}/{fixture.source}" for one in scenarios for fixture in one.fixtures),
+        *(path for one in scenarios for path in files_of_checks(one, kinds)),
+        *(f"{PATCHES}/{one.id}.patch" for one in scenarios),
+        *(f"{TWINS}/{one.name}" for one in settings.twins),
     }
-    return content_hash(canonical_json(dict(hashes)).encode())
+    remedies = {
+        FIXTURES: ("no scenario names this fixture", "name it in fixtures of a scenario"),
+        RUBRICS: ("no check names this rubric", "name it in a check of kind rubric"),
+        PATCHES: ("no scenario has this id", f"name it {PATCHES}/ID.patch"),
+        TWINS: ("the suite does not name this twin", f"name it in a [[twins]] of {SUITE_FILE}"),
+    }
+    for one in files:
+        top = one.path.split("/")[0]
+        if top in remedies and not any(_is_at(one.path, path) for path in named):
+            message, hint = remedies[top]
+            raise InvalidSuite(f"{one.source}: {message}", hint=f"{hint}, or remove it")
 
 
-def _hash_of_sealed(folder: Path) -> str:
-    """Return the hash of a sealed copy, or "" if it contains invalid files."""
-    try:
-        return hash_of_folder(folder)
-    except InvalidSuite:
-        return ""
+def _is_at(path: str, place: str) -> bool:
+    """Return whether a path is a place, or lies in a folder."""
+    return path == place or _is_below(path, place)
 
 
-def _copy_suite(folder: Path, copy: Path) -> None:
-    """Copy a suite folder, with a final rename, so that a crash leaves no incomplete copy."""
-    make_private_folder(copy.parent)
-    copy.parent.chmod(OWNER_ONLY)
-    partial_copy = copy.parent / f".{copy.name}.{os.getpid()}"
-    shutil.rmtree(partial_copy, ignore_errors=True)
-    make_private_folder(partial_copy)
-    for one in list_suite_files(folder):
-        make_private_folder((partial_copy / one.path).parent)
-        mode = OWNER_ONLY if one.is_executable else OWNER_READS
-        write_whole(partial_copy / one.path, read_suite_file(folder / one.path), mode=mode)
-    try:
-        partial_copy.rename(copy)
-    except OSError:
-        # Another process stored the same content meanwhile.
-        shutil.rmtree(partial_copy, ignore_errors=True)
-        if not copy.is_dir():
-            raise
-    sync_folder(copy.parent)
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(f"{folder}/")

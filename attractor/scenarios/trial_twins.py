@@ -1,4 +1,4 @@
-"""The service twins of a suite: found in `_twins/`, and started anew for each trial."""
+"""The service twins of a suite, started anew for each trial."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,18 +11,11 @@ from attractor.base.json import Json
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.scenarios.check import TwinRequests
 from attractor.scenarios.suite import TwinSettings
+from attractor.scenarios.suite_files import twins_folder
 
 if TYPE_CHECKING:
     from attractor.twins.services.service import Service
     from attractor.twins.services.service_twin import ServiceTwin
-
-TWINS = "_twins"
-
-
-def twins_folder(suite_folder: Path) -> Path:
-    """Return the folder of a suite's twins: in the suite (as in sealed copies), or beside it."""
-    own = suite_folder / TWINS
-    return own if own.is_dir() else suite_folder.parent / TWINS
 
 
 def load_twin(suite_folder: Path, name: str, state: Mapping[str, Any]) -> "Service":

@@ -15,9 +15,9 @@ from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.scenarios.candidate_tree import copy_tree
 from attractor.scenarios.check import Verify
+from attractor.scenarios.suite_files import CHECKS
 from attractor.workspaces.folders import borrowed_folder
 
-CHECKS = "checks"
 _CANDIDATE = "candidate"
 CANDIDATE_VARIABLE = "CANDIDATE"
 """The variable with the path of the candidate's tree."""

@@ -1,34 +1,20 @@
 """A folder that holds more than a suite may is refused before anything in it is read."""
 
-import os
-import socket
-import stat
-from collections.abc import Callable
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import ExitCode, FileError
-from attractor.scenarios import suite_reader as suite_files
+from attractor.base.errors import UsageError
 from attractor.scenarios.suite import (
     CommandStep,
     InvalidSuite,
     RequestStep,
     ServiceStep,
-    SuiteChanged,
 )
-from attractor.scenarios.suite_reader import (
-    MOST_BYTES,
-    hash_of_folder,
-    list_suite_files,
-    open_sealed,
-    read_suite,
-    read_suite_file,
-    seal_suite,
-)
-from tests.scenarios.suites import SCENARIO, SUITE, write_suite
+from attractor.scenarios.suite_reader import read_suite
+from tests.scenarios.suites import SCENARIO, SUITE, TWIN, WITH_TWIN, write_files, write_suite
 
 FULL = """
 id = "served"
@@ -143,40 +129,15 @@ def test_a_suite_without_holdouts_or_without_its_file_is_refused(tmp_path: Path)
         read_suite(tmp_path)
 
 
-def test_misnamed_scenario_file_is_refused_with_the_expected_name(tmp_path: Path) -> None:
-    text = SCENARIO.format(id="other", story="Bob adds.")
-    for name, hint in (
-        ("holdout/other.toml", "holdout/other.scenario.toml"),
-        ("train/other.Scenario.toml", "train/other.scenario.toml"),
-        ("holdout/other_scenario.toml", "holdout/other.scenario.toml"),
-        ("holdout/other.scenario.tml", "holdout/other.scenario.toml"),
-        ("holdout/other.scenario", "holdout/other.scenario.toml"),
-        ("other.scenario.toml", "move it to holdout/other.scenario.toml"),
-        ("holdouts/other.scenario.toml", "move it to holdout/other.scenario.toml"),
-    ):
-        folder = write_suite(tmp_path / name.replace("/", "-"))
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text)
-        with pytest.raises(InvalidSuite) as caught:
-            seal_suite(folder, tmp_path / "store")
-        assert caught.value.message.startswith(f"{folder / name}: ")
-        assert caught.value.hint.endswith(hint)
-    folder = write_suite(tmp_path / "fine")
-    for name in ("holdout/data.json", "README.md", "holdout/notes.md", "holdout/files/a.toml"):
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text("{}")
-    assert read_suite(folder)
-
-
 def test_a_story_must_not_stand_twice(tmp_path: Path) -> None:
     story = "The very same story."
     folder = write_suite(
         tmp_path, a=SCENARIO.format(id="a", story=story), b=SCENARIO.format(id="b", story=story)
     )
-    with pytest.raises(InvalidSuite, match="the same story"):
+    with pytest.raises(InvalidSuite, match=r"b.scenario.toml:4: story: the same .* in holdout/a"):
         read_suite(folder)
     (folder / "holdout" / "b.scenario.toml").write_text(SCENARIO.format(id="a", story="Other."))
-    with pytest.raises(InvalidSuite, match="the same id"):
+    with pytest.raises(InvalidSuite, match=r"b.scenario.toml:2: id: the same id"):
         read_suite(folder)
 
 
@@ -215,148 +176,93 @@ def test_all_mistakes_of_a_file_are_told_each_with_its_line(tmp_path: Path) -> N
         read_suite(write_suite(tmp_path, suite=many + SUITE))
 
 
-def endless(path: Path) -> None:
-    path.symlink_to("/dev/zero")
-
-
-def outside(path: Path) -> None:
-    path.symlink_to(path.parent.parent.parent / "elsewhere")
-
-
-def listening(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as one:
-        one.bind(str(path))
-
-
-def large(path: Path) -> None:
-    with path.open("wb") as file:
-        file.truncate(MOST_BYTES + 1)
-
-
-@pytest.mark.parametrize(
-    "place", ["suite.toml", "holdout/a.scenario.toml", "holdout/fixture", "train/b.scenario.toml"]
-)
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (endless, "is a link"),
-        (outside, "is a link"),
-        (os.mkfifo, "is a pipe"),
-        (listening, "is a socket"),
-        (large, "is larger than 16 MiB"),
-    ],
-)
-def test_what_is_no_file_of_a_suite_is_refused_wherever_it_lies(
-    place: str, make: Callable[[Path], None], words: str, tmp_path: Path
-) -> None:
-    folder = write_suite(tmp_path / "s")
-    (folder / place).parent.mkdir(exist_ok=True)
-    (folder / place).unlink(missing_ok=True)
-    make(folder / place)
-    with pytest.raises(InvalidSuite, match=f"{place} {words}"):
-        read_suite(folder)
-    # Also when it takes the place of a file that was there a moment ago.
-    with pytest.raises((InvalidSuite, FileError)):
-        read_suite_file(folder / place)
-
-
-def test_a_folder_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
-    write_suite(tmp_path / "other")
-    folder = write_suite(tmp_path / "suite")
-    (folder / "train").symlink_to(tmp_path / "other" / "holdout")
-    with pytest.raises(InvalidSuite, match="train is a link"):
-        read_suite(folder)
-
-
-def test_every_file_is_found_with_its_path(tmp_path: Path) -> None:
-    (tmp_path / "a" / "b").mkdir(parents=True)
-    (tmp_path / "a" / "b" / "run.sh").write_text("true")
-    (tmp_path / "a" / "b" / "run.sh").chmod(0o755)
-    (tmp_path / "top").write_text("x")
-    found = {one.path: one.is_executable for one in list_suite_files(tmp_path)}
-    assert found == {"a/b/run.sh": True, "top": False}
-
-
-def test_too_many_and_too_large_files_together_are_refused(tmp_path: Path) -> None:
-    for number in range(suite_files.MOST_BYTES_TOGETHER // MOST_BYTES + 1):
-        with (tmp_path / f"{number}").open("wb") as file:
-            file.truncate(MOST_BYTES)
-    with pytest.raises(InvalidSuite, match="exceed 256 MiB"):
-        list_suite_files(tmp_path)
-    for file in tmp_path.iterdir():
-        file.unlink()
-    for number in range(suite_files.MOST_FILES + 1):
-        (tmp_path / f"{number}").touch()
-    with pytest.raises(InvalidSuite, match="contains more than 10000 files"):
-        list_suite_files(tmp_path)
-
-
 def test_words_longer_than_people_write_are_refused(tmp_path: Path) -> None:
     folder = write_suite(tmp_path, suite="#" * 1_000_001)
     with pytest.raises(InvalidSuite, match=r"suite\.toml exceeds 1000000 bytes"):
         read_suite(folder)
 
 
-def test_the_same_content_is_the_same_seal_wherever_it_lies(tmp_path: Path) -> None:
-    first, second = (write_suite(tmp_path / name) for name in ("one", "two"))
-    sealed = seal_suite(first, tmp_path / "store")
-    again = seal_suite(second, tmp_path / "store")
-    assert sealed.seal == again.seal == hash_of_folder(first)
-    assert [one.name for one in (tmp_path / "store").iterdir()] == [sealed.seal]
+HEAD = 'id = "adding"'
 
 
-def test_any_change_is_another_seal(tmp_path: Path) -> None:
-    folder = write_suite(tmp_path / "suite")
-    before = hash_of_folder(folder)
-    (folder / "fixtures").mkdir()
-    assert hash_of_folder(folder) == before
-    (folder / "fixtures" / "a").write_text("")
-    renamed = hash_of_folder(folder)
-    assert renamed != before
-    (folder / "fixtures" / "a").rename(folder / "fixtures" / "b")
-    assert hash_of_folder(folder) not in (before, renamed)
+@pytest.mark.parametrize(
+    ("scenario", "suite", "message", "hint"),
+    [
+        ('fixtures = ["a.jsn"]', "", "adding.scenario.toml:3: fixtures[0]: missing", "a.json?"),
+        ('fixtures = ["../a"]', "", "3: fixtures[0] = '../a': write a relative path", ""),
+        ('fixtures = [{ from = "a.json", at = "b" }]', "", "3: unknown key fixtures[0].at", "to"),
+        ('fixtures = ["data", "a.json"]', "", "", ""),
+        ('fixtures = ["a.json"]', "", "fixtures/data/b: no scenario names this", "or remove it"),
+        ("seed.todo = { tasks = [] }", "", "3: seed.todo: unknown twin", "known: todo-api"),
+        ("seed.todo-api = { task = [] }", "", "seed.todo-api: ", "did you mean tasks?"),
+        ("seed.todo-api = { tasks = [{}] }", "", "a record of tasks has no 'id'", ""),
+        ("seed.todo-api = { tasks = 1979-05-27 }", "", "seed.todo-api: ", ""),
+        ("", 'gate.must = ["add*", "adding2"]', "suite.toml:2: gate.must[1]: no held", "adding?"),
+        (
+            "",
+            'twins = [{ name = "todo" }]',
+            "suite.toml:2: twins[0].name: missing twin",
+            "known: bad, copy, mute, todo-api",
+        ),
+        ("", 'twins = [{ name = "mute" }]', "the twin has no variable for its", "add [environ]"),
+        ("", 'twins = [{ name = "bad" }]', "_twins/bad/twin.toml:1: unknown key nane", "name?"),
+        (
+            "",
+            'twins = [{ name = "todo-api" }, { name = "todo-api" }]',
+            "twins[1].name: duplicate twin 'todo-api'",
+            "remove one",
+        ),
+        (
+            "",
+            'twins = [{ name = "todo-api" }, { name = "copy" }]',
+            "twins[1].name: the twin 'todo-api' has the same variable TODO_API_URL",
+            "rename",
+        ),
+    ],
+)
+def test_files_and_twins_are_named_and_there(
+    tmp_path: Path, scenario: str, suite: str, message: str, hint: str
+) -> None:
+    write_files(
+        tmp_path / "_twins",
+        {
+            "todo-api/twin.toml": TWIN,
+            "copy/twin.toml": TWIN,
+            "mute/twin.toml": 'name = "mute"\n[[routes]]\npath = "/"\nkind = "fixed"\n',
+            "bad/twin.toml": 'nane = "bad"\n[[routes]]\npath = "/"\nkind = "fixed"\n',
+        },
+    )
+    text = SCENARIO.format(id="adding", story="Ann adds.").replace(HEAD, f"{HEAD}\n{scenario}")
+    top = f"\n{suite}" if suite else ""
+    folder = write_suite(
+        tmp_path / "suite",
+        suite=f"{top}{SUITE}" if suite else WITH_TWIN,
+        adding=text,
+    )
+    if scenario.startswith("fixtures"):
+        write_files(folder / "fixtures", {"a.json": "{}", "data/b": ""})
+    if not message:
+        assert read_suite(folder)
+        return
+    with pytest.raises(UsageError) as caught:
+        read_suite(folder)
+    assert message in caught.value.message
+    assert hint in caught.value.hint
 
 
-def test_only_the_owner_can_look_into_the_store(tmp_path: Path) -> None:
-    sealed = seal_suite(write_suite(tmp_path / "suite"), tmp_path / "store")
-    for folder in (tmp_path / "store", sealed.folder):
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-
-
-def test_a_sealed_suite_that_was_changed_or_lost_is_refused(tmp_path: Path) -> None:
-    sealed = seal_suite(write_suite(tmp_path / "suite"), tmp_path / "store")
-    assert open_sealed(tmp_path / "store", sealed.seal).suite == sealed.suite
-    (sealed.folder / "suite.toml").write_text("name = 'weaker'\npipeline = 'todo'\n")
-    with pytest.raises(SuiteChanged, match="was changed after sealing") as changed:
-        open_sealed(tmp_path / "store", sealed.seal)
-    assert changed.value.exit_code is ExitCode.BROKEN
-    with pytest.raises(SuiteChanged, match="is missing in"):
-        open_sealed(tmp_path / "store", "0" * 64)
-
-
-def test_a_check_that_is_written_wrong_is_found_before_sealing(tmp_path: Path) -> None:
-    text = SCENARIO.format(id="adding", story="Ann adds.")
-    for change, words in [
-        (('kind = "exit"', 'kind = "exot"'), "unknown check 'exot'"),
-        (('step = "add"', 'step = "ad"'), "unknown step 'ad'"),
-        (('step = "add"', 'step = "add"\nequal = 1'), "equal"),
-        (('kind = "exit"', 'kind = "stdout"'), "set at least one of equals"),
-    ]:
-        folder = write_suite(tmp_path / "suite", adding=text.replace(*change))
-        with pytest.raises(InvalidSuite, match=words):
-            seal_suite(folder, tmp_path / "store")
-    assert not (tmp_path / "store").exists()
-
-
-def test_a_sealed_copy_that_holds_what_no_suite_may_was_changed(tmp_path: Path) -> None:
-    sealed = seal_suite(write_suite(tmp_path / "suite"), tmp_path / "store")
-    os.mkfifo(sealed.folder / "pipe")
-    with pytest.raises(SuiteChanged, match="was changed after sealing"):
-        open_sealed(tmp_path / "store", sealed.seal)
-
-
-def test_a_link_in_a_suite_is_refused(tmp_path: Path) -> None:
-    folder = write_suite(tmp_path / "suite")
-    (folder / "holdout" / "away").symlink_to("/etc")
-    with pytest.raises(InvalidSuite, match="is a link"):
-        seal_suite(folder, tmp_path / "store")
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("reference/add.patch", "no scenario has this id"),
+        ("rubrics/tone.md", "no check names this rubric"),
+        ("fixtures/a.json", "no scenario names this fixture"),
+        ("_twins/todo-api/twin.toml", "the suite does not name this twin"),
+    ],
+)
+def test_files_that_nothing_names_are_refused(tmp_path: Path, path: str, message: str) -> None:
+    folder = write_files(write_suite(tmp_path), {path: ""})
+    with pytest.raises(InvalidSuite, match=f"{path}: {message}") as caught:
+        read_suite(folder)
+    assert caught.value.hint.endswith("or remove it")
+    (folder / path).rename(folder / "README.md")
+    assert read_suite(write_files(folder, {"reference/adding.patch": ""}))

@@ -8,8 +8,9 @@ from attractor.factory.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.versions import ResourceKind, Version, VersionStore
 from attractor.scenarios.satisfaction import failures_allowed, trials_needed
+from attractor.scenarios.sealed_suite import SealedSuite, open_sealed, seal_suite
 from attractor.scenarios.suite import InvalidSuite, Suite
-from attractor.scenarios.suite_reader import SealedSuite, open_sealed, read_suite, seal_suite
+from attractor.scenarios.suite_reader import read_suite
 
 MOST_TRIALS_TOGETHER = 10_000
 """The maximum number of held-out trials of an evaluation."""

@@ -367,6 +367,10 @@ def with_state(service: Service, values: Mapping[str, Json]) -> Service:
     known = {*service.table.state, *collections}
     for name in values.keys() - known:
         mistakes.add([name], "unknown member of the state", did_you_mean(name, sorted(known)))
+    try:
+        canonical_json(dict(values))
+    except NotCanonical as cause:
+        mistakes.add([], cause.message)
     table = service.table.model_copy(update={"state": {**service.table.state, **values}})
     state = initial_state(table, collections, mistakes)
     if mistakes:

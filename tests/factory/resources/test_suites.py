@@ -77,14 +77,14 @@ def test_more_trials_together_than_an_evaluation_plays_are_refused(tmp_path: Pat
 
 def test_registered_suite_is_private(tmp_path: Path) -> None:
     folder = write_suite(tmp_path / "suite")
-    (folder / "fixtures").mkdir()
-    (folder / "fixtures" / "run.sh").write_text("true\n")
+    (folder / "checks").mkdir()
+    (folder / "checks" / "run.sh").write_text("true\n")
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o777)
     register(suite_store(tmp_path), folder)
     assert make_tree_private(tmp_path / "state") == 0
     [copy] = (tmp_path / "state" / "suites" / "sealed").iterdir()
-    assert stat.S_IMODE((copy / "fixtures" / "run.sh").stat().st_mode) == 0o700
+    assert stat.S_IMODE((copy / "checks" / "run.sh").stat().st_mode) == 0o700
 
 
 def test_registration_reports_tolerated_failures(tmp_path: Path) -> None:

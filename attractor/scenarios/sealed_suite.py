@@ -1,0 +1,149 @@
+"""Sealed copies of suites, each named by the hash of its files, and comparisons with them.
+
+Whenever a copy is read, the hash of the copy is verified.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import make_private_folder, sync_folder, write_whole
+from attractor.base.json import canonical_json, content_hash
+from attractor.scenarios.suite import InvalidSuite, Suite, SuiteChanged
+from attractor.scenarios.suite_files import (
+    LOCK_FILE,
+    SuiteFile,
+    files_of_suite,
+    list_suite_files,
+    read_suite_file,
+)
+from attractor.scenarios.suite_reader import read_suite
+
+OWNER_ONLY = 0o700
+OWNER_READS = 0o600
+_EXECUTABLE = "+x"
+
+
+@dataclass(frozen=True)
+class SealedSuite:
+    """A suite, the hash of its files, and the folder of the sealed copy."""
+
+    suite: Suite
+    seal: str
+    folder: Path
+
+    @property
+    def hashes(self) -> Mapping[str, str]:
+        """The hash of every file of the copy."""
+        return hash_files(list_suite_files(self.folder))
+
+
+@dataclass(frozen=True)
+class SuiteChanges:
+    """The files of a suite that differ from a sealed copy."""
+
+    added: Sequence[str]
+    removed: Sequence[str]
+    changed: Sequence[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+
+def seal_suite(folder: Path, store: Path) -> SealedSuite:
+    """Validate a suite, and store a sealed copy of its files and of the twins that it names."""
+    suite = read_suite(folder)
+    files = files_of_suite(folder, suite.twin_names)
+    seal = seal_of(hash_files(files))
+    copy = store / seal
+    if not copy.exists():
+        _copy_suite(files, copy)
+    return open_sealed(store, seal)
+
+
+def open_sealed(store: Path, seal: str) -> SealedSuite:
+    """Read a sealed suite, and verify the seal of the suite."""
+    folder = store / seal
+    if not folder.is_dir():
+        raise SuiteChanged(
+            f"the sealed suite {seal[:12]} is missing in {store}", hint="register the suite again"
+        )
+    if _seal_of_copy(folder) != seal:
+        raise SuiteChanged(
+            f"the sealed suite {seal[:12]} in {store} was changed after sealing",
+            hint="restore it from a backup, or register the suite as a new version",
+        )
+    return SealedSuite(read_suite(folder), seal, folder)
+
+
+def hash_files(files: Iterable[SuiteFile]) -> Mapping[str, str]:
+    """Return the hash of each file by path; the hash of an executable file ends in `+x`."""
+    return {
+        one.path: content_hash(read_suite_file(one.source)) + _EXECUTABLE * one.is_executable
+        for one in files
+    }
+
+
+def seal_of(hashes: Mapping[str, str]) -> str:
+    """Return the hash of the paths and hashes of all files of a suite."""
+    return content_hash(canonical_json(dict(hashes)).encode())
+
+
+def compare_files(sealed: Mapping[str, str], now: Mapping[str, str]) -> SuiteChanges:
+    """Compare the hashes of files with the hashes of the sealed files."""
+    return SuiteChanges(
+        added=sorted(now.keys() - sealed.keys()),
+        removed=sorted(sealed.keys() - now.keys()),
+        changed=sorted(path for path in sealed.keys() & now.keys() if sealed[path] != now[path]),
+    )
+
+
+def changes_since_seal(folder: Path, sealed: SealedSuite) -> SuiteChanges:
+    """Compare a suite folder with a sealed version; the suite in the folder may be invalid."""
+    files = files_of_suite(folder, sealed.suite.twin_names) if folder.is_dir() else []
+    return compare_files(sealed.hashes, hash_files(files))
+
+
+def write_lock(folder: Path, sealed: SealedSuite, version: int) -> Path:
+    """Write `suite.lock.json` into a suite folder: the sealed version, its files and hashes."""
+    lock = {
+        "suite": sealed.suite.settings.name,
+        "version": version,
+        "seal": sealed.seal,
+        "files": dict(sorted(sealed.hashes.items())),
+    }
+    file = folder / LOCK_FILE
+    write_whole(file, json.dumps(lock, indent=2) + "\n")
+    return file
+
+
+def _seal_of_copy(folder: Path) -> str:
+    """Return the hash of a sealed copy, or "" if it contains invalid files."""
+    try:
+        return seal_of(hash_files(list_suite_files(folder)))
+    except InvalidSuite:
+        return ""
+
+
+def _copy_suite(files: Sequence[SuiteFile], copy: Path) -> None:
+    """Copy the files of a suite, with a final rename, so that a crash leaves no incomplete copy."""
+    make_private_folder(copy.parent)
+    copy.parent.chmod(OWNER_ONLY)
+    partial_copy = copy.parent / f".{copy.name}.{os.getpid()}"
+    shutil.rmtree(partial_copy, ignore_errors=True)
+    make_private_folder(partial_copy)
+    for one in files:
+        make_private_folder((partial_copy / one.path).parent)
+        mode = OWNER_ONLY if one.is_executable else OWNER_READS
+        write_whole(partial_copy / one.path, read_suite_file(one.source), mode=mode)
+    try:
+        partial_copy.rename(copy)
+    except OSError:
+        # Another process stored the same content meanwhile.
+        shutil.rmtree(partial_copy, ignore_errors=True)
+        if not copy.is_dir():
+            raise
+    sync_folder(copy.parent)

@@ -1,0 +1,113 @@
+"""Sealed copies of suites."""
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import ExitCode
+from attractor.scenarios.sealed_suite import (
+    changes_since_seal,
+    open_sealed,
+    seal_suite,
+    write_lock,
+)
+from attractor.scenarios.suite import SuiteChanged
+from tests.scenarios.suites import SCENARIO, TWIN, WITH_TWIN, write_files, write_suite
+
+FIXED = SCENARIO.format(id="fixed", story="Ann adds.").replace("[[steps]]", "{}\n[[steps]]", 1)
+
+
+def with_everything(folder: Path) -> Path:
+    """Write a suite with one file of each sort, and a twin beside it."""
+    write_suite(
+        folder, suite=WITH_TWIN, fixed=FIXED.format('fixtures = [{ from = "a", to = "b/a" }]')
+    )
+    write_files(folder.parent / "_twins", {"todo-api/twin.toml": TWIN, "other/twin.toml": "?"})
+    files = {"fixtures/a": "", "checks/run": "#!/bin/sh\n", "reference/fixed.patch": ""}
+    return write_files(folder, files)
+
+
+def test_the_same_content_is_the_same_seal_wherever_it_lies(tmp_path: Path) -> None:
+    first, second = (with_everything(tmp_path / name / "suite") for name in ("one", "two"))
+    sealed = seal_suite(first, tmp_path / "store")
+    write_files(second, {"checks/__pycache__/a.pyc": "", "train/.gitkeep": ""})
+    assert seal_suite(second, tmp_path / "store").seal == sealed.seal
+    assert [one.name for one in (tmp_path / "store").iterdir()] == [sealed.seal]
+    assert open_sealed(tmp_path / "store", sealed.seal).suite == sealed.suite
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "suite.toml",
+        "holdout/fixed.scenario.toml",
+        "fixtures/a",
+        "checks/run",
+        "reference/fixed.patch",
+        "../_twins/todo-api/twin.toml",
+    ],
+)
+def test_every_file_is_covered_by_the_seal(tmp_path: Path, path: str) -> None:
+    folder = with_everything(tmp_path / "suite")
+    sealed = seal_suite(folder, tmp_path / "store")
+    assert not changes_since_seal(folder, sealed)
+    with (folder / path).open("a") as file:
+        file.write("# changed")
+    copied = path.removeprefix("../")
+    changes = changes_since_seal(folder, sealed)
+    assert (changes.added, changes.removed, changes.changed) == ([], [], [copied])
+    assert seal_suite(folder, tmp_path / "store").seal != sealed.seal
+    with (sealed.folder / copied).open("a") as file:
+        file.write("# changed")
+    with pytest.raises(SuiteChanged, match="was changed after sealing"):
+        open_sealed(tmp_path / "store", sealed.seal)
+
+
+def test_changes_since_the_seal_are_found_in_an_invalid_suite(tmp_path: Path) -> None:
+    folder = with_everything(tmp_path / "suite")
+    sealed = seal_suite(folder, tmp_path / "store")
+    write_files(folder, {"suite.toml": "?", "checks/more": ""})
+    (folder / "fixtures" / "a").unlink()
+    (folder / "checks" / "run").chmod(0o600)
+    changes = changes_since_seal(folder, sealed)
+    assert changes.added == ["checks/more"]
+    assert changes.removed == ["fixtures/a"]
+    assert changes.changed == ["checks/run", "suite.toml"]
+    assert len(changes_since_seal(tmp_path / "gone", sealed).removed) == 6
+
+
+def test_lock_names_version_seal_and_hashes_and_is_no_part_of_the_seal(tmp_path: Path) -> None:
+    folder = with_everything(tmp_path / "suite")
+    sealed = seal_suite(folder, tmp_path / "store")
+    lock = json.loads(write_lock(folder, sealed, version=3).read_text())
+    assert (lock["suite"], lock["version"], lock["seal"]) == ("todo", 3, sealed.seal)
+    assert lock["files"] == sealed.hashes
+    assert lock["files"]["checks/run"].endswith("+x")
+    assert seal_suite(folder, tmp_path / "store").seal == sealed.seal
+
+
+def test_only_the_owner_can_look_into_the_store(tmp_path: Path) -> None:
+    sealed = seal_suite(write_suite(tmp_path / "suite"), tmp_path / "store")
+    for folder in (tmp_path / "store", sealed.folder):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_sealed_suite_that_was_changed_or_lost_is_refused(tmp_path: Path) -> None:
+    sealed = seal_suite(write_suite(tmp_path / "suite"), tmp_path / "store")
+    assert open_sealed(tmp_path / "store", sealed.seal).suite == sealed.suite
+    (sealed.folder / "suite.toml").write_text("name = 'weaker'\npipeline = 'todo'\n")
+    with pytest.raises(SuiteChanged, match="was changed after sealing") as changed:
+        open_sealed(tmp_path / "store", sealed.seal)
+    assert changed.value.exit_code is ExitCode.BROKEN
+    with pytest.raises(SuiteChanged, match="is missing in"):
+        open_sealed(tmp_path / "store", "0" * 64)
+
+
+def test_a_sealed_copy_that_holds_what_no_suite_may_was_changed(tmp_path: Path) -> None:
+    sealed = seal_suite(write_suite(tmp_path / "suite"), tmp_path / "store")
+    os.mkfifo(sealed.folder / "pipe")
+    with pytest.raises(SuiteChanged, match="was changed after sealing"):
+        open_sealed(tmp_path / "store", sealed.seal)
