@@ -46,7 +46,6 @@ GATE_EVALUATED = "GateEvaluated"
 REQUESTED = "EvaluationRequested"
 CREATED = "created"
 GUARDED = "StagesGuarded"
-MOST_EVALUATIONS = 2
 _ENDS = (ENDED, DECIDED)
 
 
@@ -102,9 +101,9 @@ class Evaluator:
             )
         if not run.manifest.suite:
             raise NotDecidable(f"{run_id} has no suite", hint="start a run with --suite")
-        if _times(self.judged(facts_of(run))) >= MOST_EVALUATIONS:
+        if reason := _why_not(self.judged(facts_of(run))):
             raise NotDecidable(
-                f"the tree of {run_id} was already evaluated {MOST_EVALUATIONS} times",
+                f"cannot evaluate {run_id}: {reason}",
                 hint="approve or reject it as the gate says, or start a new run",
             )
         run.emit(REQUESTED, {"by": by}, sync=True)
@@ -129,6 +128,7 @@ class Evaluator:
             by_other_runs=tuple(pool.by_other_runs(run.run_id, run.tree, seal)),
             waivers=waivers_of(own, self._opaque_names(sealed)),
             now=self._latest(entries),
+            attempts=len(pool.trees(seal) | {run.tree}),
         )
 
     def _opaque_names(self, sealed: SealedSuite | None) -> Mapping[str, str]:
@@ -213,8 +213,8 @@ class Evaluator:
         """Play missing trials; if this tree was already evaluated often enough, play no trials."""
         suite = sealed.suite
         earlier = log.earlier(suite)
-        if _times(judged) >= MOST_EVALUATIONS and not earlier.has_begun:
-            prepared.host.tell(f"This tree was already evaluated {MOST_EVALUATIONS} times.")
+        if not earlier.has_begun and (reason := _why_not(judged)):
+            prepared.host.tell(f"No trial was played: {reason}.")
             return []
         if not EvaluationPool(
             list(self.ledger.entries(run.manifest.run_id)), self.results
@@ -249,10 +249,19 @@ def _number(run: OpenRun) -> int:
     return 1 + sum(1 for _ in events_of(run.directory.events, (REQUESTED,)))
 
 
-def _times(judged: GateInput) -> int:
-    """Return the number of trusted evaluations of this tree in all runs."""
+def _why_not(judged: GateInput) -> str:
+    """Return the reason why the tree must not be evaluated (again), or ""."""
+    if judged.suite is None:
+        return "the run has no suite"
+    settings = judged.suite.settings.gate
     tried = (*judged.evaluations, *judged.by_other_runs)
-    return sum(one.is_finished and bool(one.results) and judged.is_trusted(one) for one in tried)
+    times = sum(one.is_finished and bool(one.results) and judged.is_trusted(one) for one in tried)
+    if times >= settings.max_evaluations:
+        return f"its tree was already evaluated {times} times (max_evaluations)"
+    if judged.attempts > settings.max_attempts_per_version:
+        most = settings.max_attempts_per_version
+        return f"{most} trees were evaluated with its version of the suite, the maximum"
+    return ""
 
 
 def _kept_promises(run: OpenRun, prepared: PreparedRun) -> Promises:

@@ -9,6 +9,7 @@ Kinds of lines and their data, besides `by` (the person) and `proof` (terminal o
 
 created           manifest, project, directory
 evaluation_begun  evaluation, tree, suite_seal, promises, protected_paths
+trial_failed      evaluation, and the public record of a trial that is not satisfied
 evaluated         as evaluation_begun, and trials, journal_head
 ended             status, journal_head
 decided           verdict, rationale, and all that the decision is about: trees, commits, pipeline,
@@ -141,6 +142,14 @@ class EvaluationPool:
     def of_run(self, run_id: str) -> list[EvaluationRecord]:
         """Return the finished evaluations of a run."""
         return [self._read(one) for one in self.finished(run_id)]
+
+    def trees(self, suite_seal: str) -> set[str]:
+        """Return the trees whose evaluation with a version of a suite began."""
+        return {
+            str(one.data["tree"])
+            for one in self.entries
+            if one.kind == BEGUN and one.data["suite_seal"] == suite_seal
+        }
 
     def by_other_runs(self, run_id: str, tree: str, suite_seal: str) -> list[EvaluationRecord]:
         """Return evaluations of the same tree with the same suite in other runs."""

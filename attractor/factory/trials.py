@@ -8,6 +8,7 @@ current trial.
 import hmac
 from collections import Counter
 from collections.abc import Collection, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -80,11 +81,30 @@ class TrialStore:
         }
 
     def all_of(self, evaluation_id: EvaluationId) -> list[TrialResult]:
-        """Return the stored results of an evaluation."""
+        """Return the stored results of an evaluation; refuse if a failed trial is missing."""
+        for failed in self.failed(evaluation_id):
+            self.pinned(evaluation_id, failed)
         return [
             self._read(evaluation_id, file)
             for file in sorted(self._folder(evaluation_id).glob("*.json"))
         ]
+
+    def failed(self, evaluation_id: EvaluationId) -> list[JsonObject]:
+        """Return the public records of the failed trials that the ledger pins."""
+        number = evaluation_id.number
+        return [
+            {name: value for name, value in one.data.items() if name != "evaluation"}
+            for one in self.ledger.entries(evaluation_id.run_id)
+            if one.kind == TRIAL_FAILED and one.data.get("evaluation") == number
+        ]
+
+    def pin_failed(
+        self, evaluation_id: EvaluationId, result: TrialResult, *, now: datetime
+    ) -> None:
+        """Pin a failed trial in the ledger, so that an evaluation cannot lose it before its end."""
+        record = self.public_record(evaluation_id, result)
+        data = {"evaluation": evaluation_id.number, **record}
+        self.ledger.append(TRIAL_FAILED, evaluation_id.run_id, data, now=now)
 
     def pinned(self, evaluation_id: EvaluationId, public_record: JsonObject) -> TrialResult:
         """Return the stored result of a public record, after verifying the seal in the record."""
@@ -142,6 +162,9 @@ def _changed(file: Path) -> VerificationError:
     return VerificationError(f"corrupt result {file}", hint=_RESTORE)
 
 
+TRIAL_FAILED = "trial_failed"
+"""The kind of ledger line with the public record of a failed trial."""
+
 STARTED, TROUBLED, COMPLETED = "TrialStarted", "TrialTroubled", "TrialCompleted"
 PROGRESS = "progress"
 
@@ -165,13 +188,22 @@ class TrialLog:
         self._write(TROUBLED, {**self._covered(key), "culprit": culprit.value})
 
     def completed(self, result: TrialResult, progress: Progress) -> None:
-        """Store and record the result of a trial."""
+        """Store and record the result of a trial; pin a failed trial in the ledger."""
         record = self.results.store(self.evaluation_id, result)
+        if not result.satisfied:
+            self.results.pin_failed(self.evaluation_id, result, now=self.run.clock.now())
         self._write(COMPLETED, {**record, PROGRESS: dict(progress.to_record())})
 
     def earlier(self, suite: Suite) -> EarlierTrials:
         """Return the verified records of this evaluation from before a crash."""
         results = {self._name(one.key): one for one in self.results.all_of(self.evaluation_id)}
+        pinned = {
+            (one["scenario"], one["trial"]) for one in self.results.failed(self.evaluation_id)
+        }
+        for name, one in results.items():
+            if not one.satisfied and name not in pinned:
+                # The process died between storing and pinning.
+                self.results.pin_failed(self.evaluation_id, one, now=self.run.clock.now())
         recorded = {
             _name_in(event): {name: one for name, one in event.data.items() if name != PROGRESS}
             for event in self._events((COMPLETED,))

@@ -13,11 +13,12 @@ from attractor.factory.errors import NotDecidable
 from attractor.factory.gate import EvaluationRecord, gate
 from attractor.factory.launch import hold
 from attractor.factory.records import BEGUN, EVALUATED, EvaluationStart
-from attractor.factory.trials import EvaluationId, TrialLog
+from attractor.factory.trials import TRIAL_FAILED, EvaluationId, TrialLog
 from attractor.scenarios.evaluation import Progress, TrialKey, TrialResult
 from tests.factory.flows import Flow, make_flow
 from tests.factory.test_gate import PROVED, SEAL, TREE, judge, results, rules, scenario, suite
 from tests.pipeline.projects import git
+from tests.scenarios.suites import SUITE
 
 LUCKY = """
 id = "lucky"
@@ -65,7 +66,7 @@ def test_a_tree_is_evaluated_twice_at_most_over_all_runs(tmp_path: Path) -> None
     again = flow.launch()
     with (
         hold(again.directory, flow.host) as run,
-        pytest.raises(NotDecidable, match="the tree of .* was already evaluated 2 times"),
+        pytest.raises(NotDecidable, match="its tree was already evaluated 2 times"),
     ):
         flow.evaluator.request_again(run, "ann")
 
@@ -80,7 +81,7 @@ def test_another_tree_or_another_version_of_the_suite_begins_anew(tmp_path: Path
     assert flow.rules(flow.launch()) == []
 
 
-def die_after_a_red_trial(flow: Flow) -> RunResult:
+def die_after_a_trial(flow: Flow, *, satisfied: bool = False) -> RunResult:
     """Leave a run as a process leaves it that dies when its first trial has ended."""
     result = flow.launch(evaluate=False)
     with hold(result.directory, flow.host) as run:
@@ -90,13 +91,13 @@ def die_after_a_red_trial(flow: Flow) -> RunResult:
         flow.evaluator.ledger.append(BEGUN, result.run_id, begun, now=run.clock.now())
         log = TrialLog(run, evaluation_id, flow.evaluator.results)
         log.started(FIRST)
-        log.completed(TrialResult(FIRST, False, (), 1), Progress(1, 1, 0))
+        log.completed(TrialResult(FIRST, satisfied, (), 1), Progress(1, 1, 0))
     return result
 
 
 def test_an_evaluation_that_was_given_up_still_counts_with_its_red_trials(tmp_path: Path) -> None:
     flow, luck = make_gamble(tmp_path)
-    given_up = die_after_a_red_trial(flow)
+    given_up = die_after_a_trial(flow)
     luck.touch()
     report = flow.report(flow.launch())
     assert (report.played, report.satisfied, report.go) == (2, 1, False)
@@ -105,13 +106,13 @@ def test_an_evaluation_that_was_given_up_still_counts_with_its_red_trials(tmp_pa
 
 def test_an_evaluation_that_goes_on_keeps_what_it_found(tmp_path: Path) -> None:
     flow, luck = make_gamble(tmp_path)
-    result = die_after_a_red_trial(flow)
+    result = die_after_a_trial(flow)
     luck.touch()
     flow.resume(result)
     report = flow.report(result)
     assert (report.played, report.satisfied) == (1, 0)
     kinds = [one.kind for one in flow.evaluator.ledger.entries(result.run_id)]
-    assert kinds == ["created", BEGUN, EVALUATED]
+    assert kinds == ["created", BEGUN, TRIAL_FAILED, EVALUATED]
 
 
 def test_a_result_whose_line_was_lost_is_not_played_again(tmp_path: Path) -> None:
@@ -129,11 +130,65 @@ def test_a_result_whose_line_was_lost_is_not_played_again(tmp_path: Path) -> Non
 
 def test_a_result_that_the_journal_knows_and_nobody_has_is_found(tmp_path: Path) -> None:
     flow, _ = make_gamble(tmp_path)
-    result = die_after_a_red_trial(flow)
+    result = die_after_a_trial(flow, satisfied=True)
     [file] = (flow.host.state_dir / "results" / result.run_id).rglob("*.json")
     file.unlink()
     with pytest.raises(VerificationError, match="missing or changed result"):
         flow.resume(result)
+
+
+def lose_red_trial(flow: Flow, result: RunResult) -> None:
+    """Remove a trial from results and journal, as someone does who wants another try."""
+    [file] = (flow.host.state_dir / "results" / result.run_id).rglob("*.json")
+    file.unlink()
+    journal = result.directory / "events.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    begin = next(number for number, line in enumerate(lines) if b'"TrialStarted"' in line)
+    journal.write_bytes(b"".join(lines[:begin]))
+    (result.directory / "checkpoint.json").unlink()
+
+
+def test_resumed_evaluation_finds_the_loss_of_a_red_trial_with_its_journal_lines(
+    tmp_path: Path,
+) -> None:
+    flow, luck = make_gamble(tmp_path)
+    result = die_after_a_trial(flow)
+    lose_red_trial(flow, result)
+    luck.touch()
+    with pytest.raises(VerificationError, match="missing result"):
+        flow.resume(result)
+    with pytest.raises(VerificationError, match="missing result"):
+        flow.launch()
+
+
+def test_red_trial_that_was_stored_before_a_crash_is_pinned_at_the_resume(tmp_path: Path) -> None:
+    flow, _ = make_gamble(tmp_path)
+    result = flow.launch(evaluate=False)
+    with hold(result.directory, flow.host) as run:
+        evaluation_id = EvaluationId(result.run_id, 1, run.progress.tree)
+        flow.evaluator.results.store(evaluation_id, TrialResult(FIRST, False, (), 1))
+    flow.resume(result)
+    assert len(flow.evaluator.results.failed(evaluation_id)) == 1
+
+
+def test_version_of_a_suite_is_worn_out_after_so_many_trees(tmp_path: Path) -> None:
+    suite = f"{SUITE}\n[gate]\nmax_attempts_per_version = 1\n"
+    flow = make_flow(tmp_path, suite=suite)
+    first = flow.launch()
+    assert flow.rules(first) == []
+    pipeline = flow.project / "pipeline.dot"
+    pipeline.write_text(pipeline.read_text().replace("echo made >", "echo new > new; echo made >"))
+    git(flow.project, "commit", "--quiet", "--all", "--message", "Otherwise")
+    second = flow.launch()
+    assert "TrialStarted" not in (second.directory / "events.jsonl").read_text()
+    assert "suite_burned" in flow.rules(second)
+    with (
+        hold(second.directory, flow.host) as run,
+        pytest.raises(NotDecidable, match="1 trees were evaluated"),
+    ):
+        flow.evaluator.request_again(run, "ann")
+    # The tree that was evaluated may be decided and evaluated again.
+    assert flow.rules(first) == []
 
 
 def other(*satisfied: bool, promises: Promises = PROVED, tree: str = TREE) -> EvaluationRecord:
