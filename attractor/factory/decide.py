@@ -77,7 +77,7 @@ def require_decidable(
     evaluator.ledger.require_intact()
     # This also verifies the records that are used below.
     judged = evaluator.judged(facts_of(run))
-    _require_words(rationale)
+    require_words(rationale)
     _require_undecided(run, evaluator)
     report = gate(judged)
     if verdict is DecisionKind.APPROVED and not report.go:
@@ -116,7 +116,7 @@ def waive(
     with evaluator.ledger.locked("attractor decide --waive"):
         _require_proof(run, by.proof)
         judged = evaluator.judged(facts_of(run))
-        _require_words(reason)
+        require_words(reason)
         _require_undecided(run, evaluator)
         if not timedelta(0) < expires_in <= LONGEST_WAIVER:
             raise InvalidWaiver(
@@ -149,7 +149,7 @@ def amend(
         data: dict[str, Json] = {"decision": decision.head.hash}
         for name, words in (("rationale", rationale), ("note", note)):
             if words:
-                _require_words(words)
+                require_words(words)
                 data[name] = words.strip()
         if len(data) == 1:
             raise UsageError("missing amendment", hint="pass --rationale or --note")
@@ -184,7 +184,8 @@ def _require_proof(run: OpenRun, proof: str) -> None:
         )
 
 
-def _require_words(words: str) -> None:
+def require_words(words: str) -> None:
+    """Refuse a rationale that is too short."""
     if len(words.strip()) < SHORTEST_RATIONALE:
         raise RationaleTooShort()
 

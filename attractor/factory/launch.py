@@ -12,7 +12,7 @@ from attractor.factory.evaluate import Evaluator
 from attractor.factory.gate import GateInput
 from attractor.factory.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
-from attractor.factory.promotion import CandidateTree, Promotion, promote
+from attractor.factory.promotion import CandidateTree, Promotion, promote, roll_back
 from attractor.factory.resources.pipelines import PipelineStore
 from attractor.factory.resources.profiles import ProfileStore
 from attractor.factory.resources.suites import SuiteStore
@@ -33,7 +33,12 @@ from attractor.pipeline.resume import resume
 from attractor.pipeline.source.read import open_pipeline, project_of
 from attractor.pipeline.start import start
 from attractor.pipeline.workspace.create import choose_workspace_kind
-from attractor.workspaces.folders import workspaces_folder
+from attractor.workspaces.folders import (
+    borrowed_folder,
+    make_workspaces_folder,
+    workspaces_folder,
+)
+from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.run_store import open_store
 
@@ -144,15 +149,10 @@ def ask_gate(root: Path, host: RunHost) -> tuple[RunFacts, GateInput]:
     return facts, evaluator.judged(facts)
 
 
-async def promote_run(root: Path, host: RunHost, *, branch: str) -> Promotion:
+async def promote_run(root: Path, host: RunHost, *, branch: str, by: str) -> Promotion:
     """Write the result of an approved run to a branch of the project."""
     with hold(root, host) as run:
-        request = read_request(run.manifest)
-        if request.workspace is not WorkspaceKind.ISOLATED:
-            raise UsageError(
-                "only a run with an isolated workspace can be promoted",
-                hint="run it with --workspace isolated, in a git repository",
-            )
+        request = require_isolated(run)
         repository = await open_repository(host.project, search_path=host.search_path)
 
         def open_kept() -> CandidateTree:
@@ -166,4 +166,36 @@ async def promote_run(root: Path, host: RunHost, *, branch: str) -> Promotion:
             )
             return CandidateTree(store, record.base, record.excluded)
 
-        return await promote(run, evaluator_of(host), repository, open_kept, branch=branch)
+        return await promote(run, evaluator_of(host), repository, open_kept, branch=branch, by=by)
+
+
+async def roll_back_run(
+    root: Path, host: RunHost, *, branch: str, by: str, reason: str
+) -> Promotion:
+    """Take the changes of a promoted run out of a branch of the project."""
+    with (
+        hold(root, host) as run,
+        # The store of the run may be removed already.
+        borrowed_folder(make_workspaces_folder(host.state_dir)) as folder,
+    ):
+        repository = await open_repository(host.project, search_path=host.search_path)
+        store = ObjectStore(
+            folder / "store",
+            object_format=repository.object_format,
+            search_path=host.search_path,
+        )
+        await store.create(borrow_from=repository.objects)
+        return await roll_back(
+            run, evaluator_of(host), repository, store, branch=branch, by=by, reason=reason
+        )
+
+
+def require_isolated(run: OpenRun) -> RunRequest:
+    """Return the request of a run; refuse a run without a base in the project's repository."""
+    request = read_request(run.manifest)
+    if request.workspace is not WorkspaceKind.ISOLATED:
+        raise UsageError(
+            "only a run with an isolated workspace can be promoted",
+            hint="run it with --workspace isolated, in a git repository",
+        )
+    return request

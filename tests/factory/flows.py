@@ -10,7 +10,15 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decide import Decision, DecisionKind, Operator, amend, decide, waive
 from attractor.factory.evaluate import Evaluator
 from attractor.factory.gate import GateReport, gate
-from attractor.factory.launch import ask_gate, evaluator_of, hold, launch, promote_run, resume_run
+from attractor.factory.launch import (
+    ask_gate,
+    evaluator_of,
+    hold,
+    launch,
+    promote_run,
+    resume_run,
+    roll_back_run,
+)
 from attractor.factory.ledger import LedgerEntry
 from attractor.factory.promotion import Promotion
 from attractor.factory.resources.profiles import make_profile
@@ -113,7 +121,12 @@ class Flow:
         return replace(self, host=replace(self.host, clock=ShiftedClock(timedelta(**shift))))
 
     def promote(self, result: RunResult, branch: str = "main") -> Promotion:
-        return asyncio.run(promote_run(result.directory, self.host, branch=branch))
+        return asyncio.run(promote_run(result.directory, self.host, branch=branch, by="ann"))
+
+    def roll_back(self, result: RunResult, reason: str = REASON) -> Promotion:
+        return asyncio.run(
+            roll_back_run(result.directory, self.host, branch="main", by="ann", reason=reason)
+        )
 
 
 def make_flow(tmp_path: Path, *, wanted: str = "made", suite: str = SUITE, **holdouts: str) -> Flow:

@@ -15,7 +15,7 @@ from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.environments.environment import Promises
 from attractor.environments.selection import EnvironmentChoice, choose_environment
 from attractor.factory.decide import DecisionKind
-from attractor.factory.errors import NoDecision, NotDecidable, RationaleTooShort
+from attractor.factory.errors import NoDecision, NotDecidable, RationaleTooShort, StaleBase
 from attractor.factory.gate import gate
 from attractor.factory.launch import hold
 from attractor.factory.ledger import LEDGER_FILE
@@ -24,7 +24,6 @@ from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.runs.lookup import summarize
 from attractor.pipeline.source.read import open_pipeline
-from attractor.workspaces.errors import BranchMoved
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.pipeline.projects import git, simulated
 
@@ -105,7 +104,7 @@ def test_a_branch_that_moved_since_is_not_overwritten(tmp_path: Path) -> None:
     result = flow.launch()
     flow.decide(result, DecisionKind.APPROVED)
     git(flow.project, "commit", "--quiet", "--allow-empty", "--message", "Meanwhile")
-    with pytest.raises(BranchMoved):
+    with pytest.raises(StaleBase):
         flow.promote(result)
     assert git(flow.project, "log", "--format=%s", "-1", "main") == "Meanwhile\n"
 

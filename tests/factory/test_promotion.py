@@ -9,10 +9,18 @@ import pytest
 from attractor.base.errors import ExitCode, Refused
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decide import DecisionKind
-from attractor.factory.errors import InvalidBranch, UnknownBranch
+from attractor.factory.errors import (
+    InvalidBranch,
+    MergeConflict,
+    NotPromoted,
+    StaleBase,
+    UnknownBranch,
+)
 from attractor.factory.ledger import HEAD_FILE, LEDGER_FILE
-from attractor.factory.promotion import PROMOTED
+from attractor.factory.records import PROMOTED, ROLLED_BACK
 from attractor.pipeline.runs.garbage import STORE, Collector, Rules, Whereabouts
+from attractor.pipeline.runs.lookup import summarize
+from attractor.workspaces.errors import CheckoutInTheWay
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import git
 
@@ -131,3 +139,81 @@ def test_a_name_that_no_branch_can_have_is_refused_plainly(tmp_path: Path) -> No
             flow.promote(result, name)
         assert "git branch" not in caught.value.hint
         assert caught.value.exit_code is ExitCode.USAGE
+
+
+def test_promotion_is_rolled_back_by_a_new_commit(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = approved(flow)
+    with pytest.raises(NotPromoted):
+        flow.roll_back(result)
+    promoted = flow.promote(result)
+    free(flow, result)
+    (flow.project / "later.txt").write_text("later\n")
+    git(flow.project, "add", "later.txt")
+    git(flow.project, "commit", "--quiet", "--message", "Later")
+    back = flow.roll_back(result, "It broke the shop.")
+    assert git(flow.project, "log", "--format=%s", "main").splitlines() == [
+        'Revert "Say hello"',
+        "Later",
+        "Say hello",
+        "Begin",
+    ]
+    body = git(flow.project, "log", "-1", "--format=%b", "main")
+    assert "It broke the shop." in body
+    assert f"Attractor-Rolled-Back: {promoted.commit}" in body
+    assert not (flow.project / "made.txt").exists()
+    assert (flow.project / "later.txt").read_text() == "later\n"
+    assert git(flow.project, "show", "main:scenarios/todo/secret.txt") == "hidden\n"
+    [entry] = [one for one in flow.evaluator.ledger.entries() if one.kind == ROLLED_BACK]
+    assert (entry.data["by"], entry.data["reason"]) == ("ann", "It broke the shop.")
+    assert entry.data["revert"] == back.commit
+    one = summarize(result.directory)
+    assert (one.status, one.promoted_to) == ("approved", "")
+    with pytest.raises(NotPromoted):
+        flow.roll_back(result)
+    with pytest.raises(Refused):
+        flow.promote(result)
+
+
+def test_roll_back_that_died_after_the_move_gets_its_line(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = approved(flow)
+    flow.promote(result)
+    before = {
+        file: file.read_bytes()
+        for name in (LEDGER_FILE, HEAD_FILE)
+        for file in [flow.host.state_dir / name]
+    }
+    first = flow.roll_back(result)
+    for file, content in before.items():
+        file.write_bytes(content)
+    again = flow.roll_back(result)
+    assert (again.was_done, again.commit) == (True, first.commit)
+    assert [one.kind for one in flow.evaluator.ledger.entries()][-1] == ROLLED_BACK
+    with pytest.raises(StaleBase, match="was rolled back from main") as caught:
+        flow.promote(result)
+    assert caught.value.hint == f"attractor rebase {result.run_id} --onto main"
+
+
+def test_roll_back_over_later_changes_of_the_same_lines_is_refused(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = approved(flow)
+    flow.promote(result)
+    (flow.project / "made.txt").write_text("made by hand\n")
+    git(flow.project, "commit", "--quiet", "--all", "--message", "By hand")
+    with pytest.raises(MergeConflict, match=r"main changed the same lines later: made\.txt"):
+        flow.roll_back(result)
+    assert git(flow.project, "log", "--format=%s", "-1", "main") == "By hand\n"
+
+
+def test_dirty_checkout_is_not_overwritten(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = approved(flow)
+    (flow.project / "made.txt").write_text("in the way\n")
+    with pytest.raises(CheckoutInTheWay) as caught:
+        flow.promote(result)
+    assert caught.value.exit_code is ExitCode.REFUSED
+    assert caught.value.hint.startswith("commit or stash them")
+    assert git(flow.project, "log", "--format=%s", "main") == "Begin\n"
+    (flow.project / "made.txt").unlink()
+    assert flow.promote(result)

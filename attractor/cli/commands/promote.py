@@ -7,6 +7,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
@@ -26,12 +27,13 @@ def promote(invocation: Invocation, reference: str, branch: str, as_json: bool) 
     """Move a Git branch to the result of an approved run.
 
     The result is added to the branch as one commit. Refused with exit status 4 if the branch has
-    changed since the start of the run. If the branch is checked out, the checked-out files are
-    updated unless they have uncommitted changes. Promoting a run again has no effect.
+    changed since the start of the run: see 'attractor rebase'. If the branch is checked out, the
+    checked-out files are updated unless they have uncommitted changes. Promoting a run again has no
+    effect.
     """
     host = host_of(invocation)
     root = find_run(reference, host.runs_dir)
-    promotion = asyncio.run(promote_run(root, host, branch=branch))
+    promotion = asyncio.run(promote_run(root, host, branch=branch, by=operator_name(invocation)))
     facts = read_facts(root)
     changes = asyncio.run(read_diffstat(host, facts.run_id, facts.tree))
     if as_json:

@@ -44,8 +44,8 @@ from attractor.workspaces.create.from_folder import create_in_place, create_like
 from attractor.workspaces.create.isolated import create_isolated
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.git.object_store import Author, ObjectStore, share_objects
-from attractor.workspaces.git.repository import open_repository
-from attractor.workspaces.run_store import STORES, open_store, read_record
+from attractor.workspaces.git.repository import Repository, open_repository
+from attractor.workspaces.run_store import STORES, WorkspaceRecord, open_store, read_record
 
 
 def require_trees(request: RunRequest, host: RunHost, run_id: str) -> None:
@@ -93,11 +93,27 @@ async def _isolated(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Ba
     theirs, record = open_store(
         host.state_dir, parent, search_path=host.search_path, borrow_from=repository.objects
     )
+    return await create_on_commit(
+        host, run_id, repository, theirs, record, commit=record.base.commit, tree=tree
+    )
+
+
+async def create_on_commit(
+    host: RunHost,
+    run_id: str,
+    repository: Repository,
+    theirs: ObjectStore,
+    record: WorkspaceRecord,
+    *,
+    commit: str,
+    tree: TreeId,
+) -> Base:
+    """Create a workspace with a base commit and a tree from the store of another run."""
     workspace = await create_isolated(
         repository,
         state=host.state_dir,
         run_id=run_id,
-        commit=record.base.commit,
+        commit=commit,
         author=Author(NAME, EMAIL, host.clock.now()),
         environment=_nowhere,
         excluded=record.excluded,

@@ -362,17 +362,24 @@ def _as_it_happened(summary: RunSummary, directory: RunDirectory) -> RunSummary:
     )
 
 
+_MOVED = ("PromotionCompleted", "PromotionRolledBack")
+
+
 def find_promotion(directory: RunDirectory, state: RunState) -> str:
-    """Return the branch to which a run was promoted last, or an empty text."""
+    """Return the branch to which a run was promoted last and is still, or an empty text."""
     if state.status != APPROVED:
         return ""
-    branch = ""
+    branches: dict[str, None] = {}
     for line in read_lines(directory.events):
-        if b"PromotionCompleted" in line.content:
+        if b'"Promotion' in line.content:
             record = parse_json(line.content)
-            if isinstance(record, dict) and record.get("type") == "PromotionCompleted":
-                branch = str(Event.from_record(record).data.get("branch", ""))
-    return branch
+            if isinstance(record, dict) and record.get("type") in _MOVED:
+                event = Event.from_record(record)
+                branch = str(event.data.get("branch", ""))
+                branches.pop(branch, None)
+                if event.type == _MOVED[0]:
+                    branches[branch] = None
+    return next(reversed(branches), "")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,94 @@
+"""A run whose target moved is merged onto it, evaluated without an agent, and promoted."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import ExitCode, NoGo, Refused
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.run_state import AWAITING_DECISION
+from attractor.factory.decide import DecisionKind
+from attractor.factory.errors import MergeConflict, NoDecision, StaleBase
+from attractor.factory.rebase import rebase_run
+from tests.factory.flows import HOLDOUT, Flow, make_flow
+from tests.pipeline.projects import git
+
+
+def rebase(flow: Flow, result: RunResult) -> RunResult:
+    return asyncio.run(rebase_run(result.directory, flow.host, branch="main", by="ann"))
+
+
+def commit_file(flow: Flow, name: str, text: str) -> str:
+    (flow.project / name).write_text(text)
+    git(flow.project, "add", name)
+    git(flow.project, "commit", "--quiet", "--message", f"Add {name}")
+    return git(flow.project, "rev-parse", "HEAD").strip()
+
+
+def test_rebased_run_is_evaluated_and_promoted(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    first = flow.launch()
+    flow.decide(first, DecisionKind.APPROVED)
+    moved = commit_file(flow, "other.txt", "meanwhile\n")
+    commit_file(flow, "scenarios/todo/secret.txt", "still hidden\n")
+    with pytest.raises(StaleBase, match="stale_base: .*main is at") as stale:
+        flow.promote(first)
+    assert stale.value.exit_code is ExitCode.REFUSED
+    assert stale.value.hint == f"attractor rebase {first.run_id} --onto main"
+    second = rebase(flow, first)
+    assert second.status == AWAITING_DECISION
+    journal = (second.directory / "events.jsonl").read_text()
+    assert "TrialCompleted" in journal
+    assert "StageStarted" not in journal
+    assert flow.rules(second) == []
+    with pytest.raises(NoDecision):
+        flow.promote(second)
+    flow.decide(second, DecisionKind.APPROVED)
+    flow.promote(second)
+    assert git(flow.project, "log", "--format=%s", "main").splitlines() == [
+        "Say hello",
+        "Add scenarios/todo/secret.txt",
+        "Add other.txt",
+        "Begin",
+    ]
+    assert git(flow.project, "show", "main:made.txt") == "made\n"
+    assert git(flow.project, "diff", "--stat", f"{moved}..main", "--", "other.txt") == ""
+    assert git(flow.project, "show", "main:scenarios/todo/secret.txt") == "still hidden\n"
+    assert read_manifest(RunDirectory(second.directory)).parent == first.run_id
+
+
+def test_rebased_run_fails_if_the_merged_tree_fails(tmp_path: Path) -> None:
+    passes = HOLDOUT.format(wanted="made").replace("cat made.txt", "cat made.txt other.txt")
+    flow = make_flow(tmp_path, made=passes)
+    first = flow.launch()
+    commit_file(flow, "other.txt", "meanwhile\n")
+    second = rebase(flow, first)
+    assert "unresolved_failure" in flow.rules(second)
+    with pytest.raises(NoGo):
+        flow.decide(second, DecisionKind.APPROVED)
+
+
+def test_conflict_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    commit_file(flow, "made.txt", "by hand\n")
+    before = sorted(path.name for path in (flow.project / "runs").iterdir())
+    with pytest.raises(MergeConflict, match=r"main and the run changed the same lines: made\.txt"):
+        rebase(flow, result)
+    assert sorted(path.name for path in (flow.project / "runs").iterdir()) == before
+
+
+def test_rebase_without_need_is_refused(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    with pytest.raises(Refused, match="main has not moved"):
+        rebase(flow, result)
+    commit_file(flow, "made.txt", "made\n")
+    with pytest.raises(Refused, match="main already contains the changes"):
+        rebase(flow, result)
+    unfinished = flow.launch(evaluate=False)
+    commit_file(flow, "other.txt", "meanwhile\n")
+    with pytest.raises(Refused, match="is evaluating"):
+        rebase(flow, unfinished)
