@@ -79,6 +79,7 @@ def test_mcp_servers_of_an_agent(tmp_path: Path, text: str, servers: list[str]) 
     [
         ('\nmodle = "x"', 2, "unknown key modle", "did you mean model?"),
         ("[limits]\ncost = 1", 2, "unknown key limits.cost", "turns, rounds, cost_usd, time"),
+        ("[limits]\ncost_usd = nan", 2, "limits.cost_usd", "finite number"),
         ("[limits]\nturns = 0", 2, "limits.turns", "greater than or equal to 1"),
         ("[limits]\ntime = 20", 2, "limits.time", 'write a duration as text, such as "30m"'),
         ('permissions = "readonly"', 1, "permissions", "did you mean read-only?"),

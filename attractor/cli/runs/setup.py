@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from io import StringIO
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -169,12 +170,24 @@ def _tracing(invocation: Invocation) -> "Tracing":
     )
 
 
+class _Amount(click.FloatRange):
+    """A finite number; click's ranges accept `nan` and `inf`."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = super().convert(value, param, ctx)
+        if not isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
+
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = (
     click.option(
         "--max-cost-usd",
-        type=click.FloatRange(min=0),
+        type=_Amount(min=0),
         help="Stop the run at this cost; a stopped run can be resumed.",
     ),
     click.option(
