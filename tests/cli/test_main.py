@@ -110,6 +110,18 @@ def test_help_imports_no_command_and_nothing_heavy(tmp_path: Path) -> None:
             "error: invalid value for 'SHELL': 'tcsh' is not one of 'bash', 'zsh', 'fish' "
             "(see 'attractor completion --help')\n",
         ),
+        *(
+            (
+                ["agent", "--max-cost-usd", number],
+                f"error: invalid value for '--max-cost-usd': {problem} "
+                "(see 'attractor agent --help')\n",
+            )
+            for number, problem in (
+                ("nan", "nan is not a finite number"),
+                ("inf", "inf is not a finite number"),
+                ("-1", "-1.0 is not in the range x>=0"),
+            )
+        ),
     ],
 )
 def test_usage_error_is_one_line_with_a_suggestion(words: list[str], line: str) -> None:
@@ -162,6 +174,19 @@ def test_an_interrupt_ends_with_130(tmp_path: Path, number: signal.Signals) -> N
     process.send_signal(number)
     _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors) == (130, "error: interrupted\n")
+
+
+def test_interrupt_during_the_imports_ends_with_130(tmp_path: Path) -> None:
+    # The first module that the command line imports.
+    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    ended = subprocess.run(
+        [sys.executable, "-m", "attractor", "--version"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "error: interrupted\n")
 
 
 def test_closed_pipe_keeps_the_exit_status(tmp_path: Path) -> None:
