@@ -15,7 +15,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,12 +61,18 @@ class Stage:
         """The repository of the to-do program."""
         return self.folder / "todo"
 
-    def attractor(self, *words: str, expected: int = 0, quiet: bool = False) -> str:
-        """Run a command as a person would, and return what it printed."""
+    def attractor(
+        self, *words: str, expected: int = 0, quiet: bool = False, typed: str = ""
+    ) -> str:
+        """Run a command as a person would, at a terminal if something is typed.
+
+        Return what it printed.
+        """
         if not quiet:
             print(f"\n$ attractor {' '.join(words)}", flush=True)
         command = [sys.executable, "-m", "attractor", *words]
-        result = self._run(command, stdout=subprocess.PIPE)
+        with at_a_terminal(typed) if typed else nullcontext(subprocess.DEVNULL) as stdin:
+            result = self._run(command, stdout=subprocess.PIPE, stdin=stdin)
         if not quiet:
             print(result.stdout, end="", flush=True)
         if result.returncode != expected:
@@ -95,17 +102,31 @@ class Stage:
             raise Surprise(["attractor", *words], process.returncode)
         print("(killed with kill -9)", flush=True)
 
-    def _run(self, command: list[str], *, stdout: int) -> subprocess.CompletedProcess[str]:
+    def _run(
+        self, command: list[str], *, stdout: int, stdin: int = subprocess.DEVNULL
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command,
             cwd=self.project,
             env=self.environ,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=stdout,
             text=True,
             timeout=120,
             check=False,
         )
+
+
+@contextmanager
+def at_a_terminal(typed: str) -> Generator[int]:
+    """Yield the standard input of a person who types a line at a terminal."""
+    person, terminal = os.openpty()
+    try:
+        os.write(person, f"{typed}\n".encode())
+        yield terminal
+    finally:
+        os.close(person)
+        os.close(terminal)
 
 
 def main() -> int:
@@ -209,7 +230,8 @@ def walk(stage: Stage, *words: str) -> None:
 def decide_and_promote(stage: Stage) -> None:
     """Approve with a token, move the branch, and use the program."""
     print("\n$ attractor token create demo", flush=True)
-    token = stage.attractor("token", "create", "demo", quiet=True).strip()
+    token = stage.attractor("token", "create", "demo", quiet=True, typed="y").strip()
+    print("y", flush=True)
     approver = Stage(stage.folder, {**stage.environ, "ATTRACTOR_TOKEN": token})
     reason = "The hidden scenarios pass, and the numbers are the right ones."
     approver.attractor("decide", "latest", "--approve", "--rationale", reason)

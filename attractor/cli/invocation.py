@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import field
 from functools import cached_property
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from attractor import __version__
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.registry import Registry
+from attractor.cli.operator_commands import is_operator_command, refuse_in_run
 from attractor.cli.output.streams import wants_color
 
 if TYPE_CHECKING:
@@ -156,7 +158,8 @@ class FolderGroup(click.Group):
         """Import one command, or return a nested group."""
         full = self.prefix + cmd_name
         if full in self.parts:
-            return _with_debug(self.parts[full])
+            command = _with_debug(self.parts[full])
+            return _for_operator(command, full) if is_operator_command(full) else command
         if cmd_name in self.list_commands(ctx):
             return FolderGroup(
                 self.parts, prefix=f"{full}.", name=cmd_name, help=f"{self._summary(full)}."
@@ -212,6 +215,18 @@ def _with_debug(command: click.Command) -> click.Command:
     if not any(option.name == "debug" for option in command.params):
         debug_option(hidden=True)(command)
     return command
+
+
+def _for_operator(command: click.Command, name: str) -> click.Command:
+    """Return a command that is refused in processes of runs; its help is not."""
+    guarded = copy(command)
+
+    def call(*arguments: object, **options: object) -> object:
+        refuse_in_run(name, click.get_current_context().ensure_object(Invocation).environ)
+        return command.callback(*arguments, **options) if command.callback else None
+
+    guarded.callback = call
+    return guarded
 
 
 PROGRAM = "attractor"

@@ -200,6 +200,13 @@ class Ledger:
         for line in read_lines(self.file) if self.file.exists() else ():
             yield self._read(line.content, key)
 
+    def mentioning(self, text: str) -> Iterator[LedgerEntry]:
+        """Yield the lines that contain a text as a JSON value, each with a valid seal."""
+        if not self._is_new():
+            key = self._key()
+            self._end(key)
+            yield from self._lines(None, canonical_json(text).encode(), key)
+
     def since(self, moment: datetime) -> Iterator[LedgerEntry]:
         """Yield the lines from a time on, each with a valid seal."""
         if not self._is_new():

@@ -46,7 +46,7 @@ def test_scenarios_are_hidden_from_all_but_the_operator(red: Flow) -> None:
         assert result.returncode == 0
         assert len(result.stdout) > 100
         assert not any(one in result.stdout for one in (*WORDS, "quokka", "Ann looks"))
-    token = call(red, "token", "create", "ann").stdout.strip()
+    token = red.make_token()
     words = ["decide", "latest", "--rationale", "It is not what was wanted."]
     refused = call(red, *words, "--approve", "--operator", ATTRACTOR_TOKEN=token)
     assert refused.returncode == NO_GO
@@ -64,7 +64,7 @@ def test_changes_of_the_judged_tree_are_shown(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     shown = ["  changes: 1 file changed, +1 -0", "    made.txt  +1 -0"]
     outputs = [ran, call(flow, "gate")]
-    token = call(flow, "token", "create", "ann").stdout.strip()
+    token = flow.make_token()
     decide = ("decide", "--approve", "--rationale", "It is good.")
     outputs += [call(flow, *decide, ATTRACTOR_TOKEN=token), call(flow, "promote")]
     for done in outputs:
@@ -123,7 +123,7 @@ def test_each_recommended_command_is_accepted(tmp_path: Path) -> None:
     # Not "create a token": the decision would be refused with a token, too.
     assert f"(evaluate it first: attractor evaluate {run_id})" in refused.stderr
     assert call(flow, "evaluate", run_id).returncode == 0
-    token = call(flow, "token", "create", "ann").stdout.strip()
+    token = flow.make_token()
     approved = call(flow, *words, ATTRACTOR_TOKEN=token)
     assert approved.returncode == 0, approved.stderr
     assert approved.stdout.splitlines()[-1] == f"  promote:  attractor promote {run_id}"

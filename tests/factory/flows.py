@@ -22,6 +22,7 @@ from attractor.factory.launch import (
 from attractor.factory.ledger import LedgerEntry
 from attractor.factory.promotion import Promotion
 from attractor.factory.resources.profiles import make_profile
+from attractor.factory.tokens import TokenStore
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides, WorkspaceKind
 from tests.pipeline.projects import make_host, make_project, simulated
@@ -119,6 +120,13 @@ class Flow:
     def at(self, **shift: float) -> "Flow":
         """Return the project at another time."""
         return replace(self, host=replace(self.host, clock=ShiftedClock(timedelta(**shift))))
+
+    def make_token(self, scope: str = "decide") -> str:
+        """Create a token, as a person does at a terminal, and return its secret."""
+        secret = f"secret-of-the-test-to-{scope}"
+        tokens = TokenStore(self.host.state_dir)
+        tokens.create(f"ann-{scope}", scope, secret, by="ann", now=self.host.clock.now())
+        return secret
 
     def promote(self, result: RunResult, branch: str = "main") -> Promotion:
         return asyncio.run(promote_run(result.directory, self.host, branch=branch, by="ann"))

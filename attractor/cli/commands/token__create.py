@@ -1,13 +1,16 @@
-"""Create a token that identifies the person who decides."""
+"""Create a token that identifies an operator."""
 
 import secrets
 
 import click
 
+from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.factory.tokens import SCOPES, TokenStore
+from attractor.cli.runs.orders import TOKEN_VARIABLE, Operator, operator_name, token_store
+from attractor.factory.errors import InvalidToken
+from attractor.factory.tokens import SCOPES
 
 
 @click.command()
@@ -15,25 +18,41 @@ from attractor.factory.tokens import SCOPES, TokenStore
 @click.option(
     "--scope",
     type=click.Choice(SCOPES),
-    default=SCOPES[0],
+    default=SCOPES[-1],
     show_default=True,
-    help="Allow only this action with the token.",
+    help="Allow only these actions with the token; each scope includes the scopes before it.",
 )
 @json_option
 @click.pass_obj
 def create(invocation: Invocation, name: str, scope: str, as_json: bool) -> ExitCode:
     """Create a token that proves who decides.
 
-    The token is printed once and not stored. Pass it to 'attractor decide' in the variable
-    ATTRACTOR_TOKEN. Never give it to an agent.
+    Asks for confirmation at a terminal; without a terminal, set ATTRACTOR_TOKEN to a token with the
+    scope 'decide'. The new token is printed once and not stored. Pass it to 'attractor decide' in
+    the variable ATTRACTOR_TOKEN. Never give it to an agent.
     """
+    creator = _require_creator(invocation, name, scope)
     secret = secrets.token_urlsafe(32)
-    token = TokenStore(invocation.configuration.settings.state_dir).create(name, scope, secret)
+    by = f"{creator.name} ({creator.proof})"
+    token = token_store(invocation).create(name, scope, secret, by=by, now=SystemClock().now())
     if as_json:
         show_json({"name": token.name, "scope": token.scope, "token": secret})
     else:
         show(secret)
     return ExitCode.DONE
+
+
+def _require_creator(invocation: Invocation, name: str, scope: str) -> Operator:
+    """Return the person who creates a token, after asking at the terminal."""
+    if secret := invocation.environ.get(TOKEN_VARIABLE, ""):
+        return Operator(token_store(invocation).holder(secret, SCOPES[-1]), "token")
+    if not invocation.has_terminal:
+        raise InvalidToken(
+            "cannot prove who creates the token: there is no terminal",
+            hint=f"run it at a terminal, or set {TOKEN_VARIABLE} to a token of scope {SCOPES[-1]}",
+        )
+    click.confirm(f"Create the token {name!r} with the scope {scope}?", abort=True, err=True)
+    return Operator(operator_name(invocation), "terminal")
 
 
 part = create

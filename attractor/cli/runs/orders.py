@@ -2,6 +2,7 @@
 
 import getpass
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode, UsageError
@@ -11,6 +12,9 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import host_of
 from attractor.pipeline.orders import Orders, Receipt
 from attractor.pipeline.runs.lookup import find_run
+
+if TYPE_CHECKING:
+    from attractor.factory.tokens import TokenStore
 
 TOKEN_VARIABLE = "ATTRACTOR_TOKEN"
 DECIDE = "decide"
@@ -40,10 +44,7 @@ def prove_operator(invocation: Invocation, *, sandboxed: bool) -> Operator:
     """
     secret = invocation.environ.get(TOKEN_VARIABLE, "")
     if secret:
-        from attractor.factory.tokens import TokenStore
-
-        tokens = TokenStore(invocation.configuration.settings.state_dir)
-        return Operator(tokens.holder(secret, DECIDE), "token")
+        return Operator(token_store(invocation).holder(secret, DECIDE), "token")
     if invocation.has_terminal and sandboxed:
         return Operator(operator_name(invocation), "terminal")
     why = "the run had no verified sandbox" if invocation.has_terminal else "there is no terminal"
@@ -51,6 +52,14 @@ def prove_operator(invocation: Invocation, *, sandboxed: bool) -> Operator:
         f"cannot prove who decides: {why}",
         hint=f"create a token with 'attractor token create' and set {TOKEN_VARIABLE}",
     )
+
+
+def token_store(invocation: Invocation) -> "TokenStore":
+    """Return the tokens of the state folder."""
+    # Imported here, because most orders need no token.
+    from attractor.factory.tokens import TokenStore
+
+    return TokenStore(invocation.configuration.settings.state_dir)
 
 
 def orders_to(invocation: Invocation, reference: str) -> Orders:

@@ -73,7 +73,7 @@ def test_intact_run_is_shown_without_warnings(flow: Flow) -> None:
 
 def test_the_commands_that_decide_refuse_a_changed_journal(flow: Flow) -> None:
     change_early_line(flow.launch())
-    token = call(flow, "token", "create", "ann").stdout.strip()
+    token = flow.make_token()
     for words in (
         ["gate"],
         ["evaluate"],

@@ -1,0 +1,32 @@
+"""List the tokens."""
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.orders import token_store
+
+
+@click.command("list")
+@json_option
+@click.pass_obj
+def list_tokens(invocation: Invocation, as_json: bool) -> ExitCode:
+    """List the tokens, without their secrets.
+
+    Exit with 6 if the token file was changed by an unknown process.
+    """
+    tokens = token_store(invocation).list()
+    if as_json:
+        show_json([one.model_dump(mode="json", include=_SHOWN) for one in tokens])
+    elif tokens:
+        for one in tokens:
+            show(f"{one.name}  {one.scope}  created {one.created:%Y-%m-%d %H:%M} by {one.by}")
+    else:
+        show("There are no tokens. Create one: attractor token create NAME")
+    return ExitCode.DONE
+
+
+_SHOWN = {"name", "scope", "created", "by"}
+
+part = list_tokens

@@ -1,0 +1,27 @@
+"""Revoke a token."""
+
+import click
+
+from attractor.base.clock import SystemClock
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.orders import operator_name, token_store
+
+
+@click.command()
+@click.argument("name")
+@json_option
+@click.pass_obj
+def revoke(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
+    """Revoke a token, which is then refused everywhere."""
+    by = operator_name(invocation)
+    token_store(invocation).revoke(name, by=by, now=SystemClock().now())
+    if as_json:
+        show_json({"name": name, "revoked": True})
+    else:
+        show(f"token {name}: revoked")
+    return ExitCode.DONE
+
+
+part = revoke

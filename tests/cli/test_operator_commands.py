@@ -1,0 +1,114 @@
+"""Processes that a run started cannot act as the operator."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from attractor.cli.invocation import command_registry
+from attractor.cli.operator_commands import OPERATOR_COMMANDS, is_operator_command
+from attractor.environments.orphan_processes import MARK
+from attractor.factory.launch import evaluator_of
+from attractor.factory.tokens import TokenStore
+from attractor.pipeline.request import WorkspaceKind
+from tests.cli.running import ATTRACTOR, attractor
+from tests.cli.terminals import sit
+from tests.factory.flows import Flow, make_flow
+from tests.pipeline.projects import git
+
+REFUSED = 4
+WORDS = {
+    "token.create": ["token", "create", "x"],
+    "decide": ["decide", "latest", "--approve", "--rationale", "It is what was wanted."],
+    "promote": ["promote", "latest"],
+    "profile.create": ["profile", "create", "x"],
+    "suite.register": ["suite", "register", "x"],
+}
+ESCAPES = [
+    "{command}",
+    "env -u STARTED_BY_ATTRACTOR {command}",
+    f"{sys.executable} -c 'import pty, sys; pty.spawn(sys.argv[1:])' {{command}}",
+    "env -i PATH=$PATH ATTRACTOR_TOKEN=$T ATTRACTOR_STATE_DIR=$S {command}",
+    "setsid --fork --wait {command}",
+]
+
+
+def test_every_operator_command_is_guarded() -> None:
+    guarded = {one for one in command_registry() if is_operator_command(one)}
+    assert guarded >= WORDS.keys()
+    groups = {one.split(".")[0] for one in guarded}
+    assert {"token", "profile", "suite", "decide", "promote"} <= groups | set(OPERATOR_COMMANDS)
+
+
+@pytest.mark.parametrize("words", WORDS.values(), ids=list(WORDS))
+def test_marked_process_is_refused(tmp_path: Path, words: list[str]) -> None:
+    mark = {MARK: "01ARZ3NDEKTSV4RRFFQ69G5FAV.12-34.56"}
+    refused = attractor(*words, folder=tmp_path, variables=mark)
+    assert (refused.returncode, refused.stdout) == (REFUSED, "")
+    assert "is only for the operator, and run 01ARZ3NDEKTSV4RRFFQ69G5FAV started" in refused.stderr
+    assert attractor(*words[:2], "--help", folder=tmp_path, variables=mark).returncode == 0
+
+
+def test_tool_of_an_unguarded_run_cannot_approve_another_run(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    flow.launch()
+    token, main = flow.make_token(), git(flow.project, "rev-parse", "main")
+    told = tmp_path / "told.txt"
+    commands = [
+        escape.format(command=shlex.join([ATTRACTOR, *words]))
+        for words, escapes in zip(
+            [WORDS["decide"], WORDS["token.create"], WORDS["promote"]],
+            [ESCAPES, ESCAPES[2:3], ESCAPES[:1]],
+            strict=True,
+        )
+        for escape in escapes
+    ]
+    script = tmp_path / "attack.sh"
+    script.write_text(
+        f"export T={token} S={flow.host.state_dir}\n"
+        "export ATTRACTOR_TOKEN=$T ATTRACTOR_STATE_DIR=$S\n"
+        f"cd {flow.project}\n" + "\n".join(f"{one} >> {told} 2>&1" for one in commands)
+    )
+    (flow.project / "pipeline.dot").write_text(
+        "digraph attack { start [shape=Mdiamond]; exit [shape=Msquare];"
+        f' make [shape=parallelogram, tool_command="bash {script}"]; start -> make -> exit }}'
+    )
+    flow.launch(suite="", workspace=WorkspaceKind.NONE)
+    assert told.read_text().count("is only for the operator, and run ") == len(commands)
+    kinds = {one.kind for one in evaluator_of(flow.host).ledger.entries()}
+    assert not kinds & {"decided", "promoted"}
+    assert len(TokenStore(flow.host.state_dir).list()) == 1
+    assert git(flow.project, "rev-parse", "main") == main
+
+
+def call(flow: Flow, *words: str, **variables: str) -> tuple[int, str, str]:
+    state = {"ATTRACTOR_STATE_DIR": str(flow.host.state_dir)}
+    done = attractor(*words, folder=flow.project, variables=state | variables)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_token_is_created_at_a_terminal_or_by_a_token(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    code, _, told = call(flow, "token", "create", "ci")
+    assert code == 2
+    assert "there is no terminal (run it at a terminal, or set ATTRACTOR_TOKEN to" in told
+    code, _, told = call(flow, "token", "create", "ci", ATTRACTOR_TOKEN=flow.make_token("operate"))
+    assert code == 2
+    assert "invalid token for the scope 'decide'" in told
+    token = flow.make_token()
+    code, secret, _ = call(flow, "token", "create", "ci", "--scope=read", ATTRACTOR_TOKEN=token)
+    assert code == 0
+    assert TokenStore(flow.host.state_dir).holder(secret.strip(), "read") == "ci"
+    state = str(flow.host.state_dir)
+    environ = {"PATH": "/usr/bin", "LANG": "C.UTF-8", "ATTRACTOR_STATE_DIR": state}
+    for answer, exit_code in (("n", 130), ("y", 0)):
+        with sit([ATTRACTOR, "token", "create", "me"], cwd=flow.project, environ=environ) as person:
+            person.until("Create the token 'me' with the scope decide? [y/N]:")
+            person.type(f"{answer}\n")
+            assert person.ends_with() == exit_code
+    listed = json.loads(call(flow, "token", "list", "--json")[1])
+    assert [one["name"] for one in listed] == ["ann-operate", "ann-decide", "ci", "me"]
+    assert call(flow, "token", "revoke", "me")[0] == 0
+    assert "me" not in call(flow, "token", "list")[1]
