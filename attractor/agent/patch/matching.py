@@ -20,9 +20,13 @@ _LIKENESSES = str.maketrans(
 )
 
 
+MOST_PLACES = 20
+"""The number of positions that a search returns."""
+
+
 @dataclass(frozen=True)
 class LineMatch:
-    """The positions of lines in a file, and the ignored difference (empty: none)."""
+    """The first positions of lines in a file, and the ignored difference (empty: none)."""
 
     places: Sequence[int]
     ignored: str
@@ -40,14 +44,19 @@ def find_lines(
 def find_all_lines(
     lines: Sequence[str], wanted: Sequence[str], *, start: int = 0
 ) -> LineMatch | None:
-    """Return all positions of lines by the strictest reading that matches, otherwise None."""
-    size = len(wanted)
+    """Return the first positions of lines by the strictest reading that matches, otherwise None."""
     for ignored, read in _READINGS.items():
-        pattern = [read(line) for line in wanted]
-        file = [read(line) for line in lines]
-        places = range(start, len(lines) - size + 1)
-        if found := tuple(place for place in places if file[place : place + size] == pattern):
-            return LineMatch(found, ignored)
+        # As texts, because the search of Python is linear.
+        pattern = "\n".join(["", *map(read, wanted), ""])
+        text = "\n".join(["", *map(read, lines[start:]), ""])
+        places: list[int] = []
+        line, before, at = start, 0, text.find(pattern)
+        while at >= 0 and len(places) < MOST_PLACES:
+            line += text.count("\n", before, at)
+            places.append(line)
+            before, at = at, text.find(pattern, at + 1)
+        if places:
+            return LineMatch(tuple(places), ignored)
     return None
 
 

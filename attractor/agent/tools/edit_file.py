@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from attractor.agent.errors import ToolError
-from attractor.agent.patch.matching import find_all_lines, reindent
+from attractor.agent.patch.matching import MOST_PLACES, find_all_lines, reindent
 from attractor.agent.tool_calls.execution import flag_of, text_of
 from attractor.agent.tool_calls.tool import RegisteredTool, define
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
+
+# Lines that occur often take the product of both lengths to compare.
+_MOST_COMPARED = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ def _keep_unchanged(
     there: Sequence[str], wanted: Sequence[str], fresh: Sequence[str], indented: Sequence[str]
 ) -> list[str]:
     """Return the new lines; lines that the edit does not change are those of the file."""
+    if len(wanted) * len(fresh) > _MOST_COMPARED:
+        return list(indented)
     result: list[str] = []
     for tag, start, end, first, last in SequenceMatcher(
         None, wanted, fresh, autojunk=False
@@ -122,7 +127,8 @@ def _lines_of(text: str, wanted: str) -> list[int]:
 
 
 def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))
+    more = " ..." if len(numbers) >= MOST_PLACES else ""
+    return ", ".join(map(str, numbers[:MOST_PLACES])) + more
 
 
 def _with_long_line_ends(text: str) -> str:

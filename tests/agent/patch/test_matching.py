@@ -1,6 +1,6 @@
 import pytest
 
-from attractor.agent.patch.matching import LineMatch, find_all_lines, find_lines
+from attractor.agent.patch.matching import MOST_PLACES, LineMatch, find_all_lines, find_lines
 
 FILE = ["def f():\n", "    x = 1\n", "    y = 2\n", "\n", "def g():\n", "    x = 1\n"]
 
@@ -54,3 +54,10 @@ def test_all_places_of_the_strictest_reading(
     wanted: list[str], places: tuple[int, ...], ignored: str
 ) -> None:
     assert find_all_lines(FILE, wanted) == LineMatch(places, ignored)
+
+
+def test_search_among_equal_lines_is_linear() -> None:
+    file = ["  x\n"] * 100_000
+    assert find_all_lines(file, [*["x"] * 50_000, "y"]) is None
+    found = find_all_lines(file, ["x"] * 50_000)
+    assert found == LineMatch(tuple(range(MOST_PLACES)), "indentation")

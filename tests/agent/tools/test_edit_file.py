@@ -144,3 +144,11 @@ def test_lines_with_other_indentation_are_replaced_in_the_files_own(
 
 def _indented(lines: list[str], indentation: str) -> list[str]:
     return [indentation + line if line else line for line in lines]
+
+
+def test_edit_among_many_equal_lines_is_quick_and_names_few_of_them(tmp_path: Path) -> None:
+    write(tmp_path, a="  x\n" * 50_000)
+    for old in ("x\n", "\tx\n"):
+        with pytest.raises(ToolError, match=r"at lines? 1, 2, .* 20 \.\.\.$"):
+            edit(tmp_path, old, "y")
+    assert "Made 1 replacement" in edit(tmp_path, "x\n" * 50_000, "y\n" * 50_000)
