@@ -6,13 +6,13 @@ from dataclasses import field, replace
 from datetime import timedelta
 from enum import IntEnum
 from pathlib import Path
-from typing import ClassVar, Protocol, cast
+from typing import Annotated, Any, ClassVar, Protocol, cast
 
-from pydantic import BaseModel, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ValidationError, model_validator
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UnknownName
-from attractor.base.json import Json, content_hash
+from attractor.base.errors import NotCanonical, UnknownName
+from attractor.base.json import Json, canonical_json, content_hash
 from attractor.base.processes import ExecResult
 from attractor.base.registry import Registry
 from attractor.base.toml import KeyPath, TomlMistake, did_you_mean, dotted
@@ -266,22 +266,44 @@ def _references(
             yield key, named, names
 
 
+def same_json(first: Json, second: Json) -> bool:
+    """Return whether two values are equal in JSON, where 1 equals 1.0, but not true."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        return first.keys() == second.keys() and all(
+            same_json(value, second[name]) for name, value in first.items()
+        )
+    if isinstance(first, list) and isinstance(second, list):
+        return len(first) == len(second) and all(map(same_json, first, second))
+    return isinstance(first, bool) == isinstance(second, bool) and first == second
+
+
+def _is_json(value: object) -> object:
+    try:
+        canonical_json(cast("Json", value))
+    except NotCanonical as error:
+        raise ValueError(error.message) from error
+    return value
+
+
+def _is_regex(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"invalid regular expression: {error}") from error
+    return pattern
+
+
+JsonValue = Annotated[Any, AfterValidator(_is_json)]
+Regex = Annotated[str, AfterValidator(_is_regex)]
+
+
 class TextExpectation(SuiteTable):
     """The expected content of a text, which must match all options that are set."""
 
     equals: str | None = None
     contains: str | None = None
     lacks: str | None = None
-    matches: str | None = None
-
-    @field_validator("matches")
-    @classmethod
-    def _is_a_pattern(cls, pattern: str | None) -> str | None:
-        try:
-            re.compile(pattern or "")
-        except re.error as error:
-            raise ValueError(f"invalid regular expression: {error}") from error
-        return pattern
+    matches: Regex | None = None
 
     def mismatch(self, text: str) -> str:
         """Return the reason why a text does not match, or ""."""

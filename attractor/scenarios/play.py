@@ -225,7 +225,7 @@ class _Steps:
             await self._environment.start_service(step.service, env_vars=variables)
         )
         self._services.push_async_callback(service.stop)
-        failure = f"no connection to port {step.port}"
+        failure = _unready(step)
         try:
             async with asyncio.timeout(step.ready.total_seconds()):
                 while failure := await self._readiness_failure(step):
@@ -243,16 +243,15 @@ class _Steps:
     async def _readiness_failure(self, step: ServiceStep) -> str:
         """Return the reason why a service is not ready, or ""."""
         if step.health is None:
-            is_open = await self._is_open(step.port)
-            return "" if is_open else f"no connection to port {step.port}"
+            return "" if await self._is_open(step.port) else _unready(step)
         request = RequestStep(name=step.name, port=step.port, path=step.health.path)
-        place = f"port {step.port}, {step.health.path}"
         try:
             answer = await send_request(request, self._environment, step.ready)
         except RequestFailed:
-            return f"no response from {place}"
+            return _unready(step)
         if answer.status == step.health.status:
             return ""
+        place = f"port {step.port}, {step.health.path}"
         return f"{place} responded with {answer.status}, not {step.health.status}"
 
     async def _is_open(self, port: int) -> bool:
@@ -302,6 +301,12 @@ class _RunningService:
         async for piece in self._service.output():
             self._output += piece
             del self._output[:-_KEPT_OUTPUT]
+
+
+def _unready(step: ServiceStep) -> str:
+    if step.health is None:
+        return f"no connection to port {step.port}"
+    return f"no response from port {step.port}, {step.health.path}"
 
 
 def _ended(code: int) -> str:

@@ -29,6 +29,7 @@ from attractor.scenarios.suite import (
     mistakes_of,
 )
 from attractor.scenarios.suite_files import (
+    CHECKS,
     FIXTURES,
     PATCHES,
     RUBRICS,
@@ -72,6 +73,7 @@ def read_suite(folder: Path) -> Suite:
     if mistakes := list(_unmatched_musts(settings, scenarios)):
         raise source.error(mistakes)
     _refuse_unnamed(files, settings, scenarios, reader.kinds)
+    _refuse_unexecutable(files, scenarios, reader.kinds)
     return Suite(settings=settings, scenarios=tuple(sorted(scenarios, key=lambda one: one.id)))
 
 
@@ -254,6 +256,15 @@ def _refuse_unnamed(
         if top in remedies and not any(_is_at(one.path, path) for path in named):
             message, hint = remedies[top]
             raise InvalidSuite(f"{one.source}: {message}", hint=f"{hint}, or remove it")
+
+
+def _refuse_unexecutable(
+    files: Sequence[SuiteFile], scenarios: Sequence[Scenario], kinds: Registry[type[Check]]
+) -> None:
+    programs = {path for one in scenarios for path in files_of_checks(one, kinds)}
+    for one in files:
+        if one.path in programs and _is_below(one.path, CHECKS) and not one.is_executable:
+            raise InvalidSuite(f"{one.source} is not executable", hint=f"chmod +x {one.source}")
 
 
 def _is_at(path: str, place: str) -> bool:

@@ -1,13 +1,15 @@
 """What every kind of check does alike, whatever it looks at."""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from attractor.base.processes import ExecResult
 from attractor.base.registry import find_shortcoming
 from attractor.environments.errors import SandboxLost
 from attractor.environments.local import LocalExecutionEnvironment
@@ -17,6 +19,7 @@ from attractor.scenarios.check import (
     CheckResult,
     Observation,
     StepRecord,
+    TrialUsage,
     build_checks,
     check_registry,
 )
@@ -34,9 +37,60 @@ class Case:
     options: Mapping[str, Any]
     good: StepRecord
     bad: StepRecord
+    good_world: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    bad_world: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+def changed(*paths: str) -> Mapping[str, Any]:
+    async def changed() -> Sequence[str]:
+        return paths
+
+    return {"changed": changed}
+
+
+def verified(code: int, said: str) -> Mapping[str, Any]:
+    async def verify(command: str, timeout: timedelta) -> ExecResult:
+        assert command == "checks/verify --all"
+        return ExecResult(said, "", code, False, 1)
+
+    return {"verify": verify}
+
+
+def received(*paths: str) -> Mapping[str, Any]:
+    requests = [{"method": "POST", "path": one, "body": {"größe": "🐍"}} for one in paths]
+    return {"twins": {"api": lambda: requests}}
 
 
 CASES = {
+    "budget": Case(
+        {"tokens": 5}, SAID, SAID, {"usage": TrialUsage(1.0)}, {"usage": TrialUsage(1.0, 0.1, 6)}
+    ),
+    "command": Case(
+        {"program": "verify", "args": ["--all"]},
+        SAID,
+        SAID,
+        verified(0, "größe\nfine"),
+        verified(1, "größe 🐍"),
+    ),
+    "json": Case(
+        {"step": "go", "path": "$[*].größe", "equals": 1},
+        replace(ANSWERED, body='[{"größe": 1}, {"größe": 1.0}]'),
+        replace(ANSWERED, body='[{"größe": 1}, {"größe": true}]'),
+    ),
+    "tree": Case(
+        {"only": ["größe/*", "__pycache__/"]},
+        SAID,
+        SAID,
+        changed("größe/🐍", "a/__pycache__/b.pyc"),
+        changed("größe/🐍", "a\udcff\n"),
+    ),
+    "twin": Case(
+        {"twin": "api", "method": "POST", "path": "/a*", "body": {"$.größe": "🐍"}, "count": 1},
+        SAID,
+        SAID,
+        received("/a/1", "/b"),
+        received("/b"),
+    ),
     "exit": Case({"step": "go"}, SAID, replace(SAID, exit_code=3)),
     "stdout": Case({"step": "go", "contains": "größe"}, SAID, replace(SAID, stdout="\ufffd")),
     "stderr": Case({"step": "go", "equals": "größe 🐍"}, SAID, replace(SAID, stderr="")),
@@ -62,17 +116,21 @@ def check(kind: str, **more: Any) -> Check:
     return built
 
 
-def observed(record: StepRecord | None, *, text: str | None = "größe 🐍\n") -> Observation:
+def observed(
+    record: StepRecord | None, *, text: str | None = "größe 🐍\n", **world: Any
+) -> Observation:
     files = {} if text is None else {"a/b.txt": text}
-    return Observation({"go": record} if record else {}, MemoryExecutionEnvironment(files))
+    steps = {"go": record} if record else {}
+    return Observation(steps, MemoryExecutionEnvironment(files), **world)
 
 
 def good(kind: str) -> Observation:
-    return observed(CASES[kind].good)
+    return observed(CASES[kind].good, **CASES[kind].good_world)
 
 
 def bad(kind: str) -> Observation:
-    return observed(CASES[kind].bad, text="\ufffd" if kind == "file" else "größe")
+    text = "\ufffd" if kind == "file" else "größe"
+    return observed(CASES[kind].bad, text=text, **CASES[kind].bad_world)
 
 
 def judge(one: Check, seen: Observation) -> CheckResult:
@@ -140,7 +198,7 @@ def test_a_step_of_another_sort_fails_it_and_does_not_break_it(kind: str) -> Non
 @kinds
 def test_whatever_was_seen_is_judged(kind: str, text: str) -> None:
     record = replace(CASES[kind].good, stdout=text, stderr=text, body=text)
-    seen = observed(record, text=text)
+    seen = observed(record, text=text, **CASES[kind].good_world)
     require_sound(judge(check(kind), seen), kind)
 
 

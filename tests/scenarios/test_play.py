@@ -18,8 +18,9 @@ import pytest
 from attractor.base.clock import SystemClock
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.scenarios.check import CheckResult, Observation
-from attractor.scenarios.play import ScenarioPlayer
+from attractor.scenarios.play import PlayedScenario, ScenarioPlayer
 from attractor.scenarios.suite import Scenario, SuiteSettings
+from tests.scenarios.suites import write_files
 
 SETTINGS = SuiteSettings(name="s", pipeline="p")
 SERVER = "python3 -m http.server --bind 127.0.0.1 {port}"
@@ -37,11 +38,15 @@ def local(folder: Path) -> LocalExecutionEnvironment:
     return LocalExecutionEnvironment(folder, environ={"PATH": os.environ["PATH"]})
 
 
-def played(
+def play(
     folder: Path, one: Scenario, *, suite: Path = Path(), settings: SuiteSettings = SETTINGS
-) -> tuple[Observation, tuple[CheckResult, ...]]:
+) -> PlayedScenario:
     player = ScenarioPlayer(settings, suite, local, SystemClock())
-    result = asyncio.run(player.play(one, folder))
+    return asyncio.run(player.play(one, folder))
+
+
+def played(folder: Path, one: Scenario) -> tuple[Observation, tuple[CheckResult, ...]]:
+    result = play(folder, one)
     return result.observation, result.checks
 
 
@@ -224,3 +229,193 @@ def test_the_evidence_is_a_hash_of_what_was_seen(tmp_path: Path) -> None:
     other = played(tmp_path, scenario([{"name": "say", "run": "echo one two"}], checks))[1][0]
     assert first.evidence == again.evidence != other.evidence
     assert len(first.evidence) == 64
+
+
+def test_fixtures_are_copied_before_the_setup(tmp_path: Path) -> None:
+    files = {
+        "fixtures/a.json": "[1]",
+        "fixtures/data/run": "#!/bin/sh\necho ran",
+        "fixtures/b": "b",
+    }
+    suite = write_files(tmp_path / "suite", files)
+    (suite / "fixtures" / "b").write_bytes(b"\0\xff")
+    tree, outside = tmp_path / "tree", tmp_path / "outside"
+    tree.mkdir()
+    (tree / "in").symlink_to(outside)
+    fixtures = ["a.json", {"from": "data", "to": "it's/here"}, {"from": "b", "to": "in"}]
+    steps = [{"name": "show", "run": 'cat a.json copied; "it\'s/here/run"; wc -c < in'}]
+    one = scenario(steps, fixtures=fixtures, setup={"run": ["cp a.json copied"]})
+    assert play(tree, one, suite=suite).observation.steps["show"].stdout == "[1][1]ran\n2\n"
+    assert not outside.exists()
+
+
+def test_fixture_that_the_candidate_blocks_fails_the_trial(tmp_path: Path) -> None:
+    suite = write_files(tmp_path / "suite", {"fixtures/a": ""})
+    (tmp_path / "a").mkdir()
+    one = scenario(
+        [{"name": "list", "run": "ls"}], [{"kind": "exit", "step": "list"}], fixtures=["a"]
+    )
+    [result] = play(tmp_path, one, suite=suite).checks
+    assert result.reason.startswith("step list did not run: the fixture a was not copied: ")
+
+
+def test_command_gets_its_variables_input_and_folder(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    step = {"name": "go", "run": "echo $NAME; cat; basename $PWD"}
+    more = {"env": {"NAME": "ann"}, "stdin": "größe\n", "cwd": "below"}
+    record = played(tmp_path, scenario([{**step, **more}]))[0].steps["go"]
+    assert record.stdout == "ann\ngröße\nbelow\n"
+    record = played(tmp_path, scenario([{**step, "cwd": "absent"}]))[0].steps["go"]
+    assert "absent" in record.trouble
+
+
+ECHO = """
+import json, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Echo(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"])).decode()
+        seen = {name.lower(): value for name, value in self.headers.items()}
+        self.answer(201, {**seen, "": body})
+
+    def do_GET(self):
+        self.answer(204 if self.path == "/health" else 503, {})
+
+    def answer(self, status, seen):
+        self.send_response(status)
+        self.send_header("X-Kind", "echo; v=1")
+        self.end_headers()
+        if status == 201:
+            self.wfile.write(json.dumps(seen).encode())
+
+    def log_message(self, *_):
+        pass
+
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Echo).serve_forever()
+"""
+
+
+def test_request_carries_headers_and_json_and_its_response_is_judged(
+    tmp_path: Path, port: int
+) -> None:
+    (tmp_path / "echo.py").write_text(ECHO)
+    serve = {
+        "name": "serve",
+        "service": "python3 echo.py $PORT",
+        "env": {"PORT": str(port)},
+        "port": port,
+        "health": {"path": "/health", "status": 204},
+    }
+    post = {"name": "post", "port": port, "method": "POST", "path": "/a?b=c"}
+    sent = {"headers": {"X-Mine": "1", "Accept-Encoding": "identity"}, "json": {"größe": [1, None]}}
+    checks = [
+        {"kind": "http", "step": "post", "status": 201, "headers": {"x-kind": "echo; v=1"}},
+        {"kind": "http", "step": "post", "status": 201, "headers": {"X-Kind": {"lacks": "echo"}}},
+        {"kind": "http", "step": "post", "status": 201, "headers": {"X-Absent": "1"}},
+        {"kind": "json", "step": "post", "path": "$.x-mine", "equals": "1"},
+        {"kind": "json", "step": "post", "path": "$.host", "equals": f"127.0.0.1:{port}"},
+        {"kind": "json", "step": "post", "path": "$.accept-encoding", "equals": "identity"},
+        {"kind": "json", "step": "post", "path": "$.content-type", "equals": "application/json"},
+        {"kind": "json", "step": "post", "path": "$['']", "equals": '{"größe": [1, null]}'},
+    ]
+    found = verdicts(tmp_path, scenario([serve, {**post, **sent}], checks))
+    assert [passed for passed, _ in found] == [True, False, False, *[True] * 5], found
+    assert found[1][1].endswith("has a header X-Kind that contains 'echo'")
+    assert found[2][1].endswith("has no header X-Absent")
+
+
+def test_service_that_is_not_ready_says_why(tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Responses) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        here = server.server_port
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            for port, path, service, trouble in (
+                (
+                    here,
+                    "/plain",
+                    "true",
+                    f"port {here}, /plain responded with 200, not 204 in time",
+                ),
+                (here, "/plain", "echo ?; exit 3", "the service ended with 3: ?"),
+                (silent.getsockname()[1], "/", "sleep 30", "no response from port"),
+            ):
+                ready = "30s" if "exit" in service else "300ms"
+                step = {"name": "s", "service": service, "port": port, "ready": ready}
+                step["health"] = {"path": path, "status": 204}
+                found = played(tmp_path, scenario([step]))[0].steps["s"].trouble
+                assert found.startswith(trouble)
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"path": "$.tasks[*].done", "type": "boolean"}, ""),
+        ({"path": "$.tasks", "length": 2}, ""),
+        ({"path": "$.tasks", "length": 3}, "$.tasks in {place} has the length 2, not 3"),
+        ({"path": "$.tasks[0].done", "equals": 1}, "$.tasks[0].done in {place} is true, not 1"),
+        ({"path": "$.total", "equals": 2.0, "type": "integer"}, ""),
+        ({"path": "$.total", "length": 1}, "$.total in {place} is 2, which has no length"),
+        ({"path": "$.tasks[*].name", "matches": "^[a-z]+$"}, ""),
+        (
+            {"path": "$..name", "matches": "^c"},
+            "$..name in {place} is \"dog\", which does not match '^c'",
+        ),
+        ({"path": "$.absent"}, "$.absent in {place} is missing"),
+        ({"path": "$.absent", "exists": False}, ""),
+        ({"path": "$.total", "exists": False}, "$.total in {place} is present"),
+        ({"path": "$.none", "type": "string"}, "$.none in {place} is null, not of the type string"),
+    ],
+)
+def test_json_of_outputs_and_files_is_compared(
+    tmp_path: Path, options: dict[str, Any], reason: str
+) -> None:
+    tasks = '[{"name": "cat", "done": true}, {"name": "dog", "done": false}]'
+    (tmp_path / "a.json").write_text(f'{{"tasks": {tasks}, "total": 2, "none": null}}')
+    checks = [{"kind": "json", "file": "a.json"}, {"kind": "json", "step": "go"}]
+    one = scenario(
+        [{"name": "go", "run": "cat a.json"}], [{**check, **options} for check in checks]
+    )
+    for (passed, said), place in zip(
+        verdicts(tmp_path, one), ("a.json", "the output of step go"), strict=True
+    ):
+        assert passed == (not reason)
+        assert said == reason.format(place=place) or said.endswith("is as expected")
+
+
+@pytest.mark.parametrize("text", ["{", "NaN", "[" * 100_000, "1" * 10_000])
+def test_invalid_json_fails_the_check(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    one = scenario([{"name": "go", "run": "true"}], [{"kind": "json", "file": "a.json"}])
+    [(passed, reason)] = verdicts(tmp_path, one)
+    assert not passed
+    assert reason.startswith("a.json is not JSON: ")
+
+
+def test_only_allowed_files_may_change_in_the_steps(tmp_path: Path) -> None:
+    write_files(tmp_path, {"kept": "1", "data/a.json": "1"})
+    checks = [{"kind": "tree", "only": ["data/", "*.log"]}, {"kind": "tree", "only": ["/data/*"]}]
+    steps = [{"name": "go", "run": "echo 2 > data/a.json; mkdir x; touch x/y.log; echo 1 > kept"}]
+    setup = {"run": ["echo 1 > made-by-setup; printf 1 > kept"]}
+    assert verdicts(tmp_path, scenario(steps, checks, setup=setup)) == [
+        (False, "the steps changed kept"),
+        (False, "the steps changed kept, x/y.log"),
+    ]
+    steps[0]["run"] = "echo 2 > data/a.json; touch 'y.log'; touch kept"
+    assert verdicts(tmp_path, scenario(steps, checks[:1])) == [(True, "only allowed files changed")]
+
+
+def test_budget_counts_the_time_of_the_steps(tmp_path: Path) -> None:
+    steps = [{"name": "go", "run": "sleep 0.2"}]
+    checks = [{"kind": "budget", "seconds": 0.1}, {"kind": "budget", "seconds": 60, "tokens": 0}]
+    setup = {"run": ["sleep 0.2"]}
+    (slow, reason), (fine, _) = verdicts(tmp_path, scenario(steps, checks, setup=setup))
+    assert (slow, fine) == (False, True)
+    assert reason == "the trial used 0.2 seconds, more than 0.1 seconds"
+
+
+def test_hard_is_an_option_of_every_check(tmp_path: Path) -> None:
+    checks = [{"kind": "exit", "step": "go"}, {"kind": "exit", "step": "go", "hard": False}]
+    results = played(tmp_path, scenario([{"name": "go", "run": "true"}], checks))[1]
+    assert [one.hard for one in results] == [True, False]

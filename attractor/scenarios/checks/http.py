@@ -1,5 +1,9 @@
 """Checks the response to an HTTP request."""
 
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
 from attractor.scenarios.check import (
     CheckOptions,
     CheckResult,
@@ -9,26 +13,46 @@ from attractor.scenarios.check import (
     check_result,
     step_record,
 )
+from attractor.scenarios.suite import RequestStep, Status
+
+
+def _as_expectation(value: object) -> object:
+    return {"equals": value} if isinstance(value, str) else value
+
+
+HeaderExpectation = Annotated[TextExpectation, BeforeValidator(_as_expectation)]
 
 
 class HttpCheck(TextExpectation, CheckOptions):
-    """Passes if the response has the expected status (default: 200) and the expected body."""
+    """Passes if the response has the status (default: 200), the headers and the body."""
+
+    step_kinds = (RequestStep,)
 
     step: str
-    status: int = 200
+    status: Status = 200
+    headers: dict[str, HeaderExpectation] = Field(default_factory=dict[str, HeaderExpectation])
 
     async def judge(self, observed: Observation) -> CheckResult:
-        """Compare status and body."""
+        """Compare status, headers and body."""
         record = step_record(observed, "http", self.step)
         if not isinstance(record, StepRecord):
             return record
-        evidence = f"{record.http_status}\n{record.body}"
+        evidence = f"{record.http_status}\n{sorted(record.headers.items())}\n{record.body}"
         if record.http_status != self.status:
             reason = f"step {self.step} was answered with {record.http_status}, not {self.status}"
             return check_result("http", passed=False, reason=reason, evidence=evidence)
-        lack = self.mismatch(record.body)
+        lack = self._header_mismatch(record) or self.mismatch(record.body)
         reason = f"the response to step {self.step} {lack or 'is as expected'}"
         return check_result("http", passed=not lack, reason=reason, evidence=evidence)
+
+    def _header_mismatch(self, record: StepRecord) -> str:
+        for name, expected in self.headers.items():
+            value = record.headers.get(name.lower())
+            if value is None:
+                return f"has no header {name}"
+            if lack := expected.mismatch(value):
+                return f"has a header {name} that {lack}"
+        return ""
 
 
 part = HttpCheck

@@ -1,0 +1,33 @@
+"""Runs a verifier of the suite, outside of the candidate's sandbox."""
+
+import shlex
+from datetime import timedelta
+
+from attractor.base.errors import MachineryError
+from attractor.scenarios.check import CheckOptions, CheckResult, Observation, check_result
+from attractor.scenarios.suite import Duration, RelativePath
+from attractor.scenarios.suite_files import CHECKS
+
+
+class CommandCheck(CheckOptions):
+    """Passes if a program in `checks/` ends with 0; its last line of output is the reason."""
+
+    program: RelativePath
+    args: tuple[str, ...] = ()
+    timeout: Duration = timedelta(seconds=60)
+
+    async def judge(self, observed: Observation) -> CheckResult:
+        """Run the verifier beside a copy of the candidate's tree."""
+        if observed.verify is None:
+            raise MachineryError("no environment for verifiers")
+        command = shlex.join([f"{CHECKS}/{self.program}", *self.args])
+        result = await observed.verify(command, self.timeout)
+        lines = (result.stdout.strip() or result.stderr.strip()).splitlines()
+        ended = "exceeded its time limit" if result.timed_out else f"ended with {result.exit_code}"
+        reason = f"{self.program} {ended}" + (f": {lines[-1]}" if lines else "")
+        passed = result.exit_code == 0 and not result.timed_out
+        evidence = f"{result.exit_code}\n{result.stdout}\n{result.stderr}"
+        return check_result("command", passed=passed, reason=reason, evidence=evidence)
+
+
+part = CommandCheck

@@ -1,0 +1,90 @@
+"""Checks the requests that a twin received."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import cast
+
+from pydantic import Field, model_validator
+
+from attractor.base.json import Json
+from attractor.scenarios.check import (
+    CheckOptions,
+    CheckResult,
+    JsonValue,
+    Observation,
+    check_result,
+    same_json,
+)
+from attractor.scenarios.suite import Name, SuiteTable
+from attractor.twins.recordings.json_diff import JsonPathField
+
+SeenRequest = Mapping[str, Json]
+
+
+class RequestPattern(SuiteTable):
+    """Conditions on a request; `*` in the path is any text, `body` maps JSON paths to values."""
+
+    method: str = "*"
+    path: str = "*"
+    body: dict[JsonPathField, JsonValue] = Field(default_factory=dict[JsonPathField, JsonValue])
+
+    def matches(self, request: SeenRequest) -> bool:
+        """Return whether a request meets all conditions."""
+        return (
+            fnmatchcase(str(request["method"]), self.method)
+            and fnmatchcase(str(request["path"]), self.path)
+            and all(
+                any(
+                    same_json(value, cast("Json", expected)) for value in path.find(request["body"])
+                )
+                for path, expected in self.body.items()
+            )
+        )
+
+    def __str__(self) -> str:
+        conditions = "".join(f" {path}={json.dumps(value)}" for path, value in self.body.items())
+        return f"{self.method} {self.path}{conditions}"
+
+
+class TwinCheck(RequestPattern, CheckOptions):
+    """Passes if a twin received the expected number of matching requests, and in the order."""
+
+    twin: Name
+    count: int | None = Field(default=None, ge=0)
+    at_least: int | None = Field(default=None, ge=0)
+    at_most: int | None = Field(default=None, ge=0)
+    in_order: tuple[RequestPattern, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_an_expectation(self) -> "TwinCheck":
+        limits = (self.count, self.at_least, self.at_most)
+        if all(one is None for one in limits) and not self.in_order:
+            raise ValueError("set at least one of count, at_least, at_most and in_order")
+        return self
+
+    async def judge(self, observed: Observation) -> CheckResult:
+        """Count the matching requests, and search the ordered ones."""
+        requests = observed.twins[self.twin]()
+        matching = [one for one in requests if self.matches(one)]
+        mismatch = next(self._mismatches(matching), "")
+        reason = f"the twin {self.twin} {mismatch or 'received the expected requests'}"
+        evidence = json.dumps([dict(one) for one in requests])
+        return check_result("twin", passed=not mismatch, reason=reason, evidence=evidence)
+
+    def _mismatches(self, matching: Sequence[SeenRequest]) -> Iterator[str]:
+        found = f"received {len(matching)} requests {RequestPattern.__str__(self)}"
+        if self.count is not None and len(matching) != self.count:
+            yield f"{found}, not {self.count}"
+        if self.at_least is not None and len(matching) < self.at_least:
+            yield f"{found}, fewer than {self.at_least}"
+        if self.at_most is not None and len(matching) > self.at_most:
+            yield f"{found}, more than {self.at_most}"
+        rest = iter(matching)
+        for number, pattern in enumerate(self.in_order):
+            # The search for each pattern starts behind the request of the pattern before.
+            if not any(pattern.matches(one) for one in rest):
+                yield f"received no request {pattern} after {number} of in_order"
+
+
+part = TwinCheck

@@ -1,0 +1,37 @@
+"""Changes and copies of a candidate's tree."""
+
+import os
+from pathlib import Path
+
+from attractor.scenarios.candidate_tree import changed_paths, copy_tree, read_tree
+from tests.scenarios.suites import write_files
+
+
+def test_changes_of_content_type_and_mode_are_found(tmp_path: Path) -> None:
+    names = ("same", "changed", "removed", "mode", "link", "a/deep", ".git/index")
+    write_files(tmp_path, dict.fromkeys(names, "x"))
+    before = read_tree(tmp_path)
+    assert changed_paths(before, read_tree(tmp_path)) == []
+    write_files(tmp_path, {"changed": "y", "a/deep": "y", "b/new": "", "same": "x"})
+    write_files(tmp_path, {".git/index": "y"})
+    (tmp_path / "removed").unlink()
+    (tmp_path / "mode").chmod(0o755)
+    (tmp_path / "link").unlink()
+    (tmp_path / "link").symlink_to("x")
+    (tmp_path / "folder").symlink_to("a")
+    os.mkfifo(tmp_path / "pipe")
+    assert changed_paths(before, read_tree(tmp_path)) == [
+        *("a/deep", "b/new", "changed", "folder", "link", "mode", "pipe", "removed")
+    ]
+
+
+def test_copy_leaves_out_git_and_special_files_and_follows_no_link(tmp_path: Path) -> None:
+    tree = write_files(tmp_path / "tree", {"a/b": "x", ".git/config": "", "a/.git/config": ""})
+    os.mkfifo(tree / "pipe")
+    (tree / "out").symlink_to("/etc")
+    deep = tree / "/".join("d" * 300)
+    deep.mkdir(parents=True)
+    copy_tree(tree, tmp_path / "copy")
+    copied = {str(one.relative_to(tmp_path / "copy")) for one in (tmp_path / "copy").rglob("[!d]*")}
+    assert copied == {"a", "a/b", "a/.git", "a/.git/config", "out"}
+    assert (tmp_path / "copy" / "out").is_symlink()

@@ -1,0 +1,94 @@
+"""Trials in a sandbox: the same view for train and held-out scenarios, twins without control."""
+
+import asyncio
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from attractor.base.clock import SystemClock
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
+from attractor.scenarios.play import PlayedScenario, ScenarioPlayer
+from attractor.scenarios.suite import Scenario, SuiteSettings
+from attractor.workspaces.folders import borrowed_folder
+from tests.environments.places import make_walls, why_no_sandbox
+from tests.scenarios.suites import TWIN, write_files
+from tests.scenarios.test_play import scenario
+
+CHECKS = [
+    {"kind": "command", "program": "verify"},
+    {"kind": "twin", "twin": "todo-api", "count": 1},
+]
+LOOK = """
+env | sort; id; pwd; hostname
+ps -e -o args= 2>/dev/null || cat /proc/[0-9]*/cmdline | tr '\\0' ' '
+find / -xdev -not -path '/proc/*' -not -path '/usr/*' -not -path '/sys/*' 2>/dev/null | sort
+cut -d ' ' -f 4,5 /proc/self/mountinfo; cat a.json; curl -s $TODO_API_URL/tasks;"""
+CONTROLS = """
+import os, urllib.request
+lines = [line.split() for name in ("tcp", "tcp6") for line in open(f"/proc/net/{name}")]
+print("open", [int(one[1].split(":")[1], 16) for one in lines if one[3] == "0A"])
+print("twin", os.environ["TODO_API_URL"])
+for path in ("requests", "state", "reset", "health"):
+    try:
+        urllib.request.urlopen(f"{os.environ['TODO_API_URL']}/{path}")
+    except OSError as error:
+        print(error)
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _sandbox_allowed(tmp_path_factory: pytest.TempPathFactory) -> None:
+    if why := why_no_sandbox(tmp_path_factory.mktemp("trial")):
+        pytest.skip(f"no sandbox here: {why}")
+
+
+def play(tmp_path: Path, one: Scenario) -> PlayedScenario:
+    suite = write_files(
+        tmp_path / "secret",
+        {
+            "_twins/todo-api/twin.toml": TWIN,
+            "fixtures/a.json": "{}",
+            "checks/verify": '#!/bin/sh\ntest -e "$CANDIDATE/made.txt" && ls -A / candidate\n',
+        },
+    )
+    settings = SuiteSettings.model_validate(
+        {"name": "s", "pipeline": "p", "twins": [{"name": "todo-api"}]}
+    )
+
+    def make(folder: Path) -> ExecutionEnvironment:
+        return SandboxedExecutionEnvironment(folder, make_walls(hide=[tmp_path / "secret"]))
+
+    copies = tmp_path / "copies"
+    copies.mkdir(exist_ok=True)
+    with borrowed_folder(copies) as folder:
+        player = ScenarioPlayer(settings, suite, make, SystemClock())
+        return asyncio.run(player.play(one, folder))
+
+
+def test_sandbox_shows_no_difference_between_train_and_holdout(tmp_path: Path) -> None:
+    seen: list[str] = []
+    for split in ("train", "holdout"):
+        steps = [{"name": f"{split}-step", "run": f"{LOOK} touch made.txt"}]
+        facts = {"id": f"{split}-id", "title": split, "story": split, "split": split}
+        one = scenario(steps, CHECKS, fixtures=["a.json"], **facts)
+        played = play(tmp_path, one)
+        assert [check.passed for check in played.checks] == [True, True], played.checks
+        record = played.observation.steps[f"{split}-step"]
+        # The port of the twin, the folder of the copy and bubblewrap's files have random names.
+        seen.append(re.sub(r":\d{4,5}\b|[0-9a-f]{16}|bindfile\w{6}", "", record.stdout))
+    assert "TODO_API_URL=http://127.0.0.1" in seen[0]
+    assert "feed the cat" in seen[0]
+    assert seen[0] == seen[1]
+    for word in ("train", "holdout", "secret", "verify"):
+        assert word not in seen[0]
+
+
+def test_control_of_a_twin_is_unreachable_from_inside(tmp_path: Path) -> None:
+    steps = [{"name": "try", "run": f"/usr/bin/python3 -c {shlex.quote(CONTROLS)}"}]
+    stdout = play(tmp_path, scenario(steps)).observation.steps["try"].stdout
+    [port] = re.findall(r"twin http://127.0.0.1:(\d+)", stdout)
+    assert f"open [{port}]" in stdout
+    assert stdout.count("HTTP Error 404") == 4

@@ -1,0 +1,77 @@
+"""Verifiers of a suite, which nothing of a candidate can change."""
+
+from pathlib import Path
+from typing import Any
+
+from attractor.scenarios.check import CheckResult
+from tests.scenarios.suites import write_files
+from tests.scenarios.test_play import play, scenario
+
+STEPS = [{"name": "go", "run": "echo 3 > made.txt"}]
+VERIFY = """#!/usr/bin/env python3
+import os, pathlib, sys
+import rules
+made = pathlib.Path(os.environ["CANDIDATE"], "made.txt")
+print(sys.argv[1:], sorted(os.listdir()), file=sys.stderr)
+print("first line")
+if not rules.accepts(made.read_text().strip()):
+    print("made.txt contains", made.read_text().strip())
+    sys.exit(1)
+made.write_text("changed by the verifier")
+"""
+CHECKS = {"checks/verify": VERIFY, "checks/rules.py": "def accepts(text): return text == '3'\n"}
+
+
+def verify(
+    tmp_path: Path,
+    checks: dict[str, str],
+    tree: dict[str, str],
+    *,
+    steps: list[dict[str, Any]] = STEPS,
+    **options: Any,
+) -> CheckResult:
+    check = {"kind": "command", "program": "verify", **options}
+    suite = write_files(tmp_path / "suite", checks)
+    folder = write_files(tmp_path / "tree", tree)
+    folder.mkdir(exist_ok=True)
+    return play(folder, scenario(steps, [check]), suite=suite).checks[0]
+
+
+def test_exit_status_and_last_line_of_a_verifier_are_the_verdict(tmp_path: Path) -> None:
+    result = verify(tmp_path, CHECKS, {})
+    assert (result.passed, result.reason) == (True, "verify ended with 0: first line")
+    assert (tmp_path / "tree" / "made.txt").read_text() == "3\n"
+    assert [one.name for one in tmp_path.iterdir() if one.name not in ("suite", "tree")] == []
+    result = verify(tmp_path, CHECKS, {}, steps=[{"name": "go", "run": "echo 4 > made.txt"}])
+    assert (result.passed, result.reason) == (False, "verify ended with 1: made.txt contains 4")
+    slow = {"checks/verify": "#!/bin/sh\nsleep 30\n"}
+    result = verify(tmp_path, slow, {}, timeout="100ms")
+    assert (result.passed, result.reason) == (False, "verify exceeded its time limit")
+
+
+def test_verifier_gets_its_arguments_and_sees_only_checks_and_candidate(tmp_path: Path) -> None:
+    script = '#!/bin/sh\necho "$1|$2" $(ls -A | tr "\\n" " ") $(ls -A candidate)\n'
+    tree = {"a.txt": "", ".git/config": ""}
+    result = verify(tmp_path, {"checks/verify": script}, tree, args=["a b", "$HOME"])
+    assert result.reason == "verify ended with 0: a b|$HOME candidate checks a.txt made.txt"
+
+
+def test_candidate_cannot_plant_programs_or_modules_for_a_verifier(tmp_path: Path) -> None:
+    plant = "import os; os._exit(0)\n"
+    shim = "#!/bin/sh\nexit 0\n"
+    tree = {
+        **dict.fromkeys(("conftest.py", "sitecustomize.py", "usercustomize.py"), plant),
+        **dict.fromkeys(("rules.py", "checks/rules.py", "candidate.pth", "os.py"), plant),
+        **dict.fromkeys(("python3", "env", "bin/python3", "checks/verify"), shim),
+        ".env": "PYTHONPATH=.\nPATH=.\n",
+        ".bashrc": "exit 0\n",
+    }
+    steps: list[dict[str, Any]] = [
+        {
+            "name": "go",
+            "run": "echo 4 > made.txt; export PATH=.:$PATH PYTHONPATH=. PYTHONSTARTUP=rules.py",
+            "env": {"PATH": ".", "PYTHONPATH": "."},
+        }
+    ]
+    result = verify(tmp_path, CHECKS, tree, steps=steps)
+    assert (result.passed, result.reason) == (False, "verify ended with 1: made.txt contains 4")
