@@ -16,9 +16,10 @@ from attractor.agent.tool_calls.mcp_servers import mcp_tools
 from attractor.agent.tool_calls.tool import Permissions, RegisteredTool
 from attractor.backends.agent_conversations import (
     ConversationFile,
+    StoredConversation,
+    add_summary_if_lost,
     as_texts,
     keep,
-    put_lost_before,
     rebuild,
     recall,
 )
@@ -182,7 +183,8 @@ async def answer_once(
     # Text only: models without tools reject tool calls.
     before = recall(stage, choice, window=window(choice)) if stage.inherited.thread else ()
     conversation = ConversationFile(stage, choice, before)
-    asked = UserTurn(put_lost_before(stage, prompt), parts.clock.now())
+    prompt = add_summary_if_lost(stage, prompt, StoredConversation)
+    asked = UserTurn(prompt, parts.clock.now())
     agent = choose_agent(stage, parts)
     permissions = agent.settings.permissions.value
     role = agent.prompt.render(model=choice.model, tools=(), permissions=permissions)
@@ -254,7 +256,8 @@ class Agent:
             self._at_work[stage.id] = work.session
             async with work.session:
                 try:
-                    outcome = await _do_in_time(work, put_lost_before(stage, prompt))
+                    prompt = add_summary_if_lost(stage, prompt, StoredConversation)
+                    outcome = await _do_in_time(work, prompt)
                 finally:
                     self._at_work.pop(stage.id, None)
                     work.conversation.end()

@@ -69,13 +69,13 @@ def recall(stage: Stage, choice: ModelChoice, *, window: int) -> Sequence[Turn]:
     return kept
 
 
-def put_lost_before(stage: Stage, prompt: str) -> str:
-    """Return a prompt, preceded by a summary if the conversation belongs to another backend."""
+def add_summary_if_lost(stage: Stage, prompt: str, *own: type[object]) -> str:
+    """Return a prompt, after a summary if the thread's conversation is not of the type `own`."""
     thread = stage.inherited.thread
     stored = thread.recall() if thread else None
-    if stored is None or isinstance(stored, StoredConversation):
+    if stored is None or isinstance(stored, own):
         return prompt
-    message = "the thread contains a conversation of another backend: it is replaced by a summary"
+    message = "the conversation of the thread cannot be continued: a summary replaces it"
     stage.emit("WARNING", message=message)
     return prepend_preamble(stage.inherited.summary, prompt)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from attractor.agent.events import EventEmitter, EventKind
 from attractor.agent.prompts import render_prompt
+from attractor.backends.agent_conversations import add_summary_if_lost
 from attractor.backends.agent_records import Record
 from attractor.backends.agent_report import VARIABLE, Reporting, StatusFile, status_file_in
 from attractor.backends.model_proxy import offer_models
@@ -248,7 +249,7 @@ class OutsideAgent:
         Return the reason why the work does not count as done, or an empty text.
         """
         kept = await self._restore(work)
-        task = _with_prompt(work, prompt if kept else _put_lost_before(work.stage, prompt))
+        task = _with_prompt(work, prompt if kept else add_summary_if_lost(work.stage, prompt))
         fault = await self._run_once(work, replace(task, session=kept.session if kept else ""))
         if kept and fault and not work.transcript.has_worked:
             _warn(work.stage, f"{self._program.name} cannot continue its session: {fault}")
@@ -424,15 +425,6 @@ def _with_prompt(work: _ProgramRun, prompt: str) -> Task:
     prompt = f"{prompt}\n\n{work.how_to_report()}" if work.wants_report else prompt
     work.stage.files.write("prompt.md", prompt)
     return replace(work.task, prompt=prompt)
-
-
-def _put_lost_before(stage: Stage, prompt: str) -> str:
-    """Return a prompt, preceded by a summary if the thread has a conversation that is lost."""
-    thread = stage.inherited.thread
-    if thread is None or thread.recall() is None:
-        return prompt
-    _warn(stage, "the conversation of the thread cannot be continued: a summary replaces it")
-    return prepend_preamble(stage.inherited.summary, prompt)
 
 
 def _warn(stage: Stage, message: str) -> None:
