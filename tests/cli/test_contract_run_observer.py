@@ -15,7 +15,7 @@ from attractor.base.json import canonical_json
 from attractor.cli.runs.live.display import LiveDisplay
 from attractor.cli.runs.observers import EventPrinter, JsonLinePrinter, RunObserver
 from attractor.pipeline.tracing.export import Tracing
-from tests.cli.runs.live.run_events import BEGAN, Happenings, a_run
+from tests.cli.runs.live.run_events import BEGAN, RunEvents, a_run
 
 THREADS = 4
 
@@ -105,7 +105,7 @@ def test_missing_directory_and_empty_run_are_accepted(looking: Looking, tmp_path
 
 def test_events_of_any_kind_come_from_any_thread(looking: Looking) -> None:
     onlooker, _ = looking
-    run = Happenings()
+    run = RunEvents()
     for number in range(40):
         run.tell("SomethingNew", "plan", visit=number + 1, anything={"deep": [number]})
         run.stage(f"n{number % 3}", visit=number + 1, branch="fork@1.1/x" if number % 2 else "")

@@ -14,7 +14,7 @@ from attractor.base.events import Event
 from attractor.cli.runs.observers import EventPrinter, JsonLinePrinter
 from attractor.engine.run_folder.layout import RunDirectory
 from tests.cli.git_desk import UNGUARDED, GitDesk, desk as desk
-from tests.cli.runs.live.run_events import CHILD, Happenings, write_manifest
+from tests.cli.runs.live.run_events import CHILD, RunEvents, write_manifest
 from tests.cli.test_live_terminal import WISH
 from tests.pipeline.projects import LINEAR
 
@@ -89,7 +89,7 @@ def journal_of_whole(root: Path) -> list[Any]:
     return lines_of(whole)
 
 
-def write(journal: Path, run: Happenings) -> None:
+def write(journal: Path, run: RunEvents) -> None:
     journal.parent.mkdir(parents=True, exist_ok=True)
     journal.write_text("".join(f"{json.dumps(one.to_record())}\n" for one in run.events))
 
@@ -97,7 +97,7 @@ def write(journal: Path, run: Happenings) -> None:
 def test_missed_events_are_read_from_the_journal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = Happenings()
+    run = RunEvents()
     first, _, third, _ = [run.tell("StageStarted", f"n{number}") for number in range(4)]
     stream = JsonLinePrinter(tmp_path)
     stream.begin(None)
@@ -111,8 +111,8 @@ def test_missed_events_are_read_from_the_journal(
 def test_events_of_children_and_restarted_runs_are_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run, then = Happenings(), Happenings(CHILD)
-    child = Happenings("01JZ0000000000000000000002", prefix="sub@1.1")
+    run, then = RunEvents(), RunEvents(CHILD)
+    child = RunEvents("01JZ0000000000000000000002", prefix="sub@1.1")
     run.tell("RunRestarting", run_id=CHILD, node="plan", restart=1)
     then.tell("RunRestarted", parent=run.run_id, node="plan")
     then.tell("StageStarted", "plan")
@@ -133,7 +133,7 @@ def test_events_of_children_and_restarted_runs_are_printed(
 def test_refused_resume_prints_no_events(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run, place = Happenings(), tmp_path / "run"
+    run, place = RunEvents(), tmp_path / "run"
     write(RunDirectory(place).events, run)
     write_manifest(place)
     stream = JsonLinePrinter(tmp_path)

@@ -6,7 +6,7 @@ import pytest
 
 from attractor.base.json import Json
 from attractor.cli.runs.progress import describe_event, describe_logged
-from tests.cli.runs.live.run_events import Happenings
+from tests.cli.runs.live.run_events import RunEvents
 
 SETUP: dict[str, Json] = {"step": "setup", "command": "make deps"}
 PATCH: dict[str, Json] = {"path": "result.patch", "tree": "t"}
@@ -59,7 +59,7 @@ EVENTS: list[tuple[str, dict[str, Json], str]] = [
 @pytest.mark.parametrize(("kind", "data", "line"), EVENTS)
 def test_event_is_a_line(kind: str, data: dict[str, Json], line: str) -> None:
     node = "gate" if kind.startswith("Notification") else ""
-    event = replace(Happenings().tell(kind, node), data=data)
+    event = replace(RunEvents().tell(kind, node), data=data)
     assert describe_event(event)[10:] == line
 
 
@@ -87,7 +87,7 @@ def test_event_is_a_line(kind: str, data: dict[str, Json], line: str) -> None:
 def test_log_shows_tool_calls_and_words_of_agents_in_short(
     kind: str, data: dict[str, Json], line: str
 ) -> None:
-    event = replace(Happenings().tell(kind, "plan"), data=data)
+    event = replace(RunEvents().tell(kind, "plan"), data=data)
     assert describe_logged(event)[10:] == line
     long = replace(event, data={**data, "text": "a" * 9000})
     assert len(describe_logged(long)) < 300

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.start import start
 from attractor.pipeline.tracing.export import Tracing
-from tests.cli.runs.live.run_events import Happenings, a_run
+from tests.cli.runs.live.run_events import RunEvents, a_run
 from tests.pipeline.projects import make_host, make_project, simulated
 
 FAMILY = """digraph family {
@@ -93,7 +93,7 @@ def test_resumed_run_has_the_same_trace_without_duplicates() -> None:
 def test_service_name_of_spans(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if name != "attractor":
         monkeypatch.setenv("OTEL_SERVICE_NAME", name)
-    run, exporter = Happenings(), InMemorySpanExporter()
+    run, exporter = RunEvents(), InMemorySpanExporter()
     tracing = traced(exporter, [])
     tracing(run.tell("StageStarted", "plan"))
     tracing.end()
@@ -127,7 +127,7 @@ class Broken(SpanExporter):
 
 @pytest.mark.parametrize("error", [None, RuntimeError("no route"), OSError(111, "refused")])
 def test_failing_exporter_is_reported_once(error: Exception | None) -> None:
-    run, told = Happenings(), list[str]()
+    run, told = RunEvents(), list[str]()
     tracing = traced(Broken(error), told)
     for number in range(2000):
         tracing(run.tell("StageStarted", "loop", visit=number + 1))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.pipeline.tracing.spans import Span, SpanKey, Spans, close, fold, run_key
-from tests.cli.runs.live.run_events import CHILD, RUN, Happenings
+from tests.cli.runs.live.run_events import CHILD, RUN, RunEvents
 
 
 def spans_of(events: Iterable[Event]) -> Mapping[SpanKey, Span]:
@@ -27,7 +27,7 @@ def stage(attempt: str, run: str = RUN) -> SpanKey:
 
 
 def test_a_stage_is_within_its_run() -> None:
-    run = Happenings()
+    run = RunEvents()
     run.tell("PipelineStarted", name="wish", id=RUN)
     run.stage("plan")
     run.tell("PipelineCompleted", outcome="success", duration=1.0, artifact_count=0)
@@ -42,7 +42,7 @@ def test_a_stage_is_within_its_run() -> None:
 
 
 def test_failed_span_has_its_error() -> None:
-    run = Happenings()
+    run = RunEvents()
     run.stage("build", "fail")
     run.tell("PipelineFailed", error="build failed", duration=1.0)
     made = spans_of(run.events)
@@ -52,7 +52,7 @@ def test_failed_span_has_its_error() -> None:
 
 
 def test_calls_of_models_and_tools_are_within_their_stage() -> None:
-    run = Happenings()
+    run = RunEvents()
     run.tell("StageStarted", "plan")
     run.tell("SESSION_START", "plan", provider="openai", model="m-1")
     run.tell("ASSISTANT_TEXT_START", "plan")
@@ -77,7 +77,7 @@ def test_calls_of_models_and_tools_are_within_their_stage() -> None:
 
 
 def test_calls_of_subagents_at_the_same_time_are_spans_of_their_own() -> None:
-    run = Happenings()
+    run = RunEvents()
     run.tell("StageStarted", "plan")
     agents = ("agent_1", "agent_2")
     for agent in agents:
@@ -94,7 +94,7 @@ def test_calls_of_subagents_at_the_same_time_are_spans_of_their_own() -> None:
 
 
 def test_branches_are_within_the_stage_they_leave() -> None:
-    run = Happenings()
+    run = RunEvents()
     run.tell("StageStarted", "fan")
     branch = "fan@1.1/a"
     run.tell("ParallelBranchStarted", "fan", branch=branch)
@@ -107,7 +107,7 @@ def test_branches_are_within_the_stage_they_leave() -> None:
 
 
 def test_child_span_is_inside_its_stage_in_any_order() -> None:
-    run, child = Happenings(), Happenings(CHILD, prefix="sub@1.1")
+    run, child = RunEvents(), RunEvents(CHILD, prefix="sub@1.1")
     first = run.tell("StageStarted", "sub")
     child.tell("RunStatusChanged", status="booting", phase="", reason="")
     child.tell("PipelineStarted", name="inner", id=CHILD)
@@ -125,7 +125,7 @@ def test_child_span_is_inside_its_stage_in_any_order() -> None:
 
 
 def test_open_spans_of_a_stage_end_with_it() -> None:
-    run = Happenings()
+    run = RunEvents()
     run.tell("StageStarted", "fan")
     run.tell("ParallelBranchStarted", "fan", branch="fan@1.1/a")
     run.tell("StageStarted", "a", branch="fan@1.1/a")
@@ -138,7 +138,7 @@ def test_open_spans_of_a_stage_end_with_it() -> None:
 
 
 def test_stage_without_start_event_uses_its_duration() -> None:
-    run = Happenings()
+    run = RunEvents()
     run.tell("PipelineStarted", name="wish")
     run.tell("StageCompleted", "plan", outcome="success", duration=0.5)
     plan = spans_of(run.events)[stage("plan@1.1")]
@@ -146,7 +146,7 @@ def test_stage_without_start_event_uses_its_duration() -> None:
 
 
 def test_restarted_run_is_in_the_same_trace() -> None:
-    run, then = Happenings(), Happenings(CHILD)
+    run, then = RunEvents(), RunEvents(CHILD)
     run.tell("PipelineStarted", name="wish")
     run.tell("RunRestarting", run_id=CHILD, node="plan", restart=1)
     then.tell("RunStatusChanged", status="executing", phase="", reason="")

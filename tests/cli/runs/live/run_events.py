@@ -18,7 +18,7 @@ CHILD = "01JZ0000000000000000000001"
 
 
 @dataclass
-class Happenings:
+class RunEvents:
     """Collects events of one run."""
 
     run_id: str = RUN
@@ -123,9 +123,9 @@ def view_of(events: Sequence[Event], view: RunView | None = None) -> RunView:
     return view
 
 
-def a_run() -> Happenings:
+def a_run() -> RunEvents:
     """Tell of a run in the midst of its work, with something of everything."""
-    run = Happenings()
+    run = RunEvents()
     run.tell("BudgetsSet", cost_usd=2.0, tokens=50_000, seconds=600.0)
     run.tell("RunStatusChanged", status="executing", phase="", reason="")
     run.tell("PipelineStarted", name="wish", id=RUN)

@@ -16,7 +16,7 @@ from attractor.base.events import Event
 from attractor.cli.output.streams import show
 from attractor.cli.runs.live.display import LiveDisplay
 from attractor.engine.stage.folder import TAIL
-from tests.cli.runs.live.run_events import RUN, Happenings, write_manifest
+from tests.cli.runs.live.run_events import RUN, RunEvents, write_manifest
 from tests.cli.runs.live.screen import Screen
 
 PATIENCE_S = 10.0
@@ -48,7 +48,7 @@ class Desk:
     """A display on paper, and a run that it is told of."""
 
     def __init__(self, runs_dir: Path | None = None) -> None:
-        self.paper, self.run = Paper(), Happenings()
+        self.paper, self.run = Paper(), RunEvents()
         console = Console(
             file=self.paper, force_terminal=True, width=60, height=24, legacy_windows=False
         )
@@ -149,7 +149,7 @@ def test_closed_terminal_ends_only_the_drawing() -> None:
         def flush(self) -> None:
             raise OSError(5, "Input/output error")
 
-    run, paper = Happenings(), Gone()
+    run, paper = RunEvents(), Gone()
     display = LiveDisplay(Console(file=paper, force_terminal=True), lambda: run.now)
     display.begin(None)
     display(run.tell("StageStarted", "plan"))

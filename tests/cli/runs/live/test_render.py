@@ -12,7 +12,7 @@ from attractor.cli.runs.live.render import LEFT_OUT, LastLines, PrintedLines, ne
 from attractor.cli.runs.live.state import StageRow
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.stage.folder import TAIL
-from tests.cli.runs.live.run_events import BEGAN, CHILD, RUN, Happenings, write_manifest
+from tests.cli.runs.live.run_events import BEGAN, CHILD, RUN, RunEvents, write_manifest
 
 SEEN = 5
 
@@ -49,7 +49,7 @@ def test_frequent_checks_print_every_line_once(steps: list[int]) -> None:
 
 
 def test_new_attempt_starts_from_its_first_line(tmp_path: Path) -> None:
-    run, lines = Happenings(), PrintedLines(RunDirectory(tmp_path))
+    run, lines = RunEvents(), PrintedLines(RunDirectory(tmp_path))
     tail = tmp_path / "build" / TAIL
     tail.parent.mkdir()
     lines.hear(run.tell("StageStarted", "build"))
@@ -63,7 +63,7 @@ def test_new_attempt_starts_from_its_first_line(tmp_path: Path) -> None:
 
 
 def test_only_the_selected_node_is_printed(tmp_path: Path) -> None:
-    run, lines = Happenings(), PrintedLines(RunDirectory(tmp_path), "test")
+    run, lines = RunEvents(), PrintedLines(RunDirectory(tmp_path), "test")
     for node in ("build", "test"):
         (tmp_path / node).mkdir()
         (tmp_path / node / TAIL).write_text(f"from {node}\n")
@@ -111,7 +111,7 @@ def test_only_changed_plain_files_are_read(tmp_path: Path) -> None:
 
 def test_stage_without_output_keeps_its_event_lines(tmp_path: Path) -> None:
     tails = LastLines({RUN: write_manifest(tmp_path)})
-    run = Happenings()
+    run = RunEvents()
     run.tell("StageStarted", "ask")
     run.tell("WARNING", "ask", message="mind the gap")
     assert tails.seen(run.view) == run.view

@@ -9,7 +9,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from attractor.cli.runs.live.render import TALLEST, DisplaySize, render
 from attractor.cli.runs.live.state import RunView
-from tests.cli.runs.live.run_events import Happenings, a_run
+from tests.cli.runs.live.run_events import RunEvents, a_run
 
 
 def drawn(view: RunView, now: datetime, look: DisplaySize) -> list[str]:
@@ -35,7 +35,7 @@ def test_low_terminal_shows_running_stages_first(snapshot: SnapshotAssertion) ->
 
 
 def test_many_stages_and_questions_are_counted() -> None:
-    run = Happenings()
+    run = RunEvents()
     for number in range(2000):
         run.stage("loop", visit=number + 1)
     lines = drawn(run.view, run.now, DisplaySize(80, 100))
@@ -43,7 +43,7 @@ def test_many_stages_and_questions_are_counted() -> None:
     assert lines[1].strip() == "… 1973 earlier"
     assert lines[-2].startswith("✓ loop@2000")
     assert lines[-1] == "2000 stages"
-    run = Happenings()
+    run = RunEvents()
     run.stage("plan")
     for number in range(300):
         run.tell("StageStarted", "item", visit=number + 1, branch=f"each@1.1/{number}")
@@ -51,7 +51,7 @@ def test_many_stages_and_questions_are_counted() -> None:
     assert lines[1].startswith("✓ plan")
     assert "… 287 more running" in [one.strip() for one in lines]
     assert lines[-1] == "1 stage, 300 running"
-    run = Happenings()
+    run = RunEvents()
     for number in range(5):
         run.tell("StageStarted", f"ask{number}")
         run.ask(f"ask{number}", "StageParked")

@@ -9,11 +9,11 @@ from attractor.base.json import Json
 from attractor.cli.runs.live.render import question_line
 from attractor.cli.runs.live.state import KEPT, LAST_LINES, WAITS, WORKS, RunView, fold
 from attractor.engine.outcome import Usage
-from tests.cli.runs.live.run_events import CHILD, RUN, Happenings, a_run, question, view_of
+from tests.cli.runs.live.run_events import CHILD, RUN, RunEvents, a_run, question, view_of
 
 
 def test_stages_at_work_and_ended() -> None:
-    run = Happenings()
+    run = RunEvents()
     run.tell("StageStarted", "plan")
     [at_work] = run.view.at_work.values()
     assert (at_work.node, at_work.state) == ("plan", WORKS)
@@ -25,12 +25,12 @@ def test_stages_at_work_and_ended() -> None:
         ("plan", "success", 1.0, 0.5)
     ]
     assert view.usage == Usage(10, 0, 0.5)
-    run = Happenings()
+    run = RunEvents()
     run.stage("build", "fail")
     [row] = run.view.path
     assert (row.state, row.why) == ("fail", "exit code 1: no such file")
     assert run.view.failed == 1
-    run = Happenings()
+    run = RunEvents()
     run.tell("StageStarted", "lint", branch="each@1.1/a")
     run.tell("StageStarted", "lint", visit=2, branch="each@1.1/b")
     assert [one.branch for one in run.view.at_work.values()] == ["each@1.1/a", "each@1.1/b"]
@@ -39,7 +39,7 @@ def test_stages_at_work_and_ended() -> None:
 
 
 def test_retried_stage_keeps_its_start_time() -> None:
-    run = Happenings()
+    run = RunEvents()
     run.tell("StageStarted", "flaky")
     run.fail("flaky", will_retry=True)
     run.retry("flaky", 2)
@@ -53,7 +53,7 @@ def test_retried_stage_keeps_its_start_time() -> None:
 
 
 def test_usage_of_a_running_stage_counts_once() -> None:
-    run = Happenings()
+    run = RunEvents()
     run.tell("RunStatusChanged", status="executing", phase="", reason="")
     run.stage("plan", tokens=100)
     run.tell("StageStarted", "work")
@@ -70,14 +70,14 @@ def test_usage_of_a_running_stage_counts_once() -> None:
 
 
 def test_usage_of_a_child_is_in_its_row_only() -> None:
-    run, child = Happenings(), Happenings(CHILD, prefix="sub@1.1")
+    run, child = RunEvents(), RunEvents(CHILD, prefix="sub@1.1")
     run.tell("StageStarted", "sub")
     child.tell("StageStarted", "plan")
     child.tell("ModelUsed", "plan", usage={"input_tokens": 7, "output_tokens": 3})
     view = view_of(child.events, run.view)
     assert [one.usage.tokens for one in view.at_work.values()] == [0, 10]
     assert view.used.tokens == 0
-    run, child = Happenings(), Happenings(CHILD, prefix="sub@1.1")
+    run, child = RunEvents(), RunEvents(CHILD, prefix="sub@1.1")
     run.tell("StageStarted", "sub")
     child.tell("PipelineStarted", name="inner", id=CHILD)
     child.tell("RunStatusChanged", status="failed", phase="", reason="no")
@@ -101,7 +101,7 @@ def test_repeated_events_and_resume() -> None:
 
 
 def test_restarted_run_replaces_the_old_one() -> None:
-    run, then = Happenings(), Happenings(CHILD)
+    run, then = RunEvents(), RunEvents(CHILD)
     run.stage("plan", cost=1.0)
     run.tell("RunRestarting", run_id=CHILD, node="plan", restart=1)
     run.tell("RunStatusChanged", status="canceled", phase="", reason="restarted")
@@ -112,24 +112,24 @@ def test_restarted_run_replaces_the_old_one() -> None:
 
 
 def test_open_questions() -> None:
-    run = Happenings()
+    run = RunEvents()
     run.tell("StageStarted", "ask")
     run.ask("ask")
     [asked] = run.view.questions.values()
     assert asked.choices == ("[Y] Yes", "[later] Later")
     assert not asked.is_parked
-    ended = Happenings(events=list(run.events))
+    ended = RunEvents(events=list(run.events))
     run.answer("ask")
     assert run.view.questions == {}
     ended.fail("ask")
     assert ended.view.questions == {}
-    run = Happenings()
+    run = RunEvents()
     run.tell("StageStarted", "ask")
     run.ask("ask", "StageParked")
     [asked] = run.view.questions.values()
     assert asked.is_parked
     assert run.view.at_work == {}
-    run = Happenings()
+    run = RunEvents()
     asked = run.tell("StageStarted", "late")
     run.tell("QuestionAsked", "late", question=question("late"))
     run.tell("InterviewStarted", "late", question=question("late"))
@@ -140,14 +140,14 @@ def test_open_questions() -> None:
 
 
 def test_pause_trials_and_gate_are_shown() -> None:
-    run = Happenings()
+    run = RunEvents()
     run.tell("OperatorAction", action="pause", is_accepted=True)
     assert run.view.is_paused
     run.tell("OperatorAction", action="resume", is_accepted=False)
     assert run.view.is_paused
     run.tell("OperatorAction", action="resume", is_accepted=True)
     assert not run.view.is_paused
-    run = Happenings()
+    run = RunEvents()
     run.tell("TrialCompleted", satisfied=False, evaluation=1)
     for finished, satisfied in ((1, True), (2, False)):
         progress: dict[str, Json] = {
@@ -163,7 +163,7 @@ def test_pause_trials_and_gate_are_shown() -> None:
 
 
 def test_number_of_kept_stages_is_bounded() -> None:
-    run = Happenings()
+    run = RunEvents()
     for number in range(3000):
         run.stage("loop", visit=number + 1, tokens=1)
     view = run.view
@@ -193,7 +193,7 @@ def test_any_event_can_be_folded(kind: str, data: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("is_parent_first", [True, False])
 def test_question_of_a_child_counts_once(is_parent_first: bool) -> None:
-    run, child = Happenings(), Happenings(CHILD, prefix="sub@1.1")
+    run, child = RunEvents(), RunEvents(CHILD, prefix="sub@1.1")
     inner = question("ask")
     assert isinstance(inner, dict)
     run.tell("StageStarted", "sub")
@@ -207,7 +207,7 @@ def test_question_of_a_child_counts_once(is_parent_first: bool) -> None:
 
 
 def test_questions_name_their_item() -> None:
-    run = Happenings()
+    run = RunEvents()
     for at in (1, 2):
         item: dict[str, Json] = {"branch": f"each@1.1/{at}", "name": str(at), "node": "each"}
         within: list[Json] = [{**item, "index": at, "count": 2, "item": f"i{at}"}]
