@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.examples import ROOT, Fence, fences
-from tests.pipeline.projects import make_project
+from tests.factory.flows import make_flow
+from tests.pipeline.projects import git, make_project
 
 PAGE = "run-from-a-program.md"
 CHECK_PAGE = "check-from-a-program.md"
@@ -66,6 +67,26 @@ CHECKED = [
 @pytest.mark.parametrize(("fence", "printed"), list(zip(CHECKS, CHECKED, strict=True)))
 def test_a_check_of_the_documentation_runs(fence: Fence, printed: str, tmp_path: Path) -> None:
     assert printed in run(fence.text, tmp_path)
+
+
+def test_a_program_decides_and_promotes(tmp_path: Path) -> None:
+    [fence] = [one for one in fences("python") if one.page.name == "decide-from-a-program.md"]
+    flow = make_flow(tmp_path)
+    flow.launch()
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "ATTRACTOR_STATE_DIR": str(flow.host.state_dir),
+        "ATTRACTOR_TOKEN": flow.make_token(),
+    }
+    command = [sys.executable, "-W", "error", "-c", fence.text]
+    ended = subprocess.run(
+        command, cwd=flow.project, env=environ, capture_output=True, text=True, check=True
+    )
+    looked, moved, *history = ended.stdout.splitlines()
+    assert looked.endswith(" ['1/1']")
+    assert moved == f"main is now {git(flow.project, 'rev-parse', 'main').strip()}"
+    assert [one.split()[0] for one in history] == ["decided", "amended", "promoted"]
 
 
 def test_example_checks_pipelines_with_a_rule_of_its_own(tmp_path: Path) -> None:

@@ -122,7 +122,8 @@ PURPOSES = {
     "Write pipelines": ("validate fmt render diff rules simulate test estimate convert lsp"),
     "Run pipelines": "run agent resume fork rewind answer steer pause cancel",
     "Watch runs": "runs status logs diagnose",
-    "Judge results": "evaluate gate decide promote suite pipeline profile token",
+    "Judge results": "evaluate gate suite pipeline profile token",
+    "Decide and promote": "decide amend promote rebase rollback history",
     "Replace and choose models": "models agents twin",
     "Set up and clean up": "doctor completion gc help",
 }

@@ -9,7 +9,16 @@ from collections.abc import Iterator, Mapping
 
 from attractor.base.errors import Refused
 
-OPERATOR_COMMANDS = ("amend", "decide", "profile", "promote", "rebase", "suite.register", "token")
+OPERATOR_COMMANDS = (
+    "amend",
+    "decide",
+    "profile",
+    "promote",
+    "rebase",
+    "rollback",
+    "suite.register",
+    "token",
+)
 """The names of these commands and groups."""
 
 

@@ -322,10 +322,15 @@ def _workspace(name: WorkspaceKind | str) -> WorkspaceKind:
         raise UsageError(f"unknown workspace {name!r}", hint=f"known: {known}") from cause
 
 
-def _open_host(options: PrepareOptions, parts: CustomParts, observer: Observer | None) -> RunHost:
-    """Return the host of the project, with its settings."""
-    environ = options.get("environ", os.environ)
-    folder = Path(options.get("project", ".")).absolute()
+def open_project(
+    folder: str | Path,
+    environ: Mapping[str, str],
+    *,
+    parts: CustomParts | None = None,
+    observer: Observer | None = None,
+) -> RunHost:
+    """Return the host of the project in a folder, with its settings."""
+    folder = Path(folder).absolute()
     configuration = load_configuration(
         start=folder, cwd=folder, environ=environ, user_file=user_config_file()
     )
@@ -335,8 +340,13 @@ def _open_host(options: PrepareOptions, parts: CustomParts, observer: Observer |
         input=sys.stdin,
         output=sys.stderr,
         observer=observer,
-        custom_parts=parts,
+        custom_parts=parts or CustomParts(),
     )
+
+
+def _open_host(options: PrepareOptions, parts: CustomParts, observer: Observer | None) -> RunHost:
+    environ = options.get("environ", os.environ)
+    return open_project(options.get("project", "."), environ, parts=parts, observer=observer)
 
 
 def _file_and_text(pipeline: str | Path | Graph, folder: Path) -> tuple[Path, Mapping[str, str]]:

@@ -1,15 +1,19 @@
-"""Record a decision on a run."""
+"""Show a run before a decision, and record the decision."""
 
 import asyncio
+from datetime import timedelta
 
 import click
 
+from attractor.base.durations import parse_duration
 from attractor.base.errors import ExitCode, UsageError
+from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import prove_operator
 from attractor.cli.runs.questions import operator_option, shortcomings_record, verdict_text
 from attractor.cli.runs.results import show_changes
+from attractor.cli.runs.reviews import review_text
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.decide import (
@@ -17,9 +21,13 @@ from attractor.factory.decide import (
     DecisionKind,
     decide as record_decision,
     require_decidable,
+    waive,
 )
 from attractor.factory.launch import evaluator_of, hold
+from attractor.factory.ledger import LedgerEntry
+from attractor.factory.operations import Factory
 from attractor.factory.run_facts import facts_of
+from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.runs.lookup import find_run, reference_of
 from attractor.pipeline.workspace.diffstat import read_diffstat
@@ -33,7 +41,22 @@ from attractor.pipeline.workspace.diffstat import read_diffstat
     help="Approve the run. Refused unless the verdict of the gate is 'go'.",
 )
 @click.option("--reject", is_flag=True, help="Reject the run, whatever the verdict of the gate.")
-@click.option("--rationale", required=True, help="Give the reason in one sentence.")
+@click.option("--rationale", default="", help="Give the reason of the decision in one sentence.")
+@click.option(
+    "--waive",
+    "scenario",
+    default="",
+    metavar="SCENARIO",
+    help="Waive a failed scenario of this run, named by its id or opaque name.",
+)
+@click.option("--reason", default="", help="Give the reason of the waiver in one sentence.")
+@click.option(
+    "--expires",
+    default="7d",
+    show_default=True,
+    metavar="DURATION",
+    help="End the waiver after this time, at most 14d.",
+)
 @operator_option
 @json_option
 @click.pass_obj
@@ -43,19 +66,62 @@ def decide(
     approve: bool,
     reject: bool,
     rationale: str,
+    scenario: str,
+    reason: str,
+    expires: str,
     to_operator: bool,
     as_json: bool,
 ) -> ExitCode:
-    """Record a decision on a run.
+    """Show a run before a decision, and record the decision.
+
+    Without --approve, --reject and --waive, show what a decision is about: the changed files, each
+    rule of the gate with its figure, the trials of each hidden scenario over earlier runs, cost and
+    time, assumptions, files that were left out, and the versions of suite, profile and pipeline.
 
     The first decision on a run is final. To identify yourself, set ATTRACTOR_TOKEN to a token, or
     run the command at a terminal. If the verdict of the gate is 'no-go', an approval is refused
-    with exit status 5.
+    with exit status 5. A waiver of a failed scenario counts for this run only, until it expires;
+    no waiver covers a scenario that must pass.
     """
-    if approve == reject:
-        raise UsageError("missing decision", hint="pass either --approve or --reject")
     host = host_of(invocation)
-    verdict = DecisionKind.APPROVED if approve else DecisionKind.REJECTED
+    if approve + reject + bool(scenario) > 1:
+        raise UsageError("several decisions", hint="pass one of --approve, --reject and --waive")
+    if scenario:
+        entry = _waive(invocation, host, reference, scenario, reason, parse_duration(expires))
+        _show_waiver(entry, as_json=as_json)
+        return ExitCode.DONE
+    if approve or reject:
+        verdict = DecisionKind.APPROVED if approve else DecisionKind.REJECTED
+        return _decide(
+            invocation,
+            host,
+            reference,
+            verdict,
+            rationale,
+            to_operator=to_operator,
+            as_json=as_json,
+        )
+    if rationale or reason:
+        raise UsageError("missing decision", hint="pass --approve, --reject or --waive SCENARIO")
+    review = asyncio.run(Factory(host).review(reference))
+    if as_json:
+        show_json(review.to_record(to_operator=to_operator))
+    else:
+        name = reference_of(review.facts.directory.root, host.runs_dir)
+        show(review_text(review, name, to_operator=to_operator))
+    return ExitCode.DONE
+
+
+def _decide(
+    invocation: Invocation,
+    host: RunHost,
+    reference: str,
+    verdict: DecisionKind,
+    rationale: str,
+    *,
+    to_operator: bool,
+    as_json: bool,
+) -> ExitCode:
     evaluator = evaluator_of(host)
     with hold(find_run(reference, host.runs_dir), host) as run:
         facts = facts_of(run)
@@ -73,14 +139,43 @@ def decide(
     if as_json:
         more = shortcomings_record(judged, to_operator=True) if judged else {}
         more["changes"] = changes.to_record() if changes else None
-        show_json({"run_id": entry.run_id, "hash": entry.head.hash, **entry.data, **more})
+        show_json({**entry_record(entry), **more})
     else:
         show(f"run {entry.run_id}: {verdict} by {operator.name} ({operator.proof})")
         show_changes(changes)
-        if approve and run.manifest.options.get("workspace") == WorkspaceKind.ISOLATED:
+        is_isolated = run.manifest.options.get("workspace") == WorkspaceKind.ISOLATED
+        if verdict is DecisionKind.APPROVED and is_isolated:
             name = reference_of(run.directory.root, host.runs_dir)
             show(f"  promote:  attractor promote {name}")
     return ExitCode.DONE
+
+
+def _waive(
+    invocation: Invocation,
+    host: RunHost,
+    reference: str,
+    scenario: str,
+    reason: str,
+    expires_in: timedelta,
+) -> LedgerEntry:
+    with hold(find_run(reference, host.runs_dir), host) as run:
+        by = prove_operator(invocation, sandboxed=run.manifest.promises.guards_holdouts)
+        return waive(run, evaluator_of(host), scenario, by=by, reason=reason, expires_in=expires_in)
+
+
+def _show_waiver(entry: LedgerEntry, *, as_json: bool) -> None:
+    if as_json:
+        show_json(entry_record(entry))
+    else:
+        show(
+            f"run {entry.run_id}: scenario {entry.data['scenario']} waived until "
+            f"{entry.data['expires']} by {entry.data['by']} ({entry.data['proof']})"
+        )
+
+
+def entry_record(entry: LedgerEntry) -> dict[str, Json]:
+    """Return a line of the ledger as a JSON object."""
+    return {"run_id": entry.run_id, "hash": entry.head.hash, **entry.data}
 
 
 part = decide

@@ -8,7 +8,8 @@ from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.orders import TOKEN_VARIABLE, Operator, operator_name, token_store
+from attractor.cli.runs.orders import TOKEN_VARIABLE, operator_name, token_store
+from attractor.factory.decide import Operator
 from attractor.factory.errors import InvalidToken
 from attractor.factory.tokens import SCOPES
 

@@ -4,7 +4,6 @@ import getpass
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode, UsageError
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation
@@ -14,18 +13,11 @@ from attractor.pipeline.orders import Orders, Receipt
 from attractor.pipeline.runs.lookup import find_run
 
 if TYPE_CHECKING:
+    from attractor.factory.decide import Operator
     from attractor.factory.tokens import TokenStore
 
 TOKEN_VARIABLE = "ATTRACTOR_TOKEN"
 DECIDE = "decide"
-
-
-@dataclass(frozen=True)
-class Operator:
-    """A person, and the kind of proof of the person's identity."""
-
-    name: str
-    proof: str
 
 
 def operator_name(invocation: Invocation) -> str:
@@ -36,17 +28,20 @@ def operator_name(invocation: Invocation) -> str:
         return "unknown user"
 
 
-def prove_operator(invocation: Invocation, *, sandboxed: bool) -> Operator:
+def prove_operator(invocation: Invocation, *, sandboxed: bool) -> "Operator":
     """Return the person who decides, identified by a token or a terminal.
 
     If tools ran without a sandbox, a terminal is not accepted, because an agent could have opened
     the terminal.
     """
+    # Imported here, because most orders need no proof.
+    from attractor.factory.decide import TERMINAL, TOKEN, Operator
+
     secret = invocation.environ.get(TOKEN_VARIABLE, "")
     if secret:
-        return Operator(token_store(invocation).holder(secret, DECIDE), "token")
+        return Operator(token_store(invocation).holder(secret, DECIDE), TOKEN)
     if invocation.has_terminal and sandboxed:
-        return Operator(operator_name(invocation), "terminal")
+        return Operator(operator_name(invocation), TERMINAL)
     why = "the run had no verified sandbox" if invocation.has_terminal else "there is no terminal"
     raise UsageError(
         f"cannot prove who decides: {why}",

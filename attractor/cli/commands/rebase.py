@@ -1,0 +1,32 @@
+"""Merge the result of a run onto a branch that moved, and evaluate it."""
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.runs.orders import operator_name
+from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.walk import Watcher, show_end, walk
+from attractor.cli.shell_completion import complete_runs
+from attractor.factory.operations import Factory
+
+
+@click.command()
+@click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
+@click.option("--onto", "branch", default="main", show_default=True, help="Merge onto this branch.")
+@json_option
+@click.pass_obj
+def rebase(invocation: Invocation, reference: str, branch: str, as_json: bool) -> ExitCode:
+    """Merge the result of a run onto a branch that moved, and evaluate it.
+
+    The merged files are evaluated in a new run, without an agent. The new run needs a decision of
+    its own, and can then be promoted. Refused with exit status 4 if branch and run changed the same
+    lines; the message names the files.
+    """
+    watcher = Watcher(invocation, as_json=as_json)
+    host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
+    work = Factory(host).rebase(reference, by=operator_name(invocation), onto=branch)
+    return show_end(walk(work, watcher), host, as_json=as_json)
+
+
+part = rebase

@@ -1,0 +1,40 @@
+"""Revert the promotion of a run."""
+
+import asyncio
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.orders import operator_name
+from attractor.cli.runs.setup import host_of
+from attractor.cli.shell_completion import complete_runs
+from attractor.factory.operations import Factory
+
+
+@click.command()
+@click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
+@click.option("--from", "branch", default="main", show_default=True, help="Change this branch.")
+@click.option("--reason", required=True, help="Give the reason in one sentence.")
+@json_option
+@click.pass_obj
+def rollback(
+    invocation: Invocation, reference: str, branch: str, reason: str, as_json: bool
+) -> ExitCode:
+    """Revert the promotion of a run.
+
+    A new commit on the branch takes out the changes of the run, and the ledger gets a new record;
+    no history is rewritten. Later changes of the branch stay. Refused with exit status 4 if they
+    concern the same lines.
+    """
+    factory, by = Factory(host_of(invocation)), operator_name(invocation)
+    done = asyncio.run(factory.roll_back(reference, reason, by=by, branch=branch))
+    if as_json:
+        show_json({"branch": done.branch, "commit": done.commit, "was_done": done.was_done})
+    else:
+        show(f"rolled back: {done.branch} is now {done.commit[:12]}")
+    return ExitCode.DONE
+
+
+part = rollback

@@ -1,0 +1,134 @@
+"""The actions of an operator on the runs of a project, for commands, servers and programs."""
+
+import os
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.engine.run_folder.result import RunResult
+from attractor.factory.api import open_project
+from attractor.factory.decide import (
+    TOKEN,
+    Decision,
+    DecisionKind,
+    Operator,
+    amend,
+    decide,
+    waive,
+)
+from attractor.factory.gate import GateReport, gate
+from attractor.factory.history import HistoryEntry, read_history
+from attractor.factory.launch import (
+    ask_gate,
+    evaluator_of,
+    hold,
+    promote_run,
+    roll_back_run,
+)
+from attractor.factory.ledger import LedgerEntry
+from attractor.factory.promotion import Promotion
+from attractor.factory.rebase import rebase_run
+from attractor.factory.review import Review, review
+from attractor.factory.run_facts import read_facts
+from attractor.factory.tokens import TokenStore
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.runs.lookup import find_run
+
+DECIDE = "decide"
+"""The scope of tokens that identify a person who decides."""
+
+RunName = str | Path
+"""A run id, a unique prefix of a run id, a run directory, or `latest`."""
+
+
+@dataclass(frozen=True)
+class Factory:
+    """Judges, decides and promotes the runs of a project, with the rules of the commands."""
+
+    host: RunHost
+
+    @classmethod
+    def open(
+        cls, project: str | Path = ".", *, environ: Mapping[str, str] | None = None
+    ) -> "Factory":
+        """Open the project in a folder, with its settings."""
+        return cls(open_project(project, os.environ if environ is None else environ))
+
+    def operator(self, token: str) -> Operator:
+        """Return the person that a token of the scope `decide` identifies."""
+        return Operator(TokenStore(self.host.state_dir).holder(token, DECIDE), TOKEN)
+
+    def gate(self, run: RunName) -> GateReport:
+        """Judge a run: go or no-go, computed from the recorded trials."""
+        return gate(ask_gate(self._root(run), self.host)[1])
+
+    async def review(self, run: RunName) -> Review:
+        """Collect what a person sees before deciding on a run."""
+        root, evaluator = self._root(run), evaluator_of(self.host)
+        evaluator.require_own(root)
+        return await review(read_facts(root), evaluator, self.host)
+
+    def decide(
+        self, run: RunName, verdict: DecisionKind | str, rationale: str, *, by: Operator
+    ) -> LedgerEntry:
+        """Approve or reject a run; an approval requires that the gate says go."""
+        decision = Decision(DecisionKind(verdict), by.name, by.proof, rationale)
+        with hold(self._root(run), self.host) as opened:
+            return decide(opened, evaluator_of(self.host), decision)
+
+    def waive(
+        self,
+        run: RunName,
+        scenario: str,
+        reason: str,
+        *,
+        by: Operator,
+        expires_in: timedelta = timedelta(days=7),
+    ) -> LedgerEntry:
+        """Waive a failed scenario of a run, named by its id or opaque name."""
+        with hold(self._root(run), self.host) as opened:
+            return waive(
+                opened,
+                evaluator_of(self.host),
+                scenario,
+                by=by,
+                reason=reason,
+                expires_in=expires_in,
+            )
+
+    def amend(
+        self, run: RunName, *, by: Operator, rationale: str = "", note: str = ""
+    ) -> LedgerEntry:
+        """Add words to the decision on a run; the verdict stays."""
+        with hold(self._root(run), self.host) as opened:
+            return amend(opened, evaluator_of(self.host), by=by, rationale=rationale, note=note)
+
+    async def promote(self, run: RunName, *, by: str, to: str = "main") -> Promotion:
+        """Move a Git branch to the result of an approved run."""
+        return await promote_run(self._root(run), self.host, branch=to, by=by)
+
+    async def rebase(self, run: RunName, *, by: str, onto: str = "main") -> RunResult:
+        """Merge the result of a run onto a branch that moved, and evaluate the merged tree."""
+        return await rebase_run(self._root(run), self.host, branch=onto, by=by)
+
+    async def roll_back(
+        self, run: RunName, reason: str, *, by: str, branch: str = "main"
+    ) -> Promotion:
+        """Revert the promotion of a run by a new commit."""
+        root = self._root(run)
+        return await roll_back_run(root, self.host, branch=branch, by=by, reason=reason)
+
+    def history(
+        self, *, run: RunName = "", pipeline: str = "", since: datetime | None = None
+    ) -> list[HistoryEntry]:
+        """Return decisions, waivers, amendments, promotions and roll-backs, oldest first."""
+        evaluator = evaluator_of(self.host)
+        run_id = read_facts(self._root(run)).run_id if run else ""
+        project_id = evaluator.project.project_id()
+        return read_history(
+            evaluator.ledger, project_id, run_id=run_id, pipeline=pipeline, since=since
+        )
+
+    def _root(self, run: RunName) -> Path:
+        return find_run(str(run), self.host.runs_dir)

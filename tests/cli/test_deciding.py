@@ -1,0 +1,108 @@
+"""`decide`, `amend`, `rebase`, `rollback` and `history`, as a person and as a program use them."""
+
+import json
+from pathlib import Path
+
+from attractor.factory.decide import DecisionKind
+from tests.cli.test_judging import call
+from tests.factory.flows import make_flow
+from tests.factory.test_decide import make_mixed
+from tests.factory.test_rebase import commit_file
+from tests.pipeline.projects import git
+
+WORDS = ("made looks", "made.txt is", "It is made", "else")
+RATIONALE = ("--rationale", "It says what it should.")
+
+
+def test_person_sees_all_before_deciding(tmp_path: Path) -> None:
+    flow = make_mixed(tmp_path)
+    earlier, result = flow.launch(), flow.launch()
+    flow.waive(result, "made")
+    shown = call(flow, "decide")
+    assert shown.returncode == 0, shown.stderr
+    lines = shown.stdout.splitlines()
+    base = git(flow.project, "rev-parse", "--short=12", "main").strip()
+    good = flow.evaluator.results.opaque_name("good")
+    made = flow.evaluator.results.opaque_name("made")
+    for line in (
+        f"run {result.run_id}: awaiting_human (decision)",
+        "  goal: Say hello",
+        "  changes: 1 file changed, +1 -0",
+        f"  all changes: git diff {base}..attractor/run/{result.run_id}",
+        "gate: go",
+        f"  {good}: 2/2; 1/1",
+        "cost: 0 tokens",
+        "assumed: nothing",
+        f'decide with: attractor decide {result.run_id} --approve --rationale "..."',
+    ):
+        assert line in lines, shown.stdout
+    assert f"  {made}: 0/2; 0/1; waived until 20" in shown.stdout
+    assert "\nleft out: of the project /scenarios/, /runs/; new files that match" in shown.stdout
+    assert "\njudged by: suite todo@1 (seal " in shown.stdout
+    assert "\njudged by: profile lenient@1 (seal " in shown.stdout
+    assert not any(word in shown.stdout for word in WORDS)
+    assert f"{made} made (It is made): 0/2; 0/1" in call(flow, "decide", "--operator").stdout
+    record = json.loads(call(flow, "decide", "--json").stdout)
+    assert [one["name"] for one in record["scenarios"]][:2] == [good, made]
+    assert record["scenarios"][0]["earlier"][0]["run_id"] == earlier.run_id
+    assert {one["rule"] for one in record["gate"]["rules"]} >= {"unresolved_failure", "must"}
+    assert record["changes"]["count"] == 1
+    assert record["judged_by"]["suite"].startswith("todo@1#")
+    assert not any(word in json.dumps(record) for word in WORDS)
+
+
+def test_waiver_decision_and_amendment_are_listed(tmp_path: Path) -> None:
+    flow = make_mixed(tmp_path)
+    run_id = flow.launch().run_id
+    token = flow.make_token()
+    made = flow.evaluator.results.opaque_name("made")
+    waive = ("decide", "latest", "--waive", made, "--reason", "Ann fixes it on Monday.")
+    unproved = call(flow, *waive)
+    assert (unproved.returncode, "cannot prove who decides" in unproved.stderr) == (2, True)
+    waived = call(flow, *waive, "--expires", "3d", ATTRACTOR_TOKEN=token)
+    assert waived.returncode == 0, waived.stderr
+    assert waived.stdout.startswith(f"run {run_id}: scenario {made} waived until 20")
+    approved = call(flow, "decide", "--approve", *RATIONALE, ATTRACTOR_TOKEN=token)
+    assert approved.returncode == 0, approved.stderr
+    again = call(flow, "decide", "--reject", *RATIONALE, ATTRACTOR_TOKEN=token)
+    assert again.returncode == 4
+    amended = call(flow, "amend", "--note", "Monday is a holiday.", ATTRACTOR_TOKEN=token)
+    assert amended.returncode == 0, amended.stderr
+    assert call(flow, "promote").returncode == 0
+    back = call(flow, "rollback", "--reason", "It broke the shop.")
+    assert back.stdout.startswith("rolled back: main is now "), back.stderr
+    records = json.loads(call(flow, "history", "--json").stdout)
+    kinds = ["waived", "decided", "amended", "promoted", "rolled_back"]
+    assert [one["kind"] for one in records] == kinds
+    assert {(one["run_id"], one["pipeline"]) for one in records} == {(run_id, "linear")}
+    lines = call(flow, "history", "--pipeline", "linear", "--since", "1h").stdout.splitlines()
+    assert len(lines) == len(kinds)
+    assert lines[2].endswith("amended by ann-decide  Monday is a holiday.")
+    for words in (["--pipeline", "other"], ["--since", "0s"]):
+        assert call(flow, "history", *words).stdout.startswith("There are no decisions.")
+
+
+def test_recommended_rebase_is_accepted(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    flow.decide(result, DecisionKind.APPROVED)
+    commit_file(flow, "other.txt", "meanwhile\n")
+    refused = call(flow, "promote")
+    assert refused.returncode == 4
+    assert f"(attractor rebase {result.run_id} --onto main)" in refused.stderr
+    rebased = call(flow, "rebase", result.run_id, "--onto", "main")
+    assert rebased.returncode == 0, rebased.stderr
+    assert "status: awaiting_human (decision)" in rebased.stdout
+    decide = ("decide", "--approve", *RATIONALE)
+    assert call(flow, *decide, ATTRACTOR_TOKEN=flow.make_token()).returncode == 0
+    assert call(flow, "promote").returncode == 0
+    assert (flow.project / "made.txt").exists()
+
+
+def test_history_lists_the_project_only(tmp_path: Path) -> None:
+    flow, other = make_flow(tmp_path / "one"), make_flow(tmp_path / "two")
+    flow.decide(flow.launch(), DecisionKind.APPROVED)
+    state = {"ATTRACTOR_STATE_DIR": str(flow.host.state_dir)}
+    assert len(call(flow, "history").stdout.splitlines()) == 1
+    elsewhere = call(other, "history", **state)
+    assert elsewhere.stdout.startswith("There are no decisions."), elsewhere.stderr
