@@ -1,6 +1,8 @@
 """Evaluates a run: checks protected paths, plays the suite on the tree, evaluates the gate."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -39,6 +41,7 @@ from attractor.factory.run_facts import FactoryStores, RunFacts, before_a_decisi
 from attractor.factory.trials import EvaluationId, TrialLog, TrialStore, events_of
 from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.runs.lookup import reference_to
+from attractor.scenarios.check import needs_judge
 from attractor.scenarios.evaluation import TrialResult, evaluate
 from attractor.scenarios.sealed_suite import SealedSuite
 
@@ -119,16 +122,19 @@ class Evaluator:
         self._require_manifest(run, own)
         _require_journal(run, own)
         seal = sealed.seal if sealed else ""
+        evaluations = tuple(pool.of_run(run.run_id))
         return GateInput(
             tree=run.tree,
             suite=sealed.suite if sealed else None,
             suite_seal=seal,
-            evaluations=tuple(pool.of_run(run.run_id)),
+            evaluations=evaluations,
             profile=self.stores.profile(run.manifest.profile),
             by_other_runs=tuple(pool.by_other_runs(run.run_id, run.tree, seal)),
             waivers=waivers_of(own, self._opaque_names(sealed)),
             now=self._latest(entries),
             attempts=len(pool.trees(seal) | {run.tree}),
+            cost_usd=run.cost_usd
+            + sum(trial.cost_usd for one in evaluations for trial in one.results),
         )
 
     def _opaque_names(self, sealed: SealedSuite | None) -> Mapping[str, str]:
@@ -220,8 +226,9 @@ class Evaluator:
             list(self.ledger.entries(run.manifest.run_id)), self.results
         ).has_begun(log.evaluation_id):
             self.ledger.append(BEGUN, run.manifest.run_id, begun.to_record(), now=run.clock.now())
-        # The player imports httpx, which only evaluations need.
+        # They import httpx and the model client, which only evaluations need.
         from attractor.factory.trial_player import TrialPlayer
+        from attractor.scenarios.judge import open_judge
 
         # From inside, a trial looks like a stage, so its folder is a repository.
         export = partial(prepared.workspace.export, run.progress.tree, repository=True)
@@ -235,7 +242,13 @@ class Evaluator:
             )
             settings = settings.model_copy(update={"concurrency": 1})
         holdouts = suite.of_split("holdout")
-        return await evaluate(holdouts, player.play_trial, log, settings, earlier=earlier)
+        async with AsyncExitStack() as stack:
+            if needs_judge(suite):
+                judge = await stack.enter_async_context(
+                    open_judge(suite.settings.judge, prepared.host)
+                )
+                player = replace(player, ask_judge=judge)
+            return await evaluate(holdouts, player.play_trial, log, settings, earlier=earlier)
 
     def _write(self, run: OpenRun, number: int, report: GateReport) -> None:
         folder = run.directory.root / "evaluation" / str(number)

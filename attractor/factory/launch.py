@@ -33,6 +33,7 @@ from attractor.pipeline.resume import resume
 from attractor.pipeline.source.read import open_pipeline, project_of
 from attractor.pipeline.start import start
 from attractor.pipeline.workspace.create import choose_workspace_kind
+from attractor.scenarios.check import require_judgeable
 from attractor.workspaces.folders import (
     borrowed_folder,
     make_workspaces_folder,
@@ -65,7 +66,7 @@ async def launch(request: RunRequest, host: RunHost, *, root: Path | None = None
     """Start a run; suite and profile are pinned before the first stage."""
     evaluator = evaluator_of(host)
     host = replace(host, before_end=evaluator.record_end)
-    pinned, suite_pipeline = _pin(request, evaluator)
+    pinned, suite_pipeline = await _pin(request, evaluator, host)
     return await start(
         pinned,
         host,
@@ -77,7 +78,7 @@ async def launch(request: RunRequest, host: RunHost, *, root: Path | None = None
 
 async def check_run(request: RunRequest, host: RunHost) -> PreflightReport:
     """Check whether a run can start, and change nothing."""
-    request, suite_pipeline = _pin(request, evaluator_of(host))
+    request, suite_pipeline = await _pin(request, evaluator_of(host), host)
     pipeline = open_pipeline(
         str(request.file), goal=request.goal, inputs=request.inputs, project=project_of(host)
     )
@@ -86,12 +87,17 @@ async def check_run(request: RunRequest, host: RunHost) -> PreflightReport:
     return await preflight(pipeline, request, host, suite_pipeline=suite_pipeline, is_new=True)
 
 
-def _pin(request: RunRequest, evaluator: Evaluator) -> tuple[RunRequest, str]:
-    """Return the request with pinned suite and profile, and the name of the suite's pipeline."""
+async def _pin(request: RunRequest, evaluator: Evaluator, host: RunHost) -> tuple[RunRequest, str]:
+    """Return the request with pinned suite and profile, and the name of the suite's pipeline.
+
+    Refuse a suite with checks that this machine cannot judge.
+    """
     stores = evaluator.stores
     suite, profile = stores.pin_suite(request.suite), stores.pin_profile(request.profile)
     sealed = stores.suite(suite)
     name = sealed.suite.settings.pipeline if sealed else ""
+    if sealed and request.evaluate:
+        await require_judgeable(sealed.suite, host.environ)
     return replace(request, suite=suite, profile=profile), name
 
 

@@ -47,6 +47,11 @@ class RunFacts:
         """The current tree, or "" before the first stage."""
         return self.state.progress.tree if self.state.progress else ""
 
+    @property
+    def cost_usd(self) -> float:
+        """The cost of the stages so far."""
+        return self.state.used.cost_usd
+
     def manifest_hash(self) -> str:
         """Return the hash of the manifest file."""
         return content_hash(read_regular(self.directory.manifest))

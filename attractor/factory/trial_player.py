@@ -6,7 +6,14 @@ from pathlib import Path
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.scenarios.evaluation import Culprit, TrialKey, TrialResult, is_satisfied
+from attractor.scenarios.check import AskJudge, JudgeQuestion, JudgeVerdict, no_judge
+from attractor.scenarios.evaluation import (
+    Culprit,
+    TrialKey,
+    TrialResult,
+    TrialTrouble,
+    is_satisfied,
+)
 from attractor.scenarios.play import ScenarioPlayer
 from attractor.scenarios.suite import Scenario, Suite
 from attractor.workspaces.folders import borrowed_folder
@@ -26,6 +33,7 @@ class TrialPlayer:
     suite_folder: Path
     copies: Path
     clock: Clock
+    ask_judge: AskJudge = no_judge
 
     async def play_trial(self, scenario: Scenario, key: TrialKey) -> TrialResult:
         """Play a trial in a temporary folder."""
@@ -40,7 +48,18 @@ class TrialPlayer:
         player = ScenarioPlayer(
             self.suite.settings, self.suite_folder, self.make_environment, self.clock
         )
-        checks = (await player.play(scenario, folder, seed=seed)).checks
+        judged: list[JudgeVerdict] = []
+
+        async def ask_judge(question: JudgeQuestion) -> JudgeVerdict:
+            judged.append(await self.ask_judge(question))
+            return judged[-1]
+
+        try:
+            checks = (await player.play(scenario, folder, seed=seed, ask_judge=ask_judge)).checks
+        except TrialTrouble as trouble:
+            trouble.cost_usd += sum(one.cost_usd for one in judged)
+            trouble.tokens += sum(one.tokens for one in judged)
+            raise
         satisfied = is_satisfied(checks, min_soft_score=scenario.min_soft_score)
         duration = round((self.clock.monotonic() - began) * 1000)
         return TrialResult(
@@ -50,4 +69,6 @@ class TrialPlayer:
             duration,
             culprit=None if satisfied else Culprit.CANDIDATE,
             seed=seed,
+            cost_usd=sum((one.cost_usd for one in judged), 0.0),
+            tokens=sum(one.tokens for one in judged),
         )

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Protocol, cast
 from pydantic import AfterValidator, BaseModel, ValidationError, model_validator
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import NotCanonical, UnknownName
+from attractor.base.errors import NotCanonical, UnknownName, UsageError
 from attractor.base.json import Json, canonical_json, content_hash
 from attractor.base.processes import ExecResult
 from attractor.base.registry import Registry
@@ -22,6 +22,8 @@ from attractor.scenarios.suite import (
     CommandStep,
     RequestStep,
     Scenario,
+    Suite,
+    SuiteSettings,
     SuiteTable,
     mistakes_of,
 )
@@ -52,8 +54,36 @@ class TrialUsage:
     tokens: int = 0
 
 
-AskJudge = Callable[[str], Awaitable[str]]
-"""Type of a function that sends a prompt to the judge, and returns the answer."""
+@dataclass(frozen=True)
+class JudgeQuestion:
+    """A rubric, and the evidence to judge by it: untrusted texts by name."""
+
+    rubric: str
+    evidence: Mapping[str, str]
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class JudgeVerdict:
+    """The score of the judge from 0 to 1, with the reason, and the usage of the model."""
+
+    score: float
+    reason: str
+    cost_usd: float = 0.0
+    tokens: int = 0
+
+
+AskJudge = Callable[[JudgeQuestion], Awaitable[JudgeVerdict]]
+
+
+async def no_judge(_: JudgeQuestion) -> JudgeVerdict:
+    """Refuse to judge, in trials without a model."""
+    raise UsageError(
+        "unscored: these trials have no judge of rubrics",
+        hint="set provider and model in [judge] of suite.toml",
+    )
+
+
 TwinRequests = Callable[[], Sequence[Mapping[str, Json]]]
 """Type of a function that returns the requests that a twin received, as in its control API."""
 Verify = Callable[[str, timedelta], Awaitable[ExecResult]]
@@ -70,7 +100,7 @@ class Observation:
 
     `failure` is the reason why no step ran: a fixture or the setup failed. `changed` returns the
     paths that differ from the tree before the first step. `suite_folder` contains the rubrics of
-    the suite. `ask_judge` is None without a judge.
+    the suite.
     """
 
     steps: Mapping[str, StepRecord]
@@ -81,7 +111,7 @@ class Observation:
     usage: TrialUsage = field(default_factory=TrialUsage)
     suite_folder: Path = Path()
     seed: int = 0
-    ask_judge: AskJudge | None = None
+    ask_judge: AskJudge = no_judge
     verify: Verify | None = None
 
 
@@ -117,10 +147,18 @@ class Check(Protocol):
     phase: ClassVar[CheckPhase]
     compares_tree: ClassVar[bool]
     """Whether the check needs `Observation.changed`."""
+    needs_judge: ClassVar[bool]
+    """Whether the check needs `Observation.ask_judge`."""
 
     @property
     def hard(self) -> bool:
         """Whether a trial is only satisfied if the check passes."""
+        ...
+
+    async def find_missing(
+        self, settings: SuiteSettings, environ: Mapping[str, str]
+    ) -> UsageError | None:
+        """Return the error if this machine lacks something that the check needs."""
         ...
 
     async def judge(self, observed: Observation) -> CheckResult:
@@ -132,15 +170,23 @@ class CheckOptions(SuiteTable):
     """The base of every kind of check.
 
     An option named `step`, `twin`, `program` or `rubric` is the name of a step of the scenario, of
-    a twin of the suite, or of a file in `checks/` or `rubrics/`.
+    a twin of the suite, or of a file in `checks/` or `rubrics/`. An option `steps` is a list of
+    steps.
     """
 
     phase: ClassVar[CheckPhase] = CheckPhase.STOPPED
     compares_tree: ClassVar[bool] = False
+    needs_judge: ClassVar[bool] = False
     step_kinds: ClassVar[tuple[type[SuiteTable], ...]] = (CommandStep, RequestStep)
     """The kinds of steps that `step` can name."""
 
     hard: bool = True
+
+    async def find_missing(
+        self, settings: SuiteSettings, environ: Mapping[str, str]
+    ) -> UsageError | None:
+        """Return None: most checks need nothing of the machine."""
+        return None
 
 
 def check_result(
@@ -226,13 +272,30 @@ def files_of_checks(scenario: Scenario, kinds: Registry[type[Check]]) -> Iterato
                 yield f"{folder}/{named}"
 
 
+async def require_judgeable(suite: Suite, environ: Mapping[str, str]) -> None:
+    """Refuse a suite with checks that need something that this machine lacks."""
+    kinds = check_registry()
+    for scenario in suite.scenarios:
+        for check in build_checks(scenario, kinds):
+            if missing := await check.find_missing(suite.settings, environ):
+                raise missing
+
+
+def needs_judge(suite: Suite) -> bool:
+    """Return whether a check of a suite needs the judge of rubrics."""
+    kinds = check_registry()
+    return any(kinds[spec.kind].needs_judge for one in suite.scenarios for spec in one.checks)
+
+
 _NOUNS = {
     "step": "step",
+    "steps": "step",
     "twin": "twin",
     **{key: f"file in {one}/" for key, one in _FOLDERS.items()},
 }
 _REMEDIES = {
     "step": "add a step of the right kind",
+    "steps": "add a step of the right kind",
     "twin": "name it in a [[twins]] of suite.toml",
     **{key: f"add it to {folder}/" for key, folder in _FOLDERS.items()},
 }
@@ -264,6 +327,8 @@ def _references(
     for key, names in known.items():
         if isinstance(named := getattr(check, key, None), str):
             yield key, named, names
+    for named in getattr(check, "steps", ()):
+        yield "steps", named, steps
 
 
 def same_json(first: Json, second: Json) -> bool:

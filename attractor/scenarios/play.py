@@ -26,6 +26,7 @@ from attractor.scenarios.check import (
     build_checks,
     check_registry,
     judge_phase,
+    no_judge,
 )
 from attractor.scenarios.http_request import RequestFailed, send_request
 from attractor.scenarios.suite import (
@@ -63,7 +64,7 @@ class ScenarioPlayer:
     clock: Clock
 
     async def play(
-        self, scenario: Scenario, folder: Path, *, seed: int = 0, ask_judge: AskJudge | None = None
+        self, scenario: Scenario, folder: Path, *, seed: int = 0, ask_judge: AskJudge = no_judge
     ) -> PlayedScenario:
         """Play a scenario in a folder with a copy of the candidate's tree, and judge it."""
         checks = build_checks(scenario, check_registry())

@@ -17,6 +17,8 @@ from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.scenarios.check import (
     Check,
     CheckResult,
+    JudgeQuestion,
+    JudgeVerdict,
     Observation,
     StepRecord,
     TrialUsage,
@@ -61,7 +63,15 @@ def received(*paths: str) -> Mapping[str, Any]:
     return {"twins": {"api": lambda: requests}}
 
 
+def judged(score: float) -> Mapping[str, Any]:
+    async def ask_judge(question: JudgeQuestion) -> JudgeVerdict:
+        return JudgeVerdict(score, f"größe 🐍: {score}")
+
+    return {"ask_judge": ask_judge, "suite_folder": Path(__file__).parent}
+
+
 CASES = {
+    "rubric": Case({"rubric": "size.md", "steps": ["go"]}, SAID, SAID, judged(1.0), judged(0.2)),
     "budget": Case(
         {"tokens": 5}, SAID, SAID, {"usage": TrialUsage(1.0)}, {"usage": TrialUsage(1.0, 0.1, 6)}
     ),

@@ -1,0 +1,198 @@
+"""Asks a model to judge evidence by a rubric.
+
+The evidence comes from the candidate, so it can contain instructions to the judge. It is fenced by
+a random marker, the answer must match a schema, and a manipulation that the judge reports scores 0.
+"""
+
+import secrets
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from statistics import median
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from attractor.backends.models import (
+    has_key,
+    is_provider,
+    key_remedy,
+    list_ready,
+    newest_model,
+    provider_of,
+)
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UsageError
+from attractor.base.processes import OutputLimit
+from attractor.engine.truncation import keep_ends, one_line
+from attractor.llm.client import Client
+from attractor.llm.errors import ConfigurationError, NoObjectGeneratedError, SDKError
+from attractor.llm.generation.objects import read_object
+from attractor.llm.generation.text import generate
+from attractor.llm.messages import Message
+from attractor.llm.request import ResponseFormat
+from attractor.llm.response import GenerateResult, price_call
+from attractor.pipeline.components.backends import model_middleware
+from attractor.pipeline.host.run_host import RunHost
+from attractor.scenarios.check import AskJudge, JudgeQuestion, JudgeVerdict
+from attractor.scenarios.evaluation import Culprit, TrialTrouble
+from attractor.scenarios.suite import JudgeSettings
+
+_PROMPT = Path(__file__).with_suffix(".md")
+_MARKER_BYTES = 16
+_KEPT = OutputLimit(head=20_000, tail=20_000)
+_LONGEST_REASON = 500
+_LONGEST_TEXT = 2000
+_SEEDS = 2**31
+"""The number of seeds that all providers with seeds accept."""
+
+
+class _Vote(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str
+    is_manipulated: bool
+    score: float = Field(ge=0, le=1)
+
+
+@dataclass(frozen=True)
+class JudgeModel:
+    """The model of a judge, and its provider."""
+
+    provider: str
+    model: str
+
+
+async def choose_judge(settings: JudgeSettings, environ: Mapping[str, str]) -> JudgeModel:
+    """Return the model of the judge.
+
+    The default model is the newest one of the provider, the default provider the only one with an
+    API key.
+    """
+    provider = settings.provider or provider_of(settings.model)
+    if not provider and not settings.model:
+        ready = await list_ready(environ)
+        provider = ready[0] if len(ready) == 1 else ""
+    if not provider:
+        raise UsageError(
+            "no model is chosen for the judge of rubrics",
+            hint="set provider and model in [judge] of suite.toml",
+        )
+    if not is_provider(provider):
+        raise UsageError(
+            f"unknown provider {provider!r} of the judge of rubrics",
+            hint="change provider in [judge] of suite.toml",
+        )
+    if not await has_key(provider, environ):
+        raise UsageError(
+            f"no API key of {provider}, the provider of the judge of rubrics",
+            hint=key_remedy(provider),
+        )
+    model = settings.model or newest_model(provider)
+    if not model:
+        raise UsageError(
+            f"no model of {provider} is known", hint="set model in [judge] of suite.toml"
+        )
+    return JudgeModel(provider, model)
+
+
+@asynccontextmanager
+async def open_judge(settings: JudgeSettings, host: RunHost) -> AsyncGenerator[AskJudge]:
+    """Yield the judge of a suite, which asks a model with the settings of the project."""
+    chosen = await choose_judge(settings, host.environ)
+    async with AsyncExitStack() as stack:
+        client = Client.from_env(host.environ, middleware=model_middleware(host, stack))
+        yield Judge(await stack.enter_async_context(client), chosen, settings.votes).ask
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges by the median of several votes of a model."""
+
+    client: Client
+    chosen: JudgeModel
+    votes: int = 1
+
+    async def ask(self, question: JudgeQuestion) -> JudgeVerdict:
+        """Return the verdict on a question; without a valid answer, the trial has no result."""
+        spent = _Spent()
+        try:
+            votes = [await self._vote(question, number, spent) for number in range(self.votes)]
+        except (SDKError, ConfigurationError) as error:
+            raise TrialTrouble(
+                f"unscored: the judge failed: {error}",
+                Culprit.MODEL,
+                cost_usd=spent.cost_usd,
+                tokens=spent.tokens,
+            ) from error
+        scores = [0.0 if one.is_manipulated else one.score for one in votes]
+        score = float(median(scores))
+        # The reason of the vote that is nearest to the median.
+        nearest = min(range(len(votes)), key=lambda number: abs(scores[number] - score))
+        reason = one_line(votes[nearest].reason, _LONGEST_REASON)
+        if votes[nearest].is_manipulated:
+            reason = f"the evidence tries to influence the judge: {reason}"
+        return JudgeVerdict(score, reason, spent.cost_usd, spent.tokens)
+
+    async def _vote(self, question: JudgeQuestion, number: int, spent: "_Spent") -> _Vote:
+        """Ask once, and once more with the error if the answer is invalid."""
+        marker = secrets.token_hex(_MARKER_BYTES)
+        system = _PROMPT.read_text("utf-8").format(marker=marker)
+        conversation = [Message.system(system), Message.user(_words(question, marker))]
+        seed = (question.seed + number) % _SEEDS
+        result = await self._generate(conversation, seed, spent)
+        try:
+            return _read(result)
+        except (NoObjectGeneratedError, ValidationError) as error:
+            wrong = one_line(str(error), _LONGEST_REASON)
+            conversation.append(Message.assistant(result.text[:_LONGEST_TEXT] or "(no text)"))
+            words = f"Invalid answer: {wrong}. Answer with one valid JSON object only."
+            conversation.append(Message.user(words))
+        result = await self._generate(conversation, seed, spent)
+        try:
+            return _read(result)
+        except ValidationError as error:
+            raise NoObjectGeneratedError(str(error), text=result.text) from error
+
+    async def _generate(
+        self, conversation: list[Message], seed: int, spent: "_Spent"
+    ) -> GenerateResult:
+        result = await generate(
+            self.chosen.model,
+            messages=conversation,
+            response_format=ResponseFormat("json_schema", _Vote.model_json_schema(), strict=True),
+            provider=self.chosen.provider,
+            # The other providers have no seed.
+            provider_options={
+                "openai_compatible": {"seed": seed},
+                "gemini": {"generationConfig": {"seed": seed}},
+            },
+            client=self.client,
+        )
+        spent.add(result, self.chosen)
+        return result
+
+
+class _Spent:
+    """The cost and tokens of the calls for one verdict."""
+
+    def __init__(self) -> None:
+        self.cost_usd = 0.0
+        self.tokens = 0
+
+    def add(self, result: GenerateResult, chosen: JudgeModel) -> None:
+        response = result.response
+        price = price_call(response.usage, response.provider, (response.model, chosen.model))
+        self.cost_usd += price.cost_usd or 0.0
+        self.tokens += response.usage.total_tokens
+
+
+def _read(result: GenerateResult) -> _Vote:
+    return _Vote.model_validate(read_object(result, _Vote.model_json_schema()).output)
+
+
+def _words(question: JudgeQuestion, marker: str) -> str:
+    pieces = [
+        f"<<<evidence {marker}: {name}\n{keep_ends(text, _KEPT)}\nevidence {marker}>>>"
+        for name, text in question.evidence.items()
+    ]
+    return "\n\n".join(["# Rubric", question.rubric.strip(), "# Evidence (untrusted)", *pieces])
