@@ -82,6 +82,17 @@ def test_agent_needs_a_session_to_continue(tmp_path: Path) -> None:
     assert "no session to continue (start one with: attractor agent TASK)" in done.stderr
 
 
+def test_session_of_a_program_is_not_continued(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path)
+    desk.write('[backends.command]\nrun = "echo Done."\n', "attractor.toml")
+    with in_background(ProviderTwin(Script(rules=()))) as desk.twin:
+        done = desk.do("agent", "fix it", "--backend", "command")
+        more = desk.do("agent", "--continue", "x", "--backend", "command")
+    assert done.returncode == 0, done.stderr
+    assert more.returncode == 2
+    assert "cannot be continued, because the backend command keeps no conversation" in more.stderr
+
+
 def test_agent_without_a_provider_says_what_to_set(tmp_path: Path) -> None:
     done = PlainDesk(tmp_path).do("agent", "fix it")
     assert done.returncode == 2

@@ -166,20 +166,24 @@ def _earlier_session(invocation: Invocation, reference: str) -> Path:
     # The newest run comes first.
     runs = [one.directory for one in list_runs(runs_dir)]
     candidates = [find_run(reference, runs_dir)] if reference else runs
-    session = next(filter(_is_session, candidates), None)
-    if session is None:
-        raise UsageError(
-            f"run {reference} is not a session" if reference else "no session to continue",
-            hint="start one with: attractor agent TASK",
-        )
-    return session
-
-
-def _is_session(root: Path) -> bool:
-    directory = RunDirectory(root)
-    if not (directory.stage(_STAGE) / _CONVERSATION).is_file():
-        return False
-    return read_manifest(directory).pipeline == _NAME
+    for root in candidates:
+        directory = RunDirectory(root)
+        folder = directory.stage(_STAGE)
+        if not (folder / _TRANSCRIPT).is_file():
+            continue
+        manifest = read_manifest(directory)
+        if manifest.pipeline == _NAME and (folder / _CONVERSATION).is_file():
+            return root
+        if manifest.pipeline == _NAME:
+            raise UsageError(
+                f"the session {root.name} cannot be continued, because the backend "
+                f"{manifest.options.get('backend')} keeps no conversation",
+                hint="continue another session: --run RUN ('attractor runs' lists them)",
+            )
+    raise UsageError(
+        f"run {reference} is not a session" if reference else "no session to continue",
+        hint="start one with: attractor agent TASK",
+    )
 
 
 def _answer(folder: Path) -> str:
