@@ -1,11 +1,14 @@
 """Writes the generated parts of the reference; cog puts them into the pages."""
 
+import inspect
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import fields
-from typing import get_args
+from datetime import timedelta
+from typing import Literal, cast, get_args, get_origin
 
 import click
+from pydantic.fields import FieldInfo
 
 from attractor.agent.definitions import Agents
 from attractor.agent.provider_profile import profile_parts
@@ -25,6 +28,8 @@ from attractor.language.graph.attribute_catalogue import (
 )
 from attractor.language.graph.graph import TYPE_OF_SHAPE
 from attractor.language.linting.pages import RulePage, read_pages
+from attractor.scenarios.check import CheckOptions, check_registry
+from attractor.scenarios.suite import SuiteTable
 
 WIDTH = 100
 
@@ -179,3 +184,52 @@ def _event_row(kind: type[EngineEvent]) -> str:
     data = ", ".join(f"`{field.name}`" for field in fields(kind))
     sentence = " ".join((kind.__doc__ or "").split("\n\n")[0].split())
     return f"| `{kind.__name__}` | {data} | {sentence} |"
+
+
+def suite_keys(table: type[SuiteTable]) -> str:
+    """Return a table of the keys of a table in a suite."""
+    head = ["| key | default | meaning |", "|---|---|---|"]
+    return "\n".join([*head, *_key_rows(table, skipped=())])
+
+
+def suite_checks() -> str:
+    """Return a section for each kind of check, with its own keys."""
+    sections: list[str] = []
+    for name, kind in check_registry().items():
+        model = cast(type[CheckOptions], kind)
+        words = " ".join(inspect.cleandoc(model.__doc__ or "").split("\n"))
+        rows = _key_rows(model, skipped=CheckOptions.model_fields)
+        if model.model_fields["hard"].default is not True:
+            rows = [*rows, "| `hard` | false | whether the check must pass |"]
+        head = ["| key | default | meaning |", "|---|---|---|"]
+        sections.append("\n".join([f"### `{name}`", "", words, "", *head, *rows]))
+    return "\n\n".join(sections)
+
+
+def _key_rows(table: type[SuiteTable], *, skipped: Collection[str]) -> list[str]:
+    """Return a row for each key, the keys of the table itself first."""
+    fields = {name: one for name, one in table.model_fields.items() if name not in skipped}
+    own = [name for name in fields if name in table.__annotations__]
+    return [
+        f"| `{one.alias or name}` | {_key_default(one)} | {one.description}{_choices(one)} |"
+        for name, one in ((name, fields[name]) for name in dict.fromkeys([*own, *fields]))
+    ]
+
+
+def _choices(field: FieldInfo) -> str:
+    options = (field.annotation, *get_args(field.annotation))
+    choices = next((get_args(one) for one in options if get_origin(one) is Literal), ())
+    return f": {', '.join(f'`{one}`' for one in choices)}" if choices else ""
+
+
+def _key_default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value: object = field.get_default(call_default_factory=True, validated_data={})
+    if isinstance(value, timedelta):
+        return f"`{value.total_seconds():g}s`"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, SuiteTable) or value in (None, "", (), {}):
+        return "none"
+    return f"`{value}`"

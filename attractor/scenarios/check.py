@@ -8,7 +8,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol, cast
 
-from pydantic import AfterValidator, BaseModel, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, UnknownName, UsageError
@@ -180,7 +180,10 @@ class CheckOptions(SuiteTable):
     step_kinds: ClassVar[tuple[type[SuiteTable], ...]] = (CommandStep, RequestStep)
     """The kinds of steps that `step` can name."""
 
-    hard: bool = True
+    hard: bool = Field(
+        default=True,
+        description="whether the check must pass; the scores of soft checks are averaged",
+    )
 
     async def find_missing(
         self, settings: SuiteSettings, environ: Mapping[str, str]
@@ -365,10 +368,15 @@ Regex = Annotated[str, AfterValidator(_is_regex)]
 class TextExpectation(SuiteTable):
     """The expected content of a text, which must match all options that are set."""
 
-    equals: str | None = None
-    contains: str | None = None
-    lacks: str | None = None
-    matches: Regex | None = None
+    equals: str | None = Field(
+        default=None, description="the whole text, without blanks and line ends around it"
+    )
+    contains: str | None = Field(default=None, description="a part of the text")
+    lacks: str | None = Field(default=None, description="a text that must not be in it")
+    matches: Regex | None = Field(
+        default=None,
+        description="a regular expression that matches somewhere; `^` and `$` match at lines",
+    )
 
     def mismatch(self, text: str) -> str:
         """Return the reason why a text does not match, or ""."""

@@ -95,11 +95,23 @@ class SuiteTable(BaseModel):
 class TrialSettings(SuiteTable):
     """The number of trials of each scenario, and the limits of a trial."""
 
-    n: int = Field(default=1, ge=1)
-    seed: int = Field(default=0, ge=0)
-    timeout: Duration = timedelta(seconds=60)
-    concurrency: int = Field(default=1, ge=1, le=64)
-    infra_retries: int = Field(default=1, ge=0)
+    n: int = Field(
+        default=1, ge=1, description="the number of trials of each scenario, at most 1000"
+    )
+    seed: int = Field(
+        default=0, ge=0, description="the number from which the seed of each trial is derived"
+    )
+    timeout: Duration = Field(
+        default=timedelta(seconds=60), description="the time limit of a step without `timeout`"
+    )
+    concurrency: int = Field(
+        default=1, ge=1, le=64, description="the number of trials that are played at once"
+    )
+    infra_retries: int = Field(
+        default=1,
+        ge=0,
+        description="the number of retries after trouble, never after a failed trial",
+    )
 
     @field_validator("n")
     @classmethod
@@ -112,56 +124,101 @@ class TrialSettings(SuiteTable):
 class GateSettings(SuiteTable):
     """The limits of the gate."""
 
-    min_satisfaction: ExactFraction = Field(default=Fraction(1), ge=0, le=1)
-    min_lower_bound: float = Field(default=0.0, ge=0, lt=1)
-    confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    min_scenarios: int = Field(default=1, ge=1)
-    must: tuple[str, ...] = ()
-    max_regression: ExactFraction | None = Field(default=None, ge=0, le=1)
-    stability: int = Field(default=1, ge=1)
-    max_cost_usd: float | None = Field(default=None, gt=0)
-    max_evaluations: int = Field(default=2, ge=1)
-    max_attempts_per_version: int = Field(default=20, ge=1)
+    min_satisfaction: ExactFraction = Field(
+        default=Fraction(1),
+        ge=0,
+        le=1,
+        description="the smallest weighted share of satisfied trials",
+    )
+    min_lower_bound: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="the smallest lower confidence bound of the share of satisfied trials",
+    )
+    confidence: float = Field(
+        default=0.95, gt=0.5, lt=1, description="the confidence of the lower bound"
+    )
+    min_scenarios: int = Field(
+        default=1, ge=1, description="the smallest number of held-out scenarios with a verdict"
+    )
+    must: tuple[str, ...] = Field(
+        default=(),
+        description="ids, or patterns such as `login-*`, of scenarios that cannot be waived",
+    )
+    max_regression: ExactFraction | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="the largest decrease of the satisfaction since the last approved run",
+    )
+    stability: int = Field(
+        default=1, ge=1, description="the number of evaluations in a row without a failure"
+    )
+    max_cost_usd: float | None = Field(
+        default=None, gt=0, description="the largest cost of a run and its evaluation"
+    )
+    max_evaluations: int = Field(
+        default=2, ge=1, description="the number of evaluations of the same tree"
+    )
+    max_attempts_per_version: int = Field(
+        default=20, ge=1, description="the number of trees that one version of the suite judges"
+    )
 
 
 class IsolationSettings(SuiteTable):
     """The network of the candidate in a trial, and the canary that every holdout carries."""
 
-    network: Literal["closed"] = "closed"
-    canary: str = Field(default="", max_length=200)
+    network: Literal["closed"] = Field(default="closed", description="the network of trials")
+    canary: str = Field(
+        default="",
+        max_length=200,
+        description="a text in every held-out scenario, which proves a leak",
+    )
 
 
 class TwinSettings(SuiteTable):
     """A service twin that is started and seeded for each trial."""
 
-    name: Name
-    seed: dict[str, Any] = Field(default_factory=dict[str, Any])
+    name: Name = Field(description="the name of a folder in `_twins/`")
+    seed: dict[str, Any] = Field(
+        default_factory=dict[str, Any],
+        description="members of the twin's state that replace the ones in `twin.toml`",
+    )
 
 
 class JudgeSettings(SuiteTable):
     """The model that judges rubrics, and the number of its votes."""
 
-    provider: str = ""
-    model: str = ""
-    votes: int = Field(default=1, ge=1, le=9)
+    provider: str = Field(default="", description="the provider of the model")
+    model: str = Field(default="", description="the model that judges rubrics")
+    votes: int = Field(
+        default=1, ge=1, le=9, description="the number of answers of the model to each rubric"
+    )
 
 
 class CommandStep(SuiteTable):
     """A shell command in the folder of the candidate, or in the folder `cwd` below."""
 
-    name: Name
-    run: str
-    env: Variables = Field(default_factory=dict[str, str])
-    stdin: str = ""
-    cwd: RelativePath = "."
-    timeout: Duration | None = None
+    name: Name = Field(description="the name of the step")
+    run: str = Field(description="a command line for bash")
+    env: Variables = Field(default_factory=dict[str, str], description="more environment variables")
+    stdin: str = Field(default="", description="the standard input")
+    cwd: RelativePath = Field(
+        default=".", description="the working folder, below the folder of the candidate"
+    )
+    timeout: Duration | None = Field(
+        default=None, description="the time limit (default: `trials.timeout`)"
+    )
 
 
 class HealthCheck(SuiteTable):
     """A request that a service answers with a status once it is ready."""
 
-    path: UrlPath
-    status: Status = 200
+    path: UrlPath = Field(description="the path of a GET request")
+    status: Status = Field(
+        default=200, description="the status of the response of a service that is ready"
+    )
 
 
 class ServiceStep(SuiteTable):
@@ -170,25 +227,40 @@ class ServiceStep(SuiteTable):
     Without a health check, it is ready when its port accepts connections.
     """
 
-    name: Name
-    service: str
-    port: int = Field(ge=1, le=65535)
-    env: Variables = Field(default_factory=dict[str, str])
-    health: HealthCheck | None = None
-    ready: Duration = timedelta(seconds=10)
+    name: Name = Field(description="the name of the step")
+    service: str = Field(description="a command line for bash, which runs in the background")
+    port: int = Field(ge=1, le=65535, description="the port of the service")
+    env: Variables = Field(default_factory=dict[str, str], description="more environment variables")
+    health: HealthCheck | None = Field(
+        default=None,
+        description="the request that tells whether the service is ready (default: the port "
+        "accepts connections)",
+    )
+    ready: Duration = Field(
+        default=timedelta(seconds=10), description="the time until the service must be ready"
+    )
 
 
 class RequestStep(SuiteTable):
     """An HTTP request to a port of the environment."""
 
-    name: Name
-    port: int = Field(ge=1, le=65535)
-    path: UrlPath = "/"
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] = "GET"
-    headers: dict[str, str] = Field(default_factory=dict[str, str])
-    body: str = ""
-    json_: Any = Field(default=None, alias="json")
-    timeout: Duration | None = None
+    name: Name = Field(description="the name of the step")
+    port: int = Field(ge=1, le=65535, description="the port of a service in the sandbox")
+    path: UrlPath = Field(default="/", description="the path with the query")
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] = Field(
+        default="GET", description="the method"
+    )
+    headers: dict[str, str] = Field(
+        default_factory=dict[str, str],
+        description="headers; they override `host`, `content-type` and `accept-encoding`",
+    )
+    body: str = Field(default="", description="the body as text")
+    json_: Any = Field(
+        default=None, alias="json", description="the body as JSON, with a header `content-type`"
+    )
+    timeout: Duration | None = Field(
+        default=None, description="the time limit (default: `trials.timeout`)"
+    )
 
     @model_validator(mode="after")
     def _has_one_body(self) -> "RequestStep":
@@ -231,7 +303,7 @@ class CheckSpec(SuiteTable):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    kind: str
+    kind: str = Field(description="the kind of check")
 
     @property
     def options(self) -> dict[str, Any]:
@@ -246,8 +318,10 @@ def _as_fixture(value: object) -> object:
 class FixtureTable(SuiteTable):
     """A file or folder in `fixtures/`, and its path in the folder of the candidate."""
 
-    source: RelativePath = Field(alias="from")
-    to: RelativePath = ""
+    source: RelativePath = Field(alias="from", description="a file or folder in `fixtures/`")
+    to: RelativePath = Field(
+        default="", description="its path in the folder of the candidate (default: the same path)"
+    )
 
     @property
     def target(self) -> str:
@@ -261,27 +335,50 @@ Fixture = Annotated[FixtureTable, BeforeValidator(_as_fixture)]
 class Setup(SuiteTable):
     """Shell commands before the steps; if a command fails, the trial ends."""
 
-    run: tuple[str, ...] = ()
-    timeout: Duration | None = None
+    run: tuple[str, ...] = Field(default=(), description="command lines for bash")
+    timeout: Duration | None = Field(
+        default=None, description="the time limit of each command (default: `trials.timeout`)"
+    )
 
 
 class Scenario(SuiteTable):
     """A scenario: fixtures, setup, steps and checks."""
 
-    id: Name
-    title: str
-    story: str
-    split: Literal["train", "holdout"] = "holdout"
-    weight: ExactFraction = Field(default=Fraction(1), gt=0)
-    tags: tuple[Name, ...] = ()
-    min_pass_rate: ExactFraction = Field(default=Fraction(1), gt=0, le=1)
-    min_soft_score: float = Field(default=0.7, ge=0, le=1)
-    baseline: Literal["fail", "pass", "any"] = "fail"
-    fixtures: tuple[Fixture, ...] = ()
-    seed: dict[Name, dict[str, Any]] = Field(default_factory=dict[str, dict[str, Any]])
-    setup: Setup = Setup()
-    steps: tuple[Step, ...] = Field(min_length=1)
-    checks: tuple[CheckSpec, ...] = Field(min_length=1)
+    id: Name = Field(description="the name of the scenario in reports")
+    title: str = Field(description="one line for people")
+    story: str = Field(description="the words of a person; no two scenarios have the same")
+    split: Literal["train", "holdout"] = Field(
+        default="holdout", description="the name of the folder"
+    )
+    weight: ExactFraction = Field(
+        default=Fraction(1), gt=0, description="the weight of its trials in the satisfaction"
+    )
+    tags: tuple[Name, ...] = Field(default=(), description="words for feedback to agents")
+    min_pass_rate: ExactFraction = Field(
+        default=Fraction(1),
+        gt=0,
+        le=1,
+        description="the share of its trials that must be satisfied",
+    )
+    min_soft_score: float = Field(
+        default=0.7, ge=0, le=1, description="the smallest mean score of its soft checks"
+    )
+    baseline: Literal["fail", "pass", "any"] = Field(
+        default="fail",
+        description="the expected result on the untouched tree",
+    )
+    fixtures: tuple[Fixture, ...] = Field(
+        default=(),
+        description="files that are copied into the folder of the candidate first: paths in "
+        "`fixtures/`, or tables with `from` and `to`",
+    )
+    seed: dict[Name, dict[str, Any]] = Field(
+        default_factory=dict[str, dict[str, Any]],
+        description="for each twin, members of its state that replace the ones of the suite",
+    )
+    setup: Setup = Field(default=Setup(), description="see [setup](#setup)")
+    steps: tuple[Step, ...] = Field(min_length=1, description="see [steps](#steps)")
+    checks: tuple[CheckSpec, ...] = Field(min_length=1, description="see [checks](#checks)")
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "Scenario":
@@ -294,13 +391,15 @@ class Scenario(SuiteTable):
 class SuiteSettings(SuiteTable):
     """The content of `suite.toml`."""
 
-    name: Name
-    pipeline: str
-    trials: TrialSettings = TrialSettings()
-    gate: GateSettings = GateSettings()
-    isolation: IsolationSettings = IsolationSettings()
-    twins: tuple[TwinSettings, ...] = ()
-    judge: JudgeSettings = JudgeSettings()
+    name: Name = Field(description="the name of the suite")
+    pipeline: str = Field(description="the name of the pipeline whose runs the suite judges")
+    trials: TrialSettings = Field(default=TrialSettings(), description="see [trials](#trials)")
+    gate: GateSettings = Field(default=GateSettings(), description="see [gate](#gate)")
+    isolation: IsolationSettings = Field(
+        default=IsolationSettings(), description="see [isolation](#isolation)"
+    )
+    twins: tuple[TwinSettings, ...] = Field(default=(), description="see [twins](#twins)")
+    judge: JudgeSettings = Field(default=JudgeSettings(), description="see [judge](#judge)")
 
 
 class Suite(SuiteTable):

@@ -16,9 +16,15 @@ class BudgetCheck(CheckOptions):
 
     phase = CheckPhase.LAST
 
-    seconds: float | None = Field(default=None, gt=0)
-    cost_usd: float | None = Field(default=None, ge=0)
-    tokens: int | None = Field(default=None, ge=0)
+    seconds: float | None = Field(
+        default=None, gt=0, description="the largest wall time of the steps together"
+    )
+    cost_usd: float | None = Field(
+        default=None, ge=0, description="the largest cost of model calls"
+    )
+    tokens: int | None = Field(
+        default=None, ge=0, description="the largest number of tokens of model calls"
+    )
 
     @model_validator(mode="after")
     def _has_a_limit(self) -> "BudgetCheck":

@@ -3,6 +3,8 @@
 import shlex
 from datetime import timedelta
 
+from pydantic import Field
+
 from attractor.base.errors import MachineryError
 from attractor.scenarios.check import CheckOptions, CheckResult, Observation, check_result
 from attractor.scenarios.suite import Duration, RelativePath
@@ -12,9 +14,9 @@ from attractor.scenarios.suite_files import CHECKS
 class CommandCheck(CheckOptions):
     """Passes if a program in `checks/` ends with 0; its last line of output is the reason."""
 
-    program: RelativePath
-    args: tuple[str, ...] = ()
-    timeout: Duration = timedelta(seconds=60)
+    program: RelativePath = Field(description="an executable file in `checks/`")
+    args: tuple[str, ...] = Field(default=(), description="arguments of the program")
+    timeout: Duration = Field(default=timedelta(seconds=60), description="its time limit")
 
     async def judge(self, observed: Observation) -> CheckResult:
         """Run the verifier beside a copy of the candidate's tree."""

@@ -1,5 +1,7 @@
 """Checks the exit status of a command."""
 
+from pydantic import Field
+
 from attractor.scenarios.check import (
     CheckOptions,
     CheckResult,
@@ -16,8 +18,8 @@ class ExitCheck(CheckOptions):
 
     step_kinds = (CommandStep,)
 
-    step: str
-    equals: int = 0
+    step: str = Field(description="a step with a command")
+    equals: int = Field(default=0, description="the exit status")
 
     async def judge(self, observed: Observation) -> CheckResult:
         """Compare the exit status; a command that exceeded its time limit has no exit status."""

@@ -1,6 +1,6 @@
 """Checks a file in the folder of the candidate."""
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from attractor.environments.errors import FileUnusable
 from attractor.scenarios.check import (
@@ -15,8 +15,8 @@ from attractor.scenarios.check import (
 class FileCheck(TextExpectation, CheckOptions):
     """Passes if a file exists (or is missing) as expected, and the content of the file matches."""
 
-    path: str
-    exists: bool = True
+    path: str = Field(description="a path in the folder of the candidate")
+    exists: bool = Field(default=True, description="whether the file must be there")
 
     @model_validator(mode="after")
     def _does_not_contradict_itself(self) -> "FileCheck":

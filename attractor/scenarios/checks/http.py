@@ -28,9 +28,13 @@ class HttpCheck(TextExpectation, CheckOptions):
 
     step_kinds = (RequestStep,)
 
-    step: str
-    status: Status = 200
-    headers: dict[str, HeaderExpectation] = Field(default_factory=dict[str, HeaderExpectation])
+    step: str = Field(description="a step with a request")
+    status: Status = Field(default=200, description="the status")
+    headers: dict[str, HeaderExpectation] = Field(
+        default_factory=dict[str, HeaderExpectation],
+        description="for each header its value, or a table with `equals`, `contains`, `lacks` "
+        "or `matches`",
+    )
 
     async def judge(self, observed: Observation) -> CheckResult:
         """Compare status, headers and body."""

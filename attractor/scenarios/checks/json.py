@@ -35,14 +35,29 @@ _TYPES: Mapping[type, str] = {
 class JsonCheck(CheckOptions):
     """Passes if every value at a path is as expected, and there is one (or none, as expected)."""
 
-    step: str | None = None
-    file: RelativePath | None = None
-    path: JsonPathField = JsonPath("$")
-    exists: bool = True
-    equals: JsonValue = None
-    matches: Regex | None = None
-    length: int | None = Field(default=None, ge=0)
-    type: Literal["object", "array", "string", "number", "integer", "boolean", "null"] | None = None
+    step: str | None = Field(
+        default=None, description="a step: the output of a command, or the body of a response"
+    )
+    file: RelativePath | None = Field(
+        default=None, description="a file of the candidate, in place of a step"
+    )
+    path: JsonPathField = Field(
+        default=JsonPath("$"),
+        description="the place of values, such as `$.tasks[*].id` or `$..id`; every value must "
+        "be as expected",
+    )
+    exists: bool = Field(default=True, description="whether there must be a value")
+    equals: JsonValue = Field(default=None, description="the value")
+    matches: Regex | None = Field(
+        default=None,
+        description="a regular expression for a text, or for the JSON of another value",
+    )
+    length: int | None = Field(
+        default=None, ge=0, description="the length of a text, array or object"
+    )
+    type: Literal["object", "array", "string", "number", "integer", "boolean", "null"] | None = (
+        Field(default=None, description="the type of the value")
+    )
 
     @model_validator(mode="after")
     def _is_about_one_text(self) -> "JsonCheck":

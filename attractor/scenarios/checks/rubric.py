@@ -25,11 +25,15 @@ class RubricCheck(CheckOptions):
 
     needs_judge: ClassVar[bool] = True
 
-    rubric: str
-    steps: tuple[str, ...] = ()
-    files: tuple[RelativePath, ...] = ()
-    min_score: float = Field(default=0.7, ge=0, le=1)
-    hard: bool = False
+    rubric: str = Field(description="a file in `rubrics/`")
+    steps: tuple[str, ...] = Field(
+        default=(), description="steps whose outputs and responses are evidence"
+    )
+    files: tuple[RelativePath, ...] = Field(
+        default=(), description="files of the candidate that are evidence"
+    )
+    min_score: float = Field(default=0.7, ge=0, le=1, description="the smallest score that passes")
+    hard: bool = Field(default=False, description="whether the check must pass")
 
     @model_validator(mode="after")
     def _has_evidence(self) -> "RubricCheck":

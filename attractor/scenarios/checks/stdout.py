@@ -1,5 +1,7 @@
 """Checks the standard output of a command."""
 
+from pydantic import Field
+
 from attractor.scenarios.check import (
     CheckOptions,
     CheckResult,
@@ -17,7 +19,7 @@ class StdoutCheck(NonEmptyTextExpectation, CheckOptions):
 
     step_kinds = (CommandStep,)
 
-    step: str
+    step: str = Field(description="a step with a command")
 
     async def judge(self, observed: Observation) -> CheckResult:
         """Compare the output."""

@@ -2,6 +2,8 @@
 
 import os
 
+from pydantic import Field
+
 from attractor.base.toml import printable
 from attractor.scenarios.check import CheckOptions, CheckResult, Observation, check_result
 from attractor.workspaces.git.gitignore import IgnoreRules
@@ -14,7 +16,9 @@ class TreeCheck(CheckOptions):
 
     compares_tree = True
 
-    only: tuple[str, ...]
+    only: tuple[str, ...] = Field(
+        description="the paths that may change, as patterns of `.gitignore`"
+    )
 
     async def judge(self, observed: Observation) -> CheckResult:
         """Compare the changed paths with the patterns, which are written as in `.gitignore`."""

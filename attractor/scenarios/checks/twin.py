@@ -25,9 +25,12 @@ SeenRequest = Mapping[str, Json]
 class RequestPattern(SuiteTable):
     """Conditions on a request; `*` in the path is any text, `body` maps JSON paths to values."""
 
-    method: str = "*"
-    path: str = "*"
-    body: dict[JsonPathField, JsonValue] = Field(default_factory=dict[JsonPathField, JsonValue])
+    method: str = Field(default="*", description="the method; `*` is any text")
+    path: str = Field(default="*", description="the path without the query; `*` is any text")
+    body: dict[JsonPathField, JsonValue] = Field(
+        default_factory=dict[JsonPathField, JsonValue],
+        description="for each JSON path, such as `$.amount`, the value in the body",
+    )
 
     def matches(self, request: SeenRequest) -> bool:
         """Return whether a request meets all conditions."""
@@ -50,11 +53,19 @@ class RequestPattern(SuiteTable):
 class TwinCheck(RequestPattern, CheckOptions):
     """Passes if a twin received the expected number of matching requests, and in the order."""
 
-    twin: Name
-    count: int | None = Field(default=None, ge=0)
-    at_least: int | None = Field(default=None, ge=0)
-    at_most: int | None = Field(default=None, ge=0)
-    in_order: tuple[RequestPattern, ...] = ()
+    twin: Name = Field(description="a twin of the suite")
+    count: int | None = Field(default=None, ge=0, description="the number of matching requests")
+    at_least: int | None = Field(
+        default=None, ge=0, description="the smallest number of matching requests"
+    )
+    at_most: int | None = Field(
+        default=None, ge=0, description="the largest number of matching requests"
+    )
+    in_order: tuple[RequestPattern, ...] = Field(
+        default=(),
+        description="requests, each a table with `method`, `path` and `body`, that must be "
+        "found in this order among the matching ones",
+    )
 
     @model_validator(mode="after")
     def _has_an_expectation(self) -> "TwinCheck":
