@@ -1,5 +1,6 @@
 """Register a suite as a sealed version."""
 
+import asyncio
 from pathlib import Path
 
 import click
@@ -8,24 +9,31 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
+from attractor.cli.runs.resources import trial_options
 from attractor.cli.runs.setup import host_of
 from attractor.factory.launch import evaluator_of
+from attractor.factory.resources.registration import register_suite
 from attractor.factory.resources.suites import Registration
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
+@trial_options
 @json_option
 @click.pass_obj
-def register(invocation: Invocation, folder: Path, as_json: bool) -> ExitCode:
+def register(invocation: Invocation, folder: Path, sandbox: str, as_json: bool) -> ExitCode:
     """Register a suite as a sealed version.
 
     FOLDER contains suite.toml, train/ and holdout/. A copy is stored in the state folder. Agents
     cannot read the state folder. Registering the same content again creates no new version.
+
+    The suite is refused if 'attractor suite lint' finds a fault, if the last commit does not give
+    the baseline that a scenario declares, if a reference patch does not pass, or if a program that
+    does nothing passes a holdout. These trials are played in sandboxes.
     """
     host = host_of(invocation)
-    store = evaluator_of(host).stores.suites
-    registered = store.register(folder, by=operator_name(invocation), now=host.clock.now())
+    stores, by = evaluator_of(host).stores, operator_name(invocation)
+    registered = asyncio.run(register_suite(folder, host, stores, sandbox=sandbox, by=by))
     if as_json:
         show_json(_record(registered))
     else:

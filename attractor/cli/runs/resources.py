@@ -1,6 +1,6 @@
 """The commands that profiles, suites and pipelines share: list versions, and end versions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
 
@@ -71,6 +71,16 @@ def end_command(kind: ResourceKind, how: str, name: str, help: str) -> click.Com
 
     end.__doc__ = help
     return end
+
+
+def trial_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
+    """Add the options of commands that play trials outside of a run."""
+    return click.option(
+        "--sandbox",
+        default="auto",
+        show_default=True,
+        help="Play trials in this sandbox: auto, bubblewrap, landlock or none.",
+    )(command)
 
 
 def version_line(version: Version) -> str:

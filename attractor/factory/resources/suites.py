@@ -7,13 +7,17 @@ from attractor.base.dataclasses import dataclass
 from attractor.factory.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.versions import ResourceKind, Version, VersionStore
-from attractor.scenarios.satisfaction import failures_allowed, trials_needed
-from attractor.scenarios.sealed_suite import SealedSuite, open_sealed, seal_suite
-from attractor.scenarios.suite import InvalidSuite, Suite
+from attractor.scenarios.satisfaction import failures_allowed
+from attractor.scenarios.sealed_suite import (
+    SealedSuite,
+    SuiteChanges,
+    changes_since_seal,
+    open_sealed,
+    seal_suite,
+    write_lock,
+)
+from attractor.scenarios.suite_lint import SuiteRefused, threshold_faults
 from attractor.scenarios.suite_reader import read_suite
-
-MOST_TRIALS_TOGETHER = 10_000
-"""The maximum number of held-out trials of an evaluation."""
 
 
 @dataclass(frozen=True)
@@ -33,39 +37,37 @@ class SuiteStore:
         self._sealed = state / "suites" / "sealed"
         self.versions = VersionStore(ResourceKind.SUITE, state, project, ledger)
 
+    def seal(self, folder: Path) -> SealedSuite:
+        """Store a sealed copy of a suite; refuse thresholds that no trials could meet."""
+        if faults := list(threshold_faults(read_suite(folder))):
+            raise SuiteRefused(faults)
+        return seal_suite(folder, self._sealed)
+
     def register(self, folder: Path, *, by: str, now: datetime) -> Registration:
-        """Seal a suite as a new version, unless the suite equals its latest version."""
-        suite = read_suite(folder)
-        trials, allowed = _feasible(suite)
-        sealed = seal_suite(folder, self._sealed)
-        version, is_new = self.versions.add(
-            suite.settings.name,
-            sealed.seal,
-            {"pipeline": suite.settings.pipeline, "folder": str(folder.resolve())},
-            by=by,
-            now=now,
-        )
-        return Registration(version, is_new, trials, allowed)
+        """Seal a suite as a new version, unless the suite equals its latest version.
+
+        `register_suite` also plays trials that show whether the suite can judge.
+        """
+        return self.add(self.seal(folder), folder, by=by, now=now)
+
+    def add(self, sealed: SealedSuite, folder: Path, *, by: str, now: datetime) -> Registration:
+        """Register a sealed suite as a new version, unless it equals the latest version."""
+        settings = sealed.suite.settings
+        data = {"pipeline": settings.pipeline, "folder": str(folder.resolve())}
+        version, is_new = self.versions.add(settings.name, sealed.seal, data, by=by, now=now)
+        write_lock(folder, sealed, version.number)
+        trials = settings.trials.n * len(sealed.suite.of_split("holdout"))
+        return Registration(version, is_new, trials, failures_allowed(sealed.suite))
+
+    def is_registered(self, sealed: SealedSuite) -> bool:
+        """Return whether a sealed suite is the latest version, and in use."""
+        versions = self.versions.versions(sealed.suite.settings.name)
+        return bool(versions) and not versions[-1].ending and versions[-1].content == sealed.seal
+
+    def changes(self, version: Version) -> SuiteChanges:
+        """Return the files in the folder of a suite that differ from the sealed version."""
+        return changes_since_seal(Path(str(version.data["folder"])), self.open(version))
 
     def open(self, version: Version) -> SealedSuite:
         """Read the sealed copy of a version, and verify the hash of the copy."""
         return open_sealed(self._sealed, version.content)
-
-
-def _feasible(suite: Suite) -> tuple[int, int]:
-    """Return the number of held-out trials and allowed failures; refuse an infeasible suite."""
-    gate = suite.settings.gate
-    trials = suite.settings.trials.n * len(suite.of_split("holdout"))
-    if trials > MOST_TRIALS_TOGETHER:
-        raise InvalidSuite(
-            f"{trials} trials exceed the limit of {MOST_TRIALS_TOGETHER}",
-            hint="lower trials.n, or split the suite",
-        )
-    allowed = failures_allowed(suite)
-    if allowed < 0:
-        needed = trials_needed(gate.min_lower_bound, confidence=gate.confidence)
-        raise InvalidSuite(
-            f"{trials} trials cannot reach the lower bound {gate.min_lower_bound}",
-            hint=f"raise trials.n to at least {needed} trials in total, or lower min_lower_bound",
-        )
-    return trials, allowed

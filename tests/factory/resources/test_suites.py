@@ -52,7 +52,7 @@ def test_unreachable_bound_is_refused_with_a_hint(tmp_path: Path) -> None:
     suite = SUITE + "[trials]\nn = 5\n[gate]\nmin_lower_bound = 0.9\n"
     with pytest.raises(InvalidSuite, match="5 trials cannot reach") as caught:
         register(suite_store(tmp_path), write_suite(tmp_path / "s", suite=suite))
-    assert "at least 29 trials" in caught.value.hint
+    assert "at least 29 trials" in caught.value.message
 
 
 @pytest.mark.parametrize(

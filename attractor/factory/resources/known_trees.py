@@ -1,0 +1,166 @@
+"""Plays scenarios on trees whose results are known, outside of a run.
+
+The trees are the last commit of the project or its working tree, this tree with a reference patch,
+and this tree with all files emptied, as a program that does nothing.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from attractor.base.callables import do_nothing
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import MachineryError
+from attractor.base.ids import new_run_id
+from attractor.engine.seams import Workspace
+from attractor.environments.selection import EnvironmentChoice
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest
+from attractor.pipeline.workspace.create import (
+    choose_sandbox,
+    choose_workspace_kind,
+    create_workspace,
+)
+from attractor.scenarios.evaluation import (
+    Culprit,
+    Progress,
+    TrialKey,
+    TrialResult,
+    evaluate,
+)
+from attractor.scenarios.sealed_suite import SealedSuite
+from attractor.scenarios.suite import InvalidSuite, Scenario
+from attractor.scenarios.suite_lint import SuiteFault, SuiteRefused
+from attractor.workspaces.cleanup import (
+    has_base_ref,
+    remove_base_ref,
+    remove_store,
+    remove_workspace_folder,
+    stored_run,
+)
+from attractor.workspaces.folders import workspaces_folder
+from attractor.workspaces.git.repository import Git
+
+Change = Callable[[Path], Awaitable[None]]
+"""Changes the files of a tree that was written into a folder."""
+
+
+async def keep(folder: Path) -> None:
+    """Change nothing."""
+
+
+async def empty_files(folder: Path) -> None:
+    """Empty all files: interpreters and shells execute them, and they do nothing."""
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink() and ".git" not in path.parts:
+            path.write_bytes(b"")
+
+
+async def apply_patch(patch: Path, search_path: str, folder: Path) -> None:
+    """Apply a patch to the files of a folder."""
+    done = await Git(folder / ".git", search_path, work_tree=folder).answer("apply", str(patch))
+    if done.exit_code:
+        raise InvalidSuite(f"{patch.name} does not apply to the last commit: {done.stderr.strip()}")
+
+
+@dataclass(frozen=True)
+class KnownTrees:
+    """A tree of the project, and the sandbox in which trials are played on it."""
+
+    host: RunHost
+    workspace: Workspace
+    sandbox: EnvironmentChoice
+
+    async def play(
+        self,
+        sealed: SealedSuite,
+        scenarios: Sequence[Scenario],
+        what: str,
+        *,
+        n: int,
+        change: Change = keep,
+    ) -> list[TrialResult]:
+        """Return the results of `n` trials of each scenario, on the tree after a change."""
+        # The player imports httpx, which only trials need.
+        from attractor.factory.trial_player import TrialPlayer
+
+        async def export(to: Path) -> None:
+            tree = self.workspace.base.candidate
+            await self.workspace.export(tree, to, repository=True)
+            await change(to)
+
+        copies, clock = workspaces_folder(self.host.state_dir), self.host.clock
+        player = TrialPlayer(export, self.sandbox.make, sealed.suite, sealed.folder, copies, clock)
+        settings = sealed.suite.settings.trials
+        # Without network namespaces, parallel trials would share their ports.
+        is_alone = not self.sandbox.promises.own_network
+        settings = settings.model_copy(
+            update={"n": n, "concurrency": 1 if is_alone else settings.concurrency}
+        )
+        log = _ProgressLog(what, self.host.tell)
+        results = await evaluate(scenarios, player.play_trial, log, settings)
+        for one in results:
+            if one.error and one.culprit is not Culprit.CANDIDATE:
+                _refuse(one)
+        return results
+
+
+def _refuse(result: TrialResult) -> None:
+    scenario = result.key.scenario
+    if result.culprit is not Culprit.SUITE:
+        raise MachineryError(f"a trial of {scenario} could not be played: {result.error}")
+    words, remedy = f"{scenario}: {result.error}", "fix the files of the scenario"
+    fault = SuiteFault("unplayable", words, remedy, scenario)
+    raise SuiteRefused([fault])
+
+
+@dataclass(frozen=True)
+class _ProgressLog:
+    """Prints the progress of trials."""
+
+    what: str
+    tell: Callable[[str], None]
+
+    def started(self, key: TrialKey) -> None:
+        """Print nothing at the start of a trial."""
+
+    def troubled(self, key: TrialKey, culprit: Culprit, trouble: str) -> None:
+        """Print trouble that is not a result of the candidate."""
+        self.tell(f"{self.what}: trouble in {key.scenario} ({culprit}): {trouble}")
+
+    def completed(self, result: TrialResult, progress: Progress) -> None:
+        """Print the number of finished trials and the remaining time."""
+        left = f", about {progress.seconds_left} s left" if progress.seconds_left else ""
+        self.tell(f"{self.what}: {progress.finished} of {progress.trials} trials{left}")
+
+
+@asynccontextmanager
+async def known_trees(
+    host: RunHost, *, sandbox: str, include_dirty: bool = False
+) -> AsyncGenerator[KnownTrees]:
+    """Open the last commit of the project, or its working tree; at the end, remove all traces."""
+    request = RunRequest(file=host.project, sandbox=sandbox, include_dirty=include_dirty)
+    request = await choose_workspace_kind(request, host)
+    run_id = new_run_id(host.clock.now(), host.randomness)
+    choice = await choose_sandbox(request, host, run_id=run_id)
+    host.tell(choice.sentence)
+    quiet = replace(host, tell=do_nothing)
+    try:
+        workspace = await create_workspace(request, quiet, run_id, choice, on_snapshot=do_nothing)
+        try:
+            yield KnownTrees(host, workspace, choice)
+        finally:
+            await workspace.close()
+    finally:
+        await _remove(host, run_id)
+
+
+async def _remove(host: RunHost, run_id: str) -> None:
+    stored = stored_run(host.state_dir, run_id)
+    git, search_path = stored.repository, host.search_path
+    if git and await has_base_ref(git, run_id, search_path=search_path):
+        await remove_base_ref(git, run_id, search_path=search_path)
+    if stored.workspace:
+        await remove_workspace_folder(stored.workspace)
+    await remove_store(stored.store)

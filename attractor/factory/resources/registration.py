@@ -1,0 +1,166 @@
+"""Registers a suite after checks that it can judge, statically and by trials on known trees.
+
+Rubrics are not judged here, so scenarios with a rubric are played on reference patches only,
+without their rubrics.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.factory.resources.known_trees import (
+    Change,
+    KnownTrees,
+    apply_patch,
+    empty_files,
+    keep,
+    known_trees,
+)
+from attractor.factory.resources.suites import Registration
+from attractor.factory.run_facts import FactoryStores
+from attractor.language.source.text import quote
+from attractor.pipeline.host.run_host import RunHost
+from attractor.scenarios.evaluation import TrialResult
+from attractor.scenarios.sealed_suite import SealedSuite
+from attractor.scenarios.suite import Scenario, Suite
+from attractor.scenarios.suite_lint import RUBRIC, SuiteFault, SuiteRefused, lint_suite
+from attractor.scenarios.suite_reader import read_suite
+
+REFERENCE = "reference"
+_PATCH = ".patch"
+_SKIPPED = re.compile(r"\..*|node_modules|__pycache__|venv")
+
+
+def lint(folder: Path, host: RunHost, stores: FactoryStores) -> tuple[Suite, list[SuiteFault]]:
+    """Read a suite, and return it with the faults that static checks find."""
+    suite = read_suite(folder)
+    faults = lint_suite(suite)
+    faults += _unknown_pipeline(suite.settings.pipeline, host, stores)
+    return suite, faults
+
+
+async def register_suite(
+    folder: Path, host: RunHost, stores: FactoryStores, *, sandbox: str, by: str
+) -> Registration:
+    """Register a suite as a sealed version; refuse a suite that could not judge."""
+    _, faults = lint(folder, host, stores)
+    if faults:
+        raise SuiteRefused(faults)
+    sealed = stores.suites.seal(folder)
+    if not stores.suites.is_registered(sealed):
+        async with known_trees(host, sandbox=sandbox) as trees:
+            checks = _Checks(sealed, trees)
+            faults = [*await checks.baselines(), *await checks.discrimination()]
+            faults += await checks.references()
+        if faults:
+            raise SuiteRefused(faults)
+    return stores.suites.add(sealed, folder, by=by, now=host.clock.now())
+
+
+def _unknown_pipeline(name: str, host: RunHost, stores: FactoryStores) -> Iterator[SuiteFault]:
+    if name in stores.pipelines.versions.names() or _is_drawn(name, host):
+        return
+    yield SuiteFault(
+        "unknown_pipeline",
+        f"no pipeline of the project has the name {name!r}",
+        "correct `pipeline` in suite.toml, or write the pipeline first",
+    )
+
+
+def _is_drawn(name: str, host: RunHost) -> bool:
+    """Return whether a file of the project draws a graph with a name."""
+    graph = re.compile(rf'\bdigraph\s+("?){re.escape(name)}\1\s*{{')
+    for folder, folders, files in os.walk(host.project):
+        folders[:] = [one for one in folders if not _SKIPPED.fullmatch(one)]
+        for file in files:
+            if file.endswith(".dot"):
+                text = (Path(folder) / file).read_text("utf-8", "replace")
+                if graph.search(text):
+                    return True
+    return False
+
+
+@dataclass(frozen=True)
+class _Checks:
+    """Plays trials of a suite on trees whose results are known."""
+
+    sealed: SealedSuite
+    trees: KnownTrees
+
+    async def baselines(self) -> list[SuiteFault]:
+        """Return the scenarios whose declared baseline differs from the result on the base tree."""
+        declared = [one for one in self._without_rubric() if one.baseline != "any"]
+        results = await self._play(declared, "base tree")
+        return [
+            SuiteFault(
+                "baseline",
+                f"{one.id} declares baseline = {quote(one.baseline)}, and on the last commit it "
+                f"{'passed' if result.satisfied else f'failed: {_reasons(result)}'}",
+                "correct the scenario, or its baseline",
+                one.id,
+            )
+            for one, result in zip(declared, results, strict=True)
+            if result.satisfied != (one.baseline == "pass")
+        ]
+
+    async def discrimination(self) -> list[SuiteFault]:
+        """Return the holdouts that a program passes that does nothing."""
+        holdouts = [one for one in self._without_rubric() if one.split == "holdout"]
+        results = await self._play(holdouts, "do-nothing program", change=empty_files)
+        return [
+            SuiteFault(
+                "not_discriminating",
+                f"a program that does nothing (all files empty) passes {one.id}",
+                "add a check that only a working program passes",
+                one.id,
+            )
+            for one, result in zip(holdouts, results, strict=True)
+            if result.satisfied
+        ]
+
+    async def references(self) -> list[SuiteFault]:
+        """Return the scenarios that a reference patch does not pass in all trials."""
+        faults: list[SuiteFault] = []
+        n = self.sealed.suite.settings.trials.n
+        for patch in sorted((self.sealed.folder / REFERENCE).glob(f"*{_PATCH}")):
+            name = patch.name.removesuffix(_PATCH)
+            scenarios = [_unrated(one) for one in self.sealed.suite.scenarios if one.id == name]
+            change = partial(apply_patch, patch, self.trees.host.search_path)
+            results = await self._play(scenarios, f"reference {name}", n=n, change=change)
+            if failed := [one for one in results if not one.satisfied]:
+                words = f"{patch.name} passes {n - len(failed)} of {n} trials of {name}"
+                reasons = _reasons(failed[0])
+                remedy = "correct the patch, or the scenario"
+                faults.append(SuiteFault("reference", f"{words}: {reasons}", remedy, name))
+        return faults
+
+    def _without_rubric(self) -> list[Scenario]:
+        return [one for one in self.sealed.suite.scenarios if _unrated(one) == one]
+
+    async def _play(
+        self,
+        scenarios: Sequence[Scenario],
+        what: str,
+        *,
+        n: int = 1,
+        change: Change = keep,
+    ) -> list[TrialResult]:
+        played = [one for one in scenarios if one.checks]
+        if not played:
+            return []
+        return await self.trees.play(self.sealed, played, what, n=n, change=change)
+
+
+def _unrated(scenario: Scenario) -> Scenario:
+    """Return a scenario without its rubrics."""
+    checks = tuple(one for one in scenario.checks if one.kind != RUBRIC)
+    return scenario.model_copy(update={"checks": checks})
+
+
+def _reasons(result: TrialResult) -> str:
+    reasons = [result.error] if result.error else []
+    reasons += [f"{one.kind}: {one.reason}" for one in result.checks if not one.passed]
+    return "; ".join(reasons)

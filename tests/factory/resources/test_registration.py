@@ -1,0 +1,173 @@
+"""A suite that could not judge is refused, by trials on trees whose results are known."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.factory.launch import evaluator_of
+from attractor.factory.resources.registration import lint, register_suite
+from attractor.factory.resources.suites import Registration
+from attractor.pipeline.host.run_host import RunHost
+from attractor.scenarios.suite import InvalidSuite
+from attractor.scenarios.suite_lint import SuiteRefused
+from tests.pipeline.projects import LINEAR, git, make_host, make_project
+from tests.scenarios.suites import write_suite
+
+SUITE = 'name = "todo"\npipeline = "linear"\n'
+SCENARIO = """
+id = "{id}"
+title = "The file"
+story = "Ann {id}."
+baseline = "{baseline}"
+
+[[steps]]
+name = "look"
+run = "{run}"
+
+[[checks]]
+kind = "stdout"
+step = "look"
+equals = "{wanted}"
+"""
+GREET = "#!/bin/sh\necho hello\n"
+
+
+def scenario(
+    id: str = "greets", *, run: str = "sh greet.sh", wanted: str = "hello", baseline: str = "pass"
+) -> str:
+    return SCENARIO.format(id=id, run=run, wanted=wanted, baseline=baseline)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> RunHost:
+    project = make_project(tmp_path / "project", **{"greet.sh": GREET})
+    (project / "greet.sh").write_text("echo changed, and not committed\n")
+    told: list[str] = []
+    return replace(make_host(project), tell=told.append)
+
+
+def register(host: RunHost, folder: Path) -> Registration:
+    stores = evaluator_of(host).stores
+    return asyncio.run(register_suite(folder, host, stores, sandbox="none", by="ann"))
+
+
+def faults(host: RunHost, folder: Path) -> list[tuple[str, str]]:
+    with pytest.raises(SuiteRefused) as caught:
+        register(host, folder)
+    assert not evaluator_of(host).stores.suites.versions.names()
+    return [(one.rule, one.scenario) for one in caught.value.faults]
+
+
+def test_a_good_suite_is_registered_with_progress_and_leaves_no_traces(
+    host: RunHost, tmp_path: Path
+) -> None:
+    folder = write_suite(tmp_path / "suite", suite=SUITE, greets=scenario())
+    told: list[str] = []
+    host = replace(host, tell=told.append)
+    assert register(host, folder).is_new
+    assert "base tree: 1 of 1 trials" in told
+    assert git(host.project, "for-each-ref", "refs/attractor") == ""
+    assert [*(host.state_dir / "stores").iterdir()] == []
+    assert [*(host.state_dir / "workspaces").iterdir()] == []
+    told.clear()
+    assert not register(host, folder).is_new
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    ("written", "rule"),
+    [
+        (scenario(baseline="fail"), "baseline"),
+        (scenario(wanted="bye"), "baseline"),
+        (scenario(wanted="bye", baseline="fail"), ""),
+        (scenario(baseline="any"), ""),
+        (scenario(wanted="", baseline="fail"), "not_discriminating"),
+    ],
+)
+def test_baseline_and_discrimination_are_played_on_the_last_commit(
+    host: RunHost, tmp_path: Path, written: str, rule: str
+) -> None:
+    folder = write_suite(tmp_path / "suite", suite=SUITE, greets=written)
+    if rule:
+        assert faults(host, folder) == [(rule, "greets")]
+    else:
+        assert register(host, folder).is_new
+
+
+def patch(host: RunHost, folder: Path, name: str, text: str) -> None:
+    """Write a reference patch that replaces the program."""
+    git(host.project, "checkout", "--quiet", "--", "greet.sh")
+    (host.project / "greet.sh").write_text(text)
+    (folder / "reference").mkdir(exist_ok=True)
+    (folder / "reference" / f"{name}.patch").write_text(git(host.project, "diff", "HEAD"))
+    git(host.project, "checkout", "--quiet", "--", "greet.sh")
+
+
+FLAKY = "test -e ../seen && echo hello || echo bye; touch ../seen\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "rules"),
+    [
+        ("greets", "echo bye\n", []),
+        ("greets", "echo hello again\n", ["reference"]),
+        # In the first trial only.
+        ("greets", FLAKY, ["reference"]),
+    ],
+)
+def test_a_reference_patch_passes_all_trials(
+    host: RunHost, tmp_path: Path, name: str, text: str, rules: list[str]
+) -> None:
+    written = {
+        "greets": scenario(wanted="bye", baseline="fail"),
+        "shouts": scenario("shouts", wanted="BYE", baseline="fail"),
+    }
+    folder = write_suite(tmp_path / "suite", suite=SUITE + "[trials]\nn = 2\n", **written)
+    patch(host, folder, name, text)
+    if rules:
+        assert sorted({rule for rule, _ in faults(host, folder)}) == rules
+    else:
+        assert register(host, folder).is_new
+
+
+def test_a_patch_that_does_not_apply_is_refused(host: RunHost, tmp_path: Path) -> None:
+    folder = write_suite(tmp_path / "suite", suite=SUITE, greets=scenario())
+    patch(host, folder, "greets", "echo hi\n")
+    file = folder / "reference" / "greets.patch"
+    file.write_text(file.read_text().replace("echo hello", "echo other"))
+    assert faults(host, folder) == [("unplayable", "greets")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "files", "words"),
+    [
+        ('name = "todo"\npipeline = "lineal"\n', {}, "no pipeline of the project"),
+        (SUITE, {"holdout/b.scenario.tml": scenario("b")}, "must end in .scenario.toml"),
+        (SUITE, {"train/b.scenario.toml": scenario("b").replace("Ann b.", "Ann greets.")}, "story"),
+        (SUITE + "[trials]\nn = 5\n[gate]\nmin_lower_bound = 0.9\n", {}, "at least 29 trials"),
+    ],
+)
+def test_faults_of_the_files_are_refused_before_any_trial(
+    host: RunHost, tmp_path: Path, settings: str, files: dict[str, str], words: str
+) -> None:
+    folder = write_suite(tmp_path / "suite", suite=settings, greets=scenario())
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    with pytest.raises(InvalidSuite) as caught:
+        register(host, folder)
+    assert words in f"{caught.value.message} {caught.value.hint}"
+    assert not (host.state_dir / "stores").exists()
+
+
+@pytest.mark.parametrize("graph", [LINEAR, LINEAR.replace("digraph linear", 'digraph "linear"')])
+def test_a_registered_or_drawn_pipeline_is_known(host: RunHost, tmp_path: Path, graph: str) -> None:
+    folder = write_suite(tmp_path / "suite", suite=SUITE, greets=scenario())
+    (host.project / "pipeline.dot").unlink()
+    stores = evaluator_of(host).stores
+    assert [one.rule for one in lint(folder, host, stores)[1]] == ["unknown_pipeline"]
+    (host.project / "drawings").mkdir()
+    (host.project / "drawings" / "l.dot").write_text(graph)
+    assert lint(folder, host, stores)[1] == []
