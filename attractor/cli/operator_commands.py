@@ -12,11 +12,12 @@ from attractor.base.errors import Refused
 OPERATOR_COMMANDS = (
     "amend",
     "decide",
+    "pipeline",
     "profile",
     "promote",
     "rebase",
     "rollback",
-    "suite.register",
+    "suite",
     "token",
 )
 """The names of these commands and groups."""

@@ -20,7 +20,7 @@ promoted          branch, base, commit, tag, decision
 rolled_back       branch, commit, revert, reason
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -142,6 +142,16 @@ class EvaluationPool:
     def of_run(self, run_id: str) -> list[EvaluationRecord]:
         """Return the finished evaluations of a run."""
         return [self._read(one) for one in self.finished(run_id)]
+
+    def of_suite(self, suite_seal: str, run_ids: Collection[str]) -> dict[str, EvaluationRecord]:
+        """Return the last finished evaluation with a version of a suite, of each of some runs."""
+        return {
+            one.run_id: self._read(one)
+            for one in self.entries
+            if one.kind == EVALUATED
+            and one.run_id in run_ids
+            and one.data["suite_seal"] == suite_seal
+        }
 
     def trees(self, suite_seal: str) -> set[str]:
         """Return the trees whose evaluation with a version of a suite began."""

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
@@ -44,7 +43,9 @@ class SuiteRefused(InvalidSuite):
 
     def __init__(self, faults: Sequence[SuiteFault]) -> None:
         lines = "".join(f"\n  {one}" for one in faults)
-        super().__init__(f"the suite cannot judge:{lines}", hint="fix the suite, and try again")
+        super().__init__(f"the suite cannot judge:{lines}")
+        # Each fault has its remedy.
+        self.hint = ""
         self.faults = tuple(faults)
         self.details = {"faults": [one.to_record() for one in faults]}
 
@@ -57,7 +58,6 @@ def lint_suite(suite: Suite) -> list[SuiteFault]:
         *_few_holdouts(suite),
         *_stories(suite),
         *_lone_tags(suite),
-        *_unknown_must(suite),
     ]
 
 
@@ -118,11 +118,3 @@ def _lone_tags(suite: Suite) -> Iterator[SuiteFault]:
                     "give the tag to another holdout, or remove it",
                     holdout.id,
                 )
-
-
-def _unknown_must(suite: Suite) -> Iterator[SuiteFault]:
-    ids = [one.id for one in suite.of_split("holdout")]
-    for pattern in suite.settings.gate.must:
-        if not any(fnmatchcase(one, pattern) for one in ids):
-            words = f"no holdout matches {pattern!r} in gate.must"
-            yield SuiteFault("unknown_must", words, f"holdouts: {', '.join(ids)}")

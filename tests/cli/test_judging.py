@@ -10,7 +10,6 @@ from attractor.factory.decide import DecisionKind
 from tests.cli.running import attractor
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import git
-from tests.scenarios.suites import SUITE, write_suite
 
 NO_GO = 5
 WORDS = ("It is made", "standard output of step look is not 'quokka'")
@@ -151,22 +150,6 @@ def test_repeated_promotion_is_reported(tmp_path: Path) -> None:
     assert first.stdout.startswith(f"main is now {commit}")
     assert second.stdout.startswith(f"already promoted: main contains {commit}")
     assert json.loads(call(flow, "promote", "--json").stdout)["was_done"] is True
-
-
-@pytest.mark.parametrize(
-    ("settings", "told"),
-    [
-        ("", "1 trial with held-out scenarios; the gate allows no failures"),
-        (
-            "[trials]\nn = 59\n[gate]\nmin_lower_bound = 0.9\n",
-            "59 trials with held-out scenarios; the gate",
-        ),
-    ],
-)
-def test_register_prints_the_allowed_failures(tmp_path: Path, settings: str, told: str) -> None:
-    folder = write_suite(tmp_path / "suite", suite=SUITE + settings)
-    state = {"ATTRACTOR_STATE_DIR": str(tmp_path / "state")}
-    assert told in attractor("suite", "register", str(folder), variables=state).stdout
 
 
 def test_unknown_run_suggests_similar_ids(tmp_path: Path) -> None:

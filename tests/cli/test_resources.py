@@ -8,8 +8,25 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import command_registry
 from attractor.factory.decide import DecisionKind
 from tests.cli.running import attractor
-from tests.factory.flows import Flow, make_flow
+from tests.factory.flows import HOLDOUT, Flow, make_flow
+from tests.scenarios.suites import SUITE, write_suite
 
+SHOWN = """
+id = "shown"
+title = "The readme"
+story = "Ann reads it."
+steps = [{ name = "look", run = "cat readme.txt; exit 3" }]
+checks = [{ kind = "exit", step = "look" }]
+"""
+SECRET = """
+id = "secret"
+title = "The word"
+story = "Bob says it."
+baseline = "any"
+steps = [{ name = "say", run = "echo sesame" }]
+checks = [{ kind = "exit", step = "say" }, { kind = "stdout", step = "say", matches = "." }]
+"""
+TWICE = HOLDOUT.format(wanted="twice").replace('"made"', '"both"').replace("Ann", "Bob")
 PROFILE = 'name = "careful"\n[policy]\nprotected_paths = ["/deploy"]\n'
 
 
@@ -104,3 +121,68 @@ def test_gc_keeps_decisions_runs_and_checkpoints(tmp_path: Path) -> None:
     assert before == {one: one.read_bytes() for one in before}
     assert {one.name for one in before} >= {"decisions.jsonl", "checkpoint.json", "events.jsonl"}
     assert (flow.host.state_dir / "ledger.jsonl").read_bytes() == ledger
+
+
+def test_the_history_of_a_suite_counts_each_scenario_over_the_runs(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path, both=TWICE, made=HOLDOUT.format(wanted="made"))
+    for _ in range(2):
+        flow.launch()
+    both, made = json.loads(told(flow, "suite", "history", "todo", "--json"))["scenarios"]
+    assert (both["scenario"], both["played"], both["pass_rate"]) == ("both", 2, 0.0)
+    assert (made["satisfied"], made["flaky_runs"], len(made["runs"])) == (2, 0, 2)
+    shown = told(flow, "suite", "history", "todo@1")
+    assert "both  0 of 2 trials  --" in shown
+    assert "made  2 of 2 trials  ++" in shown
+
+
+def test_a_first_suite_passes_lint_and_is_not_overwritten(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    assert "wrote scenarios/mine/suite.toml" in told(flow, "suite", "init", "scenarios/mine")
+    assert "no problems found in 1 train" in told(flow, "suite", "lint", "scenarios/mine")
+    assert 'pipeline = "linear"' in (flow.project / "scenarios/mine/suite.toml").read_text()
+    assert call(flow, "suite", "init", "scenarios/mine").returncode == ExitCode.REFUSED
+    (flow.project / "other.dot").write_text("digraph other { a -> b }")
+    refused = call(flow, "suite", "init", "scenarios/other")
+    assert "2 pipelines: linear, other" in refused.stderr
+    told(flow, "suite", "init", "scenarios/other", "--pipeline", "other")
+    file = flow.project / "scenarios/other/holdout/starts.scenario.toml"
+    file.write_text(file.read_text().replace('"basics"', '"basics", "dates"'))
+    faulty = call(flow, "suite", "lint", "scenarios/other")
+    assert (faulty.returncode, "lone_tag: " in faulty.stdout) == (ExitCode.FAILED, True)
+    assert json.loads(call(flow, "suite", "lint", "scenarios/other", "--json").stdout)["faults"]
+
+
+def test_a_suite_is_tried_on_the_current_files_and_holdouts_only_for_the_operator(
+    tmp_path: Path,
+) -> None:
+    flow = make_flow(tmp_path)
+    folder = write_suite(flow.project / "scenarios" / "mine", secret=SECRET)
+    (folder / "train").mkdir()
+    (folder / "train" / "shown.scenario.toml").write_text(SHOWN)
+    (flow.project / "readme.txt").write_text("not committed\n")
+    tried = call(flow, "suite", "try", "scenarios/mine", "--sandbox", "none")
+    assert (tried.returncode, "    | not committed" in tried.stdout) == (ExitCode.FAILED, True)
+    assert "FAIL exit: step look ended with 3, not 0" in tried.stdout
+    assert "secret" not in tried.stdout + tried.stderr
+    words = ("suite", "try", "scenarios/mine", "secret", "--sandbox", "none", "--json")
+    assert call(flow, *words).returncode == ExitCode.USAGE
+    [record] = json.loads(told(flow, *words, "--operator"))
+    assert (record["satisfied"], record["steps"][0]["stdout"]) == (True, "sesame\n")
+    assert not (flow.project / "runs").joinpath("events.jsonl").exists()
+    assert [*(flow.host.state_dir / "stores").iterdir()] == []
+
+
+def test_registering_prints_tolerated_failures_and_refusals_with_remedies(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    folder = write_suite(flow.project / "scenarios" / "mine", secret=SECRET)
+    words = ("suite", "register", "scenarios/mine", "--sandbox", "none")
+    refused = call(flow, *words, "--json")
+    assert refused.returncode == ExitCode.USAGE
+    [fault] = json.loads(refused.stdout)["error"]["faults"]
+    assert (fault["rule"], fault["scenario"]) == ("not_discriminating", "secret")
+    file = folder / "holdout" / "secret.scenario.toml"
+    file.write_text("min_pass_rate = 0.9\n" + SECRET.replace("echo sesame", "cat readme.txt"))
+    (folder / "suite.toml").write_text(SUITE + "[trials]\nn = 20\n[gate]\nmin_satisfaction = 0.9\n")
+    done = told(flow, *words)
+    assert "sealed as version 2" in done
+    assert "20 trials with held-out scenarios; the gate allows at most 2 trials to fail" in done

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
@@ -39,8 +40,11 @@ from attractor.workspaces.cleanup import (
     remove_workspace_folder,
     stored_run,
 )
-from attractor.workspaces.folders import workspaces_folder
+from attractor.workspaces.folders import borrowed_folder, workspaces_folder
 from attractor.workspaces.git.repository import Git
+
+if TYPE_CHECKING:
+    from attractor.scenarios.play import PlayedScenario
 
 Change = Callable[[Path], Awaitable[None]]
 """Changes the files of a tree that was written into a folder."""
@@ -104,6 +108,19 @@ class KnownTrees:
             if one.error and one.culprit is not Culprit.CANDIDATE:
                 _refuse(one)
         return results
+
+    async def play_once(self, sealed: SealedSuite, scenario: Scenario) -> "PlayedScenario":
+        """Play a scenario once on the tree; return its steps and checks."""
+        # The player imports httpx, which only trials need.
+        from attractor.scenarios.play import ScenarioPlayer
+
+        settings = sealed.suite.settings
+        seed = TrialKey(scenario.id, 1).seed(settings.trials.seed)
+        with borrowed_folder(workspaces_folder(self.host.state_dir)) as folder:
+            tree = self.workspace.base.candidate
+            await self.workspace.export(tree, folder, repository=True)
+            player = ScenarioPlayer(settings, sealed.folder, self.sandbox.make, self.host.clock)
+            return await player.play(scenario, folder, seed=seed)
 
 
 def _refuse(result: TrialResult) -> None:

@@ -31,6 +31,7 @@ from attractor.scenarios.suite_reader import read_suite
 
 REFERENCE = "reference"
 _PATCH = ".patch"
+_GRAPH = re.compile(r'\bdigraph\s+("?)(?P<name>[^"{}]+?)\1\s*{')
 _SKIPPED = re.compile(r"\..*|node_modules|__pycache__|venv")
 
 
@@ -61,26 +62,27 @@ async def register_suite(
 
 
 def _unknown_pipeline(name: str, host: RunHost, stores: FactoryStores) -> Iterator[SuiteFault]:
-    if name in stores.pipelines.versions.names() or _is_drawn(name, host):
-        return
-    yield SuiteFault(
-        "unknown_pipeline",
-        f"no pipeline of the project has the name {name!r}",
-        "correct `pipeline` in suite.toml, or write the pipeline first",
-    )
+    drawn = drawn_pipelines(host)
+    if name not in drawn and name not in stores.pipelines.versions.names():
+        yield SuiteFault(
+            "unknown_pipeline",
+            f"no pipeline of the project has the name {name!r}",
+            f"correct `pipeline` in suite.toml; drawn: {', '.join(sorted(drawn)) or 'none'}",
+        )
 
 
-def _is_drawn(name: str, host: RunHost) -> bool:
-    """Return whether a file of the project draws a graph with a name."""
-    graph = re.compile(rf'\bdigraph\s+("?){re.escape(name)}\1\s*{{')
+def drawn_pipelines(host: RunHost) -> set[str]:
+    """Return the names of the graphs in the .dot files of a project, without those of runs."""
+    names: set[str] = set()
     for folder, folders, files in os.walk(host.project):
         folders[:] = [one for one in folders if not _SKIPPED.fullmatch(one)]
+        if Path(folder) == host.runs_dir:
+            folders.clear()
         for file in files:
             if file.endswith(".dot"):
                 text = (Path(folder) / file).read_text("utf-8", "replace")
-                if graph.search(text):
-                    return True
-    return False
+                names |= {match["name"] for match in _GRAPH.finditer(text)}
+    return names
 
 
 @dataclass(frozen=True)

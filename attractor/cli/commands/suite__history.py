@@ -1,0 +1,44 @@
+"""Show how often the holdouts of a suite passed."""
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.resources import table, version_line
+from attractor.cli.runs.setup import host_of
+from attractor.factory.launch import evaluator_of
+from attractor.factory.resources.suite_history import ScenarioHistory, suite_history
+
+
+@click.command()
+@click.argument("reference", metavar="NAME[@VERSION]")
+@json_option
+@click.pass_obj
+def history(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
+    """Show how often each holdout of a suite passed, over the runs of the project.
+
+    The output names the hidden scenarios: do not give it to an agent.
+    """
+    evaluator = evaluator_of(host_of(invocation))
+    version = evaluator.stores.suites.versions.find(reference)
+    found = suite_history(version, evaluator)
+    if as_json:
+        show_json({**version.to_record(), "scenarios": [one.to_record() for one in found]})
+    else:
+        show("\n".join([version_line(version), *table([_row(one) for one in found])]))
+    return ExitCode.DONE
+
+
+def _row(one: ScenarioHistory) -> tuple[str, str, str, str]:
+    flaky = f"flaky in {one.flaky_runs}" if one.flaky_runs else ""
+    marks = "".join(_mark(tally.satisfied, tally.played) for _, tally in one.runs)
+    return one.scenario, f"{one.satisfied} of {one.played} trials", marks or "no runs", flaky
+
+
+def _mark(satisfied: int, played: int) -> str:
+    """Return the mark of a run: all, some or none of its trials were satisfied."""
+    return "+" if satisfied == played else "~" if satisfied else "-"
+
+
+part = history

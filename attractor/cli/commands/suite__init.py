@@ -1,0 +1,35 @@
+"""Write a first suite to edit."""
+
+from pathlib import Path
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.setup import host_of
+from attractor.factory.resources.first_suite import write_first_suite
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--pipeline", default="", help="Judge this pipeline (default: the only one of the project)."
+)
+@json_option
+@click.pass_obj
+def init(invocation: Invocation, folder: Path, pipeline: str, as_json: bool) -> ExitCode:
+    """Write a first suite to edit, with one scenario for agents and three hidden ones.
+
+    FOLDER is a new folder, such as scenarios/NAME.
+    """
+    files = write_first_suite(folder, pipeline, host_of(invocation))
+    if as_json:
+        show_json({"folder": str(folder), "files": [str(one) for one in files]})
+    else:
+        lines = [f"wrote {one}" for one in files]
+        show("\n".join([*lines, f"edit them, then: attractor suite lint {folder}"]))
+    return ExitCode.DONE
+
+
+part = init

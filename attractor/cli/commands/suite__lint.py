@@ -1,0 +1,43 @@
+"""Check a suite without playing it."""
+
+from pathlib import Path
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.resources import stores_of
+from attractor.cli.runs.setup import host_of
+from attractor.factory.resources.registration import lint
+from attractor.scenarios.satisfaction import failures_allowed
+from attractor.scenarios.suite import Suite
+
+
+@click.command("lint")
+@click.argument("folder", type=click.Path(path_type=Path))
+@json_option
+@click.pass_obj
+def lint_suite(invocation: Invocation, folder: Path, as_json: bool) -> ExitCode:
+    """Check a suite without playing it: files, thresholds, splits, stories, tags, pipeline.
+
+    Exit with 1 if a fault is found, with 2 if a file is invalid.
+    """
+    suite, faults = lint(folder, host_of(invocation), stores_of(invocation))
+    if as_json:
+        show_json({"faults": [one.to_record() for one in faults]})
+    else:
+        show("\n".join(map(str, faults)) or _summary(suite))
+    return ExitCode.FAILED if faults else ExitCode.DONE
+
+
+def _summary(suite: Suite) -> str:
+    holdouts, train = len(suite.of_split("holdout")), len(suite.of_split("train"))
+    trials = holdouts * suite.settings.trials.n
+    return (
+        f"no problems found in {train} train scenarios and {holdouts} holdouts; the gate allows "
+        f"{failures_allowed(suite)} of {trials} trials to fail"
+    )
+
+
+part = lint_suite
