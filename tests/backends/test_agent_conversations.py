@@ -311,16 +311,6 @@ def test_turns_that_a_summary_keeps_are_continued_and_rebuilt(tmp_path: Path) ->
     require_same(talk, "check@1.1")
 
 
-def test_conversation_of_another_backend_is_replaced_by_a_summary(tmp_path: Path) -> None:
-    talk = Talk(tmp_path, DONE, said("ok"))
-    talk.thread.keep("of another backend")
-    talk.stage("check", "Check it")
-    [prompt] = talk.texts(0)
-    assert "- plan (success): planned" in prompt
-    assert prompt.endswith("Check it")
-    assert any("a summary replaces it" in str(data) for data in talk.events("WARNING"))
-
-
 def test_a_stage_without_a_thread_keeps_none(tmp_path: Path) -> None:
     talk = Talk(tmp_path, DONE, said("ok"))
     play = Play(graph(node("one")), "one", environment=local(tmp_path))

@@ -70,7 +70,7 @@ def test_R14_a_thread_over_two_backends_is_told_what_was(tmp_path: Path) -> None
         asked = str(twin.requests[0].body)
     assert "- one (success)" in asked
     [warned] = events(result, "WARNING")
-    assert "another backend" in str(warned.data["message"])
+    assert "a summary replaces it" in str(warned.data["message"])
 
 
 def test_R14_a_stylesheet_or_the_settings_choose_the_backend(tmp_path: Path) -> None:
