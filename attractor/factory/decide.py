@@ -1,13 +1,16 @@
 """Records what a person decides about a run: waivers, an approval or a rejection, amendments.
 
-The ledger stays locked from the check to the line, so that a record is about what was checked. A
-record is a line of the ledger with a copy in the run directory; a crash before the copy is repaired
-when the decision is next read.
+A record is about what was checked: if the ledger grows before it is locked, the check is repeated.
+A record is a line of the ledger with a copy in the run directory; a crash before the copy is
+repaired when the decision is next read.
 """
 
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from datetime import timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from typing import TypeVar
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NoGo, UnknownName, UsageError
@@ -22,7 +25,7 @@ from attractor.factory.errors import (
     NotDecidable,
     RationaleTooShort,
 )
-from attractor.factory.evaluate import GATE_EVALUATED, Evaluator
+from attractor.factory.evaluate import CREATED, GATE_EVALUATED, Evaluator
 from attractor.factory.gate import GateInput, GateReport, failed_scenarios, gate
 from attractor.factory.ledger import LONGEST_DELAY, LedgerEntry
 from attractor.factory.records import (
@@ -38,6 +41,8 @@ from attractor.factory.trials import events_of
 from attractor.pipeline.runs.lookup import reference_to
 from attractor.pipeline.source.read import find_accepted
 from attractor.pipeline.workspace.deliver import BRANCH_WRITTEN
+
+T = TypeVar("T")
 
 SHORTEST_RATIONALE = 10
 LONGEST_WAIVER = timedelta(days=14)
@@ -71,30 +76,32 @@ class Decision:
 
 
 def require_decidable(
-    run: OpenRun, evaluator: Evaluator, verdict: DecisionKind, rationale: str
-) -> GateReport:
+    run: OpenRun, evaluator: Evaluator, verdict: DecisionKind, rationale: str, *, by: str
+) -> GateInput:
     """Evaluate the gate again; refuse a decision that could not be recorded."""
-    evaluator.ledger.require_intact()
     # This also verifies the records that are used below.
     judged = evaluator.judged(facts_of(run))
+    if judged.suite is None:
+        # With a suite, the gate reads and verifies all lines.
+        evaluator.ledger.require_intact()
     require_words(rationale)
     _require_undecided(run, evaluator)
-    report = gate(judged)
-    if verdict is DecisionKind.APPROVED and not report.go:
-        _refuse(run, report)
-    return report
+    if verdict is DecisionKind.APPROVED:
+        _require_go(run, gate(judged), by)
+    return judged
 
 
 def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> LedgerEntry:
     """Record a decision; an approval requires that the gate says go, evaluated again."""
-    with evaluator.ledger.locked("attractor decide"):
-        _require_proof(run, decision.proof)
-        if not run.manifest.suite:
-            # With a suite, the gate reads and verifies all lines.
-            evaluator.ledger.require_intact()
-        report = require_decidable(run, evaluator, decision.verdict, decision.rationale)
+    _require_proof(run, decision.proof)
+
+    def check() -> GateInput:
+        verdict, rationale, by = decision.verdict, decision.rationale, decision.by
+        return require_decidable(run, evaluator, verdict, rationale, by=by)
+
+    with _checked(evaluator, "attractor decide", check) as judged:
         by = Operator(decision.by, decision.proof)
-        data = _decision(run, evaluator, decision, report)
+        data = _decision(run, evaluator, decision, judged)
         entry = _append(run, evaluator, DECIDED, by, data)
         _set_status(run, entry)
     return entry
@@ -113,8 +120,9 @@ def waive(
 
     The waiver ends after a time, and counts for this run only.
     """
-    with evaluator.ledger.locked("attractor decide --waive"):
-        _require_proof(run, by.proof)
+    _require_proof(run, by.proof)
+
+    def check() -> str:
         judged = evaluator.judged(facts_of(run))
         require_words(reason)
         _require_undecided(run, evaluator)
@@ -122,7 +130,9 @@ def waive(
             raise InvalidWaiver(
                 "invalid duration of a waiver", hint="write a duration of at most 14 days: 7d"
             )
-        waived = _waivable(judged, evaluator, scenario)
+        return _waivable(judged, evaluator, scenario)
+
+    with _checked(evaluator, "attractor decide --waive", check) as waived:
         data: dict[str, Json] = {
             "scenario": waived,
             "reason": reason.strip(),
@@ -140,23 +150,39 @@ def amend(
     run: OpenRun, evaluator: Evaluator, *, by: Operator, rationale: str = "", note: str = ""
 ) -> LedgerEntry:
     """Add a better rationale or a note to a decision; neither can change the verdict."""
-    with evaluator.ledger.locked("attractor amend"):
-        _require_proof(run, by.proof)
+    _require_proof(run, by.proof)
+    words = {name: one for name, one in (("rationale", rationale), ("note", note)) if one}
+    if not words:
+        raise UsageError("missing amendment", hint="pass --rationale or --note")
+    for one in words.values():
+        require_words(one)
+
+    def check() -> LedgerEntry:
         evaluator.judged(facts_of(run))
         decision = find_decision(evaluator.ledger, facts_of(run))
         if decision is None:
             raise NoDecision(f"no decision on {run.manifest.run_id}")
-        data: dict[str, Json] = {"decision": decision.head.hash}
-        for name, words in (("rationale", rationale), ("note", note)):
-            if words:
-                require_words(words)
-                data[name] = words.strip()
-        if len(data) == 1:
-            raise UsageError("missing amendment", hint="pass --rationale or --note")
+        return decision
+
+    with _checked(evaluator, "attractor amend", check) as decision:
+        stripped = {name: one.strip() for name, one in words.items()}
+        data: dict[str, Json] = {"decision": decision.head.hash, **stripped}
         entry = _append(run, evaluator, AMENDED, by, data)
         told = {name: one for name, one in entry.data.items() if name != "pipeline"}
         run.emit("DecisionAmended", told, sync=True)
     return entry
+
+
+@contextmanager
+def _checked(evaluator: Evaluator, purpose: str, check: Callable[[], T]) -> Generator[T]:
+    """Check, and lock the ledger; check again if lines were added before the lock.
+
+    Checking a long ledger takes seconds, in which other runs should not wait for the lock.
+    """
+    head = evaluator.ledger.head()
+    checked = check()
+    with evaluator.ledger.locked(purpose):
+        yield checked if evaluator.ledger.head() == head else check()
 
 
 def _append(
@@ -205,8 +231,11 @@ def _require_undecided(run: OpenRun, evaluator: Evaluator) -> None:
         )
 
 
-def _refuse(run: OpenRun, report: GateReport) -> None:
-    run.emit(GATE_EVALUATED, {"refused": "approval", **report.to_record()}, sync=True)
+def _require_go(run: OpenRun, report: GateReport, by: str) -> None:
+    if report.go:
+        return
+    refused: dict[str, Json] = {"refused": "approval", "by": by, **report.to_record()}
+    run.emit(GATE_EVALUATED, refused, sync=True)
     words = "; ".join(f"{one.rule}: {one.words}" for one in report.reasons)
     raise NoGo(f"the gate says no-go: {words}", hint="reject it, or fix the problems in a new run")
 
@@ -230,11 +259,12 @@ def _waivable(judged: GateInput, evaluator: Evaluator, name: str) -> str:
 
 
 def _decision(
-    run: OpenRun, evaluator: Evaluator, decision: Decision, report: GateReport
+    run: OpenRun, evaluator: Evaluator, decision: Decision, judged: GateInput
 ) -> dict[str, Json]:
     """Return the data of a decision, with the hashes of all that it is about."""
     manifest, accepted = run.manifest, find_accepted(run.directory)
-    entries = evaluator.ledger.entries(manifest.run_id)
+    entries = list(evaluator.ledger.entries(manifest.run_id))
+    waived = [one.scenario for one in judged.waivers if one.expires > judged.now]
     # A run outside of a Git repository has neither commit nor result tree.
     written = [one.data for one in events_of(run.directory.events, (BRANCH_WRITTEN,))]
     return {
@@ -244,10 +274,12 @@ def _decision(
         "result_tree": written[-1]["tree"] if written else "",
         "commit": written[-1]["commit"] if written else "",
         "base_commit": manifest.base.commit,
+        "registered": next(one.data["pipeline"] for one in entries if one.kind == CREATED),
         "pipeline_hash": accepted.new if accepted else manifest.content_hash,
         "suite": manifest.suite,
         "profile": manifest.profile,
-        "gate": report.to_record(),
+        "gate": gate(judged).to_record(),
+        "waived": [evaluator.results.opaque_name(one) for one in dict.fromkeys(waived)],
         "evaluations": [one.head.hash for one in entries if one.kind == EVALUATED],
         "journal_head": run.events.head.hash,
     }

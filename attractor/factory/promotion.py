@@ -102,7 +102,13 @@ async def promote(
             raise StaleBase(words, hint=_rebase(run, branch)) from cause
     await repository.create_ref(f"refs/tags/{tag}", commit)
     promotion = {"branch": branch, "commit": commit, "tag": tag}
-    pinned = {"base": base, "decision": decision.head.hash}
+    manifest = run.manifest
+    is_rebased = not (manifest.forked_at or manifest.restart)
+    pinned = {
+        "base": base,
+        "decision": decision.head.hash,
+        "rebased_from": manifest.parent if is_rebased else "",
+    }
     _record(run, evaluator, PROMOTED, {**promotion, **pinned, "by": by})
     run.emit("PromotionCompleted", {**promotion, "by": by}, sync=True)
     return Promotion(branch, commit, tag, was_done)
@@ -254,6 +260,7 @@ async def _commit(run: OpenRun, kept: CandidateTree, decision: LedgerEntry) -> s
         f"Attractor-Decision: {decision.head.hash}",
         f"Attractor-Suite: {manifest.suite}",
         f"Attractor-Ledger: {decision.head.seq}:{decision.head.hash}",
+        *(f"Attractor-Waived: {one}" for one in Fields(decision.data, "ledger").texts("waived")),
     ]
     return write_commit(
         kept.store.objects,
@@ -280,7 +287,8 @@ class RunLocations:
                 place = Fields(entry.data, "ledger: created").text("directory")
                 self._begun[entry.run_id] = Path(place)
             elif entry.kind == PROMOTED:
-                self._promoted.add(entry.run_id)
+                # A rebased result replaces the result of the other run.
+                self._promoted |= {entry.run_id, str(entry.data["rebased_from"])}
 
     def __call__(self, run_id: str) -> Whereabouts:
         """Return the location of a run."""

@@ -77,6 +77,8 @@ async def _create(run: OpenRun, host: RunHost, branch: str, by: str) -> Path:
         parent=run_id,
         forked_at="",
         restart=0,
+        # The base is the commit of the branch.
+        options=replace(request, include_dirty=False).redacted_record(host.redactor),
         versions={"attractor": host.version},
     )
     root = run_root(new_id, host)

@@ -16,7 +16,7 @@ decided           verdict, rationale, and all that the decision is about: trees,
                   suite and profile with hashes, gate, evaluations, journal_head
 waived            scenario (its opaque name), reason, expires, tree, suite
 amended           decision, and the new rationale or a note
-promoted          branch, base, commit, tag, decision
+promoted          branch, base, commit, tag, decision, rebased_from
 rolled_back       branch, commit, revert, reason
 """
 

@@ -112,6 +112,7 @@ class Review:
             "run_id": self.facts.run_id,
             "status": str(self.facts.state.status),
             "goal": manifest.goal,
+            "started": manifest.started.isoformat(),
             "changes": self.changes.to_record() if self.changes else None,
             "look": self.look,
             "gate": self.report.to_record(),
@@ -211,7 +212,7 @@ def _earlier(facts: RunFacts, entries: Sequence[LedgerEntry]) -> Mapping[str, _C
     Only runs of the same project count: a scenario of another project may have the same name.
     """
     created = {one.run_id: one for one in entries if one.kind == CREATED}
-    own = _origin(created[facts.run_id])
+    own = _origin(created[facts.run_id]) if facts.run_id in created else None
     found: dict[str, _Counts] = {}
     for entry in entries:
         if entry.kind != EVALUATED or entry.run_id == facts.run_id:

@@ -76,6 +76,7 @@ class Flow:
         sandbox: str = "none",
         workspace: WorkspaceKind = WorkspaceKind.ISOLATED,
         evaluate: bool = True,
+        interviewer: str = "",
         root: Path | None = None,
     ) -> RunResult:
         options = simulated(
@@ -85,6 +86,7 @@ class Flow:
             suite=suite,
             profile=profile,
             evaluate=evaluate,
+            interviewer=interviewer,
         )
         return asyncio.run(launch(options, self.host, root=root))
 

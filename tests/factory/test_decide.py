@@ -1,11 +1,15 @@
 """Decisions, waivers and amendments: what their records pin, and what is refused."""
 
+import asyncio
 import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from attractor.base.clock import SystemClock
 from attractor.base.errors import (
     AttractorError,
     ExitCode,
@@ -16,6 +20,7 @@ from attractor.base.errors import (
 )
 from attractor.base.events import Event
 from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory.decide import Decision, DecisionKind, decide
 from attractor.factory.errors import (
     AlreadyDecided,
@@ -24,10 +29,12 @@ from attractor.factory.errors import (
     RationaleTooShort,
 )
 from attractor.factory.launch import hold
+from attractor.factory.operations import Factory
 from attractor.factory.records import DECIDED, DECISIONS_FILE, EVALUATED
 from attractor.factory.trials import events_of
 from attractor.pipeline.runs.lookup import summarize
 from tests.factory.flows import HOLDOUT, REASON, Flow, make_flow
+from tests.factory.test_pooling import make_gamble
 from tests.pipeline.projects import git
 from tests.scenarios.suites import SUITE
 
@@ -200,3 +207,68 @@ def test_waiver_after_the_decision_is_refused(tmp_path: Path) -> None:
     flow.decide(result, REJECTED)
     with pytest.raises(Refused):
         flow.waive(result, "made")
+
+
+@dataclass
+class Meanwhile(SystemClock):
+    """A clock during whose first reading something happens."""
+
+    happens: Callable[[], object] | None
+
+    def now(self) -> datetime:
+        """Return the date and time, in UTC."""
+        happens, self.happens = self.happens, None
+        if happens:
+            happens()
+        return super().now()
+
+
+def test_decision_considers_lines_added_during_the_check(tmp_path: Path) -> None:
+    flow, luck = make_gamble(tmp_path)
+    luck.touch()
+    result = flow.launch()
+    luck.unlink()
+    # Between reading the ledger and locking it, another run evaluates the same tree: red.
+    evaluator = replace(flow.evaluator, clock=Meanwhile(flow.launch))
+    with (
+        hold(result.directory, flow.host) as run,
+        pytest.raises(NoGo, match="unresolved_failure"),
+    ):
+        decide(run, evaluator, Decision(APPROVED, "ann", "token", REASON))
+    assert summarize(result.directory).status == "awaiting_human"
+
+
+def test_refused_approval_is_an_event_with_its_author(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path, wanted="something else")
+    result = flow.launch()
+    with pytest.raises(NoGo) as refused:
+        flow.decide(result, APPROVED)
+    assert refused.value.exit_code is ExitCode.NO_GO
+    event = events(result, "GateEvaluated")[-1]
+    assert (event.data["refused"], event.data["by"], event.data["go"]) == ("approval", "ann", False)
+
+
+def test_automatic_approval_of_a_gate_is_no_decision(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    pipeline = flow.project / "pipeline.dot"
+    gate = "ask [shape=hexagon]\n    make -> ask\n    ask -> exit [label=Approve]"
+    pipeline.write_text(pipeline.read_text().replace("-> make -> exit", f"-> make\n    {gate}"))
+    result = flow.launch(interviewer="auto_approve")
+    assert result.status == AWAITING_DECISION
+    assert DECIDED not in [one.kind for one in flow.evaluator.ledger.entries()]
+    shown = asyncio.run(Factory(flow.host).review("latest"))
+    assert shown.auto_approved == 1
+    with pytest.raises(NoDecision):
+        flow.promote(result)
+
+
+def test_suite_of_another_project_with_the_same_name_judges_nothing(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path / "one", wanted="something else")
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "state").symlink_to(flow.host.state_dir)
+    other = make_flow(tmp_path / "two")
+    result = flow.launch()
+    assert flow.rules(result) == flow.rules(flow.launch()) != []
+    assert other.rules(other.launch()) == []
+    with pytest.raises(NoGo):
+        flow.decide(result, APPROVED)

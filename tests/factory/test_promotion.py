@@ -1,13 +1,16 @@
 """A branch is moved once, and is told so when somebody asks again."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import ExitCode, Refused
+from attractor.base.errors import ExitCode, NoGo, Refused
+from attractor.engine.journal.events import PipelineStarted
 from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.progress import progress_to_record
 from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import (
     InvalidBranch,
@@ -16,6 +19,7 @@ from attractor.factory.errors import (
     StaleBase,
     UnknownBranch,
 )
+from attractor.factory.launch import hold
 from attractor.factory.ledger import HEAD_FILE, LEDGER_FILE
 from attractor.factory.records import PROMOTED, ROLLED_BACK
 from attractor.pipeline.runs.garbage import STORE, Collector, Rules, Whereabouts
@@ -217,3 +221,31 @@ def test_dirty_checkout_is_not_overwritten(tmp_path: Path) -> None:
     assert git(flow.project, "log", "--format=%s", "main") == "Begin\n"
     (flow.project / "made.txt").unlink()
     assert flow.promote(result)
+
+
+def test_tree_that_changed_after_the_approval_is_not_promoted(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = approved(flow)
+    with hold(result.directory, flow.host) as run:
+        # The journal has no seal, so that anybody can add lines to its chain.
+        evil = progress_to_record(replace(run.progress, tree="0" * 40))
+        run.record(PipelineStarted("linear", result.run_id, "", evil), sync=True)
+    with pytest.raises(NoGo, match="is about another tree"):
+        flow.promote(result)
+    assert git(flow.project, "log", "--format=%s", "main") == "Begin\n"
+
+
+def test_promotion_keeps_files_left_out_byte_for_byte(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    hidden = flow.project / "scenarios" / "todo"
+    (hidden / "run.sh").write_bytes(b"#!/bin/sh\r\n\xff\x00")
+    (hidden / "run.sh").chmod(0o755)
+    (hidden / "link").symlink_to("../../readme.txt")
+    git(flow.project, "add", "--all", "--force", "scenarios")
+    git(flow.project, "commit", "--quiet", "--message", "More")
+    before = git(flow.project, "ls-tree", "-r", "main", "scenarios")
+    assert "120000" in before
+    flow.promote(approved(flow))
+    assert git(flow.project, "ls-tree", "-r", "main", "scenarios") == before
+    assert "made.txt" in git(flow.project, "ls-tree", "-r", "main")
+    assert git(flow.project, "status", "--porcelain") == ""

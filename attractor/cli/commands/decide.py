@@ -10,7 +10,7 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.orders import prove_operator
+from attractor.cli.runs.orders import operator_name, prove_operator
 from attractor.cli.runs.questions import operator_option, shortcomings_record, verdict_text
 from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.reviews import review_text
@@ -130,7 +130,7 @@ def _decide(
             # Printed first: it explains a refusal by the gate.
             show(verdict_text(facts, judged, to_operator=True))
         # First, so that nobody creates a token for a decision that is refused.
-        require_decidable(run, evaluator, verdict, rationale)
+        require_decidable(run, evaluator, verdict, rationale, by=operator_name(invocation))
         sandboxed = run.manifest.promises.guards_holdouts
         operator = prove_operator(invocation, sandboxed=sandboxed)
         decision = Decision(verdict, operator.name, operator.proof, rationale)
