@@ -1,4 +1,4 @@
-"""Checks and renders prompts that are Jinja2 templates (ruling L8), without filling the memory."""
+"""Checks and renders prompts that are Jinja2 templates (ruling L8), with bounds for long texts."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

@@ -56,7 +56,7 @@ def test_nothing_is_imported_until_there_is_a_template() -> None:
         "'x' * 999999 ~ 'x' * 999999",
     ],
 )
-def test_template_cannot_fill_the_memory(expression: str) -> None:
+def test_too_large_value_is_an_error(expression: str) -> None:
     template = BoundedSandbox().from_string("{{ " + expression + " }}")
     with pytest.raises(SecurityError, match=f"longer than {LONGEST} characters"):
         render(template, {})
