@@ -14,6 +14,10 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import DEEPEST, walk_paths
+from attractor.environments.errors import FileUnusable
+
+MOST_BYTES = 4 << 30
+"""The maximum size of a tree that is copied; a sparse file takes its whole size in a copy."""
 
 _GIT = ".git"
 
@@ -44,7 +48,10 @@ def changed_paths(before: Mapping[str, FileState], after: Mapping[str, FileState
 
 
 def copy_tree(folder: Path, to: Path) -> None:
-    """Copy a tree, except for special files and unreadable parts."""
+    """Copy a tree, except for special files and unreadable parts; refuse a very large tree."""
+    size = sum(_size(folder / path) for path in _files(folder))
+    if size > MOST_BYTES:
+        raise FileUnusable(f"the tree of the candidate is larger than {MOST_BYTES >> 30} GiB")
 
     def left_out(inner: str, names: Sequence[str]) -> list[str]:
         below = Path(inner).relative_to(folder)
@@ -82,6 +89,11 @@ def _state(path: Path) -> FileState:
         except PermissionError:
             content = "unreadable"
     return FileState(kind, bool(status.st_mode & stat.S_IXUSR), content)
+
+
+def _size(path: Path) -> int:
+    status = path.lstat()
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
 def _can_be_copied(path: Path) -> bool:

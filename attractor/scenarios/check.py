@@ -31,12 +31,17 @@ from attractor.scenarios.suite import (
 
 @dataclass(frozen=True)
 class StepRecord:
-    """The result of one step of a scenario: a command, a service or a request."""
+    """The result of one step of a scenario: a command, a service or a request.
+
+    The middle of a very long output is omitted.
+    """
 
     name: str
     exit_code: int | None = None
     stdout: str = ""
     stderr: str = ""
+    stdout_omitted: int = 0
+    stderr_omitted: int = 0
     timed_out: bool = False
     is_ready: bool | None = None
     http_status: int | None = None

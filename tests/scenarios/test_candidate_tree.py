@@ -3,7 +3,10 @@
 import os
 from pathlib import Path
 
-from attractor.scenarios.candidate_tree import changed_paths, copy_tree, read_tree
+import pytest
+
+from attractor.environments.errors import FileUnusable
+from attractor.scenarios.candidate_tree import MOST_BYTES, changed_paths, copy_tree, read_tree
 from tests.scenarios.suites import write_files
 
 
@@ -35,3 +38,11 @@ def test_copy_leaves_out_git_and_special_files_and_follows_no_link(tmp_path: Pat
     copied = {str(one.relative_to(tmp_path / "copy")) for one in (tmp_path / "copy").rglob("[!d]*")}
     assert copied == {"a", "a/b", "a/.git", "a/.git/config", "out"}
     assert (tmp_path / "copy" / "out").is_symlink()
+
+
+def test_copy_of_a_very_large_tree_is_refused(tmp_path: Path) -> None:
+    tree = write_files(tmp_path / "tree", {"a": "x"})
+    with (tree / "sparse").open("wb") as file:
+        file.truncate(MOST_BYTES)
+    with pytest.raises(FileUnusable, match="larger than 4 GiB"):
+        copy_tree(tree, tmp_path / "copy")

@@ -93,6 +93,20 @@ def test_commands_share_a_folder_and_are_judged_one_by_one(tmp_path: Path) -> No
     ]
 
 
+def test_output_that_is_too_long_fails_its_checks(tmp_path: Path) -> None:
+    steps = [{"name": "go", "run": "for n in 1 2; do head -c 1100000 /dev/zero >&$n; done"}]
+    checks = [
+        {"kind": "stdout", "step": "go", "lacks": "x"},
+        {"kind": "stderr", "step": "go", "lacks": "x"},
+        {"kind": "json", "step": "go"},
+    ]
+    assert verdicts(tmp_path, scenario(steps, checks)) == [
+        (False, "standard output of step go is too long"),
+        (False, "standard error of step go is too long"),
+        (False, "the output of step go is too long"),
+    ]
+
+
 def test_a_command_whose_time_is_up_has_no_exit_code(tmp_path: Path) -> None:
     steps = [{"name": "sleep", "run": "sleep 30", "timeout": "100ms"}]
     [(passed, reason)] = verdicts(tmp_path, scenario(steps, [{"kind": "exit", "step": "sleep"}]))

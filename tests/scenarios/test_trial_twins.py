@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from attractor.scenarios.evaluation import Culprit, TrialTrouble
 from attractor.scenarios.play import PlayedScenario
 from attractor.scenarios.suite import Scenario, SuiteSettings
 from attractor.twins.services.errors import ServiceError
@@ -14,8 +15,8 @@ ADD = """curl -s -H 'content-type: application/json' -d '{"title": "%s"}' $TODO_
 LIST = {"name": "list", "run": "curl -s $TODO_API_URL/tasks"}
 
 
-def use_twin(tmp_path: Path, one: Scenario, **seed: object) -> PlayedScenario:
-    suite = write_files(tmp_path / "suite", {"_twins/todo-api/twin.toml": TWIN})
+def use_twin(tmp_path: Path, one: Scenario, *, twin: str = TWIN, **seed: object) -> PlayedScenario:
+    suite = write_files(tmp_path / "suite", {"_twins/todo-api/twin.toml": twin})
     (tmp_path / "tree").mkdir(exist_ok=True)
     twins = [{"name": "todo-api", "seed": seed}]
     settings = SuiteSettings.model_validate({"name": "s", "pipeline": "p", "twins": twins})
@@ -36,6 +37,20 @@ def test_each_trial_starts_with_the_state_of_twin_suite_and_scenario(tmp_path: P
     assert "of the suite" in titles(use_twin(tmp_path, scenario([LIST]), tasks=tasks))
     seed = {"todo-api": {"tasks": [{"id": 7, "title": "of the scenario"}]}}
     assert "of the scenario" in titles(use_twin(tmp_path, scenario([LIST], seed=seed), tasks=tasks))
+
+
+def test_failure_of_a_twin_is_not_the_candidates(tmp_path: Path) -> None:
+    route = '[[routes]]\npath = "/broken"\nkind = "handler"\nfunction = "fail"\n'
+    handler = {"_twins/todo-api/handler.py": "def fail(request, state, draw):\n    return 1 / 0\n"}
+    write_files(tmp_path / "suite", handler)
+    for path, is_trouble in (("absent", False), ("broken", True)):
+        one = scenario([{"name": "ask", "run": f"curl -s $TODO_API_URL/{path}"}])
+        if not is_trouble:
+            assert use_twin(tmp_path, one, twin=TWIN + route).checks[0].passed
+            continue
+        with pytest.raises(TrialTrouble, match=r"the twin todo-api failed: handler.py:2") as caught:
+            use_twin(tmp_path, one, twin=TWIN + route)
+        assert caught.value.culprit is Culprit.TWIN
 
 
 def test_seed_of_an_unknown_member_is_refused(tmp_path: Path) -> None:

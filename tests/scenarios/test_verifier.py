@@ -3,7 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from attractor.scenarios.check import CheckResult
+from attractor.scenarios.suite import InvalidSuite
 from tests.scenarios.suites import write_files
 from tests.scenarios.test_play import play, scenario
 
@@ -47,6 +50,12 @@ def test_exit_status_and_last_line_of_a_verifier_are_the_verdict(tmp_path: Path)
     slow = {"checks/verify": "#!/bin/sh\nsleep 30\n"}
     result = verify(tmp_path, slow, {}, timeout="100ms")
     assert (result.passed, result.reason) == (False, "verify exceeded its time limit")
+
+
+def test_verifier_that_cannot_be_executed_is_a_fault_of_the_suite(tmp_path: Path) -> None:
+    for script in ("#!/absent\n", "#!/bin/sh\nabsent-program\n"):
+        with pytest.raises(InvalidSuite, match="checks/verify was not executed: .+"):
+            verify(tmp_path, {"checks/verify": script}, {})
 
 
 def test_verifier_gets_its_arguments_and_sees_only_checks_and_candidate(tmp_path: Path) -> None:

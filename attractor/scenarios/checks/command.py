@@ -7,8 +7,11 @@ from pydantic import Field
 
 from attractor.base.errors import MachineryError
 from attractor.scenarios.check import CheckOptions, CheckResult, Observation, check_result
-from attractor.scenarios.suite import Duration, RelativePath
+from attractor.scenarios.suite import Duration, InvalidSuite, RelativePath
 from attractor.scenarios.suite_files import CHECKS
+
+_NOT_EXECUTED = (126, 127)
+"""The exit statuses of a shell for a program that is missing or cannot be executed."""
 
 
 class CommandCheck(CheckOptions):
@@ -24,6 +27,11 @@ class CommandCheck(CheckOptions):
             raise MachineryError("no environment for verifiers")
         command = shlex.join([f"{CHECKS}/{self.program}", *self.args])
         result = await observed.verify(command, self.timeout)
+        if result.exit_code in _NOT_EXECUTED:
+            raise InvalidSuite(
+                f"{CHECKS}/{self.program} was not executed: {result.stderr.strip()}",
+                hint="check its first line, such as #!/usr/bin/env python3",
+            )
         lines = (result.stdout.strip() or result.stderr.strip()).splitlines()
         ended = "exceeded its time limit" if result.timed_out else f"ended with {result.exit_code}"
         reason = f"{self.program} {ended}" + (f": {lines[-1]}" if lines else "")

@@ -97,6 +97,9 @@ class JsonCheck(CheckOptions):
         record = step_record(observed, "json", self.step or "")
         if isinstance(record, CheckResult):
             return record
+        if record.stdout_omitted:
+            reason = f"the output of step {self.step} is too long"
+            return check_result("json", passed=False, reason=reason, evidence=record.stdout)
         return record.stdout if record.http_status is None else record.body
 
     def _mismatch(self, value: Json) -> str:

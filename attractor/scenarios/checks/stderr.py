@@ -26,7 +26,7 @@ class StderrCheck(NonEmptyTextExpectation, CheckOptions):
         record = step_record(observed, "stderr", self.step)
         if not isinstance(record, StepRecord):
             return record
-        lack = self.mismatch(record.stderr)
+        lack = "is too long" if record.stderr_omitted else self.mismatch(record.stderr)
         reason = f"standard error of step {self.step} {lack or 'is as expected'}"
         return check_result("stderr", passed=not lack, reason=reason, evidence=record.stderr)
 

@@ -26,7 +26,7 @@ class StdoutCheck(NonEmptyTextExpectation, CheckOptions):
         record = step_record(observed, "stdout", self.step)
         if not isinstance(record, StepRecord):
             return record
-        lack = self.mismatch(record.stdout)
+        lack = "is too long" if record.stdout_omitted else self.mismatch(record.stdout)
         reason = f"standard output of step {self.step} {lack or 'is as expected'}"
         return check_result("stdout", passed=not lack, reason=reason, evidence=record.stdout)
 
