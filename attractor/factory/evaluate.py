@@ -11,6 +11,7 @@ from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ChainBroken, VerificationError
 from attractor.base.journal import GENESIS
+from attractor.base.json import JsonObject
 from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.run_folder.layout import (
     NAMES,
@@ -19,11 +20,18 @@ from attractor.engine.run_folder.layout import (
     read_manifest,
 )
 from attractor.engine.run_folder.open_run import OpenRun, end_run
-from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING, QUEUED, RunStatus
+from attractor.engine.state.run_state import (
+    AWAITING_DECISION,
+    EVALUATING,
+    FAILED,
+    QUEUED,
+    RunStatus,
+)
 from attractor.engine.storage.json_files import write_document
 from attractor.environments.environment import Promises
 from attractor.factory.errors import NotDecidable
 from attractor.factory.gate import GateInput, GateReport, gate
+from attractor.factory.leaks import SearchedFolder, find_leaks
 from attractor.factory.ledger import Ledger, LedgerEntry
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.protected_paths import protected_changes
@@ -32,11 +40,14 @@ from attractor.factory.records import (
     DECIDED,
     ENDED,
     EVALUATED,
+    LEAKED,
     EvaluationPool,
     EvaluationStart,
     evaluated_to_record,
+    leaks_of,
     waivers_of,
 )
+from attractor.factory.resources.versions import BURNED, Ending
 from attractor.factory.run_facts import FactoryStores, RunFacts, before_a_decision, facts_of
 from attractor.factory.trials import EvaluationId, TrialLog, TrialStore, events_of
 from attractor.pipeline.components.run_components import PreparedRun
@@ -44,11 +55,15 @@ from attractor.pipeline.runs.lookup import reference_to
 from attractor.scenarios.check import needs_judge
 from attractor.scenarios.evaluation import TrialResult, evaluate
 from attractor.scenarios.sealed_suite import SealedSuite
+from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.git.files import in_thread
 
 GATE_EVALUATED = "GateEvaluated"
 REQUESTED = "EvaluationRequested"
 CREATED = "created"
 GUARDED = "StagesGuarded"
+LEAKED_REASON = "a holdout of the suite leaked: its canary was found in the files of the run"
+MOST_PLACES = 50
 _ENDS = (ENDED, DECIDED)
 
 
@@ -88,11 +103,17 @@ class Evaluator:
     async def finish(self, run: OpenRun, prepared: PreparedRun) -> None:
         """Evaluate a run and its gate, and leave the decision to a person."""
         sealed = self.stores.suite(run.manifest.suite)
-        if sealed is not None:
+        leaks = await _find_leaks(run, prepared, sealed) if sealed else []
+        if leaks:
+            self._burn(run, leaks)
+        elif sealed is not None:
             await self._evaluate(run, prepared, sealed)
         report = gate(self.judged(facts_of(run)))
         self._write(run, _number(run), report)
-        run.change_status(AWAITING_DECISION, f"gate: {'go' if report.go else 'no-go'}")
+        if leaks:
+            run.change_status(FAILED, LEAKED_REASON)
+        else:
+            run.change_status(AWAITING_DECISION, f"gate: {'go' if report.go else 'no-go'}")
 
     def request_again(self, run: OpenRun, by: str) -> None:
         """Record the request for another evaluation; earlier evaluations still count."""
@@ -135,6 +156,9 @@ class Evaluator:
             attempts=len(pool.trees(seal) | {run.tree}),
             cost_usd=run.cost_usd
             + sum(trial.cost_usd for one in evaluations for trial in one.results),
+            incidents=leaks_of(own),
+            base_is_dirty=run.manifest.options.get("include_dirty") is True,
+            is_burned=any(one.kind == BURNED and one.data["content"] == seal for one in entries),
         )
 
     def _opaque_names(self, sealed: SealedSuite | None) -> Mapping[str, str]:
@@ -166,7 +190,12 @@ class Evaluator:
         ended = [one for one in self.ledger.entries(run.manifest.run_id) if one.kind in _ENDS]
         if ended:
             _require_journal(facts_of(run), ended)
-        if any(one.kind == ENDED for one in ended) and not run.state.status.is_final:
+        if run.state.status.is_final or not any(one.kind == ENDED for one in ended):
+            return
+        if run.state.status == EVALUATING and not run.state.why_canceled:
+            # Only a leak ends an evaluation without a decision.
+            run.change_status(FAILED, LEAKED_REASON)
+        else:
             end_run(run)
 
     def has_ended(self, root: Path) -> bool:
@@ -191,6 +220,20 @@ class Evaluator:
                 hint="restore it from a backup, or start a new run",
             )
 
+    def _burn(self, run: OpenRun, leaks: Sequence[str]) -> None:
+        """Record a leak, and end the version of the suite: its holdouts are known."""
+        run_id, pinned, now = run.manifest.run_id, run.manifest.suite, run.clock.now()
+        data: JsonObject = {
+            "suite": pinned,
+            "places": [*leaks[:MOST_PLACES]],
+            "count": len(leaks),
+        }
+        self.ledger.append(LEAKED, run_id, data, now=now, once=True)
+        version = self.stores.suites.versions.of_pin(pinned)
+        ending = Ending(BURNED, now, f"run {run_id}", "a holdout leaked")
+        self.stores.suites.versions.end(version, ending)
+        run.emit("HoldoutLeaked", {"suite": pinned, "places": len(leaks)}, sync=True)
+
     async def _evaluate(self, run: OpenRun, prepared: PreparedRun, sealed: SealedSuite) -> None:
         evaluation_id = EvaluationId(run.manifest.run_id, _number(run), run.progress.tree)
         judged = self.judged(facts_of(run))
@@ -198,7 +241,13 @@ class Evaluator:
             # The process died after the ledger line, before the status change.
             return
         log = TrialLog(run, evaluation_id, self.results)
-        protected = await protected_changes(prepared.workspace, evaluation_id.tree)
+        policy = judged.profile.policy
+        protected = await protected_changes(
+            prepared.workspace,
+            evaluation_id.tree,
+            more=policy.protected_paths,
+            allowed=policy.unprotected_paths,
+        )
         begun = EvaluationStart(
             evaluation_id, sealed.seal, _kept_promises(run, prepared), protected
         )
@@ -275,6 +324,15 @@ def _why_not(judged: GateInput) -> str:
         most = settings.max_attempts_per_version
         return f"{most} trees were evaluated with its version of the suite, the maximum"
     return ""
+
+
+async def _find_leaks(run: OpenRun, prepared: PreparedRun, sealed: SealedSuite) -> list[str]:
+    """Search for the canary of a suite in all that the agents read, wrote and said."""
+    folders = [SearchedFolder("run", run.directory.root)]
+    # A run in place works where the holdouts lie, and is not isolated anyway.
+    if isinstance(prepared.workspace, Dimension) and prepared.request.workspace.is_apart:
+        folders.append(SearchedFolder("workspace", prepared.workspace.folder))
+    return await in_thread(partial(find_leaks, sealed.canary, folders))
 
 
 def _kept_promises(run: OpenRun, prepared: PreparedRun) -> Promises:

@@ -12,6 +12,7 @@ evaluation_begun  evaluation, tree, suite_seal, promises, protected_paths
 trial_failed      evaluation, and the public record of a trial that is not satisfied
 evaluated         as evaluation_begun, and trials, journal_head
 ended             status, journal_head
+leaked            suite, count, and the first places where its canary was found
 decided           verdict, rationale, and all that the decision is about: trees, commits, pipeline,
                   suite and profile with hashes, gate, evaluations, journal_head
 waived            scenario (its opaque name), reason, expires, tree, suite
@@ -44,6 +45,9 @@ PROMOTED = "promoted"
 ROLLED_BACK = "rolled_back"
 ENDED = "ended"
 """The kind of line with the final status of a run that failed or was canceled."""
+
+LEAKED = "leaked"
+"""The kind of line about an incident: a holdout leaked in a run."""
 
 DECISIONS_FILE = "decisions.jsonl"
 
@@ -87,6 +91,12 @@ def waivers_of(entries: Iterable[LedgerEntry], scenarios: Mapping[str, str]) -> 
             reason, by = fields.text("reason"), fields.text("by")
             found.append(Waiver(scenario, reason, fields.time("expires"), by))
     return tuple(found)
+
+
+def leaks_of(entries: Iterable[LedgerEntry]) -> tuple[str, ...]:
+    """Return the places of a run where the canary of its suite was found."""
+    found = [one for one in entries if one.kind == LEAKED]
+    return tuple(place for one in found for place in _fields(one).texts("places"))
 
 
 BEGUN = "evaluation_begun"

@@ -5,6 +5,8 @@ Whenever a copy is read, the hash of the copy is verified.
 
 import json
 import os
+import re
+import secrets
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +17,7 @@ from attractor.base.json import canonical_json, content_hash
 from attractor.scenarios.suite import InvalidSuite, Suite, SuiteChanged
 from attractor.scenarios.suite_files import (
     LOCK_FILE,
+    SCENARIO_END,
     SuiteFile,
     files_of_suite,
     list_suite_files,
@@ -29,16 +32,20 @@ _EXECUTABLE = "+x"
 
 @dataclass(frozen=True)
 class SealedSuite:
-    """A suite, the hash of its files, and the folder of the sealed copy."""
+    """A suite, the hash of its files, and the folder of the sealed copy.
+
+    Every holdout of the copy contains the canary, so that a leaked holdout is recognized.
+    """
 
     suite: Suite
     seal: str
     folder: Path
+    canary: str
 
     @property
     def hashes(self) -> Mapping[str, str]:
         """The hash of every file of the copy."""
-        return hash_files(list_suite_files(self.folder))
+        return hash_files(list_suite_files(self.folder), _mark_of(self.folder))
 
 
 @dataclass(frozen=True)
@@ -54,13 +61,16 @@ class SuiteChanges:
 
 
 def seal_suite(folder: Path, store: Path) -> SealedSuite:
-    """Validate a suite, and store a sealed copy of its files and of the twins that it names."""
+    """Validate a suite, and store a sealed copy of its files and of the twins that it names.
+
+    If the suite declares no canary, the copy gets a new one.
+    """
     suite = read_suite(folder)
     files = files_of_suite(folder, suite.twin_names)
     seal = seal_of(hash_files(files))
     copy = store / seal
     if not copy.exists():
-        _copy_suite(files, copy)
+        _copy_suite(files, copy, b"" if suite.settings.isolation.canary else _new_mark())
     return open_sealed(store, seal)
 
 
@@ -71,20 +81,48 @@ def open_sealed(store: Path, seal: str) -> SealedSuite:
         raise SuiteChanged(
             f"the sealed suite {seal[:12]} is missing in {store}", hint="register the suite again"
         )
-    if _seal_of_copy(folder) != seal:
+    mark = _mark_of(folder)
+    suite = read_suite(folder) if _seal_of_copy(folder, mark) == seal else None
+    canary = suite.settings.isolation.canary if suite else ""
+    if suite is None or not (canary or mark):
         raise SuiteChanged(
             f"the sealed suite {seal[:12]} in {store} was changed after sealing",
             hint="restore it from a backup, or register the suite as a new version",
         )
-    return SealedSuite(read_suite(folder), seal, folder)
+    return SealedSuite(suite, seal, folder, canary or mark.decode().split()[-1])
 
 
-def hash_files(files: Iterable[SuiteFile]) -> Mapping[str, str]:
-    """Return the hash of each file by path; the hash of an executable file ends in `+x`."""
+_MARK = re.compile(rb"\n# canary: attractor-canary-[0-9a-f]{32}\n\Z")
+
+
+def _new_mark() -> bytes:
+    """Return a comment with a new canary, which ends every holdout of a sealed copy."""
+    return f"\n# canary: attractor-canary-{secrets.token_hex(16)}\n".encode()
+
+
+def _mark_of(folder: Path) -> bytes:
+    """Return the comment that ends the first holdout of a sealed copy, or b""."""
+    holdouts = sorted(folder.glob(f"holdout/*{SCENARIO_END}"))
+    found = _MARK.search(read_suite_file(holdouts[0])) if holdouts else None
+    return found[0] if found else b""
+
+
+def hash_files(files: Iterable[SuiteFile], mark: bytes = b"") -> Mapping[str, str]:
+    """Return the hash of each file by path; the hash of an executable file ends in `+x`.
+
+    The hash of a holdout does not cover the mark of the sealed copy.
+    """
     return {
-        one.path: content_hash(read_suite_file(one.source)) + _EXECUTABLE * one.is_executable
+        one.path: content_hash(
+            read_suite_file(one.source).removesuffix(mark if _is_holdout(one) else b"")
+        )
+        + _EXECUTABLE * one.is_executable
         for one in files
     }
+
+
+def _is_holdout(file: SuiteFile) -> bool:
+    return file.path.startswith("holdout/") and file.path.endswith(SCENARIO_END)
 
 
 def seal_of(hashes: Mapping[str, str]) -> str:
@@ -120,15 +158,15 @@ def write_lock(folder: Path, sealed: SealedSuite, version: int) -> Path:
     return file
 
 
-def _seal_of_copy(folder: Path) -> str:
+def _seal_of_copy(folder: Path, mark: bytes) -> str:
     """Return the hash of a sealed copy, or "" if it contains invalid files."""
     try:
-        return seal_of(hash_files(list_suite_files(folder)))
+        return seal_of(hash_files(list_suite_files(folder), mark))
     except InvalidSuite:
         return ""
 
 
-def _copy_suite(files: Sequence[SuiteFile], copy: Path) -> None:
+def _copy_suite(files: Sequence[SuiteFile], copy: Path, mark: bytes) -> None:
     """Copy the files of a suite, with a final rename, so that a crash leaves no incomplete copy."""
     make_private_folder(copy.parent)
     copy.parent.chmod(OWNER_ONLY)
@@ -138,7 +176,8 @@ def _copy_suite(files: Sequence[SuiteFile], copy: Path) -> None:
     for one in files:
         make_private_folder((partial_copy / one.path).parent)
         mode = OWNER_ONLY if one.is_executable else OWNER_READS
-        write_whole(partial_copy / one.path, read_suite_file(one.source), mode=mode)
+        content = read_suite_file(one.source) + (mark if _is_holdout(one) else b"")
+        write_whole(partial_copy / one.path, content, mode=mode)
     try:
         partial_copy.rename(copy)
     except OSError:

@@ -172,8 +172,9 @@ class IsolationSettings(SuiteTable):
     network: Literal["closed"] = Field(default="closed", description="the network of trials")
     canary: str = Field(
         default="",
-        max_length=200,
-        description="a text in every held-out scenario, which proves a leak",
+        pattern=r"^([!-~]{16,200})?$",
+        description="a text in every held-out scenario, which proves a leak (default: the sealed "
+        "copy gets one)",
     )
 
 

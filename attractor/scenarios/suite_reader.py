@@ -146,6 +146,7 @@ class _ScenarioReader:
             *self._missing_fixtures(scenario),
             *self._invalid_seeds(scenario),
             *self._duplicates(scenario, file.path),
+            *self._misplaced_canary(source.text, split),
         ]
         if mistakes:
             raise source.error(mistakes)
@@ -168,6 +169,14 @@ class _ScenarioReader:
             else:
                 hint = did_you_mean(name, seeds) or "name it in a [[twins]] of suite.toml"
                 yield _mistake(("seed", name), f"unknown twin {name!r}", hint)
+
+    def _misplaced_canary(self, text: str, split: str) -> Iterator[TomlMistake]:
+        canary = self.settings.isolation.canary
+        if canary and split == "holdout" and canary not in text:
+            yield TomlMistake((), "missing canary of suite.toml", f"add the line: # {canary}")
+        if canary and split == "train" and canary in text:
+            hint = "remove it: agents may read train scenarios"
+            yield TomlMistake((), "canary of the holdouts in a train scenario", hint)
 
     def _duplicates(self, scenario: Scenario, path: str) -> Iterator[TomlMistake]:
         for key, value in (("id", scenario.id), ("story", scenario.story.strip())):

@@ -77,6 +77,7 @@ class Flow:
         workspace: WorkspaceKind = WorkspaceKind.ISOLATED,
         evaluate: bool = True,
         interviewer: str = "",
+        include_dirty: bool = False,
         root: Path | None = None,
     ) -> RunResult:
         options = simulated(
@@ -87,6 +88,7 @@ class Flow:
             profile=profile,
             evaluate=evaluate,
             interviewer=interviewer,
+            include_dirty=include_dirty,
         )
         return asyncio.run(launch(options, self.host, root=root))
 

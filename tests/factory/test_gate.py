@@ -342,11 +342,6 @@ def test_waiver_shows_and_neither_covers_a_must_nor_thins_the_suite_out() -> Non
     assert rules(gate(with_limits(red, min_scenarios=2))) == ["breadth"]
 
 
-def test_must_that_names_no_holdout_is_a_fault_of_the_suite() -> None:
-    [failed] = gate(with_limits(GREEN, must=("c",))).reasons
-    assert (failed.rule, failed.culprit) == ("must", Culprit.SUITE)
-
-
 def test_regression_compares_scenarios_that_both_runs_played() -> None:
     judged = with_limits(GREEN, max_regression=0)
     better = earlier("o" * 40, results(a=[True], gone=[False]))

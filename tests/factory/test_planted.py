@@ -11,6 +11,7 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import NoDecision
+from attractor.factory.resources.profiles import Profile
 from tests.engine.runs import read_events
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import LINEAR, git
@@ -106,3 +107,19 @@ def test_a_run_goes_on_when_the_project_was_moved_meanwhile(tmp_path: Path) -> N
     moved, there = move(flow, result, tmp_path / "moved")
     assert moved.resume(there).status == AWAITING_DECISION
     assert moved.rules(there) == []
+
+
+def test_profile_protects_more_paths_and_permits_others(tmp_path: Path) -> None:
+    flow = planting(tmp_path, "touch Jenkinsfile LICENSE")
+    policy = {"protected_paths": ["/LICENSE"], "unprotected_paths": ["/Jenkinsfile"]}
+    allow = ["isolation_unverified"]
+    profile = Profile.model_validate({"name": "own", "policy": {**policy, "allow": allow}})
+    flow.evaluator.stores.profiles.create(profile, by="ann", now=flow.host.clock.now())
+    [reason] = flow.report(flow.launch(profile="own")).reasons
+    assert reason.words == "the candidate changes protected paths: LICENSE"
+
+
+def test_uncommitted_changes_in_the_base_are_a_no(tmp_path: Path) -> None:
+    flow = planting(tmp_path, "")
+    (flow.project / "readme.txt").write_text("changed\n")
+    assert flow.rules(flow.launch(include_dirty=True)) == ["dirty_base"]

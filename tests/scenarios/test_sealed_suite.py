@@ -14,8 +14,8 @@ from attractor.scenarios.sealed_suite import (
     seal_suite,
     write_lock,
 )
-from attractor.scenarios.suite import SuiteChanged
-from tests.scenarios.suites import SCENARIO, TWIN, WITH_TWIN, write_files, write_suite
+from attractor.scenarios.suite import InvalidSuite, SuiteChanged
+from tests.scenarios.suites import SCENARIO, SUITE, TWIN, WITH_TWIN, write_files, write_suite
 
 FIXED = SCENARIO.format(id="fixed", story="Ann adds.").replace("[[steps]]", "{}\n[[steps]]", 1)
 
@@ -109,5 +109,47 @@ def test_a_sealed_suite_that_was_changed_or_lost_is_refused(tmp_path: Path) -> N
 def test_a_sealed_copy_that_holds_what_no_suite_may_was_changed(tmp_path: Path) -> None:
     sealed = seal_suite(write_suite(tmp_path / "suite"), tmp_path / "store")
     os.mkfifo(sealed.folder / "pipe")
+    with pytest.raises(SuiteChanged, match="was changed after sealing"):
+        open_sealed(tmp_path / "store", sealed.seal)
+
+
+HOLDOUT = "holdout/adding.scenario.toml"
+OWN = "a-canary-of-our-own"
+
+
+def test_every_sealed_holdout_gets_one_canary_that_the_folder_lacks(tmp_path: Path) -> None:
+    texts = {name: SCENARIO.format(id=name, story=f"{name} adds.") for name in ("ann", "bob")}
+    folder = write_suite(tmp_path / "suite", **texts)
+    write_files(folder, {"train/eve.scenario.toml": SCENARIO.format(id="eve", story="Eve adds.")})
+    sealed = seal_suite(folder, tmp_path / "store")
+    carriers = {one.name for one in sealed.folder.rglob("*") if contains(one, sealed.canary)}
+    assert carriers == {"ann.scenario.toml", "bob.scenario.toml"}
+    assert not any(contains(one, sealed.canary) for one in folder.rglob("*"))
+    assert seal_suite(folder, tmp_path / "store") == sealed
+    assert seal_suite(folder, tmp_path / "other").canary != sealed.canary
+
+
+def contains(file: Path, text: str) -> bool:
+    return file.is_file() and text in file.read_text()
+
+
+def test_declared_canary_is_kept(tmp_path: Path) -> None:
+    settings = f'{SUITE}[isolation]\ncanary = "{OWN}"\n'
+    text = f"# {OWN}\n{SCENARIO.format(id='adding', story='Ann adds.')}"
+    folder = write_suite(tmp_path / "suite", suite=settings, adding=text)
+    sealed = seal_suite(folder, tmp_path / "store")
+    assert sealed.canary == OWN
+    assert (sealed.folder / HOLDOUT).read_text() == text
+    write_files(folder, {"train/eve.scenario.toml": text.replace("dding", "iding")})
+    with pytest.raises(InvalidSuite, match="canary of the holdouts in a train scenario"):
+        seal_suite(folder, tmp_path / "store")
+    with pytest.raises(InvalidSuite, match="missing canary of suite.toml"):
+        seal_suite(write_suite(tmp_path / "lacking", suite=settings), tmp_path / "store")
+
+
+def test_sealed_copy_without_its_canary_was_changed(tmp_path: Path) -> None:
+    sealed = seal_suite(write_suite(tmp_path / "suite"), tmp_path / "store")
+    file = sealed.folder / HOLDOUT
+    file.write_text(file.read_text().partition("\n# canary")[0])
     with pytest.raises(SuiteChanged, match="was changed after sealing"):
         open_sealed(tmp_path / "store", sealed.seal)

@@ -1,0 +1,138 @@
+"""Attempts to read the holdouts, and runs in which a holdout leaked."""
+
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from attractor.engine.errors import RunOver
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.run_state import AWAITING_DECISION, FAILED
+from attractor.factory.errors import Retired
+from attractor.factory.records import leaks_of
+from tests.engine.runs import read_events
+from tests.environments.places import why_no_sandbox
+from tests.factory.flows import HOLDOUT, Flow, make_flow
+from tests.pipeline.projects import LINEAR, git
+from tests.scenarios.suites import SUITE, write_files, write_suite
+
+CANARY = "canary-of-the-quokka"
+STORY = "Ann looks into the file."
+WITH_CANARY = f'{SUITE}[isolation]\ncanary = "{CANARY}"\n'
+HELD = f"# {CANARY}\n{HOLDOUT.format(wanted='made')}"
+
+
+def make_project(tmp_path: Path) -> Flow:
+    """Make a flow whose suite is committed in the project."""
+    flow = make_flow(tmp_path, suite=WITH_CANARY, made=HELD)
+    write_suite(flow.project / "scenarios" / "todo", suite=WITH_CANARY, made=HELD)
+    return commit(flow)
+
+
+def commit(flow: Flow, **files: str) -> Flow:
+    write_files(flow.project, files)
+    git(flow.project, "add", "--all")
+    git(flow.project, "commit", "--quiet", "--message", "More")
+    return flow
+
+
+def places_of_leaks(flow: Flow) -> list[str]:
+    return [one for entry in flow.evaluator.ledger.entries() for one in leaks_of([entry])]
+
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "base64": lambda text: b64encode(text.encode()).decode(),
+    "hexadecimal": lambda text: text.encode().hex(),
+    "reversed": lambda text: text[::-1],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_canary_fails_the_run_and_burns_the_suite(tmp_path: Path, form: str) -> None:
+    flow = commit(make_project(tmp_path), **{"notes.txt": FORMS[form](CANARY)})
+    result = flow.launch()
+    assert result.status == FAILED
+    assert places_of_leaks(flow) == ["workspace: notes.txt"]
+    assert flow.rules(result) == ["no_verdict", "holdout_leak", "suite_burned"]
+    assert not any(one.type == "TrialStarted" for one in read_events(result.directory))
+    with pytest.raises(Retired, match="burned"):
+        flow.launch()
+
+
+def test_canary_in_the_output_of_a_tool_is_found(tmp_path: Path) -> None:
+    spelled = LINEAR.replace("echo made", "printf canary-of-the-%s quokka")
+    to_stdout = LINEAR.replace("echo made > made.txt", "printf canary-of-the-%s quokka")
+    for number, pipeline in enumerate((spelled, to_stdout)):
+        flow = commit(make_project(tmp_path / f"{number}"), **{"pipeline.dot": pipeline})
+        assert flow.launch().status == FAILED
+        assert any("make" in one for one in places_of_leaks(flow))
+
+
+def test_run_that_pinned_the_burned_suite_gets_no_approval(tmp_path: Path) -> None:
+    flow = make_project(tmp_path)
+    before = flow.launch()
+    assert flow.rules(before) == []
+    commit(flow, **{"notes.txt": CANARY})
+    assert flow.launch().status == FAILED
+    assert flow.rules(before) == ["suite_burned"]
+
+
+def test_run_that_died_after_its_leak_was_recorded_fails(tmp_path: Path) -> None:
+    flow = commit(make_project(tmp_path), **{"notes.txt": CANARY})
+    result = flow.launch(evaluate=False)
+    ledger, now = flow.evaluator.ledger, flow.host.clock.now()
+    head = read_events(result.directory)[-1].hash
+    ledger.append("ended", result.run_id, {"status": "failed", "journal_head": head}, now=now)
+    with pytest.raises(RunOver, match="is failed"):
+        flow.resume(result)
+
+
+LOOK = """
+cat /proc/*/environ /proc/*/cmdline | tr '\\0' '\\n'
+for place in {places}; do
+  find -L $place -maxdepth 9 -type f -size -64k '(' -name '*.toml' -o -name '*.json*' ')'
+done | sort -u | head -n 2000 | while read -r file; do cat "$file"; done
+git log --all --patch
+git cat-file --batch-all-objects --batch
+git --git-dir={home}/project/.git log --all --patch
+ln -s {home}/state out; cat out/suites/sealed/*/holdout/*
+ln -s {home}/project there; cat there/scenarios/*/*/*
+for process in /proc/[0-9]*; do
+  cat $process/root{home}/project/scenarios/*/*/* $process/cwd/../*/scenarios/*/*/*
+  cat $process/root{home}/state/suites/sealed/*/holdout/*
+done
+cat {home}/project/runs/*/events.jsonl {home}/state/results/*/*/*
+rm -f out there
+"""
+ATTACK = LINEAR.replace("echo made > made.txt", "sh look.sh 2>&1; echo made > made.txt")
+EVERYWHERE = ".. ../.. /tmp /var/tmp /dev/shm {home}"
+
+
+def test_agent_with_a_shell_finds_no_holdout(tmp_path: Path) -> None:
+    if why := why_no_sandbox(tmp_path):
+        pytest.skip(f"no sandbox here: {why}")
+    flow = make_project(tmp_path)
+    flow.launch()
+    look = LOOK.format(home=tmp_path, places=EVERYWHERE.format(home=tmp_path))
+    commit(flow, **{"look.sh": look, "pipeline.dot": ATTACK})
+    result = flow.launch(sandbox="auto", profile="strict")
+    assert result.status == AWAITING_DECISION
+    assert flow.rules(result) == []
+    assert STORY not in seen(result)
+
+
+def test_the_same_agent_without_a_sandbox_is_found_out(tmp_path: Path) -> None:
+    flow = make_project(tmp_path)
+    look = LOOK.format(home=tmp_path, places=tmp_path)
+    commit(flow, **{"look.sh": look, "pipeline.dot": ATTACK})
+    result = flow.launch()
+    assert result.status == FAILED
+    assert STORY in seen(result)
+    assert places_of_leaks(flow)
+
+
+def seen(result: RunResult) -> str:
+    """Return the output of the stage that looks around."""
+    return (result.directory / "make" / "stdout.txt").read_text("utf-8", "replace")
