@@ -65,11 +65,14 @@ def runnable(command: str) -> str:
     )
 
 
-def outputs(text: str, folder: Path) -> list[str]:
-    """Run the commands of a fence one after the other in a folder; return what each printed."""
+def outputs(text: str, folder: Path, programs: Path) -> list[str]:
+    """Run the commands of a fence one after the other in a folder; return what each printed.
+
+    A folder of programs comes first on the PATH.
+    """
     # From nothing: what the developer has set must not show.
     environ = {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(folder),
         "LANG": "C.UTF-8",
         "NO_COLOR": "1",

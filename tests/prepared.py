@@ -1,26 +1,42 @@
 """Runs commands of the program as processes that need not load it first."""
 
-import json
+import marshal
 import os
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-PROGRAM = str(Path(sys.executable).parent / "attractor")
+from tests.prepared_program import PROGRAM
+
 _ROOT = Path(__file__).parent.parent
 _UMASK = 0o022
 _HELD_BY_A_PIPE = 65536
+_REQUEST: dict[str, Any] = {"program": PROGRAM, "umask": _UMASK, "leads": False, "terminal": ""}
 _FOR_PYTHON = ("PYTHON", "LC_", "COVERAGE", "TZ")
+# What it needs of the standard library takes longer to load than all it does.
+_CLIENT = """#!{python} -IS
+import _socket, marshal, os, sys
+
+line = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+line.connect({address})
+words, folder, variables = sys.argv[1:], os.getcwd(), dict(os.environ)
+data = marshal.dumps(dict({request}, words=words, folder=folder, variables=variables))
+files = b"".join(one.to_bytes(4, sys.byteorder) for one in (0, 1, 2))
+rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, files)]
+line.sendmsg([len(data).to_bytes(4)], rights)
+line.sendall(data)
+line.recv(4)
+sys.exit(int.from_bytes(line.recv(4), signed=True))
+"""
 
 
 @dataclass
@@ -81,27 +97,29 @@ class Prepared:
 
     def __init__(self) -> None:
         self._ours, theirs = socket.socketpair()
-        self._asking = threading.Lock()
-        with theirs:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind("")
+        listener.listen()
+        self.address: bytes = listener.getsockname()
+        with theirs, listener:
+            files = [listener.fileno(), theirs.fileno()]
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.prepared_program", str(theirs.fileno())],
+                [sys.executable, "-m", "tests.prepared_program", *map(str, files)],
                 cwd=_ROOT,
                 env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
                 stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
+                pass_fds=files,
             )
 
-    def begin(
-        self, request: Mapping[str, object], files: Sequence[int]
-    ) -> tuple[int, socket.socket]:
+    def begin(self, request: dict[str, Any], files: Sequence[int]) -> tuple[int, socket.socket]:
         """Begin a command; return its process, and the line on which its exit code will be told."""
-        data = json.dumps(request).encode()
-        ours, theirs = socket.socketpair()
-        with theirs, self._asking:
-            socket.send_fds(self._ours, [len(data).to_bytes(4)], [*files, theirs.fileno()])
-            self._ours.sendall(data)
-        ours.settimeout(60)
-        return int.from_bytes(_received(ours)), ours
+        data = marshal.dumps(request)
+        line = socket.socket(socket.AF_UNIX)
+        line.settimeout(60)
+        line.connect(self.address)
+        socket.send_fds(line, [len(data).to_bytes(4)], files)
+        line.sendall(data)
+        return int.from_bytes(_received(line)), line
 
 
 def _received(line: socket.socket) -> bytes:
@@ -125,16 +143,20 @@ def begin_prepared(
     stderr: int = subprocess.DEVNULL,
     leads: bool = False,
     terminal: str = "",
+    program: str = PROGRAM,
 ) -> Process:
-    """Begin a command: as the leader of a session if wanted, or at a terminal of its own."""
+    """Begin a command: as the leader of a session if wanted, or at a terminal of its own.
+
+    The program is the installed one, or a Python file.
+    """
     if not is_plain(variables):
+        assert program == PROGRAM
         return _begin_afresh(words, folder, variables, (stdin, stdout, stderr), leads=leads)
-    request = {
-        "program": PROGRAM,
-        "words": words,
+    request = _REQUEST | {
+        "program": program,
+        "words": [*map(str, words)],
         "folder": str(folder),
         "variables": dict(variables),
-        "umask": _UMASK,
         "leads": leads or bool(terminal),
         "terminal": terminal,
     }
@@ -160,9 +182,11 @@ def run_prepared(
     timeout: float,
     is_merged: bool = False,
     typed: str = "",
+    program: str = PROGRAM,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, with what is typed, or nothing, on its standard input."""
     if not is_plain(variables):
+        assert program == PROGRAM
         return _run_afresh(words, folder, variables, timeout, is_merged=is_merged, typed=typed)
     with ExitStack() as stack:
         out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
@@ -174,13 +198,37 @@ def run_prepared(
             stdin=given.fileno() if typed else subprocess.DEVNULL,
             stdout=out.fileno(),
             stderr=(out if is_merged else err).fileno(),
+            program=program,
         )
         try:
             code = begun.wait(timeout)
         finally:
             begun.kill()
             begun.wait(60)
-        return subprocess.CompletedProcess([PROGRAM, *words], code, _text(out), _text(err))
+        return subprocess.CompletedProcess([program, *words], code, _text(out), _text(err))
+
+
+def run_program(
+    text: str, folder: Path, variables: Mapping[str, str], *words: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a Python program that finds the package loaded, with warnings as errors."""
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+        file.write(text)
+        file.flush()
+        return run_prepared(
+            words, folder=folder, variables=plain(variables), timeout=60, program=file.name
+        )
+
+
+def put_prepared(folder: Path) -> Path:
+    """Write a program for the PATH of a shell that runs commands as the installed one does."""
+    text = _CLIENT.format(
+        python=sys.executable, address=_prepared(os.getpid()).address, request=_REQUEST
+    )
+    file = folder / Path(PROGRAM).name
+    file.write_text(text)
+    file.chmod(0o755)
+    return file
 
 
 def plain(variables: Mapping[str, str]) -> dict[str, str]:

@@ -1,26 +1,31 @@
 """A process that has the program loaded, and forks for each command it is given.
 
 Each command is a process of its own, with its own folder, variables and files, and ends as the
-installed program does. What it spares is to load the same modules again and again.
+installed program does. What it spares is to load the same modules again and again. A request may
+name another Python file, which runs instead of the installed program.
 """
 
 import atexit
 import gc
 import importlib
-import json
+import marshal
 import os
 import pkgutil
+import runpy
 import select
 import signal
 import socket
 import sys
 import threading
+import warnings
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 import attractor
 
+PROGRAM = str(Path(sys.executable).parent / "attractor")
 _LATER = ("attractor.__main__", "attractor.cli.language_server", "attractor.twins.pytest_plugin")
 
 
@@ -41,30 +46,30 @@ def _ready(names: dict[str, Any]) -> None:
             getattr(one, "__init__", None)
 
 
-def serve(line: socket.socket) -> list[str] | None:
-    """Begin a process for every request; in such a process, return the words of its command."""
+def serve(listener: socket.socket, line: socket.socket) -> list[str] | None:
+    """Begin a process for every request until a line closes; in such a process, return its argv."""
     woken, waker = socket.socketpair()
     waker.setblocking(False)
     signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, _wake)
     running: dict[int, socket.socket] = {}
     while True:
-        ready = select.select([line, woken], [], [])[0]
+        ready = select.select([listener, line, woken], [], [])[0]
         if woken in ready:
             woken.recv(1024)
             _tell_ends(running)
-        if line not in ready:
-            continue
-        head, files, _, _ = socket.recv_fds(line, 4, 4)
-        if not head:
+        if line in ready:
             return None
-        request = json.loads(_read(line, int.from_bytes(head)))
-        told = socket.socket(fileno=files.pop())
+        if listener not in ready:
+            continue
+        told, _ = listener.accept()
+        head, files, _, _ = socket.recv_fds(told, 4, 3)
+        request = marshal.loads(_read(told, int.from_bytes(head)))
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for one in (line, woken, waker, told, *running.values()):
+            for one in (listener, line, woken, waker, told, *running.values()):
                 one.close()
             return _become(request, files)
         for file in files:
@@ -113,7 +118,7 @@ def _become(request: dict[str, Any], files: list[int]) -> list[str]:
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)
     sys.stderr = os.fdopen(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
     sys.argv = [request["program"], *request["words"]]
-    return request["words"]
+    return sys.argv
 
 
 def _end(code: int) -> NoReturn:
@@ -125,12 +130,23 @@ def _end(code: int) -> NoReturn:
     os._exit(code)
 
 
+def _run(program: str, words: list[str]) -> int:
+    if program == PROGRAM:
+        return importlib.import_module("attractor.cli.main").main(words)
+    warnings.simplefilter("error")
+    try:
+        runpy.run_path(program, run_name="__main__")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    return 0
+
+
 def main() -> None:
     """Serve until nobody is there any more."""
     load()
-    words = serve(socket.socket(fileno=int(sys.argv[1])))
-    if words is not None:
-        _end(importlib.import_module("attractor.cli.main").main(words))
+    argv = serve(*(socket.socket(fileno=int(one)) for one in sys.argv[1:3]))
+    if argv is not None:
+        _end(_run(argv[0], argv[1:]))
 
 
 if __name__ == "__main__":

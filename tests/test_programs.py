@@ -1,8 +1,6 @@
 """Programs that use the public door alone: those in the documentation, and the example."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +8,7 @@ import pytest
 from tests.examples import ROOT, Fence, fences
 from tests.factory.flows import make_flow
 from tests.pipeline.projects import git, make_project
+from tests.prepared import run_program
 
 PAGE = "run-from-a-program.md"
 CHECK_PAGE = "check-from-a-program.md"
@@ -27,19 +26,10 @@ def run(program: str, folder: Path, *arguments: str) -> str:
     environ = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
-        "PYTHONPATH": str(ROOT),
         "ATTRACTOR_STATE_DIR": str(folder / "state"),
         "ATTRACTOR_WORKSPACES_DIR": str(folder / "workspaces"),
     }
-    ended = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program, *arguments],
-        cwd=project,
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    ended = run_program(program, project, environ, *arguments)
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr == ""
     return ended.stdout
@@ -75,14 +65,11 @@ def test_a_program_decides_and_promotes(tmp_path: Path) -> None:
     flow.launch()
     environ = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT),
         "ATTRACTOR_STATE_DIR": str(flow.host.state_dir),
         "ATTRACTOR_TOKEN": flow.make_token(),
     }
-    command = [sys.executable, "-W", "error", "-c", fence.text]
-    ended = subprocess.run(
-        command, cwd=flow.project, env=environ, capture_output=True, text=True, check=True
-    )
+    ended = run_program(fence.text, flow.project, environ)
+    assert (ended.returncode, ended.stderr) == (0, "")
     looked, moved, *history = ended.stdout.splitlines()
     assert looked.endswith(" ['1/1']")
     assert moved == f"main is now {git(flow.project, 'rev-parse', 'main').strip()}"

@@ -12,6 +12,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import says, script, use, uses
 from tests.examples import ROOT, fences
+from tests.prepared import run_program
 
 PAGE = ROOT / "docs" / "how-to" / "run-agents-from-a-program.md"
 POEM = "roses are red\nviolets are blue\n"
@@ -30,15 +31,7 @@ def test_program_of_the_page_runs(tmp_path: Path, number: int) -> None:
     program = [one for one in fences("python") if one.page == PAGE][number].text
     with in_background(ProviderTwin(script(*answers))) as twin:
         environ = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **twin.environ()}
-        done = subprocess.run(
-            [sys.executable, "-c", program],
-            cwd=tmp_path,
-            env=environ,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = run_program(program, tmp_path, environ)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(printed)
 

@@ -4,8 +4,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,11 +17,12 @@ from attractor.base.journal import verify_file
 from attractor.base.json import Json
 from attractor.language.reading import parse
 from tests.counts import count
+from tests.crashes import life
 from tests.crashes.deaths import MOMENTS, STEP
 from tests.crashes.pipeline import NODES, OUTSIDE, write_pipeline
 from tests.pipeline.projects import git, make_project
+from tests.prepared import Process, begin_prepared, plain
 
-ROOT = Path(__file__).parent.parent.parent
 KILLS = count(ci=4, full=60)
 FROM_OUTSIDE = "from outside"
 LONGEST_LIFE_S = 300.0
@@ -59,7 +58,7 @@ class Place:
         make_project(self.project, write_pipeline())
         return self
 
-    def begin(self, *moment: str) -> subprocess.Popen[bytes]:
+    def begin(self, *moment: str) -> Process:
         """Begin a life, or one that ends at a moment."""
         state = {"ATTRACTOR_STATE_DIR": "state", "ATTRACTOR_WORKSPACES_DIR": "work"}
         environ = {
@@ -68,8 +67,12 @@ class Place:
             OUTSIDE: str(self.folder / "outside"),
             **{name: str(self.folder / folder) for name, folder in state.items()},
         }
-        words = [sys.executable, "-m", "tests.crashes.life", str(self.project), str(self.root)]
-        return subprocess.Popen([*words, *moment], cwd=ROOT, env=environ)
+        return begin_prepared(
+            [str(self.project), str(self.root), *moment],
+            folder=self.folder,
+            variables=plain(environ),
+            program=life.__file__,
+        )
 
     def live(self) -> int:
         """Live to the end."""

@@ -1,15 +1,14 @@
 """The programs that the documentation shows run as they stand, with a twin for the providers."""
 
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from attractor.config.settings import Settings
-from tests.examples import ROOT, Fence, fences
+from tests.examples import Fence, fences
 from tests.llm.asking import speaking
+from tests.prepared import run_program
 
 ASK = """
 [[rules]]
@@ -90,15 +89,7 @@ def test_a_program_of_the_documentation_runs(
     script: str, fence: Fence, printed: list[str], tmp_path: Path
 ) -> None:
     with speaking(script) as twin:
-        ended = subprocess.run(
-            [sys.executable, "-W", "error", "-c", fence.text],
-            cwd=tmp_path,
-            env={"PYTHONPATH": str(ROOT), **twin.environ()},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        ended = run_program(fence.text, tmp_path, twin.environ())
     assert (ended.returncode, ended.stderr) == (0, "")
     assert [words for words in printed if words not in ended.stdout] == []
 

@@ -12,6 +12,7 @@ from attractor.base.events import Event
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.start import start
 from tests.pipeline.projects import make_host, simulated
+from tests.prepared import plain, run_prepared
 
 MADE = "made"
 """The moment when the next run is there, and the one before it has not ended."""
@@ -47,6 +48,18 @@ digraph parent {
 
 def options(project: Path, kind: WorkspaceKind) -> RunRequest:
     return simulated(project, workspace=kind, outcomes={"judge": ["fail", "success"]})
+
+
+def run_and_die(project: Path, moment: str, kind: WorkspaceKind) -> None:
+    """Have a process run the pipeline that is killed at a moment."""
+    done = run_prepared(
+        [str(project), moment, kind],
+        folder=project,
+        variables=plain(os.environ),
+        timeout=60,
+        program=__file__,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
 
 
 def _die() -> None:

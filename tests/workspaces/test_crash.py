@@ -1,34 +1,38 @@
 import asyncio
+import os
 import random
 import subprocess
-import sys
-import threading
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from attractor.workspaces.folders import remove_abandoned_folders
 from attractor.workspaces.run_store import recorded_folders
 from tests.counts import count
+from tests.prepared import begin_prepared, plain
+from tests.workspaces import fork_child, snapshot_child
 from tests.workspaces.projects import Project, contents, git
 
-ROOT = Path(__file__).parents[2]
 
-
-def killed_at_some_moment(below: Path, program: str = "snapshot_child") -> list[str]:
+def killed_at_some_moment(below: Path, program: ModuleType = snapshot_child) -> list[str]:
     """Run a program until a kill between its first word and some later moment; return its words."""
-    command = [sys.executable, "-m", f"tests.workspaces.{program}", str(below)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as child:
-        watch = threading.Timer(60, child.kill)
-        watch.start()
-        assert child.stdout is not None
-        said = child.stdout.readline().decode()
+    child = begin_prepared(
+        [str(below)],
+        folder=below,
+        variables=plain(os.environ),
+        stdout=subprocess.PIPE,
+        program=program.__file__ or "",
+    )
+    assert child.stdout is not None
+    with child.stdout:
+        said = child.stdout.readline()
         # The moment itself is what is tried here: there is no event to wait for.
         time.sleep(random.uniform(0, 0.3))
         child.kill()
-        said += child.stdout.read().decode()
-        watch.cancel()
+        said += child.stdout.read()
+    child.wait(60)
     return said.splitlines()
 
 
@@ -77,7 +81,7 @@ def test_kill_leaves_every_fork_complete_or_recreated(project: Project) -> None:
     asyncio.run(workspace.close())
     trees: dict[str, str] = {}
     for _ in range(count(ci=3, full=20)):
-        said = killed_at_some_moment(project.state.parent, "fork_child")
+        said = killed_at_some_moment(project.state.parent, fork_child)
         trees |= dict(line.split(" ") for line in said)
         asyncio.run(check_forks(project, trees))
 

@@ -5,9 +5,6 @@ Rounds of a child, whatever ends the process between them.
 
 import asyncio
 import json
-import signal
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +22,7 @@ from attractor.pipeline.resume import resume
 from attractor.pipeline.runs.lookup import find_run, list_runs
 from tests.engine.forked import until
 from tests.engine.runs import read_events
-from tests.pipeline.dying_restart import CHILD, MOMENTS, PARENT
+from tests.pipeline.dying_restart import CHILD, MOMENTS, PARENT, run_and_die
 from tests.pipeline.families import ENDS, Family
 from tests.pipeline.projects import git, make_host, make_project
 from tests.spec.runs import between, events, project_in, run as runs_run
@@ -215,10 +212,7 @@ async def test_error_in_the_next_round_stops_the_run(parent: Family) -> None:
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_kill_between_two_rounds_of_a_child_loses_nothing(tmp_path: Path, moment: str) -> None:
     project = make_project(tmp_path / "project", PARENT, **{"child.dot": CHILD})
-    kind = WorkspaceKind.ISOLATED
-    command = [sys.executable, "-m", "tests.pipeline.dying_restart", str(project), moment, kind]
-    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    run_and_die(project, moment, WorkspaceKind.ISOLATED)
     host = make_host(project)
     result = asyncio.run(resume(find_run("latest", host.runs_dir), host))
     assert (result.status, result.outcome) == (EVALUATING, StageStatus.SUCCESS)

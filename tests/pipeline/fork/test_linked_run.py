@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -26,15 +23,8 @@ from attractor.pipeline.runs.lookup import find_run, list_runs
 from attractor.pipeline.start import start
 from tests.counts import count
 from tests.engine.runs import read_events
-from tests.pipeline.dying_restart import MADE, MOMENTS, ROUNDS, options
+from tests.pipeline.dying_restart import MADE, MOMENTS, ROUNDS, options, run_and_die
 from tests.pipeline.projects import git, make_host, make_project
-
-
-def die(project: Path, moment: str, kind: WorkspaceKind) -> None:
-    """Have a process run the pipeline that is killed at a moment."""
-    command = [sys.executable, "-m", "tests.pipeline.dying_restart", str(project), moment, kind]
-    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
 
 
 def standings(host: RunHost) -> list[str]:
@@ -50,7 +40,7 @@ def standings(host: RunHost) -> list[str]:
 )
 def test_kill_between_rounds_loses_nothing(tmp_path: Path, moment: str, reference: str) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
-    die(project, moment, WorkspaceKind.ISOLATED)
+    run_and_die(project, moment, WorkspaceKind.ISOLATED)
     host = make_host(project)
     first = min(list_runs(host.runs_dir), key=lambda one: one.restart).directory
     root = first if reference == "first" else find_run("latest", host.runs_dir)
@@ -68,7 +58,7 @@ def test_kill_between_rounds_loses_nothing(tmp_path: Path, moment: str, referenc
 @pytest.mark.crash
 def test_kill_between_rounds_ends_a_run_with_a_directory_of_its_own(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
-    die(project, MADE, WorkspaceKind.ISOLATED)
+    run_and_die(project, MADE, WorkspaceKind.ISOLATED)
     host = make_host(project)
     second, first = (one.directory for one in list_runs(host.runs_dir))
     first.rename(first.with_name("mine"))
@@ -79,7 +69,7 @@ def test_kill_between_rounds_ends_a_run_with_a_directory_of_its_own(tmp_path: Pa
 @pytest.mark.crash
 def test_a_kill_between_two_rounds_in_place_loses_nothing(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
-    die(project, "RunRestarting", WorkspaceKind.IN_PLACE)
+    run_and_die(project, "RunRestarting", WorkspaceKind.IN_PLACE)
     host = make_host(project)
     result = asyncio.run(resume(find_run("latest", host.runs_dir), host))
     assert result.outcome is StageStatus.SUCCESS
@@ -106,7 +96,7 @@ def test_resume_creates_the_next_round(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_next_run_under_construction_is_not_disturbed(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
-    die(project, "made", WorkspaceKind.ISOLATED)
+    run_and_die(project, "made", WorkspaceKind.ISOLATED)
     host = make_host(project)
     second, first = (one.directory for one in list_runs(host.runs_dir))
     with open_run(first, clock=host.clock), pytest.raises(LockHeld):
@@ -156,7 +146,7 @@ def test_a_fork_of_the_last_round_has_no_more_rounds_left_than_that_one(tmp_path
 @pytest.mark.crash
 def test_interruption_names_the_last_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
-    die(project, "made", WorkspaceKind.ISOLATED)
+    run_and_die(project, "made", WorkspaceKind.ISOLATED)
     host = make_host(project)
     second, first = (one.directory for one in list_runs(host.runs_dir))
     monkeypatch.chdir(project)
