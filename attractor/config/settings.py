@@ -250,6 +250,21 @@ class ProgramSettings(Section):
     )
 
 
+class FactorySettings(Section):
+    """Settings of judging."""
+
+    suite: str = Field(
+        default="",
+        description="Judge runs with this suite, as `NAME` or `NAME@VERSION`, unless `--suite` "
+        "names one.",
+    )
+    profile: str = Field(
+        default="",
+        description="Judge runs by this profile, as `NAME` or `NAME@REVISION`, unless `--profile` "
+        "names one.",
+    )
+
+
 class BackendsSettings(Section):
     """Settings of the backends that execute stages."""
 
@@ -323,6 +338,7 @@ class Settings(Section):
     llm: LlmSettings = LlmSettings()
     backends: BackendsSettings = BackendsSettings()
     agent: CodingAgentSettings = CodingAgentSettings()
+    factory: FactorySettings = FactorySettings()
     rules: Mapping[str, Level] = Field(
         default_factory=dict[str, Level],
         description="Severity of a rule in this project; `off` disables it.",

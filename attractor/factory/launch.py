@@ -13,6 +13,7 @@ from attractor.factory.gate import GateInput
 from attractor.factory.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.promotion import CandidateTree, Promotion, promote, roll_back
+from attractor.factory.resources.effective import with_profile
 from attractor.factory.resources.pipelines import PipelineStore
 from attractor.factory.resources.profiles import ProfileStore
 from attractor.factory.resources.suites import SuiteStore
@@ -66,7 +67,10 @@ async def launch(request: RunRequest, host: RunHost, *, root: Path | None = None
     """Start a run; suite and profile are pinned before the first stage."""
     evaluator = evaluator_of(host)
     host = replace(host, before_end=evaluator.record_end)
-    pinned, suite_pipeline = await _pin(request, evaluator, host)
+    pinned, suite_pipeline = await _pin(request, evaluator.stores, host)
+    host = with_profile(host, evaluator.stores.profile(pinned.profile))
+    for sentence in evaluator.stores.describe(pinned.suite, pinned.profile):
+        host.tell(sentence)
     return await start(
         pinned,
         host,
@@ -78,7 +82,9 @@ async def launch(request: RunRequest, host: RunHost, *, root: Path | None = None
 
 async def check_run(request: RunRequest, host: RunHost) -> PreflightReport:
     """Check whether a run can start, and change nothing."""
-    request, suite_pipeline = await _pin(request, evaluator_of(host), host)
+    stores = evaluator_of(host).stores
+    request, suite_pipeline = await _pin(request, stores, host)
+    host = with_profile(host, stores.profile(request.profile))
     pipeline = open_pipeline(
         str(request.file), goal=request.goal, inputs=request.inputs, project=project_of(host)
     )
@@ -87,13 +93,13 @@ async def check_run(request: RunRequest, host: RunHost) -> PreflightReport:
     return await preflight(pipeline, request, host, suite_pipeline=suite_pipeline, is_new=True)
 
 
-async def _pin(request: RunRequest, evaluator: Evaluator, host: RunHost) -> tuple[RunRequest, str]:
+async def _pin(request: RunRequest, stores: FactoryStores, host: RunHost) -> tuple[RunRequest, str]:
     """Return the request with pinned suite and profile, and the name of the suite's pipeline.
 
     Refuse a suite with checks that this machine cannot judge.
     """
-    stores = evaluator.stores
-    suite, profile = stores.pin_suite(request.suite), stores.pin_profile(request.profile)
+    suite = stores.pin_suite(request.suite or host.suite)
+    profile = stores.pin_profile(request.profile or host.profile)
     sealed = stores.suite(suite)
     name = sealed.suite.settings.pipeline if sealed else ""
     if sealed and request.evaluate:
@@ -101,14 +107,23 @@ async def _pin(request: RunRequest, evaluator: Evaluator, host: RunHost) -> tupl
     return replace(request, suite=suite, profile=profile), name
 
 
+def host_of_run(root: Path, host: RunHost) -> RunHost:
+    """Return the host with the effective settings of the profile that a run pinned."""
+    profile = read_manifest(RunDirectory(root)).profile
+    return with_profile(host, evaluator_of(host).stores.profile(profile))
+
+
 async def resume_run(root: Path, host: RunHost, overrides: Overrides = NO_OVERRIDES) -> RunResult:
     """Resume a run, including its evaluation unless the run skips it."""
     evaluator = evaluator_of(host)
-    host = replace(host, before_end=evaluator.record_end)
     evaluator.require_own(root)
+    host = replace(host_of_run(root, host), before_end=evaluator.record_end)
     if evaluator.has_ended(root):
         hold(root, host).close()
-    request = overrides.apply(read_request(read_manifest(RunDirectory(root))), host.environ)
+    manifest = read_manifest(RunDirectory(root))
+    for sentence in evaluator.stores.describe(manifest.suite, manifest.profile):
+        host.tell(sentence)
+    request = overrides.apply(read_request(manifest), host.environ)
     evaluation = _evaluation(evaluator, request)
 
     def begin(run: OpenRun, prepared: PreparedRun) -> None:

@@ -1,5 +1,6 @@
 """The facts of a run, read without locking the run: state, suite and profile."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -97,6 +98,22 @@ class FactoryStores:
     def pin_profile(self, reference: str) -> str:
         """Return the reference to pin: the current revision of a profile, with its hash."""
         return self.profiles.versions.find_usable(reference).pinned if reference else ""
+
+    def describe(self, suite: str, profile: str) -> Iterator[str]:
+        """Yield sentences about what judges a run, and about a suite edited since its seal."""
+        if not suite:
+            return
+        version = self.suites.versions.of_pin(suite)
+        by = self.profiles.versions.of_pin(profile) if profile else "the default profile"
+        yield f"Judged by {version} and {by}."
+        if changes := self.suites.changes(version):
+            count = len([*changes.added, *changes.removed, *changes.changed])
+            folder = version.data["folder"]
+            yield (
+                f"{count} {'file differs' if count == 1 else 'files differ'} in {folder} from the "
+                f"sealed suite, which judges. To judge by the files: attractor suite register "
+                f"{folder}"
+            )
 
     def suite(self, pinned: str) -> SealedSuite | None:
         """Open the suite that a run pinned, and verify the hash of the suite."""

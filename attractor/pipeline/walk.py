@@ -92,7 +92,7 @@ async def _build_runner(
             choose_interviewer(request, host, run, partial(_changed_so_far, run, prepared))
         ),
     )
-    budgets = request.budgets.over(read_budgets(pipeline.graph))
+    budgets = request.budgets.over(read_budgets(pipeline.graph)).within(host.budgets)
     record_budgets(run, budgets)
     no_limit = "none: set one with --max-cost-usd, --max-tokens or --max-duration"
     host.tell(f"budget: {budgets if budgets != NO_BUDGETS else no_limit}")

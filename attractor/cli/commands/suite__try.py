@@ -12,8 +12,9 @@ from attractor.base.errors import ExitCode, UnknownName
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.resources import trial_options
+from attractor.cli.runs.resources import stores_of, trial_options
 from attractor.cli.runs.setup import host_of
+from attractor.factory.resources.effective import with_profile
 from attractor.factory.resources.known_trees import known_trees
 from attractor.pipeline.host.run_host import RunHost
 from attractor.scenarios.evaluation import is_satisfied
@@ -52,7 +53,10 @@ def try_suite(
     with tempfile.TemporaryDirectory() as store:
         sealed = seal_suite(folder, Path(store))
         scenarios = _chosen(sealed, ids, to_operator=to_operator)
-        tried = asyncio.run(_try(sealed, scenarios, host_of(invocation), sandbox))
+        stores = stores_of(invocation)
+        profile = stores.profile(stores.pin_profile(host_of(invocation).profile))
+        host = with_profile(host_of(invocation), profile)
+        tried = asyncio.run(_try(sealed, scenarios, host, sandbox))
     if as_json:
         show_json([one.to_record() for one in tried])
     else:

@@ -24,7 +24,7 @@ from attractor.engine.journal.events import RunRestarting
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
-from attractor.factory.launch import evaluator_of, resume_run
+from attractor.factory.launch import evaluator_of, host_of_run, resume_run
 from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides
@@ -237,7 +237,7 @@ async def _fork(
     fork = await plan_fork(
         root,
         options["at"],
-        host,
+        host_of_run(root, host),
         overrides,
         graph=options["graph"],
         new_root=new_root,

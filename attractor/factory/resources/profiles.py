@@ -20,25 +20,24 @@ from attractor.scenarios.suite import Name, SuiteTable, mistakes_of
 class ProfileSandbox(SuiteTable):
     """The environment of stages and trials, in addition to the settings of the project.
 
-    `read` and `expose` are shown read-only, `carry` is copied into each workspace. The gate knows
-    of `expose`: logins that are kept in files.
+    `read` and `expose` are paths shown read-only, `expose` those of logins, about which the gate
+    says `credential_exposed`. `carry` are ignored paths that are copied into each workspace.
+    `pass_env` are names of variables.
     """
 
     read: tuple[str, ...] = ()
     carry: tuple[str, ...] = ()
     pass_env: tuple[str, ...] = ()
-    network: Literal["closed", "open"] | tuple[str, ...] = "closed"
     expose: tuple[str, ...] = ()
 
 
 class ProfilePolicy(SuiteTable):
-    """The policy of the gate: permitted rules, protected paths, costs and twins."""
+    """The policy of the gate: permitted rules, protected paths and costs."""
 
     allow: tuple[Literal["isolation_unverified", "credential_exposed", "dirty_base"], ...] = ()
     protected_paths: tuple[str, ...] = ()
     unprotected_paths: tuple[str, ...] = ()
     max_cost_usd: float | None = Field(default=None, gt=0)
-    twins: Literal["real", "twin"] = "real"
 
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.factory.resources.effective import with_profile
 from attractor.factory.resources.known_trees import (
     Change,
     KnownTrees,
@@ -52,7 +53,8 @@ async def register_suite(
         raise SuiteRefused(faults)
     sealed = stores.suites.seal(folder)
     if not stores.suites.is_registered(sealed):
-        async with known_trees(host, sandbox=sandbox) as trees:
+        profile = stores.profile(stores.pin_profile(host.profile))
+        async with known_trees(with_profile(host, profile), sandbox=sandbox) as trees:
             checks = _Checks(sealed, trees)
             faults = [*await checks.baselines(), *await checks.discrimination()]
             faults += await checks.references()

@@ -21,6 +21,7 @@ from attractor.base.events import Event
 from attractor.base.registry import count_parameters
 from attractor.config.schema import Configuration
 from attractor.config.settings import NotifySettings, Settings, WorkspaceSettings
+from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.context import Context
 from attractor.engine.journal.events import EventLog
 from attractor.engine.outcome import Outcome
@@ -208,7 +209,9 @@ class RunHost:
     prints a message for a person. `leave_out` are patterns of new files that no result contains.
     `interviewer` names the interviewer of runs that name none.
     `secrets` are values that the caller passed, in addition to the variables whose names indicate
-    secrets. `before_end` records the final status of a run outside of the run directory.
+    secrets. `before_end` records the final status of a run outside of the run directory. `suite`
+    and `profile` judge runs that name none. `readable` are paths, and `passed_variables` the names
+    of variables, that a sandbox shows. No run exceeds `budgets`.
     """
 
     project: Path
@@ -238,6 +241,11 @@ class RunHost:
     interviewer: str = PARK
     secrets: tuple[str, ...] = ()
     before_end: BeforeEnd | None = None
+    suite: str = ""
+    profile: str = ""
+    readable: tuple[Path, ...] = ()
+    passed_variables: tuple[str, ...] = ()
+    budgets: Budgets = NO_BUDGETS
 
     def with_secrets(self, secrets: Iterable[str]) -> "RunHost":
         """Return the host with more secrets."""
@@ -306,6 +314,8 @@ def open_host(
         llm=settings.llm,
         backends=settings.backends,
         agent=settings.agent,
+        suite=settings.factory.suite,
+        profile=settings.factory.profile,
         observer=observer,
         tell=tell,
         interviewer=interviewer,

@@ -15,7 +15,6 @@ description = "For the payment service."
 [sandbox]
 read = ["/opt/toolchain"]
 pass_env = ["LANG"]
-network = ["pypi.org"]
 
 [models]
 fast = "haiku"
@@ -37,7 +36,7 @@ def test_a_profile_is_read_from_a_file(tmp_path: Path) -> None:
     profile = read_profile(tmp_path / "careful.toml")
     assert profile.allows("dirty_base")
     assert not profile.allows("isolation_unverified")
-    assert profile.sandbox.network == ("pypi.org",)
+    assert profile.sandbox.pass_env == ("LANG",)
     assert profile.models == {"fast": "haiku"}
     assert profile.window
     assert profile.window.runs == 10

@@ -1,0 +1,68 @@
+"""Applies a profile to the host of a run: sandbox, models and the limit of costs.
+
+The rules of the gate read the policy of a profile themselves.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.engine.budgets import Budgets
+from attractor.factory.errors import InvalidProfile
+from attractor.factory.resources.profiles import Profile
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.source.syntax_tree import Attributes
+from attractor.pipeline.host.run_host import RunHost
+
+
+def with_profile(host: RunHost, profile: Profile) -> RunHost:
+    """Return the host with the effective settings of a profile."""
+    sandbox, parts = profile.sandbox, host.custom_parts
+    carry = tuple(dict.fromkeys((*host.preparation.carry, *sandbox.carry)))
+    models = [ProfileModels(profile.models)] if profile.models else []
+    return replace(
+        host,
+        readable=(*host.readable, *_existing(profile, host)),
+        passed_variables=(*host.passed_variables, *sandbox.pass_env),
+        preparation=replace(host.preparation, carry=carry),
+        custom_parts=replace(parts, transforms=(*parts.transforms, *models)),
+        budgets=host.budgets.within(Budgets(cost_usd=profile.policy.max_cost_usd)),
+    )
+
+
+def _existing(profile: Profile, host: RunHost) -> Iterator[Path]:
+    """Yield the paths that a profile shows in the sandbox; refuse a path that does not exist."""
+    home = host.environ.get("HOME", "")
+    for key, paths in (("read", profile.sandbox.read), ("expose", profile.sandbox.expose)):
+        for path in paths:
+            is_below_home = path == "~" or path.startswith("~/")
+            full = Path(f"{home}{path[1:]}") if is_below_home else host.project / path
+            if not full.exists():
+                raise InvalidProfile(
+                    f"profile {profile.name}: sandbox.{key}: {full} does not exist",
+                    hint=f"create it, or remove it: attractor profile update {profile.name}.toml",
+                )
+            yield full
+
+
+@dataclass(frozen=True)
+class ProfileModels:
+    """Sets the models of nodes by their classes, whatever the pipeline says."""
+
+    models: Mapping[str, str]
+
+    def apply(self, graph: Graph) -> Graph:
+        """Return the graph with the models of the profile."""
+        nodes = {node.id: self._with_model(node) for node in graph.nodes.values()}
+        return replace(graph, nodes=nodes)
+
+    def _with_model(self, node: Node) -> Node:
+        chosen: Sequence[str] = [self.models[one] for one in node.classes if one in self.models]
+        if not chosen:
+            return node
+        provider, _, model = chosen[-1].rpartition("/")
+        # Without a provider, the name of the model decides.
+        set_now = {"llm_model": model, **({"llm_provider": provider} if provider else {})}
+        kept = {key: one for key, one in node.attributes.by_key.items() if key != "llm_provider"}
+        return replace(node, attributes=Attributes({**kept, **Attributes.of(set_now).by_key}))

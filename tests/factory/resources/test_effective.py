@@ -1,0 +1,135 @@
+"""Each field of a profile has its effect in a run."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import UnknownName
+from attractor.engine.budgets import Budgets
+from attractor.factory.errors import InvalidProfile
+from attractor.factory.launch import launch
+from attractor.factory.resources.effective import with_profile
+from attractor.factory.resources.profiles import Profile
+from attractor.pipeline.source.read import open_pipeline, project_of
+from tests.factory.flows import HOLDOUT, Flow, make_flow
+from tests.pipeline.projects import git, simulated
+
+STYLED = """
+digraph styled {
+    graph [model_stylesheet=".fast { llm_model: opus; llm_provider: anthropic; }"]
+    start [shape=Mdiamond]
+    plan  [class="fast", prompt="Plan"]
+    build [class="fast,careful", prompt="Build", llm_model="sonnet"]
+    check [prompt="Check", llm_model="sonnet"]
+    exit  [shape=Msquare]
+    start -> plan -> build -> check -> exit
+}
+"""
+
+
+def profiled(flow: Flow, **tables: object) -> Flow:
+    """Bind a profile by the settings of the project."""
+    profile = Profile.model_validate(
+        {"name": "p", "policy": {"allow": ["isolation_unverified"]}, **tables}
+    )
+    flow.evaluator.stores.profiles.create(profile, by="ann", now=flow.host.clock.now())
+    return Flow(flow.project, replace(flow.host, profile="p", suite="todo"))
+
+
+def test_models_of_a_profile_override_those_of_the_pipeline(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    (flow.project / "pipeline.dot").write_text(STYLED)
+    models = {"fast": "haiku", "careful": "openai/gpt-5"}
+    host = with_profile(flow.host, Profile(name="p", models=models))
+    file = str(flow.project / "pipeline.dot")
+    nodes = open_pipeline(file, project=project_of(host)).graph.nodes
+    named = {
+        id: (one.attributes.text("llm_model"), one.attributes.text("llm_provider"))
+        for id, one in nodes.items()
+        if id in ("plan", "build", "check")
+    }
+    assert named == {
+        "plan": ("haiku", ""),
+        "build": ("gpt-5", "openai"),
+        "check": ("sonnet", ""),
+    }
+
+
+LOOK = 'cat "{tool}"; cat "{login}"; echo $COLOUR; cat kept/note'
+
+
+@pytest.mark.parametrize("has_profile", [True, False])
+def test_a_sandbox_shows_the_paths_and_variables_of_the_profile(
+    tmp_path: Path, has_profile: bool
+) -> None:
+    tool, login = tmp_path / "tools" / "tool", tmp_path / "login"
+    tool.parent.mkdir()
+    tool.write_text("tool ")
+    login.write_text("login ")
+    flow = make_flow(tmp_path)
+    (flow.project / ".gitignore").write_text("kept\nruns\n")
+    git(flow.project, "add", ".gitignore")
+    git(flow.project, "commit", "--quiet", "--message", "Ignore")
+    (flow.project / "kept").mkdir()
+    (flow.project / "kept" / "note").write_text("note")
+    look = LOOK.format(tool=tool, login=login)
+    text = (flow.project / "pipeline.dot").read_text()
+    command = look.replace('"', '\\"')
+    (flow.project / "pipeline.dot").write_text(
+        text.replace("echo made > made.txt", f"({command}) > made.txt 2>&1; true")
+    )
+    flow = Flow(flow.project, replace(flow.host, environ={**flow.host.environ, "COLOUR": "red"}))
+    sandbox = {
+        "read": [str(tool.parent)],
+        "expose": ["~/login"],
+        "pass_env": ["COLOUR"],
+        "carry": ["kept"],
+    }
+    if has_profile:
+        flow = profiled(flow, sandbox=sandbox)
+    result = flow.launch(sandbox="auto", profile="", evaluate=False)
+    made = git(flow.project, "show", f"attractor/run/{result.run_id}:made.txt")
+    assert ("tool login red\nnote" in made) == has_profile
+
+
+def test_a_missing_path_of_a_profile_stops_the_boot_with_its_remedy(tmp_path: Path) -> None:
+    flow = profiled(make_flow(tmp_path), sandbox={"read": ["/no/such/tool"]})
+    with pytest.raises(InvalidProfile, match="sandbox.read: /no/such/tool does not exist") as told:
+        flow.launch(profile="")
+    assert "profile update p.toml" in told.value.hint
+
+
+def test_costs_are_limited_by_profile_pipeline_and_option_together(tmp_path: Path) -> None:
+    flow = profiled(make_flow(tmp_path), policy={"max_cost_usd": 3.0})
+    told: list[str] = []
+    host = replace(flow.host, tell=told.append)
+    for asked, effective in ((None, "3 USD"), (5.0, "3 USD"), (2.0, "2 USD")):
+        request = simulated(flow.project, budgets=Budgets(cost_usd=asked), evaluate=False)
+        asyncio.run(launch(request, host))
+        assert told.count(f"budget: {effective}") == 1
+        told.clear()
+
+
+def test_settings_bind_suite_and_profile_and_each_run_says_what_judges(tmp_path: Path) -> None:
+    told: list[str] = []
+    flow = make_flow(tmp_path)
+    flow = profiled(Flow(flow.project, replace(flow.host, tell=told.append)))
+    result = flow.launch(suite="", profile="")
+    assert flow.rules(result) == []
+    stores = flow.evaluator.stores
+    suite, profile = stores.suites.versions.find("todo"), stores.profiles.versions.find("p")
+    assert f"Judged by {suite} and {profile}." in told
+    assert not any("differs in" in one for one in told)
+    (tmp_path / "suite" / "holdout" / "made.scenario.toml").write_text(HOLDOUT.format(wanted="x"))
+    told.clear()
+    assert flow.rules(flow.launch(suite="", profile="")) == []
+    assert any("1 file differs in" in one and "suite register" in one for one in told)
+
+
+def test_an_option_overrides_the_settings(tmp_path: Path) -> None:
+    flow = profiled(make_flow(tmp_path))
+    assert flow.rules(flow.launch(profile="strict")) == ["isolation_unverified"]
+    with pytest.raises(UnknownName, match="unknown suite 'other'"):
+        flow.launch(suite="other")
