@@ -60,6 +60,8 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("backends.command.provider", None, "default"),
         ("backends.command.read", (), "default"),
         ("agent.mcp", {}, "default"),
+        ("factory.suite", "", "default"),
+        ("factory.profile", "", "default"),
         ("rules", {}, "default"),
     ]
 
