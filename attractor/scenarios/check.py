@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import field, replace
 from datetime import timedelta
 from enum import IntEnum
@@ -93,6 +94,8 @@ TwinRequests = Callable[[], Sequence[Mapping[str, Json]]]
 """Type of a function that returns the requests that a twin received, as in its control API."""
 Verify = Callable[[str, timedelta], Awaitable[ExecResult]]
 """Type of a function that runs a shell command in a sandbox that no candidate ran in."""
+Separate = Callable[[], AbstractAsyncContextManager[ExecutionEnvironment]]
+"""Type of a function that starts an environment that no candidate ran in."""
 
 
 async def _no_change() -> Sequence[str]:
@@ -118,6 +121,7 @@ class Observation:
     seed: int = 0
     ask_judge: AskJudge = no_judge
     verify: Verify | None = None
+    separate: Separate | None = None
 
 
 @dataclass(frozen=True)

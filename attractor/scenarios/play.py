@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 
@@ -42,7 +43,7 @@ from attractor.scenarios.suite import (
 )
 from attractor.scenarios.suite_files import FIXTURES, list_suite_files, read_suite_file
 from attractor.scenarios.trial_twins import start_twins
-from attractor.scenarios.verifier import make_verify
+from attractor.scenarios.verifier import make_verify, separate_environment
 
 _POLL_INTERVAL_S = 0.05
 _KEPT_OUTPUT = 4096
@@ -102,6 +103,7 @@ class ScenarioPlayer:
                     seed=seed,
                     ask_judge=ask_judge,
                     verify=make_verify(folder, self.suite_folder, self.make_environment),
+                    separate=partial(separate_environment, folder, self.make_environment),
                 )
                 results = await judge_phase(checks, CheckPhase.RUNNING, observed)
             _require_sound(running.requests)

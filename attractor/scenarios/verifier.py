@@ -7,7 +7,8 @@ path of imports.
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -34,16 +35,31 @@ def make_verify(
         with borrowed_folder(candidate.parent) as folder:
             await asyncio.to_thread(shutil.copytree, suite_folder / CHECKS, folder / CHECKS)
             await asyncio.to_thread(copy_tree, candidate, folder / _CANDIDATE)
-            environment = make_environment(folder)
-            await environment.initialize()
-            try:
+            async with _running(make_environment(folder)) as environment:
                 path = f"{environment.working_directory()}/{_CANDIDATE}"
                 return await environment.exec_command(
                     command,
                     timeout_ms=round(timeout.total_seconds() * 1000),
                     env_vars={CANDIDATE_VARIABLE: path},
                 )
-            finally:
-                await environment.cleanup()
 
     return verify
+
+
+@asynccontextmanager
+async def separate_environment(
+    candidate: Path, make_environment: Callable[[Path], ExecutionEnvironment]
+) -> AsyncGenerator[ExecutionEnvironment]:
+    """Yield an environment in a new folder beside the tree `candidate`."""
+    with borrowed_folder(candidate.parent) as folder:
+        async with _running(make_environment(folder)) as environment:
+            yield environment
+
+
+@asynccontextmanager
+async def _running(environment: ExecutionEnvironment) -> AsyncGenerator[ExecutionEnvironment]:
+    await environment.initialize()
+    try:
+        yield environment
+    finally:
+        await environment.cleanup()

@@ -1,0 +1,230 @@
+"""Opens a page of the candidate's service in Chromium, acts on it, and looks at the result.
+
+Chromium runs in a sandbox of its own, where only the port of the service is reachable. Without a
+sandbox, a proxy setting keeps it from all other addresses.
+"""
+
+import asyncio
+import importlib.util
+import re
+import shutil
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field, model_validator
+
+from attractor.base.errors import UsageError
+from attractor.base.json import content_hash
+from attractor.engine.truncation import one_line
+from attractor.environments.environment import ExecutionEnvironment, Service
+from attractor.scenarios.check import (
+    CheckOptions,
+    CheckPhase,
+    CheckResult,
+    Observation,
+    TextExpectation,
+    check_result,
+)
+from attractor.scenarios.evaluation import Culprit, TrialTrouble
+from attractor.scenarios.suite import Duration, SuiteSettings, SuiteTable, UrlPath
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page
+
+_PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+# The launchers of distributions read /etc, which a sandbox does not show.
+_BINARIES = ("/usr/lib/chromium/chromium", "/usr/lib64/chromium-browser/chromium-browser")
+_OPTIONS = (
+    "--headless=new",
+    # It runs in a sandbox of its own, in which it cannot create another one.
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    # Port 9 refuses connections: only the service is reached without this proxy.
+    "--proxy-server=http://127.0.0.1:9",
+    "--remote-debugging-port=0",
+    '--user-data-dir="$PWD/profile"',
+)
+_LISTENING = re.compile(rb"DevTools listening on ws://127\.0\.0\.1:(\d+)/")
+_START_S = 60.0
+_POLL_INTERVAL_S = 0.1
+# For the last action to report its own timeout.
+_GRACE_S = 2.0
+_LONGEST_REASON = 300
+
+
+class BrowserAction(SuiteTable):
+    """One action on the page: open a path, click, fill a field with a text, or wait for a text."""
+
+    open: UrlPath | None = None
+    click: str | None = None
+    fill: str | None = None
+    text: str | None = None
+    wait: str | None = None
+
+    @model_validator(mode="after")
+    def _is_one_action(self) -> "BrowserAction":
+        if sum(one is not None for one in (self.open, self.click, self.fill, self.wait)) != 1:
+            raise ValueError("set exactly one of open, click, fill and wait")
+        if (self.fill is None) != (self.text is None):
+            raise ValueError("set text together with fill")
+        return self
+
+    async def perform(self, page: "Page", origin: str) -> None:
+        """Perform the action within the time limit of the page."""
+        if self.open is not None:
+            await page.goto(f"{origin}{self.open}")
+        elif self.click is not None:
+            await page.locator(self.click).first.click()
+        elif self.fill is not None:
+            await page.locator(self.fill).first.fill(self.text or "")
+        elif self.wait is not None:
+            await page.get_by_text(self.wait).first.wait_for(state="visible")
+
+
+class BrowserCheck(TextExpectation, CheckOptions):
+    """Passes if the page shows a selector, and its text matches (default: the text of the page)."""
+
+    phase: ClassVar[CheckPhase] = CheckPhase.RUNNING
+
+    port: int = Field(ge=1, le=65535, description="the port of a service")
+    path: UrlPath = Field(default="/", description="the path of the first page")
+    actions: tuple[BrowserAction, ...] = Field(
+        default=(),
+        description="tables with `open`, `click`, `fill` and `text`, or `wait`, in order",
+    )
+    selector: str | None = Field(
+        default=None, description="an element that must become visible, as CSS or `text=Add`"
+    )
+    timeout: Duration = Field(
+        default=timedelta(seconds=20), description="the time limit of each action and of the result"
+    )
+
+    @model_validator(mode="after")
+    def _expects_something(self) -> "BrowserCheck":
+        if self.selector is None and not self.is_given:
+            raise ValueError("set selector, or one of equals, contains, lacks and matches")
+        return self
+
+    async def find_missing(
+        self, settings: SuiteSettings, environ: Mapping[str, str]
+    ) -> UsageError | None:
+        """Return the error if Playwright or Chromium is not installed."""
+        return explain_missing(
+            has_playwright=importlib.util.find_spec("playwright") is not None,
+            chromium=_find_chromium(environ.get("PATH", "")),
+        )
+
+    async def judge(self, observed: Observation) -> CheckResult:
+        """Visit the page, while the services of the trial run."""
+        if observed.failure or observed.separate is None:
+            reason = observed.failure or "the service does not run"
+            return check_result("browser", passed=False, reason=reason, evidence=reason)
+        async with (
+            observed.environment.reach(self.port) as address,
+            observed.separate() as environment,
+            environment.offer(self.port, address),
+            _chromium(environment, self.port) as browser,
+        ):
+            return await self._visit(browser)
+
+    async def _visit(self, browser: "Browser") -> CheckResult:
+        # Only suites with this check need Playwright.
+        from playwright.async_api import Error
+
+        seconds, at = self.timeout.total_seconds(), f"open = {self.path!r}"
+        page = await browser.new_page()
+        page.set_default_timeout(seconds * 1000)
+        origin = f"http://127.0.0.1:{self.port}"
+        try:
+            async with asyncio.timeout(seconds + _GRACE_S):
+                await page.goto(f"{origin}{self.path}")
+                for number, action in enumerate(self.actions):
+                    at = f"actions[{number}]"
+                    await action.perform(page, origin)
+                at = f"selector {self.selector!r}" if self.selector else "the page"
+                text, lack = await self._look(page)
+                shown = content_hash(await page.screenshot())
+        except (Error, TimeoutError) as error:
+            words = one_line(str(error) or f"no end within {seconds:g} s", _LONGEST_REASON)
+            reason = f"{at}: {words}"
+            return check_result("browser", passed=False, reason=reason, evidence=reason)
+        reason = f"{at} {lack or 'is as expected'}"
+        evidence = f"{page.url}\n{shown}\n{text}"
+        return check_result("browser", passed=not lack, reason=reason, evidence=evidence)
+
+    async def _look(self, page: "Page") -> tuple[str, str]:
+        """Return the text of the page and its mismatch, after waiting for the expected text."""
+        found = page.locator(self.selector or "body").first
+        await found.wait_for(state="visible" if self.selector else "attached")
+        clock = asyncio.get_running_loop()
+        end = clock.time() + self.timeout.total_seconds()
+        while (lack := self.mismatch(text := await found.inner_text())) and clock.time() < end:
+            await asyncio.sleep(_POLL_INTERVAL_S)
+        return text, lack
+
+
+def explain_missing(*, has_playwright: bool, chromium: str) -> UsageError | None:
+    """Return the error if Playwright or the program of Chromium is missing."""
+    if not has_playwright:
+        return UsageError(
+            "checks of kind browser need Playwright, which is not installed",
+            hint="install the extra: pip install 'attractor[browser]'",
+        )
+    if not chromium:
+        return UsageError(
+            "checks of kind browser need Chromium, which is not installed",
+            hint="install it (Debian: apt-get install chromium)",
+        )
+    return None
+
+
+def _find_chromium(search_path: str) -> str:
+    """Return the program of Chromium, or ""."""
+    binaries = (one for one in _BINARIES if Path(one).is_file())
+    programs = (shutil.which(one, path=search_path) for one in _PROGRAMS)
+    return next(filter(None, (*binaries, *programs)), "")
+
+
+@asynccontextmanager
+async def _chromium(environment: ExecutionEnvironment, port: int) -> AsyncGenerator["Browser"]:
+    """Start Chromium in an environment, in which it can reach a port only, and connect to it."""
+    # Only suites with this check need Playwright.
+    from playwright.async_api import Error, async_playwright
+
+    reachable = f'--proxy-bypass-list="<-loopback>;127.0.0.1:{port}"'
+    program = " || ".join(f"command -v {one}" for one in (*_BINARIES, *_PROGRAMS))
+    options = " ".join((*_OPTIONS, reachable))
+    service = await environment.start_service(f'exec "$({program})" {options} about:blank')
+    try:
+        async with asyncio.timeout(_START_S):
+            debugged = await _debugging_port(service)
+        async with environment.reach(debugged) as address, async_playwright() as playwright:
+            browser = await playwright.chromium.connect_over_cdp(
+                f"http://{address}", timeout=_START_S * 1000
+            )
+            yield browser
+    except (Error, TimeoutError) as error:
+        words = f"Chromium does not start: {one_line(str(error), _LONGEST_REASON)}"
+        raise TrialTrouble(words, Culprit.MACHINERY) from error
+    finally:
+        await service.stop()
+
+
+async def _debugging_port(service: Service) -> int:
+    output = b""
+    async for piece in service.output():
+        output += piece
+        if found := _LISTENING.search(output):
+            return int(found[1])
+    last = one_line(output.decode("utf-8", "replace")[-_LONGEST_REASON:], _LONGEST_REASON)
+    raise TrialTrouble(f"Chromium does not start: {last}", Culprit.MACHINERY)
+
+
+part = BrowserCheck

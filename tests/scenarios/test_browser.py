@@ -1,0 +1,175 @@
+"""Checks of kind browser, in real Chromium; each start of Chromium takes about a second."""
+
+import asyncio
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor.base.clock import SystemClock
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.selection import choose_environment
+from attractor.scenarios.check import CheckResult
+from attractor.scenarios.checks.browser import BrowserCheck, explain_missing
+from attractor.scenarios.play import ScenarioPlayer
+from attractor.scenarios.suite import SuiteSettings
+from tests.scenarios.test_play import SERVER, local, scenario
+
+needs_chromium = pytest.mark.skipif(
+    not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+    reason="Chromium is not installed: run scripts/system-packages",
+)
+PORT = 18423
+# The page adds a task a moment after the click, and tries every way out that a page has.
+PAGE = """<!doctype html><input name=title><button>Add</button><ul></ul><p>out: </p><script>
+document.querySelector("button").onclick = () => setTimeout(() => {
+  const task = document.createElement("li")
+  task.textContent = document.querySelector("input").value
+  document.querySelector("ul").append(task)
+}, 100)
+const other = "127.0.0.1:OUTSIDE", said = document.querySelector("p")
+new Image().src = `http://localhost:${other.split(":")[1]}/image`
+navigator.sendBeacon(`http://${other}/beacon`, "x")
+const blocked = name => () => { said.textContent += `${name} blocked ` }
+new WebSocket(`ws://${other}/`).onerror = blocked("socket")
+fetch(`http://${other}/`, { mode: "no-cors" }).then(() => {}, blocked("fetch"))
+</script>"""
+
+
+class Outsider:
+    """A server of this machine that the page must not reach; it counts its connections."""
+
+    def __init__(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._server.getsockname()[1])
+        self.connections = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                self._server.accept()[0].close()
+            except OSError:
+                return
+            self.connections += 1
+
+    def close(self) -> None:
+        self._server.close()
+
+
+@pytest.fixture
+def outsider() -> Iterator[Outsider]:
+    server = Outsider()
+    yield server
+    server.close()
+
+
+def check(**options: Any) -> dict[str, Any]:
+    return {"kind": "browser", "port": PORT, "timeout": "15s", **options}
+
+
+def visit(
+    tmp_path: Path,
+    outsider: Outsider,
+    checks: Sequence[dict[str, Any]],
+    *,
+    sandbox: bool = False,
+) -> tuple[CheckResult, ...]:
+    candidate = tmp_path / "candidate"
+    candidate.mkdir()
+    (candidate / "index.html").write_text(PAGE.replace("OUTSIDE", str(outsider.port)))
+    served = {"name": "serve", "service": SERVER.format(port=PORT), "port": PORT}
+
+    async def run() -> tuple[CheckResult, ...]:
+        make: Callable[[Path], ExecutionEnvironment] = local
+        if sandbox:
+            chosen = await choose_environment(
+                "bubblewrap", environ=os.environ, hide=[], scratch=tmp_path
+            )
+            make = chosen.make
+        player = ScenarioPlayer(SuiteSettings(name="s", pipeline="p"), Path(), make, SystemClock())
+        return (await player.play(scenario([served], checks), candidate)).checks
+
+    return asyncio.run(run())
+
+
+ADD = [{"fill": "input[name=title]", "text": "größe 🐍"}, {"click": "button"}]
+
+
+@needs_chromium
+def test_browser_acts_and_sees_what_a_person_would(tmp_path: Path, outsider: Outsider) -> None:
+    closed = {"kind": "browser", "port": PORT + 1, "contains": "x", "timeout": "5s"}
+    added, missing, refused = visit(
+        tmp_path,
+        outsider,
+        [
+            check(
+                path="/index.html",
+                actions=[*ADD, {"wait": "größe"}, {"open": "/"}, *ADD],
+                selector="li",
+                equals="größe 🐍",
+            ),
+            check(actions=[{"click": "button.missing"}], selector="li", timeout="500ms"),
+            closed,
+        ],
+    )
+    assert (added.passed, added.reason) == (True, "selector 'li' is as expected")
+    assert not missing.passed
+    assert missing.reason.startswith("actions[0]: Locator.click: Timeout")
+    assert not refused.passed
+    assert "ERR_CONNECTION_REFUSED" in refused.reason
+
+
+@needs_chromium
+@pytest.mark.parametrize(
+    "sandbox",
+    [
+        False,
+        pytest.param(
+            True,
+            marks=pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is missing"),
+        ),
+    ],
+)
+def test_browser_reaches_nothing_but_the_port_of_the_service(
+    tmp_path: Path, outsider: Outsider, sandbox: bool
+) -> None:
+    wanted = "(socket|fetch) blocked (socket|fetch) blocked"
+    [result] = visit(tmp_path, outsider, [check(selector="p", matches=wanted)], sandbox=sandbox)
+    assert (result.passed, result.reason) == (True, "selector 'p' is as expected")
+    assert outsider.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("has_playwright", "chromium", "hint"),
+    [
+        (False, "/usr/bin/chromium", "install the extra: pip install 'attractor[browser]'"),
+        (True, "", "install it (Debian: apt-get install chromium)"),
+        (True, "/usr/bin/chromium", ""),
+    ],
+)
+def test_missing_part_is_named_with_its_remedy(
+    has_playwright: bool, chromium: str, hint: str
+) -> None:
+    missing = explain_missing(has_playwright=has_playwright, chromium=chromium)
+    assert (missing.hint if missing else "") == hint
+
+
+INCOMPLETE: list[dict[str, Any]] = [
+    {},
+    {"selector": "li", "actions": [{}]},
+    {"selector": "li", "actions": [{"click": "a", "wait": "b"}]},
+    {"selector": "li", "actions": [{"fill": "a"}]},
+    {"selector": "li", "path": "index.html"},
+]
+
+
+@pytest.mark.parametrize("options", INCOMPLETE)
+def test_incomplete_options_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"set |path"):
+        BrowserCheck.model_validate({"port": 80, **options})
