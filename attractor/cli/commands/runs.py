@@ -1,7 +1,7 @@
 """List the runs of the project, newest first."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import click
 
@@ -10,11 +10,12 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.amounts import money, whole
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.status import moment, status_of
+from attractor.cli.runs.status import moment, show_indexing, status_of
 from attractor.engine.outcome import Usage
 from attractor.engine.truncation import shorten
+from attractor.factory.index import FILTERS, RunIndex, RunQuery
 from attractor.language.source.text import visible
-from attractor.pipeline.runs.lookup import RunSummary, list_runs
+from attractor.pipeline.runs.lookup import RunSummary
 
 _HEADING = ("run", "age", "status", "outcome", "pipeline", "cost", "goal")
 _LONGEST_NAME = 24
@@ -43,21 +44,28 @@ def runs(
     limit: int | None,
     as_json: bool,
 ) -> ExitCode:
-    """List the runs of the project, newest first."""
-    began = moment(since) if since else None
-    every = list_runs(invocation.configuration.settings.runs_dir)
-    found = [
-        one
-        for one in every
-        if (status is None or status in _words(one))
-        and pipeline in (None, one.pipeline)
-        and (began is None or one.started >= began)
-    ][:limit]
+    """List the runs of the project, newest first.
+
+    Runs without a suite end in awaiting_human (decision), but need no decision: --status
+    awaiting_human leaves them out.
+    """
+    settings = invocation.configuration.settings
+    index = RunIndex(settings.state_dir, told=show_indexing)
+    is_indexed = status is None or status in FILTERS
+    query = RunQuery(
+        status=status if status and is_indexed else "",
+        pipeline=pipeline or "",
+        since=moment(since).astimezone(UTC).isoformat() if since else "",
+        limit=limit if limit and is_indexed else -1,
+    )
+    found = index.runs(settings.runs_dir, query)
+    if not is_indexed:
+        found = [one for one in found if status in _words(one)][:limit]
     if as_json:
         show_json([one.to_record() for one in found])
     elif found:
         show("\n".join(_table(found, SystemClock().now())))
-    elif every:
+    elif index.runs(settings.runs_dir, RunQuery(limit=1)):
         show("No run matches. All runs: attractor runs")
     else:
         show("There are no runs yet. Start one: attractor run FILE")
@@ -66,7 +74,7 @@ def runs(
 
 def _words(one: RunSummary) -> set[str]:
     """Return the words by which a run can be selected."""
-    return {one.status, _status(one), one.outcome}
+    return {one.outcome} if one.is_resting else {one.status, _status(one), one.outcome}
 
 
 def _status(one: RunSummary) -> str:

@@ -10,6 +10,7 @@ from attractor.base.durations import parse_duration
 from attractor.base.errors import AttractorError, InvalidDuration, UsageError
 from attractor.base.json import Json
 from attractor.cli.output.amounts import cost_of
+from attractor.cli.output.streams import show
 from attractor.cli.runs.live.state import shown_lines
 from attractor.cli.runs.questions import question_lines
 from attractor.engine.outcome import NOTHING_USED
@@ -312,3 +313,13 @@ def _so_long_ago(text: str) -> datetime:
     except (InvalidDuration, OverflowError) as cause:
         hint = "write a time such as 2026-01-31T09:30, or how long ago, such as 10m"
         raise UsageError(f"invalid time in --since: {text}", hint=hint) from cause
+
+
+def show_indexing(done: int, of: int) -> None:
+    """Print the progress of reading many runs into the index, to standard error."""
+    if of > MANY:
+        show(f"reading runs into the index: {done} of {of}", err=True)
+
+
+MANY = 1000
+"""The number of runs whose reading takes more than a second."""

@@ -4,7 +4,7 @@ import os
 import re
 import shlex
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import UTC, datetime
 from itertools import count, takewhile
@@ -22,13 +22,15 @@ from attractor.base.events import Event
 from attractor.base.files import remove_tree, write_whole
 from attractor.base.ids import is_run_id, time_of
 from attractor.base.journal import read_lines
-from attractor.base.json import Json, parse_json
+from attractor.base.json import Json, JsonObject, parse_json
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.questions.question import (
     Answer,
     Question,
+    answer_from_record,
     answer_to_record,
+    question_from_record,
     question_to_record,
 )
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, is_held, read_manifest
@@ -37,6 +39,7 @@ from attractor.engine.state.progress import Progress
 from attractor.engine.state.run_state import (
     APPROVED,
     AWAITING_ANSWER,
+    AWAITING_DECISION,
     QUEUED,
     TRANSITIONS,
     RunState,
@@ -187,6 +190,11 @@ class RunSummary:
         """Whether the run can be continued, but has no process."""
         return not self.is_live and self.status in _NEEDS_A_RUNNER
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether the run could only be rejected or canceled: it was not judged by a suite."""
+        return self.phase == AWAITING_DECISION.phase and not self.suite
+
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of the summary.
 
@@ -205,6 +213,8 @@ class RunSummary:
             "pipeline": self.pipeline,
             "goal": self.goal,
             "started": self.started.isoformat(),
+            "workspace": self.workspace,
+            "suite": self.suite,
             "status": self.status,
             "phase": self.phase,
             "live": self.is_live,
@@ -230,32 +240,76 @@ class RunSummary:
             "trouble": self.trouble,
         }
 
+    @classmethod
+    def from_record(cls, record: JsonObject) -> "RunSummary":
+        """Read a summary from its record, which lacks the exit status of a problem."""
+        fields = Fields(record, "summary of a run")
+        answered = fields.inner("answered")
+        return cls(
+            **{name: fields.text(name) for name in _TEXTS},
+            directory=Path(fields.text("directory")),
+            started=fields.time("started"),
+            questions=tuple(question_from_record(one) for one in fields.inners("questions")),
+            answers={id_: answer_from_record(answered.inner(id_)) for id_ in answered.all()},
+            restart=fields.number("restart"),
+            is_live=fields.flag("live"),
+            is_paused=fields.flag("paused"),
+            written=fields.time("written") if fields.text("written") else None,
+            usage=Usage(
+                fields.number("input_tokens"),
+                fields.number("output_tokens"),
+                fields.real("cost_usd"),
+            ),
+            seconds=fields.real("seconds"),
+            trouble_code=ExitCode.DONE,
+        )
+
+
+_TEXTS = (
+    *("run_id", "pipeline", "goal", "workspace", "suite", "status", "phase", "why_stopped"),
+    *("stage", "outcome", "reason", "next_node", "parent", "restarted_as", "promoted_to"),
+    "trouble",
+)
+"""The fields of a summary that are texts in its record, with the same name."""
+
 
 def list_runs(runs_dir: Path) -> list[RunSummary]:
     """Return every run in a folder, newest first, including unreadable runs."""
-    return [_summarize_or_tell(folder) for folder in _folders(runs_dir)]
+    return [summarize_or_tell(folder) for folder in _folders(runs_dir)]
 
 
 def find_run(reference: str, runs_dir: Path) -> Path:
     """Return the directory of a run, by id, beginning of the id, path, or `latest`."""
-    if _is_run(RunDirectory(Path(reference))):
+    if is_run(RunDirectory(Path(reference))):
         return Path(reference).absolute()
-    folders = _folders(runs_dir)
-    if not folders:
-        raise UsageError(f"no run found in {runs_dir}", hint="start one: attractor run FILE")
+    names = run_names(runs_dir)
     if reference == LATEST:
-        whole = (one for one in folders if RunDirectory(one).manifest.exists())
-        return next(whole, folders[0])
-    begins = [one for one in folders if reference and one.name.startswith(reference.upper())]
+        return _newest(runs_dir, names)
+    wanted = [one for one in names if reference and one.startswith(reference.upper())]
+    begins = _runs_among(runs_dir, wanted)
     if len(begins) > 1:
-        names = ", ".join(one.name for one in begins[:5])
-        raise UsageError(f"{len(begins)} runs begin with {reference!r}", hint=f"such as {names}")
+        shown = ", ".join(one.name for one in begins[:5])
+        raise UsageError(f"{len(begins)} runs begin with {reference!r}", hint=f"such as {shown}")
     if not begins:
-        raise _unknown(reference, [one.name for one in folders])
+        # This refuses a folder without runs.
+        _newest(runs_dir, names)
+        raise _unknown(reference, [one.name for one in _runs_among(runs_dir, names)])
     return begins[0]
 
 
-def _is_run(directory: RunDirectory) -> bool:
+def _newest(runs_dir: Path, names: Sequence[str]) -> Path:
+    """Return the newest run with a manifest, or the newest run."""
+    for name in names:
+        if RunDirectory(runs_dir / name).manifest.exists():
+            return runs_dir / name
+    folders = _runs_among(runs_dir, names)
+    if not folders:
+        raise UsageError(f"no run found in {runs_dir}", hint="start one: attractor run FILE")
+    return folders[0]
+
+
+def is_run(directory: RunDirectory) -> bool:
+    """Return whether a directory is that of a run, maybe with lost files."""
     try:
         return directory.manifest.is_file() or directory.run.is_file()
     except OSError:  # such as a name that is too long for a file
@@ -320,7 +374,7 @@ def summarize(root: Path) -> RunSummary:
         return _troubled(summary, fault)
 
 
-def _summarize_or_tell(root: Path) -> RunSummary:
+def summarize_or_tell(root: Path) -> RunSummary:
     """Return the summary of a run; for an unreadable run, only its name and the error."""
     try:
         return summarize(root)
@@ -442,11 +496,22 @@ def _written(journal: Path) -> datetime | None:
         return None
 
 
+def run_names(runs_dir: Path) -> list[str]:
+    """Return the names of the entries of a folder of runs, newest run first."""
+    try:
+        # Run ids sort by time.
+        return sorted(os.listdir(runs_dir), reverse=True)  # noqa: PTH208 - 100,000 paths are slow
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def _folders(runs_dir: Path) -> list[Path]:
+    return _runs_among(runs_dir, run_names(runs_dir))
+
+
+def _runs_among(runs_dir: Path, names: Iterable[str]) -> list[Path]:
     # A directory that is just being made has neither file yet; one without a manifest is an error.
-    found = [*runs_dir.glob("*/manifest.json"), *runs_dir.glob("*/run.json")]
-    # Run ids sort by time.
-    return sorted({one.parent for one in found}, reverse=True)
+    return [runs_dir / one for one in names if is_run(RunDirectory(runs_dir / one))]
 
 
 def reference_to(root: Path) -> str:
