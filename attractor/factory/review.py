@@ -47,12 +47,14 @@ class Count:
 class ScenarioTrials:
     """The trials of a held-out scenario: of this run's tree, and of earlier runs, oldest first.
 
-    `name` is opaque; `id` and `title` are words of a holdout, for the operator only.
+    `name` is opaque; `id` and `title` are words of a holdout, for the operator only. `passed` means
+    that enough trials of this run's tree are satisfied.
     """
 
     name: str
     id: str
     title: str
+    passed: bool
     now: Count
     earlier: tuple[Count, ...]
     waived_until: datetime | None = None
@@ -63,6 +65,7 @@ class ScenarioTrials:
         return {
             "name": self.name,
             **words,
+            "passed": self.passed,
             "satisfied": self.now.satisfied,
             "played": self.now.played,
             "earlier": [one.to_record() for one in self.earlier],
@@ -193,6 +196,7 @@ def _scenarios(
             name,
             scenario.id,
             scenario.title,
+            tally.passed,
             Count(facts.run_id, tally.satisfied, tally.played),
             tuple(
                 Count(run_id, satisfied[name], played[name])

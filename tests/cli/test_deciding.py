@@ -30,18 +30,19 @@ def test_person_sees_all_before_deciding(tmp_path: Path) -> None:
         "  changes: 1 file changed, +1 -0",
         f"  all changes: git diff {base}..attractor/run/{result.run_id}",
         "gate: go",
-        f"  {good}: 2/2; 1/1",
+        f"  {good}: passed 2/2; earlier 1/1",
         "cost: 0 tokens",
         "assumed: nothing",
         f'decide with: attractor decide {result.run_id} --approve --rationale "..."',
     ):
         assert line in lines, shown.stdout
-    assert f"  {made}: 0/2; 0/1; waived until 20" in shown.stdout
+    assert f"  {made}: failed 0/2; earlier 0/1; waived until 20" in shown.stdout
     assert "\nleft out: of the project /scenarios/, /runs/; new files that match" in shown.stdout
     assert "\njudged by: suite todo@1 (seal " in shown.stdout
-    assert "\njudged by: profile lenient@1 (seal " in shown.stdout
+    assert "), profile lenient@1 (seal " in shown.stdout
     assert not any(word in shown.stdout for word in WORDS)
-    assert f"{made} made (It is made): 0/2; 0/1" in call(flow, "decide", "--operator").stdout
+    told = call(flow, "decide", "--operator").stdout
+    assert f"{made} made (It is made): failed 0/2; earlier 0/1" in told
     record = json.loads(call(flow, "decide", "--json").stdout)
     assert [one["name"] for one in record["scenarios"]][:2] == [good, made]
     assert record["scenarios"][0]["earlier"][0]["run_id"] == earlier.run_id

@@ -13,7 +13,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name, prove_operator
 from attractor.cli.runs.questions import operator_option, shortcomings_record, verdict_text
 from attractor.cli.runs.results import show_changes
-from attractor.cli.runs.reviews import review_text
+from attractor.cli.runs.reviews import judges_line, review_text
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.decide import (
@@ -143,6 +143,7 @@ def _decide(
     else:
         show(f"run {entry.run_id}: {verdict} by {operator.name} ({operator.proof})")
         show_changes(changes)
+        show(f"  {judges_line(run.manifest)}")
         is_isolated = run.manifest.options.get("workspace") == WorkspaceKind.ISOLATED
         if verdict is DecisionKind.APPROVED and is_isolated:
             name = reference_of(run.directory.root, host.runs_dir)

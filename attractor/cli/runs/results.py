@@ -140,8 +140,8 @@ def next_steps(result: RunResult, outlook: NextStepFacts) -> Sequence[NextStep]:
         return [*look, why_not, NextStep("decide", reject), *merge]
     if result.status == AWAITING_DECISION:
         approve = f"attractor decide {run} --approve --rationale '...'"
-        judge = NextStep("judge", f"attractor gate {run}")
-        return [*look, judge, NextStep("decide", approve), *merge]
+        review = NextStep("review", f"attractor decide {run}")
+        return [*look, review, NextStep("decide", approve), *merge]
     why = [NextStep("why", f"attractor diagnose {run}")] * (result.status == FAILED)
     return [*look, logs, *why]
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from attractor.cli.output.amounts import cost_of, lasted, money
 from attractor.cli.runs.questions import verdict_text
 from attractor.cli.runs.status import status_words
+from attractor.engine.run_folder.layout import Manifest
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory.review import Review, ScenarioTrials
 from attractor.language.source.text import visible
@@ -28,14 +29,14 @@ def _lines(review: Review, reference: str, *, to_operator: bool) -> Iterator[str
         yield visible(f"  all changes: {review.look}")
     yield f"gate: {verdict_text(facts, review.judged, to_operator=to_operator)}"
     if review.scenarios:
-        yield "hidden scenarios: satisfied trials of this result; of earlier runs, oldest first"
+        yield "hidden scenarios, with satisfied trials now and in earlier runs, oldest first:"
         yield from (_scenario(one, to_operator=to_operator) for one in review.scenarios)
     judge = f", judge {money(review.judge_usd)}" if review.judge_usd else ""
     yield f"cost: {cost_of(review.usage)}{judge}"
     yield f"time: {lasted(review.work_seconds)} of work, {lasted(review.trial_seconds)} of trials"
     yield visible(f"assumed: {_assumed(review)}")
     yield visible(f"left out: {_left_out(review)}")
-    yield from (visible(f"judged by: {one}") for one in _judges(review))
+    yield judges_line(facts.manifest)
     if facts.state.status == AWAITING_DECISION:
         verdict = "--approve" if review.report.go else "--reject"
         yield f'decide with: attractor decide {reference} {verdict} --rationale "..."'
@@ -43,9 +44,10 @@ def _lines(review: Review, reference: str, *, to_operator: bool) -> Iterator[str
 
 def _scenario(one: ScenarioTrials, *, to_operator: bool) -> str:
     name = f"{one.name} {one.id} ({one.title})" if to_operator else one.name
-    earlier = " ".join(map(str, one.earlier)) or "none"
+    verdict = "passed" if one.passed else "failed"
+    earlier = f"; earlier {' '.join(map(str, one.earlier))}" if one.earlier else ""
     waived = f"; waived until {one.waived_until:%Y-%m-%d %H:%M} UTC" if one.waived_until else ""
-    return visible(f"  {name}: {one.now}; {earlier}{waived}")
+    return visible(f"  {name}: {verdict} {one.now}{earlier}{waived}")
 
 
 def _assumed(review: Review) -> str:
@@ -72,11 +74,12 @@ def _left_out(review: Review) -> str:
     )
 
 
-def _judges(review: Review) -> Sequence[str]:
-    manifest = review.facts.manifest
+def judges_line(manifest: Manifest) -> str:
+    """Return name, version and seal of all that judges a run, for people."""
     pipeline = f"{manifest.pipeline}#{manifest.content_hash}"
     pins = (("suite", manifest.suite), ("profile", manifest.profile), ("pipeline", pipeline))
-    return [f"{kind} {_pin(pinned)}" if pinned else f"no {kind}" for kind, pinned in pins]
+    shown = (f"{kind} {_pin(pinned)}" if pinned else f"no {kind}" for kind, pinned in pins)
+    return visible(f"judged by: {', '.join(shown)}")
 
 
 def _pin(pinned: str) -> str:

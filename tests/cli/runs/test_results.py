@@ -36,6 +36,7 @@ BRANCH = f"attractor/run/{ID}"
 LOOK = f"git diff HEAD...{BRANCH}"
 MERGE = f"git merge {BRANCH}"
 GATE = f"attractor gate {ID}"
+REVIEW = f"attractor decide {ID}"
 APPROVE = f"attractor decide {ID} --approve --rationale '...'"
 REJECT = f"attractor decide {ID} --reject --rationale '...'"
 EVALUATE = f"attractor evaluate {ID}"
@@ -58,7 +59,7 @@ def of(branch: str = "", **more: bool) -> NextStepFacts:
 @pytest.mark.parametrize(
     ("status", "outlook", "commands"),
     [
-        (AWAITING_DECISION, of(BRANCH, gate=True, has_suite=True), [LOOK, GATE, APPROVE]),
+        (AWAITING_DECISION, of(BRANCH, gate=True, has_suite=True), [LOOK, REVIEW, APPROVE]),
         (AWAITING_DECISION, of(BRANCH, gate=False, has_suite=True), [LOOK, GATE, REJECT]),
         (AWAITING_DECISION, of(BRANCH, gate=False), [LOOK, GATE, REJECT, MERGE]),
         (AWAITING_DECISION, of(gate=False), [GATE, REJECT]),
