@@ -1,7 +1,6 @@
 """Evaluates a run: checks protected paths, plays the suite on the tree, evaluates the gate."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -52,7 +51,6 @@ from attractor.factory.run_facts import FactoryStores, RunFacts, before_a_decisi
 from attractor.factory.trials import EvaluationId, TrialLog, TrialStore, events_of
 from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.runs.lookup import reference_to
-from attractor.scenarios.check import needs_judge
 from attractor.scenarios.evaluation import TrialResult, evaluate
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.workspaces.dimension import Dimension
@@ -275,9 +273,8 @@ class Evaluator:
             list(self.ledger.entries(run.manifest.run_id)), self.results
         ).has_begun(log.evaluation_id):
             self.ledger.append(BEGUN, run.manifest.run_id, begun.to_record(), now=run.clock.now())
-        # They import httpx and the model client, which only evaluations need.
-        from attractor.factory.trial_player import TrialPlayer
-        from attractor.scenarios.judge import open_judge
+        # The player imports httpx, which only evaluations need.
+        from attractor.factory.trial_player import TrialPlayer, judge_of
 
         # From inside, a trial looks like a stage, so its folder is a repository.
         export = partial(prepared.workspace.export, run.progress.tree, repository=True)
@@ -291,12 +288,8 @@ class Evaluator:
             )
             settings = settings.model_copy(update={"concurrency": 1})
         holdouts = suite.of_split("holdout")
-        async with AsyncExitStack() as stack:
-            if needs_judge(suite):
-                judge = await stack.enter_async_context(
-                    open_judge(suite.settings.judge, prepared.host)
-                )
-                player = replace(player, ask_judge=judge)
+        async with judge_of(suite, prepared.host) as ask_judge:
+            player = replace(player, ask_judge=ask_judge)
             return await evaluate(holdouts, player.play_trial, log, settings, earlier=earlier)
 
     def _write(self, run: OpenRun, number: int, report: GateReport) -> None:

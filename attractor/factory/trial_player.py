@@ -1,12 +1,20 @@
 """Plays trials of a suite, each in its own sandbox on its own copy of a tree."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.scenarios.check import AskJudge, JudgeQuestion, JudgeVerdict, no_judge
+from attractor.pipeline.host.run_host import RunHost
+from attractor.scenarios.check import (
+    AskJudge,
+    JudgeQuestion,
+    JudgeVerdict,
+    needs_judge,
+    no_judge,
+)
 from attractor.scenarios.evaluation import (
     Culprit,
     TrialKey,
@@ -17,6 +25,19 @@ from attractor.scenarios.evaluation import (
 from attractor.scenarios.play import ScenarioPlayer
 from attractor.scenarios.suite import Scenario, Suite
 from attractor.workspaces.folders import borrowed_folder
+
+
+@asynccontextmanager
+async def judge_of(suite: Suite, host: RunHost) -> AsyncGenerator[AskJudge]:
+    """Yield the judge of a suite; a suite without rubrics needs none."""
+    if not needs_judge(suite):
+        yield no_judge
+        return
+    # It imports the model client, which few suites need.
+    from attractor.scenarios.judge import open_judge
+
+    async with open_judge(suite.settings.judge, host) as ask_judge:
+        yield ask_judge
 
 
 @dataclass(frozen=True)

@@ -112,15 +112,18 @@ class KnownTrees:
     async def play_once(self, sealed: SealedSuite, scenario: Scenario) -> "PlayedScenario":
         """Play a scenario once on the tree; return its steps and checks."""
         # The player imports httpx, which only trials need.
+        from attractor.factory.trial_player import judge_of
         from attractor.scenarios.play import ScenarioPlayer
 
+        suite = sealed.suite.model_copy(update={"scenarios": (scenario,)})
         settings = sealed.suite.settings
         seed = TrialKey(scenario.id, 1).seed(settings.trials.seed)
         with borrowed_folder(workspaces_folder(self.host.state_dir)) as folder:
             tree = self.workspace.base.candidate
             await self.workspace.export(tree, folder, repository=True)
             player = ScenarioPlayer(settings, sealed.folder, self.sandbox.make, self.host.clock)
-            return await player.play(scenario, folder, seed=seed)
+            async with judge_of(suite, self.host) as ask_judge:
+                return await player.play(scenario, folder, seed=seed, ask_judge=ask_judge)
 
 
 def _refuse(result: TrialResult) -> None:

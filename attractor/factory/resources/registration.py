@@ -24,6 +24,7 @@ from attractor.factory.resources.suites import Registration
 from attractor.factory.run_facts import FactoryStores
 from attractor.language.source.text import quote
 from attractor.pipeline.host.run_host import RunHost
+from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.evaluation import TrialResult
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import Scenario, Suite
@@ -53,6 +54,9 @@ async def register_suite(
         raise SuiteRefused(faults)
     sealed = stores.suites.seal(folder)
     if not stores.suites.is_registered(sealed):
+        unrated = tuple(_unrated(one) for one in sealed.suite.scenarios)
+        played = sealed.suite.model_copy(update={"scenarios": unrated})
+        await require_judgeable(played, host.environ)
         profile = stores.profile(stores.pin_profile(host.profile))
         async with known_trees(with_profile(host, profile), sandbox=sandbox) as trees:
             checks = _Checks(sealed, trees)
