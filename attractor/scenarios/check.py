@@ -23,6 +23,7 @@ from attractor.scenarios.suite import (
     CommandStep,
     RequestStep,
     Scenario,
+    ServiceStep,
     Suite,
     SuiteSettings,
     SuiteTable,
@@ -271,9 +272,16 @@ def check_mistakes(
             continue
         for key, named, known in _references(check, scenario, twins, files):
             if named not in known:
-                message = f"{dotted((*at, key))}: unknown {_NOUNS[key]} {named!r}"
+                message = f"{dotted((*at, key))}: {_unknown(key, named, scenario)}"
                 hint = did_you_mean(named, known) or f"there is none: {_REMEDIES[key]}"
                 yield TomlMistake((*at, key), message, hint)
+
+
+def _unknown(key: str, named: str, scenario: Scenario) -> str:
+    steps = [one for one in scenario.steps if key.startswith("step") and one.name == named]
+    if steps:
+        return f"step {named!r} is {_STEP_NOUNS[type(steps[0])]}"
+    return f"unknown {_NOUNS[key]} {named!r}"
 
 
 def files_of_checks(scenario: Scenario, kinds: Registry[type[Check]]) -> Iterator[str]:
@@ -299,6 +307,11 @@ def needs_judge(suite: Suite) -> bool:
     return any(kinds[spec.kind].needs_judge for one in suite.scenarios for spec in one.checks)
 
 
+_STEP_NOUNS: Mapping[type[SuiteTable], str] = {
+    CommandStep: "a command",
+    ServiceStep: "a background service",
+    RequestStep: "an HTTP request",
+}
 _NOUNS = {
     "step": "step",
     "steps": "step",

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
-from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 
 from attractor.base.clock import Clock
@@ -25,13 +24,11 @@ from attractor.scenarios.check import (
     Observation,
     StepRecord,
     TrialUsage,
-    TwinRequests,
     build_checks,
     check_registry,
     judge_phase,
     no_judge,
 )
-from attractor.scenarios.evaluation import Culprit, TrialTrouble
 from attractor.scenarios.http_request import RequestFailed, send_request
 from attractor.scenarios.suite import (
     CommandStep,
@@ -106,7 +103,7 @@ class ScenarioPlayer:
                     separate=partial(separate_environment, folder, self.make_environment),
                 )
                 results = await judge_phase(checks, CheckPhase.RUNNING, observed)
-            _require_sound(running.requests)
+            running.require_sound()
         finally:
             await environment.cleanup()
         for phase in (CheckPhase.STOPPED, CheckPhase.LAST):
@@ -127,14 +124,6 @@ class ScenarioPlayer:
                     filter(None, (f"setup.run[{number}] {status}", _last_line(result.output)))
                 )
         return ""
-
-
-def _require_sound(twins: Mapping[str, TwinRequests]) -> None:
-    """Raise TrialTrouble if a twin itself failed, such as by an exception in its handler."""
-    for name, requests in twins.items():
-        for one in requests():
-            if one["why"] and one["status"] == HTTPStatus.INTERNAL_SERVER_ERROR:
-                raise TrialTrouble(f"the twin {name} failed: {one['why']}", Culprit.TWIN)
 
 
 def fixture_files(suite_folder: Path, scenario: Scenario) -> Iterator[tuple[Path, str]]:

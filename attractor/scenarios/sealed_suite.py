@@ -82,7 +82,8 @@ def open_sealed(store: Path, seal: str) -> SealedSuite:
             f"the sealed suite {seal[:12]} is missing in {store}", hint="register the suite again"
         )
     mark = _mark_of(folder)
-    suite = read_suite(folder) if _seal_of_copy(folder, mark) == seal else None
+    is_whole = _seal_of_copy(folder, mark) == seal
+    suite = read_suite(folder, is_sealed=True) if is_whole else None
     canary = suite.settings.isolation.canary if suite else ""
     if suite is None or not (canary or mark):
         raise SuiteChanged(

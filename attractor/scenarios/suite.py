@@ -65,8 +65,8 @@ def _is_name(name: str) -> str:
 
 
 def _is_url_path(path: str) -> str:
-    if not path.startswith("/"):
-        raise ValueError("the path of a request begins with /")
+    if not path.startswith("/") or not path.isprintable() or "#" in path:
+        raise ValueError("write a path such as /tasks?open=1, without line breaks and #")
     return path
 
 
@@ -83,6 +83,10 @@ Name = Annotated[str, AfterValidator(_is_name)]
 UrlPath = Annotated[str, AfterValidator(_is_url_path)]
 RelativePath = Annotated[str, AfterValidator(_is_relative)]
 Status = Annotated[int, Field(ge=100, le=599)]
+Headers = dict[
+    Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")],
+    Annotated[str, Field(pattern=r"^[\t\x20-\x7e]*$")],
+]
 Variables = dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str]
 
 
@@ -251,7 +255,7 @@ class RequestStep(SuiteTable):
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] = Field(
         default="GET", description="the method"
     )
-    headers: dict[str, str] = Field(
+    headers: Headers = Field(
         default_factory=dict[str, str],
         description="headers; they override `host`, `content-type` and `accept-encoding`",
     )

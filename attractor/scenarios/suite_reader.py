@@ -56,14 +56,17 @@ _TOO_LARGE = "move large contents to separate files"
 M = TypeVar("M", bound=BaseModel)
 
 
-def read_suite(folder: Path) -> Suite:
-    """Read and validate the suite in a folder, with the files and twins that it names."""
+def read_suite(folder: Path, *, is_sealed: bool = False) -> Suite:
+    """Read and validate the suite in a folder, with the files and twins that it names.
+
+    The twins of a sealed copy were validated before sealing, and are not loaded.
+    """
     _require_suite(folder)
     source = _source(folder / SUITE_FILE)
     settings = source.built(SuiteSettings)
     files = files_of_suite(folder, [one.name for one in settings.twins])
     refuse_misplaced(files)
-    twins = _read_twins(source, settings, folder)
+    twins = {} if is_sealed else _read_twins(source, settings, folder)
     reader = _ScenarioReader(folder, settings, {one.path for one in files}, twins)
     scenarios = [reader.read(one) for one in files if one.path.split("/")[0] in SPLITS]
     if not any(scenario.split == "holdout" for scenario in scenarios):
@@ -142,7 +145,12 @@ class _ScenarioReader:
             raise source.error([TomlMistake(("split",), message, hint)])
         scenario = source.built(Scenario)
         mistakes = [
-            *check_mistakes(scenario, self.kinds, twins=self.twins, files=self.files),
+            *check_mistakes(
+                scenario,
+                self.kinds,
+                twins=[one.name for one in self.settings.twins],
+                files=self.files,
+            ),
             *self._missing_fixtures(scenario),
             *self._invalid_seeds(scenario),
             *self._duplicates(scenario, file.path),
@@ -163,12 +171,12 @@ class _ScenarioReader:
     def _invalid_seeds(self, scenario: Scenario) -> Iterator[TomlMistake]:
         seeds = {one.name: one.seed for one in self.settings.twins}
         for name, seed in scenario.seed.items():
-            if name in seeds:
-                seeded = {**seeds[name], **seed}
-                yield from _seed_mistakes(self.twins[name], seeded, ("seed", name))
-            else:
+            if name not in seeds:
                 hint = did_you_mean(name, seeds) or "name it in a [[twins]] of suite.toml"
                 yield _mistake(("seed", name), f"unknown twin {name!r}", hint)
+            elif name in self.twins:
+                seeded = {**seeds[name], **seed}
+                yield from _seed_mistakes(self.twins[name], seeded, ("seed", name))
 
     def _misplaced_canary(self, text: str, split: str) -> Iterator[TomlMistake]:
         canary = self.settings.isolation.canary

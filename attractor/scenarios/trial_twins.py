@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -10,12 +11,17 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.scenarios.check import TwinRequests
+from attractor.scenarios.evaluation import Culprit, TrialTrouble
 from attractor.scenarios.suite import TwinSettings
 from attractor.scenarios.suite_files import twins_folder
 
 if TYPE_CHECKING:
     from attractor.twins.services.service import Service
     from attractor.twins.services.service_twin import ServiceTwin
+
+
+MOST_REQUESTS = 10_000
+"""The maximum number of requests to a twin in a trial."""
 
 
 def load_twin(suite_folder: Path, name: str, state: Mapping[str, Any]) -> "Service":
@@ -33,6 +39,13 @@ class TrialTwins:
 
     variables: Mapping[str, str]
     requests: Mapping[str, TwinRequests]
+
+    def require_sound(self) -> None:
+        """Raise TrialTrouble if a twin itself failed, such as by an exception in its handler."""
+        for name, requests in self.requests.items():
+            for one in requests():
+                if one["why"] and one["status"] == HTTPStatus.INTERNAL_SERVER_ERROR:
+                    raise TrialTrouble(f"the twin {name} failed: {one['why']}", Culprit.TWIN)
 
 
 @asynccontextmanager
@@ -57,7 +70,7 @@ async def start_twins(
             from attractor.twins.services.service_twin import ServiceTwin
 
             service = load_twin(suite_folder, one.name, {**one.seed, **seeds.get(one.name, {})})
-            twin = ServiceTwin(service, seed=service.table.seed + seed)
+            twin = ServiceTwin(service, seed=service.table.seed + seed, keep=MOST_REQUESTS)
             await stack.enter_async_context(twin)
             port = urlsplit(twin.url).port or 0
             await stack.enter_async_context(environment.offer(port, f"127.0.0.1:{port}"))
@@ -67,4 +80,11 @@ async def start_twins(
 
 
 def _requests_of(twin: "ServiceTwin") -> TwinRequests:
-    return lambda: [cast("Mapping[str, Json]", one.record()) for one in twin.requests]
+    def requests() -> Sequence[Mapping[str, Json]]:
+        # Otherwise a candidate could hide a request behind many others.
+        if twin.dropped:
+            message = f"the twin {twin.service.name} received more than {MOST_REQUESTS} requests"
+            raise TrialTrouble(message, Culprit.CANDIDATE)
+        return [cast("Mapping[str, Json]", one.record()) for one in twin.requests]
+
+    return requests

@@ -66,6 +66,20 @@ def test_every_file_is_covered_by_the_seal(tmp_path: Path, path: str) -> None:
         open_sealed(tmp_path / "store", sealed.seal)
 
 
+def test_handler_of_a_twin_is_not_executed_when_a_sealed_suite_is_read(tmp_path: Path) -> None:
+    folder = with_everything(tmp_path / "suite")
+    route = '[[routes]]\npath = "/x"\nkind = "handler"\nfunction = "answer"\n'
+    ran = tmp_path / "ran"
+    touch = f"import pathlib\npathlib.Path({str(ran)!r}).touch()\n"
+    handler = f"{touch}def answer(request, state, draw):\n    return 1\n"
+    files = {"todo-api/twin.toml": TWIN + route, "todo-api/handler.py": handler}
+    write_files(tmp_path / "_twins", files)
+    sealed = seal_suite(folder, tmp_path / "store")
+    ran.unlink()
+    assert open_sealed(tmp_path / "store", sealed.seal) == sealed
+    assert not ran.exists()
+
+
 def test_changes_since_the_seal_are_found_in_an_invalid_suite(tmp_path: Path) -> None:
     folder = with_everything(tmp_path / "suite")
     sealed = seal_suite(folder, tmp_path / "store")

@@ -34,6 +34,23 @@ def test_verifier_of_the_page_examines_a_candidate(tmp_path: Path, title: str, r
     assert (result.passed, reason in result.reason) == (bool(title), True)
 
 
+def test_suite_of_the_guide_judges_its_program(tmp_path: Path) -> None:
+    toml, python = (
+        [one.text for one in fences(language) if one.page.name == "write-a-suite.md"]
+        for language in ("toml", "python")
+    )
+    write_files(tmp_path, {"_twins/calendar/twin.toml": toml[1]})
+    held_out = {"holdout/planned-task.scenario.toml": toml[0], "checks/events-are-kept": python[1]}
+    folder = write_files(tmp_path / "suite", {"suite.toml": toml[2], **held_out})
+    sealed = seal_suite(folder, tmp_path / "store")
+    [one] = sealed.suite.scenarios
+    for program, passed in ((python[0], [True] * 4), ("", [False, True, False, False])):
+        tree = write_files(tmp_path / "tree", {"todo.py": program})
+        played = play(tree, one, suite=sealed.folder, settings=sealed.suite.settings)
+        assert [check.passed for check in played.checks] == passed, played.checks
+        (tree / "tasks.jsonl").unlink(missing_ok=True)
+
+
 def test_every_key_has_a_meaning() -> None:
     kinds = [cast(type[CheckOptions], one) for one in check_registry().values()]
     tables = [one for one in SuiteTable.__subclasses__() if one.__module__ == suite.__name__]

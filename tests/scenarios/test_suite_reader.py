@@ -251,6 +251,60 @@ def test_files_and_twins_are_named_and_there(
 
 
 @pytest.mark.parametrize(
+    ("check", "message", "hint"),
+    [
+        ('kind = "http"\nstep = "add"', "checks[1].step: step 'add' is a command", "known: ask"),
+        ('kind = "exit"\nstep = "ask"', "checks[1].step: step 'ask' is an HTTP request", "add"),
+        (
+            'kind = "stdout"\nstep = "serve"\nequals = ""',
+            "step 'serve' is a background service",
+            "add",
+        ),
+        ('kind = "twin"\ntwin = "todo"\ncount = 1', "checks[1].twin: unknown twin", "none"),
+        ('kind = "command"\nprogram = "verfy"', "unknown file in checks/ 'verfy'", "verify?"),
+        ('kind = "command"\nprogram = "data"', "checks/data is not executable", "chmod +x"),
+        ('kind = "json"\nstep = "add"\nfile = "a"', "set exactly one of step and file", ""),
+        ('kind = "json"\nfile = "a"\npath = "id"', "checks[1].path = 'id': invalid path", ""),
+        ('kind = "json"\nfile = "a"\nequals = 1979-05-27', "checks[1].equals", ""),
+        ('kind = "twin"\ntwin = "todo"', "set at least one of count, at_least", ""),
+        ('kind = "budget"', "set at least one of seconds", ""),
+    ],
+)
+def test_references_and_options_of_checks_are_verified(
+    tmp_path: Path, check: str, message: str, hint: str
+) -> None:
+    steps = '[[steps]]\nname = "ask"\nport = 80\nheaders = { x-a = "b" }\njson = { a = 1 }\n'
+    steps += '[[steps]]\nname = "serve"\nservice = "true"\nport = 80\nhealth.path = "/"\n'
+    text = SCENARIO.format(id="adding", story="Ann adds.") + steps
+    folder = write_suite(tmp_path, adding=f"{text}[[checks]]\n{check}\n")
+    write_files(folder / "checks", {"verify": "#!/bin/sh\n", "data": ""})
+    with pytest.raises(InvalidSuite) as caught:
+        read_suite(folder)
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ('port = 80\nheaders = { "x a" = "b" }', "x a"),
+        ('port = 80\nheaders = { x = "b\\n" }', "headers.x"),
+        ('port = 80\nbody = "a"\njson = 1', "set either body or json"),
+        ('port = 80\npath = "tasks"', "path = 'tasks': write a path such as"),
+        ('service = "true"\nport = 80\nhealth = { pth = "/" }', "unknown key steps[1].health.pth"),
+        ('run = "true"\nenv = { "A-B" = "1" }', "env"),
+        ('run = "true"\ncwd = "/tmp"', "cwd = '/tmp': write a relative path"),
+    ],
+)
+def test_invalid_keys_of_steps_are_refused(tmp_path: Path, step: str, message: str) -> None:
+    text = SCENARIO.format(id="adding", story="Ann adds.")
+    folder = write_suite(tmp_path, adding=f'{text}[[steps]]\nname = "s"\n{step}\n')
+    with pytest.raises(InvalidSuite) as caught:
+        read_suite(folder)
+    assert message in caught.value.message
+
+
+@pytest.mark.parametrize(
     ("path", "message"),
     [
         ("reference/add.patch", "no scenario has this id"),

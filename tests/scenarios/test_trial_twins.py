@@ -53,6 +53,18 @@ def test_failure_of_a_twin_is_not_the_candidates(tmp_path: Path) -> None:
         assert caught.value.culprit is Culprit.TWIN
 
 
+def test_candidate_cannot_hide_a_request_behind_many_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attractor.scenarios.trial_twins.MOST_REQUESTS", 2)
+    ask = "curl -s $TODO_API_URL/tasks;"
+    steps = [{"name": "hide", "run": f"{ADD % 'hidden'}; {ask * 2}"}]
+    checks = [{"kind": "twin", "twin": "todo-api", "method": "POST", "count": 0}]
+    with pytest.raises(TrialTrouble, match="received more than 2 requests") as caught:
+        use_twin(tmp_path, scenario(steps, checks))
+    assert caught.value.culprit is Culprit.CANDIDATE
+
+
 def test_seed_of_an_unknown_member_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ServiceError, match="unknown member") as caught:
         use_twin(tmp_path, scenario([LIST]), task=[])
