@@ -1,6 +1,6 @@
 """The protocols and values between the engine and other rooms."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import field
 from datetime import UTC, datetime
@@ -285,6 +285,35 @@ class Stopped(Halted):
 
 
 @dataclass(frozen=True)
+class TrainChoice:
+    """A choice of train scenarios of a suite (default: the suite of the run).
+
+    Scenarios with one of the tags, and scenarios with one of the ids, are chosen; without both,
+    all train scenarios.
+    """
+
+    suite: str = ""
+    tags: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlayedTrain:
+    """A train scenario that was played, with the output of its steps and checks."""
+
+    scenario: str
+    satisfied: bool
+    text: str
+
+
+PlayTrain = Callable[[Workspace, TreeId, TrainChoice], AsyncIterator[PlayedTrain]]
+"""Type of a function that plays train scenarios on a tree; it never plays a holdout.
+
+The function raises UsageError if the choice is invalid.
+"""
+
+
+@dataclass(frozen=True)
 class Parts:
     """The parts that every handler is built from.
 
@@ -295,6 +324,7 @@ class Parts:
     interviewer: Interviewer
     inputs: Mapping[str, str] = field(default_factory=dict[str, str])
     secrets: Mapping[str, str] = field(default_factory=dict[str, str])
+    play_train: PlayTrain | None = None
 
 
 @dataclass(frozen=True)

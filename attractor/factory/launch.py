@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from attractor.base.errors import UsageError
@@ -18,6 +19,7 @@ from attractor.factory.resources.pipelines import PipelineStore
 from attractor.factory.resources.profiles import ProfileStore
 from attractor.factory.resources.suites import SuiteStore
 from attractor.factory.run_facts import FactoryStores, RunFacts, read_facts
+from attractor.factory.train import train_player
 from attractor.factory.trials import TrialStore
 from attractor.pipeline.components.run_components import Evaluation, PreparedRun
 from attractor.pipeline.fork.linked_run import require_trees
@@ -144,7 +146,8 @@ def _report_torn_line(run: OpenRun, host: RunHost) -> None:
 
 
 def _evaluation(evaluator: Evaluator, request: RunRequest) -> Evaluation:
-    return Evaluation(evaluator.begin, evaluator.finish if request.evaluate else None)
+    finish = evaluator.finish if request.evaluate else None
+    return Evaluation(evaluator.begin, finish, partial(train_player, evaluator))
 
 
 def hold(root: Path, host: RunHost) -> OpenRun:

@@ -11,6 +11,7 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.runner import Runner
+from attractor.engine.seams import PlayTrain
 from attractor.engine.state.run_state import EVALUATING
 from attractor.engine.walk.saved_conversations import SavedConversations
 from attractor.pipeline.children.runner import Children
@@ -56,7 +57,10 @@ async def walk_run(
         if evaluation:
             evaluation.begin(run, prepared)
         async with notifying(run, prepared.host) as notifier:
-            runner = await _build_runner(run, prepared, stack, notifier, restores_sessions)
+            play_train = evaluation.train(prepared) if evaluation and evaluation.train else None
+            runner = await _build_runner(
+                run, prepared, stack, notifier, restores_sessions, play_train
+            )
             result = await runner.run()
         if result.is_restarting:
             await make_next(run, prepared)
@@ -80,6 +84,7 @@ async def _build_runner(
     stack: AsyncExitStack,
     notifier: Notifier,
     restores_sessions: bool,
+    play_train: PlayTrain | None,
 ) -> Runner:
     pipeline, request, host = prepared.pipeline, prepared.request, prepared.host
     components = await build_components(
@@ -91,6 +96,7 @@ async def _build_runner(
         interviewer=notifier.beside(
             choose_interviewer(request, host, run, partial(_changed_so_far, run, prepared))
         ),
+        play_train=play_train,
     )
     budgets = request.budgets.over(read_budgets(pipeline.graph)).within(host.budgets)
     record_budgets(run, budgets)

@@ -17,7 +17,15 @@ from attractor.engine.errors import StageOver
 from attractor.engine.journal.events import ENGINE_KINDS
 from attractor.engine.outcome import Outcome
 from attractor.engine.questions.question import Answer, AnswerKind, Interviewer, Question, ask_each
-from attractor.engine.seams import Backend, ChildRuns, ModelAnswer, Parts, Stage, Workspace
+from attractor.engine.seams import (
+    Backend,
+    ChildRuns,
+    ModelAnswer,
+    Parts,
+    PlayTrain,
+    Stage,
+    Workspace,
+)
 from attractor.engine.stage.folder import HISTORY, LARGEST_FILE, STATUS
 from attractor.engine.stage.no_workspace import NoEnvironment, NoWorkspace
 from attractor.engine.storage.secrets import Redactor
@@ -245,6 +253,7 @@ class Play:
     clock: Clock = field(default_factory=SystemClock)
     since: datetime = NOW
     inputs: Mapping[str, str] = field(default_factory=dict[str, str])
+    play_train: PlayTrain | None = None
 
     @property
     def stage(self) -> Stage:
@@ -270,7 +279,7 @@ class Play:
         return asyncio.run(asyncio.wait_for(self.execute(), 20))
 
     async def execute(self) -> Outcome:
-        parts = Parts(self.backend, self.interviewer, self.inputs)
+        parts = Parts(self.backend, self.interviewer, self.inputs, play_train=self.play_train)
         handler = handler_registry()[self.stage.node.type](parts)
         try:
             return await handler.execute(self.stage)

@@ -1,6 +1,7 @@
 """Every handler is built from parts and executes a stage."""
 
 import inspect
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -9,7 +10,8 @@ from attractor.base.json import Json
 from attractor.base.registry import Registry, find_shortcoming
 from attractor.engine.context import Context
 from attractor.engine.outcome import Outcome, StageStatus
-from attractor.engine.seams import Handler, Parts
+from attractor.engine.seams import Handler, Parts, PlayedTrain, TrainChoice, Workspace
+from attractor.engine.state.attempts import TreeId
 from attractor.handlers.registry import BuiltHandler, handler_registry
 from attractor.language.reading import parse
 from tests.engine.branches import MEETING, GivenBranches
@@ -33,6 +35,12 @@ def test_handler_is_built_from_parts_and_has_docstring(name: str) -> None:
     assert handler_registry().summary(name)
 
 
+async def play_one(
+    workspace: Workspace, tree: TreeId, choice: TrainChoice
+) -> AsyncIterator[PlayedTrain]:
+    yield PlayedTrain("adding", satisfied=True, text="adding (train): satisfied")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_handler_does_a_stage_that_has_all_it_needs(name: str) -> None:
     what = {"tool_command": "make", "items": "list", "duration": "0s", "file": "inner.dot"}
@@ -46,6 +54,7 @@ def test_a_handler_does_a_stage_that_has_all_it_needs(name: str) -> None:
         context=Context({"list": [1], "parallel.results": met}),
         branches=GivenBranches(fork=MEETING),
         children=GivenChildren({"inner.dot": Plot().opened()}),
+        play_train=play_one,
     )
     outcome = play.run()
     assert isinstance(outcome, Outcome)

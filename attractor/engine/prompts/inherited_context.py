@@ -28,7 +28,7 @@ _BY_TYPE = {
     **dict.fromkeys(
         ("start", "exit", "conditional", "tool", "wait", "wait.human"), ModelTask.NOTHING
     ),
-    **dict.fromkeys(("parallel", "for_each", "pipeline"), ModelTask.NOTHING),
+    **dict.fromkeys(("parallel", "for_each", "pipeline", "scenarios"), ModelTask.NOTHING),
     "codergen": ModelTask.A_TASK,
     "prompt": ModelTask.AN_ANSWER,
 }

@@ -180,7 +180,7 @@ def _word(report: JsonObject, name: str, known: Sequence[str]) -> str:
 
 
 MAY_BE_SILENT = frozenset(
-    {"wait", "wait.human", "parallel", "for_each", "pipeline", "stack.manager_loop"}
+    {"wait", "wait.human", "parallel", "for_each", "pipeline", "stack.manager_loop", "scenarios"}
 )
 """The node types whose stages wait for people, for time, or for other stages."""
 

@@ -232,7 +232,15 @@ class Emitter:
         self._is_over = True
 
 
-TOUCH_NO_FILES = FORKS | {"start", "exit", "conditional", "wait.human", "wait", "prompt"}
+TOUCH_NO_FILES = FORKS | {
+    "start",
+    "exit",
+    "conditional",
+    "wait.human",
+    "wait",
+    "prompt",
+    "scenarios",
+}
 """The node types that do not change the tree."""
 
 NEED_NO_ENVIRONMENT = TOUCH_NO_FILES | {FAN_IN, "pipeline", "stack.manager_loop"}

@@ -33,6 +33,7 @@ TYPE_MEANINGS: Mapping[str, str] = {
     "for_each": "Runs the same branch for each item of a list.",
     "pipeline": "Runs another pipeline as one stage.",
     "stack.manager_loop": "Runs another pipeline, checks its progress at intervals, and steers it.",
+    "scenarios": "Plays the train scenarios of the run's suite on the current files.",
     "import": "Is replaced by the nodes of another file.",
 }
 """The meanings of node types."""

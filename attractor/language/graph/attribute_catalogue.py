@@ -196,6 +196,13 @@ DESCRIBING = (
     context_key(
         "items", NODE, "Context key of the list that a node of type `for_each` iterates over."
     ),
+    text(
+        "suite",
+        NODE,
+        "Suite whose train scenarios a node of type `scenarios` plays (default: the run's).",
+    ),
+    text("tags", NODE, "Tags of the train scenarios to play, separated by commas."),
+    text("ids", NODE, "Ids of the train scenarios to play, separated by commas (default: all)."),
     time("duration", NODE, "Waiting time of a node of type `wait`.", minimum=0),
     moment(
         "until",

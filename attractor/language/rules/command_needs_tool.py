@@ -32,7 +32,9 @@ from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
 
 _TOOL = "tool"
-_OTHERS = frozenset({*TYPE_OF_SHAPE.values(), "wait", "prompt", "pipeline", "for_each"}) - {_TOOL}
+_OTHERS = frozenset(
+    {*TYPE_OF_SHAPE.values(), "wait", "prompt", "pipeline", "for_each", "scenarios"}
+) - {_TOOL}
 _KEYS = frozenset({"tool_command"})
 
 

@@ -8,7 +8,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.interviews import AnsweredFirst, Questions
 from attractor.engine.questions.question import Answer, AnswerKind, Interviewer
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.seams import Handler, Parts, Steer, Workspace
+from attractor.engine.seams import Handler, Parts, PlayTrain, Steer, Workspace
 from attractor.engine.walk.saved_conversations import Rebuild, rebuilder_of
 from attractor.environments.selection import EnvironmentChoice
 from attractor.handlers.registry import handler_registry
@@ -97,6 +97,7 @@ async def build_components(
     *,
     questions: Questions,
     interviewer: Interviewer,
+    play_train: PlayTrain | None = None,
 ) -> RunComponents:
     """Build the handlers of all types in the graph; the exit stack closes their resources."""
     graph = pipeline.graph
@@ -104,7 +105,7 @@ async def build_components(
     backend = await build_backend(graph, request, host, stack)
     # Questions with an answer in the inbox are not asked again.
     asking = AnsweredFirst(interviewer, questions, clock=host.clock)
-    parts = Parts(backend, asking, pipeline.shown, pipeline.secrets)
+    parts = Parts(backend, asking, pipeline.shown, pipeline.secrets, play_train)
     registry = handler_registry()
     used = {
         executed_type(node, {*registry, *custom_parts.handlers}) for node in graph.nodes.values()
@@ -130,8 +131,10 @@ class PreparedRun:
 class Evaluation:
     """Callbacks of an evaluation: `begin` before the first stage, `finish` after a successful walk.
 
-    Without `finish`, a successful run keeps waiting for its evaluation.
+    Without `finish`, a successful run keeps waiting for its evaluation. `train` returns the
+    function by which stages play train scenarios.
     """
 
     begin: Callable[[OpenRun, PreparedRun], None]
     finish: Callable[[OpenRun, PreparedRun], Awaitable[None]] | None
+    train: Callable[[PreparedRun], PlayTrain] | None = None

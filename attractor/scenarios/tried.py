@@ -1,0 +1,65 @@
+"""A scenario that was played once, with all that a reader may know of it."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
+from attractor.scenarios.evaluation import is_satisfied
+from attractor.scenarios.suite import Scenario
+
+if TYPE_CHECKING:
+    from attractor.scenarios.play import PlayedScenario
+
+
+@dataclass(frozen=True)
+class TriedScenario:
+    """A scenario that was played once."""
+
+    scenario: Scenario
+    played: "PlayedScenario"
+
+    @property
+    def is_satisfied(self) -> bool:
+        """Whether the checks are satisfied."""
+        return is_satisfied(self.played.checks, min_soft_score=self.scenario.min_soft_score)
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of steps and checks."""
+        return {
+            "scenario": self.scenario.id,
+            "split": self.scenario.split,
+            "satisfied": self.is_satisfied,
+            "failure": self.played.observation.failure,
+            "steps": [
+                {
+                    "name": one.name,
+                    "exit_code": one.exit_code,
+                    "http_status": one.http_status,
+                    "stdout": one.stdout,
+                    "stderr": one.stderr,
+                    "body": one.body,
+                    "trouble": one.trouble,
+                }
+                for one in self.played.observation.steps.values()
+            ],
+            "checks": [
+                {"kind": one.kind, "passed": one.passed, "reason": one.reason}
+                for one in self.played.checks
+            ],
+        }
+
+    def lines(self) -> Iterator[str]:
+        """Yield the steps with their output, and the checks."""
+        verdict = "satisfied" if self.is_satisfied else "NOT satisfied"
+        yield f"{self.scenario.id} ({self.scenario.split}): {verdict}"
+        if self.played.observation.failure:
+            yield f"  {self.played.observation.failure}"
+        for step in self.played.observation.steps.values():
+            results = {"exit status": step.exit_code, "HTTP status": step.http_status}
+            shown = [f"{name} {value}" for name, value in results.items() if value is not None]
+            yield f"  step {step.name}: {step.trouble or ', '.join(shown) or 'ready'}"
+            for name, text in (("", step.stdout), ("stderr ", step.stderr), ("", step.body)):
+                yield from (f"    {name}| {line}" for line in text.splitlines())
+        for check in self.played.checks:
+            yield f"  {'ok  ' if check.passed else 'FAIL'} {check.kind}: {check.reason}"
