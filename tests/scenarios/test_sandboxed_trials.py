@@ -24,7 +24,7 @@ CHECKS = [
 LOOK = """
 env | sort; id; pwd; hostname
 ps -e -o args= 2>/dev/null || cat /proc/[0-9]*/cmdline | tr '\\0' ' '
-find / -xdev -not -path '/proc/*' -not -path '/usr/*' -not -path '/sys/*' 2>/dev/null | sort
+find / -xdev \\( -path /proc -o -path /usr -o -path /sys \\) -prune -o -print 2>/dev/null | sort
 cut -d ' ' -f 4,5 /proc/self/mountinfo; cat a.json; curl -s $TODO_API_URL/tasks;"""
 CONTROLS = """
 import os, urllib.request
@@ -92,3 +92,34 @@ def test_control_of_a_twin_is_unreachable_from_inside(tmp_path: Path) -> None:
     [port] = re.findall(r"twin http://127.0.0.1:(\d+)", stdout)
     assert f"open [{port}]" in stdout
     assert stdout.count("HTTP Error 404") == 4
+
+
+def test_service_inside_is_waited_for_and_calls_a_twin(tmp_path: Path) -> None:
+    serve = {
+        "name": "serve",
+        "service": "curl -s $TODO_API_URL/tasks > tasks.json; python3 -m http.server $PORT",
+        "env": {"PORT": "8000"},
+        "port": 8000,
+        "health": {"path": "/tasks.json"},
+    }
+    steps = [serve, {"name": "get", "port": 8000, "path": "/tasks.json"}]
+    checks = [
+        {"kind": "json", "step": "get", "path": "$[0].title", "equals": "feed the cat"},
+        {"kind": "twin", "twin": "todo-api", "count": 1},
+        {"kind": "tree", "only": ["tasks.json"]},
+    ]
+    played = play(tmp_path, scenario(steps, checks))
+    assert [check.passed for check in played.checks] == [True] * 3, played
+
+
+def test_daemon_left_behind_is_dead_before_files_are_judged(tmp_path: Path) -> None:
+    write = "while :; do date +%N > made.txt; done"
+    steps = [{"name": "go", "run": f"setsid nohup sh -c '{write}' >&- 2>&- & sleep 0.1"}]
+    checks = [
+        {"kind": "file", "path": "made.txt", "matches": "^[0-9]*$"},
+        {"kind": "command", "program": "verify"},
+        {"kind": "file", "path": "made.txt", "matches": "^[0-9]*$"},
+    ]
+    before, verified, after = play(tmp_path, scenario(steps, checks)).checks
+    assert (before.passed, verified.passed) == (True, True)
+    assert before.evidence == after.evidence
