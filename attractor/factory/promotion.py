@@ -157,7 +157,9 @@ async def roll_back(
             tree=merged.tree,
             parents=(head,),
             author=Author(NAME, EMAIL, run.clock.now()),
-            message="\n".join([f'Revert "{_subject(run)}"', "", reason.strip(), "", *trailers]),
+            message=run.redactor.text(
+                "\n".join([f'Revert "{_subject(run)}"', "", reason.strip(), "", *trailers])
+            ),
         )
         await bring_commit(commit, out_of=store.git, into=repository.git, without=head)
         await move_branch(repository, store, branch=branch, old=head, new=commit)

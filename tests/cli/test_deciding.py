@@ -72,6 +72,14 @@ def test_waiver_decision_and_amendment_are_listed(tmp_path: Path) -> None:
     assert call(flow, "promote").returncode == 0
     back = call(flow, "rollback", "--reason", "It broke the shop.")
     assert back.stdout.startswith("rolled back: main is now "), back.stderr
+    logged = call(flow, "logs").stdout
+    for action in (
+        f"scenario {made} waived by ann-decide: Ann fixes it on Monday.",
+        f"approved by ann-decide: {RATIONALE[1]}",
+        "decision amended by ann-decide: Monday is a holiday.",
+        "rolled back from main by ",
+    ):
+        assert action in logged
     records = json.loads(call(flow, "history", "--json").stdout)
     kinds = ["waived", "decided", "amended", "promoted", "rolled_back"]
     assert [one["kind"] for one in records] == kinds

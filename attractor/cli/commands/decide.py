@@ -129,10 +129,13 @@ def _decide(
         if judged and not as_json:
             # Printed first: it explains a refusal by the gate.
             show(verdict_text(facts, judged, to_operator=True))
-        # First, so that nobody creates a token for a decision that is refused.
-        require_decidable(run, evaluator, verdict, rationale, by=operator_name(invocation))
-        sandboxed = run.manifest.promises.guards_holdouts
-        operator = prove_operator(invocation, sandboxed=sandboxed)
+        try:
+            sandboxed = run.manifest.promises.guards_holdouts
+            operator = prove_operator(invocation, sandboxed=sandboxed)
+        except UsageError:
+            # Rather the reason why the decision is refused than advice to create a token for it.
+            require_decidable(run, evaluator, verdict, rationale, by=operator_name(invocation))
+            raise
         decision = Decision(verdict, operator.name, operator.proof, rationale)
         entry = record_decision(run, evaluator, decision)
     changes = asyncio.run(read_diffstat(host, facts.run_id, facts.tree))

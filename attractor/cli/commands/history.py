@@ -28,8 +28,8 @@ def history(
 ) -> ExitCode:
     """List decisions, waivers, amendments, promotions and roll-backs.
 
-    List those of the project, or of RUN, oldest first. They are read from the ledger, which is
-    verified first.
+    List those of the project, or of RUN, oldest first. They are read from the ledger. Exit with 6
+    if a line of the ledger is corrupt.
     """
     entries = Factory(host_of(invocation)).history(
         run=reference, pipeline=pipeline, since=moment(since) if since else None

@@ -219,6 +219,14 @@ def _role(event: Event) -> str:
     return f"{event.node}: agent {event.data.get('agent')} ({event.data.get('permissions')})"
 
 
+def _by(event: Event, action: str) -> str:
+    """Describe an action of an operator, with the reason if the event has one."""
+    reasons = (event.data.get(name) for name in ("rationale", "reason", "note"))
+    words = next((str(one) for one in reasons if one), "")
+    because = f": {shorten(words, LONGEST_WORDS)}" if words else ""
+    return f"{action} by {event.data['by']}{because}"
+
+
 _OF_AGENTS: Mapping[str, Callable[[Event], str]] = {
     "AgentChosen": _role,
     "ASSISTANT_TEXT_END": _said,
@@ -254,5 +262,11 @@ SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "TornLineDropped": _torn,
     "TrialCompleted": _trial,
     "TrialTroubled": _trouble,
+    "ScenarioWaived": lambda event: _by(event, f"scenario {event.data['scenario']} waived"),
+    "DecisionRecorded": lambda event: _by(event, str(event.data["verdict"])),
+    "DecisionAmended": lambda event: _by(event, "decision amended"),
+    "PromotionCompleted": lambda event: _by(event, f"promoted to {event.data['branch']}"),
+    "PromotionRolledBack": lambda event: _by(event, f"rolled back from {event.data['branch']}"),
+    "RunRebased": lambda event: _by(event, f"rebased as run {event.data['run_id']}"),
     "GateEvaluated": lambda event: f"gate: {'go' if event.data.get('go') else 'no-go'}",
 }

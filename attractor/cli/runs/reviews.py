@@ -7,11 +7,13 @@ from attractor.cli.runs.questions import verdict_text
 from attractor.cli.runs.status import status_words
 from attractor.engine.run_folder.layout import Manifest
 from attractor.engine.state.run_state import AWAITING_DECISION
+from attractor.engine.truncation import one_line
 from attractor.factory.review import Review, ScenarioTrials
 from attractor.language.source.text import visible
 
 SHOWN_HASH = 12
 MOST_NAMED = 5
+LONGEST = 200
 
 
 def review_text(review: Review, reference: str, *, to_operator: bool) -> str:
@@ -22,7 +24,7 @@ def review_text(review: Review, reference: str, *, to_operator: bool) -> str:
 def _lines(review: Review, reference: str, *, to_operator: bool) -> Iterator[str]:
     facts = review.facts
     yield visible(f"run {facts.run_id}: {status_words(facts.state.status)}")
-    yield visible(f"  goal: {facts.manifest.goal or facts.manifest.pipeline}")
+    yield visible(f"  goal: {one_line(facts.manifest.goal or facts.manifest.pipeline, LONGEST)}")
     if review.changes:
         yield from review.changes.lines()
     if review.look:
