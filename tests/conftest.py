@@ -29,7 +29,7 @@ ssl.create_default_context = cache(ssl.create_default_context)
 # How long one example takes says nothing on a busy machine. The small count tries the same
 # examples each time, so that what fails is what was changed; the full one goes on looking.
 settings.register_profile(
-    "patient", deadline=None, max_examples=count(ci=25, full=100), derandomize=not IS_FULL
+    "patient", deadline=None, max_examples=count(ci=15, full=100), derandomize=not IS_FULL
 )
 settings.load_profile("patient")
 

@@ -195,6 +195,9 @@ def late_imports(module: Module) -> list[str]:
     """An import inside a function has a comment above it that gives the reason."""
     if f"{module.name}.".startswith(MAY_IMPORT_LATE) or module.name in MAY_IMPORT_LATE:
         return []
+    importing = (node for node in module.nodes if isinstance(node, ast.Import | ast.ImportFrom))
+    if set(importing) <= set(module.tree.body):
+        return []
     lines = module.text.splitlines()
     return [
         f"{module.name}:{one.line} imports {one.target} inside a function without a reason"

@@ -109,7 +109,7 @@ def test_killed_run_has_the_result_of_an_undisturbed_run(stages: Iterator[Stage]
     assert not undisturbed.report["go"]
     assert sum(undisturbed.verdicts.values()) == undisturbed.report["played"] == 6
     moments = random.Random(os.environ.get("SEED", "kills"))
-    for number in range(count(ci=2, full=20)):
+    for number in range(count(ci=1, full=20)):
         moment = moments.uniform(0.05, whole)
         ended = end_of(first_run(next(stages), killed_after=moment))
         assert ended == undisturbed, f"kill {number} after {moment:.2f} s"

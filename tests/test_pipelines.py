@@ -113,7 +113,12 @@ def ends_well(pipeline: str, node: str, folder: Path, files: dict[str, str]) -> 
     result = subprocess.run(
         ["/bin/sh", "-c", stage.attributes.text("tool_command")],
         cwd=folder,
-        env={"PATH": os.pathsep.join(map(str, programs)), "HOME": str(folder)},
+        env={
+            "PATH": os.pathsep.join(map(str, programs)),
+            "HOME": str(folder),
+            # Those of this environment take longer to load than pytest takes.
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
         capture_output=True,
         timeout=60,
         check=False,
@@ -242,6 +247,7 @@ def test_a_copied_example_runs_with_the_key_of_one_provider(
         "HOME": str(tmp_path),
         "ATTRACTOR_STATE_DIR": str(tmp_path / "state"),
         "ATTRACTOR_WORKSPACES_DIR": str(tmp_path),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         **{name: value for name, value in twin.items() if name.startswith(f"{key}_")},
     }
     words = ["run", file.name, "--auto-approve", "--sandbox", "none", "--run-dir"]

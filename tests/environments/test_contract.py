@@ -34,13 +34,11 @@ server.serve_forever()
 """
 
 
-@pytest.mark.parametrize(
-    "text", ["", "one\ntwo", "one\r\ntwo\r\n", "\ufeffgrüße 🐍\n", "a\x0bb\x85c\u2028d\n"]
-)
-async def test_a_file_is_read_as_it_was_written(env: ExecutionEnvironment, text: str) -> None:
+async def test_a_file_is_read_as_it_was_written(env: ExecutionEnvironment) -> None:
     await env.write_file("a/b/c.txt", "before")
-    await env.write_file("a/b/c.txt", text)
-    assert await env.read_file("a/b/c.txt") == text
+    for text in ("", "one\ntwo", "1\r\n2\r\n", "\ufeffgrüße 🐍\n", "a\x0bb\x85c\u2028d\n"):
+        await env.write_file("a/b/c.txt", text)
+        assert await env.read_file("a/b/c.txt") == text
 
 
 async def test_the_first_bytes_of_a_file(env: ExecutionEnvironment) -> None:
@@ -65,22 +63,17 @@ async def test_new_file_gets_the_permissions_of_another(shell: ExecutionEnvironm
     assert await shell.read_file("to") == "x"
 
 
-@pytest.mark.parametrize(
-    ("offset", "limit", "lines"),
-    [
+async def test_lines_are_counted_from_one(env: ExecutionEnvironment) -> None:
+    await env.write_file("x", "1\n2\n3")
+    for offset, limit, lines in (
         (None, None, "1\n2\n3"),
         (1, 2, "1\n2\n"),
         (3, None, "3"),
         (2, 99, "2\n3"),
         (4, 1, ""),
         (1, 0, ""),
-    ],
-)
-async def test_lines_are_counted_from_one(
-    env: ExecutionEnvironment, offset: int | None, limit: int | None, lines: str
-) -> None:
-    await env.write_file("x", "1\n2\n3")
-    assert await env.read_file("x", offset=offset, limit=limit) == lines
+    ):
+        assert await env.read_file("x", offset=offset, limit=limit) == lines, (offset, limit)
 
 
 async def test_line_zero_is_rejected(env: ExecutionEnvironment) -> None:
@@ -97,22 +90,22 @@ async def test_absolute_paths_of_the_working_folder(env: ExecutionEnvironment) -
     assert {await env.read_file(name) for name in names} == {"text"}
 
 
-@pytest.mark.parametrize("path", ["../x", "a/../../x", "a/../x", "/etc/passwd", "/workspaces/x"])
-async def test_paths_outside_are_refused(env: ExecutionEnvironment, path: str) -> None:
+async def test_paths_outside_are_refused(env: ExecutionEnvironment) -> None:
     await env.write_file("a/x", "text")
-    for doing in (
-        env.read_file(path),
-        env.read_bytes(path, limit=1),
-        env.write_file(path, "text"),
-        env.delete_file(path),
-        env.file_exists(path),
-        env.list_directory(path),
-        env.glob("*", path),
-        env.grep("x", path, GrepOptions()),
-    ):
-        with pytest.raises(PathOutside) as caught:
-            await doing
-        assert caught.value.hint
+    for path in ("../x", "a/../../x", "a/../x", "/etc/passwd", "/workspaces/x"):
+        for doing in (
+            env.read_file(path),
+            env.read_bytes(path, limit=1),
+            env.write_file(path, "text"),
+            env.delete_file(path),
+            env.file_exists(path),
+            env.list_directory(path),
+            env.glob("*", path),
+            env.grep("x", path, GrepOptions()),
+        ):
+            with pytest.raises(PathOutside) as caught:
+                await doing
+            assert caught.value.hint
 
 
 async def test_missing_files_are_reported(env: ExecutionEnvironment) -> None:

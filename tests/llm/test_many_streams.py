@@ -14,7 +14,7 @@ from pathlib import Path
 from attractor.llm import AdapterTimeout, Client, Message, Request, StreamEventType
 from tests.counts import count
 
-MOST = count(ci=40, full=1000)
+MOST = count(ci=16, full=1000)
 WAVES = 4
 # What a process needs besides; a stream takes one descriptor at each of its ends.
 SPARE = 100

@@ -20,6 +20,7 @@ from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.resume import resume
 from attractor.pipeline.runs.lookup import find_run, list_runs
+from tests.counts import count
 from tests.engine.forked import until
 from tests.engine.runs import read_events
 from tests.pipeline.dying_restart import CHILD, MOMENTS, PARENT, run_and_die
@@ -209,7 +210,7 @@ async def test_error_in_the_next_round_stops_the_run(parent: Family) -> None:
 
 
 @pytest.mark.crash
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", MOMENTS[:: count(ci=2, full=1)])
 def test_a_kill_between_two_rounds_of_a_child_loses_nothing(tmp_path: Path, moment: str) -> None:
     project = make_project(tmp_path / "project", PARENT, **{"child.dot": CHILD})
     run_and_die(project, moment, WorkspaceKind.ISOLATED)
