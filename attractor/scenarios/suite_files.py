@@ -116,6 +116,7 @@ CHECKS = "checks"
 RUBRICS = "rubrics"
 PATCHES = "reference"
 TWINS = "_twins"
+TWIN_FILE = "twin.toml"
 _FREE_FOLDERS = (FIXTURES, CHECKS, RUBRICS, PATCHES, TWINS)
 _FREE_FILES = (SUITE_FILE, "README.md")
 # Files that programs create by themselves; they are not part of a suite.

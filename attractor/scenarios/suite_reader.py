@@ -36,6 +36,7 @@ from attractor.scenarios.suite_files import (
     SCENARIO_END,
     SPLITS,
     SUITE_FILE,
+    TWIN_FILE,
     TWINS,
     SuiteFile,
     files_of_suite,
@@ -211,10 +212,11 @@ def _read_twins(source: _Source, settings: SuiteSettings, folder: Path) -> "dict
     place = twins_folder(folder)
     for number, one in enumerate(settings.twins):
         at: KeyPath = ("twins", number, "name")
-        if not (place / one.name).is_dir():
-            known = sorted(found.name for found in place.glob("*") if found.is_dir())
-            hint = did_you_mean(one.name, known) or f"add {place / one.name / 'twin.toml'}"
-            mistakes.append(_mistake(at, f"missing twin {place / one.name}", hint))
+        file = place / one.name / TWIN_FILE
+        if not file.is_file():
+            known = sorted(found.parent.name for found in place.glob(f"*/{TWIN_FILE}"))
+            hint = did_you_mean(one.name, known) or "add this file"
+            mistakes.append(_mistake(at, f"missing twin {file}", hint))
             continue
         # Starlette and Jinja double the start time of commands, and most suites have no twin.
         from attractor.twins.services.service import load_service
