@@ -21,6 +21,7 @@ from attractor.engine.run_folder.layout import (
 from attractor.engine.run_folder.open_run import OpenRun, end_run
 from attractor.engine.state.run_state import (
     AWAITING_DECISION,
+    BOOTING,
     EVALUATING,
     FAILED,
     QUEUED,
@@ -63,6 +64,7 @@ GUARDED = "StagesGuarded"
 LEAKED_REASON = "a holdout of the suite leaked: its canary was found in the files of the run"
 MOST_PLACES = 50
 _ENDS = (ENDED, DECIDED)
+_UNBEGUN = (QUEUED, BOOTING)
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Evaluator:
         Also record in the journal of the run how the stages are isolated.
         """
         facts, place = facts_of(run), prepared.sandbox
-        if run.state.status == QUEUED:
+        if run.state.status in _UNBEGUN:
             registered, _ = self.stores.pipelines.register(
                 prepared.pipeline,
                 prepared.request.file,
@@ -204,7 +206,7 @@ class Evaluator:
     def _require_manifest(self, run: RunFacts, own: Sequence[LedgerEntry]) -> None:
         """Refuse a changed manifest, because the manifest pins suite and profile."""
         made = [one for one in own if one.kind == CREATED]
-        if not made and run.state.status == QUEUED:
+        if not made and run.state.status in _UNBEGUN:
             return
         if not made:
             self.ledger.require_there()

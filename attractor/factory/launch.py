@@ -37,6 +37,7 @@ from attractor.pipeline.source.read import open_pipeline, project_of
 from attractor.pipeline.start import start
 from attractor.pipeline.workspace.create import choose_workspace_kind
 from attractor.scenarios.check import require_judgeable
+from attractor.scenarios.suite_lint import SuiteRefused, threshold_faults
 from attractor.workspaces.folders import (
     borrowed_folder,
     make_workspaces_folder,
@@ -104,6 +105,8 @@ async def _pin(request: RunRequest, stores: FactoryStores, host: RunHost) -> tup
     profile = stores.pin_profile(request.profile or host.profile)
     sealed = stores.suite(suite)
     name = sealed.suite.settings.pipeline if sealed else ""
+    if sealed and (faults := list(threshold_faults(sealed.suite))):
+        raise SuiteRefused(faults)
     if sealed and request.evaluate:
         await require_judgeable(sealed.suite, host.environ)
     return replace(request, suite=suite, profile=profile), name

@@ -1,15 +1,15 @@
 """Prepares a workspace before the first stage, and records the steps in the journal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import read_regular, write_whole
 from attractor.base.ids import time_of
 from attractor.base.journal import read_lines
-from attractor.base.json import Json
+from attractor.base.json import Json, JsonObject
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.attempts import StageReference
-from attractor.engine.state.run_state import QUEUED
+from attractor.engine.state.run_state import BOOTING, QUEUED
 from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.workspace.create import preparation_of
@@ -25,27 +25,35 @@ BOOT_STEP = "BootStep"
 """The event type of each step before the first stage."""
 
 
+PHASES: Mapping[str, str] = {
+    "profile": "profile resolve",
+    "spec": "spec resolve",
+    "preflight": "preflight",
+    "workspace": "run create",
+    "environment": "execution init",
+    "carry": "execution init",
+    "setup": "execution init",
+}
+"""The phase of each step, in the order of the boot."""
+
+
 SETUP_LOG = "setup.log"
 """The file in the run directory with the output of setup commands."""
 
 
 async def boot(run: OpenRun, prepared: PreparedRun) -> None:
-    """Copy files of the project into the workspace, and run the setup commands, once."""
+    """Record the phases of the boot, and prepare the workspace, once.
+
+    Profile, suite, pipeline and machine were checked before the run directory was created.
+    """
     workspace, host = prepared.workspace, prepared.host
-    if not isinstance(workspace, Dimension):
-        return
     log = _BootLog(run)
-    is_first = run.state.status == QUEUED and not _has_booted(run)
+    is_first = run.state.status in (QUEUED, BOOTING) and not _has_booted(run)
+    if run.state.status == QUEUED:
+        run.change_status(BOOTING)
     if is_first:
-        # The run id is recorded before all else.
-        seconds = (run.clock.now() - time_of(run.manifest.run_id)).total_seconds()
-        log.step("environment", {"sandbox": prepared.sandbox.kind})
-        made: dict[str, Json] = {
-            "kind": prepared.request.workspace.value,
-            "commit": workspace.base.commit,
-        }
-        log.step("workspace", {**made, "seconds": max(0.0, round(seconds, 3))})
-    if host.preparation == NO_PREPARATION:
+        _record_phases(log, run, prepared)
+    if not isinstance(workspace, Dimension) or host.preparation == NO_PREPARATION:
         return
     began = run.clock.monotonic()
     wanted = preparation_of(prepared.sandbox, host)
@@ -59,6 +67,20 @@ async def boot(run: OpenRun, prepared: PreparedRun) -> None:
             {"command": host.preparation.setup, "how": SetupOutcome.KEPT.value, "seconds": seconds},
         )
     _tell(done, host)
+
+
+def _record_phases(log: "_BootLog", run: OpenRun, prepared: PreparedRun) -> None:
+    manifest, request, workspace = run.manifest, prepared.request, prepared.workspace
+    log.step("profile", {"profile": manifest.profile})
+    pipeline = {"pipeline": manifest.pipeline, "hash": manifest.content_hash}
+    log.step("spec", {**pipeline, "suite": manifest.suite})
+    model = {"model": request.model, "provider": request.provider}
+    log.step("preflight", {"backend": request.backend, **model})
+    # The run id is recorded before all else.
+    seconds = (run.clock.now() - time_of(manifest.run_id)).total_seconds()
+    made: dict[str, Json] = {"kind": request.workspace.value, "commit": workspace.base.commit}
+    log.step("workspace", {**made, "seconds": max(0.0, round(seconds, 3))})
+    log.step("environment", {"sandbox": prepared.sandbox.kind})
 
 
 def _has_booted(run: OpenRun) -> bool:
@@ -109,10 +131,10 @@ class _BootLog:
 
     run: OpenRun
 
-    def step(self, name: str, told: dict[str, Json], *, branch: str = "") -> None:
+    def step(self, name: str, told: JsonObject, *, branch: str = "") -> None:
         """Record a step."""
         place = StageReference(branch=branch or None)
-        self.run.emit(BOOT_STEP, {"step": name, **told}, place=place)
+        self.run.emit(BOOT_STEP, {"phase": PHASES[name], "step": name, **told}, place=place)
 
     def setup(self, setup: SetupRun) -> None:
         """Record a setup, and its output."""

@@ -4,24 +4,30 @@ import pytest
 
 from attractor.base.errors import ExitCode
 from attractor.engine.errors import IllegalTransition
-from attractor.engine.state import run_state as status
-from attractor.engine.state.run_state import (
-    TRANSITIONS,
-    Phase,
-    RunStatus,
-    StatusWord,
-    require_transition,
-)
+from attractor.engine.state.run_state import TRANSITIONS, require_transition
+
+ALLOWED = {
+    "queued": {"booting", "canceled"},
+    "booting": {"executing", "failed", "canceled"},
+    "executing": {"awaiting_human (stage)", "evaluating", "failed", "canceled"},
+    "awaiting_human (stage)": {"executing", "canceled", "failed"},
+    "evaluating": {"awaiting_human (decision)", "failed", "canceled"},
+    "awaiting_human (decision)": {"approved", "rejected", "canceled", "evaluating"},
+    "approved": set[str](),
+    "rejected": set[str](),
+    "failed": set[str](),
+    "canceled": set[str](),
+}
+ACTIVE = {"queued", "booting", "executing", "evaluating", "awaiting_human (stage)"}
 
 
 def test_every_status_is_in_transition_table() -> None:
-    assert {one.word for one in TRANSITIONS} == set(StatusWord)
-    assert {one for many in TRANSITIONS.values() for one in many} <= set(TRANSITIONS)
+    assert {str(one) for one in TRANSITIONS} == set(ALLOWED)
 
 
 def test_only_transitions_in_table_are_allowed() -> None:
     for now, then in product(TRANSITIONS, TRANSITIONS):
-        if then in TRANSITIONS[now]:
+        if str(then) in ALLOWED[str(now)]:
             require_transition(now, then)
             continue
         with pytest.raises(IllegalTransition) as caught:
@@ -30,9 +36,6 @@ def test_only_transitions_in_table_are_allowed() -> None:
 
 
 def test_final_and_active_statuses() -> None:
-    final = {one.word for one in TRANSITIONS if one.is_final}
+    final = {str(one) for one in TRANSITIONS if one.is_final}
     assert final == {"approved", "rejected", "failed", "canceled"}
-    assert status.AWAITING_ANSWER.is_active
-    assert not status.AWAITING_DECISION.is_active
-    assert not status.FAILED.is_active
-    assert str(RunStatus(StatusWord.AWAITING_HUMAN, Phase.STAGE)) == "awaiting_human (stage)"
+    assert {str(one) for one in TRANSITIONS if one.is_active} == ACTIVE

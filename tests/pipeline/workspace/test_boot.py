@@ -15,6 +15,7 @@ from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
+from attractor.pipeline.workspace.boot import PHASES
 from attractor.workspaces.errors import SetupFailed
 from attractor.workspaces.preparation import Preparation
 from tests.pipeline.projects import make_host, make_project
@@ -67,7 +68,11 @@ def test_boot_steps_are_recorded_in_order(tmp_path: Path) -> None:
     host = prepared_world(project, setup=SETUP, carry=("modules",))
     result = go(host)
     assert result.outcome is StageStatus.SUCCESS
-    environment, workspace, setup, carry = boot_steps(result.directory)
+    profile, spec, preflight, workspace, environment, setup, carry = boot_steps(result.directory)
+    phases = [one["phase"] for one in (profile, spec, preflight, workspace, environment)]
+    assert phases == list(dict.fromkeys(PHASES.values()))
+    assert (setup["phase"], carry["phase"]) == ("execution init", "execution init")
+    assert (spec["pipeline"], preflight["backend"]) == ("branches", "simulate")
     assert (environment["step"], environment["sandbox"]) == ("environment", "none")
     assert (workspace["step"], workspace["kind"]) == ("workspace", "isolated")
     assert (carry["step"], carry["carried"]) == ("carry", ["modules"])
@@ -95,4 +100,4 @@ def test_a_setup_that_failed_is_recorded_with_its_output_and_run_again(tmp_path:
     mended = replace(host, preparation=Preparation(setup=SETUP))
     assert asyncio.run(resume(root, mended)).outcome is StageStatus.SUCCESS
     steps = [one["step"] for one in boot_steps(root)]
-    assert steps == ["environment", "workspace", "setup", "setup"]
+    assert steps == [*list(PHASES)[:5], "setup", "setup"]

@@ -1,0 +1,143 @@
+"""A step of the boot that fails names its remedy, and no stage begins."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import AttractorError, ExitCode
+from attractor.factory.launch import launch
+from attractor.factory.resources.profiles import Profile
+from attractor.factory.resources.versions import Ending
+from attractor.pipeline.runs.lookup import list_runs
+from attractor.scenarios.sealed_suite import seal_suite
+from attractor.workspaces.preparation import Preparation
+from tests.factory.flows import Flow, make_flow
+from tests.pipeline.projects import simulated
+from tests.scenarios.suites import SUITE, write_suite
+
+Fail = Callable[[Flow], object]
+
+
+def edit(flow: Flow, old: str, new: str) -> None:
+    file = flow.project / "pipeline.dot"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+
+
+def unknown_profile(flow: Flow) -> object:
+    return flow.launch(profile="lenint")
+
+
+def unknown_suite(flow: Flow) -> object:
+    return flow.launch(suite="tudo")
+
+
+def retire(flow: Flow) -> object:
+    versions, now = flow.evaluator.stores.profiles.versions, flow.host.clock.now()
+    versions.end(versions.find("lenient"), Ending("retired", now, "ann", "it is old"))
+    return flow.launch()
+
+
+def profile_with_missing_path(flow: Flow) -> object:
+    profile = Profile.model_validate({"name": "p", "sandbox": {"read": ["/no/such"]}})
+    flow.evaluator.stores.profiles.create(profile, by="ann", now=flow.host.clock.now())
+    return flow.launch(profile="p")
+
+
+def edited_profile(flow: Flow) -> object:
+    [file] = flow.host.state_dir.glob("projects/*/profiles/lenient/1.json")
+    file.write_text(file.read_text().replace("isolation_unverified", "dirty_base"))
+    return flow.launch()
+
+
+def edited_suite(flow: Flow) -> object:
+    [copy] = (flow.host.state_dir / "suites" / "sealed").iterdir()
+    (copy / "suite.toml").write_text(SUITE + "[gate]\nmin_satisfaction = 0.1\n")
+    return flow.launch()
+
+
+def infeasible_suite(flow: Flow) -> object:
+    text = SUITE + "[gate]\nmin_lower_bound = 0.9\n"
+    folder = write_suite(flow.project.parent / "strict", suite=text)
+    suites, now = flow.evaluator.stores.suites, flow.host.clock.now()
+    # As a version with other rules would have registered it.
+    sealed = seal_suite(folder, flow.host.state_dir / "suites" / "sealed")
+    suites.add(sealed, folder, by="ann", now=now)
+    return flow.launch()
+
+
+def other_pipeline(flow: Flow) -> object:
+    edit(flow, "digraph linear", "digraph other")
+    return flow.launch()
+
+
+def missing_program(flow: Flow) -> object:
+    edit(flow, 'goal="Say hello"', 'goal="Say hello", requires="no-such-program"')
+    return flow.launch()
+
+
+def unknown_backend(flow: Flow) -> object:
+    return asyncio.run(launch(simulated(flow.project, backend="agnt"), flow.host))
+
+
+def unknown_agent(flow: Flow) -> object:
+    edit(flow, 'prompt="Plan: $goal"', 'prompt="Plan", agent="nobody"')
+    return asyncio.run(launch(simulated(flow.project, backend="agent"), flow.host))
+
+
+def used_directory(flow: Flow) -> object:
+    return flow.launch(root=flow.project)
+
+
+def no_sandbox(flow: Flow) -> object:
+    folder = flow.project.parent / "programs"
+    folder.mkdir()
+    (folder / "git").symlink_to("/usr/bin/git")
+    host = replace(flow.host, environ={**flow.host.environ, "PATH": str(folder)})
+    return Flow(flow.project, host).launch(sandbox="bubblewrap")
+
+
+def failing_setup(flow: Flow) -> object:
+    host = replace(flow.host, preparation=Preparation(setup="exit 3"))
+    return Flow(flow.project, host).launch()
+
+
+@pytest.mark.parametrize(
+    ("fail", "words", "remedy", "code"),
+    [
+        # Profile resolve
+        (unknown_profile, "unknown profile", "lenient?", 2),
+        (retire, "is retired", "a version in use", 4),
+        (profile_with_missing_path, "sandbox.read: /no/such", "profile update p.toml", 2),
+        (edited_profile, "was changed after it was sealed", "from a backup", 6),
+        # Spec resolve
+        (unknown_suite, "unknown suite", "todo?", 2),
+        (edited_suite, "was changed after sealing", "restore it from a backup", 6),
+        (infeasible_suite, "thresholds: 1 trials cannot reach", "29 trials", 2),
+        (other_pipeline, "is for the pipeline 'linear'", "choose another suite", 2),
+        # Preflight
+        (missing_program, "no-such-program is not on the PATH", "install no-such-program", 2),
+        (unknown_backend, "unknown backend 'agnt'", "did you mean agent?", 2),
+        (unknown_agent, "unknown agent 'nobody'", "agent", 2),
+        # Run create
+        (used_directory, "exists already", "choose another folder", 4),
+        # Execution init
+        (no_sandbox, "no bwrap on PATH", "install bubblewrap", 3),
+        (failing_setup, "exit", "setup", 3),
+    ],
+)
+def test_a_failing_step_of_the_boot_names_its_remedy(
+    tmp_path: Path, fail: Fail, words: str, remedy: str, code: int
+) -> None:
+    flow = make_flow(tmp_path)
+    with pytest.raises(AttractorError) as caught:
+        fail(flow)
+    told = f"{caught.value.message} {caught.value.hint}"
+    assert words in told
+    assert remedy in told
+    assert caught.value.exit_code == ExitCode(code)
+    assert {one.status for one in list_runs(flow.host.runs_dir)} <= {"booting"}
+    assert not [*flow.host.runs_dir.glob("*/plan")]
