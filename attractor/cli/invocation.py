@@ -15,8 +15,9 @@ from attractor import __version__
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.registry import Registry
-from attractor.cli.operator_commands import is_operator_command, refuse_in_run
+from attractor.cli.operator_commands import is_operator_command
 from attractor.cli.output.streams import wants_color
+from attractor.factory.operator_process import refuse_in_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -223,7 +224,8 @@ def _for_operator(command: click.Command, name: str) -> click.Command:
     guarded = copy(command)
 
     def call(*arguments: object, **options: object) -> object:
-        refuse_in_run(name, click.get_current_context().ensure_object(Invocation).environ)
+        environ = click.get_current_context().ensure_object(Invocation).environ
+        refuse_in_run(f"'attractor {name.replace('.', ' ')}'", environ)
         return command.callback(*arguments, **options) if command.callback else None
 
     guarded.callback = call

@@ -27,6 +27,7 @@ from attractor.factory.launch import (
     roll_back_run,
 )
 from attractor.factory.ledger import LedgerEntry
+from attractor.factory.operator_process import refuse_in_run
 from attractor.factory.promotion import Promotion
 from attractor.factory.rebase import rebase_run
 from attractor.factory.review import Review, review
@@ -52,8 +53,10 @@ class Factory:
     def open(
         cls, project: str | Path = ".", *, environ: Mapping[str, str] | None = None
     ) -> "Factory":
-        """Open the project in a folder, with its settings."""
-        return cls(open_project(project, os.environ if environ is None else environ))
+        """Open the project in a folder, with its settings; refuse in a process of a run."""
+        environ = os.environ if environ is None else environ
+        refuse_in_run(cls.__name__, environ)
+        return cls(open_project(project, environ))
 
     def operator(self, token: str) -> Operator:
         """Return the person that a token of the scope `decide` identifies."""

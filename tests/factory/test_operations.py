@@ -1,0 +1,45 @@
+"""The Python door to decisions and promotions."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import ExitCode, Refused
+from attractor.engine.state.run_state import AWAITING_DECISION
+from attractor.factory import Factory
+from attractor.factory.errors import InvalidToken
+from tests.factory.flows import REASON
+from tests.factory.test_decide import make_mixed
+from tests.factory.test_rebase import commit_file
+from tests.pipeline.projects import git
+
+
+def test_factory_does_what_the_commands_do(tmp_path: Path) -> None:
+    flow = make_mixed(tmp_path)
+    run = flow.launch().run_id
+    state = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": str(flow.host.state_dir)}
+    factory = Factory.open(flow.project, environ=state)
+    with pytest.raises(InvalidToken):
+        factory.operator("guessed")
+    ann = factory.operator(flow.make_token())
+    assert [one.rule for one in factory.gate(run).reasons] == flow.rules(flow.launch())
+    factory.waive(run, "made", REASON, by=ann)
+    assert factory.gate(run).go
+    factory.decide(run, "approved", REASON, by=ann)
+    commit_file(flow, "other.txt", "meanwhile\n")
+    rebased = asyncio.run(factory.rebase(run, by=ann.name))
+    assert rebased.status == AWAITING_DECISION
+    factory.decide(rebased.run_id, "rejected", REASON, by=ann)
+    factory.amend(rebased.run_id, by=ann, note="It waits for the holidays.")
+    kinds = [one.kind for one in factory.history(run=rebased.run_id)]
+    assert kinds == ["decided", "amended"]
+    assert len(factory.history()) == 4
+    assert git(flow.project, "log", "--format=%s", "-1", "main") == "Add other.txt\n"
+
+
+def test_factory_is_refused_in_processes_of_runs(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="Factory is only for the operator") as refused:
+        Factory.open(tmp_path, environ={"STARTED_BY_ATTRACTOR": "a tool"})
+    assert refused.value.exit_code is ExitCode.REFUSED
