@@ -84,13 +84,14 @@ class Evaluator:
         Also record in the journal of the run how the stages are isolated.
         """
         facts, place = facts_of(run), prepared.sandbox
+        # Also on a resume: the operator may have accepted a changed pipeline.
+        registered, _ = self.stores.pipelines.register(
+            prepared.pipeline,
+            prepared.request.file,
+            by=f"run {facts.run_id}",
+            now=run.clock.now(),
+        )
         if run.state.status in _UNBEGUN:
-            registered, _ = self.stores.pipelines.register(
-                prepared.pipeline,
-                prepared.request.file,
-                by=f"run {facts.run_id}",
-                now=run.clock.now(),
-            )
             made = {
                 "manifest": facts.manifest_hash(),
                 "pipeline": registered.pinned,

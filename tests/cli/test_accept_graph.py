@@ -56,6 +56,7 @@ def test_changed_graph_is_refused_until_accepted(desk: KnowingDesk) -> None:
     assert accepted.returncode == 3, accepted.stderr
     assert f"{getpass.getuser()} accepts the change" in accepted.stderr
     assert "  + more (tool)" in accepted.stderr
+    assert "pipeline gate@2 (" in desk.do("pipeline", "list").stdout
     [told] = desk.events("GraphAccepted")
     assert told["data"]["by"] == getpass.getuser()
     again = desk.do("resume", "latest", "--interviewer", "auto_approve", "--no-evaluate")

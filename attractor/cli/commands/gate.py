@@ -9,6 +9,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.questions import operator_option, verdict_record, verdict_text
 from attractor.cli.runs.results import show_changes
+from attractor.cli.runs.reviews import judges_line
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.gate import gate as judge
@@ -34,10 +35,13 @@ def gate(invocation: Invocation, reference: str, to_operator: bool, as_json: boo
     changes = asyncio.run(read_diffstat(host, facts.run_id, facts.tree))
     if as_json:
         record = verdict_record(judged, to_operator=to_operator)
-        show_json({**record, "changes": changes.to_record() if changes else None})
+        pins = {"suite": facts.manifest.suite, "profile": facts.manifest.profile}
+        shown = changes.to_record() if changes else None
+        show_json({**record, **pins, "changes": shown})
     else:
         show(verdict_text(facts, judged, to_operator=to_operator))
         show_changes(changes)
+        show(f"  {judges_line(facts.manifest)}")
     return ExitCode.DONE if judge(judged).go else ExitCode.NO_GO
 
 

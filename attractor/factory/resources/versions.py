@@ -130,14 +130,16 @@ class VersionStore:
     ) -> tuple[Version, bool]:
         """Return the version with this content, and whether it is new.
 
-        If the latest version has the same content and is in use, no new version is made.
+        A version in use with the same content is returned: the latest version, or, as the content
+        is what names a pipeline, any version of a pipeline.
         """
         project_id = self.project.create_id()
         with self._locked():
             versions = self.versions(name)
-            latest = versions[-1] if versions else None
-            if latest and latest.content == content and not latest.ending:
-                return latest, False
+            comparable = versions if self.kind is ResourceKind.PIPELINE else versions[-1:]
+            for version in reversed(comparable):
+                if version.content == content and not version.ending:
+                    return version, False
             number = len(versions) + 1
             version = Version(self.kind, name, number, content, now, by, data)
             # The ledger first: a version that it lacks does not exist.

@@ -24,6 +24,8 @@ def test_a_version_is_the_hash_of_the_graph_and_of_the_files_that_it_names(tmp_p
     (tmp_path / "plan.md").write_text("Plan it well.")
     second, _ = store.register(open_pipeline(str(file)), file, by="ann", now=NOW)
     assert second.number == 2
+    (tmp_path / "plan.md").write_text("Plan it.")
+    assert store.register(open_pipeline(str(file)), file, by="ann", now=NOW) == (first, False)
     assert store.read(first).files == {"plan.md": b"Plan it."}
     assert store.read(second).text == NAMING
 
