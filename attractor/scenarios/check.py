@@ -107,9 +107,9 @@ async def _no_change() -> Sequence[str]:
 class Observation:
     """The results of all steps by name, and everything else that checks can examine.
 
-    `failure` is the reason why no step ran: a fixture or the setup failed. `changed` returns the
-    paths that differ from the tree before the first step. `suite_folder` contains the rubrics of
-    the suite.
+    `failure` is the reason why the steps ended early: a fixture, the setup or a step failed.
+    `changed` returns the paths that differ from the tree before the first step. `suite_folder`
+    contains the rubrics of the suite.
     """
 
     steps: Mapping[str, StepRecord]
@@ -214,12 +214,7 @@ def step_record(observed: Observation, kind: str, step: str) -> StepRecord | Che
     """Return the record of a step; if the step failed or did not run, return a failed result."""
     record = observed.steps.get(step)
     if record is None:
-        troubles = [
-            f"step {one.name}: {one.trouble}" for one in observed.steps.values() if one.trouble
-        ]
-        reason = ": ".join(
-            [f"step {step} did not run", *filter(None, [observed.failure]), *troubles]
-        )
+        reason = f"step {step} did not run" + (f": {observed.failure}" if observed.failure else "")
         return check_result(kind, passed=False, reason=reason, evidence="")
     if record.trouble:
         reason = f"step {step}: {record.trouble}"

@@ -26,6 +26,7 @@ from attractor.scenarios.check import (
     TrialUsage,
     build_checks,
     check_registry,
+    check_result,
     judge_phase,
     no_judge,
 )
@@ -49,7 +50,10 @@ _LONGEST_LINE = 300
 
 @dataclass(frozen=True)
 class PlayedScenario:
-    """The observation of a played scenario, and the results of its checks in order."""
+    """The observation of a played scenario, and the results of its checks in order.
+
+    If the steps ended early, a failed result of the kind `steps` is the last one.
+    """
 
     observation: Observation
     checks: tuple[CheckResult, ...]
@@ -89,6 +93,10 @@ class ScenarioPlayer:
 
                 began = self.clock.monotonic()
                 records = {} if failure else await steps.run(scenario.steps)
+                troubles = (
+                    f"step {one.name}: {one.trouble}" for one in records.values() if one.trouble
+                )
+                failure = failure or next(troubles, "")
                 observed = Observation(
                     steps=records,
                     environment=environment,
@@ -108,7 +116,10 @@ class ScenarioPlayer:
             await environment.cleanup()
         for phase in (CheckPhase.STOPPED, CheckPhase.LAST):
             results |= await judge_phase(checks, phase, observed)
-        return PlayedScenario(observed, tuple(results[number] for number in range(len(checks))))
+        in_order = [results[number] for number in range(len(checks))]
+        # Otherwise a trial without a single step could satisfy checks such as a missing file.
+        ended_early = [_ended_early(failure)] if failure else []
+        return PlayedScenario(observed, (*in_order, *ended_early))
 
     async def _prepare(self, scenario: Scenario, steps: "_Steps") -> str:
         """Copy the fixtures and run the setup; return the reason of a failure, or ""."""
@@ -124,6 +135,10 @@ class ScenarioPlayer:
                     filter(None, (f"setup.run[{number}] {status}", _last_line(result.output)))
                 )
         return ""
+
+
+def _ended_early(failure: str) -> CheckResult:
+    return check_result("steps", passed=False, reason=failure, evidence=failure)
 
 
 def fixture_files(suite_folder: Path, scenario: Scenario) -> Iterator[tuple[Path, str]]:

@@ -53,8 +53,6 @@ class TriedScenario:
         """Yield the steps with their output, and the checks."""
         verdict = "satisfied" if self.is_satisfied else "NOT satisfied"
         yield f"{self.scenario.id} ({self.scenario.split}): {verdict}"
-        if self.played.observation.failure:
-            yield f"  {self.played.observation.failure}"
         for step in self.played.observation.steps.values():
             results = {"exit status": step.exit_code, "HTTP status": step.http_status}
             shown = [f"{name} {value}" for name, value in results.items() if value is not None]

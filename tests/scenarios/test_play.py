@@ -144,16 +144,20 @@ def test_a_service_that_never_answers_fails_the_checks_behind_it(tmp_path: Path,
     ]
     observed, checks = played(tmp_path, scenario(steps, [{"kind": "http", "step": "open"}]))
     assert observed.steps["serve"].trouble == f"no connection to port {port} in time"
-    assert [(one.passed, one.reason) for one in checks] == [
-        (False, f"step open did not run: step serve: no connection to port {port} in time")
+    cause = f"step serve: no connection to port {port} in time"
+    assert [(one.kind, one.passed, one.reason) for one in checks] == [
+        ("http", False, f"step open did not run: {cause}"),
+        ("steps", False, cause),
     ]
 
 
 def test_a_request_nobody_answers_is_the_candidates_failure(tmp_path: Path, port: int) -> None:
     steps = [{"name": "open", "port": port}]
-    [(passed, reason)] = verdicts(tmp_path, scenario(steps, [{"kind": "http", "step": "open"}]))
+    checks = [{"kind": "http", "step": "open"}, {"kind": "file", "path": "absent", "exists": False}]
+    (passed, reason), negative, (satisfied, _) = verdicts(tmp_path, scenario(steps, checks))
     assert not passed
     assert "GET / failed" in reason
+    assert (negative[0], satisfied) == (True, False)
 
 
 def _zipped(content: bytes, wbits: int = 31) -> bytes:
@@ -269,7 +273,7 @@ def test_fixture_that_the_candidate_blocks_fails_the_trial(tmp_path: Path) -> No
     one = scenario(
         [{"name": "list", "run": "ls"}], [{"kind": "exit", "step": "list"}], fixtures=["a"]
     )
-    [result] = play(tmp_path, one, suite=suite).checks
+    result = play(tmp_path, one, suite=suite).checks[0]
     assert result.reason.startswith("step list did not run: the fixture a was not copied: ")
 
 
