@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.prepared import quick_programs
+
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 _FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -65,14 +67,11 @@ def runnable(command: str) -> str:
     )
 
 
-def outputs(text: str, folder: Path, programs: Path) -> list[str]:
-    """Run the commands of a fence one after the other in a folder; return what each printed.
-
-    A folder of programs comes first on the PATH.
-    """
+def outputs(text: str, folder: Path) -> list[str]:
+    """Run the commands of a fence one after the other in a folder; return what each printed."""
     # From nothing: what the developer has set must not show.
     environ = {
-        "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{quick_programs()}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(folder),
         "LANG": "C.UTF-8",
         "NO_COLOR": "1",

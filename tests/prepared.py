@@ -1,7 +1,9 @@
 """Runs commands of the program as processes that need not load it first."""
 
+import atexit
 import marshal
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -75,6 +77,9 @@ class Begun:
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise
+        for one in (self.stdout, self.stderr):
+            if one:
+                one.close()
         out, err = (one.result() for one in reading)
         return out, err
 
@@ -220,15 +225,22 @@ def run_program(
         )
 
 
-def put_prepared(folder: Path) -> Path:
-    """Write a program for the PATH of a shell that runs commands as the installed one does."""
+def quick_programs() -> Path:
+    """Return a folder for the PATH of a shell, with an `attractor` that starts at once."""
+    return _programs(os.getpid())
+
+
+@cache
+def _programs(worker: int) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="attractor-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     text = _CLIENT.format(
-        python=sys.executable, address=_prepared(os.getpid()).address, request=_REQUEST
+        python=sys.executable, address=_prepared(worker).address, request=_REQUEST
     )
     file = folder / Path(PROGRAM).name
     file.write_text(text)
     file.chmod(0o755)
-    return file
+    return folder
 
 
 def plain(variables: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,6 @@ from attractor.config.schema import SettingReference, list_settings
 from attractor.config.settings import Settings
 from tests import examples
 from tests.examples import PAGES, ROOT, Fence, fences
-from tests.prepared import put_prepared
 
 REFERENCE = ROOT / "docs" / "reference"
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -43,21 +42,13 @@ def test_every_exit_code_is_documented(code: ExitCode) -> None:
     assert f"| {int(code)} | {code.meaning} |" in page
 
 
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with an `attractor` that starts at once."""
-    return put_prepared(tmp_path_factory.mktemp("programs")).parent
-
-
 @pytest.mark.parametrize("fence", fences("console"), ids=lambda fence: fence.name)
-def test_every_shell_example_runs_and_prints_what_it_says(
-    fence: Fence, programs: Path, tmp_path: Path
-) -> None:
+def test_every_shell_example_runs_and_prints_what_it_says(fence: Fence, tmp_path: Path) -> None:
     folder = tmp_path
     (folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
     wanted = list(examples.steps(fence.text))
     for (command, expected), printed in zip(
-        wanted, examples.outputs(fence.text, folder, programs), strict=True
+        wanted, examples.outputs(fence.text, folder), strict=True
     ):
         assert not expected or examples.matches(expected, printed), (command, printed)
 

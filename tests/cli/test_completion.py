@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import ATTRACTOR, attractor
+from tests.cli.running import attractor
+from tests.prepared import quick_programs
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -18,7 +19,7 @@ def test_script_is_printed_as_text_and_json(shell: str) -> None:
 
 def test_bash_completes_a_command_with_it(tmp_path: Path) -> None:
     code = (
-        f'PATH="{Path(ATTRACTOR).parent}:$PATH"; source <(attractor completion bash);'
+        f'PATH="{quick_programs()}:$PATH"; source <(attractor completion bash);'
         "COMP_WORDS=(attractor doc); COMP_CWORD=1; _attractor_completion attractor;"
         'echo "${COMPREPLY[@]}"'
     )

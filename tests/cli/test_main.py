@@ -282,7 +282,7 @@ def test_sigterm_leaves_no_process_and_no_traceback(tmp_path: Path) -> None:
     began = time.monotonic()
     subprocess.run([ATTRACTOR, "--version"], env=environ, check=True, capture_output=True)
     start_up = time.monotonic() - began
-    for number in range(count(ci=6, full=60)):
+    for number in range(count(ci=3, full=60)):
         process = subprocess.Popen(
             [ATTRACTOR, "doctor"], env=environ, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
         )

@@ -15,6 +15,7 @@ from tests.cli.plain_desk import (
 )
 from tests.cli.running import ATTRACTOR, attractor
 from tests.cli.terminals import plain, sit
+from tests.prepared import Process, begin_prepared
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 GO = "timeout 60 sh -c 'until [ -e go ]; do sleep 0.05; done'"
@@ -50,15 +51,13 @@ OUTER = f"""digraph outer {{ {ENDS}
 
 
 @contextmanager
-def watched(desk: PlainDesk, *words: str) -> Generator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [ATTRACTOR, *words],
-        cwd=desk.place,
-        env=desk.environ,
-        stdin=subprocess.DEVNULL,
+def watched(desk: PlainDesk, *words: str) -> Generator[Process]:
+    process = begin_prepared(
+        words,
+        folder=desk.place,
+        variables=desk.environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
     )
     try:
         yield process
@@ -67,7 +66,7 @@ def watched(desk: PlainDesk, *words: str) -> Generator[subprocess.Popen[str]]:
         process.communicate(timeout=10)
 
 
-def until(process: subprocess.Popen[str], words: str) -> list[str]:
+def until(process: Process, words: str) -> list[str]:
     """Read lines until one holds these words."""
     assert process.stdout
     lines: list[str] = []
@@ -214,15 +213,8 @@ def test_watch_redraws_a_terminal_until_ctrl_c(desk: PlainDesk) -> None:
 def test_status_prints_no_secret(desk: PlainDesk, words: list[str]) -> None:
     desk.write(TALKS.replace("$MY_TOKEN", "$(cat secret)"))
     (desk.folder / "secret").write_text("s3cr3t-of-mine\n")
-    process = subprocess.Popen(
-        [ATTRACTOR, *desk.to_run()],
-        cwd=desk.place,
-        env={**desk.environ, "MY_TOKEN": "s3cr3t-of-mine"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+    environ = {**desk.environ, "MY_TOKEN": "s3cr3t-of-mine"}
+    process = begin_prepared(desk.to_run(), folder=desk.place, variables=environ)
     desk.started.append(process)
     await_(lambda: list(Path(desk.folder).glob("runs/*/build/tail.txt")))
     told = desk.do(*words).stdout

@@ -9,7 +9,8 @@ import pytest
 
 from attractor.base.errors import UsageError
 from attractor.cli.commands.diff import describe_change
-from tests.cli.running import ATTRACTOR, NO_HOME, ROOT
+from tests.cli.running import NO_HOME, ROOT
+from tests.prepared import quick_programs
 
 PAGE = (ROOT / "docs" / "how-to" / "git-hooks.md").read_text()
 SETTING = re.findall(r"^\$ (echo .+ > \.gitattributes|git config diff\..+)$", PAGE, re.M)
@@ -41,7 +42,7 @@ class Repository:
             for one in ("AUTHOR", "COMMITTER")
             for of in ("NAME", "EMAIL")
         }
-        path = f"{Path(ATTRACTOR).parent}{os.pathsep}{os.environ['PATH']}"
+        path = f"{quick_programs()}{os.pathsep}{os.environ['PATH']}"
         ended = subprocess.run(
             ["sh", "-ec", "\n".join(commands)],
             cwd=self.folder,
