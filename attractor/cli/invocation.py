@@ -110,6 +110,7 @@ def _remember_debug(ctx: click.Context, option: click.Parameter, value: bool) ->
 
 
 GROUP_SUMMARIES = {
+    "audit": "Verify all records, and build the index of runs again",
     "pipeline": "Manage the registered pipelines of the project",
     "profile": "Manage profiles: environment, models and policy of runs",
     "suite": "Manage suites of scenarios",
@@ -124,7 +125,7 @@ PURPOSES = {
     "Run pipelines": "run agent resume fork rewind answer steer pause cancel",
     "Watch runs": "runs status logs diagnose",
     "Judge results": "evaluate gate suite pipeline profile token",
-    "Decide and promote": "decide amend promote rebase rollback history",
+    "Decide and promote": "decide amend promote rebase rollback history audit",
     "Replace and choose models": "models agents twin",
     "Set up and clean up": "doctor completion gc help",
 }

@@ -280,6 +280,7 @@ def _decision(
         "profile": manifest.profile,
         "gate": gate(judged).to_record(),
         "waived": [evaluator.results.opaque_name(one) for one in dict.fromkeys(waived)],
+        "retries": sum(one.retries for one in run.progress.stages.values()),
         "evaluations": [one.head.hash for one in entries if one.kind == EVALUATED],
         "journal_head": run.events.head.hash,
     }

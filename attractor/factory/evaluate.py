@@ -30,13 +30,14 @@ from attractor.engine.state.run_state import (
 from attractor.engine.storage.json_files import write_document
 from attractor.environments.environment import Promises
 from attractor.factory.errors import NotDecidable
-from attractor.factory.gate import GateInput, GateReport, gate
+from attractor.factory.gate import GateInput, GateReport, WindowFigures, gate
 from attractor.factory.leaks import SearchedFolder, find_leaks
 from attractor.factory.ledger import Ledger, LedgerEntry
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.protected_paths import protected_changes
 from attractor.factory.records import (
     BEGUN,
+    CREATED,
     DECIDED,
     ENDED,
     EVALUATED,
@@ -47,9 +48,11 @@ from attractor.factory.records import (
     leaks_of,
     waivers_of,
 )
+from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.versions import BURNED, Ending
 from attractor.factory.run_facts import FactoryStores, RunFacts, before_a_decision, facts_of
 from attractor.factory.trials import EvaluationId, TrialLog, TrialStore, events_of
+from attractor.factory.window import window_figures
 from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.runs.lookup import reference_to
 from attractor.scenarios.evaluation import TrialResult, evaluate
@@ -59,7 +62,6 @@ from attractor.workspaces.git.files import in_thread
 
 GATE_EVALUATED = "GateEvaluated"
 REQUESTED = "EvaluationRequested"
-CREATED = "created"
 GUARDED = "StagesGuarded"
 LEAKED_REASON = "a holdout of the suite leaked: its canary was found in the files of the run"
 MOST_PLACES = 50
@@ -145,22 +147,30 @@ class Evaluator:
         _require_journal(run, own)
         seal = sealed.seal if sealed else ""
         evaluations = tuple(pool.of_run(run.run_id))
+        profile = self.stores.profile(run.manifest.profile)
         return GateInput(
             tree=run.tree,
             suite=sealed.suite if sealed else None,
             suite_seal=seal,
             evaluations=evaluations,
-            profile=self.stores.profile(run.manifest.profile),
+            profile=profile,
             by_other_runs=tuple(pool.by_other_runs(run.run_id, run.tree, seal)),
             waivers=waivers_of(own, self._opaque_names(sealed)),
             now=self._latest(entries),
             attempts=len(pool.trees(seal) | {run.tree}),
             cost_usd=run.cost_usd
             + sum(trial.cost_usd for one in evaluations for trial in one.results),
+            window=self._window(entries, profile),
             incidents=leaks_of(own),
             base_is_dirty=run.manifest.options.get("include_dirty") is True,
             is_burned=any(one.kind == BURNED and one.data["content"] == seal for one in entries),
         )
+
+    def _window(self, entries: Sequence[LedgerEntry], profile: Profile) -> WindowFigures:
+        """Return the figures over the last decided runs of the project, if a profile wants them."""
+        if profile.window is None:
+            return WindowFigures()
+        return window_figures(entries, self.project.project_id(), profile.window.runs)
 
     def _opaque_names(self, sealed: SealedSuite | None) -> Mapping[str, str]:
         """Return the held-out scenarios of a suite by their opaque names."""

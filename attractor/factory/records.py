@@ -38,6 +38,7 @@ from attractor.factory.ledger import Ledger, LedgerEntry
 from attractor.factory.run_facts import RunFacts
 from attractor.factory.trials import EvaluationId, TrialStore
 
+CREATED = "created"
 DECIDED = "decided"
 WAIVED = "waived"
 AMENDED = "amended"
@@ -51,7 +52,8 @@ LEAKED = "leaked"
 
 DECISIONS_FILE = "decisions.jsonl"
 
-_COPIED = (DECIDED, WAIVED, AMENDED)
+COPIED = (DECIDED, WAIVED, AMENDED)
+"""The kinds of lines that are copied to the run directory."""
 
 
 def find_decision(ledger: Ledger, run: RunFacts) -> LedgerEntry | None:
@@ -59,7 +61,7 @@ def find_decision(ledger: Ledger, run: RunFacts) -> LedgerEntry | None:
 
     Any other difference between ledger and copies is refused.
     """
-    records = [one for one in ledger.entries(run.run_id) if one.kind in _COPIED]
+    records = [one for one in ledger.entries(run.run_id) if one.kind in COPIED]
     decided = [one for one in records if one.kind == DECIDED]
     file = run.directory.root / DECISIONS_FILE
     wanted = [one.line.encode() for one in records]
@@ -152,6 +154,16 @@ class EvaluationPool:
     def of_run(self, run_id: str) -> list[EvaluationRecord]:
         """Return the finished evaluations of a run."""
         return [self._read(one) for one in self.finished(run_id)]
+
+    def all_of_run(self, run_id: str) -> list[EvaluationRecord]:
+        """Return the evaluations of a run, also those that did not end."""
+        own = [one for one in self.entries if one.run_id == run_id]
+        ended = {_sitting(one) for one in own if one.kind == EVALUATED}
+        return [
+            self._read(one)
+            for one in own
+            if one.kind == EVALUATED or (one.kind == BEGUN and _sitting(one) not in ended)
+        ]
 
     def of_suite(self, suite_seal: str, run_ids: Collection[str]) -> dict[str, EvaluationRecord]:
         """Return the last finished evaluation with a version of a suite, of each of some runs."""

@@ -19,8 +19,8 @@ from tests.engine.runs import Workplace
 from tests.factory.flows import Flow, make_flow
 
 
-def listed(flow: Flow, **query: str) -> list[str]:
-    found = RunIndex(flow.host.state_dir).runs(flow.host.runs_dir, RunQuery(**query))
+def listed(flow: Flow, status: str = "") -> list[str]:
+    found = RunIndex(flow.host.state_dir).runs(flow.host.runs_dir, RunQuery(status))
     return [one.directory.name for one in found]
 
 
@@ -132,6 +132,10 @@ def other_version(file: Path) -> None:
     db.close()
 
 
+def no_database(file: Path) -> None:
+    file.write_text("no database")
+
+
 def other_tables(file: Path) -> None:
     file.unlink()
     with sqlite3.connect(file) as db:
@@ -145,7 +149,7 @@ def other_tables(file: Path) -> None:
         other_version,
         other_tables,
         Path.unlink,
-        lambda file: file.write_text("no database"),
+        no_database,
     ],
 )
 def test_unusable_index_is_built_again(place: Flow, spoil: Callable[[Path], object]) -> None:

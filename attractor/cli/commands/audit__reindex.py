@@ -1,0 +1,31 @@
+"""Build the index of runs again."""
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.status import show_indexing
+from attractor.factory.index import RunIndex
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def reindex(invocation: Invocation, as_json: bool) -> ExitCode:
+    """Build the index of runs again.
+
+    The index is built from the run directories of the project and from the ledger. Runs of other
+    projects are added when these projects list their runs.
+    """
+    settings = invocation.configuration.settings
+    index = RunIndex(settings.state_dir, told=show_indexing)
+    runs, lines = index.rebuild(settings.runs_dir)
+    if as_json:
+        show_json({"runs": runs, "ledger_lines": lines})
+    else:
+        show(f"{index.file}: {runs} runs, {lines} lines of the ledger")
+    return ExitCode.DONE
+
+
+part = reindex

@@ -1,0 +1,62 @@
+"""Verify ledger, journals, decisions, results and tokens."""
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.shell_completion import complete_runs
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.factory.audit import AuditReport, audit
+from attractor.language.source.text import visible
+from attractor.pipeline.runs.lookup import find_run
+
+
+@click.command()
+@click.argument("reference", metavar="RUN", default="", shell_complete=complete_runs)
+@json_option
+@click.pass_obj
+def verify(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
+    """Verify ledger, journals, decisions, results and tokens.
+
+    Verify all records of the state folder, or the ledger and RUN. Recompute every hash chain, name
+    the first corrupt line of each, and exit with 6. Without the key of the ledger, the chains are
+    verified, and the number of unchecked seals is printed.
+    """
+    settings = invocation.configuration.settings
+    run_id = ""
+    if reference:
+        run_id = read_manifest(RunDirectory(find_run(reference, settings.runs_dir))).run_id
+    report = audit(settings.state_dir, settings.runs_dir, run_id=run_id, told=_tell)
+    if as_json:
+        show_json(report.to_record())
+    else:
+        show("\n".join(_lines(report)))
+    return ExitCode.BROKEN if report.flaws else ExitCode.DONE
+
+
+def _tell(done: int, of: int) -> None:
+    if done % 1000 == 0:
+        show(f"verified {done} of {of} runs", err=True)
+
+
+def _lines(report: AuditReport) -> list[str]:
+    verified = (
+        f"verified: {report.lines} lines of the ledger, {report.runs} runs, {report.decisions} "
+        f"records of decisions, {report.results} results, {report.tokens} tokens"
+    )
+    lines = [verified]
+    if report.unchecked_seals:
+        lines.append(
+            f"The key of the ledger is missing: {report.unchecked_seals} seals, results and tokens "
+            "were not checked."
+        )
+    if report.removed:
+        lines.append(f"{len(report.removed)} runs of the ledger have no directory any more.")
+    if not report.flaws:
+        return [*lines, "No problems found."]
+    problems = [f"corrupt: {one.problem} ({one.remedy})" for one in report.flaws]
+    return [*lines, *map(visible, problems)]
+
+
+part = verify

@@ -1,0 +1,51 @@
+"""Figures over the last decided runs of a project, for the rule `process` of the gate."""
+
+from collections.abc import Iterable
+
+from attractor.factory.gate import WindowFigures
+from attractor.factory.ledger import LedgerEntry
+from attractor.factory.records import CREATED, DECIDED, ENDED, LEAKED, PROMOTED, ROLLED_BACK
+
+
+def window_figures(entries: Iterable[LedgerEntry], project: str, runs: int) -> WindowFigures:
+    """Return the figures over the last decided runs of a project, from verified lines."""
+    pipelines: dict[str, str] = {}
+    decided: dict[str, LedgerEntry] = {}
+    about: dict[str, list[str]] = {}
+    first: set[str] = set()
+    has_failed: set[str] = set()
+    for one in entries:
+        if one.kind == CREATED and one.data["project"] == project:
+            pipelines[one.run_id] = str(one.data["pipeline"]).partition("@")[0]
+        if one.run_id not in pipelines:
+            continue
+        pipeline = pipelines[one.run_id]
+        about.setdefault(one.run_id, []).append(one.kind)
+        if one.kind == DECIDED:
+            decided[one.run_id] = one
+        if _is_approval(one):
+            first |= {one.run_id} - ({one.run_id} if pipeline in has_failed else set())
+            has_failed.discard(pipeline)
+        elif one.kind == DECIDED or (one.kind == ENDED and one.data["status"] == "failed"):
+            has_failed.add(pipeline)
+    window = list(decided)[-runs:]
+    approved = [one for one in window if _is_approval(decided[one])]
+    return WindowFigures(
+        runs=len(window),
+        pipelines=len({pipelines[one] for one in window}),
+        approved=len(approved),
+        first_try=len(first & set(window)),
+        retries=sum(_retries(decided[one]) for one in window),
+        promoted=sum(PROMOTED in about[one] for one in window),
+        rolled_back=sum(ROLLED_BACK in about[one] for one in window),
+        incidents=sum(about[one].count(LEAKED) for one in approved),
+    )
+
+
+def _is_approval(entry: LedgerEntry) -> bool:
+    return entry.kind == DECIDED and entry.data["verdict"] == "approved"
+
+
+def _retries(decision: LedgerEntry) -> int:
+    retries = decision.data.get("retries")
+    return retries if isinstance(retries, int) else 0
