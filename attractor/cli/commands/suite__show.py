@@ -45,8 +45,8 @@ def show_suite(invocation: Invocation, reference: str, as_json: bool) -> ExitCod
 
 
 def _row(scenario: Scenario) -> tuple[str, str, str, str]:
-    tags = ", ".join(scenario.tags)
-    return scenario.id, scenario.split, f"weight {scenario.weight}", f"{scenario.title} [{tags}]"
+    tags = f" [{', '.join(scenario.tags)}]" if scenario.tags else ""
+    return scenario.id, scenario.split, f"weight {scenario.weight}", f"{scenario.title}{tags}"
 
 
 part = show_suite

@@ -5,7 +5,7 @@ verified at each read: a file that was edited, renamed or copied from another pr
 """
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -18,7 +18,7 @@ from attractor.base.json import Json, JsonObject, canonical_json
 from attractor.base.locks import FileLock
 from attractor.engine.storage.json_files import Fields, pretty_json, read_document
 from attractor.factory.errors import Retired
-from attractor.factory.ledger import Ledger
+from attractor.factory.ledger import Ledger, LedgerEntry
 from attractor.factory.project import ProjectIdentity
 from attractor.language.graph.graph import folder_name
 
@@ -248,6 +248,22 @@ class VersionStore:
 
 
 _RESTORE = "restore it from a backup"
+_KINDS = {f"{kind}_registered" for kind in ResourceKind} | {RETIRED, BURNED}
+
+
+def differing_files(entries: Iterable[LedgerEntry], state: Path) -> Iterator[Path]:
+    """Yield the files of versions, of all projects, that are missing or differ from the ledger."""
+    last: dict[Path, Json] = {}
+    for entry in entries:
+        if entry.kind in _KINDS:
+            record = {key: value for key, value in entry.data.items() if key != "project"}
+            version = version_from_record(Fields(record, f"ledger: {entry.kind}"))
+            project = project_folder(state, str(entry.data["project"]))
+            folder = project / f"{version.kind}s" / folder_name(version.name)
+            last[folder / f"{version.number}.json"] = record
+    for file, record in last.items():
+        if not file.is_file() or read_document(file).all().get("version") != record:
+            yield file
 
 
 def _changed(file: Path) -> VerificationError:

@@ -1,4 +1,5 @@
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from attractor.base.errors import UnknownName, VerificationError
 from attractor.factory.errors import InvalidProfile
 from attractor.factory.resources.profiles import Profile, make_profile, read_profile
+from attractor.factory.resources.versions import Ending, differing_files
 from tests.factory.resources.stores import NOW, profile_store
 
 FULL = """
@@ -137,3 +139,30 @@ def test_a_forged_profile_is_refused(tmp_path: Path, forge: object) -> None:
 def test_profiles_with_equal_content_have_equal_hashes() -> None:
     assert Profile(name="a").content == make_profile("a").content
     assert Profile(name="a").content != Profile(name="b").content
+
+
+def test_missing_and_differing_files_of_versions_are_found_by_the_ledger(tmp_path: Path) -> None:
+    store = profile_store(tmp_path)
+    first = store.create(make_profile("demo"), by="ann", now=NOW)
+    store.update(make_profile("demo", ("dirty_base",)), by="ann", now=NOW)
+    store.versions.end(first, Ending("retired", NOW, "ann", "it is old"))
+    entries = list(store.versions.ledger.entries())
+    assert [*differing_files(entries, tmp_path / "state")] == []
+    [file] = (tmp_path / "state" / "projects").glob("*/profiles/demo/2.json")
+    file.with_name("1.json").write_text(file.read_text())
+    file.unlink()
+    found = differing_files(entries, tmp_path / "state")
+    assert sorted(one.name for one in found) == ["1.json", "2.json"]
+
+
+def test_versions_that_are_added_at_once_are_numbered_without_gaps(tmp_path: Path) -> None:
+    profile_store(tmp_path).create(make_profile("demo"), by="ann", now=NOW)
+
+    def update(number: int) -> int:
+        profile = Profile(name="demo", description=str(number))
+        return profile_store(tmp_path).update(profile, by="ann", now=NOW)[0].number
+
+    with ThreadPoolExecutor(8) as together:
+        assert sorted(together.map(update, range(8))) == list(range(2, 10))
+    entries = list(profile_store(tmp_path).versions.ledger.entries())
+    assert len(entries) == 9
