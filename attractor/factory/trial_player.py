@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.clock import Clock
@@ -58,13 +59,15 @@ class TrialPlayer:
 
     async def play_trial(self, scenario: Scenario, key: TrialKey) -> TrialResult:
         """Play a trial in a temporary folder."""
+        began = self.clock.monotonic()
         # The name of the folder reveals neither the scenario nor its split.
         with borrowed_folder(self.copies) as folder:
             await self.export(folder)
-            return await self._play_in(folder, scenario, key)
+            result = await self._play_in(folder, scenario, key)
+        # With the copy, so that the remaining time is estimated well.
+        return replace(result, duration_ms=round((self.clock.monotonic() - began) * 1000))
 
     async def _play_in(self, folder: Path, scenario: Scenario, key: TrialKey) -> TrialResult:
-        began = self.clock.monotonic()
         seed = key.seed(self.suite.settings.trials.seed)
         player = ScenarioPlayer(
             self.suite.settings, self.suite_folder, self.make_environment, self.clock
@@ -82,12 +85,11 @@ class TrialPlayer:
             trouble.tokens += sum(one.tokens for one in judged)
             raise
         satisfied = is_satisfied(checks, min_soft_score=scenario.min_soft_score)
-        duration = round((self.clock.monotonic() - began) * 1000)
         return TrialResult(
             key,
             satisfied,
             checks,
-            duration,
+            duration_ms=0,
             culprit=None if satisfied else Culprit.CANDIDATE,
             seed=seed,
             cost_usd=sum((one.cost_usd for one in judged), 0.0),

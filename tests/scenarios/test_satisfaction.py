@@ -1,5 +1,6 @@
 from fractions import Fraction
-from math import nextafter
+from math import comb, nextafter
+from random import Random
 
 import pytest
 from hypothesis import given, strategies as st
@@ -19,6 +20,29 @@ from attractor.scenarios.satisfaction import (
 def test_the_bound_of_trials_that_all_satisfy(trials: int, bound: float) -> None:
     assert round(lower_bound(trials, trials), 3) == bound
     assert lower_bound(trials, trials) == pytest.approx(0.05 ** (1 / trials), abs=1e-9)
+
+
+def at_least(satisfied: int, played: int, share: Fraction) -> Fraction:
+    """Return the exact probability of so many satisfied trials."""
+    return sum(
+        (
+            comb(played, one) * share**one * (1 - share) ** (played - one)
+            for one in range(satisfied, played + 1)
+        ),
+        Fraction(0),
+    )
+
+
+def test_bounds_of_random_counts_are_exact_to_nine_digits() -> None:
+    random = Random(7)
+    for _ in range(200):
+        played = random.randint(1, 40)
+        satisfied, confidence = random.randint(1, played), random.choice([0.8, 0.9, 0.95, 0.99])
+        bound = lower_bound(satisfied, played, confidence=confidence)
+        digits = round(bound * 10**9)
+        below, above = Fraction(digits - 1, 10**9), Fraction(digits + 1, 10**9)
+        unlikely = 1 - Fraction(str(confidence))
+        assert at_least(satisfied, played, below) <= unlikely <= at_least(satisfied, played, above)
 
 
 def test_the_bound_of_eight_in_ten() -> None:
