@@ -38,6 +38,7 @@ from attractor.pipeline.start import start
 from attractor.pipeline.workspace.create import choose_workspace_kind
 from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.suite_lint import SuiteRefused, threshold_faults
+from attractor.scenarios.trial_twins import require_startable
 from attractor.workspaces.folders import (
     borrowed_folder,
     make_workspaces_folder,
@@ -99,7 +100,7 @@ async def check_run(request: RunRequest, host: RunHost) -> PreflightReport:
 async def _pin(request: RunRequest, stores: FactoryStores, host: RunHost) -> tuple[RunRequest, str]:
     """Return the request with pinned suite and profile, and the name of the suite's pipeline.
 
-    Refuse a suite with checks that this machine cannot judge.
+    Refuse a suite with checks that this machine cannot judge, and with twins that do not start.
     """
     suite = stores.pin_suite(request.suite or host.suite)
     profile = stores.pin_profile(request.profile or host.profile)
@@ -109,6 +110,7 @@ async def _pin(request: RunRequest, stores: FactoryStores, host: RunHost) -> tup
         raise SuiteRefused(faults)
     if sealed and request.evaluate:
         await require_judgeable(sealed.suite, host.environ)
+        await require_startable(sealed.suite.settings.twins, sealed.folder)
     return replace(request, suite=suite, profile=profile), name
 
 

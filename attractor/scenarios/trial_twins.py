@@ -16,7 +16,6 @@ from attractor.scenarios.suite import TwinSettings
 from attractor.scenarios.suite_files import twins_folder
 
 if TYPE_CHECKING:
-    from attractor.twins.services.service import Service
     from attractor.twins.services.service_twin import ServiceTwin
 
 
@@ -24,13 +23,21 @@ MOST_REQUESTS = 10_000
 """The maximum number of requests to a twin in a trial."""
 
 
-def load_twin(suite_folder: Path, name: str, state: Mapping[str, Any]) -> "Service":
-    """Read a twin of a suite, with other values for some members of its initial state."""
+def _twin(suite_folder: Path, name: str, state: Mapping[str, Any], seed: int = 0) -> "ServiceTwin":
+    """Return a twin of a suite, with other values for some members of its initial state."""
     # Starlette and Jinja double the start time of commands, and most suites have no twin.
     from attractor.twins.services.service import load_service, with_state
+    from attractor.twins.services.service_twin import ServiceTwin
 
-    service = load_service(twins_folder(suite_folder) / name)
-    return with_state(service, cast("Mapping[str, Json]", state))
+    service = with_state(load_service(twins_folder(suite_folder) / name), state)
+    return ServiceTwin(service, seed=service.table.seed + seed, keep=MOST_REQUESTS)
+
+
+async def require_startable(twins: Sequence[TwinSettings], suite_folder: Path) -> None:
+    """Start each twin with its state and stop it, so that a fault is found before a run."""
+    for one in twins:
+        async with _twin(suite_folder, one.name, one.seed):
+            pass
 
 
 @dataclass(frozen=True)
@@ -66,12 +73,8 @@ async def start_twins(
     requests: dict[str, TwinRequests] = {}
     async with AsyncExitStack() as stack:
         for one in twins:
-            # Late, as in `load_twin`.
-            from attractor.twins.services.service_twin import ServiceTwin
-
-            service = load_twin(suite_folder, one.name, {**one.seed, **seeds.get(one.name, {})})
-            twin = ServiceTwin(service, seed=service.table.seed + seed, keep=MOST_REQUESTS)
-            await stack.enter_async_context(twin)
+            state = {**one.seed, **seeds.get(one.name, {})}
+            twin = await stack.enter_async_context(_twin(suite_folder, one.name, state, seed))
             port = urlsplit(twin.url).port or 0
             await stack.enter_async_context(environment.offer(port, f"127.0.0.1:{port}"))
             variables |= twin.environ()

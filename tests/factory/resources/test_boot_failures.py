@@ -16,7 +16,7 @@ from attractor.scenarios.sealed_suite import seal_suite
 from attractor.workspaces.preparation import Preparation
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import simulated
-from tests.scenarios.suites import SUITE, write_suite
+from tests.scenarios.suites import SUITE, TWIN, WITH_TWIN, write_files, write_suite
 
 Fail = Callable[[Flow], object]
 
@@ -67,6 +67,21 @@ def infeasible_suite(flow: Flow) -> object:
     sealed = seal_suite(folder, flow.host.state_dir / "suites" / "sealed")
     suites.add(sealed, folder, by="ann", now=now)
     return flow.launch()
+
+
+def broken_twin(flow: Flow) -> object:
+    data = flow.project.parent / "data.txt"
+    data.touch()
+    route = '[[routes]]\npath = "/x"\nkind = "handler"\nfunction = "answer"\n'
+    handler = f"open({str(data)!r}).close()\ndef answer(request, state, draw):\n    return 1\n"
+    files = {"todo-api/twin.toml": TWIN + route, "todo-api/handler.py": handler}
+    write_files(flow.project.parent / "_twins", files)
+    text = WITH_TWIN.replace('"todo"', '"twinned"')
+    folder = write_suite(flow.project.parent / "twinned", suite=text)
+    now = flow.host.clock.now()
+    flow.evaluator.stores.suites.register(folder, by="ann", now=now)
+    data.unlink()
+    return flow.launch(suite="twinned")
 
 
 def other_pipeline(flow: Flow) -> object:
@@ -122,6 +137,7 @@ def failing_setup(flow: Flow) -> object:
         (missing_program, "no-such-program is not on the PATH", "install no-such-program", 2),
         (unknown_backend, "unknown backend 'agnt'", "did you mean agent?", 2),
         (unknown_agent, "unknown agent 'nobody'", "agent", 2),
+        (broken_twin, "_twins/todo-api/handler.py:1: FileNotFoundError", "data.txt", 2),
         # Run create
         (used_directory, "exists already", "choose another folder", 4),
         # Execution init
