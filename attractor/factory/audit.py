@@ -22,6 +22,7 @@ from attractor.factory.records import (
     DECISIONS_FILE,
     ENDED,
     PROMOTED,
+    ROLLED_BACK,
     EvaluationPool,
 )
 from attractor.factory.tokens import TokenStore
@@ -151,7 +152,7 @@ def _require_end(summary: RunSummary, directory: RunDirectory, kinds: Set[str]) 
     """Refuse a journal that was cut before the end, or the promotion, that the ledger records."""
     is_ended = bool({DECIDED, ENDED} & kinds)
     is_cut = is_ended and (not summary.is_final or read_torn(directory.events) is not None)
-    if PROMOTED in kinds:
+    if PROMOTED in kinds and ROLLED_BACK not in kinds:
         is_cut |= not summary.promoted_to
     if is_cut and not summary.is_live:
         raise ChainBroken(

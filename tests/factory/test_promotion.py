@@ -11,6 +11,7 @@ from attractor.base.errors import ExitCode, NoGo, Refused
 from attractor.engine.journal.events import PipelineStarted
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.progress import progress_to_record
+from attractor.factory.audit import audit
 from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import (
     InvalidBranch,
@@ -173,6 +174,7 @@ def test_promotion_is_rolled_back_by_a_new_commit(tmp_path: Path) -> None:
     assert entry.data["revert"] == back.commit
     one = summarize(result.directory)
     assert (one.status, one.promoted_to) == ("approved", "")
+    assert audit(flow.host.state_dir, flow.host.runs_dir).flaws == []
     with pytest.raises(NotPromoted):
         flow.roll_back(result)
     with pytest.raises(Refused):

@@ -9,8 +9,10 @@ from attractor.base.errors import ExitCode, NoGo, Refused
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION
+from attractor.factory.audit import audit
 from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import MergeConflict, NoDecision, StaleBase
+from attractor.factory.promotion import RunLocations
 from attractor.factory.rebase import rebase_run
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.pipeline.projects import git
@@ -57,6 +59,10 @@ def test_rebased_run_is_evaluated_and_promoted(tmp_path: Path) -> None:
     assert git(flow.project, "diff", "--stat", f"{moved}..main", "--", "other.txt") == ""
     assert git(flow.project, "show", "main:scenarios/todo/secret.txt") == "still hidden\n"
     assert read_manifest(RunDirectory(second.directory)).parent == first.run_id
+    assert audit(flow.host.state_dir, flow.host.runs_dir).flaws == []
+    places = RunLocations(flow.evaluator.ledger, flow.host.runs_dir)
+    # Its result was replaced, so that its workspace can be removed.
+    assert places(first.run_id).is_promoted
 
 
 def test_rebased_run_fails_if_the_merged_tree_fails(tmp_path: Path) -> None:
