@@ -5,7 +5,9 @@ The rules of the gate read the policy of a profile themselves.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.budgets import Budgets
@@ -18,6 +20,8 @@ from attractor.pipeline.host.run_host import RunHost
 
 def with_profile(host: RunHost, profile: Profile) -> RunHost:
     """Return the host with the effective settings of a profile."""
+    if profile.policy.twins == "twin":
+        _require_twins(profile, host)
     sandbox, parts = profile.sandbox, host.custom_parts
     carry = tuple(dict.fromkeys((*host.preparation.carry, *sandbox.carry)))
     models = [ProfileModels(profile.models)] if profile.models else []
@@ -44,6 +48,30 @@ def _existing(profile: Profile, host: RunHost) -> Iterator[Path]:
                     hint=f"create it, or remove it: attractor profile update {profile.name}.toml",
                 )
             yield full
+
+
+def _require_twins(profile: Profile, host: RunHost) -> None:
+    """Refuse real model providers: each one with a key must have the URL of a twin."""
+    # Imported here, because few profiles need it.
+    from attractor.twins.exchange.wire import wire_registry
+
+    for wire in wire_registry().values():
+        *urls, key = wire.variables
+        if host.environ.get(key) and not any(_is_here(host.environ.get(url, "")) for url in urls):
+            raise InvalidProfile(
+                f"profile {profile.name}: policy.twins: {key} is set, and {urls[0]} names no twin "
+                "on this machine",
+                hint=f"start a twin: attractor twin llm, or unset {key}",
+            )
+
+
+def _is_here(url: str) -> bool:
+    """Return whether a URL names a loopback address."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)

@@ -32,12 +32,16 @@ class ProfileSandbox(SuiteTable):
 
 
 class ProfilePolicy(SuiteTable):
-    """The policy of the gate: permitted rules, protected paths and costs."""
+    """The policy of runs: permitted rules of the gate, protected paths, costs, and real providers.
+
+    With `twins = "twin"`, no run asks a real model provider.
+    """
 
     allow: tuple[Literal["isolation_unverified", "credential_exposed", "dirty_base"], ...] = ()
     protected_paths: tuple[str, ...] = ()
     unprotected_paths: tuple[str, ...] = ()
     max_cost_usd: float | None = Field(default=None, gt=0)
+    twins: Literal["real", "twin"] = "real"
 
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -14,7 +14,7 @@ from attractor.factory.resources.effective import with_profile
 from attractor.factory.resources.profiles import Profile
 from attractor.pipeline.source.read import open_pipeline, project_of
 from tests.factory.flows import HOLDOUT, Flow, make_flow
-from tests.pipeline.projects import git, simulated
+from tests.pipeline.projects import git, make_host, simulated
 
 STYLED = """
 digraph styled {
@@ -133,3 +133,29 @@ def test_an_option_overrides_the_settings(tmp_path: Path) -> None:
     assert flow.rules(flow.launch(profile="strict")) == ["isolation_unverified"]
     with pytest.raises(UnknownName, match="unknown suite 'other'"):
         flow.launch(suite="other")
+
+
+@pytest.mark.parametrize(
+    ("url", "is_refused"),
+    [
+        ("", True),
+        ("https://api.openai.com/v1", True),
+        ("http://127.0.0.1.example.org:8000/v1", True),
+        ("http://127.0.0.1:8000/v1", False),
+        ("http://[::1]:8000/v1", False),
+        ("http://localhost:8000/v1", False),
+    ],
+)
+def test_a_profile_with_twins_refuses_real_providers(
+    tmp_path: Path, url: str, is_refused: bool
+) -> None:
+    profile = Profile.model_validate({"name": "p", "policy": {"twins": "twin"}})
+    host = make_host(tmp_path, OPENAI_API_KEY="key", OPENAI_BASE_URL=url)
+    if is_refused:
+        with pytest.raises(InvalidProfile, match="OPENAI_BASE_URL names no twin") as caught:
+            with_profile(host, profile)
+        assert "attractor twin llm" in caught.value.hint
+    else:
+        with_profile(host, profile)
+    with_profile(make_host(tmp_path), profile)
+    with_profile(host, Profile(name="real"))
