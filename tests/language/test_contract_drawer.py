@@ -48,8 +48,7 @@ def ids(svg: str) -> set[str]:
 
 
 def test_each_drawing_is_an_svg_of_its_own_dot(drawer: Drawer) -> None:
-    [gate] = draw(drawer, DOT)
-    odd, empty, again = draw(drawer, ODD, "digraph {}", DOT)
+    gate, odd, empty, again = draw(drawer, DOT, ODD, "digraph {}", DOT)
     assert {"node-review_gate", "edge-start-review_gate"} <= ids(gate)
     assert {node_element("é 🐍"), f"edge-{encoded('é 🐍')}-{encoded('é 🐍')}"} <= ids(odd)
     assert len(ids(empty)) == 1
