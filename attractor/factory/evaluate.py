@@ -55,6 +55,7 @@ from attractor.factory.trials import EvaluationId, TrialLog, TrialStore, events_
 from attractor.factory.window import window_figures
 from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.runs.lookup import reference_to
+from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.evaluation import TrialResult, evaluate
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.workspaces.dimension import Dimension
@@ -282,6 +283,8 @@ class Evaluator:
         if not earlier.has_begun and (reason := _why_not(judged)):
             prepared.host.tell(f"No trial was played: {reason}.")
             return []
+        # Before the first trial: a check that cannot be judged would count against the candidate.
+        await require_judgeable(suite, prepared.host.environ)
         if not EvaluationPool(
             list(self.ledger.entries(run.manifest.run_id)), self.results
         ).has_begun(log.evaluation_id):

@@ -195,8 +195,12 @@ class TwinSettings(SuiteTable):
 class JudgeSettings(SuiteTable):
     """The model that judges rubrics, and the number of its votes."""
 
-    provider: str = Field(default="", description="the provider of the model")
-    model: str = Field(default="", description="the model that judges rubrics")
+    provider: str = Field(
+        default="", description="the provider of the model (default: the only one with a key)"
+    )
+    model: str = Field(
+        default="", description="the model that judges rubrics (default: the provider's newest)"
+    )
     votes: int = Field(
         default=1, ge=1, le=9, description="the number of answers of the model to each rubric"
     )
