@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from attractor.base.clock import SystemClock
+from attractor.environments.sandbox.bubblewrap import SandboxBounds
 from attractor.environments.selection import EnvironmentChoice, choose_environment
 from attractor.factory.trial_player import TrialPlayer
 from attractor.scenarios.evaluation import TrialResult, evaluate
@@ -42,8 +43,11 @@ python3 -m http.server 8123 >&- 2>&- &
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> EnvironmentChoice:
     scratch = tmp_path_factory.mktemp("scratch")
+    bounds = SandboxBounds(max_processes=50, max_memory_mb=100)
     return asyncio.run(
-        choose_environment("bubblewrap", environ=os.environ, hide=[], scratch=scratch)
+        choose_environment(
+            "bubblewrap", environ=os.environ, hide=[], scratch=scratch, bounds=bounds
+        )
     )
 
 
@@ -123,13 +127,21 @@ def test_candidate_that_replaces_a_command_of_the_suite_deceives_itself_only(
     assert not result.satisfied
 
 
-def test_candidate_that_exhausts_its_limits_fails_and_is_not_trouble(
-    tmp_path: Path, sandbox: EnvironmentChoice
+LIMITS = {
+    "time": "sleep 60",
+    "memory": "python3 -c 'x = bytearray(1 << 30); print(len(x))'",
+    "processes": "while :; do sleep 60 & done",
+    "output": "yes",
+}
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_candidate_that_exhausts_a_limit_fails_and_is_no_trouble(
+    tmp_path: Path, sandbox: EnvironmentChoice, limit: str
 ) -> None:
-    endless = "sleep 60"
-    steps = [{"name": "go", "run": "sh program.sh", "timeout": "300ms"}]
+    steps = [{"name": "go", "run": "sh program.sh", "timeout": "1s"}]
     told = {"id": "slow", "title": "slow", "story": "slow.", "steps": steps}
     slow = Scenario.model_validate({**told, "checks": [{"kind": "exit", "step": "go"}]})
-    [result] = play(tmp_path, sandbox, endless, [slow])
+    [result] = play(tmp_path, sandbox, LIMITS[limit], [slow])
     assert (result.satisfied, result.error, result.culprit) == (False, "", "candidate")
-    assert "time limit" in result.checks[0].reason
+    assert "ended with" in result.checks[0].reason
