@@ -130,7 +130,10 @@ class ResumeOptions(CommonOptions, total=False):
 
 
 class RunOptions(CommonOptions, total=False):
-    """Keyword arguments of `run_pipeline`: the options of `attractor run`."""
+    """Keyword arguments of `run_pipeline`: the options of `attractor run`.
+
+    `feedback` names an earlier run, whose verdict enters the context.
+    """
 
     model: str
     provider: str
@@ -141,6 +144,7 @@ class RunOptions(CommonOptions, total=False):
     answers: Iterable[str]
     suite: str
     profile: str
+    feedback: str | Path
     run_dir: str | Path
 
 
@@ -158,7 +162,9 @@ async def run_pipeline(pipeline: str | Path | Graph, **options: Unpack[RunOption
     with _observing(options) as observer:
         host = _open_host(options, parts, observer)
         request = _request(file, options, parts, host)
-        return await launch(request, host, root=root)
+        earlier = options.get("feedback")
+        feedback = find_run(str(earlier), host.runs_dir) if earlier else None
+        return await launch(request, host, root=root, feedback=feedback)
 
 
 async def resume_pipeline(run: str | Path, **options: Unpack[ResumeOptions]) -> RunResult:

@@ -30,6 +30,7 @@ from attractor.engine.state.run_state import (
 from attractor.engine.storage.json_files import write_document
 from attractor.environments.environment import Promises
 from attractor.factory.errors import NotDecidable
+from attractor.factory.feedback import FEEDBACK_FILE, feedback_on
 from attractor.factory.gate import GateInput, GateReport, WindowFigures, gate
 from attractor.factory.leaks import SearchedFolder, find_leaks
 from attractor.factory.ledger import Ledger, LedgerEntry
@@ -112,8 +113,12 @@ class Evaluator:
             self._burn(run, leaks)
         elif sealed is not None:
             await self._evaluate(run, prepared, sealed)
-        report = gate(self.judged(facts_of(run)))
+        judged = self.judged(facts_of(run))
+        report = gate(judged)
         self._write(run, _number(run), report)
+        if sealed is not None:
+            feedback = feedback_on(run.manifest.run_id, judged)
+            write_document(run.directory.root / FEEDBACK_FILE, feedback.to_record())
         if leaks:
             run.change_status(FAILED, LEAKED_REASON)
         else:

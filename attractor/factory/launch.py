@@ -10,6 +10,7 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.evaluate import Evaluator
+from attractor.factory.feedback import Feedback, feedback_on
 from attractor.factory.gate import GateInput
 from attractor.factory.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
@@ -18,6 +19,7 @@ from attractor.factory.resources.effective import with_profile
 from attractor.factory.resources.pipelines import PipelineStore
 from attractor.factory.resources.profiles import ProfileStore
 from attractor.factory.resources.suites import SuiteStore
+from attractor.factory.resources.versions import split_pin
 from attractor.factory.run_facts import FactoryStores, RunFacts, read_facts
 from attractor.factory.train import train_player
 from attractor.factory.trials import TrialStore
@@ -67,9 +69,17 @@ def evaluator_of(host: RunHost) -> Evaluator:
     )
 
 
-async def launch(request: RunRequest, host: RunHost, *, root: Path | None = None) -> RunResult:
-    """Start a run; suite and profile are pinned before the first stage."""
+async def launch(
+    request: RunRequest, host: RunHost, *, root: Path | None = None, feedback: Path | None = None
+) -> RunResult:
+    """Start a run; suite and profile are pinned before the first stage.
+
+    `feedback` is the directory of an earlier run, whose verdict enters the context of the new run.
+    """
     evaluator = evaluator_of(host)
+    if feedback:
+        found = _read_feedback(feedback, evaluator, request.suite)
+        request = replace(request, feedback=found.to_context())
     host = replace(host, before_end=evaluator.record_end)
     pinned, suite_pipeline = await _pin(request, evaluator.stores, host)
     host = with_profile(host, evaluator.stores.profile(pinned.profile))
@@ -82,6 +92,32 @@ async def launch(request: RunRequest, host: RunHost, *, root: Path | None = None
         suite_pipeline=suite_pipeline,
         evaluation=_evaluation(evaluator, request),
     )
+
+
+def _read_feedback(root: Path, evaluator: Evaluator, suite: str) -> Feedback:
+    """Return the feedback on an earlier run of this project, computed from the verified records.
+
+    Refuse a run that was judged by another suite than `suite`, a reference of the next run.
+    """
+    evaluator.require_own(root)
+    facts = read_facts(root)
+    named, judging = suite.partition("@")[0], _suite_name(facts)
+    if not judging or named != judging:
+        raise UsageError(
+            f"{facts.run_id} was judged by {f'suite {judging}' if judging else 'no suite'}",
+            hint=f"pass --suite {judging}" if judging else "name a run with a suite",
+        )
+    judged = evaluator.judged(facts)
+    if not judged.evaluations and not judged.incidents:
+        raise UsageError(
+            f"{facts.run_id} has no feedback: it was not evaluated",
+            hint=f"attractor evaluate {facts.run_id}",
+        )
+    return feedback_on(facts.run_id, judged)
+
+
+def _suite_name(facts: RunFacts) -> str:
+    return split_pin(facts.manifest.suite)[0].partition("@")[0]
 
 
 async def check_run(request: RunRequest, host: RunHost) -> PreflightReport:

@@ -38,7 +38,8 @@ class RunRequest:
     Without an `interviewer`, each process chooses its own. `custom_parts` names the parts that a
     program passed, which a manifest cannot store. `withheld` names the goal and the inputs that are
     missing here because they contain a secret. `continues` is the directory of the run whose
-    conversations this run continues.
+    conversations this run continues. `feedback` are context values about the verdict on an earlier
+    run.
     """
 
     file: Path
@@ -60,6 +61,7 @@ class RunRequest:
     custom_parts: Sequence[str] = ()
     withheld: Sequence[str] = ()
     continues: str = ""
+    feedback: JsonObject = field(default_factory=dict[str, Json])
 
     def with_inputs(self, inputs: Mapping[str, str]) -> "RunRequest":
         """Return the request with more inputs."""
@@ -88,6 +90,7 @@ class RunRequest:
             "handed_in": list(self.custom_parts),
             "withheld": list(self.withheld),
             "continues": self.continues,
+            "feedback": dict(self.feedback),
         }
 
     def redacted_record(self, redactor: Redactor) -> dict[str, Json]:
@@ -121,6 +124,7 @@ def read_request(manifest: Manifest) -> RunRequest:
         custom_parts=fields.texts("handed_in"),
         withheld=fields.texts("withheld"),
         continues=fields.text("continues"),
+        feedback=fields.members("feedback"),
     )
 
 

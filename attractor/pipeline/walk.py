@@ -122,6 +122,7 @@ async def _build_runner(
         run,
         handlers=components.handlers,
         workspace=prepared.workspace,
+        inputs=request.feedback,
         steer=children.steer,
         children=children,
         budgets=budgets,

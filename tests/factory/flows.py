@@ -79,6 +79,7 @@ class Flow:
         interviewer: str = "",
         include_dirty: bool = False,
         root: Path | None = None,
+        feedback: RunResult | None = None,
     ) -> RunResult:
         options = simulated(
             self.project,
@@ -90,7 +91,14 @@ class Flow:
             interviewer=interviewer,
             include_dirty=include_dirty,
         )
-        return asyncio.run(launch(options, self.host, root=root))
+        return asyncio.run(
+            launch(
+                options,
+                self.host,
+                root=root,
+                feedback=feedback.directory if feedback else None,
+            )
+        )
 
     def resume(self, result: RunResult, *, evaluate: bool | None = True) -> RunResult:
         overrides = Overrides(evaluate=evaluate)

@@ -14,7 +14,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.setup import INPUT_FORMS, budget_options, budgets_of, host_of, read_inputs
 from attractor.cli.runs.walk import Watcher, walk
-from attractor.cli.shell_completion import complete_models, complete_suites
+from attractor.cli.shell_completion import complete_models, complete_runs, complete_suites
 from attractor.engine.simulation.outcomes import open_outcomes
 from attractor.factory.launch import check_run, launch
 from attractor.interviewers.queue import NAME as QUEUE
@@ -22,6 +22,7 @@ from attractor.interviewers.registry import INTERVIEWERS, placed_name, read_name
 from attractor.language.reading import decode
 from attractor.pipeline.preflight.preflight import PreflightReport
 from attractor.pipeline.request import RunRequest, WorkspaceKind
+from attractor.pipeline.runs.lookup import find_run
 
 
 @click.command()
@@ -101,6 +102,12 @@ from attractor.pipeline.request import RunRequest, WorkspaceKind
     help="Judge the run with this suite.",
 )
 @click.option("--profile", default="", metavar="P[@R]", help="Judge the run by this profile.")
+@click.option(
+    "--feedback",
+    metavar="RUN",
+    shell_complete=complete_runs,
+    help="Put the verdict on this earlier run into the context: rules, tags and counts.",
+)
 @click.option("--no-evaluate", is_flag=True, help="Skip the evaluation.")
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Store the run in this folder.")
 @click.option(
@@ -132,6 +139,7 @@ def run(
     max_duration: str,
     suite: str,
     profile: str,
+    feedback: str | None,
     no_evaluate: bool,
     run_dir: Path | None,
     only_checks: bool,
@@ -162,13 +170,13 @@ def run(
         profile=profile,
         evaluate=not no_evaluate,
     )
-    root = run_dir.absolute() if run_dir else None
-    watcher = Watcher(invocation, root, as_json=as_json)
+    watcher = Watcher(invocation, root := run_dir and run_dir.absolute(), as_json=as_json)
     host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
     host = replace(host, custom_parts=replace(host.custom_parts, texts=texts))
+    earlier = find_run(feedback, host.runs_dir) if feedback else None
     if only_checks:
         return _show_report(asyncio.run(check_run(request, host)), as_json=as_json)
-    result = walk(launch(request, host, root=root), watcher)
+    result = walk(launch(request, host, root=root, feedback=earlier), watcher)
     return show_end(result, host, as_json=as_json)
 
 
