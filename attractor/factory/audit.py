@@ -25,6 +25,7 @@ from attractor.factory.records import (
     ROLLED_BACK,
     EvaluationPool,
 )
+from attractor.factory.resources.versions import differing_files, is_about_version
 from attractor.factory.tokens import TokenStore
 from attractor.factory.trials import TrialStore
 from attractor.pipeline.runs.lookup import RunSummary, summarize
@@ -49,7 +50,8 @@ class Flaw:
 class AuditReport:
     """What was verified, and the flaws in the order of the ledger.
 
-    `removed` are run directories of the ledger that do not exist any more. Without the key of the
+    `versions` are lines about versions of profiles, suites and pipelines. `removed` are run
+    directories of the ledger that do not exist any more. Without the key of the
     ledger, `unchecked_seals` is the number of its seals, and results and tokens are not verified.
     """
 
@@ -58,6 +60,7 @@ class AuditReport:
     decisions: int = 0
     results: int = 0
     tokens: int = 0
+    versions: int = 0
     unchecked_seals: int = 0
     removed: list[str] = field(default_factory=list[str])
     flaws: list[Flaw] = field(default_factory=list[Flaw])
@@ -71,6 +74,7 @@ class AuditReport:
             "decisions": self.decisions,
             "results": self.results,
             "tokens": self.tokens,
+            "versions": self.versions,
             "unchecked_seals": self.unchecked_seals,
             "removed": [*self.removed],
             "flaws": [one.to_record() for one in self.flaws],
@@ -94,13 +98,17 @@ def audit(
         # The lines about the runs cannot be trusted.
         return report
     own: dict[str, list[LedgerEntry]] = {}
+    versions: list[LedgerEntry] = []
     for entry in ledger.audited():
+        versions += [entry] if is_about_version(entry) else []
         if entry.run_id and run_id in ("", entry.run_id):
             own.setdefault(entry.run_id, []).append(entry)
     results = None if report.unchecked_seals else TrialStore(state_dir / "results", ledger)
     if results:
         with _flaws_of(report, ""):
             report.tokens = len(TokenStore(state_dir).list())
+    if not run_id:
+        _verify_versions(report, versions, state_dir)
     for number, (each, entries) in enumerate(own.items(), 1):
         if root := _find(entries, runs_dir):
             with _flaws_of(report, each):
@@ -109,6 +117,15 @@ def audit(
             report.removed.append(each)
         told(number, len(own))
     return report
+
+
+def _verify_versions(report: AuditReport, entries: Sequence[LedgerEntry], state_dir: Path) -> None:
+    """Compare the files of profiles, suites and pipelines with the ledger."""
+    report.versions = len(entries)
+    with _flaws_of(report, ""):
+        for file in differing_files(entries, state_dir):
+            problem = f"{file} is missing or differs from the ledger"
+            report.flaws.append(Flaw("", problem, _RESTORE))
 
 
 def _find(entries: Sequence[LedgerEntry], runs_dir: Path) -> Path | None:

@@ -87,7 +87,7 @@ def test_intact_records_are_counted(flow: Flow, original: tuple[Flow, RunResult]
     assert report.flaws == []
     assert (report.runs, report.decisions, report.results, report.tokens) == (1, 1, 1, 1)
     assert report.lines == len(list(flow.evaluator.ledger.entries()))
-    assert (report.removed, report.unchecked_seals) == ([], 0)
+    assert (report.removed, report.unchecked_seals, report.versions) == ([], 0, 4)
 
 
 @pytest.mark.parametrize("tamper", TAMPERINGS)
@@ -152,6 +152,11 @@ def plant_token(flow: Flow, root: Path) -> None:
     file.write_text(file.read_text().replace("ann-decide", "agent"))
 
 
+def edit_profile(flow: Flow, root: Path) -> None:
+    [file] = flow.host.state_dir.glob("projects/*/profiles/strict/1.json")
+    file.write_text(file.read_text().replace('"allow": []', '"allow": ["dirty_base"]'))
+
+
 @pytest.mark.parametrize(
     ("forge", "told"),
     [
@@ -160,6 +165,7 @@ def plant_token(flow: Flow, root: Path) -> None:
         (remove_result, "missing result"),
         (edit_manifest, "manifest.json was changed"),
         (edit_status, "which is not in the journal"),
+        (edit_profile, "strict/1.json is missing or differs from the ledger"),
         (plant_token, "token 'agent' in .* has an invalid seal"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Verify ledger, journals, decisions, results and tokens."""
+"""Verify ledger, journals, decisions, results, tokens and registered versions."""
 
 import click
 
@@ -17,7 +17,7 @@ from attractor.pipeline.runs.lookup import find_run
 @json_option
 @click.pass_obj
 def verify(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
-    """Verify ledger, journals, decisions, results and tokens.
+    """Verify ledger, journals, decisions, results, tokens and registered versions.
 
     Verify all records of the state folder, or the ledger and RUN. Recompute every hash chain, name
     the first corrupt line of each, and exit with 6. Without the key of the ledger, the chains are
@@ -43,7 +43,8 @@ def _tell(done: int, of: int) -> None:
 def _lines(report: AuditReport) -> list[str]:
     verified = (
         f"verified: {report.lines} lines of the ledger, {report.runs} runs, {report.decisions} "
-        f"records of decisions, {report.results} results, {report.tokens} tokens"
+        f"records of decisions, {report.results} results, {report.tokens} tokens, "
+        f"{report.versions} records of profiles, suites and pipelines"
     )
     lines = [verified]
     if report.unchecked_seals:

@@ -251,11 +251,16 @@ _RESTORE = "restore it from a backup"
 _KINDS = {f"{kind}_registered" for kind in ResourceKind} | {RETIRED, BURNED}
 
 
+def is_about_version(entry: LedgerEntry) -> bool:
+    """Return whether a line of the ledger registers or ends a version."""
+    return entry.kind in _KINDS
+
+
 def differing_files(entries: Iterable[LedgerEntry], state: Path) -> Iterator[Path]:
     """Yield the files of versions, of all projects, that are missing or differ from the ledger."""
     last: dict[Path, Json] = {}
     for entry in entries:
-        if entry.kind in _KINDS:
+        if is_about_version(entry):
             record = {key: value for key, value in entry.data.items() if key != "project"}
             version = version_from_record(Fields(record, f"ledger: {entry.kind}"))
             project = project_folder(state, str(entry.data["project"]))
