@@ -130,7 +130,8 @@ async def roll_back(
     """
     branch = await branch_name(repository, branch)
     require_words(reason)
-    evaluator.judged(facts_of(run))
+    # Not the suite and the journal: a damage there must not keep a bad result in the branch.
+    evaluator.ledger.require_intact()
     done = _written(evaluator, run.manifest.run_id, branch)
     head = await repository.ref(_ref(branch))
     if done is None or done.is_rolled_back or not await _contains(repository, done.commit, branch):

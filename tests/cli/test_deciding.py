@@ -102,9 +102,10 @@ def test_recommended_rebase_is_accepted(tmp_path: Path) -> None:
     refused = call(flow, "promote")
     assert refused.returncode == 4
     assert f"(attractor rebase {result.run_id} --onto main)" in refused.stderr
-    rebased = call(flow, "rebase", result.run_id, "--onto", "main")
+    rebased = call(flow, "rebase", result.run_id, "--onto", "main", "--json")
     assert rebased.returncode == 0, rebased.stderr
-    assert "status: awaiting_human (decision)" in rebased.stdout
+    record = json.loads(rebased.stdout.splitlines()[-1])
+    assert (record["parent"], record["phase"]) == (result.run_id, "decision")
     decide = ("decide", "--approve", *RATIONALE)
     assert call(flow, *decide, ATTRACTOR_TOKEN=flow.make_token()).returncode == 0
     assert call(flow, "promote").returncode == 0

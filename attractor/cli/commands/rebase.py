@@ -4,10 +4,12 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import host_of
-from attractor.cli.runs.walk import Watcher, show_end, walk
+from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.operations import Factory
 
 
@@ -26,7 +28,9 @@ def rebase(invocation: Invocation, reference: str, branch: str, as_json: bool) -
     watcher = Watcher(invocation, as_json=as_json)
     host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
     work = Factory(host).rebase(reference, by=operator_name(invocation), onto=branch)
-    return show_end(walk(work, watcher), host, as_json=as_json)
+    result = walk(work, watcher)
+    parent = read_manifest(RunDirectory(result.directory)).parent
+    return show_end(result, host, as_json=as_json, more={"parent": parent})
 
 
 part = rebase
