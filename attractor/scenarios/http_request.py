@@ -1,6 +1,7 @@
 """Sends HTTP requests to the services of a candidate, which may answer with anything."""
 
 import asyncio
+import codecs
 import json
 import zlib
 from collections.abc import Callable, Mapping
@@ -15,6 +16,17 @@ from attractor.scenarios.suite import RequestStep
 
 _MAX_BODY = 16 * 1024 * 1024
 _ENCODINGS = ("identity", "gzip", "deflate")
+_UTF_8 = "utf-8"
+_CHARSETS = {
+    _UTF_8,
+    "ascii",
+    "iso8859-1",
+    "iso8859-15",
+    "cp1252",
+    "utf-16",
+    "utf-16-le",
+    "utf-16-be",
+}
 _GZIP_OR_ZLIB, _RAW_DEFLATE = 32 + zlib.MAX_WBITS, -zlib.MAX_WBITS
 
 
@@ -48,7 +60,8 @@ async def send_request(
                 ) as answer,
             ):
                 body = await _read_text(answer)
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+        # httpx also parses the location of a redirect that it does not follow.
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, TimeoutError) as error:
             raise RequestFailed(type(error).__name__) from error
     return HttpAnswer(answer.status_code, dict(answer.headers), body)
 
@@ -79,8 +92,16 @@ async def _read_text(answer: httpx.Response) -> str:
         content += decompress(chunk, _MAX_BODY + 1 - len(content)) if decompress else chunk
         if len(content) > _MAX_BODY:
             raise RequestFailed(f"the response is larger than {_MAX_BODY} bytes")
-    headers = {"content-type": answer.headers.get("content-type", "")}
-    return httpx.Response(answer.status_code, headers=headers, content=bytes(content)).text
+    return content.decode(_charset(answer.charset_encoding), "replace")
+
+
+def _charset(name: str | None) -> str:
+    """Return a known charset (default: UTF-8); Python's other codecs fail, or decompress."""
+    try:
+        known = codecs.lookup(name or _UTF_8).name
+    except (LookupError, ValueError):
+        return _UTF_8
+    return known if known in _CHARSETS else _UTF_8
 
 
 def _decompressor() -> Callable[[bytes, int], bytes]:

@@ -17,7 +17,9 @@ import pytest
 
 from attractor.base.clock import SystemClock
 from attractor.environments.local import LocalExecutionEnvironment
-from attractor.scenarios.check import CheckResult, Observation
+from attractor.environments.memory import MemoryExecutionEnvironment
+from attractor.scenarios.check import CheckResult, Observation, StepRecord
+from attractor.scenarios.checks.json import JsonCheck
 from attractor.scenarios.play import PlayedScenario, ScenarioPlayer
 from attractor.scenarios.suite import Scenario, SuiteSettings
 from tests.scenarios.suites import write_files
@@ -177,13 +179,23 @@ RESPONSES = {
     "/twice": ("gzip, gzip", _zipped(_zipped(BOMB))),
     "/other": ("br", b"?"),
     "/broken": ("gzip", b"?" * 50),
+    "/codec": ("identity", b"hello"),
+    "/unknown": ("identity", b"hello"),
+    "/latin": ("identity", b"hell\xf6"),
+    "/redirect": ("identity", b""),
+}
+HEADERS = {
+    "/codec": {"content-type": "text/plain; charset=bz2"},
+    "/unknown": {"content-type": "text/plain; charset=\xe9"},
+    "/latin": {"content-type": "text/plain; charset=ISO-8859-1"},
+    "/redirect": {"location": "http://xn--a"},
 }
 
 
 class _Responses(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         with suppress(ConnectionError):
-            self.send_response(200)
+            self.send_response(301 if self.path == "/redirect" else 200)
             if self.path == "/endless":
                 self.end_headers()
                 while True:
@@ -191,6 +203,8 @@ class _Responses(BaseHTTPRequestHandler):
                     time.sleep(0.01)
             encoding, content = RESPONSES[self.path]
             self.send_header("content-encoding", encoding)
+            for name, value in HEADERS.get(self.path, {}).items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)
 
@@ -202,13 +216,15 @@ def test_responses_are_bounded_and_decoded_in_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("attractor.scenarios.http_request._MAX_BODY", 100_000)
-    bodies = dict.fromkeys(("/plain", "/gzip", "/zlib", "/raw"), "hello") | {"/nothing": ""}
+    plain = ("/plain", "/gzip", "/zlib", "/raw", "/codec", "/unknown")
+    bodies = dict.fromkeys(plain, "hello") | {"/nothing": "", "/latin": "hellö"}
     troubles = {
         "/bomb": "the response is larger than 100000 bytes",
         "/large": "the response is larger than 100000 bytes",
         "/twice": "unsupported content-encoding 'gzip, gzip'",
         "/other": "unsupported content-encoding 'br'",
         "/broken": "invalid compressed response",
+        "/redirect": "InvalidCodepoint",
         "/endless": "TimeoutError",
     }
     with ThreadingHTTPServer(("127.0.0.1", 0), _Responses) as server:
@@ -409,6 +425,15 @@ def test_invalid_json_fails_the_check(tmp_path: Path, text: str) -> None:
     [(passed, reason)] = verdicts(tmp_path, one)
     assert not passed
     assert reason.startswith("a.json is not JSON: ")
+
+
+def test_deep_json_is_compared_or_fails_the_check() -> None:
+    check = JsonCheck(step="go", length=1)
+    for depth in range(50, 1100, 25):
+        record = StepRecord("go", stdout="[" * depth + "]" * depth)
+        seen = Observation({"go": record}, MemoryExecutionEnvironment())
+        result = asyncio.run(check.judge(seen))
+        assert result.passed or "is not JSON: maximum recursion" in result.reason
 
 
 def test_only_allowed_files_may_change_in_the_steps(tmp_path: Path) -> None:

@@ -75,10 +75,13 @@ class JsonCheck(CheckOptions):
         if isinstance(text, CheckResult):
             return text
         try:
-            values = self.path.find(cast("Json", json.loads(text, parse_constant=_no_constant)))
+            return self._compare(text, place)
         except (ValueError, RecursionError) as error:
             reason = f"{self.file or f'the output of step {self.step}'} is not JSON: {error}"
             return check_result("json", passed=False, reason=reason, evidence=text)
+
+    def _compare(self, text: str, place: str) -> CheckResult:
+        values = self.path.find(cast("Json", json.loads(text, parse_constant=_no_constant)))
         evidence = json.dumps(values)
         if bool(values) != self.exists:
             reason = f"{place} is {'missing' if self.exists else 'present'}"
