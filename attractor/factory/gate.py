@@ -753,7 +753,7 @@ def failed_scenarios(judged: GateInput) -> list[FailedScenario]:
 
 def _reasons(results: Sequence[TrialResult]) -> tuple[str, ...]:
     """Return the distinct reasons of unsatisfied trials, in order."""
-    troubles = [f"machinery: {one.error}" for one in results if one.error]
+    troubles = [f"{one.culprit or Culprit.MACHINERY}: {one.error}" for one in results if one.error]
     failed = [
         f"{check.kind}: {check.reason}"
         for one in results

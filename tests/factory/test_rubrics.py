@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import UsageError
+from attractor.factory.gate import failed_scenarios
 from attractor.factory.launch import ask_gate
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.factory.flows import HOLDOUT, Flow, make_flow
@@ -51,6 +52,8 @@ def test_judge_that_fails_leaves_the_trial_unscored_as_trouble_of_the_model(
     assert trial.error.startswith("unscored")
     assert trial.tokens == 2 * 2200
     assert "infra_errors" in flow.rules(result)
+    [failed] = failed_scenarios(judged)
+    assert failed.reasons[0].startswith("model: unscored: the judge failed")
 
 
 def test_run_does_not_start_without_a_key_of_the_judge(tmp_path: Path) -> None:
