@@ -171,9 +171,8 @@ class GateSettings(SuiteTable):
 
 
 class IsolationSettings(SuiteTable):
-    """The network of the candidate in a trial, and the canary that every holdout carries."""
+    """The canary that every holdout carries."""
 
-    network: Literal["closed"] = Field(default="closed", description="the network of trials")
     canary: str = Field(
         default="",
         pattern=r"^([!-~]{16,200})?$",
