@@ -125,7 +125,7 @@ PURPOSES = {
     "Run pipelines": "run agent resume fork rewind answer steer pause cancel",
     "Watch runs": "runs status logs diagnose",
     "Judge results": "evaluate gate suite pipeline profile token",
-    "Decide and promote": "decide amend promote rebase rollback history audit",
+    "Decide and promote": "decide amend promote rebase rollback history audit report",
     "Replace and choose models": "models agents twin",
     "Set up and clean up": "doctor completion gc help",
 }

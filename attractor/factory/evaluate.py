@@ -1,6 +1,6 @@
 """Evaluates a run: checks protected paths, plays the suite on the tree, evaluates the gate."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -177,6 +177,13 @@ class Evaluator:
         if profile.window is None:
             return WindowFigures()
         return window_figures(entries, self.project.project_id(), profile.window.runs)
+
+    def holdout_names(self, suites: Iterable[str]) -> dict[str, str]:
+        """Return the held-out scenarios of pinned suites, for the operator, by opaque names."""
+        names: dict[str, str] = {}
+        for pinned in sorted(suites):
+            names |= self._opaque_names(self.stores.suite(pinned))
+        return names
 
     def _opaque_names(self, sealed: SealedSuite | None) -> Mapping[str, str]:
         """Return the held-out scenarios of a suite by their opaque names."""

@@ -77,6 +77,8 @@ class TrialStore:
             "retries": result.retries,
             "is_error": bool(result.error),
             "culprit": result.culprit.value if result.culprit else "",
+            "cost_usd": result.cost_usd,
+            "tokens": result.tokens,
             "seal": self._seal(evaluation_id, result),
         }
 

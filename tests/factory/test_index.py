@@ -118,17 +118,16 @@ def test_row_that_was_changed_by_hand_heals(tmp_path: Path, forgery: str) -> Non
 
 def test_forged_row_of_no_run_is_removed(place: Flow) -> None:
     listed(place)
-    change(
-        place,
-        "INSERT INTO runs SELECT '/nowhere/R7', folder, 'R7', pipeline, 'approved', "
-        "outcome, started, 0, 0, 0, signature, summary FROM runs WHERE run_id = 'R1'",
-    )
+    columns = "folder, run_id, pipeline, outcome, started, is_resting, is_settled, is_unsure"
+    columns += ", signature, summary"
+    sql = f"INSERT INTO runs (directory, status, {columns}) SELECT '/nowhere/R7', 'approved', "
+    change(place, f"{sql} {columns} FROM runs WHERE run_id = 'R1'")
     assert listed(place, status="approved") == []
 
 
 def other_version(file: Path) -> None:
     with sqlite3.connect(file) as db:
-        db.execute("UPDATE _sqlite_migrations SET name = 'of_tomorrow'")
+        db.execute("UPDATE _sqlite_migrations SET name = 'of_tomorrow' WHERE name = 'economics'")
     db.close()
 
 

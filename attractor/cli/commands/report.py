@@ -1,0 +1,157 @@
+"""Report cost, time and results of runs."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC
+
+import click
+
+from attractor.base.dataclasses import changed
+from attractor.base.errors import ExitCode
+from attractor.base.json import Json
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.amounts import lasted, money, whole
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.questions import operator_option
+from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.status import moment, show_indexing
+from attractor.cli.shell_completion import complete_runs
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.factory.index import RunIndex
+from attractor.factory.launch import evaluator_of
+from attractor.factory.report import (
+    GroupFigures,
+    StageFigures,
+    TrialFigures,
+    read_groups,
+    read_stages,
+    trials_in,
+)
+from attractor.language.source.text import visible
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.runs.lookup import find_run
+
+
+@click.command()
+@click.argument("reference", metavar="RUN", default="", shell_complete=complete_runs)
+@click.option(
+    "--since",
+    default="30d",
+    metavar="TIME",
+    show_default=True,
+    help="Count runs that started after this time, such as 2026-01-31, or in this last time.",
+)
+@operator_option
+@json_option
+@click.pass_obj
+def report(
+    invocation: Invocation, reference: str, since: str, to_operator: bool, as_json: bool
+) -> ExitCode:
+    """Report cost, time and results of runs.
+
+    Without RUN: by pipeline and models, the number of runs, the share with the verdict 'go', the
+    share of satisfied trials, approved runs, cost, cost per approved run, tokens, agent time and
+    wall time, and flaky scenarios. With RUN: by stage and by trial. Scenarios have opaque names
+    unless --operator is given.
+    """
+    host = host_of(invocation)
+    if reference:
+        return _report_run(host, reference, to_operator=to_operator, as_json=as_json)
+    began = moment(since).astimezone(UTC).isoformat()
+    index = RunIndex(host.state_dir, told=show_indexing)
+    groups = read_groups(index, host.runs_dir, began)
+    suites = (
+        {run.summary.suite for one in groups for run in one.runs} if to_operator else set[str]()
+    )
+    names = evaluator_of(host).holdout_names(suites)
+    if as_json:
+        show_json({"since": began, "groups": [_group_record(one, names) for one in groups]})
+    elif groups:
+        show("\n".join(_group_lines(groups, names)))
+    else:
+        show(f"No run started since {began}.")
+    return ExitCode.DONE
+
+
+def _report_run(host: RunHost, reference: str, *, to_operator: bool, as_json: bool) -> ExitCode:
+    root, evaluator = find_run(reference, host.runs_dir), evaluator_of(host)
+    manifest = read_manifest(RunDirectory(root))
+    names = evaluator.holdout_names([manifest.suite] if to_operator else [])
+    trials = [
+        changed(one, scenario=names.get(one.scenario, one.scenario))
+        for one in trials_in(evaluator.ledger.entries(manifest.run_id))
+    ]
+    stages = read_stages(root)
+    if as_json:
+        records = {"stages": stages, "trials": trials}
+        told = {name: [one.to_record() for one in found] for name, found in records.items()}
+        show_json({"run_id": manifest.run_id, **told})
+    else:
+        show("\n".join(_run_lines(stages, trials)))
+    return ExitCode.DONE
+
+
+def _group_record(group: GroupFigures, names: Mapping[str, str]) -> dict[str, Json]:
+    flaky = {names.get(one, one): count for one, count in group.flaky.items()}
+    return {**group.to_record(), "flaky": dict[str, Json](flaky)}
+
+
+_HEADING = ("pipeline", "models", "runs", "go", "satisfied", "approved", "cost", "per approved")
+_TIMES = ("tokens", "agent time", "wall time")
+
+
+def _group_lines(groups: Sequence[GroupFigures], names: Mapping[str, str]) -> list[str]:
+    rows = [(*_HEADING, *_TIMES), *(_group_row(one) for one in groups)]
+    flaky = [
+        f"flaky in {count} runs of {group.pipeline}: {names.get(one, one)}"
+        for group in groups
+        for one, count in group.flaky.items()
+    ]
+    return [*_aligned(rows), *map(visible, flaky)]
+
+
+def _group_row(one: GroupFigures) -> tuple[str, ...]:
+    record = one.to_record()
+    per_approved = one.cost_per_approved
+    seconds = (sum(run.summary.seconds for run in one.runs), sum(r.wall_seconds for r in one.runs))
+    return (
+        one.pipeline,
+        one.models or "-",
+        str(record["runs"]),
+        _share(one.go_rate),
+        _share(one.satisfaction),
+        str(one.approved),
+        money(one.cost_usd),
+        "-" if per_approved is None else money(per_approved),
+        whole(one.tokens),
+        *map(lasted, seconds),
+    )
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None else f"{share:.0%}"
+
+
+def _run_lines(stages: Sequence[StageFigures], trials: Sequence[TrialFigures]) -> list[str]:
+    rows = [("stage", "attempts", "time", "cost", "tokens")]
+    for one in stages:
+        used = money(one.usage.cost_usd), whole(one.usage.tokens)
+        rows.append((one.node, str(one.attempts), lasted(one.seconds), *used))
+    lines = _aligned(rows)
+    rows = [("trial", "result", "time", "cost", "tokens")]
+    for one in trials:
+        result = "satisfied" if one.satisfied else "failed"
+        used = money(one.cost_usd), whole(one.tokens)
+        rows.append((f"{one.scenario} {one.number}", result, lasted(one.seconds), *used))
+    return [*lines, "", *_aligned(rows)] if trials else lines
+
+
+def _aligned(rows: Iterable[Sequence[str]]) -> list[str]:
+    rows = [[visible(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+part = report
