@@ -1,4 +1,4 @@
-"""Names of runs, suites and models that the shell completes."""
+"""Names of runs, resources and models that the shell completes."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -37,17 +37,20 @@ def _runs(invocation: Invocation, incomplete: str) -> Iterable[str]:
     return [*found, LATEST] if ids and LATEST.startswith(incomplete) else found
 
 
-def _suites(invocation: Invocation, incomplete: str) -> Iterable[str]:
-    # Slow to import, and not needed by other completions.
-    from attractor.factory.ledger import Ledger
-    from attractor.factory.project import ProjectIdentity
-    from attractor.factory.resources.suites import SuiteStore
+def _resources(kind: str) -> Callable[[Invocation, str], Iterable[str]]:
+    def names(invocation: Invocation, incomplete: str) -> Iterable[str]:
+        # Slow to import, and not needed by other completions.
+        from attractor.factory.ledger import Ledger
+        from attractor.factory.project import ProjectIdentity
+        from attractor.factory.resources.versions import ResourceKind, VersionStore
 
-    settings = invocation.configuration.settings
-    state = settings.state_dir
-    project = ProjectIdentity(settings.runs_dir, state / "project.lock", os.urandom)
-    names = SuiteStore(state, project, Ledger(state)).versions.names()
-    return [one for one in names if one.startswith(incomplete)]
+        settings = invocation.configuration.settings
+        state = settings.state_dir
+        project = ProjectIdentity(settings.runs_dir, state / "project.lock", os.urandom)
+        store = VersionStore(ResourceKind(kind), state, project, Ledger(state))
+        return [one for one in store.names() if one.startswith(incomplete)]
+
+    return names
 
 
 def _models(invocation: Invocation, incomplete: str) -> Iterable[str]:
@@ -62,5 +65,7 @@ def _models(invocation: Invocation, incomplete: str) -> Iterable[str]:
 
 
 complete_runs = _completing(_runs)
-complete_suites = _completing(_suites)
+complete_suites = _completing(_resources("suite"))
+complete_profiles = _completing(_resources("profile"))
+complete_pipelines = _completing(_resources("pipeline"))
 complete_models = _completing(_models)

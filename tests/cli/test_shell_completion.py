@@ -5,8 +5,9 @@ from pathlib import Path
 
 from attractor.base.ids import RunIds
 from attractor.cli.shell_completion import MOST_RUNS
+from attractor.factory.resources.profiles import make_profile
 from tests.cli.running import attractor
-from tests.factory.resources.stores import register, suite_store
+from tests.factory.resources.stores import NOW, profile_store, register, suite_store
 from tests.scenarios.suites import SUITE, write_suite
 
 
@@ -41,12 +42,16 @@ def test_newest_run_ids_are_completed(tmp_path: Path) -> None:
     assert complete(tmp_path, "answer", ids[0], "") == []
 
 
-def test_suites_are_completed(tmp_path: Path) -> None:
+def test_suites_and_profiles_are_completed(tmp_path: Path) -> None:
     for name in ("billing", "books", "shop"):
         suite = SUITE.replace("todo", name)
         register(suite_store(tmp_path, "."), write_suite(tmp_path / name, suite=suite))
     assert complete(tmp_path, "run", "--suite", "") == ["billing", "books", "shop"]
     assert complete(tmp_path, "run", "--suite", "b") == ["billing", "books"]
+    assert complete(tmp_path, "suite", "archive", "s") == ["shop"]
+    profile_store(tmp_path, ".").create(make_profile("strict"), by="ann", now=NOW)
+    assert complete(tmp_path, "run", "--profile", "") == ["strict"]
+    assert complete(tmp_path, "profile", "show", "s") == ["strict"]
 
 
 def test_models_of_installed_providers_are_completed(tmp_path: Path) -> None:

@@ -7,12 +7,13 @@ from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.resources import stores_of, version_line
+from attractor.cli.shell_completion import complete_profiles
 from attractor.factory.protected_paths import PROTECTED
 from attractor.factory.resources.profiles import Profile
 
 
 @click.command("show")
-@click.argument("reference", metavar="NAME[@REVISION]")
+@click.argument("reference", metavar="NAME[@REVISION]", shell_complete=complete_profiles)
 @json_option
 @click.pass_obj
 def show_profile(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:

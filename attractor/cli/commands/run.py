@@ -14,7 +14,12 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.setup import INPUT_FORMS, budget_options, budgets_of, host_of, read_inputs
 from attractor.cli.runs.walk import Watcher, walk
-from attractor.cli.shell_completion import complete_models, complete_runs, complete_suites
+from attractor.cli.shell_completion import (
+    complete_models,
+    complete_profiles,
+    complete_runs,
+    complete_suites,
+)
 from attractor.engine.simulation.outcomes import open_outcomes
 from attractor.factory.launch import check_run, launch
 from attractor.interviewers.queue import NAME as QUEUE
@@ -101,7 +106,13 @@ from attractor.pipeline.runs.lookup import find_run
     metavar="S[@V]",
     help="Judge the run with this suite.",
 )
-@click.option("--profile", default="", metavar="P[@R]", help="Judge the run by this profile.")
+@click.option(
+    "--profile",
+    default="",
+    shell_complete=complete_profiles,
+    metavar="P[@R]",
+    help="Judge the run by this profile.",
+)
 @click.option(
     "--feedback",
     metavar="RUN",

@@ -7,12 +7,13 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.resources import table, version_line
 from attractor.cli.runs.setup import host_of
+from attractor.cli.shell_completion import complete_suites
 from attractor.factory.launch import evaluator_of
 from attractor.factory.resources.suite_history import ScenarioHistory, suite_history
 
 
 @click.command()
-@click.argument("reference", metavar="NAME[@VERSION]")
+@click.argument("reference", metavar="NAME[@VERSION]", shell_complete=complete_suites)
 @json_option
 @click.pass_obj
 def history(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:

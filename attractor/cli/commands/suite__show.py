@@ -6,12 +6,13 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.resources import stores_of, table, version_line
+from attractor.cli.shell_completion import complete_suites
 from attractor.scenarios.satisfaction import failures_allowed
 from attractor.scenarios.suite import Scenario
 
 
 @click.command("show")
-@click.argument("reference", metavar="NAME[@VERSION]")
+@click.argument("reference", metavar="NAME[@VERSION]", shell_complete=complete_suites)
 @json_option
 @click.pass_obj
 def show_suite(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:

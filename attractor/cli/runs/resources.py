@@ -9,10 +9,21 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import host_of
+from attractor.cli.shell_completion import (
+    complete_pipelines,
+    complete_profiles,
+    complete_suites,
+)
 from attractor.factory.launch import evaluator_of
 from attractor.factory.resources.usage import require_unused
 from attractor.factory.resources.versions import BURNED, Ending, ResourceKind, Version
 from attractor.factory.run_facts import FactoryStores
+
+_COMPLETE = {
+    ResourceKind.PROFILE: complete_profiles,
+    ResourceKind.SUITE: complete_suites,
+    ResourceKind.PIPELINE: complete_pipelines,
+}
 
 
 def stores_of(invocation: Invocation) -> FactoryStores:
@@ -47,7 +58,7 @@ def end_command(kind: ResourceKind, how: str, name: str, help: str) -> click.Com
     """Return the command after which no new run can use a version."""
 
     @click.command(name, help=help)
-    @click.argument("reference", metavar="NAME[@VERSION]")
+    @click.argument("reference", metavar="NAME[@VERSION]", shell_complete=_COMPLETE[kind])
     @click.option("--reason", required=True, help="Record this reason.")
     @json_option
     @click.pass_obj
