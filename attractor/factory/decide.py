@@ -46,6 +46,7 @@ T = TypeVar("T")
 
 SHORTEST_RATIONALE = 10
 LONGEST_WAIVER = timedelta(days=14)
+_HINT = "reject it, fix the problems in a new run, or waive failed scenarios"
 TERMINAL = "terminal"
 TOKEN = "token"
 
@@ -237,7 +238,7 @@ def _require_go(run: OpenRun, report: GateReport, by: str) -> None:
     refused: dict[str, Json] = {"refused": "approval", "by": by, **report.to_record()}
     run.emit(GATE_EVALUATED, refused, sync=True)
     words = "; ".join(f"{one.rule}: {one.words}" for one in report.reasons)
-    raise NoGo(f"the gate says no-go: {words}", hint="reject it, or fix the problems in a new run")
+    raise NoGo(f"the gate says no-go: {words}", hint=_HINT)
 
 
 def _waivable(judged: GateInput, evaluator: Evaluator, name: str) -> str:
