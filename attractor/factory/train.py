@@ -1,14 +1,12 @@
 """Plays train scenarios for stages of a run."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
 
 from attractor.base.errors import UnknownName, UsageError
 from attractor.engine.seams import PlayedTrain, PlayTrain, TrainChoice, Workspace
 from attractor.engine.state.attempts import TreeId
 from attractor.factory.evaluate import Evaluator
 from attractor.pipeline.components.run_components import PreparedRun
-from attractor.scenarios.check import needs_judge, no_judge
 from attractor.scenarios.evaluation import TrialKey
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import Scenario, Suite
@@ -24,17 +22,14 @@ def train_player(evaluator: Evaluator, prepared: PreparedRun) -> PlayTrain:
     ) -> AsyncIterator[PlayedTrain]:
         sealed = _sealed(evaluator, prepared, choice.suite)
         chosen = choose_train(sealed.suite, choice)
-        # They import httpx and the model client, which only trials need.
-        from attractor.scenarios.judge import open_judge
+        # They import httpx, which only trials need.
+        from attractor.factory.trial_player import judge_of
         from attractor.scenarios.play import ScenarioPlayer
 
         settings = sealed.suite.settings
         make, clock = prepared.sandbox.make, prepared.host.clock
         player = ScenarioPlayer(settings, sealed.folder, make, clock)
-        async with AsyncExitStack() as stack:
-            judge = no_judge
-            if needs_judge(sealed.suite):
-                judge = await stack.enter_async_context(open_judge(settings.judge, prepared.host))
+        async with judge_of(sealed.suite, prepared.host) as judge:
             for scenario in chosen:
                 seed = TrialKey(scenario.id, 1).seed(settings.trials.seed)
                 with borrowed_folder(evaluator.trials) as folder:
