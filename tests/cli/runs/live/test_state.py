@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from attractor.base.json import Json
-from attractor.cli.runs.live.render import question_line
+from attractor.cli.runs.live.render import question_line, summary
 from attractor.cli.runs.live.state import KEPT, LAST_LINES, WAITS, WORKS, RunView, fold
 from attractor.engine.outcome import Usage
 from tests.cli.runs.live.run_events import CHILD, RUN, RunEvents, a_run, question, view_of
@@ -160,6 +160,7 @@ def test_pause_trials_and_gate_are_shown() -> None:
     trials = run.view.trials
     assert (trials.played, trials.satisfied, trials.gate) == (2, 1, "no-go")
     assert (trials.left, trials.seconds_left) == (4, 30)
+    assert "1 of 2 trials satisfied, 4 to go, about 30s, gate: no-go" in summary(run.view)
 
 
 def test_number_of_kept_stages_is_bounded() -> None:
