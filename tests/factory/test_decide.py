@@ -166,10 +166,11 @@ def test_waiver_lets_a_failed_scenario_through_until_it_expires(tmp_path: Path) 
     assert (event.data["by"], event.data["reason"]) == ("ann", REASON)
     assert "unresolved_failure" not in flow.rules(result)
     assert "unresolved_failure" in flow.at(days=3).rules(result)
-    flow.decide(result, APPROVED)
+    assert flow.decide(result, APPROVED).data["waived"] == [opaque]
     with pytest.raises(NoGo, match="the gate now says no-go: unresolved_failure"):
         flow.at(days=3).promote(result)
-    assert flow.promote(result)
+    flow.promote(result)
+    assert f"Attractor-Waived: {opaque}" in git(flow.project, "log", "-1", "--format=%b", "main")
 
 
 def test_clock_set_back_does_not_revive_a_waiver(tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory.audit import audit
 from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import MergeConflict, NoDecision, StaleBase
+from attractor.factory.launch import launch
 from attractor.factory.promotion import RunLocations
 from attractor.factory.rebase import rebase_run
 from tests.factory.flows import HOLDOUT, Flow, make_flow
-from tests.pipeline.projects import git
+from tests.pipeline.projects import git, simulated
 
 
 def rebase(flow: Flow, result: RunResult) -> RunResult:
@@ -74,6 +75,21 @@ def test_rebased_run_fails_if_the_merged_tree_fails(tmp_path: Path) -> None:
     assert "unresolved_failure" in flow.rules(second)
     with pytest.raises(NoGo):
         flow.decide(second, DecisionKind.APPROVED)
+
+
+def test_rebase_drops_uncommitted_changes_of_the_base(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    (flow.project / "readme.txt").write_text("hello\nuncommitted\n")
+    options = simulated(flow.project, suite="todo", profile="lenient", include_dirty=True)
+    first = asyncio.run(launch(options, flow.host))
+    assert flow.rules(first) == ["dirty_base"]
+    git(flow.project, "checkout", "--quiet", "readme.txt")
+    second = rebase(flow, first)
+    assert flow.rules(second) == []
+    flow.decide(second, DecisionKind.APPROVED)
+    flow.promote(second)
+    changed = git(flow.project, "diff", "--name-only", "main~", "main").split()
+    assert changed == ["made.txt"]
 
 
 def test_conflict_is_named_and_leaves_nothing(tmp_path: Path) -> None:
