@@ -314,7 +314,7 @@ _NOT_EVALUATED = "the run was not evaluated"
 
 
 def _no_suite(_: _Judged) -> RuleResult:
-    return RuleResult("no_suite", words="the run has a suite")
+    return RuleResult("no_suite", figure="a suite", threshold="a suite")
 
 
 def _no_verdict(judged: _Judged) -> RuleResult:

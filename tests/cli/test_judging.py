@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from attractor.factory.decide import DecisionKind
+from attractor.factory.gate import RULES
 from tests.cli.running import attractor
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import git
@@ -32,11 +33,12 @@ def test_scenarios_are_hidden_from_all_but_the_operator(red: Flow) -> None:
     assert (plain.returncode, told.returncode) == (NO_GO, NO_GO)
     assert plain.stdout.startswith("no-go\n  0 of 1 trials satisfied")
     assert not any(words in plain.stdout for words in WORDS)
-    assert told.stdout.startswith(plain.stdout.partition("  changes: ")[0])
+    assert told.stdout.startswith(plain.stdout.partition("rules:")[0])
     assert all(words in told.stdout for words in WORDS)
     plain = json.loads(call(red, "gate", "--json").stdout)
     told = json.loads(call(red, "gate", "--json", "--operator").stdout)
     [scenario] = told.pop("scenarios")
+    assert told.pop("leaks") == []
     assert told == plain
     assert (scenario["scenario"], scenario["title"]) == ("made", WORDS[0])
     assert scenario["reasons"] == [f"stdout: {WORDS[1]}"]
@@ -54,6 +56,28 @@ def test_scenarios_are_hidden_from_all_but_the_operator(red: Flow) -> None:
     done = call(red, *words, "--reject", "--json", ATTRACTOR_TOKEN=token)
     assert done.returncode == 0
     assert not any(one in done.stdout for one in WORDS)
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_every_rule_has_a_readable_line(red: Flow, columns: int) -> None:
+    shown = call(red, "gate", COLUMNS=f"{columns}").stdout
+    table = shown.partition("rules:\n")[2].partition("  changes: ")[0].splitlines()
+    assert max(map(len, table)) <= columns
+    assert sum(rule in shown for rule in RULES) == len(RULES)
+    assert shown.count("to change it: fix the") == 2
+    if columns == 80:
+        assert "  failed  unresolved_failure    1 of 1               0" in table
+
+
+def test_changed_records_are_a_no_go_of_their_own(red: Flow) -> None:
+    ledger = red.host.state_dir / "ledger.jsonl"
+    ledger.write_bytes(ledger.read_bytes().replace(b'"created"', b'"CREATED"', 1))
+    done = call(red, "gate", "--json")
+    assert done.returncode == 6
+    record = json.loads(done.stdout)
+    assert record["go"] is False
+    [reason] = record["reasons"]
+    assert reason["rule"] in ("chain_broken", "hash_mismatch")
 
 
 def test_changes_of_the_judged_tree_are_shown(tmp_path: Path) -> None:

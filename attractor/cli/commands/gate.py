@@ -4,15 +4,21 @@ import asyncio
 
 import click
 
-from attractor.base.errors import ExitCode
+from attractor.base.errors import ExitCode, VerificationError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.questions import operator_option, verdict_record, verdict_text
+from attractor.cli.runs.questions import (
+    operator_option,
+    rule_lines,
+    terminal_width,
+    verdict_record,
+    verdict_text,
+)
 from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.reviews import judges_line
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
-from attractor.factory.gate import gate as judge
+from attractor.factory.gate import gate as judge, unverifiable
 from attractor.factory.launch import ask_gate
 from attractor.pipeline.runs.lookup import find_run
 from attractor.pipeline.workspace.diffstat import read_diffstat
@@ -26,12 +32,19 @@ from attractor.pipeline.workspace.diffstat import read_diffstat
 def gate(invocation: Invocation, reference: str, to_operator: bool, as_json: bool) -> ExitCode:
     """Judge a run: go or no-go, with reasons.
 
-    The verdict is computed from the recorded trials at each call. The output lists rules and
-    numbers, but no hidden scenarios. A live run can also be judged. Exit with 5 if the verdict is
-    'no-go'.
+    The verdict is computed from the recorded trials at each call. The output lists all rules, each
+    with its figure, its threshold and what would change a failure, but no hidden scenarios. A live
+    run can also be judged. Exit with 5 if the verdict is 'no-go', and with 6 if records of the run
+    were changed.
     """
     host = host_of(invocation)
-    facts, judged = ask_gate(find_run(reference, host.runs_dir), host)
+    try:
+        facts, judged = ask_gate(find_run(reference, host.runs_dir), host)
+    except VerificationError as error:
+        if not as_json:
+            raise
+        show_json(unverifiable(error).to_record())
+        return ExitCode.BROKEN
     changes = asyncio.run(read_diffstat(host, facts.run_id, facts.tree))
     if as_json:
         record = verdict_record(judged, to_operator=to_operator)
@@ -40,6 +53,7 @@ def gate(invocation: Invocation, reference: str, to_operator: bool, as_json: boo
         show_json({**record, **pins, "changes": shown})
     else:
         show(verdict_text(facts, judged, to_operator=to_operator))
+        show("\n".join(["rules:", *rule_lines(judge(judged), terminal_width())]))
         show_changes(changes)
         show(f"  {judges_line(facts.manifest)}")
     return ExitCode.DONE if judge(judged).go else ExitCode.NO_GO

@@ -1,5 +1,7 @@
 """Prints open questions with the command for each answer, and gate verdicts."""
 
+import shutil
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -23,6 +25,7 @@ from attractor.factory.gate import (
     FailedScenario,
     GateInput,
     GateReport,
+    RuleResult,
     failed_scenarios,
     gate as judge,
 )
@@ -149,16 +152,19 @@ def verdict_record(judged: GateInput, *, to_operator: bool) -> dict[str, Json]:
 
 def shortcomings_record(judged: GateInput, *, to_operator: bool) -> dict[str, Json]:
     """Return the failed scenarios if the operator asked for them."""
-    return (
-        {"scenarios": [one.to_record() for one in failed_scenarios(judged)]} if to_operator else {}
-    )
+    if not to_operator:
+        return {}
+    scenarios: list[Json] = [one.to_record() for one in failed_scenarios(judged)]
+    return {"scenarios": scenarios, "leaks": list(judged.incidents)}
 
 
 def verdict_text(facts: RunFacts, judged: GateInput, *, to_operator: bool) -> str:
     """Return the gate verdict for people."""
     report = judge(judged)
     if any(one.rule == NOT_EVALUATED for one in report.reasons):
-        return "\n".join(["not evaluated", *_rules(report), f"  {_remedy(facts)}"])
+        places = [f"  leak found in {one}" for one in judged.incidents if to_operator]
+        lines = ["not evaluated", *_rules(report), f"  {_remedy(facts)}", *map(visible, places)]
+        return "\n".join(lines)
     lines = [
         "go" if report.go else "no-go",
         f"  {report.satisfied} of {report.played} trials satisfied, satisfaction "
@@ -168,11 +174,50 @@ def verdict_text(facts: RunFacts, judged: GateInput, *, to_operator: bool) -> st
     ]
     if to_operator:
         lines += [line for one in failed_scenarios(judged) for line in _words(one)]
+        lines += [visible(f"  leak found in {place}") for place in judged.incidents]
     return "\n".join(lines)
 
 
 def _rules(report: GateReport) -> list[str]:
     return [f"  {one.rule}: {one.words}" for one in report.reasons]
+
+
+NARROW = 60
+"""The width in columns below which a rule takes several lines."""
+
+
+def terminal_width() -> int:
+    """Return the width of the terminal in columns (80 if there is none)."""
+    return shutil.get_terminal_size().columns
+
+
+def rule_lines(report: GateReport, width: int) -> list[str]:
+    """Return all rules as a table: figure, threshold, and what would change a failure."""
+    is_narrow = width < NARROW
+    names = max(len(one.rule) for one in report.rules)
+    figures = max(len(one.figure) for one in report.rules)
+    lines: list[str] = []
+    for one in report.rules:
+        if is_narrow:
+            lines.append(f"{_mark(one)} {one.rule}")
+            limits = f"{one.figure}, wanted: {one.threshold}" if one.figure else ""
+            lines += _wrapped(limits, width, 4)
+        else:
+            cells = f"  {_mark(one)}  {one.rule:<{names}}  {one.figure:<{figures}}  {one.threshold}"
+            lines.append(cells.rstrip())
+        more = f"to change it: {one.remedy}" if one.failed else one.words
+        lines += _wrapped(more, width, 4 if is_narrow else 10)
+    return [*map(visible, lines)]
+
+
+def _mark(one: RuleResult) -> str:
+    return "failed" if one.failed else "passed" if one.applies else "unused"
+
+
+def _wrapped(text: str, width: int, indent: int) -> list[str]:
+    return textwrap.wrap(
+        text, max(width, 30), initial_indent=" " * indent, subsequent_indent=" " * (indent + 2)
+    )
 
 
 def _remedy(facts: RunFacts) -> str:

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from attractor.cli.output.amounts import cost_of, lasted, money
-from attractor.cli.runs.questions import verdict_text
+from attractor.cli.runs.questions import rule_lines, terminal_width, verdict_text
 from attractor.cli.runs.status import status_words
 from attractor.engine.run_folder.layout import Manifest
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.engine.truncation import one_line
-from attractor.factory.gate import RuleResult
 from attractor.factory.review import Review, ScenarioTrials
 from attractor.language.source.text import visible
 
@@ -32,7 +31,7 @@ def _lines(review: Review, reference: str, *, to_operator: bool) -> Iterator[str
         yield visible(f"  all changes: {review.look}")
     yield f"gate: {verdict_text(facts, review.judged, to_operator=to_operator)}"
     yield "rules of the gate, with figure and threshold:"
-    yield from (visible(f"  {_rule(one)}") for one in review.report.rules)
+    yield from rule_lines(review.report, terminal_width())
     if review.scenarios:
         yield "hidden scenarios, with satisfied trials now and in earlier runs, oldest first:"
         yield from (_scenario(one, to_operator=to_operator) for one in review.scenarios)
@@ -45,16 +44,6 @@ def _lines(review: Review, reference: str, *, to_operator: bool) -> Iterator[str
     if facts.state.status == AWAITING_DECISION:
         verdict = "--approve" if review.report.go else "--reject"
         yield f'decide with: attractor decide {reference} {verdict} --rationale "..."'
-
-
-def _rule(one: RuleResult) -> str:
-    if not one.applies:
-        return f"unused  {one.rule}: {one.words}"
-    figure = f"{one.figure}, wanted {one.threshold}" if one.figure else ""
-    # The words of failed rules are in the verdict.
-    more = f"remedy: {one.remedy}" if one.failed else one.words
-    verdict = "failed" if one.failed else "passed"
-    return f"{verdict}  {one.rule}: {'; '.join(filter(None, [figure, more]))}"
 
 
 def _scenario(one: ScenarioTrials, *, to_operator: bool) -> str:
