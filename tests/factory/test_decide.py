@@ -21,6 +21,7 @@ from attractor.base.errors import (
 from attractor.base.events import Event
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION
+from attractor.factory.audit import audit
 from attractor.factory.decide import Decision, DecisionKind, decide
 from attractor.factory.errors import (
     AlreadyDecided,
@@ -112,6 +113,7 @@ def test_only_one_of_many_processes_decides(tmp_path: Path) -> None:
     assert sorted(codes) == [0] + [ExitCode.REFUSED] * 49
     [entry] = [one for one in flow.evaluator.ledger.entries() if one.kind == DECIDED]
     assert summarize(result.directory).status == entry.data["verdict"]
+    assert audit(flow.host.state_dir, flow.host.runs_dir).flaws == []
 
 
 def _fork(flow: Flow, result: RunResult, number: int) -> int:

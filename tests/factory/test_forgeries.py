@@ -1,0 +1,90 @@
+"""Records that a person forges by hand get no run approved or promoted."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from attractor.base.errors import AttractorError, ExitCode
+from attractor.base.journal import ChainHead, seal
+from attractor.base.json import Json
+from attractor.engine.run_folder.result import RunResult
+from attractor.factory.audit import audit
+from attractor.factory.decide import DecisionKind
+from attractor.factory.ledger import LEDGER_FILE
+from attractor.factory.records import DECISIONS_FILE
+from tests.factory.flows import Flow, make_flow
+from tests.pipeline.projects import git
+
+
+@pytest.fixture
+def red(tmp_path_factory: pytest.TempPathFactory) -> tuple[Flow, RunResult]:
+    """A project with a run that failed a hidden scenario."""
+    flow = make_flow(tmp_path_factory.mktemp("red"), wanted="quokka")
+    return flow, flow.launch()
+
+
+def forged_line(flow: Flow, result: RunResult) -> str:
+    """Return a line about an approval that follows the ledger, with an invented seal."""
+    ledger = flow.host.state_dir / LEDGER_FILE
+    last = json.loads(ledger.read_bytes().splitlines()[-1])
+    record: dict[str, Json] = {"kind": "decided", "run_id": result.run_id, "time": last["time"]}
+    record["data"] = {"verdict": "approved", "tree": "", "by": "agent", "proof": "terminal"}
+    return seal(record, ChainHead(last["seq"], last["hash"]), key=b"invented").line
+
+
+def append_to_ledger(flow: Flow, result: RunResult) -> None:
+    with (flow.host.state_dir / LEDGER_FILE).open("a") as file:
+        file.write(f"{forged_line(flow, result)}\n")
+
+
+def append_to_run(flow: Flow, result: RunResult) -> None:
+    (result.directory / DECISIONS_FILE).write_text(f"{forged_line(flow, result)}\n")
+
+
+def set_status(flow: Flow, result: RunResult) -> None:
+    file = result.directory / "run.json"
+    record = json.loads(file.read_text())
+    file.write_text(json.dumps({**record, "status": "approved", "phase": ""}))
+
+
+def change_suite(flow: Flow, result: RunResult) -> None:
+    file = result.directory / "manifest.json"
+    record = json.loads(file.read_text())
+    file.write_text(json.dumps({**record, "suite": ""}))
+
+
+BROKEN = ExitCode.BROKEN
+FORGERIES = [
+    (append_to_ledger, BROKEN, BROKEN, "was changed, or sealed with another key"),
+    (append_to_run, BROKEN, BROKEN, "decisions.jsonl: line 1 differs from the ledger"),
+    # The state is read from the journal.
+    (set_status, ExitCode.NO_GO, ExitCode.REFUSED, "which is not in the journal"),
+    (change_suite, BROKEN, BROKEN, "manifest.json was changed"),
+]
+
+
+@pytest.mark.parametrize(
+    ("forge", "approving", "promoting", "told"),
+    FORGERIES,
+    ids=[one[0].__name__ for one in FORGERIES],
+)
+def test_forged_record_approves_nothing(
+    red: tuple[Flow, RunResult],
+    forge: Callable[[Flow, RunResult], None],
+    approving: ExitCode,
+    promoting: ExitCode,
+    told: str,
+) -> None:
+    flow, result = red
+    main = git(flow.project, "rev-parse", "main")
+    forge(flow, result)
+    [flaw] = audit(flow.host.state_dir, flow.host.runs_dir).flaws
+    assert told in flaw.problem
+    with pytest.raises(AttractorError) as refused:
+        flow.decide(result, DecisionKind.APPROVED)
+    assert refused.value.exit_code is approving
+    with pytest.raises(AttractorError) as refused:
+        flow.promote(result)
+    assert refused.value.exit_code is promoting
+    assert git(flow.project, "rev-parse", "main") == main
