@@ -15,13 +15,16 @@ PYTEST := $(if $(FILES),PYTEST_DEBUG_TEMPROOT=$(FILES)) PYTHONDONTWRITEBYTECODE=
 PYTHON_FILES := attractor tests benchmarks docs examples
 PAGES := README.md CONTRIBUTING.md $(shell find docs -name '*.md')
 
-.PHONY: tables help demo test check fmt docs bench build thorough crash agents live clean
+.PHONY: tables help demo e2e test check fmt docs bench build thorough crash agents live clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 demo: $(READY) ## set up, and run the main job
 	@$(BIN)/python examples/demo.py
+
+e2e: $(READY) ## play the demo, and check what the factory promises
+	@$(BIN)/python examples/exit_criteria.py
 
 test: $(READY) ## run the tests, offline, at small counts
 	@$(PYTEST) -m "not live and not agents"

@@ -1,10 +1,10 @@
 """The main job, from a wish to a promoted branch, offline: the models' words come from a script.
 
-It copies examples/todo and scenarios/todo into a fresh repository outside the clone and does there,
+It copies examples/todo and scenarios/ into a fresh repository outside the clone and does there,
 with the real command line, what a person would do. A first run is killed in the middle and resumed,
-and the gate says no-go; a second run is better, is approved and promoted. Ends with 0, with 5 when
-a run fails or the second is a no-go too, or with the first other exit code that is not the expected
-one.
+and the gate says no-go; a second run gets the feedback, is better, is approved and promoted. Ends
+with 0, with 5 when a run fails or the second is a no-go too, or with the first other exit code that
+is not the expected one.
 """
 
 import argparse
@@ -25,13 +25,23 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 
 TODO = Path(__file__).parent / "todo"
-SUITE = Path(__file__).parents[1] / "scenarios" / "todo"
+SUITES = Path(__file__).parents[1] / "scenarios"
 PIPELINE = "pipelines/wish.dot"
 KILLED_AT = "implement: started"
-BETTER_WISH = (
-    "Let `todo.py list --open` show only the tasks that are not done, "
-    "with the numbers that `done` takes."
-)
+ENDING = """
+Done. A wish became a commit on main:
+  1. The hidden scenarios were sealed before the first run; no agent can read them.
+  2. The first run was killed with kill -9 in the middle, and went on where it was.
+  3. Its tests passed, and two hidden scenarios did not: no-go, and an approval was refused.
+  4. The second run got rule names, tags and counts as feedback, and passed all trials.
+  5. A person approved it with a reason, and main was moved. Every record verifies.
+The drawing  {folder}/wish.svg
+The program  {project}
+The records  {project}/runs and {folder}/state
+Try there, with ATTRACTOR_STATE_DIR={folder}/state:
+  attractor history
+  attractor status latest
+  attractor logs latest --stage implement"""
 GIT_IDENTITY = ["-c", "user.name=You", "-c", "user.email=you@localhost"]
 FAILED = 1
 NO_GO = 5
@@ -131,24 +141,25 @@ def at_a_terminal(typed: str) -> Generator[int]:
 
 def main() -> int:
     """Play the demo, and print where its files are."""
-    script = read_arguments()
-    folder = Path(tempfile.mkdtemp(prefix="attractor-demo-"))
-    with in_background(ProviderTwin(load_script(script))) as twin:
-        stage = Stage(folder, make_environ(folder, twin.environ()))
+    with open_stage(read_arguments()) as stage:
         try:
             play(stage)
         except Surprise as surprise:
-            print(f"\nThe demo ended early: {surprise}. Everything is in {folder}.")
+            print(f"\nThe demo ended early: {surprise}. Everything is in {stage.folder}.")
             return surprise.code
         except RunFailed:
             print("\nNo-go: the run failed for the reason above; there is no result.")
-            print(f"Everything is in {folder}.")
+            print(f"Everything is in {stage.folder}.")
             return NO_GO
-    print(f"\nDone. Everything is in {folder}:")
-    print(f"  the graph     {folder / 'wish.svg'}")
-    print(f"  the runs      {stage.project / 'runs'}")
-    print(f"  the program   {stage.project}")
     return 0
+
+
+@contextmanager
+def open_stage(script: Path) -> Generator[Stage]:
+    """Yield a new folder for the demo, while a twin of all providers runs."""
+    folder = Path(tempfile.mkdtemp(prefix="attractor-demo-"))
+    with in_background(ProviderTwin(load_script(script))) as twin:
+        yield Stage(folder, make_environ(folder, twin.environ()))
 
 
 def read_arguments() -> Path:
@@ -172,15 +183,18 @@ def play(stage: Stage) -> None:
     # The sandbox is also switched off explicitly: tools never run without one by mistake.
     no_sandbox = ["--sandbox", "none"] if policy else []
     run = ["run", PIPELINE, "--suite", "todo", "--profile", "demo", *no_sandbox]
+    person = sign_in(stage)
     first_run(stage, run)
+    try_to_approve(person)
     second_run(stage, run)
-    decide_and_promote(stage)
+    decide_and_promote(person)
+    print(ENDING.format(folder=stage.folder, project=stage.project))
 
 
 def make_project(stage: Stage) -> list[str]:
     """Create the repository, and choose the policy that this machine allows."""
     shutil.copytree(TODO, stage.project)
-    shutil.copytree(SUITE, stage.project / "scenarios" / "todo")
+    shutil.copytree(SUITES, stage.project / "scenarios")
     for words in (
         ["init", "--quiet", "--initial-branch", "main"],
         ["add", "--all"],
@@ -200,20 +214,24 @@ def prepare(stage: Stage, policy: list[str]) -> None:
     """Check the pipeline, make a profile, seal the hidden scenarios and draw the graph."""
     stage.attractor("validate", PIPELINE)
     stage.attractor("profile", "create", "demo", *policy)
+    stage.attractor("pipeline", "register", PIPELINE)
     stage.attractor("suite", "register", "scenarios/todo")
+    print("\n$ git add scenarios && git commit --message 'Seal the suite'")
+    stage.shell("git", "add", "scenarios")
+    stage.shell("git", *GIT_IDENTITY, "commit", "--quiet", "--message", "Seal the suite")
     stage.attractor("render", PIPELINE, "--output", str(stage.folder / "wish.svg"))
 
 
 def first_run(stage: Stage, run: list[str]) -> None:
-    """Run, kill, resume; the project's tests pass, and a hidden scenario fails."""
+    """Run, kill, resume; the project's tests pass, and two hidden scenarios fail."""
     stage.start_and_kill(*run, at=KILLED_AT)
     walk(stage, "resume", "latest")
     stage.attractor("gate", "latest", "--operator", expected=NO_GO)
 
 
 def second_run(stage: Stage, run: list[str]) -> None:
-    """Run again with a more precise goal."""
-    walk(stage, *run, "--goal", BETTER_WISH)
+    """Run again with the feedback of the gate."""
+    walk(stage, *run, "--feedback", "latest")
     stage.attractor("gate", "latest")
 
 
@@ -227,21 +245,34 @@ def walk(stage: Stage, *words: str) -> None:
         raise RunFailed from surprise
 
 
-def decide_and_promote(stage: Stage) -> None:
-    """Approve with a token, move the branch, and use the program."""
+def sign_in(stage: Stage) -> Stage:
+    """Make a token at a terminal, as the person who decides."""
     print("\n$ attractor token create demo", flush=True)
     token = stage.attractor("token", "create", "demo", quiet=True, typed="y").strip()
     print("y", flush=True)
-    approver = Stage(stage.folder, {**stage.environ, "ATTRACTOR_TOKEN": token})
+    return Stage(stage.folder, {**stage.environ, "ATTRACTOR_TOKEN": token})
+
+
+def try_to_approve(person: Stage) -> None:
+    """Try to approve the first run; the gate refuses."""
+    reason = "It works for me, and we are in a hurry."
+    person.attractor("decide", "latest", "--approve", "--rationale", reason, expected=NO_GO)
+
+
+def decide_and_promote(person: Stage) -> None:
+    """Approve, move the branch, use the program and verify all records."""
     reason = "The hidden scenarios pass, and the numbers are the right ones."
-    approver.attractor("decide", "latest", "--approve", "--rationale", reason)
-    approver.attractor("promote", "latest", "--to", "main")
+    person.attractor("decide", "latest")
+    person.attractor("decide", "latest", "--approve", "--rationale", reason)
+    person.attractor("promote", "latest", "--to", "main")
     print("\n$ git log --oneline main")
-    print(stage.shell("git", "log", "--oneline", "main"), end="")
+    print(person.shell("git", "log", "--oneline", "main"), end="")
     for words in (["add", "write"], ["add", "test"], ["done", "1"]):
-        stage.shell(sys.executable, "todo.py", *words)
+        person.shell(sys.executable, "todo.py", *words)
     print("\n$ python3 todo.py list --open")
-    print(stage.shell(sys.executable, "todo.py", "list", "--open"), end="")
+    print(person.shell(sys.executable, "todo.py", "list", "--open"), end="")
+    person.attractor("runs", "--status", "approved")
+    person.attractor("audit", "verify")
 
 
 if __name__ == "__main__":

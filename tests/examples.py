@@ -9,13 +9,14 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.prepared import quick_programs
 
 ROOT = Path(__file__).parent.parent
+RUNBOOKS = ROOT / "docs" / "runbooks"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 _FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -67,7 +68,7 @@ def runnable(command: str) -> str:
     )
 
 
-def outputs(text: str, folder: Path) -> list[str]:
+def outputs(text: str, folder: Path, more: Mapping[str, str] | None = None) -> list[str]:
     """Run the commands of a fence one after the other in a folder; return what each printed."""
     # From nothing: what the developer has set must not show.
     environ = {
@@ -77,6 +78,7 @@ def outputs(text: str, folder: Path) -> list[str]:
         "NO_COLOR": "1",
         # Else what is run would leave a folder of workspaces below /var/tmp.
         "ATTRACTOR_WORKSPACES_DIR": str(folder),
+        **(more or {}),
     }
     result = subprocess.run(
         ["bash", "-c", as_script(text)],

@@ -24,10 +24,10 @@ WRONG_LOOP = """\
 NO_GO = 5
 
 
-def play(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def play(folder: Path, *words: str, program: str = "demo.py") -> subprocess.CompletedProcess[str]:
     """Play the demo in a folder of the test's own."""
     return subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "demo.py"), *words],
+        [sys.executable, str(ROOT / "examples" / program), *words],
         env=os.environ | {"TMPDIR": str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -38,7 +38,7 @@ def play(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_demo_goes_from_a_wish_to_a_promoted_branch(tmp_path: Path) -> None:
-    result = play(tmp_path)
+    result = play(tmp_path, program="exit_criteria.py")
     said = result.stdout
     assert result.returncode == 0, said
     first = said.splitlines()[0]
@@ -51,12 +51,15 @@ def test_the_demo_goes_from_a_wish_to_a_promoted_branch(tmp_path: Path) -> None:
         "try: success",
         "review: success",
         "no-go",
-        "unresolved_failure: 1 of 3 held-out scenarios failed",
-        "6 of 6 trials satisfied",
+        "unresolved_failure: 2 of 7 held-out scenarios failed",
+        "must: 2 of 2",
+        "error: the gate says no-go",
+        "14 of 14 trials satisfied",
         "approved by demo (token)",
         "main is now",
         "2. [ ] test",
-        "the graph  ",
+        "The drawing  ",
+        "ok      all chains verify",
     ]
     places = [said.find(words) for words in in_order]
     assert -1 not in places, list(zip(in_order, places, strict=True))
@@ -72,7 +75,7 @@ def require_no_word_of_a_holdout(project: Path) -> None:
         re.findall(r'^story = "(.*)"$', file.read_text("utf-8"), re.M)[0]
         for file in (project / "scenarios").rglob("holdout/*.toml")
     ]
-    assert len(stories) == 3
+    assert len(stories) == 7
     written = [file for file in (project / "runs").rglob("*") if file.is_file()]
     assert len(written) > 50
     for file in written:

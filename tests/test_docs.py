@@ -13,7 +13,7 @@ from attractor.cli.invocation import command_registry
 from attractor.config.schema import SettingReference, list_settings
 from attractor.config.settings import Settings
 from tests import examples
-from tests.examples import PAGES, ROOT, Fence, fences
+from tests.examples import PAGES, ROOT, RUNBOOKS, Fence, fences
 
 REFERENCE = ROOT / "docs" / "reference"
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -42,7 +42,11 @@ def test_every_exit_code_is_documented(code: ExitCode) -> None:
     assert f"| {int(code)} | {code.meaning} |" in page
 
 
-@pytest.mark.parametrize("fence", fences("console"), ids=lambda fence: fence.name)
+@pytest.mark.parametrize(
+    "fence",
+    [one for one in fences("console") if one.page.parent != RUNBOOKS],
+    ids=lambda fence: fence.name,
+)
 def test_every_shell_example_runs_and_prints_what_it_says(fence: Fence, tmp_path: Path) -> None:
     folder = tmp_path
     (folder / ".venv").symlink_to(Path(sys.executable).parent.parent)

@@ -1,6 +1,8 @@
 from fractions import Fraction
+from importlib import import_module
 from math import comb, nextafter
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -49,6 +51,18 @@ def test_the_bound_of_eight_in_ten() -> None:
     # The table value of the one-sided bound at 95 %.
     assert lower_bound(8, 10) == pytest.approx(0.493099, abs=1e-6)
     assert lower_bound(0, 10) == 0.0
+
+
+def test_the_bound_agrees_with_another_implementation() -> None:
+    # The bound is a quantile of a beta distribution.
+    special: Any = import_module("scipy.special")
+    random = Random(20)
+    for _ in range(1000):
+        played = random.randint(1, 60)
+        satisfied, confidence = random.randint(1, played), random.uniform(0.51, 0.999)
+        wanted = special.betaincinv(satisfied, played - satisfied + 1, 1 - confidence)
+        bound = lower_bound(satisfied, played, confidence=confidence)
+        assert bound == pytest.approx(wanted, abs=1e-9), (satisfied, played, confidence)
 
 
 def test_thousands_of_trials_are_no_trouble() -> None:
