@@ -46,6 +46,7 @@ from attractor.factory.records import (
     EvaluationPool,
     EvaluationStart,
     evaluated_to_record,
+    last_approved,
     leaks_of,
     waivers_of,
 )
@@ -162,6 +163,7 @@ class Evaluator:
             profile=profile,
             by_other_runs=tuple(pool.by_other_runs(run.run_id, run.tree, seal)),
             waivers=waivers_of(own, self._opaque_names(sealed)),
+            earlier=last_approved(entries, run.run_id, self._opaque_names(sealed)),
             now=self._latest(entries),
             attempts=len(pool.trees(seal) | {run.tree}),
             cost_usd=run.cost_usd

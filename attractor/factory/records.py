@@ -37,6 +37,7 @@ from attractor.factory.gate import EvaluationRecord, Waiver
 from attractor.factory.ledger import Ledger, LedgerEntry
 from attractor.factory.run_facts import RunFacts
 from attractor.factory.trials import EvaluationId, TrialStore
+from attractor.scenarios.evaluation import TrialKey, TrialResult
 
 CREATED = "created"
 DECIDED = "decided"
@@ -233,3 +234,41 @@ def _trials(fields: Fields) -> list[JsonObject]:
     if len(trials) != len(fields.items("trials")):
         raise VerificationError("corrupt trial in the ledger", hint="restore it from a backup")
     return list[JsonObject](trials)
+
+
+def last_approved(
+    entries: Sequence[LedgerEntry], run_id: str, scenarios: Mapping[str, str]
+) -> tuple[EvaluationRecord, ...]:
+    """Return the evaluations of the last other approved run of a run's project and pipeline.
+
+    `scenarios` are the scenarios by their opaque names; only trials of these scenarios are
+    returned, with their verdicts alone.
+    """
+    origins = {one.run_id: _origin(one) for one in entries if one.kind == CREATED}
+    approved = [
+        one.run_id
+        for one in entries
+        if one.kind == DECIDED
+        and one.data["verdict"] == APPROVED.word.value
+        and one.run_id != run_id
+        and origins.get(one.run_id) == origins.get(run_id)
+    ]
+    return tuple(
+        EvaluationRecord(
+            tree=_sitting(one).tree,
+            suite_seal=_fields(one).text("suite_seal"),
+            promises=promises_from_record(_fields(one).inner("promises")),
+            results=tuple(
+                TrialResult(TrialKey(scenarios[name], 0), trial.flag("satisfied"), (), 0)
+                for trial in _fields(one).inners("trials")
+                if (name := trial.text("scenario")) in scenarios
+            ),
+        )
+        for one in entries
+        if one.kind == EVALUATED and one.run_id in approved[-1:]
+    )
+
+
+def _origin(created: LedgerEntry) -> tuple[str, str]:
+    """Return the project and the name of the pipeline of a run."""
+    return str(created.data["project"]), str(created.data["pipeline"]).partition("@")[0]

@@ -211,3 +211,20 @@ def test_of_another_runs_unguarded_trials_only_the_red_ones_count() -> None:
     assert (report.played, report.satisfied) == (2, 1)
     # Nor do they say anything about how this run's agents were guarded.
     assert "isolation_unverified" not in rules(report)
+
+
+def test_regression_is_measured_against_the_last_approved_run(tmp_path: Path) -> None:
+    luck = tmp_path / "luck"
+    limits = f"{SUITE}[gate]\nmax_regression = 0\n"
+    flow = make_flow(tmp_path, suite=limits, lucky=LUCKY.format(luck=luck))
+    luck.touch()
+    approved = flow.launch()
+    flow.decide(approved, DecisionKind.APPROVED)
+    assert flow.rules(approved) == []
+    luck.unlink()
+    (flow.project / "readme.txt").write_text("changed\n")
+    git(flow.project, "commit", "--quiet", "--all", "--message", "Change")
+    report = flow.report(flow.launch())
+    [regression] = [one for one in report.rules if one.rule == "regression"]
+    assert (regression.failed, regression.figure) == (True, "0.000")
+    assert regression.threshold == "at least 1.000"
