@@ -358,7 +358,7 @@ def test_help_of_a_command_and_of_a_group_is_printed() -> None:
     unknown = attractor("help", "nothing-like-it")
     assert unknown.returncode == 2
     # At most five names, whatever is unknown.
-    assert "known: agent, agents, amend, answer, cancel and " in unknown.stderr
+    assert "known: agent, agents, amend, answer, audit and " in unknown.stderr
 
 
 def test_main_help_groups_every_command_by_purpose() -> None:
