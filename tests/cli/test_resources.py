@@ -92,10 +92,15 @@ def test_a_pipeline_is_registered_shown_and_retired(tmp_path: Path) -> None:
 
 def test_a_suite_is_shown_burned_and_archived(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
-    shown = told(flow, "suite", "show", "todo")
+    shown = told(flow, "suite", "show", "todo", "--operator")
     assert "made  holdout  weight 1  It is made" in shown
     assert "0 failures allowed" in shown
-    assert json.loads(told(flow, "suite", "show", "todo", "--json"))["scenarios"][0]["id"] == "made"
+    assert (
+        json.loads(told(flow, "suite", "show", "todo", "--json", "--operator"))["scenarios"][0][
+            "id"
+        ]
+        == "made"
+    )
     assert "burned by" in told(flow, "suite", "burn", "todo", "--reason", "an agent read it")
     refused = call(flow, "run", "pipeline.dot", "--suite", "todo")
     assert (refused.returncode, "an agent read it" in refused.stderr) == (ExitCode.REFUSED, True)

@@ -13,20 +13,28 @@ from attractor.scenarios.suite import Scenario
 
 @click.command("show")
 @click.argument("reference", metavar="NAME[@VERSION]", shell_complete=complete_suites)
+@click.option(
+    "--operator",
+    "to_operator",
+    is_flag=True,
+    help="Also show the held-out scenarios. Never show this output to an agent.",
+)
 @json_option
 @click.pass_obj
-def show_suite(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
-    """Show a version of a suite: thresholds and scenarios, for the operator.
-
-    The output names the hidden scenarios: do not give it to an agent.
-    """
+def show_suite(
+    invocation: Invocation, reference: str, to_operator: bool, as_json: bool
+) -> ExitCode:
+    """Show a version of a suite: thresholds, train scenarios and the number of holdouts."""
     store = stores_of(invocation).suites
     version = store.versions.find(reference)
     suite = store.open(version).suite
-    settings = suite.settings
+    settings, holdouts = suite.settings, len(suite.of_split("holdout"))
+    shown = suite.scenarios if to_operator else suite.of_split("train")
     if as_json:
-        scenarios = [one.model_dump(mode="json") for one in suite.scenarios]
-        suite_record = {"settings": settings.model_dump(mode="json"), "scenarios": scenarios}
+        scenarios = [one.model_dump(mode="json") for one in shown]
+        hidden = {} if to_operator else {"gate": {"must"}, "isolation": {"canary"}}
+        told = settings.model_dump(mode="json", exclude=hidden)
+        suite_record = {"settings": told, "holdouts": holdouts, "scenarios": scenarios}
         show_json({**version.to_record(), **suite_record})
         return ExitCode.DONE
     gate = settings.gate
@@ -38,7 +46,9 @@ def show_suite(invocation: Invocation, reference: str, as_json: bool) -> ExitCod
                 "scenario",
                 f"  satisfaction at least {float(gate.min_satisfaction):.3f}, lower bound at least "
                 f"{gate.min_lower_bound:.3f}, {failures_allowed(suite)} failures allowed",
-                *(f"  {line}" for line in table([_row(one) for one in suite.scenarios])),
+                f"  {holdouts} held-out scenario{'' if holdouts == 1 else 's'}"
+                f"{'' if to_operator else ' (shown with --operator)'}",
+                *(f"  {line}" for line in table([_row(one) for one in shown])),
             ]
         )
     )
