@@ -59,6 +59,9 @@ def test_canary_fails_the_run_and_burns_the_suite(tmp_path: Path, form: str) -> 
     assert not any(one.type == "TrialStarted" for one in read_events(result.directory))
     with pytest.raises(Retired, match="burned"):
         flow.launch()
+    stores, now = flow.evaluator.stores, flow.host.clock.now()
+    with pytest.raises(Retired, match="which was burned"):
+        stores.suites.register(tmp_path / "suite", by="ann", now=now)
 
 
 def test_canary_in_the_output_of_a_tool_is_found(tmp_path: Path) -> None:

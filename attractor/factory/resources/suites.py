@@ -4,9 +4,10 @@ from datetime import datetime
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.factory.errors import Retired
 from attractor.factory.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
-from attractor.factory.resources.versions import ResourceKind, Version, VersionStore
+from attractor.factory.resources.versions import BURNED, ResourceKind, Version, VersionStore
 from attractor.scenarios.satisfaction import failures_allowed
 from attractor.scenarios.sealed_suite import (
     SealedSuite,
@@ -51,8 +52,17 @@ class SuiteStore:
         return self.add(self.seal(folder), folder, by=by, now=now)
 
     def add(self, sealed: SealedSuite, folder: Path, *, by: str, now: datetime) -> Registration:
-        """Register a sealed suite as a new version, unless it equals the latest version."""
+        """Register a sealed suite as a new version, unless it equals the latest version.
+
+        Refuse files that were burned: their holdouts are known.
+        """
         settings = sealed.suite.settings
+        for one in self.versions.versions(settings.name):
+            if one.content == sealed.seal and one.ending and one.ending.how == BURNED:
+                raise Retired(
+                    f"these files are {one}, which was burned: {one.ending.reason}",
+                    hint="write other holdouts, and register them",
+                )
         data = {"pipeline": settings.pipeline, "folder": str(folder.resolve())}
         version, is_new = self.versions.add(settings.name, sealed.seal, data, by=by, now=now)
         write_lock(folder, sealed, version.number)
