@@ -253,6 +253,7 @@ class _Update:
         self._db = db
         self._ledger = ledger
         self._told = told
+        self._has_restarted = False
 
     def run(self, folder: Path) -> None:
         """Read new lines of the ledger, new and removed runs of a folder, and changed runs."""
@@ -285,14 +286,23 @@ class _Update:
             except FileError:
                 rows = []
             if size < end or (rows and rows[0]["prev"] != head.hash):
-                # Another ledger, such as one from a backup.
-                self._db.conn.execute("DELETE FROM ledger")
+                self._restart(end)
                 return size > 0
             runs = {str(one["run_id"]) for one in rows}
             rows = [{name: one[name] for name in one if name != "prev"} for one in rows]
             self._db.table("ledger").insert_all(rows)
             self._write(self._directories_of(runs))
         return bool(rows)
+
+    def _restart(self, end: int) -> None:
+        """Forget a ledger that was replaced, such as by a backup; refuse a broken chain."""
+        if self._has_restarted or not end:
+            raise VerificationError(
+                f"{self._ledger} is corrupt: a line does not follow the previous line",
+                hint="find it: attractor audit verify",
+            )
+        self._has_restarted = True
+        self._db.conn.execute("DELETE FROM ledger")
 
     def _last_line(self) -> tuple[ChainHead, int]:
         sql = "SELECT seq, hash, end FROM ledger ORDER BY seq DESC LIMIT 1"

@@ -3,15 +3,19 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from attractor.base.errors import VerificationError
+from attractor.base.journal import GENESIS, seal
+from attractor.base.json import JsonObject
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.state.run_state import AWAITING_DECISION, CANCELED, FAILED
 from attractor.factory.decide import DecisionKind
-from attractor.factory.index import INDEX_FILE, RunIndex, RunQuery
+from attractor.factory.index import BATCH, INDEX_FILE, RunIndex, RunQuery
 from attractor.factory.ledger import HEAD_FILE, LEDGER_FILE
 from attractor.pipeline.runs.lookup import list_runs, summarize
 from tests.engine.graphs import line
@@ -177,6 +181,20 @@ def test_index_follows_another_ledger(place: Flow) -> None:
         kept = db.execute("SELECT kind, run_id FROM ledger ORDER BY seq").fetchall()
     db.close()
     assert kept == [(one.kind, one.run_id) for one in place.evaluator.ledger.entries()]
+
+
+@pytest.mark.parametrize("before", [0, BATCH])
+def test_broken_chain_of_the_ledger_is_refused(place: Flow, before: int) -> None:
+    """Its first line, or the first line of the second batch, does not follow."""
+    head, lines = GENESIS, list[str]()
+    for number in range(before + 2):
+        record: JsonObject = {"kind": "x", "run_id": "", "time": f"{number}", "data": {}}
+        link = seal(record, head if number != before else replace(head, hash="1" * 64))
+        head, lines = link.head, [*lines, f"{link.line}\n"]
+    (place.host.state_dir / LEDGER_FILE).write_text("".join(lines))
+    with pytest.raises(VerificationError, match="does not follow the previous line") as caught:
+        listed(place)
+    assert caught.value.hint == "find it: attractor audit verify"
 
 
 def test_many_processes_use_the_index_at_once(place: Flow) -> None:
