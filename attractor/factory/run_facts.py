@@ -93,7 +93,11 @@ class FactoryStores:
 
     def pin_suite(self, reference: str) -> str:
         """Return the reference to pin: the current version of a suite, with its hash."""
-        return self.suites.versions.find_usable(reference).pinned if reference else ""
+        if not reference:
+            return ""
+        version = self.suites.versions.find_usable(reference)
+        self.suites.require_unburned(version.name, version.content)
+        return version.pinned
 
     def pin_profile(self, reference: str) -> str:
         """Return the reference to pin: the current revision of a profile, with its hash."""

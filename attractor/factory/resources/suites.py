@@ -39,10 +39,22 @@ class SuiteStore:
         self.versions = VersionStore(ResourceKind.SUITE, state, project, ledger)
 
     def seal(self, folder: Path) -> SealedSuite:
-        """Store a sealed copy of a suite; refuse thresholds that no trials could meet."""
+        """Store a sealed copy of a suite; refuse impossible thresholds, and a burned suite."""
         if faults := list(threshold_faults(read_suite(folder))):
             raise SuiteRefused(faults)
-        return seal_suite(folder, self._sealed)
+        sealed = seal_suite(folder, self._sealed)
+        self.require_unburned(sealed.suite.settings.name, sealed.seal)
+        return sealed
+
+    def require_unburned(self, name: str, content: str) -> None:
+        """Refuse a suite whose content was burned, in any project: no run could pass its gate."""
+        for entry in self.versions.ledger.mentioning(content):
+            if entry.kind == BURNED and entry.data["content"] == content:
+                raise Retired(
+                    f"suite {name} ({content[:12]}) is burned since {entry.when.date()}: its "
+                    "holdouts are known",
+                    hint="write new holdouts, then: attractor suite register FOLDER",
+                )
 
     def register(self, folder: Path, *, by: str, now: datetime) -> Registration:
         """Seal a suite as a new version, unless the suite equals its latest version.
@@ -52,17 +64,8 @@ class SuiteStore:
         return self.add(self.seal(folder), folder, by=by, now=now)
 
     def add(self, sealed: SealedSuite, folder: Path, *, by: str, now: datetime) -> Registration:
-        """Register a sealed suite as a new version, unless it equals the latest version.
-
-        Refuse files that were burned: their holdouts are known.
-        """
+        """Register a sealed suite as a new version, unless it equals the latest version."""
         settings = sealed.suite.settings
-        for one in self.versions.versions(settings.name):
-            if one.content == sealed.seal and one.ending and one.ending.how == BURNED:
-                raise Retired(
-                    f"these files are {one}, which was burned: {one.ending.reason}",
-                    hint="write other holdouts, and register them",
-                )
         data = {"pipeline": settings.pipeline, "folder": str(folder.resolve())}
         version, is_new = self.versions.add(settings.name, sealed.seal, data, by=by, now=now)
         write_lock(folder, sealed, version.number)

@@ -176,14 +176,14 @@ class VersionStore:
         return [self._read(folder / f"{number}.json", name) for number in numbers]
 
     def find(self, reference: str) -> Version:
-        """Return the version that `NAME` (the latest one in use) or `NAME@NUMBER` names."""
+        """Return the version that `NAME` (the latest one) or `NAME@NUMBER` names."""
         name, number = _split(reference)
         versions = self.versions(name)
         if not versions:
             raise UnknownName(str(self.kind), name, self.names())
         if not number:
-            in_use = [one for one in versions if not one.ending]
-            return in_use[-1] if in_use else versions[-1]
+            # Also if it has ended: no older version replaces it in silence.
+            return versions[-1]
         known = {str(one.number): one for one in versions}
         if number not in known:
             raise UnknownName(f"version of {self.kind} {name}", number, known)

@@ -1,6 +1,7 @@
 """A step of the boot that fails names its remedy, and no stage begins."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,10 @@ import pytest
 
 from attractor.base.errors import AttractorError, ExitCode
 from attractor.factory.launch import launch
+from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.profiles import Profile
-from attractor.factory.resources.versions import Ending
+from attractor.factory.resources.suites import SuiteStore
+from attractor.factory.resources.versions import BURNED, Ending
 from attractor.pipeline.runs.lookup import list_runs
 from attractor.scenarios.sealed_suite import seal_suite
 from attractor.workspaces.preparation import Preparation
@@ -56,6 +59,16 @@ def edited_profile(flow: Flow) -> object:
 def edited_suite(flow: Flow) -> object:
     [copy] = (flow.host.state_dir / "suites" / "sealed").iterdir()
     (copy / "suite.toml").write_text(SUITE + "[gate]\nmin_satisfaction = 0.1\n")
+    return flow.launch()
+
+
+def burned_elsewhere(flow: Flow) -> object:
+    mine, elsewhere = flow.evaluator.stores.suites, flow.project.parent / "elsewhere"
+    now = flow.host.clock.now()
+    project = ProjectIdentity(elsewhere, flow.host.state_dir / "project.lock", os.urandom)
+    other = SuiteStore(flow.host.state_dir, project, mine.versions.ledger)
+    version = other.register(flow.project.parent / "suite", by="ann", now=now).version
+    other.versions.end(version, Ending(BURNED, now, "ann", "it leaked"))
     return flow.launch()
 
 
@@ -131,6 +144,7 @@ def failing_setup(flow: Flow) -> object:
         # Spec resolve
         (unknown_suite, "unknown suite", "todo?", 2),
         (edited_suite, "was changed after sealing", "restore it from a backup", 6),
+        (burned_elsewhere, "is burned since", "write new holdouts", 4),
         (infeasible_suite, "thresholds: 1 trials cannot reach", "29 trials", 2),
         (other_pipeline, "is for the pipeline 'linear'", "choose another suite", 2),
         # Preflight

@@ -5,8 +5,10 @@ import pytest
 
 from attractor.base.errors import UnknownName
 from attractor.base.files import make_tree_private
+from attractor.factory.errors import Retired
+from attractor.factory.resources.versions import BURNED, Ending
 from attractor.scenarios.suite import InvalidSuite, SuiteChanged
-from tests.factory.resources.stores import register, suite_store
+from tests.factory.resources.stores import NOW, register, suite_store
 from tests.scenarios.suites import SCENARIO, SUITE, write_suite
 
 
@@ -92,3 +94,25 @@ def test_registration_reports_tolerated_failures(tmp_path: Path) -> None:
     registered = register(suite_store(tmp_path), write_suite(tmp_path / "s", suite=suite))
     # The bound would let one fail; the scenario itself, with a pass rate of 1, lets none.
     assert (registered.trials, registered.failures_allowed) == (59, 0)
+
+
+def test_no_older_version_replaces_an_ended_one_unless_it_is_named(tmp_path: Path) -> None:
+    store = suite_store(tmp_path)
+    folder = write_suite(tmp_path / "suite")
+    first = register(store, folder).version
+    write_suite(folder, suite=SUITE + "[trials]\nn = 3\n")
+    second = register(store, folder).version
+    store.versions.end(second, Ending(BURNED, NOW, "ann", "it leaked"))
+    with pytest.raises(Retired, match="todo@2 .* is burned"):
+        store.versions.find_usable("todo")
+    assert store.versions.find_usable("todo@1") == first
+
+
+@pytest.mark.parametrize("project", ["project", "other"])
+def test_burned_content_is_not_registered_again(tmp_path: Path, project: str) -> None:
+    store, folder = suite_store(tmp_path), write_suite(tmp_path / "suite")
+    store.versions.end(register(store, folder).version, Ending(BURNED, NOW, "ann", "it leaked"))
+    there = suite_store(tmp_path, project)
+    with pytest.raises(Retired, match="its holdouts are known"):
+        register(there, folder)
+    assert len(there.versions.versions("todo")) == (project == "project")
