@@ -60,7 +60,7 @@ def test_canary_fails_the_run_and_burns_the_suite(tmp_path: Path, form: str) -> 
     with pytest.raises(Retired, match="burned"):
         flow.launch()
     stores, now = flow.evaluator.stores, flow.host.clock.now()
-    with pytest.raises(Retired, match="which was burned"):
+    with pytest.raises(Retired, match="is burned since"):
         stores.suites.register(tmp_path / "suite", by="ann", now=now)
 
 
