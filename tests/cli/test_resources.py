@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import tomllib
 from pathlib import Path
 
 from attractor.base.errors import ExitCode
@@ -146,6 +147,10 @@ def test_a_first_suite_passes_lint_and_is_not_overwritten(tmp_path: Path) -> Non
     assert "no problems found in 1 train" in told(flow, "suite", "lint", "scenarios/mine")
     assert 'pipeline = "linear"' in (flow.project / "scenarios/mine/suite.toml").read_text()
     assert call(flow, "suite", "init", "scenarios/mine").returncode == ExitCode.REFUSED
+    settings = tomllib.loads((flow.project / "scenarios/mine/suite.toml").read_text())
+    holdouts = [*(flow.project / "scenarios/mine/holdout").glob("*.toml")]
+    canary = settings["isolation"]["canary"]
+    assert [canary in one.read_text() for one in holdouts] == [True] * 3
     (flow.project / "other.dot").write_text("digraph other { a -> b }")
     refused = call(flow, "suite", "init", "scenarios/other")
     assert "2 pipelines: linear, other" in refused.stderr

@@ -8,19 +8,23 @@ from attractor.factory.resources.registration import drawn_pipelines
 from attractor.pipeline.host.run_host import RunHost
 
 _TEMPLATE = Path(__file__).with_suffix("")
-_PLACEHOLDERS = ("NAME", "PIPELINE")
+_CANARY_BYTES = 16
 
 
 def write_first_suite(folder: Path, pipeline: str, host: RunHost) -> list[Path]:
     """Write a suite for a pipeline (default: the only one of the project); return its files."""
     if folder.exists() and any(folder.iterdir()):
         raise Refused(f"{folder} is not empty", hint="name a new folder")
-    values = dict(zip(_PLACEHOLDERS, (folder.resolve().name, pipeline or _only(host)), strict=True))
+    values = {
+        '"NAME"': f'"{folder.resolve().name}"',
+        '"PIPELINE"': f'"{pipeline or _only(host)}"',
+        "CANARY": f"canary-{host.randomness(_CANARY_BYTES).hex()}",
+    }
     files: list[Path] = []
     for source in sorted(_TEMPLATE.rglob("*.toml")):
         text = source.read_text("utf-8")
         for placeholder, value in values.items():
-            text = text.replace(f'"{placeholder}"', f'"{value}"')
+            text = text.replace(placeholder, value)
         file = folder / source.relative_to(_TEMPLATE)
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, text)
