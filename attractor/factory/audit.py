@@ -1,6 +1,6 @@
 """Verifies all records of a state folder: ledger, tokens, journals, decisions and results."""
 
-from collections.abc import Callable, Generator, Sequence, Set
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import field
 from itertools import zip_longest
@@ -12,8 +12,9 @@ from attractor.base.files import read_regular
 from attractor.base.journal import read_lines, read_torn, require_intact
 from attractor.base.json import Json, content_hash
 from attractor.engine.journal.checkpoint import verify_journal
-from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.errors import DecisionsDiffer
+from attractor.factory.evaluate import UNBEGUN
 from attractor.factory.ledger import Ledger, LedgerEntry
 from attractor.factory.records import (
     COPIED,
@@ -28,7 +29,7 @@ from attractor.factory.records import (
 from attractor.factory.resources.versions import differing_files, is_about_version
 from attractor.factory.tokens import TokenStore
 from attractor.factory.trials import TrialStore
-from attractor.pipeline.runs.lookup import RunSummary, summarize
+from attractor.pipeline.runs.lookup import RunSummary, list_folders, summarize, summarize_or_tell
 
 _RESTORE = "restore it from a backup"
 
@@ -86,10 +87,18 @@ Told = Callable[[int, int], None]
 
 
 def audit(
-    state_dir: Path, runs_dir: Path, *, run_id: str = "", told: Told = lambda done, of: None
+    state_dir: Path,
+    runs_dir: Path,
+    *,
+    only: Path | None = None,
+    told: Told = lambda done, of: None,
 ) -> AuditReport:
-    """Verify the ledger, the tokens and all runs of a state folder, or only one run."""
+    """Verify the ledger, the tokens and all runs of a state folder, or only the run of a directory.
+
+    Runs of the folder `runs_dir` that the ledger lacks are flaws, too.
+    """
     report, ledger = AuditReport(), Ledger(state_dir)
+    run_id = read_manifest(RunDirectory(only)).run_id if only else ""
     with _flaws_of(report, ""):
         check = ledger.verify()
         report.lines, report.unchecked_seals = check.head.seq, check.unchecked_seals
@@ -106,7 +115,7 @@ def audit(
     results = None if report.unchecked_seals else TrialStore(state_dir / "results", ledger)
     if results:
         with _flaws_of(report, ""):
-            report.tokens = len(TokenStore(state_dir).list())
+            report.tokens = len(TokenStore(state_dir).verified())
     if not run_id:
         _verify_versions(report, versions, state_dir)
     for number, (each, entries) in enumerate(own.items(), 1):
@@ -116,7 +125,23 @@ def audit(
         else:
             report.removed.append(each)
         told(number, len(own))
+    _find_unknown(report, [only] if only else list_folders(runs_dir), own, ledger)
     return report
+
+
+def _find_unknown(
+    report: AuditReport, roots: Iterable[Path], known: Collection[str], ledger: Ledger
+) -> None:
+    """Report runs that began, but that the ledger lacks."""
+    for root in roots:
+        if root.name in known:
+            continue
+        summary = summarize_or_tell(root)
+        is_begun = summary.status not in {one.word.value for one in UNBEGUN}
+        if is_begun and summary.run_id not in known:
+            problem = f"unknown run {root}: {ledger.file} lacks it"
+            remedy = "restore the ledger from a backup, or set state_dir to the run's state folder"
+            report.flaws.append(Flaw(summary.run_id, problem, remedy))
 
 
 def _verify_versions(report: AuditReport, entries: Sequence[LedgerEntry], state_dir: Path) -> None:

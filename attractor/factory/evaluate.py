@@ -69,7 +69,8 @@ GUARDED = "StagesGuarded"
 LEAKED_REASON = "a holdout of the suite leaked: its canary was found in the files of the run"
 MOST_PLACES = 50
 _ENDS = (ENDED, DECIDED)
-_UNBEGUN = (QUEUED, BOOTING)
+UNBEGUN = (QUEUED, BOOTING)
+"""The statuses of a run before its line in the ledger."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Evaluator:
             by=f"run {facts.run_id}",
             now=run.clock.now(),
         )
-        if run.state.status in _UNBEGUN:
+        if run.state.status in UNBEGUN:
             made = {
                 "manifest": facts.manifest_hash(),
                 "pipeline": registered.pinned,
@@ -232,7 +233,7 @@ class Evaluator:
     def _require_manifest(self, run: RunFacts, own: Sequence[LedgerEntry]) -> None:
         """Refuse a changed manifest, because the manifest pins suite and profile."""
         made = [one for one in own if one.kind == CREATED]
-        if not made and run.state.status in _UNBEGUN:
+        if not made and run.state.status in UNBEGUN:
             return
         if not made:
             self.ledger.require_there()

@@ -77,6 +77,13 @@ class TokenStore:
                 raise self._planted(one.name, "has an invalid seal")
         return tokens
 
+    def verified(self) -> tuple[StoredToken, ...]:
+        """Return all tokens; refuse one that the ledger does not know, or knows as revoked."""
+        tokens = self.list()
+        for one in tokens:
+            self._require_recorded(one)
+        return tokens
+
     def revoke(self, name: str, *, by: str, now: datetime) -> None:
         """Remove a token, even with an invalid seal, and record this in the ledger."""
         with self._locked():

@@ -4,6 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.amounts import number_of
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.status import show_indexing
 from attractor.factory.index import RunIndex
@@ -24,7 +25,7 @@ def reindex(invocation: Invocation, as_json: bool) -> ExitCode:
     if as_json:
         show_json({"runs": runs, "ledger_lines": lines})
     else:
-        show(f"{index.file}: {runs} runs, {lines} lines of the ledger")
+        show(f"{index.file}: {number_of(runs, 'run')}, {number_of(lines, 'line')} of the ledger")
     return ExitCode.DONE
 
 

@@ -4,9 +4,10 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.amounts import number_of
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.shell_completion import complete_runs
-from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.layout import CHILDREN
 from attractor.factory.audit import AuditReport, audit
 from attractor.language.source.text import visible
 from attractor.pipeline.runs.lookup import find_run
@@ -24,10 +25,11 @@ def verify(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
     verified, and the number of unchecked seals is printed.
     """
     settings = invocation.configuration.settings
-    run_id = ""
-    if reference:
-        run_id = read_manifest(RunDirectory(find_run(reference, settings.runs_dir))).run_id
-    report = audit(settings.state_dir, settings.runs_dir, run_id=run_id, told=_tell)
+    root = find_run(reference, settings.runs_dir) if reference else None
+    while root and root.parent.name == CHILDREN:
+        # The records of a child belong to the outermost run.
+        root = root.parent.parent
+    report = audit(settings.state_dir, settings.runs_dir, only=root, told=_tell)
     if as_json:
         show_json(report.to_record())
     else:
@@ -41,19 +43,22 @@ def _tell(done: int, of: int) -> None:
 
 
 def _lines(report: AuditReport) -> list[str]:
-    verified = (
-        f"verified: {report.lines} lines of the ledger, {report.runs} runs, {report.decisions} "
-        f"records of decisions, {report.results} results, {report.tokens} tokens, "
-        f"{report.versions} records of profiles, suites and pipelines"
+    counted = (
+        f"{number_of(report.lines, 'line')} of the ledger",
+        number_of(report.runs, "run"),
+        f"{number_of(report.decisions, 'record')} of decisions",
+        number_of(report.results, "result"),
+        number_of(report.tokens, "token"),
+        f"{number_of(report.versions, 'record')} of profiles, suites and pipelines",
     )
-    lines = [verified]
+    lines = [f"verified: {', '.join(counted)}"]
     if report.unchecked_seals:
         lines.append(
             f"The key of the ledger is missing: {report.unchecked_seals} seals, results and tokens "
             "were not checked."
         )
     if report.removed:
-        lines.append(f"{len(report.removed)} runs of the ledger have no directory any more.")
+        lines.append(f"{number_of(len(report.removed), 'run')} of the ledger without a directory.")
     if not report.flaws:
         return [*lines, "No problems found."]
     problems = [f"corrupt: {one.problem} ({one.remedy})" for one in report.flaws]

@@ -18,6 +18,11 @@ def money(dollars: float) -> str:
     return f"${dollars:.2f}" if dollars >= 1 or not dollars else f"${dollars:.4f}"
 
 
+def number_of(count: int, noun: str) -> str:
+    """Return a count with its noun, such as `1 run` or `2 runs`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def whole(number: float) -> str:
     """Return a count as text for people."""
     return f"{round(number):,}"

@@ -275,7 +275,7 @@ _TEXTS = (
 
 def list_runs(runs_dir: Path) -> list[RunSummary]:
     """Return every run in a folder, newest first, including unreadable runs."""
-    return [summarize_or_tell(folder) for folder in _folders(runs_dir)]
+    return [summarize_or_tell(folder) for folder in list_folders(runs_dir)]
 
 
 def find_run(reference: str, runs_dir: Path) -> Path:
@@ -505,7 +505,8 @@ def run_names(runs_dir: Path) -> list[str]:
         return []
 
 
-def _folders(runs_dir: Path) -> list[Path]:
+def list_folders(runs_dir: Path) -> list[Path]:
+    """Return the directories of the runs in a folder, newest first."""
     return _runs_among(runs_dir, run_names(runs_dir))
 
 
