@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from attractor.base import lazy_exports
 
 if TYPE_CHECKING:
-    from attractor.factory.decide import DecisionKind, Operator
+    from attractor.factory.decide import DecisionKind
     from attractor.factory.gate import GateReport, RuleResult
     from attractor.factory.history import HistoryEntry
     from attractor.factory.ledger import LedgerEntry
@@ -19,7 +19,6 @@ __all__ = [
     "GateReport",
     "HistoryEntry",
     "LedgerEntry",
-    "Operator",
     "Promotion",
     "Review",
     "RuleResult",
@@ -31,7 +30,6 @@ _HOMES = {
     "GateReport": "gate",
     "HistoryEntry": "history",
     "LedgerEntry": "ledger",
-    "Operator": "decide",
     "Promotion": "promotion",
     "Review": "review",
     "RuleResult": "gate",

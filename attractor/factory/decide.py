@@ -47,8 +47,13 @@ T = TypeVar("T")
 SHORTEST_RATIONALE = 10
 LONGEST_WAIVER = timedelta(days=14)
 _HINT = "reject it, fix the problems in a new run, or waive failed scenarios"
-TERMINAL = "terminal"
-TOKEN = "token"
+
+
+class Proof(StrEnum):
+    """The ways by which a person proves who decides."""
+
+    TERMINAL = "terminal"
+    TOKEN = "token"
 
 
 class DecisionKind(StrEnum):
@@ -60,19 +65,18 @@ class DecisionKind(StrEnum):
 
 @dataclass(frozen=True)
 class Operator:
-    """A person, and the proof of the person's identity: `terminal` or `token`."""
+    """A person, and the proof of the person's identity."""
 
     name: str
-    proof: str
+    proof: Proof
 
 
 @dataclass(frozen=True)
 class Decision:
-    """A decision, with the author, the proof of the author's identity, and the rationale."""
+    """A decision, with the person who decides, and the rationale."""
 
     verdict: DecisionKind
-    by: str
-    proof: str
+    by: Operator
     rationale: str
 
 
@@ -94,16 +98,15 @@ def require_decidable(
 
 def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> LedgerEntry:
     """Record a decision; an approval requires that the gate says go, evaluated again."""
-    _require_proof(run, decision.proof)
+    _require_proof(run, decision.by)
 
     def check() -> GateInput:
-        verdict, rationale, by = decision.verdict, decision.rationale, decision.by
-        return require_decidable(run, evaluator, verdict, rationale, by=by)
+        verdict, rationale = decision.verdict, decision.rationale
+        return require_decidable(run, evaluator, verdict, rationale, by=decision.by.name)
 
     with _checked(evaluator, "attractor decide", check) as judged:
-        by = Operator(decision.by, decision.proof)
         data = _decision(run, evaluator, decision, judged)
-        entry = _append(run, evaluator, DECIDED, by, data)
+        entry = _append(run, evaluator, DECIDED, decision.by, data)
         _set_status(run, entry)
     return entry
 
@@ -121,7 +124,7 @@ def waive(
 
     The waiver ends after a time, and counts for this run only.
     """
-    _require_proof(run, by.proof)
+    _require_proof(run, by)
 
     def check() -> str:
         judged = evaluator.judged(facts_of(run))
@@ -151,7 +154,7 @@ def amend(
     run: OpenRun, evaluator: Evaluator, *, by: Operator, rationale: str = "", note: str = ""
 ) -> LedgerEntry:
     """Add a better rationale or a note to a decision; neither can change the verdict."""
-    _require_proof(run, by.proof)
+    _require_proof(run, by)
     words = {name: one for name, one in (("rationale", rationale), ("note", note)) if one}
     if not words:
         raise UsageError("missing amendment", hint="pass --rationale or --note")
@@ -193,7 +196,11 @@ def _append(
     manifest, now = run.manifest, run.clock.now()
     if now < run.last_activity - LONGEST_DELAY:
         raise ClockSetBack(f"the clock is earlier than the last event of {manifest.run_id}")
-    record: dict[str, Json] = {"pipeline": manifest.pipeline, "by": by.name, "proof": by.proof}
+    record: dict[str, Json] = {
+        "pipeline": manifest.pipeline,
+        "by": by.name,
+        "proof": by.proof.value,
+    }
     record = run.redactor.members({**record, **data})
     entry = evaluator.ledger.append(kind, manifest.run_id, record, now=now, once=kind == DECIDED)
     if entry is None:
@@ -202,9 +209,9 @@ def _append(
     return entry
 
 
-def _require_proof(run: OpenRun, proof: str) -> None:
+def _require_proof(run: OpenRun, by: Operator) -> None:
     """Refuse a terminal if tools ran without a sandbox: an agent could have opened it."""
-    if proof == TERMINAL and not run.manifest.promises.guards_holdouts:
+    if by.proof is not Proof.TOKEN and not run.manifest.promises.guards_holdouts:
         raise UsageError(
             "cannot prove who decides: the run had no verified sandbox",
             hint="use a token: attractor token create",

@@ -9,10 +9,10 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.api import open_project
 from attractor.factory.decide import (
-    TOKEN,
     Decision,
     DecisionKind,
     Operator,
+    Proof,
     amend,
     decide,
     waive,
@@ -58,10 +58,6 @@ class Factory:
         refuse_in_run(cls.__name__, environ)
         return cls(open_project(project, environ))
 
-    def operator(self, token: str) -> Operator:
-        """Return the person that a token of the scope `decide` identifies."""
-        return Operator(TokenStore(self.host.state_dir).holder(token, DECIDE), TOKEN)
-
     def gate(self, run: RunName) -> GateReport:
         """Judge a run: go or no-go, computed from the recorded trials."""
         return gate(ask_gate(self._root(run), self.host)[1])
@@ -73,10 +69,13 @@ class Factory:
         return await review(read_facts(root), evaluator, self.host)
 
     def decide(
-        self, run: RunName, verdict: DecisionKind | str, rationale: str, *, by: Operator
+        self, run: RunName, verdict: DecisionKind | str, rationale: str, *, token: str
     ) -> LedgerEntry:
-        """Approve or reject a run; an approval requires that the gate says go."""
-        decision = Decision(DecisionKind(verdict), by.name, by.proof, rationale)
+        """Approve or reject a run, as the person with a token of the scope `decide`.
+
+        An approval requires that the gate says go.
+        """
+        decision = Decision(DecisionKind(verdict), self._operator(token), rationale)
         with hold(self._root(run), self.host) as opened:
             return decide(opened, evaluator_of(self.host), decision)
 
@@ -86,10 +85,11 @@ class Factory:
         scenario: str,
         reason: str,
         *,
-        by: Operator,
+        token: str,
         expires_in: timedelta = timedelta(days=7),
     ) -> LedgerEntry:
         """Waive a failed scenario of a run, named by its id or opaque name."""
+        by = self._operator(token)
         with hold(self._root(run), self.host) as opened:
             return waive(
                 opened,
@@ -101,9 +101,10 @@ class Factory:
             )
 
     def amend(
-        self, run: RunName, *, by: Operator, rationale: str = "", note: str = ""
+        self, run: RunName, *, token: str, rationale: str = "", note: str = ""
     ) -> LedgerEntry:
         """Add words to the decision on a run; the verdict stays."""
+        by = self._operator(token)
         with hold(self._root(run), self.host) as opened:
             return amend(opened, evaluator_of(self.host), by=by, rationale=rationale, note=note)
 
@@ -132,6 +133,10 @@ class Factory:
         return read_history(
             evaluator.ledger, project_id, run_id=run_id, pipeline=pipeline, since=since
         )
+
+    def _operator(self, token: str) -> Operator:
+        """Return the person that a token of the scope `decide` identifies."""
+        return Operator(TokenStore(self.host.state_dir).holder(token, DECIDE), Proof.TOKEN)
 
     def _root(self, run: RunName) -> Path:
         return find_run(str(run), self.host.runs_dir)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attractor.base.clock import SystemClock
 from attractor.engine.run_folder.result import RunResult
-from attractor.factory.decide import Decision, DecisionKind, Operator, amend, decide, waive
+from attractor.factory.decide import Decision, DecisionKind, Operator, Proof, amend, decide, waive
 from attractor.factory.evaluate import Evaluator
 from attractor.factory.gate import GateReport, gate
 from attractor.factory.launch import (
@@ -43,7 +43,7 @@ step = "look"
 equals = "{wanted}"
 """
 REASON = "The file says what it should."
-ANN = Operator("ann", "token")
+ANN = Operator("ann", Proof.TOKEN)
 
 
 class ShiftedClock(SystemClock):
@@ -114,7 +114,7 @@ class Flow:
         self, result: RunResult, verdict: DecisionKind, rationale: str = REASON
     ) -> LedgerEntry:
         with hold(result.directory, self.host) as run:
-            return decide(run, self.evaluator, Decision(verdict, "ann", "token", rationale))
+            return decide(run, self.evaluator, Decision(verdict, ANN, rationale))
 
     def waive(
         self, result: RunResult, scenario: str, reason: str = REASON, **expires: float

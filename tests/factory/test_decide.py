@@ -22,7 +22,7 @@ from attractor.base.events import Event
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory.audit import audit
-from attractor.factory.decide import Decision, DecisionKind, decide
+from attractor.factory.decide import Decision, DecisionKind, Operator, Proof, decide
 from attractor.factory.errors import (
     AlreadyDecided,
     InvalidWaiver,
@@ -34,7 +34,7 @@ from attractor.factory.operations import Factory
 from attractor.factory.records import DECIDED, DECISIONS_FILE, EVALUATED
 from attractor.factory.trials import events_of
 from attractor.pipeline.runs.lookup import summarize
-from tests.factory.flows import HOLDOUT, REASON, Flow, make_flow
+from tests.factory.flows import ANN, HOLDOUT, REASON, Flow, make_flow
 from tests.factory.test_pooling import make_gamble
 from tests.pipeline.projects import git
 from tests.scenarios.suites import SUITE
@@ -101,7 +101,7 @@ def test_terminal_proves_nobody_if_tools_had_no_sandbox(tmp_path: Path) -> None:
         hold(result.directory, flow.host) as run,
         pytest.raises(UsageError, match="the run had no verified sandbox"),
     ):
-        decide(run, flow.evaluator, Decision(APPROVED, "ann", "terminal", REASON))
+        decide(run, flow.evaluator, Decision(APPROVED, Operator("ann", Proof.TERMINAL), REASON))
     assert summarize(result.directory).status == "awaiting_human"
 
 
@@ -237,7 +237,7 @@ def test_decision_considers_lines_added_during_the_check(tmp_path: Path) -> None
         hold(result.directory, flow.host) as run,
         pytest.raises(NoGo, match="unresolved_failure"),
     ):
-        decide(run, evaluator, Decision(APPROVED, "ann", "token", REASON))
+        decide(run, evaluator, Decision(APPROVED, ANN, REASON))
     assert summarize(result.directory).status == "awaiting_human"
 
 

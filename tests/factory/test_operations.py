@@ -21,18 +21,24 @@ def test_factory_does_what_the_commands_do(tmp_path: Path) -> None:
     run = flow.launch().run_id
     state = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": str(flow.host.state_dir)}
     factory = Factory.open(flow.project, environ=state)
-    with pytest.raises(InvalidToken):
-        factory.operator("guessed")
-    ann = factory.operator(flow.make_token())
+    token = flow.make_token()
     assert [one.rule for one in factory.gate(run).reasons] == flow.rules(flow.launch())
-    factory.waive(run, "made", REASON, by=ann)
+    for attempt in (
+        lambda: factory.waive(run, "made", REASON, token="guessed"),
+        lambda: factory.decide(run, "rejected", REASON, token="guessed"),
+        lambda: factory.amend(run, note=REASON, token="guessed"),
+    ):
+        with pytest.raises(InvalidToken):
+            attempt()
+    waived = factory.waive(run, "made", REASON, token=token)
+    assert (waived.data["by"], waived.data["proof"]) == ("ann-decide", "token")
     assert factory.gate(run).go
-    factory.decide(run, "approved", REASON, by=ann)
+    factory.decide(run, "approved", REASON, token=token)
     commit_file(flow, "other.txt", "meanwhile\n")
-    rebased = asyncio.run(factory.rebase(run, by=ann.name))
+    rebased = asyncio.run(factory.rebase(run, by="ann"))
     assert rebased.status == AWAITING_DECISION
-    factory.decide(rebased.run_id, "rejected", REASON, by=ann)
-    factory.amend(rebased.run_id, by=ann, note="It waits for the holidays.")
+    factory.decide(rebased.run_id, "rejected", REASON, token=token)
+    factory.amend(rebased.run_id, token=token, note="It waits for the holidays.")
     kinds = [one.kind for one in factory.history(run=rebased.run_id)]
     assert kinds == ["decided", "amended"]
     assert len(factory.history()) == 4

@@ -136,7 +136,7 @@ def _decide(
             # Rather the reason why the decision is refused than advice to create a token for it.
             require_decidable(run, evaluator, verdict, rationale, by=operator_name(invocation))
             raise
-        decision = Decision(verdict, operator.name, operator.proof, rationale)
+        decision = Decision(verdict, operator, rationale)
         entry = record_decision(run, evaluator, decision)
     changes = asyncio.run(read_diffstat(host, facts.run_id, facts.tree))
     if as_json:

@@ -9,7 +9,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import TOKEN_VARIABLE, operator_name, token_store
-from attractor.factory.decide import Operator
+from attractor.factory.decide import Operator, Proof
 from attractor.factory.errors import InvalidToken
 from attractor.factory.tokens import SCOPES
 
@@ -46,14 +46,14 @@ def create(invocation: Invocation, name: str, scope: str, as_json: bool) -> Exit
 def _require_creator(invocation: Invocation, name: str, scope: str) -> Operator:
     """Return the person who creates a token, after asking at the terminal."""
     if secret := invocation.environ.get(TOKEN_VARIABLE, ""):
-        return Operator(token_store(invocation).holder(secret, SCOPES[-1]), "token")
+        return Operator(token_store(invocation).holder(secret, SCOPES[-1]), Proof.TOKEN)
     if not invocation.has_terminal:
         raise InvalidToken(
             "cannot prove who creates the token: there is no terminal",
             hint=f"run it at a terminal, or set {TOKEN_VARIABLE} to a token of scope {SCOPES[-1]}",
         )
     click.confirm(f"Create the token {name!r} with the scope {scope}?", abort=True, err=True)
-    return Operator(operator_name(invocation), "terminal")
+    return Operator(operator_name(invocation), Proof.TERMINAL)
 
 
 part = create

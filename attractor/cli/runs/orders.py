@@ -35,13 +35,13 @@ def prove_operator(invocation: Invocation, *, sandboxed: bool) -> "Operator":
     the terminal.
     """
     # Imported here, because most orders need no proof.
-    from attractor.factory.decide import TERMINAL, TOKEN, Operator
+    from attractor.factory.decide import Operator, Proof
 
     secret = invocation.environ.get(TOKEN_VARIABLE, "")
     if secret:
-        return Operator(token_store(invocation).holder(secret, DECIDE), TOKEN)
+        return Operator(token_store(invocation).holder(secret, DECIDE), Proof.TOKEN)
     if invocation.has_terminal and sandboxed:
-        return Operator(operator_name(invocation), TERMINAL)
+        return Operator(operator_name(invocation), Proof.TERMINAL)
     why = "the run had no verified sandbox" if invocation.has_terminal else "there is no terminal"
     raise UsageError(
         f"cannot prove who decides: {why}",
