@@ -14,7 +14,13 @@ from attractor.factory.feedback import Feedback, feedback_on
 from attractor.factory.gate import GateInput
 from attractor.factory.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
-from attractor.factory.promotion import CandidateTree, Promotion, promote, roll_back
+from attractor.factory.promotion import (
+    CandidateTree,
+    Promotion,
+    promote,
+    roll_back,
+    settle_promotions,
+)
 from attractor.factory.resources.effective import with_profile
 from attractor.factory.resources.pipelines import PipelineStore
 from attractor.factory.resources.profiles import ProfileStore
@@ -202,6 +208,7 @@ def hold(root: Path, host: RunHost) -> OpenRun:
         undo.callback(run.close)
         _report_torn_line(run, host)
         evaluator.settle_end(run)
+        settle_promotions(run, evaluator.ledger)
         undo.pop_all()
     return run
 

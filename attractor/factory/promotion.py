@@ -25,6 +25,7 @@ from attractor.factory.gate import GateInput, gate
 from attractor.factory.ledger import Ledger, LedgerEntry
 from attractor.factory.records import PROMOTED, ROLLED_BACK, find_decision
 from attractor.factory.run_facts import facts_of
+from attractor.factory.trials import events_of
 from attractor.pipeline.runs.garbage import Whereabouts
 from attractor.pipeline.runs.lookup import reference_to
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
@@ -110,7 +111,6 @@ async def promote(
         "rebased_from": manifest.parent if is_rebased else "",
     }
     _record(run, evaluator, PROMOTED, {**promotion, **pinned, "by": by})
-    run.emit("PromotionCompleted", {**promotion, "by": by}, sync=True)
     return Promotion(branch, commit, tag, was_done)
 
 
@@ -166,14 +166,30 @@ async def roll_back(
         await move_branch(repository, store, branch=branch, old=head, new=commit)
     told = {"branch": branch, "commit": done.commit, "revert": commit, "by": by, "reason": reason}
     _record(run, evaluator, ROLLED_BACK, told)
-    run.emit("PromotionRolledBack", run.redactor.members(told), sync=True)
     return Promotion(branch, commit, done.tag, was_done)
+
+
+_EVENTS = {PROMOTED: "PromotionCompleted", ROLLED_BACK: "PromotionRolledBack"}
+_EVENT_FIELDS = ("branch", "commit", "tag", "revert", "by", "reason")
 
 
 def _record(run: OpenRun, evaluator: Evaluator, kind: str, data: Mapping[str, Json]) -> None:
     manifest = run.manifest
     record = run.redactor.members({"pipeline": manifest.pipeline, **data})
     evaluator.ledger.append(kind, manifest.run_id, record, now=run.clock.now())
+    settle_promotions(run, evaluator.ledger)
+
+
+def settle_promotions(run: OpenRun, ledger: Ledger) -> None:
+    """Emit an event for each promotion and roll-back in the ledger that has none yet.
+
+    A process may have died between the line of the ledger and the event.
+    """
+    moves = [one for one in ledger.entries(run.manifest.run_id) if one.kind in _EVENTS]
+    kept = list(events_of(run.directory.events, tuple(_EVENTS.values()))) if moves else []
+    for entry in moves[len(kept) :]:
+        told = {name: entry.data[name] for name in _EVENT_FIELDS if name in entry.data}
+        run.emit(_EVENTS[entry.kind], told, sync=True)
 
 
 def some_paths(paths: Sequence[str]) -> str:

@@ -201,6 +201,20 @@ def test_roll_back_that_died_after_the_move_gets_its_line(tmp_path: Path) -> Non
     assert caught.value.hint == f"attractor rebase {result.run_id} --onto main"
 
 
+def test_event_that_a_dead_process_did_not_emit_is_emitted_later(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = approved(flow)
+    journal = result.directory / "events.jsonl"
+    for move, branch in ((flow.promote, "main"), (flow.roll_back, "")):
+        move(result)
+        whole = journal.read_bytes()
+        journal.write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
+        assert summarize(result.directory).promoted_to != branch
+        hold(result.directory, flow.host).close()
+        assert summarize(result.directory).promoted_to == branch
+        assert audit(flow.host.state_dir, flow.host.runs_dir).flaws == []
+
+
 def test_roll_back_over_later_changes_of_the_same_lines_is_refused(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = approved(flow)
