@@ -56,12 +56,14 @@ from attractor.factory.run_facts import FactoryStores, RunFacts, before_a_decisi
 from attractor.factory.trials import EvaluationId, TrialLog, TrialStore, events_of
 from attractor.factory.window import window_figures
 from attractor.pipeline.components.run_components import PreparedRun
+from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.runs.lookup import reference_to
 from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.evaluation import TrialResult, evaluate
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.git.files import in_thread
+from attractor.workspaces.git.repository import open_repository
 
 GATE_EVALUATED = "GateEvaluated"
 REQUESTED = "EvaluationRequested"
@@ -272,6 +274,7 @@ class Evaluator:
         protected = await protected_changes(
             prepared.workspace,
             evaluation_id.tree,
+            prefix=await _prefix_of_project(prepared),
             more=policy.protected_paths,
             allowed=policy.unprotected_paths,
         )
@@ -357,6 +360,14 @@ async def _find_leaks(run: OpenRun, prepared: PreparedRun, sealed: SealedSuite) 
     if isinstance(prepared.workspace, Dimension) and prepared.request.workspace.is_apart:
         folders.append(SearchedFolder("workspace", prepared.workspace.folder))
     return await in_thread(partial(find_leaks, sealed.canary, folders))
+
+
+async def _prefix_of_project(prepared: PreparedRun) -> str:
+    """Return the path of the project in the trees of a run."""
+    if prepared.request.workspace is not WorkspaceKind.ISOLATED:
+        return ""
+    host = prepared.host
+    return (await open_repository(host.project, search_path=host.search_path)).prefix
 
 
 def _kept_promises(run: OpenRun, prepared: PreparedRun) -> Promises:

@@ -7,14 +7,13 @@ from attractor.engine.seams import Workspace
 from attractor.engine.state.attempts import TreeId
 from attractor.engine.truncation import shorten
 from attractor.workspaces.dimension import Dimension
-from attractor.workspaces.git.gitignore import IgnoreRules
+from attractor.workspaces.git.gitignore import IgnoreRules, below_prefix
 from attractor.workspaces.result_tree import is_modules, refused_attributes
 
+_OF_PROJECT = ("/scenarios", "/runs", "/agents", "/attractor.toml")
+
 PROTECTED = (
-    "/scenarios",
-    "/runs",
-    "/agents",
-    "/attractor.toml",
+    *_OF_PROJECT,
     # CI configurations, which run when a branch is pushed.
     "/.github/workflows",
     "/.github/actions",
@@ -35,27 +34,39 @@ PROTECTED = (
     "/bitbucket-pipelines.y*ml",
     "/Jenkinsfile",
 )
-"""Patterns (as in `.gitignore`, ignoring case) of paths that no candidate may change."""
+"""Patterns (as in `.gitignore`, ignoring case) of paths that no candidate may change.
+
+The first four also apply in the project's folder, if this is a subfolder of the repository.
+"""
 
 MOST = 50
 LONGEST = 200
 
 
 async def protected_changes(
-    workspace: Workspace, tree: TreeId, *, more: Sequence[str] = (), allowed: Sequence[str] = ()
+    workspace: Workspace,
+    tree: TreeId,
+    *,
+    prefix: str,
+    more: Sequence[str] = (),
+    allowed: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """Return the protected paths that changed since the start of the run."""
+    """Return the protected paths that changed since the start of the run.
+
+    `prefix` is the path of the project in the tree; "" at the top.
+    """
     base = workspace.base.candidate
     offending: Sequence[str] = ()
     if isinstance(workspace, Dimension):
         offending = await refused_attributes(workspace.store, base, tree)
     changed = await workspace.changed(base, tree)
-    return protected_paths(changed, offending=offending, more=more, allowed=allowed)
+    return protected_paths(changed, prefix=prefix, offending=offending, more=more, allowed=allowed)
 
 
 def protected_paths(
     changed: Sequence[str],
     *,
+    prefix: str = "",
     offending: Sequence[str] = (),
     more: Sequence[str] = (),
     allowed: Sequence[str] = (),
@@ -65,7 +76,7 @@ def protected_paths(
     `offending` are paths that git refuses. Paths that match the patterns `more` are also protected;
     paths that match `allowed` are not protected, except for `.gitmodules`.
     """
-    lines = [*PROTECTED, *more, *(f"!{one}" for one in allowed)]
+    lines = [*PROTECTED, *below_prefix(prefix, _OF_PROJECT), *more, *(f"!{one}" for one in allowed)]
     rules = IgnoreRules({}, [line.casefold() for line in lines])
     found = {path for path in changed if _is_protected(path, rules)} | set(offending)
     shown = {shorten(printable(_without_scenario(path)), LONGEST) for path in found}

@@ -9,7 +9,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.seams import Base
 from attractor.engine.state.attempts import TreeId
 from attractor.workspaces.git.files import in_thread
-from attractor.workspaces.git.gitignore import IgnoreRules
+from attractor.workspaces.git.gitignore import IgnoreRules, below_prefix
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.objects import (
     FILE,
@@ -110,6 +110,11 @@ _ATTRIBUTES = _name_pattern("gitattributes", "gi7d29")
 
 EXCLUDED = ("/scenarios/", "/runs/")
 """Patterns (as in `.gitignore`) of project files that agents never see."""
+
+
+def excluded_in(prefix: str) -> tuple[str, ...]:
+    """Return the patterns for a repository whose project is in the subfolder `prefix`."""
+    return (*EXCLUDED, *below_prefix(prefix, EXCLUDED))
 
 
 LEAVE_OUT = (

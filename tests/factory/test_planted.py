@@ -11,7 +11,7 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import NoDecision
-from attractor.factory.resources.profiles import Profile
+from attractor.factory.resources.profiles import Profile, make_profile
 from tests.engine.runs import read_events
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import LINEAR, git
@@ -78,6 +78,25 @@ def test_protected_path_is_recorded_in_the_ledger(tmp_path: Path) -> None:
     assert flow.rules(flow.resume(result)) == ["protected_path"]
     with pytest.raises(NoDecision):
         flow.promote(result)
+
+
+def test_project_in_a_subfolder_is_hidden_and_protected(tmp_path: Path) -> None:
+    look = "grep -rq --include='*.txt' hidden . && exit 1"
+    flow = planting(tmp_path, f"{look}; > 'my app/attractor.toml'")
+    project = flow.project / "my app"
+    project.mkdir()
+    for name in ("pipeline.dot", "scenarios"):
+        (flow.project / name).rename(project / name)
+    git(flow.project, "add", "--all")
+    git(flow.project, "commit", "--quiet", "--message", "Move")
+    flow = Flow(project, replace(flow.host, project=project, runs_dir=project / "runs"))
+    # Another project has other suites.
+    stores, now = flow.evaluator.stores, flow.host.clock.now()
+    stores.suites.register(tmp_path / "suite", by="ann", now=now)
+    lenient = make_profile("lenient", ("isolation_unverified",))
+    stores.profiles.create(lenient, by="ann", now=now)
+    [reason] = flow.report(flow.launch()).reasons
+    assert reason.words == "the candidate changes protected paths: my app/attractor.toml"
 
 
 def test_link_into_own_scenarios_is_tried_as_promoted(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Check a suite without playing it."""
 
+import asyncio
 from pathlib import Path
 
 import click
@@ -23,7 +24,7 @@ def lint_suite(invocation: Invocation, folder: Path, as_json: bool) -> ExitCode:
 
     Exit with 1 if a fault is found, with 2 if a file is invalid.
     """
-    suite, faults = lint(folder, host_of(invocation), stores_of(invocation))
+    suite, faults = asyncio.run(lint(folder, host_of(invocation), stores_of(invocation)))
     if as_json:
         show_json({"faults": [one.to_record() for one in faults]})
     else:

@@ -30,6 +30,9 @@ from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import Scenario, Suite
 from attractor.scenarios.suite_lint import RUBRIC, SuiteFault, SuiteRefused, lint_suite
 from attractor.scenarios.suite_reader import read_suite
+from attractor.workspaces.git.gitignore import IgnoreRules
+from attractor.workspaces.git.repository import find_git_dir, open_repository
+from attractor.workspaces.result_tree import excluded_in
 
 REFERENCE = "reference"
 _PATCH = ".patch"
@@ -37,11 +40,14 @@ _GRAPH = re.compile(r'\bdigraph\s+("?)(?P<name>[^"{}]+?)\1\s*{')
 _SKIPPED = re.compile(r"\..*|node_modules|__pycache__|venv")
 
 
-def lint(folder: Path, host: RunHost, stores: FactoryStores) -> tuple[Suite, list[SuiteFault]]:
+async def lint(
+    folder: Path, host: RunHost, stores: FactoryStores
+) -> tuple[Suite, list[SuiteFault]]:
     """Read a suite, and return it with the faults that static checks find."""
     suite = read_suite(folder)
     faults = lint_suite(suite)
     faults += _unknown_pipeline(suite.settings.pipeline, host, stores)
+    faults += await _visible_folder(folder, host)
     return suite, faults
 
 
@@ -49,7 +55,7 @@ async def register_suite(
     folder: Path, host: RunHost, stores: FactoryStores, *, sandbox: str, by: str
 ) -> Registration:
     """Register a suite as a sealed version; refuse a suite that could not judge."""
-    _, faults = lint(folder, host, stores)
+    _, faults = await lint(folder, host, stores)
     if faults:
         raise SuiteRefused(faults)
     sealed = stores.suites.seal(folder)
@@ -75,6 +81,22 @@ def _unknown_pipeline(name: str, host: RunHost, stores: FactoryStores) -> Iterat
             f"no pipeline of the project has the name {name!r}",
             f"correct `pipeline` in suite.toml; drawn: {', '.join(sorted(drawn)) or 'none'}",
         )
+
+
+async def _visible_folder(folder: Path, host: RunHost) -> list[SuiteFault]:
+    """Return a fault if the workspaces of the project's runs contain the folder of a suite."""
+    prefix, top = "", host.project.resolve()
+    if await find_git_dir(top, search_path=host.search_path):
+        prefix = (await open_repository(top, search_path=host.search_path)).prefix
+        top = top.parents[prefix.count("/") - 1] if prefix else top
+    suite = folder.resolve()
+    if not suite.is_relative_to(top):
+        return []
+    path = os.fsencode(suite.relative_to(top) / "suite.toml")
+    if IgnoreRules({}, excluded_in(prefix)).ignores_file(path):
+        return []
+    remedy = f"move it below {host.project / 'scenarios'}, or out of {top}"
+    return [SuiteFault("visible_to_agents", f"workspaces contain the suite in {folder}", remedy)]
 
 
 def drawn_pipelines(host: RunHost) -> set[str]:

@@ -24,9 +24,11 @@ from attractor.workspaces.folders import (
     prepare_workspaces_folder,
     remove_abandoned_folders,
 )
+from attractor.workspaces.git.gitignore import escape_pattern
 from attractor.workspaces.git.object_store import Author
 from attractor.workspaces.git.repository import find_git_dir, open_repository
 from attractor.workspaces.preparation import Preparation
+from attractor.workspaces.result_tree import excluded_in
 from attractor.workspaces.run_store import STORES, recorded_folders
 from attractor.workspaces.setup.cache import is_plain_entry
 from attractor.workspaces.uncommitted import WorkTree, has_uncommitted
@@ -191,14 +193,16 @@ async def create_workspace(
         uncommitted = WorkTree(host.project, host.environ) if request.include_dirty else None
         if uncommitted is None:
             await _report_uncommitted(host)
+        repository = await open_repository(host.project, search_path=host.search_path)
         workspace = await create_isolated(
-            await open_repository(host.project, search_path=host.search_path),
+            repository,
             state=host.state_dir,
             run_id=run_id,
             commit=HEAD,
             author=Author(NAME, EMAIL, host.clock.now()),
             environment=environment,
             on_snapshot=on_snapshot,
+            excluded=excluded_in(repository.prefix),
             leave_out=host.leave_out,
             uncommitted=uncommitted,
             tell=host.tell,
@@ -213,12 +217,7 @@ def kept_out(host: RunHost) -> Sequence[str]:
     project = host.project.resolve()
     ours = (host.runs_dir.resolve(), host.state_dir.resolve())
     inside = [one.relative_to(project) for one in ours if one.is_relative_to(project)]
-    return [f"/{_plain(str(one))}/" for one in inside if one.parts]
-
-
-def _plain(path: str) -> str:
-    """Return a path with its special characters escaped, for a `.gitignore`."""
-    return "".join(f"\\{letter}" if letter in "\\*?[ " else letter for letter in path)
+    return [f"/{escape_pattern(str(one))}/" for one in inside if one.parts]
 
 
 async def _report_uncommitted(host: RunHost) -> None:

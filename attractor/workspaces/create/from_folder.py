@@ -28,7 +28,13 @@ from attractor.workspaces.git.object_store import (
     share_objects,
 )
 from attractor.workspaces.git.repository import Repository
-from attractor.workspaces.result_tree import EXCLUDED, LEAVE_OUT, is_dot_git, protected_paths
+from attractor.workspaces.result_tree import (
+    EXCLUDED,
+    LEAVE_OUT,
+    excluded_in,
+    is_dot_git,
+    protected_paths,
+)
 from attractor.workspaces.run_store import (
     DimensionIndex,
     WorkspaceRecord,
@@ -135,15 +141,14 @@ class CommitRules:
     files: Set[bytes]
 
 
-async def read_commit_rules(
-    repository: Repository, commit: str, *, excluded: Sequence[str] = EXCLUDED
-) -> CommitRules:
+async def read_commit_rules(repository: Repository, commit: str) -> CommitRules:
     """Read the paths and the ignore files of a commit."""
     with tempfile.TemporaryDirectory() as folder:
         listed = Path(folder) / "listed"
         await repository.git.run_to(listed, "ls-tree", "-r", "-z", "--full-tree", commit)
         files = dict(map(_parsed, listed.read_bytes().split(b"\0")[:-1]))
     texts = await _ignore_files(repository, files)
+    excluded = excluded_in(repository.prefix)
     rules = SnapshotRules(IgnoreRules(texts), protected=protected_paths({}, excluded))
     return CommitRules(rules, files.keys())
 

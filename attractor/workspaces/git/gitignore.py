@@ -222,6 +222,16 @@ class IgnoreRules:
             folders[below] = folders[above] or self.ignores(below, is_folder=True)
 
 
+def escape_pattern(path: str) -> str:
+    """Return a path with its special characters escaped, for a `.gitignore`."""
+    return "".join(f"\\{letter}" if letter in "\\*?[ " else letter for letter in path)
+
+
+def below_prefix(prefix: str, patterns: Sequence[str]) -> list[str]:
+    """Return patterns that begin with a slash for the subfolder `prefix`; none for the top, ""."""
+    return [f"/{escape_pattern(prefix)}{one[1:]}" for one in patterns] if prefix else []
+
+
 def _folders_of(path: bytes) -> Iterator[bytes]:
     """Yield the parent folders of a path, nearest first, with `b""` for the top."""
     end = path.rfind(b"/")

@@ -153,13 +153,19 @@ class Git:
 
 async def find_git_dir(folder: Path, *, search_path: str) -> Path | None:
     """Return the git directory of a folder; None if the folder is outside of any repository."""
+    found = await _rev_parse(folder, "--absolute-git-dir", search_path=search_path)
+    return None if found is None else Path(found)
+
+
+async def _rev_parse(folder: Path, option: str, *, search_path: str) -> str | None:
+    """Return a property of the repository of a folder; None outside of any repository."""
     result = await run_process(
-        ["git", *_OPTIONS, "rev-parse", "--absolute-git-dir"],
+        ["git", *_OPTIONS, "rev-parse", option],
         cwd=folder,
         env=_VARIABLES | {"PATH": search_path},
         timeout=_TIMEOUT,
     )
-    return Path(result.stdout.removesuffix("\n")) if result.exit_code == 0 else None
+    return result.stdout.removesuffix("\n") if result.exit_code == 0 else None
 
 
 async def run_git_as_owner(
@@ -206,11 +212,15 @@ def _hint(reason: str) -> str:
 
 @dataclass(frozen=True)
 class Repository:
-    """A person's Git repository. Refs and objects are added; the work tree is not changed."""
+    """A person's Git repository. Refs and objects are added; the work tree is not changed.
+
+    `prefix` is the path of the project in the repository, with a slash at the end; "" at the top.
+    """
 
     git: Git
     common_dir: Path
     object_format: str
+    prefix: str = ""
 
     @property
     def objects(self) -> Path:
@@ -259,12 +269,13 @@ class Repository:
 
 
 async def open_repository(folder: Path, *, search_path: str) -> Repository:
-    """Open the repository of a folder."""
+    """Open the repository of a folder, which may be a subfolder of the repository."""
     git_dir = await find_git_dir(folder, search_path=search_path)
-    if git_dir is None:
+    prefix = await _rev_parse(folder, "--show-prefix", search_path=search_path)
+    if git_dir is None or prefix is None:
         raise NotARepository(f"{folder} is not in a git repository")
     git = Git(git_dir, search_path)
     options = ("--path-format=absolute", "--show-object-format", "--git-common-dir")
     # The folder is last, because only a folder can contain a newline.
     object_format, _, common_dir = (await git.run("rev-parse", *options)).partition("\n")
-    return Repository(git, Path(common_dir), object_format)
+    return Repository(git, Path(common_dir), object_format, prefix)

@@ -167,7 +167,31 @@ def test_a_registered_or_drawn_pipeline_is_known(host: RunHost, tmp_path: Path, 
     folder = write_suite(tmp_path / "suite", suite=SUITE, greets=scenario())
     (host.project / "pipeline.dot").unlink()
     stores = evaluator_of(host).stores
-    assert [one.rule for one in lint(folder, host, stores)[1]] == ["unknown_pipeline"]
+    assert [one.rule for one in asyncio.run(lint(folder, host, stores))[1]] == ["unknown_pipeline"]
     (host.project / "drawings").mkdir()
     (host.project / "drawings" / "l.dot").write_text(graph)
-    assert lint(folder, host, stores)[1] == []
+    assert asyncio.run(lint(folder, host, stores))[1] == []
+
+
+@pytest.mark.parametrize(
+    ("project", "folder", "is_visible"),
+    [
+        (".", "scenarios/todo", False),
+        (".", "qa/todo", True),
+        ("a [b]", "a [b]/scenarios/todo", False),
+        ("a [b]", "scenarios/todo", False),
+        ("a [b]", "a [b]/qa/todo", True),
+        ("a [b]", "qa/todo", True),
+        ("a [b]", "../suite", False),
+    ],
+)
+def test_suite_in_a_folder_that_workspaces_contain_is_refused(
+    host: RunHost, project: str, folder: str, is_visible: bool
+) -> None:
+    top = host.project
+    (top / project).mkdir(exist_ok=True)
+    (top / project / "linear.dot").write_text(LINEAR)
+    suite = write_suite(top / folder, suite=SUITE, greets=scenario())
+    host = replace(host, project=top / project)
+    found = asyncio.run(lint(suite, host, evaluator_of(host).stores))[1]
+    assert [one.rule for one in found] == ["visible_to_agents"] * is_visible
