@@ -168,7 +168,7 @@ class Evaluator:
             waivers=waivers_of(own, self._opaque_names(sealed)),
             earlier=last_approved(entries, run.run_id, self._opaque_names(sealed)),
             now=self._latest(entries),
-            attempts=len(pool.trees(seal) | {run.tree}),
+            attempts=pool.attempts(seal, run.tree),
             cost_usd=run.cost_usd
             + sum(trial.cost_usd for one in evaluations for trial in one.results),
             window=self._window(entries, profile),
@@ -281,7 +281,7 @@ class Evaluator:
         begun = EvaluationStart(
             evaluation_id, sealed.seal, _kept_promises(run, prepared), protected
         )
-        results = await self._play(run, prepared, sealed, judged, log, begun)
+        results = await self._play(run, prepared, sealed, log, begun)
         trials = [self.results.public_record(evaluation_id, one) for one in results]
         record = evaluated_to_record(begun, trials, run.events.head.hash)
         self.ledger.append(EVALUATED, run.manifest.run_id, record, now=run.clock.now())
@@ -291,22 +291,17 @@ class Evaluator:
         run: OpenRun,
         prepared: PreparedRun,
         sealed: SealedSuite,
-        judged: GateInput,
         log: TrialLog,
         begun: EvaluationStart,
     ) -> list[TrialResult]:
         """Play missing trials; if this tree was already evaluated often enough, play no trials."""
         suite = sealed.suite
         earlier = log.earlier(suite)
-        if not earlier.has_begun and (reason := _why_not(judged)):
-            prepared.host.tell(f"No trial was played: {reason}.")
-            return []
         # Before the first trial: a check that cannot be judged would count against the candidate.
         await require_judgeable(suite, prepared.host.environ)
-        if not EvaluationPool(
-            list(self.ledger.entries(run.manifest.run_id)), self.results
-        ).has_begun(log.evaluation_id):
-            self.ledger.append(BEGUN, run.manifest.run_id, begun.to_record(), now=run.clock.now())
+        if reason := self._begin_evaluation(run, begun):
+            prepared.host.tell(f"No trial was played: {reason}.")
+            return []
         # The player imports httpx, which only evaluations need.
         from attractor.factory.trial_player import TrialPlayer, judge_of
 
@@ -326,6 +321,22 @@ class Evaluator:
             player = replace(player, ask_judge=ask_judge)
             return await evaluate(holdouts, player.play_trial, log, settings, earlier=earlier)
 
+    def _begin_evaluation(self, run: OpenRun, begun: EvaluationStart) -> str:
+        """Record the start of an evaluation, or return the reason why it must not start.
+
+        An evaluation that started before a crash continues.
+        """
+        run_id = run.manifest.run_id
+        # Otherwise, evaluations that start at the same time could exceed the limits together.
+        with self.ledger.locked(f"attractor: {BEGUN}"):
+            pool = EvaluationPool(list(self.ledger.entries(run_id)), self.results)
+            if pool.has_begun(begun.evaluation_id):
+                return ""
+            reason = _why_not(self.judged(facts_of(run)))
+            if not reason:
+                self.ledger.append(BEGUN, run_id, begun.to_record(), now=run.clock.now())
+            return reason
+
     def _write(self, run: OpenRun, number: int, report: GateReport) -> None:
         folder = run.directory.root / "evaluation" / str(number)
         folder.mkdir(parents=True, exist_ok=True)
@@ -344,7 +355,9 @@ def _why_not(judged: GateInput) -> str:
         return "the run has no suite"
     settings = judged.suite.settings.gate
     tried = (*judged.evaluations, *judged.by_other_runs)
-    times = sum(one.is_finished and bool(one.results) and judged.is_trusted(one) for one in tried)
+    # An evaluation that finished without trials was refused, and one that did not finish began.
+    begun = [one for one in tried if one.results or not one.is_finished]
+    times = sum(judged.is_trusted(one) for one in begun)
     if times >= settings.max_evaluations:
         return f"its tree was already evaluated {times} times (max_evaluations)"
     if judged.attempts > settings.max_attempts_per_version:

@@ -88,8 +88,8 @@ class GateInput:
 
     Evaluations of the same tree with the same suite in other runs count too. `earlier` are the
     evaluations of the last approved run of the pipeline. `incidents` are leaks of holdouts in this
-    run; a leak in any run burns the version of the suite. `attempts` is the number of trees that
-    were evaluated with this version. Without `now`, no waiver is valid.
+    run; a leak in any run burns the version of the suite. `attempts` is the number of the tree
+    among the trees evaluated with this version. Without `now`, no waiver is valid.
     """
 
     tree: str

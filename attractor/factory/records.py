@@ -176,13 +176,17 @@ class EvaluationPool:
             and one.data["suite_seal"] == suite_seal
         }
 
-    def trees(self, suite_seal: str) -> set[str]:
-        """Return the trees whose evaluation with a version of a suite began."""
-        return {
-            str(one.data["tree"])
+    def attempts(self, suite_seal: str, tree: str) -> int:
+        """Return the number of a tree among the trees evaluated with a version of a suite, from 1.
+
+        Trees that were evaluated later do not change it.
+        """
+        trees = [
+            one.data["tree"]
             for one in self.entries
             if one.kind == BEGUN and one.data["suite_seal"] == suite_seal
-        }
+        ]
+        return list(dict.fromkeys([*trees, tree])).index(tree) + 1
 
     def by_other_runs(self, run_id: str, tree: str, suite_seal: str) -> list[EvaluationRecord]:
         """Return evaluations of the same tree with the same suite in other runs."""

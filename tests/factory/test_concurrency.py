@@ -1,13 +1,18 @@
-"""Runs that many processes create at once."""
+"""Runs that are created or evaluated at once."""
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
 
 from attractor.factory.audit import audit
 from attractor.factory.index import RunIndex, RunQuery
+from attractor.factory.launch import resume_run
+from attractor.factory.records import BEGUN, EVALUATED
+from attractor.pipeline.request import Overrides
 from tests.counts import count
 from tests.factory.flows import make_flow
+from tests.scenarios.suites import SUITE
 
 CREATE = """
 import asyncio, sys
@@ -42,3 +47,17 @@ def test_runs_that_many_processes_create_are_all_there(tmp_path: Path) -> None:
     listed = RunIndex(flow.host.state_dir).runs(flow.host.runs_dir, RunQuery())
     assert [one.run_id for one in listed] == sorted(created, reverse=True)
     assert audit(flow.host.state_dir, flow.host.runs_dir).flaws == []
+
+
+def test_evaluations_that_start_at_once_keep_the_limits_of_the_suite(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path, suite=f"{SUITE}[gate]\nmax_evaluations = 1\n")
+    runs = [flow.launch(evaluate=False) for _ in range(2)]
+
+    async def evaluate_all() -> None:
+        evaluated = (resume_run(one.directory, flow.host, Overrides(evaluate=True)) for one in runs)
+        await asyncio.gather(*evaluated)
+
+    asyncio.run(evaluate_all())
+    kinds = [one.kind for one in flow.evaluator.ledger.entries()]
+    assert (kinds.count(BEGUN), kinds.count(EVALUATED)) == (1, 2)
+    assert [flow.rules(one) for one in runs] == [[], []]

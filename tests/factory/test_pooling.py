@@ -191,6 +191,15 @@ def test_version_of_a_suite_is_worn_out_after_so_many_trees(tmp_path: Path) -> N
     assert flow.rules(first) == []
 
 
+def test_trees_evaluated_later_do_not_wear_out_the_suite_of_a_run(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path, suite=f"{SUITE}[gate]\nmax_attempts_per_version = 1\n")
+    result = flow.launch()
+    seal = flow.evaluator.stores.pin_suite("todo").rpartition("#")[2]
+    late = EvaluationStart(EvaluationId("other", 1, "o" * 40), seal, PROVED).to_record()
+    flow.evaluator.ledger.append(BEGUN, "other", late, now=flow.host.clock.now())
+    assert flow.rules(result) == []
+
+
 def other(*satisfied: bool, promises: Promises = PROVED, tree: str = TREE) -> EvaluationRecord:
     return EvaluationRecord(tree, SEAL, promises, results(a=list(satisfied)))
 
