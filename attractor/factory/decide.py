@@ -26,7 +26,7 @@ from attractor.factory.errors import (
     RationaleTooShort,
 )
 from attractor.factory.evaluate import CREATED, GATE_EVALUATED, Evaluator
-from attractor.factory.gate import GateInput, GateReport, failed_scenarios, gate
+from attractor.factory.gate import GateInput, failed_scenarios, gate
 from attractor.factory.ledger import LONGEST_DELAY, LedgerEntry
 from attractor.factory.records import (
     AMENDED,
@@ -92,7 +92,7 @@ def require_decidable(
     require_words(rationale)
     _require_undecided(run, evaluator)
     if verdict is DecisionKind.APPROVED:
-        _require_go(run, gate(judged), by)
+        require_go(run, judged, "approval", by=by, hint=_HINT)
     return judged
 
 
@@ -239,13 +239,15 @@ def _require_undecided(run: OpenRun, evaluator: Evaluator) -> None:
         )
 
 
-def _require_go(run: OpenRun, report: GateReport, by: str) -> None:
+def require_go(run: OpenRun, judged: GateInput, refused_as: str, *, by: str, hint: str) -> None:
+    """If the gate says no-go, record in the journal what is refused, and refuse it."""
+    report = gate(judged)
     if report.go:
         return
-    refused: dict[str, Json] = {"refused": "approval", "by": by, **report.to_record()}
+    refused: dict[str, Json] = {"refused": refused_as, "by": by, **report.to_record()}
     run.emit(GATE_EVALUATED, refused, sync=True)
     words = "; ".join(f"{one.rule}: {one.words}" for one in report.reasons)
-    raise NoGo(f"the gate says no-go: {words}", hint=_HINT)
+    raise NoGo(f"the gate says no-go: {words}", hint=hint)
 
 
 def _waivable(judged: GateInput, evaluator: Evaluator, name: str) -> str:

@@ -11,7 +11,7 @@ from attractor.base.json import Json
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import Base
 from attractor.engine.storage.json_files import Fields
-from attractor.factory.decide import DecisionKind, require_words
+from attractor.factory.decide import DecisionKind, require_go, require_words
 from attractor.factory.errors import (
     InvalidBranch,
     MergeConflict,
@@ -21,7 +21,6 @@ from attractor.factory.errors import (
     UnknownBranch,
 )
 from attractor.factory.evaluate import CREATED, Evaluator
-from attractor.factory.gate import GateInput, gate
 from attractor.factory.ledger import Ledger, LedgerEntry
 from attractor.factory.records import PROMOTED, ROLLED_BACK, find_decision
 from attractor.factory.run_facts import facts_of
@@ -92,7 +91,8 @@ async def promote(
     # By an earlier promotion that was interrupted.
     was_done = await _contains(repository, commit, branch)
     if not was_done:
-        _require_go(judged)
+        hint = f"fix the problems in a new run: attractor gate {reference_to(run.directory.root)}"
+        require_go(run, judged, "promotion", by=by, hint=hint)
         await bring_commit(commit, out_of=candidate.store.git, into=repository.git, without=base)
     if not was_done or head == commit:
         # Also for a moved branch: its files may not be moved yet.
@@ -261,13 +261,6 @@ def _approval(run: OpenRun, evaluator: Evaluator) -> LedgerEntry:
     return decision
 
 
-def _require_go(judged: GateInput) -> None:
-    report = gate(judged)
-    if not report.go:
-        rules = ", ".join(one.rule for one in report.reasons)
-        raise NoGo(f"the gate now says no-go: {rules}")
-
-
 async def _commit(run: OpenRun, kept: CandidateTree, decision: LedgerEntry) -> str:
     """Write the commit of a run into the run's store; a repeated call writes the same commit."""
     base, manifest = kept.base, run.manifest
@@ -291,7 +284,10 @@ async def _commit(run: OpenRun, kept: CandidateTree, decision: LedgerEntry) -> s
 
 
 def _subject(run: OpenRun) -> str:
-    return (run.manifest.goal or run.manifest.pipeline).strip().splitlines()[0]
+    manifest = run.manifest
+    # Goal and pipeline may be blank.
+    words = "\n".join((manifest.goal, manifest.pipeline, manifest.run_id))
+    return words.strip().splitlines()[0]
 
 
 class RunLocations:

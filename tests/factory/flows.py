@@ -80,6 +80,7 @@ class Flow:
         include_dirty: bool = False,
         root: Path | None = None,
         feedback: RunResult | None = None,
+        goal: str = "",
     ) -> RunResult:
         options = simulated(
             self.project,
@@ -90,6 +91,7 @@ class Flow:
             evaluate=evaluate,
             interviewer=interviewer,
             include_dirty=include_dirty,
+            goal=goal,
         )
         return asyncio.run(
             launch(

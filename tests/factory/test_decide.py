@@ -169,8 +169,11 @@ def test_waiver_lets_a_failed_scenario_through_until_it_expires(tmp_path: Path) 
     assert "unresolved_failure" not in flow.rules(result)
     assert "unresolved_failure" in flow.at(days=3).rules(result)
     assert flow.decide(result, APPROVED).data["waived"] == [opaque]
-    with pytest.raises(NoGo, match="the gate now says no-go: unresolved_failure"):
+    with pytest.raises(NoGo, match="the gate says no-go: unresolved_failure") as caught:
         flow.at(days=3).promote(result)
+    assert caught.value.hint.endswith(f": attractor gate {result.run_id}")
+    refused = events(result, "GateEvaluated")[-1].data
+    assert (refused["refused"], refused["go"], refused["by"]) == ("promotion", False, "ann")
     flow.promote(result)
     assert f"Attractor-Waived: {opaque}" in git(flow.project, "log", "-1", "--format=%b", "main")
 

@@ -30,8 +30,8 @@ from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import git
 
 
-def approved(flow: Flow) -> RunResult:
-    result = flow.launch()
+def approved(flow: Flow, goal: str = "") -> RunResult:
+    result = flow.launch(goal=goal)
     flow.decide(result, DecisionKind.APPROVED)
     return result
 
@@ -101,6 +101,15 @@ def test_a_promotion_that_died_after_the_move_gets_its_line(tmp_path: Path, on_t
     assert promoted_lines(flow) == ["main"]
     assert git(flow.project, "rev-parse", "main") == stands_at
     assert git(flow.project, "rev-parse", first.tag).strip() == first.commit
+
+
+@pytest.mark.parametrize(("goal", "subject"), [(" \n ", "linear"), ("\n Two\nlines", "Two")])
+def test_subject_of_the_commit_is_the_first_line_of_goal_or_pipeline(
+    tmp_path: Path, goal: str, subject: str
+) -> None:
+    flow = make_flow(tmp_path)
+    flow.promote(approved(flow, goal=goal))
+    assert git(flow.project, "log", "-1", "--format=%s", "main") == f"{subject}\n"
 
 
 def test_a_second_branch_is_another_promotion(tmp_path: Path) -> None:
