@@ -26,6 +26,7 @@ WORDS = {
     "profile.create": ["profile", "create", "x"],
     "suite.register": ["suite", "register", "x"],
 }
+OPTION = [["gate", "--operator"], ["evaluate", "--operator"], ["report", "--operator"]]
 ESCAPES = [
     "{command}",
     "env -u STARTED_BY_ATTRACTOR {command}",
@@ -42,7 +43,7 @@ def test_every_operator_command_is_guarded() -> None:
     assert {"token", "profile", "suite", "decide", "promote"} <= groups | set(OPERATOR_COMMANDS)
 
 
-@pytest.mark.parametrize("words", WORDS.values(), ids=list(WORDS))
+@pytest.mark.parametrize("words", [*WORDS.values(), *OPTION], ids=" ".join)
 def test_marked_process_is_refused(tmp_path: Path, words: list[str]) -> None:
     mark = {MARK: "01ARZ3NDEKTSV4RRFFQ69G5FAV.12-34.56"}
     refused = attractor(*words, folder=tmp_path, variables=mark)

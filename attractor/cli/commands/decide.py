@@ -57,7 +57,7 @@ from attractor.pipeline.workspace.diffstat import read_diffstat
     metavar="DURATION",
     help="End the waiver after this time, at most 14d.",
 )
-@operator_option
+@operator_option("Also list the failed hidden scenarios.")
 @json_option
 @click.pass_obj
 def decide(

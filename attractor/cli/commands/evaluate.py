@@ -19,7 +19,7 @@ from attractor.pipeline.runs.lookup import find_run
 
 @click.command()
 @click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
-@operator_option
+@operator_option("Also list the failed hidden scenarios.")
 @json_option
 @click.pass_obj
 def evaluate(invocation: Invocation, reference: str, to_operator: bool, as_json: bool) -> ExitCode:

@@ -40,7 +40,7 @@ from attractor.pipeline.runs.lookup import find_run
     show_default=True,
     help="Count runs that started after this time, such as 2026-01-31, or in this last time.",
 )
-@operator_option
+@operator_option("Give the hidden scenarios their names.")
 @json_option
 @click.pass_obj
 def report(

@@ -5,6 +5,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.questions import operator_option
 from attractor.cli.runs.resources import stores_of, table, version_line
 from attractor.cli.shell_completion import complete_suites
 from attractor.scenarios.satisfaction import failures_allowed
@@ -13,12 +14,7 @@ from attractor.scenarios.suite import Scenario
 
 @click.command("show")
 @click.argument("reference", metavar="NAME[@VERSION]", shell_complete=complete_suites)
-@click.option(
-    "--operator",
-    "to_operator",
-    is_flag=True,
-    help="Also show the held-out scenarios. Never show this output to an agent.",
-)
+@operator_option("Also show the hidden scenarios.")
 @json_option
 @click.pass_obj
 def show_suite(

@@ -9,6 +9,7 @@ import click
 from attractor.base.errors import ExitCode, UnknownName
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.questions import operator_option
 from attractor.cli.runs.resources import stores_of, trial_options
 from attractor.cli.runs.setup import host_of
 from attractor.factory.resources.effective import with_profile
@@ -22,12 +23,7 @@ from attractor.scenarios.tried import TriedScenario
 @click.command("try")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("ids", nargs=-1, metavar="[SCENARIO]...")
-@click.option(
-    "--operator",
-    "to_operator",
-    is_flag=True,
-    help="Also play the holdouts. Never show this output to an agent.",
-)
+@operator_option("Also play the hidden scenarios.")
 @trial_options
 @json_option
 @click.pass_obj

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from attractor.base.json import Json
+from attractor.cli.invocation import Invocation
 from attractor.engine.questions.question import (
     MAX_LISTED,
     Answer,
@@ -29,6 +30,7 @@ from attractor.factory.gate import (
     failed_scenarios,
     gate as judge,
 )
+from attractor.factory.operator_process import refuse_in_run
 from attractor.factory.run_facts import RunFacts, before_a_decision
 from attractor.interviewers.prompts import shown_option
 from attractor.language.source.text import visible
@@ -134,15 +136,21 @@ NOT_EVALUATED = "no_verdict"
 C = TypeVar("C", bound=Callable[..., Any])
 
 
-def operator_option(command: C) -> C:
-    """Add `--operator`: show failed scenarios with the reasons."""
-    option = click.option(
+def operator_option(effect: str) -> Callable[[C], C]:
+    """Return `--operator`, with its effect on hidden scenarios; it is refused in runs."""
+    return click.option(
         "--operator",
         "to_operator",
         is_flag=True,
-        help="Also list the failed hidden scenarios. Never show this output to an agent.",
+        callback=_require_operator,
+        help=f"{effect} Never show this output to an agent.",
     )
-    return option(command)
+
+
+def _require_operator(context: click.Context, _option: click.Parameter, value: bool) -> bool:
+    if value:
+        refuse_in_run("'--operator'", context.ensure_object(Invocation).environ)
+    return value
 
 
 def verdict_record(judged: GateInput, *, to_operator: bool) -> dict[str, Json]:
