@@ -99,6 +99,10 @@ class ParsedLine:
     seal: str | None
 
 
+Keep = Callable[[ParsedLine, bytes], object]
+"""Type of a function that is called with a valid line, parsed and as bytes without its newline."""
+
+
 def seal(
     record: JsonObject, head: ChainHead, *, key: bytes | None = None, is_plain: bool = False
 ) -> ChainLink:
@@ -122,13 +126,14 @@ def verify(
     start: ChainHead = GENESIS,
     expected: ChainHead | None = None,
     key: bytes | None = None,
+    keep: Keep | None = None,
 ) -> ChainCheck:
     """Find the first corrupt line among lines without newlines.
 
     The chain must contain the `expected` head; more lines may follow. Without a key, seals are
-    counted but not checked.
+    counted but not checked. `keep` is called with each valid line, up to the first corrupt one.
     """
-    return _verify((line + b"\n" for line in lines), start, expected, key)
+    return _verify((line + b"\n" for line in lines), start, expected, key, keep)
 
 
 def verify_file(
@@ -164,7 +169,11 @@ def require_intact(check: ChainCheck, file: str) -> None:
 
 
 def _verify(
-    lines: Iterable[bytes], start: ChainHead, expected: ChainHead | None, key: bytes | None
+    lines: Iterable[bytes],
+    start: ChainHead,
+    expected: ChainHead | None,
+    key: bytes | None,
+    keep: Keep | None = None,
 ) -> ChainCheck:
     if expected and start.seq >= expected.seq and start != expected:
         return ChainCheck(start, ChainFlaw(1, "does not follow the expected line"))
@@ -179,6 +188,8 @@ def _verify(
             return ChainCheck(head, replaced, unchecked)
         head = sealed.head
         unchecked += key is None and sealed.seal is not None
+        if keep:
+            keep(sealed, raw[:-1])
     if expected and head.seq < expected.seq:
         missing = f"is missing: the chain had {expected.seq} lines"
         return ChainCheck(head, ChainFlaw(number + 1, missing), unchecked)

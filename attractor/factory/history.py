@@ -48,7 +48,9 @@ def read_history(
     """Return the history of a project, oldest first; the ledger is verified first."""
     ours: set[str] = set()
     found: list[HistoryEntry] = []
-    for entry in ledger.entries(run_id):
+    for entry in ledger.entries():
+        if run_id not in ("", entry.run_id):
+            continue
         fields = Fields(entry.data, f"ledger: {entry.kind}")
         if entry.kind == CREATED and fields.text("project") == project_id:
             ours.add(entry.run_id)

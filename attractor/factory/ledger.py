@@ -28,6 +28,7 @@ from attractor.base.journal import (
     ChainCheck,
     ChainHead,
     Journal,
+    Keep,
     ParsedLine,
     parse_intact,
     read_lines,
@@ -196,9 +197,11 @@ class Ledger:
             self._end(key)
             yield from self._lines_of(run_id, key)
             return
-        self.require_intact()
-        for line in read_lines(self.file) if self.file.exists() else ():
-            yield self._read(line.content, key)
+        self._expected(key)
+        found: list[LedgerEntry] = []
+        check = self.verify(lambda line, raw: found.append(_entry(line, raw)))
+        require_intact(check, str(self.file))
+        yield from found
 
     def audited(self) -> Iterator[LedgerEntry]:
         """Yield all lines of a ledger that `verify` found intact, even without the key."""
@@ -212,13 +215,6 @@ class Ledger:
             key = self._key()
             self._end(key)
             yield from self._lines(None, canonical_json(text).encode(), key)
-
-    def since(self, moment: datetime) -> Iterator[LedgerEntry]:
-        """Yield the lines from a time on, each with a valid seal."""
-        if not self._is_new():
-            key = self._key()
-            self._end(key)
-            yield from self._lines(moment, b"", key)
 
     def head(self) -> ChainHead:
         """Return the head after the last line, which is verified."""
@@ -245,7 +241,7 @@ class Ledger:
             self._expected(self._key())
             require_intact(self.verify(), str(self.file))
 
-    def verify(self) -> ChainCheck:
+    def verify(self, keep: Keep | None = None) -> ChainCheck:
         """Check the chain, the seals and the end; without the key, only count the seals."""
         if self._is_new():
             return ChainCheck(GENESIS, None)
@@ -253,7 +249,7 @@ class Ledger:
         # The head first: the ledger may grow meanwhile, and must not seem too short.
         expected = read_head(self._head_file, key).chain
         lines = (one.content for one in read_lines(self.file)) if self.file.exists() else ()
-        return verify(lines, expected=expected, key=key)
+        return verify(lines, expected=expected, key=key, keep=keep)
 
     def _end(self, key: bytes) -> tuple[LedgerHead, LedgerEntry | None]:
         """Return the last line, after verifying it and the lines that the head does not know."""

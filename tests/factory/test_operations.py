@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import ExitCode, Refused
+from attractor.base.errors import ChainBroken, ExitCode, Refused
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory import Factory
 from attractor.factory.errors import InvalidToken
@@ -43,6 +43,11 @@ def test_factory_does_what_the_commands_do(tmp_path: Path) -> None:
     assert kinds == ["decided", "amended"]
     assert len(factory.history()) == 4
     assert git(flow.project, "log", "--format=%s", "-1", "main") == "Add other.txt\n"
+    # Another line than those of the run.
+    ledger = flow.evaluator.ledger.file
+    ledger.write_bytes(ledger.read_bytes().replace(b'"todo', b'"tada', 1))
+    with pytest.raises(ChainBroken, match="line 1 was changed"):
+        factory.history(run=rebased.run_id)
 
 
 def test_factory_is_refused_in_processes_of_runs(tmp_path: Path) -> None:
