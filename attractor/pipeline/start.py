@@ -27,6 +27,7 @@ from attractor.pipeline.resume import continue_run
 from attractor.pipeline.runs.lookup import run_root
 from attractor.pipeline.source.read import (
     open_pipeline,
+    pipeline_name,
     project_of,
 )
 from attractor.pipeline.walk import open_observed, walk_run
@@ -92,7 +93,7 @@ def _manifest(run_id: str, prepared: PreparedRun) -> Manifest:
     pipeline, request, host = prepared.pipeline, prepared.request, prepared.host
     return Manifest(
         run_id=run_id,
-        pipeline=pipeline.graph.name,
+        pipeline=pipeline_name(pipeline.graph, request.file),
         goal=pipeline.graph.goal,
         started=host.clock.now(),
         content_hash=pipeline.content_hash,

@@ -19,7 +19,7 @@ from attractor.pipeline.estimate.estimate import estimate as reckon
 from attractor.pipeline.estimate.samples import assume, read_samples
 from attractor.pipeline.preflight.preflight import choose_default_model
 from attractor.pipeline.request import RunRequest
-from attractor.pipeline.source.read import open_pipeline, project_of
+from attractor.pipeline.source.read import open_pipeline, pipeline_name, project_of
 
 
 @click.command()
@@ -53,7 +53,7 @@ def estimate(
         raise UnknownName("backend", backend, known)
     host = host_of(invocation)
     pipeline = open_pipeline(str(file), project=project_of(host))
-    samples = read_samples(host.runs_dir, pipeline.graph.name)
+    samples = read_samples(host.runs_dir, pipeline_name(pipeline.graph, file))
     request = RunRequest(file=file, backend=backend, model=model, provider=provider)
     request, _ = asyncio.run(choose_default_model([pipeline.graph], request, host))
     defaults = ModelDefaults(request.model, request.provider, agents_of(host))

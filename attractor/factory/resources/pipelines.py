@@ -16,7 +16,7 @@ from attractor.factory.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.versions import ResourceKind, Version, VersionStore
 from attractor.language.diagnostics import Diagnostic
-from attractor.pipeline.source.read import PipelineSource, pipeline_hash
+from attractor.pipeline.source.read import PipelineSource, pipeline_hash, pipeline_name
 
 _GRAPH, _FILES = "graph.dot", "graph.files.json"
 
@@ -27,11 +27,6 @@ class RegisteredPipeline:
 
     text: str
     files: Mapping[str, bytes]
-
-
-def pipeline_name(pipeline: PipelineSource, file: Path) -> str:
-    """Return the name of a pipeline: the name of its graph, or of its file."""
-    return pipeline.graph.name or file.stem
 
 
 class PipelineStore:
@@ -60,7 +55,7 @@ class PipelineStore:
             "files": hashes,
             "diagnostics": _validation(pipeline.diagnostics),
         }
-        name = pipeline_name(pipeline, file)
+        name = pipeline_name(pipeline.graph, file)
         return self.versions.add(name, pipeline.content_hash, data, by=by, now=now)
 
     def read(self, version: Version) -> RegisteredPipeline:

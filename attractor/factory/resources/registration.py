@@ -36,7 +36,7 @@ from attractor.workspaces.result_tree import excluded_in
 
 REFERENCE = "reference"
 _PATCH = ".patch"
-_GRAPH = re.compile(r'\bdigraph\s+("?)(?P<name>[^"{}]+?)\1\s*{')
+_GRAPH = re.compile(r'\bdigraph\b\s*("?)(?P<name>[^"{}]*?)\1\s*{')
 _SKIPPED = re.compile(r"\..*|node_modules|__pycache__|venv")
 
 
@@ -100,7 +100,7 @@ async def _visible_folder(folder: Path, host: RunHost) -> list[SuiteFault]:
 
 
 def drawn_pipelines(host: RunHost) -> set[str]:
-    """Return the names of the graphs in the .dot files of a project, without those of runs."""
+    """Return the names of the pipelines in the .dot files of a project, without those of runs."""
     names: set[str] = set()
     for folder, folders, files in os.walk(host.project):
         folders[:] = [one for one in folders if not _SKIPPED.fullmatch(one)]
@@ -109,7 +109,7 @@ def drawn_pipelines(host: RunHost) -> set[str]:
         for file in files:
             if file.endswith(".dot"):
                 text = (Path(folder) / file).read_text("utf-8", "replace")
-                names |= {match["name"] for match in _GRAPH.finditer(text)}
+                names |= {match["name"] or file[: -len(".dot")] for match in _GRAPH.finditer(text)}
     return names
 
 

@@ -58,6 +58,7 @@ from attractor.pipeline.source.read import (
     PipelineSource,
     hash_of_file,
     open_pipeline,
+    pipeline_name,
     project_of,
     read_saved_pipeline,
 )
@@ -300,7 +301,7 @@ async def create_fork(fork: Fork) -> Path:
     manifest = replace(
         old,
         run_id=run_id,
-        pipeline=pipeline.graph.name,
+        pipeline=pipeline_name(pipeline.graph, fork.request.file),
         goal=pipeline.graph.goal,
         started=host.clock.now(),
         content_hash=pipeline.content_hash,

@@ -50,7 +50,7 @@ from attractor.pipeline.preflight.requirements import (
     required_by,
 )
 from attractor.pipeline.request import RunRequest, WorkspaceKind
-from attractor.pipeline.source.read import PipelineSource, project_of
+from attractor.pipeline.source.read import PipelineSource, pipeline_name, project_of
 from attractor.pipeline.workspace.create import HEAD, choose_sandbox, kept_out
 from attractor.workspaces.create.from_folder import read_commit_rules, read_copy_rules
 from attractor.workspaces.errors import FolderTooLarge, NotARepository, UnknownCommit
@@ -360,7 +360,7 @@ async def preflight(
     `suite_pipeline` is the name of the pipeline that the suite of the run is for. The workspace is
     only checked if the run `is_new`, because any other run already has a workspace.
     """
-    name = pipeline.graph.name
+    name = pipeline_name(pipeline.graph, request.file)
     children = find_child_pipelines(pipeline.graph, request.file, project_of(host))
     graphs = [pipeline.graph, *children.graphs]
     required = required_by(graphs)

@@ -23,6 +23,7 @@ from attractor.pipeline.source.read import (
     PipelineSource,
     hash_now,
     open_pipeline,
+    pipeline_name,
     project_of,
     replace_pipeline,
     save_pipeline,
@@ -112,7 +113,7 @@ def _opened(run: OpenRun, request: RunRequest, host: RunHost) -> PipelineSource:
     """Read the pipeline as its file is now, with the inputs of the run."""
     project = project_of(host)
     bare = open_pipeline(str(request.file), goal=request.goal, project=project)
-    name = bare.graph.name
+    name = pipeline_name(bare.graph, request.file)
     if run.manifest.suite and name != run.manifest.pipeline:
         raise GraphChanged(
             f"run {run.manifest.run_id} is evaluated with {run.manifest.suite}, a suite for the "

@@ -123,6 +123,11 @@ def read_pipeline(
     return PipelineSource(source.text, digest, graph, prepared.diagnostics, prepared.files, values)
 
 
+def pipeline_name(graph: Graph, file: Path) -> str:
+    """Return the name of a pipeline: the name of its graph, or else of its file."""
+    return graph.name or file.stem
+
+
 def pipeline_hash(text: bytes, files: Mapping[str, bytes]) -> str:
     """Return the hash of a pipeline, over its text and other files."""
     own = content_hash(text)

@@ -6,10 +6,12 @@ from attractor.base.errors import VerificationError
 from attractor.factory.errors import InUse, Retired
 from attractor.factory.resources.usage import require_unused
 from attractor.factory.resources.versions import Ending
+from attractor.pipeline.runs.lookup import summarize
 from attractor.pipeline.source.read import open_pipeline
 from tests.factory.flows import Flow, make_flow
 from tests.factory.resources.stores import NOW, pipeline_store
 from tests.pipeline.projects import LINEAR
+from tests.scenarios.suites import SUITE
 
 NAMING = LINEAR.replace('prompt="Plan: $goal"', 'prompt="@plan.md"')
 
@@ -94,3 +96,13 @@ def test_a_retired_version_takes_no_new_run_and_stays_for_old_ones(tmp_path: Pat
     assert flow.rules(result) == []
     kinds = [one.kind for one in flow.evaluator.ledger.entries()]
     assert kinds.count("retired") == 2
+
+
+def test_an_unnamed_graph_is_judged_under_the_name_of_its_file(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path, suite=SUITE.replace('"linear"', '"pipeline"'))
+    (flow.project / "pipeline.dot").write_text(LINEAR.replace("digraph linear", "digraph"))
+    result = flow.launch()
+    assert flow.rules(result) == []
+    version = flow.evaluator.stores.pipelines.versions.find("pipeline")
+    assert version.by == f"run {result.run_id}"
+    assert summarize(result.directory).pipeline == "pipeline"
