@@ -84,7 +84,7 @@ async def launch(
     """
     evaluator = evaluator_of(host)
     if feedback:
-        found = _read_feedback(feedback, evaluator, request.suite)
+        found = _read_feedback(feedback, evaluator, request.suite or host.suite)
         request = replace(request, feedback=found.to_context())
     host = replace(host, before_end=evaluator.record_end)
     pinned, suite_pipeline = await _pin(request, evaluator.stores, host)
@@ -126,9 +126,14 @@ def _suite_name(facts: RunFacts) -> str:
     return split_pin(facts.manifest.suite)[0].partition("@")[0]
 
 
-async def check_run(request: RunRequest, host: RunHost) -> PreflightReport:
+async def check_run(
+    request: RunRequest, host: RunHost, *, feedback: Path | None = None
+) -> PreflightReport:
     """Check whether a run can start, and change nothing."""
-    stores = evaluator_of(host).stores
+    evaluator = evaluator_of(host)
+    stores = evaluator.stores
+    if feedback:
+        _read_feedback(feedback, evaluator, request.suite or host.suite)
     request, suite_pipeline = await _pin(request, stores, host)
     host = with_profile(host, stores.profile(request.profile))
     pipeline = open_pipeline(

@@ -1,6 +1,8 @@
 """Feedback: what the next run may know of a verdict."""
 
+import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,10 +10,11 @@ import pytest
 from attractor.base.errors import UsageError
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.errors import OtherProject
+from attractor.factory.launch import check_run
 from tests.factory.flows import Flow, make_flow
 from tests.factory.test_hidden_words import HOLDOUT, IDS
 from tests.factory.test_run_index import neighbour
-from tests.pipeline.projects import LINEAR, git
+from tests.pipeline.projects import LINEAR, git, simulated
 from tests.scenarios.suites import write_files
 
 TAGGED = {
@@ -56,7 +59,9 @@ def test_next_run_gets_the_feedback_and_passes(tmp_path: Path) -> None:
     )
     write_files(flow.project, {"pipeline.dot": loop})
     git(flow.project, "commit", "--quiet", "--all", "--message", "Gifts")
-    second = flow.launch(feedback=first)
+    # The suite of the project judges the next run too.
+    bound = replace(flow, host=replace(flow.host, suite="todo"))
+    second = bound.launch(suite="", feedback=first)
     told = prompt(second)
     assert "- feedback.rules: unresolved_failure, satisfaction" in told
     assert "- feedback.tags: gifts: 3 of 3 failed; land: 2 of 2 failed; sea: 1 of 1 failed" in told
@@ -74,5 +79,8 @@ def test_feedback_of_another_suite_or_project_is_refused(tmp_path: Path) -> None
         flow.launch(feedback=flow.launch(suite=""))
     with pytest.raises(UsageError, match="it was not evaluated"):
         flow.launch(feedback=flow.launch(evaluate=False))
+    request = simulated(flow.project)
+    with pytest.raises(UsageError, match="was judged by suite todo"):
+        asyncio.run(check_run(request, flow.host, feedback=judged.directory))
     with pytest.raises(OtherProject):
         neighbour(flow, tmp_path).launch(feedback=judged)

@@ -25,7 +25,7 @@ from attractor.factory.launch import check_run, launch
 from attractor.interviewers.queue import NAME as QUEUE
 from attractor.interviewers.registry import INTERVIEWERS, placed_name, read_name
 from attractor.language.reading import decode
-from attractor.pipeline.preflight.preflight import PreflightReport
+from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.runs.lookup import find_run
 
@@ -186,7 +186,7 @@ def run(
     host = replace(host, custom_parts=replace(host.custom_parts, texts=texts))
     earlier = find_run(feedback, host.runs_dir) if feedback else None
     if only_checks:
-        return _show_report(asyncio.run(check_run(request, host)), as_json=as_json)
+        return _check(request, host, earlier, as_json=as_json)
     result = walk(launch(request, host, root=root, feedback=earlier), watcher)
     return show_end(result, host, as_json=as_json)
 
@@ -203,8 +203,9 @@ def _read_dash(pipeline: Path) -> tuple[Path, Mapping[str, str]]:
     return Path(STDIN), {str(Path(STDIN).absolute()): decode(content, file=STDIN)}
 
 
-def _show_report(report: PreflightReport, *, as_json: bool) -> ExitCode:
+def _check(request: RunRequest, host: RunHost, feedback: Path | None, *, as_json: bool) -> ExitCode:
     """Print that a run can begin, or raise an error with all reasons why not."""
+    report = asyncio.run(check_run(request, host, feedback=feedback))
     sandbox = report.require_ok()
     if as_json:
         request = report.request
