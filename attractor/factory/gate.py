@@ -56,9 +56,7 @@ class Waiver:
     """A person's recorded exception for one failed scenario, until a time."""
 
     scenario: str
-    reason: str
     expires: datetime
-    by: str
 
 
 @dataclass(frozen=True)

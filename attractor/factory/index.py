@@ -80,7 +80,12 @@ ALTER TABLE runs ADD COLUMN wall_seconds REAL NOT NULL DEFAULT 0;
 UPDATE runs SET models = '';
 """
 
-_STEPS: Mapping[str, str] = {"runs_and_ledger": _SCHEMA, "economics": _ECONOMICS}
+_STEPS: Mapping[str, str] = {
+    "runs_and_ledger": _SCHEMA,
+    "economics": _ECONOMICS,
+    # Read all runs again: their summaries have a new field.
+    "rolled_back": "UPDATE runs SET models = '';\n",
+}
 """The migrations, by name: a new one is added at the end."""
 
 

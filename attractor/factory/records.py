@@ -91,8 +91,7 @@ def waivers_of(entries: Iterable[LedgerEntry], scenarios: Mapping[str, str]) -> 
         fields = Fields(entry.data, f"ledger: {entry.kind}")
         if entry.kind == WAIVED and fields.text("scenario") in scenarios:
             scenario = scenarios[fields.text("scenario")]
-            reason, by = fields.text("reason"), fields.text("by")
-            found.append(Waiver(scenario, reason, fields.time("expires"), by))
+            found.append(Waiver(scenario, fields.time("expires")))
     return tuple(found)
 
 

@@ -190,7 +190,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def waiver(name: str, expires: datetime = LATER) -> Waiver:
-    return Waiver(name, "Known and harmless.", expires, "ann")
+    return Waiver(name, expires)
 
 
 GREEN = judge(suite(scenario("a"), scenario("b")), results(a=[True], b=[True]))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import ExitCode, NoGo, Refused
+from attractor.cli.runs.status import status_of
 from attractor.engine.journal.events import PipelineStarted
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.progress import progress_to_record
@@ -23,6 +24,7 @@ from attractor.factory.errors import (
 from attractor.factory.launch import hold
 from attractor.factory.ledger import HEAD_FILE, LEDGER_FILE
 from attractor.factory.records import PROMOTED, ROLLED_BACK
+from attractor.pipeline.diagnosis.diagnose import diagnose
 from attractor.pipeline.runs.garbage import STORE, Collector, Rules, Whereabouts
 from attractor.pipeline.runs.lookup import summarize
 from attractor.workspaces.errors import CheckoutInTheWay
@@ -182,7 +184,10 @@ def test_promotion_is_rolled_back_by_a_new_commit(tmp_path: Path) -> None:
     assert (entry.data["by"], entry.data["reason"]) == ("ann", "It broke the shop.")
     assert entry.data["revert"] == back.commit
     one = summarize(result.directory)
-    assert (one.status, one.promoted_to) == ("approved", "")
+    assert (one.promoted_to, status_of(one)) == ("", "approved, rolled back from main")
+    explained = str(diagnose(result.directory, reference="RUN", now=flow.host.clock.now()).finding)
+    assert ", and rolled back from main" in explained
+    assert "attractor promote" not in explained
     assert audit(flow.host.state_dir, flow.host.runs_dir).flaws == []
     with pytest.raises(NotPromoted):
         flow.roll_back(result)

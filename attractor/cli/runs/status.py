@@ -159,6 +159,8 @@ def status_of(one: RunSummary) -> str:
         return NOT_EVALUATED
     status = f"{one.status} ({one.phase})" if one.phase else one.status
     status = f"{status}, promoted to {one.promoted_to}" if one.promoted_to else status
+    if one.rolled_back_from:
+        status = f"{status}, rolled back from {one.rolled_back_from}"
     return visible(f"{status}, paused" if one.is_paused else status)
 
 

@@ -33,7 +33,7 @@ from attractor.pipeline.diagnosis.failures import (
 )
 from attractor.pipeline.estimate.samples import StageTotal, add_up
 from attractor.pipeline.runs.history import Note, RunRecord, read_history, read_run
-from attractor.pipeline.runs.lookup import find_promotion, restart_reference, used_by
+from attractor.pipeline.runs.lookup import find_branch_moves, restart_reference, used_by
 
 
 def explain(case: Case) -> Finding:
@@ -163,12 +163,14 @@ def _decided(case: Case) -> Finding:
     promote = (Remedy("write it to a branch", case.command("promote", "--to", "BRANCH")),)
     is_approved = status is StatusWord.APPROVED
     words = f": {case.state.reason}" if case.state.reason else ""
-    branch = find_promotion(case.run.directory, case.state)
-    promoted = f", and promoted to {branch}" if branch else ""
+    moves = find_branch_moves(case.run.directory, case.state)
+    promoted = f", and promoted to {moves.promoted_to}" if moves.promoted_to else ""
+    if moves.rolled_back_from:
+        promoted = f"{promoted}, and rolled back from {moves.rolled_back_from}"
     return Finding(
         f"it succeeded and was {status.value}{words}{promoted}",
         tuple(_reservations(case)),
-        promote if is_approved and not branch else (),
+        promote if is_approved and not promoted else (),
     )
 
 

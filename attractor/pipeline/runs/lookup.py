@@ -164,6 +164,7 @@ class RunSummary:
     restart: int = 0
     restarted_as: str = ""
     promoted_to: str = ""
+    rolled_back_from: str = ""
     is_live: bool = False
     is_paused: bool = False
     why_stopped: str = ""
@@ -204,8 +205,9 @@ class RunSummary:
         flight, also of a stopped run. `written`: the time of the last change to the records.
         `answered`: recorded answers that the run has not used yet, by question. `parent`: the run
         that this run continues; `restart`: the number of restarts before this run. `restarted_as`:
-        the run that continues this run. `promoted_to`: the Git branch with the result. `seconds`:
-        the recorded time of the stages; the usage of models is in other fields.
+        the run that continues this run. `promoted_to`: the Git branch with the result.
+        `rolled_back_from`: the branch from which the result was removed last. `seconds`: the
+        recorded time of the stages; the usage of models is in other fields.
         """
         return {
             "run_id": self.run_id,
@@ -233,6 +235,7 @@ class RunSummary:
             "restart": self.restart,
             "restarted_as": self.restarted_as,
             "promoted_to": self.promoted_to,
+            "rolled_back_from": self.rolled_back_from,
             "seconds": round(self.seconds, 3),
             "cost_usd": round(self.usage.cost_usd, 6),
             "input_tokens": self.usage.input_tokens,
@@ -268,7 +271,7 @@ class RunSummary:
 _TEXTS = (
     *("run_id", "pipeline", "goal", "workspace", "suite", "status", "phase", "why_stopped"),
     *("stage", "outcome", "reason", "next_node", "parent", "restarted_as", "promoted_to"),
-    "trouble",
+    *("rolled_back_from", "trouble"),
 )
 """The fields of a summary that are texts in its record, with the same name."""
 
@@ -397,6 +400,7 @@ def summarize_or_tell(root: Path) -> RunSummary:
 def _as_it_happened(summary: RunSummary, directory: RunDirectory) -> RunSummary:
     found = open_journal(directory.events, directory.checkpoint)
     state, outcome = found.state, outcome_of(found.state)
+    moves = find_branch_moves(directory, state)
     return replace(
         summary,
         status=state.status.word.value,
@@ -410,7 +414,8 @@ def _as_it_happened(summary: RunSummary, directory: RunDirectory) -> RunSummary:
         stage=state.in_flight.node if state.in_flight else "",
         is_paused=state.is_paused and not state.status.is_final,
         restarted_as=state.restarted_as,
-        promoted_to=find_promotion(directory, state),
+        promoted_to=moves.promoted_to,
+        rolled_back_from=moves.rolled_back_from,
         usage=used_by(directory, state),
         seconds=found.at_rest.seconds(found.last_activity),
     )
@@ -419,11 +424,20 @@ def _as_it_happened(summary: RunSummary, directory: RunDirectory) -> RunSummary:
 _MOVED = ("PromotionCompleted", "PromotionRolledBack")
 
 
-def find_promotion(directory: RunDirectory, state: RunState) -> str:
-    """Return the branch to which a run was promoted last and is still, or an empty text."""
+@dataclass(frozen=True)
+class BranchMoves:
+    """The branch to which a run was promoted last and is still, and the one last rolled back."""
+
+    promoted_to: str = ""
+    rolled_back_from: str = ""
+
+
+def find_branch_moves(directory: RunDirectory, state: RunState) -> BranchMoves:
+    """Return the branches to which a run was promoted, and from which it was rolled back."""
     if state.status != APPROVED:
-        return ""
+        return BranchMoves()
     branches: dict[str, None] = {}
+    rolled_back = ""
     for line in read_lines(directory.events):
         if b'"Promotion' in line.content:
             record = parse_json(line.content)
@@ -433,7 +447,9 @@ def find_promotion(directory: RunDirectory, state: RunState) -> str:
                 branches.pop(branch, None)
                 if event.type == _MOVED[0]:
                     branches[branch] = None
-    return next(reversed(branches), "")
+                else:
+                    rolled_back = branch
+    return BranchMoves(next(reversed(branches), ""), rolled_back)
 
 
 @dataclass(frozen=True)
