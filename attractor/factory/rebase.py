@@ -7,7 +7,6 @@ from pathlib import Path
 from attractor.base.errors import Refused
 from attractor.base.ids import new_run_id
 from attractor.engine.journal.events import PipelineStarted, RunForked
-from attractor.engine.outcome import NOTHING_USED
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, create_run_directory
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.run_folder.result import RunResult
@@ -124,8 +123,8 @@ def _write(
         custom_parts=host.custom_parts,
         environ=host.environ,
     )
-    # The work was paid and timed in the other run.
-    progress = replace(run.progress, tree=tree, usage=NOTHING_USED, seconds=0.0)
+    # The usage is kept, because the limits of cost cover the work of both runs.
+    progress = replace(run.progress, tree=tree, seconds=0.0)
     manifest = replace(manifest, content_hash=pipeline.content_hash)
     create_run_directory(
         root,

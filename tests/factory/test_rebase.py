@@ -1,6 +1,7 @@
 """A run whose target moved is merged onto it, evaluated without an agent, and promoted."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,12 @@ from attractor.factory.errors import MergeConflict, NoDecision, StaleBase
 from attractor.factory.launch import launch
 from attractor.factory.promotion import RunLocations
 from attractor.factory.rebase import rebase_run
+from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
+from tests.agent.twinned import MODELS
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.pipeline.projects import git, simulated
+from tests.scenarios.suites import SUITE
+from tests.scenarios.test_judge import rule, script
 
 
 def rebase(flow: Flow, result: RunResult) -> RunResult:
@@ -90,6 +95,26 @@ def test_rebase_drops_uncommitted_changes_of_the_base(tmp_path: Path) -> None:
     flow.promote(second)
     changed = git(flow.project, "diff", "--name-only", "main~", "main").split()
     assert changed == ["made.txt"]
+
+
+def test_rebase_does_not_reset_the_cost_of_the_work(
+    tmp_path: Path, provider_twin: StartTwin
+) -> None:
+    twin = provider_twin(script(rule("Done.")))
+    flow = make_flow(tmp_path, suite=f"{SUITE}[gate]\nmax_cost_usd = 0.0001\n")
+    host = replace(flow.host, environ={**flow.host.environ, **twin.environ()})
+    request = simulated(
+        flow.project,
+        suite="todo",
+        profile="lenient",
+        backend="agent",
+        provider="openai",
+        model=MODELS["openai"],
+    )
+    first = asyncio.run(launch(request, host))
+    assert flow.rules(first) == ["budget"]
+    commit_file(flow, "other.txt", "meanwhile\n")
+    assert flow.rules(rebase(Flow(flow.project, host), first)) == ["budget"]
 
 
 def test_conflict_is_named_and_leaves_nothing(tmp_path: Path) -> None:
