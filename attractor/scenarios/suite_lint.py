@@ -62,7 +62,7 @@ def lint_suite(suite: Suite) -> list[SuiteFault]:
 
 
 def threshold_faults(suite: Suite) -> Iterator[SuiteFault]:
-    """Yield the thresholds that the trials of the suite cannot meet."""
+    """Yield the thresholds that the trials and evaluations of the suite cannot meet."""
     gate, holdouts = suite.settings.gate, suite.of_split("holdout")
     trials = suite.settings.trials.n * len(holdouts)
     if trials > MOST_TRIALS_TOGETHER:
@@ -78,6 +78,9 @@ def threshold_faults(suite: Suite) -> Iterator[SuiteFault]:
     if gate.min_scenarios > len(holdouts):
         words = f"{len(holdouts)} holdouts cannot reach min_scenarios = {gate.min_scenarios}"
         yield SuiteFault("thresholds", words, "write more holdouts, or lower min_scenarios")
+    if gate.stability > gate.max_evaluations:
+        words = f"{gate.max_evaluations} evaluations cannot reach stability = {gate.stability}"
+        yield SuiteFault("thresholds", words, "raise max_evaluations, or lower stability")
 
 
 def _rubric_only(suite: Suite) -> Iterator[SuiteFault]:

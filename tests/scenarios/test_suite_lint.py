@@ -31,6 +31,8 @@ def test_a_good_suite_has_no_faults() -> None:
     [
         (suite(*GOOD, **TWO), "thresholds", "10 trials cannot reach", "at least 29 trials"),
         (suite(*GOOD, gate={"min_scenarios": 3}), "thresholds", "min_scenarios", "more holdouts"),
+        (suite(*GOOD, gate={"stability": 3}), "thresholds", "2 evaluations", "max_evaluations"),
+        (suite(*GOOD, gate={"stability": 2}), "", "", ""),
         (suite(*GOOD, trials={"n": 1000}), "", "", ""),
         (
             suite(scenario("a", checks=[RUBRIC]), scenario("b", checks=[RUBRIC])),
