@@ -165,15 +165,14 @@ class EvaluationPool:
             if one.kind == EVALUATED or (one.kind == BEGUN and _sitting(one) not in ended)
         ]
 
-    def of_suite(self, suite_seal: str, run_ids: Collection[str]) -> dict[str, EvaluationRecord]:
-        """Return the last finished evaluation with a version of a suite, of each of some runs."""
-        return {
-            one.run_id: self._read(one)
-            for one in self.entries
-            if one.kind == EVALUATED
-            and one.run_id in run_ids
-            and one.data["suite_seal"] == suite_seal
-        }
+    def of_suite(self, suite_seal: str, run_ids: Collection[str]) -> dict[str, list[TrialResult]]:
+        """Return the trials of finished evaluations with a version of a suite, by run."""
+        found: dict[str, list[TrialResult]] = {}
+        for one in self.entries:
+            is_wanted = one.kind == EVALUATED and one.run_id in run_ids
+            if is_wanted and one.data["suite_seal"] == suite_seal:
+                found.setdefault(one.run_id, []).extend(self._read(one).results)
+        return found
 
     def attempts(self, suite_seal: str, tree: str) -> int:
         """Return the number of a tree among the trees evaluated with a version of a suite, from 1.

@@ -13,6 +13,7 @@ from attractor.factory.errors import NotDecidable
 from attractor.factory.gate import EvaluationRecord, gate
 from attractor.factory.launch import hold
 from attractor.factory.records import BEGUN, EVALUATED, EvaluationStart
+from attractor.factory.resources.suite_history import suite_history
 from attractor.factory.trials import TRIAL_FAILED, EvaluationId, TrialLog
 from attractor.scenarios.evaluation import Progress, TrialKey, TrialResult
 from tests.factory.flows import Flow, make_flow
@@ -69,6 +70,18 @@ def test_a_tree_is_evaluated_twice_at_most_over_all_runs(tmp_path: Path) -> None
         pytest.raises(NotDecidable, match="its tree was already evaluated 2 times"),
     ):
         flow.evaluator.request_again(run, "ann")
+
+
+def test_history_of_a_suite_joins_all_evaluations_of_a_run(tmp_path: Path) -> None:
+    flow, luck = make_gamble(tmp_path)
+    result = flow.launch()
+    luck.touch()
+    with hold(result.directory, flow.host) as run:
+        flow.evaluator.request_again(run, "ann")
+    flow.resume(result)
+    version = flow.evaluator.stores.suites.versions.find("todo")
+    [lucky] = suite_history(version, flow.evaluator)
+    assert (lucky.played, lucky.satisfied, lucky.flaky_runs) == (2, 1, 1)
 
 
 def test_another_tree_or_another_version_of_the_suite_begins_anew(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def suite_history(version: Version, evaluator: Evaluator) -> list[ScenarioHistor
         if one.kind == CREATED and one.data.get("project") == project_id
     }
     found = EvaluationPool(entries, evaluator.results).of_suite(version.content, own)
-    tallies = {run_id: count_trials(holdouts, one.results) for run_id, one in found.items()}
+    tallies = {run_id: count_trials(holdouts, trials) for run_id, trials in found.items()}
     return [
         ScenarioHistory(
             scenario.id, tuple((run_id, tally[number]) for run_id, tally in tallies.items())
