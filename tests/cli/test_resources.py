@@ -133,12 +133,17 @@ def test_the_history_of_a_suite_counts_each_scenario_over_the_runs(tmp_path: Pat
     flow = make_flow(tmp_path, both=TWICE, made=HOLDOUT.format(wanted="made"))
     for _ in range(2):
         flow.launch()
-    both, made = json.loads(told(flow, "suite", "history", "todo", "--json"))["scenarios"]
+    words = ("suite", "history", "todo", "--operator")
+    both, made = json.loads(told(flow, *words, "--json"))["scenarios"]
     assert (both["scenario"], both["played"], both["pass_rate"]) == ("both", 2, 0.0)
     assert (made["satisfied"], made["flaky_runs"], len(made["runs"])) == (2, 0, 2)
-    shown = told(flow, "suite", "history", "todo@1")
+    shown = told(flow, *words)
     assert "both  0 of 2 trials  --" in shown
     assert "made  2 of 2 trials  ++" in shown
+    opaque = flow.evaluator.results.opaque_name("made")
+    hidden = told(flow, "suite", "history", "todo@1")
+    assert f"{opaque}  2 of 2 trials  ++" in hidden
+    assert "made" not in hidden
 
 
 def test_a_first_suite_passes_lint_and_is_not_overwritten(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.questions import operator_option
 from attractor.cli.runs.resources import table, version_line
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_suites
@@ -14,16 +15,17 @@ from attractor.factory.resources.suite_history import ScenarioHistory, suite_his
 
 @click.command()
 @click.argument("reference", metavar="NAME[@VERSION]", shell_complete=complete_suites)
+@operator_option("Give the hidden scenarios their names.")
 @json_option
 @click.pass_obj
-def history(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
+def history(invocation: Invocation, reference: str, to_operator: bool, as_json: bool) -> ExitCode:
     """Show how often each holdout of a suite passed, over the runs of the project.
 
-    The output names the hidden scenarios: do not give it to an agent.
+    Holdouts have opaque names unless --operator is given.
     """
     evaluator = evaluator_of(host_of(invocation))
     version = evaluator.stores.suites.versions.find(reference)
-    found = suite_history(version, evaluator)
+    found = suite_history(version, evaluator, to_operator=to_operator)
     if as_json:
         show_json({**version.to_record(), "scenarios": [one.to_record() for one in found]})
     else:

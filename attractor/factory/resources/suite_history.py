@@ -48,8 +48,13 @@ class ScenarioHistory:
         }
 
 
-def suite_history(version: Version, evaluator: Evaluator) -> list[ScenarioHistory]:
-    """Return the history of each holdout of a version, from the sealed records."""
+def suite_history(
+    version: Version, evaluator: Evaluator, *, to_operator: bool
+) -> list[ScenarioHistory]:
+    """Return the history of each holdout of a version, from the sealed records.
+
+    Only the operator gets the ids of the holdouts; others get opaque names.
+    """
     holdouts = evaluator.stores.suites.open(version).suite.of_split("holdout")
     entries, project_id = list(evaluator.ledger.entries()), evaluator.project.project_id()
     own = {
@@ -61,7 +66,8 @@ def suite_history(version: Version, evaluator: Evaluator) -> list[ScenarioHistor
     tallies = {run_id: count_trials(holdouts, trials) for run_id, trials in found.items()}
     return [
         ScenarioHistory(
-            scenario.id, tuple((run_id, tally[number]) for run_id, tally in tallies.items())
+            scenario.id if to_operator else evaluator.results.opaque_name(scenario.id),
+            tuple((run_id, tally[number]) for run_id, tally in tallies.items()),
         )
         for number, scenario in enumerate(holdouts)
     ]
