@@ -45,6 +45,7 @@ from attractor.pipeline.workspace.deliver import BRANCH_WRITTEN
 T = TypeVar("T")
 
 SHORTEST_RATIONALE = 10
+SHORTEST_NAME = 4
 LONGEST_WAIVER = timedelta(days=14)
 _HINT = "reject it, fix the problems in a new run, or waive failed scenarios"
 
@@ -251,10 +252,15 @@ def require_go(run: OpenRun, judged: GateInput, refused_as: str, *, by: str, hin
 
 
 def _waivable(judged: GateInput, evaluator: Evaluator, name: str) -> str:
-    """Return the opaque name of a failed scenario, named by its id or opaque name."""
+    """Return the opaque name of a failed scenario.
+
+    The scenario is named by its id, its opaque name, or a unique beginning of the opaque name.
+    """
     holdouts = judged.suite.of_split("holdout") if judged.suite else ()
     names = {one.id: evaluator.results.opaque_name(one.id) for one in holdouts}
-    id_ = next((one for one, opaque in names.items() if name in (one, opaque)), None)
+    begun = [one for one, opaque in names.items() if opaque.startswith(name)]
+    is_unique = len(begun) == 1 and len(name) >= SHORTEST_NAME
+    id_ = name if name in names else begun[0] if is_unique else None
     if id_ is None:
         # Not the ids, which are words of holdouts.
         raise UnknownName("held-out scenario", name, names.values())

@@ -47,7 +47,7 @@ from attractor.pipeline.workspace.diffstat import read_diffstat
     "scenario",
     default="",
     metavar="SCENARIO",
-    help="Waive a failed scenario of this run, named by its id or opaque name.",
+    help="Waive a failed scenario of this run, by its id, or the start of its opaque name.",
 )
 @click.option("--reason", default="", help="Give the reason of the waiver in one sentence.")
 @click.option(
