@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NoGo, suggest
@@ -20,12 +19,11 @@ from attractor.factory.errors import (
     StaleBase,
     UnknownBranch,
 )
-from attractor.factory.evaluate import CREATED, Evaluator
+from attractor.factory.evaluate import Evaluator
 from attractor.factory.ledger import Ledger, LedgerEntry
 from attractor.factory.records import PROMOTED, ROLLED_BACK, find_decision
 from attractor.factory.run_facts import facts_of
 from attractor.factory.trials import events_of
-from attractor.pipeline.runs.garbage import Whereabouts
 from attractor.pipeline.runs.lookup import reference_to
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.workspaces.checkouts import move_branch
@@ -103,12 +101,10 @@ async def promote(
             raise StaleBase(words, hint=_rebase(run, branch)) from cause
     await repository.create_ref(f"refs/tags/{tag}", commit)
     promotion = {"branch": branch, "commit": commit, "tag": tag}
-    manifest = run.manifest
-    is_rebased = not (manifest.forked_at or manifest.restart)
     pinned = {
         "base": base,
         "decision": decision.head.hash,
-        "rebased_from": manifest.parent if is_rebased else "",
+        "rebased_from": run.manifest.rebased_from,
     }
     _record(run, evaluator, PROMOTED, {**promotion, **pinned, "by": by})
     return Promotion(branch, commit, tag, was_done)
@@ -288,29 +284,3 @@ def _subject(run: OpenRun) -> str:
     # Goal and pipeline may be blank.
     words = "\n".join((manifest.goal, manifest.pipeline, manifest.run_id))
     return words.strip().splitlines()[0]
-
-
-class RunLocations:
-    """The directories of the runs of a state folder, from the ledger."""
-
-    def __init__(self, ledger: Ledger, runs_dir: Path) -> None:
-        self._runs_dir = runs_dir
-        self._begun: dict[str, Path] = {}
-        self._promoted: set[str] = set()
-        for entry in ledger.entries():
-            if entry.kind == CREATED:
-                place = Fields(entry.data, "ledger: created").text("directory")
-                self._begun[entry.run_id] = Path(place)
-            elif entry.kind == PROMOTED:
-                # A rebased result replaces the result of the other run.
-                self._promoted |= {entry.run_id, str(entry.data["rebased_from"])}
-
-    def __call__(self, run_id: str) -> Whereabouts:
-        """Return the location of a run."""
-        begun = self._begun.get(run_id)
-        here = self._runs_dir / run_id
-        return Whereabouts(
-            places=(begun, here) if begun else (here,),
-            is_known=begun is not None,
-            is_promoted=run_id in self._promoted,
-        )

@@ -14,8 +14,8 @@ from attractor.factory.audit import audit
 from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import MergeConflict, NoDecision, StaleBase
 from attractor.factory.launch import launch
-from attractor.factory.promotion import RunLocations
 from attractor.factory.rebase import rebase_run
+from attractor.factory.run_locations import RunLocations
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.agent.twinned import MODELS
 from tests.factory.flows import HOLDOUT, Flow, make_flow
@@ -45,7 +45,9 @@ def test_rebased_run_is_evaluated_and_promoted(tmp_path: Path) -> None:
         flow.promote(first)
     assert stale.value.exit_code is ExitCode.REFUSED
     assert stale.value.hint == f"attractor rebase {first.run_id} --onto main"
-    second = rebase(flow, first)
+    middle = rebase(flow, first)
+    commit_file(flow, "third.txt", "meanwhile\n")
+    second = rebase(flow, middle)
     assert second.status == AWAITING_DECISION
     journal = (second.directory / "events.jsonl").read_text()
     assert "TrialCompleted" in journal
@@ -57,6 +59,7 @@ def test_rebased_run_is_evaluated_and_promoted(tmp_path: Path) -> None:
     flow.promote(second)
     assert git(flow.project, "log", "--format=%s", "main").splitlines() == [
         "Say hello",
+        "Add third.txt",
         "Add scenarios/todo/secret.txt",
         "Add other.txt",
         "Begin",
@@ -64,11 +67,12 @@ def test_rebased_run_is_evaluated_and_promoted(tmp_path: Path) -> None:
     assert git(flow.project, "show", "main:made.txt") == "made\n"
     assert git(flow.project, "diff", "--stat", f"{moved}..main", "--", "other.txt") == ""
     assert git(flow.project, "show", "main:scenarios/todo/secret.txt") == "still hidden\n"
-    assert read_manifest(RunDirectory(second.directory)).parent == first.run_id
+    assert read_manifest(RunDirectory(second.directory)).parent == middle.run_id
     assert audit(flow.host.state_dir, flow.host.runs_dir).flaws == []
     places = RunLocations(flow.evaluator.ledger, flow.host.runs_dir)
-    # Its result was replaced, so that its workspace can be removed.
+    # Their results were replaced, so that their workspaces can be removed.
     assert places(first.run_id).is_promoted
+    assert places(middle.run_id).is_promoted
 
 
 def test_rebased_run_fails_if_the_merged_tree_fails(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from attractor.cli.output.reports import sweep_text
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import host_of
 from attractor.factory.ledger import Ledger
-from attractor.factory.promotion import RunLocations
+from attractor.factory.run_locations import RunLocations
 from attractor.pipeline.runs.garbage import Collector, Rules
 
 

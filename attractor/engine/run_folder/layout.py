@@ -63,6 +63,11 @@ class Manifest:
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     promises: Promises = field(default=Promises())
 
+    @property
+    def rebased_from(self) -> str:
+        """The run whose result was rebased, or an empty text for another run."""
+        return "" if self.forked_at or self.restart else self.parent
+
 
 def manifest_to_record(manifest: Manifest) -> dict[str, Json]:
     """Return the record of a manifest."""
