@@ -64,7 +64,7 @@ class WindowFigures:
     """Figures over the last decided runs of a project, as many as the profile's window says.
 
     `first_try` are approved runs without a run of the same pipeline that was rejected or failed
-    since the approval before; `incidents` are those of approved runs.
+    since the approval before; `incidents` are approved runs whose suite was burned later.
     """
 
     runs: int = 0
@@ -636,7 +636,7 @@ def _process(judged: _Judged) -> RuleResult:
         (_share(found.approved, found.runs), ">=", wanted.min_approved, "approved"),
         (_share(found.first_try, found.runs), ">=", wanted.min_first_try, "approved at first try"),
         (_share(found.rolled_back, found.promoted), "<=", wanted.max_rolled_back, "rolled back"),
-        (found.incidents, "<=", 0, "incidents of approved runs"),
+        (found.incidents, "<=", 0, "approved runs whose suite was burned later"),
     ]
     if wanted.max_retries is not None:
         mean = _share(found.retries, found.runs)

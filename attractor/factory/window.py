@@ -1,17 +1,20 @@
 """Figures over the last decided runs of a project, for the rule `process` of the gate."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from attractor.factory.gate import WindowFigures
 from attractor.factory.ledger import LedgerEntry
-from attractor.factory.records import CREATED, DECIDED, ENDED, LEAKED, PROMOTED, ROLLED_BACK
+from attractor.factory.records import CREATED, DECIDED, ENDED, EVALUATED, PROMOTED, ROLLED_BACK
+from attractor.factory.resources.versions import BURNED
 
 
-def window_figures(entries: Iterable[LedgerEntry], project: str, runs: int) -> WindowFigures:
+def window_figures(entries: Sequence[LedgerEntry], project: str, runs: int) -> WindowFigures:
     """Return the figures over the last decided runs of a project, from verified lines."""
     pipelines: dict[str, str] = {}
     decided: dict[str, LedgerEntry] = {}
     about: dict[str, list[str]] = {}
+    suites = {one.run_id: one.data["suite_seal"] for one in entries if one.kind == EVALUATED}
+    burned = {one.data["content"] for one in entries if one.kind == BURNED}
     first: set[str] = set()
     has_failed: set[str] = set()
     for one in entries:
@@ -38,7 +41,8 @@ def window_figures(entries: Iterable[LedgerEntry], project: str, runs: int) -> W
         retries=sum(_retries(decided[one]) for one in window),
         promoted=sum(PROMOTED in about[one] for one in window),
         rolled_back=sum(ROLLED_BACK in about[one] for one in window),
-        incidents=sum(about[one].count(LEAKED) for one in approved),
+        # No run is approved after its suite was burned.
+        incidents=sum(suites.get(one) in burned for one in approved),
     )
 
 

@@ -300,7 +300,7 @@ GOOD = WindowFigures(
         ({"first_try": 6}, "approved at first try 0.6 (>= 0.7)"),
         ({"retries": 21}, "retries a run 2.1 (<= 2)"),
         ({"rolled_back": 1}, "rolled back 0.111 (<= 0.05)"),
-        ({"incidents": 1}, "incidents of approved runs 1 (<= 0)"),
+        ({"incidents": 1}, "approved runs whose suite was burned later 1 (<= 0)"),
     ],
 )
 def test_process_compares_the_window_of_the_profile(changed: dict[str, int], words: str) -> None:

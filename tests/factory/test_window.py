@@ -17,7 +17,7 @@ RUNS = [
     ("theirs", "wish", "approved"),
     ("ours", "fix", "approved promoted"),
     ("ours", "wish", "failed"),
-    ("ours", "fix", "approved promoted rolled_back leaked"),
+    ("ours", "fix", "approved promoted rolled_back"),
     ("ours", "wish", ""),
     ("ours", "wish", "approved"),
 ]
@@ -29,7 +29,7 @@ ALL = WindowFigures(
     retries=10,
     promoted=2,
     rolled_back=1,
-    incidents=1,
+    incidents=2,
 )
 
 
@@ -43,7 +43,9 @@ def write_runs(ledger: Ledger) -> None:
         for word in fate.split():
             kind = {"approved": "decided", "rejected": "decided", "failed": "ended"}.get(word, word)
             data: dict[str, Json] = {"verdict": word, "status": word, "retries": 2}
+            ledger.append("evaluated", run_id, {"suite_seal": pipeline}, now=now)
             ledger.append(kind, run_id, data, now=now)
+    ledger.append("burned", "", {"content": "fix"}, now=now)
 
 
 @pytest.mark.parametrize(
@@ -63,5 +65,6 @@ def test_last_decided_runs_of_the_project_count(
 ) -> None:
     ledger = Ledger(tmp_path)
     write_runs(ledger)
-    assert window_figures(ledger.entries(), "ours", runs) == wanted
-    assert window_figures(ledger.entries(), "nobody", runs) == WindowFigures()
+    entries = list(ledger.entries())
+    assert window_figures(entries, "ours", runs) == wanted
+    assert window_figures(entries, "nobody", runs) == WindowFigures()
