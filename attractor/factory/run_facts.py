@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import FileError
 from attractor.base.files import read_regular
 from attractor.base.journal import GENESIS, ChainHead
 from attractor.base.json import content_hash
@@ -16,6 +17,7 @@ from attractor.factory.resources.profiles import Profile, ProfileStore
 from attractor.factory.resources.suites import SuiteStore
 from attractor.factory.resources.versions import ResourceKind, VersionStore
 from attractor.scenarios.sealed_suite import SealedSuite
+from attractor.scenarios.suite import InvalidSuite
 
 
 def before_a_decision(status: RunStatus, name: str) -> str:
@@ -110,9 +112,18 @@ class FactoryStores:
         version = self.suites.versions.of_pin(suite)
         by = self.profiles.versions.of_pin(profile) if profile else "the default profile"
         yield f"Judged by {version} and {by}."
-        if changes := self.suites.changes(version):
+        folder = Path(str(version.data["folder"]))
+        if not folder.is_dir():
+            yield f"The folder {folder} is missing; the sealed suite judges."
+            return
+        try:
+            changes = self.suites.changes(version)
+        except (InvalidSuite, FileError) as fault:
+            # Only the sealed suite judges, so its folder stops no run.
+            yield f"The sealed suite judges; it cannot be compared with {folder}: {fault.message}"
+            return
+        if changes:
             count = len([*changes.added, *changes.removed, *changes.changed])
-            folder = version.data["folder"]
             yield (
                 f"{count} {'file differs' if count == 1 else 'files differ'} in {folder} from the "
                 f"sealed suite, which judges. To judge by the files: attractor suite register "

@@ -1,8 +1,10 @@
 """Each field of a profile has its effect in a run."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
@@ -13,6 +15,7 @@ from attractor.factory.launch import launch
 from attractor.factory.resources.effective import with_profile
 from attractor.factory.resources.profiles import Profile
 from attractor.pipeline.source.read import open_pipeline, project_of
+from attractor.scenarios.suite_files import MOST_BYTES
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.pipeline.projects import git, make_host, simulated
 
@@ -126,6 +129,29 @@ def test_settings_bind_suite_and_profile_and_each_run_says_what_judges(tmp_path:
     told.clear()
     assert flow.rules(flow.launch(suite="", profile="")) == []
     assert any("1 file differs in" in one and "suite register" in one for one in told)
+
+
+def link(folder: Path) -> None:
+    (folder / "fixtures").mkdir()
+    (folder / "fixtures" / "a").symlink_to("b")
+
+
+def fill(folder: Path) -> None:
+    (folder / "suite.toml").write_bytes(b"#" * (MOST_BYTES + 1))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [(link, "a is a link"), (fill, "suite.toml"), (rmtree, "is missing; the sealed suite judges")],
+)
+def test_the_folder_of_a_sealed_suite_stops_no_run(
+    tmp_path: Path, change: Callable[[Path], None], words: str
+) -> None:
+    flow = make_flow(tmp_path)
+    stores = flow.evaluator.stores
+    change(tmp_path / "suite")
+    _, told = stores.describe(stores.pin_suite("todo"), "")
+    assert words in told
 
 
 def test_an_option_overrides_the_settings(tmp_path: Path) -> None:
