@@ -70,8 +70,7 @@ def end_command(kind: ResourceKind, how: str, name: str, help: str) -> click.Com
         is_one = store.is_numbered(reference) or how == BURNED
         versions = [chosen] if is_one else store.versions(chosen.name)
         if how != BURNED:
-            for one in versions:
-                require_unused(one, evaluator.project, evaluator.ledger)
+            require_unused(versions, evaluator.project, evaluator.ledger)
         ending = Ending(how, host.clock.now(), operator_name(invocation), reason)
         ended = [store.end(one, ending) for one in versions]
         if as_json:

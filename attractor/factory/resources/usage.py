@@ -1,6 +1,8 @@
 """Finds active runs that use a resource, because such a resource cannot be retired."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.errors import AttractorError
@@ -9,49 +11,59 @@ from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_mani
 from attractor.factory.errors import InUse
 from attractor.factory.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
+from attractor.factory.records import CREATED, DECIDED, ENDED
 from attractor.factory.resources.versions import ResourceKind, Version
+from attractor.pipeline.source.read import find_accepted
 
 _SHOWN = 5
 
 
-def require_unused(version: Version, project: ProjectIdentity, ledger: Ledger) -> None:
-    """Refuse to end a version that active runs of the project use."""
-    runs = sorted({one.run_id for one in _active_runs(project, ledger) if _uses(one, version)})
-    if runs:
-        named = ", ".join(runs[:_SHOWN]) + (" and others" if len(runs) > _SHOWN else "")
-        raise InUse(f"{version} is used by active runs: {named}")
-
-
-def _uses(manifest: Manifest, version: Version) -> bool:
-    match version.kind:
-        case ResourceKind.PROFILE:
-            return manifest.profile == version.pinned
-        case ResourceKind.SUITE:
-            return manifest.suite == version.pinned
-        case ResourceKind.PIPELINE:
-            return manifest.content_hash == version.content
-
-
-def _active_runs(project: ProjectIdentity, ledger: Ledger) -> Iterator[Manifest]:
-    for root in _directories(project, ledger):
-        directory = RunDirectory(root)
+def require_unused(versions: Iterable[Version], project: ProjectIdentity, ledger: Ledger) -> None:
+    """Refuse to end versions that active runs of the project use, or unreadable runs might use."""
+    users: dict[str, list[str]] = defaultdict(list)
+    unreadable: list[str] = []
+    for root in sorted(_directories(project, ledger)):
         try:
-            if directory.manifest.exists():
-                state = open_journal(directory.events, directory.checkpoint).state
-                if state.status.is_active:
-                    yield read_manifest(directory)
-        # A corrupt run is reported by the commands about this run.
+            if run := _active(RunDirectory(root)):
+                for used in (run.suite, run.profile, run.content_hash):
+                    users[used].append(run.run_id)
         except AttractorError:
-            continue
+            unreadable.append(root.name)
+    for one in versions:
+        key = one.content if one.kind is ResourceKind.PIPELINE else one.pinned
+        if runs := users.get(key):
+            raise InUse(f"{one} is used by active runs: {_some(runs)}")
+        if unreadable:
+            raise InUse(
+                f"{one} may be used by unreadable runs: {_some(unreadable)}",
+                hint="restore them from a backup, or remove their directories; see: attractor "
+                "audit verify RUN",
+            )
+
+
+def _active(directory: RunDirectory) -> Manifest | None:
+    """Return the manifest of an active run, with the hash of the pipeline that it now uses."""
+    if not directory.manifest.exists():
+        return None
+    if not open_journal(directory.events, directory.checkpoint).state.status.is_active:
+        return None
+    manifest, accepted = read_manifest(directory), find_accepted(directory)
+    return replace(manifest, content_hash=accepted.new) if accepted else manifest
 
 
 def _directories(project: ProjectIdentity, ledger: Ledger) -> set[Path]:
-    """Return the directories of all runs of a project: in its runs folder, and elsewhere."""
-    here = {one for one in project.runs_dir.glob("*") if one.is_dir()}
+    """Return the directories of all runs of a project that the ledger does not know as ended."""
+    entries = [one for one in ledger.entries() if one.kind in (CREATED, ENDED, DECIDED)]
+    over = {one.run_id for one in entries if one.kind != CREATED}
     project_id = project.project_id()
-    elsewhere = {
-        Path(str(entry.data["directory"]))
-        for entry in ledger.entries()
-        if entry.kind == "created" and entry.data.get("project") == project_id
+    created = {
+        Path(str(one.data["directory"])): one.run_id in over
+        for one in entries
+        if one.kind == CREATED and one.data.get("project") == project_id
     }
-    return here | elsewhere
+    here = {one.resolve() for one in project.runs_dir.glob("*") if one.is_dir()}
+    return {one for one in here | created.keys() if not created.get(one)}
+
+
+def _some(runs: list[str]) -> str:
+    return ", ".join(runs[:_SHOWN]) + (" and others" if len(runs) > _SHOWN else "")

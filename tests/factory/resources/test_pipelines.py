@@ -1,11 +1,14 @@
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from attractor.base.errors import VerificationError
 from attractor.factory.errors import InUse, Retired
+from attractor.factory.launch import resume_run
 from attractor.factory.resources.usage import require_unused
 from attractor.factory.resources.versions import Ending
+from attractor.pipeline.request import Overrides
 from attractor.pipeline.runs.lookup import summarize
 from attractor.pipeline.source.read import open_pipeline
 from tests.factory.flows import Flow, make_flow
@@ -61,7 +64,7 @@ def require_all_unused(flow: Flow) -> None:
         stores.profiles.versions.find("lenient"),
         stores.suites.versions.find("todo"),
     ):
-        require_unused(version, flow.evaluator.project, flow.evaluator.ledger)
+        require_unused([version], flow.evaluator.project, flow.evaluator.ledger)
 
 
 def test_a_run_registers_its_pipeline_and_a_resource_in_use_cannot_be_retired(
@@ -77,6 +80,26 @@ def test_a_run_registers_its_pipeline_and_a_resource_in_use_cannot_be_retired(
         require_all_unused(flow)
     flow.resume(result)
     require_all_unused(flow)
+
+
+def test_accepted_pipeline_and_that_of_an_unreadable_run_cannot_be_retired(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    file, gate = (
+        flow.project / "pipeline.dot",
+        "ask [shape=hexagon]\n    make -> ask\n    ask -> exit [label=Yes]",
+    )
+    file.write_text(LINEAR.replace("-> make -> exit", f"-> make\n    {gate}"))
+    result = flow.launch()
+    file.write_text(file.read_text().replace("Plan:", "Plan well:"))
+    overrides = Overrides(accepts_graph="ann")
+    asyncio.run(resume_run(result.directory, flow.host, overrides))
+    first, second = flow.evaluator.stores.pipelines.versions.versions("linear")
+    require_unused([first], flow.evaluator.project, flow.evaluator.ledger)
+    with pytest.raises(InUse, match=f"linear@2 .* is used by active runs: {result.run_id}"):
+        require_unused([first, second], flow.evaluator.project, flow.evaluator.ledger)
+    (result.directory / "manifest.json").write_text("{")
+    with pytest.raises(InUse, match=f"may be used by unreadable runs: {result.run_id}"):
+        require_unused([first], flow.evaluator.project, flow.evaluator.ledger)
 
 
 def test_a_run_without_a_suite_that_rests_uses_nothing(tmp_path: Path) -> None:
