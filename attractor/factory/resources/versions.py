@@ -135,17 +135,20 @@ class VersionStore:
         """
         project_id = self.project.create_id()
         with self._locked():
-            versions = self.versions(name)
-            comparable = versions if self.kind is ResourceKind.PIPELINE else versions[-1:]
-            for version in reversed(comparable):
+            last = len(self._numbers(name))
+            if known := self._number_of(name, content, last):
+                version = self._read(self._folder() / folder_name(name) / f"{known}.json", name)
                 if version.content == content and not version.ending:
                     return version, False
-            number = len(versions) + 1
-            version = Version(self.kind, name, number, content, now, by, data)
+            version = Version(self.kind, name, last + 1, content, now, by, data)
             # The ledger first: a version that it lacks does not exist.
             line: JsonObject = {"project": project_id, **version.to_record()}
             self.ledger.append(f"{self.kind}_registered", "", line, now=now)
             self._write(project_id, version)
+            if self.kind is ResourceKind.PIPELINE:
+                note = self._note(name, content)
+                make_private_folder(note.parent)
+                write_whole(note, str(version.number), mode=OWNER_ONLY)
         return version, True
 
     def end(self, version: Version, ending: Ending) -> Version:
@@ -170,10 +173,7 @@ class VersionStore:
     def versions(self, name: str) -> Sequence[Version]:
         """Return all versions of a resource, oldest first."""
         folder = self._folder() / folder_name(name)
-        numbers = sorted(int(file.stem) for file in folder.glob("*.json"))
-        if numbers != list(range(1, len(numbers) + 1)):
-            raise VerificationError(f"missing version in {folder}", hint=_RESTORE)
-        return [self._read(folder / f"{number}.json", name) for number in numbers]
+        return [self._read(folder / f"{number}.json", name) for number in self._numbers(name)]
 
     def find(self, reference: str) -> Version:
         """Return the version that `NAME` (the latest one) or `NAME@NUMBER` names."""
@@ -213,6 +213,28 @@ class VersionStore:
                 f"the {self.kind} {reference} was changed after the run pinned it", hint=_RESTORE
             )
         return version
+
+    def _numbers(self, name: str) -> Sequence[int]:
+        folder = self._folder() / folder_name(name)
+        numbers = sorted(int(file.stem) for file in folder.glob("*.json"))
+        if numbers != list(range(1, len(numbers) + 1)):
+            raise VerificationError(f"missing version in {folder}", hint=_RESTORE)
+        return numbers
+
+    def _number_of(self, name: str, content: str, last: int) -> int:
+        """Return the number of the version to compare with content, or 0.
+
+        A program may make thousands of versions of a pipeline, so not all of them are read. A lost
+        note only makes another version.
+        """
+        if self.kind is not ResourceKind.PIPELINE:
+            return last
+        note = self._note(name, content)
+        return min(int(note.read_text()), last) if note.exists() else 0
+
+    def _note(self, name: str, content: str) -> Path:
+        """Return the file with the number of the last version with some content."""
+        return self._folder() / folder_name(name) / "contents" / content
 
     def _folder(self) -> Path:
         # Without an id, the project has no resources, and the folder does not exist.

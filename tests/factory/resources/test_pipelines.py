@@ -35,6 +35,19 @@ def test_a_version_is_the_hash_of_the_graph_and_of_the_files_that_it_names(tmp_p
     assert store.read(second).text == NAMING
 
 
+def test_registration_reads_only_a_version_with_the_same_content(tmp_path: Path) -> None:
+    store, file = pipeline_store(tmp_path), tmp_path / "p.dot"
+    found: list[tuple[int, bool]] = []
+    for goal in ("Hello", "Bye", "Hello", "Welcome", "Bye"):
+        file.write_text(LINEAR.replace("Say hello", goal))
+        version, is_new = store.register(open_pipeline(str(file)), file, by="ann", now=NOW)
+        found.append((version.number, is_new))
+        if goal == "Welcome":
+            [first] = tmp_path.glob("state/projects/*/pipelines/linear/1.json")
+            first.write_text("{")
+    assert found == [(1, True), (2, True), (1, False), (3, True), (2, False)]
+
+
 def test_the_validation_result_of_a_version_can_be_read(tmp_path: Path) -> None:
     store, file = pipeline_store(tmp_path), tmp_path / "p.dot"
     file.write_text(LINEAR.replace("prompt=", "promt="))
