@@ -47,7 +47,9 @@ async def _create(run: OpenRun, host: RunHost, branch: str, by: str) -> Path:
     """Create the linked run, and return its directory."""
     request, run_id = require_isolated(run), run.manifest.run_id
     # This also verifies the records of the run.
-    evaluator_of(host).judged(facts_of(run))
+    evaluator = evaluator_of(host)
+    evaluator.judged(facts_of(run))
+    evaluator.stores.require_in_use(run.manifest.suite, run.manifest.profile)
     if run.state.status not in (AWAITING_DECISION, APPROVED):
         raise Refused(
             f"{run_id} is {run.state.status}, and only a successful run can be rebased",

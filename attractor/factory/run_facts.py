@@ -105,6 +105,14 @@ class FactoryStores:
         """Return the reference to pin: the current revision of a profile, with its hash."""
         return self.profiles.versions.find_usable(reference).pinned if reference else ""
 
+    def require_in_use(self, suite: str, profile: str) -> None:
+        """Refuse a linked run if the pinned suite or profile is retired or burned."""
+        if suite:
+            version = self.suites.versions.require_in_use(self.suites.versions.of_pin(suite))
+            self.suites.require_unburned(version.name, version.content)
+        if profile:
+            self.profiles.versions.require_in_use(self.profiles.versions.of_pin(profile))
+
     def describe(self, suite: str, profile: str) -> Iterator[str]:
         """Yield sentences about what judges a run, and about a suite edited since its seal."""
         if not suite:

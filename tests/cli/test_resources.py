@@ -102,9 +102,12 @@ def test_a_suite_is_shown_burned_and_archived(tmp_path: Path) -> None:
         ]
         == "made"
     )
+    flow.launch()
     assert "burned by" in told(flow, "suite", "burn", "todo", "--reason", "an agent read it")
-    refused = call(flow, "run", "pipeline.dot", "--suite", "todo")
-    assert (refused.returncode, "an agent read it" in refused.stderr) == (ExitCode.REFUSED, True)
+    for words in ("run pipeline.dot --suite todo", "fork latest make", "rebase latest"):
+        refused = call(flow, *words.split())
+        assert refused.returncode == ExitCode.REFUSED, words
+        assert "an agent read it" in refused.stderr, words
     # A burned version stays burned.
     told(flow, "suite", "archive", "todo", "--reason", "it is old")
     assert "burned by" in told(flow, "suite", "list")

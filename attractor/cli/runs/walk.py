@@ -232,7 +232,9 @@ async def _fork(
     options: ForkOptions,
     rewind_reason: str | None,
 ) -> RunResult:
-    evaluator_of(host).require_own(root)
+    evaluator, manifest = evaluator_of(host), read_manifest(RunDirectory(root))
+    evaluator.require_own(root)
+    evaluator.stores.require_in_use(manifest.suite, manifest.profile)
     overrides = options["overrides"]
     fork = await plan_fork(
         root,

@@ -195,12 +195,15 @@ class VersionStore:
 
     def find_usable(self, reference: str) -> Version:
         """Return a version for a new run; refuse a retired or burned one."""
-        version = self.find(reference)
+        return self.require_in_use(self.find(reference))
+
+    def require_in_use(self, version: Version) -> Version:
+        """Return a version; refuse a retired or burned one."""
         if ending := version.ending:
             raise Retired(
                 f"{version} is {ending.how} since {ending.when.date()}: {ending.reason}",
-                hint=f"name a version in use, or register a new one; see: attractor {self.kind} "
-                f"show {version.name}",
+                hint="start a run with a version in use, or register a new one; see: attractor "
+                f"{self.kind} show {version.name}",
             )
         return version
 
