@@ -14,7 +14,7 @@ def window_figures(entries: Sequence[LedgerEntry], project: str, runs: int) -> W
     decided: dict[str, LedgerEntry] = {}
     about: dict[str, list[str]] = {}
     suites = {one.run_id: one.data["suite_seal"] for one in entries if one.kind == EVALUATED}
-    burned = {one.data["content"] for one in entries if one.kind == BURNED}
+    burned = {str(one.data["content"]) for one in entries if one.kind == BURNED}
     first: set[str] = set()
     has_failed: set[str] = set()
     for one in entries:
