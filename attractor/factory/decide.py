@@ -9,7 +9,6 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import timedelta
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from attractor.base.dataclasses import dataclass
@@ -266,8 +265,7 @@ def _waivable(judged: GateInput, evaluator: Evaluator, name: str) -> str:
         raise UnknownName("held-out scenario", name, names.values())
     if id_ not in {one.scenario for one in failed_scenarios(judged)}:
         raise InvalidWaiver(f"{name} did not fail", hint="waive failed scenarios only")
-    patterns = judged.suite.settings.gate.must if judged.suite else ()
-    if any(fnmatchcase(id_, pattern) for pattern in patterns):
+    if judged.suite and id_ in judged.suite.musts:
         raise InvalidWaiver(
             f"{name} must pass, so no waiver covers it", hint="fix the candidate in a new run"
         )

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from fractions import Fraction
 from functools import cached_property
 
@@ -223,17 +222,10 @@ class _Judged:
         return self.suite.settings.gate
 
     @cached_property
-    def musts(self) -> frozenset[str]:
-        """The held-out scenarios that `must` names."""
-        return frozenset(
-            one.id for one in self.suite.of_split("holdout") if _matches(one.id, self.settings.must)
-        )
-
-    @cached_property
     def waived(self) -> frozenset[str]:
         """The scenarios with a valid waiver; no waiver covers a `must`."""
         valid = {one.scenario for one in self.input.waivers if one.expires > self.input.now}
-        return frozenset(valid) - self.musts
+        return frozenset(valid) - self.suite.musts
 
     @cached_property
     def holdouts(self) -> list[Scenario]:
@@ -250,10 +242,6 @@ class _Judged:
     def tallies(self) -> list[ScenarioTally]:
         """The counts of scenarios that count; all evaluations of this tree count together."""
         return count_trials(self.holdouts, self.results)
-
-
-def _matches(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, one) for one in patterns)
 
 
 def gate(judged: GateInput) -> GateReport:
@@ -400,7 +388,8 @@ def _must(judged: _Judged) -> RuleResult:
     patterns = judged.settings.must
     if not patterns:
         return _idle("must", "the suite names no scenario that must pass")
-    musts = [one for one in judged.tallies if one.scenario in judged.musts]
+    names = judged.suite.musts
+    musts = [one for one in judged.tallies if one.scenario in names]
     failed = sum(not one.passed for one in musts)
     return RuleResult(
         "must",

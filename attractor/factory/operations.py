@@ -32,12 +32,9 @@ from attractor.factory.promotion import Promotion
 from attractor.factory.rebase import rebase_run
 from attractor.factory.review import Review, review
 from attractor.factory.run_facts import read_facts
-from attractor.factory.tokens import TokenStore
+from attractor.factory.tokens import DECIDE, TokenStore
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.runs.lookup import find_run
-
-DECIDE = "decide"
-"""The scope of tokens that identify a person who decides."""
 
 RunName = str | Path
 """A run id, a unique prefix of a run id, a run directory, or `latest`."""

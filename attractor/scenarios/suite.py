@@ -9,6 +9,7 @@ VerificationError
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from fractions import Fraction
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Never, cast
@@ -424,6 +425,15 @@ class Suite(SuiteTable):
     def of_split(self, split: str) -> Sequence[Scenario]:
         """Return the scenarios of a split, ordered by id."""
         return [one for one in self.scenarios if one.split == split]
+
+    @property
+    def musts(self) -> frozenset[str]:
+        """The held-out scenarios that `must` names."""
+        return frozenset(
+            one.id
+            for one in self.of_split("holdout")
+            if any(fnmatchcase(one.id, pattern) for pattern in self.settings.gate.must)
+        )
 
 
 class InvalidSuite(UsageError):

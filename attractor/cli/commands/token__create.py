@@ -11,7 +11,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import TOKEN_VARIABLE, operator_name, token_store
 from attractor.factory.decide import Operator, Proof
 from attractor.factory.errors import InvalidToken
-from attractor.factory.tokens import SCOPES
+from attractor.factory.tokens import DECIDE, SCOPES
 
 
 @click.command()
@@ -19,7 +19,7 @@ from attractor.factory.tokens import SCOPES
 @click.option(
     "--scope",
     type=click.Choice(SCOPES),
-    default=SCOPES[-1],
+    default=DECIDE,
     show_default=True,
     help="Allow only these actions with the token; each scope includes the scopes before it.",
 )
@@ -46,11 +46,11 @@ def create(invocation: Invocation, name: str, scope: str, as_json: bool) -> Exit
 def _require_creator(invocation: Invocation, name: str, scope: str) -> Operator:
     """Return the person who creates a token, after asking at the terminal."""
     if secret := invocation.environ.get(TOKEN_VARIABLE, ""):
-        return Operator(token_store(invocation).holder(secret, SCOPES[-1]), Proof.TOKEN)
+        return Operator(token_store(invocation).holder(secret, DECIDE), Proof.TOKEN)
     if not invocation.has_terminal:
         raise InvalidToken(
             "cannot prove who creates the token: there is no terminal",
-            hint=f"run it at a terminal, or set {TOKEN_VARIABLE} to a token of scope {SCOPES[-1]}",
+            hint=f"run it at a terminal, or set {TOKEN_VARIABLE} to a token of scope {DECIDE}",
         )
     click.confirm(f"Create the token {name!r} with the scope {scope}?", abort=True, err=True)
     return Operator(operator_name(invocation), Proof.TERMINAL)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from attractor.factory.tokens import TokenStore
 
 TOKEN_VARIABLE = "ATTRACTOR_TOKEN"
-DECIDE = "decide"
 
 
 def operator_name(invocation: Invocation) -> str:
@@ -36,6 +35,7 @@ def prove_operator(invocation: Invocation, *, sandboxed: bool) -> "Operator":
     """
     # Imported here, because most orders need no proof.
     from attractor.factory.decide import Operator, Proof
+    from attractor.factory.tokens import DECIDE
 
     secret = invocation.environ.get(TOKEN_VARIABLE, "")
     if secret:
