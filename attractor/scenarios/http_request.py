@@ -54,7 +54,8 @@ async def send_request(
             async with (
                 # The client's timeout is for each read, not for all of an endless response.
                 asyncio.timeout(seconds),
-                httpx.AsyncClient(timeout=seconds, trust_env=False) as client,
+                # Loading certificates takes 30 ms, and the URL is plain HTTP.
+                httpx.AsyncClient(timeout=seconds, trust_env=False, verify=False) as client,
                 client.stream(
                     step.method, url, content=_content(step), headers=_headers(step)
                 ) as answer,
