@@ -1,10 +1,10 @@
 """The main job, from a wish to a promoted branch, offline: the models' words come from a script.
 
 It copies examples/todo and scenarios/ into a fresh repository outside the clone and does there,
-with the real command line, what a person would do. A first run is killed in the middle and resumed,
-and the gate says no-go; a second run gets the feedback, is better, is approved and promoted. Ends
-with 0, with 5 when a run fails or the second is a no-go too, or with the first other exit code that
-is not the expected one.
+with the `attractor` of the PATH, what a person would do. A first run is killed in the middle and
+resumed, and the gate says no-go; a second run gets the feedback, is better, is approved and
+promoted. Ends with 0, with 5 when a run fails or the second is a no-go too, or with the first other
+exit code that is not the expected one.
 """
 
 import argparse
@@ -80,7 +80,7 @@ class Stage:
         """
         if not quiet:
             print(f"\n$ attractor {' '.join(words)}", flush=True)
-        command = [sys.executable, "-m", "attractor", *words]
+        command = ["attractor", *words]
         with at_a_terminal(typed) if typed else nullcontext(subprocess.DEVNULL) as stdin:
             result = self._run(command, stdout=subprocess.PIPE, stdin=stdin)
         if not quiet:
@@ -170,10 +170,14 @@ def read_arguments() -> Path:
 
 
 def make_environ(folder: Path, twin: Mapping[str, str]) -> dict[str, str]:
-    """Return variables of the demo's own: its folders, and the twin for every provider."""
+    """Return variables of the demo's own: its folders, and the twin for every provider.
+
+    An `attractor` on the PATH comes before the one beside this Python.
+    """
     ours = {name: value for name, value in os.environ.items() if not name.startswith("ATTRACTOR_")}
     places = {"ATTRACTOR_STATE_DIR": folder / "state", "ATTRACTOR_WORKSPACES_DIR": folder}
-    return ours | dict(twin) | {name: str(place) for name, place in places.items()}
+    path = f"{os.environ['PATH']}{os.pathsep}{Path(sys.executable).parent}"
+    return ours | dict(twin) | {name: str(place) for name, place in places.items()} | {"PATH": path}
 
 
 def play(stage: Stage) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.counts import IS_FULL
 from tests.examples import ROOT
+from tests.prepared import quick_programs
 
 SCRIPT = ROOT / "examples" / "todo" / "twins" / "wish.toml"
 RIGHT_LOOP = """\
@@ -22,13 +23,17 @@ WRONG_LOOP = """\
 +    for number, task in enumerate(tasks, 1):
 """
 NO_GO = 5
+at_full_counts = pytest.mark.skipif(
+    not IS_FULL, reason="at full counts only: the demo itself has failed tests and a no-go"
+)
 
 
 def play(folder: Path, *words: str, program: str = "demo.py") -> subprocess.CompletedProcess[str]:
     """Play the demo in a folder of the test's own."""
+    path = f"{quick_programs()}:{os.environ['PATH']}"
     return subprocess.run(
         [sys.executable, str(ROOT / "examples" / program), *words],
-        env=os.environ | {"TMPDIR": str(folder)},
+        env=os.environ | {"TMPDIR": str(folder), "PATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -93,7 +98,7 @@ def wrong(folder: Path, *changes: tuple[str, str]) -> str:
     return str(folder / "wrong.toml")
 
 
-@pytest.mark.skipif(not IS_FULL, reason="at full counts only: the demo itself has such a no-go")
+@at_full_counts
 def test_wrong_patch_that_passes_tests_ends_with_no_go(tmp_path: Path) -> None:
     numbers = ('"2. [ ] call Eve', '"1. [ ] call Eve')
     result = play(tmp_path, "--script", wrong(tmp_path, (RIGHT_LOOP, WRONG_LOOP), numbers))
@@ -102,6 +107,7 @@ def test_wrong_patch_that_passes_tests_ends_with_no_go(tmp_path: Path) -> None:
     assert "promote" not in result.stdout
 
 
+@at_full_counts
 def test_wrong_patch_that_fails_tests_ends_with_no_go(tmp_path: Path) -> None:
     change = ('if not open_only or task["done"]]\n+', "if open_only]\n+")
     result = play(tmp_path, "--script", wrong(tmp_path, change))
