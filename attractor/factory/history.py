@@ -6,9 +6,8 @@ from datetime import datetime
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.storage.json_files import Fields
-from attractor.factory.evaluate import CREATED
 from attractor.factory.ledger import Ledger, LedgerEntry
-from attractor.factory.records import AMENDED, DECIDED, PROMOTED, ROLLED_BACK, WAIVED
+from attractor.factory.records import AMENDED, DECIDED, PROMOTED, ROLLED_BACK, WAIVED, created_runs
 
 SHOWN_HASH = 12
 
@@ -46,16 +45,15 @@ def read_history(
     since: datetime | None = None,
 ) -> list[HistoryEntry]:
     """Return the history of a project, oldest first; the ledger is verified first."""
-    ours: set[str] = set()
     found: list[HistoryEntry] = []
-    for entry in ledger.entries():
+    entries = list(ledger.entries())
+    ours = created_runs(entries, project_id)
+    for entry in entries:
         if run_id not in ("", entry.run_id):
             continue
-        fields = Fields(entry.data, f"ledger: {entry.kind}")
-        if entry.kind == CREATED and fields.text("project") == project_id:
-            ours.add(entry.run_id)
         if entry.kind not in _WORDS or entry.run_id not in ours:
             continue
+        fields = Fields(entry.data, f"ledger: {entry.kind}")
         name = fields.text("pipeline")
         if pipeline in ("", name) and (since is None or entry.when >= since):
             words, by = _WORDS[entry.kind](fields), fields.text("by")

@@ -57,6 +57,15 @@ COPIED = (DECIDED, WAIVED, AMENDED)
 """The kinds of lines that are copied to the run directory."""
 
 
+def created_runs(entries: Iterable[LedgerEntry], project_id: str) -> dict[str, LedgerEntry]:
+    """Return the lines about the creation of the runs of a project, by run id."""
+    return {
+        one.run_id: one
+        for one in entries
+        if one.kind == CREATED and one.data.get("project") == project_id
+    }
+
+
 def find_decision(ledger: Ledger, run: RunFacts) -> LedgerEntry | None:
     """Return the decision on a run, or None, and complete the copies in the run directory.
 
@@ -246,7 +255,7 @@ def last_approved(
     `scenarios` are the scenarios by their opaque names; only trials of these scenarios are
     returned, with their verdicts alone.
     """
-    origins = {one.run_id: _origin(one) for one in entries if one.kind == CREATED}
+    origins = {one.run_id: origin_of(one) for one in entries if one.kind == CREATED}
     approved = [
         one.run_id
         for one in entries
@@ -271,6 +280,6 @@ def last_approved(
     )
 
 
-def _origin(created: LedgerEntry) -> tuple[str, str]:
+def origin_of(created: LedgerEntry) -> tuple[str, str]:
     """Return the project and the name of the pipeline of a run."""
     return str(created.data["project"]), str(created.data["pipeline"]).partition("@")[0]

@@ -13,7 +13,7 @@ from attractor.engine.storage.json_files import Fields
 from attractor.factory.evaluate import CREATED, Evaluator
 from attractor.factory.gate import GateInput, GateReport, gate
 from attractor.factory.ledger import LedgerEntry
-from attractor.factory.records import EVALUATED
+from attractor.factory.records import EVALUATED, origin_of
 from attractor.factory.run_facts import RunFacts
 from attractor.interviewers.auto_approve import NAME as AUTO_APPROVE
 from attractor.pipeline.host.run_host import RunHost
@@ -216,12 +216,12 @@ def _earlier(facts: RunFacts, entries: Sequence[LedgerEntry]) -> Mapping[str, _C
     Only runs of the same project count: a scenario of another project may have the same name.
     """
     created = {one.run_id: one for one in entries if one.kind == CREATED}
-    own = _origin(created[facts.run_id]) if facts.run_id in created else None
+    own = origin_of(created[facts.run_id]) if facts.run_id in created else None
     found: dict[str, _Counts] = {}
     for entry in entries:
         if entry.kind != EVALUATED or entry.run_id == facts.run_id:
             continue
-        if entry.run_id not in created or _origin(created[entry.run_id]) != own:
+        if entry.run_id not in created or origin_of(created[entry.run_id]) != own:
             continue
         satisfied, played = found.setdefault(entry.run_id, (Counter(), Counter()))
         for trial in Fields(entry.data, "ledger: evaluated").inners("trials"):
@@ -229,9 +229,3 @@ def _earlier(facts: RunFacts, entries: Sequence[LedgerEntry]) -> Mapping[str, _C
             played[name] += 1
             satisfied[name] += trial.flag("satisfied")
     return found
-
-
-def _origin(created: LedgerEntry) -> tuple[str, str]:
-    """Return the project and the name of the pipeline of a run."""
-    fields = Fields(created.data, "ledger: created")
-    return fields.text("project"), fields.text("pipeline").partition("@")[0]

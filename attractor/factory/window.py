@@ -4,13 +4,23 @@ from collections.abc import Sequence
 
 from attractor.factory.gate import WindowFigures
 from attractor.factory.ledger import LedgerEntry
-from attractor.factory.records import CREATED, DECIDED, ENDED, EVALUATED, PROMOTED, ROLLED_BACK
+from attractor.factory.records import (
+    DECIDED,
+    ENDED,
+    EVALUATED,
+    PROMOTED,
+    ROLLED_BACK,
+    created_runs,
+)
 from attractor.factory.resources.versions import BURNED
 
 
 def window_figures(entries: Sequence[LedgerEntry], project: str, runs: int) -> WindowFigures:
     """Return the figures over the last decided runs of a project, from verified lines."""
-    pipelines: dict[str, str] = {}
+    pipelines = {
+        run_id: str(one.data["pipeline"]).partition("@")[0]
+        for run_id, one in created_runs(entries, project).items()
+    }
     decided: dict[str, LedgerEntry] = {}
     about: dict[str, list[str]] = {}
     suites = {one.run_id: one.data["suite_seal"] for one in entries if one.kind == EVALUATED}
@@ -18,8 +28,6 @@ def window_figures(entries: Sequence[LedgerEntry], project: str, runs: int) -> W
     first: set[str] = set()
     has_failed: set[str] = set()
     for one in entries:
-        if one.kind == CREATED and one.data["project"] == project:
-            pipelines[one.run_id] = str(one.data["pipeline"]).partition("@")[0]
         if one.run_id not in pipelines:
             continue
         pipeline = pipelines[one.run_id]

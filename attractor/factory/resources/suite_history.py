@@ -4,8 +4,8 @@ from fractions import Fraction
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.factory.evaluate import CREATED, Evaluator
-from attractor.factory.records import EvaluationPool
+from attractor.factory.evaluate import Evaluator
+from attractor.factory.records import EvaluationPool, created_runs
 from attractor.factory.resources.versions import Version
 from attractor.scenarios.evaluation import count_trials
 from attractor.scenarios.satisfaction import ScenarioTally
@@ -57,11 +57,7 @@ def suite_history(
     """
     holdouts = evaluator.stores.suites.open(version).suite.of_split("holdout")
     entries, project_id = list(evaluator.ledger.entries()), evaluator.project.project_id()
-    own = {
-        one.run_id
-        for one in entries
-        if one.kind == CREATED and one.data.get("project") == project_id
-    }
+    own = created_runs(entries, project_id)
     found = EvaluationPool(entries, evaluator.results).of_suite(version.content, own)
     tallies = {run_id: count_trials(holdouts, trials) for run_id, trials in found.items()}
     return [

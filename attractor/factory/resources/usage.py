@@ -11,7 +11,7 @@ from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_mani
 from attractor.factory.errors import InUse
 from attractor.factory.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
-from attractor.factory.records import CREATED, DECIDED, ENDED
+from attractor.factory.records import CREATED, DECIDED, ENDED, created_runs
 from attractor.factory.resources.versions import ResourceKind, Version
 from attractor.pipeline.source.read import find_accepted
 
@@ -57,9 +57,8 @@ def _directories(project: ProjectIdentity, ledger: Ledger) -> set[Path]:
     over = {one.run_id for one in entries if one.kind != CREATED}
     project_id = project.project_id()
     created = {
-        Path(str(one.data["directory"])): one.run_id in over
-        for one in entries
-        if one.kind == CREATED and one.data.get("project") == project_id
+        Path(str(one.data["directory"])): run_id in over
+        for run_id, one in created_runs(entries, project_id).items()
     }
     here = {one.resolve() for one in project.runs_dir.glob("*") if one.is_dir()}
     return {one for one in here | created.keys() if not created.get(one)}
