@@ -80,7 +80,7 @@ def test_history_of_a_suite_joins_all_evaluations_of_a_run(tmp_path: Path) -> No
         flow.evaluator.request_again(run, "ann")
     flow.resume(result)
     version = flow.evaluator.stores.suites.versions.find("todo")
-    [lucky] = suite_history(version, flow.evaluator)
+    [lucky] = suite_history(version, flow.evaluator, to_operator=True)
     assert (lucky.played, lucky.satisfied, lucky.flaky_runs) == (2, 1, 1)
 
 
