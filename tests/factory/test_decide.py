@@ -34,6 +34,7 @@ from attractor.factory.operations import Factory
 from attractor.factory.records import DECIDED, DECISIONS_FILE, EVALUATED
 from attractor.factory.trials import events_of
 from attractor.pipeline.runs.lookup import summarize
+from tests.counts import count
 from tests.factory.flows import ANN, HOLDOUT, REASON, Flow, make_flow
 from tests.factory.test_pooling import make_gamble
 from tests.pipeline.projects import git
@@ -108,9 +109,10 @@ def test_terminal_proves_nobody_if_tools_had_no_sandbox(tmp_path: Path) -> None:
 def test_only_one_of_many_processes_decides(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    children = [_fork(flow, result, number) for number in range(50)]
+    processes = count(ci=10, full=50)
+    children = [_fork(flow, result, number) for number in range(processes)]
     codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-    assert sorted(codes) == [0] + [ExitCode.REFUSED] * 49
+    assert sorted(codes) == [0] + [ExitCode.REFUSED] * (processes - 1)
     [entry] = [one for one in flow.evaluator.ledger.entries() if one.kind == DECIDED]
     assert summarize(result.directory).status == entry.data["verdict"]
     assert audit(flow.host.state_dir, flow.host.runs_dir).flaws == []

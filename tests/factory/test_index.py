@@ -18,6 +18,7 @@ from attractor.factory.decide import DecisionKind
 from attractor.factory.index import BATCH, INDEX_FILE, RunIndex, RunQuery
 from attractor.factory.ledger import HEAD_FILE, LEDGER_FILE
 from attractor.pipeline.runs.lookup import list_runs, summarize
+from tests.counts import count
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 from tests.factory.flows import Flow, make_flow
@@ -206,7 +207,8 @@ def test_many_processes_use_the_index_at_once(place: Flow) -> None:
         "from attractor.factory.index import RunIndex, RunQuery;"
         "print(len(RunIndex(Path(sys.argv[1])).runs(Path(sys.argv[2]), RunQuery())))"
     )
+    processes = count(ci=3, full=6)
     words = [sys.executable, "-c", code, place.host.state_dir, folder]
-    readers = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(6)]
-    assert [one.communicate(timeout=60)[0] for one in readers] == ["23\n"] * 6
-    assert [one.returncode for one in readers] == [0] * 6
+    readers = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
+    assert [one.communicate(timeout=60)[0] for one in readers] == ["23\n"] * processes
+    assert [one.returncode for one in readers] == [0] * processes

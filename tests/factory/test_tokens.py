@@ -11,6 +11,7 @@ from attractor.base.errors import ExitCode, VerificationError
 from attractor.factory.errors import InvalidToken
 from attractor.factory.ledger import Ledger
 from attractor.factory.tokens import SCOPES, TOKENS_FILE, StoredToken, TokenStore
+from tests.counts import count
 
 SECRET = "a-secret-of-the-test"
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -125,9 +126,10 @@ def test_many_at_once_lose_no_token(tmp_path: Path) -> None:
         "TokenStore(Path(sys.argv[1])).create(sys.argv[2], 'decide', sys.argv[2] * 9, by='ann',"
         " now=datetime(2026, 1, 2, tzinfo=UTC))"
     )
+    processes = count(ci=3, full=5)
     makers = [
         subprocess.Popen([sys.executable, "-c", code, tmp_path, f"token-{number}"])
-        for number in range(5)
+        for number in range(processes)
     ]
-    assert [maker.wait(timeout=60) for maker in makers] == [0] * 5
-    assert len(TokenStore(tmp_path).list()) == 5
+    assert [maker.wait(timeout=60) for maker in makers] == [0] * processes
+    assert len(TokenStore(tmp_path).list()) == processes
