@@ -11,8 +11,8 @@ from pathlib import Path
 from attractor.base.ids import new_run_id
 from attractor.base.journal import seal
 from attractor.base.json import Json
-from attractor.factory.index import RunIndex, RunQuery, row_of
-from attractor.factory.ledger import KEY_FILE, Ledger, LedgerHead, write_head
+from attractor.factory.ledger.index import RunIndex, RunQuery, row_of
+from attractor.factory.ledger.ledger import KEY_FILE, Ledger, LedgerHead, write_head
 from attractor.pipeline.runs.lookup import RunSummary
 from benchmarks.folders import Folders
 from benchmarks.ratios import Ratio, measure, report

@@ -40,7 +40,7 @@ def _runs(invocation: Invocation, incomplete: str) -> Iterable[str]:
 def _resources(kind: str) -> Callable[[Invocation, str], Iterable[str]]:
     def names(invocation: Invocation, incomplete: str) -> Iterable[str]:
         # Slow to import, and not needed by other completions.
-        from attractor.factory.ledger import Ledger
+        from attractor.factory.ledger.ledger import Ledger
         from attractor.factory.project import ProjectIdentity
         from attractor.factory.resources.versions import ResourceKind, VersionStore
 

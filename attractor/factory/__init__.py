@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 from attractor.base import lazy_exports
 
 if TYPE_CHECKING:
-    from attractor.factory.decide import DecisionKind
-    from attractor.factory.gate import GateReport, RuleResult
-    from attractor.factory.history import HistoryEntry
-    from attractor.factory.ledger import LedgerEntry
+    from attractor.factory.decisions.decide import DecisionKind
+    from attractor.factory.decisions.promotion import Promotion
+    from attractor.factory.decisions.review import Review
+    from attractor.factory.evaluation.gate import GateReport, RuleResult
+    from attractor.factory.ledger.history import HistoryEntry
+    from attractor.factory.ledger.ledger import LedgerEntry
     from attractor.factory.operations import Factory
-    from attractor.factory.promotion import Promotion
-    from attractor.factory.review import Review
 
 __all__ = [
     "DecisionKind",

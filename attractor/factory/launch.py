@@ -9,26 +9,26 @@ from attractor.base.errors import UsageError
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.run_folder.result import RunResult
-from attractor.factory.evaluate import Evaluator
-from attractor.factory.feedback import Feedback, feedback_on
-from attractor.factory.gate import GateInput
-from attractor.factory.ledger import Ledger
-from attractor.factory.project import ProjectIdentity
-from attractor.factory.promotion import (
+from attractor.factory.decisions.promotion import (
     CandidateTree,
     Promotion,
     promote,
     roll_back,
     settle_promotions,
 )
+from attractor.factory.evaluation.evaluate import Evaluator
+from attractor.factory.evaluation.feedback import Feedback, feedback_on
+from attractor.factory.evaluation.gate import GateInput
+from attractor.factory.evaluation.run_facts import FactoryStores, RunFacts, read_facts
+from attractor.factory.evaluation.train import train_player
+from attractor.factory.ledger.ledger import Ledger
+from attractor.factory.ledger.trials import TrialStore
+from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.effective import with_profile
 from attractor.factory.resources.pipelines import PipelineStore
 from attractor.factory.resources.profiles import ProfileStore
 from attractor.factory.resources.suites import SuiteStore
 from attractor.factory.resources.versions import split_pin
-from attractor.factory.run_facts import FactoryStores, RunFacts, read_facts
-from attractor.factory.train import train_player
-from attractor.factory.trials import TrialStore
 from attractor.pipeline.components.run_components import Evaluation, PreparedRun
 from attractor.pipeline.fork.linked_run import require_trees
 from attractor.pipeline.host.run_host import RunHost

@@ -8,7 +8,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.api import open_project
-from attractor.factory.decide import (
+from attractor.factory.decisions.decide import (
     Decision,
     DecisionKind,
     Operator,
@@ -17,8 +17,11 @@ from attractor.factory.decide import (
     decide,
     waive,
 )
-from attractor.factory.gate import GateReport, gate
-from attractor.factory.history import HistoryEntry, read_history
+from attractor.factory.decisions.promotion import Promotion
+from attractor.factory.decisions.rebase import rebase_run
+from attractor.factory.decisions.review import Review, review
+from attractor.factory.evaluation.gate import GateReport, gate
+from attractor.factory.evaluation.run_facts import read_facts
 from attractor.factory.launch import (
     ask_gate,
     evaluator_of,
@@ -26,13 +29,10 @@ from attractor.factory.launch import (
     promote_run,
     roll_back_run,
 )
-from attractor.factory.ledger import LedgerEntry
+from attractor.factory.ledger.history import HistoryEntry, read_history
+from attractor.factory.ledger.ledger import LedgerEntry
+from attractor.factory.ledger.tokens import DECIDE, TokenStore
 from attractor.factory.operator_process import refuse_in_run
-from attractor.factory.promotion import Promotion
-from attractor.factory.rebase import rebase_run
-from attractor.factory.review import Review, review
-from attractor.factory.run_facts import read_facts
-from attractor.factory.tokens import DECIDE, TokenStore
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.runs.lookup import find_run
 

@@ -10,7 +10,7 @@ from attractor.base.locks import FileLock
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.storage.json_files import Fields
 from attractor.factory.errors import CopiedRun, OtherProject
-from attractor.factory.ledger import PATIENCE_S, LedgerEntry
+from attractor.factory.ledger.ledger import PATIENCE_S, LedgerEntry
 
 PROJECT_FILE = ".project"
 ID_BYTES = 16

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from attractor.factory.decide import DecisionKind
+from attractor.factory.decisions.decide import DecisionKind
 from tests.cli.test_judging import call
+from tests.factory.decisions.test_decide import make_mixed
+from tests.factory.decisions.test_rebase import commit_file
 from tests.factory.flows import make_flow
-from tests.factory.test_decide import make_mixed
-from tests.factory.test_rebase import commit_file
 from tests.pipeline.projects import git
 
 WORDS = ("made looks", "made.txt is", "It is made", "else")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.factory.decide import DecisionKind
-from attractor.factory.gate import RULES
+from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.evaluation.gate import RULES
 from tests.cli.running import attractor
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import git

@@ -11,7 +11,7 @@ from attractor.cli.invocation import command_registry
 from attractor.cli.operator_commands import OPERATOR_COMMANDS, is_operator_command
 from attractor.environments.orphan_processes import MARK
 from attractor.factory.launch import evaluator_of
-from attractor.factory.tokens import TokenStore
+from attractor.factory.ledger.tokens import TokenStore
 from attractor.pipeline.request import WorkspaceKind
 from tests.cli.running import ATTRACTOR, attractor
 from tests.cli.terminals import sit

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import command_registry
-from attractor.factory.decide import DecisionKind
+from attractor.factory.decisions.decide import DecisionKind
 from tests.cli.running import attractor
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.scenarios.suites import SUITE, write_suite

@@ -7,9 +7,18 @@ from pathlib import Path
 
 from attractor.base.clock import SystemClock
 from attractor.engine.run_folder.result import RunResult
-from attractor.factory.decide import Decision, DecisionKind, Operator, Proof, amend, decide, waive
-from attractor.factory.evaluate import Evaluator
-from attractor.factory.gate import GateReport, gate
+from attractor.factory.decisions.decide import (
+    Decision,
+    DecisionKind,
+    Operator,
+    Proof,
+    amend,
+    decide,
+    waive,
+)
+from attractor.factory.decisions.promotion import Promotion
+from attractor.factory.evaluation.evaluate import Evaluator
+from attractor.factory.evaluation.gate import GateReport, gate
 from attractor.factory.launch import (
     ask_gate,
     evaluator_of,
@@ -19,10 +28,9 @@ from attractor.factory.launch import (
     resume_run,
     roll_back_run,
 )
-from attractor.factory.ledger import LedgerEntry
-from attractor.factory.promotion import Promotion
+from attractor.factory.ledger.ledger import LedgerEntry
+from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.resources.profiles import make_profile
-from attractor.factory.tokens import TokenStore
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides, WorkspaceKind
 from tests.pipeline.projects import make_host, make_project, simulated

@@ -12,7 +12,7 @@ import pytest
 from attractor.base.clock import SystemClock
 from attractor.environments.sandbox.bubblewrap import SandboxBounds
 from attractor.environments.selection import EnvironmentChoice, choose_environment
-from attractor.factory.trial_player import TrialPlayer
+from attractor.factory.evaluation.trial_player import TrialPlayer
 from attractor.scenarios.evaluation import TrialResult, evaluate
 from attractor.scenarios.suite import Scenario, Suite, SuiteSettings, TrialSettings
 from tests.scenarios.suites import write_files

@@ -5,10 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from attractor.factory.audit import audit
-from attractor.factory.index import RunIndex, RunQuery
 from attractor.factory.launch import resume_run
-from attractor.factory.records import BEGUN, EVALUATED
+from attractor.factory.ledger.audit import audit
+from attractor.factory.ledger.index import RunIndex, RunQuery
+from attractor.factory.ledger.records import BEGUN, EVALUATED
 from attractor.pipeline.request import Overrides
 from tests.counts import count
 from tests.factory.flows import make_flow

@@ -5,11 +5,11 @@ from itertools import product
 
 from hypothesis import given, settings, strategies as st
 
-from attractor.factory.gate import GateInput, gate
+from attractor.factory.evaluation.gate import GateInput, gate
 from attractor.scenarios.satisfaction import failures_allowed
 from attractor.scenarios.suite import Suite, TrialSettings
 from tests.counts import count
-from tests.factory.test_gate import judge, results, scenario, suite
+from tests.factory.evaluation.test_gate import judge, results, scenario, suite
 
 RATES = st.sampled_from([Fraction(1), Fraction(1, 2), Fraction(2, 3), Fraction(1, 4)])
 

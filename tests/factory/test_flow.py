@@ -14,12 +14,12 @@ from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.environments.environment import Promises
 from attractor.environments.selection import EnvironmentChoice, choose_environment
-from attractor.factory.decide import DecisionKind
+from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.errors import NoDecision, NotDecidable, RationaleTooShort, StaleBase
-from attractor.factory.gate import gate
+from attractor.factory.evaluation.gate import gate
+from attractor.factory.evaluation.run_facts import facts_of
 from attractor.factory.launch import hold
-from attractor.factory.ledger import LEDGER_FILE
-from attractor.factory.run_facts import facts_of
+from attractor.factory.ledger.ledger import LEDGER_FILE
 from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.runs.lookup import summarize

@@ -9,10 +9,10 @@ from attractor.base.errors import AttractorError, ExitCode
 from attractor.base.journal import ChainHead, seal
 from attractor.base.json import Json
 from attractor.engine.run_folder.result import RunResult
-from attractor.factory.audit import audit
-from attractor.factory.decide import DecisionKind
-from attractor.factory.ledger import LEDGER_FILE
-from attractor.factory.records import DECISIONS_FILE
+from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.ledger.audit import audit
+from attractor.factory.ledger.ledger import LEDGER_FILE
+from attractor.factory.ledger.records import DECISIONS_FILE
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import git
 

@@ -10,9 +10,9 @@ import pytest
 from attractor.base.errors import UsageError
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
-from attractor.factory.decide import DecisionKind
+from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.decisions.run_locations import RunLocations
 from attractor.factory.launch import resume_run
-from attractor.factory.run_locations import RunLocations
 from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.request import Overrides
 from attractor.pipeline.runs.garbage import Collector, Rules, Sweep

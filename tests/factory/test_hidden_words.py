@@ -9,10 +9,10 @@ import pytest
 from attractor.base.errors import VerificationError
 from attractor.base.json import canonical_json
 from attractor.engine.run_folder.result import RunResult
-from attractor.factory.decide import DecisionKind
-from attractor.factory.gate import failed_scenarios, gate
+from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.evaluation.gate import failed_scenarios, gate
 from attractor.factory.launch import ask_gate
-from attractor.factory.ledger import LEDGER_FILE
+from attractor.factory.ledger.ledger import LEDGER_FILE
 from tests.factory.flows import Flow, make_flow
 
 HOLDOUT = """

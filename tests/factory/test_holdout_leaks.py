@@ -10,7 +10,7 @@ from attractor.engine.errors import RunOver
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION, FAILED
 from attractor.factory.errors import Retired
-from attractor.factory.records import leaks_of
+from attractor.factory.ledger.records import leaks_of
 from tests.engine.runs import read_events
 from tests.environments.places import why_no_sandbox
 from tests.factory.flows import HOLDOUT, Flow, make_flow

@@ -10,9 +10,9 @@ from attractor.base.errors import ChainBroken, ExitCode, Refused
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory import Factory
 from attractor.factory.errors import InvalidToken
+from tests.factory.decisions.test_decide import make_mixed
+from tests.factory.decisions.test_rebase import commit_file
 from tests.factory.flows import REASON
-from tests.factory.test_decide import make_mixed
-from tests.factory.test_rebase import commit_file
 from tests.pipeline.projects import git
 
 

@@ -9,7 +9,7 @@ from attractor.base.errors import NoGo
 from attractor.base.events import Event
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION
-from attractor.factory.decide import DecisionKind
+from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.errors import NoDecision
 from attractor.factory.resources.profiles import Profile, make_profile
 from tests.engine.runs import read_events

@@ -8,16 +8,25 @@ import pytest
 from attractor.base.errors import NoGo, VerificationError
 from attractor.engine.run_folder.result import RunResult
 from attractor.environments.environment import Promises
-from attractor.factory.decide import DecisionKind
+from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.errors import NotDecidable
-from attractor.factory.gate import EvaluationRecord, gate
+from attractor.factory.evaluation.gate import EvaluationRecord, gate
 from attractor.factory.launch import hold
-from attractor.factory.records import BEGUN, EVALUATED, EvaluationStart
+from attractor.factory.ledger.records import BEGUN, EVALUATED, EvaluationStart
+from attractor.factory.ledger.trials import TRIAL_FAILED, EvaluationId, TrialLog
 from attractor.factory.resources.suite_history import suite_history
-from attractor.factory.trials import TRIAL_FAILED, EvaluationId, TrialLog
 from attractor.scenarios.evaluation import Progress, TrialKey, TrialResult
+from tests.factory.evaluation.test_gate import (
+    PROVED,
+    SEAL,
+    TREE,
+    judge,
+    results,
+    rules,
+    scenario,
+    suite,
+)
 from tests.factory.flows import Flow, make_flow
-from tests.factory.test_gate import PROVED, SEAL, TREE, judge, results, rules, scenario, suite
 from tests.pipeline.projects import git
 from tests.scenarios.suites import SUITE
 

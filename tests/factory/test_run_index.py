@@ -12,11 +12,11 @@ import pytest
 
 from attractor.base.errors import ExitCode
 from attractor.engine.run_folder.result import RunResult
-from attractor.factory.decide import DecisionKind
+from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.errors import AlreadyDecided, CopiedRun, DecisionsDiffer, OtherProject
 from attractor.factory.launch import hold
-from attractor.factory.ledger import HEAD_FILE, LEDGER_FILE
-from attractor.factory.records import DECISIONS_FILE
+from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE
+from attractor.factory.ledger.records import DECISIONS_FILE
 from attractor.pipeline.host.run_host import RunHost
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import make_host, make_project

@@ -13,9 +13,9 @@ from attractor.engine.errors import RunOver
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import EVALUATING
 from attractor.engine.storage.json_files import read_document
-from attractor.factory.decide import DecisionKind
+from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.launch import hold
-from attractor.factory.ledger import HEAD_FILE, KEY_FILE, LEDGER_FILE
+from attractor.factory.ledger.ledger import HEAD_FILE, KEY_FILE, LEDGER_FILE
 from attractor.pipeline.orders import Orders
 from tests.factory.flows import Flow, make_flow
 

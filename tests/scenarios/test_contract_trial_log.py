@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import MachineryError
-from attractor.factory import trials as trial_log
-from attractor.factory.ledger import Ledger
-from attractor.factory.trials import EvaluationId, TrialStore, events_of
+from attractor.factory.ledger import trials as trial_log
+from attractor.factory.ledger.ledger import Ledger
+from attractor.factory.ledger.trials import EvaluationId, TrialStore, events_of
 from attractor.scenarios.check import CheckResult
 from attractor.scenarios.evaluation import (
     Culprit,

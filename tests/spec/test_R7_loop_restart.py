@@ -15,7 +15,7 @@ from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION, CANCELED, EVALUATING, FAILED
 from attractor.factory.launch import launch
-from attractor.factory.records import EVALUATED
+from attractor.factory.ledger.records import EVALUATED
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.resume import resume

@@ -8,7 +8,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import prove_operator
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
-from attractor.factory.decide import amend as record_amendment
+from attractor.factory.decisions.decide import amend as record_amendment
 from attractor.factory.launch import evaluator_of, hold
 from attractor.pipeline.runs.lookup import find_run
 

@@ -7,7 +7,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.amounts import number_of
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.status import show_indexing
-from attractor.factory.index import RunIndex
+from attractor.factory.ledger.index import RunIndex
 
 
 @click.command()

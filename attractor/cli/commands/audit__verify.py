@@ -8,7 +8,7 @@ from attractor.cli.output.amounts import number_of
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import CHILDREN
-from attractor.factory.audit import AuditReport, audit
+from attractor.factory.ledger.audit import AuditReport, audit
 from attractor.language.source.text import visible
 from attractor.pipeline.runs.lookup import find_run
 

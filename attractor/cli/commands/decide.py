@@ -16,17 +16,17 @@ from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.reviews import judges_line, review_text
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
-from attractor.factory.decide import (
+from attractor.factory.decisions.decide import (
     Decision,
     DecisionKind,
     decide as record_decision,
     require_decidable,
     waive,
 )
+from attractor.factory.evaluation.run_facts import facts_of
 from attractor.factory.launch import evaluator_of, hold
-from attractor.factory.ledger import LedgerEntry
+from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.operations import Factory
-from attractor.factory.run_facts import facts_of
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.runs.lookup import find_run, reference_of

@@ -11,7 +11,7 @@ from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.state.run_state import EVALUATING
-from attractor.factory.gate import gate as judge
+from attractor.factory.evaluation.gate import gate as judge
 from attractor.factory.launch import ask_gate, evaluator_of, hold, resume_run
 from attractor.pipeline.request import Overrides
 from attractor.pipeline.runs.lookup import find_run

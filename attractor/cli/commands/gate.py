@@ -18,7 +18,7 @@ from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.reviews import judges_line
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
-from attractor.factory.gate import gate as judge, unverifiable
+from attractor.factory.evaluation.gate import gate as judge, unverifiable
 from attractor.factory.launch import ask_gate
 from attractor.pipeline.runs.lookup import find_run
 from attractor.pipeline.workspace.diffstat import read_diffstat

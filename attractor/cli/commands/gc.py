@@ -10,8 +10,8 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.reports import sweep_text
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import host_of
-from attractor.factory.ledger import Ledger
-from attractor.factory.run_locations import RunLocations
+from attractor.factory.decisions.run_locations import RunLocations
+from attractor.factory.ledger.ledger import Ledger
 from attractor.pipeline.runs.garbage import Collector, Rules
 
 

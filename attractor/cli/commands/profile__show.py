@@ -8,7 +8,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.resources import stores_of, version_line
 from attractor.cli.shell_completion import complete_profiles
-from attractor.factory.protected_paths import PROTECTED
+from attractor.factory.evaluation.protected_paths import PROTECTED
 from attractor.factory.resources.profiles import Profile
 
 

@@ -16,9 +16,9 @@ from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.status import moment, show_indexing
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.factory.index import RunIndex
 from attractor.factory.launch import evaluator_of
-from attractor.factory.report import (
+from attractor.factory.ledger.index import RunIndex
+from attractor.factory.ledger.report import (
     GroupFigures,
     StageFigures,
     TrialFigures,

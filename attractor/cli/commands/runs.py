@@ -13,7 +13,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.status import moment, show_indexing, status_of
 from attractor.engine.outcome import Usage
 from attractor.engine.truncation import shorten
-from attractor.factory.index import FILTERS, RunIndex, RunQuery
+from attractor.factory.ledger.index import FILTERS, RunIndex, RunQuery
 from attractor.language.source.text import visible
 from attractor.pipeline.runs.lookup import RunSummary
 

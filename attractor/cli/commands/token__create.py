@@ -9,9 +9,9 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import TOKEN_VARIABLE, operator_name, token_store
-from attractor.factory.decide import Operator, Proof
+from attractor.factory.decisions.decide import Operator, Proof
 from attractor.factory.errors import InvalidToken
-from attractor.factory.tokens import DECIDE, SCOPES
+from attractor.factory.ledger.tokens import DECIDE, SCOPES
 
 
 @click.command()

@@ -13,8 +13,8 @@ from attractor.pipeline.orders import Orders, Receipt
 from attractor.pipeline.runs.lookup import find_run
 
 if TYPE_CHECKING:
-    from attractor.factory.decide import Operator
-    from attractor.factory.tokens import TokenStore
+    from attractor.factory.decisions.decide import Operator
+    from attractor.factory.ledger.tokens import TokenStore
 
 TOKEN_VARIABLE = "ATTRACTOR_TOKEN"
 
@@ -34,8 +34,8 @@ def prove_operator(invocation: Invocation, *, sandboxed: bool) -> "Operator":
     the terminal.
     """
     # Imported here, because most orders need no proof.
-    from attractor.factory.decide import Operator, Proof
-    from attractor.factory.tokens import DECIDE
+    from attractor.factory.decisions.decide import Operator, Proof
+    from attractor.factory.ledger.tokens import DECIDE
 
     secret = invocation.environ.get(TOKEN_VARIABLE, "")
     if secret:
@@ -52,7 +52,7 @@ def prove_operator(invocation: Invocation, *, sandboxed: bool) -> "Operator":
 def token_store(invocation: Invocation) -> "TokenStore":
     """Return the tokens of the state folder."""
     # Imported here, because most orders need no token.
-    from attractor.factory.tokens import TokenStore
+    from attractor.factory.ledger.tokens import TokenStore
 
     return TokenStore(invocation.configuration.settings.state_dir)
 

@@ -22,7 +22,7 @@ from attractor.engine.questions.question import (
 )
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.engine.truncation import shorten
-from attractor.factory.gate import (
+from attractor.factory.evaluation.gate import (
     FailedScenario,
     GateInput,
     GateReport,
@@ -30,8 +30,8 @@ from attractor.factory.gate import (
     failed_scenarios,
     gate as judge,
 )
+from attractor.factory.evaluation.run_facts import RunFacts, before_a_decision
 from attractor.factory.operator_process import refuse_in_run
-from attractor.factory.run_facts import RunFacts, before_a_decision
 from attractor.interviewers.prompts import shown_option
 from attractor.language.source.text import visible
 from attractor.pipeline.runs.open_work import answer_command

@@ -14,10 +14,10 @@ from attractor.cli.shell_completion import (
     complete_profiles,
     complete_suites,
 )
+from attractor.factory.evaluation.run_facts import FactoryStores
 from attractor.factory.launch import evaluator_of
 from attractor.factory.resources.usage import require_unused
 from attractor.factory.resources.versions import BURNED, Ending, ResourceKind, Version
-from attractor.factory.run_facts import FactoryStores
 
 _COMPLETE = {
     ResourceKind.PROFILE: complete_profiles,

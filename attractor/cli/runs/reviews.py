@@ -8,7 +8,7 @@ from attractor.cli.runs.status import status_words
 from attractor.engine.run_folder.layout import Manifest
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.engine.truncation import one_line
-from attractor.factory.review import Review, ScenarioTrials
+from attractor.factory.decisions.review import Review, ScenarioTrials
 from attractor.language.source.text import visible
 
 SHOWN_HASH = 12

@@ -87,7 +87,7 @@ class KnownTrees:
     ) -> list[TrialResult]:
         """Return the results of `n` trials of each scenario, on the tree after a change."""
         # The player imports httpx, which only trials need.
-        from attractor.factory.trial_player import TrialPlayer
+        from attractor.factory.evaluation.trial_player import TrialPlayer
 
         async def export(to: Path) -> None:
             tree = self.workspace.base.candidate
@@ -112,7 +112,7 @@ class KnownTrees:
     async def play_once(self, sealed: SealedSuite, scenario: Scenario) -> "PlayedScenario":
         """Play a scenario once on the tree; return its steps and checks."""
         # The player imports httpx, which only trials need.
-        from attractor.factory.trial_player import judge_of
+        from attractor.factory.evaluation.trial_player import judge_of
         from attractor.scenarios.play import ScenarioPlayer
 
         suite = sealed.suite.model_copy(update={"scenarios": (scenario,)})

@@ -12,7 +12,7 @@ from attractor.base.errors import VerificationError
 from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.json import Json, JsonObject, content_hash
 from attractor.engine.run_folder.layout import read_stored_files, write_stored_files
-from attractor.factory.ledger import Ledger
+from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.versions import ResourceKind, Version, VersionStore
 from attractor.language.diagnostics import Diagnostic

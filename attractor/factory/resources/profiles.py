@@ -11,7 +11,7 @@ from attractor.base.files import read_regular
 from attractor.base.json import Json, canonical_json, content_hash
 from attractor.base.toml import InvalidToml, TomlMistakes, parse_toml
 from attractor.factory.errors import InvalidProfile
-from attractor.factory.ledger import Ledger
+from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.versions import ResourceKind, Version, VersionStore
 from attractor.scenarios.suite import Name, SuiteTable, mistakes_of

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.factory.evaluation.run_facts import FactoryStores
 from attractor.factory.resources.effective import with_profile
 from attractor.factory.resources.known_trees import (
     Change,
@@ -21,7 +22,6 @@ from attractor.factory.resources.known_trees import (
     known_trees,
 )
 from attractor.factory.resources.suites import Registration
-from attractor.factory.run_facts import FactoryStores
 from attractor.language.source.text import quote
 from attractor.pipeline.host.run_host import RunHost
 from attractor.scenarios.check import require_judgeable

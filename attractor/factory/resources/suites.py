@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.factory.errors import Retired
-from attractor.factory.ledger import Ledger
+from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.versions import BURNED, ResourceKind, Version, VersionStore
 from attractor.scenarios.satisfaction import failures_allowed

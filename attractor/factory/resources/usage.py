@@ -9,9 +9,9 @@ from attractor.base.errors import AttractorError
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
 from attractor.factory.errors import InUse
-from attractor.factory.ledger import Ledger
+from attractor.factory.ledger.ledger import Ledger
+from attractor.factory.ledger.records import CREATED, DECIDED, ENDED, created_runs
 from attractor.factory.project import ProjectIdentity
-from attractor.factory.records import CREATED, DECIDED, ENDED, created_runs
 from attractor.factory.resources.versions import ResourceKind, Version
 from attractor.pipeline.source.read import find_accepted
 

@@ -18,7 +18,7 @@ from attractor.base.json import Json, JsonObject, canonical_json
 from attractor.base.locks import FileLock
 from attractor.engine.storage.json_files import Fields, pretty_json, read_document
 from attractor.factory.errors import Retired
-from attractor.factory.ledger import Ledger, LedgerEntry
+from attractor.factory.ledger.ledger import Ledger, LedgerEntry
 from attractor.factory.project import ProjectIdentity
 from attractor.language.graph.graph import folder_name
 

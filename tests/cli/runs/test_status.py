@@ -12,7 +12,7 @@ import pytest
 from attractor.cli.runs.status import RunStatusView, as_text, in_a_line
 from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind
 from attractor.engine.run_folder.result import RunResult
-from attractor.factory.decide import DecisionKind
+from attractor.factory.decisions.decide import DecisionKind
 from attractor.pipeline.runs.lookup import RunSummary
 from tests.cli.running import attractor
 from tests.factory.flows import REASON, Flow, make_flow

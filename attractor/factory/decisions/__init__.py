@@ -1,0 +1,1 @@
+"""What a person decides about a run: decision, promotion, rebase and roll-back."""

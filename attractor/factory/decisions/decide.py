@@ -1,0 +1,308 @@
+"""Records what a person decides about a run: waivers, an approval or a rejection, amendments.
+
+A record is about what was checked: if the ledger grows before it is locked, the check is repeated.
+A record is a line of the ledger with a copy in the run directory; a crash before the copy is
+repaired when the decision is next read.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from datetime import timedelta
+from enum import StrEnum
+from typing import TypeVar
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import NoGo, UnknownName, UsageError
+from attractor.base.json import Json
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION, REJECTED
+from attractor.factory.errors import (
+    AlreadyDecided,
+    ClockSetBack,
+    InvalidWaiver,
+    NoDecision,
+    NotDecidable,
+    RationaleTooShort,
+)
+from attractor.factory.evaluation.evaluate import CREATED, GATE_EVALUATED, Evaluator
+from attractor.factory.evaluation.gate import GateInput, failed_scenarios, gate
+from attractor.factory.evaluation.run_facts import before_a_decision, facts_of
+from attractor.factory.ledger.ledger import LONGEST_DELAY, LedgerEntry
+from attractor.factory.ledger.records import (
+    AMENDED,
+    DECIDED,
+    EVALUATED,
+    WAIVED,
+    copy_to_run,
+    find_decision,
+)
+from attractor.factory.ledger.trials import events_of
+from attractor.pipeline.runs.lookup import reference_to
+from attractor.pipeline.source.read import find_accepted
+from attractor.pipeline.workspace.deliver import BRANCH_WRITTEN
+
+T = TypeVar("T")
+
+SHORTEST_RATIONALE = 10
+SHORTEST_NAME = 4
+LONGEST_WAIVER = timedelta(days=14)
+_HINT = "reject it, fix the problems in a new run, or waive failed scenarios"
+
+
+class Proof(StrEnum):
+    """The ways by which a person proves who decides."""
+
+    TERMINAL = "terminal"
+    TOKEN = "token"
+
+
+class DecisionKind(StrEnum):
+    """The kinds of decisions."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A person, and the proof of the person's identity."""
+
+    name: str
+    proof: Proof
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A decision, with the person who decides, and the rationale."""
+
+    verdict: DecisionKind
+    by: Operator
+    rationale: str
+
+
+def require_decidable(
+    run: OpenRun, evaluator: Evaluator, verdict: DecisionKind, rationale: str, *, by: str
+) -> GateInput:
+    """Evaluate the gate again; refuse a decision that could not be recorded."""
+    # This also verifies the records that are used below.
+    judged = evaluator.judged(facts_of(run))
+    if judged.suite is None:
+        # With a suite, the gate reads and verifies all lines.
+        evaluator.ledger.require_intact()
+    require_words(rationale)
+    _require_undecided(run, evaluator)
+    if verdict is DecisionKind.APPROVED:
+        require_go(run, judged, "approval", by=by, hint=_HINT)
+    return judged
+
+
+def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> LedgerEntry:
+    """Record a decision; an approval requires that the gate says go, evaluated again."""
+    _require_proof(run, decision.by)
+
+    def check() -> GateInput:
+        verdict, rationale = decision.verdict, decision.rationale
+        return require_decidable(run, evaluator, verdict, rationale, by=decision.by.name)
+
+    with _checked(evaluator, "attractor decide", check) as judged:
+        data = _decision(run, evaluator, decision, judged)
+        entry = _append(run, evaluator, DECIDED, decision.by, data)
+        _set_status(run, entry)
+    return entry
+
+
+def waive(
+    run: OpenRun,
+    evaluator: Evaluator,
+    scenario: str,
+    *,
+    by: Operator,
+    reason: str,
+    expires_in: timedelta,
+) -> LedgerEntry:
+    """Record that a failed scenario, named by id or opaque name, does not stop an approval.
+
+    The waiver ends after a time, and counts for this run only.
+    """
+    _require_proof(run, by)
+
+    def check() -> str:
+        judged = evaluator.judged(facts_of(run))
+        require_words(reason)
+        _require_undecided(run, evaluator)
+        if not timedelta(0) < expires_in <= LONGEST_WAIVER:
+            raise InvalidWaiver(
+                "invalid duration of a waiver", hint="write a duration of at most 14 days: 7d"
+            )
+        return _waivable(judged, evaluator, scenario)
+
+    with _checked(evaluator, "attractor decide --waive", check) as waived:
+        data: dict[str, Json] = {
+            "scenario": waived,
+            "reason": reason.strip(),
+            "expires": (run.clock.now() + expires_in).isoformat(),
+            "tree": run.progress.tree,
+            "suite": run.manifest.suite,
+        }
+        entry = _append(run, evaluator, WAIVED, by, data)
+        told = ("scenario", "reason", "expires", "by", "proof")
+        run.emit("ScenarioWaived", {one: entry.data[one] for one in told}, sync=True)
+    return entry
+
+
+def amend(
+    run: OpenRun, evaluator: Evaluator, *, by: Operator, rationale: str = "", note: str = ""
+) -> LedgerEntry:
+    """Add a better rationale or a note to a decision; neither can change the verdict."""
+    _require_proof(run, by)
+    words = {name: one for name, one in (("rationale", rationale), ("note", note)) if one}
+    if not words:
+        raise UsageError("missing amendment", hint="pass --rationale or --note")
+    for one in words.values():
+        require_words(one)
+
+    def check() -> LedgerEntry:
+        evaluator.judged(facts_of(run))
+        decision = find_decision(evaluator.ledger, facts_of(run))
+        if decision is None:
+            raise NoDecision(f"no decision on {run.manifest.run_id}")
+        return decision
+
+    with _checked(evaluator, "attractor amend", check) as decision:
+        stripped = {name: one.strip() for name, one in words.items()}
+        data: dict[str, Json] = {"decision": decision.head.hash, **stripped}
+        entry = _append(run, evaluator, AMENDED, by, data)
+        told = {name: one for name, one in entry.data.items() if name != "pipeline"}
+        run.emit("DecisionAmended", told, sync=True)
+    return entry
+
+
+@contextmanager
+def _checked(evaluator: Evaluator, purpose: str, check: Callable[[], T]) -> Generator[T]:
+    """Check, and lock the ledger; check again if lines were added before the lock.
+
+    Checking a long ledger takes seconds, in which other runs should not wait for the lock.
+    """
+    head = evaluator.ledger.head()
+    checked = check()
+    with evaluator.ledger.locked(purpose):
+        yield checked if evaluator.ledger.head() == head else check()
+
+
+def _append(
+    run: OpenRun, evaluator: Evaluator, kind: str, by: Operator, data: dict[str, Json]
+) -> LedgerEntry:
+    """Write a line about a run to the ledger and to the run directory."""
+    manifest, now = run.manifest, run.clock.now()
+    if now < run.last_activity - LONGEST_DELAY:
+        raise ClockSetBack(f"the clock is earlier than the last event of {manifest.run_id}")
+    record: dict[str, Json] = {
+        "pipeline": manifest.pipeline,
+        "by": by.name,
+        "proof": by.proof.value,
+    }
+    record = run.redactor.members({**record, **data})
+    entry = evaluator.ledger.append(kind, manifest.run_id, record, now=now, once=kind == DECIDED)
+    if entry is None:
+        raise AlreadyDecided(f"{manifest.run_id} is already decided")
+    copy_to_run(run.directory.root, entry)
+    return entry
+
+
+def _require_proof(run: OpenRun, by: Operator) -> None:
+    """Refuse a terminal if tools ran without a sandbox: an agent could have opened it."""
+    if by.proof is not Proof.TOKEN and not run.manifest.promises.guards_holdouts:
+        raise UsageError(
+            "cannot prove who decides: the run had no verified sandbox",
+            hint="use a token: attractor token create",
+        )
+
+
+def require_words(words: str) -> None:
+    """Refuse a rationale that is too short."""
+    if len(words.strip()) < SHORTEST_RATIONALE:
+        raise RationaleTooShort()
+
+
+def _require_undecided(run: OpenRun, evaluator: Evaluator) -> None:
+    """Refuse a second decision; complete a first decision whose process died while recording it."""
+    entry = find_decision(evaluator.ledger, facts_of(run))
+    status = run.state.status
+    if entry is not None:
+        if status == AWAITING_DECISION:
+            _set_status(run, entry)
+        raise AlreadyDecided(f"{run.manifest.run_id} is already {entry.data['verdict']}")
+    if status != AWAITING_DECISION:
+        raise NotDecidable(
+            f"{run.manifest.run_id} is {status}, not waiting for a decision",
+            hint=before_a_decision(status, reference_to(run.directory.root)),
+        )
+
+
+def require_go(run: OpenRun, judged: GateInput, refused_as: str, *, by: str, hint: str) -> None:
+    """If the gate says no-go, record in the journal what is refused, and refuse it."""
+    report = gate(judged)
+    if report.go:
+        return
+    refused: dict[str, Json] = {"refused": refused_as, "by": by, **report.to_record()}
+    run.emit(GATE_EVALUATED, refused, sync=True)
+    words = "; ".join(f"{one.rule}: {one.words}" for one in report.reasons)
+    raise NoGo(f"the gate says no-go: {words}", hint=hint)
+
+
+def _waivable(judged: GateInput, evaluator: Evaluator, name: str) -> str:
+    """Return the opaque name of a failed scenario.
+
+    The scenario is named by its id, its opaque name, or a unique beginning of the opaque name.
+    """
+    holdouts = judged.suite.of_split("holdout") if judged.suite else ()
+    names = {one.id: evaluator.results.opaque_name(one.id) for one in holdouts}
+    begun = [one for one, opaque in names.items() if opaque.startswith(name)]
+    is_unique = len(begun) == 1 and len(name) >= SHORTEST_NAME
+    id_ = name if name in names else begun[0] if is_unique else None
+    if id_ is None:
+        # Not the ids, which are words of holdouts.
+        raise UnknownName("held-out scenario", name, names.values())
+    if id_ not in {one.scenario for one in failed_scenarios(judged)}:
+        raise InvalidWaiver(f"{name} did not fail", hint="waive failed scenarios only")
+    if judged.suite and id_ in judged.suite.musts:
+        raise InvalidWaiver(
+            f"{name} must pass, so no waiver covers it", hint="fix the candidate in a new run"
+        )
+    return names[id_]
+
+
+def _decision(
+    run: OpenRun, evaluator: Evaluator, decision: Decision, judged: GateInput
+) -> dict[str, Json]:
+    """Return the data of a decision, with the hashes of all that it is about."""
+    manifest, accepted = run.manifest, find_accepted(run.directory)
+    entries = list(evaluator.ledger.entries(manifest.run_id))
+    waived = [one.scenario for one in judged.waivers if one.expires > judged.now]
+    # A run outside of a Git repository has neither commit nor result tree.
+    written = [one.data for one in events_of(run.directory.events, (BRANCH_WRITTEN,))]
+    return {
+        "verdict": decision.verdict.value,
+        "rationale": decision.rationale.strip(),
+        "tree": run.progress.tree,
+        "result_tree": written[-1]["tree"] if written else "",
+        "commit": written[-1]["commit"] if written else "",
+        "base_commit": manifest.base.commit,
+        "registered": next(one.data["pipeline"] for one in entries if one.kind == CREATED),
+        "pipeline_hash": accepted.new if accepted else manifest.content_hash,
+        "suite": manifest.suite,
+        "profile": manifest.profile,
+        "gate": gate(judged).to_record(),
+        "waived": [evaluator.results.opaque_name(one) for one in dict.fromkeys(waived)],
+        "retries": sum(one.retries for one in run.progress.stages.values()),
+        "evaluations": [one.head.hash for one in entries if one.kind == EVALUATED],
+        "journal_head": run.events.head.hash,
+    }
+
+
+def _set_status(run: OpenRun, entry: LedgerEntry) -> None:
+    verdict = str(entry.data["verdict"])
+    told = {one: entry.data[one] for one in ("verdict", "by", "proof", "rationale")}
+    run.emit("DecisionRecorded", {**told, "ledger_seq": entry.head.seq}, sync=True)
+    status = APPROVED if verdict == DecisionKind.APPROVED else REJECTED
+    run.change_status(status, str(entry.data["rationale"]))

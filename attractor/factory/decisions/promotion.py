@@ -1,0 +1,286 @@
+"""Moves a Git branch to the result of an approved run, and rolls such a move back."""
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import NoGo, suggest
+from attractor.base.json import Json
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.seams import Base
+from attractor.engine.storage.json_files import Fields
+from attractor.factory.decisions.decide import DecisionKind, require_go, require_words
+from attractor.factory.errors import (
+    InvalidBranch,
+    MergeConflict,
+    NoDecision,
+    NotPromoted,
+    StaleBase,
+    UnknownBranch,
+)
+from attractor.factory.evaluation.evaluate import Evaluator
+from attractor.factory.evaluation.run_facts import facts_of
+from attractor.factory.ledger.ledger import Ledger, LedgerEntry
+from attractor.factory.ledger.records import PROMOTED, ROLLED_BACK, find_decision
+from attractor.factory.ledger.trials import events_of
+from attractor.pipeline.runs.lookup import reference_to
+from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
+from attractor.workspaces.checkouts import move_branch
+from attractor.workspaces.errors import BranchMoved
+from attractor.workspaces.git.object_store import Author, ObjectStore, bring_commit, write_commit
+from attractor.workspaces.git.repository import Repository
+from attractor.workspaces.merge import merge_trees
+from attractor.workspaces.result_tree import result_trees
+
+OURS = "attractor/"
+HEADS = "refs/heads/"
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A branch and its promoted commit."""
+
+    branch: str
+    commit: str
+    tag: str
+    was_done: bool = False
+    is_rolled_back: bool = False
+
+
+@dataclass(frozen=True)
+class CandidateTree:
+    """The store of a run, the base of the run, and the patterns of excluded files."""
+
+    store: ObjectStore
+    base: Base
+    left_out: tuple[str, ...]
+
+
+async def promote(
+    run: OpenRun,
+    evaluator: Evaluator,
+    repository: Repository,
+    open_kept: Callable[[], CandidateTree],
+    *,
+    branch: str,
+    by: str,
+) -> Promotion:
+    """Move a Git branch to the result of an approved run, as one commit with trailers.
+
+    The store of the run is not needed if the promotion was already done.
+    """
+    branch = await branch_name(repository, branch)
+    # This also verifies the records that are used below.
+    judged = evaluator.judged(facts_of(run))
+    decision = _approval(run, evaluator)
+    run_id = run.manifest.run_id
+    done = _written(evaluator, run_id, branch)
+    if done and done.is_rolled_back:
+        raise StaleBase(f"{run_id} was rolled back from {branch}", hint=_rebase(run, branch))
+    if done:
+        return done
+    candidate = open_kept()
+    commit, tag = await _commit(run, candidate, decision), f"attractor/{run_id}"
+    # From the store, because a manifest is easier to change.
+    base = candidate.base.commit
+    head = await find_branch(repository, branch, since=base)
+    # By an earlier promotion that was interrupted.
+    was_done = await _contains(repository, commit, branch)
+    if not was_done:
+        hint = f"fix the problems in a new run: attractor gate {reference_to(run.directory.root)}"
+        require_go(run, judged, "promotion", by=by, hint=hint)
+        await bring_commit(commit, out_of=candidate.store.git, into=repository.git, without=base)
+    if not was_done or head == commit:
+        # Also for a moved branch: its files may not be moved yet.
+        try:
+            await move_branch(repository, candidate.store, branch=branch, old=base, new=commit)
+        except BranchMoved as cause:
+            words = f"stale_base: {cause.message}"
+            raise StaleBase(words, hint=_rebase(run, branch)) from cause
+    await repository.create_ref(f"refs/tags/{tag}", commit)
+    promotion = {"branch": branch, "commit": commit, "tag": tag}
+    pinned = {
+        "base": base,
+        "decision": decision.head.hash,
+        "rebased_from": run.manifest.rebased_from,
+    }
+    _record(run, evaluator, PROMOTED, {**promotion, **pinned, "by": by})
+    return Promotion(branch, commit, tag, was_done)
+
+
+async def roll_back(
+    run: OpenRun,
+    evaluator: Evaluator,
+    repository: Repository,
+    store: ObjectStore,
+    *,
+    branch: str,
+    by: str,
+    reason: str,
+) -> Promotion:
+    """Take the changes of a promoted run out of a branch, as a new commit; history is kept.
+
+    Later changes of the branch stay. The store is empty and borrows from the repository.
+    """
+    branch = await branch_name(repository, branch)
+    require_words(reason)
+    # Not the suite and the journal: a damage there must not keep a bad result in the branch.
+    evaluator.ledger.require_intact()
+    done = _written(evaluator, run.manifest.run_id, branch)
+    head = await repository.ref(_ref(branch))
+    if done is None or done.is_rolled_back or not await _contains(repository, done.commit, branch):
+        raise NotPromoted(
+            f"{run.manifest.run_id} is not promoted to {branch}",
+            hint="see: attractor history",
+        )
+    trailer = f"Attractor-Rolled-Back: {done.commit}"
+    commit = await repository.git.run(
+        "log", "-1", "--format=%H", f"--grep=^{trailer}$", f"{done.commit}..{head}"
+    )
+    was_done = bool(commit)
+    if not was_done:
+        trees = [await repository.tree(one) for one in (head, f"{done.commit}^", done.commit)]
+        merged = await merge_trees(store, trees[:2], base=trees[2])
+        if merged.conflicts:
+            raise MergeConflict(
+                f"{branch} changed the same lines later: {some_paths(merged.conflicts)}",
+                hint=f"revert it by hand: git revert {done.commit[:12]}",
+            )
+        trailers = [f"Attractor-Run: {run.manifest.run_id}", trailer]
+        commit = write_commit(
+            store.objects,
+            tree=merged.tree,
+            parents=(head,),
+            author=Author(NAME, EMAIL, run.clock.now()),
+            message=run.redactor.text(
+                "\n".join([f'Revert "{_subject(run)}"', "", reason.strip(), "", *trailers])
+            ),
+        )
+        await bring_commit(commit, out_of=store.git, into=repository.git, without=head)
+        await move_branch(repository, store, branch=branch, old=head, new=commit)
+    told = {"branch": branch, "commit": done.commit, "revert": commit, "by": by, "reason": reason}
+    _record(run, evaluator, ROLLED_BACK, told)
+    return Promotion(branch, commit, done.tag, was_done)
+
+
+_EVENTS = {PROMOTED: "PromotionCompleted", ROLLED_BACK: "PromotionRolledBack"}
+_EVENT_FIELDS = ("branch", "commit", "tag", "revert", "by", "reason")
+
+
+def _record(run: OpenRun, evaluator: Evaluator, kind: str, data: Mapping[str, Json]) -> None:
+    manifest = run.manifest
+    record = run.redactor.members({"pipeline": manifest.pipeline, **data})
+    evaluator.ledger.append(kind, manifest.run_id, record, now=run.clock.now())
+    settle_promotions(run, evaluator.ledger)
+
+
+def settle_promotions(run: OpenRun, ledger: Ledger) -> None:
+    """Emit an event for each promotion and roll-back in the ledger that has none yet.
+
+    A process may have died between the line of the ledger and the event.
+    """
+    moves = [one for one in ledger.entries(run.manifest.run_id) if one.kind in _EVENTS]
+    kept = list(events_of(run.directory.events, tuple(_EVENTS.values()))) if moves else []
+    for entry in moves[len(kept) :]:
+        told = {name: entry.data[name] for name in _EVENT_FIELDS if name in entry.data}
+        run.emit(_EVENTS[entry.kind], told, sync=True)
+
+
+def some_paths(paths: Sequence[str]) -> str:
+    """Return the first paths, and the number of the others."""
+    more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
+    return f"{', '.join(paths[:SHOWN])}{more}"
+
+
+def _rebase(run: OpenRun, branch: str) -> str:
+    return f"attractor rebase {reference_to(run.directory.root)} --onto {shlex.quote(branch)}"
+
+
+def _written(evaluator: Evaluator, run_id: str, branch: str) -> Promotion | None:
+    """Return the recorded promotion of a run to a branch, or None."""
+    found = None
+    for one in evaluator.ledger.entries(run_id):
+        if one.kind == PROMOTED and one.data["branch"] == branch:
+            tag = str(one.data["tag"])
+            found = Promotion(branch, str(one.data["commit"]), tag, was_done=True)
+        elif found and one.kind == ROLLED_BACK and one.data["branch"] == branch:
+            found = replace(found, is_rolled_back=True)
+    return found
+
+
+async def branch_name(repository: Repository, text: str) -> str:
+    """Return the short name of a branch; refuse an invalid name."""
+    name = text.removeprefix(HEADS)
+    asked = await repository.git.answer("check-ref-format", _ref(name))
+    if asked.exit_code or name.startswith(("-", "refs/")) or name == "HEAD":
+        raise InvalidBranch(f"invalid branch name {text!r}")
+    return name
+
+
+async def find_branch(repository: Repository, branch: str, *, since: str) -> str:
+    """Return the commit of a branch; refuse an unknown branch."""
+    commit = await repository.ref(_ref(branch))
+    if not commit:
+        raise UnknownBranch(
+            f"unknown branch {branch!r}", hint=await _other_branches(repository, branch, since)
+        )
+    return commit
+
+
+async def _contains(repository: Repository, commit: str, branch: str) -> bool:
+    asked = await repository.git.answer("merge-base", "--is-ancestor", commit, _ref(branch))
+    return asked.exit_code == 0
+
+
+async def _other_branches(repository: Repository, branch: str, since: str) -> str:
+    refs = await repository.git.run("for-each-ref", "--format=%(refname:short)", "refs/heads")
+    names = [one for one in refs.splitlines() if not one.startswith(OURS)]
+    near = suggest(branch, names)
+    shown = f"did you mean {near}?" if near else f"branches: {', '.join(names[:SHOWN]) or 'none'}"
+    return f"{shown}; to create it at the base: git branch {shlex.quote(branch)} {since[:12]}"
+
+
+def _ref(branch: str) -> str:
+    return f"{HEADS}{branch}"
+
+
+def _approval(run: OpenRun, evaluator: Evaluator) -> LedgerEntry:
+    decision = find_decision(evaluator.ledger, facts_of(run))
+    if decision is None:
+        raise NoDecision(f"no decision on {run.manifest.run_id}")
+    if decision.data["verdict"] != DecisionKind.APPROVED:
+        raise NoGo(f"{run.manifest.run_id} was {decision.data['verdict']}")
+    if decision.data["tree"] != run.progress.tree:
+        raise NoGo(f"the decision on {run.manifest.run_id} is about another tree")
+    return decision
+
+
+async def _commit(run: OpenRun, kept: CandidateTree, decision: LedgerEntry) -> str:
+    """Write the commit of a run into the run's store; a repeated call writes the same commit."""
+    base, manifest = kept.base, run.manifest
+    [result] = await result_trees(kept.store, base, [run.progress.tree], excluded=kept.left_out)
+    if result.tree != decision.data["result_tree"]:
+        raise NoGo(f"the decision on {manifest.run_id} is about another result")
+    trailers = [
+        f"Attractor-Run: {manifest.run_id}",
+        f"Attractor-Decision: {decision.head.hash}",
+        f"Attractor-Suite: {manifest.suite}",
+        f"Attractor-Ledger: {decision.head.seq}:{decision.head.hash}",
+        *(f"Attractor-Waived: {one}" for one in Fields(decision.data, "ledger").texts("waived")),
+    ]
+    return write_commit(
+        kept.store.objects,
+        tree=result.tree,
+        parents=(base.commit,),
+        author=Author(NAME, EMAIL, manifest.started),
+        message="\n".join([_subject(run), "", *trailers]),
+    )
+
+
+def _subject(run: OpenRun) -> str:
+    manifest = run.manifest
+    # Goal and pipeline may be blank.
+    words = "\n".join((manifest.goal, manifest.pipeline, manifest.run_id))
+    return words.strip().splitlines()[0]

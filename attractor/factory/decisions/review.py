@@ -1,0 +1,231 @@
+"""Collects the facts of a run that a person sees before deciding."""
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
+from attractor.engine.outcome import Usage, usage_to_record
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.storage.json_files import Fields
+from attractor.factory.evaluation.evaluate import CREATED, Evaluator
+from attractor.factory.evaluation.gate import GateInput, GateReport, gate
+from attractor.factory.evaluation.run_facts import RunFacts
+from attractor.factory.ledger.ledger import LedgerEntry
+from attractor.factory.ledger.records import EVALUATED, origin_of
+from attractor.interviewers.auto_approve import NAME as AUTO_APPROVE
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.runs.history import read_history, read_run
+from attractor.pipeline.runs.lookup import used_by
+from attractor.pipeline.workspace.deliver import read_delivery
+from attractor.pipeline.workspace.diffstat import Diffstat, read_diffstat
+from attractor.scenarios.evaluation import count_trials
+from attractor.workspaces.run_store import STORES, read_record
+
+MOST_EARLIER = 10
+
+
+@dataclass(frozen=True)
+class Count:
+    """The satisfied and played trials of a scenario in one run."""
+
+    run_id: str
+    satisfied: int
+    played: int
+
+    def __str__(self) -> str:
+        return f"{self.satisfied}/{self.played}"
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of the count."""
+        return {"run_id": self.run_id, "satisfied": self.satisfied, "played": self.played}
+
+
+@dataclass(frozen=True)
+class ScenarioTrials:
+    """The trials of a held-out scenario: of this run's tree, and of earlier runs, oldest first.
+
+    `name` is opaque; `id` and `title` are words of a holdout, for the operator only. `passed` means
+    that enough trials of this run's tree are satisfied.
+    """
+
+    name: str
+    id: str
+    title: str
+    passed: bool
+    now: Count
+    earlier: tuple[Count, ...]
+    waived_until: datetime | None = None
+
+    def to_record(self, *, to_operator: bool) -> dict[str, Json]:
+        """Return the JSON record, with words of the holdout for the operator."""
+        words: dict[str, Json] = {"id": self.id, "title": self.title} if to_operator else {}
+        return {
+            "name": self.name,
+            **words,
+            "passed": self.passed,
+            "satisfied": self.now.satisfied,
+            "played": self.now.played,
+            "earlier": [one.to_record() for one in self.earlier],
+            "waived_until": self.waived_until.isoformat() if self.waived_until else "",
+        }
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Files that are not part of the judged result.
+
+    `excluded` and `ignored` are patterns: of project files that the workspace lacked, and of files
+    that snapshots leave out. `refused` are files that a snapshot could not contain.
+    """
+
+    excluded: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Review:
+    """What a person sees before deciding on a run.
+
+    `look` is the command that shows all changes. `assumed` are stages whose success was assumed,
+    `auto_approved` counts the human gates that were approved automatically.
+    """
+
+    facts: RunFacts
+    judged: GateInput
+    report: GateReport
+    changes: Diffstat | None
+    look: str
+    scenarios: tuple[ScenarioTrials, ...]
+    usage: Usage
+    judge_usd: float
+    work_seconds: float
+    trial_seconds: float
+    assumed: tuple[str, ...]
+    auto_approved: int
+    left_out: LeftOut
+
+    def to_record(self, *, to_operator: bool) -> dict[str, Json]:
+        """Return the JSON record, with words of holdouts for the operator only."""
+        manifest = self.facts.manifest
+        return {
+            "run_id": self.facts.run_id,
+            "status": str(self.facts.state.status),
+            "goal": manifest.goal,
+            "started": manifest.started.isoformat(),
+            "changes": self.changes.to_record() if self.changes else None,
+            "look": self.look,
+            "gate": self.report.to_record(),
+            "scenarios": [one.to_record(to_operator=to_operator) for one in self.scenarios],
+            "usage": {
+                **usage_to_record(self.usage),
+                "judge_usd": self.judge_usd,
+                "work_seconds": round(self.work_seconds, 3),
+                "trial_seconds": round(self.trial_seconds, 3),
+            },
+            "assumed": {"stages": list(self.assumed), "auto_approved_gates": self.auto_approved},
+            "left_out": {
+                "excluded": list(self.left_out.excluded),
+                "ignored": list(self.left_out.ignored),
+                "refused": list(self.left_out.refused),
+            },
+            "judged_by": {
+                "pipeline": manifest.pipeline,
+                "pipeline_hash": manifest.content_hash,
+                "suite": manifest.suite,
+                "profile": manifest.profile,
+            },
+        }
+
+
+async def review(facts: RunFacts, evaluator: Evaluator, host: RunHost) -> Review:
+    """Collect what a person sees before deciding on a run; all records are verified first."""
+    judged = evaluator.judged(facts)
+    results = [one for record in judged.evaluations for one in record.results]
+    state = facts.state
+    return Review(
+        facts=facts,
+        judged=judged,
+        report=gate(judged),
+        changes=await read_diffstat(host, facts.run_id, facts.tree),
+        look=_look(facts),
+        scenarios=tuple(_scenarios(facts, judged, evaluator)),
+        usage=used_by(facts.directory, state),
+        judge_usd=sum(one.cost_usd for one in results),
+        work_seconds=state.progress.seconds if state.progress else 0.0,
+        trial_seconds=sum(one.duration_ms for one in results) / 1000,
+        assumed=tuple(dict.fromkeys(state.progress.assumed)) if state.progress else (),
+        auto_approved=state.answer_counts.get(AUTO_APPROVE, 0),
+        left_out=_left_out(facts.directory, host, facts.run_id),
+    )
+
+
+def _look(facts: RunFacts) -> str:
+    """Return the command that shows all changes of a run."""
+    delivery = read_delivery(facts.directory)
+    if delivery.branch:
+        return f"git diff {facts.manifest.base.commit[:12]}..{shlex.quote(delivery.branch)}"
+    return f"less {shlex.quote(str(delivery.patch.place))}" if delivery.patch else ""
+
+
+def _left_out(directory: RunDirectory, host: RunHost, run_id: str) -> LeftOut:
+    # The workspace may be removed already.
+    record = read_record(host.state_dir / STORES / run_id)
+    refused = tuple(read_history(read_run(directory.root)).not_kept)
+    if record is None:
+        return LeftOut(refused=refused)
+    return LeftOut(record.excluded, (*record.ignored, *record.leave_out), refused)
+
+
+def _scenarios(
+    facts: RunFacts, judged: GateInput, evaluator: Evaluator
+) -> Iterable[ScenarioTrials]:
+    holdouts = judged.suite.of_split("holdout") if judged.suite else ()
+    if not holdouts:
+        return
+    earlier = _earlier(facts, list(evaluator.ledger.entries()))
+    waived = {one.scenario: one.expires for one in judged.waivers}
+    for scenario, tally in zip(
+        holdouts, count_trials(holdouts, judged.counting_results()), strict=True
+    ):
+        name = evaluator.results.opaque_name(scenario.id)
+        yield ScenarioTrials(
+            name,
+            scenario.id,
+            scenario.title,
+            tally.passed,
+            Count(facts.run_id, tally.satisfied, tally.played),
+            tuple(
+                Count(run_id, satisfied[name], played[name])
+                for run_id, (satisfied, played) in earlier.items()
+                if played[name]
+            )[-MOST_EARLIER:],
+            waived.get(scenario.id),
+        )
+
+
+_Counts = tuple[Counter[str], Counter[str]]
+
+
+def _earlier(facts: RunFacts, entries: Sequence[LedgerEntry]) -> Mapping[str, _Counts]:
+    """Return the satisfied and played trials by scenario of other runs of the pipeline.
+
+    Only runs of the same project count: a scenario of another project may have the same name.
+    """
+    created = {one.run_id: one for one in entries if one.kind == CREATED}
+    own = origin_of(created[facts.run_id]) if facts.run_id in created else None
+    found: dict[str, _Counts] = {}
+    for entry in entries:
+        if entry.kind != EVALUATED or entry.run_id == facts.run_id:
+            continue
+        if entry.run_id not in created or origin_of(created[entry.run_id]) != own:
+            continue
+        satisfied, played = found.setdefault(entry.run_id, (Counter(), Counter()))
+        for trial in Fields(entry.data, "ledger: evaluated").inners("trials"):
+            name = trial.text("scenario")
+            played[name] += 1
+            satisfied[name] += trial.flag("satisfied")
+    return found

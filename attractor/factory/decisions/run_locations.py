@@ -1,0 +1,52 @@
+"""Finds the directories of the runs of a state folder, and the runs whose result is promoted."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from attractor.base.errors import AttractorError
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.storage.json_files import Fields
+from attractor.factory.ledger.ledger import Ledger
+from attractor.factory.ledger.records import CREATED, PROMOTED
+from attractor.pipeline.runs.garbage import Whereabouts
+
+
+class RunLocations:
+    """The directories of the runs of a state folder, from the ledger."""
+
+    def __init__(self, ledger: Ledger, runs_dir: Path) -> None:
+        self._runs_dir = runs_dir
+        self._begun: dict[str, Path] = {}
+        self._promoted: set[str] = set()
+        rebased: list[str] = []
+        for entry in ledger.entries():
+            if entry.kind == CREATED:
+                place = Fields(entry.data, "ledger: created").text("directory")
+                self._begun[entry.run_id] = Path(place)
+            elif entry.kind == PROMOTED:
+                self._promoted.add(entry.run_id)
+                rebased.append(str(entry.data["rebased_from"]))
+        # A rebased result replaces the result of the other run, which may be rebased, too.
+        for replaced in rebased:
+            while replaced and replaced not in self._promoted:
+                self._promoted.add(replaced)
+                replaced = self._rebased_from(replaced)
+
+    def __call__(self, run_id: str) -> Whereabouts:
+        """Return the location of a run."""
+        return Whereabouts(
+            places=self._places(run_id),
+            is_known=run_id in self._begun,
+            is_promoted=run_id in self._promoted,
+        )
+
+    def _places(self, run_id: str) -> tuple[Path, ...]:
+        begun, here = self._begun.get(run_id), self._runs_dir / run_id
+        return (begun, here) if begun else (here,)
+
+    def _rebased_from(self, run_id: str) -> str:
+        """Return the run that a run was rebased from, if the directory of the run is readable."""
+        for place in self._places(run_id):
+            with suppress(AttractorError):
+                return read_manifest(RunDirectory(place)).rebased_from
+        return ""

@@ -1,0 +1,1 @@
+"""The evaluation of a run: trials, rules of the gate, leaks and feedback."""

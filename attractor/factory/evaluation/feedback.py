@@ -1,0 +1,81 @@
+"""What the next run may know of a gate: rule ids, tags and counts, and no word of a holdout."""
+
+from collections.abc import Mapping
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
+from attractor.factory.evaluation.gate import GateInput, gate
+from attractor.scenarios.evaluation import count_trials
+
+FEEDBACK_FILE = "feedback.json"
+
+
+@dataclass(frozen=True)
+class TagCount:
+    """The failed holdouts with a tag, of all holdouts with this tag."""
+
+    failed: int
+    scenarios: int
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """The verdict on a run in rule ids, tags and counts."""
+
+    run_id: str
+    go: bool
+    rules: tuple[str, ...]
+    scenarios: int
+    failed: int
+    flaky: int
+    tags: Mapping[str, TagCount]
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record."""
+        return {
+            "run_id": self.run_id,
+            "go": self.go,
+            "rules": list(self.rules),
+            "scenarios": self.scenarios,
+            "failed": self.failed,
+            "flaky": self.flaky,
+            "tags": {
+                name: {"failed": one.failed, "scenarios": one.scenarios}
+                for name, one in self.tags.items()
+            },
+        }
+
+    def to_context(self) -> dict[str, Json]:
+        """Return the values for the context of the next run."""
+        failed = [
+            f"{name}: {one.failed} of {one.scenarios} failed"
+            for name, one in self.tags.items()
+            if one.failed
+        ]
+        return {
+            "feedback.run": self.run_id,
+            "feedback.gate": "go" if self.go else "no-go",
+            "feedback.rules": ", ".join(self.rules),
+            "feedback.tags": "; ".join(failed),
+            "feedback.failed_scenarios": self.failed,
+            "feedback.scenarios": self.scenarios,
+        }
+
+
+def feedback_on(run_id: str, judged: GateInput) -> Feedback:
+    """Return the feedback on a run with a suite."""
+    holdouts = judged.suite.of_split("holdout") if judged.suite else ()
+    report = gate(judged)
+    tallies = count_trials(holdouts, judged.counting_results())
+    failed = {one.scenario for one in tallies if one.played and not one.passed}
+    tags = sorted({tag for one in holdouts for tag in one.tags})
+    tagged = {tag: [one.id for one in holdouts if tag in one.tags] for tag in tags}
+    return Feedback(
+        run_id=run_id,
+        go=report.go,
+        rules=tuple(one.rule for one in report.reasons),
+        scenarios=len(holdouts),
+        failed=len(failed),
+        flaky=report.flaky,
+        tags={tag: TagCount(len(failed & {*ids}), len(ids)) for tag, ids in tagged.items()},
+    )

@@ -1,0 +1,244 @@
+"""Verifies all records of a state folder: ledger, tokens, journals, decisions and results."""
+
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import field
+from itertools import zip_longest
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, ChainBroken, ExitCode, VerificationError
+from attractor.base.files import read_regular
+from attractor.base.journal import read_lines, read_torn, require_intact
+from attractor.base.json import Json, content_hash
+from attractor.engine.journal.checkpoint import verify_journal
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.factory.errors import DecisionsDiffer
+from attractor.factory.evaluation.evaluate import UNBEGUN
+from attractor.factory.ledger.ledger import Ledger, LedgerEntry
+from attractor.factory.ledger.records import (
+    COPIED,
+    CREATED,
+    DECIDED,
+    DECISIONS_FILE,
+    ENDED,
+    PROMOTED,
+    ROLLED_BACK,
+    EvaluationPool,
+)
+from attractor.factory.ledger.tokens import TokenStore
+from attractor.factory.ledger.trials import TrialStore
+from attractor.factory.resources.versions import differing_files, is_about_version
+from attractor.pipeline.runs.lookup import RunSummary, list_folders, summarize, summarize_or_tell
+
+_RESTORE = "restore it from a backup"
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """A corrupt record: the run that it belongs to, if any, the problem and a remedy."""
+
+    run_id: str
+    problem: str
+    remedy: str
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the flaw as a JSON object."""
+        return {"run_id": self.run_id, "problem": self.problem, "remedy": self.remedy}
+
+
+@dataclass
+class AuditReport:
+    """What was verified, and the flaws in the order of the ledger.
+
+    `versions` are lines about versions of profiles, suites and pipelines. `removed` are run
+    directories of the ledger that do not exist any more. Without the key of the
+    ledger, `unchecked_seals` is the number of its seals, and results and tokens are not verified.
+    """
+
+    lines: int = 0
+    runs: int = 0
+    decisions: int = 0
+    results: int = 0
+    tokens: int = 0
+    versions: int = 0
+    unchecked_seals: int = 0
+    removed: list[str] = field(default_factory=list[str])
+    flaws: list[Flaw] = field(default_factory=list[Flaw])
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the report as a JSON object."""
+        return {
+            "intact": not self.flaws,
+            "ledger_lines": self.lines,
+            "runs": self.runs,
+            "decisions": self.decisions,
+            "results": self.results,
+            "tokens": self.tokens,
+            "versions": self.versions,
+            "unchecked_seals": self.unchecked_seals,
+            "removed": [*self.removed],
+            "flaws": [one.to_record() for one in self.flaws],
+        }
+
+
+Told = Callable[[int, int], None]
+"""Type of a function that is called with the number of runs verified so far, and of all runs."""
+
+
+def audit(
+    state_dir: Path,
+    runs_dir: Path,
+    *,
+    only: Path | None = None,
+    told: Told = lambda done, of: None,
+) -> AuditReport:
+    """Verify the ledger, the tokens and all runs of a state folder, or only the run of a directory.
+
+    Runs of the folder `runs_dir` that the ledger lacks are flaws, too.
+    """
+    report, ledger = AuditReport(), Ledger(state_dir)
+    run_id = read_manifest(RunDirectory(only)).run_id if only else ""
+    with _flaws_of(report, ""):
+        check = ledger.verify()
+        report.lines, report.unchecked_seals = check.head.seq, check.unchecked_seals
+        require_intact(check, str(ledger.file))
+    if report.flaws:
+        # The lines about the runs cannot be trusted.
+        return report
+    own: dict[str, list[LedgerEntry]] = {}
+    versions: list[LedgerEntry] = []
+    for entry in ledger.audited():
+        versions += [entry] if is_about_version(entry) else []
+        if entry.run_id and run_id in ("", entry.run_id):
+            own.setdefault(entry.run_id, []).append(entry)
+    results = None if report.unchecked_seals else TrialStore(state_dir / "results", ledger)
+    if results:
+        with _flaws_of(report, ""):
+            report.tokens = len(TokenStore(state_dir).verified())
+    if not run_id:
+        _verify_versions(report, versions, state_dir)
+    for number, (each, entries) in enumerate(own.items(), 1):
+        if root := _find(entries, runs_dir):
+            with _flaws_of(report, each):
+                _verify_run(report, root, entries, results)
+        else:
+            report.removed.append(each)
+        told(number, len(own))
+    _find_unknown(report, [only] if only else list_folders(runs_dir), own, ledger)
+    return report
+
+
+def _find_unknown(
+    report: AuditReport, roots: Iterable[Path], known: Collection[str], ledger: Ledger
+) -> None:
+    """Report runs that began, but that the ledger lacks."""
+    for root in roots:
+        if root.name in known:
+            continue
+        summary = summarize_or_tell(root)
+        is_begun = summary.status not in {one.word.value for one in UNBEGUN}
+        if is_begun and summary.run_id not in known:
+            problem = f"unknown run {root}: {ledger.file} lacks it"
+            remedy = "restore the ledger from a backup, or set state_dir to the run's state folder"
+            report.flaws.append(Flaw(summary.run_id, problem, remedy))
+
+
+def _verify_versions(report: AuditReport, entries: Sequence[LedgerEntry], state_dir: Path) -> None:
+    """Compare the files of profiles, suites and pipelines with the ledger."""
+    report.versions = len(entries)
+    with _flaws_of(report, ""):
+        for file in differing_files(entries, state_dir):
+            problem = f"{file} is missing or differs from the ledger"
+            report.flaws.append(Flaw("", problem, _RESTORE))
+
+
+def _find(entries: Sequence[LedgerEntry], runs_dir: Path) -> Path | None:
+    """Return the directory of a run: where it began, or in the folder of this project."""
+    begun = [Path(str(one.data["directory"])) for one in entries if one.kind == CREATED]
+    for one in begun:
+        for place in (one, runs_dir / one.name):
+            if place.is_dir():
+                return place
+    return None
+
+
+def _verify_run(
+    report: AuditReport, root: Path, entries: Sequence[LedgerEntry], results: TrialStore | None
+) -> None:
+    """Verify the records of a run, up to the first flaw."""
+    report.runs += 1
+    directory = RunDirectory(root)
+    for one in entries:
+        if one.kind == CREATED and one.data["manifest"] != content_hash(_read(directory.manifest)):
+            raise VerificationError(f"{directory.manifest} was changed", hint=_RESTORE)
+    heads = {str(one.data["journal_head"]) for one in entries if "journal_head" in one.data}
+    if verify_journal(directory.events, heads=heads):
+        raise ChainBroken(
+            f"{directory.events}: line {_count(directory.events) + 1} is missing, or earlier lines "
+            "were replaced: the journal lacks lines whose hashes are in the ledger",
+            hint=_RESTORE,
+        )
+    for child in sorted(root.glob("**/children/*/events.jsonl")):
+        verify_journal(child)
+    summary = summarize(root)
+    if summary.trouble_code is ExitCode.BROKEN:
+        raise VerificationError(summary.trouble, hint=_RESTORE)
+    _require_end(summary, directory, {one.kind for one in entries})
+    report.decisions += _verify_decisions(root, entries)
+    if results:
+        report.results += _verify_results(entries, results)
+
+
+def _require_end(summary: RunSummary, directory: RunDirectory, kinds: Set[str]) -> None:
+    """Refuse a journal that was cut before the end, or the promotion, that the ledger records."""
+    is_ended = bool({DECIDED, ENDED} & kinds)
+    is_cut = is_ended and (not summary.is_final or read_torn(directory.events) is not None)
+    if PROMOTED in kinds and ROLLED_BACK not in kinds:
+        is_cut |= not summary.promoted_to
+    if is_cut and not summary.is_live:
+        raise ChainBroken(
+            f"{directory.events}: line {_count(directory.events) + 1} is missing: the journal "
+            "lacks the end that the ledger records",
+            hint=f"{_RESTORE}; if a process died while it recorded the end, resume the run",
+        )
+
+
+def _verify_decisions(root: Path, entries: Sequence[LedgerEntry]) -> int:
+    """Compare the copies of the lines about a decision with the ledger."""
+    file = root / DECISIONS_FILE
+    wanted = [one.line.encode() for one in entries if one.kind in COPIED]
+    kept = [one.content for one in read_lines(file)] if file.exists() else []
+    torn = read_torn(file) if file.exists() else None
+    for number, (line, copy) in enumerate(zip_longest(wanted, kept), 1):
+        if line != copy:
+            raise DecisionsDiffer(f"{file}: line {number} differs from the ledger")
+    if torn:
+        raise DecisionsDiffer(f"{file}: line {len(kept) + 1} is incomplete")
+    return len(wanted)
+
+
+def _verify_results(entries: Sequence[LedgerEntry], results: TrialStore) -> int:
+    """Verify the stored results of trials, also those of evaluations that did not end."""
+    pool = EvaluationPool(entries, results)
+    return sum(len(one.results) for one in pool.all_of_run(entries[0].run_id))
+
+
+def _count(journal: Path) -> int:
+    return sum(1 for _ in read_lines(journal)) if journal.exists() else 0
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return read_regular(file)
+    except OSError as cause:
+        raise VerificationError(f"{file} is missing or unreadable", hint=_RESTORE) from cause
+
+
+@contextmanager
+def _flaws_of(report: AuditReport, run_id: str) -> Generator[None]:
+    """Add the error of a block to the report."""
+    try:
+        yield
+    except AttractorError as fault:
+        report.flaws.append(Flaw(run_id, fault.message, fault.hint))

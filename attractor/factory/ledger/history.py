@@ -1,0 +1,100 @@
+"""Lists the decisions, waivers, amendments, promotions and roll-backs of a project."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
+from attractor.engine.storage.json_files import Fields
+from attractor.factory.ledger.ledger import Ledger, LedgerEntry
+from attractor.factory.ledger.records import (
+    AMENDED,
+    DECIDED,
+    PROMOTED,
+    ROLLED_BACK,
+    WAIVED,
+    created_runs,
+)
+
+SHOWN_HASH = 12
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """A line of the ledger about a decision or a promotion; `pipeline` is a name."""
+
+    kind: str
+    run_id: str
+    time: datetime
+    pipeline: str
+    by: str
+    words: str
+    entry: LedgerEntry
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record: the data of the line, with its position in the ledger."""
+        head = self.entry.head
+        return {
+            "kind": self.kind,
+            "run_id": self.run_id,
+            "time": self.entry.time,
+            **self.entry.data,
+            "ledger": {"seq": head.seq, "hash": head.hash},
+        }
+
+
+def read_history(
+    ledger: Ledger,
+    project_id: str,
+    *,
+    run_id: str = "",
+    pipeline: str = "",
+    since: datetime | None = None,
+) -> list[HistoryEntry]:
+    """Return the history of a project, oldest first; the ledger is verified first."""
+    found: list[HistoryEntry] = []
+    entries = list(ledger.entries())
+    ours = created_runs(entries, project_id)
+    for entry in entries:
+        if run_id not in ("", entry.run_id):
+            continue
+        if entry.kind not in _WORDS or entry.run_id not in ours:
+            continue
+        fields = Fields(entry.data, f"ledger: {entry.kind}")
+        name = fields.text("pipeline")
+        if pipeline in ("", name) and (since is None or entry.when >= since):
+            words, by = _WORDS[entry.kind](fields), fields.text("by")
+            found.append(HistoryEntry(entry.kind, entry.run_id, entry.when, name, by, words, entry))
+    return found
+
+
+def _decided(fields: Fields) -> str:
+    return f"{fields.text('verdict')}: {fields.text('rationale')}"
+
+
+def _waived(fields: Fields) -> str:
+    until = fields.time("expires").astimezone().isoformat(sep=" ", timespec="minutes")
+    return f"scenario {fields.text('scenario')} until {until}: {fields.text('reason')}"
+
+
+def _amended(fields: Fields) -> str:
+    words = (fields.text(one) for one in ("rationale", "note") if fields.has(one))
+    return "; ".join(words)
+
+
+def _promoted(fields: Fields) -> str:
+    return f"to {fields.text('branch')} as {fields.text('commit')[:SHOWN_HASH]}"
+
+
+def _rolled_back(fields: Fields) -> str:
+    revert = fields.text("revert")[:SHOWN_HASH]
+    return f"from {fields.text('branch')} by {revert}: {fields.text('reason')}"
+
+
+_WORDS: Mapping[str, Callable[[Fields], str]] = {
+    DECIDED: _decided,
+    WAIVED: _waived,
+    AMENDED: _amended,
+    PROMOTED: _promoted,
+    ROLLED_BACK: _rolled_back,
+}

@@ -1,0 +1,462 @@
+"""The index: a SQLite database over the run directories and the ledger, for lists and reports.
+
+Nothing is decided by the index: verdicts come from journals and the ledger, and everything in the
+index can be built again from them. Processes that run something do not write to it. A reader first
+brings it up to date: with the new lines of the ledger, which announce every end of a run; with new
+and removed run directories, which the time of their folder announces; and with the runs that may
+have changed, whose files are compared. A change by hand marks its row as unsettled, so that the row
+is read again.
+
+Without the index, a list of 100,000 runs takes some minutes; with it, a quarter of a second.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, FileError, MachineryError, VerificationError
+from attractor.base.events import Event
+from attractor.base.files import make_private_folder
+from attractor.base.journal import GENESIS, ChainHead, read_lines
+from attractor.base.json import JsonObject, canonical_json, parse_json
+from attractor.base.locks import FileLock
+from attractor.engine.outcome import StageStatus
+from attractor.engine.run_folder.layout import RunDirectory, is_held
+from attractor.engine.state.run_state import StatusWord
+from attractor.factory.ledger.ledger import LEDGER_FILE
+from attractor.pipeline.runs.lookup import RunSummary, is_run, run_names, summarize_or_tell
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database, Migrations
+
+INDEX_FILE = "index.sqlite3"
+PATIENCE_S = 60.0
+BATCH = 200
+"""The runs or lines that are written while other processes wait."""
+
+RACY_S = 2.0
+"""A folder that changed so recently may change again without another time."""
+
+UNFINISHED_S = 60.0
+"""A directory without a manifest may become a run for so long."""
+
+_SCHEMA = """
+CREATE TABLE runs (
+    directory TEXT PRIMARY KEY, folder TEXT NOT NULL, run_id TEXT NOT NULL,
+    pipeline TEXT NOT NULL, status TEXT NOT NULL, outcome TEXT NOT NULL, started TEXT NOT NULL,
+    is_resting INTEGER NOT NULL, is_settled INTEGER NOT NULL, is_unsure INTEGER NOT NULL,
+    signature TEXT NOT NULL, summary TEXT NOT NULL
+);
+CREATE INDEX runs_by_status ON runs (folder, status, directory);
+CREATE INDEX runs_by_outcome ON runs (folder, outcome, directory);
+CREATE INDEX runs_by_folder ON runs (folder, directory);
+CREATE INDEX runs_unsure ON runs (folder) WHERE is_unsure;
+CREATE INDEX runs_by_id ON runs (run_id);
+CREATE TRIGGER changed_by_hand AFTER UPDATE ON runs WHEN new.signature <> '' BEGIN
+    UPDATE runs SET signature = '', is_settled = 0, is_unsure = 1 WHERE directory = new.directory;
+END;
+CREATE TRIGGER removed_by_hand AFTER DELETE ON runs BEGIN
+    UPDATE folders SET changed = 0 WHERE folder = old.folder;
+END;
+CREATE TABLE folders (folder TEXT PRIMARY KEY, changed INTEGER NOT NULL);
+CREATE TABLE ledger (
+    seq INTEGER PRIMARY KEY, hash TEXT NOT NULL, end INTEGER NOT NULL,
+    kind TEXT NOT NULL, run_id TEXT NOT NULL, time TEXT NOT NULL, data TEXT NOT NULL
+);
+CREATE INDEX ledger_by_run ON ledger (run_id);
+CREATE INDEX ledger_by_time ON ledger (time);
+"""
+
+
+_ECONOMICS = """
+ALTER TABLE runs ADD COLUMN models TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN wall_seconds REAL NOT NULL DEFAULT 0;
+UPDATE runs SET models = '';
+"""
+
+_STEPS: Mapping[str, str] = {
+    "runs_and_ledger": _SCHEMA,
+    "economics": _ECONOMICS,
+    # Read all runs again: their summaries have a new field.
+    "rolled_back": "UPDATE runs SET models = '';\n",
+}
+"""The migrations, by name: a new one is added at the end."""
+
+
+def _migrations() -> "Migrations":
+    # Imported here, because most commands do not use the index.
+    from sqlite_utils import Migrations
+
+    steps = Migrations("attractor")
+    for name, schema in _STEPS.items():
+
+        def apply(db: "Database", schema: str = schema) -> None:
+            for statement in _statements(schema):
+                db.conn.execute(statement)
+
+        steps(name=name)(apply)
+    return steps
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script; `executescript` would commit the transaction."""
+    statement = ""
+    for line in script.splitlines():
+        statement += f"{line}\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+@dataclass(frozen=True)
+class RunQuery:
+    """The runs to list: by status or outcome, pipeline and start; all, newest first, by default.
+
+    Runs without a suite that could be decided are not found by their status, because they need no
+    decision.
+    """
+
+    status: str = ""
+    pipeline: str = ""
+    since: str = ""
+    limit: int = -1
+
+    def where(self, folder: Path) -> tuple[str, list[object]]:
+        """Return the SQL condition, and its values."""
+        conditions, values = ["folder = ?"], [str(folder)]
+        if self.status in _STATUSES:
+            conditions.append("status = ? AND NOT is_resting")
+            values.append(self.status)
+        elif self.status:
+            conditions.append("outcome = ?")
+            values.append(self.status)
+        if self.pipeline:
+            conditions.append("pipeline = ?")
+            values.append(self.pipeline)
+        if self.since:
+            conditions.append("started >= ?")
+            values.append(self.since)
+        return " AND ".join(conditions), [*values]
+
+
+_STATUSES = frozenset(one.value for one in StatusWord)
+FILTERS = _STATUSES | {one.value for one in StageStatus}
+"""The words that a query can find runs by."""
+
+Told = Callable[[int, int], None]
+"""Type of a function that is called with the number of runs read so far, and of all to read."""
+
+
+class RunIndex:
+    """The index of a state folder."""
+
+    def __init__(self, state_dir: Path, *, told: Told = lambda done, of: None) -> None:
+        self.file = state_dir / INDEX_FILE
+        self._ledger = state_dir / LEDGER_FILE
+        self._lock = FileLock(state_dir / "index.lock")
+        self._told = told
+
+    def runs(self, folder: Path, query: RunQuery) -> list[RunSummary]:
+        """Return the runs in a folder that a query finds, newest first."""
+        with self._opened() as db:
+            update = _Update(db, self._ledger, self._told)
+            update.run(folder)
+            return update.select(folder, query)
+
+    @contextmanager
+    def reading(self, folder: Path) -> Generator["Database"]:
+        """Yield the database, after bringing it up to date with a folder of runs."""
+        with self._opened() as db:
+            _Update(db, self._ledger, self._told).run(folder)
+            yield db
+
+    def rebuild(self, folder: Path) -> tuple[int, int]:
+        """Build the index again; return the numbers of runs and of lines of the ledger."""
+        with self._lock.acquire(wait=PATIENCE_S, purpose="attractor: index"):
+            self._remove()
+        with self.reading(folder) as db:
+            [[runs]] = db.conn.execute("SELECT count(*) FROM runs")
+            [[lines]] = db.conn.execute("SELECT count(*) FROM ledger")
+        return runs, lines
+
+    @contextmanager
+    def _opened(self) -> Generator["Database"]:
+        make_private_folder(self.file.parent)
+        try:
+            db = self._open()
+            try:
+                yield db
+            finally:
+                db.close()
+        except sqlite3.Error as cause:
+            raise MachineryError(
+                f"cannot use the index {self.file}: {cause}",
+                hint="free space and check permissions, or rebuild it: attractor audit reindex",
+            ) from cause
+
+    def _open(self) -> "Database":
+        """Open the database; replace one that another version made, or that is no database."""
+        steps, db = _migrations(), self._connect()
+        if db and _is_known(db, steps) and not steps.pending(db):
+            return db
+        with closing(db) if db else nullcontext():
+            pass
+        with self._lock.acquire(wait=PATIENCE_S, purpose="attractor: index"):
+            db = self._connect()
+            if not (db and _is_known(db, steps)):
+                with closing(db) if db else nullcontext():
+                    self._remove()
+                db = self._connect()
+            if db is None:
+                raise MachineryError(f"cannot make the index {self.file}", hint="try again")
+            steps.apply(db)
+            return db
+
+    def _connect(self) -> "Database | None":
+        """Open the file; return None if it is no database."""
+        # Imported here, because most commands do not use the index.
+        from sqlite_utils import Database
+
+        connection = sqlite3.connect(self.file, timeout=PATIENCE_S)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            # After a power failure, the index may be older, and is brought up to date.
+            connection.execute("PRAGMA synchronous = NORMAL")
+        except sqlite3.Error as fault:
+            connection.close()
+            if type(fault) is sqlite3.DatabaseError:
+                return None
+            raise
+        # A trigger on removed rows is not for rows that this module replaces.
+        return Database(connection, execute_plugins=False, recursive_triggers=False)
+
+    def _remove(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            self.file.with_name(f"{INDEX_FILE}{suffix}").unlink(missing_ok=True)
+
+
+def _is_known(db: "Database", steps: "Migrations") -> bool:
+    """Return whether a database is empty, or was made by the steps of this version."""
+    applied = {one.name for one in steps.applied(db)}
+    return applied <= set(_STEPS) and bool(applied or not db.table_names())
+
+
+class _Update:
+    """Brings an index up to date, in short transactions, of which one process has one at a time.
+
+    All that is written is read within the transaction. Therefore no process overwrites the newer
+    rows of another process.
+    """
+
+    def __init__(self, db: "Database", ledger: Path, told: Told) -> None:
+        self._db = db
+        self._ledger = ledger
+        self._told = told
+        self._has_restarted = False
+
+    def run(self, folder: Path) -> None:
+        """Read new lines of the ledger, new and removed runs of a folder, and changed runs."""
+        while self._add_lines():
+            pass
+        self._compare(folder)
+        self._reread(self._changed_among("folder = ? AND is_unsure", [str(folder)]))
+
+    def select(self, folder: Path, query: RunQuery) -> list[RunSummary]:
+        """Return the runs that a query finds, after comparing them with their files."""
+        where, values = query.where(folder)
+        order = "ORDER BY directory DESC LIMIT ?"
+        unsettled = f"NOT is_settled AND {where} {order}"
+        self._reread(self._changed_among(unsettled, [*values, query.limit]))
+        sql = f"SELECT summary FROM runs WHERE {where} {order}"
+        rows = self._db.conn.execute(sql, [*values, query.limit])
+        return [RunSummary.from_record(_object(text)) for (text,) in rows]
+
+    def _add_lines(self) -> bool:
+        """Add some lines of the ledger, and read their runs; return whether there may be more."""
+        size = self._ledger.stat().st_size if self._ledger.exists() else 0
+        if size == self._last_line()[1]:
+            return False
+        with self._writing():
+            head, end = self._last_line()
+            try:
+                found = read_lines(self._ledger, offset=end) if size >= end else iter(())
+                lines = list(islice(found, BATCH))
+                rows = [_ledger_row(one.content, one.end) for one in lines]
+            except FileError:
+                rows = []
+            if size < end or (rows and rows[0]["prev"] != head.hash):
+                self._restart(end)
+                return size > 0
+            runs = {str(one["run_id"]) for one in rows}
+            rows = [{name: one[name] for name in one if name != "prev"} for one in rows]
+            self._db.table("ledger").insert_all(rows)
+            self._write(self._directories_of(runs))
+        return bool(rows)
+
+    def _restart(self, end: int) -> None:
+        """Forget a ledger that was replaced, such as by a backup; refuse a broken chain."""
+        if self._has_restarted or not end:
+            raise VerificationError(
+                f"{self._ledger} is corrupt: a line does not follow the previous line",
+                hint="find it: attractor audit verify",
+            )
+        self._has_restarted = True
+        self._db.conn.execute("DELETE FROM ledger")
+
+    def _last_line(self) -> tuple[ChainHead, int]:
+        sql = "SELECT seq, hash, end FROM ledger ORDER BY seq DESC LIMIT 1"
+        for seq, digest, end in self._db.conn.execute(sql):
+            return ChainHead(seq, digest), end
+        return GENESIS, 0
+
+    def _directories_of(self, runs: Iterable[str]) -> list[Path]:
+        sql = "SELECT directory FROM runs WHERE run_id = ?"
+        return [
+            Path(directory)
+            for run_id in runs
+            if run_id
+            for (directory,) in self._db.conn.execute(sql, [run_id])
+        ]
+
+    def _compare(self, folder: Path) -> None:
+        """Read the new runs of a folder, and forget the removed ones, if its time changed."""
+        now = time.time()
+        changed = folder.stat().st_mtime_ns if folder.is_dir() else 0
+        sql = "SELECT changed FROM folders WHERE folder = ?"
+        if [(changed,)] == self._db.conn.execute(sql, [str(folder)]).fetchall():
+            return
+        sql = "SELECT directory FROM runs WHERE folder = ?"
+        names = set(run_names(folder))
+        known = {Path(one).name for (one,) in self._db.conn.execute(sql, [str(folder)])}
+        new = [folder / one for one in sorted(names - known)]
+        found = [one for one in new if is_run(RunDirectory(one))]
+        self._reread([*(folder / one for one in known - names), *found])
+        is_quiet = changed / 1e9 < now - RACY_S and not any(
+            _is_unfinished(one, now) for one in set(new) - set(found)
+        )
+        with self._writing():
+            row: dict[str, object] = {"folder": str(folder), "changed": changed if is_quiet else 0}
+            self._db.table("folders").insert(row, pk="folder", replace=True)
+
+    def _changed_among(self, where: str, values: Sequence[object]) -> list[Path]:
+        """Return the directories of rows that differ from their files, or whose run is live."""
+        sql = f"SELECT directory, signature FROM runs WHERE {where}"
+        return [
+            Path(directory)
+            for directory, signature in self._db.conn.execute(sql, values)
+            if (now := _signature(RunDirectory(Path(directory)))) != signature or _LIVE in now
+        ]
+
+    def _reread(self, directories: Sequence[Path]) -> None:
+        for begin in range(0, len(directories), BATCH):
+            with self._writing():
+                self._write(directories[begin : begin + BATCH])
+            self._told(min(begin + BATCH, len(directories)), len(directories))
+
+    def _write(self, directories: Iterable[Path]) -> None:
+        """Write the rows of some runs, and remove those of removed runs."""
+        for directory in directories:
+            if is_run(RunDirectory(directory)):
+                row = self._row(directory)
+                self._db.table("runs").insert(row, pk="directory", replace=True)
+            else:
+                self._db.conn.execute("DELETE FROM runs WHERE directory = ?", [str(directory)])
+
+    def _row(self, directory: Path) -> dict[str, object]:
+        # Before the summary: a later change must be noticed.
+        signature = _signature(RunDirectory(directory))
+        one = summarize_or_tell(directory)
+        sql = "SELECT count(*) FROM ledger WHERE run_id = ? AND kind IN ('decided', 'ended')"
+        [[ends]] = self._db.conn.execute(sql, [one.run_id])
+        models, wall = _walk_of(RunDirectory(directory).events, one.started)
+        row = row_of(one, signature=signature, has_end=bool(ends))
+        return {**row, "models": models, "wall_seconds": wall}
+
+    @contextmanager
+    def _writing(self) -> Generator[None]:
+        self._db.conn.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.conn.rollback()
+            raise
+        self._db.conn.commit()
+
+
+def row_of(one: RunSummary, *, signature: str = "", has_end: bool = False) -> dict[str, object]:
+    """Return the row of a run; `has_end` if the ledger has a line about the run's end."""
+    # A process may have died between the line of the ledger and the status.
+    is_resting = one.is_resting and not has_end
+    may_change = one.is_live or bool(one.trouble) or not (one.is_final or is_resting)
+    return {
+        "directory": str(one.directory),
+        "folder": str(one.directory.parent),
+        "run_id": one.run_id,
+        "pipeline": one.pipeline,
+        "status": one.status,
+        "outcome": one.outcome,
+        "started": one.started.astimezone(UTC).isoformat(),
+        "is_resting": one.is_resting,
+        "is_settled": one.is_final and one.status != StatusWord.APPROVED and not may_change,
+        "is_unsure": may_change,
+        "signature": signature,
+        "summary": canonical_json(one.to_record()),
+    }
+
+
+def _walk_of(journal: Path, started: datetime) -> tuple[str, float]:
+    """Return the models of a run, and the seconds until its last stage ended.
+
+    Most lines are not parsed: a journal of 10 MB takes 20 ms.
+    """
+    models: set[str] = set()
+    last = b""
+    with suppress(AttractorError):
+        for line in read_lines(journal) if journal.exists() else ():
+            last = line.content if b'"node":"' in line.content else last
+            if b'"type":"SESSION_START"' in line.content:
+                event = Event.from_record(dict(_object(line.content)))
+                models.add(f"{event.data.get('provider')}/{event.data.get('model')}")
+        if last:
+            ended = Event.from_record(dict(_object(last))).time
+            return " + ".join(sorted(models)), max(0.0, (ended - started).total_seconds())
+    return " + ".join(sorted(models)), 0.0
+
+
+_LIVE = "live"
+
+
+def _signature(directory: RunDirectory) -> str:
+    """Return a text that changes when a run changes, or when a process begins or ends it."""
+    words = [_LIVE] if is_held(directory.lock) else []
+    for file in (directory.events, directory.run, directory.manifest):
+        with suppress(OSError):
+            found = file.stat()
+            words.append(f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}")
+    return " ".join(words)
+
+
+def _is_unfinished(directory: Path, now: float) -> bool:
+    """Return whether a process may just be making the directory of a run."""
+    with suppress(OSError):
+        return directory.is_dir() and directory.stat().st_mtime > now - UNFINISHED_S
+    return False
+
+
+def _ledger_row(line: bytes, end: int) -> dict[str, object]:
+    record = _object(line)
+    texts = {one: record[one] for one in ("seq", "hash", "prev", "kind", "run_id", "time")}
+    return {**texts, "data": canonical_json(record["data"]), "end": end}
+
+
+def _object(text: str | bytes) -> JsonObject:
+    record = parse_json(text)
+    if not isinstance(record, dict):
+        raise VerificationError("invalid line", hint="find it: attractor audit verify")
+    return record

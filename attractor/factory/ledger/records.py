@@ -1,0 +1,285 @@
+"""The records of evaluations and decisions in the ledger.
+
+The lines about a decision are also copied to the run directory, and ledger and copies are compared
+before use: a ledger that was restored from an old backup verifies, but the copies show the missing
+lines. An aborted evaluation counts with its finished trials, so that a new run with the same tree
+cannot hide failed trials.
+
+Kinds of lines and their data, besides `by` (the person) and `proof` (terminal or token):
+
+created           manifest, project, directory
+evaluation_begun  evaluation, tree, suite_seal, promises, protected_paths
+trial_failed      evaluation, and the public record of a trial that is not satisfied
+evaluated         as evaluation_begun, and trials, journal_head
+ended             status, journal_head
+leaked            suite, count, and the first places where its canary was found
+decided           verdict, rationale, and all that the decision is about: trees, commits, pipeline,
+                  suite and profile with hashes, gate, evaluations, journal_head
+waived            scenario (its opaque name), reason, expires, tree, suite
+amended           decision, and the new rationale or a note
+promoted          branch, base, commit, tag, decision, rebased_from
+rolled_back       branch, commit, revert, reason
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import VerificationError
+from attractor.base.journal import Journal, read_lines
+from attractor.base.json import Json, JsonObject
+from attractor.engine.run_folder.layout import promises_from_record, promises_to_record
+from attractor.engine.state.run_state import APPROVED, REJECTED
+from attractor.engine.storage.json_files import Fields
+from attractor.environments.environment import Promises
+from attractor.factory.errors import DecisionsDiffer
+from attractor.factory.evaluation.gate import EvaluationRecord, Waiver
+from attractor.factory.evaluation.run_facts import RunFacts
+from attractor.factory.ledger.ledger import Ledger, LedgerEntry
+from attractor.factory.ledger.trials import EvaluationId, TrialStore
+from attractor.scenarios.evaluation import TrialKey, TrialResult
+
+CREATED = "created"
+DECIDED = "decided"
+WAIVED = "waived"
+AMENDED = "amended"
+PROMOTED = "promoted"
+ROLLED_BACK = "rolled_back"
+ENDED = "ended"
+"""The kind of line with the final status of a run that failed or was canceled."""
+
+LEAKED = "leaked"
+"""The kind of line about an incident: a holdout leaked in a run."""
+
+DECISIONS_FILE = "decisions.jsonl"
+
+COPIED = (DECIDED, WAIVED, AMENDED)
+"""The kinds of lines that are copied to the run directory."""
+
+
+def created_runs(entries: Iterable[LedgerEntry], project_id: str) -> dict[str, LedgerEntry]:
+    """Return the lines about the creation of the runs of a project, by run id."""
+    return {
+        one.run_id: one
+        for one in entries
+        if one.kind == CREATED and one.data.get("project") == project_id
+    }
+
+
+def find_decision(ledger: Ledger, run: RunFacts) -> LedgerEntry | None:
+    """Return the decision on a run, or None, and complete the copies in the run directory.
+
+    Any other difference between ledger and copies is refused.
+    """
+    records = [one for one in ledger.entries(run.run_id) if one.kind in COPIED]
+    decided = [one for one in records if one.kind == DECIDED]
+    file = run.directory.root / DECISIONS_FILE
+    wanted = [one.line.encode() for one in records]
+    kept = [line.content for line in read_lines(file)] if file.exists() else []
+    if kept != wanted[: len(kept)]:
+        raise DecisionsDiffer(f"{file} contains lines that {ledger.file} lacks")
+    if not decided and run.state.status in (APPROVED, REJECTED):
+        raise DecisionsDiffer(
+            f"{ledger.file} lacks the decision of a run that is {run.state.status}"
+        )
+    for entry in records[len(kept) :]:
+        copy_to_run(run.directory.root, entry)
+    return decided[0] if decided else None
+
+
+def copy_to_run(root: Path, entry: LedgerEntry) -> None:
+    """Copy a line about a decision to the run directory."""
+    with Journal.open(root / DECISIONS_FILE) as journal:
+        journal.append(entry.line)
+
+
+def waivers_of(entries: Iterable[LedgerEntry], scenarios: Mapping[str, str]) -> tuple[Waiver, ...]:
+    """Return the waivers of a run; `scenarios` are the scenarios by their opaque names."""
+    found: list[Waiver] = []
+    for entry in entries:
+        fields = Fields(entry.data, f"ledger: {entry.kind}")
+        if entry.kind == WAIVED and fields.text("scenario") in scenarios:
+            scenario = scenarios[fields.text("scenario")]
+            found.append(Waiver(scenario, fields.time("expires")))
+    return tuple(found)
+
+
+def leaks_of(entries: Iterable[LedgerEntry]) -> tuple[str, ...]:
+    """Return the places of a run where the canary of its suite was found."""
+    found = [one for one in entries if one.kind == LEAKED]
+    return tuple(place for one in found for place in _fields(one).texts("places"))
+
+
+BEGUN = "evaluation_begun"
+EVALUATED = "evaluated"
+
+
+@dataclass(frozen=True)
+class EvaluationStart:
+    """The start of an evaluation: suite, isolation promises and protected paths."""
+
+    evaluation_id: EvaluationId
+    suite_seal: str
+    promises: Promises
+    protected_paths: tuple[str, ...] = ()
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the data of a ledger line."""
+        return {
+            "evaluation": self.evaluation_id.number,
+            "tree": self.evaluation_id.tree,
+            "suite_seal": self.suite_seal,
+            "promises": promises_to_record(self.promises),
+            "protected_paths": list(self.protected_paths),
+        }
+
+
+def evaluated_to_record(
+    begun: EvaluationStart, trials: Sequence[JsonObject], head: str
+) -> dict[str, Json]:
+    """Return the data of the ledger line for a finished evaluation, with all trial seals."""
+    return {
+        **begun.to_record(),
+        "trials": [dict(trial) for trial in trials],
+        "journal_head": head,
+    }
+
+
+@dataclass(frozen=True)
+class EvaluationPool:
+    """The evaluations in the ledger, with the results of their trials."""
+
+    entries: Sequence[LedgerEntry]
+    results: TrialStore
+
+    def finished(self, run_id: str) -> list[LedgerEntry]:
+        """Return the lines of finished evaluations of a run, oldest first."""
+        return [one for one in self.entries if one.kind == EVALUATED and one.run_id == run_id]
+
+    def has_begun(self, evaluation_id: EvaluationId) -> bool:
+        """Return whether the start of an evaluation is recorded."""
+        return any(one.kind == BEGUN and _sitting(one) == evaluation_id for one in self.entries)
+
+    def of_run(self, run_id: str) -> list[EvaluationRecord]:
+        """Return the finished evaluations of a run."""
+        return [self._read(one) for one in self.finished(run_id)]
+
+    def all_of_run(self, run_id: str) -> list[EvaluationRecord]:
+        """Return the evaluations of a run, also those that did not end."""
+        own = [one for one in self.entries if one.run_id == run_id]
+        ended = {_sitting(one) for one in own if one.kind == EVALUATED}
+        return [
+            self._read(one)
+            for one in own
+            if one.kind == EVALUATED or (one.kind == BEGUN and _sitting(one) not in ended)
+        ]
+
+    def of_suite(self, suite_seal: str, run_ids: Collection[str]) -> dict[str, list[TrialResult]]:
+        """Return the trials of finished evaluations with a version of a suite, by run."""
+        found: dict[str, list[TrialResult]] = {}
+        for one in self.entries:
+            is_wanted = one.kind == EVALUATED and one.run_id in run_ids
+            if is_wanted and one.data["suite_seal"] == suite_seal:
+                found.setdefault(one.run_id, []).extend(self._read(one).results)
+        return found
+
+    def attempts(self, suite_seal: str, tree: str) -> int:
+        """Return the number of a tree among the trees evaluated with a version of a suite, from 1.
+
+        Trees that were evaluated later do not change it.
+        """
+        trees = [
+            one.data["tree"]
+            for one in self.entries
+            if one.kind == BEGUN and one.data["suite_seal"] == suite_seal
+        ]
+        return list(dict.fromkeys([*trees, tree])).index(tree) + 1
+
+    def by_other_runs(self, run_id: str, tree: str, suite_seal: str) -> list[EvaluationRecord]:
+        """Return evaluations of the same tree with the same suite in other runs."""
+        of_tree = [
+            one
+            for one in self.entries
+            if one.kind in (BEGUN, EVALUATED)
+            and one.run_id != run_id
+            and (one.data["tree"], one.data["suite_seal"]) == (tree, suite_seal)
+        ]
+        finished = {_sitting(one) for one in of_tree if one.kind == EVALUATED}
+        return [
+            self._read(one)
+            for one in of_tree
+            if one.kind == EVALUATED or _sitting(one) not in finished
+        ]
+
+    def _read(self, entry: LedgerEntry) -> EvaluationRecord:
+        fields, evaluation_id = _fields(entry), _sitting(entry)
+        if entry.kind == EVALUATED:
+            results = [self.results.pinned(evaluation_id, one) for one in _trials(fields)]
+        else:
+            results = self.results.all_of(evaluation_id)
+        return EvaluationRecord(
+            tree=evaluation_id.tree,
+            suite_seal=fields.text("suite_seal"),
+            promises=promises_from_record(fields.inner("promises")),
+            results=tuple(results),
+            is_finished=entry.kind == EVALUATED,
+            protected_paths=_protected(fields),
+        )
+
+
+def _sitting(entry: LedgerEntry) -> EvaluationId:
+    fields = _fields(entry)
+    return EvaluationId(entry.run_id, fields.number("evaluation"), fields.text("tree"))
+
+
+def _protected(fields: Fields) -> tuple[str, ...]:
+    return fields.texts("protected_paths")
+
+
+def _fields(entry: LedgerEntry) -> Fields:
+    return Fields(entry.data, f"ledger: {entry.kind}")
+
+
+def _trials(fields: Fields) -> list[JsonObject]:
+    trials = [one for one in fields.items("trials") if isinstance(one, dict)]
+    if len(trials) != len(fields.items("trials")):
+        raise VerificationError("corrupt trial in the ledger", hint="restore it from a backup")
+    return list[JsonObject](trials)
+
+
+def last_approved(
+    entries: Sequence[LedgerEntry], run_id: str, scenarios: Mapping[str, str]
+) -> tuple[EvaluationRecord, ...]:
+    """Return the evaluations of the last other approved run of a run's project and pipeline.
+
+    `scenarios` are the scenarios by their opaque names; only trials of these scenarios are
+    returned, with their verdicts alone.
+    """
+    origins = {one.run_id: origin_of(one) for one in entries if one.kind == CREATED}
+    approved = [
+        one.run_id
+        for one in entries
+        if one.kind == DECIDED
+        and one.data["verdict"] == APPROVED.word.value
+        and one.run_id != run_id
+        and origins.get(one.run_id) == origins.get(run_id)
+    ]
+    return tuple(
+        EvaluationRecord(
+            tree=_sitting(one).tree,
+            suite_seal=_fields(one).text("suite_seal"),
+            promises=promises_from_record(_fields(one).inner("promises")),
+            results=tuple(
+                TrialResult(TrialKey(scenarios[name], 0), trial.flag("satisfied"), (), 0)
+                for trial in _fields(one).inners("trials")
+                if (name := trial.text("scenario")) in scenarios
+            ),
+        )
+        for one in entries
+        if one.kind == EVALUATED and one.run_id in approved[-1:]
+    )
+
+
+def origin_of(created: LedgerEntry) -> tuple[str, str]:
+    """Return the project and the name of the pipeline of a run."""
+    return str(created.data["project"]), str(created.data["pipeline"]).partition("@")[0]

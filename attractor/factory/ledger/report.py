@@ -1,0 +1,224 @@
+"""Economics of runs: cost, tokens and time by pipeline and model, and by stage and trial of a run.
+
+The figures come from the index, and are for information: no verdict depends on them.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import field
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json, parse_json
+from attractor.engine.outcome import NOTHING_USED, Usage, usage_from_record
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.state.run_state import StatusWord
+from attractor.engine.storage.json_files import Fields
+from attractor.factory.ledger.index import RunIndex
+from attractor.factory.ledger.ledger import LedgerEntry
+from attractor.factory.ledger.records import DECIDED, EVALUATED
+from attractor.factory.ledger.trials import events_of
+from attractor.pipeline.runs.lookup import RunSummary
+
+GO = "gate: go"
+
+
+@dataclass(frozen=True)
+class TrialFigures:
+    """A trial of a finished evaluation, with the usage of its judge."""
+
+    scenario: str
+    number: int
+    satisfied: bool
+    seconds: float
+    cost_usd: float
+    tokens: int
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the figures as a JSON object; the scenario has its opaque name."""
+        return {**vars(self), "seconds": round(self.seconds, 3)}
+
+
+@dataclass(frozen=True)
+class RunFigures:
+    """The figures of a run; `is_go` is None if the run was not evaluated."""
+
+    summary: RunSummary
+    models: str
+    wall_seconds: float
+    is_go: bool | None
+    trials: Sequence[TrialFigures] = ()
+
+    @property
+    def flaky(self) -> set[str]:
+        """The scenarios of which some trials were satisfied, and others were not."""
+        verdicts: dict[str, set[bool]] = {}
+        for one in self.trials:
+            verdicts.setdefault(one.scenario, set()).add(one.satisfied)
+        return {name for name, found in verdicts.items() if len(found) > 1}
+
+
+@dataclass(frozen=True)
+class GroupFigures:
+    """The figures of the runs of a pipeline with the same models."""
+
+    pipeline: str
+    models: str
+    runs: Sequence[RunFigures]
+
+    @property
+    def approved(self) -> int:
+        """The number of approved runs."""
+        return sum(one.summary.status == StatusWord.APPROVED for one in self.runs)
+
+    @property
+    def cost_usd(self) -> float:
+        """The cost of all stages and of all trials."""
+        trials = sum(trial.cost_usd for one in self.runs for trial in one.trials)
+        return trials + sum(one.summary.usage.cost_usd for one in self.runs)
+
+    @property
+    def tokens(self) -> int:
+        """The tokens of all stages and of all trials."""
+        trials = sum(trial.tokens for one in self.runs for trial in one.trials)
+        return trials + sum(one.summary.usage.tokens for one in self.runs)
+
+    @property
+    def cost_per_approved(self) -> float | None:
+        """The cost of all runs, divided by the number of approved runs."""
+        return self.cost_usd / self.approved if self.approved else None
+
+    @property
+    def go_rate(self) -> float | None:
+        """The share of the evaluated runs for which the gate said go."""
+        verdicts = [one.is_go for one in self.runs if one.is_go is not None]
+        return sum(verdicts) / len(verdicts) if verdicts else None
+
+    @property
+    def satisfaction(self) -> float | None:
+        """The share of satisfied trials."""
+        trials = [trial.satisfied for one in self.runs for trial in one.trials]
+        return sum(trials) / len(trials) if trials else None
+
+    @property
+    def flaky(self) -> Mapping[str, int]:
+        """The number of runs in which each scenario was flaky."""
+        return Counter(name for one in self.runs for name in sorted(one.flaky))
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the figures as a JSON object."""
+        per_approved = self.cost_per_approved
+        return {
+            "pipeline": self.pipeline,
+            "models": self.models,
+            "runs": len(self.runs),
+            "evaluated": sum(one.is_go is not None for one in self.runs),
+            "approved": self.approved,
+            "go_rate": _rounded(self.go_rate),
+            "satisfaction": _rounded(self.satisfaction),
+            "cost_usd": round(self.cost_usd, 6),
+            "cost_per_approved_usd": None if per_approved is None else round(per_approved, 6),
+            "tokens": self.tokens,
+            "agent_seconds": round(sum(one.summary.seconds for one in self.runs), 3),
+            "wall_seconds": round(sum(one.wall_seconds for one in self.runs), 3),
+            "trial_seconds": round(sum(t.seconds for one in self.runs for t in one.trials), 3),
+            "flaky": dict(self.flaky),
+        }
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 3)
+
+
+def read_groups(index: RunIndex, folder: Path, since: str) -> list[GroupFigures]:
+    """Return the figures of the runs of a folder since a time, by pipeline and models."""
+    groups: dict[tuple[str, str], list[RunFigures]] = {}
+    for one in _read_runs(index, folder, since):
+        groups.setdefault((one.summary.pipeline, one.models), []).append(one)
+    return [GroupFigures(*names, runs) for names, runs in sorted(groups.items())]
+
+
+def _read_runs(index: RunIndex, folder: Path, since: str) -> list[RunFigures]:
+    with index.reading(folder) as db:
+        where, values = "folder = ? AND started >= ?", [str(folder), since]
+        lines: dict[str, list[tuple[str, Fields]]] = {}
+        sql = (
+            "SELECT run_id, kind, data FROM ledger WHERE kind IN (?, ?) AND run_id IN "
+            f"(SELECT run_id FROM runs WHERE {where}) ORDER BY seq"
+        )
+        for run_id, kind, data in db.conn.execute(sql, [EVALUATED, DECIDED, *values]):
+            lines.setdefault(run_id, []).append((kind, Fields(parse_json(data), kind)))
+        sql = f"SELECT summary, models, wall_seconds FROM runs WHERE {where} ORDER BY directory"
+        found: list[RunFigures] = []
+        for text, models, wall in db.conn.execute(sql, values):
+            summary = RunSummary.from_record(Fields(parse_json(text), "summary").all())
+            own = lines.get(summary.run_id, [])
+            found.append(RunFigures(summary, models, wall, _is_go(summary, own), _trials(own)))
+        return found
+
+
+def _is_go(summary: RunSummary, lines: Sequence[tuple[str, Fields]]) -> bool | None:
+    """Return the last verdict of the gate about an evaluated run."""
+    decided = [one.inner("gate").flag("go") for kind, one in lines if kind == DECIDED]
+    if not any(kind == EVALUATED for kind, _ in lines):
+        return None
+    return decided[-1] if decided else summary.reason == GO
+
+
+def _trials(lines: Iterable[tuple[str, Fields]]) -> list[TrialFigures]:
+    """Return the trials of all finished evaluations of a run."""
+    return [
+        TrialFigures(
+            one.text("scenario"),
+            one.number("trial"),
+            one.flag("satisfied"),
+            one.number("duration_ms") / 1000,
+            one.real("cost_usd"),
+            one.number("tokens"),
+        )
+        for kind, fields in lines
+        if kind == EVALUATED
+        for one in fields.inners("trials")
+    ]
+
+
+@dataclass(frozen=True)
+class StageFigures:
+    """The attempts of a node: their number, time and usage."""
+
+    node: str
+    attempts: int = 0
+    seconds: float = 0.0
+    usage: Usage = field(default=NOTHING_USED)
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the figures as a JSON object."""
+        return {
+            "node": self.node,
+            "attempts": self.attempts,
+            "seconds": round(self.seconds, 3),
+            "cost_usd": round(self.usage.cost_usd, 6),
+            "input_tokens": self.usage.input_tokens,
+            "output_tokens": self.usage.output_tokens,
+        }
+
+
+def read_stages(root: Path) -> list[StageFigures]:
+    """Return the figures of the nodes of a run, in the order of their first attempts."""
+    found: dict[str, StageFigures] = {}
+    for event in events_of(RunDirectory(root).events, ("StageCompleted", "StageFailed")):
+        node, data = event.node or "", Fields(event.data, event.type)
+        before = found.get(node, StageFigures(node))
+        used = usage_from_record(data.inner("usage")) if data.has("usage") else NOTHING_USED
+        found[node] = StageFigures(
+            node,
+            before.attempts + 1,
+            before.seconds + data.real("duration"),
+            before.usage + used,
+        )
+    return list(found.values())
+
+
+def trials_in(entries: Iterable[LedgerEntry]) -> list[TrialFigures]:
+    """Return the trials of the finished evaluations among the lines of a run."""
+    return _trials((one.kind, Fields(one.data, one.kind)) for one in entries)

@@ -1,0 +1,154 @@
+"""Tokens that identify an operator outside of a terminal.
+
+A token is shown once, and only its hash is stored. Each entry of the token file is sealed with the
+key of the ledger, and the ledger records when a token was created and revoked. Therefore an entry
+of an unknown author, or one that was restored after it was revoked, is detected.
+"""
+
+import hmac
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import VerificationError
+from attractor.base.files import make_private_folder, read_regular, write_whole
+from attractor.base.json import canonical_json, content_hash
+from attractor.base.locks import FileLock
+from attractor.factory.errors import InvalidToken
+from attractor.factory.ledger.ledger import Ledger
+
+TOKENS_FILE = "tokens.json"
+OWNER_ONLY = 0o600
+PATIENCE_S = 10.0
+DECIDE = "decide"
+"""The scope of tokens that identify a person who decides."""
+
+SCOPES = ("read", "operate", DECIDE)
+"""What a token allows: each scope includes the scopes before it."""
+
+TOKEN_CREATED, TOKEN_REVOKED = "token_created", "token_revoked"
+
+
+class StoredToken(BaseModel):
+    """The stored hash of a token, sealed with the key of the ledger."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    scope: str
+    digest: str
+    created: datetime
+    by: str
+    seal: str = ""
+
+    def allows(self, scope: str) -> bool:
+        """Return whether the token allows the actions of a scope."""
+        return SCOPES.index(self.scope) >= SCOPES.index(scope)
+
+
+_STORED = TypeAdapter(tuple[StoredToken, ...])
+
+
+@dataclass(frozen=True)
+class TokenStore:
+    """The tokens of a state folder."""
+
+    folder: Path
+
+    def create(self, name: str, scope: str, secret: str, *, by: str, now: datetime) -> StoredToken:
+        """Store the hash of a new token, and record it in the ledger."""
+        if scope not in SCOPES:
+            raise InvalidToken(f"unknown scope {scope!r}", hint=f"scopes: {', '.join(SCOPES)}")
+        with self._locked():
+            tokens = self.list()
+            if any(one.name == name for one in tokens):
+                raise InvalidToken(f"token {name!r} already exists", hint="choose another name")
+            token = StoredToken(name=name, scope=scope, digest=_digest(secret), created=now, by=by)
+            token = token.model_copy(update={"seal": self._seal(token)})
+            record = {"name": name, "scope": scope, "digest": token.digest, "by": by}
+            self._ledger.append(TOKEN_CREATED, "", record, now=now)
+            self._write((*tokens, token))
+        return token
+
+    def list(self) -> tuple[StoredToken, ...]:
+        """Return all tokens; refuse a file with an entry that this program did not write."""
+        tokens = self._read()
+        for one in tokens:
+            if not hmac.compare_digest(one.seal, self._seal(one)):
+                raise self._planted(one.name, "has an invalid seal")
+        return tokens
+
+    def verified(self) -> tuple[StoredToken, ...]:
+        """Return all tokens; refuse one that the ledger does not know, or knows as revoked."""
+        tokens = self.list()
+        for one in tokens:
+            self._require_recorded(one)
+        return tokens
+
+    def revoke(self, name: str, *, by: str, now: datetime) -> None:
+        """Remove a token, even with an invalid seal, and record this in the ledger."""
+        with self._locked():
+            tokens = self._read()
+            revoked = [one for one in tokens if one.name == name]
+            if not revoked:
+                known = ", ".join(one.name for one in tokens) or "none"
+                raise InvalidToken(f"unknown token {name!r}", hint=f"known: {known}")
+            for one in revoked:
+                record = {"name": name, "digest": one.digest, "by": by}
+                self._ledger.append(TOKEN_REVOKED, "", record, now=now)
+            self._write(tuple(one for one in tokens if one.name != name))
+
+    def holder(self, secret: str, scope: str) -> str:
+        """Return the name of the token with this secret, if it allows the scope."""
+        digest = _digest(secret)
+        for one in self.list():
+            if hmac.compare_digest(one.digest, digest) and one.allows(scope):
+                self._require_recorded(one)
+                return one.name
+        raise InvalidToken(f"invalid token for the scope {scope!r}")
+
+    def _require_recorded(self, token: StoredToken) -> None:
+        """Refuse a token that the ledger does not know, or knows as revoked."""
+        about = self._ledger.mentioning(token.digest)
+        kinds = [one.kind for one in about if one.data.get("digest") == token.digest]
+        if TOKEN_CREATED not in kinds or TOKEN_REVOKED in kinds:
+            told = "was revoked" if TOKEN_REVOKED in kinds else "is not in the ledger"
+            raise self._planted(token.name, told)
+
+    def _read(self) -> tuple[StoredToken, ...]:
+        file = self.folder / TOKENS_FILE
+        if not file.exists():
+            return ()
+        try:
+            return _STORED.validate_json(read_regular(file))
+        except ValidationError as cause:
+            raise VerificationError(
+                f"{file} is corrupt", hint="restore it from a backup, or remove it"
+            ) from cause
+
+    def _seal(self, token: StoredToken) -> str:
+        content = token.model_dump(mode="json", exclude={"seal"})
+        return self._ledger.seal_of(canonical_json({"token": content}))
+
+    def _planted(self, name: str, fault: str) -> VerificationError:
+        return VerificationError(
+            f"token {name!r} in {self.folder / TOKENS_FILE} {fault}",
+            hint=f"the file was changed by an unknown process: attractor token revoke {name}",
+        )
+
+    @property
+    def _ledger(self) -> Ledger:
+        return Ledger(self.folder)
+
+    def _locked(self) -> FileLock:
+        make_private_folder(self.folder)
+        return FileLock(self.folder / "tokens.lock").acquire(wait=PATIENCE_S, purpose="token")
+
+    def _write(self, tokens: tuple[StoredToken, ...]) -> None:
+        write_whole(self.folder / TOKENS_FILE, _STORED.dump_json(tokens), mode=OWNER_ONLY)
+
+
+def _digest(secret: str) -> str:
+    return content_hash(secret.encode())

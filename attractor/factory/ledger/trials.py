@@ -1,0 +1,258 @@
+"""Stores the results of trials in the state folder, and records public facts in the run's journal.
+
+Journal and ledger contain only counts, an opaque scenario name and a seal, because agents can read
+journal and ledger. A result is stored before it is recorded, so that a crash loses at most the
+current trial.
+"""
+
+import hmac
+from collections import Counter
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import NotCanonical, VerificationError
+from attractor.base.events import Event
+from attractor.base.files import file_error, make_private_folder, write_whole
+from attractor.base.journal import read_lines
+from attractor.base.json import Json, JsonObject, canonical_json, parse_json
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.factory.ledger.ledger import Ledger
+from attractor.scenarios.evaluation import (
+    Culprit,
+    EarlierTrials,
+    Progress,
+    TrialKey,
+    TrialResult,
+    trial_keys,
+)
+from attractor.scenarios.suite import Suite
+
+OWNER_ONLY = 0o600
+NAME_LENGTH = 16
+_RESTORE = "restore it from a backup"
+
+
+@dataclass(frozen=True)
+class EvaluationId:
+    """Identifies an evaluation by run, number and evaluated tree."""
+
+    run_id: str
+    number: int
+    tree: str
+
+
+@dataclass(frozen=True)
+class TrialStore:
+    """The results of trials in a state folder."""
+
+    folder: Path
+    ledger: Ledger
+
+    def opaque_name(self, scenario: str) -> str:
+        """Return the name of a scenario in public records, derived with the key."""
+        return self.ledger.seal_of(canonical_json({"scenario": scenario}))[:NAME_LENGTH]
+
+    def store(self, evaluation_id: EvaluationId, result: TrialResult) -> JsonObject:
+        """Store a result, and return its public record."""
+        file = self._file(evaluation_id, result.key)
+        make_private_folder(file.parent)
+        kept: JsonObject = {
+            "trial": dict(result.to_record()),
+            "seal": self._seal(evaluation_id, result),
+        }
+        write_whole(file, canonical_json(kept), mode=OWNER_ONLY)
+        return self.public_record(evaluation_id, result)
+
+    def public_record(self, evaluation_id: EvaluationId, result: TrialResult) -> JsonObject:
+        """Return the public record of a result: counts and a seal."""
+        return {
+            "scenario": self.opaque_name(result.key.scenario),
+            "trial": result.key.number,
+            "satisfied": result.satisfied,
+            "checks": len(result.checks),
+            "passed": sum(check.passed for check in result.checks),
+            "duration_ms": result.duration_ms,
+            "retries": result.retries,
+            "is_error": bool(result.error),
+            "culprit": result.culprit.value if result.culprit else "",
+            "cost_usd": result.cost_usd,
+            "tokens": result.tokens,
+            "seal": self._seal(evaluation_id, result),
+        }
+
+    def all_of(self, evaluation_id: EvaluationId) -> list[TrialResult]:
+        """Return the stored results of an evaluation; refuse if a failed trial is missing."""
+        for failed in self.failed(evaluation_id):
+            self.pinned(evaluation_id, failed)
+        return [
+            self._read(evaluation_id, file)
+            for file in sorted(self._folder(evaluation_id).glob("*.json"))
+        ]
+
+    def failed(self, evaluation_id: EvaluationId) -> list[JsonObject]:
+        """Return the public records of the failed trials that the ledger pins."""
+        number = evaluation_id.number
+        return [
+            {name: value for name, value in one.data.items() if name != "evaluation"}
+            for one in self.ledger.entries(evaluation_id.run_id)
+            if one.kind == TRIAL_FAILED and one.data.get("evaluation") == number
+        ]
+
+    def pin_failed(
+        self, evaluation_id: EvaluationId, result: TrialResult, *, now: datetime
+    ) -> None:
+        """Pin a failed trial in the ledger, so that an evaluation cannot lose it before its end."""
+        record = self.public_record(evaluation_id, result)
+        data = {"evaluation": evaluation_id.number, **record}
+        self.ledger.append(TRIAL_FAILED, evaluation_id.run_id, data, now=now)
+
+    def pinned(self, evaluation_id: EvaluationId, public_record: JsonObject) -> TrialResult:
+        """Return the stored result of a public record, after verifying the seal in the record."""
+        file = (
+            self._folder(evaluation_id)
+            / f"{public_record.get('scenario')}-{public_record.get('trial')}.json"
+        )
+        result = self._read(evaluation_id, file)
+        if self.public_record(evaluation_id, result) != public_record:
+            raise _changed(file)
+        return result
+
+    def _read(self, evaluation_id: EvaluationId, file: Path) -> TrialResult:
+        try:
+            record = parse_json(file.read_bytes())
+        except FileNotFoundError as cause:
+            raise VerificationError(
+                f"missing result {file}", hint="restore it from a backup"
+            ) from cause
+        except OSError as cause:
+            raise file_error("read", file, cause) from cause
+        except NotCanonical as cause:
+            raise _changed(file) from cause
+        result, seal = _parse(record, file)
+        is_whole = hmac.compare_digest(seal, self._seal(evaluation_id, result))
+        if not is_whole or file != self._file(evaluation_id, result.key):
+            raise _changed(file)
+        return result
+
+    def _folder(self, evaluation_id: EvaluationId) -> Path:
+        return self.folder / evaluation_id.run_id / str(evaluation_id.number)
+
+    def _file(self, evaluation_id: EvaluationId, key: TrialKey) -> Path:
+        return self._folder(evaluation_id) / f"{self.opaque_name(key.scenario)}-{key.number}.json"
+
+    def _seal(self, evaluation_id: EvaluationId, result: TrialResult) -> str:
+        words: JsonObject = {
+            "run": evaluation_id.run_id,
+            "evaluation": evaluation_id.number,
+            "tree": evaluation_id.tree,
+            "trial": dict(result.to_record()),
+        }
+        return self.ledger.seal_of(canonical_json(words))
+
+
+def _parse(kept: Json, file: Path) -> tuple[TrialResult, str]:
+    match kept:
+        case {"trial": dict(trial), "seal": str(seal)}:
+            return TrialResult.from_record(trial), seal
+        case _:
+            raise _changed(file)
+
+
+def _changed(file: Path) -> VerificationError:
+    return VerificationError(f"corrupt result {file}", hint=_RESTORE)
+
+
+TRIAL_FAILED = "trial_failed"
+"""The kind of ledger line with the public record of a failed trial."""
+
+STARTED, TROUBLED, COMPLETED = "TrialStarted", "TrialTroubled", "TrialCompleted"
+PROGRESS = "progress"
+
+_Name = tuple[object, object]
+
+
+@dataclass(frozen=True)
+class TrialLog:
+    """Records the trials of an evaluation, and reads them after a crash."""
+
+    run: OpenRun
+    evaluation_id: EvaluationId
+    results: TrialStore
+
+    def started(self, key: TrialKey) -> None:
+        """Record the start of a trial."""
+        self._write(STARTED, self._covered(key))
+
+    def troubled(self, key: TrialKey, culprit: Culprit, trouble: str) -> None:
+        """Record trouble without its text, which may contain words of a holdout."""
+        self._write(TROUBLED, {**self._covered(key), "culprit": culprit.value})
+
+    def completed(self, result: TrialResult, progress: Progress) -> None:
+        """Store and record the result of a trial; pin a failed trial in the ledger."""
+        record = self.results.store(self.evaluation_id, result)
+        if not result.satisfied:
+            self.results.pin_failed(self.evaluation_id, result, now=self.run.clock.now())
+        self._write(COMPLETED, {**record, PROGRESS: dict(progress.to_record())})
+
+    def earlier(self, suite: Suite) -> EarlierTrials:
+        """Return the verified records of this evaluation from before a crash."""
+        results = {self._name(one.key): one for one in self.results.all_of(self.evaluation_id)}
+        pinned = {
+            (one["scenario"], one["trial"]) for one in self.results.failed(self.evaluation_id)
+        }
+        for name, one in results.items():
+            if not one.satisfied and name not in pinned:
+                # The process died between storing and pinning.
+                self.results.pin_failed(self.evaluation_id, one, now=self.run.clock.now())
+        recorded = {
+            _name_in(event): {name: one for name, one in event.data.items() if name != PROGRESS}
+            for event in self._events((COMPLETED,))
+        }
+        for name, data in recorded.items():
+            if name not in results or self._told(results[name]) != data:
+                raise VerificationError(
+                    f"missing or changed result of a trial in {self.run.directory.events}",
+                    hint="the journal cannot be trusted: start a new run",
+                )
+        for name in results.keys() - recorded.keys():
+            # The process died between storing and recording.
+            self._write(COMPLETED, self.results.public_record(self.evaluation_id, results[name]))
+        begun = Counter(_name_in(event) for event in self._events((STARTED,)))
+        return EarlierTrials(
+            {one.key: one for one in results.values()},
+            Counter({key: begun[self._name(key)] for key in trial_keys(suite)}),
+        )
+
+    def _covered(self, key: TrialKey) -> JsonObject:
+        return {"scenario": self.results.opaque_name(key.scenario), "trial": key.number}
+
+    def _name(self, key: TrialKey) -> _Name:
+        return self.results.opaque_name(key.scenario), key.number
+
+    def _told(self, result: TrialResult) -> dict[str, Json]:
+        return {
+            "evaluation": self.evaluation_id.number,
+            **self.results.public_record(self.evaluation_id, result),
+        }
+
+    def _write(self, kind: str, data: JsonObject) -> None:
+        self.run.emit(kind, {"evaluation": self.evaluation_id.number, **data}, sync=True)
+
+    def _events(self, kinds: Collection[str]) -> Iterator[Event]:
+        for event in events_of(self.run.directory.events, kinds):
+            if event.data.get("evaluation") == self.evaluation_id.number:
+                yield event
+
+
+def events_of(journal: Path, kinds: Collection[str]) -> Iterator[Event]:
+    """Yield the events of the types `kinds` in a journal."""
+    for line in read_lines(journal):
+        record = parse_json(line.content)
+        if isinstance(record, dict) and record.get("type") in kinds:
+            yield Event.from_record(record)
+
+
+def _name_in(event: Event) -> _Name:
+    return event.data.get("scenario"), event.data.get("trial")

@@ -1,0 +1,63 @@
+"""Figures over the last decided runs of a project, for the rule `process` of the gate."""
+
+from collections.abc import Sequence
+
+from attractor.factory.evaluation.gate import WindowFigures
+from attractor.factory.ledger.ledger import LedgerEntry
+from attractor.factory.ledger.records import (
+    DECIDED,
+    ENDED,
+    EVALUATED,
+    PROMOTED,
+    ROLLED_BACK,
+    created_runs,
+)
+from attractor.factory.resources.versions import BURNED
+
+
+def window_figures(entries: Sequence[LedgerEntry], project: str, runs: int) -> WindowFigures:
+    """Return the figures over the last decided runs of a project, from verified lines."""
+    pipelines = {
+        run_id: str(one.data["pipeline"]).partition("@")[0]
+        for run_id, one in created_runs(entries, project).items()
+    }
+    decided: dict[str, LedgerEntry] = {}
+    about: dict[str, list[str]] = {}
+    suites = {one.run_id: one.data["suite_seal"] for one in entries if one.kind == EVALUATED}
+    burned = {str(one.data["content"]) for one in entries if one.kind == BURNED}
+    first: set[str] = set()
+    has_failed: set[str] = set()
+    for one in entries:
+        if one.run_id not in pipelines:
+            continue
+        pipeline = pipelines[one.run_id]
+        about.setdefault(one.run_id, []).append(one.kind)
+        if one.kind == DECIDED:
+            decided[one.run_id] = one
+        if _is_approval(one):
+            first |= {one.run_id} - ({one.run_id} if pipeline in has_failed else set())
+            has_failed.discard(pipeline)
+        elif one.kind == DECIDED or (one.kind == ENDED and one.data["status"] == "failed"):
+            has_failed.add(pipeline)
+    window = list(decided)[-runs:]
+    approved = [one for one in window if _is_approval(decided[one])]
+    return WindowFigures(
+        runs=len(window),
+        pipelines=len({pipelines[one] for one in window}),
+        approved=len(approved),
+        first_try=len(first & set(window)),
+        retries=sum(_retries(decided[one]) for one in window),
+        promoted=sum(PROMOTED in about[one] for one in window),
+        rolled_back=sum(ROLLED_BACK in about[one] for one in window),
+        # No run is approved after its suite was burned.
+        incidents=sum(suites.get(one) in burned for one in approved),
+    )
+
+
+def _is_approval(entry: LedgerEntry) -> bool:
+    return entry.kind == DECIDED and entry.data["verdict"] == "approved"
+
+
+def _retries(decision: LedgerEntry) -> int:
+    retries = decision.data.get("retries")
+    return retries if isinstance(retries, int) else 0

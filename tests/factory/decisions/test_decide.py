@@ -1,0 +1,284 @@
+"""Decisions, waivers and amendments: what their records pin, and what is refused."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from attractor.base.clock import SystemClock
+from attractor.base.errors import (
+    AttractorError,
+    ExitCode,
+    NoGo,
+    Refused,
+    UnknownName,
+    UsageError,
+)
+from attractor.base.events import Event
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.run_state import AWAITING_DECISION
+from attractor.factory.decisions.decide import Decision, DecisionKind, Operator, Proof, decide
+from attractor.factory.errors import (
+    AlreadyDecided,
+    InvalidWaiver,
+    NoDecision,
+    RationaleTooShort,
+)
+from attractor.factory.launch import hold
+from attractor.factory.ledger.audit import audit
+from attractor.factory.ledger.records import DECIDED, DECISIONS_FILE, EVALUATED
+from attractor.factory.ledger.trials import events_of
+from attractor.factory.operations import Factory
+from attractor.pipeline.runs.lookup import summarize
+from tests.counts import count
+from tests.factory.flows import ANN, HOLDOUT, REASON, Flow, make_flow
+from tests.factory.test_pooling import make_gamble
+from tests.pipeline.projects import git
+from tests.scenarios.suites import SUITE
+
+APPROVED, REJECTED = DecisionKind.APPROVED, DecisionKind.REJECTED
+
+
+def make_mixed(tmp_path: Path, *, must: str = "") -> Flow:
+    """Make a project whose holdout `good` passes; `made` and `must` fail."""
+    other = "else" if must else "made"
+    holdouts = {
+        name: HOLDOUT.format(wanted=wanted)
+        .replace('"made"\ntitle', f'"{name}"\ntitle')
+        .replace("Ann looks", f"{name} looks")
+        for name, wanted in (("good", "made"), ("made", "else"), ("must", other))
+    }
+    return make_flow(tmp_path, suite=f"{SUITE}[gate]\n{must}\n", **holdouts)
+
+
+def events(result: RunResult, kind: str) -> list[Event]:
+    return list(events_of(result.directory / "events.jsonl", (kind,)))
+
+
+def test_decision_pins_what_it_is_about(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    [evaluated] = [one for one in flow.evaluator.ledger.entries() if one.kind == EVALUATED]
+    entry = flow.decide(result, APPROVED)
+    data = entry.data
+    branch = f"attractor/run/{result.run_id}"
+    commit, result_tree = git(flow.project, "log", "-1", "--format=%H %T", branch).split()
+    assert (data["commit"], data["result_tree"], data["tree"]) == (commit, result_tree, result.tree)
+    assert data["base_commit"] == git(flow.project, "rev-parse", "main").strip()
+    assert data["evaluations"] == [evaluated.head.hash]
+    assert (data["by"], data["proof"], data["rationale"]) == ("ann", "token", REASON)
+    assert str(data["suite"]).startswith("todo@1#")
+    [event] = events(result, "DecisionRecorded")
+    assert event.data == {
+        "verdict": "approved",
+        "by": "ann",
+        "proof": "token",
+        "rationale": REASON,
+        "ledger_seq": entry.head.seq,
+    }
+
+
+def test_ledger_and_run_directory_have_the_same_lines(tmp_path: Path) -> None:
+    flow = make_mixed(tmp_path)
+    result = flow.launch()
+    lines = [flow.waive(result, "made").line, flow.decide(result, APPROVED).line]
+    lines.append(flow.amend(result, note="Ann asked for this.").line)
+    copy = result.directory / DECISIONS_FILE
+    assert copy.read_text().splitlines() == lines
+    assert set(lines) < set(flow.evaluator.ledger.file.read_text().splitlines())
+    copy.write_text(f"{lines[0]}\n")
+    flow.amend(result, note="The copy is complete again.")
+    assert copy.read_text().splitlines()[:3] == lines
+
+
+def test_terminal_proves_nobody_if_tools_had_no_sandbox(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    with (
+        hold(result.directory, flow.host) as run,
+        pytest.raises(UsageError, match="the run had no verified sandbox"),
+    ):
+        decide(run, flow.evaluator, Decision(APPROVED, Operator("ann", Proof.TERMINAL), REASON))
+    assert summarize(result.directory).status == "awaiting_human"
+
+
+def test_only_one_of_many_processes_decides(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    processes = count(ci=10, full=50)
+    children = [_fork(flow, result, number) for number in range(processes)]
+    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    assert sorted(codes) == [0] + [ExitCode.REFUSED] * (processes - 1)
+    [entry] = [one for one in flow.evaluator.ledger.entries() if one.kind == DECIDED]
+    assert summarize(result.directory).status == entry.data["verdict"]
+    assert audit(flow.host.state_dir, flow.host.runs_dir).flaws == []
+
+
+def _fork(flow: Flow, result: RunResult, number: int) -> int:
+    child = os.fork()
+    if child:
+        return child
+    code: int = ExitCode.FAILED
+    try:
+        flow.decide(result, REJECTED if number % 2 else APPROVED)
+        code = ExitCode.DONE
+    except AttractorError as error:
+        code = error.exit_code
+    finally:
+        os._exit(code)
+
+
+def test_decision_is_not_dated_before_its_run(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    with pytest.raises(AttractorError):
+        flow.at(hours=-1).decide(result, APPROVED)
+    assert flow.decide(result, APPROVED)
+
+
+def test_amendment_changes_words_and_no_verdict(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    with pytest.raises(NoDecision):
+        flow.amend(result, note="There is no decision yet.")
+    decision = flow.decide(result, REJECTED)
+    for words in ({}, {"note": "short"}, {"rationale": "  short   "}):
+        with pytest.raises(UsageError):
+            flow.amend(result, **words)
+    entry = flow.amend(result, rationale="It says nothing about cats.")
+    assert entry.data["decision"] == decision.head.hash
+    assert summarize(result.directory).status == "rejected"
+    [event] = events(result, "DecisionAmended")
+    assert (event.data["by"], event.data["rationale"]) == ("ann", "It says nothing about cats.")
+    with pytest.raises(AlreadyDecided):
+        flow.decide(result, APPROVED)
+
+
+def test_waiver_lets_a_failed_scenario_through_until_it_expires(tmp_path: Path) -> None:
+    flow = make_mixed(tmp_path)
+    result = flow.launch()
+    opaque = flow.evaluator.results.opaque_name("made")
+    with pytest.raises(UnknownName):
+        flow.waive(result, opaque[:3])
+    entry = flow.waive(result, opaque[:8], days=2)
+    assert (entry.data["scenario"], entry.data["reason"]) == (opaque, REASON)
+    assert datetime.fromisoformat(str(entry.data["expires"])) > datetime.now(UTC) + timedelta(1)
+    assert b'"made"' not in (result.directory / DECISIONS_FILE).read_bytes()
+    [event] = events(result, "ScenarioWaived")
+    assert (event.data["by"], event.data["reason"]) == ("ann", REASON)
+    assert "unresolved_failure" not in flow.rules(result)
+    assert "unresolved_failure" in flow.at(days=3).rules(result)
+    assert flow.decide(result, APPROVED).data["waived"] == [opaque]
+    with pytest.raises(NoGo, match="the gate says no-go: unresolved_failure") as caught:
+        flow.at(days=3).promote(result)
+    assert caught.value.hint.endswith(f": attractor gate {result.run_id}")
+    refused = events(result, "GateEvaluated")[-1].data
+    assert (refused["refused"], refused["go"], refused["by"]) == ("promotion", False, "ann")
+    flow.promote(result)
+    assert f"Attractor-Waived: {opaque}" in git(flow.project, "log", "-1", "--format=%b", "main")
+
+
+def test_clock_set_back_does_not_revive_a_waiver(tmp_path: Path) -> None:
+    flow = make_mixed(tmp_path)
+    result = flow.launch()
+    flow.waive(result, "made", days=2)
+    # Something is recorded when the waiver has expired.
+    flow.at(days=3).launch()
+    assert "unresolved_failure" in flow.rules(result)
+    with pytest.raises(AttractorError):
+        flow.decide(result, APPROVED)
+
+
+def test_invalid_waivers_are_refused(tmp_path: Path) -> None:
+    flow = make_mixed(tmp_path, must='must = ["mu*"]')
+    result = flow.launch()
+    cases: list[tuple[str, str, dict[str, float], type[AttractorError]]] = [
+        ("nothing", REASON, {"days": 7}, UnknownName),
+        ("made", "short", {"days": 7}, RationaleTooShort),
+        ("made", REASON, {"days": 14, "seconds": 1}, InvalidWaiver),
+        ("made", REASON, {"days": 0}, InvalidWaiver),
+        ("good", REASON, {"days": 7}, InvalidWaiver),
+        ("must", REASON, {"days": 7}, InvalidWaiver),
+    ]
+    for scenario, words, expires, error in cases:
+        with pytest.raises(error) as refused:
+            flow.waive(result, scenario, words, **expires)
+        assert "made" not in refused.value.message + refused.value.hint
+    assert not (result.directory / DECISIONS_FILE).exists()
+
+
+def test_waiver_after_the_decision_is_refused(tmp_path: Path) -> None:
+    flow = make_mixed(tmp_path)
+    result = flow.launch()
+    flow.decide(result, REJECTED)
+    with pytest.raises(Refused):
+        flow.waive(result, "made")
+
+
+@dataclass
+class Meanwhile(SystemClock):
+    """A clock during whose first reading something happens."""
+
+    happens: Callable[[], object] | None
+
+    def now(self) -> datetime:
+        """Return the date and time, in UTC."""
+        happens, self.happens = self.happens, None
+        if happens:
+            happens()
+        return super().now()
+
+
+def test_decision_considers_lines_added_during_the_check(tmp_path: Path) -> None:
+    flow, luck = make_gamble(tmp_path)
+    luck.touch()
+    result = flow.launch()
+    luck.unlink()
+    # Between reading the ledger and locking it, another run evaluates the same tree: red.
+    evaluator = replace(flow.evaluator, clock=Meanwhile(flow.launch))
+    with (
+        hold(result.directory, flow.host) as run,
+        pytest.raises(NoGo, match="unresolved_failure"),
+    ):
+        decide(run, evaluator, Decision(APPROVED, ANN, REASON))
+    assert summarize(result.directory).status == "awaiting_human"
+
+
+def test_refused_approval_is_an_event_with_its_author(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path, wanted="something else")
+    result = flow.launch()
+    with pytest.raises(NoGo) as refused:
+        flow.decide(result, APPROVED)
+    assert refused.value.exit_code is ExitCode.NO_GO
+    event = events(result, "GateEvaluated")[-1]
+    assert (event.data["refused"], event.data["by"], event.data["go"]) == ("approval", "ann", False)
+
+
+def test_automatic_approval_of_a_gate_is_no_decision(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    pipeline = flow.project / "pipeline.dot"
+    gate = "ask [shape=hexagon]\n    make -> ask\n    ask -> exit [label=Approve]"
+    pipeline.write_text(pipeline.read_text().replace("-> make -> exit", f"-> make\n    {gate}"))
+    result = flow.launch(interviewer="auto_approve")
+    assert result.status == AWAITING_DECISION
+    assert DECIDED not in [one.kind for one in flow.evaluator.ledger.entries()]
+    shown = asyncio.run(Factory(flow.host).review("latest"))
+    assert shown.auto_approved == 1
+    with pytest.raises(NoDecision):
+        flow.promote(result)
+
+
+def test_suite_of_another_project_with_the_same_name_judges_nothing(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path / "one", wanted="something else")
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "state").symlink_to(flow.host.state_dir)
+    other = make_flow(tmp_path / "two")
+    result = flow.launch()
+    assert flow.rules(result) == flow.rules(flow.launch()) != []
+    assert other.rules(other.launch()) == []
+    with pytest.raises(NoGo):
+        flow.decide(result, APPROVED)

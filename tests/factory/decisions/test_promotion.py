@@ -1,0 +1,281 @@
+"""A branch is moved once, and is told so when somebody asks again."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import ExitCode, NoGo, Refused
+from attractor.cli.runs.status import status_of
+from attractor.engine.journal.events import PipelineStarted
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.progress import progress_to_record
+from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.errors import (
+    InvalidBranch,
+    MergeConflict,
+    NotPromoted,
+    StaleBase,
+    UnknownBranch,
+)
+from attractor.factory.launch import hold
+from attractor.factory.ledger.audit import audit
+from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE
+from attractor.factory.ledger.records import PROMOTED, ROLLED_BACK
+from attractor.pipeline.diagnosis.diagnose import diagnose
+from attractor.pipeline.runs.garbage import STORE, Collector, Rules, Whereabouts
+from attractor.pipeline.runs.lookup import summarize
+from attractor.workspaces.errors import CheckoutInTheWay
+from tests.factory.flows import Flow, make_flow
+from tests.pipeline.projects import git
+
+
+def approved(flow: Flow, goal: str = "") -> RunResult:
+    result = flow.launch(goal=goal)
+    flow.decide(result, DecisionKind.APPROVED)
+    return result
+
+
+def promoted_lines(flow: Flow) -> list[object]:
+    entries = flow.evaluator.ledger.entries()
+    return [entry.data["branch"] for entry in entries if entry.kind == PROMOTED]
+
+
+def test_a_second_promotion_changes_nothing_and_says_so(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = approved(flow)
+    first = flow.promote(result)
+    assert not first.was_done
+    git(flow.project, "commit", "--quiet", "--allow-empty", "--message", "On top")
+    before = git(flow.project, "show-ref")
+    again = flow.promote(result)
+    assert (again.was_done, again.commit) == (True, first.commit)
+    assert git(flow.project, "show-ref") == before
+    assert promoted_lines(flow) == ["main"]
+
+
+def test_a_second_promotion_needs_nothing_that_was_freed(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    git(flow.project, "branch", "release")
+    result = approved(flow)
+    first = flow.promote(result)
+    free(flow, result)
+    again = flow.promote(result)
+    assert (again.was_done, again.commit, again.tag) == (True, first.commit, first.tag)
+    # Another branch would need it.
+    with pytest.raises(Refused, match="the trees of run .* were removed"):
+        flow.promote(result, branch="release")
+
+
+def free(flow: Flow, result: RunResult) -> None:
+    """Free what the run keeps in the state folder, and nothing else."""
+
+    async def collect() -> list[str]:
+        now = flow.host.clock.now()
+        rules = Rules(now=now, older_than=timedelta())
+        where = Whereabouts([result.directory], is_known=True, is_promoted=True)
+        sweep = await Collector(flow.host, lambda run_id: where, rules).collect()
+        return [one.what for one in sweep.freed]
+
+    assert STORE in asyncio.run(collect())
+
+
+@pytest.mark.parametrize("on_top", [False, True])
+def test_a_promotion_that_died_after_the_move_gets_its_line(tmp_path: Path, on_top: bool) -> None:
+    flow = make_flow(tmp_path)
+    result = approved(flow)
+    before = {
+        file: file.read_bytes()
+        for name in (LEDGER_FILE, HEAD_FILE)
+        for file in [flow.host.state_dir / name]
+    }
+    first = flow.promote(result)
+    for file, content in before.items():
+        file.write_bytes(content)
+    git(flow.project, "tag", "--delete", first.tag)
+    if on_top:
+        git(flow.project, "commit", "--quiet", "--allow-empty", "--message", "On top")
+    stands_at = git(flow.project, "rev-parse", "main")
+    again = flow.promote(result)
+    assert (again.was_done, again.commit) == (True, first.commit)
+    assert promoted_lines(flow) == ["main"]
+    assert git(flow.project, "rev-parse", "main") == stands_at
+    assert git(flow.project, "rev-parse", first.tag).strip() == first.commit
+
+
+@pytest.mark.parametrize(("goal", "subject"), [(" \n ", "linear"), ("\n Two\nlines", "Two")])
+def test_subject_of_the_commit_is_the_first_line_of_goal_or_pipeline(
+    tmp_path: Path, goal: str, subject: str
+) -> None:
+    flow = make_flow(tmp_path)
+    flow.promote(approved(flow, goal=goal))
+    assert git(flow.project, "log", "-1", "--format=%s", "main") == f"{subject}\n"
+
+
+def test_a_second_branch_is_another_promotion(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    git(flow.project, "branch", "release")
+    result = approved(flow)
+    first, second = flow.promote(result), flow.promote(result, branch="release")
+    assert (second.was_done, second.commit) == (False, first.commit)
+    assert promoted_lines(flow) == ["main", "release"]
+
+
+def test_unknown_branch_is_reported_with_known_ones(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    git(flow.project, "branch", "release")
+    result = approved(flow)
+    base = git(flow.project, "rev-parse", "main")[:12]
+    with pytest.raises(UnknownBranch, match="unknown branch 'nope'") as caught:
+        flow.promote(result, branch="nope")
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert caught.value.hint == (
+        f"branches: main, release; to create it at the base: git branch nope {base}"
+    )
+    with pytest.raises(UnknownBranch) as near:
+        flow.promote(result, branch="mian")
+    assert near.value.hint.startswith("did you mean main?")
+
+
+def test_a_branch_may_be_named_in_full(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = approved(flow)
+    first, second = flow.promote(result, "refs/heads/main"), flow.promote(result)
+    assert (first.branch, second.branch, second.was_done) == ("main", "main", True)
+    assert promoted_lines(flow) == ["main"]
+
+
+def test_a_name_that_no_branch_can_have_is_refused_plainly(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = approved(flow)
+    for name in ("-x", "", "a..b", "a b", "HEAD", "refs/tags/v1", "refs/heads/", "refs/heads/-x"):
+        with pytest.raises(InvalidBranch, match="invalid branch name") as caught:
+            flow.promote(result, name)
+        assert "git branch" not in caught.value.hint
+        assert caught.value.exit_code is ExitCode.USAGE
+
+
+def test_promotion_is_rolled_back_by_a_new_commit(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = approved(flow)
+    with pytest.raises(NotPromoted):
+        flow.roll_back(result)
+    promoted = flow.promote(result)
+    free(flow, result)
+    (flow.project / "later.txt").write_text("later\n")
+    git(flow.project, "add", "later.txt")
+    git(flow.project, "commit", "--quiet", "--message", "Later")
+    back = flow.roll_back(result, "It broke the shop.")
+    assert git(flow.project, "log", "--format=%s", "main").splitlines() == [
+        'Revert "Say hello"',
+        "Later",
+        "Say hello",
+        "Begin",
+    ]
+    body = git(flow.project, "log", "-1", "--format=%b", "main")
+    assert "It broke the shop." in body
+    assert f"Attractor-Rolled-Back: {promoted.commit}" in body
+    assert not (flow.project / "made.txt").exists()
+    assert (flow.project / "later.txt").read_text() == "later\n"
+    assert git(flow.project, "show", "main:scenarios/todo/secret.txt") == "hidden\n"
+    [entry] = [one for one in flow.evaluator.ledger.entries() if one.kind == ROLLED_BACK]
+    assert (entry.data["by"], entry.data["reason"]) == ("ann", "It broke the shop.")
+    assert entry.data["revert"] == back.commit
+    one = summarize(result.directory)
+    assert (one.promoted_to, status_of(one)) == ("", "approved, rolled back from main")
+    explained = str(diagnose(result.directory, reference="RUN", now=flow.host.clock.now()).finding)
+    assert ", and rolled back from main" in explained
+    assert "attractor promote" not in explained
+    assert audit(flow.host.state_dir, flow.host.runs_dir).flaws == []
+    with pytest.raises(NotPromoted):
+        flow.roll_back(result)
+    with pytest.raises(Refused):
+        flow.promote(result)
+
+
+def test_roll_back_that_died_after_the_move_gets_its_line(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = approved(flow)
+    flow.promote(result)
+    before = {
+        file: file.read_bytes()
+        for name in (LEDGER_FILE, HEAD_FILE)
+        for file in [flow.host.state_dir / name]
+    }
+    first = flow.roll_back(result)
+    for file, content in before.items():
+        file.write_bytes(content)
+    again = flow.roll_back(result)
+    assert (again.was_done, again.commit) == (True, first.commit)
+    assert [one.kind for one in flow.evaluator.ledger.entries()][-1] == ROLLED_BACK
+    with pytest.raises(StaleBase, match="was rolled back from main") as caught:
+        flow.promote(result)
+    assert caught.value.hint == f"attractor rebase {result.run_id} --onto main"
+
+
+def test_event_that_a_dead_process_did_not_emit_is_emitted_later(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = approved(flow)
+    journal = result.directory / "events.jsonl"
+    for move, branch in ((flow.promote, "main"), (flow.roll_back, "")):
+        move(result)
+        whole = journal.read_bytes()
+        journal.write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
+        assert summarize(result.directory).promoted_to != branch
+        hold(result.directory, flow.host).close()
+        assert summarize(result.directory).promoted_to == branch
+        assert audit(flow.host.state_dir, flow.host.runs_dir).flaws == []
+
+
+def test_roll_back_over_later_changes_of_the_same_lines_is_refused(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = approved(flow)
+    flow.promote(result)
+    (flow.project / "made.txt").write_text("made by hand\n")
+    git(flow.project, "commit", "--quiet", "--all", "--message", "By hand")
+    with pytest.raises(MergeConflict, match=r"main changed the same lines later: made\.txt"):
+        flow.roll_back(result)
+    assert git(flow.project, "log", "--format=%s", "-1", "main") == "By hand\n"
+
+
+def test_dirty_checkout_is_not_overwritten(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = approved(flow)
+    (flow.project / "made.txt").write_text("in the way\n")
+    with pytest.raises(CheckoutInTheWay) as caught:
+        flow.promote(result)
+    assert caught.value.exit_code is ExitCode.REFUSED
+    assert caught.value.hint.startswith("commit or stash them")
+    assert git(flow.project, "log", "--format=%s", "main") == "Begin\n"
+    (flow.project / "made.txt").unlink()
+    assert flow.promote(result)
+
+
+def test_tree_that_changed_after_the_approval_is_not_promoted(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = approved(flow)
+    with hold(result.directory, flow.host) as run:
+        # The journal has no seal, so that anybody can add lines to its chain.
+        evil = progress_to_record(replace(run.progress, tree="0" * 40))
+        run.record(PipelineStarted("linear", result.run_id, "", evil), sync=True)
+    with pytest.raises(NoGo, match="is about another tree"):
+        flow.promote(result)
+    assert git(flow.project, "log", "--format=%s", "main") == "Begin\n"
+
+
+def test_promotion_keeps_files_left_out_byte_for_byte(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    hidden = flow.project / "scenarios" / "todo"
+    (hidden / "run.sh").write_bytes(b"#!/bin/sh\r\n\xff\x00")
+    (hidden / "run.sh").chmod(0o755)
+    (hidden / "link").symlink_to("../../readme.txt")
+    git(flow.project, "add", "--all", "--force", "scenarios")
+    git(flow.project, "commit", "--quiet", "--message", "More")
+    before = git(flow.project, "ls-tree", "-r", "main", "scenarios")
+    assert "120000" in before
+    flow.promote(approved(flow))
+    assert git(flow.project, "ls-tree", "-r", "main", "scenarios") == before
+    assert "made.txt" in git(flow.project, "ls-tree", "-r", "main")
+    assert git(flow.project, "status", "--porcelain") == ""

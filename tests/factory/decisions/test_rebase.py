@@ -1,0 +1,145 @@
+"""A run whose target moved is merged onto it, evaluated without an agent, and promoted."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import ExitCode, NoGo, Refused
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.run_state import AWAITING_DECISION
+from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.decisions.rebase import rebase_run
+from attractor.factory.decisions.run_locations import RunLocations
+from attractor.factory.errors import MergeConflict, NoDecision, StaleBase
+from attractor.factory.launch import launch
+from attractor.factory.ledger.audit import audit
+from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
+from tests.agent.twinned import MODELS
+from tests.factory.flows import HOLDOUT, Flow, make_flow
+from tests.pipeline.projects import git, simulated
+from tests.scenarios.suites import SUITE
+from tests.scenarios.test_judge import rule, script
+
+
+def rebase(flow: Flow, result: RunResult) -> RunResult:
+    return asyncio.run(rebase_run(result.directory, flow.host, branch="main", by="ann"))
+
+
+def commit_file(flow: Flow, name: str, text: str) -> str:
+    (flow.project / name).write_text(text)
+    git(flow.project, "add", name)
+    git(flow.project, "commit", "--quiet", "--message", f"Add {name}")
+    return git(flow.project, "rev-parse", "HEAD").strip()
+
+
+def test_rebased_run_is_evaluated_and_promoted(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    first = flow.launch()
+    flow.decide(first, DecisionKind.APPROVED)
+    moved = commit_file(flow, "other.txt", "meanwhile\n")
+    commit_file(flow, "scenarios/todo/secret.txt", "still hidden\n")
+    with pytest.raises(StaleBase, match="stale_base: .*main is at") as stale:
+        flow.promote(first)
+    assert stale.value.exit_code is ExitCode.REFUSED
+    assert stale.value.hint == f"attractor rebase {first.run_id} --onto main"
+    middle = rebase(flow, first)
+    commit_file(flow, "third.txt", "meanwhile\n")
+    second = rebase(flow, middle)
+    assert second.status == AWAITING_DECISION
+    journal = (second.directory / "events.jsonl").read_text()
+    assert "TrialCompleted" in journal
+    assert "StageStarted" not in journal
+    assert flow.rules(second) == []
+    with pytest.raises(NoDecision):
+        flow.promote(second)
+    flow.decide(second, DecisionKind.APPROVED)
+    flow.promote(second)
+    assert git(flow.project, "log", "--format=%s", "main").splitlines() == [
+        "Say hello",
+        "Add third.txt",
+        "Add scenarios/todo/secret.txt",
+        "Add other.txt",
+        "Begin",
+    ]
+    assert git(flow.project, "show", "main:made.txt") == "made\n"
+    assert git(flow.project, "diff", "--stat", f"{moved}..main", "--", "other.txt") == ""
+    assert git(flow.project, "show", "main:scenarios/todo/secret.txt") == "still hidden\n"
+    assert read_manifest(RunDirectory(second.directory)).parent == middle.run_id
+    assert audit(flow.host.state_dir, flow.host.runs_dir).flaws == []
+    places = RunLocations(flow.evaluator.ledger, flow.host.runs_dir)
+    # Their results were replaced, so that their workspaces can be removed.
+    assert places(first.run_id).is_promoted
+    assert places(middle.run_id).is_promoted
+
+
+def test_rebased_run_fails_if_the_merged_tree_fails(tmp_path: Path) -> None:
+    passes = HOLDOUT.format(wanted="made").replace("cat made.txt", "cat made.txt other.txt")
+    flow = make_flow(tmp_path, made=passes)
+    first = flow.launch()
+    commit_file(flow, "other.txt", "meanwhile\n")
+    second = rebase(flow, first)
+    assert "unresolved_failure" in flow.rules(second)
+    with pytest.raises(NoGo):
+        flow.decide(second, DecisionKind.APPROVED)
+
+
+def test_rebase_drops_uncommitted_changes_of_the_base(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    (flow.project / "readme.txt").write_text("hello\nuncommitted\n")
+    options = simulated(flow.project, suite="todo", profile="lenient", include_dirty=True)
+    first = asyncio.run(launch(options, flow.host))
+    assert flow.rules(first) == ["dirty_base"]
+    git(flow.project, "checkout", "--quiet", "readme.txt")
+    second = rebase(flow, first)
+    assert flow.rules(second) == []
+    flow.decide(second, DecisionKind.APPROVED)
+    flow.promote(second)
+    changed = git(flow.project, "diff", "--name-only", "main~", "main").split()
+    assert changed == ["made.txt"]
+
+
+def test_rebase_does_not_reset_the_cost_of_the_work(
+    tmp_path: Path, provider_twin: StartTwin
+) -> None:
+    twin = provider_twin(script(rule("Done.")))
+    flow = make_flow(tmp_path, suite=f"{SUITE}[gate]\nmax_cost_usd = 0.0001\n")
+    host = replace(flow.host, environ={**flow.host.environ, **twin.environ()})
+    request = simulated(
+        flow.project,
+        suite="todo",
+        profile="lenient",
+        backend="agent",
+        provider="openai",
+        model=MODELS["openai"],
+    )
+    first = asyncio.run(launch(request, host))
+    assert flow.rules(first) == ["budget"]
+    commit_file(flow, "other.txt", "meanwhile\n")
+    assert flow.rules(rebase(Flow(flow.project, host), first)) == ["budget"]
+
+
+def test_conflict_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    commit_file(flow, "made.txt", "by hand\n")
+    before = sorted(path.name for path in (flow.project / "runs").iterdir())
+    with pytest.raises(MergeConflict, match=r"main and the run changed the same lines: made\.txt"):
+        rebase(flow, result)
+    assert sorted(path.name for path in (flow.project / "runs").iterdir()) == before
+
+
+def test_rebase_without_need_is_refused(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    with pytest.raises(Refused, match="main has not moved"):
+        rebase(flow, result)
+    commit_file(flow, "made.txt", "made\n")
+    with pytest.raises(Refused, match="main already contains the changes"):
+        rebase(flow, result)
+    unfinished = flow.launch(evaluate=False)
+    commit_file(flow, "other.txt", "meanwhile\n")
+    with pytest.raises(Refused, match="is evaluating"):
+        rebase(flow, unfinished)

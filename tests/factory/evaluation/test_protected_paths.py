@@ -1,0 +1,56 @@
+import pytest
+
+from attractor.factory.evaluation.protected_paths import LONGEST, MOST, protected_paths
+
+PRODUCT = ["todo.py", "src/agents/x.py", "docs/runs", ".gitignore", ".gitattributes", "ci/x", "é"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "scenarios",
+        "runs/x/manifest.json",
+        "agents/reviewer.md",
+        "attractor.toml",
+        "ATTRACTOR.toml",
+        ".github/workflows/ci.yml",
+        ".github/actions/a/action.yml",
+        ".gitlab-ci.yml",
+        ".ci/build.sh",
+        ".circleci/config.yml",
+        "Jenkinsfile",
+        ".gitmodules",
+        "lib/.gitmodules",
+        ".GITMODULES/x",
+        "gitmod~1",
+        ".git\u200cmodules",
+    ],
+)
+def test_project_configuration_is_protected(path: str) -> None:
+    assert protected_paths([*PRODUCT, path]) == (path.replace("\u200c", "\\U0000200C"),)
+
+
+def test_names_of_scenarios_are_hidden() -> None:
+    changed = ["scenarios/todo/holdout/x.toml", "scenarios/todo/y", "Scenarios/x", "scenarios"]
+    assert protected_paths(changed) == ("Scenarios/", "scenarios", "scenarios/")
+
+
+def test_the_product_is_not() -> None:
+    assert protected_paths(PRODUCT) == ()
+
+
+def test_paths_refused_by_git_are_protected() -> None:
+    assert protected_paths(PRODUCT, offending=[".gitattributes"]) == (".gitattributes",)
+
+
+def test_more_can_be_protected_and_some_allowed_by_name() -> None:
+    changed = ["LICENSE", "agents/x.md", ".gitmodules"]
+    found = protected_paths(changed, more=["LICENSE"], allowed=["/agents", ".gitmodules"])
+    assert found == (".gitmodules", "LICENSE")
+
+
+def test_of_very_many_the_first_are_told_and_no_name_obeys_a_terminal() -> None:
+    many = [f"runs/{number:03}\x1b[31m{'x' * 300}" for number in range(2 * MOST)]
+    found = protected_paths(many)
+    assert len(found) == MOST
+    assert all("\x1b" not in path and len(path) <= LONGEST for path in found)

@@ -1,0 +1,237 @@
+"""Every change of a record by hand is found, and the first corrupt line is named."""
+
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.base.journal import GENESIS, seal
+from attractor.base.json import parse_json
+from attractor.engine.run_folder.result import RunResult
+from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.ledger.audit import AuditReport, audit
+from attractor.factory.ledger.ledger import KEY_FILE, LEDGER_FILE
+from attractor.factory.ledger.records import DECISIONS_FILE
+from attractor.factory.ledger.tokens import TOKENS_FILE, TokenStore
+from tests.cli.running import attractor
+from tests.engine.graphs import line
+from tests.engine.runs import Workplace
+from tests.factory.flows import Flow, make_flow
+
+BROKEN = 6
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> tuple[Flow, RunResult]:
+    """A project with a promoted run and a token, which the tests copy."""
+    flow = make_flow(tmp_path_factory.mktemp("audit"))
+    result = flow.launch()
+    flow.decide(result, DecisionKind.APPROVED)
+    flow.promote(result)
+    flow.make_token()
+    return flow, result
+
+
+@pytest.fixture
+def flow(original: tuple[Flow, RunResult], tmp_path: Path) -> Flow:
+    """A copy of the project; its run directories lie elsewhere than the ledger says."""
+    flow, _ = original
+    for one in ("project", "state"):
+        shutil.copytree(flow.project.parent / one, tmp_path / one, symlinks=True)
+    project, state = tmp_path / "project", tmp_path / "state"
+    host = replace(flow.host, project=project, runs_dir=project / "runs", state_dir=state)
+    ledger = state / LEDGER_FILE
+    assert str(flow.project) in ledger.read_text()
+    return Flow(project, host)
+
+
+def verified(flow: Flow, result: RunResult) -> AuditReport:
+    """Verify the copy: the run directory of the original would be found first."""
+    hidden = result.directory.with_name("hidden")
+    result.directory.rename(hidden)
+    try:
+        return audit(flow.host.state_dir, flow.host.runs_dir)
+    finally:
+        hidden.rename(result.directory)
+
+
+def flip(lines: list[bytes], at: int) -> Sequence[bytes]:
+    byte = lines[at][10]
+    lines[at] = lines[at][:10] + bytes([byte ^ 1]) + lines[at][11:]
+    return lines
+
+
+def leave_out(lines: list[bytes], at: int) -> Sequence[bytes]:
+    return lines[:at] + lines[at + 1 :]
+
+
+def double(lines: list[bytes], at: int) -> Sequence[bytes]:
+    return [*lines[: at + 1], *lines[at:]]
+
+
+def swap(lines: list[bytes], at: int) -> Sequence[bytes]:
+    lines[at - 1], lines[at] = lines[at], lines[at - 1]
+    return lines
+
+
+def cut(lines: list[bytes], at: int) -> Sequence[bytes]:
+    return [*lines[:at], lines[at][:-9]]
+
+
+TAMPERINGS = [flip, leave_out, double, swap, cut]
+Tamper = Callable[[list[bytes], int], Sequence[bytes]]
+
+
+def test_intact_records_are_counted(flow: Flow, original: tuple[Flow, RunResult]) -> None:
+    report = verified(flow, original[1])
+    assert report.flaws == []
+    assert (report.runs, report.decisions, report.results, report.tokens) == (1, 1, 1, 1)
+    assert report.lines == len(list(flow.evaluator.ledger.entries()))
+    assert (report.removed, report.unchecked_seals, report.versions) == ([], 0, 4)
+
+
+@pytest.mark.parametrize("tamper", TAMPERINGS)
+@pytest.mark.parametrize("name", ["ledger", "events", "decisions"])
+def test_changed_line_is_found_and_named(
+    flow: Flow, original: tuple[Flow, RunResult], name: str, tamper: Tamper
+) -> None:
+    [root] = (one for one in flow.host.runs_dir.iterdir() if one.is_dir())
+    files = {"ledger": flow.host.state_dir / LEDGER_FILE, "decisions": root / DECISIONS_FILE}
+    file = files.get(name, root / "events.jsonl")
+    whole = file.read_bytes().splitlines(keepends=True)
+    places = [0] if len(whole) == 1 else [1, len(whole) // 2, len(whole) - 1]
+    for at in places:
+        if tamper is swap and len(whole) == 1:
+            continue
+        file.write_bytes(b"".join(tamper([*whole], at)))
+        [flaw] = verified(flow, original[1]).flaws
+        assert str(file.parent) in flaw.problem
+        first = at if tamper is swap else at + 2 if tamper is double else at + 1
+        # run.json is newer than a journal without its last line, which is about a status.
+        is_newer = "run.json" in flaw.problem and at == len(whole) - 1
+        assert f"line {first} " in flaw.problem or is_newer, (tamper, at, flaw)
+
+
+def resign(flow: Flow, root: Path) -> None:
+    """Write the journal again, as a chain without one of the lines."""
+    journal, head = root / "events.jsonl", GENESIS
+    lines: list[str] = []
+    whole = journal.read_bytes().splitlines()
+    for one in whole[:9] + whole[10:]:
+        record = parse_json(one)
+        assert isinstance(record, dict)
+        content = {name: record[name] for name in record if name not in ("seq", "prev", "hash")}
+        link = seal(content, head)
+        head = link.head
+        lines.append(f"{link.line}\n")
+    journal.write_text("".join(lines))
+
+
+def edit_result(flow: Flow, root: Path) -> None:
+    [file] = flow.host.state_dir.glob("results/*/*/*.json")
+    file.write_text(file.read_text().replace("true", "false"))
+
+
+def remove_result(flow: Flow, root: Path) -> None:
+    [file] = flow.host.state_dir.glob("results/*/*/*.json")
+    file.unlink()
+
+
+def edit_manifest(flow: Flow, root: Path) -> None:
+    file = root / "manifest.json"
+    file.write_text(file.read_text().replace('"suite": "todo@1', '"suite": "todo@2'))
+
+
+def edit_status(flow: Flow, root: Path) -> None:
+    file = root / "run.json"
+    file.write_text(file.read_text().replace("approved", "rejected"))
+
+
+def plant_token(flow: Flow, root: Path) -> None:
+    file = flow.host.state_dir / TOKENS_FILE
+    file.write_text(file.read_text().replace("ann-decide", "agent"))
+
+
+def restore_token(flow: Flow, root: Path) -> None:
+    file = flow.host.state_dir / TOKENS_FILE
+    old = file.read_bytes()
+    TokenStore(file.parent).revoke("ann-decide", by="ann", now=flow.host.clock.now())
+    file.write_bytes(old)
+
+
+def plant_run(flow: Flow, root: Path) -> None:
+    """Add a run whose lines are missing in the ledger."""
+    Workplace(root.with_name("PLANTED"), line("plan")).run()
+
+
+def edit_profile(flow: Flow, root: Path) -> None:
+    [file] = flow.host.state_dir.glob("projects/*/profiles/strict/1.json")
+    file.write_text(file.read_text().replace('"allow": []', '"allow": ["dirty_base"]'))
+
+
+@pytest.mark.parametrize(
+    ("forge", "told"),
+    [
+        (resign, "lacks lines whose hashes are in the ledger"),
+        (edit_result, "corrupt result"),
+        (remove_result, "missing result"),
+        (edit_manifest, "manifest.json was changed"),
+        (edit_status, "which is not in the journal"),
+        (edit_profile, "strict/1.json is missing or differs from the ledger"),
+        (restore_token, "token 'ann-decide' in .* was revoked"),
+        (plant_run, "unknown run"),
+        (plant_token, "token 'agent' in .* has an invalid seal"),
+    ],
+)
+def test_forged_record_is_found(
+    flow: Flow, original: tuple[Flow, RunResult], forge: Callable[[Flow, Path], None], told: str
+) -> None:
+    [root] = (one for one in flow.host.runs_dir.iterdir() if one.is_dir())
+    forge(flow, root)
+    [flaw] = verified(flow, original[1]).flaws
+    assert re.search(told, flaw.problem)
+
+
+def test_without_the_key_only_chains_are_verified(
+    flow: Flow, original: tuple[Flow, RunResult]
+) -> None:
+    (flow.host.state_dir / KEY_FILE).unlink()
+    report = verified(flow, original[1])
+    assert (report.flaws, report.runs, report.results) == ([], 1, 0)
+    assert report.unchecked_seals == report.lines > 0
+
+
+def test_command_verifies_all_or_one_run(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    broken, whole = flow.launch(suite=""), flow.launch(suite="")
+    variables = {"ATTRACTOR_STATE_DIR": str(flow.host.state_dir)}
+    journal = broken.directory / "events.jsonl"
+    journal.write_bytes(journal.read_bytes().replace(b'"seq":3', b'"seq":4', 1))
+    child = whole.directory / "children" / "a@1"
+    Workplace(child, line("plan")).run()
+    for words, code in (
+        ([], BROKEN),
+        ([broken.run_id], BROKEN),
+        ([whole.run_id], 0),
+        ([str(child)], 0),
+    ):
+        done = attractor("audit", "verify", *words, folder=flow.project, variables=variables)
+        assert done.returncode == code, done
+        assert (f"corrupt: {journal}: line 3 was changed" in done.stdout) == bool(code)
+        assert ("No problems found." in done.stdout) != bool(code)
+    unknown = flow.host.runs_dir / "01UNKNOWN"
+    Workplace(unknown, line("plan")).run()
+    done = attractor("audit", "verify", unknown.name, folder=flow.project, variables=variables)
+    assert f"unknown run {unknown}" in done.stdout
+    assert done.returncode == BROKEN
+    shutil.rmtree(unknown)
+    shutil.rmtree(broken.directory)
+    done = attractor("audit", "verify", folder=flow.project, variables=variables)
+    assert "1 run of the ledger without a directory." in done.stdout
+    for words, told in ((["reindex"], "1 run, "), (["reindex", "--json"], '"runs": 1')):
+        done = attractor("audit", *words, folder=flow.project, variables=variables)
+        assert done.returncode == 0
+        assert told in done.stdout

@@ -1,0 +1,214 @@
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import VerificationError
+from attractor.base.journal import GENESIS, seal
+from attractor.base.json import JsonObject
+from attractor.engine.run_folder.open_run import open_run
+from attractor.engine.state.run_state import AWAITING_DECISION, CANCELED, FAILED
+from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.ledger.index import BATCH, INDEX_FILE, RunIndex, RunQuery
+from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE
+from attractor.pipeline.runs.lookup import list_runs, summarize
+from tests.counts import count
+from tests.engine.graphs import line
+from tests.engine.runs import Workplace
+from tests.factory.flows import Flow, make_flow
+
+
+def listed(flow: Flow, status: str = "") -> list[str]:
+    found = RunIndex(flow.host.state_dir).runs(flow.host.runs_dir, RunQuery(status))
+    return [one.directory.name for one in found]
+
+
+def change(flow: Flow, sql: str) -> None:
+    """Change the database by hand."""
+    with sqlite3.connect(flow.host.state_dir / INDEX_FILE) as db:
+        db.execute(sql)
+    db.close()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Flow:
+    """A project with three finished runs, which were made quickly."""
+    flow = make_flow(tmp_path)
+    for name in ("R1", "R2", "R3"):
+        Workplace(flow.host.runs_dir / name, line("plan")).run()
+    return flow
+
+
+def set_status(flow: Flow, name: str, *statuses: object) -> None:
+    with open_run(flow.host.runs_dir / name, clock=flow.host.clock) as run:
+        for status in statuses:
+            run.change_status(status)  # pyright: ignore[reportArgumentType]
+
+
+def test_listed_runs_are_those_of_the_folder(place: Flow) -> None:
+    place.launch()
+    result = place.launch(suite="")
+    index, folder = RunIndex(place.host.state_dir), place.host.runs_dir
+    shutil.rmtree(folder / "R2" / "events.jsonl", ignore_errors=True)
+    (folder / "R3" / "manifest.json").unlink()
+    for _ in range(2):
+        assert [one.to_record() for one in index.runs(folder, RunQuery())] == [
+            one.to_record() for one in list_runs(folder)
+        ]
+    [last] = index.runs(folder, RunQuery(limit=1))
+    # R3 sorts after the ids of runs.
+    assert last.directory.name == "R3"
+    assert result.run_id in listed(place, status="success")
+
+
+def test_changed_runs_are_found_by_their_new_status(place: Flow) -> None:
+    assert listed(place, status="evaluating") == ["R3", "R2", "R1"]
+    set_status(place, "R1", FAILED)
+    set_status(place, "R2", AWAITING_DECISION, CANCELED)
+    assert listed(place, status="failed") == ["R1"]
+    assert listed(place, status="canceled") == ["R2"]
+    assert listed(place, status="evaluating") == ["R3"]
+
+
+def test_new_and_removed_runs_are_noticed(place: Flow) -> None:
+    assert listed(place) == ["R3", "R2", "R1"]
+    folder = place.host.runs_dir
+    shutil.copytree(folder / "R1", folder / "R0")
+    shutil.rmtree(folder / "R2")
+    # A directory that is just being made is no run yet.
+    (folder / "R9").mkdir()
+    assert listed(place) == ["R3", "R1", "R0"]
+    shutil.copytree(folder / "R1", folder / "R9", dirs_exist_ok=True)
+    assert listed(place) == ["R9", "R3", "R1", "R0"]
+
+
+def test_runs_without_a_suite_wait_for_nobody(place: Flow) -> None:
+    waiting, resting = place.launch().run_id, place.launch(suite="").run_id
+    assert listed(place, status="awaiting_human") == [waiting]
+    assert {waiting, resting} <= set(listed(place, status="success"))
+    rejected = next(one for one in list_runs(place.host.runs_dir) if one.run_id == resting)
+    result = place.launch(suite="")
+    assert rejected.is_resting
+    place.decide(result, DecisionKind.REJECTED)
+    assert listed(place, status="rejected") == [result.run_id]
+
+
+@pytest.mark.parametrize(
+    "forgery",
+    [
+        "UPDATE runs SET status = 'approved' WHERE run_id = '{run}'",
+        "UPDATE runs SET status = 'approved', is_settled = 1, is_unsure = 0, signature = 'x'",
+        "UPDATE runs SET summary = replace(summary, 'awaiting_human', 'approved')",
+        "DELETE FROM runs WHERE run_id = '{run}'",
+    ],
+)
+def test_row_that_was_changed_by_hand_heals(tmp_path: Path, forgery: str) -> None:
+    flow = make_flow(tmp_path, wanted="quokka")
+    result = flow.launch()
+    assert listed(flow, status="awaiting_human") == [result.run_id]
+    change(flow, forgery.format(run=result.run_id))
+    assert summarize(result.directory).status == "awaiting_human"
+    assert "unresolved_failure" in flow.rules(result)
+    with pytest.raises(Exception, match="the gate says no-go"):
+        flow.decide(result, DecisionKind.APPROVED)
+    assert listed(flow, status="approved") == []
+    assert listed(flow, status="awaiting_human") == [result.run_id]
+
+
+def test_forged_row_of_no_run_is_removed(place: Flow) -> None:
+    listed(place)
+    columns = "folder, run_id, pipeline, outcome, started, is_resting, is_settled, is_unsure"
+    columns += ", signature, summary"
+    sql = f"INSERT INTO runs (directory, status, {columns}) SELECT '/nowhere/R7', 'approved', "
+    change(place, f"{sql} {columns} FROM runs WHERE run_id = 'R1'")
+    assert listed(place, status="approved") == []
+
+
+def other_version(file: Path) -> None:
+    with sqlite3.connect(file) as db:
+        db.execute("UPDATE _sqlite_migrations SET name = 'of_tomorrow' WHERE name = 'economics'")
+    db.close()
+
+
+def no_database(file: Path) -> None:
+    file.write_text("no database")
+
+
+def other_tables(file: Path) -> None:
+    file.unlink()
+    with sqlite3.connect(file) as db:
+        db.execute("CREATE TABLE runs (id)")
+    db.close()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        other_version,
+        other_tables,
+        Path.unlink,
+        no_database,
+    ],
+)
+def test_unusable_index_is_built_again(place: Flow, spoil: Callable[[Path], object]) -> None:
+    assert listed(place) == ["R3", "R2", "R1"]
+    file = place.host.state_dir / INDEX_FILE
+    spoil(file)
+    for _ in range(2):
+        assert listed(place) == ["R3", "R2", "R1"]
+    with sqlite3.connect(file) as db:
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    db.close()
+
+
+def test_index_follows_another_ledger(place: Flow) -> None:
+    place.launch()
+    listed(place)
+    state = place.host.state_dir
+    old = {one: (state / one).read_bytes() for one in (LEDGER_FILE, HEAD_FILE)}
+    place.launch(suite="")
+    listed(place)
+    for name, content in old.items():
+        (state / name).write_bytes(content)
+    place.evaluator.ledger.append("ended", "R1", {}, now=datetime.now(UTC))
+    listed(place)
+    with sqlite3.connect(state / INDEX_FILE) as db:
+        kept = db.execute("SELECT kind, run_id FROM ledger ORDER BY seq").fetchall()
+    db.close()
+    assert kept == [(one.kind, one.run_id) for one in place.evaluator.ledger.entries()]
+
+
+@pytest.mark.parametrize("before", [0, BATCH])
+def test_broken_chain_of_the_ledger_is_refused(place: Flow, before: int) -> None:
+    """Its first line, or the first line of the second batch, does not follow."""
+    head, lines = GENESIS, list[str]()
+    for number in range(before + 2):
+        record: JsonObject = {"kind": "x", "run_id": "", "time": f"{number}", "data": {}}
+        link = seal(record, head if number != before else replace(head, hash="1" * 64))
+        head, lines = link.head, [*lines, f"{link.line}\n"]
+    (place.host.state_dir / LEDGER_FILE).write_text("".join(lines))
+    with pytest.raises(VerificationError, match="does not follow the previous line") as caught:
+        listed(place)
+    assert caught.value.hint == "find it: attractor audit verify"
+
+
+def test_many_processes_use_the_index_at_once(place: Flow) -> None:
+    folder = place.host.runs_dir
+    for number in range(20):
+        shutil.copytree(folder / "R1", folder / f"S{number:02}")
+    code = (
+        "import sys; from pathlib import Path;"
+        "from attractor.factory.ledger.index import RunIndex, RunQuery;"
+        "print(len(RunIndex(Path(sys.argv[1])).runs(Path(sys.argv[2]), RunQuery())))"
+    )
+    processes = count(ci=3, full=6)
+    words = [sys.executable, "-c", code, place.host.state_dir, folder]
+    readers = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
+    assert [one.communicate(timeout=60)[0] for one in readers] == ["23\n"] * processes
+    assert [one.returncode for one in readers] == [0] * processes

@@ -1,0 +1,89 @@
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.ledger.index import RunIndex
+from attractor.factory.ledger.report import (
+    GroupFigures,
+    RunFigures,
+    TrialFigures,
+    read_groups,
+    read_stages,
+    trials_in,
+)
+from attractor.pipeline.runs.lookup import RunSummary
+from tests.cli.running import attractor
+from tests.factory.flows import Flow, make_flow
+
+
+def groups_of(flow: Flow) -> list[GroupFigures]:
+    return read_groups(RunIndex(flow.host.state_dir), flow.host.runs_dir, "2026")
+
+
+@pytest.fixture
+def flow(tmp_path: Path) -> Flow:
+    """A project with an approved run, a run that failed its scenario, and one without a suite."""
+    flow = make_flow(tmp_path)
+    flow.decide(flow.launch(), DecisionKind.APPROVED)
+    (flow.project / "pipeline.dot").write_text(
+        (flow.project / "pipeline.dot").read_text().replace("echo made", "echo nothing")
+    )
+    flow.launch()
+    flow.launch(suite="")
+    return flow
+
+
+def test_runs_are_counted_by_pipeline_and_models(flow: Flow) -> None:
+    [group] = groups_of(flow)
+    record = group.to_record()
+    assert (group.pipeline, record["runs"], record["evaluated"]) == ("linear", 3, 2)
+    assert (record["approved"], record["go_rate"], record["satisfaction"]) == (1, 0.5, 0.5)
+    assert record["cost_per_approved_usd"] == record["cost_usd"] == 0
+    assert group.runs[0].wall_seconds >= group.runs[0].summary.seconds > 0
+    assert read_groups(RunIndex(flow.host.state_dir), flow.host.runs_dir, "2100") == []
+
+
+def test_stages_and_trials_of_a_run_are_reported(flow: Flow) -> None:
+    run = next(iter(groups_of(flow)[0].runs)).summary
+    stages = read_stages(run.directory)
+    assert [one.node for one in stages] == ["start", "plan", "make"]
+    assert all(one.attempts == 1 for one in stages)
+    [trial] = trials_in(flow.evaluator.ledger.entries(run.run_id))
+    assert (trial.satisfied, trial.number) == (True, 1)
+    assert trial.seconds > 0
+
+
+def test_scenario_with_both_results_in_a_run_is_flaky(tmp_path: Path) -> None:
+    def played(*satisfied: bool) -> RunFigures:
+        trials = [TrialFigures("a", at, one, 1.5, 0.25, 10) for at, one in enumerate(satisfied)]
+        summary = RunSummary("R", tmp_path, "wish", "", datetime.now(UTC), status="approved")
+        return RunFigures(summary, "", 0.0, is_go=all(satisfied), trials=trials)
+
+    group = GroupFigures("wish", "", [played(True, True), played(True, False), played(False)])
+    assert group.flaky == {"a": 1}
+    assert (group.satisfaction, group.cost_usd, group.tokens) == (0.6, 1.25, 50)
+    assert group.cost_per_approved == pytest.approx(1.25 / 3)
+
+
+def test_command_shows_names_to_the_operator_only(flow: Flow) -> None:
+    state = {"ATTRACTOR_STATE_DIR": str(flow.host.state_dir)}
+
+    def told(*words: str) -> str:
+        done = attractor("report", *words, folder=flow.project, variables=state)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    heading, row = told("--since", "1d").splitlines()
+    assert heading.split()[:4] == ["pipeline", "models", "runs", "go"]
+    assert row.split()[:6] == ["linear", "-", "3", "50%", "50%", "1"]
+    assert told("--since", "2100-01-01").startswith("No run started since 2100")
+    [group] = json.loads(told("--json"))["groups"]
+    assert group["runs"] == 3
+    run = groups_of(flow)[0].runs[0].summary.run_id
+    assert " made " not in told(run)
+    assert "made 1  satisfied" in told(run, "--operator")
+    [trial] = json.loads(told(run, "--operator", "--json"))["trials"]
+    assert (trial["scenario"], trial["satisfied"]) == ("made", True)
