@@ -21,10 +21,10 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 demo: $(READY) ## set up, and run the main job
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python examples/demo.py
+	@PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python examples/demo.py
 
 e2e: $(READY) ## play the demo, and check what the factory promises
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python examples/exit_criteria.py
+	@PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python examples/exit_criteria.py
 
 test: $(READY) ## run the tests, offline, at small counts
 	@$(PYTEST) -m "not live and not agents"

@@ -25,14 +25,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "DecisionKind": "decide",
+    "DecisionKind": "decisions.decide",
     "Factory": "operations",
-    "GateReport": "gate",
-    "HistoryEntry": "history",
-    "LedgerEntry": "ledger",
-    "Promotion": "promotion",
-    "Review": "review",
-    "RuleResult": "gate",
+    "GateReport": "evaluation.gate",
+    "HistoryEntry": "ledger.history",
+    "LedgerEntry": "ledger.ledger",
+    "Promotion": "decisions.promotion",
+    "Review": "decisions.review",
+    "RuleResult": "evaluation.gate",
 }
 
 __getattr__ = lazy_exports.lazy_getattr(__name__, _HOMES)

@@ -24,9 +24,9 @@ SLEEP = "98765.4321"
 # Everything that a process inside can see, without what is random for each trial.
 LOOK = r"""
 { env | sort; id; hostname; pwd; ls -laR . --time-style=+ 2>&1; cat /proc/self/mountinfo
-  ls /proc | grep -c '^[0-9]'; ls -A / /tmp /home "$HOME" 2>&1; cat /proc/net/tcp
+  set -- /proc/[0-9]*; echo $#; ls -A / /tmp /home "$HOME" 2>&1; cat /proc/net/tcp
   git log --format=%s 2>&1; cat /proc/self/cgroup; cat /proc/1/cmdline | tr '\0' ' '; umask
-} | sed -E 's/[0-9a-f]{16}|bindfile\w+/RANDOM/g; s/^[0-9]+ [0-9]+ [0-9]+:[0-9]+ //'
+} > /tmp/look; sed -E 's/[0-9a-f]{16}|bindfile\w+/RANDOM/g; s/^[0-9]+ [0-9]+ [0-9]+:[0-9]+ //' /tmp/look
 """
 REMEMBER = r"""
 exec 2>&-
