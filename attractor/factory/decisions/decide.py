@@ -231,7 +231,13 @@ def _require_undecided(run: OpenRun, evaluator: Evaluator) -> None:
     if entry is not None:
         if status == AWAITING_DECISION:
             _set_status(run, entry)
-        raise AlreadyDecided(f"{run.manifest.run_id} is already {entry.data['verdict']}")
+        name, verdict = reference_to(run.directory.root), entry.data["verdict"]
+        is_approved = verdict == DecisionKind.APPROVED
+        then = f"next: attractor promote {name}" if is_approved else "start a new run"
+        raise AlreadyDecided(
+            f"{run.manifest.run_id} is already {verdict}",
+            hint=f"to add a note: attractor amend {name}; {then}",
+        )
     if status != AWAITING_DECISION:
         raise NotDecidable(
             f"{run.manifest.run_id} is {status}, not waiting for a decision",

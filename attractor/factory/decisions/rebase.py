@@ -63,9 +63,12 @@ async def _create(run: OpenRun, host: RunHost, branch: str, by: str) -> Path:
     branch = await branch_name(repository, branch)
     commit = await find_branch(repository, branch, since=record.base.commit)
     if commit == record.base.commit:
+        name = reference_to(run.directory.root)
+        promote = f"attractor promote {name} --to {branch}"
+        decide = f"it needs no rebase, but a decision: attractor decide {name}"
         raise Refused(
             f"{branch} has not moved since {run_id} started",
-            hint=f"attractor promote {reference_to(run.directory.root)} --to {branch}",
+            hint=promote if run.state.status == APPROVED else decide,
         )
     tree = await _merge(run, store, record, await repository.tree(commit), branch)
     new_id = new_run_id(host.clock.now(), host.randomness)

@@ -154,8 +154,9 @@ def test_amendment_changes_words_and_no_verdict(tmp_path: Path) -> None:
     assert summarize(result.directory).status == "rejected"
     [event] = events(result, "DecisionAmended")
     assert (event.data["by"], event.data["rationale"]) == ("ann", "It says nothing about cats.")
-    with pytest.raises(AlreadyDecided):
+    with pytest.raises(AlreadyDecided) as caught:
         flow.decide(result, APPROVED)
+    assert caught.value.hint == f"to add a note: attractor amend {result.run_id}; start a new run"
 
 
 def test_waiver_lets_a_failed_scenario_through_until_it_expires(tmp_path: Path) -> None:

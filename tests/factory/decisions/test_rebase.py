@@ -134,8 +134,10 @@ def test_conflict_is_named_and_leaves_nothing(tmp_path: Path) -> None:
 def test_rebase_without_need_is_refused(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    with pytest.raises(Refused, match="main has not moved"):
+    with pytest.raises(Refused, match="main has not moved") as undecided:
         rebase(flow, result)
+    name = result.run_id
+    assert undecided.value.hint == f"it needs no rebase, but a decision: attractor decide {name}"
     commit_file(flow, "made.txt", "made\n")
     with pytest.raises(Refused, match="main already contains the changes"):
         rebase(flow, result)
