@@ -142,6 +142,17 @@ def test_unevaluated_run_has_a_remedy(tmp_path: Path) -> None:
     assert evaluated.stdout.startswith("go\n  1 of 1 trials satisfied")
 
 
+def test_canceled_run_gets_no_go(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    flow.launch()
+    assert call(flow, "gate").returncode == 0
+    assert call(flow, "cancel", "latest").returncode == 0
+    result = call(flow, "gate")
+    assert result.returncode == NO_GO
+    assert result.stdout.startswith("no-go\n  1 of 1 trials satisfied")
+    assert "  no_verdict: the run is canceled and cannot be approved\n" in result.stdout
+
+
 def test_each_recommended_command_is_accepted(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     words = ["decide", "latest", "--approve", "--rationale", "It is what was wanted."]
@@ -161,6 +172,8 @@ def test_each_recommended_command_is_accepted(tmp_path: Path) -> None:
     assert " approved, promoted to main " in call(flow, "runs").stdout
     assert ", and promoted to main" in call(flow, "diagnose").stdout
     assert "attractor promote" not in call(flow, "diagnose").stdout
+    decided = call(flow, *words, ATTRACTOR_TOKEN=token)
+    assert f"attractor amend {run_id}; next: attractor promote {run_id})" in decided.stderr
     again = call(flow, "evaluate", run_id)
     assert again.returncode == 4
     assert f"see: attractor diagnose {run_id})" in again.stderr

@@ -206,7 +206,7 @@ def test_version_of_a_suite_is_worn_out_after_so_many_trees(tmp_path: Path) -> N
     assert "suite_burned" in flow.rules(second)
     with (
         hold(second.directory, flow.host) as run,
-        pytest.raises(NotDecidable, match="1 trees were evaluated"),
+        pytest.raises(NotDecidable, match="1 tree was evaluated"),
     ):
         flow.evaluator.request_again(run, "ann")
     # The tree that was evaluated may be decided and evaluated again.

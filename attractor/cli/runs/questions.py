@@ -131,8 +131,6 @@ def _line(text: str) -> str:
     return visible(shorten(text.strip(), LONGEST))
 
 
-NOT_EVALUATED = "no_verdict"
-
 C = TypeVar("C", bound=Callable[..., Any])
 
 
@@ -169,7 +167,7 @@ def shortcomings_record(judged: GateInput, *, to_operator: bool) -> dict[str, Js
 def verdict_text(facts: RunFacts, judged: GateInput, *, to_operator: bool) -> str:
     """Return the gate verdict for people."""
     report = judge(judged)
-    if any(one.rule == NOT_EVALUATED for one in report.reasons):
+    if judged.suite is not None and not judged.evaluations:
         places = [f"  leak found in {one}" for one in judged.incidents if to_operator]
         lines = ["not evaluated", *_rules(report), f"  {_remedy(facts)}", *map(visible, places)]
         return "\n".join(lines)

@@ -22,6 +22,7 @@ from attractor.engine.run_folder.open_run import OpenRun, end_run
 from attractor.engine.state.run_state import (
     AWAITING_DECISION,
     BOOTING,
+    CANCELED,
     EVALUATING,
     FAILED,
     QUEUED,
@@ -162,7 +163,7 @@ class Evaluator:
         _require_journal(run, own)
         seal = sealed.seal if sealed else ""
         evaluations = tuple(pool.of_run(run.run_id))
-        profile = self.stores.profile(run.manifest.profile)
+        profile, status = self.stores.profile(run.manifest.profile), run.state.status
         return GateInput(
             tree=run.tree,
             suite=sealed.suite if sealed else None,
@@ -178,6 +179,7 @@ class Evaluator:
             + sum(trial.cost_usd for one in evaluations for trial in one.results),
             window=self._window(entries, profile),
             incidents=leaks_of(own),
+            ended=status.word.value if status in (FAILED, CANCELED) else "",
             base_is_dirty=run.manifest.options.get("include_dirty") is True,
             is_burned=any(one.kind == BURNED and one.data["content"] == seal for one in entries),
         )
@@ -367,7 +369,8 @@ def _why_not(judged: GateInput) -> str:
         return f"its tree was already evaluated {times} times (max_evaluations)"
     if judged.attempts > settings.max_attempts_per_version:
         most = settings.max_attempts_per_version
-        return f"{most} trees were evaluated with its version of the suite, the maximum"
+        trees = "1 tree was" if most == 1 else f"{most} trees were"
+        return f"{trees} evaluated with its version of the suite, the maximum"
     return ""
 
 

@@ -86,7 +86,8 @@ class GateInput:
     Evaluations of the same tree with the same suite in other runs count too. `earlier` are the
     evaluations of the last approved run of the pipeline. `incidents` are leaks of holdouts in this
     run; a leak in any run burns the version of the suite. `attempts` is the number of the tree
-    among the trees evaluated with this version. Without `now`, no waiver is valid.
+    among the trees evaluated with this version. Without `now`, no waiver is valid. `ended` is the
+    status of a run that failed or was canceled.
     """
 
     tree: str
@@ -104,6 +105,7 @@ class GateInput:
     attempts: int = 0
     base_is_dirty: bool = False
     cost_usd: float = 0.0
+    ended: str = ""
 
     def is_trusted(self, evaluated: EvaluationRecord) -> bool:
         """Return whether satisfied trials count: holdouts were isolated, or isolation is not
@@ -243,6 +245,24 @@ class _Judged:
         """The counts of scenarios that count; all evaluations of this tree count together."""
         return count_trials(self.holdouts, self.results)
 
+    @cached_property
+    def is_incomplete(self) -> bool:
+        """Whether scenarios were not played, and no scenario failed."""
+        missing = [one for one in self.tallies if not one.passed]
+        return bool(missing) and not any(one.played for one in missing)
+
+    @property
+    def remedy(self) -> str:
+        """The remedy for scenarios that did not pass."""
+        if not self.is_incomplete:
+            return "fix the candidate in a new run with --feedback"
+        if self.input.attempts > self.settings.max_attempts_per_version:
+            return "register a new version of the suite with other holdouts, and start a new run"
+        remedy = "start a new run that changes the tree, or register a new version of the suite"
+        if all(one.is_finished for one in self.input.by_other_runs):
+            return remedy
+        return f"an earlier evaluation of this tree was canceled or did not finish; {remedy}"
+
 
 def gate(judged: GateInput) -> GateReport:
     """Check all rules; the verdict is 'go' if no rule fails."""
@@ -304,13 +324,15 @@ def _no_suite(_: _Judged) -> RuleResult:
 
 
 def _no_verdict(judged: _Judged) -> RuleResult:
+    count, ended = len(judged.input.evaluations), judged.input.ended
+    words = f"the run is {ended} and cannot be approved" if ended else ""
     return RuleResult(
         "no_verdict",
-        passed=bool(judged.input.evaluations),
-        figure=f"{len(judged.input.evaluations)}",
+        passed=bool(count) and not ended,
+        figure=f"{count}, but {ended}" if count and ended else f"{count}",
         threshold="at least 1",
-        words="" if judged.input.evaluations else _NOT_EVALUATED,
-        remedy="evaluate the run: attractor evaluate",
+        words=words if count else _NOT_EVALUATED,
+        remedy="start a new run" if ended else "evaluate the run: attractor evaluate",
         culprit=Culprit.MACHINERY,
     )
 
@@ -338,17 +360,21 @@ def _hash_mismatch(judged: _Judged) -> RuleResult:
 
 
 def _unresolved_failure(judged: _Judged) -> RuleResult:
-    failed = [one for one in judged.tallies if not one.passed]
+    count = len(judged.tallies)
+    unplayed = sum(not one.played for one in judged.tallies)
+    failed = {one.scenario for one in judged.tallies if one.played and not one.passed}
     waived = f" ({len(judged.waived)} waived)" if judged.waived else ""
-    words = f"{len(failed)} of {len(judged.tallies)} held-out scenarios failed{waived}"
+    numbers = {"failed": len(failed), "were not played": unplayed}
+    words = [f"{one} of {count} held-out scenarios {verb}" for verb, one in numbers.items() if one]
+    incomplete = judged.is_incomplete
     return RuleResult(
         "unresolved_failure",
-        passed=not failed,
-        figure=f"{len(failed)} of {len(judged.tallies)}{waived}",
+        passed=not words,
+        figure=f"{len(failed) + unplayed} of {count}{waived}",
         threshold="0",
-        words=words if failed else "",
-        remedy="fix the candidate in a new run with --feedback, or waive the scenario",
-        culprit=_culprit_of(judged.results, {one.scenario for one in failed}),
+        words=", ".join(words) + waived if words else "",
+        remedy=judged.remedy if incomplete else f"{judged.remedy}, or waive the scenario",
+        culprit=Culprit.MACHINERY if incomplete else _culprit_of(judged.results, failed),
     )
 
 
@@ -360,7 +386,8 @@ def _culprit_of(results: Sequence[TrialResult], failed: set[str]) -> Culprit:
 
 
 def _satisfaction(judged: _Judged) -> RuleResult:
-    return _at_least("satisfaction", satisfaction(judged.tallies), judged.settings.min_satisfaction)
+    wanted = judged.settings.min_satisfaction
+    return _at_least(judged, "satisfaction", satisfaction(judged.tallies), wanted)
 
 
 def _lower_bound(judged: _Judged) -> RuleResult:
@@ -368,10 +395,12 @@ def _lower_bound(judged: _Judged) -> RuleResult:
     satisfied = sum(one.satisfied for one in judged.tallies)
     settings = judged.settings
     bound = lower_bound(satisfied, played, confidence=settings.confidence) if played else 0.0
-    return _at_least("lower_bound", bound, settings.min_lower_bound)
+    return _at_least(judged, "lower_bound", bound, settings.min_lower_bound)
 
 
-def _at_least(rule: str, value: Fraction | float, wanted: Fraction | float) -> RuleResult:
+def _at_least(
+    judged: _Judged, rule: str, value: Fraction | float, wanted: Fraction | float
+) -> RuleResult:
     figure, threshold = f"{float(value):.3f}", f"{float(wanted):.3f}"
     passed = value >= wanted
     return RuleResult(
@@ -380,7 +409,7 @@ def _at_least(rule: str, value: Fraction | float, wanted: Fraction | float) -> R
         figure=figure,
         threshold=f"at least {threshold}",
         words="" if passed else f"{figure} is below {threshold}, the minimum of the suite",
-        remedy="fix the candidate in a new run with --feedback",
+        remedy=judged.remedy,
     )
 
 
@@ -396,8 +425,8 @@ def _must(judged: _Judged) -> RuleResult:
         passed=not failed,
         figure=f"{failed} of {len(musts)}",
         threshold="0",
-        words=f"{failed} of {len(musts)} scenarios that must pass failed" if failed else "",
-        remedy="fix the candidate in a new run with --feedback; no waiver covers these scenarios",
+        words=f"{failed} of {len(musts)} scenarios that must pass did not pass" if failed else "",
+        remedy=f"{judged.remedy}; no waiver covers these scenarios",
     )
 
 
@@ -520,14 +549,15 @@ def _holdout_leak(judged: _Judged) -> RuleResult:
 
 def _suite_burned(judged: _Judged) -> RuleResult:
     attempts, most = judged.input.attempts, judged.settings.max_attempts_per_version
-    words = f"{attempts} trees were evaluated with this version of the suite, {most} are allowed"
+    trees = "1 tree" if attempts == 1 else f"{attempts} trees"
+    words = f"{attempts} trees were evaluated with this version of the suite, the maximum is {most}"
     if judged.input.is_burned:
         words = "a holdout of this version of the suite leaked"
     passed = attempts <= most and not judged.input.is_burned
     return RuleResult(
         "suite_burned",
         passed=passed,
-        figure="burned" if judged.input.is_burned else f"{attempts} trees",
+        figure="burned" if judged.input.is_burned else trees,
         threshold=f"at most {most}",
         words="" if passed else words,
         remedy="register a new version of the suite with other holdouts, and start a new run",

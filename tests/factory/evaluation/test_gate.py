@@ -109,6 +109,44 @@ def test_a_holdout_that_was_never_played_is_unresolved() -> None:
     assert rules(gate(judge(held, results(a=[True])))) == ["unresolved_failure"]
 
 
+def test_scenarios_that_were_not_played_are_told_from_failed_ones() -> None:
+    held = suite(scenario("a"), scenario("b"), max_attempts_per_version=20)
+    refused = judge(held, ())
+    canceled = EvaluationRecord(TREE, SEAL, PROVED, results(a=[True]), is_finished=False)
+    of_two, version = "of 2 held-out scenarios", "a new version of the suite"
+    for judged, words, remedy, culprit in (
+        (refused, f"2 {of_two} were not played", "start a new run that changes", "machinery"),
+        (replace(refused, attempts=21), f"2 {of_two} were not", f"register {version}", "machinery"),
+        (
+            replace(refused, by_other_runs=(canceled,)),
+            f"1 {of_two} were not played",
+            "an earlier evaluation of this tree was canceled",
+            "machinery",
+        ),
+        (
+            judge(held, results(a=[False])),
+            f"1 {of_two} failed, 1 {of_two} were not played",
+            "fix the candidate",
+            "candidate",
+        ),
+    ):
+        [unresolved] = [one for one in gate(judged).reasons if one.rule == "unresolved_failure"]
+        assert unresolved.words.startswith(words)
+        assert unresolved.remedy.startswith(remedy)
+        assert unresolved.culprit == culprit
+
+
+def test_run_that_ended_without_a_decision_gets_no_go() -> None:
+    canceled = replace(GREEN, ended="canceled")
+    [reason] = gate(canceled).reasons
+    assert (reason.rule, reason.words) == (
+        "no_verdict",
+        "the run is canceled and cannot be approved",
+    )
+    [failed] = gate(replace(GREEN, evaluations=(), ended="failed")).reasons
+    assert (failed.words, failed.remedy) == ("the run was not evaluated", "start a new run")
+
+
 def test_satisfaction_is_compared_exactly() -> None:
     ten = [True] * 9 + [False]
     held = suite(scenario("a", min_pass_rate=0.5), min_satisfaction=0.9)
