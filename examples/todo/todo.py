@@ -7,8 +7,6 @@ import html
 import json
 import os
 import sys
-import urllib.request
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 FILE = Path("todo.json")
@@ -35,6 +33,8 @@ def done(number):
 
 def tell(task):
     if "TODO_WEBHOOK" in os.environ:
+        import urllib.request
+
         headers = {"Content-Type": "application/json"}
         body = json.dumps(task).encode()
         request = urllib.request.Request(os.environ["TODO_WEBHOOK"], body, headers)
@@ -47,34 +47,34 @@ def show():
         print(f"{number}. [{mark}] {task['text']}")
 
 
-class Page(BaseHTTPRequestHandler):
-    """GET / is a page, GET /tasks is JSON, POST /tasks adds the task in the body."""
-
-    def do_GET(self):
-        if self.path == "/tasks":
-            self.answer("application/json", json.dumps(load()))
-        elif self.path == "/":
-            items = "".join(f"<li>{html.escape(task['text'])}</li>" for task in load())
-            self.answer("text/html", f"<!doctype html><title>To do</title><ol>{items}</ol>")
-        else:
-            self.send_error(404)
-
-    def do_POST(self):
-        if self.path != "/tasks":
-            self.send_error(404)
-            return
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        add(body["text"])
-        self.answer("application/json", json.dumps(load()[-1]), status=201)
-
-    def answer(self, kind, text, status=200):
-        self.send_response(status)
-        self.send_header("Content-Type", f"{kind}; charset=utf-8")
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-
 def serve(port):
+    """GET / is a page, GET /tasks is JSON, POST /tasks adds the task in the body."""
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self):
+            if self.path == "/tasks":
+                self.answer("application/json", json.dumps(load()))
+            elif self.path == "/":
+                items = "".join(f"<li>{html.escape(task['text'])}</li>" for task in load())
+                self.answer("text/html", f"<!doctype html><title>To do</title><ol>{items}</ol>")
+            else:
+                self.send_error(404)
+
+        def do_POST(self):
+            if self.path != "/tasks":
+                self.send_error(404)
+                return
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            add(body["text"])
+            self.answer("application/json", json.dumps(load()[-1]), status=201)
+
+        def answer(self, kind, text, status=200):
+            self.send_response(status)
+            self.send_header("Content-Type", f"{kind}; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(text.encode())
+
     HTTPServer(("127.0.0.1", port), Page).serve_forever()
 
 
