@@ -26,7 +26,8 @@ LOOK = r"""
 { env | sort; id; hostname; pwd; ls -laR . --time-style=+ 2>&1; cat /proc/self/mountinfo
   set -- /proc/[0-9]*; echo $#; ls -A / /tmp /home "$HOME" 2>&1; cat /proc/net/tcp
   git log --format=%s 2>&1; cat /proc/self/cgroup; cat /proc/1/cmdline | tr '\0' ' '; umask
-} > /tmp/look; sed -E 's/[0-9a-f]{16}|bindfile\w+/RANDOM/g; s/^[0-9]+ [0-9]+ [0-9]+:[0-9]+ //' /tmp/look
+} > /tmp/look
+sed -E 's/[0-9a-f]{16}|bindfile\w+/RANDOM/g; s/^[0-9]+ [0-9]+ [0-9]+:[0-9]+ //' /tmp/look
 """
 REMEMBER = r"""
 exec 2>&-
