@@ -54,7 +54,9 @@ def test_canary_fails_the_run_and_burns_the_suite(tmp_path: Path, form: str) -> 
     flow = commit(make_project(tmp_path), **{"notes.txt": FORMS[form](CANARY)})
     result = flow.launch()
     assert result.status == FAILED
-    assert places_of_leaks(flow) == ["workspace: notes.txt"]
+    place, packed = places_of_leaks(flow)
+    assert place == "workspace: notes.txt"
+    assert packed.startswith("workspace: .git/objects/pack/")
     assert flow.rules(result) == ["no_verdict", "holdout_leak", "suite_burned"]
     assert not any(one.type == "TrialStarted" for one in read_events(result.directory))
     with pytest.raises(Retired, match="burned"):

@@ -1,13 +1,18 @@
 """Searches what a run left behind for the canary of its suite.
 
 Every sealed holdout carries the canary, so a canary outside of the sealed copy proves that a
-holdout was read. Files are read in pieces; `SecretSearch` finds encoded and wrapped texts.
+holdout was read. Files are read in pieces; `SecretSearch` finds encoded and wrapped texts. Files of
+gzip and zlib, and packs of git, are also searched unpacked. Git is not started on a repository that
+agents could configure.
 """
 
 import os
 import stat
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from io import BufferedReader
+from itertools import chain, islice
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -17,7 +22,12 @@ from attractor.base.secret_search import SecretSearch
 _PIECE = 1 << 20
 # A wrapped canary in hexadecimal digits is shorter.
 _OVERLAP = 4096
-_MOST_UNPACKED = 256 * _PIECE
+# Unpacked, these bytes are at most four megabytes, also in a file made to exhaust the memory.
+_PACKED_PIECE = 4096
+_MOST_PER_FILE = 256 * _PIECE
+_MOST_UNPACKED = 4096 * _PIECE
+_PACK = b"PACK"
+_OFFSET_DELTA, _REFERENCE_DELTA = 6, 7
 
 
 @dataclass(frozen=True)
@@ -30,12 +40,12 @@ class SearchedFolder:
 
 def find_leaks(canary: str, folders: Collection[SearchedFolder]) -> list[str]:
     """Return the places with a canary, plain or encoded (base64, hexadecimal), or reversed."""
-    search = SecretSearch([canary, canary[::-1]])
+    search, unpacker = SecretSearch([canary, canary[::-1]]), _Unpacker()
     return [
         f"{folder.name}: {path.relative_to(folder.root)}"
         for folder in folders
         for path in _below(folder)
-        if _has_leak(search, path, str(path.relative_to(folder.root)))
+        if _has_leak(search, unpacker, path, str(path.relative_to(folder.root)))
     ]
 
 
@@ -62,7 +72,7 @@ def _make_readable(path: Path, permissions: int) -> None:
         path.chmod(stat.S_IMODE(found.st_mode) | permissions)
 
 
-def _has_leak(search: SecretSearch, path: Path, name: str) -> bool:
+def _has_leak(search: SecretSearch, unpacker: "_Unpacker", path: Path, name: str) -> bool:
     try:
         found = path.lstat()
         if search.may_find(name):
@@ -72,7 +82,8 @@ def _has_leak(search: SecretSearch, path: Path, name: str) -> bool:
         if not stat.S_ISREG(found.st_mode):
             return False
         _make_readable(path, stat.S_IRUSR)
-        return any(search.may_find(piece) for piece in _texts(path))
+        texts = chain(_texts(_pieces(path)), _texts(unpacker.unpack(path)))
+        return any(map(search.may_find, texts))
     except FileNotFoundError:
         # The lock of a process that ended meanwhile.
         return False
@@ -80,16 +91,16 @@ def _has_leak(search: SecretSearch, path: Path, name: str) -> bool:
         raise file_error("search", path, cause) from cause
 
 
-def _texts(path: Path) -> Iterator[str]:
-    """Yield the text of a file in overlapping pieces; a loose object of git is unpacked first."""
-    is_packed = path.parent.parent.name == "objects" and len(path.parent.name) == 2
-    pieces = _unpacked(path) if is_packed else _pieces(path)
-    before = b""
+def _texts(pieces: Iterable[bytes]) -> Iterator[str]:
+    """Join pieces to overlapping texts."""
+    text = bytearray()
     for piece in pieces:
-        text = before + piece
-        # The canary is ASCII, so any encoding of the bytes will do.
-        yield text.decode("latin-1")
-        before = text[-_OVERLAP:]
+        text += piece
+        if len(text) >= _PIECE:
+            # The canary is ASCII, so any encoding of the bytes will do.
+            yield text.decode("latin-1")
+            del text[:-_OVERLAP]
+    yield text.decode("latin-1")
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
@@ -98,15 +109,61 @@ def _pieces(path: Path) -> Iterator[bytes]:
             yield piece
 
 
-def _unpacked(path: Path) -> Iterator[bytes]:
-    """Yield the content of a loose object, such as the message of an agent's commit."""
-    decoder, unpacked = zlib.decompressobj(), 0
-    try:
-        for packed in _pieces(path):
-            while packed and unpacked < _MOST_UNPACKED:
-                piece = decoder.decompress(packed, _PIECE)
-                packed, unpacked = decoder.unconsumed_tail, unpacked + len(piece)
-                yield piece
-    except zlib.error:
-        # Not an object of git.
-        yield from _pieces(path)
+class _Unpacker:
+    """Unpacks gzip, zlib (such as loose objects of git) and packs, up to a limit."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_UNPACKED
+        self._end = 0
+
+    def unpack(self, path: Path) -> Iterator[bytes]:
+        """Yield the content of a packed file; of any other file, and of corrupt data, nothing."""
+        self._end = max(0, self._left - _MOST_PER_FILE)
+        with path.open("rb") as file, suppress(zlib.error):
+            yield from (self._objects if file.peek().startswith(_PACK) else self._streams)(file)
+
+    def _streams(self, file: BufferedReader) -> Iterator[bytes]:
+        while self._left > self._end and file.peek():
+            yield from self._stream(file)
+
+    def _objects(self, file: BufferedReader) -> Iterator[bytes]:
+        """Yield the objects of a pack, in order (see gitformat-pack)."""
+        # After the signature, the version and the number of objects.
+        file.seek(12)
+        while self._left > self._end and (first := file.read(1)):
+            kind = first[0] >> 4 & 7
+            _skip_number(file, first)
+            if kind == _OFFSET_DELTA:
+                _skip_number(file, file.read(1))
+            elif kind == _REFERENCE_DELTA:
+                file.seek(20, os.SEEK_CUR)
+            is_delta = kind in (_OFFSET_DELTA, _REFERENCE_DELTA)
+            yield from _inserted(self._stream(file)) if is_delta else self._stream(file)
+
+    def _stream(self, file: BufferedReader) -> Iterator[bytes]:
+        """Yield the content of the stream at the position of a file, and move to its end."""
+        decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        while self._left > self._end and not decoder.eof and (packed := file.read(_PACKED_PIECE)):
+            piece = decoder.decompress(packed)
+            self._left -= len(piece)
+            yield piece
+        file.seek(-len(decoder.unused_data), os.SEEK_CUR)
+
+
+def _skip_number(file: BufferedReader, digit: bytes) -> None:
+    while digit and digit[0] & 0x80:
+        digit = file.read(1)
+
+
+def _inserted(delta: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the texts that a delta inserts: git splits longer texts after 127 bytes."""
+    data = chain.from_iterable(delta)
+    for _ in ("size before", "size after"):
+        while next(data, 0) & 0x80:
+            pass
+    for instruction in data:
+        if instruction & 0x80:
+            # A copy: each of its bits stands for one byte of offset or length.
+            bytes(islice(data, (instruction & 0x7F).bit_count()))
+        else:
+            yield bytes(islice(data, instruction))

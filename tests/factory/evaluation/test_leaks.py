@@ -1,5 +1,6 @@
 """Canaries in the files that a run leaves behind."""
 
+import gzip
 import os
 import subprocess
 import zlib
@@ -58,16 +59,47 @@ def test_canary_is_found_wherever_a_file_can_hold_it(tmp_path: Path) -> None:
     ]
 
 
-def test_message_of_a_commit_is_searched(tmp_path: Path) -> None:
-    def git(*words: str) -> None:
-        subprocess.run(["git", *words], cwd=tmp_path, check=True, capture_output=True)
-
-    git("init", "-q")
+def commit(root: Path, message: str, text: str = "") -> None:
+    (root / "notes.txt").write_text(text)
     identity = ("-c", "user.name=a", "-c", "user.email=a@b")
-    git(*identity, "commit", "-q", "--allow-empty", "-m", f"First\n\n{CANARY}")
-    git(*identity, "commit", "-q", "--allow-empty", "-m", "Second")
+    for words in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", message]):
+        subprocess.run(["git", *words], cwd=root, check=True, capture_output=True)
+
+
+def pack(root: Path) -> None:
+    subprocess.run(["git", "gc", "-q"], cwd=root, check=True, capture_output=True)
+
+
+def test_message_of_a_commit_is_searched(tmp_path: Path) -> None:
+    commit(tmp_path, f"First\n\n{CANARY}", "first")
+    commit(tmp_path, "Second", "second")
     [found] = leaks(tmp_path)
     assert found.startswith("workspace: .git/objects/")
+    pack(tmp_path)
+    [found] = leaks(tmp_path)
+    assert found.endswith(".pack")
+
+
+def test_older_version_of_a_file_is_searched_in_a_pack(tmp_path: Path) -> None:
+    lines = "".join(f"line {number * number}\n" for number in range(2000))
+    # The newest version is whole; the older version is a delta, which splits inserted texts.
+    commit(tmp_path, "First", f"{'-' * 100}{CANARY}\n{lines}")
+    commit(tmp_path, "Second", lines * 2)
+    pack(tmp_path)
+    [packed] = (tmp_path / ".git" / "objects" / "pack").glob("*.pack")
+    listed = ["git", "verify-pack", "-v", f"{packed}"]
+    words = subprocess.run(listed, check=True, capture_output=True, text=True).stdout
+    assert "chain length = 1: 1 object" in words
+    assert leaks(tmp_path) == [f"workspace: {packed.relative_to(tmp_path)}"]
+
+
+def test_compressed_files_are_searched(tmp_path: Path) -> None:
+    text = f"They want {CANARY}.".encode()
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b"nothing") + gzip.compress(text))
+    (tmp_path / "b.z").write_bytes(zlib.compress(text))
+    (tmp_path / "corrupt.gz").write_bytes(gzip.compress(text)[:12] + b"\xff" * 99)
+    (tmp_path / "corrupt.pack").write_bytes(b"PACK\0\0\0\2\0\0\0\1\xff")
+    assert leaks(tmp_path) == ["workspace: a.gz", "workspace: b.z"]
 
 
 def test_file_that_only_looks_like_an_object_is_searched(tmp_path: Path) -> None:
