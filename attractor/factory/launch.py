@@ -60,7 +60,7 @@ from attractor.workspaces.run_store import open_store
 def evaluator_of(host: RunHost) -> Evaluator:
     """Return the evaluator for the runs of a project."""
     state, ledger = host.state_dir, Ledger(host.state_dir)
-    project = ProjectIdentity(host.runs_dir, state / "project.lock", host.randomness)
+    project = ProjectIdentity(host.runs_dir, state / "project.lock", host.randomness, host.tell)
     return Evaluator(
         stores=FactoryStores(
             SuiteStore(state, project, ledger),

@@ -74,7 +74,10 @@ class SuiteStore:
 
     def is_registered(self, sealed: SealedSuite) -> bool:
         """Return whether a sealed suite is the latest version, and in use."""
-        versions = self.versions.versions(sealed.suite.settings.name)
+        name = sealed.suite.settings.name
+        if self.versions.differing(name):
+            return False
+        versions = self.versions.versions(name)
         return bool(versions) and not versions[-1].ending and versions[-1].content == sealed.seal
 
     def changes(self, version: Version) -> SuiteChanges:

@@ -19,7 +19,7 @@ from attractor.base.locks import FileLock
 from attractor.engine.storage.json_files import Fields, pretty_json, read_document
 from attractor.factory.errors import Retired
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry
-from attractor.factory.project import ProjectIdentity
+from attractor.factory.project import ProjectIdentity, project_folder
 from attractor.language.graph.graph import folder_name
 
 OWNER_ONLY = 0o600
@@ -135,6 +135,11 @@ class VersionStore:
         """
         project_id = self.project.create_id()
         with self._locked():
+            for file, lost in self.differing(name):
+                if file.exists():
+                    raise _differs(file)
+                # Lost by a crash or a person. The line of the ledger holds the whole version.
+                self._write(project_id, lost)
             last = len(self._numbers(name))
             if known := self._number_of(name, content, last):
                 version = self._read(self._folder() / folder_name(name) / f"{known}.json", name)
@@ -194,8 +199,29 @@ class VersionStore:
         return bool(_split(reference)[1])
 
     def find_usable(self, reference: str) -> Version:
-        """Return a version for a new run; refuse a retired or burned one."""
+        """Return a version for a new run; refuse a retired, burned or lost one.
+
+        Without the file of the latest version, an older version would judge.
+        """
+        name, _ = _split(reference)
+        if self.differing(name):
+            # Another process may be between the line and the file.
+            with self._locked():
+                for file, _ in self.differing(name):
+                    raise _differs(file)
         return self.require_in_use(self.find(reference))
+
+    def differing(self, name: str) -> Sequence[tuple[Path, Version]]:
+        """Return the files that are missing or differ from the ledger, and the version in it.
+
+        Of pipelines, none: they judge nothing, and each start of a run registers one.
+        """
+        if self.kind is ResourceKind.PIPELINE:
+            return []
+        own = (self.project.project_id(), self.kind, name)
+        lines = filter(is_about_version, self.ledger.mentioning(name))
+        about = [one for one in lines if _subject(one) == own]
+        return list(_differing(about, self.state))
 
     def require_in_use(self, version: Version) -> Version:
         """Return a version; refuse a retired or burned one."""
@@ -283,23 +309,32 @@ def is_about_version(entry: LedgerEntry) -> bool:
 
 def differing_files(entries: Iterable[LedgerEntry], state: Path) -> Iterator[Path]:
     """Yield the files of versions, of all projects, that are missing or differ from the ledger."""
-    last: dict[Path, Json] = {}
+    for file, _ in _differing(entries, state):
+        yield file
+
+
+def _differing(entries: Iterable[LedgerEntry], state: Path) -> Iterator[tuple[Path, Version]]:
+    last: dict[Path, tuple[Json, Version]] = {}
     for entry in entries:
         if is_about_version(entry):
             record = {key: value for key, value in entry.data.items() if key != "project"}
             version = version_from_record(Fields(record, f"ledger: {entry.kind}"))
             project = project_folder(state, str(entry.data["project"]))
             folder = project / f"{version.kind}s" / folder_name(version.name)
-            last[folder / f"{version.number}.json"] = record
-    for file, record in last.items():
+            last[folder / f"{version.number}.json"] = record, version
+    for file, (record, version) in last.items():
         if not file.is_file() or read_document(file).all().get("version") != record:
-            yield file
+            yield file, version
+
+
+def _subject(entry: LedgerEntry) -> tuple[Json, ...]:
+    return tuple(entry.data[key] for key in ("project", "kind", "name"))
+
+
+def _differs(file: Path) -> VerificationError:
+    how = "differs from the ledger" if file.exists() else "is missing"
+    return VerificationError(f"{file} {how}", hint=_RESTORE)
 
 
 def _changed(file: Path) -> VerificationError:
     return VerificationError(f"{file} was changed after it was sealed", hint=_RESTORE)
-
-
-def project_folder(state: Path, project_id: str) -> Path:
-    """Return the folder of a project in the state folder."""
-    return state / "projects" / project_id

@@ -140,7 +140,7 @@ def failing_setup(flow: Flow) -> object:
         (unknown_profile, "unknown profile", "lenient?", 2),
         (retire, "is retired", "a version in use", 4),
         (profile_with_missing_path, "sandbox.read: /no/such", "profile update p.toml", 2),
-        (edited_profile, "was changed after it was sealed", "from a backup", 6),
+        (edited_profile, "differs from the ledger", "from a backup", 6),
         # Spec resolve
         (unknown_suite, "unknown suite", "todo?", 2),
         (edited_suite, "was changed after sealing", "restore it from a backup", 6),

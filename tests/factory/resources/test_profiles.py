@@ -1,4 +1,5 @@
 import stat
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -153,6 +154,46 @@ def test_missing_and_differing_files_of_versions_are_found_by_the_ledger(tmp_pat
     file.unlink()
     found = differing_files(entries, tmp_path / "state")
     assert sorted(one.name for one in found) == ["1.json", "2.json"]
+
+
+def _restore_before_end(file: Path) -> None:
+    store = profile_store(file.parents[5])
+    before = file.read_bytes()
+    store.versions.end(store.versions.find("demo@2"), Ending("retired", NOW, "ann", "it is old"))
+    file.write_bytes(before)
+
+
+@pytest.mark.parametrize(
+    ("lose", "words"),
+    [(Path.unlink, "is missing"), (_restore_before_end, "differs from the ledger")],
+)
+def test_no_older_version_replaces_a_lost_one(
+    tmp_path: Path, lose: Callable[[Path], None], words: str
+) -> None:
+    store = profile_store(tmp_path)
+    store.create(make_profile("demo"), by="ann", now=NOW)
+    store.update(make_profile("demo", ("dirty_base",)), by="ann", now=NOW)
+    assert store.versions.find_usable("demo").number == 2
+    [file] = (tmp_path / "state" / "projects").glob("*/profiles/demo/2.json")
+    lose(file)
+    for reference in ("demo", "demo@2"):
+        with pytest.raises(VerificationError, match=words) as caught:
+            store.versions.find_usable(reference)
+        assert "restore it from a backup" in caught.value.hint
+
+
+def test_a_number_is_given_out_once(tmp_path: Path) -> None:
+    store = profile_store(tmp_path)
+    store.create(make_profile("demo"), by="ann", now=NOW)
+    lost, _ = store.update(make_profile("demo", ("dirty_base",)), by="ann", now=NOW)
+    [file] = (tmp_path / "state" / "projects").glob("*/profiles/demo/2.json")
+    file.unlink()
+    added, is_new = store.update(make_profile("demo", ("isolation_unverified",)), by="ann", now=NOW)
+    assert (added.number, is_new) == (3, True)
+    assert store.versions.find("demo@2") == lost
+    _restore_before_end(file)
+    with pytest.raises(VerificationError, match="differs from the ledger"):
+        store.update(make_profile("demo"), by="ann", now=NOW)
 
 
 def test_versions_that_are_added_at_once_are_numbered_without_gaps(tmp_path: Path) -> None:
