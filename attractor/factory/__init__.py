@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from attractor.factory.decisions.decide import DecisionKind
     from attractor.factory.decisions.promotion import Promotion
     from attractor.factory.decisions.review import Review
-    from attractor.factory.evaluation.gate import GateReport, RuleResult
+    from attractor.factory.evaluation.gate_records import GateReport, RuleResult
     from attractor.factory.ledger.history import HistoryEntry
     from attractor.factory.ledger.ledger import LedgerEntry
     from attractor.factory.operations import Factory
@@ -27,12 +27,12 @@ __all__ = [
 _HOMES = {
     "DecisionKind": "decisions.decide",
     "Factory": "operations",
-    "GateReport": "evaluation.gate",
+    "GateReport": "evaluation.gate_records",
     "HistoryEntry": "ledger.history",
     "LedgerEntry": "ledger.ledger",
     "Promotion": "decisions.promotion",
     "Review": "decisions.review",
-    "RuleResult": "evaluation.gate",
+    "RuleResult": "evaluation.gate_records",
 }
 
 __getattr__ = lazy_exports.lazy_getattr(__name__, _HOMES)

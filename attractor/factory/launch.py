@@ -18,7 +18,7 @@ from attractor.factory.decisions.promotion import (
 )
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.feedback import Feedback, feedback_on
-from attractor.factory.evaluation.gate import GateInput
+from attractor.factory.evaluation.gate_records import GateInput
 from attractor.factory.evaluation.run_facts import FactoryStores, RunFacts, read_facts
 from attractor.factory.evaluation.train import train_player
 from attractor.factory.ledger.ledger import Ledger

@@ -20,7 +20,8 @@ from attractor.factory.decisions.decide import (
 from attractor.factory.decisions.promotion import Promotion
 from attractor.factory.decisions.rebase import rebase_run
 from attractor.factory.decisions.review import Review, review
-from attractor.factory.evaluation.gate import GateReport, gate
+from attractor.factory.evaluation.gate import gate
+from attractor.factory.evaluation.gate_records import GateReport
 from attractor.factory.evaluation.run_facts import read_facts
 from attractor.factory.launch import (
     ask_gate,

@@ -18,7 +18,8 @@ from attractor.factory.decisions.decide import (
 )
 from attractor.factory.decisions.promotion import Promotion
 from attractor.factory.evaluation.evaluate import Evaluator
-from attractor.factory.evaluation.gate import GateReport, gate
+from attractor.factory.evaluation.gate import gate
+from attractor.factory.evaluation.gate_records import GateReport
 from attractor.factory.launch import (
     ask_gate,
     evaluator_of,

@@ -10,7 +10,8 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.environments.environment import Promises
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.errors import NotDecidable
-from attractor.factory.evaluation.gate import EvaluationRecord, gate
+from attractor.factory.evaluation.gate import gate
+from attractor.factory.evaluation.gate_records import EvaluationRecord
 from attractor.factory.launch import hold
 from attractor.factory.ledger.records import BEGUN, EVALUATED, EvaluationStart
 from attractor.factory.ledger.trials import TRIAL_FAILED, EvaluationId, TrialLog

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import UsageError
-from attractor.factory.evaluation.gate import failed_scenarios
+from attractor.factory.evaluation.failed_scenarios import failed_scenarios
 from attractor.factory.launch import ask_gate
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.factory.flows import HOLDOUT, Flow, make_flow

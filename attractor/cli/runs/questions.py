@@ -22,14 +22,9 @@ from attractor.engine.questions.question import (
 )
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.engine.truncation import shorten
-from attractor.factory.evaluation.gate import (
-    FailedScenario,
-    GateInput,
-    GateReport,
-    RuleResult,
-    failed_scenarios,
-    gate as judge,
-)
+from attractor.factory.evaluation.failed_scenarios import FailedScenario, failed_scenarios
+from attractor.factory.evaluation.gate import gate as judge
+from attractor.factory.evaluation.gate_records import GateInput, GateReport, RuleResult
 from attractor.factory.evaluation.run_facts import RunFacts, before_a_decision
 from attractor.factory.operator_process import refuse_in_run
 from attractor.interviewers.prompts import shown_option

@@ -25,7 +25,9 @@ from attractor.factory.errors import (
     RationaleTooShort,
 )
 from attractor.factory.evaluation.evaluate import CREATED, GATE_EVALUATED, Evaluator
-from attractor.factory.evaluation.gate import GateInput, failed_scenarios, gate
+from attractor.factory.evaluation.failed_scenarios import failed_scenarios
+from attractor.factory.evaluation.gate import gate
+from attractor.factory.evaluation.gate_records import GateInput
 from attractor.factory.evaluation.run_facts import before_a_decision, facts_of
 from attractor.factory.ledger.ledger import LONGEST_DELAY, LedgerEntry
 from attractor.factory.ledger.records import (

@@ -11,7 +11,8 @@ from attractor.engine.outcome import Usage, usage_to_record
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.storage.json_files import Fields
 from attractor.factory.evaluation.evaluate import CREATED, Evaluator
-from attractor.factory.evaluation.gate import GateInput, GateReport, gate
+from attractor.factory.evaluation.gate import gate
+from attractor.factory.evaluation.gate_records import GateInput, GateReport
 from attractor.factory.evaluation.run_facts import RunFacts
 from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.ledger.records import EVALUATED, origin_of

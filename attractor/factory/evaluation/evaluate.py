@@ -32,7 +32,8 @@ from attractor.engine.storage.json_files import write_document
 from attractor.environments.environment import Promises
 from attractor.factory.errors import NotDecidable
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE, feedback_on
-from attractor.factory.evaluation.gate import GateInput, GateReport, WindowFigures, gate
+from attractor.factory.evaluation.gate import gate
+from attractor.factory.evaluation.gate_records import GateInput, GateReport, WindowFigures
 from attractor.factory.evaluation.leaks import SearchedFolder, find_leaks
 from attractor.factory.evaluation.protected_paths import protected_changes
 from attractor.factory.evaluation.run_facts import (

@@ -6,210 +6,19 @@ apply pass. A failed trial can only make a figure worse, so no failure turns no-
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from enum import StrEnum
 from fractions import Fraction
 from functools import cached_property
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ChainBroken, VerificationError
-from attractor.base.json import Json
-from attractor.environments.environment import Promises
-from attractor.factory.resources.profiles import Profile
+from attractor.factory.evaluation.gate_records import Domain, GateInput, GateReport, RuleResult
 from attractor.scenarios.evaluation import Culprit, TrialResult, count_trials
 from attractor.scenarios.satisfaction import (
-    BOUND_SENTENCE,
     ScenarioTally,
     lower_bound,
     satisfaction,
 )
 from attractor.scenarios.suite import GateSettings, Scenario, Suite
-
-
-class Domain(StrEnum):
-    """The phase of a run in which a failure happened."""
-
-    BOOT = "boot"
-    EXECUTION = "execution"
-    EVALUATION = "evaluation"
-    DECISION = "decision"
-
-
-@dataclass(frozen=True)
-class EvaluationRecord:
-    """An evaluation of a tree with a suite, and the results of the evaluation's trials.
-
-    `protected_paths` are protected paths that the candidate changed.
-    """
-
-    tree: str
-    suite_seal: str
-    promises: Promises
-    results: tuple[TrialResult, ...]
-    is_finished: bool = True
-    protected_paths: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Waiver:
-    """A person's recorded exception for one failed scenario, until a time."""
-
-    scenario: str
-    expires: datetime
-
-
-@dataclass(frozen=True)
-class WindowFigures:
-    """Figures over the last decided runs of a project, as many as the profile's window says.
-
-    `first_try` are approved runs without a run of the same pipeline that was rejected or failed
-    since the approval before; `incidents` are approved runs whose suite was burned later.
-    """
-
-    runs: int = 0
-    pipelines: int = 0
-    approved: int = 0
-    first_try: int = 0
-    retries: int = 0
-    promoted: int = 0
-    rolled_back: int = 0
-    incidents: int = 0
-
-
-NEVER_VALID = datetime.max.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class GateInput:
-    """The input of the gate: tree, suite, profile and evaluations.
-
-    Evaluations of the same tree with the same suite in other runs count too. `earlier` are the
-    evaluations of the last approved run of the pipeline. `incidents` are leaks of holdouts in this
-    run; a leak in any run burns the version of the suite. `attempts` is the number of the tree
-    among the trees evaluated with this version. Without `now`, no waiver is valid. `ended` is the
-    status of a run that failed or was canceled.
-    """
-
-    tree: str
-    suite: Suite | None
-    suite_seal: str
-    evaluations: tuple[EvaluationRecord, ...]
-    profile: Profile
-    by_other_runs: tuple[EvaluationRecord, ...] = ()
-    waivers: tuple[Waiver, ...] = ()
-    now: datetime = NEVER_VALID
-    earlier: tuple[EvaluationRecord, ...] = ()
-    window: WindowFigures = WindowFigures()
-    incidents: tuple[str, ...] = ()
-    is_burned: bool = False
-    attempts: int = 0
-    base_is_dirty: bool = False
-    cost_usd: float = 0.0
-    ended: str = ""
-
-    def is_trusted(self, evaluated: EvaluationRecord) -> bool:
-        """Return whether satisfied trials count: holdouts were isolated, or isolation is not
-        required.
-        """
-        return evaluated.promises.guards_holdouts or self.profile.allows("isolation_unverified")
-
-    def counting_results(self) -> list[TrialResult]:
-        """Return the trials that count.
-
-        Of untrusted trials in other runs, only failed trials count.
-        """
-        return [result for one in self.counting_evaluations() for result in one]
-
-    def counting_evaluations(self) -> list[list[TrialResult]]:
-        """Return the trials that count, by evaluation; evaluations in other runs come first."""
-        others = [
-            one
-            for one in self.by_other_runs
-            if (one.tree, one.suite_seal) == (self.tree, self.suite_seal)
-        ]
-        own = [one for one in self.evaluations if one.tree == self.tree]
-        return [
-            [result for result in one.results if self.is_trusted(one) or not result.satisfied]
-            for one in others
-        ] + [list(one.results) for one in own]
-
-
-@dataclass(frozen=True)
-class RuleResult:
-    """The result of a rule, in words that reveal no holdout.
-
-    A rule that does not apply neither passes nor fails; `words` give the reason. `remedy` says what
-    would change a failure.
-    """
-
-    rule: str
-    passed: bool = True
-    applies: bool = True
-    figure: str = ""
-    threshold: str = ""
-    words: str = ""
-    remedy: str = ""
-    domain: Domain = Domain.EVALUATION
-    culprit: Culprit = Culprit.CANDIDATE
-
-    @property
-    def failed(self) -> bool:
-        """Whether this rule alone makes the verdict 'no-go'."""
-        return self.applies and not self.passed
-
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record of the result."""
-        record: dict[str, Json] = {
-            "rule": self.rule,
-            "applies": self.applies,
-            "passed": self.passed,
-            "figure": self.figure,
-            "threshold": self.threshold,
-            "words": self.words,
-        }
-        if self.failed:
-            record |= {
-                "remedy": self.remedy,
-                "domain": self.domain.value,
-                "culprit": self.culprit.value,
-            }
-        return record
-
-
-@dataclass(frozen=True)
-class GateReport:
-    """The result of the gate: one result for each rule, and the figures of all holdouts."""
-
-    rules: tuple[RuleResult, ...]
-    played: int = 0
-    satisfied: int = 0
-    satisfaction: Fraction = Fraction(0)
-    bound: float = 0.0
-    flaky: int = 0
-
-    @property
-    def reasons(self) -> tuple[RuleResult, ...]:
-        """The rules that failed."""
-        return tuple(one for one in self.rules if one.failed)
-
-    @property
-    def go(self) -> bool:
-        """Whether no rule failed."""
-        return not self.reasons
-
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record of the report."""
-        return {
-            "go": self.go,
-            "reasons": [{"rule": one.rule, "words": one.words} for one in self.reasons],
-            "rules": [one.to_record() for one in self.rules],
-            "played": self.played,
-            "satisfied": self.satisfied,
-            "satisfaction": f"{self.satisfaction}",
-            "lower_bound": self.bound,
-            "bound_means": BOUND_SENTENCE,
-            "flaky": self.flaky,
-        }
 
 
 @dataclass(frozen=True)
@@ -314,6 +123,28 @@ def _only(failed: RuleResult, why: str) -> GateReport:
 def _idle(rule: str, why: str) -> RuleResult:
     """Return the result of a rule that does not apply."""
     return RuleResult(rule, applies=False, words=why)
+
+
+def _none_allowed(
+    rule: str,
+    count: int,
+    *,
+    words: str,
+    remedy: str,
+    culprit: Culprit,
+    domain: Domain = Domain.EVALUATION,
+) -> RuleResult:
+    """Return the result of a rule that allows none of what was counted."""
+    return RuleResult(
+        rule,
+        passed=not count,
+        figure=f"{count}",
+        threshold="0",
+        words=words if count else "",
+        remedy=remedy,
+        domain=domain,
+        culprit=culprit,
+    )
 
 
 _NOT_EVALUATED = "the run was not evaluated"
@@ -478,12 +309,10 @@ def _regression(judged: _Judged) -> RuleResult:
 def _infra_errors(judged: _Judged) -> RuleResult:
     troubled = [one for one in judged.results if one.error and one.culprit is not Culprit.CANDIDATE]
     count = len(troubled)
-    return RuleResult(
+    return _none_allowed(
         "infra_errors",
-        passed=not count,
-        figure=f"{count}",
-        threshold="0",
-        words=f"{count} trials ended with an error that is not the candidate's" if count else "",
+        count,
+        words=f"{count} trials ended with an error that is not the candidate's",
         remedy="fix the cause, then start a new run, or waive the scenarios",
         culprit=_culprit_of(troubled, {one.key.scenario for one in troubled}),
     )
@@ -535,12 +364,10 @@ def _isolation_unverified(judged: _Judged) -> RuleResult:
 
 def _holdout_leak(judged: _Judged) -> RuleResult:
     count = len(judged.input.incidents)
-    return RuleResult(
+    return _none_allowed(
         "holdout_leak",
-        passed=not count,
-        figure=f"{count}",
-        threshold="0",
-        words=f"{count} leaks of a holdout were found in the run" if count else "",
+        count,
+        words=f"{count} leaks of a holdout were found in the run",
         remedy="register a new version of the suite with other holdouts, and start a new run",
         domain=Domain.EXECUTION,
         culprit=Culprit.PIPELINE,
@@ -574,15 +401,14 @@ def _protected_path(judged: _Judged) -> RuleResult:
     found = sorted({path for one in judged.input.evaluations for path in one.protected_paths})
     others = " and others" if len(found) > _SHOWN else ""
     words = f"the candidate changes protected paths: {', '.join(found[:_SHOWN])}{others}"
-    return RuleResult(
+    return _none_allowed(
         "protected_path",
-        passed=not found,
-        figure=f"{len(found)}",
-        threshold="0",
-        words=words if found else "",
+        len(found),
+        words=words,
         remedy="leave these paths unchanged in a new run, or list them in the profile's "
         "policy.unprotected_paths",
         domain=Domain.EXECUTION,
+        culprit=Culprit.CANDIDATE,
     )
 
 
@@ -607,12 +433,10 @@ def _credential_exposed(judged: _Judged) -> RuleResult:
     exposed = judged.input.profile.sandbox.expose
     return _permitted(
         judged,
-        RuleResult(
+        _none_allowed(
             "credential_exposed",
-            passed=not exposed,
-            figure=f"{len(exposed)}",
-            threshold="0",
-            words=f"agents could read {', '.join(exposed)}" if exposed else "",
+            len(exposed),
+            words=f"agents could read {', '.join(exposed)}",
             remedy="remove the paths from sandbox.expose of the profile",
             domain=Domain.BOOT,
             culprit=Culprit.MACHINERY,
@@ -723,58 +547,3 @@ _OF_TRIALS = frozenset(
     }
 )
 """The rules that need an evaluation."""
-
-
-@dataclass(frozen=True)
-class FailedScenario:
-    """A held-out scenario with unsatisfied trials, and the reasons.
-
-    The reasons contain texts of hidden scenarios, so they are only for the operator.
-    """
-
-    scenario: str
-    title: str
-    played: int
-    satisfied: int
-    reasons: tuple[str, ...]
-
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record of the failed scenario."""
-        return {
-            "scenario": self.scenario,
-            "title": self.title,
-            "played": self.played,
-            "satisfied": self.satisfied,
-            "reasons": list(self.reasons),
-        }
-
-
-def failed_scenarios(judged: GateInput) -> list[FailedScenario]:
-    """Return the held-out scenarios with unsatisfied trials, or without trials."""
-    if judged.suite is None:
-        return []
-    holdouts = judged.suite.of_split("holdout")
-    results = judged.counting_results()
-    return [
-        FailedScenario(
-            scenario.id,
-            scenario.title,
-            count.played,
-            count.satisfied,
-            _reasons([one for one in results if one.key.scenario == scenario.id]),
-        )
-        for scenario, count in zip(holdouts, count_trials(holdouts, results), strict=True)
-        if count.satisfied < count.played or not count.played
-    ]
-
-
-def _reasons(results: Sequence[TrialResult]) -> tuple[str, ...]:
-    """Return the distinct reasons of unsatisfied trials, in order."""
-    troubles = [f"{one.culprit or Culprit.MACHINERY}: {one.error}" for one in results if one.error]
-    failed = [
-        f"{check.kind}: {check.reason}"
-        for one in results
-        for check in one.checks
-        if not check.passed
-    ]
-    return tuple(dict.fromkeys([*troubles, *failed]))

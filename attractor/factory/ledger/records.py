@@ -33,7 +33,7 @@ from attractor.engine.state.run_state import APPROVED, REJECTED
 from attractor.engine.storage.json_files import Fields
 from attractor.environments.environment import Promises
 from attractor.factory.errors import DecisionsDiffer
-from attractor.factory.evaluation.gate import EvaluationRecord, Waiver
+from attractor.factory.evaluation.gate_records import EvaluationRecord, Waiver
 from attractor.factory.evaluation.run_facts import RunFacts
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry
 from attractor.factory.ledger.trials import EvaluationId, TrialStore

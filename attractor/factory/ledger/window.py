@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from attractor.factory.evaluation.gate import WindowFigures
+from attractor.factory.evaluation.gate_records import WindowFigures
 from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.ledger.records import (
     DECIDED,

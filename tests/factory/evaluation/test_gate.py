@@ -8,16 +8,14 @@ from hypothesis import given, settings, strategies as st
 
 from attractor.base.errors import ChainBroken, VerificationError
 from attractor.environments.environment import Promises
-from attractor.factory.evaluation.gate import (
+from attractor.factory.evaluation.gate import RULES, gate, unverifiable
+from attractor.factory.evaluation.gate_records import (
     NEVER_VALID,
-    RULES,
     EvaluationRecord,
     GateInput,
     GateReport,
     Waiver,
     WindowFigures,
-    gate,
-    unverifiable,
 )
 from attractor.factory.resources.profiles import Profile, make_profile
 from attractor.scenarios.evaluation import Culprit, TrialKey, TrialResult

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.json import Json
-from attractor.factory.evaluation.gate import WindowFigures
+from attractor.factory.evaluation.gate_records import WindowFigures
 from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.ledger.window import window_figures
 

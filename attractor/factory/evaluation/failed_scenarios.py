@@ -1,0 +1,63 @@
+"""The held-out scenarios that failed, in words for the operator only."""
+
+from collections.abc import Sequence
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
+from attractor.factory.evaluation.gate_records import GateInput
+from attractor.scenarios.evaluation import Culprit, TrialResult, count_trials
+
+
+@dataclass(frozen=True)
+class FailedScenario:
+    """A held-out scenario with unsatisfied trials, and the reasons.
+
+    The reasons contain texts of hidden scenarios, so they are only for the operator.
+    """
+
+    scenario: str
+    title: str
+    played: int
+    satisfied: int
+    reasons: tuple[str, ...]
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of the failed scenario."""
+        return {
+            "scenario": self.scenario,
+            "title": self.title,
+            "played": self.played,
+            "satisfied": self.satisfied,
+            "reasons": list(self.reasons),
+        }
+
+
+def failed_scenarios(judged: GateInput) -> list[FailedScenario]:
+    """Return the held-out scenarios with unsatisfied trials, or without trials."""
+    if judged.suite is None:
+        return []
+    holdouts = judged.suite.of_split("holdout")
+    results = judged.counting_results()
+    return [
+        FailedScenario(
+            scenario.id,
+            scenario.title,
+            count.played,
+            count.satisfied,
+            _reasons([one for one in results if one.key.scenario == scenario.id]),
+        )
+        for scenario, count in zip(holdouts, count_trials(holdouts, results), strict=True)
+        if count.satisfied < count.played or not count.played
+    ]
+
+
+def _reasons(results: Sequence[TrialResult]) -> tuple[str, ...]:
+    """Return the distinct reasons of unsatisfied trials, in order."""
+    troubles = [f"{one.culprit or Culprit.MACHINERY}: {one.error}" for one in results if one.error]
+    failed = [
+        f"{check.kind}: {check.reason}"
+        for one in results
+        for check in one.checks
+        if not check.passed
+    ]
+    return tuple(dict.fromkeys([*troubles, *failed]))

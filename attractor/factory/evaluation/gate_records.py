@@ -1,0 +1,201 @@
+"""The input of the gate, and its report with one result for each rule."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from fractions import Fraction
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
+from attractor.environments.environment import Promises
+from attractor.factory.resources.profiles import Profile
+from attractor.scenarios.evaluation import Culprit, TrialResult
+from attractor.scenarios.satisfaction import (
+    BOUND_SENTENCE,
+)
+from attractor.scenarios.suite import Suite
+
+
+class Domain(StrEnum):
+    """The phase of a run in which a failure happened."""
+
+    BOOT = "boot"
+    EXECUTION = "execution"
+    EVALUATION = "evaluation"
+    DECISION = "decision"
+
+
+@dataclass(frozen=True)
+class EvaluationRecord:
+    """An evaluation of a tree with a suite, and the results of the evaluation's trials.
+
+    `protected_paths` are protected paths that the candidate changed.
+    """
+
+    tree: str
+    suite_seal: str
+    promises: Promises
+    results: tuple[TrialResult, ...]
+    is_finished: bool = True
+    protected_paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """A person's recorded exception for one failed scenario, until a time."""
+
+    scenario: str
+    expires: datetime
+
+
+@dataclass(frozen=True)
+class WindowFigures:
+    """Figures over the last decided runs of a project, as many as the profile's window says.
+
+    `first_try` are approved runs without a run of the same pipeline that was rejected or failed
+    since the approval before; `incidents` are approved runs whose suite was burned later.
+    """
+
+    runs: int = 0
+    pipelines: int = 0
+    approved: int = 0
+    first_try: int = 0
+    retries: int = 0
+    promoted: int = 0
+    rolled_back: int = 0
+    incidents: int = 0
+
+
+NEVER_VALID = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class GateInput:
+    """The input of the gate: tree, suite, profile and evaluations.
+
+    Evaluations of the same tree with the same suite in other runs count too. `earlier` are the
+    evaluations of the last approved run of the pipeline. `incidents` are leaks of holdouts in this
+    run; a leak in any run burns the version of the suite. `attempts` is the number of the tree
+    among the trees evaluated with this version. Without `now`, no waiver is valid. `ended` is the
+    status of a run that failed or was canceled.
+    """
+
+    tree: str
+    suite: Suite | None
+    suite_seal: str
+    evaluations: tuple[EvaluationRecord, ...]
+    profile: Profile
+    by_other_runs: tuple[EvaluationRecord, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    now: datetime = NEVER_VALID
+    earlier: tuple[EvaluationRecord, ...] = ()
+    window: WindowFigures = WindowFigures()
+    incidents: tuple[str, ...] = ()
+    is_burned: bool = False
+    attempts: int = 0
+    base_is_dirty: bool = False
+    cost_usd: float = 0.0
+    ended: str = ""
+
+    def is_trusted(self, evaluated: EvaluationRecord) -> bool:
+        """Return whether satisfied trials count: holdouts were isolated, or isolation is not
+        required.
+        """
+        return evaluated.promises.guards_holdouts or self.profile.allows("isolation_unverified")
+
+    def counting_results(self) -> list[TrialResult]:
+        """Return the trials that count.
+
+        Of untrusted trials in other runs, only failed trials count.
+        """
+        return [result for one in self.counting_evaluations() for result in one]
+
+    def counting_evaluations(self) -> list[list[TrialResult]]:
+        """Return the trials that count, by evaluation; evaluations in other runs come first."""
+        others = [
+            one
+            for one in self.by_other_runs
+            if (one.tree, one.suite_seal) == (self.tree, self.suite_seal)
+        ]
+        own = [one for one in self.evaluations if one.tree == self.tree]
+        return [
+            [result for result in one.results if self.is_trusted(one) or not result.satisfied]
+            for one in others
+        ] + [list(one.results) for one in own]
+
+
+@dataclass(frozen=True)
+class RuleResult:
+    """The result of a rule, in words that reveal no holdout.
+
+    A rule that does not apply neither passes nor fails; `words` give the reason. `remedy` says what
+    would change a failure.
+    """
+
+    rule: str
+    passed: bool = True
+    applies: bool = True
+    figure: str = ""
+    threshold: str = ""
+    words: str = ""
+    remedy: str = ""
+    domain: Domain = Domain.EVALUATION
+    culprit: Culprit = Culprit.CANDIDATE
+
+    @property
+    def failed(self) -> bool:
+        """Whether this rule alone makes the verdict 'no-go'."""
+        return self.applies and not self.passed
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of the result."""
+        record: dict[str, Json] = {
+            "rule": self.rule,
+            "applies": self.applies,
+            "passed": self.passed,
+            "figure": self.figure,
+            "threshold": self.threshold,
+            "words": self.words,
+        }
+        if self.failed:
+            record |= {
+                "remedy": self.remedy,
+                "domain": self.domain.value,
+                "culprit": self.culprit.value,
+            }
+        return record
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """The result of the gate: one result for each rule, and the figures of all holdouts."""
+
+    rules: tuple[RuleResult, ...]
+    played: int = 0
+    satisfied: int = 0
+    satisfaction: Fraction = Fraction(0)
+    bound: float = 0.0
+    flaky: int = 0
+
+    @property
+    def reasons(self) -> tuple[RuleResult, ...]:
+        """The rules that failed."""
+        return tuple(one for one in self.rules if one.failed)
+
+    @property
+    def go(self) -> bool:
+        """Whether no rule failed."""
+        return not self.reasons
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of the report."""
+        return {
+            "go": self.go,
+            "reasons": [{"rule": one.rule, "words": one.words} for one in self.reasons],
+            "rules": [one.to_record() for one in self.rules],
+            "played": self.played,
+            "satisfied": self.satisfied,
+            "satisfaction": f"{self.satisfaction}",
+            "lower_bound": self.bound,
+            "bound_means": BOUND_SENTENCE,
+            "flaky": self.flaky,
+        }
