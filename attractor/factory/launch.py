@@ -50,7 +50,6 @@ from attractor.scenarios.trial_twins import require_startable
 from attractor.workspaces.folders import (
     borrowed_folder,
     make_workspaces_folder,
-    workspaces_folder,
 )
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.repository import open_repository
@@ -70,8 +69,9 @@ def evaluator_of(host: RunHost) -> Evaluator:
         ledger=ledger,
         results=TrialStore(state / "results", ledger),
         project=project,
-        trials=workspaces_folder(state),
+        state_dir=state,
         clock=host.clock,
+        tell=host.tell,
     )
 
 

@@ -1,19 +1,24 @@
 """Attempts to read the holdouts, and runs in which a holdout leaked."""
 
+import os
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from attractor.engine.errors import RunOver
 from attractor.engine.run_folder.result import RunResult
-from attractor.engine.state.run_state import AWAITING_DECISION, FAILED
+from attractor.engine.state.run_state import AWAITING_ANSWER, AWAITING_DECISION, FAILED
+from attractor.engine.storage.secrets import Redactor
 from attractor.factory.errors import Retired
 from attractor.factory.ledger.records import leaks_of
+from attractor.pipeline.orders import Orders
 from tests.engine.runs import read_events
 from tests.environments.places import why_no_sandbox
 from tests.factory.flows import HOLDOUT, Flow, make_flow
+from tests.factory.test_forked_runs import forked
 from tests.pipeline.projects import LINEAR, git
 from tests.scenarios.suites import SUITE, write_files, write_suite
 
@@ -73,6 +78,46 @@ def test_canary_in_the_output_of_a_tool_is_found(tmp_path: Path) -> None:
         flow = commit(make_project(tmp_path / f"{number}"), **{"pipeline.dot": pipeline})
         assert flow.launch().status == FAILED
         assert any("make" in one for one in places_of_leaks(flow))
+
+
+SPELLED = "printf canary-of-the-%s quokka"
+FAILING = LINEAR.replace("echo made > made.txt", f"{SPELLED}; exit 1")
+ASKING = f"""
+digraph linear {{
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    make  [shape=parallelogram, tool_command="{SPELLED}"]
+    ask   [shape=hexagon, label="Go on?"]
+    start -> make -> ask -> exit
+}}
+"""
+
+
+def cancel(flow: Flow, result: RunResult) -> None:
+    end = flow.evaluator.record_end
+    Orders(result.directory, "ann", flow.host.clock, os.urandom, Redactor(), end).cancel()
+
+
+@pytest.mark.parametrize("pipeline", [FAILING, ASKING])
+def test_canary_in_a_failed_or_canceled_run_burns_the_suite(tmp_path: Path, pipeline: str) -> None:
+    flow = commit(make_project(tmp_path), **{"pipeline.dot": pipeline})
+    told: list[str] = []
+    flow = replace(flow, host=replace(flow.host, tell=told.append))
+    result = flow.launch(interviewer="park")
+    if result.status == AWAITING_ANSWER:
+        cancel(flow, result)
+    assert "run: make/stdout.txt" in places_of_leaks(flow)
+    assert flow.rules(result)[1:] == ["holdout_leak", "suite_burned"]
+    assert f"attractor gate {result.run_id} --operator" in told[-1]
+
+
+def test_fork_is_searched_with_the_run_that_it_continues(tmp_path: Path) -> None:
+    flow = commit(make_project(tmp_path), **{"pipeline.dot": ASKING})
+    waiting = flow.launch(interviewer="park")
+    other = tmp_path / "other.dot"
+    other.write_text(LINEAR.replace("echo made > made.txt", "exit 1"))
+    assert forked(flow, waiting, "make", other).status == FAILED
+    assert f"run {waiting.run_id}: make/stdout.txt" in places_of_leaks(flow)
 
 
 def test_run_that_pinned_the_burned_suite_gets_no_approval(tmp_path: Path) -> None:

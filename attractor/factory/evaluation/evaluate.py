@@ -1,6 +1,6 @@
 """Evaluates a run: checks protected paths, plays the suite on the tree, evaluates the gate."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -53,6 +53,7 @@ from attractor.factory.ledger.records import (
     EvaluationPool,
     EvaluationStart,
     evaluated_to_record,
+    find_directory,
     last_approved,
     leaks_of,
     waivers_of,
@@ -68,7 +69,8 @@ from attractor.pipeline.runs.lookup import reference_to
 from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.evaluation import TrialResult, evaluate
 from attractor.scenarios.sealed_suite import SealedSuite
-from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.cleanup import stored_run
+from attractor.workspaces.folders import workspaces_folder
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.repository import open_repository
 
@@ -90,8 +92,9 @@ class Evaluator:
     ledger: Ledger
     results: TrialStore
     project: ProjectIdentity
-    trials: Path
+    state_dir: Path
     clock: Clock
+    tell: Callable[[str], None]
 
     def begin(self, run: OpenRun, prepared: PreparedRun) -> None:
         """Register the pipeline of a new run, and record the run in the ledger.
@@ -119,10 +122,9 @@ class Evaluator:
     async def finish(self, run: OpenRun, prepared: PreparedRun) -> None:
         """Evaluate a run and its gate, and leave the decision to a person."""
         sealed = self.stores.suite(run.manifest.suite)
-        leaks = await _find_leaks(run, prepared, sealed) if sealed else []
-        if leaks:
-            self._burn(run, leaks)
-        elif sealed is not None:
+        leaks = await in_thread(partial(self._find_leaks, run)) if sealed else []
+        self._burn(run, leaks)
+        if sealed is not None and not leaks:
             await self._evaluate(run, prepared, sealed)
         judged = self.judged(facts_of(run))
         report = gate(judged)
@@ -215,7 +217,13 @@ class Evaluator:
                 self.project.require_own(root, entry)
 
     def record_end(self, run: OpenRun, status: RunStatus) -> None:
-        """Record in the ledger that a run fails or is canceled."""
+        """Search a run that fails or is canceled for holdouts, and record its end in the ledger.
+
+        A restart is searched with the run that continues it.
+        """
+        is_searched = run.manifest.suite and not run.state.is_restarting
+        if is_searched and not leaks_of(self.ledger.entries(run.manifest.run_id)):
+            self._burn(run, self._find_leaks(run))
         ended = {"status": status.word.value, "journal_head": run.events.head.hash}
         self.ledger.append(ENDED, run.manifest.run_id, ended, now=run.clock.now(), once=True)
 
@@ -257,8 +265,27 @@ class Evaluator:
                 hint="restore it from a backup, or start a new run",
             )
 
+    def _find_leaks(self, run: OpenRun) -> list[str]:
+        """Search for the canary of a suite in all that the agents read, wrote and said.
+
+        A run that continues another run has read what the other run said.
+        """
+        sealed = self.stores.suite(run.manifest.suite)
+        folders = [SearchedFolder("run", run.directory.root)]
+        parent, runs_dir = run.manifest.parent, self.project.runs_dir
+        while root := parent and find_directory(self.ledger.entries(parent), runs_dir):
+            folders.append(SearchedFolder(f"run {parent}", root))
+            parent = read_manifest(RunDirectory(root)).parent
+        # A run in place works where the holdouts lie, and is not isolated anyway.
+        workspace = stored_run(self.state_dir, run.manifest.run_id).workspace
+        if workspace and workspace.is_dir():
+            folders.append(SearchedFolder("workspace", workspace))
+        return find_leaks(sealed.canary, folders) if sealed else []
+
     def _burn(self, run: OpenRun, leaks: Sequence[str]) -> None:
-        """Record a leak, and end the version of the suite: its holdouts are known."""
+        """Record leaks, if any, and end the version of the suite: its holdouts are known."""
+        if not leaks:
+            return
         run_id, pinned, now = run.manifest.run_id, run.manifest.suite, run.clock.now()
         data: JsonObject = {
             "suite": pinned,
@@ -270,6 +297,11 @@ class Evaluator:
         ending = Ending(BURNED, now, f"run {run_id}", "a holdout leaked")
         self.stores.suites.versions.end(version, ending)
         run.emit("HoldoutLeaked", {"suite": pinned, "places": len(leaks)}, sync=True)
+        self.tell(
+            f"A holdout leaked: the canary of {version} was found in "
+            f"{'1 file' if len(leaks) == 1 else f'{len(leaks)} files'}, so this version is burned. "
+            f"List the files: attractor gate {reference_to(run.directory.root)} --operator"
+        )
 
     async def _evaluate(self, run: OpenRun, prepared: PreparedRun, sealed: SealedSuite) -> None:
         evaluation_id = EvaluationId(run.manifest.run_id, _number(run), run.progress.tree)
@@ -316,7 +348,12 @@ class Evaluator:
         # From inside, a trial looks like a stage, so its folder is a repository.
         export = partial(prepared.workspace.export, run.progress.tree, repository=True)
         player = TrialPlayer(
-            export, prepared.sandbox.make, suite, sealed.folder, self.trials, prepared.host.clock
+            export,
+            prepared.sandbox.make,
+            suite,
+            sealed.folder,
+            workspaces_folder(self.state_dir),
+            prepared.host.clock,
         )
         settings = suite.settings.trials
         if settings.concurrency > 1 and not prepared.sandbox.promises.own_network:
@@ -373,15 +410,6 @@ def _why_not(judged: GateInput) -> str:
         trees = "1 tree was" if most == 1 else f"{most} trees were"
         return f"{trees} evaluated with its version of the suite, the maximum"
     return ""
-
-
-async def _find_leaks(run: OpenRun, prepared: PreparedRun, sealed: SealedSuite) -> list[str]:
-    """Search for the canary of a suite in all that the agents read, wrote and said."""
-    folders = [SearchedFolder("run", run.directory.root)]
-    # A run in place works where the holdouts lie, and is not isolated anyway.
-    if isinstance(prepared.workspace, Dimension) and prepared.request.workspace.is_apart:
-        folders.append(SearchedFolder("workspace", prepared.workspace.folder))
-    return await in_thread(partial(find_leaks, sealed.canary, folders))
 
 
 async def _prefix_of_project(prepared: PreparedRun) -> str:

@@ -11,7 +11,7 @@ from attractor.scenarios.evaluation import TrialKey
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import Scenario, Suite
 from attractor.scenarios.tried import TriedScenario
-from attractor.workspaces.folders import borrowed_folder
+from attractor.workspaces.folders import borrowed_folder, workspaces_folder
 
 
 def train_player(evaluator: Evaluator, prepared: PreparedRun) -> PlayTrain:
@@ -32,7 +32,7 @@ def train_player(evaluator: Evaluator, prepared: PreparedRun) -> PlayTrain:
         async with judge_of(sealed.suite, prepared.host) as judge:
             for scenario in chosen:
                 seed = TrialKey(scenario.id, 1).seed(settings.trials.seed)
-                with borrowed_folder(evaluator.trials) as folder:
+                with borrowed_folder(workspaces_folder(evaluator.state_dir)) as folder:
                     await workspace.export(tree, folder, repository=True)
                     played = await player.play(scenario, folder, seed=seed, ask_judge=judge)
                 tried = TriedScenario(scenario, played)

@@ -25,6 +25,7 @@ from attractor.factory.ledger.records import (
     PROMOTED,
     ROLLED_BACK,
     EvaluationPool,
+    find_directory,
 )
 from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.ledger.trials import TrialStore
@@ -119,7 +120,7 @@ def audit(
     if not run_id:
         _verify_versions(report, versions, state_dir)
     for number, (each, entries) in enumerate(own.items(), 1):
-        if root := _find(entries, runs_dir):
+        if root := find_directory(entries, runs_dir):
             with _flaws_of(report, each):
                 _verify_run(report, root, entries, results)
         else:
@@ -151,16 +152,6 @@ def _verify_versions(report: AuditReport, entries: Sequence[LedgerEntry], state_
         for file in differing_files(entries, state_dir):
             problem = f"{file} is missing or differs from the ledger"
             report.flaws.append(Flaw("", problem, _RESTORE))
-
-
-def _find(entries: Sequence[LedgerEntry], runs_dir: Path) -> Path | None:
-    """Return the directory of a run: where it began, or in the folder of this project."""
-    begun = [Path(str(one.data["directory"])) for one in entries if one.kind == CREATED]
-    for one in begun:
-        for place in (one, runs_dir / one.name):
-            if place.is_dir():
-                return place
-    return None
 
 
 def _verify_run(

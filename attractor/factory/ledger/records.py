@@ -66,6 +66,15 @@ def created_runs(entries: Iterable[LedgerEntry], project_id: str) -> dict[str, L
     }
 
 
+def find_directory(created: Iterable[LedgerEntry], runs_dir: Path) -> Path | None:
+    """Return the directory of a run: where it began, or in the folder of this project."""
+    for one in created:
+        if one.kind == CREATED:
+            begun = Path(str(one.data["directory"]))
+            return next((one for one in (begun, runs_dir / begun.name) if one.is_dir()), None)
+    return None
+
+
 def find_decision(ledger: Ledger, run: RunFacts) -> LedgerEntry | None:
     """Return the decision on a run, or None, and complete the copies in the run directory.
 
