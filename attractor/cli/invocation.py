@@ -123,7 +123,7 @@ GROUP_SUMMARIES = {
 PURPOSES = {
     "Write pipelines": ("validate fmt render diff rules simulate test estimate convert lsp"),
     "Run pipelines": "run agent resume fork rewind answer steer pause cancel",
-    "Watch runs": "runs status logs diagnose",
+    "Watch runs": "serve runs status logs diagnose",
     "Judge results": "evaluate gate suite pipeline profile token",
     "Decide and promote": "decide amend promote rebase rollback history audit report",
     "Replace and choose models": "models agents twin",

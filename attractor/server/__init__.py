@@ -1,0 +1,1 @@
+"""The HTTP server of one project: API, event streams and web pages."""

@@ -1,0 +1,1 @@
+"""Who calls the server, and what a caller may do."""

@@ -1,0 +1,45 @@
+"""Builds the application from the resources and pages."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+
+from attractor import __version__
+from attractor.base.registry import Registry
+from attractor.server.http.problems import answer_problems, problem_statuses
+from attractor.server.service import Service
+
+RESOURCES = Registry("attractor.server.resources", APIRouter, noun="resource")
+PAGES = Registry("attractor.server.pages", APIRouter, noun="page")
+
+OPENAPI = "/api/v1/openapi.json"
+ALWAYS = (401, 403, 422)
+"""Problems that every operation may answer."""
+
+
+def build_application(service: Service) -> FastAPI:
+    """Return the application of a service."""
+
+    @asynccontextmanager
+    async def lifespan(application: FastAPI) -> AsyncGenerator[None]:
+        async with service.running():
+            yield
+
+    application = FastAPI(
+        title="Attractor",
+        version=__version__,
+        summary="Runs pipelines, and judges, decides and promotes their results.",
+        openapi_url=OPENAPI,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        responses=problem_statuses(*ALWAYS),
+    )
+    application.state.service = service
+    answer_problems(application)
+    for resource in RESOURCES.values():
+        application.include_router(resource)
+    for page in PAGES.values():
+        application.include_router(page, include_in_schema=False)
+    return application

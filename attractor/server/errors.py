@@ -1,0 +1,44 @@
+"""The errors of the server, each with its HTTP status.
+
+AttractorError
+├── HttpError                     an error with an HTTP status of its own
+│   ├── Unauthenticated     401   a request without a valid token or session
+│   ├── Forbidden           403   a scope that is too low, or a refused origin
+│   ├── TooManyRequests     429   a limit that is exceeded
+│   └── BodyTooLarge        413   a body that is too large
+"""
+
+from attractor.base.errors import AttractorError, ExitCode
+
+
+class HttpError(AttractorError):
+    """An error that only exists over HTTP."""
+
+    status = 400
+    exit_code = ExitCode.REFUSED
+
+
+class Unauthenticated(HttpError):
+    """A valid token or session is required."""
+
+    status = 401
+    hint = "send 'Authorization: Bearer TOKEN'; create a token with 'attractor token create'"
+
+
+class Forbidden(HttpError):
+    """The token or session does not allow this."""
+
+    status = 403
+
+
+class TooManyRequests(HttpError):
+    """Too many requests."""
+
+    status = 429
+    hint = "wait, and try again"
+
+
+class BodyTooLarge(HttpError):
+    """The body of the request is too large."""
+
+    status = 413

@@ -1,0 +1,39 @@
+"""Long lists in pages: a cursor names the place to go on from."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Annotated, Generic, TypeVar
+
+from fastapi import Query
+from pydantic import BaseModel, Field
+
+from attractor.base.errors import NotCanonical, UsageError
+from attractor.base.json import Json, canonical_json, parse_json
+
+T = TypeVar("T")
+
+Limit = Annotated[int, Query(ge=1, le=500, description="The most items of this page.")]
+Cursor = Annotated[str, Query(max_length=1000, description="`next` of the page before.")]
+MOST = 50
+"""The number of items of a page (default)."""
+
+
+class Page(BaseModel, Generic[T]):
+    """A part of a long list."""
+
+    items: list[T]
+    next: str = Field(default="", description="The cursor of the next page; empty on the last.")
+
+
+def write_cursor(place: Json) -> str:
+    """Return the cursor for a place in a list."""
+    return urlsafe_b64encode(canonical_json(place).encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str) -> Json:
+    """Return the place that a cursor names; None for an empty one."""
+    if not cursor:
+        return None
+    try:
+        return parse_json(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, NotCanonical) as cause:
+        raise UsageError("invalid cursor", hint="pass `next` of the page before") from cause

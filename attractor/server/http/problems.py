@@ -1,0 +1,127 @@
+"""Answers errors as `application/problem+json`, with the words and ids of the command line."""
+
+import http
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from attractor.base.errors import (
+    AttractorError,
+    ExitCode,
+    MachineryError,
+    NoGo,
+    Refused,
+    UnknownName,
+    UsageError,
+    VerificationError,
+    first_sentence,
+)
+from attractor.server.errors import HttpError, TooManyRequests
+
+PROBLEM = "application/problem+json"
+
+_STATUS: Mapping[type[AttractorError], int] = {
+    UnknownName: 404,
+    UsageError: 400,
+    Refused: 409,
+    NoGo: 409,
+    VerificationError: 409,
+    MachineryError: 503,
+    AttractorError: 422,
+}
+"""The HTTP status of an error without one of its own; the first class that fits counts."""
+
+
+class Problem(BaseModel):
+    """An error of a request (RFC 9457)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="`urn:attractor:` and the kind of the error.")
+    title: str = Field(description="The kind of the error in words.")
+    status: int
+    detail: str = Field(description="The fault of this request.")
+    hint: str = Field(description="The remedy.")
+    exit_code: int = Field(description="The exit status of the command line for this error.")
+
+
+def problem_of(error: AttractorError) -> Problem:
+    """Return the problem that describes an error."""
+    return Problem(
+        type=f"urn:attractor:{type(error).__name__}",
+        title=first_sentence(type(error)),
+        status=status_of(error),
+        detail=error.message,
+        hint=error.hint,
+        exit_code=int(error.exit_code),
+        **jsonable_encoder(error.details),
+    )
+
+
+def status_of(error: AttractorError) -> int:
+    """Return the HTTP status of an error."""
+    if isinstance(error, HttpError):
+        return error.status
+    return next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+
+
+def problem_response(error: AttractorError) -> Response:
+    """Return the response to a request that failed with an error."""
+    problem = problem_of(error)
+    headers = (
+        {"www-authenticate": "Bearer"} if problem.status == http.HTTPStatus.UNAUTHORIZED else {}
+    )
+    if isinstance(error, TooManyRequests):
+        headers["retry-after"] = "1"
+    return JSONResponse(problem.model_dump(), problem.status, media_type=PROBLEM, headers=headers)
+
+
+class InvalidRequest(HttpError):
+    """Invalid parameters or an invalid body."""
+
+    status = 422
+    exit_code = ExitCode.USAGE
+
+
+def invalid_request(error: RequestValidationError) -> InvalidRequest:
+    """Return the error about the parameters and the body of a request."""
+    faults = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+    return InvalidRequest("; ".join(faults[:5]), hint="see /api/v1/openapi.json")
+
+
+def answer_problems(application: FastAPI) -> None:
+    """Let an application answer errors as problems."""
+
+    def answer(request: Request, error: Exception) -> Response:
+        return problem_response(_error_of(error))
+
+    for kind in (AttractorError, RequestValidationError, HTTPException):
+        application.add_exception_handler(kind, answer)
+
+
+def _error_of(error: Exception) -> AttractorError:
+    if isinstance(error, RequestValidationError):
+        return invalid_request(error)
+    if isinstance(error, HTTPException):
+        found = HttpError(error.detail, hint="see /api/v1/openapi.json")
+        found.status = error.status_code
+        return found
+    assert isinstance(error, AttractorError)
+    return error
+
+
+def problem_statuses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the problems that an operation may answer, for the OpenAPI document."""
+    return {
+        one: {
+            "description": http.HTTPStatus(one).phrase,
+            "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for one in statuses
+    }

@@ -1,0 +1,49 @@
+"""Dependencies of endpoints: the service, the caller, and the scope that a request needs."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from attractor.server.access.caller import Caller, Scope
+from attractor.server.errors import Forbidden, Unauthenticated
+from attractor.server.service import Service
+
+
+def _service(request: Request) -> Service:
+    return request.app.state.service
+
+
+Serving = Annotated[Service, Depends(_service)]
+"""The service, as a parameter of an endpoint."""
+
+
+def _caller(request: Request, service: Serving) -> Caller:
+    caller = service.access.identify(request.headers)
+    if caller is None:
+        raise Unauthenticated()
+    return caller
+
+
+Calling = Annotated[Caller, Depends(_caller)]
+"""The caller, as a parameter of an endpoint."""
+
+
+class RequiredScope:
+    """Refuses callers whose scope is too low."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    def __call__(self, caller: Calling) -> None:
+        """Refuse a caller whose scope is too low."""
+        if not caller.scope.includes(self.scope):
+            raise Forbidden(
+                f"{caller.name} has the scope {caller.scope}; this needs {self.scope}",
+                hint=f"create a token: attractor token create NAME --scope {self.scope}",
+            )
+
+
+READ = Depends(RequiredScope(Scope.READ))
+OPERATE = Depends(RequiredScope(Scope.OPERATE))
+DECIDE = Depends(RequiredScope(Scope.DECIDE))
+"""Each endpoint has one of these three among its `dependencies`."""

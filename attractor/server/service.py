@@ -1,0 +1,52 @@
+"""The state that all requests of a server share."""
+
+import os
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UnknownName
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.factory.ledger.index import RunIndex
+from attractor.factory.operations import Factory
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.runs.lookup import find_run, is_run
+from attractor.server.access.access import Access
+
+
+@dataclass(frozen=True)
+class Service:
+    """One project with its records, and the callers of the server."""
+
+    factory: Factory
+    index: RunIndex
+    access: Access
+
+    @classmethod
+    def of(cls, project: Path, environ: Mapping[str, str] | None = None) -> "Service":
+        """Return the service for the project in a folder."""
+        factory = Factory.open(project, environ=os.environ if environ is None else environ)
+        state = factory.host.state_dir
+        return cls(factory, RunIndex(state), Access(state))
+
+    @property
+    def host(self) -> RunHost:
+        """The project's settings, folders, clock and secrets."""
+        return self.factory.host
+
+    def root(self, run: str) -> Path:
+        """Return the directory of a run, by its name, a unique prefix of the name, or `latest`.
+
+        A path is not accepted: the server shows the runs of its project only.
+        """
+        folder = self.host.runs_dir
+        if Path(run).name != run or "\0" in run:
+            raise UnknownName("run", run, [])
+        # Listing many runs is slow, and most requests name a whole id.
+        return folder / run if is_run(RunDirectory(folder / run)) else find_run(run, folder)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Keep up what works beside the requests, such as tails of journals."""
+        yield

@@ -1,0 +1,81 @@
+"""A project, and a server of it on a real socket."""
+
+import os
+import secrets
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from attractor.base.clock import SystemClock
+from attractor.server.access.caller import Scope
+from attractor.server.application import build_application
+from attractor.server.service import Service
+from attractor.server.serving import Server, address_of, listen
+from tests.pipeline.projects import make_project
+
+SETTINGS = '[backends]\ndefault = "simulate"\n'
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A server on a socket of this machine."""
+
+    url: str
+    service: Service
+
+    def token(self, scope: Scope | str = Scope.DECIDE) -> str:
+        """Return a new token with a scope."""
+        secret = secrets.token_urlsafe(32)
+        name = f"ann-{scope}-{secret[:4]}"
+        now = SystemClock().now()
+        self.service.access.tokens.create(name, str(scope), secret, by="ann", now=now)
+        return secret
+
+    def client(self, scope: Scope | str = Scope.OPERATE) -> httpx.Client:
+        """Return a client with a token of a scope."""
+        headers = {"authorization": f"Bearer {self.token(scope)}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
+
+
+@contextmanager
+def serving(service: Service) -> Generator[RunningServer]:
+    """Serve until the block ends."""
+    ready = threading.Event()
+    with listen("127.0.0.1", 0) as listener:
+        server = Server(build_application(service), ready.set)
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            assert ready.wait(30)
+            yield RunningServer(address_of(listener), service)
+        finally:
+            server.should_exit = True
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A git project with a pipeline and simulated stages; its state lies beside it."""
+    return make_project(tmp_path / "project", **{"attractor.toml": SETTINGS})
+
+
+@pytest.fixture
+def service(project: Path) -> Service:
+    """The service of the project."""
+    variables = {"PATH": os.environ["PATH"], "HOME": str(project.parent)}
+    state = project.parent / "state"
+    variables["ATTRACTOR_STATE_DIR"] = str(state)
+    return Service.of(project, variables)
+
+
+@pytest.fixture
+def server(service: Service) -> Iterator[RunningServer]:
+    """A running server of the project."""
+    with serving(service) as running:
+        yield running
