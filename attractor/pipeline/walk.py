@@ -14,6 +14,7 @@ from attractor.engine.runner import Runner
 from attractor.engine.seams import PlayTrain
 from attractor.engine.state.run_state import EVALUATING
 from attractor.engine.walk.saved_conversations import SavedConversations
+from attractor.language.preparation.prepare import KnownFiles
 from attractor.pipeline.children.runner import Children
 from attractor.pipeline.components.run_components import (
     Evaluation,
@@ -104,6 +105,7 @@ async def _build_runner(
     host.tell(f"budget: {budgets if budgets != NO_BUDGETS else no_limit}")
     children = Children(
         parent=run,
+        files=KnownFiles(pipeline.files),
         request=request,
         host=host,
         components=components,

@@ -22,6 +22,7 @@ from attractor.pipeline.children.runner import Children
 from attractor.pipeline.components.run_components import RunComponents
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
+from attractor.pipeline.source.vocabulary import files_beside
 from tests.engine.graphs import line
 from tests.engine.runs import manifest
 from tests.pipeline.projects import make_host
@@ -87,6 +88,7 @@ class Family:
         park = Park(InterviewerParts(input=self.host.input, output=self.host.output))
         return Children(
             parent=self.run,
+            files=files_beside(request.file),
             request=request,
             host=self.host,
             components=RunComponents({}, self._steer, park),

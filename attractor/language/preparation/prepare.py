@@ -1,7 +1,9 @@
 """Prepares a pipeline: parses a text, applies the registered transforms and validates."""
 
+import posixpath
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Protocol, cast
@@ -99,6 +101,23 @@ class FilesRead:
         if name not in self.by_name:
             self.by_name[name] = self._files.read(name)
         return self.by_name[name]
+
+
+class FilesBelow:
+    """Files by names relative to another folder, such as the folder of a child pipeline."""
+
+    def __init__(self, files: Files, folder: str) -> None:
+        self._files = files
+        self._folder = folder
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a file."""
+        return self._files.read(path_below(self._folder, name))
+
+
+def path_below(folder: str, name: str) -> str:
+    """Return the path of a file in a folder, without superfluous parts."""
+    return posixpath.normpath(posixpath.join(folder, name))
 
 
 class TransformContext:
@@ -223,7 +242,7 @@ def prepare(
     """
     source = Source(text if isinstance(text, str) else "", file)
     read = FilesRead(files) if files else None
-    further = named_rules(extra_rules)
+    further, transforms = named_rules(extra_rules), tuple(transforms)
     with collection_paused():
         graph, found, readable = read_graph(source) if isinstance(text, str) else (text, (), None)
         if graph is None and readable is not None:
@@ -232,8 +251,9 @@ def prepare(
             around = TransformContext(files=read, inputs=inputs)
             graph = with_goal(graph, goal) if goal else graph
             graph = transform_all(graph, transforms=transforms, around=around)
-            if files and not graph.types.isdisjoint(_RUN_OTHERS):
+            if files and read and not graph.types.isdisjoint(_RUN_OTHERS):
                 look_at_pipelines(graph, around, files)
+                read_children(graph, read, transforms)
             found = (*found, *around.found, *validate_by(further, graph, vocabulary))
         diagnostics = without_ignored(
             apply_levels(_offering(found, source.file), levels),
@@ -276,6 +296,25 @@ def look_at_pipelines(graph: Graph, around: TransformContext, files: Files) -> N
             faults[name] = _fault(name, files)
         if faults[name][0]:
             around.report(_diagnostic(node, value, *faults[name]), rule=_RULE)
+
+
+def read_children(graph: Graph, files: Files, transforms: Iterable[Transform]) -> None:
+    """Read all nested child pipelines, and the files that they name; errors are found elsewhere."""
+    waiting, seen = [(graph, "")], set[str]()
+    while waiting:
+        parent, folder = waiting.pop()
+        for _, value in _named(parent):
+            name = path_below(folder, str(value).strip())
+            if name in seen:
+                continue
+            seen.add(name)
+            below = posixpath.dirname(name)
+            with suppress(UnreadablePipeline):
+                child = read_graph(Source(decode(files.read(name), file=name), name)).graph
+                if child:
+                    around = TransformContext(files=FilesBelow(files, below))
+                    child = transform_all(child, transforms=transforms, around=around)
+                    waiting.append((child, below))
 
 
 def _named(graph: Graph) -> Iterator[tuple[Node, Value]]:

@@ -27,6 +27,7 @@ from attractor.engine.walk.saved_conversations import SavedConversations
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.diagnostics import error
 from attractor.language.graph.graph import Graph
+from attractor.language.preparation.prepare import Files, KnownFiles
 from attractor.pipeline.children.child import (
     ChildRounds,
     Equipment,
@@ -43,11 +44,10 @@ from attractor.pipeline.request import RunRequest
 from attractor.pipeline.runs.lookup import child_directory, clear_half_made
 from attractor.pipeline.source.read import (
     PipelineSource,
-    open_pipeline,
     project_of,
+    read_child,
     read_saved_pipeline,
 )
-from attractor.pipeline.source.vocabulary import files_beside
 
 
 @dataclass(frozen=True)
@@ -117,10 +117,15 @@ class ChildWorkspace:
 
 
 def make_child_directory(
-    directory: RunDirectory, parent: Manifest, request: RunRequest, host: RunHost, *, base: Base
+    directory: RunDirectory,
+    parent: Manifest,
+    pipeline: PipelineSource,
+    request: RunRequest,
+    host: RunHost,
+    *,
+    base: Base,
 ) -> None:
-    """Read the pipeline of a child from its file, and make its run directory."""
-    pipeline = open_pipeline(str(request.file), inputs=request.inputs, project=project_of(host))
+    """Make the run directory of a child."""
     _require_no_secrets(pipeline, host)
     now = host.clock.now()
     manifest = Manifest(
@@ -167,10 +172,12 @@ class Children:
     """Starts and resumes the child runs of one run.
 
     If the run itself is a child, `above` are the parents of the run. Running children are
-    identified by name. Conversations of a stopped child can be restored from the disk.
+    identified by name. `files` are the files of the run's pipeline at its start, children included.
+    Conversations of a stopped child can be restored from the disk.
     """
 
     parent: OpenRun
+    files: Files
     request: RunRequest
     host: RunHost
     components: RunComponents
@@ -254,10 +261,13 @@ class Children:
         directory = child_directory(self.parent.directory, child.name)
         if not directory.manifest.exists():
             self._require_room()
-            # A stage may have replaced the file with a link since the preflight.
-            files_beside(self.request.file).read(child.file)
-            manifest, request = self.parent.manifest, self._request(child)
-            make_child_directory(directory, manifest, request, self.host, base=workspace.base)
+            request, host = self._request(child), self.host
+            pipeline = read_child(
+                self.files, child.file, request.file, inputs=child.inputs, project=project_of(host)
+            )
+            make_child_directory(
+                directory, self.parent.manifest, pipeline, request, host, base=workspace.base
+            )
         return directory
 
     def _open(self, directory: RunDirectory) -> OpenRun:
@@ -310,6 +320,7 @@ class Children:
         )
         children = Children(
             parent=run,
+            files=KnownFiles(pipeline.files),
             request=request,
             host=host,
             components=components,

@@ -1,5 +1,6 @@
 """Reads the pipeline of a run, from the pipeline file or from the run directory."""
 
+import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import field, replace
 from pathlib import Path
@@ -30,7 +31,14 @@ from attractor.language.diagnostics import (
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.linting.validate import VITAL, Level, Levels
-from attractor.language.preparation.prepare import Files, KnownFiles, Prepared, prepare
+from attractor.language.preparation.prepare import (
+    Files,
+    FilesBelow,
+    KnownFiles,
+    Prepared,
+    path_below,
+    prepare,
+)
 from attractor.language.reading import decode, open_source
 from attractor.language.source.text import Source
 from attractor.pipeline.host.run_host import NO_CUSTOM_PARTS, CustomParts, RunHost
@@ -94,6 +102,21 @@ def open_pipeline(
     custom_parts = project.custom_parts.texts.get(file) if project else None
     source = open_source(file) if custom_parts is None else Source(custom_parts, file)
     return read_pipeline(source, goal=goal, files=files, inputs=inputs, project=project)
+
+
+def read_child(
+    files: Files,
+    name: str,
+    file: Path,
+    *,
+    inputs: Mapping[str, str],
+    project: ProjectContext,
+) -> PipelineSource:
+    """Read a child pipeline from the files of its parent; `file` is its path in the project."""
+    name = path_below("", name)
+    source = Source(decode(files.read(name), file=str(file)), str(file))
+    beside = FilesBelow(files, posixpath.dirname(name))
+    return read_pipeline(source, files=beside, inputs=inputs, project=project)
 
 
 def read_pipeline(

@@ -35,6 +35,20 @@ def test_a_version_is_the_hash_of_the_graph_and_of_the_files_that_it_names(tmp_p
     assert store.read(second).text == NAMING
 
 
+def test_a_changed_child_pipeline_or_its_prompt_makes_another_version(tmp_path: Path) -> None:
+    store, file = pipeline_store(tmp_path), tmp_path / "p.dot"
+    file.write_text(LINEAR.replace('prompt="Plan: $goal"', 'type=pipeline, file="sub/child.dot"'))
+    (tmp_path / "sub").mkdir()
+    numbers: list[int] = []
+    for goal, plan in (("one", "Plan it."), ("two", "Plan it."), ("two", "Plan it well.")):
+        (tmp_path / "sub" / "child.dot").write_text(NAMING.replace("Say hello", goal))
+        (tmp_path / "sub" / "plan.md").write_text(plan)
+        version, _ = store.register(open_pipeline(str(file)), file, by="ann", now=NOW)
+        numbers.append(version.number)
+    assert numbers == [1, 2, 3]
+    assert store.read(version).files["sub/plan.md"] == b"Plan it well."
+
+
 def test_registration_reads_only_a_version_with_the_same_content(tmp_path: Path) -> None:
     store, file = pipeline_store(tmp_path), tmp_path / "p.dot"
     found: list[tuple[int, bool]] = []

@@ -14,7 +14,7 @@ import pytest
 from attractor import RunResult
 from attractor.engine.budgets import Budgets
 from attractor.engine.outcome import StageStatus
-from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.layout import RunDirectory, read_files, read_manifest
 from attractor.engine.seams import Child, ChildEnd, Parked, Stopped, Suspended
 from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING
 from attractor.pipeline.request import WorkspaceKind
@@ -227,15 +227,23 @@ def test_a_kill_between_two_rounds_of_a_child_loses_nothing(tmp_path: Path, mome
     assert sorted(one.name for one in children.iterdir()) == ["child@1.1", "child@1.1.restart1"]
 
 
-def test_child_file_that_became_a_link_out_of_the_project_is_refused(tmp_path: Path) -> None:
+def test_child_runs_as_its_files_were_at_the_start_of_the_run(tmp_path: Path) -> None:
     project = project_in(tmp_path)
-    (project / "inner.dot").write_text(between("start -> exit"))
-    (tmp_path / "outside.dot").write_text(between("start -> exit"))
+    (project / "sub").mkdir()
+    (project / "sub" / "ask.md").write_text("Do it.")
+    (project / "sub" / "deep.dot").write_text(
+        between('do [prompt="@ask.md"]', "start -> do -> exit")
+    )
+    inner = between('deep [type=pipeline, file="./deep.dot"]', "start -> deep -> exit")
+    (project / "sub" / "inner.dot").write_text(inner)
     text = between(
-        'swap  [shape=parallelogram, tool_command="ln -sf ../outside.dot inner.dot"]',
-        'inner [type=pipeline, file="inner.dot"]',
+        'swap  [shape=parallelogram, tool_command="rm -r sub"]',
+        'inner [type=pipeline, file="sub/inner.dot"]',
         "start -> swap -> inner -> exit",
     )
     result = runs_run(tmp_path, text, workspace=WorkspaceKind.IN_PLACE)
-    assert result.outcome is StageStatus.FAIL
-    assert "outside the project" in result.reason
+    assert result.outcome is StageStatus.SUCCESS, result.reason
+    stage = "children/inner@1.1/children/deep@1.1/do/prompt.md"
+    assert "Do it." in (result.directory / stage).read_text()
+    kept = read_files(RunDirectory(result.directory))
+    assert set(kept) == {"sub/inner.dot", "sub/deep.dot", "sub/ask.md"}
