@@ -19,8 +19,8 @@ from attractor.environments.orphan_processes import (
     signal_process,
 )
 from tests.counts import count
-from tests.patience import holds_once
 from tests.environments.places import FAR_MS, OPERATOR
+from tests.patience import holds_once
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(not can_find_orphans(), reason="no /proc")]
 
