@@ -12,7 +12,7 @@ from attractor.base.errors import AttractorError, LockHeld, Refused, UnknownName
 from attractor.base.events import Event
 from attractor.base.ids import new_run_id
 from attractor.base.journal import read_lines
-from attractor.base.json import parse_json
+from attractor.base.json import Json, parse_json
 from attractor.engine.errors import NobodyAtWork, NothingAsked
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import Action, OperatorAction
@@ -101,6 +101,16 @@ class Receipt:
     words: str
     question: str = ""
     value: str = ""
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the record of the result."""
+        return {
+            "run_id": self.run_id,
+            "action": self.action,
+            "taken": self.is_taken,
+            "question": self.question,
+            "value": self.value,
+        }
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 
 from attractor.base.errors import Refused
 from attractor.cli.runs.results import as_record, as_text, read_next_step_facts
-from attractor.cli.runs.status import as_text as status_text, read_status
+from attractor.cli.runs.status import as_text as status_text
 from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
@@ -19,6 +19,7 @@ from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides, RunRequest
 from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
+from attractor.pipeline.status import read_status
 from attractor.workspaces.preparation import Preparation
 from tests.pipeline.projects import make_host
 from tests.workspaces.projects import contents, everything

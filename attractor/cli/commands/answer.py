@@ -9,12 +9,13 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import orders_to, show_receipt, show_receipts
-from attractor.cli.runs.questions import question_records, questions_text
+from attractor.cli.runs.questions import questions_text
 from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.launch import resume_run
 from attractor.pipeline.runs.lookup import reference_of
+from attractor.pipeline.runs.open_work import question_records
 
 
 @click.command()

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from attractor.base.errors import ExitCode, UsageError
-from attractor.base.json import Json
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import host_of
@@ -76,7 +75,7 @@ def orders_to(invocation: Invocation, reference: str) -> Orders:
 def show_receipt(receipt: Receipt, *, as_json: bool, is_line: bool = False) -> ExitCode:
     """Print the result of an order."""
     if as_json:
-        show_json(_record(receipt), is_line=is_line)
+        show_json(receipt.to_record(), is_line=is_line)
     else:
         show(f"run {receipt.run_id}: {receipt.words}")
     return ExitCode.DONE
@@ -85,18 +84,8 @@ def show_receipt(receipt: Receipt, *, as_json: bool, is_line: bool = False) -> E
 def show_receipts(receipts: Sequence[Receipt], *, as_json: bool) -> ExitCode:
     """Print the results of several answers, one per line."""
     if as_json:
-        show_json([_record(one) for one in receipts])
+        show_json([one.to_record() for one in receipts])
         return ExitCode.DONE
     for one in receipts:
         show(f"run {one.run_id}: {one.words} {one.question}: {one.value}")
     return ExitCode.DONE
-
-
-def _record(receipt: Receipt) -> dict[str, Json]:
-    return {
-        "run_id": receipt.run_id,
-        "action": receipt.action,
-        "taken": receipt.is_taken,
-        "question": receipt.question,
-        "value": receipt.value,
-    }

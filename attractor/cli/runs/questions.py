@@ -14,10 +14,8 @@ from attractor.engine.questions.question import (
     MAX_LISTED,
     Answer,
     Question,
-    branch_of,
     choices_of,
     describe_branches,
-    question_to_record,
     sort_questions,
 )
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
@@ -46,25 +44,6 @@ def questions_text(
         answers.append(f"continue with: attractor resume {reference}")
     parts = [_text(one, reference, named=several) for one in sort_questions(questions)]
     return "\n\n".join([*parts, *(["\n".join(answers)] if answers else [])]) or NOTHING
-
-
-def question_records(questions: Sequence[Question], reference: str) -> list[dict[str, Json]]:
-    """Return open questions as JSON objects; each command contains the id of the question."""
-    return [
-        {
-            **question_to_record(one),
-            "branch": branch_of(one),
-            "choices": [
-                {
-                    "key": option.key,
-                    "label": option.label,
-                    "command": _command(one, option.key, reference, named=True),
-                }
-                for option in choices_of(one)
-            ],
-        }
-        for one in sort_questions(questions)
-    ]
 
 
 def next_commands(questions: Sequence[Question], reference: str) -> list[tuple[str, str]]:

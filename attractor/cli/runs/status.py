@@ -1,17 +1,15 @@
 """Prints the status of a run: stages, the output of stages, and next steps."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from attractor.base.clock import SystemClock
-from attractor.base.dataclasses import dataclass
 from attractor.base.durations import parse_duration
-from attractor.base.errors import AttractorError, InvalidDuration, UsageError
+from attractor.base.errors import InvalidDuration, UsageError
 from attractor.base.json import Json
 from attractor.cli.output.amounts import cost_of
 from attractor.cli.output.streams import show
-from attractor.cli.runs.live.state import shown_lines
 from attractor.cli.runs.questions import question_lines
 from attractor.engine.outcome import NOTHING_USED
 from attractor.engine.questions.question import Answer, describe_wait, natural_key
@@ -21,73 +19,13 @@ from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING, RunSta
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.failures import more_of_it
-from attractor.pipeline.runs.lookup import (
-    UNKNOWN,
-    RunSummary,
-    reference_of,
-    restart_reference,
-    summarize,
-)
-from attractor.pipeline.runs.open_work import StageAtWork, printed_last, stages_at_work
-from attractor.pipeline.workspace.deliver import DeliveredPatch, Delivery, read_delivery
+from attractor.pipeline.runs.lookup import UNKNOWN, RunSummary, restart_reference
+from attractor.pipeline.status import RunStatusView, read_status
+from attractor.pipeline.workspace.deliver import DeliveredPatch
 
 LONGEST_ANSWER = 200
 MOST_ANSWERED = 5
 """The maximum number of recorded answers printed; `attractor answer` lists all answers."""
-
-
-@dataclass(frozen=True)
-class RunStatusView:
-    """The status of a run, with the last output lines of running stages."""
-
-    summary: RunSummary
-    reference: str
-    at_work: Sequence[tuple[StageAtWork, tuple[str, ...]]] = ()
-    delivery: Delivery = Delivery()
-
-    def to_record(self) -> dict[str, Json]:
-        """Return the status as a JSON object."""
-        patch = self.delivery.patch
-        return {
-            **self.summary.to_record(),
-            "changed": self.delivery.changed,
-            "result_patch": patch.to_record() if patch else None,
-            "at_work": [
-                {
-                    "run_id": one.run_id,
-                    "node": one.node,
-                    "visit": one.visit,
-                    "attempt": one.attempt,
-                    "branch": one.branch,
-                    "last_lines": list(lines),
-                }
-                for one, lines in self.at_work
-            ],
-        }
-
-
-def read_status(root: Path, runs_dir: Path) -> RunStatusView:
-    """Read the status of a run."""
-    summary = summarize(root)
-    return RunStatusView(summary, reference_of(root, runs_dir), _printing(root), _delivered(root))
-
-
-def _delivered(root: Path) -> Delivery:
-    # The summary reports a corrupt journal.
-    try:
-        found = read_delivery(RunDirectory(root))
-    except AttractorError:
-        return Delivery()
-    return found if found.patch is None or found.patch.place.exists() else Delivery()
-
-
-def _printing(root: Path) -> Sequence[tuple[StageAtWork, tuple[str, ...]]]:
-    # The summary reports a corrupt journal.
-    try:
-        stages = stages_at_work(root)
-    except AttractorError:
-        return ()
-    return [(one, shown_lines(printed_last(one.folder))) for one in stages]
 
 
 def as_text(status: RunStatusView) -> str:

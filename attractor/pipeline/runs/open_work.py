@@ -8,14 +8,19 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, Refused, UsageError
+from attractor.base.json import Json
 from attractor.engine.errors import NothingAsked
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.questions.question import (
     Question,
+    branch_of,
+    choices_of,
     is_late,
     natural_key,
+    question_to_record,
     read_answer,
     require_answer,
+    sort_questions,
 )
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.stage.folder import TAIL, history_folder
@@ -68,6 +73,18 @@ def printed_last(folder: Path) -> str:
         return read_untrusted(folder / TAIL).decode("utf-8", "replace")
     except FileError:
         return ""
+
+
+LAST_LINES = 3
+"""The number of output lines that are shown of a running stage."""
+
+LONGEST_LINE = 300
+
+
+def shown_lines(text: str, most: int = LAST_LINES) -> tuple[str, ...]:
+    """Return the last lines of a text, with escaped control characters."""
+    shown = [line.rstrip()[:LONGEST_LINE] for line in text.splitlines() if line.strip()]
+    return tuple(visible(line.expandtabs(4)) for line in shown[-most:])
 
 
 def _of_flight(directory: RunDirectory, key: str, flight: InFlight) -> Iterator[StageAtWork]:
@@ -154,3 +171,22 @@ def answer_command(reference: str, said: str, *, question: str = "") -> str:
     # A word that begins with a dash is not an option here.
     words = ["--", said] if said.startswith("-") else [said] if said else []
     return visible(f"attractor answer {reference} {shlex.join([*which, *words])}").rstrip()
+
+
+def question_records(questions: Sequence[Question], reference: str) -> list[dict[str, Json]]:
+    """Return open questions as JSON objects; each command contains the id of the question."""
+    return [
+        {
+            **question_to_record(one),
+            "branch": branch_of(one),
+            "choices": [
+                {
+                    "key": option.key,
+                    "label": option.label,
+                    "command": answer_command(reference, option.key, question=one.id),
+                }
+                for option in choices_of(one)
+            ],
+        }
+        for one in sort_questions(questions)
+    ]

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from attractor.cli.runs.status import RunStatusView, as_text, in_a_line
+from attractor.cli.runs.status import as_text, in_a_line
 from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.pipeline.runs.lookup import RunSummary
+from attractor.pipeline.status import RunStatusView
 from tests.cli.running import attractor
 from tests.factory.flows import REASON, Flow, make_flow
 from tests.factory.test_tampering import change_early_line

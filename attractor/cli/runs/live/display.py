@@ -20,9 +20,10 @@ from attractor.cli.runs.live.render import DisplaySize, LastLines, render
 from attractor.cli.runs.live.state import RunView, fold
 from attractor.cli.runs.live.terminal import DrawnTerminal, TerminalStream
 from attractor.cli.runs.progress import ALWAYS_PRINTED, describe_event
-from attractor.cli.runs.status import RunStatusView, as_text
+from attractor.cli.runs.status import as_text
 from attractor.language.source.text import visible
 from attractor.pipeline.runs.history import read_run
+from attractor.pipeline.status import RunStatusView
 
 TIMES_A_SECOND = 8
 """The maximum number of drawings per second."""

@@ -13,7 +13,6 @@ from attractor.base.durations import describe_duration
 from attractor.base.errors import AttractorError
 from attractor.base.events import Event
 from attractor.cli.runs.live.state import (
-    LAST_LINES,
     WAITS,
     WORKS,
     PendingQuestion,
@@ -21,14 +20,18 @@ from attractor.cli.runs.live.state import (
     StageKey,
     StageRow,
     fold,
-    shown_lines,
 )
 from attractor.engine.budgets import Budgets
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.run_folder.layout import CHILDREN, RunDirectory, read_manifest
 from attractor.engine.stage.folder import MOST_LINES, TAIL
 from attractor.language.source.text import visible
-from attractor.pipeline.runs.open_work import attempt_folder, printed_last
+from attractor.pipeline.runs.open_work import (
+    LAST_LINES,
+    attempt_folder,
+    printed_last,
+    shown_lines,
+)
 
 
 def lasted(seconds: float) -> str:

@@ -16,13 +16,10 @@ from attractor.engine.budgets import NO_BUDGETS, Budgets, budgets_from_record
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.questions.question import describe_recorded_branches
 from attractor.engine.storage.json_files import Fields
-from attractor.language.source.text import visible
+from attractor.pipeline.runs.open_work import LAST_LINES, shown_lines
 
 KEPT = 100
 """The number of ended stages that are kept; earlier ended stages are only counted."""
-
-LAST_LINES = 3
-"""The number of output lines that are kept for a running stage."""
 
 WAITS = "waits"
 """The state of a stage that waits for a retry."""
@@ -118,19 +115,10 @@ class RunView:
         return sum(own, self.usage)
 
 
-LONGEST_LINE = 300
-
-
 def reported_lines(event: Event) -> tuple[str, ...]:
     """Return the last output lines that an event reports, with escaped control characters."""
     words = _WORDS.get(event.type)
     return shown_lines(words(event)) if words else ()
-
-
-def shown_lines(text: str, most: int = LAST_LINES) -> tuple[str, ...]:
-    """Return the last lines of a text, with escaped control characters."""
-    shown = [line.rstrip()[:LONGEST_LINE] for line in text.splitlines() if line.strip()]
-    return tuple(visible(line.expandtabs(4)) for line in shown[-most:])
 
 
 def _call(event: Event) -> str:
