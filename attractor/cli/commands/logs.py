@@ -9,30 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import click
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import (
-    ExitCode,
-    NotCanonical,
-    UnknownName,
-    VerificationError,
-)
+from attractor.base.errors import ExitCode, UnknownName
 from attractor.base.events import Event
-from attractor.base.journal import (
-    GENESIS,
-    ChainCheck,
-    ChainFlaw,
-    JournalLine,
-    read_lines,
-    read_torn,
-    require_intact,
-    verify,
-)
-from attractor.base.json import parse_json
+from attractor.base.journal import read_torn, require_intact
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import is_terminal, printable, show
 from attractor.cli.runs.live.render import PrintedLines
@@ -45,82 +29,9 @@ from attractor.cli.runs.transcripts import (
     painter,
 )
 from attractor.cli.shell_completion import complete_runs
+from attractor.engine.journal.reader import JournalReader, VerifiedLine
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.pipeline.runs.lookup import find_run, reference_of
-
-
-@dataclass(frozen=True)
-class VerifiedLine:
-    """One journal line with its event, and the flaw of the line if verification failed.
-
-    Lines after a line with a flaw are not verified.
-    """
-
-    content: bytes
-    number: int
-    event: Event | None
-    flaw: ChainFlaw | None = None
-
-
-class JournalReader:
-    """Reads new lines of a journal; an incomplete last line is ignored."""
-
-    def __init__(self, journal: Path) -> None:
-        self._journal = journal
-        self._offset = 0
-        self._number = 0
-        self.verdict = ChainCheck(GENESIS, None)
-
-    def more(self) -> Iterator[VerifiedLine]:
-        """Yield the new complete lines."""
-        if not self._journal.exists():
-            return
-        count = self._verify_more()
-        before = self._number
-        for line in islice(read_lines(self._journal, offset=self._offset), count):
-            self._number, self._offset = self._number + 1, line.end
-            yield self._read(line, before)
-
-    def _verify_more(self) -> int:
-        """Verify the new lines, and return the number of new lines."""
-        lines = _Counted(read_lines(self._journal, offset=self._offset))
-        if self.verdict.flaw is None:
-            verdict = verify(lines, start=self.verdict.head)
-            flaw = verdict.flaw and ChainFlaw(self._number + verdict.flaw.line, verdict.flaw.reason)
-            self.verdict = ChainCheck(verdict.head, flaw)
-        for _ in lines:
-            """The number of lines read, including lines after a flaw."""
-        return lines.count
-
-    def _read(self, line: JournalLine, before: int) -> VerifiedLine:
-        flaw = self.verdict.flaw
-        is_guilty = flaw is not None and flaw.line == self._number and flaw.line > before
-        return VerifiedLine(
-            line.content, self._number, _event(line.content), flaw if is_guilty else None
-        )
-
-
-class _Counted:
-    """Counts lines while they are iterated."""
-
-    def __init__(self, lines: Iterator[JournalLine]) -> None:
-        self._lines = lines
-        self.count = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        for line in self._lines:
-            self.count += 1
-            yield line.content
-
-
-def _event(content: bytes) -> Event | None:
-    """Return the event of a line, or None for a corrupt line, which verification reports."""
-    try:
-        record = parse_json(content)
-        return Event.from_record(record) if isinstance(record, dict) else None
-    except (VerificationError, NotCanonical):
-        return None
-
 
 OFTEN_S = 0.2
 """The pause in seconds between two checks for new lines."""

@@ -8,7 +8,8 @@ from queue import Queue
 
 import pytest
 
-from attractor.cli.commands.logs import JournalFollower, JournalReader
+from attractor.cli.commands.logs import JournalFollower
+from attractor.engine.journal.reader import JournalReader
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from tests.cli.git_desk import PATIENCE_S, UNGUARDED, GitDesk, await_, desk as desk
 from tests.cli.runs.test_observers import journal_of, lines_of

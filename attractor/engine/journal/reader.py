@@ -1,0 +1,168 @@
+"""Reads and verifies a journal, from any event on, while another process may write it."""
+
+import io
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import NotCanonical, VerificationError
+from attractor.base.events import Event
+from attractor.base.files import file_error, open_regular
+from attractor.base.journal import (
+    GENESIS,
+    ChainCheck,
+    ChainFlaw,
+    ChainHead,
+    JournalLine,
+    parse_intact,
+    read_lines,
+    verify,
+)
+from attractor.base.json import parse_json
+from attractor.engine.journal.checkpoint import Position
+
+START = Position(0, GENESIS)
+"""The position before the first event."""
+
+_FEW = 1 << 16
+"""The bytes of a journal that are read line by line, instead of being halved again."""
+
+
+@dataclass(frozen=True)
+class VerifiedLine:
+    """One journal line with its event, and the flaw of the line if verification failed.
+
+    Lines after a line with a flaw are not verified.
+    """
+
+    content: bytes
+    number: int
+    event: Event | None
+    flaw: ChainFlaw | None = None
+
+
+class JournalReader:
+    """Reads new lines of a journal; an incomplete last line is ignored.
+
+    Verification begins at the start position: earlier lines are not read.
+    """
+
+    def __init__(self, journal: Path, start: Position = START) -> None:
+        self._journal = journal
+        self._offset = start.offset
+        self._number = start.before.seq
+        self.verdict = ChainCheck(start.before, None)
+
+    @property
+    def offset(self) -> int:
+        """The offset after the last line that was read."""
+        return self._offset
+
+    def more(self, limit: int | None = None) -> Iterator[VerifiedLine]:
+        """Yield the new complete lines, at most `limit`."""
+        if not self._journal.exists():
+            return
+        count = self._verify_more(limit)
+        before = self._number
+        for line in islice(read_lines(self._journal, offset=self._offset), count):
+            self._number, self._offset = self._number + 1, line.end
+            yield self._read(line, before)
+
+    def _verify_more(self, limit: int | None) -> int:
+        """Verify the new lines, and return the number of new lines."""
+        lines = _Counted(islice(read_lines(self._journal, offset=self._offset), limit))
+        if self.verdict.flaw is None:
+            verdict = verify(lines, start=self.verdict.head)
+            flaw = verdict.flaw and ChainFlaw(self._number + verdict.flaw.line, verdict.flaw.reason)
+            self.verdict = ChainCheck(verdict.head, flaw)
+        for _ in lines:
+            """The number of lines read, including lines after a flaw."""
+        return lines.count
+
+    def _read(self, line: JournalLine, before: int) -> VerifiedLine:
+        flaw = self.verdict.flaw
+        is_guilty = flaw is not None and flaw.line == self._number and flaw.line > before
+        return VerifiedLine(
+            line.content, self._number, _event(line.content), flaw if is_guilty else None
+        )
+
+
+class _Counted:
+    """Counts lines while they are iterated."""
+
+    def __init__(self, lines: Iterator[JournalLine]) -> None:
+        self._lines = lines
+        self.count = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._lines:
+            self.count += 1
+            yield line.content
+
+
+def _event(content: bytes) -> Event | None:
+    """Return the event of a line, or None for a corrupt line, which verification reports."""
+    try:
+        record = parse_json(content)
+        return Event.from_record(record) if isinstance(record, dict) else None
+    except (VerificationError, NotCanonical):
+        return None
+
+
+def find_position(journal: Path, seq: int) -> Position:
+    """Return the position after the event with a number, or after the last event if it is earlier.
+
+    The search halves the journal, so a long journal takes no longer than a short one. Return the
+    start if the search meets a corrupt line: reading from there reports this line.
+    """
+    if seq <= 0:
+        return START
+    try:
+        with open_regular(journal) as file:
+            return _search(file, seq)
+    except FileNotFoundError:
+        return START
+    except OSError as cause:
+        raise file_error("read", journal, cause) from cause
+
+
+def _search(file: io.BufferedReader, seq: int) -> Position:
+    # The line at `low` is the first one, or has at most this number; the last such line is wanted.
+    low, high = 0, file.seek(0, io.SEEK_END)
+    while high - low > _FEW:
+        middle = (low + high) // 2
+        file.seek(middle)
+        begin = middle + len(file.readline())
+        line = file.readline()
+        if begin >= high or not line.endswith(b"\n"):
+            high = middle
+        elif (head := _head_of(line)) is None:
+            return START
+        elif head.seq <= seq:
+            low = begin
+        else:
+            high = middle
+    return _scan(file, low, seq)
+
+
+def _scan(file: io.BufferedReader, offset: int, seq: int) -> Position:
+    """Return the position after the last line with at most this number, from an offset on."""
+    found = START
+    file.seek(offset)
+    for line in file:
+        if not line.endswith(b"\n"):
+            break
+        head = _head_of(line)
+        if head is None:
+            return START
+        if head.seq > seq:
+            break
+        offset += len(line)
+        found = Position(offset, head)
+    return found
+
+
+def _head_of(line: bytes) -> ChainHead | None:
+    parsed = parse_intact(line[:-1])
+    return parsed.head if parsed else None
