@@ -1,14 +1,17 @@
 """`decide`, `amend`, `rebase`, `rollback` and `history`, as a person and as a program use them."""
 
+import asyncio
 import json
 from pathlib import Path
 
 from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.launch import resume_run
+from attractor.pipeline.request import Overrides
 from tests.cli.test_judging import call
 from tests.factory.decisions.test_decide import make_mixed
 from tests.factory.decisions.test_rebase import commit_file
 from tests.factory.flows import make_flow
-from tests.pipeline.projects import git
+from tests.pipeline.projects import LINEAR, git
 
 WORDS = ("made looks", "made.txt is", "It is made", "else")
 RATIONALE = ("--rationale", "It says what it should.")
@@ -53,6 +56,22 @@ def test_person_sees_all_before_deciding(tmp_path: Path) -> None:
     assert record["changes"]["count"] == 1
     assert record["judged_by"]["suite"].startswith("todo@1#")
     assert not any(word in json.dumps(record) for word in WORDS)
+
+
+def test_decision_names_the_pipeline_that_a_person_accepted(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    file = flow.project / "pipeline.dot"
+    file.write_text(LINEAR.replace("-> exit", "-> ask -> exit\n    ask [shape=hexagon]"))
+    waiting = flow.launch(interviewer="park")
+    file.write_text(file.read_text().replace("Plan:", "Plan well:"))
+    overrides = Overrides(accepts_graph="ann", interviewer="auto_approve", evaluate=True)
+    asyncio.run(resume_run(waiting.directory, flow.host, overrides))
+    version = flow.evaluator.stores.pipelines.versions.find("linear@2")
+    assert f"pipeline linear (seal {version.content[:12]})" in call(flow, "gate").stdout
+    judged_by = json.loads(call(flow, "decide", "--json").stdout)["judged_by"]
+    assert judged_by["pipeline_hash"] == version.content
+    decision = flow.decide(waiting, DecisionKind.APPROVED)
+    assert decision.data["registered"] == version.pinned
 
 
 def test_waiver_decision_and_amendment_are_listed(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def _decide(
     else:
         show(f"run {entry.run_id}: {verdict} by {operator.name} ({operator.proof})")
         show_changes(changes)
-        show(f"  {judges_line(run.manifest)}")
+        show(f"  {judges_line(facts)}")
         is_isolated = run.manifest.options.get("workspace") == WorkspaceKind.ISOLATED
         if verdict is DecisionKind.APPROVED and is_isolated:
             name = reference_of(run.directory.root, host.runs_dir)

@@ -55,7 +55,7 @@ def gate(invocation: Invocation, reference: str, to_operator: bool, as_json: boo
         show(verdict_text(facts, judged, to_operator=to_operator))
         show("\n".join(["rules:", *rule_lines(judge(judged), terminal_width())]))
         show_changes(changes)
-        show(f"  {judges_line(facts.manifest)}")
+        show(f"  {judges_line(facts)}")
     return ExitCode.DONE if judge(judged).go else ExitCode.NO_GO
 
 

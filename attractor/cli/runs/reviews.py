@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from attractor.cli.output.amounts import cost_of, lasted, money
 from attractor.cli.runs.questions import rule_lines, terminal_width, verdict_text
 from attractor.cli.runs.status import status_words
-from attractor.engine.run_folder.layout import Manifest
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.engine.truncation import one_line
 from attractor.factory.decisions.review import Review, ScenarioTrials
+from attractor.factory.evaluation.run_facts import RunFacts
 from attractor.language.source.text import visible
 
 SHOWN_HASH = 12
@@ -40,7 +40,7 @@ def _lines(review: Review, reference: str, *, to_operator: bool) -> Iterator[str
     yield f"time: {lasted(review.work_seconds)} of work, {lasted(review.trial_seconds)} of trials"
     yield visible(f"assumed: {_assumed(review)}")
     yield visible(f"left out: {_left_out(review)}")
-    yield judges_line(facts.manifest)
+    yield judges_line(facts)
     if facts.state.status == AWAITING_DECISION:
         verdict = "--approve" if review.report.go else "--reject"
         yield f'decide with: attractor decide {reference} {verdict} --rationale "..."'
@@ -78,9 +78,10 @@ def _left_out(review: Review) -> str:
     )
 
 
-def judges_line(manifest: Manifest) -> str:
+def judges_line(facts: RunFacts) -> str:
     """Return name, version and seal of all that judges a run, for people."""
-    pipeline = f"{manifest.pipeline}#{manifest.content_hash}"
+    manifest = facts.manifest
+    pipeline = f"{manifest.pipeline}#{facts.pipeline_hash}"
     pins = (("suite", manifest.suite), ("profile", manifest.profile), ("pipeline", pipeline))
     shown = (f"{kind} {_pin(pinned)}" if pinned else f"no {kind}" for kind, pinned in pins)
     return visible(f"judged by: {', '.join(shown)}")

@@ -24,7 +24,7 @@ from attractor.factory.errors import (
     NotDecidable,
     RationaleTooShort,
 )
-from attractor.factory.evaluation.evaluate import CREATED, GATE_EVALUATED, Evaluator
+from attractor.factory.evaluation.evaluate import GATE_EVALUATED, Evaluator
 from attractor.factory.evaluation.failed_scenarios import failed_scenarios
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import GateInput
@@ -40,7 +40,6 @@ from attractor.factory.ledger.records import (
 )
 from attractor.factory.ledger.trials import events_of
 from attractor.pipeline.runs.lookup import reference_to
-from attractor.pipeline.source.read import find_accepted
 from attractor.pipeline.workspace.deliver import BRANCH_WRITTEN
 
 T = TypeVar("T")
@@ -284,7 +283,8 @@ def _decision(
     run: OpenRun, evaluator: Evaluator, decision: Decision, judged: GateInput
 ) -> dict[str, Json]:
     """Return the data of a decision, with the hashes of all that it is about."""
-    manifest, accepted = run.manifest, find_accepted(run.directory)
+    manifest, pipeline_hash = run.manifest, facts_of(run).pipeline_hash
+    pipelines = evaluator.stores.pipelines.versions
     entries = list(evaluator.ledger.entries(manifest.run_id))
     waived = [one.scenario for one in judged.waivers if one.expires > judged.now]
     # A run outside of a Git repository has neither commit nor result tree.
@@ -296,8 +296,8 @@ def _decision(
         "result_tree": written[-1]["tree"] if written else "",
         "commit": written[-1]["commit"] if written else "",
         "base_commit": manifest.base.commit,
-        "registered": next(one.data["pipeline"] for one in entries if one.kind == CREATED),
-        "pipeline_hash": accepted.new if accepted else manifest.content_hash,
+        "registered": pipelines.with_content(manifest.pipeline, pipeline_hash).pinned,
+        "pipeline_hash": pipeline_hash,
         "suite": manifest.suite,
         "profile": manifest.profile,
         "gate": gate(judged).to_record(),

@@ -135,7 +135,7 @@ class Review:
             },
             "judged_by": {
                 "pipeline": manifest.pipeline,
-                "pipeline_hash": manifest.content_hash,
+                "pipeline_hash": self.facts.pipeline_hash,
                 "suite": manifest.suite,
                 "profile": manifest.profile,
             },

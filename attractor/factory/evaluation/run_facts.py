@@ -16,6 +16,7 @@ from attractor.factory.resources.pipelines import PipelineStore
 from attractor.factory.resources.profiles import Profile, ProfileStore
 from attractor.factory.resources.suites import SuiteStore
 from attractor.factory.resources.versions import ResourceKind, VersionStore
+from attractor.pipeline.source.read import find_accepted
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import InvalidSuite
 
@@ -54,6 +55,12 @@ class RunFacts:
     def cost_usd(self) -> float:
         """The cost of the stages so far."""
         return self.state.used.cost_usd
+
+    @property
+    def pipeline_hash(self) -> str:
+        """The hash of the pipeline that the run uses: a person may have accepted a change."""
+        accepted = find_accepted(self.directory)
+        return accepted.new if accepted else self.manifest.content_hash
 
     def manifest_hash(self) -> str:
         """Return the hash of the manifest file."""

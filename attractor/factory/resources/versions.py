@@ -194,6 +194,17 @@ class VersionStore:
             raise UnknownName(f"version of {self.kind} {name}", number, known)
         return known[number]
 
+    def with_content(self, name: str, content: str) -> Version:
+        """Return the latest version of a resource with some content."""
+        folder = self._folder() / folder_name(name)
+        for number in reversed(self._numbers(name)):
+            version = self._read(folder / f"{number}.json", name)
+            if version.content == content:
+                return version
+        raise VerificationError(
+            f"missing version of {self.kind} {name} with the content {content[:12]}", hint=_RESTORE
+        )
+
     def is_numbered(self, reference: str) -> bool:
         """Return whether a reference names one version, not all of them."""
         return bool(_split(reference)[1])

@@ -114,10 +114,10 @@ def _opened(run: OpenRun, request: RunRequest, host: RunHost) -> PipelineSource:
     project = project_of(host)
     bare = open_pipeline(str(request.file), goal=request.goal, project=project)
     name = pipeline_name(bare.graph, request.file)
-    if run.manifest.suite and name != run.manifest.pipeline:
+    if name != run.manifest.pipeline:
         raise GraphChanged(
-            f"run {run.manifest.run_id} is evaluated with {run.manifest.suite}, a suite for the "
-            f"pipeline {run.manifest.pipeline!r}, not for {name!r}",
+            f"{run.manifest.run_id} is a run of the pipeline {run.manifest.pipeline!r}, not of "
+            f"{name!r}",
             hint="keep the name of the pipeline, or start a new run: attractor run",
         )
     for one in declared_inputs(bare.graph):

@@ -158,6 +158,7 @@ def test_a_pipeline_that_changed_back_and_forth_is_accepted_each_time(host: RunH
         ("ask", "ask_again", "ask was removed, where the run continues"),
         ("test ", "check ", "the visited goal gate test was removed"),
         ("hexagon", "box", "the interrupted node ask now has the type codergen"),
+        ("digraph gated", "digraph other", "a run of the pipeline 'gated', not of 'other'"),
     ],
 )
 def test_change_must_contain_the_current_nodes(
