@@ -1,10 +1,10 @@
 """Durations as written in pipelines: an integer and a unit, such as `900s` or `15m`."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
-from attractor.base.errors import InvalidDuration, suggest
+from attractor.base.errors import InvalidDuration, UsageError, suggest
 
 # The longest unit first: the first unit that divides a duration gives the shortest text.
 _UNITS = {
@@ -55,6 +55,20 @@ def parse_duration(text: str) -> timedelta:
     if len(digits) > _LONGEST_DIGITS or int(digits) > _LONGEST // _UNITS[unit]:
         raise _invalid(text, "is too large", f"the maximum is {format_duration(_LONGEST)}")
     return int(digits) * _UNITS[unit]
+
+
+def parse_since(text: str, now: datetime, *, name: str) -> datetime:
+    """Return a time, written as a time or as a duration before now; `name` is the option."""
+    try:
+        # A time without a zone is local.
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        pass
+    try:
+        return now - parse_duration(text)
+    except (InvalidDuration, OverflowError) as cause:
+        hint = "write a time such as 2026-01-31T09:30, or how long ago, such as 10m"
+        raise UsageError(f"invalid time in {name}: {text}", hint=hint) from cause
 
 
 def format_duration(duration: timedelta) -> str:

@@ -1,13 +1,16 @@
 """The status of a run: its summary, the output of running stages, and the delivered result."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
-from attractor.engine.run_folder.layout import RunDirectory
-from attractor.pipeline.runs.lookup import RunSummary, reference_of, summarize
+from attractor.engine.run_folder.layout import RunDirectory, is_held
+from attractor.engine.stage.folder import TAIL
+from attractor.engine.state.run_state import EVALUATING, RunStatus, StatusWord
+from attractor.language.source.text import visible
+from attractor.pipeline.runs.lookup import UNKNOWN, RunSummary, reference_of, summarize
 from attractor.pipeline.runs.open_work import (
     StageAtWork,
     printed_last,
@@ -69,3 +72,87 @@ def _printing(root: Path) -> Sequence[tuple[StageAtWork, tuple[str, ...]]]:
     except AttractorError:
         return ()
     return [(one, shown_lines(printed_last(one.folder))) for one in stages]
+
+
+NOT_EVALUATED = "not evaluated"
+
+
+def status_words(status: RunStatus) -> str:
+    """Return the status of a run without a live process, for people."""
+    return NOT_EVALUATED if status == EVALUATING else str(status)
+
+
+def status_of(one: RunSummary) -> str:
+    """Return the status of a run for people."""
+    if one.status == StatusWord.EVALUATING and not one.is_live:
+        return NOT_EVALUATED
+    status = f"{one.status} ({one.phase})" if one.phase else one.status
+    status = f"{status}, promoted to {one.promoted_to}" if one.promoted_to else status
+    if one.rolled_back_from:
+        status = f"{status}, rolled back from {one.rolled_back_from}"
+    return visible(f"{status}, paused" if one.is_paused else status)
+
+
+def listed_status(one: RunSummary) -> str:
+    """Return the status of a run in a list, for people."""
+    if one.is_answered:
+        return f"{one.status}, answered"
+    shown = status_of(one)
+    return f"{shown}, stopped" if one.is_stopped and shown == one.status else shown
+
+
+def filter_words(one: RunSummary) -> set[str]:
+    """Return the words by which a list of runs finds a run: of its status and its outcome."""
+    return {one.outcome} if one.is_resting else {one.status, listed_status(one), one.outcome}
+
+
+_Look = tuple[object, ...]
+
+
+def status_changes(root: Path, runs_dir: Path, wait: Callable[[], None]) -> Iterator[RunStatusView]:
+    """Yield the status of a run now and after each change, until the run is over.
+
+    `wait` is called between two checks. If the run restarts as a new run, the status of the new run
+    follows.
+    """
+    looked: _Look = ()
+    before: dict[str, Json] = {}
+    last: RunStatusView | None = None
+    while True:
+        # A change during reading is seen at the next check.
+        look = _look(root, last)
+        if last is None or look != looked:
+            last, looked = read_status(root, runs_dir), look
+            record = {**last.to_record(), "written": ""}
+            if record != before:
+                yield last
+            before = record
+        following = root.parent / last.summary.restarted_as if last.summary.restarted_as else None
+        if following and (following / "manifest.json").is_file():
+            root, looked, before, last = following, (), {}, None
+        elif is_over(last):
+            return
+        else:
+            wait()
+
+
+def is_over(status: RunStatusView) -> bool:
+    """Return whether the run has ended or its records are corrupt."""
+    one = status.summary
+    return not one.is_live and (bool(one.outcome) or one.is_final or one.status == UNKNOWN)
+
+
+def _look(root: Path, last: RunStatusView | None) -> _Look:
+    """Return a fingerprint of the run's files and lock."""
+    directory = RunDirectory(root)
+    tails = [one.folder / TAIL for one, _ in last.at_work] if last else []
+    files = [directory.events, directory.run, *tails]
+    return (is_held(directory.lock), *map(_signature, files))
+
+
+def _signature(file: Path) -> tuple[int, int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from attractor.base.json import Json
 
+EDITS = frozenset({"apply_patch", "edit_file", "write_file"})
+"""The tools whose calls are described by added and removed lines."""
+
 _AROUND = ("*** Begin Patch", "*** End Patch")
 _LONGEST_TITLE = 200
 

@@ -22,16 +22,12 @@ from attractor.cli.output.streams import is_terminal, printable, show
 from attractor.cli.runs.live.render import PrintedLines
 from attractor.cli.runs.progress import describe_logged
 from attractor.cli.runs.status import moment
-from attractor.cli.runs.transcripts import (
-    TRANSCRIPT,
-    TranscriptReader,
-    describe_entry,
-    painter,
-)
+from attractor.cli.runs.transcripts import entry_lines, painter
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.journal.reader import JournalReader, VerifiedLine
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.pipeline.runs.lookup import find_run, reference_of
+from attractor.pipeline.runs.transcript import TRANSCRIPT, TranscriptReader, read_entry
 
 OFTEN_S = 0.2
 """The pause in seconds between two checks for new lines."""
@@ -165,8 +161,8 @@ def _show_transcript(
         for record in reader.more():
             if as_json:
                 show(json.dumps(record, ensure_ascii=False), is_file=True)
-            elif lines := describe_entry(record, paint):
-                show("\n".join(lines), color=color)
+            elif entry := read_entry(record):
+                show("\n".join(entry_lines(entry, paint)), color=color)
         if not is_last:
             time.sleep(OFTEN_S)
     return ExitCode.DONE

@@ -10,12 +10,13 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.amounts import money, whole
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.status import moment, show_indexing, status_of
+from attractor.cli.runs.status import moment, show_indexing
 from attractor.engine.outcome import Usage
 from attractor.engine.truncation import shorten
-from attractor.factory.ledger.index import FILTERS, RunIndex, RunQuery
+from attractor.factory.ledger.index import RunIndex, RunQuery
 from attractor.language.source.text import visible
 from attractor.pipeline.runs.lookup import RunSummary
+from attractor.pipeline.status import listed_status
 
 _HEADING = ("run", "age", "status", "outcome", "pipeline", "cost", "goal")
 _LONGEST_NAME = 24
@@ -51,16 +52,13 @@ def runs(
     """
     settings = invocation.configuration.settings
     index = RunIndex(settings.state_dir, told=show_indexing)
-    is_indexed = status is None or status in FILTERS
     query = RunQuery(
-        status=status if status and is_indexed else "",
+        status=status or "",
         pipeline=pipeline or "",
         since=moment(since).astimezone(UTC).isoformat() if since else "",
-        limit=limit if limit and is_indexed else -1,
+        limit=limit or -1,
     )
     found = index.runs(settings.runs_dir, query)
-    if not is_indexed:
-        found = [one for one in found if status in _words(one)][:limit]
     if as_json:
         show_json([one.to_record() for one in found])
     elif found:
@@ -70,18 +68,6 @@ def runs(
     else:
         show("There are no runs yet. Start one: attractor run FILE")
     return ExitCode.DONE
-
-
-def _words(one: RunSummary) -> set[str]:
-    """Return the words by which a run can be selected."""
-    return {one.outcome} if one.is_resting else {one.status, _status(one), one.outcome}
-
-
-def _status(one: RunSummary) -> str:
-    if one.is_answered:
-        return f"{one.status}, answered"
-    shown = status_of(one)
-    return f"{shown}, stopped" if one.is_stopped and shown == one.status else shown
 
 
 def _table(found: Sequence[RunSummary], now: datetime) -> list[str]:
@@ -101,7 +87,7 @@ def _row(one: RunSummary, now: datetime) -> tuple[str, ...]:
     return (
         visible(one.run_id),
         _age(now - one.started),
-        visible(_status(one)),
+        visible(listed_status(one)),
         visible(one.outcome) or "-",
         visible(shorten(one.pipeline, _LONGEST_NAME)) or "-",
         _cost(one.usage),

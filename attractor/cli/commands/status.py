@@ -12,10 +12,10 @@ from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import printable, show, show_json
 from attractor.cli.runs.observers import can_draw_live
-from attractor.cli.runs.status import OFTEN_S, as_text, in_a_line, status_changes
+from attractor.cli.runs.status import OFTEN_S, as_text, in_a_line
 from attractor.cli.shell_completion import complete_runs
 from attractor.pipeline.runs.lookup import find_run
-from attractor.pipeline.status import read_status
+from attractor.pipeline.status import read_status, status_changes
 
 
 @click.command()

@@ -25,15 +25,11 @@ from attractor.cli.runs.results import (
     read_next_step_facts,
 )
 from attractor.cli.runs.setup import tracing_of
-from attractor.cli.runs.transcripts import (
-    USER_INPUT,
-    TranscriptReader,
-    describe_entry,
-    painter,
-)
+from attractor.cli.runs.transcripts import entry_lines, painter
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.runs.transcript import EntryKind, TranscriptReader, read_entry
 from attractor.pipeline.workspace.diffstat import read_diffstat
 
 
@@ -165,8 +161,9 @@ class TranscriptPrinter:
 
     def _print_new(self, reader: TranscriptReader) -> None:
         for record in reader.more():
-            if record.get("kind") != USER_INPUT and (lines := describe_entry(record, self._paint)):
-                show("\n".join(lines), err=True, color=self._color)
+            entry = read_entry(record)
+            if entry and entry.kind is not EntryKind.INPUT:
+                show("\n".join(entry_lines(entry, self._paint)), err=True, color=self._color)
 
 
 _NO_TERMINALS = ("", "dumb", "unknown")

@@ -7,7 +7,6 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.cli.output.streams import show
 from attractor.cli.runs.questions import next_commands
-from attractor.cli.runs.status import status_words
 from attractor.engine.questions.question import (
     MAX_LISTED,
     Question,
@@ -27,6 +26,7 @@ from attractor.engine.state.run_state import (
 from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.failures import more_of_it
 from attractor.pipeline.runs.lookup import gate_said, reference_of
+from attractor.pipeline.status import status_words
 from attractor.pipeline.workspace.deliver import DeliveredPatch, read_delivery
 from attractor.pipeline.workspace.diffstat import Diffstat
 

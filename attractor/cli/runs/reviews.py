@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from attractor.cli.output.amounts import cost_of, lasted, money
 from attractor.cli.runs.questions import rule_lines, terminal_width, verdict_text
-from attractor.cli.runs.status import status_words
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.engine.truncation import one_line
 from attractor.factory.decisions.review import Review, ScenarioTrials
 from attractor.factory.evaluation.run_facts import RunFacts
 from attractor.language.source.text import visible
+from attractor.pipeline.status import status_words
 
 SHOWN_HASH = 12
 MOST_NAMED = 5

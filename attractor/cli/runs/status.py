@@ -1,26 +1,21 @@
 """Prints the status of a run: stages, the output of stages, and next steps."""
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Mapping
+from datetime import datetime
 
 from attractor.base.clock import SystemClock
-from attractor.base.durations import parse_duration
-from attractor.base.errors import InvalidDuration, UsageError
-from attractor.base.json import Json
+from attractor.base.durations import parse_since
 from attractor.cli.output.amounts import cost_of
 from attractor.cli.output.streams import show
 from attractor.cli.runs.questions import question_lines
 from attractor.engine.outcome import NOTHING_USED
 from attractor.engine.questions.question import Answer, describe_wait, natural_key
-from attractor.engine.run_folder.layout import RunDirectory, is_held
-from attractor.engine.stage.folder import TAIL
-from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING, RunStatus, StatusWord
+from attractor.engine.state.run_state import AWAITING_ANSWER, StatusWord
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.failures import more_of_it
-from attractor.pipeline.runs.lookup import UNKNOWN, RunSummary, restart_reference
-from attractor.pipeline.status import RunStatusView, read_status
+from attractor.pipeline.runs.lookup import RunSummary, restart_reference
+from attractor.pipeline.status import RunStatusView, status_of
 from attractor.pipeline.workspace.deliver import DeliveredPatch
 
 LONGEST_ANSWER = 200
@@ -81,25 +76,6 @@ def _reason(one: RunSummary) -> str:
 def _waits_no_more(one: RunSummary) -> bool:
     """Return whether all questions are answered, so that the run can be resumed."""
     return one.phase == AWAITING_ANSWER.phase and bool(one.answers) and not one.questions
-
-
-NOT_EVALUATED = "not evaluated"
-
-
-def status_words(status: RunStatus) -> str:
-    """Return the status of a run without a live process, for people."""
-    return NOT_EVALUATED if status == EVALUATING else str(status)
-
-
-def status_of(one: RunSummary) -> str:
-    """Return the status of a run for people."""
-    if one.status == StatusWord.EVALUATING and not one.is_live:
-        return NOT_EVALUATED
-    status = f"{one.status} ({one.phase})" if one.phase else one.status
-    status = f"{status}, promoted to {one.promoted_to}" if one.promoted_to else status
-    if one.rolled_back_from:
-        status = f"{status}, rolled back from {one.rolled_back_from}"
-    return visible(f"{status}, paused" if one.is_paused else status)
 
 
 def _work(one: RunSummary, reference: str) -> list[tuple[str, str]]:
@@ -185,74 +161,10 @@ def _time(moment: datetime) -> str:
 OFTEN_S = 0.5
 """The pause in seconds between two checks."""
 
-_Look = tuple[object, ...]
-
-
-def status_changes(root: Path, runs_dir: Path, wait: Callable[[], None]) -> Iterator[RunStatusView]:
-    """Yield the status of a run now and after each change, until the run is over.
-
-    `wait` is called between two checks. If the run restarts as a new run, the status of the new run
-    follows.
-    """
-    looked: _Look = ()
-    before: dict[str, Json] = {}
-    last: RunStatusView | None = None
-    while True:
-        # A change during reading is seen at the next check.
-        look = _look(root, last)
-        if last is None or look != looked:
-            last, looked = read_status(root, runs_dir), look
-            record = {**last.to_record(), "written": ""}
-            if record != before:
-                yield last
-            before = record
-        following = root.parent / last.summary.restarted_as if last.summary.restarted_as else None
-        if following and (following / "manifest.json").is_file():
-            root, looked, before, last = following, (), {}, None
-        elif is_over(last):
-            return
-        else:
-            wait()
-
-
-def is_over(status: RunStatusView) -> bool:
-    """Return whether the run has ended or its records are corrupt."""
-    one = status.summary
-    return not one.is_live and (bool(one.outcome) or one.is_final or one.status == UNKNOWN)
-
-
-def _look(root: Path, last: RunStatusView | None) -> _Look:
-    """Return a fingerprint of the run's files and lock."""
-    directory = RunDirectory(root)
-    tails = [one.folder / TAIL for one, _ in last.at_work] if last else []
-    files = [directory.events, directory.run, *tails]
-    return (is_held(directory.lock), *map(_signature, files))
-
-
-def _signature(file: Path) -> tuple[int, int, int] | None:
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
-
 
 def moment(text: str) -> datetime:
     """Return the time in the option --since: a time, or a duration before now."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return _so_long_ago(text)
-    # A time without a zone is local.
-    return moment.astimezone(UTC)
-
-
-def _so_long_ago(text: str) -> datetime:
-    try:
-        return SystemClock().now() - parse_duration(text)
-    except (InvalidDuration, OverflowError) as cause:
-        hint = "write a time such as 2026-01-31T09:30, or how long ago, such as 10m"
-        raise UsageError(f"invalid time in --since: {text}", hint=hint) from cause
+    return parse_since(text, SystemClock().now(), name="--since")
 
 
 def show_indexing(done: int, of: int) -> None:

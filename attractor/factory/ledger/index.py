@@ -14,6 +14,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -31,6 +32,7 @@ from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.state.run_state import StatusWord
 from attractor.factory.ledger.ledger import LEDGER_FILE
 from attractor.pipeline.runs.lookup import RunSummary, is_run, run_names, summarize_or_tell
+from attractor.pipeline.status import filter_words
 
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
@@ -80,11 +82,23 @@ ALTER TABLE runs ADD COLUMN wall_seconds REAL NOT NULL DEFAULT 0;
 UPDATE runs SET models = '';
 """
 
+_FILTERS_AND_COSTS = """
+ALTER TABLE runs ADD COLUMN suite TEXT AS (json_extract(summary, '$.suite'));
+ALTER TABLE runs ADD COLUMN cost_usd REAL AS (json_extract(summary, '$.cost_usd'));
+ALTER TABLE runs ADD COLUMN tokens INTEGER AS (
+    json_extract(summary, '$.input_tokens') + json_extract(summary, '$.output_tokens')
+);
+CREATE INDEX runs_by_suite ON runs (folder, suite, directory);
+CREATE INDEX runs_by_pipeline ON runs (folder, pipeline, directory);
+CREATE INDEX runs_by_start ON runs (folder, started, pipeline, models, cost_usd, tokens);
+"""
+
 _STEPS: Mapping[str, str] = {
     "runs_and_ledger": _SCHEMA,
     "economics": _ECONOMICS,
     # Read all runs again: their summaries have a new field.
     "rolled_back": "UPDATE runs SET models = '';\n",
+    "filters_and_costs": _FILTERS_AND_COSTS,
 }
 """The migrations, by name: a new one is added at the end."""
 
@@ -116,16 +130,31 @@ def _statements(script: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class RunQuery:
-    """The runs to list: by status or outcome, pipeline and start; all, newest first, by default.
+    """The runs to list: all, newest first, by default.
 
-    Runs without a suite that could be decided are not found by their status, because they need no
-    decision.
+    `status` is a status, an outcome, or the status in a list such as `executing, paused`. Runs
+    without a suite that could be decided are not found by their status, because they need no
+    decision. `suite` is `NAME` or `NAME@VERSION`. `before` is the name of a run's directory: only
+    older runs are listed. With `is_live`, only runs that a process holds are listed.
     """
 
     status: str = ""
     pipeline: str = ""
+    suite: str = ""
     since: str = ""
+    before: str = ""
+    is_live: bool = False
     limit: int = -1
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether the database alone finds the runs."""
+        return not self.is_live and (not self.status or self.status in _FILTERS)
+
+    def finds(self, one: RunSummary) -> bool:
+        """Return whether the query finds a run that the database selected."""
+        is_found = not self.status or self.status in filter_words(one)
+        return is_found and (one.is_live or not self.is_live)
 
     def where(self, folder: Path) -> tuple[str, list[object]]:
         """Return the SQL condition, and its values."""
@@ -133,21 +162,31 @@ class RunQuery:
         if self.status in _STATUSES:
             conditions.append("status = ? AND NOT is_resting")
             values.append(self.status)
-        elif self.status:
+        elif self.status in _FILTERS:
             conditions.append("outcome = ?")
             values.append(self.status)
+        if self.is_live:
+            conditions.append("is_unsure")
         if self.pipeline:
             conditions.append("pipeline = ?")
             values.append(self.pipeline)
         if self.since:
             conditions.append("started >= ?")
             values.append(self.since)
+        if self.suite:
+            # A run pins NAME@VERSION#HASH. The character after each mark ends its range.
+            begin, end = ("#", "$") if "@" in self.suite else ("@", "A")
+            conditions.append("suite >= ? AND suite < ?")
+            values += [f"{self.suite}{begin}", f"{self.suite}{end}"]
+        if self.before:
+            conditions.append("directory < ?")
+            values.append(str(folder / self.before))
         return " AND ".join(conditions), [*values]
 
 
 _STATUSES = frozenset(one.value for one in StatusWord)
-FILTERS = _STATUSES | {one.value for one in StageStatus}
-"""The words that a query can find runs by."""
+_FILTERS = _STATUSES | {one.value for one in StageStatus}
+"""The words that the database can find runs by."""
 
 Told = Callable[[int, int], None]
 """Type of a function that is called with the number of runs read so far, and of all to read."""
@@ -167,7 +206,11 @@ class RunIndex:
         with self._opened() as db:
             update = _Update(db, self._ledger, self._told)
             update.run(folder)
-            return update.select(folder, query)
+            if query.is_indexed:
+                return update.select(folder, query)
+            found = update.select(folder, replace(query, limit=-1))
+        found = [one for one in found if query.finds(one)]
+        return found[: query.limit] if query.limit >= 0 else found
 
     @contextmanager
     def reading(self, folder: Path) -> Generator["Database"]:

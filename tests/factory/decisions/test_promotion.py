@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import ExitCode, NoGo, Refused
-from attractor.cli.runs.status import status_of
 from attractor.engine.journal.events import PipelineStarted
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.progress import progress_to_record
@@ -27,6 +26,7 @@ from attractor.factory.ledger.records import PROMOTED, ROLLED_BACK
 from attractor.pipeline.diagnosis.diagnose import diagnose
 from attractor.pipeline.runs.garbage import STORE, Collector, Rules, Whereabouts
 from attractor.pipeline.runs.lookup import summarize
+from attractor.pipeline.status import status_of
 from attractor.workspaces.errors import CheckoutInTheWay
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import git

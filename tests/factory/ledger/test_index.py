@@ -88,6 +88,27 @@ def test_new_and_removed_runs_are_noticed(place: Flow) -> None:
     assert listed(place) == ["R9", "R3", "R1", "R0"]
 
 
+def test_runs_are_found_by_suite_age_and_process(place: Flow) -> None:
+    judged = place.launch(evaluate=False).run_id
+    live = open_run(place.host.runs_dir / "R1", clock=place.host.clock)
+    index, folder = RunIndex(place.host.state_dir), place.host.runs_dir
+    for query, names in (
+        (RunQuery(suite="todo"), [judged]),
+        (RunQuery(suite="todo@1"), [judged]),
+        (RunQuery(suite="todo@11"), []),
+        (RunQuery(suite="tod"), []),
+        (RunQuery(before="R3", limit=1), ["R2"]),
+        (RunQuery(before=judged), []),
+        (RunQuery("not evaluated", limit=2), ["R3", "R2"]),
+        (RunQuery(is_live=True), ["R1"]),
+        (RunQuery("evaluating", is_live=True), ["R1"]),
+        (RunQuery("failed", is_live=True), []),
+    ):
+        assert [one.directory.name for one in index.runs(folder, query)] == names, query
+    live.close()
+    assert index.runs(folder, RunQuery(is_live=True)) == []
+
+
 def test_runs_without_a_suite_wait_for_nobody(place: Flow) -> None:
     waiting, resting = place.launch().run_id, place.launch(suite="").run_id
     assert listed(place, status="awaiting_human") == [waiting]
