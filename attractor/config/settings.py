@@ -265,6 +265,17 @@ class FactorySettings(Section):
     )
 
 
+class ServerSettings(Section):
+    """Settings of `attractor serve`."""
+
+    max_processes: int | None = Field(
+        default=None,
+        ge=1,
+        description="Refuse to start more processes of runs at once (default: four, or twice the "
+        "number of processors).",
+    )
+
+
 class BackendsSettings(Section):
     """Settings of the backends that execute stages."""
 
@@ -339,6 +350,7 @@ class Settings(Section):
     backends: BackendsSettings = BackendsSettings()
     agent: CodingAgentSettings = CodingAgentSettings()
     factory: FactorySettings = FactorySettings()
+    server: ServerSettings = ServerSettings()
     rules: Mapping[str, Level] = Field(
         default_factory=dict[str, Level],
         description="Severity of a rule in this project; `off` disables it.",

@@ -59,7 +59,13 @@ def _place(find: Callable[[str], Path]) -> Path:
 
 VARIABLE_PREFIX = "ATTRACTOR_"
 
-RESERVED_VARIABLES = ("ATTRACTOR_STATUS_FILE", "ATTRACTOR_TOKEN")
+TOKEN_VARIABLE = "ATTRACTOR_TOKEN"
+"""The token that proves who decides."""
+
+OPERATOR_VARIABLE = "ATTRACTOR_OPERATOR"
+"""The name of the person for whom a command acts, set by a server (default: the user's name)."""
+
+RESERVED_VARIABLES = ("ATTRACTOR_STATUS_FILE", TOKEN_VARIABLE, OPERATOR_VARIABLE)
 """Variables that begin with `ATTRACTOR_`, but are not settings."""
 
 INPUT_PREFIX = "ATTRACTOR_INPUT_"

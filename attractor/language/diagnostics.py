@@ -305,6 +305,7 @@ class InvalidPipeline(UsageError):
         errors = [one for one in diagnostics if one.is_error]
         others = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         super().__init__(headline(errors[0]) + others, hint=errors[0].fix)
+        self.details = {"diagnostics": [record_of(one) for one in in_order(diagnostics)]}
 
 
 class ParseError(InvalidPipeline):

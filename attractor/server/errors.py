@@ -5,10 +5,12 @@ AttractorError
 │   ├── Unauthenticated     401   a request without a valid token or session
 │   ├── Forbidden           403   a scope that is too low, or a refused origin
 │   ├── TooManyRequests     429   a limit that is exceeded
-│   └── BodyTooLarge        413   a body that is too large
+│   ├── BodyTooLarge        413   a body that is too large
+│   └── TooManyProcesses    429   as many processes of runs as the server may start
+└── CommandFailed                 a process that ended without a result
 """
 
-from attractor.base.errors import AttractorError, ExitCode
+from attractor.base.errors import AttractorError, ExitCode, MachineryError
 
 
 class HttpError(AttractorError):
@@ -42,3 +44,13 @@ class BodyTooLarge(HttpError):
     """The body of the request is too large."""
 
     status = 413
+
+
+class TooManyProcesses(TooManyRequests):
+    """No more processes of runs may start now."""
+
+    hint = "wait until one of them ends, or raise the setting server.max_processes"
+
+
+class CommandFailed(MachineryError):
+    """The process of a run ended without a result."""

@@ -7,12 +7,15 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
+from attractor.config.load import load_configuration
+from attractor.config.user_folders import user_config_file
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.ledger.index import RunIndex
 from attractor.factory.operations import Factory
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.runs.lookup import find_run, is_run
 from attractor.server.access.access import Access
+from attractor.server.processes.run_processes import RunProcesses
 
 
 @dataclass(frozen=True)
@@ -22,13 +25,24 @@ class Service:
     factory: Factory
     index: RunIndex
     access: Access
+    processes: RunProcesses
 
     @classmethod
     def of(cls, project: Path, environ: Mapping[str, str] | None = None) -> "Service":
         """Return the service for the project in a folder."""
-        factory = Factory.open(project, environ=os.environ if environ is None else environ)
-        state = factory.host.state_dir
-        return cls(factory, RunIndex(state), Access(state))
+        environ = os.environ if environ is None else environ
+        factory = Factory.open(project, environ=environ)
+        host, state = factory.host, factory.host.state_dir
+        settings = load_configuration(
+            start=project, cwd=project, environ=environ, user_file=user_config_file()
+        ).settings.server
+        processes = RunProcesses(
+            state / "server" / "processes",
+            project=host.project,
+            environ=environ,
+            most=settings.max_processes or max(4, 2 * (os.cpu_count() or 1)),
+        )
+        return cls(factory, RunIndex(state), Access(state), processes)
 
     @property
     def host(self) -> RunHost:
@@ -49,4 +63,5 @@ class Service:
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Keep up what works beside the requests, such as tails of journals."""
+        self.processes.remove_old_logs(self.host.clock.now().timestamp())
         yield

@@ -8,7 +8,8 @@ from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.orders import TOKEN_VARIABLE, operator_name, token_store
+from attractor.cli.runs.orders import operator_name, token_store
+from attractor.config.user_folders import TOKEN_VARIABLE
 from attractor.factory.decisions.decide import Operator, Proof
 from attractor.factory.errors import InvalidToken
 from attractor.factory.ledger.tokens import DECIDE, SCOPES

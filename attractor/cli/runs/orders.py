@@ -8,6 +8,7 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import host_of
+from attractor.config.user_folders import OPERATOR_VARIABLE, TOKEN_VARIABLE
 from attractor.pipeline.orders import Orders, Receipt
 from attractor.pipeline.runs.lookup import find_run
 
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
     from attractor.factory.decisions.decide import Operator
     from attractor.factory.ledger.tokens import TokenStore
 
-TOKEN_VARIABLE = "ATTRACTOR_TOKEN"
-
 
 def operator_name(invocation: Invocation) -> str:
-    """Return the user name of the caller."""
+    """Return the name of a server's caller for whom the command acts, or of the user."""
+    if name := invocation.environ.get(OPERATOR_VARIABLE):
+        return name
     try:
         return getpass.getuser()
     except (KeyError, OSError):

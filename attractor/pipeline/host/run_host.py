@@ -21,6 +21,7 @@ from attractor.base.events import Event
 from attractor.base.registry import count_parameters
 from attractor.config.schema import Configuration
 from attractor.config.settings import NotifySettings, Settings, WorkspaceSettings
+from attractor.config.user_folders import OPERATOR_VARIABLE
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.context import Context
 from attractor.engine.journal.events import EventLog
@@ -272,7 +273,7 @@ class RunHost:
         return {
             name: value
             for name, value in self.environ.items()
-            if value not in secrets and not is_of_input(name)
+            if value not in secrets and not is_of_input(name) and name != OPERATOR_VARIABLE
         }
 
     @property

@@ -22,12 +22,14 @@ from attractor.base.errors import (
     VerificationError,
     first_sentence,
 )
+from attractor.language.diagnostics import InvalidPipeline
 from attractor.server.errors import HttpError, TooManyRequests
 
 PROBLEM = "application/problem+json"
 
 _STATUS: Mapping[type[AttractorError], int] = {
     UnknownName: 404,
+    InvalidPipeline: 422,
     UsageError: 400,
     Refused: 409,
     NoGo: 409,
