@@ -58,7 +58,9 @@ def _lines(report: AuditReport) -> list[str]:
             "were not checked."
         )
     if report.removed:
-        lines.append(f"{number_of(len(report.removed), 'run')} of the ledger without a directory.")
+        lines.append(
+            f"{number_of(len(report.removed), 'undecided run')} of the ledger without a directory."
+        )
     if not report.flaws:
         return [*lines, "No problems found."]
     problems = [f"corrupt: {one.problem} ({one.remedy})" for one in report.flaws]

@@ -52,8 +52,8 @@ class Flaw:
 class AuditReport:
     """What was verified, and the flaws in the order of the ledger.
 
-    `versions` are lines about versions of profiles, suites and pipelines. `removed` are run
-    directories of the ledger that do not exist any more. Without the key of the
+    `versions` are lines about versions of profiles, suites and pipelines. `removed` are undecided
+    runs of the ledger whose directories do not exist any more. Without the key of the
     ledger, `unchecked_seals` is the number of its seals, and results and tokens are not verified.
     """
 
@@ -120,11 +120,12 @@ def audit(
     if not run_id:
         _verify_versions(report, versions, state_dir)
     for number, (each, entries) in enumerate(own.items(), 1):
-        if root := find_directory(entries, runs_dir):
-            with _flaws_of(report, each):
+        with _flaws_of(report, each):
+            if root := find_directory(entries, runs_dir):
                 _verify_run(report, root, entries, results)
-        else:
-            report.removed.append(each)
+            else:
+                _require_undecided(entries)
+                report.removed.append(each)
         told(number, len(own))
     _find_unknown(report, [only] if only else list_folders(runs_dir), own, ledger)
     return report
@@ -152,6 +153,14 @@ def _verify_versions(report: AuditReport, entries: Sequence[LedgerEntry], state_
         for file in differing_files(entries, state_dir):
             problem = f"{file} is missing or differs from the ledger"
             report.flaws.append(Flaw("", problem, _RESTORE))
+
+
+def _require_undecided(entries: Sequence[LedgerEntry]) -> None:
+    """Refuse the missing directory of a decided run."""
+    if any(one.kind == DECIDED for one in entries):
+        place = next(one.data["directory"] for one in entries if one.kind == CREATED)
+        message = f"the directory of a decided run is missing: {place}"
+        raise VerificationError(message, hint=_RESTORE)
 
 
 def _verify_run(

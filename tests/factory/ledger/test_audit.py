@@ -93,6 +93,19 @@ def test_intact_records_are_counted(flow: Flow, original: tuple[Flow, RunResult]
     assert (report.removed, report.unchecked_seals, report.versions) == ([], 0, 4)
 
 
+def test_missing_directory_is_a_flaw_of_a_decided_run_only(
+    flow: Flow, original: tuple[Flow, RunResult]
+) -> None:
+    other, decided = flow.launch(suite=""), original[1]
+    for one in (other, decided):
+        shutil.rmtree(flow.host.runs_dir / one.run_id)
+    report = verified(flow, decided)
+    assert report.removed == [other.run_id]
+    [flaw] = report.flaws
+    assert flaw.run_id == decided.run_id
+    assert flaw.problem == f"the directory of a decided run is missing: {decided.directory}"
+
+
 @pytest.mark.parametrize("tamper", TAMPERINGS)
 @pytest.mark.parametrize("name", ["ledger", "events", "decisions"])
 def test_changed_line_is_found_and_named(
@@ -230,7 +243,7 @@ def test_command_verifies_all_or_one_run(tmp_path: Path) -> None:
     shutil.rmtree(unknown)
     shutil.rmtree(broken.directory)
     done = attractor("audit", "verify", folder=flow.project, variables=variables)
-    assert "1 run of the ledger without a directory." in done.stdout
+    assert "1 undecided run of the ledger without a directory." in done.stdout
     for words, told in ((["reindex"], "1 run, "), (["reindex", "--json"], '"runs": 1')):
         done = attractor("audit", *words, folder=flow.project, variables=variables)
         assert done.returncode == 0
