@@ -51,6 +51,13 @@ class Usage:
             self.cost_usd + other.cost_usd,
         )
 
+    def __sub__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input_tokens - other.input_tokens,
+            self.output_tokens - other.output_tokens,
+            self.cost_usd - other.cost_usd,
+        )
+
     def at_least(self, other: "Usage") -> "Usage":
         """Return the usage in which each amount is the higher amount of `self` and `other`."""
         return Usage(

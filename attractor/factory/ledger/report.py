@@ -5,11 +5,12 @@ The figures come from the index, and are for information: no verdict depends on 
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, parse_json
+from attractor.engine.journal.events import PipelineStarted
 from attractor.engine.outcome import NOTHING_USED, Usage, usage_from_record
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import StatusWord
@@ -41,7 +42,10 @@ class TrialFigures:
 
 @dataclass(frozen=True)
 class RunFigures:
-    """The figures of a run; `is_go` is None if the run was not evaluated."""
+    """The figures of a run; `is_go` is None if the run was not evaluated.
+
+    The usage and time in the summary are the run's own, without those of a run that it continues.
+    """
 
     summary: RunSummary
     models: str
@@ -152,9 +156,24 @@ def _read_runs(index: RunIndex, folder: Path, since: str) -> list[RunFigures]:
         found: list[RunFigures] = []
         for text, models, wall in db.conn.execute(sql, values):
             summary = RunSummary.from_record(Fields(parse_json(text), "summary").all())
+            summary = _without_inherited(summary)
             own = lines.get(summary.run_id, [])
             found.append(RunFigures(summary, models, wall, _is_go(summary, own), _trials(own)))
         return found
+
+
+def _without_inherited(summary: RunSummary) -> RunSummary:
+    """Return the summary of a run without the usage and time of the run that it continues."""
+    if not summary.parent or summary.trouble:
+        return summary
+    journal = RunDirectory(summary.directory).events
+    started = next(events_of(journal, (PipelineStarted.__name__,)))
+    before = Fields(started.data, started.type).inner("progress")
+    return replace(
+        summary,
+        usage=summary.usage - usage_from_record(before.inner("usage")),
+        seconds=summary.seconds - before.real("seconds"),
+    )
 
 
 def _is_go(summary: RunSummary, lines: Sequence[tuple[str, Fields]]) -> bool | None:

@@ -1,9 +1,12 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from attractor.engine.outcome import Outcome, StageStatus, Usage
+from attractor.engine.seams import Stage
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.ledger.index import RunIndex
 from attractor.factory.ledger.report import (
@@ -14,9 +17,12 @@ from attractor.factory.ledger.report import (
     read_stages,
     trials_in,
 )
+from attractor.pipeline.host.run_host import CustomParts, adapt_handlers
 from attractor.pipeline.runs.lookup import RunSummary
 from tests.cli.running import attractor
 from tests.factory.flows import Flow, make_flow
+from tests.factory.test_forked_runs import forked
+from tests.pipeline.projects import LINEAR
 
 
 def groups_of(flow: Flow) -> list[GroupFigures]:
@@ -44,6 +50,28 @@ def test_runs_are_counted_by_pipeline_and_models(flow: Flow) -> None:
     assert record["cost_per_approved_usd"] == record["cost_usd"] == 0
     assert group.runs[0].wall_seconds >= group.runs[0].summary.seconds > 0
     assert read_groups(RunIndex(flow.host.state_dir), flow.host.runs_dir, "2100") == []
+
+
+class Paid:
+    """A handler that uses a model."""
+
+    def execute(self, stage: Stage) -> Outcome:
+        return Outcome(StageStatus.SUCCESS, usage=Usage(10, 5, 0.25))
+
+
+def test_usage_that_a_fork_inherits_is_counted_once(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    file = flow.project / "pipeline.dot"
+    file.write_text(LINEAR.replace('prompt="Plan: $goal"', "type=paid"))
+    parts = CustomParts(handlers=adapt_handlers({"paid": Paid()}))
+    flow = replace(flow, host=replace(flow.host, custom_parts=parts))
+    first = flow.launch(suite="", evaluate=False)
+    forked(flow, first, "make")
+    forked(flow, first, "plan")
+    [group] = groups_of(flow)
+    assert [one.summary.usage.tokens for one in group.runs] == [15, 0, 15]
+    assert (group.cost_usd, group.tokens) == (0.5, 30)
+    assert all(0 < one.summary.seconds <= one.wall_seconds for one in group.runs)
 
 
 def test_stages_and_trials_of_a_run_are_reported(flow: Flow) -> None:
