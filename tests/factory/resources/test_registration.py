@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from attractor.factory.launch import evaluator_of
+from attractor.factory.resources.first_suite import write_first_suite
 from attractor.factory.resources.registration import lint, register_suite
 from attractor.factory.resources.suites import Registration
 from attractor.pipeline.host.run_host import RunHost
@@ -94,6 +95,19 @@ def test_baseline_and_discrimination_are_played_on_the_last_commit(
         assert faults(host, folder) == [(rule, "greets")]
     else:
         assert register(host, folder).is_new
+
+
+def test_first_suite_is_refused_until_it_is_about_the_program(
+    host: RunHost, tmp_path: Path
+) -> None:
+    folder = tmp_path / "first"
+    write_first_suite(folder, "linear", host)
+    assert faults(host, folder) == [("baseline", "starts")]
+    for file in folder.rglob("*.toml"):
+        file.write_text(file.read_text().replace("./program --version", "sh greet.sh 7"))
+    (host.project / "greet.sh").write_text("echo hello 7\n")
+    git(host.project, "commit", "--quiet", "--all", "--message", "Greet")
+    assert register(host, folder).is_new
 
 
 def patch(host: RunHost, folder: Path, name: str, text: str) -> None:
