@@ -7,11 +7,12 @@ from fastapi import APIRouter, FastAPI
 
 from attractor import __version__
 from attractor.base.registry import Registry
+from attractor.server.html.rendering import PageRouter, answer_error, navigation_of
 from attractor.server.http.problems import answer_problems, problem_statuses
 from attractor.server.service import Service
 
 RESOURCES = Registry("attractor.server.resources", APIRouter, noun="resource")
-PAGES = Registry("attractor.server.pages", APIRouter, noun="page")
+PAGES = Registry("attractor.server.pages", PageRouter, noun="page")
 
 OPENAPI = "/api/v1/openapi.json"
 ALWAYS = (401, 403, 422)
@@ -37,9 +38,10 @@ def build_application(service: Service) -> FastAPI:
         responses=problem_statuses(*ALWAYS),
     )
     application.state.service = service
-    answer_problems(application)
+    application.state.navigation = navigation_of(PAGES.values())
+    answer_problems(application, answer_error)
     for resource in RESOURCES.values():
         application.include_router(resource)
     for page in PAGES.values():
-        application.include_router(page, include_in_schema=False)
+        application.include_router(page)
     return application

@@ -9,13 +9,13 @@ import click
 
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.amounts import cost_of
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import read_outlook
 from attractor.cli.runs.results import as_record, show_changes
 from attractor.cli.runs.setup import budget_options, budgets_of, host_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_models, complete_runs
+from attractor.engine.amounts import cost_of
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.storage.json_files import read_untrusted

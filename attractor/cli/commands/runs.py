@@ -8,9 +8,9 @@ import click
 from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.amounts import money, whole
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.status import moment, show_indexing
+from attractor.engine.amounts import money, whole
 from attractor.engine.outcome import Usage
 from attractor.engine.truncation import shorten
 from attractor.factory.ledger.index import RunIndex, RunQuery

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from attractor.cli.output.amounts import cost_of, lasted, money, size, whole
 from attractor.cli.output.simulation import edge_record, edge_text
+from attractor.engine.amounts import cost_of, lasted, money, size, whole
 from attractor.engine.simulation.coverage import Coverage
 from attractor.language.graph.graph import Edge, Graph
 from attractor.language.source.text import visible

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from attractor.cli.output.amounts import cost_of, lasted, money
 from attractor.cli.runs.questions import rule_lines, terminal_width, verdict_text
+from attractor.engine.amounts import cost_of, lasted, money
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.engine.truncation import one_line
 from attractor.factory.decisions.review import Review, ScenarioTrials

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from attractor.base.clock import SystemClock
 from attractor.base.durations import parse_since
-from attractor.cli.output.amounts import cost_of
 from attractor.cli.output.streams import show
 from attractor.cli.runs.questions import question_lines
+from attractor.engine.amounts import cost_of
 from attractor.engine.outcome import NOTHING_USED
 from attractor.engine.questions.question import Answer, describe_wait, natural_key
 from attractor.engine.state.run_state import AWAITING_ANSWER, StatusWord

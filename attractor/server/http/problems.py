@@ -1,7 +1,7 @@
 """Answers errors as `application/problem+json`, with the words and ids of the command line."""
 
 import http
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -97,11 +97,13 @@ def invalid_request(error: RequestValidationError) -> InvalidRequest:
     return InvalidRequest("; ".join(faults[:5]), hint="see /api/v1/openapi.json")
 
 
-def answer_problems(application: FastAPI) -> None:
-    """Let an application answer errors as problems."""
+def answer_problems(
+    application: FastAPI, respond: Callable[[Request, AttractorError], Response]
+) -> None:
+    """Let an application answer every error with a response to the error."""
 
     def answer(request: Request, error: Exception) -> Response:
-        return problem_response(_error_of(error))
+        return respond(request, _error_of(error))
 
     for kind in (AttractorError, RequestValidationError, HTTPException):
         application.add_exception_handler(kind, answer)

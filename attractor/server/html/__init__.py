@@ -1,0 +1,1 @@
+"""The frame of all pages: navigation, templates, icons, scripts and style sheets."""

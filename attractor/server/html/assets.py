@@ -1,0 +1,63 @@
+"""The static files of the pages: style sheets, scripts and icons."""
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from markupsafe import Markup
+
+_PAGES = "attractor.server.pages"
+
+MEDIA_TYPES: Mapping[str, str] = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+"""The media types of static files by extension."""
+
+
+def _folder(name: str) -> Traversable:
+    return files(_PAGES).joinpath(name)
+
+
+@cache
+def static_files() -> Mapping[str, bytes]:
+    """Return all static files by name."""
+    return {
+        one.name: one.read_bytes()
+        for one in sorted(_folder("static").iterdir(), key=lambda one: one.name)
+        if one.is_file()
+    }
+
+
+@cache
+def static_version() -> str:
+    """Return a short hash of all static files.
+
+    One hash for all files, because scripts import each other by relative addresses.
+    """
+    found = hashlib.sha256()
+    for name, content in static_files().items():
+        found.update(f"{name}\0{len(content)}\0".encode() + content)
+    return found.hexdigest()[:16]
+
+
+def static_address(name: str) -> str:
+    """Return the address of a static file."""
+    if name not in static_files():
+        raise LookupError(f"no static file {name}")
+    return f"/static/{static_version()}/{name}"
+
+
+@cache
+def icon(name: str) -> Markup:
+    """Return an icon as SVG to insert into a page; hidden from screen readers."""
+    text = _folder("icons").joinpath(f"{name}.svg").read_text()
+    return Markup(text.strip().replace("<svg ", '<svg class="icon" aria-hidden="true" ', 1))
+
+
+def inline_style_sheet() -> Markup:
+    """Return the style sheet of all pages, for a file without a server."""
+    return Markup(static_files()["pages.css"].decode())

@@ -1,0 +1,164 @@
+"""Renders templates as pages, fragments of pages, and files."""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import cast
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError
+from attractor.engine.amounts import lasted, money, number_of, size, whole
+from attractor.server.errors import Unauthenticated
+from attractor.server.html.assets import icon, inline_style_sheet, static_address
+from attractor.server.html.states import state_look
+from attractor.server.http.problems import problem_of, problem_response
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""The content security policy of all pages: nothing inline, nothing from elsewhere."""
+
+_FLASH = "attractor_flash"
+
+
+@dataclass(frozen=True)
+class NavigationEntry:
+    """A link of the navigation; entries are ordered by place."""
+
+    label: str
+    address: str
+    place: int
+
+
+class PageRouter(APIRouter):
+    """The routes of a page, with its entry in the navigation (default: no entry)."""
+
+    def __init__(self, label: str = "", address: str = "", *, place: int = 0) -> None:
+        super().__init__(include_in_schema=False)
+        self.entry = NavigationEntry(label, address, place) if label else None
+
+
+def navigation_of(pages: Iterable[PageRouter]) -> Sequence[NavigationEntry]:
+    """Return the navigation to pages."""
+    return sorted((one.entry for one in pages if one.entry), key=lambda one: one.place)
+
+
+@dataclass(frozen=True)
+class Flash:
+    """A message about the last action of a person: done, or refused."""
+
+    text: str
+    is_error: bool = False
+
+
+def render(
+    request: Request, template: str, values: Mapping[str, object], *, status: int = 200
+) -> Response:
+    """Return a page: a template that extends `layout.html.j2`."""
+    path = request.url.path
+    entries: Sequence[NavigationEntry] = request.app.state.navigation
+    inside = [one for one in entries if f"{path}/".startswith(f"{one.address}/")]
+    frame = {
+        "navigation": entries,
+        "current": max(inside, key=lambda one: len(one.address), default=None),
+        "project": request.app.state.service.host.project.name,
+        "flash": _read_flash(request),
+        "csrf": csrf_of(request),
+    }
+    response = _response(render_text(template, {**frame, **values}), status)
+    if _FLASH in request.cookies:
+        response.delete_cookie(_FLASH)
+    return response
+
+
+def render_fragment(request: Request, template: str, values: Mapping[str, object]) -> Response:
+    """Return a fragment of a page, which a script of the page inserts again after a change."""
+    return _response(render_text(template, {"csrf": csrf_of(request), **values}), 200)
+
+
+def render_text(template: str, values: Mapping[str, object]) -> str:
+    """Return the text of a template."""
+    return _environment().get_template(template).render(values)
+
+
+def _response(text: str, status: int) -> Response:
+    headers = {"content-security-policy": POLICY, "cache-control": "no-store"}
+    return HTMLResponse(text, status, headers=headers)
+
+
+def csrf_of(request: Request) -> str:
+    """Return the token that a form of this session must send; the login sets it."""
+    return getattr(request.state, "csrf", "")
+
+
+def see_other(address: str, said: str = "", *, is_error: bool = False) -> Response:
+    """Return the answer to a form: another page, which shows a message."""
+    response = RedirectResponse(address, 303)
+    if said:
+        content = urlsafe_b64encode(json.dumps([said[:1000], is_error]).encode()).decode()
+        response.set_cookie(_FLASH, content, max_age=60, httponly=True, samesite="strict")
+    return response
+
+
+def _read_flash(request: Request) -> Flash | None:
+    try:
+        said, is_error = json.loads(urlsafe_b64decode(request.cookies.get(_FLASH, "")))
+    except ValueError:
+        return None
+    return Flash(str(said), bool(is_error))
+
+
+def wants_page(request: Request) -> bool:
+    """Return whether a person's browser asks, rather than a program."""
+    return "text/html" in request.headers.get("accept", "")
+
+
+def answer_error(request: Request, error: AttractorError) -> Response:
+    """Return an error as a page for a browser, otherwise as a problem."""
+    if not wants_page(request):
+        return problem_response(error)
+    problem = problem_of(error)
+    if isinstance(error, Unauthenticated):
+        # Style sheets need a session as well, so that this page has none.
+        return _response(render_text("signed_out.html.j2", {"problem": problem}), problem.status)
+    return render(request, "error.html.j2", {"problem": problem}, status=problem.status)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("attractor.server.pages", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "money": money,
+        "lasted": lasted,
+        "whole": whole,
+        "size": size,
+        "in_address": in_address,
+    }
+    # The type of the library lists its own functions only.
+    functions = cast(dict[str, object], environment.globals)
+    functions |= {
+        "static": static_address,
+        "icon": icon,
+        "look": state_look,
+        "number_of": number_of,
+        "style_sheet": inline_style_sheet,
+    }
+    return environment
+
+
+def in_address(text: str) -> str:
+    """Return a text as one segment of an address."""
+    return quote(text, safe="@:,")

@@ -1,0 +1,67 @@
+// Works on every page: relative times, keys, dialogs, and fragments that follow events.
+
+import { follow } from "./live.js";
+
+const STEPS = [
+  [60, 1, "second"],
+  [3600, 60, "minute"],
+  [86400, 3600, "hour"],
+  [Infinity, 86400, "day"],
+];
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "narrow" });
+
+export function showTimes(root = document) {
+  for (const one of root.querySelectorAll("time[datetime]")) {
+    if (one.hasAttribute("data-absolute")) continue;
+    one.title ||= one.textContent.trim();
+    const seconds = (Date.now() - Date.parse(one.dateTime)) / 1000;
+    const [, size, unit] = STEPS.find(([limit]) => Math.abs(seconds) < limit);
+    const text = Math.abs(seconds) < 2 ? "now" : relative.format(-Math.round(seconds / size), unit);
+    if (one.textContent !== text) one.textContent = text;
+  }
+}
+
+function isTyping(target) {
+  return target.closest("input:not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable]");
+}
+
+function press(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+  const wanted = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const open = document.querySelector("dialog[open]");
+  const found = [...document.querySelectorAll("[data-key]")].find(
+    (one) => one.dataset.key.toLowerCase() === wanted && one.getClientRects().length,
+  );
+  if (!found || (open && found.dataset.opens !== open.id)) return;
+  event.preventDefault();
+  const opening = found.closest("details:not([open])");
+  if (opening) opening.open = true;
+  if (found.matches("input, textarea, select")) found.focus();
+  else found.click();
+}
+
+function toggle(event) {
+  const button = event.target.closest("[data-opens]");
+  if (!button) return;
+  const dialog = document.getElementById(button.dataset.opens);
+  if (dialog.open) dialog.close();
+  else dialog.showModal();
+}
+
+// A form is sent once, however often its button is pressed.
+function sendOnce(event) {
+  if (event.target.dataset.sent) event.preventDefault();
+  else if (event.target.method === "post") event.target.dataset.sent = "yes";
+}
+
+for (const one of document.querySelectorAll(".keys-button")) one.hidden = false;
+document.addEventListener("keydown", press);
+document.addEventListener("click", toggle);
+document.addEventListener("submit", sendOnce);
+addEventListener("pageshow", () => {
+  for (const one of document.querySelectorAll("form[data-sent]")) delete one.dataset.sent;
+});
+document.addEventListener("inserted", (event) => showTimes(event.target));
+showTimes();
+setInterval(showTimes, 1000);
+follow();
