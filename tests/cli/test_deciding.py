@@ -91,15 +91,17 @@ def test_waiver_decision_and_amendment_are_listed(tmp_path: Path) -> None:
     assert again.returncode == 4
     amended = call(flow, "amend", "--note", "Monday is a holiday.", ATTRACTOR_TOKEN=token)
     assert amended.returncode == 0, amended.stderr
-    assert call(flow, "promote").returncode == 0
-    back = call(flow, "rollback", "--reason", "It broke the shop.")
+    assert call(flow, "promote", ATTRACTOR_TOKEN=flow.make_token("operate")).returncode == 2
+    assert call(flow, "promote", ATTRACTOR_TOKEN=token).returncode == 0
+    back = call(flow, "rollback", "--reason", "It broke the shop.", ATTRACTOR_TOKEN=token)
     assert back.stdout.startswith("rolled back: main is now "), back.stderr
     logged = call(flow, "logs").stdout
     for action in (
         f"scenario {made} waived by ann-decide: Ann fixes it on Monday.",
         f"approved by ann-decide: {RATIONALE[1]}",
         "decision amended by ann-decide: Monday is a holiday.",
-        "rolled back from main by ",
+        "promoted to main by ann-decide",
+        "rolled back from main by ann-decide",
     ):
         assert action in logged
     records = json.loads(call(flow, "history", "--json").stdout)

@@ -10,7 +10,7 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.orders import operator_name, prove_operator
+from attractor.cli.runs.orders import prove_operator, user_name
 from attractor.cli.runs.questions import operator_option, shortcomings_record, verdict_text
 from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.reviews import judges_line, review_text
@@ -134,7 +134,7 @@ def _decide(
             operator = prove_operator(invocation, sandboxed=sandboxed)
         except UsageError:
             # Rather the reason why the decision is refused than advice to create a token for it.
-            require_decidable(run, evaluator, verdict, rationale, by=operator_name(invocation))
+            require_decidable(run, evaluator, verdict, rationale, by=user_name(invocation))
             raise
         decision = Decision(verdict, operator, rationale)
         entry = record_decision(run, evaluator, decision)

@@ -13,6 +13,7 @@ from attractor.cli.shell_completion import complete_runs
 from attractor.engine.state.run_state import EVALUATING
 from attractor.factory.evaluation.gate import gate as judge
 from attractor.factory.launch import ask_gate, evaluator_of, hold, resume_run
+from attractor.factory.ledger.tokens import OPERATE
 from attractor.pipeline.request import Overrides
 from attractor.pipeline.runs.lookup import find_run
 
@@ -37,7 +38,7 @@ def evaluate(invocation: Invocation, reference: str, to_operator: bool, as_json:
     with hold(root, host) as run:
         if run.state.status != EVALUATING:
             # Only a successful run is evaluated; no stage is executed here.
-            evaluator.request_again(run, operator_name(invocation))
+            evaluator.request_again(run, operator_name(invocation, OPERATE))
     walk(resume_run(root, host, Overrides(evaluate=True)), watcher)
     facts, judged = ask_gate(root, host)
     if as_json:

@@ -46,8 +46,8 @@ def create(invocation: Invocation, name: str, scope: str, as_json: bool) -> Exit
 
 def _require_creator(invocation: Invocation, name: str, scope: str) -> Operator:
     """Return the person who creates a token, after asking at the terminal."""
-    if secret := invocation.environ.get(TOKEN_VARIABLE, ""):
-        return Operator(token_store(invocation).holder(secret, DECIDE), Proof.TOKEN)
+    if invocation.environ.get(TOKEN_VARIABLE):
+        return Operator(operator_name(invocation), Proof.TOKEN)
     if not invocation.has_terminal:
         raise InvalidToken(
             "cannot prove who creates the token: there is no terminal",

@@ -6,7 +6,7 @@ from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.orders import operator_name, token_store
+from attractor.cli.runs.orders import token_store, user_name
 
 
 @click.command()
@@ -15,7 +15,8 @@ from attractor.cli.runs.orders import operator_name, token_store
 @click.pass_obj
 def revoke(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
     """Revoke a token, which is then refused everywhere."""
-    by = operator_name(invocation)
+    # Not the holder of a token: this command also repairs a corrupt file of tokens.
+    by = user_name(invocation)
     token_store(invocation).revoke(name, by=by, now=SystemClock().now())
     if as_json:
         show_json({"name": name, "revoked": True})

@@ -17,7 +17,21 @@ if TYPE_CHECKING:
     from attractor.factory.ledger.tokens import TokenStore
 
 
-def operator_name(invocation: Invocation) -> str:
+def operator_name(invocation: Invocation, scope: str = "") -> str:
+    """Return the person to record: the holder of the token that is set, or else the user.
+
+    The token has to allow a scope (default: `decide`).
+    """
+    secret = invocation.environ.get(TOKEN_VARIABLE, "")
+    if not secret:
+        return user_name(invocation)
+    # Imported here, because most orders need no token.
+    from attractor.factory.ledger.tokens import DECIDE
+
+    return token_store(invocation).holder(secret, scope or DECIDE)
+
+
+def user_name(invocation: Invocation) -> str:
     """Return the name of a server's caller for whom the command acts, or of the user."""
     if name := invocation.environ.get(OPERATOR_VARIABLE):
         return name
@@ -35,11 +49,9 @@ def prove_operator(invocation: Invocation, *, sandboxed: bool) -> "Operator":
     """
     # Imported here, because most orders need no proof.
     from attractor.factory.decisions.decide import Operator, Proof
-    from attractor.factory.ledger.tokens import DECIDE
 
-    secret = invocation.environ.get(TOKEN_VARIABLE, "")
-    if secret:
-        return Operator(token_store(invocation).holder(secret, DECIDE), Proof.TOKEN)
+    if invocation.environ.get(TOKEN_VARIABLE):
+        return Operator(operator_name(invocation), Proof.TOKEN)
     if invocation.has_terminal and sandboxed:
         return Operator(operator_name(invocation), Proof.TERMINAL)
     why = "the run had no verified sandbox" if invocation.has_terminal else "there is no terminal"
@@ -61,11 +73,12 @@ def orders_to(invocation: Invocation, reference: str) -> Orders:
     """Return the object by which the calling user sends orders to a run."""
     # Imported here, because most orders do not end a run.
     from attractor.factory.launch import evaluator_of
+    from attractor.factory.ledger.tokens import OPERATE
 
     host = host_of(invocation)
     return Orders(
         root=find_run(reference, host.runs_dir),
-        by=operator_name(invocation),
+        by=operator_name(invocation, OPERATE),
         clock=host.clock,
         randomness=host.randomness,
         redactor=host.redactor,

@@ -22,10 +22,11 @@ from attractor.factory.ledger.ledger import Ledger
 TOKENS_FILE = "tokens.json"
 OWNER_ONLY = 0o600
 PATIENCE_S = 10.0
+OPERATE = "operate"
 DECIDE = "decide"
 """The scope of tokens that identify a person who decides."""
 
-SCOPES = ("read", "operate", DECIDE)
+SCOPES = ("read", OPERATE, DECIDE)
 """What a token allows: each scope includes the scopes before it."""
 
 TOKEN_CREATED, TOKEN_REVOKED = "token_created", "token_revoked"
