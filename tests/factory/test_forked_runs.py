@@ -8,14 +8,21 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import UsageError
+from attractor.engine.outcome import Outcome, failure
 from attractor.engine.run_folder.result import RunResult
+from attractor.engine.seams import Stage
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.decisions.run_locations import RunLocations
+from attractor.factory.errors import Retired
 from attractor.factory.launch import resume_run
+from attractor.factory.resources.versions import BURNED, Ending
 from attractor.pipeline.fork.create import create_fork, plan_fork
+from attractor.pipeline.host.run_host import CustomParts, adapt_handlers
 from attractor.pipeline.request import Overrides
 from attractor.pipeline.runs.garbage import Collector, Rules, Sweep
+from attractor.pipeline.runs.lookup import list_runs
+from tests.engine.runs import read_events
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import LINEAR, git
 
@@ -90,6 +97,26 @@ def test_a_changed_pipeline_keeps_the_name_that_its_suite_is_for(tmp_path: Path)
         forked(flow, first, "make", other)
     other.write_text(LINEAR.replace("echo made >", "echo made | cat >"))
     assert flow.rules(forked(flow, first, "make", other)) == []
+
+
+def test_restart_is_refused_after_its_suite_was_burned(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+
+    class Burn:
+        def execute(self, stage: Stage) -> Outcome:
+            store, now = flow.evaluator.stores.suites.versions, flow.host.clock.now()
+            store.end(store.find("todo"), Ending(BURNED, now, "ann", "its holdouts were shown"))
+            return failure("once more")
+
+    again = '    plan -> plan [condition="outcome=fail", loop_restart=true]\n}'
+    text = LINEAR.replace('prompt="Plan: $goal"', "type=burn").replace("}", again)
+    (flow.project / "pipeline.dot").write_text(text)
+    parts = CustomParts(handlers=adapt_handlers({"burn": Burn()}))
+    with pytest.raises(Retired, match="is burned since"):
+        replace(flow, host=replace(flow.host, custom_parts=parts)).launch()
+    first, second = sorted(list_runs(flow.host.runs_dir), key=lambda one: one.restart)
+    assert (first.restarted_as, second.next_node) == (second.run_id, "plan")
+    assert not any(one.type == "StageStarted" for one in read_events(second.directory))
 
 
 def test_a_run_is_found_where_it_began_or_in_the_project_at_hand(tmp_path: Path) -> None:

@@ -99,9 +99,13 @@ class Evaluator:
     def begin(self, run: OpenRun, prepared: PreparedRun) -> None:
         """Register the pipeline of a new run, and record the run in the ledger.
 
+        Refuse to begin a run whose suite or profile was retired, archived or burned.
         Also record in the journal of the run how the stages are isolated.
         """
         facts, place = facts_of(run), prepared.sandbox
+        if run.state.status in UNBEGUN:
+            # A suite may be burned before a restart begins, and no result could be approved.
+            self.stores.require_in_use(run.manifest.suite, run.manifest.profile)
         # Also on a resume: the operator may have accepted a changed pipeline.
         registered, _ = self.stores.pipelines.register(
             prepared.pipeline,
