@@ -34,6 +34,7 @@ from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.resources.profiles import make_profile
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides, WorkspaceKind
+from tests.copies import copies
 from tests.pipeline.projects import make_host, make_project, simulated
 from tests.scenarios.suites import SUITE, write_suite
 
@@ -68,10 +69,14 @@ class ShiftedClock(SystemClock):
 
 @dataclass(frozen=True)
 class Flow:
-    """One project with a registered suite, and what happens to its run."""
+    """One project with a registered suite, and what happens to its run.
+
+    Launches on the host that the project was made with are copied (see `tests.copies`).
+    """
 
     project: Path
     host: RunHost
+    made_host: RunHost | None = None
 
     @property
     def evaluator(self) -> Evaluator:
@@ -102,14 +107,14 @@ class Flow:
             include_dirty=include_dirty,
             goal=goal,
         )
-        return asyncio.run(
-            launch(
-                options,
-                self.host,
-                root=root,
-                feedback=feedback.directory if feedback else None,
-            )
-        )
+        source = feedback.directory if feedback else None
+
+        def start() -> RunResult:
+            return asyncio.run(launch(options, self.host, root=root, feedback=source))
+
+        if self.host is not self.made_host:
+            return start()
+        return copies().take(self.project.parent, f"{options} {root} {source}", start)
 
     def resume(self, result: RunResult, *, evaluate: bool | None = True) -> RunResult:
         overrides = Overrides(evaluate=evaluate)
@@ -162,14 +167,21 @@ class Flow:
 
 def make_flow(tmp_path: Path, *, wanted: str = "made", suite: str = SUITE, **holdouts: str) -> Flow:
     """Make a project whose only holdout wants a file to hold a word, or with the ones given."""
-    project = make_project(tmp_path / "project", **{"scenarios/todo/secret.txt": "hidden\n"})
-    host = make_host(project)
-    flow = Flow(project, host)
     written = holdouts or {"made": HOLDOUT.format(wanted=wanted)}
-    folder = write_suite(tmp_path / "suite", suite=suite, **written)
-    stores, now = flow.evaluator.stores, host.clock.now()
+    copies().take(
+        tmp_path, f"{tmp_path} {suite} {written}", lambda: _make(tmp_path, suite, written)
+    )
+    project = tmp_path / "project"
+    host = make_host(project)
+    return Flow(project, host, host)
+
+
+def _make(tmp_path: Path, suite: str, holdouts: dict[str, str]) -> None:
+    project = make_project(tmp_path / "project", **{"scenarios/todo/secret.txt": "hidden\n"})
+    flow = Flow(project, make_host(project))
+    folder = write_suite(tmp_path / "suite", suite=suite, **holdouts)
+    stores, now = flow.evaluator.stores, flow.host.clock.now()
     stores.suites.register(folder, by="ann", now=now)
     lenient = make_profile("lenient", ("isolation_unverified",))
     for profile in (lenient, make_profile("strict")):
         stores.profiles.create(profile, by="ann", now=now)
-    return flow
