@@ -20,12 +20,12 @@ from attractor.base.journal import read_torn, require_intact
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import is_terminal, printable, show
 from attractor.cli.runs.live.render import PrintedLines
-from attractor.cli.runs.progress import describe_logged
 from attractor.cli.runs.status import moment
 from attractor.cli.runs.transcripts import entry_lines, painter
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.journal.reader import JournalReader, VerifiedLine
 from attractor.engine.run_folder.layout import RunDirectory, is_held
+from attractor.pipeline.runs.event_lines import describe_logged
 from attractor.pipeline.runs.lookup import find_run, reference_of
 from attractor.pipeline.runs.transcript import TRANSCRIPT, TranscriptReader, read_entry
 

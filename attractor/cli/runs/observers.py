@@ -17,7 +17,6 @@ from attractor.base.journal import TornLine, read_lines, read_torn
 from attractor.base.json import canonical_json
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.progress import ALWAYS_PRINTED, describe_event
 from attractor.cli.runs.results import (
     NextStepFacts,
     as_record,
@@ -29,6 +28,7 @@ from attractor.cli.runs.transcripts import entry_lines, painter
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.runs.event_lines import ALWAYS_PRINTED, describe_event
 from attractor.pipeline.runs.transcript import EntryKind, TranscriptReader, read_entry
 from attractor.pipeline.workspace.diffstat import read_diffstat
 

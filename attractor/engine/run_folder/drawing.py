@@ -58,6 +58,17 @@ class DrawableRun:
 
 def read_drawn(directory: RunDirectory) -> DrawableRun:
     """Read the graph and the journal of a run, to draw it."""
+    states = read_states(directory)
+    return DrawableRun(read_graph(directory), states)
+
+
+def read_states(directory: RunDirectory) -> RunStates:
+    """Read the states of a run's stages from its journal."""
+    return states_of(read_events(directory.events), name=f"run {read_manifest(directory).run_id}")
+
+
+def read_graph(directory: RunDirectory) -> Graph:
+    """Read the graph of a run, as it is walked."""
     manifest = read_manifest(directory)
     file = directory.graph
     try:
@@ -67,9 +78,7 @@ def read_drawn(directory: RunDirectory) -> DrawableRun:
     graph = parse(decode(content, file=str(file)), file=str(file))
     if manifest.goal != graph.goal:
         graph = with_goal(graph, manifest.goal)
-    states = states_of(read_events(directory.events), name=f"run {manifest.run_id}")
-    around = TransformContext(files=KnownFiles(read_files(directory)))
-    return DrawableRun(transform_all(graph, around=around), states)
+    return transform_all(graph, around=TransformContext(files=KnownFiles(read_files(directory))))
 
 
 def read_events(journal: Path) -> Iterator[Event]:

@@ -5,10 +5,10 @@ from io import StringIO
 from pathlib import Path
 
 from attractor.base.events import Event
-from attractor.cli.runs.progress import describe_event
 from attractor.config.load import load_configuration
 from attractor.pipeline.host.run_host import open_host
 from attractor.pipeline.request import WorkspaceKind
+from attractor.pipeline.runs.event_lines import describe_event
 from attractor.pipeline.start import start
 from attractor.pipeline.workspace.journal_notes import MOST_NAMED, LeftOut
 from attractor.workspaces.git.gitignore import IgnoreRules

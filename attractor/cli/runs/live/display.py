@@ -19,9 +19,9 @@ from attractor.cli.output.streams import printable, wants_color
 from attractor.cli.runs.live.render import DisplaySize, LastLines, render
 from attractor.cli.runs.live.state import RunView, fold
 from attractor.cli.runs.live.terminal import DrawnTerminal, TerminalStream
-from attractor.cli.runs.progress import ALWAYS_PRINTED, describe_event
 from attractor.cli.runs.status import as_text
 from attractor.language.source.text import visible
+from attractor.pipeline.runs.event_lines import ALWAYS_PRINTED, describe_event
 from attractor.pipeline.runs.history import read_run
 from attractor.pipeline.status import RunStatusView
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from attractor.base.json import Json
-from attractor.cli.runs.progress import describe_event, describe_logged
+from attractor.pipeline.runs.event_lines import describe_event, describe_logged
 from tests.cli.runs.live.run_events import RunEvents
 
 SETUP: dict[str, Json] = {"step": "setup", "command": "make deps"}

@@ -28,14 +28,23 @@ def describe_logged(event: Event) -> str:
     return _line(event, {**SENTENCES, **_OF_AGENTS})
 
 
+def describe_without_time(event: Event) -> str:
+    """Return an event in words, as `describe_logged`, for a list with a column for the time."""
+    return _words(event, {**SENTENCES, **_OF_AGENTS})
+
+
 def _line(event: Event, sentences: Mapping[str, Callable[[Event], str]]) -> str:
-    time = event.time.astimezone().strftime("%H:%M:%S")
+    words = _words(event, sentences)
+    return f"{event.time.astimezone().strftime('%H:%M:%S')}  {words}" if words else ""
+
+
+def _words(event: Event, sentences: Mapping[str, Callable[[Event], str]]) -> str:
     sentence = sentences.get(event.type)
     words = sentence(event) if sentence else ""
     if words and event.branch:
         words = f"[{event.branch}] {words}"
     # Output of agents and commands may contain control characters.
-    return f"{time}  {visible(words)}" if words else ""
+    return visible(words)
 
 
 def _status(event: Event) -> str:
