@@ -7,11 +7,10 @@ import click
 
 from attractor.base.durations import parse_duration
 from attractor.base.errors import ExitCode, UsageError
-from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import prove_operator, user_name
-from attractor.cli.runs.questions import operator_option, shortcomings_record, verdict_text
+from attractor.cli.runs.questions import operator_option, verdict_text
 from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.reviews import judges_line, review_text
 from attractor.cli.runs.setup import host_of
@@ -23,9 +22,11 @@ from attractor.factory.decisions.decide import (
     require_decidable,
     waive,
 )
+from attractor.factory.evaluation.failed_scenarios import shortcomings_record
 from attractor.factory.evaluation.run_facts import facts_of
 from attractor.factory.launch import evaluator_of, hold
 from attractor.factory.ledger.ledger import LedgerEntry
+from attractor.factory.ledger.records import entry_record
 from attractor.factory.operations import Factory
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import WorkspaceKind
@@ -175,11 +176,6 @@ def _show_waiver(entry: LedgerEntry, *, as_json: bool) -> None:
             f"run {entry.run_id}: scenario {entry.data['scenario']} waived until "
             f"{entry.data['expires']} by {entry.data['by']} ({entry.data['proof']})"
         )
-
-
-def entry_record(entry: LedgerEntry) -> dict[str, Json]:
-    """Return a line of the ledger as a JSON object."""
-    return {"run_id": entry.run_id, "hash": entry.head.hash, **entry.data}
 
 
 part = decide

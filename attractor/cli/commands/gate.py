@@ -11,13 +11,13 @@ from attractor.cli.runs.questions import (
     operator_option,
     rule_lines,
     terminal_width,
-    verdict_record,
     verdict_text,
 )
 from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.reviews import judges_line
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
+from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.evaluation.gate import gate as judge, unverifiable
 from attractor.factory.launch import ask_gate
 from attractor.pipeline.runs.lookup import find_run

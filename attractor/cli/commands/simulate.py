@@ -10,12 +10,13 @@ from click.core import ParameterSource
 from attractor.base.errors import ExitCode, UsageError
 from attractor.base.json import Json
 from attractor.cli.invocation import json_option
-from attractor.cli.output.reports import coverage_record, coverage_text
-from attractor.cli.output.simulation import walk_record, walk_text
+from attractor.cli.output.reports import coverage_text
+from attractor.cli.output.simulation import walk_text
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.pipelines.files import open_pipeline
 from attractor.engine.simulation.coverage import cover
 from attractor.engine.simulation.outcomes import SimulatedOutcomes, open_outcomes, read_outcomes
+from attractor.engine.simulation.records import coverage_record, walk_record
 from attractor.engine.simulation.walk import MAX_STEPS
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.simulation.simulate import (

@@ -10,9 +10,10 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import json_option
 from attractor.cli.output.files import aligned
-from attractor.cli.output.simulation import edge_record, edge_text
+from attractor.cli.output.simulation import edge_text
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.pipelines.files import refuse_input
+from attractor.engine.simulation.records import edge_record
 from attractor.language.graph.graph import Edge
 from attractor.language.source.text import visible
 from attractor.pipeline.simulation.pipeline_tests import (

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from attractor.cli.output.simulation import edge_record, edge_text
+from attractor.cli.output.simulation import edge_text
 from attractor.engine.amounts import cost_of, lasted, money, size, whole
 from attractor.engine.simulation.coverage import Coverage
 from attractor.language.graph.graph import Edge, Graph
@@ -198,19 +198,6 @@ def _what(freed: list[Freed]) -> str:
 def coverage_text(graph: Graph, coverage: Coverage) -> str:
     """Return reachable and unreachable nodes and edges for people."""
     return "\n".join(_coverages_lines(graph, coverage))
-
-
-def coverage_record(graph: Graph, coverage: Coverage) -> dict[str, object]:
-    """Return reachable and unreachable nodes and edges as a JSON object."""
-    return {
-        "pipeline": graph.name,
-        "nodes": len(graph.nodes),
-        "edges": len(graph.edges),
-        "unreachable_nodes": list(coverage.unreachable_nodes),
-        "unreachable_edges": [edge_record(edge) for edge in coverage.unreachable_edges],
-        "only_suggested": [edge_record(edge) for edge in coverage.only_suggested],
-        "untried": [edge_record(edge) for edge in coverage.untried],
-    }
 
 
 def _coverages_lines(graph: Graph, coverage: Coverage) -> Iterator[str]:

@@ -1,17 +1,14 @@
 """Prints a simulated walk, step by step for people or as JSON."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from attractor.engine.outcome import Outcome, outcome_to_record
 from attractor.engine.routing.edge_selection import (
-    EdgeCandidate,
     Fate,
     Loop,
     Route,
     RouteReason,
-    find_loops,
 )
+from attractor.engine.simulation.records import count_loops, describe_cut
 from attractor.engine.simulation.walk import SimulatedStep, SimulatedWalk
 from attractor.language.graph.graph import Edge
 from attractor.language.source.text import visible
@@ -40,37 +37,9 @@ def walk_text(walk: SimulatedWalk) -> str:
     return "\n".join([*steps, "", *_summary(walk)])
 
 
-def walk_record(walk: SimulatedWalk) -> dict[str, object]:
-    """Return a walk as a JSON object."""
-    loops = _loops(walk)
-    return {
-        "pipeline": walk.graph.name,
-        "outcome": walk.end.status.value if walk.end else "",
-        "reason": walk.end.reason if walk.end else _cut(walk),
-        "node": walk.end.node if walk.end else walk.steps[-1].decision.move.target,
-        "is_cut": walk.end is None,
-        "path": list(walk.path),
-        "steps": [_step_record(number, step) for number, step in enumerate(walk.steps, 1)],
-        "loops": [{"nodes": list(loop), "times": times} for loop, times in loops.items()],
-        "never_visited": list(walk.never_visited),
-        "never_taken": [edge_record(edge) for edge in walk.never_taken],
-    }
-
-
 def edge_text(edge: Edge) -> str:
     """Return an edge as one line, with both nodes, the label and the condition."""
     return visible(" ".join([f"{edge.source} ->", *_words(edge)]))
-
-
-def edge_record(edge: Edge) -> dict[str, object]:
-    """Return an edge as a JSON object."""
-    return {
-        "source": edge.source,
-        "target": edge.target,
-        "label": edge.label,
-        "condition": edge.attributes.text("condition"),
-        "line": edge.span.line,
-    }
 
 
 def loop_text(loop: Loop) -> str:
@@ -133,56 +102,11 @@ def _summary(walk: SimulatedWalk) -> Iterator[str]:
     if walk.end:
         yield visible(f"{walk.end.status}: {walk.end.reason} (at {walk.end.node}, {steps})")
     else:
-        yield f"stopped: {_cut(walk)}"
-    for loop, times in _loops(walk).items():
+        yield f"stopped: {describe_cut(walk)}"
+    for loop, times in count_loops(walk).items():
         yield f"loop, {times} time{'s' if times > 1 else ''}: {loop_text(loop)}"
     if walk.never_visited:
         yield visible(f"never visited: {', '.join(walk.never_visited)}")
     if walk.never_taken:
         yield "never taken:"
         yield from (f"  {edge_text(edge)}" for edge in walk.never_taken)
-
-
-def _loops(walk: SimulatedWalk) -> Mapping[Loop, int]:
-    """Return the loops of the walk and of each branch separately."""
-    return sum(map(Counter, map(find_loops, walk.paths)), Counter[Loop]())
-
-
-def _cut(walk: SimulatedWalk) -> str:
-    return f"the limit of {len(walk.steps)} steps was reached"
-
-
-def _step_record(number: int, step: SimulatedStep) -> dict[str, object]:
-    visit, move = step.visit, step.decision.move
-    return {
-        "number": number,
-        "node": visit.node,
-        "branch": step.branch,
-        "visit": visit.number,
-        "attempts": visit.attempts,
-        **_outcome_record(visit.outcome),
-        "hands_on": step.status.value if visit.is_transparent else "",
-        "routes": [_route_record(route) for route in step.decision.routes],
-        "next": move.target,
-        "reason": move.reason,
-        "restart": move.is_restart,
-        "end": move.end.reason if move.end else "",
-    }
-
-
-def _outcome_record(outcome: Outcome) -> dict[str, object]:
-    record = outcome_to_record(outcome)
-    return {key: value for key, value in record.items() if key != "usage"}
-
-
-def _route_record(route: Route) -> dict[str, object]:
-    return {
-        "target": route.target,
-        "reason": route.reason.value,
-        "edge": edge_record(route.edge) if route.edge else None,
-        "candidates": [_candidate_record(one) for one in route.candidates],
-    }
-
-
-def _candidate_record(candidate: EdgeCandidate) -> dict[str, object]:
-    return {**edge_record(candidate.edge), "fate": candidate.fate.value}

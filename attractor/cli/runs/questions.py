@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 import click
 
-from attractor.base.json import Json
 from attractor.cli.invocation import Invocation
 from attractor.engine.questions.question import (
     MAX_LISTED,
@@ -123,19 +122,6 @@ def _require_operator(context: click.Context, _option: click.Parameter, value: b
     if value:
         refuse_in_run("'--operator'", context.ensure_object(Invocation).environ)
     return value
-
-
-def verdict_record(judged: GateInput, *, to_operator: bool) -> dict[str, Json]:
-    """Return the gate verdict as a JSON object."""
-    return {**judge(judged).to_record(), **shortcomings_record(judged, to_operator=to_operator)}
-
-
-def shortcomings_record(judged: GateInput, *, to_operator: bool) -> dict[str, Json]:
-    """Return the failed scenarios if the operator asked for them."""
-    if not to_operator:
-        return {}
-    scenarios: list[Json] = [one.to_record() for one in failed_scenarios(judged)]
-    return {"scenarios": scenarios, "leaks": list(judged.incidents)}
 
 
 def verdict_text(facts: RunFacts, judged: GateInput, *, to_operator: bool) -> str:

@@ -1,9 +1,10 @@
-"""The held-out scenarios that failed, in words for the operator only."""
+"""The verdict of the gate as JSON, with the failed held-out scenarios for the operator only."""
 
 from collections.abc import Sequence
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
+from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import GateInput
 from attractor.scenarios.evaluation import Culprit, TrialResult, count_trials
 
@@ -61,3 +62,16 @@ def _reasons(results: Sequence[TrialResult]) -> tuple[str, ...]:
         if not check.passed
     ]
     return tuple(dict.fromkeys([*troubles, *failed]))
+
+
+def verdict_record(judged: GateInput, *, to_operator: bool) -> dict[str, Json]:
+    """Return the gate verdict as a JSON object."""
+    return {**gate(judged).to_record(), **shortcomings_record(judged, to_operator=to_operator)}
+
+
+def shortcomings_record(judged: GateInput, *, to_operator: bool) -> dict[str, Json]:
+    """Return the failed scenarios if the operator asked for them."""
+    if not to_operator:
+        return {}
+    scenarios: list[Json] = [one.to_record() for one in failed_scenarios(judged)]
+    return {"scenarios": scenarios, "leaks": list(judged.incidents)}

@@ -66,6 +66,11 @@ def created_runs(entries: Iterable[LedgerEntry], project_id: str) -> dict[str, L
     }
 
 
+def entry_record(entry: LedgerEntry) -> dict[str, Json]:
+    """Return a line of the ledger as a JSON object."""
+    return {"run_id": entry.run_id, "hash": entry.head.hash, **entry.data}
+
+
 def find_directory(created: Iterable[LedgerEntry], runs_dir: Path) -> Path | None:
     """Return the directory of a run: where it began, or in the folder of this project."""
     for one in created:

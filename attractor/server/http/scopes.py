@@ -36,11 +36,16 @@ class RequiredScope:
 
     def __call__(self, caller: Calling) -> None:
         """Refuse a caller whose scope is too low."""
-        if not caller.scope.includes(self.scope):
-            raise Forbidden(
-                f"{caller.name} has the scope {caller.scope}; this needs {self.scope}",
-                hint=f"create a token: attractor token create NAME --scope {self.scope}",
-            )
+        require_scope(caller, self.scope)
+
+
+def require_scope(caller: Caller, scope: Scope) -> None:
+    """Refuse a caller whose scope is lower than a scope."""
+    if not caller.scope.includes(scope):
+        raise Forbidden(
+            f"{caller.name} has the scope {caller.scope}; this needs {scope}",
+            hint=f"create a token: attractor token create NAME --scope {scope}",
+        )
 
 
 READ = Depends(RequiredScope(Scope.READ))

@@ -1,0 +1,146 @@
+"""The verdict of the gate, decisions on runs, and promotions."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from attractor.base.durations import parse_duration
+from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.evaluation.failed_scenarios import verdict_record
+from attractor.factory.launch import ask_gate
+from attractor.factory.ledger.records import entry_record
+from attractor.server.access.caller import Scope
+from attractor.server.http.problems import problem_statuses
+from attractor.server.http.scopes import DECIDE, OPERATE, READ, Calling, Serving, require_scope
+
+part = APIRouter(tags=["decisions"], responses=problem_statuses(400, 404, 409, 503))
+
+Record = dict[str, Any]
+Operator = Annotated[
+    bool,
+    Query(description="Also name the hidden scenarios; needs the scope `decide`."),
+]
+
+
+class Body(BaseModel):
+    """A request body, which refuses unknown fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewDecision(Body):
+    """A decision on a run, which is final."""
+
+    verdict: DecisionKind
+    rationale: str = Field(description="The reason in one sentence.")
+
+
+class NewWaiver(Body):
+    """A waiver of a failed scenario, for one run."""
+
+    scenario: str = Field(description="The id, or the start of the opaque name.")
+    reason: str = Field(description="The reason in one sentence.")
+    expires: str = Field(default="7d", description="A duration, at most 14d.")
+
+
+class NewAmendment(Body):
+    """Words that are added to a decision."""
+
+    rationale: str = Field(default="", description="Replaces the reason of the decision.")
+    note: str = ""
+
+
+class NewPromotion(Body):
+    """The branch that gets the result of a run."""
+
+    branch: str = "main"
+
+
+class NewRollback(Body):
+    """The branch that loses the result of a run, and the reason."""
+
+    branch: str = "main"
+    reason: str = Field(description="The reason in one sentence.")
+
+
+class PromotedBranch(BaseModel):
+    """A branch after a promotion or a rollback."""
+
+    branch: str
+    commit: str
+    tag: str = ""
+    was_done: bool = Field(description="The branch was in this state before.")
+
+
+@part.get("/api/v1/runs/{run}/gate", dependencies=[READ])
+def judge(service: Serving, caller: Calling, run: str, operator: Operator = False) -> Record:
+    """Judge a run: go or no-go, with each rule, its figure and its threshold."""
+    if operator:
+        require_scope(caller, Scope.DECIDE)
+    _, judged = ask_gate(service.root(run), service.host)
+    return verdict_record(judged, to_operator=operator)
+
+
+@part.get("/api/v1/runs/{run}/review", dependencies=[READ])
+async def review(service: Serving, caller: Calling, run: str, operator: Operator = False) -> Record:
+    """Show what a decision on a run is about: changes, rules, trials, cost and time."""
+    if operator:
+        require_scope(caller, Scope.DECIDE)
+    found = await service.factory.review(service.root(run))
+    return found.to_record(to_operator=operator)
+
+
+@part.post("/api/v1/runs/{run}/decision", dependencies=[DECIDE], status_code=201)
+def decide(service: Serving, caller: Calling, run: str, body: NewDecision) -> Record:
+    """Approve or reject a run; an approval requires that the gate says go."""
+    entry = service.factory.decide(
+        service.root(run), body.verdict, body.rationale, token=caller.token
+    )
+    return entry_record(entry)
+
+
+@part.post("/api/v1/runs/{run}/waivers", dependencies=[DECIDE], status_code=201)
+def waive(service: Serving, caller: Calling, run: str, body: NewWaiver) -> Record:
+    """Waive a failed scenario of a run until a time."""
+    entry = service.factory.waive(
+        service.root(run),
+        body.scenario,
+        body.reason,
+        token=caller.token,
+        expires_in=parse_duration(body.expires),
+    )
+    return entry_record(entry)
+
+
+@part.post("/api/v1/runs/{run}/amendments", dependencies=[DECIDE], status_code=201)
+def amend(service: Serving, caller: Calling, run: str, body: NewAmendment) -> Record:
+    """Add words to the decision on a run; the verdict stays."""
+    entry = service.factory.amend(
+        service.root(run), token=caller.token, rationale=body.rationale, note=body.note
+    )
+    return entry_record(entry)
+
+
+@part.post("/api/v1/runs/{run}/promotion", dependencies=[OPERATE])
+async def promote(
+    service: Serving, caller: Calling, run: str, body: NewPromotion
+) -> PromotedBranch:
+    """Move a Git branch to the result of an approved run."""
+    done = await service.factory.promote(service.root(run), by=caller.name, to=body.branch)
+    return PromotedBranch(
+        branch=done.branch, commit=done.commit, tag=done.tag, was_done=done.was_done
+    )
+
+
+@part.post("/api/v1/runs/{run}/rollback", dependencies=[OPERATE])
+async def roll_back(
+    service: Serving, caller: Calling, run: str, body: NewRollback
+) -> PromotedBranch:
+    """Revert the promotion of a run by a new commit."""
+    done = await service.factory.roll_back(
+        service.root(run), body.reason, by=caller.name, branch=body.branch
+    )
+    return PromotedBranch(
+        branch=done.branch, commit=done.commit, tag=done.tag, was_done=done.was_done
+    )
