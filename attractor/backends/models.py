@@ -10,6 +10,7 @@ from attractor.agent.provider_profile import find_provider, profile_parts
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError, suggest
+from attractor.base.json import Json
 from attractor.config.settings import McpServerSettings
 from attractor.engine.seams import Stage
 from attractor.language.graph.graph import Node
@@ -123,6 +124,32 @@ def key_remedy(provider: str) -> str:
     """Return the hint for a missing API key."""
     names = KEYS.get(provider) or _variables_of(provider)
     return f"set {' or '.join(names)}" if names else f"set the variables of {provider}"
+
+
+@dataclass(frozen=True)
+class ProviderKey:
+    """Whether a provider can be asked; `variables` configure it, and `set_by` is set."""
+
+    provider: str
+    variables: tuple[str, ...] = ()
+    set_by: str = ""
+    is_set: bool = False
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record, which never contains a key."""
+        variables: list[Json] = [*self.variables]
+        return {**vars(self), "variables": variables}
+
+
+async def read_provider_keys(environ: Mapping[str, str]) -> Sequence[ProviderKey]:
+    """Return the native providers, and the configured providers of other adapters."""
+    native = [_native_key(one, names, environ) for one, names in KEYS.items()]
+    return [*native, *(ProviderKey(one, is_set=True) for one in await find_served(environ))]
+
+
+def _native_key(provider: str, names: tuple[str, ...], environ: Mapping[str, str]) -> ProviderKey:
+    set_by = next((name for name in names if environ.get(name, "").strip()), "")
+    return ProviderKey(provider, names, set_by, bool(set_by))
 
 
 async def find_served(environ: Mapping[str, str]) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from attractor.backends.models import KEYS, find_served
+from attractor.backends.models import ProviderKey, read_provider_keys
 from attractor.cli.doctor import Finding, Machine, missing, ok
 
 _OTHERS = "other providers"
@@ -10,8 +10,9 @@ _OTHERS = "other providers"
 
 async def examine(machine: Machine) -> Sequence[Finding]:
     """Report for each provider whether its API key is set, and list other available providers."""
-    ours = [_look(machine, provider, names) for provider, names in KEYS.items()]
-    served = await find_served(machine.environ)
+    keys = await read_provider_keys(machine.environ)
+    ours = [_look(one) for one in keys if one.variables]
+    served = [one.provider for one in keys if not one.variables]
     if served:
         return [*ours, ok(_OTHERS, f"{', '.join(served)} can be asked")]
     message = "no API key is set"
@@ -21,13 +22,14 @@ async def examine(machine: Machine) -> Sequence[Finding]:
     ]
 
 
-def _look(machine: Machine, provider: str, names: Sequence[str]) -> Finding:
-    subject = f"key of {provider}"
-    present = [name for name in names if machine.environ.get(name)]
-    if present:
-        return ok(subject, f"{present[0]} is set")
+def _look(one: ProviderKey) -> Finding:
+    subject = f"key of {one.provider}"
+    if one.is_set:
+        return ok(subject, f"{one.set_by} is set")
     return missing(
-        subject, f"{' or '.join(names)} is not set", remedy=f"export {names[0]}, to use its models"
+        subject,
+        f"{' or '.join(one.variables)} is not set",
+        remedy=f"export {one.variables[0]}, to use its models",
     )
 
 

@@ -51,11 +51,11 @@ async def make_patch(
         return Patch(whole)
     # Without binary content, more text files fit.
     text = await _diff(workspace, since, until, most, binary=False)
-    files = list(_files(text or b""))
+    files = list(files_of(text or b""))
     if text is None or len(text) > most:
         del files[-1:]
     complete = [one for one in files if not _lacks_content(one)]
-    names = {_name_of(one) for one in complete}
+    names = {path_in(one) for one in complete}
     changed = await workspace.changed(since, until)
     return Patch(b"".join(complete), tuple(path for path in changed if path not in names))
 
@@ -96,7 +96,7 @@ async def _diff(
         return None
 
 
-def _files(patch: bytes) -> Iterator[bytes]:
+def files_of(patch: bytes) -> Iterator[bytes]:
     """Yield the part of the patch for each file."""
     bounds = [*(one.start() for one in _FILE.finditer(patch)), len(patch)]
     for begin, end in pairwise(bounds):
@@ -107,7 +107,7 @@ def _lacks_content(of_file: bytes) -> bool:
     return bool(_NO_CONTENT.search(of_file.partition(_HUNK)[0]))
 
 
-def _name_of(of_file: bytes) -> str:
+def path_in(of_file: bytes) -> str:
     """Return the path in the header of a file's part of a patch."""
     both = of_file.partition(b"\n")[0].removeprefix(b"diff --git ")
     name = both[: len(both) // 2]

@@ -88,9 +88,11 @@ ALTER TABLE runs ADD COLUMN cost_usd REAL AS (json_extract(summary, '$.cost_usd'
 ALTER TABLE runs ADD COLUMN tokens INTEGER AS (
     json_extract(summary, '$.input_tokens') + json_extract(summary, '$.output_tokens')
 );
+ALTER TABLE runs ADD COLUMN parent TEXT AS (json_extract(summary, '$.parent'));
+CREATE INDEX runs_linked ON runs (folder, started) WHERE parent <> '';
 CREATE INDEX runs_by_suite ON runs (folder, suite, directory);
 CREATE INDEX runs_by_pipeline ON runs (folder, pipeline, directory);
-CREATE INDEX runs_by_start ON runs (folder, started, pipeline, models, cost_usd, tokens);
+CREATE INDEX runs_by_start ON runs (folder, started, pipeline, models, run_id, cost_usd, tokens);
 """
 
 _STEPS: Mapping[str, str] = {

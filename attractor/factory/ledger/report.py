@@ -176,6 +176,67 @@ def _without_inherited(summary: RunSummary) -> RunSummary:
     )
 
 
+@dataclass(frozen=True)
+class DayCosts:
+    """The cost of the runs of a pipeline with the same models that started on one day (UTC).
+
+    `cost_usd` and `tokens` include the trials, of which `trials_usd` is the cost.
+    """
+
+    day: str
+    pipeline: str
+    models: str
+    runs: int
+    cost_usd: float
+    tokens: int
+    trials_usd: float = 0.0
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the costs as a JSON object."""
+        rounded = {"cost_usd": round(self.cost_usd, 6), "trials_usd": round(self.trials_usd, 6)}
+        return {**vars(self), **rounded}
+
+
+_DAYS = """
+WITH found AS (
+    SELECT run_id, substr(started, 1, 10) AS day, pipeline, models, cost_usd, tokens
+    FROM runs WHERE folder = :folder AND started >= :since
+), judged AS (
+    SELECT run_id, sum(json_extract(trial.value, '$.cost_usd')) AS cost_usd,
+        sum(json_extract(trial.value, '$.tokens')) AS tokens
+    FROM ledger, json_each(ledger.data, '$.trials') AS trial
+    WHERE kind = :evaluated AND time >= :since GROUP BY run_id
+)
+SELECT day, pipeline, models, count(*),
+    sum(found.cost_usd + ifnull(judged.cost_usd, 0)),
+    sum(found.tokens + ifnull(judged.tokens, 0)),
+    sum(ifnull(judged.cost_usd, 0))
+FROM found LEFT JOIN judged USING (run_id) GROUP BY day, pipeline, models ORDER BY 1, 2, 3
+"""
+
+_LINKED = """
+SELECT substr(started, 1, 10), pipeline, models, summary
+FROM runs WHERE folder = :folder AND started >= :since AND parent <> ''
+"""
+
+
+def read_costs(index: RunIndex, folder: Path, since: str) -> list[DayCosts]:
+    """Return the costs of the runs of a folder since a time, by day, pipeline and models."""
+    values = {"folder": str(folder), "since": since, "evaluated": EVALUATED}
+    with index.reading(folder) as db:
+        costs = [DayCosts(*row) for row in db.conn.execute(_DAYS, values)]
+        inherited: dict[tuple[str, ...], Usage] = {}
+        for day, pipeline, models, text in db.conn.execute(_LINKED, values):
+            summary = RunSummary.from_record(Fields(parse_json(text), "summary").all())
+            key, own = (day, pipeline, models), _without_inherited(summary).usage
+            inherited[key] = inherited.get(key, NOTHING_USED) + (summary.usage - own)
+    return [
+        replace(one, cost_usd=one.cost_usd - more.cost_usd, tokens=one.tokens - more.tokens)
+        for one in costs
+        for more in [inherited.get((one.day, one.pipeline, one.models), NOTHING_USED)]
+    ]
+
+
 def _is_go(summary: RunSummary, lines: Sequence[tuple[str, Fields]]) -> bool | None:
     """Return the last verdict of the gate about an evaluated run."""
     decided = [one.inner("gate").flag("go") for kind, one in lines if kind == DECIDED]

@@ -156,6 +156,8 @@ def read_history(run: RunRecord) -> History:
     for event in run.events():
         history = reading.history
         history.first, history.last = history.first or event.time, event.time
+        if note := note_of(event):
+            history.interruptions.append(note)
         if take_note := _NOTES.get(event.type):
             take_note(reading, event, Fields(event.data, f"event {event.seq} ({event.type})"))
     return reading.history
@@ -171,9 +173,12 @@ class _Reading:
     )
     parked: datetime | None = None
 
-    def note(self, event: Event, words: str) -> None:
-        """Add a note about an interruption of the run."""
-        self.history.interruptions.append(Note(event.time, words))
+
+def note_of(event: Event) -> Note | None:
+    """Return the note about an event that interrupts or steers a run; None for other events."""
+    describe = _NOTED.get(event.type)
+    words = describe(event, Fields(event.data, event.type)) if describe else ""
+    return Note(event.time, words) if words else None
 
 
 def _chosen(reading: _Reading, event: Event, data: Fields) -> None:
@@ -219,36 +224,14 @@ def _assumed(reading: _Reading, event: Event, data: Fields) -> None:
     reading.history.assumed.append(f"{node}@{visit}: {reason}")
 
 
-def _interrupted(reading: _Reading, event: Event, data: Fields) -> None:
-    reading.note(event, data.text("reason"))
-
-
 def _resumed(reading: _Reading, event: Event, data: Fields) -> None:
-    words = "its stage was interrupted and is repeated" if data.flag("interrupted") else ""
-    reading.note(event, "; ".join(filter(None, [f"resumed at {data.text('next_node')}", words])))
     if reading.parked is not None:
         reading.history.waited += max(0.0, (event.time - reading.parked).total_seconds())
     reading.parked = None
 
 
-def _torn(reading: _Reading, event: Event, data: Fields) -> None:
-    reading.note(
-        event,
-        "the incomplete last line of the journal was removed: the process died while writing the "
-        "line",
-    )
-
-
 def _parked(reading: _Reading, event: Event, data: Fields) -> None:
-    reading.note(event, f"waits for an answer at {event.node}")
     reading.parked = reading.parked or event.time
-
-
-def _ordered(reading: _Reading, event: Event, data: Fields) -> None:
-    if data.flag("is_accepted") and data.text("action"):
-        by = f" by {data.text('by')}" if data.text("by") else ""
-        why = f": {data.text('why')}" if data.text("why") else ""
-        reading.note(event, f"{data.text('action')}{by}{why}")
 
 
 def _left_out(reading: _Reading, event: Event, data: Fields) -> None:
@@ -278,10 +261,31 @@ _NOTES: Mapping[str, Callable[[_Reading, Event, Fields], None]] = {
     "ParallelBranchCompleted": _branch_over,
     "ChildRunStarted": _child,
     OUTCOME_ASSUMED: _assumed,
-    "RunInterrupted": _interrupted,
     "RunResumed": _resumed,
-    "TornLineDropped": _torn,
     "StageParked": _parked,
-    "OperatorAction": _ordered,
     "FilesLeftOut": _left_out,
+}
+
+
+def _resumed_words(event: Event, data: Fields) -> str:
+    again = "; its stage was interrupted and is repeated" if data.flag("interrupted") else ""
+    return f"resumed at {data.text('next_node')}{again}"
+
+
+def _order_words(event: Event, data: Fields) -> str:
+    if not data.flag("is_accepted"):
+        return ""
+    by = f" by {data.text('by')}" if data.text("by") else ""
+    why = f": {data.text('why')}" if data.text("why") else ""
+    return f"{data.text('action')}{by}{why}"
+
+
+_TORN = "the incomplete last line of the journal was removed: the process died while writing it"
+
+_NOTED: Mapping[str, Callable[[Event, Fields], str]] = {
+    "RunInterrupted": lambda event, data: data.text("reason"),
+    "RunResumed": _resumed_words,
+    "TornLineDropped": lambda event, data: _TORN,
+    "StageParked": lambda event, data: f"waits for an answer at {event.node}",
+    "OperatorAction": _order_words,
 }

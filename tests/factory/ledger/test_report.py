@@ -1,4 +1,5 @@
 import json
+import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from attractor.factory.ledger.report import (
     GroupFigures,
     RunFigures,
     TrialFigures,
+    read_costs,
     read_groups,
     read_stages,
     trials_in,
@@ -59,6 +61,22 @@ class Paid:
         return Outcome(StageStatus.SUCCESS, usage=Usage(10, 5, 0.25))
 
 
+def test_costs_are_summed_by_the_day_of_the_start(flow: Flow) -> None:
+    index, folder = RunIndex(flow.host.state_dir), flow.host.runs_dir
+    groups_of(flow)
+    with sqlite3.connect(index.file) as db:
+        db.execute(
+            "UPDATE ledger SET data = json_set(data, '$.trials[0].cost_usd', 0.25, "
+            "'$.trials[0].tokens', 7) WHERE kind = 'evaluated'"
+        )
+    db.close()
+    [day] = read_costs(index, folder, "2026")
+    started = {f"{one.summary.started:%Y-%m-%d}" for one in groups_of(flow)[0].runs}
+    assert ({day.day}, day.pipeline, day.runs) == (started, "linear", 3)
+    assert (day.cost_usd, day.trials_usd, day.tokens) == (0.5, 0.5, 14)
+    assert read_costs(index, folder, "2100") == []
+
+
 def test_usage_that_a_fork_inherits_is_counted_once(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     file = flow.project / "pipeline.dot"
@@ -69,6 +87,8 @@ def test_usage_that_a_fork_inherits_is_counted_once(tmp_path: Path) -> None:
     forked(flow, first, "make")
     forked(flow, first, "plan")
     [group] = groups_of(flow)
+    [day] = read_costs(RunIndex(flow.host.state_dir), flow.host.runs_dir, "2026")
+    assert (day.runs, day.cost_usd, day.tokens) == (3, 0.5, 30)
     assert [one.summary.usage.tokens for one in group.runs] == [15, 0, 15]
     assert (group.cost_usd, group.tokens) == (0.5, 30)
     assert all(0 < one.summary.seconds <= one.wall_seconds for one in group.runs)

@@ -1,0 +1,71 @@
+"""The context of a run and its branches, and their places in the graph."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
+from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.state.attempts import MAIN
+
+
+@dataclass(frozen=True)
+class WalkPlace:
+    """The place of the walk from the start, or of a branch, and its context.
+
+    `branch` is empty for the walk from the start. `tree` is the tree of files after the last stage.
+    """
+
+    branch: str
+    current_node: str
+    next_node: str
+    completed: Sequence[str]
+    tree: str
+    context: Mapping[str, Json]
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of the place."""
+        return {
+            "branch": self.branch,
+            "current_node": self.current_node,
+            "next_node": self.next_node,
+            "completed_nodes": list(self.completed),
+            "tree": self.tree,
+            "context": dict(self.context),
+        }
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """The places of the walks of a run; the walk from the start is the first one."""
+
+    run_id: str
+    walks: Sequence[WalkPlace]
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record: the place of the walk from the start, with the branches."""
+        first: dict[str, Json] = self.walks[0].to_record() if self.walks else {}
+        branches: list[Json] = [one.to_record() for one in self.walks[1:]]
+        return {"run_id": self.run_id, **first, "branches": branches}
+
+
+def read_context(root: Path) -> RunContext:
+    """Return the context of a run after its last completed stages; verify the journal."""
+    directory = RunDirectory(root)
+    state = open_journal(directory.events, directory.checkpoint).state
+    walks = {
+        key: one.progress for key, one in state.walks.items() if key == MAIN or not one.is_over
+    }
+    places = [
+        WalkPlace(
+            key,
+            one.current_node,
+            one.next_node,
+            one.completed,
+            one.tree,
+            one.context,
+        )
+        for key, one in walks.items()
+    ]
+    return RunContext(read_manifest(directory).run_id, places)
