@@ -1,0 +1,74 @@
+"""The OpenAPI document describes every operation, and every answer to any request."""
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+from hypothesis import HealthCheck, given, settings
+
+from attractor.server.application import OPENAPI, RESOURCES
+from tests.counts import count
+from tests.server.conftest import RunningServer
+
+# Most of its types are unknown.
+schemathesis: Any = import_module("schemathesis")
+checks: Any = import_module("schemathesis.checks")
+conformance: Any = import_module("schemathesis.specs.openapi.checks")
+CHECKS = [
+    checks.not_a_server_error,
+    conformance.status_code_conformance,
+    conformance.content_type_conformance,
+    conformance.response_schema_conformance,
+]
+STREAM = "text/event-stream"
+
+
+def test_document_lists_every_operation(server: RunningServer) -> None:
+    with server.client("read") as client:
+        document = client.get(OPENAPI).json()
+    described = {(path, method) for path, one in document["paths"].items() for method in one}
+    routes = [one for name in RESOURCES for one in RESOURCES[name].routes]
+    operations = {
+        (one.path, method.lower())
+        for one in routes
+        if isinstance(one, APIRoute)
+        for method in one.methods
+    }
+    assert document["openapi"].startswith("3.1")
+    assert described == operations
+    for path, method in described:
+        assert document["paths"][path][method]["description"], path
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_answers_to_any_request_are_described(server: RunningServer) -> None:
+    headers = {"authorization": f"Bearer {server.token()}"}
+    schema = schemathesis.openapi.from_url(f"{server.url}{OPENAPI}", headers=headers)
+    faults: list[str] = []
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        if _streams(operation):
+            continue
+
+        @settings(
+            max_examples=count(ci=2, full=20),
+            database=None,
+            derandomize=True,
+            deadline=None,
+            suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
+        )
+        @given(case=operation.as_strategy())
+        def play(case: Any) -> None:
+            case.call_and_validate(headers=headers, checks=CHECKS, timeout=60)
+
+        try:
+            play()
+        except (AssertionError, BaseExceptionGroup) as fault:
+            faults.append(f"{operation.label}: {fault}")
+    assert faults == []
+
+
+def _streams(operation: Any) -> bool:
+    answers = operation.definition.raw["responses"].values()
+    return any(STREAM in one.get("content", {}) for one in answers)
