@@ -16,6 +16,7 @@ from attractor.factory.launch import hold
 from attractor.factory.ledger.records import BEGUN, EVALUATED, EvaluationStart
 from attractor.factory.ledger.trials import TRIAL_FAILED, EvaluationId, TrialLog
 from attractor.factory.resources.suite_history import suite_history
+from attractor.pipeline.orders import Orders
 from attractor.scenarios.evaluation import Progress, TrialKey, TrialResult
 from tests.factory.evaluation.test_gate import (
     PROVED,
@@ -104,8 +105,8 @@ def test_another_tree_or_another_version_of_the_suite_begins_anew(tmp_path: Path
     assert flow.rules(flow.launch()) == []
 
 
-def die_after_a_trial(flow: Flow, *, satisfied: bool = False) -> RunResult:
-    """Leave a run as a process leaves it that dies when its first trial has ended."""
+def die_after_a_trial(flow: Flow, *, satisfied: bool = False, is_ended: bool = True) -> RunResult:
+    """Leave a run as a process leaves it that dies when its first trial has ended, or begun."""
     result = flow.launch(evaluate=False)
     with hold(result.directory, flow.host) as run:
         evaluation_id = EvaluationId(result.run_id, 1, run.progress.tree)
@@ -114,8 +115,20 @@ def die_after_a_trial(flow: Flow, *, satisfied: bool = False) -> RunResult:
         flow.evaluator.ledger.append(BEGUN, result.run_id, begun, now=run.clock.now())
         log = TrialLog(run, evaluation_id, flow.evaluator.results)
         log.started(FIRST)
-        log.completed(TrialResult(FIRST, satisfied, (), 1), Progress(1, 1, 0))
+        if is_ended:
+            log.completed(TrialResult(FIRST, satisfied, (), 1), Progress(1, 1, 0))
     return result
+
+
+@pytest.mark.parametrize("is_ended", [True, False])
+def test_canceled_evaluation_counts_if_a_trial_ended(tmp_path: Path, is_ended: bool) -> None:
+    flow, _ = make_gamble(tmp_path)
+    canceled, host = die_after_a_trial(flow, is_ended=is_ended), flow.host
+    end = flow.evaluator.record_end
+    orders = Orders(canceled.directory, "ann", host.clock, host.randomness, host.redactor, end)
+    orders.cancel("it takes too long")
+    journals = [flow.launch().directory / "events.jsonl" for _ in range(2)]
+    assert ["TrialStarted" in one.read_text() for one in journals] == [True, not is_ended]
 
 
 def test_an_evaluation_that_was_given_up_still_counts_with_its_red_trials(tmp_path: Path) -> None:

@@ -210,7 +210,10 @@ class EvaluationPool:
         return list(dict.fromkeys([*trees, tree])).index(tree) + 1
 
     def by_other_runs(self, run_id: str, tree: str, suite_seal: str) -> list[EvaluationRecord]:
-        """Return evaluations of the same tree with the same suite in other runs."""
+        """Return evaluations of the same tree with the same suite in other runs.
+
+        Leave out a canceled evaluation without a result: it has revealed nothing.
+        """
         of_tree = [
             one
             for one in self.entries
@@ -219,10 +222,14 @@ class EvaluationPool:
             and (one.data["tree"], one.data["suite_seal"]) == (tree, suite_seal)
         ]
         finished = {_sitting(one) for one in of_tree if one.kind == EVALUATED}
+        canceled = {one.run_id for one in self.entries if one.kind == ENDED}
         return [
-            self._read(one)
+            record
             for one in of_tree
             if one.kind == EVALUATED or _sitting(one) not in finished
+            if (record := self._read(one)).results
+            or record.is_finished
+            or one.run_id not in canceled
         ]
 
     def _read(self, entry: LedgerEntry) -> EvaluationRecord:
