@@ -268,7 +268,7 @@ def check_mistakes(
         for key, named, known in _references(check, scenario, twins, files):
             if named not in known:
                 message = f"{dotted((*at, key))}: {_unknown(key, named, scenario)}"
-                hint = did_you_mean(named, known) or f"there is none: {_REMEDIES[key]}"
+                hint = did_you_mean(named, known) or _REMEDIES[key]
                 yield TomlMistake((*at, key), message, hint)
 
 

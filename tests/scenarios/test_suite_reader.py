@@ -260,7 +260,7 @@ def test_files_and_twins_are_named_and_there(
             "step 'serve' is a background service",
             "add",
         ),
-        ('kind = "twin"\ntwin = "todo"\ncount = 1', "checks[1].twin: unknown twin", "none"),
+        ('kind = "twin"\ntwin = "todo"\ncount = 1', "checks[1].twin: unknown twin", "name it in"),
         ('kind = "command"\nprogram = "verfy"', "unknown file in checks/ 'verfy'", "verify?"),
         ('kind = "command"\nprogram = "data"', "checks/data is not executable", "chmod +x"),
         ('kind = "json"\nstep = "add"\nfile = "a"', "set exactly one of step and file", ""),

@@ -153,7 +153,7 @@ NARROW = 60
 
 
 def terminal_width() -> int:
-    """Return the width of the terminal in columns (80 if there is none)."""
+    """Return the width of the terminal in columns (default without a terminal: 80)."""
     return shutil.get_terminal_size().columns
 
 

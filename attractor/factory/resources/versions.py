@@ -1,7 +1,8 @@
 """Numbered versions of the profiles, suites and pipelines of a project.
 
-A version never changes. It stands in the ledger, and in a file of the state folder, whose seal is
-verified at each read: a file that was edited, renamed or copied from another project is refused.
+A version never changes. The ledger contains it, and so does a file in the state folder. The seal of
+the file is verified at each read: a file that was edited, renamed or copied from another project is
+refused.
 """
 
 import hmac
