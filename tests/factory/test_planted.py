@@ -13,6 +13,7 @@ from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.errors import NoDecision
 from attractor.factory.resources.profiles import Profile, make_profile
 from tests.engine.runs import read_events
+from tests.environments.places import why_no_sandbox
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import LINEAR, git
 
@@ -80,9 +81,8 @@ def test_protected_path_is_recorded_in_the_ledger(tmp_path: Path) -> None:
         flow.promote(result)
 
 
-def test_project_in_a_subfolder_is_hidden_and_protected(tmp_path: Path) -> None:
-    look = "grep -rq --include='*.txt' hidden . && exit 1"
-    flow = planting(tmp_path, f"{look}; > 'my app/attractor.toml'")
+def in_subfolder(flow: Flow, tmp_path: Path) -> Flow:
+    """Move the project into a subfolder of its repository."""
     project = flow.project / "my app"
     project.mkdir()
     for name in ("pipeline.dot", "scenarios"):
@@ -95,8 +95,27 @@ def test_project_in_a_subfolder_is_hidden_and_protected(tmp_path: Path) -> None:
     stores.suites.register(tmp_path / "suite", by="ann", now=now)
     lenient = make_profile("lenient", ("isolation_unverified",))
     stores.profiles.create(lenient, by="ann", now=now)
+    return flow
+
+
+def test_project_in_a_subfolder_is_hidden_and_protected(tmp_path: Path) -> None:
+    look = "grep -rq --include='*.txt' hidden . && exit 1"
+    flow = in_subfolder(planting(tmp_path, f"{look}; > 'my app/attractor.toml'"), tmp_path)
     [reason] = flow.report(flow.launch()).reasons
     assert reason.words == "the candidate changes protected paths: my app/attractor.toml"
+
+
+def test_repository_of_a_subfolder_is_hidden_though_its_folder_is_readable(tmp_path: Path) -> None:
+    if why := why_no_sandbox(tmp_path):
+        pytest.skip(f"no sandbox here: {why}")
+    top = tmp_path / "project"
+    look = f"cat {top}/plant.sh && git --git-dir={top}/.git log --patch > log.txt; cat log.txt"
+    flow = in_subfolder(planting(tmp_path, look), tmp_path)
+    flow = replace(flow, host=replace(flow.host, readable=(top,)))
+    result = flow.launch(sandbox="auto", suite="")
+    said = (result.directory / "make" / "stdout.txt").read_text()
+    assert "echo made" in said
+    assert "hidden" not in said
 
 
 def test_link_into_own_scenarios_is_tried_as_promoted(tmp_path: Path) -> None:
