@@ -97,6 +97,9 @@ class TerminalStream(io.TextIOBase):
         """Flush the stream."""
         self._stream.flush()
 
+    def close(self) -> None:
+        """Leave the terminal open: the finalizer would flush one that may be gone."""
+
     def writable(self) -> bool:
         """Return True."""
         return True

@@ -149,11 +149,15 @@ def test_closed_terminal_ends_only_the_drawing() -> None:
         def flush(self) -> None:
             raise OSError(5, "Input/output error")
 
-    run, paper = RunEvents(), Gone()
+    run, paper, errors = RunEvents(), Gone(), sys.stderr
     display = LiveDisplay(Console(file=paper, force_terminal=True), lambda: run.now)
     display.begin(None)
     display(run.tell("StageStarted", "plan"))
     display.end()
+    assert paper.written.is_set()
+    assert sys.stderr is errors
+    # As the finalizer of the stream does.
+    display.output.close()
 
 
 def test_display_contains_events_before_the_first_received(tmp_path: Path) -> None:
