@@ -1,0 +1,154 @@
+"""The page of a decision: verdict of the gate, trials, changes, and the forms to decide."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Form, Request
+from fastapi.responses import Response
+
+from attractor.base.durations import parse_duration
+from attractor.base.errors import AttractorError, Refused
+from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
+from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.decisions.review import Review
+from attractor.pipeline.status import read_status, status_of
+from attractor.pipeline.workspace.diffs import Diff, read_run_diff
+from attractor.server.html.rendering import PageRouter, in_address, render, see_other
+from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
+from attractor.server.service import Service
+
+part = PageRouter()
+
+Text = Annotated[str, Form(max_length=5000)]
+PLACE = "/runs/{run}/decision"
+
+
+@part.get(PLACE, dependencies=[READ])
+async def show_decision(request: Request, service: Serving, run: str) -> Response:
+    """Show what a decision on a run is about."""
+    root = service.root(run)
+    review = await service.factory.review(root)
+    status = read_status(root, service.host.runs_dir).summary
+    is_promoted = bool(status.promoted_to) and not status.rolled_back_from
+    return render(
+        request,
+        "decision.html.j2",
+        {
+            "run": root.name,
+            "review": review,
+            "report": review.report,
+            "gauge": _gauge(review),
+            "status": status_of(status),
+            "goal": status.goal,
+            "history": service.factory.history(run=root),
+            "can_decide": review.facts.state.status == AWAITING_DECISION,
+            "can_promote": status.status == APPROVED.word and not is_promoted,
+            "promoted_to": status.promoted_to if is_promoted else "",
+            "diff": await _diff(service, run),
+            "now": service.host.clock.now(),
+        },
+    )
+
+
+@part.post(PLACE, dependencies=[OPERATE])
+async def decide(
+    service: Serving,
+    run: str,
+    verdict: Annotated[DecisionKind, Form()],
+    rationale: Text = "",
+    token: Text = "",
+) -> Response:
+    """Approve or reject a run, with a token of the scope `decide`."""
+
+    async def act() -> str:
+        entry = service.factory.decide(service.root(run), verdict, rationale, token=token)
+        return f"{verdict.value.capitalize()} by {entry.data['by']}."
+
+    return await _answer(run, act)
+
+
+@part.post(f"{PLACE}/waive", dependencies=[OPERATE])
+async def waive(
+    service: Serving,
+    run: str,
+    scenario: Text,
+    reason: Text = "",
+    expires: Text = "7d",
+    token: Text = "",
+) -> Response:
+    """Waive a failed scenario of a run."""
+
+    async def act() -> str:
+        entry = service.factory.waive(
+            service.root(run), scenario, reason, token=token, expires_in=parse_duration(expires)
+        )
+        return f"Scenario {entry.data['scenario']} is waived until {entry.data['expires']}."
+
+    return await _answer(run, act)
+
+
+@part.post(f"{PLACE}/amend", dependencies=[OPERATE])
+async def amend(service: Serving, run: str, note: Text = "", token: Text = "") -> Response:
+    """Add a note to the decision on a run."""
+
+    async def act() -> str:
+        service.factory.amend(service.root(run), token=token, note=note)
+        return "The note is on record."
+
+    return await _answer(run, act)
+
+
+@part.post(f"{PLACE}/promote", dependencies=[OPERATE])
+async def promote(service: Serving, caller: Calling, run: str, branch: Text = "main") -> Response:
+    """Move a branch to the result of an approved run."""
+
+    async def act() -> str:
+        done = await service.factory.promote(service.root(run), by=caller.name, to=branch)
+        return f"{done.branch} is now {done.commit[:12]} (tag {done.tag})."
+
+    return await _answer(run, act)
+
+
+@part.post(f"{PLACE}/rollback", dependencies=[OPERATE])
+async def roll_back(
+    service: Serving, caller: Calling, run: str, branch: Text, reason: Text = ""
+) -> Response:
+    """Take the changes of a promoted run out of a branch."""
+
+    async def act() -> str:
+        done = await service.factory.roll_back(
+            service.root(run), reason, by=caller.name, branch=branch
+        )
+        return f"Rolled back: {done.branch} is now {done.commit[:12]}."
+
+    return await _answer(run, act)
+
+
+async def _answer(run: str, act: Callable[[], Awaitable[str]]) -> Response:
+    """Do what a form asks for, and show the page again with what happened."""
+    place = f"/runs/{in_address(run)}/decision"
+    try:
+        return see_other(place, await act())
+    except AttractorError as error:
+        said = f"{error.message} ({error.hint})" if error.hint else error.message
+        return see_other(place, said, is_error=True)
+
+
+async def _diff(service: Service, run: str) -> Diff | None:
+    """Return the changes of a run; None if its snapshots were removed."""
+    try:
+        return await read_run_diff(service.root(run), service.host)
+    except Refused:
+        return None
+
+
+def _gauge(review: Review) -> dict[str, float]:
+    """Return the figures of the gauge, in percent of its width."""
+    suite = review.judged.suite
+    gate = suite.settings.gate if suite else None
+    return {
+        "satisfaction": 100 * float(review.report.satisfaction),
+        "bound": 100 * review.report.bound,
+        "wanted": 100 * float(gate.min_satisfaction) if gate else 0.0,
+        "wanted_bound": 100 * gate.min_lower_bound if gate else 0.0,
+    }

@@ -1,0 +1,50 @@
+"""A person decides in the browser: facts, refusals, a token for each decision, promotion."""
+
+import html
+import re
+
+from tests.pipeline.projects import git
+from tests.server.conftest import RunningServer
+from tests.server.resources.test_decisions import Judged, judged
+
+__all__ = ["judged"]
+
+PAGE = {"accept": "text/html"}
+REASON = "The file says what it should."
+
+
+def show(server: RunningServer, run: str, to: str = "", **form: str) -> str:
+    """Return the page, after sending a form if there is one."""
+    with server.client("operate") as client:
+        place = f"/runs/{run}/decision"
+        if form:
+            answer = client.post(f"{place}{to}", data=form, headers=PAGE)
+            assert answer.status_code == 303, answer.text
+        answer = client.get(place, headers=PAGE)
+    assert answer.status_code == 200, answer.text
+    return html.unescape(answer.text)
+
+
+def test_run_is_waived_approved_and_promoted(judged: Judged) -> None:
+    server, run = judged
+    token = server.token("decide")
+    text = show(server, run)
+    assert "made.txt" in text
+    assert "It is made" not in text
+    text = show(server, run, verdict="approved", rationale=REASON, token=token)
+    assert 'role="alert"' in text
+    text = show(server, run, verdict="rejected", rationale=REASON, token="guessed")
+    assert "invalid token" in text
+    name = found[1] if (found := re.search("<option>(.+?)</option>", text)) else ""
+    text = show(server, run, "/waive", scenario=name, reason=REASON, token=token)
+    assert "is waived until" in text
+    text = show(server, run, verdict="approved", rationale=REASON, token=token)
+    assert "Approved by ann-decide" in text
+    text = show(server, run, "/promote", branch="main")
+    assert "main is now" in text
+    project = server.service.host.project
+    assert "made.txt" in git(project, "ls-tree", "--name-only", "main")
+    text = show(server, run, "/amend", note=REASON, token=token)
+    assert "The note is on record." in text
+    text = show(server, run, "/rollback", branch="main", reason=REASON)
+    assert "Rolled back: main is now" in text
