@@ -1,13 +1,16 @@
 """Builds the application from the resources and pages."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
 from attractor import __version__
 from attractor.base.registry import Registry
+from attractor.server.access.limits import LIMITS, Limits
+from attractor.server.access.log import Log
 from attractor.server.html.rendering import PageRouter, answer_error, navigation_of
+from attractor.server.http.guard import Guard
 from attractor.server.http.problems import answer_problems, problem_statuses
 from attractor.server.service import Service
 
@@ -15,12 +18,21 @@ RESOURCES = Registry("attractor.server.resources", APIRouter, noun="resource")
 PAGES = Registry("attractor.server.pages", PageRouter, noun="page")
 
 OPENAPI = "/api/v1/openapi.json"
-ALWAYS = (401, 403, 422)
+ALWAYS = (401, 403, 408, 413, 422, 429)
 """Problems that every operation may answer."""
 
 
-def build_application(service: Service) -> FastAPI:
-    """Return the application of a service."""
+def build_application(
+    service: Service,
+    *,
+    limits: Limits = LIMITS,
+    names: Collection[str] = (),
+    log: Log | None = None,
+) -> FastAPI:
+    """Return the application of a service.
+
+    `names`: names of the server besides its address. `log`: gets each request.
+    """
 
     @asynccontextmanager
     async def lifespan(application: FastAPI) -> AsyncGenerator[None]:
@@ -40,6 +52,15 @@ def build_application(service: Service) -> FastAPI:
     application.state.service = service
     application.state.navigation = navigation_of(PAGES.values())
     answer_problems(application, answer_error)
+    application.add_middleware(
+        Guard,
+        access=service.access,
+        clock=service.host.clock,
+        limits=limits,
+        names=frozenset(names),
+        log=log,
+        respond=answer_error,
+    )
     for resource in RESOURCES.values():
         application.include_router(resource)
     for page in PAGES.values():

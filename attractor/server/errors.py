@@ -4,9 +4,11 @@ AttractorError
 ├── HttpError                     an error with an HTTP status of its own
 │   ├── Unauthenticated     401   a request without a valid token or session
 │   ├── Forbidden           403   a scope that is too low, or a refused origin
-│   ├── TooManyRequests     429   a limit that is exceeded
+│   ├── BodyTooSlow         408   a body that does not arrive in time
 │   ├── BodyTooLarge        413   a body that is too large
-│   └── TooManyProcesses    429   as many processes of runs as the server may start
+│   ├── TooManyRequests     429   a limit that is exceeded
+│   ├── TooManyProcesses    429   as many processes of runs as the server may start
+│   └── InternalError       500   a defect of the server
 └── CommandFailed                 a process that ended without a result
 """
 
@@ -33,11 +35,10 @@ class Forbidden(HttpError):
     status = 403
 
 
-class TooManyRequests(HttpError):
-    """Too many requests."""
+class BodyTooSlow(HttpError):
+    """The body of the request did not arrive in time."""
 
-    status = 429
-    hint = "wait, and try again"
+    status = 408
 
 
 class BodyTooLarge(HttpError):
@@ -46,10 +47,25 @@ class BodyTooLarge(HttpError):
     status = 413
 
 
+class TooManyRequests(HttpError):
+    """Too many requests."""
+
+    status = 429
+    hint = "wait, and try again"
+
+
 class TooManyProcesses(TooManyRequests):
     """No more processes of runs may start now."""
 
     hint = "wait until one of them ends, or raise the setting server.max_processes"
+
+
+class InternalError(HttpError):
+    """A defect of the server."""
+
+    status = 500
+    exit_code = ExitCode.FAILED
+    hint = "see the log of the server, and report the traceback"
 
 
 class CommandFailed(MachineryError):

@@ -42,7 +42,7 @@ class Service:
             environ=environ,
             most=settings.max_processes or max(4, 2 * (os.cpu_count() or 1)),
         )
-        return cls(factory, RunIndex(state), Access(state), processes)
+        return cls(factory, RunIndex(state), Access(state, host.clock), processes)
 
     @property
     def host(self) -> RunHost:
@@ -55,7 +55,7 @@ class Service:
         A path is not accepted: the server shows the runs of its project only.
         """
         folder = self.host.runs_dir
-        if Path(run).name != run or "\0" in run:
+        if Path(run).name != run or run == ".." or "\0" in run:
             raise UnknownName("run", run, [])
         # Listing many runs is slow, and most requests name a whole id.
         return folder / run if is_run(RunDirectory(folder / run)) else find_run(run, folder)

@@ -3,16 +3,20 @@
 import os
 import secrets
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import pytest
+from starlette.routing import BaseRoute
 
 from attractor.base.clock import SystemClock
+from attractor.server.access.access import COOKIE
 from attractor.server.access.caller import Scope
+from attractor.server.access.limits import LIMITS, Limits
+from attractor.server.access.log import LoggedRequest
 from attractor.server.application import build_application
 from attractor.server.service import Service
 from attractor.server.serving import Server, address_of, listen
@@ -27,6 +31,8 @@ class RunningServer:
 
     url: str
     service: Service
+    log: list[LoggedRequest] = field(default_factory=list[LoggedRequest])
+    """The requests so far, complete as soon as the server ended."""
 
     def token(self, scope: Scope | str = Scope.DECIDE) -> str:
         """Return a new token with a scope."""
@@ -41,18 +47,34 @@ class RunningServer:
         headers = {"authorization": f"Bearer {self.token(scope)}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30)
 
+    def browser(self) -> httpx.Client:
+        """Return a client with the session of a one-time address."""
+        client = httpx.Client(base_url=self.url, timeout=30)
+        client.get("/login", params={"code": self.service.access.codes.create()})
+        assert COOKIE in client.cookies
+        return client
+
 
 @contextmanager
-def serving(service: Service) -> Generator[RunningServer]:
-    """Serve until the block ends."""
+def serving(
+    service: Service,
+    *,
+    limits: Limits = LIMITS,
+    names: Collection[str] = (),
+    routes: Sequence[BaseRoute] = (),
+) -> Generator[RunningServer]:
+    """Serve until the block ends, with further routes."""
     ready = threading.Event()
+    log: list[LoggedRequest] = []
     with listen("127.0.0.1", 0) as listener:
-        server = Server(build_application(service), ready.set)
+        application = build_application(service, limits=limits, names=names, log=log.append)
+        application.router.routes.extend(routes)
+        server = Server(application, ready.set)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:
             assert ready.wait(30)
-            yield RunningServer(address_of(listener), service)
+            yield RunningServer(address_of(listener), service, log)
         finally:
             server.should_exit = True
             thread.join(30)

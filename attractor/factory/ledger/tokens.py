@@ -66,7 +66,7 @@ class TokenStore:
             tokens = self.list()
             if any(one.name == name for one in tokens):
                 raise InvalidToken(f"token {name!r} already exists", hint="choose another name")
-            token = StoredToken(name=name, scope=scope, digest=_digest(secret), created=now, by=by)
+            token = StoredToken(name=name, scope=scope, digest=digest_of(secret), created=now, by=by)
             token = token.model_copy(update={"seal": self._seal(token)})
             record = {"name": name, "scope": scope, "digest": token.digest, "by": by}
             self._ledger.append(TOKEN_CREATED, "", record, now=now)
@@ -85,7 +85,7 @@ class TokenStore:
         """Return all tokens; refuse one that the ledger does not know, or knows as revoked."""
         tokens = self.list()
         for one in tokens:
-            self._require_recorded(one)
+            self.require_recorded(one)
         return tokens
 
     def revoke(self, name: str, *, by: str, now: datetime) -> None:
@@ -103,14 +103,14 @@ class TokenStore:
 
     def holder(self, secret: str, scope: str) -> str:
         """Return the name of the token with this secret, if it allows the scope."""
-        digest = _digest(secret)
+        digest = digest_of(secret)
         for one in self.list():
             if hmac.compare_digest(one.digest, digest) and one.allows(scope):
-                self._require_recorded(one)
+                self.require_recorded(one)
                 return one.name
         raise InvalidToken(f"invalid token for the scope {scope!r}")
 
-    def _require_recorded(self, token: StoredToken) -> None:
+    def require_recorded(self, token: StoredToken) -> None:
         """Refuse a token that the ledger does not know, or knows as revoked."""
         about = self._ledger.mentioning(token.digest)
         kinds = [one.kind for one in about if one.data.get("digest") == token.digest]
@@ -118,15 +118,21 @@ class TokenStore:
             told = "was revoked" if TOKEN_REVOKED in kinds else "is not in the ledger"
             raise self._planted(token.name, told)
 
-    def _read(self) -> tuple[StoredToken, ...]:
-        file = self.folder / TOKENS_FILE
-        if not file.exists():
-            return ()
+    def content(self) -> bytes:
+        """Return the content of the token file; empty without a file."""
         try:
-            return _STORED.validate_json(read_regular(file))
+            return read_regular(self.folder / TOKENS_FILE)
+        except FileNotFoundError:
+            return b""
+
+    def _read(self) -> tuple[StoredToken, ...]:
+        content = self.content()
+        try:
+            return _STORED.validate_json(content) if content else ()
         except ValidationError as cause:
             raise VerificationError(
-                f"{file} is corrupt", hint="restore it from a backup, or remove it"
+                f"{self.folder / TOKENS_FILE} is corrupt",
+                hint="restore it from a backup, or remove it",
             ) from cause
 
     def _seal(self, token: StoredToken) -> str:
@@ -151,5 +157,6 @@ class TokenStore:
         write_whole(self.folder / TOKENS_FILE, _STORED.dump_json(tokens), mode=OWNER_ONLY)
 
 
-def _digest(secret: str) -> str:
+def digest_of(secret: str) -> str:
+    """Return the hash of a token, which is stored in place of the token."""
     return content_hash(secret.encode())

@@ -1,30 +1,92 @@
-"""Identifies callers by their tokens."""
+"""Identifies callers by their tokens and sessions, and begins and ends sessions."""
 
+import getpass
 from collections.abc import Mapping
 from pathlib import Path
 
-from attractor.factory.errors import InvalidToken
-from attractor.factory.ledger.tokens import TokenStore
-from attractor.server.access.caller import Caller, Scope
+from starlette.requests import cookie_parser
 
+from attractor.base.clock import Clock
+from attractor.factory.ledger.ledger import Ledger
+from attractor.factory.ledger.tokens import TokenStore, digest_of
+from attractor.server.access.caller import Caller, Scope
+from attractor.server.access.sessions import LoginCodes, Sessions
+from attractor.server.access.tokens import VerifiedTokens
+from attractor.server.errors import Unauthenticated
+
+COOKIE = "attractor"
 _BEARER = "bearer "
 
 
 class Access:
     """Identifies the caller of each request."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, clock: Clock) -> None:
         self.tokens = TokenStore(state_dir)
+        self.codes = LoginCodes(clock)
+        self._verified = VerifiedTokens(self.tokens)
+        self._sessions = Sessions(state_dir, clock)
+        self._state_dir = state_dir
 
     def identify(self, headers: Mapping[str, str]) -> Caller | None:
         """Return the caller of a request with these headers; None without a valid proof."""
-        written = headers.get("authorization", "")
-        if not written.lower().startswith(_BEARER):
+        if written := headers.get("authorization", ""):
+            is_bearer = written[: len(_BEARER)].lower() == _BEARER
+            return self._holder(written[len(_BEARER) :].strip()) if is_bearer else None
+        secret = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
+        return self._of_session(secret) if secret else None
+
+    def prove(self, secret: str) -> Caller:
+        """Return the person with a token of the scope decide."""
+        caller = self._holder(secret)
+        if caller is None or not caller.scope.includes(Scope.DECIDE):
+            hint = f"create one: attractor token create NAME --scope {Scope.DECIDE}"
+            raise Unauthenticated(f"a token of the scope {Scope.DECIDE} is required", hint=hint)
+        return caller
+
+    def log_in(self, code: str) -> str:
+        """Begin a session with a one-time code, and return the session's secret."""
+        if not self.codes.use(code):
+            raise Unauthenticated(
+                "the one-time address is invalid, used or too old",
+                hint="start 'attractor serve' again, or log in with a token",
+            )
+        return self._sessions.begin(_user(), Scope.OPERATE)
+
+    def log_in_with_token(self, secret: str) -> str:
+        """Begin a session with a token, and return the session's secret; it never decides."""
+        caller = self._holder(secret)
+        if caller is None:
+            raise Unauthenticated("invalid token")
+        scope = Scope.READ if caller.scope is Scope.READ else Scope.OPERATE
+        return self._sessions.begin(caller.name, scope, token=digest_of(secret))
+
+    def log_out(self, headers: Mapping[str, str]) -> None:
+        """End the session of a request."""
+        self._sessions.end(cookie_parser(headers.get("cookie", "")).get(COOKIE, ""))
+
+    def secret_host(self) -> str:
+        """Return the name by which browsers of this machine call the server.
+
+        Browsers send a cookie to all ports of a host. Therefore a program that listens on another
+        port of 127.0.0.1, such as an agent's web application, would get the cookie of a person who
+        visits it. No other program knows this name.
+        """
+        return f"attractor-{Ledger(self._state_dir).seal_of('host of browsers')[:16]}.localhost"
+
+    def _holder(self, secret: str) -> Caller | None:
+        token = self._verified.find(digest_of(secret)) if secret else None
+        return Caller(token.name, Scope(token.scope), secret) if token else None
+
+    def _of_session(self, secret: str) -> Caller | None:
+        session = self._sessions.find(secret)
+        if session is None or (session.token and self._verified.find(session.token) is None):
             return None
-        secret = written[len(_BEARER) :].strip()
-        for scope in reversed(Scope):
-            try:
-                return Caller(self.tokens.holder(secret, scope), scope, secret)
-            except InvalidToken:
-                continue
-        return None
+        return Caller(session.name, session.scope, csrf=digest_of(f"csrf {secret}"))
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown user"

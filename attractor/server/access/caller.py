@@ -27,3 +27,14 @@ class Caller:
     scope: Scope
     token: str = field(default="", repr=False)
     """The token itself, which the factory verifies again before a decision."""
+
+    csrf: str = field(default="", repr=False)
+    """The value that each form of a session has to send back; empty for a token."""
+
+    @property
+    def is_session(self) -> bool:
+        """Whether the caller is the session of a browser."""
+        return bool(self.csrf)
+
+    def __str__(self) -> str:
+        return f"{'session' if self.is_session else 'token'} {self.name}"

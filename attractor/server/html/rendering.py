@@ -19,12 +19,6 @@ from attractor.server.html.assets import icon, inline_style_sheet, static_addres
 from attractor.server.html.states import state_look
 from attractor.server.http.problems import problem_of, problem_response
 
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-"""The content security policy of all pages: nothing inline, nothing from elsewhere."""
-
 _FLASH = "attractor_flash"
 
 
@@ -72,7 +66,7 @@ def render(
         "flash": _read_flash(request),
         "csrf": csrf_of(request),
     }
-    response = _response(render_text(template, {**frame, **values}), status)
+    response = HTMLResponse(render_text(template, {**frame, **values}), status)
     if _FLASH in request.cookies:
         response.delete_cookie(_FLASH)
     return response
@@ -80,7 +74,7 @@ def render(
 
 def render_fragment(request: Request, template: str, values: Mapping[str, object]) -> Response:
     """Return a fragment of a page, which a script of the page inserts again after a change."""
-    return _response(render_text(template, {"csrf": csrf_of(request), **values}), 200)
+    return HTMLResponse(render_text(template, {"csrf": csrf_of(request), **values}))
 
 
 def render_text(template: str, values: Mapping[str, object]) -> str:
@@ -88,13 +82,8 @@ def render_text(template: str, values: Mapping[str, object]) -> str:
     return _environment().get_template(template).render(values)
 
 
-def _response(text: str, status: int) -> Response:
-    headers = {"content-security-policy": POLICY, "cache-control": "no-store"}
-    return HTMLResponse(text, status, headers=headers)
-
-
 def csrf_of(request: Request) -> str:
-    """Return the token that a form of this session must send; the login sets it."""
+    """Return the value that a form of this session must send, and that the guard requires."""
     return getattr(request.state, "csrf", "")
 
 
@@ -127,8 +116,16 @@ def answer_error(request: Request, error: AttractorError) -> Response:
     problem = problem_of(error)
     if isinstance(error, Unauthenticated):
         # Style sheets need a session as well, so that this page has none.
-        return _response(render_text("signed_out.html.j2", {"problem": problem}), problem.status)
+        values = {"problem": problem, "address": _same_page(request)}
+        return HTMLResponse(render_text("signed_out.html.j2", values), problem.status)
     return render(request, "error.html.j2", {"problem": problem}, status=problem.status)
+
+
+def _same_page(request: Request) -> str:
+    """Return the address of a request, without a one-time code."""
+    if request.url.path == "/login":
+        return "/"
+    return f"/{request.url.path.lstrip('/')}?{request.url.query}".rstrip("?")
 
 
 @cache

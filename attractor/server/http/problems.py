@@ -103,7 +103,9 @@ def answer_problems(
     """Let an application answer every error with a response to the error."""
 
     def answer(request: Request, error: Exception) -> Response:
-        return respond(request, _error_of(error))
+        found = _error_of(error)
+        request.state.reason = found.message
+        return respond(request, found)
 
     for kind in (AttractorError, RequestValidationError, HTTPException):
         application.add_exception_handler(kind, answer)

@@ -3,22 +3,27 @@
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection
 
 from attractor.server.access.caller import Caller, Scope
 from attractor.server.errors import Forbidden, Unauthenticated
 from attractor.server.service import Service
 
+TOKEN_FIELD = "token"
+"""The field of a form for a token of the scope decide, which is not stored."""
 
-def _service(request: Request) -> Service:
-    return request.app.state.service
+
+def _service(connection: HTTPConnection) -> Service:
+    return connection.app.state.service
 
 
 Serving = Annotated[Service, Depends(_service)]
 """The service, as a parameter of an endpoint."""
 
 
-def _caller(request: Request, service: Serving) -> Caller:
-    caller = service.access.identify(request.headers)
+def _caller(connection: HTTPConnection) -> Caller:
+    caller: Caller | None = connection.state.caller
     if caller is None:
         raise Unauthenticated()
     return caller
@@ -26,6 +31,17 @@ def _caller(request: Request, service: Serving) -> Caller:
 
 Calling = Annotated[Caller, Depends(_caller)]
 """The caller, as a parameter of an endpoint."""
+
+
+async def _proved(request: Request, caller: Calling, service: Serving) -> Caller:
+    if caller.scope is Scope.DECIDE:
+        return caller
+    secret = (await request.form()).get(TOKEN_FIELD, "")
+    return await run_in_threadpool(service.access.prove, str(secret))
+
+
+Proved = Annotated[Caller, Depends(_proved)]
+"""The person who decides: the caller, or the holder of the token in the form of a session."""
 
 
 class RequiredScope:

@@ -24,5 +24,5 @@ def read_static(version: str, name: str) -> Response:
     return Response(
         content,
         media_type=MEDIA_TYPES[PurePath(name).suffix],
-        headers={"cache-control": caching, "x-content-type-options": "nosniff"},
+        headers={"cache-control": caching},
     )

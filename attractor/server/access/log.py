@@ -1,0 +1,40 @@
+"""The log of requests: one line for each, without query, headers and bodies."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
+
+LONGEST_PATH = 200
+
+
+@dataclass(frozen=True)
+class LoggedRequest:
+    """A request in the log."""
+
+    time: datetime
+    caller: str
+    """The caller, or the address of a sender without a valid proof."""
+
+    method: str
+    path: str
+    """The path as sent, which has no control characters."""
+
+    status: int
+    ms: int
+    reason: str = ""
+    """The reason of a refusal or an error."""
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the record for `--json`."""
+        return {**vars(self), "time": self.time.isoformat()}
+
+    def __str__(self) -> str:
+        time = self.time.isoformat(timespec="milliseconds")
+        text = f"{time} {self.status} {self.method} {self.path} {self.ms} ms {self.caller}"
+        return f"{text}: {self.reason}" if self.reason else text
+
+
+Log = Callable[[LoggedRequest], None]
+"""Writes a request to the log."""

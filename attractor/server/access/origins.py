@@ -1,0 +1,52 @@
+"""Decides whether a request was sent to this server, and by a page of this server.
+
+A page of another origin can let a browser send requests with the cookie of a person. A name that an
+attacker owns can be made to point at this machine (DNS rebinding). Both are seen in the headers.
+"""
+
+import ipaddress
+from collections.abc import Collection, Mapping
+from urllib.parse import urlsplit
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""The methods that change nothing."""
+
+_OWN = frozenset({"same-origin", "none"})
+"""Values of Sec-Fetch-Site: a page of this server, or the person (such as the address bar)."""
+
+
+def is_known_host(host: str, address: str, names: Collection[str]) -> bool:
+    """Return whether a Host header names this server.
+
+    `address`: the address at which the connection arrived. `names`: the other names of the server.
+    An address is safe, because only a name can be made to point elsewhere.
+    """
+    name = _name_in(host)
+    if name in names:
+        return True
+    if name == "localhost":
+        return ipaddress.ip_address(address).is_loopback
+    try:
+        return ipaddress.ip_address(name) == ipaddress.ip_address(address)
+    except ValueError:
+        return False
+
+
+def is_own_origin(headers: Mapping[str, str], *, is_safe: bool) -> bool:
+    """Return whether a request comes from a page of this server, or from no page.
+
+    A safe request of another page is allowed if it opens a page, such as by a link.
+    """
+    origin, site = headers.get("origin", ""), headers.get("sec-fetch-site", "")
+    if origin:
+        return urlsplit(origin).netloc == headers.get("host", "")
+    opens_page = is_safe and headers.get("sec-fetch-dest", "") == "document"
+    return site in _OWN or not site or opens_page
+
+
+def _name_in(host: str) -> str:
+    """Return the name or address in a Host header, without the port."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,53 @@
+"""Begins and ends the session of a browser."""
+
+from typing import Annotated
+
+from fastapi import Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from attractor.server.access.access import COOKIE
+from attractor.server.access.sessions import LIFETIME
+from attractor.server.errors import Unauthenticated
+from attractor.server.html.rendering import PageRouter, answer_error
+from attractor.server.http.scopes import READ, Serving
+
+part = PageRouter()
+
+
+@part.get("/login")
+def log_in_with_code(request: Request, service: Serving, code: str = "") -> Response:
+    """Begin a session by the one-time address, or show the form for a token."""
+    if not code:
+        return answer_error(request, Unauthenticated())
+    return _begun(request, service.access.log_in(code))
+
+
+@part.post("/login")
+def log_in_with_token(
+    request: Request, service: Serving, token: Annotated[str, Form()]
+) -> Response:
+    """Begin a session with a token, which is not stored."""
+    return _begun(request, service.access.log_in_with_token(token))
+
+
+@part.post("/logout", dependencies=[READ])
+def log_out(request: Request, service: Serving) -> Response:
+    """End the session."""
+    service.access.log_out(request.headers)
+    response = RedirectResponse("/login", 303)
+    response.delete_cookie(COOKIE)
+    return response
+
+
+def _begun(request: Request, secret: str) -> Response:
+    response = RedirectResponse("/", 303)
+    response.set_cookie(
+        COOKIE,
+        secret,
+        max_age=int(LIFETIME.total_seconds()),
+        httponly=True,
+        samesite="strict",
+        # A reverse proxy says that the browser uses TLS.
+        secure=request.headers.get("x-forwarded-proto") == "https",
+    )
+    return response

@@ -1,0 +1,114 @@
+"""Browsers begin a session by a one-time address or a token, and end it."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from attractor.base.clock import ManualClock
+from attractor.base.errors import VerificationError
+from attractor.server.access.access import COOKIE, Access
+from attractor.server.access.caller import Scope
+from attractor.server.access.sessions import CODE_LIFETIME, LIFETIME, SESSIONS_FILE
+from attractor.server.errors import Unauthenticated
+from attractor.server.service import Service
+from tests.server.conftest import RunningServer
+
+PAGE = {"accept": "text/html"}
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that the test turns."""
+    return ManualClock()
+
+
+@pytest.fixture
+def access(service: Service, clock: ManualClock) -> Access:
+    """The callers of a state folder."""
+    return Access(service.host.state_dir, clock)
+
+
+def _cookie(secret: str) -> dict[str, str]:
+    return {"cookie": f"other=1; {COOKIE}={secret}"}
+
+
+def test_code_begins_one_session_that_never_decides(access: Access) -> None:
+    code = access.codes.create()
+    caller = access.identify(_cookie(access.log_in(code)))
+    assert caller
+    assert (caller.scope, caller.is_session) == (Scope.OPERATE, True)
+    for used in (code, "guessed", ""):
+        with pytest.raises(Unauthenticated):
+            access.log_in(used)
+
+
+def test_codes_and_sessions_expire(access: Access, clock: ManualClock) -> None:
+    code = access.codes.create()
+    secret = access.log_in(access.codes.create())
+    asyncio.run(clock.turn(CODE_LIFETIME))
+    with pytest.raises(Unauthenticated):
+        access.log_in(code)
+    assert access.identify(_cookie(secret))
+    asyncio.run(clock.turn(LIFETIME))
+    assert access.identify(_cookie(secret)) is None
+
+
+def test_session_of_a_token_ends_with_the_token(access: Access) -> None:
+    for scope, expected in [("read", Scope.READ), ("decide", Scope.OPERATE)]:
+        token = access.tokens.create(scope, scope, f"secret {scope}", by="ann", now=START)
+        cookie = _cookie(access.log_in_with_token(f"secret {scope}"))
+        caller = access.identify(cookie)
+        assert caller
+        assert (caller.name, caller.scope) == (scope, expected)
+        access.tokens.revoke(token.name, by="ann", now=START)
+        assert access.identify(cookie) is None
+    with pytest.raises(Unauthenticated):
+        access.log_in_with_token("secret read")
+
+
+def test_session_continues_in_another_server_until_log_out(
+    access: Access, service: Service, clock: ManualClock
+) -> None:
+    secret = access.log_in(access.codes.create())
+    again = Access(service.host.state_dir, clock)
+    assert again.identify(_cookie(secret)) == access.identify(_cookie(secret)) is not None
+    again.log_out(_cookie(secret))
+    assert access.identify(_cookie(secret)) is None
+
+
+def test_file_of_sessions_is_private_and_sealed(access: Access, service: Service) -> None:
+    secret = access.log_in(access.codes.create())
+    file = service.host.state_dir / SESSIONS_FILE
+    assert (file.stat().st_mode & 0o777, secret in file.read_text()) == (0o600, False)
+    [stored] = json.loads(file.read_bytes())
+    file.write_text(json.dumps([stored | {"scope": "decide"}]))
+    with pytest.raises(VerificationError, match="changed by an unknown process"):
+        access.identify(_cookie(secret))
+
+
+def test_browser_signs_in_sends_forms_and_signs_out(server: RunningServer) -> None:
+    with httpx.Client(base_url=server.url, headers=PAGE) as browser:
+        assert 'action="/login"' in browser.get("/runs").text
+        begun = browser.get("/login", params={"code": server.service.access.codes.create()})
+        cookie = begun.headers["set-cookie"].lower()
+        assert begun.headers["location"] == "/"
+        assert all(one in cookie for one in ("; httponly", "; path=/", "; samesite=strict"))
+        assert not any(one in cookie for one in ("domain", "secure"))
+        caller = server.service.access.identify({"cookie": f"{COOKIE}={browser.cookies[COOKIE]}"})
+        assert caller
+        for refused in ({}, {"csrf": "guessed"}):
+            assert browser.post("/logout", data=refused).status_code == 403
+        assert browser.get("/runs").status_code == 200
+        assert browser.post("/logout", data={"csrf": caller.csrf}).status_code == 303
+        assert browser.get("/runs").status_code == 401
+
+
+def test_browser_signs_in_with_a_token(server: RunningServer) -> None:
+    with httpx.Client(base_url=server.url, headers=PAGE) as browser:
+        assert browser.post("/login", data={"token": "guessed"}).status_code == 401
+        assert browser.post("/login", data={"token": server.token("read")}).status_code == 303
+        assert browser.get("/runs").status_code == 200

@@ -1,0 +1,1 @@
+"""Tests of the parts of HTTP that all resources share."""
