@@ -3,6 +3,7 @@
 The journal is read and verified while another process may write it.
 """
 
+import asyncio
 import json
 import sys
 import time
@@ -18,8 +19,10 @@ from attractor.base.errors import ExitCode, UnknownName
 from attractor.base.events import Event
 from attractor.base.journal import read_torn, require_intact
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import is_terminal, printable, show
+from attractor.cli.output.files import show_diff
+from attractor.cli.output.streams import is_terminal, printable, show, show_json
 from attractor.cli.runs.live.render import PrintedLines
+from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.status import moment
 from attractor.cli.runs.transcripts import entry_lines, painter
 from attractor.cli.shell_completion import complete_runs
@@ -27,7 +30,9 @@ from attractor.engine.journal.reader import JournalReader, VerifiedLine
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.pipeline.runs.event_lines import describe_logged
 from attractor.pipeline.runs.lookup import find_run, reference_of
+from attractor.pipeline.runs.stages import find_attempt, read_stages
 from attractor.pipeline.runs.transcript import TRANSCRIPT, TranscriptReader, read_entry
+from attractor.pipeline.workspace.diffs import read_run_diff, read_stage_diff
 
 OFTEN_S = 0.2
 """The pause in seconds between two checks for new lines."""
@@ -89,6 +94,12 @@ def _rests(before: bool, event: Event) -> bool:
     help="Show the transcript of the agent of this node: its words, tool calls and edits.",
 )
 @click.option(
+    "--diff",
+    "as_diff",
+    is_flag=True,
+    help="Show the changes of the run, or with --stage of a stage, as a diff.",
+)
+@click.option(
     "--since",
     default="",
     metavar="WHEN",
@@ -103,6 +114,7 @@ def logs(
     follow: bool,
     node: str,
     stage: str,
+    as_diff: bool,
     since: str,
     as_json: bool,
 ) -> ExitCode:
@@ -111,14 +123,16 @@ def logs(
     RUN is a run id, a unique prefix of a run id, a run directory, or 'latest' (default: latest).
     With --json, print each event as one line of JSON, exactly as in the journal. With --follow,
     print new events until the run stops or ends. Without --json, the output of running commands is
-    printed too. With --stage, print the transcript of an agent. Exit with 6 and print the line
+    printed too. With --stage, print the transcript of an agent. With --diff, print the changes of
+    the run, or of the stage NODE, NODE@VISIT or NODE@VISIT.ATTEMPT. Exit with 6 and print the line
     number if a line of the journal is corrupt.
     """
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)
-    directory = RunDirectory(root)
+    if as_diff:
+        return _show_diff(invocation, root, stage, as_json=as_json)
     if stage:
-        return _show_transcript(invocation, directory, stage, follow=follow, as_json=as_json)
+        return _show_transcript(invocation, root, stage, follow=follow, as_json=as_json)
     # click.echo fails on a closed pipe; show would continue forever.
     echo = click.echo if follow else partial(show, is_file=True)
 
@@ -126,8 +140,13 @@ def logs(
         echo(line if as_json and not is_terminal(sys.stdout) else printable(line))
 
     shown = _LineFilter(node, moment(since) if since else None, as_json, write)
-    reading = JournalReader(directory.events)
-    printed = PrintedLines(directory, node)
+    _show_events(root, runs_dir, shown, follow=follow)
+    return ExitCode.DONE
+
+
+def _show_events(root: Path, runs_dir: Path, shown: "_LineFilter", *, follow: bool) -> None:
+    directory, node = RunDirectory(root), shown.node
+    reading, printed = JournalReader(directory.events), PrintedLines(directory, node)
     seen_nodes: set[str] = set()
     for line in _lines(root, runs_dir, reading, shown, printed) if follow else reading.more():
         shown.show(line)
@@ -140,13 +159,28 @@ def logs(
     require_intact(reading.verdict, str(directory.events))
     if node and node not in seen_nodes:
         raise UnknownName("node of this log", node, sorted(seen_nodes))
+
+
+def _show_diff(invocation: Invocation, root: Path, stage: str, *, as_json: bool) -> ExitCode:
+    """Print the changes of a run, or of a stage."""
+    if stage:
+        diff = read_stage_diff(find_attempt(read_stages(root), stage))
+    else:
+        diff = asyncio.run(read_run_diff(root, host_of(invocation)))
+    if as_json:
+        show_json(diff.to_record())
+    elif diff.text:
+        show_diff(diff.text.removesuffix("\n"), color=invocation.color)
+    else:
+        show("No files were changed.")
     return ExitCode.DONE
 
 
 def _show_transcript(
-    invocation: Invocation, directory: RunDirectory, stage: str, *, follow: bool, as_json: bool
+    invocation: Invocation, root: Path, stage: str, *, follow: bool, as_json: bool
 ) -> ExitCode:
     """Print the transcript of a stage; with `follow`, until the run has no live process."""
+    directory = RunDirectory(root)
     folder = directory.stage(stage)
     if not follow and not (folder / TRANSCRIPT).is_file():
         known = sorted(one.parent.name for one in directory.root.glob(f"*/{TRANSCRIPT}"))

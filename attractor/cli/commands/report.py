@@ -19,9 +19,11 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.launch import evaluator_of
 from attractor.factory.ledger.index import RunIndex
 from attractor.factory.ledger.report import (
+    DayCosts,
     GroupFigures,
     StageFigures,
     TrialFigures,
+    read_costs,
     read_groups,
     read_stages,
     trials_in,
@@ -40,24 +42,33 @@ from attractor.pipeline.runs.lookup import find_run
     show_default=True,
     help="Count runs that started after this time, such as 2026-01-31, or in this last time.",
 )
+@click.option("--daily", is_flag=True, help="Report only the cost, by day.")
 @operator_option("Give the hidden scenarios their names.")
 @json_option
 @click.pass_obj
 def report(
-    invocation: Invocation, reference: str, since: str, to_operator: bool, as_json: bool
+    invocation: Invocation,
+    reference: str,
+    since: str,
+    daily: bool,
+    to_operator: bool,
+    as_json: bool,
 ) -> ExitCode:
     """Report cost, time and results of runs.
 
     Without RUN: by pipeline and models, the number of runs, the share with the verdict 'go', the
     share of satisfied trials, approved runs, cost, cost per approved run, tokens, agent time and
     wall time, and flaky scenarios. With RUN: by stage and by trial. Scenarios have opaque names
-    unless --operator is given.
+    unless --operator is given. With --daily: the cost by the day (UTC) on which the runs started,
+    by pipeline and models.
     """
     host = host_of(invocation)
     if reference:
         return _report_run(host, reference, to_operator=to_operator, as_json=as_json)
     began = moment(since).astimezone(UTC).isoformat()
     index = RunIndex(host.state_dir, told=show_indexing)
+    if daily:
+        return _report_days(read_costs(index, host.runs_dir, began), began, as_json=as_json)
     groups = read_groups(index, host.runs_dir, began)
     suites = (
         {run.summary.suite for one in groups for run in one.runs} if to_operator else set[str]()
@@ -67,6 +78,20 @@ def report(
         show_json({"since": began, "groups": [_group_record(one, names) for one in groups]})
     elif groups:
         show("\n".join(_group_lines(groups, names)))
+    else:
+        show(f"No run started since {began}.")
+    return ExitCode.DONE
+
+
+def _report_days(days: Sequence[DayCosts], began: str, *, as_json: bool) -> ExitCode:
+    if as_json:
+        show_json({"since": began, "days": [one.to_record() for one in days]})
+    elif days:
+        rows = [("day", "pipeline", "models", "runs", "cost", "of trials", "tokens")]
+        for one in days:
+            costs = money(one.cost_usd), money(one.trials_usd), whole(one.tokens)
+            rows.append((one.day, one.pipeline, one.models or "-", str(one.runs), *costs))
+        show("\n".join(_aligned(rows)))
     else:
         show(f"No run started since {began}.")
     return ExitCode.DONE

@@ -9,6 +9,7 @@ from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.resources import table
 from attractor.cli.runs.status import moment, show_indexing
 from attractor.engine.amounts import money, whole
 from attractor.engine.outcome import Usage
@@ -16,6 +17,7 @@ from attractor.engine.truncation import shorten
 from attractor.factory.ledger.index import RunIndex, RunQuery
 from attractor.language.source.text import visible
 from attractor.pipeline.runs.lookup import RunSummary
+from attractor.pipeline.runs.workers import Worker, read_worker
 from attractor.pipeline.status import listed_status
 
 _HEADING = ("run", "age", "status", "outcome", "pipeline", "cost", "goal")
@@ -34,6 +36,8 @@ _LONGEST_GOAL = 48
     help="List only runs that started after this time, such as 2026-01-31T09:30, or not longer ago "
     "than this duration, such as 10m.",
 )
+@click.option("--suite", metavar="NAME[@VERSION]", help="List only runs that this suite judges.")
+@click.option("--live", is_flag=True, help="List the processes that execute runs now.")
 @click.option("--limit", type=click.IntRange(min=1), help="List at most this many runs.")
 @json_option
 @click.pass_obj
@@ -42,13 +46,16 @@ def runs(
     status: str | None,
     pipeline: str | None,
     since: str | None,
+    suite: str | None,
+    live: bool,
     limit: int | None,
     as_json: bool,
 ) -> ExitCode:
     """List the runs of the project, newest first.
 
     Runs without a suite end in awaiting_human (decision), but need no decision: --status
-    awaiting_human leaves them out.
+    awaiting_human leaves them out. With --live, list the process, start and stages of each run
+    that a process executes.
     """
     settings = invocation.configuration.settings
     index = RunIndex(settings.state_dir, told=show_indexing)
@@ -56,10 +63,18 @@ def runs(
         status=status or "",
         pipeline=pipeline or "",
         since=moment(since).astimezone(UTC).isoformat() if since else "",
+        suite=suite or "",
+        is_live=live,
         limit=limit or -1,
     )
     found = index.runs(settings.runs_dir, query)
-    if as_json:
+    if live:
+        workers = [read_worker(one) for one in found]
+        if as_json:
+            show_json([one.to_record() for one in workers])
+        else:
+            show("\n".join(_workers(workers)) or "No process executes a run.")
+    elif as_json:
         show_json([one.to_record() for one in found])
     elif found:
         show("\n".join(_table(found, SystemClock().now())))
@@ -81,6 +96,20 @@ def _table(found: Sequence[RunSummary], now: datetime) -> list[str]:
         if trouble := found[at - 1].trouble:
             lines.insert(at + 1, f"  {visible(f'trouble: {trouble}')}")
     return lines
+
+
+def _workers(workers: Sequence[Worker]) -> list[str]:
+    rows = [
+        (
+            visible(one.summary.run_id),
+            f"process {one.pid}" if one.pid else "unknown process",
+            f"since {one.since.astimezone():%Y-%m-%d %H:%M:%S}" if one.since else "",
+            visible(listed_status(one.summary)),
+            visible(", ".join(stage.name for stage in one.stages)),
+        )
+        for one in workers
+    ]
+    return table(rows) if rows else []
 
 
 def _row(one: RunSummary, now: datetime) -> tuple[str, ...]:

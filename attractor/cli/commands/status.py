@@ -7,33 +7,57 @@ from pathlib import Path
 import click
 
 from attractor.base.clock import SystemClock
-from attractor.base.errors import ExitCode
+from attractor.base.errors import ExitCode, UsageError
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import printable, show, show_json
 from attractor.cli.runs.observers import can_draw_live
+from attractor.cli.runs.stages import context_text, timeline_text
 from attractor.cli.runs.status import OFTEN_S, as_text, in_a_line
 from attractor.cli.shell_completion import complete_runs
+from attractor.pipeline.runs.context import read_context
 from attractor.pipeline.runs.lookup import find_run
+from attractor.pipeline.runs.stages import read_timeline
 from attractor.pipeline.status import read_status, status_changes
 
 
 @click.command()
 @click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
 @click.option("--watch", is_flag=True, help="Show every change until the run ends.")
+@click.option("--stages", is_flag=True, help="List the attempts at stages, and the waits.")
+@click.option("--context", "in_context", is_flag=True, help="List the values of the context.")
 @json_option
 @click.pass_obj
-def status(invocation: Invocation, reference: str, watch: bool, as_json: bool) -> ExitCode:
+def status(
+    invocation: Invocation,
+    reference: str,
+    watch: bool,
+    stages: bool,
+    in_context: bool,
+    as_json: bool,
+) -> ExitCode:
     """Show the status of a run.
 
     RUN is a run id, a unique prefix of a run id, a run directory, or 'latest' (default: latest).
     The status is read from the journal. Exit with 6 if run.json contradicts the journal. With
     --watch, redraw the terminal after each change; without a terminal, print one line (with --json,
     one object) after each change. If the run restarts as a new run, --watch continues with the new
-    run.
+    run. With --stages, list each attempt with its start, time, result, model, cost and next node,
+    and the waits for people. With --context, list the values that the stages share.
     """
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)
+    _require_one(watch, stages, in_context)
+    if stages:
+        timeline = read_timeline(root)
+        records = [one.to_record() for one in timeline.attempts]
+        record = {"stages": records, "timeline": timeline.to_record()}
+        show_json(record) if as_json else show(timeline_text(timeline))
+        return ExitCode.DONE
+    if in_context:
+        context = read_context(root)
+        show_json(context.to_record()) if as_json else show(context_text(context))
+        return ExitCode.DONE
     if watch:
         return _watch(invocation, root, runs_dir, as_json=as_json)
     status = read_status(root, runs_dir)
@@ -42,6 +66,13 @@ def status(invocation: Invocation, reference: str, watch: bool, as_json: bool) -
     else:
         show(as_text(status))
     return status.summary.trouble_code
+
+
+def _require_one(*options: bool) -> None:
+    if sum(options) > 1:
+        raise UsageError(
+            "--watch, --stages and --context exclude each other", hint="choose one of them"
+        )
 
 
 def _watch(invocation: Invocation, root: Path, runs_dir: Path, *, as_json: bool) -> ExitCode:

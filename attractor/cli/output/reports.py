@@ -11,6 +11,7 @@ from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.diagnose import Diagnosis
 from attractor.pipeline.estimate.estimate import Estimate, StageEstimate
 from attractor.pipeline.estimate.samples import Range, StageTotal, costliest, slowest
+from attractor.pipeline.runs.disk_use import DiskUse
 from attractor.pipeline.runs.garbage import YET, Freed, Sweep, name_processes
 
 _MOST = 8
@@ -156,6 +157,13 @@ def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def disk_text(use: DiskUse) -> str:
+    """Return the disk space in use as text."""
+    lines = [f"{size(one.bytes):>10}  {one.what:<10}  {one.path}" for one in use.folders]
+    space = f"{size(use.used):>10}  in use, {size(use.free)} of {size(use.total)} free"
+    return "\n".join(map(visible, [*lines, space]))
 
 
 def sweep_text(swept: Sweep) -> str:
