@@ -158,6 +158,8 @@ class ObjectStore:
         self, ids: Sequence[bytes], use: Callable[[Iterator[bytes]], _Result]
     ) -> _Result:
         """Pass the contents of blobs, in order, to a function in a thread."""
+        if not ids:
+            return await in_thread(partial(use, iter(())))
         with self._scratch() as output:
             asked = b"".join(b"%s\n" % name.hex().encode() for name in ids)
             await self.git.run_to(output, "cat-file", "--batch", stdin=asked)

@@ -69,6 +69,8 @@ _PATIENCE = timedelta(seconds=30)
 _MISSING = ("bad object", "unable to find", "unable to read", "not a tree", "Not a valid object")
 _SHELL_FOUND_NO_PROGRAM = 127
 _READER_LEFT = 128 + signal.SIGPIPE
+# Separates the paths in the output of git: a path may contain newlines, but no double slash.
+_BETWEEN = "--//"
 
 
 @dataclass(frozen=True)
@@ -157,10 +159,10 @@ async def find_git_dir(folder: Path, *, search_path: str) -> Path | None:
     return None if found is None else Path(found)
 
 
-async def _rev_parse(folder: Path, option: str, *, search_path: str) -> str | None:
-    """Return a property of the repository of a folder; None outside of any repository."""
+async def _rev_parse(folder: Path, *options: str, search_path: str) -> str | None:
+    """Return properties of the repository of a folder; None outside of any repository."""
     result = await run_process(
-        ["git", *_OPTIONS, "rev-parse", option],
+        ["git", *_OPTIONS, "rev-parse", *options],
         cwd=folder,
         env=_VARIABLES | {"PATH": search_path},
         timeout=_TIMEOUT,
@@ -270,12 +272,12 @@ class Repository:
 
 async def open_repository(folder: Path, *, search_path: str) -> Repository:
     """Open the repository of a folder, which may be a subfolder of the repository."""
-    git_dir = await find_git_dir(folder, search_path=search_path)
-    prefix = await _rev_parse(folder, "--show-prefix", search_path=search_path)
-    if git_dir is None or prefix is None:
+    options = (
+        *("--show-object-format", _BETWEEN, "--absolute-git-dir", _BETWEEN, "--show-prefix"),
+        *(_BETWEEN, "--path-format=absolute", "--git-common-dir"),
+    )
+    found = await _rev_parse(folder, *options, search_path=search_path)
+    if found is None:
         raise NotARepository(f"{folder} is not in a git repository")
-    git = Git(git_dir, search_path)
-    options = ("--path-format=absolute", "--show-object-format", "--git-common-dir")
-    # The folder is last, because only a folder can contain a newline.
-    object_format, _, common_dir = (await git.run("rev-parse", *options)).partition("\n")
-    return Repository(git, Path(common_dir), object_format, prefix)
+    object_format, git_dir, prefix, common_dir = found.split(f"\n{_BETWEEN}\n")
+    return Repository(Git(Path(git_dir), search_path), Path(common_dir), object_format, prefix)

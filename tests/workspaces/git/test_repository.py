@@ -102,9 +102,11 @@ def test_missing_git_is_reported(project: Project, tmp_path: Path) -> None:
 
 
 def test_a_repository_is_found_from_any_folder_of_it(project: Project, tmp_path: Path) -> None:
-    repository = asyncio.run(open_repository(project.folder / "docs", search_path=SEARCH_PATH))
+    folder = project.folder / "docs" / "two\nlines"
+    folder.mkdir()
+    repository = asyncio.run(open_repository(folder, search_path=SEARCH_PATH))
     assert repository.git.git_dir == project.folder / ".git"
-    assert repository.prefix == "docs/"
+    assert repository.prefix == "docs/two\nlines/"
     assert repository.objects == project.folder / ".git" / "objects"
     assert repository.object_format == "sha1"
     assert asyncio.run(repository.commit("main")) == project.head()
