@@ -9,6 +9,7 @@ from attractor.base.errors import UsageError
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.run_state import EVALUATING
 from attractor.factory.decisions.promotion import (
     CandidateTree,
     Promotion,
@@ -28,7 +29,8 @@ from attractor.factory.resources.effective import with_profile
 from attractor.factory.resources.pipelines import PipelineStore
 from attractor.factory.resources.profiles import ProfileStore
 from attractor.factory.resources.suites import SuiteStore
-from attractor.factory.resources.versions import split_pin
+from attractor.factory.resources.versions import Version, split_pin
+from attractor.language.preparation.prepare import path_below
 from attractor.pipeline.components.run_components import Evaluation, PreparedRun
 from attractor.pipeline.fork.linked_run import require_trees
 from attractor.pipeline.host.run_host import RunHost
@@ -73,6 +75,17 @@ def evaluator_of(host: RunHost) -> Evaluator:
         clock=host.clock,
         tell=host.tell,
     )
+
+
+def with_registered(version: Version, host: RunHost) -> tuple[Path, RunHost]:
+    """Return the file of a registered pipeline, and the host that knows its text and its files."""
+    pipeline = evaluator_of(host).stores.pipelines.read(version)
+    file = Path(str(version.data["file"]))
+    texts = {
+        path_below(str(file.parent), name): one.decode() for name, one in pipeline.files.items()
+    }
+    texts[str(file)] = pipeline.text
+    return file, host.with_texts(texts)
 
 
 async def launch(
@@ -200,6 +213,13 @@ def _report_torn_line(run: OpenRun, host: RunHost) -> None:
 def _evaluation(evaluator: Evaluator, request: RunRequest) -> Evaluation:
     finish = evaluator.finish if request.evaluate else None
     return Evaluation(evaluator.begin, finish, partial(train_player, evaluator))
+
+
+def request_evaluation(root: Path, host: RunHost, *, by: str) -> None:
+    """Request another evaluation of a run, unless it waits for one; no stage is executed again."""
+    with hold(root, host) as run:
+        if run.state.status != EVALUATING:
+            evaluator_of(host).request_again(run, by)
 
 
 def hold(root: Path, host: RunHost) -> OpenRun:

@@ -24,7 +24,7 @@ from attractor.engine.run_folder.layout import (
     read_manifest,
 )
 from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun, end_run, open_run
-from attractor.engine.state.run_state import RunState
+from attractor.engine.state.run_state import AWAITING_ANSWER, EXECUTING, RunState
 from attractor.engine.storage.secrets import Redactor
 from attractor.pipeline.runs.garbage import end_left_running_now, name_processes
 from attractor.pipeline.runs.lookup import last_restart, reference_to
@@ -174,6 +174,20 @@ class Orders:
     def is_paused(self) -> bool:
         """Return whether a process holds the run and waits because of a pause."""
         return is_held(RunDirectory(self.root).lock) and self._state().is_paused
+
+    def needs_process(self, question: str) -> bool:
+        """Return whether a run needs a new process to continue with an answer.
+
+        A process that is about to park the run takes no more answers, so wait until it has ended.
+        """
+        until = self.clock.monotonic() + END_PATIENCE_S
+        while is_held(RunDirectory(self.root).lock):
+            state = self._state()
+            is_heard = question not in [one.id for one in state.questions]
+            if (is_heard and state.status == EXECUTING) or self.clock.monotonic() > until:
+                return False
+            time.sleep(OFTEN_S)
+        return self._state().status in (EXECUTING, AWAITING_ANSWER)
 
     def resume(self, why: str = "") -> Receipt:
         """Let a paused process continue."""

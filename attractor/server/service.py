@@ -15,6 +15,7 @@ from attractor.factory.operations import Factory
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.runs.lookup import find_run, is_run
 from attractor.server.access.access import Access
+from attractor.server.drawings import Drawings
 from attractor.server.processes.run_processes import RunProcesses
 
 
@@ -26,6 +27,7 @@ class Service:
     index: RunIndex
     access: Access
     processes: RunProcesses
+    drawings: Drawings
 
     @classmethod
     def of(cls, project: Path, environ: Mapping[str, str] | None = None) -> "Service":
@@ -42,7 +44,8 @@ class Service:
             environ=environ,
             most=settings.max_processes or max(4, 2 * (os.cpu_count() or 1)),
         )
-        return cls(factory, RunIndex(state), Access(state, host.clock), processes)
+        access = Access(state, host.clock)
+        return cls(factory, RunIndex(state), access, processes, Drawings())
 
     @property
     def host(self) -> RunHost:

@@ -5,7 +5,7 @@ import secrets
 import threading
 from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -21,6 +21,7 @@ from attractor.server.application import build_application
 from attractor.server.service import Service
 from attractor.server.serving import Server, address_of, listen
 from tests.pipeline.projects import make_project
+from tests.prepared import quick_programs
 
 SETTINGS = '[backends]\ndefault = "simulate"\n'
 
@@ -93,7 +94,10 @@ def service(project: Path) -> Service:
     variables = {"PATH": os.environ["PATH"], "HOME": str(project.parent)}
     state = project.parent / "state"
     variables["ATTRACTOR_STATE_DIR"] = str(state)
-    return Service.of(project, variables)
+    service = Service.of(project, variables)
+    # Runs are walked by processes that have the program loaded.
+    program = (str(quick_programs() / "attractor"),)
+    return replace(service, processes=replace(service.processes, program=program))
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def test_document_lists_every_operation(server: RunningServer) -> None:
     described = {(path, method) for path, one in document["paths"].items() for method in one}
     routes = [one for name in RESOURCES for one in RESOURCES[name].routes]
     operations = {
-        (one.path, method.lower())
+        (one.path_format, method.lower())
         for one in routes
         if isinstance(one, APIRoute)
         for method in one.methods or ()

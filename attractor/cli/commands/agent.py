@@ -2,7 +2,6 @@
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -124,7 +123,7 @@ def agent(
     watcher = Watcher(invocation, as_json=as_json, stage=_STAGE)
     host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
     texts = {str(file): pipeline_text(agent_name)}
-    host = replace(host, custom_parts=replace(host.custom_parts, texts=texts))
+    host = host.with_texts(texts)
     result = walk(launch(request, host), watcher)
     outlook = read_outlook(result, host)
     folder = RunDirectory(result.directory).stage(_STAGE)

@@ -10,10 +10,9 @@ from attractor.cli.runs.questions import operator_option, verdict_text
 from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
-from attractor.engine.state.run_state import EVALUATING
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.evaluation.gate import gate as judge
-from attractor.factory.launch import ask_gate, evaluator_of, hold, resume_run
+from attractor.factory.launch import ask_gate, request_evaluation, resume_run
 from attractor.factory.ledger.tokens import OPERATE
 from attractor.pipeline.request import Overrides
 from attractor.pipeline.runs.lookup import find_run
@@ -35,11 +34,7 @@ def evaluate(invocation: Invocation, reference: str, to_operator: bool, as_json:
     root = find_run(reference, runs_dir)
     watcher = Watcher(invocation, root)
     host = host_of(invocation, observer=watcher, output=watcher.output)
-    evaluator = evaluator_of(host)
-    with hold(root, host) as run:
-        if run.state.status != EVALUATING:
-            # Only a successful run is evaluated; no stage is executed here.
-            evaluator.request_again(run, operator_name(invocation, OPERATE))
+    request_evaluation(root, host, by=operator_name(invocation, OPERATE))
     walk(resume_run(root, host, Overrides(evaluate=True)), watcher)
     facts, judged = ask_gate(root, host)
     if as_json:

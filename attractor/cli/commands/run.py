@@ -2,8 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -21,13 +20,14 @@ from attractor.cli.shell_completion import (
     complete_suites,
 )
 from attractor.engine.simulation.outcomes import open_outcomes
-from attractor.factory.launch import check_run, launch
+from attractor.factory.launch import check_run, evaluator_of, launch, with_registered
 from attractor.interviewers.queue import NAME as QUEUE
 from attractor.interviewers.registry import INTERVIEWERS, placed_name, read_name
 from attractor.language.reading import decode
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.runs.lookup import find_run
+from attractor.pipeline.source.read import STDIN
 
 
 @click.command()
@@ -159,10 +159,13 @@ def run(
     """Run a pipeline and evaluate the result.
 
     All stages are recorded in a run directory, so that 'attractor resume' can continue an
-    interrupted run. Progress is printed to standard error. Exit with 0 if the pipeline succeeds, 1
-    if it fails, and 3 if it waits for a person or has used up a budget. '-' reads standard input.
+    interrupted run. PIPELINE.dot can also be a registered version, such as plan@3, or '-' for
+    standard input. Progress is printed to standard error. Exit with 0 if the pipeline succeeds, 1
+    if it fails, and 3 if it waits for a person or has used up a budget.
     """
-    pipeline, texts = _read_dash(pipeline)
+    watcher = Watcher(invocation, root := run_dir and run_dir.absolute(), as_json=as_json)
+    host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
+    pipeline, host = _find_pipeline(pipeline, host)
     request = RunRequest(
         file=pipeline.absolute(),
         goal=goal,
@@ -181,9 +184,6 @@ def run(
         profile=profile,
         evaluate=not no_evaluate,
     )
-    watcher = Watcher(invocation, root := run_dir and run_dir.absolute(), as_json=as_json)
-    host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
-    host = replace(host, custom_parts=replace(host.custom_parts, texts=texts))
     earlier = find_run(feedback, host.runs_dir) if feedback else None
     if only_checks:
         return _check(request, host, earlier, as_json=as_json)
@@ -191,16 +191,19 @@ def run(
     return show_end(result, host, as_json=as_json)
 
 
-STDIN = "stdin.dot"
-"""The name of a pipeline that is read from standard input."""
+def _find_pipeline(pipeline: Path, host: RunHost) -> tuple[Path, RunHost]:
+    """Return the file of a pipeline, and the host that knows a text without a file.
 
-
-def _read_dash(pipeline: Path) -> tuple[Path, Mapping[str, str]]:
-    """Return the file of a pipeline, and the text on standard input if the file is `-`."""
-    if str(pipeline) != "-":
-        return pipeline, {}
-    content = sys.stdin.buffer.read() if sys.stdin else b""
-    return Path(STDIN), {str(Path(STDIN).absolute()): decode(content, file=STDIN)}
+    Such a text is on standard input, or it is a registered version.
+    """
+    if str(pipeline) == "-":
+        content = sys.stdin.buffer.read() if sys.stdin else b""
+        texts = {str(Path(STDIN).absolute()): decode(content, file=STDIN)}
+        return Path(STDIN), host.with_texts(texts)
+    versions = evaluator_of(host).stores.pipelines.versions
+    if versions.is_numbered(str(pipeline)) and not pipeline.exists():
+        return with_registered(versions.find_usable(str(pipeline)), host)
+    return pipeline, host
 
 
 def _check(request: RunRequest, host: RunHost, feedback: Path | None, *, as_json: bool) -> ExitCode:

@@ -240,7 +240,12 @@ _OVERRIDE_OPTIONS = (
         metavar="NAME=VALUE",
         help=f"Pass a secret input again: {INPUT_FORMS}.",
     ),
-    click.option("--no-evaluate", is_flag=True, help="Skip the evaluation."),
+    click.option(
+        "--evaluate/--no-evaluate",
+        "evaluate",
+        default=None,
+        help="Evaluate the result, or skip the evaluation (default: as before).",
+    ),
 )
 
 
@@ -256,7 +261,7 @@ def override_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode
         max_duration: str,
         goal: str,
         pairs: tuple[str, ...],
-        no_evaluate: bool,
+        evaluate: bool | None,
         **options: Any,
     ) -> ExitCode:
         invocation: Invocation = click.get_current_context().obj
@@ -265,7 +270,7 @@ def override_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode
             budgets=budgets_of(max_cost_usd, max_tokens, max_duration),
             goal=goal,
             inputs=read_inputs(pairs, None, environ=invocation.environ),
-            evaluate=False if no_evaluate else None,
+            evaluate=evaluate,
         )
         return command(overrides=overrides, **options)
 

@@ -56,7 +56,7 @@ HANDED_IN = "handed in"
 
 @dataclass(frozen=True, kw_only=True)
 class CustomParts:
-    """The parts that a program passes as objects, and the texts of pipelines without a file."""
+    """The parts that a program passes as objects, and texts that replace files, by path."""
 
     handlers: Mapping[str, Handler] = field(default_factory=dict[str, Handler])
     backend: Backend | None = None
@@ -251,6 +251,10 @@ class RunHost:
     def with_secrets(self, secrets: Iterable[str]) -> "RunHost":
         """Return the host with more secrets."""
         return replace(self, secrets=tuple(dict.fromkeys((*self.secrets, *secrets))))
+
+    def with_texts(self, texts: Mapping[str, str]) -> "RunHost":
+        """Return the host with texts that replace files, by path."""
+        return replace(self, custom_parts=replace(self.custom_parts, texts=texts))
 
     @cached_property
     def redactor(self) -> Redactor:

@@ -90,6 +90,12 @@ def bare_project() -> ProjectContext:
     return ProjectContext(Vocabulary(types=frozenset(handler_registry())))
 
 
+_NO_TEXTS: Mapping[str, str] = {}
+
+STDIN = "stdin.dot"
+"""The name of a pipeline without a file, such as one on standard input."""
+
+
 def open_pipeline(
     file: str,
     *,
@@ -98,10 +104,24 @@ def open_pipeline(
     project: ProjectContext | None = None,
 ) -> PipelineSource:
     """Read a pipeline from its file; `goal` overrides the goal in the graph."""
-    files = files_beside(Path(file))
-    custom_parts = project.custom_parts.texts.get(file) if project else None
-    source = open_source(file) if custom_parts is None else Source(custom_parts, file)
+    texts = project.custom_parts.texts if project else _NO_TEXTS
+    files = GivenFiles(texts, Path(file).parent) if texts else files_beside(Path(file))
+    source = Source(texts[file], file) if file in texts else open_source(file)
     return read_pipeline(source, goal=goal, files=files, inputs=inputs, project=project)
+
+
+class GivenFiles:
+    """Files beside a pipeline: the passed texts by their paths, and other files from the disk."""
+
+    def __init__(self, texts: Mapping[str, str], folder: Path) -> None:
+        self._texts = texts
+        self._folder = folder
+        self._others = files_beside(folder / "<graph>")
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a file."""
+        text = self._texts.get(path_below(str(self._folder), name))
+        return self._others.read(name) if text is None else text.encode()
 
 
 def read_child(

@@ -51,8 +51,8 @@ LOG_DAYS = 14
 class RunCommand:
     """A command that walks a run, and prints events as JSON lines.
 
-    `files` are the contents of options that name a file: inputs may be secret, so they are not in
-    the list of processes.
+    `files` are contents by the option before the name of their file: inputs may be secret, so they
+    are not in the list of processes.
     """
 
     name: str
@@ -63,7 +63,7 @@ class RunCommand:
 
     def words(self, places: Mapping[str, str]) -> list[str]:
         """Return the words of the command, with the places of its files."""
-        named = [f"{option}={places[option]}" for option in self.files]
+        named = [f"{option}{places[option]}" for option in self.files]
         return [self.name, "--json", *self.options, *named, "--", *self.arguments]
 
 

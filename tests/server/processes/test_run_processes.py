@@ -34,7 +34,7 @@ def test_process_gets_its_files_and_the_name_of_the_caller(
         f'done; echo "$@" > words; cat > source; env > variables; {STARTED}'
     )
     command = replace(
-        COMMAND, options=["--model=m"], files={"--inputs": '{"key": "hidden"}'}, stdin="digraph {}"
+        COMMAND, options=["--model=m"], files={"--inputs=": '{"key": "hidden"}'}, stdin="digraph {}"
     )
     assert doing(processes, script).start(command, by="ann") == "01AB"
     assert (tmp_path / "inputs").read_text() == '{"key": "hidden"}'

@@ -1,0 +1,248 @@
+"""The bodies of requests that act on runs, and the commands of those that start a process.
+
+The fields have the names and meanings of the options of the command line.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+
+from attractor.base.errors import UsageError
+from attractor.pipeline.request import WorkspaceKind
+from attractor.server.processes.run_processes import RunCommand
+
+LONGEST_WORD = 100_000
+"""The kernel refuses arguments of a program above 128 kB."""
+
+Word = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
+Words = Annotated[str, StringConstraints(max_length=LONGEST_WORD // 4, pattern=r"^[^\x00]*$")]
+"""A text of an argument, which takes up to four bytes a character."""
+
+InputName = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00=]+$")]
+
+
+class Body(BaseModel):
+    """A body without unknown fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class WalkBody(Body):
+    """The fields of all requests that walk a run."""
+
+    interviewer: Word = Field(default="", description="Answer human gates with this interviewer.")
+    max_cost_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_duration: Word = Field(default="", description="A duration such as `2h`.", examples=["2h"])
+    goal: Words = Field(
+        default="", description="The goal of a new run; a secret goal of an old run again."
+    )
+    inputs: Mapping[InputName, str | bool | int | float] = Field(
+        default_factory=dict[str, str | bool | int | float],
+        description="The inputs of a new run; the secret inputs of an old run again.",
+    )
+
+    def options(self) -> Iterator[str]:
+        """Yield the options of the command."""
+        yield from _option("interviewer", self.interviewer)
+        yield from _option("max-cost-usd", self.max_cost_usd)
+        yield from _option("max-tokens", self.max_tokens)
+        yield from _option("max-duration", self.max_duration)
+        yield from _option("goal", self.goal)
+
+    def files(self) -> dict[str, str]:
+        """Return contents that are passed in files, by the option before the name of the file."""
+        return {f"--input={name}=@file:": f"{text}\n" for name, text in self.texts().items()}
+
+    def texts(self) -> dict[str, str]:
+        """Return the inputs as texts."""
+        return {
+            name: one if isinstance(one, str) else json.dumps(one)
+            for name, one in self.inputs.items()
+        }
+
+
+class StartBody(WalkBody):
+    """A run to start: a DOT source, a file of the project, or a registered pipeline."""
+
+    source: str = Field(
+        default="", description="A DOT source; prompt files are those of the project."
+    )
+    file: Word = Field(default="", description="A file of the project.", examples=["pipeline.dot"])
+    pipeline: Word = Field(
+        default="", description="A registered pipeline: `NAME` or `NAME@VERSION`."
+    )
+    backend: Word = Field(default="", description="Execute stages with this backend.")
+    model: Word = Field(default="", description="Use this model for nodes without one.")
+    provider: Word = Field(default="", description="Use this provider for nodes without one.")
+    outcomes: dict[str, JsonValue] | None = Field(
+        None, description="The outcome of each node, for the backend `simulate`."
+    )
+    workspace: WorkspaceKind = WorkspaceKind.ISOLATED
+    include_dirty: bool = Field(default=False, description="Include uncommitted changes.")
+    evaluate: bool = Field(default=True, description="Evaluate the result if the run has a suite.")
+    sandbox: Word = Field(default="auto", description="auto, bubblewrap, landlock or none.")
+    answers: Sequence[Word] = Field(default=(), description="Answers to the human gates, in order.")
+    suite: Word = Field(default="", description="Judge the run with this suite: `NAME[@VERSION]`.")
+    profile: Word = Field(
+        default="", description="Judge the run by this profile: `NAME[@REVISION]`."
+    )
+    feedback: Word = Field(
+        default="", description="Put the verdict on this earlier run into the context."
+    )
+
+    def options(self) -> Iterator[str]:
+        """Yield the options of the command."""
+        yield from super().options()
+        for name in ("backend", "model", "provider", "sandbox", "suite", "profile", "feedback"):
+            yield from _option(name, getattr(self, name))
+        yield from _option("workspace", self.workspace.value)
+        yield from _flag("include-dirty", self.include_dirty)
+        yield from _flag("no-evaluate", not self.evaluate)
+        for answer in self.answers:
+            yield f"--answer={answer}"
+
+    def files(self) -> dict[str, str]:
+        """Return contents that are passed in files, by the option before the name of the file."""
+        outcomes = {} if self.outcomes is None else {"--outcomes=": json.dumps(self.outcomes)}
+        return {**super().files(), **outcomes}
+
+    def command(self, pipeline: str, stdin: str = "") -> RunCommand:
+        """Return the command that runs a pipeline, or the one on standard input."""
+        return RunCommand("run", [pipeline], [*self.options()], self.files(), stdin)
+
+    def require_one_pipeline(self) -> None:
+        """Refuse a body that names no pipeline, or several."""
+        if sum(map(bool, (self.source, self.file, self.pipeline))) != 1:
+            raise UsageError(
+                "a run needs exactly one of source, file and pipeline",
+                hint='send the DOT text as {"source": "digraph { ... }"}',
+            )
+
+
+class ContinueBody(WalkBody):
+    """The fields of all requests that walk a run again."""
+
+    evaluate: bool | None = Field(
+        default=None, description="Evaluate the result (default: as before)."
+    )
+
+    def options(self) -> Iterator[str]:
+        """Yield the options of the command."""
+        yield from super().options()
+        if self.evaluate is not None:
+            yield "--evaluate" if self.evaluate else "--no-evaluate"
+
+
+class ResumeBody(ContinueBody):
+    """A stopped run to continue."""
+
+    restore_sessions: bool = Field(
+        default=False, description="Restore the conversations of agents."
+    )
+    accept_graph: bool = Field(
+        default=False, description="Continue with the changed pipeline file."
+    )
+
+    def options(self) -> Iterator[str]:
+        """Yield the options of the command."""
+        yield from super().options()
+        yield from _flag("restore-sessions", self.restore_sessions)
+        yield from _flag("accept-graph", self.accept_graph)
+
+    def command(self, run: str) -> RunCommand:
+        """Return the command that resumes a run."""
+        return RunCommand("resume", [run], [*self.options()], self.files())
+
+
+class ForkBody(ContinueBody):
+    """A stage from which a new run starts."""
+
+    at: Word = Field(min_length=1, description="NODE[@VISIT] (default: the last visit).")
+    graph: Word = Field(
+        default="", description="Continue with this changed pipeline file of the project."
+    )
+
+    def command(self, run: str, name: str = "fork") -> RunCommand:
+        """Return the command that forks a run."""
+        options = [*self.options(), *_option("graph", self.graph)]
+        return RunCommand(name, [run, self.at], options, self.files())
+
+
+class RewindBody(ForkBody):
+    """A stage from which a new run starts, in place of the old run."""
+
+    why: Words = Field(default="", description="Record this reason.")
+
+    def command(self, run: str, name: str = "rewind") -> RunCommand:
+        """Return the command that rewinds a run; the request itself is the confirmation."""
+        command = super().command(run, name)
+        options = [*command.options, *_option("why", self.why), "--cancel-live"]
+        return RunCommand(name, command.arguments, options, command.files)
+
+
+class RebaseBody(Body):
+    """A branch onto which the result of a run is merged."""
+
+    onto: Word = Field(default="main", min_length=1, description="Merge onto this branch.")
+
+    def command(self, run: str) -> RunCommand:
+        """Return the command that rebases a run."""
+        return RunCommand("rebase", [run], [*_option("onto", self.onto)])
+
+
+class WhyBody(Body):
+    """The reason for an action."""
+
+    why: Words = Field(default="", description="Record this reason.")
+
+
+class SteerBody(WhyBody):
+    """A message to the running agents."""
+
+    text: Words = Field(min_length=1, description="An agent reads it before its next step.")
+    node: Word = Field(default="", description="Only to this stage (default: all running ones).")
+
+
+class AnswerBody(WhyBody):
+    """The answer to a question."""
+
+    answer: Words = Field(min_length=1, description="A key, label or target node, or free text.")
+
+
+class PickedAnswerBody(AnswerBody):
+    """The answer to one of the questions of a run."""
+
+    question: Word = Field(default="", description="The question (default: the only open one).")
+
+
+class NamedAnswerBody(PickedAnswerBody):
+    """The answer to one of the questions of a run, with the run."""
+
+    id: Word = Field(description="The run.")
+
+
+NO_REASON, AS_BEFORE, ONTO_MAIN = WhyBody(), ResumeBody(), RebaseBody()
+"""Bodies of requests without one."""
+
+
+def _option(name: str, value: object) -> Iterator[str]:
+    if value not in ("", None):
+        # One word, because a value may begin with a dash.
+        yield f"--{name}={value}"
+
+
+def _flag(name: str, is_set: bool) -> Iterator[str]:
+    if is_set:
+        yield f"--{name}"
+
+
+def project_file(name: str, project: Path) -> Path:
+    """Return a file of a project by its relative name; refuse one outside of the project."""
+    file = (project / name).resolve()
+    if not file.is_relative_to(project.resolve()):
+        raise UsageError(f"{name} is outside of the project", hint="name a file of the project")
+    return file

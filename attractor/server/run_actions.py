@@ -1,0 +1,191 @@
+"""The operator's actions on runs: each is an order to a run, or a process that walks it."""
+
+import asyncio
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import quote
+
+from pydantic import BaseModel, Field
+
+from attractor.base.errors import AttractorError
+from attractor.engine.run_folder.layout import RunDirectory, is_held
+from attractor.factory.launch import evaluator_of, request_evaluation, with_registered
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.orders import Orders, Receipt
+from attractor.pipeline.runs.lookup import summarize
+from attractor.pipeline.source.read import STDIN, open_pipeline, project_of
+from attractor.pipeline.workspace.deliver import deliver_ended_run
+from attractor.server.access.caller import Caller
+from attractor.server.processes.bodies import ResumeBody, StartBody, project_file
+from attractor.server.processes.run_processes import RunCommand
+from attractor.server.service import Service
+
+
+class StartedRun(BaseModel):
+    """A run that a process of its own walks."""
+
+    id: str
+    status: str = Field(description="The status of the run now, such as `booting`.")
+    links: Mapping[str, str]
+
+
+class RunProcess(StrEnum):
+    """The process of a run after an action."""
+
+    NONE = "none"
+    LIVE = "live"
+    STARTED = "started"
+
+
+class ActionResult(BaseModel):
+    """The result of an action on a run."""
+
+    run_id: str
+    action: str
+    taken: bool = Field(description="False: the process of the run takes it from the inbox.")
+    words: str = Field(description="The result in words.")
+    question: str = ""
+    value: str = Field(default="", description="The answer or the message, as it was understood.")
+    process: RunProcess = Field(
+        description="`live`: the process of the run goes on. `started`: a new process continues "
+        "the run. `none`: no process holds the run."
+    )
+
+
+def links_of(run: str) -> dict[str, str]:
+    """Return the addresses of a run by their purpose."""
+    place = f"/pipelines/{quote(run, safe='')}"
+    parts = ("events", "graph", "questions", "checkpoint", "context", "cancel")
+    return {"self": place, **{one: f"{place}/{one}" for one in parts}}
+
+
+def start_run(service: Service, body: StartBody, caller: Caller) -> StartedRun:
+    """Start a run in a process of its own, after a check of its pipeline."""
+    body.require_one_pipeline()
+    host, project = service.host, service.host.project
+    if body.feedback:
+        body = body.model_copy(update={"feedback": service.root(body.feedback).name})
+    if body.source:
+        file = project / STDIN
+        _check(file, body, host.with_texts({str(file): body.source}))
+        return walk(service, body.command("-", stdin=body.source), caller)
+    if body.file:
+        file = project_file(body.file, project)
+        _check(file, body, host)
+        return walk(service, body.command(str(file)), caller)
+    versions = evaluator_of(host).stores.pipelines.versions
+    version = versions.find_usable(body.pipeline)
+    file, host = with_registered(version, host)
+    _check(file, body, host)
+    return walk(service, body.command(f"{version.name}@{version.number}"), caller)
+
+
+def _check(file: Path, body: StartBody, host: RunHost) -> None:
+    """Refuse a pipeline with errors before a process starts, with all diagnostics."""
+    open_pipeline(str(file), goal=body.goal, inputs=body.texts(), project=project_of(host))
+
+
+def walk(service: Service, command: RunCommand, caller: Caller) -> StartedRun:
+    """Start a process that walks a run, and return the run."""
+    run = service.processes.start(command, by=caller.name)
+    status = summarize(service.root(run)).status
+    return StartedRun(id=run, status=status, links=links_of(run))
+
+
+def orders_to(service: Service, run: str, caller: Caller) -> Orders:
+    """Return the object by which a caller sends orders to a run."""
+    host = service.host
+    return Orders(
+        root=service.root(run),
+        by=caller.name,
+        clock=host.clock,
+        randomness=host.randomness,
+        redactor=host.redactor,
+        before_end=evaluator_of(host).record_end,
+    )
+
+
+def answer_question(
+    service: Service, run: str, caller: Caller, *, answer: str, question: str = "", why: str = ""
+) -> ActionResult:
+    """Answer a question; if no process holds the run, a new one continues it."""
+    orders = orders_to(service, run, caller)
+    receipt = orders.answer(answer, question=question, why=why)
+    if not orders.needs_process(receipt.question):
+        return _result(orders, receipt)
+    try:
+        service.processes.start(ResumeBody().command(orders.root.name), by=caller.name)
+    except AttractorError as error:
+        # The answer is recorded, so this is no failure of the request.
+        words = f"{receipt.words}, but the run does not go on yet: {error.message} ({error.hint})"
+        return _result(orders, receipt, words=words)
+    words = f"{receipt.words}; a new process continues the run"
+    return _result(orders, receipt, words=words, process=RunProcess.STARTED)
+
+
+def pause_run(service: Service, run: str, caller: Caller, why: str) -> ActionResult:
+    """Pause a run after its current stage."""
+    orders = orders_to(service, run, caller)
+    return _result(orders, orders.pause(why))
+
+
+def steer_run(
+    service: Service, run: str, caller: Caller, *, text: str, node: str, why: str
+) -> ActionResult:
+    """Send a message to the running agents of a run."""
+    orders = orders_to(service, run, caller)
+    return _result(orders, orders.steer(text, node=node, why=why))
+
+
+def cancel_run(service: Service, run: str, caller: Caller, why: str) -> ActionResult:
+    """Cancel a run, with or without a process."""
+    orders = orders_to(service, run, caller)
+    receipt = orders.cancel(why)
+    if receipt.is_taken:
+        asyncio.run(deliver_ended_run(orders.root, service.host))
+    return _result(orders, receipt)
+
+
+def resume_walk(service: Service, run: str, caller: Caller, body: ResumeBody) -> ActionResult:
+    """Let a paused process go on, or continue a stopped run in a new process."""
+    orders = orders_to(service, run, caller)
+    if orders.is_paused():
+        return _result(orders, orders.resume())
+    return _continued(service, orders.root, body.command(orders.root.name), caller, "resumed")
+
+
+def evaluate_again(service: Service, run: str, caller: Caller) -> ActionResult:
+    """Evaluate a run in a new process, again or for the first time."""
+    root = service.root(run)
+    request_evaluation(root, service.host, by=caller.name)
+    command = ResumeBody(evaluate=True).command(root.name)
+    return _continued(service, root, command, caller, "a new process evaluates the run")
+
+
+def _continued(
+    service: Service, root: Path, command: RunCommand, caller: Caller, words: str
+) -> ActionResult:
+    service.processes.start(command, by=caller.name)
+    return ActionResult(
+        run_id=root.name,
+        action=command.name,
+        taken=True,
+        words=words,
+        process=RunProcess.STARTED,
+    )
+
+
+def _result(
+    orders: Orders, receipt: Receipt, *, words: str = "", process: RunProcess | None = None
+) -> ActionResult:
+    is_live = is_held(RunDirectory(orders.root).lock)
+    return ActionResult(
+        run_id=receipt.run_id,
+        action=receipt.action,
+        taken=receipt.is_taken,
+        words=words or receipt.words,
+        question=receipt.question,
+        value=receipt.value,
+        process=process or (RunProcess.LIVE if is_live else RunProcess.NONE),
+    )

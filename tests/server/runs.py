@@ -1,0 +1,49 @@
+"""Runs that a client starts over HTTP."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+PATIENCE_S = 30.0
+ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
+GATE = f"""digraph gate {{ graph [goal="Ship"]; {ENDS}
+    build [shape=parallelogram, tool_command="echo built"]
+    ask   [shape=hexagon, label="Ship it?"]
+    ship  [shape=parallelogram, tool_command="echo shipped"]
+    start -> build -> ask
+    ask -> ship  [label="[S] Ship"]
+    ask -> build [label="[A] Again"]
+    ship -> exit }}
+"""
+UNTIL_GO = "timeout 60 sh -c 'until [ -e go ]; do sleep 0.05; done'"
+WAITING = f"""digraph waiting {{ {ENDS}
+    wait [shape=parallelogram, tool_command="{UNTIL_GO}"]
+    last [shape=parallelogram, tool_command="true"]
+    start -> wait -> last -> exit }}
+"""
+UNGUARDED = {"sandbox": "none", "workspace": "none"}
+
+
+def start(client: httpx.Client, source: str, **fields: object) -> str:
+    """Start a run in the project's folder; return its id."""
+    answer = client.post("/pipelines", json={"source": source, **UNGUARDED, **fields})
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
+def await_status(
+    client: httpx.Client, run: str, is_reached: Callable[[dict[str, Any]], bool]
+) -> dict[str, Any]:
+    """Return the status of a run when it has reached some state."""
+    until = time.monotonic() + PATIENCE_S
+    while not is_reached(status := client.get(f"/pipelines/{run}").json()):
+        assert time.monotonic() < until, status
+        time.sleep(0.02)
+    return status
+
+
+def await_rest(client: httpx.Client, run: str) -> dict[str, Any]:
+    """Return the status of a run when no process holds it."""
+    return await_status(client, run, lambda status: not status["live"])

@@ -1,0 +1,120 @@
+"""A client runs pipelines by the endpoints of attractor-spec 9.5 and 11.11."""
+
+import pytest
+
+from tests.cli.running import run_here
+from tests.server.conftest import RunningServer
+from tests.server.runs import GATE, UNGUARDED, WAITING, await_rest, await_status, start
+
+
+def test_scripted_client_uses_the_endpoints_of_the_specification(server: RunningServer) -> None:
+    with server.client() as client:
+        answer = client.post("/pipelines", json={"source": GATE, **UNGUARDED})
+        run = answer.json()["id"]
+        place = f"/pipelines/{run}"
+        assert (answer.status_code, answer.headers["location"]) == (201, place)
+        assert client.get(answer.json()["links"]["self"]).json()["id"] == run
+        status = await_rest(client, run)
+        assert (status["status"], status["next_node"]) == ("awaiting_human", "ask")
+        assert status["completed_nodes"] == ["start", "build"]
+        graph = client.get(f"{place}/graph")
+        assert graph.headers["content-type"] == "image/svg+xml"
+        assert "waiting" in graph.text
+        again = client.get(f"{place}/graph", headers={"if-none-match": graph.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        [question] = client.get(f"{place}/questions").json()
+        assert (question["text"], [one["key"] for one in question["choices"]]) == (
+            "Ship it?",
+            ["S", "A"],
+        )
+        checkpoint = client.get(f"{place}/checkpoint").json()
+        assert (checkpoint["current_node"], checkpoint["next_node"]) == ("build", "ask")
+        context = client.get(f"{place}/context").json()
+        assert context["tool.output"] == "built\n"
+        answered = client.post(
+            f"{place}/questions/{question['id']}/answer", json={"answer": "ship", "why": "ready"}
+        )
+        assert (answered.status_code, answered.json()["process"]) == (200, "started")
+        assert await_rest(client, run)["outcome"] == "success"
+        assert client.get(f"{place}/questions").json() == []
+        assert client.get(f"{place}/graph").headers["etag"] != graph.headers["etag"]
+        other = start(client, WAITING)
+        canceled = client.post(f"/pipelines/{other}/cancel", json={"why": "wrong"}).json()
+        assert canceled["process"] == "live"
+        assert await_rest(client, other)["status"] == "canceled"
+
+
+def test_words_of_the_definition_of_done_are_other_names(server: RunningServer) -> None:
+    with server.client() as client:
+        run = client.post("/run", json={"source": GATE, **UNGUARDED}).json()["id"]
+        await_rest(client, run)
+        assert client.get("/status", params={"id": run}).json()["status"] == "awaiting_human"
+        answered = client.post("/answer", json={"id": run, "answer": "S"})
+        assert answered.json()["value"] == "S"
+        assert await_rest(client, run)["outcome"] == "success"
+
+
+def test_run_over_http_continues_on_the_command_line(server: RunningServer) -> None:
+    (server.service.host.project / "plan.md").write_text("Plan $goal")
+    source = GATE.replace("build [", 'plan [prompt="@plan.md"]; build [').replace(
+        "start -> build", "start -> plan -> build"
+    )
+    project, environ = server.service.host.project, server.service.host.environ
+    with server.client() as client:
+        run = start(client, source, goal="something")
+        await_rest(client, run)
+    prompt = (project / "runs" / run / "plan" / "prompt.md").read_text()
+    assert "Plan something" in prompt
+    for words in (["status", run], ["answer", run, "ship", "--resume"], ["render", run]):
+        done = run_here(words, folder=project, variables=environ)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"source": "digraph x { a -> }"}, 422, "missing target"),
+        ({"source": GATE.replace("exit }", "nowhere }")}, 422, "orphan node"),
+        ({"file": "../secret.dot"}, 400, "outside"),
+        ({"file": "missing.dot"}, 400, "missing.dot"),
+        ({"pipeline": "unknown"}, 404, "unknown"),
+        ({}, 400, "exactly one"),
+        ({"source": GATE, "file": "pipeline.dot"}, 400, "exactly one"),
+        ({"source": GATE, "suite": "unknown"}, 404, "unknown"),
+        ({"source": GATE, "backend": "unknown"}, 400, "unknown"),
+        ({"source": GATE, "max_duration": "soon"}, 400, "soon"),
+        ({"source": GATE, "colour": "red"}, 422, "colour"),
+        ({"source": GATE, "goal": "nul \0"}, 422, "goal"),
+    ],
+)
+def test_run_that_cannot_begin_is_a_problem(
+    server: RunningServer, body: dict[str, str], status: int, words: str
+) -> None:
+    with server.client() as client:
+        answer = client.post("/pipelines", json={**UNGUARDED, **body})
+    assert answer.status_code == status, answer.text
+    assert words in answer.json()["detail"]
+    assert not [*server.service.host.runs_dir.glob("*/manifest.json")]
+
+
+def test_faults_of_a_pipeline_are_listed(server: RunningServer) -> None:
+    with server.client() as client:
+        answer = client.post("/pipelines", json={"source": 'digraph x { a [shpe="box"] }'})
+    problem = answer.json()
+    assert problem["type"] == "urn:attractor:ValidationError"
+    rules = {one["rule"] for one in problem["diagnostics"]}
+    assert {"start_node", "terminal_node"} <= rules
+
+
+def test_reader_may_look_but_not_act(server: RunningServer) -> None:
+    with server.client() as client:
+        run = start(client, GATE)
+        await_status(client, run, lambda status: bool(status["questions"]))
+        asked = client.get(f"/pipelines/{run}/questions").json()[0]["id"]
+    with server.client("read") as reader:
+        for place in ("", "/graph", "/questions", "/checkpoint", "/context"):
+            assert reader.get(f"/pipelines/{run}{place}").status_code == 200
+        for place in ("/cancel", f"/questions/{asked}/answer"):
+            answer = reader.post(f"/pipelines/{run}{place}", json={"answer": "S"})
+            assert answer.status_code == 403
+        assert reader.post("/pipelines", json={"source": GATE}).status_code == 403

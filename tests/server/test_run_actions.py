@@ -1,0 +1,153 @@
+"""An operator acts on runs over HTTP: each action is recorded with the name of the caller."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from attractor.server.processes.run_processes import PROGRAM
+from attractor.server.service import Service
+from tests.server.conftest import RunningServer, serving
+from tests.server.runs import (
+    ENDS,
+    GATE,
+    UNGUARDED,
+    UNTIL_GO,
+    WAITING,
+    await_rest,
+    await_status,
+    start,
+)
+
+BRANCHES = f"""digraph branches {{ {ENDS}
+    fork [shape=component]
+    ask  [shape=hexagon, label="Ship it?"]
+    wait [shape=parallelogram, tool_command="{UNTIL_GO}"]
+    ship [shape=parallelogram, tool_command="echo shipped"]
+    meet [shape=tripleoctagon]
+    start -> fork
+    fork -> ask
+    fork -> wait -> meet
+    ask -> ship [label="[S] Ship"]
+    ship -> meet
+    meet -> exit }}
+"""
+
+
+@pytest.fixture
+def client(server: RunningServer) -> Iterator[httpx.Client]:
+    with server.client() as client:
+        yield client
+
+
+def act(client: httpx.Client, run: str, action: str, **fields: object) -> dict[str, Any]:
+    answer = client.post(f"/api/v1/runs/{run}/{action}", json=fields)
+    assert answer.is_success, answer.text
+    return answer.json()
+
+
+def actions_in(server: RunningServer, run: str) -> list[tuple[str, str, str]]:
+    """Return the accepted orders of a run: action, name and reason."""
+    journal = server.service.host.runs_dir / run / "events.jsonl"
+    found = [json.loads(line) for line in journal.read_text().splitlines()]
+    data = [one["data"] for one in found if one["type"] == "OperatorAction"]
+    return [(one["action"], one["by"].rsplit("-", 1)[0], one["why"]) for one in data]
+
+
+def go(server: RunningServer) -> None:
+    (server.service.host.project / "go").touch()
+
+
+def test_paused_run_waits_and_is_resumed(server: RunningServer, client: httpx.Client) -> None:
+    run = start(client, WAITING)
+    await_status(client, run, lambda status: status["stage"] == "wait")
+    refused = client.post(f"/api/v1/runs/{run}/resume")
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:attractor:LockHeld")
+    assert act(client, run, "pause", why="lunch")["process"] == "live"
+    await_status(client, run, lambda status: status["paused"])
+    go(server)
+    assert act(client, run, "resume")["process"] == "live"
+    assert await_rest(client, run)["outcome"] == "success"
+    assert actions_in(server, run) == [
+        ("pause", "ann-operate", "lunch"),
+        ("resume", "ann-operate", ""),
+    ]
+    final = client.post(f"/api/v1/runs/{run}/pause")
+    assert (final.status_code, final.json()["exit_code"]) == (409, 4)
+
+
+def test_answer_reaches_the_live_process_of_a_run(
+    server: RunningServer, client: httpx.Client
+) -> None:
+    run = start(client, BRANCHES)
+    await_status(client, run, lambda status: bool(status["questions"]))
+    assert act(client, run, "answer", answer="S", why="now")["process"] == "live"
+    go(server)
+    assert await_rest(client, run)["outcome"] == "success"
+    assert ("answer", "ann-operate", "now") in actions_in(server, run)
+
+
+def test_message_without_a_running_agent_is_refused(client: httpx.Client) -> None:
+    run = start(client, WAITING)
+    answer = client.post(f"/api/v1/runs/{run}/steer", json={"text": "use tabs"})
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:attractor:Refused")
+    act(client, run, "cancel")
+    await_rest(client, run)
+
+
+def test_fork_keeps_the_old_run_and_rewind_cancels_it(
+    server: RunningServer, client: httpx.Client
+) -> None:
+    run = start(client, GATE)
+    await_rest(client, run)
+    fork = act(client, run, "fork", at="build")["id"]
+    await_rest(client, fork)
+    assert client.get(f"/pipelines/{run}").json()["status"] == "awaiting_human"
+    rewound = act(client, run, "rewind", at="build", why="again")["id"]
+    assert await_rest(client, rewound)["parent"] == run
+    assert client.get(f"/pipelines/{run}").json()["status"] == "canceled"
+    assert actions_in(server, run) == [("cancel", "ann-operate", "rewound to build@1: again")]
+    refused = client.post(f"/api/v1/runs/{run}/fork", json={"at": "nowhere"})
+    assert refused.status_code == 404
+    outside = client.post(f"/api/v1/runs/{run}/fork", json={"at": "build", "graph": "../x.dot"})
+    assert outside.status_code == 400
+
+
+def test_registered_version_runs_as_it_was_registered(
+    server: RunningServer, client: httpx.Client
+) -> None:
+    project = server.service.host.project
+    (project / "plan.md").write_text("The first plan")
+    (project / "plan.dot").write_text(
+        GATE.replace("build [", 'plan [prompt="@plan.md"]; build [').replace(
+            "start -> build", "start -> plan -> build"
+        )
+    )
+    first = client.post("/pipelines", json={"file": "plan.dot", **UNGUARDED}).json()["id"]
+    await_rest(client, first)
+    (project / "plan.md").unlink()
+    (project / "plan.dot").write_text(GATE)
+    again = client.post("/pipelines", json={"pipeline": "gate@1", **UNGUARDED}).json()["id"]
+    assert await_rest(client, again)["status"] == "awaiting_human"
+    prompt = project / "runs" / again / "plan" / "prompt.md"
+    assert "The first plan" in prompt.read_text()
+
+
+def test_inputs_reach_the_process_but_not_its_words(service: Service, project: Path) -> None:
+    source = WAITING.replace("{ ", '{ inputs="key: secret"; ', 1).replace(
+        '"true"', '"printenv ATTRACTOR_INPUT_KEY | wc -c", secrets="key"'
+    )
+    real = replace(service, processes=replace(service.processes, program=PROGRAM))
+    with serving(real) as server, server.client() as client:
+        run = start(client, source, inputs={"key": "hidden-value"})
+        await_status(client, run, lambda status: status["stage"] == "wait")
+        words = [one.read_bytes() for one in Path("/proc").glob("[0-9]*/cmdline") if one.exists()]
+        go(server)
+        await_rest(client, run)
+        assert client.get(f"/pipelines/{run}/context").json()["tool.output"] == "13\n"
+    assert [one for one in words if b"--input=key=@file:" in one]
+    assert not [one for one in words if b"hidden-value" in one]
