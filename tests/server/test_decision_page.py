@@ -48,3 +48,18 @@ def test_run_is_waived_approved_and_promoted(judged: Judged) -> None:
     assert "The note is on record." in text
     text = show(server, run, "/rollback", branch="main", reason=REASON)
     assert "Rolled back: main is now" in text
+
+
+def test_suites_and_system_show_no_hidden_scenario(judged: Judged) -> None:
+    server, run = judged
+    with server.client("read") as client:
+        suites = client.get("/suites", headers=PAGE).text
+        suite = client.get("/suites/todo@1", headers=PAGE).text
+        system = client.get("/system", params={"measure": True}, headers=PAGE).text
+        unknown = client.get("/suites/other", headers=PAGE)
+    assert '/suites/todo@1"' in suites
+    assert f'href="/runs/{run}/decision"' in suite
+    assert "It is made" not in suite
+    assert "No process executes a run." in system
+    assert str(server.service.host.state_dir) in system
+    assert (unknown.status_code, "Suites" in unknown.text) == (404, True)

@@ -1,0 +1,44 @@
+"""The pages of suites: versions, train scenarios, and the history of the hidden ones."""
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from attractor.factory.launch import evaluator_of
+from attractor.factory.resources.suite_history import suite_history
+from attractor.scenarios.satisfaction import failures_allowed
+from attractor.server.html.rendering import PageRouter, render
+from attractor.server.http.scopes import READ, Serving
+
+part = PageRouter("Suites", "/suites", place=4)
+
+MOST_RUNS = 30
+"""The number of runs whose trials are shown for each scenario."""
+
+
+@part.get("/suites", dependencies=[READ])
+def show_suites(request: Request, service: Serving) -> Response:
+    """Show the versions of all suites, newest first."""
+    store = evaluator_of(service.host).stores.suites.versions
+    suites = [(name, list(reversed(store.versions(name)))) for name in store.names()]
+    return render(request, "suites.html.j2", {"suites": suites})
+
+
+@part.get("/suites/{name}", dependencies=[READ])
+def show_suite(request: Request, service: Serving, name: str) -> Response:
+    """Show a version of a suite, `NAME` or `NAME@VERSION`, without its hidden scenarios."""
+    evaluator = evaluator_of(service.host)
+    version = evaluator.stores.suites.versions.find(name)
+    suite = evaluator.stores.suites.open(version).suite
+    return render(
+        request,
+        "suite.html.j2",
+        {
+            "version": version,
+            "settings": suite.settings,
+            "allowed": failures_allowed(suite),
+            "train": suite.of_split("train"),
+            "hidden": len(suite.of_split("holdout")),
+            "history": suite_history(version, evaluator, to_operator=False),
+            "most": MOST_RUNS,
+        },
+    )

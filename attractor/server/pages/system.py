@@ -1,0 +1,102 @@
+"""The page of the system: running processes, disk space, providers and costs over time."""
+
+import shutil
+from datetime import timedelta
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from attractor.backends.models import read_provider_keys
+from attractor.base.dataclasses import dataclass
+from attractor.factory.ledger.index import RunQuery
+from attractor.factory.ledger.report import DayCosts, read_costs
+from attractor.pipeline.runs.disk_use import read_disk_use
+from attractor.pipeline.runs.workers import Worker, read_worker
+from attractor.server.html.rendering import PageRouter, render
+from attractor.server.http.scopes import READ, Serving
+from attractor.server.service import Service
+
+part = PageRouter("System", "/system", place=9)
+
+DAYS = 30
+AT_WORK = ("booting", "executing", "evaluating", "awaiting_human")
+
+
+@dataclass(frozen=True)
+class CostBar:
+    """The cost of a day, and its share of the most expensive day in percent."""
+
+    day: str
+    cost_usd: float
+    runs: int
+    share: float
+
+
+@part.get("/system", dependencies=[READ])
+def show_system(request: Request, service: Serving, measure: bool = False) -> Response:
+    """Show processes, costs and providers; measure the disk space on request."""
+    host = service.host
+    since = (host.clock.now() - timedelta(days=DAYS)).date()
+    costs = read_costs(service.index, host.runs_dir, since.isoformat())
+    return render(
+        request,
+        "system.html.j2",
+        {
+            "version": host.version,
+            "project_folder": host.project,
+            "workers": _workers(service),
+            "costs": _by_day(costs),
+            "pipelines": _by_pipeline(costs),
+            "days": DAYS,
+            "disk": read_disk_use(host.runs_dir, host.state_dir) if measure else None,
+            "space": shutil.disk_usage(host.project),
+        },
+    )
+
+
+@part.get("/system/providers", dependencies=[READ])
+async def show_providers(request: Request, service: Serving) -> Response:
+    """Show which providers of models have a key; this loads their libraries."""
+    keys = await read_provider_keys(service.host.environ)
+    return render(request, "system/providers.html.j2", {"keys": keys})
+
+
+def _workers(service: Service) -> list[Worker]:
+    """Return the processes that hold a run."""
+    folder = service.host.runs_dir
+    found = [
+        one for status in AT_WORK for one in service.index.runs(folder, RunQuery(status=status))
+    ]
+    return [read_worker(one) for one in found if one.is_live]
+
+
+def _by_day(costs: list[DayCosts]) -> list[CostBar]:
+    days = sorted({one.day for one in costs})
+    sums = {day: sum(one.cost_usd for one in costs if one.day == day) for day in days}
+    most = max(sums.values(), default=0.0) or 1.0
+    return [
+        CostBar(
+            day,
+            sums[day],
+            sum(one.runs for one in costs if one.day == day),
+            100 * sums[day] / most,
+        )
+        for day in days
+    ]
+
+
+def _by_pipeline(costs: list[DayCosts]) -> list[tuple[str, str, int, float, int]]:
+    """Return runs, cost and tokens by pipeline and models, the most expensive first."""
+    keys = sorted({(one.pipeline, one.models) for one in costs})
+    rows = [
+        (
+            pipeline,
+            models,
+            sum(one.runs for one in own),
+            sum(one.cost_usd for one in own),
+            sum(one.tokens for one in own),
+        )
+        for pipeline, models in keys
+        for own in [[one for one in costs if (one.pipeline, one.models) == (pipeline, models)]]
+    ]
+    return sorted(rows, key=lambda row: -row[3])
