@@ -138,10 +138,9 @@ REGRESSIONS = "tests/test_regressions.py"
         ({REGRESSIONS: "import nothing_of_that_name\n"}, False),
         ({REGRESSIONS: ""}, False),
         ({"tests/test_other.py": TEST.format(False)}, False),
-        ({}, False),
         ({REGRESSIONS: TEST.format(False), **WITHOUT_PYTEST}, False),
     ],
-    ids=["fails", "passes", "unreadable", "empty", "elsewhere", "none", "no pytest"],
+    ids=["fails", "passes", "unreadable", "empty", "elsewhere", "no pytest"],
 )
 def test_bug_is_reproduced_by_a_failing_test(
     files: dict[str, str], is_shown: bool, tmp_path: Path

@@ -133,7 +133,7 @@ def draw_fork(
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-@settings(max_examples=count(ci=80, full=20_000) // PARTS)
+@settings(max_examples=count(ci=30, full=20_000) // PARTS)
 @given(st.lists(blocks, min_size=1, max_size=2))
 def test_random_nested_forks_lose_no_file(part: int, line: list[Block]) -> None:
     drawn = Drawn()

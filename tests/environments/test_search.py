@@ -111,7 +111,7 @@ OPTIONS = st.builds(
     path=st.sampled_from([".", "a", "b/deep"]),
     options=OPTIONS,
 )
-@settings(max_examples=count(ci=25, full=2000), deadline=None)
+@settings(max_examples=count(ci=12, full=2000), deadline=None)
 def test_both_searches_find_the_same(
     files: dict[str, bytes], pattern: str, path: str, options: GrepOptions
 ) -> None:

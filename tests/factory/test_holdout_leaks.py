@@ -143,7 +143,7 @@ LOOK = """
 cat /proc/*/environ /proc/*/cmdline | tr '\\0' '\\n'
 for place in {places}; do
   find -L $place -maxdepth 9 -type f -size -64k '(' -name '*.toml' -o -name '*.json*' ')'
-done | sort -u | head -n 2000 | while read -r file; do cat "$file"; done
+done | sort -u | head -n 2000 | tr '\\n' '\\0' | xargs -0 cat
 git log --all --patch
 git cat-file --batch-all-objects --batch
 git --git-dir={home}/project/.git log --all --patch

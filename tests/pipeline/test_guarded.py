@@ -68,24 +68,24 @@ def guarded(host: RunHost, tmp_path: Path) -> RunResult:
     return begin(host, "auto")
 
 
-@pytest.mark.parametrize(
-    ("script", "error"),
-    [
-        ("", SandboxUnavailable),
-        ("exit 1", SandboxNotStarted),
-        ("echo No permissions to create new namespace >&2; exit 1", SandboxUnavailable),
-    ],
-)
+WITHOUT_SANDBOX: dict[str, type[MachineryError]] = {
+    "": SandboxUnavailable,
+    "exit 1": SandboxNotStarted,
+    "echo No permissions to create new namespace >&2; exit 1": SandboxUnavailable,
+}
+
+
 def test_guarded_run_resumes_guarded_or_not(
-    host: RunHost, guarded: RunResult, tmp_path: Path, script: str, error: type[MachineryError]
+    host: RunHost, guarded: RunResult, tmp_path: Path
 ) -> None:
     journal = guarded.directory / "events.jsonl"
     before = journal.read_bytes()
-    path = without_bubblewrap(tmp_path / "bin", script)
-    with pytest.raises(error) as caught:
-        go_on(guarded, replace(host, environ={**host.environ, "PATH": path}))
-    assert "--sandbox none" in caught.value.hint
-    assert journal.read_bytes() == before
+    for number, (script, error) in enumerate(WITHOUT_SANDBOX.items()):
+        path = without_bubblewrap(tmp_path / f"bin{number}", script)
+        with pytest.raises(error) as caught:
+            go_on(guarded, replace(host, environ={**host.environ, "PATH": path}))
+        assert "--sandbox none" in caught.value.hint
+        assert journal.read_bytes() == before, script
     # It was not harmed, and goes on when the sandbox is mended.
     ended = go_on(guarded, host)
     branch = f"attractor/run/{ended.run_id}"

@@ -8,10 +8,11 @@ import pytest
 
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.seams import Stage
+from tests.counts import count
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 
-STAGES = 2_000
+STAGES = count(ci=1_300, full=2_000)
 SOME = 200
 
 

@@ -107,7 +107,7 @@ def test_cancelled_start_leaves_nothing(
 
     asyncio.run(work(60))
     opened, children = len(list(Path("/dev/fd").iterdir())), orphanage()
-    trials = count(ci=20, full=300)
+    trials = count(ci=8, full=300)
     for trial in range(trials):
         asyncio.run(work(0.04 * trial / trials))
     assert len(list(Path("/dev/fd").iterdir())) == opened
