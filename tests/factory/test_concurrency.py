@@ -8,7 +8,7 @@ from pathlib import Path
 from attractor.factory.launch import resume_run
 from attractor.factory.ledger.audit import audit
 from attractor.factory.ledger.index import RunIndex, RunQuery
-from attractor.factory.ledger.records import BEGUN, EVALUATED
+from attractor.factory.ledger.ledger import LineKind
 from attractor.pipeline.request import Overrides
 from tests.counts import count
 from tests.factory.flows import make_flow
@@ -59,5 +59,5 @@ def test_evaluations_that_start_at_once_keep_the_limits_of_the_suite(tmp_path: P
 
     asyncio.run(evaluate_all())
     kinds = [one.kind for one in flow.evaluator.ledger.entries()]
-    assert (kinds.count(BEGUN), kinds.count(EVALUATED)) == (1, 2)
+    assert (kinds.count(LineKind.EVALUATION_BEGUN), kinds.count(LineKind.EVALUATED)) == (1, 2)
     assert [flow.rules(one) for one in runs] == [[], []]

@@ -13,8 +13,9 @@ from attractor.factory.errors import NotDecidable
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import EvaluationRecord
 from attractor.factory.launch import hold
-from attractor.factory.ledger.records import BEGUN, EVALUATED, EvaluationStart
-from attractor.factory.ledger.trials import TRIAL_FAILED, EvaluationId, TrialLog
+from attractor.factory.ledger.ledger import LineKind
+from attractor.factory.ledger.records import EvaluationStart
+from attractor.factory.ledger.trials import EvaluationId, TrialLog
 from attractor.factory.resources.suite_history import suite_history
 from attractor.pipeline.orders import Orders
 from attractor.scenarios.evaluation import Progress, TrialKey, TrialResult
@@ -112,7 +113,9 @@ def die_after_a_trial(flow: Flow, *, satisfied: bool = False, is_ended: bool = T
         evaluation_id = EvaluationId(result.run_id, 1, run.progress.tree)
         seal = run.manifest.suite.rpartition("#")[2]
         begun = EvaluationStart(evaluation_id, seal, PROVED).to_record()
-        flow.evaluator.ledger.append(BEGUN, result.run_id, begun, now=run.clock.now())
+        flow.evaluator.ledger.append(
+            LineKind.EVALUATION_BEGUN, result.run_id, begun, now=run.clock.now()
+        )
         log = TrialLog(run, evaluation_id, flow.evaluator.results)
         log.started(FIRST)
         if is_ended:
@@ -148,7 +151,12 @@ def test_an_evaluation_that_goes_on_keeps_what_it_found(tmp_path: Path) -> None:
     report = flow.report(result)
     assert (report.played, report.satisfied) == (1, 0)
     kinds = [one.kind for one in flow.evaluator.ledger.entries(result.run_id)]
-    assert kinds == ["created", BEGUN, TRIAL_FAILED, EVALUATED]
+    assert kinds == [
+        "created",
+        LineKind.EVALUATION_BEGUN,
+        LineKind.TRIAL_FAILED,
+        LineKind.EVALUATED,
+    ]
 
 
 def test_a_result_whose_line_was_lost_is_not_played_again(tmp_path: Path) -> None:
@@ -232,7 +240,9 @@ def test_trees_evaluated_later_do_not_wear_out_the_suite_of_a_run(tmp_path: Path
     result = flow.launch()
     seal = flow.evaluator.stores.pin_suite("todo").rpartition("#")[2]
     late = EvaluationStart(EvaluationId("other", 1, "o" * 40), seal, PROVED).to_record()
-    flow.evaluator.ledger.append(BEGUN, "other", late, now=flow.host.clock.now())
+    flow.evaluator.ledger.append(
+        LineKind.EVALUATION_BEGUN, "other", late, now=flow.host.clock.now()
+    )
     assert flow.rules(result) == []
 
 

@@ -15,7 +15,7 @@ from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION, CANCELED, EVALUATING, FAILED
 from attractor.factory.launch import launch
-from attractor.factory.ledger.records import EVALUATED
+from attractor.factory.ledger.ledger import LineKind
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.resume import resume
@@ -177,7 +177,9 @@ def test_R7_the_last_run_of_the_chain_carries_the_suite(tmp_path: Path) -> None:
     result = asyncio.run(launch(options, flow.host))
     assert result.status == AWAITING_DECISION
     assert flow.rules(result) == []
-    evaluated = [one.run_id for one in flow.evaluator.ledger.entries() if one.kind == EVALUATED]
+    evaluated = [
+        one.run_id for one in flow.evaluator.ledger.entries() if one.kind == LineKind.EVALUATED
+    ]
     assert evaluated == [result.run_id]
     first, _ = chain(flow.host)
     assert not (first.directory / "evaluation").exists()

@@ -29,12 +29,8 @@ from attractor.factory.evaluation.failed_scenarios import failed_scenarios
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import GateInput
 from attractor.factory.evaluation.run_facts import before_a_decision, facts_of
-from attractor.factory.ledger.ledger import LONGEST_DELAY, LedgerEntry
+from attractor.factory.ledger.ledger import LONGEST_DELAY, LedgerEntry, LineKind
 from attractor.factory.ledger.records import (
-    AMENDED,
-    DECIDED,
-    EVALUATED,
-    WAIVED,
     copy_to_run,
     find_decision,
 )
@@ -107,7 +103,7 @@ def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> LedgerEntr
 
     with _checked(evaluator, "attractor decide", check) as judged:
         data = _decision(run, evaluator, decision, judged)
-        entry = _append(run, evaluator, DECIDED, decision.by, data)
+        entry = _append(run, evaluator, LineKind.DECIDED, decision.by, data)
         _set_status(run, entry)
     return entry
 
@@ -145,7 +141,7 @@ def waive(
             "tree": run.progress.tree,
             "suite": run.manifest.suite,
         }
-        entry = _append(run, evaluator, WAIVED, by, data)
+        entry = _append(run, evaluator, LineKind.WAIVED, by, data)
         told = ("scenario", "reason", "expires", "by", "proof")
         run.emit("ScenarioWaived", {one: entry.data[one] for one in told}, sync=True)
     return entry
@@ -172,7 +168,7 @@ def amend(
     with _checked(evaluator, "attractor amend", check) as decision:
         stripped = {name: one.strip() for name, one in words.items()}
         data: dict[str, Json] = {"decision": decision.head.hash, **stripped}
-        entry = _append(run, evaluator, AMENDED, by, data)
+        entry = _append(run, evaluator, LineKind.AMENDED, by, data)
         told = {name: one for name, one in entry.data.items() if name != "pipeline"}
         run.emit("DecisionAmended", told, sync=True)
     return entry
@@ -203,7 +199,9 @@ def _append(
         "proof": by.proof.value,
     }
     record = run.redactor.members({**record, **data})
-    entry = evaluator.ledger.append(kind, manifest.run_id, record, now=now, once=kind == DECIDED)
+    entry = evaluator.ledger.append(
+        kind, manifest.run_id, record, now=now, once=kind == LineKind.DECIDED
+    )
     if entry is None:
         raise AlreadyDecided(f"{manifest.run_id} is already decided")
     copy_to_run(run.directory.root, entry)
@@ -303,7 +301,7 @@ def _decision(
         "gate": gate(judged).to_record(),
         "waived": [evaluator.results.opaque_name(one) for one in dict.fromkeys(waived)],
         "retries": sum(one.retries for one in run.progress.stages.values()),
-        "evaluations": [one.head.hash for one in entries if one.kind == EVALUATED],
+        "evaluations": [one.head.hash for one in entries if one.kind == LineKind.EVALUATED],
         "journal_head": run.events.head.hash,
     }
 

@@ -21,8 +21,8 @@ from attractor.factory.errors import (
 )
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.run_facts import facts_of
-from attractor.factory.ledger.ledger import Ledger, LedgerEntry
-from attractor.factory.ledger.records import PROMOTED, ROLLED_BACK, find_decision
+from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
+from attractor.factory.ledger.records import find_decision
 from attractor.factory.ledger.trials import events_of
 from attractor.pipeline.runs.lookup import reference_to
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
@@ -106,7 +106,7 @@ async def promote(
         "decision": decision.head.hash,
         "rebased_from": run.manifest.rebased_from,
     }
-    _record(run, evaluator, PROMOTED, {**promotion, **pinned, "by": by})
+    _record(run, evaluator, LineKind.PROMOTED, {**promotion, **pinned, "by": by})
     return Promotion(branch, commit, tag, was_done)
 
 
@@ -161,11 +161,14 @@ async def roll_back(
         await bring_commit(commit, out_of=store.git, into=repository.git, without=head)
         await move_branch(repository, store, branch=branch, old=head, new=commit)
     told = {"branch": branch, "commit": done.commit, "revert": commit, "by": by, "reason": reason}
-    _record(run, evaluator, ROLLED_BACK, told)
+    _record(run, evaluator, LineKind.ROLLED_BACK, told)
     return Promotion(branch, commit, done.tag, was_done)
 
 
-_EVENTS = {PROMOTED: "PromotionCompleted", ROLLED_BACK: "PromotionRolledBack"}
+_EVENTS: Mapping[str, str] = {
+    LineKind.PROMOTED: "PromotionCompleted",
+    LineKind.ROLLED_BACK: "PromotionRolledBack",
+}
 _EVENT_FIELDS = ("branch", "commit", "tag", "revert", "by", "reason")
 
 
@@ -202,10 +205,10 @@ def _written(evaluator: Evaluator, run_id: str, branch: str) -> Promotion | None
     """Return the recorded promotion of a run to a branch, or None."""
     found = None
     for one in evaluator.ledger.entries(run_id):
-        if one.kind == PROMOTED and one.data["branch"] == branch:
+        if one.kind == LineKind.PROMOTED and one.data["branch"] == branch:
             tag = str(one.data["tag"])
             found = Promotion(branch, str(one.data["commit"]), tag, was_done=True)
-        elif found and one.kind == ROLLED_BACK and one.data["branch"] == branch:
+        elif found and one.kind == LineKind.ROLLED_BACK and one.data["branch"] == branch:
             found = replace(found, is_rolled_back=True)
     return found
 

@@ -10,12 +10,12 @@ from attractor.base.json import Json
 from attractor.engine.outcome import Usage, usage_to_record
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.storage.json_files import Fields
-from attractor.factory.evaluation.evaluate import CREATED, Evaluator
+from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import GateInput, GateReport
 from attractor.factory.evaluation.run_facts import RunFacts
-from attractor.factory.ledger.ledger import LedgerEntry
-from attractor.factory.ledger.records import EVALUATED, origin_of
+from attractor.factory.ledger.ledger import LedgerEntry, LineKind
+from attractor.factory.ledger.records import origin_of
 from attractor.interviewers.auto_approve import NAME as AUTO_APPROVE
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.runs.history import read_history, read_run
@@ -216,11 +216,11 @@ def _earlier(facts: RunFacts, entries: Sequence[LedgerEntry]) -> Mapping[str, _C
 
     Only runs of the same project count: a scenario of another project may have the same name.
     """
-    created = {one.run_id: one for one in entries if one.kind == CREATED}
+    created = {one.run_id: one for one in entries if one.kind == LineKind.CREATED}
     own = origin_of(created[facts.run_id]) if facts.run_id in created else None
     found: dict[str, _Counts] = {}
     for entry in entries:
-        if entry.kind != EVALUATED or entry.run_id == facts.run_id:
+        if entry.kind != LineKind.EVALUATED or entry.run_id == facts.run_id:
             continue
         if entry.run_id not in created or origin_of(created[entry.run_id]) != own:
             continue

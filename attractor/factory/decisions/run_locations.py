@@ -6,8 +6,7 @@ from pathlib import Path
 from attractor.base.errors import AttractorError
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.storage.json_files import Fields
-from attractor.factory.ledger.ledger import Ledger
-from attractor.factory.ledger.records import CREATED, PROMOTED
+from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.pipeline.runs.garbage import Whereabouts
 
 
@@ -20,10 +19,10 @@ class RunLocations:
         self._promoted: set[str] = set()
         rebased: list[str] = []
         for entry in ledger.entries():
-            if entry.kind == CREATED:
+            if entry.kind == LineKind.CREATED:
                 place = Fields(entry.data, "ledger: created").text("directory")
                 self._begun[entry.run_id] = Path(place)
-            elif entry.kind == PROMOTED:
+            elif entry.kind == LineKind.PROMOTED:
                 self._promoted.add(entry.run_id)
                 rebased.append(str(entry.data["rebased_from"]))
         # A rebased result replaces the result of the other run, which may be rebased, too.

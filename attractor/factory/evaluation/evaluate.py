@@ -42,14 +42,8 @@ from attractor.factory.evaluation.run_facts import (
     before_a_decision,
     facts_of,
 )
-from attractor.factory.ledger.ledger import Ledger, LedgerEntry
+from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.records import (
-    BEGUN,
-    CREATED,
-    DECIDED,
-    ENDED,
-    EVALUATED,
-    LEAKED,
     EvaluationPool,
     EvaluationStart,
     evaluated_to_record,
@@ -79,7 +73,7 @@ REQUESTED = "EvaluationRequested"
 GUARDED = "StagesGuarded"
 LEAKED_REASON = "a holdout of the suite leaked: its canary was found in the files of the run"
 MOST_PLACES = 50
-_ENDS = (ENDED, DECIDED)
+_ENDS = (LineKind.ENDED, LineKind.DECIDED)
 UNBEGUN = (QUEUED, BOOTING)
 """The statuses of a run before its line in the ledger."""
 
@@ -119,7 +113,7 @@ class Evaluator:
                 "pipeline": registered.pinned,
                 **self.project.describe(run.directory.root),
             }
-            self.ledger.append(CREATED, facts.run_id, made, now=run.clock.now(), once=True)
+            self.ledger.append(LineKind.CREATED, facts.run_id, made, now=run.clock.now(), once=True)
         self._require_manifest(facts, list(self.ledger.entries(facts.run_id)))
         run.emit(GUARDED, {"kind": place.kind, **promises_to_record(place.promises)}, sync=True)
 
@@ -188,7 +182,9 @@ class Evaluator:
             incidents=leaks_of(own),
             ended=status.word.value if status in (FAILED, CANCELED) else "",
             base_is_dirty=run.manifest.options.get("include_dirty") is True,
-            is_burned=any(one.kind == BURNED and one.data["content"] == seal for one in entries),
+            is_burned=any(
+                one.kind == LineKind.BURNED and one.data["content"] == seal for one in entries
+            ),
         )
 
     def _window(self, entries: Sequence[LedgerEntry], profile: Profile) -> WindowFigures:
@@ -217,7 +213,7 @@ class Evaluator:
         """Refuse a run of another project, and a copy of a run."""
         run_id = read_manifest(RunDirectory(root)).run_id
         for entry in self.ledger.entries(run_id):
-            if entry.kind == CREATED:
+            if entry.kind == LineKind.CREATED:
                 self.project.require_own(root, entry)
 
     def record_end(self, run: OpenRun, status: RunStatus) -> None:
@@ -229,7 +225,9 @@ class Evaluator:
         if is_searched and not leaks_of(self.ledger.entries(run.manifest.run_id)):
             self._burn(run, self._find_leaks(run))
         ended = {"status": status.word.value, "journal_head": run.events.head.hash}
-        self.ledger.append(ENDED, run.manifest.run_id, ended, now=run.clock.now(), once=True)
+        self.ledger.append(
+            LineKind.ENDED, run.manifest.run_id, ended, now=run.clock.now(), once=True
+        )
 
     def settle_end(self, run: OpenRun) -> None:
         """Refuse a journal without lines before the end of the run that the ledger records.
@@ -239,7 +237,7 @@ class Evaluator:
         ended = [one for one in self.ledger.entries(run.manifest.run_id) if one.kind in _ENDS]
         if ended:
             _require_journal(facts_of(run), ended)
-        if run.state.status.is_final or not any(one.kind == ENDED for one in ended):
+        if run.state.status.is_final or not any(one.kind == LineKind.ENDED for one in ended):
             return
         if run.state.status == EVALUATING and not run.state.why_canceled:
             # Only a leak ends an evaluation without a decision.
@@ -254,7 +252,7 @@ class Evaluator:
 
     def _require_manifest(self, run: RunFacts, own: Sequence[LedgerEntry]) -> None:
         """Refuse a changed manifest, because the manifest pins suite and profile."""
-        made = [one for one in own if one.kind == CREATED]
+        made = [one for one in own if one.kind == LineKind.CREATED]
         if not made and run.state.status in UNBEGUN:
             return
         if not made:
@@ -296,7 +294,7 @@ class Evaluator:
             "places": [*leaks[:MOST_PLACES]],
             "count": len(leaks),
         }
-        self.ledger.append(LEAKED, run_id, data, now=now, once=True)
+        self.ledger.append(LineKind.LEAKED, run_id, data, now=now, once=True)
         version = self.stores.suites.versions.of_pin(pinned)
         ending = Ending(BURNED, now, f"run {run_id}", "a holdout leaked")
         self.stores.suites.versions.end(version, ending)
@@ -328,7 +326,7 @@ class Evaluator:
         results = await self._play(run, prepared, sealed, log, begun)
         trials = [self.results.public_record(evaluation_id, one) for one in results]
         record = evaluated_to_record(begun, trials, run.events.head.hash)
-        self.ledger.append(EVALUATED, run.manifest.run_id, record, now=run.clock.now())
+        self.ledger.append(LineKind.EVALUATED, run.manifest.run_id, record, now=run.clock.now())
 
     async def _play(
         self,
@@ -377,13 +375,15 @@ class Evaluator:
         """
         run_id = run.manifest.run_id
         # Otherwise, evaluations that start at the same time could exceed the limits together.
-        with self.ledger.locked(f"attractor: {BEGUN}"):
+        with self.ledger.locked(f"attractor: {LineKind.EVALUATION_BEGUN}"):
             pool = EvaluationPool(list(self.ledger.entries(run_id)), self.results)
             if pool.has_begun(begun.evaluation_id):
                 return ""
             reason = _why_not(self.judged(facts_of(run)))
             if not reason:
-                self.ledger.append(BEGUN, run_id, begun.to_record(), now=run.clock.now())
+                self.ledger.append(
+                    LineKind.EVALUATION_BEGUN, run_id, begun.to_record(), now=run.clock.now()
+                )
             return reason
 
     def _write(self, run: OpenRun, number: int, report: GateReport) -> None:
@@ -439,7 +439,9 @@ def _kept_promises(run: OpenRun, prepared: PreparedRun) -> Promises:
 def _require_journal(run: RunFacts, own: Sequence[LedgerEntry]) -> None:
     """Refuse a corrupt journal, and a journal that lacks lines recorded in the ledger."""
     journal = run.directory.events
-    sealed = {str(one.data["journal_head"]) for one in own if one.kind in (EVALUATED, *_ENDS)}
+    sealed = {
+        str(one.data["journal_head"]) for one in own if one.kind in (LineKind.EVALUATED, *_ENDS)
+    }
     # The state of the run was read from this journal.
     known = {run.head.hash} if run.head != GENESIS else set[str]()
     if verify_journal(journal, heads=sealed | known):

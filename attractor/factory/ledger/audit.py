@@ -15,15 +15,9 @@ from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.errors import DecisionsDiffer
 from attractor.factory.evaluation.evaluate import UNBEGUN
-from attractor.factory.ledger.ledger import Ledger, LedgerEntry
+from attractor.factory.ledger.ledger import COPIED, Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.records import (
-    COPIED,
-    CREATED,
-    DECIDED,
     DECISIONS_FILE,
-    ENDED,
-    PROMOTED,
-    ROLLED_BACK,
     EvaluationPool,
     find_directory,
 )
@@ -157,8 +151,8 @@ def _verify_versions(report: AuditReport, entries: Sequence[LedgerEntry], state_
 
 def _require_undecided(entries: Sequence[LedgerEntry]) -> None:
     """Refuse the missing directory of a decided run."""
-    if any(one.kind == DECIDED for one in entries):
-        place = next(one.data["directory"] for one in entries if one.kind == CREATED)
+    if any(one.kind == LineKind.DECIDED for one in entries):
+        place = next(one.data["directory"] for one in entries if one.kind == LineKind.CREATED)
         message = f"the directory of a decided run is missing: {place}"
         raise VerificationError(message, hint=_RESTORE)
 
@@ -170,7 +164,9 @@ def _verify_run(
     report.runs += 1
     directory = RunDirectory(root)
     for one in entries:
-        if one.kind == CREATED and one.data["manifest"] != content_hash(_read(directory.manifest)):
+        if one.kind == LineKind.CREATED and one.data["manifest"] != content_hash(
+            _read(directory.manifest)
+        ):
             raise VerificationError(f"{directory.manifest} was changed", hint=_RESTORE)
     heads = {str(one.data["journal_head"]) for one in entries if "journal_head" in one.data}
     if verify_journal(directory.events, heads=heads):
@@ -192,9 +188,9 @@ def _verify_run(
 
 def _require_end(summary: RunSummary, directory: RunDirectory, kinds: Set[str]) -> None:
     """Refuse a journal that was cut before the end, or the promotion, that the ledger records."""
-    is_ended = bool({DECIDED, ENDED} & kinds)
+    is_ended = bool({LineKind.DECIDED, LineKind.ENDED} & kinds)
     is_cut = is_ended and (not summary.is_final or read_torn(directory.events) is not None)
-    if PROMOTED in kinds and ROLLED_BACK not in kinds:
+    if LineKind.PROMOTED in kinds and LineKind.ROLLED_BACK not in kinds:
         is_cut |= not summary.promoted_to
     if is_cut and not summary.is_live:
         raise ChainBroken(

@@ -6,13 +6,8 @@ from datetime import datetime
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.storage.json_files import Fields
-from attractor.factory.ledger.ledger import Ledger, LedgerEntry
+from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.records import (
-    AMENDED,
-    DECIDED,
-    PROMOTED,
-    ROLLED_BACK,
-    WAIVED,
     created_runs,
 )
 
@@ -92,9 +87,9 @@ def _rolled_back(fields: Fields) -> str:
 
 
 _WORDS: Mapping[str, Callable[[Fields], str]] = {
-    DECIDED: _decided,
-    WAIVED: _waived,
-    AMENDED: _amended,
-    PROMOTED: _promoted,
-    ROLLED_BACK: _rolled_back,
+    LineKind.DECIDED: _decided,
+    LineKind.WAIVED: _waived,
+    LineKind.AMENDED: _amended,
+    LineKind.PROMOTED: _promoted,
+    LineKind.ROLLED_BACK: _rolled_back,
 }

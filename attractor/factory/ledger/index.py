@@ -30,7 +30,7 @@ from attractor.base.locks import FileLock
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.state.run_state import StatusWord
-from attractor.factory.ledger.ledger import LEDGER_FILE
+from attractor.factory.ledger.ledger import LEDGER_FILE, LineKind
 from attractor.pipeline.runs.lookup import RunSummary, is_run, run_names, summarize_or_tell
 from attractor.pipeline.status import filter_words
 
@@ -417,8 +417,9 @@ class _Update:
         # Before the summary: a later change must be noticed.
         signature = _signature(RunDirectory(directory))
         one = summarize_or_tell(directory)
-        sql = "SELECT count(*) FROM ledger WHERE run_id = ? AND kind IN ('decided', 'ended')"
-        [[ends]] = self._db.conn.execute(sql, [one.run_id])
+        sql = "SELECT count(*) FROM ledger WHERE run_id = ? AND kind IN (?, ?)"
+        ended = [one.run_id, LineKind.DECIDED, LineKind.ENDED]
+        [[ends]] = self._db.conn.execute(sql, ended)
         models, wall = _walk_of(RunDirectory(directory).events, one.started)
         row = row_of(one, signature=signature, has_end=bool(ends))
         return {**row, "models": models, "wall_seconds": wall}

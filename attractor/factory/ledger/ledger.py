@@ -15,6 +15,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import field
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from io import BufferedReader
 from pathlib import Path
 from shutil import copyfileobj
@@ -114,7 +115,68 @@ PATIENCE_S = 10.0
 LONGEST_DELAY = timedelta(seconds=PATIENCE_S)
 """How long a writer may wait for the lock after it took the time of its line."""
 
-BACKED_UP = frozenset({"decided", "waived", "amended", "promoted", "rolled_back"})
+
+class LineKind(StrEnum):
+    """The kinds of lines, with their data.
+
+    Decisions, waivers, amendments, promotions and tokens also name the person, in `by`.
+    """
+
+    CREATED = "created"
+    """A run began: `manifest` (its hash), `pipeline`, `project`, `directory`."""
+
+    EVALUATION_BEGUN = "evaluation_begun"
+    """`evaluation` (its number), `tree`, `suite_seal`, `promises`, `protected_paths`."""
+
+    TRIAL_FAILED = "trial_failed"
+    """`evaluation`, and the public record of the trial."""
+
+    EVALUATED = "evaluated"
+    """As `evaluation_begun`, and `trials` and `journal_head`."""
+
+    ENDED = "ended"
+    """A run failed or was canceled: `status`, `journal_head`."""
+
+    LEAKED = "leaked"
+    """A holdout leaked in a run: `suite`, `count`, and the first `places` of its canary."""
+
+    DECIDED = "decided"
+    """`verdict`, `rationale`, `proof`, and all that the decision is about."""
+
+    WAIVED = "waived"
+    """`scenario` (its opaque name), `reason`, `expires`, `tree`, `suite`, `proof`."""
+
+    AMENDED = "amended"
+    """`decision`, the new `rationale` or a `note`, and `proof`."""
+
+    PROMOTED = "promoted"
+    """`branch`, `base`, `commit`, `tag`, `decision`, `rebased_from`."""
+
+    ROLLED_BACK = "rolled_back"
+    """`branch`, `commit`, `revert`, `reason`."""
+
+    PROFILE_REGISTERED = "profile_registered"
+    """The version, and the `project`; also of suites and pipelines."""
+
+    SUITE_REGISTERED = "suite_registered"
+    PIPELINE_REGISTERED = "pipeline_registered"
+    RETIRED = "retired"
+    """A version was retired or archived: the version, and the `project`."""
+
+    BURNED = "burned"
+    """A version of a suite was burned: the version, and the `project`."""
+
+    TOKEN_CREATED = "token_created"
+    """`name`, `scope`, `digest`."""
+
+    TOKEN_REVOKED = "token_revoked"
+    """`name`, `digest`."""
+
+
+COPIED = (LineKind.DECIDED, LineKind.WAIVED, LineKind.AMENDED)
+"""The kinds of lines that are copied to the directory of the run."""
+
+BACKED_UP = (*COPIED, LineKind.PROMOTED, LineKind.ROLLED_BACK)
 """The kinds of lines after which the ledger is backed up."""
 
 

@@ -4,21 +4,6 @@ The lines about a decision are also copied to the run directory, and ledger and 
 before use: a ledger that was restored from an old backup verifies, but the copies show the missing
 lines. An aborted evaluation counts with its finished trials, so that a new run with the same tree
 cannot hide failed trials.
-
-Kinds of lines and their data, besides `by` (the person) and `proof` (terminal or token):
-
-created           manifest, project, directory
-evaluation_begun  evaluation, tree, suite_seal, promises, protected_paths
-trial_failed      evaluation, and the public record of a trial that is not satisfied
-evaluated         as evaluation_begun, and trials, journal_head
-ended             status, journal_head
-leaked            suite, count, and the first places where its canary was found
-decided           verdict, rationale, and all that the decision is about: trees, commits, pipeline,
-                  suite and profile with hashes, gate, evaluations, journal_head
-waived            scenario (its opaque name), reason, expires, tree, suite
-amended           decision, and the new rationale or a note
-promoted          branch, base, commit, tag, decision, rebased_from
-rolled_back       branch, commit, revert, reason
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -35,26 +20,11 @@ from attractor.environments.environment import Promises
 from attractor.factory.errors import DecisionsDiffer
 from attractor.factory.evaluation.gate_records import EvaluationRecord, Waiver
 from attractor.factory.evaluation.run_facts import RunFacts
-from attractor.factory.ledger.ledger import Ledger, LedgerEntry
+from attractor.factory.ledger.ledger import COPIED, Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.trials import EvaluationId, TrialStore
 from attractor.scenarios.evaluation import TrialKey, TrialResult
 
-CREATED = "created"
-DECIDED = "decided"
-WAIVED = "waived"
-AMENDED = "amended"
-PROMOTED = "promoted"
-ROLLED_BACK = "rolled_back"
-ENDED = "ended"
-"""The kind of line with the final status of a run that failed or was canceled."""
-
-LEAKED = "leaked"
-"""The kind of line about an incident: a holdout leaked in a run."""
-
 DECISIONS_FILE = "decisions.jsonl"
-
-COPIED = (DECIDED, WAIVED, AMENDED)
-"""The kinds of lines that are copied to the run directory."""
 
 
 def created_runs(entries: Iterable[LedgerEntry], project_id: str) -> dict[str, LedgerEntry]:
@@ -62,7 +32,7 @@ def created_runs(entries: Iterable[LedgerEntry], project_id: str) -> dict[str, L
     return {
         one.run_id: one
         for one in entries
-        if one.kind == CREATED and one.data.get("project") == project_id
+        if one.kind == LineKind.CREATED and one.data.get("project") == project_id
     }
 
 
@@ -74,7 +44,7 @@ def entry_record(entry: LedgerEntry) -> dict[str, Json]:
 def find_directory(created: Iterable[LedgerEntry], runs_dir: Path) -> Path | None:
     """Return the directory of a run: where it began, or in the folder of this project."""
     for one in created:
-        if one.kind == CREATED:
+        if one.kind == LineKind.CREATED:
             begun = Path(str(one.data["directory"]))
             return next((one for one in (begun, runs_dir / begun.name) if one.is_dir()), None)
     return None
@@ -86,7 +56,7 @@ def find_decision(ledger: Ledger, run: RunFacts) -> LedgerEntry | None:
     Any other difference between ledger and copies is refused.
     """
     records = [one for one in ledger.entries(run.run_id) if one.kind in COPIED]
-    decided = [one for one in records if one.kind == DECIDED]
+    decided = [one for one in records if one.kind == LineKind.DECIDED]
     file = run.directory.root / DECISIONS_FILE
     wanted = [one.line.encode() for one in records]
     kept = [line.content for line in read_lines(file)] if file.exists() else []
@@ -112,7 +82,7 @@ def waivers_of(entries: Iterable[LedgerEntry], scenarios: Mapping[str, str]) -> 
     found: list[Waiver] = []
     for entry in entries:
         fields = Fields(entry.data, f"ledger: {entry.kind}")
-        if entry.kind == WAIVED and fields.text("scenario") in scenarios:
+        if entry.kind == LineKind.WAIVED and fields.text("scenario") in scenarios:
             scenario = scenarios[fields.text("scenario")]
             found.append(Waiver(scenario, fields.time("expires")))
     return tuple(found)
@@ -120,12 +90,8 @@ def waivers_of(entries: Iterable[LedgerEntry], scenarios: Mapping[str, str]) -> 
 
 def leaks_of(entries: Iterable[LedgerEntry]) -> tuple[str, ...]:
     """Return the places of a run where the canary of its suite was found."""
-    found = [one for one in entries if one.kind == LEAKED]
+    found = [one for one in entries if one.kind == LineKind.LEAKED]
     return tuple(place for one in found for place in _fields(one).texts("places"))
-
-
-BEGUN = "evaluation_begun"
-EVALUATED = "evaluated"
 
 
 @dataclass(frozen=True)
@@ -168,11 +134,16 @@ class EvaluationPool:
 
     def finished(self, run_id: str) -> list[LedgerEntry]:
         """Return the lines of finished evaluations of a run, oldest first."""
-        return [one for one in self.entries if one.kind == EVALUATED and one.run_id == run_id]
+        return [
+            one for one in self.entries if one.kind == LineKind.EVALUATED and one.run_id == run_id
+        ]
 
     def has_begun(self, evaluation_id: EvaluationId) -> bool:
         """Return whether the start of an evaluation is recorded."""
-        return any(one.kind == BEGUN and _sitting(one) == evaluation_id for one in self.entries)
+        return any(
+            one.kind == LineKind.EVALUATION_BEGUN and _sitting(one) == evaluation_id
+            for one in self.entries
+        )
 
     def of_run(self, run_id: str) -> list[EvaluationRecord]:
         """Return the finished evaluations of a run."""
@@ -181,18 +152,19 @@ class EvaluationPool:
     def all_of_run(self, run_id: str) -> list[EvaluationRecord]:
         """Return the evaluations of a run, also those that did not end."""
         own = [one for one in self.entries if one.run_id == run_id]
-        ended = {_sitting(one) for one in own if one.kind == EVALUATED}
+        ended = {_sitting(one) for one in own if one.kind == LineKind.EVALUATED}
         return [
             self._read(one)
             for one in own
-            if one.kind == EVALUATED or (one.kind == BEGUN and _sitting(one) not in ended)
+            if one.kind == LineKind.EVALUATED
+            or (one.kind == LineKind.EVALUATION_BEGUN and _sitting(one) not in ended)
         ]
 
     def of_suite(self, suite_seal: str, run_ids: Collection[str]) -> dict[str, list[TrialResult]]:
         """Return the trials of finished evaluations with a version of a suite, by run."""
         found: dict[str, list[TrialResult]] = {}
         for one in self.entries:
-            is_wanted = one.kind == EVALUATED and one.run_id in run_ids
+            is_wanted = one.kind == LineKind.EVALUATED and one.run_id in run_ids
             if is_wanted and one.data["suite_seal"] == suite_seal:
                 found.setdefault(one.run_id, []).extend(self._read(one).results)
         return found
@@ -205,7 +177,7 @@ class EvaluationPool:
         trees = [
             one.data["tree"]
             for one in self.entries
-            if one.kind == BEGUN and one.data["suite_seal"] == suite_seal
+            if one.kind == LineKind.EVALUATION_BEGUN and one.data["suite_seal"] == suite_seal
         ]
         return list(dict.fromkeys([*trees, tree])).index(tree) + 1
 
@@ -217,16 +189,16 @@ class EvaluationPool:
         of_tree = [
             one
             for one in self.entries
-            if one.kind in (BEGUN, EVALUATED)
+            if one.kind in (LineKind.EVALUATION_BEGUN, LineKind.EVALUATED)
             and one.run_id != run_id
             and (one.data["tree"], one.data["suite_seal"]) == (tree, suite_seal)
         ]
-        finished = {_sitting(one) for one in of_tree if one.kind == EVALUATED}
-        canceled = {one.run_id for one in self.entries if one.kind == ENDED}
+        finished = {_sitting(one) for one in of_tree if one.kind == LineKind.EVALUATED}
+        canceled = {one.run_id for one in self.entries if one.kind == LineKind.ENDED}
         return [
             record
             for one in of_tree
-            if one.kind == EVALUATED or _sitting(one) not in finished
+            if one.kind == LineKind.EVALUATED or _sitting(one) not in finished
             if (record := self._read(one)).results
             or record.is_finished
             or one.run_id not in canceled
@@ -234,7 +206,7 @@ class EvaluationPool:
 
     def _read(self, entry: LedgerEntry) -> EvaluationRecord:
         fields, evaluation_id = _fields(entry), _sitting(entry)
-        if entry.kind == EVALUATED:
+        if entry.kind == LineKind.EVALUATED:
             results = [self.results.pinned(evaluation_id, one) for one in _trials(fields)]
         else:
             results = self.results.all_of(evaluation_id)
@@ -243,7 +215,7 @@ class EvaluationPool:
             suite_seal=fields.text("suite_seal"),
             promises=promises_from_record(fields.inner("promises")),
             results=tuple(results),
-            is_finished=entry.kind == EVALUATED,
+            is_finished=entry.kind == LineKind.EVALUATED,
             protected_paths=_protected(fields),
         )
 
@@ -276,11 +248,11 @@ def last_approved(
     `scenarios` are the scenarios by their opaque names; only trials of these scenarios are
     returned, with their verdicts alone.
     """
-    origins = {one.run_id: origin_of(one) for one in entries if one.kind == CREATED}
+    origins = {one.run_id: origin_of(one) for one in entries if one.kind == LineKind.CREATED}
     approved = [
         one.run_id
         for one in entries
-        if one.kind == DECIDED
+        if one.kind == LineKind.DECIDED
         and one.data["verdict"] == APPROVED.word.value
         and one.run_id != run_id
         and origins.get(one.run_id) == origins.get(run_id)
@@ -297,7 +269,7 @@ def last_approved(
             ),
         )
         for one in entries
-        if one.kind == EVALUATED and one.run_id in approved[-1:]
+        if one.kind == LineKind.EVALUATED and one.run_id in approved[-1:]
     )
 
 

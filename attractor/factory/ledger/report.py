@@ -16,8 +16,7 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import StatusWord
 from attractor.engine.storage.json_files import Fields
 from attractor.factory.ledger.index import RunIndex
-from attractor.factory.ledger.ledger import LedgerEntry
-from attractor.factory.ledger.records import DECIDED, EVALUATED
+from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.ledger.trials import events_of
 from attractor.pipeline.runs.lookup import RunSummary
 
@@ -150,7 +149,9 @@ def _read_runs(index: RunIndex, folder: Path, since: str) -> list[RunFigures]:
             "SELECT run_id, kind, data FROM ledger WHERE kind IN (?, ?) AND run_id IN "
             f"(SELECT run_id FROM runs WHERE {where}) ORDER BY seq"
         )
-        for run_id, kind, data in db.conn.execute(sql, [EVALUATED, DECIDED, *values]):
+        for run_id, kind, data in db.conn.execute(
+            sql, [LineKind.EVALUATED, LineKind.DECIDED, *values]
+        ):
             lines.setdefault(run_id, []).append((kind, Fields(parse_json(data), kind)))
         sql = f"SELECT summary, models, wall_seconds FROM runs WHERE {where} ORDER BY directory"
         found: list[RunFigures] = []
@@ -222,7 +223,7 @@ FROM runs WHERE folder = :folder AND started >= :since AND parent <> ''
 
 def read_costs(index: RunIndex, folder: Path, since: str) -> list[DayCosts]:
     """Return the costs of the runs of a folder since a time, by day, pipeline and models."""
-    values = {"folder": str(folder), "since": since, "evaluated": EVALUATED}
+    values = {"folder": str(folder), "since": since, "evaluated": LineKind.EVALUATED}
     with index.reading(folder) as db:
         costs = [DayCosts(*row) for row in db.conn.execute(_DAYS, values)]
         inherited: dict[tuple[str, ...], Usage] = {}
@@ -239,8 +240,8 @@ def read_costs(index: RunIndex, folder: Path, since: str) -> list[DayCosts]:
 
 def _is_go(summary: RunSummary, lines: Sequence[tuple[str, Fields]]) -> bool | None:
     """Return the last verdict of the gate about an evaluated run."""
-    decided = [one.inner("gate").flag("go") for kind, one in lines if kind == DECIDED]
-    if not any(kind == EVALUATED for kind, _ in lines):
+    decided = [one.inner("gate").flag("go") for kind, one in lines if kind == LineKind.DECIDED]
+    if not any(kind == LineKind.EVALUATED for kind, _ in lines):
         return None
     return decided[-1] if decided else summary.reason == GO
 
@@ -257,7 +258,7 @@ def _trials(lines: Iterable[tuple[str, Fields]]) -> list[TrialFigures]:
             one.number("tokens"),
         )
         for kind, fields in lines
-        if kind == EVALUATED
+        if kind == LineKind.EVALUATED
         for one in fields.inners("trials")
     ]
 

@@ -17,7 +17,7 @@ from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.json import canonical_json, content_hash
 from attractor.base.locks import FileLock
 from attractor.factory.errors import InvalidToken
-from attractor.factory.ledger.ledger import Ledger
+from attractor.factory.ledger.ledger import Ledger, LineKind
 
 TOKENS_FILE = "tokens.json"
 OWNER_ONLY = 0o600
@@ -28,8 +28,6 @@ DECIDE = "decide"
 
 SCOPES = ("read", OPERATE, DECIDE)
 """What a token allows: each scope includes the scopes before it."""
-
-TOKEN_CREATED, TOKEN_REVOKED = "token_created", "token_revoked"
 
 
 class StoredToken(BaseModel):
@@ -69,7 +67,7 @@ class TokenStore:
             token = StoredToken(name=name, scope=scope, digest=digest_of(secret), created=now, by=by)
             token = token.model_copy(update={"seal": self._seal(token)})
             record = {"name": name, "scope": scope, "digest": token.digest, "by": by}
-            self._ledger.append(TOKEN_CREATED, "", record, now=now)
+            self._ledger.append(LineKind.TOKEN_CREATED, "", record, now=now)
             self._write((*tokens, token))
         return token
 
@@ -98,7 +96,7 @@ class TokenStore:
                 raise InvalidToken(f"unknown token {name!r}", hint=f"known: {known}")
             for one in revoked:
                 record = {"name": name, "digest": one.digest, "by": by}
-                self._ledger.append(TOKEN_REVOKED, "", record, now=now)
+                self._ledger.append(LineKind.TOKEN_REVOKED, "", record, now=now)
             self._write(tuple(one for one in tokens if one.name != name))
 
     def holder(self, secret: str, scope: str) -> str:
@@ -114,8 +112,8 @@ class TokenStore:
         """Refuse a token that the ledger does not know, or knows as revoked."""
         about = self._ledger.mentioning(token.digest)
         kinds = [one.kind for one in about if one.data.get("digest") == token.digest]
-        if TOKEN_CREATED not in kinds or TOKEN_REVOKED in kinds:
-            told = "was revoked" if TOKEN_REVOKED in kinds else "is not in the ledger"
+        if LineKind.TOKEN_CREATED not in kinds or LineKind.TOKEN_REVOKED in kinds:
+            told = "was revoked" if LineKind.TOKEN_REVOKED in kinds else "is not in the ledger"
             raise self._planted(token.name, told)
 
     def content(self) -> bytes:

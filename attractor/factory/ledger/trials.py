@@ -18,7 +18,7 @@ from attractor.base.files import file_error, make_private_folder, write_whole
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.factory.ledger.ledger import Ledger
+from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.scenarios.evaluation import (
     Culprit,
     EarlierTrials,
@@ -97,7 +97,7 @@ class TrialStore:
         return [
             {name: value for name, value in one.data.items() if name != "evaluation"}
             for one in self.ledger.entries(evaluation_id.run_id)
-            if one.kind == TRIAL_FAILED and one.data.get("evaluation") == number
+            if one.kind == LineKind.TRIAL_FAILED and one.data.get("evaluation") == number
         ]
 
     def pin_failed(
@@ -106,7 +106,7 @@ class TrialStore:
         """Pin a failed trial in the ledger, so that an evaluation cannot lose it before its end."""
         record = self.public_record(evaluation_id, result)
         data = {"evaluation": evaluation_id.number, **record}
-        self.ledger.append(TRIAL_FAILED, evaluation_id.run_id, data, now=now)
+        self.ledger.append(LineKind.TRIAL_FAILED, evaluation_id.run_id, data, now=now)
 
     def pinned(self, evaluation_id: EvaluationId, public_record: JsonObject) -> TrialResult:
         """Return the stored result of a public record, after verifying the seal in the record."""
@@ -163,9 +163,6 @@ def _parse(kept: Json, file: Path) -> tuple[TrialResult, str]:
 def _changed(file: Path) -> VerificationError:
     return VerificationError(f"corrupt result {file}", hint=_RESTORE)
 
-
-TRIAL_FAILED = "trial_failed"
-"""The kind of ledger line with the public record of a failed trial."""
 
 STARTED, TROUBLED, COMPLETED = "TrialStarted", "TrialTroubled", "TrialCompleted"
 PROGRESS = "progress"

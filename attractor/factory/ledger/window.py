@@ -3,16 +3,10 @@
 from collections.abc import Sequence
 
 from attractor.factory.evaluation.gate_records import WindowFigures
-from attractor.factory.ledger.ledger import LedgerEntry
+from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.ledger.records import (
-    DECIDED,
-    ENDED,
-    EVALUATED,
-    PROMOTED,
-    ROLLED_BACK,
     created_runs,
 )
-from attractor.factory.resources.versions import BURNED
 
 
 def window_figures(entries: Sequence[LedgerEntry], project: str, runs: int) -> WindowFigures:
@@ -23,8 +17,10 @@ def window_figures(entries: Sequence[LedgerEntry], project: str, runs: int) -> W
     }
     decided: dict[str, LedgerEntry] = {}
     about: dict[str, list[str]] = {}
-    suites = {one.run_id: one.data["suite_seal"] for one in entries if one.kind == EVALUATED}
-    burned = {str(one.data["content"]) for one in entries if one.kind == BURNED}
+    suites = {
+        one.run_id: one.data["suite_seal"] for one in entries if one.kind == LineKind.EVALUATED
+    }
+    burned = {str(one.data["content"]) for one in entries if one.kind == LineKind.BURNED}
     first: set[str] = set()
     has_failed: set[str] = set()
     for one in entries:
@@ -32,12 +28,14 @@ def window_figures(entries: Sequence[LedgerEntry], project: str, runs: int) -> W
             continue
         pipeline = pipelines[one.run_id]
         about.setdefault(one.run_id, []).append(one.kind)
-        if one.kind == DECIDED:
+        if one.kind == LineKind.DECIDED:
             decided[one.run_id] = one
         if _is_approval(one):
             first |= {one.run_id} - ({one.run_id} if pipeline in has_failed else set())
             has_failed.discard(pipeline)
-        elif one.kind == DECIDED or (one.kind == ENDED and one.data["status"] == "failed"):
+        elif one.kind == LineKind.DECIDED or (
+            one.kind == LineKind.ENDED and one.data["status"] == "failed"
+        ):
             has_failed.add(pipeline)
     window = list(decided)[-runs:]
     approved = [one for one in window if _is_approval(decided[one])]
@@ -47,15 +45,15 @@ def window_figures(entries: Sequence[LedgerEntry], project: str, runs: int) -> W
         approved=len(approved),
         first_try=len(first & set(window)),
         retries=sum(_retries(decided[one]) for one in window),
-        promoted=sum(PROMOTED in about[one] for one in window),
-        rolled_back=sum(ROLLED_BACK in about[one] for one in window),
+        promoted=sum(LineKind.PROMOTED in about[one] for one in window),
+        rolled_back=sum(LineKind.ROLLED_BACK in about[one] for one in window),
         # No run is approved after its suite was burned.
         incidents=sum(suites.get(one) in burned for one in approved),
     )
 
 
 def _is_approval(entry: LedgerEntry) -> bool:
-    return entry.kind == DECIDED and entry.data["verdict"] == "approved"
+    return entry.kind == LineKind.DECIDED and entry.data["verdict"] == "approved"
 
 
 def _retries(decision: LedgerEntry) -> int:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.factory.errors import Retired
-from attractor.factory.ledger.ledger import Ledger
+from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.factory.project import ProjectIdentity
-from attractor.factory.resources.versions import BURNED, ResourceKind, Version, VersionStore
+from attractor.factory.resources.versions import ResourceKind, Version, VersionStore
 from attractor.scenarios.satisfaction import failures_allowed
 from attractor.scenarios.sealed_suite import (
     SealedSuite,
@@ -49,7 +49,7 @@ class SuiteStore:
     def require_unburned(self, name: str, content: str) -> None:
         """Refuse a suite whose content was burned, in any project: no run could pass its gate."""
         for entry in self.versions.ledger.mentioning(content):
-            if entry.kind == BURNED and entry.data["content"] == content:
+            if entry.kind == LineKind.BURNED and entry.data["content"] == content:
                 raise Retired(
                     f"suite {name} ({content[:12]}) is burned since {entry.when.date()}: its "
                     "holdouts are known",

@@ -9,8 +9,8 @@ from attractor.base.errors import AttractorError
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
 from attractor.factory.errors import InUse
-from attractor.factory.ledger.ledger import Ledger
-from attractor.factory.ledger.records import CREATED, DECIDED, ENDED, created_runs
+from attractor.factory.ledger.ledger import Ledger, LineKind
+from attractor.factory.ledger.records import created_runs
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.versions import ResourceKind, Version
 from attractor.pipeline.source.read import find_accepted
@@ -53,8 +53,12 @@ def _active(directory: RunDirectory) -> Manifest | None:
 
 def _directories(project: ProjectIdentity, ledger: Ledger) -> set[Path]:
     """Return the directories of all runs of a project that the ledger does not know as ended."""
-    entries = [one for one in ledger.entries() if one.kind in (CREATED, ENDED, DECIDED)]
-    over = {one.run_id for one in entries if one.kind != CREATED}
+    entries = [
+        one
+        for one in ledger.entries()
+        if one.kind in (LineKind.CREATED, LineKind.ENDED, LineKind.DECIDED)
+    ]
+    over = {one.run_id for one in entries if one.kind != LineKind.CREATED}
     project_id = project.project_id()
     created = {
         Path(str(one.data["directory"])): run_id in over

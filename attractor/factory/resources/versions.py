@@ -19,7 +19,7 @@ from attractor.base.json import Json, JsonObject, canonical_json
 from attractor.base.locks import FileLock
 from attractor.engine.storage.json_files import Fields, pretty_json, read_document
 from attractor.factory.errors import Retired
-from attractor.factory.ledger.ledger import Ledger, LedgerEntry
+from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.project import ProjectIdentity, project_folder
 from attractor.language.graph.graph import folder_name
 
@@ -149,7 +149,7 @@ class VersionStore:
             version = Version(self.kind, name, last + 1, content, now, by, data)
             # The ledger first: a version that it lacks does not exist.
             line: JsonObject = {"project": project_id, **version.to_record()}
-            self.ledger.append(f"{self.kind}_registered", "", line, now=now)
+            self.ledger.append(_registration_of(self.kind), "", line, now=now)
             self._write(project_id, version)
             if self.kind is ResourceKind.PIPELINE:
                 note = self._note(name, content)
@@ -166,7 +166,7 @@ class VersionStore:
             ended = replace(current, ending=ending)
             project_id = self.project.project_id()
             line: JsonObject = {"project": project_id, **ended.to_record()}
-            kind = BURNED if ending.how == BURNED else RETIRED
+            kind = LineKind.BURNED if ending.how == BURNED else LineKind.RETIRED
             self.ledger.append(kind, "", line, now=ending.when)
             self._write(project_id, ended)
         return ended
@@ -311,7 +311,13 @@ class VersionStore:
 
 
 _RESTORE = "restore it from a backup"
-_KINDS = {f"{kind}_registered" for kind in ResourceKind} | {RETIRED, BURNED}
+
+
+def _registration_of(kind: ResourceKind) -> LineKind:
+    return LineKind(f"{kind}_registered")
+
+
+_KINDS = {*map(_registration_of, ResourceKind), LineKind.RETIRED, LineKind.BURNED}
 
 
 def is_about_version(entry: LedgerEntry) -> bool:

@@ -30,7 +30,8 @@ from attractor.factory.errors import (
 )
 from attractor.factory.launch import hold
 from attractor.factory.ledger.audit import audit
-from attractor.factory.ledger.records import DECIDED, DECISIONS_FILE, EVALUATED
+from attractor.factory.ledger.ledger import LineKind
+from attractor.factory.ledger.records import DECISIONS_FILE
 from attractor.factory.ledger.trials import events_of
 from attractor.factory.operations import Factory
 from attractor.pipeline.runs.lookup import summarize
@@ -62,7 +63,7 @@ def events(result: RunResult, kind: str) -> list[Event]:
 def test_decision_pins_what_it_is_about(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    [evaluated] = [one for one in flow.evaluator.ledger.entries() if one.kind == EVALUATED]
+    [evaluated] = [one for one in flow.evaluator.ledger.entries() if one.kind == LineKind.EVALUATED]
     entry = flow.decide(result, APPROVED)
     data = entry.data
     branch = f"attractor/run/{result.run_id}"
@@ -113,7 +114,7 @@ def test_only_one_of_many_processes_decides(tmp_path: Path) -> None:
     children = [_fork(flow, result, number) for number in range(processes)]
     codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
     assert sorted(codes) == [0] + [ExitCode.REFUSED] * (processes - 1)
-    [entry] = [one for one in flow.evaluator.ledger.entries() if one.kind == DECIDED]
+    [entry] = [one for one in flow.evaluator.ledger.entries() if one.kind == LineKind.DECIDED]
     assert summarize(result.directory).status == entry.data["verdict"]
     assert audit(flow.host.state_dir, flow.host.runs_dir).flaws == []
 
@@ -266,7 +267,7 @@ def test_automatic_approval_of_a_gate_is_no_decision(tmp_path: Path) -> None:
     pipeline.write_text(pipeline.read_text().replace("-> make -> exit", f"-> make\n    {gate}"))
     result = flow.launch(interviewer="auto_approve")
     assert result.status == AWAITING_DECISION
-    assert DECIDED not in [one.kind for one in flow.evaluator.ledger.entries()]
+    assert LineKind.DECIDED not in [one.kind for one in flow.evaluator.ledger.entries()]
     shown = asyncio.run(Factory(flow.host).review("latest"))
     assert shown.auto_approved == 1
     with pytest.raises(NoDecision):

@@ -21,8 +21,7 @@ from attractor.factory.errors import (
 )
 from attractor.factory.launch import hold
 from attractor.factory.ledger.audit import audit
-from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE
-from attractor.factory.ledger.records import PROMOTED, ROLLED_BACK
+from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE, LineKind
 from attractor.pipeline.diagnosis.diagnose import diagnose
 from attractor.pipeline.runs.garbage import STORE, Collector, Rules, Whereabouts
 from attractor.pipeline.runs.lookup import summarize
@@ -40,7 +39,7 @@ def approved(flow: Flow, goal: str = "") -> RunResult:
 
 def promoted_lines(flow: Flow) -> list[object]:
     entries = flow.evaluator.ledger.entries()
-    return [entry.data["branch"] for entry in entries if entry.kind == PROMOTED]
+    return [entry.data["branch"] for entry in entries if entry.kind == LineKind.PROMOTED]
 
 
 def test_a_second_promotion_changes_nothing_and_says_so(tmp_path: Path) -> None:
@@ -180,7 +179,7 @@ def test_promotion_is_rolled_back_by_a_new_commit(tmp_path: Path) -> None:
     assert not (flow.project / "made.txt").exists()
     assert (flow.project / "later.txt").read_text() == "later\n"
     assert git(flow.project, "show", "main:scenarios/todo/secret.txt") == "hidden\n"
-    [entry] = [one for one in flow.evaluator.ledger.entries() if one.kind == ROLLED_BACK]
+    [entry] = [one for one in flow.evaluator.ledger.entries() if one.kind == LineKind.ROLLED_BACK]
     assert (entry.data["by"], entry.data["reason"]) == ("ann", "It broke the shop.")
     assert entry.data["revert"] == back.commit
     one = summarize(result.directory)
@@ -209,7 +208,7 @@ def test_roll_back_that_died_after_the_move_gets_its_line(tmp_path: Path) -> Non
         file.write_bytes(content)
     again = flow.roll_back(result)
     assert (again.was_done, again.commit) == (True, first.commit)
-    assert [one.kind for one in flow.evaluator.ledger.entries()][-1] == ROLLED_BACK
+    assert [one.kind for one in flow.evaluator.ledger.entries()][-1] == LineKind.ROLLED_BACK
     with pytest.raises(StaleBase, match="was rolled back from main") as caught:
         flow.promote(result)
     assert caught.value.hint == f"attractor rebase {result.run_id} --onto main"
