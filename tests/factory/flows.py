@@ -35,6 +35,7 @@ from attractor.factory.resources.profiles import make_profile
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides, WorkspaceKind
 from tests.copies import copies
+from tests.factory.resources.stores import register
 from tests.pipeline.projects import make_host, make_project, simulated
 from tests.scenarios.suites import SUITE, write_suite
 
@@ -181,7 +182,7 @@ def _make(tmp_path: Path, suite: str, holdouts: dict[str, str]) -> None:
     flow = Flow(project, make_host(project))
     folder = write_suite(tmp_path / "suite", suite=suite, **holdouts)
     stores, now = flow.evaluator.stores, flow.host.clock.now()
-    stores.suites.register(folder, by="ann", now=now)
+    register(stores.suites, folder, now=now)
     lenient = make_profile("lenient", ("isolation_unverified",))
     for profile in (lenient, make_profile("strict")):
         stores.profiles.create(profile, by="ann", now=now)

@@ -25,6 +25,7 @@ from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.runs.lookup import summarize
 from attractor.pipeline.source.read import open_pipeline
 from tests.factory.flows import HOLDOUT, Flow, make_flow
+from tests.factory.resources.stores import register
 from tests.pipeline.projects import git, simulated
 
 
@@ -130,7 +131,7 @@ def test_a_run_keeps_the_version_of_the_suite_it_began_with(tmp_path: Path) -> N
     result = flow.launch()
     suite = tmp_path / "suite" / "holdout" / "made.scenario.toml"
     suite.write_text(suite.read_text().replace('equals = "made"', 'equals = "never"'))
-    flow.evaluator.stores.suites.register(tmp_path / "suite", by="ann", now=flow.host.clock.now())
+    register(flow.evaluator.stores.suites, tmp_path / "suite", now=flow.host.clock.now())
     assert rules(flow, result) == []
     assert rules(flow, flow.launch()) == ["unresolved_failure", "satisfaction"]
 

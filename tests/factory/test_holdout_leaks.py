@@ -18,6 +18,7 @@ from attractor.pipeline.orders import Orders
 from tests.engine.runs import read_events
 from tests.environments.places import why_no_sandbox
 from tests.factory.flows import HOLDOUT, Flow, make_flow
+from tests.factory.resources.stores import register
 from tests.factory.test_forked_runs import forked
 from tests.pipeline.projects import LINEAR, git
 from tests.scenarios.suites import SUITE, write_files, write_suite
@@ -68,7 +69,7 @@ def test_canary_fails_the_run_and_burns_the_suite(tmp_path: Path, form: str) -> 
         flow.launch()
     stores, now = flow.evaluator.stores, flow.host.clock.now()
     with pytest.raises(Retired, match="is burned since"):
-        stores.suites.register(tmp_path / "suite", by="ann", now=now)
+        register(stores.suites, tmp_path / "suite", now=now)
 
 
 def test_canary_in_the_output_of_a_tool_is_found(tmp_path: Path) -> None:

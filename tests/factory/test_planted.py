@@ -15,6 +15,7 @@ from attractor.factory.resources.profiles import Profile, make_profile
 from tests.engine.runs import read_events
 from tests.environments.places import why_no_sandbox
 from tests.factory.flows import Flow, make_flow
+from tests.factory.resources.stores import register
 from tests.pipeline.projects import LINEAR, git
 
 PLANT = LINEAR.replace("echo made > made.txt", "sh plant.sh")
@@ -92,7 +93,7 @@ def in_subfolder(flow: Flow, tmp_path: Path) -> Flow:
     flow = Flow(project, replace(flow.host, project=project, runs_dir=project / "runs"))
     # Another project has other suites.
     stores, now = flow.evaluator.stores, flow.host.clock.now()
-    stores.suites.register(tmp_path / "suite", by="ann", now=now)
+    register(stores.suites, tmp_path / "suite", now=now)
     lenient = make_profile("lenient", ("isolation_unverified",))
     stores.profiles.create(lenient, by="ann", now=now)
     return flow

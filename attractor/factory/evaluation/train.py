@@ -1,17 +1,18 @@
 """Plays train scenarios for stages of a run."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from functools import partial
 
 from attractor.base.errors import UnknownName, UsageError
 from attractor.engine.seams import PlayedTrain, PlayTrain, TrainChoice, Workspace
 from attractor.engine.state.attempts import TreeId
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.pipeline.components.run_components import PreparedRun
-from attractor.scenarios.evaluation import TrialKey
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import Scenario, Suite
 from attractor.scenarios.tried import TriedScenario
-from attractor.workspaces.folders import borrowed_folder, workspaces_folder
+from attractor.workspaces.folders import workspaces_folder
 
 
 def train_player(evaluator: Evaluator, prepared: PreparedRun) -> PlayTrain:
@@ -22,20 +23,21 @@ def train_player(evaluator: Evaluator, prepared: PreparedRun) -> PlayTrain:
     ) -> AsyncIterator[PlayedTrain]:
         sealed = _sealed(evaluator, prepared, choice.suite)
         chosen = choose_train(sealed.suite, choice)
-        # They import httpx, which only trials need.
-        from attractor.factory.evaluation.trial_player import judge_of
-        from attractor.scenarios.play import ScenarioPlayer
+        # It imports httpx, which only trials need.
+        from attractor.factory.evaluation.trial_player import TrialPlayer, judge_of
 
-        settings = sealed.suite.settings
-        make, clock = prepared.sandbox.make, prepared.host.clock
-        player = ScenarioPlayer(settings, sealed.folder, make, clock)
-        async with judge_of(sealed.suite, prepared.host) as judge:
+        player = TrialPlayer(
+            partial(workspace.export, tree, repository=True),
+            prepared.sandbox.make,
+            sealed.suite,
+            sealed.folder,
+            workspaces_folder(evaluator.state_dir),
+            prepared.host.clock,
+        )
+        async with judge_of(sealed.suite, prepared.host) as ask_judge:
+            player = replace(player, ask_judge=ask_judge)
             for scenario in chosen:
-                seed = TrialKey(scenario.id, 1).seed(settings.trials.seed)
-                with borrowed_folder(workspaces_folder(evaluator.state_dir)) as folder:
-                    await workspace.export(tree, folder, repository=True)
-                    played = await player.play(scenario, folder, seed=seed, ask_judge=judge)
-                tried = TriedScenario(scenario, played)
+                tried = TriedScenario(scenario, await player.play_once(scenario))
                 yield PlayedTrain(scenario.id, tried.is_satisfied, "\n".join(tried.lines()))
 
     return play

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.clock import Clock
@@ -23,7 +22,7 @@ from attractor.scenarios.evaluation import (
     TrialTrouble,
     is_satisfied,
 )
-from attractor.scenarios.play import ScenarioPlayer
+from attractor.scenarios.play import PlayedScenario, ScenarioPlayer
 from attractor.scenarios.suite import Scenario, Suite
 from attractor.workspaces.folders import borrowed_folder
 
@@ -58,20 +57,8 @@ class TrialPlayer:
     ask_judge: AskJudge = no_judge
 
     async def play_trial(self, scenario: Scenario, key: TrialKey) -> TrialResult:
-        """Play a trial in a temporary folder."""
+        """Play a trial."""
         began = self.clock.monotonic()
-        # The name of the folder reveals neither the scenario nor its split.
-        with borrowed_folder(self.copies) as folder:
-            await self.export(folder)
-            result = await self._play_in(folder, scenario, key)
-        # With the copy, so that the remaining time is estimated well.
-        return replace(result, duration_ms=round((self.clock.monotonic() - began) * 1000))
-
-    async def _play_in(self, folder: Path, scenario: Scenario, key: TrialKey) -> TrialResult:
-        seed = key.seed(self.suite.settings.trials.seed)
-        player = ScenarioPlayer(
-            self.suite.settings, self.suite_folder, self.make_environment, self.clock
-        )
         judged: list[JudgeVerdict] = []
 
         async def ask_judge(question: JudgeQuestion) -> JudgeVerdict:
@@ -79,7 +66,7 @@ class TrialPlayer:
             return judged[-1]
 
         try:
-            checks = (await player.play(scenario, folder, seed=seed, ask_judge=ask_judge)).checks
+            checks = (await self._play(scenario, key, ask_judge)).checks
         except TrialTrouble as trouble:
             trouble.cost_usd += sum(one.cost_usd for one in judged)
             trouble.tokens += sum(one.tokens for one in judged)
@@ -89,9 +76,26 @@ class TrialPlayer:
             key,
             satisfied,
             checks,
-            duration_ms=0,
+            # With the copy, so that the remaining time is estimated well.
+            duration_ms=round((self.clock.monotonic() - began) * 1000),
             culprit=None if satisfied else Culprit.CANDIDATE,
-            seed=seed,
+            seed=self._seed(key),
             cost_usd=sum((one.cost_usd for one in judged), 0.0),
             tokens=sum(one.tokens for one in judged),
         )
+
+    async def play_once(self, scenario: Scenario) -> PlayedScenario:
+        """Play a scenario as its first trial is played; return its steps and checks."""
+        return await self._play(scenario, TrialKey(scenario.id, 1), self.ask_judge)
+
+    async def _play(self, scenario: Scenario, key: TrialKey, ask_judge: AskJudge) -> PlayedScenario:
+        """Play a scenario on a copy of the tree, in a temporary folder."""
+        settings, seed = self.suite.settings, self._seed(key)
+        player = ScenarioPlayer(settings, self.suite_folder, self.make_environment, self.clock)
+        # The name of the folder reveals neither the scenario nor its split.
+        with borrowed_folder(self.copies) as folder:
+            await self.export(folder)
+            return await player.play(scenario, folder, seed=seed, ask_judge=ask_judge)
+
+    def _seed(self, key: TrialKey) -> int:
+        return key.seed(self.suite.settings.trials.seed)

@@ -64,7 +64,9 @@ class TokenStore:
             tokens = self.list()
             if any(one.name == name for one in tokens):
                 raise InvalidToken(f"token {name!r} already exists", hint="choose another name")
-            token = StoredToken(name=name, scope=scope, digest=digest_of(secret), created=now, by=by)
+            token = StoredToken(
+                name=name, scope=scope, digest=digest_of(secret), created=now, by=by
+            )
             token = token.model_copy(update={"seal": self._seal(token)})
             record = {"name": name, "scope": scope, "digest": token.digest, "by": by}
             self._ledger.append(LineKind.TOKEN_CREATED, "", record, now=now)

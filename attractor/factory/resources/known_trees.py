@@ -40,10 +40,11 @@ from attractor.workspaces.cleanup import (
     remove_workspace_folder,
     stored_run,
 )
-from attractor.workspaces.folders import borrowed_folder, workspaces_folder
+from attractor.workspaces.folders import workspaces_folder
 from attractor.workspaces.git.repository import Git
 
 if TYPE_CHECKING:
+    from attractor.factory.evaluation.trial_player import TrialPlayer
     from attractor.scenarios.play import PlayedScenario
 
 Change = Callable[[Path], Awaitable[None]]
@@ -86,16 +87,7 @@ class KnownTrees:
         change: Change = keep,
     ) -> list[TrialResult]:
         """Return the results of `n` trials of each scenario, on the tree after a change."""
-        # The player imports httpx, which only trials need.
-        from attractor.factory.evaluation.trial_player import TrialPlayer
-
-        async def export(to: Path) -> None:
-            tree = self.workspace.base.candidate
-            await self.workspace.export(tree, to, repository=True)
-            await change(to)
-
-        copies, clock = workspaces_folder(self.host.state_dir), self.host.clock
-        player = TrialPlayer(export, self.sandbox.make, sealed.suite, sealed.folder, copies, clock)
+        player = self._player(sealed, change)
         settings = sealed.suite.settings.trials
         # Without network namespaces, parallel trials would share their ports.
         is_alone = not self.sandbox.promises.own_network
@@ -113,17 +105,23 @@ class KnownTrees:
         """Play a scenario once on the tree; return its steps and checks."""
         # The player imports httpx, which only trials need.
         from attractor.factory.evaluation.trial_player import judge_of
-        from attractor.scenarios.play import ScenarioPlayer
 
         suite = sealed.suite.model_copy(update={"scenarios": (scenario,)})
-        settings = sealed.suite.settings
-        seed = TrialKey(scenario.id, 1).seed(settings.trials.seed)
-        with borrowed_folder(workspaces_folder(self.host.state_dir)) as folder:
+        async with judge_of(suite, self.host) as ask_judge:
+            return await replace(self._player(sealed), ask_judge=ask_judge).play_once(scenario)
+
+    def _player(self, sealed: SealedSuite, change: Change = keep) -> "TrialPlayer":
+        """Return the player of trials on the tree after a change."""
+        # The player imports httpx, which only trials need.
+        from attractor.factory.evaluation.trial_player import TrialPlayer
+
+        async def export(to: Path) -> None:
             tree = self.workspace.base.candidate
-            await self.workspace.export(tree, folder, repository=True)
-            player = ScenarioPlayer(settings, sealed.folder, self.sandbox.make, self.host.clock)
-            async with judge_of(suite, self.host) as ask_judge:
-                return await player.play(scenario, folder, seed=seed, ask_judge=ask_judge)
+            await self.workspace.export(tree, to, repository=True)
+            await change(to)
+
+        copies, clock = workspaces_folder(self.host.state_dir), self.host.clock
+        return TrialPlayer(export, self.sandbox.make, sealed.suite, sealed.folder, copies, clock)
 
 
 def _refuse(result: TrialResult) -> None:

@@ -56,13 +56,6 @@ class SuiteStore:
                     hint="write new holdouts, then: attractor suite register FOLDER",
                 )
 
-    def register(self, folder: Path, *, by: str, now: datetime) -> Registration:
-        """Seal a suite as a new version, unless the suite equals its latest version.
-
-        `register_suite` also plays trials that show whether the suite can judge.
-        """
-        return self.add(self.seal(folder), folder, by=by, now=now)
-
     def add(self, sealed: SealedSuite, folder: Path, *, by: str, now: datetime) -> Registration:
         """Register a sealed suite as a new version, unless it equals the latest version."""
         settings = sealed.suite.settings

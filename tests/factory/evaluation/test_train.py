@@ -13,6 +13,7 @@ from attractor.factory.evaluation.train import choose_train
 from attractor.scenarios.suite_reader import read_suite
 from tests.engine.runs import read_events
 from tests.factory.flows import HOLDOUT, Flow, make_flow
+from tests.factory.resources.stores import register
 from tests.pipeline.projects import git
 from tests.scenarios.suites import SUITE, write_files, write_suite
 
@@ -51,7 +52,7 @@ def make_train_flow(tmp_path: Path, attributes: str = "") -> Flow:
     flow = make_flow(tmp_path)
     folder = write_suite(tmp_path / "suite", suite=SUITE, made=HOLDOUT.format(wanted="quokka"))
     write_files(folder, {f"train/{one}.scenario.toml": text for one, text in SCENARIOS.items()})
-    flow.evaluator.stores.suites.register(folder, by="ann", now=flow.host.clock.now())
+    register(flow.evaluator.stores.suites, folder, now=flow.host.clock.now())
     write_files(flow.project, {"pipeline.dot": PIPELINE.format(attributes=attributes)})
     git(flow.project, "commit", "--quiet", "--all", "--message", "Train")
     return flow

@@ -27,8 +27,9 @@ def suite_store(folder: Path, project: str = "project") -> SuiteStore:
     return SuiteStore(state, make_identity(folder, project), Ledger(state))
 
 
-def register(store: SuiteStore, folder: Path) -> Registration:
-    return store.register(folder, by="ann", now=NOW)
+def register(store: SuiteStore, folder: Path, *, now: datetime = NOW) -> Registration:
+    """Register a suite without trials that show whether it can judge."""
+    return store.add(store.seal(folder), folder, by="ann", now=now)
 
 
 def pipeline_store(folder: Path, project: str = "project") -> PipelineStore:

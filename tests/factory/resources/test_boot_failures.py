@@ -18,6 +18,7 @@ from attractor.pipeline.runs.lookup import list_runs
 from attractor.scenarios.sealed_suite import seal_suite
 from attractor.workspaces.preparation import Preparation
 from tests.factory.flows import Flow, make_flow
+from tests.factory.resources.stores import register
 from tests.pipeline.projects import simulated
 from tests.scenarios.suites import SUITE, TWIN, WITH_TWIN, write_files, write_suite
 
@@ -67,7 +68,7 @@ def burned_elsewhere(flow: Flow) -> object:
     now = flow.host.clock.now()
     project = ProjectIdentity(elsewhere, flow.host.state_dir / "project.lock", os.urandom)
     other = SuiteStore(flow.host.state_dir, project, mine.versions.ledger)
-    version = other.register(flow.project.parent / "suite", by="ann", now=now).version
+    version = register(other, flow.project.parent / "suite", now=now).version
     other.versions.end(version, Ending(BURNED, now, "ann", "it leaked"))
     return flow.launch()
 
@@ -92,7 +93,7 @@ def broken_twin(flow: Flow) -> object:
     text = WITH_TWIN.replace('"todo"', '"twinned"')
     folder = write_suite(flow.project.parent / "twinned", suite=text)
     now = flow.host.clock.now()
-    flow.evaluator.stores.suites.register(folder, by="ann", now=now)
+    register(flow.evaluator.stores.suites, folder, now=now)
     data.unlink()
     return flow.launch(suite="twinned")
 

@@ -40,7 +40,7 @@ def test_a_suite_of_the_same_name_in_another_project_judges_nothing_here(tmp_pat
     easy = write_suite(tmp_path / "easy", suite=SUITE, made=HOLDOUT.format(wanted="made"))
     (easy / "suite.toml").write_text(SUITE + "[gate]\nmin_satisfaction = 0.0\n")
     suites, now = other.evaluator.stores.suites, other.host.clock.now()
-    easier = suites.register(easy, by="ann", now=now).version
+    easier = register(suites, easy, now=now).version
     result = flow.launch()
     pinned = json.loads((result.directory / "manifest.json").read_text())["suite"]
     assert pinned == flow.evaluator.stores.suites.versions.find("todo").pinned != easier.pinned
