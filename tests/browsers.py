@@ -4,15 +4,33 @@ import os
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
+@dataclass(frozen=True)
+class Screen:
+    """The one page of a browser, and what it said on the console or asked the network for."""
+
+    page: Page
+    said: list[str]
+
+    def evaluate(self, html: str, script: str, *, dark: bool) -> Any:
+        """Show a page that says and asks for nothing; return the value of a script in it."""
+        self.page.emulate_media(color_scheme="dark" if dark else "light")
+        self.page.set_content(html)
+        value = self.page.evaluate(script)
+        assert self.said == []
+        return value
+
+
 @contextmanager
-def chromium() -> Generator[Browser]:
+def chromium() -> Generator[Screen]:
     """Start a browser; skip the test where there is none."""
     program = next(filter(None, map(shutil.which, _NAMES)), None)
     if program is None:
@@ -22,22 +40,14 @@ def chromium() -> Generator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=arguments)
         try:
-            yield browser
+            yield _screen(browser.new_page())
         finally:
             browser.close()
 
 
-@contextmanager
-def page_of(browser: Browser, html: str, *, dark: bool) -> Generator[Page]:
-    """Open a page that says nothing on the console and asks the network for nothing."""
-    page = browser.new_page(color_scheme="dark" if dark else "light")
+def _screen(page: Page) -> Screen:
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("request", lambda request: said.append(f"asks for {request.url}"))
-    try:
-        page.set_content(html)
-        yield page
-    finally:
-        page.close()
-    assert said == []
+    return Screen(page, said)

@@ -24,6 +24,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import attractor
+from attractor.base.registry import Registry
 
 PROGRAM = str(Path(sys.executable).parent / "attractor")
 _LATER = ("attractor.__main__", "attractor.cli.language_server", "attractor.twins.pytest_plugin")
@@ -32,9 +33,15 @@ _LATER = ("attractor.__main__", "attractor.cli.language_server", "attractor.twin
 def load() -> None:
     """Import what commands import when they need it."""
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
+    folders: set[str] = set()
     for module in pkgutil.walk_packages(attractor.__path__, "attractor."):
         if not module.name.startswith(_LATER):
-            _ready(vars(importlib.import_module(module.name)))
+            names = vars(importlib.import_module(module.name))
+            _ready(names)
+            if "part" in names:
+                folders.add(module.name.rpartition(".")[0])
+    for folder in folders:
+        len(Registry(folder, object, noun="part"))  # a process lists a folder of parts once
     gc.collect()
     gc.freeze()
 

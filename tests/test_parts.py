@@ -21,6 +21,7 @@ from attractor.llm.client import provider_registry
 from attractor.scenarios.check import check_registry
 from attractor.twins.exchange.wire import wire_registry
 from attractor.twins.services.route import kind_registry
+from tests.tables import table
 
 REGISTRIES: list[Registry[Any]] = [
     command_registry(),
@@ -38,11 +39,7 @@ REGISTRIES: list[Registry[Any]] = [
     wire_registry(),
     kind_registry(),
 ]
-MEMBERS = [
-    pytest.param(registry, name, id=f"{registry.noun} {name}")
-    for registry in REGISTRIES
-    for name in registry
-]
+MEMBERS = [(registry, name) for registry in REGISTRIES for name in registry]
 
 
 @pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.noun)
@@ -54,7 +51,7 @@ def test_a_registry_has_members(registry: Registry[Any]) -> None:
 TALKING = frozenset({"lsp", "help"})
 
 
-@pytest.mark.parametrize(("registry", "name"), MEMBERS)
+@table(("registry", "name"), MEMBERS)
 def test_part_has_its_kind_and_a_docstring(registry: Registry[Any], name: str) -> None:
     part: object = registry[name]
     assert registry.summary(name)
@@ -62,7 +59,7 @@ def test_part_has_its_kind_and_a_docstring(registry: Registry[Any], name: str) -
     assert inspect.getdoc(part)
 
 
-@pytest.mark.parametrize("name", list(command_registry()))
+@table("name", list(command_registry()))
 def test_command_summary_matches_its_help(name: str) -> None:
     command = command_registry()[name]
     first = (command.help or "").splitlines()[0].rstrip(".")
@@ -73,7 +70,7 @@ def test_command_summary_matches_its_help(name: str) -> None:
 SHOWING = [name for name in command_registry() if name not in TALKING]
 
 
-@pytest.mark.parametrize("name", SHOWING)
+@table("name", SHOWING)
 def test_printing_commands_have_a_json_option(name: str) -> None:
     options = {option for parameter in command_registry()[name].params for option in parameter.opts}
     assert "--json" in options

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
-import pytest
+from tests.tables import table
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
@@ -119,12 +119,12 @@ def problems(files: Iterable[Path], phrases: Mapping[str, str]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("files", [PAGES, MODULES], ids=["pages", "modules"])
+@table("files", [PAGES, MODULES], ids=["pages", "modules"])
 def test_riddling_phrases_do_not_come_back(files: list[Path]) -> None:
     assert problems(files, PHRASES) == []
 
 
-@pytest.mark.parametrize("place", PLACES)
+@table("place", PLACES)
 def test_pronouns_do_not_come_back(place: str) -> None:
     files = [file for file in (*PAGES, *MODULES) if file.is_relative_to(ROOT / place)]
     assert files

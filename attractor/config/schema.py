@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Generic, Never, TypeVar, cast, get_args, get_origin
@@ -73,9 +74,7 @@ def child(shape: object, key: str | int) -> object:
     plain = _plain(shape)
     section = _section(plain)
     if section is not None:
-        names = {field.alias or name: field for name, field in section.model_fields.items()}
-        field = names.get(str(key))
-        return Annotated[field.annotation, field] if field else Never
+        return _fields(section).get(str(key), Never)
     arguments = get_args(plain)
     if _is_free(plain):
         return arguments[1]
@@ -100,6 +99,13 @@ def _slots(shape: object, path: KeyPath, field: FieldInfo) -> Iterator[Slot]:
         yield from _slots(child(shape, FREE_KEY), (*path, FREE_KEY), field)
     else:
         yield Slot(path, shape, field)
+
+
+@cache
+def _fields(section: type[BaseModel]) -> Mapping[str, object]:
+    """Return the shape of each key; making one takes longer than reading its value."""
+    fields = section.model_fields.items()
+    return {one.alias or name: Annotated[one.annotation, one] for name, one in fields}
 
 
 def _table(value: object) -> Mapping[str, object] | None:

@@ -10,6 +10,7 @@ from attractor.agent.provider_profile import create_profile, profile_parts
 from attractor.agent.tool_calls.tool import Permissions
 from attractor.base.errors import FileError, UnknownName
 from attractor.config.settings import McpServerSettings
+from tests.tables import table
 
 SHIPPED = ("coder", "judge", "planner", "researcher", "reviewer", "tester")
 WHOLE = """
@@ -125,7 +126,7 @@ def test_invalid_and_missing_prompts_are_reported(tmp_path: Path) -> None:
         read_agent(own)
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@table("name", SHIPPED)
 def test_shipped_agents_work_with_every_profile(name: str) -> None:
     agent = Agents()[name]
     assert agent.settings.description.endswith(".")

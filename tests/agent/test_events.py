@@ -4,6 +4,7 @@ import pytest
 
 from attractor.agent.events import SessionConfig
 from attractor.base.errors import UsageError
+from tests.tables import table
 
 
 def test_the_defaults_are_those_of_the_specification() -> None:
@@ -15,7 +16,7 @@ def test_the_defaults_are_those_of_the_specification() -> None:
     assert (config.enable_loop_detection, config.loop_detection_window) == (True, 10)
 
 
-@pytest.mark.parametrize(
+@table(
     "wrong",
     [
         {"max_turns": -1},

@@ -6,9 +6,10 @@ from attractor.agent.errors import PromptInvalid, PromptMissing
 from attractor.agent.prompts import SHIPPED_AGENTS, find_prompt, read_prompt, render_prompt
 from attractor.agent.provider_profile import profile_parts
 from attractor.base.errors import FileError
+from tests.tables import table
 
 
-@pytest.mark.parametrize("name", [*profile_parts(), "report_outcome", "report_reminder"])
+@table("name", [*profile_parts(), "report_outcome", "report_reminder"])
 def test_every_prompt_is_shipped(name: str) -> None:
     assert len(find_prompt(name).text) > 50
 

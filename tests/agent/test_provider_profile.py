@@ -23,6 +23,7 @@ from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.errors import NotSupported
 from attractor.environments.local import LocalExecutionEnvironment
 from tests.agent.places import finish, local
+from tests.tables import table
 
 PLACE = EnvironmentInfo("/workspace", "linux", "6.1", date(2026, 11, 20), "m-1")
 
@@ -31,7 +32,7 @@ async def nothing(arguments: JsonObject, environment: ExecutionEnvironment) -> s
     return ""
 
 
-@pytest.mark.parametrize("name", list(profile_parts()))
+@table("name", list(profile_parts()))
 def test_every_tool_of_a_profile_exists(name: str) -> None:
     traits = profile_parts()[name]
     assert traits.id == name
@@ -42,7 +43,7 @@ def test_every_tool_of_a_profile_exists(name: str) -> None:
 CHANGING = {"write_file", "edit_file", "apply_patch", "shell", "shell_output"}
 
 
-@pytest.mark.parametrize("name", list(profile_parts()))
+@table("name", list(profile_parts()))
 def test_read_only_profile_has_no_tool_that_changes_files(name: str) -> None:
     profile = create_profile(name, model="m", permissions=Permissions.READ_ONLY)
     assert {"read_file", "grep", "glob"} <= {*profile.tool_registry} - CHANGING
@@ -65,7 +66,7 @@ def test_base_prompt_follows_the_tools() -> None:
         assert "spawn_agent" not in profile.base_prompt
 
 
-@pytest.mark.parametrize("name", list(tool_parts()))
+@table("name", list(tool_parts()))
 def test_a_tool_goes_by_the_name_of_its_file(name: str) -> None:
     assert tool_parts()[name].name == name
 
@@ -106,7 +107,7 @@ def test_unknown_profile_is_refused() -> None:
     assert raised.value.hint == "did you mean gemini?"
 
 
-@pytest.mark.parametrize(
+@table(
     ("model", "provider"),
     [
         ("gpt-5.2-codex", "openai"),

@@ -41,6 +41,7 @@ from attractor.llm.retry_policy import RetryPolicy
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, said
 from tests.handlers.stages import KeptFiles, Play, graph, node
+from tests.tables import table
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NO_WAITS = SessionConfig(retry_policy=RetryPolicy(max_retries=0))
@@ -178,7 +179,7 @@ def test_only_words_are_left_of_calls() -> None:
     assert [getattr(one, "content", None) for one in texts] == ["a", "first\n\nlast", "b"]
 
 
-@pytest.mark.parametrize("longest", [0, 30, 60, 90, 120, 1000])
+@table("longest", [0, 30, 60, 90, 120, 1000])
 def test_a_cut_leaves_every_call_its_result(longest: int) -> None:
     turns: Sequence[Turn] = [
         one

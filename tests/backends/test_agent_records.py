@@ -1,7 +1,5 @@
 from datetime import UTC, datetime
 
-import pytest
-
 from attractor.agent.conversation.turns import AssistantTurn
 from attractor.backends.agent_records import drop_redacted_data
 from attractor.llm.messages import (
@@ -13,6 +11,7 @@ from attractor.llm.messages import (
     ThinkingData,
 )
 from attractor.llm.response import FinishReason, Response, Usage
+from tests.tables import table
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -24,7 +23,7 @@ def answer(*parts: ContentPart) -> AssistantTurn:
     )
 
 
-@pytest.mark.parametrize(
+@table(
     "spoilt",
     [
         ContentPart(ContentKind.THINKING, thinking=ThinkingData("the key is ***", "sealed")),

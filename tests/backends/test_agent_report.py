@@ -19,6 +19,7 @@ from attractor.language.source.syntax_tree import Plain
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, call, said
 from tests.handlers.stages import Play, graph, node
+from tests.tables import table
 
 
 def place(folder: Path) -> LocalExecutionEnvironment:
@@ -96,7 +97,7 @@ def test_where_nothing_can_be_written_there_is_none_and_a_warning_says_why(tmp_p
 PRE, POST = "tool_hooks.pre", "tool_hooks.post"
 
 
-@pytest.mark.parametrize(
+@table(
     ("of_graph", "of_node", "pre", "post"),
     [
         ({}, {}, "", ""),

@@ -23,6 +23,7 @@ from attractor.llm.messages import Message
 from attractor.llm.request import Request
 from tests.agent.scripted import ScriptedProvider, called, calls, said
 from tests.handlers.stages import Play, Saying, graph, node
+from tests.tables import table
 
 NODES = ("plan", "größe", "test")
 RED = failure("a test is red")
@@ -76,7 +77,7 @@ MAKE: dict[str, Callable[[], Backend]] = {
     "stand-in, text": lambda: Saying("größe 🐍"),
     "stand-in, outcome": lambda: Saying(RED),
 }
-everybody = pytest.mark.parametrize("name", list(MAKE))
+everybody = table("name", list(MAKE))
 
 
 @dataclass
@@ -113,7 +114,7 @@ def test_every_backend_of_the_folder_is_tried_here() -> None:
 
 
 @everybody
-@pytest.mark.parametrize("prompt", ["Do it", "", "größe 🐍 \ud800\n\0", "x" * 500_000])
+@table("prompt", ["Do it", "", "größe 🐍 \ud800\n\0", "x" * 500_000])
 def test_a_prompt_becomes_an_outcome_or_a_text(name: str, prompt: str) -> None:
     async def scene() -> None:
         work = Work(MAKE[name]())
@@ -123,7 +124,7 @@ def test_a_prompt_becomes_an_outcome_or_a_text(name: str, prompt: str) -> None:
 
 
 @everybody
-@pytest.mark.parametrize("prompt", ["Say it", "", "größe 🐍 \ud800\n\0", "x" * 500_000])
+@table("prompt", ["Say it", "", "größe 🐍 \ud800\n\0", "x" * 500_000])
 def test_a_prompt_is_answered_in_words_or_it_is_said_how_that_ended(name: str, prompt: str) -> None:
     async def scene() -> None:
         work = Work(MAKE[name]())
@@ -158,7 +159,7 @@ def test_it_does_one_stage_after_the_other(name: str) -> None:
 
 
 @everybody
-@pytest.mark.parametrize("nodes", [NODES, ("plan", "plan", "plan")], ids=["several", "same"])
+@table("nodes", [NODES, ("plan", "plan", "plan")], ids=["several", "same"])
 def test_it_does_stages_at_the_same_time(name: str, nodes: tuple[str, ...]) -> None:
     async def scene() -> None:
         work = Work(MAKE[name]())

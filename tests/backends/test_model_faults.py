@@ -4,8 +4,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
-
 from attractor.agent.definitions import AgentDefinition, AgentSettings
 from attractor.agent.prompts import Prompt
 from attractor.backends.model_faults import find_model_faults
@@ -13,6 +11,7 @@ from attractor.backends.models import ModelDefaults, newest_model
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import Node
 from tests.backends.test_models import BOTH, nodes_of
+from tests.tables import table
 
 
 def faults(
@@ -90,7 +89,7 @@ def test_a_provider_for_which_agents_have_no_profile_is_no_unknown_one() -> None
     assert remedy.startswith("use a model of one of: anthropic, ")
 
 
-@pytest.mark.parametrize("environ", [{}, {"OPENAI_API_KEY": " "}])
+@table("environ", [{}, {"OPENAI_API_KEY": " "}])
 def test_a_provider_without_its_key_brings_the_variable(environ: dict[str, str]) -> None:
     words = "missing API key of the provider 'openai'"
     assert told(nodes_of('a [llm_model="gpt-5"]'), environ) == [

@@ -26,6 +26,7 @@ from attractor.language.preparation.prepare import transform_all
 from attractor.language.reading import read_graph
 from attractor.language.source.text import Source
 from attractor.llm.client import AdapterTimeout, provider_registry
+from tests.tables import table
 
 BOTH = {"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k"}
 
@@ -41,7 +42,7 @@ REVIEWER = AgentSettings(model="claude-opus-4-6")
 GEMINI = AgentSettings(profile="gemini")
 
 
-@pytest.mark.parametrize(
+@table(
     ("named", "settings", "model", "expected"),
     [
         ("agent=one", REVIEWER, "gpt-5.2", ("anthropic", "claude-opus-4-6")),
@@ -63,7 +64,7 @@ def test_model_of_an_agent_is_below_the_node_and_above_the_defaults(
     assert (choice.provider, choice.model) == expected
 
 
-@pytest.mark.parametrize(
+@table(
     ("named", "defaults", "expected"),
     [
         ("llm_model=opus", {}, ("anthropic", "claude-opus-")),
@@ -84,7 +85,7 @@ def test_a_short_name_stands_for_its_model(
     assert choice.model not in ("opus", "codex", "sonnet", "haiku")
 
 
-@pytest.mark.parametrize(
+@table(
     ("line", "defaults", "environ", "expected"),
     [
         ("a", {}, {"ANTHROPIC_API_KEY": "k"}, "anthropic"),
@@ -119,7 +120,7 @@ def test_a_name_close_to_a_known_model_is_found() -> None:
 SET = "http://127.0.0.1:9/v1"
 
 
-@pytest.mark.parametrize(("provider", "variable"), [(p, v) for p, vs in KEYS.items() for v in vs])
+@table(("provider", "variable"), [(p, v) for p, vs in KEYS.items() for v in vs])
 def test_a_providers_own_word_is_the_tables(provider: str, variable: str) -> None:
     adapter = provider_registry()[provider].from_env({variable: SET}, timeout=AdapterTimeout())
     assert adapter is not None
@@ -137,7 +138,7 @@ def test_a_provider_that_is_not_in_the_table_is_asked_itself() -> None:
     assert asyncio.run(has_key("litellm", {"GROQ_API_KEY": "k"}))
 
 
-@pytest.mark.parametrize(
+@table(
     ("provider", "environ", "remedy"),
     [
         ("groq", {"GROQ_API_KEY": "k"}, "set GROQ_API_KEY"),

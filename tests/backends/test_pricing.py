@@ -1,8 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import pytest
-
 from attractor.agent.events import EventEmitter, EventKind, SessionEvent
 from attractor.backends.models import ModelChoice
 from attractor.backends.pricing import Meter, Pricing
@@ -10,6 +8,7 @@ from attractor.base.clock import SystemClock
 from attractor.engine.outcome import Usage
 from attractor.llm import ConfigurationError, ModelInfo, Prices, PriceTier
 from attractor.llm.response import Usage as Used
+from tests.tables import table
 
 CHOICE = ModelChoice("openai", "gpt-x")
 LONG = PriceTier(1_000, Prices(input=20.0, output=20.0))
@@ -91,7 +90,7 @@ def test_the_shipped_catalogue_has_the_prices() -> None:
     assert listener.warnings == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("provider", "model", "cost"),
     [
         ("", "", 0.01),
@@ -115,7 +114,7 @@ def test_a_call_is_priced_by_who_answered_it(provider: str, model: str, cost: fl
     assert meter.take(Used(900, 100), provider, model).cost_usd == cost
 
 
-@pytest.mark.parametrize(("provider", "prompt"), [("openai", 900), ("anthropic", 1_000)])
+@table(("provider", "prompt"), [("openai", 900), ("anthropic", 1_000)])
 def test_what_came_from_a_cache_is_part_of_the_prompt(provider: str, prompt: int) -> None:
     meter = Meter(knowing(None), ModelChoice(provider, "any"), Listener().emit)
     used = Used(900, 100, cache_read_tokens=60, cache_write_tokens=40)

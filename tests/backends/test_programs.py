@@ -22,6 +22,7 @@ from attractor.backends.outside_events import (
 from attractor.backends.programs import Program, Task
 from attractor.base.json import JsonObject
 from attractor.llm.response import Usage
+from tests.tables import table
 
 # Printed by the programs of these versions, and shortened: codex 0.169.0, claude 2.1.330,
 # gemini 0.61.0, opencode 1.18.33.
@@ -180,7 +181,7 @@ def read_opencode(event: JsonObject) -> Iterable[ProgramEvent]:
     return opencode.read(event, provider="openai")
 
 
-@pytest.mark.parametrize(
+@table(
     ("read", "lines"),
     [
         (codex.read, CODEX),

@@ -20,6 +20,7 @@ from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
 from attractor.engine.seams import Backend, ModelAnswer
 from attractor.language.graph.graph import Node
 from tests.handlers.stages import Play, graph, node
+from tests.tables import table
 
 NAMES = list(backend_registry())
 
@@ -28,7 +29,7 @@ def test_simulate_is_there() -> None:
     assert "simulate" in NAMES
 
 
-@pytest.mark.parametrize("name", NAMES)
+@table("name", NAMES)
 def test_a_backend_is_built_from_parts_and_says_what_it_is(name: str) -> None:
     kind = backend_registry()[name]
     assert find_shortcoming(kind(BackendParts()), Backend) == ""
@@ -38,7 +39,7 @@ def test_a_backend_is_built_from_parts_and_says_what_it_is(name: str) -> None:
     assert backend_registry().summary(name)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@table("name", NAMES)
 def test_a_backend_without_a_stage_in_flight_takes_no_words(name: str) -> None:
     backend = backend_registry()[name](BackendParts())
     assert asyncio.run(backend.steer("plan", "hurry")) is False
@@ -75,7 +76,7 @@ def play() -> Play:
     return made
 
 
-@pytest.mark.parametrize("backend", [plain, waiting, Callable()])
+@table("backend", [plain, waiting, Callable()])
 def test_a_function_is_a_backend_async_or_not(backend: Any) -> None:
     adapted = adapt_backend(backend)
     assert asyncio.run(adapted.run(play().stage, "Do")) == "it: Do 1"
@@ -109,7 +110,7 @@ class Half:
         return prompt
 
 
-@pytest.mark.parametrize("wrong", [Running, object(), 7, Half(), lambda: ""])
+@table("wrong", [Running, object(), 7, Half(), lambda: ""])
 def test_what_is_no_backend_is_refused(wrong: Any) -> None:
     with pytest.raises(UsageError, match="backend"):
         adapt_backend(wrong)

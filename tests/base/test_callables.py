@@ -6,6 +6,7 @@ import pytest
 
 from attractor.base.callables import call, require_no_loop
 from attractor.base.errors import UsageError
+from tests.tables import table
 
 
 def plain(one: int, two: int) -> tuple[int, int]:
@@ -21,7 +22,7 @@ def late(one: int, two: int) -> Awaitable[tuple[int, int]]:
     return waiting(one, two)
 
 
-@pytest.mark.parametrize(("function", "is_here"), [(plain, False), (waiting, True), (late, True)])
+@table(("function", "is_here"), [(plain, False), (waiting, True), (late, True)])
 def test_synchronous_function_runs_in_a_thread(
     function: Callable[..., object], is_here: bool
 ) -> None:
@@ -32,7 +33,7 @@ def test_synchronous_function_runs_in_a_thread(
         asyncio.run(call(function, 1))
 
 
-@pytest.mark.parametrize("instead", ["await", "async for ... in"])
+@table("instead", ["await", "async for ... in"])
 def test_synchronous_function_is_refused_inside_an_event_loop(instead: str) -> None:
     require_no_loop("ask")
 

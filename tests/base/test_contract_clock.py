@@ -5,9 +5,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, timedelta
 from typing import Any, TypeVar
 
-import pytest
-
 from attractor.base.clock import Clock, ManualClock, SystemClock
+from tests.tables import table
 
 T = TypeVar("T")
 SHORT = timedelta(milliseconds=20)
@@ -36,9 +35,7 @@ async def with_manual_clock(scene: Scene[T]) -> T:
         turning.cancel()
 
 
-clocks = pytest.mark.parametrize(
-    "play", [with_system_clock, with_manual_clock], ids=["system", "manual"]
-)
+clocks = table("play", [with_system_clock, with_manual_clock], ids=["system", "manual"])
 
 
 def run(play: Play, scene: Scene[T]) -> T:
@@ -63,7 +60,7 @@ def test_sleep_lasts_as_long_as_requested_by_both_times(play: Play) -> None:
 
 
 @clocks
-@pytest.mark.parametrize("duration", [timedelta(), timedelta(hours=-1)], ids=["zero", "negative"])
+@table("duration", [timedelta(), timedelta(hours=-1)], ids=["zero", "negative"])
 def test_empty_sleep_lets_other_tasks_run(play: Play, duration: timedelta) -> None:
     async def scene(clock: Clock) -> list[str]:
         ran: list[str] = []

@@ -8,6 +8,7 @@ from attractor.base.errors import VerificationError
 from attractor.base.events import Event
 from attractor.base.journal import GENESIS, seal
 from attractor.base.json import Json, canonical_json, parse_json
+from tests.tables import table
 
 NOON = datetime(2026, 1, 31, 12, 30, 5, 40, tzinfo=UTC)
 
@@ -73,7 +74,7 @@ def test_event_reads_back_from_its_line(event: Event) -> None:
     assert Event.from_record(line).to_record() == line
 
 
-@pytest.mark.parametrize(
+@table(
     ("changes", "message"),
     [
         ({"seq": "7"}, "event '7': field 'seq' must be a whole number from 0, not '7'"),

@@ -21,6 +21,7 @@ from attractor.base.journal import (
 )
 from attractor.base.json import Json, parse_json
 from tests.counts import count
+from tests.tables import table
 
 LENGTH = 1_000
 KEY = b"a key in the state folder"
@@ -98,7 +99,7 @@ def test_hash_and_seal_can_be_computed_independently() -> None:
         assert link.line == f'{{"a":"ä","b":1,"hash":"{digest}","prev":"{zeros}",{sealed}"seq":1}}'
 
 
-@pytest.mark.parametrize("name", ["seq", "prev", "hash", "seal"])
+@table("name", ["seq", "prev", "hash", "seal"])
 def test_reserved_field_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match=f"must not contain '{name}'"):
         seal({name: 1}, GENESIS)

@@ -8,6 +8,7 @@ from hypothesis import given, strategies as st
 
 from attractor.base.errors import NotCanonical
 from attractor.base.json import DEEPEST, Json, canonical_json, parse_json
+from tests.tables import table
 
 LEAVES = (
     st.none()
@@ -60,7 +61,7 @@ def test_order_of_keys_does_not_matter(value: dict[str, Json], random: Any) -> N
     assert canonical_json({key: value[key] for key in keys}) == canonical_json(value)
 
 
-@pytest.mark.parametrize(
+@table(
     ("value", "text"),
     [
         ({"b": [1, 1.0, True, None], "a": {}}, '{"a":{},"b":[1,1.0,true,null]}'),
@@ -77,7 +78,7 @@ def test_canonical_text(value: Json, text: str) -> None:
     assert canonical_json(value) == text
 
 
-@pytest.mark.parametrize(
+@table(
     ("value", "where"),
     [
         ({"data": {"items": [1, 2, 3, float("nan")]}}, "the number nan at data.items[3]"),

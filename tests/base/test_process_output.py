@@ -9,9 +9,10 @@ from attractor.base.errors import UsageError
 from attractor.base.processes import BoundedOutput, OutputChunk, OutputLimit, TruncatedOutput
 from tests.base.running import run
 from tests.counts import count
+from tests.tables import table
 
 
-@pytest.mark.parametrize("size", [1, 65_536, 3_000_000])
+@table("size", [1, 65_536, 3_000_000])
 def test_stdin_is_passed_completely(size: int):
     text = "x" * (size - 1) + "\n"
     keep = OutputLimit(head=size, tail=0)
@@ -147,7 +148,7 @@ def test_kept_and_omitted_bytes_add_up(text: str, head: int, tail: int):
     assert len(output) - result.omitted - len(last.encode()) in marked
 
 
-@pytest.mark.parametrize(("head", "tail"), [(-1, 0), (0, -1)])
+@table(("head", "tail"), [(-1, 0), (0, -1)])
 def test_negative_limit_is_refused(head: int, tail: int):
     with pytest.raises(UsageError, match="invalid output limit"):
         OutputLimit(head=head, tail=tail)

@@ -8,6 +8,7 @@ import pytest
 from attractor.base.errors import ExitCode, InvalidPart, UnknownName
 from attractor.base.registry import Registry, count_parameters, find_shortcoming
 from tests.packages import Places
+from tests.tables import table
 
 ROSE = '''"""A flower with thorns."""
 class Rose:
@@ -187,7 +188,7 @@ def positional(one: int, /, two: int) -> None: ...
 def optional(one: int, two: int = 2, *more: int, three: int = 3, **rest: int) -> None: ...
 
 
-@pytest.mark.parametrize(
+@table(
     ("function", "number"),
     [(Method().plain, 2), (Method(), 1), (positional, 2), (optional, 1), (lambda: None, 0)],
 )

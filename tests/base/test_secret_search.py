@@ -2,16 +2,16 @@ import json
 from base64 import encodebytes
 from textwrap import fill
 
-import pytest
 from hypothesis import given, strategies as st
 
 from attractor.base.secret_search import SecretSearch
+from tests.tables import table
 
 SECRET = 'Kx7/+? "va\\lue" öä-012345678901'
 LINES = "-----BEGIN KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0BAQEF\n-----END KEY-----\n"
 
 
-@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\n    ", "\n\t", "\n\n"])
+@table("line_break", ["\n", "\r\n", "\n    ", "\n\t", "\n\n"])
 def test_secret_is_found_across_a_line_break(line_break: str) -> None:
     content = SECRET.encode()
     forms = [SECRET, content.hex(), content.hex().upper(), encodebytes(content).decode().strip()]

@@ -21,6 +21,7 @@ from attractor.base.toml import (
     read_key,
     shown_value,
 )
+from tests.tables import table
 
 PARTS = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -127,7 +128,7 @@ def explain(table: dict[str, Any]) -> list[TomlMistake]:
     return explain_faults(faults, table, known=lambda _: sorted(NAMES))
 
 
-@pytest.mark.parametrize(
+@table(
     ("table", "lines"),
     [
         ({"words": 5}, [
@@ -217,7 +218,7 @@ def test_invalid_toml_has_its_position() -> None:
         assert parse_toml("a.b = 1") == {"a": {"b": 1}}
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "fix"),
     [
         ("a = hello", "text needs quotes"),

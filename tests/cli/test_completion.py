@@ -2,13 +2,12 @@ import json
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.cli.running import attractor
 from tests.prepared import quick_programs
+from tests.tables import table
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@table("shell", ["bash", "zsh", "fish"])
 def test_script_is_printed_as_text_and_json(shell: str) -> None:
     script = attractor("completion", shell).stdout
     assert "_ATTRACTOR_COMPLETE" in script

@@ -7,6 +7,7 @@ import pytest
 
 from attractor.base.errors import ExitCode
 from tests.cli.running import attractor
+from tests.tables import table
 
 A = 'digraph G { start [shape=Mdiamond]; exit [shape=Msquare]; a [prompt="x"]; start -> a -> exit }'
 B = A.replace('"x"', '"y"')
@@ -101,6 +102,6 @@ def test_one_pipeline_is_read_from_standard_input(
     assert "only one of the pipelines can be standard input" in both.stderr
 
 
-@pytest.mark.parametrize("arguments", [["a.dot"], ["a", "b", "c"], ["--git-driver", "a", "b"]])
+@table("arguments", [["a.dot"], ["a", "b", "c"], ["--git-driver", "a", "b"]])
 def test_wrong_number_of_files_is_refused(arguments: list[str]) -> None:
     assert attractor("diff", *arguments).returncode == ExitCode.USAGE

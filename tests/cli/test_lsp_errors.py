@@ -12,6 +12,7 @@ from lsprotocol.types import LSPErrorCodes
 
 from attractor.cli.language_server.server import log_in_lines, refusal
 from tests.cli.running import ATTRACTOR
+from tests.tables import table
 
 REFUSED = LSPErrorCodes.RequestFailed.value
 INVALID, UNKNOWN = -32602, -32601
@@ -148,9 +149,7 @@ def test_untimely_requests_are_refused(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "messages", [[{"method": "exit"}], [INITIALIZE, INITIALIZED, {"method": "exit"}], []]
-)
+@table("messages", [[{"method": "exit"}], [INITIALIZE, INITIALIZED, {"method": "exit"}], []])
 def test_disconnect_without_shutdown_exits_with_1(messages: Sequence[Message]) -> None:
     said(messages, code=1)
 

@@ -18,6 +18,7 @@ from attractor.cli.invocation import PURPOSES, command_registry
 from attractor.cli.main import Failure, describe_failure
 from tests.cli.running import ATTRACTOR, attractor, copied_package
 from tests.counts import count
+from tests.tables import table
 
 SLEEPER = '''
 """Sleep until somebody interrupts."""
@@ -68,7 +69,7 @@ def test_version_and_help_are_printed() -> None:
     assert json.loads(result.stdout)["error"]["hint"] == "write it after the command"
 
 
-@pytest.mark.parametrize("flag", ["-h", "--help"])
+@table("flag", ["-h", "--help"])
 def test_help_lists_the_commands(flag: str) -> None:
     result = attractor(flag)
     assert result.returncode == 0
@@ -94,7 +95,7 @@ def test_help_imports_no_command_and_nothing_heavy(tmp_path: Path) -> None:
     assert (second.returncode, second.stderr) == (0, "")
 
 
-@pytest.mark.parametrize(
+@table(
     ("words", "line"),
     [
         (["--bogus"], "error: no such option: --bogus (see 'attractor --help')\n"),
@@ -233,8 +234,8 @@ main(["--version"])
 """
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("words", [["--help"], ["doctor", "--json"], ["doctr", "--json"]])
+@table("unbuffered", ["", "1"])
+@table("words", [["--help"], ["doctor", "--json"], ["doctr", "--json"]])
 def test_full_disk_behind_stdout_is_reported_once(words: list[str], unbuffered: str) -> None:
     with Path("/dev/full").open("w") as full:
         result = subprocess.run(
@@ -316,7 +317,7 @@ def interrupted_class() -> BaseException:
     raise AssertionError
 
 
-@pytest.mark.parametrize(
+@table(
     ("error", "code", "line"),
     [
         (AttractorError("it fell", hint="pick it up"), 1, "error: it fell (pick it up)"),

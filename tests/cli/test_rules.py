@@ -2,10 +2,9 @@
 
 import json
 
-import pytest
-
 from attractor.language.linting.pages import page_names
 from tests.cli.running import attractor
+from tests.tables import table
 
 REACHABILITY = """reachability (error)
 
@@ -37,7 +36,7 @@ def test_json_output_is_complete() -> None:
     assert page["instead"].endswith("}")
 
 
-@pytest.mark.parametrize("flags", [[], ["--json"]])
+@table("flags", [[], ["--json"]])
 def test_unknown_rule_suggests_a_name(flags: list[str]) -> None:
     result = attractor("rules", "reachabilty", *flags)
     assert result.returncode == 2

@@ -18,11 +18,12 @@ from attractor.config.schema import Origin, OriginKind
 from attractor.config.settings import Settings
 from tests.config.models import Everything
 from tests.config.project import Project
+from tests.tables import table
 
 PLACE = Origin(OriginKind.PROJECT, "attractor.toml", 3)
 
 
-@pytest.mark.parametrize("kind", [BrokenFile, UnknownSetting, InvalidSetting])
+@table("kind", [BrokenFile, UnknownSetting, InvalidSetting])
 def test_errors_exit_with_2_and_start_with_their_place(kind: type[ConfigError]):
     mistake = kind("it is wrong", origin=PLACE)
     assert isinstance(mistake, UsageError)
@@ -264,7 +265,7 @@ class Side(StrEnum):
     LEFT = "left"
 
 
-@pytest.mark.parametrize(
+@table(
     ("value", "words"),
     [
         (True, "true"),

@@ -26,6 +26,7 @@ from attractor.config.user_folders import RESERVED_VARIABLES, default_state_dir
 from tests.config.models import Everything, Hook, Limits, Profile, Tone
 from tests.config.project import Project
 from tests.counts import count
+from tests.tables import table
 
 CWD = Path("/cwd")
 
@@ -208,7 +209,7 @@ def test_only_nonempty_setting_variables_are_used() -> None:
     assert set_variables({"ATTRACTOR_STATUS_FILE": "/tmp/status.json"}) == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("flag", "values"),
     [
         ("output.color=never", {"output": {"color": "never"}}),
@@ -514,7 +515,7 @@ def test_values_and_errors_are_separated_and_sorted() -> None:
     assert [one.origin.line for one in mistakes if one.origin] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("text", ["true", "1", "on"])
+@table("text", ["true", "1", "on"])
 def test_only_text_sources_are_converted(text: str):
     [switch], _ = check(Source(VARIABLE, BASE, {"switch": text}), Everything, home="")
     assert switch.value is True

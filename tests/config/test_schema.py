@@ -12,6 +12,7 @@ from attractor.config.schema import DEFAULT, Origin, OriginKind, SettingReferenc
 from attractor.config.settings import Section, Settings
 from tests.config.models import Everything
 from tests.config.project import Project
+from tests.tables import table
 
 
 def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: Project):
@@ -92,7 +93,7 @@ def test_entries_of_a_model_without_settings_and_unknown_origins(project: Projec
     assert project.load(Nothing).entries() == ()
 
 
-@pytest.mark.parametrize(
+@table(
     ("origin", "said"),
     [
         (DEFAULT, "default"),
@@ -183,12 +184,12 @@ DEFAULTS = {
 REFERENCES = {reference.key: reference for reference in list_settings(Model)}
 
 
-@pytest.mark.parametrize(("key", "words"), KINDS.items())
+@table(("key", "words"), KINDS.items())
 def test_kinds_are_described(key: str, words: str):
     assert REFERENCES[key].kind == words
 
 
-@pytest.mark.parametrize(("key", "words"), DEFAULTS.items())
+@table(("key", "words"), DEFAULTS.items())
 def test_defaults_are_written_as_in_toml_and_computed_ones_are_described(key: str, words: str):
     assert REFERENCES[key].default == words
 

@@ -21,6 +21,7 @@ from attractor.config.schema import (
 from attractor.config.settings import OutputSettings, Settings, require_model_name, require_pattern
 from attractor.config.user_folders import default_state_dir, path_of_variable, variable_name
 from tests.config.project import Project
+from tests.tables import table
 
 SLOTS = list(slots(Settings))
 KEYS = [".".join(str(part) for part in slot.path) for slot in SLOTS]
@@ -41,13 +42,13 @@ def test_every_setting_has_a_default():
     assert {tuple(takewhile(FREE_KEY.__ne__, slot.path)) for slot in SLOTS} <= defaults
 
 
-@pytest.mark.parametrize("slot", SLOTS, ids=KEYS)
+@table("slot", SLOTS, ids=KEYS)
 def test_every_setting_is_reached_by_its_variable(slot: Slot):
     named = tuple("name" if part == FREE_KEY else part for part in slot.path)
     assert path_of_variable(variable_name(slot.path)) == named
 
 
-@pytest.mark.parametrize("reference", list_settings(Settings), ids=KEYS)
+@table("reference", list_settings(Settings), ids=KEYS)
 def test_every_setting_is_described_in_a_sentence(reference: SettingReference):
     assert reference.description.endswith(".")
     assert reference.kind

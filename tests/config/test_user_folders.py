@@ -13,6 +13,7 @@ from attractor.config.user_folders import (
     user_config_file,
     variable_name,
 )
+from tests.tables import table
 
 
 def test_user_folders_follow_the_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -23,7 +24,7 @@ def test_user_folders_follow_the_platform(tmp_path: Path, monkeypatch: pytest.Mo
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
+@table(
     ("path", "expected"),
     [
         ("runs", "/base/runs"),
@@ -48,9 +49,7 @@ def test_invalid_paths_are_refused() -> None:
         absolute(Path("a\0b"), base=Path("/base"), home="")
 
 
-@pytest.mark.parametrize(
-    ("path", "told"), [("a/" + "é" * 128, "255 bytes"), ("a/" * 2049, "4095 bytes")]
-)
+@table(("path", "told"), [("a/" + "é" * 128, "255 bytes"), ("a/" * 2049, "4095 bytes")])
 def test_too_long_path_is_refused(path: str, told: str):
     with pytest.raises(ValueError, match=told):
         absolute(Path(path), base=Path("/base"), home="")

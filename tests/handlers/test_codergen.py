@@ -6,20 +6,21 @@ from attractor.language.preparation.prepare import TransformContext
 from attractor.language.source.syntax_tree import Plain
 from attractor.language.transforms.variable_expansion import VariableExpansion
 from tests.handlers.stages import Play, Saying, graph, node
+from tests.tables import table
 
 
 def one(**plain: Plain) -> Graph:
     return graph(node("plan", **plain), goal="a clock")
 
 
-@pytest.mark.parametrize("prompt", ["", "  \n"])
+@table("prompt", ["", "  \n"])
 def test_without_a_prompt_the_label_is_the_prompt(prompt: str) -> None:
     play = Play(one(prompt=prompt, label="Plan $goal, $goal"), "plan")
     play.run()
     assert play.files.texts["prompt.md"] == "Plan a clock, a clock"
 
 
-@pytest.mark.parametrize("attribute", ["prompt", "label"])
+@table("attribute", ["prompt", "label"])
 def test_a_goal_that_names_the_variable_is_put_in_once(attribute: str) -> None:
     written = graph(node("plan", **{attribute: "Do: $goal"}), goal="explain $goal")
     play = Play(VariableExpansion(TransformContext()).apply(written), "plan")

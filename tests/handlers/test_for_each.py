@@ -15,6 +15,7 @@ from tests.engine.branches import MEETING, Given, GivenBranches
 from tests.engine.forked import branch_steps, results, until, words, wrote
 from tests.engine.runs import Script, Silent, Workplace
 from tests.handlers.stages import Play, edge, graph, node
+from tests.tables import table
 
 OUT = ("work",)
 NO_ENDS: Mapping[str, Given] = {}
@@ -47,7 +48,7 @@ def test_each_item_has_branch_with_its_values() -> None:
     ]
 
 
-@pytest.mark.parametrize("key", ["list", "context.list", " list "])
+@table("key", ["list", "context.list", " list "])
 def test_the_key_may_be_written_as_conditions_write_it(key: str) -> None:
     it = play([1], key=key)
     it.run()
@@ -67,7 +68,7 @@ def test_several_ways_out_are_walked_for_each_item() -> None:
     ]
 
 
-@pytest.mark.parametrize("nothing", [[], "", "  \n\n", "[]"])
+@table("nothing", [[], "", "  \n\n", "[]"])
 def test_without_items_it_succeeds_and_says_so_to_the_fan_in(nothing: Json) -> None:
     it = play(nothing, plain={"join_policy": "first_success"})
     outcome = it.run()
@@ -82,7 +83,7 @@ def test_without_items_it_succeeds_and_says_so_to_the_fan_in(nothing: Json) -> N
     assert (it.branches.walked, it.events.all) == ([], [])
 
 
-@pytest.mark.parametrize(
+@table(
     ("value", "items"),
     [
         ([1, [2]], [1, [2]]),
@@ -102,7 +103,7 @@ def test_a_list_may_be_written_in_a_text(value: Json, items: Sequence[Json] | No
     assert read_items(value) == items
 
 
-@pytest.mark.parametrize(
+@table(
     ("value", "told"),
     [
         (None, "the context has no list under list"),

@@ -22,6 +22,7 @@ from attractor.language.graph.graph import Edge
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.branches import FAIL, MEETING, NEVER, PARTIAL, SUCCESS, Given, GivenBranches
 from tests.handlers.stages import Play, edge, graph, node
+from tests.tables import table
 
 pytestmark = pytest.mark.anyio
 
@@ -120,7 +121,7 @@ def scored(id_: str, score: Json, outcome: str = "success") -> dict[str, Json]:
     return result(id_, outcome, context_updates={"score": score})
 
 
-@pytest.mark.parametrize(
+@table(
     ("results", "best"),
     [
         ([result("b"), result("a")], "a"),
@@ -152,7 +153,7 @@ def test_there_is_always_one_best_whatever_scores_are(told: list[tuple[str, Json
     assert all(best.rank <= one.rank for one in candidates(*every))
 
 
-@pytest.mark.parametrize("results", [None, "x", {}, [], [1, "a", {}, {"id": ""}]])
+@table("results", [None, "x", {}, [], [1, "a", {}, {"id": ""}]])
 def test_invalid_result_is_ignored(results: Json) -> None:
     assert list(read_candidates(results)) == []
 
@@ -162,7 +163,7 @@ def test_a_result_from_elsewhere_needs_no_more_than_an_id() -> None:
     assert (one.id, one.key, one.outcome, one.tree, one.is_good) == ("a", "a", "fail", "", False)
 
 
-@pytest.mark.parametrize(
+@table(
     ("said", "named"),
     [
         ("table", "table"),

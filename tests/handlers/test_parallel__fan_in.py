@@ -1,8 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import pytest
-
 from attractor.base.json import Json
 from attractor.engine.context import Context
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure
@@ -11,6 +9,7 @@ from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.engine.state.attempts import TreeId
 from attractor.language.source.syntax_tree import Plain
 from tests.handlers.stages import Play, Saying, edge, graph, node
+from tests.tables import table
 
 
 class Adopting(NoWorkspace):
@@ -84,7 +83,7 @@ def test_model_selects_among_successful_branches() -> None:
     assert it.play.events.all == []
 
 
-@pytest.mark.parametrize(
+@table(
     "said",
     [
         Outcome(StageStatus.SUCCESS, preferred_label="B"),
@@ -120,7 +119,7 @@ def test_usage_of_text_answer_is_kept() -> None:
     assert it.run().usage == Usage(3, 4, 0.25)
 
 
-@pytest.mark.parametrize("said", ["", "I like none", "a or b", "c"])
+@table("said", ["", "I like none", "a or b", "c"])
 def test_answer_without_candidate_selects_best_with_event(said: str) -> None:
     it = met(result("a"), result("b"), result("c", "fail"), prompt="Which?", said=said)
     outcome = it.run()

@@ -14,6 +14,7 @@ from attractor.language.source.syntax_tree import Plain
 from tests.engine.children import DONE, GivenChildren, Plot
 from tests.engine.graphs import line
 from tests.handlers.stages import Play, graph, node
+from tests.tables import table
 
 COST = Usage(10, 2, 0.5)
 FAILED = ChildEnd(StageStatus.FAIL, "the tests are red", usage=COST)
@@ -85,7 +86,7 @@ def test_it_is_given_words_values_of_the_context_and_inputs_of_the_run() -> None
     }
 
 
-@pytest.mark.parametrize(
+@table(
     ("inputs", "told", "kind"),
     [
         ("title", "the context has no title for the input title", FailureClass.TERMINAL),
@@ -113,7 +114,7 @@ CONTEXT: dict[str, Json] = {
 }
 
 
-@pytest.mark.parametrize(
+@table(
     ("declared", "given"),
     [
         ("summary", {"summary": "größe 🐍"}),
@@ -136,7 +137,7 @@ def test_declared_outputs_are_returned(declared: str, given: dict[str, Json]) ->
     assert found == {f"it.{name}": value for name, value in given.items()}
 
 
-@pytest.mark.parametrize(
+@table(
     ("declared", "told"),
     [
         ("other", "the context of the child has no other"),
@@ -162,7 +163,7 @@ def test_a_child_hears_whether_others_work_in_its_workspace() -> None:
     assert [one.is_shared for one in started(it)] == [True]
 
 
-@pytest.mark.parametrize(
+@table(
     ("plain", "told"),
     [
         ({"file": ""}, "it has no `file`"),

@@ -1,11 +1,10 @@
-import pytest
-
 from attractor.engine.context import Context
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure
 from attractor.engine.seams import ModelAnswer, Stage
 from attractor.language.graph.graph import Node
 from attractor.language.source.syntax_tree import Plain, Value, ValueKind
 from tests.handlers.stages import Play, Saying, edge, graph, node
+from tests.tables import table
 
 
 class Costly(Saying):
@@ -58,7 +57,7 @@ def test_template_is_rendered_with_context() -> None:
     assert it.files.texts["prompt.md"] == "a größe: 3 A-1"
 
 
-@pytest.mark.parametrize("type_", ["prompt", "codergen"])
+@table("type_", ["prompt", "codergen"])
 def test_invalid_template_is_a_pipeline_fault(type_: str) -> None:
     it = template("{{ context.size + 1 }}", type_)
     outcome = it.run()
@@ -66,13 +65,13 @@ def test_invalid_template_is_a_pipeline_fault(type_: str) -> None:
     assert it.files.texts == {}
 
 
-@pytest.mark.parametrize("kind", list(FailureClass))
+@table("kind", list(FailureClass))
 def test_how_the_backend_failed_is_how_the_stage_failed(kind: FailureClass) -> None:
     failed = failure("RateLimitError: slow down", kind)
     assert play(failed, prompt="Name it").run() == failed
 
 
-@pytest.mark.parametrize(
+@table(
     ("plain", "reason"),
     [
         ({"require_verdict": True}, "no_verdict"),

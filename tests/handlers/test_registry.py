@@ -19,13 +19,14 @@ from tests.engine.children import GivenChildren, Plot
 from tests.examples import ROOT, Fence, fences
 from tests.handlers.stages import Person, Play, Saying, edge, graph, node
 from tests.packages import Places
+from tests.tables import table
 
 NAMES = list(handler_registry())
 PAGE = ROOT / "docs" / "reference" / "handlers.md"
 EXAMPLES = [fence for fence in fences("dot") if fence.page == PAGE]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@table("name", NAMES)
 def test_handler_is_built_from_parts_and_has_docstring(name: str) -> None:
     kind = handler_registry()[name]
     handler = kind(Parts(Saying("done"), Person()))
@@ -41,7 +42,7 @@ async def play_one(
     yield PlayedTrain("adding", satisfied=True, text="adding (train): satisfied")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@table("name", NAMES)
 def test_a_handler_does_a_stage_that_has_all_it_needs(name: str) -> None:
     what = {"tool_command": "make", "items": "list", "duration": "0s", "file": "inner.dot"}
     it = node("it", type=name, prompt="Do it", **what)
@@ -61,14 +62,14 @@ def test_a_handler_does_a_stage_that_has_all_it_needs(name: str) -> None:
     assert outcome.status is StageStatus.SUCCESS
 
 
-@pytest.mark.parametrize("name", NAMES)
+@table("name", NAMES)
 def test_a_handler_keeps_nothing_between_stages(name: str) -> None:
     handler = handler_registry()[name](Parts(Saying("done"), Person()))
     with pytest.raises(AttributeError):
         handler.anything = 1  # pyright: ignore[reportAttributeAccessIssue]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@table("name", NAMES)
 def test_a_handler_is_documented(name: str) -> None:
     page = PAGE.read_text("utf-8")
     assert f"| [`{name}`](" in page
@@ -83,7 +84,7 @@ def test_an_example_is_a_pipeline_whose_nodes_have_handlers(fence: Fence) -> Non
     assert ends <= {one.type for one in pipeline.nodes.values()}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@table("name", NAMES)
 def test_a_handler_has_an_example(name: str) -> None:
     section = PAGE.read_text("utf-8").partition(f"\n## {name}\n")[2].partition("\n## ")[0]
     [example] = [one for one in EXAMPLES if one.text in section]

@@ -1,11 +1,10 @@
 from datetime import timedelta
 
-import pytest
-
 from attractor.base.processes import ExecResult
 from attractor.engine.outcome import FailureClass, StageStatus
 from attractor.language.source.syntax_tree import Plain
 from tests.handlers.stages import Play, Shell, graph, node
+from tests.tables import table
 
 
 def play(result: ExecResult | None = None, **plain: Plain) -> Play:
@@ -31,7 +30,7 @@ def test_another_exit_code_is_a_verdict_that_names_it_and_the_last_words() -> No
     }
 
 
-@pytest.mark.parametrize(
+@table(
     ("out", "reason"),
     [
         ("said on standard output\n", "exit code 1: said on standard output"),
@@ -44,14 +43,14 @@ def test_the_reason_is_short(out: str, reason: str) -> None:
     assert outcome.failure_reason == f"tool_command ended with {reason}"
 
 
-@pytest.mark.parametrize("timeout", ["250ms", timedelta(milliseconds=250)])
+@table("timeout", ["250ms", timedelta(milliseconds=250)])
 def test_the_time_limit_may_be_quoted(timeout: Plain) -> None:
     it = play(tool_command="make", timeout=timeout)
     it.run()
     assert it.shell.commands == [("make", 250)]
 
 
-@pytest.mark.parametrize("plain", [{}, {"tool_command": ""}, {"tool_command": " \n"}])
+@table("plain", [{}, {"tool_command": ""}, {"tool_command": " \n"}])
 def test_a_tool_without_a_command_is_a_mistake_in_the_pipeline(plain: dict[str, str]) -> None:
     it = play(None, **plain)
     outcome = it.run()

@@ -10,6 +10,7 @@ from attractor.engine.outcome import FailureClass, Outcome, StageStatus
 from attractor.handlers.wait import read_moment
 from attractor.language.source.syntax_tree import Plain
 from tests.handlers.stages import NOW, Play, graph, node
+from tests.tables import table
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +39,7 @@ def waits(by: timedelta, plain: Attributes, since: datetime = NOW) -> Outcome:
     return asyncio.run(scene())
 
 
-@pytest.mark.parametrize(
+@table(
     ("plain", "by"),
     [
         ({"duration": timedelta(minutes=90)}, 1.5 * HOUR),
@@ -62,7 +63,7 @@ def test_wait_before_crash_counts() -> None:
     waits(9.5 * HOUR, {"until": "09:30"}, NOW - HOUR)
 
 
-@pytest.mark.parametrize(
+@table(
     "plain",
     [{"duration": HOUR}, {"duration": "0s"}, {"until": "2025-12-31T23:30Z"}, {"until": "23:30"}],
 )
@@ -112,7 +113,7 @@ async def test_canceled_wait_ends_at_once() -> None:
     assert clock.sleepers == 0
 
 
-@pytest.mark.parametrize(
+@table(
     ("plain", "told"),
     [
         ({}, "neither duration nor until"),

@@ -18,6 +18,7 @@ from attractor.handlers.wait__human import (
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain
 from tests.handlers.stages import Person, Play, edge, edge_if, graph, node
+from tests.tables import table
 
 
 def choices_of(**labels: str) -> tuple[GateChoice, ...]:
@@ -37,12 +38,12 @@ def test_a_choice_has_the_key_the_words_and_the_target_of_its_edge() -> None:
     )
 
 
-@pytest.mark.parametrize("label", ["", "  "])
+@table("label", ["", "  "])
 def test_an_edge_without_a_label_is_chosen_by_its_target(label: str) -> None:
     assert choices_of(ship=label) == (GateChoice("S", "ship", "ship"),)
 
 
-@pytest.mark.parametrize(
+@table(
     ("key", "value"),
     [
         ("outcome", "success"),
@@ -62,7 +63,7 @@ def test_edge_is_offered_if_its_condition_would_hold(key: str, value: str) -> No
     assert [one.key for one in find_choices(graph(yes, fix), "gate", values)] == ["Y", "F"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("key", "value"), [("outcome", "fail"), ("preferred_label", "Yes"), ("context.color", "blue")]
 )
 def test_edge_with_a_false_condition_is_not_offered(key: str, value: str) -> None:
@@ -179,7 +180,7 @@ def test_after_some_answers_that_match_nothing_the_last_is_refused() -> None:
     assert len(person(it).questions) == 3
 
 
-@pytest.mark.parametrize("before", [[], ["nonsense"]])
+@table("before", [[], ["nonsense"]])
 def test_a_skipped_question_fails_and_is_not_asked_again(before: list[str]) -> None:
     it = play(*before, SKIP)
     outcome = it.run()
@@ -208,7 +209,7 @@ def test_default_does_not_replace_skip_or_invalid_answer() -> None:
     assert play("x", "x", "x", human__default_choice="fix").run().status is StageStatus.FAIL
 
 
-@pytest.mark.parametrize("answers", [[], ["nonsense"]])
+@table("answers", [[], ["nonsense"]])
 def test_the_timeout_of_the_node_is_the_time_there_is(answers: list[str]) -> None:
     it = play(*answers, timeout=SOON)
     assert it.run().status is StageStatus.RETRY

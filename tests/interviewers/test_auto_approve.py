@@ -1,13 +1,12 @@
 import asyncio
 
-import pytest
-
 from attractor.engine.questions.question import Option, Question, QuestionKind
 from attractor.interviewers.auto_approve import AutoApprove
 from tests.interviewers.questions import GATE, Terminal, given, question
+from tests.tables import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("asked", "value"),
     [
         (GATE, "Y"),

@@ -11,6 +11,7 @@ from attractor.engine.seams import Parked
 from attractor.interviewers.console import Console
 from attractor.interviewers.registry import InterviewerParts
 from tests.interviewers.questions import GATE, Terminal, picked, question, told
+from tests.tables import table
 
 SKIPPED = Answer(AnswerKind.SKIPPED, by="console")
 
@@ -21,10 +22,8 @@ def ask(typed: str, asked: Question) -> tuple[Answer, str]:
     return answer, terminal.output.getvalue()
 
 
-@pytest.mark.parametrize("kind", [QuestionKind.YES_NO, QuestionKind.CONFIRMATION])
-@pytest.mark.parametrize(
-    ("typed", "value"), [("y", "yes"), ("YES", "yes"), ("n", "no"), ("No", "no")]
-)
+@table("kind", [QuestionKind.YES_NO, QuestionKind.CONFIRMATION])
+@table(("typed", "value"), [("y", "yes"), ("YES", "yes"), ("n", "no"), ("No", "no")])
 def test_yes_and_no_have_many_spellings(kind: QuestionKind, typed: str, value: str) -> None:
     answer, shown = ask(f"{typed}\n", question(kind))
     assert answer == told(typed, "console", value=value)
@@ -64,7 +63,7 @@ def test_invalid_choice_from_pipe_is_asked_again_up_to_maximum() -> None:
     assert (answer, shown.count("Select: ")) == (told("c", "console"), 3)
 
 
-@pytest.mark.parametrize(
+@table(
     ("asked", "prompt", "value"),
     [
         (replace(GATE, default="N"), "Select [N]: ", "N"),
@@ -81,7 +80,7 @@ def test_enter_is_the_default_which_the_prompt_shows(
     assert shown.endswith(prompt)
 
 
-@pytest.mark.parametrize("typed", ["", "maybe\n"])
+@table("typed", ["", "maybe\n"])
 def test_end_of_input_parks(typed: str) -> None:
     with pytest.raises(Parked):
         ask(typed, replace(GATE, default="N"))
@@ -144,7 +143,7 @@ def test_two_questions_at_once_are_asked_one_after_the_other() -> None:
     os.close(writing)
 
 
-@pytest.mark.parametrize("kind", [QuestionKind.MULTIPLE_CHOICE, QuestionKind.YES_NO])
+@table("kind", [QuestionKind.MULTIPLE_CHOICE, QuestionKind.YES_NO])
 def test_a_terminal_that_is_closed_leaves_the_question_waiting(kind: QuestionKind) -> None:
     async def close_while_asked() -> None:
         ours, theirs = os.openpty()

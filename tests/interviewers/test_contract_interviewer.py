@@ -24,6 +24,7 @@ from attractor.interviewers.custom import adapt_interviewer
 from attractor.interviewers.registry import interviewer_registry
 from tests.handlers.stages import Person
 from tests.interviewers.questions import Terminal, given, question
+from tests.tables import table
 
 REGISTERED = list(interviewer_registry())
 MANY = 8
@@ -156,7 +157,7 @@ def test_a_message_is_taken_and_wants_no_answer(name: str, message: str) -> None
     assert is_met(asked, met)
 
 
-@pytest.mark.parametrize("name", [one for one in REGISTERED if one not in ("recording", "replay")])
+@table("name", [one for one in REGISTERED if one not in ("recording", "replay")])
 def test_interviewers_from_same_parts_share_no_answers(name: str) -> None:
     parts = Terminal(StringIO("y\ny\n")).parts(answers=[given("Y")], callback=lambda _: given("Y"))
     kind = interviewer_registry()[name]
@@ -170,7 +171,7 @@ async def forever(asked: Question) -> Answer:
     raise AssertionError("nobody sets it")
 
 
-@pytest.mark.parametrize(
+@table(
     "interviewer",
     [
         interviewer_registry()["callback"](Terminal().parts(callback=forever)),

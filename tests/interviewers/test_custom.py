@@ -10,6 +10,7 @@ import pytest
 from attractor.base.errors import UsageError
 from attractor.engine.questions.question import Answer, AnswerKind, Option, Question, QuestionKind
 from attractor.interviewers.custom import adapt_interviewer
+from tests.tables import table
 
 OPTIONS = [Option("Y", "Yes"), Option("N", "No")]
 QUESTION = Question("ask@1.1", "Ship it?", QuestionKind.MULTIPLE_CHOICE, OPTIONS, "ask")
@@ -82,7 +83,7 @@ def test_a_function_answers() -> None:
     assert (said.kind, said.value) == (AnswerKind.GIVEN, "Y")
 
 
-@pytest.mark.parametrize("wrong", [Plain, object(), 7])
+@table("wrong", [Plain, object(), 7])
 def test_object_without_ask_is_refused(wrong: Any) -> None:
     with pytest.raises(UsageError, match="the interviewer"):
         adapt_interviewer(wrong)

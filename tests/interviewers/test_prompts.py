@@ -13,9 +13,10 @@ import pytest
 from attractor.engine.questions.question import EnclosingBranch, Option, QuestionKind
 from attractor.interviewers.prompts import LineReader, shown_line, shown_question
 from tests.interviewers.questions import GATE, question
+from tests.tables import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("option", "line"),
     [
         (Option("Y", "[Y] Yes"), "[Y] Yes"),
@@ -152,7 +153,7 @@ def test_the_event_loop_watches_a_stream_only_while_a_line_is_awaited(wire: Wire
     assert asyncio.run(is_watched_after()) is False
 
 
-@pytest.mark.parametrize("turns", range(5))
+@table("turns", range(5))
 def test_input_taken_by_other_reader_is_awaited_again(turns: int) -> None:
     reading, writing = os.pipe()
     os.set_blocking(reading, False)

@@ -32,6 +32,7 @@ from attractor.interviewers.registry import (
 from tests.handlers.stages import Person
 from tests.interviewers.questions import Terminal, given, question
 from tests.spec.runs import between, events, run
+from tests.tables import table
 
 NAMES = list(interviewer_registry())
 EMPTY = Path(__file__).with_name("__init__.py")
@@ -53,15 +54,15 @@ def test_the_interviewers_of_the_specification_are_there() -> None:
     assert wanted <= set(NAMES)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@table("name", NAMES)
 def test_interviewer_is_built_from_parts_and_has_docstring(name: str) -> None:
     assert find_shortcoming(built(name), Interviewer) == ""
     assert inspect.getdoc(interviewer_registry()[name])
     assert interviewer_registry().summary(name)
 
 
-@pytest.mark.parametrize("kind", list(QuestionKind))
-@pytest.mark.parametrize("name", [one for one in NAMES if one != "replay"])
+@table("kind", list(QuestionKind))
+@table("name", [one for one in NAMES if one != "replay"])
 def test_an_interviewer_answers_or_parks_every_kind_of_question(
     name: str, kind: QuestionKind
 ) -> None:
@@ -78,7 +79,7 @@ async def ask(interviewer: Interviewer, asked: Question) -> Answer | Question:
         return parked.question
 
 
-@pytest.mark.parametrize("name", NAMES)
+@table("name", NAMES)
 def test_a_message_is_shown_where_a_person_looks_and_nowhere_else(name: str) -> None:
     terminal = Terminal(StringIO("y\n"))
     asyncio.run(built(name, terminal).inform("Nothing to do", "gate"))
@@ -96,7 +97,7 @@ def test_name_may_contain_inner_interviewer_and_file(tmp_path: Path) -> None:
     assert asyncio.run(again.ask(asked)) == given("Y", "replay of queue")
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "told"),
     [
         ("console:park", "takes no options"),
@@ -110,7 +111,7 @@ def test_unknown_interviewer_name_is_refused(name: str, told: str) -> None:
         build_interviewer(name, Terminal().parts())
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "named"),
     [
         ("park", InterviewerName("park")),
@@ -128,7 +129,7 @@ def test_name_is_parsed_into_interviewer_inner_and_file(text: str, named: Interv
     assert str(named) == text
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "placed"),
     [
         ("console", "console"),

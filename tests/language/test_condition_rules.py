@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
 from hypothesis import given, strategies as st
 
 from attractor.language.conditions.analysis import find_dead_parts
@@ -24,6 +23,7 @@ from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import quoted
 from tests.growing import times_more
 from tests.language.condition_trees import KEYS, conditions, naively, values
+from tests.tables import table
 
 RULES = ("condition_syntax", "dead_condition", "portable_condition")
 
@@ -76,9 +76,7 @@ def test_conflict_with_an_alternative_is_detected() -> None:
     assert not found(alive, "dead_condition")
 
 
-@pytest.mark.parametrize(
-    "clause", ["context.a{0}=b", "(context.b{0}=c || context.b{0}=d) && context.a{0}=b"]
-)
+@table("clause", ["context.a{0}=b", "(context.b{0}=c || context.b{0}=d) && context.a{0}=b"])
 def test_ten_times_as_many_clauses_are_ten_times_the_work(clause: str) -> None:
     def work(many: int) -> Callable[[], object]:
         condition = " && ".join(clause.format(one) for one in range(many))
@@ -97,7 +95,7 @@ def test_condition_of_a_chain_is_reported_once() -> None:
     assert [one.edge for _, one in check(built)] == [("a", "b"), ("b", "c")]
 
 
-@pytest.mark.parametrize(
+@table(
     ("condition", "message", "hint", "mended"),
     [
         ("outcome=Success", "unknown outcome 'Success'", "success?", "outcome=success"),
@@ -126,7 +124,7 @@ def test_an_outcome_by_itself_is_no_outcome() -> None:
     assert one.edits == ()
 
 
-@pytest.mark.parametrize(
+@table(
     "condition",
     [
         "outcome=success && outcome=fail",
@@ -153,7 +151,7 @@ def test_contradictory_conditions_are_dead(condition: str) -> None:
     assert one.message.startswith("never true: the clauses with ")
 
 
-@pytest.mark.parametrize(
+@table(
     "condition",
     [
         "outcome=success || outcome=fail",
@@ -197,7 +195,7 @@ def test_unportable_condition_has_a_portable_fix() -> None:
     assert fixed("!(outcome=fail || outcome=retry)") == "outcome!=fail && outcome!=retry"
 
 
-@pytest.mark.parametrize("condition", ["tests=true", "outcome=fail || context.a=1", "context.n>3"])
+@table("condition", ["tests=true", "outcome=fail || context.a=1", "context.n>3"])
 def test_condition_without_a_portable_text_is_unchanged(condition: str) -> None:
     (one,) = found(condition, "portable_condition")
     assert one.edits == ()

@@ -4,8 +4,6 @@ import inspect
 import textwrap
 from importlib import import_module
 
-import pytest
-
 from attractor.engine.questions.edge_labels import accelerator
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Edge, Graph, Node
@@ -14,9 +12,10 @@ from attractor.language.reading import read_graph
 from attractor.language.source.syntax_tree import Attributes
 from attractor.language.source.text import Source
 from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE
+from tests.tables import table
 
 RULES: dict[str, BuiltInRule] = dict(rule_registry())
-rules = pytest.mark.parametrize("name", list(RULES))
+rules = table("name", list(RULES))
 TYPES = Vocabulary(
     types={"start", "exit", "codergen", "wait.human", "conditional"},
     backends={"agent"},

@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
-
 from attractor.base.registry import find_shortcoming
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.preparation.prepare import (
@@ -16,6 +14,7 @@ from attractor.language.preparation.prepare import (
 from attractor.language.reading import parse
 from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE
 from tests.spec.test_11_11_transforms import WithoutNodes
+from tests.tables import table
 
 IMPORTED = (
     b"digraph I { start [shape=Mdiamond]; b [prompt=b]; exit [shape=Msquare]; start -> b -> exit }"
@@ -45,8 +44,8 @@ GRAPHS = {
         "digraph G { goal=x\n" + "\n".join(f'a{i} [prompt="$goal"]' for i in range(500)) + "}"
     ),
 }
-transforms = pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=list(TRANSFORMS))
-graphs = pytest.mark.parametrize("graph", GRAPHS.values(), ids=list(GRAPHS))
+transforms = table("transform", TRANSFORMS.values(), ids=list(TRANSFORMS))
+graphs = table("graph", GRAPHS.values(), ids=list(GRAPHS))
 
 
 def photograph(graph: Graph) -> str:
@@ -76,7 +75,7 @@ def test_every_node_is_kept_under_its_own_id(transform: Transform, graph: Graph)
     assert set(after.nodes) <= set(graph.nodes)
 
 
-@pytest.mark.parametrize("name", list(BUILT_IN))
+@table("name", list(BUILT_IN))
 def test_built_in_transform_has_an_order_and_an_effect(name: str) -> None:
     part = transform_registry()[name]
     assert find_shortcoming(part, BuiltInTransform) == ""
@@ -84,7 +83,7 @@ def test_built_in_transform_has_an_order_and_an_effect(name: str) -> None:
     assert any(BUILT_IN[name].apply(graph) != graph for graph in (*GRAPHS.values(), IMPORT))
 
 
-@pytest.mark.parametrize("name", list(BUILT_IN))
+@table("name", list(BUILT_IN))
 def test_built_in_transforms_add_only_imported_nodes(name: str) -> None:
     for graph in GRAPHS.values():
         after = BUILT_IN[name].apply(graph)

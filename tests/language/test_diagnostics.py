@@ -1,7 +1,5 @@
 """"""
 
-import pytest
-
 from attractor.language.diagnostics import (
     Diagnostic,
     Edit,
@@ -20,6 +18,7 @@ from attractor.language.diagnostics import (
 )
 from attractor.language.source.syntax_tree import NOWHERE, Span
 from attractor.language.source.text import Source
+from tests.tables import table
 
 
 def test_suggestions_are_bounded_and_remembered() -> None:
@@ -36,7 +35,7 @@ def test_suggestions_are_bounded_and_remembered() -> None:
 KNOWN = ("prompt", "label", "step1", "max_retries", "full")
 
 
-@pytest.mark.parametrize(
+@table(
     ("word", "meant"),
     [
         ("promt", "prompt"),

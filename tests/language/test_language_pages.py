@@ -3,18 +3,17 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from attractor.language.conditions.parse import parse_condition
 from attractor.language.formatter import format
 from attractor.language.preparation.prepare import KnownFiles, prepare
+from tests.tables import table
 
 REFERENCE = Path(__file__).parent.parent.parent / "docs" / "reference"
 PAGES = ["conditions.md", "stylesheets.md", "prompts-and-inputs.md", "imports.md"]
 FENCE = re.compile(r"^```(?P<language>\w+) ?(?P<name>\S*)\n(?P<text>.*?)^```$", re.M | re.S)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@table("page", PAGES)
 def test_every_pipeline_on_the_page_is_sound(page: str) -> None:
     found = list(FENCE.finditer((REFERENCE / page).read_text("utf-8")))
     files = {one["name"]: one["text"].encode() for one in found if one["name"]}

@@ -17,9 +17,10 @@ from attractor.language.reading import open_source, parse, parse_file, read_grap
 from attractor.language.source.syntax_tree import Plain, Span, ValueKind
 from attractor.language.source.text import Source
 from tests.growing import lines, times_more
+from tests.tables import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("written", "kind", "plain"),
     [
         ('"Hello world"', ValueKind.STRING, "Hello world"),
@@ -45,7 +46,7 @@ from tests.growing import lines, times_more
         ("True", ValueKind.BARE, "True"),
     ],
 )
-@pytest.mark.parametrize("around", ["digraph G {{ a [k={}] }}", "digraph G {{ graph [k={}] }}"])
+@table("around", ["digraph G {{ a [k={}] }}", "digraph G {{ graph [k={}] }}"])
 def test_a_value_has_its_kind_and_meaning(
     written: str, kind: ValueKind, plain: Plain, around: str
 ) -> None:

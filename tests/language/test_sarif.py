@@ -2,7 +2,6 @@
 
 from typing import cast
 
-import pytest
 from pydantic import BaseModel
 from sarif_pydantic import (  # pyright: ignore[reportMissingTypeStubs]
     Level,
@@ -14,6 +13,7 @@ from sarif_pydantic import (  # pyright: ignore[reportMissingTypeStubs]
 from attractor.language.diagnostics import Diagnostic, Edit, Severity
 from attractor.language.sarif import sarif_log
 from attractor.language.source.syntax_tree import NOWHERE, Span
+from tests.tables import table
 
 SPAN = Span("sub/a b.dot", 2, 3, 4, 5)
 FOUND = Diagnostic(
@@ -93,7 +93,7 @@ def test_results_rules_and_fixes() -> None:
     assert unknown_fields(run_of(FOUND)) == {"columnKind": "unicodeCodePoints"}
 
 
-@pytest.mark.parametrize(
+@table(
     ("file", "uri"),
     [
         ("a:b.dot", "a%3Ab.dot"),

@@ -1,11 +1,10 @@
 """What a person did wrong once is told once, and the fix that is named helps."""
 
-import pytest
-
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.preparation.fixes import fix_safely
 from attractor.language.preparation.prepare import Prepared, prepare
 from attractor.language.source.text import Source
+from tests.tables import table
 
 PIPELINE = """digraph H {{
   start [shape=Mdiamond]
@@ -154,7 +153,7 @@ def mistakes(text: str) -> list[Diagnostic]:
     return [one for one in check(text).diagnostics if one.rule == "syntax"]
 
 
-@pytest.mark.parametrize(("written", "message", "fix"), ONCE)
+@table(("written", "message", "fix"), ONCE)
 def test_each_mistake_is_reported_once(written: str, message: str, fix: str) -> None:
     told = mistakes(PIPELINE.format(written))
     labels = written.count("='") - 1 if "label='x'" in written else 0
@@ -162,7 +161,7 @@ def test_each_mistake_is_reported_once(written: str, message: str, fix: str) -> 
     assert told[0].span.line in (6, 7, 8)
 
 
-@pytest.mark.parametrize("written", [one for one, _, _ in ONCE])
+@table("written", [one for one, _, _ in ONCE])
 def test_mistake_hides_no_later_mistake(written: str) -> None:
     alone, both = (mistakes(PIPELINE.format(one)) for one in (written, written + ANOTHER))
     assert [one.message for one in both] == [
@@ -171,7 +170,7 @@ def test_mistake_hides_no_later_mistake(written: str) -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@table(
     ("written", "mended"),
     [
         ("c [prompt='do it, now']", 'c [prompt="do it, now"]'),
@@ -217,7 +216,7 @@ def test_unambiguous_mistakes_are_fixed(written: str, mended: str) -> None:
     assert not mistakes(done)
 
 
-@pytest.mark.parametrize(
+@table(
     "written",
     [
         "c [prompt='do it]",
@@ -235,7 +234,7 @@ def test_ambiguous_mistakes_are_not_fixed(written: str) -> None:
     assert fix_safely(text, check=check, file="h.dot").text == text
 
 
-@pytest.mark.parametrize(
+@table(
     ("head", "message", "fix"),
     [
         ("digraph my-pipe {", "the id 'my-pipe' has a '-'", 'write "my-pipe" or my_pipe'),
@@ -270,7 +269,7 @@ def test_mistake_before_the_brace_is_reported_once(head: str, message: str, fix:
     assert len(behind) == len(told) + 1
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "messages"),
     [
         ("Digraph a-b {}", ["unknown keyword 'Digraph'", "the id 'a-b' has a '-'"]),
@@ -283,7 +282,7 @@ def test_another_word_for_a_graph_hides_no_wrong_name(text: str, messages: list[
     assert [one.message for one in mistakes(text)] == messages
 
 
-@pytest.mark.parametrize(
+@table(
     ("head", "mended"),
     [
         ("digraph my-pipe {", 'digraph "my-pipe" {'),
@@ -298,7 +297,7 @@ def test_graph_head_is_fixed(head: str, mended: str) -> None:
     assert fix_safely(head + rest, check=check, file="h.dot").text == mended + rest
 
 
-@pytest.mark.parametrize(
+@table(
     ("inside", "line"),
     [
         ("subgraph {\n    a\n", 7),
@@ -329,7 +328,7 @@ def test_unclosed_braces_hide_nothing() -> None:
     assert (told[0].span.line, told[0].span.column) == (7, 3)
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "messages"),
     [
         ("digraph{a->", ["unclosed '{'", "missing target of the edge"]),
@@ -341,8 +340,6 @@ def test_a_text_that_ends_in_a_statement_lacks_both_ends(text: str, messages: li
     assert [one.message for one in mistakes(text)] == messages
 
 
-@pytest.mark.parametrize(
-    "rest", ["```\nHere it is: a -- b.\n", "digraph I { a -- b }\n", "digraph I { a } }"]
-)
+@table("rest", ["```\nHere it is: a -- b.\n", "digraph I { a -- b }\n", "digraph I { a } }"])
 def test_text_after_the_graph_is_reported_once(rest: str) -> None:
     assert len(mistakes(PIPELINE.format("") + rest)) == 1

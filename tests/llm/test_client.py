@@ -23,6 +23,7 @@ from attractor.llm import (
     provider_registry,
 )
 from attractor.llm.middleware import replay
+from tests.tables import table
 
 HELLO = Request(model="m", messages=[Message.user("hello")])
 
@@ -247,7 +248,7 @@ async def test_who_stops_listening_closes_everything_at_once() -> None:
     assert sorted(passed[2:]) == ["inner is closed", "outer is closed"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("odd", "kind"),
     [
         (replace(HELLO, provider="none"), ConfigurationError),

@@ -21,6 +21,7 @@ from attractor.llm import (
 from tests.llm.asking import speaking
 from tests.llm.generated import adder, generated, within
 from tests.llm.heard import asking
+from tests.tables import table
 
 ROOT = Path(__file__).parent.parent.parent
 ROUNDS = """
@@ -40,7 +41,7 @@ answer.tool_calls = [{ name = "add", arguments = { a = 1 } }]
 """
 
 
-@pytest.mark.parametrize(("is_last", "steps"), [(True, 1), (False, 2)])
+@table(("is_last", "steps"), [(True, 1), (False, 2)])
 def test_a_stop_condition_may_be_async(is_last: bool, steps: int) -> None:
     async def stop(steps: Sequence[StepResult]) -> bool:
         await asyncio.sleep(0)

@@ -5,6 +5,7 @@ from attractor.base.errors import UsageError
 from attractor.base.json import Json, JsonObject
 from attractor.llm.json_schema import check_schema, find_faults
 from tests.llm.generated import PERSON
+from tests.tables import table
 
 ARGUMENTS: dict[str, Json] = {
     "type": "object",
@@ -23,7 +24,7 @@ ARGUMENTS: dict[str, Json] = {
 }
 
 
-@pytest.mark.parametrize(
+@table(
     ("schema", "wrong"),
     [
         ({"properties": {"a": {"anyOf": [{"const": 1}, {"pattern": "^x"}]}}}, "y"),
@@ -49,13 +50,13 @@ def test_what_is_no_schema_is_refused() -> None:
     check_schema(PERSON, "this")
 
 
-@pytest.mark.parametrize("target", ["http://127.0.0.1:1/a.json", "#/$defs/none", "#"])
+@table("target", ["http://127.0.0.1:1/a.json", "#/$defs/none", "#"])
 def test_a_schema_is_looked_for_nowhere_else(target: str) -> None:
     with pytest.raises(UsageError, match="unresolvable or recursive reference"):
         find_faults({}, {"$ref": target})
 
 
-@pytest.mark.parametrize(
+@table(
     "arguments",
     [
         {},
@@ -67,7 +68,7 @@ def test_what_fits_has_no_fault(arguments: dict[str, Json]) -> None:
     assert find_faults({"path": "a", "it's": 1, **arguments}, ARGUMENTS) == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("arguments", "faults"),
     [
         ({"path": 3}, ["path must be string, not integer"]),
@@ -104,7 +105,7 @@ LETTERS = r"^\p{L}+$"
 DRAFT_7 = "http://json-schema.org/draft-07/schema#"
 
 
-@pytest.mark.parametrize("draft", [{}, {"$schema": DRAFT_7}])
+@table("draft", [{}, {"$schema": DRAFT_7}])
 def test_a_pattern_that_python_cannot_read_is_not_held_against_anything(draft: JsonObject) -> None:
     schema: JsonObject = {
         **draft,
@@ -126,7 +127,7 @@ def test_a_pattern_that_python_cannot_read_is_not_held_against_anything(draft: J
     assert places == ["id:", "inner.name", "name:", "['x-a']"]
 
 
-@pytest.mark.parametrize("schema", [{"type": "txt"}, {"required": 3}])
+@table("schema", [{"type": "txt"}, {"required": 3}])
 def test_a_schema_that_is_none_is_told(schema: JsonObject) -> None:
     with pytest.raises(UsageError, match="invalid schema"):
         find_faults({"a": 1} if "required" in schema else "a", schema)

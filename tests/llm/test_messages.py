@@ -19,6 +19,7 @@ from attractor.llm import (
     ThinkingData,
 )
 from attractor.llm.messages import file_name, inline, read_image
+from tests.tables import table
 
 
 def test_a_role_is_known_by_its_name_and_words_are_one_text() -> None:
@@ -30,14 +31,14 @@ def test_a_role_is_known_by_its_name_and_words_are_one_text() -> None:
 TEXT = ContentPart(ContentKind.TEXT, text="a")
 
 
-@pytest.mark.parametrize("content", [TEXT, ["a"], [TEXT, None], None, {"text": "a"}, 1, b"a"])
+@table("content", [TEXT, ["a"], [TEXT, None], None, {"text": "a"}, 1, b"a"])
 def test_what_is_no_content_is_refused_with_what_would_be(content: Any) -> None:
     with pytest.raises(UsageError, match="invalid message content") as caught:
         Message(Role.USER, content)
     assert "a list of parts" in caught.value.hint
 
 
-@pytest.mark.parametrize("role", ["User", "", None, 1, ["user"]])
+@table("role", ["User", "", None, 1, ["user"]])
 def test_what_is_no_role_is_refused_with_those_there_are(role: Any) -> None:
     with pytest.raises(UsageError, match="unknown role") as caught:
         Message(role, "a")
@@ -55,7 +56,7 @@ def test_a_part_holds_what_its_kind_says_and_nothing_else() -> None:
             ContentPart(**fields)  # pyright: ignore[reportArgumentType]
 
 
-@pytest.mark.parametrize("kind", [ImageData, AudioData, DocumentData])
+@table("kind", [ImageData, AudioData, DocumentData])
 def test_a_file_has_exactly_one_source(kind: type[ImageData | AudioData | DocumentData]) -> None:
     with pytest.raises(UsageError, match="url and data"):
         kind()

@@ -18,11 +18,12 @@ from attractor.llm import (
 )
 from attractor.llm.request import ToolDefinition, format_instruction, merge_options
 from tests.llm.generated import PERSON
+from tests.tables import table
 
 OBJECT = {"type": "object"}
 
 
-@pytest.mark.parametrize("name", ["", "1a", "_a", "a-b", "a b", "x" * 65, "é", "a\n"])
+@table("name", ["", "1a", "_a", "a-b", "a b", "x" * 65, "é", "a\n"])
 def test_a_name_some_provider_refuses_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="tool name"):
         ToolDefinition(name, "", OBJECT)
@@ -33,13 +34,13 @@ def test_parameters_are_an_object() -> None:
         ToolDefinition("a", "", {"type": "string"})
 
 
-@pytest.mark.parametrize(("mode", "name"), [("some", None), ("named", None), ("auto", "a")])
+@table(("mode", "name"), [("some", None), ("named", None), ("auto", "a")])
 def test_an_impossible_tool_choice_is_refused(mode: str, name: str | None) -> None:
     with pytest.raises(UsageError, match="tool choice"):
         ToolChoice(mode, name)
 
 
-@pytest.mark.parametrize("text", ['{"command": "l', "[]", "null", '{"a": NaN}', "{}{}"])
+@table("text", ['{"command": "l', "[]", "null", '{"a": NaN}', "{}{}"])
 def test_arguments_that_are_no_object_are_a_fault_to_tell_the_model(text: str) -> None:
     call = ToolCall.from_data(ToolCallData("1", "shell", text))
     assert (call.arguments, call.raw_arguments) == ({}, text)

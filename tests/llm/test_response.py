@@ -1,4 +1,3 @@
-import pytest
 from hypothesis import given, strategies as st
 
 from attractor.llm import (
@@ -21,6 +20,7 @@ from attractor.llm import (
     cost_of,
 )
 from attractor.llm.response import usage_of
+from tests.tables import table
 
 maybe = st.none() | st.integers(0, 10**9)
 usages = st.builds(Usage, st.integers(0, 10**9), st.integers(0, 10**9), maybe, maybe, maybe)
@@ -106,7 +106,7 @@ def test_a_long_prompt_makes_all_of_the_call_dearer() -> None:
         assert cost_of(used, priced(provider, PriceTier(300, dear), **prices)) == 0.0022
 
 
-@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini"])
+@table("provider", ["openai", "anthropic", "gemini"])
 def test_the_same_call_costs_the_same_however_its_provider_counts(provider: str) -> None:
     model = priced(provider, input=2.0, output=10.0, cache_read=0.5)
     used = usage_of(1_000_000, 100_000, cached=600_000, model=model)

@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-import pytest
+from tests.tables import table
 
 LOADED = "import sys, attractor.llm; sys.exit({!r} in sys.modules)"
 LIBRARIES = ["litellm", "httpx", "openai", "anthropic", "google", "pydantic"]
@@ -25,6 +25,6 @@ sys.exit(not light or "httpx" in sys.modules or "litellm" in sys.modules)
 """
 
 
-@pytest.mark.parametrize("code", [*map(LOADED.format, LIBRARIES), ADAPTERS, CATALOGUE, MIDDLEWARE])
+@table("code", [*map(LOADED.format, LIBRARIES), ADAPTERS, CATALOGUE, MIDDLEWARE])
 def test_nothing_is_loaded_before_it_is_needed(code: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0

@@ -30,8 +30,9 @@ from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import MODELS, PROVIDERS, speaking
 from tests.llm.generated import PERSON, adder
 from tests.patience import holds_once
+from tests.tables import table
 
-everybody = pytest.mark.parametrize("provider", PROVIDERS)
+everybody = table("provider", PROVIDERS)
 ROOT = Path(__file__).parent.parent.parent
 ALICE = {"name": "Alice", "age": 30}
 SCRIPT = """
@@ -161,7 +162,7 @@ def raising(error: BaseException) -> Callable[..., object]:
     return fail
 
 
-@pytest.mark.parametrize("error", [SystemExit(2), StopIteration()])
+@table("error", [SystemExit(2), StopIteration()])
 def test_a_tool_that_exits_or_is_at_its_end_hangs_nobody(error: BaseException) -> None:
     with speaking(SCRIPT) as twin, no_thread_is_left():
         events = a_stream(twin, tools=[adder(raising(error))], timeout=10)
@@ -179,7 +180,7 @@ ENDS: list[tuple[dict[str, Any], type[BaseException]]] = [
 ]
 
 
-@pytest.mark.parametrize(("options", "wanted"), ENDS)
+@table(("options", "wanted"), ENDS)
 def test_what_is_to_end_the_program_is_raised_where_it_is_waited_for(
     options: dict[str, Any], wanted: type[BaseException]
 ) -> None:

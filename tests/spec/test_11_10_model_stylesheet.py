@@ -1,8 +1,7 @@
 """Definition of Done 11.10: the model stylesheet; with 11.1's box on `class` and 11.12's row."""
 
-import pytest
-
 from attractor.language import Severity, parse, prepare, validate
+from tests.tables import table
 
 NODES = """
     start [shape=Mdiamond]
@@ -90,15 +89,13 @@ def test_11_12_a_stylesheet_overrides_models_by_shape() -> None:
     assert (found["plan"], found["implement"]) == ("h", "u")
 
 
-@pytest.mark.parametrize("effort", ["low", "medium", "high"])
+@table("effort", ["low", "medium", "high"])
 def test_8_4_the_efforts_there_are(effort: str) -> None:
     text = f'digraph G {{ model_stylesheet="* {{ reasoning_effort: {effort} }}" {NODES} }}'
     assert prepare(text).is_sound
 
 
-@pytest.mark.parametrize(
-    "stylesheet", ["* {", "* { model: x }", "{}", "* { reasoning_effort: extreme }"]
-)
+@table("stylesheet", ["* {", "* { model: x }", "{}", "* { reasoning_effort: extreme }"])
 def test_7_2_a_broken_stylesheet_is_an_error_and_changes_nothing(stylesheet: str) -> None:
     text = f'digraph G {{ model_stylesheet="{stylesheet}" {NODES} }}'
     (one,) = (one for one in validate(parse(text)) if one.is_error)

@@ -1,8 +1,7 @@
 """Definition of Done 11.1: DOT parsing."""
 
-import pytest
-
 from attractor.language import parse
+from tests.tables import table
 
 
 def test_11_1_accepts_the_supported_subset() -> None:
@@ -95,7 +94,7 @@ def test_11_1_subgraphs_are_flattened() -> None:
     }
 
 
-@pytest.mark.parametrize("value", ["box", '"box"'])
+@table("value", ["box", '"box"'])
 def test_11_1_quoted_and_unquoted_values_work(value: str) -> None:
     assert parse(f"digraph G {{ a [shape={value}] }}").nodes["a"].shape == "box"
 

@@ -15,6 +15,7 @@ from attractor.language import (
     validate_or_raise,
 )
 from attractor.language.linting.pages import read_page
+from tests.tables import table
 
 WHOLE = """digraph G {
     start [shape=Mdiamond]
@@ -37,7 +38,7 @@ def test_11_2_a_whole_pipeline_has_no_diagnostics() -> None:
     assert validate(parse(WHOLE)) == ()
 
 
-@pytest.mark.parametrize(
+@table(
     ("rule", "there", "twice"),
     [
         ("start_node", "start [shape=Mdiamond]", "other [shape=Mdiamond]"),
@@ -51,8 +52,8 @@ def test_11_2_exactly_one_start_and_one_exit(rule: str, there: str, twice: str) 
     assert several[0].node == "other"
 
 
-@pytest.mark.parametrize("start", ["start", "Start"])
-@pytest.mark.parametrize("exit_", ["exit", "end"])
+@table("start", ["start", "Start"])
+@table("exit_", ["exit", "end"])
 def test_11_2_start_and_exit_are_found_by_id(start: str, exit_: str) -> None:
     text = f"digraph G {{ {start}; {exit_}; {start} -> {exit_} }}"
     assert validate(parse(text)) == ()
@@ -78,7 +79,7 @@ def test_11_2_all_edges_reference_nodes() -> None:
     assert (one.severity, one.node, one.edge) == (Severity.ERROR, "wrok", ("work", "wrok"))
 
 
-@pytest.mark.parametrize("attributes", ["", '[label="Work"]', '[prompt=" "]'])
+@table("attributes", ["", '[label="Work"]', '[prompt=" "]'])
 def test_11_2_a_codergen_node_without_prompt_is_a_warning(attributes: str) -> None:
     (one,) = found(replaced('[prompt="Work"]', attributes), "prompt_on_llm_nodes")
     assert (one.severity, one.node) == (Severity.WARNING, "work")
@@ -124,7 +125,7 @@ SPECIFIED = {
 }
 
 
-@pytest.mark.parametrize("rule", SPECIFIED)
+@table("rule", SPECIFIED)
 def test_11_2_the_rules_of_the_specification_have_its_ids_and_severities(rule: str) -> None:
     assert read_page(rule).severity is SPECIFIED[rule]
 

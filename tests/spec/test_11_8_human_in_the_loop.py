@@ -5,12 +5,11 @@ from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
-import pytest
-
 from attractor.engine.interviews import AnsweredFirst
 from attractor.engine.questions.question import Answer, AnswerKind, Option, Question, QuestionKind
 from attractor.interviewers.registry import interviewer_registry
 from tests.interviewers.questions import GATE, Terminal, given, question
+from tests.tables import table
 
 
 def test_11_8_an_interviewer_is_asked_a_question_and_gives_an_answer() -> None:
@@ -67,7 +66,7 @@ def test_11_8_a_question_has_one_of_four_types() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@table(
     ("kind", "typed", "value"),
     [
         (QuestionKind.YES_NO, "y", "yes"),

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 
-import pytest
-
 from attractor.engine.outcome import StageStatus
 from attractor.engine.routing.edge_selection import make_lookup
 from attractor.language import parse
+from tests.tables import table
 
 VALUES = {
     "outcome": "success",
@@ -40,7 +39,7 @@ def test_11_9_and_joins_clauses() -> None:
     assert holds("outcome=success && context.tests_passed=true && preferred_label=Fix")
 
 
-@pytest.mark.parametrize("status", ["success", "retry", "fail", "partial_success"])
+@table("status", ["success", "retry", "fail", "partial_success"])
 def test_11_9_outcome_is_the_nodes_status(status: str) -> None:
     assert holds(f"outcome={status}", {"outcome": status})
     assert not holds(f"outcome={status}", {"outcome": "skipped"})
@@ -65,6 +64,6 @@ def test_11_9_the_engine_looks_keys_up_as_the_specification_says() -> None:
     assert not edge.condition.holds(make_lookup(StageStatus.SUCCESS, "", {"context.a.b": 1}))
 
 
-@pytest.mark.parametrize("condition", ["", "   "])
+@table("condition", ["", "   "])
 def test_11_9_an_empty_condition_always_holds(condition: str) -> None:
     assert holds(condition, {})

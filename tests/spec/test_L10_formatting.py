@@ -11,6 +11,7 @@ from attractor.language import Graph, format, parse
 from tests.cli.running import attractor
 from tests.counts import count
 from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE, as_dot, graphs
+from tests.tables import table
 
 COMMENTED = """// above
 digraph G {
@@ -31,12 +32,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("text", TEXTS)
+@table("text", TEXTS)
 def test_L10_fmt_is_idempotent(text: str) -> None:
     assert format(format(text)) == format(text)
 
 
-@pytest.mark.parametrize("text", TEXTS)
+@table("text", TEXTS)
 def test_L10_fmt_never_changes_meaning(text: str) -> None:
     assert parse(format(text)) == parse(text)
 

@@ -13,6 +13,7 @@ from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.simulation.simulate import Script, simulate
 from attractor.pipeline.start import start
 from tests.pipeline.projects import make_host, make_project, simulated
+from tests.tables import table
 
 NAMED = "digraph named { start; exit; a [prompt=x]; start -> a -> exit }"
 
@@ -30,8 +31,8 @@ def test_L4_a_shape_wins_over_an_id() -> None:
     assert ends("start; begin [shape=Mdiamond]; end; done [shape=Msquare]") == (["begin"], ["done"])
 
 
-@pytest.mark.parametrize("start", ["start", "Start"])
-@pytest.mark.parametrize("exit_", ["exit", "Exit", "end", "End"])
+@table("start", ["start", "Start"])
+@table("exit_", ["exit", "Exit", "end", "End"])
 def test_L4_without_a_shape_the_id_decides(start: str, exit_: str) -> None:
     assert ends(f"{start}; {exit_}") == ([start], [exit_])
 

@@ -1,8 +1,7 @@
 """Ruling L5: an orphan is an error, and the targets of failures count."""
 
-import pytest
-
 from attractor.language import Severity, parse, validate
+from tests.tables import table
 
 BASE = "start; work [prompt=x]; repair [prompt=x]; exit; start -> work -> exit; repair -> exit"
 
@@ -18,7 +17,7 @@ def test_L5_an_orphan_is_an_error_that_says_orphan_and_unreachable() -> None:
     assert "unreachable" in one.message
 
 
-@pytest.mark.parametrize("key", ["retry_target", "fallback_retry_target"])
+@table("key", ["retry_target", "fallback_retry_target"])
 def test_L5_a_failure_target_is_reachable(key: str) -> None:
     of_node = BASE.replace("work [prompt=x]", f"work [prompt=x, {key}=repair]")
     assert orphans(f"digraph G {{ {of_node} }}") == []

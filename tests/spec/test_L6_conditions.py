@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-import pytest
-
 from attractor.language import Severity, parse, prepare, validate
+from tests.tables import table
 
 VALUES = {"outcome": "success", "context.n": "12", "context.log": "2 errors", "context.ok": "true"}
 
@@ -27,7 +26,7 @@ def test_L6_and_within_quotes_is_text() -> None:
     assert edge.condition.keys() == {"context.x"}
 
 
-@pytest.mark.parametrize(
+@table(
     ("condition", "expected"),
     [
         ("outcome=fail || outcome=success", True),
@@ -54,7 +53,7 @@ def test_L6_what_is_accepted_beyond_the_core(condition: str, expected: bool) -> 
     assert holds(condition) is expected
 
 
-@pytest.mark.parametrize(
+@table(
     "condition",
     [
         "outcome=fail || outcome=success",
@@ -73,7 +72,7 @@ def test_L6_what_goes_beyond_the_core_is_noted(condition: str) -> None:
     assert rules(condition) == [("portable_condition", Severity.INFO)]
 
 
-@pytest.mark.parametrize(
+@table(
     ("alias", "word"),
     [
         ("succeeded", "success"),
@@ -88,9 +87,7 @@ def test_L6_aliases_of_outcomes_are_compared_as_their_canonical_form(alias: str,
     assert not holds(f"outcome={alias}", {"outcome": "retry"})
 
 
-@pytest.mark.parametrize(
-    "condition", ["outcome=Success", "outcome=done", "outcome=fail && outcome=success"]
-)
+@table("condition", ["outcome=Success", "outcome=done", "outcome=fail && outcome=success"])
 def test_L6_a_condition_that_can_never_hold_is_a_warning(condition: str) -> None:
     assert ("dead_condition", Severity.WARNING) in rules(condition)
 

@@ -1,12 +1,11 @@
 """Ruling L7: attributes that other tools call otherwise take effect, with a note."""
 
-import pytest
-
 from attractor.language.preparation.prepare import prepare, transform_all
 from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Attributes
 from attractor.language.source.text import Source
 from attractor.pipeline.source.read import read_pipeline
+from tests.tables import table
 
 
 def attributes(text: str, node: str = "") -> Attributes:
@@ -14,7 +13,7 @@ def attributes(text: str, node: str = "") -> Attributes:
     return graph.nodes[node].attributes if node else graph.attributes
 
 
-@pytest.mark.parametrize(
+@table(
     ("alias", "ours"),
     [("script", "tool_command"), ("model", "llm_model"), ("provider", "llm_provider")],
 )
@@ -24,7 +23,7 @@ def test_L7_a_node_with_the_other_name_has_ours(alias: str, ours: str) -> None:
     assert alias not in found.by_key
 
 
-@pytest.mark.parametrize(
+@table(
     ("alias", "ours"),
     [
         ("model", "llm_model"),
@@ -42,7 +41,7 @@ def test_L7_the_model_of_a_node_wins_over_the_stylesheet_by_any_name() -> None:
     assert attributes(text, "d").text("llm_model") == "b"
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "winner"),
     [
         ("node [llm_model=x]; a [model=y]", "y"),
@@ -74,7 +73,7 @@ def test_L7_a_run_sees_our_names() -> None:
     assert graph.nodes["t"].attributes.text("tool_command") == "make"
 
 
-@pytest.mark.parametrize("classes", ["a,b", "a b", "a, b", " a ,b "])
+@table("classes", ["a,b", "a b", "a, b", " a ,b "])
 def test_L7_classes_split_at_commas_and_blanks(classes: str) -> None:
     graph = parse(f'digraph G {{ n [class="{classes}"] }}')
     assert graph.nodes["n"].classes == ("a", "b")

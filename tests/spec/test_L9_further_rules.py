@@ -1,13 +1,12 @@
 """Ruling L9: more rules than the specification's thirteen, each with a page of its own."""
 
-import pytest
-
 from attractor.engine.questions.edge_labels import accelerator
 from attractor.engine.run_folder.layout import RESERVED_NAMES
 from attractor.language import Severity, Vocabulary, prepare
 from attractor.language.linting.pages import read_page
 from attractor.language.rules.reserved_id import RESERVED_IDS
 from attractor.pipeline.source.vocabulary import shell_error
+from tests.tables import table
 
 NAMES = Vocabulary(
     types=frozenset({"start", "exit", "codergen", "tool", "wait.human", "conditional"}),
@@ -88,7 +87,7 @@ SEVERITIES = {
 }
 
 
-@pytest.mark.parametrize("what", RULES)
+@table("what", RULES)
 def test_L9_what_is_named_is_reported_with_its_severity(what: str) -> None:
     rule, told = RULES[what]
     nodes = "start [shape=Mdiamond]; exit [shape=Msquare]; a; b; c; d"
@@ -97,7 +96,7 @@ def test_L9_what_is_named_is_reported_with_its_severity(what: str) -> None:
     assert severities == {SEVERITIES.get(rule, Severity.WARNING)}
 
 
-@pytest.mark.parametrize("rule", sorted({rule for rule, _ in RULES.values()}))
+@table("rule", sorted({rule for rule, _ in RULES.values()}))
 def test_L9_each_has_a_page_with_what_why_example_and_instead(rule: str) -> None:
     page = read_page(rule)
     assert all([page.sentence, page.what, page.why, page.example, page.instead])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.examples import ROOT
+from tests.tables import table
 
 FORBIDDEN_MODULES = {"attractor.base.files", "io", "os", "shutil", "tempfile"}
 FORBIDDEN_NAMES = {"logs_root", "mkdir", "open", "touch", "unlink", "write_bytes", "write_text"}
@@ -31,7 +32,7 @@ def test_R10_no_handler_or_backend_writes_by_itself(file: Path) -> None:
     assert list(faults(file.read_text("utf-8"))) == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "fault"),
     [
         ("from pathlib import Path\nPath('x').write_text('y')", "write_text"),

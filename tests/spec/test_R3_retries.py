@@ -17,6 +17,7 @@ from tests.engine.graphs import chain, end, graph, node, start
 from tests.engine.runs import FAIL, RETRY, RUN_ID, Told, Workplace, manifest, run_graph
 from tests.pipeline.projects import git, make_project
 from tests.spec.runs import between, run
+from tests.tables import table
 
 VERDICT = failure("red", FailureClass.VERDICT)
 
@@ -141,7 +142,7 @@ COUNTS: list[tuple[dict[str, Plain], dict[str, Plain], int]] = [
 ]
 
 
-@pytest.mark.parametrize(("own", "whole", "attempts"), COUNTS)
+@table(("own", "whole", "attempts"), COUNTS)
 def test_R3_max_retries_counts_and_a_policy_alone_counts_too(
     own: dict[str, Plain], whole: dict[str, Plain], attempts: int
 ) -> None:

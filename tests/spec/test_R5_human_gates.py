@@ -12,6 +12,7 @@ from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain
 from tests.handlers.stages import Play, edge, graph, node
 from tests.interviewers.questions import Terminal, given
+from tests.tables import table
 
 LATE = Answer(AnswerKind.TIMEOUT)
 
@@ -29,7 +30,7 @@ def answered(*answers: Answer, **plain: Plain) -> Outcome:
     return Play(gate(**plain), "gate", interviewer=queue).run()
 
 
-@pytest.mark.parametrize("said", ["F", "f", "fix", "[F] Fix", "FIX"])
+@table("said", ["F", "f", "fix", "[F] Fix", "FIX"])
 def test_R5_the_answer_sets_label_target_and_context(said: str) -> None:
     outcome = answered(given(said))
     assert outcome.status is StageStatus.SUCCESS
@@ -61,7 +62,7 @@ def test_R5_a_time_out_without_a_default_is_retry() -> None:
     assert answered(LATE).status is StageStatus.RETRY
 
 
-@pytest.mark.parametrize("answers", [(Answer(AnswerKind.SKIPPED),), ()])
+@table("answers", [(Answer(AnswerKind.SKIPPED),), ()])
 def test_R5_a_skip_or_the_end_of_the_answers_is_fail(answers: tuple[Answer, ...]) -> None:
     assert answered(*answers, human__default_choice="ship").status is StageStatus.FAIL
 

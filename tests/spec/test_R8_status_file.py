@@ -10,6 +10,7 @@ from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
 from attractor.engine.stage.report import parse_report
 from tests.engine.graphs import line
 from tests.engine.runs import run_graph
+from tests.tables import table
 
 
 def test_R8_the_status_file_holds_the_whole_outcome(tmp_path: Path) -> None:
@@ -47,7 +48,7 @@ def test_R8_every_stage_but_the_exit_has_a_status_file(tmp_path: Path) -> None:
     assert found == ["plan", "start", "work"]
 
 
-@pytest.mark.parametrize(
+@table(
     "key",
     [
         "outcome",

@@ -10,6 +10,7 @@ from attractor.agent.tool_calls.tool import RegisteredTool, define
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 from tests.agent.twinned import WIRES, Talk, says, submit, talk, use, uses
+from tests.tables import table
 
 
 async def run_tests(arguments: JsonObject, environment: ExecutionEnvironment) -> str:
@@ -50,7 +51,7 @@ def test_9_2_the_options_of_a_profile_reach_the_provider(tmp_path: Path, wire: s
     assert ("safetySettings" in request.body) == (wire == "gemini")
 
 
-@pytest.mark.parametrize(
+@table(
     ("provider", "topics"),
     [
         ("openai", ["coding agent", "apply_patch", "*** Begin Patch", "style of the code"]),

@@ -9,6 +9,7 @@ from attractor.environments.environment import ExecutionEnvironment, GrepOptions
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
+from tests.tables import table
 
 pytestmark = pytest.mark.anyio
 
@@ -59,7 +60,7 @@ async def test_9_4_sensitive_variables_are_left_out(tmp_path: Path, name: str) -
     assert name not in told
 
 
-@pytest.mark.parametrize(
+@table(
     "kind",
     [LocalExecutionEnvironment, MemoryExecutionEnvironment, SandboxedExecutionEnvironment],
 )

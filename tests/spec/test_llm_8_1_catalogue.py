@@ -1,8 +1,7 @@
 """unified-llm 8.1 and 2.9: the catalogue of models."""
 
-import pytest
-
 from attractor.llm import get_latest_model, get_model_info, list_models
+from tests.tables import table
 
 NAMED = {
     "claude-opus-4-6": ("anthropic", "Claude Opus 4.6"),
@@ -15,7 +14,7 @@ NAMED = {
 }
 
 
-@pytest.mark.parametrize("name", NAMED)
+@table("name", NAMED)
 def test_8_1_the_models_of_the_specification_are_known(name: str) -> None:
     found = get_model_info(name)
     assert found
@@ -37,8 +36,8 @@ def test_8_1_models_are_listed_of_all_providers_or_of_one() -> None:
     assert len(ours) < len(everything)
 
 
-@pytest.mark.parametrize("capability", [None, "reasoning", "vision", "tools"])
-@pytest.mark.parametrize("provider", ["anthropic", "gemini", "openai"])
+@table("capability", [None, "reasoning", "vision", "tools"])
+@table("provider", ["anthropic", "gemini", "openai"])
 def test_8_1_the_latest_model_has_what_is_asked_for(provider: str, capability: str | None) -> None:
     found = get_latest_model(provider, capability)
     assert found

@@ -19,6 +19,7 @@ from attractor.llm import (
     set_default_client,
 )
 from tests.llm.asking import PROVIDERS, a_request, ask, speaking
+from tests.tables import table
 
 SCRIPT = """
 [[rules]]
@@ -57,7 +58,7 @@ def test_8_1_client_is_constructed_with_explicit_adapters() -> None:
     assert (client.providers, client.default_provider) == (adapters, "openai")
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@table("provider", PROVIDERS)
 def test_8_1_requests_are_dispatched_by_their_provider_field(provider: str) -> None:
     with speaking(SCRIPT) as twin:
         assert ask(twin, a_request(provider, "hello")).text == f"from {provider}"

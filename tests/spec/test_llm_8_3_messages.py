@@ -20,6 +20,7 @@ from attractor.llm import (
 )
 from tests.llm.asking import PROVIDERS, SHELL, a_request, ask, last_body, speaking
 from tests.llm.generated import within
+from tests.tables import table
 
 TEXT = ContentPart(ContentKind.TEXT, text="What is this?")
 SCRIPT = """
@@ -36,7 +37,7 @@ answer.text = "Found."
 """
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@table("provider", PROVIDERS)
 def test_8_3_text_only_messages_work(provider: str) -> None:
     with speaking(SCRIPT) as twin:
         assert ask(twin, a_request(provider, "look")).text == "I look."
@@ -76,7 +77,7 @@ def test_8_3_documents_are_sent_with_text(provider: str, source: str, tmp_path: 
     assert "What is this?" in body
 
 
-@pytest.mark.parametrize("provider", ["anthropic", "openai"])
+@table("provider", ["anthropic", "openai"])
 def test_8_3_the_name_of_a_document_is_sent_where_the_provider_takes_one(provider: str) -> None:
     document = DocumentData(data=b"pdf", file_name="plan.pdf")
     message = Message(Role.USER, [ContentPart(ContentKind.DOCUMENT, document=document)])
@@ -85,7 +86,7 @@ def test_8_3_the_name_of_a_document_is_sent_where_the_provider_takes_one(provide
         assert "plan.pdf" in str(last_body(twin))
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@table("provider", PROVIDERS)
 def test_8_3_results_of_tools_bring_documents(provider: str) -> None:
     with speaking(SCRIPT) as twin:
         first = ask(twin, a_request(provider, "look", tools=[SHELL]))
@@ -113,8 +114,8 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("streamed", [False, True])
-@pytest.mark.parametrize(
+@table("streamed", [False, True])
+@table(
     ("provider", "kind", "who"),
     [
         ("anthropic", "audio", "gemini"),
@@ -137,8 +138,8 @@ def test_8_3_unsupported_media_is_refused(
     assert (provider in str(caught.value), who in caught.value.hint) == (True, True)
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-@pytest.mark.parametrize("role", [Role.SYSTEM, Role.DEVELOPER])
+@table("provider", PROVIDERS)
+@table("role", [Role.SYSTEM, Role.DEVELOPER])
 def test_8_3_instructions_that_are_no_words_are_refused(provider: str, role: Role) -> None:
     image = ContentPart(ContentKind.IMAGE, image=ImageData(data=b"png"))
     with speaking(SCRIPT) as twin:
@@ -147,7 +148,7 @@ def test_8_3_instructions_that_are_no_words_are_refused(provider: str, role: Rol
         assert len(twin.requests) == 0
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@table("provider", PROVIDERS)
 def test_8_3_tool_calls_round_trip(provider: str) -> None:
     with speaking(SCRIPT) as twin:
         first = ask(twin, a_request(provider, "look", tools=[SHELL]))

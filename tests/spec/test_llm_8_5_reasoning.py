@@ -4,10 +4,9 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from attractor.llm import ContentKind, Message, Request, ToolChoice
 from tests.llm.asking import SHELL, a_request, ask, last_body, speaking
+from tests.tables import table
 
 SCRIPT = """
 [[rules]]
@@ -33,8 +32,8 @@ def test_8_5_reasoning_effort_is_passed_through_to_openai() -> None:
         assert "reasoning" not in last_body(twin)
 
 
-@pytest.mark.parametrize("effort", ["low", "medium", "high"])
-@pytest.mark.parametrize(
+@table("effort", ["low", "medium", "high"])
+@table(
     ("provider", "model", "sent"),
     [
         ("openai", "gpt-5.2", '"effort": "{}"'),
@@ -54,7 +53,7 @@ def test_8_5_reasoning_effort_is_native(provider: str, model: str, sent: str, ef
     assert (response.text, list(response.warnings)) == ("42", [])
 
 
-@pytest.mark.parametrize(
+@table(
     ("provider", "model"),
     [
         ("openai", "gpt-4.1"),
@@ -75,7 +74,7 @@ def test_8_5_effort_of_a_model_without_reasoning_warns(provider: str, model: str
     )
 
 
-@pytest.mark.parametrize("model", ["claude-opus-5-5", "claude-opus-4-6", "claude-sonnet-4-5"])
+@table("model", ["claude-opus-5-5", "claude-opus-4-6", "claude-sonnet-4-5"])
 def test_8_5_anthropic_takes_whatever_else_is_asked_beside_an_effort(model: str) -> None:
     asked = Request(
         model,

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import pytest
-
 from attractor.llm import Message, Tool
 from tests.llm.asking import PROVIDERS, SHELL, a_request, ask, last_body, speaking
 from tests.llm.generated import generated
+from tests.tables import table
 
 MARK = {"cache_control": {"type": "ephemeral"}}
 BETA = "prompt-caching-2024-07-31"
@@ -72,7 +71,7 @@ answer.tool_calls = [{ name = "shell", arguments = { command = "cat it" } }]
 """
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@table("provider", PROVIDERS)
 def test_8_6_from_the_fifth_turn_on_most_of_a_session_comes_from_the_cache(provider: str) -> None:
     def cat(command: str) -> str:
         return "a line\n" * 20

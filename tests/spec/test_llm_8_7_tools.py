@@ -3,12 +3,11 @@
 import threading
 from typing import Any
 
-import pytest
-
 from attractor.llm import InvalidToolCallError, Message, Tool, ToolChoice
 from tests.llm.asking import PROVIDERS, SHELL, a_request, ask, last_body, speaking
 from tests.llm.generated import generated
 from tests.llm.heard import heard
+from tests.tables import table
 
 SCRIPT = """
 [[rules]]
@@ -52,7 +51,7 @@ TRANSLATED: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@table("provider", PROVIDERS)
 def test_8_7_passive_tools_return_their_calls_without_looping(provider: str) -> None:
     with speaking(SCRIPT) as twin:
         response = ask(twin, a_request(provider, "go", tools=[SHELL]))
@@ -61,7 +60,7 @@ def test_8_7_passive_tools_return_their_calls_without_looping(provider: str) -> 
     assert response.finish_reason.reason == "tool_calls"
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@table("provider", PROVIDERS)
 def test_8_7_parallel_results_go_back_in_one_request(provider: str) -> None:
     with speaking(SCRIPT) as twin:
         first = ask(twin, a_request(provider, "go", tools=[SHELL]))
@@ -74,8 +73,8 @@ def test_8_7_parallel_results_go_back_in_one_request(provider: str) -> None:
     assert second.text == "Done."
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-@pytest.mark.parametrize("mode", ["auto", "none", "required", "named"])
+@table("provider", PROVIDERS)
+@table("mode", ["auto", "none", "required", "named"])
 def test_8_7_tool_choice_is_translated_for_each_provider(provider: str, mode: str) -> None:
     choice = ToolChoice(mode, "shell" if mode == "named" else None)
     with speaking(SCRIPT) as twin:
@@ -102,7 +101,7 @@ def shell(execute: Any) -> Tool:
     return Tool(SHELL.name, SHELL.description, SHELL.parameters, execute)
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@table("provider", PROVIDERS)
 def test_8_7_active_tools_are_executed_and_the_model_is_asked_again(provider: str) -> None:
     done: list[str] = []
     with speaking(LOOP) as twin:
@@ -111,7 +110,7 @@ def test_8_7_active_tools_are_executed_and_the_model_is_asked_again(provider: st
     assert (result.text, len(done)) == ("Three results later.", 3)
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@table("provider", PROVIDERS)
 def test_8_7_tools_without_a_handler_are_left_to_the_caller(provider: str) -> None:
     with speaking(LOOP) as twin:
         result = generated(twin, provider, tools=[shell(None)], max_tool_rounds=5)
@@ -119,8 +118,8 @@ def test_8_7_tools_without_a_handler_are_left_to_the_caller(provider: str) -> No
     assert [call.arguments["command"] for call in result.tool_calls] == ["next"]
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-@pytest.mark.parametrize("rounds", [0, 1, 2])
+@table("provider", PROVIDERS)
+@table("rounds", [0, 1, 2])
 def test_8_7_max_tool_rounds_is_respected(provider: str, rounds: int) -> None:
     done: list[str] = []
     with speaking(LOOP) as twin:
@@ -129,7 +128,7 @@ def test_8_7_max_tool_rounds_is_respected(provider: str, rounds: int) -> None:
     assert (len(done), result.finish_reason.reason) == (rounds, "tool_calls")
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@table("provider", PROVIDERS)
 def test_8_7_parallel_calls_run_at_once_and_go_back_in_order_in_one_request(provider: str) -> None:
     # None of them returns before all of them are at work.
     barrier = threading.Barrier(3, timeout=10)
@@ -159,7 +158,7 @@ answer.text = "I see."
 """
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@table("provider", PROVIDERS)
 def test_8_7_failures_unknown_tools_and_bad_arguments_are_told_to_the_model(provider: str) -> None:
     def execute(command: str) -> str:
         if command == "break":
@@ -172,7 +171,7 @@ def test_8_7_failures_unknown_tools_and_bad_arguments_are_told_to_the_model(prov
     assert [one.is_error for one in result.steps[0].tool_results] == [True, False, True, True]
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@table("provider", PROVIDERS)
 def test_8_7_steps_keep_their_calls_results_and_usage(provider: str) -> None:
     with speaking(SCRIPT) as twin:
         result = generated(twin, provider, tools=[shell(number_of)])
@@ -186,7 +185,7 @@ def test_8_7_steps_keep_their_calls_results_and_usage(provider: str) -> None:
     assert result.usage == last.usage
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@table("provider", PROVIDERS)
 def test_8_7_a_stream_executes_tools_at_once_and_goes_on_with_the_next_step(provider: str) -> None:
     barrier = threading.Barrier(3, timeout=10)
 
@@ -203,8 +202,8 @@ def test_8_7_a_stream_executes_tools_at_once_and_goes_on_with_the_next_step(prov
     assert [one.content for one in between.tool_results] == ["1", "2", "3"]
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-@pytest.mark.parametrize("rounds", [0, 1, 2])
+@table("provider", PROVIDERS)
+@table("rounds", [0, 1, 2])
 def test_8_7_max_tool_rounds_is_respected_by_streams(provider: str, rounds: int) -> None:
     done: list[str] = []
     with speaking(LOOP) as twin:

@@ -4,6 +4,7 @@ import pytest
 
 from attractor.llm import SDKError
 from tests.llm.asking import a_request, ask, speaking
+from tests.tables import table
 
 # By the code alone: no HTTP status has a meaning of its own here.
 TABLE = {
@@ -18,7 +19,7 @@ TABLE = {
 }
 
 
-@pytest.mark.parametrize("code", TABLE)
+@table("code", TABLE)
 def test_8_8_gemini_grpc_codes_raise_their_errors(code: str) -> None:
     fault = f'{{ kind = "status", status = 418, code = "{code}" }}'
     with speaking(f"rules = [{{ answer = {{ fault = {fault} }} }}]") as twin:

@@ -8,8 +8,6 @@ from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
-import pytest
-
 from attractor.base.json import Json
 from attractor.llm import (
     Client,
@@ -28,6 +26,7 @@ from attractor.llm.providers.anthropic import AnthropicAdapter
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import PROVIDERS, SHELL, a_request, ask, last_body, speaking
 from tests.llm.generated import within
+from tests.tables import table
 
 PAIRS = list(permutations(PROVIDERS, 2))
 THOUGHT, SECRET = "Größe is all.", "Nobody reads this."
@@ -67,7 +66,7 @@ def heard(twin: ProviderTwin, request: Request) -> Response:
     return response
 
 
-WAYS = pytest.mark.parametrize("way", [ask, heard], ids=["whole", "streamed"])
+WAYS = table("way", [ask, heard], ids=["whole", "streamed"])
 
 
 def asked(provider: str, *messages: Message, **more: Any) -> Request:
@@ -118,7 +117,7 @@ def sealed(value: Json) -> Iterator[str]:
 
 
 @WAYS
-@pytest.mark.parametrize("provider", PROVIDERS)
+@table("provider", PROVIDERS)
 def test_thoughts_and_calls_are_returned_unchanged(provider: str, way: Any) -> None:
     with speaking(SCRIPT) as twin:
         first = way(twin, asked(provider, LOOK))
@@ -140,7 +139,7 @@ def test_thoughts_and_calls_are_returned_unchanged(provider: str, way: Any) -> N
 
 
 @WAYS
-@pytest.mark.parametrize(("there", "here"), PAIRS)
+@table(("there", "here"), PAIRS)
 def test_conversation_moves_to_another_provider(there: str, here: str, way: Any) -> None:
     with speaking(SCRIPT) as twin:
         first = way(twin, asked(there, LOOK))
@@ -158,7 +157,7 @@ def test_conversation_moves_to_another_provider(there: str, here: str, way: Any)
     assert not [one for one in sealed(raw_answer(there, first)) if one in body]
 
 
-@pytest.mark.parametrize(("there", "here"), PAIRS)
+@table(("there", "here"), PAIRS)
 def test_provider_gets_only_its_own_thoughts(there: str, here: str) -> None:
     with speaking(SCRIPT) as twin:
         first = ask(twin, asked(there, LOOK))
@@ -183,7 +182,7 @@ OTHERS = {
 
 
 @WAYS
-@pytest.mark.parametrize("provider", PROVIDERS)
+@table("provider", PROVIDERS)
 def test_thoughts_are_not_given_to_another_model(provider: str, way: Any) -> None:
     with speaking(SCRIPT) as twin:
         first = way(twin, asked(provider, LOOK))
@@ -205,7 +204,7 @@ def test_thoughts_are_not_given_to_another_model(provider: str, way: Any) -> Non
     assert list(sealed(returned)) == own
 
 
-@pytest.mark.parametrize("there", ["gemini", "openai"])
+@table("there", ["gemini", "openai"])
 def test_an_older_model_takes_over_between_a_call_and_its_result(there: str) -> None:
     with speaking(SCRIPT) as twin:
         first = ask(twin, asked(there, LOOK))
@@ -231,7 +230,7 @@ OPTIONS: dict[str, Any] = {
 
 
 @WAYS
-@pytest.mark.parametrize("provider", PROVIDERS)
+@table("provider", PROVIDERS)
 def test_options_reach_their_provider_unchanged_and_no_other(provider: str, way: Any) -> None:
     with speaking(SCRIPT) as twin:
         way(twin, asked(provider, LOOK, provider_options=OPTIONS))
@@ -283,7 +282,7 @@ def test_beta_headers_of_a_client_and_of_a_request_are_joined() -> None:
         assert found["x-odd"] == "1"
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@table("provider", PROVIDERS)
 def test_what_was_sent_before_is_sent_again_the_same(provider: str) -> None:
     """Else no cache would find it; the marks are all that moves on."""
 

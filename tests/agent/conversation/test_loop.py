@@ -1,9 +1,8 @@
-import pytest
-
 from attractor.agent.conversation.loop import detect_loop
+from tests.tables import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("calls", "window", "found"),
     [
         ("aaaaaaaaaa", 10, True),

@@ -29,6 +29,7 @@ from attractor.llm.messages import (
 )
 from attractor.llm.request import ToolResult
 from attractor.llm.response import FinishReason, Response, Usage
+from tests.tables import table
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 words = st.text().filter(lambda text: "***" not in text)
@@ -104,7 +105,7 @@ def test_image_of_a_tool_result_is_omitted() -> None:
     assert read == ToolResultsTurn((ToolResult("1", "a.png\n[image omitted]"),), NOW)
 
 
-@pytest.mark.parametrize(
+@table(
     "record",
     [
         {"turn": "shout", "timestamp": NOW.isoformat(), "content": "x"},

@@ -13,6 +13,7 @@ from attractor.base.errors import FileError
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.local import LocalExecutionEnvironment
 from tests.agent.places import finish, local, write
+from tests.tables import table
 
 
 def patch(*lines: str) -> str:
@@ -240,7 +241,7 @@ def test_the_files_own_lines_stay_where_only_space_differs() -> None:
     assert after == "\tif x:  \n\t\tnew\n"
 
 
-@pytest.mark.parametrize(
+@table(
     ("before", "after"),
     [
         ("a\r\nb\r\nc\r\n", "a\r\nx\r\nc\r\n"),
@@ -274,7 +275,7 @@ def test_a_change_between_two_texts_arrives(before: list[str], after: list[str])
     assert apply_hunks(text, hunks, path="f") == "".join(f"{line}\n" for line in after)
 
 
-@pytest.mark.parametrize(
+@table(
     ("file", "hunk", "result"),
     [
         (

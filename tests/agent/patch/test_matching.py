@@ -1,11 +1,10 @@
-import pytest
-
 from attractor.agent.patch.matching import MOST_PLACES, LineMatch, find_all_lines, find_lines
+from tests.tables import table
 
 FILE = ["def f():\n", "    x = 1\n", "    y = 2\n", "\n", "def g():\n", "    x = 1\n"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("wanted", "start", "at_end", "place"),
     [
         (["    x = 1"], 0, False, 1),
@@ -28,7 +27,7 @@ def test_the_strictest_reading_wins_over_the_first_place() -> None:
     assert find_lines(["  x\n", "x\n"], ["x"]) == 1
 
 
-@pytest.mark.parametrize(
+@table(
     ("held", "wanted"),
     [
         ("“a” – it’s\n", '"a" - it\'s'),
@@ -41,7 +40,7 @@ def test_likenesses_are_forgiven(held: str, wanted: str) -> None:
     assert find_lines([held], [wanted]) == 0
 
 
-@pytest.mark.parametrize(
+@table(
     ("wanted", "places", "ignored"),
     [
         (["    x = 1"], (1, 5), ""),

@@ -13,6 +13,7 @@ from attractor.agent.patch.parse import (
     UpdateFile,
     parse_patch,
 )
+from tests.tables import table
 
 EVERYTHING = """\
 *** Begin Patch
@@ -72,7 +73,7 @@ def test_space_around_the_patch_and_long_line_ends_are_forgiven() -> None:
     assert parse_patch(text) == Patch((AddFile("a", ("x",)),))
 
 
-@pytest.mark.parametrize(
+@table(
     ("before", "after"),
     [
         ("apply_patch <<'EOF'\n", "\nEOF\n"),
@@ -97,7 +98,7 @@ def test_a_file_can_be_moved_without_a_change() -> None:
     assert parse_patch(text) == Patch((UpdateFile("a", (), "b"),))
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "told"),
     [
         ("", "line 1 of the patch: a patch must begin with '*** Begin Patch'"),

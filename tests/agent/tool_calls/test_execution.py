@@ -1,4 +1,3 @@
-import pytest
 from hypothesis import given, strategies as st
 
 from attractor.agent.events import SessionConfig
@@ -8,6 +7,7 @@ from attractor.agent.tool_calls.execution import (
     truncate_output,
     truncate_tool_output,
 )
+from tests.tables import table
 
 DEFAULTS = SessionConfig()
 
@@ -53,7 +53,7 @@ def test_characters_are_cut_before_lines() -> None:
     assert len(truncate_tool_output(two_long_lines, "shell", DEFAULTS)) < 31_000
 
 
-@pytest.mark.parametrize(
+@table(
     ("tool", "limit"),
     [
         ("read_file", 50_000),
@@ -73,7 +73,7 @@ def test_each_tool_has_its_limit(tool: str, limit: int) -> None:
     assert "[WARNING: Tool output was truncated." in shown
 
 
-@pytest.mark.parametrize(("tool", "limit"), [("shell", 256), ("grep", 200), ("glob", 500)])
+@table(("tool", "limit"), [("shell", 256), ("grep", 200), ("glob", 500)])
 def test_some_tools_have_a_limit_of_lines(tool: str, limit: int) -> None:
     assert truncate_tool_output("\n" * limit, tool, DEFAULTS).count("\n") == limit
     assert "[... 1 lines omitted ...]" in truncate_tool_output("\n" * limit, tool, DEFAULTS)

@@ -22,6 +22,7 @@ from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.memory import MemoryExecutionEnvironment
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, said
+from tests.tables import table
 
 TIDY = EventKind.TOOL_HOOK
 
@@ -189,7 +190,7 @@ def test_where_no_command_runs_a_hook_lets_nothing_through() -> None:
     assert fault.startswith("cannot run: ")
 
 
-@pytest.mark.parametrize("hook", ["", "  \n"])
+@table("hook", ["", "  \n"])
 def test_without_a_command_nothing_runs(hook: str) -> None:
     environment = MemoryExecutionEnvironment()
     hooks = ToolHooks(pre=hook, post=hook)

@@ -1,6 +1,5 @@
-import pytest
-
 from attractor.agent.tool_calls.html_text import html_to_text
+from tests.tables import table
 
 PAGE = """<!doctype html><html><head><title>A page</title><style>p {}</style>
 <body><nav><ul><li><a href="/home">Home</a><li>About</ul></nav>
@@ -32,7 +31,7 @@ def test_a_page_is_reduced_to_its_text() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@table(
     ("html", "text"),
     [
         ("", ""),

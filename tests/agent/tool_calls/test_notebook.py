@@ -1,9 +1,8 @@
 import json
 
-import pytest
-
 from attractor.agent.tool_calls.notebook import LONGEST_OUTPUT, notebook_lines
 from attractor.base.json import Json
+from tests.tables import table
 
 CELLS: list[Json] = [
     {"cell_type": "markdown", "source": ["# Title\n", "text"]},
@@ -45,7 +44,7 @@ def test_a_long_output_is_cut() -> None:
     assert lines[-2:] == ["x" * LONGEST_OUTPUT, "[... 7 characters omitted ...]"]
 
 
-@pytest.mark.parametrize("text", ["", "x", "[1]", '{"cells": 1}', '{"worksheets": []}'])
+@table("text", ["", "x", "[1]", '{"cells": 1}', '{"worksheets": []}'])
 def test_other_text_is_not_a_notebook(text: str) -> None:
     assert notebook_lines(text) is None
 

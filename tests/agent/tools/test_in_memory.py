@@ -1,12 +1,11 @@
 """The tools need no more than the protocol: they work on files that are nowhere."""
 
-import pytest
-
 from attractor.agent.tool_calls.tool import tool_parts
 from attractor.base.json import Json
 from attractor.base.processes import ExecResult
 from attractor.environments.memory import MemoryExecutionEnvironment
 from tests.agent.places import finish
+from tests.tables import table
 
 PATCH = (
     "*** Begin Patch\n*** Update File: a.py\n*** Move to: c.py\n@@\n-x = 1\n+x = 2\n*** End Patch"
@@ -14,7 +13,7 @@ PATCH = (
 BEFORE = {"a.py": "x = 1\n", "b.txt": "y\n"}
 
 
-@pytest.mark.parametrize(
+@table(
     ("tool", "arguments", "told", "files"),
     [
         ("read_file", {"file_path": "a.py"}, "1 | x = 1", BEFORE),

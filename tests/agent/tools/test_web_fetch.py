@@ -13,6 +13,7 @@ from attractor.agent.errors import ToolError
 from attractor.agent.tools import web_fetch
 from attractor.agent.tools.web_fetch import MAX_BYTES, fetch_tool, is_public, part
 from tests.agent.places import finish, local
+from tests.tables import table
 
 
 class Site(BaseHTTPRequestHandler):
@@ -100,7 +101,7 @@ def test_a_page_without_a_text_is_an_error(url: str, path: str, message: str) ->
         fetch(f"{url}/{path}")
 
 
-@pytest.mark.parametrize("address", ["file:///etc/passwd", "ftp://x.org/", "x.org", "http://"])
+@table("address", ["file:///etc/passwd", "ftp://x.org/", "x.org", "http://"])
 def test_other_schemes_are_refused(address: str) -> None:
     with pytest.raises(ToolError, match="unsupported URL"):
         fetch(address)
@@ -142,7 +143,7 @@ def test_another_address_is_tried_if_the_first_refuses(monkeypatch: pytest.Monke
     assert len(asked) == 1
 
 
-@pytest.mark.parametrize(
+@table(
     "host",
     [
         *("127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "0.0.0.0", "[::1]"),
@@ -155,6 +156,6 @@ def test_hosts_that_are_not_on_the_internet_are_refused(host: str) -> None:
         finish(part.execute({"url": f"http://{host}/"}, local(Path("/"))))
 
 
-@pytest.mark.parametrize("address", ["93.184.215.14", "2606:2800:21f:cb07::1", "::ffff:8.8.8.8"])
+@table("address", ["93.184.215.14", "2606:2800:21f:cb07::1", "::ffff:8.8.8.8"])
 def test_public_addresses(address: str) -> None:
     assert is_public(ip_address(address))

@@ -11,6 +11,7 @@ from attractor.base.errors import UsageError
 from attractor.cli.commands.diff import describe_change
 from tests.cli.running import NO_HOME, ROOT
 from tests.prepared import quick_programs
+from tests.tables import table
 
 PAGE = (ROOT / "docs" / "how-to" / "git-hooks.md").read_text()
 SETTING = re.findall(r"^\$ (echo .+ > \.gitattributes|git config diff\..+)$", PAGE, re.M)
@@ -175,7 +176,7 @@ def test_unreadable_file_is_reported(tmp_path: Path) -> None:
     assert told == "pipeline p.dot: cannot read the old text: No such file or directory"
 
 
-@pytest.mark.parametrize("count", [0, 2, 6, 10])
+@table("count", [0, 2, 6, 10])
 def test_wrong_number_of_driver_arguments_is_refused(count: int) -> None:
     with pytest.raises(UsageError, match="1 or 7 to 9 arguments"):
         describe_change(["x"] * count)

@@ -8,6 +8,7 @@ import pytest
 from attractor.llm import get_model_info, list_models
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.cli.running import attractor
+from tests.tables import table
 
 READY = """
 [[rules]]
@@ -93,7 +94,7 @@ def test_failure_is_reported_without_a_retry(provider_twin: StartTwin) -> None:
     assert len(twin.requests) == 1
 
 
-@pytest.mark.parametrize(
+@table(
     ("words", "told"),
     [
         (("test", "my-own"), "add --provider with one of: anthropic,"),

@@ -19,6 +19,7 @@ from attractor.cli.output.files import (
     write_result,
 )
 from tests.counts import count
+from tests.tables import table
 
 ENDINGS: Mapping[str, str] = {".svg": "svg", ".dot": "dot", ".gv": "dot", ".json": "json"}
 
@@ -27,7 +28,7 @@ def chosen(said: str | None, output: str | None) -> str:
     return format_for(said, output, endings=ENDINGS, default="text", noun="a drawing")
 
 
-@pytest.mark.parametrize(
+@table(
     ("said", "output", "format_"),
     [
         (None, None, "text"),
@@ -47,7 +48,7 @@ def test_format_option_overrides_the_file_extension(
     assert chosen(said, output) == format_
 
 
-@pytest.mark.parametrize(
+@table(
     ("said", "output", "words"),
     [
         ("svg", "out.dot", "out.dot has the extension .dot, but the format is svg"),

@@ -3,6 +3,7 @@ import io
 import pytest
 
 from attractor.cli.output.streams import printable, show, wants_color
+from tests.tables import table
 
 
 class Terminal(io.StringIO):
@@ -10,7 +11,7 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize(
+@table(
     ("choice", "environ", "stream", "wanted"),
     [
         ("always", {"NO_COLOR": "1"}, io.StringIO(), True),

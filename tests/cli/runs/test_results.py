@@ -30,6 +30,7 @@ from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.start import start
 from attractor.pipeline.workspace.deliver import DeliveredPatch
 from tests.pipeline.projects import make_host, make_project
+from tests.tables import table
 
 ID = "01JZ0000000000000000000000"
 BRANCH = f"attractor/run/{ID}"
@@ -56,7 +57,7 @@ def of(branch: str = "", **more: bool) -> NextStepFacts:
     return NextStepFacts(ID, branch, gate=more.get("gate"), has_suite=more.get("has_suite", False))
 
 
-@pytest.mark.parametrize(
+@table(
     ("status", "outlook", "commands"),
     [
         (AWAITING_DECISION, of(BRANCH, gate=True, has_suite=True), [LOOK, REVIEW, APPROVE]),
@@ -107,7 +108,7 @@ def test_next_steps_are_possible(
     assert all(command in text for command in commands)
 
 
-@pytest.mark.parametrize(
+@table(
     ("status", "outcome", "reason", "told"),
     [
         (EVALUATING, StageStatus.SUCCESS, "completed", "success: completed"),

@@ -17,6 +17,7 @@ from tests.cli.running import ROOT
 from tests.pipeline.projects import LINEAR
 from tests.pipeline.tracing.collector import collecting
 from tests.prepared import run_prepared
+from tests.tables import table
 
 
 def test_inputs_come_from_a_file_and_pairs(tmp_path: Path) -> None:
@@ -43,7 +44,7 @@ def test_file_without_inputs_is_refused(tmp_path: Path, text: str) -> None:
         read_inputs([], file)
 
 
-@pytest.mark.parametrize("pair", ["ticket", "=x", ""])
+@table("pair", ["ticket", "=x", ""])
 def test_a_pair_needs_a_name_and_a_sign(pair: str) -> None:
     with pytest.raises(UsageError, match="invalid input"):
         read_inputs([pair], None)
@@ -62,7 +63,7 @@ def test_a_value_may_be_in_a_variable_or_a_file(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize(
+@table(
     ("pair", "told"),
     [
         ("a=@env:NONE", "input a: the variable NONE is not set"),

@@ -3,7 +3,6 @@
 Comparing pipelines by their meaning.
 """
 
-import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from attractor.language import diff, format, parse
@@ -14,6 +13,7 @@ from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Attributes, parse_integer
 from tests.counts import count
 from tests.language.pipelines import any_graphs
+from tests.tables import table
 
 # The defaults of these depend on the run, or there is none.
 WITHOUT = {
@@ -91,7 +91,7 @@ def between(before: str, after: str) -> Difference:
     return diff(old, new)
 
 
-@pytest.mark.parametrize(("statement", "spellings"), SPELLINGS)
+@table(("statement", "spellings"), SPELLINGS)
 def test_spelling_is_no_change(statement: str, spellings: list[str]) -> None:
     first, *others = (statement.format(one) for one in spellings)
     for other in others:
@@ -99,7 +99,7 @@ def test_spelling_is_no_change(statement: str, spellings: list[str]) -> None:
         assert not between(other, first), other
 
 
-@pytest.mark.parametrize(
+@table(
     ("before", "after"),
     [
         ("graph [default_max_retry=3]", "graph [default_max_retries=4]"),
@@ -171,7 +171,7 @@ def test_defaults_of_the_graph_count() -> None:
     assert [one.key for one in change.changes] == ["type"]
 
 
-@pytest.mark.parametrize("written", ["shape=Msquare", "type=exit, shape=Msquare"])
+@table("written", ["shape=Msquare", "type=exit, shape=Msquare"])
 def test_explicit_shape_of_an_exit_by_id_is_no_change(written: str) -> None:
     assert not between("work -> exit", f"work -> exit; exit [{written}]")
 

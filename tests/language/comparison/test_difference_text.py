@@ -2,11 +2,11 @@
 
 import json
 
-import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from attractor.language import diff, parse
 from attractor.language.comparison.difference import difference_record, difference_text
+from tests.tables import table
 
 BEFORE = """digraph Before {
     goal="x"
@@ -42,7 +42,7 @@ def test_text_and_json_of_a_difference(snapshot: SnapshotAssertion) -> None:
     assert difference_text(diff(parse(BEFORE), parse(BEFORE))) == ""
 
 
-@pytest.mark.parametrize(
+@table(
     ("before", "after", "line"),
     [
         ("subgraph x { a }", "a", "moved out of subgraph x"),

@@ -1,14 +1,13 @@
 """What stages come to, and which conditions could hold then."""
 
-import pytest
-
 from attractor.language.conditions.analysis import ANOTHER, assignments, could_hold, words_for
 from attractor.language.conditions.parse import parse_condition
 from attractor.language.graph.paths import possible_outcomes
 from attractor.language.reading import parse
+from tests.tables import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("node", "outcomes"),
     [
         ("start", "success"),
@@ -26,7 +25,7 @@ def test_satisfiable_edge_conditions(node: str, outcomes: str) -> None:
     assert [*possible_outcomes(graph, graph.nodes[node.split()[0]])] == outcomes.split()
 
 
-@pytest.mark.parametrize(
+@table(
     ("condition", "outcome", "is_possible"),
     [
         ("outcome=success", "success", True),

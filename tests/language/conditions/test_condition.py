@@ -24,6 +24,7 @@ from attractor.language.conditions.grammar import compile_pattern
 from attractor.language.conditions.parse import key_places, parse_condition, read_condition
 from attractor.language.source.syntax_tree import quoted
 from tests.language.condition_trees import conditions, naively, values
+from tests.tables import table
 
 
 def test_evaluation_stops_at_the_deciding_clause() -> None:
@@ -59,7 +60,7 @@ def test_clauses_are_listed_without_operators() -> None:
     assert list(each_clause(ALWAYS)) == [ALWAYS]
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "number"),
     [
         ("3", 3),
@@ -87,7 +88,7 @@ def test_numbers_in_comparisons(text: str, number: float | None) -> None:
 A, B, C = Comparison("a", "1"), Comparison("b", "2"), Comparison("c", "3")
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "condition"),
     [
         ("", ALWAYS),
@@ -117,7 +118,7 @@ def test_a_condition_is_read(text: str, condition: Condition) -> None:
     assert read_condition(text) == condition
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "condition"),
     [
         ("a", Truth("a")),

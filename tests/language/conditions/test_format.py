@@ -1,10 +1,10 @@
-import pytest
 from hypothesis import given
 
 from attractor.language.conditions.condition import ALWAYS, Condition
 from attractor.language.conditions.format import find_extension, portable_form, write_condition
 from attractor.language.conditions.parse import parse_condition
 from tests.language.condition_trees import conditions, naively, values
+from tests.tables import table
 
 
 @given(conditions)
@@ -26,7 +26,7 @@ def test_nothing_is_written_as_nothing() -> None:
     assert write_condition(ALWAYS) == ""
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
     [
         "outcome=success",
@@ -39,7 +39,7 @@ def test_portable_conditions_are_unchanged(text: str) -> None:
     assert find_extension(parse_condition(text), text) is None
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "what", "place", "instead"),
     [
         ("!(outcome=fail || outcome=retry)", "'!'", "!", "outcome!=fail && outcome!=retry"),
@@ -70,7 +70,7 @@ def test_unportable_parts_are_named(text: str, what: str, place: str, instead: s
     assert beyond.fix
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "fix"),
     [
         ("tests=true", "write context.tests=true"),

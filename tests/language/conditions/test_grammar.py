@@ -5,6 +5,7 @@ import pytest
 from attractor.language.conditions.condition import Unreadable
 from attractor.language.conditions.parse import parse_condition, read_condition
 from attractor.language.diagnostics import InvalidCondition
+from tests.tables import table
 
 OPERATORS = "use =, !=, <, <=, >, >=, contains or matches"
 KEYS = "valid keys are outcome, preferred_label and context.NAME"
@@ -68,7 +69,7 @@ EXAMPLES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "message", "hint", "place"), EXAMPLES)
+@table(("text", "message", "hint", "place"), EXAMPLES)
 def test_mistake_is_reported_with_its_position(
     text: str, message: str, hint: str, place: str
 ) -> None:

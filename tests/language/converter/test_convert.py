@@ -21,6 +21,7 @@ from attractor.language.reading import parse
 from attractor.language.source.text import Source
 from tests.counts import count
 from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE, as_dot, graphs
+from tests.tables import table
 
 HEAD = "start [shape=Mdiamond]\nexit [shape=Msquare]\n"
 
@@ -101,13 +102,13 @@ def test_changes_are_reported_with_line() -> None:
     assert lines["replaced outcome=failed by outcome=fail"] == 16
 
 
-@pytest.mark.parametrize("text", [BRANCH, HUMAN_GATE, SMOKE, OURS])
+@table("text", [BRANCH, HUMAN_GATE, SMOKE, OURS])
 def test_own_pipeline_is_unchanged(text: str) -> None:
     conversion = converted(text)
     assert (conversion.text, conversion.changed) == (text, ())
 
 
-@pytest.mark.parametrize(
+@table(
     ("written", "ours"),
     [
         ('a [llm_prompt="Do"]', 'a [prompt="Do"]'),
@@ -168,7 +169,7 @@ def test_a_foreign_word_is_converted(written: str, ours: str) -> None:
     assert parse(body(written).text) == parse(f"digraph G {{\n{HEAD}{ours}\n}}")
 
 
-@pytest.mark.parametrize(
+@table(
     ("written", "message"),
     [
         (

@@ -1,12 +1,12 @@
 """Outcomes in conditions are converted, and nothing else changes."""
 
-import pytest
 from hypothesis import given, strategies as st
 
 from attractor.language.converter.word_tables import convert_condition
+from tests.tables import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("written", "ours"),
     [
         ("outcome=succeeded", "outcome=success"),
@@ -29,7 +29,7 @@ def test_outcomes_of_other_tools_are_converted(written: str, ours: str) -> None:
     assert converted.changed
 
 
-@pytest.mark.parametrize(
+@table(
     "written",
     [
         "",
@@ -47,7 +47,7 @@ def test_conditions_of_attractor_are_unchanged(written: str) -> None:
     assert (converted.text, converted.changed, converted.left) == (written, [], [])
 
 
-@pytest.mark.parametrize(
+@table(
     ("written", "key"),
     [
         ("context.failure_class=transient_infra", "context.failure_class"),

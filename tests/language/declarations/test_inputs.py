@@ -24,6 +24,7 @@ from attractor.language.declarations.inputs import (
 from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import quoted
 from tests.growing import times_more
+from tests.tables import table
 
 
 def named(text: str) -> list[tuple[str, str, str | None]]:
@@ -32,7 +33,7 @@ def named(text: str) -> list[tuple[str, str, str | None]]:
     return [(one.name, one.type, one.default) for one in declared.inputs]
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "inputs"),
     [
         ("", []),
@@ -59,7 +60,7 @@ def test_declarations_are_read(text: str, inputs: list[tuple[str, str, str | Non
     assert named(text) == inputs
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "message", "place"),
     [
         ("a,,b", "missing name of an input", ""),
@@ -202,7 +203,7 @@ def test_stages_ask_for_secrets() -> None:
     assert "tool stage" in fix
 
 
-@pytest.mark.parametrize(
+@table(
     ("asked", "fix"),
     [
         ("tokn", "did you mean token?"),

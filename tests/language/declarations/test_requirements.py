@@ -17,6 +17,7 @@ from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.preparation.prepare import FolderFiles, KnownFiles, prepare
 from attractor.language.reading import parse
 from tests.growing import times_more
+from tests.tables import table
 
 NUMBERS = st.lists(st.integers(0, 10**8), min_size=1, max_size=4).map(tuple)
 SIGNS = st.sampled_from([">=", ">", "<=", "<", "=", "=="])
@@ -29,7 +30,7 @@ def written(text: str) -> list[str]:
     return [one.written for one in read.needs]
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "needs"),
     [
         ("", []),
@@ -47,7 +48,7 @@ def test_needs_are_read(text: str, needs: list[str]) -> None:
     assert written(text) == needs
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "message", "place"),
     [
         ("git,,node", "empty requirement", ","),
@@ -80,7 +81,7 @@ def test_one_mistake_hides_none_of_the_others() -> None:
     assert len(read.mistakes) == 2
 
 
-@pytest.mark.parametrize(
+@table(
     ("need", "holds", "fails"),
     [
         ("x>=20", ["20", "20.0.1", "100"], ["19.9", "2"]),
@@ -199,7 +200,7 @@ def test_pipeline_files_are_reported_per_node_and_no_part_of_the_graph(tmp_path:
     assert prepare(text, files=FolderFiles(tmp_path)).files == {}
 
 
-@pytest.mark.parametrize("files", [None, KnownFiles({})])
+@table("files", [None, KnownFiles({})])
 def test_pipeline_files_are_not_checked_without_files(files: KnownFiles | None) -> None:
     text = pipeline('a [type=pipeline, file="nowhere.dot"]')
     assert [one.rule for one in prepare(text, files=files).diagnostics] == []

@@ -10,6 +10,7 @@ from attractor.language.linting.lint_rule import Vocabulary, rule_registry
 from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Attributes, quoted
 from tests.growing import times_more
+from tests.tables import table
 
 EITHER = "llm_model, llm_provider, reasoning_effort or backend"
 
@@ -18,7 +19,7 @@ def of(text: str, *, shape: str = "box", classes: tuple[str, ...] = ()) -> dict[
     return parse_stylesheet(text).properties(Node("a", Attributes.of({"shape": shape}), classes))
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "model"),
     [
         ("* { llm_model: m }", "m"),
@@ -53,7 +54,7 @@ def test_properties_and_selectors_are_decided_one_by_one() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "message", "hint", "where"),
     [
         ("", "unexpected end of the stylesheet", "write #id or * or .class or a shape", (0, 0)),
@@ -182,7 +183,7 @@ def test_a_large_stylesheet_over_many_nodes_takes_no_longer_than_it_is_worth() -
     assert models == [f"m{i}" for i in range(2_000)]
 
 
-@pytest.mark.parametrize("selector", [".a", "*", "box"])
+@table("selector", [".a", "*", "box"])
 def test_many_rules_for_one_selector_are_as_much_more_work_as_there_are(selector: str) -> None:
     def work(number: int) -> Callable[[], object]:
         sheet = parse_stylesheet(
@@ -233,7 +234,7 @@ def test_unused_selectors_are_noted() -> None:
     assert selectors(" ") == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "places"),
     [
         ("* { llm_model = a } box { llm_modl: b } .Y { llm_model: c }", ["=", "llm_modl", ".Y"]),

@@ -11,6 +11,7 @@ from attractor.language.declarations.templates import (
     read_template,
     render,
 )
+from tests.tables import table
 
 
 def test_a_template_names_its_inputs() -> None:
@@ -18,7 +19,7 @@ def test_a_template_names_its_inputs() -> None:
     assert read_template(text) == Template(inputs=("a", "b"))
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "line"),
     [("{% if %}", 1), ("a\n{{ b", 2), ("{% for x in y %}\n\n{% endif %}", 3), ("{{ 'a' ", 1)],
 )
@@ -42,7 +43,7 @@ def test_nothing_is_imported_until_there_is_a_template() -> None:
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
 
 
-@pytest.mark.parametrize(
+@table(
     "expression",
     [
         "'x' * 10**10",

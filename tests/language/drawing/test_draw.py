@@ -42,6 +42,7 @@ from attractor.language.source.syntax_tree import Attributes
 from tests.counts import count
 from tests.language.drawing.graphs import large_graph
 from tests.language.pipelines import BRANCH, any_graphs
+from tests.tables import table
 
 TEXT = """digraph G {
     goal="Everything"
@@ -112,7 +113,7 @@ def test_colors_of_an_annotation_override_those_of_the_author() -> None:
     assert "failed: boom" in plan
 
 
-@pytest.mark.parametrize("theme", [Theme.LIGHT, Theme.DARK])
+@table("theme", [Theme.LIGHT, Theme.DARK])
 def test_themes_have_their_colors(theme: Theme) -> None:
     lines = drawn(theme=theme)
     assert f'bgcolor="{PLATE.on(theme)}"' in lines["graph-G"]
@@ -312,9 +313,7 @@ def test_timeout_suggests_text_formats() -> None:
     assert "mermaid" in raised.value.hint
 
 
-@pytest.mark.parametrize(
-    ("format", "start"), [(Format.PNG, b"\x89PNG\r\n"), (Format.PDF, b"%PDF-")]
-)
+@table(("format", "start"), [(Format.PNG, b"\x89PNG\r\n"), (Format.PDF, b"%PDF-")])
 def test_png_and_pdf(format: Format, start: bytes) -> None:
     light, dark = (
         run(render_async(parse(BRANCH), format=format, theme=one))
@@ -366,9 +365,7 @@ def test_deep_boxes_are_drawn() -> None:
     assert svg.count('class="cluster"') == 40
 
 
-@pytest.mark.parametrize(
-    ("format", "beginning"), [("svg", b"<svg"), ("dot", b"digraph"), ("mermaid", b"flowchart")]
-)
+@table(("format", "beginning"), [("svg", b"<svg"), ("dot", b"digraph"), ("mermaid", b"flowchart")])
 def test_render_draws_the_requested_format(format: str, beginning: bytes) -> None:
     drawn = render(parse(BRANCH), format=format)
     assert beginning in drawn[:200]

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import TypedDict, TypeVar
 
 import pytest
-from playwright.sync_api import Browser
 
 from attractor.language.comparison.compare import diff
 from attractor.language.comparison.difference_picture import difference_picture
@@ -16,7 +15,7 @@ from attractor.language.drawing.picture import as_picture
 from attractor.language.drawing.run_overlay import overlay
 from attractor.language.drawing.theme import Theme
 from attractor.language.reading import parse
-from tests.browsers import chromium, page_of
+from tests.browsers import Screen, chromium
 from tests.counts import count
 from tests.language.drawing.graphs import large_graph, states_of_half
 from tests.language.pipelines import HUMAN_GATE, SMOKE
@@ -60,9 +59,9 @@ def run(work: Coroutine[None, None, T]) -> T:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
+def screen() -> Iterator[Screen]:
+    with chromium() as screen:
+        yield screen
 
 
 def luminance(color: str) -> float:
@@ -79,11 +78,10 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def measure(browser: Browser, svg: str, *, dark: bool, more: str = "") -> list[Measured]:
+def measure(screen: Screen, svg: str, *, dark: bool, more: str = "") -> list[Measured]:
     paper = "#0d1117" if dark else "#ffffff"
     html = f'<body style="margin:0;background:{paper}">{more}{svg}</body>'
-    with page_of(browser, html, dark=dark) as page:
-        measured: list[Measured] = page.evaluate(MEASURE)
+    measured: list[Measured] = screen.evaluate(html, MEASURE, dark=dark)
     assert measured
     return measured
 
@@ -110,24 +108,24 @@ PICTURES = {
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 # The others have all that the first two have.
 @pytest.mark.parametrize("name", list(PICTURES)[count(ci=2, full=0) :])
-def test_text_is_inside_its_node_and_readable(browser: Browser, name: str, dark: bool) -> None:
+def test_text_is_inside_its_node_and_readable(screen: Screen, name: str, dark: bool) -> None:
     svg = run(draw(PICTURES[name]))
-    measured = measure(browser, svg, dark=dark)
+    measured = measure(screen, svg, dark=dark)
     assert faults(measured) == []
     plate = measured[0]["behind"]
     assert (luminance(plate) < 0.1) == dark
 
 
 @pytest.mark.parametrize("theme", [Theme.LIGHT, Theme.DARK])
-def test_theme_is_the_same_on_light_and_dark_pages(browser: Browser, theme: Theme) -> None:
+def test_theme_is_the_same_on_light_and_dark_pages(screen: Screen, theme: Theme) -> None:
     svg = run(draw(PICTURES["10 of a run"], theme=theme))
-    light, dark = (measure(browser, svg, dark=one) for one in (False, True))
+    light, dark = (measure(screen, svg, dark=one) for one in (False, True))
     assert light == dark
     assert faults(light) == []
     assert (luminance(light[0]["behind"]) < 0.1) == (theme is Theme.DARK)
 
 
-def test_library_leaves_room_for_text(browser: Browser) -> None:
+def test_library_leaves_room_for_text(screen: Screen) -> None:
     picture = as_picture(large_graph(20))
     dot = dot_text(picture, theme=Theme.AUTO, tooltips=False)
     drawer = drawer_registry()["wasi"]
@@ -135,7 +133,7 @@ def test_library_leaves_room_for_text(browser: Browser) -> None:
     assert svg is not None
     finished = finish_svg(svg.decode(), picture, theme=Theme.AUTO)
     for more in ("", WIDE_FONT):
-        assert faults(measure(browser, finished, dark=True, more=more)) == []
+        assert faults(measure(screen, finished, dark=True, more=more)) == []
 
 
 COLORED = """digraph Colored {
@@ -149,16 +147,16 @@ COLORED = """digraph Colored {
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_drawing_with_a_background_of_its_author_is_light(browser: Browser, dark: bool) -> None:
+def test_drawing_with_a_background_of_its_author_is_light(screen: Screen, dark: bool) -> None:
     for theme in (Theme.AUTO, Theme.DARK):
-        measured = measure(browser, run(draw(parse(COLORED), theme=theme)), dark=dark)
+        measured = measure(screen, run(draw(parse(COLORED), theme=theme)), dark=dark)
         assert faults(measured) == []
         assert measured[0]["behind"] == "rgb(255, 255, 224)"
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_page_can_override_colors(browser: Browser, dark: bool) -> None:
+def test_page_can_override_colors(screen: Screen, dark: bool) -> None:
     style = "<style>.node.type-tool > polygon { fill: rgb(1, 2, 3) }</style>"
     graph = parse("digraph G { a [shape=parallelogram] }")
-    measured = measure(browser, run(draw(graph)), dark=dark, more=style)
+    measured = measure(screen, run(draw(graph)), dark=dark, more=style)
     assert next(one for one in measured if one["text"] == "tool")["behind"] == "rgb(1, 2, 3)"

@@ -5,7 +5,6 @@ Boxes around nodes.
 
 import re
 
-import pytest
 from hypothesis import given, strategies as st
 
 from attractor.language.drawing.picture import (
@@ -29,6 +28,7 @@ from attractor.language.drawing.picture import (
 from attractor.language.graph.graph import Edge, Node
 from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Attributes
+from tests.tables import table
 
 TEXT = """digraph G {
     retry_target=a; fallback_retry_target=b
@@ -79,7 +79,7 @@ def node(**attributes: str | bool) -> Node:
     return Node("n", Attributes.of(attributes))
 
 
-@pytest.mark.parametrize(
+@table(
     ("attributes", "caption"),
     [
         ({}, "agent"),

@@ -18,6 +18,7 @@ from attractor.language.drawing.style import (
 from attractor.language.drawing.theme import AGENT, BOX_FILL, INK, PLATE, TAKEN, Theme
 from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Attributes
+from tests.tables import table
 
 KNOWN = (
     *("navy", "LightBlue", "lightgrey", "Gray37", "snow4", "/x11/red", "//red", "#333", "#A1b"),
@@ -88,7 +89,7 @@ def node(**written: str) -> tuple[str | None, ...]:
 OURS = AGENT.fill.light, INK.light
 
 
-@pytest.mark.parametrize(
+@table(
     ("written", "drawn"),
     [
         ({}, (*OURS, "filled,rounded")),

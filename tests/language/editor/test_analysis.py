@@ -35,6 +35,7 @@ from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import Source
 from tests.counts import count
 from tests.language.pipelines import any_graphs
+from tests.tables import table
 
 TEXT = 'digraph G { a [llm_model="gpt-5.2"]; b [llm_model=opus]; c '
 
@@ -71,7 +72,7 @@ def test_every_value_has_a_meaning() -> None:
 HEAD = "digraph G { start [shape=Mdiamond]; exit [shape=Msquare]; start -> a -> exit\n"
 
 
-@pytest.mark.parametrize(
+@table(
     "body",
     [
         "a [foo=1, prompt=x]\n}",
@@ -158,7 +159,7 @@ def test_rename_changes_every_occurrence() -> None:
     assert graph.subgraphs[0].id == "cluster_plan"
 
 
-@pytest.mark.parametrize(("place", "new"), [((1, 1), "x"), ((3, 5), " "), ((3, 5), "start")])
+@table(("place", "new"), [((1, 1), "x"), ((3, 5), " "), ((3, 5), "start")])
 def test_invalid_rename_is_rejected(place: tuple[int, int], new: str) -> None:
     with pytest.raises(UsageError, match="node"):
         rename_node(Source(NAMES_TEXT), *place, new)

@@ -5,7 +5,6 @@ What is being written where the cursor stands (`|`).
 What is said of what stands under the cursor.
 """
 
-import pytest
 from hypothesis import given, strategies as st
 
 from attractor.language import parse, prepare
@@ -21,6 +20,7 @@ from attractor.language.graph.attribute_catalogue import ATTRIBUTES, AttributeOw
 from attractor.language.graph.graph import FIDELITIES
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import Source
+from tests.tables import table
 
 EFFORTS = ATTRIBUTES["reasoning_effort"].choices
 KNOWN = Vocabulary(types={"tool", "codergen"}, models={"gpt-5.2"}, providers={"openai"})
@@ -59,7 +59,7 @@ def at(text: str) -> Cursor:
     return cursor_at(text.replace("|", ""), text.index("|"))
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "place", "begun"),
     [
         ("digraph G { a [|", AttributeOwner.NODE, ""),
@@ -77,7 +77,7 @@ def test_a_key_in_a_list(text: str, place: AttributeOwner, begun: str) -> None:
     assert at(text) == Cursor(CursorKind.KEY, place, begun=begun)
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "place", "key", "begun", "is_quoted"),
     [
         ("digraph G { a [shape=|", AttributeOwner.NODE, "shape", "", False),
@@ -103,17 +103,17 @@ def test_a_value(
         assert at(text) == Cursor(CursorKind.VALUE, place, key, begun, is_quoted)
 
 
-@pytest.mark.parametrize("text", ["digraph { a -> |", "digraph { a -> b -> c|", "digraph { a->|"])
+@table("text", ["digraph { a -> |", "digraph { a -> b -> c|", "digraph { a->|"])
 def test_the_node_that_an_edge_leads_to(text: str) -> None:
     assert at(text).writing is CursorKind.TARGET
 
 
-@pytest.mark.parametrize("text", ["digraph G {|", "digraph G { a [x=1]\n pl|", "digraph G { a; |"])
+@table("text", ["digraph G {|", "digraph G { a [x=1]\n pl|", "digraph G { a; |"])
 def test_a_statement(text: str) -> None:
     assert at(text).writing is CursorKind.STATEMENT
 
 
-@pytest.mark.parametrize("text", ["digraph G { // a [|", "digraph G { /* a -> |", "// |\ndigraph"])
+@table("text", ["digraph G { // a [|", "digraph G { /* a -> |", "// |\ndigraph"])
 def test_nothing_is_proposed_in_a_comment(text: str) -> None:
     assert at(text).writing is CursorKind.NOTHING
 

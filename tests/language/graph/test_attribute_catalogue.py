@@ -12,6 +12,7 @@ from attractor.language.graph.attribute_catalogue import (
 from attractor.language.graph.graph import FIDELITIES, Fidelity, resolve_fidelity
 from attractor.language.source.text import read_word
 from tests.engine.graphs import graph, node
+from tests.tables import table
 
 COUNTED = {AttributeType.INTEGER, AttributeType.NUMBER, AttributeType.DURATION}
 
@@ -44,7 +45,7 @@ RULED = {
 }
 
 
-@pytest.mark.parametrize("place", list(AttributeOwner))
+@table("place", list(AttributeOwner))
 def test_catalogue_has_every_attribute_of_the_specification_and_rulings(
     place: AttributeOwner,
 ) -> None:
@@ -62,7 +63,7 @@ def test_a_row_is_whole(row: KnownAttribute) -> None:
     assert row.minimum is None or row.type in COUNTED
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "default"),
     [
         ("default_max_retries", 0),
@@ -89,7 +90,7 @@ def test_only_weights_may_be_less_than_nothing() -> None:
     assert unbounded == ["weight"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("of_edge", "of_node", "of_graph", "resolved"),
     [
         ("full", "compact", "truncate", Fidelity.FULL),

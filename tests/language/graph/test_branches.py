@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 
-import pytest
-
 from attractor.language.graph.branches import Fork, Forks, find_forks
 from attractor.language.graph.graph import Edge, Graph
 from attractor.language.reading import parse
 from tests.growing import times_more
+from tests.tables import table
 
 NODES = (
     "s [shape=Mdiamond]; e [shape=Msquare]; p [shape=component]; j [shape=tripleoctagon];"
@@ -23,7 +22,7 @@ def shown(fork: Fork) -> dict[str, str]:
     return {name: "".join(sorted(nodes)) for name, nodes in fork.branches.items()}
 
 
-@pytest.mark.parametrize(
+@table(
     ("edges", "meeting", "branches"),
     [
         ("s -> p; p -> a -> j; p -> b -> j; j -> e", "j", {"a": "a", "b": "b"}),
@@ -69,7 +68,7 @@ def test_forks_without_a_meeting_are_left_out() -> None:
     )
 
 
-@pytest.mark.parametrize("edges", ["s -> e; p -> a -> e", "p -> a; p -> b"])
+@table("edges", ["s -> e; p -> a -> e", "p -> a; p -> b"])
 def test_unreachable_fork_is_left_out(edges: str) -> None:
     assert forks(edges) == []
 
@@ -84,7 +83,7 @@ def leaks(edges: str) -> dict[str, list[str]]:
 NESTED = "s -> p; p -> a -> j; p -> q; q -> b -> i; q -> c -> i; i -> j -> e;"
 
 
-@pytest.mark.parametrize(
+@table(
     ("edges", "leaking"),
     [
         ("b -> e", {"p": [], "q": ["be"]}),
@@ -162,7 +161,7 @@ def tangle(number: int) -> str:
     )
 
 
-@pytest.mark.parametrize("edges", [chain, nest, nest_without_a_meeting, nest_with_one_meeting])
+@table("edges", [chain, nest, nest_without_a_meeting, nest_with_one_meeting])
 def test_many_forks_are_as_much_more_work_as_there_are(edges: Callable[[int], str]) -> None:
     def work(number: int) -> Callable[[], object]:
         graph = parse(f"digraph G {{ {NODES} {edges(number)} }}")

@@ -18,6 +18,7 @@ from attractor.language.linting.lint_rule import Vocabulary, rule_registry
 from attractor.language.reading import parse
 from attractor.language.source.text import IDENTIFIER
 from tests.counts import count
+from tests.tables import table
 
 
 def texts(dot: str, node: str, *keys: str) -> list[str]:
@@ -81,9 +82,7 @@ def test_edge_has_its_parsed_condition() -> None:
     assert [one.is_conditional for one in edges] == [True, False]
 
 
-@pytest.mark.parametrize(
-    ("label", "name"), [("Loop A", "loop-a"), ("Ä/b_c-1", "bc-1"), ("  ", "--"), ("!", "")]
-)
+@table(("label", "name"), [("Loop A", "loop-a"), ("Ä/b_c-1", "bc-1"), ("  ", "--"), ("!", "")])
 def test_the_class_of_a_label(label: str, name: str) -> None:
     assert derived_class(label) == name
 
@@ -182,7 +181,7 @@ def test_invalid_calls_are_refused() -> None:
     assert refused("node", "a", **{"\0": 1}).startswith("invalid character in a key")
 
 
-@pytest.mark.parametrize(
+@table(
     ("value", "message"),
     [
         (None, "prompt of the node 'a': invalid attribute value None"),
@@ -217,7 +216,7 @@ def refused(method: str, *words: Any, **attributes: Any) -> str:
     return raised.value.message
 
 
-@pytest.mark.parametrize(
+@table(
     ("id_", "label", "message"),
     [
         (1, "x", "an id must be a text, not 1"),
@@ -248,7 +247,7 @@ def test_a_number_is_read_as_itself_or_refused(number: float) -> None:
     assert (value.plain, type(value.plain)) == (number, type(number))
 
 
-@pytest.mark.parametrize(
+@table(
     ("number", "written"),
     [
         (1e-9, "0.000000001"),
@@ -277,7 +276,7 @@ def test_built_graph_parses_to_itself(attributes: dict[str, Any]) -> None:
     assert parse(format(builder.build())) == builder.build()
 
 
-@pytest.mark.parametrize(
+@table(
     ("node_id", "name"),
     [
         ("plan_2", "plan_2"),

@@ -18,6 +18,7 @@ from attractor.language.graph.graph import Graph, Node, each_attribute, each_str
 from attractor.language.source.syntax_tree import Attributes, Plain, Value, ValueKind
 from tests.counts import count
 from tests.language.pipelines import any_graphs
+from tests.tables import table
 
 END_IDS = {"start": ("start", "Start"), "exit": ("exit", "Exit", "end", "End")}
 
@@ -34,7 +35,7 @@ def type_of(text: str, id_: str = "start") -> str:
     return parse(f"digraph G {{ {text} }}").nodes[id_].type
 
 
-@pytest.mark.parametrize(("type_", "id_"), [(a, b) for a, ids in END_IDS.items() for b in ids])
+@table(("type_", "id_"), [(a, b) for a, ids in END_IDS.items() for b in ids])
 def test_end_by_id_has_type_and_shape(type_: str, id_: str) -> None:
     built = [graph(node(id_)), GraphBuilder("G").node(id_).build(), parse(f"digraph {{ {id_} }}")]
     for one in built:
@@ -45,13 +46,13 @@ def test_end_by_id_has_type_and_shape(type_: str, id_: str) -> None:
         assert one.types == {type_}
 
 
-@pytest.mark.parametrize("shape", ["box", "circle", "ellipse"])
+@table("shape", ["box", "circle", "ellipse"])
 def test_a_shape_that_means_a_stage_or_nothing_does_not_unmake_an_end(shape: str) -> None:
     found = parse(f"digraph {{ node [shape={shape}]; start }}").nodes["start"]
     assert (found.type, found.shape) == ("start", shape)
 
 
-@pytest.mark.parametrize(
+@table(
     ("said", "type_"),
     [
         ("shape=parallelogram", "tool"),

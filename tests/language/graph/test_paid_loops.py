@@ -1,7 +1,5 @@
 """Loops that cost money, and the default limit of visits."""
 
-import pytest
-
 from attractor.language.graph.paid_loops import (
     DEFAULT_PAID_VISITS,
     DEFAULT_VISITS,
@@ -9,11 +7,12 @@ from attractor.language.graph.paid_loops import (
     paid_loops,
 )
 from attractor.language.reading import parse
+from tests.tables import table
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare];"
 
 
-@pytest.mark.parametrize(
+@table(
     ("attributes", "limit"),
     [
         ("prompt=x", DEFAULT_PAID_VISITS),

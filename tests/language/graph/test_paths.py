@@ -5,7 +5,6 @@ Outcomes and conditionals.
 
 from collections.abc import Callable, Iterable, Mapping
 
-import pytest
 from hypothesis import given, settings, strategies as st
 
 from attractor.language.graph.paths import (
@@ -21,6 +20,7 @@ from attractor.language.graph.paths import (
 from attractor.language.reading import parse
 from tests.counts import count
 from tests.growing import times_more
+from tests.tables import table
 
 NAMES = "abcdefgh"
 GRAPHS = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)), max_size=24)
@@ -120,7 +120,7 @@ def test_edges_and_jumps_are_followed_both_ways() -> None:
 DIAMONDS = "c, d, e [shape=diamond];".replace(",", " [shape=diamond];")
 
 
-@pytest.mark.parametrize(
+@table(
     ("edges", "unasked"),
     [
         ("c -> a", {"c"}),

@@ -20,6 +20,7 @@ from attractor.language.linting.lint_rule import ExtraRules, Vocabulary
 from attractor.language.linting.pages import page_names, page_of, read_page
 from attractor.language.linting.validate import Level, rule_names, without_ignored
 from attractor.language.source.text import Source
+from tests.tables import table
 
 UNKNOWN = "unknown_attribute"
 
@@ -52,7 +53,7 @@ def test_comments_silence_rules_on_their_line() -> None:
     assert found(text) == [(UNKNOWN, 3)]
 
 
-@pytest.mark.parametrize(
+@table(
     ("comment", "message"),
     [
         ("// attractor: ignore", "names no rule"),
@@ -67,7 +68,7 @@ def test_a_comment_that_silences_nothing_is_reported(comment: str, message: str)
     assert message in told.message
 
 
-@pytest.mark.parametrize(
+@table(
     ("rule", "fix"),
     [
         ("unknown_atribute", "did you mean unknown_attribute?"),
@@ -80,7 +81,7 @@ def test_a_comment_says_which_rule_may_be_meant(rule: str, fix: str) -> None:
     assert told.fix == fix
 
 
-@pytest.mark.parametrize(
+@table(
     "comment",
     [
         f"// Attractor: ignore[{UNKNOWN}]",
@@ -144,9 +145,7 @@ class TooSmall:
         yield warning(f"{len(graph.nodes)} nodes, {vocabulary.types}")
 
 
-@pytest.mark.parametrize(
-    "rules", [[NoGoal(), TooSmall()], {"no_goal": NoGoal(), "too_small": TooSmall()}]
-)
+@table("rules", [[NoGoal(), TooSmall()], {"no_goal": NoGoal(), "too_small": TooSmall()}])
 def test_extra_rules_report_under_their_names(rules: ExtraRules) -> None:
     vocabulary = Vocabulary(types={"start", "exit"})
     found = [one.rule for one in validate(GRAPH, extra_rules=rules, vocabulary=vocabulary)]
@@ -208,7 +207,7 @@ class WithWords:
         return ["wrong"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("rule", "message"),
     [
         (object(), "the rule 'object' has no method apply"),
@@ -227,7 +226,7 @@ def test_invalid_rule_is_reported(rule: Any, message: str) -> None:
 TEXT = "digraph G { start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit [foo=1] }"
 
 
-@pytest.mark.parametrize("level", [Level.INFO, Level.WARNING, Level.ERROR])
+@table("level", [Level.INFO, Level.WARNING, Level.ERROR])
 def test_a_rule_is_as_grave_as_the_project_says(level: Level) -> None:
     prepared = prepare(TEXT, levels={"unknown_attribute": level})
     assert [(one.rule, one.severity) for one in prepared.diagnostics] == [
@@ -252,7 +251,7 @@ def test_rules_have_pages() -> None:
         read_page("no_goal")
 
 
-@pytest.mark.parametrize("rule", page_names())
+@table("rule", page_names())
 def test_a_page_is_whole(rule: str) -> None:
     page = read_page(rule)
     assert page.sentence.endswith(".")
@@ -262,7 +261,7 @@ def test_a_page_is_whole(rule: str) -> None:
     assert page.instead
 
 
-@pytest.mark.parametrize("rule", TOLD_WHILE_READING)
+@table("rule", TOLD_WHILE_READING)
 def test_examples_of_reader_diagnostics_are_correct(rule: str) -> None:
     page = read_page(rule)
     told = {one.rule: one.severity for one in prepare(page.example).diagnostics}

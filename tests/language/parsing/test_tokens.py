@@ -1,18 +1,17 @@
 """What other tools accept is accepted, with a note (ruling L1)."""
 
-import pytest
-
 from attractor.language.diagnostics import PORTABILITY, Diagnostic
 from attractor.language.graph.graph import Graph
 from attractor.language.preparation.fixes import fix
 from attractor.language.preparation.prepare import prepare
 from attractor.language.reading import parse, read_graph
 from attractor.language.source.text import Source
+from tests.tables import table
 
 PLAIN = "digraph G { a [x=1, y=2]; a -> b }"
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "plain", "words"),
     [
         ("digraph { a }", "", "without a name"),
@@ -61,7 +60,7 @@ def test_the_specifications_grammar_needs_no_note() -> None:
     assert read_graph(Source(text)).diagnostics == ()
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "mended"),
     [
         ("digraph G { a [x=1 y=2] }", "digraph G { a [x=1, y=2] }"),
@@ -91,7 +90,7 @@ def test_portability_notes_are_fixed(text: str, mended: str) -> None:
     assert meaning(mended) == meaning(text)
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
     [
         "digraph { a }",

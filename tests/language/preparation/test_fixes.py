@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import cast
 
-import pytest
 from hypothesis import given, strategies as st
 
 from attractor.language.diagnostics import Diagnostic, Edit, error, summary, warning
@@ -12,6 +11,7 @@ from attractor.language.linting.lint_rule import LintRule
 from attractor.language.preparation.fixes import Origins, apply_edits, fix, fix_safely
 from attractor.language.preparation.prepare import KnownFiles, Prepared, prepare
 from attractor.language.source.text import Source
+from tests.tables import table
 
 
 def mending(text: str, *changes: tuple[int, int, str]) -> Diagnostic:
@@ -164,7 +164,7 @@ def test_two_typos_of_one_attribute_are_not_fixed() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@table(
     ("before", "after"),
     [
         ('e [promt="x"]; e [prommpt="z"]', 'e [promt="x"]; e [prommpt="z"]'),

@@ -18,6 +18,7 @@ from attractor.language.preparation.prepare import (
     TransformContext,
 )
 from attractor.language.transforms.variable_expansion import VariableExpansion
+from tests.tables import table
 
 
 @pytest.mark.parametrize("name", ["nope.md", "", "a\0b"])
@@ -76,7 +77,7 @@ def prompt(text: str, goal: str) -> str:
     )
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "goal", "expanded"),
     [
         ("Do $goal, then $goal.", "it", "Do it, then it."),
@@ -117,7 +118,7 @@ class Forgetful:
         replace(graph, name="lost")
 
 
-@pytest.mark.parametrize(
+@table(
     ("transform", "message"),
     [
         (Forgetful(), "the transform Forgetful returned NoneType, not a graph"),

@@ -1,10 +1,9 @@
 """Rules about attributes, what they hold, and the names in them."""
 
-import pytest
-
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.preparation.fixes import fix
 from tests.language.rules.judging import found, inside, told
+from tests.tables import table
 
 
 def mended(text: str, rule: str) -> str:
@@ -19,7 +18,7 @@ def test_a_mistake_in_a_default_block_is_reported_once() -> None:
     assert [one.rule for one in found(text)] == ["unknown_attribute", "attribute_value"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "fix"),
     [
         ("a [goal=x]", "move it to the graph"),
@@ -61,7 +60,7 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("attribute", VALUES)
+@table("attribute", VALUES)
 def test_a_value_is_of_its_type(attribute: str) -> None:
     element = "graph" if attribute == "max_cost_usd" else "a"
     for values, is_valid in zip(VALUES[attribute], (True, False), strict=True):
@@ -70,7 +69,7 @@ def test_a_value_is_of_its_type(attribute: str) -> None:
             assert (found(text, "attribute_value") == []) is is_valid, value
 
 
-@pytest.mark.parametrize(
+@table(
     ("rule", "wrong", "right"),
     [
         ("unknown_attribute", "a [promt=x]", "a [prompt=x]"),
@@ -95,7 +94,7 @@ def test_typo_is_fixed(rule: str, wrong: str, right: str) -> None:
     assert mended(inside(wrong), rule) == inside(right)
 
 
-@pytest.mark.parametrize(
+@table(
     ("rule", "text"),
     [
         ("unknown_attribute", "a [promt=x, prompt=y]"),  # which of the two?
@@ -129,7 +128,7 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize(("rule", "key", "wrong", "right"), NAMES)
+@table(("rule", "key", "wrong", "right"), NAMES)
 def test_an_unknown_name_is_pointed_at(rule: str, key: str, wrong: str, right: str) -> None:
     assert told(f'a [{key}="{wrong}"]', rule) == [f'"{wrong}"']
     assert told(f'a [{key}="{right}"]; b [{key}=""]', rule) == []
@@ -150,7 +149,7 @@ def test_names_have_suggestions() -> None:
     assert not one.edits
 
 
-@pytest.mark.parametrize(
+@table(
     ("prompt", "where"),
     [
         ("Read /home/ann/shop/a.py", ["/home/ann/shop/a.py"]),
@@ -184,7 +183,7 @@ def test_a_mistake_in_a_stylesheet_over_several_lines_is_pointed_at() -> None:
     assert (one.span.line, one.span.column, one.span.end_column) == (4, 9, 13)
 
 
-@pytest.mark.parametrize(
+@table(
     ("attribute", "fix"),
     [
         ("a [on_failure=stop]", "use continue, or remove it"),
@@ -202,7 +201,7 @@ def test_a_wrong_value_has_its_fix(attribute: str, fix: str) -> None:
     assert [one.fix for one in found(inside(attribute), "attribute_value")] == [fix]
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "fix"),
     [
         ("a [retry_preset=x]", "did you mean retry_policy?"),
@@ -222,7 +221,7 @@ def test_foreign_attribute_name_is_removed_beside_ours() -> None:
     assert one.fix == "use llm_model"
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "times"),
     [
         ("a [prompt=x, prompt=y]", 1),
@@ -263,7 +262,7 @@ def test_duplicate_attribute_names_the_first_line() -> None:
     assert (one.span.line, one.span.column, one.node) == (3, 18, "")
 
 
-@pytest.mark.parametrize("type_", ["parallel", "parallel.fan_in", "stack.manager_loop"])
+@table("type_", ["parallel", "parallel.fan_in", "stack.manager_loop"])
 def test_a_type_that_is_yet_to_come_is_no_mistake(type_: str) -> None:
     few = Vocabulary(types=frozenset({"start", "exit", "codergen"}))
     (one,) = found(inside(f"a [type={type_}]"), "type_known", vocabulary=few)
@@ -272,7 +271,7 @@ def test_a_type_that_is_yet_to_come_is_no_mistake(type_: str) -> None:
     assert not one.edits
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "fix"),
     [("Code_Review", "use code-review"), ("UPPER", "use upper"), ("__", "use lowercase letters")],
 )
@@ -322,7 +321,7 @@ WHERE: dict[str, dict[str, list[str]]] = {
 """For each rule, texts and the parts of them that it points at."""
 
 
-@pytest.mark.parametrize("rule", WHERE)
+@table("rule", WHERE)
 def test_rule_points_at_each_fault(rule: str) -> None:
     for text, where in WHERE[rule].items():
         assert told(text, rule) == where, text

@@ -1,8 +1,7 @@
 """Rules about what runs at the same time."""
 
-import pytest
-
 from tests.language.rules.judging import found, inside, told
+from tests.tables import table
 
 FORK = (
     "fork [shape=component]; join [shape=tripleoctagon]; a [prompt=a]; b [prompt=b]; c [prompt=c];"
@@ -44,7 +43,7 @@ def test_nested_branches_are_their_own() -> None:
 EACH = "each [type=for_each, items=plan]; join [shape=tripleoctagon]; a [prompt=a]; b [prompt=b];"
 
 
-@pytest.mark.parametrize(
+@table(
     ("edges", "rule", "where"),
     [
         ("start -> each -> a -> join -> exit", "", []),
@@ -63,7 +62,7 @@ def test_for_each_is_checked_like_branches(edges: str, rule: str, where: list[st
     assert [one for name in rules for one in told(EACH + edges, name)] == where
 
 
-@pytest.mark.parametrize("rule", ["fallback_edge", "outcome_possible", "failure_falls_through"])
+@table("rule", ["fallback_edge", "outcome_possible", "failure_falls_through"])
 def test_the_edges_of_a_fork_are_no_choice(rule: str) -> None:
     edges = 'start -> each; each -> a [condition="outcome=retry"]; each -> b; b -> join -> exit'
     for fork in (EACH, EACH.replace("type=for_each", "shape=component")):
@@ -127,7 +126,7 @@ BEFORE = {
 }
 
 
-@pytest.mark.parametrize("rule", WHERE)
+@table("rule", WHERE)
 def test_rule_points_at_each_fault(rule: str) -> None:
     for text, where in WHERE[rule].items():
         assert told(BEFORE.get(rule, "") + text, rule) == where, text

@@ -1,11 +1,11 @@
 """Rules about the commands of tool stages."""
 
-import pytest
 from hypothesis import given, strategies as st
 
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.rules.program_known import called_programs
 from tests.language.rules.judging import found, inside, told
+from tests.tables import table
 
 
 def test_a_tool_without_a_command_is_pointed_at() -> None:
@@ -78,12 +78,12 @@ def test_missing_programs_are_reported_once() -> None:
     assert told('requires="make, nmp>=20, env:nmp"', "program_known") == ["nmp>=20"]
 
 
-@pytest.mark.parametrize("name", ["tool_command", "tool_hooks.pre", "tool_hooks.post"])
+@table("name", ["tool_command", "tool_hooks.pre", "tool_hooks.post"])
 def test_each_command_is_looked_at(name: str) -> None:
     assert told(f'a ["{name}"="nmp test"]', "program_known") == ["nmp"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "where"),
     [
         ("a [shape=parallelogram, tool_command=ls]", []),
@@ -102,7 +102,7 @@ def test_a_command_that_nothing_runs_is_pointed_at(text: str, where: list[str]) 
     assert told(text, "command_needs_tool") == where
 
 
-@pytest.mark.parametrize(
+@table(
     ("requires", "where"),
     [
         ("git, node>=20, env:TOKEN", []),

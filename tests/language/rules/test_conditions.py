@@ -1,12 +1,11 @@
 """Rules about the conditions of edges."""
 
-import pytest
-
 from attractor.language.preparation.fixes import fix
 from tests.language.rules.judging import found, inside, told
+from tests.tables import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("condition", "where"),
     [
         ("Outcome=fail", ["Outcome"]),
@@ -26,7 +25,7 @@ def test_a_key_that_asks_for_the_outcome_by_another_name(condition: str, where: 
     assert told(text, "dead_condition") == where
 
 
-@pytest.mark.parametrize(
+@table(
     ("condition", "where"),
     [("Outcome=fail", []), ("status=open", ["status"]), ("!(outcome=fail)", ["!"])],
 )

@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 
-import pytest
-
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.validate import validate
 from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Value, ValueKind
 from tests.language.rules.judging import inside, told
+from tests.tables import table
 
 NODES = (
     "a [prompt=a]; c [shape=diamond]; h [shape=hexagon]; t [shape=parallelogram, tool_command=ls];"
@@ -21,7 +20,7 @@ def asking(way: str, key: str, *, before: str = "") -> str:
     return f'{NODES} {before} {way} [condition="{key}=1"]'
 
 
-@pytest.mark.parametrize(
+@table(
     ("way", "key", "before", "is_fine"),
     [
         ("start -> a", "context.x", "", False),
@@ -63,7 +62,7 @@ def templated(graph: Graph, node: str, text: str) -> Graph:
     return replace(graph, nodes={**graph.nodes, node: replace(one, attributes=attributes)})
 
 
-@pytest.mark.parametrize(
+@table(
     ("node", "text", "keys"),
     [
         ("a", "Look at {{ context.x }}", ["x"]),
@@ -81,7 +80,7 @@ def test_a_template_reads_keys_too(node: str, text: str, keys: list[str]) -> Non
     ]
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "where"),
     [
         ("start -> a -> f; f [type=for_each, items=plan.files]", []),

@@ -1,17 +1,16 @@
 """Rules about the start, the exit, and ways that lead nowhere."""
 
-import pytest
-
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.linting.validate import validate
 from tests.language.rules.judging import found, inside, pointed_at, told
+from tests.tables import table
 
 
 def test_an_empty_graph_lacks_both_ends_and_nothing_else() -> None:
     assert [one.rule for one in found("digraph G {}")] == ["start_node", "terminal_node"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("says", "fix"),
     [
         ("shape=hexagon", "'{}' has shape=hexagon: use shape={} instead"),
@@ -49,7 +48,7 @@ def test_each_endless_loop_is_reported_once() -> None:
     assert [one.node for one in found(inside(text), "endless_loop")] == ["b", "c"]
 
 
-@pytest.mark.parametrize("id_", ["inbox", "Inbox", "history", "children", "incidents"])
+@table("id_", ["inbox", "Inbox", "history", "children", "incidents"])
 def test_a_reserved_id_is_pointed_at(id_: str) -> None:
     assert told(f"{id_} [prompt=x]; start -> {id_} -> exit", "reserved_id") == [id_]
 
@@ -87,7 +86,7 @@ WHERE: dict[str, dict[str, list[str]]] = {
 """For each rule, texts and the parts of them that it points at."""
 
 
-@pytest.mark.parametrize("rule", WHERE)
+@table("rule", WHERE)
 def test_rule_points_at_each_fault(rule: str) -> None:
     for text, where in WHERE[rule].items():
         assert told(WORK + text, rule) == where, text
@@ -97,7 +96,7 @@ FIX = "fix [prompt=x{}]; test [shape=parallelogram, tool_command=true{}]; start 
 AGAIN = 'test -> exit [condition="outcome=success"]; test -> fix [condition="outcome=fail"]'
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "paid"),
     [
         (FIX.format("", "") + AGAIN, ["fix"]),

@@ -1,9 +1,8 @@
 """Rules about goal gates and human gates."""
 
-import pytest
-
 from attractor.language.linting.lint_rule import Vocabulary
 from tests.language.rules.judging import found, inside, told
+from tests.tables import table
 
 
 def test_goal_gates_are_pointed_at_unless_the_graph_has_a_target() -> None:
@@ -19,7 +18,7 @@ GATES = (
 )
 
 
-@pytest.mark.parametrize(
+@table(
     ("edges", "gates"),
     [
         ("start -> a -> b -> c -> exit", []),
@@ -39,7 +38,7 @@ def test_a_goal_gate_with_a_way_around_it_is_reported(edges: str, gates: list[st
 ASK = "ask [shape=hexagon]; a [prompt=a]; b [prompt=b]; start -> ask;"
 
 
-@pytest.mark.parametrize(
+@table(
     ("first", "second", "where"),
     [
         ("Approve", "Again", ["Again"]),
@@ -64,7 +63,7 @@ def test_choices_of_a_gate() -> None:
     assert (one.fix, one.node) == ("did you mean ship?", "ask")
 
 
-@pytest.mark.parametrize(
+@table(
     ("choice", "where"),
     [
         ("nowhere", ["nowhere"]),
@@ -104,7 +103,7 @@ WHERE: dict[str, dict[str, list[str]]] = {
 BEFORE = {"human_gate_labels": ASK}
 
 
-@pytest.mark.parametrize("rule", WHERE)
+@table("rule", WHERE)
 def test_rule_points_at_each_fault(rule: str) -> None:
     for text, where in WHERE[rule].items():
         assert told(BEFORE.get(rule, "") + text, rule) == where, text

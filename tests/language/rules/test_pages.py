@@ -1,16 +1,15 @@
 """The page of every rule is true: its example breaks the rule, what it says instead does not."""
 
-import pytest
-
 from attractor.language.diagnostics import Severity
 from attractor.language.linting.lint_rule import rule_registry
 from attractor.language.linting.pages import read_page, read_pages
 from tests.language.rules.judging import found
+from tests.tables import table
 
 NAMES = list(rule_registry())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@table("name", NAMES)
 def test_the_example_breaks_the_rule_as_gravely_as_it_says(name: str) -> None:
     broken = found(read_page(name).example, name)
     assert broken
@@ -18,14 +17,14 @@ def test_the_example_breaks_the_rule_as_gravely_as_it_says(name: str) -> None:
     assert {one.severity for one in broken} == {read_page(name).severity}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@table("name", NAMES)
 def test_example_of_a_warning_has_no_errors(name: str) -> None:
     page = read_page(name)
     if page.severity is not Severity.ERROR:
         assert not [one for one in found(page.example) if one.is_error]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@table("name", NAMES)
 def test_corrected_example_has_no_problems(name: str) -> None:
     assert found(read_page(name).instead) == []
 

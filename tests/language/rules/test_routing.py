@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 
-import pytest
-
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.linting.lint_rule import Vocabulary, rule_registry
 from attractor.language.reading import parse
 from tests.growing import times_more
 from tests.language.rules.judging import found, inside, told
+from tests.tables import table
 
 WORK = "a [prompt=x]; b [prompt=y]; c [shape=diamond]; t [shape=parallelogram, tool_command=make];"
 
@@ -24,7 +23,7 @@ def guarded(*ways: str) -> str:
     return WORK + ";".join(edges)
 
 
-@pytest.mark.parametrize(
+@table(
     ("ways", "where"),
     [
         (["a > b: outcome=success"], ["a"]),
@@ -69,7 +68,7 @@ def test_missing_edge_is_described() -> None:
 FALLS = ["t > exit: outcome=success", "t > b"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("ways", "where"),
     [
         (FALLS, ["t -> b"]),
@@ -85,7 +84,7 @@ def test_a_failure_that_falls_through_is_reported(ways: list[str], where: list[s
     assert told(guarded(*ways), "failure_falls_through") == where
 
 
-@pytest.mark.parametrize(
+@table(
     "otherwise",
     [
         "t [retry_target=a]",
@@ -108,7 +107,7 @@ def test_a_target_of_the_graph_is_for_goal_gates_alone() -> None:
 ASKED = 'c -> exit; c -> b [condition="outcome=fail"]'
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "where"),
     [
         ("a -> c -> b", ["a -> c"]),
@@ -163,7 +162,7 @@ def test_ten_times_as_many_conditionals_in_a_row_are_ten_times_the_work() -> Non
     assert times_more(work, few=50) < 15
 
 
-@pytest.mark.parametrize(
+@table(
     ("ways", "where"),
     [
         (["a > b: outcome=retry"], ['"outcome=retry"']),
@@ -190,7 +189,7 @@ def test_outcomes_of_unknown_handlers_and_branches() -> None:
     assert told(text, "outcome_possible") == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("shape", "outcome", "is_fine"),
     [
         ("hexagon", "partial_success", False),

@@ -1,12 +1,11 @@
 """Rules about what nodes of a type need."""
 
-import pytest
-
 from attractor.language.diagnostics import Severity
 from tests.language.rules.judging import found, inside, told
+from tests.tables import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("says", "message", "fix"),
     [
         ("type=wait, duration=15m", "", ""),
@@ -43,7 +42,7 @@ def test_types_need_prompts_and_have_outcomes() -> None:
     assert told(text.format("partial_success"), "outcome_possible") == ['"outcome=partial_success"']
 
 
-@pytest.mark.parametrize(
+@table(
     ("node", "rule"),
     [("shape=parallelogram, prompt=x", "tool_has_command"), ("shape=hexagn", "shape_known")],
 )

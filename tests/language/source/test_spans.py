@@ -2,12 +2,12 @@
 
 import re
 
-import pytest
 from hypothesis import given, strategies as st
 
 from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Value
 from attractor.language.source.text import Source, read_text, span_within
+from tests.tables import table
 
 PIECES = ["a", "é", " ", "\n", "\r\n", r"\"", r"\\", r"\n", r"\t", "\\\n", "\\\r\n", r"\l"]
 
@@ -27,7 +27,7 @@ def shown(text: str, start: int, end: int) -> str:
     ]
 
 
-@pytest.mark.parametrize(
+@table(
     ("inside", "part"),
     [
         ("one two three", "two"),
@@ -60,7 +60,7 @@ def test_replacing_a_span_replaces_that_part(inside: str, data: st.DataObject) -
         assert not any(one.endswith("\n") for one in (escapes[0], escapes[-1]) if len(one) > 1)
 
 
-@pytest.mark.parametrize("prompt", ['"one " + "two"', "two", "12"])
+@table("prompt", ['"one " + "two"', "two", "12"])
 def test_span_of_a_concatenation_is_the_whole_value(prompt: str) -> None:
     value = value_in(f"digraph G {{ a [prompt={prompt}] }}")
     assert span_within(value, 0, 1) == value.span

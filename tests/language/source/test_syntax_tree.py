@@ -6,9 +6,10 @@ from hypothesis import given, strategies as st
 from attractor.base.errors import InvalidDuration
 from attractor.language.source.syntax_tree import Attributes, Plain, Span, Value, ValueKind, quoted
 from attractor.language.source.text import read_text
+from tests.tables import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("plain", "kind", "text"),
     [
         ("a", ValueKind.STRING, '"a"'),
@@ -50,7 +51,7 @@ def test_attributes_are_read_by_type_quoted_or_not() -> None:
     assert [attributes.text(key) for key in "acd"] == ["3", "x", "true"]
 
 
-@pytest.mark.parametrize("text", ["--3", "³", "1" * 5000, "", "3.0"])
+@table("text", ["--3", "³", "1" * 5000, "", "3.0"])
 def test_invalid_integers_are_none(text: str) -> None:
     assert Attributes.of({"a": text}).number("a") is None
 

@@ -1,10 +1,9 @@
-import pytest
-
 from attractor.language.source.syntax_tree import NOWHERE, Span
 from attractor.language.source.text import Source
+from tests.tables import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("start", "end", "place"),
     [
         (0, 2, (1, 1, 1, 3)),

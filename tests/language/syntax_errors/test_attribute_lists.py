@@ -2,18 +2,17 @@
 
 from collections.abc import Callable
 
-import pytest
-
 from attractor.language.syntax_errors.attribute_lists import ValueFault, find_value_mistakes
 from tests.growing import times_more
 from tests.language.repeated import LOOSE
+from tests.tables import table
 
 
 def found(text: str) -> list[str]:
     return [text[one.start : one.end] for one in find_value_mistakes(text)]
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
     [
         'digraph G { a [prompt="x = \'y\'", k=v]; label = "a b" }',
@@ -38,7 +37,7 @@ def test_other_mistakes_are_not_unquoted_values(text: str) -> None:
     assert found(text) == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "loose"),
     [
         ("[a='x', b='y']", ["'x'", "'y'"]),
@@ -77,7 +76,7 @@ def test_unpaired_quote_is_distinguished_from_a_pair() -> None:
     ]
 
 
-@pytest.mark.parametrize("piece", LOOSE)
+@table("piece", LOOSE)
 def test_ten_times_as_many_loose_ends_are_ten_times_the_work(piece: str) -> None:
     def work(times: int) -> Callable[[], object]:
         text = "digraph G { a [b=" + piece * times

@@ -11,6 +11,7 @@ from attractor.language.reading import read_graph
 from attractor.language.source.text import Source
 from tests.growing import times_more
 from tests.language.repeated import MISTAKEN
+from tests.tables import table
 
 MANY = """digraph G {
   graph [goal="x", label=<<b>hi</b>>]
@@ -109,13 +110,13 @@ def test_reading_goes_on_behind_a_mistake() -> None:
     ]
 
 
-@pytest.mark.parametrize("line", ["1", "{ a }", "1 -> 2", "}", "]", "-> a", '"'])
+@table("line", ["1", "{ a }", "1 -> 2", "}", "]", "-> a", '"'])
 def test_a_line_that_begins_no_statement_is_passed_over(line: str) -> None:
     reading = read_graph(Source(f"digraph G {{\n a -- b\n{line}\n{line}\n a -- b\n"))
     assert reading.graph is None
 
 
-@pytest.mark.parametrize("piece", MISTAKEN)
+@table("piece", MISTAKEN)
 def test_ten_times_as_many_mistakes_are_ten_times_the_work(piece: str) -> None:
     def work(times: int) -> Callable[[], object]:
         text = "digraph G {" + piece * times + "\n}"

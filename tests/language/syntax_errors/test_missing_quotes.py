@@ -16,6 +16,7 @@ from attractor.language.syntax_errors.missing_quotes import (
 from tests.counts import count
 from tests.growing import times_more
 from tests.language.repeated import SLIPPED
+from tests.tables import table
 
 PIPELINES = sorted(Path("pipelines").glob("*.dot"))
 
@@ -97,8 +98,8 @@ def messages(text: str) -> list[str]:
 SAID_OF_SIX = messages(f"digraph G {{\n{SIX}}}\n")
 
 
-@pytest.mark.parametrize(("written", "message", "column"), CASES.values(), ids=list(CASES))
-@pytest.mark.parametrize("behind", ['  z [label="Z", prompt="Do\nall=of it"]\n', ""])
+@table(("written", "message", "column"), CASES.values(), ids=list(CASES))
+@table("behind", ['  z [label="Z", prompt="Do\nall=of it"]\n', ""])
 def test_a_wrong_quote_is_one_of_seven_mistakes(
     written: str, message: str, column: int, behind: str
 ) -> None:
@@ -108,7 +109,7 @@ def test_a_wrong_quote_is_one_of_seven_mistakes(
     assert told[0][1] == column
 
 
-@pytest.mark.parametrize(("written", "message", "column"), CASES.values(), ids=list(CASES))
+@table(("written", "message", "column"), CASES.values(), ids=list(CASES))
 def test_quote_mistake_after_other_mistakes(written: str, message: str, column: int) -> None:
     told = found(f'digraph G {{\n  p [prompt="\n over\n lines"]\n{SIX}{written}\n}}\n')
     assert [one for _, _, one in told] == [*SAID_OF_SIX, message]
@@ -131,7 +132,7 @@ def test_several_quote_mistakes() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@table(
     "written",
     [
         'p [prompt="Do this\nand that:\n- a -> b\n- c"]',
@@ -162,7 +163,7 @@ def test_each_quote_of_a_pipeline_may_be_missing(file: Path) -> None:
             assert diagnostics[0].span.line - first.line in (0, begins_with_a_line)
 
 
-@pytest.mark.parametrize(
+@table(
     "written",
     [
         'p [label="A" prompt:"B"]',
@@ -183,7 +184,7 @@ def test_mistake_beside_a_quote_is_not_a_quote_mistake(written: str) -> None:
     assert not {UNCLOSED, UNOPENED, INNER} & set(told)
 
 
-@pytest.mark.parametrize("piece", SLIPPED)
+@table("piece", SLIPPED)
 def test_ten_times_as_many_slips_are_ten_times_the_work(piece: str) -> None:
     def work(times: int) -> Callable[[], object]:
         text = 'digraph G { a [b="' + piece * times

@@ -1,7 +1,6 @@
-import pytest
-
 from attractor.language.preparation.fixes import fix
 from attractor.language.preparation.prepare import prepare
+from tests.tables import table
 
 AROUND = 'digraph G {{\n  start [shape=Mdiamond]\n  exit [shape=Msquare, label="E"]\n  {}\n}}\n'
 
@@ -11,7 +10,7 @@ def said(line: str) -> list[tuple[str, str, int]]:
     return [(str(one.severity), one.message, one.span.column) for one in diagnostics]
 
 
-@pytest.mark.parametrize(
+@table(
     ("letter", "named"),
     [
         ("\u200b", "U+200B (zero width space)"),
@@ -21,14 +20,14 @@ def said(line: str) -> list[tuple[str, str, int]]:
         ("\ufeff", "U+FEFF (zero width no-break space)"),
     ],
 )
-@pytest.mark.parametrize("line", ["start ->{} exit", "{} start -> exit", "sta{}rt -> exit"])
+@table("line", ["start ->{} exit", "{} start -> exit", "sta{}rt -> exit"])
 def test_an_invisible_letter_is_named_once(letter: str, named: str, line: str) -> None:
     column = line.index("{}") + 3
     message = f"invisible character {named}"
     assert said(line.format(letter)) == [("error", message, column)]
 
 
-@pytest.mark.parametrize(
+@table(
     "line",
     [
         'start -> exit [label\u200b="x"]',
@@ -55,7 +54,7 @@ def test_invisible_characters_hide_no_other_mistake() -> None:
         assert [one.message.partition(" U+")[0] for one in diagnostics] == ["invisible character"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("blank", "named"),
     [
         ("\u00a0", "U+00A0 (no-break space)"),
@@ -68,12 +67,12 @@ def test_a_blank_that_others_do_not_know_is_no_error(blank: str, named: str) -> 
     assert said(f"start ->{blank}exit") == [("info", message, 11)]
 
 
-@pytest.mark.parametrize("letter", ["\u200b", "\u00a0"])
+@table("letter", ["\u200b", "\u00a0"])
 def test_texts_and_comments_may_hold_them(letter: str) -> None:
     assert not said(f'start -> exit [label="a{letter}b"] // {letter}\n  /* {letter} */')
 
 
-@pytest.mark.parametrize("letters", ["\u200b", "\u00a0", "\u200b\u200b", " \u00a0\u00a0"])
+@table("letters", ["\u200b", "\u00a0", "\u200b\u200b", " \u00a0\u00a0"])
 def test_invisible_characters_are_fixed(letters: str) -> None:
     text = AROUND.format(f"start ->{letters} exit")
     fixed = fix(text, check=lambda one: prepare(one).diagnostics)

@@ -2,7 +2,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import pytest
 from hypothesis import given, strategies as st
 
 from attractor.language.diagnostics import Diagnostic, Severity
@@ -18,6 +17,7 @@ from attractor.language.preparation.prepare import (
 )
 from attractor.language.reading import parse
 from attractor.language.transforms.imports import Imports
+from tests.tables import table
 
 REVIEW = """digraph Review {
     begin [shape=Mdiamond]
@@ -180,7 +180,7 @@ def test_subgraphs_are_kept_within_a_cluster_of_the_placeholders_name() -> None:
     assert parse(format(graph)) == graph
 
 
-@pytest.mark.parametrize("levels", [98, 99, 100, 105])
+@table("levels", [98, 99, 100, 105])
 def test_imported_nodes_have_the_classes_of_the_innermost_labels_around_them(levels: int) -> None:
     opened = "".join(f'subgraph {{ label="L {one}" subgraph {{ ' for one in range(levels))
     main = MAIN.replace("sub   [", f"{opened} sub [").replace(
@@ -319,7 +319,7 @@ def test_mistakes_of_an_imported_file_are_reported() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@table(
     ("file", "message"),
     [
         ("file=nowhere.dot", "cannot read nowhere.dot: the file is not part of the run"),

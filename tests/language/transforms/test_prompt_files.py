@@ -1,7 +1,5 @@
 from pathlib import Path
 
-import pytest
-
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
 from attractor.language.preparation.prepare import (
@@ -13,6 +11,7 @@ from attractor.language.preparation.prepare import (
 from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import ValueKind
 from attractor.language.transforms.prompt_files import PromptFiles
+from tests.tables import table
 
 FILES = {
     "prompts/plan.md": b"Plan: $goal\n",
@@ -43,7 +42,7 @@ def read(attributes: str, key: str = "prompt") -> str:
     return graph.nodes["a"].attributes.text(key)
 
 
-@pytest.mark.parametrize(
+@table(
     ("prompt", "text"),
     [
         ("@prompts/plan.md", "Plan: $goal\n"),
@@ -92,7 +91,7 @@ def test_file_keeps_the_span_of_its_name() -> None:
     assert list(files.by_name) == ["t.md.j2"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("attributes", "message"),
     [
         ('prompt="@nowhere.md"', "cannot read nowhere.md: the file is not part of the run"),

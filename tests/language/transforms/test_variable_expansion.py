@@ -1,7 +1,5 @@
 from collections.abc import Mapping
 
-import pytest
-
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
 from attractor.language.preparation.prepare import KnownFiles, TransformContext, prepare
@@ -9,6 +7,7 @@ from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import quoted
 from attractor.language.transforms.prompt_files import PromptFiles
 from attractor.language.transforms.variable_expansion import VariableExpansion
+from tests.tables import table
 
 DECLARED = "ticket, branch=main, count:int=3, token:secret"
 
@@ -35,7 +34,7 @@ def expanded(prompt: str, inputs: Mapping[str, str] | None = None) -> str:
     return graph.nodes["a"].prompt
 
 
-@pytest.mark.parametrize(
+@table(
     ("prompt", "text"),
     [
         ("Fix ${inputs.ticket} on ${inputs.branch}.", "Fix T-1 on main."),
@@ -55,8 +54,8 @@ def test_values_are_put_in_once() -> None:
     assert expanded("${inputs.ticket}", {}) == "${inputs.ticket}"
 
 
-@pytest.mark.parametrize("inputs", [None, {"ticket": "T-1"}])
-@pytest.mark.parametrize(
+@table("inputs", [None, {"ticket": "T-1"}])
+@table(
     ("name", "fix"),
     [
         ("tikcet", "did you mean ticket?"),
@@ -74,7 +73,7 @@ def test_undeclared_input_is_an_error_at_its_position(
     assert graph.nodes["a"].prompt == f"Fix ${{inputs.{name}}}!"
 
 
-@pytest.mark.parametrize("inputs", [None, {"token": "s3cret"}])
+@table("inputs", [None, {"token": "s3cret"}])
 def test_a_secret_never_gets_into_a_prompt(inputs: Mapping[str, str] | None) -> None:
     graph, (one,), _ = applied("Use ${inputs.token}", inputs)
     assert one.message == "the secret token must not occur in a prompt"
@@ -118,7 +117,7 @@ def test_only_prompts_are_expanded() -> None:
     assert around.found == []
 
 
-@pytest.mark.parametrize("name", ["", " "])
+@table("name", ["", " "])
 def test_a_variable_may_name_no_input(name: str) -> None:
     _, (one,), text = applied(f"Fix ${{inputs.{name}}}!")
     assert one.message == "missing name of an input in the prompt"

@@ -21,6 +21,7 @@ from attractor.llm.generation.objects import ExtractedObject, PartialObject, fin
 from tests.llm.asking import PROVIDERS, speaking
 from tests.llm.generated import PERSON, adder, an_object
 from tests.llm.heard import an_object_stream, asking, with_client
+from tests.tables import table
 
 pytestmark = pytest.mark.anyio
 
@@ -60,13 +61,13 @@ def test_no_text_is_too_odd(text: str) -> None:
 BEHIND_ANOTHER = 'Given {"x": 1} the answer is {"name": "Alice", "age": 30}, not {"name": "B"}.'
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@table("provider", PROVIDERS)
 def test_the_first_object_that_the_schema_wants_is_taken(provider: str) -> None:
     with speaking(answering(BEHIND_ANOTHER)) as twin:
         assert an_object(twin, provider).output == ALICE
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@table("provider", PROVIDERS)
 def test_words_around_the_object_are_a_warning(provider: str) -> None:
     with speaking(answering('Sure! {"name": "Alice", "age": 30} There.')) as twin:
         result = an_object(twin, provider)
@@ -74,7 +75,7 @@ def test_words_around_the_object_are_a_warning(provider: str) -> None:
     assert "words_around_object" in [one.code for one in result.steps[-1].warnings]
 
 
-@pytest.mark.parametrize(
+@table(
     ("script", "told"),
     [
         (answering("I do not know."), "contains no JSON object: 'I do not know.'"),
@@ -98,7 +99,7 @@ def test_a_call_instead_of_an_answer_is_told() -> None:
         an_object(twin, tools=[adder()])
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "kind", "told"),
     [
         ({"schema": {"type": "array"}}, UsageError, "not of type object"),
@@ -217,7 +218,7 @@ SURE: list[tuple[str, JsonObject | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("text", "value"), SURE)
+@table(("text", "value"), SURE)
 def test_what_is_sure_is_told(text: str, value: JsonObject | None) -> None:
     assert grown(text) == value
 

@@ -17,13 +17,14 @@ from attractor.llm.abort import AbortController
 from attractor.llm.generation.options import Generation, limited, read_generation
 from tests.llm.asking import SHELL
 from tests.llm.generated import NUMBERS, adder
+from tests.tables import table
 
 
 def read(**options: Any) -> Generation:
     return read_generation("gpt-5.2", options.pop("prompt", None), options)  # pyright: ignore[reportArgumentType]
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "told"),
     [
         ({"prompt": "a", "messages": [Message.user("b")]}, "both prompt and messages"),
@@ -96,7 +97,7 @@ def test_another_ones_time_limit_is_not_this_one() -> None:
         asyncio.run(failing())
 
 
-@pytest.mark.parametrize("given", [{"total": 0}, {"per_step": -1.0}])
+@table("given", [{"total": 0}, {"per_step": -1.0}])
 def test_no_time_is_no_limit(given: dict[str, float]) -> None:
     with pytest.raises(ConfigurationError, match="invalid time limit"):
         TimeoutConfig(**given)

@@ -6,9 +6,10 @@ import pytest
 from attractor import llm
 from attractor.base.errors import UsageError
 from tests.llm.generated import PERSON
+from tests.tables import table
 
 
-@pytest.mark.parametrize("name", ["generate", "generate_object", "stream", "stream_object"])
+@table("name", ["generate", "generate_object", "stream", "stream_object"])
 def test_within_an_event_loop_it_refuses_and_names_the_other_function(name: str) -> None:
     is_object, is_stream = name.endswith("object"), name.startswith("stream")
 

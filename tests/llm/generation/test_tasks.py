@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from attractor.llm.generation.tasks import Handover, Producer, capture, capture_call
+from tests.tables import table
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +29,7 @@ async def test_what_was_raised_is_raised_when_it_is_asked_for(error: BaseExcepti
     assert [one.exception() for one in endings] == [error, error]
 
 
-@pytest.mark.parametrize("error", [StopIteration(), StopAsyncIteration()])
+@table("error", [StopIteration(), StopAsyncIteration()])
 def test_what_would_say_that_a_loop_is_at_its_end_is_a_fault(error: Exception) -> None:
     with pytest.raises(RuntimeError, match=f"{type(error).__name__} was raised") as caught:
         capture_call(lambda: fail(error)).result()

@@ -37,10 +37,11 @@ from tests.llm.heard import a_stream, asking, hear, heard, with_client
 from tests.llm.providers.streams import sse
 from tests.llm.transport.test_stream_reading import BEGIN, HEAD, Scene, chunked, run, serving
 from tests.patience import is_soon
+from tests.tables import table
 
 pytestmark = pytest.mark.anyio
 
-everybody = pytest.mark.parametrize("provider", PROVIDERS)
+everybody = table("provider", PROVIDERS)
 ROUNDS = """
 [[rules]]
 when = { step = 2 }
@@ -147,7 +148,7 @@ async def test_time_is_up_while_one_waits_and_while_one_does_something_else(
         assert len(twin.requests) == 1
 
 
-@pytest.mark.parametrize("when", ["before", "waiting", "between", "tools"])
+@table("when", ["before", "waiting", "between", "tools"])
 def test_an_abort_signal_ends_it_at_any_time(when: str) -> None:
     controller, ended = AbortController(), asyncio.Event()
 

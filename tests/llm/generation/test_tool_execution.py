@@ -25,6 +25,7 @@ from attractor.llm.generation.tool_execution import (
     call_in_thread,
 )
 from tests.llm.generated import NUMBERS, adder
+from tests.tables import table
 
 T = TypeVar("T")
 
@@ -138,7 +139,7 @@ FAILING: list[tuple[Callable[[Any], object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("handler", "told"), FAILING)
+@table(("handler", "told"), FAILING)
 def test_what_goes_wrong_in_a_handler_is_told(handler: Callable[..., object], told: str) -> None:
     kind, text = content(handler)
     assert kind == "error"
@@ -154,7 +155,7 @@ async def mend_later(call: ToolCall, tool: Tool, error: InvalidToolCallError) ->
     return {"a": 5}
 
 
-@pytest.mark.parametrize("repair", [mend, mend_later])
+@table("repair", [mend, mend_later])
 def test_arguments_are_mended_where_they_can_be(repair: Any) -> None:
     (result,) = execute(adder(), {"b": 1}, repair=repair)
     assert (result.content, result.is_error) == ("5", False)
@@ -168,15 +169,15 @@ IN_VAIN: list[tuple[Callable[[Any, Any, Any], object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("repair", "told"), IN_VAIN)
+@table(("repair", "told"), IN_VAIN)
 def test_what_cannot_be_mended_is_told(repair: Any, told: str) -> None:
     (result,) = execute(adder(), {}, repair=repair)
     assert result.is_error
     assert told in str(result.content)
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), OddError(), GeneratorExit()])
-@pytest.mark.parametrize("how", [raising, raising_later])
+@table("error", [KeyboardInterrupt(), OddError(), GeneratorExit()])
+@table("how", [raising, raising_later])
 def test_what_is_no_failure_is_raised_as_it_is_and_ends_the_others(
     error: BaseException, how: Callable[[BaseException], Callable[[Any], object]]
 ) -> None:

@@ -11,6 +11,7 @@ from attractor.llm.errors import CostLimitError
 from attractor.llm.middleware import Costs, Spent
 from tests.agent.scripted import ScriptedProvider, said
 from tests.llm.middleware.asked import HELLO, ask, client_of, codes, hear, whole
+from tests.tables import table
 
 PRICED = ModelInfo(
     id="gpt-5.2",
@@ -65,7 +66,7 @@ async def test_a_stream_that_is_left_is_counted_as_one_of_unknown_cost() -> None
     assert costs.total == Spent(calls=1, unpriced=1)
 
 
-@pytest.mark.parametrize("listen", [ask, hear], ids=["whole", "stream"])
+@table("listen", [ask, hear], ids=["whole", "stream"])
 def test_the_call_after_the_limit_is_refused(listen: object) -> None:
     costs = Costs(limit_usd=3, find=find)
     provider = ScriptedProvider(said("one"), said("two"), said("three"))

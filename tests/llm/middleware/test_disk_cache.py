@@ -47,6 +47,7 @@ from tests.agent.scripted import ScriptedProvider, said
 from tests.llm.asking import a_request, ask as ask_twin, speaking
 from tests.llm.middleware.answers import answers, texts
 from tests.llm.middleware.asked import HELLO, ask, codes, hear, run, whole
+from tests.tables import table
 
 
 @given(answers)
@@ -95,7 +96,7 @@ CHANGES: dict[str, Callable[[Request], Request]] = {
 }
 
 
-@pytest.mark.parametrize("what", CHANGES)
+@table("what", CHANGES)
 def test_every_change_is_another_key_and_is_named(what: str) -> None:
     asked, kept = digest_of(CHANGES[what](ASKED)), digest_of(ASKED)
     assert asked.key != kept.key
@@ -259,7 +260,7 @@ def test_an_answer_that_cannot_be_kept_is_given_with_a_warning(tmp_path: Path) -
         ask(ScriptedProvider(said("one")), around=[replaying])
 
 
-@pytest.mark.parametrize("folder", ["\0bad", "\ud800"])
+@table("folder", ["\0bad", "\ud800"])
 def test_a_name_that_no_folder_can_have_is_refused_when_it_is_made(folder: str) -> None:
     with pytest.raises(ConfigurationError, match="invalid folder name"):
         DiskCache(folder)

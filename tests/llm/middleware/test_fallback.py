@@ -24,6 +24,7 @@ from attractor.llm.middleware import Fallback, ModelName, may_fall_back
 from tests.agent.scripted import ScriptedProvider, said
 from tests.llm.asking import MODELS, a_request, ask as ask_twin, speaking
 from tests.llm.middleware.asked import HELLO, OPUS, ask, codes, hear, whole
+from tests.tables import table
 
 
 def busy(provider: str = "openai") -> RateLimitError:
@@ -81,7 +82,7 @@ def test_which_errors_count_may_be_said() -> None:
         ask(ScriptedProvider(busy()), opus(said("hi")), around=around)
 
 
-@pytest.mark.parametrize("listen", [ask, hear], ids=["whole", "stream"])
+@table("listen", [ask, hear], ids=["whole", "stream"])
 def test_when_none_answers_the_error_tells_of_all(listen: object) -> None:
     assert listen in (ask, hear)
     gone = NotFoundError("no such model", provider="anthropic")
@@ -147,7 +148,7 @@ class Breaking(ScriptedProvider):
             yield event
 
 
-@pytest.mark.parametrize("events", [1, 2])
+@table("events", [1, 2])
 def test_before_anything_was_said_a_stream_falls_back(events: int) -> None:
     heard = hear(Breaking(events), opus(said("all of it")), around=[Fallback([OPUS])])
     assert (whole(heard).text, codes(whole(heard))) == ("all of it", ["fell_back"])

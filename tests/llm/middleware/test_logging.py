@@ -9,6 +9,7 @@ from attractor.llm import Message, RateLimitError, Request, RetryPolicy, ServerE
 from attractor.llm.middleware import Fallback, Logging, Redaction
 from tests.agent.scripted import ScriptedProvider, never, said
 from tests.llm.middleware.asked import HELLO, OPUS, ask, client_of, hear
+from tests.tables import table
 
 
 class Records(logging.Handler):
@@ -44,7 +45,7 @@ def test_a_call_has_a_record_when_it_is_asked_and_one_when_it_is_answered() -> N
     assert "100 input tokens, 10 output tokens" in words
 
 
-@pytest.mark.parametrize("listen", [ask, hear], ids=["whole", "stream"])
+@table("listen", [ask, hear], ids=["whole", "stream"])
 def test_the_words_name_who_answered(listen: object) -> None:
     records = Records()
     down = ScriptedProvider(ServerError("down", provider="openai"))
@@ -56,7 +57,7 @@ def test_the_words_name_who_answered(listen: object) -> None:
     assert words.startswith("anthropic/claude-opus-4-6 (requested: openai/gpt-5.2) answered in ")
 
 
-@pytest.mark.parametrize("listen", [ask, hear], ids=["whole", "stream"])
+@table("listen", [ask, hear], ids=["whole", "stream"])
 def test_what_is_said_is_logged_only_if_that_is_wished(listen: object) -> None:
     for content in (False, True):
         records = Records()

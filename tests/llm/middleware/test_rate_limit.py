@@ -29,6 +29,7 @@ from attractor.llm.middleware import Limit, RateLimit, RateLimits
 from attractor.llm.middleware.rate_limit import RateGate, estimated_tokens
 from tests.agent.scripted import ScriptedProvider, Step, said
 from tests.llm.middleware.asked import HELLO, client_of, codes, run, settle, whole
+from tests.tables import table
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +44,7 @@ async def listen(client: Client, request: Request) -> object:
     return [one async for one in client.stream(request)]
 
 
-both = pytest.mark.parametrize("ask", [complete, listen])
+both = table("ask", [complete, listen])
 
 
 class Timed(ScriptedProvider):
@@ -162,7 +163,7 @@ async def test_a_long_wait_is_logged_when_it_begins_and_when_it_is_over(
     ]
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(9, []), (10, ["waited"])])
+@table(("seconds", "told"), [(9, []), (10, ["waited"])])
 def test_a_very_long_wait_is_a_warning_of_the_answer(seconds: int, told: list[str]) -> None:
     clock = ManualClock()
     limits = RateLimits(clock=clock)

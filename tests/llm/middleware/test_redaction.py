@@ -24,6 +24,7 @@ from attractor.llm.middleware import Redaction
 from tests.agent.scripted import ScriptedProvider, called, calls, said
 from tests.llm.asking import ADAPTERS, a_request, ask as ask_twin, last_body, speaking
 from tests.llm.middleware.asked import HELLO, ask, codes, hear, whole
+from tests.tables import table
 
 PASSWORD = 'pass"word\nof two lines'
 TOKEN = "token-of-a-test"
@@ -92,7 +93,7 @@ def test_redact_encoded_and_split_values() -> None:
         assert redact(f"use <{form}>", Redaction([value])) == "use <[secret]>", form
 
 
-@pytest.mark.parametrize("kind", KEYS)
+@table("kind", KEYS)
 def test_redact_well_known_keys(kind: str) -> None:
     assert redact(f"use <{KEYS[kind]}>", Redaction()) == "use <[secret]>"
 
@@ -132,7 +133,7 @@ def test_streams_have_the_warning_at_both_ends() -> None:
     assert codes(whole(events)) == ["secrets_replaced"]
 
 
-@pytest.mark.parametrize("provider", ADAPTERS)
+@table("provider", ADAPTERS)
 def test_no_secret_is_sent_over_http(provider: str) -> None:
     request = a_request(provider, f"log in with {PASSWORD} or {KEYS['model provider']}")
     with speaking("rules = [{ answer.text = 'Hello.' }]") as twin:

@@ -23,6 +23,7 @@ from attractor.llm.providers.anthropic_content import (
     write_document,
     write_turns,
 )
+from tests.tables import table
 
 
 def written(**given: Any) -> Json:
@@ -41,7 +42,7 @@ def test_a_pdf_is_sent_by_address_by_content_or_from_a_file(tmp_path: Path) -> N
     assert named == {"type": "document", "source": content, "title": "plan"}
 
 
-@pytest.mark.parametrize(
+@table(
     "given",
     [
         {"media_type": "text/plain"},
@@ -55,7 +56,7 @@ def test_whatever_is_text_is_sent_as_text(given: dict[str, str]) -> None:
     assert sent["source"] == {"type": "text", "media_type": "text/plain", "data": "größe"}
 
 
-@pytest.mark.parametrize(
+@table(
     ("given", "words"),
     [
         ({"data": b"zip", "media_type": "application/zip"}, "of type application/zip "),
@@ -129,7 +130,7 @@ def test_the_request_before_wrote_where_this_one_reads() -> None:
     assert written in marked(mark_for_cache(Prompt([], [], now)).messages)
 
 
-@pytest.mark.parametrize(
+@table(
     "body",
     [
         MARK,

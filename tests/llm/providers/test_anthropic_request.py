@@ -25,6 +25,7 @@ from attractor.llm.providers.anthropic_request import (
     write_thinking,
 )
 from tests.llm.asking import SHELL
+from tests.tables import table
 
 
 def written(*messages: Message, options: JsonObject | None = None, **more: Any) -> AnthropicRequest:
@@ -99,7 +100,7 @@ def test_a_form_is_asked_for_in_words_and_warned_about() -> None:
     assert [one.code for one in sent.warnings] == ["schema_not_enforced"]
 
 
-@pytest.mark.parametrize("names", ["a-1", [1], {"a": 1}])
+@table("names", ["a-1", [1], {"a": 1}])
 def test_beta_headers_are_a_list_of_names(names: Any) -> None:
     with pytest.raises(ConfigurationError, match="beta_headers"):
         written(options={"beta_headers": names})
@@ -211,7 +212,7 @@ def test_older_models_are_given_a_number_of_tokens() -> None:
         assert both["output_config"] == {"effort": "low" if effort == "minimal" else effort}
 
 
-@pytest.mark.parametrize(("model", "effort"), [(NEW, "xhigh"), (OLD, "xhigh"), (OLD, "max")])
+@table(("model", "effort"), [(NEW, "xhigh"), (OLD, "xhigh"), (OLD, "max")])
 def test_a_level_above_what_a_model_has_is_lowered_and_told_of(model: str, effort: str) -> None:
     fields, _, (told,) = anthropic_thinking_written(model, effort)
     high = anthropic_thinking_written(model, "high").fields
@@ -237,7 +238,7 @@ def test_not_at_all_is_said_by_saying_nothing_where_that_is_enough() -> None:
     ]
 
 
-@pytest.mark.parametrize("choice", [ToolChoice("required"), ToolChoice("named", "shell")])
+@table("choice", [ToolChoice("required"), ToolChoice("named", "shell")])
 def test_who_has_to_call_a_tool_cannot_think_first(choice: ToolChoice) -> None:
     fields, room, (told,) = anthropic_thinking_written(
         NEW, "high", tools=[SHELL], tool_choice=choice

@@ -14,6 +14,7 @@ from attractor.llm import (
 )
 from tests.llm.providers.answers import read_anthropic
 from tests.llm.providers.streams import WARNED, brief, fold, whole
+from tests.tables import table
 
 TEXT: Json = {"type": "text", "text": "hi"}
 THINKING: Json = {"type": "thinking", "thinking": "abcdefghi", "signature": "s", "odd": 1}
@@ -206,7 +207,7 @@ def test_what_a_block_begins_with_is_part_of_it() -> None:
     assert (whole(events).text, whole(events).reasoning) == ("ab", "c")
 
 
-@pytest.mark.parametrize("written", ['{"a": [1', "[1]", "{'a': 1}"])
+@table("written", ['{"a": [1', "[1]", "{'a': 1}"])
 def test_arguments_that_are_no_object_are_kept_for_the_model_to_hear(written: str) -> None:
     call = [
         start(0, type="tool_use", id="t", name="n", input={}),
@@ -249,7 +250,7 @@ def test_events_that_do_not_fit_together_are_what_nobody_can_read() -> None:
             fold("anthropic", BEGUN, *events)
 
 
-@pytest.mark.parametrize("event", [LAST, STOP])
+@table("event", [LAST, STOP])
 def test_a_message_that_ends_before_it_begins_is_what_nobody_can_read(event: Json) -> None:
     with pytest.raises(StreamError, match="is not the start of a message"):
         fold("anthropic", event)

@@ -28,6 +28,7 @@ from attractor.llm.providers.chat_request import (
     write_tools,
 )
 from tests.llm.asking import SHELL
+from tests.tables import table
 
 NAME = "openai_compatible"
 TEXT = ContentPart(ContentKind.TEXT, text="hi")
@@ -111,7 +112,7 @@ def test_documents_are_files() -> None:
     assert user(document(data=b"png"))[0]["file"] == {"filename": "document", **sent}
 
 
-@pytest.mark.parametrize(
+@table(
     ("part", "noun"),
     [
         (audio(url="https://x.org/a.wav"), "recording"),

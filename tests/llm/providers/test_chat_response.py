@@ -27,6 +27,7 @@ from tests.llm.providers.streams import (
     stream_of,
     whole,
 )
+from tests.tables import table
 
 NAME = "openai_compatible"
 CALL: Json = {"id": "c", "type": "function", "function": {"name": "n", "arguments": '{"a": 1}'}}
@@ -49,7 +50,7 @@ def test_what_the_model_thought_said_and_called_is_read() -> None:
     assert kinds == [ContentKind.THINKING, ContentKind.TEXT, ContentKind.TOOL_CALL]
 
 
-@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+@table("field", ["reasoning_content", "reasoning"])
 def test_a_thought_is_kept_in_the_field_in_which_it_came(field: str) -> None:
     other: dict[str, Json] = {"reasoning_content": None, "reasoning": ""}
     (part,) = read_compatible(body(**{**other, field: "hm"})).message.content
@@ -78,9 +79,7 @@ def test_calls_are_read_however_a_server_writes_them() -> None:
     assert three.fault is not None
 
 
-@pytest.mark.parametrize(
-    "call", [{}, {"function": {"name": ""}}, {"function": {"arguments": "{}"}}]
-)
+@table("call", [{}, {"function": {"name": ""}}, {"function": {"arguments": "{}"}}])
 def test_a_call_without_a_name_is_the_servers_trouble(call: Json) -> None:
     with pytest.raises(ServerError, match=r"tool_calls\[0\].function.name is not"):
         read_compatible(body(tool_calls=[call]))
@@ -101,7 +100,7 @@ def test_why_it_stopped() -> None:
         assert (found.reason, found.raw) == (reason, told)
 
 
-@pytest.mark.parametrize("told", ["stop", "tool_calls", "function_call", None])
+@table("told", ["stop", "tool_calls", "function_call", None])
 def test_who_calls_stopped_for_that(told: str | None) -> None:
     assert read_compatible(body(told, tool_calls=[CALL])).finish_reason.reason == "tool_calls"
 
@@ -127,7 +126,7 @@ def test_usage_is_read_where_details_are_missing() -> None:
     assert (found.cache_read_tokens, found.reasoning_tokens) == (4, None)
 
 
-@pytest.mark.parametrize("more", [{}, {"usage": None}, {"usage": {}}])
+@table("more", [{}, {"usage": None}, {"usage": {}}])
 def test_usage_that_nobody_told_is_warned_about(more: dict[str, Json]) -> None:
     response = read_compatible(body(content="a") | more)
     assert response.usage.total_tokens == 0
@@ -279,7 +278,7 @@ def test_another_answer_beside_the_first_is_left_out() -> None:
     assert whole(fold(NAME, piece(content="a"), beside, STOPPED)).text == "a"
 
 
-@pytest.mark.parametrize("reason", [None, ""])
+@table("reason", [None, ""])
 def test_an_answer_without_a_reason_to_stop_is_not_whole(reason: str | None) -> None:
     told, error = asyncio.run(hear(stream_of(NAME, sse([piece(content="a"), piece(reason)]))))
     assert isinstance(error, StreamError)

@@ -32,6 +32,7 @@ from attractor.llm.providers.gemini_request import (
     write_tools,
 )
 from tests.llm.asking import SHELL
+from tests.tables import table
 
 SKIP = {"thoughtSignature": "skip_thought_signature_validator"}
 PNG = {"inlineData": {"mimeType": "image/png", "data": "cG5n"}}
@@ -289,7 +290,7 @@ OTHERS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("inner", OTHERS)
+@table("inner", OTHERS)
 def test_any_other_schema_is_written_as_json_schema(inner: Any) -> None:
     properties = {"a": inner}
     assert declared(properties=properties) == {
@@ -304,12 +305,12 @@ def test_what_the_providers_own_kind_does_not_know_at_the_root_is_not_lost() -> 
     assert declared(**free) == {"parametersJsonSchema": {"type": "object", **free}}
 
 
-@pytest.mark.parametrize("schema", [{}, {"properties": {}, "additionalProperties": False}])
+@table("schema", [{}, {"properties": {}, "additionalProperties": False}])
 def test_a_tool_without_parameters_has_none(schema: dict[str, Any]) -> None:
     assert declared(**schema) == {}
 
 
-@pytest.mark.parametrize(
+@table(
     ("schema", "key"),
     [
         ({"type": "object", "properties": {"a": {"type": "string"}}}, "responseSchema"),

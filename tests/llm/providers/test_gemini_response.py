@@ -28,6 +28,7 @@ from tests.llm.providers.streams import (
     stream_of,
     whole,
 )
+from tests.tables import table
 
 CALL: Json = {"functionCall": {"name": "n", "args": {"a": 1}}}
 
@@ -103,7 +104,7 @@ def test_that_it_calls_tools_follows_from_the_calls() -> None:
     assert read_gemini(body(CALL, why="MAX_TOKENS")).finish_reason.reason == "length"
 
 
-@pytest.mark.parametrize("content", [None, {"role": "model"}])
+@table("content", [None, {"role": "model"}])
 def test_who_is_cut_off_while_thinking_has_said_nothing(content: Json) -> None:
     response = read_gemini({"candidates": [{"content": content, "finishReason": "MAX_TOKENS"}]})
     assert (response.text, response.finish_reason.reason) == ("", "length")
@@ -135,7 +136,7 @@ def test_a_blocked_prompt_is_an_error_that_no_other_try_mends() -> None:
     assert read_gemini(body({"text": "hi"}, promptFeedback=feedback)).text == "hi"
 
 
-@pytest.mark.parametrize("more", [{"candidates": []}, {"candidates": None}, {"candidates": [1]}])
+@table("more", [{"candidates": []}, {"candidates": None}, {"candidates": [1]}])
 def test_an_answer_without_a_candidate_is_the_providers_trouble(more: Any) -> None:
     with pytest.raises(ServerError):
         read_gemini({**body(), **more})
@@ -213,7 +214,7 @@ def test_the_words_of_a_400_still_count() -> None:
         assert type(read(400, "INVALID_ARGUMENT", message=message)).__name__ == kind
 
 
-@pytest.mark.parametrize(
+@table(
     ("delay", "seconds"),
     [("34s", 34), ("1.500s", 1.5), ("0s", 0), ("soon", None), ("-1s", None), (5, None), ("", None)],
 )
@@ -227,7 +228,7 @@ def test_the_wait_of_a_header_comes_first() -> None:
     assert read(429, "RESOURCE_EXHAUSTED", told, retry_after=0).retry_after == 0
 
 
-@pytest.mark.parametrize("raw", [None, {}, {"error": "no"}, {"error": {"details": 5}}])
+@table("raw", [None, {}, {"error": "no"}, {"error": {"details": 5}}])
 def test_an_error_of_another_shape_stays_what_it_is(raw: Any) -> None:
     error = error_from_status_code(503, "no", provider="gemini", raw=raw)
     assert isinstance(error, ProviderError)
@@ -303,7 +304,7 @@ def test_a_signature_is_the_end_of_what_it_signs() -> None:
     assert raw["candidates"][0]["content"]["parts"] == [*signed, {"text": "c"}]
 
 
-@pytest.mark.parametrize("parts", [[], [{"text": ""}], [{}]])
+@table("parts", [[], [{"text": ""}], [{}]])
 def test_an_empty_last_piece_is_no_part_of_the_answer(parts: list[Json]) -> None:
     streamed = whole(fold("gemini", chunk(GEMINI_STREAM_CALL), last(*parts)))
     assert len(streamed.message.content) == 1

@@ -27,6 +27,7 @@ from tests.llm.providers.streams import hear, require_heard, sse, whole
 from tests.llm.providers.test_gemini_response import body as gemini_body
 from tests.llm.transport.test_http import without_room
 from tests.patience import is_soon
+from tests.tables import table
 
 # litellm keeps that quiet by a filter of its own, which is undone here after every test.
 pytestmark = pytest.mark.filterwarnings("ignore:Accessing the .* attribute on the instance")
@@ -40,15 +41,15 @@ ANSWERS: dict[str, Json] = {
     CLAUDE: anthropic.BODY,
     GEMINI: dict(gemini_body(gemini.GEMINI_STREAM_CALL, usageMetadata=gemini.USAGE)),
 }
-everybody = pytest.mark.parametrize("model", STREAMS)
+everybody = table("model", STREAMS)
 
 
 BEGUN = b"""HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: {"id": "1", "choices": \
 [{"index": 0, "delta": {"role": "assistant", "content": "one"}}]}\n\n"""
 
 
-@pytest.mark.parametrize("begun", [b"", BEGUN])
-@pytest.mark.parametrize("is_stream", [False, True])
+@table("begun", [b"", BEGUN])
+@table("is_stream", [False, True])
 def test_who_gives_up_closes_the_connection_at_once(is_stream: bool, begun: bytes) -> None:
     async def giving_up() -> float:
         asked, gone = asyncio.Event(), asyncio.Event()
@@ -92,7 +93,7 @@ def test_who_gives_up_closes_the_connection_at_once(is_stream: bool, begun: byte
     assert is_soon(lambda: asyncio.run(giving_up()), within_s=0.1)
 
 
-@pytest.mark.parametrize("is_stream", [False, True])
+@table("is_stream", [False, True])
 def test_a_connection_that_is_not_taken_is_not_waited_for(is_stream: bool) -> None:
     async def asking(url: str) -> None:
         environ = {"DEEPSEEK_API_KEY": "k", "DEEPSEEK_API_BASE": url}

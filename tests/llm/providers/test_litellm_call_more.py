@@ -1,7 +1,6 @@
 """What went wrong in a call by litellm, told by what was seen of it."""
 
 import httpx
-import pytest
 
 from attractor.base.json import JsonObject
 from attractor.llm.errors import (
@@ -16,6 +15,7 @@ from attractor.llm.errors import (
 )
 from attractor.llm.providers.litellm import ErrorContext, read_error
 from attractor.llm.providers.litellm_http import Exchange, Pool
+from tests.tables import table
 
 WHOLE = ErrorContext("groq", ["sk-0123456789", "k"], connect=5, is_stream=False)
 STREAM = ErrorContext("groq", [], connect=5, is_stream=True)
@@ -53,7 +53,7 @@ def test_what_was_seen_says_what_it_was() -> None:
         assert isinstance(read_error(Told("litellm has it otherwise", 418), exchange, of), kind)
 
 
-@pytest.mark.parametrize(
+@table(
     ("error_event", "kind", "status"),
     [
         ({"error": {"type": "overloaded_error", "message": "m"}}, ServerError, 529),

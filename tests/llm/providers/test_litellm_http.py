@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from attractor.llm.providers.litellm_http import Exchange, Pool, RecordingTransport, is_recording
+from tests.tables import table
 
 
 class Answers(Pool):
@@ -77,7 +78,7 @@ def test_an_event_nobody_can_read_ends_the_stream_behind_those_before() -> None:
     assert isinstance(exchange.trouble, httpx.DecodingError)
 
 
-@pytest.mark.parametrize("told", [b'{"error": {"code": 1}}', b'{"type": "error"}'])
+@table("told", [b'{"error": {"code": 1}}', b'{"type": "error"}'])
 def test_an_error_in_a_stream_is_kept(told: bytes) -> None:
     exchange, _ = fetch(events(b"data: " + told + b"\n\n"))
     assert exchange.error_event is not None

@@ -45,6 +45,7 @@ from tests.llm.providers.answers import require_read, require_whole
 from tests.llm.providers.garbage import Garbage, every_number
 from tests.llm.providers.streams import whole
 from tests.llm.providers.test_chat_response import STREAM
+from tests.tables import table
 
 PROPERTIES: Json = {"a": {"type": "string"}}
 CLOSED: dict[str, Json] = {"type": "object", "properties": PROPERTIES, "required": ["a"]}
@@ -222,7 +223,7 @@ def test_a_model_is_named_as_it_would_be_asked() -> None:
     assert read({}, speaker=ollama, model="ollama_chat/m").model == "m"
 
 
-@pytest.mark.parametrize(("provider", "fresh"), [("groq", 100), ("anthropic", 30)])
+@table(("provider", "fresh"), [("groq", 100), ("anthropic", 30)])
 def test_cached_tokens_are_counted_as_the_provider_counts_them(provider: str, fresh: int) -> None:
     usage = {
         "prompt_tokens": 100,
@@ -235,7 +236,7 @@ def test_cached_tokens_are_counted_as_the_provider_counts_them(provider: str, fr
     assert (told.output_tokens, told.reasoning_tokens) == (5, 3)
 
 
-@pytest.mark.parametrize("odd", [{"choices": []}, {"choices": 1}, {"usage": []}])
+@table("odd", [{"choices": []}, {"choices": 1}, {"usage": []}])
 def test_what_is_no_answer_is_an_error_of_ours(odd: dict[str, Any]) -> None:
     with pytest.raises(SDKError):
         read({}, **odd)
@@ -305,9 +306,7 @@ def test_a_stream_without_a_reason_has_no_end() -> None:
     assert end(EMPTY) == ()
 
 
-@pytest.mark.parametrize(
-    "odd", [{"content": 1}, {"tool_calls": 1}, {"tool_calls": [{"index": -1}]}]
-)
+@table("odd", [{"content": 1}, {"tool_calls": 1}, {"tool_calls": [{"index": -1}]}])
 def test_an_odd_piece_is_an_error_of_ours(odd: dict[str, Any]) -> None:
     with pytest.raises(SDKError):
         heard(odd)

@@ -23,6 +23,7 @@ from tests.llm.asking import PATIENT, a_request
 from tests.llm.providers.streams import sse, whole
 from tests.llm.transport.test_http import answering, http
 from tests.llm.transport.test_stream_reading import HEAD, chunked, hear as hear_all
+from tests.tables import table
 
 TALK = 'rules = [{ answer = { text = "Hi.", thinking = "Hm." } }]'
 URL = "OPENAI_COMPATIBLE_BASE_URL"
@@ -85,7 +86,7 @@ def test_a_stream_may_end_with_its_connection() -> None:
     assert hear(sse([CHUNK, STOPPED])).text == "Hi."
 
 
-@pytest.mark.parametrize("end", [b"", b"data: [DONE]\n\n"])
+@table("end", [b"", b"data: [DONE]\n\n"])
 def test_a_stream_that_says_no_reason_is_not_whole(end: bytes) -> None:
     with pytest.raises(StreamError, match="ended before its answer was complete"):
         hear(sse([CHUNK]), end)

@@ -14,6 +14,7 @@ from attractor.llm import (
 )
 from tests.llm.providers.answers import read_openai
 from tests.llm.providers.streams import WARNED, brief, fold, whole
+from tests.tables import table
 
 MESSAGE: Json = {"type": "message", "content": [{"type": "output_text", "text": "hi"}]}
 CALL: Json = {"type": "function_call", "id": "fc", "call_id": "c", "name": "n", "arguments": "{"}
@@ -66,7 +67,7 @@ def test_a_refusal_is_said_in_the_models_words() -> None:
     assert read_openai(body(refusal)).text == "I won't."
 
 
-@pytest.mark.parametrize(
+@table(
     ("more", "reason", "raw"),
     [
         ({}, "stop", "completed"),
@@ -230,7 +231,7 @@ def test_an_answer_that_broke_off_says_why() -> None:
     assert (streamed.finish_reason.reason, streamed.text) == ("length", "größe")
 
 
-@pytest.mark.parametrize(
+@table(
     ("event", "kind"),
     [
         ({"type": "error", "code": "server_error", "message": "oops"}, ServerError),

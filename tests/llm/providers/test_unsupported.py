@@ -1,7 +1,5 @@
 """Names of messages: told where there is a place for them, else their loss is (3.1)."""
 
-import pytest
-
 from attractor.llm import DocumentData, Message, Request
 from attractor.llm.messages import ContentKind, ContentPart, Role, ToolCallData
 from attractor.llm.providers import anthropic_request, gemini_request, openai_request
@@ -9,6 +7,7 @@ from attractor.llm.providers.unsupported import (
     unsupported_audio,
     unsupported_part,
 )
+from tests.tables import table
 
 WRITING = {
     "openai": openai_request.write_request,
@@ -22,7 +21,7 @@ CALLED = Message(
 RESULT = Message(Role.TOOL, Message.tool_result("c", "found").content, name="search")
 
 
-@pytest.mark.parametrize("provider", WRITING)
+@table("provider", WRITING)
 def test_a_name_without_a_place_is_warned_about(provider: str) -> None:
     said = [
         Message("developer", "Be brief.", name="house"),
@@ -41,7 +40,7 @@ def test_a_name_without_a_place_is_warned_about(provider: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("provider", WRITING)
+@table("provider", WRITING)
 def test_without_names_nothing_is_warned_about(provider: str) -> None:
     request = Request("m", [Message.user("hi"), CALLED, RESULT], provider)
     assert list(WRITING[provider](request, provider=provider).warnings) == []

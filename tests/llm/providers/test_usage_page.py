@@ -3,11 +3,10 @@
 import re
 from typing import Any
 
-import pytest
-
 from attractor.llm import Usage
 from tests.examples import ROOT
 from tests.llm.providers.answers import read_anthropic, read_compatible, read_gemini, read_openai
+from tests.tables import table
 
 PAGE = ROOT / "docs" / "reference" / "token-usage.md"
 ROWS = [line.split("|")[1:-1] for line in PAGE.read_text("utf-8").splitlines() if "|" in line]
@@ -30,7 +29,7 @@ def chat(usage: Any) -> Usage:
     return read_compatible({"choices": [{}], "usage": usage}).usage
 
 
-@pytest.mark.parametrize(("column", "read"), [*enumerate((openai, anthropic, gemini, chat))])
+@table(("column", "read"), [*enumerate((openai, anthropic, gemini, chat))])
 def test_every_counter_of_the_page_is_read(column: int, read: Any) -> None:
     assert [*FIELDS] == [name for name in Usage.__dataclass_fields__ if name != "raw"]
     for field, cells in FIELDS.items():

@@ -3,6 +3,7 @@ import pytest
 from attractor.base.json import Json
 from attractor.llm.errors import ServerError
 from attractor.llm.transport.fields import Fields
+from tests.tables import table
 
 BODY: Json = {"id": "a", "none": None, "n": 3, "o": {"x": "y"}, "list": [{"t": "u"}], "odd": [1]}
 
@@ -18,7 +19,7 @@ def test_what_is_there_is_read() -> None:
     assert [one.text("t") for one in fields().objects("list")] == ["u"]
 
 
-@pytest.mark.parametrize("key", ["none", "missing"])
+@table("key", ["none", "missing"])
 def test_what_may_be_missing_has_a_stand_in(key: str) -> None:
     assert fields().text_or_none(key) is None
     assert fields().count_or_none(key) is None
@@ -40,7 +41,7 @@ def test_what_is_of_the_wrong_sort_is_named() -> None:
             getattr(fields(), method)(key)
 
 
-@pytest.mark.parametrize("value", [True, -1, 1.5, "1"])
+@table("value", [True, -1, 1.5, "1"])
 def test_a_count_is_a_whole_number(value: Json) -> None:
     with pytest.raises(ServerError, match="not a count"):
         fields({"n": value}).count("n")

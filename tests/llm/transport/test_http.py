@@ -31,6 +31,7 @@ from attractor.llm.transport.headers import (
     read_retry_after,
 )
 from attractor.llm.transport.http import Endpoint, PerLoop, Reply, Transport, read_server_events
+from tests.tables import table
 
 KEY = "sk-very-secret-0123456789"
 QUICK = AdapterTimeout(connect=5, request=0.1)
@@ -151,7 +152,7 @@ def test_a_connection_that_is_not_taken_is_not_waited_for() -> None:
         post(endpoint(url, timeout=AdapterTimeout(connect=0.1, request=30)))
 
 
-@pytest.mark.parametrize(
+@table(
     "pieces",
     [[], [http(b"x" * 100)[:-50]], [b"\x00\xff nonsense\r\n\r\n"], [b"HTTP/1.1 200"]],
     ids=["closed", "cut", "nonsense", "half a head"],
@@ -178,7 +179,7 @@ def test_a_broken_compression_is_trouble_of_the_provider() -> None:
     assert isinstance(error, ServerError)
 
 
-@pytest.mark.parametrize(
+@table(
     ("body", "message", "code"),
     [
         (b'{"error": {"message": "m", "code": "c", "type": "t"}}', "m", "c"),
@@ -225,7 +226,7 @@ def test_a_key_that_is_no_secret_does_not_garble_the_words() -> None:
     assert caught.value.message == "acme answered 500: example"
 
 
-@pytest.mark.parametrize("key", ["", "sk-secret\n", "sk-sécret", "sk-secret\x00"])
+@table("key", ["", "sk-secret\n", "sk-sécret", "sk-secret\x00"])
 def test_a_key_no_header_can_carry_is_refused_and_not_shown(key: str) -> None:
     with pytest.raises(ConfigurationError, match="invalid API key of acme") as caught:
         endpoint("https://example.org", key=key)
@@ -233,7 +234,7 @@ def test_a_key_no_header_can_carry_is_refused_and_not_shown(key: str) -> None:
     assert caught.value.__cause__ is None
 
 
-@pytest.mark.parametrize("url", ["", "example.org", "ftp://example.org", "http://h:port"])
+@table("url", ["", "example.org", "ftp://example.org", "http://h:port"])
 def test_a_base_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="base URL"):
         Transport(endpoint(url))
@@ -250,7 +251,7 @@ def test_nothing_that_can_be_printed_shows_a_key() -> None:
     assert KEY not in repr((place, Transport(place), adapters))
 
 
-@pytest.mark.parametrize("value", ["a\nb", "é"])
+@table("value", ["a\nb", "é"])
 def test_a_header_that_cannot_be_sent_is_a_mistake_of_the_set_up(value: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         place = endpoint(f"http://127.0.0.1:{server.getsockname()[1]}")
@@ -258,7 +259,7 @@ def test_a_header_that_cannot_be_sent_is_a_mistake_of_the_set_up(value: str) -> 
             post(place, odd=value)
 
 
-@pytest.mark.parametrize("value", [float("nan"), "\ud800"], ids=["nan", "half a character"])
+@table("value", [float("nan"), "\ud800"], ids=["nan", "half a character"])
 def test_a_request_that_cannot_be_written_is_never_sent(value: float | str) -> None:
     with pytest.raises(InvalidRequestError, match="the request to acme is not valid JSON"):
         post(endpoint("http://127.0.0.1:1"), {"value": value})
@@ -343,11 +344,11 @@ def test_a_span_is_known_without_the_date_of_the_answer() -> None:
     assert dated == RateLimitInfo(reset_at=NOON)
 
 
-@pytest.mark.parametrize(
+@table(
     ("requests", "tokens", "seconds"),
     [("9", "0", 20), ("0", "9", 1), ("0", "0", 20), ("9", "9", 1), ("9", None, 1)],
 )
-@pytest.mark.parametrize("names", [OPENAI_LIMITS, ANTHROPIC_LIMITS], ids=["openai", "anthropic"])
+@table("names", [OPENAI_LIMITS, ANTHROPIC_LIMITS], ids=["openai", "anthropic"])
 def test_the_reset_is_that_of_what_is_used_up(
     names: Mapping[str, str], requests: str, tokens: str | None, seconds: int
 ) -> None:
@@ -388,7 +389,7 @@ def test_no_header_breaks_anything(one: str, two: str, three: str) -> None:
     assert limit.reset_after is None or limit.reset_after >= 0
 
 
-@pytest.mark.parametrize("year", ["99999999999999999999", "10000"])
+@table("year", ["99999999999999999999", "10000"])
 def test_an_impossible_date_is_no_date(year: str) -> None:
     impossible = DATE.replace("2026", year)
     assert read_retry_after({"retry-after": impossible, "date": DATE}) is None
@@ -406,7 +407,7 @@ def read(content: bytes, headers: dict[str, str] = STREAM) -> list[JsonObject]:
     return asyncio.run(reading())
 
 
-@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
+@table("line_end", [b"\n", b"\r\n", b"\r"])
 def test_events_are_read_whatever_stands_around_their_data(line_end: bytes) -> None:
     lines = [b": comment", b"event: a", b"retry: 3", b'data: {"a":', b'data:"\xc3\xa9"}', b""]
     more = [b"id: 1", b"", b"data:", b"", b'data: {"b": "\xe2\x80\xa8"}', b"", b""]

@@ -38,6 +38,7 @@ from tests.llm.providers.test_openai_response import (
     item,
 )
 from tests.patience import is_soon
+from tests.tables import table
 
 T = TypeVar("T")
 KEY = "sk-very-secret-0123456789"
@@ -64,7 +65,7 @@ FAILURE: dict[str, Json] = {
     "openai_compatible": {"error": {"code": "rate_limit_exceeded", "message": f"no {KEY}"}},
 }
 WRONG: Json = dict.fromkeys(("type", "candidates", "choices"), 7)
-everybody = pytest.mark.parametrize("provider", ADAPTERS)
+everybody = table("provider", ADAPTERS)
 
 
 def chunked(content: bytes) -> bytes:
@@ -168,7 +169,7 @@ def test_it_does_not_matter_where_the_bytes_are_divided(provider: str) -> None:
 
 
 @everybody
-@pytest.mark.parametrize(
+@table(
     ("pieces", "words"),
     [
         ([END], "ended before its answer was complete"),
@@ -223,7 +224,7 @@ def test_behind_a_whole_answer_nothing_more_is_waited_for(
 
 
 @everybody
-@pytest.mark.parametrize(
+@table(
     ("pieces", "limits", "words"),
     [
         ([], {"request": 0.05}, "did not answer within 0.05 s"),
@@ -290,7 +291,7 @@ async def asking(scene: Scene, events: AsyncGenerator[StreamEvent]) -> None:
 
 
 @everybody
-@pytest.mark.parametrize("leave", [closing, cancelling, asking])
+@table("leave", [closing, cancelling, asking])
 def test_who_stops_listening_closes_the_connection_within_100_ms(
     provider: str, leave: Callable[[Scene, AsyncGenerator[StreamEvent]], Awaitable[None]]
 ) -> None:

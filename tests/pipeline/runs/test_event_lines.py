@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-import pytest
-
 from attractor.base.json import Json
 from attractor.pipeline.runs.event_lines import describe_event, describe_logged
 from tests.cli.runs.live.run_events import RunEvents
+from tests.tables import table
 
 SETUP: dict[str, Json] = {"step": "setup", "command": "make deps"}
 PATCH: dict[str, Json] = {"path": "result.patch", "tree": "t"}
@@ -56,14 +55,14 @@ EVENTS: list[tuple[str, dict[str, Json], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "data", "line"), EVENTS)
+@table(("kind", "data", "line"), EVENTS)
 def test_event_is_a_line(kind: str, data: dict[str, Json], line: str) -> None:
     node = "gate" if kind.startswith("Notification") else ""
     event = replace(RunEvents().tell(kind, node), data=data)
     assert describe_event(event)[10:] == line
 
 
-@pytest.mark.parametrize(
+@table(
     ("kind", "data", "line"),
     [
         ("ASSISTANT_TEXT_END", {"text": "I look\n at it."}, 'plan: "I look at it."'),

@@ -30,6 +30,7 @@ from attractor.twins.exchange.wire import (
     wire_registry,
 )
 from attractor.twins.pytest_plugin import StartTwin
+from tests.tables import table
 from tests.twins.exchanging import ANY, KEYS, PATHS
 from tests.twins.streaming import events_of
 
@@ -92,14 +93,14 @@ def test_four_letters_are_about_a_token() -> None:
 WIRES = list(wire_registry().values())
 
 
-@pytest.mark.parametrize("wire", list(PATHS))
+@table("wire", list(PATHS))
 def test_path_decides_before_headers(wire: str) -> None:
     for headers in KEYS.values():
         assert nearest_wire(WIRES, PATHS[wire], headers).name == wire
         assert nearest_wire(WIRES, f"{PATHS[wire]}/more", headers).name == wire
 
 
-@pytest.mark.parametrize("path", ["/", "", "/v1", "/v1/files", "/v2/messages", "/v1/models/m/x"])
+@table("path", ["/", "", "/v1", "/v1/files", "/v2/messages", "/v1/models/m/x"])
 def test_headers_decide_for_unknown_paths(path: str) -> None:
     found = {wire: nearest_wire(WIRES, path, headers).name for wire, headers in KEYS.items()}
     # Both wires of one provider have the same key, and the same errors.
@@ -208,7 +209,7 @@ def test_last_matching_mark_is_a_cache_read(
     assert found == CacheUsage(read // 4, last // 4 - read // 4)
 
 
-@pytest.mark.parametrize("marks", [None, [8]])
+@table("marks", [None, [8]])
 def test_cache_is_separate_per_wire_model_and_tools(marks: list[int] | None) -> None:
     before = asked("12345678", marks)
     assert looked_up(asked("12345678", marks), before).read == 2

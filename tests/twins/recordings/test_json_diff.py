@@ -1,7 +1,5 @@
 from typing import Any
 
-import pytest
-
 from attractor.base.json import Json
 from attractor.twins.recordings.json_diff import (
     MISSING,
@@ -9,9 +7,10 @@ from attractor.twins.recordings.json_diff import (
     dotted_path,
     request_differences,
 )
+from tests.tables import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("asked", "recorded", "told"),
     [
         ({"a": 1}, {"a": 1}, []),

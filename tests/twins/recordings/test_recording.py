@@ -30,6 +30,7 @@ from attractor.twins.recordings.redaction import RequestKeys
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from attractor.twins.server.virtual_clock import VirtualClock
+from tests.tables import table
 from tests.twins.exchanging import HELLO, KEYS
 
 STREAM = b'event: a\ndata: {"n": 1}\n\ndata: \xc3\xa9\r\n\r\ndata: [DONE]\n\nrest'
@@ -209,7 +210,7 @@ TALKS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("wire", list(TALKS))
+@table("wire", list(TALKS))
 def test_replay_ignores_metadata_and_numbers_ids(wire: str) -> None:
     assert set(TALKS) == set(wire_registry())
 

@@ -1,7 +1,6 @@
 import json
 from base64 import b64encode
 
-import pytest
 from hypothesis import given, strategies as st
 
 from attractor.twins.recordings.redaction import (
@@ -14,6 +13,7 @@ from attractor.twins.recordings.redaction import (
     request_keys,
 )
 from attractor.twins.wires.request_body import enclose, is_intact, seal
+from tests.tables import table
 
 KEY = "sk-very/secret+1"
 
@@ -95,7 +95,7 @@ def texts(events: list[bytes], keys: RequestKeys = KEYS) -> list[str]:
     return [json.loads(one.split(b"data: ")[1])["delta"]["text"] for one in hidden]
 
 
-@pytest.mark.parametrize("size", [1, 3, 7, 40])
+@table("size", [1, 3, 7, 40])
 def test_key_split_over_stream_events_is_hidden(size: int) -> None:
     text = f"the key {HIDING_KEY} and {HIDING_KEY}."
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
@@ -146,7 +146,7 @@ def test_body_without_a_key_is_unchanged() -> None:
     assert hide_in_body(body, KEYS) == body
 
 
-@pytest.mark.parametrize("key", ["YWJjZGVmZ2hpamtsbW5v+A==", "abcdefgh=", "abc=defgh"])
+@table("key", ["YWJjZGVmZ2hpamtsbW5v+A==", "abcdefgh=", "abc=defgh"])
 def test_key_may_end_in_base64_padding(key: str) -> None:
     keys = request_keys({"authorization": f"Bearer {key}"}, "")
     assert keys.hide_text(f"no {key}!") == "no [hidden]!"

@@ -25,6 +25,7 @@ from attractor.twins.script.script import (
 )
 from attractor.twins.server.provider_state import TwinMemory
 from tests.examples import fences
+from tests.tables import table
 from tests.twins.exchanging import HELLO as SCRIPTED_HELLO, KEYS, PATHS
 from tests.twins.streaming import opened
 
@@ -91,7 +92,7 @@ def test_tool_result_selects_the_rule() -> None:
         answered(talk("Test it", "run()", ">2 FAILED", "fix()", ">2 passed"))
 
 
-@pytest.mark.parametrize(
+@table(
     "when",
     ['system = "brief"', 'last_user = "now"', 'words = "brief"', 'words = "ok"', "attempt = 1", ""],
 )
@@ -298,7 +299,7 @@ def _takes(kind: str, name: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize(("table", "kind"), [("when", When), ("answer", Answer)])
+@table(("table", "kind"), [("when", When), ("answer", Answer)])
 def test_every_key_is_documented(table: str, kind: type[When | Answer]) -> None:
     page = next(one.page for one in fences("toml") if one.page.name == "twin-scripts.md")
     section = page.read_text("utf-8").split(f"## `{table}`")[1]

@@ -15,6 +15,7 @@ from attractor.twins.pytest_plugin import StartTwin
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin, provider_addresses
+from tests.tables import table
 from tests.twins.exchanging import ANY, HELLO, KEYS, PATHS
 from tests.twins.streaming import STREAMS
 
@@ -166,7 +167,7 @@ def test_client_timeout_does_not_affect_the_twin(provider_twin: StartTwin) -> No
     assert post(twin).status_code == 200
 
 
-@pytest.mark.parametrize("script", [HANG, SLOW], ids=["hanging", "slow"])
+@table("script", [HANG, SLOW], ids=["hanging", "slow"])
 def test_closing_does_not_wait_for_clients(script: str) -> None:
     ended: list[Exception] = []
 
@@ -305,7 +306,7 @@ def test_address_can_be_set_per_wire_or_for_all() -> None:
     assert {url for wire, url in found.items() if wire != "openai"} == {"http://b"}
 
 
-@pytest.mark.parametrize("url", ["ftp://a", "nonsense", "http://", "http://a?key=1", "https://u@a"])
+@table("url", ["ftp://a", "nonsense", "http://", "http://a?key=1", "https://u@a"])
 def test_invalid_addresses_are_rejected(url: str) -> None:
     with pytest.raises(RecordingError, match="invalid address"):
         provider_addresses((url,), WIRES)

@@ -6,6 +6,7 @@ from attractor.base.json import Json
 from attractor.twins.services.check import compare_responses
 from attractor.twins.services.request import ServiceResponse, json_response
 from attractor.twins.services.service import CheckSettings
+from tests.tables import table
 
 
 def told(recorded: Json, twin: Json, **comparison: Any) -> list[str]:
@@ -15,7 +16,7 @@ def told(recorded: Json, twin: Json, **comparison: Any) -> list[str]:
     return [f"{one.where}: {one.recorded} / {one.twin}" for one in found]
 
 
-@pytest.mark.parametrize(
+@table(
     ("recorded", "twin", "found"),
     [
         ({"a": 1}, {"a": 2}, ["$.a: 1 / 2"]),

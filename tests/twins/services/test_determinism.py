@@ -4,13 +4,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
 from attractor.twins.exchange.answer import FaultKind
 from attractor.twins.server.hosting import in_background
 from attractor.twins.services.pytest_plugin import StartServiceTwin
 from attractor.twins.services.service import Service, load_service, parse_service
 from attractor.twins.services.service_twin import ServiceTwin
+from tests.tables import table
 from tests.twins.raw import raw
 from tests.twins.services.asking import fixed
 
@@ -56,7 +55,7 @@ def test_a_route_may_say_its_own_date(service_twin: StartServiceTwin) -> None:
     assert (told.count(b"date:"), b"date: then\r\n" in told) == (1, True)
 
 
-@pytest.mark.parametrize("kind", list(FaultKind))
+@table("kind", list(FaultKind))
 def test_faults_send_the_same_bytes(kind: FaultKind) -> None:
     route = fixed('"{{ letters(40) }}"', f'faults = [{{ kind = "{kind}", probability = 0.6 }}]')
     service = parse_service('name = "s"\n' + route)

@@ -1,14 +1,13 @@
 import json
 from codecs import BOM_UTF16_LE
 
-import pytest
-
 from attractor.twins.services.redaction import (
     KeyFinder,
     hidden_body,
     is_secret_name,
     without_secrets_in_text,
 )
+from tests.tables import table
 
 PARTS = (
     '--B\r\nContent-Disposition: form-data; name="user"\r\n\r\nada\r\n'
@@ -22,7 +21,7 @@ def kept(text: str) -> str:
     return text.replace("my-key", "[hidden]")
 
 
-@pytest.mark.parametrize("boundary", ["B", '"B"'])
+@table("boundary", ["B", '"B"'])
 def test_fields_in_parts_are_hidden_by_their_names(boundary: str) -> None:
     content = PARTS.format("two\r\nlines", "t").encode()
     made = hidden_body(content, f"multipart/form-data; boundary={boundary}", kept)
@@ -35,7 +34,7 @@ def test_parts_that_are_no_text_do_not_keep_others_from_being_hidden() -> None:
     assert made == PARTS.format("[hidden]", "[hidden]").encode() + b"\xff\xfe\x00"
 
 
-@pytest.mark.parametrize("letters", ["utf-8-sig", "utf-16"])
+@table("letters", ["utf-8-sig", "utf-16"])
 def test_a_mark_before_json_hides_nothing_from_view(letters: str) -> None:
     content = '{"password": "pw", "a": "my-key"}'.encode(letters)
     made = hidden_body(content, "application/json", kept)
@@ -69,7 +68,7 @@ def test_other_texts_stay_and_the_longest_key_is_hidden_first() -> None:
     assert keys.hide("abcdefgh %61bcdef 100% a+b") == "[hidden] [hidden] 100% a+b"
 
 
-@pytest.mark.parametrize(
+@table(
     "name",
     [
         *("password", "new_password", "secretKey", "client-secret", "Authorization", "sig", "SIG"),
@@ -81,7 +80,7 @@ def test_secret_names_are_found_in_any_case(name: str) -> None:
     assert is_secret_name(name)
 
 
-@pytest.mark.parametrize(
+@table(
     "name",
     ["design", "author", "key", "id", "next_token", "pageToken", "NextContinuationToken", "code"],
 )

@@ -10,6 +10,7 @@ from attractor.base.json import Json
 from attractor.twins.recordings.json_diff import JsonPath, path_of, walk
 from attractor.twins.services.request import ServiceRequest
 from attractor.twins.services.route import PathPattern, RouteConditions, members
+from tests.tables import table
 from tests.twins.services.asking import Asked
 
 
@@ -90,7 +91,7 @@ def test_failed_conditions_report_the_actual_value() -> None:
         assert RouteConditions.model_validate(when).mismatches(REQUEST) == [told]
 
 
-@pytest.mark.parametrize("expected", [{}, {"matches": "("}, {"matches": "a", "present": True}])
+@table("expected", [{}, {"matches": "("}, {"matches": "a", "present": True}])
 def test_a_condition_that_says_nothing_or_too_much_is_refused(expected: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="matches"):
         RouteConditions.model_validate({"query": {"a": expected}})
@@ -125,7 +126,7 @@ def test_the_written_place_of_every_value_finds_it(value: Json) -> None:
         assert there in path.find(value)
 
 
-@pytest.mark.parametrize("written", ["id", "$id", "$.", "$[a]", "$.a[", ""])
+@table("written", ["id", "$id", "$.", "$[a]", "$.a[", ""])
 def test_invalid_paths_are_rejected(written: str) -> None:
     with pytest.raises(ValueError, match="path"):
         JsonPath(written)
@@ -153,7 +154,7 @@ body = "{{ method }} {{ path.rest }}"
 """
 
 
-@pytest.mark.parametrize(
+@table(
     ("words", "told"),
     [
         ("GET /v1/things", "the nearest is 'post', but its method is POST"),

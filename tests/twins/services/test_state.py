@@ -18,6 +18,7 @@ from attractor.twins.services.state import (
     ServiceState,
     format_time,
 )
+from tests.tables import table
 
 
 def drawn(state: ServiceState) -> list[object]:
@@ -113,15 +114,15 @@ def test_real_clock_stops_at_the_last_valid_time() -> None:
 
 
 def test_a_start_too_early_or_too_late_is_refused() -> None:
-    for table in (
+    for wanted in (
         {"start": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5)))},
         {"start": datetime(9999, 12, 31, 23, tzinfo=UTC), "step": "2h"},
     ):
         with pytest.raises(ValueError, match="to UTC|exceeds 9999"):
-            clock(**table)
+            clock(**wanted)
 
 
-@pytest.mark.parametrize("table", [{"start": datetime(2026, 1, 1)}, {"real": True, "step": "1s"}])
+@table("table", [{"start": datetime(2026, 1, 1)}, {"real": True, "step": "1s"}])
 def test_invalid_tables_are_rejected(table: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="time zone|real cannot be combined"):
         clock(**table)
@@ -150,7 +151,7 @@ def test_rate_limit_allows_its_number_per_period() -> None:
     assert (caught.value.status, caught.value.retry_after) == (429, timedelta(seconds=40))
 
 
-@pytest.mark.parametrize("table", [{"requests": 0, "per": "1m"}, {"requests": 1, "per": "0s"}])
+@table("table", [{"requests": 0, "per": "1m"}, {"requests": 1, "per": "0s"}])
 def test_invalid_rate_limit_is_rejected(table: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="greater|longer"):
         RateLimit.model_validate(table)

@@ -3,6 +3,7 @@ from hypothesis import given, strategies as st
 
 from attractor.base.json import Json
 from attractor.twins.services.templates import ExpressionError, Template
+from tests.tables import table
 
 PLAIN: st.SearchStrategy[Json] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_characters="{}")),
@@ -54,7 +55,7 @@ def test_values_that_are_not_json_are_reported_with_their_expression() -> None:
         assert told in str(caught.value)
 
 
-@pytest.mark.parametrize("written", ["{{ a", "a }}", "{{ a b }}", "{{ }}", "{{ a | nofilter }}"])
+@table("written", ["{{ a", "a }}", "{{ a b }}", "{{ }}", "{{ a | nofilter }}"])
 def test_invalid_expressions_are_found_when_loaded(written: str) -> None:
     with pytest.raises(ValueError, match="braces|invalid expression"):
         Template(written)

@@ -14,10 +14,11 @@ from attractor.base.registry import find_shortcoming
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange.answer import Answer, Tokens, ToolUse
 from attractor.twins.exchange.wire import Conversation, Speaker, Wire, WireRequest, wire_registry
+from tests.tables import table
 from tests.twins.exchanging import HELLO, KEYS, refusal
 
 WIRES = dict(wire_registry())
-wires = pytest.mark.parametrize("wire", WIRES.values(), ids=list(WIRES))
+wires = table("wire", WIRES.values(), ids=list(WIRES))
 ANSWERS = {
     "empty": Answer(),
     "text": Answer(text="größe 🐍\n\0"),
@@ -63,7 +64,7 @@ def test_paths_and_variables_of_wires_are_unique() -> None:
 
 
 @wires
-@pytest.mark.parametrize("text", ["hello", "größe 🐍\n\\", "x" * 1_000_000])
+@table("text", ["hello", "größe 🐍\n\\", "x" * 1_000_000])
 def test_user_text_is_read_and_the_body_unchanged(wire: Wire, text: str) -> None:
     body = hello(wire, text)
     before = deepcopy(body)
@@ -76,7 +77,7 @@ def test_user_text_is_read_and_the_body_unchanged(wire: Wire, text: str) -> None
 
 
 @wires
-@pytest.mark.parametrize("body", [{}, {"model": 5}, {"model": "m", "input": 5, "messages": 5}])
+@table("body", [{}, {"model": 5}, {"model": "m", "input": 5, "messages": 5}])
 def test_invalid_bodies_are_rejected(wire: Wire, body: JsonObject) -> None:
     with pytest.raises(Rejection) as caught:
         wire.read(KEYS[wire.name], body)
@@ -92,7 +93,7 @@ def test_missing_key_is_rejected_before_the_body_is_read(wire: Wire) -> None:
 
 
 @wires
-@pytest.mark.parametrize("name", list(ANSWERS))
+@table("name", list(ANSWERS))
 def test_answer_is_deterministic_json(wire: Wire, name: str) -> None:
     answer, to = ANSWERS[name], asked(wire)
     written = wire.write(answer, to)
@@ -177,7 +178,7 @@ def test_finish_reasons_are_words_of_the_provider() -> None:
             assert f'"{reason}"' in json.dumps(written)
 
 
-@pytest.mark.parametrize("name", ["anthropic", "gemini"])
+@table("name", ["anthropic", "gemini"])
 def test_invalid_arguments_are_an_error_of_the_script(name: str) -> None:
     answer = Answer(tool_calls=(ToolUse(name="n", raw_arguments="{"),))
     with pytest.raises(Rejection, match="raw_arguments of n") as caught:

@@ -10,11 +10,12 @@ from attractor.twins.wires.gemini_request import (
     sign,
     sign_thought,
 )
+from tests.tables import table
 
 TEXTS = ["", "größe", "??>>~~", "x" * 100]
 
 
-@pytest.mark.parametrize("text", TEXTS)
+@table("text", TEXTS)
 def test_a_signature_comes_back_in_either_alphabet(text: str) -> None:
     for signature, thought in ((sign(text), None), (sign_thought(text), text)):
         raw = base64.b64decode(signature, validate=True)

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
-
+from tests.tables import table
 from tests.twins.exchanging import HELLO, answer, refusal
 from tests.twins.wires import (
     test_anthropic as anthropic,
@@ -281,7 +280,7 @@ KNOWN_FIELDS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("wire", list(HELLO))
+@table("wire", list(HELLO))
 def test_unknown_fields_are_rejected_by_name(wire: str) -> None:
     for name in ("temprature", "größe", "messages" if wire in ("openai", "gemini") else "input"):
         status, error = refusal(wire, {**HELLO[wire], name: None})

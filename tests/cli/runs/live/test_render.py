@@ -5,7 +5,6 @@ What commands print is found wherever their stages keep it: aside, in children, 
 
 from pathlib import Path
 
-import pytest
 from hypothesis import given, strategies as st
 
 from attractor.cli.runs.live.render import LEFT_OUT, LastLines, PrintedLines, new_lines
@@ -13,11 +12,12 @@ from attractor.cli.runs.live.state import StageRow
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.stage.folder import TAIL
 from tests.cli.runs.live.run_events import BEGAN, CHILD, RUN, RunEvents, write_manifest
+from tests.tables import table
 
 SEEN = 5
 
 
-@pytest.mark.parametrize(
+@table(
     ("before", "now", "fresh"),
     [
         ("", "ab", "ab"),

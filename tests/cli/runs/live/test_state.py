@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
 from hypothesis import given, strategies as st
 
 from attractor.base.json import Json
@@ -11,6 +10,7 @@ from attractor.cli.runs.live.state import KEPT, WAITS, WORKS, RunView, fold
 from attractor.engine.outcome import Usage
 from attractor.pipeline.runs.open_work import LAST_LINES
 from tests.cli.runs.live.run_events import CHILD, RUN, RunEvents, a_run, question, view_of
+from tests.tables import table
 
 
 def test_stages_at_work_and_ended() -> None:
@@ -193,7 +193,7 @@ def test_any_event_can_be_folded(kind: str, data: dict[str, object]) -> None:
     assert isinstance(fold(RunView(), event), RunView)
 
 
-@pytest.mark.parametrize("is_parent_first", [True, False])
+@table("is_parent_first", [True, False])
 def test_question_of_a_child_counts_once(is_parent_first: bool) -> None:
     run, child = RunEvents(), RunEvents(CHILD, prefix="sub@1.1")
     inner = question("ask")

@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-import pytest
-
 from attractor.twins.services.route import RouteTable, kind_registry
+from tests.tables import table
 
 PAGE = Path(__file__).parents[4] / "docs" / "reference" / "service-twins.md"
 COMMON = {info.alias or name for name, info in RouteTable.model_fields.items()}
 
 
-@pytest.mark.parametrize("name", list(kind_registry()))
+@table("name", list(kind_registry()))
 def test_a_kind_and_its_keys_are_documented(name: str) -> None:
     _, _, behind = PAGE.read_text("utf-8").partition(f"### `{name}`")
     section = behind.partition("\n### ")[0].partition("\n## ")[0]

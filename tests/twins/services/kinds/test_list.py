@@ -1,7 +1,6 @@
 from typing import Any
 
-import pytest
-
+from tests.tables import table
 from tests.twins.services.asking import PEOPLE, Asked
 
 ROUTE = """
@@ -18,7 +17,7 @@ def names(answer: tuple[int, Any]) -> list[str]:
     return [one["id"] for one in answer[1]]
 
 
-@pytest.mark.parametrize(
+@table(
     ("query", "found"),
     [("", ["ada", "bo"]), ("?city=Oslo", ["bo"]), ("?age=36&expand[]=x", ["ada"]), ("?age=x", [])],
 )

@@ -1,5 +1,4 @@
-import pytest
-
+from tests.tables import table
 from tests.twins.services.asking import Asked
 
 ROUTE = """
@@ -11,7 +10,7 @@ then = "{then}"
 """
 
 
-@pytest.mark.parametrize(("then", "last"), [("stay", (200, "done")), ("repeat", (202, "pending"))])
+@table(("then", "last"), [("stay", (200, "done")), ("repeat", (202, "pending"))])
 def test_answers_come_in_order_and_then_as_declared(then: str, last: tuple[int, str]) -> None:
     ask = Asked(ROUTE.replace("{then}", then))
     assert [ask("GET /x") for _ in range(3)] == [(202, "pending"), (200, "done"), last]
