@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from contextlib import suppress
 
+import pytest
+
 TRIES = 10
 
 
@@ -17,3 +19,14 @@ def holds_once(scene: Callable[[], None], *, tries: int = TRIES) -> None:
         with suppress(AssertionError):
             return scene()
     return scene()
+
+
+def with_longer_limits(scene: Callable[[float], None], *, first_s: float) -> None:
+    """Play a scene with a short limit of time, and if it fails with ten and a hundred times that.
+
+    For scenes in which something has to happen before a limit passes, and the limit has to pass.
+    """
+    for limit_s in (first_s, 10 * first_s):
+        with suppress(Exception, pytest.fail.Exception):
+            return scene(limit_s)
+    return scene(100 * first_s)

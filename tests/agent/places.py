@@ -11,7 +11,7 @@ from attractor.environments.local import LocalExecutionEnvironment
 T = TypeVar("T")
 
 
-def finish(work: Coroutine[Any, Any, T], *, within_s: float = 20) -> T:
+def finish(work: Coroutine[Any, Any, T], *, within_s: float = 60) -> T:
     return asyncio.run(asyncio.wait_for(work, within_s))
 
 

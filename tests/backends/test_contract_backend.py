@@ -94,10 +94,10 @@ class Work:
         return play.stage
 
     async def run(self, stage: Stage, prompt: str = "Do it") -> Outcome | str:
-        return await asyncio.wait_for(self.backend.run(stage, prompt), 20)
+        return await asyncio.wait_for(self.backend.run(stage, prompt), 60)
 
     async def answer(self, stage: Stage, prompt: str = "Say it") -> Outcome | str:
-        said = await asyncio.wait_for(self.backend.answer(stage, prompt), 20)
+        said = await asyncio.wait_for(self.backend.answer(stage, prompt), 60)
         return said.text if isinstance(said, ModelAnswer) else said
 
 
@@ -207,7 +207,7 @@ def test_a_stage_that_is_given_up_is_over_and_takes_no_words() -> None:
     async def scene() -> None:
         work = Work(agent(hangs))
         working = asyncio.create_task(work.run(work.stage()))
-        await asyncio.wait_for(begun.wait(), 20)
+        await asyncio.wait_for(begun.wait(), 60)
         assert await work.backend.steer("plan@1.1", "hurry")
         working.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -233,9 +233,9 @@ def test_of_one_node_at_work_twice_the_visit_that_goes_on_takes_words() -> None:
     async def scene() -> None:
         work = Work(agent(waits))
         first = asyncio.create_task(work.run(work.stage("plan")))
-        await asyncio.wait_for(entered[0].wait(), 20)
+        await asyncio.wait_for(entered[0].wait(), 60)
         second = asyncio.create_task(work.run(work.stage("plan", visit=2)))
-        await asyncio.wait_for(entered[1].wait(), 20)
+        await asyncio.wait_for(entered[1].wait(), 60)
         leave[0].set()
         require_sound(await first)
         assert not await work.backend.steer("plan@1.1", "hurry")

@@ -40,7 +40,7 @@ clocks = table("play", [with_system_clock, with_manual_clock], ids=["system", "m
 
 def run(play: Play, scene: Scene[T]) -> T:
     async def within_limit() -> T:
-        return await asyncio.wait_for(play(scene), 20)
+        return await asyncio.wait_for(play(scene), 60)
 
     return asyncio.run(within_limit())
 

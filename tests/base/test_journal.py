@@ -329,7 +329,7 @@ class Disk:
 
     def sync(self) -> None:
         seen = self.written
-        assert self.gate.wait(10)
+        assert self.gate.wait(60)
         self.syncs += 1
         if self.broken:
             raise OSError("the disk is gone")

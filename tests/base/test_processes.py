@@ -15,6 +15,7 @@ from attractor.base.errors import FileError, ProcessNotStarted
 from attractor.base.processes import ExecResult, OutputChunk, run_process
 from tests.base.running import FAR, NEVER, SOON, end, is_child, is_running, open_files, run, sh
 from tests.counts import count
+from tests.patience import with_longer_limits
 
 pytestmark = pytest.mark.anyio
 
@@ -64,12 +65,16 @@ async def test_programs_run_concurrently():
 
 @pytest.mark.crash
 def test_time_limit_kills_the_group_and_keeps_its_output(watching: None):
-    result = sh(f"sleep {NEVER} & echo $!; echo $$; wait", timeout=SOON)
-    child, leader = (int(line) for line in result.stdout.split())
-    assert (result.timed_out, result.exit_code) == (True, -signal.SIGTERM)
-    assert result.duration_ms >= 300
-    assert not is_running(child)
-    assert not is_child(leader)
+    def play(limit_s: float) -> None:
+        limit = timedelta(seconds=limit_s)
+        result = sh(f"sleep {NEVER} & echo $!; echo $$; wait", timeout=limit)
+        child, leader = (int(line) for line in result.stdout.split())
+        assert (result.timed_out, result.exit_code) == (True, -signal.SIGTERM)
+        assert result.duration_ms >= limit_s * 1000
+        assert not is_running(child)
+        assert not is_child(leader)
+
+    with_longer_limits(play, first_s=SOON.total_seconds())
 
 
 @pytest.mark.crash
@@ -95,7 +100,7 @@ def test_clean_up_after_the_time_limit_keeps_output_and_exit_status():
 def test_process_that_ignores_sigterm_is_killed_after_the_grace_period(watching: None, deaf: None):
     result = run("sleep", NEVER, timeout=SOON, grace=SOON)
     assert (result.timed_out, result.exit_code) == (True, -signal.SIGKILL)
-    assert 600 <= result.duration_ms < 5000
+    assert 600 <= result.duration_ms < 30_000
 
 
 @pytest.mark.crash
@@ -103,7 +108,7 @@ def test_remaining_process_that_ignores_sigterm_is_killed(deaf: None):
     result = run("sh", "-c", f"sleep {NEVER} & echo $!", grace=SOON)
     assert result.exit_code == 0
     assert not is_running(int(result.stdout))
-    assert 300 <= result.duration_ms < 5000
+    assert 300 <= result.duration_ms < 30_000
 
 
 def test_remaining_process_may_finish_its_output():
@@ -127,7 +132,7 @@ def test_process_outside_the_group_with_an_open_pipe_does_not_block(tmp_path: Pa
         said = "".join(chunk.text for chunk in chunks if chunk.stream == "stderr")
         assert said == result.stderr == "done\N{REPLACEMENT CHARACTER}"
         assert (result.exit_code, result.timed_out) == (0, False)
-        assert result.duration_ms < 5000
+        assert result.duration_ms < 30_000
         assert away == "yes" or is_running(int(pid.read_text()))
     finally:
         end(int(pid.read_text()))

@@ -13,7 +13,7 @@ import pytest
 from tests.cli.plain_desk import Desk
 from tests.pipeline.projects import git, make_project
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 UNGUARDED = ("--backend", "simulate", "--sandbox", "none", "--no-evaluate")
 
 

@@ -59,7 +59,7 @@ class Desk:
     def end(self) -> None:
         for process in self.started:
             process.kill()
-            process.wait(10)
+            process.wait(60)
             for stream in (process.stdout, process.stderr):
                 if stream:
                     stream.close()

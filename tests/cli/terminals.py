@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.prepared import PROGRAM, Process, begin_prepared
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 @dataclass

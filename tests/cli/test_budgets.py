@@ -97,7 +97,7 @@ def test_usage_of_a_killed_stage_is_kept(desk: TwinDesk) -> None:
     process = desk.begin(*desk.to_run(*MODEL))
     await_(lambda: list(desk.folder.glob("**/held")))
     process.kill()
-    process.wait(10)
+    process.wait(60)
     once = (900, 100, round(cost_of_call(), 6))
     assert used(desk.told("status")) == once
     assert [used(one) for one in desk.told("runs")] == [once]
@@ -127,7 +127,7 @@ def test_usage_of_a_killed_stage_counts_for_the_budget(desk: TwinDesk) -> None:
     process = desk.begin(*desk.to_run(*MODEL, "--max-tokens", "1000"))
     await_(lambda: list(desk.folder.glob("**/held")))
     process.kill()
-    process.wait(10)
+    process.wait(60)
     stopped = desk.do("resume", "latest", "--no-evaluate")
     assert stopped.returncode == 3
     assert "the budget max_tokens is exhausted: 1000 of 1000" in stopped.stdout + stopped.stderr

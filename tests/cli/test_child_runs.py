@@ -179,7 +179,7 @@ def test_interrupted_parent_interrupts_and_resumes_its_child(
     await_(is_begun(desk))
     [root] = desk.runs()
     process.send_signal(number)
-    assert process.wait(10) == 130
+    assert process.wait(60) == 130
     assert document(child(root) / "run.json")["status"] == "executing"
     (desk.folder / "go").touch()
     assert desk.json("resume", "latest", "--no-evaluate")["outcome"] == "success"

@@ -46,7 +46,7 @@ def test_killed_run_names_the_stage_to_repeat(desk: GitDesk) -> None:
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
     await_((desk.folder / "begun").exists)
     process.kill()
-    process.wait(10)
+    process.wait(60)
     found = desk.json("diagnose")
     assert found["verdict"] == "it stopped, and no process runs it"
     assert any("two@1 was interrupted" in one for one in found["causes"])

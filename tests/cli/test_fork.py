@@ -243,7 +243,7 @@ def test_killed_fork_is_complete_or_absent(desk: GitDesk, starting_runs: Startin
         process = desk.begin("fork", old.name, "make@2", "--no-evaluate")
         time.sleep(random.uniform(0.05, 0.7))
         process.kill()
-        process.wait(10)
+        process.wait(60)
     for new in [one for one in desk.runs() if one != old]:
         # One that was killed between its last stage and its branch has an outcome already.
         if desk.json("status", new.name)["phase"] != "decision":

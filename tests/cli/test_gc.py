@@ -100,7 +100,7 @@ def test_branch_copies_of_a_canceled_run_are_freed(desk: GitDesk) -> None:
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
     await_(lambda: len(list(desk.folder.glob("begun.*"))) == 2)
     process.kill()
-    process.wait(10)
+    process.wait(60)
     [root] = desk.runs()
     assert freed(desk, *NOW) == set()
     assert desk.do("cancel", "latest").returncode == 0
@@ -197,7 +197,7 @@ def test_killed_gc_is_continued_by_the_next(desk: GitDesk) -> None:
         process = desk.begin("gc", *NOW)
         time.sleep(random.uniform(0.0, 0.3))
         process.kill()
-        process.wait(10)
+        process.wait(60)
         assert [desk.json("status", one.name)["status"] for one in roots] == ["failed"] * 3
     assert desk.do("gc", *NOW).returncode == 0
     assert (desk.stores(), desk.base_refs(), desk.workspaces()) == (set(), set(), set())

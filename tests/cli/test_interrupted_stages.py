@@ -11,7 +11,7 @@ import pytest
 from tests.pipeline.projects import make_project
 from tests.prepared import begin_prepared, run_prepared
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Desk:
                 time.sleep(0.02)
         finally:
             process.kill()
-            process.wait(timeout=10)
+            process.wait(timeout=60)
 
     @property
     def sent(self) -> int:

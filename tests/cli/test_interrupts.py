@@ -109,7 +109,7 @@ def test_interrupted_run_leaves_no_process_and_can_be_resumed(
             out, err = process.stdout.read(), process.stderr.read()
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
     assert (process.returncode, out) == (130, "")
     run_id = str(live["run_id"])
     kept = f"the run is stored in {project / 'runs' / run_id}"

@@ -40,7 +40,7 @@ def test_killed_evaluation_continues_with_the_missing_trials(tmp_path: Path) -> 
     process = begin_prepared(words, folder=flow.project, variables=variables)
     await_(lambda: len(trials(flow, "TrialCompleted")) >= 2)
     process.kill()
-    process.wait(10)
+    process.wait(60)
     finished, begun = trials(flow, "TrialCompleted"), trials(flow, "TrialStarted")
     interrupted = begun - finished
     assert 2 <= len(finished) < TRIALS

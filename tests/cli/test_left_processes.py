@@ -59,7 +59,7 @@ class Scene:
         await_(lambda: self.pids)
         kill_guardian(process.pid)
         process.kill()
-        process.wait(10)
+        process.wait(60)
         assert all(self.alive)
         return self.pids
 

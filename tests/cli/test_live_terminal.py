@@ -18,7 +18,7 @@ import pytest
 from tests.cli.runs.live.screen import Screen
 from tests.prepared import Process, begin_prepared
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 UNGUARDED = ("--backend", "simulate", "--sandbox", "none", "--workspace", "none", "--no-evaluate")
 WISH = """digraph wish {
     graph [max_duration="10m"]

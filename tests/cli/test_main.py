@@ -173,7 +173,7 @@ def test_an_interrupt_ends_with_130(tmp_path: Path, number: signal.Signals) -> N
     assert process.stdout is not None
     assert process.stdout.readline() == "asleep\n"
     process.send_signal(number)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, "error: interrupted\n")
 
 

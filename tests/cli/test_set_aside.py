@@ -33,7 +33,7 @@ def killed(desk: Desk, *words: str) -> None:
     process = desk.begin("run", "pipeline.dot", *UNGUARDED, *words)
     await_((desk.folder / "begun").exists)
     process.kill()
-    process.wait(10)
+    process.wait(60)
 
 
 def resumed(desk: Desk) -> str:

@@ -63,7 +63,7 @@ def watched(desk: PlainDesk, *words: str) -> Generator[Process]:
         yield process
     finally:
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 def until(process: Process, words: str) -> list[str]:

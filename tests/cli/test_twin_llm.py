@@ -3,6 +3,7 @@ import json
 import resource
 import signal
 import subprocess
+import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,7 @@ def test_requests_and_unused_rules_are_logged(script: Path) -> None:
         asked(told)
         asked(told, "what\x1b[2J?")
         twin.send_signal(signal.SIGINT)
-        _, lines = twin.communicate(timeout=20)
+        _, lines = twin.communicate(timeout=60)
     first, second, last = lines.splitlines()
     warning = "the request does not offer the tool 'look'; it offers: none"
     assert first == f"#1 openai gpt-5 step 0: 200 'plan' (warning: {warning})"
@@ -216,16 +217,22 @@ async def _streamed(url: str, count: int) -> list[bool]:
 
 def test_second_signal_ends_a_hanging_script(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
-    script.write_text("def answer(conversation, attempt):\n    while True:\n        pass\n")
+    script.write_text(
+        "def answer(conversation, attempt):\n"
+        f"    open({str(tmp_path / 'begun')!r}, 'w').close()\n"
+        "    while True:\n        pass\n"
+    )
     with standing_in(script, "--json") as twin:
         url = json.loads(lines_of(twin, "}"))["environ"]["OPENAI_BASE_URL"]
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(f"{url}/responses", json=ASKED, headers={"authorization": "x"}, timeout=0.5)
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.01)
         twin.send_signal(signal.SIGTERM)
         with pytest.raises(subprocess.TimeoutExpired):
             twin.wait(0.5)
         twin.send_signal(signal.SIGTERM)
-        assert twin.wait(10) == 130
+        assert twin.wait(60) == 130
 
 
 def test_first_example_of_the_page_works_in_a_run(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def forked(
 
 async def until(holds: Callable[[], object]) -> None:
     """Wait for something that other branches bring about."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not holds():
             await asyncio.sleep(0.001)
 

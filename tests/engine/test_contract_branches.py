@@ -94,7 +94,7 @@ def given(scene: Scene, tmp_path: Path) -> None:
 
 
 async def _await(scene: Awaitable[None]) -> None:
-    await asyncio.wait_for(asyncio.ensure_future(scene), 20)
+    await asyncio.wait_for(asyncio.ensure_future(scene), 60)
 
 
 def require_played(probe: Probe) -> None:

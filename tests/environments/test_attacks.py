@@ -353,6 +353,6 @@ def test_killed_runner_leaves_no_process(neutral: Path, *, stopped: bool) -> Non
 
 
 async def nobody_is_left(namespace: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while processes_in(namespace):
             await asyncio.sleep(0.01)

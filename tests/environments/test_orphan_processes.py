@@ -28,7 +28,7 @@ from attractor.environments.orphan_processes import (
 pytestmark = [pytest.mark.skipif(not can_find_orphans(), reason="no /proc"), pytest.mark.crash]
 
 ROOT = Path(__file__).parent.parent.parent
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 # It runs a command as a stage does, and waits for it until it is killed.
 LIFE = """
 import asyncio, os, sys
@@ -71,7 +71,7 @@ class Lives:
     def kill(self) -> None:
         """Kill the last life."""
         self.started[-1].kill()
-        self.started[-1].wait(timeout=10)
+        self.started[-1].wait(timeout=60)
 
     @property
     def pids(self) -> list[int]:
@@ -85,7 +85,7 @@ class Lives:
     def end(self) -> None:
         for life in self.started:
             life.kill()
-            life.wait(timeout=10)
+            life.wait(timeout=60)
         for pid in self.pids:
             # A number that was written down may be somebody else's by now.
             if find_process(pid) and f"{self.folder}" in f"{Path(f'/proc/{pid}/cwd').readlink()}":
@@ -211,7 +211,7 @@ def test_processes_of_another_user_are_kept(lives: Lives) -> None:
         assert find_process(other.pid)
     finally:
         other.kill()
-        other.wait(timeout=10)
+        other.wait(timeout=60)
 
 
 def children() -> list[str]:

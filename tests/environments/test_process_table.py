@@ -33,7 +33,7 @@ def running(*words: str, **variables: str) -> Generator[int]:
         yield process.pid
     finally:
         process.kill()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 def test_a_process_is_known_by_its_number(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_dead_processes_are_not_found() -> None:
     process = subprocess.Popen(["true"])
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert find_process(process.pid) is None
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     assert find_process(process.pid) is None
     assert variable_of(process.pid, "PATH") == ()
 

@@ -276,7 +276,7 @@ class Play:
 
     def run(self) -> Outcome:
         """Let the handler of the node's type do it."""
-        return asyncio.run(asyncio.wait_for(self.execute(), 20))
+        return asyncio.run(asyncio.wait_for(self.execute(), 60))
 
     async def execute(self) -> Outcome:
         parts = Parts(self.backend, self.interviewer, self.inputs, play_train=self.play_train)

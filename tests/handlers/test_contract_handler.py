@@ -83,7 +83,7 @@ def stage_of(
 
 
 def run(scene: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(asyncio.wait_for(scene, 20))
+    return asyncio.run(asyncio.wait_for(scene, 60))
 
 
 def require_sound(outcome: Outcome) -> None:
@@ -183,7 +183,7 @@ async def test_canceled_stage_cancels_its_waits(name: str) -> None:
     stuck: Stuck = {"tool": shell, "wait.human": person}.get(name, backend)
     handler = handler_registry()[name](Parts(backend, person))
     working = asyncio.create_task(handler.execute(stage_of(PIPELINES["full"], place=shell)))
-    await asyncio.wait_for(stuck.reached.wait(), 20)
+    await asyncio.wait_for(stuck.reached.wait(), 60)
     working.cancel()
     with pytest.raises(asyncio.CancelledError):
         await working

@@ -197,4 +197,4 @@ def test_canceled_stage_halts_its_child() -> None:
             await working
         assert children.halted == ["it@1.1"]
 
-    asyncio.run(asyncio.wait_for(scene(), 20))
+    asyncio.run(asyncio.wait_for(scene(), 60))

@@ -90,7 +90,7 @@ async def scene(
         await asyncio.sleep(0)
     begun = children.begun.get("it@1.1", plot)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             yield Scene(it, begun, children, clock, working, supervisor)
     finally:
         working.cancel()

@@ -110,7 +110,7 @@ def test_the_question_is_there_before_the_answer_is_awaited_and_time_can_run_out
                 await asyncio.wait_for(console.ask(GATE), 0.03)
             assert terminal.output.getvalue().endswith("Select: \n")
             os.write(writing, b"y\n")
-            return await asyncio.wait_for(console.ask(GATE), 20)
+            return await asyncio.wait_for(console.ask(GATE), 60)
 
         assert asyncio.run(in_time()) == picked(GATE, 0, "y", "console")
     os.close(writing)
@@ -137,7 +137,7 @@ def test_two_questions_at_once_are_asked_one_after_the_other() -> None:
                 await asyncio.sleep(0)
             assert "Sure?" not in terminal.output.getvalue()
             os.write(writing, b"y\nn\n")
-            return await asyncio.wait_for(waiting, 20)
+            return await asyncio.wait_for(waiting, 60)
 
         assert [one.value for one in asyncio.run(both())] == ["Y", "N"]
     os.close(writing)
@@ -184,7 +184,7 @@ def test_message_keeps_prompt_of_open_question() -> None:
             shown = terminal.output.getvalue()
             assert shown.endswith("\n[other] ann answered\N{REPLACEMENT CHARACTER}[2J\nSelect: ")
             os.write(writing, b"y\n")
-            await asyncio.wait_for(asking, 20)
+            await asyncio.wait_for(asking, 60)
 
         asyncio.run(scene())
     os.close(writing)
@@ -206,7 +206,7 @@ def test_terminal_drops_early_input_and_allows_any_number_of_tries() -> None:
             while terminal.output.getvalue().count("Select: ") < 8:
                 await asyncio.sleep(0.001)
             os.write(ours, b"n\n")
-            return await asyncio.wait_for(asking, 20)
+            return await asyncio.wait_for(asking, 60)
 
         assert asyncio.run(scene()).value == "N"
     os.close(ours)

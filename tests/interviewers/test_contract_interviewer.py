@@ -86,7 +86,7 @@ everybody = pytest.mark.parametrize("name", list(MAKE))
 async def meet(interviewer: Interviewer, asked: Question) -> Met:
     """Return the answer, or the question that was parked, or what stopped the run."""
     try:
-        return await asyncio.wait_for(interviewer.ask(asked), 20)
+        return await asyncio.wait_for(interviewer.ask(asked), 60)
     except Parked as parked:
         return parked.question
     except Stopped as stopped:
@@ -151,7 +151,7 @@ def test_questions_at_the_same_time_are_each_met(name: str) -> None:
 @pytest.mark.parametrize("message", ["", "größe 🐍\n\x1b[0m", "x" * 100_000])
 def test_a_message_is_taken_and_wants_no_answer(name: str, message: str) -> None:
     interviewer = MAKE[name]()
-    assert asyncio.run(asyncio.wait_for(interviewer.inform(message, "gate"), 20)) is None
+    assert asyncio.run(asyncio.wait_for(interviewer.inform(message, "gate"), 60)) is None
     asked = question(QuestionKind.YES_NO, Option("Y", "Yes"))
     [met] = ask(interviewer, asked)
     assert is_met(asked, met)
@@ -193,4 +193,4 @@ def test_silent_interviewer_can_be_canceled(interviewer: Interviewer) -> None:
             await asking
         await interviewer.inform("Never mind", "slow")
 
-    asyncio.run(asyncio.wait_for(give_up(), 20))
+    asyncio.run(asyncio.wait_for(give_up(), 60))

@@ -98,7 +98,7 @@ def read(lines: LineReader, times: int = 1) -> list[str | None]:
     async def next_lines() -> list[str | None]:
         return [await lines.next() for _ in range(times)]
 
-    return asyncio.run(asyncio.wait_for(next_lines(), 20))
+    return asyncio.run(asyncio.wait_for(next_lines(), 60))
 
 
 def test_lines_come_one_by_one(wire: Wire) -> None:
@@ -124,7 +124,7 @@ def test_a_line_that_comes_in_pieces_is_one_line(wire: Wire) -> None:
             wire.write(piece)
         return await waiting
 
-    assert asyncio.run(asyncio.wait_for(talk(), 20)) == "yes"
+    assert asyncio.run(asyncio.wait_for(talk(), 60)) == "yes"
 
 
 def test_canceled_ask_leaves_nothing_and_loses_nothing(wire: Wire) -> None:
@@ -172,7 +172,7 @@ def test_input_taken_by_other_reader_is_awaited_again(turns: int) -> None:
         return await waiting
 
     with os.fdopen(reading) as stream:
-        assert asyncio.run(asyncio.wait_for(talk(), 20)) in ("yes", "xyes")
+        assert asyncio.run(asyncio.wait_for(talk(), 60)) in ("yes", "xyes")
     os.close(writing)
 
 
@@ -219,7 +219,7 @@ def test_a_reader_that_does_not_block_waits_all_the_same() -> None:
         return await waiting
 
     with os.fdopen(reading) as stream:
-        assert asyncio.run(asyncio.wait_for(talk(), 20)) == "yes"
+        assert asyncio.run(asyncio.wait_for(talk(), 60)) == "yes"
     os.close(writing)
 
 

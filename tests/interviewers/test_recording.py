@@ -95,7 +95,7 @@ def test_at_a_terminal_the_console_asks(tmp_path: Path) -> None:
             asking = asyncio.create_task(asked.ask(GATE))
             await asyncio.sleep(0.05)
             os.write(ours, b"n\n")
-            return await asyncio.wait_for(asking, 20)
+            return await asyncio.wait_for(asking, 60)
 
         answer = asyncio.run(talk())
     os.close(ours)

@@ -67,7 +67,7 @@ def test_an_interviewer_answers_or_parks_every_kind_of_question(
     name: str, kind: QuestionKind
 ) -> None:
     asked = question(kind, Option("Y", "Yes"), Option("N", "No"))
-    met = asyncio.run(asyncio.wait_for(ask(built(name), asked), 20))
+    met = asyncio.run(asyncio.wait_for(ask(built(name), asked), 60))
     assert met == asked or (isinstance(met, Answer) and met.kind is AnswerKind.GIVEN and met.value)
 
 

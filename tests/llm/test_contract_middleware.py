@@ -72,7 +72,7 @@ def ask(provider: ScriptedProvider, *middleware: Middleware, times: int = 1) -> 
         ) as client:
             return [await client.complete(HELLO) for _ in range(times)]
 
-    return asyncio.run(asyncio.wait_for(asking(), 20))
+    return asyncio.run(asyncio.wait_for(asking(), 60))
 
 
 def test_who_passes_everything_on_changes_nothing(make: Callable[[], Middleware]) -> None:
@@ -141,7 +141,7 @@ def hear(provider: ScriptedProvider, *middleware: StreamMiddleware) -> list[Stre
         )
         return [event async for event in client.stream(HELLO)]
 
-    return asyncio.run(asyncio.wait_for(hearing(), 20))
+    return asyncio.run(asyncio.wait_for(hearing(), 60))
 
 
 def test_who_passes_a_stream_on_changes_nothing(hearing: Callable[[], StreamMiddleware]) -> None:

@@ -73,7 +73,7 @@ def threads() -> list[threading.Thread]:
 @contextmanager
 def no_thread_is_left() -> Generator[None]:
     yield
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while threads() and time.monotonic() < deadline:
         time.sleep(0.001)
     assert threads() == []
@@ -165,7 +165,7 @@ def raising(error: BaseException) -> Callable[..., object]:
 @table("error", [SystemExit(2), StopIteration()])
 def test_a_tool_that_exits_or_is_at_its_end_hangs_nobody(error: BaseException) -> None:
     with speaking(SCRIPT) as twin, no_thread_is_left():
-        events = a_stream(twin, tools=[adder(raising(error))], timeout=10)
+        events = a_stream(twin, tools=[adder(raising(error))], timeout=60)
         (result,) = events.result().steps[0].tool_results
     assert result.is_error
     assert type(error).__name__ in str(result.content)
@@ -186,7 +186,7 @@ def test_what_is_to_end_the_program_is_raised_where_it_is_waited_for(
 ) -> None:
     with speaking(SCRIPT) as twin, no_thread_is_left():
         given: dict[str, Any] = {"tools": [adder()], **options}
-        events = a_stream(twin, timeout=10, **given)
+        events = a_stream(twin, timeout=60, **given)
         for _ in range(2):
             with pytest.raises(wanted):
                 list(events)

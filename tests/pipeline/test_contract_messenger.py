@@ -56,7 +56,7 @@ def address(tmp_path: Path) -> Iterator[str]:
     over.set()
     server.shutdown()
     server.server_close()
-    serving.join(10)
+    serving.join(60)
 
 
 @pytest.fixture(params=["command", "url"])

@@ -74,7 +74,7 @@ def killed_between(desk: TwinDesk, wire: str) -> None:
     process = desk.begin("run", "pipeline.dot", "--model", MODELS[wire], "--provider", wire, *words)
     await_(lambda: (desk.folder / "held").exists())
     process.kill()
-    process.wait(10)
+    process.wait(60)
     (desk.folder / "go").touch()
 
 

@@ -200,12 +200,12 @@ def test_R6_a_run_is_paused_in_all_its_branches(tmp_path: Path) -> None:
     async def walk() -> RunResult:
         with place.open() as run:
             task = asyncio.create_task(place.runner(run).run())
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not (run.state.is_paused and len(branch_steps(place)) == 2):
                     await asyncio.sleep(0.01)
             seen.extend(place.handler.nodes)
             leave_order(place.root / "inbox", Order(Action.RESUME, "bob"), name="A2")
-            return await asyncio.wait_for(task, 20)
+            return await asyncio.wait_for(task, 60)
 
     assert asyncio.run(walk()).outcome is StageStatus.SUCCESS
     assert sorted(seen) == ["a", "b"]

@@ -131,7 +131,7 @@ def test_8_7_max_tool_rounds_is_respected(provider: str, rounds: int) -> None:
 @table("provider", PROVIDERS)
 def test_8_7_parallel_calls_run_at_once_and_go_back_in_order_in_one_request(provider: str) -> None:
     # None of them returns before all of them are at work.
-    barrier = threading.Barrier(3, timeout=10)
+    barrier = threading.Barrier(3, timeout=60)
 
     def meet(command: str) -> str:
         barrier.wait()
@@ -187,7 +187,7 @@ def test_8_7_steps_keep_their_calls_results_and_usage(provider: str) -> None:
 
 @table("provider", PROVIDERS)
 def test_8_7_a_stream_executes_tools_at_once_and_goes_on_with_the_next_step(provider: str) -> None:
-    barrier = threading.Barrier(3, timeout=10)
+    barrier = threading.Barrier(3, timeout=60)
 
     def meet(command: str) -> str:
         barrier.wait()

@@ -7,7 +7,7 @@ _HEAD = {"host": "localhost", "connection": "close", "content-type": "applicatio
 
 
 def raw(
-    url: str, words: str, headers: Mapping[str, str], body: bytes = b"", *, patience: float = 10
+    url: str, words: str, headers: Mapping[str, str], body: bytes = b"", *, patience: float = 60
 ) -> bytes:
     """Ask `POST /path`, and return what comes: the status line, headers and all, and its end."""
     told = {**_HEAD, **headers, "content-length": str(len(body))}

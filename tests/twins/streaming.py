@@ -40,7 +40,7 @@ def stream(wire: str, script: str = ANY, **more: Any) -> Reply:
     return reply_to(incoming, parse_script(script))
 
 
-def opened(twin: ProviderTwin, wire: str, timeout: float = 10) -> Any:
+def opened(twin: ProviderTwin, wire: str, timeout: float = 60) -> Any:
     """Ask a twin for a stream over HTTP."""
     return httpx.stream(
         "POST",

@@ -66,7 +66,7 @@ def test_a_command_is_stopped_with_its_processes(tmp_path: Path) -> None:
             shown = await read(wait_ms=10)
         assert await read(stop=True) == "[exit code -15]"
         # A killed process exists until its parent has noticed.
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while _is_running(int(shown.split()[0])):
                 await asyncio.sleep(0.01)
 

@@ -50,6 +50,7 @@ from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import FAIL, RETRY as runs_RETRY, Scripted, Work, Workplace, handlers_of
+from tests.patience import with_longer_limits
 
 pytestmark = pytest.mark.anyio
 
@@ -141,17 +142,20 @@ async def test_without_a_sign_the_time_runs_out() -> None:
     assert stall.is_over
 
 
-async def test_signs_from_any_thread_put_it_off() -> None:
-    stall = Stall(SHORT)
-    async with stall:
-        for turn in range(6):
-            await asyncio.sleep(0.04)
-            if turn % 2:
-                stall.sign()
-            else:
-                await asyncio.to_thread(stall.sign)
-    stall.sign()
-    assert not stall.is_over
+def test_signs_from_any_thread_put_it_off() -> None:
+    async def give_signs(limit_s: float) -> None:
+        stall = Stall(timedelta(seconds=limit_s))
+        async with stall:
+            for turn in range(6):
+                await asyncio.sleep(limit_s / 2)
+                if turn % 2:
+                    stall.sign()
+                else:
+                    await asyncio.to_thread(stall.sign)
+        stall.sign()
+        assert not stall.is_over
+
+    with_longer_limits(lambda limit_s: asyncio.run(give_signs(limit_s)), first_s=0.08)
 
 
 async def test_without_a_limit_it_waits_for_ever() -> None:
@@ -170,6 +174,14 @@ def test_stall_timeout_of_node_overrides_graph_except_for_waiting_types() -> Non
 
 
 def test_a_silent_stage_fails_with_its_reason_and_is_tried_again(tmp_path: Path) -> None:
+    def play(limit_s: float) -> None:
+        fall_silent(tmp_path / f"{limit_s}", limit_s)
+
+    with_longer_limits(play, first_s=0.08)
+
+
+def fall_silent(folder: Path, limit_s: float) -> None:
+    limit = f"{limit_s * 1000:.0f}ms"
     tries: list[int] = []
 
     async def silent(stage: Stage) -> Outcome:
@@ -177,20 +189,20 @@ def test_a_silent_stage_fails_with_its_reason_and_is_tried_again(tmp_path: Path)
         if stage.attempt == 1:
             await asyncio.Event().wait()
         for _ in range(5):
-            await asyncio.sleep(0.04)
+            await asyncio.sleep(limit_s / 2)
             stage.files.append("transcript.jsonl", "still here")
         return success()
 
     of = line("a")
     whole = graph(
-        [start(), node("a", stall_timeout="80ms", max_retries=1, retry_policy="none"), end()],
+        [start(), node("a", stall_timeout=limit, max_retries=1, retry_policy="none"), end()],
         list(of.edges),
     )
-    place = Workplace(tmp_path / "run", whole, {"a": silent})
+    place = Workplace(folder, whole, {"a": silent})
     assert str(place.run().outcome) == "success"
     assert tries == [1, 2]
     [failed] = place.events("StageFailed")
-    assert failed.data["error"] == "stalled: no activity for 80ms"
+    assert failed.data["error"] == f"stalled: no activity for {limit}"
 
 
 @pytest.mark.parametrize(

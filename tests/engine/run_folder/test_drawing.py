@@ -241,7 +241,7 @@ def test_running_run_is_drawn_early(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         options = simulated(project)
         walking = asyncio.create_task(running_start(options, host))
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not (found := list((project / "runs").glob("*/graph.svg"))):
                     await asyncio.sleep(0.02)
             drawn = found[0].read_text()

@@ -29,7 +29,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Run work in an event loop, for some seconds at most."""
 
     async def within() -> T:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await work
 
     return asyncio.run(within())

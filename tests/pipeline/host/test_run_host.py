@@ -68,16 +68,18 @@ def test_every_observer_gets_every_event(tmp_path: Path) -> None:
 
 def test_slow_observer_is_not_awaited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CATCH_UP_S", 0.05)
-    go_on = threading.Event()
+    go_on, has_ended = threading.Event(), threading.Event()
 
     def stay(event: Event) -> None:
-        go_on.wait(10)
+        go_on.wait(60)
+        has_ended.set()
 
     with workplace(tmp_path, "one").open() as run:
         news = ObserverSubscriptions()
         news.subscribe(run.events, stay)
         run.emit("Kind", {})
         asyncio.run(news.catch_up())
+        assert not has_ended.is_set()
         go_on.set()
 
 

@@ -59,7 +59,7 @@ def chat() -> Iterator[Chat]:
         chat.waits_for.set()
     server.shutdown()
     server.server_close()
-    serving.join(10)
+    serving.join(60)
 
 
 def told(address: str, seconds: float = 10.0) -> str:

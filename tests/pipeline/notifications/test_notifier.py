@@ -126,7 +126,7 @@ def test_canceled_notifier_sends_no_notice(tmp_path: Path) -> None:
         while not begun.exists():
             await asyncio.sleep(0.01)
         walking.cancel()
-        await asyncio.wait([walking], timeout=20)
+        await asyncio.wait([walking], timeout=60)
         assert walking.cancelled()
 
     asyncio.run(cut_off())

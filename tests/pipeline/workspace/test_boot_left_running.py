@@ -54,7 +54,7 @@ digraph gate {
     ask -> exit [label="[Y] Yes"]
 }
 """
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 PATH = {"PATH": os.environ["PATH"]}
 RUN = ("run", "pipeline.dot", "--backend", "simulate", "--sandbox", "none")
 

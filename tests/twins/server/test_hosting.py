@@ -170,7 +170,7 @@ def test_delayed_answer_comes_when_the_clock_is_advanced(provider_twin: StartTwi
     clock.advance(3599)
     assert not answers
     clock.advance(1)
-    thread.join(10)
+    thread.join(60)
     assert answers[0].status_code == 200
 
 
@@ -183,7 +183,7 @@ def test_advancing_the_clock_ends_every_pause_of_a_stream(provider_twin: StartTw
     thread.start()
     clock.until_waiting()
     clock.advance(3600)
-    thread.join(10)
+    thread.join(60)
     assert b"response.completed" in answers[0]
 
 

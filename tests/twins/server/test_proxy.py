@@ -90,7 +90,7 @@ def stream(url: str, wire: str, words: str = "hello") -> tuple[bytes, bool]:
     sent = b""
     try:
         with httpx.stream(
-            "POST", url + STREAMS[wire], content=content, headers=SECRET[wire], timeout=10
+            "POST", url + STREAMS[wire], content=content, headers=SECRET[wire], timeout=60
         ) as response:
             for some in response.iter_bytes():
                 sent += some
@@ -130,7 +130,7 @@ def answering(
     def serve(server: socket.socket) -> None:
         connection, _ = server.accept()
         with connection:
-            connection.settimeout(10)
+            connection.settimeout(60)
             said = b""
             while until not in said:
                 said += connection.recv(65536)
@@ -143,7 +143,7 @@ def answering(
         thread = threading.Thread(target=serve, args=(server,))
         thread.start()
         yield f"http://{LOOPBACK}:{server.getsockname()[1]}", heard
-        thread.join(10)
+        thread.join(60)
 
 
 @both
@@ -235,7 +235,7 @@ def test_resets_and_silence_of_a_provider_are_reported(
             file,
             self.providers,
             reporter=ErrorReporter(),
-            timeout=httpx.Timeout(0.2),
+            timeout=httpx.Timeout(60, read=0.2),
         )
 
     monkeypatch.setattr(ProviderTwin, "_forwarder", impatient)
@@ -278,7 +278,7 @@ def test_recording_excludes_a_script(tmp_path: Path) -> None:
         ProviderTwin(parse_script(STORY), record=RecordingFile(tmp_path / "calls.jsonl"))
 
 
-def _until(holds: object, timeout: float = 5) -> None:
+def _until(holds: object, timeout: float = 60) -> None:
     assert callable(holds)
     ends = time.monotonic() + timeout
     while not holds():

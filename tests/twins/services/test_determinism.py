@@ -9,6 +9,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.services.pytest_plugin import StartServiceTwin
 from attractor.twins.services.service import Service, load_service, parse_service
 from attractor.twins.services.service_twin import ServiceTwin
+from tests.patience import with_longer_limits
 from tests.tables import table
 from tests.twins.raw import raw
 from tests.twins.services.asking import fixed
@@ -60,9 +61,11 @@ def test_faults_send_the_same_bytes(kind: FaultKind) -> None:
     route = fixed('"{{ letters(40) }}"', f'faults = [{{ kind = "{kind}", probability = 0.6 }}]')
     service = parse_service('name = "s"\n' + route)
 
-    def played(seed: int) -> Sequence[bytes]:
-        patience = 0.1 if kind is FaultKind.HANG else 10
+    def played(seed: int, patience: float) -> Sequence[bytes]:
         with in_background(ServiceTwin(service, seed=seed)) as twin:
             return [raw(twin.url, "GET /x", {}, patience=patience) for _ in range(4)]
 
-    assert played(1) == played(1)
+    def play_twice(patience: float) -> None:
+        assert played(1, patience) == played(1, patience)
+
+    with_longer_limits(play_twice, first_s=0.1 if kind is FaultKind.HANG else 60)

@@ -122,8 +122,8 @@ def test_broken_response_is_forwarded_and_not_recorded(
     twin = recording(service_twin('name = "s"\n' + fixed('"long enough"', faults)).url)
     with pytest.raises(httpx.RemoteProtocolError):
         httpx.get(twin.url + "/x")
-    with pytest.raises(httpx.ReadTimeout):
-        httpx.get(twin.url + "/x", timeout=0.2)
+    with httpx.stream("GET", twin.url + "/x", timeout=60) as begun:
+        assert begun.status_code == 200
     httpx.get(twin.url + "/x")
     _until(lambda: len(twin.requests) == 3)
     why = sorted(one.why.partition(":")[0] for one in twin.requests)
@@ -173,7 +173,7 @@ def test_recording_needs_file_and_address(file: Path) -> None:
             ServiceTwin(service, **half)  # pyright: ignore[reportArgumentType]
 
 
-def _until(holds: Callable[[], bool], patience: float = 5) -> None:
+def _until(holds: Callable[[], bool], patience: float = 60) -> None:
     ends = time.monotonic() + patience
     while not holds():
         assert time.monotonic() < ends

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -47,6 +48,8 @@ def test_faults_reach_the_connection(service_twin: StartServiceTwin) -> None:
             httpx.get(twin.url + "/x")
     with pytest.raises(httpx.ReadTimeout):
         httpx.get(twin.url + "/x", timeout=0.1)
+    while len(twin.requests) < len(kinds):
+        time.sleep(0.001)
     assert httpx.get(twin.url + "/x").json() == "some text"
     twin.arm(FaultRule.model_validate({"kind": "status", "status": 418}))
     assert [httpx.get(twin.url + "/x").status_code for _ in range(2)] == [418, 200]

@@ -19,7 +19,7 @@ from attractor.engine.stage.folder import TAIL
 from tests.cli.runs.live.run_events import RUN, RunEvents, write_manifest
 from tests.cli.runs.live.screen import Screen
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 class Paper(io.StringIO):

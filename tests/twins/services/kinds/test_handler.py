@@ -51,7 +51,7 @@ ROUTES = 'state = { things = [], last = "never" }\n' + "\n".join(
     f'method = "*"\ntime_limit = "{limit}"'
     for name, limit in {
         **dict.fromkeys(
-            ["add", "teapot", "stumbles", "forgets", "scrambles", "makes_none", "spoils"], "2s"
+            ["add", "teapot", "stumbles", "forgets", "scrambles", "makes_none", "spoils"], "60s"
         ),
         "sleeps": "50ms",
     }.items()
