@@ -16,6 +16,7 @@ from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.runs.lookup import find_run, is_run
 from attractor.server.access.access import Access
 from attractor.server.drawings import Drawings
+from attractor.server.live_drawings import LiveDrawings
 from attractor.server.processes.run_processes import RunProcesses
 
 
@@ -28,6 +29,7 @@ class Service:
     access: Access
     processes: RunProcesses
     drawings: Drawings
+    live_drawings: LiveDrawings
 
     @classmethod
     def of(cls, project: Path, environ: Mapping[str, str] | None = None) -> "Service":
@@ -44,8 +46,14 @@ class Service:
             environ=environ,
             most=settings.max_processes or max(4, 2 * (os.cpu_count() or 1)),
         )
-        access = Access(state, host.clock)
-        return cls(factory, RunIndex(state), access, processes, Drawings())
+        return cls(
+            factory,
+            RunIndex(state),
+            Access(state, host.clock),
+            processes,
+            Drawings(),
+            LiveDrawings(state / "server" / "drawings"),
+        )
 
     @property
     def host(self) -> RunHost:

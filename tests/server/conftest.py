@@ -91,6 +91,11 @@ def project(tmp_path: Path) -> Path:
 @pytest.fixture
 def service(project: Path) -> Service:
     """The service of the project."""
+    return service_of(project)
+
+
+def service_of(project: Path) -> Service:
+    """Return the service of a project; its state lies beside it."""
     variables = {"PATH": os.environ["PATH"], "HOME": str(project.parent)}
     state = project.parent / "state"
     variables["ATTRACTOR_STATE_DIR"] = str(state)

@@ -8,7 +8,12 @@ from importlib.resources.abc import Traversable
 
 from markupsafe import Markup
 
+from attractor.server.live_drawings import drawing_style_sheet
+
 _PAGES = "attractor.server.pages"
+
+DRAWING_CSS = "drawing.css"
+"""The style sheet of drawings, made from the colours of their themes."""
 
 MEDIA_TYPES: Mapping[str, str] = {
     ".css": "text/css; charset=utf-8",
@@ -25,11 +30,8 @@ def _folder(name: str) -> Traversable:
 @cache
 def static_files() -> Mapping[str, bytes]:
     """Return all static files by name."""
-    return {
-        one.name: one.read_bytes()
-        for one in sorted(_folder("static").iterdir(), key=lambda one: one.name)
-        if one.is_file()
-    }
+    found = {one.name: one.read_bytes() for one in _folder("static").iterdir() if one.is_file()}
+    return {**dict(sorted(found.items())), DRAWING_CSS: drawing_style_sheet().encode()}
 
 
 @cache
@@ -58,6 +60,14 @@ def icon(name: str) -> Markup:
     return Markup(text.strip().replace("<svg ", '<svg class="icon" aria-hidden="true" ', 1))
 
 
+@cache
+def icon_content(name: str) -> str:
+    """Return the content of an icon, for an SVG of 16 by 16 in a drawing."""
+    text = _folder("icons").joinpath(f"{name}.svg").read_text().strip()
+    return text[text.index(">") + 1 : text.rindex("<")]
+
+
 def inline_style_sheet() -> Markup:
     """Return the style sheet of all pages, for a file without a server."""
-    return Markup(static_files()["pages.css"].decode())
+    sheets = ("pages.css", "run.css", DRAWING_CSS)
+    return Markup("\n".join(static_files()[one].decode() for one in sheets))

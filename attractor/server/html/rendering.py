@@ -2,7 +2,7 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import cast
 from urllib.parse import quote
@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.engine.amounts import lasted, money, number_of, size, whole
+from attractor.language.drawing.picture import encoded
 from attractor.server.errors import Unauthenticated
 from attractor.server.html.assets import icon, inline_style_sheet, static_address
 from attractor.server.html.states import state_look
@@ -96,6 +97,18 @@ def see_other(address: str, said: str = "", *, is_error: bool = False) -> Respon
     return response
 
 
+def after(act: Callable[[], tuple[str, str]], address: str) -> Response:
+    """Do what a form asks for; return the answer to it, with an error as a message.
+
+    `act` returns the address of the page to show, and a message. After an error it is `address`.
+    """
+    try:
+        return see_other(*act())
+    except AttractorError as error:
+        said = f"{error.message} ({error.hint})" if error.hint else error.message
+        return see_other(address, said, is_error=True)
+
+
 def _read_flash(request: Request) -> Flash | None:
     try:
         said, is_error = json.loads(urlsafe_b64decode(request.cookies.get(_FLASH, "")))
@@ -143,6 +156,7 @@ def _environment() -> Environment:
         "whole": whole,
         "size": size,
         "in_address": in_address,
+        "element_id": encoded,
     }
     # The type of the library lists its own functions only.
     functions = cast(dict[str, object], environment.globals)

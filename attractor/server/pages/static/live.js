@@ -6,17 +6,27 @@
 const PAUSE = 300; // ms between two requests for the same fragment
 
 class Fragment {
-  constructor(element) {
-    this.id = element.id;
-    this.address = element.dataset.part;
-    this.types = new Set(element.dataset.on.split(" "));
+  constructor(id) {
+    this.id = id;
     this.timer = 0;
     this.isLoading = false;
     this.isStale = false;
+    this.loaded = performance.now();
+  }
+
+  get element() {
+    return document.getElementById(this.id);
   }
 
   changesWith(type) {
-    return this.types.has("*") || this.types.has(type);
+    const types = this.element.dataset.on.split(" ");
+    return types.includes("*") || types.includes(type);
+  }
+
+  // Some contents change without an event: data-every="SECONDS".
+  isDue(now) {
+    const every = Number(this.element.dataset.every || 0);
+    return every && now - this.loaded > 1000 * every;
   }
 
   refresh() {
@@ -29,34 +39,39 @@ class Fragment {
     this.isLoading = true;
     this.isStale = false;
     try {
-      const answer = await fetch(this.address, { headers: { accept: "text/html" } });
-      if (answer.ok) replace(this.id, await answer.text());
+      const address = this.element?.dataset.part;
+      const answer = address && (await fetch(address, { headers: { accept: "text/html" } }));
+      // Meanwhile a person may have opened another stage.
+      if (answer?.ok && this.element?.dataset.part === address) insert(this.id, await answer.text());
     } catch {
       this.isStale = true; // the server is away: try again
     } finally {
       this.isLoading = false;
+      this.loaded = performance.now();
       if (this.isStale) this.timer ||= setTimeout(() => this.load(), 3 * PAUSE);
     }
   }
 }
 
-function replace(id, text) {
+const shown = new Map();
+
+export function insert(id, text) {
   const old = document.getElementById(id);
+  if (!old || shown.get(id) === text) return;
+  const focused = old.contains(document.activeElement) ? document.activeElement : null;
+  const hasText = [...old.querySelectorAll("textarea, input:not([type=hidden])")].some((one) => one.value);
+  if (hasText || focused?.matches("input, textarea, select")) return; // nobody loses a text
   const parsed = new DOMParser().parseFromString(text, "text/html");
   const fresh = document.adoptNode(parsed.getElementById(id));
-  if (!old || !fresh || old.dataset.shown === text) return;
-  fresh.dataset.shown = text.length < 100000 ? text : "";
+  if (!fresh) return;
+  shown.set(id, text);
   keepOpen(old, fresh);
-  const focused = old.contains(document.activeElement) ? document.activeElement : null;
-  const isTyping = focused?.matches("input, textarea, select");
-  if (isTyping) return; // the next event brings it; nobody loses a text
   const scrolled = [...old.querySelectorAll("[data-scroll]")].map((one) => [one.id, one.scrollLeft, one.scrollTop]);
   old.replaceWith(fresh);
   for (const [name, left, top] of scrolled) document.getElementById(name)?.scrollTo(left, top);
   if (focused) refocus(focused, fresh);
   fresh.dispatchEvent(new CustomEvent("inserted", { bubbles: true }));
-  const said = fresh.querySelector("[data-say]")?.dataset.say;
-  if (said) say(said);
+  if (fresh.dataset.say && fresh.dataset.say !== old.dataset.say) say(fresh.dataset.say);
 }
 
 function keepOpen(old, fresh) {
@@ -70,7 +85,8 @@ function refocus(focused, fresh) {
   const href = focused.getAttribute("href");
   const same = focused.id
     ? document.getElementById(focused.id)
-    : href && fresh.querySelector(`[href="${CSS.escape(href)}"]`);
+    : href && [...fresh.querySelectorAll("a")].find((one) => one.getAttribute("href") === href);
+  if (!same && fresh.tabIndex < 0) fresh.tabIndex = -1;
   (same || fresh).focus({ preventScroll: true });
 }
 
@@ -82,9 +98,13 @@ export function say(text) {
 export function follow() {
   const page = document.querySelector("[data-stream]");
   if (!page) return;
-  const fragments = () =>
-    [...document.querySelectorAll("[data-part]")].map((one) => (known[one.id] ||= new Fragment(one)));
   const known = {};
+  const fragments = () =>
+    [...document.querySelectorAll("[data-part]")].map((one) => (known[one.id] ||= new Fragment(one.id)));
+  setInterval(() => {
+    const now = performance.now();
+    for (const one of fragments()) if (one.isDue(now)) one.refresh();
+  }, 500);
   let last = Number(page.dataset.from || 0);
   const source = new EventSource(page.dataset.stream);
   const take = (event) => {

@@ -1,0 +1,342 @@
+"""The content of the page of a run and of its report, put together from the run's records."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+from markupsafe import Markup
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UnknownName
+from attractor.base.events import Event
+from attractor.base.json import Json
+from attractor.engine.journal.events import ENGINE_KINDS
+from attractor.engine.journal.reader import JournalReader, find_position
+from attractor.engine.run_folder.drawing import read_events, states_of
+from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
+from attractor.language.drawing.run_overlay import RunStates, StageState
+from attractor.language.graph.graph import Node, folder_name
+from attractor.pipeline.runs.event_lines import describe_without_time
+from attractor.pipeline.runs.history import Choice, read_history, read_run
+from attractor.pipeline.runs.lookup import RunSummary
+from attractor.pipeline.runs.open_work import printed_last, shown_lines
+from attractor.pipeline.runs.stages import StageAttempt, Timeline, find_attempt, read_timeline
+from attractor.pipeline.runs.transcript import TRANSCRIPT, TranscriptPage, read_page
+from attractor.pipeline.status import RunStatusView, listed_status, read_status
+from attractor.pipeline.workspace.diffs import Diff, FileDiff, read_stage_diff
+from attractor.server.html.assets import icon_content
+from attractor.server.html.highlighting import DiffLine, diff_lines, highlighted
+from attractor.server.html.rendering import in_address
+from attractor.server.html.states import state_look
+from attractor.server.live_drawings import GraphDrawing, marked
+
+PROMPT, RESPONSE = "prompt.md", "response.md"
+LARGEST_FILE = 200_000
+"""The bytes of a file that a page shows."""
+
+MOST_ENTRIES = 300
+"""The entries of a transcript on a page."""
+
+MOST_EVENTS = 100
+"""The events on a page."""
+
+EVENT_TYPES = " ".join(sorted(ENGINE_KINDS))
+"""The types of events after which a fragment of the page can be different."""
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run as its page shows it."""
+
+    root: Path
+    manifest: Manifest
+    status: RunStatusView
+    timeline: Timeline
+    states: RunStates
+    drawing: GraphDrawing
+    last_event: int
+
+    @property
+    def summary(self) -> RunSummary:
+        """The summary of the run."""
+        return self.status.summary
+
+    def svg(self, address: str, selected: str = "") -> Markup:
+        """Return the drawing with the states of the stages; each node is a link to its stage."""
+        svg = marked(
+            self.drawing,
+            self.states,
+            address=lambda node: f"{address}{in_address(folder_name(node))}",
+            sign=lambda state: icon_content(state_look(state.value).icon),
+            selected=selected,
+        )
+        return Markup(svg)
+
+    def default_stage(self) -> str:
+        """Return the stage that a person wants to see first: at work, failed, or the last one."""
+        attempts = self.timeline.attempts
+        for state in (StageState.WAITING, StageState.RUNNING, StageState.INTERRUPTED):
+            if found := [one for one in attempts if one.state is state]:
+                return found[-1].id
+        failed = [one for one in attempts if one.state is StageState.FAILED and not one.will_retry]
+        is_failed = self.summary.outcome == "fail"
+        last = failed[-1:] if is_failed and failed else attempts[-1:]
+        return last[0].id if last else ""
+
+
+def read_view(root: Path, runs_dir: Path, drawing: GraphDrawing) -> RunView:
+    """Read what the page of a run shows."""
+    directory = RunDirectory(root)
+    manifest = read_manifest(directory)
+    last = 0
+
+    def counted() -> Iterator[Event]:
+        nonlocal last
+        for event in read_events(directory.events):
+            last = event.seq
+            yield event
+
+    # The number first: what is newer than the number is asked for again.
+    states = states_of(counted())
+    timeline = read_timeline(root)
+    return RunView(root, manifest, read_status(root, runs_dir), timeline, states, drawing, last)
+
+
+@dataclass(frozen=True)
+class Actions:
+    """The actions that make sense for a run now; a refused action tells the reason anyway."""
+
+    pause: bool
+    resume: bool
+    steer: bool
+    cancel: bool
+    fork: bool
+
+
+def actions_of(view: RunView) -> Actions:
+    """Return the actions that make sense for a run."""
+    one = view.summary
+    is_walking = one.is_live and not one.is_paused
+    return Actions(
+        pause=is_walking,
+        resume=one.is_live and one.is_paused or one.is_stopped or one.is_answered,
+        steer=is_walking and bool(view.status.at_work),
+        cancel=not one.is_final,
+        fork=bool(view.timeline.attempts),
+    )
+
+
+def run_values(view: RunView, address: str) -> dict[str, object]:
+    """Return the values of templates that every view of a run needs."""
+    visits = dict.fromkeys(f"{one.node}@{one.visit}" for one in view.timeline.attempts)
+    return {
+        "run": view,
+        "address": address,
+        "stage_address": f"{address}/stages/",
+        "status_words": listed_status(view.summary),
+        "can": actions_of(view),
+        "visits": list(reversed(visits)),
+    }
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar of the timeline, in thousandths of the whole time."""
+
+    start: float
+    width: float
+
+
+def bars_of(one: StageAttempt, timeline: Timeline, now: datetime) -> Sequence[Bar]:
+    """Return the bars of an attempt in a timeline; an attempt at work reaches to now."""
+    ends = [period.end for each in timeline.attempts for period in each.periods if period.end]
+    begin = timeline.start
+    if begin is None:
+        return []
+    # The time of a decision after the last stage would make the bars short.
+    end = now if timeline.is_live else max(ends, default=begin)
+    whole = max((end - begin).total_seconds(), 0.001)
+
+    def place(moment: datetime) -> float:
+        return 1000 * min(1.0, max(0.0, (moment - begin).total_seconds() / whole))
+
+    found = [(place(each.start), place(each.end or end)) for each in one.periods]
+    return [Bar(round(start, 1), round(max(stop - start, 4), 1)) for start, stop in found]
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A view of a stage: its name in addresses, its label, and the number of its items."""
+
+    name: str
+    label: str
+    count: int | None = None
+
+
+@dataclass(frozen=True)
+class HighlightedDiff:
+    """A diff of one file, to show."""
+
+    file: FileDiff
+    lines: Sequence[DiffLine]
+
+
+@dataclass(frozen=True)
+class StageView:
+    """An attempt of a stage, or a node that the run has not reached, with one of its tabs."""
+
+    node: Node | None
+    attempt: StageAttempt | None
+    others: Sequence[StageAttempt]
+    tabs: Sequence[Tab]
+    tab: str
+    choices: Sequence[Choice] = ()
+    transcript: TranscriptPage | None = None
+    text: str = ""
+    remarks: str = ""
+    diffs: Sequence[HighlightedDiff] = ()
+    printed: Sequence[str] = ()
+
+    @property
+    def name(self) -> str:
+        """The node of the stage."""
+        if self.attempt:
+            return self.attempt.node
+        return self.node.id if self.node else ""
+
+
+def view_stage(view: RunView, reference: str, tab: str = "") -> StageView:
+    """Return a stage of a run; the first tab with content, or the tab with a name."""
+    nodes = view.drawing.graph.nodes
+    attempts = view.timeline.attempts
+    try:
+        one = find_attempt(attempts, reference)
+    except UnknownName:
+        node = next((each for each in nodes.values() if folder_name(each.id) == reference), None)
+        if node is None:
+            raise
+        return StageView(node, None, (), (Tab("details", "Details"),), "details")
+    files = {each.name for each in one.files()}
+    diff = read_stage_diff(one)
+    tabs = list(_tabs(one, files, diff))
+    names = [each.name for each in tabs]
+    if tab and tab not in names:
+        raise UnknownName("view of this stage", tab, names)
+    chosen = tab or names[0]
+    others = [each for each in attempts if each.node == one.node]
+    plain = StageView(nodes.get(one.node), one, others, tabs, chosen)
+    return _with_content(view, plain, one, diff)
+
+
+def _tabs(one: StageAttempt, files: set[str], diff: Diff) -> Iterator[Tab]:
+    if TRANSCRIPT in files:
+        yield Tab("conversation", "Conversation")
+    if RESPONSE in files:
+        yield Tab("response", "Response")
+    if PROMPT in files:
+        yield Tab("prompt", "Prompt")
+    if diff.files:
+        yield Tab("changes", "Changes", len(diff.files))
+    yield Tab("details", "Details")
+    if files:
+        yield Tab("files", "Files", len(files))
+
+
+def _with_content(view: RunView, plain: StageView, one: StageAttempt, diff: Diff) -> StageView:
+    values = {name: getattr(plain, name) for name in ("node", "attempt", "others", "tabs", "tab")}
+    is_running = one.state is StageState.RUNNING
+    folder = one.folder
+    match plain.tab:
+        case "conversation" if folder:
+            page = read_page(folder, offset=0, most=MOST_ENTRIES)
+            return StageView(**values, transcript=page)
+        case "prompt" | "response":
+            name = PROMPT if plain.tab == "prompt" else RESPONSE
+            return StageView(**values, text=read_text(one, name))
+        case "changes":
+            diffs = highlighted_diff(diff)
+            return StageView(**values, diffs=diffs, remarks=diff.remarks)
+        case "details":
+            printed = shown_lines(printed_last(folder)) if folder and is_running else ()
+            return StageView(**values, choices=_choices(view, one), printed=printed)
+        case _:
+            return plain
+
+
+def _choices(view: RunView, one: StageAttempt) -> Sequence[Choice]:
+    """Return the choices of the next node after a visit, with the edges that were not taken."""
+    if not one.edges:
+        return ()
+    made = read_history(read_run(view.root)).visits
+    return [
+        choice
+        for each in made
+        if (each.node, each.visit.number, each.branch) == (one.node, one.visit, one.branch)
+        for choice in each.choices
+    ]
+
+
+def read_text(one: StageAttempt, name: str) -> str:
+    """Return the beginning of a file of an attempt as text."""
+    content = one.read_file(name, most=LARGEST_FILE + 1)
+    cut = "\n[cut here: the file is larger]" if len(content) > LARGEST_FILE else ""
+    return content[:LARGEST_FILE].decode("utf-8", "replace") + cut
+
+
+def highlighted_diff(diff: Diff) -> Sequence[HighlightedDiff]:
+    """Return the files of a diff with highlighted lines."""
+    return [HighlightedDiff(one, diff_lines(one.text, one.path)) for one in diff.files]
+
+
+@dataclass(frozen=True)
+class EventLine:
+    """An event in a list: in words, and its data as highlighted JSON."""
+
+    event: Event
+    words: str
+    data: Markup
+
+
+def read_event_page(
+    root: Path, *, before: int, last: int, node: str, type_: str, is_all: bool
+) -> tuple[Sequence[EventLine], int]:
+    """Return the newest events before a number (0: all), and the number of the oldest of them.
+
+    An event without words is internal: it is left out unless `is_all` or its type is named. The
+    journal is read backwards in steps, so that the newest events of a long journal come fast.
+    """
+    journal = RunDirectory(root).events
+    end = before or last + 1
+    found: list[EventLine] = []
+    while end > 1 and len(found) < MOST_EVENTS:
+        begin = max(1, end - _STEP)
+        reader = JournalReader(journal, find_position(journal, begin - 1))
+        lines = islice(reader.more(end - begin), end - begin)
+        events = [line.event for line in lines if line.event and line.event.seq < end]
+        fitting = (each for each in events if _fits(each, node, type_))
+        wanted = (one for one in map(event_line, fitting) if is_all or type_ or one.words)
+        found += reversed(list(wanted))
+        end = begin
+    shown = found[:MOST_EVENTS]
+    is_more = len(found) > MOST_EVENTS or (shown and end > 1)
+    return shown, shown[-1].event.seq if is_more else 0
+
+
+_STEP = 500
+
+
+def _fits(event: Event, node: str, type_: str) -> bool:
+    return node in ("", event.node) and type_ in ("", event.type)
+
+
+def event_line(event: Event) -> EventLine:
+    """Return an event for a list."""
+    text = pretty(event.data)
+    return EventLine(event, describe_without_time(event), highlighted(text, "data.json"))
+
+
+def pretty(value: Json | Mapping[str, Json]) -> str:
+    """Return a JSON value as text on several lines."""
+    return json.dumps(value, indent=2, ensure_ascii=False)

@@ -1,0 +1,194 @@
+"""Drawings of runs for pages: drawn once for each graph, then marked with the states of a run.
+
+Graphviz places the nodes of a graph without states, so that a drawing does not move while its run
+goes on, and all runs of a pipeline share one drawing. Colours are those of the style sheet of the
+pages: a class marks the state of an element.
+"""
+
+import asyncio
+import hashlib
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
+from pathlib import Path
+from threading import Lock
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import make_private_folder, read_regular, write_whole
+from attractor.engine.run_folder.drawing import read_graph
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.language.drawing.draw import draw
+from attractor.language.drawing.picture import node_element
+from attractor.language.drawing.run_overlay import NodeState, RunStates, StageState, overlay
+from attractor.language.drawing.theme import PAINTS
+from attractor.language.graph.graph import Graph
+
+MOST = 64
+"""The number of graphs that are kept in memory."""
+
+_STYLE = re.compile(r"<style>.*?</style>", re.DOTALL)
+_SIZE = re.compile(r'(<svg [^>]*?) width="([^"]*)pt" height="([^"]*)pt"')
+_BOX = re.compile(r'viewBox="[^ ]+ [^ ]+ ([^ ]+) ([^ "]+)"')
+_GROUP = re.compile(r'<g id="([^"]*)" class="((?:node|edge|cluster)[^"]*)">(.*?)</g>', re.DOTALL)
+_NUMBERS = re.compile(r"-?[0-9.]+")
+_POINTS = re.compile(r'(?:points| d)="([^"]*)"')
+_ELLIPSE = re.compile(r'<ellipse [^>]*cx="([^"]*)" cy="([^"]*)" rx="([^"]*)" ry="([^"]*)"')
+_TITLE = re.compile(r"<title>.*?</title>", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Element:
+    """A node or an edge of a drawing: its classes, its content, and the corner for a sign."""
+
+    id: str
+    classes: str
+    content: str
+    corner: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class GraphDrawing:
+    """A graph and its drawing: literal texts, and between them elements that can be marked."""
+
+    graph: Graph
+    pieces: Sequence[str | Element]
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the drawing needs the width of a page."""
+        width, height = map(float, _BOX.findall(str(self.pieces[0]))[0])
+        return width > 1.6 * height
+
+
+class LiveDrawings:
+    """The drawings of graphs, by the content of the graph; also kept in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = Lock()
+        self._known: OrderedDict[str, GraphDrawing] = OrderedDict()
+
+    def of_run(self, root: Path) -> GraphDrawing:
+        """Return the drawing of a run's graph."""
+        directory = RunDirectory(root)
+        goal = read_manifest(directory).goal
+        contents = (goal.encode(), *map(_content, (directory.graph, directory.files)))
+        return self.of(contents, lambda: read_graph(directory))
+
+    def of(self, contents: Sequence[bytes], read: Callable[[], Graph]) -> GraphDrawing:
+        """Return the drawing of the graph that certain contents determine."""
+        parts = (hashlib.sha256(one).digest() for one in contents)
+        key = hashlib.sha256(b"".join(parts)).hexdigest()
+        with self._lock:
+            if found := self._known.get(key):
+                self._known.move_to_end(key)
+                return found
+        graph = read()
+        drawing = GraphDrawing(graph, tuple(_pieces(self._svg(key, graph))))
+        with self._lock:
+            self._known[key] = drawing
+            if len(self._known) > MOST:
+                self._known.popitem(last=False)
+        return drawing
+
+    def _svg(self, key: str, graph: Graph) -> str:
+        file = self._folder / f"{key}.svg"
+        if file.exists():
+            return read_regular(file).decode()
+        svg = asyncio.run(draw(graph))
+        make_private_folder(self._folder)
+        write_whole(file, svg, sync=False)
+        return svg
+
+
+def _content(file: Path) -> bytes:
+    return read_regular(file) if file.exists() else b""
+
+
+def _pieces(svg: str) -> Iterator[str | Element]:
+    # In a page the drawing is a group of links with a style sheet elsewhere, not a picture.
+    svg = _SIZE.sub(r'\1 width="\2" height="\3"', _STYLE.sub("", svg, count=1), count=1)
+    svg = svg.replace(' role="img"', ' role="group"', 1)
+    at = 0
+    for group in _GROUP.finditer(svg):
+        yield svg[at : group.start()]
+        yield Element(group[1], group[2], group[3], _corner(group[3]))
+        at = group.end()
+    yield svg[at:]
+
+
+def _corner(content: str) -> tuple[float, float]:
+    """Return the place for a sign: between the highest and the rightmost point of a shape."""
+    if ellipse := _ELLIPSE.search(content):
+        x, y, rx, ry = map(float, ellipse.groups())
+        return x + 0.7 * rx, y - 0.7 * ry
+    found = _POINTS.search(content)
+    numbers = [float(one) for one in _NUMBERS.findall(found[1])] if found else [0.0, 0.0]
+    points = list(zip(numbers[::2], numbers[1::2], strict=False))
+    highest = min(points, key=lambda point: (point[1], -point[0]))
+    rightmost = max(points, key=lambda point: (point[0], -point[1]))
+    return (highest[0] + rightmost[0]) / 2, (highest[1] + rightmost[1]) / 2
+
+
+_Sign = Callable[[StageState], str]
+
+
+def marked(
+    drawing: GraphDrawing,
+    states: RunStates,
+    *,
+    address: Callable[[str], str],
+    sign: _Sign,
+    selected: str = "",
+) -> str:
+    """Return the SVG of a drawing with the states of a run.
+
+    Each node is a link to the address of its stage, and has the sign of its state at its corner:
+    an SVG of 16 by 16.
+    """
+    marks = overlay(drawing.graph, states).marks
+    nodes = {node_element(id_): id_ for id_ in drawing.graph.nodes}
+
+    def write(one: Element) -> str:
+        mark = marks.get(one.id)
+        classes = f"{one.classes} {mark.name}" if mark else one.classes
+        id_ = nodes.get(one.id)
+        if id_ is None:
+            return f'<g id="{one.id}" class="{classes}">{one.content}</g>'
+        state = states.nodes.get(id_, NodeState(StageState.UNREACHED))
+        words = f"{id_}: {state.state.value}" + (f", {mark.note}" if mark and mark.note else "")
+        current = ' aria-current="true"' if id_ == selected else ""
+        return (
+            f'<a href="{escape(address(id_))}" data-node="{escape(id_)}"{current}'
+            f' aria-label="{escape(words)}"><g id="{one.id}" class="{classes}">'
+            f"{one.content}{_sign(one.corner, state, sign)}</g></a>"
+        )
+
+    return "".join(one if isinstance(one, str) else write(one) for one in drawing.pieces)
+
+
+def _sign(corner: tuple[float, float], state: NodeState, sign: _Sign) -> str:
+    if state.state is StageState.UNREACHED:
+        return ""
+    x, y = corner
+    visits = (
+        f'<text x="{x - 10:.1f}" y="{y + 3:.1f}" text-anchor="end">×{state.visits}</text>'
+        if state.visits > 1
+        else ""
+    )
+    return (
+        f'<g class="sign"><circle cx="{x:.1f}" cy="{y:.1f}" r="7.5"/>'
+        f'<svg x="{x - 5:.1f}" y="{y - 5:.1f}" width="10" height="10" viewBox="0 0 16 16">'
+        f"{sign(state.state)}</svg>{visits}</g>"
+    )
+
+
+def drawing_style_sheet() -> str:
+    """Return the rules that give drawings the colours of the dark theme."""
+    rules = (
+        f'.attractor-drawing [fill="{light}"]{{fill:{dark}}}'
+        f'.attractor-drawing [stroke="{light}"]{{stroke:{dark}}}'
+        for light, dark in PAINTS
+    )
+    return f"@media (prefers-color-scheme:dark){{{''.join(rules)}}}\n"

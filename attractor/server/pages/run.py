@@ -1,0 +1,206 @@
+"""The page of a run: graph, timeline, stages, events, changes, context and checkpoint."""
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Query, Request
+from fastapi.responses import Response
+
+from attractor.base.errors import Refused
+from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.state.run_state import state_to_record
+from attractor.pipeline.runs.context import read_context
+from attractor.pipeline.runs.stages import find_attempt
+from attractor.pipeline.workspace.diffs import read_run_diff
+from attractor.server.html.highlighting import highlighted
+from attractor.server.html.rendering import PageRouter, in_address, render, render_fragment
+from attractor.server.html.run_view import (
+    EVENT_TYPES,
+    RunView,
+    bars_of,
+    highlighted_diff,
+    pretty,
+    read_event_page,
+    read_text,
+    read_view,
+    run_values,
+    view_stage,
+)
+from attractor.server.http.scopes import READ, Serving
+from attractor.server.service import Service
+
+part = PageRouter()
+
+RUN = "/runs/{run}"
+Word = Annotated[str, Query(max_length=200)]
+
+
+def _view(service: Service, run: str) -> RunView:
+    root = service.root(run)
+    return read_view(root, service.host.runs_dir, service.live_drawings.of_run(root))
+
+
+def _tabs(address: str) -> list[tuple[str, str, str]]:
+    return [
+        ("Stages", address, ""),
+        *((one, f"{address}/{one.lower()}", "") for one in _SECTIONS),
+        ("Decision", f"{address}/decision", ""),
+    ]
+
+
+_SECTIONS = ("Changes", "Events", "Context", "Checkpoint")
+
+
+def _values(service: Service, view: RunView, section: str) -> dict[str, object]:
+    """Return what all views of a run need."""
+    name = view.root.name
+    address = f"/runs/{in_address(name)}"
+    return {
+        **run_values(view, address),
+        "tabs": _tabs(address),
+        "section": section,
+        "stream": f"/pipelines/{in_address(name)}/events",
+        "event_types": EVENT_TYPES,
+        "bars_of": partial(bars_of, timeline=view.timeline, now=service.host.clock.now()),
+        "frozen": False,
+    }
+
+
+@part.get(RUN, dependencies=[READ])
+def show_run(
+    request: Request,
+    service: Serving,
+    run: str,
+    *,
+    stage: Word = "",
+    tab: Word = "",
+    fragment: Annotated[str, Query(pattern="^(head|question|graph|stage|timeline|)$")] = "",
+) -> Response:
+    """Show a run with the stage that a person wants to see first, or with a certain one."""
+    return _stages(request, service, run, stage, tab, fragment)
+
+
+@part.get(RUN + "/stages/{stage}", dependencies=[READ])
+def show_stage(
+    request: Request,
+    service: Serving,
+    run: str,
+    stage: str,
+    *,
+    tab: Word = "",
+    fragment: Annotated[str, Query(pattern="^(stage|)$")] = "",
+) -> Response:
+    """Show a run with one of its stages: `NODE`, `NODE@VISIT` or `NODE@VISIT.ATTEMPT`."""
+    return _stages(request, service, run, stage, tab, fragment)
+
+
+def _stages(
+    request: Request, service: Service, run: str, stage: str, tab: str, fragment: str
+) -> Response:
+    view = _view(service, run)
+    chosen = stage or view.default_stage()
+    shown = view_stage(view, chosen, tab) if chosen else None
+    attempt = shown.attempt if shown else None
+    values = {
+        **_values(service, view, "Stages"),
+        "stage": shown,
+        "selected": attempt.id if attempt else chosen,
+        "query": f"&stage={in_address(stage)}&tab={in_address(tab)}",
+    }
+    if fragment:
+        return render_fragment(request, f"run/{fragment}.html.j2", values)
+    return render(request, "run.html.j2", values)
+
+
+@part.get(RUN + "/stages/{stage}/files/{name}", dependencies=[READ])
+def show_file(request: Request, service: Serving, run: str, stage: str, name: str) -> Response:
+    """Show a file of a stage as text."""
+    view = _view(service, run)
+    attempt = find_attempt(view.timeline.attempts, stage)
+    text = highlighted(read_text(attempt, name), name)
+    values = {**_values(service, view, ""), "attempt": attempt, "name": name, "text": text}
+    return render(request, "run_file.html.j2", values)
+
+
+@part.get(RUN + "/changes", dependencies=[READ])
+def show_changes(
+    request: Request,
+    service: Serving,
+    run: str,
+    fragment: Annotated[str, Query(pattern="^(changes|)$")] = "",
+) -> Response:
+    """Show the changes of a run from its base."""
+    view = _view(service, run)
+    values = {**_values(service, view, "Changes"), **_changes(view.root, service)}
+    if fragment:
+        return render_fragment(request, "run/changes.html.j2", values)
+    return render(request, "run_changes.html.j2", values)
+
+
+def _changes(root: Path, service: Service) -> dict[str, object]:
+    try:
+        diff = asyncio.run(read_run_diff(root, service.host))
+    except Refused as refused:
+        return {"refused": refused.message, "refused_hint": refused.hint}
+    return {"refused": "", "diffs": highlighted_diff(diff), "remarks": diff.remarks}
+
+
+@part.get(RUN + "/events", dependencies=[READ])
+def show_events(
+    request: Request,
+    service: Serving,
+    run: str,
+    *,
+    node: Word = "",
+    type: Word = "",
+    all: bool = False,
+    before: Annotated[int, Query(ge=0)] = 0,
+    fragment: Annotated[str, Query(pattern="^(events|)$")] = "",
+) -> Response:
+    """Show the events of a run, newest first."""
+    view = _view(service, run)
+    values = _values(service, view, "Events")
+    events, older = read_event_page(
+        view.root, before=before, last=view.last_event, node=node, type_=type, is_all=all
+    )
+    query = f"?node={in_address(node)}&type={in_address(type)}{'&all=yes' if all else ''}"
+    filters = f"{values['address']}/events{query}"
+    values |= {
+        "events": events,
+        "older": f"{filters}&before={older}" if older else "",
+        "nodes": list(view.drawing.graph.nodes),
+        "node": node,
+        "type": type,
+        "is_all": all,
+        "is_newest": not before,
+        "events_address": f"{filters}&fragment=events",
+    }
+    if fragment:
+        return render_fragment(request, "run/events.html.j2", values)
+    return render(request, "run_events.html.j2", values)
+
+
+@part.get(RUN + "/context", dependencies=[READ])
+def show_context(request: Request, service: Serving, run: str) -> Response:
+    """Show the context of a run and its branches."""
+    view = _view(service, run)
+    walks = read_context(view.root).walks
+    values = {**_values(service, view, "Context"), "walks": walks, "pretty": pretty}
+    return render(request, "run_context.html.j2", values)
+
+
+@part.get(RUN + "/checkpoint", dependencies=[READ])
+def show_checkpoint(request: Request, service: Serving, run: str) -> Response:
+    """Show the state from which a process continues a run."""
+    view = _view(service, run)
+    directory = RunDirectory(view.root)
+    state = open_journal(directory.events, directory.checkpoint).state
+    values = {
+        **_values(service, view, "Checkpoint"),
+        "walks": read_context(view.root).walks,
+        "state": highlighted(pretty(state_to_record(state)), "state.json"),
+    }
+    return render(request, "run_checkpoint.html.j2", values)

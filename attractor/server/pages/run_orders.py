@@ -1,0 +1,81 @@
+"""The forms of the page of a run: answer, pause, resume, send a message, cancel, fork."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Form
+from fastapi.responses import Response
+
+from attractor.server.html.rendering import PageRouter, after, in_address
+from attractor.server.http.scopes import OPERATE, Calling, Serving
+from attractor.server.processes.bodies import ForkBody, ResumeBody
+from attractor.server.run_actions import (
+    ActionResult,
+    answer_question,
+    cancel_run,
+    pause_run,
+    resume_walk,
+    steer_run,
+    walk,
+)
+
+part = PageRouter()
+
+RUN = "/runs/{run}"
+Words = Annotated[str, Form(max_length=20_000)]
+
+
+def _done(run: str, act: Callable[[], ActionResult]) -> Response:
+    """Do what a form asks for, and show the run again with the result."""
+
+    def tell() -> tuple[str, str]:
+        words = act().words
+        return f"/runs/{in_address(run)}", f"{words[:1].upper()}{words[1:]}."
+
+    return after(tell, f"/runs/{in_address(run)}")
+
+
+@part.post(RUN + "/answer", dependencies=[OPERATE])
+def answer(
+    service: Serving, caller: Calling, run: str, choice: Words, question: Words = ""
+) -> Response:
+    """Answer a question; a parked run goes on."""
+    return _done(
+        run, lambda: answer_question(service, run, caller, answer=choice, question=question)
+    )
+
+
+@part.post(RUN + "/pause", dependencies=[OPERATE])
+def pause(service: Serving, caller: Calling, run: str) -> Response:
+    """Pause a run after its current stage."""
+    return _done(run, lambda: pause_run(service, run, caller, ""))
+
+
+@part.post(RUN + "/resume", dependencies=[OPERATE])
+def resume(service: Serving, caller: Calling, run: str) -> Response:
+    """Let a paused or stopped run go on."""
+    return _done(run, lambda: resume_walk(service, run, caller, ResumeBody()))
+
+
+@part.post(RUN + "/steer", dependencies=[OPERATE])
+def steer(service: Serving, caller: Calling, run: str, text: Words) -> Response:
+    """Send a message to the working agents of a run."""
+    return _done(run, lambda: steer_run(service, run, caller, text=text, node="", why=""))
+
+
+@part.post(RUN + "/cancel", dependencies=[OPERATE])
+def cancel(service: Serving, caller: Calling, run: str, why: Words = "") -> Response:
+    """Cancel a run."""
+    return _done(run, lambda: cancel_run(service, run, caller, why))
+
+
+@part.post(RUN + "/fork", dependencies=[OPERATE])
+def fork(service: Serving, caller: Calling, run: str, at: Words) -> Response:
+    """Start a new run from before a stage of a run."""
+
+    def act() -> tuple[str, str]:
+        command = ForkBody(at=at).command(service.root(run).name)
+        new = walk(service, command, caller).id
+        return f"/runs/{in_address(new)}", f"Forked from run {run} before {at}."
+
+    return after(act, f"/runs/{in_address(run)}")

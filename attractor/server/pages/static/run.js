@@ -1,0 +1,125 @@
+// The page of a run: opens stages beside the graph, and moves between stages with the arrow keys.
+
+import { insert, say } from "./live.js";
+
+const stage = () => document.getElementById("stage");
+
+function stageLink(target) {
+  return target.closest?.("a[data-stage], #canvas a[data-node]");
+}
+
+function addressOf(link) {
+  return link.getAttribute("href");
+}
+
+function fragmentOf(address) {
+  const url = new URL(address, location.href);
+  url.searchParams.set("fragment", "stage");
+  return url;
+}
+
+async function open(address, { isNew = true } = {}) {
+  const answer = await fetch(fragmentOf(address), { headers: { accept: "text/html" } });
+  if (!answer.ok) {
+    location.assign(address);
+    return;
+  }
+  insert("stage", await answer.text());
+  if (isNew) history.pushState({ stage: address }, "", address);
+  const id = stage().dataset.selected;
+  mark(id);
+  for (const one of document.querySelectorAll("#graph, #timeline")) {
+    const url = new URL(one.dataset.part, location.href);
+    url.searchParams.set("stage", id);
+    one.dataset.part = url.pathname + url.search;
+  }
+  if (isNew && matchMedia("(max-width: 999px)").matches) stage().scrollIntoView();
+  say(document.getElementById("stage-title").textContent);
+}
+
+function mark(id) {
+  const node = stage().dataset.node;
+  for (const one of document.querySelectorAll("#canvas a[data-node]"))
+    set(one, one.dataset.node === node);
+  for (const one of document.querySelectorAll("#timeline a[data-stage]"))
+    set(one, one.dataset.stage === id);
+}
+
+function set(link, isCurrent) {
+  if (isCurrent) link.setAttribute("aria-current", "true");
+  else link.removeAttribute("aria-current");
+}
+
+function click(event) {
+  if (event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const link = stageLink(event.target);
+  if (!link || !stage() || !document.getElementById("graph")) return;
+  event.preventDefault();
+  open(addressOf(link));
+}
+
+// Of the links in the direction of an arrow key, the nearest one; sideways counts double.
+const ARROWS = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
+
+function middle(element) {
+  const box = element.getBoundingClientRect();
+  return [box.x + box.width / 2, box.y + box.height / 2];
+}
+
+function move(event) {
+  const arrow = ARROWS[event.key];
+  const canvas = event.target.closest?.("#canvas");
+  if (!arrow || !canvas || event.ctrlKey || event.metaKey || event.altKey) return;
+  const links = [...canvas.querySelectorAll("a[data-node]")];
+  const from = event.target.closest("a[data-node]");
+  if (!from) {
+    (links.find((one) => one.hasAttribute("aria-current")) || links[0])?.focus();
+    event.preventDefault();
+    return;
+  }
+  const [x, y] = middle(from);
+  let best = null;
+  let least = Infinity;
+  for (const one of links) {
+    const [dx, dy] = [middle(one)[0] - x, middle(one)[1] - y];
+    const along = dx * arrow[0] + dy * arrow[1];
+    const aside = Math.abs(dx * arrow[1]) + Math.abs(dy * arrow[0]);
+    if (one !== from && along > 1 && along + 2 * aside < least) {
+      best = one;
+      least = along + 2 * aside;
+    }
+  }
+  if (!best) return;
+  event.preventDefault();
+  best.focus();
+}
+
+// With a script the graph is one stop of the Tab key: arrow keys move inside it.
+function rove() {
+  const links = [...document.querySelectorAll("#canvas a[data-node]")];
+  const first = links.find((one) => one.hasAttribute("aria-current")) || links[0];
+  for (const one of links) one.setAttribute("tabindex", one === first ? "0" : "-1");
+}
+
+function center() {
+  const link = document.querySelector("#canvas a[aria-current], #canvas a:has(.current)");
+  const canvas = document.getElementById("canvas");
+  if (!link || !canvas) return;
+  const [box, frame] = [link.getBoundingClientRect(), canvas.getBoundingClientRect()];
+  canvas.scrollLeft += box.x + box.width / 2 - frame.x - frame.width / 2;
+  canvas.scrollTop += box.y + box.height / 2 - frame.y - frame.height / 2;
+}
+
+document.addEventListener("click", click);
+document.addEventListener("keydown", move);
+document.addEventListener("inserted", rove);
+addEventListener("popstate", () => {
+  if (stage() && document.getElementById("graph")) open(location.href, { isNew: false });
+});
+rove();
+center();

@@ -1,0 +1,108 @@
+"""The page of a run as it reads without a script."""
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+
+import httpx
+import pytest
+
+from tests.pipeline.projects import make_project
+from tests.server.conftest import SETTINGS, service_of, serving
+from tests.server.runs import await_rest, start
+
+NASTY = "<script>alert(1)</script>"
+PIPELINE = f"""digraph hello {{ graph [goal="Say {NASTY}"]
+    start [shape=Mdiamond]; exit [shape=Msquare]
+    plan  [prompt="Plan: $goal", label="Plan {NASTY}"]
+    make  [shape=parallelogram, tool_command="echo '{NASTY}' | tee 'a<b>.py'"]
+    ask   [shape=hexagon, label="Ship {NASTY}?"]
+    never [prompt="Not reached"]
+    start -> plan -> make -> ask
+    ask -> exit  [label="[S] Ship {NASTY}"]
+    ask -> never [label="[A] Again"]
+    never -> exit }}
+"""
+
+
+@pytest.fixture(scope="module")
+def parked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Client, str]]:
+    """A browser's client, and the address of a run that waits at a human gate."""
+    folder = tmp_path_factory.mktemp("run-page")
+    project = make_project(folder / "project", **{"attractor.toml": SETTINGS})
+    with serving(service_of(project)) as server:
+        with server.client("operate") as client:
+            run = start(client, PIPELINE, workspace="isolated", sandbox="none")
+            await_rest(client, run)
+        with closing(server.browser()) as browser:
+            browser.headers["accept"] = "text/html"
+            yield browser, f"/runs/{run}"
+
+
+PAGES = {
+    "": ["ask waits for an answer", 'name="choice" value="S"', "Again", 'aria-label="plan: done'],
+    "/stages/plan": ["Response", 'data-node="plan" aria-current="true"'],
+    "/stages/plan@1.1?tab=prompt": ["Plan: Say"],
+    "/stages/make?tab=changes": ["a&lt;b&gt;.py", 'class="added"'],
+    "/stages/make?tab=details": ["Outcome", "success", "tool_command", "To <b>ask</b>"],
+    "/stages/make?tab=files": ["stdout.txt"],
+    "/stages/make/files/stdout.txt": ["&lt;script&gt;"],
+    "/stages/never": ["The run has not reached this stage."],
+    "/changes": ["a&lt;b&gt;.py"],
+    "/events": ["make: started", "run is executing"],
+    "/events?all=yes&type=StageStarted&node=make": ["make: started"],
+    "/context": ["graph.goal"],
+    "/checkpoint": ["completed_nodes", "Next stage"],
+}
+
+
+@pytest.mark.parametrize("view", PAGES)
+def test_view_of_a_run_reads_without_a_script(parked: tuple[httpx.Client, str], view: str) -> None:
+    browser, address = parked
+    answer = browser.get(address + view)
+    assert answer.status_code == 200, answer.text
+    for words in PAGES[view]:
+        assert words in answer.text, words
+    assert NASTY not in answer.text
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=", answer.text)
+
+
+@pytest.mark.parametrize("name", ["head", "question", "graph", "stage", "timeline"])
+def test_fragment_is_the_same_element_as_in_the_page(
+    parked: tuple[httpx.Client, str], name: str
+) -> None:
+    browser, address = parked
+    fragment = browser.get(address, params={"fragment": name}).text
+    assert re.match(rf'\s*<(section|div)[^>]* id="{name}"', fragment)
+    assert "<html" not in fragment
+
+
+@pytest.mark.parametrize(
+    "view", ["/stages/none", "/stages/make/files/none", "/stages/make/files/..%2fmanifest.json"]
+)
+def test_unknown_stage_or_file_is_not_found(parked: tuple[httpx.Client, str], view: str) -> None:
+    browser, address = parked
+    assert browser.get(address + view).status_code == 404
+
+
+def test_answers_pauses_and_forks_by_forms(parked: tuple[httpx.Client, str]) -> None:
+    browser, address = parked
+    page = browser.get(address).text
+    found = re.search(r'name="csrf" value="([^"]+)"', page)
+    assert found
+    token = found[1]
+
+    def send(form: str, **fields: str) -> httpx.Response:
+        fields = {"csrf": token, **fields}
+        return browser.post(address + form, data=fields, follow_redirects=True)
+
+    refused = send("/pause")
+    assert 'class="notice tone-bad"' in refused.text
+    assert "nothing-like-this" in send("/answer", choice="nothing-like-this").text
+    forked = send("/fork", at="make@1")
+    assert str(forked.url) != str(browser.base_url.join(address))
+    assert "Forked from run" in forked.text
+    assert "Answered ask: S; a new process continues the run." in send("/answer", choice="S").text
+    await_rest(browser, address.rpartition("/")[2])
+    assert "ask waits for an answer" not in browser.get(address).text
+    assert browser.post(address + "/cancel", data={"why": "x"}).status_code == 403
