@@ -24,6 +24,7 @@ from attractor.factory.resources.known_trees import (
 from attractor.factory.resources.suites import Registration
 from attractor.language.source.text import quote
 from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.source.files import list_pipeline_files
 from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.evaluation import TrialResult
 from attractor.scenarios.sealed_suite import SealedSuite
@@ -37,7 +38,6 @@ from attractor.workspaces.result_tree import excluded_in
 REFERENCE = "reference"
 _PATCH = ".patch"
 _GRAPH = re.compile(r'\bdigraph\b\s*("?)(?P<name>[^"{}]*?)\1\s*{')
-_SKIPPED = re.compile(r"\..*|node_modules|__pycache__|venv")
 
 
 async def lint(
@@ -102,14 +102,9 @@ async def _visible_folder(folder: Path, host: RunHost) -> list[SuiteFault]:
 def drawn_pipelines(host: RunHost) -> set[str]:
     """Return the names of the pipelines in the .dot files of a project, without those of runs."""
     names: set[str] = set()
-    for folder, folders, files in os.walk(host.project):
-        folders[:] = [one for one in folders if not _SKIPPED.fullmatch(one)]
-        if Path(folder) == host.runs_dir:
-            folders.clear()
-        for file in files:
-            if file.endswith(".dot"):
-                text = (Path(folder) / file).read_text("utf-8", "replace")
-                names |= {match["name"] or file[: -len(".dot")] for match in _GRAPH.finditer(text)}
+    for file in list_pipeline_files(host.project, host.runs_dir):
+        text = (host.project / file).read_text("utf-8", "replace")
+        names |= {match["name"] or Path(file).stem for match in _GRAPH.finditer(text)}
     return names
 
 

@@ -17,6 +17,7 @@ from attractor.engine.amounts import lasted, money, number_of, size, whole
 from attractor.language.drawing.picture import encoded
 from attractor.server.errors import Unauthenticated
 from attractor.server.html.assets import icon, inline_style_sheet, static_address
+from attractor.server.html.drawings import inline_drawing
 from attractor.server.html.states import state_look
 from attractor.server.http.problems import problem_of, problem_response
 
@@ -157,6 +158,7 @@ def _environment() -> Environment:
         "size": size,
         "in_address": in_address,
         "element_id": encoded,
+        "safe_drawing": inline_drawing,
     }
     # The type of the library lists its own functions only.
     functions = cast(dict[str, object], environment.globals)

@@ -1,14 +1,12 @@
 """Check, format, draw, simulate and compare the text of pipelines."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from attractor.base.errors import UsageError
 from attractor.base.json import Json
 from attractor.engine.simulation.coverage import cover
 from attractor.engine.simulation.outcomes import read_outcomes
@@ -19,6 +17,8 @@ from attractor.language.comparison.difference import difference_record
 from attractor.language.comparison.difference_picture import difference_picture
 from attractor.language.diagnostics import as_record
 from attractor.language.drawing.draw import render_async
+from attractor.language.editor.analysis import Analysis
+from attractor.language.editor.completion import cursor_at, propose
 from attractor.language.formatter import format_text
 from attractor.language.graph.graph import Graph
 from attractor.language.preparation.prepare import Prepared
@@ -29,8 +29,8 @@ from attractor.pipeline.simulation.simulate import (
     require_simulated,
     simulate as walk_through,
 )
+from attractor.pipeline.source.files import VisibleFiles, find_place
 from attractor.pipeline.source.read import prepare_source, project_of, read_pipeline
-from attractor.pipeline.source.vocabulary import files_beside
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.scopes import READ, Serving
 from attractor.server.service import Service
@@ -39,6 +39,7 @@ part = APIRouter(tags=["language"], responses=problem_statuses(400, 503))
 
 Record = dict[str, Any]
 LONGEST_SOURCE = 2_000_000
+MOST_PROPOSED = 50
 SVG = "image/svg+xml"
 DRAWING: dict[int | str, dict[str, Any]] = {200: {"content": {SVG: {"schema": {"type": "string"}}}}}
 
@@ -55,29 +56,42 @@ class PipelineText(BaseModel):
         description="The place of the text in the project, which relative file names start from.",
     )
 
-    def place(self, service: Service) -> Path:
-        """Return the path of the file; refuse a file outside of the project."""
-        project = service.host.project.resolve()
-        try:
-            place = (project / self.file).resolve()
-        except (OSError, ValueError, RuntimeError) as cause:
-            raise UsageError(f"invalid file {self.file!r}") from cause
-        if not place.is_relative_to(project):
-            raise UsageError(
-                f"{self.file!r} is outside of the project", hint="pass a path in the project"
-            )
-        return place
+    def files(self, service: Service) -> VisibleFiles:
+        """Return the files that the pipeline may name; refuse a place outside of the project."""
+        project = service.host.project
+        return VisibleFiles(find_place(project, self.file), project)
 
     def prepare(self, service: Service) -> Prepared:
         """Return the graph, and the diagnostics of `attractor validate`."""
-        place = self.place(service)
-        source = Source(self.source, self.file)
-        return prepare_source(source, "", files_beside(place), None, project_of(service.host))
+        source, files = Source(self.source, self.file), self.files(service)
+        return prepare_source(source, "", files, None, project_of(service.host))
 
     def graph(self, service: Service) -> Graph:
         """Return the graph; refuse a pipeline with errors."""
         source = Source(self.source, self.file)
-        return read_pipeline(source, files=files_beside(self.place(service))).graph
+        return read_pipeline(source, files=self.files(service)).graph
+
+
+class EditedPipeline(PipelineText):
+    """The text of a pipeline, with the place of the cursor, both counted from 1."""
+
+    line: int = Field(ge=1)
+    column: int = Field(ge=1)
+
+
+class ProposedWord(BaseModel):
+    """A word that may stand at the cursor."""
+
+    text: str
+    detail: str
+    documentation: str
+
+
+class Completion(BaseModel):
+    """Words for the cursor, and the beginning of the word that is written already."""
+
+    begun: str
+    proposals: list[ProposedWord]
 
 
 class SimulatedPipeline(PipelineText):
@@ -162,3 +176,25 @@ async def draw_difference(service: Serving, body: TwoPipelines) -> Response:
     after = body.after.graph(service)
     difference = diff(body.before.graph(service), after)
     return Response(await render_async(difference_picture(after, difference)), media_type=SVG)
+
+
+@part.post("/api/v1/complete", dependencies=[READ])
+def complete(service: Serving, body: EditedPipeline) -> Completion:
+    """Propose words for the place of the cursor in a pipeline."""
+    project = project_of(service.host)
+    source, files = Source(body.source, body.file), body.files(service)
+    analysis = Analysis(source, project.vocabulary, files, project.levels)
+    lines = body.source.split("\n")
+    before = lines[: body.line - 1]
+    offset = sum(len(one) + 1 for one in before) + body.column - 1
+    cursor = cursor_at(body.source, min(offset, len(body.source)))
+    begun = cursor.begun.casefold()
+    found = propose(cursor, (one.id for one in analysis.names), analysis.words)
+    near = [one for one in found if one.text.casefold().startswith(begun)]
+    return Completion(
+        begun=cursor.begun,
+        proposals=[
+            ProposedWord(text=one.text, detail=one.detail, documentation=one.documentation)
+            for one in near[:MOST_PROPOSED]
+        ],
+    )

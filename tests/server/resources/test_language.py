@@ -1,6 +1,5 @@
 """The text of a pipeline is checked, formatted, drawn, simulated and compared over HTTP."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,11 +42,33 @@ def test_versions_are_compared_by_meaning(server: RunningServer) -> None:
     assert post(server, "diff/drawing", **versions).startswith("<svg")
 
 
-@pytest.mark.parametrize("file", ["../outside.dot", "/etc/x.dot", "a\0b"])
-def test_files_outside_of_the_project_are_not_read(server: RunningServer, file: str) -> None:
-    secret = Path(server.service.host.project.parent, "secret.md")
-    secret.write_text("the secret")
-    source = LINEAR.replace('"Plan: $goal"', '"@secret.md"')
+def test_words_are_proposed_at_the_cursor(server: RunningServer) -> None:
+    line = LINEAR.split("\n").index('    plan  [prompt="Plan: $goal"]') + 1
+    source = LINEAR.replace('prompt="Plan: $goal"', "llm_m")
+    answer = post(server, "complete", source=source, line=line, column=17)
+    assert answer["begun"] == "llm_m"
+    assert [one["text"] for one in answer["proposals"]] == ["llm_model"]
+
+
+@pytest.mark.parametrize("file", ["../x.dot", "/etc/x.dot", "a\0b.dot", "scenarios/x.dot", "x.txt"])
+def test_places_outside_of_the_project_are_refused(server: RunningServer, file: str) -> None:
     for to in ("validate", "simulate", "render"):
-        answer = post(server, to, source=source, file=file)
+        answer = post(server, to, source=LINEAR, file=file)
         assert (answer["status"], answer["type"]) == (400, "urn:attractor:UsageError")
+
+
+@pytest.mark.parametrize("name", ["../secret.md", "scenarios/todo/secret.md", "linked.md", ".env"])
+def test_hidden_files_are_never_shown(server: RunningServer, name: str) -> None:
+    project = server.service.host.project
+    (project / "scenarios/todo").mkdir(parents=True)
+    for place in ("../secret.md", "scenarios/todo/secret.md", ".env"):
+        (project / place).write_text("the secret words")
+    (project / "linked.md").symlink_to("scenarios/todo/secret.md")
+    (project / "shown.md").write_text("words to show")
+    source = LINEAR.replace('"Plan: $goal"', '"@shown.md"')
+    after = LINEAR.replace('"Plan: $goal"', f'"@{name}"')
+    assert "words to show" in post(server, "render", source=source)
+    for to in ("validate", "simulate", "render", "coverage"):
+        assert "secret words" not in str(post(server, to, source=after))
+    both = {"before": {"source": LINEAR}, "after": {"source": after}}
+    assert "secret words" not in str(post(server, "diff", **both))

@@ -1,0 +1,106 @@
+"""The pipeline files of a project: lists, reads and writes them for an editor."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import Refused, UnknownName, UsageError
+from attractor.base.files import write_whole
+from attractor.base.json import content_hash
+from attractor.language.diagnostics import UnreadablePipeline
+from attractor.language.preparation.prepare import Files
+from attractor.language.reading import decode
+from attractor.pipeline.source.vocabulary import files_beside
+
+HIDDEN_FOLDERS = ("scenarios", "runs")
+"""The folders of a project whose files are never shown: they may contain hidden scenarios."""
+
+_ENDINGS = (".dot", ".gv")
+_SKIPPED = re.compile(r"\..*|node_modules|__pycache__|venv")
+MOST_FILES = 2000
+
+
+@dataclass(frozen=True)
+class PipelineText:
+    """A pipeline file of a project; `name` is its path in the project."""
+
+    name: str
+    text: str
+    content: str
+
+
+def list_pipeline_files(project: Path, runs_dir: Path) -> Iterator[str]:
+    """Yield the paths of the pipeline files of a project, without those of runs and suites."""
+    hidden = {project / one for one in HIDDEN_FOLDERS} | {runs_dir}
+    for folder, folders, files in os.walk(project):
+        inside = [one for one in folders if Path(folder, one) not in hidden]
+        folders[:] = sorted(one for one in inside if not _SKIPPED.fullmatch(one))
+        for name in sorted(files):
+            if name.endswith(_ENDINGS):
+                yield Path(folder, name).relative_to(project).as_posix()
+
+
+def read_pipeline_file(project: Path, name: str) -> PipelineText:
+    """Return a pipeline file of a project."""
+    place = find_place(project, name)
+    if not place.is_file():
+        raise UnknownName("file", name, [])
+    content = place.read_bytes()
+    return PipelineText(name, decode(content, file=name), content_hash(content))
+
+
+def write_pipeline_file(project: Path, name: str, text: str, *, known: str) -> PipelineText:
+    """Write a pipeline file of a project; refuse if it is not the content that the caller knows.
+
+    `known` is the hash of that content; empty for a new file.
+    """
+    place = find_place(project, name)
+    now = content_hash(place.read_bytes()) if place.is_file() else ""
+    if now != known:
+        raise Refused(
+            f"{name} was changed by somebody else" if known else f"{name} already exists",
+            hint="open the file again, or save under another name",
+        )
+    content = text.encode()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(place, content)
+    return PipelineText(name, text, content_hash(content))
+
+
+def find_place(project: Path, name: str) -> Path:
+    """Return the path of a pipeline file; refuse places outside of a project, and hidden ones."""
+    root = project.resolve()
+    try:
+        place = (root / name).resolve()
+    except (OSError, ValueError, RuntimeError) as cause:
+        raise UsageError(f"invalid file {name!r}", hint="pass a path in the project") from cause
+    if not place.is_relative_to(root):
+        raise UsageError(f"{name!r} is outside of the project", hint="pass a path in the project")
+    if not name.endswith(_ENDINGS) or _is_hidden(place, root):
+        raise UsageError(
+            f"{name!r} is no place for a pipeline",
+            hint=f"pass a path that ends in .dot, not in {' or '.join(HIDDEN_FOLDERS)}",
+        )
+    return place
+
+
+class VisibleFiles:
+    """The files near a pipeline that may be shown: not those of hidden folders."""
+
+    def __init__(self, place: Path, project: Path) -> None:
+        self._files: Files = files_beside(place)
+        self._folder = place.parent
+        self._project = project.resolve()
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a file."""
+        if _is_hidden((self._folder / name).resolve(), self._project):
+            raise UnreadablePipeline(f"cannot read {name}: the file is not shown to callers")
+        return self._files.read(name)
+
+
+def _is_hidden(place: Path, project: Path) -> bool:
+    parts = place.relative_to(project).parts if place.is_relative_to(project) else ()
+    return bool(parts) and (parts[0] in HIDDEN_FOLDERS or any(one[:1] == "." for one in parts))

@@ -1,0 +1,192 @@
+"""The pages of pipelines: registered versions, their differences, and the editor."""
+
+from typing import Annotated
+
+from fastapi import Form, Query, Request
+from fastapi.responses import Response
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError
+from attractor.engine.storage.json_files import Fields
+from attractor.factory.launch import evaluator_of
+from attractor.factory.resources.versions import Version
+from attractor.language.comparison.compare import diff
+from attractor.language.comparison.difference import difference_text
+from attractor.language.comparison.difference_picture import difference_picture
+from attractor.language.diagnostics import Diagnostic
+from attractor.language.drawing.draw import draw
+from attractor.language.graph.graph import Graph
+from attractor.language.preparation.prepare import KnownFiles
+from attractor.language.source.text import Source
+from attractor.pipeline.source.files import (
+    VisibleFiles,
+    find_place,
+    list_pipeline_files,
+    read_pipeline_file,
+    write_pipeline_file,
+)
+from attractor.pipeline.source.read import prepare_source, project_of, read_pipeline
+from attractor.server.html.rendering import (
+    PageRouter,
+    in_address,
+    render,
+    render_fragment,
+    see_other,
+)
+from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
+from attractor.server.service import Service
+
+part = PageRouter("Pipelines", "/specs", place=3)
+
+Text = Annotated[str, Form(max_length=2_000_000)]
+Word = Annotated[str, Query(max_length=1000)]
+
+NEW = """digraph new_pipeline {
+    graph [goal="Describe the goal"]
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    work  [prompt="Do this: $goal"]
+
+    start -> work -> exit
+}
+"""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An edited text: its diagnostics, and its drawing if it has a graph."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    svg: str
+
+
+@part.get("/specs", dependencies=[READ])
+def show_specs(request: Request, service: Serving) -> Response:
+    """Show the registered pipelines, and the pipeline files of the project."""
+    store = evaluator_of(service.host).stores.pipelines.versions
+    specs = [(name, list(reversed(store.versions(name)))) for name in store.names()]
+    files = list(list_pipeline_files(service.host.project, service.host.runs_dir))
+    return render(request, "specs.html.j2", {"specs": specs, "files": files})
+
+
+@part.get("/specs/{name}", dependencies=[READ])
+async def show_spec(request: Request, service: Serving, name: str, before: Word = "") -> Response:
+    """Show a version of a pipeline, `NAME` or `NAME@VERSION`, or its changes since another."""
+    store = evaluator_of(service.host).stores.pipelines
+    version = store.versions.find(name)
+    earlier = store.versions.find(f"{version.name}@{before}") if before else None
+    graph = _registered(service, version)
+    values: dict[str, object] = {
+        "version": version,
+        "versions": list(reversed(store.versions.versions(version.name))),
+        "earlier": earlier,
+        "source": store.read(version).text,
+        "found": Fields(version.data, str(version)).inners("diagnostics"),
+        "difference": "",
+    }
+    if earlier:
+        difference = diff(_registered(service, earlier), graph)
+        values["difference"] = difference_text(difference)
+        values["svg"] = await draw(difference_picture(graph, difference))
+    else:
+        values["svg"] = await draw(graph)
+    return render(request, "spec.html.j2", values)
+
+
+@part.get("/editor", dependencies=[READ])
+async def show_editor(
+    request: Request, service: Serving, file: Word = "", version: Word = ""
+) -> Response:
+    """Show the editor with a file of the project, a registered version, or a new pipeline."""
+    name, text, known = file or "pipelines/new_pipeline.dot", NEW, ""
+    if version:
+        store = evaluator_of(service.host).stores.pipelines
+        text = store.read(store.versions.find(version)).text
+        name = f"pipelines/{version.partition('@')[0]}.dot"
+    elif file:
+        opened = read_pipeline_file(service.host.project, file)
+        text, known = opened.text, opened.content
+    return await _editor(request, service, name, text, known)
+
+
+@part.post("/editor", dependencies=[READ])
+async def check_text(
+    request: Request, service: Serving, *, file: Text, source: Text, known: Text = ""
+) -> Response:
+    """Check and draw an edited text, without saving it."""
+    if request.query_params.get("fragment") == "checked":
+        checked = await _check(service, file, _text(source))
+        return render_fragment(request, "specs/checked.html.j2", {"checked": checked})
+    return await _editor(request, service, file, _text(source), known)
+
+
+@part.post("/editor/save", dependencies=[OPERATE])
+async def save(
+    request: Request, service: Serving, *, file: Text, source: Text, known: Text = ""
+) -> Response:
+    """Save an edited text to its file; the text is kept if that is refused."""
+    try:
+        write_pipeline_file(service.host.project, file, _text(source), known=known)
+    except AttractorError as error:
+        return await _editor(request, service, file, _text(source), known, refusal=error)
+    return see_other(f"/editor?file={in_address(file)}", f"Saved {file}.")
+
+
+@part.post("/editor/register", dependencies=[OPERATE])
+async def register(
+    request: Request,
+    service: Serving,
+    caller: Calling,
+    *,
+    file: Text,
+    source: Text,
+    known: Text = "",
+) -> Response:
+    """Register an edited text as a version; the text is kept if that is refused."""
+    host = service.host
+    try:
+        place = find_place(host.project, file)
+        files = VisibleFiles(place, host.project)
+        pipeline = read_pipeline(
+            Source(_text(source), str(place)), files=files, project=project_of(host)
+        )
+        store = evaluator_of(host).stores.pipelines
+        version, is_new = store.register(pipeline, place, by=caller.name, now=host.clock.now())
+    except AttractorError as error:
+        return await _editor(request, service, file, _text(source), known, refusal=error)
+    said = f"{version} is {'registered' if is_new else 'unchanged'}."
+    return see_other(f"/specs/{in_address(version.name)}", said)
+
+
+async def _editor(
+    request: Request,
+    service: Service,
+    file: str,
+    text: str,
+    known: str,
+    *,
+    refusal: AttractorError | None = None,
+) -> Response:
+    checked = await _check(service, file, text)
+    values = {"file": file, "text": text, "known": known, "checked": checked, "refusal": refusal}
+    return render(request, "editor.html.j2", values, status=409 if refusal else 200)
+
+
+async def _check(service: Service, file: str, text: str) -> Checked:
+    host = service.host
+    files = VisibleFiles(find_place(host.project, file), host.project)
+    prepared = prepare_source(Source(text, file), "", files, None, project_of(host))
+    svg = await draw(prepared.graph) if prepared.graph and prepared.graph.nodes else ""
+    return Checked(tuple(prepared.diagnostics), svg)
+
+
+def _registered(service: Service, version: Version) -> Graph:
+    """Return the graph of a registered version."""
+    found = evaluator_of(service.host).stores.pipelines.read(version)
+    source = Source(found.text, f"{version.name}.dot")
+    return read_pipeline(source, files=KnownFiles(found.files)).graph
+
+
+def _text(sent: str) -> str:
+    """Return a text as a file has it: a form sends line ends of two characters."""
+    return sent.replace("\r\n", "\n")

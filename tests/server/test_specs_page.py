@@ -1,0 +1,61 @@
+"""A person edits a pipeline in the browser, saves it, registers it, and compares its versions."""
+
+import html
+import re
+
+import httpx
+
+from attractor.factory.launch import evaluator_of
+from tests.pipeline.projects import LINEAR
+from tests.server.conftest import RunningServer
+
+PAGE = {"accept": "text/html"}
+LONGER = LINEAR.replace("plan -> make", "plan -> check -> make")
+FAULTY = LINEAR.replace("plan -> make", "plan -> nowhere")
+FILE = "pipeline.dot"
+
+
+def known(text: str) -> str:
+    found = re.search(r'name="known" value="(.*?)"', text)
+    assert found
+    return found[1]
+
+
+def send(client: httpx.Client, to: str, **form: str) -> httpx.Response:
+    return client.post(f"/editor{to}", data=form, headers=PAGE, follow_redirects=True)
+
+
+def test_pipeline_is_checked_saved_and_registered(server: RunningServer) -> None:
+    project = server.service.host.project
+    with server.client("operate") as client:
+        opened = client.get("/editor", params={"file": FILE}, headers=PAGE).text
+        assert LINEAR.strip() in html.unescape(opened)
+        checked = send(client, "?fragment=checked", file=FILE, source=FAULTY).text
+        assert "nowhere" in checked
+        assert "<svg" in checked
+        text = LONGER.replace("\n", "\r\n")
+        saved = send(client, "/save", file=FILE, source=text, known=known(opened))
+        assert "Saved pipeline.dot." in saved.text
+        assert (project / FILE).read_text() == LONGER
+        late = send(client, "/save", file=FILE, source=LINEAR, known=known(opened))
+        assert (late.status_code, "changed by somebody else" in late.text) == (409, True)
+        assert (project / FILE).read_text() == LONGER
+        for source in (LINEAR, LONGER):
+            assert "is registered." in send(client, "/register", file=FILE, source=source).text
+        refused = send(client, "/register", file=FILE, source="digraph {")
+        assert (refused.status_code, "digraph {" in refused.text) == (409, True)
+        listed = client.get("/specs", headers=PAGE).text
+        changes = client.get("/specs/linear@2", params={"before": "1"}, headers=PAGE).text
+    assert 'href="/editor?file=pipeline.dot"' in listed
+    assert "since version 1" in listed
+    assert "check" in changes
+    assert "<style" not in changes
+    version = evaluator_of(server.service.host).stores.pipelines.versions.find("linear")
+    assert (version.number, version.by.startswith("ann-operate")) == (2, True)
+
+
+def test_reading_token_saves_nothing(server: RunningServer) -> None:
+    with server.client("read") as client:
+        for to in ("/save", "/register"):
+            assert send(client, to, file="new.dot", source=LINEAR).status_code == 403
+    assert not (server.service.host.project / "new.dot").exists()
