@@ -12,8 +12,9 @@ from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.decisions.review import Review
 from attractor.pipeline.status import read_status, status_of
-from attractor.pipeline.workspace.diffs import Diff, read_run_diff
+from attractor.pipeline.workspace.diffs import read_run_diff
 from attractor.server.html.rendering import PageRouter, in_address, render, see_other
+from attractor.server.html.run_view import highlighted_diff
 from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
 from attractor.server.service import Service
 
@@ -44,7 +45,7 @@ async def show_decision(request: Request, service: Serving, run: str) -> Respons
             "can_decide": review.facts.state.status == AWAITING_DECISION,
             "can_promote": status.status == APPROVED.word and not is_promoted,
             "promoted_to": status.promoted_to if is_promoted else "",
-            "diff": await _diff(service, run),
+            **await _changes(service, run),
             "now": service.host.clock.now(),
         },
     )
@@ -134,12 +135,14 @@ async def _answer(run: str, act: Callable[[], Awaitable[str]]) -> Response:
         return see_other(place, said, is_error=True)
 
 
-async def _diff(service: Service, run: str) -> Diff | None:
-    """Return the changes of a run; None if its snapshots were removed."""
+async def _changes(service: Service, run: str) -> dict[str, object]:
+    """Return the changes of a run; None for the files if its snapshots were removed."""
     try:
-        return await read_run_diff(service.root(run), service.host)
+        diff = await read_run_diff(service.root(run), service.host)
     except Refused:
-        return None
+        return {"diffs": None}
+    remarks = f"{diff.remarks} The diff is cut off here." if diff.is_cut else diff.remarks
+    return {"diffs": highlighted_diff(diff), "remarks": remarks}
 
 
 def _gauge(review: Review) -> dict[str, float]:

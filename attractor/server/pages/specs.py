@@ -26,6 +26,7 @@ from attractor.pipeline.source.files import (
     write_pipeline_file,
 )
 from attractor.pipeline.source.read import prepare_source, project_of, read_pipeline
+from attractor.server.html.highlighting import highlighted
 from attractor.server.html.rendering import (
     PageRouter,
     in_address,
@@ -80,7 +81,7 @@ async def show_spec(request: Request, service: Serving, name: str, before: Word 
         "version": version,
         "versions": list(reversed(store.versions.versions(version.name))),
         "earlier": earlier,
-        "source": store.read(version).text,
+        "source": highlighted(store.read(version).text, "pipeline.dot"),
         "found": Fields(version.data, str(version)).inners("diagnostics"),
         "difference": "",
     }
