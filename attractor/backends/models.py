@@ -9,7 +9,7 @@ from attractor.agent.events import SessionConfig
 from attractor.agent.provider_profile import find_provider, profile_parts
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UsageError, suggest
+from attractor.base.errors import UnknownName, UsageError, suggest
 from attractor.base.json import Json
 from attractor.config.settings import McpServerSettings
 from attractor.engine.seams import Stage
@@ -19,6 +19,7 @@ from attractor.llm.catalogue import (
     get_latest_model,
     get_model_info,
     list_models,
+    shipped_catalogue,
 )
 from attractor.llm.client import AdapterTimeout, Client, ServesOthers, provider_registry
 from attractor.llm.errors import ConfigurationError
@@ -232,6 +233,17 @@ def find_misspelled(
         )
         if near:
             yield model, near
+
+
+def list_catalogue(provider: str = "") -> Sequence[ModelInfo]:
+    """Return the models of a provider (default: of all installed providers), newest first."""
+    catalogue = shipped_catalogue()
+    if not provider:
+        installed = set(provider_registry())
+        return [one for one in catalogue.newest_first() if one.provider in installed]
+    if provider not in catalogue.providers:
+        raise UnknownName("provider", provider, catalogue.providers)
+    return catalogue.newest_first(provider)
 
 
 def list_known(provider: str) -> Sequence[ModelInfo]:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from attractor.agent.provider_profile import find_provider
-from attractor.backends.models import ModelChoice, is_provider, key_remedy
+from attractor.backends.models import ModelChoice, is_provider, key_remedy, list_catalogue
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode, UnknownName, UsageError
@@ -17,7 +17,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.shell_completion import complete_models
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
-from attractor.llm.catalogue import Catalogue, ModelInfo, get_model_info, shipped_catalogue
+from attractor.llm.catalogue import ModelInfo, get_model_info, shipped_catalogue
 from attractor.llm.client import Client, provider_registry
 from attractor.llm.messages import Message
 from attractor.llm.request import Request
@@ -169,12 +169,11 @@ def models(ctx: click.Context, provider: str | None, as_json: bool) -> ExitCode:
     if ctx.invoked_subcommand is not None:
         _refuse_early_options(ctx.invoked_subcommand, provider, as_json=as_json)
         return ExitCode.DONE
-    catalogue = shipped_catalogue()
-    shown = _chosen(catalogue, provider)
+    shown = list_catalogue(provider or "")
     if as_json:
         show_json([asdict(model) for model in shown])
     else:
-        others = set(catalogue.providers) - set(provider_registry())
+        others = set(shipped_catalogue().providers) - set(provider_registry())
         show(models_text(shown, others=0 if provider else len(others)))
     return ExitCode.DONE
 
@@ -204,15 +203,6 @@ def try_model(invocation: Invocation, model: str, provider: str | None, as_json:
     else:
         show(trial_text(trial))
     return ExitCode.DONE
-
-
-def _chosen(catalogue: Catalogue, provider: str | None) -> Sequence[ModelInfo]:
-    if provider is None:
-        can_be_asked = set(provider_registry())
-        return [one for one in catalogue.newest_first() if one.provider in can_be_asked]
-    if provider not in catalogue.providers:
-        raise UnknownName("provider", provider, catalogue.providers)
-    return catalogue.newest_first(provider)
 
 
 def _refuse_early_options(command: str, provider: str | None, *, as_json: bool) -> None:

@@ -8,8 +8,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.resources import stores_of, version_line
 from attractor.cli.shell_completion import complete_profiles
-from attractor.factory.evaluation.protected_paths import PROTECTED
-from attractor.factory.resources.profiles import Profile
+from attractor.factory.resources.effective import effective_record
 
 
 @click.command("show")
@@ -21,19 +20,13 @@ def show_profile(invocation: Invocation, reference: str, as_json: bool) -> ExitC
     store = stores_of(invocation).profiles
     version = store.versions.find(reference)
     profile = store.read(version)
-    policy = _effective_policy(profile)
-    record: dict[str, Json] = {**profile.to_record(), "policy": policy}
+    record = effective_record(profile)
     if as_json:
         show_json({**version.to_record(), "effective": record})
     else:
         lines = [f"  {key} = {value}" for key, value in _leaves("", record)]
         show("\n".join([version_line(version), *lines]))
     return ExitCode.DONE
-
-
-def _effective_policy(profile: Profile) -> dict[str, Json]:
-    paths = list[Json]([*PROTECTED, *profile.policy.protected_paths])
-    return {**profile.policy.model_dump(mode="json"), "protected_paths": paths}
 
 
 def _leaves(path: str, value: Json) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.questions import operator_option
 from attractor.cli.runs.resources import stores_of, table, version_line
 from attractor.cli.shell_completion import complete_suites
+from attractor.factory.resources.suites import suite_record
 from attractor.scenarios.satisfaction import failures_allowed
 from attractor.scenarios.suite import Scenario
 
@@ -27,11 +28,7 @@ def show_suite(
     settings, holdouts = suite.settings, len(suite.of_split("holdout"))
     shown = suite.scenarios if to_operator else suite.of_split("train")
     if as_json:
-        scenarios = [one.model_dump(mode="json") for one in shown]
-        hidden = {} if to_operator else {"gate": {"must"}, "isolation": {"canary"}}
-        told = settings.model_dump(mode="json", exclude=hidden)
-        suite_record = {"settings": told, "holdouts": holdouts, "scenarios": scenarios}
-        show_json({**version.to_record(), **suite_record})
+        show_json(suite_record(version, suite, to_operator=to_operator))
         return ExitCode.DONE
     gate = settings.gate
     show(

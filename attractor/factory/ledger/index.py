@@ -25,7 +25,7 @@ from attractor.base.errors import AttractorError, FileError, MachineryError, Ver
 from attractor.base.events import Event
 from attractor.base.files import make_private_folder
 from attractor.base.journal import GENESIS, ChainHead, read_lines
-from attractor.base.json import JsonObject, canonical_json, parse_json
+from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.base.locks import FileLock
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, is_held
@@ -186,6 +186,52 @@ class RunQuery:
         return " AND ".join(conditions), [*values]
 
 
+@dataclass(frozen=True)
+class LedgerLine:
+    """A line of the ledger, as the index has it; `attractor audit verify` verifies the ledger."""
+
+    seq: int
+    hash: str
+    kind: str
+    run_id: str
+    time: str
+    data: JsonObject
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of the line."""
+        return {**vars(self), "data": dict(self.data)}
+
+
+@dataclass(frozen=True)
+class LineQuery:
+    """The lines of the ledger to list: of a project, and those that belong to no project."""
+
+    project_id: str
+    run_id: str = ""
+    kind: str = ""
+    before: int = 0
+    limit: int = -1
+
+    def where(self) -> tuple[str, list[object]]:
+        """Return the SQL condition, and its values."""
+        # A line about a run has no project; the first line of the run has it.
+        conditions = [
+            "ifnull(json_extract(data, '$.project'), ?) = ? AND (run_id = '' OR EXISTS ("
+            "SELECT 1 FROM ledger AS first WHERE first.run_id = line.run_id "
+            "AND first.kind = 'created' AND json_extract(first.data, '$.project') = ?))"
+        ]
+        values: list[object] = [self.project_id] * 3
+        for condition, value in (
+            ("run_id = ?", self.run_id),
+            ("kind = ?", self.kind),
+            ("seq < ?", self.before),
+        ):
+            if value:
+                conditions.append(condition)
+                values.append(value)
+        return " AND ".join(conditions), values
+
+
 _STATUSES = frozenset(one.value for one in StatusWord)
 _FILTERS = _STATUSES | {one.value for one in StageStatus}
 """The words that the database can find runs by."""
@@ -220,6 +266,17 @@ class RunIndex:
         with self._opened() as db:
             _Update(db, self._ledger, self._told).run(folder)
             yield db
+
+    def lines(self, folder: Path, query: LineQuery) -> list[LedgerLine]:
+        """Return the lines of the ledger that a query finds, newest first."""
+        with self.reading(folder) as db:
+            where, values = query.where()
+            sql = f"SELECT seq, hash, kind, run_id, time, data FROM ledger AS line WHERE {where}"
+            rows = db.conn.execute(f"{sql} ORDER BY seq DESC LIMIT ?", [*values, query.limit])
+            return [
+                LedgerLine(seq, digest, kind, run_id, when, _object(data))
+                for seq, digest, kind, run_id, when, data in rows
+            ]
 
     def rebuild(self, folder: Path) -> tuple[int, int]:
         """Build the index again; return the numbers of runs and of lines of the ledger."""

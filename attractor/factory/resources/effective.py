@@ -10,8 +10,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.engine.budgets import Budgets
 from attractor.factory.errors import InvalidProfile
+from attractor.factory.evaluation.protected_paths import PROTECTED
 from attractor.factory.resources.profiles import Profile
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.syntax_tree import Attributes
@@ -94,3 +96,11 @@ class ProfileModels:
         set_now = {"llm_model": model, **({"llm_provider": provider} if provider else {})}
         kept = {key: one for key, one in node.attributes.by_key.items() if key != "llm_provider"}
         return replace(node, attributes=Attributes({**kept, **Attributes.of(set_now).by_key}))
+
+
+def effective_record(profile: Profile) -> dict[str, Json]:
+    """Return the JSON record of a profile, with the paths that every profile protects."""
+    paths = list[Json]([*PROTECTED, *profile.policy.protected_paths])
+    policy: dict[str, Json] = profile.policy.model_dump(mode="json")
+    policy["protected_paths"] = paths
+    return {**profile.to_record(), "policy": policy}

@@ -4,6 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.factory.errors import Retired
 from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.factory.project import ProjectIdentity
@@ -17,6 +18,7 @@ from attractor.scenarios.sealed_suite import (
     seal_suite,
     write_lock,
 )
+from attractor.scenarios.suite import Suite
 from attractor.scenarios.suite_lint import SuiteRefused, threshold_faults
 from attractor.scenarios.suite_reader import read_suite
 
@@ -29,6 +31,18 @@ class Registration:
     is_new: bool
     trials: int
     failures_allowed: int
+
+
+def suite_record(version: Version, suite: Suite, *, to_operator: bool) -> dict[str, Json]:
+    """Return the JSON record of a version of a suite; only the operator gets the holdouts."""
+    shown = suite.scenarios if to_operator else suite.of_split("train")
+    hidden = {} if to_operator else {"gate": {"must"}, "isolation": {"canary"}}
+    return {
+        **version.to_record(),
+        "settings": suite.settings.model_dump(mode="json", exclude=hidden),
+        "holdouts": len(suite.of_split("holdout")),
+        "scenarios": [one.model_dump(mode="json") for one in shown],
+    }
 
 
 class SuiteStore:

@@ -1,0 +1,124 @@
+"""The answers of several resources: records that refuse unknown fields, versions, files."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import Path, Query
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from attractor.base.errors import UsageError
+from attractor.factory.resources.versions import Version, VersionStore
+from attractor.server.http.cursors import MOST, Page, read_cursor, write_cursor
+
+JsonRecord = dict[str, Any]
+Since = Annotated[
+    str,
+    Query(max_length=100, description="A time such as 2026-01-31T09:30, or an age such as 10m."),
+]
+Reference = Annotated[
+    str, Path(max_length=200, description="NAME (the latest version) or NAME@VERSION.")
+]
+Name = Annotated[str, Query(max_length=200)]
+
+
+class AnswerModel(BaseModel):
+    """An answer that has exactly the fields of the record on the command line."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class EndingAnswer(AnswerModel):
+    """The reason why no new run may use a version."""
+
+    how: str
+    when: str
+    by: str
+    reason: str
+
+
+class VersionAnswer(AnswerModel):
+    """A version of a profile, a suite or a pipeline."""
+
+    kind: str
+    name: str
+    version: int
+    content: str = Field(description="The hash of the content.")
+    registered: str
+    by: str
+    data: JsonRecord
+    ending: EndingAnswer | None
+
+
+def list_versions(store: VersionStore, cursor: str, limit: int = MOST) -> Page[VersionAnswer]:
+    """Return a page of the versions of all resources of a kind, by name, oldest first."""
+    after = _place(cursor)
+    items: list[VersionAnswer] = []
+    for one in _versions(store, after):
+        if len(items) == limit:
+            last = items[-1]
+            return Page(items=items, next=write_cursor([last.name, last.version]))
+        items.append(VersionAnswer.model_validate(one.to_record()))
+    return Page(items=items)
+
+
+def _versions(store: VersionStore, after: tuple[str, int]) -> Iterator[Version]:
+    name, number = after
+    for one in store.names():
+        if one >= name:
+            yield from (v for v in store.versions(one) if one > name or v.number > number)
+
+
+def _place(cursor: str) -> tuple[str, int]:
+    match read_cursor(cursor):
+        case None:
+            return "", 0
+        case [str(name), int(number)]:
+            return name, number
+        case _:
+            raise invalid_cursor()
+
+
+def read_number(cursor: str) -> int:
+    """Return the number that a cursor names; 0 for an empty one."""
+    match read_cursor(cursor):
+        case None:
+            return 0
+        case bool():
+            raise invalid_cursor()
+        case int(number) if 0 <= number < 1 << 63:
+            return number
+        case _:
+            raise invalid_cursor()
+
+
+def read_text(cursor: str) -> str:
+    """Return the text that a cursor names; empty for an empty one."""
+    match read_cursor(cursor):
+        case None:
+            return ""
+        case str(text):
+            return text
+        case _:
+            raise invalid_cursor()
+
+
+def invalid_cursor() -> UsageError:
+    """Return the error about a cursor of another list."""
+    return UsageError("invalid cursor", hint="pass `next` of the page before")
+
+
+def file_response(name: str, content: bytes) -> Response:
+    """Return a file as text, or to store it if it is no text; browsers never guess its type."""
+    try:
+        content.decode()
+        media_type = "text/plain; charset=utf-8"
+    except UnicodeDecodeError:
+        media_type = "application/octet-stream"
+    kind = "inline" if media_type.startswith("text") else "attachment"
+    headers = {
+        "content-disposition": f"{kind}; filename*=UTF-8''{quote(name, safe='')}",
+        "x-content-type-options": "nosniff",
+    }
+    return Response(content, media_type=media_type, headers=headers)

@@ -1,0 +1,95 @@
+"""The ledger: its lines, its verification, and the decisions and promotions in it."""
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from attractor.base.durations import parse_since
+from attractor.factory.launch import evaluator_of
+from attractor.factory.ledger.audit import audit
+from attractor.factory.ledger.index import LineQuery
+from attractor.server.http.cursors import MOST, Cursor, Limit, Page, write_cursor
+from attractor.server.http.problems import problem_statuses
+from attractor.server.http.records import AnswerModel, JsonRecord, Name, Since, read_number
+from attractor.server.http.scopes import READ, Serving
+
+part = APIRouter(tags=["audit"], responses=problem_statuses(400, 404, 409, 503))
+
+
+class LedgerLineAnswer(AnswerModel):
+    """A line of the ledger."""
+
+    seq: int
+    hash: str
+    kind: str
+    run_id: str
+    time: str
+    data: JsonRecord
+
+
+class FlawAnswer(AnswerModel):
+    """A corrupt record, and the remedy."""
+
+    run_id: str = Field(description="Empty for a record of no run.")
+    problem: str
+    remedy: str
+
+
+class AuditAnswer(AnswerModel):
+    """The records that were verified, and their flaws."""
+
+    intact: bool
+    ledger_lines: int
+    runs: int
+    decisions: int
+    results: int
+    tokens: int
+    versions: int
+    unchecked_seals: int = Field(description="Above 0 only if the key of the ledger is missing.")
+    removed: list[str] = Field(description="Undecided runs without a directory.")
+    flaws: list[FlawAnswer]
+
+
+@part.get("/api/v1/audit/ledger", dependencies=[READ])
+def list_ledger(
+    service: Serving, *, run: Name = "", kind: Name = "", cursor: Cursor = "", limit: Limit = MOST
+) -> Page[LedgerLineAnswer]:
+    """List the lines of the ledger about this project, newest first."""
+    query = LineQuery(
+        evaluator_of(service.host).project.project_id(),
+        run_id=service.root(run).name if run else "",
+        kind=kind,
+        before=read_number(cursor),
+        limit=limit + 1,
+    )
+    found = service.index.lines(service.host.runs_dir, query)
+    items = [LedgerLineAnswer.model_validate(one.to_record()) for one in found[:limit]]
+    return Page(items=items, next=write_cursor(items[-1].seq) if len(found) > limit else "")
+
+
+@part.get("/api/v1/audit/verification", dependencies=[READ])
+def verify(service: Serving, run: Name = "") -> AuditAnswer:
+    """Verify ledger, journals, decisions, results, tokens and versions; or only those of a run."""
+    root = service.root(run) if run else None
+    report = audit(service.host.state_dir, service.host.runs_dir, only=root)
+    return AuditAnswer.model_validate(report.to_record())
+
+
+@part.get("/api/v1/history", dependencies=[READ])
+def list_history(
+    service: Serving,
+    *,
+    run: Name = "",
+    pipeline: Name = "",
+    since: Since = "",
+    cursor: Cursor = "",
+    limit: Limit = MOST,
+) -> Page[JsonRecord]:
+    """List decisions, waivers, amendments, promotions and roll-backs, oldest first."""
+    moment = parse_since(since, service.host.clock.now(), name="since") if since else None
+    name = str(service.root(run)) if run else ""
+    found = service.factory.history(run=name, pipeline=pipeline, since=moment)
+    after = read_number(cursor)
+    left = [one for one in found if one.entry.head.seq > after]
+    is_last = len(left) <= limit
+    following = "" if is_last else write_cursor(left[limit - 1].entry.head.seq)
+    return Page(items=[one.to_record() for one in left[:limit]], next=following)

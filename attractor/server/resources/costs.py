@@ -1,0 +1,133 @@
+"""The cost of runs: by day, by pipeline and models, and of the stages and trials of one run."""
+
+from datetime import UTC
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from attractor.base.durations import parse_since
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.factory.launch import evaluator_of
+from attractor.factory.ledger.report import read_costs, read_groups, read_stages, trials_in
+from attractor.server.http.problems import problem_statuses
+from attractor.server.http.records import AnswerModel
+from attractor.server.http.scopes import READ, Serving
+from attractor.server.service import Service
+
+part = APIRouter(tags=["costs"], responses=problem_statuses(400, 404, 409, 503))
+
+Since = Annotated[
+    str, Query(max_length=100, description="A time such as 2026-01-31, or an age such as 30d.")
+]
+
+
+class DayCostsAnswer(AnswerModel):
+    """The cost of the runs of a pipeline with the same models that started on one day (UTC)."""
+
+    day: str
+    pipeline: str
+    models: str
+    runs: int
+    cost_usd: float = Field(description="Of stages and trials.")
+    tokens: int
+    trials_usd: float
+
+
+class CostsAnswer(AnswerModel):
+    """The cost of runs since a time, by day."""
+
+    since: str
+    days: list[DayCostsAnswer]
+
+
+class GroupFiguresAnswer(AnswerModel):
+    """The figures of the runs of a pipeline with the same models."""
+
+    pipeline: str
+    models: str
+    runs: int
+    evaluated: int
+    approved: int
+    go_rate: float | None
+    satisfaction: float | None
+    cost_usd: float
+    cost_per_approved_usd: float | None
+    tokens: int
+    agent_seconds: float
+    wall_seconds: float
+    trial_seconds: float
+    flaky: dict[str, int] = Field(description="By scenario: the runs in which it was flaky.")
+
+
+class ReportAnswer(AnswerModel):
+    """The figures of runs since a time, by pipeline and models."""
+
+    since: str
+    groups: list[GroupFiguresAnswer]
+
+
+class StageFiguresAnswer(AnswerModel):
+    """The attempts of a node: their number, time and usage."""
+
+    node: str
+    attempts: int
+    seconds: float
+    cost_usd: float
+    input_tokens: int
+    output_tokens: int
+
+
+class TrialFiguresAnswer(AnswerModel):
+    """A trial of a finished evaluation; the scenario has its opaque name."""
+
+    scenario: str
+    number: int
+    satisfied: bool
+    seconds: float
+    cost_usd: float
+    tokens: int
+
+
+class RunCostsAnswer(AnswerModel):
+    """The figures of the stages and trials of a run."""
+
+    run_id: str
+    stages: list[StageFiguresAnswer]
+    trials: list[TrialFiguresAnswer]
+
+
+@part.get("/api/v1/costs", dependencies=[READ])
+def show_costs(service: Serving, since: Since = "30d") -> CostsAnswer:
+    """Show the cost of runs by day, pipeline and models."""
+    began = _moment(service, since)
+    days = read_costs(service.index, service.host.runs_dir, began)
+    answers = [DayCostsAnswer.model_validate(one.to_record()) for one in days]
+    return CostsAnswer(since=began, days=answers)
+
+
+@part.get("/api/v1/report", dependencies=[READ])
+def show_report(service: Serving, since: Since = "30d") -> ReportAnswer:
+    """Show cost, time and results of runs by pipeline and models."""
+    began = _moment(service, since)
+    groups = read_groups(service.index, service.host.runs_dir, began)
+    answers = [GroupFiguresAnswer.model_validate(one.to_record()) for one in groups]
+    return ReportAnswer(since=began, groups=answers)
+
+
+@part.get("/api/v1/runs/{run}/costs", dependencies=[READ])
+def show_run_costs(service: Serving, run: str) -> RunCostsAnswer:
+    """Show attempts, time and cost of the stages of a run, and of its trials."""
+    root = service.root(run)
+    run_id = read_manifest(RunDirectory(root)).run_id
+    trials = trials_in(evaluator_of(service.host).ledger.entries(run_id))
+    return RunCostsAnswer(
+        run_id=run_id,
+        stages=[StageFiguresAnswer.model_validate(one.to_record()) for one in read_stages(root)],
+        trials=[TrialFiguresAnswer.model_validate(one.to_record()) for one in trials],
+    )
+
+
+def _moment(service: Service, since: str) -> str:
+    moment = parse_since(since, service.host.clock.now(), name="since")
+    return moment.astimezone(UTC).isoformat()

@@ -1,0 +1,34 @@
+"""The disk space that runs use."""
+
+from fastapi import APIRouter
+
+from attractor.pipeline.runs.disk_use import read_disk_use
+from attractor.server.http.problems import problem_statuses
+from attractor.server.http.records import AnswerModel
+from attractor.server.http.scopes import READ, Serving
+
+part = APIRouter(tags=["system"], responses=problem_statuses(503))
+
+
+class UsedSpaceAnswer(AnswerModel):
+    """The bytes that a folder uses."""
+
+    what: str
+    path: str
+    bytes: int
+
+
+class DiskUseAnswer(AnswerModel):
+    """The space that runs use, and the free and total bytes of the file system."""
+
+    used: int
+    free: int
+    total: int
+    folders: list[UsedSpaceAnswer]
+
+
+@part.get("/api/v1/disk", dependencies=[READ])
+def show_disk_use(service: Serving) -> DiskUseAnswer:
+    """Measure the runs folder and the state folder; with many runs, this takes a while."""
+    use = read_disk_use(service.host.runs_dir, service.host.state_dir)
+    return DiskUseAnswer.model_validate(use.to_record())

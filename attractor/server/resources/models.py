@@ -1,0 +1,34 @@
+"""Providers of models with their keys, and known models."""
+
+from dataclasses import asdict
+
+from fastapi import APIRouter
+
+from attractor.backends.models import list_catalogue, read_provider_keys
+from attractor.server.http.problems import problem_statuses
+from attractor.server.http.records import AnswerModel, JsonRecord, Name
+from attractor.server.http.scopes import READ, Serving
+
+part = APIRouter(tags=["models"], responses=problem_statuses(400, 404, 503))
+
+
+class ProviderAnswer(AnswerModel):
+    """A provider, the variables that configure it, and the one that is set; never a key."""
+
+    provider: str
+    variables: list[str]
+    set_by: str
+    is_set: bool
+
+
+@part.get("/api/v1/providers", dependencies=[READ])
+async def list_providers(service: Serving) -> list[ProviderAnswer]:
+    """List the providers of models, and whether their keys are set for the server."""
+    keys = await read_provider_keys(service.host.environ)
+    return [ProviderAnswer.model_validate(one.to_record()) for one in keys]
+
+
+@part.get("/api/v1/models", dependencies=[READ])
+def list_models(provider: Name = "") -> list[JsonRecord]:
+    """List the models of a provider, or of all installed providers, with windows and prices."""
+    return [asdict(one) for one in list_catalogue(provider)]

@@ -1,0 +1,178 @@
+"""The runs of the project, and the status of a run."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from attractor.base.durations import parse_since
+from attractor.engine.run_folder.drawing import read_events, states_of
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.factory.ledger.index import RunQuery
+from attractor.language.drawing.run_overlay import states_record
+from attractor.pipeline.runs.context import read_context
+from attractor.pipeline.status import read_status
+from attractor.server.http.cursors import MOST, Cursor, Limit, Page, write_cursor
+from attractor.server.http.problems import problem_statuses
+from attractor.server.http.records import AnswerModel, JsonRecord, Name, Since, read_text
+from attractor.server.http.scopes import READ, Serving
+
+part = APIRouter(tags=["runs"], responses=problem_statuses(400, 404, 409, 503))
+
+
+class RunAnswer(AnswerModel):
+    """A run, as `attractor runs --json` lists it."""
+
+    run_id: str
+    directory: str
+    pipeline: str
+    goal: str
+    started: str
+    workspace: str
+    suite: str
+    status: str
+    phase: str
+    live: bool = Field(description="A process holds the run now.")
+    stopped: bool = Field(description="No process holds the run, and it can be resumed.")
+    why_stopped: str
+    paused: bool
+    stage: str = Field(description="The stage in flight, also of a stopped run.")
+    written: str = Field(description="The time of the last change.")
+    outcome: str
+    reason: str
+    next_node: str
+    question: JsonRecord | None
+    questions: list[JsonRecord]
+    answered: dict[str, JsonRecord]
+    parent: str
+    restart: int
+    restarted_as: str
+    promoted_to: str
+    rolled_back_from: str
+    seconds: float
+    cost_usd: float
+    input_tokens: int
+    output_tokens: int
+    trouble: str
+
+
+class StageAtWorkAnswer(AnswerModel):
+    """A stage in flight, with the last lines of its output."""
+
+    run_id: str
+    node: str
+    visit: int
+    attempt: int
+    branch: str
+    last_lines: list[str]
+
+
+class ResultPatchAnswer(AnswerModel):
+    """The patch with all changes of a run that worked on a copy."""
+
+    path: str
+    redacted: bool
+    folder: str
+    apply: str
+
+
+class RunStatusAnswer(RunAnswer):
+    """The status of a run, as `attractor status --json` shows it."""
+
+    changed: str
+    result_patch: ResultPatchAnswer | None
+    at_work: list[StageAtWorkAnswer]
+
+
+class RunContextAnswer(AnswerModel):
+    """The context of a run, and the places of its walks in the graph."""
+
+    run_id: str
+    branch: str = ""
+    current_node: str = ""
+    next_node: str = ""
+    completed_nodes: list[str] = []
+    tree: str = ""
+    context: JsonRecord = {}
+    branches: list[JsonRecord]
+
+
+class NodeStateAnswer(AnswerModel):
+    """The state of a node over all visits."""
+
+    state: str
+    visits: int
+    seconds: float | None
+    reason: str | None
+
+
+class TakenEdgeAnswer(AnswerModel):
+    """An edge that the run took."""
+
+    source: str = Field(alias="from")
+    target: str = Field(alias="to")
+    label: str
+    times: int
+
+
+class RunStatesAnswer(AnswerModel):
+    """The states of the nodes of a run, as the drawing shows them."""
+
+    current: str | None
+    caption: str
+    nodes: dict[str, NodeStateAnswer]
+    taken: list[TakenEdgeAnswer]
+
+
+@part.get("/api/v1/runs", dependencies=[READ])
+def list_runs(
+    service: Serving,
+    *,
+    status: Annotated[
+        str, Query(max_length=200, description="A status or outcome, such as failed.")
+    ] = "",
+    pipeline: Name = "",
+    suite: Annotated[str, Query(max_length=200, description="NAME or NAME@VERSION.")] = "",
+    since: Since = "",
+    live: Annotated[bool, Query(description="Only runs that a process executes.")] = False,
+    cursor: Cursor = "",
+    limit: Limit = MOST,
+) -> Page[RunAnswer]:
+    """List the runs of the project, newest first."""
+    host = service.host
+    moment = parse_since(since, host.clock.now(), name="since").isoformat() if since else ""
+    query = RunQuery(
+        status=status,
+        pipeline=pipeline,
+        suite=suite,
+        since=moment,
+        before=read_text(cursor),
+        is_live=live,
+        limit=limit + 1,
+    )
+    found = service.index.runs(host.runs_dir, query)
+    items = [RunAnswer.model_validate(one.to_record()) for one in found[:limit]]
+    more = len(found) > limit
+    return Page(items=items, next=write_cursor(found[limit - 1].directory.name) if more else "")
+
+
+@part.get("/api/v1/runs/{run}", dependencies=[READ])
+def show_run(service: Serving, run: str) -> RunStatusAnswer:
+    """Show the status of a run, read from its journal."""
+    status = read_status(service.root(run), service.host.runs_dir)
+    return RunStatusAnswer.model_validate(status.to_record())
+
+
+@part.get("/api/v1/runs/{run}/context", dependencies=[READ])
+def show_context(service: Serving, run: str) -> RunContextAnswer:
+    """Show the values that the stages of a run share, and its place in the graph."""
+    return RunContextAnswer.model_validate(read_context(service.root(run)).to_record())
+
+
+@part.get("/api/v1/runs/{run}/states", dependencies=[READ])
+def show_states(service: Serving, run: str) -> RunStatesAnswer:
+    """Show the state of each node of a run, the edges taken, and the current node."""
+    directory = RunDirectory(service.root(run))
+    name = f"run {read_manifest(directory).run_id}"
+    states = states_of(read_events(directory.events), name=name)
+    return RunStatesAnswer.model_validate(states_record(states))

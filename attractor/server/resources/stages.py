@@ -1,0 +1,238 @@
+"""The stages of a run: attempts, files, transcripts, changes and the timeline."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import Response
+from pydantic import Field
+
+from attractor.pipeline.runs.stages import StageAttempt, find_attempt, read_stages, read_timeline
+from attractor.pipeline.runs.transcript import EntryKind, read_page
+from attractor.pipeline.workspace.diffs import LARGEST_DIFF, read_run_diff, read_stage_diff
+from attractor.server.http.cursors import MOST, Cursor, Limit, Page, write_cursor
+from attractor.server.http.problems import problem_statuses
+from attractor.server.http.records import AnswerModel, file_response, read_number
+from attractor.server.http.scopes import READ, Serving
+from attractor.server.service import Service
+
+part = APIRouter(tags=["stages"], responses=problem_statuses(400, 404, 409, 503))
+
+LARGEST_FILE = 8 << 20
+"""The maximum number of bytes of a file that is answered; the rest is left out."""
+
+Stage = Annotated[
+    str,
+    Path(max_length=500, description="NODE (its last attempt), NODE@VISIT or NODE@VISIT.ATTEMPT."),
+]
+
+
+class PeriodAnswer(AnswerModel):
+    """A time in which a process worked on an attempt; `end` is null while it works."""
+
+    start: str
+    end: str | None
+
+
+class EdgeAnswer(AnswerModel):
+    """An edge that the walk took after a visit, and the reason."""
+
+    target: str
+    reason: str
+    label: str
+    condition: str
+
+
+class ChildAnswer(AnswerModel):
+    """A run that an attempt started."""
+
+    run_id: str
+    directory: str
+
+
+class FileAnswer(AnswerModel):
+    """A file of an attempt."""
+
+    name: str
+    bytes: int
+
+
+class StageAnswer(AnswerModel):
+    """An attempt of a visit of a node."""
+
+    id: str = Field(description="NODE@VISIT.ATTEMPT, for addresses.")
+    node: str
+    visit: int
+    attempt: int
+    branch: str
+    name: str
+    state: str
+    periods: list[PeriodAnswer]
+    seconds: float
+    outcome: str
+    preferred_label: str
+    notes: str
+    error: str
+    failure_class: str
+    will_retry: bool
+    assumed: bool
+    fidelity: str
+    model: str
+    cost_usd: float
+    input_tokens: int
+    output_tokens: int
+    edges: list[EdgeAnswer]
+    children: list[ChildAnswer]
+    files: list[FileAnswer]
+
+
+class BarAnswer(AnswerModel):
+    """An attempt in the timeline."""
+
+    stage: str
+    node: str
+    branch: str
+    state: str
+    periods: list[PeriodAnswer]
+
+
+class WaitAnswer(AnswerModel):
+    """A question to a person; `until` is null while it is open."""
+
+    node: str
+    question: str
+    since: str
+    until: str | None
+    by: str
+
+
+class NoteAnswer(AnswerModel):
+    """An interruption, a resume, or an order of a person."""
+
+    time: str
+    words: str
+
+
+class TimelineAnswer(AnswerModel):
+    """The attempts of a run in time, the waits for people, and notable events."""
+
+    start: str | None
+    end: str | None
+    live: bool
+    bars: list[BarAnswer]
+    waits: list[WaitAnswer]
+    notes: list[NoteAnswer]
+
+
+class EntryAnswer(AnswerModel):
+    """An entry of a transcript."""
+
+    kind: EntryKind
+    time: str
+    subagent: str = Field(description="Empty for the agent of the stage.")
+    title: str
+    body: list[str]
+    is_edit: bool = Field(description="Lines of the body begin with + or -.")
+
+
+class FileDiffAnswer(AnswerModel):
+    """The changes of a file as a unified diff."""
+
+    path: str
+    added: int
+    deleted: int
+    binary: bool
+    text: str
+
+
+class DiffAnswer(AnswerModel):
+    """The changes of several files."""
+
+    files: list[FileDiffAnswer]
+    remarks: str
+    cut: bool = Field(description=f"The diff has more than {LARGEST_DIFF} bytes.")
+
+
+@part.get("/api/v1/runs/{run}/stages", dependencies=[READ])
+def list_stages(
+    service: Serving, run: str, cursor: Cursor = "", limit: Limit = MOST
+) -> Page[StageAnswer]:
+    """List the attempts at the stages of a run, in the order in which they began."""
+    begin = read_number(cursor)
+    stages = read_stages(service.root(run))
+    shown = stages[begin : begin + limit]
+    end = begin + len(shown)
+    items = [StageAnswer.model_validate(one.to_record()) for one in shown]
+    return Page(items=items, next=write_cursor(end) if end < len(stages) else "")
+
+
+@part.get("/api/v1/runs/{run}/timeline", dependencies=[READ])
+def show_timeline(service: Serving, run: str) -> TimelineAnswer:
+    """Show the attempts of a run in time, waits for people, interruptions and orders."""
+    return TimelineAnswer.model_validate(read_timeline(service.root(run)).to_record())
+
+
+@part.get("/api/v1/runs/{run}/diff", dependencies=[READ])
+async def show_run_diff(service: Serving, run: str) -> DiffAnswer:
+    """Show the changes of a run so far, from its base."""
+    diff = await read_run_diff(service.root(run), service.host)
+    return DiffAnswer.model_validate(diff.to_record())
+
+
+@part.get("/api/v1/runs/{run}/stages/{stage}", dependencies=[READ])
+def show_stage(service: Serving, run: str, stage: Stage) -> StageAnswer:
+    """Show an attempt at a stage."""
+    return StageAnswer.model_validate(_attempt(service, run, stage).to_record())
+
+
+@part.get("/api/v1/runs/{run}/stages/{stage}/diff", dependencies=[READ])
+def show_stage_diff(service: Serving, run: str, stage: Stage) -> DiffAnswer:
+    """Show the changes of a stage."""
+    diff = read_stage_diff(_attempt(service, run, stage))
+    return DiffAnswer.model_validate(diff.to_record())
+
+
+@part.get("/api/v1/runs/{run}/stages/{stage}/transcript", dependencies=[READ])
+def show_transcript(
+    service: Serving,
+    run: str,
+    stage: Stage,
+    *,
+    cursor: Cursor = "",
+    limit: Limit = MOST,
+    follow: Annotated[
+        bool, Query(description="Give a cursor on the last page too, for entries to come.")
+    ] = False,
+) -> Page[EntryAnswer]:
+    """Show the transcript of the agent of a stage: words, tool calls, edits, warnings."""
+    one = _attempt(service, run, stage)
+    if one.folder is None:
+        return Page(items=[])
+    page = read_page(one.folder, offset=read_number(cursor), most=limit)
+    items = [EntryAnswer.model_validate(entry.to_record()) for entry in page.entries]
+    return Page(items=items, next="" if page.is_last and not follow else write_cursor(page.end))
+
+
+@part.get(
+    "/api/v1/runs/{run}/stages/{stage}/files/{name}",
+    dependencies=[READ],
+    response_class=Response,
+    responses={
+        200: {
+            "description": f"The file; after {LARGEST_FILE} bytes it is cut.",
+            "content": {
+                "text/plain": {"schema": {"type": "string"}},
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            },
+        }
+    },
+)
+def read_stage_file(
+    service: Serving, run: str, stage: Stage, name: Annotated[str, Path(max_length=300)]
+) -> Response:
+    """Show a file of an attempt, such as prompt.md, as text."""
+    content = _attempt(service, run, stage).read_file(name, most=LARGEST_FILE)
+    return file_response(name, content)
+
+
+def _attempt(service: Service, run: str, stage: str) -> StageAttempt:
+    return find_attempt(read_stages(service.root(run)), stage)

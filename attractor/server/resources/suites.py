@@ -1,0 +1,93 @@
+"""The suites of the project, and the history of their scenarios, without hidden words."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from attractor.factory.launch import evaluator_of
+from attractor.factory.resources.suite_history import suite_history
+from attractor.factory.resources.suites import suite_record
+from attractor.server.access.caller import Scope
+from attractor.server.http.cursors import MOST, Cursor, Limit, Page
+from attractor.server.http.problems import problem_statuses
+from attractor.server.http.records import (
+    AnswerModel,
+    JsonRecord,
+    Reference,
+    VersionAnswer,
+    list_versions,
+)
+from attractor.server.http.scopes import READ, Calling, Serving, require_scope
+
+part = APIRouter(tags=["suites"], responses=problem_statuses(400, 404, 409, 503))
+
+Operator = Annotated[
+    bool, Query(description="Also show the hidden scenarios; needs the scope `decide`.")
+]
+
+
+class SuiteAnswer(VersionAnswer):
+    """A version of a suite: its settings, and the scenarios that are not hidden."""
+
+    settings: JsonRecord
+    holdouts: int = Field(description="The number of hidden scenarios.")
+    scenarios: list[JsonRecord]
+
+
+class RunTally(AnswerModel):
+    """The trials of a scenario in one run."""
+
+    run_id: str
+    played: int
+    satisfied: int
+
+
+class ScenarioHistoryAnswer(AnswerModel):
+    """The trials of a hidden scenario over the runs of the project, oldest first."""
+
+    scenario: str = Field(description="The opaque name; for the operator, the id.")
+    played: int
+    satisfied: int
+    pass_rate: float | None
+    flaky_runs: int
+    runs: list[RunTally]
+
+
+class SuiteHistoryAnswer(VersionAnswer):
+    """A version of a suite, with the history of its hidden scenarios."""
+
+    scenarios: list[ScenarioHistoryAnswer]
+
+
+@part.get("/api/v1/suites", dependencies=[READ])
+def list_suites(service: Serving, cursor: Cursor = "", limit: Limit = MOST) -> Page[VersionAnswer]:
+    """List the versions of all suites."""
+    return list_versions(evaluator_of(service.host).stores.suites.versions, cursor, limit)
+
+
+@part.get("/api/v1/suites/{reference}", dependencies=[READ])
+def show_suite(
+    service: Serving, caller: Calling, reference: Reference, operator: Operator = False
+) -> SuiteAnswer:
+    """Show a version of a suite: thresholds, train scenarios and the number of holdouts."""
+    if operator:
+        require_scope(caller, Scope.DECIDE)
+    store = evaluator_of(service.host).stores.suites
+    version = store.versions.find(reference)
+    record = suite_record(version, store.open(version).suite, to_operator=operator)
+    return SuiteAnswer.model_validate(record)
+
+
+@part.get("/api/v1/suites/{reference}/history", dependencies=[READ])
+def show_suite_history(
+    service: Serving, caller: Calling, reference: Reference, operator: Operator = False
+) -> SuiteHistoryAnswer:
+    """Show how often each holdout of a suite passed, over the runs of the project."""
+    if operator:
+        require_scope(caller, Scope.DECIDE)
+    evaluator = evaluator_of(service.host)
+    version = evaluator.stores.suites.versions.find(reference)
+    found = suite_history(version, evaluator, to_operator=operator)
+    record = {**version.to_record(), "scenarios": [one.to_record() for one in found]}
+    return SuiteHistoryAnswer.model_validate(record)
