@@ -60,7 +60,7 @@ def write_pipeline_file(project: Path, name: str, text: str, *, known: str) -> P
     now = content_hash(place.read_bytes()) if place.is_file() else ""
     if now != known:
         raise Refused(
-            f"{name} was changed by somebody else" if known else f"{name} already exists",
+            f"{name} was changed meanwhile" if known else f"{name} already exists",
             hint="open the file again, or save under another name",
         )
     content = text.encode()
