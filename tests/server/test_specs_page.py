@@ -38,7 +38,7 @@ def test_pipeline_is_checked_saved_and_registered(server: RunningServer) -> None
         assert "Saved pipeline.dot." in saved.text
         assert (project / FILE).read_text() == LONGER
         late = send(client, "/save", file=FILE, source=LINEAR, known=known(opened))
-        assert (late.status_code, "changed by somebody else" in late.text) == (409, True)
+        assert (late.status_code, "was changed meanwhile" in late.text) == (409, True)
         assert (project / FILE).read_text() == LONGER
         for source in (LINEAR, LONGER):
             assert "is registered." in send(client, "/register", file=FILE, source=source).text
