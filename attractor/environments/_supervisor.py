@@ -25,7 +25,6 @@ import json
 import os
 import resource
 import select
-import shutil
 import signal
 import socket
 import stat
@@ -34,10 +33,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
+
+# Each sandbox waits for the imports: without pathlib, shutil and typing it waits 9 ms less.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
 _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP = 4, 22, 24
 _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 36, 38
@@ -130,7 +132,7 @@ class Namespace:
 
     def numbers(self, most: int) -> list[str]:
         """Return the ids of all processes of commands; of too many, at least `most` + 1."""
-        names = os.listdir("/proc")  # noqa: PTH208
+        names = os.listdir("/proc")
         return [name for name in names if name.isdigit() and name != "1"]
 
     def kill_all(self) -> None:
@@ -190,7 +192,10 @@ class Domain:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
         for folder, _, _ in os.walk(self._private):
             with suppress(OSError):
-                os.chmod(folder, 0o700)  # noqa: PTH101
+                os.chmod(folder, 0o700)
+        # Only Landlock needs it, at the end.
+        import shutil
+
         shutil.rmtree(self._private, ignore_errors=True)
 
 
@@ -202,7 +207,7 @@ def _children(number: str, most: int) -> list[str]:
     """Return the children of all threads of a process; of too many, at least `most` + 1."""
     found: list[str] = []
     with suppress(OSError):  # it ended
-        for thread in os.listdir(f"/proc/{number}/task"):  # noqa: PTH208
+        for thread in os.listdir(f"/proc/{number}/task"):
             file = os.open(f"/proc/{number}/task/{thread}/children", os.O_RDONLY)
             try:
                 # In pieces: the kernel may need quadratic time for the whole.
@@ -324,7 +329,8 @@ class Usage:
 def _tasks_and_memory(number: str) -> tuple[int, int]:
     """Return the number of threads of a process, and its memory including shared memory."""
     try:
-        fields = Path(f"/proc/{number}/stat").read_bytes().rpartition(b")")[2].split()
+        with open(f"/proc/{number}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
     except OSError:  # it ended
         return 0, 0
     return max(1, int(fields[17])), int(fields[21]) * _PAGE
@@ -333,7 +339,7 @@ def _tasks_and_memory(number: str) -> tuple[int, int]:
 def _own_memory(number: str) -> int:
     """Return the memory of a process with its part of shared memory."""
     try:
-        with Path(f"/proc/{number}/smaps_rollup").open("rb") as file:
+        with open(f"/proc/{number}/smaps_rollup", "rb") as file:
             return sum(int(line.split()[1]) << 10 for line in file if line.startswith(b"Pss:"))
     except OSError:  # it ended, or it is protected
         return _tasks_and_memory(number)[1]
