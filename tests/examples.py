@@ -86,7 +86,7 @@ def outputs(text: str, folder: Path, more: Mapping[str, str] | None = None) -> l
         env=environ,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr

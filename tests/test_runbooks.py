@@ -107,13 +107,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         "greet": "echo hello > greeting.txt",
         "better": "echo hello > greeting.txt",
         "worse": "echo good-bye > greeting.txt",
-        "slow": "sleep 1; echo hello > greeting.txt",
+        "slow": "sleep 3; echo hello > greeting.txt",
         "luck": "echo 'od -An -N1 -tu1 /dev/urandom' > luck.sh",
     }
     for name, command in stages.items():
         home.write(f"{name}.dot", GRAPH, name="greet" if name != "luck" else name, command=command)
     home.write("scenarios/greet/suite.toml", SUITE, name="greet", pipeline="greet", trials=1)
-    home.write("scenarios/luck/suite.toml", SUITE, name="luck", pipeline="luck", trials=10)
+    home.write("scenarios/luck/suite.toml", SUITE, name="luck", pipeline="luck", trials=5)
     for split, id_, command, output in (
         ("train", "there", "ls greeting.txt", "greeting.txt"),
         ("holdout", "words", "cat greeting.txt", "hello"),
@@ -128,7 +128,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         "scenarios/luck/holdout/even.scenario.toml",
         SCENARIO,
         id="even",
-        command="echo $(( $(sh luck.sh) % 2 ))",
+        command="echo $(( $(sh luck.sh) % 8 ))",
         output="0",
     )
     home.sh("""

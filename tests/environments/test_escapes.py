@@ -108,8 +108,9 @@ NETWORK = {
     """),
     "UDP": python("""
         made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        made.settimeout(1)
-        made.sendto(b"x", ("127.0.0.1", udp))
+        made.settimeout(20)
+        made.connect(("127.0.0.1", udp))
+        made.send(b"x")
         made.recv(1)
     """),
     "a socket with a path": python("socket.socket(socket.AF_UNIX).connect(path)"),

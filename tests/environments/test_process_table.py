@@ -43,7 +43,7 @@ def test_a_process_is_known_by_its_number(tmp_path: Path) -> None:
     with running(str(odd), "1000", HELLO="a", HELLO2="b") as number:
         assert number in process_numbers()
         found = find_process(number)
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         # It is about to become the program: first it has the name, then the variables.
         while found and (found.name != odd.name or not variable_of(number, "HELLO")):
             assert time.monotonic() < until
@@ -57,7 +57,7 @@ def test_a_process_is_known_by_its_number(tmp_path: Path) -> None:
 
 
 def wait_for(number: int, name: str) -> None:
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while not variable_of(number, name):
         assert time.monotonic() < until
         time.sleep(0.001)
@@ -82,7 +82,7 @@ def test_processes_in_exec_are_not_skipped() -> None:
     # A program without variables shows as many as one that just begins.
     settled: set[int] = set()
     with running("sleep", "1000") as number:
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while (found := find_process(number)) is None or found.name != "sleep":
             assert time.monotonic() < until
         assert not dict(variable_of_all("HELLO", settled))[number]

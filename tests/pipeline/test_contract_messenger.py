@@ -41,7 +41,7 @@ def address(tmp_path: Path) -> Iterator[str]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.path == "/silent":
-                over.wait(10)
+                over.wait(60)
             elif self.path == "/good":
                 (tmp_path / "told").write_bytes(body)
             self.send_response(500 if self.path == "/bad" else 204)
@@ -85,7 +85,7 @@ def test_messenger_returns_its_error(place: Place) -> None:
 def test_messenger_respects_the_time_limit(place: Place) -> None:
     began = time.monotonic()
     assert place.tell(replace(place.silent, time_limit=timedelta(seconds=0.2)))
-    assert time.monotonic() - began < 9
+    assert time.monotonic() - began < 50
 
 
 def test_every_messenger_is_held_to_it() -> None:

@@ -38,7 +38,7 @@ def chat() -> Iterator[Chat]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             chat.got.append((self.path, self.headers["Content-Type"], json.loads(body)))
             if chat.waits_for:
-                chat.waits_for.wait(10)
+                chat.waits_for.wait(60)
             self.send_response(chat.code)
             self.send_header("Location", "/elsewhere")
             self.end_headers()
@@ -85,7 +85,7 @@ def test_missing_response_times_out(chat: Chat) -> None:
     chat.waits_for = threading.Event()
     started = time.monotonic()
     assert told(chat.address, 0.2) == "no response within 200ms"
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 50
 
 
 def test_event_loop_is_not_blocked(chat: Chat) -> None:
