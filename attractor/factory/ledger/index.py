@@ -90,6 +90,7 @@ ALTER TABLE runs ADD COLUMN tokens INTEGER AS (
 );
 ALTER TABLE runs ADD COLUMN parent TEXT AS (json_extract(summary, '$.parent'));
 CREATE INDEX runs_linked ON runs (folder, started) WHERE parent <> '';
+CREATE INDEX runs_unsettled ON runs (folder, directory) WHERE NOT is_settled;
 CREATE INDEX runs_by_suite ON runs (folder, suite, directory);
 CREATE INDEX runs_by_pipeline ON runs (folder, pipeline, directory);
 CREATE INDEX runs_by_start ON runs (folder, started, pipeline, models, run_id, cost_usd, tokens);
@@ -167,8 +168,11 @@ class RunQuery:
         elif self.status in _FILTERS:
             conditions.append("outcome = ?")
             values.append(self.status)
+        elif self.status:
+            # The status of a settled run is one word, which the database finds.
+            conditions.append("NOT is_settled")
         if self.is_live:
-            conditions.append("is_unsure")
+            conditions.append("is_unsure AND NOT is_settled")
         if self.pipeline:
             conditions.append("pipeline = ?")
             values.append(self.pipeline)
@@ -433,9 +437,11 @@ class _Update:
         sql = "SELECT changed FROM folders WHERE folder = ?"
         if [(changed,)] == self._db.conn.execute(sql, [str(folder)]).fetchall():
             return
-        sql = "SELECT directory FROM runs WHERE folder = ?"
+        # Names as texts: a hundred thousand paths are slow.
+        sql = "SELECT substr(directory, ?) FROM runs WHERE folder = ?"
+        values = [len(str(folder / "_")), str(folder)]
         names = set(run_names(folder))
-        known = {Path(one).name for (one,) in self._db.conn.execute(sql, [str(folder)])}
+        known = {name for (name,) in self._db.conn.execute(sql, values)}
         new = [folder / one for one in sorted(names - known)]
         found = [one for one in new if is_run(RunDirectory(one))]
         self._reread([*(folder / one for one in known - names), *found])

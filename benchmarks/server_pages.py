@@ -1,0 +1,105 @@
+"""First page of a list of 100,000 runs over HTTP, also right after a run started."""
+
+import os
+import secrets
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+
+from attractor.base.clock import SystemClock
+from attractor.base.ids import new_run_id
+from attractor.factory.ledger.index import RunIndex, row_of
+from attractor.pipeline.runs.lookup import RunSummary
+from attractor.server.application import build_application
+from attractor.server.service import Service
+from attractor.server.serving import Server, address_of, listen
+from benchmarks.folders import Folders
+from benchmarks.ratios import Ratio, report
+
+RUNS = 100_000
+ROUNDS = 15
+LIMIT_MS = 150
+BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
+PIPELINES = 20
+PAGES = ("/api/v1/runs", "/api/v1/runs?status=failed&pipeline=wish7", "/runs")
+
+
+def main() -> int:
+    """Measure the first page of the list of runs."""
+    with Folders() as folders:
+        project = _make_project(folders.new())
+        state = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": str(project / "state")}
+        with _client(Service.of(project, state)) as client:
+            rest = [_at_rest(client, page) for page in PAGES]
+            return report([*rest, _after_a_start(client, project / "runs")])
+
+
+def _make_project(project: Path) -> Path:
+    """Make the directories of runs, and their rows directly."""
+    runs = project / "runs"
+    (project / "attractor.toml").write_text("")
+    runs.mkdir()
+    index, rows = RunIndex(project / "state"), list[dict[str, object]]()
+    for number in range(RUNS):
+        started = BEGUN + timedelta(minutes=number)
+        run_id = new_run_id(started, os.urandom)
+        (runs / run_id).mkdir()
+        status = "rejected" if number % 3 else "failed"
+        name = f"wish{number % PIPELINES}"
+        rows.append(
+            row_of(RunSummary(run_id, runs / run_id, name, "Do it", started, status=status))
+        )
+    with index.reading(project / "state") as db:
+        db.conn.execute("BEGIN")
+        db.table("runs").insert_all(rows, pk="directory")
+        changed = {"folder": str(runs), "changed": runs.stat().st_mtime_ns}
+        db.table("folders").insert(changed, pk="folder", replace=True)
+        db.conn.commit()
+    return project
+
+
+@contextmanager
+def _client(service: Service) -> Generator[httpx.Client]:
+    ready, secret = threading.Event(), secrets.token_urlsafe(32)
+    service.access.tokens.create("bench", "read", secret, by="bench", now=SystemClock().now())
+    with listen("127.0.0.1", 0) as listener:
+        server = Server(build_application(service), ready.set)
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        ready.wait()
+        headers = {"authorization": f"Bearer {secret}"}
+        with httpx.Client(base_url=address_of(listener), headers=headers, timeout=60) as client:
+            yield client
+        server.should_exit = True
+        thread.join()
+
+
+def _at_rest(client: httpx.Client, page: str) -> Ratio:
+    client.get(page).raise_for_status()
+    times = [_milliseconds(client, page) for _ in range(ROUNDS)]
+    return Ratio(f"ms, {RUNS:,} runs: {page}", statistics.median(times), LIMIT_MS)
+
+
+def _after_a_start(client: httpx.Client, runs: Path) -> Ratio:
+    times: list[float] = []
+    for _ in range(ROUNDS):
+        (runs / new_run_id(datetime.now(UTC), os.urandom)).mkdir()
+        times.append(_milliseconds(client, PAGES[0]))
+    return Ratio(f"ms, {RUNS:,} runs and a new one", statistics.median(times), LIMIT_MS)
+
+
+def _milliseconds(client: httpx.Client, page: str) -> float:
+    before = time.perf_counter()
+    client.get(page).raise_for_status()
+    return 1000 * (time.perf_counter() - before)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
