@@ -8,6 +8,7 @@ OPERATOR_COMMANDS = (
     "promote",
     "rebase",
     "rollback",
+    "serve",
     "suite",
     "token",
 )

@@ -1,16 +1,29 @@
 """Serves an application on a socket of this machine."""
 
+import asyncio
+import ipaddress
+import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from attractor.base.errors import MachineryError
 
 _BACKLOG = 2048
 CLOSING_S = 3
 """How long open requests may take after the signal to stop."""
+
+HEADERS_S = 10.0
+"""How long a connection may wait for the headers of a request, or send them."""
+
+MOST_WAITING = 500
+"""The number of connections without a request; of more, the oldest is closed."""
+
+LARGEST_MESSAGE = 1 << 20
+"""The maximum size of a message to a WebSocket."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -24,10 +37,61 @@ def listen(host: str, port: int) -> socket.socket:
         ) from cause
 
 
-def address_of(listener: socket.socket) -> str:
-    """Return the address of a listening socket, for a browser."""
+def address_of(listener: socket.socket, name: str = "") -> str:
+    """Return the address of a listening socket, for a browser, maybe with a name of the host."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    shown = name or host
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def is_loopback(listener: socket.socket) -> bool:
+    """Return whether only this machine can connect to a listening socket."""
+    return ipaddress.ip_address(listener.getsockname()[0]).is_loopback
+
+
+class _Protocol(H11Protocol):
+    """A connection that is closed if it sends no request in time."""
+
+    waits_since = 0.0
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        self._await_request()
+        if len(self.connections) > MOST_WAITING:
+            _close_oldest([one for one in self.connections if isinstance(one, _Protocol)])
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._await_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._timer:
+            self._timer.cancel()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the connection is open, and no request is being answered."""
+        is_idle = not self.cycle or self.cycle.response_complete
+        return is_idle and not self.transport.is_closing()
+
+    def close_if_waiting(self) -> None:
+        """Close the connection, unless it has a request or became a WebSocket."""
+        if self.is_waiting and self.transport.get_protocol() is self:
+            self.transport.abort()
+
+    def _await_request(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self.waits_since = self.loop.time()
+        self._timer = self.loop.call_later(HEADERS_S, self.close_if_waiting)
+
+
+def _close_oldest(connections: Sequence[_Protocol]) -> None:
+    waiting = [one for one in connections if one.is_waiting]
+    if len(waiting) > MOST_WAITING:
+        min(waiting, key=lambda one: one.waits_since).close_if_waiting()
 
 
 class Server(uvicorn.Server):
@@ -37,11 +101,17 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 application,
+                http=_Protocol,
                 log_config=None,
+                # Without a warning for each invalid request.
+                log_level=logging.ERROR,
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
                 timeout_graceful_shutdown=CLOSING_S,
+                ws_max_size=LARGEST_MESSAGE,
+                # A small compressed message can be very large.
+                ws_per_message_deflate=False,
             )
         )
         self._ready = ready

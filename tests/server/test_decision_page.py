@@ -40,13 +40,15 @@ def test_run_is_waived_approved_and_promoted(judged: Judged) -> None:
     assert "is waived until" in text
     text = show(server, run, verdict="approved", rationale=REASON, token=token)
     assert "Approved by ann-decide" in text
-    text = show(server, run, "/promote", branch="main")
+    text = show(server, run, "/promote", branch="main", token=server.token("operate"))
+    assert "a token of the scope decide is required" in text
+    text = show(server, run, "/promote", branch="main", token=token)
     assert "main is now" in text
     project = server.service.host.project
     assert "made.txt" in git(project, "ls-tree", "--name-only", "main")
     text = show(server, run, "/amend", note=REASON, token=token)
     assert "The note is on record." in text
-    text = show(server, run, "/rollback", branch="main", reason=REASON)
+    text = show(server, run, "/rollback", branch="main", reason=REASON, token=token)
     assert "Rolled back: main is now" in text
 
 

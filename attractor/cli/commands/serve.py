@@ -1,6 +1,8 @@
 """Serve the project over HTTP: API, event streams and web pages."""
 
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -8,36 +10,85 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from attractor.server.access.log import LoggedRequest
+    from attractor.server.service import Service
+
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Listen on this address.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8420, show_default=True, help="0: any port."
 )
+@click.option(
+    "--allow-host",
+    "names",
+    metavar="NAME",
+    multiple=True,
+    help="Also answer requests to this name, such as that of a reverse proxy.",
+)
 @json_option
 @click.pass_obj
-def serve(invocation: Invocation, host: str, port: int, as_json: bool) -> ExitCode:
+def serve(
+    invocation: Invocation, host: str, port: int, names: tuple[str, ...], as_json: bool
+) -> ExitCode:
     """Serve the project over HTTP: API, event streams and web pages.
 
-    Runs that are started over HTTP are processes of their own, and go on when the server ends.
+    Prints a one-time address that signs a browser in, and logs each request to stderr. Runs that
+    are started over HTTP are processes of their own, and go on when the server ends.
     """
     # Imported here, because only this command needs a web framework.
     from attractor.server.application import build_application
     from attractor.server.service import Service
-    from attractor.server.serving import Server, address_of, listen
+    from attractor.server.serving import Server, address_of, is_loopback, listen
 
     service = Service.of(Path.cwd(), invocation.environ)
     with listen(host, port) as listener:
+        if not is_loopback(listener):
+            show(_EXPOSED.format(host=host), err=True)
+        names = service.access.names_of(host, names)
         address = address_of(listener)
+        code = service.access.codes.create()
+        login = f"{address_of(listener, names[0])}/login?code={code}"
 
         def ready() -> None:
             if as_json:
-                show_json({"url": address}, is_line=True)
+                show_json({"url": address, "login": login}, is_line=True)
             else:
                 show(f"Serving {service.host.project} at {address}")
+                show(f"Sign in with a browser, once, within 10 minutes: {login}")
 
-        Server(build_application(service), ready).run([listener])
+        application = build_application(service, names=names, log=_log(service, as_json=as_json))
+        # Ctrl-C is the way to end a server, and no error.
+        with suppress(KeyboardInterrupt):
+            Server(application, ready).run([listener])
     return ExitCode.INTERRUPTED
+
+
+_EXPOSED = (
+    "warning: other machines can connect to {host}, and HTTP is not encrypted: tokens and sessions "
+    "can be read on the network (put a reverse proxy with TLS before the server)"
+)
+
+
+def _log(service: "Service", *, as_json: bool) -> "Callable[[LoggedRequest], None]":
+    """Return a function that writes requests to stderr, without secrets."""
+    # Imported here, because most commands write no log.
+    import json
+
+    redactor = service.host.redactor
+
+    def log(request: "LoggedRequest") -> None:
+        text = (
+            json.dumps(redactor.json(request.to_record()))
+            if as_json
+            else redactor.text(f"{request}")
+        )
+        show(text, err=True)
+
+    return log
 
 
 part = serve

@@ -1,7 +1,8 @@
 """Identifies callers by their tokens and sessions, and begins and ends sessions."""
 
 import getpass
-from collections.abc import Mapping
+import socket
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from starlette.requests import cookie_parser
@@ -16,6 +17,9 @@ from attractor.server.errors import Unauthenticated
 
 COOKIE = "attractor"
 _BEARER = "bearer "
+_ANY = ("0.0.0.0", "::")
+_LOCAL = ("127.0.0.1", "::1", "localhost")
+"""The addresses to which browsers resolve names under `.localhost`."""
 
 
 class Access:
@@ -65,14 +69,17 @@ class Access:
         """End the session of a request."""
         self._sessions.end(cookie_parser(headers.get("cookie", "")).get(COOKIE, ""))
 
-    def secret_host(self) -> str:
-        """Return the name by which browsers of this machine call the server.
+    def names_of(self, host: str, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of a server that listens on a host, the one for browsers first.
 
         Browsers send a cookie to all ports of a host. Therefore a program that listens on another
         port of 127.0.0.1, such as an agent's web application, would get the cookie of a person who
-        visits it. No other program knows this name.
+        visits it. So the name for browsers of this machine is one that no other program knows.
         """
-        return f"attractor-{Ledger(self._state_dir).seal_of('host of browsers')[:16]}.localhost"
+        if host in _LOCAL:
+            seal = Ledger(self._state_dir).seal_of("name for browsers")
+            return (f"attractor-{seal[:16]}.localhost", *names)
+        return (socket.gethostname() if host in _ANY else host, *names)
 
     def _holder(self, secret: str) -> Caller | None:
         token = self._verified.find(digest_of(secret)) if secret else None

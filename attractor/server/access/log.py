@@ -33,7 +33,9 @@ class LoggedRequest:
     def __str__(self) -> str:
         time = self.time.isoformat(timespec="milliseconds")
         text = f"{time} {self.status} {self.method} {self.path} {self.ms} ms {self.caller}"
-        return f"{text}: {self.reason}" if self.reason else text
+        # A line of the log begins with a time, also if a reason has several lines.
+        reason = self.reason.replace("\n", "\n  ")
+        return f"{text}: {reason}" if reason else text
 
 
 Log = Callable[[LoggedRequest], None]

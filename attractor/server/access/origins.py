@@ -22,7 +22,7 @@ def is_known_host(host: str, address: str, names: Collection[str]) -> bool:
     An address is safe, because only a name can be made to point elsewhere.
     """
     name = _name_in(host)
-    if name in names:
+    if name in map(str.lower, names):
         return True
     if name == "localhost":
         return ipaddress.ip_address(address).is_loopback

@@ -2,16 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request
-from fastapi.concurrency import run_in_threadpool
+from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from attractor.server.access.caller import Caller, Scope
 from attractor.server.errors import Forbidden, Unauthenticated
 from attractor.server.service import Service
-
-TOKEN_FIELD = "token"
-"""The field of a form for a token of the scope decide, which is not stored."""
 
 
 def _service(connection: HTTPConnection) -> Service:
@@ -31,17 +27,6 @@ def _caller(connection: HTTPConnection) -> Caller:
 
 Calling = Annotated[Caller, Depends(_caller)]
 """The caller, as a parameter of an endpoint."""
-
-
-async def _proved(request: Request, caller: Calling, service: Serving) -> Caller:
-    if caller.scope is Scope.DECIDE:
-        return caller
-    secret = (await request.form()).get(TOKEN_FIELD, "")
-    return await run_in_threadpool(service.access.prove, str(secret))
-
-
-Proved = Annotated[Caller, Depends(_proved)]
-"""The person who decides: the caller, or the holder of the token in the form of a session."""
 
 
 class RequiredScope:

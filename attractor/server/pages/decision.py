@@ -15,7 +15,7 @@ from attractor.pipeline.status import read_status, status_of
 from attractor.pipeline.workspace.diffs import read_run_diff
 from attractor.server.html.rendering import PageRouter, in_address, render, see_other
 from attractor.server.html.run_view import highlighted_diff
-from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
+from attractor.server.http.scopes import OPERATE, READ, Serving
 from attractor.server.service import Service
 
 part = PageRouter()
@@ -100,11 +100,12 @@ async def amend(service: Serving, run: str, note: Text = "", token: Text = "") -
 
 
 @part.post(f"{PLACE}/promote", dependencies=[OPERATE])
-async def promote(service: Serving, caller: Calling, run: str, branch: Text = "main") -> Response:
+async def promote(service: Serving, run: str, branch: Text = "main", token: Text = "") -> Response:
     """Move a branch to the result of an approved run."""
 
     async def act() -> str:
-        done = await service.factory.promote(service.root(run), by=caller.name, to=branch)
+        by = service.access.prove(token).name
+        done = await service.factory.promote(service.root(run), by=by, to=branch)
         return f"{done.branch} is now {done.commit[:12]} (tag {done.tag})."
 
     return await _answer(run, act)
@@ -112,14 +113,13 @@ async def promote(service: Serving, caller: Calling, run: str, branch: Text = "m
 
 @part.post(f"{PLACE}/rollback", dependencies=[OPERATE])
 async def roll_back(
-    service: Serving, caller: Calling, run: str, branch: Text, reason: Text = ""
+    service: Serving, run: str, branch: Text, reason: Text = "", token: Text = ""
 ) -> Response:
     """Take the changes of a promoted run out of a branch."""
 
     async def act() -> str:
-        done = await service.factory.roll_back(
-            service.root(run), reason, by=caller.name, branch=branch
-        )
+        by = service.access.prove(token).name
+        done = await service.factory.roll_back(service.root(run), reason, by=by, branch=branch)
         return f"Rolled back: {done.branch} is now {done.commit[:12]}."
 
     return await _answer(run, act)

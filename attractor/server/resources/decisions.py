@@ -12,7 +12,7 @@ from attractor.factory.launch import ask_gate
 from attractor.factory.ledger.records import entry_record
 from attractor.server.access.caller import Scope
 from attractor.server.http.problems import problem_statuses
-from attractor.server.http.scopes import DECIDE, OPERATE, READ, Calling, Serving, require_scope
+from attractor.server.http.scopes import DECIDE, READ, Calling, Serving, require_scope
 
 part = APIRouter(tags=["decisions"], responses=problem_statuses(400, 404, 409, 503))
 
@@ -122,7 +122,7 @@ def amend(service: Serving, caller: Calling, run: str, body: NewAmendment) -> Re
     return entry_record(entry)
 
 
-@part.post("/api/v1/runs/{run}/promotion", dependencies=[OPERATE])
+@part.post("/api/v1/runs/{run}/promotion", dependencies=[DECIDE])
 async def promote(
     service: Serving, caller: Calling, run: str, body: NewPromotion
 ) -> PromotedBranch:
@@ -133,7 +133,7 @@ async def promote(
     )
 
 
-@part.post("/api/v1/runs/{run}/rollback", dependencies=[OPERATE])
+@part.post("/api/v1/runs/{run}/rollback", dependencies=[DECIDE])
 async def roll_back(
     service: Serving, caller: Calling, run: str, body: NewRollback
 ) -> PromotedBranch:

@@ -1,0 +1,48 @@
+"""A connection without a request is closed, and does not keep others out."""
+
+import socket
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from attractor.server import serving as module
+from attractor.server.service import Service
+from tests.server.conftest import RunningServer, serving
+
+
+def _connect(server: RunningServer) -> socket.socket:
+    address = urlsplit(server.url)
+    assert address.hostname
+    assert address.port
+    return socket.create_connection((address.hostname, address.port), timeout=30)
+
+
+def _send_slowly(connection: socket.socket) -> None:
+    for _ in range(100):
+        connection.sendall(b"x")
+        time.sleep(0.02)
+
+
+def test_connection_that_sends_no_headers_in_time_is_closed(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "HEADERS_S", 0.2)
+    with serving(service) as server, _connect(server) as silent, _connect(server) as slow:
+        assert silent.recv(1) == b""
+        with pytest.raises(OSError, match="reset|Broken pipe"):
+            _send_slowly(slow)
+
+
+def test_oldest_waiting_connection_makes_place(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_WAITING", 3)
+    with serving(service) as server:
+        waiting = [_connect(server) for _ in range(10)]
+        with server.client() as client:
+            assert client.get("/api/v1/version").status_code == 200
+        for one in waiting[:7]:
+            assert one.recv(1) == b""
+        for one in waiting:
+            one.close()
