@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -31,6 +31,13 @@ class Screen:
 
 @contextmanager
 def chromium() -> Generator[Screen]:
+    """Start a browser with one page; skip the test where there is none."""
+    with browser() as started:
+        yield _screen(started.new_page())
+
+
+@contextmanager
+def browser() -> Generator[Browser]:
     """Start a browser; skip the test where there is none."""
     program = next(filter(None, map(shutil.which, _NAMES)), None)
     if program is None:
@@ -38,11 +45,11 @@ def chromium() -> Generator[Screen]:
     # It has no sandbox for root.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=arguments)
+        started = playwright.chromium.launch(executable_path=program, args=arguments)
         try:
-            yield _screen(browser.new_page())
+            yield started
         finally:
-            browser.close()
+            started.close()
 
 
 def _screen(page: Page) -> Screen:

@@ -4,7 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
-from attractor.cli.pipelines.files import is_pipeline_name
+from attractor.pipeline.source.find import is_pipeline_name
 from tests.cli.running import ROOT, attractor
 
 HOOKS = (ROOT / ".pre-commit-hooks.yaml").read_text()

@@ -1,4 +1,4 @@
-"""The page of a run as it reads without a script."""
+"""The page of a run and the list of runs, as they read without a script."""
 
 import re
 from collections.abc import Iterator
@@ -85,6 +85,26 @@ def test_unknown_stage_or_file_is_not_found(parked: tuple[httpx.Client, str], vi
     assert browser.get(address + view).status_code == 404
 
 
+def test_list_of_runs_has_waiting_runs_on_top_and_filters(
+    parked: tuple[httpx.Client, str],
+) -> None:
+    browser, address = parked
+    waiting, listed = browser.get("/runs").text.split('id="list"')
+    assert f'action="{address}/answer"' in waiting
+    assert ">Again <kbd>A</kbd>" in waiting
+    assert f'href="{address}"' in listed
+    assert NASTY not in waiting + listed
+    for query, is_found in (
+        ({"goal": "say <"}, True),
+        ({"goal": "100%"}, False),
+        ({"status": "awaiting_human", "pipeline": "hello", "since": "1d"}, True),
+        ({"status": "failed"}, False),
+        ({"before": address.rpartition("/")[2]}, False),
+    ):
+        part = browser.get("/runs", params={**query, "fragment": "list"}).text
+        assert (f'href="{address}"' in part) == is_found, query
+
+
 def test_answers_pauses_and_forks_by_forms(parked: tuple[httpx.Client, str]) -> None:
     browser, address = parked
     page = browser.get(address).text
@@ -105,4 +125,5 @@ def test_answers_pauses_and_forks_by_forms(parked: tuple[httpx.Client, str]) -> 
     assert "Answered ask: S; a new process continues the run." in send("/answer", choice="S").text
     await_rest(browser, address.rpartition("/")[2])
     assert "ask waits for an answer" not in browser.get(address).text
+    assert f'action="{address}/answer"' not in browser.get("/runs").text
     assert browser.post(address + "/cancel", data={"why": "x"}).status_code == 403

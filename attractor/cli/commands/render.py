@@ -21,7 +21,6 @@ from attractor.cli.output.streams import show
 from attractor.cli.pipelines.files import (
     STANDARD_INPUT,
     find_pipelines,
-    is_pipeline_name,
     open_pipeline,
     refuse_input,
 )
@@ -41,6 +40,7 @@ from attractor.language.graph.graph import Graph
 from attractor.language.preparation.prepare import TransformContext, transform_all
 from attractor.language.reading import parse
 from attractor.language.source.text import Source, visible
+from attractor.pipeline.source.find import is_pipeline_name
 from attractor.pipeline.source.vocabulary import files_beside
 
 

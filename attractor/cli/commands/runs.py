@@ -37,6 +37,7 @@ _LONGEST_GOAL = 48
     "than this duration, such as 10m.",
 )
 @click.option("--suite", metavar="NAME[@VERSION]", help="List only runs that this suite judges.")
+@click.option("--goal", metavar="TEXT", help="List only runs with this text in their goal.")
 @click.option("--live", is_flag=True, help="List the processes that execute runs now.")
 @click.option("--limit", type=click.IntRange(min=1), help="List at most this many runs.")
 @json_option
@@ -47,6 +48,7 @@ def runs(
     pipeline: str | None,
     since: str | None,
     suite: str | None,
+    goal: str | None,
     live: bool,
     limit: int | None,
     as_json: bool,
@@ -64,6 +66,7 @@ def runs(
         pipeline=pipeline or "",
         since=moment(since).astimezone(UTC).isoformat() if since else "",
         suite=suite or "",
+        goal=goal or "",
         is_live=live,
         limit=limit or -1,
     )

@@ -8,18 +8,16 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, UsageError
-from attractor.base.files import walk_paths
 from attractor.language.diagnostics import Diagnostic, UnreadablePipeline, error
 from attractor.language.reading import decode
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import TEXT_OR_COMMENT, Source
+from attractor.pipeline.source.find import find_pipeline_files
 
 STANDARD_INPUT = "-"
 UNREADABLE = "readable_file"
 _STDIN = "<stdin>"
 _MARK = "\N{BYTE ORDER MARK}"
-_ENDINGS = (".dot", ".gv")
-_PASSED_OVER = frozenset({"runs", "node_modules", "venv", "__pycache__"})
 
 
 @dataclass(frozen=True)
@@ -78,11 +76,6 @@ def find_pipelines(words: Sequence[str]) -> Iterator[str | Diagnostic]:
             seen |= {real} if real else set()
 
 
-def is_pipeline_name(name: str) -> bool:
-    """Return whether a folder search includes this file name."""
-    return name.endswith(_ENDINGS) and not name.startswith(".")
-
-
 def write_pipeline(file: str, text: str) -> None:
     """Write a text to a pipeline file; a symbolic link is kept."""
     from attractor.base.files import write_whole
@@ -102,28 +95,15 @@ def refuse_input(words: Sequence[str], *, why: str, hint: str) -> None:
 def _search(folder: str) -> Iterator[str | Diagnostic]:
     found = 0
     troubles: list[OSError] = []
-    for place, folders, files in walk_paths(folder, onerror=troubles.append):
-        folders[:] = sorted(one for one in folders if _is_searched(one))
-        for name in sorted(files):
-            file = os.path.normpath(Path(place, name))
-            if is_pipeline_name(name) and _is_file(file):
-                found += 1
-                yield file
+    for file in find_pipeline_files(folder, troubles.append):
+        found += 1
+        yield file
     for trouble in troubles:
         file = str(trouble.filename)
         yield _unread(file, f"cannot read {file}: {trouble.strerror}")
     if not found and not troubles:
         message = f"no pipeline in {folder}: it contains no .dot or .gv file"
         yield _unread(folder, message, "pass the file itself, or the folder that contains it")
-
-
-def _is_file(file: str) -> bool:
-    # Reading a pipe would block; a broken link is reported when it is opened.
-    return os.path.isfile(file) or os.path.islink(file)  # noqa: PTH113, PTH114
-
-
-def _is_searched(folder: str) -> bool:
-    return not folder.startswith(".") and folder not in _PASSED_OVER
 
 
 def _read_file(file: str) -> bytes:

@@ -7,7 +7,12 @@ _PREFIX = re.compile(r"\A\s*(?:\[(\w+)\]\s*|(\w)\)\s+|(\w)\s+-\s+)(?=\S)")
 
 def normalize_label(label: str) -> str:
     """Return a label as it is compared: in lower case, without accelerator."""
-    return _PREFIX.sub("", label, count=1).strip().lower()
+    return without_accelerator(label).lower()
+
+
+def without_accelerator(label: str) -> str:
+    """Return a label without its accelerator: `Yes` for `[Y] Yes`."""
+    return _PREFIX.sub("", label, count=1).strip()
 
 
 def accelerator(label: str) -> str:

@@ -137,13 +137,15 @@ class RunQuery:
 
     `status` is a status, an outcome, or the status in a list such as `executing, paused`. Runs
     without a suite that could be decided are not found by their status, because they need no
-    decision. `suite` is `NAME` or `NAME@VERSION`. `before` is the name of a run's directory: only
-    older runs are listed. With `is_live`, only runs that a process holds are listed.
+    decision. `suite` is `NAME` or `NAME@VERSION`. `goal` is a text in the goal, in any case.
+    `before` is the name of a run's directory: only older runs are listed. With `is_live`, only runs
+    that a process holds are listed.
     """
 
     status: str = ""
     pipeline: str = ""
     suite: str = ""
+    goal: str = ""
     since: str = ""
     before: str = ""
     is_live: bool = False
@@ -173,20 +175,19 @@ class RunQuery:
             conditions.append("NOT is_settled")
         if self.is_live:
             conditions.append("is_unsure AND NOT is_settled")
-        if self.pipeline:
-            conditions.append("pipeline = ?")
-            values.append(self.pipeline)
-        if self.since:
-            conditions.append("started >= ?")
-            values.append(self.since)
         if self.suite:
             # A run pins NAME@VERSION#HASH. The character after each mark ends its range.
             begin, end = ("#", "$") if "@" in self.suite else ("@", "A")
             conditions.append("suite >= ? AND suite < ?")
             values += [f"{self.suite}{begin}", f"{self.suite}{end}"]
-        if self.before:
-            conditions.append("directory < ?")
-            values.append(str(folder / self.before))
+        simple = {
+            "pipeline = ?": self.pipeline,
+            "started >= ?": self.since,
+            "instr(lower(json_extract(summary, '$.goal')), lower(?))": self.goal,
+            "directory < ?": self.before and str(folder / self.before),
+        }
+        conditions += [condition for condition, value in simple.items() if value]
+        values += filter(None, simple.values())
         return " AND ".join(conditions), [*values]
 
 

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.engine.amounts import lasted, money, number_of, size, whole
+from attractor.engine.questions.edge_labels import without_accelerator
 from attractor.language.drawing.picture import encoded
 from attractor.server.errors import Unauthenticated
 from attractor.server.html.assets import icon, inline_style_sheet, static_address
@@ -159,6 +160,7 @@ def _environment() -> Environment:
         "in_address": in_address,
         "element_id": encoded,
         "safe_drawing": inline_drawing,
+        "without_accelerator": without_accelerator,
     }
     # The type of the library lists its own functions only.
     functions = cast(dict[str, object], environment.globals)

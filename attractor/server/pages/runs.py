@@ -1,18 +1,28 @@
 """The list of runs, with the runs that wait for a person on top."""
 
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from attractor.base.durations import parse_since
+from attractor.engine.outcome import StageStatus
+from attractor.engine.state.run_state import StatusWord
 from attractor.factory.ledger.index import RunQuery
+from attractor.pipeline.runs.lookup import RunSummary
 from attractor.pipeline.status import listed_status
-from attractor.server.html.rendering import PageRouter, render, render_fragment
+from attractor.server.html.rendering import PageRouter, in_address, render, render_fragment
+from attractor.server.html.run_view import EVENT_TYPES
 from attractor.server.http.scopes import READ, Serving
 
 MOST = 50
 """The number of runs of a page."""
+
+MOST_WAITING = 10
+"""The number of waiting runs on top."""
+
+STATUSES = (*(one.value for one in StatusWord), *(one.value for one in StageStatus))
 
 part = PageRouter("Runs", "/runs", place=1)
 
@@ -32,26 +42,42 @@ def show_runs(
     *,
     status: Word = "",
     pipeline: Word = "",
+    goal: Word = "",
     since: Word = "",
     before: Word = "",
     fragment: Annotated[str, Query(pattern="^(waiting|list|)$")] = "",
 ) -> Response:
     """Show the runs that the filters find, newest first."""
     host = service.host
-    moment = parse_since(since, host.clock.now(), name="since").isoformat() if since else ""
-    query = RunQuery(status=status, pipeline=pipeline, since=moment, before=before, limit=MOST + 1)
+    now = host.clock.now()
+    moment = parse_since(since, now, name="since").isoformat() if since else ""
+    query = RunQuery(
+        status=status, pipeline=pipeline, goal=goal, since=moment, before=before, limit=MOST + 1
+    )
     found = service.index.runs(host.runs_dir, query)
-    waiting = service.index.runs(host.runs_dir, RunQuery(status="awaiting_human", limit=MOST))
-    filters = {"status": status, "pipeline": pipeline, "since": since}
+    filters = {"status": status, "pipeline": pipeline, "goal": goal, "since": since}
+    chosen = {name: value for name, value in filters.items() if value}
+    last = found[MOST - 1].directory.name if len(found) > MOST else ""
+    waiting = RunQuery(status=StatusWord.AWAITING_HUMAN.value, limit=MOST_WAITING)
     values: dict[str, object] = {
         "runs": found[:MOST],
-        "next": found[MOST - 1].directory.name if len(found) > MOST else "",
-        "waiting": waiting,
+        "address_of": address_of,
+        "next": f"/runs?{urlencode({**chosen, 'before': last})}" if last else "",
+        "list_address": f"/runs?{urlencode({**chosen, 'before': before, 'fragment': 'list'})}",
+        "waiting": service.index.runs(host.runs_dir, waiting),
         "filters": filters,
-        "is_filtered": any(filters.values()),
+        "is_filtered": bool(chosen),
+        "is_first": not before,
+        "statuses": STATUSES,
         "listed_status": listed_status,
-        "now": host.clock.now(),
+        "event_types": EVENT_TYPES,
+        "frozen": False,
     }
     if fragment:
         return render_fragment(request, f"runs/{fragment}.html.j2", values)
     return render(request, "runs.html.j2", values)
+
+
+def address_of(one: RunSummary) -> str:
+    """Return the address of the page of a run."""
+    return f"/runs/{in_address(one.directory.name)}"

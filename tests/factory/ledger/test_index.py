@@ -99,6 +99,8 @@ def test_runs_are_found_by_suite_age_and_process(place: Flow) -> None:
         (RunQuery(suite="tod"), []),
         (RunQuery(before="R3", limit=1), ["R2"]),
         (RunQuery(before=judged), []),
+        (RunQuery(goal="SAY", limit=1), [judged]),
+        (RunQuery(goal="say%"), []),
         (RunQuery("not evaluated", limit=2), ["R3", "R2"]),
         (RunQuery(is_live=True), ["R1"]),
         (RunQuery("evaluating", is_live=True), ["R1"]),

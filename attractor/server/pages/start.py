@@ -1,0 +1,92 @@
+"""The form that starts a run: a pipeline of the project, its goal, its inputs, and a suite."""
+
+from collections.abc import Mapping
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+
+from attractor.engine.questions.question import natural_key
+from attractor.factory.launch import evaluator_of
+from attractor.language.declarations.inputs import declared_inputs
+from attractor.language.diagnostics import InvalidPipeline
+from attractor.language.reading import open_source, parse
+from attractor.pipeline.source.find import find_pipeline_files
+from attractor.server.access.caller import Caller
+from attractor.server.html.rendering import PageRouter, after, in_address, render
+from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
+from attractor.server.processes.bodies import StartBody, project_file
+from attractor.server.run_actions import start_run
+from attractor.server.service import Service
+
+part = PageRouter()
+
+INPUT = "input."
+"""The beginning of the names of fields with an input."""
+
+
+@part.get("/start", dependencies=[READ])
+def show_form(
+    request: Request, service: Serving, file: Annotated[str, Query(max_length=1000)] = ""
+) -> Response:
+    """Show the pipelines of the project, or the form that starts one of them."""
+    names = _pipelines(service)
+    chosen = file or (names[0] if len(names) == 1 else "")
+    values: dict[str, object] = {"files": names, "file": chosen, "graph": None, "fault": ""}
+    if chosen:
+        values |= _form(service, chosen)
+    return render(request, "start.html.j2", values)
+
+
+def _pipelines(service: Service) -> list[str]:
+    project = service.host.project
+    # An unreadable folder has no pipelines to start.
+    found = find_pipeline_files(str(project), onerror=lambda error: None)
+    return [one.removeprefix(f"{project}/") for one in found]
+
+
+def _form(service: Service, name: str) -> dict[str, object]:
+    """Return what the form of a pipeline needs; a pipeline that cannot be read has a fault."""
+    source = open_source(str(project_file(name, service.host.project)))
+    try:
+        graph = parse(source.text, file=source.file)
+    except InvalidPipeline as fault:
+        return {"fault": f"{fault.message}: run attractor validate {name}"}
+    suites = evaluator_of(service.host).stores.suites.versions.names()
+    return {
+        "graph": graph,
+        "inputs": declared_inputs(graph),
+        "suites": sorted(suites, key=natural_key),
+        "input_field": INPUT,
+    }
+
+
+@part.post("/start", dependencies=[OPERATE])
+async def start(request: Request, service: Serving, caller: Calling) -> Response:
+    """Start a run, and show its page."""
+    # The names of the inputs are those of the pipeline, so that they are no parameters here.
+    fields = {name: str(one).replace("\r\n", "\n") for name, one in (await request.form()).items()}
+    return await run_in_threadpool(_start, service, caller, fields)
+
+
+def _start(service: Service, caller: Caller, fields: Mapping[str, str]) -> Response:
+    file, goal = fields.get("file", ""), fields.get("goal", "")
+
+    def act() -> tuple[str, str]:
+        body = StartBody(
+            file=file,
+            goal="" if goal == fields.get("declared_goal") else goal,
+            inputs={
+                name.removeprefix(INPUT): text
+                for name, text in fields.items()
+                if name.startswith(INPUT) and text
+            },
+            suite=fields.get("suite", ""),
+            outcomes=None,
+        )
+        run = start_run(service, body, caller).id
+        return f"/runs/{in_address(run)}", ""
+
+    return after(act, f"/start?{urlencode({'file': file})}")

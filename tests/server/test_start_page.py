@@ -1,0 +1,51 @@
+"""The form that starts a run, as it reads without a script."""
+
+import re
+from dataclasses import replace
+
+from attractor.server.processes.run_processes import PROGRAM
+from attractor.server.service import Service
+from tests.server.conftest import RunningServer, serving
+from tests.server.runs import await_rest
+
+WITH_INPUTS = """digraph asked { graph [goal="Greet", inputs="who:str, key:secret"]
+    start [shape=Mdiamond]; exit [shape=Msquare]
+    greet [prompt="Greet ${inputs.who}: $goal"]
+    start -> greet -> exit }
+"""
+
+
+def csrf_in(page: str) -> str:
+    found = re.search(r'name="csrf" value="([^"]+)"', page)
+    assert found
+    return found[1]
+
+
+def test_form_starts_a_run_with_its_inputs(service: Service) -> None:
+    # Inputs are passed in open files, which only a process of its own gets.
+    processes = replace(service.processes, program=PROGRAM)
+    with serving(replace(service, processes=processes)) as server:
+        _start_with_inputs(server)
+
+
+def _start_with_inputs(server: RunningServer) -> None:
+    project = server.service.host.project
+    (project / "more").mkdir()
+    (project / "more" / "asked.dot").write_text(WITH_INPUTS)
+    browser = server.browser()
+    browser.headers["accept"] = "text/html"
+    assert "<option>more/asked.dot</option>" in browser.get("/start").text
+    form = browser.get("/start", params={"file": "more/asked.dot"}).text
+    assert 'name="input.who" type="text" autocomplete="off" required' in form
+    assert 'name="input.key" type="password"' in form
+    sent = {"csrf": csrf_in(form), "file": "more/asked.dot", "declared_goal": "Greet"}
+    lacking = browser.post("/start", data={**sent, "goal": "Greet"}, follow_redirects=True)
+    assert "who" in lacking.text
+    assert lacking.url.path == "/start"
+    begun = browser.post(
+        "/start", data={**sent, "goal": "Wave", "input.who": "Eve", "input.key": "a-long-secret"}
+    )
+    address = begun.headers["location"]
+    await_rest(browser, address.rpartition("/")[2])
+    assert "Greet Eve: Wave" in browser.get(f"{address}/stages/greet?tab=prompt").text
+    browser.close()
