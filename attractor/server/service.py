@@ -16,6 +16,7 @@ from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.runs.lookup import find_run, is_run
 from attractor.server.access.access import Access
 from attractor.server.drawings import Drawings
+from attractor.server.events.streams import EventStreams
 from attractor.server.live_drawings import LiveDrawings
 from attractor.server.processes.run_processes import RunProcesses
 
@@ -30,6 +31,7 @@ class Service:
     processes: RunProcesses
     drawings: Drawings
     live_drawings: LiveDrawings
+    events: EventStreams
 
     @classmethod
     def of(cls, project: Path, environ: Mapping[str, str] | None = None) -> "Service":
@@ -53,6 +55,7 @@ class Service:
             processes,
             Drawings(),
             LiveDrawings(state / "server" / "drawings"),
+            EventStreams(state),
         )
 
     @property

@@ -25,16 +25,31 @@ MOST_WAITING = 500
 LARGEST_MESSAGE = 1 << 20
 """The maximum size of a message to a WebSocket."""
 
+UNREAD_S = 30
+"""The kernel ends a connection whose peer takes nothing for so long."""
+
+UNREAD_BYTES = 1 << 16
+"""The bytes that the kernel keeps for a peer that does not read; Linux doubles the number."""
+
 
 def listen(host: str, port: int) -> socket.socket:
     """Listen on a port (0: any free port)."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as cause:
         raise MachineryError(
             f"cannot listen on port {port} of {host}: {cause}", hint="use another port, or 0"
         ) from cause
+    _bound_unread(listener)
+    return listener
+
+
+def _bound_unread(listener: socket.socket) -> None:
+    """Bound what peers that do not read cost; connections inherit the options of the listener."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_BYTES)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_S * 1000)
 
 
 def address_of(listener: socket.socket, name: str = "") -> str:

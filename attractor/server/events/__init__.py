@@ -1,0 +1,1 @@
+"""The events of runs, from their journals to the readers of streams."""
