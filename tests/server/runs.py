@@ -23,6 +23,19 @@ WAITING = f"""digraph waiting {{ {ENDS}
     last [shape=parallelogram, tool_command="true"]
     start -> wait -> last -> exit }}
 """
+BRANCHES = f"""digraph branches {{ {ENDS}
+    fork [shape=component]
+    ask  [shape=hexagon, label="Ship it?"]
+    wait [shape=parallelogram, tool_command="{UNTIL_GO}"]
+    ship [shape=parallelogram, tool_command="echo shipped"]
+    meet [shape=tripleoctagon]
+    start -> fork
+    fork -> ask
+    fork -> wait -> meet
+    ask -> ship [label="[S] Ship"]
+    ship -> meet
+    meet -> exit }}
+"""
 UNGUARDED = {"sandbox": "none", "workspace": "none"}
 
 

@@ -13,29 +13,14 @@ from attractor.server.processes.run_processes import PROGRAM
 from attractor.server.service import Service
 from tests.server.conftest import RunningServer, serving
 from tests.server.runs import (
-    ENDS,
+    BRANCHES,
     GATE,
     UNGUARDED,
-    UNTIL_GO,
     WAITING,
     await_rest,
     await_status,
     start,
 )
-
-BRANCHES = f"""digraph branches {{ {ENDS}
-    fork [shape=component]
-    ask  [shape=hexagon, label="Ship it?"]
-    wait [shape=parallelogram, tool_command="{UNTIL_GO}"]
-    ship [shape=parallelogram, tool_command="echo shipped"]
-    meet [shape=tripleoctagon]
-    start -> fork
-    fork -> ask
-    fork -> wait -> meet
-    ask -> ship [label="[S] Ship"]
-    ship -> meet
-    meet -> exit }}
-"""
 
 
 @pytest.fixture

@@ -1,0 +1,70 @@
+"""Kill the server: the runs that it started go on, and the next server finds them."""
+
+import json
+import os
+import secrets
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import PIPE
+
+import httpx
+import pytest
+
+from attractor.base.clock import SystemClock
+from attractor.engine.journal.checkpoint import verify_journal
+from attractor.factory.ledger.tokens import OPERATE, TokenStore
+from tests.prepared import Process, begin_prepared
+from tests.server.conftest import SETTINGS
+from tests.server.runs import BRANCHES, GATE, UNGUARDED, WAITING, await_rest, await_status, start
+
+pytestmark = pytest.mark.crash
+
+
+@contextmanager
+def served(project: Path, secret: str) -> Generator[tuple[Process, httpx.Client]]:
+    """Serve a project by a process of its own, which is killed at the end of the block."""
+    variables = {"PATH": os.environ["PATH"], "HOME": str(project.parent), "LANG": "C.UTF-8"}
+    variables["ATTRACTOR_STATE_DIR"] = str(project.parent / "state")
+    words = ["serve", "--port", "0", "--json"]
+    server = begin_prepared(words, folder=project, variables=variables, stdout=PIPE)
+    assert server.stdout
+    try:
+        with server.stdout as printed:
+            url = json.loads(printed.readline())["url"]
+            headers = {"authorization": f"Bearer {secret}"}
+            with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
+                yield server, client
+    finally:
+        server.kill()
+        server.wait(10)
+
+
+def test_runs_go_on_without_the_server_and_are_found_by_the_next_one(project: Path) -> None:
+    limited = f"{SETTINGS}[server]\nmax_processes = 3\n"
+    (project / "attractor.toml").write_text(limited)
+    secret = secrets.token_urlsafe(32)
+    tokens = TokenStore(project.parent / "state")
+    tokens.create("ann", OPERATE, secret, by="ann", now=SystemClock().now())
+    with served(project, secret) as (server, client):
+        with ThreadPoolExecutor() as pool:
+            runs = [*pool.map(lambda source: start(client, source), [WAITING, WAITING, BRANCHES])]
+        await_status(client, runs[2], lambda status: bool(status["questions"]))
+        server.kill()
+        server.wait(10)
+    with served(project, secret) as (_, client):
+        states = [client.get(f"/pipelines/{run}").json() for run in runs]
+        assert [one["live"] for one in states] == [True, True, True]
+        full = client.post("/pipelines", json={"source": GATE, **UNGUARDED})
+        assert (full.status_code, full.json()["type"]) == (429, "urn:attractor:TooManyProcesses")
+        assert client.post("/answer", json={"id": runs[2], "answer": "S"}).is_success
+        (project / "go").touch()
+        ends = [await_rest(client, run) for run in runs]
+        assert [one["outcome"] for one in ends] == ["success"] * 3
+    for run in runs:
+        journal = project / "runs" / run / "events.jsonl"
+        verify_journal(journal)
+        events = [json.loads(line) for line in journal.read_text().splitlines()]
+        assert [one["seq"] for one in events] == [*range(1, len(events) + 1)]
+        assert not {"RunInterrupted", "RunResumed"} & {one["type"] for one in events}
