@@ -11,6 +11,7 @@ from attractor.server.access.limits import LIMITS, Limits
 from attractor.server.access.log import Log
 from attractor.server.html.rendering import PageRouter, answer_error, navigation_of
 from attractor.server.http.guard import Guard
+from attractor.server.http.idempotency import AnswerStore, Idempotency, describe_keys
 from attractor.server.http.problems import answer_problems, problem_statuses
 from attractor.server.service import Service
 
@@ -52,6 +53,10 @@ def build_application(
     application.state.service = service
     application.state.navigation = navigation_of(PAGES.values())
     answer_problems(application, answer_error)
+    store = AnswerStore(service.host.state_dir / "server" / "requests.sqlite3", service.host.clock)
+    describe_keys(application)
+    # Inside the guard, which was added last.
+    application.add_middleware(Idempotency, store=store, project=service.host.project)
     application.add_middleware(
         Guard,
         access=service.access,

@@ -6,6 +6,9 @@ AttractorError
 │   ├── Forbidden           403   a scope that is too low, or a refused origin
 │   ├── BodyTooSlow         408   a body that does not arrive in time
 │   ├── BodyTooLarge        413   a body that is too large
+│   ├── UnknownResult       409   a repeated write whose first result is unknown
+│   ├── KeyReused           422   an idempotency key of another request
+│   ├── InvalidKey          422   an invalid idempotency key
 │   ├── TooManyRequests     429   a limit that is exceeded
 │   ├── TooManyProcesses    429   as many processes of runs as the server may start
 │   └── InternalError       500   a defect of the server
@@ -45,6 +48,26 @@ class BodyTooLarge(HttpError):
     """The body of the request is too large."""
 
     status = 413
+
+
+class UnknownResult(HttpError):
+    """The server ended, or failed, before it answered the first request with this key."""
+
+    status = 409
+    hint = "look whether the request took effect; to do it again, send another key"
+
+
+class KeyReused(HttpError):
+    """Another request had this idempotency key."""
+
+    status = 422
+    hint = "send a new key with each new request"
+
+
+class InvalidKey(HttpError):
+    """The idempotency key is invalid."""
+
+    status = 422
 
 
 class TooManyRequests(HttpError):

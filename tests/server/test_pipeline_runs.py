@@ -1,5 +1,7 @@
 """A client runs pipelines by the endpoints of attractor-spec 9.5 and 11.11."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.cli.running import run_here
@@ -68,6 +70,18 @@ def test_run_over_http_continues_on_the_command_line(server: RunningServer) -> N
     for words in (["status", run], ["answer", run, "ship", "--resume"], ["render", run]):
         done = run_here(words, folder=project, variables=environ)
         assert done.returncode == 0, done.stderr
+
+
+def test_repeated_request_starts_one_run(server: RunningServer) -> None:
+    body, headers = {"source": GATE, **UNGUARDED}, {"idempotency-key": "one"}
+    with server.client() as client, ThreadPoolExecutor() as pool:
+        sent = [
+            pool.submit(client.post, "/pipelines", json=body, headers=headers) for _ in range(2)
+        ]
+        [run] = {one.result().json()["id"] for one in sent}
+        await_rest(client, run)
+    made = server.service.host.runs_dir.glob("*/manifest.json")
+    assert [one.parent.name for one in made] == [run]
 
 
 @pytest.mark.parametrize(

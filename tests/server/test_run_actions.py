@@ -36,11 +36,11 @@ def act(client: httpx.Client, run: str, action: str, **fields: object) -> dict[s
 
 
 def actions_in(server: RunningServer, run: str) -> list[tuple[str, str, str]]:
-    """Return the accepted orders of a run: action, name and reason."""
+    """Return the orders to a run: action, name without its random end, and reason."""
     journal = server.service.host.runs_dir / run / "events.jsonl"
     found = [json.loads(line) for line in journal.read_text().splitlines()]
     data = [one["data"] for one in found if one["type"] == "OperatorAction"]
-    return [(one["action"], one["by"].rsplit("-", 1)[0], one["why"]) for one in data]
+    return [(one["action"], one["by"][:-5], one["why"]) for one in data]
 
 
 def go(server: RunningServer) -> None:

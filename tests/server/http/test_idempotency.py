@@ -1,0 +1,134 @@
+"""A write with the key of an earlier one gets its answer, and does nothing."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from attractor.server.application import OPENAPI
+from attractor.server.errors import KeyReused, UnknownResult
+from attractor.server.http.idempotency import KEPT_S, Answer, AnswerStore
+from attractor.server.service import Service
+from tests.cli.git_desk import await_
+from tests.factory.flows import ShiftedClock
+from tests.server.conftest import RunningServer, serving
+
+PLACE = "/count"
+ANSWER = Answer(201, [("location", "/made")], b"made")
+
+
+class Counter:
+    """An endpoint that counts, and answers as the body says."""
+
+    def __init__(self) -> None:
+        self.counted = 0
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+
+    def answer(self, request: Request) -> Response:
+        self.counted += 1
+        assert self.may_answer.wait(30)
+        status = int(request.query_params.get("status", 201))
+        if status == 500:
+            raise RuntimeError("a defect")
+        return JSONResponse({"count": self.counted}, status, headers={"location": "/made"})
+
+
+@pytest.fixture
+def counter() -> Counter:
+    return Counter()
+
+
+@pytest.fixture
+def server(service: Service, counter: Counter) -> Iterator[RunningServer]:
+    with serving(
+        service, routes=[Route(PLACE, counter.answer, methods=["GET", "POST"])]
+    ) as running:
+        yield running
+
+
+def post(client: httpx.Client, key: str = "one", content: str = "", **query: int) -> httpx.Response:
+    return client.post(PLACE, params=query, content=content, headers={"idempotency-key": key})
+
+
+def test_repeated_request_gets_the_same_answer(server: RunningServer, counter: Counter) -> None:
+    with server.client() as client, server.client() as other:
+        first, again = post(client, content="a"), post(client, content="a")
+        assert (again.status_code, again.json()) == (first.status_code, first.json())
+        assert again.headers["location"] == "/made"
+        replayed = [one.headers.get("idempotency-replayed") for one in (first, again)]
+        assert replayed == [None, "true"]
+        for changed in (post(client, content="b"), post(client, content="a", more=1)):
+            assert (changed.status_code, changed.json()["type"]) == (422, "urn:attractor:KeyReused")
+        assert counter.counted == 1
+        # A key belongs to its caller, and reads have none.
+        post(other, content="a")
+        post(client, key="two", content="a")
+        client.get(PLACE, headers={"idempotency-key": "one"})
+        client.post(PLACE)
+    assert counter.counted == 5
+
+
+def test_requests_at_once_act_once(server: RunningServer, counter: Counter) -> None:
+    counter.may_answer.clear()
+    with server.client() as client, ThreadPoolExecutor() as pool:
+        sent = [pool.submit(post, client) for _ in range(4)]
+        await_(lambda: counter.counted)
+        counter.may_answer.set()
+        answers = {one.result().text for one in sent}
+    assert (answers, counter.counted) == ({'{"count":1}'}, 1)
+
+
+@pytest.mark.parametrize(("status", "times"), [(404, 1), (409, 1), (403, 2), (429, 2)])
+def test_refused_request_may_be_repeated(
+    server: RunningServer, counter: Counter, status: int, times: int
+) -> None:
+    with server.client() as client:
+        assert [post(client, status=status).status_code for _ in range(2)] == [status] * 2
+    assert counter.counted == times
+
+
+def test_request_of_a_defect_is_not_repeated(server: RunningServer, counter: Counter) -> None:
+    with server.client() as client:
+        statuses = [post(client, status=500).status_code for _ in range(2)]
+    assert (statuses, counter.counted) == ([500, 409], 1)
+
+
+@pytest.mark.parametrize("key", ["", "a b", "x" * 201, "\xfc"])
+def test_invalid_key_is_refused(server: RunningServer, counter: Counter, key: str) -> None:
+    with server.client() as client:
+        headers = [(b"idempotency-key", key.encode("latin-1"))]
+        answer = client.post(PLACE, headers=headers)
+    assert (answer.status_code, counter.counted) == (422, 0)
+
+
+def test_document_describes_the_header(server: RunningServer) -> None:
+    with server.client("read") as client:
+        paths = client.get(OPENAPI).json()["paths"]
+    names = {
+        method: [one["name"] for one in operation.get("parameters", ())]
+        for method, operation in paths["/api/v1/runs"].items()
+    }
+    assert "Idempotency-Key" in names["post"]
+    assert "Idempotency-Key" not in names.get("get", ())
+
+
+def test_answers_are_kept_for_a_day_and_beyond_the_end_of_a_server(tmp_path: Path) -> None:
+    def store(hours: float = 0) -> AnswerStore:
+        return AnswerStore(tmp_path / "answers", ShiftedClock(timedelta(hours=hours)))
+
+    assert store().begin("ann 1", "POST /a") is None
+    with pytest.raises(UnknownResult):
+        store().begin("ann 1", "POST /a")
+    store().finish("ann 1", ANSWER)
+    assert store().begin("ann 1", "POST /a") == ANSWER
+    with pytest.raises(KeyReused):
+        store(hours=23).begin("ann 1", "POST /b")
+    assert store(hours=KEPT_S / 3600 + 1).begin("ann 1", "POST /b") is None
