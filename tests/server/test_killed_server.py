@@ -49,7 +49,8 @@ def test_runs_go_on_without_the_server_and_are_found_by_the_next_one(project: Pa
     tokens.create("ann", OPERATE, secret, by="ann", now=SystemClock().now())
     with served(project, secret) as (server, client):
         with ThreadPoolExecutor() as pool:
-            runs = [*pool.map(lambda source: start(client, source), [WAITING, WAITING, BRANCHES])]
+            begun = [pool.submit(start, client, one) for one in (WAITING, WAITING, BRANCHES)]
+            runs = [one.result() for one in begun]
         await_status(client, runs[2], lambda status: bool(status["questions"]))
         server.kill()
         server.wait(10)
