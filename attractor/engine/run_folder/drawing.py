@@ -13,8 +13,7 @@ from attractor.base.durations import describe_duration
 from attractor.base.errors import AttractorError
 from attractor.base.events import Event
 from attractor.base.files import file_error, read_regular, write_whole
-from attractor.base.journal import read_lines
-from attractor.base.json import parse_json
+from attractor.engine.journal.reader import selected_events
 from attractor.engine.outcome import StageStatus
 from attractor.engine.routing.edge_selection import Fate, RouteReason
 from attractor.engine.run_folder.layout import RunDirectory, read_files, read_manifest
@@ -82,13 +81,8 @@ def read_graph(directory: RunDirectory) -> Graph:
 
 
 def read_events(journal: Path) -> Iterator[Event]:
-    """Yield the events of a journal, up to its last complete line."""
-    if not journal.exists():
-        return
-    for line in read_lines(journal):
-        record = parse_json(line.content)
-        if isinstance(record, dict):
-            yield Event.from_record(record)
+    """Yield the events that change a drawing, and the first and the last event of a journal."""
+    return selected_events(journal, RunDrawing().kinds)
 
 
 def states_of(events: Iterable[Event], *, name: str = "") -> RunStates:
@@ -125,6 +119,11 @@ class RunDrawing:
             "PipelineFailed": self._interrupted,
             "RunStatusChanged": self._status_changed,
         }
+
+    @property
+    def kinds(self) -> Collection[str]:
+        """The types of the events that change a drawing."""
+        return self._changes.keys()
 
     def take(self, event: Event) -> None:
         """Apply an event; most event types change nothing in a drawing."""

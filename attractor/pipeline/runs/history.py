@@ -289,3 +289,6 @@ _NOTED: Mapping[str, Callable[[Event, Fields], str]] = {
     "StageParked": lambda event, data: f"waits for an answer at {event.node}",
     "OperatorAction": _order_words,
 }
+
+NOTED = frozenset(_NOTED)
+"""The types of the events that a note is about."""

@@ -12,6 +12,7 @@ from attractor.base.errors import UnknownName
 from attractor.base.events import Event
 from attractor.base.files import file_error, open_regular
 from attractor.base.json import Json
+from attractor.engine.journal.reader import selected_events
 from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage, usage_from_record
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.stage.folder import history_folder
@@ -21,7 +22,7 @@ from attractor.engine.state.walks import GIVEN_UP
 from attractor.engine.storage.json_files import Fields
 from attractor.language.drawing.run_overlay import StageState
 from attractor.language.graph.graph import folder_name
-from attractor.pipeline.runs.history import ChildRun, Note, note_of, read_run
+from attractor.pipeline.runs.history import NOTED, ChildRun, Note, note_of
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,8 @@ def read_timeline(root: Path) -> Timeline:
     directory = RunDirectory(root)
     # Before the journal: an attempt that ends meanwhile is not interrupted.
     is_live = is_held(directory.lock)
-    timeline = fold_timeline(read_run(root).events(), is_live=is_live)
+    events = selected_events(directory.events, _KINDS)
+    timeline = fold_timeline(events, is_live=is_live)
     newest = {one.node: one for one in timeline.attempts}
     attempts = [
         replace(one, folder=_folder(directory, one, is_newest=newest[one.node] is one))
@@ -453,3 +455,5 @@ _CHANGES: Mapping[str, Callable[[_Reading, Event, Fields], None]] = {
     "CheckpointSaved": _saved,
     "ChildRunStarted": _child,
 }
+
+_KINDS = {*_CHANGES, *NOTED}

@@ -4,7 +4,12 @@ import pytest
 
 from attractor.base.clock import ManualClock
 from attractor.engine.journal.events import EventLog
-from attractor.engine.journal.reader import START, JournalReader, find_position
+from attractor.engine.journal.reader import (
+    START,
+    JournalReader,
+    find_position,
+    selected_events,
+)
 from attractor.engine.storage.secrets import Redactor
 
 LINES = 900
@@ -55,3 +60,14 @@ def test_missing_journal_has_no_lines(tmp_path: Path) -> None:
     missing = tmp_path / "events.jsonl"
     assert find_position(missing, 3) == START
     assert list(JournalReader(missing).more()) == []
+
+
+def test_selected_events_are_those_of_the_types_and_both_ends(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    assert list(selected_events(path, ["Said"])) == []
+    log = EventLog(path, run_id="R", clock=ManualClock(), redactor=Redactor([]))
+    for kind in ("Begun", "Said", "Other", "Saidx", "Said", "Other", "Last"):
+        log.append(kind, {"words": '"type":"Sai'})
+    log.close()
+    found = [(one.seq, one.type) for one in selected_events(path, ["Said", "Never"])]
+    assert found == [(1, "Begun"), (2, "Said"), (5, "Said"), (7, "Last")]
