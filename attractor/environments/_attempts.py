@@ -4,9 +4,7 @@ An attempt counts as blocked only if it fails with an error that isolation cause
 failure, such as a lack of file descriptors or time, proves nothing and counts as a leak.
 
 This is a separate program for any Python from 3.9. The input of the program is a file in the
-workspace, because a search for a command line would find the program's own arguments. With the
-second argument `processes` or `memory`, the program only uses up this resource, and prints
-"survived" if it is not killed.
+workspace, because a search for a command line would find the program's own arguments.
 """
 
 from __future__ import annotations
@@ -19,7 +17,6 @@ import resource
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
@@ -73,31 +70,13 @@ _CALLS = {
     "aarch64": {name: (number, words) for name, (_, number, words) in _ARGUMENTS.items()},
 }
 # More than the bounds of the tested sandbox.
-_MANY_PROCESSES = 20
-_MUCH_MEMORY = 200 << 20
 _MANY_FILES = 200
 _LARGE_FILE = 8 << 20
-# Time to be killed.
-_SURVIVAL_S = 2.0
 # Set for the decoy process.
 _CPU_S = 1 << 20
 
 
 def main() -> None:
-    """Try everything, or use up one resource."""
-    if len(sys.argv) == 2:
-        escape()
-        return
-    if sys.argv[2] == "processes":
-        _bomb()
-    else:
-        used = [bytes([1]) * (1 << 20) for _ in range(_MUCH_MEMORY >> 20)]
-        time.sleep(_SURVIVAL_S)
-        del used
-    sys.stdout.write("survived")
-
-
-def escape() -> None:
     """Try to escape; the caller checks outside for written files and harmed processes."""
     arguments = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     Path(arguments["token"]).touch()
@@ -140,15 +119,6 @@ def escape() -> None:
     with suppress(OSError):
         os.kill(arguments["pid"], signal.SIGKILL)
     sys.stdout.write(json.dumps(results))
-
-
-def _bomb() -> None:
-    """Start many processes, each of which waits to be killed."""
-    for _ in range(_MANY_PROCESSES):
-        if os.fork() == 0:
-            time.sleep(_SURVIVAL_S)
-            os._exit(0)
-    time.sleep(_SURVIVAL_S)
 
 
 def _calls() -> list[str]:

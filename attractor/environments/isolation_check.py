@@ -163,6 +163,7 @@ MakeEnvironment = Callable[[Path], ExecutionEnvironment]
 SYSTEM_PLACES = ("/", "/usr", "/etc", "/var/tmp", "/tmp", "/run", "/dev/shm")
 
 _ATTEMPTS = Path(__file__).parent / "_attempts.py"
+_RESOURCE_ATTEMPT = Path(__file__).parent / "_resource_attempt.py"
 _ASKED = "attempts.json"
 _SECRET = "hidden"
 _TIME_LIMIT_MS = 30_000
@@ -268,18 +269,20 @@ async def check_isolation(
 async def _attempt(
     environment: ExecutionEnvironment, python: str, attempts: _Attempts
 ) -> Mapping[str, Any]:
-    command = [python, "-I", "-S", "-c", _ATTEMPTS.read_text("utf-8"), _ASKED]
+    command = [python, "-I", "-S", "-c"]
+    tries, uses = (file.read_text("utf-8") for file in (_ATTEMPTS, _RESOURCE_ATTEMPT))
     survives: list[str] = []
     results: Mapping[str, Any] = {}
     try:
         await environment.initialize()
         await environment.write_file(_ASKED, json.dumps(asdict(attempts)))
-        result = await environment.exec_command(shlex.join(command), timeout_ms=_TIME_LIMIT_MS)
+        trying = shlex.join([*command, tries, _ASKED])
+        result = await environment.exec_command(trying, timeout_ms=_TIME_LIMIT_MS)
         if result.exit_code == 0 and not result.timed_out:
             results = _parsed_results(result.stdout)
         # Last, and only in a sandbox that proved a bound: others have no protection against them.
         for resource in _RESOURCES if results.get("exceeds") == [] else ():
-            using = shlex.join([*command, resource])
+            using = shlex.join([*command, uses, resource])
             killed = await environment.exec_command(using, timeout_ms=_TIME_LIMIT_MS)
             was_killed = killed.exit_code == -signal.SIGKILL and _KILLED in killed.stderr
             if not was_killed or resource not in killed.stderr:

@@ -36,7 +36,7 @@ SANDBOXES = ("bubblewrap", "landlock")
 KINDS = ("auto", *SANDBOXES, "none")
 
 _SYSTEM_PYTHON = "/usr/bin/python3"
-TESTED_BOUNDS = SandboxBounds(max_processes=8, max_memory_mb=100, max_open_files=100, max_file_mb=1)
+TESTED_BOUNDS = SandboxBounds(max_processes=8, max_memory_mb=50, max_open_files=100, max_file_mb=1)
 """Bounds that attempts exceed quickly; other values are enforced in the same way."""
 
 _LACKS: Mapping[str, str] = {
