@@ -60,7 +60,7 @@ def test_empty_file_is_an_agent_with_the_tools_of_its_profile(tmp_path: Path) ->
     assert agent.limit(SessionConfig(max_turns=9)) == SessionConfig(max_turns=9)
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "servers"),
     [
         ("", ["shared"]),
@@ -75,7 +75,7 @@ def test_mcp_servers_of_an_agent(tmp_path: Path, text: str, servers: list[str]) 
     assert list(read_agent(write_agent(tmp_path, text)).mcp_servers(shared)) == servers
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "line", "message", "hint"),
     [
         ('\nmodle = "x"', 2, "unknown key modle", "did you mean model?"),

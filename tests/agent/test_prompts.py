@@ -26,7 +26,7 @@ def test_error_about_a_missing_prompt_names_the_file_to_create(tmp_path: Path) -
     assert raised.value.hint.startswith(f"create {tmp_path / 'nobody.md.j2'}")
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "message", "hint"),
     [
         (b"Hi\n{% if %}", ":2: ", "correct the template"),

@@ -43,6 +43,7 @@ from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, never, said
 from tests.agent.tool_calls.test_mcp_servers import STDIO
 from tests.handlers.stages import Play, edge, graph, node
+from tests.tables import table
 
 NO_WAITS = SessionConfig(retry_policy=RetryPolicy(max_retries=0))
 
@@ -162,7 +163,7 @@ def test_a_reported_failure_is_a_verdict_with_a_reason(tmp_path: Path) -> None:
 FORGED: dict[str, Json] = {"outcome": "success", "context_updates": {"human.gate.selected": "A"}}
 
 
-@pytest.mark.parametrize(
+@table(
     ("report", "told"),
     [
         (FORGED, "a report must not set human.gate.selected"),
@@ -222,7 +223,7 @@ def test_a_call_of_the_tool_counts_before_the_file(tmp_path: Path) -> None:
     assert work.run().status is StageStatus.SUCCESS
 
 
-@pytest.mark.parametrize(
+@table(
     ("report", "told"),
     [
         ('{"outcome": "done"}', "'outcome' cannot be 'done'"),
@@ -284,7 +285,7 @@ def test_of_a_long_response_the_context_keeps_the_beginning_with_a_mark(tmp_path
     assert work.play.files.texts["response.md"] == "x" * 500
 
 
-@pytest.mark.parametrize(
+@table(
     ("attributes", "of_graph", "status"),
     [
         ({"goal_gate": True, "require_verdict": True}, {}, StageStatus.FAIL),
@@ -317,7 +318,7 @@ def test_prose_is_no_verdict_at_a_gate_that_requires_one(
         assert outcome.failure_class is FailureClass.VERDICT
 
 
-@pytest.mark.parametrize(
+@table(
     ("limit", "steps", "reason"),
     [
         ({"max_turns": 1}, 1, "the agent reached the turn_limit before its report"),
@@ -393,7 +394,7 @@ def test_environment_of_a_read_only_agent_refuses_changes(tmp_path: Path) -> Non
     assert [*tmp_path.iterdir()] == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("limits", "reason"),
     [
         (AgentLimits(turns=1), "the agent reached the turn_limit before its report"),
@@ -408,7 +409,7 @@ def test_limits_of_an_agent_end_its_stage(tmp_path: Path, limits: AgentLimits, r
     assert (outcome.status, outcome.failure_reason) == (StageStatus.FAIL, reason)
 
 
-@pytest.mark.parametrize(
+@table(
     ("error", "kind"),
     [
         (ProviderError("a teapot", provider="openai"), FailureClass.RETRYABLE),
@@ -482,7 +483,7 @@ def test_everything_said_and_done_is_in_the_transcript_and_the_gist_in_the_journ
     assert all(line["session"] == "review@1.1" for line in work.transcript)
 
 
-@pytest.mark.parametrize(
+@table(
     ("attributes", "asked"),
     [
         ({}, ("openai", "gpt-test", "high")),
@@ -596,7 +597,7 @@ def test_an_answer_has_the_role_of_the_agent(tmp_path: Path) -> None:
     assert work.play.events.kinds[0] == "AgentChosen"
 
 
-@pytest.mark.parametrize(
+@table(
     ("error", "kind"),
     [
         (ProviderError("a teapot", provider="openai"), FailureClass.RETRYABLE),

@@ -360,7 +360,7 @@ SPOILS: Sequence[Callable[[str], str]] = [
 ]
 
 
-@pytest.mark.parametrize("spoil", SPOILS)
+@table("spoil", SPOILS)
 def test_what_is_not_whole_is_refused(tmp_path: Path, spoil: Callable[[str], str]) -> None:
     talk = Talk(tmp_path, *WORK)
     talk.stage("a", "Write a")

@@ -57,7 +57,7 @@ def test_it_lies_neither_in_the_tree_nor_stays(tmp_path: Path) -> None:
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("command", "told"),
     [
         ('mkdir "$file"', "is not a regular file"),

@@ -17,6 +17,7 @@ from attractor.environments.local import LocalExecutionEnvironment
 from tests.base.running import is_running
 from tests.handlers.stages import Play, graph, node
 from tests.spec.runs import between, environ_for, events, project_in, record, run
+from tests.tables import table
 
 GRAPH = between("work [prompt={prompt}, {more}]", "start -> work", "work -> exit [label=Done]")
 REPORTS = """echo '{"outcome": "success", "notes": "done"}' > $ATTRACTOR_STATUS_FILE"""
@@ -65,7 +66,7 @@ def test_a_command_gets_the_prompt_and_its_report_counts(tmp_path: Path) -> None
 SECOND = "[ -e before ] && {then}; touch before; {first}"
 
 
-@pytest.mark.parametrize(
+@table(
     ("script", "more", "outcome", "reason", "runs"),
     [
         ("echo Well.", "", "success", "", 2),
@@ -121,7 +122,7 @@ def test_a_canceled_command_leaves_no_process(tmp_path: Path) -> None:
     assert play.events.all[-1] == ("SESSION_END", {"state": "CLOSED", "aborted": True})
 
 
-@pytest.mark.parametrize("begin", ["FOO=1", "cd . &&", "("])
+@table("begin", ["FOO=1", "cd . &&", "("])
 def test_a_command_is_any_line_for_the_shell(tmp_path: Path, begin: str) -> None:
     project = project_in(tmp_path)
     line = json.dumps(f"{begin} {REPORTS}" + (")" if begin == "(" else ""))
@@ -145,7 +146,7 @@ def test_a_command_never_sees_the_key(tmp_path: Path) -> None:
     assert "sk-real" not in json.dumps(seen)
 
 
-@pytest.mark.parametrize(
+@table(
     ("settings", "line", "words"),
     [
         ("", "work", "the setting backends.command.run is missing"),

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
-import pytest
 
 from attractor.backends.model_proxy import UPSTREAMS, ModelAccess, offer_models
 from attractor.llm.client import Client
@@ -15,6 +14,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.places import finish, local
 from tests.agent.twinned import says, script
+from tests.tables import table
 
 MODELS = {
     "anthropic": "claude-opus-4-6",
@@ -37,8 +37,8 @@ def offered(
     finish(scene())
 
 
-@pytest.mark.parametrize("provider", list(UPSTREAMS))
-@pytest.mark.parametrize("streams", [False, True])
+@table("provider", list(UPSTREAMS))
+@table("streams", [False, True])
 def test_models_answer_to_the_placeholder_key(tmp_path: Path, provider: str, streams: bool) -> None:
     request = Request(model=MODELS[provider], messages=[Message.user("Hi")], provider=provider)
 
@@ -59,7 +59,7 @@ def test_models_answer_to_the_placeholder_key(tmp_path: Path, provider: str, str
         assert logged.status == 200
 
 
-@pytest.mark.parametrize(
+@table(
     ("method", "path", "has_key", "status"),
     [
         ("POST", "/responses", False, 401),

@@ -18,6 +18,7 @@ from attractor.environments.sandbox.landlock import MIN_ABI, landlock_abi
 from tests.environments.places import why_no_sandbox
 from tests.handlers.stages import Play, graph, node
 from tests.spec.runs import between, environ_for, events, project_in, record, run
+from tests.tables import table
 
 STUB = Path(__file__).with_name("stub_agent.py").read_text("utf-8")
 TWO = between(
@@ -138,7 +139,7 @@ def test_a_sandbox_without_ports_is_refused_before_the_first_stage(tmp_path: Pat
         run(tmp_path, text, backend="codex", environ=environ, sandbox="landlock")
 
 
-@pytest.mark.parametrize(
+@table(
     ("login", "sandbox", "is_ready"),
     [(True, "none", True), (False, "none", False), (True, "auto", False)],
 )

@@ -7,6 +7,7 @@ from hypothesis import given, strategies as st
 
 from attractor.base.clock import Backoff, ManualClock
 from attractor.base.errors import UsageError
+from tests.tables import table
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +43,7 @@ async def test_turn_wakes_sleepers_in_order_of_their_due_times() -> None:
     assert (woken[-1], clock.sleepers) == (("last", 9.0), 0)
 
 
-@pytest.mark.parametrize("naps_at_once", [1, 2])
+@table("naps_at_once", [1, 2])
 async def test_repeated_sleeps_wake_within_one_turn(naps_at_once: int) -> None:
     clock = ManualClock(NOON)
     ticks: list[float] = []

@@ -30,6 +30,7 @@ from attractor.base.files import (
 from tests.base.start_child import start_child
 from tests.base.write_child import content_of
 from tests.counts import count
+from tests.tables import table
 
 
 def names(folder: Path) -> list[str]:
@@ -46,7 +47,7 @@ def dead_pid() -> int:
     return done.pid
 
 
-@pytest.mark.parametrize("sync", [True, False])
+@table("sync", [True, False])
 def test_new_content_replaces_the_old(tmp_path: Path, sync: bool) -> None:
     file = tmp_path / "file"
     write_whole(file, "ä\n", sync=sync)
@@ -81,7 +82,7 @@ def test_new_file_in_a_private_folder_is_private(tmp_path: Path) -> None:
     assert (mode_of(tmp_path / "usual"), mode_of(tmp_path / "program")) == (0o600, 0o710)
 
 
-@pytest.mark.parametrize("mode", [0o600, 0o444, 0o777])
+@table("mode", [0o600, 0o444, 0o777])
 def test_permissions_of_an_existing_file_are_kept(tmp_path: Path, mode: int) -> None:
     file = tmp_path / "file"
     file.write_text("old")
@@ -101,7 +102,7 @@ def test_symbolic_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     assert mode_of(link) == 0o600
 
 
-@pytest.mark.parametrize(
+@table(
     ("path", "hint"),
     [
         ("missing/file", "create it and its folder first"),
@@ -192,7 +193,7 @@ def test_only_temporary_files_of_dead_writers_are_removed(tmp_path: Path) -> Non
     assert names(tmp_path) == sorted(kept)
 
 
-@pytest.mark.parametrize("deed", [sync_folder, remove_abandoned_files])
+@table("deed", [sync_folder, remove_abandoned_files])
 def test_missing_folder_is_reported(tmp_path: Path, deed: Callable[[Path], object]) -> None:
     with pytest.raises(FileError, match="missing") as trouble:
         deed(tmp_path / "missing")

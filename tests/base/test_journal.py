@@ -23,6 +23,7 @@ from attractor.base.journal import Journal, JournalLine, SharedSync, TornLine, r
 from tests.base.journal_child import line_of
 from tests.base.start_child import start_child
 from tests.counts import count
+from tests.tables import table
 
 pytestmark = pytest.mark.anyio
 
@@ -102,7 +103,7 @@ def test_second_writer_is_refused_and_removes_nothing(tmp_path: Path) -> None:
     Journal.open(path).close()
 
 
-@pytest.mark.parametrize("last", [b"", b"x", b'{"data":"\xc3\xa4\xf0\x9f\x98\x80\\n"}'])
+@table("last", [b"", b"x", b'{"data":"\xc3\xa4\xf0\x9f\x98\x80\\n"}'])
 def test_journal_cut_at_any_byte_of_its_last_line(tmp_path: Path, last: bytes) -> None:
     path = tmp_path / "journal"
     whole = b"one\ntwo\n"
@@ -120,8 +121,8 @@ def test_journal_cut_at_any_byte_of_its_last_line(tmp_path: Path, last: bytes) -
         assert read_torn(path) is None
 
 
-@pytest.mark.parametrize("length", [1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5])
-@pytest.mark.parametrize("whole", [b"", b"\n", b"first\n", b"x" * BLOCK + b"\n"])
+@table("length", [1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5])
+@table("whole", [b"", b"\n", b"first\n", b"x" * BLOCK + b"\n"])
 def test_torn_line_of_any_length_is_removed(tmp_path: Path, whole: bytes, length: int) -> None:
     path = tmp_path / "journal"
     path.write_bytes(whole + b"y" * length)
@@ -164,16 +165,14 @@ def test_follower_continues_at_its_offset(tmp_path: Path) -> None:
             os.truncate(path, offset)
 
 
-@pytest.mark.parametrize("offset", [-1, 2, 4, 6, 10])
+@table("offset", [-1, 2, 4, 6, 10])
 def test_offset_inside_a_line_is_refused(tmp_path: Path, offset: int) -> None:
     (tmp_path / "journal").write_bytes(b"\none\ntwo\n")
     with pytest.raises(FileError, match=f"invalid offset {offset}"):
         list(read_lines(tmp_path / "journal", offset=offset))
 
 
-@pytest.mark.parametrize(
-    ("line", "words"), [("a\nb", "newline"), (b"a\n", "newline"), ("\ud800", "surrogates")]
-)
+@table(("line", "words"), [("a\nb", "newline"), (b"a\n", "newline"), ("\ud800", "surrogates")])
 def test_invalid_line_is_refused(tmp_path: Path, line: str | bytes, words: str) -> None:
     with Journal.open(tmp_path / "journal") as journal:
         with pytest.raises(JournalError, match=words):

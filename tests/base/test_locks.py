@@ -18,6 +18,7 @@ from attractor.base.errors import ExitCode, FileError, LockHeld, UsageError
 from attractor.base.locks import FileLock, LockHolder, holder_of, open_to_lock, try_lock, unlock
 from tests.base.start_child import start_child
 from tests.counts import count
+from tests.tables import table
 
 
 @dataclass(frozen=True)
@@ -132,13 +133,13 @@ def test_wait_ends_when_the_lock_is_released(tmp_path: Path) -> None:
     assert got.is_set()
 
 
-@pytest.mark.parametrize("wait", [float("inf"), float("nan")])
+@table("wait", [float("inf"), float("nan")])
 def test_infinite_wait_is_refused(tmp_path: Path, wait: float) -> None:
     with pytest.raises(UsageError, match="invalid wait"):
         FileLock(tmp_path / "lock").acquire(wait=wait)
 
 
-@pytest.mark.parametrize(
+@table(
     "changes",
     [
         {"started": "not when we began"},

@@ -16,6 +16,7 @@ from attractor.base.processes import ExecResult, OutputChunk, run_process
 from tests.base.running import FAR, NEVER, SOON, end, is_child, is_running, open_files, run, sh
 from tests.counts import count
 from tests.patience import with_longer_limits
+from tests.tables import table
 
 pytestmark = pytest.mark.anyio
 
@@ -304,7 +305,7 @@ def test_missing_folder_is_reported(tmp_path: Path):
         run("true", cwd=str(tmp_path / "file"))
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "mode", "hint"),
     [
         ("#!/bin/sh\n", 0o644, "chmod +x"),

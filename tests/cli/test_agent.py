@@ -17,6 +17,7 @@ from tests.agent.twinned import MODELS, says, use, uses
 from tests.cli.git_desk import await_
 from tests.cli.plain_desk import PlainDesk
 from tests.cli.test_budgets import TwinDesk
+from tests.tables import table
 
 PATCH = (
     "*** Begin Patch\n*** Update File: calc.py\n@@\n"
@@ -213,7 +214,7 @@ def test_agent_in_the_project_reaches_neither_records_nor_git_hooks(tmp_path: Pa
     assert run.is_file()
 
 
-@pytest.mark.parametrize("words", [("",), ("  ",), ("-",)])
+@table("words", [("",), ("  ",), ("-",)])
 def test_empty_task_is_refused(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = PlainDesk(tmp_path).do("agent", *words, "--model", MODELS["openai"])
     assert done.returncode == 2

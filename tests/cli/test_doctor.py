@@ -19,6 +19,7 @@ from attractor.config.schema import Configuration
 from attractor.config.settings import Settings
 from tests.cli.running import attractor
 from tests.pipeline.projects import git
+from tests.tables import table
 
 SECRET = "sk-never-to-be-shown-0123456789"
 
@@ -150,7 +151,7 @@ def test_unset_settings_are_words_for_people_and_null_in_json(tmp_path: Path) ->
     assert values["notify.url"] == "not set default"
 
 
-@pytest.mark.parametrize("color", ["always", "never"])
+@table("color", ["always", "never"])
 def test_colour_is_as_chosen(tmp_path: Path, color: str) -> None:
     result = attractor("--config", f"output.color={color}", "doctor", folder=tmp_path)
     assert ("\x1b[" in result.stdout) == (color == "always")
@@ -280,7 +281,7 @@ def test_unreadable_pipeline_fails_first(tmp_path: Path) -> None:
     assert result.stdout == ""
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "standing", "found"),
     [
         (

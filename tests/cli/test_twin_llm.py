@@ -19,6 +19,7 @@ from tests.cli.running import at_work, attractor
 from tests.cli.test_budgets import TwinDesk
 from tests.examples import fences
 from tests.prepared import Process
+from tests.tables import table
 
 ASKED = {"model": "gpt-5", "input": "hello"}
 
@@ -160,7 +161,7 @@ def test_failed_recording_stops_the_twin(script: Path, tmp_path: Path) -> None:
             assert "calls.jsonl" in twin.communicate()[1]
 
 
-@pytest.mark.parametrize(
+@table(
     ("words", "told"),
     [
         ("--record c.jsonl --script s.toml", "--record cannot be combined with --script"),

@@ -115,9 +115,7 @@ def loaded(folder: Path, address: str) -> Configuration[Settings]:
     return load(Settings, root=folder, cwd=folder, environ={}, user_file=folder / "none.toml")
 
 
-@pytest.mark.parametrize(
-    "address", ["https://chat.example/hooks/T0/secret?x=1", "http://127.0.0.1:8080", ""]
-)
+@table("address", ["https://chat.example/hooks/T0/secret?x=1", "http://127.0.0.1:8080", ""])
 def test_url_is_accepted_and_not_shown(tmp_path: Path, address: str) -> None:
     found = loaded(tmp_path, address)
     assert found.settings.notify.url.get_secret_value() == address
@@ -125,7 +123,7 @@ def test_url_is_accepted_and_not_shown(tmp_path: Path, address: str) -> None:
     assert shown == ("*" * 10 if address else "")
 
 
-@pytest.mark.parametrize(
+@table(
     "address",
     [
         "file:///etc/the-secret",

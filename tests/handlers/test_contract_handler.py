@@ -22,6 +22,7 @@ from attractor.pipeline.host.run_host import adapt_handler
 from tests.engine.children import GivenChildren, Plot
 from tests.engine.runs import FAIL, Nothing, Scripted
 from tests.handlers.stages import Person, Play, Saying, Shell, edge, graph, node
+from tests.tables import table
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +50,7 @@ MAKE: dict[str, Callable[[], Handler]] = {
     "stand-in, success": Scripted,
     "stand-in, fail": lambda: Scripted({"it": FAIL}),
 }
-everybody = pytest.mark.parametrize("name", list(MAKE))
+everybody = table("name", list(MAKE))
 
 WAYS = (edge("it", "on", label="A"), edge("it", "back", label="[B] Größe 🐍"))
 FULL = node(
@@ -71,7 +72,7 @@ PIPELINES = {
         *(edge("it", f"n{number}", label="y" * 1000) for number in range(200)),
     ),
 }
-pipelines = pytest.mark.parametrize("pipeline", PIPELINES.values(), ids=list(PIPELINES))
+pipelines = table("pipeline", PIPELINES.values(), ids=list(PIPELINES))
 
 
 def stage_of(
@@ -177,7 +178,7 @@ class StuckShell(Shell, Stuck):
         return self.result
 
 
-@pytest.mark.parametrize("name", ["codergen", "prompt", "tool", "wait.human"])
+@table("name", ["codergen", "prompt", "tool", "wait.human"])
 async def test_canceled_stage_cancels_its_waits(name: str) -> None:
     backend, person, shell = StuckBackend(), StuckPerson(), StuckShell()
     stuck: Stuck = {"tool": shell, "wait.human": person}.get(name, backend)

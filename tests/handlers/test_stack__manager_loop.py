@@ -14,6 +14,7 @@ from attractor.engine.seams import ChildEnd, ModelAnswer, Parked, Stage, Telemet
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.children import GivenChildren, Plot
 from tests.handlers.stages import NOW, Play, Saying, graph, node
+from tests.tables import table
 
 pytestmark = pytest.mark.anyio
 
@@ -140,7 +141,7 @@ async def test_observed_state_is_in_context_and_recorded_if_new() -> None:
         assert written["stack.child.run_id"] == "01JZ00000000000000000CH11D"
 
 
-@pytest.mark.parametrize(
+@table(
     "condition",
     [
         "context.stack.child.node=b",
@@ -206,7 +207,7 @@ async def test_advice_of_backend_is_passed_to_child() -> None:
         assert (await it.outcome()).usage == COST + SAID
 
 
-@pytest.mark.parametrize("said", ["NOTHING", " NOTHING.\n", "", failure("rate limit")])
+@table("said", ["NOTHING", " NOTHING.\n", "", failure("rate limit")])
 async def test_silence_of_backend_steers_nothing(said: Outcome | str) -> None:
     async with scene(Plot(DONE), {"manager.actions": STEER}, said) as it:
         await it.cycle()
@@ -219,7 +220,7 @@ async def test_silence_of_backend_steers_nothing(said: Outcome | str) -> None:
         assert (await it.outcome()).usage == COST + SAID
 
 
-@pytest.mark.parametrize(("cooldown", "asked"), [("0s", 4), ("100s", 1), ("90s", 2), ("1h", 0)])
+@table(("cooldown", "asked"), [("0s", 4), ("100s", 1), ("90s", 2), ("1h", 0)])
 async def test_it_speaks_no_more_often_than_it_may(cooldown: str, asked: int) -> None:
     plain = {"manager.actions": STEER, "manager.steer_cooldown": cooldown}
     async with scene(Plot(DONE), plain, "Go on", "Go on", "Go on", "Go on", "Go on", "Go on") as it:
@@ -230,9 +231,7 @@ async def test_it_speaks_no_more_often_than_it_may(cooldown: str, asked: int) ->
         assert len(it.supervisor.prompts) - before == asked
 
 
-@pytest.mark.parametrize(
-    ("prompt", "actions"), [("", STEER), ("Speak up", "observe,wait"), ("Speak up", "")]
-)
+@table(("prompt", "actions"), [("", STEER), ("Speak up", "observe,wait"), ("Speak up", "")])
 async def test_manager_without_steer_asks_no_backend(prompt: str, actions: str) -> None:
     async with scene(Plot(DONE), {"manager.actions": actions}, "Go on", prompt=prompt) as it:
         await it.cycle(3)
@@ -255,7 +254,7 @@ async def test_question_of_child_is_asked_for_its_stage() -> None:
         assert parked.value.question == replace(asked, id="it@1.1/gate@1.1")
 
 
-@pytest.mark.parametrize(
+@table(
     ("plain", "of_graph", "told"),
     [
         ({}, {"stack.child_dotfile": ""}, "the graph has no child pipeline"),

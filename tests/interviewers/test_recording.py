@@ -15,6 +15,7 @@ from attractor.interviewers.recording import Recording
 from attractor.interviewers.transcript import RecordedAnswer, read_recording
 from tests.handlers.stages import Person
 from tests.interviewers.questions import GATE, Terminal, given
+from tests.tables import table
 
 
 def recording(file: Path | None, *says: str | Answer) -> Recording:
@@ -54,7 +55,7 @@ def test_recording_of_earlier_process_is_not_repeated(tmp_path: Path) -> None:
     assert len(file.read_text().splitlines()) == 2
 
 
-@pytest.mark.parametrize("text", ["Dear Ann,", "Dear Ann,\n", "{}\n", '{"question": 1}\n'])
+@table("text", ["Dear Ann,", "Dear Ann,\n", "{}\n", '{"question": 1}\n'])
 def test_a_file_that_is_no_recording_stays_as_it_is(tmp_path: Path, text: str) -> None:
     file = tmp_path / "letter.txt"
     file.write_text(text)

@@ -158,7 +158,7 @@ def asked(folder: Path, reply: Callable[[Question], Reply]) -> RunResult:
     return run(folder, GATE, interviewer=reply)
 
 
-@pytest.mark.parametrize("said", ["D", "d", "Drop it", " drop it ", "drop"])
+@table("said", ["D", "d", "Drop it", " drop it ", "drop"])
 def test_words_are_the_choice_they_name(tmp_path: Path, said: str) -> None:
     result = asked(tmp_path, lambda question: said)
     assert result.outcome is StageStatus.SUCCESS, result.reason

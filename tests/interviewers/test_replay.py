@@ -19,6 +19,7 @@ from attractor.interviewers.recording import Recording
 from attractor.interviewers.replay import Replay
 from tests.handlers.stages import Person
 from tests.interviewers.questions import GATE, Terminal, given
+from tests.tables import table
 
 
 def record(file: Path, *pairs: tuple[Question, Answer]) -> Replay:
@@ -37,12 +38,12 @@ def test_of_several_answers_the_last_one_counted(tmp_path: Path) -> None:
     assert ask(replay, GATE).value == "N"
 
 
-@pytest.mark.parametrize("kind", [AnswerKind.TIMEOUT, AnswerKind.SKIPPED])
+@table("kind", [AnswerKind.TIMEOUT, AnswerKind.SKIPPED])
 def test_a_time_out_and_a_skip_are_given_again(tmp_path: Path, kind: AnswerKind) -> None:
     assert ask(record(tmp_path / "a", (GATE, Answer(kind))), GATE).kind is kind
 
 
-@pytest.mark.parametrize(
+@table(
     ("asked", "why"),
     [
         (
@@ -66,7 +67,7 @@ def test_unrecorded_question_stops_run(tmp_path: Path, asked: Question, why: str
     assert refused.exit_code is ExitCode.REFUSED
 
 
-@pytest.mark.parametrize("change", [{"deadline": "2026-01-01T00:00:00+00:00"}, {"default": "N"}])
+@table("change", [{"deadline": "2026-01-01T00:00:00+00:00"}, {"default": "N"}])
 def test_when_it_is_asked_does_not_matter(tmp_path: Path, change: dict[str, str]) -> None:
     replay = record(tmp_path / "a", (GATE, given("Y")))
     assert ask(replay, replace(GATE, **change)).value == "Y"

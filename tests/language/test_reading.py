@@ -79,7 +79,7 @@ def test_files_are_read_and_mistakes_raised(tmp_path: Path) -> None:
     assert len(raised.value.diagnostics) == 2
 
 
-@pytest.mark.parametrize(
+@table(
     ("content", "words"),
     [
         ("digraph G {}".encode("utf-16"), "is UTF-16, not UTF-8"),
@@ -96,7 +96,7 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path, content: bytes, words
     assert raised.value.exit_code is ExitCode.USAGE
 
 
-@pytest.mark.parametrize("name", ["missing.dot", ".", "nul\0.dot"])
+@table("name", ["missing.dot", ".", "nul\0.dot"])
 def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UnreadablePipeline, match="cannot read"):
         open_source(f"{tmp_path}/{name}")

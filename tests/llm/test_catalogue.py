@@ -22,6 +22,7 @@ from attractor.llm.catalogue import (
     read_providers,
     read_table,
 )
+from tests.tables import table
 
 
 def a_model(id_: str, provider: str = "openai", price: float = 1.0, **more: bool) -> ModelInfo:
@@ -209,7 +210,7 @@ def test_models_of_our_providers_go_by_the_names_their_interface_takes(tmp_path:
     ]
 
 
-@pytest.mark.parametrize(
+@table(
     ("told", "asked"),
     [
         ("vertex_ai-language-models", "vertex_ai"),
@@ -235,7 +236,7 @@ def test_only_what_answers_in_words_is_a_model(tmp_path: Path) -> None:
     assert list(read(tmp_path, entries)) == ["gpt"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("content", "words"),
     [
         (None, "No such file or directory"),

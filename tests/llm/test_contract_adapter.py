@@ -26,6 +26,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.scripted import ScriptedProvider, called, calls, never, said
 from tests.llm.asking import MODELS, PATIENT, variables
+from tests.tables import table
 
 # litellm keeps that quiet by a filter of its own, which is undone here after every test.
 pytestmark = [
@@ -221,7 +222,7 @@ async def test_closing_is_harmless_when_repeated_and_the_next_request_opens_agai
     assert (await tried.ask("text")).text == "größe 🐍"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@table("name", NAMES)
 def test_one_event_loop_after_another_is_served(name: str, twin: ProviderTwin) -> None:
     tried = tried_of(name, twin)
     assert [asyncio.run(tried.ask("text")).text for _ in range(2)] == ["größe 🐍"] * 2

@@ -10,6 +10,7 @@ from attractor import Context, Graph, Node, Outcome, StageStatus, failure, succe
 from attractor.engine.outcome import FailureClass
 from attractor.language.preparation.prepare import prepare
 from tests.spec.runs import Person, Saying, between, events, record, resume, run
+from tests.tables import table
 
 FAIL = failure("broken", FailureClass.VERDICT)
 BRANCH = between(
@@ -36,7 +37,7 @@ def test_11_12_execute_a_linear_3_node_pipeline_end_to_end(tmp_path: Path) -> No
     assert record(result, "checkpoint.json")["current_node"] == "exit"
 
 
-@pytest.mark.parametrize(("said", "way"), [(success(), "good"), (FAIL, "bad")])
+@table(("said", "way"), [(success(), "good"), (FAIL, "bad")])
 def test_11_12_execute_with_conditional_branching(tmp_path: Path, said: Outcome, way: str) -> None:
     result = run(tmp_path, BRANCH, backend=Saying(work=[said]))
     assert result.completed == ("start", "work", way)
@@ -79,7 +80,7 @@ def test_11_12_wait_human_presents_choices_and_routes_on_selection(tmp_path: Pat
     assert result.completed == ("start", "ask", "fix")
 
 
-@pytest.mark.parametrize(
+@table(
     ("row", "b", "c", "way"),
     [
         ("condition wins over weight", 'condition="outcome=success"', "weight=9", "b"),

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from attractor import RunResult, StageStatus, failure, parse
 from attractor.engine.outcome import FailureClass
 from attractor.language.linting.validate import validate
@@ -13,6 +11,7 @@ from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, WIRES, says, use, uses
 from tests.language.pipelines import SMOKE
 from tests.spec.runs import Saying, environ_for, record, run
+from tests.tables import table
 
 STAGES = ("plan", "implement", "review")
 GOAL = "Create a hello world Python script"
@@ -58,7 +57,7 @@ def test_11_13_a_gate_that_is_not_satisfied_is_tried_again(tmp_path: Path) -> No
     assert (result.outcome, result.completed) == (StageStatus.SUCCESS, ("start", *ways))
 
 
-@pytest.mark.parametrize("wire", WIRES)
+@table("wire", WIRES)
 def test_11_13_with_the_agent(tmp_path: Path, wire: str) -> None:
     report = uses(use("report_outcome", {"outcome": "success", "notes": "It is done."}))
     rules = (Rule(when=When(step=0), answer=report), Rule(when=When(step=1), answer=says("Done.")))

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from attractor.engine.context import Context
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.seams import Stage
@@ -11,6 +9,7 @@ from attractor.language.graph.graph import Graph, Node
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import FAIL, Nothing, Scripted, Workplace, run_graph
 from tests.spec.runs import between, run
+from tests.tables import table
 
 
 def test_11_3_the_walk_begins_at_the_start_node(tmp_path: Path) -> None:
@@ -52,7 +51,7 @@ def test_11_3_the_outcome_is_written_to_status_json(tmp_path: Path) -> None:
     assert (status["outcome"], status["notes"]) == ("success", "well done")
 
 
-@pytest.mark.parametrize(
+@table(
     ("said", "target", "reason"),
     [
         (success(go="yes"), "by_condition", "condition"),
@@ -92,7 +91,7 @@ def test_11_3_the_engine_loops_until_the_terminal_node(tmp_path: Path) -> None:
     assert result.outcome is StageStatus.SUCCESS
 
 
-@pytest.mark.parametrize(
+@table(
     ("status", "outcome"),
     [
         (StageStatus.SUCCESS, StageStatus.SUCCESS),

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import pytest
-
 from attractor.engine.outcome import StageStatus, success
 from attractor.engine.state.run_state import FAILED
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import FAIL, run_graph
+from tests.tables import table
 
 
 def gated(of_graph: dict[str, Plain], **of_gate: Plain) -> Graph:
@@ -32,12 +31,12 @@ def test_11_4_a_gate_is_tracked_until_the_exit(tmp_path: Path) -> None:
     assert "goal gate gate unsatisfied" in result.reason
 
 
-@pytest.mark.parametrize("status", [StageStatus.SUCCESS, StageStatus.PARTIAL_SUCCESS])
+@table("status", [StageStatus.SUCCESS, StageStatus.PARTIAL_SUCCESS])
 def test_11_4_successes_open_the_exit(tmp_path: Path, status: StageStatus) -> None:
     assert run_graph(tmp_path, gated({}), {"gate": status})[0].outcome is StageStatus.SUCCESS
 
 
-@pytest.mark.parametrize(
+@table(
     ("of_gate", "of_graph"),
     [
         ({"retry_target": "work", "fallback_retry_target": "after"}, {"retry_target": "after"}),

@@ -4,14 +4,13 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
-
 from attractor.base.clock import ManualClock
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import FAIL, RETRY, Workplace, run_graph
+from tests.tables import table
 
 
 def retrying(**attributes: Plain) -> Graph:
@@ -21,7 +20,7 @@ def retrying(**attributes: Plain) -> Graph:
     )
 
 
-@pytest.mark.parametrize("said", [RETRY, FAIL])
+@table("said", [RETRY, FAIL])
 def test_11_5_retry_and_fail_are_tried_again(tmp_path: Path, said: Outcome) -> None:
     whole = retrying(max_retries=1, retry_policy="none")
     result, place = run_graph(tmp_path, whole, {"work": [said, success()]})
@@ -52,7 +51,7 @@ def delays(root: Path, **attributes: Plain) -> list[float]:
     return [one for one in found if isinstance(one, float)]
 
 
-@pytest.mark.parametrize(
+@table(
     ("policy", "expected"),
     [("linear", [0.5, 0.5, 0.5]), ("standard", [0.2, 0.4, 0.8]), ("patient", [2.0, 6.0, 18.0])],
 )

@@ -16,6 +16,7 @@ from attractor.engine.storage.secrets import Redactor
 from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import Workplace, run_graph
+from tests.tables import table
 
 BIG = "größe " * 650_000
 MEGABYTE = 1_000_000
@@ -122,7 +123,7 @@ def test_5_5_no_secret_is_put_aside(tmp_path: Path) -> None:
     assert blob.read_text().startswith('"*** xxx')
 
 
-@pytest.mark.parametrize("trouble", ["lost", "changed"])
+@table("trouble", ["lost", "changed"])
 def test_5_5_a_missing_value_stops_the_run(tmp_path: Path, trouble: str) -> None:
     reading = Reading()
     place = Workplace(tmp_path / "run", line("write", "read"), {"write": write_big, "read": die})

@@ -8,6 +8,7 @@ import pytest
 from attractor import Context, Node
 from attractor.engine.errors import NotRunnable
 from tests.spec.runs import Saying, between, events, resume, run
+from tests.tables import table
 
 BIG = "größe " * 40_000
 STAGES = [f"s{number}" for number in range(5)]
@@ -68,7 +69,7 @@ def test_5_5_a_large_label_does_not_fill_the_journal(tmp_path: Path) -> None:
     assert (result.directory / "events.jsonl").stat().st_size < 50_000
 
 
-@pytest.mark.parametrize("on_graph", [True, False])
+@table("on_graph", [True, False])
 def test_5_5_a_too_long_command_is_refused(tmp_path: Path, on_graph: bool) -> None:
     size = 200_000
     long = "x" * size

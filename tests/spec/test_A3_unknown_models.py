@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from attractor import StageStatus
 from attractor.twins.exchange.answer import Answer, Tokens
 from attractor.twins.script.script import Rule, Script, When
@@ -11,6 +9,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import use
 from tests.spec.runs import between, environ_for, events, run
+from tests.tables import table
 
 CALL = Tokens(input=900, output=100)
 REPORT = Answer(tool_calls=(use("report_outcome", {"outcome": "success"}),), usage=CALL)
@@ -18,7 +17,7 @@ RULES = (Rule(when=When(step=0), answer=REPORT), Rule(answer=Answer(text="Done."
 TWO = between('a [prompt="Do a"]', 'b [prompt="Do b"]', "start -> a -> b -> exit")
 
 
-@pytest.mark.parametrize(
+@table(
     ("model", "words"),
     [
         ("gpt-of-tomorrow", "the catalogue does not contain the model gpt-of-tomorrow of openai"),

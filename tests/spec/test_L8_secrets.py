@@ -27,6 +27,7 @@ from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
 from tests.cli.plain_desk import PlainDesk
 from tests.pipeline.projects import make_host, make_project, simulated
+from tests.tables import table
 
 KEY, PASSWORD = "sk-SuperSecret/Value+12345", 'päss wörd "quoted" 123'
 TOKEN, OWN = "ghp_0123456789abcdef", "the own secret of this run"
@@ -205,7 +206,7 @@ def test_L8_an_agent_cannot_ask_for_a_secret(tmp_path: Path) -> None:
         go(simple(tmp_path, text), own=OWN)
 
 
-@pytest.mark.parametrize(
+@table(
     ("inputs", "told"),
     [
         ({}, "the secret input own is missing"),
@@ -244,7 +245,7 @@ def test_L8_a_run_that_goes_on_is_given_nothing_else(tmp_path: Path) -> None:
         go_on(root, host, Overrides(inputs={"own": OWN, "plain": "another"}))
 
 
-@pytest.mark.parametrize("name", ["pipeline.dot", "prompt.md"])
+@table("name", ["pipeline.dot", "prompt.md"])
 def test_L8_a_pipeline_that_holds_a_secret_is_refused(tmp_path: Path, name: str) -> None:
     text = SIMPLE.replace("ask  [", 'say [prompt="@prompt.md"]; else -> say -> ask; ask [')
     host = simple(tmp_path, text, MY_API_KEY=KEY)
@@ -260,7 +261,7 @@ def test_L8_a_pipeline_that_holds_a_secret_is_refused(tmp_path: Path, name: str)
     assert not host.runs_dir.exists()
 
 
-@pytest.mark.parametrize(
+@table(
     ("child", "given", "told"),
     [
         ("own:secret", "own=context.x", "only accepts a secret input of this pipeline"),

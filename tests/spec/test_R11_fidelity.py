@@ -15,6 +15,7 @@ from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import Silent, Workplace
 from tests.engine.speaking import Speakers, place_of
+from tests.tables import table
 
 
 async def die(stage: Stage) -> Outcome:
@@ -36,7 +37,7 @@ def run_twice(place: Workplace, speakers: Speakers) -> Workplace:
     return again
 
 
-@pytest.mark.parametrize(
+@table(
     ("on_edge", "on_node", "on_graph", "fidelity"),
     [
         ("truncate", "summary:low", "full", "truncate"),
@@ -140,7 +141,7 @@ def test_R11_what_a_stage_is_told_stands_in_its_prompt(tmp_path: Path) -> None:
     assert asked.endswith("\n\n# Your task\n\nc")
 
 
-@pytest.mark.parametrize(
+@table(
     ("fidelity", "budget"),
     [("compact", 1000), ("summary:low", 600), ("summary:medium", 1500), ("summary:high", 3000)],
 )

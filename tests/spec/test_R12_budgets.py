@@ -18,6 +18,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, WIRES, use
 from tests.spec.runs import between, environ_for, events, record, resume, run
+from tests.tables import table
 
 NODES = [f'{name} [prompt="{name}"]' for name in "abc"]
 WAY = "start -> a -> b -> c -> exit"
@@ -31,7 +32,7 @@ def costly(node: Node, prompt: str, context: Context) -> Outcome:
 BUDGETS = [("max_tokens", 200, 120), ("max_cost_usd", 1.0, 0.6)]
 
 
-@pytest.mark.parametrize(("name", "limit", "tight"), BUDGETS)
+@table(("name", "limit", "tight"), BUDGETS)
 def test_R12_exhaustion_stops_the_run(
     tmp_path: Path, name: str, limit: float, tight: float
 ) -> None:
@@ -42,7 +43,7 @@ def test_R12_exhaustion_stops_the_run(
     assert result.completed == ("start", "a", "b")
 
 
-@pytest.mark.parametrize(("name", "limit", "tight"), BUDGETS)
+@table(("name", "limit", "tight"), BUDGETS)
 def test_R12_options_override_graph(tmp_path: Path, name: str, limit: float, tight: float) -> None:
     text = between(f"{name}={limit}", *NODES, WAY)
     assert run(tmp_path, text, backend=costly).completed == ("start", "a", "b")
@@ -50,7 +51,7 @@ def test_R12_options_override_graph(tmp_path: Path, name: str, limit: float, tig
     assert run(tmp_path, text, backend=costly, **wishes).outcome is StageStatus.SUCCESS
 
 
-@pytest.mark.parametrize(("name", "limit", "tight"), BUDGETS)
+@table(("name", "limit", "tight"), BUDGETS)
 def test_R12_one_warning_at_80_percent(
     tmp_path: Path, name: str, limit: float, tight: float
 ) -> None:
@@ -102,7 +103,7 @@ def modelled(folder: Path, *rules: Rule) -> Generator[tuple[ProviderTwin, dict[s
         yield twin, {"backend": "agent", "environ": environ, "workspace": "none"}
 
 
-@pytest.mark.parametrize("wire", WIRES)
+@table("wire", WIRES)
 def test_R12_an_agent_is_stopped_between_two_calls_of_its_model(tmp_path: Path, wire: str) -> None:
     with modelled(tmp_path, FOR_EVER) as (twin, wishes):
         result = run(tmp_path, WORK, model=MODELS[wire], max_tokens=9_500, **wishes)
@@ -117,7 +118,7 @@ def test_R12_an_agent_is_stopped_between_two_calls_of_its_model(tmp_path: Path, 
     assert kinds == ["TOOL_CALL_START", "TOOL_CALL_END"] * 10
 
 
-@pytest.mark.parametrize("wire", WIRES)
+@table("wire", WIRES)
 def test_R12_money_counts_by_the_prices_of_the_catalogue(tmp_path: Path, wire: str) -> None:
     cost = cost_of_call(wire)
     with modelled(tmp_path, FOR_EVER) as (twin, wishes):

@@ -10,6 +10,7 @@ from attractor.engine.errors import NotRunnable
 from attractor.pipeline.request import RunRequest
 from attractor.pipeline.start import start
 from tests.pipeline.projects import git, make_host, make_project, simulated
+from tests.tables import table
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 INNER = f'digraph inner {{ {ENDS}; make [prompt="Make it"]\nstart -> make -> exit }}'
@@ -41,7 +42,7 @@ def told(error: UsageError) -> str:
     return f"{error.message} ({error.hint})"
 
 
-@pytest.mark.parametrize("text", [None, "digraph {", INNER.replace("-> exit", "")])
+@table("text", [None, "digraph {", INNER.replace("-> exit", "")])
 def test_R14_missing_or_invalid_child_is_reported(tmp_path: Path, text: str | None) -> None:
     files = {} if text is None else {"inner": text}
     error = refused(tmp_path, runs(), **files)
@@ -49,7 +50,7 @@ def test_R14_missing_or_invalid_child_is_reported(tmp_path: Path, text: str | No
     assert "inner.dot" in told(error)
 
 
-@pytest.mark.parametrize(
+@table(
     ("inputs", "said"),
     [
         ("", "inner.dot needs the input ticket"),
@@ -97,7 +98,7 @@ def test_R14_all_that_children_and_their_children_lack_is_told_at_once(tmp_path:
     assert "unknown provider 'opnai' (did you mean openai?)" in error.message
 
 
-@pytest.mark.parametrize(
+@table(
     "node",
     [
         'type="prompt", prompt="Name it"',
@@ -112,7 +113,7 @@ def test_R14_whoever_asks_a_model_needs_one(tmp_path: Path, node: str) -> None:
     assert "node it: missing llm_model: no model is chosen" in told(error)
 
 
-@pytest.mark.parametrize(
+@table(
     ("node", "of_graph", "said"),
     [
         ("", "", "the graph has no child pipeline"),

@@ -11,6 +11,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, use, uses
 from tests.spec.runs import Saying, between, environ_for, events, project_in, run
+from tests.tables import table
 
 TWO = between(
     'one [prompt="Do one", backend=simulate]',
@@ -49,7 +50,7 @@ def test_R14_a_node_may_be_done_by_another_backend_than_the_one_handed_in(tmp_pa
     assert (backend.calls, result.completed) == (["two"], ("start", "one", "two"))
 
 
-@pytest.mark.parametrize(
+@table(
     ("named", "words"),
     [
         ("backend=simulat", "node one: backend=simulat: unknown backend 'simulat'"),

@@ -4,8 +4,6 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
-
 from attractor.base.clock import ManualClock
 from attractor.base.json import Json
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
@@ -23,7 +21,7 @@ from tests.tables import table
 VERDICT = failure("red", FailureClass.VERDICT)
 
 
-@pytest.mark.parametrize(
+@table(
     ("said", "of_node", "default", "attempts"),
     [
         (RETRY, {}, 2, 3),
@@ -90,9 +88,7 @@ def test_R3_every_attempt_is_an_event(tmp_path: Path) -> None:
     assert kinds[7] == ("StageCompleted", 3)
 
 
-@pytest.mark.parametrize(
-    ("more", "outcome"), [("", StageStatus.FAIL), (", retry_from=left", StageStatus.SUCCESS)]
-)
+@table(("more", "outcome"), [("", StageStatus.FAIL), (", retry_from=left", StageStatus.SUCCESS)])
 def test_R3_attempts_begin_at_the_tree(tmp_path: Path, more: str, outcome: StageStatus) -> None:
     command = "test -e half && touch whole || { echo made > half; exit 1; }"
     node_ = f'a [shape=parallelogram, tool_command="{command}", max_retries=1{more}]'

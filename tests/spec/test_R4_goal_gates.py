@@ -8,6 +8,7 @@ from attractor.engine.outcome import StageStatus, success
 from attractor.engine.state.run_state import FAILED
 from tests.engine.graphs import Plain, chain, edge, end, graph, node, start
 from tests.engine.runs import FAIL, run_graph
+from tests.tables import table
 
 
 def test_R4_the_gate_visited_first_is_judged_first(tmp_path: Path) -> None:
@@ -76,7 +77,7 @@ LIMITS: list[tuple[dict[str, Plain], dict[str, Plain], int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("own", "whole", "limit", "name"), LIMITS)
+@table(("own", "whole", "limit", "name"), LIMITS)
 def test_R4_default_limits_of_visits(
     tmp_path: Path, own: dict[str, Plain], whole: dict[str, Plain], limit: int, name: str
 ) -> None:

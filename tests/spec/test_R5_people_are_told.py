@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from attractor import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER, AWAITING_DECISION
 from tests.spec.runs import Person, between, environ_for, events, project_in, resume, run
+from tests.tables import table
 
 GATE = between(
     'gate [shape=hexagon, label="Ship it?"]',
@@ -98,7 +97,7 @@ def test_R5_gates_in_branches_and_children_are_told_too(tmp_path: Path) -> None:
     assert all(one["run_id"] == parked.run_id and one["branch"] for one in found.values())
 
 
-@pytest.mark.parametrize(
+@table(
     ("command", "why"),
     [
         ("echo no network >&2; exit 3", "exit code 3: no network"),

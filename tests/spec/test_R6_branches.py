@@ -16,6 +16,7 @@ from attractor.language.source.syntax_tree import Plain
 from tests.engine.forked import branch_steps, forked, results, until_there_is, words, wrote
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import FAIL, RETRY, Script, Workplace, run_graph
+from tests.tables import table
 
 A, B = "fan@1.1/a", "fan@1.1/b"
 
@@ -96,7 +97,7 @@ def test_R6_a_jump_after_a_failure_stays_in_the_branch(tmp_path: Path) -> None:
     assert steps(tmp_path, whole, {"a2": [FAIL, success()]})[A] == ["a", "a2", "a", "a2"]
 
 
-@pytest.mark.parametrize("where", ["node", "graph"])
+@table("where", ["node", "graph"])
 def test_R6_a_failure_handled_elsewhere_fails_the_branch(tmp_path: Path, where: str) -> None:
     gate = node("a", goal_gate=True, **({"retry_target": "plan"} if where == "node" else {}))
     whole = graph(

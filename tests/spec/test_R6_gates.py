@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
 from attractor.base.errors import ExitCode
 from attractor.engine.interviews import AnsweredFirst, RunQuestions
 from attractor.engine.journal.events import Action
@@ -21,6 +19,7 @@ from attractor.language.source.syntax_tree import Plain
 from tests.engine.forked import branch_steps, forked, until_there_is, words
 from tests.engine.graphs import chain, edge, node
 from tests.engine.runs import FAIL, Script, Silent, Workplace, run_graph
+from tests.tables import table
 
 
 class Parking(Silent):
@@ -241,7 +240,7 @@ def test_R6_a_gate_in_a_branch_that_was_not_adopted_does_not_count(tmp_path: Pat
     assert outcome_of(tmp_path, gated(), {"gate": FAIL}) == FINE
 
 
-@pytest.mark.parametrize(("merge", "outcome"), [("all", UNSATISFIED), ("none", FINE)])
+@table(("merge", "outcome"), [("all", UNSATISFIED), ("none", FINE)])
 def test_R6_what_is_adopted_is_what_is_merged(
     tmp_path: Path, merge: str, outcome: tuple[StageStatus, str]
 ) -> None:

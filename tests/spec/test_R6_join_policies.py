@@ -3,14 +3,13 @@
 import asyncio
 from pathlib import Path
 
-import pytest
-
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.seams import Stage
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.forked import branch_steps, forked, until_there_is, words
 from tests.engine.runs import FAIL, Script, Workplace, run_graph
+from tests.tables import table
 
 
 async def hang(stage: Stage) -> Outcome:
@@ -65,7 +64,7 @@ def test_R6_what_was_not_begun_leaves_no_trace_but_its_result(tmp_path: Path) ->
     assert [one.branch for one in place.events("ParallelBranchCompleted")] == ["fan@1.1/a"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("script", "fan", "ended"),
     [
         ({"c": hang}, {"k": 2}, ["a success", "b success", "c canceled"]),

@@ -23,6 +23,7 @@ from attractor.pipeline.runs.lookup import RunSummary, list_runs
 from attractor.pipeline.start import start
 from tests.factory.flows import make_flow
 from tests.pipeline.projects import git, make_host, make_project, simulated
+from tests.tables import table
 
 ROUNDS = """
 digraph rounds {
@@ -137,7 +138,7 @@ def test_R7_the_files_stay_as_they_are_and_the_branch_is_the_last_runs(tmp_path:
     assert first != second
 
 
-@pytest.mark.parametrize("kind", [WorkspaceKind.IN_PLACE, WorkspaceKind.NONE])
+@table("kind", [WorkspaceKind.IN_PLACE, WorkspaceKind.NONE])
 def test_R7_a_restart_goes_on_in_place(tmp_path: Path, kind: WorkspaceKind) -> None:
     project = tmp_path / "plain"
     project.mkdir()
@@ -190,7 +191,7 @@ async def _cancel(root: Path, host: RunHost) -> None:
         opened.change_status(CANCELED, "no more")
 
 
-@pytest.mark.parametrize("kind", ["pipeline", "stack.manager_loop"])
+@table("kind", ["pipeline", "stack.manager_loop"])
 def test_R7_a_child_restarts_as_a_linked_run_under_its_parent(tmp_path: Path, kind: str) -> None:
     inner = ROUNDS.replace(
         'judge [prompt="Is it right?"]',

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from attractor.agent.events import EventKind
 from attractor.agent.provider_profile import SUBAGENT_TOOLS, create_profile
 from attractor.agent.tool_calls.tool import RegisteredTool, define
@@ -42,7 +40,7 @@ def test_9_2_gemini_has_the_tools_of_gemini_cli() -> None:
     assert profile.traits.project_documents == ("AGENTS.md", "GEMINI.md")
 
 
-@pytest.mark.parametrize("wire", WIRES)
+@table("wire", WIRES)
 def test_9_2_the_options_of_a_profile_reach_the_provider(tmp_path: Path, wire: str) -> None:
     request = talk(tmp_path, wire, [says("ok")], submit("Go")).twin.requests[0]
     assert isinstance(request.body, dict)
@@ -64,7 +62,7 @@ def test_9_2_each_prompt_covers_identity_tools_and_coding(provider: str, topics:
     assert [topic for topic in topics if topic not in prompt] == []
 
 
-@pytest.mark.parametrize("wire", WIRES)
+@table("wire", WIRES)
 def test_9_2_a_custom_tool_works_on_top_of_a_profile(tmp_path: Path, wire: str) -> None:
     async def work(talk: Talk) -> None:
         properties = {"filter": {"type": "string"}}
@@ -77,7 +75,7 @@ def test_9_2_a_custom_tool_works_on_top_of_a_profile(tmp_path: Path, wire: str) 
     assert done.told(EventKind.TOOL_CALL_END)[0]["output"] == "ran unit"
 
 
-@pytest.mark.parametrize("wire", WIRES)
+@table("wire", WIRES)
 def test_9_2_a_custom_tool_takes_the_place_of_one_of_its_name(tmp_path: Path, wire: str) -> None:
     async def work(talk: Talk) -> None:
         definition = define("shell", "Not really.", {}, required=[])

@@ -49,9 +49,7 @@ async def test_9_4_timed_out_group_is_killed_after_two_seconds(tmp_path: Path) -
     assert result.duration_ms >= 2200
 
 
-@pytest.mark.parametrize(
-    "name", ["OPENAI_API_KEY", "MY_SECRET", "GITHUB_TOKEN", "DB_PASSWORD", "x_credential"]
-)
+@table("name", ["OPENAI_API_KEY", "MY_SECRET", "GITHUB_TOKEN", "DB_PASSWORD", "x_credential"])
 async def test_9_4_sensitive_variables_are_left_out(tmp_path: Path, name: str) -> None:
     environ = {"PATH": "/usr/bin:/bin", "EDITOR": "vi", name: "never-to-be-seen"}
     env = LocalExecutionEnvironment(tmp_path, environ=environ)

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from attractor.agent.conversation.session import Session
 from attractor.agent.events import EventKind, SessionConfig
 from attractor.agent.provider_profile import create_profile
@@ -12,6 +10,7 @@ from attractor.environments.local import LocalExecutionEnvironment
 from tests.agent.places import finish
 from tests.agent.scripted import ScriptedProvider, call, said
 from tests.agent.twinned import WIRES, says, submit, talk, use, uses
+from tests.tables import table
 
 
 class Timed(LocalExecutionEnvironment):
@@ -43,14 +42,14 @@ def test_9_4_anthropics_default_is_two_minutes(tmp_path: Path) -> None:
     assert limits(tmp_path, "anthropic", SessionConfig()) == (120_000,)
 
 
-@pytest.mark.parametrize("provider", WIRES)
+@table("provider", WIRES)
 def test_9_4_a_call_has_its_own_time_limit_up_to_the_maximum(tmp_path: Path, provider: str) -> None:
     config = SessionConfig(max_command_timeout_ms=60_000)
     assert limits(tmp_path, provider, config, timeout_ms=20_000) == (20_000,)
     assert limits(tmp_path, provider, config, timeout_ms=90_000) == (60_000,)
 
 
-@pytest.mark.parametrize("wire", WIRES)
+@table("wire", WIRES)
 def test_9_4_a_command_out_of_time_is_told_to_the_model(tmp_path: Path, wire: str) -> None:
     slow = use("shell", {"command": "echo begun; sleep 30", "timeout_ms": 200})
     done = talk(tmp_path, wire, [uses(slow), says("I see")], submit("Go"))

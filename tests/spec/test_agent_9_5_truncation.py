@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import pytest
-
 from attractor.agent.events import EventKind, SessionConfig
 from attractor.agent.tool_calls.execution import DEFAULT_BOUNDS, truncate_tool_output
 from tests.agent.twinned import WIRES, says, submit, talk, use, uses
+from tests.tables import table
 
 DEFAULTS = SessionConfig()
 
@@ -24,7 +23,7 @@ def test_9_5_lines_are_cut_second_where_a_limit_is_set() -> None:
         assert len(cut) == limit + 1
 
 
-@pytest.mark.parametrize("wire", WIRES)
+@table("wire", WIRES)
 def test_9_5_the_model_sees_a_marker_and_the_event_everything(tmp_path: Path, wire: str) -> None:
     (tmp_path / "big.txt").write_text("x" * 100_000)
     answers = [uses(use("read_file", {"file_path": "big.txt"})), says("ok")]
@@ -49,7 +48,7 @@ def test_9_5_default_limits_are_those_of_the_table() -> None:
     }
 
 
-@pytest.mark.parametrize("wire", WIRES)
+@table("wire", WIRES)
 def test_9_5_both_limits_can_be_set(tmp_path: Path, wire: str) -> None:
     (tmp_path / "a").write_text("line\n" * 50)
     config = SessionConfig(tool_output_limits={"read_file": 300}, tool_line_limits={"read_file": 4})

@@ -3,11 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from attractor.agent.events import SessionConfig
 from attractor.base.json import Json
 from tests.agent.twinned import WIRES, Talk, says, talk
+from tests.tables import table
 
 # Where each provider expects the effort in the body of a request.
 PATHS = {
@@ -23,7 +22,7 @@ def effort_in(body: Json, path: tuple[str, ...]) -> Json:
     return body
 
 
-@pytest.mark.parametrize("wire", WIRES)
+@table("wire", WIRES)
 def test_9_7_reasoning_effort_reaches_the_provider_from_the_next_call_on(
     tmp_path: Path, wire: str
 ) -> None:

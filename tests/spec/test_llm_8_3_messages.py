@@ -43,8 +43,8 @@ def test_8_3_text_only_messages_work(provider: str) -> None:
         assert ask(twin, a_request(provider, "look")).text == "I look."
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-@pytest.mark.parametrize("source", ["url", "data", "path"])
+@table("provider", PROVIDERS)
+@table("source", ["url", "data", "path"])
 def test_8_3_images_are_sent_with_text(provider: str, source: str, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"png")
     image, sent = {
@@ -60,8 +60,8 @@ def test_8_3_images_are_sent_with_text(provider: str, source: str, tmp_path: Pat
     assert "What is this?" in body
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-@pytest.mark.parametrize("source", ["url", "data", "path"])
+@table("provider", PROVIDERS)
+@table("source", ["url", "data", "path"])
 def test_8_3_documents_are_sent_with_text(provider: str, source: str, tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(b"pdf")
     document, sent = {

@@ -9,6 +9,7 @@ from attractor.twins.exchange.answer import FaultKind
 from attractor.twins.pytest_plugin import StartTwin
 from attractor.twins.server.virtual_clock import VirtualClock
 from tests.patience import with_longer_limits
+from tests.tables import table
 from tests.twins.exchanging import HELLO, KEYS, PATHS
 from tests.twins.raw import raw
 from tests.twins.streaming import STREAMS, request
@@ -74,7 +75,7 @@ def faults(start: StartTwin, seed: int, wire: str) -> list[bytes]:
     return [sent(twin.url, wire, streamed=False, patience=60) for _ in range(30)]
 
 
-@pytest.mark.parametrize("wire", list(KEYS))
+@table("wire", list(KEYS))
 def test_the_same_seed_draws_the_same_faults(wire: str, provider_twin: StartTwin) -> None:
     one, other, another = (faults(provider_twin, seed, wire) for seed in (1, 1, 2))
     assert one == other

@@ -2,10 +2,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from attractor.twins.pytest_plugin import StartTwin
 from attractor.twins.recordings.recording import BodyPiece, Recording
+from tests.tables import table
 from tests.twins.exchanging import KEYS
 
 SCRIPT = """
@@ -27,7 +27,7 @@ CONTENTS = [{"role": "user", "parts": [{"text": "hello, you"}]}]
 COUNTS = "/v1beta/models/m:countTokens"
 
 
-@pytest.mark.parametrize(
+@table(
     ("wire", "path", "names"),
     [
         ("openai", "/v1/models", ["mine", "everybodys"]),
@@ -91,7 +91,7 @@ def test_gemini_counts_contents_or_a_whole_request(provider_twin: StartTwin) -> 
     assert answer["usageMetadata"]["promptTokenCount"] == 5
 
 
-@pytest.mark.parametrize(
+@table(
     ("body", "told"),
     [
         ({}, "contents"),

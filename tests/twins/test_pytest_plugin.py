@@ -6,9 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.examples import fences
+from tests.tables import table
 
 EXAMPLE = next(
     one.text
@@ -29,7 +28,7 @@ def pytest_in(folder: Path, *words: str) -> str:
     return result.stdout + result.stderr
 
 
-@pytest.mark.parametrize(
+@table(
     ("code", "options"),
     [(EXAMPLE, []), (BY_OPTION, ["-p", "attractor.twins.pytest_plugin"])],
     ids=["imported", "by option"],

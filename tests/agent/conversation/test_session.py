@@ -37,6 +37,7 @@ from attractor.llm.response import Response
 from attractor.llm.retry_policy import RetryPolicy
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, never, said
+from tests.tables import table
 
 QUICK = RetryPolicy(base_delay=0.001, jitter=False)
 
@@ -363,7 +364,7 @@ async def _timeout(_: JsonObject) -> str:
     raise TimeoutError
 
 
-@pytest.mark.parametrize(
+@table(
     ("act", "told"),
     [
         (_no_argument, "Tool error (broken): 'oops'"),
@@ -403,7 +404,7 @@ def test_trouble_of_the_machine_is_not_the_models_to_mend(tmp_path: Path) -> Non
     assert played.session.state is SessionState.CLOSED
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "arguments", "told"),
     [
         ("read_fil", {"file_path": "a"}, "Unknown tool: read_fil\ndid you mean read_file?"),
@@ -688,7 +689,7 @@ def test_synchronous_tool_runs_beside_the_loop(tmp_path: Path) -> None:
     assert played.results == [("three", False)]
 
 
-@pytest.mark.parametrize(
+@table(
     ("provider", "wanted", "is_guarded"),
     [
         ("anthropic", None, True),
@@ -790,7 +791,7 @@ def test_failed_call_of_an_earlier_session_shows_no_file(tmp_path: Path) -> None
     assert (tmp_path / "a").read_text() == "old"
 
 
-@pytest.mark.parametrize("command", ["echo a\0b", "x" * 200_000])
+@table("command", ["echo a\0b", "x" * 200_000])
 def test_command_that_cannot_start_goes_back_to_the_model(tmp_path: Path, command: str) -> None:
     played = Played(tmp_path, call("shell", command=command), said("ok"))
     assert played.submit().text == "ok"

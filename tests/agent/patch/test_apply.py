@@ -77,7 +77,7 @@ def test_operations_build_on_each_other(tmp_path: Path) -> None:
     assert (tmp_path / "b").read_text() == "new\n"
 
 
-@pytest.mark.parametrize(
+@table(
     ("lines", "told"),
     [
         (

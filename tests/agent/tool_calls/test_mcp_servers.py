@@ -106,17 +106,9 @@ def test_tools_of_a_server(tmp_path: Path, kind: str) -> None:
     else:
         with over_http() as settings:
             connect({"ex": settings}, environment, work)
-
-
-def test_a_command_runs_in_the_environment_with_its_variables(tmp_path: Path) -> None:
-    environment = local(tmp_path)
-
-    async def work(tools: Tools) -> None:
-        shown = await tools["ex__variable"].execute({"name": "GREETING"}, environment)
-        assert shown == f"hello in {tmp_path}"
-
-    connect({"ex": STDIO}, environment, work)
-    assert list(tmp_path.iterdir()) == []
+            without_header = settings.model_copy(update={"headers": {}})
+            with pytest.raises(McpServerFailed):
+                connect({"ex": without_header}, environment, work)
 
 
 def test_a_command_runs_inside_the_sandbox(tmp_path: Path) -> None:
@@ -132,26 +124,23 @@ def test_a_command_runs_inside_the_sandbox(tmp_path: Path) -> None:
     connect({"plain": settings}, environment, work)
 
 
-def test_a_message_that_cannot_be_sent_fails_its_call(tmp_path: Path) -> None:
-    environment = local(tmp_path)
-
-    async def work(tools: Tools) -> None:
-        with pytest.raises(Exception, match="Connection closed"):
-            await tools["ex__length"].execute({"text": "a lone \ud800"}, environment)
-
-    connect({"ex": STDIO}, environment, work)
-
-
-def test_a_server_that_ends_fails_its_tools_only(tmp_path: Path) -> None:
+def test_command_has_its_variables_and_a_failed_server_fails_its_tools_only(
+    tmp_path: Path,
+) -> None:
     environment = local(tmp_path)
 
     async def work(tools: Tools) -> None:
         for _ in range(2):
             with pytest.raises(Exception, match="Connection closed"):
                 await tools["a__end"].execute({}, environment)
-        assert await tools["b__add"].execute({"a": 1, "b": 1}, environment) == "2"
+        shown = await tools["b__variable"].execute({"name": "GREETING"}, environment)
+        assert shown == f"hello in {tmp_path}"
+        # A message that cannot be sent.
+        with pytest.raises(Exception, match="Connection closed"):
+            await tools["b__length"].execute({"text": "a lone \ud800"}, environment)
 
     connect({"a": STDIO, "b": STDIO}, environment, work)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -181,16 +170,6 @@ def test_a_server_that_does_not_start_is_an_error(
         connect({"ex": McpServerSettings.model_validate(settings)}, local(tmp_path), work)
     assert "MCP server 'ex'" in failed.value.message
     assert failed.value.hint
-
-
-def test_a_wrong_header_is_an_error(tmp_path: Path) -> None:
-    async def work(tools: Tools) -> None:
-        pytest.fail("the server refuses the password")
-
-    with over_http() as settings:
-        without = settings.model_copy(update={"headers": {}})
-        with pytest.raises(McpServerFailed):
-            connect({"ex": without}, local(tmp_path), work)
 
 
 def test_an_environment_without_commands_is_an_error() -> None:

@@ -6,11 +6,12 @@ from attractor.agent.errors import ToolError
 from attractor.agent.tool_calls.seen_files import SeenFiles
 from attractor.base.json import Json
 from tests.agent.places import finish, local, write
+from tests.tables import table
 
 Call = tuple[str, dict[str, Json], str]
 
 
-@pytest.mark.parametrize(
+@table(
     "earlier",
     [
         ("read_file", {"file_path": "sub/a.py"}, "1 | x"),

@@ -9,6 +9,7 @@ from attractor.agent.tools.edit_file import part
 from attractor.base.json import Json
 from tests.agent.places import finish, local, write
 from tests.counts import count
+from tests.tables import table
 
 
 def edit(folder: Path, old: str, new: str, **more: Json) -> str:
@@ -28,7 +29,7 @@ def test_every_occurrence_is_replaced_on_request(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_text() == "y y\ny\n"
 
 
-@pytest.mark.parametrize(
+@table(
     ("old", "new", "message", "hint"),
     [
         ("x", "y", "old_string occurs 4 times in a, at lines 1, 1, 2, 5", "replace_all"),
@@ -79,7 +80,7 @@ SIMILAR = "differs from the file in"
 INDENTED = f"{SIMILAR} indentation. The indentation of new_string was adjusted."
 
 
-@pytest.mark.parametrize(
+@table(
     ("before", "old", "new", "after", "told"),
     [
         ("a  \nb\n", "a\nb", "a\nc", "a  \nc\n", f"{SIMILAR} white space at the end of lines."),

@@ -10,6 +10,7 @@ from attractor.environments.errors import FileMissing, FileUnusable, NotText
 from attractor.llm.messages import ImageData
 from tests.agent.places import finish, local, write
 from tests.agent.twinned import WIRES, says, submit, talk, use, uses
+from tests.tables import table
 
 
 def read(folder: Path, **arguments: Json) -> str:
@@ -54,7 +55,7 @@ def test_a_file_that_is_not_there_or_no_text_is_an_error(tmp_path: Path) -> None
 PNG = b"\x89PNG\r\n\x1a\n\0\0"
 
 
-@pytest.mark.parametrize(
+@table(
     ("data", "kind"),
     [
         (PNG, "image/png"),
@@ -70,7 +71,7 @@ def test_an_image_is_shown_whatever_its_name(tmp_path: Path, data: bytes, kind: 
     assert shown == ToolOutput(text, ImageData(None, data, kind))
 
 
-@pytest.mark.parametrize("wire", WIRES)
+@table("wire", WIRES)
 def test_an_image_reaches_the_model(tmp_path: Path, wire: str) -> None:
     (tmp_path / "a").write_bytes(PNG)
     answers = [uses(use("read_file", {"file_path": "a"})), says("ok")]

@@ -17,6 +17,7 @@ from attractor.base.json import Json
 from attractor.environments.local import LocalExecutionEnvironment
 from tests.agent.places import finish, local
 from tests.agent.twinned import WIRES, says, submit, talk, use, uses
+from tests.tables import table
 
 Read = Callable[..., Awaitable[str]]
 
@@ -81,7 +82,7 @@ def test_all_commands_end_with_the_session(tmp_path: Path) -> None:
     background(tmp_path, "sleep 1000", work)
 
 
-@pytest.mark.parametrize("wire", WIRES)
+@table("wire", WIRES)
 def test_a_server_serves_later_calls_and_ends_with_the_session(tmp_path: Path, wire: str) -> None:
     starts = {"command": "echo $$ >server; exec sleep 1000", "run_in_background": True}
     waits = {"command": "until [ -s server ]; do sleep 0.01; done; kill -0 $(cat server)"}

@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from attractor.llm import get_model_info, list_models
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.cli.running import attractor
@@ -48,7 +46,7 @@ def test_models_of_installed_providers_are_listed() -> None:
     assert "did you mean anthropic?" in result.stderr
 
 
-@pytest.mark.parametrize(
+@table(
     ("asked", "model", "provider"),
     [("gpt-5.2", "gpt-5.2", "openai"), ("opus", "claude-opus-5-5", "anthropic")],
 )

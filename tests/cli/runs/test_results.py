@@ -5,8 +5,6 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from attractor.cli.runs.results import (
     NextStepFacts,
     as_record,
@@ -143,7 +141,7 @@ def test_result_text_matches_the_snapshot(snapshot: object) -> None:
     assert "\n\n".join(told) == snapshot
 
 
-@pytest.mark.parametrize(
+@table(
     ("kind", "has_branch"),
     [(WorkspaceKind.ISOLATED, True), (WorkspaceKind.IN_PLACE, False), (WorkspaceKind.NONE, False)],
 )

@@ -36,7 +36,7 @@ def test_inputs_come_from_a_file_and_pairs(tmp_path: Path) -> None:
         read_inputs([], tmp_path / "nope.json")
 
 
-@pytest.mark.parametrize("text", ["[1]", '{"a": [1]}', '{"a": null}', "{", '"a"'])
+@table("text", ["[1]", '{"a": [1]}', '{"a": null}', "{", '"a"'])
 def test_file_without_inputs_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "inputs.json"
     file.write_text(text)
@@ -133,7 +133,7 @@ WITHOUT = "import sys; sys.modules['opentelemetry'] = None; from attractor.cli.m
 """A Python in which the extra is not installed."""
 
 
-@pytest.mark.parametrize(("enabled", "code"), [("auto", 0), ("on", 2)])
+@table(("enabled", "code"), [("auto", 0), ("on", 2)])
 def test_without_the_extra_the_remedy_is_named(tmp_path: Path, enabled: str, code: int) -> None:
     command = (sys.executable, "-c", f"{WITHOUT}; sys.exit(main())")
     done = run(

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from hypothesis import given, strategies as st
 
 from attractor.language.declarations.requirements import (
@@ -153,10 +152,8 @@ def reported(text: str, folder: Path) -> list[Diagnostic]:
     return [one for one in found if one.rule == "pipeline_file"]
 
 
-@pytest.mark.parametrize(
-    "text", ['a [type=pipeline, file="{}"]', 'a [shape=house]; "stack.child_dotfile"="{}"']
-)
-@pytest.mark.parametrize(
+@table("text", ['a [type=pipeline, file="{}"]', 'a [shape=house]; "stack.child_dotfile"="{}"'])
+@table(
     ("name", "message"),
     [
         ("child.dot", ""),

@@ -21,7 +21,7 @@ from attractor.language.transforms.variable_expansion import VariableExpansion
 from tests.tables import table
 
 
-@pytest.mark.parametrize("name", ["nope.md", "", "a\0b"])
+@table("name", ["nope.md", "", "a\0b"])
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(UnreadablePipeline, match="cannot read"):
         FolderFiles(tmp_path).read(name)

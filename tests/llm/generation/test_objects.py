@@ -249,7 +249,7 @@ def test_what_cannot_become_json_grows_no_further() -> None:
         assert growing.value == value
 
 
-everybody = pytest.mark.parametrize("provider", PROVIDERS)
+everybody = table("provider", PROVIDERS)
 RECIPES = {
     "recipes": [
         {"name": f"dish {n}", "minutes": n, "steps": ["cut it", "eat it"]} for n in range(3)
@@ -259,7 +259,7 @@ ANY: JsonObject = {"type": "object"}
 
 
 @everybody
-@pytest.mark.parametrize("around", ["ANSWER", "Here you are:\n\n```json\nANSWER\n```\nAll well?"])
+@table("around", ["ANSWER", "Here you are:\n\n```json\nANSWER\n```\nAll well?"])
 async def test_it_grows_until_it_is_whole(provider: str, around: str) -> None:
     text = around.replace("ANSWER", json.dumps(RECIPES, indent=1))
     async with asking(answering(text)) as (_, client):
@@ -281,7 +281,7 @@ async def test_an_object_in_the_middle_of_a_line_is_told_when_it_is_whole() -> N
         assert [one async for one in an_object_stream(client)] == [ALICE]
 
 
-@pytest.mark.parametrize("end", ["\n", " "])
+@table("end", ["\n", " "])
 async def test_the_first_object_that_the_schema_wants_is_the_last_that_is_told(end: str) -> None:
     text = f'{{"x": 1}}{end}is given, and the answer {json.dumps(ALICE)}'
     async with asking(answering(text)) as (_, client):
@@ -292,7 +292,7 @@ async def test_the_first_object_that_the_schema_wants_is_the_last_that_is_told(e
 
 
 @everybody
-@pytest.mark.parametrize(
+@table(
     ("text", "words"),
     [
         ("nobody", "contains no JSON object"),

@@ -23,7 +23,7 @@ async def three() -> int:
     return 3
 
 
-@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(2), KeyboardInterrupt()])
+@table("error", [ValueError("no"), SystemExit(2), KeyboardInterrupt()])
 async def test_what_was_raised_is_raised_when_it_is_asked_for(error: BaseException) -> None:
     endings = [await capture(fail_later(error)), capture_call(lambda: fail(error))]
     assert [one.exception() for one in endings] == [error, error]
@@ -69,7 +69,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(work, 60))
 
 
-@pytest.mark.parametrize("has_begun", [True, False])
+@table("has_begun", [True, False])
 async def test_who_closes_it_finds_everything_cleaned_up(has_begun: bool) -> None:
     given, done = giving()
     if has_begun:
@@ -80,7 +80,7 @@ async def test_who_closes_it_finds_everything_cleaned_up(has_begun: bool) -> Non
     assert (await given.get(), given.outcome()) == (None, None)
 
 
-@pytest.mark.parametrize("is_awaited", [True, False])
+@table("is_awaited", [True, False])
 async def test_what_closes_connections_when_it_is_left_comes_to_its_end(is_awaited: bool) -> None:
     closed: list[str] = []
     handover: Handover[int] = Handover()

@@ -125,8 +125,8 @@ async def test_no_tool_is_executed_before_what_comes_behind_the_answer_is_asked_
         assert done == [3]
 
 
-@pytest.mark.parametrize("is_step", [False, True])
-@pytest.mark.parametrize("is_slow", ["provider", "caller"])
+@table("is_step", [False, True])
+@table("is_slow", ["provider", "caller"])
 def test_time_is_up_while_one_waits_and_while_one_does_something_else(
     is_slow: str, *, is_step: bool
 ) -> None:
@@ -202,7 +202,7 @@ async def test_every_event_of_middleware_counts() -> None:
         assert len(twin.requests) == 1
 
 
-stream_result_everybody = pytest.mark.parametrize("provider", PROVIDERS)
+stream_result_everybody = table("provider", PROVIDERS)
 CALL = '{ name = "add", arguments = { a = 1, b = 2 } }'
 SCRIPT = f"""
 [[rules]]
@@ -246,7 +246,7 @@ async def cancel(events: StreamResult) -> None:
 
 
 @stream_result_everybody
-@pytest.mark.parametrize("leave", [close, leave_the_block, cancel])
+@table("leave", [close, leave_the_block, cancel])
 def test_who_leaves_early_closes_the_connection(
     provider: str, leave: Callable[[StreamResult], Awaitable[None]]
 ) -> None:

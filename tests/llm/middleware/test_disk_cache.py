@@ -171,7 +171,7 @@ def test_an_answer_of_a_provider_is_replayed_to_the_last_byte(tmp_path: Path) ->
     assert repr(replace(again, warnings=())) == repr(first)
 
 
-@pytest.mark.parametrize("mode", get_args(CacheMode))
+@table("mode", get_args(CacheMode))
 def test_an_error_is_not_kept(tmp_path: Path, mode: CacheMode) -> None:
     trouble = ServerError("down", provider="openai", status_code=500)
     with pytest.raises((ServerError, NotCachedError)):
@@ -225,7 +225,7 @@ DAMAGES: dict[str, Callable[[str], str]] = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@table("damage", DAMAGES)
 def test_a_damaged_file_is_a_miss_that_is_told(tmp_path: Path, damage: str) -> None:
     provider = ScriptedProvider(said("one"), said("two"), said("three"))
     ask(provider, around=[DiskCache(tmp_path)])

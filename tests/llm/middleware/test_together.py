@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from attractor.llm import Client, Response, StreamMiddleware
 from attractor.llm.middleware import (
     Costs,
@@ -20,6 +18,7 @@ from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import MODELS, a_request, speaking
 from tests.llm.middleware.asked import codes, run, whole
 from tests.llm.middleware.test_logging import Records
+from tests.tables import table
 
 PASSWORD = "correct horse"
 SCRIPT = """
@@ -62,7 +61,7 @@ class Stack:
         return run(asking())
 
 
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+@table("streamed", [False, True], ids=["whole", "stream"])
 def test_together_they_do_what_each_does_alone(tmp_path: Path, streamed: bool) -> None:
     stack = Stack(tmp_path / "kept")
     with speaking(SCRIPT) as twin:

@@ -32,6 +32,7 @@ from attractor.llm.providers.litellm import LiteLLMAdapter
 from attractor.llm.providers.litellm_translation import write_request
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import PATIENT, SERVED, SHELL, a_request, last_body, speaking, variables
+from tests.tables import table
 
 # litellm keeps that quiet by a filter of its own, which is undone here after every test.
 pytestmark = pytest.mark.filterwarnings("ignore:Accessing the .* attribute on the instance")
@@ -65,7 +66,7 @@ answer.fault = { kind = "status", status = 401, message = "no sk-of-the-one-prov
 [[rules]]
 answer = { text = "Hello." }
 """
-WHOM = pytest.mark.parametrize("provider", SERVED)
+WHOM = table("provider", SERVED)
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +186,7 @@ def test_a_call_is_priced_with_what_came_from_the_cache(twin: ProviderTwin, prov
         assert cost_of(usage, model) == pytest.approx(cost)
 
 
-@pytest.mark.parametrize(
+@table(
     ("model", "told", "hint"),
     [
         ("nobody/m", "unknown provider 'nobody' of litellm", "PROVIDER/MODEL"),

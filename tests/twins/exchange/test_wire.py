@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx
-import pytest
 from hypothesis import given, strategies as st
 
 from attractor.base.json import JsonObject
@@ -327,7 +326,7 @@ A, B, C = "a" * 399, "b" * 399, "c" * 399
 TOOL = {"name": "look", "input_schema": {"type": "object"}}
 
 
-@pytest.mark.parametrize(
+@table(
     ("before", "now", "read", "written"),
     [
         # A block that goes on is another block, however long they are alike.

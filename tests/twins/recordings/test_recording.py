@@ -326,7 +326,7 @@ def test_recording_folder_has_numbered_files(tmp_path: Path) -> None:
     assert [each.path for each in one.values()] == ["/b"]
 
 
-@pytest.mark.parametrize("torn", [1, 10, 40])
+@table("torn", [1, 10, 40])
 def test_torn_last_line_is_dropped(tmp_path: Path, torn: int) -> None:
     place = tmp_path / "calls.jsonl"
     added(place, "/a", "/b")

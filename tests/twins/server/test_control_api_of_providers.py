@@ -1,12 +1,12 @@
 from typing import Any
 
 import httpx
-import pytest
 
 from attractor.twins.pytest_plugin import StartTwin
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
+from tests.tables import table
 from tests.twins.exchanging import ANY, HELLO, KEYS, PATHS
 
 RULES = """
@@ -34,7 +34,7 @@ def control(twin: ProviderTwin, path: str, method: str = "GET", **more: Any) -> 
     return httpx.request(method, twin.control_url + path, headers=token, **more)
 
 
-@pytest.mark.parametrize(
+@table(
     ("query", "numbers"),
     [
         ("", [1, 2, 3]),
@@ -78,7 +78,7 @@ def test_script_is_replaced_while_the_twin_runs(provider_twin: StartTwin) -> Non
     assert [one.rule for one in twin.requests] == ["hello", "new"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("script", "told"),
     [
         (b"rules = [", "invalid TOML"),

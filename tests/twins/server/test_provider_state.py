@@ -8,6 +8,7 @@ import pytest
 from attractor.base.errors import FileError
 from attractor.twins.recordings.recording import append_line, complete_lines, repair_last_line
 from attractor.twins.server.provider_state import BoundedLog
+from tests.tables import table
 
 
 @dataclass
@@ -59,7 +60,7 @@ def is_incomplete(line: bytes) -> bool:
     return line == b"to"
 
 
-@pytest.mark.parametrize(
+@table(
     ("written", "mended"),
     [("a\n", "a\n"), ("a\nb", "a\nb\n"), ("a\nto", "a\n"), ("", ""), ("to", "")],
 )

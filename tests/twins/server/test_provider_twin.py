@@ -38,7 +38,7 @@ def post(twin: ProviderTwin, wire: str = "openai", timeout: float = 60) -> httpx
     return httpx.post(url(twin, wire), json=HELLO[wire], headers=KEYS[wire], timeout=timeout)
 
 
-@pytest.mark.parametrize("wire", list(KEYS))
+@table("wire", list(KEYS))
 def test_one_script_answers_on_every_wire(wire: str, provider_twin: StartTwin) -> None:
     answer = post(provider_twin(ANY), wire)
     assert answer.status_code == 200
@@ -101,7 +101,7 @@ def test_bearer_token_with_version_header_means_anthropic(
     assert httpx.get(place).status_code == 401
 
 
-@pytest.mark.parametrize("version", ["v1", "v1beta"])
+@table("version", ["v1", "v1beta"])
 def test_gemini_supports_both_api_versions(version: str, provider_twin: StartTwin) -> None:
     twin = provider_twin(ANY)
     body = {"contents": [{"parts": [{"text": "hello"}]}]}
@@ -113,7 +113,7 @@ def test_gemini_supports_both_api_versions(version: str, provider_twin: StartTwi
     assert twin.requests[1].path == f"/{version}/models/m:streamGenerateContent"
 
 
-@pytest.mark.parametrize(
+@table(
     ("method", "path", "headers", "wire", "status"),
     [
         ("POST", "/v1/completions", {}, "openai", 404),

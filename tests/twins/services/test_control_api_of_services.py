@@ -5,6 +5,7 @@ import pytest
 
 from attractor.twins.services.pytest_plugin import StartServiceTwin
 from attractor.twins.services.service_twin import ServiceTwin
+from tests.tables import table
 from tests.twins.services.asking import fixed
 
 SERVICE = 'name = "s"\nstate.plain = 1\n' + fixed('"{{ now }}"')
@@ -59,7 +60,7 @@ def test_control_api_arms_faults(twin: ServiceTwin) -> None:
     assert [httpx.get(twin.url + "/x").status_code for _ in range(3)] == [503, 503, 200]
 
 
-@pytest.mark.parametrize(
+@table(
     ("words", "body", "told"),
     [
         ("POST /clock", {}, "pass either advance, such as '1h', or set"),

@@ -15,6 +15,7 @@ from attractor.twins.services.recordings import (
     readable_body,
     write_recording,
 )
+from tests.tables import table
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 BODIES = st.recursive(
@@ -112,7 +113,7 @@ def test_recording_file_is_appended(tmp_path: Path) -> None:
     assert paths(place) == ["/a", "/b", "/c"]
 
 
-@pytest.mark.parametrize("torn", [1, 12, 40])
+@table("torn", [1, 12, 40])
 def test_torn_last_line_is_dropped(tmp_path: Path, torn: int) -> None:
     place = tmp_path / "r.jsonl"
     added(place, "/a")
@@ -122,7 +123,7 @@ def test_torn_last_line_is_dropped(tmp_path: Path, torn: int) -> None:
     assert paths(place) == ["/a", "/b"]
 
 
-@pytest.mark.parametrize("text", ["My notes.\nMore.", "My notes.", "{}", '{"version": 1}\n'])
+@table("text", ["My notes.\nMore.", "My notes.", "{}", '{"version": 1}\n'])
 def test_file_of_another_format_is_rejected_unchanged(tmp_path: Path, text: str) -> None:
     place = tmp_path / "notes.jsonl"
     place.write_text(text)

@@ -5,6 +5,7 @@ import pytest
 
 from attractor.twins.services.errors import InvalidRouteKey
 from attractor.twins.services.kinds.handler import load_function
+from tests.tables import table
 from tests.twins.services.asking import Asked
 
 HANDLER = """
@@ -113,9 +114,7 @@ def test_missing_functions_are_reported_when_loaded(
         load_function(tmp_path, name)
 
 
-@pytest.mark.parametrize(
-    ("text", "told"), [("def f(:", "cannot read"), ("a = 1\n1 / 0", r"handler.py:2: Zero")]
-)
+@table(("text", "told"), [("def f(:", "cannot read"), ("a = 1\n1 / 0", r"handler.py:2: Zero")])
 def test_invalid_handler_file_is_reported(tmp_path: Path, text: str, told: str) -> None:
     (tmp_path / "handler.py").write_text(text)
     with pytest.raises(InvalidRouteKey, match=told):
