@@ -87,7 +87,7 @@ def test_character_in_two_pieces_is_joined(tmp_path: Path):
 
 
 def test_large_output_needs_little_memory():
-    size = count(ci=50, full=1000) * 1_000_000
+    size = count(ci=20, full=1000) * 1_000_000
     tracemalloc.start()
     try:
         keep = OutputLimit(head=1000, tail=1000)

@@ -523,7 +523,7 @@ def test_only_text_sources_are_converted(text: str):
     assert "switch" in mistake.message
 
 
-@settings(max_examples=count(ci=100, full=2000), deadline=None)
+@settings(max_examples=count(ci=30, full=2000), deadline=None)
 @given(
     st.dictionaries(st.sampled_from([*Everything.model_fields, "x"]), VALUES, max_size=3),
     st.sampled_from([PROJECT, VARIABLE]),

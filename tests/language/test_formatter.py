@@ -15,7 +15,7 @@ from tests.counts import count
 from tests.language.pipelines import any_graphs
 
 MANY = settings(
-    max_examples=count(ci=40, full=5_000),
+    max_examples=count(ci=20, full=5_000),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -119,7 +119,7 @@ def test_formatting_an_untidy_text_matches_the_snapshot(snapshot: SnapshotAssert
     assert format_text(UNTIDY) == snapshot
 
 
-@settings(max_examples=count(ci=60, full=10_000), deadline=None)
+@settings(max_examples=count(ci=20, full=10_000), deadline=None)
 @given(texts())
 def test_the_meaning_the_comments_and_the_layout_itself_stay(text: str) -> None:
     written = format_text(text)

@@ -16,7 +16,7 @@ from tests.counts import count
 from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE, as_dot, graphs
 
 MANY = settings(
-    max_examples=count(ci=60, full=10_000),
+    max_examples=count(ci=20, full=10_000),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
@@ -90,7 +90,7 @@ def is_no_text(content: bytes) -> bool:
         return True
 
 
-@settings(MANY, max_examples=count(ci=25, full=2_000))
+@settings(MANY, max_examples=count(ci=12, full=2_000))
 @given(graphs())
 def test_a_graph_written_as_text_is_read_as_itself(graph: Graph) -> None:
     read = parse(as_dot(graph))

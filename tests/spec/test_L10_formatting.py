@@ -42,7 +42,7 @@ def test_L10_fmt_never_changes_meaning(text: str) -> None:
     assert parse(format(text)) == parse(text)
 
 
-@settings(max_examples=count(ci=20, full=5_000), deadline=None)
+@settings(max_examples=count(ci=12, full=5_000), deadline=None)
 @given(graphs())
 def test_L10_fmt_changes_the_meaning_of_no_graph(graph: Graph) -> None:
     text = as_dot(graph)

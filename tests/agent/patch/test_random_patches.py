@@ -72,7 +72,7 @@ STYLES = st.builds(Style, st.integers(0, 3), st.booleans(), st.booleans())
 
 
 @given(edits(), STYLES)
-@settings(max_examples=count(ci=60, full=5000), deadline=None)
+@settings(max_examples=count(ci=20, full=5000), deadline=None)
 def test_a_patch_makes_the_edit(change: tuple[Tree, Edit], style: Style) -> None:
     tree, edit = change
     if not edit.texts and not edit.moves:

@@ -106,7 +106,7 @@ LINES = st.lists(st.sampled_from(["x", "y(1)", "  x", "", "    “z”", "\tw"])
 
 
 @given(st.data(), LINES, LINES, st.booleans())
-@settings(max_examples=count(ci=60, full=5000), deadline=None)
+@settings(max_examples=count(ci=20, full=5000), deadline=None)
 def test_an_edit_replaces_exactly_the_text_it_names(
     data: st.DataObject, before: list[str], new_lines: list[str], everywhere: bool
 ) -> None:
@@ -129,7 +129,7 @@ INDENTATIONS = st.sampled_from(["", " ", "  ", "\t"])
 
 
 @given(LINES, st.lists(st.sampled_from(["  a", "b", ""])), LINES, *[INDENTATIONS] * 2)
-@settings(max_examples=count(ci=60, full=5000), deadline=None)
+@settings(max_examples=count(ci=20, full=5000), deadline=None)
 def test_lines_with_other_indentation_are_replaced_in_the_files_own(
     above: list[str], wanted: list[str], below: list[str], of_file: str, of_call: str
 ) -> None:

@@ -92,7 +92,7 @@ def test_text_diff_is_a_patch() -> None:
     assert click.style("-a\ufffd[0m", fg="red") in painted
 
 
-@settings(max_examples=count(ci=20, full=200), deadline=None)
+@settings(max_examples=count(ci=12, full=200), deadline=None)
 @given(before=TEXTS, after=TEXTS)
 def test_git_can_apply_it(before: str, after: str) -> None:
     assume(before and after and before != after)

@@ -105,7 +105,7 @@ def test_line_endings_are_kept() -> None:
 
 
 @settings(
-    max_examples=count(ci=50, full=1_000),
+    max_examples=count(ci=20, full=1_000),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

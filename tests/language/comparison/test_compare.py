@@ -177,7 +177,7 @@ def test_explicit_shape_of_an_exit_by_id_is_no_change(written: str) -> None:
 
 
 MANY = settings(
-    max_examples=count(ci=20, full=1_000),
+    max_examples=count(ci=12, full=1_000),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

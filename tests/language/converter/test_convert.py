@@ -251,7 +251,7 @@ def test_conversion_tables_use_existing_names() -> None:
     assert places <= set(AttributeOwner)
 
 
-@settings(max_examples=count(ci=20, full=1500), deadline=None)
+@settings(max_examples=count(ci=12, full=1500), deadline=None)
 @given(graphs())
 def test_conversion_is_idempotent(graph: Graph) -> None:
     once = converted(as_dot(graph))

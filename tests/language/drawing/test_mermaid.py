@@ -73,7 +73,7 @@ def test_syntax_of_mermaid_is_escaped() -> None:
     ]
 
 
-@settings(max_examples=count(ci=40, full=1000), deadline=None)
+@settings(max_examples=count(ci=20, full=1000), deadline=None)
 @given(any_graphs())
 def test_every_line_is_valid_in_a_flowchart(graph: Graph) -> None:
     text = mermaid_text(Picture(graph))

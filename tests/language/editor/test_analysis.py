@@ -165,7 +165,7 @@ def test_invalid_rename_is_rejected(place: tuple[int, int], new: str) -> None:
         rename_node(Source(NAMES_TEXT), *place, new)
 
 
-@settings(max_examples=count(ci=30, full=1_000), deadline=None)
+@settings(max_examples=count(ci=15, full=1_000), deadline=None)
 @given(any_graphs())
 def test_a_renamed_graph_is_the_same_but_for_the_name(graph: Graph) -> None:
     text = format(graph)

@@ -186,7 +186,7 @@ def looks(edges: str) -> int:
 
 
 def test_branches_that_share_much_are_not_followed_without_an_end() -> None:
-    assert looks(tangle(3_000)) < 15 * looks(tangle(300))
+    assert looks(tangle(1_000)) < 20 * looks(tangle(100))
 
 
 def test_a_fork_of_many_branches() -> None:

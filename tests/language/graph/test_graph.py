@@ -92,7 +92,7 @@ def test_changed_graph_recomputes_roles() -> None:
     assert replace(before, nodes={"start": start}).nodes["start"].type == "start"
 
 
-@settings(max_examples=count(ci=60, full=2000), deadline=None)
+@settings(max_examples=count(ci=20, full=2000), deadline=None)
 @given(any_graphs())
 def test_an_end_is_by_shape_or_else_by_its_id(of: Graph) -> None:
     for type_, ids in END_IDS.items():
@@ -144,7 +144,7 @@ def test_attributes_are_iterated() -> None:
     assert [node.id for node in goal_gates(GRAPH)] == ["b"]
 
 
-@settings(max_examples=count(ci=60, full=2000))
+@settings(max_examples=count(ci=20, full=2000))
 @given(any_graphs())
 def test_a_graph_is_read_back_from_its_record(graph: Graph) -> None:
     record = json.loads(json.dumps(graph.to_dict()))

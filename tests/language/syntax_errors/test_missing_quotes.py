@@ -203,7 +203,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=40).map("".join))
-@settings(max_examples=count(ci=100, full=10_000), deadline=None)
+@settings(max_examples=count(ci=30, full=10_000), deadline=None)
 def test_repaired_text_keeps_positions(inside: str) -> None:
     text = f"digraph G {{{inside}"
     findings = repair_text(Source(text))

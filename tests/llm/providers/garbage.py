@@ -132,7 +132,7 @@ def every_number(test: Test) -> Callable[[], None]:
     def trying() -> None:
         # A loop of events takes longer to make than most of what is tried in it.
         with asyncio.Runner() as runner:
-            for number in range(count(ci=60, full=5000)):
+            for number in range(count(ci=25, full=5000)):
                 _try(test, Garbage(number), runner)
 
     trying.__name__, trying.__doc__ = test.__name__, test.__doc__
