@@ -18,9 +18,9 @@ from tests.counts import IS_FULL
 from tests.environments.places import KEEP, OPERATOR, make_walls, why_no_sandbox
 from tests.environments.remotes import CONTAINER, Server, put_docker, ssh_server, why_no_ssh
 
-# Containers and SSH share all but their start.
+# Containers and SSH share all but their start; so do the two sandboxes with files.
 REMOTE = ["docker", "ssh"] if IS_FULL else ["ssh"]
-MORE = ["logging", "docker"] if IS_FULL else []
+MORE = ["landlock", "logging", "docker"] if IS_FULL else []
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +90,7 @@ def _make(kind: str, workspace: Path, request: pytest.FixtureRequest) -> Executi
     return SandboxedExecutionEnvironment(workspace, make_walls(kind), keep=KEEP)
 
 
-@pytest.fixture(params=["memory", "local", *ALLOWED, *MORE, "ssh"])
+@pytest.fixture(params=["memory", "local", "bubblewrap", *MORE, "ssh"])
 def environment(request: pytest.FixtureRequest, workspace: Path) -> ExecutionEnvironment:
     """An environment with files."""
     return _make(request.param, workspace, request)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -18,9 +19,9 @@ from tests.pipeline.projects import git
 
 
 @pytest.fixture
-def red(tmp_path_factory: pytest.TempPathFactory) -> tuple[Flow, RunResult]:
+def red(tmp_path: Path) -> tuple[Flow, RunResult]:
     """A project with a run that failed a hidden scenario."""
-    flow = make_flow(tmp_path_factory.mktemp("red"), wanted="quokka")
+    flow = make_flow(tmp_path, wanted="quokka")
     return flow, flow.launch()
 
 
