@@ -1,13 +1,11 @@
 """What every test may ask for."""
 
 import gc
-import importlib
 import re
 import signal
 import ssl
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -42,26 +40,9 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     """Keep the garbage collector from going over thousands of tests while they are gathered."""
     gc.disable()
-    _compile_together(config)
-
-
-def _compile_together(config: pytest.Config) -> None:
-    """Let each worker load another part first: in a fresh clone each compiles a part for all.
-
-    Compiling everything takes 12 s, loading what is compiled 6 s.
-    """
-    worker: dict[str, str] = getattr(config, "workerinput", {})
-    if not worker or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
-        return
-    root = Path(__file__).parent
-    number, others = int(worker["workerid"].removeprefix("gw")), int(worker["workercount"])
-    for file in sorted(root.rglob("test_*.py"))[number::others]:
-        # What fails is reported when it is gathered.
-        with suppress(Exception):
-            importlib.import_module(".".join(file.relative_to(root.parent).with_suffix("").parts))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

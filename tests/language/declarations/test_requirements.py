@@ -189,12 +189,12 @@ def test_a_file_that_is_no_pipeline_is_reported(
         assert one.span.is_somewhere
 
 
-def test_pipeline_files_are_reported_per_node_and_no_part_of_the_graph(tmp_path: Path) -> None:
+def test_pipeline_files_are_reported_per_node_and_read_with_their_parent(tmp_path: Path) -> None:
     text = 'a [type=pipeline, file="x.dot"]; b [type=pipeline, file="x.dot"]; c [type=pipeline]'
     assert [one.node for one in reported(text, tmp_path)] == ["a", "b"]
     (tmp_path / "child.dot").write_text(CHILD)
     text = pipeline('a [type=pipeline, file="child.dot"]')
-    assert prepare(text, files=FolderFiles(tmp_path)).files == {}
+    assert prepare(text, files=FolderFiles(tmp_path)).files == {"child.dot": CHILD.encode()}
 
 
 @table("files", [None, KnownFiles({})])
