@@ -99,8 +99,11 @@ def service_of(project: Path) -> Service:
     variables = {"PATH": os.environ["PATH"], "HOME": str(project.parent)}
     state = project.parent / "state"
     variables["ATTRACTOR_STATE_DIR"] = str(state)
-    service = Service.of(project, variables)
-    # Runs are walked by processes that have the program loaded.
+    return quick(Service.of(project, variables))
+
+
+def quick(service: Service) -> Service:
+    """Return a service whose runs are walked by processes that have the program loaded."""
     program = (str(quick_programs() / "attractor"),)
     return replace(service, processes=replace(service.processes, program=program))
 

@@ -1,6 +1,7 @@
 """An operator acts on runs over HTTP: each action is recorded with the name of the caller."""
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 
 from attractor.server.processes.run_processes import PROGRAM
 from attractor.server.service import Service
-from tests.server.conftest import RunningServer, serving
+from tests.factory.flows import make_flow
+from tests.pipeline.projects import git
+from tests.server.conftest import RunningServer, quick, serving
 from tests.server.runs import (
     BRANCHES,
     GATE,
@@ -136,3 +139,23 @@ def test_inputs_reach_the_process_but_not_its_words(service: Service, project: P
         assert client.get(f"/pipelines/{run}/context").json()["tool.output"] == "13\n"
     assert [one for one in words if b"--input=key=@file:" in one]
     assert not [one for one in words if b"hidden-value" in one]
+
+
+def test_run_is_evaluated_and_rebased_by_new_processes(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    run = flow.launch(evaluate=False).run_id
+    git(flow.project, "commit", "--quiet", "--allow-empty", "--message", "Move on")
+    state = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": str(flow.host.state_dir)}
+    with serving(quick(Service.of(flow.project, state))) as server, server.client() as client:
+        assert client.get(f"/pipelines/{run}").json()["status"] == "evaluating"
+        assert act(client, run, "evaluate")["process"] == "started"
+        assert await_rest(client, run)["status"] == "awaiting_human"
+        assert client.get(f"/api/v1/runs/{run}/gate").json()["played"] == 1
+        rebased = act(client, run, "rebase", onto="main")["id"]
+        status = await_rest(client, rebased)
+        assert (status["parent"], status["status"]) == (run, "awaiting_human")
+        refused = client.post(f"/api/v1/runs/{run}/rebase", json={"onto": "nowhere"})
+        assert (refused.status_code, refused.json()["type"]) == (400, "urn:attractor:UnknownBranch")
+    journal = (flow.project / "runs" / run / "events.jsonl").read_text()
+    [told] = [json.loads(one) for one in journal.splitlines() if '"RunRebased"' in one]
+    assert told["data"]["by"].startswith("ann-operate")
