@@ -332,13 +332,14 @@ def open_project(
     folder: str | Path,
     environ: Mapping[str, str],
     *,
+    flags: Sequence[str] = (),
     parts: CustomParts | None = None,
     observer: Observer | None = None,
 ) -> RunHost:
     """Return the host of the project in a folder, with its settings."""
     folder = Path(folder).absolute()
     configuration = load_configuration(
-        start=folder, cwd=folder, environ=environ, user_file=user_config_file()
+        start=folder, cwd=folder, environ=environ, flags=flags, user_file=user_config_file()
     )
     return open_host(
         configuration,

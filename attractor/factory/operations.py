@@ -1,7 +1,7 @@
 """The actions of an operator on the runs of a project, for commands, servers and programs."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -49,12 +49,19 @@ class Factory:
 
     @classmethod
     def open(
-        cls, project: str | Path = ".", *, environ: Mapping[str, str] | None = None
+        cls,
+        project: str | Path = ".",
+        *,
+        environ: Mapping[str, str] | None = None,
+        flags: Sequence[str] = (),
     ) -> "Factory":
-        """Open the project in a folder, with its settings; refuse in a process of a run."""
+        """Open the project in a folder, with its settings; refuse in a process of a run.
+
+        `flags` override settings, as `--config` does.
+        """
         environ = os.environ if environ is None else environ
         refuse_in_run(cls.__name__, environ)
-        return cls(open_project(project, environ))
+        return cls(open_project(project, environ, flags=flags))
 
     def gate(self, run: RunName) -> GateReport:
         """Judge a run: go or no-go, computed from the recorded trials."""

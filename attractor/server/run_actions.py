@@ -67,7 +67,7 @@ def start_run(service: Service, body: StartBody, caller: Caller) -> StartedRun:
     if body.feedback:
         body = body.model_copy(update={"feedback": service.root(body.feedback).name})
     if body.source:
-        file = project / STDIN
+        file = service.processes.project / STDIN
         _check(file, body, host.with_texts({str(file): body.source}))
         return walk(service, body.command("-", stdin=body.source), caller)
     if body.file:

@@ -1,7 +1,7 @@
 """The state that all requests of a server share."""
 
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from attractor.server.access.access import Access
 from attractor.server.drawings import Drawings
 from attractor.server.events.streams import EventStreams
 from attractor.server.live_drawings import LiveDrawings
-from attractor.server.processes.run_processes import RunProcesses
+from attractor.server.processes.run_processes import PROGRAM, RunProcesses
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,27 @@ class Service:
     events: EventStreams
 
     @classmethod
-    def of(cls, project: Path, environ: Mapping[str, str] | None = None) -> "Service":
-        """Return the service for the project in a folder."""
-        environ = os.environ if environ is None else environ
-        factory = Factory.open(project, environ=environ)
+    def of(
+        cls,
+        project: Path,
+        environ: Mapping[str, str] | None = None,
+        *,
+        flags: Sequence[str] = (),
+    ) -> "Service":
+        """Return the service for the project in a folder; `flags` override settings."""
+        environ, project = os.environ if environ is None else environ, project.absolute()
+        factory = Factory.open(project, environ=environ, flags=flags)
         host, state = factory.host, factory.host.state_dir
         settings = load_configuration(
-            start=project, cwd=project, environ=environ, user_file=user_config_file()
+            start=project, cwd=project, environ=environ, flags=flags, user_file=user_config_file()
         ).settings.server
         processes = RunProcesses(
             state / "server" / "processes",
-            project=host.project,
+            # Not the root of the project: variables and flags may have relative paths.
+            project=project,
             environ=environ,
             most=settings.max_processes or max(4, 2 * (os.cpu_count() or 1)),
+            program=(*PROGRAM, *(f"--config={one}" for one in flags)),
         )
         return cls(
             factory,

@@ -16,7 +16,6 @@ from attractor.base.clock import SystemClock
 from attractor.engine.journal.checkpoint import verify_journal
 from attractor.factory.ledger.tokens import OPERATE, TokenStore
 from tests.prepared import Process, begin_prepared
-from tests.server.conftest import SETTINGS
 from tests.server.runs import BRANCHES, GATE, UNGUARDED, WAITING, await_rest, await_status, start
 
 pytestmark = pytest.mark.crash
@@ -27,7 +26,7 @@ def served(project: Path, secret: str) -> Generator[tuple[Process, httpx.Client]
     """Serve a project by a process of its own, which is killed at the end of the block."""
     variables = {"PATH": os.environ["PATH"], "HOME": str(project.parent), "LANG": "C.UTF-8"}
     variables["ATTRACTOR_STATE_DIR"] = str(project.parent / "state")
-    words = ["serve", "--port", "0", "--json"]
+    words = ["--config=server.max_processes=3", "serve", "--port", "0", "--json"]
     server = begin_prepared(words, folder=project, variables=variables, stdout=PIPE)
     assert server.stdout
     try:
@@ -42,8 +41,6 @@ def served(project: Path, secret: str) -> Generator[tuple[Process, httpx.Client]
 
 
 def test_runs_go_on_without_the_server_and_are_found_by_the_next_one(project: Path) -> None:
-    limited = f"{SETTINGS}[server]\nmax_processes = 3\n"
-    (project / "attractor.toml").write_text(limited)
     secret = secrets.token_urlsafe(32)
     tokens = TokenStore(project.parent / "state")
     tokens.create("ann", OPERATE, secret, by="ann", now=SystemClock().now())

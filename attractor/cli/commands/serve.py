@@ -44,7 +44,7 @@ def serve(
     from attractor.server.service import Service
     from attractor.server.serving import Server, address_of, is_loopback, listen
 
-    service = Service.of(Path.cwd(), invocation.environ)
+    service = Service.of(Path.cwd(), invocation.environ, flags=invocation.flags)
     with listen(host, port) as listener:
         if not is_loopback(listener):
             show(_EXPOSED.format(host=host), err=True)
