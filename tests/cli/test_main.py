@@ -274,22 +274,23 @@ def test_closed_streams_keep_the_exit_status() -> None:
 
 @pytest.mark.crash
 def test_sigterm_leaves_no_process_and_no_traceback(tmp_path: Path) -> None:
-    slow = tmp_path / "bin"
+    slow, begun = tmp_path / "bin", tmp_path / "begun"
     slow.mkdir()
     for name in ("git", "dot", "codex"):
-        (slow / name).write_text("#!/bin/sh\nexec sleep 60.125\n")
+        (slow / name).write_text(f"#!/bin/sh\n: >> {begun}\nexec sleep 60.125\n")
         (slow / name).chmod(0o755)
     environ = {"PATH": f"{slow}:{os.environ['PATH']}", "HOME": str(tmp_path)}
-    began = time.monotonic()
-    subprocess.run([ATTRACTOR, "--version"], env=environ, check=True, capture_output=True)
-    start_up = time.monotonic() - began
     for number in range(count(ci=3, full=60)):
         process = subprocess.Popen(
             [ATTRACTOR, "doctor"], env=environ, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
         )
-        time.sleep(max(0.35, 1.5 * start_up) + number % 10 * 0.03)
+        while not begun.exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(number % 10 * 0.03)
         process.terminate()
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
+        begun.unlink()
         assert (process.returncode, errors) == (130, b"error: interrupted\n")
     assert subprocess.run(["pgrep", "-f", "sleep 60[.]125"], check=False).returncode == 1
 

@@ -18,7 +18,7 @@ from tests.prepared import begin_prepared
 
 GOOD = "digraph G { start; a [prompt=x]; exit; start -> a -> exit }"
 BAD = "digraph G { start -- exit }"
-PATIENCE = 30.0
+PATIENCE = 60.0
 _TO_LISTEN_S = 0.1
 
 
