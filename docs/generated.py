@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Literal, cast, get_args, get_origin
 
 import click
+from fastapi.routing import APIRoute
 from pydantic.fields import FieldInfo
 
 from attractor.agent.definitions import Agents
@@ -30,6 +31,8 @@ from attractor.language.graph.graph import TYPE_OF_SHAPE
 from attractor.language.linting.pages import RulePage, read_pages
 from attractor.scenarios.check import CheckOptions, check_registry
 from attractor.scenarios.suite import SuiteTable
+from attractor.server.application import RESOURCES
+from attractor.server.http.scopes import RequiredScope
 
 WIDTH = 100
 
@@ -64,6 +67,33 @@ def settings() -> str:
     ]
     head = ["| key | type | default | variable | description |", "|---|---|---|---|---|"]
     return "\n".join([*head, *rows])
+
+
+def operations() -> str:
+    """Return a table of the operations of the server: scope, address and first sentence."""
+    routes = [
+        (one.path, method, one)
+        for resource in RESOURCES.values()
+        for one in resource.routes
+        if isinstance(one, APIRoute)
+        for method in one.methods or ()
+    ]
+    rows = [
+        f"| `{method} {path}` | {scope_of(one)} | {first_sentence_of(one)} |"
+        for path, method, one in sorted(routes, key=lambda route: route[:2])
+    ]
+    return "\n".join(["| operation | scope | description |", "|---|---|---|", *rows])
+
+
+def scope_of(route: APIRoute) -> str:
+    """Return the scope that an operation needs."""
+    found = [one.dependency for one in route.dependencies]
+    return next(str(one.scope) for one in found if isinstance(one, RequiredScope))
+
+
+def first_sentence_of(route: APIRoute) -> str:
+    """Return the first paragraph of the description of an operation in one line."""
+    return " ".join(route.description.partition("\n\n")[0].split()).replace("|", "\\|")
 
 
 def exit_codes() -> str:

@@ -6,6 +6,7 @@ driver fails.
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ import click
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode, UsageError
-from attractor.cli.invocation import JSON, chosen_format, json_option
+from attractor.cli.invocation import JSON, Invocation, chosen_format, json_option
 from attractor.cli.output.files import (
     format_for,
     refuse_binary_on_terminal,
@@ -22,6 +23,7 @@ from attractor.cli.output.files import (
     write_result,
 )
 from attractor.cli.pipelines.files import STANDARD_INPUT, open_pipeline
+from attractor.cli.runs.resources import stores_of
 from attractor.language.comparison.compare import diff as compare
 from attractor.language.comparison.difference import (
     NO_CHANGE,
@@ -34,6 +36,7 @@ from attractor.language.reading import decode, parse
 from attractor.language.source.text import visible
 
 _NO_FILE = "/dev/null"
+_VERSION = re.compile(r".+@[0-9]+", re.DOTALL)
 _NOTHING = Graph("", {})
 # Arguments: the path alone for an unmerged file; otherwise the path, the old file with hash and
 # mode, and the new file with hash and mode; for a renamed file also the new name and a message.
@@ -150,7 +153,9 @@ _ENDINGS: Mapping[str, str] = {
     is_flag=True,
     help="Accept the arguments that Git passes to a diff driver.",
 )
+@click.pass_obj
 def diff(
+    invocation: Invocation,
     files: tuple[str, ...],
     format_: str | None,
     as_json: bool,
@@ -160,7 +165,8 @@ def diff(
 ) -> ExitCode:
     """Compare two pipelines.
 
-    A and B are pipelines; either A or B can be - for standard input. Nodes, edges and attributes
+    A and B are files or registered versions, such as plan@3; either A or B can be - for standard
+    input. Nodes, edges and attributes
     are compared; layout, comments, statement order, quotes, attribute aliases and explicit default
     values are ignored. Renamed nodes and redirected edges are recognized. With --format svg, draw
     both pipelines in one picture: green is added, red is removed, brown is changed.
@@ -177,7 +183,7 @@ def diff(
     requested = chosen_format(format_, as_json=as_json)
     chosen = format_for(requested, output, endings=_ENDINGS, default=_TEXT, noun="a difference")
     _refuse(chosen, output, files)
-    before, after = (_read(file) for file in files)
+    before, after = (_read(invocation, file) for file in files)
     difference = compare(before, after)
     write_result(_made(after, difference, chosen), chosen, output)
     return ExitCode.FAILED if exit_code and difference else ExitCode.DONE
@@ -199,9 +205,12 @@ def _refuse(format_: str, output: str | None, files: tuple[str, ...]) -> None:
         )
 
 
-def _read(file: str) -> Graph:
+def _read(invocation: Invocation, file: str) -> Graph:
     if file == os.devnull:
         return _NOTHING
+    if _VERSION.fullmatch(file) and not Path(file).exists():
+        store = stores_of(invocation).pipelines
+        return parse(store.read(store.versions.find(file)).text, file=file)
     source = open_pipeline(file).source
     return parse(source.text, file=source.file)
 

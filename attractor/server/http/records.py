@@ -51,11 +51,13 @@ class VersionAnswer(AnswerModel):
     ending: EndingAnswer | None
 
 
-def list_versions(store: VersionStore, cursor: str, limit: int = MOST) -> Page[VersionAnswer]:
-    """Return a page of the versions of all resources of a kind, by name, oldest first."""
+def list_versions(
+    store: VersionStore, name: str, cursor: str, limit: int = MOST
+) -> Page[VersionAnswer]:
+    """Return a page of the versions of a resource (default: of all), by name, oldest first."""
     after = _place(cursor)
     items: list[VersionAnswer] = []
-    for one in _versions(store, after):
+    for one in _versions(store, name, after):
         if len(items) == limit:
             last = items[-1]
             return Page(items=items, next=write_cursor([last.name, last.version]))
@@ -63,11 +65,11 @@ def list_versions(store: VersionStore, cursor: str, limit: int = MOST) -> Page[V
     return Page(items=items)
 
 
-def _versions(store: VersionStore, after: tuple[str, int]) -> Iterator[Version]:
-    name, number = after
-    for one in store.names():
-        if one >= name:
-            yield from (v for v in store.versions(one) if one > name or v.number > number)
+def _versions(store: VersionStore, name: str, after: tuple[str, int]) -> Iterator[Version]:
+    last, number = after
+    for one in [name] if name else store.names():
+        if one >= last:
+            yield from (v for v in store.versions(one) if one > last or v.number > number)
 
 
 def _place(cursor: str) -> tuple[str, int]:

@@ -11,7 +11,7 @@ from attractor.language.comparison.difference import difference_record
 from attractor.language.reading import parse
 from attractor.server.http.cursors import MOST, Cursor, Limit, Page
 from attractor.server.http.problems import problem_statuses
-from attractor.server.http.records import JsonRecord, Reference, VersionAnswer, list_versions
+from attractor.server.http.records import JsonRecord, Name, Reference, VersionAnswer, list_versions
 from attractor.server.http.scopes import READ, Serving
 
 part = APIRouter(tags=["pipelines"], responses=problem_statuses(400, 404, 409, 503))
@@ -27,10 +27,10 @@ class PipelineAnswer(VersionAnswer):
 
 @part.get("/api/v1/pipelines", dependencies=[READ])
 def list_pipelines(
-    service: Serving, cursor: Cursor = "", limit: Limit = MOST
+    service: Serving, *, name: Name = "", cursor: Cursor = "", limit: Limit = MOST
 ) -> Page[VersionAnswer]:
-    """List the versions of all registered pipelines."""
-    return list_versions(evaluator_of(service.host).stores.pipelines.versions, cursor, limit)
+    """List the versions of all registered pipelines, or of one."""
+    return list_versions(evaluator_of(service.host).stores.pipelines.versions, name, cursor, limit)
 
 
 @part.get("/api/v1/pipelines/{reference}", dependencies=[READ])

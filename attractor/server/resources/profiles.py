@@ -6,7 +6,7 @@ from attractor.factory.launch import evaluator_of
 from attractor.factory.resources.effective import effective_record
 from attractor.server.http.cursors import MOST, Cursor, Limit, Page
 from attractor.server.http.problems import problem_statuses
-from attractor.server.http.records import JsonRecord, Reference, VersionAnswer, list_versions
+from attractor.server.http.records import JsonRecord, Name, Reference, VersionAnswer, list_versions
 from attractor.server.http.scopes import READ, Serving
 
 part = APIRouter(tags=["profiles"], responses=problem_statuses(400, 404, 409, 503))
@@ -20,10 +20,10 @@ class ProfileAnswer(VersionAnswer):
 
 @part.get("/api/v1/profiles", dependencies=[READ])
 def list_profiles(
-    service: Serving, cursor: Cursor = "", limit: Limit = MOST
+    service: Serving, *, name: Name = "", cursor: Cursor = "", limit: Limit = MOST
 ) -> Page[VersionAnswer]:
-    """List the revisions of all profiles."""
-    return list_versions(evaluator_of(service.host).stores.profiles.versions, cursor, limit)
+    """List the revisions of all profiles, or of one."""
+    return list_versions(evaluator_of(service.host).stores.profiles.versions, name, cursor, limit)
 
 
 @part.get("/api/v1/profiles/{reference}", dependencies=[READ])

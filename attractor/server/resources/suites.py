@@ -14,6 +14,7 @@ from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import (
     AnswerModel,
     JsonRecord,
+    Name,
     Reference,
     VersionAnswer,
     list_versions,
@@ -61,9 +62,11 @@ class SuiteHistoryAnswer(VersionAnswer):
 
 
 @part.get("/api/v1/suites", dependencies=[READ])
-def list_suites(service: Serving, cursor: Cursor = "", limit: Limit = MOST) -> Page[VersionAnswer]:
-    """List the versions of all suites."""
-    return list_versions(evaluator_of(service.host).stores.suites.versions, cursor, limit)
+def list_suites(
+    service: Serving, *, name: Name = "", cursor: Cursor = "", limit: Limit = MOST
+) -> Page[VersionAnswer]:
+    """List the versions of all suites, or of one."""
+    return list_versions(evaluator_of(service.host).stores.suites.versions, name, cursor, limit)
 
 
 @part.get("/api/v1/suites/{reference}", dependencies=[READ])

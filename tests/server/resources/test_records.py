@@ -137,6 +137,8 @@ def test_runs_are_filtered(desk: Desk) -> None:
         ({"suite": "todo@1"}, [desk.judged]),
         ({"pipeline": "linear", "since": "1d"}, [desk.other, desk.judged]),
         ({"pipeline": "none"}, []),
+        ({"goal": "say HELLO", "limit": "1"}, [desk.other]),
+        ({"goal": "goodbye"}, []),
         ({"live": "true"}, []),
     ):
         items = desk.get("runs", **filters).json()["items"]
@@ -210,8 +212,15 @@ def test_ledger_has_the_lines_of_the_project(desk: Desk) -> None:
     assert page["items"] + following == items[:4]
 
 
+def test_versions_of_one_resource_are_listed(desk: Desk) -> None:
+    listed = desk.get("pipelines", name="linear").json()["items"]
+    assert listed == desk.get("pipelines").json()["items"]
+    assert desk.get("pipelines", name="line").json() == {"items": [], "next": ""}
+
+
 def test_pipelines_are_compared_by_meaning(desk: Desk) -> None:
     record = desk.get("pipeline-diff", before="linear@1", after="linear").json()
+    assert record == desk.read("diff", "linear@1", "linear@2")
     assert "make" in json.dumps(record)
     same = desk.get("pipeline-diff", before="linear", after="linear").json()
     assert same != record
