@@ -33,6 +33,9 @@ HEADERS = {
 }
 """The headers of every answer, unless the application sets another value."""
 
+DRAWING_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
+"""The policy of a drawing, which has its style inside, and never a script."""
+
 VALID_S = 10
 """How long an answer may be sent before its caller is identified again."""
 
@@ -147,6 +150,8 @@ class Exchange:
         if message["type"] in _STARTS:
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
+            if headers.get("content-type", "").startswith("image/svg"):
+                headers["content-security-policy"] = DRAWING_POLICY
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
         elif message["type"] == "websocket.accept":
