@@ -101,7 +101,7 @@ def at_work(*words: str | Path) -> Generator[Process]:
         yield process
     finally:
         process.kill()
-        process.wait(20)
+        process.wait(60)
         for stream in (process.stdout, process.stderr):
             if stream:
                 stream.close()

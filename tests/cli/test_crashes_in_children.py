@@ -35,7 +35,7 @@ def kill_at(desk: GitDesk, process: Process, pause: float) -> bool:
     """Let a process work for a while; tell whether it was killed at work."""
     time.sleep(pause)
     process.kill()
-    code = process.wait(20)
+    code = process.wait(60)
     await_(lambda: not is_anyone_in(desk.folder))
     return code == -signal.SIGKILL
 

@@ -173,7 +173,7 @@ def test_watch_prints_each_change_until_the_end(desk: PlainDesk) -> None:
         assert "success" in until(lines, "is not evaluated")[-1]
         last = json.loads(until(objects, '"outcome": "success"')[-1])
         assert last["status"] in ("executing", "evaluating")
-        assert (lines.wait(20), objects.wait(20)) == (0, 0)
+        assert (lines.wait(60), objects.wait(60)) == (0, 0)
 
 
 def test_watch_continues_over_a_parked_run(desk: PlainDesk) -> None:
@@ -185,7 +185,7 @@ def test_watch_continues_over_a_parked_run(desk: PlainDesk) -> None:
         until(lines, "answered")
         desk.do("resume", "latest", "--no-evaluate")
         until(lines, "is not evaluated")
-        assert lines.wait(20) == 0
+        assert lines.wait(60) == 0
 
 
 def test_watch_switches_to_the_next_round(desk: PlainDesk) -> None:

@@ -59,7 +59,7 @@ def test_twin_answers_until_interrupted(script: Path, number: signal.Signals) ->
         shown = httpx.get(f"{told['control_url']}/requests", headers=token).json()
         assert [one["rule"] for one in shown["requests"]] == ["r"]
         twin.send_signal(number)
-        assert twin.wait(20) == 130
+        assert twin.wait(60) == 130
         assert twin.communicate() == ("", "")
 
 
@@ -137,7 +137,7 @@ def test_provider_answers_are_recorded_and_replayed(script: Path, tmp_path: Path
             told = json.loads(lines_of(twin, "}"))
             came = asked(told).content
             twin.send_signal(signal.SIGINT)
-            assert twin.wait(20) == 130
+            assert twin.wait(60) == 130
     assert told["record"]["providers"]["openai"] == url
     # Whoever records has keys of their own.
     assert not any(name.endswith("_API_KEY") for name in told["environ"])
@@ -157,7 +157,7 @@ def test_failed_recording_stops_the_twin(script: Path, tmp_path: Path) -> None:
             calls.mkdir()
             with pytest.raises(httpx.TransportError):
                 asked(told)
-            assert twin.wait(20) == 3
+            assert twin.wait(60) == 3
             assert "calls.jsonl" in twin.communicate()[1]
 
 

@@ -186,7 +186,7 @@ def test_closing_does_not_wait_for_clients(script: str) -> None:
             time.sleep(0.001)
         closed_at = time.monotonic()
     thread.join(60)
-    assert time.monotonic() - closed_at < 20
+    assert time.monotonic() - closed_at < 50
     assert len(ended) == 1
 
 
