@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.cli.running import run_here
 from tests.pipeline.projects import make_project
-from tests.server.conftest import SETTINGS, service_of, serving
+from tests.server.conftest import SETTINGS, RunningServer, service_of, serving
 from tests.server.runs import await_rest, start
 
 NASTY = "<script>alert(1)</script>"
@@ -26,17 +28,24 @@ PIPELINE = f"""digraph hello {{ graph [goal="Say {NASTY}"]
 
 
 @pytest.fixture(scope="module")
-def parked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Client, str]]:
-    """A browser's client, and the address of a run that waits at a human gate."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server for all tests of this module."""
     folder = tmp_path_factory.mktemp("run-page")
-    project = make_project(folder / "project", **{"attractor.toml": SETTINGS})
-    with serving(service_of(project)) as server:
-        with server.client("operate") as client:
-            run = start(client, PIPELINE, workspace="isolated", sandbox="none")
-            await_rest(client, run)
-        with closing(server.browser()) as browser:
-            browser.headers["accept"] = "text/html"
-            yield browser, f"/runs/{run}"
+    with serving(
+        service_of(make_project(folder / "project", **{"attractor.toml": SETTINGS}))
+    ) as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def parked(server: RunningServer) -> Iterator[tuple[httpx.Client, str]]:
+    """A browser's client, and the address of a run that waits at a human gate."""
+    with server.client("operate") as client:
+        run = start(client, PIPELINE, workspace="isolated", sandbox="none")
+        await_rest(client, run)
+    with closing(server.browser()) as browser:
+        browser.headers["accept"] = "text/html"
+        yield browser, f"/runs/{run}"
 
 
 PAGES = {
@@ -103,6 +112,31 @@ def test_list_of_runs_has_waiting_runs_on_top_and_filters(
     ):
         part = browser.get("/runs", params={**query, "fragment": "list"}).text
         assert (f'href="{address}"' in part) == is_found, query
+
+
+def test_report_is_one_file_without_secrets_and_requests(
+    server: RunningServer, parked: tuple[httpx.Client, str], tmp_path: Path
+) -> None:
+    host, run = server.service.host, parked[1].rpartition("/")[2]
+    file = tmp_path / "report.html"
+    result = run_here(
+        ["report", run, "--html", str(file)],
+        folder=host.project,
+        variables={**host.environ, "SOME_API_KEY": "Plan: Say"},
+    )
+    assert (result.returncode, result.stdout) == (0, f"written: {file}\n")
+    text = file.read_text()
+    for words in (
+        "ask waits for an answer",
+        'id="stage-make@1.1"',
+        "a&lt;b&gt;.py",
+        "make: started",
+    ):
+        assert words in text, words
+    assert 'id="stage-never"' in text
+    assert NASTY not in text
+    assert not re.search(r"<script|<form|<link|<img|(?:src|action)=|href=\"(?!#)", text)
+    assert set(re.findall(r'href="#([^"]+)"', text)) <= set(re.findall(r'id="([^"]+)"', text))
 
 
 def test_answers_pauses_and_forks_by_forms(parked: tuple[httpx.Client, str]) -> None:

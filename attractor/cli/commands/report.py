@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
+from pathlib import Path
 
 import click
 
 from attractor.base.dataclasses import changed
-from attractor.base.errors import ExitCode
+from attractor.base.errors import ExitCode, UsageError
+from attractor.base.files import write_whole
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
@@ -43,6 +45,13 @@ from attractor.pipeline.runs.lookup import find_run
     help="Count runs that started after this time, such as 2026-01-31, or in this last time.",
 )
 @click.option("--daily", is_flag=True, help="Report only the cost, by day.")
+@click.option(
+    "--html",
+    "html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the page of RUN to this file: one HTML file that needs no server.",
+)
 @operator_option("Give the hidden scenarios their names.")
 @json_option
 @click.pass_obj
@@ -51,6 +60,7 @@ def report(
     reference: str,
     since: str,
     daily: bool,
+    html: Path | None,
     to_operator: bool,
     as_json: bool,
 ) -> ExitCode:
@@ -60,9 +70,12 @@ def report(
     share of satisfied trials, approved runs, cost, cost per approved run, tokens, agent time and
     wall time, and flaky scenarios. With RUN: by stage and by trial. Scenarios have opaque names
     unless --operator is given. With --daily: the cost by the day (UTC) on which the runs started,
-    by pipeline and models.
+    by pipeline and models. With RUN and --html: write the run with its graph, timeline, stages,
+    changes, events and context to a file, for a pull request or an archive.
     """
     host = host_of(invocation)
+    if html:
+        return _write_html(host, reference, html, as_json=as_json)
     if reference:
         return _report_run(host, reference, to_operator=to_operator, as_json=as_json)
     began = moment(since).astimezone(UTC).isoformat()
@@ -94,6 +107,21 @@ def _report_days(days: Sequence[DayCosts], began: str, *, as_json: bool) -> Exit
         show("\n".join(_aligned(rows)))
     else:
         show(f"No run started since {began}.")
+    return ExitCode.DONE
+
+
+def _write_html(host: RunHost, reference: str, file: Path, *, as_json: bool) -> ExitCode:
+    # Imported here, because only this option needs the templates of the server's pages.
+    from attractor.server.html.report import report_of_run
+
+    if not reference:
+        raise UsageError("--html needs a run", hint="attractor report RUN --html FILE")
+    root = find_run(reference, host.runs_dir)
+    write_whole(file, report_of_run(root, host), sync=False)
+    if as_json:
+        show_json({"run_id": root.name, "html": str(file)})
+    else:
+        show(f"written: {file}")
     return ExitCode.DONE
 
 

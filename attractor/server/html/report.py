@@ -1,0 +1,104 @@
+"""The page of a run as one HTML file, which opens from disk and asks nobody for anything."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import Refused
+from attractor.engine.run_folder.drawing import read_events
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.factory.evaluation.gate import gate
+from attractor.factory.evaluation.gate_records import GateReport
+from attractor.factory.launch import ask_gate
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.runs.context import read_context
+from attractor.pipeline.runs.lookup import gate_said
+from attractor.pipeline.runs.stages import StageAttempt
+from attractor.pipeline.workspace.diffs import Diff, read_run_diff
+from attractor.server.html.rendering import render_text
+from attractor.server.html.run_view import (
+    EventLine,
+    RunView,
+    StageView,
+    bars_of,
+    event_line,
+    highlighted_diff,
+    pretty,
+    read_view,
+    run_values,
+    view_stage,
+)
+from attractor.server.live_drawings import LiveDrawings
+
+
+@dataclass(frozen=True)
+class ReportedStage:
+    """An attempt with all its views, or a node that the run has not reached."""
+
+    anchor: str
+    is_last: bool
+    view: StageView
+    views: Sequence[StageView]
+
+
+def report_of_run(root: Path, host: RunHost) -> str:
+    """Return the report of a run as HTML, without secrets."""
+    drawings = LiveDrawings(host.state_dir / "server" / "drawings")
+    view = read_view(root, host.runs_dir, drawings.of_run(root))
+    diff, refused = _changes(root, host)
+    values = {
+        **run_values(view, address=""),
+        "stage_address": "#stage-",
+        "frozen": True,
+        "selected": "",
+        "stage": None,
+        "csrf": "",
+        "bars_of": partial(bars_of, timeline=view.timeline, now=host.clock.now()),
+        "reported": list(_stages(view)),
+        "diffs": highlighted_diff(diff),
+        "remarks": refused or diff.remarks,
+        "events": list(_events(root)),
+        "walks": read_context(root).walks,
+        "pretty": pretty,
+        "gate": _gate(root, host),
+        "now": host.clock.now(),
+        "version": host.version,
+    }
+    return host.redactor.text(render_text("report.html.j2", values))
+
+
+def _gate(root: Path, host: RunHost) -> GateReport | None:
+    """Return the verdict of the gate, if the run was judged."""
+    return None if gate_said(root) is None else gate(ask_gate(root, host)[1])
+
+
+def _stages(view: RunView) -> Iterator[ReportedStage]:
+    newest = {one.node: one for one in view.timeline.attempts}
+    for one in view.timeline.attempts:
+        yield _stage(view, one, is_last=newest[one.node] is one)
+    for node in view.drawing.graph.nodes:
+        if node not in newest:
+            shown = view_stage(view, node)
+            yield ReportedStage(node, True, shown, [shown])
+
+
+def _stage(view: RunView, one: StageAttempt, *, is_last: bool) -> ReportedStage:
+    first = view_stage(view, one.id)
+    others = [view_stage(view, one.id, tab.name) for tab in first.tabs if tab.name != first.tab]
+    views = [first, *(each for each in others if each.tab != "files")]
+    return ReportedStage(one.id, is_last, first, views)
+
+
+def _changes(root: Path, host: RunHost) -> tuple[Diff, str]:
+    try:
+        return asyncio.run(read_run_diff(root, host)), ""
+    except Refused as refused:
+        return Diff(), f"{refused.message} ({refused.hint})"
+
+
+def _events(root: Path) -> Iterator[EventLine]:
+    """Yield the events that have words."""
+    lines = map(event_line, read_events(RunDirectory(root).events))
+    return (one for one in lines if one.words)
