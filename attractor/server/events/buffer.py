@@ -20,6 +20,10 @@ KEPT_BYTES = 8 << 20
 """The maximum size of a buffer; its newest event is kept even if it is larger."""
 
 
+DROPPED = "dropped"
+"""The notice to a reader that was too slow."""
+
+
 @dataclass(frozen=True)
 class StreamEvent:
     """One event as readers receive it; `id` is 0 for a notice of the server.

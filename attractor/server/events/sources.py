@@ -9,6 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from attractor.base.errors import AttractorError
 from attractor.base.json import JsonObject
 from attractor.server.events.buffer import (
+    DROPPED,
     KEPT,
     EventBuffer,
     EventFilter,
@@ -75,7 +76,7 @@ async def _follow(
     while True:
         events = buffer.after(after)
         if events is None and not was_behind:
-            yield [notice("dropped", {"last": after, "reason": "the reader was too slow"})]
+            yield [notice(DROPPED, {"last": after, "reason": "the reader was too slow"})]
             return
         was_behind = events is None
         try:

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
@@ -91,7 +91,7 @@ class InvalidRequest(HttpError):
     exit_code = ExitCode.USAGE
 
 
-def invalid_request(error: RequestValidationError) -> InvalidRequest:
+def invalid_request(error: RequestValidationError | ValidationError) -> InvalidRequest:
     """Return the error about the parameters and the body of a request."""
     faults = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
     return InvalidRequest("; ".join(faults[:5]), hint="see /api/v1/openapi.json")

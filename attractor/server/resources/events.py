@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette.sse import EventSourceResponse, SendTimeoutError
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -35,13 +36,14 @@ SEND_TIMEOUT_S = 15
 RETRY_MS = 1000
 """The pause after which a browser connects again."""
 
-_LOG = logging.getLogger("attractor.server")
+LOG = logging.getLogger("attractor.server")
 _STREAM = "text/event-stream"
 _MOST = 1 << 53
 
 S = TypeVar("S", bound=EventSource)
 Read = Callable[[int], Sequence[StreamEvent]]
 Number = Callable[[StreamEvent], str]
+Parts = AsyncGenerator[Sequence[StreamEvent]]
 
 _BOTH: dict[int | str, dict[str, Any]] = {
     200: {
@@ -120,7 +122,7 @@ class EventReader:
 
     def __init__(
         self,
-        request: Request,
+        connection: HTTPConnection,
         service: Serving,
         caller: Calling,
         until_sent: UntilSent,
@@ -129,7 +131,7 @@ class EventReader:
         after: After = None,
         last_event_id: LastEventId = None,
     ) -> None:
-        self.wants_stream = _STREAM in request.headers.get("accept", "")
+        self.wants_stream = _STREAM in connection.headers.get("accept", "")
         self._events = service.events
         self._caller = caller.name
         self._until_sent = until_sent
@@ -137,12 +139,16 @@ class EventReader:
         # A browser repeats the address of the stream when it connects again.
         self._after = after if last_event_id is None else last_event_id
 
-    async def stream(self, sources: Sources[S], folder: Path) -> Response:
-        """Return a response with the past and new events of a source."""
+    async def follow(self, sources: Sources[S], folder: Path) -> Parts:
+        """Return the past and new events of a source; it is watched until the answer is sent."""
         self._until_sent.enter_context(self._events.hold(self._caller))
         source = await self._until_sent.enter_async_context(sources.watch(folder))
         after = await source.begin(self._after)
-        return EventStream(_frames(follow(source, after, self._selected, describe)))
+        return follow(source, after, self._selected, describe)
+
+    async def stream(self, sources: Sources[S], folder: Path) -> Response:
+        """Return a response with the past and new events of a source."""
+        return EventStream(_frames(await self.follow(sources, folder)))
 
     def page(self, read: Read, number: Number, limit: int, cursor: str) -> Response:
         """Return a response with some events."""
@@ -201,10 +207,10 @@ class EventStream(EventSourceResponse):
         try:
             await super().__call__(scope, receive, send)
         except SendTimeoutError:
-            _LOG.warning("%s: dropped a reader that read nothing", scope["path"])
+            LOG.warning("%s: dropped a reader that read nothing", scope["path"])
 
 
-async def _frames(parts: AsyncGenerator[Sequence[StreamEvent]]) -> AsyncGenerator[bytes]:
+async def _frames(parts: Parts) -> AsyncGenerator[bytes]:
     first = b"retry: %d\n" % RETRY_MS
     async with aclosing(parts):
         async for part in parts:
