@@ -9,6 +9,7 @@ from typing import Literal, cast, get_args, get_origin
 
 import click
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from attractor.agent.definitions import Agents
@@ -263,3 +264,14 @@ def _key_default(field: FieldInfo) -> str:
     if isinstance(value, SuiteTable) or value in (None, "", (), {}):
         return "none"
     return f"`{value}`"
+
+
+def body_fields(body: type[BaseModel], *, but: type[BaseModel] | None = None) -> str:
+    """Return a table of the fields of a body of requests, without those of another body."""
+    known = but.model_fields if but else {}
+    rows = [
+        f"| `{name}` | {field.description} |"
+        for name, field in body.model_fields.items()
+        if name not in known
+    ]
+    return "\n".join(["| field | meaning |", "|---|---|", *rows])

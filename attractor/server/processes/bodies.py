@@ -34,9 +34,17 @@ class WalkBody(Body):
     """The fields of all requests that walk a run."""
 
     interviewer: Word = Field(default="", description="Answer human gates with this interviewer.")
-    max_cost_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    max_tokens: int | None = Field(default=None, ge=1)
-    max_duration: Word = Field(default="", description="A duration such as `2h`.", examples=["2h"])
+    max_cost_usd: float | None = Field(
+        default=None, ge=0, allow_inf_nan=False, description="Stop the run at this cost."
+    )
+    max_tokens: int | None = Field(
+        default=None, ge=1, description="Stop the run at this many tokens."
+    )
+    max_duration: Word = Field(
+        default="",
+        description="Stop the run after this working time, such as `2h`.",
+        examples=["2h"],
+    )
     goal: Words = Field(
         default="", description="The goal of a new run; a secret goal of an old run again."
     )
@@ -81,7 +89,9 @@ class StartBody(WalkBody):
     outcomes: dict[str, JsonValue] | None = Field(
         None, description="The outcome of each node, for the backend `simulate`."
     )
-    workspace: WorkspaceKind = WorkspaceKind.ISOLATED
+    workspace: WorkspaceKind = Field(
+        default=WorkspaceKind.ISOLATED, description="isolated, copy, in-place or none."
+    )
     include_dirty: bool = Field(default=False, description="Include uncommitted changes.")
     evaluate: bool = Field(default=True, description="Evaluate the result if the run has a suite.")
     sandbox: Word = Field(default="auto", description="auto, bubblewrap, landlock or none.")
