@@ -282,9 +282,15 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
 
 
 def find_run(reference: str, runs_dir: Path) -> Path:
-    """Return the directory of a run, by id, beginning of the id, path, or `latest`."""
+    """Return the directory of a run, by id, beginning of the id, path, or `latest`.
+
+    `RUN:CHILD` is the child run of a run in the folder CHILD, such as `build@1.1`.
+    """
     if is_run(RunDirectory(Path(reference))):
         return Path(reference).absolute()
+    parent, colon, child = reference.rpartition(":")
+    if colon:
+        return _find_child(RunDirectory(find_run(parent, runs_dir)), child)
     names = run_names(runs_dir)
     if reference == LATEST:
         return _newest(runs_dir, names)
@@ -298,6 +304,13 @@ def find_run(reference: str, runs_dir: Path) -> Path:
         _newest(runs_dir, names)
         raise _unknown(reference, [one.name for one in _runs_among(runs_dir, names)])
     return begins[0]
+
+
+def _find_child(parent: RunDirectory, name: str) -> Path:
+    names = [one.name for one in list_folders(parent.children)]
+    if name not in names:
+        raise UnknownName(f"child of run {parent.root.name}", name, sorted(names))
+    return parent.children / name
 
 
 def _newest(runs_dir: Path, names: Sequence[str]) -> Path:

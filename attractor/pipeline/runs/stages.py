@@ -149,7 +149,8 @@ class StageAttempt:
             "output_tokens": self.usage.output_tokens,
             "edges": [one.to_record() for one in self.edges],
             "children": [
-                {"run_id": one.run_id, "directory": one.directory} for one in self.children
+                {"name": Path(one.directory).name, "run_id": one.run_id, "directory": one.directory}
+                for one in self.children
             ],
             "files": [one.to_record() for one in self.files()],
         }

@@ -43,8 +43,9 @@ class EdgeAnswer(AnswerModel):
 
 
 class ChildAnswer(AnswerModel):
-    """A run that an attempt started."""
+    """A run that an attempt started; its address is that of the run, a colon and the name."""
 
+    name: str
     run_id: str
     directory: str
 

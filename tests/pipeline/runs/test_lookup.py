@@ -39,6 +39,17 @@ def test_runs_are_listed_and_found_by_reference(tmp_path: Path) -> None:
         assert find_run(reference, runs_dir).name == ids[0]
 
 
+def test_child_runs_are_found_by_their_folders(tmp_path: Path) -> None:
+    inner = tmp_path / "R1" / "children" / "build@1.1" / "children" / "test@2.1"
+    for root in (tmp_path / "R1", inner.parent.parent, inner):
+        workplace(root).run()
+    (inner.parent / "half@1.1").mkdir()
+    assert find_run("latest:build@1.1:test@2.1", tmp_path) == inner
+    for name in ("build", "..", "half@1.1", "build@1.1/children", ""):
+        with pytest.raises(UnknownName, match="unknown child of run"):
+            find_run(f"R1:{name}", tmp_path)
+
+
 def test_ambiguous_or_unknown_run_is_reported(tmp_path: Path) -> None:
     runs_dir, ids = make_runs(tmp_path, 2)
     with pytest.raises(UsageError, match="2 runs begin with '01'"):

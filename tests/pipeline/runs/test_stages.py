@@ -26,6 +26,7 @@ ANSWERED: dict[str, Json] = {
     **{"action": "answer", "by": "ann", "why": "", "is_accepted": True},
     **{"question": "make@1.1"},
 }
+CHILD: dict[str, Json] = {"run_id": "R2", "directory": "/runs/R/children/make@1.1"}
 RESUMED: dict[str, Json] = {"next_node": "make", "interrupted": True, "heard": ""}
 
 Told = tuple[str, dict[str, Json]]
@@ -97,6 +98,7 @@ def test_retries_are_attempts_with_their_own_cost_and_model() -> None:
             ("StageStarted", STARTED),
             ("SESSION_START", session),
             ("ModelUsed", {"usage": USED}),
+            *[("ChildRunStarted", CHILD)] * 2,
             ("StageFailed", FAILED),
             ("StageStarted", STARTED, 2),
             ("ModelUsed", {"usage": USED}, 2),
@@ -106,6 +108,7 @@ def test_retries_are_attempts_with_their_own_cost_and_model() -> None:
     )
     first, second = timeline.attempts
     assert (first.error, first.will_retry, first.model) == ("busy", True, "openai/m")
+    assert first.to_record()["children"] == [{"name": "make@1.1", **CHILD}]
     assert [one.usage.tokens for one in (first, second)] == [3, 6]
     assert find_attempt(timeline.attempts, "make@1") is second
     assert find_attempt(timeline.attempts, "make@1.1") is first

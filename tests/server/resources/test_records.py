@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -179,6 +180,17 @@ def test_files_of_a_stage_are_text_and_no_others_are_read(desk: Desk) -> None:
         assert desk.get(f"{at}/{name}").status_code == 404, name
     assert desk.get("runs/..%2f{run}/stages").status_code == 404
     assert desk.get("runs/{run}/stages/%2e%2e/files/manifest.json").status_code == 404
+
+
+def test_child_runs_are_shown_below_their_run(desk: Desk) -> None:
+    runs = desk.project / "runs"
+    shutil.copytree(runs / desk.other, runs / desk.judged / "children" / "make@1.1")
+    child = desk.get("runs/{run}:make@1.1").json()
+    assert child == desk.read("status", "{run}:make@1.1")
+    assert child["run_id"] == desk.other
+    for name in ("none", "..", "make@1.1%2f.."):
+        assert desk.get(f"runs/{{run}}:{name}").status_code == 404
+    shutil.rmtree(runs / desk.judged / "children")
 
 
 def test_transcript_is_paged_and_followed(desk: Desk) -> None:
