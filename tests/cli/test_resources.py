@@ -27,6 +27,12 @@ baseline = "any"
 steps = [{ name = "say", run = "echo sesame" }]
 checks = [{ kind = "exit", step = "say" }, { kind = "stdout", step = "say", matches = "." }]
 """
+PARENT = """digraph {name} {{
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    work  [{work}]
+    start -> work -> exit
+}}"""
 TWICE = HOLDOUT.format(wanted="twice").replace('"made"', '"both"').replace("Ann", "Bob")
 PROFILE = 'name = "careful"\n[policy]\nprotected_paths = ["/deploy"]\n'
 
@@ -89,6 +95,26 @@ def test_a_pipeline_is_registered_shown_and_retired(tmp_path: Path) -> None:
     told(flow, "pipeline", "retire", "linear@1", "--reason", "it is old")
     flow.launch()
     assert told(flow, "pipeline", "list").count("linear@") == 2
+
+
+def test_a_registered_version_runs_as_it_was_registered(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    child, parent = flow.project / "parts" / "child.dot", flow.project / "parent.dot"
+    child.parent.mkdir()
+    child.write_text(PARENT.format(name="child", work='prompt="@words.md"'))
+    (child.parent / "words.md").write_text("The first words")
+    parent.write_text(PARENT.format(name="parent", work='type="pipeline", file="parts/child.dot"'))
+    told(flow, "pipeline", "register", "parent.dot")
+    parent.write_text("changed")
+    child.unlink()
+    words = ("run", "parent@1", "--backend", "simulate", "--sandbox", "none", "--suite", "")
+    assert "success" in told(flow, *words)
+    [prompt] = flow.project.glob("runs/*/children/*/work/prompt.md")
+    assert "The first words" in prompt.read_text()
+    assert told(flow, "pipeline", "list").count("parent@") == 1
+    told(flow, "pipeline", "retire", "parent@1", "--reason", "it is old")
+    assert call(flow, *words).returncode == ExitCode.REFUSED
+    assert "unknown version" in call(flow, "run", "parent@2").stderr
 
 
 def test_a_suite_is_shown_burned_and_archived(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
+from attractor.base.locks import FileLock, open_to_lock, try_lock
+from attractor.engine.run_folder.layout import RunDirectory
 from attractor.server.processes.run_processes import PROGRAM
 from attractor.server.service import Service
+from tests.cli.git_desk import await_
 from tests.factory.flows import make_flow
 from tests.pipeline.projects import git
 from tests.server.conftest import RunningServer, quick, serving
@@ -159,3 +163,40 @@ def test_run_is_evaluated_and_rebased_by_new_processes(tmp_path: Path) -> None:
     journal = (flow.project / "runs" / run / "events.jsonl").read_text()
     [told] = [json.loads(one) for one in journal.splitlines() if '"RunRebased"' in one]
     assert told["data"]["by"].startswith("ann-operate")
+
+
+def test_answer_to_a_run_that_is_being_parked_continues_it(
+    server: RunningServer, client: httpx.Client
+) -> None:
+    run = start(client, GATE)
+    await_rest(client, run)
+    directory = RunDirectory(server.service.host.runs_dir / run)
+    with ThreadPoolExecutor() as pool:
+        with FileLock(directory.lock).acquire(wait=10):
+            answered = pool.submit(act, client, run, "answer", answer="S")
+            await_(lambda: [*directory.inbox.glob("*.json")])
+        assert answered.result()["process"] == "started"
+    assert await_rest(client, run)["outcome"] == "success"
+
+
+def is_free(service: Service) -> bool:
+    with open_to_lock(service.processes.folder / "slot-0") as slot:
+        return try_lock(slot)
+
+
+def test_answer_is_kept_if_no_process_can_start(service: Service) -> None:
+    one = replace(service, processes=replace(service.processes, most=1))
+    with serving(one) as server, server.client() as client:
+        parked = start(client, GATE)
+        await_rest(client, parked)
+        # A process holds its slot for a moment longer than its run.
+        await_(lambda: is_free(one))
+        live = start(client, WAITING)
+        answered = act(client, parked, "answer", answer="S")
+        assert answered["process"] == "none"
+        assert "limit of processes" in answered["words"]
+        go(server)
+        await_rest(client, live)
+        await_(lambda: is_free(one))
+        assert act(client, parked, "resume")["process"] == "started"
+        assert await_rest(client, parked)["outcome"] == "success"

@@ -142,7 +142,7 @@ class RunProcesses:
                 slot.close()
         except OSError as cause:
             raise file_error("lock", self.folder, cause) from cause
-        raise TooManyProcesses(f"{self.most} processes of runs are at work, which is the limit")
+        raise TooManyProcesses(f"the limit of processes is reached: {self.most}")
 
     def _create_log(self) -> IO[bytes]:
         file = self.folder / f"{time.time_ns()}-{os.urandom(4).hex()}.log"
