@@ -99,7 +99,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
             run = start(client, PIPELINE, workspace="isolated")
             await_rest(client, run)
             document = client.get(OPENAPI).json()
-        proofs = {one: {"authorization": f"Bearer {server.token(one)}"} for one in Scope}
+        proofs = {str(one): {"authorization": f"Bearer {server.token(one)}"} for one in Scope}
         with closing(server.browser()) as browser:
             proofs["session"] = {"cookie": f"{COOKIE}={browser.cookies[COOKIE]}"}
         places = {"run": run, "stage": "make", "name": "stdout.txt", "question": "ask"}
@@ -148,9 +148,8 @@ def _example(schema: dict[str, Any], document: dict[str, Any]) -> Any:
         return {one: _example(schema["properties"][one], document) for one in required}
     if "enum" in schema:
         return schema["enum"][0]
-    return {"integer": 1, "array": [], "boolean": True}.get(
-        schema.get("type", ""), "text of a test"
-    )
+    values: dict[str, Any] = {"integer": 1, "array": [], "boolean": True}
+    return values.get(schema.get("type", ""), "text of a test")
 
 
 FOREIGN = {"origin": "http://evil.example"}

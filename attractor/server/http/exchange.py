@@ -149,11 +149,7 @@ class Exchange:
             return
         if message["type"] in _STARTS:
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            if headers.get("content-type", "").startswith("image/svg"):
-                headers["content-security-policy"] = DRAWING_POLICY
-            for name, value in HEADERS.items():
-                headers.setdefault(name, value)
+            _protect(MutableHeaders(scope=message))
         elif message["type"] == "websocket.accept":
             self.status = 101
         elif message["type"] in _ENDS:
@@ -188,3 +184,11 @@ class Exchange:
             return True
         self._valid_until = now + VALID_S
         return await self._identify(self.headers) is not None
+
+
+def _protect(headers: MutableHeaders) -> None:
+    """Add the headers of all answers."""
+    if headers.get("content-type", "").startswith("image/svg"):
+        headers["content-security-policy"] = DRAWING_POLICY
+    for name, value in HEADERS.items():
+        headers.setdefault(name, value)
