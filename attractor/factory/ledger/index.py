@@ -90,6 +90,7 @@ ALTER TABLE runs ADD COLUMN tokens INTEGER AS (
 );
 ALTER TABLE runs ADD COLUMN parent TEXT AS (json_extract(summary, '$.parent'));
 CREATE INDEX runs_linked ON runs (folder, started) WHERE parent <> '';
+CREATE INDEX ledger_by_kind ON ledger (kind, seq);
 CREATE INDEX runs_unsettled ON runs (folder, directory) WHERE NOT is_settled;
 CREATE INDEX runs_by_suite ON runs (folder, suite, directory);
 CREATE INDEX runs_by_pipeline ON runs (folder, pipeline, directory);
@@ -219,22 +220,16 @@ class LineQuery:
 
     def where(self) -> tuple[str, list[object]]:
         """Return the SQL condition, and its values."""
-        # A line about a run has no project; the first line of the run has it.
-        conditions = [
+        simple = {"run_id = ?": self.run_id, "kind = ?": self.kind, "seq < ?": self.before}
+        conditions = [condition for condition, value in simple.items() if value]
+        # A line about a run has no project; the first line of the run has it. The plus sign keeps
+        # SQLite from searching all runs of all projects for each line.
+        conditions.append(
             "ifnull(json_extract(data, '$.project'), ?) = ? AND (run_id = '' OR EXISTS ("
             "SELECT 1 FROM ledger AS first WHERE first.run_id = line.run_id "
-            "AND first.kind = 'created' AND json_extract(first.data, '$.project') = ?))"
-        ]
-        values: list[object] = [self.project_id] * 3
-        for condition, value in (
-            ("run_id = ?", self.run_id),
-            ("kind = ?", self.kind),
-            ("seq < ?", self.before),
-        ):
-            if value:
-                conditions.append(condition)
-                values.append(value)
-        return " AND ".join(conditions), values
+            "AND +first.kind = 'created' AND json_extract(first.data, '$.project') = ?))"
+        )
+        return " AND ".join(conditions), [*filter(None, simple.values()), *[self.project_id] * 3]
 
 
 _STATUSES = frozenset(one.value for one in StatusWord)
