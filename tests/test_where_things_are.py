@@ -10,7 +10,7 @@ MODULE = re.compile(r"\[([^\]]+)\]\(\.\./\.\./attractor/([^)]+)\)")
 
 def test_each_question_names_at_most_three_existing_modules() -> None:
     rows = [line for line in PAGE.read_text("utf-8").splitlines() if "?" in line and "|" in line]
-    assert len(rows) == 38
+    assert len(rows) >= 40
     for row in rows:
         links = MODULE.findall(row)
         assert 1 <= len(links) <= 3, row
