@@ -14,13 +14,13 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 from zlib import crc32
 
 from attractor.base.errors import FileError
 
 if TYPE_CHECKING:
-    from importlib.metadata import Distribution
+    from importlib.metadata import Distribution, PackageMetadata
 
 OUR_GROUPS = "attractor."
 CACHE_FOLDER = os.path.join(os.path.dirname(__file__), "__pycache__")
@@ -161,7 +161,9 @@ def _scan(environment: _Environment) -> _Scanned:
 
 
 def _name(distribution: "Distribution") -> str:
-    if "Name" not in distribution.metadata:
+    # The library importlib_metadata, whose import replaces the module, has None for an empty file.
+    metadata = cast("PackageMetadata | None", distribution.metadata)
+    if metadata is None or "Name" not in metadata:
         raise ValueError("missing, empty or unreadable")
     return distribution.name
 

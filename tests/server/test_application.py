@@ -1,7 +1,7 @@
 """Every resource answers callers with the right scope, and errors as problems."""
 
 import pytest
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, APIWebSocketRoute
 
 from attractor.server.application import PAGES, RESOURCES
 from attractor.server.http.guard import OPEN_PATHS
@@ -36,7 +36,7 @@ def test_every_endpoint_requires_a_scope(name: str) -> None:
     routes = (RESOURCES.get(name) or PAGES[name]).routes
     assert routes
     for one in routes:
-        assert isinstance(one, APIRoute)
+        assert isinstance(one, APIRoute | APIWebSocketRoute)
         if one.path in OPEN_PATHS:
             continue
         required = [each for each in one.dependencies if isinstance(each.dependency, RequiredScope)]

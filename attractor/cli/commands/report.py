@@ -115,7 +115,7 @@ def _write_html(host: RunHost, reference: str, file: Path, *, as_json: bool) -> 
     from attractor.server.html.report import report_of_run
 
     if not reference:
-        raise UsageError("--html needs a run", hint="attractor report RUN --html FILE")
+        raise UsageError("--html needs a run", hint="attractor report latest --html FILE")
     root = find_run(reference, host.runs_dir)
     write_whole(file, report_of_run(root, host), sync=False)
     if as_json:
