@@ -5,16 +5,18 @@ import os
 import secrets
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from subprocess import PIPE
 
 import httpx
 import pytest
+from httpx_sse import connect_sse
 
 from attractor.base.clock import SystemClock
 from attractor.engine.journal.checkpoint import verify_journal
 from attractor.factory.ledger.tokens import OPERATE, TokenStore
+from tests.cli.git_desk import await_
 from tests.prepared import Process, begin_prepared
 from tests.server.runs import BRANCHES, GATE, UNGUARDED, WAITING, await_rest, await_status, start
 
@@ -40,17 +42,33 @@ def served(project: Path, secret: str) -> Generator[tuple[Process, httpx.Client]
         server.wait(10)
 
 
+def follow(client: httpx.Client, run: str, found: list[int], last: int = 0) -> None:
+    """Add the numbers of the events of a run, up to the last one or until the server ends."""
+    headers = {"last-event-id": str(found[-1])} if found else {}
+    with (
+        suppress(httpx.TransportError),
+        connect_sse(client, "GET", f"/pipelines/{run}/events", headers=headers) as source,
+    ):
+        for one in source.iter_sse():
+            found.append(int(one.id))
+            if found[-1] == last:
+                return
+
+
 def test_runs_go_on_without_the_server_and_are_found_by_the_next_one(project: Path) -> None:
     secret = secrets.token_urlsafe(32)
     tokens = TokenStore(project.parent / "state")
     tokens.create("ann", OPERATE, secret, by="ann", now=SystemClock().now())
-    with served(project, secret) as (server, client):
-        with ThreadPoolExecutor() as pool:
-            begun = [pool.submit(start, client, one) for one in (WAITING, WAITING, BRANCHES)]
-            runs = [one.result() for one in begun]
+    seen: list[list[int]] = [[], [], []]
+    with served(project, secret) as (server, client), ThreadPoolExecutor() as pool:
+        begun = [pool.submit(start, client, one) for one in (WAITING, WAITING, BRANCHES)]
+        runs = [one.result() for one in begun]
         await_status(client, runs[2], lambda status: bool(status["questions"]))
+        readers = [pool.submit(follow, client, *one) for one in zip(runs, seen, strict=True)]
+        await_(lambda: all(seen))
         server.kill()
-        server.wait(10)
+        for one in readers:
+            one.result(30)
     with served(project, secret) as (_, client):
         states = [client.get(f"/pipelines/{run}").json() for run in runs]
         assert [one["live"] for one in states] == [True, True, True]
@@ -60,9 +78,10 @@ def test_runs_go_on_without_the_server_and_are_found_by_the_next_one(project: Pa
         (project / "go").touch()
         ends = [await_rest(client, run) for run in runs]
         assert [one["outcome"] for one in ends] == ["success"] * 3
-    for run in runs:
-        journal = project / "runs" / run / "events.jsonl"
-        verify_journal(journal)
-        events = [json.loads(line) for line in journal.read_text().splitlines()]
-        assert [one["seq"] for one in events] == [*range(1, len(events) + 1)]
-        assert not {"RunInterrupted", "RunResumed"} & {one["type"] for one in events}
+        for run, numbers in zip(runs, seen, strict=True):
+            journal = project / "runs" / run / "events.jsonl"
+            verify_journal(journal)
+            events = [json.loads(line) for line in journal.read_text().splitlines()]
+            follow(client, run, numbers, last=len(events))
+            assert numbers == [one["seq"] for one in events] == [*range(1, len(events) + 1)]
+            assert not {"RunInterrupted", "RunResumed"} & {one["type"] for one in events}

@@ -43,8 +43,8 @@ CREATE TABLE IF NOT EXISTS requests (
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The answer to a request."""
+class KeptAnswer:
+    """The answer to a request, as it is kept."""
 
     status: int
     headers: Sequence[tuple[str, str]]
@@ -58,7 +58,7 @@ class AnswerStore:
         self._file = file
         self._clock = clock
 
-    def begin(self, place: str, request: str) -> Answer | None:
+    def begin(self, place: str, request: str) -> KeptAnswer | None:
         """Record that a request begins; if it was answered before, return the answer.
 
         Refuse the key of another request, and of one whose result is unknown.
@@ -81,9 +81,9 @@ class AnswerStore:
         if status is None:
             raise UnknownResult()
         pairs = cast("list[list[str]]", parse_json(headers))
-        return Answer(status, [(name, value) for name, value in pairs], body)
+        return KeptAnswer(status, [(name, value) for name, value in pairs], body)
 
-    def finish(self, place: str, answer: Answer) -> None:
+    def finish(self, place: str, answer: KeptAnswer) -> None:
         """Keep the answer to a request; forget a request that did nothing."""
         with self._open() as database:
             if answer.status in NOT_DONE:
@@ -119,7 +119,9 @@ class Idempotency:
         """Answer a request."""
         is_write = connection["type"] == "http" and connection["method"] not in SAFE_METHODS
         key = Headers(scope=connection).get(KEY) if is_write else None
-        if key is None:
+        caller = connection["state"]["caller"] if key is not None else None
+        if key is None or caller is None:
+            # The answer to a sender that is unknown yet, such as a cookie, is never kept.
             await self._app(connection, receive, send)
             return
         if not re.fullmatch(KEY_FORM, key) or len(key) > LONGEST_KEY:
@@ -127,7 +129,7 @@ class Idempotency:
         body = await _read(receive)
         if body is None:
             return
-        place = canonical_json([str(self._project), str(connection["state"]["caller"]), key])
+        place = canonical_json([str(self._project), str(caller), key])
         turn = self._turns.setdefault(place, asyncio.Lock())
         async with turn:
             await self._answer(place, connection, body, receive, send)
@@ -141,12 +143,12 @@ class Idempotency:
         if known:
             await _send(known, send)
             return
-        recorded = Recorded(send)
+        recorded = RecordedAnswer(send)
         await self._app(connection, _replay(body, receive), recorded.send)
         await run_in_threadpool(self._store.finish, place, recorded.answer())
 
 
-class Recorded:
+class RecordedAnswer:
     """Sends an answer, and records it."""
 
     def __init__(self, send: Send) -> None:
@@ -165,9 +167,9 @@ class Recorded:
             self._body += message.get("body", b"")
         await self._send(message)
 
-    def answer(self) -> Answer:
+    def answer(self) -> KeptAnswer:
         """Return the whole answer."""
-        return Answer(self._status, self._headers, bytes(self._body))
+        return KeptAnswer(self._status, self._headers, bytes(self._body))
 
 
 async def _read(receive: Receive) -> bytes | None:
@@ -229,7 +231,7 @@ _PARAMETER = {
 }
 
 
-async def _send(answer: Answer, send: Send) -> None:
+async def _send(answer: KeptAnswer, send: Send) -> None:
     headers = [*answer.headers, (REPLAYED, "true")]
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": raw})

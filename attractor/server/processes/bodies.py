@@ -4,7 +4,7 @@ The fields have the names and meanings of the options of the command line.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +20,9 @@ LONGEST_WORD = 100_000
 Word = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
 Words = Annotated[str, StringConstraints(max_length=LONGEST_WORD // 4, pattern=r"^[^\x00]*$")]
 """A text of an argument, which takes up to four bytes a character."""
+
+MOST_INPUTS = 100
+"""The most inputs of a run over HTTP: each is passed in a file of its own."""
 
 InputName = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00=]+$")]
 
@@ -48,8 +51,9 @@ class WalkBody(Body):
     goal: Words = Field(
         default="", description="The goal of a new run; a secret goal of an old run again."
     )
-    inputs: Mapping[InputName, str | bool | int | float] = Field(
+    inputs: dict[InputName, str | bool | int | float] = Field(
         default_factory=dict[str, str | bool | int | float],
+        max_length=MOST_INPUTS,
         description="The inputs of a new run; the secret inputs of an old run again.",
     )
 
@@ -95,7 +99,9 @@ class StartBody(WalkBody):
     include_dirty: bool = Field(default=False, description="Include uncommitted changes.")
     evaluate: bool = Field(default=True, description="Evaluate the result if the run has a suite.")
     sandbox: Word = Field(default="auto", description="auto, bubblewrap, landlock or none.")
-    answers: Sequence[Word] = Field(default=(), description="Answers to the human gates, in order.")
+    answers: Sequence[Word] = Field(
+        default=(), max_length=100, description="Answers to the human gates, in order."
+    )
     suite: Word = Field(default="", description="Judge the run with this suite: `NAME[@VERSION]`.")
     profile: Word = Field(
         default="", description="Judge the run by this profile: `NAME[@REVISION]`."

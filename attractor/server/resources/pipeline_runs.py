@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from attractor.base.errors import UnknownName
+from attractor.base.errors import AttractorError
 from attractor.engine.context import read_whole
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory
@@ -91,7 +91,8 @@ def _status(service: Service, run: str) -> RunStatus:
     status = read_status(root, service.host.runs_dir)
     try:
         progress = _state(service, run).progress
-    except UnknownName:
+    except AttractorError:
+        # The status has the trouble of a corrupt journal.
         progress = None
     completed = list(progress.completed) if progress else []
     record = {**status.to_record(), "completed_nodes": completed}

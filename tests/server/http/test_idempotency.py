@@ -14,14 +14,14 @@ from starlette.routing import Route
 
 from attractor.server.application import OPENAPI
 from attractor.server.errors import KeyReused, UnknownResult
-from attractor.server.http.idempotency import KEPT_S, Answer, AnswerStore
+from attractor.server.http.idempotency import KEPT_S, AnswerStore, KeptAnswer
 from attractor.server.service import Service
 from tests.cli.git_desk import await_
 from tests.factory.flows import ShiftedClock
 from tests.server.conftest import RunningServer, serving
 
 PLACE = "/count"
-ANSWER = Answer(201, [("location", "/made")], b"made")
+ANSWER = KeptAnswer(201, [("location", "/made")], b"made")
 
 
 class Counter:
