@@ -1,15 +1,22 @@
 """List decisions, waivers, amendments, promotions and roll-backs."""
 
+from datetime import datetime
+
 import click
 
-from attractor.base.errors import ExitCode
+from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import host_of
-from attractor.cli.runs.status import moment
+from attractor.cli.runs.status import moment, show_indexing
 from attractor.cli.shell_completion import complete_runs
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.factory.launch import evaluator_of
+from attractor.factory.ledger.index import LedgerLine, LineQuery, RunIndex
 from attractor.factory.operations import Factory
 from attractor.language.source.text import visible
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.runs.lookup import find_run
 
 
 @click.command()
@@ -21,17 +28,22 @@ from attractor.language.source.text import visible
     metavar="TIME",
     help="List records since this time, such as 2026-01-31, or 2d for the last two days.",
 )
+@click.option("--all", "in_full", is_flag=True, help="List all lines of the ledger instead.")
 @json_option
 @click.pass_obj
 def history(
-    invocation: Invocation, reference: str, pipeline: str, since: str, as_json: bool
+    invocation: Invocation, reference: str, pipeline: str, since: str, in_full: bool, as_json: bool
 ) -> ExitCode:
     """List decisions, waivers, amendments, promotions and roll-backs.
 
     List those of the project, or of RUN, oldest first. They are read from the ledger. Exit with 6
-    if a line of the ledger is corrupt.
+    if a line of the ledger is corrupt. With --all, also list starts, evaluations, ends, tokens and
+    versions of the project, as the index has them.
     """
-    entries = Factory(host_of(invocation)).history(
+    host = host_of(invocation)
+    if in_full:
+        return _list_ledger(host, reference, pipeline, since, as_json=as_json)
+    entries = Factory(host).history(
         run=reference, pipeline=pipeline, since=moment(since) if since else None
     )
     if as_json:
@@ -44,6 +56,37 @@ def history(
     if not entries:
         show("There are no decisions. See the runs that wait for one: attractor runs")
     return ExitCode.DONE
+
+
+def _list_ledger(
+    host: RunHost, reference: str, pipeline: str, since: str, *, as_json: bool
+) -> ExitCode:
+    """List all lines of the ledger about the project or a run, oldest first."""
+    if pipeline:
+        raise UsageError("--all and --pipeline exclude each other", hint="remove one of them")
+    root = find_run(reference, host.runs_dir) if reference else None
+    run_id = read_manifest(RunDirectory(root)).run_id if root else ""
+    query = LineQuery(evaluator_of(host).project.project_id(), run_id)
+    began = moment(since) if since else None
+    found = [
+        one
+        for one in reversed(
+            RunIndex(host.state_dir, told=show_indexing).lines(host.runs_dir, query)
+        )
+        if began is None or datetime.fromisoformat(one.time) >= began
+    ]
+    if as_json:
+        show_json([one.to_record() for one in found])
+    for one in () if as_json else found:
+        time = datetime.fromisoformat(one.time).astimezone().isoformat(sep=" ", timespec="minutes")
+        words = (time, str(one.seq), one.kind.replace("_", " "), one.run_id, *_subject(one))
+        show(visible("  ".join(filter(None, words))))
+    return ExitCode.DONE
+
+
+def _subject(line: LedgerLine) -> list[str]:
+    """Return the words that tell lines of one kind apart, such as a name or a verdict."""
+    return [str(line.data[key]) for key in ("name", "version", "verdict", "by") if key in line.data]
 
 
 part = history

@@ -216,9 +216,16 @@ def test_ledger_has_the_lines_of_the_project(desk: Desk) -> None:
     items = desk.get("audit/ledger", limit=500).json()["items"]
     lines = [one for one in ledger.entries() if one.run_id != "R9"]
     assert [one["seq"] for one in items] == [one.head.seq for one in reversed(lines)]
+    assert items == desk.read("history", "--all")[::-1]
+    assert desk.read("history", "--all", "--since", "2100-01-01") == []
     assert {"created", "evaluated", "decided"} <= {one["kind"] for one in items}
     about = desk.get("audit/ledger", run=desk.judged, kind="decided").json()["items"]
     assert [one["data"]["verdict"] for one in about] == ["approved"]
+    printed = attractor(
+        *("history", desk.judged, "--all"), folder=desk.project, variables=desk.variables
+    ).stdout.splitlines()
+    assert [line for line in printed if f"decided  {desk.judged}  approved  " in line]
+    assert not [line for line in printed if desk.other in line]
     page = desk.get("audit/ledger", limit=2).json()
     following = desk.get("audit/ledger", limit=2, cursor=page["next"]).json()["items"]
     assert page["items"] + following == items[:4]
