@@ -28,7 +28,6 @@ MOST = 64
 """The number of graphs that are kept in memory."""
 
 _STYLE = re.compile(r"<style>.*?</style>", re.DOTALL)
-_SIZE = re.compile(r'(<svg [^>]*?) width="([^"]*)pt" height="([^"]*)pt"')
 _BOX = re.compile(r'viewBox="[^ ]+ [^ ]+ ([^ ]+) ([^ "]+)"')
 _GROUP = re.compile(r'<g id="([^"]*)" class="((?:node|edge|cluster)[^"]*)">(.*?)</g>', re.DOTALL)
 _NUMBERS = re.compile(r"-?[0-9.]+")
@@ -108,8 +107,7 @@ def _content(file: Path) -> bytes:
 
 def _pieces(svg: str) -> Iterator[str | Element]:
     # In a page the drawing is a group of links with a style sheet elsewhere, not a picture.
-    svg = _SIZE.sub(r'\1 width="\2" height="\3"', _STYLE.sub("", svg, count=1), count=1)
-    svg = svg.replace(' role="img"', ' role="group"', 1)
+    svg = _STYLE.sub("", svg, count=1).replace(' role="img"', ' role="group"', 1)
     at = 0
     for group in _GROUP.finditer(svg):
         yield svg[at : group.start()]
@@ -157,7 +155,7 @@ def marked(
         if id_ is None:
             return f'<g id="{one.id}" class="{classes}">{one.content}</g>'
         state = states.nodes.get(id_, NodeState(StageState.UNREACHED))
-        words = f"{id_}: {state.state.value}" + (f", {mark.note}" if mark and mark.note else "")
+        words = f"{id_}: {mark.note if mark and mark.note else state.state.value}"
         current = ' aria-current="true"' if id_ == selected else ""
         return (
             f'<a href="{escape(address(id_))}" data-node="{escape(id_)}"{current}'
@@ -171,7 +169,7 @@ def marked(
 def _sign(corner: tuple[float, float], state: NodeState, sign: _Sign) -> str:
     if state.state is StageState.UNREACHED:
         return ""
-    x, y = corner
+    x, y = corner[0] + 3, corner[1] - 3
     visits = (
         f'<text x="{x - 10:.1f}" y="{y + 3:.1f}" text-anchor="end">×{state.visits}</text>'
         if state.visits > 1

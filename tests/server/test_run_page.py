@@ -76,14 +76,16 @@ def test_view_of_a_run_reads_without_a_script(parked: tuple[httpx.Client, str], 
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=", answer.text)
 
 
-@pytest.mark.parametrize("name", ["head", "question", "graph", "stage", "timeline"])
-def test_fragment_is_the_same_element_as_in_the_page(
-    parked: tuple[httpx.Client, str], name: str
+def test_fragments_are_the_same_elements_as_in_the_page(
+    parked: tuple[httpx.Client, str],
 ) -> None:
     browser, address = parked
-    fragment = browser.get(address, params={"fragment": name}).text
-    assert re.match(rf'\s*<(section|div)[^>]* id="{name}"', fragment)
-    assert "<html" not in fragment
+    names = ["head", "question", "graph", "stage", "timeline"]
+    text = browser.get(address, params={"fragment": ",".join(names)}).text
+    found = re.findall(r'^<(?:section|div)[^>]* id="(\w+)"[^>]* data-part=', text, re.MULTILINE)
+    assert found == names
+    assert "<html" not in text
+    assert browser.get(address, params={"fragment": "head,"}).status_code == 422
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,8 @@ def diff_lines(text: str, name: str) -> Sequence[DiffLine]:
 
 def _by_line(code: Sequence[str], name: str) -> Sequence[Markup]:
     """Highlight lines; both sides of a diff are read as one text, which is nearly always right."""
-    whole = highlighted("\n".join(code), name).split("\n")
+    # The formatter ends the last line, even of a text that does not.
+    whole = highlighted("".join(f"{line}\n" for line in code), name).split("\n")[:-1]
     if len(whole) != len(code):
         return [escape(line) for line in code]
     return [Markup(line) for line in whole]

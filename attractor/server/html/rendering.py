@@ -76,8 +76,26 @@ def render(
 
 
 def render_fragment(request: Request, template: str, values: Mapping[str, object]) -> Response:
-    """Return a fragment of a page, which a script of the page inserts again after a change."""
+    """Return a fragment of a page, which a script of the page inserts."""
     return HTMLResponse(render_text(template, {"csrf": csrf_of(request), **values}))
+
+
+def render_fragments(
+    request: Request, folder: str, names: str, values: Mapping[str, object]
+) -> Response:
+    """Return fragments of a page, which a script of the page inserts again after a change.
+
+    Each name, separated by commas, is a template in a folder, and the id of its element.
+    """
+    own = {"csrf": csrf_of(request), **values}
+    texts = (render_text(f"{folder}/{name}.html.j2", own) for name in names.split(","))
+    return HTMLResponse("\n".join(texts))
+
+
+def fragments_pattern(*names: str) -> str:
+    """Return the pattern of a parameter with names of fragments, separated by commas."""
+    one = f"({'|'.join(names)})"
+    return f"^({one}(,{one})*)?$"
 
 
 def render_text(template: str, values: Mapping[str, object]) -> str:

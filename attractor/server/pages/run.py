@@ -16,7 +16,13 @@ from attractor.pipeline.runs.context import read_context
 from attractor.pipeline.runs.stages import find_attempt
 from attractor.pipeline.workspace.diffs import read_run_diff
 from attractor.server.html.highlighting import highlighted
-from attractor.server.html.rendering import PageRouter, in_address, render, render_fragment
+from attractor.server.html.rendering import (
+    PageRouter,
+    fragments_pattern,
+    in_address,
+    render,
+    render_fragments,
+)
 from attractor.server.html.run_view import (
     EVENT_TYPES,
     RunView,
@@ -35,6 +41,7 @@ from attractor.server.service import Service
 part = PageRouter()
 
 RUN = "/runs/{run}"
+FRAGMENTS = fragments_pattern("head", "question", "graph", "stage", "timeline")
 Word = Annotated[str, Query(max_length=200)]
 
 
@@ -62,10 +69,11 @@ def _values(service: Service, view: RunView, section: str) -> dict[str, object]:
         **run_values(view, address),
         "tabs": _tabs(address),
         "section": section,
-        "stream": f"/pipelines/{in_address(name)}/events",
+        "stream": f"/pipelines/{in_address(name)}/events?after={view.last_event}",
         "event_types": EVENT_TYPES,
         "bars_of": partial(bars_of, timeline=view.timeline, now=service.host.clock.now()),
         "frozen": False,
+        "query": "",
     }
 
 
@@ -77,7 +85,7 @@ def show_run(
     *,
     stage: Word = "",
     tab: Word = "",
-    fragment: Annotated[str, Query(pattern="^(head|question|graph|stage|timeline|)$")] = "",
+    fragment: Annotated[str, Query(pattern=FRAGMENTS)] = "",
 ) -> Response:
     """Show a run with the stage that a person wants to see first, or with a certain one."""
     return _stages(request, service, run, stage, tab, fragment)
@@ -91,7 +99,7 @@ def show_stage(
     stage: str,
     *,
     tab: Word = "",
-    fragment: Annotated[str, Query(pattern="^(stage|)$")] = "",
+    fragment: Annotated[str, Query(pattern=FRAGMENTS)] = "",
 ) -> Response:
     """Show a run with one of its stages: `NODE`, `NODE@VISIT` or `NODE@VISIT.ATTEMPT`."""
     return _stages(request, service, run, stage, tab, fragment)
@@ -108,10 +116,10 @@ def _stages(
         **_values(service, view, "Stages"),
         "stage": shown,
         "selected": attempt.id if attempt else chosen,
-        "query": f"&stage={in_address(stage)}&tab={in_address(tab)}",
+        "query": f"?stage={in_address(stage)}&tab={in_address(tab)}",
     }
     if fragment:
-        return render_fragment(request, f"run/{fragment}.html.j2", values)
+        return render_fragments(request, "run", fragment, values)
     return render(request, "run.html.j2", values)
 
 
@@ -136,7 +144,7 @@ def show_changes(
     view = _view(service, run)
     values = {**_values(service, view, "Changes"), **_changes(view.root, service)}
     if fragment:
-        return render_fragment(request, "run/changes.html.j2", values)
+        return render_fragments(request, "run", fragment, values)
     return render(request, "run_changes.html.j2", values)
 
 
@@ -176,10 +184,10 @@ def show_events(
         "type": type,
         "is_all": all,
         "is_newest": not before,
-        "events_address": f"{filters}&fragment=events",
+        "events_address": filters,
     }
     if fragment:
-        return render_fragment(request, "run/events.html.j2", values)
+        return render_fragments(request, "run", fragment, values)
     return render(request, "run_events.html.j2", values)
 
 

@@ -12,7 +12,13 @@ from attractor.engine.state.run_state import StatusWord
 from attractor.factory.ledger.index import RunQuery
 from attractor.pipeline.runs.lookup import RunSummary
 from attractor.pipeline.status import listed_status
-from attractor.server.html.rendering import PageRouter, in_address, render, render_fragment
+from attractor.server.html.rendering import (
+    PageRouter,
+    fragments_pattern,
+    in_address,
+    render,
+    render_fragments,
+)
 from attractor.server.html.run_view import EVENT_TYPES
 from attractor.server.http.scopes import READ, Serving
 
@@ -26,6 +32,7 @@ STATUSES = (*(one.value for one in StatusWord), *(one.value for one in StageStat
 
 part = PageRouter("Runs", "/runs", place=1)
 
+FRAGMENTS = fragments_pattern("waiting", "list")
 Word = Annotated[str, Query(max_length=200)]
 
 
@@ -45,7 +52,7 @@ def show_runs(
     goal: Word = "",
     since: Word = "",
     before: Word = "",
-    fragment: Annotated[str, Query(pattern="^(waiting|list|)$")] = "",
+    fragment: Annotated[str, Query(pattern=FRAGMENTS)] = "",
 ) -> Response:
     """Show the runs that the filters find, newest first."""
     host = service.host
@@ -63,7 +70,7 @@ def show_runs(
         "runs": found[:MOST],
         "address_of": address_of,
         "next": f"/runs?{urlencode({**chosen, 'before': last})}" if last else "",
-        "list_address": f"/runs?{urlencode({**chosen, 'before': before, 'fragment': 'list'})}",
+        "list_address": f"/runs?{urlencode({**chosen, 'before': before})}",
         "waiting": service.index.runs(host.runs_dir, waiting),
         "filters": filters,
         "is_filtered": bool(chosen),
@@ -74,7 +81,7 @@ def show_runs(
         "frozen": False,
     }
     if fragment:
-        return render_fragment(request, f"runs/{fragment}.html.j2", values)
+        return render_fragments(request, "runs", fragment, values)
     return render(request, "runs.html.j2", values)
 
 

@@ -1,75 +1,83 @@
 // Follows the events of a page's stream, and asks the server again for the fragments they change.
 //
 // <body> or another element: data-stream="ADDRESS OF EVENTS", data-from="number of the last event
-// in the page". A fragment: id, data-part="ADDRESS" and data-on="TYPE TYPE" (or "*").
+// in the page". A fragment: id, data-part="ADDRESS", data-on="TYPE TYPE" (or "*"), and
+// data-every="SECONDS" if it also changes without an event. All fragments of an address come in one
+// answer to ADDRESS with the parameter fragment=ID,ID.
 
-const PAUSE = 300; // ms between two requests for the same fragment
+const PAUSE = 300; // ms between two requests for the same fragments
 
-class Fragment {
-  constructor(id) {
-    this.id = id;
+class Loader {
+  constructor(address) {
+    this.address = address;
+    this.ids = new Set();
     this.timer = 0;
     this.isLoading = false;
-    this.isStale = false;
-    this.loaded = performance.now();
   }
 
-  get element() {
-    return document.getElementById(this.id);
-  }
-
-  changesWith(type) {
-    const types = this.element.dataset.on.split(" ");
-    return types.includes("*") || types.includes(type);
-  }
-
-  // Some contents change without an event: data-every="SECONDS".
-  isDue(now) {
-    const every = Number(this.element.dataset.every || 0);
-    return every && now - this.loaded > 1000 * every;
-  }
-
-  refresh() {
-    if (this.isLoading) this.isStale = true;
-    else this.timer ||= setTimeout(() => this.load(), PAUSE);
+  refresh(id) {
+    this.ids.add(id);
+    if (!this.isLoading) this.timer ||= setTimeout(() => this.load(), PAUSE);
   }
 
   async load() {
     this.timer = 0;
     this.isLoading = true;
-    this.isStale = false;
+    const ids = [...this.ids];
+    this.ids.clear();
     try {
-      const address = this.element?.dataset.part;
-      const answer = address && (await fetch(address, { headers: { accept: "text/html" } }));
+      const page = await ask(this.address, ids);
       // Meanwhile a person may have opened another stage.
-      if (answer?.ok && this.element?.dataset.part === address) insert(this.id, await answer.text());
+      for (const id of page ? ids : [])
+        if (document.getElementById(id)?.dataset.part === this.address) insert(id, page);
     } catch {
-      this.isStale = true; // the server is away: try again
+      for (const id of ids) this.ids.add(id); // the server is away: try again
     } finally {
       this.isLoading = false;
-      this.loaded = performance.now();
-      if (this.isStale) this.timer ||= setTimeout(() => this.load(), 3 * PAUSE);
+      for (const id of ids) loaded.set(id, performance.now());
+      if (this.ids.size) this.timer ||= setTimeout(() => this.load(), 3 * PAUSE);
     }
   }
 }
 
+const loaders = new Map();
+const loaded = new Map();
 const shown = new Map();
 
-export function insert(id, text) {
+// Return the fragments of an address as a document; null if the server refuses.
+export async function ask(address, ids) {
+  const url = new URL(address, location.href);
+  url.searchParams.set("fragment", ids.join(","));
+  const answer = await fetch(url, { headers: { accept: "text/html" } });
+  return answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
+}
+
+function refresh(element) {
+  const address = element.dataset.part;
+  if (!loaders.has(address)) loaders.set(address, new Loader(address));
+  loaders.get(address).refresh(element.id);
+}
+
+export function insert(id, page) {
   const old = document.getElementById(id);
-  if (!old || shown.get(id) === text) return;
+  const fresh = page.getElementById(id);
+  if (!old || !fresh || shown.get(id) === fresh.outerHTML) return;
   const focused = old.contains(document.activeElement) ? document.activeElement : null;
-  const hasText = [...old.querySelectorAll("textarea, input:not([type=hidden])")].some((one) => one.value);
-  if (hasText || focused?.matches("input, textarea, select")) return; // nobody loses a text
-  const parsed = new DOMParser().parseFromString(text, "text/html");
-  const fresh = document.adoptNode(parsed.getElementById(id));
-  if (!fresh) return;
-  shown.set(id, text);
+  const fields = [...old.querySelectorAll("textarea, input:not([type=hidden])")];
+  // Nobody loses a text.
+  if (fields.some((one) => one.value) || focused?.matches("input, textarea, select")) return;
+  shown.set(id, fresh.outerHTML);
+  document.adoptNode(fresh);
   keepOpen(old, fresh);
-  const scrolled = [...old.querySelectorAll("[data-scroll]")].map((one) => [one.id, one.scrollLeft, one.scrollTop]);
+  const scrolled = [...old.querySelectorAll("[data-scroll]")].map((one) => [
+    one.id,
+    one.scrollLeft,
+    one.scrollTop,
+  ]);
   old.replaceWith(fresh);
   for (const [name, left, top] of scrolled) document.getElementById(name)?.scrollTo(left, top);
   if (focused) refocus(focused, fresh);
+  show();
   fresh.dispatchEvent(new CustomEvent("inserted", { bubbles: true }));
   if (fresh.dataset.say && fresh.dataset.say !== old.dataset.say) say(fresh.dataset.say);
 }
@@ -98,12 +106,9 @@ export function say(text) {
 export function follow() {
   const page = document.querySelector("[data-stream]");
   if (!page) return;
-  const known = {};
-  const fragments = () =>
-    [...document.querySelectorAll("[data-part]")].map((one) => (known[one.id] ||= new Fragment(one.id)));
+  const fragments = () => [...document.querySelectorAll("[data-part]")];
   setInterval(() => {
-    const now = performance.now();
-    for (const one of fragments()) if (one.isDue(now)) one.refresh();
+    for (const one of fragments()) if (isDue(one)) refresh(one);
   }, 500);
   let last = Number(page.dataset.from || 0);
   const source = new EventSource(page.dataset.stream);
@@ -111,21 +116,38 @@ export function follow() {
     const number = Number(event.lastEventId || 0);
     if (number && number <= last) return;
     last = number || last;
-    for (const one of fragments()) if (one.changesWith(event.type)) one.refresh();
-    document.dispatchEvent(new CustomEvent("attractor", { detail: event }));
+    for (const one of fragments()) if (changes(one, event.type)) refresh(one);
   };
   const types = new Set((page.dataset.types || "").split(" ").filter(Boolean));
   for (const type of types) source.addEventListener(type, take);
   source.addEventListener("message", take);
-  source.addEventListener("end", (event) => {
+  source.addEventListener("end", () => {
     source.close();
-    for (const one of fragments()) one.refresh();
+    fragments().forEach(refresh);
     show("ended");
   });
-  source.addEventListener("open", () => show("live"));
+  source.addEventListener("open", () => {
+    show("live");
+    // A page without a number may have missed events before its stream began.
+    if (!page.dataset.from) fragments().forEach(refresh);
+  });
   source.addEventListener("error", () => show("reconnecting"));
 }
 
-function show(state) {
+function changes(element, type) {
+  const types = element.dataset.on.split(" ");
+  return types.includes("*") || types.includes(type);
+}
+
+function isDue(element) {
+  const every = Number(element.dataset.every || 0);
+  if (every && !loaded.has(element.id)) loaded.set(element.id, performance.now());
+  return every && performance.now() - loaded.get(element.id) > 1000 * every;
+}
+
+let connection = "";
+
+function show(state = connection) {
+  connection = state;
   for (const one of document.querySelectorAll("[data-connection]")) one.dataset.connection = state;
 }

@@ -25,19 +25,34 @@ function isTyping(target) {
   return target.closest("input:not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable]");
 }
 
-function press(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
-  const wanted = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  const open = document.querySelector("dialog[open]");
-  const found = [...document.querySelectorAll("[data-key]")].find(
+// The choices of a question win over the other keys of a page.
+function pressed(wanted) {
+  const found = [...document.querySelectorAll("[data-key]")].filter(
     (one) => one.dataset.key.toLowerCase() === wanted && one.getClientRects().length,
   );
+  return found.find((one) => one.closest(".question")) || found[0];
+}
+
+function press(event) {
+  if (event.key === "Escape") closeMenus(null);
+  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+  const found = pressed(event.key.toLowerCase());
+  const open = document.querySelector("dialog[open]");
   if (!found || (open && found.dataset.opens !== open.id)) return;
   event.preventDefault();
-  const opening = found.closest("details:not([open])");
-  if (opening) opening.open = true;
   if (found.matches("input, textarea, select")) found.focus();
   else found.click();
+  if (found.matches("details[open] > summary"))
+    found.parentElement.querySelector("input:not([type=hidden]), textarea, select")?.focus();
+}
+
+function closeMenus(inside) {
+  for (const one of document.querySelectorAll("details.menu[open]")) {
+    if (one.contains(inside)) continue;
+    const hadFocus = one.contains(document.activeElement);
+    one.open = false;
+    if (hadFocus) one.querySelector("summary").focus();
+  }
 }
 
 function toggle(event) {
@@ -57,6 +72,7 @@ function sendOnce(event) {
 for (const one of document.querySelectorAll(".keys-button")) one.hidden = false;
 document.addEventListener("keydown", press);
 document.addEventListener("click", toggle);
+document.addEventListener("click", (event) => closeMenus(event.target));
 document.addEventListener("submit", sendOnce);
 addEventListener("pageshow", () => {
   for (const one of document.querySelectorAll("form[data-sent]")) delete one.dataset.sent;

@@ -1,6 +1,6 @@
 // The page of a run: opens stages beside the graph, and moves between stages with the arrow keys.
 
-import { insert, say } from "./live.js";
+import { ask, insert, say } from "./live.js";
 
 const stage = () => document.getElementById("stage");
 
@@ -12,27 +12,18 @@ function addressOf(link) {
   return link.getAttribute("href");
 }
 
-function fragmentOf(address) {
-  const url = new URL(address, location.href);
-  url.searchParams.set("fragment", "stage");
-  return url;
-}
-
 async function open(address, { isNew = true } = {}) {
-  const answer = await fetch(fragmentOf(address), { headers: { accept: "text/html" } });
-  if (!answer.ok) {
+  const page = await ask(address, ["stage"]);
+  if (!page?.getElementById("stage")) {
     location.assign(address);
     return;
   }
-  insert("stage", await answer.text());
+  insert("stage", page);
   if (isNew) history.pushState({ stage: address }, "", address);
-  const id = stage().dataset.selected;
-  mark(id);
-  for (const one of document.querySelectorAll("#graph, #timeline")) {
-    const url = new URL(one.dataset.part, location.href);
-    url.searchParams.set("stage", id);
-    one.dataset.part = url.pathname + url.search;
-  }
+  mark(stage().dataset.selected);
+  // From now on all fragments are those of this stage.
+  for (const one of document.querySelectorAll("[data-part]"))
+    one.dataset.part = stage().dataset.part;
   if (isNew && matchMedia("(max-width: 999px)").matches) stage().scrollIntoView();
   say(document.getElementById("stage-title").textContent);
 }

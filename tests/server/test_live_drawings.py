@@ -1,0 +1,55 @@
+"""Drawings of runs for pages: drawn once for each graph, and marked with states."""
+
+from pathlib import Path
+
+from attractor.language.drawing.run_overlay import NodeState, RunStates, StageState, TakenEdge
+from attractor.language.reading import parse
+from attractor.server.live_drawings import LiveDrawings, marked
+
+GRAPH = """digraph small { start [shape=Mdiamond]; exit [shape=Msquare]
+    "a <b>" [prompt="x"]; start -> "a <b>" -> exit }"""
+STATES = RunStates(
+    {
+        "start": NodeState(StageState.DONE, 1),
+        "a <b>": NodeState(StageState.FAILED, 3, reason="it broke"),
+    },
+    {TakenEdge("start", "a <b>"): 1},
+    "a <b>",
+)
+
+
+def test_graph_is_drawn_once_for_all_runs_and_servers(tmp_path: Path) -> None:
+    drawings, folder = LiveDrawings(tmp_path / "kept"), tmp_path / "kept"
+    first = drawings.of([GRAPH.encode()], lambda: parse(GRAPH))
+    assert drawings.of([GRAPH.encode()], lambda: parse("unreadable")) is first
+    [file] = folder.iterdir()
+    file.write_text(file.read_text().replace(">small<", ">kept<"))
+    again = LiveDrawings(folder).of([GRAPH.encode()], lambda: parse(GRAPH))
+    assert ">kept<" in marked(again, STATES, address=str, sign=str)
+    assert len(list(folder.iterdir())) == 1
+    drawings.of([GRAPH.encode(), b"another goal"], lambda: parse(GRAPH))
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_nodes_are_links_with_state_and_sign(tmp_path: Path) -> None:
+    drawing = LiveDrawings(tmp_path).of([GRAPH.encode()], lambda: parse(GRAPH))
+    assert not drawing.is_wide
+    svg = marked(
+        drawing,
+        STATES,
+        address=lambda node: f"/stages/{node}",
+        sign=lambda state: f"<path d='{state.name}'/>",
+        selected="start",
+    )
+    assert "<style" not in svg
+    failed = svg[svg.index('data-node="a &lt;b&gt;"') :]
+    assert failed.startswith(
+        'data-node="a &lt;b&gt;" aria-label="a &lt;b&gt;: failed · next · 3 visits"'
+    )
+    assert 'href="/stages/a &lt;b&gt;"' in svg
+    assert "state-failed current" in failed
+    assert "<path d='FAILED'/>" in failed
+    assert "×3" in failed
+    assert 'data-node="start" aria-current="true"' in svg
+    assert svg.count("state-taken") == 1
+    assert "<path d='UNREACHED'/>" not in svg

@@ -1,0 +1,252 @@
+"""The pages of runs in Chromium: live, by mouse and by keyboard, in all looks, quick.
+
+Set SCREENSHOTS to a folder to keep a picture of each page.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any, cast
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # pyright: ignore[reportMissingTypeStubs]
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.browsers import browser as chromium
+from tests.pipeline.projects import make_project
+from tests.server.conftest import SETTINGS, RunningServer, service_of, serving
+from tests.server.runs import PATIENCE_S, UNTIL_GO, await_rest, start
+
+PIPELINE = f"""digraph live {{ graph [goal="Watch me"]
+    start [shape=Mdiamond]; exit [shape=Msquare]
+    plan [prompt="Plan: $goal"]
+    wait [shape=parallelogram, tool_command="echo 'print(1)' > one.py; {UNTIL_GO}"]
+    ask  [shape=hexagon, label="Ship it?"]
+    ship [shape=parallelogram, tool_command="echo shipped"]
+    start -> plan -> wait -> ask
+    ask -> ship [label="[S] Ship"]
+    ask -> plan [label="[A] Again"]
+    ship -> exit }}
+"""
+# Other work on this machine may slow the browser down.
+expect.set_options(timeout=30_000)
+LOOKS = [("light", 1280), ("dark", 390)]
+OTHER_LOOKS = [("dark", 1280), ("light", 390)]
+"""The looks that differ from others in nothing that is tested; they are kept as pictures."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    folder = tmp_path_factory.mktemp("browser")
+    (folder / "workspaces").mkdir()
+    settings = f'workspaces_dir = "{folder / "workspaces"}"\n{SETTINGS}'
+    project = make_project(folder / "project", PIPELINE, **{"attractor.toml": settings})
+    with serving(service_of(project)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def context(browser: Browser, server: RunningServer) -> Iterator[BrowserContext]:
+    """A signed-in browser, in which nothing is said on the console."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    said: list[str] = []
+    context.on("console", lambda message: said.append(message.text))
+    context.on("weberror", lambda error: said.append(str(error.error)))
+    sign_in(context, server)
+    yield context
+    context.close()
+    assert said == []
+
+
+def sign_in(context: BrowserContext, server: RunningServer) -> None:
+    code = server.service.access.codes.create()
+    page = context.new_page()
+    page.goto(f"{server.url}/login?code={code}")
+    page.close()
+
+
+def node(page: Page, name: str, state: str) -> None:
+    """Wait until a node of the graph has a state."""
+    expect(page.locator(f'#canvas a[data-node="{name}"] .state-{state}')).to_be_visible()
+
+
+def test_run_is_started_watched_answered_and_forked_by_mouse(
+    server: RunningServer, context: BrowserContext
+) -> None:
+    page = context.new_page()
+    page.goto(server.url)
+    page.get_by_role("link", name="Start a run").click()
+    page.get_by_label("Goal").fill("Watch it")
+    page.get_by_role("button", name="Start the run").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Watch it")
+    node(page, "wait", "running")
+    expect(page.locator("[data-connection=live]")).to_be_visible()
+    page.locator('#canvas a[data-node="plan"]').click()
+    expect(page.locator("#stage-title")).to_have_text("plan")
+    assert "/stages/plan" in page.url
+    page.get_by_role("link", name="Prompt").click()
+    expect(page.get_by_label("prompt")).to_have_text("Plan: Watch it")
+    page.go_back()
+    page.go_back()
+    expect(page.locator("#stage-title")).to_have_text("wait")
+    let_go(server)
+    page.get_by_role("button", name="Ship S").click()
+    expect(page.get_by_role("status").filter(has_text="Answered ask: S")).to_be_visible()
+    node(page, "ship", "done")
+    node(page, "plan", "done")
+    page.locator("#timeline").get_by_role("link", name="wait").click()
+    page.get_by_role("link", name=re.compile(r"Changes \d")).click()
+    expect(page.locator(".diff .added")).to_contain_text("print(1)")
+    page.locator("#fork-menu summary").click()
+    page.get_by_label("New run from before the stage").select_option("ship@1")
+    page.get_by_role("button", name="Start the new run").click()
+    expect(page.get_by_text("Forked from run")).to_be_visible()
+    node(page, "ship", "done")
+    assert not (server.service.host.project / "one.py").exists()
+
+
+def let_go(server: RunningServer) -> None:
+    """Let the waiting stage of the run end."""
+    places = server.service.host.workspaces_dir
+    until = monotonic() + PATIENCE_S
+    trees: list[Path] = []
+    while not trees:
+        assert monotonic() < until
+        sleep(0.05)
+        found = [one.parent for one in places.rglob("one.py")]
+        trees = [one for one in found if not (one / "go").exists()]
+    (trees[0] / "go").touch()
+
+
+def test_run_is_started_watched_and_answered_by_keyboard_alone(
+    server: RunningServer, context: BrowserContext
+) -> None:
+    page = context.new_page()
+    page.goto(server.url)
+    press = page.keyboard.press
+    press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    press("Escape")
+    press("s")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Start a run")
+    tab_to(page, "Goal")
+    page.keyboard.insert_text(" by keys")
+    tab_to(page, "Start the run")
+    press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("by keys")
+    node(page, "wait", "running")
+    press("x")
+    assert focused(page) == "Reason"
+    press("Escape")
+    assert focused(page) == "Cancel…"
+    let_go(server)
+    expect(page.get_by_role("button", name="Ship S")).to_be_visible()
+    tab_to(page, "ask: waits for a person")
+    press("ArrowUp")
+    assert focused(page).startswith("wait: done")
+    press("Enter")
+    expect(page.locator("#stage-title")).to_have_text("wait")
+    press("s")
+    node(page, "ship", "done")
+    expect(page.locator("#head .badge")).to_contain_text("decision")
+
+
+def focused(page: Page) -> str:
+    """Return the accessible name of the focused element, as far as the pages need it."""
+    return page.evaluate(
+        """() => { const one = document.activeElement;
+        return one.getAttribute("aria-label") || one.labels?.[0]?.textContent.trim()
+            || one.textContent.trim(); }"""
+    )
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until an element with a name has the focus, which must be visible."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if focused(page).startswith(name):
+            assert page.evaluate("document.activeElement.matches(':focus-visible')")
+            return
+    raise AssertionError(f"{name} is not reached by Tab")
+
+
+VIEWS = {
+    "runs": "/runs",
+    "start": "/start",
+    "run": "{run}",
+    "stage": "{run}/stages/plan",
+    "stage-changes": "{run}/stages/wait?tab=changes",
+    "stage-details": "{run}/stages/ask",
+    "changes": "{run}/changes",
+    "events": "{run}/events",
+    "context": "{run}/context",
+    "checkpoint": "{run}/checkpoint",
+}
+
+
+def test_axe_finds_no_fault_in_any_look(server: RunningServer, browser: Browser) -> None:
+    with server.client("operate") as client:
+        run = start(client, PIPELINE.replace(UNTIL_GO, "true"), workspace="isolated")
+        await_rest(client, run)
+    folder = os.environ.get("SCREENSHOTS", "")
+    for look, (scheme, width) in enumerate(LOOKS + (OTHER_LOOKS if folder else [])):
+        # The script of axe is foreign to the pages, whose policy would refuse it.
+        context = browser.new_context(
+            bypass_csp=True,
+            color_scheme="dark" if scheme == "dark" else "light",
+            viewport={"width": width, "height": 900},
+            reduced_motion="reduce",
+        )
+        sign_in(context, server)
+        page = context.new_page()
+        for number, (name, address) in enumerate(VIEWS.items()):
+            page.goto(server.url + address.format(run=f"/runs/{run}"))
+            if folder:
+                page.screenshot(path=f"{folder}/{name}-{scheme}-{width}.png", full_page=True)
+            is_wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+            assert not is_wide, f"{name} is wider than {width} pixels"
+            # A look is that of the style sheet, so that each view is searched in one of them.
+            if number % 2 == look:
+                # The library annotates its results as bare dicts.
+                found: list[Any] = cast(Any, Axe()).run(page).response["violations"]
+                faults = [(one["id"], one["nodes"][0]["target"]) for one in found]
+                assert faults == [], f"{name} {scheme} {width}"
+        context.close()
+
+
+def test_graph_of_500_nodes_is_drawn_within_two_seconds(
+    server: RunningServer, context: BrowserContext
+) -> None:
+    edges = [(at, at + 1) for at in range(497)]
+    edges += [(at, min(497, at + 2 + at % 9)) for at in range(301)]
+    text = "; ".join(f"n{one} -> n{other}" for one, other in edges)
+    source = (
+        "digraph big { start [shape=Mdiamond]; exit [shape=Msquare]; start -> n0; n497 -> exit;"
+        f' node [shape=parallelogram, tool_command="true"]; {text} }}'
+    )
+    with server.client("operate") as client:
+        run = start(client, source, workspace="none", sandbox="none")
+        address = f"{server.url}/runs/{run}"
+        # The graph is drawn once; every run of the pipeline uses this drawing.
+        client.get(address, headers={"accept": "text/html"})
+        client.post(f"/pipelines/{run}/cancel", json={"why": "enough"})
+        await_rest(client, run)
+    page = context.new_page()
+    # Other work on this machine may disturb one of them.
+    assert min(seconds_until_drawn(page, address) for _ in range(3)) < 2
+
+
+def seconds_until_drawn(page: Page, address: str) -> float:
+    begun = monotonic()
+    page.goto(address)
+    page.wait_for_function("document.querySelectorAll('#canvas g.node').length === 500")
+    page.evaluate("new Promise(requestAnimationFrame)")
+    return monotonic() - begun
