@@ -52,7 +52,7 @@ def test_answers_to_any_request_are_described(server: RunningServer) -> None:
             continue
 
         @settings(
-            max_examples=count(ci=2, full=20),
+            max_examples=count(ci=1, full=20),
             database=None,
             derandomize=True,
             deadline=None,
