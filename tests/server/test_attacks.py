@@ -8,8 +8,8 @@ import http.client
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -19,10 +19,11 @@ from fastapi.routing import APIRoute
 from attractor.pipeline.runs.transcript import TRANSCRIPT
 from attractor.server.access.access import COOKIE
 from attractor.server.access.caller import Scope
-from attractor.server.access.limits import UNLIMITED
+from attractor.server.access.limits import LIMITS, UNLIMITED
 from attractor.server.application import OPENAPI, PAGES, RESOURCES
 from attractor.server.http.guard import OPEN_PATHS
 from attractor.server.http.scopes import RequiredScope
+from attractor.server.service import Service
 from tests.browsers import chromium
 from tests.counts import count
 from tests.pipeline.projects import make_project
@@ -226,3 +227,18 @@ def test_no_script_in_a_text_is_executed(target: Target) -> None:
             if "<script>window.ran" in html.unescape(page.content()):
                 shown.append(view)
     assert len(shown) > len(VIEWS) // 2
+
+
+def test_flood_of_streams_is_refused(service: Service) -> None:
+    limits = replace(LIMITS, open_requests=5)
+    with serving(service, limits=limits) as server, server.client("read") as client:
+        stream = {"accept": "text/event-stream"}
+        with ExitStack() as flood:
+            opened = [
+                flood.enter_context(client.stream("GET", "/api/v1/events", headers=stream))
+                for _ in range(50)
+            ]
+            assert [one.status_code for one in opened] == [200] * 5 + [429] * 45
+            with server.client("read") as other:
+                assert other.get("/api/v1/version").status_code == 200
+    assert len([one for one in server.log if one.status == 429]) == limits.refusals

@@ -1,5 +1,6 @@
 """The OpenAPI document describes every operation, and every answer to any request."""
 
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -7,9 +8,11 @@ import pytest
 from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
 
+from attractor.server.access.limits import LIMITS, UNLIMITED, Limits
 from attractor.server.application import OPENAPI, RESOURCES
+from attractor.server.service import Service
 from tests.counts import count
-from tests.server.conftest import RunningServer
+from tests.server.conftest import RunningServer, serving
 
 # Most of its types are unknown.
 schemathesis: Any = import_module("schemathesis")
@@ -42,7 +45,20 @@ def test_document_lists_every_operation(server: RunningServer) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
-def test_answers_to_any_request_are_described(server: RunningServer) -> None:
+@pytest.mark.parametrize(
+    "limits",
+    [UNLIMITED, replace(LIMITS, burst=30, requests_per_s=0.01)],
+    ids=["unlimited", "limited"],
+)
+def test_answers_to_any_request_are_described(service: Service, limits: Limits) -> None:
+    with serving(service, limits=limits) as server:
+        faults = _faults(server)
+    assert faults == []
+    assert (429 in {one.status for one in server.log}) == (limits is not UNLIMITED)
+
+
+def _faults(server: RunningServer) -> list[str]:
+    """Return the answers to arbitrary requests that the document does not describe."""
     headers = {"authorization": f"Bearer {server.token()}"}
     schema = schemathesis.openapi.from_url(f"{server.url}{OPENAPI}", headers=headers)
     faults: list[str] = []
@@ -66,7 +82,7 @@ def test_answers_to_any_request_are_described(server: RunningServer) -> None:
             play()
         except (AssertionError, BaseExceptionGroup) as fault:
             faults.append(f"{operation.label}: {fault}")
-    assert faults == []
+    return faults
 
 
 def _streams(operation: Any) -> bool:
