@@ -1,5 +1,6 @@
 """A client runs pipelines by the endpoints of attractor-spec 9.5 and 11.11."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -99,13 +100,18 @@ def test_repeated_request_starts_one_run(server: RunningServer) -> None:
         ({"source": GATE, "max_duration": "soon"}, 400, "soon"),
         ({"source": GATE, "colour": "red"}, 422, "colour"),
         ({"source": GATE, "goal": "nul \0"}, 422, "goal"),
+        ({"source": GATE.replace("built", "\ud800")}, 422, "source"),
+        ({"source": GATE, "inputs": {"key": "\ud800"}}, 422, "inputs"),
     ],
 )
 def test_run_that_cannot_begin_is_a_problem(
-    server: RunningServer, body: dict[str, str], status: int, words: str
+    server: RunningServer, body: dict[str, object], status: int, words: str
 ) -> None:
     with server.client() as client:
-        answer = client.post("/pipelines", json={**UNGUARDED, **body})
+        # As ASCII: no UTF-8 has half of a surrogate pair.
+        content = json.dumps({**UNGUARDED, **body})
+        headers = {"content-type": "application/json"}
+        answer = client.post("/pipelines", content=content, headers=headers)
     assert answer.status_code == status, answer.text
     assert words in answer.json()["detail"]
     assert not [*server.service.host.runs_dir.glob("*/manifest.json")]

@@ -17,8 +17,12 @@ from attractor.server.processes.run_processes import RunCommand
 LONGEST_WORD = 100_000
 """The kernel refuses arguments of a program above 128 kB."""
 
-Word = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
-Words = Annotated[str, StringConstraints(max_length=LONGEST_WORD // 4, pattern=r"^[^\x00]*$")]
+NO_NUL = r"^[^\x00]*$"
+Text = Annotated[str, StringConstraints(pattern=NO_NUL)]
+"""A text that can be written as UTF-8: a pattern also refuses half of a surrogate pair."""
+
+Word = Annotated[str, StringConstraints(max_length=1000, pattern=NO_NUL)]
+Words = Annotated[str, StringConstraints(max_length=LONGEST_WORD // 4, pattern=NO_NUL)]
 """A text of an argument, which takes up to four bytes a character."""
 
 MOST_INPUTS = 100
@@ -51,7 +55,7 @@ class WalkBody(Body):
     goal: Words = Field(
         default="", description="The goal of a new run; a secret goal of an old run again."
     )
-    inputs: dict[InputName, str | bool | int | float] = Field(
+    inputs: dict[InputName, Text | bool | int | float] = Field(
         default_factory=dict[str, str | bool | int | float],
         max_length=MOST_INPUTS,
         description="The inputs of a new run; the secret inputs of an old run again.",
@@ -80,7 +84,7 @@ class WalkBody(Body):
 class StartBody(WalkBody):
     """A run to start: a DOT source, a file of the project, or a registered pipeline."""
 
-    source: str = Field(
+    source: Text = Field(
         default="", description="A DOT source; prompt files are those of the project."
     )
     file: Word = Field(default="", description="A file of the project.", examples=["pipeline.dot"])
