@@ -1,6 +1,7 @@
 """The page of a run and the list of runs, as they read without a script."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -86,6 +87,21 @@ def test_fragments_are_the_same_elements_as_in_the_page(
     assert found == names
     assert "<html" not in text
     assert browser.get(address, params={"fragment": "head,"}).status_code == 422
+
+
+def test_child_run_has_a_page_below_its_run(
+    server: RunningServer, parked: tuple[httpx.Client, str]
+) -> None:
+    browser, address = parked
+    root = server.service.root(address.rpartition("/")[2])
+    shutil.copytree(root, root.parent / "copy")
+    (root / "children").mkdir(exist_ok=True)
+    (root.parent / "copy").rename(root / "children" / "make@1.1")
+    page = browser.get(f"{address}:make@1.1").text
+    assert f'<a class="mono" href="{address}">' in page
+    assert f'href="{address}:make@1.1/stages/plan"' in page
+    assert browser.get(f"{address}:make@1.1/stages/plan").status_code == 200
+    shutil.rmtree(root / "children")
 
 
 @pytest.mark.parametrize(

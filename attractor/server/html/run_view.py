@@ -15,7 +15,7 @@ from attractor.base.json import Json
 from attractor.engine.journal.events import ENGINE_KINDS
 from attractor.engine.journal.reader import JournalReader, find_position
 from attractor.engine.run_folder.drawing import read_events, states_of
-from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
+from attractor.engine.run_folder.layout import CHILDREN, Manifest, RunDirectory, read_manifest
 from attractor.language.drawing.run_overlay import RunStates, StageState
 from attractor.language.graph.graph import Node, folder_name
 from attractor.pipeline.runs.event_lines import describe_without_time
@@ -59,6 +59,11 @@ class RunView:
     last_event: int
 
     @property
+    def name(self) -> str:
+        """The name of the run in addresses; `RUN:STAGE` for a run that a stage started."""
+        return _name(self.root)
+
+    @property
     def summary(self) -> RunSummary:
         """The summary of the run."""
         return self.status.summary
@@ -84,6 +89,11 @@ class RunView:
         is_failed = self.summary.outcome == "fail"
         last = failed[-1:] if is_failed and failed else attempts[-1:]
         return last[0].id if last else ""
+
+
+def _name(root: Path) -> str:
+    is_child = root.parent.name == CHILDREN
+    return f"{_name(root.parent.parent)}:{root.name}" if is_child else root.name
 
 
 def read_view(root: Path, runs_dir: Path, drawing: GraphDrawing) -> RunView:

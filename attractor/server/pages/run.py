@@ -63,7 +63,7 @@ _SECTIONS = ("Changes", "Events", "Context", "Checkpoint")
 
 def _values(service: Service, view: RunView, section: str) -> dict[str, object]:
     """Return what all views of a run need."""
-    name = view.root.name
+    name = view.name
     address = f"/runs/{in_address(name)}"
     return {
         **run_values(view, address),
