@@ -212,17 +212,22 @@ _Counts = tuple[Counter[str], Counter[str]]
 
 
 def _earlier(facts: RunFacts, entries: Sequence[LedgerEntry]) -> Mapping[str, _Counts]:
-    """Return the satisfied and played trials by scenario of other runs of the pipeline.
+    """Return the satisfied and played trials by scenario of earlier runs of the pipeline.
 
     Only runs of the same project count: a scenario of another project may have the same name.
     """
     created = {one.run_id: one for one in entries if one.kind == LineKind.CREATED}
-    own = origin_of(created[facts.run_id]) if facts.run_id in created else None
     found: dict[str, _Counts] = {}
+    if facts.run_id not in created:
+        return found
+    own = created[facts.run_id]
+    earlier = {
+        run_id
+        for run_id, one in created.items()
+        if one.head.seq < own.head.seq and origin_of(one) == origin_of(own)
+    }
     for entry in entries:
-        if entry.kind != LineKind.EVALUATED or entry.run_id == facts.run_id:
-            continue
-        if entry.run_id not in created or origin_of(created[entry.run_id]) != own:
+        if entry.kind != LineKind.EVALUATED or entry.run_id not in earlier:
             continue
         satisfied, played = found.setdefault(entry.run_id, (Counter(), Counter()))
         for trial in Fields(entry.data, "ledger: evaluated").inners("trials"):

@@ -274,6 +274,14 @@ def test_automatic_approval_of_a_gate_is_no_decision(tmp_path: Path) -> None:
         flow.promote(result)
 
 
+def test_review_counts_trials_of_earlier_runs_only(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    first, second = flow.launch(), flow.launch()
+    for result, earlier in ((first, []), (second, [first.run_id])):
+        review = asyncio.run(Factory(flow.host).review(result.directory))
+        assert [[one.run_id for one in each.earlier] for each in review.scenarios] == [earlier]
+
+
 def test_suite_of_another_project_with_the_same_name_judges_nothing(tmp_path: Path) -> None:
     flow = make_flow(tmp_path / "one", wanted="something else")
     (tmp_path / "two").mkdir()
