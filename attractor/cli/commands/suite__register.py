@@ -35,22 +35,10 @@ def register(invocation: Invocation, folder: Path, sandbox: str, as_json: bool) 
     stores, by = evaluator_of(host).stores, operator_name(invocation)
     registered = asyncio.run(register_suite(folder, host, stores, sandbox=sandbox, by=by))
     if as_json:
-        show_json(_record(registered))
+        show_json(registered.to_record())
     else:
         show(_text(registered))
     return ExitCode.DONE
-
-
-def _record(registered: Registration) -> dict[str, object]:
-    version = registered.version
-    return {
-        "name": version.name,
-        "version": version.number,
-        "seal": version.content,
-        "is_new": registered.is_new,
-        "trials": registered.trials,
-        "failures_allowed": registered.failures_allowed,
-    }
 
 
 def _text(registered: Registration) -> str:

@@ -18,7 +18,7 @@ def list_tokens(invocation: Invocation, as_json: bool) -> ExitCode:
     """
     tokens = token_store(invocation).list()
     if as_json:
-        show_json([one.model_dump(mode="json", include=_SHOWN) for one in tokens])
+        show_json([one.to_record() for one in tokens])
     elif tokens:
         for one in tokens:
             show(f"{one.name}  {one.scope}  created {one.created:%Y-%m-%d %H:%M} by {one.by}")
@@ -26,7 +26,5 @@ def list_tokens(invocation: Invocation, as_json: bool) -> ExitCode:
         show("There are no tokens. Create one: attractor token create NAME")
     return ExitCode.DONE
 
-
-_SHOWN = {"name", "scope", "created", "by"}
 
 part = list_tokens

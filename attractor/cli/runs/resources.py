@@ -16,8 +16,8 @@ from attractor.cli.shell_completion import (
 )
 from attractor.factory.evaluation.run_facts import FactoryStores
 from attractor.factory.launch import evaluator_of
-from attractor.factory.resources.usage import require_unused
-from attractor.factory.resources.versions import BURNED, Ending, ResourceKind, Version
+from attractor.factory.resources.usage import end_versions
+from attractor.factory.resources.versions import Ending, ResourceKind, Version
 
 _COMPLETE = {
     ResourceKind.PROFILE: complete_profiles,
@@ -64,15 +64,9 @@ def end_command(kind: ResourceKind, how: str, name: str, help: str) -> click.Com
     @click.pass_obj
     def end(invocation: Invocation, reference: str, reason: str, as_json: bool) -> ExitCode:
         host = host_of(invocation)
-        evaluator = evaluator_of(host)
-        store = evaluator.stores.of_kind(kind)
-        chosen = store.find(reference)
-        is_one = store.is_numbered(reference) or how == BURNED
-        versions = [chosen] if is_one else store.versions(chosen.name)
-        if how != BURNED:
-            require_unused(versions, evaluator.project, evaluator.ledger)
+        store = evaluator_of(host).stores.of_kind(kind)
         ending = Ending(how, host.clock.now(), operator_name(invocation), reason)
-        ended = [store.end(one, ending) for one in versions]
+        ended = end_versions(store, reference, ending)
         if as_json:
             show_json([one.to_record() for one in ended])
         else:

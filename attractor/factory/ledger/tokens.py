@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import VerificationError
 from attractor.base.files import make_private_folder, read_regular, write_whole
-from attractor.base.json import canonical_json, content_hash
+from attractor.base.json import Json, canonical_json, content_hash
 from attractor.base.locks import FileLock
 from attractor.factory.errors import InvalidToken
 from attractor.factory.ledger.ledger import Ledger, LineKind
@@ -41,6 +41,10 @@ class StoredToken(BaseModel):
     created: datetime
     by: str
     seal: str = ""
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of the token, without its hash."""
+        return self.model_dump(mode="json", include={"name", "scope", "created", "by"})
 
     def allows(self, scope: str) -> bool:
         """Return whether the token allows the actions of a scope."""

@@ -16,7 +16,16 @@ from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.versions import ResourceKind, Version, VersionStore
 from attractor.language.diagnostics import Diagnostic
-from attractor.pipeline.source.read import PipelineSource, pipeline_hash, pipeline_name
+from attractor.language.source.text import Source
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.source.files import VisibleFiles, find_place
+from attractor.pipeline.source.read import (
+    PipelineSource,
+    pipeline_hash,
+    pipeline_name,
+    project_of,
+    read_pipeline,
+)
 
 _GRAPH, _FILES = "graph.dot", "graph.files.json"
 
@@ -69,6 +78,20 @@ class PipelineStore:
                 hint="restore it from a backup, or remove it and register the pipeline again",
             )
         return RegisteredPipeline(text.decode(), files)
+
+
+def register_text(
+    store: PipelineStore, host: RunHost, name: str, text: str, *, by: str
+) -> tuple[Version, bool]:
+    """Register a text as the file of the project with a name, which need not exist.
+
+    Files that callers may not see cannot be named by the text.
+    """
+    place = find_place(host.project, name)
+    files = VisibleFiles(place, host.project)
+    source = Source(text, str(place))
+    pipeline = read_pipeline(source, files=files, project=project_of(host))
+    return store.register(pipeline, place, by=by, now=host.clock.now())
 
 
 def _validation(diagnostics: Sequence[Diagnostic]) -> list[Json]:

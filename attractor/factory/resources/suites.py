@@ -32,6 +32,17 @@ class Registration:
     trials: int
     failures_allowed: int
 
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of the registration."""
+        return {
+            "name": self.version.name,
+            "version": self.version.number,
+            "seal": self.version.content,
+            "is_new": self.is_new,
+            "trials": self.trials,
+            "failures_allowed": self.failures_allowed,
+        }
+
 
 def suite_record(version: Version, suite: Suite, *, to_operator: bool) -> dict[str, Json]:
     """Return the JSON record of a version of a suite; only the operator gets the holdouts."""

@@ -1,4 +1,4 @@
-"""Finds active runs that use a resource, because such a resource cannot be retired."""
+"""Ends versions of resources that no active run uses."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -12,10 +12,26 @@ from attractor.factory.errors import InUse
 from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.factory.ledger.records import created_runs
 from attractor.factory.project import ProjectIdentity
-from attractor.factory.resources.versions import ResourceKind, Version
+from attractor.factory.resources.versions import (
+    BURNED,
+    Ending,
+    ResourceKind,
+    Version,
+    VersionStore,
+)
 from attractor.pipeline.source.read import find_accepted
 
 _SHOWN = 5
+
+
+def end_versions(store: VersionStore, reference: str, ending: Ending) -> list[Version]:
+    """End the version `NAME@NUMBER`, or all versions of `NAME`; burn one version only."""
+    chosen = store.find(reference)
+    is_one = store.is_numbered(reference) or ending.how == BURNED
+    versions = [chosen] if is_one else store.versions(chosen.name)
+    if ending.how != BURNED:
+        require_unused(versions, store.project, store.ledger)
+    return [store.end(one, ending) for one in versions]
 
 
 def require_unused(versions: Iterable[Version], project: ProjectIdentity, ledger: Ledger) -> None:

@@ -9,8 +9,12 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from attractor.base.errors import UsageError
-from attractor.factory.resources.versions import Version, VersionStore
+from attractor.factory.resources.usage import end_versions
+from attractor.factory.resources.versions import Ending, Version, VersionStore
+from attractor.server.access.caller import Caller
 from attractor.server.http.cursors import MOST, Page, read_cursor, write_cursor
+from attractor.server.processes.bodies import Body, Words
+from attractor.server.service import Service
 
 JsonRecord = dict[str, Any]
 Since = Annotated[
@@ -49,6 +53,27 @@ class VersionAnswer(AnswerModel):
     by: str
     data: JsonRecord
     ending: EndingAnswer | None
+
+
+class RegisteredAnswer(VersionAnswer):
+    """A version, and whether the request made it."""
+
+    is_new: bool = Field(description="False: the same content was registered before.")
+
+
+class EndBody(Body):
+    """The reason why no new run may use a version."""
+
+    reason: Words = Field(min_length=1, description="Record this reason.")
+
+
+def end(
+    service: Service, caller: Caller, store: VersionStore, reference: str, how: str, reason: str
+) -> list[VersionAnswer]:
+    """End the versions that a reference names, in the name of a caller."""
+    ending = Ending(how, service.host.clock.now(), caller.name, reason)
+    ended = end_versions(store, reference, ending)
+    return [VersionAnswer.model_validate(one.to_record()) for one in ended]
 
 
 def list_versions(

@@ -1,18 +1,31 @@
-"""The registered pipelines of the project: versions, sources and differences."""
+"""The registered pipelines of the project: versions, texts, differences; register, retire."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 
 from attractor.factory.launch import evaluator_of
-from attractor.factory.resources.pipelines import PipelineStore
+from attractor.factory.resources.pipelines import PipelineStore, register_text
+from attractor.factory.resources.versions import RETIRED
 from attractor.language.comparison.compare import diff
 from attractor.language.comparison.difference import difference_record
 from attractor.language.reading import parse
+from attractor.pipeline.source.files import read_pipeline_file
 from attractor.server.http.cursors import MOST, Cursor, Limit, Page
 from attractor.server.http.problems import problem_statuses
-from attractor.server.http.records import JsonRecord, Name, Reference, VersionAnswer, list_versions
-from attractor.server.http.scopes import READ, Serving
+from attractor.server.http.records import (
+    EndBody,
+    JsonRecord,
+    Name,
+    Reference,
+    RegisteredAnswer,
+    VersionAnswer,
+    end,
+    list_versions,
+)
+from attractor.server.http.scopes import DECIDE, OPERATE, READ, Calling, Serving
+from attractor.server.processes.bodies import Body, Word
 
 part = APIRouter(tags=["pipelines"], responses=problem_statuses(400, 404, 409, 503))
 
@@ -23,6 +36,15 @@ class PipelineAnswer(VersionAnswer):
     """A version of a pipeline, with its text."""
 
     text: str
+
+
+class PipelineBody(Body):
+    """A pipeline of the project to register."""
+
+    file: Word = Field(min_length=1, description="The path of its file in the project.")
+    source: str = Field(
+        default="", description="Register this text instead of the content of the file."
+    )
 
 
 @part.get("/api/v1/pipelines", dependencies=[READ])
@@ -39,6 +61,25 @@ def show_pipeline(service: Serving, reference: Reference) -> PipelineAnswer:
     store = evaluator_of(service.host).stores.pipelines
     version = store.versions.find(reference)
     return PipelineAnswer.model_validate({**version.to_record(), "text": store.read(version).text})
+
+
+@part.post("/api/v1/pipelines", dependencies=[OPERATE])
+def register_pipeline(service: Serving, caller: Calling, body: PipelineBody) -> RegisteredAnswer:
+    """Register a pipeline as a version, with the files that it names; refuse one with errors."""
+    host = service.host
+    text = body.source or read_pipeline_file(host.project, body.file).text
+    store = evaluator_of(host).stores.pipelines
+    version, is_new = register_text(store, host, body.file, text, by=caller.name)
+    return RegisteredAnswer.model_validate({**version.to_record(), "is_new": is_new})
+
+
+@part.post("/api/v1/pipelines/{reference}/retire", dependencies=[DECIDE])
+def retire_pipeline(
+    service: Serving, caller: Calling, reference: Reference, body: EndBody
+) -> list[VersionAnswer]:
+    """Retire a version, or all versions of a pipeline; no new run may use them."""
+    store = evaluator_of(service.host).stores.pipelines.versions
+    return end(service, caller, store, reference, RETIRED, body.reason)
 
 
 @part.get("/api/v1/pipeline-diff", dependencies=[READ])

@@ -1,13 +1,25 @@
-"""The profiles of the project, and their effective policies."""
+"""The profiles of the project: revisions with their effective policies; create, update, retire."""
 
 from fastapi import APIRouter
 
+from attractor.base.errors import UsageError
 from attractor.factory.launch import evaluator_of
 from attractor.factory.resources.effective import effective_record
+from attractor.factory.resources.profiles import Profile
+from attractor.factory.resources.versions import RETIRED
 from attractor.server.http.cursors import MOST, Cursor, Limit, Page
 from attractor.server.http.problems import problem_statuses
-from attractor.server.http.records import JsonRecord, Name, Reference, VersionAnswer, list_versions
-from attractor.server.http.scopes import READ, Serving
+from attractor.server.http.records import (
+    EndBody,
+    JsonRecord,
+    Name,
+    Reference,
+    RegisteredAnswer,
+    VersionAnswer,
+    end,
+    list_versions,
+)
+from attractor.server.http.scopes import DECIDE, READ, Calling, Serving
 
 part = APIRouter(tags=["profiles"], responses=problem_statuses(400, 404, 409, 503))
 
@@ -33,3 +45,32 @@ def show_profile(service: Serving, reference: Reference) -> ProfileAnswer:
     version = store.versions.find(reference)
     record = {**version.to_record(), "effective": effective_record(store.read(version))}
     return ProfileAnswer.model_validate(record)
+
+
+@part.post("/api/v1/profiles", dependencies=[DECIDE], status_code=201)
+def create_profile(service: Serving, caller: Calling, body: Profile) -> VersionAnswer:
+    """Create a profile; the fields are those of a profile file."""
+    host = service.host
+    store = evaluator_of(host).stores.profiles
+    version = store.create(body, by=caller.name, now=host.clock.now())
+    return VersionAnswer.model_validate(version.to_record())
+
+
+@part.put("/api/v1/profiles/{name}", dependencies=[DECIDE])
+def update_profile(service: Serving, caller: Calling, name: str, body: Profile) -> RegisteredAnswer:
+    """Make a new revision of a profile; runs keep the revision that they pinned."""
+    if body.name != name:
+        raise UsageError(f"the body is the profile {body.name!r}", hint=f"name it {name!r}")
+    host = service.host
+    store = evaluator_of(host).stores.profiles
+    version, is_new = store.update(body, by=caller.name, now=host.clock.now())
+    return RegisteredAnswer.model_validate({**version.to_record(), "is_new": is_new})
+
+
+@part.post("/api/v1/profiles/{reference}/retire", dependencies=[DECIDE])
+def retire_profile(
+    service: Serving, caller: Calling, reference: Reference, body: EndBody
+) -> list[VersionAnswer]:
+    """Retire a revision, or all revisions of a profile; no new run may use them."""
+    store = evaluator_of(service.host).stores.profiles.versions
+    return end(service, caller, store, reference, RETIRED, body.reason)

@@ -1,25 +1,31 @@
-"""The suites of the project, and the history of their scenarios, without hidden words."""
+"""The suites of the project: versions and history, without hidden words; register and end them."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import Field
 
 from attractor.factory.launch import evaluator_of
+from attractor.factory.resources.registration import register_suite
 from attractor.factory.resources.suite_history import suite_history
 from attractor.factory.resources.suites import suite_record
+from attractor.factory.resources.versions import ARCHIVED, BURNED
 from attractor.server.access.caller import Scope
 from attractor.server.http.cursors import MOST, Cursor, Limit, Page
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import (
     AnswerModel,
+    EndBody,
     JsonRecord,
     Name,
     Reference,
     VersionAnswer,
+    end,
     list_versions,
 )
-from attractor.server.http.scopes import READ, Calling, Serving, require_scope
+from attractor.server.http.scopes import DECIDE, READ, Calling, Serving, require_scope
+from attractor.server.processes.bodies import Body, Word, project_file
 
 part = APIRouter(tags=["suites"], responses=problem_statuses(400, 404, 409, 503))
 
@@ -61,6 +67,26 @@ class SuiteHistoryAnswer(VersionAnswer):
     scenarios: list[ScenarioHistoryAnswer]
 
 
+class SuiteBody(Body):
+    """A suite of the project to register."""
+
+    folder: Word = Field(min_length=1, description="Its folder, such as `scenarios/todo`.")
+    sandbox: Word = Field(
+        default="auto", description="Play trials here: auto, bubblewrap, landlock or none."
+    )
+
+
+class RegistrationAnswer(AnswerModel):
+    """A registered suite."""
+
+    name: str
+    version: int
+    seal: str
+    is_new: bool = Field(description="False: the same content was registered before.")
+    trials: int = Field(description="The trials of each evaluation.")
+    failures_allowed: int
+
+
 @part.get("/api/v1/suites", dependencies=[READ])
 def list_suites(
     service: Serving, *, name: Name = "", cursor: Cursor = "", limit: Limit = MOST
@@ -94,3 +120,33 @@ def show_suite_history(
     found = suite_history(version, evaluator, to_operator=operator)
     record = {**version.to_record(), "scenarios": [one.to_record() for one in found]}
     return SuiteHistoryAnswer.model_validate(record)
+
+
+@part.post("/api/v1/suites", dependencies=[DECIDE])
+def register(service: Serving, caller: Calling, body: SuiteBody) -> RegistrationAnswer:
+    """Register a suite as a sealed version; the answer comes after its trials, maybe in minutes.
+
+    The trials show that the suite can judge. The same content makes no new version.
+    """
+    host = service.host
+    folder, stores = project_file(body.folder, host.project), evaluator_of(host).stores
+    found = asyncio.run(register_suite(folder, host, stores, sandbox=body.sandbox, by=caller.name))
+    return RegistrationAnswer.model_validate(found.to_record())
+
+
+@part.post("/api/v1/suites/{reference}/archive", dependencies=[DECIDE])
+def archive(
+    service: Serving, caller: Calling, reference: Reference, body: EndBody
+) -> list[VersionAnswer]:
+    """Archive a version, or all versions of a suite; no new run may use them."""
+    store = evaluator_of(service.host).stores.suites.versions
+    return end(service, caller, store, reference, ARCHIVED, body.reason)
+
+
+@part.post("/api/v1/suites/{reference}/burn", dependencies=[DECIDE])
+def burn(
+    service: Serving, caller: Calling, reference: Reference, body: EndBody
+) -> list[VersionAnswer]:
+    """Burn a version of a suite whose holdouts are known; no run that it judged can be approved."""
+    store = evaluator_of(service.host).stores.suites.versions
+    return end(service, caller, store, reference, BURNED, body.reason)

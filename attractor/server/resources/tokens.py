@@ -1,0 +1,25 @@
+"""The tokens of callers; they are created and revoked on the command line only."""
+
+from fastapi import APIRouter
+
+from attractor.server.http.problems import problem_statuses
+from attractor.server.http.records import AnswerModel
+from attractor.server.http.scopes import DECIDE, Serving
+
+part = APIRouter(tags=["tokens"], responses=problem_statuses(409, 503))
+
+
+class TokenAnswer(AnswerModel):
+    """A token, without its secret."""
+
+    name: str
+    scope: str
+    created: str
+    by: str
+
+
+@part.get("/api/v1/tokens", dependencies=[DECIDE])
+def list_tokens(service: Serving) -> list[TokenAnswer]:
+    """List names, scopes and authors of all tokens."""
+    found = service.access.tokens.list()
+    return [TokenAnswer.model_validate(one.to_record()) for one in found]
