@@ -59,6 +59,15 @@ def test_suites_and_system_show_no_hidden_scenario(judged: Judged) -> None:
         suite = client.get("/suites/todo@1", headers=PAGE).text
         system = client.get("/system", params={"measure": True}, headers=PAGE).text
         unknown = client.get("/suites/other", headers=PAGE)
+        unproved = client.post("/suites/todo@1/burn", data={"reason": REASON}, headers=PAGE)
+    assert unproved.status_code == 403
+    with server.client("operate") as client:
+        form = {"reason": REASON, "token": server.token("decide")}
+        for how in ("archive", "burn"):
+            answer = client.post(f"/suites/todo@1/{how}", data=form, headers=PAGE)
+            assert answer.status_code == 303
+        ended = client.get("/suites/todo@1", headers=PAGE).text
+    assert "todo@1 is burned." in ended
     assert '/suites/todo@1"' in suites
     assert f'href="/runs/{run}/decision"' in suite
     assert "It is made" not in suite

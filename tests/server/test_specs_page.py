@@ -45,6 +45,13 @@ def test_pipeline_is_checked_saved_and_registered(server: RunningServer) -> None
         refused = send(client, "/register", file=FILE, source="digraph {")
         assert (refused.status_code, "digraph {" in refused.text) == (409, True)
         listed = client.get("/specs", headers=PAGE).text
+        for token, said in (
+            ("guessed", "invalid"),
+            (server.token("decide"), "linear@1 is retired."),
+        ):
+            form = {"reason": "It is too old.", "token": token}
+            ended = client.post("/specs/linear@1/retire", data=form, headers=PAGE)
+            assert said in client.get(ended.headers["location"], headers=PAGE).text
         changes = client.get("/specs/linear@2", params={"before": "1"}, headers=PAGE).text
     assert 'href="/editor?file=pipeline.dot"' in listed
     assert "since version 1" in listed

@@ -1,10 +1,11 @@
-"""Lists the decisions, waivers, amendments, promotions and roll-backs of a project."""
+"""The lines of the ledger in words; lists the decisions and promotions of a project."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import Json
+from attractor.base.json import Json, JsonObject
+from attractor.engine.amounts import number_of
 from attractor.engine.storage.json_files import Fields
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.records import (
@@ -53,12 +54,12 @@ def read_history(
     for entry in entries:
         if run_id not in ("", entry.run_id):
             continue
-        if entry.kind not in _WORDS or entry.run_id not in ours:
+        if entry.kind not in _LISTED or entry.run_id not in ours:
             continue
         fields = Fields(entry.data, f"ledger: {entry.kind}")
         name = fields.text("pipeline")
         if pipeline in ("", name) and (since is None or entry.when >= since):
-            words, by = _WORDS[entry.kind](fields), fields.text("by")
+            words, by = line_words(entry.kind, entry.data), fields.text("by")
             found.append(HistoryEntry(entry.kind, entry.run_id, entry.when, name, by, words, entry))
     return found
 
@@ -86,10 +87,75 @@ def _rolled_back(fields: Fields) -> str:
     return f"from {fields.text('branch')} by {revert}: {fields.text('reason')}"
 
 
-_WORDS: Mapping[str, Callable[[Fields], str]] = {
+def _created(fields: Fields) -> str:
+    return f"pipeline {fields.text('pipeline').partition('#')[0]}"
+
+
+def _begun(fields: Fields) -> str:
+    return f"evaluation {fields.number('evaluation')}"
+
+
+def _trial_failed(fields: Fields) -> str:
+    return f"scenario {fields.text('scenario')} in evaluation {fields.number('evaluation')}"
+
+
+def _evaluated(fields: Fields) -> str:
+    trials = fields.inners("trials")
+    satisfied = sum(one.flag("satisfied") for one in trials)
+    return f"{_begun(fields)}: {satisfied} of {len(trials)} trials satisfied"
+
+
+def _leaked(fields: Fields) -> str:
+    suite = fields.text("suite").partition("#")[0]
+    return f"suite {suite}, in {number_of(fields.number('count'), 'file')}"
+
+
+def _version(fields: Fields) -> str:
+    name = f"{fields.text('kind')} {fields.text('name')}@{fields.number('version')}"
+    if not fields.has("ending"):
+        return name
+    ending = fields.inner("ending")
+    return f"{name} {ending.text('how')}: {ending.text('reason')}"
+
+
+def _token(fields: Fields) -> str:
+    scope = f" with the scope {fields.text('scope')}" if fields.has("scope") else ""
+    return f"{fields.text('name')}{scope}"
+
+
+_LISTED: Mapping[str, Callable[[Fields], str]] = {
     LineKind.DECIDED: _decided,
     LineKind.WAIVED: _waived,
     LineKind.AMENDED: _amended,
     LineKind.PROMOTED: _promoted,
     LineKind.ROLLED_BACK: _rolled_back,
 }
+_WORDS: Mapping[str, Callable[[Fields], str]] = {
+    **_LISTED,
+    LineKind.CREATED: _created,
+    LineKind.EVALUATION_BEGUN: _begun,
+    LineKind.TRIAL_FAILED: _trial_failed,
+    LineKind.EVALUATED: _evaluated,
+    LineKind.ENDED: lambda fields: fields.text("status"),
+    LineKind.LEAKED: _leaked,
+    LineKind.PROFILE_REGISTERED: _version,
+    LineKind.SUITE_REGISTERED: _version,
+    LineKind.PIPELINE_REGISTERED: _version,
+    LineKind.RETIRED: _version,
+    LineKind.BURNED: _version,
+    LineKind.TOKEN_CREATED: _token,
+    LineKind.TOKEN_REVOKED: _token,
+}
+
+
+def line_words(kind: str, data: JsonObject) -> str:
+    """Return the data of a line of the ledger in words."""
+    return _WORDS[kind](Fields(data, f"ledger: {kind}"))
+
+
+def line_author(kind: str, data: JsonObject) -> str:
+    """Return the person of a line, or the run; empty for a line without one."""
+    fields = Fields(data, f"ledger: {kind}")
+    if fields.has("ending"):
+        fields = fields.inner("ending")
+    return fields.text("by") if fields.has("by") else ""

@@ -203,6 +203,11 @@ class LedgerLine:
     time: str
     data: JsonObject
 
+    @property
+    def moment(self) -> datetime:
+        """The time of the line."""
+        return datetime.fromisoformat(self.time)
+
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of the line."""
         return {**vars(self), "data": dict(self.data)}

@@ -9,7 +9,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.engine.storage.json_files import Fields
 from attractor.factory.launch import evaluator_of
-from attractor.factory.resources.versions import Version
+from attractor.factory.resources.pipelines import register_text
+from attractor.factory.resources.versions import RETIRED, Version
 from attractor.language.comparison.compare import diff
 from attractor.language.comparison.difference import difference_text
 from attractor.language.comparison.difference_picture import difference_picture
@@ -26,6 +27,7 @@ from attractor.pipeline.source.files import (
     write_pipeline_file,
 )
 from attractor.pipeline.source.read import prepare_source, project_of, read_pipeline
+from attractor.server.html.endings import EndText, end_by_form
 from attractor.server.html.highlighting import highlighted
 from attractor.server.html.rendering import (
     PageRouter,
@@ -94,6 +96,13 @@ async def show_spec(request: Request, service: Serving, name: str, before: Word 
     return render(request, "spec.html.j2", values)
 
 
+@part.post("/specs/{name}/retire", dependencies=[OPERATE])
+def retire(service: Serving, name: str, reason: EndText, token: EndText = "") -> Response:
+    """Retire a version of a pipeline, with a token of the scope `decide`."""
+    store = evaluator_of(service.host).stores.pipelines.versions
+    return end_by_form(service, store, name, RETIRED, reason=reason, token=token, pages="/specs")
+
+
 @part.get("/editor", dependencies=[READ])
 async def show_editor(
     request: Request, service: Serving, file: Word = "", version: Word = ""
@@ -146,13 +155,8 @@ async def register(
     """Register an edited text as a version; the text is kept if that is refused."""
     host = service.host
     try:
-        place = find_place(host.project, file)
-        files = VisibleFiles(place, host.project)
-        pipeline = read_pipeline(
-            Source(_text(source), str(place)), files=files, project=project_of(host)
-        )
         store = evaluator_of(host).stores.pipelines
-        version, is_new = store.register(pipeline, place, by=caller.name, now=host.clock.now())
+        version, is_new = register_text(store, host, file, _text(source), by=caller.name)
     except AttractorError as error:
         return await _editor(request, service, file, _text(source), known, refusal=error)
     said = f"{version} is {'registered' if is_new else 'unchanged'}."

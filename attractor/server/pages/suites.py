@@ -5,9 +5,12 @@ from fastapi.responses import Response
 
 from attractor.factory.launch import evaluator_of
 from attractor.factory.resources.suite_history import suite_history
+from attractor.factory.resources.versions import ARCHIVED, BURNED
 from attractor.scenarios.satisfaction import failures_allowed
+from attractor.server.html.endings import EndText, end_by_form
 from attractor.server.html.rendering import PageRouter, render
-from attractor.server.http.scopes import READ, Serving
+from attractor.server.http.scopes import OPERATE, READ, Serving
+from attractor.server.service import Service
 
 part = PageRouter("Suites", "/suites", place=4)
 
@@ -42,3 +45,20 @@ def show_suite(request: Request, service: Serving, name: str) -> Response:
             "most": MOST_RUNS,
         },
     )
+
+
+@part.post("/suites/{name}/archive", dependencies=[OPERATE])
+def archive(service: Serving, name: str, reason: EndText, token: EndText = "") -> Response:
+    """Archive a version of a suite, with a token of the scope `decide`."""
+    return _end(service, name, ARCHIVED, reason, token)
+
+
+@part.post("/suites/{name}/burn", dependencies=[OPERATE])
+def burn(service: Serving, name: str, reason: EndText, token: EndText = "") -> Response:
+    """Burn a version of a suite, with a token of the scope `decide`."""
+    return _end(service, name, BURNED, reason, token)
+
+
+def _end(service: Service, name: str, how: str, reason: str, token: str) -> Response:
+    store = evaluator_of(service.host).stores.suites.versions
+    return end_by_form(service, store, name, how, reason=reason, token=token, pages="/suites")

@@ -1,0 +1,34 @@
+"""Ends versions of resources by a form, with a token of the scope `decide`."""
+
+from typing import Annotated
+
+from fastapi import Form
+from fastapi.responses import Response
+
+from attractor.factory.resources.versions import VersionStore
+from attractor.server.html.rendering import after, in_address
+from attractor.server.http.records import end
+from attractor.server.service import Service
+
+EndText = Annotated[str, Form(max_length=5000)]
+"""A field of the form: the reason, or the token."""
+
+
+def end_by_form(
+    service: Service,
+    store: VersionStore,
+    name: str,
+    how: str,
+    *,
+    reason: str,
+    token: str,
+    pages: str,
+) -> Response:
+    """End a version in the name of the token's holder, and show its page below `pages` again."""
+    address = f"{pages}/{in_address(name)}"
+
+    def act() -> tuple[str, str]:
+        end(service, service.access.prove(token), store, name, how, reason)
+        return address, f"{name} is {how}."
+
+    return after(act, address)

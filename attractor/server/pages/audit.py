@@ -1,0 +1,63 @@
+"""The page of the audit: the lines of the ledger, and the verification of all records."""
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import Query, Request
+from fastapi.responses import Response
+
+from attractor.factory.launch import evaluator_of
+from attractor.factory.ledger.audit import audit
+from attractor.factory.ledger.history import line_author, line_words
+from attractor.factory.ledger.index import LineQuery
+from attractor.factory.ledger.ledger import LineKind
+from attractor.server.html.rendering import PageRouter, render
+from attractor.server.http.scopes import READ, Serving
+
+part = PageRouter("Audit", "/audit", place=6)
+
+MOST = 100
+"""The number of lines of a page."""
+
+Word = Annotated[str, Query(max_length=200)]
+
+
+@part.get("/audit", dependencies=[READ])
+def show_ledger(
+    request: Request,
+    service: Serving,
+    *,
+    run: Word = "",
+    kind: Word = "",
+    before: Annotated[int, Query(ge=0, lt=1 << 63)] = 0,
+    verify: bool = False,
+) -> Response:
+    """Show the lines of the ledger, newest first; verify the records on request."""
+    root = service.root(run) if run else None
+    query = LineQuery(
+        evaluator_of(service.host).project.project_id(),
+        run_id=root.name if root else "",
+        kind=kind,
+        before=before,
+        limit=MOST + 1,
+    )
+    lines = service.index.lines(service.host.runs_dir, query)
+    filters = {"run": root.name if root else "", "kind": kind}
+    older = {**filters, "before": lines[MOST - 1].seq} if len(lines) > MOST else {}
+    return render(
+        request,
+        "audit.html.j2",
+        {
+            "lines": lines[:MOST],
+            "next": f"/audit?{urlencode(older)}" if older else "",
+            "kinds": list(LineKind),
+            "filters": filters,
+            "is_filtered": any(filters.values()),
+            "verification": f"/audit?{urlencode({**filters, 'verify': 'true'})}",
+            "report": audit(service.host.state_dir, service.host.runs_dir, only=root)
+            if verify
+            else None,
+            "line_words": line_words,
+            "line_author": line_author,
+        },
+    )
