@@ -1,6 +1,7 @@
 """The form that starts a run: a pipeline of the project, its goal, its inputs, and a suite."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -9,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from attractor.engine.questions.question import natural_key
+from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
 from attractor.factory.launch import evaluator_of
 from attractor.language.declarations.inputs import declared_inputs
 from attractor.language.diagnostics import InvalidPipeline
@@ -23,18 +25,32 @@ from attractor.server.service import Service
 
 part = PageRouter()
 
+Word = Annotated[str, Query(max_length=1000)]
 INPUT = "input."
 """The beginning of the names of fields with an input."""
 
 
 @part.get("/start", dependencies=[READ])
 def show_form(
-    request: Request, service: Serving, file: Annotated[str, Query(max_length=1000)] = ""
+    request: Request, service: Serving, *, file: Word = "", feedback: Word = ""
 ) -> Response:
-    """Show the pipelines of the project, or the form that starts one of them."""
+    """Show the pipelines of the project, or the form that starts one of them.
+
+    With the feedback on an earlier run, it is the pipeline of that run, unless a file is given.
+    """
     names = _pipelines(service)
-    chosen = file or (names[0] if len(names) == 1 else "")
-    values: dict[str, object] = {"files": names, "file": chosen, "graph": None, "fault": ""}
+    earlier = read_manifest(RunDirectory(service.root(feedback))) if feedback else None
+    chosen = file or (_file_of(service, earlier) if earlier else "")
+    chosen = chosen or (names[0] if len(names) == 1 else "")
+    values: dict[str, object] = {
+        "files": names,
+        "file": chosen,
+        "graph": None,
+        "fault": "",
+        "feedback": earlier.run_id if earlier else "",
+        "suite": earlier.suite.partition("@")[0] if earlier else "",
+        "profile": earlier.profile.partition("@")[0] if earlier else "",
+    }
     if chosen:
         values |= _form(service, chosen)
     return render(request, "start.html.j2", values)
@@ -47,6 +63,15 @@ def _pipelines(service: Service) -> list[str]:
     return [one.removeprefix(f"{project}/") for one in found]
 
 
+def _file_of(service: Service, manifest: Manifest) -> str:
+    """Return the file of the project that a run was started with; empty if it is elsewhere."""
+    store = evaluator_of(service.host).stores.pipelines.versions
+    version = store.with_content(manifest.pipeline, manifest.content_hash)
+    file = Path(str(version.data["file"]))
+    project = service.host.project
+    return str(file.relative_to(project)) if file.is_relative_to(project) else ""
+
+
 def _form(service: Service, name: str) -> dict[str, object]:
     """Return what the form of a pipeline needs; a pipeline that cannot be read has a fault."""
     source = open_source(str(project_file(name, service.host.project)))
@@ -54,11 +79,12 @@ def _form(service: Service, name: str) -> dict[str, object]:
         graph = parse(source.text, file=source.file)
     except InvalidPipeline as fault:
         return {"fault": f"{fault.message}: run attractor validate {name}"}
-    suites = evaluator_of(service.host).stores.suites.versions.names()
+    stores = evaluator_of(service.host).stores
     return {
         "graph": graph,
         "inputs": declared_inputs(graph),
-        "suites": sorted(suites, key=natural_key),
+        "suites": sorted(stores.suites.versions.names(), key=natural_key),
+        "profiles": sorted(stores.profiles.versions.names(), key=natural_key),
         "input_field": INPUT,
     }
 
@@ -72,7 +98,7 @@ async def start(request: Request, service: Serving, caller: Calling) -> Response
 
 
 def _start(service: Service, caller: Caller, fields: Mapping[str, str]) -> Response:
-    file, goal = fields.get("file", ""), fields.get("goal", "")
+    file, goal, feedback = (fields.get(name, "") for name in ("file", "goal", "feedback"))
 
     def act() -> tuple[str, str]:
         body = StartBody(
@@ -84,9 +110,11 @@ def _start(service: Service, caller: Caller, fields: Mapping[str, str]) -> Respo
                 if name.startswith(INPUT) and text
             },
             suite=fields.get("suite", ""),
+            profile=fields.get("profile", ""),
+            feedback=feedback,
             outcomes=None,
         )
         run = start_run(service, body, caller).id
         return f"/runs/{in_address(run)}", ""
 
-    return after(act, f"/start?{urlencode({'file': file})}")
+    return after(act, f"/start?{urlencode({'file': file, 'feedback': feedback})}")

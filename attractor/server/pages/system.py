@@ -1,7 +1,7 @@
 """The page of the system: running processes, disk space, providers and costs over time."""
 
 import shutil
-from datetime import timedelta
+from datetime import date, timedelta
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -45,7 +45,7 @@ def show_system(request: Request, service: Serving, measure: bool = False) -> Re
             "version": host.version,
             "project_folder": host.project,
             "workers": _workers(service),
-            "costs": _by_day(costs),
+            "costs": _by_day(costs, since),
             "pipelines": _by_pipeline(costs),
             "days": DAYS,
             "disk": read_disk_use(host.runs_dir, host.state_dir) if measure else None,
@@ -70,8 +70,8 @@ def _workers(service: Service) -> list[Worker]:
     return [read_worker(one) for one in found if one.is_live]
 
 
-def _by_day(costs: list[DayCosts]) -> list[CostBar]:
-    days = sorted({one.day for one in costs})
+def _by_day(costs: list[DayCosts], since: date) -> list[CostBar]:
+    days = [(since + timedelta(days=number)).isoformat() for number in range(DAYS + 1)]
     sums = {day: sum(one.cost_usd for one in costs if one.day == day) for day in days}
     most = max(sums.values(), default=0.0) or 1.0
     return [
