@@ -38,7 +38,7 @@ def test_lines_are_shown_in_words_filtered_and_paged(judged: Judged) -> None:
     numbers = lines_in(text)
     assert numbers == [*range(numbers[0], 0, -1)]
     assert f'href="/runs/{run}"' in text
-    for words in ("pipeline linear@1", "evaluation 1: 1 of 2 trials satisfied", "suite todo@1"):
+    for words in ("pipeline linear@1", "evaluation 1: 2 of 3 trials satisfied", "suite todo@1"):
         assert words in text, words
     assert "It is made" not in text
     assert len(lines_in(show(server, f"run={run}&kind=created"))) == 1
@@ -49,7 +49,9 @@ def test_lines_are_shown_in_words_filtered_and_paged(judged: Judged) -> None:
     text = show(server)
     older = re.search(r'href="/audit\?([^"]*)" rel="next"', text)
     assert older
-    assert (len(lines_in(text)), lines_in(show(server, older[1]))) == (MOST, numbers)
+    assert len(lines_in(text)) == MOST
+    # Each look at the page made a token, which is a line as well.
+    assert lines_in(show(server, older[1]))[-len(numbers) :] == numbers
 
 
 def test_flaws_are_shown_with_remedies(judged: Judged) -> None:
@@ -65,4 +67,4 @@ def test_flaws_are_shown_with_remedies(judged: Judged) -> None:
 @pytest.mark.parametrize("kind", LineKind)
 def test_every_kind_of_line_has_words(kind: LineKind) -> None:
     with pytest.raises(RecordBroken):
-        line_words(kind, {})
+        line_words(kind, {"rationale": 1})

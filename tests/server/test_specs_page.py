@@ -46,7 +46,7 @@ def test_pipeline_is_checked_saved_and_registered(server: RunningServer) -> None
         assert (refused.status_code, "digraph {" in refused.text) == (409, True)
         listed = client.get("/specs", headers=PAGE).text
         for token, said in (
-            ("guessed", "invalid"),
+            ("guessed", "a token of the scope decide is required"),
             (server.token("decide"), "linear@1 is retired."),
         ):
             form = {"reason": "It is too old.", "token": token}
