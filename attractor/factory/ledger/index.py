@@ -438,11 +438,12 @@ class _Update:
         sql = "SELECT changed FROM folders WHERE folder = ?"
         if [(changed,)] == self._db.conn.execute(sql, [str(folder)]).fetchall():
             return
-        # Names as texts: a hundred thousand paths are slow.
-        sql = "SELECT substr(directory, ?) FROM runs WHERE folder = ?"
+        # One text with all names: a hundred thousand rows or paths are slow.
+        sql = "SELECT group_concat(substr(directory, ?), '/') FROM runs WHERE folder = ?"
         values = [len(str(folder / "_")), str(folder)]
         names = set(run_names(folder))
-        known = {name for (name,) in self._db.conn.execute(sql, values)}
+        [[listed]] = self._db.conn.execute(sql, values)
+        known = set[str](listed.split("/") if listed else ())
         new = [folder / one for one in sorted(names - known)]
         found = [one for one in new if is_run(RunDirectory(one))]
         self._reread([*(folder / one for one in known - names), *found])
