@@ -80,7 +80,13 @@ class Service:
         if Path(run).name != run or run == ".." or "\0" in run:
             raise UnknownName("run", run, [])
         # Listing many runs is slow, and most requests name a whole id.
-        return folder / run if is_run(RunDirectory(folder / run)) else find_run(run, folder)
+        if is_run(RunDirectory(folder / run)):
+            return folder / run
+        found = find_run(run, folder)
+        if found.parent != folder:
+            # A directory of this name in the current folder, which is no run of the project.
+            raise UnknownName("run", run, [])
+        return found
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:

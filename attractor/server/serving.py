@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import logging
+import resource
 import socket
 from collections.abc import Callable, Sequence
 
@@ -21,6 +22,9 @@ HEADERS_S = 10.0
 
 MOST_WAITING = 500
 """The number of connections without a request; of more, the oldest is closed."""
+
+MOST_FILES = 4096
+"""The number of files that may be open: connections, journals, and the files of requests."""
 
 LARGEST_MESSAGE = 1 << 20
 """The maximum size of a message to a WebSocket."""
@@ -133,6 +137,14 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say that requests are accepted."""
+        _allow_many_connections()
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+
+def _allow_many_connections() -> None:
+    """Raise the soft limit on open files, each of which may be a connection, for this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))

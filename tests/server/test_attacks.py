@@ -7,6 +7,7 @@ import html
 import http.client
 import json
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 from fastapi.routing import APIRoute
 
+from attractor.base.errors import UnknownName
 from attractor.pipeline.runs.transcript import TRANSCRIPT
 from attractor.server.access.access import COOKIE
 from attractor.server.access.caller import Scope
@@ -192,13 +194,23 @@ def test_no_path_leads_out(target: Target) -> None:
     for one in target.operations:
         headers = target.proofs[one.scope]
         for name in one.names:
-            for value in PATHS[: count(ci=4, full=len(PATHS))]:
+            for value in PATHS[: count(ci=3, full=len(PATHS))]:
                 status, answered, text = target.send(one, headers, {**target.places, name: value})
                 words = (one, name, value[:40], status, text[:300])
                 assert status in (303, 400, 404, 405, 409, 422), words
                 assert CANARY not in text, words
                 assert "root:" not in text, words
                 assert "set-cookie: stolen" not in answered, words
+
+
+def test_folder_of_a_tool_is_not_taken_for_a_run(target: Target) -> None:
+    service = target.server.service
+    run = service.root("latest")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(service.host.project)
+        shutil.copytree(run, "latest")
+        with pytest.raises(UnknownName):
+            service.root("latest")
 
 
 VIEWS = [

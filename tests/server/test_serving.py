@@ -1,5 +1,6 @@
 """A connection without a request is closed, and does not keep others out."""
 
+import resource
 import socket
 import time
 from urllib.parse import urlsplit
@@ -32,6 +33,12 @@ def test_connection_that_sends_no_headers_in_time_is_closed(
         assert silent.recv(1) == b""
         with pytest.raises(OSError, match="reset|Broken pipe"):
             _send_slowly(slow)
+
+
+def test_server_may_open_many_files(service: Service) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with serving(service):
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= min(module.MOST_FILES, hard)
 
 
 def test_oldest_waiting_connection_makes_place(

@@ -21,8 +21,10 @@ class Limits:
     body_s: float = 30
     """The time in which the whole body has to arrive."""
 
-    requests_per_s: float = 50
-    burst: int = 500
+    requests_per_s: float = 100
+    """Enough for the pages of several busy runs."""
+
+    burst: int = 1000
     """The number of requests that a caller may send at once after a pause."""
 
     open_requests: int = 300

@@ -29,7 +29,7 @@ from attractor.server.http.exchange import Exchange
 from attractor.server.http.problems import problem_response
 
 OPEN_PATHS = frozenset({"/login"})
-"""The paths for senders without a token or session."""
+"""The paths for senders without a token or session, which have no caller."""
 
 CSRF_HEADER, CSRF_FIELD = "x-csrf-token", "csrf"
 """The header, or the field of a form, with the value that only pages of this server know."""
@@ -107,9 +107,10 @@ class Guard:
         is_safe = exchange.method in SAFE_METHODS and not exchange.is_websocket
         if not is_own_origin(exchange.headers, is_safe=is_safe):
             raise Forbidden("the request comes from a page of another origin")
-        caller = await self._identify(exchange.headers)
+        is_open = exchange.path in OPEN_PATHS
+        caller = None if is_open else await self._identify(exchange.headers)
         exchange.admit(caller)
-        if caller is None and exchange.path not in OPEN_PATHS:
+        if caller is None and not is_open:
             raise Unauthenticated()
         if int(exchange.headers.get("content-length", "0")) > self._limits.body_bytes:
             raise exchange.too_large()

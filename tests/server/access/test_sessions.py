@@ -2,10 +2,14 @@
 
 import asyncio
 import json
+import threading
+from contextlib import suppress
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpx
 import pytest
+from playwright.sync_api import Error
 
 from attractor.base.clock import ManualClock
 from attractor.base.errors import VerificationError
@@ -14,7 +18,8 @@ from attractor.server.access.caller import Scope
 from attractor.server.access.sessions import CODE_LIFETIME, LIFETIME, SESSIONS_FILE
 from attractor.server.errors import Unauthenticated
 from attractor.server.service import Service
-from tests.server.conftest import RunningServer
+from tests.browsers import chromium
+from tests.server.conftest import RunningServer, serving
 
 PAGE = {"accept": "text/html"}
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -110,5 +115,43 @@ def test_browser_signs_in_sends_forms_and_signs_out(server: RunningServer) -> No
 def test_browser_signs_in_with_a_token(server: RunningServer) -> None:
     with httpx.Client(base_url=server.url, headers=PAGE) as browser:
         assert browser.post("/login", data={"token": "guessed"}).status_code == 401
-        assert browser.post("/login", data={"token": server.token("read")}).status_code == 303
+        for _ in range(2):
+            begun = browser.post(
+                "/login", data={"token": server.token("read")}, headers={"idempotency-key": "one"}
+            )
+            assert (begun.status_code, "idempotency-replayed" in begun.headers) == (303, False)
         assert browser.get("/runs").status_code == 200
+
+
+def test_other_programs_of_the_machine_get_no_session(service: Service) -> None:
+    got: list[str] = []
+
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            got.append(self.headers.get("cookie", ""))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            """Print nothing."""
+
+    [name] = service.access.names_of("127.0.0.1", ())
+    with (
+        serving(service, names=[name]) as server,
+        HTTPServer(("127.0.0.1", 0), Other) as other,
+        chromium() as screen,
+    ):
+        thread = threading.Thread(target=other.serve_forever)
+        thread.start()
+        page, address = screen.page, server.url.replace("127.0.0.1", name)
+        page.goto(f"{address}/login?code={service.access.codes.create()}")
+        assert page.url == f"{address}/runs"
+        with suppress(Error):  # there is nothing to show
+            page.goto(f"http://127.0.0.1:{other.server_port}/")
+        page.goto(f"{address}/runs")
+        page.get_by_role("button", name="Sign out").click()
+        assert page.get_by_role("heading").inner_text() == "This browser is not signed in"
+        other.shutdown()
+        thread.join()
+    assert got
+    assert not any(got)

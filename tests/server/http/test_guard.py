@@ -204,6 +204,30 @@ def test_long_answer_ends_with_the_token(service: Service, monkeypatch: pytest.M
     assert [one.reason for one in server.log] == ["the token or session ended"] * 2
 
 
+def test_message_of_a_revoked_token_is_not_received(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "VALID_S", 0)
+    heard: list[str] = []
+
+    async def listen(websocket: WebSocket) -> None:
+        await websocket.accept()
+        async for text in websocket.iter_text():
+            heard.append(text)
+
+    with serving(service, routes=[WebSocketRoute("/listen", listen)]) as server:
+        bearer = {"authorization": f"Bearer {server.token()}"}
+        address = server.url.replace("http", "ws") + "/listen"
+        with connect(address, additional_headers=bearer) as websocket:
+            websocket.send("before")
+            [token] = service.access.tokens.list()
+            service.access.tokens.revoke(token.name, by="ann", now=token.created)
+            websocket.send("after")
+            with pytest.raises(ConnectionClosed):
+                websocket.recv()
+    assert "after" not in heard
+
+
 def test_defect_is_answered_and_logged(service: Service) -> None:
     with serving(service, routes=ROUTES) as server, server.client() as client:
         answer = client.get("/fail")
