@@ -200,3 +200,19 @@ def test_answer_is_kept_if_no_process_can_start(service: Service) -> None:
         await_(lambda: is_free(one))
         assert act(client, parked, "resume")["process"] == "started"
         assert await_rest(client, parked)["outcome"] == "success"
+
+
+@pytest.mark.parametrize(
+    ("place", "fields"),
+    [
+        ("/start", {"file": "pipeline.dot", "goal": "nul \0"}),
+        ("/start", {"file": "pipeline.dot", "input.a=b": "c"}),
+        ("/runs/latest/fork", {"at": "x" * 2000}),
+    ],
+)
+def test_invalid_form_is_answered_with_its_faults(
+    client: httpx.Client, place: str, fields: dict[str, str]
+) -> None:
+    start(client, GATE)
+    answer = client.post(place, data=fields)
+    assert (answer.status_code, "location" in answer.headers) == (303, True)

@@ -74,7 +74,7 @@ def fork(service: Serving, caller: Calling, run: str, at: Words) -> Response:
     """Start a new run from before a stage of a run."""
 
     def act() -> tuple[str, str]:
-        command = ForkBody(at=at).command(service.root(run).name)
+        command = ForkBody.of(at=at).command(service.root(run).name)
         new = walk(service, command, caller).id
         return f"/runs/{in_address(new)}", f"Forked from run {run} before {at}."
 

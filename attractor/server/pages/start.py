@@ -101,7 +101,7 @@ def _start(service: Service, caller: Caller, fields: Mapping[str, str]) -> Respo
     file, goal, feedback = (fields.get(name, "") for name in ("file", "goal", "feedback"))
 
     def act() -> tuple[str, str]:
-        body = StartBody(
+        body = StartBody.of(
             file=file,
             goal="" if goal == fields.get("declared_goal") else goal,
             inputs={

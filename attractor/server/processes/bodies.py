@@ -6,9 +6,16 @@ The fields have the names and meanings of the options of the command line.
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+)
 
 from attractor.base.errors import UsageError
 from attractor.pipeline.request import WorkspaceKind
@@ -35,6 +42,15 @@ class Body(BaseModel):
     """A body without unknown fields."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    def of(cls, **fields: object) -> Self:
+        """Return the body with the fields of a form, or raise their faults."""
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as cause:
+            faults = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in cause.errors()]
+            raise UsageError("; ".join(faults), hint="correct the form") from cause
 
 
 class WalkBody(Body):
