@@ -1,5 +1,7 @@
 """Every resource answers callers with the right scope, and errors as problems."""
 
+from inspect import iscoroutinefunction
+
 import pytest
 from fastapi.routing import APIRoute, APIWebSocketRoute
 
@@ -29,6 +31,7 @@ def test_unknown_address_is_a_problem(server: RunningServer) -> None:
     with server.client() as client:
         answer = client.get("/api/v1/nothing")
     assert (answer.status_code, answer.headers["content-type"]) == (404, PROBLEM)
+    assert answer.json()["title"] == "Not Found"
 
 
 @pytest.mark.parametrize("name", [*RESOURCES, *PAGES])
@@ -41,3 +44,13 @@ def test_every_endpoint_requires_a_scope(name: str) -> None:
             continue
         required = [each for each in one.dependencies if isinstance(each.dependency, RequiredScope)]
         assert len(required) == 1, one.path
+
+
+ONLY_WAIT = {"converse", "list_events", "list_events_of_run", "start", "stream_events"}
+"""Endpoints that leave reading and computing to threads by themselves."""
+
+
+def test_no_endpoint_holds_up_the_streams_of_other_callers() -> None:
+    routes = [one for parts in (RESOURCES, PAGES) for part in parts.values() for one in part.routes]
+    endpoints = [one.endpoint for one in routes if isinstance(one, APIRoute | APIWebSocketRoute)]
+    assert {one.__name__ for one in endpoints if iscoroutinefunction(one)} == ONLY_WAIT

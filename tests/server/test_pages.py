@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.server.conftest import RunningServer
+from tests.server.test_start_page import csrf_in
 
 PAGE = {"accept": "text/html"}
 
@@ -53,3 +54,22 @@ def test_browser_without_a_session_is_told_how_to_sign_in(server: RunningServer)
         answer = client.get("/runs", headers={**PAGE, "authorization": ""})
     assert answer.status_code == 401
     assert "attractor serve" in answer.text
+
+
+def test_cookie_of_another_program_is_no_message(server: RunningServer) -> None:
+    with server.client("read") as client:
+        for value in ("NQ==", "", "x", "é", "W1tbWw=="):
+            headers = [*PAGE.items(), ("cookie", f"attractor_flash={value}")]
+            sent = [(name.encode(), one.encode()) for name, one in headers]
+            assert client.get("/runs", headers=sent).status_code == 200
+
+
+def test_long_message_fits_into_a_cookie(server: RunningServer) -> None:
+    browser = server.browser()
+    browser.headers.update(PAGE)
+    form = browser.get("/start?file=pipeline.dot").text
+    body = {"csrf": csrf_in(form), "file": "pipeline.dot", "suite": '"é🚀' * 200}
+    answer = browser.post("/start", data=body)
+    assert len(answer.headers["set-cookie"].partition(";")[0]) < 4096
+    assert "🚀" in browser.get(answer.headers["location"]).text
+    browser.close()

@@ -5,7 +5,7 @@ Set SCREENSHOTS to a folder to keep a picture of each page.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, cast
@@ -250,3 +250,44 @@ def seconds_until_drawn(page: Page, address: str) -> float:
     page.wait_for_function("document.querySelectorAll('#canvas g.node').length === 500")
     page.evaluate("new Promise(requestAnimationFrame)")
     return monotonic() - begun
+
+
+def test_page_in_the_background_uses_no_connection(
+    server: RunningServer, context: BrowserContext
+) -> None:
+    page = context.new_page()
+    page.goto(f"{server.url}/runs")
+    expect(page.locator("[data-connection=live]")).to_be_visible()
+    hide(page, True)
+    _until(lambda: not server.service.events)
+    with server.client() as client:
+        run = start(
+            client, "digraph { start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }"
+        )
+    hide(page, False)
+    expect(page.locator(f'a[href="/runs/{run}"]').first).to_be_visible()
+
+
+def test_page_without_a_stream_is_marked(server: RunningServer, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.route("**/api/v1/events*", lambda route: route.fulfill(status=204))
+    page.goto(f"{server.url}/runs")
+    expect(page.locator("[data-connection=lost]")).to_be_visible()
+
+
+def hide(page: Page, is_hidden: bool) -> None:
+    """Let a page believe that a person opened or left another tab."""
+    page.evaluate(
+        """(value) => {
+            Object.defineProperty(document, "hidden", { configurable: true, value });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        is_hidden,
+    )
+
+
+def _until(is_reached: Callable[[], object]) -> None:
+    until = monotonic() + PATIENCE_S
+    while not is_reached():
+        assert monotonic() < until
+        sleep(0.02)

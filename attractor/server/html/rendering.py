@@ -1,6 +1,5 @@
 """Renders templates as pages, fragments of pages, and files."""
 
-import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -23,6 +22,8 @@ from attractor.server.html.states import state_look
 from attractor.server.http.problems import problem_of, problem_response
 
 _FLASH = "attractor_flash"
+_LONGEST_FLASH = 2900
+"""The bytes of a message: browsers drop a cookie above 4096 bytes."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,9 @@ def see_other(address: str, said: str = "", *, is_error: bool = False) -> Respon
     """Return the answer to a form: another page, which shows a message."""
     response = RedirectResponse(address, 303)
     if said:
-        content = urlsafe_b64encode(json.dumps([said[:1000], is_error]).encode()).decode()
+        content = urlsafe_b64encode(
+            bytes([is_error]) + said.encode(errors="replace")[:_LONGEST_FLASH]
+        ).decode()
         response.set_cookie(_FLASH, content, max_age=60, httponly=True, samesite="strict")
     return response
 
@@ -130,11 +133,12 @@ def after(act: Callable[[], tuple[str, str]], address: str) -> Response:
 
 
 def _read_flash(request: Request) -> Flash | None:
+    # Any program of this machine may have set the cookie.
     try:
-        said, is_error = json.loads(urlsafe_b64decode(request.cookies.get(_FLASH, "")))
+        content = urlsafe_b64decode(request.cookies.get(_FLASH, ""))
     except ValueError:
         return None
-    return Flash(str(said), bool(is_error))
+    return Flash(content[1:].decode(errors="replace"), content[0] == 1) if content else None
 
 
 def wants_page(request: Request) -> bool:

@@ -55,10 +55,12 @@ class Problem(BaseModel):
 
 def problem_of(error: AttractorError) -> Problem:
     """Return the problem that describes an error."""
+    status, kind = status_of(error), type(error)
+    title = http.HTTPStatus(status).phrase if kind is HttpError else first_sentence(kind)
     return Problem(
-        type=f"urn:attractor:{type(error).__name__}",
-        title=first_sentence(type(error)),
-        status=status_of(error),
+        type=f"urn:attractor:{kind.__name__}",
+        title=title,
+        status=status,
         detail=error.message,
         hint=error.hint,
         exit_code=int(error.exit_code),

@@ -1,6 +1,7 @@
 """The page of a decision: verdict of the gate, trials, changes, and the forms to decide."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Form, Request
@@ -25,10 +26,10 @@ PLACE = "/runs/{run}/decision"
 
 
 @part.get(PLACE, dependencies=[READ])
-async def show_decision(request: Request, service: Serving, run: str) -> Response:
+def show_decision(request: Request, service: Serving, run: str) -> Response:
     """Show what a decision on a run is about."""
     root = service.root(run)
-    review = await service.factory.review(root)
+    review = asyncio.run(service.factory.review(root))
     status = read_status(root, service.host.runs_dir).summary
     is_promoted = bool(status.promoted_to) and not status.rolled_back_from
     return render(
@@ -45,14 +46,14 @@ async def show_decision(request: Request, service: Serving, run: str) -> Respons
             "can_decide": review.facts.state.status == AWAITING_DECISION,
             "can_promote": status.status == APPROVED.word and not is_promoted,
             "promoted_to": status.promoted_to if is_promoted else "",
-            **await _changes(service, run),
+            **_changes(service, run),
             "now": service.host.clock.now(),
         },
     )
 
 
 @part.post(PLACE, dependencies=[OPERATE])
-async def decide(
+def decide(
     service: Serving,
     run: str,
     verdict: Annotated[DecisionKind, Form()],
@@ -61,15 +62,15 @@ async def decide(
 ) -> Response:
     """Approve or reject a run, with a token of the scope `decide`."""
 
-    async def act() -> str:
+    def act() -> str:
         entry = service.factory.decide(service.root(run), verdict, rationale, token=token)
         return f"{verdict.value.capitalize()} by {entry.data['by']}."
 
-    return await _answer(run, act)
+    return _answer(run, act)
 
 
 @part.post(f"{PLACE}/waive", dependencies=[OPERATE])
-async def waive(
+def waive(
     service: Serving,
     run: str,
     scenario: Text,
@@ -79,66 +80,67 @@ async def waive(
 ) -> Response:
     """Waive a failed scenario of a run."""
 
-    async def act() -> str:
+    def act() -> str:
         entry = service.factory.waive(
             service.root(run), scenario, reason, token=token, expires_in=parse_duration(expires)
         )
         return f"Scenario {entry.data['scenario']} is waived until {entry.data['expires']}."
 
-    return await _answer(run, act)
+    return _answer(run, act)
 
 
 @part.post(f"{PLACE}/amend", dependencies=[OPERATE])
-async def amend(service: Serving, run: str, note: Text = "", token: Text = "") -> Response:
+def amend(service: Serving, run: str, note: Text = "", token: Text = "") -> Response:
     """Add a note to the decision on a run."""
 
-    async def act() -> str:
+    def act() -> str:
         service.factory.amend(service.root(run), token=token, note=note)
         return "The note is on record."
 
-    return await _answer(run, act)
+    return _answer(run, act)
 
 
 @part.post(f"{PLACE}/promote", dependencies=[OPERATE])
-async def promote(service: Serving, run: str, branch: Text = "main", token: Text = "") -> Response:
+def promote(service: Serving, run: str, branch: Text = "main", token: Text = "") -> Response:
     """Move a branch to the result of an approved run."""
 
-    async def act() -> str:
+    def act() -> str:
         by = service.access.prove(token).name
-        done = await service.factory.promote(service.root(run), by=by, to=branch)
+        done = asyncio.run(service.factory.promote(service.root(run), by=by, to=branch))
         return f"{done.branch} is now {done.commit[:12]} (tag {done.tag})."
 
-    return await _answer(run, act)
+    return _answer(run, act)
 
 
 @part.post(f"{PLACE}/rollback", dependencies=[OPERATE])
-async def roll_back(
+def roll_back(
     service: Serving, run: str, branch: Text, reason: Text = "", token: Text = ""
 ) -> Response:
     """Take the changes of a promoted run out of a branch."""
 
-    async def act() -> str:
+    def act() -> str:
         by = service.access.prove(token).name
-        done = await service.factory.roll_back(service.root(run), reason, by=by, branch=branch)
+        rollback = service.factory.roll_back(service.root(run), reason, by=by, branch=branch)
+        done = asyncio.run(rollback)
         return f"Rolled back: {done.branch} is now {done.commit[:12]}."
 
-    return await _answer(run, act)
+    return _answer(run, act)
 
 
-async def _answer(run: str, act: Callable[[], Awaitable[str]]) -> Response:
+def _answer(run: str, act: Callable[[], str]) -> Response:
     """Do what a form asks for, and show the page again with what happened."""
     place = f"/runs/{in_address(run)}/decision"
     try:
-        return see_other(place, await act())
+        return see_other(place, act())
     except AttractorError as error:
         said = f"{error.message} ({error.hint})" if error.hint else error.message
         return see_other(place, said, is_error=True)
 
 
-async def _changes(service: Service, run: str) -> dict[str, object]:
+def _changes(service: Service, run: str) -> dict[str, object]:
     """Return the changes of a run; None for the files if its snapshots were removed."""
     try:
-        diff = await read_run_diff(service.root(run), service.host)
+        diff = asyncio.run(read_run_diff(service.root(run), service.host))
     except Refused:
         return {"diffs": None}
     remarks = f"{diff.remarks} The diff is cut off here." if diff.is_cut else diff.remarks

@@ -1,5 +1,6 @@
 """The pages of pipelines: registered versions, their differences, and the editor."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import Form, Query, Request
@@ -73,7 +74,7 @@ def show_specs(request: Request, service: Serving) -> Response:
 
 
 @part.get("/specs/{name}", dependencies=[READ])
-async def show_spec(request: Request, service: Serving, name: str, before: Word = "") -> Response:
+def show_spec(request: Request, service: Serving, name: str, before: Word = "") -> Response:
     """Show a version of a pipeline, `NAME` or `NAME@VERSION`, or its changes since another."""
     store = evaluator_of(service.host).stores.pipelines
     version = store.versions.find(name)
@@ -90,9 +91,9 @@ async def show_spec(request: Request, service: Serving, name: str, before: Word 
     if earlier:
         difference = diff(_registered(service, earlier), graph)
         values["difference"] = difference_text(difference)
-        values["svg"] = await draw(difference_picture(graph, difference))
+        values["svg"] = asyncio.run(draw(difference_picture(graph, difference)))
     else:
-        values["svg"] = await draw(graph)
+        values["svg"] = asyncio.run(draw(graph))
     return render(request, "spec.html.j2", values)
 
 
@@ -104,7 +105,7 @@ def retire(service: Serving, name: str, reason: EndText, token: EndText = "") ->
 
 
 @part.get("/editor", dependencies=[READ])
-async def show_editor(
+def show_editor(
     request: Request, service: Serving, file: Word = "", version: Word = ""
 ) -> Response:
     """Show the editor with a file of the project, a registered version, or a new pipeline."""
@@ -116,34 +117,34 @@ async def show_editor(
     elif file:
         opened = read_pipeline_file(service.host.project, file)
         text, known = opened.text, opened.content
-    return await _editor(request, service, name, text, known)
+    return _editor(request, service, name, text, known)
 
 
 @part.post("/editor", dependencies=[READ])
-async def check_text(
+def check_text(
     request: Request, service: Serving, *, file: Text, source: Text, known: Text = ""
 ) -> Response:
     """Check and draw an edited text, without saving it."""
     if request.query_params.get("fragment") == "checked":
-        checked = await _check(service, file, _text(source))
+        checked = _check(service, file, _text(source))
         return render_fragment(request, "specs/checked.html.j2", {"checked": checked})
-    return await _editor(request, service, file, _text(source), known)
+    return _editor(request, service, file, _text(source), known)
 
 
 @part.post("/editor/save", dependencies=[OPERATE])
-async def save(
+def save(
     request: Request, service: Serving, *, file: Text, source: Text, known: Text = ""
 ) -> Response:
     """Save an edited text to its file; the text is kept if that is refused."""
     try:
         write_pipeline_file(service.host.project, file, _text(source), known=known)
     except AttractorError as error:
-        return await _editor(request, service, file, _text(source), known, refusal=error)
+        return _editor(request, service, file, _text(source), known, refusal=error)
     return see_other(f"/editor?file={in_address(file)}", f"Saved {file}.")
 
 
 @part.post("/editor/register", dependencies=[OPERATE])
-async def register(
+def register(
     request: Request,
     service: Serving,
     caller: Calling,
@@ -158,12 +159,12 @@ async def register(
         store = evaluator_of(host).stores.pipelines
         version, is_new = register_text(store, host, file, _text(source), by=caller.name)
     except AttractorError as error:
-        return await _editor(request, service, file, _text(source), known, refusal=error)
+        return _editor(request, service, file, _text(source), known, refusal=error)
     said = f"{version} is {'registered' if is_new else 'unchanged'}."
     return see_other(f"/specs/{in_address(version.name)}", said)
 
 
-async def _editor(
+def _editor(
     request: Request,
     service: Service,
     file: str,
@@ -172,16 +173,16 @@ async def _editor(
     *,
     refusal: AttractorError | None = None,
 ) -> Response:
-    checked = await _check(service, file, text)
+    checked = _check(service, file, text)
     values = {"file": file, "text": text, "known": known, "checked": checked, "refusal": refusal}
     return render(request, "editor.html.j2", values, status=409 if refusal else 200)
 
 
-async def _check(service: Service, file: str, text: str) -> Checked:
+def _check(service: Service, file: str, text: str) -> Checked:
     host = service.host
     files = VisibleFiles(find_place(host.project, file), host.project)
     prepared = prepare_source(Source(text, file), "", files, None, project_of(host))
-    svg = await draw(prepared.graph) if prepared.graph and prepared.graph.nodes else ""
+    svg = asyncio.run(draw(prepared.graph)) if prepared.graph and prepared.graph.nodes else ""
     return Checked(tuple(prepared.diagnostics), svg)
 
 

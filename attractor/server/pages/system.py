@@ -1,5 +1,6 @@
 """The page of the system: running processes, disk space, providers and costs over time."""
 
+import asyncio
 import shutil
 from datetime import date, timedelta
 
@@ -55,9 +56,9 @@ def show_system(request: Request, service: Serving, measure: bool = False) -> Re
 
 
 @part.get("/system/providers", dependencies=[READ])
-async def show_providers(request: Request, service: Serving) -> Response:
+def show_providers(request: Request, service: Serving) -> Response:
     """Show which providers of models have a key; this loads their libraries."""
-    keys = await read_provider_keys(service.host.environ)
+    keys = asyncio.run(read_provider_keys(service.host.environ))
     return render(request, "system/providers.html.j2", {"keys": keys})
 
 

@@ -1,5 +1,6 @@
 """The verdict of the gate, decisions on runs, and promotions."""
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -83,11 +84,11 @@ def judge(service: Serving, caller: Calling, run: str, operator: Operator = Fals
 
 
 @part.get("/api/v1/runs/{run}/review", dependencies=[READ])
-async def review(service: Serving, caller: Calling, run: str, operator: Operator = False) -> Record:
+def review(service: Serving, caller: Calling, run: str, operator: Operator = False) -> Record:
     """Show what a decision on a run is about: changes, rules, trials, cost and time."""
     if operator:
         require_scope(caller, Scope.DECIDE)
-    found = await service.factory.review(service.root(run))
+    found = asyncio.run(service.factory.review(service.root(run)))
     return found.to_record(to_operator=operator)
 
 
@@ -123,24 +124,22 @@ def amend(service: Serving, caller: Calling, run: str, body: NewAmendment) -> Re
 
 
 @part.post("/api/v1/runs/{run}/promotion", dependencies=[DECIDE])
-async def promote(
-    service: Serving, caller: Calling, run: str, body: NewPromotion
-) -> PromotedBranch:
+def promote(service: Serving, caller: Calling, run: str, body: NewPromotion) -> PromotedBranch:
     """Move a Git branch to the result of an approved run."""
-    done = await service.factory.promote(service.root(run), by=caller.name, to=body.branch)
+    promotion = service.factory.promote(service.root(run), by=caller.name, to=body.branch)
+    done = asyncio.run(promotion)
     return PromotedBranch(
         branch=done.branch, commit=done.commit, tag=done.tag, was_done=done.was_done
     )
 
 
 @part.post("/api/v1/runs/{run}/rollback", dependencies=[DECIDE])
-async def roll_back(
-    service: Serving, caller: Calling, run: str, body: NewRollback
-) -> PromotedBranch:
+def roll_back(service: Serving, caller: Calling, run: str, body: NewRollback) -> PromotedBranch:
     """Revert the promotion of a run by a new commit."""
-    done = await service.factory.roll_back(
+    rollback = service.factory.roll_back(
         service.root(run), body.reason, by=caller.name, branch=body.branch
     )
+    done = asyncio.run(rollback)
     return PromotedBranch(
         branch=done.branch, commit=done.commit, tag=done.tag, was_done=done.was_done
     )

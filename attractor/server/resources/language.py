@@ -1,5 +1,6 @@
 """Check, format, draw, simulate and compare the text of pipelines."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -136,13 +137,13 @@ def format_pipeline(body: PipelineText) -> FormattedText:
 
 
 @part.post("/api/v1/render", dependencies=[READ], response_class=Response, responses=DRAWING)
-async def render(service: Serving, body: PipelineText) -> Response:
+def render(service: Serving, body: PipelineText) -> Response:
     """Draw a pipeline as SVG."""
-    return Response(await render_async(body.graph(service)), media_type=SVG)
+    return Response(asyncio.run(render_async(body.graph(service))), media_type=SVG)
 
 
 @part.post("/api/v1/simulate", dependencies=[READ])
-async def simulate(service: Serving, body: SimulatedPipeline) -> Record:
+def simulate(service: Serving, body: SimulatedPipeline) -> Record:
     """Walk through a pipeline without executing it."""
     graph = body.graph(service)
     written: Mapping[str, Json] = body.outcomes
@@ -153,7 +154,7 @@ async def simulate(service: Serving, body: SimulatedPipeline) -> Record:
         answers=answers,
         max_steps=body.max_steps,
     )
-    return walk_record(await walk_through(graph, script))
+    return walk_record(asyncio.run(walk_through(graph, script)))
 
 
 @part.post("/api/v1/coverage", dependencies=[READ])
@@ -171,11 +172,12 @@ def compare(service: Serving, body: TwoPipelines) -> Record:
 
 
 @part.post("/api/v1/diff/drawing", dependencies=[READ], response_class=Response, responses=DRAWING)
-async def draw_difference(service: Serving, body: TwoPipelines) -> Response:
+def draw_difference(service: Serving, body: TwoPipelines) -> Response:
     """Draw the new version of a pipeline, with the changes marked."""
     after = body.after.graph(service)
     difference = diff(body.before.graph(service), after)
-    return Response(await render_async(difference_picture(after, difference)), media_type=SVG)
+    svg = asyncio.run(render_async(difference_picture(after, difference)))
+    return Response(svg, media_type=SVG)
 
 
 @part.post("/api/v1/complete", dependencies=[READ])

@@ -1,5 +1,6 @@
 """Providers of models with their keys, and known models."""
 
+import asyncio
 from dataclasses import asdict
 
 from fastapi import APIRouter
@@ -22,9 +23,9 @@ class ProviderAnswer(AnswerModel):
 
 
 @part.get("/api/v1/providers", dependencies=[READ])
-async def list_providers(service: Serving) -> list[ProviderAnswer]:
+def list_providers(service: Serving) -> list[ProviderAnswer]:
     """List the providers of models, and whether their keys are set for the server."""
-    keys = await read_provider_keys(service.host.environ)
+    keys = asyncio.run(read_provider_keys(service.host.environ))
     return [ProviderAnswer.model_validate(one.to_record()) for one in keys]
 
 

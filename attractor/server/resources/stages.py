@@ -1,5 +1,6 @@
 """The stages of a run: attempts, files, transcripts, changes and the timeline."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
@@ -173,9 +174,9 @@ def show_timeline(service: Serving, run: str) -> TimelineAnswer:
 
 
 @part.get("/api/v1/runs/{run}/diff", dependencies=[READ])
-async def show_run_diff(service: Serving, run: str) -> DiffAnswer:
+def show_run_diff(service: Serving, run: str) -> DiffAnswer:
     """Show the changes of a run so far, from its base."""
-    diff = await read_run_diff(service.root(run), service.host)
+    diff = asyncio.run(read_run_diff(service.root(run), service.host))
     return DiffAnswer.model_validate(diff.to_record())
 
 

@@ -111,7 +111,7 @@ export function follow() {
     for (const one of fragments()) if (isDue(one)) refresh(one);
   }, 500);
   let last = Number(page.dataset.from || 0);
-  const source = new EventSource(page.dataset.stream);
+  let source = null;
   const take = (event) => {
     const number = Number(event.lastEventId || 0);
     if (number && number <= last) return;
@@ -119,19 +119,32 @@ export function follow() {
     for (const one of fragments()) if (changes(one, event.type)) refresh(one);
   };
   const types = new Set((page.dataset.types || "").split(" ").filter(Boolean));
-  for (const type of types) source.addEventListener(type, take);
-  source.addEventListener("message", take);
-  source.addEventListener("end", () => {
-    source.close();
-    fragments().forEach(refresh);
-    show("ended");
+  const connect = () => {
+    const address = new URL(page.dataset.stream, location.href);
+    if (last) address.searchParams.set("after", last);
+    source = new EventSource(address);
+    for (const type of types) source.addEventListener(type, take);
+    source.addEventListener("message", take);
+    source.addEventListener("end", () => {
+      source.close();
+      fragments().forEach(refresh);
+      show("ended");
+    });
+    source.addEventListener("open", () => {
+      show("live");
+      // A page without a number may have missed events before its stream began.
+      if (!page.dataset.from) fragments().forEach(refresh);
+    });
+    // After an answer that is no stream, a browser does not connect again.
+    source.addEventListener("error", () => show(source.readyState === EventSource.CLOSED ? "lost" : "reconnecting"));
+  };
+  // A browser opens six connections to a server: a page in the background leaves them to others.
+  document.addEventListener("visibilitychange", () => {
+    if (connection === "ended") return;
+    source?.close();
+    if (!document.hidden) connect();
   });
-  source.addEventListener("open", () => {
-    show("live");
-    // A page without a number may have missed events before its stream began.
-    if (!page.dataset.from) fragments().forEach(refresh);
-  });
-  source.addEventListener("error", () => show("reconnecting"));
+  if (!document.hidden) connect();
 }
 
 function changes(element, type) {
