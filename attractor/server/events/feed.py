@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.errors import AttractorError
+from attractor.base.files import file_error
 from attractor.server.events.buffer import EventBuffer, StreamEvent
 from attractor.server.events.feed_store import FeedStore
 
@@ -19,10 +20,16 @@ class Feed:
 
     def __init__(self, folder: Path, state_dir: Path) -> None:
         self.buffer = EventBuffer(0)
+        self._folder = folder
         self._open = partial(FeedStore, folder, state_dir)
         self._store: FeedStore | None = None
         self._begun = asyncio.Event()
         self._work = asyncio.create_task(self._run())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no more events will come."""
+        return self._work.done()
 
     async def begin(self, after: int | None) -> int:
         """Wait until all runs were looked at; return the given number (default: the newest)."""
@@ -57,6 +64,8 @@ class Feed:
                 await asyncio.sleep(POLL_S)
         except AttractorError as error:
             self.buffer.close(error)
+        except OSError as cause:
+            self.buffer.close(file_error("read", self._folder, cause))
         finally:
             self._begun.set()
             if self._store:

@@ -207,9 +207,12 @@ class FeedStore:
         journal, has_new = RunDirectory(self._folder / run.name).events, False
         while True:
             with self._writing():
-                # Another server may have numbered some of them.
+                # Another server may have numbered some of them, or forgotten the run.
                 sql = "SELECT offset, seq, hash FROM runs WHERE id = ?"
-                [(offset, seq, digest)] = self._db.execute(sql, [run.id])
+                known = self._db.execute(sql, [run.id]).fetchone()
+                if known is None:
+                    return has_new
+                offset, seq, digest = known
                 start = Position(offset, ChainHead(seq, digest))
                 numbered, end, head, flaw = self._read_new(journal, start)
                 rows = [(run.id, one) for one in numbered] + [(run.id, _FLAW)] * bool(flaw)
@@ -237,7 +240,8 @@ class FeedStore:
                     offsets.append(end)
                 end = reader.offset
         except FileError as error:
-            return offsets, end, start.before, error.message
+            # With a cause, such as too many open files, the next try may succeed.
+            return [], start.offset, start.before, "" if error.cause else error.message
         return offsets, end, reader.verdict.head, ""
 
     def _events(
@@ -290,7 +294,7 @@ def _is_quiet(directory: RunDirectory, found: os.stat_result | None) -> bool:
     """Return whether a run has had no event for a while, and no process holds it."""
     if not directory.root.is_dir():
         return True
-    since = (found or directory.root.stat()).st_mtime
+    since = found.st_mtime if found else directory.root.stat().st_mtime
     return time.time() - since > QUIET_S and not is_held(directory.lock)
 
 

@@ -1,6 +1,7 @@
 """The sources of streams, and the way of a reader through a source."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -24,6 +25,11 @@ SENT_BYTES = 1 << 16
 
 class EventSource(Protocol):
     """A stream of events: the newest in a buffer, all others on the disk."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no more events will come."""
+        ...
 
     async def begin(self, after: int | None) -> int:
         """Wait for the newest events; return the id of the event before a new reader's first one.
@@ -117,27 +123,44 @@ S = TypeVar("S", bound=EventSource)
 
 
 class Sources(Generic[S]):
-    """The sources with readers: the first reader starts a source, the last one stops it."""
+    """The sources with readers: the first reader starts a source, the last one stops it.
 
-    def __init__(self, start: Callable[[Path], S]) -> None:
+    A source without readers is kept for `linger_s`, for readers that come back.
+    """
+
+    def __init__(self, start: Callable[[Path], S], *, linger_s: float = 0) -> None:
         self._start = start
+        self._linger_s = linger_s
         self._started: dict[Path, S] = {}
-        self._readers: dict[Path, int] = {}
+        self._readers = Counter[S]()
+        self._leaving: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def watch(self, folder: Path) -> AsyncGenerator[S]:
-        """Yield the source of a folder."""
-        source = self._started.get(folder) or self._start(folder)
-        self._started[folder] = source
-        self._readers[folder] = self._readers.get(folder, 0) + 1
+        """Yield the source of a folder; a source that has ended is started again."""
+        source = self._started.get(folder)
+        if source is None or source.is_over:
+            source = self._started[folder] = self._start(folder)
+        self._readers[source] += 1
         try:
             yield source
         finally:
-            self._readers[folder] -= 1
-            if not self._readers[folder]:
-                del self._readers[folder], self._started[folder]
-                await source.stop()
+            self._readers[source] -= 1
+            task = asyncio.create_task(self._leave(folder, source))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+
+    async def _leave(self, folder: Path, source: S) -> None:
+        """Stop a source that has no readers, after a while."""
+        await asyncio.sleep(self._linger_s)
+        if self._readers[source]:
+            return
+        if self._started.get(folder) is source:
+            del self._started[folder]
+        if source in self._readers:
+            del self._readers[source]
+            await source.stop()
 
     def __len__(self) -> int:
-        """Return the number of sources with readers."""
+        """Return the number of sources that are followed."""
         return len(self._started)

@@ -8,6 +8,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from attractor.base.errors import AttractorError, UsageError
+from attractor.base.files import file_error
 from attractor.base.journal import require_intact
 from attractor.base.json import JsonObject
 from attractor.engine.journal.checkpoint import open_journal
@@ -60,6 +61,11 @@ class Tail:
         self._begun = asyncio.Event()
         self._work = asyncio.create_task(self._run())
 
+    @property
+    def is_over(self) -> bool:
+        """Whether no more events will come."""
+        return self._work.done()
+
     async def begin(self, after: int | None) -> int:
         """Wait for the newest events; return the given number, or 0 for all events."""
         await self._begun.wait()
@@ -89,6 +95,8 @@ class Tail:
             await self._follow()
         except AttractorError as error:
             self.buffer.close(error)
+        except OSError as cause:
+            self.buffer.close(file_error("read", self._journal, cause))
         finally:
             self._begun.set()
 

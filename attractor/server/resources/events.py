@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Query
 from pydantic import BaseModel, ConfigDict, Field
+from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse, SendTimeoutError
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
@@ -193,13 +194,24 @@ def describe(error: AttractorError) -> JsonObject:
     return problem_of(error).model_dump()
 
 
+class _Heartbeat(ServerSentEvent):
+    """A comment without an empty line, after which some clients would see an empty event."""
+
+    def encode(self) -> bytes:
+        """Return the comment."""
+        return b": the stream is open\n"
+
+
 class EventStream(EventSourceResponse):
     """A stream of server-sent events that drops a reader that reads nothing."""
 
     def __init__(self, frames: AsyncGenerator[bytes]) -> None:
         # The library annotates its parameters with bare dict types.
         super().__init__(  # pyright: ignore[reportUnknownMemberType]
-            frames, ping=HEARTBEAT_S, send_timeout=SEND_TIMEOUT_S
+            frames,
+            ping=HEARTBEAT_S,
+            ping_message_factory=_Heartbeat,
+            send_timeout=SEND_TIMEOUT_S,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

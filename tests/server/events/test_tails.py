@@ -138,8 +138,39 @@ def test_first_reader_starts_a_tail_and_the_last_one_stops_it(tmp_path: Path) ->
             async with tails.watch(tmp_path / "b") as other:
                 assert other is not first
                 assert len(tails) == 2
-            assert len(tails) == 1
+        while len(asyncio.all_tasks()) > 1:
+            await asyncio.sleep(0)
         assert not len(tails)
-        assert len(asyncio.all_tasks()) == 1
+
+    run(scene)
+
+
+def test_source_is_kept_for_readers_that_come_back(tmp_path: Path) -> None:
+    async def scene() -> None:
+        tails = Sources(Tail, linger_s=0.05)
+        for _ in range(2):
+            async with tails.watch(tmp_path) as source:
+                await source.begin(None)
+            async with tails.watch(tmp_path) as again:
+                assert again is source
+        while len(asyncio.all_tasks()) > 1:
+            await asyncio.sleep(0.01)
+        assert not len(tails)
+
+    run(scene)
+
+
+def test_new_reader_gets_the_events_of_an_ended_run_that_went_on(tmp_path: Path) -> None:
+    async def scene() -> None:
+        tails = Sources(Tail)
+        with Journalist(tmp_path) as writer:
+            writer.change("approved")
+        async with tails.watch(tmp_path) as ended:
+            await (await open_reader(ended)).finish()
+            with Journalist(tmp_path, writer.head) as again:
+                again.say("promoted")
+            async with tails.watch(tmp_path) as tail:
+                reader = await (await open_reader(tail, after=1)).finish()
+                assert reader.ids == [2]
 
     run(scene)
