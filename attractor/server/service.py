@@ -83,7 +83,7 @@ class Service:
         if is_run(RunDirectory(folder / run)):
             return folder / run
         found = find_run(run, folder)
-        if found.parent != folder:
+        if not found.is_relative_to(folder):
             # A directory of this name in the current folder, which is no run of the project.
             raise UnknownName("run", run, [])
         return found
