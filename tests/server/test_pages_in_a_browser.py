@@ -22,7 +22,7 @@ from tests.server.runs import PATIENCE_S, UNTIL_GO, await_rest, start
 PIPELINE = f"""digraph live {{ graph [goal="Watch me"]
     start [shape=Mdiamond]; exit [shape=Msquare]
     plan [prompt="Plan: $goal"]
-    wait [shape=parallelogram, tool_command="echo 'print(1)' > one.py; {UNTIL_GO}"]
+    wait [shape=parallelogram, tool_command="echo 'print(1)' > one.py; echo begun; {UNTIL_GO}"]
     ask  [shape=hexagon, label="Ship it?"]
     ship [shape=parallelogram, tool_command="echo shipped"]
     start -> plan -> wait -> ask
@@ -97,6 +97,8 @@ def test_run_is_started_watched_answered_and_forked_by_mouse(
     page.go_back()
     page.go_back()
     expect(page.locator("#stage-title")).to_have_text("wait")
+    # The output of a running command changes without an event.
+    expect(page.get_by_label("Last output")).to_have_text("begun")
     let_go(server)
     page.get_by_role("button", name="Ship S").click()
     expect(page.get_by_role("status").filter(has_text="Answered ask: S")).to_be_visible()
