@@ -186,7 +186,7 @@ def test_requests_of_others_are_refused_by_every_operation(target: Target) -> No
 
 PATHS = [
     *("..", "%2e%2e%2f..%2fsecret.txt", "latest%00", "a" * 5000),
-    *("../../secret.txt", "%2fetc%2fpasswd", "%ff%fe", "%0d%0aset-cookie:%20stolen=1"),
+    *("latest:..", "../../secret.txt", "%2fetc%2fpasswd", "%ff%fe", "%0d%0aset-cookie:%20stolen=1"),
 ]
 
 
@@ -211,6 +211,24 @@ def test_folder_of_a_tool_is_not_taken_for_a_run(target: Target) -> None:
         shutil.copytree(run, "latest")
         with pytest.raises(UnknownName):
             service.root("latest")
+
+
+def test_tool_in_a_sandbox_finds_no_way_in(target: Target) -> None:
+    server, session = target.server, target.proofs["session"]
+    state = server.service.host.state_dir
+    look = f"ls {state}; cat {state}/sessions.json {state}/tokens.json; env; true"
+    source = f"""digraph look {{ start [shape=Mdiamond]; exit [shape=Msquare]
+        look [shape=parallelogram, tool_command="{look}"]
+        start -> look -> exit }}"""
+    with server.client("operate") as client:
+        run = start(client, source, workspace="isolated", sandbox="auto")
+        assert await_rest(client, run)["outcome"] == "success"
+        stage = f"/api/v1/runs/{run}/stages/look/files"
+        seen = "".join(client.get(f"{stage}/{one}").text for one in ("stdout.txt", "stderr.txt"))
+    assert seen.count("No such file") == 3
+    assert "PATH=" in seen
+    cookie = session["cookie"].partition("=")[2]
+    assert not any(one in seen for one in ("digest", "ATTRACTOR_TOKEN", cookie))
 
 
 VIEWS = [
