@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from subprocess import PIPE
+from typing import Any
 
 import httpx
 import pytest
@@ -55,17 +56,24 @@ def follow(client: httpx.Client, run: str, found: list[int], last: int = 0) -> N
                 return
 
 
+def events_of_all_runs(client: httpx.Client, *, after: int) -> list[dict[str, Any]]:
+    """Return the next events of all runs; the first call begins to number them."""
+    return client.get("/api/v1/events", params={"limit": 500, "after": after}).json()["items"]
+
+
 def test_runs_go_on_without_the_server_and_are_found_by_the_next_one(project: Path) -> None:
     secret = secrets.token_urlsafe(32)
     tokens = TokenStore(project.parent / "state")
     tokens.create("ann", OPERATE, secret, by="ann", now=SystemClock().now())
     seen: list[list[int]] = [[], [], []]
     with served(project, secret) as (server, client), ThreadPoolExecutor() as pool:
+        assert events_of_all_runs(client, after=0) == []
         begun = [pool.submit(start, client, one) for one in (WAITING, WAITING, BRANCHES)]
         runs = [one.result() for one in begun]
         await_status(client, runs[2], lambda status: bool(status["questions"]))
         readers = [pool.submit(follow, client, *one) for one in zip(runs, seen, strict=True)]
         await_(lambda: all(seen))
+        feed = events_of_all_runs(client, after=0)
         server.kill()
         for one in readers:
             one.result(30)
@@ -78,10 +86,12 @@ def test_runs_go_on_without_the_server_and_are_found_by_the_next_one(project: Pa
         (project / "go").touch()
         ends = [await_rest(client, run) for run in runs]
         assert [one["outcome"] for one in ends] == ["success"] * 3
+        feed += events_of_all_runs(client, after=feed[-1]["number"])
         for run, numbers in zip(runs, seen, strict=True):
             journal = project / "runs" / run / "events.jsonl"
             verify_journal(journal)
             events = [json.loads(line) for line in journal.read_text().splitlines()]
             follow(client, run, numbers, last=len(events))
             assert numbers == [one["seq"] for one in events] == [*range(1, len(events) + 1)]
+            assert numbers == [one["seq"] for one in feed if one["run_id"] == run]
             assert not {"RunInterrupted", "RunResumed"} & {one["type"] for one in events}
