@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from html import escape
 from pathlib import Path
 from threading import Lock
@@ -18,6 +19,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.engine.run_folder.drawing import read_graph
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.language.diagnostics import DrawingFailed, NothingDraws
 from attractor.language.drawing.draw import draw
 from attractor.language.drawing.picture import node_element
 from attractor.language.drawing.run_overlay import NodeState, RunStates, StageState, overlay
@@ -26,6 +28,9 @@ from attractor.language.graph.graph import Graph
 
 MOST = 64
 """The number of graphs that are kept in memory."""
+
+PATIENCE = timedelta(seconds=30)
+"""The time limit of a drawing: a page waits for it."""
 
 _STYLE = re.compile(r"<style>.*?</style>", re.DOTALL)
 _BOX = re.compile(r'viewBox="[^ ]+ [^ ]+ ([^ ]+) ([^ "]+)"')
@@ -48,14 +53,20 @@ class Element:
 
 @dataclass(frozen=True)
 class GraphDrawing:
-    """A graph and its drawing: literal texts, and between them elements that can be marked."""
+    """A graph and its drawing: literal texts, and between them elements that can be marked.
+
+    Without a drawing, `fault` has the reason: the other parts of a page do not need it.
+    """
 
     graph: Graph
     pieces: Sequence[str | Element]
+    fault: str = ""
 
     @property
     def is_wide(self) -> bool:
         """Whether the drawing needs the width of a page."""
+        if self.fault:
+            return False
         width, height = map(float, _BOX.findall(str(self.pieces[0]))[0])
         return width > 1.6 * height
 
@@ -84,7 +95,11 @@ class LiveDrawings:
                 self._known.move_to_end(key)
                 return found
         graph = read()
-        drawing = GraphDrawing(graph, tuple(_pieces(self._svg(key, graph))))
+        try:
+            svg = self._svg(key, graph)
+        except (NothingDraws, DrawingFailed) as error:
+            return GraphDrawing(graph, (), f"{error.message}: {error.hint}")
+        drawing = GraphDrawing(graph, tuple(_pieces(svg)))
         with self._lock:
             self._known[key] = drawing
             if len(self._known) > MOST:
@@ -95,7 +110,7 @@ class LiveDrawings:
         file = self._folder / f"{key}.svg"
         if file.exists():
             return read_regular(file).decode()
-        svg = asyncio.run(draw(graph))
+        svg = asyncio.run(draw(graph, time_limit=PATIENCE))
         make_private_folder(self._folder)
         write_whole(file, svg, sync=False)
         return svg

@@ -1,6 +1,9 @@
 """Drawings of runs for pages: drawn once for each graph, and marked with states."""
 
+import sys
 from pathlib import Path
+
+import pytest
 
 from attractor.language.drawing.run_overlay import NodeState, RunStates, StageState, TakenEdge
 from attractor.language.reading import parse
@@ -53,3 +56,17 @@ def test_nodes_are_links_with_state_and_sign(tmp_path: Path) -> None:
     assert 'data-node="start" aria-current="true"' in svg
     assert svg.count("state-taken") == 1
     assert "<path d='UNREACHED'/>" not in svg
+
+
+def test_graph_without_a_drawer_has_the_reason_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawings = LiveDrawings(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", "")
+        patch.setitem(sys.modules, "attractor.language.drawers.wasi", None)
+        drawing = drawings.of([GRAPH.encode()], lambda: parse(GRAPH))
+    assert "install Graphviz" in drawing.fault
+    assert not drawing.is_wide
+    assert marked(drawing, STATES, address=str, sign=str) == ""
+    assert not drawings.of([GRAPH.encode()], lambda: parse(GRAPH)).fault
