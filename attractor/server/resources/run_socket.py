@@ -63,11 +63,13 @@ async def converse(
     """Send the events of a run, and take orders, until the run or the connection ends."""
     root = await asyncio.to_thread(service.root, run)
     parts = await reader.follow(service.events.tails, root)
+    # Not `latest`, which may name another run later.
+    name = root.name if root.parent == service.host.runs_dir else run
     await socket.accept()
     replying = asyncio.Lock()
     sending = asyncio.create_task(_send_events(socket, parts))
     taking = asyncio.create_task(
-        _take_orders(socket, partial(_take, service, caller, root.name), replying)
+        _take_orders(socket, partial(_take, service, caller, name), replying)
     )
     try:
         await asyncio.wait([sending, taking], return_when=asyncio.FIRST_COMPLETED)

@@ -112,6 +112,16 @@ def test_invalid_order_gets_a_problem_and_the_events_go_on(
         assert receive(socket)["id"] == 2
 
 
+def test_orders_reach_a_child_run(server: RunningServer) -> None:
+    root = server.service.host.runs_dir / "ONE"
+    for folder in (root, root / "children/build@1.1"):
+        with Journalist(folder) as writer:
+            writer.say(folder.name)
+    with connected(server, "ONE:build@1.1") as socket:
+        assert receive(socket)["data"]["data"] == {"word": "build@1.1"}
+        assert "it cannot be paused" in order(socket, "pause")["problem"]["detail"]
+
+
 @pytest.mark.parametrize(
     ("run", "headers", "status"),
     [
