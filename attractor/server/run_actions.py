@@ -53,9 +53,14 @@ class ActionResult(BaseModel):
     )
 
 
+def name_of(service: Service, root: Path) -> str:
+    """Return the name of a run in addresses and commands: `RUN`, or `RUN:CHILD` for a child."""
+    return ":".join(root.relative_to(service.host.runs_dir).parts[::2])
+
+
 def links_of(run: str) -> dict[str, str]:
     """Return the addresses of a run by their purpose."""
-    place = f"/pipelines/{quote(run, safe='')}"
+    place = f"/pipelines/{quote(run, safe=':@')}"
     parts = ("events", "graph", "questions", "checkpoint", "context", "cancel")
     return {"self": place, **{one: f"{place}/{one}" for one in parts}}
 
@@ -65,7 +70,7 @@ def start_run(service: Service, body: StartBody, caller: Caller) -> StartedRun:
     body.require_one_pipeline()
     host, project = service.host, service.host.project
     if body.feedback:
-        body = body.model_copy(update={"feedback": service.root(body.feedback).name})
+        body = body.model_copy(update={"feedback": name_of(service, service.root(body.feedback))})
     if body.source:
         file = service.processes.project / STDIN
         _check(file, body, host.with_texts({str(file): body.source}))
@@ -115,7 +120,8 @@ def answer_question(
     if not orders.needs_process(receipt.question):
         return _result(orders, receipt)
     try:
-        service.processes.start(ResumeBody().command(orders.root.name), by=caller.name)
+        command = ResumeBody().command(name_of(service, orders.root))
+        service.processes.start(command, by=caller.name)
     except AttractorError as error:
         # The answer is recorded, so this is no failure of the request.
         words = f"{receipt.words}, but the run does not go on yet: {error.message} ({error.hint})"
@@ -152,14 +158,15 @@ def resume_walk(service: Service, run: str, caller: Caller, body: ResumeBody) ->
     orders = orders_to(service, run, caller)
     if orders.is_paused():
         return _result(orders, orders.resume())
-    return _continued(service, orders.root, body.command(orders.root.name), caller, "resumed")
+    command = body.command(name_of(service, orders.root))
+    return _continued(service, orders.root, command, caller, "resumed")
 
 
 def evaluate_again(service: Service, run: str, caller: Caller) -> ActionResult:
     """Evaluate a run in a new process, again or for the first time."""
     root = service.root(run)
     request_evaluation(root, service.host, by=caller.name)
-    command = ResumeBody(evaluate=True).command(root.name)
+    command = ResumeBody(evaluate=True).command(name_of(service, root))
     return _continued(service, root, command, caller, "a new process evaluates the run")
 
 
@@ -168,7 +175,7 @@ def _continued(
 ) -> ActionResult:
     service.processes.start(command, by=caller.name)
     return ActionResult(
-        run_id=root.name,
+        run_id=name_of(service, root),
         action=command.name,
         taken=True,
         words=words,

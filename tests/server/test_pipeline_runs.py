@@ -7,7 +7,7 @@ import pytest
 
 from tests.cli.running import run_here
 from tests.server.conftest import RunningServer
-from tests.server.runs import GATE, UNGUARDED, WAITING, await_rest, await_status, start
+from tests.server.runs import ENDS, GATE, UNGUARDED, WAITING, await_rest, await_status, start
 
 
 def test_scripted_client_uses_the_endpoints_of_the_specification(server: RunningServer) -> None:
@@ -71,6 +71,22 @@ def test_run_over_http_continues_on_the_command_line(server: RunningServer) -> N
     for words in (["status", run], ["answer", run, "ship", "--resume"], ["render", run]):
         done = run_here(words, folder=project, variables=environ)
         assert done.returncode == 0, done.stderr
+
+
+def test_child_has_the_name_of_its_run_and_its_stage(server: RunningServer) -> None:
+    (server.service.host.project / "child.dot").write_text(GATE)
+    stages = 'work [type="pipeline", file="child.dot"]; start -> work -> exit'
+    source = f"digraph parent {{ {ENDS}; {stages} }}"
+    with server.client() as client:
+        run = start(client, source)
+        await_rest(client, run)
+        child = client.get(f"/pipelines/{run}:work@1.1").json()
+        assert (child["id"], child["pipeline"]) == (f"{run}:work@1.1", "gate")
+        assert client.get(child["links"]["context"]).json()["tool.output"] == "built\n"
+        refused = client.post(f"/api/v1/runs/{child['id']}/resume")
+        assert (refused.status_code, run in refused.json()["detail"]) == (400, True)
+        client.post("/answer", json={"id": run, "answer": "S"})
+        assert await_rest(client, run)["outcome"] == "success"
 
 
 def test_repeated_request_starts_one_run(server: RunningServer) -> None:

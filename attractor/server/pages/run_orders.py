@@ -13,6 +13,7 @@ from attractor.server.run_actions import (
     ActionResult,
     answer_question,
     cancel_run,
+    name_of,
     pause_run,
     resume_walk,
     steer_run,
@@ -74,7 +75,7 @@ def fork(service: Serving, caller: Calling, run: str, at: Words) -> Response:
     """Start a new run from before a stage of a run."""
 
     def act() -> tuple[str, str]:
-        command = ForkBody.of(at=at).command(service.root(run).name)
+        command = ForkBody.of(at=at).command(name_of(service, service.root(run)))
         new = walk(service, command, caller).id
         return f"/runs/{in_address(new)}", f"Forked from run {run} before {at}."
 

@@ -32,6 +32,7 @@ from attractor.server.run_actions import (
     answer_question,
     cancel_run,
     links_of,
+    name_of,
     orders_to,
     start_run,
 )
@@ -96,7 +97,8 @@ def _status(service: Service, run: str) -> RunStatus:
         progress = None
     completed = list(progress.completed) if progress else []
     record = {**status.to_record(), "completed_nodes": completed}
-    return RunStatus.model_validate({**record, "id": root.name, "links": links_of(root.name)})
+    name = name_of(service, root)
+    return RunStatus.model_validate({**record, "id": name, "links": links_of(name)})
 
 
 @part.post("/pipelines/{run}/cancel", dependencies=[OPERATE], responses=UNKNOWN)

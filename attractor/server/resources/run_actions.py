@@ -25,6 +25,7 @@ from attractor.server.run_actions import (
     answer_question,
     cancel_run,
     evaluate_again,
+    name_of,
     pause_run,
     resume_walk,
     steer_run,
@@ -108,7 +109,7 @@ def rebase(
 
 
 def _name(service: Service, run: str) -> str:
-    return service.root(run).name
+    return name_of(service, service.root(run))
 
 
 def _located(service: Service, body: ForkBody) -> ForkBody:
