@@ -28,7 +28,7 @@ PIPELINE = """digraph greeting {
     exit  [shape=Msquare, label="Done"]
     make  [label="Write", prompt="Write greet.py: $goal",
            llm_provider="openai", llm_model="gpt-5.2"]
-    test  [label="Test", shape=parallelogram, tool_command="sleep 1; python3 greet.py Ann"]
+    test  [label="Test", shape=parallelogram, tool_command="python3 greet.py Ann"]
     ask   [label="Does it greet?", shape=hexagon]
     start -> make -> test -> ask
     ask -> exit [label="[Y] Yes"]

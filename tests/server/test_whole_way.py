@@ -137,16 +137,13 @@ def _start(desk: Desk) -> str:
 def watch(desk: Desk) -> None:
     """See the stages change, without loading the page again."""
     desk.page.evaluate("window.isSamePage = true")
-    before = desk.colour("test")
-    expect(desk.stage("make")).to_have_attribute("aria-label", _in_state("make", "done"))
-    expect(desk.stage("test")).to_have_attribute("aria-label", _in_state("test", "done"))
-    assert desk.colour("test") != before
-    expect(desk.stage("ask")).to_have_attribute("aria-label", _in_state("ask", "waits"))
+    for name, state in (("make", "done"), ("test", "done"), ("ask", "waits")):
+        expect_state(desk, name, state)
     assert desk.page.evaluate("window.isSamePage")
 
 
-def _in_state(node: str, state: str) -> re.Pattern[str]:
-    return re.compile(f"^{node}: .*{state}")
+def expect_state(desk: Desk, name: str, state: str) -> None:
+    expect(desk.stage(name)).to_have_attribute("aria-label", re.compile(f"^{name}: .*{state}"))
 
 
 def read_transcript(desk: Desk) -> None:
@@ -157,7 +154,10 @@ def read_transcript(desk: Desk) -> None:
 
 
 def answer(desk: Desk) -> None:
+    before = desk.colour("exit")
     desk.person.press(desk.page.locator("#question").get_by_role("button", name="Yes"))
+    expect_state(desk, "exit", "done")
+    assert desk.colour("exit") != before
 
 
 def expect_verdict(desk: Desk, verdict: str) -> None:

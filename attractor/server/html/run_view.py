@@ -350,3 +350,16 @@ def event_line(event: Event) -> EventLine:
 def pretty(value: Json | Mapping[str, Json]) -> str:
     """Return a JSON value as text on several lines."""
     return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+SECTIONS = ("Changes", "Events", "Context", "Checkpoint")
+"""The views of a run besides its stages and the decision."""
+
+
+def run_tabs(address: str) -> list[tuple[str, str, str]]:
+    """Return the tabs of the pages of a run, with their addresses."""
+    return [
+        ("Stages", address, ""),
+        *((one, f"{address}/{one.lower()}", "") for one in SECTIONS),
+        ("Decision", f"{address}/decision", ""),
+    ]

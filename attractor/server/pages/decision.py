@@ -15,7 +15,7 @@ from attractor.factory.decisions.review import Review
 from attractor.pipeline.status import read_status, status_of
 from attractor.pipeline.workspace.diffs import read_run_diff
 from attractor.server.html.rendering import PageRouter, in_address, render, see_other
-from attractor.server.html.run_view import highlighted_diff
+from attractor.server.html.run_view import highlighted_diff, run_tabs
 from attractor.server.http.scopes import OPERATE, READ, Serving
 from attractor.server.service import Service
 
@@ -37,6 +37,7 @@ def show_decision(request: Request, service: Serving, run: str) -> Response:
         "decision.html.j2",
         {
             "run": root.name,
+            "tabs": run_tabs(f"/runs/{in_address(root.name)}"),
             "review": review,
             "report": review.report,
             "gauge": _gauge(review),

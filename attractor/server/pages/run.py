@@ -32,6 +32,7 @@ from attractor.server.html.run_view import (
     read_event_page,
     read_text,
     read_view,
+    run_tabs,
     run_values,
     view_stage,
 )
@@ -50,24 +51,13 @@ def _view(service: Service, run: str) -> RunView:
     return read_view(root, service.host.runs_dir, service.live_drawings.of_run(root))
 
 
-def _tabs(address: str) -> list[tuple[str, str, str]]:
-    return [
-        ("Stages", address, ""),
-        *((one, f"{address}/{one.lower()}", "") for one in _SECTIONS),
-        ("Decision", f"{address}/decision", ""),
-    ]
-
-
-_SECTIONS = ("Changes", "Events", "Context", "Checkpoint")
-
-
 def _values(service: Service, view: RunView, section: str) -> dict[str, object]:
     """Return what all views of a run need."""
     name = view.name
     address = f"/runs/{in_address(name)}"
     return {
         **run_values(view, address),
-        "tabs": _tabs(address),
+        "tabs": run_tabs(address),
         "section": section,
         "stream": f"/pipelines/{in_address(name)}/events?after={view.last_event}",
         "event_types": EVENT_TYPES,
