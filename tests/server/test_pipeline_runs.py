@@ -108,6 +108,8 @@ def test_repeated_request_starts_one_run(server: RunningServer) -> None:
         ({"source": GATE.replace("exit }", "nowhere }")}, 422, "orphan node"),
         ({"file": "../secret.dot"}, 400, "outside"),
         ({"file": "missing.dot"}, 400, "missing.dot"),
+        ({"file": ".env"}, 400, "not shown"),
+        ({"file": "qa/holdout/one.scenario.toml"}, 400, "not shown"),
         ({"pipeline": "unknown"}, 404, "unknown"),
         ({}, 400, "exactly one"),
         ({"source": GATE, "file": "pipeline.dot"}, 400, "exactly one"),

@@ -49,3 +49,11 @@ def _start_with_inputs(server: RunningServer) -> None:
     await_rest(browser, address.rpartition("/")[2])
     assert "Greet Eve: Wave" in browser.get(f"{address}/stages/greet?tab=prompt").text
     browser.close()
+
+
+def test_form_quotes_no_hidden_file(server: RunningServer) -> None:
+    (server.service.host.project / ".env").write_text("KEY=a-long-secret")
+    with server.client("read") as client:
+        answer = client.get("/start", params={"file": ".env"}, headers={"accept": "text/html"})
+    assert (answer.status_code, "a-long-secret" in answer.text) == (400, False)
+    assert ".env is not shown to callers" in answer.text

@@ -17,6 +17,9 @@ from attractor.pipeline.source.vocabulary import files_beside
 HIDDEN_FOLDERS = ("scenarios", "runs")
 """The folders of a project whose files are never shown: they may contain hidden scenarios."""
 
+HOLDOUTS = "holdout"
+"""The folder of hidden scenarios in a suite, which may be anywhere in a project."""
+
 _ENDINGS = (".dot", ".gv")
 _SKIPPED = re.compile(r"\..*|node_modules|__pycache__|venv")
 MOST_FILES = 2000
@@ -78,7 +81,7 @@ def find_place(project: Path, name: str) -> Path:
         raise UsageError(f"invalid file {name!r}", hint="pass a path in the project") from cause
     if not place.is_relative_to(root):
         raise UsageError(f"{name!r} is outside of the project", hint="pass a path in the project")
-    if not name.endswith(_ENDINGS) or _is_hidden(place, root):
+    if not name.endswith(_ENDINGS) or is_hidden(place, root):
         raise UsageError(
             f"{name!r} is no place for a pipeline",
             hint=f"pass a path that ends in .dot, not in {' or '.join(HIDDEN_FOLDERS)}",
@@ -96,11 +99,13 @@ class VisibleFiles:
 
     def read(self, name: str) -> bytes:
         """Return the content of a file."""
-        if _is_hidden((self._folder / name).resolve(), self._project):
+        if is_hidden((self._folder / name).resolve(), self._project):
             raise UnreadablePipeline(f"cannot read {name}: the file is not shown to callers")
         return self._files.read(name)
 
 
-def _is_hidden(place: Path, project: Path) -> bool:
+def is_hidden(place: Path, project: Path) -> bool:
+    """Return whether a file of a project is never shown, not even in an error."""
     parts = place.relative_to(project).parts if place.is_relative_to(project) else ()
-    return bool(parts) and (parts[0] in HIDDEN_FOLDERS or any(one[:1] == "." for one in parts))
+    is_named = HOLDOUTS in parts or any(one[:1] == "." for one in parts)
+    return is_named or any(one in HIDDEN_FOLDERS for one in parts[:1])

@@ -15,7 +15,7 @@ from attractor.factory.launch import evaluator_of
 from attractor.language.declarations.inputs import declared_inputs
 from attractor.language.diagnostics import InvalidPipeline
 from attractor.language.reading import open_source, parse
-from attractor.pipeline.source.find import find_pipeline_files
+from attractor.pipeline.source.files import list_pipeline_files
 from attractor.server.access.caller import Caller
 from attractor.server.html.rendering import PageRouter, after, in_address, render
 from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
@@ -57,10 +57,7 @@ def show_form(
 
 
 def _pipelines(service: Service) -> list[str]:
-    project = service.host.project
-    # An unreadable folder has no pipelines to start.
-    found = find_pipeline_files(str(project), onerror=lambda error: None)
-    return [one.removeprefix(f"{project}/") for one in found]
+    return list(list_pipeline_files(service.host.project, service.host.runs_dir))
 
 
 def _file_of(service: Service, manifest: Manifest) -> str:

@@ -57,11 +57,15 @@ def test_places_outside_of_the_project_are_refused(server: RunningServer, file: 
         assert (answer["status"], answer["type"]) == (400, "urn:attractor:UsageError")
 
 
-@pytest.mark.parametrize("name", ["../secret.md", "scenarios/todo/secret.md", "linked.md", ".env"])
+@pytest.mark.parametrize(
+    "name",
+    ["../secret.md", "scenarios/todo/secret.md", "qa/holdout/secret.md", "linked.md", ".env"],
+)
 def test_hidden_files_are_never_shown(server: RunningServer, name: str) -> None:
     project = server.service.host.project
-    (project / "scenarios/todo").mkdir(parents=True)
-    for place in ("../secret.md", "scenarios/todo/secret.md", ".env"):
+    for folder in ("scenarios/todo", "qa/holdout"):
+        (project / folder).mkdir(parents=True)
+    for place in ("../secret.md", "scenarios/todo/secret.md", "qa/holdout/secret.md", ".env"):
         (project / place).write_text("the secret words")
     (project / "linked.md").symlink_to("scenarios/todo/secret.md")
     (project / "shown.md").write_text("words to show")
