@@ -6,6 +6,7 @@ such as a stream of events, after its caller's token or session ended.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -36,6 +37,7 @@ HEADERS = {
 DRAWING_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
 """The policy of a drawing, which has its style inside, and never a script."""
 
+DROPPING_S = 0.05
 VALID_S = 10
 """How long an answer may be sent before its caller is identified again."""
 
@@ -175,9 +177,21 @@ class Exchange:
             return
         self.fault = None
         if not self._is_whole:
-            # The rest of the body is not read.
+            await self._drop_body()
             response.headers["connection"] = "close"
         await response(self.connection, self._receive, self.send)
+
+    async def _drop_body(self) -> None:
+        """Read for a moment what is on its way: otherwise the connection could be reset before the
+        client has read the answer.
+        """
+        if self.is_websocket or "expect" in self.headers:
+            # A client that expects an answer first sends no body before.
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DROPPING_S):
+                while (await self._receive()).get("more_body"):
+                    pass
 
     def too_large(self) -> BodyTooLarge:
         """Return the error about a body that is too large."""
