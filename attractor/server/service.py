@@ -92,4 +92,7 @@ class Service:
     async def running(self) -> AsyncGenerator[None]:
         """Keep up what works beside the requests, such as tails of journals."""
         self.processes.remove_old_logs(self.host.clock.now().timestamp())
-        yield
+        try:
+            yield
+        finally:
+            await self.events.close()

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -134,6 +134,7 @@ class Sources(Generic[S]):
         self._started: dict[Path, S] = {}
         self._readers = Counter[S]()
         self._leaving: set[asyncio.Task[None]] = set()
+        self._closed = asyncio.Event()
 
     @asynccontextmanager
     async def watch(self, folder: Path) -> AsyncGenerator[S]:
@@ -152,7 +153,8 @@ class Sources(Generic[S]):
 
     async def _leave(self, folder: Path, source: S) -> None:
         """Stop a source that has no readers, after a while."""
-        await asyncio.sleep(self._linger_s)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closed.wait(), self._linger_s)
         if self._readers[source]:
             return
         if self._started.get(folder) is source:
@@ -160,6 +162,11 @@ class Sources(Generic[S]):
         if source in self._readers:
             del self._readers[source]
             await source.stop()
+
+    async def close(self) -> None:
+        """Stop the sources without readers now, at the end of the server."""
+        self._closed.set()
+        await asyncio.gather(*self._leaving)
 
     def __len__(self) -> int:
         """Return the number of sources that are followed."""

@@ -29,6 +29,11 @@ class EventStreams:
         """Return the number of open streams."""
         return self._open.total()
 
+    async def close(self) -> None:
+        """Stop all sources without readers, at the end of the server."""
+        await self.tails.close()
+        await self.feeds.close()
+
     @contextmanager
     def hold(self, caller: str) -> Generator[None]:
         """Count a stream of a caller until the block ends; refuse too many streams."""

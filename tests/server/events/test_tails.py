@@ -160,6 +160,18 @@ def test_source_is_kept_for_readers_that_come_back(tmp_path: Path) -> None:
     run(scene)
 
 
+def test_kept_source_ends_with_the_server(tmp_path: Path) -> None:
+    async def scene() -> None:
+        tails = Sources(Tail, linger_s=3600)
+        async with tails.watch(tmp_path) as source:
+            await source.begin(None)
+        assert len(tails)
+        await tails.close()
+        assert (len(tails), len(asyncio.all_tasks())) == (0, 1)
+
+    run(scene)
+
+
 def test_new_reader_gets_the_events_of_an_ended_run_that_went_on(tmp_path: Path) -> None:
     async def scene() -> None:
         tails = Sources(Tail)
