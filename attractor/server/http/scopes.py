@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Query
 from starlette.requests import HTTPConnection
 
 from attractor.server.access.caller import Caller, Scope
@@ -48,6 +48,20 @@ def require_scope(caller: Caller, scope: Scope) -> None:
             hint=f"create a token: attractor token create NAME --scope {scope}",
         )
 
+
+def _to_operator(
+    caller: Calling,
+    operator: Annotated[
+        bool, Query(description="Also name the hidden scenarios; needs the scope `decide`.")
+    ] = False,
+) -> bool:
+    if operator:
+        require_scope(caller, Scope.DECIDE)
+    return operator
+
+
+ToOperator = Annotated[bool, Depends(_to_operator)]
+"""Whether the answer names hidden scenarios, as a parameter of an endpoint."""
 
 READ = Depends(RequiredScope(Scope.READ))
 OPERATE = Depends(RequiredScope(Scope.OPERATE))

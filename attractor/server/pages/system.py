@@ -20,7 +20,6 @@ from attractor.server.service import Service
 part = PageRouter("System", "/system", place=9)
 
 DAYS = 30
-AT_WORK = ("booting", "executing", "evaluating", "awaiting_human")
 
 
 @dataclass(frozen=True)
@@ -64,11 +63,8 @@ def show_providers(request: Request, service: Serving) -> Response:
 
 def _workers(service: Service) -> list[Worker]:
     """Return the processes that hold a run."""
-    folder = service.host.runs_dir
-    found = [
-        one for status in AT_WORK for one in service.index.runs(folder, RunQuery(status=status))
-    ]
-    return [read_worker(one) for one in found if one.is_live]
+    live = service.index.runs(service.host.runs_dir, RunQuery(is_live=True))
+    return [read_worker(one) for one in live]
 
 
 def _by_day(costs: list[DayCosts], since: date) -> list[CostBar]:

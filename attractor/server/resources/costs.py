@@ -1,9 +1,6 @@
 """The cost of runs: by day, by pipeline and models, and of the stages and trials of one run."""
 
-from datetime import UTC
-from typing import Annotated
-
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import Field
 
 from attractor.base.durations import parse_since
@@ -11,15 +8,11 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.launch import evaluator_of
 from attractor.factory.ledger.report import read_costs, read_groups, read_stages, trials_in
 from attractor.server.http.problems import problem_statuses
-from attractor.server.http.records import AnswerModel
+from attractor.server.http.records import AnswerModel, Since
 from attractor.server.http.scopes import READ, Serving
 from attractor.server.service import Service
 
 part = APIRouter(tags=["costs"], responses=problem_statuses(400, 404, 409, 503))
-
-Since = Annotated[
-    str, Query(max_length=100, description="A time such as 2026-01-31, or an age such as 30d.")
-]
 
 
 class DayCostsAnswer(AnswerModel):
@@ -129,5 +122,4 @@ def show_run_costs(service: Serving, run: str) -> RunCostsAnswer:
 
 
 def _moment(service: Service, since: str) -> str:
-    moment = parse_since(since, service.host.clock.now(), name="since")
-    return moment.astimezone(UTC).isoformat()
+    return parse_since(since, service.host.clock.now(), name="since").isoformat()

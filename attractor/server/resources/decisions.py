@@ -1,33 +1,21 @@
 """The verdict of the gate, decisions on runs, and promotions."""
 
 import asyncio
-from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
 
 from attractor.base.durations import parse_duration
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.launch import ask_gate
 from attractor.factory.ledger.records import entry_record
-from attractor.server.access.caller import Scope
 from attractor.server.http.problems import problem_statuses
-from attractor.server.http.scopes import DECIDE, READ, Calling, Serving, require_scope
+from attractor.server.http.records import JsonRecord
+from attractor.server.http.scopes import DECIDE, READ, Calling, Serving, ToOperator
+from attractor.server.processes.bodies import Body
 
 part = APIRouter(tags=["decisions"], responses=problem_statuses(400, 404, 409, 503))
-
-Record = dict[str, Any]
-Operator = Annotated[
-    bool,
-    Query(description="Also name the hidden scenarios; needs the scope `decide`."),
-]
-
-
-class Body(BaseModel):
-    """A request body, which refuses unknown fields."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class NewDecision(Body):
@@ -75,25 +63,21 @@ class PromotedBranch(BaseModel):
 
 
 @part.get("/api/v1/runs/{run}/gate", dependencies=[READ])
-def judge(service: Serving, caller: Calling, run: str, operator: Operator = False) -> Record:
+def judge(service: Serving, run: str, operator: ToOperator) -> JsonRecord:
     """Judge a run: go or no-go, with each rule, its figure and its threshold."""
-    if operator:
-        require_scope(caller, Scope.DECIDE)
     _, judged = ask_gate(service.root(run), service.host)
     return verdict_record(judged, to_operator=operator)
 
 
 @part.get("/api/v1/runs/{run}/review", dependencies=[READ])
-def review(service: Serving, caller: Calling, run: str, operator: Operator = False) -> Record:
+def review(service: Serving, run: str, operator: ToOperator) -> JsonRecord:
     """Show what a decision on a run is about: changes, rules, trials, cost and time."""
-    if operator:
-        require_scope(caller, Scope.DECIDE)
     found = asyncio.run(service.factory.review(service.root(run)))
     return found.to_record(to_operator=operator)
 
 
 @part.post("/api/v1/runs/{run}/decision", dependencies=[DECIDE], status_code=201)
-def decide(service: Serving, caller: Calling, run: str, body: NewDecision) -> Record:
+def decide(service: Serving, caller: Calling, run: str, body: NewDecision) -> JsonRecord:
     """Approve or reject a run; an approval requires that the gate says go."""
     entry = service.factory.decide(
         service.root(run), body.verdict, body.rationale, token=caller.token
@@ -102,7 +86,7 @@ def decide(service: Serving, caller: Calling, run: str, body: NewDecision) -> Re
 
 
 @part.post("/api/v1/runs/{run}/waivers", dependencies=[DECIDE], status_code=201)
-def waive(service: Serving, caller: Calling, run: str, body: NewWaiver) -> Record:
+def waive(service: Serving, caller: Calling, run: str, body: NewWaiver) -> JsonRecord:
     """Waive a failed scenario of a run until a time."""
     entry = service.factory.waive(
         service.root(run),
@@ -115,7 +99,7 @@ def waive(service: Serving, caller: Calling, run: str, body: NewWaiver) -> Recor
 
 
 @part.post("/api/v1/runs/{run}/amendments", dependencies=[DECIDE], status_code=201)
-def amend(service: Serving, caller: Calling, run: str, body: NewAmendment) -> Record:
+def amend(service: Serving, caller: Calling, run: str, body: NewAmendment) -> JsonRecord:
     """Add words to the decision on a run; the verdict stays."""
     entry = service.factory.amend(
         service.root(run), token=caller.token, rationale=body.rationale, note=body.note
@@ -126,20 +110,14 @@ def amend(service: Serving, caller: Calling, run: str, body: NewAmendment) -> Re
 @part.post("/api/v1/runs/{run}/promotion", dependencies=[DECIDE])
 def promote(service: Serving, caller: Calling, run: str, body: NewPromotion) -> PromotedBranch:
     """Move a Git branch to the result of an approved run."""
-    promotion = service.factory.promote(service.root(run), by=caller.name, to=body.branch)
-    done = asyncio.run(promotion)
-    return PromotedBranch(
-        branch=done.branch, commit=done.commit, tag=done.tag, was_done=done.was_done
-    )
+    root = service.root(run)
+    done = asyncio.run(service.factory.promote(root, by=caller.name, to=body.branch))
+    return PromotedBranch.model_validate(vars(done))
 
 
 @part.post("/api/v1/runs/{run}/rollback", dependencies=[DECIDE])
 def roll_back(service: Serving, caller: Calling, run: str, body: NewRollback) -> PromotedBranch:
     """Revert the promotion of a run by a new commit."""
-    rollback = service.factory.roll_back(
-        service.root(run), body.reason, by=caller.name, branch=body.branch
-    )
-    done = asyncio.run(rollback)
-    return PromotedBranch(
-        branch=done.branch, commit=done.commit, tag=done.tag, was_done=done.was_done
-    )
+    root, branch = service.root(run), body.branch
+    done = asyncio.run(service.factory.roll_back(root, body.reason, by=caller.name, branch=branch))
+    return PromotedBranch.model_validate(vars(done))

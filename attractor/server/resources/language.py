@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from attractor.base.json import Json
 from attractor.engine.simulation.coverage import cover
@@ -33,22 +33,21 @@ from attractor.pipeline.simulation.simulate import (
 from attractor.pipeline.source.files import VisibleFiles, find_place
 from attractor.pipeline.source.read import prepare_source, project_of, read_pipeline
 from attractor.server.http.problems import problem_statuses
+from attractor.server.http.records import JsonRecord
 from attractor.server.http.scopes import READ, Serving
+from attractor.server.processes.bodies import Body
 from attractor.server.service import Service
 
 part = APIRouter(tags=["language"], responses=problem_statuses(400, 503))
 
-Record = dict[str, Any]
 LONGEST_SOURCE = 2_000_000
 MOST_PROPOSED = 50
 SVG = "image/svg+xml"
 DRAWING: dict[int | str, dict[str, Any]] = {200: {"content": {SVG: {"schema": {"type": "string"}}}}}
 
 
-class PipelineText(BaseModel):
+class PipelineText(Body):
     """The text of a pipeline."""
-
-    model_config = ConfigDict(extra="forbid")
 
     source: str = Field(max_length=LONGEST_SOURCE, description="DOT text.")
     file: str = Field(
@@ -107,10 +106,8 @@ class SimulatedPipeline(PipelineText):
     max_steps: int = Field(default=MAX_STEPS, ge=1, le=MAX_STEPS)
 
 
-class TwoPipelines(BaseModel):
+class TwoPipelines(Body):
     """Two versions of a pipeline."""
-
-    model_config = ConfigDict(extra="forbid")
 
     before: PipelineText
     after: PipelineText
@@ -124,7 +121,7 @@ class FormattedText(BaseModel):
 
 
 @part.post("/api/v1/validate", dependencies=[READ])
-def validate(service: Serving, body: PipelineText) -> Record:
+def validate(service: Serving, body: PipelineText) -> JsonRecord:
     """Check a pipeline for errors; nothing is executed."""
     return as_record(body.prepare(service).diagnostics, files=1)
 
@@ -143,7 +140,7 @@ def render(service: Serving, body: PipelineText) -> Response:
 
 
 @part.post("/api/v1/simulate", dependencies=[READ])
-def simulate(service: Serving, body: SimulatedPipeline) -> Record:
+def simulate(service: Serving, body: SimulatedPipeline) -> JsonRecord:
     """Walk through a pipeline without executing it."""
     graph = body.graph(service)
     written: Mapping[str, Json] = body.outcomes
@@ -158,7 +155,7 @@ def simulate(service: Serving, body: SimulatedPipeline) -> Record:
 
 
 @part.post("/api/v1/coverage", dependencies=[READ])
-def coverage(service: Serving, body: PipelineText) -> Record:
+def coverage(service: Serving, body: PipelineText) -> JsonRecord:
     """Try every outcome of a pipeline, and list nodes and edges that cannot be reached."""
     graph = body.graph(service)
     require_simulated(graph)
@@ -166,7 +163,7 @@ def coverage(service: Serving, body: PipelineText) -> Record:
 
 
 @part.post("/api/v1/diff", dependencies=[READ])
-def compare(service: Serving, body: TwoPipelines) -> Record:
+def compare(service: Serving, body: TwoPipelines) -> JsonRecord:
     """Compare two versions of a pipeline by their meaning."""
     return difference_record(diff(body.before.graph(service), body.after.graph(service)))
 
@@ -175,9 +172,8 @@ def compare(service: Serving, body: TwoPipelines) -> Record:
 def draw_difference(service: Serving, body: TwoPipelines) -> Response:
     """Draw the new version of a pipeline, with the changes marked."""
     after = body.after.graph(service)
-    difference = diff(body.before.graph(service), after)
-    svg = asyncio.run(render_async(difference_picture(after, difference)))
-    return Response(svg, media_type=SVG)
+    picture = difference_picture(after, diff(body.before.graph(service), after))
+    return Response(asyncio.run(render_async(picture)), media_type=SVG)
 
 
 @part.post("/api/v1/complete", dependencies=[READ])

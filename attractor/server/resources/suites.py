@@ -1,9 +1,8 @@
 """The suites of the project: versions and history, without hidden words; register and end them."""
 
 import asyncio
-from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import Field
 
 from attractor.factory.launch import evaluator_of
@@ -11,7 +10,6 @@ from attractor.factory.resources.registration import register_suite
 from attractor.factory.resources.suite_history import suite_history
 from attractor.factory.resources.suites import suite_record
 from attractor.factory.resources.versions import ARCHIVED, BURNED
-from attractor.server.access.caller import Scope
 from attractor.server.http.cursors import MOST, Cursor, Limit, Page
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import (
@@ -24,14 +22,10 @@ from attractor.server.http.records import (
     end,
     list_versions,
 )
-from attractor.server.http.scopes import DECIDE, READ, Calling, Serving, require_scope
+from attractor.server.http.scopes import DECIDE, READ, Calling, Serving, ToOperator
 from attractor.server.processes.bodies import Body, Word, project_file
 
 part = APIRouter(tags=["suites"], responses=problem_statuses(400, 404, 409, 503))
-
-Operator = Annotated[
-    bool, Query(description="Also show the hidden scenarios; needs the scope `decide`.")
-]
 
 
 class SuiteAnswer(VersionAnswer):
@@ -96,12 +90,8 @@ def list_suites(
 
 
 @part.get("/api/v1/suites/{reference}", dependencies=[READ])
-def show_suite(
-    service: Serving, caller: Calling, reference: Reference, operator: Operator = False
-) -> SuiteAnswer:
+def show_suite(service: Serving, reference: Reference, operator: ToOperator) -> SuiteAnswer:
     """Show a version of a suite: thresholds, train scenarios and the number of holdouts."""
-    if operator:
-        require_scope(caller, Scope.DECIDE)
     store = evaluator_of(service.host).stores.suites
     version = store.versions.find(reference)
     record = suite_record(version, store.open(version).suite, to_operator=operator)
@@ -110,11 +100,9 @@ def show_suite(
 
 @part.get("/api/v1/suites/{reference}/history", dependencies=[READ])
 def show_suite_history(
-    service: Serving, caller: Calling, reference: Reference, operator: Operator = False
+    service: Serving, reference: Reference, operator: ToOperator
 ) -> SuiteHistoryAnswer:
     """Show how often each holdout of a suite passed, over the runs of the project."""
-    if operator:
-        require_scope(caller, Scope.DECIDE)
     evaluator = evaluator_of(service.host)
     version = evaluator.stores.suites.versions.find(reference)
     found = suite_history(version, evaluator, to_operator=operator)
