@@ -36,4 +36,33 @@ def read_cursor(cursor: str) -> Json:
     try:
         return parse_json(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, NotCanonical) as cause:
-        raise UsageError("invalid cursor", hint="pass `next` of the page before") from cause
+        raise invalid_cursor() from cause
+
+
+def read_number(cursor: str) -> int:
+    """Return the number that a cursor names; 0 for an empty one."""
+    match read_cursor(cursor):
+        case None:
+            return 0
+        case bool():
+            raise invalid_cursor()
+        case int(number) if 0 <= number < 1 << 63:
+            return number
+        case _:
+            raise invalid_cursor()
+
+
+def read_text(cursor: str) -> str:
+    """Return the text that a cursor names; empty for an empty one."""
+    match read_cursor(cursor):
+        case None:
+            return ""
+        case str(text):
+            return text
+        case _:
+            raise invalid_cursor()
+
+
+def invalid_cursor() -> UsageError:
+    """Return the error about a cursor of another list."""
+    return UsageError("invalid cursor", hint="pass `next` of the page before")

@@ -8,11 +8,10 @@ from fastapi import Path, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from attractor.base.errors import UsageError
 from attractor.factory.resources.usage import end_versions
 from attractor.factory.resources.versions import Ending, Version, VersionStore
 from attractor.server.access.caller import Caller
-from attractor.server.http.cursors import MOST, Page, read_cursor, write_cursor
+from attractor.server.http.cursors import MOST, Page, invalid_cursor, read_cursor, write_cursor
 from attractor.server.processes.bodies import Body, Words
 from attractor.server.service import Service
 
@@ -105,35 +104,6 @@ def _place(cursor: str) -> tuple[str, int]:
             return name, number
         case _:
             raise invalid_cursor()
-
-
-def read_number(cursor: str) -> int:
-    """Return the number that a cursor names; 0 for an empty one."""
-    match read_cursor(cursor):
-        case None:
-            return 0
-        case bool():
-            raise invalid_cursor()
-        case int(number) if 0 <= number < 1 << 63:
-            return number
-        case _:
-            raise invalid_cursor()
-
-
-def read_text(cursor: str) -> str:
-    """Return the text that a cursor names; empty for an empty one."""
-    match read_cursor(cursor):
-        case None:
-            return ""
-        case str(text):
-            return text
-        case _:
-            raise invalid_cursor()
-
-
-def invalid_cursor() -> UsageError:
-    """Return the error about a cursor of another list."""
-    return UsageError("invalid cursor", hint="pass `next` of the page before")
 
 
 def file_response(name: str, content: bytes) -> Response:

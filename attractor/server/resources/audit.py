@@ -7,9 +7,9 @@ from attractor.base.durations import parse_since
 from attractor.factory.launch import evaluator_of
 from attractor.factory.ledger.audit import audit
 from attractor.factory.ledger.index import LineQuery
-from attractor.server.http.cursors import MOST, Cursor, Limit, Page, write_cursor
+from attractor.server.http.cursors import MOST, Cursor, Limit, Page, read_number, write_cursor
 from attractor.server.http.problems import problem_statuses
-from attractor.server.http.records import AnswerModel, JsonRecord, Name, Since, read_number
+from attractor.server.http.records import AnswerModel, JsonRecord, Name, Since
 from attractor.server.http.scopes import READ, Serving
 
 part = APIRouter(tags=["audit"], responses=problem_statuses(400, 404, 409, 503))

@@ -16,13 +16,13 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from attractor.base.errors import AttractorError, UsageError, VerificationError
+from attractor.base.errors import AttractorError, VerificationError
 from attractor.base.json import JsonObject, canonical_json
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.server.events.buffer import EventFilter, StreamEvent
 from attractor.server.events.sources import EventSource, Sources, follow
 from attractor.server.events.tails import read_events
-from attractor.server.http.cursors import MOST, Cursor, Limit, read_cursor, write_cursor
+from attractor.server.http.cursors import MOST, Cursor, Limit, read_number, write_cursor
 from attractor.server.http.problems import problem_of, problem_statuses
 from attractor.server.http.scopes import READ, Calling, Serving
 
@@ -153,12 +153,8 @@ class EventReader:
 
     def page(self, read: Read, number: Number, limit: int, cursor: str) -> Response:
         """Return a response with some events."""
-        after = read_cursor(cursor)
-        if after is not None and not isinstance(after, int):
-            raise UsageError("invalid cursor", hint="pass `next` of the page before")
-        events, following = _select(
-            read, self._selected, self._after or 0 if after is None else after, limit
-        )
+        after = read_number(cursor) if cursor else self._after or 0
+        events, following = _select(read, self._selected, after, limit)
         items = ",".join(number(one) for one in events)
         following = write_cursor(following) if following else ""
         body = f'{{"items":[{items}],"next":{canonical_json(following)}}}'

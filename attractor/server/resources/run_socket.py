@@ -77,6 +77,8 @@ async def converse(
             # The order that ended the run gets its reply.
             async with replying:
                 await socket.close(sending.result())
+        else:
+            taking.result()
     finally:
         for task in (sending, taking):
             task.cancel()

@@ -12,9 +12,9 @@ from attractor.factory.ledger.index import RunQuery
 from attractor.language.drawing.run_overlay import states_record
 from attractor.pipeline.runs.context import read_context
 from attractor.pipeline.status import read_status
-from attractor.server.http.cursors import MOST, Cursor, Limit, Page, write_cursor
+from attractor.server.http.cursors import MOST, Cursor, Limit, Page, read_text, write_cursor
 from attractor.server.http.problems import problem_statuses
-from attractor.server.http.records import AnswerModel, JsonRecord, Name, Since, read_text
+from attractor.server.http.records import AnswerModel, JsonRecord, Name, Since
 from attractor.server.http.scopes import READ, Serving
 
 part = APIRouter(tags=["runs"], responses=problem_statuses(400, 404, 409, 503))

@@ -10,9 +10,9 @@ from pydantic import Field
 from attractor.pipeline.runs.stages import StageAttempt, find_attempt, read_stages, read_timeline
 from attractor.pipeline.runs.transcript import EntryKind, read_page
 from attractor.pipeline.workspace.diffs import LARGEST_DIFF, read_run_diff, read_stage_diff
-from attractor.server.http.cursors import MOST, Cursor, Limit, Page, write_cursor
+from attractor.server.http.cursors import MOST, Cursor, Limit, Page, read_number, write_cursor
 from attractor.server.http.problems import problem_statuses
-from attractor.server.http.records import AnswerModel, file_response, read_number
+from attractor.server.http.records import AnswerModel, file_response
 from attractor.server.http.scopes import READ, Serving
 from attractor.server.service import Service
 

@@ -178,6 +178,8 @@ def test_corrupt_journal_is_a_problem_after_its_valid_events(
         ("/pipelines/one/events?after=3", 400),
         ("/pipelines/one/events?after=-1", 422),
         ("/api/v1/runs/one/events?cursor=x", 400),
+        ("/api/v1/runs/one/events?cursor=LTE", 400),
+        ("/api/v1/events?cursor=MTE4MDU5MTYyMDcxNzQxMTMwMzQyNA", 400),
         ("/api/v1/runs/one/events?limit=0", 422),
     ],
 )
