@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope as Connection, Send
 
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import MachineryError
 from attractor.base.files import make_private_folder
 from attractor.base.json import canonical_json, content_hash, parse_json
 from attractor.server.access.origins import SAFE_METHODS
@@ -39,7 +40,9 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS requests (
     place TEXT PRIMARY KEY, request TEXT NOT NULL, time REAL NOT NULL,
     status INTEGER, headers TEXT, body BLOB
-)"""
+);
+CREATE INDEX IF NOT EXISTS requests_by_time ON requests (time);
+"""
 
 
 @dataclass(frozen=True)
@@ -98,11 +101,17 @@ class AnswerStore:
     @contextmanager
     def _open(self) -> Generator[sqlite3.Connection]:
         make_private_folder(self._file.parent)
-        # The transaction begins at once, so that two servers do not begin the same request.
-        with closing(sqlite3.connect(self._file, isolation_level="IMMEDIATE")) as database:
-            database.execute(_SCHEMA)
-            with database:
-                yield database
+        try:
+            # The transaction begins at once, so that two servers do not begin the same request.
+            with closing(sqlite3.connect(self._file, isolation_level="IMMEDIATE")) as database:
+                database.executescript(_SCHEMA)
+                with database:
+                    yield database
+        except sqlite3.Error as cause:
+            raise MachineryError(
+                f"cannot use the answers to earlier requests in {self._file}: {cause}",
+                hint="free space and check permissions, or remove the file",
+            ) from cause
 
 
 class Idempotency:

@@ -109,6 +109,16 @@ def test_invalid_key_is_refused(server: RunningServer, counter: Counter, key: st
     assert (answer.status_code, counter.counted) == (422, 0)
 
 
+def test_unusable_store_of_answers_is_a_problem(server: RunningServer, counter: Counter) -> None:
+    file = server.service.host.state_dir / "server" / "requests.sqlite3"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("no database")
+    with server.client() as client:
+        answer = post(client)
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:attractor:MachineryError")
+    assert counter.counted == 0
+
+
 def test_document_describes_the_header(server: RunningServer) -> None:
     with server.client("read") as client:
         paths = client.get(OPENAPI).json()["paths"]
