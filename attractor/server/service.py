@@ -15,9 +15,8 @@ from attractor.factory.operations import Factory
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.runs.lookup import find_run, is_run
 from attractor.server.access.access import Access
-from attractor.server.drawings import Drawings
+from attractor.server.drawings import GraphDrawings, RunDrawings
 from attractor.server.events.streams import EventStreams
-from attractor.server.live_drawings import LiveDrawings
 from attractor.server.processes.run_processes import PROGRAM, RunProcesses
 
 
@@ -29,8 +28,8 @@ class Service:
     index: RunIndex
     access: Access
     processes: RunProcesses
-    drawings: Drawings
-    live_drawings: LiveDrawings
+    run_drawings: RunDrawings
+    graph_drawings: GraphDrawings
     events: EventStreams
 
     @classmethod
@@ -61,8 +60,8 @@ class Service:
             RunIndex(state),
             Access(state, host.clock),
             processes,
-            Drawings(),
-            LiveDrawings(state / "server" / "drawings"),
+            RunDrawings(),
+            GraphDrawings(state / "server" / "drawings"),
             EventStreams(state),
         )
 

@@ -8,7 +8,7 @@ from importlib.resources.abc import Traversable
 
 from markupsafe import Markup
 
-from attractor.server.live_drawings import drawing_style_sheet
+from attractor.server.drawings import drawing_style_sheet
 
 _PAGES = "attractor.server.pages"
 

@@ -15,9 +15,9 @@ from attractor.base.errors import AttractorError
 from attractor.engine.amounts import lasted, money, number_of, size, whole
 from attractor.engine.questions.edge_labels import without_accelerator
 from attractor.language.drawing.picture import encoded
+from attractor.server.drawings import inline_drawing
 from attractor.server.errors import Unauthenticated
 from attractor.server.html.assets import icon, inline_style_sheet, static_address
-from attractor.server.html.drawings import inline_drawing
 from attractor.server.html.states import state_look
 from attractor.server.http.problems import problem_of, problem_response
 

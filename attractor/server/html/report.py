@@ -1,12 +1,10 @@
 """The page of a run as one HTML file, which opens from disk and asks nobody for anything."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import Refused
 from attractor.engine.run_folder.drawing import read_events
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.evaluation.gate import gate
@@ -16,7 +14,7 @@ from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.runs.context import read_context
 from attractor.pipeline.runs.lookup import gate_said
 from attractor.pipeline.runs.stages import StageAttempt
-from attractor.pipeline.workspace.diffs import Diff, read_run_diff
+from attractor.server.drawings import GraphDrawings
 from attractor.server.html.rendering import render_text
 from attractor.server.html.run_view import (
     EventLine,
@@ -24,13 +22,12 @@ from attractor.server.html.run_view import (
     StageView,
     bars_of,
     event_line,
-    highlighted_diff,
     pretty,
+    read_changes,
     read_view,
     run_values,
     view_stage,
 )
-from attractor.server.live_drawings import LiveDrawings
 
 
 @dataclass(frozen=True)
@@ -45,9 +42,8 @@ class ReportedStage:
 
 def report_of_run(root: Path, host: RunHost) -> str:
     """Return the report of a run as HTML, without secrets."""
-    drawings = LiveDrawings(host.state_dir / "server" / "drawings")
+    drawings = GraphDrawings(host.state_dir / "server" / "drawings")
     view = read_view(root, host.runs_dir, drawings.of_run(root))
-    diff, refused = _changes(root, host)
     values = {
         **run_values(view, address=""),
         "stage_address": "#stage-",
@@ -57,8 +53,7 @@ def report_of_run(root: Path, host: RunHost) -> str:
         "csrf": "",
         "bars_of": partial(bars_of, timeline=view.timeline, now=host.clock.now()),
         "reported": list(_stages(view)),
-        "diffs": highlighted_diff(diff),
-        "remarks": refused or diff.remarks,
+        "changes": read_changes(root, host),
         "events": list(_events(root)),
         "walks": read_context(root).walks,
         "pretty": pretty,
@@ -89,13 +84,6 @@ def _stage(view: RunView, one: StageAttempt, *, is_last: bool) -> ReportedStage:
     others = [view_stage(view, one.id, tab.name) for tab in first.tabs if tab.name != first.tab]
     views = [first, *(each for each in others if each.tab != "files")]
     return ReportedStage(one.id, is_last, first, views)
-
-
-def _changes(root: Path, host: RunHost) -> tuple[Diff, str]:
-    try:
-        return asyncio.run(read_run_diff(root, host)), ""
-    except Refused as refused:
-        return Diff(), f"{refused.message} ({refused.hint})"
 
 
 def _events(root: Path) -> Iterator[EventLine]:

@@ -1,7 +1,9 @@
 """The content of the page of a run and of its report, put together from the run's records."""
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UnknownName
+from attractor.base.errors import Refused, UnknownName
 from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.engine.journal.events import ENGINE_KINDS
@@ -18,6 +20,7 @@ from attractor.engine.run_folder.drawing import read_events, states_of
 from attractor.engine.run_folder.layout import CHILDREN, Manifest, RunDirectory, read_manifest
 from attractor.language.drawing.run_overlay import RunStates, StageState
 from attractor.language.graph.graph import Node, folder_name
+from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.runs.event_lines import describe_without_time
 from attractor.pipeline.runs.history import Choice, read_history, read_run
 from attractor.pipeline.runs.lookup import RunSummary
@@ -25,12 +28,12 @@ from attractor.pipeline.runs.open_work import printed_last, shown_lines
 from attractor.pipeline.runs.stages import StageAttempt, Timeline, find_attempt, read_timeline
 from attractor.pipeline.runs.transcript import TRANSCRIPT, TranscriptPage, read_page
 from attractor.pipeline.status import RunStatusView, listed_status, read_status
-from attractor.pipeline.workspace.diffs import Diff, FileDiff, read_stage_diff
+from attractor.pipeline.workspace.diffs import Diff, FileDiff, read_run_diff, read_stage_diff
+from attractor.server.drawings import GraphDrawing, marked
 from attractor.server.html.assets import icon_content
 from attractor.server.html.highlighting import DiffLine, diff_lines, highlighted
 from attractor.server.html.rendering import in_address
 from attractor.server.html.states import state_look
-from attractor.server.live_drawings import GraphDrawing, marked
 
 PROMPT, RESPONSE = "prompt.md", "response.md"
 LARGEST_FILE = 200_000
@@ -194,6 +197,16 @@ class HighlightedDiff:
 
 
 @dataclass(frozen=True)
+class Changes:
+    """The changes of a stage or a run, to show; `refused` and `hint` if they cannot be read."""
+
+    files: Sequence[HighlightedDiff] = ()
+    remarks: str = ""
+    refused: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
 class StageView:
     """An attempt of a stage, or a node that the run has not reached, with one of its tabs."""
 
@@ -205,8 +218,7 @@ class StageView:
     choices: Sequence[Choice] = ()
     transcript: TranscriptPage | None = None
     text: str = ""
-    remarks: str = ""
-    diffs: Sequence[HighlightedDiff] = ()
+    changes: Changes = Changes()
     printed: Sequence[str] = ()
 
     @property
@@ -255,22 +267,20 @@ def _tabs(one: StageAttempt, files: set[str], diff: Diff) -> Iterator[Tab]:
 
 
 def _with_content(view: RunView, plain: StageView, one: StageAttempt, diff: Diff) -> StageView:
-    values = {name: getattr(plain, name) for name in ("node", "attempt", "others", "tabs", "tab")}
     is_running = one.state is StageState.RUNNING
     folder = one.folder
     match plain.tab:
         case "conversation" if folder:
             page = read_page(folder, offset=0, most=MOST_ENTRIES)
-            return StageView(**values, transcript=page)
+            return replace(plain, transcript=page)
         case "prompt" | "response":
             name = PROMPT if plain.tab == "prompt" else RESPONSE
-            return StageView(**values, text=read_text(one, name))
+            return replace(plain, text=read_text(one, name))
         case "changes":
-            diffs = highlighted_diff(diff)
-            return StageView(**values, diffs=diffs, remarks=diff.remarks)
+            return replace(plain, changes=_changes_in(diff))
         case "details":
             printed = shown_lines(printed_last(folder)) if folder and is_running else ()
-            return StageView(**values, choices=_choices(view, one), printed=printed)
+            return replace(plain, choices=_choices(view, one), printed=printed)
         case _:
             return plain
 
@@ -295,9 +305,18 @@ def read_text(one: StageAttempt, name: str) -> str:
     return content[:LARGEST_FILE].decode("utf-8", "replace") + cut
 
 
-def highlighted_diff(diff: Diff) -> Sequence[HighlightedDiff]:
-    """Return the files of a diff with highlighted lines."""
-    return [HighlightedDiff(one, diff_lines(one.text, one.path)) for one in diff.files]
+def read_changes(root: Path, host: RunHost) -> Changes:
+    """Return the changes of a run from its base."""
+    try:
+        return _changes_in(asyncio.run(read_run_diff(root, host)))
+    except Refused as refused:
+        return Changes(refused=refused.message, hint=refused.hint)
+
+
+def _changes_in(diff: Diff) -> Changes:
+    files = [HighlightedDiff(one, diff_lines(one.text, one.path)) for one in diff.files]
+    cut = "The changes are cut off here: there are more." if diff.is_cut else ""
+    return Changes(files, " ".join(filter(None, [diff.remarks, cut])))
 
 
 @dataclass(frozen=True)
@@ -318,7 +337,7 @@ def read_event_page(
     journal is read backwards in steps, so that the newest events of a long journal come fast.
     """
     journal = RunDirectory(root).events
-    end = before or last + 1
+    end = min(before or last + 1, last + 1)
     found: list[EventLine] = []
     while end > 1 and len(found) < MOST_EVENTS:
         begin = max(1, end - _STEP)

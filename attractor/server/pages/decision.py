@@ -8,16 +8,13 @@ from fastapi import Form, Request
 from fastapi.responses import Response
 
 from attractor.base.durations import parse_duration
-from attractor.base.errors import AttractorError, Refused
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.decisions.review import Review
 from attractor.pipeline.status import read_status, status_of
-from attractor.pipeline.workspace.diffs import read_run_diff
-from attractor.server.html.rendering import PageRouter, in_address, render, see_other
-from attractor.server.html.run_view import highlighted_diff, run_tabs
+from attractor.server.html.rendering import PageRouter, after, in_address, render
+from attractor.server.html.run_view import read_changes, run_tabs
 from attractor.server.http.scopes import OPERATE, READ, Serving
-from attractor.server.service import Service
 
 part = PageRouter()
 
@@ -47,7 +44,7 @@ def show_decision(request: Request, service: Serving, run: str) -> Response:
             "can_decide": review.facts.state.status == AWAITING_DECISION,
             "can_promote": status.status == APPROVED.word and not is_promoted,
             "promoted_to": status.promoted_to if is_promoted else "",
-            **_changes(service, run),
+            "changes": read_changes(root, service.host),
             "now": service.host.clock.now(),
         },
     )
@@ -67,7 +64,7 @@ def decide(
         entry = service.factory.decide(service.root(run), verdict, rationale, token=token)
         return f"{verdict.value.capitalize()} by {entry.data['by']}."
 
-    return _answer(run, act)
+    return _done(run, act)
 
 
 @part.post(f"{PLACE}/waive", dependencies=[OPERATE])
@@ -87,7 +84,7 @@ def waive(
         )
         return f"Scenario {entry.data['scenario']} is waived until {entry.data['expires']}."
 
-    return _answer(run, act)
+    return _done(run, act)
 
 
 @part.post(f"{PLACE}/amend", dependencies=[OPERATE])
@@ -98,7 +95,7 @@ def amend(service: Serving, run: str, note: Text = "", token: Text = "") -> Resp
         service.factory.amend(service.root(run), token=token, note=note)
         return "The note is on record."
 
-    return _answer(run, act)
+    return _done(run, act)
 
 
 @part.post(f"{PLACE}/promote", dependencies=[OPERATE])
@@ -110,7 +107,7 @@ def promote(service: Serving, run: str, branch: Text = "main", token: Text = "")
         done = asyncio.run(service.factory.promote(service.root(run), by=by, to=branch))
         return f"{done.branch} is now {done.commit[:12]} (tag {done.tag})."
 
-    return _answer(run, act)
+    return _done(run, act)
 
 
 @part.post(f"{PLACE}/rollback", dependencies=[OPERATE])
@@ -121,31 +118,17 @@ def roll_back(
 
     def act() -> str:
         by = service.access.prove(token).name
-        rollback = service.factory.roll_back(service.root(run), reason, by=by, branch=branch)
-        done = asyncio.run(rollback)
+        root = service.root(run)
+        done = asyncio.run(service.factory.roll_back(root, reason, by=by, branch=branch))
         return f"Rolled back: {done.branch} is now {done.commit[:12]}."
 
-    return _answer(run, act)
+    return _done(run, act)
 
 
-def _answer(run: str, act: Callable[[], str]) -> Response:
-    """Do what a form asks for, and show the page again with what happened."""
+def _done(run: str, act: Callable[[], str]) -> Response:
+    """Do what a form asks for, and show the page again with the result."""
     place = f"/runs/{in_address(run)}/decision"
-    try:
-        return see_other(place, act())
-    except AttractorError as error:
-        said = f"{error.message} ({error.hint})" if error.hint else error.message
-        return see_other(place, said, is_error=True)
-
-
-def _changes(service: Service, run: str) -> dict[str, object]:
-    """Return the changes of a run; None for the files if its snapshots were removed."""
-    try:
-        diff = asyncio.run(read_run_diff(service.root(run), service.host))
-    except Refused:
-        return {"diffs": None}
-    remarks = f"{diff.remarks} The diff is cut off here." if diff.is_cut else diff.remarks
-    return {"diffs": highlighted_diff(diff), "remarks": remarks}
+    return after(lambda: (place, act()), place)
 
 
 def _gauge(review: Review) -> dict[str, float]:

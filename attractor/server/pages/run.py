@@ -1,20 +1,16 @@
 """The page of a run: graph, timeline, stages, events, changes, context and checkpoint."""
 
-import asyncio
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import Query, Request
 from fastapi.responses import Response
 
-from attractor.base.errors import Refused
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import state_to_record
 from attractor.pipeline.runs.context import read_context
 from attractor.pipeline.runs.stages import find_attempt
-from attractor.pipeline.workspace.diffs import read_run_diff
 from attractor.server.html.highlighting import highlighted
 from attractor.server.html.rendering import (
     PageRouter,
@@ -27,8 +23,8 @@ from attractor.server.html.run_view import (
     EVENT_TYPES,
     RunView,
     bars_of,
-    highlighted_diff,
     pretty,
+    read_changes,
     read_event_page,
     read_text,
     read_view,
@@ -48,7 +44,7 @@ Word = Annotated[str, Query(max_length=200)]
 
 def _view(service: Service, run: str) -> RunView:
     root = service.root(run)
-    return read_view(root, service.host.runs_dir, service.live_drawings.of_run(root))
+    return read_view(root, service.host.runs_dir, service.graph_drawings.of_run(root))
 
 
 def _values(service: Service, view: RunView, section: str) -> dict[str, object]:
@@ -132,18 +128,10 @@ def show_changes(
 ) -> Response:
     """Show the changes of a run from its base."""
     view = _view(service, run)
-    values = {**_values(service, view, "Changes"), **_changes(view.root, service)}
+    values = {**_values(service, view, "Changes"), "changes": read_changes(view.root, service.host)}
     if fragment:
         return render_fragments(request, "run", fragment, values)
     return render(request, "run_changes.html.j2", values)
-
-
-def _changes(root: Path, service: Service) -> dict[str, object]:
-    try:
-        diff = asyncio.run(read_run_diff(root, service.host))
-    except Refused as refused:
-        return {"refused": refused.message, "refused_hint": refused.hint}
-    return {"refused": "", "diffs": highlighted_diff(diff), "remarks": diff.remarks}
 
 
 @part.get(RUN + "/events", dependencies=[READ])

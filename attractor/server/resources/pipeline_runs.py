@@ -125,7 +125,7 @@ def draw_pipeline(
     service: Serving, run: str, if_none_match: Annotated[str, Header()] = ""
 ) -> Response:
     """Draw the graph of a run, with the state of its stages."""
-    drawing = service.drawings.draw(service.root(run))
+    drawing = service.run_drawings.draw(service.root(run))
     tag = f'"{drawing.content}"'
     headers = {"etag": tag, "cache-control": "no-cache"}
     if if_none_match == tag:

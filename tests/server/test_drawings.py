@@ -7,7 +7,7 @@ import pytest
 
 from attractor.language.drawing.run_overlay import NodeState, RunStates, StageState, TakenEdge
 from attractor.language.reading import parse
-from attractor.server.live_drawings import LiveDrawings, marked
+from attractor.server.drawings import GraphDrawings, marked
 
 GRAPH = """digraph small { start [shape=Mdiamond]; exit [shape=Msquare]
     "a <b>" [prompt="x"]; start -> "a <b>" -> exit }"""
@@ -22,12 +22,12 @@ STATES = RunStates(
 
 
 def test_graph_is_drawn_once_for_all_runs_and_servers(tmp_path: Path) -> None:
-    drawings, folder = LiveDrawings(tmp_path / "kept"), tmp_path / "kept"
+    drawings, folder = GraphDrawings(tmp_path / "kept"), tmp_path / "kept"
     first = drawings.of([GRAPH.encode()], lambda: parse(GRAPH))
     assert drawings.of([GRAPH.encode()], lambda: parse("unreadable")) is first
     [file] = folder.iterdir()
     file.write_text(file.read_text().replace(">small<", ">kept<"))
-    again = LiveDrawings(folder).of([GRAPH.encode()], lambda: parse(GRAPH))
+    again = GraphDrawings(folder).of([GRAPH.encode()], lambda: parse(GRAPH))
     assert ">kept<" in marked(again, STATES, address=str, sign=str)
     assert len(list(folder.iterdir())) == 1
     drawings.of([GRAPH.encode(), b"another goal"], lambda: parse(GRAPH))
@@ -35,7 +35,7 @@ def test_graph_is_drawn_once_for_all_runs_and_servers(tmp_path: Path) -> None:
 
 
 def test_nodes_are_links_with_state_and_sign(tmp_path: Path) -> None:
-    drawing = LiveDrawings(tmp_path).of([GRAPH.encode()], lambda: parse(GRAPH))
+    drawing = GraphDrawings(tmp_path).of([GRAPH.encode()], lambda: parse(GRAPH))
     assert not drawing.is_wide
     svg = marked(
         drawing,
