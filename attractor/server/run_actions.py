@@ -14,10 +14,11 @@ from attractor.factory.launch import evaluator_of, request_evaluation, with_regi
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.orders import Orders, Receipt
 from attractor.pipeline.runs.lookup import summarize
+from attractor.pipeline.source.files import find_place
 from attractor.pipeline.source.read import STDIN, open_pipeline, project_of
 from attractor.pipeline.workspace.deliver import deliver_ended_run
 from attractor.server.access.caller import Caller
-from attractor.server.processes.bodies import ResumeBody, StartBody, project_file
+from attractor.server.processes.bodies import ResumeBody, StartBody
 from attractor.server.processes.run_processes import RunCommand
 from attractor.server.service import Service
 
@@ -68,7 +69,7 @@ def links_of(run: str) -> dict[str, str]:
 def start_run(service: Service, body: StartBody, caller: Caller) -> StartedRun:
     """Start a run in a process of its own, after a check of its pipeline."""
     body.require_one_pipeline()
-    host, project = service.host, service.host.project
+    host = service.host
     if body.feedback:
         body = body.model_copy(update={"feedback": name_of(service, service.root(body.feedback))})
     if body.source:
@@ -76,7 +77,7 @@ def start_run(service: Service, body: StartBody, caller: Caller) -> StartedRun:
         _check(file, body, host.with_texts({str(file): body.source}))
         return walk(service, body.command("-", stdin=body.source), caller)
     if body.file:
-        file = project_file(body.file, project)
+        file = find_place(host.project, body.file)
         _check(file, body, host)
         return walk(service, body.command(str(file)), caller)
     versions = evaluator_of(host).stores.pipelines.versions

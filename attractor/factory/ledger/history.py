@@ -8,9 +8,7 @@ from attractor.base.json import Json, JsonObject
 from attractor.engine.amounts import number_of
 from attractor.engine.storage.json_files import Fields
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
-from attractor.factory.ledger.records import (
-    created_runs,
-)
+from attractor.factory.ledger.records import created_runs
 
 SHOWN_HASH = 12
 
@@ -47,13 +45,11 @@ def read_history(
     pipeline: str = "",
     since: datetime | None = None,
 ) -> list[HistoryEntry]:
-    """Return the history of a project, oldest first; the ledger is verified first."""
+    """Return the history of a project or run, oldest first; its lines are verified first."""
     found: list[HistoryEntry] = []
-    entries = list(ledger.entries())
+    entries = list(ledger.entries(run_id))
     ours = created_runs(entries, project_id)
     for entry in entries:
-        if run_id not in ("", entry.run_id):
-            continue
         if entry.kind not in _LISTED or entry.run_id not in ours:
             continue
         fields = Fields(entry.data, f"ledger: {entry.kind}")

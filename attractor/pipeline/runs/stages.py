@@ -244,7 +244,7 @@ def fold_timeline(events: Iterable[Event], *, is_live: bool) -> Timeline:
 
 
 _REFERENCE = re.compile(
-    r"(?P<node>.+?)(?:@(?P<visit>[0-9]+)(?:\.(?P<attempt>[0-9]+))?)?", re.DOTALL
+    r"(?P<node>.+?)(?:@(?P<visit>[0-9]{1,9})(?:\.(?P<attempt>[0-9]+))?)?", re.DOTALL
 )
 
 

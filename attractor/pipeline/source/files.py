@@ -1,7 +1,5 @@
 """The pipeline files of a project: lists, reads and writes them for an editor."""
 
-import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from attractor.base.json import content_hash
 from attractor.language.diagnostics import UnreadablePipeline
 from attractor.language.preparation.prepare import Files
 from attractor.language.reading import decode
+from attractor.pipeline.source.find import PIPELINE_ENDINGS, find_pipeline_files
 from attractor.pipeline.source.vocabulary import files_beside
 
 HIDDEN_FOLDERS = ("scenarios", "runs")
@@ -20,14 +19,10 @@ HIDDEN_FOLDERS = ("scenarios", "runs")
 HOLDOUTS = "holdout"
 """The folder of hidden scenarios in a suite, which may be anywhere in a project."""
 
-_ENDINGS = (".dot", ".gv")
-_SKIPPED = re.compile(r"\..*|node_modules|__pycache__|venv")
-MOST_FILES = 2000
-
 
 @dataclass(frozen=True)
-class PipelineText:
-    """A pipeline file of a project; `name` is its path in the project."""
+class PipelineFile:
+    """A pipeline file of a project: its path in the project, its text, and the hash of the text."""
 
     name: str
     text: str
@@ -36,25 +31,22 @@ class PipelineText:
 
 def list_pipeline_files(project: Path, runs_dir: Path) -> Iterator[str]:
     """Yield the paths of the pipeline files of a project, without those of runs and suites."""
-    hidden = {project / one for one in HIDDEN_FOLDERS} | {runs_dir}
-    for folder, folders, files in os.walk(project):
-        inside = [one for one in folders if Path(folder, one) not in hidden]
-        folders[:] = sorted(one for one in inside if not _SKIPPED.fullmatch(one))
-        for name in sorted(files):
-            if name.endswith(_ENDINGS):
-                yield Path(folder, name).relative_to(project).as_posix()
+    hidden = {str(one) for one in (runs_dir, *(project / each for each in HIDDEN_FOLDERS))}
+    # An unreadable folder has no pipelines to show.
+    for file in find_pipeline_files(str(project), lambda error: None, hidden=hidden):
+        yield Path(file).relative_to(project).as_posix()
 
 
-def read_pipeline_file(project: Path, name: str) -> PipelineText:
+def read_pipeline_file(project: Path, name: str) -> PipelineFile:
     """Return a pipeline file of a project."""
     place = find_place(project, name)
     if not place.is_file():
         raise UnknownName("file", name, [])
     content = place.read_bytes()
-    return PipelineText(name, decode(content, file=name), content_hash(content))
+    return PipelineFile(name, decode(content, file=name), content_hash(content))
 
 
-def write_pipeline_file(project: Path, name: str, text: str, *, known: str) -> PipelineText:
+def write_pipeline_file(project: Path, name: str, text: str, *, known: str) -> PipelineFile:
     """Write a pipeline file of a project; refuse if it is not the content that the caller knows.
 
     `known` is the hash of that content; empty for a new file.
@@ -69,7 +61,7 @@ def write_pipeline_file(project: Path, name: str, text: str, *, known: str) -> P
     content = text.encode()
     place.parent.mkdir(parents=True, exist_ok=True)
     write_whole(place, content)
-    return PipelineText(name, text, content_hash(content))
+    return PipelineFile(name, text, content_hash(content))
 
 
 def find_place(project: Path, name: str) -> Path:
@@ -81,7 +73,7 @@ def find_place(project: Path, name: str) -> Path:
         raise UsageError(f"invalid file {name!r}", hint="pass a path in the project") from cause
     if not place.is_relative_to(root):
         raise UsageError(f"{name!r} is outside of the project", hint="pass a path in the project")
-    if not name.endswith(_ENDINGS) or is_hidden(place, root):
+    if not name.endswith(PIPELINE_ENDINGS) or is_hidden(place, root):
         raise UsageError(
             f"{name!r} is no place for a pipeline",
             hint=f"pass a path that ends in .dot, not in {' or '.join(HIDDEN_FOLDERS)}",

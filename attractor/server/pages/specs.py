@@ -173,7 +173,11 @@ def _editor(
     *,
     refusal: AttractorError | None = None,
 ) -> Response:
-    checked = _check(service, file, text)
+    try:
+        checked = _check(service, file, text)
+    except AttractorError as error:
+        # Such as an invalid place: the text is kept, so that it can be saved to another one.
+        checked, refusal = Checked((), ""), refusal or error
     values = {"file": file, "text": text, "known": known, "checked": checked, "refusal": refusal}
     return render(request, "editor.html.j2", values, status=409 if refusal else 200)
 

@@ -14,12 +14,12 @@ from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_mani
 from attractor.factory.launch import evaluator_of
 from attractor.language.declarations.inputs import declared_inputs
 from attractor.language.diagnostics import InvalidPipeline
-from attractor.language.reading import open_source, parse
-from attractor.pipeline.source.files import list_pipeline_files
+from attractor.language.reading import parse
+from attractor.pipeline.source.files import list_pipeline_files, read_pipeline_file
 from attractor.server.access.caller import Caller
 from attractor.server.html.rendering import PageRouter, after, in_address, render
 from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
-from attractor.server.processes.bodies import StartBody, project_file
+from attractor.server.processes.bodies import StartBody
 from attractor.server.run_actions import start_run
 from attractor.server.service import Service
 
@@ -38,7 +38,7 @@ def show_form(
 
     With the feedback on an earlier run, it is the pipeline of that run, unless a file is given.
     """
-    names = _pipelines(service)
+    names = list(list_pipeline_files(service.host.project, service.host.runs_dir))
     earlier = read_manifest(RunDirectory(service.root(feedback))) if feedback else None
     chosen = file or (_file_of(service, earlier) if earlier else "")
     chosen = chosen or (names[0] if len(names) == 1 else "")
@@ -56,10 +56,6 @@ def show_form(
     return render(request, "start.html.j2", values)
 
 
-def _pipelines(service: Service) -> list[str]:
-    return list(list_pipeline_files(service.host.project, service.host.runs_dir))
-
-
 def _file_of(service: Service, manifest: Manifest) -> str:
     """Return the file of the project that a run was started with; empty if it is elsewhere."""
     store = evaluator_of(service.host).stores.pipelines.versions
@@ -71,9 +67,9 @@ def _file_of(service: Service, manifest: Manifest) -> str:
 
 def _form(service: Service, name: str) -> dict[str, object]:
     """Return what the form of a pipeline needs; a pipeline that cannot be read has a fault."""
-    source = open_source(str(project_file(name, service.host.project)))
+    text = read_pipeline_file(service.host.project, name).text
     try:
-        graph = parse(source.text, file=source.file)
+        graph = parse(text, file=name)
     except InvalidPipeline as fault:
         return {"fault": f"{fault.message}: run attractor validate {name}"}
     stores = evaluator_of(service.host).stores

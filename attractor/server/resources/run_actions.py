@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Response
 
+from attractor.pipeline.source.files import find_place
 from attractor.server.access.caller import Caller
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.scopes import OPERATE, Calling, Serving
@@ -16,7 +17,6 @@ from attractor.server.processes.bodies import (
     RewindBody,
     SteerBody,
     WhyBody,
-    project_file,
 )
 from attractor.server.processes.run_processes import RunCommand
 from attractor.server.run_actions import (
@@ -116,7 +116,7 @@ def _located(service: Service, body: ForkBody) -> ForkBody:
     """Return a body whose changed pipeline is a file of the project."""
     if not body.graph:
         return body
-    file = project_file(body.graph, service.host.project)
+    file = find_place(service.host.project, body.graph)
     return body.model_copy(update={"graph": str(file)})
 
 
