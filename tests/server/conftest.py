@@ -1,6 +1,7 @@
 """A project, and a server of it on a real socket."""
 
 import os
+import re
 import secrets
 import threading
 from collections.abc import Collection, Generator, Iterator, Sequence
@@ -20,8 +21,12 @@ from attractor.server.access.log import LoggedRequest
 from attractor.server.application import build_application
 from attractor.server.service import Service
 from attractor.server.serving import Server, address_of, listen
+from tests.factory.decisions.test_decide import make_mixed
 from tests.pipeline.projects import make_project
 from tests.prepared import quick_programs
+
+PAGE = {"accept": "text/html"}
+"""The headers of a browser that asks for a page."""
 
 SETTINGS = '[backends]\ndefault = "simulate"\n'
 
@@ -49,11 +54,18 @@ class RunningServer:
         return httpx.Client(base_url=self.url, headers=headers, timeout=30)
 
     def browser(self) -> httpx.Client:
-        """Return a client with the session of a one-time address."""
-        client = httpx.Client(base_url=self.url, timeout=30)
+        """Return a client that asks for pages, with the session of a one-time address."""
+        client = httpx.Client(base_url=self.url, headers=PAGE, timeout=30)
         client.get("/login", params={"code": self.service.access.codes.create()})
         assert COOKIE in client.cookies
         return client
+
+
+def csrf_in(page: str) -> str:
+    """Return the value that the forms of a page send."""
+    found = re.search(r'name="csrf" value="([^"]+)"', page)
+    assert found
+    return found[1]
 
 
 @contextmanager
@@ -113,3 +125,16 @@ def server(service: Service) -> Iterator[RunningServer]:
     """A running server of the project."""
     with serving(service) as running:
         yield running
+
+
+Judged = tuple[RunningServer, str]
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> Iterator[Judged]:
+    """A server of a project with a judged run: the holdout `made` failed, `good` passed."""
+    flow = make_mixed(tmp_path)
+    run_id = flow.launch().run_id
+    state = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": str(flow.host.state_dir)}
+    with serving(Service.of(flow.project, state)) as server:
+        yield server, run_id

@@ -11,12 +11,7 @@ from attractor.factory.launch import evaluator_of
 from attractor.factory.ledger.history import line_words
 from attractor.factory.ledger.ledger import LineKind
 from attractor.server.pages.audit import MOST
-from tests.server.conftest import RunningServer
-from tests.server.resources.test_decisions import Judged, judged
-
-__all__ = ["judged"]
-
-PAGE = {"accept": "text/html"}
+from tests.server.conftest import PAGE, Judged, RunningServer
 
 
 def show(server: RunningServer, query: str = "") -> str:

@@ -4,12 +4,8 @@ import html
 import re
 
 from tests.pipeline.projects import git
-from tests.server.conftest import RunningServer
-from tests.server.resources.test_decisions import Judged, judged
+from tests.server.conftest import PAGE, Judged, RunningServer
 
-__all__ = ["judged"]
-
-PAGE = {"accept": "text/html"}
 REASON = "The file says what it should."
 
 

@@ -61,7 +61,7 @@ def test_nodes_are_links_with_state_and_sign(tmp_path: Path) -> None:
 def test_graph_without_a_drawer_has_the_reason_and_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawings = LiveDrawings(tmp_path)
+    drawings = GraphDrawings(tmp_path)
     with monkeypatch.context() as patch:
         patch.setenv("PATH", "")
         patch.setitem(sys.modules, "attractor.language.drawers.wasi", None)

@@ -4,10 +4,7 @@ import re
 
 import pytest
 
-from tests.server.conftest import RunningServer
-from tests.server.test_start_page import csrf_in
-
-PAGE = {"accept": "text/html"}
+from tests.server.conftest import PAGE, RunningServer, csrf_in
 
 
 def test_page_is_self_contained_under_a_strict_policy(server: RunningServer) -> None:

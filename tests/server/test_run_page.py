@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.running import run_here
 from tests.pipeline.projects import make_project
-from tests.server.conftest import SETTINGS, RunningServer, service_of, serving
+from tests.server.conftest import SETTINGS, RunningServer, csrf_in, service_of, serving
 from tests.server.runs import await_rest, start
 
 NASTY = "<script>alert(1)</script>"
@@ -45,7 +45,6 @@ def parked(server: RunningServer) -> Iterator[tuple[httpx.Client, str]]:
         run = start(client, PIPELINE, workspace="isolated", sandbox="none")
         await_rest(client, run)
     with closing(server.browser()) as browser:
-        browser.headers["accept"] = "text/html"
         yield browser, f"/runs/{run}"
 
 
@@ -61,6 +60,7 @@ PAGES = {
     "/changes": ["a&lt;b&gt;.py"],
     "/events": ["make: started", "run is executing"],
     "/events?all=yes&type=StageStarted&node=make": ["make: started"],
+    f"/events?before={10**15}": ["make: started"],
     "/context": ["graph.goal"],
     "/checkpoint": ["completed_nodes", "Next stage"],
 }
@@ -105,7 +105,13 @@ def test_child_run_has_a_page_below_its_run(
 
 
 @pytest.mark.parametrize(
-    "view", ["/stages/none", "/stages/make/files/none", "/stages/make/files/..%2fmanifest.json"]
+    "view",
+    [
+        "/stages/none",
+        f"/stages/make@{'9' * 5000}",
+        "/stages/make/files/none",
+        "/stages/make/files/..%2fmanifest.json",
+    ],
 )
 def test_unknown_stage_or_file_is_not_found(parked: tuple[httpx.Client, str], view: str) -> None:
     browser, address = parked
@@ -159,10 +165,7 @@ def test_report_is_one_file_without_secrets_and_requests(
 
 def test_answers_pauses_and_forks_by_forms(parked: tuple[httpx.Client, str]) -> None:
     browser, address = parked
-    page = browser.get(address).text
-    found = re.search(r'name="csrf" value="([^"]+)"', page)
-    assert found
-    token = found[1]
+    token = csrf_in(browser.get(address).text)
 
     def send(form: str, **fields: str) -> httpx.Response:
         fields = {"csrf": token, **fields}

@@ -7,9 +7,8 @@ import httpx
 
 from attractor.factory.launch import evaluator_of
 from tests.pipeline.projects import LINEAR
-from tests.server.conftest import RunningServer
+from tests.server.conftest import PAGE, RunningServer
 
-PAGE = {"accept": "text/html"}
 LONGER = LINEAR.replace("plan -> make", "plan -> check -> make")
 FAULTY = LINEAR.replace("plan -> make", "plan -> nowhere")
 FILE = "pipeline.dot"
@@ -44,6 +43,8 @@ def test_pipeline_is_checked_saved_and_registered(server: RunningServer) -> None
             assert "is registered." in send(client, "/register", file=FILE, source=source).text
         refused = send(client, "/register", file=FILE, source="digraph {")
         assert (refused.status_code, "digraph {" in refused.text) == (409, True)
+        lost = send(client, "/save", file="../outside.dot", source=LONGER)
+        assert (lost.status_code, LONGER.strip() in html.unescape(lost.text)) == (409, True)
         listed = client.get("/specs", headers=PAGE).text
         for token, said in (
             ("guessed", "a token of the scope decide is required"),

@@ -1,11 +1,10 @@
 """The form that starts a run, as it reads without a script."""
 
-import re
 from dataclasses import replace
 
 from attractor.server.processes.run_processes import PROGRAM
 from attractor.server.service import Service
-from tests.server.conftest import RunningServer, serving
+from tests.server.conftest import RunningServer, csrf_in, serving
 from tests.server.runs import await_rest
 
 WITH_INPUTS = """digraph asked { graph [goal="Greet", inputs="who:str, key:secret"]
@@ -13,12 +12,6 @@ WITH_INPUTS = """digraph asked { graph [goal="Greet", inputs="who:str, key:secre
     greet [prompt="Greet ${inputs.who}: $goal"]
     start -> greet -> exit }
 """
-
-
-def csrf_in(page: str) -> str:
-    found = re.search(r'name="csrf" value="([^"]+)"', page)
-    assert found
-    return found[1]
 
 
 def test_form_starts_a_run_with_its_inputs(service: Service) -> None:
@@ -33,8 +26,13 @@ def _start_with_inputs(server: RunningServer) -> None:
     (project / "more").mkdir()
     (project / "more" / "asked.dot").write_text(WITH_INPUTS)
     browser = server.browser()
-    browser.headers["accept"] = "text/html"
-    assert "<option>more/asked.dot</option>" in browser.get("/start").text
+    (project / "scenarios").mkdir(exist_ok=True)
+    (project / "scenarios" / "hidden.dot").write_text(WITH_INPUTS)
+    offered = browser.get("/start").text
+    assert "<option>more/asked.dot</option>" in offered
+    assert "hidden.dot" not in offered
+    for hidden in ("scenarios/hidden.dot", "attractor.toml", "../x.dot", "a\0.dot"):
+        assert browser.get("/start", params={"file": hidden}).status_code == 400
     form = browser.get("/start", params={"file": "more/asked.dot"}).text
     assert 'name="input.who" type="text" autocomplete="off" required' in form
     assert 'name="input.key" type="password"' in form

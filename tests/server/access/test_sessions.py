@@ -19,9 +19,8 @@ from attractor.server.access.sessions import CODE_LIFETIME, LIFETIME, SESSIONS_F
 from attractor.server.errors import Unauthenticated
 from attractor.server.service import Service
 from tests.browsers import chromium
-from tests.server.conftest import RunningServer, serving
+from tests.server.conftest import PAGE, RunningServer, csrf_in, serving
 
-PAGE = {"accept": "text/html"}
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -103,12 +102,12 @@ def test_browser_signs_in_sends_forms_and_signs_out(server: RunningServer) -> No
         assert begun.headers["location"] == "/"
         assert all(one in cookie for one in ("; httponly", "; path=/", "; samesite=strict"))
         assert not any(one in cookie for one in ("domain", "secure"))
-        caller = server.service.access.identify({"cookie": f"{COOKIE}={browser.cookies[COOKIE]}"})
-        assert caller
         for refused in ({}, {"csrf": "guessed"}):
             assert browser.post("/logout", data=refused).status_code == 403
         assert browser.get("/runs").status_code == 200
-        assert browser.post("/logout", data={"csrf": caller.csrf}).status_code == 303
+        page = browser.get("/system").text
+        assert 'action="/logout"' in page
+        assert browser.post("/logout", data={"csrf": csrf_in(page)}).status_code == 303
         assert browser.get("/runs").status_code == 401
 
 

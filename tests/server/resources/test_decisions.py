@@ -1,29 +1,10 @@
 """Judging, deciding and promoting over HTTP follows the rules of the commands."""
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
-
 import httpx
-import pytest
 
-from attractor.server.service import Service
-from tests.factory.decisions.test_decide import make_mixed
 from tests.factory.flows import REASON
 from tests.pipeline.projects import git
-from tests.server.conftest import RunningServer, serving
-
-Judged = tuple[RunningServer, str]
-
-
-@pytest.fixture
-def judged(tmp_path: Path) -> Iterator[Judged]:
-    """A server of a project with a judged run: the holdout `made` failed, `good` passed."""
-    flow = make_mixed(tmp_path)
-    run_id = flow.launch().run_id
-    state = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": str(flow.host.state_dir)}
-    with serving(Service.of(flow.project, state)) as server:
-        yield server, run_id
+from tests.server.conftest import Judged
 
 
 def refusal(answer: httpx.Response) -> tuple[int, str]:
