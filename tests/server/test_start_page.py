@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from attractor.server.processes.run_processes import PROGRAM
 from attractor.server.service import Service
-from tests.server.conftest import RunningServer, csrf_in, serving
+from tests.server.conftest import PAGE, RunningServer, csrf_in, serving
 from tests.server.runs import await_rest
 
 WITH_INPUTS = """digraph asked { graph [goal="Greet", inputs="who:str, key:secret"]
@@ -52,6 +52,6 @@ def _start_with_inputs(server: RunningServer) -> None:
 def test_form_quotes_no_hidden_file(server: RunningServer) -> None:
     (server.service.host.project / ".env").write_text("KEY=a-long-secret")
     with server.client("read") as client:
-        answer = client.get("/start", params={"file": ".env"}, headers={"accept": "text/html"})
+        answer = client.get("/start", params={"file": ".env"}, headers=PAGE)
     assert (answer.status_code, "a-long-secret" in answer.text) == (400, False)
-    assert ".env is not shown to callers" in answer.text
+    assert "is no place for a pipeline" in answer.text

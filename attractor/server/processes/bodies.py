@@ -19,7 +19,6 @@ from pydantic import (
 
 from attractor.base.errors import UsageError
 from attractor.pipeline.request import WorkspaceKind
-from attractor.pipeline.source.files import is_hidden
 from attractor.server.processes.run_processes import RunCommand
 
 LONGEST_WORD = 100_000
@@ -278,11 +277,8 @@ def _flag(name: str, is_set: bool) -> Iterator[str]:
 
 
 def project_file(name: str, project: Path) -> Path:
-    """Return a file of a project by its relative name; refuse a hidden one, or one outside."""
+    """Return a file or folder of a project by its relative name; refuse one outside of it."""
     file = (project / name).resolve()
     if not file.is_relative_to(project.resolve()):
         raise UsageError(f"{name} is outside of the project", hint="name a file of the project")
-    if is_hidden(file, project.resolve()):
-        # A syntax error would quote its text.
-        raise UsageError(f"{name} is not shown to callers", hint="name a pipeline elsewhere")
     return file
