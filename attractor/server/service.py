@@ -1,8 +1,9 @@
 """The state that all requests of a server share."""
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -19,6 +20,9 @@ from attractor.server.drawings import GraphDrawings, RunDrawings
 from attractor.server.events.streams import EventStreams
 from attractor.server.processes.run_processes import PROGRAM, RunProcesses
 
+COMPUTED_AT_ONCE = 4
+"""How many long computations take a thread at one time; all requests share 40 threads."""
+
 
 @dataclass(frozen=True)
 class Service:
@@ -31,6 +35,8 @@ class Service:
     run_drawings: RunDrawings
     graph_drawings: GraphDrawings
     events: EventStreams
+    turns: AbstractAsyncContextManager[object]
+    """Taken by each request that computes for long, such as the check of a pipeline."""
 
     @classmethod
     def of(
@@ -63,6 +69,7 @@ class Service:
             RunDrawings(),
             GraphDrawings(state / "server" / "drawings"),
             EventStreams(state),
+            asyncio.Semaphore(COMPUTED_AT_ONCE),
         )
 
     @property

@@ -130,9 +130,13 @@ def selected_events(journal: Path, kinds: Iterable[str]) -> Iterator[Event]:
 
 
 def _parsed(line: JournalLine, journal: Path) -> Event:
-    record = parse_json(line.content)
+    try:
+        record = parse_json(line.content)
+    except NotCanonical:
+        record = None
     if not isinstance(record, dict):
-        raise RecordBroken(f"invalid event at byte {line.offset} of {journal}")
+        hint = "compare this line and later ones with a copy"
+        raise RecordBroken(f"invalid event at byte {line.offset} of {journal}", hint=hint)
     return Event.from_record(record)
 
 

@@ -1,5 +1,6 @@
 """Dependencies of endpoints: the service, the caller, and the scope that a request needs."""
 
+from collections.abc import AsyncGenerator
 from typing import Annotated
 
 from fastapi import Depends, Query
@@ -16,6 +17,16 @@ def _service(connection: HTTPConnection) -> Service:
 
 Serving = Annotated[Service, Depends(_service)]
 """The service, as a parameter of an endpoint."""
+
+
+async def _turn(service: Serving) -> AsyncGenerator[None]:
+    # Waiting takes no thread from the requests of others.
+    async with service.turns:
+        yield
+
+
+IN_TURN = Depends(_turn)
+"""The dependency of endpoints that compute for long."""
 
 
 def _caller(connection: HTTPConnection) -> Caller:

@@ -37,7 +37,7 @@ from attractor.server.html.rendering import (
     render_fragment,
     see_other,
 )
-from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
+from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, Serving
 from attractor.server.service import Service
 
 part = PageRouter("Pipelines", "/specs", place=3)
@@ -120,7 +120,7 @@ def show_editor(
     return _editor(request, service, name, text, known)
 
 
-@part.post("/editor", dependencies=[READ])
+@part.post("/editor", dependencies=[READ, IN_TURN])
 def check_text(
     request: Request, service: Serving, *, file: Text, source: Text, known: Text = ""
 ) -> Response:

@@ -34,7 +34,7 @@ from attractor.pipeline.source.files import VisibleFiles, find_place
 from attractor.pipeline.source.read import prepare_source, project_of, read_pipeline
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import JsonRecord
-from attractor.server.http.scopes import READ, Serving
+from attractor.server.http.scopes import IN_TURN, READ, Serving
 from attractor.server.processes.bodies import Body
 from attractor.server.service import Service
 
@@ -120,26 +120,28 @@ class FormattedText(BaseModel):
     changed: bool
 
 
-@part.post("/api/v1/validate", dependencies=[READ])
+@part.post("/api/v1/validate", dependencies=[READ, IN_TURN])
 def validate(service: Serving, body: PipelineText) -> JsonRecord:
     """Check a pipeline for errors; nothing is executed."""
     return as_record(body.prepare(service).diagnostics, files=1)
 
 
-@part.post("/api/v1/format", dependencies=[READ])
+@part.post("/api/v1/format", dependencies=[READ, IN_TURN])
 def format_pipeline(body: PipelineText) -> FormattedText:
     """Format a pipeline; comments and the meaning are kept."""
     formatted = format_text(body.source, file=body.file)
     return FormattedText(source=formatted, changed=formatted != body.source)
 
 
-@part.post("/api/v1/render", dependencies=[READ], response_class=Response, responses=DRAWING)
+@part.post(
+    "/api/v1/render", dependencies=[READ, IN_TURN], response_class=Response, responses=DRAWING
+)
 def render(service: Serving, body: PipelineText) -> Response:
     """Draw a pipeline as SVG."""
     return Response(asyncio.run(render_async(body.graph(service))), media_type=SVG)
 
 
-@part.post("/api/v1/simulate", dependencies=[READ])
+@part.post("/api/v1/simulate", dependencies=[READ, IN_TURN])
 def simulate(service: Serving, body: SimulatedPipeline) -> JsonRecord:
     """Walk through a pipeline without executing it."""
     graph = body.graph(service)
@@ -154,7 +156,7 @@ def simulate(service: Serving, body: SimulatedPipeline) -> JsonRecord:
     return walk_record(asyncio.run(walk_through(graph, script)))
 
 
-@part.post("/api/v1/coverage", dependencies=[READ])
+@part.post("/api/v1/coverage", dependencies=[READ, IN_TURN])
 def coverage(service: Serving, body: PipelineText) -> JsonRecord:
     """Try every outcome of a pipeline, and list nodes and edges that cannot be reached."""
     graph = body.graph(service)
@@ -162,13 +164,15 @@ def coverage(service: Serving, body: PipelineText) -> JsonRecord:
     return coverage_record(graph, cover(graph))
 
 
-@part.post("/api/v1/diff", dependencies=[READ])
+@part.post("/api/v1/diff", dependencies=[READ, IN_TURN])
 def compare(service: Serving, body: TwoPipelines) -> JsonRecord:
     """Compare two versions of a pipeline by their meaning."""
     return difference_record(diff(body.before.graph(service), body.after.graph(service)))
 
 
-@part.post("/api/v1/diff/drawing", dependencies=[READ], response_class=Response, responses=DRAWING)
+@part.post(
+    "/api/v1/diff/drawing", dependencies=[READ, IN_TURN], response_class=Response, responses=DRAWING
+)
 def draw_difference(service: Serving, body: TwoPipelines) -> Response:
     """Draw the new version of a pipeline, with the changes marked."""
     after = body.after.graph(service)
@@ -176,7 +180,7 @@ def draw_difference(service: Serving, body: TwoPipelines) -> Response:
     return Response(asyncio.run(render_async(picture)), media_type=SVG)
 
 
-@part.post("/api/v1/complete", dependencies=[READ])
+@part.post("/api/v1/complete", dependencies=[READ, IN_TURN])
 def complete(service: Serving, body: EditedPipeline) -> Completion:
     """Propose words for the place of the cursor in a pipeline."""
     project = project_of(service.host)

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.clock import ManualClock
+from attractor.engine.errors import RecordBroken
 from attractor.engine.journal.events import EventLog
 from attractor.engine.journal.reader import (
     START,
@@ -71,3 +72,7 @@ def test_selected_events_are_those_of_the_types_and_both_ends(tmp_path: Path) ->
     log.close()
     found = [(one.seq, one.type) for one in selected_events(path, ["Said", "Never"])]
     assert found == [(1, "Begun"), (2, "Said"), (5, "Said"), (7, "Last")]
+    with path.open("ab") as file:
+        file.write(b"no JSON\n")
+    with pytest.raises(RecordBroken, match=f"at byte .* of {path}"):
+        list(selected_events(path, ["Said"]))

@@ -1,11 +1,17 @@
 """The text of a pipeline is checked, formatted, drawn, simulated and compared over HTTP."""
 
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from attractor.server.service import Service
 from tests.pipeline.projects import LINEAR
-from tests.server.conftest import RunningServer
+from tests.server.conftest import RunningServer, serving
 
 LONGER = LINEAR.replace("plan -> make", "plan -> check -> make")
 FAULTY = LINEAR.replace("plan -> make", "plan -> nowhere")
@@ -76,3 +82,32 @@ def test_hidden_files_are_never_shown(server: RunningServer, name: str) -> None:
         assert "secret words" not in str(post(server, to, source=after))
     both = {"before": {"source": LINEAR}, "after": {"source": after}}
     assert "secret words" not in str(post(server, "diff", **both))
+
+
+class ClosedGate(AbstractAsyncContextManager[None]):
+    """Lets requests wait until a test opens it."""
+
+    def __init__(self) -> None:
+        self.is_open = threading.Event()
+
+    async def __aenter__(self) -> None:
+        while not self.is_open.is_set():
+            await asyncio.sleep(0.01)
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+
+def test_waiting_checks_take_no_thread_from_others(service: Service) -> None:
+    gate = ClosedGate()
+    with (
+        serving(replace(service, turns=gate)) as server,
+        server.client("read") as client,
+        ThreadPoolExecutor(50) as pool,
+    ):
+        body = {"source": LINEAR}
+        sent = [pool.submit(client.post, "/api/v1/validate", json=body) for _ in range(50)]
+        answer = client.get("/api/v1/version")
+        assert (answer.status_code, any(one.done() for one in sent)) == (200, False)
+        gate.is_open.set()
+        assert {one.result().status_code for one in sent} == {200}
