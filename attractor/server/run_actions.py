@@ -11,11 +11,13 @@ from pydantic import BaseModel, Field
 from attractor.base.errors import AttractorError
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.factory.launch import evaluator_of, request_evaluation, with_registered
+from attractor.language.reading import open_source
+from attractor.language.source.text import Source
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.orders import Orders, Receipt
 from attractor.pipeline.runs.lookup import summarize
-from attractor.pipeline.source.files import find_place
-from attractor.pipeline.source.read import STDIN, open_pipeline, project_of
+from attractor.pipeline.source.files import VisibleFiles, find_place
+from attractor.pipeline.source.read import STDIN, open_pipeline, project_of, read_pipeline
 from attractor.pipeline.workspace.deliver import deliver_ended_run
 from attractor.server.access.caller import Caller
 from attractor.server.processes.bodies import ResumeBody, StartBody
@@ -74,22 +76,27 @@ def start_run(service: Service, body: StartBody, caller: Caller) -> StartedRun:
         body = body.model_copy(update={"feedback": name_of(service, service.root(body.feedback))})
     if body.source:
         file = service.processes.project / STDIN
-        _check(file, body, host.with_texts({str(file): body.source}))
+        _check(Source(body.source, str(file)), body, host)
         return walk(service, body.command("-", stdin=body.source), caller)
     if body.file:
         file = find_place(host.project, body.file)
-        _check(file, body, host)
+        _check(open_source(str(file)), body, host)
         return walk(service, body.command(str(file)), caller)
     versions = evaluator_of(host).stores.pipelines.versions
     version = versions.find_usable(body.pipeline)
     file, host = with_registered(version, host)
-    _check(file, body, host)
+    open_pipeline(str(file), goal=body.goal, inputs=body.texts(), project=project_of(host))
     return walk(service, body.command(f"{version.name}@{version.number}"), caller)
 
 
-def _check(file: Path, body: StartBody, host: RunHost) -> None:
-    """Refuse a pipeline with errors before a process starts, with all diagnostics."""
-    open_pipeline(str(file), goal=body.goal, inputs=body.texts(), project=project_of(host))
+def _check(source: Source, body: StartBody, host: RunHost) -> None:
+    """Refuse a pipeline with errors before a process starts, with all diagnostics.
+
+    A prompt from a hidden file is an error: every reader of the run could read it.
+    """
+    files = VisibleFiles(Path(source.file), host.project)
+    project = project_of(host)
+    read_pipeline(source, goal=body.goal, files=files, inputs=body.texts(), project=project)
 
 
 def walk(service: Service, command: RunCommand, caller: Caller) -> StartedRun:

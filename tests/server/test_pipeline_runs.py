@@ -9,6 +9,14 @@ from tests.cli.running import run_here
 from tests.server.conftest import RunningServer
 from tests.server.runs import ENDS, GATE, UNGUARDED, WAITING, await_rest, await_status, start
 
+HIDDEN_PROMPT = """digraph hidden {
+    graph [goal="Read a hidden scenario"]
+    start [shape=Mdiamond]
+    exit [shape=Msquare]
+    work [prompt="@scenarios/todo/holdout/made.scenario.toml"]
+    start -> work -> exit
+}"""
+
 
 def test_scripted_client_uses_the_endpoints_of_the_specification(server: RunningServer) -> None:
     with server.client() as client:
@@ -105,6 +113,7 @@ def test_repeated_request_starts_one_run(server: RunningServer) -> None:
     ("body", "status", "words"),
     [
         ({"source": "digraph x { a -> }"}, 422, "missing target"),
+        ({"source": HIDDEN_PROMPT}, 422, "the file is not shown"),
         ({"source": GATE.replace("exit }", "nowhere }")}, 422, "orphan node"),
         ({"file": "../secret.dot"}, 400, "outside"),
         ({"file": "missing.dot"}, 400, "missing.dot"),
