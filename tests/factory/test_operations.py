@@ -47,6 +47,9 @@ def test_factory_does_what_the_commands_do(tmp_path: Path) -> None:
     ledger = flow.evaluator.ledger.file
     ledger.write_bytes(ledger.read_bytes().replace(b'"todo', b'"tada', 1))
     with pytest.raises(ChainBroken, match="line 1 was changed"):
+        factory.history()
+    ledger.write_bytes(ledger.read_bytes().replace(b"It waits", b"It waited"))
+    with pytest.raises(ChainBroken, match="line 1 was changed"):
         factory.history(run=rebased.run_id)
 
 
