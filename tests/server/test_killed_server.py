@@ -56,9 +56,14 @@ def follow(client: httpx.Client, run: str, found: list[int], last: int = 0) -> N
                 return
 
 
-def events_of_all_runs(client: httpx.Client, *, after: int) -> list[dict[str, Any]]:
-    """Return the next events of all runs; the first call begins to number them."""
-    return client.get("/api/v1/events", params={"limit": 500, "after": after}).json()["items"]
+def read_on(client: httpx.Client, feed: list[dict[str, Any]]) -> int:
+    """Add the next events of all runs, and return how many there are now.
+
+    The first call begins to number them; a number is given a moment after its event.
+    """
+    query = {"limit": 500, "after": feed[-1]["number"] if feed else 0}
+    feed += client.get("/api/v1/events", params=query).json()["items"]
+    return len(feed)
 
 
 def test_runs_go_on_without_the_server_and_are_found_by_the_next_one(project: Path) -> None:
@@ -67,13 +72,14 @@ def test_runs_go_on_without_the_server_and_are_found_by_the_next_one(project: Pa
     tokens.create("ann", OPERATE, secret, by="ann", now=SystemClock().now())
     seen: list[list[int]] = [[], [], []]
     with served(project, secret) as (server, client), ThreadPoolExecutor() as pool:
-        assert events_of_all_runs(client, after=0) == []
+        feed: list[dict[str, Any]] = []
+        assert read_on(client, feed) == 0
         begun = [pool.submit(start, client, one) for one in (WAITING, WAITING, BRANCHES)]
         runs = [one.result() for one in begun]
         await_status(client, runs[2], lambda status: bool(status["questions"]))
         readers = [pool.submit(follow, client, *one) for one in zip(runs, seen, strict=True)]
         await_(lambda: all(seen))
-        feed = events_of_all_runs(client, after=0)
+        await_(lambda: read_on(client, feed) > 0)
         server.kill()
         for one in readers:
             one.result(30)
@@ -86,7 +92,9 @@ def test_runs_go_on_without_the_server_and_are_found_by_the_next_one(project: Pa
         (project / "go").touch()
         ends = [await_rest(client, run) for run in runs]
         assert [one["outcome"] for one in ends] == ["success"] * 3
-        feed += events_of_all_runs(client, after=feed[-1]["number"])
+        journals = [project / "runs" / run / "events.jsonl" for run in runs]
+        total = sum(len(one.read_text().splitlines()) for one in journals)
+        await_(lambda: read_on(client, feed) >= total)
         for run, numbers in zip(runs, seen, strict=True):
             journal = project / "runs" / run / "events.jsonl"
             verify_journal(journal)
