@@ -1,4 +1,4 @@
-"""The page of a run as one HTML file, which opens from disk and asks nobody for anything."""
+"""The page of a run as one HTML file, which opens from disk and loads nothing."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial

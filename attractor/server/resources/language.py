@@ -80,7 +80,7 @@ class EditedPipeline(PipelineText):
 
 
 class ProposedWord(BaseModel):
-    """A word that may stand at the cursor."""
+    """A word that fits at the cursor."""
 
     text: str
     detail: str
