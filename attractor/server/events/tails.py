@@ -7,7 +7,7 @@ from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 
-from attractor.base.errors import AttractorError, UsageError
+from attractor.base.errors import AttractorError, FileError, UsageError
 from attractor.base.files import file_error
 from attractor.base.journal import require_intact
 from attractor.base.json import JsonObject
@@ -127,7 +127,10 @@ class Tail:
     def _has_more(self) -> bool:
         try:
             return self._journal.stat().st_size != self._reader.offset
-        except FileNotFoundError:
+        except FileNotFoundError as cause:
+            # A run that is being created has no journal yet.
+            if self._reader.offset and not self._directory.root.is_dir():
+                raise FileError(f"the directory {self._directory.root} was removed") from cause
             return False
 
     def _read_more(self) -> Sequence[StreamEvent]:

@@ -1,4 +1,5 @@
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,20 @@ def test_reader_goes_on_while_the_run_rests(tmp_path: Path) -> None:
                 other.say("two")
                 await reader.see("two")
             assert reader.ids == [1, 2]
+
+    run(scene)
+
+
+def test_stream_of_a_removed_run_ends_with_a_problem(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with Sources(Tail).watch(tmp_path / "run") as tail:
+            reader = await open_reader(tail)
+            with Journalist(tmp_path / "run") as writer:
+                writer.say("one")
+                await reader.see("one")
+            shutil.rmtree(tmp_path / "run")
+            await reader.finish()
+            assert [name for name, _ in reader.notices] == ["problem", "end"]
 
     run(scene)
 
