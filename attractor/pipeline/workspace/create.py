@@ -26,9 +26,9 @@ from attractor.workspaces.folders import (
 )
 from attractor.workspaces.git.gitignore import escape_pattern
 from attractor.workspaces.git.object_store import Author
-from attractor.workspaces.git.repository import find_git_dir, open_repository
+from attractor.workspaces.git.repository import Repository, find_git_dir, open_repository
 from attractor.workspaces.preparation import Preparation
-from attractor.workspaces.result_tree import excluded_in
+from attractor.workspaces.result_tree import EXCLUDED, excluded_in
 from attractor.workspaces.run_store import STORES, recorded_folders
 from attractor.workspaces.setup.cache import is_plain_entry
 from attractor.workspaces.uncommitted import WorkTree, has_uncommitted
@@ -98,6 +98,7 @@ async def choose_sandbox(
         # the holdouts.
         repository = await open_repository(host.project, search_path=host.search_path)
         hidden.append(repository.common_dir)
+        hidden += await _excluded_in_worktrees(repository, host.project)
     # The test uses a folder beside the workspaces: it sees as little of them as they of each other.
     with borrowed_folder(workspaces) as scratch:
         return await choose_environment(
@@ -112,6 +113,14 @@ async def choose_sandbox(
             project=project,
             covers=covers,
         )
+
+
+async def _excluded_in_worktrees(repository: Repository, project: Path) -> Sequence[Path]:
+    """Return the folders in other work trees that no workspace contains, such as `scenarios/`."""
+    tops = [Path(), Path(repository.prefix)]
+    names = {at / one.strip("/") for at in tops for one in EXCLUDED}
+    folders = [tree / name for tree in await repository.worktrees() for name in sorted(names)]
+    return [one for one in folders if not one.is_relative_to(project)]
 
 
 def environments_of(place: EnvironmentChoice, host: RunHost) -> EnvironmentFactory:

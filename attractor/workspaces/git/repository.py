@@ -238,6 +238,14 @@ class Repository:
             raise UnknownCommit(f"unknown commit {name!r} in {self.git.git_dir}")
         return found.stdout.strip()
 
+    async def worktrees(self) -> Sequence[Path]:
+        """Return the folders of all work trees, the main one first; none if it is the only one."""
+        if not (self.common_dir / "worktrees").is_dir():
+            return []
+        listed = await self.git.run("worktree", "list", "--porcelain", "-z")
+        found = [one.partition(" ") for one in listed.split("\0")]
+        return [Path(folder) for name, _, folder in found if name == "worktree"]
+
     async def tree(self, commit: str) -> str:
         """Return the id of a commit's tree."""
         return await self.git.run("rev-parse", "--verify", f"{commit}^{{tree}}")

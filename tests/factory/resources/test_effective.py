@@ -14,10 +14,13 @@ from attractor.factory.errors import InvalidProfile
 from attractor.factory.launch import launch
 from attractor.factory.resources.effective import with_profile
 from attractor.factory.resources.profiles import Profile
+from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.source.read import open_pipeline, project_of
 from attractor.scenarios.suite_files import MOST_BYTES
+from tests.environments.places import why_no_sandbox
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.pipeline.projects import git, make_host, simulated
+from tests.scenarios.suites import write_files
 
 STYLED = """
 digraph styled {
@@ -95,6 +98,33 @@ def test_a_sandbox_shows_the_paths_and_variables_of_the_profile(
     result = flow.launch(sandbox="auto", profile="", evaluate=False)
     made = git(flow.project, "show", f"attractor/run/{result.run_id}:made.txt")
     assert ("tool login red\nnote" in made) == has_profile
+
+
+@pytest.mark.parametrize(("at", "shown"), [(".", "seen\ninner"), ("sub", "seen")])
+def test_holdouts_in_other_worktrees_of_the_project_are_hidden(
+    tmp_path: Path, at: str, shown: str
+) -> None:
+    if why := why_no_sandbox(tmp_path):
+        pytest.skip(f"no sandbox here: {why}")
+    flow, tools = make_flow(tmp_path), tmp_path / "tools"
+    top = flow.project
+    look = f"cat {tools}/other/note.txt; cat $(find {tools} -name secret.txt) < /dev/null; true"
+    text = (top / "pipeline.dot").read_text()
+    files = {
+        "pipeline.dot": text.replace("echo made > made.txt", f"({look}) > made.txt 2>&1"),
+        "note.txt": "seen\n",
+    }
+    # Only a project in `sub` leaves these scenarios out.
+    inner = {"sub/scenarios/secret.txt": "inner\n"}
+    write_files(top, {**files, **{f"sub/{name}": one for name, one in files.items()}, **inner})
+    git(top, "add", "--all")
+    git(top, "commit", "--quiet", "--message", "More")
+    git(top, "worktree", "add", "--quiet", str(tools / "other"))
+    host = replace(flow.host, project=top / at, readable=(tools,))
+    options = simulated(top / at, sandbox="auto", workspace=WorkspaceKind.ISOLATED)
+    result = asyncio.run(launch(options, host))
+    made = git(top, "show", f"attractor/run/{result.run_id}:made.txt")
+    assert made.strip() == shown
 
 
 def test_a_missing_path_of_a_profile_stops_the_boot_with_its_remedy(tmp_path: Path) -> None:
