@@ -13,6 +13,7 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER, AWAITING_DECISION, FAILED
 from attractor.engine.storage.secrets import Redactor
 from attractor.factory.errors import Retired
+from attractor.factory.evaluation.run_facts import read_facts
 from attractor.factory.ledger.records import leaks_of
 from attractor.pipeline.orders import Orders
 from tests.counts import IS_FULL
@@ -112,6 +113,27 @@ def test_canary_in_a_failed_or_canceled_run_burns_the_suite(tmp_path: Path, pipe
     assert "run: make/stdout.txt" in places_of_leaks(flow)
     assert flow.rules(result)[1:] == ["holdout_leak", "suite_burned"]
     assert f"attractor gate {result.run_id} --operator" in told[-1]
+
+
+@pytest.mark.parametrize("pipeline", [FAILING, ASKING])
+def test_run_ends_unsearched_while_its_sealed_suite_is_unreadable(
+    tmp_path: Path, pipeline: str
+) -> None:
+    flow = commit(make_project(tmp_path), **{"pipeline.dot": pipeline})
+    told: list[str] = []
+    flow = replace(flow, host=replace(flow.host, tell=told.append))
+    sealed, hidden = flow.host.state_dir / "suites" / "sealed", tmp_path / "lost"
+    losing = pipeline.replace("printf", f"mv {sealed} {hidden}; printf")
+    commit(flow, **{"pipeline.dot": losing})
+    result = flow.launch(interviewer="park")
+    if result.status == AWAITING_ANSWER:
+        cancel(flow, result)
+    assert "were not searched for holdouts: the sealed suite" in told[-1]
+    hidden.rename(sealed)
+    assert flow.rules(result) == ["no_verdict", "holdout_leak"]
+    assert "the run ended without a search for leaks" in str(flow.report(result).to_record())
+    end = [one for one in flow.evaluator.ledger.entries(result.run_id) if one.kind == "ended"]
+    assert [one.data["status"] for one in end] == [read_facts(result.directory).state.status.word]
 
 
 def test_fork_is_searched_with_the_run_that_it_continues(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import ChainBroken, VerificationError
+from attractor.base.errors import AttractorError, ChainBroken, VerificationError
 from attractor.base.journal import GENESIS
 from attractor.base.json import JsonObject
 from attractor.engine.journal.checkpoint import verify_journal
@@ -44,12 +44,14 @@ from attractor.factory.evaluation.run_facts import (
 )
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.records import (
+    UNSEARCHED,
     EvaluationPool,
     EvaluationStart,
     evaluated_to_record,
     find_directory,
     last_approved,
     leaks_of,
+    unsearched_of,
     waivers_of,
 )
 from attractor.factory.ledger.trials import EvaluationId, TrialLog, TrialStore, events_of
@@ -106,6 +108,8 @@ class Evaluator:
             prepared.request.file,
             by=f"run {facts.run_id}",
             now=run.clock.now(),
+            # A retired pipeline stays retired: only a person registers it again.
+            renews=False,
         )
         if run.state.status in UNBEGUN:
             made = {
@@ -120,7 +124,7 @@ class Evaluator:
     async def finish(self, run: OpenRun, prepared: PreparedRun) -> None:
         """Evaluate a run and its gate, and leave the decision to a person."""
         sealed = self.stores.suite(run.manifest.suite)
-        leaks = await in_thread(partial(self._find_leaks, run)) if sealed else []
+        leaks = await in_thread(partial(self._find_leaks, run, sealed))
         self._burn(run, leaks)
         if sealed is not None and not leaks:
             await self._evaluate(run, prepared, sealed)
@@ -180,6 +184,7 @@ class Evaluator:
             + sum(trial.cost_usd for one in evaluations for trial in one.results),
             window=self._window(entries, profile),
             incidents=leaks_of(own),
+            unsearched=unsearched_of(own),
             ended=status.word.value if status in (FAILED, CANCELED) else "",
             base_is_dirty=run.manifest.options.get("include_dirty") is True,
             is_burned=any(
@@ -219,12 +224,22 @@ class Evaluator:
     def record_end(self, run: OpenRun, status: RunStatus) -> None:
         """Search a run that fails or is canceled for holdouts, and record its end in the ledger.
 
-        A restart is searched with the run that continues it.
+        A restart is searched with the run that continues it. Without the sealed suite, the run ends
+        without a search, and its record says so.
         """
+        ended = {"status": status.word.value, "journal_head": run.events.head.hash}
         is_searched = run.manifest.suite and not run.state.is_restarting
         if is_searched and not leaks_of(self.ledger.entries(run.manifest.run_id)):
-            self._burn(run, self._find_leaks(run))
-        ended = {"status": status.word.value, "journal_head": run.events.head.hash}
+            try:
+                sealed = self.stores.suite(run.manifest.suite)
+            except AttractorError as fault:
+                ended[UNSEARCHED] = fault.message
+                self.tell(
+                    f"The files of {run.manifest.run_id} were not searched for holdouts: "
+                    f"{fault.message} ({fault.hint or 'restore it from a backup'})."
+                )
+            else:
+                self._burn(run, self._find_leaks(run, sealed))
         self.ledger.append(
             LineKind.ENDED, run.manifest.run_id, ended, now=run.clock.now(), once=True
         )
@@ -267,12 +282,13 @@ class Evaluator:
                 hint="restore it from a backup, or start a new run",
             )
 
-    def _find_leaks(self, run: OpenRun) -> list[str]:
+    def _find_leaks(self, run: OpenRun, sealed: SealedSuite | None) -> list[str]:
         """Search for the canary of a suite in all that the agents read, wrote and said.
 
         A run that continues another run has read what the other run said.
         """
-        sealed = self.stores.suite(run.manifest.suite)
+        if sealed is None:
+            return []
         folders = [SearchedFolder("run", run.directory.root)]
         parent, runs_dir = run.manifest.parent, self.project.runs_dir
         while root := parent and find_directory(self.ledger.entries(parent), runs_dir):
@@ -282,7 +298,7 @@ class Evaluator:
         workspace = stored_run(self.state_dir, run.manifest.run_id).workspace
         if workspace and workspace.is_dir():
             folders.append(SearchedFolder("workspace", workspace))
-        return find_leaks(sealed.canary, folders) if sealed else []
+        return find_leaks(sealed.canary, folders)
 
     def _burn(self, run: OpenRun, leaks: Sequence[str]) -> None:
         """Record leaks, if any, and end the version of the suite: its holdouts are known."""

@@ -363,7 +363,18 @@ def _isolation_unverified(judged: _Judged) -> RuleResult:
 
 
 def _holdout_leak(judged: _Judged) -> RuleResult:
-    count = len(judged.input.incidents)
+    count, unsearched = len(judged.input.incidents), judged.input.unsearched
+    if unsearched:
+        return RuleResult(
+            "holdout_leak",
+            passed=False,
+            figure="not searched",
+            threshold="0",
+            words=f"the run ended without a search for leaks: {unsearched}",
+            remedy="start a new run; if a holdout was in its files, burn the version of the suite",
+            domain=Domain.EXECUTION,
+            culprit=Culprit.MACHINERY,
+        )
     return _none_allowed(
         "holdout_leak",
         count,

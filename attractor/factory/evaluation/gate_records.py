@@ -74,9 +74,10 @@ class GateInput:
 
     Evaluations of the same tree with the same suite in other runs count too. `earlier` are the
     evaluations of the last approved run of the pipeline. `incidents` are leaks of holdouts in this
-    run; a leak in any run burns the version of the suite. `attempts` is the number of the tree
-    among the trees evaluated with this version. Without `now`, no waiver is valid. `ended` is the
-    status of a run that failed or was canceled.
+    run; a leak in any run burns the version of the suite. `unsearched` is the reason why a run
+    ended without the search for leaks. `attempts` is the number of the tree among the trees
+    evaluated with this version. Without `now`, no waiver is valid. `ended` is the status of a run
+    that failed or was canceled.
     """
 
     tree: str
@@ -90,6 +91,7 @@ class GateInput:
     earlier: tuple[EvaluationRecord, ...] = ()
     window: WindowFigures = WindowFigures()
     incidents: tuple[str, ...] = ()
+    unsearched: str = ""
     is_burned: bool = False
     attempts: int = 0
     base_is_dirty: bool = False

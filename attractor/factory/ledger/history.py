@@ -8,7 +8,7 @@ from attractor.base.json import Json, JsonObject
 from attractor.engine.amounts import number_of
 from attractor.engine.storage.json_files import Fields
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
-from attractor.factory.ledger.records import created_runs
+from attractor.factory.ledger.records import UNSEARCHED, created_runs
 
 SHOWN_HASH = 12
 
@@ -106,6 +106,12 @@ def _leaked(fields: Fields) -> str:
     return f"suite {suite}, in {number_of(fields.number('count'), 'file')}"
 
 
+def _ended(fields: Fields) -> str:
+    unsearched = fields.has(UNSEARCHED)
+    words = f", not searched for holdouts: {fields.text(UNSEARCHED)}" if unsearched else ""
+    return f"{fields.text('status')}{words}"
+
+
 def _version(fields: Fields) -> str:
     name = f"{fields.text('kind')} {fields.text('name')}@{fields.number('version')}"
     if not fields.has("ending"):
@@ -132,7 +138,7 @@ _WORDS: Mapping[str, Callable[[Fields], str]] = {
     LineKind.EVALUATION_BEGUN: _begun,
     LineKind.TRIAL_FAILED: _trial_failed,
     LineKind.EVALUATED: _evaluated,
-    LineKind.ENDED: lambda fields: fields.text("status"),
+    LineKind.ENDED: _ended,
     LineKind.LEAKED: _leaked,
     LineKind.PROFILE_REGISTERED: _version,
     LineKind.SUITE_REGISTERED: _version,

@@ -94,6 +94,16 @@ def leaks_of(entries: Iterable[LedgerEntry]) -> tuple[str, ...]:
     return tuple(place for one in found for place in _fields(one).texts("places"))
 
 
+UNSEARCHED = "unsearched"
+"""The member of a final record with the reason why the run was not searched for holdouts."""
+
+
+def unsearched_of(entries: Iterable[LedgerEntry]) -> str:
+    """Return the reason why a run ended without a search for holdouts, or ""."""
+    ends = [_fields(one) for one in entries if one.kind == LineKind.ENDED]
+    return "".join(one.text(UNSEARCHED) for one in ends if one.has(UNSEARCHED))
+
+
 @dataclass(frozen=True)
 class EvaluationStart:
     """The start of an evaluation: suite, isolation promises and protected paths."""
