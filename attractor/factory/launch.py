@@ -152,6 +152,7 @@ async def check_run(
     pipeline = open_pipeline(
         str(request.file), goal=request.goal, inputs=request.inputs, project=project_of(host)
     )
+    stores.pipelines.require_in_use(pipeline, request.file)
     request = (await choose_workspace_kind(request, host)).with_inputs(pipeline.secrets)
     host = host.with_secrets(pipeline.secrets.values())
     return await preflight(pipeline, request, host, suite_pipeline=suite_pipeline, is_new=True)
@@ -212,7 +213,8 @@ def _report_torn_line(run: OpenRun, host: RunHost) -> None:
 
 def _evaluation(evaluator: Evaluator, request: RunRequest) -> Evaluation:
     finish = evaluator.finish if request.evaluate else None
-    return Evaluation(evaluator.begin, finish, partial(train_player, evaluator))
+    train, pipelines = partial(train_player, evaluator), evaluator.stores.pipelines
+    return Evaluation(evaluator.begin, finish, train, pipelines.require_in_use)
 
 
 def request_evaluation(root: Path, host: RunHost, *, by: str) -> None:

@@ -53,6 +53,8 @@ async def start(
     pipeline = open_pipeline(
         str(request.file), goal=request.goal, inputs=request.inputs, project=project_of(host)
     )
+    if evaluation and evaluation.admit:
+        evaluation.admit(pipeline, request.file)
     host = host.with_secrets(pipeline.secrets.values())
     request = (await choose_workspace_kind(request, host)).with_inputs(pipeline.secrets)
     if root is not None:

@@ -9,7 +9,7 @@ part = end_command(
     "retire",
     """Retire a pipeline, or one version of it.
 
-    Refused with exit status 4 while active runs use it. The version stays readable. A run of the
-    same content registers it again, as a new version.
+    Refused with exit status 4 while active runs use it. The version stays readable. No new run
+    uses it, until it is registered again with `attractor pipeline register`.
     """,
 )

@@ -12,6 +12,7 @@ from attractor.base.errors import VerificationError
 from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.json import Json, JsonObject, content_hash
 from attractor.engine.run_folder.layout import read_stored_files, write_stored_files
+from attractor.factory.errors import Retired
 from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.versions import ResourceKind, Version, VersionStore
@@ -46,9 +47,12 @@ class PipelineStore:
         self.versions = VersionStore(ResourceKind.PIPELINE, state, project, ledger)
 
     def register(
-        self, pipeline: PipelineSource, file: Path, *, by: str, now: datetime
+        self, pipeline: PipelineSource, file: Path, *, by: str, now: datetime, renews: bool = True
     ) -> tuple[Version, bool]:
-        """Return the version with this content, and whether it is new."""
+        """Return the version with this content, and whether it is new.
+
+        A retired version becomes a new version, unless `renews` is false.
+        """
         copy = self._copies / pipeline.content_hash
         if not (copy / _GRAPH).exists():
             make_private_folder(copy)
@@ -65,7 +69,17 @@ class PipelineStore:
             "diagnostics": _validation(pipeline.diagnostics),
         }
         name = pipeline_name(pipeline.graph, file)
-        return self.versions.add(name, pipeline.content_hash, data, by=by, now=now)
+        return self.versions.add(name, pipeline.content_hash, data, by=by, now=now, renews=renews)
+
+    def require_in_use(self, pipeline: PipelineSource, file: Path) -> None:
+        """Refuse a new run of a retired pipeline."""
+        name = pipeline_name(pipeline.graph, file)
+        try:
+            self.versions.require_content_in_use(name, pipeline.content_hash)
+        except Retired as error:
+            raise Retired(
+                error.message, hint=f"to use it again: attractor pipeline register {file}"
+            ) from error
 
     def read(self, version: Version) -> RegisteredPipeline:
         """Return the pipeline of a version, and verify its hash."""

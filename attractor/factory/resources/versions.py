@@ -127,12 +127,20 @@ class VersionStore:
     ledger: Ledger
 
     def add(
-        self, name: str, content: str, data: JsonObject, *, by: str, now: datetime
+        self,
+        name: str,
+        content: str,
+        data: JsonObject,
+        *,
+        by: str,
+        now: datetime,
+        renews: bool = True,
     ) -> tuple[Version, bool]:
         """Return the version with this content, and whether it is new.
 
         A version in use with the same content is returned: the latest version, or, as the content
-        is what names a pipeline, any version of a pipeline.
+        is what names a pipeline, any version of a pipeline. An ended version gets a new version
+        with its content, unless `renews` is false.
         """
         project_id = self.project.create_id()
         with self._locked():
@@ -144,7 +152,7 @@ class VersionStore:
             last = len(self._numbers(name))
             if known := self._number_of(name, content, last):
                 version = self._read(self._folder() / folder_name(name) / f"{known}.json", name)
-                if version.content == content and not version.ending:
+                if version.content == content and not (renews and version.ending):
                     return version, False
             version = Version(self.kind, name, last + 1, content, now, by, data)
             # The ledger first: a version that it lacks does not exist.
@@ -244,6 +252,16 @@ class VersionStore:
                 f"{self.kind} show {version.name}",
             )
         return version
+
+    def require_content_in_use(self, name: str, content: str) -> None:
+        """Refuse content that was retired, and new content of a name that is retired as a whole."""
+        last = len(self._numbers(name))
+        known = self._number_of(name, content, last)
+        folder = self._folder() / folder_name(name)
+        numbers = [known] if known else range(last, 0, -1)
+        found = (self._read(folder / f"{number}.json", name) for number in numbers)
+        if last and not any(one.ending is None for one in found):
+            self.require_in_use(self._read(folder / f"{known or last}.json", name))
 
     def of_pin(self, pinned: str) -> Version:
         """Return the version that a run pinned, retired or not; refuse another content."""

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.interviews import AnsweredFirst, Questions
@@ -131,6 +132,7 @@ class PreparedRun:
 class Evaluation:
     """Callbacks of an evaluation: `begin` before the first stage, `finish` after a successful walk.
 
+    `admit` refuses a pipeline before a new run exists.
     Without `finish`, a successful run keeps waiting for its evaluation. `train` returns the
     function by which stages play train scenarios.
     """
@@ -138,3 +140,4 @@ class Evaluation:
     begin: Callable[[OpenRun, PreparedRun], None]
     finish: Callable[[OpenRun, PreparedRun], Awaitable[None]] | None
     train: Callable[[PreparedRun], PlayTrain] | None = None
+    admit: Callable[[PipelineSource, Path], None] | None = None

@@ -5,7 +5,7 @@ import pytest
 
 from attractor.base.errors import VerificationError
 from attractor.factory.errors import InUse, Retired
-from attractor.factory.launch import resume_run
+from attractor.factory.launch import check_run, request_evaluation, resume_run
 from attractor.factory.resources.usage import require_unused
 from attractor.factory.resources.versions import Ending
 from attractor.pipeline.request import Overrides
@@ -13,7 +13,7 @@ from attractor.pipeline.runs.lookup import summarize
 from attractor.pipeline.source.read import open_pipeline
 from tests.factory.flows import Flow, make_flow
 from tests.factory.resources.stores import NOW, pipeline_store
-from tests.pipeline.projects import LINEAR
+from tests.pipeline.projects import LINEAR, simulated
 from tests.scenarios.suites import SUITE
 
 NAMING = LINEAR.replace('prompt="Plan: $goal"', 'prompt="@plan.md"')
@@ -156,3 +156,24 @@ def test_an_unnamed_graph_is_judged_under_the_name_of_its_file(tmp_path: Path) -
     version = flow.evaluator.stores.pipelines.versions.find("pipeline")
     assert version.by == f"run {result.run_id}"
     assert summarize(result.directory).pipeline == "pipeline"
+
+
+def test_retired_pipeline_is_refused_until_it_is_registered_again(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    first, file = flow.launch(), flow.project / "pipeline.dot"
+    store, now = flow.evaluator.stores.pipelines, flow.host.clock.now()
+    store.versions.end(store.versions.find("linear"), Ending("retired", now, "ann", "it is old"))
+    edited = file.read_text().replace("Plan:", "Plan well:")
+    for text in (file.read_text(), edited):
+        file.write_text(text)
+        with pytest.raises(Retired, match="linear@1 .* is retired since .*: it is old") as refused:
+            flow.launch(suite="")
+        assert refused.value.hint == f"to use it again: attractor pipeline register {file}"
+        with pytest.raises(Retired):
+            asyncio.run(check_run(simulated(flow.project), flow.host))
+    # An earlier run is evaluated again, and its pipeline stays retired.
+    request_evaluation(first.directory, flow.host, by="ann")
+    flow.resume(first)
+    assert len(store.versions.versions("linear")) == 1
+    store.register(open_pipeline(str(file)), file, by="ann", now=now)
+    flow.launch(suite="")
