@@ -47,8 +47,8 @@ def test_a_registry_has_members(registry: Registry[Any]) -> None:
     assert list(registry)
 
 
-# lsp speaks with an editor, in a protocol of its own; help prints pages for people.
-TALKING = frozenset({"lsp", "help"})
+# lsp and mcp speak with programs, in protocols of their own; help prints pages for people.
+TALKING = frozenset({"lsp", "mcp", "help"})
 
 
 @table(("registry", "name"), MEMBERS)

@@ -3,6 +3,7 @@
 OPERATOR_COMMANDS = (
     "amend",
     "decide",
+    "mcp",
     "pipeline",
     "profile",
     "promote",

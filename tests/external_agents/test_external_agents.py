@@ -100,7 +100,8 @@ PATCH = """*** Begin Patch
 """
 
 
-def codex_command(twin: ProviderTwin) -> Sequence[str]:
+def codex_options(twin: ProviderTwin) -> Sequence[str]:
+    """Return the command of codex without a task."""
     provider = (
         f'{{name="twin",base_url="{twin.base_url("openai")}",env_key="OPENAI_API_KEY",'
         'wire_api="responses",request_max_retries=2,stream_max_retries=2}'
@@ -108,7 +109,6 @@ def codex_command(twin: ProviderTwin) -> Sequence[str]:
     return [
         *("codex", "exec", "--json", "--skip-git-repo-check", "-s", "danger-full-access"),
         *("-m", "gpt-5.5", "-c", "model_provider=twin", "-c", f"model_providers.twin={provider}"),
-        TASK,
     ]
 
 
@@ -137,7 +137,7 @@ AGENTS = [
     Agent(
         program="codex",
         model="gpt-5.5",
-        command=codex_command,
+        command=lambda twin: [*codex_options(twin), TASK],
         edit=lambda folder: [Call("apply_patch", PATCH)],
         shell=lambda folder: Call("exec_command", {"cmd": COMMAND}),
         environ=lambda twin, home: {"CODEX_HOME": str(home)},

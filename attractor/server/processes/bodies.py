@@ -49,8 +49,12 @@ class Body(BaseModel):
         try:
             return cls.model_validate(fields)
         except ValidationError as cause:
-            faults = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in cause.errors()]
-            raise UsageError("; ".join(faults), hint="correct the form") from cause
+            raise UsageError("; ".join(faults_in(cause)), hint="correct the form") from cause
+
+
+def faults_in(error: ValidationError) -> list[str]:
+    """Return the faults of a body, each with the path of its field."""
+    return [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
 
 
 class WalkBody(Body):

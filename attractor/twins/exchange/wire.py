@@ -7,6 +7,7 @@ import re
 from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import field
 from enum import StrEnum
 from itertools import groupby, takewhile
 from typing import Protocol, runtime_checkable
@@ -53,7 +54,8 @@ class PromptBlock:
 class Conversation:
     """A request to a model: instructions, turns and the names of the tools that it offers.
 
-    The input of a custom tool is a text, not JSON. `blocks` is None if the provider's clients do
+    The input of a custom tool is a text, not JSON. `namespaces` are those of tools in one, such as
+    the tools of an MCP server that codex uses. `blocks` is None if the provider's clients do
     not mark blocks to cache.
     """
 
@@ -64,6 +66,7 @@ class Conversation:
     blocks: Sequence[PromptBlock] | None = None
     tools: Sequence[str] = ()
     custom_tools: Sequence[str] = ()
+    namespaces: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def step(self) -> int:

@@ -57,9 +57,8 @@ class OpenAIWire:
         require_key(headers)
         request = read_body(body)
         turns = join_turns(turn for item in request.items for turn in read_turns(item))
-        tools, custom = read_tools(request)
         system = read_system(request)
-        return Conversation(self.name, request.model, system, turns, None, tools, custom)
+        return Conversation(self.name, request.model, system, turns, None, *read_tools(request))
 
     def write(self, answer: Answer, request: WireRequest) -> JsonObject:
         """Return an answer in the provider's format."""
@@ -144,6 +143,8 @@ def _output(answer: Answer, request: WireRequest) -> Iterator[Json]:
         }
     for number, call in enumerate(answer.tool_calls):
         ids: dict[str, Json] = {"call_id": f"call_{request.seed}_{number}", "name": call.name}
+        if namespace := request.conversation.namespaces.get(call.name):
+            ids["namespace"] = namespace
         if call.name in request.conversation.custom_tools:
             item_id, given = f"ctc_{request.seed}_{number}", custom_input(call)
             yield {"type": "custom_tool_call", "id": item_id, **ids, "input": given}

@@ -49,9 +49,9 @@ class OpenAIChatWire:
         turns = join_turns(
             turn for message in request.messages for turn in read_chat_turns(message)
         )
-        tools, custom = read_chat_tools(request)
         system = read_chat_system(request)
-        return Conversation(self.name, request.model, system, turns, None, tools, custom)
+        offered = read_chat_tools(request)
+        return Conversation(self.name, request.model, system, turns, None, *offered)
 
     def write(self, answer: Answer, request: WireRequest) -> JsonObject:
         """Return an answer in the provider's format."""

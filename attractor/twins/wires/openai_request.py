@@ -160,22 +160,27 @@ class OfferedTools(NamedTuple):
 
     names: Sequence[str]
     custom: Sequence[str]
+    namespaces: Mapping[str, str]
 
 
 def read_tools(request: ResponseBody) -> OfferedTools:
     """Return the tools of a request, also those in a namespace or found by a search."""
     found = [tool for item in request.items for tool in item.tools]
     tools = list(_flat([*(request.tools or ()), *found]))
-    custom = [tool.name for tool in tools if tool.type == "custom"]
-    return OfferedTools([tool.name for tool in tools if tool.name], custom)
+    custom = [tool.name for _, tool in tools if tool.type == "custom"]
+    namespaces = {tool.name: namespace for namespace, tool in tools if namespace}
+    return OfferedTools([tool.name for _, tool in tools if tool.name], custom, namespaces)
 
 
-def _flat(tools: Sequence[_ResponseTool]) -> Iterator[_ResponseTool]:
+def _flat(
+    tools: Sequence[_ResponseTool], namespace: str = ""
+) -> Iterator[tuple[str, _ResponseTool]]:
+    """Yield tools, each with its namespace."""
     for tool in tools:
         if tool.type == "namespace":
-            yield from _flat(tool.tools)
+            yield from _flat(tool.tools, tool.name)
         else:
-            yield tool
+            yield namespace, tool
 
 
 def read_system(request: ResponseBody) -> str:
@@ -377,7 +382,9 @@ def read_chat_tools(request: ChatBody) -> OfferedTools:
     """Return the tools of a request."""
     tools = request.tools or []
     custom = [tool.custom.name for tool in tools if tool.custom]
-    return OfferedTools([*(tool.function.name for tool in tools if tool.function), *custom], custom)
+    return OfferedTools(
+        [*(tool.function.name for tool in tools if tool.function), *custom], custom, {}
+    )
 
 
 def read_chat_turns(message: ChatMessage) -> Iterator[Turn]:

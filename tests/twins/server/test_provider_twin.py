@@ -283,9 +283,12 @@ def test_calls_of_tools_that_are_not_offered_are_warned_of(provider_twin: StartT
     namespace = {"type": "namespace", "name": "n", "tools": [custom]}
     asked = HELLO["openai"] | {"tools": [namespace], "input": [deferred, {"role": "user"}]}
     twin = provider_twin("\n".join(rules[:2]))
-    for _ in range(2):
-        httpx.post(url(twin, "openai"), json=asked, headers=KEYS["openai"])
+    answers = [
+        httpx.post(url(twin, "openai"), json=asked, headers=KEYS["openai"]) for _ in range(2)
+    ]
     assert [(one.status, one.warning) for one in twin.requests] == [(200, "")] * 2
+    # A call names the namespace of its tool.
+    assert [one.json()["output"][-1].get("namespace") for one in answers] == [None, "n"]
 
 
 def test_control_token_is_unique_per_twin() -> None:

@@ -1,0 +1,40 @@
+"""Serve pipelines and runs as MCP tools to coding agents."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation
+from attractor.cli.runs.orders import operator_name
+
+
+@click.command()
+@click.pass_obj
+def mcp(invocation: Invocation) -> ExitCode:
+    """Serve pipelines and runs as MCP tools to coding agents.
+
+    Agents such as Claude Code and codex start this command in the folder of a project, and talk to
+    it over standard input and output. The tools validate, simulate and render pipelines, start
+    runs, show their status and answer their questions. Files outside of the project and hidden
+    files are refused. There is no tool to decide, promote or evaluate. Runs are processes of their
+    own, and go on when the agent ends.
+    """
+    # Imported here, because only this command needs an MCP server.
+    import anyio
+
+    from attractor.factory.ledger.tokens import OPERATE
+    from attractor.server.access.caller import Caller, Scope
+    from attractor.server.mcp_tools import serve_stdio
+    from attractor.server.service import Service
+
+    service = Service.of(Path.cwd(), invocation.environ, flags=invocation.flags)
+    caller = Caller(operator_name(invocation, OPERATE), Scope.OPERATE)
+    # Ctrl-C is the way to end a server in a terminal, and no error.
+    with suppress(KeyboardInterrupt):
+        anyio.run(serve_stdio, service, caller)
+    return ExitCode.DONE
+
+
+part = mcp

@@ -1,0 +1,104 @@
+"""The real coding agents call a tool of `attractor mcp`, as their models ask for it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from attractor.twins.script.script import parse_script
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
+from tests.external_agents.test_external_agents import LIMIT, codex_options
+
+pytestmark = pytest.mark.agents
+TASK = "Check the pipeline a.dot."
+PROGRAM = str(Path(sys.executable).parent / "attractor")
+SCRIPT = """
+[[rules]]
+when = {{ first_user = "{task}", step = 0 }}
+answer = {{ thinking = "Check it.", text = "I check it.", tool_calls = [{call}] }}
+
+[[rules]]
+when = {{ first_user = "{task}" }}
+answer.text = "It has an error."
+
+[[rules]]
+answer.text = "Pipelines"
+"""
+
+
+@dataclass(frozen=True)
+class Configured:
+    """A program with `attractor mcp`, and the call of its tool by its model."""
+
+    program: str
+    command: Callable[[ProviderTwin], Sequence[str]]
+    call: str
+    environ: Callable[[Path], Mapping[str, str]]
+
+
+def codex(twin: ProviderTwin) -> Sequence[str]:
+    # With newer models codex offers the tools of servers only after a search for tools.
+    options = [one.replace("gpt-5.5", "gpt-5.1") for one in codex_options(twin)]
+    server = ("-c", f'mcp_servers.attractor={{command="{PROGRAM}",args=["mcp"],required=true}}')
+    return [*options, *server, TASK]
+
+
+def claude(twin: ProviderTwin) -> Sequence[str]:
+    servers = {"mcpServers": {"attractor": {"command": PROGRAM, "args": ["mcp"]}}}
+    return [
+        *("claude", "-p", "--output-format", "stream-json", "--verbose"),
+        *("--mcp-config", json.dumps(servers), "--allowedTools", "mcp__attractor__validate"),
+        *("--model", "claude-sonnet-4-5", "--", TASK),
+    ]
+
+
+CALL = '{{ name = "{}", arguments = {{ file = "a.dot" }} }}'
+AGENTS = [
+    Configured("codex", codex, CALL.format("validate"), lambda home: {"CODEX_HOME": str(home)}),
+    Configured(
+        "claude",
+        claude,
+        CALL.format("mcp__attractor__validate"),
+        lambda home: {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "IS_SANDBOX": "1"},
+    ),
+]
+
+
+@pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.program)
+def test_agent_checks_a_pipeline_with_the_tool(agent: Configured, tmp_path: Path) -> None:
+    if shutil.which(agent.program) is None:
+        pytest.fail(f"{agent.program} is not on the PATH; run scripts/external-agents")
+    folder, home = tmp_path / "project", tmp_path / "home"
+    folder.mkdir()
+    home.mkdir()
+    (folder / "attractor.toml").touch()
+    (folder / "a.dot").write_text("digraph { start [shape=Mdiamond]; start -> lost }")
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    keys = dict.fromkeys(("OPENAI_API_KEY", "ANTHROPIC_API_KEY"), "any-key")
+    with in_background(
+        ProviderTwin(parse_script(SCRIPT.format(task=TASK, call=agent.call)))
+    ) as twin:
+        ended = subprocess.run(
+            agent.command(twin),
+            cwd=folder,
+            env={
+                **{"PATH": os.environ["PATH"], "HOME": str(home)},
+                **{**keys, **twin.environ(), **agent.environ(home)},
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+        asked = [json.dumps(one.body) for one in twin.requests if one.step == 1]
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    # The result of the tool went to the model.
+    assert [one for one in asked if "terminal_node" in one], f"{asked}\n{ended.stdout[-3000:]}"

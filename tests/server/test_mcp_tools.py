@@ -1,0 +1,130 @@
+"""A coding agent works on a project over MCP, with the real client and a real process."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mcp_types
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+
+from tests.pipeline.projects import make_project
+from tests.prepared import quick_programs
+from tests.server.conftest import SETTINGS
+from tests.server.runs import GATE, UNGUARDED
+
+BROKEN = GATE.replace("ship -> exit", "ship -> exti")
+HIDDEN = ("../outside.dot", ".env.dot", "runs/x.dot", "scenarios/s/holdout/x.dot", "gate.txt")
+
+
+@dataclass(frozen=True)
+class Agent:
+    """The client of an agent."""
+
+    client: Client
+
+    async def call(self, tool: str, **arguments: object) -> str:
+        """Return the text of a result."""
+        found = await self.client.call_tool(tool, arguments)
+        [block] = found.content
+        assert isinstance(block, mcp_types.TextContent)
+        assert not found.is_error, block.text
+        return block.text
+
+    async def read(self, tool: str, **arguments: object) -> dict[str, Any]:
+        """Return the record of a result."""
+        return json.loads(await self.call(tool, **arguments))
+
+    async def refused(self, tool: str, **arguments: object) -> str:
+        """Return the text of an error."""
+        found = await self.client.call_tool(tool, arguments)
+        [block] = found.content
+        assert isinstance(block, mcp_types.TextContent)
+        assert found.is_error, block.text
+        return block.text
+
+    async def await_status(
+        self, run: str, is_reached: Callable[[dict[str, Any]], bool]
+    ) -> dict[str, Any]:
+        """Return the status of a run when it has reached some state."""
+        async with asyncio.timeout(60):
+            while not is_reached(status := await self.read("status", run=run)):
+                await asyncio.sleep(0.02)
+        return status
+
+
+@asynccontextmanager
+async def working_in(project: Path) -> AsyncGenerator[Agent]:
+    program = str(quick_programs() / "attractor")
+    variables = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": str(project.parent / "state")}
+    process = StdioServerParameters(command=program, args=["mcp"], env=variables, cwd=project)
+    async with Client(stdio_client(process), mode="legacy") as client:
+        yield Agent(client)
+
+
+def test_agent_writes_runs_and_answers_a_pipeline_in_one_session(tmp_path: Path) -> None:
+    project = make_project(
+        tmp_path / "project", **{"attractor.toml": SETTINGS, "gate.dot": GATE, "broken.dot": BROKEN}
+    )
+
+    async def work() -> None:
+        async with working_in(project) as agent:
+            offered = (await agent.client.list_tools()).tools
+            assert {one.name for one in offered} == {
+                *("validate", "simulate", "render", "run", "status", "answer")
+            }
+            for one in offered:
+                fields: dict[str, Any] = one.input_schema["properties"]
+                assert one.description
+                assert all(field["description"] for field in fields.values())
+            assert "unknown tool" in await agent.refused("decide", run="latest")
+
+            found = await agent.read("validate", file="broken.dot")
+            assert "edge_target_exists" in {each["rule"] for each in found["diagnostics"]}
+            assert (await agent.read("validate", file="gate.dot"))["summary"]["errors"] == 0
+            walk = await agent.read("simulate", file="gate.dot", answers={"ask": ["Again", "Ship"]})
+            assert walk["path"].count("build") == 2
+            tried = await agent.read("simulate", file="gate.dot", coverage=True)
+            assert (tried["edges"], tried["unreachable_edges"]) == (5, [])
+            assert "Ship it?" in await agent.call("render", source=GATE, format="mermaid")
+
+            run = (await agent.read("run", file="gate.dot", **UNGUARDED))["run"]
+            status = await agent.await_status(run, lambda one: bool(one["questions"]))
+            [question] = status["questions"]
+            assert [each["label"] for each in question["choices"]] == ["[S] Ship", "[A] Again"]
+            await agent.await_status(run, lambda one: not one["live"])
+            taken = await agent.read("answer", run=run, answer="S", why="my user said so")
+            assert taken["process"] == "started"
+            ended = await agent.await_status(run, lambda one: bool(one["outcome"]))
+            assert (ended["outcome"], ended["questions"]) == ("success", [])
+            assert "ship" in await agent.call("render", run=run)
+
+    asyncio.run(work())
+
+
+def test_mistakes_and_hidden_files_are_refused_with_a_remedy(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", **{"attractor.toml": SETTINGS})
+    (tmp_path / "outside.dot").write_text(GATE)
+    (project / ".env.dot").write_text("digraph { KEY_OF_ANN }")
+
+    async def work() -> None:
+        async with working_in(project) as agent:
+            for tool in ("validate", "simulate", "render", "run"):
+                for file in HIDDEN:
+                    words = await agent.refused(tool, file=file)
+                    assert "remedy: pass a path" in words
+                    assert "KEY_OF_ANN" not in words
+            assert "remedy: pass file" in await agent.refused("validate")
+            assert "the arguments of run are" in await agent.refused("run", source=GATE, gaol="x")
+            assert "exti" in await agent.refused("run", source=BROKEN)
+            assert "unknown run" in await agent.refused("status", run="../x")
+            quoting = GATE.replace("build [", 'a [prompt="@.env"]; build [')
+            (project / ".env").write_text("KEY_OF_ANN")
+            assert "KEY_OF_ANN" not in await agent.call("validate", source=quoting)
+
+    asyncio.run(work())
