@@ -42,8 +42,9 @@ fmt: $(READY) ## format the code and apply the safe fixes
 tables: $(READY) ## let lark make the table of the grammar anew
 	@$(BIN)/python -m attractor.language.parsing.build_table
 
-docs: $(READY) ## write the generated parts of the docs anew, and stale drawings
+docs: $(READY) ## write the generated parts of the docs anew, schemas, and stale drawings
 	@$(BIN)/python -m cogapp --verbosity=1 -r -c $(PAGES)
+	@$(BIN)/python -m docs.file_formats
 	@$(BIN)/python -m docs.pictures.drawn_pipelines
 
 bench: $(READY) ## measure: each prints ratio and limit, and fails when it misses

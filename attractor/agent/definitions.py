@@ -54,7 +54,9 @@ class AgentLimits(_Table):
     turns: int | None = Field(default=None, ge=1)
     rounds: int | None = Field(default=None, ge=1)
     cost_usd: float | None = Field(default=None, gt=0)
-    time: Annotated[timedelta, BeforeValidator(_as_duration)] | None = None
+    time: Annotated[timedelta, BeforeValidator(_as_duration, json_schema_input_type=str)] | None = (
+        None
+    )
 
 
 class AgentSettings(_Table):

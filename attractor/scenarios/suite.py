@@ -78,8 +78,10 @@ def _is_relative(path: str) -> str:
     return path
 
 
-ExactFraction = Annotated[Fraction, BeforeValidator(_as_fraction)]
-Duration = Annotated[timedelta, BeforeValidator(_as_duration)]
+ExactFraction = Annotated[
+    Fraction, BeforeValidator(_as_fraction, json_schema_input_type=int | float | str)
+]
+Duration = Annotated[timedelta, BeforeValidator(_as_duration, json_schema_input_type=str)]
 Name = Annotated[str, AfterValidator(_is_name)]
 UrlPath = Annotated[str, AfterValidator(_is_url_path)]
 RelativePath = Annotated[str, AfterValidator(_is_relative)]
@@ -338,7 +340,9 @@ class FixtureTable(SuiteTable):
         return self.to or self.source
 
 
-Fixture = Annotated[FixtureTable, BeforeValidator(_as_fixture)]
+Fixture = Annotated[
+    FixtureTable, BeforeValidator(_as_fixture, json_schema_input_type=RelativePath | FixtureTable)
+]
 
 
 class Setup(SuiteTable):

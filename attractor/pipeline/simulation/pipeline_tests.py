@@ -53,12 +53,12 @@ class _Test(_Written):
     expect: Expected
 
 
-class _File(_Written):
+class PipelineTestFile(_Written):
     pipeline: str = ""
     test: tuple[_Test, ...] = Field(min_length=1)
 
 
-_TABLES = (_File, _Test, Expected)
+_TABLES = (PipelineTestFile, _Test, Expected)
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,10 @@ def open_tests(file: Path) -> PipelineTests:
     return PipelineTests(file, pipeline, graph, tests)
 
 
-def _read(file: Path) -> _File:
+def _read(file: Path) -> PipelineTestFile:
     try:
         table = parse_toml(file.read_bytes().decode("utf-8-sig"))
-        return _File.model_validate(table)
+        return PipelineTestFile.model_validate(table)
     except OSError as cause:
         raise UsageError(f"cannot read {file}: {cause.strerror or cause}") from cause
     except ValidationError as cause:

@@ -20,7 +20,9 @@ def _as_expectation(value: object) -> object:
     return {"equals": value} if isinstance(value, str) else value
 
 
-HeaderExpectation = Annotated[TextExpectation, BeforeValidator(_as_expectation)]
+HeaderExpectation = Annotated[
+    TextExpectation, BeforeValidator(_as_expectation, json_schema_input_type=str | TextExpectation)
+]
 
 
 class HttpCheck(TextExpectation, CheckOptions):

@@ -57,7 +57,7 @@ def _require_headers(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Duration = Annotated[timedelta, BeforeValidator(_duration, json_schema_input_type=str)]
 
 
 class ScriptTable(BaseModel):

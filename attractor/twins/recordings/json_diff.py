@@ -241,4 +241,4 @@ def _read_path(value: object) -> JsonPath:
     return JsonPath(value)
 
 
-JsonPathField = Annotated[JsonPath, PlainValidator(_read_path)]
+JsonPathField = Annotated[JsonPath, PlainValidator(_read_path, json_schema_input_type=str)]

@@ -149,7 +149,7 @@ def _read_pattern(value: object) -> PathPattern:
     return PathPattern(value)
 
 
-PathPatternField = Annotated[PathPattern, PlainValidator(_read_pattern)]
+PathPatternField = Annotated[PathPattern, PlainValidator(_read_pattern, json_schema_input_type=str)]
 
 
 def members(value: Json) -> dict[str, Json]:

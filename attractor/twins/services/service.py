@@ -109,7 +109,9 @@ class ServiceTable(ScriptTable):
     environ: dict[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], TextTemplate] = {}
     clock: ClockTable = ClockTable()
     auth: Annotated[
-        tuple[Authentication, ...], BeforeValidator(_schemes), AfterValidator(_one_response)
+        tuple[Authentication, ...],
+        BeforeValidator(_schemes, json_schema_input_type=Authentication | list[Authentication]),
+        AfterValidator(_one_response),
     ] = ()
     errors: ErrorFormat = ErrorFormat()
     limit: RateLimit | None = None

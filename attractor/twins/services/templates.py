@@ -180,4 +180,4 @@ def _text_template(value: object) -> Template:
 
 
 JsonTemplate = Annotated[Template, PlainValidator(Template)]
-TextTemplate = Annotated[Template, PlainValidator(_text_template)]
+TextTemplate = Annotated[Template, PlainValidator(_text_template, json_schema_input_type=str)]

@@ -134,7 +134,10 @@ class List(ResponseTable, RouteKind):
     names: ClassVar[frozenset[str]] = frozenset({"records", "total", "has_more", "next"})
 
     collection: str
-    filters: Annotated[dict[str, ListFilter], BeforeValidator(_named_filters)] = {}
+    filters: Annotated[
+        dict[str, ListFilter],
+        BeforeValidator(_named_filters, json_schema_input_type=list[str] | dict[str, ListFilter]),
+    ] = {}
     ignores: Annotated[tuple[str, ...], Field(strict=False)] = ()
     where: dict[str, JsonTemplate] = {}
     sort: str = ""

@@ -1,0 +1,679 @@
+"""The file formats of Attractor with their JSON schemas; `make docs` writes the schemas.
+
+Files that people write are read through models of pydantic, which make their schemas. The records
+that Attractor writes are described here; the tests compare them with the files of real runs.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, cast, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, create_model
+from pydantic.json_schema import GenerateJsonSchema
+
+from attractor.agent.definitions import AgentSettings
+from attractor.base.durations import format_duration
+from attractor.config.settings import Settings
+from attractor.engine.journal.events import Action, EngineEvent
+from attractor.engine.outcome import FailureClass, StageStatus, Usage
+from attractor.engine.questions.question import AnswerKind, QuestionKind
+from attractor.engine.state.run_state import Phase, StatusWord
+from attractor.environments.environment import Promises
+from attractor.factory.decisions.decide import DecisionKind, Proof
+from attractor.factory.evaluation.feedback import Feedback
+from attractor.factory.evaluation.gate_records import Domain
+from attractor.factory.ledger.ledger import LineKind
+from attractor.factory.resources.profiles import Profile
+from attractor.pipeline.simulation.pipeline_tests import PipelineTestFile
+from attractor.scenarios.check import CheckResult, check_registry
+from attractor.scenarios.evaluation import Culprit
+from attractor.scenarios.suite import Scenario, SuiteSettings
+from attractor.twins.exchange.answer import Fault
+from attractor.twins.recordings.recording import Recording
+from attractor.twins.script.script import Script
+from attractor.twins.services.recordings import RecordedExchange
+from attractor.twins.services.route import RouteTable, kind_registry
+from attractor.twins.services.service import ServiceTable
+
+Schema = dict[str, Any]
+
+FOLDER = Path(__file__).parent / "reference" / "schemas"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+class _Generator(GenerateJsonSchema):
+    """Writes defaults as in TOML, and no titles made of field names."""
+
+    def encode_default(self, dft: Any) -> Any:
+        """Write a duration with its unit."""
+        return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Leave out titles, which repeat the names."""
+        return False
+
+    def dataclass_schema(self, schema: Any) -> Schema:
+        """Refuse unknown fields, as the readers of records do."""
+        return {**super().dataclass_schema(schema), "additionalProperties": False}
+
+    def emit_warning(self, kind: Any, detail: str) -> None:
+        """Accept that defaults without a JSON form are left out."""
+
+
+def schema_of(type_: object) -> Schema:
+    """Return the schema of a model or another type."""
+    return TypeAdapter(cast("type[object]", type_)).json_schema(schema_generator=_Generator)
+
+
+class Record(BaseModel):
+    """A record that Attractor writes; a field without a default is always there."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class OptionRecord(Record):
+    """An option of a question."""
+
+    key: str
+    label: str
+
+
+class BranchRecord(Record):
+    """A branch around a question; of a branch for an item also its index, from 1."""
+
+    branch: str
+    name: str
+    node: str
+    index: int = 0
+    count: int = 0
+    item: JsonValue = None
+
+
+class QuestionRecord(Record):
+    """A question to a person."""
+
+    id: str
+    text: str
+    kind: QuestionKind
+    options: list[OptionRecord]
+    stage: str
+    deadline: str
+    default: str = ""
+    timeout_seconds: float | None = None
+    metadata: dict[str, JsonValue] = {}
+    within: list[BranchRecord] = []
+
+
+class AnswerRecord(Record):
+    """An answer, and the person or program that gave it."""
+
+    kind: AnswerKind
+    value: str
+    by: str
+    selected_option: OptionRecord | None = None
+    text: str = ""
+
+
+class RecordedAnswer(Record):
+    """A line of a recording of answers."""
+
+    question: QuestionRecord
+    answer: AnswerRecord
+
+
+class Report(Record):
+    """The outcome of a stage, as an agent reports it."""
+
+    outcome: Literal["success", "partial_success", "retry", "fail"]
+    preferred_label: str | None = None
+    suggested_next_ids: list[str] | None = None
+    context_updates: dict[str, JsonValue] | None = None
+    notes: str | None = None
+    failure_reason: str | None = None
+    failure_class: Literal["", "retryable", "terminal", "verdict"] | None = None
+
+
+_Outcome = Literal["success", "partial_success", "retry", "fail"] | Report
+Outcomes = dict[str, _Outcome | list[_Outcome]]
+Inputs = dict[str, str | float | bool]
+
+
+class BaseRecord(Record):
+    """The commit and the trees that a run started from."""
+
+    commit: str
+    tree: str
+    candidate: str
+
+
+class Manifest(Record):
+    """The origin of a run; it never changes."""
+
+    format: Literal[1]
+    run_id: str
+    pipeline: str
+    goal: str
+    started: datetime
+    content_hash: str
+    base: BaseRecord
+    parent: str
+    forked_at: str
+    restart: int
+    suite: str
+    profile: str
+    options: dict[str, JsonValue]
+    versions: dict[str, str]
+    promises: Promises
+
+
+class RunRecord(Record):
+    """The status of a run now, drawn from its journal."""
+
+    run_id: str
+    status: StatusWord
+    phase: Phase
+    reason: str
+    outcome: StageStatus | Literal[""]
+    next_node: str
+    is_paused: bool
+    question: QuestionRecord | None
+    questions: list[QuestionRecord]
+    updated: datetime
+
+
+class Final(Record):
+    """The end of the walk of a run."""
+
+    run_id: str
+    pipeline: str
+    goal: str
+    outcome: StageStatus
+    why: str
+    node: str
+    next: str = Field(description="the command that a person most likely needs next")
+    stages: int
+    visits: dict[str, int] = Field(description="the visits of nodes with more than one")
+    redirects: int
+    handled_failures: list[str]
+    stepped_over: list[str]
+    assumed_outcomes: list[str]
+    usage: Usage
+    seconds: float
+    tree: str
+    started: datetime
+    ended: datetime
+
+
+class Status(Record):
+    """The outcome of an attempt of a stage (attractor-spec, appendix C)."""
+
+    outcome: StageStatus
+    preferred_label: str
+    suggested_next_ids: list[str]
+    context_updates: dict[str, JsonValue]
+    notes: str
+    failure_reason: str
+    failure_class: FailureClass | Literal[""]
+    usage: Usage
+    visit: int
+    attempt: int
+    started: datetime
+    ended: datetime
+
+
+class StageCount(Record):
+    """The visits of a node, and its last outcome."""
+
+    node: str
+    visits: int
+    outcome: StageStatus
+    branches: list[str]
+    failure: str
+    alike: int
+
+
+class Position(Record):
+    """The line of the journal that a checkpoint belongs to."""
+
+    seq: int
+    offset: int
+    prev: str
+
+
+class Checkpoint(BaseModel):
+    """The state of a run up to one line of its journal (attractor-spec 5.3).
+
+    Only the keys of the specification and the stages are described; the others are internal.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    timestamp: datetime
+    position: Position
+    current_node: str
+    completed_nodes: list[str] = []
+    node_retries: dict[str, int] = {}
+    context: dict[str, JsonValue] = {}
+    logs: list[str] = []
+    next_node: str = ""
+    stages: list[StageCount] = []
+    usage: Usage = Usage()
+    run: dict[str, JsonValue]
+
+
+class Order(Record):
+    """An order of a person to a run: an answer, a pause, a cancellation, a message."""
+
+    action: Action
+    by: str
+    why: str
+    question: str
+    value: str
+
+
+class StoredFiles(Record):
+    """The files that a pipeline names, in base64."""
+
+    files: dict[str, str]
+
+
+class Event(Record):
+    """An event of a run; its `type` decides what is in `data`."""
+
+    seq: int = Field(ge=1)
+    time: datetime
+    run_id: str
+    type: str
+    node: str = ""
+    visit: int = 0
+    attempt: int = 0
+    branch: str = ""
+    data: dict[str, JsonValue]
+    prev: str
+    hash: str
+
+
+class RuleRecord(Record):
+    """The result of a rule of the gate; of a failed rule also its remedy and cause."""
+
+    rule: str
+    applies: bool
+    passed: bool
+    figure: str
+    threshold: str
+    words: str
+    remedy: str = ""
+    domain: Domain | None = None
+    culprit: Culprit | None = None
+
+
+class ReasonRecord(Record):
+    """A failed rule."""
+
+    rule: str
+    words: str
+
+
+class GateRecord(Record):
+    """The verdict of the gate, without a word of a holdout."""
+
+    go: bool
+    reasons: list[ReasonRecord]
+    rules: list[RuleRecord]
+    played: int
+    satisfied: int
+    satisfaction: str = Field(description="an exact fraction, such as 2/3")
+    lower_bound: float
+    bound_means: str
+    flaky: int
+
+
+class Trial(Record):
+    """The result of a trial, with the words of the checks."""
+
+    scenario: str
+    trial: int
+    satisfied: bool
+    checks: list[CheckResult]
+    duration_ms: int
+    retries: int
+    error: str
+    culprit: Culprit | Literal[""]
+    seed: int
+    cost_usd: float
+    tokens: int
+
+
+class StoredTrial(Record):
+    """A sealed result of a trial."""
+
+    trial: Trial
+    seal: str
+
+
+class PublicTrial(Record):
+    """The result of a trial in counts; `scenario` is an opaque name."""
+
+    scenario: str
+    trial: int
+    satisfied: bool
+    checks: int
+    passed: int
+    duration_ms: int
+    retries: int
+    is_error: bool
+    culprit: Culprit | Literal[""]
+    cost_usd: float
+    tokens: int
+    seal: str
+
+
+class SuiteLock(Record):
+    """The sealed version of a suite: its files with their hashes."""
+
+    suite: str
+    version: int
+    seal: str
+    files: dict[str, str]
+
+
+class Created(Record):
+    """Data of `created`: a run began."""
+
+    manifest: str
+    pipeline: str
+    project: str
+    directory: str
+
+
+class EvaluationBegun(Record):
+    """Data of `evaluation_begun`."""
+
+    evaluation: int
+    tree: str
+    suite_seal: str
+    promises: Promises
+    protected_paths: list[str]
+
+
+class Evaluated(EvaluationBegun):
+    """Data of `evaluated`: the results of all trials."""
+
+    trials: list[PublicTrial]
+    journal_head: str
+
+
+class TrialFailed(PublicTrial):
+    """Data of `trial_failed`."""
+
+    evaluation: int
+
+
+class Ended(Record):
+    """Data of `ended`: a run failed or was canceled."""
+
+    status: StatusWord
+    journal_head: str
+
+
+class Leaked(Record):
+    """Data of `leaked`: a holdout leaked in a run."""
+
+    suite: str
+    places: list[str]
+    count: int
+
+
+class _ByPerson(Record):
+    pipeline: str
+    by: str
+    proof: Proof
+
+
+class Decided(_ByPerson):
+    """Data of `decided`: an approval or a rejection, and all that it is about."""
+
+    verdict: DecisionKind
+    rationale: str
+    tree: str
+    result_tree: str
+    commit: str
+    base_commit: str
+    registered: str
+    pipeline_hash: str
+    suite: str
+    profile: str
+    gate: GateRecord
+    waived: list[str]
+    retries: int
+    evaluations: list[str]
+    journal_head: str
+
+
+class Waived(_ByPerson):
+    """Data of `waived`."""
+
+    scenario: str
+    reason: str
+    expires: datetime
+    tree: str
+    suite: str
+
+
+class Amended(_ByPerson):
+    """Data of `amended`."""
+
+    decision: str
+    rationale: str = ""
+    note: str = ""
+
+
+class Promoted(Record):
+    """Data of `promoted`."""
+
+    pipeline: str
+    branch: str
+    commit: str
+    tag: str
+    base: str
+    decision: str
+    rebased_from: str
+    by: str
+
+
+class RolledBack(Record):
+    """Data of `rolled_back`."""
+
+    pipeline: str
+    branch: str
+    commit: str
+    revert: str
+    by: str
+    reason: str
+
+
+class LedgerLine(Record):
+    """A line of the ledger; its `kind` decides what is in `data`."""
+
+    kind: LineKind
+    run_id: str
+    time: datetime
+    data: dict[str, JsonValue]
+    seq: int = Field(ge=1)
+    prev: str
+    hash: str
+    seal: str
+
+
+_LINES: Mapping[str, type[Record]] = {
+    LineKind.CREATED: Created,
+    LineKind.EVALUATION_BEGUN: EvaluationBegun,
+    LineKind.EVALUATED: Evaluated,
+    LineKind.TRIAL_FAILED: TrialFailed,
+    LineKind.ENDED: Ended,
+    LineKind.LEAKED: Leaked,
+    LineKind.DECIDED: Decided,
+    LineKind.WAIVED: Waived,
+    LineKind.AMENDED: Amended,
+    LineKind.PROMOTED: Promoted,
+    LineKind.ROLLED_BACK: RolledBack,
+}
+
+
+def _event() -> Schema:
+    kinds = {kind.__name__: _event_model(kind) for kind in get_args(EngineEvent)}
+    return _with_data(Event, "type", kinds)
+
+
+def _event_model(kind: type[object]) -> type[BaseModel]:
+    """Return the data of an event as a model of pydantic, which cannot read the type Json."""
+    members: dict[str, Any] = {
+        one.name: (_readable(one.type), ... if _is_required(one) else None)
+        for one in fields(cast("Any", kind))
+    }
+    return create_model(kind.__name__, __base__=Record, __doc__=kind.__doc__, **members)
+
+
+def _is_required(field: Any) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
+
+
+def _readable(type_: Any) -> Any:
+    origin = get_origin(type_)
+    if origin in (Union, UnionType):
+        return Union[tuple(map(_readable, get_args(type_)))]  # noqa: UP007
+    return {dict: dict[str, JsonValue], list: list[JsonValue]}.get(origin, type_)
+
+
+def _with_data(envelope: type[BaseModel], key: str, kinds: Mapping[str, type[BaseModel]]) -> Schema:
+    """Return the schema of a line whose `data` depends on the value of a key."""
+    schema, definitions = schema_of(envelope), Schema()
+    for name, model in kinds.items():
+        inner = TypeAdapter(model).json_schema(schema_generator=_Generator)
+        definitions |= inner.pop("$defs", {})
+        definitions[f"data_{name}"] = inner
+    cases = [
+        {
+            "if": {"properties": {key: {"const": str(name)}}},
+            "then": {"properties": {"data": {"$ref": f"#/$defs/data_{name}"}}},
+        }
+        for name in kinds
+    ]
+    return {**schema, "$defs": {**schema.get("$defs", {}), **definitions}, "allOf": cases}
+
+
+def _scenario() -> Schema:
+    schema = schema_of(Scenario)
+    kinds = {name: schema_of(kind) for name, kind in check_registry().items()}
+    _choose(schema, schema["properties"]["checks"], kinds, base={})
+    del schema["$defs"]["CheckSpec"]
+    return schema
+
+
+def _service() -> Schema:
+    schema, route = schema_of(ServiceTable), schema_of(RouteTable)
+    kinds = {name: schema_of(kind) for name, kind in kind_registry().items()}
+    schema["properties"]["routes"] = {"type": "array", "minItems": 1}
+    _choose(schema, schema["properties"]["routes"], kinds, base=route)
+    schema["required"] = [*schema["required"], "routes"]
+    rule, fault = schema["$defs"]["FaultRule"], schema_of(Fault)
+    del rule["properties"]["fault"]
+    # The keys of a fault are in the table of its rule, where a delay is a fault as well.
+    rule["properties"] = {**fault["properties"], **rule["properties"]}
+    rule["properties"]["kind"] = {"enum": [*fault["$defs"]["FaultKind"]["enum"], "delay"]}
+    rule["required"] = ["kind"]
+    return schema
+
+
+def _choose(schema: Schema, items: Schema, kinds: Mapping[str, Schema], *, base: Schema) -> None:
+    """Let the items of a list have the keys of their kind."""
+    definitions = schema.setdefault("$defs", {})
+    definitions |= base.get("$defs", {})
+    for name, kind in kinds.items():
+        definitions |= kind.pop("$defs", {})
+        definitions[f"kind_{name}"] = {
+            **kind,
+            "properties": {
+                **base.get("properties", {}),
+                **kind["properties"],
+                "kind": {"const": name},
+            },
+            "required": [
+                "kind",
+                *(set(base.get("required", [])) - {"kind"}),
+                *kind.get("required", []),
+            ],
+        }
+    items["items"] = {
+        "required": ["kind"],
+        "properties": {"kind": {"enum": list(kinds)}},
+        "allOf": [
+            {
+                "if": {"properties": {"kind": {"const": name}}},
+                "then": {"$ref": f"#/$defs/kind_{name}"},
+            }
+            for name in kinds
+        ],
+    }
+
+
+def _of(type_: object) -> Callable[[], Schema]:
+    return lambda: schema_of(type_)
+
+
+FORMATS: Mapping[str, Callable[[], Schema]] = {
+    # Written by people and agents.
+    "settings": _of(Settings),
+    "suite": _of(SuiteSettings),
+    "scenario": _scenario,
+    "profile": _of(Profile),
+    "agent": _of(AgentSettings),
+    "pipeline-test": _of(PipelineTestFile),
+    "outcomes": _of(Outcomes),
+    "inputs": _of(Inputs),
+    "twin-script": _of(Script),
+    "service-twin": _service,
+    "report": _of(Report),
+    # Written by Attractor.
+    "manifest": _of(Manifest),
+    "run": _of(RunRecord),
+    "event": _event,
+    "checkpoint": _of(Checkpoint),
+    "status": _of(Status),
+    "final": _of(Final),
+    "stored-files": _of(StoredFiles),
+    "order": _of(Order),
+    "answers": _of(RecordedAnswer),
+    "feedback": _of(Feedback),
+    "gate-report": _of(GateRecord),
+    "ledger-line": lambda: _with_data(LedgerLine, "kind", _LINES),
+    "stored-trial": _of(StoredTrial),
+    "suite-lock": _of(SuiteLock),
+    "provider-recording": _of(Recording),
+    "service-recording": _of(RecordedExchange),
+}
+"""The schema of each format, in the order of the page."""
+
+
+def write_schema(name: str) -> str:
+    """Return the text of the schema of a format."""
+    schema = {"$schema": DIALECT, "title": name, **FORMATS[name]()}
+    return json.dumps(schema, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def write_schemas() -> None:
+    """Write every schema, and remove the ones without a format."""
+    FOLDER.mkdir(exist_ok=True)
+    for name in FORMATS:
+        (FOLDER / f"{name}.json").write_text(write_schema(name), "utf-8")
+    for file in FOLDER.glob("*.json"):
+        if file.stem not in FORMATS:
+            file.unlink()
+
+
+if __name__ == "__main__":
+    write_schemas()

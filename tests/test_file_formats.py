@@ -1,0 +1,212 @@
+"""Every file format has a schema that our own files satisfy and that refuses broken ones."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from attractor.engine.journal.events import Action
+from attractor.engine.run_folder.inbox import Order, leave_order
+from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.resources.first_suite import write_first_suite
+from attractor.factory.resources.profiles import make_profile
+from attractor.twins.recordings.recording import BodyPiece, Recording
+from docs.file_formats import FOLDER, FORMATS, write_schema
+from tests.examples import ROOT, fences
+from tests.factory.flows import HOLDOUT, Flow
+from tests.factory.resources.stores import register
+from tests.pipeline.projects import make_host, make_project
+from tests.scenarios.suites import SUITE, write_suite
+
+Found = tuple[str, Any]
+
+# A question, branches, and a prompt in a file, so that a run has all that a run can have.
+PIPELINE = """
+digraph all_of_it {
+    graph [goal="Write it"]
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    plan  [prompt="@plan.md"]
+    fork  [shape=component]
+    left  [shape=parallelogram, tool_command="echo left > left.txt"]
+    right [shape=parallelogram, tool_command="exit 3"]
+    join  [shape=tripleoctagon]
+    gate  [shape=hexagon, label="Good?"]
+    start -> plan -> fork
+    fork -> left -> join
+    fork -> right -> join
+    join -> gate
+    gate -> exit [label="[Y] Yes"]
+    gate -> plan [label="[N] No"]
+}
+"""
+
+
+VALIDATORS: dict[str, Any] = {
+    one.stem: Draft202012Validator(json.loads(one.read_text("utf-8")))
+    for one in FOLDER.glob("*.json")
+}
+
+
+def errors(name: str, value: object) -> list[str]:
+    """Return what the schema of a format says about a value."""
+    # Whoever checks TOML with a JSON schema has its dates as texts.
+    plain = json.loads(json.dumps(value, default=str))
+    return [f"{name} {one.json_path}: {one.message}" for one in VALIDATORS[name].iter_errors(plain)]
+
+
+def written(folder: Path) -> Iterator[Found]:
+    """Yield the files that people write: of the repository, a new suite, and the docs."""
+    write_first_suite(folder / "first", "linear", make_host(folder / "project"))
+    endings = {
+        "agent.toml": "agent",
+        ".scenario.toml": "scenario",
+        "suite.toml": "suite",
+        "twin.toml": "service-twin",
+        ".test.toml": "pipeline-test",
+        "attractor.toml": "settings",
+    }
+    of_repository = ("pipelines", "scenarios", "agents", "examples")
+    for place in (*(ROOT / one for one in of_repository), folder / "first"):
+        for file in sorted(place.rglob("*.toml")):
+            table = tomllib.loads(file.read_text("utf-8"))
+            names = [one for end, one in endings.items() if file.name.endswith(end)]
+            for name in names or ["twin-script"] * ("rules" in table):
+                yield name, table
+    pages = {
+        "settings.md": "settings",
+        "resources.md": "profile",
+        "twin-scripts.md": "twin-script",
+        "service-twins.md": "service-twin",
+        "outcomes.md": "outcomes",
+        "define-agents.md": "agent",
+        "prompts-and-inputs.md": "inputs",
+    }
+    for fence in fences("toml"):
+        if name := pages.get(fence.page.name):
+            table = tomllib.loads(fence.text)
+            yield name, table
+            if name == "outcomes":
+                yield from (("report", one) for one in table.values() if isinstance(one, dict))
+
+
+def recorded(folder: Path) -> Iterator[Found]:
+    """Yield the files of a run that failed its suite and was taken through all decisions."""
+    project = make_project(folder / "project", PIPELINE, **{"plan.md": "Plan: $goal\n"})
+    flow = Flow(project, make_host(project))
+    stores, now = flow.evaluator.stores, flow.host.clock.now()
+    suite = write_suite(
+        folder / "suite",
+        suite=SUITE.replace("linear", "all_of_it"),
+        made=HOLDOUT.format(wanted="made"),
+        kept=HOLDOUT.replace("made", "readme").format(wanted="hello").replace("Ann", "Bob"),
+    )
+    register(stores.suites, suite, now=now)
+    profile = make_profile("lenient", ("isolation_unverified",))
+    stores.profiles.create(profile, by="ann", now=now)
+    result = flow.launch(interviewer="recording:auto_approve")
+    flow.waive(result, "made")
+    flow.decide(result, DecisionKind.APPROVED)
+    flow.amend(result, note="It was waived, because it asks for too much.")
+    flow.promote(result)
+    flow.roll_back(result)
+    run, state = result.directory, folder / "state"
+    leave_order(run / "inbox", Order(Action.STEER, "ann", value="Hurry"), name="1")
+    found = {
+        "manifest": "manifest.json",
+        "run": "run.json",
+        "event": "events.jsonl",
+        "checkpoint": "checkpoint.json",
+        "status": "plan/status.json",
+        "final": "final.json",
+        "stored-files": "graph.files.json",
+        "order": "inbox/1.json",
+        "answers": "answers.jsonl",
+        "feedback": "feedback.json",
+        "gate-report": "evaluation/1/report.json",
+    }
+    files = [
+        *((name, run / path) for name, path in found.items()),
+        ("ledger-line", state / "ledger.jsonl"),
+        ("ledger-line", run / "decisions.jsonl"),
+        ("suite-lock", suite / "suite.lock.json"),
+        *(("stored-trial", one) for one in state.glob("results/*/*/*.json")),
+        *(("service-recording", one) for one in ROOT.glob("examples/twins/*/recordings/*.jsonl")),
+    ]
+    for name, file in files:
+        text = file.read_text("utf-8")
+        for one in text.splitlines() if file.suffix == ".jsonl" else [text]:
+            yield name, json.loads(one)
+    piece = BodyPiece(at=0.1, text="{}")
+    made = Recording(version=1, wire="openai", path="/v1/responses", status=200, body=(piece,))
+    yield "provider-recording", json.loads(made.to_json())
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
+    """Our own files, by the name of their format."""
+    folder = tmp_path_factory.mktemp("formats")
+    return [*recorded(folder), *written(folder)]
+
+
+def test_schemas_are_up_to_date() -> None:
+    files = {one.stem: one.read_text("utf-8") for one in FOLDER.glob("*.json")}
+    wanted = {name: write_schema(name) for name in FORMATS}
+    assert [name for name in files | wanted if files.get(name) != wanted.get(name)] == []
+
+
+def test_page_lists_every_schema() -> None:
+    page = (FOLDER.parent / "file-formats.md").read_text("utf-8")
+    assert re.findall(r"\| \[([a-z-]+)\]\(schemas/\1\.json\) \|", page) == list(FORMATS)
+
+
+def test_our_own_files_satisfy_their_schemas(ours: list[Found]) -> None:
+    assert [one for name, value in ours for one in errors(name, value)] == []
+    assert {name for name, _ in ours} == set(FORMATS)
+    lines = {value["kind"] for name, value in ours if name == "ledger-line"}
+    assert {"created", "trial_failed", "evaluated", "waived", "decided", "rolled_back"} <= lines
+
+
+def test_every_schema_refuses_an_unknown_key_or_a_wrong_value(ours: list[Found]) -> None:
+    for name, value in dict(ours).items():
+        assert errors(name, {**value, "colour": [None]} | {"position": 1}), name
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "value"),
+    [
+        ("settings", ["output"], {"color": "sometimes"}),
+        ("suite", ["trials"], {"n": "three"}),
+        ("scenario", ["checks", 0, "kind"], "guess"),
+        ("scenario", ["checks", 0, "colour"], "red"),
+        ("scenario", ["steps", 0], {"name": "no run, service or port"}),
+        ("agent", ["limits"], {"time": 30}),
+        ("twin-script", ["rules", 0, "answer"], {"txt": "Hello"}),
+        ("service-twin", ["routes", 0, "kind"], "guess"),
+        ("service-twin", ["routes", 0, "path"], 1),
+        ("service-twin", ["faults"], [{"kind": "delayed"}]),
+        ("outcomes", ["plan"], "succeeded"),
+        ("event", ["type"], "StageStarted"),
+        ("ledger-line", ["data"], {}),
+        ("ledger-line", ["kind"], "guessed"),
+        ("final", ["outcome"], "good"),
+        ("gate-report", ["rules", 0, "passed"], "yes"),
+    ],
+    ids=lambda one: str(one) if isinstance(one, str) else "",
+)
+def test_broken_file_is_refused(
+    ours: list[Found], name: str, path: list[str | int], value: object
+) -> None:
+    broken = deepcopy(dict(ours)[name])
+    *outer, last = path
+    place = broken
+    for key in outer:
+        place = place[key]
+    place[last] = value
+    assert errors(name, broken)
