@@ -127,7 +127,7 @@ PURPOSES = {
     "Judge results": "evaluate gate suite pipeline profile token",
     "Decide and promote": "decide amend promote rebase rollback history audit report",
     "Replace and choose models": "models agents twin",
-    "Set up and clean up": "doctor completion mcp gc help",
+    "Set up and clean up": "doctor completion skill mcp gc help",
 }
 """The commands in the main help, by purpose; commands of other distributions come last."""
 

@@ -1,4 +1,4 @@
-"""The real coding agents call a tool of `attractor mcp`, as their models ask for it."""
+"""The real coding agents find the skill, and call a tool of `attractor mcp` for their models."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from attractor.projects.skill import SKILL_FOLDERS, write_skill
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
@@ -72,7 +73,9 @@ AGENTS = [
 
 
 @pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.program)
-def test_agent_checks_a_pipeline_with_the_tool(agent: Configured, tmp_path: Path) -> None:
+def test_agent_knows_the_skill_and_checks_a_pipeline_with_the_tool(
+    agent: Configured, tmp_path: Path
+) -> None:
     if shutil.which(agent.program) is None:
         pytest.fail(f"{agent.program} is not on the PATH; run scripts/external-agents")
     folder, home = tmp_path / "project", tmp_path / "home"
@@ -80,6 +83,8 @@ def test_agent_checks_a_pipeline_with_the_tool(agent: Configured, tmp_path: Path
     home.mkdir()
     (folder / "attractor.toml").touch()
     (folder / "a.dot").write_text("digraph { start [shape=Mdiamond]; start -> lost }")
+    for one in SKILL_FOLDERS:
+        write_skill(folder / one)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     keys = dict.fromkeys(("OPENAI_API_KEY", "ANTHROPIC_API_KEY"), "any-key")
     with in_background(
@@ -98,7 +103,8 @@ def test_agent_checks_a_pipeline_with_the_tool(agent: Configured, tmp_path: Path
             timeout=LIMIT,
             check=False,
         )
-        asked = [json.dumps(one.body) for one in twin.requests if one.step == 1]
+        bodies = {one.step: json.dumps(one.body) for one in twin.requests if TASK in str(one.body)}
     assert ended.returncode == 0, ended.stderr[-3000:]
+    assert "Draft, validate, simulate, test" in bodies[0]
     # The result of the tool went to the model.
-    assert [one for one in asked if "terminal_node" in one], f"{asked}\n{ended.stdout[-3000:]}"
+    assert "terminal_node" in bodies[1], ended.stdout[-3000:]

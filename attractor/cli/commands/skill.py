@@ -1,0 +1,38 @@
+"""Write a skill that teaches coding agents to write and run pipelines."""
+
+from pathlib import Path
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), required=False, metavar="[DIR]")
+@click.option("--force", is_flag=True, help="Overwrite files that were changed or are not its own.")
+@json_option
+@click.pass_obj
+def skill(invocation: Invocation, folder: Path | None, force: bool, as_json: bool) -> ExitCode:
+    """Write a skill that teaches coding agents to write and run pipelines.
+
+    DIR is the folder of the skill. By default, the skill is written where coding agents look in a
+    project: .claude/skills/attractor (Claude Code, opencode) and .agents/skills/attractor (codex,
+    gemini-cli, opencode). The skill consists of SKILL.md and two references, with the attributes
+    and rules of this version. Write it again after an update. Changed files are
+    overwritten with --force only.
+    """
+    # Imported here, because it loads all rules and handlers.
+    from attractor.projects.skill import SKILL_FOLDERS, write_skill
+
+    folders = [folder] if folder else [invocation.folder / one for one in SKILL_FOLDERS]
+    files = [file for one in folders for file in write_skill(one, force=force)]
+    if as_json:
+        show_json({"files": [str(one) for one in files]})
+    else:
+        show("\n".join(f"wrote {one}" for one in files))
+    return ExitCode.DONE
+
+
+part = skill

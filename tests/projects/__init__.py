@@ -1,0 +1,1 @@
+"""Tests of files that are written into the projects of users."""
