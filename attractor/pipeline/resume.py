@@ -19,7 +19,7 @@ from attractor.pipeline.components.run_components import (
     PreparedRun,
 )
 from attractor.pipeline.fork.linked_run import follow_restarts, settle_parent
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.host.run_host import AGENTS, RunHost
 from attractor.pipeline.preflight.preflight import preflight
 from attractor.pipeline.preflight.requirements import report_common_secrets
 from attractor.pipeline.request import (
@@ -31,6 +31,7 @@ from attractor.pipeline.request import (
 from attractor.pipeline.runs.garbage import end_left_running
 from attractor.pipeline.runs.lookup import whole_of
 from attractor.pipeline.source.accept_change import accept_change, plan_change
+from attractor.pipeline.source.pinned_agents import are_agents_changed, with_pinned_agents
 from attractor.pipeline.source.read import (
     PipelineSource,
     read_saved_pipeline,
@@ -91,6 +92,8 @@ async def continue_run(
             change = plan_change(run, pipeline, request, host, by=overrides.accepts_graph)
             pipeline = change.pipeline if change else pipeline
         request = request.with_inputs(pipeline.secrets)
+        if run.state.may_walk and run.manifest.agents:
+            host = _with_agents(run, host)
         request, sandbox = await _require_ready(run, pipeline, request, host)
         if not is_restart:
             report_common_secrets(host)
@@ -108,6 +111,17 @@ async def continue_run(
         return await walk_run(
             run, prepared, evaluation=evaluation, restores_sessions=overrides.restores_sessions
         )
+
+
+def _with_agents(run: OpenRun, host: RunHost) -> RunHost:
+    """Return the host with the agents that the run began with, whatever the project has now."""
+    agents = run.manifest.agents
+    if are_agents_changed(host, agents):
+        host.tell(
+            f"The agents in {host.project / AGENTS} were changed since "
+            f"{run.manifest.run_id} began; it keeps its own."
+        )
+    return with_pinned_agents(host, agents)
 
 
 def _require_whole(run: OpenRun) -> None:

@@ -25,6 +25,7 @@ from attractor.pipeline.request import (
 )
 from attractor.pipeline.resume import continue_run
 from attractor.pipeline.runs.lookup import run_root
+from attractor.pipeline.source.pinned_agents import pin_agents, with_pinned_agents
 from attractor.pipeline.source.read import (
     open_pipeline,
     pipeline_name,
@@ -69,13 +70,15 @@ async def start(
         host.tell(sentence)
     # Store the sandbox and the model that were chosen, because a resume must use the same ones.
     request = replace(report.request, sandbox=sandbox.kind)
+    agents = pin_agents(host)
+    host = with_pinned_agents(host, agents)
     left_out = LeftOut(ours=ours_in(request))
     workspace = await create_workspace(request, host, run_id, sandbox, on_snapshot=left_out.hear)
     prepared = PreparedRun(pipeline, request, host, sandbox, workspace)
     root = root or run_root(run_id, host)
     create_run_directory(
         root,
-        _manifest(run_id, prepared),
+        _manifest(run_id, prepared, agents),
         pipeline.text,
         files=pipeline.files,
         redactor=host.redactor,
@@ -91,7 +94,7 @@ async def start(
     return await follow_restarts(result, restart)
 
 
-def _manifest(run_id: str, prepared: PreparedRun) -> Manifest:
+def _manifest(run_id: str, prepared: PreparedRun, agents: str) -> Manifest:
     pipeline, request, host = prepared.pipeline, prepared.request, prepared.host
     return Manifest(
         run_id=run_id,
@@ -102,6 +105,7 @@ def _manifest(run_id: str, prepared: PreparedRun) -> Manifest:
         base=prepared.workspace.base,
         suite=request.suite,
         profile=request.profile,
+        agents=agents,
         options=request.redacted_record(host.redactor),
         versions={"attractor": host.version},
         promises=prepared.sandbox.promises,

@@ -10,7 +10,7 @@ from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, use, uses
-from tests.spec.runs import between, environ_for, events, project_in, run
+from tests.spec.runs import Person, between, environ_for, events, project_in, resume, run
 
 PIPELINE = between(
     "judge_it [agent=reviewer, prompt=Judge]",
@@ -71,3 +71,38 @@ def test_mistakes_in_an_agent_stop_a_run_before_its_first_stage(tmp_path: Path) 
     assert raised.value.message == f"{file}:1: unknown key permission"
     assert raised.value.hint == "did you mean permissions?"
     assert not list(project_in(tmp_path).glob("runs/*/events.jsonl"))
+
+
+WAITING = between(
+    "ask [shape=hexagon, label=Ready]",
+    "grow_it [agent=gardener, prompt=Grow]",
+    "start -> ask",
+    "ask -> grow_it [label=Yes]",
+    "grow_it -> exit",
+)
+
+
+def test_resumed_run_keeps_the_agents_with_which_it_began(tmp_path: Path) -> None:
+    file = write_agent(tmp_path, "gardener", OURS, "Weed as {{ model }}.")
+    rules = (
+        Rule(when=When(step=0), answer=REPORT),
+        Rule(when=When(step=1), answer=says("Done.")),
+    )
+    with in_background(ProviderTwin(Script(rules=rules))) as twin:
+        environ = {**environ_for(tmp_path), **twin.environ()}
+        waiting = run(
+            tmp_path,
+            WAITING,
+            backend="agent",
+            model=MODELS["openai"],
+            environ=environ,
+            interviewer="park",
+        )
+        file.write_text('permissions = "full"\n')
+        (file.parent / "prompt.md.j2").write_text("Plant.")
+        resumed = resume(tmp_path, environ=environ, interviewer=Person("Yes"))
+        asked = [str(request.body) for request in twin.requests]
+        [chosen] = events(resumed, "AgentChosen")
+        assert (resumed.directory, chosen.data["permissions"]) == (waiting.directory, "read-only")
+        assert "Weed as claude-opus-4-6." in asked[0]
+        assert "Plant." not in asked[0]

@@ -45,7 +45,7 @@ class Manifest:
     """The manifest of a run (pipeline, settings and origin), which never changes.
 
     A fork has a parent, and the visit at which it was forked. A restart has a parent and the number
-    of the restart (ruling R7).
+    of the restart (ruling R7). `agents` is the hash of the project's agents.
     """
 
     run_id: str
@@ -59,6 +59,7 @@ class Manifest:
     restart: int = 0
     suite: str = ""
     profile: str = ""
+    agents: str = ""
     options: JsonObject = field(default_factory=dict[str, Json])
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     promises: Promises = field(default=Promises())
@@ -85,6 +86,7 @@ def manifest_to_record(manifest: Manifest) -> dict[str, Json]:
         "restart": manifest.restart,
         "suite": manifest.suite,
         "profile": manifest.profile,
+        "agents": manifest.agents,
         "options": dict(manifest.options),
         "versions": dict(manifest.versions),
         "promises": promises_to_record(manifest.promises),
@@ -106,6 +108,7 @@ def manifest_from_record(fields: Fields) -> Manifest:
         restart=fields.number("restart"),
         suite=fields.text("suite"),
         profile=fields.text("profile"),
+        agents=fields.text("agents"),
         options=fields.members("options"),
         versions={name: versions.text(name) for name in fields.members("versions")},
         promises=promises_from_record(promises),

@@ -39,7 +39,6 @@ from attractor.llm.catalogue import shipped_catalogue
 from attractor.llm.client import Client, StreamMiddleware, provider_registry
 from attractor.pipeline.host.run_host import HANDED_IN, CustomParts, RunHost
 from attractor.pipeline.request import RunRequest
-from attractor.pipeline.source.vocabulary import AGENTS
 
 if TYPE_CHECKING:
     from attractor.config.settings import LlmSettings
@@ -193,8 +192,8 @@ class NodeBackends:
 
 
 def agents_of(host: RunHost) -> Agents:
-    """Return the agents of the project, and the shipped ones."""
-    return Agents([host.project / AGENTS])
+    """Return the agents of the project or of the run, and the shipped ones."""
+    return Agents([host.agents_folder])
 
 
 def executed_type(node: Node, known: Set[str]) -> str:
@@ -237,7 +236,7 @@ def outside_parts(request: RunRequest, host: RunHost) -> BackendParts:
             defaults=ModelDefaults(request.model, request.provider),
             settings=host.backends,
             is_sandboxed=request.sandbox != "none",
-            prompt_folders=(host.project / AGENTS / PROFILES,),
+            prompt_folders=(host.agents_folder / PROFILES,),
         )
     )
 
@@ -261,6 +260,6 @@ def _agent_parts(client: Client, request: RunRequest, host: RunHost) -> AgentPar
         provider=request.provider,
         clock=host.clock,
         mcp=host.agent.mcp if host.agent else {},
-        prompt_folders=(host.project / AGENTS / PROFILES,),
+        prompt_folders=(host.agents_folder / PROFILES,),
         agents=agents_of(host),
     )

@@ -54,6 +54,7 @@ from attractor.pipeline.request import (
 from attractor.pipeline.runs.garbage import end_left_running_of
 from attractor.pipeline.runs.history import RunRecord, read_run
 from attractor.pipeline.runs.lookup import run_root, whole_of
+from attractor.pipeline.source.pinned_agents import pin_agents, with_pinned_agents
 from attractor.pipeline.source.read import (
     PipelineSource,
     hash_of_file,
@@ -226,7 +227,8 @@ CHILDREN = "children"
 class Fork:
     """A fork that passed preflight: the old run, the fork point, and the request of the new run.
 
-    `change` describes the difference if the fork has another pipeline. `root` is the directory of
+    `change` describes the difference if the fork has another pipeline; then it has the project's
+    agents of now, otherwise those of the old run. `root` is the directory of
     the new run (default: in the runs folder).
     """
 
@@ -235,6 +237,7 @@ class Fork:
     pipeline: PipelineSource
     request: RunRequest
     host: RunHost
+    agents: str
     root: Path | None = None
     change: str = ""
 
@@ -273,6 +276,8 @@ async def plan_fork(
     else:
         _require_unchanged(run, pipeline, request)
     host = host.with_secrets(pipeline.secrets.values())
+    agents = pin_agents(host) if graph else run.manifest.agents
+    host = with_pinned_agents(host, agents)
     request = request.with_inputs(pipeline.secrets)
     suite_pipeline = run.manifest.pipeline if request.suite else ""
     report = await preflight(pipeline, request, host, suite_pipeline=suite_pipeline)
@@ -283,6 +288,7 @@ async def plan_fork(
         pipeline=pipeline,
         request=report.request,
         host=host,
+        agents=agents,
         root=new_root,
         change=change,
     )
@@ -309,6 +315,7 @@ async def create_fork(fork: Fork) -> Path:
         parent=old.run_id,
         forked_at=str(fork.point),
         restart=0,
+        agents=fork.agents,
         options=fork.request.redacted_record(host.redactor),
         versions={"attractor": host.version},
     )

@@ -54,6 +54,10 @@ HANDED_IN = "handed in"
 """The name in a manifest for a part that a program passed as an object."""
 
 
+AGENTS = "agents"
+"""The folder of a project's agents."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CustomParts:
     """The parts that a program passes as objects, and texts that replace files, by path."""
@@ -212,7 +216,8 @@ class RunHost:
     `secrets` are values that the caller passed, in addition to the variables whose names indicate
     secrets. `before_end` records the final status of a run outside of the run directory. `suite`
     and `profile` judge runs that name none. `readable` are paths, and `passed_variables` the names
-    of variables, that a sandbox shows. No run exceeds `budgets`.
+    of variables, that a sandbox shows. No run exceeds `budgets`. `pinned_agents` is the folder of
+    the agents that a run began with.
     """
 
     project: Path
@@ -247,6 +252,12 @@ class RunHost:
     readable: tuple[Path, ...] = ()
     passed_variables: tuple[str, ...] = ()
     budgets: Budgets = NO_BUDGETS
+    pinned_agents: Path | None = None
+
+    @property
+    def agents_folder(self) -> Path:
+        """The folder of the project's agents, or of the agents that a run began with."""
+        return self.pinned_agents or self.project / AGENTS
 
     def with_secrets(self, secrets: Iterable[str]) -> "RunHost":
         """Return the host with more secrets."""

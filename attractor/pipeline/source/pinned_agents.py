@@ -1,0 +1,74 @@
+"""Keeps the agents of a project as they were when a run began; resumes use these copies.
+
+A copy lies in the state folder under the hash of its files, because agents can name secrets.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from attractor.agent.definitions import PROMPT_FILE
+from attractor.agent.prompts import AGENT_FILE, PROFILES, SUFFIX
+from attractor.base.errors import VerificationError
+from attractor.base.files import file_error, make_private_folder, write_whole
+from attractor.base.json import Json, canonical_json, content_hash
+from attractor.pipeline.host.run_host import AGENTS, RunHost
+
+_PATTERNS = (f"[!._]*/{AGENT_FILE}", f"[!._]*/{PROMPT_FILE}", f"{PROFILES}/*{SUFFIX}")
+
+
+def pin_agents(host: RunHost) -> str:
+    """Copy the agents of the project, unless a copy exists; return the hash of their files."""
+    files = _read(host.project / AGENTS)
+    digest = _hash(files)
+    copy = _copies(host) / digest
+    if not copy.exists():
+        partial_copy = copy.with_name(f".{digest}.{os.getpid()}")
+        shutil.rmtree(partial_copy, ignore_errors=True)
+        make_private_folder(partial_copy)
+        for name, content in files.items():
+            make_private_folder((partial_copy / name).parent)
+            write_whole(partial_copy / name, content)
+        try:
+            partial_copy.rename(copy)
+        except OSError:
+            # Another process stored the same files meanwhile.
+            shutil.rmtree(partial_copy, ignore_errors=True)
+            if not copy.is_dir():
+                raise
+    return digest
+
+
+def with_pinned_agents(host: RunHost, digest: str) -> RunHost:
+    """Return the host with the agents that a run pinned, and verify their hash."""
+    copy = _copies(host) / digest
+    if _hash(_read(copy)) != digest or not copy.is_dir():
+        raise VerificationError(
+            f"the agents that the run began with are missing or were changed in {copy}",
+            hint="restore that folder from a backup, or start a new run",
+        )
+    return replace(host, pinned_agents=copy)
+
+
+def are_agents_changed(host: RunHost, digest: str) -> bool:
+    """Return whether the agents of the project differ from those that a run pinned."""
+    return _hash(_read(host.project / AGENTS)) != digest
+
+
+def _copies(host: RunHost) -> Path:
+    return host.state_dir / "agents"
+
+
+def _read(folder: Path) -> Mapping[str, bytes]:
+    files = sorted(file for pattern in _PATTERNS for file in folder.glob(pattern))
+    try:
+        return {str(one.relative_to(folder)): one.read_bytes() for one in files}
+    except OSError as cause:
+        raise file_error("read", folder, cause) from cause
+
+
+def _hash(files: Mapping[str, bytes]) -> str:
+    hashes: dict[str, Json] = {name: content_hash(one) for name, one in files.items()}
+    return content_hash(canonical_json(hashes).encode())
