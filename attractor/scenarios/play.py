@@ -44,6 +44,9 @@ from attractor.scenarios.trial_twins import start_twins
 from attractor.scenarios.verifier import make_verify, separate_environment
 
 _POLL_INTERVAL_S = 0.05
+# As with systemd, a command that leaves a daemon behind ends when the daemon is about ready.
+# Without a limit, each trial of a program that does nothing would wait for the whole `ready`.
+_DAEMON_READY_S = 2.0
 _KEPT_OUTPUT = 4096
 _LONGEST_LINE = 300
 
@@ -246,16 +249,21 @@ class _Steps:
             await self._environment.start_service(step.service, env_vars=variables)
         )
         self._services.push_async_callback(service.stop)
-        failure = _unready(step)
+        failure, left_daemon, now = _unready(step), False, asyncio.get_running_loop().time
+        latest = now() + step.ready.total_seconds()
         try:
-            async with asyncio.timeout(step.ready.total_seconds()):
+            async with asyncio.timeout_at(latest) as limit:
                 while failure := await self._readiness_failure(step):
-                    if service.has_ended and (code := await service.stop()) != 0:
-                        failure = f"the service {_ended(code)}"
-                        break
+                    if service.has_ended and not left_daemon:
+                        if (code := await service.stop()) != 0:
+                            failure = f"the service {_ended(code)}"
+                            break
+                        left_daemon = True
+                        limit.reschedule(min(latest, now() + _DAEMON_READY_S))
                     await asyncio.sleep(_POLL_INTERVAL_S)
         except TimeoutError:
             failure += " in time"
+            failure += f" after the service {_ended(0)}" if left_daemon else ""
         if failure:
             trouble = ": ".join(filter(None, (failure, service.last_line)))
             return StepRecord(step.name, is_ready=False, trouble=trouble)

@@ -359,7 +359,10 @@ def test_request_carries_headers_and_json_and_its_response_is_judged(
     assert found[2][1].endswith("has no header X-Absent")
 
 
-def test_service_that_is_not_ready_says_why(tmp_path: Path) -> None:
+def test_service_that_is_not_ready_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attractor.scenarios.play._DAEMON_READY_S", 0.2)
     with ThreadingHTTPServer(("127.0.0.1", 0), _Responses) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         here = server.server_port
@@ -369,12 +372,13 @@ def test_service_that_is_not_ready_says_why(tmp_path: Path) -> None:
                     here,
                     "/plain",
                     "true",
-                    f"port {here}, /plain responded with 200, not 204 in time",
+                    f"port {here}, /plain responded with 200, not 204 in time after the service "
+                    "ended with 0",
                 ),
                 (here, "/plain", "echo ?; exit 3", "the service ended with 3: ?"),
                 (silent.getsockname()[1], "/", "sleep 30", "no response from port"),
             ):
-                ready = "30s" if "exit" in service else "300ms"
+                ready = "300ms" if "sleep" in service else "30s"
                 step = {"name": "s", "service": service, "port": port, "ready": ready}
                 step["health"] = {"path": path, "status": 204}
                 found = played(tmp_path, scenario([step]))[0].steps["s"].trouble
