@@ -168,7 +168,7 @@ def _decided(case: Case) -> Finding:
     if moves.rolled_back_from:
         promoted = f"{promoted}, and rolled back from {moves.rolled_back_from}"
     return Finding(
-        f"it succeeded and was {status.value}{words}{promoted}",
+        f"it succeeded and was {status.value}{promoted}{words}",
         tuple(_reservations(case)),
         promote if is_approved and not promoted else (),
     )
