@@ -20,8 +20,8 @@ PAGES := README.md CONTRIBUTING.md $(shell find docs -name '*.md')
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-demo: $(READY) ## set up, and run the main job
-	@PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python examples/demo.py
+demo: $(READY) ## set up, and play the main job offline (LIVE=1: with a real model)
+	@PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python examples/demo.py $(if $(LIVE),--live)
 
 e2e: $(READY) ## play the demo, and check what the factory promises
 	@PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python examples/exit_criteria.py

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from attractor.backends.models import KEYS
+from attractor.twins.script.script import load_script
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.counts import IS_FULL
 from tests.examples import ROOT
-from tests.prepared import quick_programs
+from tests.prepared import plain, quick_programs, run_prepared
 
 SCRIPT = ROOT / "examples" / "todo" / "twins" / "wish.toml"
 RIGHT_LOOP = """\
@@ -22,18 +26,22 @@ WRONG_LOOP = """\
 +    tasks = [task for task in load() if not open_only or not task["done"]]
 +    for number, task in enumerate(tasks, 1):
 """
+USAGE = 2
 NO_GO = 5
+TEN = 10
 at_full_counts = pytest.mark.skipif(
     not IS_FULL, reason="at full counts only: the demo itself has failed tests and a no-go"
 )
 
 
-def play(folder: Path, *words: str, program: str = "demo.py") -> subprocess.CompletedProcess[str]:
+def play(
+    folder: Path, *words: str, program: str = "demo.py", **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Play the demo in a folder of the test's own."""
     path = f"{quick_programs()}:{os.environ['PATH']}"
     return subprocess.run(
         [sys.executable, str(ROOT / "examples" / program), *words],
-        env=os.environ | {"TMPDIR": str(folder), "PATH": path},
+        env=without_keys() | {"TMPDIR": str(folder), "PATH": path} | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -42,14 +50,21 @@ def play(folder: Path, *words: str, program: str = "demo.py") -> subprocess.Comp
     )
 
 
+def without_keys() -> dict[str, str]:
+    keys = {name for names in KEYS.values() for name in names}
+    return {name: value for name, value in os.environ.items() if name not in keys}
+
+
 def test_the_demo_goes_from_a_wish_to_a_promoted_branch(tmp_path: Path) -> None:
     result = play(tmp_path, program="exit_criteria.py")
     said = result.stdout
     assert result.returncode == 0, said
     first = said.splitlines()[0]
-    assert first.startswith(("Agents and candidates run in", "No sandbox is available"))
+    assert first.startswith(("Agents and candidates run in a bubblewrap", "No full sandbox here"))
     in_order = [
-        "(killed with kill -9)",
+        "$ python3 todo.py list --open\nusage:",
+        "sealed as version 1",
+        "$ kill -9 ",
         "resumed at implement",
         "test: failed: tool_command ended with exit code 1",
         "repair: success",
@@ -63,15 +78,30 @@ def test_the_demo_goes_from_a_wish_to_a_promoted_branch(tmp_path: Path) -> None:
         "approved by demo (token)",
         "main is now",
         "2. [ ] test",
-        "The drawing  ",
+        " 7. Report of it: ",
         "ok      all chains verify",
     ]
     places = [said.find(words) for words in in_order]
     assert -1 not in places, list(zip(in_order, places, strict=True))
     assert places == sorted(places)
-    [drawn] = tmp_path.glob("*/wish.svg")
-    assert "<svg" in drawn.read_text("utf-8")
-    require_no_word_of_a_holdout(drawn.parent / "todo")
+    ending = said.partition("\n 1. ")[2].partition("\n\n")[0].splitlines()
+    assert len(ending) == TEN
+    [folder] = tmp_path.glob("attractor-demo-*")
+    for line, begins in zip(ending[5:7], ("<svg", "<!doctype html>"), strict=True):
+        assert Path(line.split()[-1]).read_text("utf-8").lower().startswith(begins)
+    type_what_it_says(ending[7:])
+    require_no_word_of_a_holdout(folder / "todo")
+
+
+def type_what_it_says(lines: list[str]) -> None:
+    """Type the commands to try next, from a folder that is not the demo's."""
+    diagnose, logs, serve = (line.removeprefix("Try: ") for line in lines)
+    assert serve.endswith("/attractor serve    # runs in a browser")
+    for line, expected in ((diagnose, "the gate says no-go"), (logs, "apply_patch")):
+        typed = subprocess.run(
+            line, shell=True, cwd="/", capture_output=True, text=True, check=True
+        )
+        assert expected in typed.stdout
 
 
 def require_no_word_of_a_holdout(project: Path) -> None:
@@ -104,7 +134,8 @@ def test_wrong_patch_that_passes_tests_ends_with_no_go(tmp_path: Path) -> None:
     result = play(tmp_path, "--script", wrong(tmp_path, (RIGHT_LOOP, WRONG_LOOP), numbers))
     assert result.returncode == NO_GO, result.stdout
     assert result.stdout.count("no-go\n") >= 2
-    assert "promote" not in result.stdout
+    assert "No-go: the second run does not satisfy the hidden scenarios" in result.stdout
+    assert "$ attractor promote" not in result.stdout
 
 
 @at_full_counts
@@ -117,4 +148,28 @@ def test_wrong_patch_that_fails_tests_ends_with_no_go(tmp_path: Path) -> None:
     assert "No-go: the run failed for the reason above; there is no result." in said
     assert said.count("$ attractor run") == 1
     assert "no rule of the script" not in said
-    assert "promote" not in said
+    assert "$ attractor promote" not in said
+
+
+def test_live_demo_without_a_key_names_the_variables(tmp_path: Path) -> None:
+    demo = str(ROOT / "examples" / "demo.py")
+    environ = plain(without_keys())
+    result = run_prepared(["--live"], folder=tmp_path, variables=environ, timeout=60, program=demo)
+    assert result.returncode == USAGE
+    assert "ANTHROPIC_API_KEY, GEMINI_API_KEY, GOOGLE_API_KEY, OPENAI_API_KEY" in result.stdout
+
+
+@at_full_counts
+def test_live_demo_asks_the_one_provider_with_a_key(tmp_path: Path) -> None:
+    # At once the patch of the second run, which keeps the numbers.
+    script = Path(wrong(tmp_path, (r"numbers: [1-9][\\s\\S]*come true", "come true")))
+    with in_background(ProviderTwin(load_script(script))) as twin:
+        key = {name: one for name, one in twin.environ().items() if name.startswith("OPENAI_")}
+        key = {name: one for name, one in key.items() if "COMPATIBLE" not in name}
+        result = play(tmp_path, "--live", **key)
+    said = result.stdout
+    assert result.returncode == 0, said
+    assert "of openai\n(OPENAI_API_KEY is set;" in said
+    assert "--max-cost-usd 2 --max-tokens 2000000" in said.partition("$ git init")[0]
+    assert "go, at the first try" in said
+    assert "main is now" in said
