@@ -160,6 +160,7 @@ class Manifest(Record):
     started: datetime
     content_hash: str
     base: BaseRecord
+    agents: str = Field(description="the hash of the project's agents")
     parent: str
     forked_at: str
     restart: int

@@ -158,7 +158,8 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
 def test_schemas_are_up_to_date() -> None:
     files = {one.stem: one.read_text("utf-8") for one in FOLDER.glob("*.json")}
     wanted = {name: write_schema(name) for name in FORMATS}
-    assert [name for name in files | wanted if files.get(name) != wanted.get(name)] == []
+    stale = [name for name in files | wanted if files.get(name) != wanted.get(name)]
+    assert stale == [], "type: make docs"
 
 
 def test_page_lists_every_schema() -> None:
@@ -167,7 +168,8 @@ def test_page_lists_every_schema() -> None:
 
 
 def test_our_own_files_satisfy_their_schemas(ours: list[Found]) -> None:
-    assert [one for name, value in ours for one in errors(name, value)] == []
+    found = [one for name, value in ours for one in errors(name, value)]
+    assert found == [], "correct docs/file_formats.py, then type: make docs"
     assert {name for name, _ in ours} == set(FORMATS)
     lines = {value["kind"] for name, value in ours if name == "ledger-line"}
     assert {"created", "trial_failed", "evaluated", "waived", "decided", "rolled_back"} <= lines
