@@ -32,7 +32,7 @@ from attractor.factory.launch import (
 )
 from attractor.factory.ledger.history import HistoryEntry, read_history
 from attractor.factory.ledger.ledger import LedgerEntry
-from attractor.factory.ledger.tokens import DECIDE, TokenStore
+from attractor.factory.ledger.tokens import Scope, TokenStore
 from attractor.factory.operator_process import refuse_in_run
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.runs.lookup import find_run
@@ -141,7 +141,7 @@ class Factory:
 
     def _operator(self, token: str) -> Operator:
         """Return the person that a token of the scope `decide` identifies."""
-        return Operator(TokenStore(self.host.state_dir).holder(token, DECIDE), Proof.TOKEN)
+        return Operator(TokenStore(self.host.state_dir).holder(token, Scope.DECIDE), Proof.TOKEN)
 
     def _root(self, run: RunName) -> Path:
         return find_run(str(run), self.host.runs_dir)

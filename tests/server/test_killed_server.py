@@ -16,7 +16,7 @@ from httpx_sse import connect_sse
 
 from attractor.base.clock import SystemClock
 from attractor.engine.journal.checkpoint import verify_journal
-from attractor.factory.ledger.tokens import OPERATE, TokenStore
+from attractor.factory.ledger.tokens import Scope, TokenStore
 from tests.cli.git_desk import await_
 from tests.prepared import Process, begin_prepared
 from tests.server.runs import BRANCHES, GATE, UNGUARDED, WAITING, await_rest, await_status, start
@@ -69,7 +69,7 @@ def read_on(client: httpx.Client, feed: list[dict[str, Any]]) -> int:
 def test_runs_go_on_without_the_server_and_are_found_by_the_next_one(project: Path) -> None:
     secret = secrets.token_urlsafe(32)
     tokens = TokenStore(project.parent / "state")
-    tokens.create("ann", OPERATE, secret, by="ann", now=SystemClock().now())
+    tokens.create("ann", Scope.OPERATE, secret, by="ann", now=SystemClock().now())
     seen: list[list[int]] = [[], [], []]
     with served(project, secret) as (server, client), ThreadPoolExecutor() as pool:
         feed: list[dict[str, Any]] = []

@@ -13,7 +13,7 @@ from attractor.cli.shell_completion import complete_runs
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.evaluation.gate import gate as judge
 from attractor.factory.launch import ask_gate, request_evaluation, resume_run
-from attractor.factory.ledger.tokens import OPERATE
+from attractor.factory.ledger.tokens import Scope
 from attractor.pipeline.request import Overrides
 from attractor.pipeline.runs.lookup import find_run
 
@@ -34,7 +34,7 @@ def evaluate(invocation: Invocation, reference: str, to_operator: bool, as_json:
     root = find_run(reference, runs_dir)
     watcher = Watcher(invocation, root)
     host = host_of(invocation, observer=watcher, output=watcher.output)
-    request_evaluation(root, host, by=operator_name(invocation, OPERATE))
+    request_evaluation(root, host, by=operator_name(invocation, Scope.OPERATE))
     walk(resume_run(root, host, Overrides(evaluate=True)), watcher)
     facts, judged = ask_gate(root, host)
     if as_json:

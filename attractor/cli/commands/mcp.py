@@ -24,13 +24,13 @@ def mcp(invocation: Invocation) -> ExitCode:
     # Imported here, because only this command needs an MCP server.
     import anyio
 
-    from attractor.factory.ledger.tokens import OPERATE
-    from attractor.server.access.caller import Caller, Scope
+    from attractor.factory.ledger.tokens import Scope
+    from attractor.server.access.caller import Caller
     from attractor.server.mcp_tools import serve_stdio
     from attractor.server.service import Service
 
     service = Service.of(Path.cwd(), invocation.environ, flags=invocation.flags)
-    caller = Caller(operator_name(invocation, OPERATE), Scope.OPERATE)
+    caller = Caller(operator_name(invocation, Scope.OPERATE), Scope.OPERATE)
     # Ctrl-C is the way to end a server in a terminal, and no error.
     with suppress(KeyboardInterrupt):
         anyio.run(serve_stdio, service, caller)

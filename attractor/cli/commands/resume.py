@@ -12,7 +12,7 @@ from attractor.cli.runs.setup import host_of, override_options
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.launch import resume_run
-from attractor.factory.ledger.tokens import OPERATE
+from attractor.factory.ledger.tokens import Scope
 from attractor.pipeline.request import Overrides
 from attractor.pipeline.runs.lookup import find_run
 
@@ -58,7 +58,7 @@ def resume(
     overrides = replace(
         overrides,
         restores_sessions=restore_sessions,
-        accepts_graph=operator_name(invocation, OPERATE) if accept_graph else "",
+        accepts_graph=operator_name(invocation, Scope.OPERATE) if accept_graph else "",
     )
     return show_end(walk(resume_run(root, host, overrides), watcher), host, as_json=as_json)
 

@@ -12,15 +12,15 @@ from attractor.cli.runs.orders import operator_name, token_store
 from attractor.config.user_folders import TOKEN_VARIABLE
 from attractor.factory.decisions.decide import Operator, Proof
 from attractor.factory.errors import InvalidToken
-from attractor.factory.ledger.tokens import DECIDE, SCOPES
+from attractor.factory.ledger.tokens import Scope
 
 
 @click.command()
 @click.argument("name")
 @click.option(
     "--scope",
-    type=click.Choice(SCOPES),
-    default=DECIDE,
+    type=click.Choice([one.value for one in Scope]),
+    default=Scope.DECIDE.value,
     show_default=True,
     help="Allow only these actions with the token; each scope includes the scopes before it.",
 )
@@ -51,7 +51,7 @@ def _require_creator(invocation: Invocation, name: str, scope: str) -> Operator:
     if not invocation.has_terminal:
         raise InvalidToken(
             "cannot prove who creates the token: there is no terminal",
-            hint=f"run it at a terminal, or set {TOKEN_VARIABLE} to a token of scope {DECIDE}",
+            hint=f"run it at a terminal, or set {TOKEN_VARIABLE} to a token of scope decide",
         )
     click.confirm(f"Create the token {name!r} with the scope {scope}?", abort=True, err=True)
     return Operator(operator_name(invocation), Proof.TERMINAL)

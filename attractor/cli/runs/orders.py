@@ -14,10 +14,10 @@ from attractor.pipeline.runs.lookup import find_run
 
 if TYPE_CHECKING:
     from attractor.factory.decisions.decide import Operator
-    from attractor.factory.ledger.tokens import TokenStore
+    from attractor.factory.ledger.tokens import Scope, TokenStore
 
 
-def operator_name(invocation: Invocation, scope: str = "") -> str:
+def operator_name(invocation: Invocation, scope: "Scope | None" = None) -> str:
     """Return the person to record: the holder of the token that is set, or else the user.
 
     The token has to allow a scope (default: `decide`).
@@ -26,9 +26,9 @@ def operator_name(invocation: Invocation, scope: str = "") -> str:
     if not secret:
         return user_name(invocation)
     # Imported here, because most orders need no token.
-    from attractor.factory.ledger.tokens import DECIDE
+    from attractor.factory.ledger.tokens import Scope
 
-    return token_store(invocation).holder(secret, scope or DECIDE)
+    return token_store(invocation).holder(secret, scope or Scope.DECIDE)
 
 
 def user_name(invocation: Invocation) -> str:
@@ -73,12 +73,12 @@ def orders_to(invocation: Invocation, reference: str) -> Orders:
     """Return the object by which the calling user sends orders to a run."""
     # Imported here, because most orders do not end a run.
     from attractor.factory.launch import evaluator_of
-    from attractor.factory.ledger.tokens import OPERATE
+    from attractor.factory.ledger.tokens import Scope
 
     host = host_of(invocation)
     return Orders(
         root=find_run(reference, host.runs_dir),
-        by=operator_name(invocation, OPERATE),
+        by=operator_name(invocation, Scope.OPERATE),
         clock=host.clock,
         randomness=host.randomness,
         redactor=host.redactor,

@@ -7,6 +7,7 @@ of an unknown author, or one that was restored after it was revoked, is detected
 
 import hmac
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -22,12 +23,22 @@ from attractor.factory.ledger.ledger import Ledger, LineKind
 TOKENS_FILE = "tokens.json"
 OWNER_ONLY = 0o600
 PATIENCE_S = 10.0
-OPERATE = "operate"
-DECIDE = "decide"
-"""The scope of tokens that identify a person who decides."""
 
-SCOPES = ("read", OPERATE, DECIDE)
-"""What a token allows: each scope includes the scopes before it."""
+
+class Scope(StrEnum):
+    """The actions that a token allows; each scope includes the scopes before it.
+
+    A token of the scope `decide` identifies a person who decides.
+    """
+
+    READ = "read"
+    OPERATE = "operate"
+    DECIDE = "decide"
+
+    def includes(self, other: "Scope") -> bool:
+        """Return whether this scope allows the actions of another scope."""
+        scopes = [*Scope]
+        return scopes.index(self) >= scopes.index(other)
 
 
 class StoredToken(BaseModel):
@@ -36,7 +47,7 @@ class StoredToken(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    scope: str
+    scope: Scope
     digest: str
     created: datetime
     by: str
@@ -45,10 +56,6 @@ class StoredToken(BaseModel):
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of the token, without its hash."""
         return self.model_dump(mode="json", include={"name", "scope", "created", "by"})
-
-    def allows(self, scope: str) -> bool:
-        """Return whether the token allows the actions of a scope."""
-        return SCOPES.index(self.scope) >= SCOPES.index(scope)
 
 
 _STORED = TypeAdapter(tuple[StoredToken, ...])
@@ -62,14 +69,14 @@ class TokenStore:
 
     def create(self, name: str, scope: str, secret: str, *, by: str, now: datetime) -> StoredToken:
         """Store the hash of a new token, and record it in the ledger."""
-        if scope not in SCOPES:
-            raise InvalidToken(f"unknown scope {scope!r}", hint=f"scopes: {', '.join(SCOPES)}")
+        if scope not in [*Scope]:
+            raise InvalidToken(f"unknown scope {scope!r}", hint=f"scopes: {', '.join(Scope)}")
         with self._locked():
             tokens = self.list()
             if any(one.name == name for one in tokens):
                 raise InvalidToken(f"token {name!r} already exists", hint="choose another name")
             token = StoredToken(
-                name=name, scope=scope, digest=digest_of(secret), created=now, by=by
+                name=name, scope=Scope(scope), digest=digest_of(secret), created=now, by=by
             )
             token = token.model_copy(update={"seal": self._seal(token)})
             record = {"name": name, "scope": scope, "digest": token.digest, "by": by}
@@ -105,14 +112,14 @@ class TokenStore:
                 self._ledger.append(LineKind.TOKEN_REVOKED, "", record, now=now)
             self._write(tuple(one for one in tokens if one.name != name))
 
-    def holder(self, secret: str, scope: str) -> str:
+    def holder(self, secret: str, scope: Scope) -> str:
         """Return the name of the token with this secret, if it allows the scope."""
         digest = digest_of(secret)
         for one in self.list():
-            if hmac.compare_digest(one.digest, digest) and one.allows(scope):
+            if hmac.compare_digest(one.digest, digest) and one.scope.includes(scope):
                 self.require_recorded(one)
                 return one.name
-        raise InvalidToken(f"invalid token for the scope {scope!r}")
+        raise InvalidToken(f"invalid token for the scope {scope.value!r}")
 
     def require_recorded(self, token: StoredToken) -> None:
         """Refuse a token that the ledger does not know, or knows as revoked."""

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
+from attractor.base.errors import Refused
 from attractor.base.files import read_regular
 from attractor.base.json import Json, canonical_json, content_hash
 from attractor.base.toml import InvalidToml, TomlMistakes, parse_toml
@@ -115,7 +116,7 @@ class ProfileStore:
     def create(self, profile: Profile, *, by: str, now: datetime) -> Version:
         """Register the first revision of a profile."""
         if self.versions.versions(profile.name):
-            raise InvalidProfile(
+            raise Refused(
                 f"profile {profile.name!r} already exists",
                 hint="make a new revision: attractor profile update FILE",
             )

@@ -1,6 +1,9 @@
 """The pipeline files of a project: lists, reads and writes them for an editor."""
 
-from collections.abc import Iterator
+import fcntl
+import os
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -51,17 +54,29 @@ def write_pipeline_file(project: Path, name: str, text: str, *, known: str) -> P
 
     `known` is the hash of that content; empty for a new file.
     """
-    place = find_place(project, name)
-    now = content_hash(place.read_bytes()) if place.is_file() else ""
-    if now != known:
-        raise Refused(
-            f"{name} was changed meanwhile" if known else f"{name} already exists",
-            hint="open the file again, or save under another name",
-        )
-    content = text.encode()
+    place, content = find_place(project, name), text.encode()
     place.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(place, content)
+    # Of two callers that know the same content, only one may write.
+    with _locked(place.parent):
+        now = content_hash(place.read_bytes()) if place.is_file() else ""
+        if now != known:
+            raise Refused(
+                f"{name} was changed meanwhile" if known else f"{name} already exists",
+                hint="open the file again, or save under another name",
+            )
+        write_whole(place, content)
     return PipelineFile(name, text, content_hash(content))
+
+
+@contextmanager
+def _locked(folder: Path) -> Generator[None]:
+    """Hold a folder itself, so that no lock file appears in the project."""
+    at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(at, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(at)
 
 
 def find_place(project: Path, name: str) -> Path:

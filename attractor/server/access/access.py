@@ -9,8 +9,8 @@ from starlette.requests import cookie_parser
 
 from attractor.base.clock import Clock
 from attractor.factory.ledger.ledger import Ledger
-from attractor.factory.ledger.tokens import TokenStore, digest_of
-from attractor.server.access.caller import Caller, Scope
+from attractor.factory.ledger.tokens import Scope, TokenStore, digest_of
+from attractor.server.access.caller import Caller
 from attractor.server.access.sessions import LoginCodes, Sessions
 from attractor.server.access.tokens import VerifiedTokens
 from attractor.server.errors import Unauthenticated

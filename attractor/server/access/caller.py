@@ -1,22 +1,9 @@
 """A caller: the name, the scope, and the proof of a request's sender."""
 
 from dataclasses import field
-from enum import StrEnum
 
 from attractor.base.dataclasses import dataclass
-from attractor.factory.ledger.tokens import SCOPES
-
-
-class Scope(StrEnum):
-    """What a caller may do; each scope includes the scopes before it."""
-
-    READ = SCOPES[0]
-    OPERATE = SCOPES[1]
-    DECIDE = SCOPES[2]
-
-    def includes(self, other: "Scope") -> bool:
-        """Return whether this scope allows the actions of another scope."""
-        return SCOPES.index(self) >= SCOPES.index(other)
+from attractor.factory.ledger.tokens import Scope
 
 
 @dataclass(frozen=True)

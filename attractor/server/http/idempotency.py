@@ -33,8 +33,9 @@ KEY_FORM, LONGEST_KEY = "[!-~]+", 200
 KEPT_S = 86_400
 """The time after which a key is forgotten."""
 
-NOT_DONE = frozenset({401, 403, 408, 413, 429})
-"""The answers to requests that did nothing, because the sender or a limit refused them."""
+NOT_DONE = frozenset({401, 403, 408, 413, 429, 503})
+"""The answers that are not kept: to requests that the sender or a limit refused, and to those that
+the machine could not serve at the time."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS requests (

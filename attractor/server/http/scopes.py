@@ -6,7 +6,8 @@ from typing import Annotated
 from fastapi import Depends, Query
 from starlette.requests import HTTPConnection
 
-from attractor.server.access.caller import Caller, Scope
+from attractor.factory.ledger.tokens import Scope
+from attractor.server.access.caller import Caller
 from attractor.server.errors import Forbidden, Unauthenticated
 from attractor.server.service import Service
 

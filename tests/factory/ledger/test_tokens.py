@@ -10,7 +10,7 @@ import pytest
 from attractor.base.errors import ExitCode, VerificationError
 from attractor.factory.errors import InvalidToken
 from attractor.factory.ledger.ledger import Ledger
-from attractor.factory.ledger.tokens import SCOPES, TOKENS_FILE, StoredToken, TokenStore
+from attractor.factory.ledger.tokens import TOKENS_FILE, Scope, StoredToken, TokenStore
 from tests.counts import count
 
 SECRET = "a-secret-of-the-test"
@@ -21,12 +21,12 @@ def create(folder: Path, name: str = "ci", scope: str = "decide", secret: str = 
     TokenStore(folder).create(name, scope, secret, by="ann", now=NOW)
 
 
-@pytest.mark.parametrize("scope", SCOPES)
-def test_scope_includes_the_scopes_before_it(tmp_path: Path, scope: str) -> None:
+@pytest.mark.parametrize("scope", Scope)
+def test_scope_includes_the_scopes_before_it(tmp_path: Path, scope: Scope) -> None:
     create(tmp_path, scope=scope)
     tokens = TokenStore(tmp_path)
-    allowed = SCOPES[: SCOPES.index(scope) + 1]
-    for one in SCOPES:
+    allowed = [*Scope][: [*Scope].index(scope) + 1]
+    for one in Scope:
         for secret in (SECRET, "another", ""):
             if secret == SECRET and one in allowed:
                 assert tokens.holder(secret, one) == "ci"
@@ -48,7 +48,7 @@ def test_a_revoked_token_opens_nothing(tmp_path: Path) -> None:
     tokens.revoke("ci", by="ann", now=NOW)
     assert tokens.list() == ()
     with pytest.raises(InvalidToken):
-        tokens.holder(SECRET, "decide")
+        tokens.holder(SECRET, Scope.DECIDE)
     with pytest.raises(InvalidToken, match="unknown token 'ci'"):
         tokens.revoke("ci", by="ann", now=NOW)
     records = [(one.kind, one.data["name"], one.data["by"]) for one in Ledger(tmp_path).entries()]
@@ -107,7 +107,7 @@ def test_changed_token_file_is_detected(
     create(tmp_path, scope="read")
     forge(tmp_path)
     with pytest.raises(VerificationError, match=told) as caught:
-        TokenStore(tmp_path).holder(SECRET, "read")
+        TokenStore(tmp_path).holder(SECRET, Scope.READ)
     assert caught.value.exit_code is ExitCode.BROKEN
 
 

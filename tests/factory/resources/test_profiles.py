@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import UnknownName, VerificationError
+from attractor.base.errors import Refused, UnknownName, VerificationError
 from attractor.factory.errors import InvalidProfile
 from attractor.factory.resources.profiles import Profile, make_profile, read_profile
 from attractor.factory.resources.versions import Ending, differing_files
@@ -83,7 +83,7 @@ def test_runs_keep_the_revision_that_they_pinned(tmp_path: Path) -> None:
 def test_duplicate_unknown_and_misnumbered_profiles_are_refused(tmp_path: Path) -> None:
     store = profile_store(tmp_path)
     store.create(make_profile("demo"), by="ann", now=NOW)
-    with pytest.raises(InvalidProfile, match="already"):
+    with pytest.raises(Refused, match="already"):
         store.create(make_profile("demo"), by="ann", now=NOW)
     with pytest.raises(UnknownName, match="unknown profile 'dema'"):
         store.versions.find("dema")

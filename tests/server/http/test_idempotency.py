@@ -86,7 +86,7 @@ def test_requests_at_once_act_once(server: RunningServer, counter: Counter) -> N
     assert (answers, counter.counted) == ({'{"count":1}'}, 1)
 
 
-@pytest.mark.parametrize(("status", "times"), [(404, 1), (409, 1), (403, 2), (429, 2)])
+@pytest.mark.parametrize(("status", "times"), [(404, 1), (409, 1), (403, 2), (429, 2), (503, 2)])
 def test_refused_request_may_be_repeated(
     server: RunningServer, counter: Counter, status: int, times: int
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from attractor.server.access.caller import Scope
+from attractor.factory.ledger.tokens import Scope
 from tests.server.conftest import RunningServer
 from tests.server.events.journals import Journalist
 from tests.server.runs import GATE, await_status, start

@@ -42,7 +42,7 @@ def desk(server: RunningServer) -> Iterator[Desk]:
 def test_profile_is_created_updated_and_retired(desk: Desk) -> None:
     created = desk.post("profiles", LENIENT, 201)
     assert (created["version"], created["by"][:10]) == (1, "ann-decide")
-    assert "already exists" in desk.post("profiles", LENIENT, 400)["detail"]
+    assert "already exists" in desk.post("profiles", LENIENT, 409)["detail"]
     stricter = {"name": "lenient", "description": "Allows nothing."}
     for is_new in (True, False):
         found = desk.send("PUT", "profiles/lenient", 200, stricter)
