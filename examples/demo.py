@@ -233,7 +233,7 @@ def make_environ(folder: Path, twin: Mapping[str, str]) -> dict[str, str]:
         if not name.startswith("ATTRACTOR_") or (not twin and name.startswith("ATTRACTOR_LLM__"))
     }
     path = f"{os.environ['PATH']}{os.pathsep}{Path(sys.executable).parent}"
-    return ours | dict(twin) | places(folder) | {"PATH": path}
+    return ours | dict(twin) | places(folder) | {"PATH": path, "GIT_PAGER": "cat"}
 
 
 def places(folder: Path) -> dict[str, str]:
@@ -270,8 +270,8 @@ def make_project(stage: Stage) -> list[str]:
     sandbox = findings["bubblewrap"]
     policy = [] if sandbox["standing"] == "ok" else ["--allow", ALLOWED]
     if policy:
-        say(f"No full sandbox here, as the profile 'demo' allows by name ({ALLOWED}):")
-        say(f"{sandbox['found']}. Agents run with your rights.")
+        say(f"No full sandbox here, as the profile 'demo' allows ({ALLOWED}):")
+        say(f"agents run with your rights. Remedy: {sandbox['remedy']}.")
     else:
         say("Agents and candidates run in a bubblewrap sandbox.")
     if stage.live:
@@ -282,11 +282,11 @@ def make_project(stage: Stage) -> list[str]:
         say("the judge of the hidden scenarios asks two short questions a run besides.")
     else:
         say("The models' words come from a script, the rest is real; costs are list prices.")
-    say(f"\n# A small program in a new repository, {stage.project}")
+    say(f"\n# A small program in a new repository:\n# {stage.project}")
     stage.type("git init --quiet --initial-branch main")
     stage.type("git config user.name You && git config user.email you@localhost")
     stage.type("git add --all && git commit --quiet --message 'A small to-do list'")
-    say("\n# The wish: `list --open` shows only the tasks that are not done. It fails today:")
+    say("\n# The wish: `list --open` shows only the open tasks. It fails today:")
     stage.type("python3 todo.py list --open", expected=(USAGE,))
     return policy
 
@@ -319,7 +319,7 @@ def first_run(stage: Stage, run: list[str], person: Stage) -> bool:
     nodes = [one["node"] for one in stage.ask("status", "latest", "--stages")["stages"]]
     repaired = "; a failed test was repaired" if "repair" in nodes else ""
     stage.story.append(f"Run 1 was killed with kill -9, and resumed{repaired}.")
-    say("\n# What the hidden scenarios say, with their names: for a person, never for an agent")
+    say("\n# What the hidden scenarios found, for a person and never for an agent")
     if stage.attractor("gate", "latest", "--operator", expected=(0, NO_GO)) == 0:
         stage.story.append("Its tests and its hidden scenarios passed: go, at the first try.")
         return True

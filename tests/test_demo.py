@@ -173,3 +173,18 @@ def test_live_demo_asks_the_one_provider_with_a_key(tmp_path: Path) -> None:
     assert "--max-cost-usd 2 --max-tokens 2000000" in said.partition("$ git init")[0]
     assert "go, at the first try" in said
     assert "main is now" in said
+
+
+@at_full_counts
+def test_demo_without_a_full_sandbox_says_so_first(tmp_path: Path) -> None:
+    broken = tmp_path / "bin" / "bwrap"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    path = f"{broken.parent}:{quick_programs()}:{os.environ['PATH']}"
+    result = play(tmp_path, PATH=path)
+    assert result.returncode == 0, result.stdout
+    assert result.stdout.startswith(
+        "No full sandbox here, as the profile 'demo' allows (isolation_unverified):\n"
+    )
+    assert "main is now" in result.stdout
