@@ -220,6 +220,33 @@ async def complete_defaults(
     return replace(defaults, model=model, provider=ready[0]) if model else defaults
 
 
+async def choose_ready(
+    model: str, provider: str, environ: Mapping[str, str], *, user: str, hint: str
+) -> ModelChoice:
+    """Return a model that can be asked now.
+
+    The default provider is the only one with an API key, the default model the newest one of the
+    provider. `user` asks the model, and `hint` is the remedy if none is chosen.
+    """
+    provider = provider or provider_of(model)
+    if not provider and not model:
+        ready = await list_ready(environ)
+        provider = ready[0] if len(ready) == 1 else ""
+    if not provider:
+        missing = f"unknown provider of model {model!r}" if model else "no model is chosen"
+        raise UsageError(f"{missing} for {user}", hint=hint)
+    if not is_provider(provider):
+        raise UsageError(f"unknown provider {provider!r} of {user}", hint=hint)
+    if not await has_key(provider, environ):
+        raise UsageError(
+            f"no API key of {provider}, the provider of {user}", hint=key_remedy(provider)
+        )
+    model = full_name(model, provider) or newest_model(provider)
+    if not model:
+        raise UsageError(f"no model of {provider} is known", hint=hint)
+    return ModelChoice(provider, model)
+
+
 def find_misspelled(
     nodes: Iterable[Node], defaults: ModelDefaults, ready: Iterable[str]
 ) -> Iterator[tuple[str, str]]:

@@ -12,16 +12,8 @@ from statistics import median
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from attractor.backends.models import (
-    has_key,
-    is_provider,
-    key_remedy,
-    list_ready,
-    newest_model,
-    provider_of,
-)
+from attractor.backends.models import choose_ready
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UsageError
 from attractor.base.processes import OutputLimit
 from attractor.engine.truncation import keep_ends, one_line
 from attractor.llm.client import Client
@@ -63,36 +55,15 @@ class JudgeModel:
 
 
 async def choose_judge(settings: JudgeSettings, environ: Mapping[str, str]) -> JudgeModel:
-    """Return the model of the judge.
-
-    The default model is the newest one of the provider, the default provider the only one with an
-    API key.
-    """
-    provider = settings.provider or provider_of(settings.model)
-    if not provider and not settings.model:
-        ready = await list_ready(environ)
-        provider = ready[0] if len(ready) == 1 else ""
-    if not provider:
-        raise UsageError(
-            "no model is chosen for the judge of rubrics",
-            hint="set provider and model in [judge] of suite.toml",
-        )
-    if not is_provider(provider):
-        raise UsageError(
-            f"unknown provider {provider!r} of the judge of rubrics",
-            hint="change provider in [judge] of suite.toml",
-        )
-    if not await has_key(provider, environ):
-        raise UsageError(
-            f"no API key of {provider}, the provider of the judge of rubrics",
-            hint=key_remedy(provider),
-        )
-    model = settings.model or newest_model(provider)
-    if not model:
-        raise UsageError(
-            f"no model of {provider} is known", hint="set model in [judge] of suite.toml"
-        )
-    return JudgeModel(provider, model)
+    """Return the model of the judge."""
+    chosen = await choose_ready(
+        settings.model,
+        settings.provider,
+        environ,
+        user="the judge of rubrics",
+        hint="set provider and model in [judge] of suite.toml",
+    )
+    return JudgeModel(chosen.provider, chosen.model)
 
 
 @asynccontextmanager

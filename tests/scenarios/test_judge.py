@@ -125,7 +125,7 @@ def chosen(environ: dict[str, str], **settings: str) -> JudgeModel:
         ({"model": "gpt-5"}, {}, "no API key of openai"),
         ({"provider": "opneai"}, {}, "unknown provider 'opneai'"),
         ({}, {}, "no model is chosen"),
-        ({"model": "own"}, ONE, "no model is chosen"),
+        ({"model": "own"}, ONE, "unknown provider of model 'own'"),
         ({}, TWO, "no model is chosen"),
     ],
 )

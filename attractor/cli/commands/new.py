@@ -1,0 +1,152 @@
+"""Draft a pipeline from words with a model."""
+
+import asyncio
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from attractor.base.errors import ExitCode, Refused, UsageError
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.setup import host_of
+from attractor.cli.shell_completion import complete_models
+
+if TYPE_CHECKING:
+    from attractor.projects.drafting import Draft, Drafter
+
+
+@click.command()
+@click.argument("task", nargs=-1, required=True, metavar="TASK")
+@click.option(
+    "--model",
+    default="",
+    shell_complete=complete_models,
+    help="Use this model (default: llm.model, otherwise the newest model of the only provider "
+    "with a key).",
+)
+@click.option("--provider", default="", help="Use this provider.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Save as this file (default: pipelines/NAME.dot, with a name from the model).",
+)
+@click.option("--yes", is_flag=True, help="Save the draft without a question.")
+@json_option
+@click.pass_obj
+def new(
+    invocation: Invocation,
+    task: tuple[str, ...],
+    model: str,
+    provider: str,
+    output: Path | None,
+    yes: bool,
+    as_json: bool,
+) -> ExitCode:
+    """Draft a pipeline from words with a model.
+
+    TASK describes the work, such as "add a health endpoint". The model gets the text of 'attractor
+    skill' and drafts a pipeline. The draft is validated, and errors and warnings go back to the
+    model, in at most four rounds. Then the draft is shown and drawn, and you save it, drop it, or
+    describe a change in words. An existing file is only overwritten after a question. Exit with 1
+    if the draft is still invalid after the last round.
+    """
+    # Imported here, because only this command asks a model and loads all rules.
+    from attractor.projects.drafting import PIPELINES, Drafter, choose_drafter, free_place
+
+    _require_consent(invocation, output, yes=yes)
+    host = host_of(invocation)
+    choice = asyncio.run(choose_drafter(model, provider, host))
+    _tell(f"Model: {choice.model} of {choice.provider}")
+    beside = output or host.project / PIPELINES / "draft.dot"
+    drafter = Drafter(host, choice, beside, _tell)
+    draft, kept = _draft(drafter, " ".join(task))
+    place = output or _shown(invocation, free_place(host.project, draft.name))
+    while not yes and (words := _ask(place)) != "y":
+        if words == "n":
+            return _end(drafter, draft, kept, None, as_json=as_json)
+        draft, kept = _draft(drafter, words)
+        place = output or _shown(invocation, free_place(host.project, draft.name))
+    draft.save(place)
+    return _end(drafter, draft, kept, place, as_json=as_json)
+
+
+def _shown(invocation: Invocation, file: Path) -> Path:
+    """Return a file relative to the current folder, if it is below."""
+    folder = invocation.folder
+    return file.relative_to(folder) if file.is_relative_to(folder) else file
+
+
+def _require_consent(invocation: Invocation, output: Path | None, *, yes: bool) -> None:
+    """Ask before a file will be overwritten; without a terminal, refuse."""
+    if not yes and not invocation.has_terminal:
+        hint = "pass --yes to save the draft without a question"
+        raise UsageError("there is no terminal to show the draft on", hint=hint)
+    if output is None or not output.exists():
+        return
+    exists = f"{output} already exists"
+    if not invocation.has_terminal:
+        raise Refused(exists, hint="name another file, or remove this one")
+    if not click.confirm(f"{exists}. Overwrite it with the draft?", err=True):
+        raise Refused(f"{exists}, and is left alone", hint="name another file")
+
+
+def _draft(drafter: "Drafter", words: str) -> "tuple[Draft, Mapping[str, Path]]":
+    """Let the model draft; show and keep the draft, and refuse an invalid one."""
+    from attractor.cli.output.outline import outline_text
+    from attractor.projects.drafting import keep_draft, require_valid
+
+    draft = asyncio.run(drafter.draft(words))
+    kept = asyncio.run(keep_draft(draft, drafter.host))
+    for line in draft.fault_lines():
+        _tell(line)
+    graph = require_valid(draft, kept["dot"], drafter.spent)
+    _tell(f"\n{outline_text(graph)}\n\ndrawing: {kept['svg']}")
+    return draft, kept
+
+
+def _ask(place: Path) -> str:
+    """Return y, n, or a wish for a change."""
+    question = f"Save as {place}? [y, n, or describe a change]"
+    words = click.prompt(question, err=True, prompt_suffix=" ").strip()
+    return words[0].lower() if words.lower() in ("y", "yes", "n", "no") else words
+
+
+def _end(
+    drafter: "Drafter",
+    draft: "Draft",
+    kept: Mapping[str, Path],
+    saved: Path | None,
+    *,
+    as_json: bool,
+) -> ExitCode:
+    if as_json:
+        record = {
+            "file": str(saved.absolute()) if saved else None,
+            "draft": str(kept["dot"]),
+            "drawing": str(kept["svg"]),
+            "pipeline": draft.name,
+            "warnings": len(draft.faults),
+            "model": drafter.choice.model,
+            "provider": drafter.choice.provider,
+            **drafter.spent.to_record(),
+        }
+        show_json(record)
+        return ExitCode.DONE
+    if saved:
+        word = shlex.quote(str(saved))
+        show(f"saved {saved}\nnext: attractor simulate {word}\n      attractor run {word}")
+    else:
+        show(f"not saved; the draft is {kept['dot']}")
+    _tell(f"used: {drafter.spent} in {drafter.spent.rounds} rounds")
+    return ExitCode.DONE
+
+
+def _tell(sentence: str) -> None:
+    show(sentence, err=True)
+
+
+part = new

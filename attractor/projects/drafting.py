@@ -1,0 +1,221 @@
+"""Drafts a pipeline from words: a model writes it, and repairs it until it is valid."""
+
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import field
+from itertools import chain, count
+from pathlib import Path
+
+from attractor.backends.models import ModelChoice, choose_ready
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import write_whole
+from attractor.base.ids import new_run_id
+from attractor.base.json import Json
+from attractor.language.diagnostics import Diagnostic, Severity, as_text, counted, record_of
+from attractor.language.drawing.draw import render_async
+from attractor.language.graph.graph import Graph, folder_name
+from attractor.language.source.text import Source
+from attractor.llm.client import Client
+from attractor.llm.generation.text import generate
+from attractor.llm.messages import Message
+from attractor.llm.response import price_call
+from attractor.pipeline.components.backends import model_middleware
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.source.read import prepare_source, project_of
+from attractor.pipeline.source.vocabulary import files_beside
+from attractor.projects.errors import DraftRefused
+from attractor.projects.skill import skill_files
+
+MOST_ROUNDS = 4
+"""The most answers of the model to one wish: a draft, and three repairs."""
+
+PIPELINES = "pipelines"
+"""The folder of a project for drafted pipelines."""
+
+_MOST_TOLD = 20
+_INSTRUCTION = Path(__file__).with_suffix(".md")
+_FENCED = re.compile(r"^```\w*[ \t]*\n(.*?)^```[ \t]*$", re.S | re.M)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A drafted pipeline; the graph is None after a syntax error."""
+
+    source: Source
+    graph: Graph | None
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the graph as a file name."""
+        return folder_name(self.graph.name) if self.graph and self.graph.name else "pipeline"
+
+    @property
+    def errors(self) -> list[Diagnostic]:
+        """The reasons why the pipeline cannot run."""
+        return [one for one in self.diagnostics if one.severity is Severity.ERROR]
+
+    @property
+    def faults(self) -> list[Diagnostic]:
+        """The errors and the warnings, errors first."""
+        warnings = [one for one in self.diagnostics if one.severity is Severity.WARNING]
+        return [*self.errors, *warnings]
+
+    def fault_lines(self) -> list[str]:
+        """Return errors and warnings with their lines and fixes."""
+        return [as_text(one, self.source) for one in self.faults]
+
+    def save(self, file: Path) -> None:
+        """Write the pipeline into a file."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, self.source.text)
+
+    def summary(self) -> str:
+        """Return the number of errors and warnings in words."""
+        numbers = {"error": len(self.errors), "warning": len(self.faults) - len(self.errors)}
+        return ", ".join(counted(one, noun) for noun, one in numbers.items() if one) or "valid"
+
+
+@dataclass
+class Spent:
+    """The calls of a model so far, their cost and tokens."""
+
+    rounds: int = 0
+    cost_usd: float = 0.0
+    tokens: int = 0
+    is_priced: bool = True
+
+    def __str__(self) -> str:
+        cost = f"${self.cost_usd:.4f}" if self.is_priced else "unknown cost"
+        return f"{cost}, {self.tokens:,} tokens"
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record; an unknown cost is None."""
+        cost = self.cost_usd if self.is_priced else None
+        return {"rounds": self.rounds, "cost_usd": cost, "tokens": self.tokens}
+
+
+async def choose_drafter(model: str, provider: str, host: RunHost) -> ModelChoice:
+    """Return the model that drafts: the named one, otherwise the one of the settings."""
+    if not (model or provider) and host.llm:
+        model, provider = host.llm.model, host.llm.provider
+    return await choose_ready(
+        model,
+        provider,
+        host.environ,
+        user="the draft",
+        hint="pass --model and --provider, or set llm.model; 'attractor doctor' lists the keys "
+        "that are set, 'attractor models' the models",
+    )
+
+
+@dataclass
+class Drafter:
+    """A conversation with a model about one pipeline.
+
+    Relative names in the pipeline start from the folder of `place`. `facts` tells the model about
+    the project, `tell` gets a sentence about each round.
+    """
+
+    host: RunHost
+    choice: ModelChoice
+    place: Path
+    tell: Callable[[str], None]
+    facts: str = ""
+    spent: Spent = field(default_factory=Spent)
+    _messages: list[Message] = field(default_factory=list[Message])
+
+    async def draft(self, words: str) -> Draft:
+        """Return a draft for a task; later, the draft with a change.
+
+        Errors and warnings go back to the model. After the last round, the draft with the fewest
+        errors and warnings is returned.
+        """
+        if not self._messages:
+            self._messages.append(Message.system(instruction(self.facts)))
+        self._messages.append(Message.user(words))
+        drafts: list[Draft] = []
+        async with AsyncExitStack() as stack:
+            made = Client.from_env(self.host.environ, middleware=model_middleware(self.host, stack))
+            client = await stack.enter_async_context(made)
+            for number in range(1, MOST_ROUNDS + 1):
+                drafts.append(self._read(await self._ask(client)))
+                found = drafts[-1].summary()
+                self.tell(f"round {number} of {MOST_ROUNDS}: {found} ({self.spent} so far)")
+                if not drafts[-1].faults:
+                    break
+                self._messages.append(Message.user(_complaint(drafts[-1])))
+        # A text with syntax errors has no other diagnostics.
+        return min(drafts, key=lambda one: (one.graph is None, len(one.errors), len(one.faults)))
+
+    async def _ask(self, client: Client) -> str:
+        model, provider = self.choice.model, self.choice.provider
+        result = await generate(model, messages=self._messages, provider=provider, client=client)
+        response, spent = result.response, self.spent
+        price = price_call(response.usage, response.provider, (response.model, model))
+        spent.rounds += 1
+        spent.cost_usd += price.cost_usd or 0.0
+        spent.tokens += response.usage.total_tokens
+        spent.is_priced = spent.is_priced and price.cost_usd is not None
+        self._messages.append(Message.assistant(result.text or "(no text)"))
+        return result.text
+
+    def _read(self, answer: str) -> Draft:
+        source = Source(pipeline_in(answer), "draft.dot")
+        files = files_beside(self.place)
+        found = prepare_source(source, "", files, None, project_of(self.host))
+        return Draft(source, found.graph, found.diagnostics)
+
+
+def instruction(facts: str) -> str:
+    """Return the instruction to the model: the task, facts about the project, and the skill."""
+    parts = [_INSTRUCTION.read_text("utf-8"), facts, *skill_files().values()]
+    return "\n\n".join(one.strip() for one in parts if one)
+
+
+def pipeline_in(answer: str) -> str:
+    """Return the DOT text in an answer: the last fenced block with a digraph, or the whole text."""
+    answer = answer.replace("\r\n", "\n")
+    blocks = [one[1] for one in _FENCED.finditer(answer)]
+    found = next((one for one in reversed(blocks) if "digraph" in one), answer)
+    return f"{found.strip()}\n"
+
+
+def _complaint(draft: Draft) -> str:
+    lines = draft.fault_lines()
+    rest = len(lines) - _MOST_TOLD
+    told = "\n".join([*lines[:_MOST_TOLD], *([f"... and {rest} more"] if rest > 0 else [])])
+    return f"`attractor validate` reports:\n\n{told}\n\nAnswer with the corrected pipeline."
+
+
+async def keep_draft(draft: Draft, host: RunHost) -> Mapping[str, Path]:
+    """Write a draft and its drawing into a new state folder; return the files by their ending."""
+    folder = host.state_dir / "drafts" / new_run_id(host.clock.now(), host.randomness)
+    folder.mkdir(parents=True)
+    kept = {"dot": folder / f"{draft.name}.dot"}
+    write_whole(kept["dot"], draft.source.text)
+    if draft.graph and not draft.errors:
+        kept["svg"] = folder / f"{draft.name}.svg"
+        write_whole(kept["svg"], await render_async(draft.graph))
+    return kept
+
+
+def require_valid(draft: Draft, kept: Path, spent: Spent) -> Graph:
+    """Return the graph of a draft; refuse an invalid draft, which is kept in a file."""
+    if draft.graph and not draft.errors:
+        return draft.graph
+    refused = DraftRefused(
+        f"the model wrote no valid pipeline in {MOST_ROUNDS} rounds: {draft.summary()}",
+        hint=f"correct the draft, or describe the task in other words: {kept}",
+    )
+    diagnostics = [record_of(one) for one in draft.faults]
+    refused.details = {"draft": str(kept), "diagnostics": diagnostics, **spent.to_record()}
+    raise refused
+
+
+def free_place(project: Path, name: str) -> Path:
+    """Return the file of a new pipeline: one that does not exist."""
+    folder = project / PIPELINES
+    numbered = (folder / f"{name}_{number}.dot" for number in count(2))
+    return next(one for one in chain([folder / f"{name}.dot"], numbered) if not one.exists())
