@@ -47,7 +47,7 @@ docs: $(READY) ## write the generated parts of the docs anew, schemas, and stale
 	@$(BIN)/python -m docs.file_formats
 	@$(BIN)/python -m docs.pictures.drawn_pipelines
 
-bench: $(READY) ## measure: each prints ratio and limit, and fails when it misses
+bench: $(READY) ## run the benchmarks, write benchmarks/RESULTS.md, fail if a bound is missed
 	@$(BIN)/python -m benchmarks
 
 build: $(READY) ## make the wheel and the sdist in dist/

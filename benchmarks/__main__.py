@@ -1,29 +1,90 @@
-"""Runs every benchmark of this folder; ends with 1 when one of them missed its limit."""
+"""Runs the benchmarks and prints one table; ends with 1 if a bound was missed.
+
+`python -m benchmarks` runs all of this folder and writes the table to RESULTS.md. `python -m
+benchmarks engine llm` runs only these and writes nothing.
+"""
 
 import importlib
+import os
 import pkgutil
+import platform
+import re
+import subprocess
 import sys
-from types import ModuleType
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 
 import benchmarks
+from benchmarks.figures import Row, table
 
-NOT_BENCHMARKS = {"__main__", "folders", "ratios"}
+RESULTS = Path(benchmarks.__file__).with_name("RESULTS.md")
+NOT_BENCHMARKS = {"__main__", "figures", "folders"}
+PAGE = """# Results of the benchmarks
+
+`make bench` writes this page. [README.md](README.md) explains the columns and the step engines.
+
+{machine}
+
+{table}"""
 
 
-def main() -> int:
-    """Run them all, even after a miss."""
-    return max([module.main() for module in modules()])
+def main(names: Sequence[str]) -> int:
+    """Run them, even after a miss; print each row when it is measured."""
+    found = programs()
+    if unknown := set(names) - found.keys():
+        print(f"unknown benchmarks: {', '.join(unknown)} (known: {', '.join(found)})")
+        return 2
+    machine = describe_machine()
+    rows: list[Row] = []
+    for name in names or found:
+        print(f"{name} ...", file=sys.stderr)
+        for row in found[name]():
+            rows.append(row)
+            print("  " + "  ".join(filter(None, row.cells())), file=sys.stderr)
+    print(f"{machine}\n\n{table(rows)}", end="")
+    if not names:
+        RESULTS.write_text(PAGE.format(machine=machine, table=table(rows)))
+    return int(any(row.is_missed for row in rows))
 
 
-def modules() -> list[ModuleType]:
-    """Return the benchmarks of this folder."""
+def programs() -> Mapping[str, Callable[[], Iterator[Row]]]:
+    """Return what each benchmark of this folder measures with."""
     names = [one.name for one in pkgutil.iter_modules(benchmarks.__path__)]
-    return [
-        importlib.import_module(f"benchmarks.{name}")
+    return {
+        name: importlib.import_module(f"benchmarks.{name}").rows
         for name in names
         if name not in NOT_BENCHMARKS
-    ]
+    }
+
+
+def describe_machine() -> str:
+    """Return a list of the properties of this machine that figures depend on."""
+    cpu = re.search(r"model name\s*: (.*)", _read("/proc/cpuinfo"))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    described = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "commit": _git("describe", "--always", "--dirty", "--exclude=*"),
+        "processor": cpu[1] if cpu else platform.processor(),
+        "cores": str(os.cpu_count()),
+        "memory": f"{memory:.0f} GiB",
+        "kernel": f"{platform.system()} {platform.release()}",
+        "Python": platform.python_version(),
+        "load at start": " ".join(f"{one:.2f}" for one in os.getloadavg()),
+    }
+    return "\n".join(f"- {name}: {value}" for name, value in described.items())
+
+
+def _read(file: str) -> str:
+    path = Path(file)
+    return path.read_text() if path.exists() else ""
+
+
+def _git(*words: str) -> str:
+    folder = RESULTS.parent
+    done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

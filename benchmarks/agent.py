@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,8 @@ from attractor.environments.errors import SandboxUnavailable
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.selection import choose_environment
 from attractor.llm.request import ToolCall
+from benchmarks.figures import WARM_UP, NotMeasured, Row
 from benchmarks.folders import Folders
-from benchmarks.ratios import WARM_UP, Ratio, report
 from benchmarks.workspaces import Times
 
 SHELL, GREP, READ = 3.0, 2.0, 3.0
@@ -34,10 +33,10 @@ BUBBLEWRAP = (
 RIPGREP = ("rg", "--no-config", "--line-number", "--hidden", "--no-ignore", WORD, "files")
 
 
-def main() -> int:
+def rows() -> Iterator[Row]:
     """Measure in a folder that is made for it, in a sandbox if there is one."""
     with Folders() as folders:
-        return report(asyncio.run(_measure(folders.new())))
+        yield from asyncio.run(_measure(folders.new()))
 
 
 def make_files(folder: Path) -> None:
@@ -66,46 +65,50 @@ class _Case:
     limit: float
 
 
-def _cases(folder: Path, *, is_sandbox: bool) -> Iterator[_Case]:
-    if is_sandbox:
-        shell = ToolCall("1", "shell", {"command": "true"})
-        yield _Case("shell true / bwrap true", shell, lambda: _run(BUBBLEWRAP, folder), SHELL)
-    if shutil.which("rg"):
-        grep = ToolCall("2", "grep", {"pattern": WORD, "path": "files"})
-        yield _Case("grep 10,000 files / ripgrep", grep, lambda: _run(RIPGREP, folder), GREP)
+def _cases(folder: Path, no_sandbox: str) -> Iterator[_Case | NotMeasured]:
+    name = "shell true / bwrap true"
+    shell = ToolCall("1", "shell", {"command": "true"})
+    in_sandbox = _Case(name, shell, lambda: _run(BUBBLEWRAP, folder), SHELL)
+    yield NotMeasured(name, no_sandbox) if no_sandbox else in_sandbox
+    name = "grep 10,000 files / ripgrep"
+    grep = ToolCall("2", "grep", {"pattern": WORD, "path": "files"})
+    with_ripgrep = _Case(name, grep, lambda: _run(RIPGREP, folder), GREP)
+    yield with_ripgrep if shutil.which("rg") else NotMeasured(name, "no rg on PATH")
     read = ToolCall("3", "read_file", {"file_path": "long.txt", "limit": LINES})
     file = folder / "long.txt"
     yield _Case("read_file 10,000 lines / numbering", read, lambda: number_lines(file), READ)
 
 
-async def _measure(folder: Path) -> list[Ratio]:
+async def _measure(folder: Path) -> list[Row]:
     make_files(folder)
-    environment, is_sandbox = await _environment(folder)
+    environment, no_sandbox = await _environment(folder)
     await environment.initialize()
     try:
         tools = ToolRunner(tools=ToolRegistry(list(tool_parts().values())), environment=environment)
-        return [await _ratio(case, tools) for case in _cases(folder, is_sandbox=is_sandbox)]
+        return [await _row(case, tools) for case in _cases(folder, no_sandbox)]
     finally:
         await environment.cleanup()
 
 
-async def _ratio(case: _Case, tools: ToolRunner) -> Ratio:
+async def _row(case: _Case | NotMeasured, tools: ToolRunner) -> Row:
+    if isinstance(case, NotMeasured):
+        return case
     times = Times()
     for turn in range(ROUNDS + WARM_UP):
         least, taken = _time(case.floor), await _time_of(case.call, tools)
         if turn >= WARM_UP:
             times.add(least, taken)
-    return times.ratio(case.name, case.limit)
+    return times.figure(case.name, case.limit)
 
 
-async def _environment(folder: Path) -> tuple[ExecutionEnvironment, bool]:
+async def _environment(folder: Path) -> tuple[ExecutionEnvironment, str]:
+    """Return an environment, and the reason if it has no sandbox."""
     environ = dict(os.environ)
     try:
         chosen = await choose_environment("bubblewrap", environ=environ, hide=[Path.home()])
     except SandboxUnavailable as error:
-        print(f"no sandbox is measured: {error.message}")
-        return LocalExecutionEnvironment(folder, environ=environ), False
-    return chosen.make(folder), True
+        return LocalExecutionEnvironment(folder, environ=environ), error.message
+    return chosen.make(folder), ""
 
 
 def _run(command: Sequence[str], folder: Path) -> None:
@@ -124,7 +127,3 @@ async def _time_of(call: ToolCall, tools: ToolRunner) -> float:
     taken = time.perf_counter() - before
     assert not result.is_error, result.content
     return taken
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,8 +35,8 @@ from attractor.interviewers.auto_approve import AutoApprove
 from attractor.interviewers.registry import InterviewerParts
 from attractor.language import prepare
 from attractor.language.graph.graph import Fidelity, Graph
+from benchmarks.figures import Figure, Row, measure
 from benchmarks.folders import Folders
-from benchmarks.ratios import Ratio, measure, report
 
 ROUNDS = 5
 SMALL, MIDDLE, LARGE = 100, 1_000, 10_000
@@ -52,19 +52,16 @@ ATTRACTOR = str(Path(sys.executable).parent / "attractor")
 PYTHON = sys.executable
 
 
-def main() -> int:
+def rows() -> Iterator[Row]:
     """Measure them all."""
     with Folders() as folders:
-        ratios = [
-            *_growth(folders),
-            _bytes(folders),
-            _floor(folders),
-            *_preamble(folders),
-            _together(folders),
-            _resume(folders.new()),
-            _memory(),
-        ]
-    return report(ratios)
+        yield from _growth(folders)
+        yield _bytes(folders)
+        yield _floor(folders)
+        yield from _preamble(folders)
+        yield _together(folders)
+        yield _resume(folders.new())
+    yield _memory()
 
 
 def chain(nodes: int) -> str:
@@ -129,7 +126,7 @@ def run(root: Path, graph: Graph, with_: Mapping[str, Handler]) -> float:
     return time.perf_counter() - began
 
 
-def _growth(folders: Folders) -> list[Ratio]:
+def _growth(folders: Folders) -> Iterator[Figure]:
     """Compare what a stage costs in long runs and in short ones, taken in turn."""
     ours = handlers()
     graphs = {nodes: graph_of(chain(nodes)) for nodes in (SMALL, MIDDLE, LARGE)}
@@ -138,24 +135,19 @@ def _growth(folders: Folders) -> list[Ratio]:
         taken = run(folders.new() / "run", graphs[nodes], ours)
         costs.setdefault(nodes, []).append(taken / nodes)
     least = statistics.median(costs[SMALL])
-    return [
-        Ratio(
-            f"a node of {nodes:,} / a node of {SMALL} ({1000 * least:.2f} ms)",
-            statistics.median(costs[nodes]) / least,
-            limit,
-        )
-        for nodes, limit in GROWTH.items()
-    ]
+    for nodes, bound in GROWTH.items():
+        pair = least, statistics.median(costs[nodes])
+        yield Figure.paired(f"a node of {nodes:,} / a node of {SMALL}", [pair], bound)
 
 
-def _bytes(folders: Folders) -> Ratio:
+def _bytes(folders: Folders) -> Figure:
     folder = folders.new()
     run(folder / "run", graph_of(chain(MIDDLE)), handlers())
     written = sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
-    return Ratio(f"a run of {MIDDLE:,} nodes, MB written", written / 1e6, MEGABYTES)
+    return Figure(f"a run of {MIDDLE:,} nodes, written", written / 1e6, MEGABYTES, "MB")
 
 
-def _preamble(folders: Folders) -> list[Ratio]:
+def _preamble(folders: Folders) -> Iterator[Figure]:
     """Compare what a late stage is told, in bytes and in time, with what an early one is."""
     root = folders.new() / "run"
     run(root, graph_of(chain(MIDDLE)), handlers())
@@ -164,12 +156,9 @@ def _preamble(folders: Folders) -> list[Ratio]:
     )
     long, short = _told(MIDDLE), _told(SMALL)
     pairs = [(_time_to_tell(short), _time_to_tell(long)) for _ in range(2 * ROUNDS + 1)]
-    times = statistics.median(taken / least for least, taken in pairs)
-    name = f"a compact preamble at {MIDDLE:,} stages / at {SMALL}"
-    return [
-        Ratio(f"{name}, bytes", late / early, PREAMBLE_BYTES),
-        Ratio(f"{name}, time", times, PREAMBLE_TIME),
-    ]
+    name = f"compact preamble at {MIDDLE:,} stages / at {SMALL}"
+    yield Figure.paired(f"{name}, size", [(early, late)], PREAMBLE_BYTES, "bytes")
+    yield Figure.paired(f"{name}, time", pairs, PREAMBLE_TIME)
 
 
 def _told(stages: int) -> PreambleInput:
@@ -183,21 +172,23 @@ def _told(stages: int) -> PreambleInput:
 
 
 def _time_to_tell(remembered: PreambleInput) -> float:
-    began = time.perf_counter()
-    for _ in range(100):
+    began, times = time.perf_counter(), 100
+    for _ in range(times):
         write_preamble(Fidelity.COMPACT, remembered)
-    return time.perf_counter() - began
+    return (time.perf_counter() - began) / times
 
 
-def _floor(folders: Folders) -> Ratio:
+def _floor(folders: Folders) -> Figure:
     """Compare a stage with a directory, three small files and one synced line, in small rounds."""
     graph, ours, nodes = graph_of(chain(SMALL)), handlers(), SMALL
     pairs = [
-        (_least(folders.new() / "run", nodes), run(folders.new() / "run", graph, ours))
+        (
+            _least(folders.new() / "run", nodes) / nodes,
+            run(folders.new() / "run", graph, ours) / nodes,
+        )
         for _ in range(2 * ROUNDS + 1)
     ]
-    value = statistics.median(taken / least for least, taken in pairs)
-    return Ratio("a node / a directory, 3 files, a synced line", value, FLOOR)
+    return Figure.paired("a node / a directory, 3 files, a synced line", pairs, FLOOR)
 
 
 def _least(root: Path, nodes: int) -> float:
@@ -215,21 +206,20 @@ def _least(root: Path, nodes: int) -> float:
     return time.perf_counter() - began
 
 
-def _together(folders: Folders) -> Ratio:
+def _together(folders: Folders) -> Figure:
     """Measure branches that wait at the same time, from the first one's start to the last's end."""
     graph = graph_of(fan(BRANCHES))
-    taken: list[float] = []
+    pairs: list[tuple[float, float]] = []
     for _ in range(ROUNDS):
         waiting = Waiting()
         ours = {**handlers(), "codergen": waiting}
-        taken.append(run(folders.new() / "run", graph, ours))
+        pairs.append((BRANCH_S, run(folders.new() / "run", graph, ours)))
         assert set(waiting.executed.values()) == {1}
         assert len(waiting.executed) == BRANCHES
-    name = f"{BRANCHES} branches of {BRANCH_S} s at a time / {BRANCH_S} s"
-    return Ratio(name, statistics.median(taken) / BRANCH_S, TOGETHER)
+    return Figure.paired(f"{BRANCHES} branches at a time / one branch", pairs, TOGETHER)
 
 
-def _resume(project: Path) -> Ratio:
+def _resume(project: Path) -> Figure:
     """Measure `attractor resume` of a run that stands at node 900 of 1,000: one stage is left."""
     text = chain(MIDDLE).replace('prompt="Do 900"', 'shape=hexagon, prompt="Go on?"')
     (project / "pipeline.dot").write_text(text)
@@ -249,7 +239,7 @@ def _resume(project: Path) -> Ratio:
         "attractor resume at node 900 / python -c pass",
         ["sh", "-c", script],
         [PYTHON, "-c", "pass"],
-        limit=RESUME,
+        bound=RESUME,
         rounds=7,
     )
 
@@ -259,7 +249,7 @@ def _environ(project: Path) -> dict[str, str]:
     return {**os.environ, **state, "ATTRACTOR_WORKSPACES_DIR": str(project / "workspaces")}
 
 
-def _memory() -> Ratio:
+def _memory() -> Figure:
     """Measure the most memory that a run of many nodes takes, in a process of its own."""
     program = (
         "import sys, tempfile; from pathlib import Path; from benchmarks import engine;\n"
@@ -271,13 +261,9 @@ def _memory() -> Ratio:
     done = subprocess.run(
         [PYTHON, "-c", program], capture_output=True, text=True, timeout=600, check=True
     )
-    return Ratio(f"a run of {LARGE:,} nodes, MB of memory", float(done.stdout), MEMORY_MB)
+    return Figure(f"a run of {LARGE:,} nodes, memory", float(done.stdout), MEMORY_MB, "MB")
 
 
 def peak_mb() -> float:
     """Return the most memory this process took, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -4,11 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from benchmarks.figures import Figure, Row
 from benchmarks.folders import Folders
-from benchmarks.ratios import Ratio, report
 
 SCENARIOS, TRIALS, AT_ONCE = 6, 5, 2
 PROGRAM_S = 1.0
@@ -46,7 +47,7 @@ equals = "done {number}"
 """
 
 
-def main() -> int:
+def rows() -> Iterator[Row]:
     """Evaluate six scenarios of five trials of a program of one second, two at once."""
     with Folders() as folders:
         folder = folders.new()
@@ -66,8 +67,8 @@ def main() -> int:
         [journal] = (project / "runs").glob("*/events.jsonl")
         taken = _seconds(journal)
     ideal = SCENARIOS * TRIALS * PROGRAM_S / AT_ONCE
-    print(f"  {SCENARIOS * TRIALS} trials: {taken:.1f} s, at least {ideal:.1f} s")
-    return report([Ratio("an evaluation, beside its trials alone", taken / ideal, LIMIT)])
+    name = f"evaluation of {SCENARIOS * TRIALS} trials / the trials alone"
+    yield Figure.paired(name, [(ideal, taken)], LIMIT)
 
 
 def _project(folder: Path) -> Path:
@@ -97,7 +98,3 @@ def _seconds(journal: Path) -> float:
         raise RuntimeError("a trial was not satisfied")
     first, last = (datetime.fromisoformat(trials[at]["time"]) for at in (0, -1))
     return (last - first).total_seconds()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,10 +1,9 @@
 """Lists of runs and lines of the ledger: as fast with very many as with a few."""
 
 import os
-import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,8 +13,8 @@ from attractor.base.json import Json
 from attractor.factory.ledger.index import RunIndex, RunQuery, row_of
 from attractor.factory.ledger.ledger import KEY_FILE, Ledger, LedgerHead, write_head
 from attractor.pipeline.runs.lookup import RunSummary
+from benchmarks.figures import Figure, Row, measure
 from benchmarks.folders import Folders
-from benchmarks.ratios import Ratio, measure, report
 
 FEW, MANY = 100, 100_000
 WAITING = 10
@@ -23,21 +22,18 @@ APPENDS = 200
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def main() -> int:
+def rows() -> Iterator[Row]:
     """Measure the list of runs by status, and a line of the ledger."""
     with Folders() as folders:
         few, many = (_make_project(folders.new(), runs) for runs in (FEW, MANY))
         command = [sys.executable, "-m", "attractor", "runs", "--status", "rejected", "--json"]
-        ratios = [
-            measure(
-                f"list by status: {MANY:,} runs / {FEW}",
-                [*command[:3], *_settings(many), *command[3:]],
-                [*command[:3], *_settings(few), *command[3:]],
-                limit=2,
-            ),
-            _appending(*(_make_ledger(folders.new(), lines) for lines in (10, MANY))),
-        ]
-    return report(ratios)
+        yield measure(
+            f"list by status: {MANY:,} runs / {FEW}",
+            [*command[:3], *_settings(many), *command[3:]],
+            [*command[:3], *_settings(few), *command[3:]],
+            bound=2,
+        )
+        yield _appending(*(_make_ledger(folders.new(), lines) for lines in (10, MANY)))
 
 
 def _settings(project: Path) -> list[str]:
@@ -86,22 +82,17 @@ def _make_ledger(folder: Path, count: int) -> Ledger:
     return ledger
 
 
-def _appending(few: Ledger, many: Ledger) -> Ratio:
+def _appending(few: Ledger, many: Ledger) -> Figure:
     def append(ledger: Ledger) -> Callable[[], object]:
         now = datetime.now(UTC)
         run_id = new_run_id(now, os.urandom)
         return lambda: ledger.append("created", run_id, {}, now=now, once=True)
 
     pairs = [(_seconds(append(few)), _seconds(append(many))) for _ in range(APPENDS)]
-    value = statistics.median(long / short for short, long in pairs)
-    return Ratio(f"append to the ledger: {MANY:,} lines / 10", value, 1.5)
+    return Figure.paired(f"append to the ledger: {MANY:,} lines / 10", pairs, 1.5)
 
 
 def _seconds(work: Callable[[], object]) -> float:
     before = time.perf_counter()
     work()
     return time.perf_counter() - before
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,6 +7,7 @@ removed before, such as by tests, is waited for.
 
 import os
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -52,7 +53,7 @@ class Folders:
         until = time.monotonic() + _PATIENCE_S
         while max(self._seconds(self._place) for _ in range(3)) > _QUICK_S:
             if time.monotonic() > until:
-                print("files are made slowly here, which flatters what is measured beside them")
+                print("files are created slowly here: floors are too high", file=sys.stderr)
                 return
             time.sleep(_OFTEN_S)
 

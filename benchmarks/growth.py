@@ -7,7 +7,6 @@ and forth, a text that is copied again and again) only time can show.
 import gc
 import json
 import math
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from attractor.language.source.text import Source
 from attractor.language.syntax_errors.attribute_lists import find_value_mistakes
 from attractor.language.syntax_errors.missing_quotes import find_quote_mistakes
 from attractor.llm.generation.objects import PartialObject
-from benchmarks.ratios import Ratio, report
+from benchmarks.figures import Figure, Row
 from tests.language.repeated import LOOSE, MISTAKEN, SLIPPED
 
 ROUNDS = 8
@@ -49,15 +48,16 @@ class Growing:
     name: str
     works: Sequence[Making]
 
-    def measure(self) -> Ratio:
+    def measure(self) -> Figure:
         """Measure each."""
-        value = max(map(_times_longer, self.works))
-        return Ratio(f"10 times as much / as much: {self.name}", value, LIMIT)
+        worst = max(map(_least_times, self.works), key=_ratio_of)
+        return Figure.paired(f"10 times as much / as much: {self.name}", [worst], LIMIT)
 
 
-def main() -> int:
+def rows() -> Iterator[Row]:
     """Measure everything."""
-    return report([*(one.measure() for one in growing()), _telling()])
+    yield from (one.measure() for one in growing())
+    yield _telling()
 
 
 def growing() -> Iterator[Growing]:
@@ -144,7 +144,7 @@ def _all(find: Callable[[Any], Iterable[object]], given: object) -> list[object]
     return list(find(given))
 
 
-def _telling() -> Ratio:
+def _telling() -> Figure:
     """Measure an object that grows: at every piece a flat copy of what there is must be told."""
     objects = [
         {"a": "word " * 40_000},
@@ -153,8 +153,9 @@ def _telling() -> Ratio:
         {"a": [{"name": f"n{number}", "tags": ["a", "b"]} for number in range(5_000)]},
     ]
     texts = [json.dumps(one) for one in objects]
-    ratios = [_seconds(partial(_grow, one)) / _seconds(partial(_copy, one)) for one in texts]
-    return Ratio("an object in 10,000 pieces / flat copies", max(ratios), TELLING)
+    pairs = [(_seconds(partial(_copy, one)), _seconds(partial(_grow, one))) for one in texts]
+    worst = max(pairs, key=_ratio_of)
+    return Figure.paired("an object in 10,000 pieces / flat copies", [worst], TELLING)
 
 
 def _grow(text: str) -> None:
@@ -169,7 +170,8 @@ def _copy(text: str) -> None:
         assert text[:at] is not text
 
 
-def _times_longer(make: Making) -> float:
+def _least_times(make: Making) -> tuple[float, float]:
+    """Return the least times for some, and for ten times as much."""
     few = 10
     while _seconds(make(few)) < LEAST_S and few < 100_000:
         few *= 2
@@ -180,7 +182,12 @@ def _times_longer(make: Making) -> float:
         taken = min(taken, _seconds(make(10 * (few + more))))
         if taken <= CLEARLY_LINEAR * least:
             break
-    return taken / least
+    return least, taken
+
+
+def _ratio_of(pair: tuple[float, float]) -> float:
+    floor, taken = pair
+    return taken / floor
 
 
 def _seconds(work: Work) -> float:
@@ -193,7 +200,3 @@ def _seconds(work: Work) -> float:
         return time.process_time() - before
     finally:
         gc.enable()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

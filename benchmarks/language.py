@@ -3,16 +3,15 @@
 import gc
 import math
 import re
-import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 from attractor.language import format as layout, prepare
-from benchmarks.ratios import Ratio, measure, report
+from benchmarks.figures import Figure, Row, measure
 
 PYTHON = sys.executable
 ATTRACTOR = str(Path(sys.executable).parent / "attractor")
@@ -27,9 +26,12 @@ TENFOLD = 12
 START = 16
 
 
-def main() -> int:
+def rows() -> Iterator[Row]:
     """Measure reading, its growth, and the start of the command."""
-    return report([_reading(), *_growth(), *_growth_of_layout(), _start()])
+    yield _reading()
+    yield from _growth(prepare, [100, 1_000, 10_000, 100_000], "parse + validate")
+    yield from _growth(layout, [1_000, 10_000], "fmt")
+    yield _start()
 
 
 def pipeline(nodes: int) -> str:
@@ -51,24 +53,17 @@ def tokens(text: str) -> list[tuple[str | None, str]]:
     return [(found.lastgroup, found[0]) for found in TOKEN.finditer(text)]
 
 
-def _reading() -> Ratio:
+def _reading() -> Figure:
     text = pipeline(10_000)
     pairs = [(_time(lambda: tokens(text)), _time(lambda: prepare(text))) for _ in range(ROUNDS)]
-    value = statistics.median(taken / least for least, taken in pairs)
-    return Ratio("10,000 nodes: parse + validate / tokens", value, PARSE_AND_VALIDATE)
+    return Figure.paired("10,000 nodes: parse + validate / tokens", pairs, PARSE_AND_VALIDATE)
 
 
-def _growth() -> list[Ratio]:
-    took = _seconds(prepare, [100, 1_000, 10_000, 100_000])
-    return [
-        Ratio(f"{larger:,} nodes / {size:,} nodes", took[larger] / took[size], TENFOLD)
-        for size, larger in pairwise(took)
-    ]
-
-
-def _growth_of_layout() -> list[Ratio]:
-    took = _seconds(layout, [1_000, 10_000])
-    return [Ratio("fmt of 10,000 nodes / 1,000 nodes", took[10_000] / took[1_000], TENFOLD)]
+def _growth(work: Callable[[str], object], sizes: Sequence[int], name: str) -> Iterator[Figure]:
+    took = _seconds(work, sizes)
+    for size, larger in pairwise(took):
+        pair = took[size], took[larger]
+        yield Figure.paired(f"{name}: {larger:,} nodes / {size:,}", [pair], TENFOLD)
 
 
 def _seconds(work: Callable[[str], object], sizes: Sequence[int]) -> dict[int, float]:
@@ -82,13 +77,13 @@ def _seconds(work: Callable[[str], object], sizes: Sequence[int]) -> dict[int, f
     return took
 
 
-def _start() -> Ratio:
+def _start() -> Figure:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "small.dot"
         file.write_text(pipeline(3), encoding="utf-8")
         command = [ATTRACTOR, "validate", str(file)]
         name = "attractor validate, 5 nodes / python -c pass"
-        return measure(name, command, [PYTHON, "-c", "pass"], limit=START)
+        return measure(name, command, [PYTHON, "-c", "pass"], bound=START)
 
 
 def _time(work: Callable[[], object]) -> float:
@@ -96,7 +91,3 @@ def _time(work: Callable[[], object]) -> float:
     before = time.process_time()
     work()
     return time.process_time() - before
-
-
-if __name__ == "__main__":
-    sys.exit(main())

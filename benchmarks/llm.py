@@ -2,19 +2,18 @@
 
 import asyncio
 import json
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
 from attractor.llm import AdapterTimeout, Client, Message, Request
+from benchmarks.figures import WARM_UP, Figure, Row
 from benchmarks.folders import Folders
-from benchmarks.ratios import WARM_UP, Ratio, report
 
 ATTRACTOR = str(Path(sys.executable).parent / "attractor")
 LIMIT = 2.5
@@ -56,13 +55,13 @@ KEYS = {
 Call = Callable[[], Awaitable[object]]
 
 
-def main() -> int:
+def rows() -> Iterator[Row]:
     """Measure every adapter, one call after another and many at once."""
     with Folders() as folders, _twin(folders.new()) as environ:
-        return report(asyncio.run(_measure_all(environ)))
+        yield from asyncio.run(_measure_all(environ))
 
 
-async def _measure_all(environ: Mapping[str, str]) -> list[Ratio]:
+async def _measure_all(environ: Mapping[str, str]) -> list[Row]:
     url = httpx.URL(environ["OPENAI_BASE_URL"]).join("/")
     patient = AdapterTimeout(connect=60, request=60)
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=AT_ONCE)
@@ -70,13 +69,14 @@ async def _measure_all(environ: Mapping[str, str]) -> list[Ratio]:
         httpx.AsyncClient(base_url=url, headers=KEYS, limits=limits, timeout=60) as http,
         Client.from_env(environ, timeout=patient) as client,
     ):
-        ratios: list[Ratio] = []
+        figures: list[Row] = []
         for provider in MODELS:
             bare, ours = _bare(http, provider), _ours(client, provider)
             for name, run in (("in turn", _in_turn), (f"{AT_ONCE} at once", _at_once)):
-                value = await _ratio(run, bare, ours)
-                ratios.append(Ratio(f"a call to {provider} / bare httpx, {name}", value, LIMIT))
-        return ratios
+                pairs = await _pairs(run, bare, ours)
+                name = f"a call to {provider} / bare httpx, {name}"
+                figures.append(Figure.paired(name, pairs, LIMIT))
+        return figures
 
 
 def _bare(http: httpx.AsyncClient, provider: str) -> Call:
@@ -100,23 +100,25 @@ def _ours(client: Client, provider: str) -> Call:
     return call
 
 
-async def _ratio(run: Callable[[Call], Awaitable[float]], bare: Call, ours: Call) -> float:
-    """Return the median of the ratios of each pair: machines are noisy."""
+async def _pairs(
+    run: Callable[[Call], Awaitable[float]], bare: Call, ours: Call
+) -> list[tuple[float, float]]:
     pairs = [(await run(bare), await run(ours)) for _ in range(ROUNDS + WARM_UP)]
-    return statistics.median(taken / least for least, taken in pairs[WARM_UP:])
+    return pairs[WARM_UP:]
 
 
 async def _in_turn(call: Call) -> float:
+    """Return the seconds for one call."""
     before = time.perf_counter()
     for _ in range(ONE_BY_ONE):
         await call()
-    return time.perf_counter() - before
+    return (time.perf_counter() - before) / ONE_BY_ONE
 
 
 async def _at_once(call: Call) -> float:
     before = time.perf_counter()
     await asyncio.gather(*(call() for _ in range(AT_ONCE)))
-    return time.perf_counter() - before
+    return (time.perf_counter() - before) / AT_ONCE
 
 
 @contextmanager
@@ -132,7 +134,3 @@ def _twin(folder: Path) -> Generator[Mapping[str, str]]:
             yield json.loads(told)["environ"]
         finally:
             process.terminate()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

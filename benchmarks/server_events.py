@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +22,7 @@ from attractor.engine.journal.events import EventLog
 from attractor.engine.run_folder.layout import FileFence, RunDirectory
 from attractor.engine.storage.secrets import Redactor
 from attractor.factory.ledger.tokens import TokenStore
-from benchmarks.ratios import Ratio, report
+from benchmarks.figures import Figure, Row
 
 READERS = 200
 SECONDS, RATE = 40, 50
@@ -39,7 +39,7 @@ _TIME = re.compile(rb'"time":"([^"]+)"')
 _ENDED = b"event: end\n"
 
 
-def main() -> int:
+def rows() -> Iterator[Row]:
     """Measure in processes of their own: server, run and readers."""
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
@@ -58,15 +58,12 @@ def main() -> int:
             # The machine may have become slower or faster meanwhile.
             alone = (before + _seconds_of(_run(project, AFTER, ALONE))) / 2
         is_dropped = not found["has_end"] and DROPPED in server.log()
-        return report(
-            [
-                Ratio(f"{READERS} readers: those with lost or double events", found["faulty"], 0),
-                Ratio("s until an event is read, p99", found["p99"], 0.5),
-                Ratio("memory at the end / after 10 s", grown / settled, 1.1),
-                Ratio(f"run with {READERS} readers / alone", with_readers / alone, 1.1),
-                Ratio("readers that never read, and are kept", not is_dropped, 0),
-            ]
-        )
+    yield Figure(f"{READERS} readers: those with lost or double events", found["faulty"], 0)
+    yield Figure("delay until an event is read, p99", found["p99"], 0.5, "s")
+    memory = settled / 1024, grown / 1024
+    yield Figure.paired(f"memory at the end / after {SETTLED_S} s", [memory], 1.1, "MB")
+    yield Figure.paired(f"run with {READERS} readers / alone", [(alone, with_readers)], 1.1)
+    yield Figure("readers that never read, and are kept", not is_dropped, 0)
 
 
 @dataclass
@@ -111,7 +108,7 @@ def _server(project: Path) -> Generator[_Serving]:
 
 
 def _python(*words: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", __spec__.name if __spec__ else __name__, *words]
+    command = [sys.executable, "-m", __name__, *words]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -229,16 +226,5 @@ def read(url: str, token: str) -> None:
     print(json.dumps(asyncio.run(_read(url, token))))
 
 
-def _call(words: Sequence[str]) -> int:
-    match words:
-        case ["write", root, events]:
-            write(root, events)
-        case ["read", url, token]:
-            read(url, token)
-        case _:
-            return main()
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(_call(sys.argv[1:]))
+    {"write": write, "read": read}[sys.argv[1]](*sys.argv[2:])

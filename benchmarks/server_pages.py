@@ -3,10 +3,9 @@
 import os
 import secrets
 import statistics
-import sys
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,8 +19,8 @@ from attractor.pipeline.runs.lookup import RunSummary
 from attractor.server.application import build_application
 from attractor.server.service import Service
 from attractor.server.serving import Server, address_of, listen
+from benchmarks.figures import Figure, Row
 from benchmarks.folders import Folders
-from benchmarks.ratios import Ratio, report
 
 RUNS = 100_000
 ROUNDS = 15
@@ -31,14 +30,14 @@ PIPELINES = 20
 PAGES = ("/api/v1/runs", "/api/v1/runs?status=failed&pipeline=wish7", "/runs")
 
 
-def main() -> int:
+def rows() -> Iterator[Row]:
     """Measure the first page of the list of runs."""
     with Folders() as folders:
         project = _make_project(folders.new())
         state = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": str(project / "state")}
         with _client(Service.of(project, state)) as client:
-            rest = [_at_rest(client, page) for page in PAGES]
-            return report([*rest, _after_a_start(client, project / "runs")])
+            yield from (_at_rest(client, page) for page in PAGES)
+            yield _after_a_start(client, project / "runs")
 
 
 def _make_project(project: Path) -> Path:
@@ -81,25 +80,21 @@ def _client(service: Service) -> Generator[httpx.Client]:
         thread.join()
 
 
-def _at_rest(client: httpx.Client, page: str) -> Ratio:
+def _at_rest(client: httpx.Client, page: str) -> Figure:
     client.get(page).raise_for_status()
     times = [_milliseconds(client, page) for _ in range(ROUNDS)]
-    return Ratio(f"ms, {RUNS:,} runs: {page}", statistics.median(times), LIMIT_MS)
+    return Figure(f"{RUNS:,} runs: {page}", statistics.median(times), LIMIT_MS, "ms")
 
 
-def _after_a_start(client: httpx.Client, runs: Path) -> Ratio:
+def _after_a_start(client: httpx.Client, runs: Path) -> Figure:
     times: list[float] = []
     for _ in range(ROUNDS):
         (runs / new_run_id(datetime.now(UTC), os.urandom)).mkdir()
         times.append(_milliseconds(client, PAGES[0]))
-    return Ratio(f"ms, {RUNS:,} runs and a new one", statistics.median(times), LIMIT_MS)
+    return Figure(f"{RUNS:,} runs and a new one", statistics.median(times), LIMIT_MS, "ms")
 
 
 def _milliseconds(client: httpx.Client, page: str) -> float:
     before = time.perf_counter()
     client.get(page).raise_for_status()
     return 1000 * (time.perf_counter() - before)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

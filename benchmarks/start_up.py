@@ -1,26 +1,18 @@
 """How long the program needs to start, as a multiple of an empty Python program."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.ratios import measure, report
+from benchmarks.figures import Row, measure
 
 PYTHON = sys.executable
 ATTRACTOR = str(Path(sys.executable).parent / "attractor")
 LIMIT = 6
 
 
-def main() -> int:
+def rows() -> Iterator[Row]:
     """Measure `--help` and `--version`."""
     floor = [PYTHON, "-c", "pass"]
-    flags = ["--help", "--version"]
-    return report(
-        [
-            measure(f"attractor {flag} / python -c pass", [ATTRACTOR, flag], floor, limit=LIMIT)
-            for flag in flags
-        ]
-    )
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    for flag in ("--help", "--version"):
+        yield measure(f"attractor {flag} / python -c pass", [ATTRACTOR, flag], floor, bound=LIMIT)

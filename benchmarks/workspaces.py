@@ -2,11 +2,9 @@
 
 import asyncio
 import os
-import statistics
 import subprocess
-import sys
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +14,8 @@ from attractor.workspaces.create.isolated import create_isolated
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.git.object_store import Author
 from attractor.workspaces.git.repository import open_repository
+from benchmarks.figures import Figure, Row
 from benchmarks.folders import Folders
-from benchmarks.ratios import Ratio, report
 
 FILES = 20_000
 FOLDERS = 400
@@ -30,7 +28,7 @@ READY = 4.0
 FORK = 4.0
 SNAPSHOT = 3.0
 
-# What a run wants of a machine that has nothing else to do; a busy one takes longer.
+# At best: a busy machine takes longer.
 READY_S, SNAPSHOT_S = 3.0, 0.15
 
 
@@ -46,34 +44,27 @@ class Times:
         self.floors.append(floor)
         self.taken.append(taken)
 
-    def ratio(self, name: str, limit: float) -> Ratio:
-        """Return the median of the ratios."""
-        pairs = zip(self.taken, self.floors, strict=True)
-        return Ratio(name, statistics.median(taken / floor for taken, floor in pairs), limit)
+    def figure(self, name: str, bound: float) -> Figure:
+        """Return the medians."""
+        return Figure.paired(name, zip(self.floors, self.taken, strict=True), bound)
 
-    def line(self, name: str, wanted: float) -> str:
-        """Return the least and the median of what it took, for a person."""
-        least, middle = min(self.taken), statistics.median(self.taken)
-        return f"  {name}: {least:.3f} s at best, {middle:.3f} s mostly (wanted: {wanted} s)"
+    def least(self, name: str, bound: float) -> Figure:
+        """Return the least time."""
+        return Figure(f"{name}, at best", min(self.taken), bound, "s")
 
 
-def main() -> int:
+def rows() -> Iterator[Row]:
     """Measure in a repository that is made for it."""
     # Nothing is removed until the end: ext4 is slow to make files where many were just removed. So
     # it is in the minutes after this.
     with Folders() as folders:
         measured = asyncio.run(_measure(folders.new()))
-    code = report(
-        [
-            measured.ready.ratio("20,000 files: workspace / writing them", READY),
-            measured.fork.ratio("20,000 files: fork / writing them", FORK),
-            measured.snapshot.ratio("20,000 files: snapshot of 1 change / looking", SNAPSHOT),
-        ]
-    )
-    print(measured.ready.line("ready to work in", READY_S))
-    print(measured.fork.line("forked", READY_S))
-    print(measured.snapshot.line("snapshot", SNAPSHOT_S))
-    return code
+    yield measured.ready.figure("20,000 files: workspace / writing them", READY)
+    yield measured.fork.figure("20,000 files: fork / writing them", FORK)
+    yield measured.snapshot.figure("20,000 files: snapshot of 1 change / looking", SNAPSHOT)
+    yield measured.ready.least("20,000 files: workspace", READY_S)
+    yield measured.fork.least("20,000 files: fork", READY_S)
+    yield measured.snapshot.least("20,000 files: snapshot of 1 change", SNAPSHOT_S)
 
 
 def make_project(folder: Path) -> None:
@@ -173,7 +164,3 @@ async def _time_of(work: Awaitable[object]) -> float:
     before = time.perf_counter()
     await work
     return time.perf_counter() - before
-
-
-if __name__ == "__main__":
-    sys.exit(main())
