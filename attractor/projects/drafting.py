@@ -62,6 +62,11 @@ class Draft:
         warnings = [one for one in self.diagnostics if one.severity is Severity.WARNING]
         return [*self.errors, *warnings]
 
+    @property
+    def rank(self) -> tuple[bool, int, int]:
+        """The rank among drafts, lowest best; a text with syntax errors has no other errors."""
+        return self.graph is None, len(self.errors), len(self.faults)
+
     def fault_lines(self) -> list[str]:
         """Return errors and warnings with their lines and fixes."""
         return [as_text(one, self.source) for one in self.faults]
@@ -135,19 +140,22 @@ class Drafter:
         if not self._messages:
             self._messages.append(Message.system(instruction(self.facts)))
         self._messages.append(Message.user(words))
-        drafts: list[Draft] = []
+        drafts: list[tuple[Draft, int]] = []
         async with AsyncExitStack() as stack:
             made = Client.from_env(self.host.environ, middleware=model_middleware(self.host, stack))
             client = await stack.enter_async_context(made)
             for number in range(1, MOST_ROUNDS + 1):
-                drafts.append(self._read(await self._ask(client)))
-                found = drafts[-1].summary()
-                self.tell(f"round {number} of {MOST_ROUNDS}: {found} ({self.spent} so far)")
-                if not drafts[-1].faults:
+                draft = self._read(await self._ask(client))
+                drafts.append((draft, len(self._messages)))
+                result = f"{draft.summary()} ({self.spent} so far)"
+                self.tell(f"round {number} of {MOST_ROUNDS}: {result}")
+                if not draft.faults:
                     break
-                self._messages.append(Message.user(_complaint(drafts[-1])))
-        # A text with syntax errors has no other diagnostics.
-        return min(drafts, key=lambda one: (one.graph is None, len(one.errors), len(one.faults)))
+                self._messages.append(Message.user(_complaint(draft)))
+        best, end = min(drafts, key=lambda one: one[0].rank)
+        # A change is about this draft.
+        del self._messages[end:]
+        return best
 
     async def _ask(self, client: Client) -> str:
         model, provider = self.choice.model, self.choice.provider

@@ -25,6 +25,7 @@ GOOD = """digraph add_health {
 }
 """
 WRONG = GOOD.replace("-> exit", "-> exti")
+WARNED = GOOD.replace('health"]', 'health", max_vists=3]')
 SHOUTED = GOOD.replace("/health", "/HEALTH")
 SETTINGS = '[llm]\nmodel = "gpt-5"\n'
 TASK = "add a health endpoint"
@@ -94,7 +95,8 @@ def test_hopeless_draft_is_refused_and_kept(provider_twin: StartTwin, tmp_path: 
 def test_draft_is_changed_in_words_and_a_file_is_only_overwritten_after_a_question(
     provider_twin: StartTwin, tmp_path: Path
 ) -> None:
-    twin = provider_twin(answers(fenced(GOOD), fenced(SHOUTED)))
+    drafts = [WARNED, *[WRONG] * (MOST_ROUNDS - 1), SHOUTED]
+    twin = provider_twin(answers(*map(fenced, drafts)))
     file = tmp_path / "mine.dot"
     file.write_text("mine")
     (tmp_path / "attractor.toml").write_text(SETTINGS)
@@ -111,7 +113,10 @@ def test_draft_is_changed_in_words_and_a_file_is_only_overwritten_after_a_questi
         sitting.type("Y\n")
         assert sitting.ends_with() == 0
     assert file.read_text() == SHOUTED
-    assert "in capital letters" in json.dumps(twin.requests[-1].body)
+    changed = json.dumps(twin.requests[-1].body)
+    assert all(one in changed for one in ("in capital letters", "max_vists"))
+    # A change is about the draft that was shown.
+    assert "exti" not in changed
     with sit([*words, "other.dot"], cwd=tmp_path, environ=environ) as sitting:
         sitting.until("Save as other.dot?")
         sitting.type("n\n")
