@@ -1,15 +1,23 @@
 """Reads the shell examples in the documentation and runs them.
 
-A fence of the language `console` holds commands after `$ ` and below each what it prints; `...`
-stands for anything, in a line or as a line of its own.
+The fences of a page are one story, played from top to bottom in one shell and one folder:
+
+- `console` has commands after `$ ` and below each what it prints; `...` stands for anything, in a
+  line or as a line of its own.
+- `console title="another terminal"` is what runs beside until the end of the page.
+- `console title="at a terminal"` gets a `y` from a terminal.
+- `console title="with the network"` is not run; its `attractor` commands are parsed.
+- Any other language with a title is a file of that name, written when the story comes to it.
 """
 
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +25,25 @@ from tests.prepared import quick_programs
 
 ROOT = Path(__file__).parent.parent
 RUNBOOKS = ROOT / "docs" / "runbooks"
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-_FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = sorted([*ROOT.glob("*.md"), ROOT / "pipelines/README.md", *(ROOT / "docs").rglob("*.md")])
+HOW_TO = ROOT / "docs" / "how-to"
+# Their examples need a project with runs, or a server.
+SITUATED = [
+    HOW_TO / f"{name}.md"
+    for name in (
+        "decide-and-promote",
+        "free-space",
+        "run-over-http",
+        "stop-and-resume",
+        "watch-a-run",
+        "watch-in-a-browser",
+    )
+]
+BESIDE = "another terminal"
+TYPED = "at a terminal"
+NETWORK = "with the network"
+_FENCE = re.compile(r'^ *```(\w*)(?: title="([^"]*)")?[^\n]*\n(.*?)^ *```$', re.M | re.S)
+_PORT = re.compile(r"\b84[2-9]\d\b")
 
 
 @dataclass(frozen=True)
@@ -28,6 +53,7 @@ class Fence:
     page: Path
     number: int
     language: str
+    title: str
     text: str
 
     @property
@@ -35,11 +61,11 @@ class Fence:
         return f"{self.page.relative_to(ROOT)}-{self.number}"
 
 
-def fences(language: str | None = None) -> list[Fence]:
+def fences(language: str | None = None, *, page: Path | None = None) -> list[Fence]:
     found = [
-        Fence(page, number, *match.groups())
-        for page in PAGES
-        for number, match in enumerate(_FENCE.finditer(page.read_text("utf-8")))
+        Fence(one, number, match[1], match[2] or "", match[3])
+        for one in ([page] if page else PAGES)
+        for number, match in enumerate(_FENCE.finditer(one.read_text("utf-8")))
     ]
     return [one for one in found if language in (None, one.language)]
 
@@ -48,15 +74,41 @@ def steps(text: str) -> Iterator[tuple[str, str]]:
     """Yield each command with what is written below it."""
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         command, _, expected = part.partition("\n")
+        while command.endswith("\\"):
+            more, _, expected = expected.partition("\n")
+            command += f"\n{more}"
         yield command, expected.rstrip("\n")
 
 
-def as_script(text: str) -> str:
-    """Join the commands into one script, so that `cd` and variables carry over."""
-    lines = ["set -o pipefail"]
-    for command, _ in steps(text):
-        lines += ["printf '\\036'", f"{{ {runnable(command)}; }} 2>&1 || exit"]
-    return "\n".join(lines)
+def play(page: Path, folder: Path, more: Mapping[str, str] | None = None) -> None:
+    """Run all examples of a page, and compare what they print with what the page says."""
+    story = [one for one in fences(page=page) if one.title != NETWORK]
+    # What a page begins without a port is at 8420.
+    ports = {port: _free_port() for one in story for port in ["8420", *_PORT.findall(one.text)]}
+    told = [(one, _PORT.sub(lambda port: ports[port[0]], one.text)) for one in story]
+    lines: list[str] = []
+    wanted: list[tuple[str, str]] = []
+    beside: list[tuple[str, str]] = []
+    for fence, text in told:
+        if fence.language == "console" and fence.title == BESIDE:
+            [(command, expected)] = steps(text)
+            lines += _begin(re.sub("serve$", f"serve --port {ports['8420']}", command), len(beside))
+            beside += [(command, expected)]
+        elif fence.language == "console":
+            typed = '< "$TERMINAL"' if fence.title == TYPED else ""
+            lines += [line for command, _ in steps(text) for line in _run(command, typed)]
+            wanted += steps(text)
+        elif fence.title:
+            lines += _write(fence.title, text)
+    lines += [line for number in range(len(beside)) for line in _end(number)]
+    printed = _shell(lines, folder, more)
+    for (command, expected), output in zip([*wanted, *beside], printed, strict=True):
+        assert not expected or matches(expected, output), (command, output)
+
+
+def outputs(text: str, folder: Path, more: Mapping[str, str] | None = None) -> list[str]:
+    """Run commands one after the other in a folder; return what each printed."""
+    return _shell([line for command, _ in steps(text) for line in _run(command)], folder, more)
 
 
 def runnable(command: str) -> str:
@@ -68,32 +120,67 @@ def runnable(command: str) -> str:
     )
 
 
-def outputs(text: str, folder: Path, more: Mapping[str, str] | None = None) -> list[str]:
-    """Run the commands of a fence one after the other in a folder; return what each printed."""
+def matches(expected: str, printed: str) -> bool:
+    """Compare with `...` standing for anything."""
+    pattern = re.escape(expected).replace(r"\.\.\.", ".*")
+    return re.fullmatch(pattern, printed, re.DOTALL) is not None
+
+
+def _run(command: str, typed: str = "") -> Iterable[str]:
+    return "printf '\\036'", f"{{ {runnable(command)}\n}} 2>&1 {typed} || exit"
+
+
+def _begin(command: str, number: int) -> Iterable[str]:
+    """Begin what runs beside, as a job that Ctrl-C can end, and wait until it prints something."""
+    file = f'"$BESIDE.{number}"'
+    yield "set -m"
+    yield f"{{ {command}\n}} > {file} 2>&1 &"
+    yield f"beside{number}=$!; until [ -s {file} ]; do sleep 0.02; kill -0 $! || exit; done"
+    yield "set +m"
+
+
+def _end(number: int) -> Iterable[str]:
+    yield f"kill -INT -- -$beside{number}; wait $beside{number}"
+    yield f"printf '\\036'; cat \"$BESIDE.{number}\""
+
+
+def _write(name: str, text: str) -> Iterable[str]:
+    yield f"mkdir -p $(dirname {name}) && cat > {name} <<'END OF FILE'\n{text}END OF FILE"
+    if text.startswith("#!"):
+        yield f"chmod +x {name}"
+
+
+def _shell(lines: Iterable[str], folder: Path, more: Mapping[str, str] | None) -> list[str]:
     # From nothing: what the developer has set must not show.
     environ = {
         "PATH": f"{quick_programs()}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(folder),
         "LANG": "C.UTF-8",
         "NO_COLOR": "1",
+        "BESIDE": f"{folder}.beside",
         # Else what is run would leave a folder of workspaces below /var/tmp.
         "ATTRACTOR_WORKSPACES_DIR": str(folder),
         **(more or {}),
     }
+    person, terminal = os.openpty()
+    os.write(person, b"y\n" * 9)
     result = subprocess.run(
-        ["bash", "-c", as_script(text)],
+        ["bash", "-c", "\n".join(["set -o pipefail", *lines, "true"])],
         cwd=folder,
-        env=environ,
+        env=environ | {"TERMINAL": os.ttyname(terminal)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=60,
         check=False,
     )
+    os.close(terminal)
+    os.close(person)
     assert result.returncode == 0, result.stdout + result.stderr
     return [one.rstrip("\n") for one in result.stdout.split("\036")[1:]]
 
 
-def matches(expected: str, printed: str) -> bool:
-    """Compare with `...` standing for anything."""
-    pattern = re.escape(expected).replace(r"\.\.\.", ".*")
-    return re.fullmatch(pattern, printed, re.DOTALL) is not None
+def _free_port() -> str:
+    with ExitStack() as stack:
+        line = stack.enter_context(socket.socket())
+        line.bind(("127.0.0.1", 0))
+        return str(line.getsockname()[1])

@@ -36,8 +36,13 @@ files = b"".join(one.to_bytes(4, sys.byteorder) for one in (0, 1, 2))
 rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, files)]
 line.sendmsg([len(data).to_bytes(4)], rights)
 line.sendall(data)
-line.recv(4)
-sys.exit(int.from_bytes(line.recv(4), signed=True))
+process = int.from_bytes(line.recv(4))
+try:
+    code = line.recv(4)
+except KeyboardInterrupt:
+    os.kill(process, 2)
+    code = line.recv(4)
+sys.exit(int.from_bytes(code, signed=True))
 """
 
 
