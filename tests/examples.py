@@ -17,7 +17,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +42,9 @@ BESIDE = "another terminal"
 TYPED = "at a terminal"
 NETWORK = "with the network"
 _FENCE = re.compile(r'^ *```(\w*)(?: title="([^"]*)")?[^\n]*\n(.*?)^ *```$', re.M | re.S)
+# What runs beside also ends after a failure.
+_BEFORE = """set -o pipefail
+trap 'for one in $(jobs -p); do kill -INT -- -$one; done' EXIT"""
 _PORT = re.compile(r"\b84[2-9]\d\b")
 
 
@@ -165,7 +167,7 @@ def _shell(lines: Iterable[str], folder: Path, more: Mapping[str, str] | None) -
     person, terminal = os.openpty()
     os.write(person, b"y\n" * 9)
     result = subprocess.run(
-        ["bash", "-c", "\n".join(["set -o pipefail", *lines, "true"])],
+        ["bash", "-c", "\n".join([_BEFORE, *lines, "true"])],
         cwd=folder,
         env=environ | {"TERMINAL": os.ttyname(terminal)},
         capture_output=True,
@@ -180,7 +182,6 @@ def _shell(lines: Iterable[str], folder: Path, more: Mapping[str, str] | None) -
 
 
 def _free_port() -> str:
-    with ExitStack() as stack:
-        line = stack.enter_context(socket.socket())
+    with socket.socket() as line:
         line.bind(("127.0.0.1", 0))
         return str(line.getsockname()[1])

@@ -67,6 +67,8 @@ SHELL = re.compile(
 OFFLINE = {
     "README.md",
     "docs/how-to/outside-agents.md",
+    "docs/how-to/sandbox-elsewhere.md",
+    "docs/how-to/teach-coding-agents.md",
     "docs/how-to/trace-a-run.md",
     "docs/how-to/use-an-editor.md",
     "docs/tutorial/first-steps.md",
