@@ -26,6 +26,7 @@ from attractor.workspaces.git.objects import (
     write_tree,
 )
 from attractor.workspaces.git.repository import run_git_as_owner
+from attractor.workspaces.result_tree import EXCLUDED
 from attractor.workspaces.snapshot import LARGEST_FILE
 
 _LARGEST_POINTER = 1024
@@ -187,13 +188,14 @@ class WorkTree:
 
 
 async def has_uncommitted(folder: Path, *, environ: Mapping[str, str]) -> bool:
-    """Return whether a work tree has uncommitted changes, except for ignored files.
+    """Return whether a work tree has uncommitted changes, except for ignored and hidden files.
 
     A touched file with a filter counts as changed, since the filter is not run.
     """
     # Submodules have configurations of their own, so they are not read.
     result = await run_git_as_owner(
         "status", "--porcelain", "--ignore-submodules=dirty",
+        "--", ":/", *(f":(exclude){one.strip('/')}" for one in EXCLUDED),
         folder=folder,
         environ=environ,
         without=await _filters(WorkTree(folder, environ)),

@@ -33,6 +33,11 @@ def test_globally_ignored_files_are_not_uncommitted(project: Project) -> None:
     assert not asked(project)
 
 
+def test_hidden_files_are_not_uncommitted(project: Project) -> None:
+    write(project.folder, {"scenarios/todo/suite.lock.json": "{}", "runs/1/manifest.json": "{}"})
+    assert not asked(project)
+
+
 def test_outside_git_nothing_is_uncommitted(tmp_path: Path) -> None:
     environ = {"PATH": SEARCH_PATH, "HOME": str(tmp_path)}
     assert not asyncio.run(has_uncommitted(tmp_path, environ=environ))

@@ -1,6 +1,7 @@
 """Show a run before a decision, and record the decision."""
 
 import asyncio
+import shlex
 from datetime import timedelta
 
 import click
@@ -32,6 +33,7 @@ from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.runs.lookup import find_run, reference_of
 from attractor.pipeline.workspace.diffstat import read_diffstat
+from attractor.workspaces.git.repository import open_repository
 
 
 @click.command()
@@ -151,8 +153,15 @@ def _decide(
         is_isolated = run.manifest.options.get("workspace") == WorkspaceKind.ISOLATED
         if verdict is DecisionKind.APPROVED and is_isolated:
             name = reference_of(run.directory.root, host.runs_dir)
-            show(f"  promote:  attractor promote {name}")
+            branch = asyncio.run(_checked_out_branch(host))
+            target = f" --to {shlex.quote(branch)}" if branch not in ("", "main") else ""
+            show(f"  promote:  attractor promote {name}{target}")
     return ExitCode.DONE
+
+
+async def _checked_out_branch(host: RunHost) -> str:
+    repository = await open_repository(host.project, search_path=host.search_path)
+    return await repository.checked_out_branch()
 
 
 def _waive(

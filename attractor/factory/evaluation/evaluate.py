@@ -66,7 +66,6 @@ from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.evaluation import TrialResult, evaluate
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.workspaces.cleanup import stored_run
-from attractor.workspaces.folders import workspaces_folder
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.repository import open_repository
 
@@ -361,18 +360,11 @@ class Evaluator:
             prepared.host.tell(f"No trial was played: {reason}.")
             return []
         # The player imports httpx, which only evaluations need.
-        from attractor.factory.evaluation.trial_player import TrialPlayer, judge_of
+        from attractor.factory.evaluation.trial_player import judge_of, trial_player
 
         # From inside, a trial looks like a stage, so its folder is a repository.
         export = partial(prepared.workspace.export, run.progress.tree, repository=True)
-        player = TrialPlayer(
-            export,
-            prepared.sandbox.make,
-            suite,
-            sealed.folder,
-            workspaces_folder(self.state_dir),
-            prepared.host.clock,
-        )
+        player = trial_player(export, prepared.sandbox, sealed, prepared.host)
         settings = suite.settings.trials
         if settings.concurrency > 1 and not prepared.sandbox.promises.own_network:
             prepared.host.tell(

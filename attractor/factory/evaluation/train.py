@@ -12,7 +12,6 @@ from attractor.pipeline.components.run_components import PreparedRun
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import Scenario, Suite
 from attractor.scenarios.tried import TriedScenario
-from attractor.workspaces.folders import workspaces_folder
 
 
 def train_player(evaluator: Evaluator, prepared: PreparedRun) -> PlayTrain:
@@ -24,16 +23,10 @@ def train_player(evaluator: Evaluator, prepared: PreparedRun) -> PlayTrain:
         sealed = _sealed(evaluator, prepared, choice.suite)
         chosen = choose_train(sealed.suite, choice)
         # It imports httpx, which only trials need.
-        from attractor.factory.evaluation.trial_player import TrialPlayer, judge_of
+        from attractor.factory.evaluation.trial_player import judge_of, trial_player
 
-        player = TrialPlayer(
-            partial(workspace.export, tree, repository=True),
-            prepared.sandbox.make,
-            sealed.suite,
-            sealed.folder,
-            workspaces_folder(evaluator.state_dir),
-            prepared.host.clock,
-        )
+        export = partial(workspace.export, tree, repository=True)
+        player = trial_player(export, prepared.sandbox, sealed, prepared.host)
         async with judge_of(sealed.suite, prepared.host) as ask_judge:
             player = replace(player, ask_judge=ask_judge)
             for scenario in chosen:

@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.selection import EnvironmentChoice
 from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.workspace.create import environments_of, preparation_of
 from attractor.scenarios.check import (
     AskJudge,
     JudgeQuestion,
@@ -23,8 +26,11 @@ from attractor.scenarios.evaluation import (
     is_satisfied,
 )
 from attractor.scenarios.play import PlayedScenario, ScenarioPlayer
+from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import Scenario, Suite
-from attractor.workspaces.folders import borrowed_folder
+from attractor.workspaces.folders import borrowed_folder, workspaces_folder
+from attractor.workspaces.git.files import in_thread
+from attractor.workspaces.setup.cache import carry
 
 
 @asynccontextmanager
@@ -38,6 +44,27 @@ async def judge_of(suite: Suite, host: RunHost) -> AsyncGenerator[AskJudge]:
 
     async with open_judge(suite.settings.judge, host) as ask_judge:
         yield ask_judge
+
+
+def trial_player(
+    export: Callable[[Path], Awaitable[None]],
+    sandbox: EnvironmentChoice,
+    sealed: SealedSuite,
+    host: RunHost,
+) -> "TrialPlayer":
+    """Return the player of trials on a tree, each with the carried files of the project.
+
+    `export` writes the tree into an empty folder. The files come from the project, not from the
+    workspace, where agents can change them.
+    """
+
+    async def export_all(folder: Path) -> None:
+        await export(folder)
+        if paths := preparation_of(sandbox, host).copied_paths:
+            await in_thread(partial(carry, host.project, paths, folder))
+
+    make, copies = environments_of(sandbox, host), workspaces_folder(host.state_dir)
+    return TrialPlayer(export_all, make, sealed.suite, sealed.folder, copies, host.clock)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,6 @@ from attractor.workspaces.cleanup import (
     remove_workspace_folder,
     stored_run,
 )
-from attractor.workspaces.folders import workspaces_folder
 from attractor.workspaces.git.repository import Git
 
 if TYPE_CHECKING:
@@ -113,15 +112,14 @@ class KnownTrees:
     def _player(self, sealed: SealedSuite, change: Change = keep) -> "TrialPlayer":
         """Return the player of trials on the tree after a change."""
         # The player imports httpx, which only trials need.
-        from attractor.factory.evaluation.trial_player import TrialPlayer
+        from attractor.factory.evaluation.trial_player import trial_player
 
         async def export(to: Path) -> None:
             tree = self.workspace.base.candidate
             await self.workspace.export(tree, to, repository=True)
             await change(to)
 
-        copies, clock = workspaces_folder(self.host.state_dir), self.host.clock
-        return TrialPlayer(export, self.sandbox.make, sealed.suite, sealed.folder, copies, clock)
+        return trial_player(export, self.sandbox, sealed, self.host)
 
 
 def _refuse(result: TrialResult) -> None:

@@ -255,6 +255,10 @@ class Repository:
         found = await self.git.answer("rev-parse", "--verify", "--quiet", "--end-of-options", name)
         return found.stdout.strip()
 
+    async def checked_out_branch(self) -> str:
+        """Return the branch of the work tree, or "" if none is checked out."""
+        return (await self.git.answer("symbolic-ref", "--quiet", "--short", "HEAD")).stdout.strip()
+
     async def create_ref(self, name: str, commit: str) -> None:
         """Create a ref to a commit, unless the ref already points to this commit."""
         before = await self.ref(name)

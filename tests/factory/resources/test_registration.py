@@ -13,6 +13,7 @@ from attractor.factory.resources.suites import Registration
 from attractor.pipeline.host.run_host import RunHost
 from attractor.scenarios.suite import InvalidSuite
 from attractor.scenarios.suite_lint import SuiteRefused
+from attractor.workspaces.preparation import Preparation
 from tests.pipeline.projects import LINEAR, git, make_host, make_project
 from tests.scenarios.suites import write_suite
 
@@ -95,6 +96,22 @@ def test_baseline_and_discrimination_are_played_on_the_last_commit(
         assert faults(host, folder) == [(rule, "greets")]
     else:
         assert register(host, folder).is_new
+
+
+@pytest.mark.parametrize(
+    "preparation", [Preparation(carry=("tools",)), Preparation(carry_read_only=("tools",))]
+)
+def test_trials_have_the_carried_files_of_the_project(
+    host: RunHost, tmp_path: Path, preparation: Preparation
+) -> None:
+    (host.project / ".gitignore").write_text("tools/\n")
+    git(host.project, "add", ".gitignore")
+    git(host.project, "commit", "--quiet", "--message", "Ignore")
+    (host.project / "tools").mkdir()
+    (host.project / "tools" / "greet").write_text("hello\n")
+    host = replace(host, preparation=preparation)
+    written = scenario(run="cat tools/greet && sh greet.sh", wanted="hello\\nhello")
+    assert register(host, write_suite(tmp_path / "suite", suite=SUITE, greets=written)).is_new
 
 
 def test_first_suite_is_refused_until_it_is_about_the_program(
