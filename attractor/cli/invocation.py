@@ -121,7 +121,9 @@ GROUP_SUMMARIES = {
 
 
 PURPOSES = {
-    "Write pipelines": ("new validate fmt render diff rules simulate test estimate convert lsp"),
+    "Write pipelines": (
+        "init new validate fmt render diff rules simulate test estimate convert lsp"
+    ),
     "Run pipelines": "run agent resume fork rewind answer steer pause cancel",
     "Watch runs": "serve runs status logs diagnose",
     "Judge results": "evaluate gate suite pipeline profile token",

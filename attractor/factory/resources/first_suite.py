@@ -1,35 +1,109 @@
-"""Writes a first suite to edit."""
+"""Writes a first suite: of examples, or one to edit."""
 
+import json
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused, UsageError
 from attractor.base.files import write_whole
 from attractor.factory.resources.registration import drawn_pipelines
 from attractor.pipeline.host.run_host import RunHost
+from attractor.scenarios.suite_files import SCENARIO_END, SUITE_FILE
 
 _TEMPLATE = Path(__file__).with_suffix("")
+_EXAMPLES = _TEMPLATE.with_name("example_suite")
 _CANARY_BYTES = 16
+ARROW = "=>"
+FORM = f"write 'COMMAND {ARROW} OUTPUT', such as 'python3 total.py 1 2 {ARROW} 3'"
 
 
-def write_first_suite(folder: Path, pipeline: str, host: RunHost) -> list[Path]:
-    """Write a suite for a pipeline (default: the only one of the project); return its files."""
+@dataclass(frozen=True)
+class Example:
+    """A command, and the output that it will print when a wish has come true."""
+
+    command: str
+    output: str
+
+
+def read_example(text: str) -> Example:
+    """Read `COMMAND => OUTPUT`."""
+    command, arrow, output = (one.strip() for one in text.partition(ARROW))
+    if not (command and arrow and output):
+        raise UsageError(f"invalid example {text!r}", hint=FORM)
+    return Example(command, output)
+
+
+def read_examples(texts: Sequence[str]) -> tuple[Example, ...]:
+    """Read the examples of a suite: the first for agents, the others hidden; or none."""
+    examples = tuple(dict.fromkeys(map(read_example, texts)))
+    if len(examples) == 1:
+        raise UsageError(
+            "missing hidden example", hint="give two: agents see the first, the others judge"
+        )
+    return examples
+
+
+def write_first_suite(
+    folder: Path, pipeline: str, host: RunHost, examples: Sequence[Example] = ()
+) -> list[Path]:
+    """Write a suite for a pipeline (default: the only one of the project); return its files.
+
+    Without examples it is a suite to edit.
+    """
     if folder.exists() and any(folder.iterdir()):
         raise Refused(f"{folder} is not empty", hint="name a new folder")
     values = {
-        '"NAME"': f'"{folder.resolve().name}"',
-        '"PIPELINE"': f'"{pipeline or _only(host)}"',
+        '"NAME"': toml_text(folder.resolve().name),
+        '"PIPELINE"': toml_text(pipeline or _only(host)),
         "CANARY": f"canary-{host.randomness(_CANARY_BYTES).hex()}",
     }
-    files: list[Path] = []
-    for source in sorted(_TEMPLATE.rglob("*.toml")):
-        text = source.read_text("utf-8")
-        for placeholder, value in values.items():
-            text = text.replace(placeholder, value)
-        file = folder / source.relative_to(_TEMPLATE)
+    texts = _example_files(examples, values) if examples else _files_to_edit(values)
+    for path, text in texts.items():
+        file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, text)
-        files.append(file)
+    return [folder / path for path in texts]
+
+
+def _files_to_edit(values: Mapping[str, str]) -> dict[str, str]:
+    return {
+        str(one.relative_to(_TEMPLATE)): _filled(one.read_text("utf-8"), values)
+        for one in sorted(_TEMPLATE.rglob("*.toml"))
+    }
+
+
+def _example_files(examples: Sequence[Example], values: Mapping[str, str]) -> dict[str, str]:
+    form = (_EXAMPLES / f"example{SCENARIO_END}").read_text("utf-8")
+    files = {SUITE_FILE: _filled((_EXAMPLES / SUITE_FILE).read_text("utf-8"), values)}
+    for number, one in enumerate(examples):
+        split, name = ("holdout", f"hidden-{number}") if number else ("train", "example")
+        hidden = f"Agents never see the scenarios in holdout/. {values['CANARY']}"
+        more = {
+            "NOTE": hidden if number else _SEEN,
+            '"ID"': toml_text(name),
+            '"TITLE"': toml_text(f"Hidden example {number}" if number else "Example"),
+            '"STORY"': toml_text(f"A person types {one.command}"),
+            '"COMMAND"': toml_text(one.command),
+            '"OUTPUT"': toml_text(one.output),
+        }
+        files[f"{split}/{name}{SCENARIO_END}"] = _filled(form, more)
     return files
+
+
+_SEEN = "Agents may see the scenarios in train/, which 'attractor suite try' plays."
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    # At once: a value may contain the name of another placeholder.
+    places = "|".join(map(re.escape, values))
+    return re.sub(places, lambda found: values[found[0]], text)
+
+
+def toml_text(text: str) -> str:
+    """Quote a text; JSON and TOML have the same escapes."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _only(host: RunHost) -> str:

@@ -1,0 +1,285 @@
+"""Write the first files of a project: settings, pipeline, suite and ignore rules."""
+
+import asyncio
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from attractor.backends.models import KEYS, ProviderKey, read_provider_keys
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import ExitCode, UsageError
+from attractor.base.json import Json
+from attractor.base.toml import parse_toml
+from attractor.cli.doctor import CheckStatus, Machine
+from attractor.cli.examinations import bubblewrap, landlock
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.setup import host_of
+from attractor.factory.resources.first_suite import (
+    ARROW,
+    Example,
+    read_example,
+    read_examples,
+    write_first_suite,
+)
+from attractor.projects.detection import Language, Toolchain, detect, toolchain_of
+from attractor.projects.first_files import (
+    IGNORE_FILE,
+    PIPELINE,
+    PIPELINE_FILE,
+    PROFILE_FILE,
+    RUNS,
+    SETTINGS_FILE,
+    SUITES,
+    FirstProject,
+    Repository,
+    Step,
+    add_ignore_rules,
+    first_files,
+    next_steps,
+    paths_to_commit,
+    write_missing,
+)
+from attractor.workspaces.git.repository import find_git_dir, open_repository
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """The change that agents will make, and examples of it."""
+
+    text: str = ""
+    examples: tuple[Example, ...] = ()
+
+
+@click.command()
+@click.argument(
+    "folder",
+    metavar="[DIR]",
+    default=".",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+)
+@click.option(
+    "--language",
+    type=click.Choice([one.value for one in Language]),
+    help="Choose the language (default: by the files).",
+)
+@click.option("--test-command", default="", help="Run the tests with this command.")
+@click.option("--wish", default="", help="The change that agents will make, in one sentence.")
+@click.option(
+    "--example",
+    "examples",
+    multiple=True,
+    metavar="'COMMAND => OUTPUT'",
+    help="Judge the change by this example; give two or more. Agents see the first one only.",
+)
+@click.option("--name", default="", help="Name the suite (default: by the folder).")
+@click.option("-y", "--yes", is_flag=True, help="Ask nothing, and use what is found.")
+@json_option
+@click.pass_obj
+def init(
+    invocation: Invocation,
+    folder: Path,
+    language: str | None,
+    test_command: str,
+    wish: str,
+    examples: tuple[str, ...],
+    name: str,
+    yes: bool,
+    as_json: bool,
+) -> ExitCode:
+    """Write the first files of a project: settings, pipeline, suite and ignore rules.
+
+    DIR is the folder of the project (default: the current folder). At a terminal, ask for what is
+    not given. No file is overwritten, and nothing is committed. The output ends with the commands
+    from these files to a promoted change.
+    """
+    name = name or re.sub(r"[^a-z0-9_-]+", "-", folder.resolve().name.lower()).strip("-_") or "app"
+    suite = f"{SUITES}/{name}"
+    is_new = not all((folder / one).exists() for one in (SETTINGS_FILE, PIPELINE_FILE, suite))
+    asks = is_new and invocation.has_terminal and not yes and not as_json
+    machine = Machine(invocation.environ, folder, invocation.configuration)
+    toolchain, given = detect(folder, machine.find), _Wish(wish, read_examples(examples))
+    if is_new:
+        chosen = Language(language) if language else None
+        toolchain = _choose(machine, toolchain, chosen, test_command, asks=asks)
+        given = _ask_wish(given) if asks else given
+    found = asyncio.run(_look(machine))
+    project = FirstProject(
+        name,
+        toolchain or Toolchain(Language.SHELL),
+        invocation.environ.get("HOME", ""),
+        given.text,
+        given.examples,
+        found.provider,
+        found.is_sandboxed,
+    )
+    written, kept = write_missing(folder, first_files(project))
+    if (folder / suite).exists():
+        kept.append(suite)
+    else:
+        files = write_first_suite(folder / suite, PIPELINE, host_of(invocation), given.examples)
+        written += [str(one.relative_to(folder)) for one in files]
+    ignored = add_ignore_rules(folder, [RUNS, *project.toolchain.ignored])
+    is_named = SETTINGS_FILE in written or _names(folder, name)
+    repository = asyncio.run(_repository(machine, paths_to_commit(project)))
+    steps = [*next_steps(project, repository, is_named=is_named)]
+    if folder.resolve() != invocation.folder.resolve():
+        steps.insert(0, Step(f"cd {shlex.quote(str(folder))}", "Go to the project"))
+    report = _Report(project, found, written, kept, ignored, steps)
+    if as_json:
+        show_json(report.to_record())
+    else:
+        show("\n".join(report.lines()))
+    return ExitCode.DONE
+
+
+def _choose(
+    machine: Machine,
+    found: Toolchain | None,
+    language: Language | None,
+    test_command: str,
+    *,
+    asks: bool,
+) -> Toolchain:
+    """Return the toolchain with a test command, after asking at a terminal."""
+    if asks and language is None:
+        choices = click.Choice([one.value for one in Language])
+        default = found.language.value if found else None
+        language = Language(click.prompt("Language", default, type=choices, err=True))
+    if language and (found is None or language is not found.language):
+        found = toolchain_of(language, machine.folder, machine.find)
+    if found is None and not test_command:
+        raise UsageError(
+            f"no known language in {machine.folder}", hint="pass --language or --test-command"
+        )
+    toolchain = found or Toolchain(Language.SHELL)
+    if toolchain.remedy and not test_command:
+        raise UsageError(
+            "pytest is not installed where a sandbox finds it",
+            hint=f"{toolchain.remedy}, then type 'attractor init' again",
+        )
+    if asks and not test_command:
+        known = toolchain.test_command or None
+        test_command = click.prompt("Test command", known, err=True)
+    if not (test_command or toolchain.test_command):
+        raise UsageError("no test command found", hint="pass --test-command")
+    return replace(toolchain, test_command=test_command or toolchain.test_command)
+
+
+def _ask_wish(given: _Wish) -> _Wish:
+    text = given.text or click.prompt(
+        "Which change do you wish, in one sentence? (empty: write it later)",
+        default="",
+        show_default=False,
+        err=True,
+    )
+    if not text or given.examples:
+        return replace(given, text=text)
+    show(f"Two examples of it judge the result, each as COMMAND {ARROW} OUTPUT.", err=True)
+    questions = ("An example that agents see", "An example that agents never see")
+    return _Wish(text, tuple(_ask_example(one) for one in questions))
+
+
+def _ask_example(question: str) -> Example:
+    def read(text: str) -> Example:
+        try:
+            return read_example(text)
+        except UsageError as error:
+            raise click.UsageError(f"{error.message} ({error.hint})") from error
+
+    return click.prompt(question, value_proc=read, err=True)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was found on this machine; of several providers with a key, one is chosen."""
+
+    keys: Sequence[ProviderKey]
+    is_sandboxed: bool
+    provider: str
+
+
+async def _look(machine: Machine) -> _Found:
+    keys = [one for one in await read_provider_keys(machine.environ) if one.is_set]
+    sandboxes = [*await bubblewrap.examine(machine), *await landlock.examine(machine)]
+    is_sandboxed = any(one.standing is CheckStatus.OK for one in sandboxes)
+    llm = machine.configuration.settings.llm
+    is_chosen = len(keys) < 2 or llm.provider or llm.model
+    provider = "" if is_chosen else keys[0].provider
+    return _Found(keys, is_sandboxed, provider)
+
+
+async def _repository(machine: Machine, paths: Sequence[str]) -> Repository:
+    path = machine.environ.get("PATH", "")
+    if not await find_git_dir(machine.folder, search_path=path):
+        return Repository()
+    opened = await open_repository(machine.folder, search_path=path)
+    branch = await opened.checked_out_branch()
+    status = await machine.run("git", "-C", str(machine.folder), "status", "--short", "--", *paths)
+    has_commit, is_clean = bool(await opened.ref("HEAD")), not status.stdout
+    return Repository(True, has_commit, has_commit and is_clean, branch or "main")
+
+
+def _names(folder: Path, suite: str) -> bool:
+    """Return whether the settings of a project name a suite."""
+    settings = parse_toml((folder / SETTINGS_FILE).read_text("utf-8"))
+    return settings.get("factory", {}).get("suite") == suite
+
+
+@dataclass(frozen=True)
+class _Report:
+    """The result of the command."""
+
+    project: FirstProject
+    found: _Found
+    written: Sequence[str]
+    kept: Sequence[str]
+    ignored: Sequence[str]
+    steps: Sequence[Step]
+
+    def lines(self) -> list[str]:
+        """Return the result for people."""
+        lines = [f"wrote {one}" for one in self.written]
+        if self.ignored:
+            lines.append(f"added to {IGNORE_FILE}: {' '.join(self.ignored)}")
+        lines += [f"exists, unchanged: {one}" for one in self.kept]
+        lines += ["", *self._remarks(), "", "Next, one after another:"]
+        for number, one in enumerate(self.steps, 1):
+            lines += [f"{number:>2}. {one.purpose}:", f"      {one.command}"]
+        return lines
+
+    def _remarks(self) -> Iterator[str]:
+        if not self.found.keys:
+            *others, last = (names[0] for names in KEYS.values())
+            yield f"No key of a model provider is set. Set {', '.join(others)} or {last} first."
+        else:
+            names = ", ".join(one.set_by or one.provider for one in self.found.keys)
+            chosen = f"; agents ask {self.found.provider}" if self.found.provider else ""
+            yield f"Keys of model providers: {names}{chosen}"
+        if not self.found.is_sandboxed:
+            yield f"No sandbox works here (see attractor doctor): {PROFILE_FILE} permits that."
+        if not self.project.examples and self.written:
+            yield (
+                f"First write your wish into {PIPELINE_FILE}, and commands of your program with "
+                f"their results into {SUITES}/{self.project.suite}/."
+            )
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of the result."""
+        return {
+            "language": self.project.toolchain.language.value,
+            "test_command": self.project.toolchain.test_command,
+            "written": [*self.written],
+            "kept": [*self.kept],
+            "ignored": [*self.ignored],
+            "keys": [one.provider for one in self.found.keys],
+            "sandboxed": self.found.is_sandboxed,
+            "next": [{"command": one.command, "purpose": one.purpose} for one in self.steps],
+        }
+
+
+part = init

@@ -1,0 +1,187 @@
+"""Finds the toolchain of a project in its files: language, test command, and what tests need."""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+
+FindProgram = Callable[[str], str]
+"""Returns the path of a program on PATH, or an empty text."""
+
+_SYSTEM = tuple(map(Path, ("/usr", "/bin", "/sbin", "/lib", "/lib64")))
+_SYSTEM_PYTEST = ("/usr/lib/python3*/dist-packages", "/usr/local/lib/python3*/*-packages")
+_NO_TESTS = "no test specified"
+"""A part of the test script that `npm init` writes."""
+
+
+class Language(StrEnum):
+    """The kind of a project; the first one found is the default."""
+
+    PYTHON = "python"
+    NODE = "node"
+    GO = "go"
+    RUST = "rust"
+    MAKE = "make"
+    SHELL = "shell"
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """The toolchain of a project.
+
+    An unknown test command is empty. `needed` are ignored folders that tests read, `ignored` are
+    patterns for `.gitignore`, and `readable` are folders outside the system that programs need.
+    `remedy` is a command that installs a missing part.
+    """
+
+    language: Language
+    test_command: str = ""
+    needed: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    readable: tuple[Path, ...] = ()
+    remedy: str = ""
+
+
+def detect(folder: Path, find: FindProgram) -> Toolchain | None:
+    """Return the toolchain of the first language that the files of a folder belong to."""
+    language = next((one for one in Language if _is_used(one, folder)), None)
+    return toolchain_of(language, folder, find) if language else None
+
+
+def toolchain_of(language: Language, folder: Path, find: FindProgram) -> Toolchain:
+    """Return the toolchain of a language in a folder."""
+    match language:
+        case Language.PYTHON:
+            return _python(folder)
+        case Language.NODE:
+            needed = ("node_modules",) if (folder / "node_modules").is_dir() else ()
+            readable = _outside_system(find("node"))
+            return Toolchain(language, _node_tests(folder), needed, ("node_modules/",), readable)
+        case Language.GO:
+            return Toolchain(language, "go test ./...", readable=_outside_system(find("go")))
+        case Language.RUST:
+            readable = _outside_system(find("cargo"))
+            return Toolchain(language, "cargo test", ignored=("target/",), readable=readable)
+        case Language.MAKE:
+            return Toolchain(language, "make test" if _has_make_target(folder, "test") else "")
+        case Language.SHELL:
+            return Toolchain(language, _shell_tests(folder))
+
+
+def _is_used(language: Language, folder: Path) -> bool:
+    match language:
+        case Language.PYTHON:
+            names = ("pyproject.toml", "setup.py", "setup.cfg", "requirements*.txt")
+            return _has(folder, *names, "*.py", "tests/*.py", "src/*/*.py")
+        case Language.NODE:
+            return _has(folder, "package.json", "*.js", "*.mjs", "*.cjs")
+        case Language.GO:
+            return _has(folder, "go.mod")
+        case Language.RUST:
+            return _has(folder, "Cargo.toml")
+        case Language.MAKE:
+            return _has(folder, "Makefile", "makefile", "GNUmakefile")
+        case Language.SHELL:
+            return _has(folder, "*.sh", "bin/*.sh", "tests/*.sh", "tests/*.bats")
+
+
+def _python(folder: Path) -> Toolchain:
+    environment = next(
+        (one for one in (".venv", "venv", "env") if (folder / one / "pyvenv.cfg").is_file()), ""
+    )
+    python = f"{environment}/bin/python" if environment else "python3"
+    source = "PYTHONPATH=src " if _has(folder, "src/*/*.py") else ""
+    ignored = (f"{environment or '.venv'}/", "__pycache__/", ".pytest_cache/")
+    needed = (environment,) if environment else ()
+    readable = _base_of(folder / environment) if environment else ()
+    if not _uses_pytest(folder):
+        tests = f"{source}{python} -m unittest {_unittest_words(folder)}"
+        return Toolchain(Language.PYTHON, tests, needed, ignored, readable)
+    tests = f"{source}{python} -m pytest -q"
+    remedy = "" if _has_pytest(folder, environment) else _install_pytest(folder, environment)
+    return Toolchain(Language.PYTHON, tests, needed, ignored, readable, remedy)
+
+
+def _uses_pytest(folder: Path) -> bool:
+    names = ("pyproject.toml", "setup.cfg", "tox.ini", "requirements*.txt")
+    tests = ("test_*.py", "*_test.py", "tests/**/*.py")
+    is_named = any("pytest" in _text(one) for one in _found(folder, *names, *tests))
+    return is_named or _has(folder, "pytest.ini", "conftest.py", "tests/conftest.py")
+
+
+def _has_pytest(folder: Path, environment: str) -> bool:
+    if environment:
+        return _has(folder / environment, "lib/python3*/site-packages/pytest")
+    return any(_has(Path("/"), f"{one[1:]}/pytest") for one in _SYSTEM_PYTEST)
+
+
+def _install_pytest(folder: Path, environment: str) -> str:
+    is_uv = environment and "\nuv = " in _text(folder / environment / "pyvenv.cfg")
+    pip = "uv pip install" if is_uv else f"{environment or '.venv'}/bin/python -m pip install"
+    files = "".join(f" -r {one.name}" for one in _found(folder, "requirements*.txt"))
+    make = "" if environment else "python3 -m venv .venv && "
+    return f"{make}{pip} pytest{files}"
+
+
+def _base_of(environment: Path) -> tuple[Path, ...]:
+    """Return the installation of Python that a virtual environment refers to."""
+    home = re.search(r"^home *= *(.+)$", _text(environment / "pyvenv.cfg"), re.MULTILINE)
+    return _outside_system(str(Path(home[1].strip(), "python3"))) if home else ()
+
+
+def _unittest_words(folder: Path) -> str:
+    """Return the words after `unittest`, which by itself searches packages only."""
+    is_plain = _has(folder, "tests/test*.py") and not _has(folder, "tests/__init__.py")
+    return "discover -q -s tests" if is_plain else "-q"
+
+
+def _node_tests(folder: Path) -> str:
+    try:
+        script: object = json.loads(_text(folder / "package.json") or "{}")["scripts"]["test"]
+    except (ValueError, KeyError, TypeError):
+        script = ""
+    return "npm test" if script and _NO_TESTS not in str(script) else "node --test"
+
+
+def _has_make_target(folder: Path, target: str) -> bool:
+    files = _found(folder, "Makefile", "makefile", "GNUmakefile")
+    return any(re.search(rf"^{target}\s*:", _text(one), re.MULTILINE) for one in files)
+
+
+def _shell_tests(folder: Path) -> str:
+    if _has(folder, "tests/*.bats"):
+        return "bats tests"
+    names = ("test.sh", "tests.sh", "run-tests.sh", "tests/test.sh", "tests/run.sh", "test/test.sh")
+    found = next(iter(_found(folder, *names, "test_*.sh", "tests/test_*.sh")), None)
+    if found is None:
+        return ""
+    program = "bash" if "bash" in _text(found).partition("\n")[0] else "sh"
+    return f"{program} {found.relative_to(folder)}"
+
+
+def _outside_system(program: str) -> tuple[Path, ...]:
+    """Return the folder of an installation that is not in the system, such as one of nvm."""
+    if not program:
+        return ()
+    place = Path(program).resolve().parent
+    if any(place.is_relative_to(one) for one in _SYSTEM):
+        return ()
+    return (place.parent if place.name == "bin" else place,)
+
+
+def _has(folder: Path, *patterns: str) -> bool:
+    return any(True for _ in _found(folder, *patterns))
+
+
+def _found(folder: Path, *patterns: str) -> Iterable[Path]:
+    return (one for pattern in patterns for one in sorted(folder.glob(pattern)))
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8", "replace")
+    except OSError:
+        return ""

@@ -1,0 +1,135 @@
+"""`attractor init`, as a program and in projects that have files already."""
+
+import json
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.factory.resources.first_suite import Example
+from attractor.factory.resources.profiles import read_profile
+from attractor.language.reading import parse
+from attractor.projects.detection import Language, Toolchain
+from attractor.projects.first_files import (
+    PIPELINE_FILE,
+    PROFILE_FILE,
+    FirstProject,
+    Repository,
+    first_files,
+    next_steps,
+)
+from tests.cli.plain_desk import Desk
+from tests.pipeline.projects import git
+
+WISH = ("--wish", "Print it.", "--example", "sh a.sh 1 => 1", "--example", "sh a.sh 2 => 2")
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    desk = Desk(tmp_path / "shop")
+    desk.folder.mkdir()
+    desk.write("exit 0\n", "test.sh")
+    return desk
+
+
+def test_second_init_changes_nothing(desk: Desk) -> None:
+    first = desk.do("init", *WISH, "--json")
+    assert first.returncode == 0, first.stderr
+    record = json.loads(first.stdout)
+    assert (record["language"], record["test_command"]) == ("shell", "sh test.sh")
+    assert (record["ignored"], record["kept"], record["keys"]) == (["/runs/"], [], [])
+    assert record["next"][0]["command"] == "git init --initial-branch main"
+    git(desk.folder, "init", "--quiet", "--initial-branch", "next")
+    git(desk.folder, "add", "--all")
+    git(desk.folder, "commit", "--quiet", "--message", "Begin")
+    again = json.loads(desk.do("init", "--language", "make", *WISH, "--json").stdout)
+    assert (again["written"], again["ignored"]) == ([], [])
+    assert again["kept"] == ["attractor.toml", "pipelines/feature.dot", "scenarios/shop"]
+    commands = [one["command"] for one in again["next"]]
+    assert commands[0] == "attractor validate pipelines/feature.dot"
+    assert commands[-1] == "attractor promote --to next"
+    assert git(desk.folder, "status", "--porcelain", "--", ".gitignore", "scenarios") == ""
+
+
+def test_existing_files_are_kept_and_the_run_names_the_suite(desk: Desk) -> None:
+    desk.write('[output]\ncolor = "never"\n', "attractor.toml")
+    desk.write("runs\n*.log", ".gitignore")
+    done = desk.do("init", *WISH, "--name", "first")
+    assert done.returncode == 0, done.stderr
+    assert "exists, unchanged: attractor.toml" in done.stdout.splitlines()
+    assert "No key of a model provider is set." in done.stdout
+    assert "      attractor run pipelines/feature.dot --suite first" in done.stdout.splitlines()
+    assert (desk.folder / "attractor.toml").read_text() == '[output]\ncolor = "never"\n'
+    assert (desk.folder / ".gitignore").read_text() == "runs\n*.log"
+
+
+def test_suite_to_edit_without_a_wish(desk: Desk) -> None:
+    done = desk.do("init", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "First write your wish into pipelines/feature.dot" in done.stdout
+    assert (desk.folder / "scenarios/shop/holdout/new-feature.scenario.toml").exists()
+    assert desk.do("validate", "pipelines/feature.dot").stdout == "1 file, no problems found\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "words", "message"),
+    [
+        ({"test.sh": None}, (), "no known language in . (pass --language or --test-command)"),
+        ({"test.sh": None, "a.sh": ""}, (), "no test command found (pass --test-command)"),
+        ({"test_a.py": "import pytest"}, (), "then type 'attractor init' again"),
+        ({}, ("--example", "a => b"), "missing hidden example"),
+        ({}, ("--example", "a =>"), "invalid example 'a =>' (write 'COMMAND => OUTPUT'"),
+        ({}, ("missing",), "'missing' does not exist"),
+    ],
+)
+def test_missing_facts_are_errors_before_anything_is_written(
+    desk: Desk, files: dict[str, str | None], words: tuple[str, ...], message: str
+) -> None:
+    for name, text in files.items():
+        if text is None:
+            (desk.folder / name).unlink()
+        else:
+            desk.write(text, name)
+    before = sorted(desk.folder.rglob("*"))
+    done = desk.do("init", *words)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert [one for one in sorted(desk.folder.rglob("*")) if "workspaces" not in one.name] == before
+
+
+PROJECT = FirstProject("shop", Toolchain(Language.SHELL, "sh test.sh"), "/home/ann")
+
+
+@pytest.mark.parametrize(
+    "text", ['Print "it" as a\\new', "Print $HOME and ${HOME}", "Drück {{ it }}", "a\nb"]
+)
+def test_any_text_is_quoted(desk: Desk, text: str) -> None:
+    toolchain = Toolchain(Language.SHELL, f"echo '{text}'", ("a b",), readable=(Path("/opt/a"),))
+    examples = (Example(text, text), Example("b", "c"))
+    project = replace(PROJECT, wish=text, toolchain=toolchain, examples=examples, provider="openai")
+    files = first_files(project)
+    settings = tomllib.loads(files["attractor.toml"])
+    assert settings["workspace"]["carry_read_only"] == ["a b"]
+    assert settings["factory"] == {"suite": "shop", "profile": "local"}
+    assert settings["llm"] == {"provider": "openai"}
+    goal = parse(files[PIPELINE_FILE]).attributes.text("goal")
+    assert goal == f"{text} For example, `{text}` prints: {text}"
+    (desk.folder / "pipelines").mkdir()
+    desk.write(files[PIPELINE_FILE], PIPELINE_FILE)
+    checked = desk.do("validate", PIPELINE_FILE)
+    assert checked.stdout == "1 file, no problems found\n"
+
+
+def test_machine_without_a_sandbox_gets_a_profile_and_a_token(tmp_path: Path) -> None:
+    toolchain = replace(PROJECT.toolchain, readable=(Path("/home/ann/.nvm/v22"), Path("/opt/go")))
+    project = replace(PROJECT, is_sandboxed=False, toolchain=toolchain)
+    file = tmp_path / "local.toml"
+    file.write_text(first_files(project)[PROFILE_FILE])
+    profile = read_profile(file)
+    assert profile.sandbox.read == ("~/.nvm/v22", "/opt/go")
+    assert profile.allows("isolation_unverified")
+    steps = [one.command for one in next_steps(project, Repository(True, True), is_named=True)]
+    assert steps[0].startswith("git add .gitignore attractor.toml pipelines/feature.dot scenarios/")
+    assert steps[2] == "attractor profile create profiles/local.toml"
+    assert 'export ATTRACTOR_TOKEN="$(attractor token create me)"' in steps

@@ -1,0 +1,185 @@
+"""A newcomer types what `attractor init` prints, up to a promoted change."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
+from tests.cli.terminals import plain, sit
+from tests.counts import count
+from tests.prepared import quick_programs
+
+WISH = "Print the sum of the arguments."
+SCRIPT = """
+[[rules]]
+when = {{ first_user = "Plan this change", step = 0 }}
+answer.tool_calls = [{{ name = "report_outcome", arguments = {{ outcome = "success" }} }}]
+
+[[rules]]
+when = {{ first_user = "Implement the plan", step = 0 }}
+answer.tool_calls = [{{ name = "shell", arguments = {{ command = '''{first}''' }} }}]
+
+[[rules]]
+when = {{ first_user = "Repair each fault", step = 0 }}
+answer.tool_calls = [{{ name = "shell", arguments = {{ command = '''{second}''' }} }}]
+
+[[rules]]
+when = {{ first_user = {{ regex = "Implement the plan|Repair each fault" }}, step = 1 }}
+answer.tool_calls = [{{ name = "report_outcome", arguments = {{ outcome = "success" }} }}]
+
+[[rules]]
+when = {{ first_user = "Review this change", step = 0 }}
+answer.tool_calls = [{{ name = "report_outcome", arguments = {{ outcome = "success" }} }}]
+
+[[rules]]
+answer = {{ text = "Done." }}
+"""
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """A fresh project: its files, the program, and two tries of the model to make the change."""
+
+    files: Mapping[str, str]
+    program: str
+    tests: str
+    wire: str
+    tries: tuple[str, str]
+    branch: str = ""
+
+
+SHELL = Fresh(
+    {
+        "sum.sh": 'echo "usage: sum.sh NUMBER..."\n',
+        "test.sh": "sh sum.sh | grep --quiet usage\n",
+    },
+    "sh sum.sh",
+    "sh test.sh",
+    "OPENAI",
+    (
+        r"""printf '[ $# -gt 0 ] || echo usage\ns=0\nfor n; do s=$((s + n)); done\necho $s\n' >"""
+        "sum.sh",
+        "",
+    ),
+    branch="trunk",
+)
+PYTHON = Fresh(
+    {
+        "total.py": "import sys\n\nprint(*sys.argv[1:])\n",
+        "test_total.py": "import subprocess\nimport sys\n\n\ndef test_prints_a_line():\n"
+        '    assert subprocess.check_output([sys.executable, "total.py"]).count(b"\\n") == 1\n',
+        "pytest.ini": "[pytest]\n",
+    },
+    ".venv/bin/python total.py",
+    ".venv/bin/python -m pytest -q",
+    "ANTHROPIC",
+    (
+        "echo 'print(' >total.py",
+        r"""printf 'import sys\n\nprint(sum(map(int, sys.argv[1:])))\n' >total.py""",
+    ),
+)
+NODE = Fresh(
+    {
+        "package.json": '{"name": "total", "private": true}\n',
+        "total.mjs": "console.log(process.argv.slice(2));\n",
+        "total.test.mjs": 'import test from "node:test";\n'
+        'test("loads", () => import("./total.mjs"));\n',
+    },
+    "node total.mjs",
+    "node --test",
+    "GEMINI",
+    (
+        "echo 'throw 1' >total.mjs",
+        "echo 'let sum = 0;\nfor (const one of process.argv.slice(2)) sum += Number(one);\n"
+        "console.log(sum);' >total.mjs",
+    ),
+)
+PROJECTS = {"shell": SHELL, "python": PYTHON, "node": NODE}
+
+
+def make_environment(folder: Path) -> None:
+    """Make a virtual environment with pytest, as pip would."""
+    command = [sys.executable, "-m", "venv", "--without-pip", folder / ".venv"]
+    subprocess.run(command, timeout=60, check=True)
+    [packages] = folder.glob(".venv/lib/python3*/site-packages")
+    for name in ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments"):
+        spec = find_spec(name)
+        assert spec
+        assert spec.origin
+        shutil.copytree(Path(spec.origin).parent, packages / name)
+    (packages / "py.py").write_text("import _pytest._py.path as path\n")
+
+
+@dataclass(frozen=True)
+class Newcomer:
+    """Somebody at a terminal in a fresh project."""
+
+    folder: Path
+    environ: Mapping[str, str]
+
+    def type(self, command: str, answers: Sequence[tuple[str, str]] = ()) -> str:
+        """Type a command, and answers to its questions; return what it printed."""
+        with sit(["bash", "-c", command], cwd=self.folder, environ=self.environ) as sitting:
+            for question, answer in answers:
+                sitting.until(question)
+                sitting.type(f"{answer}\n")
+            assert sitting.ends_with() == 0, sitting.shown
+            return plain(sitting.shown)
+
+
+def begin(folder: Path, fresh: Fresh, variables: Mapping[str, str]) -> Newcomer:
+    project = folder / "My total"
+    project.mkdir()
+    for name, text in fresh.files.items():
+        (project / name).write_text(text)
+    if ".venv" in fresh.tests:
+        make_environment(project)
+    (folder / ".gitconfig").write_text("[user]\n\tname = Ann\n\temail = ann@localhost\n")
+    keys = {name: one for name, one in variables.items() if name.startswith(fresh.wire + "_")}
+    environ = {
+        "PATH": f"{quick_programs()}:{os.environ['PATH']}",
+        "HOME": str(folder),
+        "LANG": "C.UTF-8",
+        "ATTRACTOR_WORKSPACES_DIR": str(folder),
+        **{name: one for name, one in keys.items() if "COMPATIBLE" not in name},
+    }
+    newcomer = Newcomer(project, environ)
+    if fresh.branch:
+        newcomer.type(f"git init --quiet -b {fresh.branch} && git add . && git commit -qm Begin")
+    return newcomer
+
+
+@pytest.mark.parametrize("name", [*PROJECTS][: count(ci=1, full=3)])
+def test_newcomer_is_led_to_a_promoted_change(
+    name: str, tmp_path: Path, provider_twin: StartTwin
+) -> None:
+    fresh = PROJECTS[name]
+    twin = provider_twin(SCRIPT.format(first=fresh.tries[0], second=fresh.tries[1]))
+    newcomer = begin(tmp_path, fresh, twin.environ())
+    answers = [
+        (f"[{name}]", ""),
+        (f"[{fresh.tests}]", ""),
+        ("Which change", WISH),
+        ("that agents see", f"{fresh.program} 1 2 => 3"),
+        ("never see", f"{fresh.program} 40 50 => 90"),
+    ]
+    steps = re.findall(r"^      (.+)$", newcomer.type("attractor init", answers), re.MULTILINE)
+    printed = ""
+    for step in steps:
+        # A command that the one before printed does the same.
+        advised = re.findall(rf":  +({step.partition(' --')[0]}.*)$", printed, re.MULTILINE)
+        printed = newcomer.type(advised[0] if advised and "..." not in advised[0] else step)
+    assert f"{fresh.branch or 'main'} is now " in printed, printed
+    assert newcomer.type(f"{fresh.program} 1 2") == "3\n"
+    assert newcomer.type("git status --porcelain").splitlines() == [
+        "?? scenarios/my-total/suite.lock.json"
+    ]
+    assert "exists, unchanged: attractor.toml" in newcomer.type("attractor init")
