@@ -7,6 +7,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.config.projects import find_project_root
 
 
 @click.command()
@@ -26,7 +27,8 @@ def skill(invocation: Invocation, folder: Path | None, force: bool, as_json: boo
     # Imported here, because it loads all rules and handlers.
     from attractor.projects.skill import SKILL_FOLDERS, write_skill
 
-    folders = [folder] if folder else [invocation.folder / one for one in SKILL_FOLDERS]
+    root = find_project_root(invocation.folder)
+    folders = [folder] if folder else [root / one for one in SKILL_FOLDERS]
     files = [file for one in folders for file in write_skill(one, force=force)]
     if as_json:
         show_json({"files": [str(one) for one in files]})
