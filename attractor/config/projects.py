@@ -1,9 +1,11 @@
-"""Finds the project root of a folder or file."""
+"""The names of files in a project, and the project root of a folder or file."""
 
 import os.path
 from pathlib import Path
 
 PROJECT_FILE = "attractor.toml"
+AGENTS = "agents"
+"""The folder of the project's agents."""
 
 
 def find_project_root(start: Path) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from attractor.base.errors import UsageError
 from attractor.base.files import read_regular
+from attractor.config.projects import AGENTS
 from attractor.engine.errors import RunOver
 from attractor.engine.run_folder.layout import (
     CHILDREN,
@@ -19,7 +20,7 @@ from attractor.pipeline.components.run_components import (
     PreparedRun,
 )
 from attractor.pipeline.fork.linked_run import follow_restarts, settle_parent
-from attractor.pipeline.host.run_host import AGENTS, RunHost
+from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.preflight import preflight
 from attractor.pipeline.preflight.requirements import report_common_secrets
 from attractor.pipeline.request import (

@@ -60,10 +60,11 @@ class WithKeyboard:
         target.page.keyboard.type(label)
 
     def _reach(self, target: Locator) -> None:
-        target.wait_for()
         page: Page = target.page
+        # Found once: to look for it after each key takes longer than the key.
+        element = target.element_handle()
         for _ in range(MOST_STOPS):
-            if target.evaluate("one => one === document.activeElement"):
+            if element.evaluate("one => one === document.activeElement"):
                 return
             page.keyboard.press("Tab")
         raise AssertionError(f"the Tab key does not reach {target}")

@@ -1,20 +1,14 @@
-"""The pages of runs in Chromium: live, by mouse and by keyboard, in all looks, quick.
+"""The pages of runs in Chromium: live, by mouse and by keyboard, quick, and safe."""
 
-Set SCREENSHOTS to a folder to keep a picture of each page.
-"""
-
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any, cast
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # pyright: ignore[reportMissingTypeStubs]
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browsers import browser as chromium
+from tests.browsers import Screen, chromium
 from tests.pipeline.projects import make_project
 from tests.server.conftest import SETTINGS, RunningServer, service_of, serving
 from tests.server.runs import PATIENCE_S, UNTIL_GO, await_rest, start
@@ -32,9 +26,6 @@ PIPELINE = f"""digraph live {{ graph [goal="Watch me"]
 """
 # Other work on this machine may slow the browser down.
 expect.set_options(timeout=30_000)
-LOOKS = [("light", 1280), ("dark", 390)]
-OTHER_LOOKS = [("dark", 1280), ("light", 390)]
-"""The looks that differ from others in nothing that is tested; they are kept as pictures."""
 
 
 @pytest.fixture(scope="module")
@@ -48,29 +39,22 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
+def screen(server: RunningServer) -> Iterator[Screen]:
+    """A signed-in browser."""
+    with chromium() as screen:
+        screen.page.set_viewport_size({"width": 1280, "height": 900})
+        screen.page.goto(f"{server.url}/login?code={server.service.access.codes.create()}")
+        yield screen
 
 
 @pytest.fixture
-def context(browser: Browser, server: RunningServer) -> Iterator[BrowserContext]:
-    """A signed-in browser, in which nothing is said on the console."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    said: list[str] = []
-    context.on("console", lambda message: said.append(message.text))
-    context.on("weberror", lambda error: said.append(str(error.error)))
-    sign_in(context, server)
-    yield context
-    context.close()
+def page(screen: Screen) -> Iterator[Page]:
+    """The page of the browser; nothing is printed on its console."""
+    yield screen.page
+    screen.page.goto("about:blank")
+    said = [one for one in screen.said if not one.startswith("asks for")]
+    screen.said.clear()
     assert said == []
-
-
-def sign_in(context: BrowserContext, server: RunningServer) -> None:
-    code = server.service.access.codes.create()
-    page = context.new_page()
-    page.goto(f"{server.url}/login?code={code}")
-    page.close()
 
 
 def node(page: Page, name: str, state: str) -> None:
@@ -79,9 +63,8 @@ def node(page: Page, name: str, state: str) -> None:
 
 
 def test_run_is_started_watched_answered_and_forked_by_mouse(
-    server: RunningServer, context: BrowserContext
+    server: RunningServer, page: Page
 ) -> None:
-    page = context.new_page()
     page.goto(server.url)
     page.get_by_role("link", name="Start a run").click()
     page.get_by_label("Goal").fill("Watch it")
@@ -129,9 +112,8 @@ def let_go(server: RunningServer) -> None:
 
 
 def test_run_is_started_watched_and_answered_by_keyboard_alone(
-    server: RunningServer, context: BrowserContext
+    server: RunningServer, page: Page
 ) -> None:
-    page = context.new_page()
     page.goto(server.url)
     press = page.keyboard.press
     press("?")
@@ -180,53 +162,7 @@ def tab_to(page: Page, name: str) -> None:
     raise AssertionError(f"{name} is not reached by Tab")
 
 
-VIEWS = {
-    "runs": "/runs",
-    "start": "/start",
-    "run": "{run}",
-    "stage": "{run}/stages/plan",
-    "stage-changes": "{run}/stages/wait?tab=changes",
-    "stage-details": "{run}/stages/ask",
-    "changes": "{run}/changes",
-    "events": "{run}/events",
-    "context": "{run}/context",
-    "checkpoint": "{run}/checkpoint",
-}
-
-
-def test_axe_finds_no_fault_in_any_look(server: RunningServer, browser: Browser) -> None:
-    with server.client("operate") as client:
-        run = start(client, PIPELINE.replace(UNTIL_GO, "true"), workspace="isolated")
-        await_rest(client, run)
-    folder = os.environ.get("SCREENSHOTS", "")
-    for look, (scheme, width) in enumerate(LOOKS + (OTHER_LOOKS if folder else [])):
-        # The script of axe is foreign to the pages, whose policy would refuse it.
-        context = browser.new_context(
-            bypass_csp=True,
-            color_scheme="dark" if scheme == "dark" else "light",
-            viewport={"width": width, "height": 900},
-            reduced_motion="reduce",
-        )
-        sign_in(context, server)
-        page = context.new_page()
-        for number, (name, address) in enumerate(VIEWS.items()):
-            page.goto(server.url + address.format(run=f"/runs/{run}"))
-            if folder:
-                page.screenshot(path=f"{folder}/{name}-{scheme}-{width}.png", full_page=True)
-            is_wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
-            assert not is_wide, f"{name} is wider than {width} pixels"
-            # A look is that of the style sheet, so that each view is searched in one of them.
-            if number % 2 == look:
-                # The library annotates its results as bare dicts.
-                found: list[Any] = cast(Any, Axe()).run(page).response["violations"]
-                faults = [(one["id"], one["nodes"][0]["target"]) for one in found]
-                assert faults == [], f"{name} {scheme} {width}"
-        context.close()
-
-
-def test_graph_of_500_nodes_is_drawn_within_two_seconds(
-    server: RunningServer, context: BrowserContext
-) -> None:
+def test_graph_of_500_nodes_is_drawn_within_two_seconds(server: RunningServer, page: Page) -> None:
     edges = [(at, at + 1) for at in range(497)]
     edges += [(at, min(497, at + 2 + at % 9)) for at in range(301)]
     text = "; ".join(f"n{one} -> n{other}" for one, other in edges)
@@ -241,9 +177,8 @@ def test_graph_of_500_nodes_is_drawn_within_two_seconds(
         client.get(address, headers={"accept": "text/html"})
         client.post(f"/pipelines/{run}/cancel", json={"why": "enough"})
         await_rest(client, run)
-    page = context.new_page()
     # Other work on this machine may disturb one of them.
-    assert min(seconds_until_drawn(page, address) for _ in range(3)) < 2
+    assert any(seconds_until_drawn(page, address) < 2 for _ in range(3))
 
 
 def seconds_until_drawn(page: Page, address: str) -> float:
@@ -254,10 +189,7 @@ def seconds_until_drawn(page: Page, address: str) -> float:
     return monotonic() - begun
 
 
-def test_page_in_the_background_uses_no_connection(
-    server: RunningServer, context: BrowserContext
-) -> None:
-    page = context.new_page()
+def test_page_in_the_background_uses_no_connection(server: RunningServer, page: Page) -> None:
     page.goto(f"{server.url}/runs")
     expect(page.locator("[data-connection=live]")).to_be_visible()
     hide(page, True)
@@ -270,11 +202,11 @@ def test_page_in_the_background_uses_no_connection(
     expect(page.locator(f'a[href="/runs/{run}"]').first).to_be_visible()
 
 
-def test_page_without_a_stream_is_marked(server: RunningServer, context: BrowserContext) -> None:
-    page = context.new_page()
+def test_page_without_a_stream_is_marked(server: RunningServer, page: Page) -> None:
     page.route("**/api/v1/events*", lambda route: route.fulfill(status=204))
     page.goto(f"{server.url}/runs")
     expect(page.locator("[data-connection=lost]")).to_be_visible()
+    page.unroute_all()
 
 
 def hide(page: Page, is_hidden: bool) -> None:

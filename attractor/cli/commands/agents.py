@@ -7,8 +7,7 @@ from attractor.base.errors import ExitCode
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.config.projects import find_project_root
-from attractor.pipeline.host.run_host import AGENTS
+from attractor.config.projects import AGENTS, find_project_root
 
 
 @click.command()

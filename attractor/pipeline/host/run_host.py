@@ -19,6 +19,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.events import Event
 from attractor.base.registry import count_parameters
+from attractor.config.projects import AGENTS
 from attractor.config.schema import Configuration
 from attractor.config.settings import NotifySettings, Settings, WorkspaceSettings
 from attractor.config.user_folders import OPERATOR_VARIABLE
@@ -52,10 +53,6 @@ PARK = "park"
 
 HANDED_IN = "handed in"
 """The name in a manifest for a part that a program passed as an object."""
-
-
-AGENTS = "agents"
-"""The folder of a project's agents."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,8 @@ from attractor.agent.prompts import AGENT_FILE, PROFILES, SUFFIX
 from attractor.base.errors import VerificationError
 from attractor.base.files import file_error, make_private_folder, write_whole
 from attractor.base.json import Json, canonical_json, content_hash
-from attractor.pipeline.host.run_host import AGENTS, RunHost
+from attractor.config.projects import AGENTS
+from attractor.pipeline.host.run_host import RunHost
 
 _PATTERNS = (f"[!._]*/{AGENT_FILE}", f"[!._]*/{PROMPT_FILE}", f"{PROFILES}/*{SUFFIX}")
 

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from attractor.base.errors import AttractorError
 from attractor.base.registry import Registry
-from attractor.config.projects import find_project_root
+from attractor.config.projects import AGENTS, find_project_root
 from attractor.engine.questions.edge_labels import accelerator
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.preparation.prepare import FolderFiles
-from attractor.pipeline.host.run_host import AGENTS
 
 # The default shell of `environments/local.py`, which imports asyncio: too slow for `validate`.
 _SHELL = "/bin/bash"
