@@ -58,6 +58,11 @@ name = "write_file"
 [rules.answer.tool_calls.arguments]
 file_path = "greet.py"
 content = "print('Hello Ann')\\n"
+[[rules.answer.tool_calls]]
+name = "shell"
+[rules.answer.tool_calls.arguments]
+command = "until [ -e go ]; do sleep 0.05; done; rm go"
+timeout_ms = 60000
 
 [[rules]]
 name = "report"

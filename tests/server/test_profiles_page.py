@@ -1,5 +1,7 @@
 """A person reads profiles in the browser, and retires one with a token."""
 
+import html
+
 from attractor.base.clock import SystemClock
 from attractor.factory.launch import evaluator_of
 from attractor.factory.resources.profiles import make_profile
@@ -22,3 +24,27 @@ def test_profile_is_shown_and_retired(server: RunningServer) -> None:
     ending = store.versions.find("lenient").ending
     assert ending
     assert ending.by.startswith("ann-decide")
+
+
+def test_profile_is_created_by_a_form_with_faults_beside_their_fields(
+    server: RunningServer,
+) -> None:
+    token, good = server.token("decide"), 'name = "careful"\n'
+    with server.client("operate") as client:
+        client.headers.update(PAGE)
+        assert "Create a profile" in client.get("/profiles").text
+        for source, secret, at, said in (
+            (good, "guessed", "create-token", "a token of the scope decide is required"),
+            ('name = "careful"\nnmae = 1\n', token, "source", "unknown key nmae"),
+        ):
+            answer = client.post("/profiles", data={"source": source, "token": secret})
+            assert answer.status_code == 409
+            assert f'aria-describedby="{at}-fault {at}-hint" aria-invalid="true"' in answer.text
+            fault = answer.text.partition(f'id="{at}-fault"')[2].partition("</p>")[0]
+            assert said in fault
+            assert source in html.unescape(answer.text)
+        form = {"source": good, "token": token}
+        assert "is created." in client.post("/profiles", data=form, follow_redirects=True).text
+        assert "already exists" in client.post("/profiles", data=form).text
+    version = evaluator_of(server.service.host).stores.profiles.versions.find("careful")
+    assert version.by.startswith("ann-decide")

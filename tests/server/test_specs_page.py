@@ -29,6 +29,7 @@ def test_pipeline_is_checked_saved_and_registered(server: RunningServer) -> None
     with server.client("operate") as client:
         opened = client.get("/editor", params={"file": FILE}, headers=PAGE).text
         assert LINEAR.strip() in html.unescape(opened)
+        assert '<a href="/specs" aria-current="page">Pipelines</a>' in opened
         checked = send(client, "?fragment=checked", file=FILE, source=FAULTY).text
         assert "nowhere" in checked
         assert "<svg" in checked

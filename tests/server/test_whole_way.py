@@ -24,6 +24,7 @@ from tests.server.people import Person, WithKeyboard, WithMouse
 # It has no types.
 Axe: Any = import_module("axe_playwright_python.sync_playwright").Axe
 PATIENCE_MS = 60_000
+MESSAGE = "Greet by the first argument."
 REASON = "Everybody is greeted by name."
 WIDTHS = (1280, 390)
 LOOKS = {
@@ -110,6 +111,7 @@ def test_run_is_started_answered_judged_decided_and_promoted(
         desk = Desk(server, page, person)
         expect(page.get_by_text("There are no runs yet.")).to_be_visible()
         first = start(desk)
+        steer(desk, tmp_path)
         watch(desk)
         read_transcript(desk)
         look_at(page, {"waiting": RUN}, first, server)
@@ -141,6 +143,17 @@ def _start(desk: Desk) -> str:
     return desk.page.url.rpartition("/")[2]
 
 
+def steer(desk: Desk, folder: Path) -> None:
+    """Send a message to the agent while it waits for its shell command, and let that end."""
+    expect(desk.page.locator("#stage")).to_contain_text("until [ -e go ]")
+    desk.page.keyboard.press("m")
+    desk.page.keyboard.type(MESSAGE)
+    desk.person.press(desk.button("Send"))
+    expect(desk.page.get_by_text("The message was accepted.")).to_be_visible()
+    [program] = folder.rglob("greet.py")
+    (program.parent / "go").touch()
+
+
 def watch(desk: Desk) -> None:
     """See the stages change, without loading the page again."""
     desk.page.evaluate("window.isSamePage = true")
@@ -158,6 +171,7 @@ def read_transcript(desk: Desk) -> None:
     talk = desk.page.locator("#stage")
     expect(talk).to_contain_text("I write the program.")
     expect(talk).to_contain_text("write_file: greet.py")
+    expect(talk).to_contain_text(f"message to the agent: {MESSAGE}")
 
 
 def answer(desk: Desk) -> None:

@@ -85,15 +85,19 @@ class Profile(SuiteTable):
 
 def read_profile(file: Path) -> Profile:
     """Read a profile from a TOML file."""
-    text = read_regular(file).decode("utf-8", "replace")
+    return parse_profile(read_regular(file).decode("utf-8", "replace"), str(file))
+
+
+def parse_profile(text: str, where: str) -> Profile:
+    """Read a profile from a TOML text; `where` is its place in errors."""
     try:
         table = parse_toml(text)
     except InvalidToml as error:
-        raise InvalidProfile(error.at(str(file)), hint=error.hint) from error
+        raise InvalidProfile(error.at(where), hint=error.hint) from error
     try:
         return Profile.model_validate(table)
     except ValidationError as error:
-        mistakes = TomlMistakes(text, str(file))
+        mistakes = TomlMistakes(text, where)
         mistakes.extend(mistakes_of(error, Profile, table))
         raise mistakes.error(InvalidProfile) from error
 

@@ -1,17 +1,38 @@
-"""Ends versions of resources by a form, with a token of the scope `decide`."""
+"""Registers and ends versions of resources by forms, with a token of the scope `decide`."""
 
+from collections.abc import Mapping
+from dataclasses import field
 from typing import Annotated
 
 from fastapi import Form
 from fastapi.responses import Response
 
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError
 from attractor.factory.resources.versions import VersionStore
+from attractor.server.errors import Unauthenticated
 from attractor.server.html.rendering import after, in_address
 from attractor.server.http.records import end
 from attractor.server.service import Service
 
 EndText = Annotated[str, Form(max_length=5000)]
 """A field of the form: the reason, or the token."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The error in a form that was refused, and the values that the person wrote."""
+
+    values: Mapping[str, str] = field(default_factory=dict[str, str])
+    error: AttractorError | None = None
+
+    @property
+    def at(self) -> str:
+        """The field at fault: the token, or the one with the resource."""
+        return "token" if isinstance(self.error, Unauthenticated) else "resource"
+
+
+NOT_REFUSED = Refusal()
 
 
 def end_by_form(

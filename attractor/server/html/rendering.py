@@ -28,19 +28,35 @@ _LONGEST_FLASH = 2900
 
 @dataclass(frozen=True)
 class NavigationEntry:
-    """A link of the navigation; entries are ordered by place."""
+    """A link of the navigation; entries are ordered by place.
+
+    The entry is also marked on the pages at the addresses `marked_at`.
+    """
 
     label: str
     address: str
     place: int
+    marked_at: tuple[str, ...] = ()
+
+    def length_at(self, path: str) -> int:
+        """Return the length of the address that a path lies below; 0 for another page."""
+        places = [self.address, *self.marked_at]
+        return max((len(one) for one in places if f"{path}/".startswith(f"{one}/")), default=0)
 
 
 class PageRouter(APIRouter):
     """The routes of a page, with its entry in the navigation (default: no entry)."""
 
-    def __init__(self, label: str = "", address: str = "", *, place: int = 0) -> None:
+    def __init__(
+        self,
+        label: str = "",
+        address: str = "",
+        *,
+        place: int = 0,
+        marked_at: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(include_in_schema=False)
-        self.entry = NavigationEntry(label, address, place) if label else None
+        self.entry = NavigationEntry(label, address, place, marked_at) if label else None
 
 
 def navigation_of(pages: Iterable[PageRouter]) -> Sequence[NavigationEntry]:
@@ -62,10 +78,10 @@ def render(
     """Return a page: a template that extends `layout.html.j2`."""
     path = request.url.path
     entries: Sequence[NavigationEntry] = request.app.state.navigation
-    inside = [one for one in entries if f"{path}/".startswith(f"{one.address}/")]
+    inside = [one for one in entries if one.length_at(path)]
     frame = {
         "navigation": entries,
-        "current": max(inside, key=lambda one: len(one.address), default=None),
+        "current": max(inside, key=lambda one: one.length_at(path), default=None),
         "project": request.app.state.service.host.project.name,
         "flash": _read_flash(request),
         "csrf": csrf_of(request),

@@ -1,26 +1,61 @@
 """The pages of profiles: revisions, and the policy of each with all defaults."""
 
-from fastapi import Request
+from typing import Annotated
+
+from fastapi import Form, Request
 from fastapi.responses import Response
 
+from attractor.base.errors import AttractorError
 from attractor.factory.launch import evaluator_of
 from attractor.factory.resources.effective import effective_record
+from attractor.factory.resources.profiles import parse_profile
 from attractor.factory.resources.versions import RETIRED
-from attractor.server.html.endings import EndText, end_by_form
+from attractor.server.html.endings import NOT_REFUSED, EndText, Refusal, end_by_form
 from attractor.server.html.highlighting import highlighted
-from attractor.server.html.rendering import PageRouter, render
+from attractor.server.html.rendering import PageRouter, in_address, render, see_other
 from attractor.server.html.run_view import pretty
 from attractor.server.http.scopes import OPERATE, READ, Serving
+from attractor.server.service import Service
 
 part = PageRouter("Profiles", "/profiles", place=5)
+
+ProfileText = Annotated[str, Form(max_length=100_000)]
+
+EXAMPLE = """name = "strict"
+
+[policy]
+max_cost_usd = 5.0
+"""
+"""The text in the form of a new profile."""
 
 
 @part.get("/profiles", dependencies=[READ])
 def show_profiles(request: Request, service: Serving) -> Response:
     """Show the revisions of all profiles, newest first."""
+    return _list(request, service, NOT_REFUSED)
+
+
+@part.post("/profiles", dependencies=[OPERATE])
+def create(
+    request: Request, service: Serving, source: ProfileText, token: EndText = ""
+) -> Response:
+    """Create a profile, with a token of the scope `decide`; the text is kept if it is refused."""
+    host = service.host
+    try:
+        caller = service.access.prove(token)
+        profile = parse_profile(source, "profile")
+        store = evaluator_of(host).stores.profiles
+        version = store.create(profile, by=caller.name, now=host.clock.now())
+    except AttractorError as error:
+        return _list(request, service, Refusal({"source": source}, error))
+    return see_other(f"/profiles/{in_address(version.name)}", f"{version} is created.")
+
+
+def _list(request: Request, service: Service, refusal: Refusal) -> Response:
     store = evaluator_of(service.host).stores.profiles.versions
     profiles = [(name, list(reversed(store.versions(name)))) for name in store.names()]
-    return render(request, "profiles.html.j2", {"profiles": profiles})
+    values = {"profiles": profiles, "refusal": refusal, "example": EXAMPLE}
+    return render(request, "profiles.html.j2", values, status=409 if refusal.error else 200)
 
 
 @part.get("/profiles/{name}", dependencies=[READ])

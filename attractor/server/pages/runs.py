@@ -30,7 +30,7 @@ MOST_WAITING = 10
 
 STATUSES = (*(one.value for one in StatusWord), *(one.value for one in StageStatus))
 
-part = PageRouter("Runs", "/runs", place=1)
+part = PageRouter("Runs", "/runs", place=1, marked_at=("/start",))
 
 FRAGMENTS = fragments_pattern("waiting", "list")
 Word = Annotated[str, Query(max_length=200)]

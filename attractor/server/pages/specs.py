@@ -40,7 +40,7 @@ from attractor.server.html.rendering import (
 from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, Serving
 from attractor.server.service import Service
 
-part = PageRouter("Pipelines", "/specs", place=3)
+part = PageRouter("Pipelines", "/specs", place=3, marked_at=("/editor",))
 
 Text = Annotated[str, Form(max_length=2_000_000)]
 Word = Annotated[str, Query(max_length=1000)]

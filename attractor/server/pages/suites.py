@@ -1,15 +1,21 @@
 """The pages of suites: versions, train scenarios, and the history of the hidden ones."""
 
+import asyncio
+
 from fastapi import Request
 from fastapi.responses import Response
 
+from attractor.base.errors import AttractorError
 from attractor.factory.launch import evaluator_of
+from attractor.factory.resources.registration import register_suite
 from attractor.factory.resources.suite_history import suite_history
 from attractor.factory.resources.versions import ARCHIVED, BURNED
 from attractor.scenarios.satisfaction import failures_allowed
-from attractor.server.html.endings import EndText, end_by_form
-from attractor.server.html.rendering import PageRouter, render
+from attractor.scenarios.suite_files import SUITE_FILE
+from attractor.server.html.endings import NOT_REFUSED, EndText, Refusal, end_by_form
+from attractor.server.html.rendering import PageRouter, in_address, render, see_other
 from attractor.server.http.scopes import OPERATE, READ, Serving
+from attractor.server.processes.bodies import project_file
 from attractor.server.service import Service
 
 part = PageRouter("Suites", "/suites", place=4)
@@ -21,9 +27,31 @@ MOST_RUNS = 30
 @part.get("/suites", dependencies=[READ])
 def show_suites(request: Request, service: Serving) -> Response:
     """Show the versions of all suites, newest first."""
+    return _list(request, service, NOT_REFUSED)
+
+
+@part.post("/suites", dependencies=[OPERATE])
+def register(request: Request, service: Serving, folder: EndText, token: EndText = "") -> Response:
+    """Register a suite of the project after its trials, with a token of the scope `decide`."""
+    host = service.host
+    try:
+        caller = service.access.prove(token)
+        place, stores = project_file(folder, host.project), evaluator_of(host).stores
+        found = asyncio.run(register_suite(place, host, stores, sandbox="auto", by=caller.name))
+    except AttractorError as error:
+        return _list(request, service, Refusal({"folder": folder}, error))
+    said = f"{found.version} is {'registered' if found.is_new else 'unchanged'}."
+    return see_other(f"/suites/{in_address(found.version.name)}", said)
+
+
+def _list(request: Request, service: Service, refusal: Refusal) -> Response:
     store = evaluator_of(service.host).stores.suites.versions
     suites = [(name, list(reversed(store.versions(name)))) for name in store.names()]
-    return render(request, "suites.html.j2", {"suites": suites})
+    project = service.host.project
+    found = sorted(project.glob(f"scenarios/*/{SUITE_FILE}"))
+    folders = [str(one.parent.relative_to(project)) for one in found]
+    values = {"suites": suites, "folders": folders, "refusal": refusal}
+    return render(request, "suites.html.j2", values, status=409 if refusal.error else 200)
 
 
 @part.get("/suites/{name}", dependencies=[READ])

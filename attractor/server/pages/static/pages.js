@@ -36,6 +36,7 @@ function pressed(wanted) {
 function press(event) {
   if (event.key === "Escape") closeMenus(null);
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+  if (!usesKeys.checked) return;
   const found = pressed(event.key.toLowerCase());
   const open = document.querySelector("dialog[open]");
   if (!found || (open && found.dataset.opens !== open.id)) return;
@@ -45,6 +46,11 @@ function press(event) {
   if (found.matches("details[open] > summary"))
     found.parentElement.querySelector("input:not([type=hidden]), textarea, select")?.focus();
 }
+
+// Speech input types letters where no key was meant, so that a person can turn the keys off.
+const usesKeys = document.getElementById("use-keys");
+usesKeys.checked = localStorage.getItem("keys") !== "off";
+usesKeys.addEventListener("change", () => localStorage.setItem("keys", usesKeys.checked ? "on" : "off"));
 
 function closeMenus(inside) {
   for (const one of document.querySelectorAll("details.menu[open]")) {
