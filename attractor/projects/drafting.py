@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import field
 from itertools import chain, count
 from pathlib import Path
+from shutil import which
 
 from attractor.backends.models import ModelChoice, choose_ready
 from attractor.base.dataclasses import dataclass
@@ -24,6 +25,7 @@ from attractor.pipeline.components.backends import model_middleware
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.source.read import prepare_source, project_of
 from attractor.pipeline.source.vocabulary import files_beside
+from attractor.projects.detection import detect
 from attractor.projects.errors import DraftRefused
 from attractor.projects.skill import skill_files
 
@@ -119,15 +121,14 @@ async def choose_drafter(model: str, provider: str, host: RunHost) -> ModelChoic
 class Drafter:
     """A conversation with a model about one pipeline.
 
-    Relative names in the pipeline start from the folder of `place`. `facts` tells the model about
-    the project, `tell` gets a sentence about each round.
+    Relative names in the pipeline start from the folder of `place`. `tell` gets a sentence about
+    each round.
     """
 
     host: RunHost
     choice: ModelChoice
     place: Path
     tell: Callable[[str], None]
-    facts: str = ""
     spent: Spent = field(default_factory=Spent)
     _messages: list[Message] = field(default_factory=list[Message])
 
@@ -138,7 +139,7 @@ class Drafter:
         errors and warnings is returned.
         """
         if not self._messages:
-            self._messages.append(Message.system(instruction(self.facts)))
+            self._messages.append(Message.system(instruction(self.host)))
         self._messages.append(Message.user(words))
         drafts: list[tuple[Draft, int]] = []
         async with AsyncExitStack() as stack:
@@ -176,10 +177,18 @@ class Drafter:
         return Draft(source, found.graph, found.diagnostics)
 
 
-def instruction(facts: str) -> str:
-    """Return the instruction to the model: the task, facts about the project, and the skill."""
-    parts = [_INSTRUCTION.read_text("utf-8"), facts, *skill_files().values()]
+def instruction(host: RunHost) -> str:
+    """Return the instruction to the model: the task, the project's toolchain, and the skill."""
+    parts = [_INSTRUCTION.read_text("utf-8"), _toolchain(host), *skill_files().values()]
     return "\n\n".join(one.strip() for one in parts if one)
+
+
+def _toolchain(host: RunHost) -> str:
+    found = detect(host.project, lambda name: which(name, path=host.search_path) or "")
+    if found is None:
+        return ""
+    tests = f", tests: `{found.test_command}`" if found.test_command else ""
+    return f"The project's toolchain: {found.language}{tests}."
 
 
 def pipeline_in(answer: str) -> str:

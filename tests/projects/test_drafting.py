@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from attractor.projects.drafting import MOST_ROUNDS, free_place, instruction, pipeline_in
+from attractor.projects.drafting import MOST_ROUNDS, free_place, pipeline_in
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from attractor.twins.script.script import Script
 from attractor.twins.server.provider_twin import ProviderTwin
@@ -59,6 +59,7 @@ def test_wrong_draft_is_repaired_shown_drawn_and_saved(
     provider_twin: StartTwin, tmp_path: Path
 ) -> None:
     twin = provider_twin(answers(fenced(WRONG), fenced(GOOD)))
+    (tmp_path / "Makefile").write_text("test:\n\ttrue\n")
     done = new(twin, tmp_path, "--yes", "--json")
     assert done.returncode == 0, done.stderr
     record: dict[str, Any] = json.loads(done.stdout)
@@ -73,7 +74,8 @@ def test_wrong_draft_is_repaired_shown_drawn_and_saved(
     assert "  test   tool      make test\n" in shown
     assert "  test -> exit\n" in shown
     first, second = (json.dumps(one.body) for one in twin.requests)
-    assert all(TASK in one and "name: attractor" in one for one in (first, second))
+    told = (TASK, "tests: `make test`", "name: attractor", "`max_visits`", "## paid_loop (warning)")
+    assert all(each in one for each in told for one in (first, second))
     assert "edge_target_exists" in second.split("Here it is")[1]
 
 
@@ -168,10 +170,3 @@ def test_new_pipeline_gets_a_free_name(tmp_path: Path) -> None:
 )
 def test_pipeline_is_found_in_an_answer(answer: str) -> None:
     assert pipeline_in(answer) == GOOD
-
-
-def test_instruction_has_the_facts_about_the_project_and_the_skill() -> None:
-    text = instruction("Tests: `make check`")
-    assert "Tests: `make check`" in text
-    assert "`max_visits`" in text
-    assert "## paid_loop (warning)" in text
