@@ -82,7 +82,11 @@ def test_operations_build_on_each_other(tmp_path: Path) -> None:
     [
         (
             ["*** Update File: a", "-nothing"],
-            "a, hunk 1: these lines were not found from line 1 on",
+            "a, hunk 1: these lines were not found from line 1 on:\nnothing",
+        ),
+        (
+            ["*** Update File: a", "-2", "-3", "*** End of File"],
+            "a, hunk 1: these lines were not found at the end of the file:\n2\n3",
         ),
         (["*** Update File: a", "@@ nowhere", "-1"], "a, hunk 1: line 'nowhere' not found"),
         (["*** Update File: gone", "-1"], "gone: no such file"),
@@ -248,6 +252,9 @@ def test_the_files_own_lines_stay_where_only_space_differs() -> None:
         ("a\nb\nc", "a\nx\nc"),
         ("a\nb", "a\nx"),
         ("a\r\nb", "a\r\nx"),
+        ("a\r\nb\nc\r\n", "a\r\nx\r\nc\r\n"),
+        ("a\nb\r\nc\n", "a\nx\nc\n"),
+        ("a\nb\r\n", "a\nx\n"),
         ("a\fa\u2028\nb\n", "a\fa\u2028\nx\n"),
     ],
 )
@@ -284,6 +291,9 @@ def test_a_change_between_two_texts_arrives(before: list[str], after: list[str])
             "def f():\n    a = 3\n    b = 2\n",
         ),
         ("if a:\n\tb\n", "     b\n+    c", "if a:\n\tb\n\tc\n"),
+        ("if a:\n\tb\n", "     b\n+    c\n+\n+    d", "if a:\n\tb\n\tc\n\n\td\n"),
+        # The added line already has the indentation of the file.
+        ("  a\n    b\n", " a\n b\n+  c", "  a\n    b\n  c\n"),
     ],
 )
 def test_added_lines_are_indented_as_the_lines_that_match(

@@ -32,6 +32,7 @@ def test_the_strictest_reading_wins_over_the_first_place() -> None:
     [
         ("“a” – it’s\n", '"a" - it\'s'),
         ("a\u00a0b\n", "a b"),
+        ("a  b c\n", "a b  c"),
         ("a\r\n", "a"),
         ("a", "a\r"),
     ],

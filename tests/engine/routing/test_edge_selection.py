@@ -3,10 +3,14 @@ import pytest
 from attractor.base.json import Json
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
 from attractor.engine.routing.edge_selection import (
+    Fate,
     Route,
     RouteReason,
+    continues_after_failure,
+    find_jump,
     make_lookup,
     route_failure,
+    route_join,
     select_edge,
 )
 from attractor.language.graph.graph import Edge, Node
@@ -35,6 +39,74 @@ def test_conditions_see_the_context() -> None:
 def test_a_fault_of_the_pipeline_has_no_way_out() -> None:
     route = choose([edge("a", "b", "outcome=fail")], failure("x", FailureClass.PIPELINE))
     assert route.reason is RouteReason.FAILED
+
+
+NO_WAY = [edge("a", "b", "context.ready=true"), edge("a", "exit"), edge("a", "c")]
+
+
+@pytest.mark.parametrize(
+    ("at", "kind", "target", "reason"),
+    [
+        ({}, FailureClass.RETRYABLE, "", RouteReason.FAILED),
+        ({"retry_target": "b"}, FailureClass.PIPELINE, "", RouteReason.FAILED),
+        ({"retry_target": "b"}, FailureClass.TERMINAL, "b", RouteReason.RETRY_TARGET),
+        ({"fallback_retry_target": "c"}, None, "c", RouteReason.FALLBACK_RETRY_TARGET),
+        ({"retry_target": "gone", "fallback_retry_target": "c"}, None, "c", None),
+    ],
+)
+def test_edges_not_followed_after_a_failure_have_a_reason(
+    at: dict[str, Plain], kind: FailureClass, target: str, reason: RouteReason | None
+) -> None:
+    route = choose(NO_WAY, failure("x", kind), at=node("a", **at))
+    assert (route.target, route.edge) == (target, None)
+    assert route.reason is (reason or RouteReason.FALLBACK_RETRY_TARGET)
+    fates = [one.fate for one in route.candidates]
+    assert fates == [Fate.CONDITION_FALSE, Fate.AFTER_FAILURE, Fate.AFTER_FAILURE]
+
+
+def test_failure_without_an_unconditional_edge_cannot_be_stepped_over() -> None:
+    route = choose(NO_WAY[:1], failure("x"), on_failure="continue")
+    assert (route.target, route.reason) == ("", RouteReason.FAILED)
+    assert [one.fate for one in route.candidates] == [Fate.CONDITION_FALSE]
+
+
+@pytest.mark.parametrize(
+    ("of_node", "of_graph", "continues"),
+    [("", "", False), ("", "continue", True), ("continue", "", True), ("fail", "continue", False)],
+)
+def test_on_failure_of_a_node_overrides_that_of_the_graph(
+    of_node: str, of_graph: str, continues: bool
+) -> None:
+    at = node("a", on_failure=of_node) if of_node else node("a")
+    whole = graph([at], [], **({"on_failure": of_graph} if of_graph else {}))
+    assert continues_after_failure(whole, at) is continues
+
+
+def test_only_a_goal_gate_jumps_to_the_target_of_the_graph() -> None:
+    gate, other = node("gate", goal_gate=True, retry_target="b"), node("other")
+    whole = graph([gate, other], [edge("other", "c")], fallback_retry_target="c")
+    assert find_jump(whole, other) is None
+    assert find_jump(whole, gate) == Route("c", RouteReason.GOAL_GATE)
+    whole = graph([gate, node("b")], [], retry_target="c")
+    assert find_jump(whole, gate) == Route("b", RouteReason.RETRY_TARGET)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "target", "reason"),
+    [
+        (success(), "meet", RouteReason.JOIN),
+        (failure("x"), "c", RouteReason.RETRY_TARGET),
+        (failure("x", FailureClass.PIPELINE), "", RouteReason.FAILED),
+    ],
+)
+def test_branches_join_or_jump_after_their_failure(
+    outcome: Outcome, target: str, reason: RouteReason
+) -> None:
+    fork = node("a", "component", retry_target="c")
+    whole = graph([fork], [edge("a", "b"), edge("a", "c")])
+    route = route_join(whole, fork, outcome, "meet")
+    assert (route.target, route.reason, route.edge) == (target, reason, None)
+    assert [one.fate for one in route.candidates] == [Fate.A_BRANCH, Fate.A_BRANCH]
 
 
 CONTEXT: dict[str, Json] = {

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from attractor.base.errors import FileError, UnknownName, UsageError
+from attractor.base.json import Json
 from attractor.engine.errors import NotRunnable
 from attractor.engine.journal.events import Action, RunRestarting
 from attractor.engine.outcome import (
@@ -26,6 +27,7 @@ from attractor.engine.outcome import (
     success,
 )
 from attractor.engine.preflight import require_executable
+from attractor.engine.prompts.preamble import NOTHING_PAST, remember_keys
 from attractor.engine.routing.edge_selection import find_loops
 from attractor.engine.routing.next_move import (
     Bounds,
@@ -34,8 +36,16 @@ from attractor.engine.routing.next_move import (
     begin_again,
     choose_move,
     is_worn_out,
+    restart_limit,
+    visit_limit,
 )
-from attractor.engine.routing.retry import PRESETS, failure_of, retry_policy, same_failure_limit
+from attractor.engine.routing.retry import (
+    PRESETS,
+    failure_of,
+    may_retry,
+    retry_policy,
+    same_failure_limit,
+)
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.seams import Stage, Stopped
 from attractor.engine.simulation.walk import walk
@@ -611,3 +621,67 @@ def test_a_simulated_walk_goes_through_all_rounds() -> None:
 
 def test_restarted_run_continues_usage() -> None:
     assert begin_again(Progress("a")).usage == NOTHING_USED
+
+
+def test_restarted_run_continues_with_what_it_may_keep() -> None:
+    before = Progress(
+        "a",
+        tree="tree",
+        context={"graph.goal": "Go", "context.keep.count": 3, "context.lost": 1, "count": 2},
+        edge_fidelity="full",
+        edge_thread="main",
+        seconds=2.5,
+        restarts=1,
+        stages={"a": StageRecord(1, success().status)},
+    )
+    after = begin_again(before)
+    kept: dict[str, Json] = {"graph.goal": "Go", "context.keep.count": 3}
+    assert after == Progress(
+        "a",
+        edge_reason="loop_restart",
+        tree="tree",
+        context=kept,
+        edge_fidelity="full",
+        edge_thread="main",
+        past=remember_keys(NOTHING_PAST, kept, ()),
+        seconds=2.5,
+        restarts=2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("of_node", "of_graph", "limit"),
+    [
+        ({"max_visits": 2}, {"max_node_visits": 3}, (2, "max_visits")),
+        ({}, {"max_node_visits": 3}, (3, "max_node_visits")),
+        ({}, {}, (10, "max_visits")),
+        ({"shape": "diamond"}, {}, (100, "max_node_visits")),
+    ],
+)
+def test_visit_limit_names_its_attribute(
+    of_node: dict[str, Plain], of_graph: dict[str, Plain], limit: tuple[int, str]
+) -> None:
+    at = node("a", **of_node)
+    assert visit_limit(graph([at], [], **of_graph), at) == limit
+
+
+@pytest.mark.parametrize(("attributes", "limit"), [({}, 5), ({"max_restarts": 2}, 2)])
+def test_number_of_restarts_is_limited(attributes: dict[str, Plain], limit: int) -> None:
+    assert restart_limit(graph([], [], **attributes)) == limit
+
+
+@pytest.mark.parametrize(
+    ("outcome", "attempts"),
+    [
+        (runs_RETRY, 3),
+        (success(), 0),
+        (failure("x", FailureClass.TERMINAL), 0),
+        (failure("x", FailureClass.PIPELINE), 0),
+        (failure("x", FailureClass.VERDICT), 2),
+        (failure("x", FailureClass.RETRYABLE), 3),
+    ],
+)
+def test_class_of_a_failure_limits_the_attempts(outcome: Outcome, attempts: int) -> None:
+    policy = replace(PRESETS["none"], max_attempts=3, max_attempts_after_verdict=2)
+    retried = [may_retry(policy, outcome, attempt) for attempt in range(1, 5)]
+    assert retried == [attempt < attempts for attempt in range(1, 5)]

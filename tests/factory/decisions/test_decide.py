@@ -150,11 +150,14 @@ def test_amendment_changes_words_and_no_verdict(tmp_path: Path) -> None:
     for words in ({}, {"note": "short"}, {"rationale": "  short   "}):
         with pytest.raises(UsageError):
             flow.amend(result, **words)
+    noted = flow.amend(result, note=" Ann asked for this. ")
+    assert (noted.data["note"], "rationale" in noted.data) == ("Ann asked for this.", False)
     entry = flow.amend(result, rationale="It says nothing about cats.")
     assert entry.data["decision"] == decision.head.hash
     assert summarize(result.directory).status == "rejected"
-    [event] = events(result, "DecisionAmended")
-    assert (event.data["by"], event.data["rationale"]) == ("ann", "It says nothing about cats.")
+    _, event = events(result, "DecisionAmended")
+    words = {"rationale": "It says nothing about cats.", "decision": decision.head.hash}
+    assert event.data == {"by": "ann", "proof": "token", **words}
     with pytest.raises(AlreadyDecided) as caught:
         flow.decide(result, APPROVED)
     assert caught.value.hint == f"to add a note: attractor amend {result.run_id}; start a new run"
@@ -166,8 +169,10 @@ def test_waiver_lets_a_failed_scenario_through_until_it_expires(tmp_path: Path) 
     opaque = flow.evaluator.results.opaque_name("made")
     with pytest.raises(UnknownName):
         flow.waive(result, opaque[:3])
-    entry = flow.waive(result, opaque[:8], days=2)
+    entry = flow.waive(result, opaque[:4], days=2)
     assert (entry.data["scenario"], entry.data["reason"]) == (opaque, REASON)
+    assert entry.data["tree"] == result.tree
+    assert str(entry.data["suite"]).startswith("todo@1#")
     assert datetime.fromisoformat(str(entry.data["expires"])) > datetime.now(UTC) + timedelta(1)
     assert b'"made"' not in (result.directory / DECISIONS_FILE).read_bytes()
     [event] = events(result, "ScenarioWaived")
@@ -211,6 +216,13 @@ def test_invalid_waivers_are_refused(tmp_path: Path) -> None:
             flow.waive(result, scenario, words, **expires)
         assert "made" not in refused.value.message + refused.value.hint
     assert not (result.directory / DECISIONS_FILE).exists()
+
+
+def test_waiver_lasts_an_hour_or_fourteen_days(tmp_path: Path) -> None:
+    flow = make_mixed(tmp_path)
+    result = flow.launch()
+    assert flow.waive(result, "made", hours=1)
+    assert flow.waive(result, "made", days=14)
 
 
 def test_waiver_after_the_decision_is_refused(tmp_path: Path) -> None:

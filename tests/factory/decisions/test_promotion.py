@@ -12,6 +12,7 @@ from attractor.engine.journal.events import PipelineStarted
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.progress import progress_to_record
 from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.decisions.promotion import some_paths
 from attractor.factory.errors import (
     InvalidBranch,
     MergeConflict,
@@ -40,6 +41,12 @@ def approved(flow: Flow, goal: str = "") -> RunResult:
 def promoted_lines(flow: Flow) -> list[object]:
     entries = flow.evaluator.ledger.entries()
     return [entry.data["branch"] for entry in entries if entry.kind == LineKind.PROMOTED]
+
+
+def test_of_many_paths_the_first_five_are_named() -> None:
+    paths = [f"{number}.py" for number in range(7)]
+    assert some_paths(paths[:5]) == "0.py, 1.py, 2.py, 3.py, 4.py"
+    assert some_paths(paths) == "0.py, 1.py, 2.py, 3.py, 4.py and 2 more"
 
 
 def test_a_second_promotion_changes_nothing_and_says_so(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from attractor.factory.decisions.run_locations import RunLocations
 from attractor.factory.errors import MergeConflict, NoDecision, StaleBase
 from attractor.factory.launch import launch
 from attractor.factory.ledger.audit import audit
+from attractor.factory.ledger.trials import events_of
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.agent.twinned import MODELS
 from tests.factory.flows import HOLDOUT, Flow, make_flow
@@ -67,7 +68,13 @@ def test_rebased_run_is_evaluated_and_promoted(tmp_path: Path) -> None:
     assert git(flow.project, "show", "main:made.txt") == "made\n"
     assert git(flow.project, "diff", "--stat", f"{moved}..main", "--", "other.txt") == ""
     assert git(flow.project, "show", "main:scenarios/todo/secret.txt") == "still hidden\n"
-    assert read_manifest(RunDirectory(second.directory)).parent == middle.run_id
+    manifest = read_manifest(RunDirectory(second.directory))
+    assert (manifest.parent, manifest.versions) == (middle.run_id, {"attractor": flow.host.version})
+    assert manifest.base.commit == git(flow.project, "rev-parse", "main~").strip()
+    assert manifest.started > read_manifest(RunDirectory(middle.directory)).started
+    [event] = events_of(middle.directory / "events.jsonl", ("RunRebased",))
+    told = {"run_id": second.run_id, "branch": "main", "commit": manifest.base.commit, "by": "ann"}
+    assert event.data == told
     assert audit(flow.host.state_dir, flow.host.runs_dir).flaws == []
     places = RunLocations(flow.evaluator.ledger, flow.host.runs_dir)
     # Their results were replaced, so that their workspaces can be removed.
