@@ -41,19 +41,23 @@ def man_page() -> str:
     return module.man_page(ROOT / "docs" / "reference")
 
 
-def options(command: click.Command, path: str) -> Iterator[tuple[str, str]]:
-    """Yield each command below a command, with each long option."""
+def options(command: click.Command, context: click.Context) -> Iterator[tuple[str, str]]:
+    """Yield each command with each of its long options."""
     for one in command.params:
-        yield from ((path, name) for name in one.opts if name.startswith("--"))
-    for name, below in getattr(command, "commands", {}).items():
-        yield from options(below, f"{path} {name}")
+        if isinstance(one, click.Option) and not one.hidden:
+            yield from ((context.command_path, name) for name in one.opts if name[:2] == "--")
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below
+            yield from options(below, click.Context(below, info_name=name, parent=context))
 
 
 def test_man_page_has_every_option_of_every_command() -> None:
     before, *sections = man_page().replace("\\-", "-").split("\n.SS ")
     texts = {one.partition("\n")[0]: one for one in sections} | {PROGRAM: before}
     root = build_root()
-    for path, option in options(root, PROGRAM):
+    for path, option in options(root, click.Context(root, info_name=PROGRAM)):
         assert f"\n.B {option}" in texts[path] or f", {option}" in texts[path], (path, option)
     assert before.startswith('.TH ATTRACTOR 1 "" "Attractor"')
     assert "\n.TP\n.B 2\nwrong usage, or an invalid file\n" in man_page()

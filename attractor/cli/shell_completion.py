@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from heapq import nlargest
 
 import click
+from click.shell_completion import CompletionItem
 
 from attractor.base.ids import is_run_id
 from attractor.cli.invocation import Invocation
@@ -62,6 +63,21 @@ def _models(invocation: Invocation, incomplete: str) -> Iterable[str]:
     known = [one for one in shipped_catalogue().newest_first() if one.provider in providers]
     names = (name for one in known for name in (one.id, *one.aliases))
     return dict.fromkeys(name for name in names if name.startswith(incomplete))
+
+
+def complete_files(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Let the shell complete file names."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def complete_files_and_runs(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Let the shell complete file names, and offer run ids."""
+    runs = map(CompletionItem, complete_runs(ctx, param, incomplete))
+    return [*complete_files(ctx, param, incomplete), *runs]
 
 
 complete_runs = _completing(_runs)

@@ -62,6 +62,13 @@ def test_models_of_installed_providers_are_completed(tmp_path: Path) -> None:
     assert "opus" in complete(tmp_path, "run", "--model", "op")
 
 
+def test_file_names_are_left_to_the_shell(tmp_path: Path) -> None:
+    for words in (["validate"], ["fmt"], ["simulate"], ["diff", "a.dot"], ["convert"], ["render"]):
+        assert complete(tmp_path, *words, "pip") == ["file,pip"], words
+    (tmp_path / "runs" / "01AN4Z07BY79KA1307SR9X4MV3").mkdir(parents=True)
+    assert complete(tmp_path, "render", "la") == ["file,la", "latest"]
+
+
 def test_errors_complete_nothing_in_silence(tmp_path: Path) -> None:
     (tmp_path / "attractor.toml").write_text("runs_dir = [broken")
     for words in (["status", ""], ["run", "--suite", ""], ["cancel", "01"]):

@@ -11,6 +11,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.pipelines.check import checker_for
 from attractor.cli.pipelines.files import open_pipeline, with_line_ends_of
+from attractor.cli.shell_completion import complete_files
 from attractor.language.converter.convert import Conversion, convert as converted
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.source.text import visible
@@ -18,7 +19,7 @@ from attractor.pipeline.source.vocabulary import files_beside
 
 
 @click.command()
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="FILE", shell_complete=complete_files)
 @click.option("-o", "--output", "output", metavar="OUT", help="Write the pipeline to this file.")
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 if anything would change.")
 @json_option

@@ -24,6 +24,7 @@ from attractor.cli.output.files import (
 )
 from attractor.cli.pipelines.files import STANDARD_INPUT, open_pipeline
 from attractor.cli.runs.resources import stores_of
+from attractor.cli.shell_completion import complete_files
 from attractor.language.comparison.compare import diff as compare
 from attractor.language.comparison.difference import (
     NO_CHANGE,
@@ -137,7 +138,7 @@ _ENDINGS: Mapping[str, str] = {
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="A B")
+@click.argument("files", nargs=-1, required=True, metavar="A B", shell_complete=complete_files)
 @click.option(
     "--format",
     "format_",

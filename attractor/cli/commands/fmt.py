@@ -18,6 +18,7 @@ from attractor.cli.pipelines.files import (
     with_line_ends_of,
     write_pipeline,
 )
+from attractor.cli.shell_completion import complete_files
 from attractor.language.diagnostics import Diagnostic, ParseError, counted
 from attractor.language.formatter import format_text
 from attractor.language.source.text import Source, visible
@@ -54,7 +55,7 @@ class FormattedPipeline:
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_files)
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 if a file would change.")
 @click.option("--diff", is_flag=True, help="Write nothing; show the changes as a patch.")
 @json_option

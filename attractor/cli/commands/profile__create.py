@@ -9,12 +9,13 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import host_of
+from attractor.cli.shell_completion import complete_files
 from attractor.factory.launch import evaluator_of
 from attractor.factory.resources.profiles import Profile, make_profile, read_profile
 
 
 @click.command()
-@click.argument("source", metavar="FILE|NAME")
+@click.argument("source", metavar="FILE|NAME", shell_complete=complete_files)
 @click.option(
     "--allow",
     "allowed",

@@ -24,6 +24,7 @@ from attractor.cli.pipelines.files import (
     open_pipeline,
     refuse_input,
 )
+from attractor.cli.shell_completion import complete_files_and_runs
 from attractor.language.diagnostics import (
     Diagnostic,
     DrawingFailed,
@@ -378,7 +379,9 @@ def _tell(error: AttractorError) -> None:
 
 
 @click.command()
-@click.argument("words", nargs=-1, required=True, metavar="FILE|RUN...")
+@click.argument(
+    "words", nargs=-1, required=True, metavar="FILE|RUN...", shell_complete=complete_files_and_runs
+)
 @click.option(
     "-o",
     "--output",

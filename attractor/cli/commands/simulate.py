@@ -14,6 +14,7 @@ from attractor.cli.output.reports import coverage_text
 from attractor.cli.output.simulation import walk_text
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.pipelines.files import open_pipeline
+from attractor.cli.shell_completion import complete_files
 from attractor.engine.simulation.coverage import cover
 from attractor.engine.simulation.outcomes import SimulatedOutcomes, open_outcomes, read_outcomes
 from attractor.engine.simulation.records import coverage_record, walk_record
@@ -30,7 +31,7 @@ from attractor.pipeline.source.vocabulary import files_beside
 
 
 @click.command()
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="FILE", shell_complete=complete_files)
 @click.option(
     "--outcomes",
     "outcomes_file",

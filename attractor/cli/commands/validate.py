@@ -21,10 +21,11 @@ from attractor.cli.pipelines.check import (
     without_duplicates,
 )
 from attractor.cli.pipelines.files import open_pipelines, refuse_input
+from attractor.cli.shell_completion import complete_files
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_files)
 @click.option(
     "--format",
     "format_",

@@ -1,0 +1,103 @@
+"""The GitHub Action validates and draws the pipelines of a pull request."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.examples import ROOT, fences
+from tests.pipeline.projects import git, make_project
+from tests.prepared import quick_programs
+
+GOOD = """digraph good {
+    start [shape=Mdiamond]
+    work  [prompt="Work"]
+    exit  [shape=Msquare]
+    start -> work -> exit
+}
+"""
+BROKEN = "digraph broken { start -> work -> exit\n"
+ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
+
+
+def check(project: Path, *, base: str = "", **inputs: str) -> tuple[int, str, str, dict[str, str]]:
+    """Run the step as GitHub does; return its exit status, output, summary and outputs."""
+    runner = project.parent / "runner"
+    runner.mkdir(exist_ok=True)
+    files = {name: runner / name for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")}
+    [step] = [one for one in ACTION["runs"]["steps"] if one.get("id") == "check"]
+    given = {name: one["default"] for name, one in ACTION["inputs"].items()} | inputs
+    variables = {
+        name: re.sub(r"\$\{\{ inputs\.([\w-]+) \}\}", lambda found: given[found[1]], text)
+        for name, text in step["env"].items()
+    }
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
+        cwd=project,
+        env={
+            "PATH": f"{quick_programs()}:{os.environ['PATH']}",
+            "HOME": str(runner),
+            "GITHUB_ACTION_PATH": str(ROOT),
+            "GITHUB_BASE_REF": base,
+            "RUNNER_TEMP": str(runner),
+            **{name: str(file) for name, file in files.items()},
+            **variables,
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    outputs = dict(line.split("=", 1) for line in files["GITHUB_OUTPUT"].read_text().splitlines())
+    return done.returncode, done.stdout, files["GITHUB_STEP_SUMMARY"].read_text(), outputs
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A clone on a branch that adds and changes files, with the branch `main` at its origin."""
+    origin = make_project(
+        tmp_path / "origin", GOOD, **{"flows/old.dot": GOOD, "flows/gone.dot": GOOD}
+    )
+    git(tmp_path, "clone", "--quiet", f"file://{origin}", "clone")
+    clone = tmp_path / "clone"
+    (clone / "flows" / "new flow.gv").write_text(GOOD)
+    (clone / "flows" / "broken.dot").write_text(BROKEN)
+    (clone / "flows" / "gone.dot").unlink()
+    git(clone, "add", "--all")
+    git(clone, "commit", "--quiet", "--message", "Change")
+    return clone
+
+
+def test_pull_request_is_annotated_and_its_changed_pipelines_are_drawn(project: Path) -> None:
+    base = git(project, "branch", "--show-current").strip()
+    status, output, summary, outputs = check(project, base=base)
+    assert status == 1
+    assert {f"${{{{ steps.check.outputs.{name} }}}}" for name in outputs} == {
+        one["value"] for one in ACTION["outputs"].values()
+    }
+    assert "::error file=flows/broken.dot,line=1," in output
+    drawings = Path(outputs["drawings"])
+    assert [str(one.relative_to(drawings)) for one in drawings.rglob("*.svg")] == [
+        "flows/new flow.svg"
+    ]
+    assert outputs["drawn"] == "1"
+    assert "flows/broken.dot:1:" in summary
+    assert re.findall(r"^### (.+)\n\n```mermaid\n", summary, re.M) == ["flows/new flow.gv"]
+
+
+def test_push_draws_all_pipelines_in_the_paths(project: Path) -> None:
+    status, _, summary, outputs = check(project, paths="pipeline.dot flows/old.dot")
+    assert (status, outputs["drawn"]) == (0, "2")
+    assert "2 files, no problems found" in summary
+
+
+def test_workflow_of_the_how_to_uses_inputs_of_the_action() -> None:
+    [workflow] = [one.text for one in fences("text") if "runs-on:" in one.text]
+    *_, step = yaml.safe_load(workflow)["jobs"]["check"]["steps"]
+    assert step["with"].keys() <= ACTION["inputs"].keys()
+    page = (ROOT / "docs" / "how-to" / "continuous-integration.md").read_text("utf-8")
+    assert re.findall(r"^\| `([\w-]+)` \|", page, re.M) == list(ACTION["inputs"])
