@@ -50,6 +50,7 @@ def test_second_init_changes_nothing(desk: Desk) -> None:
     assert commands[0] == "attractor validate pipelines/feature.dot"
     assert commands[-1] == "attractor promote --to next"
     assert git(desk.folder, "status", "--porcelain", "--", ".gitignore", "scenarios") == ""
+    assert "The wish was not written: remove the existing files" in desk.do("init", *WISH).stdout
 
 
 def test_existing_files_are_kept_and_the_run_names_the_suite(desk: Desk) -> None:

@@ -129,7 +129,8 @@ def init(
     steps = [*next_steps(project, repository, is_named=is_named)]
     if folder.resolve() != invocation.folder.resolve():
         steps.insert(0, Step(f"cd {shlex.quote(str(folder))}", "Go to the project"))
-    report = _Report(project, found, written, kept, ignored, steps)
+    is_unused = bool((wish and PIPELINE_FILE in kept) or (examples and suite in kept))
+    report = _Report(project, found, written, kept, ignored, steps, is_unused)
     if as_json:
         show_json(report.to_record())
     else:
@@ -232,7 +233,7 @@ def _names(folder: Path, suite: str) -> bool:
 
 @dataclass(frozen=True)
 class _Report:
-    """The result of the command."""
+    """The result of the command; a wish for files that existed is unused."""
 
     project: FirstProject
     found: _Found
@@ -240,6 +241,7 @@ class _Report:
     kept: Sequence[str]
     ignored: Sequence[str]
     steps: Sequence[Step]
+    is_unused: bool
 
     def lines(self) -> list[str]:
         """Return the result for people."""
@@ -262,7 +264,9 @@ class _Report:
             yield f"Keys of model providers: {names}{chosen}"
         if not self.found.is_sandboxed:
             yield f"No sandbox works here (see attractor doctor): {PROFILE_FILE} permits that."
-        if not self.project.examples and self.written:
+        if self.is_unused:
+            yield "The wish was not written: remove the existing files, and type the command again."
+        elif not self.project.examples and self.written:
             yield (
                 f"First write your wish into {PIPELINE_FILE}, and commands of your program with "
                 f"their results into {SUITES}/{self.project.suite}/."

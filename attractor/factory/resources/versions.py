@@ -36,6 +36,13 @@ class ResourceKind(StrEnum):
     PIPELINE = "pipeline"
 
 
+_CREATE = {
+    ResourceKind.PROFILE: "attractor profile create FILE",
+    ResourceKind.SUITE: "attractor suite register FOLDER",
+    ResourceKind.PIPELINE: "attractor pipeline register FILE",
+}
+
+
 @dataclass(frozen=True)
 class Ending:
     """The reason why no new run may use a version: a person retired it, or it was burned."""
@@ -194,7 +201,7 @@ class VersionStore:
         name, number = _split(reference)
         versions = self.versions(name)
         if not versions:
-            raise UnknownName(str(self.kind), name, self.names())
+            raise self._unknown(name)
         if not number:
             # Also if it has ended: no older version replaces it in silence.
             return versions[-1]
@@ -202,6 +209,12 @@ class VersionStore:
         if number not in known:
             raise UnknownName(f"version of {self.kind} {name}", number, known)
         return known[number]
+
+    def _unknown(self, name: str) -> UnknownName:
+        error = UnknownName(str(self.kind), name, self.names())
+        if not error.known:
+            error.hint = f"create it: {_CREATE[self.kind]}"
+        return error
 
     def with_content(self, name: str, content: str) -> Version:
         """Return the latest version of a resource with some content."""

@@ -82,6 +82,9 @@ def test_runs_keep_the_revision_that_they_pinned(tmp_path: Path) -> None:
 
 def test_duplicate_unknown_and_misnumbered_profiles_are_refused(tmp_path: Path) -> None:
     store = profile_store(tmp_path)
+    with pytest.raises(UnknownName) as caught:
+        store.versions.find("demo")
+    assert caught.value.hint == "create it: attractor profile create FILE"
     store.create(make_profile("demo"), by="ann", now=NOW)
     with pytest.raises(Refused, match="already"):
         store.create(make_profile("demo"), by="ann", now=NOW)
