@@ -364,7 +364,6 @@ class Evaluator:
 
         # From inside, a trial looks like a stage, so its folder is a repository.
         export = partial(prepared.workspace.export, run.progress.tree, repository=True)
-        player = trial_player(export, prepared.sandbox, sealed, prepared.host)
         settings = suite.settings.trials
         if settings.concurrency > 1 and not prepared.sandbox.promises.own_network:
             prepared.host.tell(
@@ -372,7 +371,10 @@ class Evaluator:
             )
             settings = settings.model_copy(update={"concurrency": 1})
         holdouts = suite.of_split("holdout")
-        async with judge_of(suite, prepared.host) as ask_judge:
+        async with (
+            judge_of(suite, prepared.host) as ask_judge,
+            trial_player(export, prepared.sandbox, sealed, prepared.host) as player,
+        ):
             player = replace(player, ask_judge=ask_judge)
             return await evaluate(holdouts, player.play_trial, log, settings, earlier=earlier)
 

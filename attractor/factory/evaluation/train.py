@@ -26,8 +26,10 @@ def train_player(evaluator: Evaluator, prepared: PreparedRun) -> PlayTrain:
         from attractor.factory.evaluation.trial_player import judge_of, trial_player
 
         export = partial(workspace.export, tree, repository=True)
-        player = trial_player(export, prepared.sandbox, sealed, prepared.host)
-        async with judge_of(sealed.suite, prepared.host) as ask_judge:
+        async with (
+            judge_of(sealed.suite, prepared.host) as ask_judge,
+            trial_player(export, prepared.sandbox, sealed, prepared.host) as player,
+        ):
             player = replace(player, ask_judge=ask_judge)
             for scenario in chosen:
                 tried = TriedScenario(scenario, await player.play_once(scenario))

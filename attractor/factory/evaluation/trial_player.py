@@ -1,7 +1,9 @@
 """Plays trials of a suite, each in its own sandbox on its own copy of a tree."""
 
+import asyncio
+import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -46,25 +48,50 @@ async def judge_of(suite: Suite, host: RunHost) -> AsyncGenerator[AskJudge]:
         yield ask_judge
 
 
-def trial_player(
-    export: Callable[[Path], Awaitable[None]],
-    sandbox: EnvironmentChoice,
-    sealed: SealedSuite,
-    host: RunHost,
-) -> "TrialPlayer":
-    """Return the player of trials on a tree, each with the carried files of the project.
+Export = Callable[[Path], Awaitable[None]]
+"""Writes a tree into an empty folder."""
 
-    `export` writes the tree into an empty folder. The files come from the project, not from the
-    workspace, where agents can change them.
+
+@asynccontextmanager
+async def trial_player(
+    export: Export, sandbox: EnvironmentChoice, sealed: SealedSuite, host: RunHost
+) -> AsyncGenerator["TrialPlayer"]:
+    """Yield the player of trials on a tree, each with the carried files of the project.
+
+    The files come from the project, not from the workspace, where agents can change them.
     """
-
-    async def export_all(folder: Path) -> None:
-        await export(folder)
-        if paths := preparation_of(sandbox, host).copied_paths:
-            await in_thread(partial(carry, host.project, paths, folder))
-
     make, copies = environments_of(sandbox, host), workspaces_folder(host.state_dir)
-    return TrialPlayer(export_all, make, sealed.suite, sealed.folder, copies, host.clock)
+    async with exported_once(export, copies) as copy:
+
+        async def copy_all(folder: Path) -> None:
+            await copy(folder)
+            if paths := preparation_of(sandbox, host).copied_paths:
+                await in_thread(partial(carry, host.project, paths, folder))
+
+        yield TrialPlayer(copy_all, make, sealed.suite, sealed.folder, copies, host.clock)
+
+
+@asynccontextmanager
+async def exported_once(export: Export, copies: Path) -> AsyncGenerator[Export]:
+    """Yield a function that exports a tree once, and then copies the folder with the tree.
+
+    The export of a tree with a repository takes seven processes of Git.
+    """
+    exported: list[Path] = []
+    exporting = asyncio.Lock()
+    with ExitStack() as folders:
+
+        async def copy(to: Path) -> None:
+            async with exporting:
+                if not exported:
+                    folder = folders.enter_context(borrowed_folder(copies))
+                    await export(folder)
+                    exported.append(folder)
+            await in_thread(
+                partial(shutil.copytree, exported[0], to, symlinks=True, dirs_exist_ok=True)
+            )
+
+        yield copy
 
 
 @dataclass(frozen=True)
@@ -75,7 +102,7 @@ class TrialPlayer:
     the suite, usually the sealed copy.
     """
 
-    export: Callable[[Path], Awaitable[None]]
+    export: Export
     make_environment: Callable[[Path], ExecutionEnvironment]
     suite: Suite
     suite_folder: Path

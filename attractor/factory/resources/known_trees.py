@@ -5,7 +5,7 @@ and this tree with all files emptied, as a program that does nothing.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,7 +86,6 @@ class KnownTrees:
         change: Change = keep,
     ) -> list[TrialResult]:
         """Return the results of `n` trials of each scenario, on the tree after a change."""
-        player = self._player(sealed, change)
         settings = sealed.suite.settings.trials
         # Without network namespaces, parallel trials would share their ports.
         is_alone = not self.sandbox.promises.own_network
@@ -94,7 +93,8 @@ class KnownTrees:
             update={"n": n, "concurrency": 1 if is_alone else settings.concurrency}
         )
         log = _ProgressLog(what, self.host.tell)
-        results = await evaluate(scenarios, player.play_trial, log, settings)
+        async with self._player(sealed, change) as player:
+            results = await evaluate(scenarios, player.play_trial, log, settings)
         for one in results:
             if one.error and one.culprit is not Culprit.CANDIDATE:
                 _refuse(one)
@@ -106,10 +106,12 @@ class KnownTrees:
         from attractor.factory.evaluation.trial_player import judge_of
 
         suite = sealed.suite.model_copy(update={"scenarios": (scenario,)})
-        async with judge_of(suite, self.host) as ask_judge:
-            return await replace(self._player(sealed), ask_judge=ask_judge).play_once(scenario)
+        async with judge_of(suite, self.host) as ask_judge, self._player(sealed) as player:
+            return await replace(player, ask_judge=ask_judge).play_once(scenario)
 
-    def _player(self, sealed: SealedSuite, change: Change = keep) -> "TrialPlayer":
+    def _player(
+        self, sealed: SealedSuite, change: Change = keep
+    ) -> "AbstractAsyncContextManager[TrialPlayer]":
         """Return the player of trials on the tree after a change."""
         # The player imports httpx, which only trials need.
         from attractor.factory.evaluation.trial_player import trial_player

@@ -5,9 +5,11 @@ import os
 import shutil
 from pathlib import Path
 
+import pytest
+
 from attractor.base.clock import SystemClock
 from attractor.environments.local import LocalExecutionEnvironment
-from attractor.factory.evaluation.trial_player import TrialPlayer
+from attractor.factory.evaluation.trial_player import TrialPlayer, exported_once
 from attractor.scenarios.evaluation import TrialKey
 from attractor.scenarios.suite_reader import read_suite
 from tests.factory.flows import HOLDOUT
@@ -49,3 +51,29 @@ def test_trial_of_a_tree_that_does_nothing_is_not_satisfied(tmp_path: Path) -> N
     result = asyncio.run(player.play_trial(scenario, TrialKey("made", 1)))
     assert not result.satisfied
     assert "made" in result.checks[0].reason
+
+
+def test_tree_is_exported_once_for_many_trials(tmp_path: Path) -> None:
+    exported: list[Path] = []
+
+    async def export(to: Path) -> None:
+        exported.append(to)
+        if len(exported) == 1:
+            raise OSError("no space left")
+        (to / "run.sh").write_text("true\n")
+        (to / "run.sh").chmod(0o755)
+        (to / "link").symlink_to("/nowhere")
+
+    async def copied() -> None:
+        async with exported_once(export, tmp_path / "copies") as copy:
+            with pytest.raises(OSError, match="no space left"):
+                await copy(tmp_path / "0")
+            await asyncio.gather(*(copy(tmp_path / name) for name in "123"))
+        assert list((tmp_path / "copies").iterdir()) == []
+
+    (tmp_path / "copies").mkdir()
+    asyncio.run(copied())
+    assert len(exported) == 2
+    for name in "123":
+        assert os.access(tmp_path / name / "run.sh", os.X_OK)
+        assert (tmp_path / name / "link").readlink() == Path("/nowhere")
