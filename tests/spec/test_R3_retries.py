@@ -11,11 +11,16 @@ from attractor.engine.routing.retry import retry_policy
 from attractor.engine.run_folder.layout import create_run_directory
 from attractor.engine.seams import Stage
 from attractor.language.source.syntax_tree import Plain
+from attractor.twins.exchange.answer import Answer
+from attractor.twins.script.script import Rule, Script, When
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
+from tests.agent.twinned import MODELS, use
 from tests.engine.graphs import chain, end, graph, node, start
 from tests.engine.runs import FAIL, RETRY, RUN_ID, Told, Workplace, manifest, run_graph
 from tests.patience import with_longer_limits
 from tests.pipeline.projects import git, make_project
-from tests.spec.runs import between, run
+from tests.spec.runs import between, environ_for, events, run
 from tests.tables import table
 
 VERDICT = failure("red", FailureClass.VERDICT)
@@ -151,3 +156,36 @@ def test_R3_max_retries_counts_and_a_policy_alone_counts_too(
 ) -> None:
     here = node("a", **own)
     assert retry_policy(here, graph([here], [], **whole)).max_attempts == attempts
+
+
+REPORTS = Answer(tool_calls=(use("report_outcome", {"outcome": "retry", "notes": "later"}),))
+BUSY = Answer.model_validate({"fault": {"kind": "status", "status": 429, "retry_after": "1ms"}})
+BOUNDED = between(
+    "graph [retry_target=work, max_goal_gate_redirects=1, retry_policy=none]",
+    "work [prompt=Work, goal_gate=true, max_retries=1]",
+    "start -> work -> exit",
+)
+
+
+# Two visits of two attempts; the twin is busy once in each visit. A budget covers all of them.
+@table(("tokens", "begun", "repeated"), [(10**6, [1, 2, 1, 2], 2), (1, [1], 1)])
+def test_R3_retries_of_client_stage_and_gate_are_bounded_together_and_each_is_an_event(
+    tmp_path: Path, tokens: int, begun: list[int], repeated: int
+) -> None:
+    rules = (
+        Rule(when=When(step=0, attempt=1), answer=BUSY),
+        Rule(when=When(step=0), answer=REPORTS),
+        Rule(when=When(step=1), answer=Answer(text="Later.")),
+    )
+    with in_background(ProviderTwin(Script(rules=rules))) as twin:
+        environ = {**environ_for(tmp_path), **twin.environ()}
+        model = MODELS["openai"]
+        result = run(
+            tmp_path, BOUNDED, backend="agent", model=model, environ=environ, max_tokens=tokens
+        )
+        sent = len(twin.requests)
+    attempts = [one.attempt for one in events(result, "StageStarted") if one.node == "work"]
+    warnings = [str(one.data) for one in events(result, "WARNING")]
+    retried = [one for one in warnings if "next attempt in" in one]
+    assert (attempts, len(retried)) == (begun, repeated)
+    assert sent == len(retried) + len(events(result, "ASSISTANT_TEXT_END"))
