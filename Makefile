@@ -15,7 +15,7 @@ PYTEST := $(if $(FILES),PYTEST_DEBUG_TEMPROOT=$(FILES)) PYTHONDONTWRITEBYTECODE=
 PYTHON_FILES := attractor tests benchmarks docs examples
 PAGES := README.md CONTRIBUTING.md $(shell find docs -name '*.md')
 
-.PHONY: tables help demo e2e test check fmt docs bench build thorough crash agents live clean
+.PHONY: tables help demo e2e test check fmt docs site bench build thorough crash agents live clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -47,6 +47,10 @@ docs: $(READY) ## write the generated parts of the docs anew, schemas, and stale
 	@$(BIN)/python -m docs.file_formats
 	@$(BIN)/python -m docs.pictures.drawn_pipelines
 
+# The theme warns at each start that it ends in 2027.
+site: $(READY) ## make a static site of the docs in site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --clean
+
 bench: $(READY) ## run the benchmarks, write benchmarks/RESULTS.md, fail if a bound is missed
 	@$(BIN)/python -m benchmarks
 
@@ -68,7 +72,7 @@ live: $(READY) ## run what needs the network or a key
 	@$(PYTEST) -m live
 
 clean: ## remove what was set up and built
-	@rm -rf .venv dist .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv dist site .pytest_cache .ruff_cache .hypothesis
 	@find attractor tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt scripts/set-up $(MOVED)
