@@ -10,7 +10,9 @@ from tests.tables import table
 
 REFERENCE = Path(__file__).parent.parent.parent / "docs" / "reference"
 PAGES = ["conditions.md", "stylesheets.md", "prompts-and-inputs.md", "imports.md"]
-FENCE = re.compile(r"^```(?P<language>\w+)(?: title="(?P<name>[^"]*)")?\n(?P<text>.*?)^```$", re.M | re.S)
+FENCE = re.compile(
+    r'^```(?P<language>\w+)(?: title="(?P<name>[^"]*)")?\n(?P<text>.*?)^```$', re.M | re.S
+)
 
 
 @table("page", PAGES)
