@@ -131,8 +131,18 @@ def _render(service: Service, caller: Caller, body: DrawnPipeline) -> Content:
 
 
 def _run(service: Service, caller: Caller, body: StartBody) -> Content:
+    _require_sandbox(body)
     started = start_run(service, body, caller)
     return {"run": started.id, "status": started.status}
+
+
+def _require_sandbox(body: StartBody) -> None:
+    """Refuse a run with fewer limits than the agent that asks for it may have."""
+    if body.sandbox == "none" or not body.workspace.is_apart:
+        raise UsageError(
+            "a coding agent cannot start a run without a sandbox, or in the project's own folder",
+            hint="leave out sandbox and workspace, or let a person type 'attractor run'",
+        )
 
 
 def _status(service: Service, caller: Caller, body: ChosenRun) -> Content:

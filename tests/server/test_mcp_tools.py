@@ -93,7 +93,7 @@ def test_agent_writes_runs_and_answers_a_pipeline_in_one_session(tmp_path: Path)
             assert (tried["edges"], tried["unreachable_edges"]) == (5, [])
             assert "Ship it?" in await agent.call("render", source=GATE, format="mermaid")
 
-            run = (await agent.read("run", file="gate.dot", **UNGUARDED))["run"]
+            run = (await agent.read("run", file="gate.dot"))["run"]
             status = await agent.await_status(run, lambda one: bool(one["questions"]))
             [question] = status["questions"]
             assert [each["label"] for each in question["choices"]] == ["[S] Ship", "[A] Again"]
@@ -122,6 +122,9 @@ def test_mistakes_and_hidden_files_are_refused_with_a_remedy(tmp_path: Path) -> 
             assert "remedy: pass file" in await agent.refused("validate")
             assert "the arguments of run are" in await agent.refused("run", source=GATE, gaol="x")
             assert "exti" in await agent.refused("run", source=BROKEN)
+            for name, value in UNGUARDED.items():
+                words = await agent.refused("run", source=GATE, **{name: value})
+                assert "remedy: leave out sandbox and workspace" in words
             assert "unknown run" in await agent.refused("status", run="../x")
             quoting = GATE.replace("build [", 'a [prompt="@.env"]; build [')
             (project / ".env").write_text("KEY_OF_ANN")
