@@ -24,6 +24,10 @@ when = {{ first_user = "Plan this change", step = 0 }}
 answer.tool_calls = [{{ name = "report_outcome", arguments = {{ outcome = "success" }} }}]
 
 [[rules]]
+when = {{ first_user = {{ regex = 'feedback\\.gate[\\s\\S]*Implement the plan' }}, step = 0 }}
+answer.tool_calls = [{{ name = "shell", arguments = {{ command = '''{third}''' }} }}]
+
+[[rules]]
 when = {{ first_user = "Implement the plan", step = 0 }}
 answer.tool_calls = [{{ name = "shell", arguments = {{ command = '''{first}''' }} }}]
 
@@ -46,13 +50,16 @@ answer = {{ text = "Done." }}
 
 @dataclass(frozen=True)
 class Fresh:
-    """A fresh project: its files, the program, and two tries of the model to make the change."""
+    """A fresh project: its files, the program, and the tries of the model to make the change.
+
+    The second try repairs the first one, and the third one follows a no-go.
+    """
 
     files: Mapping[str, str]
     program: str
     tests: str
     wire: str
-    tries: tuple[str, str]
+    tries: tuple[str, str, str]
     branch: str = ""
 
 
@@ -67,6 +74,7 @@ SHELL = Fresh(
     (
         r"""printf '[ $# -gt 0 ] || echo usage\ns=0\nfor n; do s=$((s + n)); done\necho $s\n' >"""
         "sum.sh",
+        "",
         "",
     ),
     branch="trunk",
@@ -84,6 +92,7 @@ PYTHON = Fresh(
     (
         "echo 'print(' >total.py",
         r"""printf 'import sys\n\nprint(sum(map(int, sys.argv[1:])))\n' >total.py""",
+        "",
     ),
 )
 NODE = Fresh(
@@ -98,6 +107,7 @@ NODE = Fresh(
     "GEMINI",
     (
         "echo 'throw 1' >total.mjs",
+        "echo 'console.log(3)' >total.mjs",
         "echo 'let sum = 0;\nfor (const one of process.argv.slice(2)) sum += Number(one);\n"
         "console.log(sum);' >total.mjs",
     ),
@@ -162,7 +172,9 @@ def test_newcomer_is_led_to_a_promoted_change(
     name: str, tmp_path: Path, provider_twin: StartTwin
 ) -> None:
     fresh = PROJECTS[name]
-    twin = provider_twin(SCRIPT.format(first=fresh.tries[0], second=fresh.tries[1]))
+    twin = provider_twin(
+        SCRIPT.format(**dict(zip(("first", "second", "third"), fresh.tries, strict=True)))
+    )
     newcomer = begin(tmp_path, fresh, twin.environ())
     answers = [
         (f"[{name}]", ""),
@@ -172,13 +184,17 @@ def test_newcomer_is_led_to_a_promoted_change(
         ("never see", f"{fresh.program} 40 50 => 90"),
     ]
     steps = re.findall(r"^      (.+)$", newcomer.type("attractor init", answers), re.MULTILINE)
-    printed = ""
+    printed, runs = "", 2 if fresh.tries[2] else 1
     for step in steps:
         # A command that the one before printed does the same.
         advised = re.findall(rf":  +({step.partition(' --')[0]}.*)$", printed, re.MULTILINE)
         printed = newcomer.type(advised[0] if advised and "..." not in advised[0] else step)
+        if again := re.search(r"^  again: +(.+)$", printed, re.MULTILINE):
+            assert fresh.tries[2], printed
+            printed = newcomer.type(again[1])
     assert f"{fresh.branch or 'main'} is now " in printed, printed
     assert newcomer.type(f"{fresh.program} 1 2") == "3\n"
+    assert len([*newcomer.folder.glob("runs/*/manifest.json")]) == runs
     assert newcomer.type("git status --porcelain").splitlines() == [
         "?? scenarios/my-total/suite.lock.json"
     ]

@@ -13,7 +13,7 @@ from attractor.engine.questions.question import (
     describe_question,
     sort_questions,
 )
-from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
@@ -46,6 +46,7 @@ class NextStepFacts:
 
     Outside Git, a run has a patch instead of a Git branch; a patch with redacted secrets cannot be
     applied. A result with a suite is promoted, not merged by hand. `changes` are the changed files.
+    `again` is the command that starts such a run again, if a command can.
     """
 
     reference: str
@@ -54,6 +55,7 @@ class NextStepFacts:
     gate: bool | None = None
     has_suite: bool = False
     changes: Diffstat | None = None
+    again: str = ""
 
 
 def read_next_step_facts(result: RunResult, runs_dir: Path) -> NextStepFacts:
@@ -66,7 +68,20 @@ def read_next_step_facts(result: RunResult, runs_dir: Path) -> NextStepFacts:
         delivery.patch,
         gate_said(result.directory),
         has_suite=bool(manifest.suite),
+        again=_again(manifest),
     )
+
+
+def _again(manifest: Manifest) -> str:
+    """Return the command that starts a run like this one, unless it needs inputs or has no file."""
+    file = Path(str(manifest.options.get("file", "")))
+    if manifest.options.get("inputs") or not file.is_file():
+        return ""
+    here = Path.cwd()
+    shown = file.relative_to(here) if file.is_relative_to(here) else file
+    judges = {"--suite": manifest.suite, "--profile": manifest.profile}
+    options = [word for name, one in judges.items() if one for word in (name, one.split("@")[0])]
+    return shlex.join(["attractor", "run", str(shown), *options])
 
 
 def show_changes(changes: Diffstat | None) -> None:
@@ -137,7 +152,10 @@ def next_steps(result: RunResult, outlook: NextStepFacts) -> Sequence[NextStep]:
     if result.status == AWAITING_DECISION and outlook.gate is False:
         reject = f"attractor decide {run} --reject --rationale '...'"
         why_not = NextStep("why not", f"attractor gate {run}")
-        return [*look, why_not, NextStep("decide", reject), *merge]
+        again = [NextStep("again", f"{outlook.again} --feedback {run}")] * bool(
+            outlook.again and outlook.has_suite
+        )
+        return [*look, why_not, NextStep("decide", reject), *again, *merge]
     if result.status == AWAITING_DECISION:
         approve = f"attractor decide {run} --approve --rationale '...'"
         review = NextStep("review", f"attractor decide {run}")

@@ -60,6 +60,11 @@ def of(branch: str = "", **more: bool) -> NextStepFacts:
     [
         (AWAITING_DECISION, of(BRANCH, gate=True, has_suite=True), [LOOK, REVIEW, APPROVE]),
         (AWAITING_DECISION, of(BRANCH, gate=False, has_suite=True), [LOOK, GATE, REJECT]),
+        (
+            AWAITING_DECISION,
+            NextStepFacts(ID, gate=False, has_suite=True, again="attractor run a.dot"),
+            [GATE, REJECT, f"attractor run a.dot --feedback {ID}"],
+        ),
         (AWAITING_DECISION, of(BRANCH, gate=False), [LOOK, GATE, REJECT, MERGE]),
         (AWAITING_DECISION, of(gate=False), [GATE, REJECT]),
         (EVALUATING, of(BRANCH, has_suite=True), [LOOK, EVALUATE]),
