@@ -14,10 +14,10 @@ from jsonschema import Draft202012Validator
 from attractor.engine.journal.events import Action
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.resources.first_suite import write_first_suite
 from attractor.factory.resources.profiles import make_profile
 from attractor.twins.recordings.recording import BodyPiece, Recording
 from docs.file_formats import FOLDER, FORMATS, write_schema
+from tests.cli.running import attractor
 from tests.examples import ROOT, fences
 from tests.factory.flows import HOLDOUT, Flow
 from tests.factory.resources.stores import register
@@ -62,8 +62,13 @@ def errors(name: str, value: object) -> list[str]:
 
 
 def written(folder: Path) -> Iterator[Found]:
-    """Yield the files that people write: of the repository, a new suite, and the docs."""
-    write_first_suite(folder / "first", "linear", make_host(folder / "project"))
+    """Yield the files that people write: of the repository, a new project, and the docs."""
+    new = folder / "new"
+    new.mkdir()
+    (new / "total.py").write_text("print()\n")
+    wish = ("--wish", "Add up.", "--example", "python3 total.py 1 => 1", "--example", "ls => 2")
+    done = attractor("init", "--yes", *wish, folder=new)
+    assert done.returncode == 0, done.stderr
     endings = {
         "agent.toml": "agent",
         ".scenario.toml": "scenario",
@@ -73,7 +78,7 @@ def written(folder: Path) -> Iterator[Found]:
         "attractor.toml": "settings",
     }
     of_repository = ("pipelines", "scenarios", "agents", "examples")
-    for place in (*(ROOT / one for one in of_repository), folder / "first"):
+    for place in (*(ROOT / one for one in of_repository), new):
         for file in sorted(place.rglob("*.toml")):
             table = tomllib.loads(file.read_text("utf-8"))
             names = [one for end, one in endings.items() if file.name.endswith(end)]
