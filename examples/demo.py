@@ -28,7 +28,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from attractor.backends.models import KEYS, list_ready, newest_model, provider_of
+from attractor.backends.models import KEYS, list_ready, list_supported, newest_model, provider_of
 from attractor.config.load import load
 from attractor.config.settings import Settings
 from attractor.config.user_folders import user_config_file
@@ -202,9 +202,11 @@ def find_live_model(environ: Mapping[str, str]) -> LiveModel | None:
     wanted = settings.provider or provider_of(settings.model or "")
     provider = next((one for one in ready if one == wanted or not wanted), "")
     if not provider:
-        names = sorted(name for names in KEYS.values() for name in names)
-        say(f"error: no API key{f' of {wanted}' if wanted else ''} is set for a demo with LIVE=1.")
-        say(f"Set one of {', '.join(names)};\nor type 'make demo', which needs no key.")
+        asked = [wanted] if wanted in KEYS else list_supported()
+        *others, last = sorted(name for one in asked for name in KEYS[one])
+        names = f"{', '.join(others)} or {last}" if others else last
+        say("error: no API key is set for the model of a live demo:")
+        say(f"set {names}, or type 'make demo', which needs none.")
         return None
     model = settings.model or newest_model(provider)
     if not model:
