@@ -187,6 +187,8 @@ def main() -> int:
             return surprise.code
         except NoGo as reason:
             say(f"\nNo-go: {reason} Nothing was promoted (exit status {NO_GO}).")
+            if live:
+                say("With a real model this can happen: the gate keeps such a result off main.")
             tell_the_end(stage)
             return NO_GO
     return 0
@@ -280,7 +282,7 @@ def make_project(stage: Stage) -> list[str]:
         ask_only(stage.live, stage.project)
         say(f"Live: all stages and the judge ask {stage.live.name} of {stage.live.provider}")
         say(f"({stage.live.found_by} is set; ATTRACTOR_LLM__MODEL chooses another model).")
-        say(f"Budget: each of at most two runs ends with {' '.join(BUDGET)};")
+        say("Budget: each of at most two runs stops at 2 USD, 2,000,000 tokens or 20 minutes;")
         say("the judge of the hidden scenarios asks two short questions a run besides.")
     else:
         say("The models' words come from a script, the rest is real; costs are list prices.")
@@ -317,10 +319,10 @@ def first_run(stage: Stage, run: list[str], person: Stage) -> bool:
     say("\n# Run it: plan, implement, test, repair, try, review. Kill it in the middle")
     stage.start_and_kill(*run, at=KILLED_AT)
     say("\n# Resume it: the stage that was killed is repeated, the one before is not")
+    stage.story.append("Run 1 was killed with kill -9, and resumed.")
     walk(stage, "resume", "latest")
-    nodes = [one["node"] for one in stage.ask("status", "latest", "--stages")["stages"]]
-    repaired = "; a failed test was repaired" if "repair" in nodes else ""
-    stage.story.append(f"Run 1 was killed with kill -9, and resumed{repaired}.")
+    if "repair" in [one["node"] for one in stage.ask("status", "latest", "--stages")["stages"]]:
+        stage.story[-1] += " A failed test was repaired."
     say("\n# What the hidden scenarios found, for a person and never for an agent")
     if stage.attractor("gate", "latest", "--operator", expected=(0, NO_GO)) == 0:
         stage.story.append("Its tests and its hidden scenarios passed: go, at the first try.")

@@ -173,7 +173,7 @@ def test_live_demo_asks_the_one_provider_with_a_key(tmp_path: Path) -> None:
     said = result.stdout
     assert result.returncode == 0, said
     assert "of openai\n(OPENAI_API_KEY is set;" in said
-    assert "--max-cost-usd 2 --max-tokens 2000000" in said.partition("$ git init")[0]
+    assert "stops at 2 USD, 2,000,000 tokens or 20 minutes" in said.partition("$ git init")[0]
     assert "go, at the first try" in said
     assert "main is now" in said
 
