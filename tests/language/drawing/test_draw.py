@@ -245,6 +245,17 @@ def test_dot_text_numbers_edges_and_leaves_out_addresses() -> None:
     assert not re.search("image|URL", text)
 
 
+def test_compiled_library_is_kept_if_there_is_a_folder_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for cache, is_kept in ((tmp_path / "cache", True), (tmp_path / "file" / "cache", False)):
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+        drawn = asyncio.run(WasiGraphviz().draw("digraph {}", format="svg", time_limit=LIMIT))
+        assert b"<svg" in (drawn or b"")
+        assert any(cache.rglob("modules/*/*")) == is_kept
+
+
 def test_every_drawer_draws_keywords_of_graphviz_as_names(
     drawer: Drawer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
