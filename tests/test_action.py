@@ -96,7 +96,7 @@ def test_push_draws_all_pipelines_in_the_paths(project: Path) -> None:
 
 
 def test_workflow_of_the_how_to_uses_inputs_of_the_action() -> None:
-    [workflow] = [one.text for one in fences("text") if "runs-on:" in one.text]
+    [workflow] = [one.text for one in fences("yaml") if "runs-on:" in one.text]
     *_, step = yaml.safe_load(workflow)["jobs"]["check"]["steps"]
     assert step["with"].keys() <= ACTION["inputs"].keys()
     page = (ROOT / "docs" / "how-to" / "continuous-integration.md").read_text("utf-8")
