@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from syrupy.assertion import SnapshotAssertion
 
 from attractor.base.errors import ChainBroken, VerificationError
 from attractor.environments.environment import Promises
@@ -14,6 +15,7 @@ from attractor.factory.evaluation.gate_records import (
     EvaluationRecord,
     GateInput,
     GateReport,
+    RuleResult,
     Waiver,
     WindowFigures,
 )
@@ -297,6 +299,64 @@ def test_failed_rule_gives_figure_threshold_and_remedy(rule: str) -> None:
     assert failed.words
     assert failed.remedy
     assert failed.to_record()["culprit"]
+
+
+EXPOSED = with_profile(
+    replace(GREEN, base_is_dirty=True),
+    sandbox={"expose": ("~/.codex", "~/.netrc")},
+    policy={"allow": ("dirty_base", "credential_exposed")},
+)
+UNPROVED = replace(GREEN, evaluations=(replace(GREEN.evaluations[0], promises=Promises()),))
+ALL_LIMITS = replace(
+    with_limits(GREEN, must=("a",), min_lower_bound=0.1, max_regression=0.1, max_cost_usd=2),
+    earlier=earlier("o" * 40, RED),
+    cost_usd=1.25,
+)
+TWICE = (results(a=[True], b=[True]), results(a=[True], b=[True]))
+REPORTS = {
+    **{rule: judged for rule, (judged, _, _) in FAILURES.items()},
+    "no suite": replace(GREEN, suite=None),
+    "not evaluated": replace(GREEN, evaluations=()),
+    "not evaluated, failed": replace(GREEN, evaluations=(), ended="failed"),
+    "canceled": replace(GREEN, ended="canceled"),
+    "another tree and suite": replace(
+        GREEN, evaluations=(EvaluationRecord("o" * 40, "o" * 64, PROVED, ()),)
+    ),
+    "not isolated": UNPROVED,
+    "not isolated, allowed": replace(UNPROVED, profile=LENIENT),
+    "not searched": replace(GREEN, unsearched="its suite is unreadable"),
+    "burned": replace(GREEN, is_burned=True),
+    "exposed, allowed": EXPOSED,
+    "exposed": replace(
+        EXPOSED, profile=with_profile(EXPOSED, sandbox=EXPOSED.profile.sandbox).profile
+    ),
+    "protected": replace(
+        GREEN, evaluations=(replace(GREEN.evaluations[0], protected_paths=("runs/b", "runs/a")),)
+    ),
+    "waived": replace(with_results(GREEN, RED), now=NOW, waivers=(waiver("b"),)),
+    "one failed, one not played": with_results(GREEN, results(a=[False])),
+    "not played": with_results(GREEN, ()),
+    "all limits": ALL_LIMITS,
+    "stable": with_results(with_limits(GREEN, stability=2), *TWICE),
+    "large window": replace(with_profile(GREEN, window={"runs": 1}), window=WindowFigures(runs=1)),
+}
+
+
+def as_read(result: RuleResult) -> str:
+    verdict = "failed" if result.failed else "passed" if result.applies else "idle"
+    compared = f"{result.figure} / {result.threshold}"
+    cause = f"{result.domain}, {result.culprit}"
+    return f"  {result.rule} {verdict}: {compared}; {result.words}; {result.remedy}; {cause}"
+
+
+def test_every_rule_as_people_read_it(snapshot: SnapshotAssertion) -> None:
+    green = gate(GREEN).rules
+    reports = {name: gate(judged) for name, judged in REPORTS.items()}
+    reports["unverifiable"] = unverifiable(ChainBroken("line 3 was changed"))
+    lines = ["green", *map(as_read, green)]
+    for name, report in reports.items():
+        lines += [name, *(as_read(one) for one in report.rules if one not in green)]
+    assert "\n".join(lines) == snapshot
 
 
 def test_profile_permits_rules_by_name() -> None:
