@@ -27,7 +27,9 @@ from attractor.factory.decisions.decide import DecisionKind, Proof
 from attractor.factory.evaluation.feedback import Feedback
 from attractor.factory.evaluation.gate_records import Domain
 from attractor.factory.ledger.ledger import LineKind
+from attractor.factory.ledger.tokens import Scope
 from attractor.factory.resources.profiles import Profile
+from attractor.factory.resources.versions import ResourceKind
 from attractor.pipeline.simulation.pipeline_tests import PipelineTestFile
 from attractor.scenarios.check import CheckResult, check_registry
 from attractor.scenarios.evaluation import Culprit
@@ -419,6 +421,7 @@ class Ended(Record):
 
     status: StatusWord
     journal_head: str
+    unsearched: str = Field(default="", description="why no leak was searched for")
 
 
 class Leaked(Record):
@@ -497,6 +500,43 @@ class RolledBack(Record):
     reason: str
 
 
+class EndingRecord(Record):
+    """The reason why no new run may use a version."""
+
+    how: str
+    when: datetime
+    by: str
+    reason: str
+
+
+class VersionLine(Record):
+    """Data about a version of a profile, suite or pipeline."""
+
+    project: str
+    kind: ResourceKind
+    name: str
+    version: int
+    content: str
+    registered: datetime
+    by: str
+    data: dict[str, JsonValue]
+    ending: EndingRecord | None
+
+
+class TokenRevoked(Record):
+    """Data of `token_revoked`."""
+
+    name: str
+    digest: str
+    by: str
+
+
+class TokenCreated(TokenRevoked):
+    """Data of `token_created`."""
+
+    scope: Scope
+
+
 class LedgerLine(Record):
     """A line of the ledger; its `kind` decides what is in `data`."""
 
@@ -522,6 +562,13 @@ _LINES: Mapping[str, type[Record]] = {
     LineKind.AMENDED: Amended,
     LineKind.PROMOTED: Promoted,
     LineKind.ROLLED_BACK: RolledBack,
+    LineKind.PROFILE_REGISTERED: VersionLine,
+    LineKind.SUITE_REGISTERED: VersionLine,
+    LineKind.PIPELINE_REGISTERED: VersionLine,
+    LineKind.RETIRED: VersionLine,
+    LineKind.BURNED: VersionLine,
+    LineKind.TOKEN_CREATED: TokenCreated,
+    LineKind.TOKEN_REVOKED: TokenRevoked,
 }
 
 

@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -14,6 +14,10 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import build_root, command_registry
 from attractor.config.schema import SettingReference, list_settings
 from attractor.config.settings import Settings
+from attractor.engine.run_folder.layout import NAMES
+from attractor.factory.evaluation.gate import RULES
+from attractor.factory.ledger.ledger import LineKind
+from attractor.factory.ledger.tokens import Scope
 from attractor.twins.exchange.answer import Answer
 from attractor.twins.script.script import Rule, Script
 from attractor.twins.server.hosting import in_background
@@ -58,6 +62,16 @@ def test_every_setting_is_documented(setting: SettingReference) -> None:
 def test_every_exit_code_is_documented(code: ExitCode) -> None:
     page = (REFERENCE / "exit-codes.md").read_text("utf-8")
     assert f"| {int(code)} | {code.meaning} |" in page
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [("gate", RULES), ("ledger", LineKind), ("ledger", Scope), ("sandboxes", NAMES)],
+    ids=["rules of the gate", "lines of the ledger", "scopes", "promises"],
+)
+def test_every_name_in_a_record_is_documented(page: str, names: Iterable[str]) -> None:
+    text = (REFERENCE / f"{page}.md").read_text("utf-8")
+    assert [one for one in names if f"`{one}`" not in text] == []
 
 
 SHELL = re.compile(

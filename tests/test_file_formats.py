@@ -14,7 +14,10 @@ from jsonschema import Draft202012Validator
 from attractor.engine.journal.events import Action
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.ledger.ledger import LineKind
+from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.resources.profiles import make_profile
+from attractor.factory.resources.versions import RETIRED, Ending
 from attractor.twins.recordings.recording import BodyPiece, Recording
 from docs.file_formats import FOLDER, FORMATS, write_schema
 from tests.cli.running import attractor
@@ -121,6 +124,10 @@ def recorded(folder: Path) -> Iterator[Found]:
     flow.amend(result, note="It was waived, because it asks for too much.")
     flow.promote(result)
     flow.roll_back(result)
+    flow.make_token()
+    TokenStore(flow.host.state_dir).revoke("ann-decide", by="ann", now=flow.host.clock.now())
+    [lenient] = stores.profiles.versions.versions("lenient")
+    stores.profiles.versions.end(lenient, Ending(RETIRED, flow.host.clock.now(), "ann", "Old."))
     run, state = result.directory, folder / "state"
     leave_order(run / "inbox", Order(Action.STEER, "ann", value="Hurry"), name="1")
     found = {
@@ -177,7 +184,7 @@ def test_our_own_files_satisfy_their_schemas(ours: list[Found]) -> None:
     assert found == [], "correct docs/file_formats.py, then type: make docs"
     assert {name for name, _ in ours} == set(FORMATS)
     lines = {value["kind"] for name, value in ours if name == "ledger-line"}
-    assert {"created", "trial_failed", "evaluated", "waived", "decided", "rolled_back"} <= lines
+    assert {*LineKind} - lines == {LineKind.ENDED, LineKind.LEAKED, LineKind.BURNED}
 
 
 def test_every_schema_refuses_an_unknown_key_or_a_wrong_value(ours: list[Found]) -> None:
