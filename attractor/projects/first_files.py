@@ -158,13 +158,14 @@ def next_steps(project: FirstProject, repository: Repository, *, is_named: bool)
     yield Step(
         f"attractor suite register {suite}", "Seal the suite, so that no agent can change it"
     )
-    if not project.is_sandboxed:
-        token = 'export ATTRACTOR_TOKEN="$(attractor token create me)"'
-        yield Step(token, "Create a token that proves who decides")
     options = "" if is_named else f" --suite {project.suite}"
     options += f" --profile {PROFILE}" if project.profile and not is_named else ""
     yield Step(f"attractor run {PIPELINE_FILE}{options}", "Let agents make the change")
     yield Step("attractor decide", "Look at the result, and at the verdict of the gate")
+    if not project.is_sandboxed:
+        # After the run: without a sandbox, an agent might find the token.
+        token = 'export ATTRACTOR_TOKEN="$(attractor token create me)"'
+        yield Step(token, "Create a token that proves who decides")
     reason = '--rationale "It does what I wished."'
     yield Step(f"attractor decide --approve {reason}", "Approve it, if the verdict is go")
     target = "" if repository.branch == "main" else f" --to {shlex.quote(repository.branch)}"

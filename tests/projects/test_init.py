@@ -133,4 +133,5 @@ def test_machine_without_a_sandbox_gets_a_profile_and_a_token(tmp_path: Path) ->
     steps = [one.command for one in next_steps(project, Repository(True, True), is_named=True)]
     assert steps[0].startswith("git add .gitignore attractor.toml pipelines/feature.dot scenarios/")
     assert steps[2] == "attractor profile create profiles/local.toml"
-    assert 'export ATTRACTOR_TOKEN="$(attractor token create me)"' in steps
+    run = steps.index("attractor run pipelines/feature.dot")
+    assert steps.index('export ATTRACTOR_TOKEN="$(attractor token create me)"') > run

@@ -133,7 +133,7 @@ class Newcomer:
     """Somebody at a terminal in a fresh project."""
 
     folder: Path
-    environ: Mapping[str, str]
+    environ: dict[str, str]
 
     def type(self, command: str, answers: Sequence[tuple[str, str]] = ()) -> str:
         """Type a command, and answers to its questions; return what it printed."""
@@ -188,6 +188,10 @@ def test_newcomer_is_led_to_a_promoted_change(
     for step in steps:
         # A command that the one before printed does the same.
         advised = re.findall(rf":  +({step.partition(' --')[0]}.*)$", printed, re.MULTILINE)
+        if token := re.match(r'export (\w+)="\$\((.+)\)"$', step):
+            printed = newcomer.type(token[2], [("[y/N]", "y")])
+            newcomer.environ[token[1]] = printed.split()[-1]
+            continue
         printed = newcomer.type(advised[0] if advised and "..." not in advised[0] else step)
         if again := re.search(r"^  again: +(.+)$", printed, re.MULTILINE):
             assert fresh.tries[2], printed
