@@ -13,6 +13,8 @@ FindProgram = Callable[[str], str]
 
 _SYSTEM = tuple(map(Path, ("/usr", "/bin", "/sbin", "/lib", "/lib64")))
 _SYSTEM_PYTEST = ("/usr/lib/python3*/dist-packages", "/usr/local/lib/python3*/*-packages")
+_SHARED = (".local", ".cargo", ".volta")
+"""Folders in which `bin` lies beside files of other programs."""
 _NO_TESTS = "no test specified"
 """A part of the test script that `npm init` writes."""
 
@@ -34,7 +36,7 @@ class Toolchain:
 
     An unknown test command is empty. `needed` are ignored folders that tests read, `ignored` are
     patterns for `.gitignore`, and `readable` are folders outside the system that programs need.
-    `remedy` is a command that installs a missing part.
+    `remedy` is a command that installs a missing part, `export` one that sets a variable.
     """
 
     language: Language
@@ -43,6 +45,7 @@ class Toolchain:
     ignored: tuple[str, ...] = ()
     readable: tuple[Path, ...] = ()
     remedy: str = ""
+    export: str = ""
 
 
 def detect(folder: Path, find: FindProgram) -> Toolchain | None:
@@ -63,8 +66,7 @@ def toolchain_of(language: Language, folder: Path, find: FindProgram) -> Toolcha
         case Language.GO:
             return Toolchain(language, "go test ./...", readable=_outside_system(find("go")))
         case Language.RUST:
-            readable = _outside_system(find("cargo"))
-            return Toolchain(language, "cargo test", ignored=("target/",), readable=readable)
+            return _rust(find("cargo"))
         case Language.MAKE:
             return Toolchain(language, "make test" if _has_make_target(folder, "test") else "")
         case Language.SHELL:
@@ -146,6 +148,21 @@ def _node_tests(folder: Path) -> str:
     return "npm test" if script and _NO_TESTS not in str(script) else "node --test"
 
 
+def _rust(cargo: str) -> Toolchain:
+    if not cargo or Path(cargo).resolve().name != "rustup":
+        readable = _outside_system(cargo)
+        return Toolchain(Language.RUST, "cargo test", ignored=("target/",), readable=readable)
+    # Not the whole .cargo, which may contain a token. In a sandbox, HOME is another folder.
+    programs = Path(cargo).parent
+    return Toolchain(
+        Language.RUST,
+        "cargo test",
+        ignored=("target/",),
+        readable=(programs, programs.parent.parent / ".rustup"),
+        export='export RUSTUP_HOME="$HOME/.rustup"',
+    )
+
+
 def _has_make_target(folder: Path, target: str) -> bool:
     files = _found(folder, "Makefile", "makefile", "GNUmakefile")
     return any(re.search(rf"^{target}\s*:", _text(one), re.MULTILINE) for one in files)
@@ -169,7 +186,8 @@ def _outside_system(program: str) -> tuple[Path, ...]:
     place = Path(program).resolve().parent
     if any(place.is_relative_to(one) for one in _SYSTEM):
         return ()
-    return (place.parent if place.name == "bin" else place,)
+    is_shared = place.parent.name in _SHARED or place.name != "bin"
+    return (place if is_shared else place.parent,)
 
 
 def _has(folder: Path, *patterns: str) -> bool:

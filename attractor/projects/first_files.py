@@ -155,6 +155,8 @@ def next_steps(project: FirstProject, repository: Repository, *, is_named: bool)
     yield Step(f"attractor validate {PIPELINE_FILE}", "Check the pipeline")
     if project.profile:
         yield Step(f"attractor profile create {PROFILE_FILE}", "Create the profile of this machine")
+    if project.toolchain.export:
+        yield Step(project.toolchain.export, "Show the toolchain to programs in a sandbox")
     yield Step(
         f"attractor suite register {suite}", "Seal the suite, so that no agent can change it"
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from attractor.projects.detection import Language, Toolchain, detect, toolchain_of
+from attractor.projects.first_files import FirstProject, Repository, next_steps
 
 NVM = "/home/ann/.nvm/versions/node/v22"
 VENV = {".venv/pyvenv.cfg": "home = /usr/bin\n"}
@@ -94,3 +95,33 @@ def test_folders_that_tests_need(
     assert toolchain.needed == (needed,)
     assert f"{needed}/" in toolchain.ignored
     assert [str(one) for one in toolchain.readable] == ([readable] if readable else [])
+
+
+@pytest.mark.parametrize(
+    ("program", "readable"),
+    [
+        ("/usr/local/bin/node", []),
+        ("/home/ann/node-22/bin/node", ["/home/ann/node-22"]),
+        ("/home/ann/.local/bin/node", ["/home/ann/.local/bin"]),
+        ("/opt/tools/node", ["/opt/tools"]),
+    ],
+)
+def test_only_the_installation_of_a_program_is_readable(
+    tmp_path: Path, program: str, readable: list[str]
+) -> None:
+    toolchain = found(tmp_path, {"package.json": "{}"}, node=program)
+    assert toolchain
+    assert [str(one) for one in toolchain.readable] == readable
+
+
+def test_rustup_is_readable_without_the_token_of_cargo(tmp_path: Path) -> None:
+    programs = tmp_path / ".cargo" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "rustup").touch()
+    (programs / "cargo").symlink_to("rustup")
+    toolchain = found(tmp_path / "shop", {"Cargo.toml": ""}, cargo=str(programs / "cargo"))
+    assert toolchain
+    assert toolchain.readable == (programs, tmp_path / ".rustup")
+    project = FirstProject("shop", toolchain, str(tmp_path))
+    steps = [one.command for one in next_steps(project, Repository(), is_named=True)]
+    assert 'export RUSTUP_HOME="$HOME/.rustup"' in steps
