@@ -90,11 +90,26 @@ OFFLINE = {
 }
 
 
+def tool_call(task: str, name: str, step: int = 0, first: int | None = None, **given: str) -> Rule:
+    call = {"name": name, "arguments": given}
+    answer = {"tool_calls": [call]}
+    return Rule.model_validate(
+        {"when": {"first_user": task, "step": step}, "answer": answer, "first": first}
+    )
+
+
 @pytest.fixture(scope="module")
 def models() -> Iterator[Mapping[str, str]]:
-    """Serve a model that is ready whatever it is asked."""
-    rule = Rule(name="ready", answer=Answer(text="ready"))
-    with in_background(ProviderTwin(Script(rules=(rule,)))) as twin:
+    """Serve a model that breaks the program of the README once, and is ready otherwise."""
+    rules = (
+        tool_call("Implement the plan, with", "shell", first=1, command="echo broken >> todo.py"),
+        tool_call("Implement the plan, with", "shell", command="sed -i '$d' todo.py"),
+        tool_call("Implement the plan, with", "report_outcome", 1, outcome="success"),
+        tool_call("Plan this change", "report_outcome", outcome="success"),
+        tool_call("Review this change", "report_outcome", outcome="success"),
+        Rule(answer=Answer(text="ready")),
+    )
+    with in_background(ProviderTwin(Script(rules=rules))) as twin:
         yield {name: one for name, one in twin.environ().items() if name.startswith("ANTHROPIC")}
 
 
@@ -117,6 +132,9 @@ def test_every_shell_example_of_a_page_runs_and_prints_what_it_says(
     if page.parent == ROOT / "pipelines":
         for name in ("examples", "pipelines"):
             (folder / name).symlink_to(ROOT / name)
+    if page == ROOT / "README.md":
+        shutil.copytree(ROOT / "examples" / "todo", folder, dirs_exist_ok=True)
+        begin_repository(folder)
     if page.parent == HOW_TO:
         begin_repository(folder)
         git(folder, "commit", "--allow-empty", "--message", "Begin")
@@ -124,6 +142,11 @@ def test_every_shell_example_of_a_page_runs_and_prints_what_it_says(
         git(folder, "add", "notes.txt")
         git(folder, "commit", "--message", "Keep a note")
     play(page, folder, {**models, "HOME": str(tmp_path), "ATTRACTOR_WORKSPACES_DIR": str(tmp_path)})
+
+
+def test_pipeline_of_the_readme_is_the_drawn_one() -> None:
+    [shown] = [one.text for one in fences("dot", page=ROOT / "README.md")]
+    assert shown == (ROOT / "docs" / "pictures" / "run" / "wish.dot").read_text("utf-8")
 
 
 def test_no_shell_example_is_hidden_from_the_tests() -> None:

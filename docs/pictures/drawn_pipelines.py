@@ -1,4 +1,4 @@
-"""Draws the example pipelines for their page, light and dark; `make docs` calls it.
+"""Draws the example pipelines and the run of the README, light and dark; `make docs` calls it.
 
 A drawing ends with a note of what it was drawn from: the text that Graphviz is given, and what is
 put around its drawing. So it can be told without Graphviz whether it is stale, whichever version
@@ -11,31 +11,40 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from attractor.engine.run_folder.drawing import read_events, states_of
 from attractor.language.drawing.draw import dot_text, draw, finish_svg
-from attractor.language.drawing.picture import as_picture
+from attractor.language.drawing.picture import Picture, as_picture
+from attractor.language.drawing.run_overlay import RunStates, overlay
 from attractor.language.drawing.theme import Theme
 from attractor.language.graph.graph import Graph
 from attractor.language.reading import parse_file
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = Path(__file__).parent / "pipelines"
+RUN = Path(__file__).parent / "run"
 THEMES = (Theme.LIGHT, Theme.DARK)
 _NOTHING = '<svg width="1pt" height="1pt" viewBox="0 0 1 1"></svg>'
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """One pipeline in one theme, and the file it is drawn into."""
+    """One pipeline or run in one theme, and the file it is drawn into."""
 
     graph: Graph
     theme: Theme
     file: Path
+    states: RunStates | None = None
+
+    @property
+    def picture(self) -> Picture:
+        """The graph, with the states of the run if it is that of a run."""
+        return overlay(self.graph, self.states) if self.states else as_picture(self.graph)
 
     @property
     def note(self) -> str:
         """What the file ends with when it is fresh."""
-        text = dot_text(self.graph, theme=self.theme)
-        text += finish_svg(_NOTHING, as_picture(self.graph), theme=self.theme)
+        text = dot_text(self.picture, theme=self.theme)
+        text += finish_svg(_NOTHING, self.picture, theme=self.theme)
         return f"<!-- drawn from {sha256(text.encode()).hexdigest()} -->\n"
 
     @property
@@ -45,7 +54,7 @@ class Drawing:
 
     def write(self) -> None:
         """Draw it."""
-        svg = asyncio.run(draw(self.graph, theme=self.theme))
+        svg = asyncio.run(draw(self.picture, theme=self.theme))
         self.file.write_text(f"{svg.rstrip()}\n{self.note}", "utf-8")
 
 
@@ -69,6 +78,11 @@ def _drawings() -> Iterator[Drawing]:
         graph = parse_file(pipeline)
         for theme in THEMES:
             yield Drawing(graph, theme, FOLDER / f"{pipeline.stem}-{theme}.svg")
+    # A real run, cut in its middle.
+    graph = parse_file(RUN / "wish.dot")
+    states = states_of(read_events(RUN / "events.jsonl"), name="attractor run wish.dot")
+    for theme in THEMES:
+        yield Drawing(graph, theme, FOLDER / f"run-{theme}.svg", states)
 
 
 if __name__ == "__main__":
