@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from math import exp, floor, lgamma, log, log1p
 
 from attractor.base.dataclasses import dataclass
@@ -41,6 +42,7 @@ def satisfaction(tallies: Sequence[ScenarioTally]) -> Fraction:
     return sum((tally.weight * tally.satisfied for tally in tallies), Fraction(0)) / total
 
 
+@lru_cache(maxsize=1024)
 def lower_bound(satisfied: int, played: int, *, confidence: float = 0.95) -> float:
     """Return the one-sided Clopper-Pearson lower bound of the true share, rounded down.
 
