@@ -14,6 +14,7 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.ledger.index import RunIndex
 from attractor.factory.operations import Factory
 from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.runs.garbage import DRAWINGS
 from attractor.pipeline.runs.lookup import find_run, is_run
 from attractor.server.access.access import Access
 from attractor.server.drawings import GraphDrawings, RunDrawings
@@ -67,7 +68,7 @@ class Service:
             Access(state, host.clock),
             processes,
             RunDrawings(),
-            GraphDrawings(state / "server" / "drawings"),
+            GraphDrawings(state / DRAWINGS),
             EventStreams(state),
             asyncio.Semaphore(COMPUTED_AT_ONCE),
         )

@@ -1,7 +1,9 @@
 """What no run needs any more is freed by real processes; records and live runs are left alone."""
 
+import os
 import random
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,19 @@ def whole(folder: Path) -> dict[Path, bytes]:
 
 def freed(desk: GitDesk, *words: str) -> set[tuple[str, str]]:
     return {(one["run_id"], one["what"]) for one in desk.json("gc", *words)["freed"]}
+
+
+def test_old_drawings_of_the_server_are_removed(desk: GitDesk) -> None:
+    desk.make(GATE)
+    drawings = desk.state / "server" / "drawings"
+    drawings.mkdir(parents=True)
+    for name, age in (("old", 8), ("new", 1)):
+        (drawings / f"{name}.svg").write_text("<svg/>")
+        then = time.time() - timedelta(days=age).total_seconds()
+        os.utime(drawings / f"{name}.svg", (then, then))
+    assert freed(desk, "--dry-run") == {("", "drawing")}
+    assert "drawing (a page that needs it draws it again)" in desk.do("gc").stdout
+    assert [one.name for one in drawings.iterdir()] == ["new.svg"]
 
 
 def test_failed_run_is_freed_and_keeps_its_records(

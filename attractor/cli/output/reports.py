@@ -176,10 +176,10 @@ def _sweeps_lines(swept: Sweep) -> Iterator[str]:
     for run_id, processes in swept.ended.items():
         names = name_processes(processes)
         yield f"{run_id}  {ended}: processes left by a killed run process: {names}"
-    by_run: dict[str, list[Freed]] = {}
+    by_run: dict[tuple[str, str], list[Freed]] = {}
     for one in swept.freed:
-        by_run.setdefault(one.run_id, []).append(one)
-    for run_id, freed in by_run.items():
+        by_run.setdefault((one.run_id, one.why), []).append(one)
+    for (run_id, _), freed in by_run.items():
         yield f"{_name(run_id)}  {size(sum(one.bytes for one in freed)):>10}  {_what(freed)}"
     would = "would be freed" if swept.is_dry else "freed"
     yield f"{size(swept.bytes)} {would}" if swept.freed else f"nothing {would}"

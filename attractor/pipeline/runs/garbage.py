@@ -243,6 +243,10 @@ WORKSPACE, FORK, STORE = "workspace", "fork", "store"
 BASE_REF, LEFT_BEHIND = "base ref", "left behind"
 
 
+DRAWING, DRAWINGS = "drawing", Path("server", "drawings")
+"""The folder below the state folder in which the server keeps drawings of graphs."""
+
+
 Ask = Callable[[str], Whereabouts]
 
 
@@ -325,6 +329,7 @@ class Collector:
             await self._judge(run_id, self._free_run)
         await self._judge_refs()
         await self._free_left_behind()
+        self._free_drawings()
         return self._sweep
 
     @property
@@ -444,6 +449,17 @@ class Collector:
                     await self._free(Freed("", LEFT_BEHIND, str(folder), size, why))
         except AttractorError as trouble:
             self._sweep.troubles.append(f"{place}: {trouble}")
+
+    def _free_drawings(self) -> None:
+        """Remove old drawings; a page that needs one draws it again."""
+        latest = (self.rules.now - self.rules.older_than).timestamp()
+        for file in sorted((self._state / DRAWINGS).glob("*.svg")):
+            found = file.stat()
+            if found.st_mtime <= latest:
+                if not self.is_dry:
+                    file.unlink(missing_ok=True)
+                why = "a page that needs it draws it again"
+                self._sweep.freed.append(Freed("", DRAWING, str(file), found.st_size, why))
 
     async def _size(self, path: Path) -> int:
         return await in_thread(partial(self._sizes.of, path))
