@@ -47,6 +47,10 @@ def sh(script: str, *, timeout: timedelta | None = FAR) -> ExecResult:
 
 def is_running(pid: int) -> bool:
     """Whether a process goes on; one that only waits for its parent to take notice does not."""
+    with suppress(FileNotFoundError):  # the process, or /proc on macOS
+        return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] != "Z"
+    if Path("/proc/self/stat").exists():
+        return False
     asked = ["ps", "-o", "stat=", "-p", str(pid)]
     state = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=False).stdout
     return bool(state.strip()) and not state.startswith("Z")

@@ -17,6 +17,7 @@ from tests.agent.twinned import MODELS, says, use, uses
 from tests.cli.git_desk import await_
 from tests.cli.plain_desk import PlainDesk
 from tests.cli.test_budgets import TwinDesk
+from tests.needs import needs_bubblewrap
 from tests.tables import table
 
 PATCH = (
@@ -188,6 +189,7 @@ ATTACKS = [
 ]
 
 
+@needs_bubblewrap
 def test_agent_in_the_project_reaches_neither_records_nor_git_hooks(tmp_path: Path) -> None:
     desk = desk_with(tmp_path)
     git = ("git", "-c", "user.name=x", "-c", "user.email=x@example.com")

@@ -18,6 +18,7 @@ from attractor.cli.invocation import PURPOSES, command_registry
 from attractor.cli.main import Failure, describe_failure
 from tests.cli.running import ATTRACTOR, attractor, copied_package
 from tests.counts import count
+from tests.needs import needs
 from tests.tables import table
 
 SLEEPER = '''
@@ -273,6 +274,7 @@ def test_closed_streams_keep_the_exit_status() -> None:
 
 
 @pytest.mark.crash
+@needs("pgrep")
 def test_sigterm_leaves_no_process_and_no_traceback(tmp_path: Path) -> None:
     slow, begun = tmp_path / "bin", tmp_path / "begun"
     slow.mkdir()

@@ -15,6 +15,7 @@ import pytest
 
 from tests.cli.running import ATTRACTOR, NO_HOME, attractor
 from tests.language.pipelines import BRANCH
+from tests.needs import needs_graphviz
 from tests.prepared import begin_prepared
 
 PATIENCE = 30.0
@@ -47,8 +48,8 @@ def folder(tmp_path: Path) -> Path:
     ("name", "start"),
     [
         ("out.svg", b"<svg"),
-        ("out.PNG", b"\x89PNG"),
-        ("out.pdf", b"%PDF"),
+        pytest.param("out.PNG", b"\x89PNG", marks=needs_graphviz),
+        pytest.param("out.pdf", b"%PDF", marks=needs_graphviz),
         ("out.gv", b'digraph "Branch" {'),
         ("out.mmd", b"---\ntitle"),
         ("out.json", b"{"),
@@ -83,6 +84,7 @@ def test_invalid_options_are_refused(folder: Path, words: list[str], said: str) 
     assert (folder / "branch.dot").read_text() == BRANCH
 
 
+@needs_graphviz
 def test_binary_drawing_goes_to_a_pipe_but_not_to_a_terminal(folder: Path) -> None:
     words = [ATTRACTOR, "render", "branch.dot", "--format", "png"]
     piped = subprocess.run(words, cwd=folder, capture_output=True, timeout=60, check=True)

@@ -8,6 +8,7 @@ from attractor.scenarios.evaluation import Culprit, TrialTrouble
 from attractor.scenarios.play import PlayedScenario
 from attractor.scenarios.suite import Scenario, SuiteSettings
 from attractor.twins.services.errors import ServiceError
+from tests.needs import needs_curl
 from tests.scenarios.suites import TWIN, write_files
 from tests.scenarios.test_play import play, scenario
 
@@ -27,6 +28,7 @@ def titles(played: PlayedScenario) -> str:
     return played.observation.steps["list"].stdout
 
 
+@needs_curl
 def test_each_trial_starts_with_the_state_of_twin_suite_and_scenario(tmp_path: Path) -> None:
     steps = [{"name": "add", "run": ADD % "swim"}, LIST]
     for _ in range(2):
@@ -39,6 +41,7 @@ def test_each_trial_starts_with_the_state_of_twin_suite_and_scenario(tmp_path: P
     assert "of the scenario" in titles(use_twin(tmp_path, scenario([LIST], seed=seed), tasks=tasks))
 
 
+@needs_curl
 def test_failure_of_a_twin_is_not_the_candidates(tmp_path: Path) -> None:
     route = '[[routes]]\npath = "/broken"\nkind = "handler"\nfunction = "fail"\n'
     handler = {"_twins/todo-api/handler.py": "def fail(request, state, draw):\n    return 1 / 0\n"}
@@ -53,6 +56,7 @@ def test_failure_of_a_twin_is_not_the_candidates(tmp_path: Path) -> None:
         assert caught.value.culprit is Culprit.TWIN
 
 
+@needs_curl
 def test_candidate_cannot_hide_a_request_behind_many_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,6 +92,7 @@ def test_seed_of_an_unknown_member_is_refused(tmp_path: Path) -> None:
         ),
     ],
 )
+@needs_curl
 def test_received_requests_are_counted_and_ordered(
     tmp_path: Path, options: dict[str, object], reason: str
 ) -> None:

@@ -175,8 +175,12 @@ def test_unresolved_merge_is_included(project: Project) -> None:
     git(project.folder, "checkout", "-q", "main")
     write(project.folder, {"todo.py": "main\n"})
     project.commit("main")
+    identity = ["-c", "user.name=Ann", "-c", "user.email=ann@example.com"]
     subprocess.run(
-        ["git", "merge", "-q", "other"], cwd=project.folder, capture_output=True, timeout=60
+        ["git", *identity, "merge", "-q", "other"],
+        cwd=project.folder,
+        capture_output=True,
+        timeout=60,
     )
     assert b"<<<<<<<" in contents(made(project).folder)["todo.py"]
     assert "UU todo.py" in git(project.folder, "status", "--porcelain")

@@ -7,6 +7,7 @@ import pytest
 from tests.cli.running import attractor
 from tests.cli.test_render import run_gated
 from tests.language.pipelines import BRANCH, SMOKE
+from tests.needs import needs_graphviz
 
 BROKEN = "digraph G { a -- b }"
 
@@ -22,6 +23,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@needs_graphviz
 def test_each_is_drawn_beside_its_file_or_into_a_folder(folder: Path) -> None:
     result = attractor("render", "inside/a.dot", "inside/b.gv", "c.dot", folder=folder)
     assert (result.returncode, result.stderr) == (0, "")
