@@ -49,7 +49,7 @@ def check(project: Path, *, base: str = "", **inputs: str) -> tuple[int, str, st
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     outputs = dict(line.split("=", 1) for line in files["GITHUB_OUTPUT"].read_text().splitlines())
