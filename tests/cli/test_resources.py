@@ -93,6 +93,9 @@ def test_a_pipeline_is_registered_shown_and_retired(tmp_path: Path) -> None:
     assert "valid: no problems found" in shown
     assert json.loads(told(flow, "pipeline", "list", "--json"))[0]["name"] == "linear"
     told(flow, "pipeline", "retire", "linear@1", "--reason", "it is old")
+    run = ("run", "pipeline.dot", "--backend", "simulate", "--suite", "")
+    assert call(flow, *run).returncode == ExitCode.REFUSED
+    told(flow, "pipeline", "register", "pipeline.dot")
     flow.launch()
     assert told(flow, "pipeline", "list").count("linear@") == 2
 
