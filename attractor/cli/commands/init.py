@@ -18,6 +18,7 @@ from attractor.cli.doctor import CheckStatus, Machine
 from attractor.cli.examinations import bubblewrap, landlock
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.resources import example_option
 from attractor.cli.runs.setup import host_of
 from attractor.factory.resources.first_suite import (
     ARROW,
@@ -69,13 +70,7 @@ class _Wish:
 )
 @click.option("--test-command", default="", help="Run the tests with this command.")
 @click.option("--wish", default="", help="The change that agents will make, in one sentence.")
-@click.option(
-    "--example",
-    "examples",
-    multiple=True,
-    metavar="'COMMAND => OUTPUT'",
-    help="Judge the change by this example; give two or more. Agents see the first one only.",
-)
+@example_option
 @click.option("--name", default="", help="Name the suite (default: by the folder).")
 @click.option("-y", "--yes", is_flag=True, help="Ask nothing, and use what is found.")
 @json_option

@@ -7,8 +7,9 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.resources import example_option
 from attractor.cli.runs.setup import host_of
-from attractor.factory.resources.first_suite import write_first_suite
+from attractor.factory.resources.first_suite import read_examples, write_first_suite
 
 
 @click.command()
@@ -16,19 +17,26 @@ from attractor.factory.resources.first_suite import write_first_suite
 @click.option(
     "--pipeline", default="", help="Judge this pipeline (default: the only one of the project)."
 )
+@example_option
 @json_option
 @click.pass_obj
-def init(invocation: Invocation, folder: Path, pipeline: str, as_json: bool) -> ExitCode:
-    """Write a first suite to edit, with one scenario for agents and three hidden ones.
+def init(
+    invocation: Invocation, folder: Path, pipeline: str, examples: tuple[str, ...], as_json: bool
+) -> ExitCode:
+    """Write a first suite, of examples or to edit.
 
-    FOLDER is a new folder, such as scenarios/NAME.
+    FOLDER is a new folder, such as scenarios/NAME. Without examples, the suite has one scenario for
+    agents and three hidden ones, to be edited.
     """
-    files = write_first_suite(folder, pipeline, host_of(invocation))
+    written = read_examples(examples)
+    files = write_first_suite(folder, pipeline, host_of(invocation), written)
     if as_json:
         show_json({"folder": str(folder), "files": [str(one) for one in files]})
     else:
         lines = [f"wrote {one}" for one in files]
-        show("\n".join([*lines, f"edit them, then: attractor suite lint {folder}"]))
+        edit = f"edit them, then: attractor suite lint {folder}"
+        lines.append(f"next: attractor suite register {folder}" if written else edit)
+        show("\n".join(lines))
     return ExitCode.DONE
 
 

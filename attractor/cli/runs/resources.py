@@ -77,6 +77,17 @@ def end_command(kind: ResourceKind, how: str, name: str, help: str) -> click.Com
     return end
 
 
+def example_option(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
+    """Add `--example`, which is given twice or more."""
+    return click.option(
+        "--example",
+        "examples",
+        multiple=True,
+        metavar="'COMMAND => OUTPUT'",
+        help="Judge results by this example; give two or more. Agents see the first one only.",
+    )(command)
+
+
 def trial_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
     """Add the options of commands that play trials outside of a run."""
     return click.option(
