@@ -9,6 +9,7 @@ the starting thread, and a worker thread ends early.
 
 import asyncio
 import json
+import marshal
 import os
 import re
 import shutil
@@ -101,7 +102,7 @@ class Job:
     async def wait(self) -> CommandExit:
         """Return the exit of the command when all processes of the command's group are gone."""
         message = (await asyncio.shield(self.answer)).message
-        return CommandExit(message["code"], message["cut"])
+        return CommandExit(message["code"], bool(message["cut"]))
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,7 @@ class Sandbox:
         return answer
 
     async def _send(self, message: JsonObject, *hand: int) -> None:
-        data = json.dumps(message).encode()
+        data = _written(message)
         while self._control.fileno() >= 0:
             try:
                 socket.send_fds(self._control, [data], hand)
@@ -322,7 +323,7 @@ def _spawn(
             failing.enter_context(ours)
             opened.enter_context(theirs)
             python = [settings.python.program, "-I", "-S"]
-            inside = [str(theirs.fileno()), json.dumps(asdict(settings.bounds))]
+            inside = [str(theirs.fileno()), _written(asdict(settings.bounds)).hex()]
             if settings.bubblewrap:
                 descriptors = _bubblewrap(settings, folder, mounts, opened)
                 argv = [settings.bubblewrap, "--args", str(descriptors[0]), "--", *python, _INSIDE]
@@ -332,7 +333,7 @@ def _spawn(
                 failing.callback(shutil.rmtree, private, ignore_errors=True)
                 variables = {**private_variables(private), MARK: new_mark(settings.run_id)}
                 argv = [*python, str(_SUPERVISOR)]
-                inside.append(json.dumps(confinement(settings, folder, private)))
+                inside.append(_written(confinement(settings, folder, private)).hex())
             process = subprocess.Popen(
                 [*argv, *inside],
                 cwd="/",
@@ -366,6 +367,11 @@ def _bubblewrap(
     # Options on the command line would be visible inside.
     options_file = opened.enter_context(_file(b"".join(os.fsencode(w) + b"\0" for w in words)))
     return [options_file.fileno(), *data.values(), *seccomp]
+
+
+def _written(value: Any) -> bytes:
+    """Return a message in a version of `marshal` that any Python of a sandbox reads."""
+    return marshal.dumps(value, 2)
 
 
 def _words_in(log: IO[bytes]) -> str:
