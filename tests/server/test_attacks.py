@@ -28,6 +28,7 @@ from attractor.server.http.scopes import RequiredScope
 from attractor.server.service import Service
 from tests.browsers import chromium
 from tests.counts import count
+from tests.needs import needs_bubblewrap
 from tests.pipeline.projects import make_project
 from tests.server.conftest import SETTINGS, RunningServer, service_of, serving
 from tests.server.runs import await_rest, start
@@ -213,6 +214,7 @@ def test_folder_of_a_tool_is_not_taken_for_a_run(target: Target) -> None:
             service.root("latest")
 
 
+@needs_bubblewrap
 def test_tool_in_a_sandbox_finds_no_way_in(target: Target) -> None:
     server, session = target.server, target.proofs["session"]
     state = server.service.host.state_dir

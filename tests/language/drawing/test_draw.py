@@ -42,6 +42,7 @@ from attractor.language.source.syntax_tree import Attributes
 from tests.counts import count
 from tests.language.drawing.graphs import large_graph
 from tests.language.pipelines import BRANCH, any_graphs
+from tests.needs import needs_graphviz
 from tests.tables import table
 
 TEXT = """digraph G {
@@ -213,7 +214,12 @@ def texts(svg: str) -> Iterator[str]:
         yield text.text or ""
 
 
-@pytest.fixture(params=[SystemDot(), WasiGraphviz()], ids=["dot", "wasi"])
+@pytest.fixture(
+    params=[
+        pytest.param(SystemDot(), id="dot", marks=needs_graphviz),
+        pytest.param(WasiGraphviz(), id="wasi"),
+    ]
+)
 def drawer(request: pytest.FixtureRequest) -> Drawer:
     return request.param
 
@@ -270,6 +276,7 @@ def test_every_drawer_draws_keywords_of_graphviz_as_names(
     assert all(re.fullmatch("[a-z]+-[A-Za-z0-9_-]+", one) for one in ids(svg))
 
 
+@needs_graphviz
 def test_both_drawers_give_the_same_elements_and_tooltips(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = large_graph(20)
     by_dot = run(draw(graph))
@@ -295,6 +302,7 @@ def test_any_label_gives_valid_xml(labels: list[str]) -> None:
     ElementTree.fromstring(run(draw(Graph("G", nodes, edges))))
 
 
+@needs_graphviz
 @settings(
     max_examples=count(ci=15, full=500), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -324,6 +332,7 @@ def test_timeout_suggests_text_formats() -> None:
     assert "mermaid" in raised.value.hint
 
 
+@needs_graphviz
 @table(("format", "start"), [(Format.PNG, b"\x89PNG\r\n"), (Format.PDF, b"%PDF-")])
 def test_png_and_pdf(format: Format, start: bytes) -> None:
     light, dark = (
