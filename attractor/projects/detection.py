@@ -15,6 +15,7 @@ _SYSTEM = tuple(map(Path, ("/usr", "/bin", "/sbin", "/lib", "/lib64")))
 _SYSTEM_PYTEST = ("/usr/lib/python3*/dist-packages", "/usr/local/lib/python3*/*-packages")
 _SHARED = (".local", ".cargo", ".volta")
 """Folders in which `bin` lies beside files of other programs."""
+_PLAIN_TEST = re.compile(r"^(async )?def test_", re.MULTILINE)
 _NO_TESTS = "no test specified"
 """A part of the test script that `npm init` writes."""
 
@@ -111,7 +112,9 @@ def _uses_pytest(folder: Path) -> bool:
     names = ("pyproject.toml", "setup.cfg", "tox.ini", "requirements*.txt")
     tests = ("test_*.py", "*_test.py", "tests/**/*.py")
     is_named = any("pytest" in _text(one) for one in _found(folder, *names, *tests))
-    return is_named or _has(folder, "pytest.ini", "conftest.py", "tests/conftest.py")
+    # unittest finds no plain functions.
+    is_plain = any(_PLAIN_TEST.search(_text(one)) for one in _found(folder, *tests))
+    return is_named or is_plain or _has(folder, "pytest.ini", "conftest.py", "tests/conftest.py")
 
 
 def _has_pytest(folder: Path, environment: str) -> bool:

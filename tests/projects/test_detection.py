@@ -29,6 +29,11 @@ def found(folder: Path, files: dict[str, str], **programs: str) -> Toolchain | N
         ({"tests/test_a.py": "", "tests/__init__.py": ""}, "python", "python3 -m unittest -q"),
         ({"pytest.ini": "", "a.py": "", **PYTEST}, "python", ".venv/bin/python -m pytest -q"),
         (
+            {"test_a.py": "def test_a():\n    assert True\n", **PYTEST},
+            "python",
+            ".venv/bin/python -m pytest -q",
+        ),
+        (
             {"pyproject.toml": "[tool.pytest.ini_options]", "src/app/a.py": "", **PYTEST},
             "python",
             "PYTHONPATH=src .venv/bin/python -m pytest -q",
