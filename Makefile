@@ -15,7 +15,7 @@ PYTEST := $(if $(FILES),PYTEST_DEBUG_TEMPROOT=$(FILES)) PYTHONDONTWRITEBYTECODE=
 PYTHON_FILES := attractor tests benchmarks docs examples
 PAGES := README.md CONTRIBUTING.md $(shell find docs -name '*.md')
 
-.PHONY: tables help demo e2e test check fmt docs site bench build thorough crash agents live clean
+.PHONY: tables help demo e2e test check fmt docs site bench mutants coverage build thorough crash agents live clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -53,6 +53,14 @@ site: $(READY) ## make a static site of the docs in site/
 
 bench: $(READY) ## run the benchmarks, write benchmarks/RESULTS.md, fail if a bound is missed
 	@$(BIN)/python -m benchmarks
+
+mutants: export PATH := $(CURDIR)/$(BIN):$(PATH)
+mutants: $(READY) ## change the code of the core in small ways: the tests must notice
+	@$(if $(FILES),PYTEST_DEBUG_TEMPROOT=$(FILES)) $(BIN)/python -m tests.mutants
+
+coverage: $(READY) ## run the tests, and fail if they reach too few lines or branches
+	@$(PYTEST) -m "not live and not agents" --cov --cov-report=json --cov-report=
+	@$(BIN)/python -m tests.coverage_floors
 
 build: $(READY) ## make the wheel and the sdist in dist/
 	@$(BIN)/python -m hatchling build

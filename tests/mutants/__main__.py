@@ -1,0 +1,100 @@
+"""Runs mutmut and judges its results: `make mutants`.
+
+The score is the share of mutants that the tests kill, among those that pass the type checker. A
+survivor that survivors.toml does not list with a reason is an error.
+"""
+
+import ast
+import difflib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+LEAST_KILLED = 0.85
+MUTANTS = Path("mutants")
+LISTED = Path(__file__).with_name("survivors.toml")
+WILDCARD = "***"
+
+# Exit codes in the records of mutmut. All others mean that a test failed or did not end.
+SURVIVED, NO_TESTS, ILL_TYPED, NOT_RUN = 0, 33, 37, None
+
+
+def main() -> int:
+    """Start from nothing: mutmut keeps results even if a test changed."""
+    shutil.rmtree(MUTANTS, ignore_errors=True)
+    subprocess.run(["mutmut", "run"], check=True)
+    return judge(MUTANTS, tomllib.loads(LISTED.read_text()))
+
+
+def judge(mutants: Path, listed: Mapping[str, list[str]]) -> int:
+    """Print a line for each module and all survivors without a reason."""
+    total, survivors = Counter[str](), list[str]()
+    for record in sorted(mutants.rglob("*.py.meta")):
+        codes: dict[str, int | None] = json.loads(record.read_text())["exit_code_by_key"]
+        counts = Counter(map(_result, codes.values()))
+        if not counts:
+            continue
+        module = record.relative_to(mutants / "attractor").with_suffix("")
+        print(f"{module!s:<36} {_line(counts)}")
+        total += counts
+        alive = {name for name, code in codes.items() if _result(code) == "survived"}
+        survivors += _describe(record.with_suffix(""), str(module), alive)
+    patterns = [_pattern(one) for group in listed.values() for one in group]
+    print(f"{'all':<36} {_line(total)}")
+    unlisted = [one for one in survivors if not any(pattern.fullmatch(one) for pattern in patterns)]
+    for one in unlisted:
+        print(f"survivor without a reason: {one}")
+    for pattern in patterns:
+        if not any(map(pattern.fullmatch, survivors)):
+            print(f"no longer needed in {LISTED.name}: {pattern.pattern}")
+    return int(bool(unlisted) or total["not run"] > 0 or _killed(total) < LEAST_KILLED)
+
+
+def _result(code: int | None) -> str:
+    known = {SURVIVED: "survived", NO_TESTS: "survived", ILL_TYPED: "ill-typed", NOT_RUN: "not run"}
+    return known.get(code, "killed")
+
+
+def _killed(counts: Counter[str]) -> float:
+    return counts["killed"] / max(1, counts["killed"] + counts["survived"])
+
+
+def _line(counts: Counter[str]) -> str:
+    return f"{_killed(counts):6.1%} killed  {dict(sorted(counts.items()))}"
+
+
+def _describe(file: Path, module: str, mutants: set[str]) -> Iterator[str]:
+    """Yield module, function and changed code of mutants."""
+    text = file.read_text()
+    sources: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and "__mutmut_" in node.name:
+            function, number = node.name.split("__mutmut_")
+            lines = text.splitlines()[node.lineno : node.end_lineno]
+            sources[function][number] = lines
+    for name in sorted(mutants):
+        function, number = name.rpartition(".")[2].split("__mutmut_")
+        original = sources[function]["orig"]
+        changes = [
+            line for line in difflib.ndiff(original, sources[function][number]) if line[0] in "+-"
+        ]
+        added = " ".join(line[2:].strip() for line in changes if line[0] == "+")
+        removed = " ".join(line[2:].strip() for line in changes if line[0] == "-")
+        readable = function.removeprefix("x_").removeprefix("xǁ").replace("ǁ", ".")
+        change = added if re.search(r"\w", added) else f"without {removed}"
+        yield f"{module}: {readable}: {change}"
+
+
+def _pattern(listed: str) -> re.Pattern[str]:
+    """Compile an entry of the list; *** stands for any text."""
+    return re.compile(".*".join(map(re.escape, listed.split(WILDCARD))))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
