@@ -145,6 +145,7 @@ def test_moved_file_keeps_its_data_and_its_permissions(tmp_path: Path) -> None:
     apply(
         patch(
             *("*** Update File: run", "*** Move to: bin/run", "-echo 1", "+echo 2"),
+            *("*** Update File: bin/run", "*** Move to: bin/again"),
             *("*** Update File: image", "*** Move to: images/one"),
             "*** Delete File: gone",
         ),
@@ -152,7 +153,7 @@ def test_moved_file_keeps_its_data_and_its_permissions(tmp_path: Path) -> None:
     )
     found = [one for one in sorted(tmp_path.rglob("*")) if one.is_file()]
     assert [one.read_bytes() for one in found] == [b"echo 2\n", DATA]
-    assert os.access(tmp_path / "bin/run", os.X_OK)
+    assert os.access(tmp_path / "bin/again", os.X_OK)
     assert not os.access(tmp_path / "images/one", os.X_OK)
 
 
@@ -262,6 +263,10 @@ def test_line_ends_are_kept(before: str, after: str) -> None:
     assert changed(before, "@@", "-b", "+x") == after
 
 
+def test_line_after_an_unended_last_line_is_a_line_of_its_own() -> None:
+    assert changed("a\nb", "@@", " b", "+c") == "a\nb\nc"
+
+
 def test_hunks_must_follow_the_file() -> None:
     with pytest.raises(PatchMismatch, match="hunk 2: these lines were not found from line 2 on"):
         changed("a\nb\nc\n", "@@", "-b", "@@", "-a")
@@ -303,5 +308,5 @@ def test_added_lines_are_indented_as_the_lines_that_match(
 
 
 def test_lines_with_different_indentations_are_refused() -> None:
-    with pytest.raises(PatchMismatch, match="indentation differs in more than one way"):
+    with pytest.raises(PatchMismatch, match="f, hunk 1: .* indentation differs in more than"):
         applied("  a\n    b\n", " a\n b\n+c")

@@ -111,6 +111,10 @@ def test_a_file_can_be_moved_without_a_change() -> None:
         ("*** Begin Patch\n*** Update File: a\n*** End Patch", "the update of a contains no hunk"),
         ("*** Begin Patch\n*** Update File: a\n@@ f\n*** End Patch", "not the end of the patch"),
         ("*** Begin Patch\n*** Update File: a\n@@\n-x\n!y\n*** End Patch", "line 5 of the patch"),
+        (
+            "*** Begin Patch\n*** Update File: a\n@@\n*** Delete File: b\n*** End Patch",
+            "not '*** D",
+        ),
         (f"*** Begin Patch\n{'x' * 60}\n*** End Patch", f"not '{'x' * 60}'"),
         (f"*** Begin Patch\n{'x' * 61}\n*** End Patch", f"not '{'x' * 60}…'"),
         ("*** Begin Patch\n*** Update File: a\n*** Move to: b\n!y\n*** End Patch", "not '!y'"),
