@@ -19,10 +19,10 @@ from attractor.base.json import Json
 from attractor.engine.errors import NotRunnable
 from attractor.engine.journal.events import Action, RunRestarting
 from attractor.engine.outcome import (
-    NOTHING_USED,
     FailureClass,
     Outcome,
     StageStatus,
+    Usage,
     failure,
     success,
 )
@@ -38,6 +38,7 @@ from attractor.engine.routing.next_move import (
     is_worn_out,
     restart_limit,
     visit_limit,
+    wants_verdict,
 )
 from attractor.engine.routing.retry import (
     PRESETS,
@@ -372,6 +373,8 @@ def test_a_way_without_a_loop_has_none() -> None:
 
 def test_a_loop_is_counted_wherever_it_is_entered() -> None:
     assert find_loops("sabcabcax") == {("a", "b", "c"): 2}
+    # Once entered at b, once at a.
+    assert find_loops("xbabxaba") == {("b", "a"): 2, ("x", "b"): 1}
     assert find_loops("sabcabqcab") == {("a", "b", "c"): 1, ("a", "b", "q", "c"): 1}
 
 
@@ -557,6 +560,13 @@ def test_restart_is_possible_at_the_visit_limit() -> None:
     assert judged(whole, progress).move.is_restart
 
 
+def test_run_fails_at_the_limit_of_restarts() -> None:
+    whole = again(max_restarts=2)
+    last, over = (judged(whole, replace(begin(whole, "", {}), restarts=one)) for one in (1, 2))
+    assert last.move.is_restart
+    assert ended(over) == (StageStatus.FAIL, "loop_restart: limit max_restarts=2 reached", "judge")
+
+
 def test_a_branch_cannot_restart_the_run() -> None:
     move = judged(again(), bounds=Bounds(until="meet")).move
     assert move.end is not None
@@ -619,17 +629,15 @@ def test_a_simulated_walk_goes_through_all_rounds() -> None:
     assert [step.visit.number for step in one.steps if step.visit.node == "judge"] == [1, 2, 3]
 
 
-def test_restarted_run_continues_usage() -> None:
-    assert begin_again(Progress("a")).usage == NOTHING_USED
-
-
 def test_restarted_run_continues_with_what_it_may_keep() -> None:
+    used = Usage(3, 2, 0.5)
     before = Progress(
         "a",
         tree="tree",
         context={"graph.goal": "Go", "context.keep.count": 3, "context.lost": 1, "count": 2},
         edge_fidelity="full",
         edge_thread="main",
+        usage=used,
         seconds=2.5,
         restarts=1,
         stages={"a": StageRecord(1, success().status)},
@@ -644,6 +652,7 @@ def test_restarted_run_continues_with_what_it_may_keep() -> None:
         edge_fidelity="full",
         edge_thread="main",
         past=remember_keys(NOTHING_PAST, kept, ()),
+        usage=used,
         seconds=2.5,
         restarts=2,
     )
@@ -663,6 +672,24 @@ def test_visit_limit_names_its_attribute(
 ) -> None:
     at = node("a", **of_node)
     assert visit_limit(graph([at], [], **of_graph), at) == limit
+
+
+@pytest.mark.parametrize(
+    ("of_node", "of_graph", "wanted"),
+    [
+        ({"goal_gate": True, "require_verdict": True}, {}, True),
+        ({"goal_gate": True}, {"require_verdict": True}, True),
+        ({"goal_gate": True}, {}, False),
+        ({"require_verdict": True}, {}, False),
+        ({"goal_gate": True, "require_verdict": False}, {"require_verdict": True}, False),
+        ({"goal_gate": True, "require_verdict": True, "auto_status": True}, {}, False),
+    ],
+)
+def test_goal_gate_wants_a_verdict_if_an_attribute_says_so(
+    of_node: dict[str, Plain], of_graph: dict[str, Plain], wanted: bool
+) -> None:
+    at = node("a", **of_node)
+    assert wants_verdict(graph([at], [], **of_graph), at) is wanted
 
 
 @pytest.mark.parametrize(("attributes", "limit"), [({}, 5), ({"max_restarts": 2}, 2)])

@@ -337,6 +337,17 @@ REPORTS = {
     "one failed, one not played": with_results(GREEN, results(a=[False])),
     "not played": with_results(GREEN, ()),
     "all limits": ALL_LIMITS,
+    "no common scenario": replace(ALL_LIMITS, earlier=earlier("o" * 40, results(gone=[True]))),
+    "fell as far as allowed": replace(
+        with_limits(HALF, max_regression=0.5, min_satisfaction=0.5),
+        earlier=earlier("o" * 40, results(a=[True])),
+    ),
+    "another confidence": with_limits(GREEN, confidence=0.6, min_lower_bound=0.5),
+    "bound without trials": with_results(with_limits(GREEN, min_lower_bound=0.1), ()),
+    "culprit of the failed scenarios alone": judge(
+        suite(scenario("a", min_pass_rate=0.5), scenario("b"), min_satisfaction=0.3),
+        (*results(a=[True, False]), TROUBLED[1]),
+    ),
     "stable": with_results(with_limits(GREEN, stability=2), *TWICE),
     "large window": replace(with_profile(GREEN, window={"runs": 1}), window=WindowFigures(runs=1)),
 }
