@@ -65,6 +65,24 @@ def test_every_flipped_byte_of_a_checkpoint_is_found(done: Workplace) -> None:
         assert caught.value.exit_code is ExitCode.BROKEN
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xff", "checkpoint.json is not UTF-8"),
+        (b"{", "checkpoint.json is invalid JSON"),
+        (b"[]", "checkpoint.json has no position"),
+        (b'{"position":{"offset":0,"prev":"","seq":"1"}}', "checkpoint.json has no position"),
+        (b'{"position": {"offset":0,"prev":"","seq":1}}', "checkpoint.json has an invalid format"),
+        (b'{"position":{"offset":3,"prev":"","seq":1}}', "checkpoint.json do not match"),
+        (b'{"position":{"offset":999999,"prev":"","seq":1}}', "refers to byte 999999"),
+    ],
+)
+def test_invalid_checkpoint_is_named(done: Workplace, content: bytes, words: str) -> None:
+    (done.root / "checkpoint.json").write_bytes(content)
+    with pytest.raises(VerificationError, match=words), done.open():
+        pass
+
+
 def test_lives_too_short_for_a_checkpoint_add_up_to_one(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a"))
     place.inputs = {"large": "x" * 3 * SMALL_CHECKPOINT}

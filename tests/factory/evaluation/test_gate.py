@@ -331,7 +331,7 @@ REPORTS = {
         EXPOSED, profile=with_profile(EXPOSED, sandbox=EXPOSED.profile.sandbox).profile
     ),
     "protected": replace(
-        GREEN, evaluations=(replace(GREEN.evaluations[0], protected_paths=("runs/b", "runs/a")),)
+        GREEN, evaluations=(replace(GREEN.evaluations[0], protected_paths=tuple("ebcda")),)
     ),
     "waived": replace(with_results(GREEN, RED), now=NOW, waivers=(waiver("b"),)),
     "one failed, one not played": with_results(GREEN, results(a=[False])),
@@ -366,7 +366,9 @@ def test_every_rule_as_people_read_it(snapshot: SnapshotAssertion) -> None:
     reports["unverifiable"] = unverifiable(ChainBroken("line 3 was changed"))
     lines = ["green", *map(as_read, green)]
     for name, report in reports.items():
-        lines += [name, *(as_read(one) for one in report.rules if one not in green)]
+        bound, flaky = f"bound {report.bound:.3f}", f"{report.flaky} flaky"
+        lines.append(f"{name}: {report.satisfied} of {report.played}, {bound}, {flaky}")
+        lines += [as_read(one) for one in report.rules if one not in green]
     assert "\n".join(lines) == snapshot
 
 
