@@ -56,6 +56,11 @@ def test_all_places_of_the_strictest_reading(
     assert find_all_lines(FILE, wanted) == LineMatch(places, ignored)
 
 
+def test_line_ends_are_no_difference_and_empty_lines_are_places() -> None:
+    assert find_all_lines(["a\r\n"], ["a"]) == LineMatch((0,), "")
+    assert find_all_lines(["\n"] * 3, [""]) == LineMatch((0, 1, 2), "")
+
+
 def test_search_among_equal_lines_is_linear() -> None:
     file = ["  x\n"] * 100_000
     assert find_all_lines(file, [*["x"] * 50_000, "y"]) is None

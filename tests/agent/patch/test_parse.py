@@ -104,8 +104,11 @@ def test_a_file_can_be_moved_without_a_change() -> None:
         ("", "line 1 of the patch: a patch must begin with '*** Begin Patch'"),
         ("*** Begin Patch\n*** Add File: a\n+x", "line 3 of the patch: a patch must end with"),
         ("*** Begin Patch", "line 1 of the patch: a patch must end with"),
-        ("*** Begin Patch\n*** End Patch", "the patch contains no operation"),
-        ("*** Begin Patch\nhello\n*** End Patch", "line 2 of the patch: expected one of"),
+        ("*** Begin Patch\n*** End Patch", "line 2 of the patch: the patch contains no operation"),
+        (
+            "*** Begin Patch\nhello\n*** End Patch",
+            "line 2 of the patch: expected one of '*** Add File: ', '*** ",
+        ),
         ("*** Begin Patch\n*** Add File: \n+x\n*** End Patch", "missing path"),
         ("*** Begin Patch\n*** Add File: a\nx\n*** End Patch", "line 3 of the patch: a line of a"),
         ("*** Begin Patch\n*** Update File: a\n*** End Patch", "the update of a contains no hunk"),

@@ -325,6 +325,9 @@ REPORTS = {
     "not isolated": UNPROVED,
     "not isolated, allowed": replace(UNPROVED, profile=LENIENT),
     "not searched": replace(GREEN, unsearched="its suite is unreadable"),
+    "worn out, but for one tree": replace(GREEN, attempts=20),
+    "cost at the limit": replace(with_limits(GREEN, max_cost_usd=2), cost_usd=2.0),
+    "evaluated once": replace(GREEN, attempts=1),
     "burned": replace(GREEN, is_burned=True),
     "exposed, allowed": EXPOSED,
     "exposed": replace(
