@@ -65,9 +65,10 @@ async def _run_dot(program: str, dot: str, format: str, folder: Path, limit: tim
         async with asyncio.timeout(limit.total_seconds()):
             _, errors, process = await asyncio.shield(call)
     finally:
-        if not call.done():
+        # At first, the shell may not have written its id yet.
+        while not call.done():
             _kill(pid)
-            await asyncio.wait([call])
+            await asyncio.wait([call], timeout=0.1)
     if process.returncode or not drawing.exists():
         # pydot declares a text, and returns bytes.
         lines = cast("bytes", errors).decode(errors="replace").strip().partition("\n")
