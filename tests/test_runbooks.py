@@ -181,6 +181,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def given(page: str, project: Project) -> None:
     """Make the situation that a page describes."""
+    project.sh("git restore .")  # a page may have changed a pipeline
     if page in KILLED:
         project.run_killed(*KILLED[page])
     project.sh(TYPED.get(page, ""))
