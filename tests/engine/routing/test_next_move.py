@@ -46,6 +46,7 @@ from attractor.engine.routing.retry import (
     may_retry,
     retry_policy,
     same_failure_limit,
+    settle,
 )
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.seams import Stage, Stopped
@@ -712,3 +713,14 @@ def test_class_of_a_failure_limits_the_attempts(outcome: Outcome, attempts: int)
     policy = replace(PRESETS["none"], max_attempts=3, max_attempts_after_verdict=2)
     retried = [may_retry(policy, outcome, attempt) for attempt in range(1, 5)]
     assert retried == [attempt < attempts for attempt in range(1, 5)]
+
+
+def test_exhausted_retries_fail_or_are_accepted_in_part() -> None:
+    retry = Outcome(StageStatus.RETRY, notes="half", failure_reason="slow")
+    failed = settle(node("a"), retry)
+    assert failed == replace(retry, status=StageStatus.FAIL, failure_reason=failed.failure_reason)
+    assert failed.failure_reason.endswith(": slow")
+    accepted = settle(node("a", allow_partial=True), replace(retry, failure_class=None))
+    assert accepted.status is StageStatus.PARTIAL_SUCCESS
+    assert accepted.notes == "half\nretries exhausted, partial accepted"
+    assert settle(node("a"), success()) == success()
