@@ -11,7 +11,7 @@ from attractor.cli.invocation import command_registry
 from attractor.cli.operator_commands import OPERATOR_COMMANDS, is_operator_command
 from attractor.environments.orphan_processes import MARK
 from attractor.factory.launch import evaluator_of
-from attractor.factory.ledger.tokens import TokenStore
+from attractor.factory.ledger.tokens import Scope, TokenStore
 from attractor.pipeline.request import WorkspaceKind
 from tests.cli.running import ATTRACTOR, attractor
 from tests.cli.terminals import sit
@@ -101,7 +101,7 @@ def test_token_is_created_at_a_terminal_or_by_a_token(tmp_path: Path) -> None:
     token = flow.make_token()
     code, secret, _ = call(flow, "token", "create", "ci", "--scope=read", ATTRACTOR_TOKEN=token)
     assert code == 0
-    assert TokenStore(flow.host.state_dir).holder(secret.strip(), "read") == "ci"
+    assert TokenStore(flow.host.state_dir).holder(secret.strip(), Scope.READ) == "ci"
     state = str(flow.host.state_dir)
     environ = {"PATH": "/usr/bin", "LANG": "C.UTF-8", "ATTRACTOR_STATE_DIR": state}
     for answer, exit_code in (("n", 130), ("y", 0)):

@@ -54,6 +54,8 @@ class _Test(_Written):
 
 
 class PipelineTestFile(_Written):
+    """A file of tests, as it is written."""
+
     pipeline: str = ""
     test: tuple[_Test, ...] = Field(min_length=1)
 
