@@ -22,6 +22,7 @@ from attractor.base.errors import AttractorError, UsageError
 from attractor.base.json import Json
 from attractor.engine.run_folder.drawing import read_drawn
 from attractor.engine.run_folder.layout import RunDirectory
+from attractor.interviewers.registry import read_name
 from attractor.language.drawing.draw import Format, render_async
 from attractor.pipeline.runs.open_work import question_records
 from attractor.pipeline.source.files import read_pipeline_file
@@ -131,13 +132,18 @@ def _render(service: Service, caller: Caller, body: DrawnPipeline) -> Content:
 
 
 def _run(service: Service, caller: Caller, body: StartBody) -> Content:
-    _require_sandbox(body)
+    _require_limits(body)
     started = start_run(service, body, caller)
     return {"run": started.id, "status": started.status}
 
 
-def _require_sandbox(body: StartBody) -> None:
+def _require_limits(body: StartBody) -> None:
     """Refuse a run with fewer limits than the agent that asks for it may have."""
+    if read_name(body.interviewer).file:
+        raise UsageError(
+            "a coding agent cannot start a run whose interviewer reads or writes a file",
+            hint="leave out the file, or let a person type 'attractor run'",
+        )
     if body.sandbox == "none" or not body.workspace.is_apart:
         raise UsageError(
             "a coding agent cannot start a run without a sandbox, or in the project's own folder",
