@@ -47,7 +47,8 @@ def check(project: Path, *, base: str = "", **inputs: str) -> tuple[int, str, st
             **{name: str(file) for name, file in files.items()},
             **variables,
         },
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         timeout=300,
         check=False,
@@ -93,6 +94,19 @@ def test_push_draws_all_pipelines_in_the_paths(project: Path) -> None:
     status, _, summary, outputs = check(project, paths="pipeline.dot flows/old.dot")
     assert (status, outputs["drawn"]) == (0, "2")
     assert "2 files, no problems found" in summary
+
+
+def test_names_of_files_are_neither_commands_nor_markdown(project: Path) -> None:
+    for name, text in (("a\n::error::b.dot", BROKEN), ("a\n# [Approved](b).dot", GOOD)):
+        (project / "flows" / name).write_text(text)
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", "Attack")
+    _, output, summary, outputs = check(project, paths="pipeline.dot\nflows\n")
+    assert outputs["drawn"] == "4"
+    assert "\n### flows/a__ _Approved__b_.dot\n" in summary
+    commands = [one for one in output.splitlines() if one.lstrip().startswith("::")]
+    assert commands
+    assert all(re.match(r"::(error|warning|notice) file=flows/", one) for one in commands)
 
 
 def test_workflow_of_the_how_to_uses_inputs_of_the_action() -> None:
