@@ -59,7 +59,8 @@ def _as_fraction(value: object) -> object:
         raise ValueError("division by 0") from error
 
 
-def _is_name(name: str) -> str:
+def require_name(name: str) -> str:
+    """Return a name that a suite, a scenario or a step may have; otherwise raise ValueError."""
     if not _NAME.fullmatch(name):
         raise ValueError("use lower-case letters, digits, - and _, but not - or _ first")
     return name
@@ -82,7 +83,7 @@ ExactFraction = Annotated[
     Fraction, BeforeValidator(_as_fraction, json_schema_input_type=int | float | str)
 ]
 Duration = Annotated[timedelta, BeforeValidator(_as_duration, json_schema_input_type=str)]
-Name = Annotated[str, AfterValidator(_is_name)]
+Name = Annotated[str, AfterValidator(require_name)]
 UrlPath = Annotated[str, AfterValidator(_is_url_path)]
 RelativePath = Annotated[str, AfterValidator(_is_relative)]
 Status = Annotated[int, Field(ge=100, le=599)]

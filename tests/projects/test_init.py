@@ -81,6 +81,7 @@ def test_suite_to_edit_without_a_wish(desk: Desk) -> None:
         ({"test_a.py": "import pytest"}, (), "then type 'attractor init' again"),
         ({}, ("--example", "a => b"), "missing hidden example"),
         ({}, ("--example", "a =>"), "invalid example 'a =>' (write 'COMMAND => OUTPUT'"),
+        ({}, ("--name", "../x"), "invalid name of a suite: '../x' (use lower-case letters"),
         ({}, ("missing",), "'missing' does not exist"),
     ],
 )

@@ -25,6 +25,7 @@ from attractor.factory.resources.first_suite import (
     Example,
     read_example,
     read_examples,
+    require_suite_name,
     write_first_suite,
 )
 from attractor.projects.detection import Language, Toolchain, detect, toolchain_of
@@ -93,6 +94,7 @@ def init(
     from these files to a promoted change.
     """
     name = name or re.sub(r"[^a-z0-9_-]+", "-", folder.resolve().name.lower()).strip("-_") or "app"
+    require_suite_name(name)
     suite = f"{SUITES}/{name}"
     is_new = not all((folder / one).exists() for one in (SETTINGS_FILE, PIPELINE_FILE, suite))
     asks = is_new and invocation.has_terminal and not yes and not as_json

@@ -10,6 +10,7 @@ from attractor.base.errors import Refused, UsageError
 from attractor.base.files import write_whole
 from attractor.factory.resources.registration import drawn_pipelines
 from attractor.pipeline.host.run_host import RunHost
+from attractor.scenarios.suite import require_name
 from attractor.scenarios.suite_files import SCENARIO_END, SUITE_FILE
 
 _TEMPLATE = Path(__file__).with_suffix("")
@@ -45,6 +46,14 @@ def read_examples(texts: Sequence[str]) -> tuple[Example, ...]:
     return examples
 
 
+def require_suite_name(name: str) -> None:
+    """Refuse a name that no suite may have."""
+    try:
+        require_name(name)
+    except ValueError as cause:
+        raise UsageError(f"invalid name of a suite: {name!r}", hint=str(cause)) from cause
+
+
 def write_first_suite(
     folder: Path, pipeline: str, host: RunHost, examples: Sequence[Example] = ()
 ) -> list[Path]:
@@ -54,6 +63,7 @@ def write_first_suite(
     """
     if folder.exists() and any(folder.iterdir()):
         raise Refused(f"{folder} is not empty", hint="name a new folder")
+    require_suite_name(folder.resolve().name)
     values = {
         '"NAME"': toml_text(folder.resolve().name),
         '"PIPELINE"': toml_text(pipeline or _only(host)),
