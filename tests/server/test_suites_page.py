@@ -14,9 +14,14 @@ def test_suite_is_registered_by_a_form_with_the_fault_beside_its_field(
     with server.client("operate") as client:
         client.headers.update(PAGE)
         assert '<option value="scenarios/todo">' in client.get("/suites").text
-        refused = client.post("/suites", data={"folder": "scenarios/none", "token": token})
-        assert refused.status_code == 409
-        assert "scenarios/none" in refused.text.partition('id="folder-fault"')[2]
+        for folder, said in (
+            ("scenarios/none", "scenarios/none"),
+            ("../outside", "is outside of the project"),
+            ("a\0b", "invalid file"),
+        ):
+            refused = client.post("/suites", data={"folder": folder, "token": token})
+            assert refused.status_code == 409
+            assert said in refused.text.partition('id="folder-fault"')[2]
         form = {"folder": "scenarios/todo", "token": token}
         answer = client.post("/suites", data=form, follow_redirects=True)
     assert "is registered." in answer.text

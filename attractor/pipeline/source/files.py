@@ -79,8 +79,8 @@ def _locked(folder: Path) -> Generator[None]:
         os.close(at)
 
 
-def find_place(project: Path, name: str) -> Path:
-    """Return the path of a pipeline file; refuse places outside of a project, and hidden ones."""
+def path_in(project: Path, name: str) -> Path:
+    """Return the path of a file or folder of a project; refuse a path outside of the project."""
     root = project.resolve()
     try:
         place = (root / name).resolve()
@@ -88,6 +88,12 @@ def find_place(project: Path, name: str) -> Path:
         raise UsageError(f"invalid file {name!r}", hint="pass a path in the project") from cause
     if not place.is_relative_to(root):
         raise UsageError(f"{name!r} is outside of the project", hint="pass a path in the project")
+    return place
+
+
+def find_place(project: Path, name: str) -> Path:
+    """Return the path of a pipeline file; refuse places outside of a project, and hidden ones."""
+    root, place = project.resolve(), path_in(project, name)
     if not name.endswith(PIPELINE_ENDINGS) or is_hidden(place, root):
         raise UsageError(
             f"{name!r} is no place for a pipeline",

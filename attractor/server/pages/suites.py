@@ -10,12 +10,12 @@ from attractor.factory.launch import evaluator_of
 from attractor.factory.resources.registration import register_suite
 from attractor.factory.resources.suite_history import suite_history
 from attractor.factory.resources.versions import ARCHIVED, BURNED
+from attractor.pipeline.source.files import path_in
 from attractor.scenarios.satisfaction import failures_allowed
 from attractor.scenarios.suite_files import SUITE_FILE
 from attractor.server.html.endings import NOT_REFUSED, EndText, Refusal, end_by_form
 from attractor.server.html.rendering import PageRouter, in_address, render, see_other
 from attractor.server.http.scopes import OPERATE, READ, Serving
-from attractor.server.processes.bodies import project_file
 from attractor.server.service import Service
 
 part = PageRouter("Suites", "/suites", place=4)
@@ -36,7 +36,7 @@ def register(request: Request, service: Serving, folder: EndText, token: EndText
     host = service.host
     try:
         caller = service.access.prove(token)
-        place, stores = project_file(folder, host.project), evaluator_of(host).stores
+        place, stores = path_in(host.project, folder), evaluator_of(host).stores
         found = asyncio.run(register_suite(place, host, stores, sandbox="auto", by=caller.name))
     except AttractorError as error:
         return _list(request, service, Refusal({"folder": folder}, error))

@@ -5,7 +5,6 @@ The fields have the names and meanings of the options of the command line.
 
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import (
@@ -278,11 +277,3 @@ def _option(name: str, value: object) -> Iterator[str]:
 def _flag(name: str, is_set: bool) -> Iterator[str]:
     if is_set:
         yield f"--{name}"
-
-
-def project_file(name: str, project: Path) -> Path:
-    """Return a file or folder of a project by its relative name; refuse one outside of it."""
-    file = (project / name).resolve()
-    if not file.is_relative_to(project.resolve()):
-        raise UsageError(f"{name} is outside of the project", hint="name a file of the project")
-    return file

@@ -10,6 +10,7 @@ from attractor.factory.resources.registration import register_suite
 from attractor.factory.resources.suite_history import suite_history
 from attractor.factory.resources.suites import suite_record
 from attractor.factory.resources.versions import ARCHIVED, BURNED
+from attractor.pipeline.source.files import path_in
 from attractor.server.http.cursors import MOST, Cursor, Limit, Page
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import (
@@ -23,7 +24,7 @@ from attractor.server.http.records import (
     list_versions,
 )
 from attractor.server.http.scopes import DECIDE, READ, Calling, Serving, ToOperator
-from attractor.server.processes.bodies import Body, Word, project_file
+from attractor.server.processes.bodies import Body, Word
 
 part = APIRouter(tags=["suites"], responses=problem_statuses(400, 404, 409, 503))
 
@@ -117,7 +118,7 @@ def register(service: Serving, caller: Calling, body: SuiteBody) -> Registration
     The trials show that the suite can judge. The same content makes no new version.
     """
     host = service.host
-    folder, stores = project_file(body.folder, host.project), evaluator_of(host).stores
+    folder, stores = path_in(host.project, body.folder), evaluator_of(host).stores
     found = asyncio.run(register_suite(folder, host, stores, sandbox=body.sandbox, by=caller.name))
     return RegistrationAnswer.model_validate(found.to_record())
 
