@@ -15,7 +15,8 @@ def lasted(seconds: float) -> str:
 
 def money(dollars: float) -> str:
     """Return an amount of dollars as text for people."""
-    return f"${dollars:.2f}" if dollars >= 1 or not dollars else f"${dollars:.4f}"
+    rounded = round(dollars, 4)
+    return f"${rounded:.2f}" if rounded >= 1 or not dollars else f"${rounded:.4f}"
 
 
 def number_of(count: int, noun: str) -> str:

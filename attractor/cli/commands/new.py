@@ -13,6 +13,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_models
+from attractor.engine.amounts import number_of
 
 if TYPE_CHECKING:
     from attractor.projects.drafting import Draft, Drafter
@@ -141,7 +142,7 @@ def _end(
         show(f"saved {saved}\nnext: attractor simulate {word}\n      attractor run {word}")
     else:
         show(f"not saved; the draft is {kept['dot']}")
-    _tell(f"used: {drafter.spent} in {drafter.spent.rounds} rounds")
+    _tell(f"used: {drafter.spent} in {number_of(drafter.spent.rounds, 'round')}")
     return ExitCode.DONE
 
 

@@ -11,6 +11,7 @@ from functools import cached_property
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ChainBroken, VerificationError
+from attractor.engine.amounts import number_of
 from attractor.factory.evaluation.gate_records import Domain, GateInput, GateReport, RuleResult
 from attractor.scenarios.evaluation import Culprit, TrialResult, count_trials
 from attractor.scenarios.satisfaction import (
@@ -312,7 +313,7 @@ def _infra_errors(judged: _Judged) -> RuleResult:
     return _none_allowed(
         "infra_errors",
         count,
-        words=f"{count} trials ended with an error that is not the candidate's",
+        words=f"{number_of(count, 'trial')} ended with an error that is not the candidate's",
         remedy="fix the cause, then start a new run, or waive the scenarios",
         culprit=_culprit_of(troubled, {one.key.scenario for one in troubled}),
     )
@@ -337,7 +338,9 @@ def _instability(judged: _Judged) -> RuleResult:
         passed=clean >= wanted,
         figure=f"{clean} in a row",
         threshold=f"at least {wanted}",
-        words="" if clean >= wanted else f"{clean} clean evaluations in a row, {wanted} needed",
+        words=""
+        if clean >= wanted
+        else f"{number_of(clean, 'clean evaluation')} in a row, {wanted} needed",
         remedy="evaluate the run again: attractor evaluate",
     )
 
@@ -378,7 +381,7 @@ def _holdout_leak(judged: _Judged) -> RuleResult:
     return _none_allowed(
         "holdout_leak",
         count,
-        words=f"{count} leaks of a holdout were found in the run",
+        words=f"the run contains {number_of(count, 'leak')} of a holdout",
         remedy="register a new version of the suite with other holdouts, and start a new run",
         domain=Domain.EXECUTION,
         culprit=Culprit.PIPELINE,
@@ -387,7 +390,7 @@ def _holdout_leak(judged: _Judged) -> RuleResult:
 
 def _suite_burned(judged: _Judged) -> RuleResult:
     attempts, most = judged.input.attempts, judged.settings.max_attempts_per_version
-    trees = "1 tree" if attempts == 1 else f"{attempts} trees"
+    trees = number_of(attempts, "tree")
     words = f"{attempts} trees were evaluated with this version of the suite, the maximum is {most}"
     if judged.input.is_burned:
         words = "a holdout of this version of the suite leaked"

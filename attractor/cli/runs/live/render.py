@@ -53,7 +53,8 @@ def counted(number: int) -> str:
 
 def price(dollars: float) -> str:
     """Return an amount of money."""
-    return f"${dollars:.2f}" if dollars >= 0.01 or not dollars else f"${dollars:.4f}"
+    rounded = round(dollars, 4)
+    return f"${rounded:.2f}" if rounded >= 0.01 or not dollars else f"${rounded:.4f}"
 
 
 def tokens_of(usage: Usage) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hypothesis import given, strategies as st
 
-from attractor.cli.runs.live.render import LEFT_OUT, LastLines, PrintedLines, new_lines
+from attractor.cli.runs.live.render import LEFT_OUT, LastLines, PrintedLines, new_lines, price
 from attractor.cli.runs.live.state import StageRow
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.stage.folder import TAIL
@@ -15,6 +15,14 @@ from tests.cli.runs.live.run_events import BEGAN, CHILD, RUN, RunEvents, write_m
 from tests.tables import table
 
 SEEN = 5
+
+
+@table(
+    ("dollars", "printed"),
+    [(0.0, "$0.00"), (0.0012, "$0.0012"), (0.00996, "$0.01"), (0.01, "$0.01"), (2.5, "$2.50")],
+)
+def test_price_has_the_same_digits_on_both_sides_of_a_cent(dollars: float, printed: str) -> None:
+    assert price(dollars) == printed
 
 
 @table(
