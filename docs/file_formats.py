@@ -652,7 +652,7 @@ def _choose(schema: Schema, items: Schema, kinds: Mapping[str, Schema], *, base:
             },
             "required": [
                 "kind",
-                *(set(base.get("required", [])) - {"kind"}),
+                *(one for one in base.get("required", []) if one != "kind"),
                 *kind.get("required", []),
             ],
         }
