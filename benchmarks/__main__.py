@@ -11,12 +11,13 @@ import platform
 import re
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import benchmarks
-from benchmarks.figures import Row, table
+from benchmarks.figures import NotMeasured, Row, table
 
 RESULTS = Path(benchmarks.__file__).with_name("RESULTS.md")
 NOT_BENCHMARKS = {"__main__", "figures", "folders"}
@@ -30,7 +31,7 @@ PAGE = """# Results of the benchmarks
 
 
 def main(names: Sequence[str]) -> int:
-    """Run them, even after a miss; print each row when it is measured."""
+    """Run them, even after a miss or an error; print each row when it is measured."""
     found = programs()
     if unknown := set(names) - found.keys():
         print(f"unknown benchmarks: {', '.join(unknown)} (known: {', '.join(found)})")
@@ -39,7 +40,7 @@ def main(names: Sequence[str]) -> int:
     rows: list[Row] = []
     for name in names or found:
         print(f"{name} ...", file=sys.stderr)
-        for row in found[name]():
+        for row in measured(name, found[name]):
             rows.append(row)
             print("  " + "  ".join(filter(None, row.cells())), file=sys.stderr)
     print(f"{machine}\n\n{table(rows)}", end="")
@@ -56,6 +57,16 @@ def programs() -> Mapping[str, Callable[[], Iterator[Row]]]:
         for name in names
         if name not in NOT_BENCHMARKS
     }
+
+
+def measured(name: str, rows: Callable[[], Iterator[Row]]) -> Iterator[Row]:
+    """Yield the rows of a benchmark; an error ends this benchmark, and the others are measured."""
+    try:
+        yield from rows()
+    # Of any kind: the other benchmarks are worth their minutes.
+    except Exception as error:  # noqa: BLE001
+        traceback.print_exc()
+        yield NotMeasured(name, f"failed: {type(error).__name__}", is_missed=True)
 
 
 def describe_machine() -> str:

@@ -64,15 +64,15 @@ class Figure:
 
 @dataclass(frozen=True)
 class NotMeasured:
-    """A benchmark that this machine cannot run, with the reason."""
+    """A benchmark that this machine cannot run, or that failed, with the reason."""
 
     name: str
     reason: str
-    is_missed = False
+    is_missed: bool = False
 
     def cells(self) -> Sequence[str]:
         """Return the cells of its row."""
-        return [self.name, self.reason, "", "", "", ""]
+        return [self.name, self.reason, "", "", "", "MISSED" if self.is_missed else ""]
 
 
 Row = Figure | NotMeasured

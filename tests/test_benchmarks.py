@@ -1,7 +1,9 @@
 """Every file of the benchmarks' folder either measures or is known to help; one table shows all."""
 
-from benchmarks.__main__ import describe_machine, programs
-from benchmarks.figures import Figure, NotMeasured, table
+from collections.abc import Iterator
+
+from benchmarks.__main__ import describe_machine, measured, programs
+from benchmarks.figures import Figure, NotMeasured, Row, table
 
 
 def test_each_benchmark_can_be_run() -> None:
@@ -30,6 +32,18 @@ def test_bound_is_one_of_the_ratio_if_there_is_a_floor() -> None:
         "| compared      | 6.1 MB        |        |       |       |         |\n"
         "| other engines | not installed |        |       |       |         |\n"
     )
+
+
+def test_benchmark_that_fails_is_a_row_after_its_figures() -> None:
+    first = Figure("first", 1, bound=None)
+
+    def rows() -> Iterator[Row]:
+        yield first
+        raise RuntimeError("broken")
+
+    failed = NotMeasured("engine", "failed: RuntimeError", is_missed=True)
+    assert list(measured("engine", rows)) == [first, failed]
+    assert failed.cells()[-1] == "MISSED"
 
 
 def test_results_name_the_machine() -> None:
