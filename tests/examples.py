@@ -6,17 +6,19 @@ The fences of a page are one story, played from top to bottom in one shell and o
   line or as a line of its own.
 - `console title="another terminal"` is what runs beside until the end of the page.
 - `console title="at a terminal"` gets a `y` from a terminal.
-- `console title="with the network"` is not run; its `attractor` commands are parsed.
+- `console title="with the network"` is not run.
 - Any other language with a title is a file of that name, written when the story comes to it.
 """
 
 import os
+import random
 import re
 import shlex
 import socket
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,7 +132,11 @@ def matches(expected: str, printed: str) -> bool:
 
 
 def _run(command: str, typed: str = "") -> Iterable[str]:
-    return "printf '\\036'", f"{{ {runnable(command)}\n}} 2>&1 {typed} || exit"
+    yield "printf '\\036'"
+    yield f"{{ {runnable(command)}\n}} 2>&1 {typed} || exit"
+    if command.startswith("kill -9 "):
+        # A killed process needs a moment to end; a person types more slowly.
+        yield "sleep 1"
 
 
 def _begin(command: str, number: int) -> Iterable[str]:
@@ -173,7 +179,7 @@ def _shell(lines: Iterable[str], folder: Path, more: Mapping[str, str] | None) -
         env=environ | {"TERMINAL": os.ttyname(terminal)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     os.close(terminal)
@@ -183,6 +189,9 @@ def _shell(lines: Iterable[str], folder: Path, more: Mapping[str, str] | None) -
 
 
 def _free_port() -> str:
-    with socket.socket() as line:
-        line.bind(("127.0.0.1", 0))
-        return str(line.getsockname()[1])
+    """Return a free port below those that the kernel may give to another test meanwhile."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as line, suppress(OSError):
+            line.bind(("127.0.0.1", port))
+            return str(port)

@@ -121,6 +121,11 @@ class Prepared:
                 pass_fds=files,
             )
 
+    def end(self) -> None:
+        """End the process, which serves until this end of the line is closed."""
+        self._ours.close()
+        self._process.wait(60)
+
     def begin(self, request: dict[str, Any], files: Sequence[int]) -> tuple[int, socket.socket]:
         """Begin a command; return its process, and the line on which its exit code will be told."""
         data = marshal.dumps(request)
@@ -140,7 +145,9 @@ def _received(line: socket.socket) -> bytes:
 
 @cache
 def _prepared(_worker: int) -> Prepared:
-    return Prepared()
+    prepared = Prepared()
+    atexit.register(prepared.end)
+    return prepared
 
 
 def begin_prepared(

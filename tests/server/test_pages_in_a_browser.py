@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browsers import Screen, chromium
+from tests.patience import is_soon
 from tests.pipeline.projects import make_project
 from tests.server.conftest import SETTINGS, RunningServer, service_of, serving
 from tests.server.runs import PATIENCE_S, UNTIL_GO, await_rest, start
@@ -185,8 +186,7 @@ def test_graph_of_500_nodes_is_drawn_within_two_seconds(server: RunningServer, p
         client.get(address, headers={"accept": "text/html"})
         client.post(f"/pipelines/{run}/cancel", json={"why": "enough"})
         await_rest(client, run)
-    # Other work on this machine may disturb one of them.
-    assert any(seconds_until_drawn(page, address) < 2 for _ in range(3))
+    assert is_soon(lambda: seconds_until_drawn(page, address), within_s=2)
 
 
 def seconds_until_drawn(page: Page, address: str) -> float:
