@@ -35,7 +35,7 @@ class Sitting:
         until = time.monotonic() + PATIENCE_S
         while not all(one in self.shown for one in words):
             assert time.monotonic() < until, self.shown
-            assert self._read(1.0) or self.process.poll() is None, self.shown
+            assert self._goes_on(1.0), self.shown
         return self.shown
 
     def until_again(self, words: str, times: int) -> None:
@@ -43,7 +43,7 @@ class Sitting:
         until = time.monotonic() + PATIENCE_S
         while self.shown.count(words) < times:
             assert time.monotonic() < until, self.shown
-            assert self._read(1.0) or self.process.poll() is None, self.shown
+            assert self._goes_on(1.0), self.shown
 
     def type(self, text: str) -> None:
         """Type something."""
@@ -52,7 +52,7 @@ class Sitting:
     def ends_with(self) -> int:
         """Read to the end, and return the exit code."""
         until = time.monotonic() + PATIENCE_S
-        while self._read(0.2) or self.process.poll() is None:
+        while self._goes_on(0.2):
             assert time.monotonic() < until, self.shown
         return self.process.wait(PATIENCE_S)
 
@@ -60,6 +60,12 @@ class Sitting:
         """End the process without a word."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(PATIENCE_S)
+
+    def _goes_on(self, seconds: float) -> bool:
+        """Read, and return whether more may be shown."""
+        # Asked first: a process may print something and end after a read without a result.
+        has_ended = self.process.poll() is not None
+        return self._read(seconds) or not has_ended
 
     def _read(self, seconds: float) -> bool:
         if not select.select([self.ours], [], [], seconds)[0]:

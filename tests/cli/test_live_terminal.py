@@ -89,8 +89,11 @@ class Terminal:
         """Wait until the program ended, and return its exit code."""
         assert self.process
         until = time.monotonic() + PATIENCE_S
-        while self.read(0.05) or self.process.poll() is None:
+        has_ended = False
+        # It may print something and end after a read without a result.
+        while self.read(0.05) or not has_ended:
             assert time.monotonic() < until
+            has_ended = self.process.poll() is not None
         return self.process.wait(PATIENCE_S)
 
     def screen(self, since: int = 0, *, reflows: bool = True) -> Screen:
