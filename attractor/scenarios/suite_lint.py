@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
+from attractor.engine.amounts import number_of
 from attractor.scenarios.satisfaction import failures_allowed, trials_needed
 from attractor.scenarios.suite import InvalidSuite, Suite
 
@@ -72,14 +73,16 @@ def threshold_faults(suite: Suite) -> Iterator[SuiteFault]:
         needed = trials_needed(gate.min_lower_bound, confidence=gate.confidence)
         yield SuiteFault(
             "thresholds",
-            f"{trials} trials cannot reach the lower bound {gate.min_lower_bound}",
+            f"{number_of(trials, 'trial')} cannot reach the lower bound {gate.min_lower_bound}",
             f"raise trials.n to at least {needed} trials in total, or lower min_lower_bound",
         )
     if gate.min_scenarios > len(holdouts):
-        words = f"{len(holdouts)} holdouts cannot reach min_scenarios = {gate.min_scenarios}"
+        played = number_of(len(holdouts), "holdout")
+        words = f"{played} cannot reach min_scenarios = {gate.min_scenarios}"
         yield SuiteFault("thresholds", words, "write more holdouts, or lower min_scenarios")
     if gate.stability > gate.max_evaluations:
-        words = f"{gate.max_evaluations} evaluations cannot reach stability = {gate.stability}"
+        most = number_of(gate.max_evaluations, "evaluation")
+        words = f"{most} cannot reach stability = {gate.stability}"
         yield SuiteFault("thresholds", words, "raise max_evaluations, or lower stability")
 
 

@@ -190,7 +190,7 @@ def test_a_first_suite_passes_lint_and_is_not_overwritten(tmp_path: Path) -> Non
     assert [canary in one.read_text() for one in holdouts] == [True] * 3
     examples = ("--example", "sh a.sh => a", "--example", "sh b.sh => b")
     assert "suite register" in told(flow, "suite", "init", "scenarios/examples", *examples)
-    assert "and 1 holdouts" in told(flow, "suite", "lint", "scenarios/examples")
+    assert "1 train scenario and 1 holdout;" in told(flow, "suite", "lint", "scenarios/examples")
     (flow.project / "other.dot").write_text("digraph other { a -> b }")
     refused = call(flow, "suite", "init", "scenarios/other")
     assert "2 pipelines: linear, other" in refused.stderr

@@ -10,6 +10,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.resources import stores_of
 from attractor.cli.runs.setup import host_of
+from attractor.engine.amounts import number_of
 from attractor.factory.resources.registration import lint
 from attractor.scenarios.satisfaction import failures_allowed
 from attractor.scenarios.suite import Suite
@@ -36,8 +37,9 @@ def _summary(suite: Suite) -> str:
     holdouts, train = len(suite.of_split("holdout")), len(suite.of_split("train"))
     trials = holdouts * suite.settings.trials.n
     return (
-        f"no problems found in {train} train scenarios and {holdouts} holdouts; the gate allows "
-        f"{failures_allowed(suite)} of {trials} trials to fail"
+        f"no problems found in {number_of(train, 'train scenario')} and "
+        f"{number_of(holdouts, 'holdout')}; the gate allows {failures_allowed(suite)} of "
+        f"{number_of(trials, 'trial')} to fail"
     )
 
 

@@ -8,6 +8,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.questions import operator_option
 from attractor.cli.runs.resources import stores_of, table, version_line
 from attractor.cli.shell_completion import complete_suites
+from attractor.engine.amounts import number_of
 from attractor.factory.resources.suites import suite_record
 from attractor.scenarios.satisfaction import failures_allowed
 from attractor.scenarios.suite import Scenario
@@ -30,16 +31,15 @@ def show_suite(
     if as_json:
         show_json(suite_record(version, suite, to_operator=to_operator))
         return ExitCode.DONE
-    gate = settings.gate
+    gate, trials = settings.gate, number_of(settings.trials.n, "trial")
     show(
         "\n".join(
             [
                 version_line(version),
-                f"  for the pipeline {settings.pipeline}, {settings.trials.n} trials of each "
-                "scenario",
+                f"  for the pipeline {settings.pipeline}, {trials} of each scenario",
                 f"  satisfaction at least {float(gate.min_satisfaction):.3f}, lower bound at least "
                 f"{gate.min_lower_bound:.3f}, {failures_allowed(suite)} failures allowed",
-                f"  {holdouts} held-out scenario{'' if holdouts == 1 else 's'}"
+                f"  {number_of(holdouts, 'held-out scenario')}"
                 f"{'' if to_operator else ' (shown with --operator)'}",
                 *(f"  {line}" for line in table([_row(one) for one in shown])),
             ]

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from attractor.cli.output.simulation import edge_text
-from attractor.engine.amounts import cost_of, lasted, money, size, whole
+from attractor.engine.amounts import cost_of, lasted, money, number_of, size, whole
 from attractor.engine.simulation.coverage import Coverage
 from attractor.language.graph.graph import Edge, Graph
 from attractor.language.source.text import visible
@@ -89,7 +89,8 @@ def _retried(stage: StageTotal, one: Diagnosis) -> str:
         if failure.node == stage.node and failure.will_retry
     ]
     why = f", last error: {errors[-1]}" if errors else ""
-    return f"{stage.node}: {stage.attempts} attempts in {stage.visits} visit(s){why}"
+    attempts, visits = number_of(stage.attempts, "attempt"), number_of(stage.visits, "visit")
+    return f"{stage.node}: {attempts} in {visits}{why}"
 
 
 def _loop(nodes: Sequence[str], times: int) -> str:

@@ -11,6 +11,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.files import read_regular
 from attractor.base.json import Json
+from attractor.engine.amounts import number_of
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import Usage
 from attractor.engine.questions.question import describe_question
@@ -139,7 +140,8 @@ def _canceled(case: Case) -> Finding:
     if case.state.restarted_as and not case.state.canceled:
         return _restarted(case)
     done, flight = case.progress.completed, case.state.in_flight
-    causes = (f"{len(done)} stages were completed, the last one is {done[-1]}.",) if done else ()
+    stages = number_of(len(done), "completed stage")
+    causes = (f"The run has {stages}, the last one is {done[-1]}.",) if done else ()
     remedies = [Remedy(LOOK_NEXT, case.command("logs"))]
     if flight or done:
         at = flight.node if flight else case.forked_at(done[-1])

@@ -8,6 +8,7 @@ from typing import cast
 from pydantic import Field, model_validator
 
 from attractor.base.json import Json
+from attractor.engine.amounts import number_of
 from attractor.scenarios.check import (
     CheckOptions,
     CheckResult,
@@ -84,7 +85,7 @@ class TwinCheck(RequestPattern, CheckOptions):
         return check_result("twin", passed=not mismatch, reason=reason, evidence=evidence)
 
     def _mismatches(self, matching: Sequence[SeenRequest]) -> Iterator[str]:
-        found = f"received {len(matching)} requests {RequestPattern.__str__(self)}"
+        found = f"received {number_of(len(matching), 'request')} {RequestPattern.__str__(self)}"
         if self.count is not None and len(matching) != self.count:
             yield f"{found}, not {self.count}"
         if self.at_least is not None and len(matching) < self.at_least:
