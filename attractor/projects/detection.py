@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
@@ -179,7 +180,7 @@ def _shell_tests(folder: Path) -> str:
     if found is None:
         return ""
     program = "bash" if "bash" in _text(found).partition("\n")[0] else "sh"
-    return f"{program} {found.relative_to(folder)}"
+    return f"{program} {shlex.quote(str(found.relative_to(folder)))}"
 
 
 def _outside_system(program: str) -> tuple[Path, ...]:

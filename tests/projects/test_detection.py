@@ -48,6 +48,7 @@ def found(folder: Path, files: dict[str, str], **programs: str) -> Toolchain | N
         ({"Makefile": "all:\n"}, "make", ""),
         ({"total.sh": "", "test.sh": ""}, "shell", "sh test.sh"),
         ({"tests/test_total.sh": "#!/usr/bin/env bash\n"}, "shell", "bash tests/test_total.sh"),
+        ({"test_my total.sh": ""}, "shell", "sh 'test_my total.sh'"),
         ({"tests/total.bats": ""}, "shell", "bats tests"),
         ({"total.sh": ""}, "shell", ""),
     ],
