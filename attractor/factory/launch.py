@@ -43,7 +43,7 @@ from attractor.pipeline.request import (
     read_request,
 )
 from attractor.pipeline.resume import resume
-from attractor.pipeline.source.read import open_pipeline, project_of
+from attractor.pipeline.source.read import open_pipeline, pipeline_name, project_of
 from attractor.pipeline.start import start
 from attractor.pipeline.workspace.create import choose_workspace_kind
 from attractor.scenarios.check import require_judgeable
@@ -161,18 +161,33 @@ async def check_run(
 async def _pin(request: RunRequest, stores: FactoryStores, host: RunHost) -> tuple[RunRequest, str]:
     """Return the request with pinned suite and profile, and the name of the suite's pipeline.
 
+    The suite of the settings is left out if it is for another pipeline.
     Refuse a suite with checks that this machine cannot judge, and with twins that do not start.
     """
     suite = stores.pin_suite(request.suite or host.suite)
     profile = stores.pin_profile(request.profile or host.profile)
     sealed = stores.suite(suite)
     name = sealed.suite.settings.pipeline if sealed else ""
+    if name and not request.suite and name != (own := _pipeline_name(request, host)):
+        # The first suite of a project must not prevent runs of its other pipelines.
+        host.tell(
+            f"The suite {host.suite} of the settings is for the pipeline {name!r}: "
+            f"this run of {own!r} has no suite (choose one with --suite)."
+        )
+        return replace(request, profile=profile), ""
     if sealed and (faults := list(threshold_faults(sealed.suite))):
         raise SuiteRefused(faults)
     if sealed and request.evaluate:
         await require_judgeable(sealed.suite, host.environ)
         await require_startable(sealed.suite.settings.twins, sealed.folder)
     return replace(request, suite=suite, profile=profile), name
+
+
+def _pipeline_name(request: RunRequest, host: RunHost) -> str:
+    pipeline = open_pipeline(
+        str(request.file), goal=request.goal, inputs=request.inputs, project=project_of(host)
+    )
+    return pipeline_name(pipeline.graph, request.file)
 
 
 def host_of_run(root: Path, host: RunHost) -> RunHost:

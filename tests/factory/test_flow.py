@@ -9,6 +9,7 @@ import pytest
 
 from attractor.base.errors import ChainBroken, NoGo, UnknownName, UsageError, VerificationError
 from attractor.base.json import Json
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
@@ -17,7 +18,7 @@ from attractor.environments.selection import EnvironmentChoice, choose_environme
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.errors import NoDecision, NotDecidable, RationaleTooShort, StaleBase
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.evaluation.run_facts import facts_of
+from attractor.factory.evaluation.run_facts import facts_of, read_facts
 from attractor.factory.launch import hold
 from attractor.factory.ledger.ledger import LEDGER_FILE
 from attractor.pipeline.components.run_components import PreparedRun
@@ -155,6 +156,20 @@ def test_a_suite_for_another_pipeline_is_refused(tmp_path: Path) -> None:
     pipeline.write_text(pipeline.read_text().replace("digraph linear", "digraph other"))
     with pytest.raises(UsageError, match="is for the pipeline 'linear', not for 'other'"):
         flow.launch()
+
+
+def test_suite_of_the_settings_for_another_pipeline_is_left_out(tmp_path: Path) -> None:
+    told: list[str] = []
+    flow = make_flow(tmp_path)
+    flow = replace(flow, host=replace(flow.host, suite="todo", tell=told.append))
+    assert read_manifest(RunDirectory(flow.launch(suite="").directory)).suite
+    pipeline = flow.project / "pipeline.dot"
+    pipeline.write_text(pipeline.read_text().replace("digraph linear", "digraph other"))
+    result = flow.launch(suite="")
+    assert read_manifest(RunDirectory(result.directory)).suite == ""
+    assert any("this run of 'other' has no suite" in one for one in told)
+    verdict = gate(flow.evaluator.judged(read_facts(result.directory)))
+    assert "no_suite" in {one.rule for one in verdict.reasons}
 
 
 def test_a_trial_that_somebody_wrote_into_the_journal_is_found(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Agents can change the folders, so no link is followed, and no file is overwritte
 
 import errno
 import os
+import shlex
 import stat
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
@@ -75,7 +76,11 @@ def require_read_only_paths(
     for at, path in enumerate(paths):
         others = [*carried, *paths[:at]]
         if trouble := read_only_problem(path, rules, folder=folder, others=others):
-            raise UsageError(f"invalid path {path!r} in carry_read_only: {trouble}")
+            raise UsageError(
+                f"invalid path {path!r} in carry_read_only: {trouble}",
+                hint="remove it from carry_read_only, or let Git forget it and commit: "
+                f"git rm -r --quiet --cached {shlex.quote(path)}",
+            )
 
 
 def read_only_problem(
