@@ -117,12 +117,14 @@ def write_missing(folder: Path, files: Mapping[str, str]) -> tuple[list[str], li
 def add_ignore_rules(folder: Path, rules: Sequence[str]) -> list[str]:
     """Add missing lines to `.gitignore`, and return them."""
     file = folder / IGNORE_FILE
-    text = file.read_text("utf-8") if file.exists() else ""
+    # Bytes: line ends and other encodings stay.
+    before = file.read_bytes() if file.exists() else b""
+    text = before.decode("utf-8", "replace")
     known = {one.strip().strip("/") for one in text.splitlines()}
     new = [one for one in rules if one.strip("/") not in known]
     if new:
         end = "" if text.endswith("\n") or not text else "\n"
-        write_whole(file, text + end + "".join(f"{one}\n" for one in new))
+        write_whole(file, before + (end + "".join(f"{one}\n" for one in new)).encode())
     return new
 
 

@@ -16,6 +16,7 @@ from attractor.projects.first_files import (
     PROFILE_FILE,
     FirstProject,
     Repository,
+    add_ignore_rules,
     first_files,
     next_steps,
 )
@@ -63,6 +64,13 @@ def test_existing_files_are_kept_and_the_run_names_the_suite(desk: Desk) -> None
     assert "      attractor run pipelines/feature.dot --suite first" in done.stdout.splitlines()
     assert (desk.folder / "attractor.toml").read_text() == '[output]\ncolor = "never"\n'
     assert (desk.folder / ".gitignore").read_text() == "runs\n*.log"
+
+
+def test_line_ends_and_encoding_of_ignore_rules_are_kept(tmp_path: Path) -> None:
+    file = tmp_path / ".gitignore"
+    file.write_bytes(b"# f\xfcr alle\r\n/runs/\r\n")
+    assert add_ignore_rules(tmp_path, ["/runs/", "target/"]) == ["target/"]
+    assert file.read_bytes() == b"# f\xfcr alle\r\n/runs/\r\ntarget/\n"
 
 
 def test_suite_to_edit_without_a_wish(desk: Desk) -> None:
