@@ -47,8 +47,10 @@ def sh(script: str, *, timeout: timedelta | None = FAR) -> ExecResult:
 
 def is_running(pid: int) -> bool:
     """Whether a process goes on; one that only waits for its parent to take notice does not."""
-    with suppress(FileNotFoundError):  # the process, or /proc on macOS
-        return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] != "Z"
+    # The process is gone, also between open and read, or there is no /proc (macOS).
+    with suppress(FileNotFoundError, ProcessLookupError):
+        stat = Path(f"/proc/{pid}/stat").read_text("ascii")
+        return stat.rpartition(")")[2].split()[0] not in "ZX"
     if Path("/proc/self/stat").exists():
         return False
     asked = ["ps", "-o", "stat=", "-p", str(pid)]

@@ -130,6 +130,6 @@ def is_there(pid: str) -> bool:
     """Tell whether a process still does something: one that waits to be reaped does not."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # also between open and read
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"

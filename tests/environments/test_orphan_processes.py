@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,8 +89,10 @@ class Lives:
             life.wait(timeout=60)
         for pid in self.pids:
             # A number that was written down may be somebody else's by now.
-            if find_process(pid) and f"{self.folder}" in f"{Path(f'/proc/{pid}/cwd').readlink()}":
-                os.kill(pid, 9)
+            with suppress(FileNotFoundError, ProcessLookupError):
+                place = f"/proc/{pid}/cwd"
+                if find_process(pid) and f"{self.folder}" in f"{Path(place).readlink()}":
+                    os.kill(pid, 9)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.memory import MemoryExecutionEnvironment
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, said
+from tests.base.running import is_running
 from tests.patience import with_longer_limits
 from tests.tables import table
 
@@ -162,13 +163,9 @@ def test_a_hook_that_is_too_slow_is_ended_with_all_it_started(tmp_path: Path) ->
     def play(limit_s: float) -> None:
         fault, words = run(local(tmp_path), slow, timedelta(seconds=limit_s))
         assert fault.startswith("timed out after ")
-        assert not Path(f"/proc/{int(words)}/cmdline").exists() or _is_dead(int(words))
+        assert not is_running(int(words))
 
     with_longer_limits(play, first_s=0.3)
-
-
-def _is_dead(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
 
 
 def test_a_hook_that_is_not_there_says_so_first(tmp_path: Path) -> None:
@@ -240,7 +237,7 @@ def test_a_session_that_is_aborted_ends_the_hook_at_work(tmp_path: Path) -> None
         done.session.abort()
         await working
         pid = int(leader.read_text())
-        assert not Path(f"/proc/{pid}").exists() or _is_dead(pid)
+        assert not is_running(pid)
         assert not (tmp_path / "a").exists()
 
     finish(scene())

@@ -1,7 +1,6 @@
 """Background commands: started by shell, read and stopped by shell_output."""
 
 import asyncio
-import os
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from attractor.base.json import Json
 from attractor.environments.local import LocalExecutionEnvironment
 from tests.agent.places import finish, local
 from tests.agent.twinned import WIRES, says, submit, talk, use, uses
+from tests.base.running import is_running
 from tests.tables import table
 
 Read = Callable[..., Awaitable[str]]
@@ -68,7 +68,7 @@ def test_a_command_is_stopped_with_its_processes(tmp_path: Path) -> None:
         assert await read(stop=True) == "[exit code -15]"
         # A killed process exists until its parent has noticed.
         async with asyncio.timeout(60):
-            while _is_running(int(shown.split()[0])):
+            while is_running(int(shown.split()[0])):
                 await asyncio.sleep(0.01)
 
     background(tmp_path, "sleep 1000 & echo $!; wait", work)
@@ -96,7 +96,7 @@ def test_a_server_serves_later_calls_and_ends_with_the_session(tmp_path: Path, w
     assert "command_id: command_1" in str(started)
     assert "[exit code 0" in str(waited)
     assert read == "[running]"
-    assert not _is_running(int((tmp_path / "server").read_text()))
+    assert not is_running(int((tmp_path / "server").read_text()))
 
 
 def test_the_middle_of_long_unread_output_is_omitted(tmp_path: Path) -> None:
@@ -117,12 +117,3 @@ def test_an_unknown_id_is_refused_with_the_known_ones(tmp_path: Path) -> None:
         assert refused.value.hint == "known: command_1"
 
     background(tmp_path, "true", work)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    return state not in "ZX"

@@ -72,7 +72,7 @@ def test_a_process_that_left_its_group_does_not_outlive_the_run(machine: Machine
     try:
         # The dead keep their number until somebody looks after them.
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
