@@ -20,6 +20,7 @@ from tests.server.runs import GATE, UNGUARDED
 
 BROKEN = GATE.replace("ship -> exit", "ship -> exti")
 HIDDEN = ("../outside.dot", ".env.dot", "runs/x.dot", "scenarios/s/holdout/x.dot", "gate.txt")
+TOO_LONG = f"{300 * 'x'}.dot"
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def test_mistakes_and_hidden_files_are_refused_with_a_remedy(tmp_path: Path) -> 
     async def work() -> None:
         async with working_in(project) as agent:
             for tool in ("validate", "simulate", "render", "run"):
-                for file in HIDDEN:
+                for file in (*HIDDEN, TOO_LONG):
                     words = await agent.refused(tool, file=file)
                     assert "remedy: pass a path" in words
                     assert "KEY_OF_ANN" not in words

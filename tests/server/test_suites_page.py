@@ -18,6 +18,7 @@ def test_suite_is_registered_by_a_form_with_the_fault_beside_its_field(
             ("scenarios/none", "scenarios/none"),
             ("../outside", "is outside of the project"),
             ("a\0b", "invalid file"),
+            (300 * "x", "invalid file"),
         ):
             refused = client.post("/suites", data={"folder": folder, "token": token})
             assert refused.status_code == 409

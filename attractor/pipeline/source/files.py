@@ -84,6 +84,7 @@ def path_in(project: Path, name: str) -> Path:
     root = project.resolve()
     try:
         place = (root / name).resolve()
+        place.exists()  # raises for a name that is too long
     except (OSError, ValueError, RuntimeError) as cause:
         raise UsageError(f"invalid file {name!r}", hint="pass a path in the project") from cause
     if not place.is_relative_to(root):
