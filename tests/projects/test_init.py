@@ -61,9 +61,13 @@ def test_existing_files_are_kept_and_the_run_names_the_suite(desk: Desk) -> None
     assert done.returncode == 0, done.stderr
     assert "exists, unchanged: attractor.toml" in done.stdout.splitlines()
     assert "No key of a model provider is set." in done.stdout
+    assert "carry_read_only" not in done.stdout
     assert "      attractor run pipelines/feature.dot --suite first" in done.stdout.splitlines()
     assert (desk.folder / "attractor.toml").read_text() == '[output]\ncolor = "never"\n'
     assert (desk.folder / ".gitignore").read_text() == "runs\n*.log"
+    (desk.folder / "node_modules").mkdir()
+    node = desk.do("init", "--language", "node", "--name", "second").stdout
+    assert 'add carry_read_only = ["node_modules"] to [workspace] in attractor.toml.' in node
 
 
 def test_line_ends_and_encoding_of_ignore_rules_are_kept(tmp_path: Path) -> None:

@@ -3,9 +3,10 @@
 import asyncio
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,6 +27,7 @@ from attractor.factory.resources.first_suite import (
     read_example,
     read_examples,
     require_suite_name,
+    toml_text,
     write_first_suite,
 )
 from attractor.projects.detection import Language, Toolchain, detect, toolchain_of
@@ -121,13 +123,15 @@ def init(
         files = write_first_suite(folder / suite, PIPELINE, host_of(invocation), given.examples)
         written += [str(one.relative_to(folder)) for one in files]
     ignored = add_ignore_rules(folder, [RUNS, *project.toolchain.ignored])
-    is_named = SETTINGS_FILE in written or _names(folder, name)
+    settings = parse_toml((folder / SETTINGS_FILE).read_text("utf-8"))
+    is_named = settings.get("factory", {}).get("suite") == name
+    uncarried = _uncarried(project.toolchain, settings.get("workspace", {}))
     repository = asyncio.run(_repository(machine, paths_to_commit(project)))
     steps = [*next_steps(project, repository, is_named=is_named)]
     if folder.resolve() != invocation.folder.resolve():
         steps.insert(0, Step(f"cd {shlex.quote(str(folder))}", "Go to the project"))
     is_unused = bool((wish and PIPELINE_FILE in kept) or (examples and suite in kept))
-    report = _Report(project, found, written, kept, ignored, steps, is_unused)
+    report = _Report(project, found, written, kept, ignored, steps, is_unused, uncarried)
     if as_json:
         show_json(report.to_record())
     else:
@@ -222,15 +226,18 @@ async def _repository(machine: Machine, paths: Sequence[str]) -> Repository:
     return Repository(True, has_commit, has_commit and is_clean, branch or "main")
 
 
-def _names(folder: Path, suite: str) -> bool:
-    """Return whether the settings of a project name a suite."""
-    settings = parse_toml((folder / SETTINGS_FILE).read_text("utf-8"))
-    return settings.get("factory", {}).get("suite") == suite
+def _uncarried(toolchain: Toolchain, workspace: Mapping[str, Any]) -> list[str]:
+    """Return the paths that tests need, and that the settings of the workspace do not carry."""
+    carried = [*workspace.get("carry", []), *workspace.get("carry_read_only", [])]
+    return [one for one in toolchain.needed if one not in carried]
 
 
 @dataclass(frozen=True)
 class _Report:
-    """The result of the command; a wish for files that existed is unused."""
+    """The result of the command; a wish for files that existed is unused.
+
+    `uncarried` are paths that tests need, and that existing settings do not carry.
+    """
 
     project: FirstProject
     found: _Found
@@ -239,6 +246,7 @@ class _Report:
     ignored: Sequence[str]
     steps: Sequence[Step]
     is_unused: bool
+    uncarried: Sequence[str]
 
     def lines(self) -> list[str]:
         """Return the result for people."""
@@ -261,6 +269,10 @@ class _Report:
             yield f"Keys of model providers: {names}{chosen}"
         if not self.found.is_sandboxed:
             yield f"No sandbox works here (see attractor doctor): {PROFILE_FILE} permits that."
+        if self.uncarried:
+            paths = ", ".join(map(toml_text, self.uncarried))
+            setting = f"carry_read_only = [{paths}]"
+            yield f"Tests need more: add {setting} to [workspace] in {SETTINGS_FILE}."
         if self.is_unused:
             yield "The wish was not written: remove the existing files, and type the command again."
         elif not self.project.examples and self.written:
@@ -277,6 +289,7 @@ class _Report:
             "written": [*self.written],
             "kept": [*self.kept],
             "ignored": [*self.ignored],
+            "uncarried": [*self.uncarried],
             "keys": [one.provider for one in self.found.keys],
             "sandboxed": self.found.is_sandboxed,
             "next": [{"command": one.command, "purpose": one.purpose} for one in self.steps],
