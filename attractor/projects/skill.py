@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attractor import __version__
 from attractor.base.errors import Refused, UsageError
-from attractor.base.files import write_whole
+from attractor.base.files import file_error, write_whole
 from attractor.base.json import content_hash
 from attractor.factory.api import node_types
 from attractor.language.graph.attribute_catalogue import (
@@ -50,11 +50,14 @@ def write_skill(folder: Path, *, force: bool = False) -> list[Path]:
             hint="choose another folder, or overwrite it with --force",
         )
     for file, text in texts.items():
-        file.parent.mkdir(parents=True, exist_ok=True)
         content = content_hash(text.encode())
-        write_whole(
-            file, f"{text}\n<!-- Written by attractor {__version__}, content {content}. -->\n"
-        )
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(
+                file, f"{text}\n<!-- Written by attractor {__version__}, content {content}. -->\n"
+            )
+        except OSError as cause:
+            raise file_error("write", file, cause) from cause
     return [*texts]
 
 

@@ -85,3 +85,6 @@ def test_command_writes_where_agents_look_and_refuses_without_force(tmp_path: Pa
     assert (refused.returncode, "--force" in refused.stderr) == (4, True)
     done = attractor("skill", "--force", "mine", folder=tmp_path)
     assert done.stdout.splitlines()[0] == "wrote mine/SKILL.md"
+    (tmp_path / "file").touch()
+    refused = attractor("skill", "file/skill", folder=tmp_path)
+    assert "error: cannot write file/skill/SKILL.md: Not a directory" in refused.stderr
