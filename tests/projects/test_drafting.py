@@ -149,6 +149,11 @@ def test_what_cannot_end_well_costs_nothing(
     assert not twin.requests
 
 
+def test_empty_task_is_refused(tmp_path: Path) -> None:
+    done = attractor("new", " ", "--yes", folder=tmp_path)
+    assert (done.returncode, "the task is empty" in done.stderr) == (2, True), done.stderr
+
+
 def test_new_pipeline_gets_a_free_name(tmp_path: Path) -> None:
     (tmp_path / "pipelines").mkdir()
     for expected in ("health.dot", "health_2.dot", "health_3.dot"):

@@ -58,13 +58,15 @@ def new(
     # Imported here, because only this command asks a model and loads all rules.
     from attractor.projects.drafting import PIPELINES, Drafter, choose_drafter, free_place
 
+    if not (words := " ".join(task).strip()):
+        raise UsageError("the task is empty", hint="describe the pipeline in words")
     _require_consent(invocation, output, yes=yes)
     host = host_of(invocation)
     choice = asyncio.run(choose_drafter(model, provider, host))
     _tell(f"Model: {choice.model} of {choice.provider}")
     beside = output or host.project / PIPELINES / "draft.dot"
     drafter = Drafter(host, choice, beside, _tell)
-    draft, kept = _draft(drafter, " ".join(task))
+    draft, kept = _draft(drafter, words)
     place = output or _shown(invocation, free_place(host.project, draft.name))
     while not yes and (words := _ask(place)) != "y":
         if words == "n":
