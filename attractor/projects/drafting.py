@@ -10,7 +10,7 @@ from shutil import which
 
 from attractor.backends.models import ModelChoice, choose_ready
 from attractor.base.dataclasses import dataclass
-from attractor.base.files import write_whole
+from attractor.base.files import make_private_folder, make_tree_private, write_whole
 from attractor.base.ids import new_run_id
 from attractor.base.json import Json
 from attractor.language.diagnostics import Diagnostic, Severity, as_text, counted, record_of
@@ -209,12 +209,14 @@ def _complaint(draft: Draft) -> str:
 async def keep_draft(draft: Draft, host: RunHost) -> Mapping[str, Path]:
     """Write a draft and its drawing into a new state folder; return the files by their ending."""
     folder = host.state_dir / "drafts" / new_run_id(host.clock.now(), host.randomness)
-    folder.mkdir(parents=True)
+    make_private_folder(folder)
     kept = {"dot": folder / f"{draft.name}.dot"}
     write_whole(kept["dot"], draft.source.text)
     if draft.graph and not draft.errors:
         kept["svg"] = folder / f"{draft.name}.svg"
         write_whole(kept["svg"], await render_async(draft.graph))
+    # A run would report files of the state folder that others can read.
+    make_tree_private(folder)
     return kept
 
 

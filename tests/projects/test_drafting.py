@@ -63,6 +63,8 @@ def test_wrong_draft_is_repaired_shown_drawn_and_saved(
     done = new(twin, tmp_path, "--yes", "--json")
     assert done.returncode == 0, done.stderr
     record: dict[str, Any] = json.loads(done.stdout)
+    kept = Path(record["draft"])
+    assert {one.stat().st_mode & 0o077 for one in (kept, kept.parent, kept.parents[1])} == {0}
     assert Path(record["file"]) == tmp_path / "pipelines" / "add_health.dot"
     assert Path(record["file"]).read_text() == GOOD
     assert Path(record["drawing"]).read_text().startswith("<svg")
