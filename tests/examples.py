@@ -11,17 +11,15 @@ The fences of a page are one story, played from top to bottom in one shell and o
 """
 
 import os
-import random
 import re
 import shlex
-import socket
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.prepared import quick_programs
 
 ROOT = Path(__file__).parent.parent
@@ -89,7 +87,7 @@ def play(page: Path, folder: Path, more: Mapping[str, str] | None = None) -> Non
     """Run all examples of a page, and compare what they print with what the page says."""
     story = [one for one in fences(page=page) if one.title != NETWORK]
     # What a page begins without a port is at 8420.
-    ports = {port: _free_port() for one in story for port in ["8420", *_PORT.findall(one.text)]}
+    ports = {port: str(free_port()) for one in story for port in ["8420", *_PORT.findall(one.text)]}
     told = [(one, _PORT.sub(lambda port: ports[port[0]], one.text)) for one in story]
     lines: list[str] = []
     wanted: list[tuple[str, str]] = []
@@ -186,12 +184,3 @@ def _shell(lines: Iterable[str], folder: Path, more: Mapping[str, str] | None) -
     os.close(person)
     assert result.returncode == 0, result.stdout + result.stderr
     return [one.rstrip("\n") for one in result.stdout.split("\036")[1:]]
-
-
-def _free_port() -> str:
-    """Return a free port below those that the kernel may give to another test meanwhile."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as line, suppress(OSError):
-            line.bind(("127.0.0.1", port))
-            return str(port)

@@ -22,6 +22,7 @@ from attractor.scenarios.check import CheckResult, Observation, StepRecord
 from attractor.scenarios.checks.json import JsonCheck
 from attractor.scenarios.play import PlayedScenario, ScenarioPlayer
 from attractor.scenarios.suite import Scenario, SuiteSettings
+from tests.ports import free_port
 from tests.scenarios.suites import write_files
 
 SETTINGS = SuiteSettings(name="s", pipeline="p")
@@ -58,8 +59,7 @@ def verdicts(folder: Path, one: Scenario) -> list[tuple[bool, str]]:
 
 @pytest.fixture
 def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    return free_port()
 
 
 def test_commands_share_a_folder_and_are_judged_one_by_one(tmp_path: Path) -> None:

@@ -1,0 +1,13 @@
+"""Free ports for programs that cannot say which port they got."""
+
+import random
+import socket
+from contextlib import suppress
+
+
+def free_port() -> int:
+    """Return a free port below those that the kernel may give to another test meanwhile."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
