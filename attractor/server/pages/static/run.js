@@ -13,7 +13,8 @@ function addressOf(link) {
 }
 
 async function open(address, { isNew = true } = {}) {
-  const page = await ask(address, ["stage"]);
+  // Without an answer the browser says why.
+  const page = await ask(address, ["stage"]).catch(() => null);
   if (!page?.getElementById("stage")) {
     location.assign(address);
     return;
