@@ -1,7 +1,7 @@
 """Offers pipelines and runs as tools of an MCP server, for coding agents.
 
 The tools check, simulate and draw pipelines, start runs, show them and answer their questions.
-There is none to decide, promote or evaluate, or to create tokens: those belong to a person.
+No tool decides, promotes, evaluates or creates tokens: those belong to a person.
 """
 
 import asyncio
