@@ -422,6 +422,14 @@ async def draw(
 
 
 async def _run_drawer(picture: Picture, dot: str, format: Format, time_limit: timedelta) -> bytes:
+    size = f"{len(picture.graph.nodes)} nodes and {len(picture.graph.edges)} edges"
+    return await draw_dot(dot, format, size=size, time_limit=time_limit)
+
+
+async def draw_dot(
+    dot: str, format: Format | str, *, size: str, time_limit: timedelta = TIME_LIMIT
+) -> bytes:
+    """Return DOT text of a described size, drawn by the first available drawer."""
     try:
         for drawer in _drawers():
             content = await drawer.draw(dot, format=format, time_limit=time_limit)
@@ -429,11 +437,10 @@ async def _run_drawer(picture: Picture, dot: str, format: Format, time_limit: ti
                 return content
     except TimeoutError as error:
         raise DrawingFailed(
-            f"{len(picture.graph.nodes)} nodes and {len(picture.graph.edges)} edges"
-            f" could not be drawn within {describe_duration(time_limit)}",
+            f"{size} could not be drawn within {describe_duration(time_limit)}",
             hint=_AS_TEXT,
         ) from error
-    if format is Format.SVG:
+    if format == Format.SVG:
         raise NothingDraws(hint=_INSTALL_DRAWER)
     raise NothingDraws(f"no installed program draws {format.upper()}", hint=_INSTALL_GRAPHVIZ)
 

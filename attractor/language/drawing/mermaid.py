@@ -112,10 +112,11 @@ def _names(ids: Iterable[str]) -> Mapping[str, str]:
 
 
 def _escaped(lines: Iterable[str]) -> str:
-    return "<br/>".join(map(_escaped_line, lines)) or " "
+    return "<br/>".join(map(escaped_line, lines)) or " "
 
 
-def _escaped_line(text: str) -> str:
+def escaped_line(text: str) -> str:
+    """Return a text as part of a quoted label."""
     broken_up = _FORMULA_OR_ICON.sub(rf"\g<0>{_NO_WIDTH}", text)
     safe = _ODD.sub(lambda odd: f"#{ord(odd[0])};", broken_up)
     return _LIST.sub(_no_list, safe)

@@ -1,0 +1,1 @@
+"""Living apps: desires become a specification graph, which changes only by checked morphs."""

@@ -1,0 +1,55 @@
+"""A desire of a user: a goal in the words of the user, with limits and results (ruling G1)."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from attractor.base.errors import suggest
+from attractor.growth.errors import InvalidDesire
+
+
+class UserDesire(BaseModel):
+    """What a user wants of an app."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    goal: str = Field(min_length=1, description="the wish, in the user's words")
+    constraints: tuple[str, ...] = Field((), strict=False, description="limits on every solution")
+    trusted_sources: tuple[str, ...] = Field(
+        (), strict=False, description="sources whose data the app may use"
+    )
+    outputs: tuple[str, ...] = Field((), strict=False, description="results that the app makes")
+    cadence: str = Field("", description="how often the app works, such as daily")
+    preferences: tuple[str, ...] = Field((), strict=False, description="style and habits")
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the desire as JSON, without empty fields."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+def read_desire(value: object, *, place: str = "desire") -> UserDesire:
+    """Read a desire from JSON or YAML, or raise InvalidDesire with the first fault."""
+    if isinstance(value, str):
+        value = {"goal": value}
+    try:
+        return UserDesire.model_validate(value)
+    except ValidationError as cause:
+        error = cause.errors(include_url=False)[0]
+        key = str(error["loc"][0]) if error["loc"] else ""
+        near = suggest(key, UserDesire.model_fields)
+        hint = (
+            f"did you mean {near}?"
+            if near and near != key
+            else "known: " + ", ".join(UserDesire.model_fields)
+        )
+        fault = error["msg"][:1].lower() + error["msg"][1:]
+        raise InvalidDesire(f"{place}{f'.{key}' if key else ''}: {fault}", hint=hint) from cause
+
+
+def read_desires(value: object) -> Sequence[UserDesire]:
+    """Read one desire or a list of desires."""
+    if not isinstance(value, list):
+        return (read_desire(value),)
+    items = cast("list[Any]", value)
+    return tuple(read_desire(one, place=f"desire {i}") for i, one in enumerate(items, 1))

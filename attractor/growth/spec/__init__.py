@@ -1,0 +1,1 @@
+"""The specification of an app as a graph: read, written, compared and drawn."""

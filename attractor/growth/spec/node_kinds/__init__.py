@@ -1,0 +1,1 @@
+"""The kinds of nodes in a specification, one file each."""

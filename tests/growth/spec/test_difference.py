@@ -1,0 +1,37 @@
+from attractor.growth.spec.difference import compare_specs
+from attractor.growth.spec.graph import Relation
+from tests.growth.seed import farm
+
+
+def test_changes_are_told_in_words_of_the_specification() -> None:
+    before = farm()
+    after = farm(
+        ('- "PHI gate"\n', '- "PHI gate"\n        - "Cold chain"\n'),
+        ('"Triage", "Brief"', '"Brief", "Triage"'),
+        ('"sku", ', ""),
+        ('cadence: "nightly"', 'cadence: "hourly"'),
+    )
+    after = after.replace(after["web"].with_fields(name="Browser"))
+    assert [one.describe() for one in compare_specs(before, after)] == [
+        "changed step phi_gate.precedes: allocate_to_contracts -> cold_chain",
+        "added step cold_chain: Cold chain",
+        "moved panel brief: 1 -> 0",
+        "changed section deployment.cadence: nightly -> hourly",
+        "renamed device web: web -> Browser",
+        "removed field contract.sku: sku",
+    ]
+    assert not compare_specs(after, after)
+
+
+def test_a_node_below_another_one_is_moved() -> None:
+    graph = farm()
+    field = graph["contract.sku"]
+    contract, block = graph["contract"], graph["block"]
+    others = [one for one in contract.targets(Relation.CONTAINS) if one != field.id]
+    moved = graph.replace(
+        contract.with_targets(Relation.CONTAINS, others),
+        block.with_targets(Relation.CONTAINS, [*block.targets(Relation.CONTAINS), field.id]),
+    )
+    assert [one.describe() for one in compare_specs(graph, moved)] == [
+        "moved field contract.sku: contract -> block"
+    ]

@@ -1,0 +1,67 @@
+import pytest
+import yaml
+
+from attractor.growth.errors import InvalidSpec
+from attractor.growth.spec.document import document_of, read_document, write_document
+from attractor.growth.spec.graph import Relation
+from tests.growth.seed import FARM, farm
+
+
+def test_the_seed_document_loads_and_prints_back_equal() -> None:
+    graph = read_document(FARM)
+    assert document_of(graph) == yaml.load(FARM, yaml.BaseLoader)
+    assert read_document(write_document(graph)).spec_hash == graph.spec_hash
+
+
+def test_scalars_stay_text() -> None:
+    graph = farm(('"web", "mobile"', "no, 1.10, 2026-01-01"))
+    assert [one.name for one in graph.children("deployment", "device")] == [
+        *("no", "1.10", "2026-01-01")
+    ]
+    assert farm(('"RFC style notes"', "null")).find("null").kind == "preference"
+
+
+def test_every_entry_is_a_node_with_relations() -> None:
+    graph = farm(
+        ('- "PHI gate"', '- {name: "PHI gate", reads: [SprayEvent], guards: [Packlists]}'),
+        ('"Triage", ', '{name: "Triage", shows: [Contract]}, '),
+        ('"buyer", ', "{name: buyer, type: text, key: true, pii: true}, "),
+    )
+    gate = graph.find("phi_gate")
+    assert gate.targets(Relation.PRECEDES) == ("allocate_to_contracts",)
+    assert gate.targets(Relation.READS) == ("spray_event",)
+    assert gate.targets(Relation.GUARDS) == ("packlists",)
+    assert graph["triage"].targets(Relation.SHOWS) == ("contract",)
+    assert graph["contract.buyer"].fields == {
+        **{"name": "buyer", "type": "text", "key": "true", "pii": "true"}
+    }
+    assert read_document(write_document(graph)).spec_hash == graph.spec_hash
+
+
+def test_equal_words_get_different_ids() -> None:
+    graph = farm(('"Triage", ', '"Triage", "Contract", '))
+    assert graph["contract"].kind == "entity"
+    assert graph["contract_panel"].kind == "panel"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fault", "hint"),
+    [
+        ("safety:", "safty:", "safty: unknown key", "did you mean safety?"),
+        ("  panels:", "  panel:", "interface.panel: unknown key", "did you mean panels?"),
+        ('["web", "mobile"]', '"web"', "deployment.devices: not a list", "write a list"),
+        ('"web"', "[web]", "deployment.devices[0]: not a mapping", "keys: name"),
+        ('"web"', "{name: web, size: 3}", "deployment.devices[0].size: unknown key", "known keys"),
+        ('"web"', '""', "deployment.devices[0]: missing name", ""),
+        ('"sku"', '"buyer"', "contract has two fields 'buyer'", ""),
+        ('"sku"', "{name: sku, type: colour}", "invalid value 'colour'", "use text, integer"),
+        ('- "Packlists"', "- {name: P, reads: [Contrat]}", "unknown node 'Contrat'", "contract?"),
+        ('purpose: "Farm planning and evidence aware operations"', "", "identity.purpose", "for"),
+        ("[\"Farmer\"", "[", "while parsing", ""),
+    ],
+)
+def test_faults_name_place_and_remedy(before: str, after: str, fault: str, hint: str) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        farm((before, after))
+    assert fault in caught.value.message
+    assert hint in caught.value.hint
