@@ -15,13 +15,17 @@ class UserDesire(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     goal: str = Field(min_length=1, description="the wish, in the user's words")
-    constraints: tuple[str, ...] = Field((), strict=False, description="limits on every solution")
-    trusted_sources: tuple[str, ...] = Field(
-        (), strict=False, description="sources whose data the app may use"
+    constraints: tuple[str, ...] = Field(
+        default=(), strict=False, description="limits on every solution"
     )
-    outputs: tuple[str, ...] = Field((), strict=False, description="results that the app makes")
-    cadence: str = Field("", description="how often the app works, such as daily")
-    preferences: tuple[str, ...] = Field((), strict=False, description="style and habits")
+    trusted_sources: tuple[str, ...] = Field(
+        default=(), strict=False, description="sources whose data the app may use"
+    )
+    outputs: tuple[str, ...] = Field(
+        default=(), strict=False, description="results that the app makes"
+    )
+    cadence: str = Field(default="", description="how often the app works, such as daily")
+    preferences: tuple[str, ...] = Field(default=(), strict=False, description="style and habits")
 
     def to_dict(self) -> dict[str, object]:
         """Return the desire as JSON, without empty fields."""

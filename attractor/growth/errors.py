@@ -3,6 +3,9 @@
 UsageError
 ├── InvalidDesire            2  an invalid desire of a user
 ├── InvalidSpec              2  an invalid specification document or graph
+├── InvalidMorph             2  a morph that does not fit the specification
+├── InvalidState             2  an invalid file of recorded state
+├── InvalidDevelopment       2  an invalid developmental specification
 └── UnknownSpecNode          2  an unknown node of a specification
 """
 
@@ -15,6 +18,18 @@ class InvalidDesire(UsageError):
 
 class InvalidSpec(UsageError):
     """An invalid specification document or graph."""
+
+
+class InvalidMorph(UsageError):
+    """A morph that does not fit the specification."""
+
+
+class InvalidState(UsageError):
+    """An invalid file of recorded state."""
+
+
+class InvalidDevelopment(UsageError):
+    """An invalid developmental specification."""
 
 
 class UnknownSpecNode(UsageError):

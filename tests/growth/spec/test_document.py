@@ -57,7 +57,7 @@ def test_equal_words_get_different_ids() -> None:
         ('"sku"', "{name: sku, type: colour}", "invalid value 'colour'", "use text, integer"),
         ('- "Packlists"', "- {name: P, reads: [Contrat]}", "unknown node 'Contrat'", "contract?"),
         ('purpose: "Farm planning and evidence aware operations"', "", "identity.purpose", "for"),
-        ("[\"Farmer\"", "[", "while parsing", ""),
+        ('["Farmer"', "[", "while parsing", ""),
     ],
 )
 def test_faults_name_place_and_remedy(before: str, after: str, fault: str, hint: str) -> None:

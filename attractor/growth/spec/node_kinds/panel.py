@@ -1,10 +1,11 @@
 """A part of the home screen."""
 
 from attractor.growth.spec.graph import Relation
-from attractor.growth.spec.node_kind import NodeKind
+from attractor.growth.spec.node_kind import ANY_TEXT, NodeKind
 
 part = NodeKind(
     parent="interface",
     key="panels",
+    fields={"body": ANY_TEXT},
     relations={"shows": Relation.SHOWS},
 )

@@ -6,7 +6,7 @@ from attractor.growth.spec.node_kind import ANY_TEXT, NodeKind
 part = NodeKind(
     parent="pipeline",
     key="steps",
-    fields={"rule": ANY_TEXT},
+    fields={"rule": ANY_TEXT, "strategy": ANY_TEXT, "body": ANY_TEXT},
     relations={
         "reads": Relation.READS,
         "writes": Relation.WRITES,

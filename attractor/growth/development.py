@@ -1,0 +1,131 @@
+"""Where and how an app may grow: organs, growth plates and morph rules (ruling G6)."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from attractor.base.files import file_error, read_regular
+from attractor.base.toml import InvalidToml, TomlMistakes, explain_faults, parse_toml
+from attractor.growth.errors import InvalidDevelopment
+from attractor.growth.identity import Binding
+from attractor.growth.morph import Level, Morph, Risk, morph_registry, type_of
+from attractor.growth.spec.graph import SpecGraph
+
+DEVELOPMENT = Path("spec", "development.toml")
+
+
+class OrganKind(StrEnum):
+    """The kinds of organs."""
+
+    INGESTORS = "ingestors"
+    REASONERS = "reasoners"
+    WORKFLOWS = "workflows"
+    SURFACES = "surfaces"
+    ACTIONS = "actions"
+    SAFETY = "safety"
+
+
+class Organ(BaseModel):
+    """A subsystem of an app."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: OrganKind
+    nodes: tuple[str, ...] = Field(description="the ids of its nodes, with all nodes below")
+
+
+class Plate(BaseModel):
+    """A point at which an organ grows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    organ: str = Field(description="the name of an organ")
+    accepts: tuple[str, ...] = Field(description="types of morphs")
+
+
+class Rule(BaseModel):
+    """A rule for a type of morph (default: the level and risk of the type)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    level: Level | None = None
+    risk: Risk | None = None
+    tests: tuple[str, ...] = Field(default=(), description="sentences that a plan must test")
+
+
+class DevelopmentalSpec(BaseModel):
+    """The file `spec/development.toml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    organs: Mapping[str, Organ] = Field(default_factory=dict[str, Organ])
+    plates: tuple[Plate, ...] = ()
+    rules: Mapping[str, Rule] = Field(default_factory=dict[str, Rule])
+    identity: tuple[Binding, ...] = ()
+
+    def level_of(self, morph: Morph) -> Level:
+        """Return the level of a morph."""
+        rule = self.rules.get(type_of(morph))
+        return (rule and rule.level) or morph.level
+
+    def risk_of(self, morph: Morph) -> Risk:
+        """Return the risk of a morph."""
+        rule = self.rules.get(type_of(morph))
+        return (rule and rule.risk) or morph.risk
+
+    def plate_for(self, morph: Morph) -> Plate | None:
+        """Return the plate that accepts a morph, if there is one."""
+        name = type_of(morph)
+        return next((one for one in self.plates if name in one.accepts), None)
+
+    def missing_tests(self, morph: Morph, tests: Sequence[str]) -> Sequence[str]:
+        """Return the required tests that a plan does not contain."""
+        rule = self.rules.get(type_of(morph))
+        known = {one.casefold() for one in tests}
+        return [one for one in (rule.tests if rule else ()) if one.casefold() not in known]
+
+
+def read_development(repository: Path) -> DevelopmentalSpec:
+    """Read the developmental specification of an app, or raise InvalidDevelopment."""
+    file = repository / DEVELOPMENT
+    try:
+        text = read_regular(file).decode()
+    except OSError as cause:
+        raise file_error("read", file, cause) from cause
+    return parse_development(text, place=str(DEVELOPMENT))
+
+
+def parse_development(text: str, *, place: str = "development.toml") -> DevelopmentalSpec:
+    """Parse a developmental specification, or raise InvalidDevelopment."""
+    mistakes = TomlMistakes(text, place)
+    try:
+        value = parse_toml(text)
+    except InvalidToml as cause:
+        raise InvalidDevelopment(cause.at(place), hint=cause.hint) from cause
+    try:
+        spec = DevelopmentalSpec.model_validate(value)
+    except ValidationError as cause:
+        mistakes.extend(explain_faults(cause.errors(include_url=False), value))
+        raise mistakes.error(InvalidDevelopment) from cause
+    for number, plate in enumerate(spec.plates, 1):
+        unknown = sorted(set(plate.accepts) - set(morph_registry()))
+        if unknown:
+            raise InvalidDevelopment(f"{place}: plate {number}: unknown morph {unknown[0]!r}")
+        if plate.organ not in spec.organs:
+            raise InvalidDevelopment(f"{place}: plate {number}: unknown organ {plate.organ!r}")
+    return spec
+
+
+def check_development(spec: DevelopmentalSpec, graph: SpecGraph) -> None:
+    """Raise InvalidDevelopment if an organ or a line names what the graph does not contain."""
+    for name, organ in spec.organs.items():
+        for id_ in organ.nodes:
+            if id_ not in graph:
+                raise InvalidDevelopment(f"organ {name}: unknown node {id_!r}")
+    for one in spec.identity:
+        named = [one.guardrail, one.frozen_node, one.path_to, one.gate, *(one.forbidden or ())[::2]]
+        for id_ in filter(None, named):
+            if id_ not in graph:
+                raise InvalidDevelopment(f"identity {one.line!r}: unknown node {id_!r}")

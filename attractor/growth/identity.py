@@ -1,0 +1,231 @@
+"""The identity of an app, which no growth changes, and its check (ruling G7).
+
+The four fields of the root never change. Each line of the safety envelope and of the prohibited
+changes is bound to a predicate over the graph, to a scenario, or to nothing; a guardrail that
+carries such a line is never removed, weakened or passed by.
+"""
+
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from attractor.base.dataclasses import dataclass
+from attractor.growth.spec.document import IDENTITY
+from attractor.growth.spec.graph import Relation, SpecGraph, SpecNode
+
+
+class Binding(BaseModel):
+    """What a line of the identity means for the graph; exactly one of the predicates, or none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    line: str = Field(description="a line of safety_envelope or prohibited_changes")
+    guardrail: str = Field(default="", description="the id of the guardrail that carries the line")
+    frozen_node: str = Field(default="", description="the id of a node that never changes")
+    forbidden: tuple[str, Literal["reads", "writes", "shows", "guards"], str] | None = Field(
+        default=None, description="a relation that never exists: id, relation, id"
+    )
+    path_to: str = Field(
+        default="", description="the id of a step or entity that is reached only ..."
+    )
+    gate: str = Field(default="", description="... through this step")
+    scenario: str = Field(
+        default="", description="the id of a `must` scenario that checks the line"
+    )
+
+    @model_validator(mode="after")
+    def _has_one_predicate(self) -> Self:
+        if bool(self.path_to) != bool(self.gate):
+            raise ValueError("path_to and gate belong together")
+        given = [self.frozen_node, self.forbidden, self.path_to, self.scenario]
+        if sum(map(bool, given)) > 1:
+            raise ValueError(
+                "a line has one predicate: frozen_node, forbidden, path_to or scenario"
+            )
+        return self
+
+    @property
+    def is_checked_by_machine(self) -> bool:
+        """Whether no model and no person has to judge the line."""
+        return bool(self.frozen_node or self.forbidden or self.path_to or self.scenario)
+
+
+class BreachKind(StrEnum):
+    """How growth would break an identity."""
+
+    IDENTITY = "identity_changed"
+    GUARDRAIL = "guardrail_weakened"
+    FROZEN = "frozen_node_changed"
+    FORBIDDEN = "forbidden_relation"
+    BYPASS = "gate_bypassed"
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A breach of the identity."""
+
+    kind: BreachKind
+    line: str
+    message: str
+
+
+def lines_of(graph: SpecGraph) -> Sequence[str]:
+    """Return the lines of the identity that are bound to predicates."""
+    fields = ("safety_envelope", "prohibited_changes")
+    return [str(one) for key in fields for one in _list(graph.root, key)]
+
+
+def _list(node: SpecNode, key: str) -> list[object]:
+    value = node.fields.get(key)
+    return list(value) if isinstance(value, list) else []
+
+
+def coverage(graph: SpecGraph, bindings: Sequence[Binding]) -> tuple[int, int]:
+    """Return how many lines of the identity a machine checks, and how many there are."""
+    lines = lines_of(graph)
+    checked = {one.line for one in bindings if one.is_checked_by_machine}
+    return sum(one in checked for one in lines), len(lines)
+
+
+def find_breaches(
+    before: SpecGraph, after: SpecGraph, bindings: Sequence[Binding]
+) -> Sequence[Breach]:
+    """Return all breaches of the identity in a changed graph."""
+    found = list(_changed_identity(before, after))
+    for binding in bindings:
+        found += _broken_predicate(before, after, binding)
+    for rail in _carrying(before, bindings):
+        found += _weakened(rail, after)
+    return found
+
+
+def _changed_identity(before: SpecGraph, after: SpecGraph) -> Iterator[Breach]:
+    for key in IDENTITY:
+        old, new = before.root.fields.get(key), after.root.fields.get(key)
+        if old != new:
+            message = f"{key} changes from {old!r} to {new!r}; another identity is a new seed"
+            yield Breach(BreachKind.IDENTITY, key, message)
+
+
+def _carrying(graph: SpecGraph, bindings: Sequence[Binding]) -> Iterator[SpecNode]:
+    """Yield the guardrails that carry a line of the identity."""
+    lines = set(lines_of(graph))
+    bound = {one.guardrail for one in bindings}
+    for rail in graph.of_kind("guardrail"):
+        if rail.name in lines or rail.id in bound:
+            yield rail
+
+
+def _weakened(rail: SpecNode, after: SpecGraph) -> Iterator[Breach]:
+    new = after.get(rail.id)
+    fault = ""
+    if new is None or new.kind != rail.kind:
+        fault = "is removed"
+    elif new.name != rail.name:
+        fault = f"gets other words: {new.name!r}"
+    elif any(new.fields.get(key) != value for key, value in rail.fields.items()):
+        fault = "changes"
+    elif lost := set(rail.targets(Relation.GUARDS)) - set(new.targets(Relation.GUARDS)):
+        fault = f"no longer guards {', '.join(sorted(lost))}"
+    elif after.parents.get(rail.id) != "safety":
+        fault = "leaves the section safety"
+    if fault:
+        yield Breach(BreachKind.GUARDRAIL, rail.name, f"guardrail {rail.id} {fault}")
+
+
+def _broken_predicate(before: SpecGraph, after: SpecGraph, binding: Binding) -> Iterator[Breach]:
+    if binding.frozen_node:
+        id_ = binding.frozen_node
+        old = before.subtree_hash(id_) if id_ in before else ""
+        if id_ not in after or after.subtree_hash(id_) != old:
+            yield Breach(BreachKind.FROZEN, binding.line, f"{id_} is frozen, and changes")
+    if binding.forbidden:
+        source, relation, target = binding.forbidden
+        node = after.get(source)
+        if node and target in node.targets(Relation(relation)):
+            message = f"{source} {relation} {target}, which is forbidden"
+            yield Breach(BreachKind.FORBIDDEN, binding.line, message)
+    if binding.path_to:
+        path = find_bypass(before, after, binding.path_to, binding.gate)
+        if path:
+            message = f"{' -> '.join(path)} does not pass {binding.gate}"
+            yield Breach(BreachKind.BYPASS, binding.line, message)
+
+
+def find_bypass(before: SpecGraph, after: SpecGraph, target: str, gate: str) -> Sequence[str]:
+    """Return a path from a first step to a target that does not pass a gate, or nothing.
+
+    A path follows `precedes`, and entities from a step that writes them to steps of other pipelines
+    that read them, if an original path to the target writes them too. Steps that write what the
+    target writes count as the target.
+    """
+    if target not in after or gate not in after:
+        lost = target if target not in after else gate
+        return [f"{lost} (removed)"]
+    carried = _written_before(before, target)
+    ends = _writers(after, _outputs(after, target)) | {target}
+    for end in sorted(ends):
+        path = _path_without(after, end, gate, carried)
+        if path:
+            return path
+    return ()
+
+
+def _outputs(graph: SpecGraph, target: str) -> set[str]:
+    """Return the entities that a target writes; an entity is its own output."""
+    node = graph[target]
+    return {target} if node.kind == "entity" else set(node.targets(Relation.WRITES))
+
+
+def _writers(graph: SpecGraph, entities: set[str]) -> set[str]:
+    return {step.id for one in entities for step in graph.sources(one, Relation.WRITES)}
+
+
+def _written_before(graph: SpecGraph, target: str) -> set[str]:
+    """Return the entities that the original steps up to a target write."""
+    if target not in graph:
+        return set()
+    waiting = list(_writers(graph, _outputs(graph, target)) | {target})
+    steps: set[str] = set()
+    while waiting:
+        one = waiting.pop()
+        if one not in steps:
+            steps.add(one)
+            waiting += [step.id for step in graph.sources(one, Relation.PRECEDES)]
+    return {entity for one in steps for entity in graph[one].targets(Relation.WRITES)}
+
+
+def _path_without(graph: SpecGraph, end: str, gate: str, carried: set[str]) -> Sequence[str]:
+    """Return a path from a first step to an end that leaves a gate out."""
+    if graph[end].kind != "step":
+        return ()
+    followers: dict[str, str] = {end: ""}
+    waiting = [end]
+    while waiting:
+        step = waiting.pop()
+        if step == gate:
+            continue
+        earlier = [one.id for one in graph.sources(step, Relation.PRECEDES)]
+        if not earlier:
+            return _followed(step, followers)
+        read = set(graph[step].targets(Relation.READS)) & carried
+        others = [
+            one
+            for one in sorted(_writers(graph, read))
+            if graph.parents[one] != graph.parents[step]
+        ]
+        for one in [*earlier, *others]:
+            if one not in followers:
+                followers[one] = step
+                waiting.append(one)
+    return ()
+
+
+def _followed(step: str, followers: dict[str, str]) -> Sequence[str]:
+    path: list[str] = []
+    while step:
+        path.append(step)
+        step = followers[step]
+    return path

@@ -1,0 +1,1 @@
+"""Changes of recorded state: forward, back, and proved."""

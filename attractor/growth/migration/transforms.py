@@ -1,0 +1,316 @@
+"""Deterministic changes of state: `up` gives a new state and a residue, `down` takes both.
+
+The residue keeps what the new shape cannot hold, so that `down(up(state)) == state` byte for byte.
+Records are keyed by the ids of entities and fields, so renaming changes no state. No model writes a
+migration: the type of the morph decides it (ruling G11).
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol, cast
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
+from attractor.growth.migration.state import KEY, Record, State
+
+Residue = Json
+
+
+class Migrated(NamedTuple):
+    """A state in its new shape, and what that shape cannot hold."""
+
+    state: State
+    residue: Residue
+
+
+class Restored(NamedTuple):
+    """A state in its old shape, and the records whose values are declared defaults."""
+
+    state: State
+    defaulted: Sequence[str]
+    """`entity/id` of records written since, which have values that nobody wrote."""
+
+
+class Migration(Protocol):
+    """The change of state of one morph."""
+
+    @property
+    def is_reversible(self) -> bool:
+        """Whether `down` restores every value."""
+        ...
+
+    def describe(self) -> str:
+        """Return the change as a sentence."""
+        ...
+
+    def up(self, state: State) -> Migrated:
+        """Return the state in its new shape."""
+        ...
+
+    def down(self, state: State, residue: Residue) -> Restored:
+        """Return the state in its old shape."""
+        ...
+
+
+@dataclass(frozen=True)
+class FieldAdded:
+    """Gives every record of an entity a new field with a default."""
+
+    entity: str
+    field: str
+    default: Json = None
+    is_reversible: bool = True
+
+    def describe(self) -> str:
+        """Return the change as a sentence."""
+        return f"{self.entity}: new field {self.field}"
+
+    def up(self, state: State) -> Migrated:
+        """Add the default; a value that stood there unasked goes to the residue."""
+        before = _values(state, self.entity, self.field)
+        new = _each(state, self.entity, lambda one: {**one, self.field: self.default})
+        return Migrated(new, before)
+
+    def down(self, state: State, residue: Residue) -> Restored:
+        """Remove the field."""
+        kept = _object(residue)
+        new = _each(state, self.entity, lambda one: _put(one, self.field, kept))
+        return Restored(new, ())
+
+
+@dataclass(frozen=True)
+class FieldDropped:
+    """Removes a field of all records; erasure keeps no residue."""
+
+    entity: str
+    field: str
+    default: Json = None
+    is_reversible: bool = True
+
+    def describe(self) -> str:
+        """Return the change as a sentence."""
+        erased = "" if self.is_reversible else ", values are erased for good"
+        return f"{self.entity}: without field {self.field}{erased}"
+
+    def up(self, state: State) -> Migrated:
+        """Remove the field."""
+        before = _values(state, self.entity, self.field) if self.is_reversible else {}
+        known: list[Json] = [one[KEY] for one in state.get(self.entity, ())]
+        new = _each(state, self.entity, lambda one: _put(one, self.field, {}))
+        return Migrated(new, {"values": before, "known": known})
+
+    def down(self, state: State, residue: Residue) -> Restored:
+        """Put the values back; records written since get the default."""
+        values = _object(_object(residue)["values"])
+        known = set(cast("list[Json]", _object(residue)["known"]))
+
+        def restored(one: Record) -> Record:
+            if one[KEY] in known:
+                return _put(one, self.field, values)
+            return {**one, self.field: self.default}
+
+        since = [one for one in state.get(self.entity, ()) if one[KEY] not in known]
+        return Restored(_each(state, self.entity, restored), _named(self.entity, since))
+
+
+@dataclass(frozen=True)
+class FieldRetyped:
+    """Converts the values of a field."""
+
+    entity: str
+    field: str
+    before: str
+    after: str
+    is_reversible: bool = True
+
+    def describe(self) -> str:
+        """Return the change as a sentence."""
+        return f"{self.entity}: field {self.field} becomes {self.after}"
+
+    def up(self, state: State) -> Migrated:
+        """Convert the values; originals that a conversion back would miss are the residue."""
+        lost: dict[str, Json] = {}
+
+        def converted(one: Record) -> Record:
+            if self.field not in one:
+                return one
+            new = convert(one[self.field], self.after)
+            back = convert(new, self.before)
+            if back != one[self.field] or type(back) is not type(one[self.field]):
+                lost[str(one[KEY])] = {"old": one[self.field], "new": new}
+            return {**one, self.field: new}
+
+        return Migrated(_each(state, self.entity, converted), lost)
+
+    def down(self, state: State, residue: Residue) -> Restored:
+        """Convert back; an original returns unless its value was changed since."""
+        lost = _object(residue)
+
+        def restored(one: Record) -> Record:
+            if self.field not in one:
+                return one
+            original = _object(lost.get(str(one[KEY])) or {})
+            if original and original["new"] == one[self.field]:
+                return {**one, self.field: original["old"]}
+            return {**one, self.field: convert(one[self.field], self.before)}
+
+        return Restored(_each(state, self.entity, restored), ())
+
+
+@dataclass(frozen=True)
+class EntityAdded:
+    """Begins an entity without records."""
+
+    entity: str
+    is_reversible: bool = True
+
+    def describe(self) -> str:
+        """Return the change as a sentence."""
+        return f"new entity {self.entity}"
+
+    def up(self, state: State) -> Migrated:
+        """Add the entity; records that stood there unasked go to the residue."""
+        before: Residue = (
+            [dict(one) for one in state[self.entity]] if self.entity in state else None
+        )
+        return Migrated({**state, self.entity: ()}, before)
+
+    def down(self, state: State, residue: Residue) -> Restored:
+        """Remove the entity; its records are listed."""
+        since = _named(self.entity, state.get(self.entity, ()))
+        rest = {name: records for name, records in state.items() if name != self.entity}
+        if residue is not None:
+            rest[self.entity] = _records(residue)
+        return Restored(rest, since)
+
+
+@dataclass(frozen=True)
+class EntityDropped:
+    """Removes an entity with its records; erasure keeps no residue."""
+
+    entity: str
+    is_reversible: bool = True
+
+    def describe(self) -> str:
+        """Return the change as a sentence."""
+        erased = "" if self.is_reversible else ", its records are erased for good"
+        return f"without entity {self.entity}{erased}"
+
+    def up(self, state: State) -> Migrated:
+        """Remove the entity."""
+        rest = {name: records for name, records in state.items() if name != self.entity}
+        kept = state.get(self.entity, ()) if self.is_reversible else ()
+        return Migrated(rest, [dict(one) for one in kept])
+
+    def down(self, state: State, residue: Residue) -> Restored:
+        """Put the records back."""
+        return Restored({**state, self.entity: _records(residue)}, ())
+
+
+def convert(value: Json, type_: str) -> Json:
+    """Return a value as another type; a value that does not fit stays as it is."""
+    try:
+        return _CONVERSIONS[type_](value)
+    except (ValueError, TypeError, OverflowError):
+        return value
+
+
+def _boolean(value: Json) -> Json:
+    words: Mapping[object, bool] = {"true": True, "false": False, 1: True, 0: False}
+    if isinstance(value, (str, int)) and value in words:
+        return words[value]
+    raise ValueError(value)
+
+
+def _integer(value: Json) -> Json:
+    if isinstance(value, str | int):
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    raise ValueError(value)
+
+
+def _number(value: Json) -> Json:
+    if isinstance(value, str | int | float):
+        number = float(value)
+        if number == number and abs(number) != float("inf"):
+            return number
+    raise ValueError(value)
+
+
+def _as_text(value: Json) -> Json:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise ValueError(value)
+
+
+_CONVERSIONS: Mapping[str, Callable[[Json], Json]] = {
+    "text": _as_text,
+    "date": _as_text,
+    "integer": _integer,
+    "number": _number,
+    "boolean": _boolean,
+}
+
+
+@dataclass(frozen=True)
+class Sequenced:
+    """Migrations one after another."""
+
+    steps: Sequence[Migration]
+
+    @property
+    def is_reversible(self) -> bool:
+        """Whether `down` restores every value."""
+        return all(one.is_reversible for one in self.steps)
+
+    def describe(self) -> str:
+        """Return the changes as sentences."""
+        return "; ".join(one.describe() for one in self.steps) or "no change of state"
+
+    def up(self, state: State) -> Migrated:
+        """Apply all migrations."""
+        residues: list[Json] = []
+        for step in self.steps:
+            state, residue = step.up(state)
+            residues.append(residue)
+        return Migrated(state, residues)
+
+    def down(self, state: State, residue: Residue) -> Restored:
+        """Undo all migrations, the last one first."""
+        assert isinstance(residue, list)
+        defaulted: list[str] = []
+        for step, one in zip(reversed(self.steps), reversed(residue), strict=True):
+            state, since = step.down(state, one)
+            defaulted += since
+        return Restored(state, sorted(set(defaulted)))
+
+
+def _each(state: State, entity: str, change: Callable[[Record], Record]) -> State:
+    if entity not in state:
+        return state
+    return {**state, entity: tuple(change(one) for one in state[entity])}
+
+
+def _values(state: State, entity: str, field: str) -> dict[str, Json]:
+    return {str(one[KEY]): one[field] for one in state.get(entity, ()) if field in one}
+
+
+def _put(record: Record, field: str, values: Mapping[str, Json]) -> Record:
+    """Return a record with its value of a field, or without the field if it has none."""
+    rest = {key: value for key, value in record.items() if key != field}
+    id_ = str(record[KEY])
+    return {**rest, field: values[id_]} if id_ in values else rest
+
+
+def _named(entity: str, records: Iterable[Record]) -> Sequence[str]:
+    return [f"{entity}/{one[KEY]}" for one in records]
+
+
+def _object(value: Json) -> Mapping[str, Json]:
+    return cast("Mapping[str, Json]", value)
+
+
+def _records(value: Json) -> tuple[Record, ...]:
+    return tuple(cast("list[Record]", value))

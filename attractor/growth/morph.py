@@ -1,0 +1,224 @@
+"""A morph: one allowed change of a specification, with its level, risk and migration (ruling G8).
+
+Each type is one file in `morphs/`. `apply` is a pure function of the graph; what a morph reads and
+writes is known before it is applied, so that plans that collide are found (ruling G9).
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from enum import StrEnum
+from functools import cache
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.registry import Registry
+from attractor.growth.errors import InvalidMorph
+from attractor.growth.migration.transforms import Migration
+from attractor.growth.spec.graph import (
+    Author,
+    Provenance,
+    Relation,
+    SpecGraph,
+    SpecNode,
+    check_graph,
+    slug,
+)
+
+BY_MORPH = Provenance(Author.MORPH)
+
+
+class Level(StrEnum):
+    """The level of abstraction that a morph changes."""
+
+    GOAL = "goal"
+    POLICY = "policy"
+    MECHANISM = "mechanism"
+
+
+class Risk(StrEnum):
+    """How much harm a morph may do."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+@dataclass(frozen=True)
+class Touched:
+    """The nodes and slots that a morph reads and writes.
+
+    A slot is a place that holds one thing, such as the step that follows another step.
+    """
+
+    reads: frozenset[str] = frozenset()
+    writes: frozenset[str] = frozenset()
+
+    def __or__(self, other: "Touched") -> "Touched":
+        return Touched(self.reads | other.reads, self.writes | other.writes)
+
+    def collides(self, other: "Touched") -> frozenset[str]:
+        """Return what one writes and the other reads or writes."""
+        return (self.writes & (other.reads | other.writes)) | (other.writes & self.reads)
+
+
+class Morph(BaseModel):
+    """The base of all morphs: the fields are the parameters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    level: ClassVar[Level] = Level.MECHANISM
+    risk: ClassVar[Risk] = Risk.LOW
+    organ: ClassVar[str]
+    """The kind of organ that the morph changes."""
+
+    def touched(self, graph: SpecGraph) -> Touched:
+        """Return what the morph reads and writes in a graph."""
+        raise NotImplementedError
+
+    def apply(self, graph: SpecGraph) -> SpecGraph:
+        """Return the changed graph, or raise InvalidMorph."""
+        raise NotImplementedError
+
+    def migration(self, graph: SpecGraph) -> Migration | None:
+        """Return the change of recorded state (default: none)."""
+        return None
+
+
+@cache
+def morph_registry() -> Registry[type[Morph]]:
+    """Return all types of morphs by name."""
+    return Registry("attractor.growth.morphs", type[Morph], noun="morph")  # pyright: ignore
+
+
+def type_of(morph: Morph) -> str:
+    """Return the name of the type of a morph."""
+    return slug(type(morph).__name__)
+
+
+def read_morph(record: Mapping[str, Any], *, place: str = "morph") -> Morph:
+    """Read a morph as the planner writes it: `{"type": ..., parameters}`."""
+    name = str(record.get("type", ""))
+    registry = morph_registry()
+    if name not in registry:
+        known = ", ".join(registry)
+        raise InvalidMorph(f"{place}: unknown type {name!r}", hint=f"types: {known}")
+    parameters = {key: value for key, value in record.items() if key != "type"}
+    try:
+        return registry[name].model_validate(parameters)
+    except ValidationError as cause:
+        error = cause.errors(include_url=False)[0]
+        key = ".".join(str(one) for one in error["loc"])
+        known = ", ".join(registry[name].model_fields)
+        fault = f"{place} ({name}): {key}: {error['msg'].lower()}"
+        raise InvalidMorph(fault, hint=f"parameters: {known}") from cause
+
+
+def write_morph(morph: Morph) -> dict[str, Any]:
+    """Return a morph as the planner writes it."""
+    return {"type": type_of(morph), **morph.model_dump(mode="json", exclude_defaults=True)}
+
+
+def apply_morphs(graph: SpecGraph, morphs: Sequence[Morph]) -> SpecGraph:
+    """Return the graph after a sequence of morphs."""
+    for morph in morphs:
+        graph = morph.apply(graph)
+    check_graph(graph)
+    return graph
+
+
+def touched_by(graph: SpecGraph, morphs: Sequence[Morph]) -> Touched:
+    """Return what a sequence of morphs reads and writes."""
+    touched = Touched()
+    for morph in morphs:
+        touched |= morph.touched(graph)
+        graph = morph.apply(graph)
+    return touched
+
+
+def new_node(graph: SpecGraph, words: str, kind: str, *, id_: str = "", **fields: str) -> SpecNode:
+    """Return a new node; refuse words whose id exists."""
+    id_ = id_ or slug(words) or kind
+    if not words.strip():
+        raise InvalidMorph(f"a {kind} needs words")
+    if id_ in graph:
+        kept = graph[id_]
+        raise InvalidMorph(f"{kept.kind} {id_!r} exists", hint="use other words, or rename it")
+    given = {key: value for key, value in fields.items() if value}
+    return SpecNode(id_, kind, {"name": words, **given}, (), BY_MORPH)
+
+
+def add_child(graph: SpecGraph, parent: str, node: SpecNode) -> SpecGraph:
+    """Return the graph with a node at the end of another one.
+
+    Nodes that morphs added stand in the order of their ids, so that two morphs that do not know
+    each other give the same graph in either order.
+    """
+    children = list(graph.children_ids(parent))
+    place = len(children)
+    while place and graph[children[place - 1]].provenance.by is Author.MORPH:
+        if children[place - 1] < node.id:
+            break
+        place -= 1
+    children.insert(place, node.id)
+    above = graph[parent].with_targets(Relation.CONTAINS, children)
+    return graph.replace(node, above)
+
+
+def field_of(graph: SpecGraph, entity: str, words: str) -> str:
+    """Return the id of a field of an entity."""
+    return graph.find(f"{graph.find(entity, 'entity').id}.{slug(words)}", "field").id
+
+
+def ids_of(graph: SpecGraph, words: Iterable[str], *kinds: str) -> list[str]:
+    """Return the ids of nodes named by words."""
+    return [graph.find(one, *kinds).id for one in words]
+
+
+def insert_step(graph: SpecGraph, node: SpecNode, after: str) -> SpecGraph:
+    """Return the graph with a step right after another one, or first in a pipeline."""
+    pipeline = after if graph[after].kind == "pipeline" else graph.parents[after]
+    order = list(graph.children_ids(pipeline))
+    order.insert(order.index(after) + 1 if after in order else 0, node.id)
+    graph = graph.replace(node, graph[pipeline].with_targets(Relation.CONTAINS, order))
+    return _in_order(graph, order)
+
+
+def remove_step(graph: SpecGraph, id_: str) -> SpecGraph:
+    """Return the graph without a step; its neighbours follow each other."""
+    pipeline = graph.parents[id_]
+    require_unused(graph, [id_], {Relation.CONTAINS, Relation.PRECEDES})
+    order = [one for one in graph.children_ids(pipeline) if one != id_]
+    if not order:
+        raise InvalidMorph(f"{id_!r} is the only step", hint="remove the pipeline instead")
+    return _in_order(graph.replace(removed=[id_]), order)
+
+
+def _in_order(graph: SpecGraph, order: Sequence[str]) -> SpecGraph:
+    """Return the graph with `precedes` between the steps of a pipeline, in order."""
+    followers = dict(zip(order, [[one] for one in order[1:]] + [[]], strict=True))
+    steps = [graph[one].with_targets(Relation.PRECEDES, followers[one]) for one in order]
+    return graph.replace(*[one for one in steps if one != graph[one.id]])
+
+
+def after_slot(step: str) -> str:
+    """Return the slot of the step that follows a step."""
+    return f"after {step}"
+
+
+def slots_around(graph: SpecGraph, step: str) -> frozenset[str]:
+    """Return a step and the slots before and after it."""
+    order = graph.children_ids(graph.parents[step])
+    place = order.index(step)
+    before = order[place - 1] if place else graph.parents[step]
+    return frozenset({step, after_slot(step), after_slot(before)})
+
+
+def require_unused(graph: SpecGraph, ids: Collection[str], allowed: Collection[Relation]) -> None:
+    """Refuse to remove nodes that others read, write, guard, show or test."""
+    for id_ in ids:
+        for relation in set(Relation) - set(allowed):
+            users = [one for one in graph.sources(id_, relation) if one.id not in ids]
+            if users:
+                fault = f"{graph[id_].kind} {id_!r} is in use: {users[0].id} {relation} it"
+                raise InvalidMorph(fault, hint=f"change {users[0].id} first")

@@ -1,0 +1,41 @@
+"""Adds a field to an entity; recorded state gets the default."""
+
+from typing import Literal
+
+from attractor.base.json import Json
+from attractor.growth.migration.transforms import FieldAdded, Migration
+from attractor.growth.morph import Morph, Touched, add_child, new_node
+from attractor.growth.spec.graph import SpecGraph, slug
+
+
+class AddField(Morph):
+    """Adds a field to an entity; recorded state gets the default."""
+
+    organ = "ingestors"
+
+    entity: str
+    name: str
+    type: Literal["text", "integer", "number", "date", "boolean"] = "text"
+    pii: bool = False
+    default: Json = None
+
+    def touched(self, graph: SpecGraph) -> Touched:
+        """Read and write these nodes and slots."""
+        entity = graph.find(self.entity, "entity").id
+        return Touched(frozenset({entity}), frozenset({f"{entity}.{slug(self.name)}"}))
+
+    def apply(self, graph: SpecGraph) -> SpecGraph:
+        """Return the changed graph."""
+        entity = graph.find(self.entity, "entity").id
+        pii = "true" if self.pii else ""
+        id_ = f"{entity}.{slug(self.name)}"
+        field = new_node(graph, self.name, "field", id_=id_, type=self.type, pii=pii)
+        return add_child(graph, entity, field)
+
+    def migration(self, graph: SpecGraph) -> Migration:
+        """Return the change of recorded state."""
+        entity = graph.find(self.entity, "entity").id
+        return FieldAdded(entity, slug(self.name), self.default)
+
+
+part = AddField

@@ -1,0 +1,28 @@
+"""Adds a guardrail, which may guard steps and entities."""
+
+from attractor.growth.morph import Level, Morph, Touched, add_child, ids_of, new_node
+from attractor.growth.spec.graph import Relation, SpecGraph, slug
+
+
+class AddGuardrail(Morph):
+    """Adds a guardrail, which may guard steps and entities."""
+
+    organ = "safety"
+    level = Level.POLICY
+
+    name: str
+    guards: tuple[str, ...] = ()
+
+    def touched(self, graph: SpecGraph) -> Touched:
+        """Read and write these nodes and slots."""
+        guarded = ids_of(graph, self.guards, "step", "entity", "pipeline", "output")
+        return Touched(frozenset(guarded), frozenset({slug(self.name)}))
+
+    def apply(self, graph: SpecGraph) -> SpecGraph:
+        """Return the changed graph."""
+        guarded = ids_of(graph, self.guards, "step", "entity", "pipeline", "output")
+        rail = new_node(graph, self.name, "guardrail").with_targets(Relation.GUARDS, guarded)
+        return add_child(graph, "safety", rail)
+
+
+part = AddGuardrail

@@ -1,0 +1,33 @@
+"""Adds a pipeline with steps."""
+
+from attractor.growth.morph import Level, Morph, Risk, Touched, add_child, insert_step, new_node
+from attractor.growth.spec.graph import SpecGraph, slug
+
+
+class AddPipeline(Morph):
+    """Adds a pipeline with steps."""
+
+    organ = "workflows"
+    level = Level.POLICY
+    risk = Risk.MEDIUM
+
+    name: str
+    steps: tuple[str, ...]
+
+    def touched(self, graph: SpecGraph) -> Touched:
+        """Read and write these nodes and slots."""
+        return Touched(writes=frozenset(slug(one) for one in (self.name, *self.steps)))
+
+    def apply(self, graph: SpecGraph) -> SpecGraph:
+        """Return the changed graph."""
+        pipeline = new_node(graph, self.name, "pipeline")
+        graph = add_child(graph, "workflows", pipeline)
+        after = pipeline.id
+        for words in self.steps:
+            step = new_node(graph, words, "step")
+            graph = insert_step(graph, step, after)
+            after = step.id
+        return graph
+
+
+part = AddPipeline

@@ -1,0 +1,31 @@
+"""Adds panels to the home screen."""
+
+from attractor.growth.morph import Morph, Touched, add_child, ids_of, new_node
+from attractor.growth.spec.graph import Relation, SpecGraph, slug
+
+
+class AddSurface(Morph):
+    """Adds panels to the home screen, which may show entities."""
+
+    organ = "surfaces"
+
+    panels: tuple[str, ...]
+    shows: tuple[str, ...] = ()
+
+    def touched(self, graph: SpecGraph) -> Touched:
+        """Read the shown entities, and write the new panels."""
+        return Touched(
+            frozenset(ids_of(graph, self.shows, "entity", "output")),
+            frozenset(slug(one) for one in self.panels),
+        )
+
+    def apply(self, graph: SpecGraph) -> SpecGraph:
+        """Add the panels to the interface."""
+        shown = ids_of(graph, self.shows, "entity", "output")
+        for name in self.panels:
+            panel = new_node(graph, name, "panel").with_targets(Relation.SHOWS, shown)
+            graph = add_child(graph, "interface", panel)
+        return graph
+
+
+part = AddSurface

@@ -1,0 +1,37 @@
+"""Removes a field that no other node uses."""
+
+from attractor.base.json import Json
+from attractor.growth.migration.transforms import FieldDropped, Migration
+from attractor.growth.morph import Morph, Risk, Touched, field_of, require_unused
+from attractor.growth.spec.graph import Relation, SpecGraph
+
+
+class DropField(Morph):
+    """Removes a field that no other node uses."""
+
+    organ = "ingestors"
+    risk = Risk.HIGH
+
+    entity: str
+    field: str
+    erase: bool = False
+    default: Json = None
+
+    def touched(self, graph: SpecGraph) -> Touched:
+        """Read and write these nodes and slots."""
+        field = field_of(graph, self.entity, self.field)
+        return Touched(frozenset({graph.parents[field]}), frozenset({field}))
+
+    def apply(self, graph: SpecGraph) -> SpecGraph:
+        """Return the changed graph."""
+        field = field_of(graph, self.entity, self.field)
+        require_unused(graph, [field], {Relation.CONTAINS})
+        return graph.replace(removed=[field])
+
+    def migration(self, graph: SpecGraph) -> Migration:
+        """Return the change of recorded state."""
+        entity, _, field = field_of(graph, self.entity, self.field).partition(".")
+        return FieldDropped(entity, field, self.default, is_reversible=not self.erase)
+
+
+part = DropField

@@ -1,0 +1,28 @@
+"""Gives a node other words; its id stays."""
+
+from attractor.growth.errors import InvalidMorph
+from attractor.growth.morph import Morph, Touched
+from attractor.growth.spec.graph import SpecGraph
+
+
+class Rename(Morph):
+    """Gives a node other words; its id stays."""
+
+    organ = "reasoners"
+
+    node: str
+    name: str
+
+    def touched(self, graph: SpecGraph) -> Touched:
+        """Read and write these nodes and slots."""
+        return Touched(writes=frozenset({graph.find(self.node).id}))
+
+    def apply(self, graph: SpecGraph) -> SpecGraph:
+        """Return the changed graph."""
+        node = graph.find(self.node)
+        if "name" not in node.fields or not self.name.strip():
+            raise InvalidMorph(f"rename: {node.id} keeps its words", hint="name another node")
+        return graph.replace(node.with_fields(name=self.name))
+
+
+part = Rename

@@ -1,0 +1,26 @@
+"""Sets how often data is fetched or the app is deployed."""
+
+from typing import Literal
+
+from attractor.growth.morph import Morph, Touched
+from attractor.growth.spec.graph import SpecGraph
+
+
+class SetCadence(Morph):
+    """Sets how often data is fetched or the app is deployed."""
+
+    organ = "actions"
+
+    section: Literal["evidence_policy", "deployment"]
+    cadence: str
+
+    def touched(self, graph: SpecGraph) -> Touched:
+        """Read and write these nodes and slots."""
+        return Touched(writes=frozenset({self.section}))
+
+    def apply(self, graph: SpecGraph) -> SpecGraph:
+        """Return the changed graph."""
+        return graph.replace(graph[self.section].with_fields(cadence=self.cadence))
+
+
+part = SetCadence

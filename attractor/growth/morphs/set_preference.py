@@ -1,0 +1,28 @@
+"""Adds a preference, or replaces one."""
+
+from attractor.growth.morph import Morph, Touched, add_child, new_node
+from attractor.growth.spec.graph import SpecGraph, slug
+
+
+class SetPreference(Morph):
+    """Adds a preference, or replaces one."""
+
+    organ = "surfaces"
+
+    name: str
+    replaces: str = ""
+
+    def touched(self, graph: SpecGraph) -> Touched:
+        """Read and write these nodes and slots."""
+        old = {graph.find(self.replaces, "preference").id} if self.replaces else {slug(self.name)}
+        return Touched(writes=frozenset(old))
+
+    def apply(self, graph: SpecGraph) -> SpecGraph:
+        """Return the changed graph."""
+        if self.replaces:
+            old = graph.find(self.replaces, "preference")
+            return graph.replace(old.with_fields(name=self.name))
+        return add_child(graph, "personalization", new_node(graph, self.name, "preference"))
+
+
+part = SetPreference

@@ -1,0 +1,1 @@
+"""Plans of growth: morphs and tests, checked, compared and kept."""

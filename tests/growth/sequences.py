@@ -1,0 +1,98 @@
+"""Random sequences of morphs that fit a specification, with a fixed seed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+from typing import Any
+
+from attractor.base.errors import AttractorError
+from attractor.growth.morph import Morph, read_morph
+from attractor.growth.spec.document import read_document
+from attractor.growth.spec.graph import SpecGraph
+from tests.growth.seed import FARM
+
+TYPES = ("text", "integer", "number", "date", "boolean")
+
+GUARDED = read_document(
+    FARM.replace("safety_envelope: [", 'safety_envelope: ["No harvest from PHI locked blocks", ')
+    .replace('- name: "SprayEvent"', '- {name: Forecast, fields: [sku]}\n    - name: "SprayEvent"')
+    .replace('- name: "Block"', '- {name: Harvest, fields: [sku]}\n    - name: "Block"')
+    .replace('- "Yield forecast"', "- {name: Yield forecast, reads: [Block], writes: [Forecast]}")
+    .replace('- "PHI gate"', "- {name: PHI gate, reads: [Block], guards: [Allocate to contracts]}")
+    .replace(
+        '- "Allocate to contracts"',
+        "- {name: Allocate to contracts, reads: [Forecast, Contract], writes: [Harvest]}",
+    )
+    .replace('- "Packlists"', "- {name: Packlists, reads: [Harvest]}")
+    .replace(
+        'guardrails: ["No harvest from PHI locked blocks"]',
+        "guardrails: [{name: No harvest from PHI locked blocks, guards: [Harvest]}]",
+    )
+    .replace(
+        "  pipelines:\n",
+        "  pipelines:\n    - {name: Nightly, steps: [{name: Collect, reads: [Contract]}, Send]}\n",
+    )
+)
+"""The farm with a gate before the harvest, which a line of the envelope demands."""
+
+GATES = (("harvest", "phi_gate"), ("packlists", "phi_gate"))
+
+Make = Callable[[Random, SpecGraph, str], Mapping[str, Any]]
+
+
+def _some(random: Random, graph: SpecGraph, kind: str, most: int = 2) -> list[str]:
+    ids = [one.id for one in graph.of_kind(kind)]
+    return random.sample(ids, min(len(ids), random.randint(0, most)))
+
+
+def _one(random: Random, graph: SpecGraph, kind: str) -> str:
+    return random.choice([one.id for one in graph.of_kind(kind)] or ["none"])
+
+
+def _field(random: Random, graph: SpecGraph) -> Mapping[str, str]:
+    entity, _, field = _one(random, graph, "field").partition(".")
+    return {"entity": entity, "field": field}
+
+
+MAKERS: Mapping[str, Make] = {
+    "add_source": lambda r, g, new: {"name": new},
+    "add_surface": lambda r, g, new: {"panels": [new], "shows": _some(r, g, "entity")},
+    "insert_gate": lambda r, g, new: {"name": new, "after": _one(r, g, "step")},
+    "allocate": lambda r, g, new: {"strategy": new, "step": _one(r, g, "step")},
+    "add_field": lambda r, g, new: {
+        **{"entity": _one(r, g, "entity"), "name": new, "type": r.choice(TYPES)},
+        "default": r.choice([None, "x", 3]),
+    },
+    "drop_field": lambda r, g, new: _field(r, g),
+    "retype_field": lambda r, g, new: {**_field(r, g), "type": r.choice(TYPES)},
+    "rename": lambda r, g, new: {"node": r.choice(list(g)), "name": new},
+    "add_entity": lambda r, g, new: {"name": new, "fields": ["sku", "date"]},
+    "drop_entity": lambda r, g, new: {"entity": _one(r, g, "entity")},
+    "add_step": lambda r, g, new: {
+        **{"name": new, "after": _one(r, g, "step")},
+        **{"reads": _some(r, g, "entity"), "writes": _some(r, g, "entity")},
+    },
+    "remove_step": lambda r, g, new: {"step": _one(r, g, "step")},
+    "add_pipeline": lambda r, g, new: {"name": new, "steps": [f"{new} a", f"{new} b"]},
+    "remove_pipeline": lambda r, g, new: {"pipeline": _one(r, g, "pipeline")},
+    "add_guardrail": lambda r, g, new: {"name": new, "guards": _some(r, g, "step")},
+    "set_cadence": lambda r, g, new: {"section": "deployment", "cadence": new},
+    "set_preference": lambda r, g, new: {"name": new},
+    "adopt_body": lambda r, g, new: {"node": _one(r, g, "step"), "body": new},
+}
+
+
+def random_sequence(seed: int, base: SpecGraph, *, longest: int = 12) -> Sequence[Morph]:
+    """Return 2 or more morphs that fit one after another."""
+    random = Random(seed)
+    graph, morphs = base, list[Morph]()
+    wanted = random.randint(2, longest)
+    while len(morphs) < wanted:
+        name = random.choice(list(MAKERS))
+        new = f"new {seed} {len(morphs)} {random.randint(0, 9)}"
+        try:
+            morph = read_morph({"type": name, **MAKERS[name](random, graph, new)})
+            graph = morph.apply(graph)
+        except AttractorError:
+            continue
+        morphs.append(morph)
+    return morphs
