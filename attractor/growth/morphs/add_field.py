@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from attractor.base.json import Json
+from pydantic import JsonValue
+
 from attractor.growth.migration.transforms import FieldAdded, Migration
 from attractor.growth.morph import Morph, Touched, add_child, new_node
 from attractor.growth.spec.graph import SpecGraph, slug
@@ -17,7 +18,7 @@ class AddField(Morph):
     name: str
     type: Literal["text", "integer", "number", "date", "boolean"] = "text"
     pii: bool = False
-    default: Json = None
+    default: JsonValue = None
 
     def touched(self, graph: SpecGraph) -> Touched:
         """Read and write these nodes and slots."""

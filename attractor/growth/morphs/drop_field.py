@@ -1,6 +1,7 @@
 """Removes a field that no other node uses."""
 
-from attractor.base.json import Json
+from pydantic import JsonValue
+
 from attractor.growth.migration.transforms import FieldDropped, Migration
 from attractor.growth.morph import Morph, Risk, Touched, field_of, require_unused
 from attractor.growth.spec.graph import Relation, SpecGraph
@@ -15,7 +16,7 @@ class DropField(Morph):
     entity: str
     field: str
     erase: bool = False
-    default: Json = None
+    default: JsonValue = None
 
     def touched(self, graph: SpecGraph) -> Touched:
         """Read and write these nodes and slots."""

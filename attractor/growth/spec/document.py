@@ -55,6 +55,7 @@ def read_document(text: str, *, source: str = "the document") -> SpecGraph:
 
 def write_document(graph: SpecGraph) -> str:
     """Return the YAML of a specification."""
+    # Imported here: commands that read no specification start faster.
     import yaml
 
     return yaml.safe_dump(document_of(graph), sort_keys=False, allow_unicode=True, width=100)

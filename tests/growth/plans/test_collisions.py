@@ -28,7 +28,7 @@ def _clash(one: Plan, other: Plan) -> bool:
 
 
 def test_every_clash_of_two_plans_is_found() -> None:
-    plans = [_plan(seed) for seed in range(count(ci=20, full=200))]
+    plans = [_plan(seed) for seed in range(count(ci=40, full=200))]
     lawful = [one for one in plans if not find_breaches(GUARDED, one.result, BINDINGS)]
     pairs = [(a, b) for i, a in enumerate(lawful) for b in lawful[i + 1 :]]
     clashes = {(a.id, b.id) for a, b in pairs if _clash(a, b)}
