@@ -45,10 +45,10 @@ const loaded = new Map();
 const shown = new Map();
 
 // Return the fragments of an address as a document; null if the server refuses.
-export async function ask(address, ids) {
+export async function ask(address, ids, signal) {
   const url = new URL(address, location.href);
   url.searchParams.set("fragment", ids.join(","));
-  const answer = await fetch(url, { headers: { accept: "text/html" } });
+  const answer = await fetch(url, { headers: { accept: "text/html" }, signal });
   return answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
 }
 

@@ -12,9 +12,15 @@ function addressOf(link) {
   return link.getAttribute("href");
 }
 
+let opening = new AbortController();
+
 async function open(address, { isNew = true } = {}) {
+  // An answer that comes late must not replace the stage of a later click or step back.
+  opening.abort();
+  const own = (opening = new AbortController());
   // Without an answer the browser says why.
-  const page = await ask(address, ["stage"]).catch(() => null);
+  const page = await ask(address, ["stage"], own.signal).catch(() => null);
+  if (own.signal.aborted) return;
   if (!page?.getElementById("stage")) {
     location.assign(address);
     return;
