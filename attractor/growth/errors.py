@@ -6,6 +6,7 @@ UsageError
 ├── InvalidMorph             2  a morph that does not fit the specification
 ├── InvalidState             2  an invalid file of recorded state
 ├── InvalidDevelopment       2  an invalid developmental specification
+├── InvalidRecording         2  an invalid recording of traffic
 └── UnknownSpecNode          2  an unknown node of a specification
 """
 
@@ -30,6 +31,10 @@ class InvalidState(UsageError):
 
 class InvalidDevelopment(UsageError):
     """An invalid developmental specification."""
+
+
+class InvalidRecording(UsageError):
+    """An invalid recording of traffic."""
 
 
 class UnknownSpecNode(UsageError):

@@ -15,7 +15,8 @@ from attractor.base.clock import SystemClock
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.selection import choose_environment
 from attractor.scenarios.check import CheckResult
-from attractor.scenarios.checks.browser import BrowserCheck, explain_missing
+from attractor.scenarios.checks.browser import BrowserCheck
+from attractor.scenarios.chromium import explain_missing
 from attractor.scenarios.play import ScenarioPlayer
 from attractor.scenarios.suite import SuiteSettings
 from tests.counts import IS_FULL

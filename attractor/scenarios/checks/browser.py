@@ -1,17 +1,9 @@
-"""Opens a page of the candidate's service in Chromium, acts on it, and looks at the result.
-
-Chromium runs in a sandbox of its own, where only the port of the service is reachable. Without a
-sandbox, a proxy setting keeps it from all other addresses.
-"""
+"""Opens a page of the candidate's service in Chromium, acts on it, and looks at the result."""
 
 import asyncio
 import importlib.util
-import re
-import shutil
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, model_validator
@@ -19,7 +11,6 @@ from pydantic import Field, model_validator
 from attractor.base.errors import UsageError
 from attractor.base.json import content_hash
 from attractor.engine.truncation import one_line
-from attractor.environments.environment import ExecutionEnvironment, Service
 from attractor.scenarios.check import (
     CheckOptions,
     CheckPhase,
@@ -28,31 +19,12 @@ from attractor.scenarios.check import (
     TextExpectation,
     check_result,
 )
-from attractor.scenarios.evaluation import Culprit, TrialTrouble
+from attractor.scenarios.chromium import explain_missing, find_chromium, open_chromium
 from attractor.scenarios.suite import Duration, SuiteSettings, SuiteTable, UrlPath
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
-_PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-# The launchers of distributions read /etc, which a sandbox does not show.
-_BINARIES = ("/usr/lib/chromium/chromium", "/usr/lib64/chromium-browser/chromium-browser")
-_OPTIONS = (
-    "--headless=new",
-    # It runs in a sandbox of its own, in which it cannot create another one.
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
-    # Port 9 refuses connections: only the service is reached without this proxy.
-    "--proxy-server=http://127.0.0.1:9",
-    "--remote-debugging-port=0",
-    '--user-data-dir="$PWD/profile"',
-)
-_LISTENING = re.compile(rb"DevTools listening on ws://127\.0\.0\.1:(\d+)/")
-_START_S = 60.0
 _POLL_INTERVAL_S = 0.1
 # For the last action to report its own timeout.
 _GRACE_S = 2.0
@@ -118,7 +90,7 @@ class BrowserCheck(TextExpectation, CheckOptions):
         """Return the error if Playwright or Chromium is not installed."""
         return explain_missing(
             has_playwright=importlib.util.find_spec("playwright") is not None,
-            chromium=_find_chromium(environ.get("PATH", "")),
+            chromium=find_chromium(environ.get("PATH", "")),
         )
 
     async def judge(self, observed: Observation) -> CheckResult:
@@ -130,7 +102,7 @@ class BrowserCheck(TextExpectation, CheckOptions):
             observed.environment.reach(self.port) as address,
             observed.separate() as environment,
             environment.offer(self.port, address),
-            _chromium(environment, self.port) as browser,
+            open_chromium(environment, self.port) as browser,
         ):
             return await self._visit(browser)
 
@@ -168,63 +140,6 @@ class BrowserCheck(TextExpectation, CheckOptions):
         while (lack := self.mismatch(text := await found.inner_text())) and clock.time() < end:
             await asyncio.sleep(_POLL_INTERVAL_S)
         return text, lack
-
-
-def explain_missing(*, has_playwright: bool, chromium: str) -> UsageError | None:
-    """Return the error if Playwright or the program of Chromium is missing."""
-    if not has_playwright:
-        return UsageError(
-            "checks of kind browser need Playwright, which is not installed",
-            hint="install the extra: pip install 'attractor[browser]'",
-        )
-    if not chromium:
-        return UsageError(
-            "checks of kind browser need Chromium, which is not installed",
-            hint="install it (Debian: apt-get install chromium)",
-        )
-    return None
-
-
-def _find_chromium(search_path: str) -> str:
-    """Return the program of Chromium, or ""."""
-    binaries = (one for one in _BINARIES if Path(one).is_file())
-    programs = (shutil.which(one, path=search_path) for one in _PROGRAMS)
-    return next(filter(None, (*binaries, *programs)), "")
-
-
-@asynccontextmanager
-async def _chromium(environment: ExecutionEnvironment, port: int) -> AsyncGenerator["Browser"]:
-    """Start Chromium in an environment, in which it can reach a port only, and connect to it."""
-    # Only suites with this check need Playwright.
-    from playwright.async_api import Error, async_playwright
-
-    reachable = f'--proxy-bypass-list="<-loopback>;127.0.0.1:{port}"'
-    program = " || ".join(f"command -v {one}" for one in (*_BINARIES, *_PROGRAMS))
-    options = " ".join((*_OPTIONS, reachable))
-    service = await environment.start_service(f'exec "$({program})" {options} about:blank')
-    try:
-        async with asyncio.timeout(_START_S):
-            debugged = await _debugging_port(service)
-        async with environment.reach(debugged) as address, async_playwright() as playwright:
-            browser = await playwright.chromium.connect_over_cdp(
-                f"http://{address}", timeout=_START_S * 1000
-            )
-            yield browser
-    except (Error, TimeoutError) as error:
-        words = f"Chromium does not start: {one_line(str(error), _LONGEST_REASON)}"
-        raise TrialTrouble(words, Culprit.MACHINERY) from error
-    finally:
-        await service.stop()
-
-
-async def _debugging_port(service: Service) -> int:
-    output = b""
-    async for piece in service.output():
-        output += piece
-        if found := _LISTENING.search(output):
-            return int(found[1])
-    last = one_line(output.decode("utf-8", "replace")[-_LONGEST_REASON:], _LONGEST_REASON)
-    raise TrialTrouble(f"Chromium does not start: {last}", Culprit.MACHINERY)
 
 
 part = BrowserCheck

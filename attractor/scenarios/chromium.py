@@ -1,0 +1,98 @@
+"""Starts Chromium in a sandbox of its own, where it can reach one port only.
+
+Without a sandbox, a proxy setting keeps it from all other addresses.
+"""
+
+import asyncio
+import re
+import shutil
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attractor.base.errors import UsageError
+from attractor.engine.truncation import one_line
+from attractor.environments.environment import ExecutionEnvironment, Service
+from attractor.scenarios.evaluation import Culprit, TrialTrouble
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+_PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+# The launchers of distributions read /etc, which a sandbox does not show.
+_BINARIES = ("/usr/lib/chromium/chromium", "/usr/lib64/chromium-browser/chromium-browser")
+_OPTIONS = (
+    "--headless=new",
+    # It runs in a sandbox of its own, in which it cannot create another one.
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    # Port 9 refuses connections: only the service is reached without this proxy.
+    "--proxy-server=http://127.0.0.1:9",
+    "--remote-debugging-port=0",
+    '--user-data-dir="$PWD/profile"',
+)
+_LISTENING = re.compile(rb"DevTools listening on ws://127\.0\.0\.1:(\d+)/")
+_START_S = 60.0
+_LONGEST_REASON = 300
+
+
+def explain_missing(*, has_playwright: bool, chromium: str) -> UsageError | None:
+    """Return the error if Playwright or the program of Chromium is missing."""
+    if not has_playwright:
+        return UsageError(
+            "checks of kind browser need Playwright, which is not installed",
+            hint="install the extra: pip install 'attractor[browser]'",
+        )
+    if not chromium:
+        return UsageError(
+            "checks of kind browser need Chromium, which is not installed",
+            hint="install it (Debian: apt-get install chromium)",
+        )
+    return None
+
+
+def find_chromium(search_path: str) -> str:
+    """Return the program of Chromium, or ""."""
+    binaries = (one for one in _BINARIES if Path(one).is_file())
+    programs = (shutil.which(one, path=search_path) for one in _PROGRAMS)
+    return next(filter(None, (*binaries, *programs)), "")
+
+
+@asynccontextmanager
+async def open_chromium(environment: ExecutionEnvironment, port: int) -> AsyncGenerator["Browser"]:
+    """Start Chromium in an environment, in which it can reach a port only, and connect to it."""
+    # Only suites with this check need Playwright.
+    from playwright.async_api import Error, async_playwright
+
+    reachable = f'--proxy-bypass-list="<-loopback>;127.0.0.1:{port}"'
+    program = " || ".join(f"command -v {one}" for one in (*_BINARIES, *_PROGRAMS))
+    options = " ".join((*_OPTIONS, reachable))
+    service = await environment.start_service(f'exec "$({program})" {options} about:blank')
+    try:
+        async with asyncio.timeout(_START_S):
+            debugged = await _debugging_port(service)
+        async with environment.reach(debugged) as address, async_playwright() as playwright:
+            browser = await playwright.chromium.connect_over_cdp(
+                f"http://{address}", timeout=_START_S * 1000
+            )
+            yield browser
+    except (Error, TimeoutError) as error:
+        words = f"Chromium does not start: {one_line(str(error), _LONGEST_REASON)}"
+        raise TrialTrouble(words, Culprit.MACHINERY) from error
+    finally:
+        await service.stop()
+
+
+async def _debugging_port(service: Service) -> int:
+    output = b""
+    async for piece in service.output():
+        output += piece
+        if found := _LISTENING.search(output):
+            return int(found[1])
+    last = one_line(output.decode("utf-8", "replace")[-_LONGEST_REASON:], _LONGEST_REASON)
+    raise TrialTrouble(f"Chromium does not start: {last}", Culprit.MACHINERY)
