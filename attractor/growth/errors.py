@@ -7,7 +7,8 @@ UsageError
 ├── InvalidState             2  an invalid file of recorded state
 ├── InvalidDevelopment       2  an invalid developmental specification
 ├── InvalidRecording         2  an invalid recording of traffic
-└── UnknownSpecNode          2  an unknown node of a specification
+├── UnknownSpecNode          2  an unknown node of a specification
+└── InvalidLineage           2  an invalid file of a stage, or a lineage that does not fit together
 """
 
 from attractor.base.errors import UsageError
@@ -41,3 +42,7 @@ class UnknownSpecNode(UsageError):
     """An unknown node of a specification."""
 
     hint = "list the nodes with 'attractor spec show'"
+
+
+class InvalidLineage(UsageError):
+    """An invalid file of a stage, or a lineage that does not fit together."""
