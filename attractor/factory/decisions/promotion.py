@@ -27,7 +27,7 @@ from attractor.factory.ledger.trials import events_of
 from attractor.pipeline.runs.lookup import reference_to
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.workspaces.checkouts import move_branch
-from attractor.workspaces.errors import BranchMoved
+from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay
 from attractor.workspaces.git.object_store import Author, ObjectStore, bring_commit, write_commit
 from attractor.workspaces.git.repository import Repository
 from attractor.workspaces.merge import merge_trees
@@ -69,6 +69,7 @@ async def promote(
 ) -> Promotion:
     """Move a Git branch to the result of an approved run, as one commit with trailers.
 
+    The branch is at the base of the run, or at the parent of the base: then it also gets the base.
     The store of the run is not needed if the promotion was already done.
     """
     branch = await branch_name(repository, branch)
@@ -95,7 +96,7 @@ async def promote(
     if not was_done or head == commit:
         # Also for a moved branch: its files may not be moved yet.
         try:
-            await move_branch(repository, candidate.store, branch=branch, old=base, new=commit)
+            await _move(repository, candidate.store, branch, base=base, head=head, commit=commit)
         except BranchMoved as cause:
             words = f"stale_base: {cause.message}"
             raise StaleBase(words, hint=_rebase(run, branch)) from cause
@@ -108,6 +109,23 @@ async def promote(
     }
     _record(run, evaluator, LineKind.PROMOTED, {**promotion, **pinned, "by": by})
     return Promotion(branch, commit, tag, was_done)
+
+
+async def _move(
+    repository: Repository, store: ObjectStore, branch: str, *, base: str, head: str, commit: str
+) -> None:
+    """Move the branch from the base or the parent of the base, or finish an interrupted move."""
+    before = await repository.ref(f"{base}^")
+    starts = [before] if head == before else [base]
+    if head == commit and before:
+        # Where an interrupted move began is not recorded, and the files tell.
+        starts.append(before)
+    for start in starts:
+        try:
+            return await move_branch(repository, store, branch=branch, old=start, new=commit)
+        except CheckoutInTheWay:
+            if start == starts[-1]:
+                raise
 
 
 async def roll_back(

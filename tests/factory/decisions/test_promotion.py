@@ -129,6 +129,34 @@ def test_a_second_branch_is_another_promotion(tmp_path: Path) -> None:
     assert promoted_lines(flow) == ["main", "release"]
 
 
+def test_branch_at_the_parent_of_the_base_gets_both_commits(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    checkout = tmp_path / "checkout"
+    git(flow.project, "worktree", "add", "--quiet", "-b", "live", str(checkout))
+    (flow.project / "plan.txt").write_text("a plan\n")
+    git(flow.project, "add", "plan.txt")
+    git(flow.project, "commit", "--quiet", "--message", "Plan")
+    result = approved(flow)
+    ledger = {file: file.read_bytes() for file in flow.host.state_dir.glob(f"{LEDGER_FILE}*")}
+    ledger |= {(head := flow.host.state_dir / HEAD_FILE): head.read_bytes()}
+    first = flow.promote(result, branch="live")
+    assert git(checkout, "log", "--format=%s") == "Say hello\nPlan\nBegin\n"
+    assert git(checkout, "status", "--porcelain") == ""
+    # As if the process had died after the move of the branch, before that of the files.
+    for file, content in ledger.items():
+        file.write_bytes(content)
+    git(checkout, "read-tree", "HEAD~2")
+    for name in ("plan.txt", "made.txt"):
+        (checkout / name).unlink()
+    assert flow.promote(result, branch="live").commit == first.commit
+    assert git(checkout, "status", "--porcelain") == ""
+    assert (checkout / "plan.txt").exists()
+    git(flow.project, "checkout", "--quiet", "-b", "older", "live~2")
+    git(flow.project, "commit", "--quiet", "--allow-empty", "--message", "Elsewhere")
+    with pytest.raises(StaleBase):
+        flow.promote(result, branch="older")
+
+
 def test_unknown_branch_is_reported_with_known_ones(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     git(flow.project, "branch", "release")
