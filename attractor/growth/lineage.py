@@ -57,7 +57,8 @@ _LABELS = {
 class Stage:
     """One stage of an app, named by its version.
 
-    `plan` is the whole plan that led to it. `returns_to` is the earlier stage that a roll-back
+    `desires` are the ids of the desires that it serves, and `plan` is the whole plan that led to
+    it. `returns_to` is the earlier stage that a roll-back
     restores.
     """
 
@@ -67,7 +68,7 @@ class Stage:
     plan_hash: str
     migration_hash: str
     parent: str = ""
-    desires: tuple[int, ...] = ()
+    desires: tuple[str, ...] = ()
     returns_to: str = ""
     plan: JsonObject = field(default_factory=dict[str, Json])
 
@@ -107,7 +108,7 @@ def is_minor(plan: Plan) -> bool:
 
 
 def next_stage(
-    stages: Sequence[Stage], plan: Plan, *, is_variant: bool = False, desires: Sequence[int] = ()
+    stages: Sequence[Stage], plan: Plan, *, is_variant: bool = False, desires: Sequence[str] = ()
 ) -> Stage:
     """Return the stage to which a plan leads, after the newest of the stages of its branch."""
     parent = newest(stages) if stages else None

@@ -122,7 +122,8 @@ async def _move(
         starts.append(before)
     for start in starts:
         try:
-            return await move_branch(repository, store, branch=branch, old=start, new=commit)
+            await move_branch(repository, store, branch=branch, old=start, new=commit)
+            break
         except CheckoutInTheWay:
             if start == starts[-1]:
                 raise
