@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from attractor.base.files import file_error, read_regular
+from attractor.base.json import canonical_json, content_hash
 from attractor.base.toml import InvalidToml, TomlMistakes, explain_faults, parse_toml
 from attractor.growth.errors import InvalidDevelopment
 from attractor.growth.identity import Binding
@@ -65,6 +66,11 @@ class DevelopmentalSpec(BaseModel):
     rules: Mapping[str, Rule] = Field(default_factory=dict[str, Rule])
     identity: tuple[Binding, ...] = ()
 
+    @property
+    def hash(self) -> str:
+        """The hash that plans pin."""
+        return content_hash(canonical_json(self.model_dump(mode="json")).encode())
+
     def level_of(self, morph: Morph) -> Level:
         """Return the level of a morph."""
         rule = self.rules.get(type_of(morph))
@@ -90,6 +96,9 @@ class DevelopmentalSpec(BaseModel):
 def read_development(repository: Path) -> DevelopmentalSpec:
     """Read the developmental specification of an app, or raise InvalidDevelopment."""
     file = repository / DEVELOPMENT
+    if not file.exists():
+        hint = "write its organs and growth plates: see docs/how-to/grow-an-app.md"
+        raise InvalidDevelopment(f"{repository} contains no {DEVELOPMENT}", hint=hint)
     try:
         text = read_regular(file).decode()
     except OSError as cause:

@@ -7,11 +7,16 @@ UsageError
 ├── InvalidState             2  an invalid file of recorded state
 ├── InvalidDevelopment       2  an invalid developmental specification
 ├── InvalidRecording         2  an invalid recording of traffic
+├── InvalidLineage           2  an invalid file of a stage, or a lineage that does not fit together
 ├── UnknownSpecNode          2  an unknown node of a specification
-└── InvalidLineage           2  an invalid file of a stage, or a lineage that does not fit together
+├── UnknownSpec              2  an unknown specification
+└── UnknownPlan              2  an unknown plan
+
+Refused
+└── PlanRefused              4  a plan that may not be made
 """
 
-from attractor.base.errors import UsageError
+from attractor.base.errors import Refused, UsageError
 
 
 class InvalidDesire(UsageError):
@@ -46,3 +51,19 @@ class UnknownSpecNode(UsageError):
 
 class InvalidLineage(UsageError):
     """An invalid file of a stage, or a lineage that does not fit together."""
+
+
+class UnknownSpec(UsageError):
+    """An unknown specification."""
+
+    hint = "write one with 'attractor spec normalize'"
+
+
+class UnknownPlan(UsageError):
+    """An unknown plan."""
+
+    hint = "list the plans with 'attractor grow status'"
+
+
+class PlanRefused(Refused):
+    """A plan that may not be made."""

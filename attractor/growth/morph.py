@@ -127,15 +127,6 @@ def apply_morphs(graph: SpecGraph, morphs: Sequence[Morph]) -> SpecGraph:
     return graph
 
 
-def touched_by(graph: SpecGraph, morphs: Sequence[Morph]) -> Touched:
-    """Return what a sequence of morphs reads and writes."""
-    touched = Touched()
-    for morph in morphs:
-        touched |= morph.touched(graph)
-        graph = morph.apply(graph)
-    return touched
-
-
 def new_node(graph: SpecGraph, words: str, kind: str, *, id_: str = "", **fields: str) -> SpecNode:
     """Return a new node; refuse words whose id exists."""
     id_ = id_ or slug(words) or kind

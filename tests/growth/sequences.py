@@ -59,11 +59,11 @@ MAKERS: Mapping[str, Make] = {
     "insert_gate": lambda r, g, new: {"name": new, "after": _one(r, g, "step")},
     "allocate": lambda r, g, new: {"strategy": new, "step": _one(r, g, "step")},
     "add_field": lambda r, g, new: {
-        **{"entity": _one(r, g, "entity"), "name": new, "type": r.choice(TYPES)},
+        **{"entity": _one(r, g, "entity"), "name": new, "field_type": r.choice(TYPES)},
         "default": r.choice([None, "x", 3]),
     },
     "drop_field": lambda r, g, new: _field(r, g),
-    "retype_field": lambda r, g, new: {**_field(r, g), "type": r.choice(TYPES)},
+    "retype_field": lambda r, g, new: {**_field(r, g), "field_type": r.choice(TYPES)},
     "rename": lambda r, g, new: {"node": r.choice(list(g)), "name": new},
     "add_entity": lambda r, g, new: {"name": new, "fields": ["sku", "date"]},
     "drop_entity": lambda r, g, new: {"entity": _one(r, g, "entity")},

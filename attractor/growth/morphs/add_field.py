@@ -16,7 +16,7 @@ class AddField(Morph):
 
     entity: str
     name: str
-    type: Literal["text", "integer", "number", "date", "boolean"] = "text"
+    field_type: Literal["text", "integer", "number", "date", "boolean"] = "text"
     pii: bool = False
     default: JsonValue = None
 
@@ -30,7 +30,7 @@ class AddField(Morph):
         entity = graph.find(self.entity, "entity").id
         pii = "true" if self.pii else ""
         id_ = f"{entity}.{slug(self.name)}"
-        field = new_node(graph, self.name, "field", id_=id_, type=self.type, pii=pii)
+        field = new_node(graph, self.name, "field", id_=id_, type=self.field_type, pii=pii)
         return add_child(graph, entity, field)
 
     def migration(self, graph: SpecGraph) -> Migration:

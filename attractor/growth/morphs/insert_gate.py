@@ -1,4 +1,9 @@
-"""Inserts a gate after a step: later steps get only what it lets through."""
+"""Inserts a gate after a step: later steps get only what it lets through.
+
+A step that already stands there under this name becomes the gate.
+"""
+
+from collections.abc import Sequence
 
 from attractor.growth.morph import (
     Level,
@@ -10,7 +15,7 @@ from attractor.growth.morph import (
     insert_step,
     new_node,
 )
-from attractor.growth.spec.graph import Relation, SpecGraph, slug
+from attractor.growth.spec.graph import Relation, SpecGraph, SpecNode, slug
 
 
 class InsertGate(Morph):
@@ -34,11 +39,17 @@ class InsertGate(Morph):
         """Return the changed graph."""
         after = graph.find(self.after, "step").id
         order = graph.children_ids(graph.parents[after])
-        gate = new_node(graph, self.name, "step").with_targets(
-            Relation.READS, ids_of(graph, self.reads, "entity", "field")
-        )
-        guarded = order[order.index(after) + 1 :]
-        return insert_step(graph, gate.with_targets(Relation.GUARDS, guarded), after)
+        later = order[order.index(after) + 1 :]
+        kept = graph.get(slug(self.name))
+        if kept and later[:1] == (kept.id,) and not kept.targets(Relation.GUARDS):
+            return graph.replace(self._as_gate(graph, kept, later[1:]))
+        gate = self._as_gate(graph, new_node(graph, self.name, "step"), later)
+        return insert_step(graph, gate, after)
+
+    def _as_gate(self, graph: SpecGraph, step: SpecNode, guarded: Sequence[str]) -> SpecNode:
+        reads = [*step.targets(Relation.READS), *ids_of(graph, self.reads, "entity", "field")]
+        gate = step.with_targets(Relation.READS, dict.fromkeys(reads))
+        return gate.with_targets(Relation.GUARDS, guarded)
 
 
 part = InsertGate

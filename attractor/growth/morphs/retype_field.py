@@ -15,7 +15,7 @@ class RetypeField(Morph):
 
     entity: str
     field: str
-    type: Literal["text", "integer", "number", "date", "boolean"]
+    field_type: Literal["text", "integer", "number", "date", "boolean"]
 
     def touched(self, graph: SpecGraph) -> Touched:
         """Read and write these nodes and slots."""
@@ -25,13 +25,13 @@ class RetypeField(Morph):
     def apply(self, graph: SpecGraph) -> SpecGraph:
         """Return the changed graph."""
         field = graph[field_of(graph, self.entity, self.field)]
-        return graph.replace(field.with_fields(type=self.type))
+        return graph.replace(field.with_fields(type=self.field_type))
 
     def migration(self, graph: SpecGraph) -> Migration:
         """Return the change of recorded state."""
         node = graph[field_of(graph, self.entity, self.field)]
         entity, _, field = node.id.partition(".")
-        return FieldRetyped(entity, field, str(node.fields.get("type", "text")), self.type)
+        return FieldRetyped(entity, field, str(node.fields.get("type", "text")), self.field_type)
 
 
 part = RetypeField

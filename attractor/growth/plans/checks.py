@@ -1,14 +1,20 @@
-"""Checks a proposal by rule: plates, required tests, open questions and the identity."""
+"""Checks proposals and plans by rule.
+
+A proposal needs plates, required tests and answers to open questions, and keeps the identity. A
+stored plan also needs a current base, and no open plan that collides.
+"""
 
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
-from attractor.growth.development import DevelopmentalSpec
+from attractor.base.json import Json
+from attractor.growth.development import DEVELOPMENT, DevelopmentalSpec
 from attractor.growth.identity import find_breaches
 from attractor.growth.morph import Morph, type_of
-from attractor.growth.plans.plan import PlannedMorph, Proposal
+from attractor.growth.plans.collisions import Collision, find_collisions
+from attractor.growth.plans.plan import Plan, PlannedMorph, Proposal
 from attractor.growth.spec.graph import SpecGraph
 
 OPEN_QUESTION = "[NEEDS CLARIFICATION:"
@@ -22,6 +28,8 @@ class FindingKind(StrEnum):
     TEST = "missing_test"
     QUESTION = "open_question"
     IDENTITY = "identity"
+    STALE = "stale_base"
+    DEVELOPMENT = "development_changed"
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,10 @@ class Finding:
     kind: FindingKind
     message: str
     hint: str = ""
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the JSON record."""
+        return {"kind": self.kind.value, "message": self.message, "hint": self.hint}
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,38 @@ def check_proposal(
         message = f"{breach.line!r}: {breach.message}"
         findings.append(Finding(FindingKind.IDENTITY, message, "leave the identity as it is"))
     return CheckedProposal(tuple(planned), tuple(findings))
+
+
+@dataclass(frozen=True)
+class PlanCheck:
+    """A stored plan after its check: reasons not to deploy it, and collisions with open plans."""
+
+    findings: tuple[Finding, ...]
+    collisions: tuple[Collision, ...]
+
+    @property
+    def is_deployable(self) -> bool:
+        """Whether nothing stands against the plan."""
+        return not self.findings and not self.collisions
+
+
+def check_plan(
+    plan: Plan,
+    development: DevelopmentalSpec,
+    head: SpecGraph | None,
+    open_plans: Sequence[Plan],
+) -> PlanCheck:
+    """Check a stored plan again; `head` is the specification in the repository, if there is one."""
+    findings = list(check_proposal(plan.base, plan.proposal, development).findings)
+    rebase = f"run 'attractor grow rebase {plan.id}'"
+    if head is not None and head.spec_hash != plan.base.spec_hash:
+        message = f"the base is {plan.base.spec_hash[:12]}, the app is {head.spec_hash[:12]}"
+        findings.append(Finding(FindingKind.STALE, message, rebase))
+    if development.hash != plan.development_hash:
+        message = f"{DEVELOPMENT} was changed since the plan was made"
+        findings.append(Finding(FindingKind.DEVELOPMENT, message, rebase))
+    collisions = find_collisions(plan, open_plans, development.identity)
+    return PlanCheck(tuple(findings), tuple(collisions))
 
 
 def _findings_of(

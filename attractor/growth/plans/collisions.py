@@ -6,6 +6,7 @@ found.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
@@ -50,6 +51,18 @@ def find_collision(one: Plan, other: Plan, bindings: Sequence[Binding]) -> Colli
 def find_collisions(
     plan: Plan, open_plans: Sequence[Plan], bindings: Sequence[Binding]
 ) -> Sequence[Collision]:
-    """Return the collisions of a plan with open plans."""
-    found = (find_collision(plan, one, bindings) for one in open_plans if one.id != plan.id)
-    return [one for one in found if one]
+    """Return the collisions of a plan with open plans; those for another base are recomputed."""
+    found: list[Collision] = []
+    for one in open_plans:
+        if one.id == plan.id:
+            continue
+        other = replace(one, base=plan.base)
+        try:
+            other.result  # noqa: B018 - computed here
+        except AttractorError as cause:
+            reason = f"{one.id} does not fit the same base: {cause.message}"
+            found.append(Collision(plan.id, one.id, reason))
+            continue
+        collision = find_collision(plan, other, bindings)
+        found += [collision] if collision else []
+    return found

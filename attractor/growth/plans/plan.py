@@ -5,24 +5,24 @@ all nodes read and written are added by rule.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, cast
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import Json, canonical_json, content_hash
+from attractor.base.json import Json, JsonObject, canonical_json, content_hash
+from attractor.growth.desires import UserDesire, read_desires
 from attractor.growth.errors import InvalidMorph
-from attractor.growth.migration.transforms import Sequenced
+from attractor.growth.migration.transforms import Migration, Sequenced
 from attractor.growth.morph import (
     Level,
     Morph,
     Risk,
     Touched,
-    apply_morphs,
     read_morph,
-    touched_by,
     write_morph,
 )
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.spec.graph import SpecGraph, check_graph
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ def read_proposal(value: object) -> Proposal:
         raise InvalidMorph("not a proposal", hint='write {"morphs": [...], "tests": [...]}')
     record = cast("dict[str, Any]", value)
     morphs, tests = record["morphs"], record["tests"]
-    if not isinstance(morphs, list) or not morphs:
-        raise InvalidMorph("morphs: not a list with a morph", hint="propose at least one morph")
+    if not isinstance(morphs, list):
+        raise InvalidMorph("morphs: not a list")
     if not isinstance(tests, list) or not all(
         isinstance(one, str) and one.strip() for one in cast("list[object]", tests)
     ):
@@ -68,6 +68,44 @@ class PlannedMorph:
 
 
 @dataclass(frozen=True)
+class PlanStep:
+    """A morph at its place in a plan: between two specifications."""
+
+    id: str
+    planned: PlannedMorph
+    before: SpecGraph
+    after: SpecGraph
+
+    @cached_property
+    def touched(self) -> Touched:
+        """The nodes and slots that the morph reads and writes."""
+        return self.planned.morph.touched(self.before)
+
+    @cached_property
+    def migration(self) -> Migration | None:
+        """The change of recorded state, if there is one."""
+        return self.planned.morph.migration(self.before)
+
+    @property
+    def is_reversible(self) -> bool:
+        """Whether a roll-back restores every value of recorded state."""
+        return self.migration is None or self.migration.is_reversible
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the JSON record."""
+        return {
+            "id": self.id,
+            "morph": write_morph(self.planned.morph),
+            "plate": self.planned.plate,
+            "level": self.planned.level.value,
+            "risk": self.planned.risk.value,
+            "reads": list[Json](sorted(self.touched.reads)),
+            "writes": list[Json](sorted(self.touched.writes)),
+            "reversible": self.is_reversible,
+        }
+
+
+@dataclass(frozen=True)
 class Plan:
     """A checked proposal for one specification."""
 
@@ -76,6 +114,9 @@ class Plan:
     morphs: tuple[PlannedMorph, ...]
     tests: tuple[str, ...]
     development_hash: str
+    desires: tuple[UserDesire, ...] = ()
+    attempt: int = 1
+    """Plans with the same content are numbered: a dropped one is made anew."""
 
     @property
     def proposal(self) -> Proposal:
@@ -83,30 +124,39 @@ class Plan:
         return Proposal(tuple(one.morph for one in self.morphs), self.tests)
 
     @cached_property
+    def steps(self) -> Sequence[PlanStep]:
+        """The morphs one after another."""
+        graph, steps = self.base, list[PlanStep]()
+        for number, planned in enumerate(self.morphs, 1):
+            after = planned.morph.apply(graph)
+            steps.append(PlanStep(f"m{number}", planned, graph, after))
+            graph = after
+        check_graph(graph)
+        return steps
+
+    @property
     def result(self) -> SpecGraph:
         """The specification after the plan."""
-        return apply_morphs(self.base, self.proposal.morphs)
+        return self.steps[-1].after if self.steps else self.base
 
     @cached_property
     def touched(self) -> Touched:
         """The nodes and slots that the plan reads and writes."""
-        return touched_by(self.base, self.proposal.morphs)
+        touched = Touched()
+        for one in self.steps:
+            touched |= one.touched
+        return touched
 
     @property
     def risk(self) -> Risk:
         """The highest risk of a morph."""
         order = list(Risk)
-        return max((one.risk for one in self.morphs), key=order.index)
+        return max((one.risk for one in self.morphs), key=order.index, default=Risk.LOW)
 
     @cached_property
     def migration(self) -> Sequenced:
         """The change of recorded state."""
-        graph, steps = self.base, list[Any]()
-        for morph in self.proposal.morphs:
-            step = morph.migration(graph)
-            steps += [step] if step else []
-            graph = morph.apply(graph)
-        return Sequenced(steps)
+        return Sequenced([one.migration for one in self.steps if one.migration])
 
     @property
     def read_hashes(self) -> Mapping[str, str]:
@@ -114,36 +164,64 @@ class Plan:
         named = self.touched.reads | self.touched.writes
         return {one: self.base[one].hash for one in sorted(named) if one in self.base}
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """The hash that a simulation and a deployment pin."""
         return content_hash(canonical_json(self.to_dict()).encode())
 
     def to_dict(self) -> dict[str, Json]:
         """Return the plan as JSON, without the nodes of the base."""
-        morphs: list[Json] = [
-            {
-                **write_morph(one.morph),
-                "plate": one.plate,
-                "level": one.level.value,
-                "risk": one.risk.value,
-            }
-            for one in self.morphs
-        ]
         return {
             "plan_id": self.id,
+            "attempt": self.attempt,
             "base": self.base.spec_hash,
             "result": self.result.spec_hash,
             "development": self.development_hash,
-            "morphs": morphs,
+            "desires": [cast("Json", one.to_dict()) for one in self.desires],
+            "morphs": [one.to_dict() for one in self.steps],
             "tests": list[Json](self.tests),
-            "reads": dict[str, Json](self.read_hashes),
-            "writes": list[Json](sorted(self.touched.writes)),
+            "hashes": dict[str, Json](self.read_hashes),
         }
 
 
-def plan_of(
-    id_: str, base: SpecGraph, proposal: Proposal, planned: Sequence[PlannedMorph], hash_: str
-) -> Plan:
-    """Return the plan of a proposal."""
-    return Plan(id_, base, tuple(planned), proposal.tests, hash_)
+def named(plan: Plan) -> Plan:
+    """Return a plan with the id that its content gives."""
+    content = canonical_json(replace(plan, id="").to_dict())
+    return replace(plan, id=f"gp-{content_hash(content.encode())[:8]}")
+
+
+_PLAN_KEYS = {
+    *("plan_id", "attempt", "base", "result", "development"),
+    *("desires", "morphs", "tests", "hashes"),
+}
+
+
+def read_plan(record: JsonObject, base: SpecGraph, *, place: str = "plan") -> Plan:
+    """Read a plan for its base, or raise InvalidMorph if it is not what rules make of it."""
+    value = cast("Mapping[str, Any]", record)
+    if set(value) != _PLAN_KEYS:
+        raise InvalidMorph(f"{place}: not a plan", hint=f"keys of a plan: {', '.join(_PLAN_KEYS)}")
+    if value["base"] != base.spec_hash:
+        raise InvalidMorph(f"{place}: the plan has another base than {base.spec_hash[:12]}")
+    try:
+        proposal = read_proposal(
+            {"morphs": [one["morph"] for one in value["morphs"]], "tests": value["tests"]}
+        )
+        planned = [
+            PlannedMorph(morph, str(one["plate"]), Level(one["level"]), Risk(one["risk"]))
+            for morph, one in zip(proposal.morphs, value["morphs"], strict=True)
+        ]
+    except (KeyError, TypeError, ValueError) as cause:
+        raise InvalidMorph(f"{place}: not a plan: {cause}") from cause
+    plan = Plan(
+        str(value["plan_id"]),
+        base,
+        tuple(planned),
+        proposal.tests,
+        str(value["development"]),
+        tuple(read_desires(value["desires"])),
+        int(value["attempt"]),
+    )
+    if canonical_json(named(plan).to_dict()) != canonical_json(dict(record)):
+        raise InvalidMorph(f"{place} was changed by hand", hint="make a new plan")
+    return plan

@@ -1,0 +1,83 @@
+"""The control plane of an app: its folder `runs/growth/`, which is not in Git, and its stores.
+
+specs/<spec id>/        specifications
+plans/<plan id>/        plans, with their simulations and deployments
+recordings/<name>/      recorded traffic and state
+releases/               the running app
+index.sqlite            an index of the specifications
+"""
+
+from functools import cached_property
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import file_error
+from attractor.base.locks import FileLock
+from attractor.growth.development import read_development
+from attractor.growth.plans.checks import PlanCheck, check_plan
+from attractor.growth.plans.plan import Plan
+from attractor.growth.plans.store import PlanStore
+from attractor.growth.spec.files import NODES
+from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.spec.store import SpecStore
+from attractor.pipeline.host.run_host import RunHost
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """The control plane of the app in the project of a run host."""
+
+    host: RunHost
+
+    @property
+    def repository(self) -> Path:
+        """The repository of the app."""
+        return self.host.project
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the control plane."""
+        return self.host.runs_dir / "growth"
+
+    @property
+    def recordings(self) -> Path:
+        """The folder of recordings."""
+        return self.folder / "recordings"
+
+    @property
+    def releases(self) -> Path:
+        """The folder of releases."""
+        return self.folder / "releases"
+
+    @property
+    def index(self) -> Path:
+        """The index of the specifications."""
+        return self.folder / "index.sqlite"
+
+    @cached_property
+    def specs(self) -> SpecStore:
+        """The specifications."""
+        return SpecStore(self.folder / "specs", self.repository)
+
+    @cached_property
+    def plans(self) -> PlanStore:
+        """The plans."""
+        return PlanStore(self.folder / "plans", self.specs)
+
+    @property
+    def head(self) -> SpecGraph | None:
+        """The specification in the repository; an app without a first deployment has none."""
+        return self.specs.of_repository() if (self.repository / NODES).is_dir() else None
+
+    def check(self, plan: Plan) -> PlanCheck:
+        """Check a stored plan as it is deployed now."""
+        development = read_development(self.repository)
+        return check_plan(plan, development, self.head, list(self.plans.open_plans()))
+
+    def lock(self) -> FileLock:
+        """Return the lock for work that no other plan may change meanwhile."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as cause:
+            raise file_error("write", self.folder, cause) from cause
+        return FileLock(self.folder / "lock")

@@ -1,0 +1,77 @@
+"""Describes a plan to the person who reviews it: a change of the specification, not of code."""
+
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+from attractor.growth.development import DevelopmentalSpec
+from attractor.growth.identity import coverage
+from attractor.growth.morph import type_of
+from attractor.growth.plans.collisions import Collision
+from attractor.growth.plans.plan import Plan, PlanStep
+from attractor.growth.spec.difference import compare_specs
+from attractor.growth.spec.store import spec_id
+
+
+def mutation_text(
+    plan: Plan, development: DevelopmentalSpec, collisions: Sequence[Collision]
+) -> str:
+    """Return the description of a plan in Markdown."""
+    return "\n".join(_lines(plan, development, collisions)) + "\n"
+
+
+def _lines(
+    plan: Plan, development: DevelopmentalSpec, collisions: Sequence[Collision]
+) -> Iterator[str]:
+    yield f"# Plan {plan.id}"
+    yield ""
+    yield f"From `{spec_id(plan.base)}` to `{spec_id(plan.result)}`, risk {plan.risk}."
+    yield coverage_line(plan, development)
+    yield from _section("Desires", [f"> {one.goal}" for one in plan.desires])
+    yield from _section("Morphs", [line for one in plan.steps for line in _step_lines(one)])
+    changes = compare_specs(plan.base, plan.result)
+    yield from _section("Changes of the specification", [f"- {one.describe()}" for one in changes])
+    migrations = [one.migration.describe() for one in plan.steps if one.migration]
+    yield from _section("Changes of recorded state", [f"- {one}" for one in migrations])
+    irreversible = [step_line(one) for one in plan.steps if not one.is_reversible]
+    yield from _section("Irreversible", [f"- {one}" for one in irreversible])
+    yield from _section("Tests", [f"- {one}" for one in plan.tests])
+    yield from _section("Collisions", [f"- {collision_line(plan, one)}" for one in collisions])
+
+
+def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield from ("", f"## {title}", "", *lines)
+
+
+def _step_lines(step: PlanStep) -> Iterator[str]:
+    yield f"- {step_line(step)}"
+    for verb, ids in (("reads", step.touched.reads), ("writes", step.touched.writes)):
+        if ids:
+            yield f"  {verb} {', '.join(sorted(ids))}"
+
+
+def step_line(step: PlanStep) -> str:
+    """Return a morph with its parameters, plate, level and risk in one line."""
+    planned = step.planned
+    parameters = planned.morph.model_dump(mode="json", exclude_defaults=True)
+    words = ", ".join(f"{key} {_shown(one)}" for key, one in parameters.items())
+    rules = f"plate {planned.plate}, level {planned.level}, risk {planned.risk}"
+    return f"{step.id} {type_of(planned.morph)} ({words}): {rules}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, cast("list[object]", value)))
+    return str(value)
+
+
+def coverage_line(plan: Plan, development: DevelopmentalSpec) -> str:
+    """Return how many lines of the identity a machine checks."""
+    checked, lines = coverage(plan.base, development.identity)
+    return f"Identity: {checked} of {lines} lines machine-checked."
+
+
+def collision_line(plan: Plan, collision: Collision) -> str:
+    """Return a collision as the plan sees it."""
+    other = collision.second if collision.first == plan.id else collision.first
+    return f"{other}: {collision.reason}"

@@ -1,0 +1,133 @@
+"""The plans of a control plane: `plans/<plan id>/plan.json` and `mutation.md`.
+
+The state of a plan is derived from the records in its folder: `dropped.json`, the last state in
+`deployment.jsonl`, or a simulation of this very plan.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+
+from attractor.base.files import file_error, read_regular, write_whole
+from attractor.base.journal import read_lines
+from attractor.base.json import JsonObject, NotCanonical, canonical_json, parse_json
+from attractor.growth.errors import InvalidMorph, UnknownPlan
+from attractor.growth.plans.plan import Plan, read_plan
+from attractor.growth.references import find_id
+from attractor.growth.spec.store import SpecStore
+
+PLAN = "plan.json"
+MUTATION = "mutation.md"
+DEPLOYMENT = "deployment.jsonl"
+_DROPPED = "dropped.json"
+
+
+class PlanState(StrEnum):
+    """How far a plan is."""
+
+    OPEN = "open"
+    SIMULATED = "simulated"
+    DEPLOYING = "deploying"
+    PARKED = "parked"
+    DEPLOYED = "deployed"
+    DROPPED = "dropped"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the plan changes nothing any more."""
+        return self in (PlanState.DEPLOYED, PlanState.DROPPED)
+
+
+class PlanStore:
+    """The plans in a folder."""
+
+    def __init__(self, folder: Path, specs: SpecStore) -> None:
+        self.folder = folder
+        self.specs = specs
+
+    def folder_of(self, plan_id: str) -> Path:
+        """Return the folder of a plan."""
+        return self.folder / plan_id
+
+    def save(self, plan: Plan, mutation: str) -> None:
+        """Store a plan with its base and its description; a stored plan stays as it is."""
+        folder = self.folder_of(plan.id)
+        if not (folder / PLAN).is_file():
+            self.specs.save(plan.base)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as cause:
+                raise file_error("write", folder, cause) from cause
+            write_whole(folder / MUTATION, mutation)
+            # Written last: a folder without it was not completed.
+            text = json.dumps(plan.to_dict(), indent=1, ensure_ascii=False)
+            write_whole(folder / PLAN, f"{text}\n")
+
+    def load(self, reference: str) -> Plan:
+        """Return the plan with an id, or with a unique prefix of an id."""
+        id_ = self._id_of(reference)
+        record = _read(self.folder_of(id_) / PLAN)
+        base = self.specs.load(f"sg-{str(record.get('base', ''))[:12]}").graph
+        plan = read_plan(record, base, place=f"{id_}/{PLAN}")
+        if plan.id != id_:
+            raise InvalidMorph(f"{id_}/{PLAN} describes {plan.id}")
+        return plan
+
+    def mutation(self, plan_id: str) -> str:
+        """Return the readable description of a plan."""
+        file = self.folder_of(self._id_of(plan_id)) / MUTATION
+        try:
+            return read_regular(file).decode()
+        except OSError as cause:
+            raise file_error("read", file, cause) from cause
+
+    def ids(self) -> Sequence[str]:
+        """Return the ids of all plans."""
+        return sorted(one.parent.name for one in self.folder.glob(f"gp-*/{PLAN}"))
+
+    def open_plans(self) -> Iterator[Plan]:
+        """Yield the plans that may still be deployed."""
+        for id_ in self.ids():
+            plan = self.load(id_)
+            if not self.state(plan).is_final:
+                yield plan
+
+    def state(self, plan: Plan) -> PlanState:
+        """Return the state of a plan."""
+        folder = self.folder_of(plan.id)
+        if self.is_dropped(plan.id):
+            return PlanState.DROPPED
+        if (folder / DEPLOYMENT).is_file():
+            lines = [parse_json(one.content) for one in read_lines(folder / DEPLOYMENT)]
+            states = [one["state"] for one in lines if isinstance(one, dict) and "state" in one]
+            if states:
+                return PlanState(str(states[-1]))
+        for report in sorted(folder.glob("simulation/*/report.json")):
+            pins = _read(report).get("pins")
+            if isinstance(pins, dict) and pins.get("plan_hash") == plan.hash:
+                return PlanState.SIMULATED
+        return PlanState.OPEN
+
+    def drop(self, plan_id: str, reason: str) -> None:
+        """Record that a plan is not deployed any more."""
+        write_whole(self.folder_of(plan_id) / _DROPPED, f"{canonical_json({'reason': reason})}\n")
+
+    def is_dropped(self, plan_id: str) -> bool:
+        """Return whether a plan was dropped."""
+        return (self.folder_of(plan_id) / _DROPPED).is_file()
+
+    def _id_of(self, reference: str) -> str:
+        return find_id(reference, self.ids(), "plan", UnknownPlan)
+
+
+def _read(file: Path) -> JsonObject:
+    try:
+        value = parse_json(read_regular(file))
+    except NotCanonical as cause:
+        raise InvalidMorph(f"{file}: {cause.message}") from cause
+    except OSError as cause:
+        raise file_error("read", file, cause) from cause
+    if not isinstance(value, dict):
+        raise InvalidMorph(f"{file}: not an object")
+    return value

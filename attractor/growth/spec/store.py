@@ -1,0 +1,108 @@
+"""The specifications that a control plane keeps, each by an id made of its hash.
+
+A stored specification never changes: the id names the content. `HEAD` is the specification in the
+repository of the app.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import file_error, read_regular, write_whole
+from attractor.base.json import Json, NotCanonical, canonical_json, parse_json
+from attractor.base.records import read_record, write_record
+from attractor.growth.desires import UserDesire, read_desire
+from attractor.growth.errors import InvalidSpec, UnknownSpec
+from attractor.growth.references import find_id
+from attractor.growth.spec.files import read_spec, write_spec
+from attractor.growth.spec.graph import SpecGraph
+
+HEAD = "HEAD"
+"""The reference to the specification in the repository of the app."""
+
+_RECORD = "record.json"
+
+
+def spec_id(graph: SpecGraph) -> str:
+    """Return the id of a specification: `sg-` and the first digits of its hash."""
+    return f"sg-{graph.spec_hash[:12]}"
+
+
+@dataclass(frozen=True)
+class SpecRecord:
+    """Where a stored specification comes from."""
+
+    desires: tuple[dict[str, Json], ...] = ()
+    clarifications: tuple[str, ...] = ()
+    base: str = ""
+    """The id of the specification that the desires were added to."""
+
+
+NO_RECORD = SpecRecord()
+
+
+@dataclass(frozen=True)
+class StoredSpec:
+    """A specification with its desires, the open questions, and the id of its base."""
+
+    graph: SpecGraph
+    desires: Sequence[UserDesire] = ()
+    clarifications: Sequence[str] = ()
+    base: str = ""
+
+    @property
+    def id(self) -> str:
+        """The id of the specification."""
+        return spec_id(self.graph)
+
+
+class SpecStore:
+    """The specifications in a folder, and the one in the repository of the app."""
+
+    def __init__(self, folder: Path, repository: Path) -> None:
+        self.folder = folder
+        self.repository = repository
+
+    def save(self, graph: SpecGraph, record: SpecRecord = NO_RECORD) -> str:
+        """Store a specification and return its id; a stored one stays as it is."""
+        id_ = spec_id(graph)
+        folder = self.folder / id_
+        if not (folder / _RECORD).is_file():
+            write_spec(graph, folder)
+            # Written last: a folder without it was not completed.
+            write_whole(folder / _RECORD, f"{canonical_json(write_record(record))}\n")
+        return id_
+
+    def load(self, reference: str) -> StoredSpec:
+        """Return the specification with an id, a unique prefix of an id, or `HEAD`."""
+        if reference == HEAD:
+            return StoredSpec(self.of_repository())
+        id_ = find_id(reference, self.ids(), "specification", UnknownSpec)
+        file = self.folder / id_ / _RECORD
+        try:
+            value = parse_json(read_regular(file))
+        except NotCanonical as cause:
+            raise InvalidSpec(f"{file}: {cause.message}") from cause
+        except OSError as cause:
+            raise file_error("read", file, cause) from cause
+        if not isinstance(value, dict):
+            raise InvalidSpec(f"{file}: not an object")
+        record = read_record(SpecRecord, value)
+        stored = StoredSpec(
+            read_spec(self.folder / id_),
+            [read_desire(one) for one in record.desires],
+            record.clarifications,
+            record.base,
+        )
+        if stored.id != id_:
+            hint = f"remove {self.folder / id_}, then store the specification again"
+            raise InvalidSpec(f"{id_} was changed: its content is {stored.id}", hint=hint)
+        return stored
+
+    def of_repository(self) -> SpecGraph:
+        """Return the specification in the checked-out tree of the app."""
+        return read_spec(self.repository)
+
+    def ids(self) -> Sequence[str]:
+        """Return the ids of all stored specifications."""
+        return sorted(one.parent.name for one in self.folder.glob(f"sg-*/{_RECORD}"))

@@ -1,0 +1,62 @@
+"""The repository of an app with its specification and its control plane."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from attractor.growth.control_plane import ControlPlane
+from attractor.growth.development import DEVELOPMENT
+from attractor.growth.morph import morph_registry
+from attractor.growth.spec.files import write_spec
+from attractor.growth.spec.graph import SpecGraph
+from tests.growth.seed import farm
+from tests.pipeline.projects import begin_repository, git, make_host
+
+LINE = "No harvest from PHI locked blocks"
+
+DEVELOPMENT_TEXT = f"""
+[organs.app]
+kind = "workflows"
+nodes = ["workflows"]
+
+[[plates]]
+organ = "app"
+accepts = {sorted(morph_registry())}
+""".replace("'", '"')
+"""A developmental specification with one plate that accepts every type of morph."""
+
+GATED = f"""{DEVELOPMENT_TEXT}
+[[identity]]
+line = "{LINE}"
+path_to = "harvest"
+gate = "phi_gate"
+"""
+"""The same with a line of the envelope that a gate enforces."""
+
+PROPOSAL: Mapping[str, list[object]] = {
+    "morphs": [
+        {"type": "add_source", "name": "contracts"},
+        {"type": "insert_gate", "name": "phi_gate", "after": "yield_forecast"},
+        {"type": "allocate", "strategy": "priority"},
+        {"type": "add_surface", "panels": ["contract_tracker", "price_spread"]},
+    ],
+    "tests": [
+        "no harvest from phi locked blocks",
+        "all tuesday contracts have reservation or shortfall alert",
+    ],
+}
+"""The planner's output as the seed writes it."""
+
+
+def make_app(
+    folder: Path, graph: SpecGraph | None = None, *, development: str = DEVELOPMENT_TEXT
+) -> ControlPlane:
+    """Make the repository of an app (default: the farm) with one commit."""
+    folder.mkdir(parents=True)
+    begin_repository(folder)
+    write_spec(graph or farm(), folder)
+    (folder / DEVELOPMENT).write_text(development)
+    (folder / ".gitignore").write_text("runs/\n")
+    (folder / "attractor.toml").write_text("")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "Begin")
+    return ControlPlane(make_host(folder))

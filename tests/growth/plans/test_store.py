@@ -1,0 +1,106 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import AttractorError
+from attractor.growth.api import plan_proposal
+from attractor.growth.control_plane import ControlPlane
+from attractor.growth.errors import InvalidMorph, PlanRefused, UnknownPlan
+from attractor.growth.plans.plan import Plan, read_proposal
+from attractor.growth.plans.store import DEPLOYMENT, PLAN, PlanState
+from tests.growth.app import PROPOSAL, make_app
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> ControlPlane:
+    return make_app(tmp_path / "app")
+
+
+def _planned(app: ControlPlane, *morphs: object) -> Plan:
+    proposal = read_proposal({"morphs": list(morphs), "tests": []} if morphs else PROPOSAL)
+    return app.plans.load(str(plan_proposal(app, "HEAD", proposal)["plan_id"]))
+
+
+def test_a_plan_is_loaded_as_it_was_made(app: ControlPlane) -> None:
+    plan = _planned(app)
+    again = app.plans.load(plan.id[:6])
+    assert again.to_dict() == plan.to_dict()
+    assert again.hash == plan.hash
+    assert _planned(app).id == plan.id
+    assert list(app.plans.ids()) == [plan.id]
+
+
+def test_a_plan_changed_by_hand_is_refused(app: ControlPlane) -> None:
+    plan = _planned(app)
+    file = app.plans.folder_of(plan.id) / PLAN
+    record = json.loads(file.read_text())
+    changes: list[dict[str, object]] = [
+        {"tests": []},
+        {"morphs": [{**record["morphs"][0], "risk": "high"}, *record["morphs"][1:]]},
+        {"morphs": record["morphs"][1:]},
+        {"plan_id": "gp-00000000"},
+        {"more": 1},
+    ]
+    for change in changes:
+        file.write_text(json.dumps({**record, **change}))
+        with pytest.raises(InvalidMorph):
+            app.plans.load(plan.id)
+
+
+def test_the_state_follows_from_the_records(app: ControlPlane) -> None:
+    plan = _planned(app)
+    folder = app.plans.folder_of(plan.id)
+    report = folder / "simulation" / "sim-1" / "report.json"
+    report.parent.mkdir(parents=True)
+
+    def state() -> PlanState:
+        return app.plans.state(plan)
+
+    assert state() is PlanState.OPEN
+    report.write_text('{"pins": {"plan_hash": "another"}}')
+    assert state() is PlanState.OPEN
+    report.write_text(json.dumps({"pins": {"plan_hash": plan.hash}}))
+    assert state() is PlanState.SIMULATED
+    for name in ("deploying", "parked", "deployed"):
+        with (folder / DEPLOYMENT).open("a") as file:
+            file.write(f'{{"state": "{name}"}}\n')
+        assert state() == name
+    assert list(app.plans.open_plans()) == []
+
+
+def test_a_dropped_plan_is_made_anew(app: ControlPlane) -> None:
+    plan = _planned(app)
+    app.plans.drop(plan.id, "rebased")
+    assert app.plans.state(plan) is PlanState.DROPPED
+    again = _planned(app)
+    assert again.id != plan.id
+    assert [one.id for one in app.plans.open_plans()] == [again.id]
+
+
+def test_unknown_plans_and_refused_proposals(app: ControlPlane) -> None:
+    with pytest.raises(UnknownPlan):
+        app.plans.load("gp-1")
+    with pytest.raises(PlanRefused, match="exists"):
+        _planned(app, {"type": "add_entity", "name": "Contract", "fields": ["x"]})
+    with pytest.raises(AttractorError, match="unknown type"):
+        _planned(app, {"type": "set_purpose", "purpose": "a mouse"})
+    assert list(app.plans.ids()) == []
+
+
+def test_mutation_names_morphs_state_and_identity(app: ControlPlane) -> None:
+    plan = _planned(
+        app,
+        {"type": "drop_field", "entity": "block", "field": "crop", "erase": True},
+        {"type": "add_field", "entity": "block", "name": "area", "field_type": "number"},
+    )
+    text = app.plans.mutation(plan.id)
+    for words in (
+        "m1 drop_field (entity block, field crop, erase True): plate app, level mechanism",
+        "writes block.crop",
+        "Identity: 0 of 3 lines machine-checked.",
+        "## Irreversible",
+        "- added field block.area: area",
+        "block: new field area",
+    ):
+        assert words in text
