@@ -1,5 +1,8 @@
 """The errors of specifications and their growth.
 
+AttractorError
+└── ModelAnswerRefused       1  a model that gave no valid answer
+
 UsageError
 ├── InvalidDesire            2  an invalid desire of a user
 ├── InvalidSpec              2  an invalid specification document or graph
@@ -16,7 +19,13 @@ Refused
 └── PlanRefused              4  a plan that may not be made
 """
 
-from attractor.base.errors import Refused, UsageError
+from attractor.base.errors import AttractorError, Refused, UsageError
+
+
+class ModelAnswerRefused(AttractorError):
+    """A model that gave no valid answer, also after its repairs."""
+
+    hint = "ask again, write the text more clearly, or choose another model (llm.model)"
 
 
 class InvalidDesire(UsageError):

@@ -5,6 +5,7 @@ the document that it was read from.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, cast
 
 from attractor.base.errors import suggest
@@ -36,7 +37,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 """The sections and their keys, in the order of a document."""
 
 SECTION = "section"
-_SCALARS = frozenset({"cadence"})
+SCALARS = frozenset({"cadence"})
 _RELATIONS_OF_ALL = {"derives_from": Relation.DERIVES_FROM}
 
 
@@ -61,9 +62,11 @@ def write_document(graph: SpecGraph) -> str:
     return yaml.safe_dump(document_of(graph), sort_keys=False, allow_unicode=True, width=100)
 
 
-def graph_of(value: object, *, source: str = "the document") -> SpecGraph:
-    """Return the graph of a document."""
-    reader = _Reader(source)
+def graph_of(
+    value: object, *, source: str = "the document", quotes: Mapping[str, str] = MappingProxyType({})
+) -> SpecGraph:
+    """Return the graph of a document; quotes by place become the words of provenance."""
+    reader = _Reader(source, quotes)
     reader.read(value)
     graph = SpecGraph(reader.linked())
     check_graph(graph)
@@ -73,8 +76,9 @@ def graph_of(value: object, *, source: str = "the document") -> SpecGraph:
 class _Reader:
     """Collects the nodes of a document; relations are resolved when all nodes are known."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, quotes: Mapping[str, str]) -> None:
         self.source = source
+        self._quotes = quotes
         self._nodes: dict[str, SpecNode] = {}
         self._references: list[tuple[str, str, Relation, str]] = []
 
@@ -91,19 +95,20 @@ class _Reader:
             else:
                 lines = self._list(identity.get(key), f"identity.{key}")
                 fields[key] = [self._text(one, place) for place, one in lines]
-        self._nodes[ROOT] = SpecNode(ROOT, ROOT, fields)
+        self._nodes[ROOT] = SpecNode(ROOT, ROOT, fields, (), self._origin("identity.purpose"))
         children = [self._section(one, document.get(one)) for one in SECTIONS]
         children += self._entries(ROOT, document, "")
         self._nodes[ROOT] = self._nodes[ROOT].with_targets(Relation.CONTAINS, children)
 
     def _section(self, name: str, value: object) -> str:
         keys = self._keys_of(name)
-        scalars = [one for one in SECTIONS[name] if one in _SCALARS]
+        scalars = [one for one in SECTIONS[name] if one in SCALARS]
         content = self._mapping(value, name, (*scalars, *keys))
         fields: dict[str, Json] = {
             one: self._text(content[one], f"{name}.{one}") for one in scalars if one in content
         }
-        self._nodes[name] = SpecNode(name, SECTION, fields)
+        origin = self._origin(*(f"{name}.{one}" for one in scalars))
+        self._nodes[name] = SpecNode(name, SECTION, fields, (), origin)
         children = self._entries(name, content, f"{name}.")
         self._nodes[name] = self._nodes[name].with_targets(Relation.CONTAINS, children)
         return name
@@ -135,12 +140,17 @@ class _Reader:
         for key in sorted(kind.lists & entry.keys()):
             lines = self._list(entry[key], f"{place}.{key}")
             fields[key] = [self._text(one, at) for at, one in lines]
-        self._nodes[id_] = SpecNode(id_, name, fields)
+        self._nodes[id_] = SpecNode(id_, name, fields, (), self._origin(place))
         for key, relation in relations.items():
             for at, one in self._list(entry.get(key), f"{place}.{key}"):
                 self._references.append((id_, at, relation, self._text(one, at)))
         self._contain(id_, inner, entry, place)
         return id_
+
+    def _origin(self, *places: str) -> Provenance:
+        return Provenance(
+            words=next((self._quotes[one] for one in places if one in self._quotes), "")
+        )
 
     def _contain(
         self, id_: str, inner: Mapping[str, NodeKind], entry: Mapping[str, Any], place: str

@@ -20,6 +20,9 @@ from attractor.growth.errors import InvalidSpec, UnknownSpecNode
 
 ROOT = "domain"
 
+LONGEST_ID = 60
+"""The length of ids made of words: an id is the name of a file."""
+
 
 class Relation(StrEnum):
     """How a node relates to another one."""
@@ -242,8 +245,8 @@ def slug(words: str) -> str:
 
 
 def free_id(words: str, kind: str, is_taken: Callable[[str], bool]) -> str:
-    """Return an id for a new node that no other node has."""
-    wanted = slug(words) or kind
+    """Return an id for a new node that no other node has; a question is no part of it."""
+    wanted = slug(re.sub(r"\[[^\]]*\]", "", words))[:LONGEST_ID].rstrip("_") or kind
     candidates = (wanted, f"{wanted}_{kind}")
     for candidate in candidates:
         if not is_taken(candidate):

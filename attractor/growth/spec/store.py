@@ -9,13 +9,14 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_error, read_regular, write_whole
-from attractor.base.json import Json, NotCanonical, canonical_json, parse_json
+from attractor.base.json import NotCanonical, canonical_json, parse_json
 from attractor.base.records import read_record, write_record
 from attractor.growth.desires import UserDesire, read_desire
 from attractor.growth.errors import InvalidSpec, UnknownSpec
 from attractor.growth.references import find_id
+from attractor.growth.spec.clarifications import Clarification, clarifications_of
 from attractor.growth.spec.files import read_spec, write_spec
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.spec.graph import SpecGraph, SpecNode
 
 HEAD = "HEAD"
 """The reference to the specification in the repository of the app."""
@@ -28,14 +29,20 @@ def spec_id(graph: SpecGraph) -> str:
     return f"sg-{graph.spec_hash[:12]}"
 
 
+def desire_of(node: SpecNode) -> UserDesire:
+    """Return the desire in a node."""
+    others = {key: one for key, one in node.fields.items() if key != "name"}
+    return read_desire({"goal": node.name, **others}, place=node.id)
+
+
 @dataclass(frozen=True)
 class SpecRecord:
     """Where a stored specification comes from."""
 
-    desires: tuple[dict[str, Json], ...] = ()
-    clarifications: tuple[str, ...] = ()
+    desires: tuple[str, ...] = ()
+    """The ids of the nodes with the desires that it adds to the base."""
     base: str = ""
-    """The id of the specification that the desires were added to."""
+    """The id of the base; empty for the first specification of an app."""
 
 
 NO_RECORD = SpecRecord()
@@ -43,17 +50,30 @@ NO_RECORD = SpecRecord()
 
 @dataclass(frozen=True)
 class StoredSpec:
-    """A specification with its desires, the open questions, and the id of its base."""
+    """A specification and its record."""
 
     graph: SpecGraph
-    desires: Sequence[UserDesire] = ()
-    clarifications: Sequence[str] = ()
-    base: str = ""
+    record: SpecRecord = NO_RECORD
 
     @property
     def id(self) -> str:
         """The id of the specification."""
         return spec_id(self.graph)
+
+    @property
+    def base(self) -> str:
+        """The id of the base."""
+        return self.record.base
+
+    @property
+    def desires(self) -> Sequence[UserDesire]:
+        """The desires that it adds to the base."""
+        return [desire_of(self.graph[one]) for one in self.record.desires]
+
+    @property
+    def clarifications(self) -> Sequence[Clarification]:
+        """The open questions."""
+        return clarifications_of(self.graph)
 
 
 class SpecStore:
@@ -88,12 +108,7 @@ class SpecStore:
         if not isinstance(value, dict):
             raise InvalidSpec(f"{file}: not an object")
         record = read_record(SpecRecord, value)
-        stored = StoredSpec(
-            read_spec(self.folder / id_),
-            [read_desire(one) for one in record.desires],
-            record.clarifications,
-            record.base,
-        )
+        stored = StoredSpec(read_spec(self.folder / id_), record)
         if stored.id != id_:
             hint = f"remove {self.folder / id_}, then store the specification again"
             raise InvalidSpec(f"{id_} was changed: its content is {stored.id}", hint=hint)

@@ -2,21 +2,23 @@ from pathlib import Path
 
 import pytest
 
+from attractor.growth.desires import UserDesire
 from attractor.growth.errors import InvalidSpec, UnknownSpec
+from attractor.growth.spec.document import read_document
 from attractor.growth.spec.files import write_spec
 from attractor.growth.spec.store import SpecRecord, SpecStore, spec_id
-from tests.growth.seed import farm
+from tests.growth.seed import FARM, farm
 
 
 def test_a_specification_is_stored_once_and_found_by_its_prefix(tmp_path: Path) -> None:
     store = SpecStore(tmp_path / "specs", tmp_path)
-    graph = farm()
-    id_ = store.save(graph, SpecRecord(({"goal": "x"},), ("what?",), "sg-0"))
+    graph = read_document(f"{FARM}desires: [{{goal: Sell eggs, outputs: [invoices]}}]\n")
+    id_ = store.save(graph, SpecRecord(("sell_eggs",), "sg-0"))
     assert store.save(graph) == id_ == spec_id(graph)
     stored = store.load(id_[:5])
     assert stored.graph.spec_hash == graph.spec_hash
-    assert [one.goal for one in stored.desires] == ["x"]
-    assert (stored.clarifications, stored.base) == (("what?",), "sg-0")
+    assert stored.desires == [UserDesire(goal="Sell eggs", outputs=("invoices",))]
+    assert (stored.clarifications, stored.base) == ([], "sg-0")
     write_spec(farm(('"Triage"', '"Home"')), tmp_path)
     assert store.load("HEAD").id != id_
 

@@ -1,0 +1,1 @@
+"""Turns desires and documents into a specification (ruling G4)."""

@@ -1,0 +1,26 @@
+"""A model for growth: the provider twin answers with JSON objects."""
+
+import json
+from pathlib import Path
+
+from attractor.pipeline.host.run_host import RunHost
+from attractor.twins.script.script import Script
+from attractor.twins.server.provider_twin import ProviderTwin
+from tests.pipeline.projects import make_host
+
+
+def objects(*answers: object) -> Script:
+    """Return the script of a model that gives these answers, the last one again and again."""
+    texts = [{"text": one if isinstance(one, str) else json.dumps(one)} for one in answers]
+    first = [{"answer": one, "first": 1} for one in texts[:-1]]
+    return Script.model_validate({"rules": [*first, {"answer": texts[-1]}]})
+
+
+def host_with_model(twin: ProviderTwin, folder: Path) -> RunHost:
+    """Return the host of a project whose model is the twin."""
+    environ = twin.environ()
+    return make_host(
+        folder,
+        OPENAI_API_KEY=environ["OPENAI_API_KEY"],
+        OPENAI_BASE_URL=environ["OPENAI_BASE_URL"],
+    )
