@@ -1,6 +1,7 @@
 """The errors of specifications and their growth.
 
 AttractorError
+├── AppFailed                1  a generated app that does not start or fails at a command
 └── ModelAnswerRefused       1  a model that gave no valid answer
 
 UsageError
@@ -9,6 +10,7 @@ UsageError
 ├── InvalidMorph             2  a morph that does not fit the specification
 ├── InvalidState             2  an invalid file of recorded state
 ├── InvalidDevelopment       2  an invalid developmental specification
+├── InvalidApp               2  an invalid file of a generated app
 ├── InvalidRecording         2  an invalid recording of traffic
 ├── InvalidLineage           2  an invalid file of a stage, or a lineage that does not fit together
 ├── UnknownSpecNode          2  an unknown node of a specification
@@ -48,6 +50,10 @@ class InvalidDevelopment(UsageError):
     """An invalid developmental specification."""
 
 
+class InvalidApp(UsageError):
+    """An invalid file of a generated app."""
+
+
 class InvalidRecording(UsageError):
     """An invalid recording of traffic."""
 
@@ -76,3 +82,9 @@ class UnknownPlan(UsageError):
 
 class PlanRefused(Refused):
     """A plan that may not be made."""
+
+
+class AppFailed(AttractorError):
+    """A generated app that does not start or fails at a command."""
+
+    hint = "run 'python -m app serve' in its repository"

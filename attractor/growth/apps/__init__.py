@@ -1,0 +1,1 @@
+"""Apps: code generated from a specification, its divergence, and the running process."""

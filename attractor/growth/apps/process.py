@@ -1,0 +1,172 @@
+"""Runs a generated app: its server, and commands that read and write its state.
+
+In a sandbox of bubblewrap the state is the only folder that an app can write, and its code is
+read-only. Without one (no sandbox given, or none that can show folders) it is a process of the
+operator.
+"""
+
+import asyncio
+import shlex
+import sys
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import file_error
+from attractor.environments.environment import ExecutionEnvironment, Service
+from attractor.environments.local import LocalExecutionEnvironment
+from attractor.environments.sandbox.bubblewrap import BindMount
+from attractor.environments.selection import EnvironmentChoice, choose_environment
+from attractor.growth.apps.skeleton import STACK
+from attractor.growth.apps.stack import stacks
+from attractor.growth.errors import AppFailed
+from attractor.growth.migration.state import State, read_state, write_state
+
+_START_S = 60.0
+_COMMAND_MS = 120_000
+_READY = "listening on http://127.0.0.1:"
+_SHOWN = ("app", "spec")
+"""The folders of a tree that an app needs."""
+
+
+@dataclass(frozen=True)
+class RunningApp:
+    """An app that answers at `url`."""
+
+    url: str
+    output: list[str]
+    """What the app printed so far: places of errors, and no values of records."""
+
+
+async def app_sandbox(environ: Mapping[str, str], *, hide: Sequence[Path]) -> EnvironmentChoice:
+    """Choose the sandbox of apps, in which this Python is visible."""
+    python = dict.fromkeys(Path(one).resolve() for one in (sys.prefix, sys.base_prefix))
+    shown = [one for one in python if not str(one).startswith("/usr")]
+    return await choose_environment("auto", environ=environ, hide=hide, read=shown)
+
+
+@asynccontextmanager
+async def running_app(
+    tree: Path,
+    state: Path,
+    *,
+    clock: datetime | None = None,
+    seed: int = 0,
+    sandbox: EnvironmentChoice | None = None,
+) -> AsyncGenerator[RunningApp]:
+    """Serve the app of a tree on a free port until the block ends, or raise AppFailed.
+
+    The clock is fixed if it is given.
+    """
+    fixed = {"APP_CLOCK": clock.isoformat()} if clock else {}
+    async with _place(tree, state, sandbox) as place:
+        variables = {**place.variables, "APP_SEED": str(seed), **fixed}
+        command = _command(*stacks()[STACK].serve)
+        service = await place.environment.start_service(command, env_vars=variables)
+        output: list[str] = []
+        port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        reading = asyncio.create_task(_read_output(service, output, port))
+        try:
+            async with place.environment.reach(await _started(port, output)) as address:
+                yield RunningApp(f"http://{address}", output)
+        finally:
+            await service.stop()
+            reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await reading
+
+
+async def _started(port: "asyncio.Future[int]", output: Sequence[str]) -> int:
+    try:
+        async with asyncio.timeout(_START_S):
+            return await port
+    except TimeoutError as cause:
+        said = "".join(output)
+        raise AppFailed(f"the app did not start within {_START_S:.0f} s: {said}") from cause
+
+
+async def _read_output(service: Service, output: list[str], port: "asyncio.Future[int]") -> None:
+    """Collect the output, and find the port in the ready line."""
+    async for piece in service.output():
+        output.append(piece.decode(errors="replace"))
+        if not port.done():
+            _, _, rest = "".join(output).partition(_READY)
+            digits, ended, _ = rest.partition("\n")
+            if ended:
+                port.set_result(int(digits))
+    if not port.done():
+        last = "".join(output).strip().rpartition("\n")[2]
+        port.set_exception(AppFailed(f"the app ended at its start: {last}"))
+
+
+async def export_state(
+    tree: Path, state: Path, *, sandbox: EnvironmentChoice | None = None
+) -> State:
+    """Return the records of an app, or raise AppFailed."""
+    async with _place(tree, state, sandbox) as place:
+        with TemporaryDirectory(prefix="export-", dir=state) as folder:
+            await place.run("export", Path(folder))
+            return read_state(Path(folder))
+
+
+async def import_state(
+    tree: Path, state: Path, records: State, *, sandbox: EnvironmentChoice | None = None
+) -> None:
+    """Replace the records of an app, or raise AppFailed."""
+    async with _place(tree, state, sandbox) as place:
+        with TemporaryDirectory(prefix="import-", dir=state) as folder:
+            write_state(records, Path(folder))
+            await place.run("import", Path(folder))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an app runs: in a sandbox that shows its code in its state, or in its tree."""
+
+    environment: ExecutionEnvironment
+    state: Path
+    is_sandboxed: bool
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """The environment variables of the app."""
+        state = "." if self.is_sandboxed else str(self.state)
+        return {"APP_STATE": state, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+
+    async def run(self, name: str, folder: Path) -> None:
+        """Run a command of the app on a folder within its state."""
+        path = folder.name if self.is_sandboxed else str(folder)
+        result = await self.environment.exec_command(
+            _command("-m", "app", name, path), timeout_ms=_COMMAND_MS, env_vars=self.variables
+        )
+        if result.exit_code:
+            last = result.stderr.strip().rpartition("\n")[2].removeprefix("error: ")
+            why = "time limit exceeded" if result.timed_out else last
+            raise AppFailed(f"the app cannot {name} its state: {why}")
+
+
+@asynccontextmanager
+async def _place(
+    tree: Path, state: Path, sandbox: EnvironmentChoice | None
+) -> AsyncGenerator[_Place]:
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise file_error("create", state, cause) from cause
+    if sandbox and sandbox.make_showing:
+        shown = [BindMount(tree, one) for one in _SHOWN if (tree / one).is_dir()]
+        place = _Place(sandbox.make_showing(state, shown), state.resolve(), True)
+    else:
+        place = _Place(LocalExecutionEnvironment(tree), state.resolve(), False)
+    try:
+        await place.environment.initialize()
+        yield place
+    finally:
+        await place.environment.cleanup()
+
+
+def _command(*arguments: str) -> str:
+    return f"exec {shlex.join([sys.executable, *arguments])}"

@@ -1,0 +1,114 @@
+"""Writes the code of an app: the skeleton is generated, bodies are kept (rulings G7, G14)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from attractor.base.files import file_error, read_regular, write_whole
+from attractor.base.json import Json, NotCanonical, canonical_json, content_hash, parse_json
+from attractor.growth.apps.stack import FilePart, GeneratedFile, stacks
+from attractor.growth.errors import InvalidApp
+from attractor.growth.spec.graph import SpecGraph
+
+GENERATED = "app/generated.json"
+"""Maps each file of an app to its nodes, hash and part."""
+
+STACK = "python"
+
+
+def generate(graph: SpecGraph) -> Mapping[str, GeneratedFile]:
+    """Return the files of an app by path: the skeleton, and bodies to begin with."""
+    return stacks()[STACK].generate(graph)
+
+
+def generated_record(files: Mapping[str, GeneratedFile]) -> str:
+    """Return the text of generated.json, one file a line."""
+    lines = [
+        f" {canonical_json(path)}: {canonical_json(_entry(file))}"
+        for path, file in sorted(files.items())
+    ]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _entry(file: GeneratedFile) -> dict[str, Json]:
+    hash_ = content_hash(file.text.encode())
+    return {"nodes": list[Json](file.nodes), "hash": hash_, "part": file.part.value}
+
+
+def write_app(graph: SpecGraph, folder: Path) -> Mapping[str, GeneratedFile]:
+    """Write the skeleton, missing bodies and generated.json; keep bodies; return all files.
+
+    Files of nodes that the specification no longer contains are removed.
+    """
+    files = with_bodies(generate(graph), folder)
+    for path in sorted(set(read_generated(folder)) - set(files)):
+        _remove(folder / path)
+    for path, file in files.items():
+        write_file(folder / path, file.text.encode())
+    write_file(folder / GENERATED, generated_record(files).encode())
+    return files
+
+
+def with_bodies(files: Mapping[str, GeneratedFile], folder: Path) -> Mapping[str, GeneratedFile]:
+    """Return the files with the bodies that a folder contains."""
+    kept: dict[str, GeneratedFile] = {}
+    for path, file in files.items():
+        content = read_file(folder / path) if file.part is FilePart.BODY else None
+        if content is not None:
+            file = GeneratedFile(_decoded(content, path), file.nodes, file.part)
+        kept[path] = file
+    return kept
+
+
+def _decoded(content: bytes, path: str) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as cause:
+        raise InvalidApp(f"{path} is not UTF-8", hint="write the body again") from cause
+
+
+def read_generated(folder: Path) -> Mapping[str, str]:
+    """Return the hash of each file that generated.json names; none if it is missing or invalid."""
+    content = read_file(folder / GENERATED)
+    try:
+        record = parse_json(content) if content is not None else {}
+    except NotCanonical:
+        return {}
+    if not isinstance(record, dict):
+        return {}
+    return {
+        path: str(entry.get("hash"))
+        for path, entry in record.items()
+        if isinstance(entry, dict) and _is_in_app(path)
+    }
+
+
+def _is_in_app(path: str) -> bool:
+    return path.startswith("app/") and ".." not in path.split("/")
+
+
+def read_file(file: Path) -> bytes | None:
+    """Return the content of a file, or None if there is none."""
+    try:
+        return read_regular(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as cause:
+        raise file_error("read", file, cause) from cause
+
+
+def write_file(file: Path, content: bytes) -> None:
+    """Write a file unless it has this content."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.is_symlink() and file.is_file() and read_regular(file) == content:
+            return
+    except OSError as cause:
+        raise file_error("write", file, cause) from cause
+    write_whole(file, content, sync=False)
+
+
+def _remove(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as cause:
+        raise file_error("remove", file, cause) from cause

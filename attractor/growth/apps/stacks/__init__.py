@@ -1,0 +1,1 @@
+"""The stacks of generated apps, one file each."""

@@ -1,0 +1,202 @@
+"""Apps in Python with Starlette, Jinja2 and SQLite."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from attractor.growth.apps.stack import FilePart, GeneratedFile, Stack
+from attractor.growth.spec.graph import Relation, SpecGraph, SpecNode
+
+_TEMPLATES = "python_app"
+_SUFFIX = ".j2"
+_BODIES = {"step": "steps", "panel": "panels"}
+_RULE = re.compile(r"filter: *(?P<field>[a-z0-9_]+) *(?P<op>==|!=|<=|>=|<|>) *(?P<value>\S.*)")
+"""A rule that is built without an agent: pass the records whose field compares with a value."""
+
+
+def _generate(graph: SpecGraph) -> Mapping[str, GeneratedFile]:
+    """Return the files of an app."""
+    spec = _content(graph)
+    nodes = {"app/spec.py": tuple(sorted(_data_nodes(graph)))}
+    generated = {
+        path: GeneratedFile(_render(name, spec), nodes.get(path, ()), FilePart.SKELETON)
+        for name in _skeleton_templates()
+        for path in [f"app/{name.removesuffix(_SUFFIX)}"]
+    }
+    for kind, folder in _BODIES.items():
+        for node in graph.of_kind(kind):
+            text = _render(f"bodies/{kind}.py{_SUFFIX}", _body(graph, node))
+            path = f"app/{folder}/{node.id}.py"
+            generated[path] = GeneratedFile(text, (node.id,), FilePart.BODY)
+    return dict(sorted(generated.items()))
+
+
+def _content(graph: SpecGraph) -> dict[str, Any]:
+    """Return what the templates of the skeleton show."""
+    return {
+        "title": graph.root.fields["purpose"],
+        "spec_hash": graph.spec_hash,
+        "entities": [
+            {"id": one.id, "fields": [_field(field) for field in graph.children(one.id, "field")]}
+            for one in graph.of_kind("entity")
+        ],
+        "pipelines": [
+            {"id": one.id, "steps": [_step(graph, step) for step in graph.children(one.id, "step")]}
+            for one in graph.of_kind("pipeline")
+        ],
+        "panels": _with_entities(graph, "panel"),
+        "outputs": _with_entities(graph, "output"),
+    }
+
+
+def _data_nodes(graph: SpecGraph) -> Iterator[str]:
+    for kind in ("entity", "field", "pipeline", "step", "panel", "output"):
+        yield from (one.id for one in graph.of_kind(kind))
+
+
+def _field(node: SpecNode) -> dict[str, Any]:
+    flags = [f", {flag}=True" for flag in ("key", "pii") if node.fields.get(flag) == "true"]
+    name = node.id.partition(".")[2]
+    return {"name": name, "type": node.fields.get("type", "text"), "options": "".join(flags)}
+
+
+def _step(graph: SpecGraph, node: SpecNode) -> dict[str, Any]:
+    return {
+        "id": node.id,
+        "reads": entities_of(graph, node, Relation.READS),
+        "writes": entities_of(graph, node, Relation.WRITES),
+        "guards": guarded_steps(graph, node),
+        "strategy": node.fields.get("strategy", ""),
+    }
+
+
+def _with_entities(graph: SpecGraph, kind: str) -> list[dict[str, Any]]:
+    relation = {"panel": Relation.SHOWS, "output": Relation.READS}[kind]
+    return [
+        {"id": one.id, "entities": entities_of(graph, one, relation)} for one in graph.of_kind(kind)
+    ]
+
+
+def entities_of(graph: SpecGraph, node: SpecNode, relation: Relation) -> tuple[str, ...]:
+    """Return the entities that a relation leads to, also by a field or an output."""
+    return tuple(dict.fromkeys(_entities(graph, node.targets(relation))))
+
+
+def _entities(graph: SpecGraph, ids: Iterable[str]) -> Iterator[str]:
+    for id_ in ids:
+        match graph[id_].kind:
+            case "entity":
+                yield id_
+            case "field":
+                yield graph.parents[id_]
+            case "output":
+                yield from _entities(graph, graph[id_].targets(Relation.READS))
+            case _:
+                pass
+
+
+def guarded_steps(graph: SpecGraph, gate: SpecNode) -> tuple[str, ...]:
+    """Return the steps that a gate guards: named ones, and those that write a named entity."""
+    named = gate.targets(Relation.GUARDS)
+    steps = [one for one in named if graph[one].kind == "step"]
+    for id_ in named:
+        if graph[id_].kind == "entity":
+            steps += [one.id for one in graph.sources(id_, Relation.WRITES) if one.kind == "step"]
+        if graph[id_].kind == "pipeline":
+            steps += [one.id for one in graph.children(id_, "step")]
+    return tuple(one for one in dict.fromkeys(steps) if one != gate.id)
+
+
+def _body(graph: SpecGraph, node: SpecNode) -> dict[str, Any]:
+    """Return what the template of a body shows."""
+    if node.kind == "panel":
+        return {"name": node.name, "entities": entities_of(graph, node, Relation.SHOWS)}
+    step = _step(graph, node)
+    rule = _RULE.fullmatch(str(node.fields.get("rule", "")))
+    return {"name": node.name, **step, "filter": _filter(graph, step, rule) if rule else None}
+
+
+def _filter(
+    graph: SpecGraph, step: Mapping[str, Any], rule: re.Match[str]
+) -> dict[str, str] | None:
+    """Return a filter from the first entity read to the first one written, or the judged one."""
+    fields = [one for entity in step["reads"][:1] for one in graph.children(entity, "field")]
+    field = next((one for one in fields if one.id.endswith(f".{rule['field']}")), None)
+    into = step["reads"][:1] if step["guards"] else step["writes"][:1]
+    if not field or not into:
+        return None
+    value = _literal(rule["value"], str(field.fields.get("type", "text")))
+    comparison = {"field": rule["field"], "op": rule["op"], "value": value}
+    return {"source": step["reads"][0], "target": into[0], **comparison} if value else None
+
+
+def _literal(words: str, type_: str) -> str:
+    """Return the words of a rule as a Python literal of a type, or nothing if they do not fit."""
+    if type_ in ("text", "date"):
+        return json.dumps(words.strip("\"'"), ensure_ascii=False)
+    if type_ == "boolean":
+        return {"true": "True", "false": "False"}.get(words, "")
+    pattern = r"-?\d+" if type_ == "integer" else r"-?\d+(\.\d+)?"
+    return words if re.fullmatch(pattern, words) else ""
+
+
+@cache
+def _skeleton_templates() -> tuple[str, ...]:
+    root = files("attractor.growth.apps.stacks") / _TEMPLATES
+    names = [
+        f"{folder}{one.name}"
+        for folder in ("", "steps/", "panels/", "templates/")
+        for one in (root / folder if folder else root).iterdir()
+        if one.name.endswith(_SUFFIX)
+    ]
+    return tuple(sorted(names))
+
+
+def _render(template: str, content: Mapping[str, Any]) -> str:
+    return _environment().get_template(template).render(content)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("attractor.growth.apps.stacks", _TEMPLATES),
+        # Templates of an app contain {{ }} themselves.
+        variable_start_string="<<",
+        variable_end_string=">>",
+        block_start_string="<%",
+        block_end_string="%>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.filters |= {"text": _text, "texts": _texts, "sentence": _sentence}
+    return environment
+
+
+def _text(value: str) -> str:
+    """Return a Python literal."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _texts(values: Iterable[str]) -> str:
+    """Return a Python tuple of texts, on several lines if it is long."""
+    listed = [_text(one) for one in values]
+    return f"({', '.join(listed)}{',' if len(listed) == 1 else ''})"
+
+
+def _sentence(words: str) -> str:
+    """Return words as the text of a docstring."""
+    plain = " ".join(words.split()).replace("\\", "/").replace('"', "'")
+    return f"{plain.rstrip('.')}."
+
+
+part = Stack(generate=_generate, serve=("-m", "app", "serve", "--port", "0"))
