@@ -81,8 +81,11 @@ _KILL_S = 1.0
 # Usage is counted soon after a command starts, and then less and less often.
 _SOONEST_COUNT_S = 0.02
 _LATEST_COUNT_S = 0.25
-# Shared memory is slow to count: pause for this many times as long.
+# Shared memory is slow to count: pause counting it for this many times as long.
 _SLOW_COUNT = 20
+# A fork bomb delays the reading of each of its processes, and grows meanwhile: shared memory is not
+# counted while there are more processes than at the last count, by a factor and a number.
+_GROWTH, _MORE = 1.25, 8
 _PAGE = resource.getpagesize()
 _NUMBER = struct.Struct("i")
 # Of Linux; a module for sockets need not know it.
@@ -350,6 +353,8 @@ class Usage:
         self._inside = inside
         self._pause = _SOONEST_COUNT_S
         self._next = 0.0
+        self._next_shared = 0.0
+        self._last = 0
 
     def restart(self) -> None:
         """Count soon, because a command started."""
@@ -367,20 +372,46 @@ class Usage:
         self._pause = min(1.25 * self._pause, _LATEST_COUNT_S)
         began = time.monotonic()
         self._next = began + self._pause
-        most = self._bounds["max_processes"]
-        numbers = self._inside.numbers(most)
+        numbers = self._numbers()
         # While a fork bomb runs, there is no time to read about each process.
-        used = [] if len(numbers) > most else [_tasks_and_memory(number) for number in numbers]
-        if len(numbers) > most or sum(tasks for tasks, _ in used) > most:
-            return f"more than {most} processes and threads (setting sandbox.max_processes)"
+        used = [] if self._are_too_many(numbers) else [_tasks_and_memory(one) for one in numbers]
+        if self._are_too_many(numbers, sum(tasks for tasks, _ in used)):
+            return self._too_many
+        grows = len(numbers) > _GROWTH * self._last + _MORE
+        self._last = len(numbers)
         files = sum(map(_size_in_memory, self._inside.in_memory))
+        most = self._bounds["max_memory_mb"] << 20
+        if files + sum(memory for _, memory in used) <= most:
+            return ""
+        if files <= most and (grows or began < self._next_shared):
+            return ""
+        return self._excess_of_memory(files, numbers)
+
+    def _excess_of_memory(self, used: int, numbers: list[str]) -> str:
+        """Count memory that processes share only once."""
+        began = listed = time.monotonic()
         most = self._bounds["max_memory_mb"]
-        if files + sum(memory for _, memory in used) > most << 20:
-            if files + sum(map(_own_memory, numbers)) > most << 20:
+        for number in numbers:
+            used += _own_memory(number)
+            if used > most << 20:
                 return f"more than {most} MB of memory (setting sandbox.max_memory_mb)"
-            now = time.monotonic()
-            self._next = now + max(self._pause, _SLOW_COUNT * (now - began))
+            if time.monotonic() - listed > _SOONEST_COUNT_S:
+                if self._are_too_many(self._numbers()):
+                    return self._too_many
+                listed = time.monotonic()
+        self._next_shared = listed + _SLOW_COUNT * (time.monotonic() - began)
         return ""
+
+    def _numbers(self) -> list[str]:
+        return self._inside.numbers(self._bounds["max_processes"])
+
+    def _are_too_many(self, numbers: list[str], tasks: int = 0) -> bool:
+        return max(len(numbers), tasks) > self._bounds["max_processes"]
+
+    @property
+    def _too_many(self) -> str:
+        most = self._bounds["max_processes"]
+        return f"more than {most} processes and threads (setting sandbox.max_processes)"
 
 
 def _tasks_and_memory(number: str) -> tuple[int, int]:

@@ -58,7 +58,8 @@ MakeShowing = Callable[[Path, Sequence[BindMount]], ExecutionEnvironment]
 class EnvironmentChoice:
     """The chosen environment, its guarantees, and a sentence for the user.
 
-    `make_showing` is None without bubblewrap, because mounts require a namespace.
+    `make_showing` is None without bubblewrap, because mounts require a namespace. `settings` are
+    those of its sandboxes; None without a sandbox.
     """
 
     kind: str
@@ -66,6 +67,7 @@ class EnvironmentChoice:
     sentence: str
     make: Callable[[Path], ExecutionEnvironment]
     make_showing: MakeShowing | None = None
+    settings: SandboxSettings | None = None
 
 
 async def choose_environment(
@@ -170,7 +172,7 @@ async def _bubblewrap(
 
     words = "only the workspace is visible, without a network"
     return EnvironmentChoice(
-        "bubblewrap", promises, _sentence("bubblewrap", promises, words), make, make
+        "bubblewrap", promises, _sentence("bubblewrap", promises, words), make, make, settings
     )
 
 
@@ -187,7 +189,7 @@ async def _landlock(
     sentence = _sentence(name, promises)
     if settings.project:
         sentence += " Records of runs and Git's configuration in the project are writable."
-    return EnvironmentChoice("landlock", promises, sentence, make)
+    return EnvironmentChoice("landlock", promises, sentence, make, settings=settings)
 
 
 def _unguarded(environ: Mapping[str, str], why: str, run_id: str) -> EnvironmentChoice:

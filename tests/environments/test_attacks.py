@@ -10,11 +10,13 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.sandbox.bubblewrap import SandboxBounds
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from tests.counts import count
 from tests.environments.places import FAR_MS, OPERATOR, hold, make_walls, processes_in, run, use
@@ -356,3 +358,12 @@ async def nobody_is_left(namespace: str) -> None:
     async with asyncio.timeout(60):
         while processes_in(namespace):
             await asyncio.sleep(0.01)
+
+
+def test_processes_are_counted_while_shared_memory_is_slow_to_count(neutral: Path) -> None:
+    # Before they share pages, they have more memory together than the bound.
+    settings = replace(make_walls(), bounds=SandboxBounds(max_processes=200, max_memory_mb=200))
+    forks = "import os, time\nfor _ in range(10):\n    os.fork()\ntime.sleep(1)"
+    (bomb,) = run(SandboxedExecutionEnvironment(neutral, settings), python(forks))
+    assert bomb.exit_code == -signal.SIGKILL
+    assert "more than 200 processes" in bomb.stderr

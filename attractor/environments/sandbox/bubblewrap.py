@@ -175,9 +175,10 @@ class SandboxBounds:
 class SandboxSettings:
     """Settings of all sandboxes of a run; without a path of bubblewrap, they use Landlock.
 
-    `read_only` is about the workspace; `run_id` marks the commands of a Landlock sandbox. In the
-    folder `project`, the names `covers` are hidden, and Git's configuration is read-only, because
-    the operator's own Git would run commands that it names.
+    `read_only` is about the workspace; `opens_network` gives commands in bubblewrap the network of
+    this machine; `run_id` marks the commands of a Landlock sandbox. In the folder `project`, the
+    names `covers` are hidden, and Git's configuration is read-only, because the operator's own Git
+    would run commands that it names.
     """
 
     bubblewrap: str | None
@@ -188,6 +189,7 @@ class SandboxSettings:
     bounds: SandboxBounds = field(default_factory=SandboxBounds)
     forbids_namespaces: bool = False
     read_only: bool = False
+    opens_network: bool = False
     run_id: str = ""
     project: Path | None = None
     covers: Sequence[str] = ()
@@ -252,7 +254,7 @@ def options(
         if one.is_hidden
     ]
     return [
-        *_NAMESPACES,
+        *(one for one in _NAMESPACES if one != "--unshare-net" or not settings.opens_network),
         *(("--disable-userns",) if settings.forbids_namespaces else ()),
         *(("--seccomp", str(seccomp)) if seccomp is not None else ()),
         *("--tmpfs", "/tmp", "--dir", HOME, "--dir", "/run", "--dir", "/var"),
@@ -273,7 +275,8 @@ def system_paths() -> Sequence[Path]:
 
 
 def _binds(settings: SandboxSettings) -> Iterator[_Bind]:
-    for path in [*system_paths(), *settings.read, *settings.python.needs]:
+    resolver = [Path("/etc/resolv.conf")] if settings.opens_network else []
+    for path in [*system_paths(), *resolver, *settings.read, *settings.python.needs]:
         if path.exists() and not (path.is_symlink() and path.parent == Path("/")):
             yield _Bind(path.resolve(), path.absolute(), "--ro-bind")
 

@@ -214,7 +214,11 @@ class Sandbox:
         with suppress(OSError, IndexError):  # not every kernel lists children
             number = self._process.pid
             children = Path(f"/proc/{number}/task/{number}/children").read_text("ascii")
-            self._first = os.pidfd_open(int(children.split()[0]))
+            first = int(children.split()[0])
+            self._first = os.pidfd_open(first)
+            # Before all commands: a fork bomb must not stop the supervisor. Only root may.
+            policy = os.SCHED_RR | os.SCHED_RESET_ON_FORK
+            os.sched_setscheduler(first, policy, os.sched_param(1))
 
     def _ask(self) -> "tuple[int, asyncio.Future[_Answer]]":
         self._last += 1

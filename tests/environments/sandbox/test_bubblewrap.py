@@ -5,6 +5,7 @@ What is mounts in a workspace from elsewhere can be read by all ways, and change
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,12 @@ def test_only_the_workspace_is_bound_writable(workspace: Path) -> None:
     for needed in ("--unshare-net", "--unshare-pid", "--die-with-parent", "--cap-drop"):
         assert needed in told
     assert place(told, "--remount-ro", "/") == len(told) - 4
+
+
+def test_network_is_opened_on_request_only(workspace: Path) -> None:
+    opened = options(replace(settings(), opens_network=True), workspace, {})
+    assert "--unshare-net" not in opened
+    assert {"--unshare-pid", "--unshare-ipc"} <= set(opened)
 
 
 def test_hidden_and_readable_folders_nest(tmp_path: Path, workspace: Path) -> None:
