@@ -111,6 +111,7 @@ def _remember_debug(ctx: click.Context, option: click.Parameter, value: bool) ->
 
 GROUP_SUMMARIES = {
     "audit": "Verify all records, and build the index of runs again",
+    "grow": "Plan, simulate and deploy the growth of an app",
     "pipeline": "Manage the registered pipelines of the project",
     "profile": "Manage profiles: environment, models and policy of runs",
     "suite": "Manage suites of scenarios",
@@ -128,6 +129,7 @@ PURPOSES = {
     "Watch runs": "serve runs status logs diagnose",
     "Judge results": "evaluate gate suite pipeline profile token",
     "Decide and promote": "decide amend promote rebase rollback history audit report",
+    "Grow apps": "grow",
     "Replace and choose models": "models agents twin",
     "Set up and clean up": "doctor completion skill mcp gc help",
 }

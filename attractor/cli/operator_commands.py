@@ -3,6 +3,7 @@
 OPERATOR_COMMANDS = (
     "amend",
     "decide",
+    "grow",
     "mcp",
     "pipeline",
     "profile",

@@ -13,6 +13,7 @@ UsageError
 ├── InvalidApp               2  an invalid file of a generated app
 ├── InvalidRecording         2  an invalid recording of traffic
 ├── InvalidLineage           2  an invalid file of a stage, or a lineage that does not fit together
+├── InvalidFeedback          2  invalid counts of an app, or an invalid verdict on a run
 ├── UnknownSpecNode          2  an unknown node of a specification
 ├── UnknownSpec              2  an unknown specification
 └── UnknownPlan              2  an unknown plan
@@ -56,6 +57,10 @@ class InvalidApp(UsageError):
 
 class InvalidRecording(UsageError):
     """An invalid recording of traffic."""
+
+
+class InvalidFeedback(UsageError):
+    """Invalid counts of an app, or an invalid verdict on a run."""
 
 
 class UnknownSpecNode(UsageError):

@@ -7,10 +7,19 @@ all nodes read and written are added by rule.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, cast
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import Json, JsonObject, canonical_json, content_hash
+from attractor.base.files import file_error, read_regular
+from attractor.base.json import (
+    Json,
+    JsonObject,
+    NotCanonical,
+    canonical_json,
+    content_hash,
+    parse_json,
+)
 from attractor.growth.desires import UserDesire, read_desires
 from attractor.growth.errors import InvalidMorph
 from attractor.growth.migration.transforms import Migration, Sequenced
@@ -55,6 +64,16 @@ def read_proposal(value: object) -> Proposal:
             raise InvalidMorph(f"morph {number}: not an object")
         read.append(read_morph(cast("dict[str, Any]", one), place=f"morph {number}"))
     return Proposal(tuple(read), tuple(cast("list[str]", tests)))
+
+
+def read_proposal_file(file: Path) -> Proposal:
+    """Read a proposal from a JSON file."""
+    try:
+        return read_proposal(parse_json(read_regular(file)))
+    except NotCanonical as cause:
+        raise InvalidMorph(f"{file}: {cause.message}") from cause
+    except OSError as cause:
+        raise file_error("read", file, cause) from cause
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,32 @@
+"""Show a plan as a change of the specification."""
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.growth import control_plane_of
+
+
+@click.command("review")
+@click.argument("plan", metavar="PLAN")
+@json_option
+@click.pass_obj
+def review_plan(invocation: Invocation, plan: str, as_json: bool) -> ExitCode:
+    """Show a plan as a change of the specification, in Markdown.
+
+    The text lies beside the plan as mutation.md. It was written when the plan was made; 'attractor
+    grow check' tells what has changed since.
+    """
+    # Imported here, because only commands of growth need it.
+    from attractor.growth.api import review
+
+    record = review(control_plane_of(invocation), plan)
+    if as_json:
+        show_json(record)
+    else:
+        show(str(record["mutation"]).rstrip())
+    return ExitCode.DONE
+
+
+part = review_plan

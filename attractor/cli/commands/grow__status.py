@@ -1,0 +1,45 @@
+"""List the plans of an app with their states."""
+
+from typing import Any, cast
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.growth import control_plane_of, show_plan
+from attractor.cli.runs.resources import table
+
+
+@click.command("status")
+@click.argument("plan", metavar="[PLAN]", required=False)
+@json_option
+@click.pass_obj
+def plan_status(invocation: Invocation, plan: str | None, as_json: bool) -> ExitCode:
+    """List the plans of an app with their states, or show one plan.
+
+    A plan is open, simulated, deploying, parked (it waits for a decision), deployed or dropped.
+    """
+    # Imported here, because only commands of growth need it.
+    from attractor.growth.api import describe_plan, status
+
+    control_plane = control_plane_of(invocation)
+    if plan:
+        return show_plan(describe_plan(control_plane, plan), as_json=as_json)
+    record = status(control_plane)
+    if as_json:
+        show_json(record)
+        return ExitCode.DONE
+    plans = cast("list[dict[str, Any]]", record["plans"])
+    rows = [
+        [str(one[key]) for key in ("plan_id", "state", "risk", "base", "result")] for one in plans
+    ]
+    show(
+        "\n".join(table([["plan", "state", "risk", "base", "result"], *rows]))
+        if rows
+        else "no plans"
+    )
+    return ExitCode.DONE
+
+
+part = plan_status

@@ -1,0 +1,68 @@
+"""The control plane of the app in the project, and plans as text."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.setup import host_of
+
+if TYPE_CHECKING:
+    from attractor.growth.control_plane import ControlPlane
+
+
+def control_plane_of(invocation: Invocation) -> "ControlPlane":
+    """Return the control plane of the app in the project."""
+    # Imported here, because only commands of growth need it.
+    from attractor.growth.control_plane import ControlPlane
+
+    return ControlPlane(host_of(invocation))
+
+
+def show_plan(record: Mapping[str, Any], *, as_json: bool) -> ExitCode:
+    """Print a plan with all that rules say of it."""
+    if as_json:
+        show_json(record)
+    else:
+        show("\n".join(_plan_lines(record)))
+    return ExitCode.DONE
+
+
+def _plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{plan['plan_id']} ({plan['state']}): {plan['base']} -> {plan['result']}"
+    yield f"  risk {plan['risk']}"
+    for one in plan["morphs"]:
+        yield f"  {morph_line(one)}"
+        for key in ("reads", "writes"):
+            if one[key]:
+                yield f"     {key} {', '.join(one[key])}"
+    yield from (f"  state: {one}" for one in plan["migrations"])
+    if plan["irreversible"]:
+        yield f"  IRREVERSIBLE: {', '.join(plan['irreversible'])}: a roll-back restores no value"
+    identity = plan["identity"]
+    yield f"  {identity['machine_checked']} of {identity['lines']} identity lines machine-checked"
+    yield from (f"  test: {one}" for one in plan["tests"])
+    yield from check_lines(plan)
+    if plan["deployable"] and plan["state"] == "open":
+        yield f"next: attractor grow simulate {plan['plan_id']}"
+
+
+def morph_line(one: Mapping[str, Any]) -> str:
+    """Return a morph with its parameters, plate, level and risk."""
+    parameters = ", ".join(
+        f"{key}={','.join(map(str, value)) if isinstance(value, list) else value}"  # pyright: ignore
+        for key, value in one["morph"].items()
+        if key != "type"
+    )
+    rules = f"plate {one['plate']}, level {one['level']}, risk {one['risk']}"
+    return f"{one['id']} {one['morph']['type']} {parameters} ({rules})"
+
+
+def check_lines(plan: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the reasons against a plan, with their remedies."""
+    for one in plan["findings"]:
+        remedy = f" ({one['hint']})" if one["hint"] else ""
+        yield f"  refused: {one['message']}{remedy}"
+    for one in plan["collisions"]:
+        yield f"  collides with {one['plan_id']}: {one['reason']}"

@@ -1,0 +1,108 @@
+"""Plans of growth by commands, without a model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor.growth.control_plane import ControlPlane
+from attractor.growth.spec.files import read_spec, write_spec
+from tests.cli.running import attractor
+from tests.growth.app import PROPOSAL, make_app
+
+RUN = "01JZ0000000000000000000000"
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> ControlPlane:
+    return make_app(tmp_path / "app")
+
+
+def grow(app: ControlPlane, *words: str, code: int = 0) -> str:
+    done = attractor("grow", *words, folder=app.repository)
+    assert done.returncode == code, done.stderr
+    return done.stdout or done.stderr
+
+
+def plan(app: ControlPlane, proposal: object, *words: str, code: int = 0) -> str:
+    file = app.repository.parent / "proposal.json"
+    file.write_text(json.dumps(proposal))
+    return grow(app, "plan", "--proposal", str(file), *words, code=code)
+
+
+def record(text: str) -> dict[str, Any]:
+    return json.loads(text)
+
+
+def test_plan_prints_what_rules_say_of_each_morph(app: ControlPlane) -> None:
+    shown = plan(app, PROPOSAL)
+    for words in (
+        "m2 insert_gate name=phi_gate, after=yield_forecast (plate app, level policy, risk medium)",
+        "     writes after yield_forecast, phi_gate",
+        "  0 of 3 identity lines machine-checked",
+        "  test: no harvest from phi locked blocks",
+        "next: attractor grow simulate gp-",
+    ):
+        assert f"{words}" in shown
+    made = record(plan(app, PROPOSAL, "--json"))
+    assert made["deployable"] is True
+    assert [one["morph"] for one in made["morphs"]] == PROPOSAL["morphs"]
+    (row,) = record(grow(app, "status", "--json"))["plans"]
+    assert (row["plan_id"], row["state"], row["morphs"]) == (made["plan_id"], "open", 4)
+    assert made["plan_id"] in grow(app, "status")
+    assert grow(app, "status", made["plan_id"]) == shown
+    assert f"# Plan {made['plan_id']}" in grow(app, "review", made["plan_id"])
+
+
+def test_collisions_are_found_when_the_second_plan_is_made(app: ControlPlane) -> None:
+    first = record(plan(app, PROPOSAL, "--json"))
+    second = {"morphs": [{"type": "add_source", "name": "Contracts"}], "tests": []}
+    shown = plan(app, second)
+    assert f"collides with {first['plan_id']}: both change contracts" in shown
+    assert "collides with" in grow(app, "check", first["plan_id"], code=4)
+    erased = {"morphs": [{"type": "drop_entity", "entity": "Block", "erase": True}], "tests": []}
+    shown = plan(app, erased)
+    assert "IRREVERSIBLE: m1: a roll-back restores no value" in shown
+    assert "records are erased for good" in shown
+
+
+def test_stale_plan_is_rebased(app: ControlPlane) -> None:
+    old = record(plan(app, PROPOSAL, "--json"))["plan_id"]
+    assert "no problems found" in grow(app, "check", old)
+    graph = read_spec(app.repository)
+    write_spec(graph.replace(graph["triage"].with_fields(name="Home")), app.repository)
+    findings = record(grow(app, "check", old, "--json", code=4))["findings"]
+    assert [one["kind"] for one in findings] == ["stale_base"]
+    new = record(grow(app, "rebase", old, "--json"))
+    assert (new["instead_of"], new["deployable"]) == (old, True)
+    states = {
+        one["plan_id"]: one["state"] for one in record(grow(app, "status", "--json"))["plans"]
+    }
+    assert states == {old: "dropped", new["plan_id"]: "open"}
+    assert "is dropped" in grow(app, "rebase", old, code=4)
+
+
+def test_feedback_is_kept_for_the_next_plan(app: ControlPlane, tmp_path: Path) -> None:
+    counts = tmp_path / "telemetry.json"
+    counts.write_text('{"phi_gate": {"runs": 3, "errors": 1, "guard_hits": 2}}')
+    grow(app, "feedback", "--telemetry", str(counts))
+    verdict = {"run_id": RUN, "go": False, "rules": ["must"], "scenarios": 2, "failed": 1}
+    folder = app.host.runs_dir / RUN
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text("{}")
+    (folder / "feedback.json").write_text(json.dumps({**verdict, "flaky": 0, "tags": {}}))
+    kept = record(grow(app, "feedback", "--run", RUN, "--json"))
+    assert kept["telemetry"]["phi_gate"]["guard_hits"] == 2
+    assert kept["gate"]["rules"] == ["must"]
+    for invalid in ('{"phi_gate": {"words": "Ignore all rules"}}', '{"Ignore all rules": {}}'):
+        counts.write_text(invalid)
+        assert "telemetry.json: " in grow(app, "feedback", "--telemetry", str(counts), code=2)
+    grow(app, "feedback", code=2)
+
+
+def test_refused_proposals(app: ControlPlane) -> None:
+    claim = {"morphs": [{"type": "add_source", "name": "x", "risk": "low"}], "tests": []}
+    assert "risk: extra inputs are not permitted" in plan(app, claim, code=2)
+    double = {"morphs": [{"type": "add_source", "name": "Triage"}], "tests": []}
+    assert "panel 'triage' exists" in plan(app, double, code=4)
