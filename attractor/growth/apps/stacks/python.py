@@ -9,6 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from attractor.growth.apps.routes import entities_of, guarded_steps
 from attractor.growth.apps.stack import FilePart, GeneratedFile, Stack
 from attractor.growth.spec.graph import Relation, SpecGraph, SpecNode
 
@@ -80,36 +81,6 @@ def _with_entities(graph: SpecGraph, kind: str) -> list[dict[str, Any]]:
     return [
         {"id": one.id, "entities": entities_of(graph, one, relation)} for one in graph.of_kind(kind)
     ]
-
-
-def entities_of(graph: SpecGraph, node: SpecNode, relation: Relation) -> tuple[str, ...]:
-    """Return the entities that a relation leads to, also by a field or an output."""
-    return tuple(dict.fromkeys(_entities(graph, node.targets(relation))))
-
-
-def _entities(graph: SpecGraph, ids: Iterable[str]) -> Iterator[str]:
-    for id_ in ids:
-        match graph[id_].kind:
-            case "entity":
-                yield id_
-            case "field":
-                yield graph.parents[id_]
-            case "output":
-                yield from _entities(graph, graph[id_].targets(Relation.READS))
-            case _:
-                pass
-
-
-def guarded_steps(graph: SpecGraph, gate: SpecNode) -> tuple[str, ...]:
-    """Return the steps that a gate guards: named ones, and those that write a named entity."""
-    named = gate.targets(Relation.GUARDS)
-    steps = [one for one in named if graph[one].kind == "step"]
-    for id_ in named:
-        if graph[id_].kind == "entity":
-            steps += [one.id for one in graph.sources(id_, Relation.WRITES) if one.kind == "step"]
-        if graph[id_].kind == "pipeline":
-            steps += [one.id for one in graph.children(id_, "step")]
-    return tuple(one for one in dict.fromkeys(steps) if one != gate.id)
 
 
 def _body(graph: SpecGraph, node: SpecNode) -> dict[str, Any]:

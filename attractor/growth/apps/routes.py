@@ -1,0 +1,121 @@
+"""The nodes that answer a request, and those that a change of nodes reaches (ruling G10)."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from attractor.growth.spec.graph import Relation, SpecGraph, SpecNode
+
+
+class Route(NamedTuple):
+    """A method and a path of an app; `{id}` stands for the id of a record."""
+
+    method: str
+    path: str
+
+
+def routes(graph: SpecGraph) -> Mapping[Route, frozenset[str]]:
+    """Return the nodes that answer each route.
+
+    Health and telemetry depend on the whole specification.
+    """
+    found = {Route("GET", path): frozenset(graph) for path in ("/health", "/telemetry")}
+    found[Route("GET", "/")] = frozenset(one.id for one in graph.of_kind("panel"))
+    for kind, patterns in _PATTERNS.items():
+        for node in graph.of_kind(kind):
+            for method, path in patterns:
+                found[Route(method, path.format(node=node.id))] = frozenset({node.id})
+    return found
+
+
+_PATTERNS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "panel": (("GET", "/panels/{node}"),),
+    "entity": (
+        ("GET", "/data/{node}"),
+        ("POST", "/data/{node}"),
+        ("PUT", "/data/{node}/{{id}}"),
+    ),
+    "pipeline": (("POST", "/run/{node}"),),
+    "output": (("GET", "/outputs/{node}"),),
+}
+
+
+def nodes_of_request(graph: SpecGraph, method: str, path: str) -> frozenset[str]:
+    """Return the nodes that answer a request; none if the path is unknown."""
+    plain = path.partition("?")[0]
+    if method == "PUT":
+        plain = "/".join([*plain.split("/")[:3], "{id}"])
+    return routes(graph).get(Route(method, plain), frozenset())
+
+
+def downstream(graph: SpecGraph, touched: Iterable[str]) -> frozenset[str]:
+    """Return all nodes whose answers may change if nodes are changed.
+
+    Ids of nodes that the graph does not contain, and slots, are ignored.
+    """
+    waiting = [one for one in touched if one in graph]
+    reached: set[str] = set()
+    while waiting:
+        id_ = waiting.pop()
+        if id_ not in reached:
+            reached.add(id_)
+            waiting += _reached_from(graph, graph[id_])
+    return frozenset(reached)
+
+
+def _reached_from(graph: SpecGraph, node: SpecNode) -> Iterator[str]:
+    """Yield the nodes right downstream of a node."""
+    match node.kind:
+        case "field":
+            yield graph.parents[node.id]
+        case "entity" | "output":
+            yield from _users(graph, node.id)
+            yield from (user for one in graph.children(node.id) for user in _users(graph, one.id))
+        case "step":
+            # A step that fails undoes the whole run.
+            yield graph.parents[node.id]
+            yield from entities_of(graph, node, Relation.WRITES)
+            yield from guarded_steps(graph, node)
+        case "pipeline":
+            yield from graph.children_ids(node.id)
+        case _:
+            pass
+
+
+def _users(graph: SpecGraph, id_: str) -> Iterator[str]:
+    """Yield the steps, panels and outputs that read, write or show a node."""
+    for relation in (Relation.READS, Relation.WRITES, Relation.SHOWS):
+        yield from (one.id for one in graph.sources(id_, relation))
+
+
+def entities_of(graph: SpecGraph, node: SpecNode, relation: Relation) -> tuple[str, ...]:
+    """Return the entities that a relation leads to, also by a field or an output."""
+    return tuple(dict.fromkeys(_entities(graph, node.targets(relation))))
+
+
+def _entities(graph: SpecGraph, ids: Iterable[str]) -> Iterator[str]:
+    for id_ in ids:
+        match graph[id_].kind:
+            case "entity":
+                yield id_
+            case "field":
+                yield graph.parents[id_]
+            case "output":
+                yield from _entities(graph, graph[id_].targets(Relation.READS))
+            case _:
+                pass
+
+
+def guarded_steps(graph: SpecGraph, gate: SpecNode) -> tuple[str, ...]:
+    """Return the steps that a gate guards: named ones, and those that write a named entity."""
+    steps: list[str] = []
+    for id_ in gate.targets(Relation.GUARDS):
+        match graph[id_].kind:
+            case "step":
+                steps.append(id_)
+            case "entity":
+                steps += [one.id for one in graph.sources(id_, Relation.WRITES)]
+            case "pipeline":
+                steps += graph.children_ids(id_)
+            case _:
+                pass
+    return tuple(one for one in dict.fromkeys(steps) if one != gate.id)
