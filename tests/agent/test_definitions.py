@@ -12,7 +12,8 @@ from attractor.base.errors import FileError, UnknownName
 from attractor.config.settings import McpServerSettings
 from tests.tables import table
 
-SHIPPED = ("coder", "judge", "planner", "researcher", "reviewer", "tester")
+CREW = ("compiler", "historian", "safety", "surface", "toolsmith")
+SHIPPED = ("coder", "judge", "planner", "researcher", "reviewer", "tester", *CREW)
 WHOLE = """
 description = "Looks for holes."
 model = "claude-opus-4-6"
