@@ -6,8 +6,9 @@ BIN := .venv/bin
 READY := .venv/ready
 # An environment that was moved with its clone does not work any more.
 MOVED := $(shell [ "$$(cat $(READY) 2>/dev/null)" = "$$(pwd -P)" ] || echo moved)
-# Half more workers than cores: tests that wait for a process or a moment leave room for others.
-WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) \* 3 / 2)
+# Twice as many workers as cores: tests that wait for a process or a moment leave room for others.
+# Each takes up to 1 GB of memory; WORKERS=2 on the command line is another number.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) \* 2)
 # Tests make thousands of small files: in memory where there is room.
 FILES := $(or $(PYTEST_DEBUG_TEMPROOT),$(shell scripts/room-in-memory))
 # What is compiled is kept, whatever a person told Python: the workers load the same modules.
