@@ -9,6 +9,7 @@ import pytest
 
 from attractor.server import serving as module
 from attractor.server.service import Service
+from tests.patience import is_soon
 from tests.server.conftest import RunningServer, serving
 
 
@@ -33,6 +34,17 @@ def test_connection_that_sends_no_headers_in_time_is_closed(
         assert silent.recv(1) == b""
         with pytest.raises(OSError, match="reset|Broken pipe"):
             _send_slowly(slow)
+
+
+def test_body_does_not_wait_until_its_headers_are_confirmed(server: RunningServer) -> None:
+    with server.client() as client:
+
+        def ask() -> float:
+            return client.get("/api/v1/version").elapsed.total_seconds()
+
+        for _ in range(20):  # the kernel confirms the first packets of a connection at once
+            ask()
+        assert is_soon(ask, within_s=0.03)
 
 
 def test_server_may_open_many_files(service: Service) -> None:
