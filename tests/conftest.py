@@ -6,10 +6,14 @@ import signal
 import ssl
 from contextlib import suppress
 from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from tests import prepared
 from tests.counts import IS_FULL, count
 
 pytest_plugins = ["tests.packages"]
@@ -40,9 +44,37 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Keep the garbage collector from going over thousands of tests while they are gathered."""
     gc.disable()
+    if worker := _worker(config):
+        prepared.share(worker["program"])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Let the workers share the process that has the program ready: loading takes 2 s."""
+    node.workerinput["program"] = prepared.address()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let each worker of a whole run start to load the tests at another place.
+
+    After a checkout, pytest compiles them for 7 s; workers in step would all compile all of them.
+    """
+    worker = _worker(session.config)
+    if not worker or session.config.args != session.config.getini("testpaths"):
+        return
+    files = sorted(Path(__file__).parent.rglob("test_*.py"))
+    start = int(worker["workerid"].removeprefix("gw")) * len(files) // worker["workercount"]
+    for file in files[start:] + files[:start]:
+        # Gathering the tests reports it.
+        with suppress(Exception, pytest.skip.Exception):
+            import_module(".".join(file.relative_to(session.config.rootpath).with_suffix("").parts))
+
+
+def _worker(config: pytest.Config) -> dict[str, Any] | None:
+    return getattr(config, "workerinput", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

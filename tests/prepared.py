@@ -23,6 +23,7 @@ _ROOT = Path(__file__).parent.parent
 _UMASK = 0o022
 _HELD_BY_A_PIPE = 65536
 _REQUEST: dict[str, Any] = {"program": PROGRAM, "umask": _UMASK, "leads": False, "terminal": ""}
+_SHARED: dict[str, bytes] = {}
 _FOR_PYTHON = ("PYTHON", "LC_", "COVERAGE", "TZ")
 # What it needs of the standard library takes longer to load than all it does.
 _CLIENT = """#!{python} -IS
@@ -126,15 +127,16 @@ class Prepared:
         self._ours.close()
         self._process.wait(60)
 
-    def begin(self, request: dict[str, Any], files: Sequence[int]) -> tuple[int, socket.socket]:
-        """Begin a command; return its process, and the line on which its exit code will be told."""
-        data = marshal.dumps(request)
-        line = socket.socket(socket.AF_UNIX)
-        line.settimeout(60)
-        line.connect(self.address)
-        socket.send_fds(line, [len(data).to_bytes(4)], files)
-        line.sendall(data)
-        return int.from_bytes(_received(line)), line
+
+def _begin(request: dict[str, Any], files: Sequence[int]) -> tuple[int, socket.socket]:
+    """Begin a command; return its process, and the line on which its exit code will be told."""
+    data = marshal.dumps(request)
+    line = socket.socket(socket.AF_UNIX)
+    line.settimeout(60)
+    line.connect(address())
+    socket.send_fds(line, [len(data).to_bytes(4)], files)
+    line.sendall(data)
+    return int.from_bytes(_received(line)), line
 
 
 def _received(line: socket.socket) -> bytes:
@@ -143,11 +145,21 @@ def _received(line: socket.socket) -> bytes:
     return data
 
 
+def address() -> bytes:
+    """Return the address of the process that all workers share, or of one that this one starts."""
+    return _SHARED.get("address") or _start(os.getpid())
+
+
+def share(address: bytes) -> None:
+    """Use a process that another one has started, and ends."""
+    _SHARED["address"] = address
+
+
 @cache
-def _prepared(_worker: int) -> Prepared:
+def _start(_process: int) -> bytes:
     prepared = Prepared()
     atexit.register(prepared.end)
-    return prepared
+    return prepared.address
 
 
 def begin_prepared(
@@ -187,7 +199,7 @@ def begin_prepared(
                 stack.callback(os.close, theirs)
             streams.append(os.fdopen(ours, encoding="utf-8") if ours >= 0 else None)
             files.append(nothing if theirs == subprocess.DEVNULL else theirs)
-        pid, line = _prepared(os.getpid()).begin(request, files)
+        pid, line = _begin(request, files)
     return Begun(pid, line, stdout=streams[0], stderr=streams[1])
 
 
@@ -243,12 +255,10 @@ def quick_programs() -> Path:
 
 
 @cache
-def _programs(worker: int) -> Path:
+def _programs(_worker: int) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="attractor-tests-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    text = _CLIENT.format(
-        python=sys.executable, address=_prepared(worker).address, request=_REQUEST
-    )
+    text = _CLIENT.format(python=sys.executable, address=address(), request=_REQUEST)
     file = folder / Path(PROGRAM).name
     file.write_text(text)
     file.chmod(0o755)
