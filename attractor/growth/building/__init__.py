@@ -1,0 +1,1 @@
+"""Builds a stage of an app: the commit of its plan, and the run of the crew on it."""

@@ -1,0 +1,144 @@
+"""The run of the crew on a plan commit; a rehearsal and the deployment share one run."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UsageError
+from attractor.base.files import read_regular, write_whole
+from attractor.base.ids import time_of
+from attractor.base.json import canonical_json, parse_json
+from attractor.base.records import read_record, write_record
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.run_state import CANCELED, EVALUATING, FAILED, RunStatus
+from attractor.factory.evaluation.run_facts import read_facts
+from attractor.factory.launch import launch, resume_run
+from attractor.growth.building.plan_commit import commit_stage, work_tree
+from attractor.growth.lineage import Stage, next_stage, read_stages
+from attractor.growth.plans.plan import Plan
+from attractor.growth.spec.files import write_spec
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import Overrides, RunRequest
+from attractor.pipeline.runs.lookup import run_names
+from attractor.workspaces.git.repository import Repository, open_repository
+
+BUILD = "build.json"
+"""The file of a plan with its commit."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """The plan commit of a plan, on top of the commit `tip` of a branch."""
+
+    plan_hash: str
+    branch: str
+    tip: str
+    commit: str
+    stage: str
+    is_variant: bool = False
+
+
+@dataclass(frozen=True)
+class CrewRun:
+    """A run on a plan commit: its directory, and its status when its process stopped."""
+
+    build: Build
+    run_id: str
+    directory: Path
+    status: RunStatus
+
+
+async def build_plan(
+    host: RunHost, folder: Path, plan: Plan, *, branch: str, is_variant: bool = False
+) -> Build:
+    """Return the plan commit of a plan on a branch; commit it unless it is there already."""
+    repository = await open_repository(host.project, search_path=host.search_path)
+    tip = await repository.commit(f"refs/heads/{branch}")
+    kept = read_build(folder)
+    if kept and (kept.plan_hash, kept.branch, kept.tip) == (plan.hash, branch, tip):
+        if kept.is_variant is is_variant:
+            return kept
+    stage = next_stage(await stages_at(host, repository, tip), plan, is_variant=is_variant)
+    change = partial(write_spec, plan.result)
+    commit = await commit_stage(host, repository, stage, change, tip=tip, ref=plan.id)
+    build = Build(plan.hash, branch, tip, commit, stage.stage, is_variant)
+    write_build(build, folder)
+    return build
+
+
+async def stages_at(host: RunHost, repository: Repository, commit: str) -> list[Stage]:
+    """Return the stages of a commit, the first one first."""
+    async with work_tree(host, repository, commit) as tree:
+        return list(read_stages(tree))
+
+
+def read_build(folder: Path) -> Build | None:
+    """Read the record of a plan commit, if there is one."""
+    file = folder / BUILD
+    if not file.exists():
+        return None
+    record = parse_json(read_regular(file))
+    if not isinstance(record, dict):
+        raise UsageError(f"{file} is not an object", hint="remove it, and deploy again")
+    return read_record(Build, record)
+
+
+def write_build(build: Build, folder: Path) -> None:
+    """Write the record of a plan commit."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / BUILD, canonical_json(write_record(build)))
+
+
+async def run_crew(
+    host: RunHost,
+    build: Build,
+    *,
+    pipeline: Path,
+    goal: str,
+    evaluate: bool,
+    suite: str = "",
+) -> CrewRun:
+    """Run a pipeline on a plan commit, or go on with the run that there is.
+
+    A run without `evaluate` stops before its evaluation; a later call goes on with it.
+    """
+    root = find_crew_run(host, build.commit)
+    if root is None or read_facts(root).state.status in (FAILED, CANCELED):
+        result = await _launch(host, build, pipeline, goal, evaluate=evaluate, suite=suite)
+    else:
+        status = read_facts(root).state.status
+        if not _can_go_on(status, evaluate=evaluate):
+            return CrewRun(build, read_facts(root).run_id, root, status)
+        result = await resume_run(root, host, Overrides(evaluate=evaluate))
+    return CrewRun(build, result.run_id, result.directory, result.status)
+
+
+def _can_go_on(status: RunStatus, *, evaluate: bool) -> bool:
+    return not status.is_final and (evaluate or status != EVALUATING)
+
+
+async def _launch(
+    host: RunHost, build: Build, pipeline: Path, goal: str, *, evaluate: bool, suite: str
+) -> RunResult:
+    repository = await open_repository(host.project, search_path=host.search_path)
+    request = RunRequest(
+        file=pipeline,
+        goal=goal,
+        backend=host.backends.default if host.backends else "agent",
+        evaluate=evaluate,
+        suite=suite,
+    )
+    # A run starts from the commit that is checked out in its project.
+    async with work_tree(host, repository, build.commit) as tree:
+        return await launch(request, replace(host, project=tree))
+
+
+def find_crew_run(host: RunHost, commit: str) -> Path | None:
+    """Return the directory of the newest run on a plan commit, if there is one."""
+    for name in run_names(host.runs_dir):
+        directory = RunDirectory(host.runs_dir / name)
+        if directory.manifest.exists() and read_manifest(directory).base.commit == commit:
+            return directory.root
+    return None
