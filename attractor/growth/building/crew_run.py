@@ -7,7 +7,6 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.files import read_regular, write_whole
-from attractor.base.ids import time_of
 from attractor.base.json import canonical_json, parse_json
 from attractor.base.records import read_record, write_record
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
@@ -57,9 +56,9 @@ async def build_plan(
     repository = await open_repository(host.project, search_path=host.search_path)
     tip = await repository.commit(f"refs/heads/{branch}")
     kept = read_build(folder)
-    if kept and (kept.plan_hash, kept.branch, kept.tip) == (plan.hash, branch, tip):
-        if kept.is_variant is is_variant:
-            return kept
+    wanted = (plan.hash, branch, tip, is_variant)
+    if kept and (kept.plan_hash, kept.branch, kept.tip, kept.is_variant) == wanted:
+        return kept
     stage = next_stage(await stages_at(host, repository, tip), plan, is_variant=is_variant)
     change = partial(write_spec, plan.result)
     commit = await commit_stage(host, repository, stage, change, tip=tip, ref=plan.id)

@@ -1,0 +1,272 @@
+"""Deploys a plan: checks, plan commit, crew, decision, state, promotion, switch (ruling G12).
+
+A killed deployment is resumed by the same command. Nothing is remembered that could disagree with
+the world: each step looks whether it was done. The crew's run belongs to the plan commit, the
+promotion to the ledger, and code with state to the link `current`.
+"""
+
+import tarfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, NoGo
+from attractor.base.journal import Journal
+from attractor.base.json import Json, canonical_json
+from attractor.engine.state.run_state import (
+    APPROVED,
+    AWAITING_ANSWER,
+    AWAITING_DECISION,
+    FAILED,
+    REJECTED,
+)
+from attractor.factory.errors import StaleBase
+from attractor.factory.evaluation.gate import gate
+from attractor.factory.launch import ask_gate, promote_run
+from attractor.growth.building.crew_run import Build, CrewRun, build_plan, read_build, run_crew
+from attractor.growth.control_plane import ControlPlane
+from attractor.growth.deployment.monitor import Change, compare_telemetry
+from attractor.growth.deployment.release import Release, ReleaseRecord, Releases
+from attractor.growth.deployment.requirements import NotDeployable, require_deployable
+from attractor.growth.deployment.target import ReleaseTarget
+from attractor.growth.deployment.transfer import Move, forward, transfer
+from attractor.growth.plans.plan import Plan
+from attractor.growth.plans.store import DEPLOYMENT, PlanState
+from attractor.pipeline.host.run_host import RunHost
+from attractor.workspaces.git.repository import Repository, open_repository
+
+PATIENCE_S = 60.0
+_AGAIN = "make another plan: attractor grow plan"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """How far a deployment is; it `waits_for` an answer, a decision, or nothing.
+
+    `listed` are records with values that nobody wrote, and `changes` what the telemetry shows.
+    """
+
+    plan_id: str
+    stage: str
+    run_id: str
+    waits_for: str = ""
+    url: str = ""
+    listed: Sequence[str] = ()
+    changes: Sequence[Change] = ()
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the JSON record."""
+        return {
+            "plan_id": self.plan_id,
+            "run_id": self.run_id,
+            "stage_id": self.stage,
+            "waits_for": self.waits_for,
+            "url": self.url,
+            "listed": list[Json](self.listed),
+            "changes": [one.to_dict() for one in self.changes],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undertaking:
+    """A stage to be released: its folder of records, its plan commit, and the move of state."""
+
+    name: str
+    folder: Path
+    build: Build
+    pipeline: Path
+    goal: str
+    move: Move
+    suite: str = ""
+    plan_id: str = ""
+    is_reversible: bool = True
+
+
+async def deploy(
+    control_plane: ControlPlane,
+    plan: Plan,
+    *,
+    branch: str,
+    pipeline: Path,
+    target: ReleaseTarget,
+    by: str,
+    variant: str = "",
+) -> Deployment:
+    """Deploy a plan as far as people and gate let it; call it again to go on.
+
+    A `variant` is a new branch at the tip of the other one, whose app is not released here.
+    """
+    folder = control_plane.plans.folder_of(plan.id)
+    host = control_plane.host
+    with Journal.open(folder / DEPLOYMENT) as journal:
+        repository = await open_repository(host.project, search_path=host.search_path)
+        kept = read_build(folder)
+        if kept is None or not await _is_promoted(repository, kept):
+            with control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow deploy"):
+                require_deployable(control_plane, plan)
+                note(journal, PlanState.DEPLOYING, by=by)
+            kept = await build_plan(host, folder, plan, branch=branch, is_variant=bool(variant))
+        undertaking = Undertaking(
+            name=f"attractor grow deploy {plan.id}",
+            folder=folder,
+            build=kept,
+            pipeline=pipeline,
+            goal=f"Grow to {kept.stage}",
+            move=forward(plan.migration),
+            plan_id=plan.id,
+            is_reversible=plan.migration.is_reversible,
+        )
+        return await undertake(
+            control_plane, undertaking, journal, target=target, by=by, variant=variant
+        )
+
+
+async def _is_promoted(repository: Repository, build: Build) -> bool:
+    """Return whether a branch contains a plan commit, which only a promotion brings there."""
+    branches = await repository.git.run(
+        "for-each-ref", "--format=%(refname)", f"--contains={build.commit}", "refs/heads"
+    )
+    return any(not one.startswith("refs/heads/attractor/") for one in branches.splitlines())
+
+
+async def undertake(
+    control_plane: ControlPlane,
+    undertaking: Undertaking,
+    journal: Journal,
+    *,
+    target: ReleaseTarget,
+    by: str,
+    variant: str = "",
+) -> Deployment:
+    """Run, wait for a decision, promote and release a stage, as far as it goes now."""
+    host, build = control_plane.host, undertaking.build
+    run = await run_crew(
+        host,
+        build,
+        pipeline=undertaking.pipeline,
+        goal=undertaking.goal,
+        evaluate=True,
+        suite=undertaking.suite,
+    )
+    so_far = Deployment(plan_id=undertaking.plan_id, stage=build.stage, run_id=run.run_id)
+    if run.status == REJECTED:
+        note(journal, PlanState.DROPPED, run_id=run.run_id)
+        raise NoGo(f"{run.run_id} was rejected, nothing was deployed", hint=_AGAIN)
+    if waits_for := _missing(run, host):
+        note(journal, PlanState.PARKED, run_id=run.run_id, waits_for=waits_for)
+        return replace(so_far, waits_for=waits_for)
+    releases = Releases(control_plane.releases)
+    with control_plane.lock().acquire(wait=PATIENCE_S, purpose=undertaking.name):
+        if variant:
+            await _promote_variant(host, run, variant, by)
+        else:
+            listed = ()
+            if not _is_released(releases, build.stage):
+                listed = await _release(host, releases, undertaking, run, target=target, by=by)
+            url = _finish(host, releases, undertaking, target)
+            so_far = replace(so_far, url=url, listed=listed)
+    note(journal, PlanState.DEPLOYED, run_id=run.run_id)
+    return replace(so_far, changes=() if variant else compare_telemetry(releases))
+
+
+def note(journal: Journal, state: PlanState, **facts: str) -> None:
+    """Append how far a deployment is to its journal."""
+    journal.append(canonical_json({"state": state.value, **facts}))
+
+
+def _missing(run: CrewRun, host: RunHost) -> str:
+    """Return what a run waits for, or "" if it was approved; refuse what no waiting changes."""
+    if run.status == APPROVED:
+        return ""
+    if run.status == AWAITING_DECISION:
+        report = gate(ask_gate(run.directory, host)[1])
+        if not report.go:
+            rules = ", ".join(dict.fromkeys(one.rule for one in report.reasons))
+            hint = f"look: attractor gate {run.run_id}"
+            raise NoGo(f"no-go for {run.run_id}: {rules}", hint=hint)
+        return "decision"
+    if run.status == AWAITING_ANSWER:
+        return "answer"
+    if run.status == FAILED or run.status.is_final:
+        hint = f"look: attractor diagnose {run.run_id}; the next call starts another run"
+        raise AttractorError(f"the run {run.run_id} {run.status}", hint=hint)
+    return "run"
+
+
+def _is_released(releases: Releases, stage: str) -> bool:
+    current = releases.current
+    if current is None:
+        return False
+    return stage in (
+        current.record.stage,
+        *(one.record.stage for one in releases.before(current.record.stage)),
+    )
+
+
+async def _promote_variant(host: RunHost, run: CrewRun, variant: str, by: str) -> None:
+    repository = await open_repository(host.project, search_path=host.search_path)
+    if not await repository.ref(f"refs/heads/{variant}"):
+        await repository.create_ref(f"refs/heads/{variant}", run.build.tip)
+    await promote_run(run.directory, host, branch=variant, by=by)
+
+
+async def _release(
+    host: RunHost,
+    releases: Releases,
+    undertaking: Undertaking,
+    run: CrewRun,
+    *,
+    target: ReleaseTarget,
+    by: str,
+) -> Sequence[str]:
+    """Bring state and code over to the new stage, while the app rests.
+
+    Until the switch, the old release is only read: a killed deployment leaves it as it was.
+    """
+    build = undertaking.build
+    with target.drained(releases):
+        old = releases.current
+        record = ReleaseRecord(
+            stage=build.stage,
+            run_id=run.run_id,
+            plan_id=undertaking.plan_id,
+            follows=old.record.stage if old else "",
+        )
+        new = releases.begin(record)
+        await write_tree(host, f"refs/heads/attractor/run/{run.run_id}", new.tree)
+        moved = await transfer(old, new, undertaking.move, host.environ)
+        try:
+            promotion = await promote_run(run.directory, host, branch=build.branch, by=by)
+        except StaleBase as cause:
+            hint = f"the next call builds it on the moved branch: {undertaking.name}"
+            raise NotDeployable(f"stale_base: {cause.message}", hint=hint) from cause
+        record = replace(record, commit=promotion.commit)
+        releases.complete(Release(new.folder, record), moved.residue)
+        releases.switch(build.stage)
+    return moved.defaulted
+
+
+def _finish(
+    host: RunHost, releases: Releases, undertaking: Undertaking, target: ReleaseTarget
+) -> str:
+    """Start the app of a stage, unless a later stage has taken its place; return its address."""
+    stage, current = undertaking.build.stage, releases.current
+    if current is None or current.record.stage != stage:
+        return ""
+    if not undertaking.is_reversible:
+        releases.forget_before(stage)
+    return target.start(releases, host.environ)
+
+
+async def write_tree(host: RunHost, commit: str, folder: Path) -> None:
+    """Write code and specification of a commit into a folder; holdouts stay out."""
+    repository = await open_repository(host.project, search_path=host.search_path)
+    packed = folder.with_suffix(".tar")
+    tree = f"{commit}:{repository.prefix}"
+    names = (await repository.git.run("ls-tree", "--name-only", tree)).splitlines()
+    wanted = [one for one in ("app", "spec") if one in names]
+    await repository.git.run_to(packed, "archive", "--format=tar", tree, "--", *wanted)
+    with tarfile.open(packed) as archive:
+        archive.extractall(folder, filter="data")
+    packed.unlink()

@@ -1,0 +1,197 @@
+"""The process that keeps the app of the current release running on this machine.
+
+It starts the app, starts it again if it died or is not healthy, and runs its pipelines by the
+cadence of the specification. SIGTERM ends both. `python -m` starts it, for a release target.
+"""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from attractor.base.clock import SystemClock
+from attractor.base.errors import LockHeld
+from attractor.base.files import write_whole
+from attractor.base.json import canonical_json
+from attractor.base.locks import FileLock, holder_of, open_to_lock, try_lock
+from attractor.growth.deployment.app_program import AppProgram
+from attractor.growth.deployment.release import Release, Releases
+from attractor.growth.spec.files import read_spec
+
+LOCK = "keeper.lock"
+APP_LOCK = "app.lock"
+"""Held by the app as well, which may outlive a keeper that was killed."""
+NOTE = "keeper.json"
+LOG = "keeper.log"
+RUNS = "cadence.json"
+
+CADENCES: Mapping[str, timedelta] = {
+    "hourly": timedelta(hours=1),
+    "daily": timedelta(days=1),
+    "nightly": timedelta(days=1),
+    "weekly": timedelta(weeks=1),
+}
+"""The cadences that run pipelines; with other words, people run them."""
+
+_READY = "listening on "
+_CHECK_S = 30.0
+_GRACE_S = 10.0
+_LONGEST_ADDRESS = 200
+
+
+def running(folder: Path) -> int:
+    """Return the process id of the keeper of a folder, or 0."""
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire().release()
+    except LockHeld:
+        holder = holder_of(folder / LOCK)
+        return holder.pid if holder else 0
+    return 0
+
+
+class Keeper:
+    """The app of a release as a process, and the times of its pipelines."""
+
+    def __init__(self, folder: Path, release: Release) -> None:
+        self.folder = folder
+        self.program = AppProgram(release.tree, release.state, dict(os.environ))
+        self.release = release
+        self.url = ""
+        spec = read_spec(release.tree)
+        words = str(spec["deployment"].fields.get("cadence", "")) if "deployment" in spec else ""
+        self.every = CADENCES.get(words)
+        self.pipelines = [one.id for one in spec.of_kind("pipeline")] if self.every else []
+        self._process: subprocess.Popen[str] | None = None
+        self._lines = queue.SimpleQueue[str]()
+        self._lock = open_to_lock(folder / APP_LOCK)
+        if not try_lock(self._lock):
+            raise SystemExit(f"an app of a killed keeper still runs on {folder}")
+
+    def ensure(self) -> None:
+        """Start the app unless it is healthy."""
+        if self._process and self._process.poll() is None and self._is_healthy():
+            return
+        self.stop()
+        # The address stays the same over releases and restarts, if its port is free.
+        for port in (_port(self.folder), "0"):
+            self._process = subprocess.Popen(
+                self.program.command("serve", "--port", port),
+                cwd=self.program.tree,
+                env={**self.program.variables, "APP_PORT": port},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                text=True,
+                pass_fds=[self._lock.fileno()],
+            )
+            assert self._process.stdout
+            threading.Thread(target=self._read, args=[self._process.stdout], daemon=True).start()
+            with suppress(queue.Empty):
+                self.url = self._lines.get(timeout=_GRACE_S)
+                break
+            self.stop()
+        if not self._is_healthy():
+            self.stop()
+            raise SystemExit(f"{self.release.record.stage} is not healthy")
+        note = {"pid": os.getpid(), "url": self.url, "stage": self.release.record.stage}
+        write_whole(self.folder / NOTE, canonical_json(note))
+
+    def _read(self, output: IO[str]) -> None:
+        for line in output:
+            if line.startswith(_READY):
+                self._lines.put(line.removeprefix(_READY).strip())
+            sys.stderr.write(line)
+
+    def _is_healthy(self) -> bool:
+        address = f"{self.url}/health"
+        with suppress(OSError, ValueError), urllib.request.urlopen(address, timeout=10) as answer:
+            return bool(json.load(answer)["ok"])
+        return False
+
+    def run_due(self) -> None:
+        """Run the pipelines that are due."""
+        if self.every is None:
+            return
+        file, now = self.folder / RUNS, SystemClock().now()
+        ran: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
+        for pipeline in self.pipelines:
+            last = ran.setdefault(pipeline, now.timestamp())
+            if now.timestamp() - last >= self.every.total_seconds():
+                ran[pipeline] = now.timestamp()
+                request = urllib.request.Request(f"{self.url}/run/{pipeline}", method="POST")
+                with suppress(OSError):
+                    urllib.request.urlopen(request).close()
+        write_whole(file, json.dumps(ran))
+
+    def stop(self) -> None:
+        """Stop the app, and wait until it has answered its requests."""
+        process, self._process = self._process, None
+        if process:
+            process.terminate()
+            try:
+                process.wait(_GRACE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _port(folder: Path) -> str:
+    with suppress(OSError, ValueError):
+        return str(json.loads((folder / NOTE).read_text())["url"].rpartition(":")[2])
+    return "0"
+
+
+def main(folder: Path) -> None:
+    """Begin a keeper that outlives this process; print the address once the app is healthy."""
+    ready, told = os.pipe()
+    if os.fork():
+        os.close(told)
+        url = os.read(ready, _LONGEST_ADDRESS)
+        sys.stdout.write(url.decode())
+        sys.stdout.flush()
+        os._exit(0 if url else 1)
+    os.setsid()
+    # Whoever reads the output of the first process must not wait for this one.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    keep(folder, told)
+
+
+def keep(folder: Path, told: int) -> None:
+    """Keep the app of the current release running until a signal."""
+    ended = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ended.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    with FileLock(folder / LOCK).acquire(wait=_GRACE_S, purpose="attractor: keeper"):
+        release = Releases(folder).current
+        if release is None:
+            raise SystemExit(f"{folder} has no current release")
+        keeper = Keeper(folder, release)
+        try:
+            keeper.ensure()
+            os.write(told, keeper.url.encode())
+            os.close(told)
+            while not ended.is_set():
+                keeper.run_due()
+                ended.wait(_CHECK_S)
+                if not ended.is_set():
+                    keeper.ensure()
+        finally:
+            keeper.stop()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

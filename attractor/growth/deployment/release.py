@@ -1,0 +1,147 @@
+"""Releases of an app: its code and its state, which change together (ruling G12).
+
+Each release is a folder named after its stage:
+
+    release.json     the stage, its plan or the stage it returns to, its commit
+    tree/            `app/` and `spec/` of the promoted commit
+    state/           the recorded state: SQLite, telemetry.json
+    residue.json     what the new shape of the state cannot hold, for a roll-back
+
+`current` is a link to one of them. Replacing the link is one atomic rename, which changes code and
+state at once.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UsageError
+from attractor.base.files import file_error, read_regular, remove_tree, sync_folder, write_whole
+from attractor.base.json import Json, canonical_json, parse_json
+from attractor.base.records import read_record, write_record
+
+CURRENT = "current"
+RECORD = "release.json"
+RESIDUE = "residue.json"
+_NEXT = "next"
+"""A release that is not complete yet."""
+
+
+@dataclass(frozen=True)
+class ReleaseRecord:
+    """The stage of a release, its run and promoted commit, and the release that it followed.
+
+    `plan_id` is the plan that led to it, or empty for a roll-back.
+    """
+
+    stage: str
+    run_id: str
+    commit: str = ""
+    plan_id: str = ""
+    follows: str = ""
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release in its folder."""
+
+    folder: Path
+    record: ReleaseRecord
+
+    @property
+    def tree(self) -> Path:
+        """The code and the specification."""
+        return self.folder / "tree"
+
+    @property
+    def state(self) -> Path:
+        """The recorded state."""
+        return self.folder / "state"
+
+    @property
+    def residue(self) -> Json:
+        """What the shape of the state could not hold when the release was made."""
+        return parse_json(read_regular(self.folder / RESIDUE))
+
+
+class Releases:
+    """The releases of an app."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def current(self) -> Release | None:
+        """The running release, or None before the first one."""
+        try:
+            name = (self.folder / CURRENT).readlink().name
+        except FileNotFoundError:
+            return None
+        return self.open(name)
+
+    def open(self, stage: str) -> Release:
+        """Return the release of a stage."""
+        folder = self.folder / stage
+        try:
+            record = parse_json(read_regular(folder / RECORD))
+        except OSError as cause:
+            raise file_error("read", folder / RECORD, cause) from cause
+        if not isinstance(record, dict):
+            raise UsageError(f"{folder / RECORD} is not an object")
+        return Release(folder, read_record(ReleaseRecord, record))
+
+    def begin(self, record: ReleaseRecord) -> Release:
+        """Return an empty folder for the next release; remove an incomplete one."""
+        folder = self.folder / _NEXT
+        if folder.exists():
+            remove_tree(folder)
+        for name in ("tree", "state"):
+            (folder / name).mkdir(parents=True)
+        return Release(folder, record)
+
+    def complete(self, release: Release, residue: Json) -> None:
+        """Give the next release its name; a repeated deployment replaces one never switched to."""
+        write_whole(release.folder / RESIDUE, canonical_json(residue))
+        write_whole(release.folder / RECORD, canonical_json(write_record(release.record)))
+        for file in release.folder.rglob("*"):
+            if file.is_dir() or file.name.startswith("state"):
+                _sync(file)
+        target = self.folder / release.record.stage
+        if target.exists():
+            remove_tree(target)
+        release.folder.rename(target)
+        sync_folder(self.folder)
+
+    def switch(self, stage: str) -> None:
+        """Make a complete release the running one, by one rename."""
+        link = self.folder / f"{CURRENT}.new"
+        link.unlink(missing_ok=True)
+        link.symlink_to(stage)
+        link.replace(self.folder / CURRENT)
+        sync_folder(self.folder)
+
+    def before(self, stage: str) -> Sequence[Release]:
+        """Return the releases that a release followed, the newest first."""
+        found: list[Release] = []
+        follows = self.open(stage).record.follows
+        while follows and (self.folder / follows / RECORD).exists():
+            found.append(self.open(follows))
+            follows = found[-1].record.follows
+        return found
+
+    def forget_before(self, stage: str) -> None:
+        """Remove state and residue of earlier releases, which contain erased records."""
+        for one in self.before(stage):
+            for path in (one.state, one.folder / RESIDUE):
+                if path.exists():
+                    remove_tree(path) if path.is_dir() else path.unlink()
+        (self.open(stage).folder / RESIDUE).unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

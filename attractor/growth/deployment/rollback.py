@@ -1,0 +1,198 @@
+"""Rolls an app back: a new stage forward with the code and specification of an earlier one (G13).
+
+It takes the way of a deployment: a commit, a run that only evaluates, a decision, a promotion and
+one switch of code and state. The state goes back by `down`; records written since are listed.
+"""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import Refused, UsageError
+from attractor.base.files import remove_tree, write_whole
+from attractor.base.ids import new_run_id
+from attractor.base.journal import Journal, read_lines
+from attractor.base.json import canonical_json, parse_json
+from attractor.base.records import read_record, write_record
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.factory.resources.versions import split_pin
+from attractor.growth.building.crew_run import Build, stages_at
+from attractor.growth.building.plan_commit import commit_stage
+from attractor.growth.control_plane import ControlPlane
+from attractor.growth.deployment.app_program import AppProgram
+from attractor.growth.deployment.deploy import (
+    PATIENCE_S,
+    Deployment,
+    Undertaking,
+    note,
+    undertake,
+    write_tree,
+)
+from attractor.growth.deployment.release import Releases
+from attractor.growth.deployment.target import ReleaseTarget
+from attractor.growth.deployment.transfer import Move, Moved
+from attractor.growth.lineage import LINEAGE, Stage, rollback_stage, undone_by
+from attractor.growth.migration.state import KEY, State
+from attractor.growth.plans.store import DEPLOYMENT, PlanState
+from attractor.pipeline.runs.lookup import find_run
+from attractor.workspaces.git.repository import open_repository
+
+ROLLBACKS = "rollbacks"
+_RECORD = "rollback.json"
+_PIPELINE = "restore.dot"
+# It does nothing: the commit contains everything, and the suite judges it.
+_TEXT = "digraph {} {{ start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }}\n"
+
+
+@dataclass(frozen=True)
+class RollbackRecord:
+    """A roll-back: its commit, the stage it returns to, the stages it undoes, and its suite."""
+
+    build: Build
+    returns_to: str
+    undone: tuple[str, ...]
+    suite: str
+
+
+async def roll_back(
+    control_plane: ControlPlane, to: str, *, branch: str, target: ReleaseTarget, by: str
+) -> Deployment:
+    """Roll back to a stage (default: the one before), or go on with an open roll-back."""
+    releases = Releases(control_plane.releases)
+    folder = _find_open(control_plane.folder / ROLLBACKS)
+    if folder is None:
+        with control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow rollback"):
+            folder = await _begin(control_plane, releases, to, branch=branch, by=by)
+    record = _read(folder)
+    if to and to != record.returns_to:
+        hint = "finish it, or reject its run: attractor grow rollback"
+        raise Refused(f"a roll-back to {record.returns_to} is open", hint=hint)
+    undertaking = Undertaking(
+        name="attractor grow rollback",
+        folder=folder,
+        build=record.build,
+        pipeline=folder / _PIPELINE,
+        goal=f"Roll back to {record.returns_to}",
+        move=_backward(control_plane, releases, record),
+        suite=record.suite,
+    )
+    with Journal.open(folder / DEPLOYMENT) as journal:
+        return await undertake(control_plane, undertaking, journal, target=target, by=by)
+
+
+def _find_open(folder: Path) -> Path | None:
+    """Return the folder of the roll-back that has not ended, if there is one."""
+    for file in sorted(folder.glob(f"*/{DEPLOYMENT}")):
+        last = [parse_json(one.content) for one in read_lines(file)][-1:]
+        states = [PlanState(str(one["state"])) for one in last if isinstance(one, dict)]
+        if states and not states[0].is_final:
+            return file.parent
+    return None
+
+
+def _read(folder: Path) -> RollbackRecord:
+    value = parse_json((folder / _RECORD).read_bytes())
+    assert isinstance(value, dict)
+    return read_record(RollbackRecord, value)
+
+
+async def _begin(
+    control_plane: ControlPlane, releases: Releases, to: str, *, branch: str, by: str
+) -> Path:
+    """Commit the code and specification of the earlier stage as the next stage."""
+    host = control_plane.host
+    repository = await open_repository(host.project, search_path=host.search_path)
+    tip = await repository.commit(f"refs/heads/{branch}")
+    stages = await stages_at(host, repository, tip)
+    target = _target(stages, releases, to)
+    undone = undone_by(stages, target)
+    _require_reversible(control_plane, undone)
+    name = new_run_id(host.clock.now(), host.randomness)
+    folder = control_plane.folder / ROLLBACKS / name
+    earlier = folder / "earlier"
+    earlier.mkdir(parents=True)
+    await write_tree(host, releases.open(target.stage).record.commit, earlier)
+
+    def change(tree: Path) -> None:
+        _restore(earlier, tree)
+
+    stage = rollback_stage(stages, target)
+    commit = await commit_stage(host, repository, stage, change, tip=tip, ref=name)
+    remove_tree(earlier)
+    manifest = read_manifest(
+        RunDirectory(find_run(releases.open(target.stage).record.run_id, host.runs_dir))
+    )
+    (folder / _PIPELINE).write_text(_TEXT.format(manifest.pipeline))
+    record = RollbackRecord(
+        Build("", branch, tip, commit, stage.stage),
+        target.stage,
+        tuple(one.stage for one in undone),
+        split_pin(manifest.suite)[0],
+    )
+    write_whole(folder / _RECORD, canonical_json(write_record(record)))
+    with Journal.open(folder / DEPLOYMENT) as journal:
+        note(journal, PlanState.DEPLOYING, by=by)
+    return folder
+
+
+def _target(stages: Sequence[Stage], releases: Releases, to: str) -> Stage:
+    """Return the stage to return to (default: the one before the running one)."""
+    current = releases.current
+    to = to or (current.record.follows if current else "")
+    if current is None or not to:
+        raise UsageError("there is no stage to roll back to", hint="look: attractor grow lineage")
+    released = [one.record.stage for one in releases.before(current.record.stage)]
+    for one in stages:
+        if one.stage == to and to in released:
+            return one
+    known = ", ".join(released) or "none"
+    raise UsageError(f"{to} was not released before {current.record.stage}", hint=f"known: {known}")
+
+
+def _require_reversible(control_plane: ControlPlane, undone: Sequence[Stage]) -> None:
+    for one in undone:
+        migration = control_plane.plans.load(_plan_id(one)).migration
+        if not migration.is_reversible:
+            hint = "grow forward by a plan instead"
+            raise Refused(f"{one.stage} is not reversible: {migration.describe()}", hint=hint)
+
+
+def _plan_id(stage: Stage) -> str:
+    return str(stage.plan["plan_id"])
+
+
+def _restore(earlier: Path, tree: Path) -> None:
+    """Replace code and specification of a tree, but keep its lineage."""
+    kept = earlier / LINEAGE
+    if kept.exists():
+        remove_tree(kept)
+    shutil.copytree(tree / LINEAGE, kept)
+    for name in ("app", "spec"):
+        if (tree / name).exists():
+            remove_tree(tree / name)
+        if (earlier / name).exists():
+            shutil.copytree(earlier / name, tree / name, symlinks=True)
+
+
+def _backward(control_plane: ControlPlane, releases: Releases, record: RollbackRecord) -> Move:
+    """Return the move of the state back through the undone stages."""
+
+    async def move(state: State, work: Path) -> Moved:
+        listed: set[str] = set()
+        written = _ids(state)
+        for stage in record.undone:
+            release = releases.open(stage)
+            plan = control_plane.plans.load(release.record.plan_id)
+            state, defaulted = plan.migration.down(state, release.residue)
+            listed.update(defaulted)
+        earlier = releases.open(record.returns_to)
+        app = AppProgram(earlier.tree, earlier.state, control_plane.host.environ)
+        before = await app.read_state(work / "earlier")
+        return Moved(state, None, sorted(listed | (written - _ids(before))))
+
+    return move
+
+
+def _ids(state: State) -> set[str]:
+    return {f"{entity}/{one[KEY]}" for entity, records in state.items() for one in records}

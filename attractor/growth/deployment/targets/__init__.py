@@ -1,0 +1,1 @@
+"""Release targets: the places where an app runs, one file each."""

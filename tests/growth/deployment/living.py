@@ -1,0 +1,140 @@
+"""A living app with a suite, whose plans are simulated, deployed and decided in tests."""
+
+import asyncio
+import json
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from attractor.factory.decisions.decide import Decision, DecisionKind, decide
+from attractor.factory.launch import evaluator_of, hold
+from attractor.factory.resources.profiles import make_profile
+from attractor.growth import api
+from attractor.growth.control_plane import ControlPlane
+from attractor.growth.deployment.deploy import Deployment, deploy
+from attractor.growth.deployment.release import Releases
+from attractor.growth.deployment.rollback import roll_back
+from attractor.growth.deployment.targets.local import LocalTarget
+from attractor.growth.plans.plan import Plan, read_proposal
+from attractor.growth.plans.store import PlanState
+from attractor.pipeline.runs.lookup import find_run
+from tests.factory.flows import ANN, HOLDOUT
+from tests.factory.resources.stores import register
+from tests.growth.app import make_app
+from tests.growth.deployment.tiny_app import APP
+from tests.pipeline.projects import git, make_host
+from tests.scenarios.suites import write_suite
+
+CREW = """
+digraph crew {
+  start [shape=Mdiamond]
+  exit [shape=Msquare]
+  build [shape=parallelogram, tool_command="ls spec/lineage > app/built.txt"]
+  start -> build -> exit
+}
+"""
+SUITE = 'name = "farm"\npipeline = "crew"\n'
+SETTINGS = '[factory]\nsuite = "farm"\nprofile = "lenient"\n'
+NEW_FIELD = {"type": "add_field", "entity": "Block", "name": "soil", "default": "loam"}
+REASON = "The farm wants it so."
+
+
+@dataclass(frozen=True)
+class Living:
+    """An app and its control plane."""
+
+    folder: Path
+
+    @property
+    def plane(self) -> ControlPlane:
+        return ControlPlane(replace(make_host(self.folder), suite="farm", profile="lenient"))
+
+    @property
+    def releases(self) -> Releases:
+        return Releases(self.plane.releases)
+
+    def plan(self, *morphs: dict[str, Any]) -> Plan:
+        """Make a plan for the app as it is, and simulate it."""
+        proposal = read_proposal({"morphs": [*morphs], "tests": []})
+        spec = self.plane.specs.save(self.plane.specs.of_repository())
+        plan = self.plane.plans.load(str(api.plan_proposal(self.plane, spec, proposal)["plan_id"]))
+        report = self.plane.plans.folder_of(plan.id) / "simulation" / "s1" / "report.json"
+        report.parent.mkdir(parents=True)
+        report.write_text(json.dumps({"pins": {"plan_hash": plan.hash}}))
+        return plan
+
+    def deploy(self, plan: Plan, *, variant: str = "") -> Deployment:
+        return asyncio.run(
+            deploy(
+                self.plane,
+                plan,
+                branch="main",
+                pipeline=self.folder / "crew.dot",
+                target=LocalTarget(),
+                by="ann",
+                variant=variant,
+            )
+        )
+
+    def roll_back(self, to: str = "") -> Deployment:
+        return asyncio.run(roll_back(self.plane, to, branch="main", target=LocalTarget(), by="ann"))
+
+    def decide(self, run_id: str, verdict: DecisionKind = DecisionKind.APPROVED) -> None:
+        host = self.plane.host
+        with hold(find_run(run_id, host.runs_dir), host) as run:
+            decide(run, evaluator_of(host), Decision(verdict, ANN, REASON))
+
+    def grow(self, *morphs: dict[str, Any]) -> Deployment:
+        """Plan, deploy, approve, and deploy to the end."""
+        plan = self.plan(*morphs)
+        self.decide(self.deploy(plan).run_id)
+        return self.deploy(plan)
+
+    def state_of(self, plan: Plan) -> PlanState:
+        return self.plane.plans.state(plan)
+
+    @property
+    def url(self) -> str:
+        return str(json.loads((self.releases.folder / "keeper.json").read_text())["url"])
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+            return json.load(answer)
+
+    def post(self, path: str, *records: dict[str, str]) -> None:
+        for one in records:
+            request = urllib.request.Request(self.url + path, json.dumps(one).encode())
+            urllib.request.urlopen(request, timeout=10).close()
+
+    def records(self, entity: str = "block") -> Sequence[dict[str, str]]:
+        return self.get(f"/data/{entity}")["records"]
+
+    def stop(self) -> None:
+        """Stop the app; another test needs the machine."""
+        with LocalTarget().drained(self.releases):
+            pass
+
+
+def make_living(folder: Path) -> Living:
+    """Make an app, which no plan was deployed of."""
+    plane = make_app(folder)
+    files = {
+        "app/__main__.py": APP,
+        "crew.dot": CREW,
+        "attractor.toml": SETTINGS,
+        ".gitignore": "runs/\n__pycache__/\n",
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "App")
+    evaluator, now = evaluator_of(plane.host), plane.host.clock.now()
+    holdout = HOLDOUT.replace("made.txt", "app/built.txt").replace("equals", "contains")
+    suite = write_suite(folder.parent / "suite", suite=SUITE, made=holdout.format(wanted="v0"))
+    register(evaluator.stores.suites, suite, now=now)
+    lenient = make_profile("lenient", ("isolation_unverified",))
+    evaluator.stores.profiles.create(lenient, by="ann", now=now)
+    return Living(folder)
