@@ -235,7 +235,7 @@ async def _release(
         )
         new = releases.begin(record)
         await write_tree(host, f"refs/heads/attractor/run/{run.run_id}", new.tree)
-        moved = await transfer(old, new, undertaking.move, host.environ)
+        moved = await transfer(old, new, undertaking.move)
         try:
             promotion = await promote_run(run.directory, host, branch=build.branch, by=by)
         except StaleBase as cause:

@@ -24,8 +24,9 @@ from attractor.base.errors import LockHeld
 from attractor.base.files import write_whole
 from attractor.base.json import canonical_json
 from attractor.base.locks import FileLock, holder_of, open_to_lock, try_lock
-from attractor.growth.deployment.app_program import AppProgram
 from attractor.growth.deployment.release import Release, Releases
+from attractor.growth.deployment.transfer import require_healthy
+from attractor.growth.errors import AppFailed
 from attractor.growth.spec.files import read_spec
 
 LOCK = "keeper.lock"
@@ -65,7 +66,6 @@ class Keeper:
 
     def __init__(self, folder: Path, release: Release) -> None:
         self.folder = folder
-        self.program = AppProgram(release.tree, release.state, dict(os.environ))
         self.release = release
         self.url = ""
         spec = read_spec(release.tree)
@@ -86,9 +86,9 @@ class Keeper:
         # The address stays the same over releases and restarts, if its port is free.
         for port in (_port(self.folder), "0"):
             self._process = subprocess.Popen(
-                self.program.command("serve", "--port", port),
-                cwd=self.program.tree,
-                env={**self.program.variables, "APP_PORT": port},
+                [sys.executable, "-m", "app", "serve", "--port", port],
+                cwd=self.release.tree,
+                env={**os.environ, "APP_STATE": str(self.release.state)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -113,10 +113,11 @@ class Keeper:
             sys.stderr.write(line)
 
     def _is_healthy(self) -> bool:
-        address = f"{self.url}/health"
-        with suppress(OSError, ValueError), urllib.request.urlopen(address, timeout=10) as answer:
-            return bool(json.load(answer)["ok"])
-        return False
+        try:
+            require_healthy(self.url)
+        except AppFailed:
+            return False
+        return True
 
     def run_due(self) -> None:
         """Run the pipelines that are due."""

@@ -17,10 +17,10 @@ from attractor.base.json import canonical_json, parse_json
 from attractor.base.records import read_record, write_record
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.resources.versions import split_pin
+from attractor.growth.apps.process import export_state
 from attractor.growth.building.crew_run import Build, stages_at
 from attractor.growth.building.plan_commit import commit_stage
 from attractor.growth.control_plane import ControlPlane
-from attractor.growth.deployment.app_program import AppProgram
 from attractor.growth.deployment.deploy import (
     PATIENCE_S,
     Deployment,
@@ -178,7 +178,7 @@ def _restore(earlier: Path, tree: Path) -> None:
 def _backward(control_plane: ControlPlane, releases: Releases, record: RollbackRecord) -> Move:
     """Return the move of the state back through the undone stages."""
 
-    async def move(state: State, work: Path) -> Moved:
+    async def move(state: State) -> Moved:
         listed: set[str] = set()
         written = _ids(state)
         for stage in record.undone:
@@ -187,8 +187,7 @@ def _backward(control_plane: ControlPlane, releases: Releases, record: RollbackR
             state, defaulted = plan.migration.down(state, release.residue)
             listed.update(defaulted)
         earlier = releases.open(record.returns_to)
-        app = AppProgram(earlier.tree, earlier.state, control_plane.host.environ)
-        before = await app.read_state(work / "earlier")
+        before = await export_state(earlier.tree, earlier.state)
         return Moved(state, None, sorted(listed | (written - _ids(before))))
 
     return move

@@ -3,15 +3,17 @@
 Everything happens on copies; the running release is only read.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from urllib.request import urlopen
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import VerificationError
-from attractor.base.files import remove_tree
 from attractor.base.json import Json
-from attractor.growth.deployment.app_program import AppProgram
+from attractor.growth.apps.process import export_state, import_state, running_app
 from attractor.growth.deployment.release import Release
+from attractor.growth.errors import AppFailed
 from attractor.growth.migration.state import State, state_text
 from attractor.growth.migration.transforms import Migration
 
@@ -25,14 +27,16 @@ class Moved:
     defaulted: Sequence[str] = ()
 
 
-Move = Callable[[State, Path], Awaitable[Moved]]
-"""The change of the state from one release to the next, with a folder for copies."""
+Move = Callable[[State], Awaitable[Moved]]
+"""The change of the state from one release to the next."""
+
+PATIENCE_S = 30.0
 
 
 def forward(migration: Migration) -> Move:
     """Return the move of a migration, which proves that a roll-back restores every byte."""
 
-    async def move(state: State, work: Path) -> Moved:
+    async def move(state: State) -> Moved:
         moved, residue = migration.up(state)
         if migration.is_reversible:
             require_same(state, migration.down(moved, residue).state, "a roll-back")
@@ -41,24 +45,25 @@ def forward(migration: Migration) -> Move:
     return move
 
 
-async def transfer(
-    old: Release | None, new: Release, move: Move, environ: Mapping[str, str]
-) -> Moved:
+async def transfer(old: Release | None, new: Release, move: Move) -> Moved:
     """Write the moved state of the old release into the new one, whose app has to be healthy."""
-    work = new.folder / "moving"
-    state: State = {}
-    work.mkdir()
-    if old:
-        source = AppProgram(old.tree, old.state, environ)
-        state = await source.read_state(work / "before")
-    moved = await move(state, work)
-    app = AppProgram(new.tree, new.state, environ)
-    await app.write_state(moved.state, work / "after")
-    require_same(moved.state, await app.read_state(work / "imported"), "the new app")
-    await app.call("health")
-    # Erased records must not survive in a copy.
-    remove_tree(work)
+    moved = await move(await export_state(old.tree, old.state) if old else {})
+    await import_state(new.tree, new.state, moved.state)
+    require_same(moved.state, await export_state(new.tree, new.state), "the new app")
+    async with running_app(new.tree, new.state) as app:
+        await asyncio.to_thread(require_healthy, app.url)
     return moved
+
+
+def require_healthy(url: str) -> None:
+    """Refuse an app that does not say that it is healthy."""
+    try:
+        with urlopen(f"{url}/health", timeout=PATIENCE_S) as answer:
+            is_healthy = json.load(answer)["ok"] is True
+    except (OSError, ValueError, KeyError) as cause:
+        raise AppFailed(f"{url}/health does not answer: {cause}") from cause
+    if not is_healthy:
+        raise AppFailed(f"{url}/health: the app is not healthy")
 
 
 def require_same(wanted: State, found: State, by: str) -> None:

@@ -16,7 +16,7 @@ from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import Deployment, deploy
 from attractor.growth.deployment.release import Releases
 from attractor.growth.deployment.rollback import roll_back
-from attractor.growth.deployment.targets.local import LocalTarget
+from attractor.growth.deployment.targets import local
 from attractor.growth.plans.plan import Plan, read_proposal
 from attractor.growth.plans.store import PlanState
 from attractor.pipeline.runs.lookup import find_run
@@ -72,14 +72,14 @@ class Living:
                 plan,
                 branch="main",
                 pipeline=self.folder / "crew.dot",
-                target=LocalTarget(),
+                target=local.part,
                 by="ann",
                 variant=variant,
             )
         )
 
     def roll_back(self, to: str = "") -> Deployment:
-        return asyncio.run(roll_back(self.plane, to, branch="main", target=LocalTarget(), by="ann"))
+        return asyncio.run(roll_back(self.plane, to, branch="main", target=local.part, by="ann"))
 
     def decide(self, run_id: str, verdict: DecisionKind = DecisionKind.APPROVED) -> None:
         host = self.plane.host
@@ -113,7 +113,7 @@ class Living:
 
     def stop(self) -> None:
         """Stop the app; another test needs the machine."""
-        with LocalTarget().drained(self.releases):
+        with local.drained(self.releases):
             pass
 
 

@@ -60,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
 command, *words = sys.argv[1:]
 if command == "export":
     folder = pathlib.Path(words[0])
-    folder.mkdir(parents=True)
+    folder.mkdir(exist_ok=True)
     for entity in SHAPE:
         (folder / f"{entity}.jsonl").write_text("".join(one + "\\n" for one in records(entity)))
 elif command == "import":

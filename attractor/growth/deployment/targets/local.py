@@ -9,7 +9,6 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Unavailable
 from attractor.base.files import read_regular
 from attractor.base.json import JsonObject, parse_json
@@ -18,61 +17,60 @@ from attractor.base.processes import signal_group
 from attractor.environments.environment import inherited
 from attractor.growth.deployment import keeper
 from attractor.growth.deployment.release import Releases
+from attractor.growth.deployment.target import ReleaseTarget
 
 _PATIENCE_S = 30.0
 _GRACE_S = 5.0
 
 
-@dataclass(frozen=True)
-class LocalTarget:
-    """Processes of this machine: a keeper, which outlives the command, and the app."""
-
-    @contextmanager
-    def drained(self, releases: Releases) -> Generator[bool]:
-        """Stop keeper and app, and hold the keeper's lock during the block."""
-        releases.folder.mkdir(parents=True, exist_ok=True)
-        pid = keeper.running(releases.folder)
-        if pid:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-        lock = FileLock(releases.folder / keeper.LOCK)
-        with lock.acquire(wait=_PATIENCE_S, purpose="attractor: deploy"):
-            yield _end_orphan(releases.folder) or bool(pid)
-
-    def start(self, releases: Releases, environ: Mapping[str, str]) -> str:
-        """Start the keeper unless it runs; return the address of the app once it is healthy."""
-        current, pid = releases.current, keeper.running(releases.folder)
-        note = _note(releases.folder)
-        if current and (note.get("pid"), note.get("stage")) == (pid, current.record.stage):
-            return str(note["url"])
-        log = releases.folder / keeper.LOG
-        with log.open("ab") as output:
-            begun = subprocess.run(
-                [sys.executable, "-m", keeper.__name__, str(releases.folder)],
-                cwd=releases.folder,
-                env=inherited(environ),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=output,
-                check=False,
-            )
-        if begun.returncode:
-            raise Unavailable("the app did not become healthy", hint=f"read {log}")
-        return begun.stdout.decode()
+@contextmanager
+def drained(releases: Releases) -> Generator[None]:
+    """Stop keeper and app, and hold the keeper's lock during the block."""
+    releases.folder.mkdir(parents=True, exist_ok=True)
+    pid = keeper.running(releases.folder)
+    if pid:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    lock = FileLock(releases.folder / keeper.LOCK)
+    with lock.acquire(wait=_PATIENCE_S, purpose="attractor: deploy"):
+        _end_orphan(releases.folder)
+        yield
 
 
-def _end_orphan(folder: Path) -> bool:
-    """End the app of a keeper that was killed; return whether there was one."""
+def start(releases: Releases, environ: Mapping[str, str]) -> str:
+    """Start the keeper unless it runs; return the address of the app once it is healthy."""
+    current, pid = releases.current, keeper.running(releases.folder)
+    note = _note(releases.folder)
+    if current and (note.get("pid"), note.get("stage")) == (pid, current.record.stage):
+        return str(note["url"])
+    log = releases.folder / keeper.LOG
+    with log.open("ab") as output:
+        begun = subprocess.run(
+            [sys.executable, "-m", keeper.__name__, str(releases.folder)],
+            cwd=releases.folder,
+            env=inherited(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            check=False,
+        )
+    if begun.returncode:
+        raise Unavailable("the app did not become healthy", hint=f"read {log}")
+    return begun.stdout.decode()
+
+
+def _end_orphan(folder: Path) -> None:
+    """End the app of a keeper that was killed."""
     with open_to_lock(folder / keeper.APP_LOCK) as file:
         if try_lock(file):
-            return False
+            return
         group = _note(folder).get("pid")
         for number in (signal.SIGTERM, signal.SIGKILL):
             signal_group(int(str(group)), number)
             until = time.monotonic() + _GRACE_S
             while time.monotonic() < until:
                 if try_lock(file):
-                    return True
+                    return
                 time.sleep(0.02)
     raise Unavailable("the app does not end", hint=f"end it by hand: process group {group}")
 
@@ -84,4 +82,4 @@ def _note(folder: Path) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
 
-part = LocalTarget()
+part = ReleaseTarget(drained=drained, start=start)
