@@ -64,6 +64,8 @@ class InvalidRecording(UsageError):
 
 class InvalidFeedback(UsageError):
     """Invalid counts of an app, or an invalid verdict on a run."""
+
+
 class UnknownGraph(UsageError):
     """An unknown pipeline of growth."""
 
