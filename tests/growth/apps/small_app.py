@@ -5,6 +5,7 @@ from pathlib import Path
 
 from attractor.growth.apps.skeleton import write_app
 from attractor.growth.spec.document import read_document
+from attractor.growth.spec.graph import SpecGraph
 
 SPEC = read_document(
     """
@@ -48,12 +49,17 @@ BODIES: Mapping[str, str] = {
 
 def write_small_app(folder: Path, changed: Mapping[str, str] | None = None) -> Path:
     """Write the app with its bodies, some of them changed."""
-    write_app(SPEC, folder)
-    for name, body in {**BODIES, **(changed or {})}.items():
+    return write_with_bodies(SPEC, folder, {**BODIES, **(changed or {})})
+
+
+def write_with_bodies(graph: SpecGraph, folder: Path, bodies: Mapping[str, str]) -> Path:
+    """Write an app whose bodies have these lines."""
+    write_app(graph, folder)
+    for name, body in bodies.items():
         function = "rows" if name.startswith("panels") else "run"
         text = (
             f"from app.contract import Panel\n\n\ndef {function}(records, context):\n    {body}\n"
         )
         (folder / "app" / f"{name}.py").write_text(text)
-    write_app(SPEC, folder)
+    write_app(graph, folder)
     return folder

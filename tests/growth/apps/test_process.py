@@ -1,16 +1,24 @@
-"""An app that runs: routes, types, gates, telemetry, and state that survives a kill."""
+"""Serve generated apps: routes, types, gates, telemetry, recordings, and state after a kill."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import httpx
 import pytest
 
-from attractor.growth.apps.process import running_app
-from tests.growth.apps.small_app import write_small_app
+from attractor.growth.apps.process import app_sandbox, export_state, import_state, running_app
+from attractor.growth.errors import AppFailed
+from attractor.growth.simulation.traffic import read_recording
+from attractor.growth.spec.document import read_document
+from tests.growth.apps.small_app import write_small_app, write_with_bodies
 
 pytestmark = pytest.mark.anyio
 
@@ -22,10 +30,9 @@ BLOCKS = [
 
 
 @asynccontextmanager
-async def serving(folder: Path, **bodies: str) -> AsyncGenerator[httpx.AsyncClient]:
-    tree = write_small_app(folder / "tree", {k.replace("__", "/"): v for k, v in bodies.items()})
+async def serving(tree: Path) -> AsyncGenerator[httpx.AsyncClient]:
     async with (
-        running_app(tree, folder / "state", clock=CLOCK) as app,
+        running_app(tree, tree.parent / "state", clock=CLOCK) as app,
         httpx.AsyncClient(base_url=app.url) as client,
     ):
         yield client
@@ -36,8 +43,8 @@ def json_of(response: httpx.Response, status: int = 200) -> Any:
     return response.json()
 
 
-async def test_a_gate_keeps_records_from_guarded_steps(tmp_path: Path):
-    async with serving(tmp_path) as client:
+async def test_gate_keeps_records_from_guarded_steps(tmp_path: Path):
+    async with serving(write_small_app(tmp_path / "tree")) as client:
         added = json_of(await client.post("/data/block", json=BLOCKS), 201)["records"]
         assert [one["id"] for one in added] == ["b1", "b2"]
 
@@ -59,3 +66,177 @@ async def test_a_gate_keeps_records_from_guarded_steps(tmp_path: Path):
         assert "h-b2" in page.text
         panel = await client.get("/panels/brief", headers={"Accept": "application/json"})
         assert json_of(panel) == {"id": "brief", "title": "Brief", "priority": 3, "rows": harvest}
+
+
+NOTHING = "return {}"
+FAULTS = {
+    # pipeline: body of its last step, status, words of the error
+    "undeclared": ("return {'block': []}", 500, "writes 'block', which it does not declare"),
+    "blocked": ("return {'harvest': [{'id': 'h1'}]}", 500, "harvest that blocked_gate blocked"),
+    "twice": ("return {'harvest': [{'id': 'h1'}, {'id': 'h1'}]}", 500, "twice"),
+    "invalid": ("return {'harvest': [{'id': 'h1', 'kilos': 'x'}]}", 500, "kilos: not of type"),
+    "listless": ("return {'harvest': None}", 500, "no list of harvest"),
+    "adding": ("return {}", 500, "gate adding_gate adds records to harvest"),
+    "failing": ("raise ValueError(records['block'][0]['owner'])", 500, "ValueError at app/steps/"),
+    "exiting": ("raise SystemExit(1)", 500, "SystemExit at app/steps/"),
+}
+GATES = {
+    "blocked_gate": NOTHING.replace("{}", "{'harvest': []}"),
+    "adding_gate": "return {'harvest': [{'id': 'new'}]}",
+}
+FAULTY = read_document(
+    """
+identity: {purpose: Fail}
+data_contracts:
+  entities:
+    - {name: Block, fields: [{name: owner, pii: "true"}]}
+    - {name: Harvest, fields: [{name: kilos, type: number}]}
+workflows:
+  pipelines:
+    - {name: Unbuilt, steps: [Wait]}
+"""
+    + "".join(
+        f"""
+    - name: {name}
+      steps:
+        - {{name: {name} gate, reads: [Harvest], guards: [{name} step]}}
+        - {{name: {name} step, reads: [Block], writes: [Harvest]}}
+"""
+        for name in FAULTS
+    )
+)
+
+
+async def test_faulty_bodies_change_nothing_and_are_counted(tmp_path: Path):
+    steps = {f"steps/{name}_step": body for name, (body, *_) in FAULTS.items()}
+    gates = {f"steps/{name}_gate": NOTHING for name in FAULTS}
+    gates |= {f"steps/{name}": body for name, body in GATES.items()}
+    tree = write_with_bodies(FAULTY, tmp_path / "tree", {**steps, **gates})
+    async with running_app(tree, tmp_path / "state") as app:
+        async with httpx.AsyncClient(base_url=app.url) as client:
+            await client.post("/data/block", json={"id": "b1", "owner": "Ann Secret"})
+            await client.post("/data/harvest", json={"id": "h1", "kilos": 2})
+            for name, (_, status, words) in FAULTS.items():
+                error = json_of(await client.post(f"/run/{name}"), status)["error"]
+                assert words in error, name
+            assert json_of(await client.post("/run/unbuilt"), 501)["error"] == (
+                "step wait is not built"
+            )
+            kept = json_of(await client.get("/data/harvest"))["records"]
+            assert kept == [{"id": "h1", "kilos": 2}]
+            counts = json_of(await client.get("/telemetry"))
+            assert {counts[name]["errors"] for name in FAULTS} == {1}
+            assert counts["blocked_gate"]["guard_hits"] == 2  # stopped once, refused once
+        log = "".join(app.output)
+    assert "error: ValueError at app/steps/failing_step.py" in log
+    assert "Secret" not in log
+
+
+async def test_records_follow_the_types_of_their_fields(tmp_path: Path):
+    invalid = [
+        ({"name": "b1", "kilos": 1.5}, "block.kilos: not of type integer"),
+        ({"name": "b1", "kilos": True}, "block.kilos: not of type integer"),
+        ({"name": "b1", "locked_until": "2026-6-1"}, "block.locked_until: not of type date"),
+        ({"name": 7}, "block.name: not of type text"),
+        ({"name": "b1", "colour": "red"}, "block: unknown field 'colour'"),
+        ({"kilos": 1}, "block: missing key name"),
+        ({"name": "b1", "id": "other"}, "block: 'id' differs from the key name"),
+        ([{"name": "b1"}, 3], "block: a record is an object"),
+    ]
+    async with serving(write_small_app(tmp_path / "tree")) as client:
+        for body, error in invalid:
+            assert json_of(await client.post("/data/block", json=body), 422) == {"error": error}
+        assert json_of(await client.get("/data/block"))["records"] == []
+
+        await client.post("/data/block", json=BLOCKS)
+        assert json_of(await client.post("/data/block", json=BLOCKS[0]), 409)
+        put = {"name": "b2", "kilos": 8}
+        assert json_of(await client.put("/data/block/b2", json=put))["kilos"] == 8
+        assert json_of(await client.put("/data/block/b3", json=put), 422)
+        assert json_of(await client.post("/data/harvest", json={"id": "h", "kilos": 1.5}), 201)
+        assert json_of(await client.post("/data/harvest", content=b'{"id": NaN}'), 422)
+        for path in ("/data/cow", "/panels/cow", "/outputs/cow", "/cow"):
+            assert json_of(await client.get(path), 404)["error"].startswith("unknown")
+        assert json_of(await client.post("/run/cow"), 404)
+
+
+@contextmanager
+def command(tree: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start the server as the contract says, without a harness."""
+    environ = {**os.environ, "APP_STATE": str(tree.parent / "state"), **variables}
+    argv = [sys.executable, "-m", "app", "serve", "--port", "0"]
+    with subprocess.Popen(argv, cwd=tree, env=environ, stdout=PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            ready = process.stdout.readline()
+            assert ready.startswith("listening on http://127.0.0.1:")
+            yield process, ready.split()[-1]
+        finally:
+            process.kill()
+
+
+async def test_killed_app_loses_nothing_acknowledged(tmp_path: Path):
+    tree = write_small_app(tmp_path / "tree")
+    acknowledged: set[str] = set()
+    with command(tree) as (process, url):
+
+        async def write(client: httpx.AsyncClient, name: str) -> None:
+            for number in range(1000):
+                body = {"name": f"{name}{number}"}
+                json_of(await client.post("/data/block", json=body), 201)
+                acknowledged.add(body["name"])
+                if len(acknowledged) == 20:
+                    process.kill()
+
+        async with httpx.AsyncClient(base_url=url) as client:
+            writers = [write(client, name) for name in "ab"]
+            errors = await asyncio.gather(*writers, return_exceptions=True)
+    assert all(isinstance(one, httpx.TransportError) for one in errors)
+    state = await export_state(tree, tmp_path / "state")
+    assert len(acknowledged) >= 20
+    assert acknowledged <= {one["id"] for one in state["block"]}
+
+
+def test_recording_begins_with_the_state_and_holds_each_exchange(tmp_path: Path):
+    tree = write_small_app(tmp_path / "tree")
+    variables = {"APP_RECORDING": str(tmp_path / "taped"), "APP_CLOCK": "2026-05-05T00:00:00Z"}
+    with command(tree, **variables) as (_, url), httpx.Client(base_url=url) as client:
+        client.post("/data/block", json=BLOCKS)
+        client.post("/run/nightly")
+        client.get("/health")
+        client.get("/")
+    recording = read_recording(tmp_path / "taped")
+    assert recording.state == {"block": (), "harvest": ()}
+    assert recording.conditions.clock == CLOCK
+    paths = [(one.request.path, one.response.status) for one in recording.exchanges]
+    assert paths == [("/data/block", 201), ("/run/nightly", 200), ("/", 200)]
+    assert recording.requests[0].body == BLOCKS
+    assert str(recording.exchanges[2].response.body).startswith("<!doctype html>")
+
+
+async def test_app_in_a_sandbox_writes_its_state_only(tmp_path: Path):
+    sandbox = await app_sandbox(os.environ, hide=[tmp_path / "secret"])
+    if sandbox.make_showing is None:
+        pytest.skip(sandbox.sentence)
+    body = "open('app/steps/weigh.py', 'w').write('')"
+    tree = write_small_app(tmp_path / "tree", {"steps/weigh": body})
+    async with (
+        running_app(tree, tmp_path / "state", sandbox=sandbox) as app,
+        httpx.AsyncClient(base_url=app.url) as client,
+    ):
+        error = json_of(await client.post("/run/nightly"), 500)["error"]
+        assert "OSError" in error
+    state = {"block": ({"id": "b1", "name": "b1"},), "harvest": ()}
+    await import_state(tree, tmp_path / "state", state, sandbox=sandbox)
+    assert await export_state(tree, tmp_path / "state", sandbox=sandbox) == state
+
+
+async def test_app_that_does_not_start_is_an_error(tmp_path: Path):
+    tree = write_small_app(tmp_path / "tree")
+    (tree / "app" / "spec.py").write_text("raise RuntimeError('broken')")
+    with pytest.raises(AppFailed, match="broken"):
+        async with running_app(tree, tmp_path / "state"):
+            pass
+    whole = write_small_app(tmp_path / "whole")
+    with pytest.raises(AppFailed, match="cannot import its state: unknown entity 'cow'"):
+        await import_state(whole, tmp_path / "state", {"cow": ()})
