@@ -4,7 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -161,7 +161,7 @@ async def test_records_follow_the_types_of_their_fields(tmp_path: Path):
 
 
 @contextmanager
-def command(tree: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def command(tree: Path, **variables: str) -> Generator[tuple[subprocess.Popen[str], str]]:
     """Start the server as the contract says, without a harness."""
     environ = {**os.environ, "APP_STATE": str(tree.parent / "state"), **variables}
     argv = [sys.executable, "-m", "app", "serve", "--port", "0"]
@@ -189,12 +189,12 @@ async def test_killed_app_loses_nothing_acknowledged(tmp_path: Path):
                     process.kill()
 
         async with httpx.AsyncClient(base_url=url) as client:
-            writers = [write(client, name) for name in "ab"]
+            writers = (write(client, name) for name in "ab")
             errors = await asyncio.gather(*writers, return_exceptions=True)
     assert all(isinstance(one, httpx.TransportError) for one in errors)
     state = await export_state(tree, tmp_path / "state")
     assert len(acknowledged) >= 20
-    assert acknowledged <= {one["id"] for one in state["block"]}
+    assert acknowledged <= {str(one["id"]) for one in state["block"]}
 
 
 def test_recording_begins_with_the_state_and_holds_each_exchange(tmp_path: Path):
