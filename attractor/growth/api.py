@@ -4,10 +4,12 @@
 prints with `--json`.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from attractor.base.errors import UsageError
 from attractor.base.json import Json
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE
 from attractor.growth.control_plane import ControlPlane
@@ -15,21 +17,48 @@ from attractor.growth.desires import UserDesire
 from attractor.growth.development import read_development
 from attractor.growth.errors import PlanRefused
 from attractor.growth.identity import coverage
+from attractor.growth.normalize.structured import add_desires
+from attractor.growth.plans.checks import find_unclear
 from attractor.growth.plans.collisions import Collision, find_collisions
 from attractor.growth.plans.feedback import (
     AppFeedback,
     load_feedback,
+    move_feedback,
     read_telemetry,
     read_verdict,
     save_feedback,
 )
 from attractor.growth.plans.mutation import mutation_text
 from attractor.growth.plans.plan import Plan, Proposal
-from attractor.growth.plans.planning import make_plan
+from attractor.growth.plans.planner import propose
+from attractor.growth.plans.planning import make_plan, refusal
 from attractor.growth.plans.store import PlanState
-from attractor.growth.spec.graph import SpecGraph
-from attractor.growth.spec.store import spec_id
+from attractor.growth.spec.store import SpecRecord, StoredSpec, spec_id
 from attractor.pipeline.runs.lookup import find_run
+
+
+def plan(
+    control_plane: ControlPlane, spec_graph_id: str, new_desires: Sequence[UserDesire] = ()
+) -> dict[str, Json]:
+    """Let a model plan morphs and tests for desires; return plan id, morphs and tests.
+
+    The desires are added to the specification (default: those that it adds to its base).
+    """
+    stored = _with_desires(control_plane, spec_graph_id, new_desires)
+    if not stored.desires:
+        hint = "pass desires, or the id of a specification from 'attractor spec normalize'"
+        raise UsageError(f"no desires to plan for in {stored.id}", hint=hint)
+    if unclear := find_unclear(stored.graph, control_plane.head):
+        raise refusal(unclear)
+    development = read_development(control_plane.repository)
+    feedback = load_feedback(control_plane.folder)
+    proposal = asyncio.run(
+        propose(control_plane.host, stored.graph, stored.desires, development, feedback)
+    )
+    made = _keep(control_plane, stored, proposal)
+    if feedback:
+        move_feedback(control_plane.folder, control_plane.plans.folder_of(made.id))
+    return _answer(made)
 
 
 def plan_proposal(
@@ -38,9 +67,22 @@ def plan_proposal(
     proposal: Proposal,
     new_desires: Sequence[UserDesire] = (),
 ) -> dict[str, Json]:
-    """Make a plan of a proposal, without a model; return its id, morphs and tests."""
+    """Plan the morphs and tests of a proposal, without a model; return the same as `plan`."""
+    stored = _with_desires(control_plane, spec_graph_id, new_desires)
+    return _answer(_keep(control_plane, stored, proposal))
+
+
+def _with_desires(
+    control_plane: ControlPlane, spec_graph_id: str, new_desires: Sequence[UserDesire]
+) -> StoredSpec:
     stored = control_plane.specs.load(spec_graph_id)
-    plan = _keep(control_plane, stored.graph, proposal, new_desires or stored.desires)
+    if not new_desires:
+        return stored
+    graph, ids = add_desires(stored.graph, new_desires)
+    return StoredSpec(graph, SpecRecord(tuple(ids), stored.id))
+
+
+def _answer(plan: Plan) -> dict[str, Json]:
     written: Mapping[str, Any] = plan.proposal.to_dict()
     return {"plan_id": plan.id, "morphs": written["morphs"], "tests": written["tests"]}
 
@@ -54,15 +96,16 @@ def rebase(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
     head = control_plane.head
     if head is None:
         raise PlanRefused("the app has no specification yet", hint="deploy its first plan")
-    new = _keep(control_plane, head, plan.proposal, plan.desires, instead_of=plan)
+    graph, ids = add_desires(head, plan.desires)
+    stored = StoredSpec(graph, SpecRecord(tuple(ids), spec_id(head)))
+    new = _keep(control_plane, stored, plan.proposal, instead_of=plan)
     return {**describe_plan(control_plane, new.id), "instead_of": plan.id}
 
 
 def _keep(
     control_plane: ControlPlane,
-    base: SpecGraph,
+    stored: StoredSpec,
     proposal: Proposal,
-    desires: Sequence[UserDesire],
     *,
     instead_of: Plan | None = None,
 ) -> Plan:
@@ -70,9 +113,17 @@ def _keep(
     plans = control_plane.plans
     development = read_development(control_plane.repository)
     with control_plane.lock():
-        plan = make_plan(base, proposal, development, desires=desires, is_dropped=plans.is_dropped)
+        plan = make_plan(
+            stored.graph,
+            proposal,
+            development,
+            head=control_plane.head,
+            desires=stored.desires,
+            is_dropped=plans.is_dropped,
+        )
         others = [one for one in plans.open_plans() if not instead_of or one.id != instead_of.id]
         collisions = find_collisions(plan, others, development.identity)
+        control_plane.specs.save(stored.graph, stored.record)
         plans.save(plan, mutation_text(plan, development, collisions))
         if instead_of and plan.id != instead_of.id:
             plans.drop(instead_of.id, f"rebased as {plan.id}")

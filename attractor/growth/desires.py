@@ -1,11 +1,14 @@
 """A desire of a user: a goal in the words of the user, with limits and results (ruling G1)."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from attractor.base.errors import suggest
+from attractor.base.files import file_error, read_regular
+from attractor.base.json import NotCanonical, parse_json
 from attractor.growth.errors import InvalidDesire
 
 
@@ -57,3 +60,13 @@ def read_desires(value: object) -> Sequence[UserDesire]:
         return (read_desire(value),)
     items = cast("list[Any]", value)
     return tuple(read_desire(one, place=f"desire {i}") for i, one in enumerate(items, 1))
+
+
+def read_desires_file(file: Path) -> Sequence[UserDesire]:
+    """Read one desire or a list of desires from a JSON file."""
+    try:
+        return read_desires(parse_json(read_regular(file)))
+    except NotCanonical as cause:
+        raise InvalidDesire(f"{file}: {cause.message}") from cause
+    except OSError as cause:
+        raise file_error("read", file, cause) from cause

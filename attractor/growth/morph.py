@@ -96,6 +96,38 @@ def type_of(morph: Morph) -> str:
     return slug(type(morph).__name__)
 
 
+@dataclass(frozen=True)
+class MorphParameter:
+    """A parameter of a type of morph."""
+
+    name: str
+    values: str
+    is_required: bool
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name}: {self.values}" if self.is_required else f"[{self.name}: {self.values}]"
+        )
+
+
+def parameters_of(name: str) -> Sequence[MorphParameter]:
+    """Return the parameters of a type of morph."""
+    schema = morph_registry()[name].model_json_schema()
+    required: Collection[str] = schema.get("required", ())
+    return [
+        MorphParameter(key, _values(one), key in required)
+        for key, one in schema.get("properties", {}).items()
+    ]
+
+
+def _values(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return " or ".join(schema["enum"])
+    if schema.get("type") == "array":
+        return "list of text"
+    return {"string": "text", "boolean": "true or false"}.get(schema.get("type", ""), "value")
+
+
 def read_morph(record: Mapping[str, Any], *, place: str = "morph") -> Morph:
     """Read a morph as the planner writes it: `{"type": ..., parameters}`."""
     name = str(record.get("type", ""))

@@ -15,9 +15,12 @@ from attractor.growth.identity import find_breaches
 from attractor.growth.morph import Morph, type_of
 from attractor.growth.plans.collisions import Collision, find_collisions
 from attractor.growth.plans.plan import Plan, PlannedMorph, Proposal
+from attractor.growth.spec.clarifications import (
+    adds_only_desires,
+    clarifications_of,
+    questions_of,
+)
 from attractor.growth.spec.graph import SpecGraph
-
-OPEN_QUESTION = "[NEEDS CLARIFICATION:"
 
 
 class FindingKind(StrEnum):
@@ -105,9 +108,10 @@ def check_plan(
     open_plans: Sequence[Plan],
 ) -> PlanCheck:
     """Check a stored plan again; `head` is the specification in the repository, if there is one."""
-    findings = list(check_proposal(plan.base, plan.proposal, development).findings)
+    findings = [*find_unclear(plan.base, head)]
+    findings += check_proposal(plan.base, plan.proposal, development).findings
     rebase = f"run 'attractor grow rebase {plan.id}'"
-    if head is not None and head.spec_hash != plan.base.spec_hash:
+    if head is not None and not adds_only_desires(head, plan.base):
         message = f"the base is {plan.base.spec_hash[:12]}, the app is {head.spec_hash[:12]}"
         findings.append(Finding(FindingKind.STALE, message, rebase))
     if development.hash != plan.development_hash:
@@ -135,6 +139,19 @@ def _findings_of(
         # `apply` fails as well, and is reported.
         return
     for id_ in sorted(touched.reads | touched.writes):
-        if id_ in graph and OPEN_QUESTION in str(dict(graph[id_].fields)):
-            hint = "answer with 'attractor spec answer'"
-            yield Finding(FindingKind.QUESTION, f"{place}: {id_} has an open question", hint)
+        for question in questions_of(graph[id_]) if id_ in graph else ():
+            yield _open_question(f"{place}: {id_}", question)
+
+
+def find_unclear(base: SpecGraph, head: SpecGraph | None) -> Sequence[Finding]:
+    """Return the open questions of what a base adds to an app; a first plan adds everything."""
+    return [
+        _open_question(one.node, one.question)
+        for one in clarifications_of(base)
+        if head is None or (one.node not in head and base[one.node].kind == "desire")
+    ]
+
+
+def _open_question(place: str, question: str) -> Finding:
+    hint = "answer with 'attractor spec answer'"
+    return Finding(FindingKind.QUESTION, f"{place} has an open question: {question}", hint)

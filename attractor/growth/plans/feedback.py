@@ -86,6 +86,14 @@ def save_feedback(feedback: AppFeedback, folder: Path) -> None:
     write_whole(folder / FEEDBACK, f"{json.dumps(feedback.to_dict(), indent=1)}\n")
 
 
+def move_feedback(folder: Path, to: Path) -> None:
+    """Move the feedback of a folder into another one."""
+    try:
+        (folder / FEEDBACK).replace(to / FEEDBACK)
+    except OSError as cause:
+        raise file_error("move", folder / FEEDBACK, cause) from cause
+
+
 def _counts(value: object, file: Path) -> Mapping[str, NodeCounts]:
     try:
         return _TELEMETRY.validate_python(value)

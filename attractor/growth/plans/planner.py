@@ -1,0 +1,108 @@
+"""A model proposes morphs and tests for desires; rules check them (rulings G6 to G8)."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from attractor.base.json import JsonObject
+from attractor.growth.desires import UserDesire
+from attractor.growth.development import DevelopmentalSpec
+from attractor.growth.errors import InvalidMorph, ModelAnswerRefused
+from attractor.growth.model_answers import ask_model
+from attractor.growth.morph import morph_registry, parameters_of
+from attractor.growth.plans.checks import Finding, check_proposal
+from attractor.growth.plans.feedback import AppFeedback
+from attractor.growth.plans.plan import Proposal, read_proposal
+from attractor.growth.plans.planning import refusal
+from attractor.growth.spec.document import write_document
+from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.spec.store import spec_id
+from attractor.pipeline.host.run_host import RunHost
+
+_INSTRUCTION = Path(__file__).with_suffix(".md")
+
+
+async def propose(
+    host: RunHost,
+    graph: SpecGraph,
+    desires: Sequence[UserDesire],
+    development: DevelopmentalSpec,
+    feedback: AppFeedback | None,
+) -> Proposal:
+    """Return the proposal of a model; findings of the rules go back to it, twice.
+
+    Raise PlanRefused if the rules refuse the last proposal, too.
+    """
+    findings: Sequence[Finding] = ()
+
+    def read(answer: JsonObject) -> Proposal:
+        nonlocal findings
+        findings = ()
+        proposal = read_proposal(answer)
+        if not proposal.morphs:
+            raise InvalidMorph("morphs: no morph", hint="propose at least one morph")
+        findings = check_proposal(graph, proposal, development).findings
+        if findings:
+            raise refusal(findings)
+        return proposal
+
+    data = {
+        "planner input": _json(
+            {"spec_graph_id": spec_id(graph), "new_desires": [one.to_dict() for one in desires]}
+        ),
+        "specification": write_document(graph),
+    }
+    if feedback:
+        data["feedback"] = _json(feedback.to_dict())
+    schema, instruction = _schema(development), _instruction(development)
+    try:
+        answer = await ask_model(host, instruction, data, schema, read, purpose="the plan")
+    except ModelAnswerRefused as cause:
+        if findings:
+            raise refusal(findings) from cause
+        raise
+    return answer.value
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False)
+
+
+def _accepted(development: DevelopmentalSpec) -> Sequence[str]:
+    return sorted({name for one in development.plates for name in one.accepts})
+
+
+def _instruction(development: DevelopmentalSpec) -> str:
+    lines = [_INSTRUCTION.read_text("utf-8"), "Types of morphs:", ""]
+    lines += [_type_line(name) for name in _accepted(development)]
+    rules = list(_rules(development))
+    return "\n".join([*lines, *(["", "Required tests:", "", *rules] if rules else [])])
+
+
+def _type_line(name: str) -> str:
+    parameters = ", ".join(map(str, parameters_of(name)))
+    return f"- {name} {{{parameters}}}: {morph_registry().summary(name)}"
+
+
+def _rules(development: DevelopmentalSpec) -> Iterator[str]:
+    for name, rule in sorted(development.rules.items()):
+        yield from (f"- {name}: {one}" for one in rule.tests)
+
+
+def _schema(development: DevelopmentalSpec) -> JsonObject:
+    morph = {
+        "type": "object",
+        "properties": {"type": {"enum": _accepted(development)}},
+        "required": ["type"],
+    }
+    keys: Mapping[str, Any] = {
+        "morphs": {"type": "array", "items": morph},
+        "tests": {"type": "array", "items": {"type": "string"}},
+    }
+    return {
+        "type": "object",
+        "properties": dict(keys),
+        "required": ["morphs", "tests"],
+        "additionalProperties": False,
+    }
