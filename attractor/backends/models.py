@@ -121,6 +121,13 @@ async def has_key(provider: str, environ: Mapping[str, str]) -> bool:
     return await _asked(provider, environ)
 
 
+def key_variable(provider: str, environ: Mapping[str, str]) -> str:
+    """Return the variable that contains the API key of a native provider."""
+    if provider == "openai_compatible":
+        return "OPENAI_COMPATIBLE_API_KEY"
+    return next(name for name in KEYS[provider] if environ.get(name, "").strip())
+
+
 def key_remedy(provider: str) -> str:
     """Return the hint for a missing API key."""
     names = KEYS.get(provider) or _variables_of(provider)

@@ -74,6 +74,15 @@ class Initializes(Protocol):
 
 
 @runtime_checkable
+class Probes(Protocol):
+    """An adapter that can find out, without cost, whether its provider answers."""
+
+    async def probe(self) -> None:
+        """Request the list of models; raises an SDKError."""
+        ...
+
+
+@runtime_checkable
 class ServesOthers(Protocol):
     """An adapter that also serves providers that have no adapter of their own."""
 
@@ -191,6 +200,17 @@ class Client:
     def can_ask(self, provider: str) -> bool:
         """Return whether a provider has its own adapter, or is served by another adapter."""
         return self._find(provider) is not None
+
+    async def probe(self, provider: str) -> bool:
+        """Request the list of models of a provider, without middleware; raises an SDKError.
+
+        Return False, without a request, if its adapter knows no such list.
+        """
+        adapter = self._adapter(provider)
+        if not isinstance(adapter, Probes):
+            return False
+        await adapter.probe()
+        return True
 
     async def complete(self, request: Request) -> Response:
         """Return the whole answer of a model; raises an SDKError, without retries."""

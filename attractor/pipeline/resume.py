@@ -14,14 +14,14 @@ from attractor.engine.run_folder.layout import (
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.state.run_state import QUEUED
-from attractor.environments.selection import EnvironmentChoice, require_promised
+from attractor.environments.selection import require_promised
 from attractor.pipeline.components.run_components import (
     Evaluation,
     PreparedRun,
 )
 from attractor.pipeline.fork.linked_run import follow_restarts, settle_parent
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.preflight.preflight import preflight
+from attractor.pipeline.preflight.preflight import PreflightReport, preflight
 from attractor.pipeline.preflight.requirements import report_common_secrets
 from attractor.pipeline.request import (
     NO_OVERRIDES,
@@ -95,7 +95,8 @@ async def continue_run(
         request = request.with_inputs(pipeline.secrets)
         if run.state.may_walk and run.manifest.agents:
             host = _with_agents(run, host)
-        request, sandbox = await _require_ready(run, pipeline, request, host)
+        report = await _require_ready(run, pipeline, request, host)
+        request, sandbox = report.request, report.require_ok()
         if not is_restart:
             report_common_secrets(host)
         host.tell(sandbox.sentence)
@@ -108,7 +109,7 @@ async def continue_run(
         tell_set_aside(run, workspace, request.workspace)
         if change:
             accept_change(run, change, host)
-        prepared = PreparedRun(pipeline, request, host, sandbox, workspace)
+        prepared = PreparedRun(pipeline, request, host, sandbox, workspace, report.providers)
         return await walk_run(
             run, prepared, evaluation=evaluation, restores_sessions=overrides.restores_sessions
         )
@@ -167,18 +168,18 @@ def _read_pipeline(run: OpenRun, request: RunRequest, host: RunHost) -> Pipeline
 
 async def _require_ready(
     run: OpenRun, pipeline: PipelineSource, request: RunRequest, host: RunHost
-) -> tuple[RunRequest, EnvironmentChoice]:
-    """Return the request and the sandbox after preflight.
+) -> PreflightReport:
+    """Return the report of preflight, without faults.
 
     A run that only waits for its evaluation needs no preflight.
     """
     run_id = run.manifest.run_id
     if run.state.may_walk or run.state.is_restarting:
         report = await preflight(pipeline, request, host, run_id=run_id)
-        request, sandbox = report.request, report.require_ok()
         for sentence in report.notices:
             host.tell(sentence)
     else:
         sandbox = await choose_sandbox(request, host, run_id=run_id)
-    require_promised(run.manifest.promises, sandbox)
-    return request, sandbox
+        report = PreflightReport(run.manifest.pipeline, request, (), sandbox)
+    require_promised(run.manifest.promises, report.require_ok())
+    return report

@@ -74,7 +74,7 @@ async def start(
     host = with_pinned_agents(host, agents)
     left_out = LeftOut(ours=ours_in(request))
     workspace = await create_workspace(request, host, run_id, sandbox, on_snapshot=left_out.hear)
-    prepared = PreparedRun(pipeline, request, host, sandbox, workspace)
+    prepared = PreparedRun(pipeline, request, host, sandbox, workspace, report.providers)
     root = root or run_root(run_id, host)
     create_run_directory(
         root,

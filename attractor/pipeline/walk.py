@@ -8,7 +8,7 @@ from attractor.engine.budgets import NO_BUDGETS, read_budgets, record_budgets
 from attractor.engine.interviews import RunQuestions
 from attractor.engine.run_folder.drawing import keep_drawing
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.run_folder.open_run import OpenRun, open_run
+from attractor.engine.run_folder.open_run import OpenRun, open_run, stop_run
 from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.runner import Runner
 from attractor.engine.seams import PlayTrain
@@ -54,7 +54,8 @@ async def walk_run(
         stack.push_async_callback(prepared.workspace.close)
         if prepared.host.draws:
             await stack.enter_async_context(keep_drawing(run, prepared.pipeline.graph))
-        await boot(run, prepared)
+        if fault := await boot(run, prepared):
+            return stop_run(run, fault)
         if evaluation:
             evaluation.begin(run, prepared)
         async with notifying(run, prepared.host) as notifier:

@@ -13,6 +13,7 @@ from attractor.llm.client import Client
 from attractor.twins.exchange.answer import Answer, ToolUse
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_state import LoggedRequest
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.places import finish, local
 
@@ -40,6 +41,11 @@ def script(*answers: Answer) -> Script:
     """Answer one step after the other."""
     rules = [Rule(when=When(step=step), answer=answer) for step, answer in enumerate(answers)]
     return Script(rules=tuple(rules))
+
+
+def model_requests(twin: ProviderTwin) -> Sequence[LoggedRequest]:
+    """Return the requests to models, without those for the lists of models."""
+    return [one for one in twin.requests if one.method == "POST"]
 
 
 @dataclass

@@ -14,7 +14,7 @@ from attractor.twins.exchange.answer import Answer, Tokens
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.agent.twinned import MODELS, use
+from tests.agent.twinned import MODELS, model_requests, use
 from tests.cli.git_desk import await_
 from tests.cli.plain_desk import PlainDesk
 
@@ -131,7 +131,7 @@ def test_usage_of_a_killed_stage_counts_for_the_budget(desk: TwinDesk) -> None:
     stopped = desk.do("resume", "latest", "--no-evaluate")
     assert stopped.returncode == 3
     assert "the budget max_tokens is exhausted: 1000 of 1000" in stopped.stdout + stopped.stderr
-    assert len(desk.twin.requests) == 1
+    assert len(model_requests(desk.twin)) == 1
 
 
 def test_time_budget_stops_a_running_command(desk: TwinDesk) -> None:

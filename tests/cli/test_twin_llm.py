@@ -15,6 +15,7 @@ from attractor.twins.exchange.wire import wire_registry
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
+from tests.agent.twinned import model_requests
 from tests.cli.running import at_work, attractor
 from tests.cli.test_budgets import TwinDesk
 from tests.examples import fences
@@ -247,7 +248,7 @@ def test_first_example_of_the_page_works_in_a_run(tmp_path: Path) -> None:
         desk.write("print(5)", "todo.py")
         places = ("--sandbox", "none", "--workspace", "none", "--no-evaluate")
         ran = desk.do("run", "pipeline.dot", "--model", "gpt-5", *places)
-        asked = [(one.rule, one.status, one.warning) for one in twin.requests]
+        asked = [(one.rule, one.status, one.warning) for one in model_requests(twin)]
     assert ran.returncode == 0, ran.stderr
     assert (tmp_path / "todo.py").read_text() == "print([])"
     assert asked == [

@@ -8,7 +8,7 @@ from attractor.language.linting.validate import validate
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.agent.twinned import MODELS, WIRES, says, use, uses
+from tests.agent.twinned import MODELS, WIRES, model_requests, says, use, uses
 from tests.language.pipelines import SMOKE
 from tests.spec.runs import Saying, environ_for, record, run
 from tests.tables import table
@@ -64,6 +64,6 @@ def test_11_13_with_the_agent(tmp_path: Path, wire: str) -> None:
     with in_background(ProviderTwin(Script(rules=rules))) as twin:
         environ = {**environ_for(tmp_path), **twin.environ()}
         result = run(tmp_path, SMOKE, backend="agent", model=MODELS[wire], environ=environ)
-        assert len(twin.requests) == 2 * len(STAGES)
+        assert len(model_requests(twin)) == 2 * len(STAGES)
     require_smoke(result)
     assert result.usage.input_tokens > 0

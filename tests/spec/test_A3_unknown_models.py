@@ -7,7 +7,7 @@ from attractor.twins.exchange.answer import Answer, Tokens
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.agent.twinned import use
+from tests.agent.twinned import model_requests, use
 from tests.spec.runs import between, environ_for, events, run
 from tests.tables import table
 
@@ -28,7 +28,7 @@ def test_A3_model_without_price_is_reported_once(tmp_path: Path, model: str, wor
     with in_background(ProviderTwin(Script(rules=RULES))) as twin:
         environ = {**environ_for(tmp_path), **twin.environ()}
         result = run(tmp_path, TWO, backend="agent", model=model, environ=environ)
-        assert all(f"'model': '{model}'" in str(one.body) for one in twin.requests)
+        assert all(f"'model': '{model}'" in str(one.body) for one in model_requests(twin))
     assert result.outcome is StageStatus.SUCCESS
     assert (result.usage.tokens, result.usage.cost_usd) == (4_000, 0.0)
     [warning] = events(result, "WARNING")

@@ -16,7 +16,7 @@ from attractor.twins.exchange.answer import Answer, Tokens
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.agent.twinned import MODELS, WIRES, use
+from tests.agent.twinned import MODELS, WIRES, model_requests, use
 from tests.spec.runs import between, environ_for, events, record, resume, run
 from tests.tables import table
 
@@ -107,7 +107,7 @@ def modelled(folder: Path, *rules: Rule) -> Generator[tuple[ProviderTwin, dict[s
 def test_R12_an_agent_is_stopped_between_two_calls_of_its_model(tmp_path: Path, wire: str) -> None:
     with modelled(tmp_path, FOR_EVER) as (twin, wishes):
         result = run(tmp_path, WORK, model=MODELS[wire], max_tokens=9_500, **wishes)
-        assert len(twin.requests) == 10
+        assert len(model_requests(twin)) == 10
     assert (result.status, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
     assert result.reason == "the budget max_tokens is exhausted: 10000 of 9500"
     assert len(events(result, "ModelUsed")) == 10
@@ -123,7 +123,7 @@ def test_R12_money_counts_by_the_prices_of_the_catalogue(tmp_path: Path, wire: s
     cost = cost_of_call(wire)
     with modelled(tmp_path, FOR_EVER) as (twin, wishes):
         result = run(tmp_path, WORK, model=MODELS[wire], max_cost_usd=2.5 * cost, **wishes)
-        assert len(twin.requests) == 3
+        assert len(model_requests(twin)) == 3
     assert (result.status, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
     assert "the budget max_cost_usd is exhausted" in result.reason
     assert result.usage.cost_usd == pytest.approx(3 * cost)
@@ -144,7 +144,7 @@ def test_R12_pipelines_at_work_together_share_the_budget_of_their_run(tmp_path: 
     with modelled(tmp_path, FOR_EVER) as (twin, wishes):
         result = run(tmp_path, text, model=MODELS["openai"], max_tokens=9_500, **wishes)
         # Each may have one call under way when the last token is used.
-        assert 10 <= len(twin.requests) <= 12
+        assert 10 <= len(model_requests(twin)) <= 12
     assert (result.status, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
     assert "the budget max_tokens is exhausted" in result.reason
     [warning] = events(result, "BudgetWarning")
@@ -177,7 +177,7 @@ def test_R12_a_report_that_was_taken_stands(tmp_path: Path) -> None:
     with modelled(tmp_path, Rule(when=When(step=0), answer=reports)) as (twin, wishes):
         text = between(*NODES[:2], "start -> a -> b -> exit")
         result = run(tmp_path, text, model=MODELS["openai"], max_tokens=1_000, **wishes)
-        assert len(twin.requests) == 1
+        assert len(model_requests(twin)) == 1
     assert result.completed == ("start", "a")
     assert "max_tokens" in result.reason
 
@@ -195,10 +195,10 @@ def test_R12_a_question_to_a_model_counts_when_it_is_answered(tmp_path: Path) ->
     with modelled(tmp_path, answers) as (twin, wishes):
         model = MODELS["openai"]
         stopped = run(tmp_path, text, model=model, max_tokens=3_000, **wishes)
-        assert len(twin.requests) == 3
+        assert len(model_requests(twin)) == 3
         assert {one.node for one in events(stopped, "ModelUsed")} == {"a", "b", "c"}
         ended = resume(tmp_path, environ=wishes["environ"], max_tokens=1_000_000)
-        assert len(twin.requests) == 4
+        assert len(model_requests(twin)) == 4
     assert ended.outcome is StageStatus.SUCCESS
     assert ended.usage.tokens == 4_000
     assert events(ended, "ModelUsed")[-1].node == "join"

@@ -9,7 +9,7 @@ from attractor.engine.errors import NotRunnable
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.agent.twinned import MODELS, says, use, uses
+from tests.agent.twinned import MODELS, model_requests, says, use, uses
 from tests.spec.runs import Saying, between, environ_for, events, project_in, run
 from tests.tables import table
 
@@ -26,7 +26,7 @@ def test_R14_a_node_is_done_by_the_backend_that_it_names(tmp_path: Path) -> None
     with in_background(ProviderTwin(Script(rules=RULES))) as twin:
         environ = {**environ_for(tmp_path), **twin.environ()}
         result = run(tmp_path, TWO, backend="agent", model=MODELS["openai"], environ=environ)
-        assert len(twin.requests) == 2
+        assert len(model_requests(twin)) == 2
     assert "[Simulated]" in (result.directory / "one" / "response.md").read_text()
     assert (result.directory / "two" / "response.md").read_text() == "Well."
 
@@ -68,7 +68,7 @@ def test_R14_a_thread_over_two_backends_is_told_what_was(tmp_path: Path) -> None
     with in_background(ProviderTwin(Script(rules=RULES))) as twin:
         environ = {**environ_for(tmp_path), **twin.environ()}
         result = run(tmp_path, text, backend="agent", model=MODELS["openai"], environ=environ)
-        asked = str(twin.requests[0].body)
+        asked = str(model_requests(twin)[0].body)
     assert "- one (success)" in asked
     [warned] = events(result, "WARNING")
     assert "a summary replaces it" in str(warned.data["message"])

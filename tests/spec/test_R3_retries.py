@@ -15,7 +15,7 @@ from attractor.twins.exchange.answer import Answer
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.agent.twinned import MODELS, use
+from tests.agent.twinned import MODELS, model_requests, use
 from tests.engine.graphs import chain, end, graph, node, start
 from tests.engine.runs import FAIL, RETRY, RUN_ID, Told, Workplace, manifest, run_graph
 from tests.patience import with_longer_limits
@@ -183,7 +183,7 @@ def test_R3_retries_of_client_stage_and_gate_are_bounded_together_and_each_is_an
         result = run(
             tmp_path, BOUNDED, backend="agent", model=model, environ=environ, max_tokens=tokens
         )
-        sent = len(twin.requests)
+        sent = len(model_requests(twin))
     attempts = [one.attempt for one in events(result, "StageStarted") if one.node == "work"]
     warnings = [str(one.data) for one in events(result, "WARNING")]
     retried = [one for one in warnings if "next attempt in" in one]

@@ -9,7 +9,7 @@ from attractor.engine.errors import NotRunnable
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.agent.twinned import MODELS, says, use, uses
+from tests.agent.twinned import MODELS, model_requests, says, use, uses
 from tests.spec.runs import Person, between, environ_for, events, project_in, resume, run
 
 PIPELINE = between(
@@ -45,7 +45,7 @@ def test_agents_have_the_role_the_model_and_the_tools_of_their_folder(tmp_path: 
     with in_background(ProviderTwin(SCRIPT)) as twin:
         environ = {**environ_for(tmp_path), **twin.environ()}
         result = run(tmp_path, PIPELINE, backend="agent", model=MODELS["openai"], environ=environ)
-        asked = [str(request.body) for request in twin.requests]
+        asked = [str(request.body) for request in model_requests(twin)]
     assert result.completed == ("start", "judge_it", "grow_it")
     shipped, own = asked[0], asked[3]
     assert "Your role: reviewer" in shipped
@@ -101,7 +101,7 @@ def test_resumed_run_keeps_the_agents_with_which_it_began(tmp_path: Path) -> Non
         file.write_text('permissions = "full"\n')
         (file.parent / "prompt.md.j2").write_text("Plant.")
         resumed = resume(tmp_path, environ=environ, interviewer=Person("Yes"))
-        asked = [str(request.body) for request in twin.requests]
+        asked = [str(request.body) for request in model_requests(twin)]
         [chosen] = events(resumed, "AgentChosen")
         assert (resumed.directory, chosen.data["permissions"]) == (waiting.directory, "read-only")
         assert "Weed as claude-opus-4-6." in asked[0]

@@ -7,7 +7,7 @@ from attractor import RunResult
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.agent.twinned import MODELS, says, use, uses
+from tests.agent.twinned import MODELS, model_requests, says, use, uses
 from tests.examples import ROOT
 from tests.spec.runs import between, environ_for, events, project_in, run
 
@@ -33,7 +33,7 @@ def go(folder: Path, attributes: str = "") -> tuple[RunResult, list[str]]:
             f"work [prompt=Work, max_retries=0 {attributes}]", "start -> work -> exit"
         )
         result = run(folder, pipeline, backend="agent", model=MODELS["openai"], environ=environ)
-        return result, [str(request.body) for request in twin.requests]
+        return result, [str(request.body) for request in model_requests(twin)]
 
 
 def test_a_server_of_the_settings_serves_every_agent(tmp_path: Path) -> None:

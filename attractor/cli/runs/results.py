@@ -18,6 +18,7 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
     AWAITING_DECISION,
+    BOOTING,
     CANCELED,
     EVALUATING,
     EXECUTING,
@@ -141,7 +142,7 @@ def next_steps(result: RunResult, outlook: NextStepFacts) -> Sequence[NextStep]:
         at_terminal = NextStep("resume", resume, "asks at the terminal")
         return [*look, *answers, at_terminal]
     logs = NextStep("look", f"attractor logs {run}")
-    if result.status == EXECUTING:
+    if result.status in (BOOTING, EXECUTING):
         more = " ".join(["", *more_of_it(result.reason)])
         remark = "with a larger budget" if more else ""
         return [*look, NextStep("resume", f"attractor resume {run}{more}", remark), logs]

@@ -81,9 +81,10 @@ def _waits_no_more(one: RunSummary) -> bool:
 def _work(one: RunSummary, reference: str) -> list[tuple[str, str]]:
     """Return the rows about running stages or, without a live process, about the run's end."""
     is_judged = one.status == StatusWord.EVALUATING
-    stage = f"stage {one.stage}" if one.stage else f"before stage {one.next_node}"
+    before = f"before stage {one.next_node}" if one.next_node else "before the first stage"
+    stage = f"stage {one.stage}" if one.stage else before
     if one.is_live and one.is_paused:
-        when = f"after stage {one.stage}" if one.stage else f"before stage {one.next_node}"
+        when = f"after stage {one.stage}" if one.stage else before
         return [("paused", when), ("resume", f"attractor resume {reference}")]
     if one.is_live:
         at_work = stage

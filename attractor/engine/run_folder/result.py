@@ -35,6 +35,7 @@ from attractor.engine.state.progress import (
 )
 from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
+    BOOTING,
     EXECUTING,
     RunState,
     RunStatus,
@@ -69,7 +70,7 @@ class RunResult:
     @property
     def exit_code(self) -> ExitCode:
         """The exit status of the command line."""
-        if self.status in (AWAITING_ANSWER, EXECUTING):
+        if self.status in (AWAITING_ANSWER, BOOTING, EXECUTING):
             return ExitCode.UNFINISHED
         is_good = self.outcome is not None and self.outcome.is_success
         return ExitCode.DONE if is_good else ExitCode.FAILED

@@ -30,6 +30,7 @@ def with_profile(host: RunHost, profile: Profile) -> RunHost:
     return replace(
         host,
         readable=(*host.readable, *_existing(profile, host)),
+        asks_providers=profile.policy.ask_providers,
         passed_variables=(*host.passed_variables, *sandbox.pass_env),
         preparation=replace(host.preparation, carry=carry),
         custom_parts=replace(parts, transforms=(*parts.transforms, *models)),

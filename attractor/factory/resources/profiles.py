@@ -35,7 +35,8 @@ class ProfileSandbox(SuiteTable):
 class ProfilePolicy(SuiteTable):
     """The policy of runs: permitted rules of the gate, protected paths, costs, and real providers.
 
-    With `twins = "twin"`, no run asks a real model provider.
+    With `twins = "twin"`, no run asks a real model provider. With `ask_providers = false`, the
+    first stage begins without a request to each model provider of the run.
     """
 
     allow: tuple[Literal["isolation_unverified", "credential_exposed", "dirty_base"], ...] = ()
@@ -43,6 +44,7 @@ class ProfilePolicy(SuiteTable):
     unprotected_paths: tuple[str, ...] = ()
     max_cost_usd: float | None = Field(default=None, gt=0)
     twins: Literal["real", "twin"] = "real"
+    ask_providers: bool = True
 
 
 Share = Annotated[float, Field(ge=0, le=1)]

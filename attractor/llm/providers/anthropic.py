@@ -79,6 +79,10 @@ class AnthropicAdapter:
         """Return whether the provider supports a tool choice."""
         return mode in {"auto", "none", "required", "named"}
 
+    async def probe(self) -> None:
+        """Request the list of models."""
+        await self._transport.probe("v1/models")
+
     async def close(self) -> None:
         """Close the connections."""
         await self._transport.close()

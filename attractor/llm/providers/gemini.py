@@ -94,6 +94,10 @@ class GeminiAdapter:
         """Return whether the provider supports a tool choice."""
         return mode in {"auto", "none", "required", "named"}
 
+    async def probe(self) -> None:
+        """Request the list of models."""
+        await self._transport.probe("models")
+
     async def close(self) -> None:
         """Close the connections."""
         await self._transport.close()

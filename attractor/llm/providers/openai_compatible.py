@@ -142,6 +142,10 @@ class OpenAICompatibleAdapter:
         """Return whether the API supports a tool choice."""
         return mode in {"auto", "none", "required", "named"}
 
+    async def probe(self) -> None:
+        """Request the list of models."""
+        await self._transport.probe("models")
+
     async def close(self) -> None:
         """Close the connections."""
         await self._transport.close()

@@ -211,6 +211,13 @@ class Transport:
         finally:
             await response.aclose()
 
+    async def probe(self, path: str) -> None:
+        """Send a GET request, which is free; raise the error of an answer without success."""
+        async with self._limited():
+            response = await (await self._connections.find()).get(path)
+        if not response.is_success:
+            raise self._error(response)
+
     async def close(self) -> None:
         """Close the connections; a later request opens new ones."""
         await self._connections.close()

@@ -119,13 +119,17 @@ async def build_components(
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """The parts of a run that is ready to be walked; the directory is opened as an `OpenRun`."""
+    """The parts of a run that is ready to be walked; the directory is opened as an `OpenRun`.
+
+    The first stage begins only if the model `providers` answer.
+    """
 
     pipeline: PipelineSource
     request: RunRequest
     host: RunHost
     sandbox: EnvironmentChoice
     workspace: Workspace
+    providers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

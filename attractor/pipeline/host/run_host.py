@@ -214,7 +214,8 @@ class RunHost:
     secrets. `before_end` records the final status of a run outside of the run directory. `suite`
     and `profile` judge runs that name none. `readable` are paths, and `passed_variables` the names
     of variables, that a sandbox shows. No run exceeds `budgets`. `pinned_agents` is the folder of
-    the agents that a run began with.
+    the agents that a run began with. With `asks_providers`, the first stage begins only if
+    the model providers of the run answer.
     """
 
     project: Path
@@ -250,6 +251,7 @@ class RunHost:
     passed_variables: tuple[str, ...] = ()
     budgets: Budgets = NO_BUDGETS
     pinned_agents: Path | None = None
+    asks_providers: bool = True
 
     @property
     def agents_folder(self) -> Path:

@@ -36,6 +36,7 @@ from attractor.pipeline.components.backends import (
     find_unknown_providers,
     outside_parts,
 )
+from attractor.pipeline.components.providers import providers_to_ask
 from attractor.pipeline.components.run_components import preset_answers
 from attractor.pipeline.host.run_host import HANDED_IN, CustomParts, RunHost
 from attractor.pipeline.preflight.child_pipelines import find_child_pipelines
@@ -330,7 +331,8 @@ class PreflightReport:
     """The errors that would stop a run, and, if the machine has no errors, the sandbox
     of the run.
 
-    `request` contains the chosen default model; `notices` are sentences for a person.
+    `request` contains the chosen default model; `notices` are sentences for a person. The first
+    stage begins only if the `providers` answer.
     """
 
     pipeline: str
@@ -338,6 +340,7 @@ class PreflightReport:
     faults: tuple[Diagnostic, ...]
     sandbox: EnvironmentChoice | None = None
     notices: Sequence[str] = ()
+    providers: tuple[str, ...] = ()
 
     def require_ok(self) -> EnvironmentChoice:
         """Return the sandbox, or raise one exception with all errors, each with its fix."""
@@ -389,7 +392,9 @@ async def preflight(
         *await find_missing_in_sandbox(required, sandbox, host),
         *_find_missing_ports(graphs, request, host, sandbox),
     ]
-    return PreflightReport(name, request, tuple(missing), sandbox, notices)
+    defaults = ModelDefaults(request.model, request.provider, agents_of(host))
+    providers = providers_to_ask(_agent_nodes(graphs, request, host), defaults, host)
+    return PreflightReport(name, request, tuple(missing), sandbox, notices, providers)
 
 
 def _find_missing_ports(

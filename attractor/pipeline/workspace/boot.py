@@ -10,6 +10,7 @@ from attractor.base.json import Json, JsonObject
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.attempts import StageReference
 from attractor.engine.state.run_state import BOOTING, QUEUED
+from attractor.pipeline.components.providers import ProviderAnswers, ask_providers
 from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.workspace.create import preparation_of
@@ -29,6 +30,7 @@ PHASES: Mapping[str, str] = {
     "profile": "profile resolve",
     "spec": "spec resolve",
     "preflight": "preflight",
+    "providers": "preflight",
     "workspace": "run create",
     "environment": "execution init",
     "carry": "execution init",
@@ -41,20 +43,36 @@ SETUP_LOG = "setup.log"
 """The file in the run directory with the output of setup commands."""
 
 
-async def boot(run: OpenRun, prepared: PreparedRun) -> None:
-    """Record the phases of the boot, and prepare the workspace, once.
+async def boot(run: OpenRun, prepared: PreparedRun) -> str:
+    """Record the phases of the boot, ask the model providers, and prepare the workspace, once.
 
-    Profile, suite, pipeline and machine were checked before the run directory was created.
+    Profile, suite, pipeline and machine were checked before the run directory was created. Return
+    the reason why the first stage cannot begin yet (default: an empty text).
     """
     workspace, host = prepared.workspace, prepared.host
     log = _BootLog(run)
     is_first = run.state.status in (QUEUED, BOOTING) and not _has_booted(run)
     if run.state.status == QUEUED:
         run.change_status(BOOTING)
+    answers = None
+    if run.state.status == BOOTING and prepared.providers:
+        answers = await ask_providers(prepared.providers, host)
     if is_first:
-        _record_phases(log, run, prepared)
-    if not isinstance(workspace, Dimension) or host.preparation == NO_PREPARATION:
-        return
+        _record_phases(log, run, prepared, answers)
+    elif answers:
+        log.step("providers", answers.fields)
+    if answers and answers.fault:
+        return answers.fault
+    if isinstance(workspace, Dimension) and host.preparation != NO_PREPARATION:
+        await _prepare(log, run, prepared, workspace, is_first=is_first)
+    return ""
+
+
+async def _prepare(
+    log: "_BootLog", run: OpenRun, prepared: PreparedRun, workspace: Dimension, *, is_first: bool
+) -> None:
+    """Carry files into the workspace, and set it up."""
+    host = prepared.host
     began = run.clock.monotonic()
     wanted = preparation_of(prepared.sandbox, host)
     done = await workspace.prepare(wanted, project=host.project, on_setup=log.setup)
@@ -69,13 +87,17 @@ async def boot(run: OpenRun, prepared: PreparedRun) -> None:
     _tell(done, host)
 
 
-def _record_phases(log: "_BootLog", run: OpenRun, prepared: PreparedRun) -> None:
+def _record_phases(
+    log: "_BootLog", run: OpenRun, prepared: PreparedRun, answers: ProviderAnswers | None
+) -> None:
     manifest, request, workspace = run.manifest, prepared.request, prepared.workspace
     log.step("profile", {"profile": manifest.profile})
     pipeline = {"pipeline": manifest.pipeline, "hash": manifest.content_hash}
     log.step("spec", {**pipeline, "suite": manifest.suite})
     model = {"model": request.model, "provider": request.provider}
     log.step("preflight", {"backend": request.backend, **model})
+    if answers:
+        log.step("providers", answers.fields)
     # The run id is recorded before all else.
     seconds = (run.clock.now() - time_of(manifest.run_id)).total_seconds()
     made: dict[str, Json] = {"kind": request.workspace.value, "commit": workspace.base.commit}

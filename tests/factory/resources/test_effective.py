@@ -215,3 +215,9 @@ def test_a_profile_with_twins_refuses_real_providers(
         with_profile(host, profile)
     with_profile(make_host(tmp_path), profile)
     with_profile(host, Profile(name="real"))
+
+
+def test_policy_of_a_profile_decides_whether_providers_are_asked(tmp_path: Path) -> None:
+    for asks in (True, False):
+        profile = Profile.model_validate({"name": "p", "policy": {"ask_providers": asks}})
+        assert with_profile(make_host(tmp_path), profile).asks_providers is asks

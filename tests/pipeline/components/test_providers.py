@@ -1,0 +1,154 @@
+"""Before its first stage, a run asks each of its model providers once whether it answers."""
+
+import asyncio
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from attractor.base.errors import ExitCode
+from attractor.config.settings import LlmSettings
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.run_state import BOOTING
+from attractor.pipeline.components.providers import ask_providers
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest
+from attractor.pipeline.resume import resume
+from attractor.pipeline.start import start
+from attractor.twins.script.script import Rule, Script, When
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
+from tests.agent.twinned import MODELS, says, use, uses
+from tests.pipeline.projects import make_host, make_project
+from tests.pipeline.workspace.test_boot import boot_steps
+from tests.ports import free_port
+from tests.tables import table
+
+CHAT = "openai_compatible"
+ADDRESSES = {one: f"{one.upper()}_BASE_URL" for one in (*MODELS, CHAT)}
+KEYS = {one: f"{one.upper()}_API_KEY" for one in ADDRESSES}
+REPORT = uses(use("report_outcome", {"outcome": "success"}))
+TWIN = Script(rules=(Rule(when=When(step=0), answer=REPORT), Rule(answer=says("Well."))))
+
+
+def environ_at(address: str, provider: str) -> dict[str, str]:
+    return {KEYS[provider]: "a-secret-key", ADDRESSES[provider]: address}
+
+
+@contextmanager
+def answering(status: int, message: str) -> Generator[str]:
+    """Answer each request with an error; yield the address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps({"error": {"message": message}}).encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, args=(0.01,)).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def ask(folder: Path, provider: str, environ: dict[str, str]) -> tuple[object, str]:
+    host = replace(make_host(folder / "project"), environ=environ)
+    asked = asyncio.run(ask_providers([provider], host))
+    return asked.fields, asked.fault
+
+
+@table("provider", ADDRESSES)
+def test_twin_answers_and_closed_port_does_not(tmp_path: Path, provider: str) -> None:
+    with in_background(ProviderTwin()) as twin:
+        answered = ask(tmp_path, provider, {**twin.environ()})
+        assert [one.method for one in twin.requests] == ["GET"]
+    assert answered == ({"answers": {provider: "answered"}}, "")
+    closed = environ_at(f"http://127.0.0.1:{free_port()}", provider)
+    _, fault = ask(tmp_path, provider, closed)
+    assert fault.startswith(f"the model provider {provider} does not answer: ")
+    assert fault.endswith(" (check the network and its base URL)")
+
+
+def test_refused_key_is_a_fault_and_any_other_answer_is_none(tmp_path: Path) -> None:
+    with answering(401, "bad key a-secret-key") as address:
+        for provider, key in KEYS.items():
+            _, fault = ask(tmp_path, provider, environ_at(address, provider))
+            assert f"{provider} refuses the API key of {key}: {provider} answered 401" in fault
+            assert "a-secret-key" not in fault
+    others = [(one, "no") for one in (403, 404, 429, 503)]
+    for status, message in (*others, (401, "Missing scopes: api.model.read")):
+        with answering(status, message) as address:
+            answer = ask(tmp_path, "openai", environ_at(address, "openai"))
+        assert answer == ({"answers": {"openai": f"answered {status}"}}, "")
+
+
+def test_provider_without_a_list_of_models_is_not_asked(tmp_path: Path) -> None:
+    host = replace(make_host(tmp_path / "project"), environ={"GROQ_API_KEY": "a-secret-key"})
+    notices: list[str] = []
+    asked = asyncio.run(ask_providers(["groq"], replace(host, tell=notices.append)))
+    assert asked.fields == {"answers": {"groq": "not asked: no list of models"}}
+    assert notices == ["Not asked whether they answer, for lack of a list: groq."]
+
+
+def project_host(folder: Path, **more: Any) -> RunHost:
+    nodes = f"""digraph asked {{ start [shape=Mdiamond]; exit [shape=Msquare]
+        node [llm_model="{MODELS["openai"]}"]; one [prompt=One]; two [prompt=Two]
+        start -> one -> two -> exit }}"""
+    host = replace(make_host(make_project(folder / "project", nodes)), **more)
+    closed = environ_at(f"http://127.0.0.1:{free_port()}", "openai")
+    return replace(host, environ={**host.environ, **closed})
+
+
+def go(host: RunHost, backend: str = "agent") -> RunResult:
+    request = RunRequest(file=host.project / "pipeline.dot", backend=backend, sandbox="none")
+    return asyncio.run(start(request, host))
+
+
+def test_silent_provider_leaves_the_run_before_its_first_stage(tmp_path: Path) -> None:
+    host = project_host(tmp_path)
+    begun = go(host)
+    for stopped in (begun, asyncio.run(resume(begun.directory, host))):
+        assert (stopped.status, stopped.exit_code) == (BOOTING, ExitCode.UNFINISHED)
+        assert stopped.reason.startswith("the model provider openai does not answer: ")
+        assert stopped.completed == ()
+    with in_background(ProviderTwin(TWIN)) as twin:
+        host = replace(host, environ={**host.environ, **twin.environ()})
+        resumed = asyncio.run(resume(begun.directory, host))
+        assert [one.method for one in twin.requests].count("GET") == 1
+    assert resumed.exit_code is ExitCode.DONE
+    told = [one["answers"] for one in boot_steps(begun.directory) if one["step"] == "providers"]
+    assert told == [{"openai": "no answer"}, {"openai": "no answer"}, {"openai": "answered"}]
+
+
+@table(
+    "wanted, skipped",
+    [
+        ({"asks_providers": False}, ["policy.ask_providers is false"]),
+        ({"llm": LlmSettings(cache=Path("cache"))}, ["the cache may answer"]),
+        ({"llm": LlmSettings(fall_back={MODELS["openai"]: ("openai/gpt-5",)})}, []),
+    ],
+)
+def test_run_begins_without_a_request_to_its_provider(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: dict[str, object], skipped: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    host = project_host(tmp_path, **wanted)
+    with in_background(ProviderTwin(TWIN)) as twin:
+        done = go(replace(host, environ={**host.environ, **twin.environ()}))
+        assert {one.method for one in twin.requests} == {"POST"}
+    assert done.exit_code is ExitCode.DONE
+    steps = [one for one in boot_steps(done.directory) if one["step"] == "providers"]
+    assert [one["skipped"] for one in steps] == skipped
+
+
+def test_simulation_asks_no_provider(tmp_path: Path) -> None:
+    assert go(project_host(tmp_path), "simulate").exit_code is ExitCode.DONE
