@@ -125,7 +125,7 @@ PURPOSES = {
     "Write pipelines": (
         "init new validate fmt render diff rules simulate test estimate convert lsp"
     ),
-    "Run pipelines": "run agent resume fork rewind answer steer pause cancel",
+    "Run pipelines": "run agent exec resume fork rewind answer steer pause cancel",
     "Watch runs": "serve runs status logs diagnose",
     "Judge results": "evaluate gate suite pipeline profile token",
     "Decide and promote": "decide amend promote rebase rollback history audit report",

@@ -11,6 +11,7 @@ AttractorError
 │   ├── InvalidKey          422   an invalid idempotency key
 │   ├── TooManyRequests     429   a limit that is exceeded
 │   ├── TooManyProcesses    429   as many processes of runs as the server may start
+│   ├── CallerGone          499   a connection that was closed before the answer
 │   └── InternalError       500   a defect of the server
 └── CommandFailed                 a process that ended without a result
 """
@@ -81,6 +82,12 @@ class TooManyProcesses(TooManyRequests):
     """No more processes of runs may start now."""
 
     hint = "wait until one of them ends, or raise the setting server.max_processes"
+
+
+class CallerGone(HttpError):
+    """The caller closed the connection before the answer."""
+
+    status = 499
 
 
 class InternalError(HttpError):

@@ -20,6 +20,7 @@ from attractor.server.access.access import Access
 from attractor.server.drawings import GraphDrawings, RunDrawings
 from attractor.server.events.streams import EventStreams
 from attractor.server.processes.run_processes import PROGRAM, RunProcesses
+from attractor.server.snippets import SnippetThread
 
 COMPUTED_AT_ONCE = 4
 """How many long computations take a thread at one time; all requests share 40 threads."""
@@ -36,6 +37,7 @@ class Service:
     run_drawings: RunDrawings
     graph_drawings: GraphDrawings
     events: EventStreams
+    snippets: SnippetThread
     turns: AbstractAsyncContextManager[object]
     """Taken by each request that computes for long, such as the check of a pipeline."""
 
@@ -70,6 +72,7 @@ class Service:
             RunDrawings(),
             GraphDrawings(state / DRAWINGS),
             EventStreams(state),
+            SnippetThread(host),
             asyncio.Semaphore(COMPUTED_AT_ONCE),
         )
 
@@ -103,3 +106,4 @@ class Service:
             yield
         finally:
             await self.events.close()
+            await self.snippets.close()

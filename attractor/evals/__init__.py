@@ -1,0 +1,1 @@
+"""Snippets of code, each executed in a fresh sandbox."""

@@ -1,0 +1,48 @@
+"""Executes snippets on an event loop in a thread of its own, beside the requests."""
+
+import asyncio
+import threading
+
+from attractor.evals.execution import SnippetSandboxes
+from attractor.evals.snippet import ExtendedExecution, Snippet
+from attractor.pipeline.host.run_host import RunHost
+
+
+class SnippetThread:
+    """The thread that executes snippets, from the first snippet on.
+
+    A sandbox ends with the thread that started it, and their output can be large.
+    """
+
+    def __init__(self, host: RunHost) -> None:
+        self._sandboxes = SnippetSandboxes(host)
+        self._runner: asyncio.Runner | None = None
+        self._thread: threading.Thread | None = None
+
+    async def execute(self, snippet: Snippet) -> ExtendedExecution:
+        """Execute a snippet; if this is canceled, its sandbox ends."""
+        executing = asyncio.run_coroutine_threadsafe(
+            self._sandboxes.execute(snippet), self._running_loop()
+        )
+        return await asyncio.wrap_future(executing)
+
+    async def close(self) -> None:
+        """End all sandboxes and the thread."""
+        if self._runner and self._thread:
+            loop = self._runner.get_loop()
+            loop.call_soon_threadsafe(loop.stop)
+            await asyncio.to_thread(self._thread.join)
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+            loop = self._runner.get_loop()
+            self._thread = threading.Thread(target=self._run, args=(self._runner,), name="snippets")
+            self._thread.start()
+            return loop
+        return self._runner.get_loop()
+
+    def _run(self, runner: asyncio.Runner) -> None:
+        # It cancels what is left, and waits for it.
+        with runner:
+            runner.get_loop().run_forever()

@@ -1,0 +1,101 @@
+"""Snippets are executed over HTTP, with the request and the answer of the seed."""
+
+import http.client
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from attractor.server.service import Service
+from tests.environments.places import why_no_sandbox
+from tests.evals.sandboxes import wait_for
+from tests.evals.test_execution import ANSWER, EXAMPLE
+from tests.server.conftest import RunningServer, serving
+
+PATH = "/api/evals/execute"
+JSON = {"content-type": "application/json"}
+MARK = "mark-of-a-snippet-over-http-77d"
+SLEEPING: dict[str, Any] = {"code": "import time; time.sleep(1000)", "argv": [MARK], "timeout": 200}
+
+
+@pytest.fixture(scope="module")
+def sandbox_allowed(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Skip where no sandbox can be had."""
+    if why := why_no_sandbox(tmp_path_factory.mktemp("trial")):
+        pytest.skip(f"no sandbox here: {why}")
+
+
+@pytest.mark.usefixtures("sandbox_allowed")
+def test_example_is_answered_key_by_key(server: RunningServer) -> None:
+    with server.client() as client:
+        assert client.post(PATH, json=EXAMPLE).json() == ANSWER
+        extended = client.post(PATH, params={"extended": 1}, json=EXAMPLE).json()
+    assert extended == ANSWER | {"stderr": "", "timedOut": False, "truncated": False}
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ({}, "give either code or command"),
+        ({"code": "1", "command": "ls"}, "give either code or command"),
+        ({"code": "1", "shell": True}, "shell: Extra inputs are not permitted"),
+        ({"code": "1", "timeout": 1000}, "timeout: Input should be less than or equal to 300"),
+        ({"code": "1", "files": [{"path": "../x", "content": ""}]}, "'../x' is not a path below"),
+    ],
+)
+def test_invalid_request_is_refused(
+    server: RunningServer, body: dict[str, Any], fault: str
+) -> None:
+    with server.client() as client:
+        answer = client.post(PATH, json=body)
+    assert answer.status_code == 422
+    assert fault in answer.json()["detail"]
+
+
+def test_scope_to_read_is_too_low(server: RunningServer) -> None:
+    with server.client("read") as client:
+        assert client.post(PATH, json=EXAMPLE).status_code == 403
+
+
+def test_without_a_sandbox_the_remedy_is_answered(project: Path, tmp_path: Path) -> None:
+    variables = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
+    variables["ATTRACTOR_STATE_DIR"] = str(tmp_path / "state")
+    with serving(Service.of(project, variables)) as server, server.client() as client:
+        answer = client.post(PATH, json=EXAMPLE)
+    assert answer.status_code == 503
+    assert "no bwrap on PATH" in answer.json()["detail"]
+    assert "install bubblewrap" in answer.json()["hint"]
+
+
+@pytest.mark.usefixtures("sandbox_allowed")
+def test_sandbox_ends_when_the_caller_has_gone(server: RunningServer) -> None:
+    connection = http.client.HTTPConnection(server.url.removeprefix("http://"))
+    headers = {"authorization": f"Bearer {server.token('operate')}", **JSON}
+    connection.request("POST", PATH, json.dumps(SLEEPING), headers)
+    wait_for(MARK, present=True)
+    connection.close()
+    wait_for(MARK, present=False)
+
+
+@pytest.mark.usefixtures("sandbox_allowed")
+def test_sandbox_ends_with_the_server(service: Service) -> None:
+
+    with serving(service) as server:
+        client = server.client()
+
+        def ask() -> None:
+            with pytest.raises(httpx.HTTPError):
+                client.post(PATH, json=SLEEPING, timeout=100).raise_for_status()
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        wait_for(MARK, present=True)
+        # The requests of others are answered meanwhile.
+        with server.client("read") as other:
+            assert other.get("/api/v1/version", timeout=5).status_code == 200
+    asking.join(10)
+    client.close()
+    wait_for(MARK, present=False)
