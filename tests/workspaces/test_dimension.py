@@ -100,6 +100,8 @@ def test_the_agents_git_is_never_opened(project: Project, tmp_path: Path) -> Non
             await workspace.export(tree, tmp_path / "copy")
 
     asyncio.run(scene())
+    assert contents(tmp_path / "copy")["new"] == b"new"
+    assert not (workspace.folder / "new").exists()
 
 
 _FILES = st.dictionaries(

@@ -174,6 +174,7 @@ async def test_without_a_limit_it_waits_for_ever() -> None:
     async with Stall(None) as stall:
         stall.sign()
         await asyncio.sleep(0.1)
+    assert not stall.is_over
 
 
 def test_stall_timeout_of_node_overrides_graph_except_for_waiting_types() -> None:

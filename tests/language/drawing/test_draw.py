@@ -299,7 +299,9 @@ def test_any_label_gives_valid_xml(labels: list[str]) -> None:
         Edge("n0", id_, Attributes.of({"label": one}))
         for id_, one in zip(nodes, labels, strict=True)
     )
-    ElementTree.fromstring(run(draw(Graph("G", nodes, edges))))
+    drawn = ElementTree.fromstring(run(draw(Graph("G", nodes, edges))))
+    ids = {one.get("id") for one in drawn.iter()}
+    assert {f"node-{id_}" for id_ in nodes} <= ids
 
 
 @needs_graphviz

@@ -324,7 +324,8 @@ async def test_who_is_cancelled_gives_the_place_back_waiting_or_inside() -> None
     inside.cancel()
     await settle()
     last.cancel()
-    await asyncio.wait([inside, waiting, last])
+    ended, _ = await asyncio.wait([inside, waiting, last])
+    assert all(one.cancelled() for one in ended)
     async with asyncio.timeout(60), made.admit(1):
         pass
 

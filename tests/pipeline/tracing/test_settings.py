@@ -43,4 +43,7 @@ def test_unsupported_exporter_is_refused_with_a_fix(name: str, value: str) -> No
 
 
 def test_supported_exporter_is_accepted() -> None:
-    require_spoken({"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"})
+    spoken = {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+    require_spoken(spoken)
+    with pytest.raises(UsageError):
+        require_spoken({**spoken, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc"})

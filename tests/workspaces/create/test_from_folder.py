@@ -37,7 +37,8 @@ def test_ignore_files_count_but_for_those_in_ignored_folders(folder: Path) -> No
 
 
 def test_ignored_files_do_not_count_for_the_size_limit(folder: Path) -> None:
-    read_ignores(folder, ["/ours/"], most_files=4, most_bytes=60)
+    rules = read_ignores(folder, ["/ours/"], most_files=4, most_bytes=60)
+    assert rules.ignores_file(b"big/one")
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,6 @@ def test_too_large_folder_is_refused(folder: Path, files: int, size: int, words:
 def test_a_folder_that_may_not_be_read_is_passed_over(folder: Path) -> None:
     (folder / "sub").chmod(0)
     try:
-        read_ignores(folder, [])
+        assert read_ignores(folder, []).ignores_file(b"x.log")
     finally:
         (folder / "sub").chmod(0o700)
