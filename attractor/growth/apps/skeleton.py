@@ -20,18 +20,17 @@ def generate(graph: SpecGraph) -> Mapping[str, GeneratedFile]:
     return stacks()[STACK].generate(graph)
 
 
-def generated_record(files: Mapping[str, GeneratedFile]) -> str:
-    """Return the text of generated.json, one file a line."""
-    lines = [
-        f" {canonical_json(path)}: {canonical_json(_entry(file))}"
-        for path, file in sorted(files.items())
-    ]
+def generated_record(
+    files: Mapping[str, GeneratedFile], hashes: Mapping[str, str] | None = None
+) -> str:
+    """Return the text of generated.json, one file a line (default: the hashes of the files)."""
+    lines: list[str] = []
+    for path, file in sorted(files.items()):
+        hash_ = (hashes or {}).get(path) or content_hash(file.text.encode())
+        nodes = list[Json](file.nodes)
+        entry: dict[str, Json] = {"nodes": nodes, "hash": hash_, "part": file.part.value}
+        lines.append(f" {canonical_json(path)}: {canonical_json(entry)}")
     return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def _entry(file: GeneratedFile) -> dict[str, Json]:
-    hash_ = content_hash(file.text.encode())
-    return {"nodes": list[Json](file.nodes), "hash": hash_, "part": file.part.value}
 
 
 def write_app(graph: SpecGraph, folder: Path) -> Mapping[str, GeneratedFile]:
@@ -40,7 +39,7 @@ def write_app(graph: SpecGraph, folder: Path) -> Mapping[str, GeneratedFile]:
     Files of nodes that the specification no longer contains are removed.
     """
     files = with_bodies(generate(graph), folder)
-    for path in sorted(set(read_generated(folder)) - set(files)):
+    for path in sorted(set(parse_generated(read_file(folder / GENERATED))) - set(files)):
         _remove(folder / path)
     for path, file in files.items():
         write_file(folder / path, file.text.encode())
@@ -66,9 +65,8 @@ def _decoded(content: bytes, path: str) -> str:
         raise InvalidApp(f"{path} is not UTF-8", hint="write the body again") from cause
 
 
-def read_generated(folder: Path) -> Mapping[str, str]:
-    """Return the hash of each file that generated.json names; none if it is missing or invalid."""
-    content = read_file(folder / GENERATED)
+def parse_generated(content: bytes | None) -> Mapping[str, str]:
+    """Return the hash of each file in generated.json; none if it is missing or invalid."""
     try:
         record = parse_json(content) if content is not None else {}
     except NotCanonical:
@@ -78,12 +76,8 @@ def read_generated(folder: Path) -> Mapping[str, str]:
     return {
         path: str(entry.get("hash"))
         for path, entry in record.items()
-        if isinstance(entry, dict) and _is_in_app(path)
+        if isinstance(entry, dict) and path.startswith("app/") and ".." not in path.split("/")
     }
-
-
-def _is_in_app(path: str) -> bool:
-    return path.startswith("app/") and ".." not in path.split("/")
 
 
 def read_file(file: Path) -> bytes | None:

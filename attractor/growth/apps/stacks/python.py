@@ -147,6 +147,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        auto_reload=False,
         autoescape=False,
     )
     environment.filters |= {"text": _text, "texts": _texts, "sentence": _sentence}

@@ -1,0 +1,33 @@
+"""The promoted tree of an app: the files that a decision put into its branch."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from attractor.growth.apps.divergence import FOLDERS, Files
+from attractor.workspaces.git.object_store import ObjectStore
+from attractor.workspaces.git.repository import Repository
+
+_TRAILERS = "^Attractor-(Decision|Rolled-Back): "
+
+
+async def read_promoted(repository: Repository) -> Files | None:
+    """Return the files of app and specification in the newest promoted commit; None without one."""
+    asked = ("log", "-1", "--format=%H", "--extended-regexp", f"--grep={_TRAILERS}", "HEAD")
+    commit = (await repository.git.answer(*asked)).stdout.strip()
+    if not commit:
+        return None
+    with TemporaryDirectory(prefix="attractor-promoted-") as folder:
+        # Git writes nothing into the repository of the person.
+        store = ObjectStore(
+            Path(folder) / "git",
+            object_format=repository.object_format,
+            search_path=repository.git.search_path,
+        )
+        await store.create(borrow_from=repository.objects)
+        prefixes = tuple(f"{repository.prefix}{one}/".encode() for one in FOLDERS)
+        tree = await store.files_of(await repository.tree(commit))
+        wanted = {path: entry for path, entry in tree.items() if path.startswith(prefixes)}
+        contents = await store.with_blobs([one.id for one in wanted.values()], list)
+    top = len(repository.prefix.encode())
+    names = [path[top:].decode(errors="surrogateescape") for path in wanted]
+    return dict(zip(names, contents, strict=True))

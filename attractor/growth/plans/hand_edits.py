@@ -1,0 +1,151 @@
+"""A specification that was edited by hand, as morphs (ruling G14)."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError
+from attractor.growth.morph import Morph, read_morph
+from attractor.growth.plans.plan import Proposal
+from attractor.growth.spec.difference import ChangeKind, SpecChange, compare_specs
+from attractor.growth.spec.graph import Relation, SpecGraph, SpecNode
+
+
+@dataclass(frozen=True)
+class HandEdits:
+    """The morphs that make the edited specification, and the changes that have no morph."""
+
+    proposal: Proposal
+    without_morph: tuple[SpecChange, ...]
+
+
+def morphs_of_edits(before: SpecGraph, after: SpecGraph) -> HandEdits:
+    """Return the morphs that lead from a specification to the edited one.
+
+    Each morph is applied; the changes without a morph are the difference that remains.
+    """
+    graph, morphs = before, list[Morph]()
+    for record in _candidates(before, after):
+        try:
+            morph = read_morph(record)
+            changed = morph.apply(graph)
+        except AttractorError:
+            continue
+        morphs.append(morph)
+        graph = changed
+    remaining = compare_specs(graph, after)
+    return HandEdits(Proposal(tuple(morphs)), tuple(remaining))
+
+
+def _candidates(before: SpecGraph, after: SpecGraph) -> Iterator[Mapping[str, Any]]:
+    """Yield morphs for the changes: removals first, and additions after what they use."""
+    changes = compare_specs(before, after)
+    removed = [one for one in changes if one.kind is ChangeKind.REMOVED]
+    for change in sorted(removed, key=lambda one: _place(one.node_kind, list(_REMOVALS))):
+        # What is inside a removed node goes with it.
+        if change.node_kind in _REMOVALS and before.parents[change.id] in after:
+            yield {"type": _REMOVALS[change.node_kind], **_removed(change)}
+    added = [after[one.id] for one in changes if one.kind is ChangeKind.ADDED]
+    # A gate guards the steps behind it, so they come first.
+    added.sort(key=lambda one: (_place(one.kind, list(_ADDITIONS)), _is_gate(one)))
+    for node in added:
+        if node.kind in _ADDITIONS:
+            yield _ADDITIONS[node.kind](after, node)
+            yield from _values(node)
+    for change in changes:
+        yield from _changed(change)
+
+
+def _place(kind: str, order: Sequence[str]) -> int:
+    return order.index(kind) if kind in order else len(order)
+
+
+def _is_gate(node: SpecNode) -> bool:
+    return node.kind == "step" and bool(node.targets(Relation.GUARDS))
+
+
+_REMOVALS: Mapping[str, str] = {
+    "pipeline": "remove_pipeline",
+    "step": "remove_step",
+    "field": "drop_field",
+    "entity": "drop_entity",
+}
+
+
+def _removed(change: SpecChange) -> Mapping[str, str]:
+    if change.node_kind == "field":
+        entity, _, field = change.id.partition(".")
+        return {"entity": entity, "field": field}
+    return {change.node_kind: change.id}
+
+
+def _added_entity(graph: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
+    """Return the morph for an entity with its fields of no declared type; others follow."""
+    plain = [one for one in graph.children(node.id, "field") if set(one.fields) == {"name"}]
+    return {"type": "add_entity", "name": node.name, "fields": [one.name for one in plain]}
+
+
+def _added_field(graph: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
+    place = {"type": "add_field", "entity": graph.parents[node.id], "name": node.name}
+    type_ = str(node.fields.get("type", "text"))
+    return {**place, "field_type": type_, "pii": node.fields.get("pii") == "true"}
+
+
+def _added_step(graph: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
+    """Return the morph for a step, which stands after the step before that is no gate."""
+    earlier = graph.sources(node.id, Relation.PRECEDES)
+    while earlier and not _is_gate(node) and _is_gate(earlier[0]):
+        earlier = graph.sources(earlier[0].id, Relation.PRECEDES)
+    place = {"after": earlier[0].id} if earlier else {"pipeline": graph.parents[node.id]}
+    reads = {"name": node.name, "reads": list(node.targets(Relation.READS)), **place}
+    if _is_gate(node):
+        return {"type": "insert_gate", **reads}
+    return {"type": "add_step", "writes": list(node.targets(Relation.WRITES)), **reads}
+
+
+def _added_panel(_: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
+    shown = list(node.targets(Relation.SHOWS))
+    return {"type": "add_surface", "panels": [node.name], "shows": shown}
+
+
+def _added_guardrail(_: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
+    guarded = list(node.targets(Relation.GUARDS))
+    return {"type": "add_guardrail", "name": node.name, "guards": guarded}
+
+
+_ADDITIONS: Mapping[str, Callable[[SpecGraph, SpecNode], Mapping[str, Any]]] = {
+    "source": lambda _, node: {"type": "add_source", "name": node.name},
+    "preference": lambda _, node: {"type": "set_preference", "name": node.name},
+    "entity": _added_entity,
+    "field": _added_field,
+    "pipeline": lambda _, node: {"type": "add_pipeline", "name": node.name, "steps": []},
+    "step": _added_step,
+    "panel": _added_panel,
+    "guardrail": _added_guardrail,
+}
+
+
+def _values(node: SpecNode) -> Iterator[Mapping[str, Any]]:
+    """Yield morphs for the values of a new node that its own morph does not set."""
+    if node.kind == "step" and "strategy" in node.fields:
+        yield {"type": "allocate", "step": node.id, "strategy": node.fields["strategy"]}
+    if node.kind in ("step", "panel") and "body" in node.fields:
+        yield {"type": "adopt_body", "node": node.id, "body": node.fields["body"]}
+
+
+def _changed(change: SpecChange) -> Sequence[Mapping[str, Any]]:
+    match (change.kind, change.node_kind, change.field):
+        case (ChangeKind.RENAMED, _, _):
+            return [{"type": "rename", "node": change.id, "name": change.after}]
+        case (ChangeKind.CHANGED, "field", "type"):
+            entity, _, field = change.id.partition(".")
+            place = {"entity": entity, "field": field}
+            return [{"type": "retype_field", **place, "field_type": change.after or "text"}]
+        case (ChangeKind.CHANGED, "section", "cadence"):
+            return [{"type": "set_cadence", "section": change.id, "cadence": change.after}]
+        case (ChangeKind.CHANGED, "step", "strategy"):
+            return [{"type": "allocate", "step": change.id, "strategy": change.after}]
+        case (ChangeKind.CHANGED, "step" | "panel", "body"):
+            return [{"type": "adopt_body", "node": change.id, "body": change.after}]
+        case _:
+            return []

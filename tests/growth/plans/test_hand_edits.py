@@ -1,0 +1,66 @@
+"""A specification edited by hand becomes a plan, as far as there are morphs."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from attractor.growth.plans.hand_edits import morphs_of_edits
+from tests.growth.seed import farm
+
+EDITS: Mapping[str, tuple[tuple[str, str], list[str], list[str]]] = {
+    # change of the document, types of the morphs, changes without a morph
+    "a panel": (('"Composer"]', '"Composer", "Map"]'), ["add_surface"], []),
+    "an entity with fields": (
+        (
+            "workflows:",
+            "    - {name: Van, fields: [plate, {name: seats, type: integer}]}\nworkflows:",
+        ),
+        ["add_entity", "add_field"],
+        [],
+    ),
+    "a step and a gate": (
+        ('- "Allocate', '- {name: Gate, guards: [Allocate to contracts]}\n        - "Allocate'),
+        ["insert_gate"],
+        ["changed step gate.guards: "],
+    ),
+    "a step less": (('        - "Route plan"\n', ""), ["remove_step"], []),
+    "a pipeline": (
+        (
+            "  pipelines:\n",
+            "  pipelines:\n    - {name: Post, steps: [Sort, {name: Send, strategy: x}]}\n",
+        ),
+        ["add_pipeline", "add_step", "add_step", "allocate"],
+        ["moved pipeline"],
+    ),
+    "a cadence": (('cadence: "nightly"', 'cadence: "hourly"'), ["set_cadence"], []),
+    "other words with another id": (
+        ('"No jira links"', '"No jira"'),
+        ["set_preference"],
+        ["removed preference"],
+    ),
+    "another purpose": (('purpose: "Farm', 'purpose: "Zoo'), [], ["changed domain domain.purpose"]),
+    "a device": (('"web", ', ""), [], ["removed device web"]),
+}
+
+
+@pytest.mark.parametrize("case", EDITS)
+def test_edit_becomes_morphs_or_is_named(case: str):
+    change, types, without = EDITS[case]
+    found = morphs_of_edits(farm(), farm(change))
+    assert [one["type"] for one in found.proposal.to_dict()["morphs"]] == types
+    left = [one.describe() for one in found.without_morph]
+    assert len(left) == len(without)
+    assert all(one.startswith(words) for one, words in zip(left, without, strict=True)), left
+
+
+def test_edited_words_and_type_keep_the_id():
+    base = farm()
+    edited = base.replace(
+        base["triage"].with_fields(name="Urgent"), base["block.crop"].with_fields(type="integer")
+    )
+    found = morphs_of_edits(base, edited)
+    assert found.proposal.to_dict()["morphs"] == [
+        {"type": "retype_field", "entity": "block", "field": "crop", "field_type": "integer"},
+        {"type": "rename", "node": "triage", "name": "Urgent"},
+    ]
+    assert found.without_morph == ()
