@@ -12,6 +12,7 @@ UsageError
 ├── InvalidDevelopment       2  an invalid developmental specification
 ├── InvalidApp               2  an invalid file of a generated app
 ├── InvalidRecording         2  an invalid recording of traffic
+├── InvalidSimulation        2  an invalid report of a simulation
 ├── InvalidLineage           2  an invalid file of a stage, or a lineage that does not fit together
 ├── InvalidFeedback          2  invalid counts of an app, or an invalid verdict on a run
 ├── UnknownGraph             2  an unknown pipeline of growth
@@ -60,6 +61,10 @@ class InvalidApp(UsageError):
 
 class InvalidRecording(UsageError):
     """An invalid recording of traffic."""
+
+
+class InvalidSimulation(UsageError):
+    """An invalid report of a simulation."""
 
 
 class InvalidFeedback(UsageError):

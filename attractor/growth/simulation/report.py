@@ -1,0 +1,140 @@
+"""The report of a simulation, and where it is kept (ruling G10).
+
+A simulation pins the plan, the traffic and the state by hash. A deployment wants a simulation of
+this very plan, a rehearsal from medium risk on, and no change outside of what may change.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from attractor.base.files import file_error, read_regular, write_whole
+from attractor.growth.errors import InvalidSimulation
+
+REPORT = "report.json"
+
+
+class Depth(StrEnum):
+    """How deep a simulation goes."""
+
+    SPEC = "spec"
+    REHEARSAL = "rehearsal"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Pins(_Part):
+    """What a simulation holds for, by hash."""
+
+    plan_hash: str
+    traffic_hash: str
+    state_hash: str
+    depth: Depth
+
+
+class Difference(_Part):
+    """The change of the specification, in words."""
+
+    summary: str
+    changes: tuple[str, ...]
+
+
+class FileChange(_Part):
+    """A generated file that the plan adds, changes or removes."""
+
+    path: str
+    change: str
+    part: str
+    nodes: tuple[str, ...]
+
+
+class StateChange(_Part):
+    """What the migration did to a copy of the recorded state."""
+
+    description: str
+    is_reversible: bool
+    records: int
+    fault: str = ""
+
+
+class Traffic(_Part):
+    """How many recorded requests the plan may change."""
+
+    requests: int
+    claimed: int
+
+
+class WillChange(_Part):
+    """A request to which the built app responds in another way."""
+
+    request: str
+    change: str
+    is_expected: bool
+
+
+class Rehearsal(_Part):
+    """What the built app does with the recorded traffic."""
+
+    run_id: str
+    tree: str
+    will_change: tuple[WillChange, ...]
+
+
+class Simulation(_Part):
+    """The report of a simulation."""
+
+    simulation_id: str
+    plan_id: str
+    pins: Pins
+    diff: Difference
+    files: tuple[FileChange, ...]
+    risks: tuple[str, ...]
+    may_change: tuple[str, ...]
+    traffic: Traffic
+    migration: StateChange
+    screenshots: tuple[str, ...]
+    """Files beside the report."""
+    rehearsal: Rehearsal | None = None
+
+    @property
+    def faults(self) -> Sequence[str]:
+        """What blocks a deployment."""
+        found = [self.migration.fault] if self.migration.fault else []
+        if self.rehearsal:
+            found += [
+                f"{one.request} changes, which the plan does not say: {one.change}"
+                for one in self.rehearsal.will_change
+                if not one.is_expected
+            ]
+        return found
+
+
+def save_simulation(simulation: Simulation, folder: Path) -> None:
+    """Write the report into its folder, last of all files."""
+    write_whole(folder / REPORT, f"{simulation.model_dump_json(indent=1)}\n")
+
+
+def read_simulation(folder: Path) -> Simulation:
+    """Read a report, or raise InvalidSimulation."""
+    file = folder / REPORT
+    try:
+        return Simulation.model_validate_json(read_regular(file))
+    except ValidationError as cause:
+        error = cause.errors(include_url=False)[0]
+        key = ".".join(str(one) for one in error["loc"])
+        hint = "simulate the plan again"
+        raise InvalidSimulation(f"{file}: {key}: {error['msg'].lower()}", hint=hint) from cause
+    except OSError as cause:
+        raise file_error("read", file, cause) from cause
+
+
+def simulations_of(plan_folder: Path, plan_hash: str) -> Sequence[Simulation]:
+    """Return the simulations of this very plan, the deepest one first."""
+    files = sorted(plan_folder.glob(f"simulation/*/{REPORT}"))
+    found = [read_simulation(one.parent) for one in files]
+    valid = [one for one in found if one.pins.plan_hash == plan_hash]
+    return sorted(valid, key=lambda one: list(Depth).index(one.pins.depth), reverse=True)
