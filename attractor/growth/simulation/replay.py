@@ -7,27 +7,34 @@ from tempfile import TemporaryDirectory
 from httpx import AsyncClient
 from pydantic import JsonValue
 
-from attractor.growth.apps.process import running_app
+from attractor.environments.selection import EnvironmentChoice
+from attractor.growth.apps.process import import_state, running_app
 from attractor.growth.migration.state import State
-from attractor.growth.simulation.traffic import Recording, Request, Response
+from attractor.growth.simulation.traffic import Conditions, Request, Response
 
 # They name the version of the app, which every deployment changes.
 _OF_VERSION = ("spec_hash", "version")
 _LONGEST_RESPONSE_S = 60.0
 
 
-async def replay(tree: Path, recording: Recording, state: State) -> Sequence[Response]:
+async def replay(
+    tree: Path,
+    conditions: Conditions,
+    requests: Sequence[Request],
+    state: State,
+    sandbox: EnvironmentChoice,
+) -> Sequence[Response]:
     """Return the responses of the app in a tree, which begins with a state."""
-    conditions = recording.conditions
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(prefix="replay-") as folder:
+        await import_state(tree, Path(folder), state, sandbox=sandbox)
         running = running_app(
-            tree, Path(folder), start=state, clock=conditions.clock, seed=conditions.seed
+            tree, Path(folder), clock=conditions.clock, seed=conditions.seed, sandbox=sandbox
         )
         async with (
             running as app,
             AsyncClient(base_url=app.url, timeout=_LONGEST_RESPONSE_S, trust_env=False) as client,
         ):
-            return [await _respond(client, one) for one in recording.requests]
+            return [await _respond(client, one) for one in requests]
 
 
 async def _respond(client: AsyncClient, request: Request) -> Response:

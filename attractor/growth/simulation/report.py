@@ -96,7 +96,7 @@ class Simulation(_Part):
     may_change: tuple[str, ...]
     traffic: Traffic
     migration: StateChange
-    screenshots: tuple[str, ...]
+    screenshots: tuple[str, ...] = ()
     """Files beside the report."""
     rehearsal: Rehearsal | None = None
 

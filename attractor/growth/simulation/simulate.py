@@ -1,14 +1,12 @@
 """Simulates a plan without building it: the files, state and requests that it touches."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-from attractor.base.files import write_whole
 from attractor.base.json import canonical_json, content_hash
 from attractor.growth.apps.skeleton import generate
 from attractor.growth.migration.state import State
 from attractor.growth.migration.transforms import Sequenced
-from attractor.growth.morph import Risk
+from attractor.growth.morph import Risk, type_of
 from attractor.growth.plans.plan import Plan
 from attractor.growth.simulation.impact import Impact
 from attractor.growth.simulation.report import (
@@ -21,25 +19,21 @@ from attractor.growth.simulation.report import (
     Traffic,
 )
 from attractor.growth.simulation.traffic import Recording
-from attractor.growth.simulation.wireframe import draw_wireframe
 from attractor.growth.spec.difference import ChangeKind, compare_specs
 
-_WIREFRAMES = ("before.svg", "after.svg")
 
-
-def simulate(plan: Plan, recordings: Sequence[Recording], folder: Path) -> Simulation:
-    """Simulate a plan at depth `spec`, and draw wireframes into the folder of its simulations."""
-    pins = pins_of(plan, recordings, Depth.SPEC)
-    id_ = f"gs-{content_hash(pins.model_dump_json().encode())[:8]}"
-    place = folder / id_
-    place.mkdir(parents=True, exist_ok=True)
-    for name, graph in zip(_WIREFRAMES, (plan.base, plan.result), strict=True):
-        write_whole(place / name, draw_wireframe(graph))
+def simulate(plan: Plan, recordings: Sequence[Recording], depth: Depth) -> Simulation:
+    """Return the report of a plan at depth `spec`, which a rehearsal completes."""
+    pins = Pins(
+        plan_hash=plan.hash,
+        traffic_hash=_joined([one.traffic_hash for one in recordings]),
+        state_hash=_joined([one.state_hash for one in recordings]),
+        depth=depth,
+    )
     impact = Impact(plan.base, plan.result)
     requests = [one for recording in recordings for one in recording.requests]
-    migration = _migrated(plan.migration, [one.state for one in recordings])
     return Simulation(
-        simulation_id=id_,
+        simulation_id=f"gs-{content_hash(pins.model_dump_json().encode())[:8]}",
         plan_id=plan.id,
         pins=pins,
         diff=_difference(plan),
@@ -49,18 +43,7 @@ def simulate(plan: Plan, recordings: Sequence[Recording], folder: Path) -> Simul
         traffic=Traffic(
             requests=len(requests), claimed=sum(impact.claims(one) for one in requests)
         ),
-        migration=migration,
-        screenshots=_WIREFRAMES,
-    )
-
-
-def pins_of(plan: Plan, recordings: Sequence[Recording], depth: Depth) -> Pins:
-    """Return the hashes that a simulation pins."""
-    return Pins(
-        plan_hash=plan.hash,
-        traffic_hash=_joined([one.traffic_hash for one in recordings]),
-        state_hash=_joined([one.state_hash for one in recordings]),
-        depth=depth,
+        migration=_migrated(plan.migration, [one.state for one in recordings]),
     )
 
 
@@ -86,7 +69,7 @@ def _changed_files(plan: Plan) -> Iterator[FileChange]:
         change = "changed" if old and new else "added" if new else "removed"
         file = new or old
         assert file is not None
-        yield FileChange(path=path, change=change, part=file.part, nodes=tuple(file.nodes))
+        yield FileChange(path=path, change=change, part=file.part.value, nodes=tuple(file.nodes))
 
 
 def _migrated(migration: Sequenced, states: Sequence[State]) -> StateChange:
@@ -107,11 +90,10 @@ def _migrated(migration: Sequenced, states: Sequence[State]) -> StateChange:
 
 
 def _risks(plan: Plan, recordings: Sequence[Recording]) -> Iterator[str]:
-    for planned in plan.morphs:
-        if planned.risk is not Risk.LOW:
-            yield f"{planned.risk.value}: {planned.morph.describe()}"
-    for step in plan.migration.steps:
-        if not step.is_reversible:
-            yield f"cannot be undone: {step.describe()}"
+    for step in plan.steps:
+        if step.planned.risk is not Risk.LOW:
+            yield f"{step.planned.risk.value}: {step.id} {type_of(step.planned.morph)}"
+        if step.migration and not step.is_reversible:
+            yield f"cannot be undone: {step.id} {step.migration.describe()}"
     if not recordings:
         yield "no traffic was recorded: nothing shows that other requests keep their responses"
