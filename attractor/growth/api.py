@@ -7,7 +7,7 @@ prints with `--json`.
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from attractor.base.errors import UsageError
 from attractor.base.json import Json
@@ -33,8 +33,13 @@ from attractor.growth.plans.plan import Plan, Proposal
 from attractor.growth.plans.planner import propose
 from attractor.growth.plans.planning import make_plan, refusal
 from attractor.growth.plans.store import PlanState
+from attractor.growth.simulation.report import simulations_of
+from attractor.growth.simulation.simulations import FOLDER, simulate_plan
 from attractor.growth.spec.store import SpecRecord, StoredSpec, spec_id
 from attractor.pipeline.runs.lookup import find_run
+
+SIMULATION_KEYS = ("simulation_id", "diff", "files", "risks", "screenshots")
+"""The keys of the answer of `POST /growth/simulate`."""
 
 
 def plan(
@@ -174,6 +179,27 @@ def review(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
     """Return the description of a plan for the person who reviews it."""
     plan = control_plane.plans.load(reference)
     return {"plan_id": plan.id, "mutation": control_plane.plans.mutation(plan.id)}
+
+
+def simulate(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
+    """Simulate a plan from its specification; return the answer of `POST /growth/simulate`."""
+    report = simulate_plan(control_plane, control_plane.plans.load(reference))
+    record = cast("dict[str, Json]", report.model_dump(mode="json"))
+    return {key: record[key] for key in SIMULATION_KEYS}
+
+
+def describe_simulation(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
+    """Return the deepest simulation of a plan as it is now, with what blocks a deployment."""
+    plan = control_plane.plans.load(reference)
+    folder = control_plane.plans.folder_of(plan.id)
+    found = simulations_of(folder, plan.hash)
+    if not found:
+        hint = f"attractor grow simulate {plan.id}"
+        raise UsageError(f"{plan.id} was not simulated as it is now", hint=hint)
+    report = found[0]
+    record = cast("dict[str, Json]", report.model_dump(mode="json"))
+    place = folder / FOLDER / report.simulation_id
+    return {**record, "faults": list[Json](report.faults), "folder": str(place)}
 
 
 def feedback(

@@ -106,3 +106,18 @@ def test_refused_proposals(app: ControlPlane) -> None:
     assert "risk: extra inputs are not permitted" in plan(app, claim, code=2)
     double = {"morphs": [{"type": "add_source", "name": "Triage"}], "tests": []}
     assert "panel 'triage' exists" in plan(app, double, code=4)
+
+
+def test_simulation_says_what_may_change_and_lets_the_plan_go_on(app: ControlPlane) -> None:
+    made = record(plan(app, PROPOSAL, "--json"))
+    shown = grow(app, "simulate", made["plan_id"])
+    assert "may change: comparator" not in shown
+    assert "risk: medium: m2 insert_gate" in shown
+    assert "risk: no traffic was recorded" in shown
+    assert f"next: attractor grow deploy {made['plan_id']}" in shown
+    assert record(grow(app, "status", "--json"))["plans"][0]["state"] == "simulated"
+    report = record(grow(app, "simulate", made["plan_id"], "--json"))
+    assert report["pins"]["plan_hash"] == made["plan_hash"]
+    pictures = [Path(report["folder"], one).read_text() for one in report["screenshots"]]
+    assert "contract_tracker" not in pictures[0]
+    assert "contract_tracker" in pictures[1]

@@ -66,3 +66,24 @@ def check_lines(plan: Mapping[str, Any]) -> Iterator[str]:
         yield f"  refused: {one['message']}{remedy}"
     for one in plan["collisions"]:
         yield f"  collides with {one['plan_id']}: {one['reason']}"
+
+
+def simulation_lines(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the report of a simulation for a person."""
+    pins, traffic, moved = report["pins"], report["traffic"], report["migration"]
+    yield f"{report['simulation_id']} of {report['plan_id']}: {report['diff']['summary']}"
+    yield from (f"  {one}" for one in report["diff"]["changes"])
+    yield f"  {len(report['files'])} generated files differ"
+    yield from (f"    {one['change']} {one['path']} ({one['part']})" for one in report["files"])
+    yield f"  may change: {', '.join(report['may_change']) or 'nothing that a user sees'}"
+    yield f"  recorded requests: {traffic['requests']}, of which may change: {traffic['claimed']}"
+    yield f"  recorded state, {moved['records']} records: {moved['description']}"
+    rehearsal = report["rehearsal"]
+    if rehearsal:
+        yield f"  rehearsed by {rehearsal['run_id']}: responses that change:"
+        yield from (f"    {one['change']}" for one in rehearsal["will_change"])
+    yield from (f"  risk: {one}" for one in report["risks"])
+    yield f"  pictures: {', '.join(report['screenshots'])} in {report['folder']}"
+    yield from (f"  BLOCKS: {one}" for one in report["faults"])
+    if not report["faults"]:
+        yield f"next: attractor grow deploy {report['plan_id']} (depth {pins['depth']})"
