@@ -1,6 +1,6 @@
 """A desire of a user: a goal in the words of the user, with limits and results (ruling G1)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,6 +33,15 @@ class UserDesire(BaseModel):
     def to_dict(self) -> dict[str, object]:
         """Return the desire as JSON, without empty fields."""
         return self.model_dump(mode="json", exclude_defaults=True)
+
+
+class PlannerInput(BaseModel):
+    """New desires for a specification, as the planner gets them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    spec_graph_id: str
+    new_desires: tuple[UserDesire, ...]
 
 
 def read_desire(value: object, *, place: str = "desire") -> UserDesire:
@@ -70,3 +79,12 @@ def read_desires_file(file: Path) -> Sequence[UserDesire]:
         raise InvalidDesire(f"{file}: {cause.message}") from cause
     except OSError as cause:
         raise file_error("read", file, cause) from cause
+
+
+def read_planner_input(value: Mapping[str, Any]) -> PlannerInput:
+    """Read `{"spec_graph_id": ..., "new_desires": [...]}`."""
+    id_, desires = value.get("spec_graph_id"), value.get("new_desires")
+    if set(value) != set(PlannerInput.model_fields) or not isinstance(id_, str):
+        hint = 'write {"spec_graph_id": "...", "new_desires": [...]}'
+        raise InvalidDesire("not an input of the planner", hint=hint)
+    return PlannerInput(spec_graph_id=id_, new_desires=tuple(read_desires(desires)))

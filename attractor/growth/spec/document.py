@@ -36,6 +36,9 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 }
 """The sections and their keys, in the order of a document."""
 
+DOCUMENT_KEYS = frozenset({"identity", *SECTIONS})
+"""Keys by which a document is known."""
+
 SECTION = "section"
 SCALARS = frozenset({"cadence"})
 _RELATIONS_OF_ALL = {"derives_from": Relation.DERIVES_FROM}
@@ -43,15 +46,18 @@ _RELATIONS_OF_ALL = {"derives_from": Relation.DERIVES_FROM}
 
 def read_document(text: str, *, source: str = "the document") -> SpecGraph:
     """Read a specification from YAML, or raise InvalidSpec with the place of the first fault."""
+    return graph_of(parse_yaml(text, source=source), source=source)
+
+
+def parse_yaml(text: str, *, source: str) -> object:
+    """Return the value of a text in YAML, whose scalars are text: `no` is a word of a user."""
     # Imported here: commands that read no specification start faster.
     import yaml
 
     try:
-        # All scalars as text: `no` and `1.10` are words of a user.
-        value = yaml.load(text, yaml.BaseLoader)
+        return yaml.load(text, yaml.BaseLoader)
     except yaml.YAMLError as cause:
         raise InvalidSpec(f"{source}: {' '.join(str(cause).split())}") from cause
-    return graph_of(value, source=source)
 
 
 def write_document(graph: SpecGraph) -> str:

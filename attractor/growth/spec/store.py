@@ -118,6 +118,14 @@ class SpecStore:
         """Return the specification in the checked-out tree of the app."""
         return read_spec(self.repository)
 
+    def stored_at(self, id_: str) -> float:
+        """Return the time at which a specification was stored."""
+        file = self.folder / id_ / _RECORD
+        try:
+            return file.stat().st_mtime
+        except OSError as cause:
+            raise file_error("read", file, cause) from cause
+
     def ids(self) -> Sequence[str]:
         """Return the ids of all stored specifications."""
         return sorted(one.parent.name for one in self.folder.glob(f"sg-*/{_RECORD}"))

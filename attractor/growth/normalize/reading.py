@@ -1,0 +1,60 @@
+"""Tells documents, desires, planner input and free text apart (ruling G4)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+from attractor.growth.desires import PlannerInput, UserDesire, read_desires, read_planner_input
+from attractor.growth.errors import InvalidDesire, InvalidSpec
+from attractor.growth.spec.document import DOCUMENT_KEYS, graph_of, parse_yaml
+from attractor.growth.spec.graph import SpecGraph
+
+Given: TypeAlias = SpecGraph | Sequence[UserDesire] | PlannerInput | str
+"""What a person gives: a document, desires, desires for a specification, or free text."""
+
+STRUCTURED = frozenset({".yaml", ".yml", ".json"})
+"""The endings of files that contain no free text."""
+
+_FORM = "write a document (identity: ...), a desire (goal: ...) or a list of desires"
+
+
+def read_given(text: str, *, source: str) -> Given:
+    """Read a text; it is free text unless it is YAML with keys of a document or a desire.
+
+    A source that ends with .yaml, .yml or .json must be structured.
+    """
+    is_structured = Path(source).suffix in STRUCTURED
+    try:
+        value = parse_yaml(text, source=source)
+    except InvalidSpec:
+        if is_structured:
+            raise
+        return _free_text(text)
+    given = _structured(value, is_structured=is_structured, source=source)
+    if given is None and is_structured:
+        raise InvalidSpec(f"{source}: neither a document nor a desire", hint=_FORM)
+    return _free_text(text) if given is None else given
+
+
+def _structured(value: object, *, is_structured: bool, source: str) -> Given | None:
+    """Return a document or desires; None if a value is neither."""
+    if isinstance(value, list):
+        items = cast("list[object]", value)
+        are_desires = is_structured or all(isinstance(one, dict) for one in items)
+        return read_desires(items) if are_desires else None
+    if not isinstance(value, dict):
+        return None
+    entry = cast("dict[str, Any]", value)
+    keys = entry.keys()
+    if keys & PlannerInput.model_fields.keys():
+        return read_planner_input(entry)
+    if "goal" in keys:
+        return read_desires(entry)
+    is_document = keys and (is_structured or "identity" in keys or keys <= DOCUMENT_KEYS)
+    return graph_of(entry, source=source) if is_document else None
+
+
+def _free_text(text: str) -> str:
+    if not text.strip():
+        raise InvalidDesire("the text is empty", hint="describe what the app is for")
+    return text.strip()
