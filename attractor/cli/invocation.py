@@ -114,6 +114,7 @@ GROUP_SUMMARIES = {
     "grow": "Plan, simulate and deploy the growth of an app",
     "pipeline": "Manage the registered pipelines of the project",
     "profile": "Manage profiles: environment, models and policy of runs",
+    "spec": "Turn desires into the specification of an app, show, draw and compare it",
     "suite": "Manage suites of scenarios",
     "token": "Manage tokens that identify the person who decides",
     "twin": "Serve and check twins (mock servers) of model providers and services",
@@ -129,7 +130,7 @@ PURPOSES = {
     "Watch runs": "serve runs status logs diagnose",
     "Judge results": "evaluate gate suite pipeline profile token",
     "Decide and promote": "decide amend promote rebase rollback history audit report",
-    "Grow apps": "grow",
+    "Grow apps": "spec grow",
     "Replace and choose models": "models agents twin",
     "Set up and clean up": "doctor completion skill mcp gc help",
 }

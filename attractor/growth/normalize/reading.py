@@ -1,5 +1,6 @@
 """Tells documents, desires, planner input and free text apart (ruling G4)."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -15,25 +16,27 @@ Given: TypeAlias = SpecGraph | Sequence[UserDesire] | PlannerInput | str
 STRUCTURED = frozenset({".yaml", ".yml", ".json"})
 """The endings of files that contain no free text."""
 
+_BEGINNING = re.compile(r"\s*(\{|(identity|goal|spec_graph_id|new_desires):(\s|$))")
 _FORM = "write a document (identity: ...), a desire (goal: ...) or a list of desires"
 
 
 def read_given(text: str, *, source: str) -> Given:
     """Read a text; it is free text unless it is YAML with keys of a document or a desire.
 
-    A source that ends with .yaml, .yml or .json must be structured.
+    A source that ends with .yaml, .yml or .json must be structured, and so must a text that begins
+    like a document or a desire.
     """
-    is_structured = Path(source).suffix in STRUCTURED
+    is_structured = Path(source).suffix in STRUCTURED or bool(_BEGINNING.match(text))
     try:
         value = parse_yaml(text, source=source)
     except InvalidSpec:
         if is_structured:
             raise
-        return _free_text(text)
+        return free_text(text)
     given = _structured(value, is_structured=is_structured, source=source)
     if given is None and is_structured:
         raise InvalidSpec(f"{source}: neither a document nor a desire", hint=_FORM)
-    return _free_text(text) if given is None else given
+    return free_text(text) if given is None else given
 
 
 def _structured(value: object, *, is_structured: bool, source: str) -> Given | None:
@@ -54,7 +57,8 @@ def _structured(value: object, *, is_structured: bool, source: str) -> Given | N
     return graph_of(entry, source=source) if is_document else None
 
 
-def _free_text(text: str) -> str:
+def free_text(text: str) -> str:
+    """Return a free text, or raise InvalidDesire if it is empty."""
     if not text.strip():
         raise InvalidDesire("the text is empty", hint="describe what the app is for")
     return text.strip()

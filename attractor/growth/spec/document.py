@@ -57,7 +57,8 @@ def parse_yaml(text: str, *, source: str) -> object:
     try:
         return yaml.load(text, yaml.BaseLoader)
     except yaml.YAMLError as cause:
-        raise InvalidSpec(f"{source}: {' '.join(str(cause).split())}") from cause
+        hint = "write texts with a colon or a bracket in quotes"
+        raise InvalidSpec(f"{source}: {' '.join(str(cause).split())}", hint=hint) from cause
 
 
 def write_document(graph: SpecGraph) -> str:

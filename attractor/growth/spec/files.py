@@ -86,7 +86,7 @@ def read_spec(repository: Path) -> SpecGraph:
     """Read the specification of an app, or raise InvalidSpec with the first invalid file."""
     folder = repository / NODES
     if not folder.is_dir():
-        hint = "write one with 'attractor spec normalize'"
+        hint = "write one with 'attractor spec normalize', then 'attractor spec export ID --files'"
         raise InvalidSpec(f"{repository} contains no specification ({NODES})", hint=hint)
     nodes: dict[str, SpecNode] = {}
     for file in sorted(folder.rglob("*")):

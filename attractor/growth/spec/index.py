@@ -137,7 +137,7 @@ class SpecIndex:
         time = datetime.fromtimestamp(self._store.stored_at(spec.id), UTC)
         row = (
             spec.id,
-            time.isoformat(timespec="seconds"),
+            time.isoformat(timespec="milliseconds"),
             spec.base,
             str(spec.graph.root.fields["purpose"]),
             len(spec.graph),

@@ -1,5 +1,6 @@
 """Draws a specification as a flowchart, a mindmap or a board, each node once (ruling G5)."""
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
@@ -9,6 +10,9 @@ from attractor.growth.spec.graph import ROOT, Relation, SpecGraph
 from attractor.language.drawing.draw import FONT, FONT_SIZE, TIME_LIMIT, draw_dot
 from attractor.language.drawing.mermaid import escaped_line
 from attractor.language.source.syntax_tree import quoted
+
+_LONGEST = 120
+_LINE = 36
 
 
 class SpecView(StrEnum):
@@ -72,17 +76,19 @@ class Diagram:
 
     def _dot_lines(self) -> Iterator[str]:
         yield f"  rankdir={'TB' if self.direction == 'TD' else self.direction}"
-        yield f"  node [shape=box, style=rounded, fontname={quoted(FONT)}, fontsize={FONT_SIZE}]"
+        font = f"fontname={quoted(FONT)}, fontsize={FONT_SIZE}"
+        yield f"  node [shape=box, style=rounded, {font}]"
+        yield f"  edge [{font}]"
         grouped = {box for _, boxes in self.groups for box in boxes}
         for number, (title, boxes) in enumerate(self.groups):
             yield f"  subgraph cluster_{number} {{"
             yield f"    label={quoted(title)}"
             for box in boxes:
-                yield f"    {quoted(box)} [label={quoted(self.boxes[box])}]"
+                yield f"    {quoted(box)} [label={_wrapped(self.boxes[box])}]"
             yield "  }"
         for box, text in self.boxes.items():
             if box not in grouped:
-                yield f"  {quoted(box)} [label={quoted(text)}]"
+                yield f"  {quoted(box)} [label={_wrapped(text)}]"
         for line in self.lines:
             style = f" [label={quoted(line.label)}, style=dashed]" if line.label else ""
             yield f"  {quoted(line.source)} -> {quoted(line.target)}{style}"
@@ -104,6 +110,10 @@ class Diagram:
         for line in self.lines:
             arrow = f"-. {line.label} .->" if line.label else "-->"
             yield f"  {names[line.source]} {arrow} {names[line.target]}"
+
+
+def _wrapped(text: str) -> str:
+    return quoted("\n".join(textwrap.wrap(text, _LINE)) or text)
 
 
 def _label(text: str) -> str:
@@ -171,8 +181,12 @@ def board_of(graph: SpecGraph, columns: Mapping[str, Column]) -> Diagram:
 def _text(graph: SpecGraph, id_: str) -> str:
     node = graph[id_]
     if id_ == ROOT:
-        return str(node.fields.get("purpose", id_))
-    return node.name if "name" in node.fields else id_.replace("_", " ").capitalize()
+        return _shortened(str(node.fields.get("purpose", id_)))
+    return _shortened(node.name) if "name" in node.fields else id_.replace("_", " ").capitalize()
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1].rstrip()}…"
 
 
 async def render_spec(

@@ -42,6 +42,8 @@ def test_a_document_is_recognized() -> None:
         (" ", "the text", "the text is empty"),
         ("sell eggs", "d.yaml", "neither a document nor a desire"),
         ("goal: [", "d.json", "d.json: while parsing"),
+        ("goal: sell: eggs", "the text", "the text: mapping values"),
+        ('{"goal": "sell"', "the text", "the text: while parsing"),
         ("goal: sell\ngaol: x", "the text", "desire.gaol"),
         ("purpose: sell", "d.yaml", "purpose: unknown key"),
         ("spec_graph_id: sg-1", "the text", "not an input of the planner"),

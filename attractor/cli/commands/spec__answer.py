@@ -1,0 +1,39 @@
+"""Answer an open question of a specification."""
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.growth import control_plane_of
+from attractor.cli.runs.specs import spec_lines
+
+
+@click.command("answer")
+@click.argument("spec", metavar="ID")
+@click.argument("node")
+@click.argument("answer", nargs=-1, required=True)
+@json_option
+@click.pass_obj
+def answer_specification(
+    invocation: Invocation, spec: str, node: str, answer: tuple[str, ...], as_json: bool
+) -> ExitCode:
+    """Answer an open question of a specification.
+
+    ID is the id of a specification, the beginning of an id, or HEAD, the specification in the
+    repository. The ANSWER replaces the first [NEEDS CLARIFICATION: question] of the NODE, and the
+    answered specification is stored with an id of its own.
+    """
+    # Imported here, because only commands of growth need it.
+    from attractor.growth.api import answer_clarification
+
+    control_plane = control_plane_of(invocation)
+    record = answer_clarification(control_plane, spec, node, " ".join(answer))
+    if as_json:
+        show_json(record)
+        return ExitCode.DONE
+    show("\n".join(spec_lines(record)))
+    return ExitCode.DONE
+
+
+part = answer_specification

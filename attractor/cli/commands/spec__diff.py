@@ -1,0 +1,36 @@
+"""Compare two specifications."""
+
+from typing import Any, cast
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.growth import control_plane_of
+
+
+@click.command("diff")
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@json_option
+@click.pass_obj
+def diff_specifications(invocation: Invocation, before: str, after: str, as_json: bool) -> ExitCode:
+    """Compare two specifications.
+
+    A and B are ids, the beginnings of ids, or HEAD, the specification in the repository. Each line
+    is one change: a node was added, removed, renamed or moved, or a field or a relation changed.
+    """
+    # Imported here, because only commands of growth need it.
+    from attractor.growth.api import compare
+
+    record = compare(control_plane_of(invocation), before, after)
+    if as_json:
+        show_json(record)
+        return ExitCode.DONE
+    changes = cast("list[dict[str, Any]]", record["changes"])
+    show("\n".join(one["text"] for one in changes) or "the specifications are equal")
+    return ExitCode.DONE
+
+
+part = diff_specifications
