@@ -256,7 +256,7 @@ def main() -> None:
     """Execute the snippet as the main program."""
     folder, script = sys.argv[1:3]
     sys.argv = sys.argv[2:]
-    sys.path[0] = ""
+    sys.path[0] = str(Path.cwd())
     recorder = Recorder(Path(folder))
     sys.meta_path.insert(0, recorder)
     program = ModuleType("__main__")

@@ -10,7 +10,8 @@ import re
 import shlex
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +20,9 @@ from time import monotonic
 from pydantic import ValidationError
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import MachineryError, ProcessNotStarted
+from attractor.base.errors import MachineryError, NotCanonical, ProcessNotStarted
+from attractor.base.files import file_error
+from attractor.base.json import parse_json
 from attractor.base.processes import ExecResult, run_process
 from attractor.environments.environment import ExecutionEnvironment, Promises
 from attractor.environments.errors import SandboxNotStarted
@@ -96,9 +99,7 @@ class SnippetSandboxes:
                 read_only=True,
                 opens_network=not snippet.network.block_all,
             )
-            with tempfile.TemporaryDirectory(prefix="attractor-") as made:
-                folder = Path(made)
-                _write(folder, snippet, runtime.words)
+            with _input(snippet, runtime.words) as folder:
                 environment = SandboxedExecutionEnvironment(folder, settings)
                 try:
                     await environment.initialize()
@@ -193,8 +194,20 @@ async def _node_version(file: Path, environ: Mapping[str, str]) -> tuple[int, ..
     return tuple(map(int, match.groups())) if match else (0, 0)
 
 
+@contextmanager
+def _input(snippet: Snippet, words: Sequence[str]) -> Generator[Path]:
+    """Yield a folder with the input of a sandbox, and remove it."""
+    with ExitStack() as removing:
+        try:
+            made = tempfile.TemporaryDirectory(prefix="attractor-")
+            folder = Path(removing.enter_context(made))
+            _write(folder, snippet, words)
+        except OSError as cause:
+            raise file_error("write the input into", tempfile.gettempdir(), cause) from cause
+        yield folder
+
+
 def _write(folder: Path, snippet: Snippet, words: Sequence[str]) -> None:
-    """Write the input of a sandbox."""
     files = {one.path: one.content for one in snippet.files}
     if snippet.code is not None:
         files[FILE_NAMES[snippet.language]] = snippet.code
@@ -258,7 +271,7 @@ async def _charts(environment: ExecutionEnvironment) -> tuple[list[Chart], bool]
     charts: list[Chart] = []
     for line in lines:
         try:
-            charts.append(Chart.model_validate_json(line))
-        except ValidationError:  # written by the snippet itself
+            charts.append(Chart.model_validate(parse_json(line)))
+        except (NotCanonical, ValidationError):  # written by the snippet itself
             is_cut = True
     return charts, is_cut

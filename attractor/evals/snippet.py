@@ -55,7 +55,7 @@ _Text = Annotated[str, StringConstraints(pattern=r"^[\s\S]*$")]
 _Word = Annotated[str, StringConstraints(max_length=_LONGEST_WORD, pattern=r"^[^\x00]*$")]
 _Variable = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 _Path = Annotated[
-    str, StringConstraints(max_length=1000, pattern=r"^[^\x00]+$"), AfterValidator(_inner_path)
+    str, StringConstraints(max_length=500, pattern=r"^[^\x00]+$"), AfterValidator(_inner_path)
 ]
 
 

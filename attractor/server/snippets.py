@@ -35,7 +35,7 @@ class SnippetThread:
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._runner is None:
-            self._runner = asyncio.Runner()
+            self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
             loop = self._runner.get_loop()
             self._thread = threading.Thread(target=self._run, args=(self._runner,), name="snippets")
             self._thread.start()

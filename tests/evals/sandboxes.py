@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from attractor.environments.sandbox.bubblewrap import SandboxBounds
 from attractor.evals.execution import SnippetSandboxes
 from attractor.evals.snippet import ExtendedExecution, Snippet
 from tests.pipeline.projects import make_host, make_project
@@ -14,14 +15,16 @@ SECRET = "never-to-be-seen-5b1e"
 FAR_S = 60
 
 
-def make_sandboxes(folder: Path, **variables: str) -> SnippetSandboxes:
+def make_sandboxes(
+    folder: Path, bounds: SandboxBounds | None = None, **variables: str
+) -> SnippetSandboxes:
     """Return the sandboxes of a project whose operator has keys."""
     config = folder / ".config/attractor/config.toml"
     config.parent.mkdir(parents=True)
     config.write_text(SECRET)
     host = make_host(make_project(folder / "project"))
     environ = {**host.environ, "OPENAI_API_KEY": SECRET, "MY_KEY": SECRET, **variables}
-    return SnippetSandboxes(replace(host, environ=environ))
+    return SnippetSandboxes(replace(host, environ=environ, bounds=bounds or host.bounds))
 
 
 def execute(sandboxes: SnippetSandboxes, **fields: Any) -> ExtendedExecution:

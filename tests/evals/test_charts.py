@@ -167,9 +167,13 @@ def test_figure_comes_once_however_it_ends(sandboxes: SnippetSandboxes) -> None:
     [
         ("'{}'", 0),
         ("'x' * (9 << 20)", 0),
+        (
+            "json.dumps({'type': 'pie', 'title': '', 'elements': [{'a': float('nan')}], 'png': ''})",
+            0,
+        ),
         ("json.dumps({'type': 'pie', 'title': '', 'elements': [], 'png': ''}) + chr(10)", 1),
     ],
-    ids=["invalid", "too large", "own"],
+    ids=["invalid", "too large", "not a number", "own"],
 )
 def test_charts_written_by_the_snippet_are_checked(
     sandboxes: SnippetSandboxes, written: str, kept: int

@@ -1,17 +1,17 @@
 """Snippets are executed over HTTP, with the request and the answer of the seed."""
 
+import asyncio
 import http.client
 import json
-import threading
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from attractor.evals.snippet import Snippet
 from attractor.server.service import Service
 from tests.environments.places import why_no_sandbox
-from tests.evals.sandboxes import wait_for
+from tests.evals.sandboxes import processes_with, wait_for
 from tests.evals.test_execution import ANSWER, EXAMPLE
 from tests.server.conftest import RunningServer, serving
 
@@ -76,26 +76,23 @@ def test_sandbox_ends_when_the_caller_has_gone(server: RunningServer) -> None:
     headers = {"authorization": f"Bearer {server.token('operate')}", **JSON}
     connection.request("POST", PATH, json.dumps(SLEEPING), headers)
     wait_for(MARK, present=True)
+    # The requests of others are answered meanwhile.
+    with server.client("read") as other:
+        assert other.get("/api/v1/version").status_code == 200
     connection.close()
     wait_for(MARK, present=False)
 
 
 @pytest.mark.usefixtures("sandbox_allowed")
 def test_sandbox_ends_with_the_server(service: Service) -> None:
+    async def serve() -> None:
+        async with service.running():
+            executing = asyncio.create_task(
+                service.snippets.execute(Snippet.model_validate(SLEEPING))
+            )
+            await asyncio.to_thread(wait_for, MARK, present=True)
+        assert processes_with(MARK) == []
+        with pytest.raises(asyncio.CancelledError):
+            await executing
 
-    with serving(service) as server:
-        client = server.client()
-
-        def ask() -> None:
-            with pytest.raises(httpx.HTTPError):
-                client.post(PATH, json=SLEEPING, timeout=100).raise_for_status()
-
-        asking = threading.Thread(target=ask)
-        asking.start()
-        wait_for(MARK, present=True)
-        # The requests of others are answered meanwhile.
-        with server.client("read") as other:
-            assert other.get("/api/v1/version", timeout=5).status_code == 200
-    asking.join(10)
-    client.close()
-    wait_for(MARK, present=False)
+    asyncio.run(serve())
