@@ -319,8 +319,8 @@ def rebase(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
     """Recompute a plan on the specification of the app; the plan before is dropped."""
     plan = control_plane.plans.load(reference)
     state = control_plane.plans.state(plan)
-    if state not in (PlanState.OPEN, PlanState.SIMULATED):
-        raise PlanRefused(f"{plan.id} is {state}", hint="only an open plan is rebased")
+    if state.is_final or state is PlanState.DEPLOYING:
+        raise PlanRefused(f"{plan.id} is {state}", hint="only a plan that waits is rebased")
     head = control_plane.head
     if head is None:
         raise PlanRefused("the app has no specification yet", hint="deploy its first plan")

@@ -71,6 +71,26 @@ class Breach:
     message: str
 
 
+class SafetyVerdict(StrEnum):
+    """The verdict of the agent that judges what no machine checks."""
+
+    APPROVE = "approve"
+    VETO = "veto"
+
+
+def find_objections(
+    breaches: Sequence[Breach], verdict: SafetyVerdict | None, reasons: Sequence[str] = ()
+) -> Sequence[str]:
+    """Return what stands against a change; an approval is needed, never enough, and a veto stands.
+
+    `reasons` are words of the agent.
+    """
+    found = [f"{one.line!r}: {one.message}" for one in breaches]
+    if verdict is None:
+        return [*found, "safety has not approved"]
+    return [*found, *(reasons or ["veto of safety"])] if verdict is SafetyVerdict.VETO else found
+
+
 def lines_of(graph: SpecGraph) -> Sequence[str]:
     """Return the lines of the identity that are bound to predicates."""
     fields = ("safety_envelope", "prohibited_changes")

@@ -48,7 +48,9 @@ class Risk(StrEnum):
 class Touched:
     """The nodes and slots that a morph reads and writes.
 
-    A slot is a place that holds one thing, such as the step that follows another step.
+    A slot is a place that holds one thing: a field of a node (`name of triage`), or the step that
+    follows another step (`after forecast`). Who reads a node depends on its id and its data, which
+    neither a new name nor a new body changes.
     """
 
     reads: frozenset[str] = frozenset()
@@ -56,6 +58,11 @@ class Touched:
 
     def __or__(self, other: "Touched") -> "Touched":
         return Touched(self.reads | other.reads, self.writes | other.writes)
+
+    @property
+    def nodes(self) -> frozenset[str]:
+        """The ids of all nodes that are read or written, also of those with a slot."""
+        return frozenset(one.rpartition(" ")[2] for one in self.reads | self.writes)
 
     def collides(self, other: "Touched") -> frozenset[str]:
         """Return what one writes and the other reads or writes."""
@@ -224,6 +231,11 @@ def _in_order(graph: SpecGraph, order: Sequence[str]) -> SpecGraph:
     return graph.replace(*[one for one in steps if one != graph[one.id]])
 
 
+def field_slot(field: str, id_: str) -> str:
+    """Return the slot of a field of a node."""
+    return f"{field} of {id_}"
+
+
 def after_slot(step: str) -> str:
     """Return the slot of the step that follows a step."""
     return f"after {step}"
@@ -238,10 +250,15 @@ def slots_around(graph: SpecGraph, step: str) -> frozenset[str]:
 
 
 def require_unused(graph: SpecGraph, ids: Collection[str], allowed: Collection[Relation]) -> None:
-    """Refuse to remove nodes that others read, write, guard, show or test."""
+    """Refuse to remove nodes that others read, write, guard, show or test.
+
+    A gate does not keep the steps that it guards.
+    """
     for id_ in ids:
         for relation in set(Relation) - set(allowed):
             users = [one for one in graph.sources(id_, relation) if one.id not in ids]
+            if relation is Relation.GUARDS and graph[id_].kind == "step":
+                users = [one for one in users if one.kind != "step"]
             if users:
                 fault = f"{graph[id_].kind} {id_!r} is in use: {users[0].id} {relation} it"
                 raise InvalidMorph(fault, hint=f"change {users[0].id} first")

@@ -18,7 +18,11 @@ def plain(texts: Iterable[str]) -> Nodes:
 
 
 def keeps_identity(
-    before: Nodes, after: Nodes, guarded: Iterable[tuple[str, str]], frozen: Iterable[str] = ()
+    before: Nodes,
+    after: Nodes,
+    guarded: Iterable[tuple[str, str]],
+    frozen: Iterable[str] = (),
+    forbidden: Iterable[tuple[str, str, str]] = (),
 ) -> bool:
     """Whether the root, the guardrails with a line of it and all gates are as strong as before."""
     if before["domain"]["fields"] != after["domain"]["fields"]:
@@ -33,6 +37,8 @@ def keeps_identity(
             ):
                 return False
     if any(json.dumps(before.get(one)) != json.dumps(after.get(one)) for one in frozen):
+        return False
+    if any(one in after and to in _targets(after, one, name) for one, name, to in forbidden):
         return False
     return not any(_is_open(before, after, target, gate) for target, gate in guarded)
 

@@ -1,6 +1,6 @@
 """Adopts a body that was edited by hand, by its hash."""
 
-from attractor.growth.morph import Morph, Risk, Touched
+from attractor.growth.morph import Morph, Risk, Touched, field_slot
 from attractor.growth.spec.graph import SpecGraph
 
 
@@ -15,7 +15,9 @@ class AdoptBody(Morph):
 
     def touched(self, graph: SpecGraph) -> Touched:
         """Read and write these nodes and slots."""
-        return Touched(writes=frozenset({graph.find(self.node, "step", "panel").id}))
+        return Touched(
+            writes=frozenset({field_slot("body", graph.find(self.node, "step", "panel").id)})
+        )
 
     def apply(self, graph: SpecGraph) -> SpecGraph:
         """Return the changed graph."""

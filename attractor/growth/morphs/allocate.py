@@ -1,7 +1,7 @@
 """Sets the strategy of the step that allocates."""
 
 from attractor.growth.errors import InvalidMorph
-from attractor.growth.morph import Level, Morph, Risk, Touched
+from attractor.growth.morph import Level, Morph, Risk, Touched, field_slot
 from attractor.growth.spec.graph import SpecGraph, SpecNode
 
 
@@ -17,7 +17,7 @@ class Allocate(Morph):
 
     def touched(self, graph: SpecGraph) -> Touched:
         """Read and write these nodes and slots."""
-        return Touched(writes=frozenset({self._step(graph).id}))
+        return Touched(writes=frozenset({field_slot("strategy", self._step(graph).id)}))
 
     def apply(self, graph: SpecGraph) -> SpecGraph:
         """Return the changed graph."""

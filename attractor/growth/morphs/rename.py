@@ -1,7 +1,7 @@
 """Gives a node other words; its id stays."""
 
 from attractor.growth.errors import InvalidMorph
-from attractor.growth.morph import Morph, Touched
+from attractor.growth.morph import Morph, Touched, field_slot
 from attractor.growth.spec.graph import SpecGraph
 
 
@@ -15,7 +15,7 @@ class Rename(Morph):
 
     def touched(self, graph: SpecGraph) -> Touched:
         """Read and write these nodes and slots."""
-        return Touched(writes=frozenset({graph.find(self.node).id}))
+        return Touched(writes=frozenset({field_slot("name", graph.find(self.node).id)}))
 
     def apply(self, graph: SpecGraph) -> SpecGraph:
         """Return the changed graph."""

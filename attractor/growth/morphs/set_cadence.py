@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from attractor.growth.morph import Morph, Touched
+from attractor.growth.morph import Morph, Touched, field_slot
 from attractor.growth.spec.graph import SpecGraph
 
 
@@ -16,7 +16,7 @@ class SetCadence(Morph):
 
     def touched(self, graph: SpecGraph) -> Touched:
         """Read and write these nodes and slots."""
-        return Touched(writes=frozenset({self.section}))
+        return Touched(writes=frozenset({field_slot("cadence", self.section)}))
 
     def apply(self, graph: SpecGraph) -> SpecGraph:
         """Return the changed graph."""

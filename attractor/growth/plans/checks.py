@@ -138,7 +138,7 @@ def _findings_of(
     except AttractorError:
         # `apply` fails as well, and is reported.
         return
-    for id_ in sorted(touched.reads | touched.writes):
+    for id_ in sorted(touched.nodes):
         for question in questions_of(graph[id_]) if id_ in graph else ():
             yield _open_question(f"{place}: {id_}", question)
 

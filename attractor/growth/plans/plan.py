@@ -180,8 +180,7 @@ class Plan:
     @property
     def read_hashes(self) -> Mapping[str, str]:
         """The hash of each node of the base that the plan reads or writes."""
-        named = self.touched.reads | self.touched.writes
-        return {one: self.base[one].hash for one in sorted(named) if one in self.base}
+        return {one: self.base[one].hash for one in sorted(self.touched.nodes) if one in self.base}
 
     @cached_property
     def hash(self) -> str:
