@@ -31,7 +31,12 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.state.run_state import StatusWord
 from attractor.factory.ledger.ledger import LEDGER_FILE, LineKind
-from attractor.pipeline.runs.lookup import RunSummary, is_run, run_names, summarize_or_tell
+from attractor.pipeline.runs.lookup import (
+    RunSummary,
+    is_run,
+    summarize_or_tell,
+    unsorted_run_names,
+)
 from attractor.pipeline.status import filter_words
 
 if TYPE_CHECKING:
@@ -441,12 +446,16 @@ class _Update:
         # One text with all names: a hundred thousand rows or paths are slow.
         sql = "SELECT group_concat(substr(directory, ?), '/') FROM runs WHERE folder = ?"
         values = [len(str(folder / "_")), str(folder)]
-        names = set(run_names(folder))
+        names = set(unsorted_run_names(folder))
         [[listed]] = self._db.conn.execute(sql, values)
-        known = set[str](listed.split("/") if listed else ())
-        new = [folder / one for one in sorted(names - known)]
+        known: list[str] = listed.split("/") if listed else []
+        unknown = names.difference(known)
+        new = [folder / one for one in sorted(unknown)]
         found = [one for one in new if is_run(RunDirectory(one))]
-        self._reread([*(folder / one for one in known - names), *found])
+        # Usually none is removed, and the names need not be compared a second time.
+        is_any_removed = len(names) - len(unknown) < len(known)
+        removed = [folder / one for one in known if one not in names] if is_any_removed else []
+        self._reread([*removed, *found])
         is_quiet = changed / 1e9 < now - RACY_S and not any(
             _is_unfinished(one, now) for one in set(new) - set(found)
         )

@@ -28,7 +28,7 @@ from attractor.base.json import Json, JsonObject, canonical_json, content_hash, 
 from attractor.engine.journal.checkpoint import Position
 from attractor.engine.journal.reader import JournalReader
 from attractor.engine.run_folder.layout import RunDirectory, is_held
-from attractor.pipeline.runs.lookup import run_names
+from attractor.pipeline.runs.lookup import unsorted_run_names
 from attractor.server.events.buffer import StreamEvent, stream_event
 
 FOLDER = "server/feeds"
@@ -287,7 +287,7 @@ class FeedStore:
 
 
 def _names_in(folder: Path) -> set[str]:
-    return {one for one in run_names(folder) if not one.startswith(".")}
+    return {one for one in unsorted_run_names(folder) if not one.startswith(".")}
 
 
 def _is_quiet(directory: RunDirectory, found: os.stat_result | None) -> bool:
