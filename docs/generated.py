@@ -22,6 +22,10 @@ from attractor.cli.invocation import PROGRAM, build_root
 from attractor.config.schema import list_settings
 from attractor.config.settings import Settings
 from attractor.engine.journal.events import EngineEvent
+from attractor.growth.desires import UserDesire
+from attractor.growth.normalize.structured import KIND_OF_FIELD
+from attractor.growth.spec.document import IDENTITY, SECTIONS
+from attractor.growth.spec.node_kind import NodeKind, node_kinds
 from attractor.language.graph.attribute_catalogue import (
     ATTRIBUTES,
     AttributeOwner,
@@ -275,3 +279,43 @@ def body_fields(body: type[BaseModel], *, but: type[BaseModel] | None = None) ->
         if name not in known
     ]
     return "\n".join(["| field | meaning |", "|---|---|", *rows])
+
+
+def spec_sections() -> str:
+    """Return a table of the sections of a specification with their keys."""
+    rows = ["| section | keys |", "|---|---|"]
+    for section, keys in {"identity": IDENTITY, **SECTIONS}.items():
+        rows.append(f"| `{section}` | {', '.join(f'`{one}`' for one in keys)} |")
+    return "\n".join(rows)
+
+
+def spec_node_kinds() -> str:
+    """Return a table of the kinds of nodes: place, keys, relations and meaning."""
+    rows = ["| kind | meaning | place | keys | relations |", "|---|---|---|---|---|"]
+    for name, kind in node_kinds().items():
+        parent = "" if kind.parent == "domain" else f"{kind.parent}."
+        relations = ", ".join(f"`{key}`" for key in kind.relations)
+        meaning = node_kinds().summary(name)
+        keys = ", ".join(_spec_keys(kind))
+        rows.append(f"| `{name}` | {meaning} | `{parent}{kind.key}` | {keys} | {relations} |")
+    return "\n".join(rows)
+
+
+def _spec_keys(kind: NodeKind) -> Iterator[str]:
+    yield f"`{kind.label}`"
+    for key, allowed in kind.fields.items():
+        yield f"`{key}` ({' or '.join(allowed)})" if allowed else f"`{key}`"
+    yield from (f"`{key}` (list)" for key in sorted(kind.lists))
+
+
+def desire_fields() -> str:
+    """Return a table of the fields of a desire, and the nodes that they become."""
+    nodes = {one: f"a `{kind}` for each line" for one, kind in KIND_OF_FIELD.items()}
+    nodes |= {
+        "goal": "a `desire`; the first goal is the purpose",
+        "cadence": "`deployment.cadence`",
+    }
+    rows = ["| field | meaning | in the first specification |", "|---|---|---|"]
+    for name, field in UserDesire.model_fields.items():
+        rows.append(f"| `{name}` | {field.description} | {nodes[name]} |")
+    return "\n".join(rows)
