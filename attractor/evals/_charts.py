@@ -119,6 +119,8 @@ class Recorder(MetaPathFinder):
 
     def _chart(self, axes: Any) -> Json:
         title = axes.get_title()
+        if axes.name == "3d":  # its lines are projected
+            return {"type": "unknown", "title": title, "elements": []}
         wedges = [one for one in axes.patches if type(one).__name__ == "Wedge"]
         if wedges:
             return {"type": "pie", "title": title, "elements": [*map(_wedge, wedges)]}

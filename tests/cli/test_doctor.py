@@ -101,6 +101,14 @@ def test_keys_are_found_and_never_printed(tmp_path: Path) -> None:
     assert SECRET not in result.stdout + result.stderr
 
 
+def test_key_of_daytona_has_no_effect(tmp_path: Path) -> None:
+    assert findings(look(tmp_path))["daytona"]["standing"] == "ok"
+    result = look(tmp_path, DAYTONA_API_KEY=SECRET)
+    told = findings(result)["daytona"]
+    assert (told["standing"], told["remedy"]) == ("missing", "unset DAYTONA_API_KEY")
+    assert SECRET not in result.stdout
+
+
 def test_folders_of_the_project_are_checked(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     result = look(tmp_path, ATTRACTOR_RUNS_DIR=str(tmp_path / "file" / "runs"))

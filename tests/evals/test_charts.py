@@ -47,6 +47,9 @@ plt.show()
 
 plt.imshow([[1]])
 plt.show()
+
+plt.figure().add_subplot(projection="3d").plot([1], [1], [1])
+plt.show()
 """
 
 
@@ -60,7 +63,7 @@ def charts(sandboxes: SnippetSandboxes) -> list[dict[str, Any]]:
 
 
 def test_each_chart_has_a_drawing(charts: list[dict[str, Any]]) -> None:
-    kinds = "line scatter bar bar pie box_and_whisker composite_chart unknown"
+    kinds = "line scatter bar bar pie box_and_whisker composite_chart unknown unknown"
     assert [one["type"] for one in charts] == kinds.split()
     assert all(base64.b64decode(one.pop("png")).startswith(PNG) for one in map(dict, charts))
 

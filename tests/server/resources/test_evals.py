@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from attractor.evals.snippet import Snippet
 from attractor.server.service import Service
 from tests.environments.places import why_no_sandbox
-from tests.evals.sandboxes import processes_with, wait_for
+from tests.evals.sandboxes import FAR_S, processes_with, wait_for
 from tests.evals.test_execution import ANSWER, EXAMPLE
 from tests.server.conftest import RunningServer, serving
 
@@ -81,6 +82,10 @@ def test_sandbox_ends_when_the_caller_has_gone(server: RunningServer) -> None:
         assert other.get("/api/v1/version").status_code == 200
     connection.close()
     wait_for(MARK, present=False)
+    until = time.monotonic() + FAR_S
+    while 499 not in [one.status for one in server.log]:
+        assert time.monotonic() < until, server.log
+        time.sleep(0.01)
 
 
 @pytest.mark.usefixtures("sandbox_allowed")
