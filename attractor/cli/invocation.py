@@ -114,7 +114,7 @@ GROUP_SUMMARIES = {
     "grow": "Plan, simulate and deploy the growth of an app",
     "pipeline": "Manage the registered pipelines of the project",
     "profile": "Manage profiles: environment, models and policy of runs",
-    "spec": "Turn desires into the specification of an app, show, draw and compare it",
+    "spec": "Turn desires into the specification of an app; show, draw, compare and verify it",
     "suite": "Manage suites of scenarios",
     "token": "Manage tokens that identify the person who decides",
     "twin": "Serve and check twins (mock servers) of model providers and services",

@@ -7,6 +7,7 @@ prints with `--json`.
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -15,6 +16,7 @@ from attractor.base.errors import Refused, UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.base.records import write_record
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE
+from attractor.growth.apps.verification import verify_app
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.desires import PlannerInput, UserDesire, read_desires
 from attractor.growth.development import read_development
@@ -453,3 +455,10 @@ def _row(control_plane: ControlPlane, plan: Plan) -> dict[str, Json]:
         "result": spec_id(plan.result),
         "morphs": len(plan.morphs),
     }
+
+
+def verify(control_plane: ControlPlane, *, reconverge: bool = False) -> dict[str, Json]:
+    """Compare the app with its specification and the promoted tree; restore what was edited."""
+    with control_plane.lock() if reconverge else nullcontext():
+        found = asyncio.run(verify_app(control_plane.host, reconverge=reconverge))
+    return found.to_dict()

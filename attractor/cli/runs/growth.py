@@ -50,13 +50,18 @@ def _plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
 
 def morph_line(one: Mapping[str, Any]) -> str:
     """Return a morph with its parameters, plate, level and risk."""
+    rules = f"plate {one['plate']}, level {one['level']}, risk {one['risk']}"
+    return f"{one['id']} {morph_words(one['morph'])} ({rules})"
+
+
+def morph_words(morph: Mapping[str, Any]) -> str:
+    """Return the type and the parameters of a morph."""
     parameters = ", ".join(
         f"{key}={','.join(map(str, value)) if isinstance(value, list) else value}"  # pyright: ignore
-        for key, value in one["morph"].items()
+        for key, value in morph.items()
         if key != "type"
     )
-    rules = f"plate {one['plate']}, level {one['level']}, risk {one['risk']}"
-    return f"{one['id']} {one['morph']['type']} {parameters} ({rules})"
+    return f"{morph['type']} {parameters}"
 
 
 def check_lines(plan: Mapping[str, Any]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from attractor.growth.apps.divergence import FOLDERS, Files
 from attractor.workspaces.git.object_store import ObjectStore
@@ -10,8 +11,15 @@ from attractor.workspaces.git.repository import Repository
 _TRAILERS = "^Attractor-(Decision|Rolled-Back): "
 
 
-async def read_promoted(repository: Repository) -> Files | None:
-    """Return the files of app and specification in the newest promoted commit; None without one."""
+class PromotedTree(NamedTuple):
+    """A promoted commit with its files of app and specification."""
+
+    commit: str
+    files: Files
+
+
+async def read_promoted(repository: Repository) -> PromotedTree | None:
+    """Return the newest promoted commit of the checked-out branch; None without one."""
     asked = ("log", "-1", "--format=%H", "--extended-regexp", f"--grep={_TRAILERS}", "HEAD")
     commit = (await repository.git.answer(*asked)).stdout.strip()
     if not commit:
@@ -30,4 +38,4 @@ async def read_promoted(repository: Repository) -> Files | None:
         contents = await store.with_blobs([one.id for one in wanted.values()], list)
     top = len(repository.prefix.encode())
     names = [path[top:].decode(errors="surrogateescape") for path in wanted]
-    return dict(zip(names, contents, strict=True))
+    return PromotedTree(commit, dict(zip(names, contents, strict=True)))

@@ -1,0 +1,68 @@
+"""Verify that an app is what its specification and its promotion say."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.growth import control_plane_of, morph_words
+from attractor.language.source.text import visible
+
+
+@click.command("verify")
+@click.option(
+    "--reconverge",
+    is_flag=True,
+    help="Restore files that differ, and keep the edits under incidents/.",
+)
+@json_option
+@click.pass_obj
+def verify_spec(invocation: Invocation, reconverge: bool, as_json: bool) -> ExitCode:
+    """Verify that an app is what its specification and its promotion say.
+
+    Regenerate the skeleton byte for byte, and compare bodies, specification, lineage and
+    generated.json with the newest promoted commit (before the first one: with the hashes in
+    generated.json and the lineage). Print the morphs that lead to an edited specification, and its
+    changes without a morph. Exit with 1 if a file differs and is not restored.
+    """
+    # Imported here, because only commands of growth need it.
+    from attractor.growth.api import verify
+
+    record = verify(control_plane_of(invocation), reconverge=reconverge)
+    if as_json:
+        show_json(record)
+    else:
+        show("\n".join(map(visible, _lines(record, reconverge=reconverge))))
+    remaining = record["refused"] if reconverge else record["divergences"]
+    return ExitCode.FAILED if remaining else ExitCode.DONE
+
+
+def _lines(record: Mapping[str, Any], *, reconverge: bool) -> Iterator[str]:
+    yield f"compared with {record['promoted'][:12] or 'generated.json: nothing is promoted yet'}"
+    yield from (f"differs: {one['path']} ({one['kind']})" for one in record["divergences"])
+    if record["proposal"]:
+        morphs = map(morph_words, record["proposal"]["morphs"])
+        yield from (f"edited specification, as a morph: {one}" for one in morphs)
+    yield from (f"edited specification, no morph: {one}" for one in record["without_morph"])
+    if not record["divergences"]:
+        yield "no problems found"
+    elif reconverge:
+        yield from _restored(record)
+    else:
+        yield "next: attractor spec verify --reconverge"
+
+
+def _restored(record: Mapping[str, Any]) -> Iterator[str]:
+    yield from (f"restored: {path}" for path in record["restored"])
+    if record["incident"]:
+        yield f"edits kept in {record['incident']}"
+    if record["proposal"]:
+        yield f"next: attractor grow plan --proposal {record['incident']}/proposal.json"
+    for path in record["refused"]:
+        yield f"not restored: {path}: build it again with attractor grow deploy, or adopt it"
+
+
+part = verify_spec

@@ -1,0 +1,75 @@
+"""Verifies an app: files that differ, and the plan that an edited specification becomes (G14)."""
+
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError
+from attractor.base.json import Json, canonical_json
+from attractor.growth.apps.divergence import (
+    Divergence,
+    Files,
+    Reconvergence,
+    find_divergence,
+    read_files,
+    reconverge as restore,
+    spec_of_files,
+)
+from attractor.growth.apps.promoted import read_promoted
+from attractor.growth.plans.hand_edits import HandEdits, morphs_of_edits
+from attractor.pipeline.host.run_host import RunHost
+from attractor.workspaces.git.repository import open_repository
+
+PROPOSAL = "proposal.json"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The files that differ, and what an edit of the specification means."""
+
+    promoted: str
+    """The promoted commit that was compared; empty before the first promotion."""
+    divergences: tuple[Divergence, ...]
+    edits: HandEdits | None = None
+    """The morphs of a specification that was edited by hand."""
+    reconvergence: Reconvergence | None = None
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the verification as JSON."""
+        edits, done = self.edits, self.reconvergence
+        without = [one.describe() for one in edits.without_morph] if edits else []
+        return {
+            "promoted": self.promoted,
+            "divergences": [one.to_dict() for one in self.divergences],
+            "proposal": edits.proposal.to_dict() if edits and edits.proposal.morphs else None,
+            "without_morph": list[Json](without),
+            "incident": str(done.incident) if done and done.incident else "",
+            "restored": [one.path for one in done.restored] if done else [],
+            "refused": [one.path for one in done.refused] if done else [],
+        }
+
+
+async def verify_app(host: RunHost, *, reconverge: bool) -> Verification:
+    """Compare the app of a project with its specification and its promoted tree."""
+    folder = host.project
+    repository = await open_repository(folder, search_path=host.search_path)
+    promoted = await read_promoted(repository)
+    files = promoted.files if promoted else None
+    found = tuple(find_divergence(folder, promoted=files))
+    edits = _edits_of_spec(folder, files) if files else None
+    commit = promoted.commit if promoted else ""
+    if not reconverge:
+        return Verification(commit, found, edits)
+    extra: dict[str, bytes] = {}
+    if edits and edits.proposal.morphs:
+        extra[PROPOSAL] = f"{canonical_json(edits.proposal.to_dict())}\n".encode()
+    return Verification(commit, found, edits, restore(folder, promoted=files, extra=extra))
+
+
+def _edits_of_spec(folder: Path, promoted: Files) -> HandEdits | None:
+    """Return the edits of a specification; None without one, or if an edited file is invalid."""
+    try:
+        edited = spec_of_files(read_files(folder))
+    except AttractorError:
+        return None
+    right = spec_of_files(promoted)
+    return morphs_of_edits(right, edited) if edited.spec_hash != right.spec_hash else None
