@@ -240,7 +240,8 @@ def columns_of(control_plane: ControlPlane, graph: SpecGraph) -> Mapping[str, Co
     for plan in control_plane.plans.open_plans():
         column = _COLUMN_OF_STATE.get(control_plane.plans.state(plan))
         if column:
-            columns |= dict.fromkeys(plan.touched.writes & graph.keys(), column)
+            changed = {one.id for one in compare_specs(plan.base, plan.result)}
+            columns |= dict.fromkeys(changed & graph.keys(), column)
     return columns
 
 

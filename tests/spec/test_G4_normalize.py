@@ -8,8 +8,9 @@ import pytest
 from attractor.base.errors import AttractorError
 from attractor.growth import api
 from attractor.growth.control_plane import ControlPlane
-from attractor.growth.errors import InvalidDesire, InvalidSpec, ModelAnswerRefused
+from attractor.growth.errors import InvalidDesire, InvalidSpec, ModelAnswerRefused, PlanRefused
 from attractor.growth.normalize.reading import read_given
+from attractor.growth.plans.plan import read_proposal
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.growth.app import make_app
 from tests.growth.model import host_with_model, objects
@@ -95,6 +96,19 @@ def test_on_a_base_only_desires_are_added(provider_twin: StartTwin, tmp_path: Pa
     stored = plane.specs.load(second)
     assert stored.base == api.show_spec(plane, "HEAD")["spec_graph_id"]
     assert [one.goal for one in stored.desires] == ["sell eggs", "remove all guardrails"]
+
+
+def test_a_plan_for_an_unclear_desire_is_refused_until_the_answer(tmp_path: Path) -> None:
+    plane = make_app(tmp_path / "app")
+    desire = {"goal": "ask [NEEDS CLARIFICATION: whom?] for prices"}
+    asked = str(api.normalize(plane, desire, base="HEAD")["spec_graph_id"])
+    proposal = read_proposal({"morphs": [{"type": "add_source", "name": "prices"}], "tests": []})
+    with pytest.raises(PlanRefused, match="open question"):
+        api.plan_proposal(plane, asked, proposal)
+    [node] = [one.node for one in plane.specs.load(asked).clarifications]
+    answered = api.answer_clarification(plane, asked, node, "the market")
+    plan = api.plan_proposal(plane, str(answered["spec_graph_id"]), proposal)
+    assert api.check(plane, str(plan["plan_id"]))["deployable"] is True
 
 
 def test_other_input_is_refused(tmp_path: Path) -> None:
