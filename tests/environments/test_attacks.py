@@ -367,3 +367,10 @@ def test_processes_are_counted_while_shared_memory_is_slow_to_count(neutral: Pat
     (bomb,) = run(SandboxedExecutionEnvironment(neutral, settings), python(forks))
     assert bomb.exit_code == -signal.SIGKILL
     assert "more than 200 processes" in bomb.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may change it")
+def test_supervisor_runs_before_commands(environment: ExecutionEnvironment) -> None:
+    ask = "import os; print(*(os.sched_getscheduler(one) & os.SCHED_RR for one in (1, 0)))"
+    (found,) = run(environment, python(ask))
+    assert found.stdout.split() == [str(os.SCHED_RR), "0"]
