@@ -53,7 +53,14 @@ from attractor.engine.seams import Stage, Stopped
 from attractor.engine.simulation.walk import walk
 from attractor.engine.stage.report import Stall, stall_limit
 from attractor.engine.state.attempts import signature
-from attractor.engine.state.progress import Progress, StageRecord, Visit, begin
+from attractor.engine.state.progress import (
+    Move,
+    Progress,
+    StageRecord,
+    SteppedOver,
+    Visit,
+    begin,
+)
 from attractor.engine.state.run_state import CANCELED, EXECUTING
 from attractor.engine.storage.secrets import Redactor
 from attractor.language.graph.branches import Forks
@@ -496,6 +503,35 @@ def test_a_gate_never_sends_the_walk_to_the_exit() -> None:
     assert after.move.end.reason == "goal gate g unsatisfied and no retry target"
 
 
+def test_failed_goal_gate_drops_what_the_edge_to_the_exit_sets() -> None:
+    gate = node("g", goal_gate=True, retry_target="a")
+    to_exit = edge("a", "exit", fidelity="full", thread_id="main")
+    whole = graph([start(), end(), gate], [*chain("start", "g", "a"), to_exit])
+    decision = move(whole, "a", success(), Progress("a", stages={"g": FAILED}))
+    assert decision.move == Move("a", "goal_gate", redirects=1)
+    assert [one.target for one in decision.routes] == ["exit", "a"]
+
+
+def test_end_names_all_stages_that_were_stepped_over() -> None:
+    whole = graph(
+        [start(), end(), node("b", on_failure="continue")], [*chain("start", "b", "exit")]
+    )
+    before = Progress("b", steps_over=tuple(SteppedOver(one) for one in ("a", "b", "a")))
+    told = "completed despite failed stages: a, b"
+    last = choose_move(whole, before, Visit("b", 1, 1, failure("no disk")))
+    assert ended(last) == (StageStatus.PARTIAL_SUCCESS, told, "exit")
+    first = choose_move(whole, Progress("b"), Visit("b", 1, 1, failure("no disk")))
+    told = "completed despite failed stages: b"
+    assert ended(first) == (StageStatus.PARTIAL_SUCCESS, told, "exit")
+    assert ended(move(whole, "b", success())) == (StageStatus.SUCCESS, "completed", "exit")
+
+
+def test_failure_without_a_reason_says_so() -> None:
+    whole = graph([start(), end(), node("a")], [])
+    told = "failed, no reason given"
+    assert ended(move(whole, "a", Outcome(StageStatus.FAIL))) == (StageStatus.FAIL, told, "a")
+
+
 def test_unknown_target_fails_the_run() -> None:
     whole = Graph("Test", {"a": node("a")}, (edge("a", "gone"),))
     last = choose_move(whole, Progress("a"), Visit("a", 1, 1, success())).move
@@ -515,6 +551,7 @@ def within(
 
 def ended(decision: MoveDecision) -> tuple[StageStatus, str, str]:
     assert decision.move.end is not None
+    assert decision.move.target == ""
     return decision.move.end.status, decision.move.end.reason, decision.move.end.node
 
 
@@ -527,6 +564,8 @@ def test_a_branch_does_not_go_where_it_came_from() -> None:
     whole = graph([start(), end(), node("b", retry_target="plan")], [edge("a", "plan")])
     told = "the branch leads to plan before branches meet at join"
     assert ended(within(whole, "a", success())) == (StageStatus.FAIL, told, "a")
+    by_edge = graph([start(), end()], [edge("a", "plan", "outcome=fail")])
+    assert ended(within(by_edge, "a", failure("no disk"))) == (StageStatus.FAIL, told, "a")
     decision = within(whole, "b", failure("no disk"))
     assert ended(decision) == (StageStatus.FAIL, "no disk", "b")
     assert not decision.move.is_handled
@@ -721,7 +760,7 @@ def test_exhausted_retries_fail_or_are_accepted_in_part() -> None:
     failed = settle(node("a"), retry)
     assert failed == replace(retry, status=StageStatus.FAIL, failure_reason=failed.failure_reason)
     assert failed.failure_reason.endswith(": slow")
-    accepted = settle(node("a", allow_partial=True), replace(retry, failure_class=None))
+    accepted = settle(node("a", allow_partial=True), retry)
     assert accepted.status is StageStatus.PARTIAL_SUCCESS
     assert accepted.notes == "half\nretries exhausted, partial accepted"
     assert settle(node("a"), success()) == success()
