@@ -160,9 +160,11 @@ class Flow:
     def promote(self, result: RunResult, branch: str = "main") -> Promotion:
         return asyncio.run(promote_run(result.directory, self.host, branch=branch, by="ann"))
 
-    def roll_back(self, result: RunResult, reason: str = REASON) -> Promotion:
+    def roll_back(
+        self, result: RunResult, reason: str = REASON, *, branch: str = "main"
+    ) -> Promotion:
         return asyncio.run(
-            roll_back_run(result.directory, self.host, branch="main", by="ann", reason=reason)
+            roll_back_run(result.directory, self.host, branch=branch, by="ann", reason=reason)
         )
 
 

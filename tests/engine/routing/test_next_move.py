@@ -105,7 +105,7 @@ def test_how_often_a_stage_is_tried(
 
 
 def test_an_unknown_preset_is_refused() -> None:
-    with pytest.raises(UnknownName, match="standrad"):
+    with pytest.raises(UnknownName, match="unknown retry policy 'standrad'"):
         attempts({"retry_policy": "standrad"}, {})
 
 
@@ -503,6 +503,15 @@ def test_a_gate_never_sends_the_walk_to_the_exit() -> None:
     assert after.move.end.reason == "goal gate g unsatisfied and no retry target"
 
 
+def test_edge_sets_fidelity_and_thread_of_the_next_stage() -> None:
+    to_b = edge("a", "b", "context.size=large", fidelity="full", thread_id="main")
+    whole = graph([start(), end()], [to_b, *chain("a", "exit"), *chain("b", "exit")])
+    progress = Progress("a", context={"size": "stored elsewhere"})
+    visit = Visit("a", 1, 1, success())
+    decision = choose_move(whole, progress, visit, read=lambda _: "large")
+    assert decision.move == Move("b", "condition", fidelity="full", thread="main")
+
+
 def test_failed_goal_gate_drops_what_the_edge_to_the_exit_sets() -> None:
     gate = node("g", goal_gate=True, retry_target="a")
     to_exit = edge("a", "exit", fidelity="full", thread_id="main")
@@ -593,6 +602,12 @@ def test_visits_in_other_branches_do_not_count_for_the_default_limit() -> None:
     seen = Progress("work", stages={"work": StageRecord(12, success().status)})
     assert not is_worn_out(of, seen, of.nodes["work"])
     assert is_worn_out(of, replace(seen, completed=("work",) * 10), of.nodes["work"])
+    free = graph([start(), end(), node("work", "diamond")], list(of.edges))
+    worn, fresh = (
+        replace(seen, stages={"work": StageRecord(one, FAIL.status)}) for one in (100, 99)
+    )
+    assert is_worn_out(free, worn, free.nodes["work"])
+    assert not is_worn_out(free, fresh, free.nodes["work"])
 
 
 def test_restart_is_possible_at_the_visit_limit() -> None:

@@ -127,6 +127,9 @@ def test_a_second_branch_is_another_promotion(tmp_path: Path) -> None:
     first, second = flow.promote(result), flow.promote(result, branch="release")
     assert (second.was_done, second.commit) == (False, first.commit)
     assert promoted_lines(flow) == ["main", "release"]
+    for branch in ("main", "release"):
+        assert not flow.roll_back(result, branch=branch).was_done
+        assert git(flow.project, "log", "-1", "--format=%s", branch) == 'Revert "Say hello"\n'
 
 
 def test_branch_at_the_parent_of_the_base_gets_both_commits(tmp_path: Path) -> None:
@@ -160,6 +163,7 @@ def test_branch_at_the_parent_of_the_base_gets_both_commits(tmp_path: Path) -> N
 def test_unknown_branch_is_reported_with_known_ones(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     git(flow.project, "branch", "release")
+    git(flow.project, "tag", "v1")
     result = approved(flow)
     base = git(flow.project, "rev-parse", "main")[:12]
     with pytest.raises(UnknownBranch, match="unknown branch 'nope'") as caught:
@@ -215,8 +219,14 @@ def test_promotion_is_rolled_back_by_a_new_commit(tmp_path: Path) -> None:
     assert (flow.project / "later.txt").read_text() == "later\n"
     assert git(flow.project, "show", "main:scenarios/todo/secret.txt") == "hidden\n"
     [entry] = [one for one in flow.evaluator.ledger.entries() if one.kind == LineKind.ROLLED_BACK]
-    assert (entry.data["by"], entry.data["reason"]) == ("ann", "It broke the shop.")
-    assert entry.data["revert"] == back.commit
+    assert entry.data == {
+        "pipeline": "linear",
+        "branch": "main",
+        "commit": promoted.commit,
+        "revert": back.commit,
+        "by": "ann",
+        "reason": "It broke the shop.",
+    }
     one = summarize(result.directory)
     assert (one.promoted_to, status_of(one)) == ("", "approved, rolled back from main")
     explained = str(diagnose(result.directory, reference="RUN", now=flow.host.clock.now()).finding)
@@ -274,15 +284,24 @@ def test_roll_back_over_later_changes_of_the_same_lines_is_refused(tmp_path: Pat
     assert git(flow.project, "log", "--format=%s", "-1", "main") == "By hand\n"
 
 
+def test_rejected_run_is_not_promoted(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    flow.decide(result, DecisionKind.REJECTED)
+    with pytest.raises(NoGo, match=f"{result.run_id} was rejected"):
+        flow.promote(result)
+
+
 def test_dirty_checkout_is_not_overwritten(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
+    git(flow.project, "commit", "--quiet", "--allow-empty", "--message", "Second")
     result = approved(flow)
     (flow.project / "made.txt").write_text("in the way\n")
     with pytest.raises(CheckoutInTheWay) as caught:
         flow.promote(result)
     assert caught.value.exit_code is ExitCode.REFUSED
     assert caught.value.hint.startswith("commit or stash them")
-    assert git(flow.project, "log", "--format=%s", "main") == "Begin\n"
+    assert git(flow.project, "log", "--format=%s", "main") == "Second\nBegin\n"
     (flow.project / "made.txt").unlink()
     assert flow.promote(result)
 

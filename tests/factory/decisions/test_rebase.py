@@ -85,7 +85,8 @@ def test_rebased_run_is_evaluated_and_promoted(tmp_path: Path) -> None:
 def test_rebased_run_fails_if_the_merged_tree_fails(tmp_path: Path) -> None:
     passes = HOLDOUT.format(wanted="made").replace("cat made.txt", "cat made.txt other.txt")
     flow = make_flow(tmp_path, made=passes)
-    first = flow.launch()
+    # The rebased run is evaluated, although the first one was at first not to be.
+    first = flow.resume(flow.launch(evaluate=False))
     commit_file(flow, "other.txt", "meanwhile\n")
     second = rebase(flow, first)
     assert "unresolved_failure" in flow.rules(second)
