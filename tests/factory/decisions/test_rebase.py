@@ -20,7 +20,8 @@ from attractor.factory.ledger.trials import events_of
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.agent.twinned import MODELS
 from tests.factory.flows import HOLDOUT, Flow, make_flow
-from tests.pipeline.projects import git, simulated
+from tests.factory.test_forked_runs import forked
+from tests.pipeline.projects import LINEAR, git, simulated
 from tests.scenarios.suites import SUITE
 from tests.scenarios.test_judge import rule, script
 
@@ -48,7 +49,7 @@ def test_rebased_run_is_evaluated_and_promoted(tmp_path: Path) -> None:
     assert stale.value.hint == f"attractor rebase {first.run_id} --onto main"
     middle = rebase(flow, first)
     commit_file(flow, "third.txt", "meanwhile\n")
-    second = rebase(flow, middle)
+    second = rebase(replace(flow, host=replace(flow.host, version="1")), middle)
     assert second.status == AWAITING_DECISION
     journal = (second.directory / "events.jsonl").read_text()
     assert "TrialCompleted" in journal
@@ -69,7 +70,7 @@ def test_rebased_run_is_evaluated_and_promoted(tmp_path: Path) -> None:
     assert git(flow.project, "diff", "--stat", f"{moved}..main", "--", "other.txt") == ""
     assert git(flow.project, "show", "main:scenarios/todo/secret.txt") == "still hidden\n"
     manifest = read_manifest(RunDirectory(second.directory))
-    assert (manifest.parent, manifest.versions) == (middle.run_id, {"attractor": flow.host.version})
+    assert (manifest.parent, manifest.versions) == (middle.run_id, {"attractor": "1"})
     assert manifest.base.commit == git(flow.project, "rev-parse", "main~").strip()
     assert manifest.started > read_manifest(RunDirectory(middle.directory)).started
     [event] = events_of(middle.directory / "events.jsonl", ("RunRebased",))
@@ -92,6 +93,25 @@ def test_rebased_run_fails_if_the_merged_tree_fails(tmp_path: Path) -> None:
     assert "unresolved_failure" in flow.rules(second)
     with pytest.raises(NoGo):
         flow.decide(second, DecisionKind.APPROVED)
+
+
+def test_rebase_of_a_fork_is_no_fork_and_takes_over_the_files_of_the_pipeline(
+    tmp_path: Path,
+) -> None:
+    flow = make_flow(tmp_path)
+    commit_file(flow, "plan.md", "Plan how to say hello.")
+    prompt = LINEAR.replace("Plan: $goal", "@plan.md")
+    commit_file(flow, "pipeline.dot", prompt)
+    fork = forked(flow, flow.launch(evaluate=False), "make")
+    commit_file(flow, "other.txt", "meanwhile\n")
+    result = rebase(flow, fork)
+    manifest = read_manifest(RunDirectory(result.directory))
+    assert (manifest.forked_at, manifest.rebased_from) == ("", fork.run_id)
+    [begun] = events_of(result.directory / "events.jsonl", ("PipelineStarted",))
+    progress = begun.data["progress"]
+    assert isinstance(progress, dict)
+    assert progress["seconds"] == 0
+    assert flow.rules(result) == []
 
 
 def test_rebase_drops_uncommitted_changes_of_the_base(tmp_path: Path) -> None:
