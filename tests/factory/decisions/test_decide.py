@@ -19,6 +19,7 @@ from attractor.base.errors import (
     UsageError,
 )
 from attractor.base.events import Event
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory.decisions.decide import Decision, DecisionKind, Operator, Proof, decide
@@ -34,6 +35,7 @@ from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.records import DECISIONS_FILE
 from attractor.factory.ledger.trials import events_of
 from attractor.factory.operations import Factory
+from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.runs.lookup import summarize
 from tests.counts import count
 from tests.factory.flows import ANN, HOLDOUT, REASON, Flow, make_flow
@@ -73,6 +75,10 @@ def test_decision_pins_what_it_is_about(tmp_path: Path) -> None:
     assert data["evaluations"] == [evaluated.head.hash]
     assert (data["by"], data["proof"], data["rationale"]) == ("ann", "token", REASON)
     assert str(data["suite"]).startswith("todo@1#")
+    manifest = read_manifest(RunDirectory(result.directory))
+    assert (data["profile"], data["pipeline_hash"]) == (manifest.profile, manifest.content_hash)
+    assert data["registered"] == f"linear@1#{manifest.content_hash}"
+    assert data["gate"] == flow.report(result).to_record()
     [event] = events(result, "DecisionRecorded")
     assert event.data == {
         "verdict": "approved",
@@ -81,6 +87,12 @@ def test_decision_pins_what_it_is_about(tmp_path: Path) -> None:
         "rationale": REASON,
         "ledger_seq": entry.head.seq,
     }
+
+
+def test_decision_on_a_run_in_place_pins_no_commit(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    data = flow.decide(flow.launch(workspace=WorkspaceKind.IN_PLACE), REJECTED).data
+    assert (data["commit"], data["result_tree"]) == ("", "")
 
 
 def test_ledger_and_run_directory_have_the_same_lines(tmp_path: Path) -> None:

@@ -200,7 +200,19 @@ def test_promotion_is_rolled_back_by_a_new_commit(tmp_path: Path) -> None:
     result = approved(flow)
     with pytest.raises(NotPromoted):
         flow.roll_back(result)
+    base = git(flow.project, "rev-parse", "main").strip()
     promoted = flow.promote(result)
+    *_, decided, line = flow.evaluator.ledger.entries()
+    assert line.data == {
+        "pipeline": "linear",
+        "branch": "main",
+        "commit": promoted.commit,
+        "tag": promoted.tag,
+        "base": base,
+        "decision": decided.head.hash,
+        "rebased_from": "",
+        "by": "ann",
+    }
     free(flow, result)
     (flow.project / "later.txt").write_text("later\n")
     git(flow.project, "add", "later.txt")
