@@ -18,11 +18,22 @@ from attractor.base.records import write_record
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE
 from attractor.growth.apps.verification import verify_app
 from attractor.growth.control_plane import ControlPlane
+from attractor.growth.deployment.deploy import (
+    Deployment,
+    branch_of,
+    crew_pipeline,
+    deploy as deploy_plan,
+)
+from attractor.growth.deployment.history import read_history
+from attractor.growth.deployment.monitor import compare_telemetry
+from attractor.growth.deployment.release import Releases
+from attractor.growth.deployment.rollback import roll_back
+from attractor.growth.deployment.target import target_registry
 from attractor.growth.desires import PlannerInput, UserDesire, read_desires
 from attractor.growth.development import read_development
 from attractor.growth.errors import InvalidDesire, InvalidSpec, PlanRefused
 from attractor.growth.identity import coverage
-from attractor.growth.lineage import read_stages
+from attractor.growth.lineage import draw_lineage, read_stages
 from attractor.growth.normalize.free_text import add_text, normalize_text
 from attractor.growth.normalize.reading import Given, free_text
 from attractor.growth.normalize.structured import add_desires, normalize_desires
@@ -463,3 +474,63 @@ def verify(control_plane: ControlPlane, *, reconverge: bool = False) -> dict[str
     with control_plane.lock() if reconverge else nullcontext():
         found = asyncio.run(verify_app(control_plane.host, reconverge=reconverge))
     return found.to_dict()
+
+
+def deploy(
+    control_plane: ControlPlane,
+    reference: str,
+    *,
+    by: str,
+    pipeline: Path | None = None,
+    target: str = "local",
+    variant: str = "",
+) -> dict[str, Json]:
+    """Deploy a plan as far as people and gate let it; return run, stage and what it waits for."""
+    plan = control_plane.plans.load(reference)
+    file = pipeline or crew_pipeline(control_plane)
+    place = target_registry()[target]
+
+    async def work() -> Deployment:
+        branch = await branch_of(control_plane)
+        return await deploy_plan(
+            control_plane, plan, branch=branch, pipeline=file, target=place, by=by, variant=variant
+        )
+
+    return asyncio.run(work()).to_dict()
+
+
+def rollback(
+    control_plane: ControlPlane, to: str = "", *, by: str, target: str = "local"
+) -> dict[str, Json]:
+    """Roll back to a stage (default: the one before), as far as people and gate let it."""
+    place = target_registry()[target]
+
+    async def work() -> Deployment:
+        branch = await branch_of(control_plane)
+        return await roll_back(control_plane, to, branch=branch, target=place, by=by)
+
+    return asyncio.run(work()).to_dict()
+
+
+def lineage(control_plane: ControlPlane, reference: str = "HEAD") -> dict[str, Json]:
+    """Return the answer of `GET /lineage/:id`: all stages, and the one with an id.
+
+    `changes` compare the telemetry of the running stage with that of the stage before. The id is
+    `HEAD` (the running stage), a stage, or the specification of a stage.
+    """
+    history = asyncio.run(read_history(control_plane.host))
+    stages = [one.stage for one in history]
+    releases = Releases(control_plane.releases)
+    current = releases.current
+    running = current.record.stage if current else ""
+    wanted = running if reference == "HEAD" else reference
+    named = [one for one in stages if wanted in (one.stage, f"sg-{one.spec_hash[:12]}")]
+    if wanted and not named:
+        raise UnknownName("stage", reference, [one.stage for one in stages])
+    return {
+        "id": named[-1].stage if named else "",
+        "running": running,
+        "stages": [one.to_dict() for one in history],
+        "changes": [one.to_dict() for one in compare_telemetry(releases)],
+        "mermaid": draw_lineage(stages),
+    }

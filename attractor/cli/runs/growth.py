@@ -92,3 +92,36 @@ def simulation_lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"  BLOCKS: {one}" for one in report["faults"])
     if not report["faults"]:
         yield f"next: attractor grow deploy {report['plan_id']} (depth {pins['depth']})"
+
+
+def show_deployment(record: Mapping[str, Any], *, again: str, as_json: bool) -> ExitCode:
+    """Print how far a deployment is; exit with 3 if it waits for a person."""
+    if as_json:
+        show_json(record)
+    else:
+        show("\n".join(_deployment_lines(record, again)))
+    return ExitCode.UNFINISHED if record["waits_for"] else ExitCode.DONE
+
+
+def _deployment_lines(record: Mapping[str, Any], again: str) -> Iterator[str]:
+    run, stage = record["run_id"], record["stage_id"]
+    next_ = {
+        "decision": f'attractor decide {run} --approve --rationale "..."',
+        "answer": f"attractor answer {run}",
+        "run": f"attractor resume {run}",
+    }
+    if waits_for := record["waits_for"]:
+        yield f"{stage} waits for: {waits_for} (run {run})"
+        yield f"next: {next_[waits_for]}"
+        yield f"then: {again}"
+        return
+    yield f"{stage} is deployed{' at ' if record['url'] else ''}{record['url']} (run {run})"
+    if listed := record["listed"]:
+        yield f"  {len(listed)} records were written since, such as {listed[0]}"
+    yield from change_lines(record)
+
+
+def change_lines(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the changes of telemetry since the stage before."""
+    for one in record["changes"]:
+        yield f"  {one['node']}: {one['message']} (proposal: {one['proposal']})"

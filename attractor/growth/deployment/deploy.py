@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError, NoGo
+from attractor.base.errors import AttractorError, NoGo, UsageError
 from attractor.base.journal import Journal
 from attractor.base.json import Json, canonical_json
 from attractor.engine.state.run_state import (
@@ -37,6 +37,7 @@ from attractor.pipeline.host.run_host import RunHost
 from attractor.workspaces.git.repository import Repository, open_repository
 
 PATIENCE_S = 60.0
+CREW = "pipelines/crew.dot"
 _AGAIN = "make another plan: attractor grow plan"
 
 
@@ -120,6 +121,24 @@ async def deploy(
         return await undertake(
             control_plane, undertaking, journal, target=target, by=by, variant=variant
         )
+
+
+def crew_pipeline(control_plane: ControlPlane) -> Path:
+    """Return the pipeline of the crew: the app's own."""
+    own = control_plane.repository / CREW
+    if not own.is_file():
+        hint = f"write {CREW}, or pass --pipeline FILE"
+        raise UsageError(f"{control_plane.repository} has no pipeline of a crew", hint=hint)
+    return own
+
+
+async def branch_of(control_plane: ControlPlane) -> str:
+    """Return the branch on which an app grows: the one that is checked out."""
+    host = control_plane.host
+    repository = await open_repository(host.project, search_path=host.search_path)
+    if branch := await repository.checked_out_branch():
+        return branch
+    raise NotDeployable("no branch is checked out", hint="check one out: git switch main")
 
 
 async def _is_promoted(repository: Repository, build: Build) -> bool:

@@ -47,7 +47,6 @@ CADENCES: Mapping[str, timedelta] = {
 _READY = "listening on "
 _CHECK_S = 30.0
 _GRACE_S = 10.0
-_LONGEST_ADDRESS = 200
 
 
 def running(folder: Path) -> int:
@@ -73,7 +72,6 @@ class Keeper:
         self.every = CADENCES.get(words)
         self.pipelines = [one.id for one in spec.of_kind("pipeline")] if self.every else []
         self._process: subprocess.Popen[str] | None = None
-        self._lines = queue.SimpleQueue[str]()
         self._lock = open_to_lock(folder / APP_LOCK)
         if not try_lock(self._lock):
             raise SystemExit(f"an app of a killed keeper still runs on {folder}")
@@ -83,6 +81,7 @@ class Keeper:
         if self._process and self._process.poll() is None and self._is_healthy():
             return
         self.stop()
+        self.url = ""
         # The address stays the same over releases and restarts, if its port is free.
         for port in (_port(self.folder), "0"):
             self._process = subprocess.Popen(
@@ -95,9 +94,14 @@ class Keeper:
                 pass_fds=[self._lock.fileno()],
             )
             assert self._process.stdout
-            threading.Thread(target=self._read, args=[self._process.stdout], daemon=True).start()
+            lines = queue.SimpleQueue[str]()
+            reading = threading.Thread(
+                target=_read, args=[self._process.stdout, lines], daemon=True
+            )
+            reading.start()
             with suppress(queue.Empty):
-                self.url = self._lines.get(timeout=_GRACE_S)
+                self.url = lines.get(timeout=_GRACE_S)
+            if self.url:
                 break
             self.stop()
         if not self._is_healthy():
@@ -105,12 +109,6 @@ class Keeper:
             raise SystemExit(f"{self.release.record.stage} is not healthy")
         note = {"pid": os.getpid(), "url": self.url, "stage": self.release.record.stage}
         write_whole(self.folder / NOTE, canonical_json(note))
-
-    def _read(self, output: IO[str]) -> None:
-        for line in output:
-            if line.startswith(_READY):
-                self._lines.put(line.removeprefix(_READY).strip())
-            sys.stderr.write(line)
 
     def _is_healthy(self) -> bool:
         try:
@@ -146,6 +144,15 @@ class Keeper:
                 process.wait()
 
 
+def _read(output: IO[str], lines: "queue.SimpleQueue[str]") -> None:
+    """Pass the address on, and an empty line at the end; copy all to the log."""
+    for line in output:
+        if line.startswith(_READY):
+            lines.put(line.removeprefix(_READY).strip())
+        sys.stderr.write(line)
+    lines.put("")
+
+
 def _port(folder: Path) -> str:
     with suppress(OSError, ValueError):
         return str(json.loads((folder / NOTE).read_text())["url"].rpartition(":")[2])
@@ -153,17 +160,13 @@ def _port(folder: Path) -> str:
 
 
 def main(folder: Path) -> None:
-    """Begin a keeper that outlives this process; print the address once the app is healthy."""
+    """Begin a keeper that outlives this process; end once the app is healthy, or the keeper."""
     ready, told = os.pipe()
     if os.fork():
         os.close(told)
-        url = os.read(ready, _LONGEST_ADDRESS)
-        sys.stdout.write(url.decode())
-        sys.stdout.flush()
-        os._exit(0 if url else 1)
+        os.read(ready, 1)
+        os._exit(0)
     os.setsid()
-    # Whoever reads the output of the first process must not wait for this one.
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     keep(folder, told)
 
 
@@ -183,7 +186,6 @@ def keep(folder: Path, told: int) -> None:
         keeper = Keeper(folder, release)
         try:
             keeper.ensure()
-            os.write(told, keeper.url.encode())
             os.close(told)
             while not ended.is_set():
                 keeper.run_due()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,13 +11,16 @@ from typing import Any
 
 from attractor.factory.decisions.decide import Decision, DecisionKind, decide
 from attractor.factory.launch import evaluator_of, hold
+from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.resources.profiles import make_profile
 from attractor.growth import api
+from attractor.growth.apps.process import import_state
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import Deployment, deploy
-from attractor.growth.deployment.release import Releases
+from attractor.growth.deployment.release import ReleaseRecord, Releases
 from attractor.growth.deployment.rollback import roll_back
 from attractor.growth.deployment.targets import local
+from attractor.growth.lineage import next_stage, write_stage
 from attractor.growth.plans.plan import Plan, read_proposal
 from attractor.growth.plans.store import PlanState
 from attractor.pipeline.runs.lookup import find_run
@@ -24,6 +28,7 @@ from tests.factory.flows import ANN, HOLDOUT
 from tests.factory.resources.stores import register
 from tests.growth.app import make_app
 from tests.growth.deployment.tiny_app import APP
+from tests.growth.test_lineage import plan_of
 from tests.pipeline.projects import git, make_host
 from tests.scenarios.suites import write_suite
 
@@ -71,7 +76,7 @@ class Living:
                 self.plane,
                 plan,
                 branch="main",
-                pipeline=self.folder / "crew.dot",
+                pipeline=self.folder / "pipelines" / "crew.dot",
                 target=local.part,
                 by="ann",
                 variant=variant,
@@ -86,6 +91,14 @@ class Living:
         with hold(find_run(run_id, host.runs_dir), host) as run:
             decide(run, evaluator_of(host), Decision(verdict, ANN, REASON))
 
+    def make_token(self) -> str:
+        """Create a token, as a person does at a terminal, and return its secret."""
+        secret = "secret-of-the-test-to-decide"
+        host = self.plane.host
+        tokens = TokenStore(host.state_dir)
+        tokens.create("ann-decide", "decide", secret, by="ann", now=host.clock.now())
+        return secret
+
     def grow(self, *morphs: dict[str, Any]) -> Deployment:
         """Plan, deploy, approve, and deploy to the end."""
         plan = self.plan(*morphs)
@@ -94,6 +107,11 @@ class Living:
 
     def state_of(self, plan: Plan) -> PlanState:
         return self.plane.plans.state(plan)
+
+    @property
+    def stage(self) -> str:
+        current = self.releases.current
+        return current.record.stage if current else ""
 
     @property
     def url(self) -> str:
@@ -122,7 +140,7 @@ def make_living(folder: Path) -> Living:
     plane = make_app(folder)
     files = {
         "app/__main__.py": APP,
-        "crew.dot": CREW,
+        "pipelines/crew.dot": CREW,
         "attractor.toml": SETTINGS,
         ".gitignore": "runs/\n__pycache__/\n",
     }
@@ -138,3 +156,20 @@ def make_living(folder: Path) -> Living:
     lenient = make_profile("lenient", ("isolation_unverified",))
     evaluator.stores.profiles.create(lenient, by="ann", now=now)
     return Living(folder)
+
+
+def make_released(folder: Path) -> Living:
+    """Make an app whose seed runs with one record, without a run of the crew."""
+    app = make_living(folder)
+    seed = next_stage([], plan_of())
+    write_stage(seed, folder)
+    (folder / "app" / "built.txt").write_text("v0.json\n")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "Seed")
+    new = app.releases.begin(ReleaseRecord(seed.stage, run_id=""))
+    for name in ("app", "spec"):
+        shutil.copytree(folder / name, new.tree / name)
+    asyncio.run(import_state(new.tree, new.state, {"block": ({"id": "b1", "crop": "rye"},)}))
+    app.releases.complete(new, None)
+    app.releases.switch(seed.stage)
+    return app

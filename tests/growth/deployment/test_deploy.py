@@ -1,34 +1,78 @@
-from pathlib import Path
+"""Plans that may not be deployed, and what a deployment leaves behind."""
 
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor.base.errors import ExitCode, NoGo, Refused
+from attractor.factory.decisions.decide import DecisionKind
 from attractor.growth.plans.store import PlanState
-from tests.growth.deployment.living import NEW_FIELD, make_living
+from tests.copies import copies
+from tests.growth.deployment.living import NEW_FIELD, Living, make_released
 from tests.pipeline.projects import git
 
 
-def test_plan_parks_for_a_decision_and_goes_on(tmp_path: Path) -> None:
-    app = make_living(tmp_path / "app")
-    try:
-        first = app.plan({"type": "add_source", "name": "weather"})
-        parked = app.deploy(first)
-        assert (parked.stage, parked.waits_for) == ("v0", "decision")
-        assert app.state_of(first) is PlanState.PARKED
-        assert app.deploy(first).run_id == parked.run_id
-        app.decide(parked.run_id)
-        done = app.deploy(first)
-        assert (done.waits_for, app.state_of(first)) == ("", PlanState.DEPLOYED)
-        assert app.get("/health") == {"ok": True, "built": "v0.json\n"}
-        subjects = git(app.folder, "log", "--format=%s", "-3").splitlines()
-        assert subjects == ["Grow to v0", "Plan Seed v0", "App"]
-        app.post("/data/block", {"id": "b1", "crop": "rye"})
-        grown = app.grow(NEW_FIELD)
-        assert (grown.stage, grown.url) == ("v0-2", done.url)
-        assert app.records() == [{"id": "b1", "crop": "rye", "soil": "loam"}]
-        app.post("/data/block", {"id": "b2", "crop": "oat", "soil": "clay"})
-        back = app.roll_back()
-        assert (back.stage, back.waits_for) == ("v0-3", "decision")
-        app.decide(back.run_id)
-        assert app.roll_back().listed == ["block/b2"]
-        assert app.records() == [{"id": "b1", "crop": "rye"}, {"id": "b2", "crop": "oat"}]
-        assert git(app.folder, "diff", "HEAD~4", "HEAD", "--stat", "--", "spec/nodes") == ""
-    finally:
-        app.stop()
+@pytest.fixture
+def app(tmp_path: Path) -> Living:
+    copies().take(tmp_path, "released", lambda: _make(tmp_path))
+    return Living(tmp_path / "app")
+
+
+def _make(folder: Path) -> None:
+    make_released(folder / "app")
+
+
+def test_plan_without_a_simulation_of_its_hash_is_refused(app: Living) -> None:
+    plan = app.plan(NEW_FIELD)
+    [report] = app.plane.plans.folder_of(plan.id).glob("simulation/*/report.json")
+    report.write_text(json.dumps({"pins": {"plan_hash": "0" * 64}}))
+    with pytest.raises(Refused, match="no simulation") as refused:
+        app.deploy(plan)
+    assert refused.value.exit_code is ExitCode.REFUSED
+    assert refused.value.hint == f"simulate it: attractor grow simulate {plan.id}"
+    assert app.state_of(plan) is PlanState.OPEN
+
+
+OTHER = {"type": "add_field", "entity": "Block", "name": "soil", "default": "clay"}
+
+
+def test_colliding_and_stale_plans_are_refused(app: Living) -> None:
+    plan = app.plan(NEW_FIELD)
+    other = app.plan(OTHER)
+    with pytest.raises(Refused, match=f"{plan.id} collides with {other.id}"):
+        app.deploy(plan)
+    app.plane.plans.drop(other.id, "not wanted")
+    (app.folder / "spec/nodes/device/web.json").unlink()
+    section = app.folder / "spec/nodes/section/deployment.json"
+    record: dict[str, Any] = json.loads(section.read_text())
+    record["edges"]["contains"].remove("web")
+    section.write_text(json.dumps(record))
+    with pytest.raises(Refused, match="stale_base") as refused:
+        app.deploy(plan)
+    assert f"attractor grow rebase {plan.id}" in refused.value.hint
+
+
+def test_no_go_and_rejection_deploy_nothing(app: Living) -> None:
+    crew = app.folder / "pipelines" / "crew.dot"
+    crew.write_text(crew.read_text().replace("ls spec/lineage", "echo nothing"))
+    plan = app.plan(NEW_FIELD)
+    with pytest.raises(NoGo, match="unresolved_failure") as refused:
+        app.deploy(plan)
+    assert refused.value.exit_code is ExitCode.NO_GO
+    run_id = refused.value.hint.rpartition(" ")[2]
+    app.decide(run_id, DecisionKind.REJECTED)
+    with pytest.raises(NoGo, match="was rejected"):
+        app.deploy(plan)
+    assert (app.state_of(plan), app.stage) == (PlanState.DROPPED, "v0")
+    assert git(app.folder, "log", "-1", "--format=%s") == "Seed\n"
+
+
+def test_variant_is_a_branch_and_is_not_released(app: Living) -> None:
+    plan = app.plan({"type": "add_source", "name": "weather"})
+    app.decide(app.deploy(plan, variant="dry").run_id)
+    done = app.deploy(plan, variant="dry")
+    assert (done.stage, done.url, app.stage) == ("v0a", "", "v0")
+    assert git(app.folder, "log", "-1", "--format=%s", "dry") == "Grow to v0a\n"
+    assert git(app.folder, "log", "-1", "--format=%s", "main") == "Seed\n"

@@ -38,25 +38,31 @@ def drained(releases: Releases) -> Generator[None]:
 
 
 def start(releases: Releases, environ: Mapping[str, str]) -> str:
-    """Start the keeper unless it runs; return the address of the app once it is healthy."""
-    current, pid = releases.current, keeper.running(releases.folder)
-    note = _note(releases.folder)
-    if current and (note.get("pid"), note.get("stage")) == (pid, current.record.stage):
-        return str(note["url"])
+    """Start the keeper unless it runs; return the address of the app once it is healthy.
+
+    A keeper that runs serves the current release, because a switch waits for its end.
+    """
     log = releases.folder / keeper.LOG
-    with log.open("ab") as output:
-        begun = subprocess.run(
-            [sys.executable, "-m", keeper.__name__, str(releases.folder)],
-            cwd=releases.folder,
-            env=inherited(environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=output,
-            check=False,
-        )
-    if begun.returncode:
-        raise Unavailable("the app did not become healthy", hint=f"read {log}")
-    return begun.stdout.decode()
+    if not keeper.running(releases.folder):
+        with log.open("ab") as output:
+            # It ends once the app is healthy, or not; the keeper outlives it.
+            subprocess.run(
+                [sys.executable, "-m", keeper.__name__, str(releases.folder)],
+                cwd=releases.folder,
+                env=inherited(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=output,
+                check=False,
+            )
+    until = time.monotonic() + _PATIENCE_S
+    while (pid := keeper.running(releases.folder)) and time.monotonic() < until:
+        note = _note(releases.folder)
+        if note.get("pid") == pid:
+            return str(note["url"])
+        # A keeper of a killed deployment is just starting.
+        time.sleep(0.05)
+    raise Unavailable("the app did not become healthy", hint=f"read {log}")
 
 
 def _end_orphan(folder: Path) -> None:

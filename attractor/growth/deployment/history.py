@@ -1,0 +1,90 @@
+"""The lineage of an app, with the run, decision and tree of each stage from the ledger (G13)."""
+
+from collections.abc import Mapping
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
+from attractor.factory.launch import evaluator_of
+from attractor.factory.ledger.ledger import LedgerEntry, LineKind
+from attractor.growth.lineage import LINEAGE, Stage, in_order, parse_stage
+from attractor.pipeline.host.run_host import RunHost
+from attractor.workspaces.git.repository import Repository, open_repository
+
+
+@dataclass(frozen=True)
+class StageHistory:
+    """A stage with its plan commit; run, decision and trees are empty before its promotion."""
+
+    stage: Stage
+    plan_commit: str
+    run_id: str = ""
+    commit: str = ""
+    decision: str = ""
+    decided_by: str = ""
+    rationale: str = ""
+    tree: str = ""
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the JSON record."""
+        return {
+            **self.stage.to_dict(),
+            "plan_commit": self.plan_commit,
+            "run_id": self.run_id,
+            "commit": self.commit,
+            "decision": self.decision,
+            "decided_by": self.decided_by,
+            "rationale": self.rationale,
+            "tree": self.tree,
+        }
+
+
+async def read_history(host: RunHost) -> list[StageHistory]:
+    """Return the stages of all branches, parents before children."""
+    repository = await open_repository(host.project, search_path=host.search_path)
+    found = await _stages(repository)
+    entries = list(evaluator_of(host).ledger.entries())
+    promoted = {str(one.data["base"]): one for one in entries if one.kind == LineKind.PROMOTED}
+    decided = {one.run_id: one for one in entries if one.kind == LineKind.DECIDED}
+    ordered = in_order(stage for stage, _ in found.values())
+    return [_history(*found[one.stage], promoted, decided) for one in ordered]
+
+
+async def _stages(repository: Repository) -> Mapping[str, tuple[Stage, str]]:
+    """Return the stages of the branches of people, each with the commit that added it."""
+    folder = f"{repository.prefix}{LINEAGE}"
+    log = await repository.git.run(
+        *("log", "--diff-filter=A", "--format=commit %H", "--name-only", "--no-renames"),
+        *("--exclude=attractor/*", "--branches", "--", folder),
+    )
+    found: dict[str, tuple[Stage, str]] = {}
+    commit = ""
+    for line in log.splitlines():
+        if line.startswith("commit "):
+            commit = line.removeprefix("commit ")
+        elif line:
+            text = await repository.git.run("cat-file", "blob", f"{commit}:{line}")
+            stage = parse_stage(text, place=line.removeprefix(repository.prefix))
+            found[stage.stage] = (stage, commit)
+    return found
+
+
+def _history(
+    stage: Stage,
+    plan_commit: str,
+    promoted: Mapping[str, LedgerEntry],
+    decided: Mapping[str, LedgerEntry],
+) -> StageHistory:
+    promotion = promoted.get(plan_commit)
+    if promotion is None:
+        return StageHistory(stage, plan_commit)
+    decision = decided[promotion.run_id]
+    return StageHistory(
+        stage=stage,
+        plan_commit=plan_commit,
+        run_id=promotion.run_id,
+        commit=str(promotion.data["commit"]),
+        decision=decision.head.hash,
+        decided_by=str(decision.data["by"]),
+        rationale=str(decision.data["rationale"]),
+        tree=str(decision.data["result_tree"]),
+    )

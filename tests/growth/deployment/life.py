@@ -1,0 +1,53 @@
+"""One life of a deployment: goes on with it until it is done, or the process dies at a moment."""
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from tests.growth.deployment.living import Living
+
+WATCHED = ("subprocess.Popen", "os.rename", "os.symlink", "os.mkdir", "os.remove", "open")
+LATER_S = 0.02
+
+
+class Death:
+    """Waits for the n-th watched call that has a word in it, and kills its own process.
+
+    With `later`, the call is at work when the process dies.
+    """
+
+    def __init__(self, word: str, number: int, later: str) -> None:
+        self._word, self._left, self._later = word, number, later
+
+    def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Die if it is time."""
+        if event not in WATCHED or self._left <= 0:
+            return
+        is_read = event == "open" and not (isinstance(arguments[2], int) and arguments[2] & 3)
+        if is_read or self._word not in f"{event} {arguments[:2]}":
+            return
+        self._left -= 1
+        if self._left == 0 and self._later:
+            threading.Timer(LATER_S, _die).start()
+        elif self._left == 0:
+            _die()
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(folder: str, plan: str, word: str = "", number: str = "0", later: str = "") -> None:
+    """Go on with a deployment; count the watched calls that contain a word, and die at one."""
+    app = Living(Path(folder))
+    if number != "0":
+        sys.addaudithook(Death(word, int(number), later).hear)
+    app.deploy(app.plane.plans.load(plan))
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    main(*sys.argv[1:])

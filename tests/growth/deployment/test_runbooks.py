@@ -1,0 +1,58 @@
+"""Every command in the runbooks of apps works in the situation of its page."""
+
+from pathlib import Path
+from typing import cast
+
+from attractor.growth import api
+from tests import examples
+from tests.growth.deployment.living import NEW_FIELD, Living, make_living, make_released
+from tests.growth.deployment.test_killed_deployments import live
+from tests.pipeline.projects import git
+from tests.test_runbooks import OF_APPS
+
+KILLED, ROLLED_BACK = OF_APPS
+
+
+def variables(app: Living) -> dict[str, str]:
+    """Return where the commands find what the test made, and who decides."""
+    host = app.plane.host
+    return {
+        "HOME": str(app.folder.parent),
+        "ATTRACTOR_STATE_DIR": str(host.state_dir),
+        "ATTRACTOR_WORKSPACES_DIR": str(host.workspaces_dir),
+        "ATTRACTOR_TOKEN": app.make_token(),
+    }
+
+
+def test_killed_deployment_is_resumed(tmp_path: Path) -> None:
+    app = make_released(tmp_path / "app")
+    plan = app.plan(NEW_FIELD)
+    app.decide(app.deploy(plan).run_id)
+    try:
+        assert live(app, plan, "import", "1", "later") != 0
+        examples.play(KILLED, app.folder, variables(app))
+    finally:
+        app.stop()
+
+
+def test_app_is_rolled_back(tmp_path: Path) -> None:
+    app = make_living(tmp_path / "app")
+    try:
+        runs = [
+            app.grow(*morphs).run_id
+            for morphs in ([{"type": "add_source", "name": "weather"}], [NEW_FIELD])
+        ]
+        old = [{"id": f"a{number}", "crop": "rye", "soil": "loam"} for number in range(3)]
+        app.post("/data/block", *old, {"id": "b", "crop": "oat", "soil": "clay"})
+        examples.play(ROLLED_BACK, app.folder, variables(app))
+        assert app.records()[0] == {"id": "a0", "crop": "rye"}
+        assert app.records()[-1] == {"id": "b", "crop": "oat"}
+        shown = api.lineage(app.plane)
+    finally:
+        app.stop()
+    assert git(app.folder, "diff", "HEAD~4", "HEAD", "--stat", "--", "spec/nodes") == ""
+    stages = cast("list[dict[str, str]]", shown["stages"])
+    told = [(one["stage"], one["parent"], one["decided_by"]) for one in stages]
+    assert told == [("v0", "", "ann"), ("v0-2", "v0", "ann"), ("v0-3", "v0-2", "ann-decide")]
+    assert [one["run_id"] for one in stages[:2]] == runs
+    assert stages[-1]["returns_to"] == "v0"

@@ -1,0 +1,29 @@
+"""G12: a deployment parks without a decision, and changes code and state together."""
+
+from pathlib import Path
+
+from attractor.growth.plans.store import PlanState
+from tests.growth.deployment.living import NEW_FIELD, make_released
+from tests.pipeline.projects import git
+
+
+def test_plan_parks_for_a_decision_and_is_deployed_after_it(tmp_path: Path) -> None:
+    app = make_released(tmp_path / "app")
+    try:
+        plan = app.plan(NEW_FIELD)
+        parked = app.deploy(plan)
+        assert (parked.stage, parked.waits_for) == ("v0-2", "decision")
+        assert (app.state_of(plan), app.stage) == (PlanState.PARKED, "v0")
+        assert app.deploy(plan).run_id == parked.run_id
+        app.decide(parked.run_id)
+        done = app.deploy(plan)
+        assert (done.waits_for, app.state_of(plan)) == ("", PlanState.DEPLOYED)
+        assert "v0-2" in app.get("/health")["built"]
+        assert app.records() == [{"id": "b1", "crop": "rye", "soil": "loam"}]
+    finally:
+        app.stop()
+    subjects = git(app.folder, "log", "--format=%s", "-3").splitlines()
+    assert subjects == ["Grow to v0-2", "Plan Juvenile v0-2", "Seed"]
+    # The plan commit changes the specification only.
+    changed = git(app.folder, "diff", "--name-only", "HEAD~2", "HEAD~1").splitlines()
+    assert {one.partition("/")[0] for one in changed} == {"spec"}
