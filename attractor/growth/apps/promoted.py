@@ -5,6 +5,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from attractor.growth.apps.divergence import FOLDERS, Files
+from attractor.growth.spec.files import NODES
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.repository import Repository
 
@@ -19,7 +20,7 @@ class PromotedTree(NamedTuple):
 
 
 async def read_promoted(repository: Repository) -> PromotedTree | None:
-    """Return the newest promoted commit of the checked-out branch; None without one."""
+    """Return the newest promoted commit of the checked-out branch; None without an app in one."""
     asked = ("log", "-1", "--format=%H", "--extended-regexp", f"--grep={_TRAILERS}", "HEAD")
     commit = (await repository.git.answer(*asked)).stdout.strip()
     if not commit:
@@ -35,6 +36,9 @@ async def read_promoted(repository: Repository) -> PromotedTree | None:
         prefixes = tuple(f"{repository.prefix}{one}/".encode() for one in FOLDERS)
         tree = await store.files_of(await repository.tree(commit))
         wanted = {path: entry for path, entry in tree.items() if path.startswith(prefixes)}
+        nodes = f"{repository.prefix}{NODES.as_posix()}/".encode()
+        if not any(path.startswith(nodes) for path in wanted):
+            return None
         contents = await store.with_blobs([one.id for one in wanted.values()], list)
     top = len(repository.prefix.encode())
     names = [path[top:].decode(errors="surrogateescape") for path in wanted]

@@ -1,6 +1,7 @@
 """Serve generated apps: routes, types, gates, telemetry, recordings, and state after a kill."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from attractor.growth.apps.process import app_sandbox, export_state, import_stat
 from attractor.growth.errors import AppFailed
 from attractor.growth.simulation.traffic import read_recording
 from attractor.growth.spec.document import read_document
+from tests.counts import count
 from tests.growth.apps.small_app import write_small_app, write_with_bodies
 
 pytestmark = pytest.mark.anyio
@@ -66,6 +68,62 @@ async def test_gate_keeps_records_from_guarded_steps(tmp_path: Path):
         assert "h-b2" in page.text
         panel = await client.get("/panels/brief", headers={"Accept": "application/json"})
         assert json_of(panel) == {"id": "brief", "title": "Brief", "priority": 3, "rows": harvest}
+
+
+GUARDING = read_document(
+    """
+identity: {purpose: Guard}
+data_contracts: {entities: [Block, Harvest]}
+workflows:
+  pipelines:
+    - name: Run
+      steps:
+        - {name: First gate, reads: [Block], guards: [Harvesting, Weighing]}
+        - {name: Meddling, reads: [Block], writes: [Block]}
+        - {name: Harvesting, reads: [Block], writes: [Harvest]}
+        - {name: Second gate, reads: [Block], guards: [Weighing]}
+        - {name: Weighing, writes: [Block]}
+"""
+)
+SEEN = """import json, random
+    context.note(json.dumps([one['id'] for one in records['block']]))
+    """
+ANY = SEEN + "return {'%s': [{'id': one} for one in 'abcdef' if random.random() < %s]}"
+PASS = SEEN + "return {'block': [one for one in records['block'] if random.random() < 0.8]}"
+RANDOM_BODIES = {
+    "steps/first_gate": PASS,
+    "steps/meddling": ANY % ("block", 0.9),
+    "steps/harvesting": ANY % ("harvest", 0.5),
+    "steps/second_gate": PASS,
+    "steps/weighing": ANY % ("block", 0.2),
+}
+
+
+async def test_blocked_records_reach_no_guarded_step_whatever_bodies_return(tmp_path: Path):
+    tree = write_with_bodies(GUARDING, tmp_path / "tree", RANDOM_BODIES)
+    refused = hits = 0
+    async with serving(tree) as client:
+        for _ in range(count(ci=25, full=2000)):
+            before = {one["id"] for one in json_of(await client.get("/data/block"))["records"]}
+            response = await client.post("/run/run")
+            if response.status_code == 500:
+                assert "blocked" in response.json()["error"]
+                refused += 1
+                continue
+            first, meddling, harvesting, second, weighing = json_of(response)["steps"]
+            stopped = {one.partition("/")[2] for one in first["blocked"]}
+            assert stopped.isdisjoint(json.loads(harvesting["note"]))
+            assert set(json.loads(meddling["note"])) == before
+            stopped |= {one.partition("/")[2] for one in second["blocked"]}
+            assert stopped.isdisjoint(json.loads(weighing["note"]))
+            hits += len(first["blocked"]) + len(second["blocked"])
+            after = {one["id"] for one in json_of(await client.get("/data/block"))["records"]}
+            # The guarded step replaced what it saw, and nothing that was hidden from it.
+            assert stopped & set(json.loads(second["note"])) <= after
+        counts = json_of(await client.get("/telemetry"))
+    assert refused
+    assert hits
+    assert counts["run"]["errors"] == counts["weighing"]["errors"] == refused
 
 
 NOTHING = "return {}"
@@ -240,3 +298,10 @@ async def test_app_that_does_not_start_is_an_error(tmp_path: Path):
     whole = write_small_app(tmp_path / "whole")
     with pytest.raises(AppFailed, match="cannot import its state: unknown entity 'cow'"):
         await import_state(whole, tmp_path / "state", {"cow": ()})
+
+
+async def test_small_answer_is_sent_at_once(tmp_path: Path):
+    """Nagle's algorithm with delayed acknowledgements costs 40 ms a response."""
+    async with serving(write_small_app(tmp_path / "tree")) as client:
+        seconds = [(await client.get("/data/block")).elapsed.total_seconds() for _ in range(15)]
+    assert min(seconds) < 0.03

@@ -36,8 +36,8 @@ def random_state(random: Random, graph: SpecGraph) -> State:
 
 @pytest.mark.anyio
 async def test_random_apps_compile_and_their_state_round_trips(tmp_path: Path):
-    running = count(ci=2, full=20)
-    for seed in range(count(ci=20, full=200)):
+    running = count(ci=1, full=20)
+    for seed in range(count(ci=10, full=200)):
         graph = apply_morphs(GUARDED, random_sequence(seed, GUARDED))
         files = write_app(graph, tmp_path / str(seed))
         for path, file in files.items():

@@ -61,9 +61,9 @@ def _data_nodes(graph: SpecGraph) -> Iterator[str]:
 
 
 def _field(node: SpecNode) -> dict[str, Any]:
-    flags = [f", {flag}=True" for flag in ("key", "pii") if node.fields.get(flag) == "true"]
-    name = node.id.partition(".")[2]
-    return {"name": name, "type": node.fields.get("type", "text"), "options": "".join(flags)}
+    is_key = node.fields.get("key") == "true"
+    type_ = node.fields.get("type", "text")
+    return {"name": node.id.partition(".")[2], "type": type_, "key": is_key}
 
 
 def _step(graph: SpecGraph, node: SpecNode) -> dict[str, Any]:
