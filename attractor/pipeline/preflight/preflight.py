@@ -1,6 +1,7 @@
 """Checks the backends, the workspace and the child pipelines of a run before it starts."""
 
 import os
+from collections import ChainMap
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from io import StringIO
@@ -109,9 +110,15 @@ def _program_backends(
 
 
 def _all_backend_nodes(graphs: Sequence[Graph], host: RunHost) -> Sequence[Node]:
-    shipped = cast(Mapping[str, Handler], handler_registry())
-    handlers = {**shipped, **host.custom_parts.handlers}
+    handlers = _all_handlers(host)
     return [node for graph in graphs for node in _backend_nodes(graph, handlers)]
+
+
+def _all_handlers(host: RunHost) -> Mapping[str, Handler]:
+    # Not merged into one dict: that would load every handler.
+    return ChainMap(
+        dict(host.custom_parts.handlers), cast("dict[str, Handler]", handler_registry())
+    )
 
 
 def _agent_nodes(graphs: Sequence[Graph], request: RunRequest, host: RunHost) -> Sequence[Node]:
@@ -188,7 +195,12 @@ def _backend_nodes(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[No
             handler = resolve_handler(node, handlers)
         except UsageError:  # reported as a fault of the graph
             continue
-        calls_backend = handler is handlers[CODERGEN] or model_task(node) in _ANSWERS
+        calls_backend = (
+            handler is handlers[CODERGEN]
+            or model_task(node) in _ANSWERS
+            # Handlers of other packages say themselves that they ask the backend.
+            or getattr(handler, "asks_model", False)
+        )
         if node not in graph.exits and calls_backend:
             yield node
 
@@ -415,8 +427,7 @@ def _find_missing_ports(
 
 def _find_graph_faults(graphs: list[Graph], host: RunHost) -> Iterator[Diagnostic]:
     """Yield the errors for which the engine would refuse a pipeline or its child pipelines."""
-    shipped = cast(Mapping[str, Handler], handler_registry())
-    handlers = {**shipped, **host.custom_parts.handlers}
+    handlers = _all_handlers(host)
     for graph in graphs:
         yield from find_faults(graph, handlers)
     yield from find_secret_names(graphs[0], host.redactor)

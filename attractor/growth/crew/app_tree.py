@@ -1,0 +1,121 @@
+"""The tree of an app as a stage of the crew sees it: specification, plan and written bodies."""
+
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+from attractor.base.dataclasses import dataclass
+from attractor.engine.seams import Stage as RunStage
+from attractor.growth.apps.skeleton import generate
+from attractor.growth.apps.stack import FilePart, GeneratedFile
+from attractor.growth.development import DevelopmentalSpec, read_development
+from attractor.growth.lineage import Stage, newest, read_stages
+from attractor.growth.plans.plan import Proposal, read_proposal
+from attractor.growth.spec.files import read_spec
+from attractor.growth.spec.graph import SpecGraph
+
+FOLDERS = ("spec", "app", "tools")
+"""The folders that the crew changes."""
+
+STEPS, PANELS = "app/steps/", "app/panels/"
+
+NOT_BUILT = "NotBuilt"
+"""The word in bodies that nobody has written yet."""
+
+
+@dataclass(frozen=True)
+class AppTree:
+    """The files of an app in a folder, read once."""
+
+    folder: Path
+    graph: SpecGraph
+    development: DevelopmentalSpec
+    stage: Stage | None
+    """The newest stage of the lineage, if there is one."""
+
+    @property
+    def proposal(self) -> Proposal | None:
+        """The committed plan: what the specification grew by at its newest stage."""
+        morphs = [one["morph"] for one in self._plan.get("morphs", [])]
+        tests = self._plan.get("tests", [])
+        return read_proposal({"morphs": morphs, "tests": tests}) if morphs else None
+
+    @property
+    def _plan(self) -> Mapping[str, Any]:
+        return cast("dict[str, Any]", dict(self.stage.plan)) if self.stage else {}
+
+    @cached_property
+    def generated(self) -> Mapping[str, GeneratedFile]:
+        """The files that follow from the specification."""
+        return generate(self.graph)
+
+    @property
+    def bodies(self) -> Mapping[str, str]:
+        """The node of each file with a body, by the path of the file."""
+        files = self.generated.items()
+        return {path: Path(path).stem for path, file in files if file.part is FilePart.BODY}
+
+    def text(self, path: str) -> str:
+        """Return the text of a file of the tree; empty if it does not exist."""
+        file = self.folder / path
+        return file.read_text("utf-8") if file.is_file() else ""
+
+    def open_bodies(self) -> Sequence[str]:
+        """Return the files whose body has to be written: new ones, and those the plan touches."""
+        return [
+            path
+            for path, node in self.bodies.items()
+            if self._is_new(path) or node in self._written_by_plan
+        ]
+
+    def unwritten_bodies(self) -> Sequence[str]:
+        """Return the files of steps that nobody has written yet."""
+        return [one for one in self.bodies if NOT_BUILT in (self.text(one) or NOT_BUILT)]
+
+    def _is_new(self, path: str) -> bool:
+        text = self.text(path)
+        is_panel = path.startswith(PANELS)
+        return NOT_BUILT in (text or NOT_BUILT) or (is_panel and text == self.generated[path].text)
+
+    @cached_property
+    def _written_by_plan(self) -> frozenset[str]:
+        morphs = self._plan.get("morphs", [])
+        return frozenset(written for one in morphs for written in one["writes"])
+
+
+def read_app_tree(folder: Path) -> AppTree:
+    """Read the tree of an app."""
+    stages = read_stages(folder)
+    newest_stage = newest(stages) if stages else None
+    return AppTree(folder, read_spec(folder), read_development(folder), newest_stage)
+
+
+@asynccontextmanager
+async def open_tree(stage: RunStage) -> AsyncGenerator[AppTree]:
+    """Yield the tree of a stage, exported to a folder of its own."""
+    tree = await stage.workspace.snapshot(stage.id)
+    with tempfile.TemporaryDirectory(prefix="attractor-app-") as folder:
+        await stage.workspace.export(tree, Path(folder))
+        yield read_app_tree(Path(folder))
+
+
+async def write_changes(stage: RunStage, tree: AppTree, change: Callable[[Path], object]) -> str:
+    """Change the exported files, and then the same files of the workspace; return a summary."""
+    before = _texts(tree.folder)
+    change(tree.folder)
+    after = _texts(tree.folder)
+    changed = [one for one in after if before.get(one) != after[one]]
+    removed = sorted(before.keys() - after.keys())
+    for path in changed:
+        await stage.workspace.environment.write_file(path, after[path])
+    for path in removed:
+        await stage.workspace.environment.delete_file(path)
+    return f"{len(changed)} files written, {len(removed)} removed"
+
+
+def _texts(folder: Path) -> Mapping[str, bytes]:
+    files = (one for top in FOLDERS for one in sorted((folder / top).rglob("*")))
+    return {str(one.relative_to(folder)): one.read_bytes() for one in files if one.is_file()}

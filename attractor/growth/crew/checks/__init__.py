@@ -1,0 +1,1 @@
+"""The checks of growth for suites, one file each; entry points of the package name them."""

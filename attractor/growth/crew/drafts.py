@@ -1,0 +1,266 @@
+"""Drafts of scenarios, written by the tester: tried on the app, and on mutants of it.
+
+A draft that holds for every mutant tests nothing, and is refused. Drafts speak of records and of
+requests to the app only, so none of them runs a command.
+"""
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import httpx
+from pydantic import Field, JsonValue, model_validator
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
+from attractor.engine.stage.no_workspace import NoEnvironment
+from attractor.environments.selection import EnvironmentChoice
+from attractor.factory.resources.first_suite import toml_text
+from attractor.growth.apps.process import running_app
+from attractor.growth.crew.app_tree import AppTree
+from attractor.growth.crew.contract import Message
+from attractor.growth.spec.graph import Relation, SpecGraph
+from attractor.scenarios.check import Observation, StepRecord
+from attractor.scenarios.checks.json import JsonCheck
+
+PORT = 8000
+PACKAGES = "packages"
+"""The folder beside an app with the packages that it needs, which trials carry."""
+
+_ANSWER_TIME = 10.0
+START = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+class Expect(Message):
+    """A value in the JSON of the app, as a check of kind `json` expects it."""
+
+    get: str = Field(pattern=r"^/(panels|data|outputs)/[a-z0-9_]+$")
+    path: str = Field(description="the place of values, such as `$.records[*].id`")
+    equals: JsonValue = None
+    matches: str | None = None
+    length: int | None = None
+    exists: bool = True
+
+    @model_validator(mode="after")
+    def _is_one_expectation(self) -> "Expect":
+        given = self.model_fields_set & {"equals", "matches", "length", "exists"}
+        if len(given) != 1:
+            raise ValueError("give exactly one of equals, matches, length and exists")
+        return self
+
+    @property
+    def options(self) -> dict[str, JsonValue]:
+        """The options of the check."""
+        keys = self.model_fields_set - {"get"}
+        return {key: getattr(self, key) for key in sorted(keys)}
+
+
+class Draft(Message):
+    """A draft of a scenario: records are given, a pipeline runs, and values are expected."""
+
+    id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)
+    title: str = Field(min_length=1)
+    story: str = Field(min_length=1, description="the words of a person")
+    clock: datetime = Field(description="the time at which the app runs, with a time zone")
+    given: dict[str, tuple[dict[str, JsonValue], ...]] = Field(description="records by entity")
+    run: str = Field(description="the id of a pipeline")
+    expect: tuple[Expect, ...] = Field(min_length=1)
+
+
+def faults_of_drafts(graph: SpecGraph, drafts: Sequence[Draft]) -> list[str]:
+    """Return the faults of drafts that name what the specification does not contain."""
+    faults: list[str] = []
+    kinds = {"panels": "panel", "data": "entity", "outputs": "output"}
+    for draft in drafts:
+        named = [(one, "entity") for one in draft.given] + [(draft.run, "pipeline")]
+        for one in draft.expect:
+            _, place, id_ = one.get.split("/")
+            named.append((id_, kinds[place]))
+        faults += [
+            f"{draft.id}: no {kind} {id_!r}"
+            for id_, kind in named
+            if id_ not in graph or graph[id_].kind != kind
+        ]
+        if draft.clock.tzinfo is None:
+            faults.append(f"{draft.id}: clock: no time zone")
+    ids = [one.id for one in drafts]
+    return faults + [f"{one}: drafted twice" for one in sorted(set(ids)) if ids.count(one) > 1]
+
+
+def scenario_text(draft: Draft) -> str:
+    """Return the draft as a train scenario of a suite."""
+    steps: list[dict[str, Json]] = [
+        {
+            "name": "app",
+            "service": f"python3 -m app serve --port {PORT}",
+            "port": PORT,
+            "env": {
+                "PYTHONPATH": PACKAGES,
+                "APP_STATE": "state",
+                "APP_CLOCK": draft.clock.isoformat(),
+                "APP_SEED": "1",
+            },
+            "health": {"path": "/health"},
+        }
+    ]
+    for entity, records in draft.given.items():
+        steps.append(
+            {
+                "name": f"given-{entity}",
+                "port": PORT,
+                "method": "POST",
+                "path": f"/data/{entity}",
+                "json": list(records),
+            }
+        )
+    steps.append({"name": "run", "port": PORT, "method": "POST", "path": f"/run/{draft.run}"})
+    checks: list[dict[str, Json]] = []
+    for number, one in enumerate(draft.expect, 1):
+        steps.append(
+            {
+                "name": f"look-{number}",
+                "port": PORT,
+                "path": one.get,
+                "headers": {"accept": "application/json"},
+            }
+        )
+        checks.append({"kind": "json", "step": f"look-{number}", **one.options})
+    lines = [
+        f"id = {_toml(draft.id)}",
+        f"title = {_toml(draft.title)}",
+        f"story = {_toml(draft.story)}",
+        'tags = ["draft"]\nbaseline = "any"',
+    ]
+    for name, tables in (("steps", steps), ("checks", checks)):
+        for table in tables:
+            lines.append(f"\n[[{name}]]")
+            lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Json) -> str:
+    """Return a value in TOML, which has no null: such members are left out."""
+    match value:
+        case dict():
+            inside = (
+                f"{_toml(key)} = {_toml(one)}" for key, one in value.items() if one is not None
+            )
+            return f"{{ {', '.join(inside)} }}"
+        case list():
+            return f"[{', '.join(map(_toml, value))}]"
+        case str():
+            return toml_text(value)
+        case _:
+            return json.dumps(value)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A change of one body that a useful scenario notices."""
+
+    kind: Literal["gate removed", "sort reversed", "output emptied"]
+    path: str
+
+
+_WRAPPERS: Mapping[str, str] = {
+    "gate removed": "return {key: list(records[key]) for key in _original(records, context)}",
+    "sort reversed": "return {key: one[::-1] for key, one in _original(records, context).items()}",
+    "output emptied": "return {key: [] for key in _original(records, context)}",
+}
+
+
+def mutants(graph: SpecGraph, bodies: Mapping[str, str]) -> Iterator[Mutant]:
+    """Yield the mutants of the steps of an app, gates first."""
+    steps = {path: graph[id_] for path, id_ in bodies.items() if graph[id_].kind == "step"}
+    for path, step in steps.items():
+        if step.targets(Relation.GUARDS):
+            yield Mutant("gate removed", path)
+    for path, step in steps.items():
+        if step.targets(Relation.WRITES):
+            yield Mutant("output emptied", path)
+            yield Mutant("sort reversed", path)
+
+
+def mutate(text: str, mutant: Mutant) -> str:
+    """Return the text of a body with the change of a mutant."""
+    return (
+        f"{text.rstrip()}\n\n\n_original = run\n\n\n"
+        f"def run(records, context):\n    {_WRAPPERS[mutant.kind]}\n"
+    )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The result of a draft: its faults on the app, and the mutant that it noticed."""
+
+    draft: Draft
+    faults: tuple[str, ...]
+    noticed: Mutant | None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the draft holds for the app, and fails on a mutant."""
+        return not self.faults and self.noticed is not None
+
+
+async def try_drafts(
+    tree: AppTree, drafts: Sequence[Draft], *, sandbox: EnvironmentChoice | None = None
+) -> Sequence[Trial]:
+    """Try drafts on an app, and the ones that hold on its mutants."""
+    return [await _try(tree, one, sandbox) for one in drafts]
+
+
+async def _try(tree: AppTree, draft: Draft, sandbox: EnvironmentChoice | None) -> Trial:
+    faults = await play_draft(tree.folder, draft, sandbox=sandbox)
+    if faults:
+        return Trial(draft, tuple(faults), None)
+    for mutant in mutants(tree.graph, tree.bodies):
+        with tempfile.TemporaryDirectory(prefix="attractor-mutant-") as folder:
+            copy = Path(folder, "app")
+            shutil.copytree(tree.folder, copy)
+            file = copy / mutant.path
+            file.write_text(mutate(file.read_text("utf-8"), mutant), "utf-8")
+            if await play_draft(copy, draft, sandbox=sandbox):
+                return Trial(draft, (), mutant)
+    return Trial(draft, (), None)
+
+
+async def play_draft(
+    tree: Path, draft: Draft, *, sandbox: EnvironmentChoice | None = None
+) -> Sequence[str]:
+    """Play a draft on an app with an empty state; return what is not as expected."""
+    async with start_app(tree, draft.clock, sandbox=sandbox) as client:
+        posts = {f"/data/{entity}": list(records) for entity, records in draft.given.items()}
+        for path, body in {**posts, f"/run/{draft.run}": None}.items():
+            response = await client.post(path, json=body)
+            if response.status_code >= httpx.codes.BAD_REQUEST:
+                return [f"{draft.id}: POST {path}: {response.text[:200]}"]
+        return [fault for one in draft.expect if (fault := await _judge(client, draft, one))]
+
+
+@asynccontextmanager
+async def start_app(
+    tree: Path, clock: datetime = START, *, sandbox: EnvironmentChoice | None = None
+) -> AsyncGenerator[httpx.AsyncClient]:
+    """Yield a client of the app in a tree, with an empty state of its own."""
+    with tempfile.TemporaryDirectory(prefix="attractor-state-") as state:
+        async with (
+            running_app(tree, Path(state), clock=clock, seed=1, sandbox=sandbox) as app,
+            httpx.AsyncClient(base_url=app.url, timeout=_ANSWER_TIME) as client,
+        ):
+            yield client
+
+
+async def _judge(client: httpx.AsyncClient, draft: Draft, expect: Expect) -> str:
+    response = await client.get(expect.get, headers={"accept": "application/json"})
+    record = StepRecord("look", http_status=response.status_code, body=response.text)
+    check = JsonCheck.model_validate({"step": "look", **expect.options})
+    result = await check.judge(Observation({"look": record}, NoEnvironment()))
+    reason = re.sub(r"the output of step look", expect.get, result.reason)
+    return "" if result.passed else f"{draft.id}: {reason}"

@@ -1,0 +1,1 @@
+"""The handlers of growth, one file each; entry points of the package name them."""

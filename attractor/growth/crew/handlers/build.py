@@ -1,0 +1,78 @@
+"""Starts the built app, and tries the drafts of the tester on it and on mutants."""
+
+import os
+import pwd
+from pathlib import Path
+from typing import Any, cast
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
+from attractor.engine.outcome import Outcome, success
+from attractor.engine.seams import Parts, Stage
+from attractor.environments.selection import EnvironmentChoice
+from attractor.growth.apps.process import app_sandbox
+from attractor.growth.crew.app_tree import AppTree, open_tree
+from attractor.growth.crew.drafts import Draft, Trial, scenario_text, start_app, try_drafts
+from attractor.growth.crew.stage import FAULTS, as_outcome, refused
+
+DRAFTS = "tester.drafts"
+
+
+@dataclass(frozen=True)
+class Build:
+    """Fails if an open body, an unhealthy app or a failed draft remains."""
+
+    parts: Parts
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """Start the app, then try each draft."""
+        return await as_outcome(self._execute(stage))
+
+    async def _execute(self, stage: Stage) -> Outcome:
+        async with open_tree(stage) as tree:
+            faults = [f"{one}: its body is not written" for one in tree.unwritten_bodies()]
+            sandbox = await app_sandbox({"PATH": os.defpath}, hide=[_home(), stage.logs_root])
+            faults = faults or await _health_faults(tree, sandbox)
+            if faults:
+                return refused("the app cannot be built", faults)
+            drafts = [
+                Draft.model_validate(one)
+                for one in cast("list[dict[str, Any]]", stage.context.get(DRAFTS) or [])
+            ]
+            trials = await try_drafts(tree, drafts, sandbox=sandbox)
+            failed = [fault for one in trials for fault in one.faults]
+            if failed:
+                return refused("a draft of the tester fails", failed)
+            return _report(stage, [*trials])
+
+
+def _home() -> Path:
+    return Path(pwd.getpwuid(os.getuid()).pw_dir)
+
+
+async def _health_faults(tree: AppTree, sandbox: EnvironmentChoice) -> list[str]:
+    async with start_app(tree.folder, sandbox=sandbox) as client:
+        response = await client.get("/health")
+        if response.is_error:
+            return [f"GET /health: status {response.status_code}"]
+        health = response.json()
+    expected = tree.graph.spec_hash
+    return [] if health["spec_hash"] == expected else ["GET /health: another spec_hash"]
+
+
+def _report(stage: Stage, trials: list[Trial]) -> Outcome:
+    """Write the drafts that notice a mutant as train scenarios, and name the others."""
+    refused_ids: list[Json] = []
+    kept_ids: list[Json] = []
+    for one in trials:
+        if one.is_kept:
+            kept_ids.append(one.draft.id)
+            stage.files.write(f"{one.draft.id}.scenario.toml", scenario_text(one.draft))
+        else:
+            refused_ids.append(one.draft.id)
+    notes = f"healthy; {len(kept_ids)} drafts kept, {len(refused_ids)} notice no mutant"
+    updates: dict[str, Json] = {"build.kept": kept_ids, "build.refused": refused_ids, FAULTS: []}
+    return success(notes, **updates)
+
+
+part = Build

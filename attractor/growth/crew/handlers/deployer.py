@@ -1,0 +1,50 @@
+"""Records the artifact of a build: stage, specification and hash of the app; it never decides."""
+
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json, content_hash
+from attractor.engine.outcome import Outcome, success
+from attractor.engine.seams import Parts, Stage
+from attractor.growth.crew.app_tree import AppTree, open_tree
+from attractor.growth.crew.stage import as_outcome
+
+
+@dataclass(frozen=True)
+class Deployer:
+    """Describes what a decision would be about; a person decides, and `grow deploy` goes on."""
+
+    parts: Parts
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """Leave the artifact in the context."""
+        return await as_outcome(self._execute(stage))
+
+    async def _execute(self, stage: Stage) -> Outcome:
+        async with open_tree(stage) as tree:
+            artifact = artifact_of(tree)
+            updates: dict[str, Json] = {"deployer.artifact": artifact}
+            notes = f"app {str(artifact['app_hash'])[:12]} of stage {artifact['stage'] or 'none'}"
+            return success(f"{notes}; a person decides: attractor grow deploy", **updates)
+
+
+def artifact_of(tree: AppTree) -> dict[str, Json]:
+    """Return the record of the artifact."""
+    files = sorted(one for one in (tree.folder / "app").rglob("*") if one.is_file())
+    lines = [f"{_hash(one)} {one.relative_to(tree.folder)}" for one in files]
+    newest = tree.stage
+    return {
+        "stage": newest.stage if newest else "",
+        "spec_hash": tree.graph.spec_hash,
+        "plan_hash": newest.plan_hash if newest else "",
+        "migration_hash": newest.migration_hash if newest else "",
+        "app_hash": content_hash("\n".join(lines).encode()),
+        "files": len(files),
+    }
+
+
+def _hash(file: Path) -> str:
+    return content_hash(file.read_bytes())
+
+
+part = Deployer

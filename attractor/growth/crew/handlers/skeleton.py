@@ -1,0 +1,49 @@
+"""Writes the files that follow from the specification; a proposal of this run is applied first."""
+
+from pathlib import Path
+from typing import Any, cast
+
+from attractor.base.dataclasses import dataclass
+from attractor.engine.outcome import Outcome, success
+from attractor.engine.seams import Parts, Stage
+from attractor.growth.apps.skeleton import write_app
+from attractor.growth.crew.app_tree import AppTree, open_tree, write_changes
+from attractor.growth.crew.stage import as_outcome
+from attractor.growth.morph import apply_morphs
+from attractor.growth.plans.plan import read_proposal
+from attractor.growth.spec.files import write_spec
+from attractor.growth.spec.graph import SpecGraph
+
+PROPOSAL = "planner.answer"
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Applies the planner's morphs of this run, if any, and generates the skeleton."""
+
+    parts: Parts
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """Write new and changed files, and remove those of other nodes."""
+        return await as_outcome(self._execute(stage))
+
+    async def _execute(self, stage: Stage) -> Outcome:
+        async with open_tree(stage) as tree:
+            graph = _grown(tree, stage)
+
+            def change(folder: Path) -> None:
+                write_spec(graph, folder)
+                write_app(graph, folder)
+
+            return success(await write_changes(stage, tree, change))
+
+
+def _grown(tree: AppTree, stage: Stage) -> SpecGraph:
+    answer = stage.context.get(PROPOSAL)
+    if not isinstance(answer, dict):
+        return tree.graph
+    proposal = read_proposal(cast("dict[str, Any]", answer))
+    return apply_morphs(tree.graph, proposal.morphs)
+
+
+part = Skeleton

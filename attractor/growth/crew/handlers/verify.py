@@ -1,0 +1,36 @@
+"""Compares the tree with its specification: generated files, open bodies, and the change itself."""
+
+from attractor.base.dataclasses import dataclass
+from attractor.engine.outcome import Outcome, success
+from attractor.engine.seams import Parts, Stage
+from attractor.growth.apps.divergence import find_divergence
+from attractor.growth.crew.app_tree import open_tree
+from attractor.growth.crew.handlers.safety import spec_at_start
+from attractor.growth.crew.stage import as_outcome, refused
+from attractor.growth.spec.difference import compare_specs
+
+DIFF_FILE = "diff.txt"
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Fails if the app diverges from its specification, or if a body is still open."""
+
+    parts: Parts
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """Write the difference of the specifications, and judge the files."""
+        return await as_outcome(self._execute(stage))
+
+    async def _execute(self, stage: Stage) -> Outcome:
+        async with open_tree(stage) as tree:
+            before = await spec_at_start(stage)
+            changes = compare_specs(before, tree.graph) if before else ()
+            stage.files.write(DIFF_FILE, "".join(f"{one.describe()}\n" for one in changes))
+            faults = [f"{one.path}: {one.kind}" for one in find_divergence(tree.folder)]
+            if faults:
+                return refused("the app diverges from its specification", faults)
+            return success(f"{len(changes)} changes of the specification, no divergence")
+
+
+part = Verify

@@ -1,0 +1,72 @@
+"""Writes the bodies of steps; it may ask for adapters and skills first."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import Field
+
+from attractor.base.json import Json
+from attractor.growth.crew.app_tree import STEPS, AppTree
+from attractor.growth.crew.bodies import Body, OpenBody, faults_of, open_bodies, text_by_path
+from attractor.growth.crew.contract import Message, Role, Work
+from attractor.growth.crew.tools import names_of_tools
+
+
+class Input(Message):
+    """The plan, and the files whose bodies are open."""
+
+    spec_graph_id: str
+    morphs: tuple[dict[str, Any], ...] = Field(description="the plan; empty for a rebuild")
+    tests: tuple[str, ...] = Field(description="sentences that must hold")
+    bodies: tuple[OpenBody, ...] = Field(description="the files to write")
+    tools: tuple[str, ...] = Field(description="adapters and skills that exist")
+    ready: tuple[str, ...] = Field(description="adapters and skills that toolsmith made ready")
+    faults: tuple[str, ...] = Field(description="faults found in earlier bodies")
+
+
+class Answer(Message):
+    """All bodies, or the tools that are needed first."""
+
+    bodies: tuple[Body, ...] = ()
+    needs: tuple[str, ...] = Field(default=(), description="names of adapters and skills")
+
+
+def gather(work: Work) -> Input:
+    """Gather the plan and the open bodies of steps."""
+    tree, proposal = work.tree, work.tree.proposal
+    return Input(
+        spec_graph_id=f"sg-{tree.graph.spec_hash[:12]}",
+        morphs=tuple(proposal.to_dict()["morphs"]) if proposal else (),
+        tests=(*sentences(tree), *(proposal.tests if proposal else ())),
+        bodies=tuple(open_bodies(work, STEPS)),
+        tools=tuple(names_of_tools()),
+        ready=tuple(work.left("toolsmith.ready") or ()),
+        faults=tuple(work.left("crew.faults") or ()),
+    )
+
+
+def sentences(tree: AppTree) -> list[str]:
+    """Return the sentences that must hold for an app."""
+    return [one.name for one in tree.graph.of_kind("acceptance_test")]
+
+
+def find_faults(work: Work, answer: Answer) -> Sequence[str]:
+    """Refuse unknown tools, and bodies that are missing, invalid or not asked for."""
+    known = names_of_tools()
+    unknown = [f"needs: unknown tool {one!r}" for one in answer.needs if one not in known]
+    if answer.needs and answer.bodies:
+        return ["answer either bodies or needs"]
+    return unknown or ([] if answer.needs else faults_of(work, STEPS, answer.bodies))
+
+
+def files(_work: Work, answer: Answer) -> Mapping[str, str]:
+    """Write the bodies."""
+    return text_by_path(answer.bodies)
+
+
+def updates(answer: Answer) -> Mapping[str, Json]:
+    """Say whether toolsmith comes next."""
+    return {"compiler.needs": list[Json](answer.needs), "compiler.waits": bool(answer.needs)}
+
+
+part = Role(Input, Answer, gather, find_faults, files, updates, lambda given: bool(given.bodies))

@@ -1,0 +1,57 @@
+"""Answers of a provider twin for the crew, from the files of an example: the models are scripts.
+
+What this shows is the machinery around the models, never that a model writes good code.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from attractor.twins.exchange.answer import Answer
+from attractor.twins.exchange.wire import Conversation
+
+_CONTRACT = re.compile(r"# Contract of the (\w+)")
+_INPUT = re.compile(r"# Input\n.*?```json\n(.*?)\n```", re.S)
+
+
+def script(example: Path, *bodies: str) -> Callable[[Conversation, int], Answer | None]:
+    """Return the answers for an example; bodies come from the first folder that has the file."""
+
+    def answer(conversation: Conversation, attempt: int) -> Answer | None:
+        task = conversation.last_user
+        contract, given = _CONTRACT.search(task), _INPUT.search(task)
+        if not contract or not given:
+            # `attractor grow plan` asks for morphs.
+            return (
+                Answer(text=(example / "proposal.json").read_text()) if "morphs" in task else None
+            )
+        record = _answer(contract[1], json.loads(given[1]), example, bodies or ("bodies",))
+        return Answer(text=json.dumps(record))
+
+    return answer
+
+
+def _answer(role: str, given: dict[str, Any], example: Path, bodies: tuple[str, ...]) -> object:
+    match role:
+        case "planner":
+            return json.loads((example / "proposal.json").read_text())
+        case "compiler" | "surface":
+            paths = [one["path"] for one in given["bodies"]]
+            return {"bodies": [{"path": one, "text": _body(example, bodies, one)} for one in paths]}
+        case "toolsmith":
+            return {"ready": given["needs"]}
+        case "safety":
+            return {"verdict": "approve"}
+        case "tester":
+            return {"drafts": json.loads((example / "drafts.json").read_text())}
+        case _:
+            changes = [f"{one['type']}: {one}" for one in given["morphs"]]
+            return {"headline": f"Stage {given['stage']}", "changes": changes or ["Rebuilt."]}
+
+
+def _body(example: Path, bodies: tuple[str, ...], path: str) -> str:
+    inside = Path(path).relative_to("app")
+    files = [example / folder / inside for folder in bodies]
+    return next(one for one in files if one.is_file()).read_text()

@@ -1,0 +1,59 @@
+"""The crew's graph on a real app: a real run, a real provider twin, real processes of the app."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+from attractor.factory.launch import launch
+from attractor.growth.shipped import shipped_pipeline
+from attractor.growth.spec.document import read_document
+from attractor.pipeline.request import RunRequest
+from attractor.twins.script.script import load_script
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
+from tests.growth.app import make_app
+from tests.growth.crew.crew_script import BODY, HOME, STEP
+from tests.growth.model import host_with_model
+from tests.pipeline.projects import git
+
+SPEC = read_document(
+    """
+identity: {purpose: Copy items}
+data_contracts: {entities: [{name: Item, fields: [note]}, {name: Copy, fields: [note]}]}
+workflows: {pipelines: [{name: Daily, steps: [{name: Copying, reads: [Item], writes: [Copy]}]}]}
+interface: {panels: [{name: Home, shows: [Copy]}]}
+acceptance_tests: [Bad items are not copied]
+"""
+)
+
+
+# Six starts of an app: its health, two drafts, and the mutants for each of them.
+def test_crew_builds_an_app_after_a_wrong_answer_and_a_veto(tmp_path: Path) -> None:
+    folder = tmp_path / "app"
+    make_app(folder, SPEC)
+    script = load_script(Path(__file__).with_name("crew_script.py"))
+    with in_background(ProviderTwin(script)) as twin:
+        host = replace(host_with_model(twin, folder), project=folder)
+        request = RunRequest(file=shipped_pipeline("crew"), sandbox="none", evaluate=False)
+        result = asyncio.run(launch(request, host))
+    assert result.reason == "completed"
+    assert result.completed == (
+        *("start", "gateway", "skeleton", "compiler", "toolsmith", "compiler", "surface"),
+        *("safety", "compiler", "surface", "safety", "verify", "tester", "build", "deployer"),
+        "historian",
+    )
+    journal = (result.directory / "events.jsonl").read_text()
+    assert journal.count('"CrewAnswerRefused"') == 1
+    assert (result.context["build.kept"], result.context["build.refused"]) == (
+        ["one-copy"],
+        ["a-list"],
+    )
+    assert isinstance(artifact := result.context["deployer.artifact"], dict)
+    assert artifact["spec_hash"] == SPEC.spec_hash
+    [kept] = result.directory.glob("build/one-copy.scenario.toml")
+    assert "/run/daily" in kept.read_text()
+    tree = f"refs/heads/attractor/run/{result.run_id}"
+    assert git(folder, "show", f"{tree}:{STEP}") == BODY.strip() + "\n"
+    changed = git(folder, "diff", "--name-only", "HEAD", tree).splitlines()
+    assert {STEP, HOME, "app/generated.json", "tools/checklist.py"} <= {*changed}
+    assert all(one.startswith(("app/", "tools/")) for one in changed)
