@@ -9,7 +9,7 @@ from attractor.growth.crew.drafts import Draft, Mutant, mutants, mutate, scenari
 from attractor.scenarios.check import check_registry
 from attractor.scenarios.suite import Scenario
 from tests.growth.apps.small_app import SPEC
-from tests.growth.crew.test_contract import DRAFT
+from tests.growth.crew.test_answers import DRAFT
 from tests.tables import table
 
 BODY = """
