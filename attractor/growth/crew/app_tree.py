@@ -68,7 +68,7 @@ class AppTree:
         return [
             path
             for path, node in self.bodies.items()
-            if self._is_new(path) or node in self._written_by_plan
+            if self._is_new(path) or self._is_touched(node)
         ]
 
     def unwritten_bodies(self) -> Sequence[str]:
@@ -80,10 +80,11 @@ class AppTree:
         is_panel = path.startswith(PANELS)
         return NOT_BUILT in (text or NOT_BUILT) or (is_panel and text == self.generated[path].text)
 
-    @cached_property
-    def _written_by_plan(self) -> frozenset[str]:
+    def _is_touched(self, node: str) -> bool:
+        """Return whether the committed plan writes a node, or a slot of it."""
         morphs = self._plan.get("morphs", [])
-        return frozenset(written for one in morphs for written in one["writes"])
+        written = (name for one in morphs for name in one["writes"])
+        return any(name == node or name.endswith(f" of {node}") for name in written)
 
 
 def read_app_tree(folder: Path) -> AppTree:

@@ -13,7 +13,7 @@ from attractor.growth.crew.app_tree import AppTree, open_tree
 from attractor.growth.crew.contract import ask
 from attractor.growth.crew.roles.safety import Answer
 from attractor.growth.crew.stage import FAULTS, as_outcome, refused, work_of
-from attractor.growth.identity import find_breaches
+from attractor.growth.identity import SafetyVerdict, find_breaches, find_objections
 from attractor.growth.spec.files import NODES, read_spec
 from attractor.growth.spec.graph import SpecGraph
 
@@ -46,9 +46,10 @@ class Safety:
                 return given
             answer = given.answer
             assert isinstance(answer, Answer)
-            if answer.verdict == "veto":
+            objections = find_objections((), SafetyVerdict(answer.verdict), answer.reasons)
+            if objections:
                 return replace(
-                    refused("veto of safety", answer.reasons, **{VERDICT: "veto"}),
+                    refused("veto of safety", objections, **{VERDICT: "veto"}),
                     usage=given.usage,
                 )
             updates: dict[str, Json] = {FAULTS: list[Json](), VERDICT: "approve"}
