@@ -1,7 +1,7 @@
 """Show a specification, or one node with its origin and versions."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -71,7 +71,8 @@ def _version_lines(versions: Any) -> Iterator[str]:
 
 def _node_lines(node: Mapping[str, Any]) -> Iterator[str]:
     yield f"{node['kind']} {node['id']}"
-    yield from (f"  {key}: {value}" for key, value in node["fields"].items())
+    for key, value in cast("dict[str, str | list[str]]", node["fields"]).items():
+        yield f"  {key}: {'; '.join(value) if isinstance(value, list) else value}"
     yield from (f"  {relation}: {', '.join(ids)}" for relation, ids in node["edges"].items())
     origin = {"by": "rule", **node["provenance"]}
     yield f"  origin: {', '.join(f'{key} {value!r}' for key, value in origin.items())}"
