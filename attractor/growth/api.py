@@ -95,39 +95,37 @@ def normalize_given(control_plane: ControlPlane, given: Given, base: str = "") -
             message = f"the desires are for {given.spec_graph_id}, not for {base}"
             raise InvalidDesire(message, hint="remove --base, or spec_graph_id")
         base, given = given.spec_graph_id, given.new_desires
-    stored = specs.load(base) if base else None
+    if base:
+        return _add_to_base(control_plane, specs.load(base), given)
     match given:
         case SpecGraph():
-            if stored:
-                raise InvalidSpec(
-                    "a document cannot be added to a specification",
-                    hint="add desires; a plan changes the rest",
-                )
             graph = given
         case str():
-            if stored:
-                graph, ids = asyncio.run(add_text(stored.graph, given, host))
-                return _store_desires(control_plane, stored, graph, ids)
             graph = asyncio.run(normalize_text(given, host))
         case _:
-            if stored:
-                graph, ids = add_desires(stored.graph, given)
-                return _store_desires(control_plane, stored, graph, ids)
             graph = normalize_desires(given)
     record = SpecRecord(tuple(one.id for one in graph.of_kind("desire")))
     return describe_spec(specs.load(specs.save(graph, record)))
 
 
-def _store_desires(
-    control_plane: ControlPlane, base: StoredSpec, graph: SpecGraph, ids: Sequence[str]
+def _add_to_base(
+    control_plane: ControlPlane, base: StoredSpec, given: SpecGraph | str | Sequence[UserDesire]
 ) -> dict[str, Json]:
-    """Store a base with desires; desires that were added before stay new."""
+    """Store a base with desires; desires that were added to it before stay new."""
+    match given:
+        case SpecGraph():
+            hint = "add desires; a plan changes the rest"
+            raise InvalidSpec("a document cannot be added to a specification", hint=hint)
+        case str():
+            graph, ids = asyncio.run(add_text(base.graph, given, control_plane.host))
+        case _:
+            graph, ids = add_desires(base.graph, given)
     specs = control_plane.specs
     # The base may be the specification in the repository, which is not stored.
     specs.save(base.graph, base.record)
     earlier = base.record.desires if base.base else ()
-    new = tuple(dict.fromkeys([*earlier, *ids]))
-    return describe_spec(specs.load(specs.save(graph, SpecRecord(new, base.base or base.id))))
+    record = SpecRecord(tuple(dict.fromkeys([*earlier, *ids])), base.base or base.id)
+    return describe_spec(specs.load(specs.save(graph, record)))
 
 
 def show_spec(control_plane: ControlPlane, spec_graph_id: str) -> dict[str, Json]:

@@ -49,6 +49,15 @@ def test_a_document_becomes_files_of_the_repository_once(app: Path) -> None:
     assert "sell eggs" in spec(app, "show", "--all")
 
 
+def test_an_app_without_specifications_names_the_first_command(app: Path) -> None:
+    assert "Write one: attractor spec normalize FILE" in spec(app, "show", "--all")
+    (app / "latin.txt").write_bytes(b"\xe9ggs")
+    done = attractor("spec", "normalize", "latin.txt", folder=app)
+    assert "latin.txt is not UTF-8 (save it as UTF-8)" in done.stderr
+    long = attractor("spec", "normalize", "goal: " + "very " * 1000 + "good eggs", folder=app)
+    assert long.returncode == 0
+
+
 def test_desires_are_added_answered_shown_compared_and_drawn(app: Path) -> None:
     base = spec(app, "normalize", "farm.yaml").split(":")[0]
     desire = 'goal: "send [NEEDS CLARIFICATION: which?] invoices"\ncadence: daily'
