@@ -124,17 +124,22 @@ def parse_development(text: str, *, place: str = "development.toml") -> Developm
             raise InvalidDevelopment(f"{place}: plate {number}: unknown morph {unknown[0]!r}")
         if plate.organ not in spec.organs:
             raise InvalidDevelopment(f"{place}: plate {number}: unknown organ {plate.organ!r}")
+    for name in spec.rules:
+        if name not in morph_registry():
+            raise InvalidDevelopment(f"{place}: rules: unknown morph {name!r}")
     return spec
 
 
 def check_development(spec: DevelopmentalSpec, graph: SpecGraph) -> None:
-    """Raise InvalidDevelopment if an organ or a line names what the graph does not contain."""
+    """Raise InvalidDevelopment if an organ or a guardrail is not in the graph.
+
+    A missing node of a predicate is a breach of the identity; a relation may be forbidden to nodes
+    that do not exist.
+    """
     for name, organ in spec.organs.items():
         for id_ in organ.nodes:
             if id_ not in graph:
                 raise InvalidDevelopment(f"organ {name}: unknown node {id_!r}")
     for one in spec.identity:
-        named = [one.guardrail, one.frozen_node, one.path_to, one.gate, *(one.forbidden or ())[::2]]
-        for id_ in filter(None, named):
-            if id_ not in graph:
-                raise InvalidDevelopment(f"identity {one.line!r}: unknown node {id_!r}")
+        if one.guardrail and one.guardrail not in graph:
+            raise InvalidDevelopment(f"identity {one.line!r}: unknown node {one.guardrail!r}")

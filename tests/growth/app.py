@@ -1,7 +1,9 @@
 """The repository of an app with its specification and its control plane."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.development import DEVELOPMENT
@@ -32,18 +34,9 @@ gate = "phi_gate"
 """
 """The same with a line of the envelope that a gate enforces."""
 
-PROPOSAL: Mapping[str, list[object]] = {
-    "morphs": [
-        {"type": "add_source", "name": "contracts"},
-        {"type": "insert_gate", "name": "phi_gate", "after": "yield_forecast"},
-        {"type": "allocate", "strategy": "priority"},
-        {"type": "add_surface", "panels": ["contract_tracker", "price_spread"]},
-    ],
-    "tests": [
-        "no harvest from phi locked blocks",
-        "all tuesday contracts have reservation or shortfall alert",
-    ],
-}
+PROPOSAL: Mapping[str, list[Any]] = json.loads(
+    Path(__file__).with_name("planner_output.json").read_text()
+)
 """The planner's output as the seed writes it."""
 
 

@@ -23,11 +23,11 @@ class Migrated(NamedTuple):
 
 
 class Restored(NamedTuple):
-    """A state in its old shape, and the records whose values are declared defaults."""
+    """A state in its old shape, and the records that are not exactly as they were written."""
 
     state: State
     defaulted: Sequence[str]
-    """`entity/id` of records written since, which have values that nobody wrote."""
+    """`entity/id` of records written since, which have declared defaults or lost a value."""
 
 
 class Migration(Protocol):
@@ -71,10 +71,11 @@ class FieldAdded:
         return Migrated(new, before)
 
     def down(self, state: State, residue: Residue) -> Restored:
-        """Remove the field."""
+        """Remove the field; records with a value written since are listed."""
         kept = _object(residue)
         new = _each(state, self.entity, lambda one: _put(one, self.field, kept))
-        return Restored(new, ())
+        written = [one for one in state.get(self.entity, ()) if one.get(self.field) != self.default]
+        return Restored(new, _named(self.entity, written))
 
 
 @dataclass(frozen=True)
@@ -198,12 +199,13 @@ class EntityDropped:
     def up(self, state: State) -> Migrated:
         """Remove the entity."""
         rest = {name: records for name, records in state.items() if name != self.entity}
-        kept = state.get(self.entity, ()) if self.is_reversible else ()
-        return Migrated(rest, [dict(one) for one in kept])
+        kept = state.get(self.entity) if self.is_reversible else None
+        return Migrated(rest, None if kept is None else [dict(one) for one in kept])
 
     def down(self, state: State, residue: Residue) -> Restored:
         """Put the records back."""
-        return Restored({**state, self.entity: _records(residue)}, ())
+        kept = {} if residue is None else {self.entity: _records(residue)}
+        return Restored({**state, **kept}, ())
 
 
 def convert(value: Json, type_: str) -> Json:
@@ -279,12 +281,12 @@ class Sequenced:
 
     def down(self, state: State, residue: Residue) -> Restored:
         """Undo all migrations, the last one first."""
-        assert isinstance(residue, list)
-        defaulted: list[str] = []
-        for step, one in zip(reversed(self.steps), reversed(residue), strict=True):
-            state, since = step.down(state, one)
-            defaulted += since
-        return Restored(state, sorted(set(defaulted)))
+        residues = cast("list[Json]", residue)
+        listed: set[str] = set()
+        for step, one in zip(reversed(self.steps), reversed(residues), strict=True):
+            state, defaulted = step.down(state, one)
+            listed |= {*defaulted}
+        return Restored(state, sorted(listed))
 
 
 def _each(state: State, entity: str, change: Callable[[Record], Record]) -> State:

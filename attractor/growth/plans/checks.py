@@ -10,7 +10,8 @@ from enum import StrEnum
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
-from attractor.growth.development import DEVELOPMENT, DevelopmentalSpec
+from attractor.growth.development import DEVELOPMENT, DevelopmentalSpec, check_development
+from attractor.growth.errors import InvalidDevelopment
 from attractor.growth.identity import find_breaches
 from attractor.growth.morph import Morph, type_of
 from attractor.growth.plans.collisions import Collision, find_collisions
@@ -32,7 +33,7 @@ class FindingKind(StrEnum):
     QUESTION = "open_question"
     IDENTITY = "identity"
     STALE = "stale_base"
-    DEVELOPMENT = "development_changed"
+    DEVELOPMENT = "development"
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,11 @@ def check_proposal(
     for breach in find_breaches(graph, before, development.identity):
         message = f"{breach.line!r}: {breach.message}"
         findings.append(Finding(FindingKind.IDENTITY, message, "leave the identity as it is"))
+    try:
+        check_development(development, before)
+    except InvalidDevelopment as cause:
+        hint = f"change {DEVELOPMENT}, or leave the node"
+        findings.append(Finding(FindingKind.DEVELOPMENT, cause.message, hint))
     return CheckedProposal(tuple(planned), tuple(findings))
 
 

@@ -1,0 +1,74 @@
+"""A plan consists of typed morphs; rules add all that the planner may not claim (growth, G8)."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from attractor.growth.api import describe_plan, plan_proposal
+from attractor.growth.control_plane import ControlPlane
+from attractor.growth.errors import InvalidMorph
+from attractor.growth.morph import Level, Risk, morph_registry, type_of, write_morph
+from attractor.growth.plans.plan import read_proposal
+from attractor.growth.spec.difference import compare_specs
+from tests.growth.app import PROPOSAL, make_app
+
+
+def test_the_planners_output_of_the_seed_is_a_valid_plan_verbatim(tmp_path: Path) -> None:
+    app = make_app(tmp_path / "app")
+    answer = plan_proposal(app, "HEAD", read_proposal(PROPOSAL))
+    assert list(answer) == ["plan_id", "morphs", "tests"]
+    assert {**PROPOSAL, "plan_id": answer["plan_id"]} == answer
+    plan = app.plans.load(str(answer["plan_id"]))
+    assert [one.describe() for one in compare_specs(plan.base, plan.result)] == [
+        "added source contracts: contracts",
+        "changed step phi_gate.guards: none -> allocate_to_contracts, surplus_allocator, "
+        "packlists, route_plan, invoices",
+        "changed step allocate_to_contracts.strategy: none -> priority",
+        "added panel contract_tracker: contract_tracker",
+        "added panel price_spread: price_spread",
+    ]
+
+
+def test_rules_add_id_plate_level_risk_and_hashes(tmp_path: Path) -> None:
+    app = make_app(tmp_path / "app")
+    answer = plan_proposal(app, "HEAD", read_proposal(PROPOSAL))
+    plan = app.plans.load(str(answer["plan_id"]))
+    rows = [(one["id"], one["plate"], one["level"], one["risk"]) for one in _morphs(app, plan.id)]
+    assert rows == [
+        ("m1", "app", "mechanism", "low"),
+        ("m2", "app", "policy", "medium"),
+        ("m3", "app", "policy", "medium"),
+        ("m4", "app", "mechanism", "low"),
+    ]
+    touched = {"yield_forecast", "contract_allocation", "phi_gate", "allocate_to_contracts"}
+    assert plan.read_hashes == {one: plan.base[one].hash for one in sorted(touched)}
+
+
+def _morphs(app: ControlPlane, plan_id: str) -> list[dict[str, Any]]:
+    return cast("list[dict[str, Any]]", describe_plan(app, plan_id)["morphs"])
+
+
+@pytest.mark.parametrize("claim", ["level", "risk", "plate", "id", "reads", "hash"])
+def test_other_claims_of_a_planner_are_refused(claim: str) -> None:
+    source = {"type": "add_source", "name": "x", claim: "low"}
+    with pytest.raises(InvalidMorph, match=f"{claim}: extra inputs are not permitted"):
+        read_proposal({"morphs": [source], "tests": []})
+    with pytest.raises(InvalidMorph, match="not a proposal"):
+        read_proposal({**PROPOSAL, claim: "low"})
+
+
+def test_every_type_is_a_file_with_level_risk_and_organ() -> None:
+    seed = {"add_source", "insert_gate", "allocate", "add_surface"}
+    assert seed <= set(morph_registry())
+    for name, one in morph_registry().items():
+        assert isinstance(one.level, Level)
+        assert isinstance(one.risk, Risk)
+        assert one.organ
+        assert one.__module__ == f"attractor.growth.morphs.{name}"
+
+
+def test_a_morph_is_written_as_it_was_read() -> None:
+    proposal = read_proposal(PROPOSAL)
+    assert [write_morph(one) for one in proposal.morphs] == PROPOSAL["morphs"]
+    assert [type_of(one) for one in proposal.morphs][0] == "add_source"
