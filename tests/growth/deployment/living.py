@@ -23,6 +23,7 @@ from attractor.growth.deployment.targets import local
 from attractor.growth.lineage import next_stage, write_stage
 from attractor.growth.plans.plan import Plan, read_proposal
 from attractor.growth.plans.store import PlanState
+from attractor.growth.simulation.simulations import simulate_plan
 from attractor.pipeline.runs.lookup import find_run
 from tests.factory.flows import ANN, HOLDOUT
 from tests.factory.resources.stores import register
@@ -65,9 +66,7 @@ class Living:
         proposal = read_proposal({"morphs": [*morphs], "tests": []})
         spec = self.plane.specs.save(self.plane.specs.of_repository())
         plan = self.plane.plans.load(str(api.plan_proposal(self.plane, spec, proposal)["plan_id"]))
-        report = self.plane.plans.folder_of(plan.id) / "simulation" / "s1" / "report.json"
-        report.parent.mkdir(parents=True)
-        report.write_text(json.dumps({"pins": {"plan_hash": plan.hash}}))
+        simulate_plan(self.plane, plan)
         return plan
 
     def deploy(self, plan: Plan, *, variant: str = "") -> Deployment:

@@ -24,15 +24,25 @@ def _make(folder: Path) -> None:
     make_released(folder / "app")
 
 
-def test_plan_without_a_simulation_of_its_hash_is_refused(app: Living) -> None:
+def test_plan_without_a_fitting_simulation_is_refused(app: Living) -> None:
     plan = app.plan(NEW_FIELD)
     [report] = app.plane.plans.folder_of(plan.id).glob("simulation/*/report.json")
-    report.write_text(json.dumps({"pins": {"plan_hash": "0" * 64}}))
-    with pytest.raises(Refused, match="no simulation") as refused:
-        app.deploy(plan)
-    assert refused.value.exit_code is ExitCode.REFUSED
-    assert refused.value.hint == f"simulate it: attractor grow simulate {plan.id}"
-    assert app.state_of(plan) is PlanState.OPEN
+    whole = json.loads(report.read_text())
+    faulty = {**whole, "migration": {**whole["migration"], "fault": "loses a record"}}
+    other = {**whole, "pins": {**whole["pins"], "plan_hash": "0" * 64}}
+    for record, message, hint in (
+        (faulty, "shows a fault: loses a record", f"attractor grow review {plan.id}"),
+        (other, "no simulation", f"attractor grow simulate {plan.id}"),
+    ):
+        report.write_text(json.dumps(record))
+        with pytest.raises(Refused, match=message) as refused:
+            app.deploy(plan)
+        assert refused.value.exit_code is ExitCode.REFUSED
+        assert hint in refused.value.hint
+    risky = app.plan({"type": "drop_field", "entity": "Block", "field": "crop"})
+    with pytest.raises(Refused, match="no rehearsal"):
+        app.deploy(risky)
+    assert {app.state_of(one) for one in (plan, risky)} == {PlanState.OPEN, PlanState.SIMULATED}
 
 
 OTHER = {"type": "add_field", "entity": "Block", "name": "soil", "default": "clay"}
