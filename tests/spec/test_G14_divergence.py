@@ -13,7 +13,9 @@ from attractor.growth.lineage import Stage, StageKind, write_stage
 from attractor.growth.plans.plan import read_proposal
 from attractor.growth.spec.files import NODES, node_path, read_spec, write_spec
 from attractor.growth.spec.graph import Relation
+from tests import examples
 from tests.cli.running import attractor
+from tests.examples import RUNBOOKS
 from tests.growth.app import make_app
 from tests.growth.apps.small_app import SPEC, write_small_app
 from tests.pipeline.projects import git
@@ -86,3 +88,11 @@ def test_invalid_file_of_a_node_is_restored(app: ControlPlane) -> None:
     (app.repository / NODES / "step" / "more.json").write_text("{")
     assert verify(app, reconverge=True)["refused"] == []
     assert read_spec(app.repository).spec_hash == SPEC.spec_hash
+
+
+def test_runbook_restores_an_edited_app(app: ControlPlane) -> None:
+    folder = app.repository
+    weigh = SPEC["weigh"].with_fields(name="Weigh twice")
+    write_spec(SPEC.replace(weigh), folder)
+    (folder / BODY).write_text("")
+    examples.play(RUNBOOKS / "an-edited-app.md", folder)

@@ -10,7 +10,7 @@ from tests.growth.deployment.test_killed_deployments import live
 from tests.pipeline.projects import git
 from tests.test_runbooks import OF_APPS
 
-KILLED, ROLLED_BACK = OF_APPS
+KILLED, ROLLED_BACK = OF_APPS[:2]
 
 
 def variables(app: Living) -> dict[str, str]:
