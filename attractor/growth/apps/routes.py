@@ -24,7 +24,22 @@ def routes(graph: SpecGraph) -> Mapping[Route, frozenset[str]]:
         for node in graph.of_kind(kind):
             for method, path in patterns:
                 found[Route(method, path.format(node=node.id))] = frozenset({node.id})
+    for pipeline in graph.of_kind("pipeline"):
+        reported = frozenset({pipeline.id, *_reported_outputs(graph, pipeline.id)})
+        found[Route("POST", f"/run/{pipeline.id}")] = reported
     return found
+
+
+def _reported_outputs(graph: SpecGraph, pipeline: str) -> Iterator[str]:
+    """Yield the outputs in the report of a run: those that read what the pipeline writes."""
+    written = {
+        entity
+        for step in graph.children(pipeline, "step")
+        for entity in entities_of(graph, step, Relation.WRITES)
+    }
+    for output in graph.of_kind("output"):
+        if written & set(entities_of(graph, output, Relation.READS)):
+            yield output.id
 
 
 _PATTERNS: Mapping[str, tuple[tuple[str, str], ...]] = {
@@ -34,7 +49,6 @@ _PATTERNS: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("POST", "/data/{node}"),
         ("PUT", "/data/{node}/{{id}}"),
     ),
-    "pipeline": (("POST", "/run/{node}"),),
     "output": (("GET", "/outputs/{node}"),),
 }
 
