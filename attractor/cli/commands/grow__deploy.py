@@ -15,7 +15,7 @@ from attractor.cli.runs.orders import operator_name
 @click.option(
     "--pipeline",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Build with this pipeline (default: pipelines/crew.dot of the app).",
+    help="Build with this pipeline (default: pipelines/crew.dot of the app, else the shipped one).",
 )
 @click.option("--variant", default="", metavar="BRANCH", help="Grow a variant on a new branch.")
 @click.option("--target", default="local", show_default=True, help="Run the app on this target.")

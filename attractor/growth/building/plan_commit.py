@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from attractor.base.files import make_private_folder
 from attractor.growth.lineage import Stage, write_stage
 from attractor.pipeline.host.run_host import RunHost
-from attractor.workspaces.folders import borrowed_folder, make_workspaces_folder
+from attractor.workspaces.folders import borrowed_folder, prepare_workspaces_folder
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.repository import Git, Repository, find_git_dir
 from attractor.workspaces.setup.cache import carry
@@ -21,7 +22,10 @@ REFS = "refs/attractor/stage/"
 @asynccontextmanager
 async def work_tree(host: RunHost, repository: Repository, commit: str) -> AsyncGenerator[Path]:
     """Check a commit out into a folder of its own; yield the project in it."""
-    with borrowed_folder(make_workspaces_folder(host.state_dir)) as outer:
+    make_private_folder(host.state_dir)
+    place = prepare_workspaces_folder(host.state_dir, shared=host.workspaces_dir, tell=host.tell)
+    # Not below the state folder: carried paths there are hidden from agents.
+    with borrowed_folder(place.resolve()) as outer:
         top = outer / "tree"
         # Of a process that was killed.
         await repository.git.run("worktree", "prune")

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError, NoGo, UsageError
+from attractor.base.errors import AttractorError, NoGo
 from attractor.base.journal import Journal
 from attractor.base.json import Json, canonical_json
 from attractor.engine.state.run_state import (
@@ -33,6 +33,7 @@ from attractor.growth.deployment.target import ReleaseTarget
 from attractor.growth.deployment.transfer import Move, forward, transfer
 from attractor.growth.plans.plan import Plan
 from attractor.growth.plans.store import DEPLOYMENT, PlanState
+from attractor.growth.shipped import shipped_pipeline
 from attractor.pipeline.host.run_host import RunHost
 from attractor.workspaces.git.repository import Repository, open_repository
 
@@ -124,12 +125,9 @@ async def deploy(
 
 
 def crew_pipeline(control_plane: ControlPlane) -> Path:
-    """Return the pipeline of the crew: the app's own."""
+    """Return the pipeline of the crew: the app's own, or the shipped one."""
     own = control_plane.repository / CREW
-    if not own.is_file():
-        hint = f"write {CREW}, or pass --pipeline FILE"
-        raise UsageError(f"{control_plane.repository} has no pipeline of a crew", hint=hint)
-    return own
+    return own if own.is_file() else shipped_pipeline("crew")
 
 
 async def branch_of(control_plane: ControlPlane) -> str:

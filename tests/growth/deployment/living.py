@@ -25,6 +25,7 @@ from attractor.growth.plans.plan import Plan, read_proposal
 from attractor.growth.plans.store import PlanState
 from attractor.growth.simulation.simulations import simulate_plan
 from attractor.pipeline.runs.lookup import find_run
+from attractor.workspaces.preparation import Preparation
 from tests.factory.flows import ANN, HOLDOUT
 from tests.factory.resources.stores import register
 from tests.growth.app import make_app
@@ -37,12 +38,18 @@ CREW = """
 digraph crew {
   start [shape=Mdiamond]
   exit [shape=Msquare]
-  build [shape=parallelogram, tool_command="ls spec/lineage > app/built.txt"]
+  build [shape=parallelogram, tool_command="ls packages spec/lineage > app/built.txt"]
   start -> build -> exit
 }
 """
 SUITE = 'name = "farm"\npipeline = "crew"\n'
-SETTINGS = '[factory]\nsuite = "farm"\nprofile = "lenient"\n'
+SETTINGS = """
+[factory]
+suite = "farm"
+profile = "lenient"
+[workspace]
+carry_read_only = ["packages"]
+"""
 NEW_FIELD = {"type": "add_field", "entity": "Block", "name": "soil", "default": "loam"}
 REASON = "The farm wants it so."
 
@@ -55,7 +62,9 @@ class Living:
 
     @property
     def plane(self) -> ControlPlane:
-        return ControlPlane(replace(make_host(self.folder), suite="farm", profile="lenient"))
+        wanted = Preparation(carry_read_only=("packages",))
+        host = make_host(self.folder)
+        return ControlPlane(replace(host, suite="farm", profile="lenient", preparation=wanted))
 
     @property
     def releases(self) -> Releases:
@@ -141,8 +150,9 @@ def make_living(folder: Path) -> Living:
         "app/__main__.py": APP,
         "pipelines/crew.dot": CREW,
         "attractor.toml": SETTINGS,
-        ".gitignore": "runs/\n__pycache__/\n",
+        ".gitignore": "runs/\npackages/\n__pycache__/\n",
     }
+    (folder / "packages").mkdir()
     for name, text in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
