@@ -54,8 +54,20 @@ def parse_yaml(text: str, *, source: str) -> object:
     # Imported here: commands that read no specification start faster.
     import yaml
 
+    class Loader(yaml.BaseLoader):
+        """Refuses a key that stands twice: YAML would drop the entries of the first one."""
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            keys: set[str] = set()
+            for key, _ in node.value:
+                if str(key.value) in keys:
+                    fault = f"{source}:{key.start_mark.line + 1}: duplicate key {key.value!r}"
+                    raise InvalidSpec(fault, hint="write all entries of a key in one place")
+                keys.add(str(key.value))
+            return super().construct_mapping(node, deep)
+
     try:
-        return yaml.load(text, yaml.BaseLoader)
+        return yaml.load(text, Loader)
     except yaml.YAMLError as cause:
         hint = "write texts with a colon or a bracket in quotes"
         raise InvalidSpec(f"{source}: {' '.join(str(cause).split())}", hint=hint) from cause
@@ -178,9 +190,14 @@ class _Reader:
         if kind == "field":
             # Many entities have a field `date`.
             id_ = f"{owner}.{slug(words) or kind}"
-            if id_ in self._nodes:
-                raise InvalidSpec(f"{self.source}: {owner} has two fields {words!r}")
-            return id_
+            taken, number = id_, 1
+            while taken in self._nodes:
+                if slug(words) or self._nodes[taken].name == words:
+                    raise InvalidSpec(f"{self.source}: {owner} has two fields {words!r}")
+                # Words without Latin letters and digits have no slug.
+                number += 1
+                taken = f"{id_}_{number}"
+            return taken
         return free_id(words, kind, lambda one: one in self._nodes or one in SECTIONS)
 
     def linked(self) -> Iterable[SpecNode]:

@@ -191,7 +191,10 @@ class SpecGraph(Mapping[str, SpecNode]):
         if found and (not kinds or found.kind in kinds):
             return found
         allowed = [one for one in self.values() if not kinds or one.kind in kinds]
-        same = [one for one in allowed if one.name == words or slug(one.name) == slug(words)]
+        same = [one for one in allowed if one.name == words]
+        # Words without Latin letters and digits have no slug.
+        if not same and slug(words):
+            same = [one for one in allowed if slug(one.name) == slug(words)]
         if len(same) == 1:
             return same[0]
         noun = " or ".join(kinds) or "node"

@@ -1,8 +1,10 @@
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from attractor.growth.errors import InvalidSpec
-from attractor.growth.spec.document import read_document, write_document
-from attractor.growth.spec.graph import Relation
+from attractor.growth.spec.document import graph_of, read_document, write_document
+from attractor.growth.spec.files import node_text, parse_node
+from attractor.growth.spec.graph import Relation, SpecGraph, slug
 from tests.growth.seed import farm
 
 
@@ -31,6 +33,38 @@ def test_every_entry_is_a_node_with_relations() -> None:
     assert read_document(write_document(graph)).spec_hash == graph.spec_hash
 
 
+def test_words_in_any_script_are_found() -> None:
+    graph = farm(
+        ('"Triage", ', "{name: 分诊, shows: [契約]}, "),
+        ('"Contract"', "契約"),
+        ('"crop", "cultivar"', "品種, 作物"),
+    )
+    assert [one.name for one in graph.children("block")] == ["品種", "作物", "plant_count"]
+    assert graph.find("分诊").targets(Relation.SHOWS) == (graph.find("契約").id,)
+    assert read_document(write_document(graph)).spec_hash == graph.spec_hash
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip)
+
+
+@given(
+    st.lists(TEXTS, max_size=4), st.lists(TEXTS, max_size=4, unique_by=lambda one: slug(one) or one)
+)
+@settings(max_examples=40, deadline=None)
+def test_words_survive_a_document(names: list[str], fields: list[str]) -> None:
+    document = {
+        "identity": {"purpose": "p", "beneficiaries": names},
+        "data_contracts": {"entities": [{"name": "E", "fields": fields}]},
+        "safety": {"guardrails": names},
+    }
+    graph = graph_of(document)
+    again = read_document(write_document(graph))
+    assert again.spec_hash == graph.spec_hash
+    assert [one.name for one in again.children("safety")] == names
+    files = [parse_node(node_text(one), place="file") for one in again.values()]
+    assert SpecGraph(files).spec_hash == graph.spec_hash
+
+
 def test_equal_words_get_different_ids() -> None:
     graph = farm(('"Triage", ', '"Triage", "Contract", '))
     assert graph["contract"].kind == "entity"
@@ -50,6 +84,12 @@ def test_equal_words_get_different_ids() -> None:
         ('"sku"', "{name: sku, type: colour}", "invalid value 'colour'", "use text, integer"),
         ('- "Packlists"', "- {name: P, reads: [Contrat]}", "unknown node 'Contrat'", "contract?"),
         ('purpose: "Farm planning and evidence aware operations"', "", "identity.purpose", "for"),
+        (
+            "  panels:",
+            "  panels: [X]\n  panels:",
+            "document:32: duplicate key 'panels'",
+            "one place",
+        ),
         ('["Farmer"', "[", "while parsing", ""),
     ],
 )
