@@ -12,6 +12,7 @@ import pytest
 from attractor.base.clock import SystemClock
 from attractor.base.errors import (
     AttractorError,
+    ChainBroken,
     ExitCode,
     NoGo,
     Refused,
@@ -77,8 +78,9 @@ def test_decision_pins_what_it_is_about(tmp_path: Path) -> None:
     assert str(data["suite"]).startswith("todo@1#")
     manifest = read_manifest(RunDirectory(result.directory))
     assert (data["profile"], data["pipeline_hash"]) == (manifest.profile, manifest.content_hash)
-    assert data["registered"] == f"linear@1#{manifest.content_hash}"
+    assert (data["registered"], data["retries"]) == (f"linear@1#{manifest.content_hash}", 0)
     assert data["gate"] == flow.report(result).to_record()
+    assert events(result, "RunStatusChanged")[-1].data["reason"] == REASON
     [event] = events(result, "DecisionRecorded")
     assert event.data == {
         "verdict": "approved",
@@ -93,6 +95,15 @@ def test_decision_on_a_run_in_place_pins_no_commit(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     data = flow.decide(flow.launch(workspace=WorkspaceKind.IN_PLACE), REJECTED).data
     assert (data["commit"], data["result_tree"]) == ("", "")
+
+
+def test_decision_without_a_suite_needs_an_intact_ledger(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    flow.launch()
+    result, ledger = flow.launch(suite=""), flow.evaluator.ledger.file
+    ledger.write_bytes(ledger.read_bytes().replace(b'"time":"20', b'"time":"19', 1))
+    with pytest.raises(ChainBroken, match="line 1 was changed"):
+        flow.decide(result, REJECTED)
 
 
 def test_ledger_and_run_directory_have_the_same_lines(tmp_path: Path) -> None:
