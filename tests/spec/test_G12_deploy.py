@@ -8,7 +8,7 @@ from tests.pipeline.projects import git
 
 
 def test_plan_parks_for_a_decision_and_is_deployed_after_it(tmp_path: Path) -> None:
-    app = make_released(tmp_path / "app")
+    app = make_released(tmp_path / "app", is_generated=True)
     try:
         plan = app.plan(NEW_FIELD)
         parked = app.deploy(plan)
@@ -18,7 +18,7 @@ def test_plan_parks_for_a_decision_and_is_deployed_after_it(tmp_path: Path) -> N
         app.decide(parked.run_id)
         done = app.deploy(plan)
         assert (done.waits_for, app.state_of(plan)) == ("", PlanState.DEPLOYED)
-        assert "v0-2" in app.get("/health")["built"]
+        assert app.get("/health")["spec_hash"] == plan.result.spec_hash
         assert app.records() == [{"id": "b1", "crop": "rye", "soil": "loam"}]
     finally:
         app.stop()

@@ -15,6 +15,7 @@ from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.resources.profiles import make_profile
 from attractor.growth import api
 from attractor.growth.apps.process import import_state
+from attractor.growth.apps.skeleton import write_app
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import Deployment, deploy
 from attractor.growth.deployment.release import ReleaseRecord, Releases
@@ -42,6 +43,10 @@ digraph crew {
   start -> build -> exit
 }
 """
+GENERATED = CREW.replace("start -> build", "start -> skeleton -> build").replace(
+    "build [", 'skeleton [type="growth.skeleton"]\n  build [', 1
+)
+"""The crew for a generated app, whose code follows the specification."""
 SUITE = 'name = "farm"\npipeline = "crew"\n'
 SETTINGS = """
 [factory]
@@ -143,12 +148,12 @@ class Living:
             pass
 
 
-def make_living(folder: Path) -> Living:
-    """Make an app, which no plan was deployed of."""
+def make_living(folder: Path, *, is_generated: bool = False) -> Living:
+    """Make an app without a deployed plan: the smallest one (default), or a generated one."""
     plane = make_app(folder)
     files = {
-        "app/__main__.py": APP,
-        "pipelines/crew.dot": CREW,
+        **({} if is_generated else {"app/__main__.py": APP}),
+        "pipelines/crew.dot": GENERATED if is_generated else CREW,
         "attractor.toml": SETTINGS,
         ".gitignore": "runs/\npackages/\n__pycache__/\n",
     }
@@ -156,6 +161,8 @@ def make_living(folder: Path) -> Living:
     for name, text in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
+    if is_generated:
+        write_app(plane.specs.of_repository(), folder)
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "App")
     evaluator, now = evaluator_of(plane.host), plane.host.clock.now()
@@ -167,9 +174,9 @@ def make_living(folder: Path) -> Living:
     return Living(folder)
 
 
-def make_released(folder: Path) -> Living:
-    """Make an app whose seed runs with one record, without a run of the crew."""
-    app = make_living(folder)
+def make_released(folder: Path, *, is_generated: bool = False) -> Living:
+    """Make an app whose seed was released with one record, without a run of the crew."""
+    app = make_living(folder, is_generated=is_generated)
     seed = next_stage([], plan_of())
     write_stage(seed, folder)
     (folder / "app" / "built.txt").write_text("v0.json\n")
