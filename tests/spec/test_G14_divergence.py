@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -14,7 +15,6 @@ from attractor.growth.plans.plan import read_proposal
 from attractor.growth.spec.files import NODES, node_path, read_spec, write_spec
 from attractor.growth.spec.graph import Relation
 from tests import examples
-from tests.cli.running import attractor
 from tests.examples import RUNBOOKS
 from tests.growth.app import make_app
 from tests.growth.apps.small_app import SPEC, write_small_app
@@ -49,16 +49,12 @@ def test_each_kind_of_edited_file_is_found_and_its_bytes_are_restored(app: Contr
     # A commit by hand is no promotion.
     git(folder, "commit", "--quiet", "--all", "--message", "Edit by hand")
 
-    done = attractor("spec", "verify", folder=folder)
-    assert done.returncode == 1
-    for path, kind in KINDS.items():
-        assert f"differs: {path} ({kind})" in done.stdout
-    done = attractor("spec", "verify", "--reconverge", "--json", folder=folder)
-    assert done.returncode == 0, done.stdout
-    record = json.loads(done.stdout)
-    assert set(record["restored"]) == set(KINDS)
+    found = cast("list[dict[str, str]]", verify(app)["divergences"])
+    assert {one["path"]: one["kind"] for one in found} == KINDS
+    record = verify(app, reconverge=True)
+    assert (record["restored"], record["refused"]) == (sorted(KINDS), [])
     assert read_files(folder) == promoted
-    kept = folder / record["incident"]
+    kept = folder / str(record["incident"])
     assert {path: (kept / path).read_bytes() for path in KINDS} == edits
 
 
