@@ -1,196 +1,81 @@
-"""How much longer reading takes when there is ten times as much: ten times, not a hundred.
-
-The tests count the lines that run. What a single line lets a library do (a pattern that goes back
-and forth, a text that is copied again and again) only time can show.
-"""
+"""A living app with 10,000 nodes: checking a morph costs about what it costs with 100."""
 
 import gc
-import json
-import math
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from pathlib import Path
 
-from attractor.engine.simulation.coverage import cover
-from attractor.language.conditions.grammar import compile_pattern
-from attractor.language.declarations.inputs import read_inputs
-from attractor.language.declarations.requirements import read_requirements
-from attractor.language.declarations.stylesheet import parse_stylesheet, read_stylesheet
-from attractor.language.graph.branches import find_forks
-from attractor.language.preparation.prepare import prepare
-from attractor.language.reading import parse, read_graph
-from attractor.language.source.text import Source
-from attractor.language.syntax_errors.attribute_lists import find_value_mistakes
-from attractor.language.syntax_errors.missing_quotes import find_quote_mistakes
-from attractor.llm.generation.objects import PartialObject
+from attractor.growth.identity import Binding, find_breaches
+from attractor.growth.morph import read_morph
+from attractor.growth.spec.difference import compare_specs
+from attractor.growth.spec.document import graph_of
+from attractor.growth.spec.files import read_spec, write_spec
+from attractor.growth.spec.graph import SpecGraph
 from benchmarks.figures import Figure, Row
-from tests.language.repeated import LOOSE, MISTAKEN, SLIPPED
 
-ROUNDS = 8
-# In less time what grows with the square is hidden by what does not.
-LEAST_S = 0.02
-# Below this, measuring again could only tell the same.
-CLEARLY_LINEAR = 12
-LIMIT = 30
-TELLING = 60
+FEW, MANY = 100, 10_000
+ROUNDS = 15
+FIELDS = 8
+CHECK_BOUND = 3.0
+LOAD_BOUND = 1.5 * MANY / FEW
+"""Linear, and half as much for the caches of the processor."""
 
-Work = Callable[[], object]
-Making = Callable[[int], Work]
-"""Makes so much of something ready, and returns what is to be done with it."""
-
-
-@dataclass(frozen=True)
-class Growing:
-    """Works that must not take longer than there is of them; the worst one counts."""
-
-    name: str
-    works: Sequence[Making]
-
-    def measure(self) -> Figure:
-        """Measure each."""
-        worst = max(map(_least_times, self.works), key=_ratio_of)
-        return Figure.paired(f"10 times as much / as much: {self.name}", [worst], LIMIT)
+GATED = Binding(line="No sale without a check", path_to="sell", gate="check")
 
 
 def rows() -> Iterator[Row]:
-    """Measure everything."""
-    yield from (one.measure() for one in growing())
-    yield _telling()
+    """Measure both sizes in turn."""
+    few, many = _graph(FEW), _graph(MANY)
+    # Lazy indexes of a base are built once, not for each morph.
+    pairs = [(_check(few), _check(many)) for _ in range(ROUNDS + 2)][2:]
+    name = f"diff and identity of a morph: {MANY:,} nodes / {FEW}"
+    yield Figure.paired(name, pairs, CHECK_BOUND)
+    with tempfile.TemporaryDirectory() as folder:
+        places = Path(folder, "few"), Path(folder, "many")
+        for graph, place in zip((few, many), places, strict=True):
+            write_spec(graph, place)
+        loads = [tuple(_seconds(partial(read_spec, one)) for one in places) for _ in range(4)]
+    name = f"load a specification: {MANY:,} nodes / {FEW}"
+    yield Figure.paired(name, [(one[0], one[1]) for one in loads[1:]], LOAD_BOUND)
 
 
-def growing() -> Iterator[Growing]:
-    """Return all that is measured."""
-    yield Growing("loose ends", [_loose_ends(one) for one in LOOSE])
-    yield Growing("mistakes", [_mistakes(one) for one in MISTAKEN])
-    yield Growing("quotes", [_quotes(one) for one in SLIPPED])
-    yield Growing("inputs", [_unknown_inputs, _declarations])
-    yield Growing("needs", [_needs])
-    yield Growing("conditions", [_clauses("context.a{0}=b"), _clauses("(a{0}=c || a{0}=d)")])
-    yield Growing("patterns", [_pattern(one) for one in ("(a+)+$", ".*.*.*.*x", "(.*a){12}b")])
-    yield Growing("rules of a stylesheet", [_stylesheet, _broken_stylesheet])
-    yield Growing("forks", [_forks])
-    yield Growing("coverage", [_coverage])
-
-
-def _loose_ends(piece: str) -> Making:
-    return lambda few: partial(_all, find_value_mistakes, "digraph G { a [b=" + piece * few)
-
-
-def _mistakes(piece: str) -> Making:
-    return lambda few: partial(read_graph, Source("digraph G {" + piece * few + "\n}"))
-
-
-def _quotes(piece: str) -> Making:
-    return lambda few: partial(find_quote_mistakes, 'digraph G { a [b="' + piece * few)
-
-
-def _unknown_inputs(few: int) -> Work:
-    prompt = " ".join(f"${{inputs.x{one}}}" for one in range(few))
-    return partial(prepare, f'digraph G {{ s [shape=Mdiamond]; a [prompt="{prompt}"] }}')
-
-
-def _declarations(few: int) -> Work:
-    return partial(read_inputs, " " * 20 * few + ", ".join(f"a{one}" for one in range(few)))
-
-
-def _needs(few: int) -> Work:
-    return partial(read_requirements, "x" * few + "," + " " * few + ",a>" + ">" * few)
-
-
-def _clauses(clause: str) -> Making:
-    def make(few: int) -> Work:
-        condition = " && ".join(clause.format(one) for one in range(few))
-        return partial(prepare, f'digraph G {{ a -> b; a -> c [condition="{condition}"] }}')
-
-    return make
-
-
-def _pattern(pattern: str) -> Making:
-    compiled = compile_pattern(pattern)
-    return lambda few: partial(compiled, "a" * few + "!")
-
-
-def _stylesheet(few: int) -> Work:
-    return partial(parse_stylesheet, " ".join(f"#n{one} {{ llm_model: m }}" for one in range(few)))
-
-
-def _broken_stylesheet(few: int) -> Work:
-    return partial(read_stylesheet, "* { llm_model = a } " * few)
-
-
-def _forks(few: int) -> Work:
-    pieces = [
-        f"p{i} [shape=component]; j{i} [shape=tripleoctagon]; j{i} -> p{i + 1};"
-        f"p{i} -> a{i} -> j{i}; p{i} -> b{i} -> j{i};"
-        for i in range(few)
+def _graph(size: int) -> SpecGraph:
+    """Return a specification of about so many nodes: one pipeline, and entities with fields."""
+    entities = [
+        {"name": f"Entity {number}", "fields": [f"field {one}" for one in range(FIELDS)]}
+        for number in range((size - 20) // (FIELDS + 1))
     ]
-    ends = f"s [shape=Mdiamond]; e [shape=Msquare]; s -> p0; p{few} -> e;"
-    return partial(_all, find_forks, parse(f"digraph G {{ {ends} {''.join(pieces)} }}"))
+    steps = ["Forecast", {"name": "Check", "guards": ["Sell"]}, "Sell", "Pack"]
+    return graph_of(
+        {
+            "identity": {"purpose": "sell", "safety_envelope": [GATED.line]},
+            "data_contracts": {"entities": entities},
+            "workflows": {"pipelines": [{"name": "Sale", "steps": steps}]},
+            "safety": {"guardrails": [{"name": GATED.line, "guards": ["Sell"]}]},
+        }
+    )
 
 
-def _coverage(few: int) -> Work:
-    pieces = [
-        f'g{i} [shape=diamond]; w{i} -> g{i}; g{i} -> w{i + 1} [condition="outcome=success"];'
-        f'g{i} -> w{i} [condition="outcome!=success"];'
-        for i in range(few)
+def _check(base: SpecGraph) -> float:
+    """Return the seconds of a diff and a check, for a morph of a field and one of a step."""
+    morphs = [
+        read_morph({"type": "add_field", "entity": "entity_3", "name": "new"}),
+        read_morph({"type": "add_step", "name": "Weigh", "after": "check"}),
+        read_morph({"type": "add_entity", "name": "New", "fields": ["a", "b"]}),
     ]
-    ends = f"start [shape=Mdiamond]; exit [shape=Msquare]; start -> w0; w{few} -> exit;"
-    return partial(cover, parse(f"digraph G {{ {ends} {''.join(pieces)} }}"))
+    results = [one.apply(base) for one in morphs]
+
+    def check() -> None:
+        for after in results:
+            assert compare_specs(base, after)
+            assert not find_breaches(base, after, [GATED])
+
+    return _seconds(check)
 
 
-def _all(find: Callable[[Any], Iterable[object]], given: object) -> list[object]:
-    return list(find(given))
-
-
-def _telling() -> Figure:
-    """Measure an object that grows: at every piece a flat copy of what there is must be told."""
-    objects = [
-        {"a": "word " * 40_000},
-        {f"k{number}": number for number in range(13_000)},
-        {"a": [1] * 66_000},
-        {"a": [{"name": f"n{number}", "tags": ["a", "b"]} for number in range(5_000)]},
-    ]
-    texts = [json.dumps(one) for one in objects]
-    pairs = [(_seconds(partial(_copy, one)), _seconds(partial(_grow, one))) for one in texts]
-    worst = max(pairs, key=_ratio_of)
-    return Figure.paired("an object in 10,000 pieces / flat copies", [worst], TELLING)
-
-
-def _grow(text: str) -> None:
-    growing = PartialObject()
-    for at in range(0, len(text), 20):
-        if growing.add(text[at : at + 20]):
-            assert growing.value is not None
-
-
-def _copy(text: str) -> None:
-    for at in range(0, len(text), 20):
-        assert text[:at] is not text
-
-
-def _least_times(make: Making) -> tuple[float, float]:
-    """Return the least times for some, and for ten times as much."""
-    few = 10
-    while _seconds(make(few)) < LEAST_S and few < 100_000:
-        few *= 2
-    least = taken = math.inf
-    for more in range(1, ROUNDS + 1):
-        # Another size each time: what the program keeps of one text is of no use to another.
-        least = min(least, _seconds(make(few + more)))
-        taken = min(taken, _seconds(make(10 * (few + more))))
-        if taken <= CLEARLY_LINEAR * least:
-            break
-    return least, taken
-
-
-def _ratio_of(pair: tuple[float, float]) -> float:
-    floor, taken = pair
-    return taken / floor
-
-
-def _seconds(work: Work) -> float:
+def _seconds(work: Callable[[], object]) -> float:
     # What others left behind is nothing to this work.
     gc.collect()
     gc.disable()

@@ -1,6 +1,6 @@
 """The difference of two specifications, in words of nodes, fields and relations (ruling G5)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 from enum import StrEnum
 
@@ -56,14 +56,39 @@ def _shown(value: Json) -> str:
 def compare_specs(before: SpecGraph, after: SpecGraph) -> Sequence[SpecChange]:
     """Return all changes, in the order of the later specification; removed nodes come last.
 
-    Subtrees with equal hashes are not entered.
+    Of graphs with a common origin only the replaced nodes are compared; otherwise subtrees with
+    equal hashes are not entered.
     """
-    old = dict(_differing(before, after))
-    new = dict(_differing(after, before))
+    known = after.changed_since(before)
+    if known is None:
+        old, new = dict(_differing(before, after)), dict(_differing(after, before))
+    else:
+        moved = [one for id_ in known for one in _moved_ids(before, after, id_)]
+        old, new = (_in_order(graph, {*known, *moved}) for graph in (before, after))
     changes = [one for id_, node in new.items() for one in _changes_of(before, after, id_, node)]
     removed = [node for id_, node in old.items() if id_ not in after]
     changes += [SpecChange(ChangeKind.REMOVED, n.id, n.kind, before=n.name) for n in removed]
     return changes
+
+
+def _moved_ids(before: SpecGraph, after: SpecGraph, id_: str) -> Iterable[str]:
+    """Return the nodes that are right inside a node in one graph only."""
+    old = before.children_ids(id_) if id_ in before else ()
+    new = after.children_ids(id_) if id_ in after else ()
+    return new[len(old) :] if new[: len(old)] == old else set(old) ^ set(new)
+
+
+def _in_order(graph: SpecGraph, ids: Iterable[str]) -> dict[str, SpecNode]:
+    """Return the nodes with some ids, in the order of the specification."""
+
+    def place(id_: str) -> list[int]:
+        places: list[int] = []
+        while above := graph.parents.get(id_):
+            places.append(graph.children_ids(above).index(id_))
+            id_ = above
+        return places[::-1]
+
+    return {one: graph[one] for one in sorted((id_ for id_ in ids if id_ in graph), key=place)}
 
 
 def _differing(one: SpecGraph, other: SpecGraph) -> Iterator[tuple[str, SpecNode]]:
@@ -95,7 +120,7 @@ def _changes_of(
         values = (old.fields.get(key), node.fields.get(key))
         if values[0] != values[1]:
             yield SpecChange(ChangeKind.CHANGED, id_, node.kind, key, *values)
-    for relation in Relation:
+    for relation in Relation if old.relations != node.relations else ():
         targets = (old.targets(relation), node.targets(relation))
         if targets[0] != targets[1] and relation is not Relation.CONTAINS:
             lists = (list[Json](targets[0]), list[Json](targets[1]))
@@ -107,7 +132,9 @@ def _moved_within(
     before: SpecGraph, after: SpecGraph, old: SpecNode, node: SpecNode
 ) -> Iterator[SpecChange]:
     """Yield the nodes that changed their place among the nodes that stayed inside a node."""
-    stayed = set(old.targets(Relation.CONTAINS)) & set(node.targets(Relation.CONTAINS))
+    if node.contained[: len(old.contained)] == old.contained:
+        return
+    stayed = {*old.contained} & {*node.contained}
     first = [one for one in before.children_ids(old.id) if one in stayed]
     last = [one for one in after.children_ids(node.id) if one in stayed]
     if first == last:

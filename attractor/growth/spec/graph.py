@@ -92,6 +92,16 @@ class SpecNode:
         }
         return content_hash(canonical_json(record).encode())
 
+    @cached_property
+    def contained(self) -> tuple[str, ...]:
+        """The ids of the nodes right inside the node, in order."""
+        return self.targets(Relation.CONTAINS)
+
+    @cached_property
+    def relations(self) -> tuple[Edge, ...]:
+        """The relations to nodes that are not inside the node."""
+        return tuple(one for one in self.edges if one.relation is not Relation.CONTAINS)
+
     def targets(self, relation: Relation) -> tuple[str, ...]:
         """Return the nodes that a relation leads to."""
         return tuple(one.to for one in self.edges if one.relation is relation)
@@ -121,6 +131,8 @@ class SpecGraph(Mapping[str, SpecNode]):
     def __init__(self, nodes: Iterable[SpecNode]) -> None:
         self._nodes = {one.id: one for one in nodes}
         self._hashes: dict[str, str] = {}
+        self._origin = self
+        self._changed: frozenset[str] = frozenset()
 
     def __getitem__(self, id_: str) -> SpecNode:
         return self._nodes[id_]
@@ -156,7 +168,7 @@ class SpecGraph(Mapping[str, SpecNode]):
 
     def children_ids(self, id_: str) -> tuple[str, ...]:
         """Return the nodes right inside a node, in order."""
-        return self._nodes[id_].targets(Relation.CONTAINS)
+        return self._nodes[id_].contained
 
     def children(self, id_: str, kind: str = "") -> Sequence[SpecNode]:
         """Return the nodes right inside a node (default: of all kinds), in order."""
@@ -171,7 +183,14 @@ class SpecGraph(Mapping[str, SpecNode]):
 
     def of_kind(self, kind: str) -> Sequence[SpecNode]:
         """Return all nodes of a kind."""
-        return [one for one in self.values() if one.kind == kind]
+        return [self._nodes[one] for one in self._kinds.get(kind, ())]
+
+    @cached_property
+    def _kinds(self) -> Mapping[str, Sequence[str]]:
+        found: dict[str, list[str]] = {}
+        for node in self.values():
+            found.setdefault(node.kind, []).append(node.id)
+        return found
 
     def sources(self, id_: str, relation: Relation) -> Sequence[SpecNode]:
         """Return the nodes whose relation leads to a node."""
@@ -206,38 +225,73 @@ class SpecGraph(Mapping[str, SpecNode]):
         raise UnknownSpecNode(f"unknown {noun} {words!r}", hint=hint)
 
     def replace(self, *changed: SpecNode, removed: Collection[str] = ()) -> "SpecGraph":
-        """Return the graph with nodes changed or added, and others removed with their relations."""
-        nodes = dict(self._nodes)
-        for one in changed:
-            nodes[one.id] = one
-        for id_ in removed:
-            del nodes[id_]
+        """Return the graph with nodes changed or added, and others removed with their relations.
+
+        Hashes and indexes of the other nodes are kept: what follows costs no more in a large graph
+        than in a small one.
+        """
+        new = {one.id: one for one in changed}
+        users = {edge[1] for id_ in removed for edge in self._edges_to(id_)}
+        for id_ in users - set(removed):
+            node = new.get(id_, self._nodes[id_])
+            edges = tuple(one for one in node.edges if one.to not in removed)
+            new[id_] = replace(node, edges=edges)
         graph = SpecGraph(())
-        graph._nodes = nodes if not removed else _without_dangling(nodes, frozenset(removed))
-        graph._hashes = self._kept_hashes(graph)
+        graph._nodes = {**self._nodes, **new}
+        for id_ in removed:
+            del graph._nodes[id_]
+        touched = frozenset((*new, *removed))
+        graph._origin, graph._changed = self._origin, self._changed | touched
+        graph._hashes = self._kept_hashes(graph, touched)
+        graph.__dict__["parents"] = self._kept_parents(graph, touched)
+        graph.__dict__["_backward"] = self._kept_backward(graph, touched)
         return graph
 
-    def _kept_hashes(self, after: "SpecGraph") -> dict[str, str]:
+    def changed_since(self, before: "SpecGraph") -> Collection[str] | None:
+        """Return the ids of nodes that are others than in a graph with the same origin.
+
+        None: the graphs have no common origin.
+        """
+        if self._origin is not before._origin:
+            return None
+        both = self._changed | before._changed
+        return [one for one in both if self._nodes.get(one) is not before._nodes.get(one)]
+
+    def _edges_to(self, id_: str) -> Iterator[tuple[Relation, str]]:
+        for relation in Relation:
+            yield from ((relation, one) for one in self._backward.get((relation, id_), ()))
+
+    def _kept_hashes(self, after: "SpecGraph", touched: Iterable[str]) -> dict[str, str]:
         """Return the hashes of subtrees that another graph shares."""
         kept = dict(self._hashes)
-        touched = [one for one, node in after.items() if self._nodes.get(one) is not node]
-        for id_ in [*touched, *(self._nodes.keys() - after.keys())]:
+        for id_ in touched:
             above: str | None = id_
             while above:
                 kept.pop(above, None)
                 above = self.parents.get(above)
         return kept
 
+    def _kept_parents(self, after: "SpecGraph", touched: Iterable[str]) -> Mapping[str, str]:
+        kept = dict(self.parents)
+        for id_ in touched:
+            for child in self._nodes[id_].targets(Relation.CONTAINS) if id_ in self else ():
+                kept.pop(child, None)
+        for id_ in touched:
+            for child in after[id_].targets(Relation.CONTAINS) if id_ in after else ():
+                kept[child] = id_
+        return kept
 
-def _without_dangling(
-    nodes: Mapping[str, SpecNode], removed: Collection[str]
-) -> dict[str, SpecNode]:
-    return {
-        id_: node
-        if not any(one.to in removed for one in node.edges)
-        else replace(node, edges=tuple(one for one in node.edges if one.to not in removed))
-        for id_, node in nodes.items()
-    }
+    def _kept_backward(
+        self, after: "SpecGraph", touched: Iterable[str]
+    ) -> Mapping[tuple[Relation, str], Sequence[str]]:
+        kept = dict(self._backward)
+        for id_ in touched:
+            for edge in self._nodes[id_].edges if id_ in self else ():
+                kept[edge] = [one for one in kept[edge] if one != id_]
+        for id_ in touched:
+            for edge in after[id_].edges if id_ in after else ():
+                kept[edge] = [*kept.get(edge, ()), id_]
+        return kept
 
 
 def slug(words: str) -> str:

@@ -1,6 +1,9 @@
+from attractor.growth.morph import apply_morphs
 from attractor.growth.spec.difference import compare_specs
-from attractor.growth.spec.graph import Relation
+from attractor.growth.spec.graph import Relation, SpecGraph
+from tests.counts import count
 from tests.growth.seed import farm
+from tests.growth.sequences import GUARDED, random_sequence
 
 
 def test_changes_are_told_in_words_of_the_specification() -> None:
@@ -35,3 +38,17 @@ def test_a_node_below_another_one_is_moved() -> None:
     assert [one.describe() for one in compare_specs(graph, moved)] == [
         "moved field contract.sku: contract -> block"
     ]
+
+
+def test_kept_hashes_and_indexes_are_those_of_a_graph_built_anew() -> None:
+    for seed in range(count(ci=10, full=200)):
+        grown = apply_morphs(GUARDED, random_sequence(seed, GUARDED))
+        anew = SpecGraph(grown.values())
+        assert grown.spec_hash == anew.spec_hash
+        assert grown.parents == anew.parents
+        for id_ in grown:
+            for relation in Relation:
+                users = [[one.id for one in g.sources(id_, relation)] for g in (grown, anew)]
+                assert sorted(users[0]) == sorted(users[1])
+        assert compare_specs(GUARDED, grown) == compare_specs(GUARDED, anew)
+        assert compare_specs(grown, GUARDED) == compare_specs(anew, GUARDED)
