@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from attractor.base.errors import Refused, UnknownName, UsageError
+from attractor.base.errors import Refused, UsageError
 from attractor.base.json import Json
 from attractor.base.records import write_record
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE
@@ -227,7 +227,8 @@ def _choice(type_: type[Choice], word: str, noun: str) -> Choice:
     try:
         return type_(word)
     except ValueError:
-        raise UnknownName(noun, word, [one.value for one in type_]) from None
+        known = ", ".join(one.value for one in type_)
+        raise UsageError(f"unknown {noun} {word!r}", hint=f"choose one: {known}") from None
 
 
 _COLUMN_OF_STATE: Mapping[PlanState, Column] = {

@@ -61,10 +61,13 @@ def nodes_of_request(graph: SpecGraph, method: str, path: str) -> frozenset[str]
     return routes(graph).get(Route(method, plain), frozenset())
 
 
-def downstream(graph: SpecGraph, touched: Iterable[str]) -> frozenset[str]:
+def downstream(
+    graph: SpecGraph, touched: Iterable[str], *, may_fail: bool = True
+) -> frozenset[str]:
     """Return all nodes whose answers may change if nodes are changed.
 
-    Ids of nodes that the graph does not contain, and slots, are ignored.
+    If a step may fail, all that its pipeline writes may change: a failure undoes the whole run. Ids
+    of nodes that the graph does not contain, and slots, are ignored.
     """
     waiting = [one for one in touched if one in graph]
     reached: set[str] = set()
@@ -72,7 +75,8 @@ def downstream(graph: SpecGraph, touched: Iterable[str]) -> frozenset[str]:
         id_ = waiting.pop()
         if id_ not in reached:
             reached.add(id_)
-            waiting += _reached_from(graph, graph[id_])
+            if may_fail or graph[id_].kind != "pipeline":
+                waiting += _reached_from(graph, graph[id_])
     return frozenset(reached)
 
 
@@ -85,7 +89,6 @@ def _reached_from(graph: SpecGraph, node: SpecNode) -> Iterator[str]:
             yield from _users(graph, node.id)
             yield from (user for one in graph.children(node.id) for user in _users(graph, one.id))
         case "step":
-            # A step that fails undoes the whole run.
             yield graph.parents[node.id]
             yield from entities_of(graph, node, Relation.WRITES)
             yield from guarded_steps(graph, node)

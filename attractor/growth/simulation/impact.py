@@ -4,16 +4,18 @@ What may change is computed from both graphs before anything is built: all that 
 changed node. A change of a response elsewhere blocks a deployment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 
 from attractor.base.dataclasses import dataclass
-from attractor.growth.apps.routes import downstream, nodes_of_request
+from attractor.growth.apps.routes import downstream, entities_of, nodes_of_request
 from attractor.growth.simulation.traffic import Request, Response
-from attractor.growth.spec.difference import compare_specs
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.spec.difference import ChangeKind, SpecChange, compare_specs
+from attractor.growth.spec.graph import Relation, SpecGraph
 
 _SHOWN = ("pipeline", "output", "panel")
+_SILENT = frozenset({Relation.PRECEDES, Relation.TESTS, Relation.DERIVES_FROM})
+"""Relations that no response depends on; steps that move or are new are changes themselves."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +26,12 @@ class Impact:
     after: SpecGraph
 
     @cached_property
-    def changed(self) -> frozenset[str]:
-        """The nodes that are added, removed or changed."""
-        return frozenset(one.id for one in compare_specs(self.before, self.after))
-
-    @cached_property
     def _reached(self) -> Sequence[tuple[SpecGraph, frozenset[str]]]:
-        graphs = (self.before, self.after)
-        return [(one, downstream(one, self.changed & one.keys())) for one in graphs]
+        """Both graphs, each with the nodes whose responses may change."""
+        changes = [
+            one for one in compare_specs(self.before, self.after) if one.field not in _SILENT
+        ]
+        return [(one, _reached_in(one, changes)) for one in (self.before, self.after)]
 
     @property
     def may_change(self) -> Sequence[str]:
@@ -46,6 +46,46 @@ class Impact:
             ids & nodes_of_request(graph, request.method, request.path)
             for graph, ids in self._reached
         )
+
+
+def _reached_in(graph: SpecGraph, changes: Sequence[SpecChange]) -> frozenset[str]:
+    named: set[str] = set()
+    harmless: set[str] = set()
+    harmful: set[str] = set()
+    for one in changes:
+        if one.id not in graph:
+            continue
+        if one.kind is ChangeKind.RENAMED:
+            named.add(one.id)
+        elif one.node_kind != "field":
+            harmless.add(one.id)
+        elif one.kind is ChangeKind.ADDED:
+            named |= _shows_field(graph, one.id)
+        else:
+            # A step that reads the field may fail.
+            harmful.add(one.id)
+    reached = named | downstream(graph, harmless, may_fail=False) | downstream(graph, harmful)
+    return frozenset(reached) | _answering_with(graph, reached)
+
+
+def _answering_with(graph: SpecGraph, reached: Collection[str]) -> frozenset[str]:
+    """Return the pipelines whose runs answer with outputs that may change."""
+    outputs = [one for one in graph.of_kind("output") if one.id in reached]
+    entities = {id_ for one in outputs for id_ in entities_of(graph, one, Relation.READS)}
+    writers = [step for one in entities for step in graph.sources(one, Relation.WRITES)]
+    return frozenset(graph.parents[one.id] for one in writers)
+
+
+def _shows_field(graph: SpecGraph, field: str) -> set[str]:
+    """Return what shows a new field; steps do not know it until they change."""
+    entity = graph.parents[field]
+    users = [
+        one.id
+        for relation in (Relation.SHOWS, Relation.READS)
+        for one in graph.sources(entity, relation)
+        if one.kind != "step"
+    ]
+    return {entity, *users}
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from attractor.base.errors import (
     VerificationError,
     first_sentence,
 )
+from attractor.growth.errors import UnknownPlan, UnknownSpec, UnknownSpecNode
 from attractor.language.diagnostics import InvalidPipeline
 from attractor.server.errors import HttpError, TooManyRequests
 
@@ -29,6 +30,9 @@ PROBLEM = "application/problem+json"
 
 _STATUS: Mapping[type[AttractorError], int] = {
     UnknownName: 404,
+    UnknownPlan: 404,
+    UnknownSpec: 404,
+    UnknownSpecNode: 404,
     InvalidPipeline: 422,
     UsageError: 400,
     Refused: 409,

@@ -64,7 +64,7 @@ class RunCommand:
     def words(self, places: Mapping[str, str]) -> list[str]:
         """Return the words of the command, with the places of its files."""
         named = [f"{option}{places[option]}" for option in self.files]
-        return [self.name, "--json", *self.options, *named, "--", *self.arguments]
+        return [*self.name.split(), "--json", *self.options, *named, "--", *self.arguments]
 
 
 @dataclass(frozen=True)

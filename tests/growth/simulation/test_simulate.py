@@ -43,8 +43,18 @@ def morph(type_: str, **parameters: object) -> Morph:
         ),
         (
             morph("add_field", entity="Block", name="soil"),
-            ["GET /data/block", "PUT /data/block/b1", "POST /run/contract_allocation"],
-            ["GET /data/offer", "POST /data/spray_event"],
+            ["GET /data/block", "PUT /data/block/b1"],
+            ["GET /data/offer", "POST /data/spray_event", "POST /run/contract_allocation"],
+        ),
+        (
+            morph("add_field", entity="Packlist", name="note"),
+            ["GET /outputs/packlists_to_pick", "POST /run/contract_allocation"],
+            ["GET /data/invoice", "GET /outputs/reserved"],
+        ),
+        (
+            morph("drop_field", entity="Block", field="plant_count"),
+            ["GET /data/block", "POST /run/contract_allocation", "GET /data/invoice"],
+            ["GET /data/offer"],
         ),
     ],
 )

@@ -1,0 +1,103 @@
+"""Growth over HTTP: the paths of the seed, key by key."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from attractor.server.service import Service
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
+from tests.growth.app import PROPOSAL, make_app
+from tests.growth.model import objects
+from tests.server.conftest import serving
+
+DESIRE = {
+    "goal": "reserve tuesday contracts first",
+    "constraints": ["phi compliant"],
+    "outputs": ["packlists", "invoices"],
+}
+"""The desire of the planner's input in the seed."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The server of an app whose model is a twin."""
+
+    client: httpx.Client
+    reader: httpx.Client
+    repository: Path
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    folder = tmp_path_factory.mktemp("growth")
+    app = make_app(folder / "app")
+    with ExitStack() as stack:
+        twin = stack.enter_context(in_background(ProviderTwin(objects(PROPOSAL))))
+        model = dict(twin.environ())
+        state = {"ATTRACTOR_STATE_DIR": str(folder / "state")}
+        service = Service.of(app.repository, {"PATH": os.environ["PATH"], **state, **model})
+        server = stack.enter_context(serving(service))
+        operator = stack.enter_context(server.client("operate"))
+        yield Desk(operator, stack.enter_context(server.client("read")), app.repository)
+
+
+def test_desires_become_a_plan_with_a_simulation(desk: Desk) -> None:
+    spec = desk.client.post("/spec/normalize", json={"desires": [DESIRE], "base": "HEAD"}).json()
+    assert set(spec) == {
+        *("spec_graph_id", "spec_summary", "nodes", "edges", "provenance", "clarifications")
+    }
+    assert any(one["fields"].get("name") == DESIRE["goal"] for one in spec["nodes"])
+    named = {"spec_graph_id": spec["spec_graph_id"]}
+    plan = desk.client.post("/growth/plan", json=named).json()
+    assert set(plan) == {"plan_id", "morphs", "tests"}
+    assert {"morphs": plan["morphs"], "tests": plan["tests"]} == PROPOSAL
+    named = {"plan_id": plan["plan_id"]}
+    simulation = desk.client.post("/growth/simulate", json=named).json()
+    assert set(simulation) == {"simulation_id", "diff", "files", "risks", "screenshots"}
+    assert set(simulation["diff"]) == {"summary", "changes"}
+    assert any("phi_gate" in one for one in simulation["diff"]["changes"])
+
+
+def test_planner_input_of_the_seed_is_a_plan_request(desk: Desk) -> None:
+    answer = desk.client.post(
+        "/growth/plan", json={"spec_graph_id": "sg-001", "new_desires": [DESIRE]}
+    )
+    assert (answer.status_code, answer.json()["detail"]) == (404, "unknown specification 'sg-001'")
+
+
+@pytest.mark.parametrize("mode", ["flowchart", "mindmap", "board"])
+def test_spec_is_drawn_in_each_mode(desk: Desk, mode: str) -> None:
+    drawn = desk.reader.get("/render/HEAD", params={"mode": mode}).json()
+    assert set(drawn) == {"spec_graph_id", "mode", "format", "diagram"}
+    assert drawn["diagram"].lstrip().startswith("<")
+    text = desk.reader.get("/render/HEAD", params={"mode": mode, "format": "mermaid"}).json()
+    assert "PHI gate" in text["diagram"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/spec/normalize", {"desires": [{"goals": "x"}]}, 400),
+        ("/spec/normalize", {"desire": []}, 422),
+        ("/growth/plan", {"spec_graph_id": "HEAD"}, 400),
+        ("/growth/simulate", {"plan_id": "gp-none"}, 404),
+        ("/growth/simulate", {}, 422),
+    ],
+)
+def test_invalid_request_is_refused(
+    desk: Desk, path: str, body: dict[str, object], status: int
+) -> None:
+    answer = desk.client.post(path, json=body)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["detail"]
+
+
+def test_unknown_mode_and_low_scope_are_refused(desk: Desk) -> None:
+    assert desk.reader.get("/render/HEAD", params={"mode": "poster"}).status_code == 400
+    assert desk.reader.post("/spec/normalize", json={"desires": [DESIRE]}).status_code == 403
