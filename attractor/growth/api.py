@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from attractor.base.errors import Refused, UsageError
+from attractor.base.errors import Refused, UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.base.records import write_record
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE
@@ -52,8 +52,8 @@ from attractor.growth.plans.plan import Plan, Proposal
 from attractor.growth.plans.planner import propose
 from attractor.growth.plans.planning import make_plan, refusal
 from attractor.growth.plans.store import PlanState
-from attractor.growth.simulation.report import simulations_of
-from attractor.growth.simulation.simulations import FOLDER, simulate_plan
+from attractor.growth.simulation.report import Simulation, simulations_of
+from attractor.growth.simulation.simulations import FOLDER, rehearse_plan, simulate_plan
 from attractor.growth.spec.clarifications import answer_question
 from attractor.growth.spec.difference import compare_specs
 from attractor.growth.spec.document import write_document
@@ -417,9 +417,23 @@ def review(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
     return {"plan_id": plan.id, "mutation": control_plane.plans.mutation(plan.id)}
 
 
-def simulate(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
-    """Simulate a plan from its specification; return the answer of `POST /growth/simulate`."""
-    report = simulate_plan(control_plane, control_plane.plans.load(reference))
+def simulate(
+    control_plane: ControlPlane, reference: str, *, rehearse: bool = False
+) -> dict[str, Json]:
+    """Simulate a plan, or build and rehearse it; return the answer of `POST /growth/simulate`."""
+    plan = control_plane.plans.load(reference)
+
+    async def work() -> Simulation:
+        current = Releases(control_plane.releases).current
+        return await rehearse_plan(
+            control_plane,
+            plan,
+            branch=await branch_of(control_plane),
+            pipeline=crew_pipeline(control_plane),
+            running=current.tree if current else None,
+        )
+
+    report = asyncio.run(work()) if rehearse else simulate_plan(control_plane, plan)
     record = cast("dict[str, Json]", report.model_dump(mode="json"))
     return {key: record[key] for key in SIMULATION_KEYS}
 

@@ -10,19 +10,24 @@ from attractor.cli.runs.growth import control_plane_of, simulation_lines
 
 @click.command("simulate")
 @click.argument("plan", metavar="PLAN")
+@click.option("--rehearse", is_flag=True, help="Let the crew build the plan, and try the result.")
 @json_option
 @click.pass_obj
-def simulate_growth(invocation: Invocation, plan: str, as_json: bool) -> ExitCode:
+def simulate_growth(invocation: Invocation, plan: str, rehearse: bool, as_json: bool) -> ExitCode:
     """Simulate a plan: what it changes, before it is deployed.
 
     The simulation says which files, requests and records the plan touches, and which workflows,
     outputs and panels may change. Recorded traffic lies in runs/growth/recordings.
+
+    With --rehearse, the crew builds the plan, and both apps get the recorded traffic: a plan of
+    medium or high risk needs it. A deployment goes on with the same run. Exit with 4 if a response
+    changes that the plan does not touch.
     """
     # Imported here, because only commands of growth need it.
     from attractor.growth.api import describe_simulation, simulate
 
     control_plane = control_plane_of(invocation)
-    simulate(control_plane, plan)
+    simulate(control_plane, plan, rehearse=rehearse)
     report = describe_simulation(control_plane, plan)
     if as_json:
         show_json(report)

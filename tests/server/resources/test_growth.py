@@ -39,7 +39,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     app = make_app(folder / "app")
     with ExitStack() as stack:
         twin = stack.enter_context(in_background(ProviderTwin(objects(PROPOSAL))))
-        model = dict(twin.environ())
+        environ = twin.environ()
+        model = {name: environ[name] for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL")}
         state = {"ATTRACTOR_STATE_DIR": str(folder / "state")}
         service = Service.of(app.repository, {"PATH": os.environ["PATH"], **state, **model})
         server = stack.enter_context(serving(service))
