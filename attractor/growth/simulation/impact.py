@@ -4,11 +4,11 @@ What may change is computed from both graphs before anything is built: all that 
 changed node. A change of a response elsewhere blocks a deployment.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 from attractor.base.dataclasses import dataclass
-from attractor.growth.apps.routes import downstream, entities_of, nodes_of_request
+from attractor.growth.apps.routes import downstream, nodes_of_request
 from attractor.growth.simulation.traffic import Request, Response
 from attractor.growth.spec.difference import ChangeKind, SpecChange, compare_specs
 from attractor.growth.spec.graph import Relation, SpecGraph
@@ -49,14 +49,14 @@ class Impact:
 
 
 def _reached_in(graph: SpecGraph, changes: Sequence[SpecChange]) -> frozenset[str]:
-    named: set[str] = set()
+    named: frozenset[str] = frozenset()
     harmless: set[str] = set()
     harmful: set[str] = set()
     for one in changes:
         if one.id not in graph:
             continue
         if one.kind is ChangeKind.RENAMED:
-            named.add(one.id)
+            named |= {one.id}
         elif one.node_kind != "field":
             harmless.add(one.id)
         elif one.kind is ChangeKind.ADDED:
@@ -64,19 +64,10 @@ def _reached_in(graph: SpecGraph, changes: Sequence[SpecChange]) -> frozenset[st
         else:
             # A step that reads the field may fail.
             harmful.add(one.id)
-    reached = named | downstream(graph, harmless, may_fail=False) | downstream(graph, harmful)
-    return frozenset(reached) | _answering_with(graph, reached)
+    return named | downstream(graph, harmless, may_fail=False) | downstream(graph, harmful)
 
 
-def _answering_with(graph: SpecGraph, reached: Collection[str]) -> frozenset[str]:
-    """Return the pipelines whose runs answer with outputs that may change."""
-    outputs = [one for one in graph.of_kind("output") if one.id in reached]
-    entities = {id_ for one in outputs for id_ in entities_of(graph, one, Relation.READS)}
-    writers = [step for one in entities for step in graph.sources(one, Relation.WRITES)]
-    return frozenset(graph.parents[one.id] for one in writers)
-
-
-def _shows_field(graph: SpecGraph, field: str) -> set[str]:
+def _shows_field(graph: SpecGraph, field: str) -> frozenset[str]:
     """Return what shows a new field; steps do not know it until they change."""
     entity = graph.parents[field]
     users = [
@@ -85,7 +76,7 @@ def _shows_field(graph: SpecGraph, field: str) -> set[str]:
         for one in graph.sources(entity, relation)
         if one.kind != "step"
     ]
-    return {entity, *users}
+    return frozenset({entity, *users})
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def test_colliding_and_stale_plans_are_refused(app: Living) -> None:
 
 def test_no_go_and_rejection_deploy_nothing(app: Living) -> None:
     crew = app.folder / "pipelines" / "crew.dot"
-    crew.write_text(crew.read_text().replace("ls spec/lineage", "echo nothing"))
+    crew.write_text(crew.read_text().replace("ls packages spec/lineage", "echo nothing"))
     plan = app.plan(NEW_FIELD)
     with pytest.raises(NoGo, match="unresolved_failure") as refused:
         app.deploy(plan)

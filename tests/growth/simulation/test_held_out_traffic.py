@@ -58,7 +58,7 @@ async def test_changes_of_the_other_half_were_announced(tmp_path: Path) -> None:
     for number in range(count(ci=2, full=40)):
         example = EXAMPLES[number % 2]
         await compare(example, number, tmp_path / str(number), sandbox, totals)
-    assert totals.claimed <= totals.unchanged * 0.25
+    assert totals.claimed <= totals.unchanged * 0.25, totals
 
 
 async def compare(
