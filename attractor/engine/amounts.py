@@ -40,5 +40,5 @@ def size(number: float) -> str:
 
 def cost_of(usage: Usage) -> str:
     """Return the cost and the tokens of usage as text for people."""
-    tokens = f"{usage.tokens} tokens"
+    tokens = number_of(usage.tokens, "token")
     return f"${usage.cost_usd:.4f}, {tokens}" if usage.cost_usd else tokens

@@ -7,6 +7,7 @@ from typing import TypeVar
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.json import Json
+from attractor.engine.amounts import number_of
 from attractor.engine.journal.events import BudgetWarning
 from attractor.engine.outcome import Usage
 from attractor.engine.run_folder.open_run import OpenRun
@@ -36,7 +37,7 @@ class Budgets:
     def __str__(self) -> str:
         """Return the limits for people; empty without any limit."""
         cost = None if self.cost_usd is None else f"{self.cost_usd:.12g} USD"
-        tokens = None if self.tokens is None else f"{self.tokens} tokens"
+        tokens = None if self.tokens is None else number_of(self.tokens, "token")
         duration = None if self.duration is None else describe_duration(self.duration)
         return ", ".join(filter(None, [cost, tokens, duration]))
 

@@ -10,6 +10,7 @@ from attractor.base.files import write_whole
 from attractor.factory.resources.first_suite import Example, toml_text
 from attractor.language.source.syntax_tree import quoted
 from attractor.projects.detection import Toolchain
+from attractor.scenarios.suite_files import LOCK_FILE
 
 SETTINGS_FILE = "attractor.toml"
 PIPELINE = "feature"
@@ -142,10 +143,13 @@ class Step:
     purpose: str
 
 
-def next_steps(project: FirstProject, repository: Repository, *, is_named: bool) -> Iterator[Step]:
+def next_steps(
+    project: FirstProject, repository: Repository, *, is_named: bool, is_sealed: bool = False
+) -> Iterator[Step]:
     """Yield the commands from the first files to a promoted change.
 
-    If the settings do not name suite and profile (`is_named`), the run does.
+    If the settings do not name suite and profile (`is_named`), the run does. A suite that
+    `is_sealed` has its lock file already.
     """
     suite = f"{SUITES}/{project.suite}"
     if not repository.exists:
@@ -162,6 +166,9 @@ def next_steps(project: FirstProject, repository: Repository, *, is_named: bool)
     yield Step(
         f"attractor suite register {suite}", "Seal the suite, so that no agent can change it"
     )
+    if not is_sealed:
+        lock = f'git add {suite}/{LOCK_FILE} && git commit -m "Seal the suite"'
+        yield Step(lock, "Commit the seal, so that reviewers see which suite judges")
     options = "" if is_named else f" --suite {project.suite}"
     options += f" --profile {PROFILE}" if project.profile and not is_named else ""
     yield Step(f"attractor run {PIPELINE_FILE}{options}", "Let agents make the change")

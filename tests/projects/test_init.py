@@ -52,6 +52,21 @@ def test_second_init_changes_nothing(desk: Desk) -> None:
     assert commands[-1] == "attractor promote --to next"
     assert git(desk.folder, "status", "--porcelain", "--", ".gitignore", "scenarios") == ""
     assert "The wish was not written: remove the existing files" in desk.do("init", *WISH).stdout
+    lock = 'git add scenarios/shop/suite.lock.json && git commit -m "Seal the suite"'
+    assert commands.index(lock) == commands.index("attractor suite register scenarios/shop") + 1
+    desk.write("{}", "scenarios/shop/suite.lock.json")
+    assert lock not in desk.do("init").stdout
+
+
+def test_project_inside_of_a_project_is_refused(desk: Desk) -> None:
+    desk.write("", "attractor.toml")
+    (desk.folder / "part").mkdir()
+    refused = desk.do("init", "part", *WISH)
+    assert refused.returncode == 2
+    assert f"part is inside of the project {desk.folder} (type 'attractor init " in refused.stderr
+    assert [*(desk.folder / "part").iterdir()] == []
+    desk.write("", "part/attractor.toml")
+    assert desk.do("init", "part", *WISH, "--test-command", "true").returncode == 0
 
 
 def test_existing_files_are_kept_and_the_run_names_the_suite(desk: Desk) -> None:

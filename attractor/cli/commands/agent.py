@@ -11,9 +11,9 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import read_outlook
 from attractor.cli.runs.results import as_record, show_changes
-from attractor.cli.runs.setup import budget_options, budgets_of, host_of
+from attractor.cli.runs.setup import budget_options, budgets_of, chosen_model_options, host_of
 from attractor.cli.runs.walk import Watcher, walk
-from attractor.cli.shell_completion import complete_models, complete_runs
+from attractor.cli.shell_completion import complete_runs
 from attractor.engine.amounts import cost_of
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
@@ -44,14 +44,7 @@ def pipeline_text(agent: str = "") -> str:
 
 @click.command()
 @click.argument("task", nargs=-1, required=True, metavar="TASK")
-@click.option(
-    "--model",
-    default="",
-    shell_complete=complete_models,
-    help="Use this model (default: llm.model, otherwise the newest model of the only provider "
-    "with a key).",
-)
-@click.option("--provider", default="", help="Use this provider.")
+@chosen_model_options
 @click.option(
     "--agent",
     "agent_name",

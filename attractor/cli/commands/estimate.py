@@ -12,8 +12,7 @@ from attractor.base.errors import ExitCode, UnknownName
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.reports import estimate_text
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.setup import host_of
-from attractor.cli.shell_completion import complete_models
+from attractor.cli.runs.setup import host_of, node_model_options
 from attractor.pipeline.components.backends import AGENT, agents_of
 from attractor.pipeline.estimate.estimate import estimate as reckon
 from attractor.pipeline.estimate.samples import assume, read_samples
@@ -30,13 +29,7 @@ from attractor.pipeline.source.read import open_pipeline, pipeline_name, project
     show_default=True,
     help="Estimate for this backend; earlier runs with other backends are ignored.",
 )
-@click.option(
-    "--model",
-    default="",
-    shell_complete=complete_models,
-    help="Use this model for nodes without one.",
-)
-@click.option("--provider", default="", help="Use this provider for nodes without one.")
+@node_model_options
 @json_option
 @click.pass_obj
 def estimate(

@@ -21,6 +21,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.resources import example_option
 from attractor.cli.runs.setup import host_of
+from attractor.config.projects import find_project_root
 from attractor.factory.resources.first_suite import (
     ARROW,
     Example,
@@ -48,6 +49,7 @@ from attractor.projects.first_files import (
     paths_to_commit,
     write_missing,
 )
+from attractor.scenarios.suite_files import LOCK_FILE
 from attractor.workspaces.git.repository import find_git_dir, open_repository
 
 
@@ -97,6 +99,7 @@ def init(
     """
     name = name or re.sub(r"[^a-z0-9_-]+", "-", folder.resolve().name.lower()).strip("-_") or "app"
     require_suite_name(name)
+    _require_no_outer_project(folder.resolve())
     suite = f"{SUITES}/{name}"
     is_new = not all((folder / one).exists() for one in (SETTINGS_FILE, PIPELINE_FILE, suite))
     asks = is_new and invocation.has_terminal and not yes and not as_json
@@ -127,7 +130,8 @@ def init(
     is_named = settings.get("factory", {}).get("suite") == name
     uncarried = _uncarried(project.toolchain, settings.get("workspace", {}))
     repository = asyncio.run(_repository(machine, paths_to_commit(project)))
-    steps = [*next_steps(project, repository, is_named=is_named)]
+    is_sealed = (folder / suite / LOCK_FILE).exists()
+    steps = [*next_steps(project, repository, is_named=is_named, is_sealed=is_sealed)]
     if folder.resolve() != invocation.folder.resolve():
         steps.insert(0, Step(f"cd {shlex.quote(str(folder))}", "Go to the project"))
     is_unused = bool((wish and PIPELINE_FILE in kept) or (examples and suite in kept))
@@ -137,6 +141,17 @@ def init(
     else:
         show("\n".join(report.lines()))
     return ExitCode.DONE
+
+
+def _require_no_outer_project(folder: Path) -> None:
+    """Refuse to make a project inside of another one, unless it has settings of its own."""
+    outer = find_project_root(folder.parent)
+    if (outer / SETTINGS_FILE).exists() and not (folder / SETTINGS_FILE).exists():
+        raise UsageError(
+            f"{folder} is inside of the project {outer}",
+            hint=f"type 'attractor init {shlex.quote(str(outer))}'; for a project of its own, "
+            f"first write an empty {SETTINGS_FILE} there",
+        )
 
 
 def _choose(

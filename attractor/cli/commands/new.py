@@ -11,8 +11,7 @@ import click
 from attractor.base.errors import ExitCode, Refused, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.setup import host_of
-from attractor.cli.shell_completion import complete_models
+from attractor.cli.runs.setup import chosen_model_options, host_of
 from attractor.engine.amounts import number_of
 
 if TYPE_CHECKING:
@@ -21,14 +20,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("task", nargs=-1, required=True, metavar="TASK")
-@click.option(
-    "--model",
-    default="",
-    shell_complete=complete_models,
-    help="Use this model (default: llm.model, otherwise the newest model of the only provider "
-    "with a key).",
-)
-@click.option("--provider", default="", help="Use this provider.")
+@chosen_model_options
 @click.option(
     "-o",
     "--output",

@@ -16,7 +16,7 @@ from attractor.cli.runs.questions import operator_option
 from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.status import moment, show_indexing
 from attractor.cli.shell_completion import complete_runs
-from attractor.engine.amounts import lasted, money, whole
+from attractor.engine.amounts import lasted, money, number_of, whole
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.launch import evaluator_of
 from attractor.factory.ledger.index import RunIndex
@@ -155,7 +155,7 @@ _TIMES = ("tokens", "agent time", "wall time")
 def _group_lines(groups: Sequence[GroupFigures], names: Mapping[str, str]) -> list[str]:
     rows = [(*_HEADING, *_TIMES), *(_group_row(one) for one in groups)]
     flaky = [
-        f"flaky in {count} runs of {group.pipeline}: {names.get(one, one)}"
+        f"flaky in {number_of(count, 'run')} of {group.pipeline}: {names.get(one, one)}"
         for group in groups
         for one, count in group.flaky.items()
     ]

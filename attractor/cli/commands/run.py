@@ -11,10 +11,16 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import show_end
-from attractor.cli.runs.setup import INPUT_FORMS, budget_options, budgets_of, host_of, read_inputs
+from attractor.cli.runs.setup import (
+    INPUT_FORMS,
+    budget_options,
+    budgets_of,
+    host_of,
+    node_model_options,
+    read_inputs,
+)
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import (
-    complete_models,
     complete_profiles,
     complete_runs,
     complete_suites,
@@ -53,13 +59,7 @@ from attractor.pipeline.source.read import STDIN
     default="",
     help="Execute stages with this backend (default: backends.default, or agent).",
 )
-@click.option(
-    "--model",
-    default="",
-    shell_complete=complete_models,
-    help="Use this model for nodes without one.",
-)
-@click.option("--provider", default="", help="Use this provider for nodes without one.")
+@node_model_options
 @click.option(
     "--outcomes",
     type=click.Path(path_type=Path),

@@ -32,13 +32,14 @@ def show_suite(
         show_json(suite_record(version, suite, to_operator=to_operator))
         return ExitCode.DONE
     gate, trials = settings.gate, number_of(settings.trials.n, "trial")
+    allowed = f"{number_of(failures_allowed(suite), 'failure')} allowed"
     show(
         "\n".join(
             [
                 version_line(version),
                 f"  for the pipeline {settings.pipeline}, {trials} of each scenario",
                 f"  satisfaction at least {float(gate.min_satisfaction):.3f}, lower bound at least "
-                f"{gate.min_lower_bound:.3f}, {failures_allowed(suite)} failures allowed",
+                f"{gate.min_lower_bound:.3f}, {allowed}",
                 f"  {number_of(holdouts, 'held-out scenario')}"
                 f"{'' if to_operator else ' (shown with --operator)'}",
                 *(f"  {line}" for line in table([_row(one) for one in shown])),

@@ -10,6 +10,7 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.twins import read_paths
+from attractor.engine.amounts import number_of
 from attractor.twins.services.check import CheckedRequest, check_recording
 from attractor.twins.services.recordings import load_recording
 from attractor.twins.services.service import CheckSettings, Service, load_service
@@ -89,7 +90,7 @@ def _lines(played: dict[Path, Sequence[CheckedRequest]]) -> list[str]:
 
 
 def _counted(requests: int) -> str:
-    return "1 request" if requests == 1 else f"{requests} requests"
+    return number_of(requests, "request")
 
 
 part = twin_check

@@ -94,7 +94,7 @@ def _retried(stage: StageTotal, one: Diagnosis) -> str:
 
 
 def _loop(nodes: Sequence[str], times: int) -> str:
-    return f"{' -> '.join([*nodes, nodes[0]])}, {times} time(s)"
+    return f"{' -> '.join([*nodes, nodes[0]])}, {number_of(times, 'time')}"
 
 
 UNKNOWN = "unknown"

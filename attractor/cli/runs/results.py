@@ -169,7 +169,7 @@ def _of_files(outlook: NextStepFacts) -> tuple[Sequence[NextStep], Sequence[Next
     """Return the steps to inspect the result, and to merge a result without a suite."""
     if outlook.branch:
         look = NextStep("look", f"git diff HEAD...{outlook.branch}")
-        merge = NextStep("merge", f"git merge {outlook.branch}")
+        merge = NextStep("merge", f"git merge {outlook.branch}", "no suite has judged it")
     elif outlook.patch:
         look = _look_at(outlook.patch)
         merge = NextStep("apply", outlook.patch.applying, "in the project's folder")

@@ -19,6 +19,7 @@ from attractor.base.json import parse_json
 from attractor.base.toml import InvalidToml, parse_toml
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show
+from attractor.cli.shell_completion import complete_models
 from attractor.engine.budgets import Budgets
 from attractor.engine.storage.json_files import describe_fault
 from attractor.interviewers.registry import INTERVIEWERS, placed_name
@@ -219,6 +220,7 @@ def budgets_of(max_cost_usd: float | None, max_tokens: int | None, max_duration:
     return Budgets(max_cost_usd, max_tokens, duration)
 
 
+Wrap = Callable[[Callable[..., ExitCode]], Callable[..., ExitCode]]
 INPUT_FORMS = "NAME=VALUE, NAME=@env:VARIABLE or NAME=@file:FILE"
 
 _OVERRIDE_OPTIONS = (
@@ -246,6 +248,22 @@ _OVERRIDE_OPTIONS = (
         default=None,
         help="Evaluate the result, or skip the evaluation (default: as before).",
     ),
+)
+
+
+def model_options(model: str, provider: str = "Use this provider.") -> Wrap:
+    """Return a decorator that adds `--model` and `--provider` with these help texts."""
+    named = click.option("--model", default="", shell_complete=complete_models, help=model)
+    of = click.option("--provider", default="", help=provider)
+    return lambda command: named(of(command))
+
+
+chosen_model_options = model_options(
+    "Use this model (default: llm.model, otherwise the newest model of the only provider "
+    "with a key)."
+)
+node_model_options = model_options(
+    "Use this model for nodes without one.", "Use this provider for nodes without one."
 )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import click
 
+from attractor.engine.amounts import number_of
 from attractor.pipeline.runs.transcript import EntryKind, TranscriptEntry
 
 MOST_LINES = 60
@@ -55,4 +56,5 @@ def _cut(lines: Sequence[str], most: int) -> list[str]:
     if len(lines) <= most:
         return list(lines)
     half = most // 2
-    return [*lines[:half], f"... {len(lines) - 2 * half} lines omitted ...", *lines[-half:]]
+    omitted = number_of(len(lines) - 2 * half, "line")
+    return [*lines[:half], f"... {omitted} omitted ...", *lines[-half:]]

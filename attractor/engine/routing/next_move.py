@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from attractor.base.dataclasses import changed, dataclass
+from attractor.engine.amounts import number_of
 from attractor.engine.context import ReadValue, unchanged
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.prompts.preamble import NOTHING_PAST, remember_keys
@@ -312,7 +313,7 @@ class _Deciding:
         limit = same_failure_limit(self.graph, self.graph.nodes[visit.node])
         if limit is None or record is None or visit.is_transparent or record.failure_count < limit:
             return ""
-        times = f"{record.failure_count} times in a row (max_same_failures={limit})"
+        times = f"{number_of(record.failure_count, 'time')} in a row (max_same_failures={limit})"
         return f"{visit.node} failed in the same way {times}: {visit.outcome.failure_reason}"
 
     def _within_branch(self, move: Move, route: Route) -> MoveDecision:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
+from attractor.engine.amounts import number_of
 from attractor.engine.outcome import Outcome, outcome_to_record
 from attractor.engine.routing.edge_selection import EdgeCandidate, Loop, Route, find_loops
 from attractor.engine.simulation.coverage import Coverage
@@ -58,7 +59,7 @@ def count_loops(walk: SimulatedWalk) -> Mapping[Loop, int]:
 
 def describe_cut(walk: SimulatedWalk) -> str:
     """Return the reason why a walk has no end."""
-    return f"the limit of {len(walk.steps)} steps was reached"
+    return f"the limit of {number_of(len(walk.steps), 'step')} was reached"
 
 
 def _step_record(number: int, step: SimulatedStep) -> dict[str, object]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from attractor.base.dataclasses import dataclass
+from attractor.engine.amounts import number_of
 from attractor.engine.seams import Workspace
 from attractor.engine.state.attempts import TreeId
 from attractor.engine.storage.secrets import PLACEHOLDER, Redactor
@@ -135,7 +136,8 @@ def _clean_line(line: bytes, redactor: Redactor) -> bytes:
 def _remarks(left_out: Sequence[str]) -> Iterator[str]:
     if not left_out:
         return
-    yield f"Left out, because the patch would be too large: {len(left_out)} changed file(s)."
+    files = number_of(len(left_out), "changed file")
+    yield f"Left out, because the patch would be too large: {files}."
     yield from (f"  {_one_line(path)}" for path in left_out[:MOST_NAMED])
     if len(left_out) > MOST_NAMED:
         yield f"  and {len(left_out) - MOST_NAMED} more"

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.engine.amounts import number_of
 from attractor.engine.outcome import FailureClass
 from attractor.engine.routing.edge_selection import RouteReason, find_loops
 from attractor.engine.routing.next_move import (
@@ -167,7 +168,8 @@ def _redirects(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding 
     name = gate.id if gate else last.node
     raised = f"raise the limit: max_goal_gate_redirects={2 * most} on the graph, in {case.file}"
     return Finding(
-        f"goal gates sent the walk back {most} times, the limit set by max_goal_gate_redirects",
+        f"goal gates sent the walk back {number_of(most, 'time')}, the limit set by "
+        "max_goal_gate_redirects",
         (*_gate(case, name), *_loop(case)),
         (*_mend(case, name), Remedy(raised, case.again(last.node, changed=True))),
     )
@@ -225,7 +227,7 @@ def _loop(case: Case) -> Iterator[str]:
     loops = find_loops(case.history.path())
     if loops:
         loop, times = max(loops.items(), key=lambda one: one[1])
-        yield f"It repeated a loop {times} times: {' -> '.join([*loop, loop[0]])}"
+        yield f"It repeated a loop {number_of(times, 'time')}: {' -> '.join([*loop, loop[0]])}"
     if failing := _failing(case):
         made = case.last_of(failing)
         reason = made.visit.outcome.failure_reason if made else ""

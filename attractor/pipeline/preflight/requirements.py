@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from attractor.base.dataclasses import dataclass
+from attractor.engine.amounts import number_of
 from attractor.engine.storage.secrets import (
     RECORD_WORDS,
     Redactor,
@@ -135,7 +136,7 @@ def find_unusable_secrets(host: RunHost) -> Iterator[Diagnostic]:
     for name in host.secret_variables:
         value = host.environ[name].strip()
         if is_unusable(value) and not is_of_input(name):
-            kind = "a date" if "-" in value else f"only {len(value)} characters"
+            kind = "a date" if "-" in value else f"only {number_of(len(value), 'character')}"
             yield error(
                 f"the value of the variable {name} has {kind}, so it cannot be redacted in records",
                 fix="choose a longer value, or start attractor without the variable: "

@@ -14,6 +14,7 @@ from attractor.base.errors import NotCanonical, UnknownName, UsageError, suggest
 from attractor.base.files import walk_paths
 from attractor.base.json import Json, canonical_json
 from attractor.base.toml import InvalidToml, parse_toml
+from attractor.engine.amounts import number_of
 from attractor.engine.errors import NotRunnable
 from attractor.engine.simulation.outcomes import read_outcomes
 from attractor.engine.simulation.walk import MAX_STEPS, SimulatedWalk
@@ -260,7 +261,7 @@ def differences(expected: Expected, walk: SimulatedWalk) -> Iterator[Difference]
         yield Difference("path", join(expected.path), join(walk.path), expected.path, walk.path)
     outcome = walk.end.status.value if walk.end else "none"
     if expected.outcome not in (None, outcome):
-        limit = f"the limit of {len(walk.steps)} steps was reached"
+        limit = f"the limit of {number_of(len(walk.steps), 'step')} was reached"
         reason = walk.end.reason if walk.end else limit
         yield Difference("outcome", str(expected.outcome), f"{outcome}: {reason}")
     yield from _visits(expected, walk)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attractor.base.errors import AttractorError
 from attractor.base.files import make_private, make_private_folder, make_tree_private
+from attractor.engine.amounts import number_of
 from attractor.engine.seams import Workspace
 from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.environments.environment import ExecutionEnvironment
@@ -44,9 +45,8 @@ def prepare_state_folder(host: RunHost) -> Path:
     try:
         closed = sum(_close(state))
         if closed:
-            host.tell(
-                f"{closed} paths in {state} were accessible to other users; they are private now."
-            )
+            paths = number_of(closed, "path")
+            host.tell(f"Made private, because other users had access: {paths} in {state}.")
     except AttractorError as error:
         host.tell(f"Other users can read {state}: {error.message}.")
     place = prepare_workspaces_folder(host.state_dir, shared=host.workspaces_dir, tell=host.tell)

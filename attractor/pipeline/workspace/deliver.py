@@ -12,6 +12,7 @@ from attractor.base.events import Event
 from attractor.base.files import write_whole
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, parse_json
+from attractor.engine.amounts import number_of
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.stage.no_workspace import NoEnvironment
@@ -116,7 +117,7 @@ async def describe_changes(workspace: Dimension, tree: TreeId) -> str:
     paths = sorted(await workspace.changed(workspace.base.candidate, tree))
     if not paths:
         return "no files"
-    files = "1 file" if len(paths) == 1 else f"{len(paths)} files"
+    files = number_of(len(paths), "file")
     more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
     return f"{files}: {', '.join(paths[:_MOST_NAMED])}{more}"
 

@@ -317,7 +317,7 @@ def test_different_failure_resets_streak_among_attempts(tmp_path: Path) -> None:
 
 def test_a_limit_of_one_lets_nothing_be_tried_again(tmp_path: Path) -> None:
     place = trying(tmp_path, verdict("broken"), max_same_failures=1)
-    assert "1 times in a row (max_same_failures=1)" in place.run().reason
+    assert "1 time in a row (max_same_failures=1)" in place.run().reason
     assert place.handler.nodes.count("work") == 1
 
 

@@ -64,7 +64,7 @@ def test_a_run_makes_its_state_folder_for_its_user_alone(machine: Machine) -> No
     assert machine.state.is_dir()
     assert len(list(machine.state.rglob("*"))) > 20
     assert open_places(machine.state) == []
-    assert "accessible to other users" not in said
+    assert "other users had access" not in said
     assert stat.S_IMODE((machine.state / "workspaces").stat().st_mode) == 0o700
 
 
@@ -75,9 +75,10 @@ def test_open_state_folder_is_made_private_with_a_message(machine: Machine) -> N
     for one in [machine.state, *places]:
         one.chmod(0o755 if one.is_dir() else 0o644)
     said = machine.attractor(*run)
-    assert f"{len(places) + 1} paths in {machine.state} were accessible to other users" in said
+    made = "Made private, because other users had access: "
+    assert f"{made}{len(places) + 1} paths in {machine.state}." in said
     assert open_places(machine.state) == []
-    assert "accessible to other users" not in machine.attractor(*run)
+    assert made not in machine.attractor(*run)
 
 
 def test_a_link_to_the_state_folder_hides_nothing(tmp_path: Path) -> None:
@@ -87,8 +88,8 @@ def test_a_link_to_the_state_folder_hides_nothing(tmp_path: Path) -> None:
     (tmp_path / "state").symlink_to(tmp_path / "real")
     host, told = telling(project)
     prepare_state_folder(host)
-    places = f"1 paths in {tmp_path / 'real'} were accessible to other users"
-    assert told == [f"{places}; they are private now."]
+    made = "Made private, because other users had access: "
+    assert told == [f"{made}1 path in {tmp_path / 'real'}."]
     assert stat.S_IMODE((tmp_path / "real").stat().st_mode) == 0o700
 
 

@@ -21,6 +21,7 @@ from attractor.cli.runs.live.state import (
     StageRow,
     fold,
 )
+from attractor.engine.amounts import number_of
 from attractor.engine.budgets import Budgets
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.run_folder.layout import CHILDREN, RunDirectory, read_manifest
@@ -230,7 +231,7 @@ class _Drawing:
             for one in asked[:MOST_QUESTIONS]
         ]
         if len(asked) > MOST_QUESTIONS:
-            drawn.append(self._line(f"? {len(asked) - MOST_QUESTIONS} more questions"))
+            drawn.append(self._line(f"? {number_of(len(asked) - MOST_QUESTIONS, 'more question')}"))
         if any(one.is_parked for one in asked):
             # Without a choice, the command lists the open questions.
             choice = " CHOICE" if len(asked) == 1 else ""
