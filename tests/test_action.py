@@ -109,6 +109,22 @@ def test_names_of_files_are_neither_commands_nor_markdown(project: Path) -> None
     assert all(re.match(r"::(error|warning|notice) file=flows/", one) for one in commands)
 
 
+def test_symbolic_links_are_skipped(project: Path) -> None:
+    (project.parent / "secret.dot").write_text("digraph secret { a -> }")
+    for folder in (project, project / "flows", project / "only"):
+        folder.mkdir(exist_ok=True)
+        (folder / "link.dot").symlink_to(project.parent / "secret.dot")
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", "Link")
+    status, output, summary, outputs = check(project, paths="link.dot pipeline.dot flows/old.dot .")
+    assert (status, outputs["drawn"]) == (1, "3")
+    assert "flows/broken.dot" in output
+    assert "secret" not in output + summary
+    assert "link" not in output + summary
+    status, output, *_ = check(project, paths="only")
+    assert (status, "no pipeline in the paths" in output) == (1, True)
+
+
 def test_workflow_of_the_how_to_uses_inputs_of_the_action() -> None:
     [workflow] = [one.text for one in fences("yaml") if "runs-on:" in one.text]
     *_, step = yaml.safe_load(workflow)["jobs"]["check"]["steps"]
