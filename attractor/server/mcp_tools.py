@@ -28,7 +28,14 @@ from attractor.pipeline.runs.open_work import question_records
 from attractor.pipeline.source.files import read_pipeline_file
 from attractor.pipeline.status import read_status
 from attractor.server.access.caller import Caller
-from attractor.server.processes.bodies import Body, PickedAnswerBody, StartBody, Word, faults_in
+from attractor.server.processes.bodies import (
+    LONGEST_SOURCE,
+    Body,
+    PickedAnswerBody,
+    StartBody,
+    Word,
+    faults_in,
+)
 from attractor.server.resources import language
 from attractor.server.run_actions import answer_question, name_of, orders_to, start_run
 from attractor.server.service import Service
@@ -53,7 +60,7 @@ class ChosenPipeline(Body):
     )
     source: str = Field(
         default="",
-        max_length=language.LONGEST_SOURCE,
+        max_length=LONGEST_SOURCE,
         description="DOT text instead of the content of a file. Relative names in it start from "
         "the folder of `file` (default: the project's root).",
     )
@@ -66,6 +73,11 @@ class ChosenPipeline(Body):
             hint = "pass file (a path in the project) or source (DOT text)"
             raise UsageError("no pipeline is named", hint=hint)
         found = read_pipeline_file(service.host.project, self.file)
+        if len(found.text) > LONGEST_SOURCE:
+            raise UsageError(
+                f"{found.name} has more than {LONGEST_SOURCE:,} characters",
+                hint=f"type 'attractor validate {found.name}', or move parts to child pipelines",
+            )
         return {"source": found.text, "file": found.name}
 
 

@@ -20,6 +20,7 @@ from tests.server.runs import GATE, UNGUARDED
 
 BROKEN = GATE.replace("ship -> exit", "ship -> exti")
 HIDDEN = ("../outside.dot", ".env.dot", "runs/x.dot", "scenarios/s/holdout/x.dot", "gate.txt")
+TOO_LARGE = f"{GATE}{500_000 * ' '}"
 TOO_LONG = f"{300 * 'x'}.dot"
 
 
@@ -112,6 +113,7 @@ def test_mistakes_and_hidden_files_are_refused_with_a_remedy(tmp_path: Path) -> 
     project = make_project(tmp_path / "project", **{"attractor.toml": SETTINGS})
     (tmp_path / "outside.dot").write_text(GATE)
     (project / ".env.dot").write_text("digraph { KEY_OF_ANN }")
+    (project / "large.dot").write_text(TOO_LARGE)
 
     async def work() -> None:
         async with working_in(project) as agent:
@@ -123,6 +125,11 @@ def test_mistakes_and_hidden_files_are_refused_with_a_remedy(tmp_path: Path) -> 
             assert "remedy: pass file" in await agent.refused("validate")
             assert "the arguments of run are" in await agent.refused("run", source=GATE, gaol="x")
             assert "exti" in await agent.refused("run", source=BROKEN)
+            for tool in ("validate", "run"):
+                words = await agent.refused(tool, source=TOO_LARGE)
+                assert "source: String should have at most 500000 characters" in words
+            words = await agent.refused("validate", file="large.dot")
+            assert words.startswith("large.dot has more than 500,000 characters\nremedy: type 'att")
             for name, value in UNGUARDED.items():
                 words = await agent.refused("run", source=GATE, **{name: value})
                 assert "remedy: leave out sandbox and workspace" in words

@@ -38,11 +38,12 @@ from attractor.server.html.rendering import (
     see_other,
 )
 from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, Serving
+from attractor.server.processes.bodies import LONGEST_SOURCE
 from attractor.server.service import Service
 
 part = PageRouter("Pipelines", "/specs", place=3, marked_at=("/editor",))
 
-Text = Annotated[str, Form(max_length=2_000_000)]
+Text = Annotated[str, Form(max_length=LONGEST_SOURCE)]
 Word = Annotated[str, Query(max_length=1000)]
 
 NEW = """digraph new_pipeline {

@@ -23,6 +23,9 @@ from attractor.server.processes.run_processes import RunCommand
 LONGEST_WORD = 100_000
 """The kernel refuses arguments of a program above 128 kB."""
 
+LONGEST_SOURCE = 500_000
+"""The most characters of a pipeline in a request: up to 100,000 edges, which take 4 s to check."""
+
 NO_NUL = r"^[^\x00]*$"
 Text = Annotated[str, StringConstraints(pattern=NO_NUL)]
 """A text that can be written as UTF-8: a pattern also refuses half of a surrogate pair."""
@@ -104,7 +107,9 @@ class StartBody(WalkBody):
     """A run to start: a DOT source, a file of the project, or a registered pipeline."""
 
     source: Text = Field(
-        default="", description="A DOT source; prompt files are those of the project."
+        default="",
+        max_length=LONGEST_SOURCE,
+        description="A DOT source; prompt files are those of the project.",
     )
     file: Word = Field(default="", description="A file of the project.", examples=["pipeline.dot"])
     pipeline: Word = Field(

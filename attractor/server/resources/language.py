@@ -35,12 +35,11 @@ from attractor.pipeline.source.read import prepare_source, project_of, read_pipe
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import JsonRecord
 from attractor.server.http.scopes import IN_TURN, READ, Serving
-from attractor.server.processes.bodies import Body
+from attractor.server.processes.bodies import LONGEST_SOURCE, Body
 from attractor.server.service import Service
 
 part = APIRouter(tags=["language"], responses=problem_statuses(400, 503))
 
-LONGEST_SOURCE = 2_000_000
 MOST_PROPOSED = 50
 SVG = "image/svg+xml"
 DRAWING: dict[int | str, dict[str, Any]] = {200: {"content": {SVG: {"schema": {"type": "string"}}}}}
