@@ -106,8 +106,7 @@ def init(
     machine = Machine(invocation.environ, folder, invocation.configuration)
     toolchain, given = detect(folder, machine.find), _Wish(wish, read_examples(examples))
     if is_new:
-        chosen = Language(language) if language else None
-        toolchain = _choose(machine, toolchain, chosen, test_command, asks=asks)
+        toolchain = _choose(machine, toolchain, language, test_command, asks=asks)
         given = _ask_wish(given) if asks else given
     found = asyncio.run(_look(machine))
     project = FirstProject(
@@ -157,12 +156,13 @@ def _require_no_outer_project(folder: Path) -> None:
 def _choose(
     machine: Machine,
     found: Toolchain | None,
-    language: Language | None,
+    named: str | None,
     test_command: str,
     *,
     asks: bool,
 ) -> Toolchain:
     """Return the toolchain with a test command, after asking at a terminal."""
+    language = Language(named) if named else None
     if asks and language is None:
         choices = click.Choice([one.value for one in Language])
         default = found.language.value if found else None
