@@ -29,13 +29,17 @@ BUILD = "build.json"
 
 @dataclass(frozen=True)
 class Build:
-    """The plan commit of a plan, on top of the commit `tip` of a branch."""
+    """The plan commit of a plan, on top of the commit `tip` of a branch.
+
+    `goal` is what a person reads who decides on its run.
+    """
 
     plan_hash: str
     branch: str
     tip: str
     commit: str
     stage: str
+    goal: str
     is_variant: bool = False
 
 
@@ -62,9 +66,15 @@ async def build_plan(
     stage = next_stage(await stages_at(host, repository, tip), plan, is_variant=is_variant)
     change = partial(write_spec, plan.result)
     commit = await commit_stage(host, repository, stage, change, tip=tip, ref=plan.id)
-    build = Build(plan.hash, branch, tip, commit, stage.stage, is_variant)
+    goal = _goal(stage, plan)
+    build = Build(plan.hash, branch, tip, commit, stage.stage, goal, is_variant)
     write_build(build, folder)
     return build
+
+
+def _goal(stage: Stage, plan: Plan) -> str:
+    lost = "; ".join(one.describe() for one in plan.migration.steps if not one.is_reversible)
+    return f"Grow to {stage.stage}" + (f" (irreversible: {lost})" if lost else "")
 
 
 async def stages_at(host: RunHost, repository: Repository, commit: str) -> list[Stage]:
@@ -95,7 +105,6 @@ async def run_crew(
     build: Build,
     *,
     pipeline: Path,
-    goal: str,
     evaluate: bool,
     suite: str = "",
 ) -> CrewRun:
@@ -105,7 +114,7 @@ async def run_crew(
     """
     root = find_crew_run(host, build.commit)
     if root is None or read_facts(root).state.status in (FAILED, CANCELED):
-        result = await _launch(host, build, pipeline, goal, evaluate=evaluate, suite=suite)
+        result = await _launch(host, build, pipeline, evaluate=evaluate, suite=suite)
     else:
         status = read_facts(root).state.status
         if not _can_go_on(status, evaluate=evaluate):
@@ -119,12 +128,12 @@ def _can_go_on(status: RunStatus, *, evaluate: bool) -> bool:
 
 
 async def _launch(
-    host: RunHost, build: Build, pipeline: Path, goal: str, *, evaluate: bool, suite: str
+    host: RunHost, build: Build, pipeline: Path, *, evaluate: bool, suite: str
 ) -> RunResult:
     repository = await open_repository(host.project, search_path=host.search_path)
     request = RunRequest(
         file=pipeline,
-        goal=goal,
+        goal=build.goal,
         backend=host.backends.default if host.backends else "agent",
         evaluate=evaluate,
         suite=suite,

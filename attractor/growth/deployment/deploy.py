@@ -78,7 +78,6 @@ class Undertaking:
     folder: Path
     build: Build
     pipeline: Path
-    goal: str
     move: Move
     suite: str = ""
     plan_id: str = ""
@@ -114,7 +113,6 @@ async def deploy(
             folder=folder,
             build=kept,
             pipeline=pipeline,
-            goal=f"Grow to {kept.stage}",
             move=forward(plan.migration),
             plan_id=plan.id,
             is_reversible=plan.migration.is_reversible,
@@ -162,7 +160,6 @@ async def undertake(
         host,
         build,
         pipeline=undertaking.pipeline,
-        goal=undertaking.goal,
         evaluate=True,
         suite=undertaking.suite,
     )

@@ -73,7 +73,6 @@ async def roll_back(
         folder=folder,
         build=record.build,
         pipeline=folder / _PIPELINE,
-        goal=f"Roll back to {record.returns_to}",
         move=_backward(control_plane, releases, record),
         suite=record.suite,
     )
@@ -125,7 +124,7 @@ async def _begin(
     )
     (folder / _PIPELINE).write_text(_TEXT.format(manifest.pipeline))
     record = RollbackRecord(
-        Build("", branch, tip, commit, stage.stage),
+        Build("", branch, tip, commit, stage.stage, f"Roll back to {target.stage}"),
         target.stage,
         tuple(one.stage for one in undone),
         split_pin(manifest.suite)[0],

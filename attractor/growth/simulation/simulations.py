@@ -44,9 +44,7 @@ async def rehearse_plan(
     report = simulate(plan, recordings, Depth.REHEARSAL)
     folder = _begin(control_plane, report)
     build = await build_plan(host, control_plane.plans.folder_of(plan.id), plan, branch=branch)
-    run = await run_crew(
-        host, build, pipeline=pipeline, goal=f"Grow to {build.stage}", evaluate=False
-    )
+    run = await run_crew(host, build, pipeline=pipeline, evaluate=False)
     _require_built(run)
     repository = await open_repository(host.project, search_path=host.search_path)
     commit = await repository.commit(f"refs/heads/attractor/run/{run.run_id}")
