@@ -11,7 +11,10 @@ def test_plan_parks_for_a_decision_and_is_deployed_after_it(tmp_path: Path) -> N
     app = make_released(tmp_path / "app", is_generated=True)
     try:
         plan = app.plan(NEW_FIELD)
+        rehearsed = app.rehearse(plan)
         parked = app.deploy(plan)
+        # Nothing is built twice.
+        assert parked.run_id == rehearsed
         assert (parked.stage, parked.waits_for) == ("v0-2", "decision")
         assert (app.state_of(plan), app.stage) == (PlanState.PARKED, "v0")
         assert app.deploy(plan).run_id == parked.run_id

@@ -16,6 +16,7 @@ from attractor.factory.resources.profiles import make_profile
 from attractor.growth import api
 from attractor.growth.apps.process import import_state
 from attractor.growth.apps.skeleton import write_app
+from attractor.growth.building.crew_run import build_plan, run_crew
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import Deployment, deploy
 from attractor.growth.deployment.release import ReleaseRecord, Releases
@@ -95,6 +96,13 @@ class Living:
                 variant=variant,
             )
         )
+
+    def rehearse(self, plan: Plan) -> str:
+        """Build a plan without an evaluation, as a simulation does; return the run."""
+        host, folder = self.plane.host, self.plane.plans.folder_of(plan.id)
+        crew = self.folder / "pipelines" / "crew.dot"
+        build = asyncio.run(build_plan(host, folder, plan, branch="main"))
+        return asyncio.run(run_crew(host, build, pipeline=crew, evaluate=False)).run_id
 
     def roll_back(self, to: str = "") -> Deployment:
         return asyncio.run(roll_back(self.plane, to, branch="main", target=local.part, by="ann"))
