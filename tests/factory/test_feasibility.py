@@ -25,6 +25,7 @@ def suites(draw: st.DrawFn) -> Suite:
         *scenarios,
         min_satisfaction=draw(RATES),
         min_lower_bound=draw(st.sampled_from([0.0, 0.3, 0.6])),
+        confidence=draw(st.sampled_from([0.6, 0.95])),
     )
     trials = TrialSettings(n=draw(st.integers(1, 3)))
     return held.model_copy(update={"settings": held.settings.model_copy(update={"trials": trials})})

@@ -41,6 +41,24 @@ def test_a_fault_of_the_pipeline_has_no_way_out() -> None:
     assert route.reason is RouteReason.FAILED
 
 
+def test_each_edge_has_the_reason_why_it_was_not_selected() -> None:
+    edges = [
+        edge("a", "b", "context.ready=true"),
+        edge("a", "judge", "context.ready=true", weight=2),
+        edge("a", "c", "context.ready=true"),
+        edge("a", "exit", "context.ready=false"),
+        edge("a", "b"),
+    ]
+    route = choose(edges, success(ready=True))
+    assert [one.fate for one in route.candidates] == [
+        Fate.WEIGHS_LESS,
+        Fate.WON,
+        Fate.WEIGHS_LESS,
+        Fate.CONDITION_FALSE,
+        Fate.DECIDED_BEFORE,
+    ]
+
+
 NO_WAY = [edge("a", "b", "context.ready=true"), edge("a", "exit"), edge("a", "c")]
 
 

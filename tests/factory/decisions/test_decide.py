@@ -23,7 +23,14 @@ from attractor.base.events import Event
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION
-from attractor.factory.decisions.decide import Decision, DecisionKind, Operator, Proof, decide
+from attractor.factory.decisions.decide import (
+    Decision,
+    DecisionKind,
+    Operator,
+    Proof,
+    decide,
+    require_words,
+)
 from attractor.factory.errors import (
     AlreadyDecided,
     InvalidWaiver,
@@ -89,6 +96,15 @@ def test_decision_pins_what_it_is_about(tmp_path: Path) -> None:
         "rationale": REASON,
         "ledger_seq": entry.head.seq,
     }
+    with pytest.raises(AlreadyDecided) as caught:
+        flow.decide(result, REJECTED)
+    assert caught.value.hint.endswith(f"; next: attractor promote {result.run_id}")
+
+
+def test_rationale_of_ten_characters_is_long_enough() -> None:
+    require_words(f" {'x' * 10} ")
+    with pytest.raises(RationaleTooShort):
+        require_words(f" {'x' * 9} ")
 
 
 def test_decision_on_a_run_in_place_pins_no_commit(tmp_path: Path) -> None:
