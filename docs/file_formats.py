@@ -30,6 +30,7 @@ from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.tokens import Scope
 from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.versions import ResourceKind
+from attractor.growth.development import DevelopmentalSpec
 from attractor.pipeline.simulation.pipeline_tests import PipelineTestFile
 from attractor.scenarios.check import CheckResult, check_registry
 from attractor.scenarios.evaluation import Culprit
@@ -680,6 +681,7 @@ FORMATS: Mapping[str, Callable[[], Schema]] = {
     "scenario": _scenario,
     "profile": _of(Profile),
     "agent": _of(AgentSettings),
+    "development": _of(DevelopmentalSpec),
     "pipeline-test": _of(PipelineTestFile),
     "outcomes": _of(Outcomes),
     "inputs": _of(Inputs),

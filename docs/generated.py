@@ -23,6 +23,7 @@ from attractor.config.schema import list_settings
 from attractor.config.settings import Settings
 from attractor.engine.journal.events import EngineEvent
 from attractor.growth.desires import UserDesire
+from attractor.growth.morph import morph_registry, parameters_of
 from attractor.growth.normalize.structured import KIND_OF_FIELD
 from attractor.growth.spec.document import IDENTITY, SECTIONS
 from attractor.growth.spec.node_kind import NodeKind, node_kinds
@@ -279,6 +280,18 @@ def body_fields(body: type[BaseModel], *, but: type[BaseModel] | None = None) ->
         if name not in known
     ]
     return "\n".join(["| field | meaning |", "|---|---|", *rows])
+
+
+def morph_types() -> str:
+    """Return a table of the types of morphs."""
+    rows = ["| type | parameters | level | risk | meaning |", "|---|---|---|---|---|"]
+    for name, one in morph_registry().items():
+        required = [f"`{p.name}`" for p in parameters_of(name) if p.is_required]
+        optional = [f"[`{p.name}`]" for p in parameters_of(name) if not p.is_required]
+        meaning = morph_registry().summary(name)
+        parameters = ", ".join((*required, *optional))
+        rows.append(f"| `{name}` | {parameters} | {one.level} | {one.risk} | {meaning} |")
+    return "\n".join(rows)
 
 
 def spec_sections() -> str:

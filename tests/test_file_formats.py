@@ -78,6 +78,7 @@ def written(folder: Path) -> Iterator[Found]:
         "suite.toml": "suite",
         "twin.toml": "service-twin",
         ".test.toml": "pipeline-test",
+        "development.toml": "development",
         "attractor.toml": "settings",
     }
     of_repository = ("pipelines", "scenarios", "agents", "examples")
@@ -90,6 +91,7 @@ def written(folder: Path) -> Iterator[Found]:
     pages = {
         "settings.md": "settings",
         "resources.md": "profile",
+        "growth-plans.md": "development",
         "twin-scripts.md": "twin-script",
         "service-twins.md": "service-twin",
         "outcomes.md": "outcomes",

@@ -33,7 +33,7 @@ class Organ(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: OrganKind
+    kind: OrganKind = Field(description="the kind of the organ")
     nodes: tuple[str, ...] = Field(description="the ids of its nodes, with all nodes below")
 
 
@@ -51,8 +51,8 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    level: Level | None = None
-    risk: Risk | None = None
+    level: Level | None = Field(default=None, description="the level of the type")
+    risk: Risk | None = Field(default=None, description="the risk of the type")
     tests: tuple[str, ...] = Field(default=(), description="sentences that a plan must test")
 
 
@@ -61,10 +61,16 @@ class DevelopmentalSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    organs: Mapping[str, Organ] = Field(default_factory=dict[str, Organ])
-    plates: tuple[Plate, ...] = ()
-    rules: Mapping[str, Rule] = Field(default_factory=dict[str, Rule])
-    identity: tuple[Binding, ...] = ()
+    organs: Mapping[str, Organ] = Field(
+        default_factory=dict[str, Organ], description="subsystems, by name"
+    )
+    plates: tuple[Plate, ...] = Field(default=(), description="points at which organs grow")
+    rules: Mapping[str, Rule] = Field(
+        default_factory=dict[str, Rule], description="rules, by type of morph"
+    )
+    identity: tuple[Binding, ...] = Field(
+        default=(), description="what lines of the identity mean for the specification"
+    )
 
     @property
     def hash(self) -> str:
