@@ -8,8 +8,9 @@ import errno
 import io
 import os
 import re
+import shutil
 import stat
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import AnyStr
@@ -245,6 +246,35 @@ def make_private_folder(folder: Path) -> None:
                 parent.mkdir(mode=0o700, exist_ok=True)
     except OSError as cause:
         raise file_error("make", folder, cause) from cause
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of a folder to store: its path in the folder, content and permissions."""
+
+    path: str
+    content: bytes
+    mode: int = 0o600
+
+
+def store_private_folder(folder: Path, files: Iterable[StoredFile]) -> None:
+    """Store a folder with a final rename, so that a crash leaves no incomplete folder.
+
+    A folder that another process stored meanwhile is kept: its name stands for its content.
+    """
+    partial_folder = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(partial_folder, ignore_errors=True)
+    make_private_folder(partial_folder)
+    for one in files:
+        make_private_folder((partial_folder / one.path).parent)
+        write_whole(partial_folder / one.path, one.content, mode=one.mode)
+    try:
+        partial_folder.rename(folder)
+    except OSError as cause:
+        shutil.rmtree(partial_folder, ignore_errors=True)
+        if not folder.is_dir():
+            raise file_error("write", folder, cause) from cause
+    sync_folder(folder.parent)
 
 
 def make_private(path: Path) -> int:

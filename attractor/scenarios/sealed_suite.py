@@ -4,15 +4,13 @@ Whenever a copy is read, the hash of the copy is verified.
 """
 
 import json
-import os
 import re
 import secrets
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.files import make_private_folder, sync_folder, write_whole
+from attractor.base.files import StoredFile, make_private_folder, store_private_folder, write_whole
 from attractor.base.json import canonical_json, content_hash
 from attractor.scenarios.suite import InvalidSuite, Suite, SuiteChanged
 from attractor.scenarios.suite_files import (
@@ -168,22 +166,12 @@ def _seal_of_copy(folder: Path, mark: bytes) -> str:
 
 
 def _copy_suite(files: Sequence[SuiteFile], copy: Path, mark: bytes) -> None:
-    """Copy the files of a suite, with a final rename, so that a crash leaves no incomplete copy."""
+    """Copy the files of a suite; a crash leaves no incomplete copy."""
     make_private_folder(copy.parent)
     copy.parent.chmod(OWNER_ONLY)
-    partial_copy = copy.parent / f".{copy.name}.{os.getpid()}"
-    shutil.rmtree(partial_copy, ignore_errors=True)
-    make_private_folder(partial_copy)
-    for one in files:
-        make_private_folder((partial_copy / one.path).parent)
-        mode = OWNER_ONLY if one.is_executable else OWNER_READS
-        content = read_suite_file(one.source) + (mark if _is_holdout(one) else b"")
-        write_whole(partial_copy / one.path, content, mode=mode)
-    try:
-        partial_copy.rename(copy)
-    except OSError:
-        # Another process stored the same content meanwhile.
-        shutil.rmtree(partial_copy, ignore_errors=True)
-        if not copy.is_dir():
-            raise
-    sync_folder(copy.parent)
+    store_private_folder(copy, (_stored(one, mark) for one in files))
+
+
+def _stored(file: SuiteFile, mark: bytes) -> StoredFile:
+    content = read_suite_file(file.source) + (mark if _is_holdout(file) else b"")
+    return StoredFile(file.path, content, OWNER_ONLY if file.is_executable else OWNER_READS)

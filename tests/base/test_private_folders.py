@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import FileError
-from attractor.base.files import make_private_folder, make_tree_private
+from attractor.base.files import (
+    StoredFile,
+    make_private_folder,
+    make_tree_private,
+    store_private_folder,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +60,24 @@ def test_tree_becomes_private_without_following_links(tmp_path: Path) -> None:
     assert make_tree_private(tmp_path / "top/folder") == 0
     assert (mode(program), mode(program.parent), mode(shut)) == (0o700, 0o700, 0o400)
     assert (mode(outside), mode(tmp_path / "top")) == (0o666, 0o700)
+
+
+def test_stored_folder_is_whole_and_one_of_another_process_is_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "store" / "hash"
+
+    def broken() -> Iterator[StoredFile]:
+        yield StoredFile("a", b"ours")
+        raise FileError("no more")
+
+    def slow() -> Iterator[StoredFile]:
+        yield StoredFile("sub/a", b"ours")
+        store_private_folder(folder.with_name("other"), [StoredFile("sub/a", b"theirs", 0o700)])
+        folder.with_name("other").rename(folder)
+
+    with pytest.raises(FileError):
+        store_private_folder(folder, broken())
+    assert not folder.exists()
+    store_private_folder(folder, slow())
+    assert (folder / "sub" / "a").read_bytes() == b"theirs"
+    assert mode(folder / "sub" / "a") == 0o700
+    assert [one.name for one in folder.parent.iterdir()] == ["hash"]

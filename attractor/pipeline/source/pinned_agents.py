@@ -3,8 +3,6 @@
 A copy lies in the state folder under the hash of its files, because agents can name secrets.
 """
 
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +10,7 @@ from pathlib import Path
 from attractor.agent.definitions import PROMPT_FILE
 from attractor.agent.prompts import AGENT_FILE, PROFILES, SUFFIX
 from attractor.base.errors import VerificationError
-from attractor.base.files import file_error, make_private_folder, write_whole
+from attractor.base.files import StoredFile, file_error, store_private_folder
 from attractor.base.json import Json, canonical_json, content_hash
 from attractor.config.projects import AGENTS
 from attractor.pipeline.host.run_host import RunHost
@@ -26,19 +24,7 @@ def pin_agents(host: RunHost) -> str:
     digest = _hash(files)
     copy = _copies(host) / digest
     if not copy.exists():
-        partial_copy = copy.with_name(f".{digest}.{os.getpid()}")
-        shutil.rmtree(partial_copy, ignore_errors=True)
-        make_private_folder(partial_copy)
-        for name, content in files.items():
-            make_private_folder((partial_copy / name).parent)
-            write_whole(partial_copy / name, content)
-        try:
-            partial_copy.rename(copy)
-        except OSError:
-            # Another process stored the same files meanwhile.
-            shutil.rmtree(partial_copy, ignore_errors=True)
-            if not copy.is_dir():
-                raise
+        store_private_folder(copy, (StoredFile(*one) for one in files.items()))
     return digest
 
 
