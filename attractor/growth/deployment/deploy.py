@@ -31,6 +31,7 @@ from attractor.growth.deployment.release import Release, ReleaseRecord, Releases
 from attractor.growth.deployment.requirements import NotDeployable, require_deployable
 from attractor.growth.deployment.target import ReleaseTarget
 from attractor.growth.deployment.transfer import Move, forward, transfer
+from attractor.growth.lineage import Stage, newest, read_stages
 from attractor.growth.plans.plan import Plan
 from attractor.growth.plans.store import DEPLOYMENT, PlanState
 from attractor.growth.shipped import shipped_pipeline
@@ -249,6 +250,8 @@ async def _release(
         )
         new = releases.begin(record)
         await write_tree(host, f"refs/heads/attractor/run/{run.run_id}", new.tree)
+        if old:
+            _require_follows(old, newest(read_stages(new.tree)))
         moved = await transfer(old, new, undertaking.move)
         try:
             promotion = await promote_run(run.directory, host, branch=build.branch, by=by)
@@ -259,6 +262,14 @@ async def _release(
         releases.complete(Release(new.folder, record), moved.residue)
         releases.switch(build.stage)
     return moved.defaulted
+
+
+def _require_follows(old: Release, stage: Stage) -> None:
+    """Refuse a stage whose migration does not begin with the state of the running release."""
+    if stage.parent != old.record.stage:
+        hint = f"finish the deployment of {stage.parent} first: attractor grow status"
+        fault = f"{stage.stage} follows {stage.parent}, and {old.record.stage} runs"
+        raise NotDeployable(fault, hint=hint)
 
 
 def _finish(

@@ -8,9 +8,11 @@ import pytest
 
 from attractor.base.errors import ExitCode, NoGo, Refused
 from attractor.factory.decisions.decide import DecisionKind
+from attractor.growth.lineage import next_stage, read_stages, write_stage
 from attractor.growth.plans.store import PlanState
 from tests.copies import copies
 from tests.growth.deployment.living import NEW_FIELD, Living, make_released
+from tests.growth.test_lineage import plan_of
 from tests.pipeline.projects import git
 
 
@@ -86,3 +88,15 @@ def test_variant_is_a_branch_and_is_not_released(app: Living) -> None:
     assert (done.stage, done.url, app.stage) == ("v0a", "", "v0")
     assert git(app.folder, "log", "-1", "--format=%s", "dry") == "Grow to v0a\n"
     assert git(app.folder, "log", "-1", "--format=%s", "main") == "Seed\n"
+
+
+def test_stage_after_a_promoted_one_that_never_ran_is_refused(app: Living) -> None:
+    stages = read_stages(app.folder)
+    write_stage(next_stage(stages, plan_of({"type": "add_source", "name": "new"})), app.folder)
+    git(app.folder, "add", "--all")
+    git(app.folder, "commit", "--quiet", "--message", "Promoted by a deployment that was killed")
+    plan = app.plan(NEW_FIELD)
+    app.decide(app.deploy(plan).run_id)
+    with pytest.raises(Refused, match="v0-3 follows v0-2, and v0 runs"):
+        app.deploy(plan)
+    assert app.stage == "v0"
