@@ -3,6 +3,7 @@
 from fractions import Fraction
 from itertools import product
 
+import pytest
 from hypothesis import given, settings, strategies as st
 
 from attractor.factory.evaluation.gate import gate
@@ -50,3 +51,14 @@ def outcomes(held: Suite) -> list[tuple[GateInput, int]]:
 def test_reported_number_is_the_maximum_of_failures(held: Suite) -> None:
     passing = [failed for judged, failed in outcomes(held) if gate(judged).go]
     assert failures_allowed(held) == max(passing, default=-1)
+
+
+@pytest.mark.parametrize(("trials", "allowed"), [(3, 1), (4, 2)])
+def test_half_of_the_trials_may_fail_if_half_must_be_satisfied(trials: int, allowed: int) -> None:
+    held = suite(
+        scenario("a", min_pass_rate=Fraction(1, 4)),
+        min_satisfaction=Fraction(1, 2),
+        min_lower_bound=0.0,
+    )
+    adapted = held.settings.model_copy(update={"trials": TrialSettings(n=trials)})
+    assert failures_allowed(held.model_copy(update={"settings": adapted})) == allowed

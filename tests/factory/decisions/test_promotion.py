@@ -23,6 +23,7 @@ from attractor.factory.errors import (
 from attractor.factory.launch import hold
 from attractor.factory.ledger.audit import audit
 from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE, LineKind
+from attractor.factory.ledger.trials import events_of
 from attractor.pipeline.diagnosis.diagnose import diagnose
 from attractor.pipeline.runs.garbage import STORE, Collector, Rules, Whereabouts
 from attractor.pipeline.runs.lookup import summarize
@@ -283,6 +284,8 @@ def test_event_that_a_dead_process_did_not_emit_is_emitted_later(tmp_path: Path)
         hold(result.directory, flow.host).close()
         assert summarize(result.directory).promoted_to == branch
         assert audit(flow.host.state_dir, flow.host.runs_dir).flaws == []
+    kinds = ("PromotionCompleted", "PromotionRolledBack")
+    assert [one.type for one in events_of(journal, kinds)] == [*kinds]
 
 
 def test_roll_back_over_later_changes_of_the_same_lines_is_refused(tmp_path: Path) -> None:
