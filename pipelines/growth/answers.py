@@ -23,10 +23,8 @@ def script(example: Path, *bodies: str) -> Callable[[Conversation, int], Answer 
         task = conversation.last_user
         contract, given = _CONTRACT.search(task), _INPUT.search(task)
         if not contract or not given:
-            # `attractor grow plan` asks for morphs.
-            return (
-                Answer(text=(example / "proposal.json").read_text()) if "morphs" in task else None
-            )
+            is_plan = "planner input" in task
+            return Answer(text=(example / "proposal.json").read_text()) if is_plan else None
         record = _answer(contract[1], json.loads(given[1]), example, bodies or ("bodies",))
         return Answer(text=json.dumps(record))
 
