@@ -17,6 +17,7 @@ import tempfile
 import urllib.request
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, nullcontext
+from datetime import date
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -46,6 +47,7 @@ from attractor.twins.server.provider_twin import ProviderTwin
 EXAMPLES = CLONE / "pipelines" / "growth"
 FARM = "farmer-contract-allocation"
 PARKED = 3
+DRAFTED = "2026-03-01"
 SCRIPTED = LiveModel("anthropic", newest_model("anthropic"), "")
 PACKAGES = ("starlette", "jinja2", "uvicorn")
 """What an app needs; trials carry a copy of these packages."""
@@ -128,7 +130,7 @@ def grow(stage: Stage, example: Path) -> int:
     say("\n# 5. Plan, simulate, deploy")
     plan = str(stage.ask("grow", "plan", spec)["plan_id"])
     stage.attractor("grow", "review", plan)
-    stage.attractor("grow", "simulate", plan)
+    stage.attractor("grow", "simulate", plan, "--rehearse")
     status = stage.attractor("grow", "deploy", plan, expected=(PARKED, NO_GO))
     if stage.live:
         stage.attractor("gate", "latest", expected=(0, NO_GO))
@@ -161,6 +163,7 @@ def make_repository(stage: Stage, example: Path, model: LiveModel) -> None:
     shutil.copy(example / "development.toml", app / "spec")
     shutil.copytree(CLONE / "scenarios" / example.name, app / "scenarios" / example.name)
     copy_packages(PACKAGES, app / "packages")
+    shutil.copytree(example / "recordings", app / "runs" / "growth" / "recordings")
     (app / ".gitignore").write_text("/runs/\n/packages/\n")
     settings = SETTINGS.format(suite=example.name, provider=model.provider, model=model.name)
     (app / "attractor.toml").write_text(settings)
@@ -193,7 +196,9 @@ def copy_packages(names: Sequence[str], folder: Path) -> None:
 
 def look(stage: Stage, example: Path) -> None:
     """Let the running app work on the records of a draft of the tester."""
-    draft = json.loads((example / "drafts.json").read_text("utf-8"))[0]
+    # Drafts have a clock of their own; the app that runs has the clock of the machine.
+    text = (example / "drafts.json").read_text("utf-8").replace(DRAFTED, str(date.today()))
+    draft = json.loads(text)[0]
     posts = [(f"/data/{entity}", records) for entity, records in draft["given"].items()]
     for path, body in [*posts, (f"/run/{draft['run']}", None)]:
         ask(stage, path, json.dumps(body).encode())

@@ -65,7 +65,7 @@ def rebuild_and_try(app: Path, example: str) -> None:
         variables = dict(twin.environ())
         ran = attractor(app, "run", line, "--no-evaluate", "--json", **variables)
     assert ran.returncode == 0, ran.stderr
-    branch = f"attractor/run/{json.loads(ran.stdout)['run_id']}"
+    branch = f"attractor/run/{json.loads(ran.stdout.splitlines()[-1])['run_id']}"
     subprocess.run(["git", "checkout", "--quiet", "--detach", branch], cwd=app, check=True)
     tried = attractor(app, "suite", "try", f"scenarios/{example}", "--operator")
     assert tried.returncode == 0, tried.stdout
