@@ -15,8 +15,11 @@ from typing import Any, TypeVar, cast
 from attractor.base.errors import Refused, UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.base.records import write_record
+from attractor.engine.state.run_state import APPROVED, AWAITING_ANSWER, AWAITING_DECISION
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE
+from attractor.factory.evaluation.run_facts import read_facts
 from attractor.growth.apps.verification import verify_app
+from attractor.growth.building.crew_run import find_crew_run, read_build
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import (
     Deployment,
@@ -510,6 +513,23 @@ def deploy(
         )
 
     return asyncio.run(work()).to_dict()
+
+
+_WAITS_FOR = {AWAITING_DECISION: "decision", AWAITING_ANSWER: "answer", APPROVED: ""}
+
+
+def deployment(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
+    """Return the answer of `POST /growth/deploy`: the run, the stage and what it waits for."""
+    plan = control_plane.plans.load(reference)
+    host = control_plane.host
+    build = read_build(control_plane.plans.folder_of(plan.id))
+    run = find_crew_run(host, build.commit) if build else None
+    if build is None or run is None:
+        hint = f"attractor grow deploy {plan.id}"
+        raise UsageError(f"the deployment of {plan.id} has not begun", hint=hint)
+    facts = read_facts(run)
+    waits_for = _WAITS_FOR.get(facts.state.status, "run")
+    return {"run_id": facts.run_id, "stage_id": build.stage, "waits_for": waits_for}
 
 
 def rollback(

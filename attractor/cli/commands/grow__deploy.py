@@ -6,7 +6,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.runs.growth import control_plane_of, show_deployment
+from attractor.cli.runs.growth import show_deployment, watched_plane
 from attractor.cli.runs.orders import operator_name
 
 
@@ -36,19 +36,20 @@ def deploy_plan(
     with 5. Without a decision, exit with 3: decide, and call this command again. Then the app is
     stopped, its state is migrated on a copy and proved, the result is promoted, and the app starts
     again. A killed deployment is resumed by the same command. A variant is promoted to its branch
-    and not released here.
+    and not released here. With --json, the events of the run are printed first, one a line.
     """
     # Imported here, because only commands of growth need it.
     from attractor.growth.api import deploy
 
-    record = deploy(
-        control_plane_of(invocation),
-        plan,
-        by=operator_name(invocation),
-        pipeline=pipeline,
-        target=target,
-        variant=variant,
-    )
+    with watched_plane(invocation, as_json=as_json) as plane:
+        record = deploy(
+            plane,
+            plan,
+            by=operator_name(invocation),
+            pipeline=pipeline,
+            target=target,
+            variant=variant,
+        )
     return show_deployment(record, again=f"attractor grow deploy {plan}", as_json=as_json)
 
 

@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.runs.growth import control_plane_of, show_deployment
+from attractor.cli.runs.growth import show_deployment, watched_plane
 from attractor.cli.runs.orders import operator_name
 
 
@@ -24,8 +24,8 @@ def roll_back_app(invocation: Invocation, stage: str, target: str, as_json: bool
     # Imported here, because only commands of growth need it.
     from attractor.growth.api import rollback
 
-    control_plane, by = control_plane_of(invocation), operator_name(invocation)
-    record = rollback(control_plane, stage, by=by, target=target)
+    with watched_plane(invocation, as_json=as_json) as plane:
+        record = rollback(plane, stage, by=operator_name(invocation), target=target)
     return show_deployment(record, again="attractor grow rollback", as_json=as_json)
 
 

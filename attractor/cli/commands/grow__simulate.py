@@ -5,7 +5,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.growth import control_plane_of, simulation_lines
+from attractor.cli.runs.growth import control_plane_of, simulation_lines, watched_plane
 
 
 @click.command("simulate")
@@ -26,11 +26,15 @@ def simulate_growth(invocation: Invocation, plan: str, rehearse: bool, as_json: 
     # Imported here, because only commands of growth need it.
     from attractor.growth.api import describe_simulation, simulate
 
-    control_plane = control_plane_of(invocation)
-    simulate(control_plane, plan, rehearse=rehearse)
-    report = describe_simulation(control_plane, plan)
+    if rehearse:
+        with watched_plane(invocation, as_json=as_json) as plane:
+            simulate(plane, plan, rehearse=True)
+    else:
+        plane = control_plane_of(invocation)
+        simulate(plane, plan)
+    report = describe_simulation(plane, plan)
     if as_json:
-        show_json(report)
+        show_json(report, is_line=rehearse)
     else:
         show("\n".join(simulation_lines(report)))
     return ExitCode.REFUSED if report["faults"] else ExitCode.DONE

@@ -1,12 +1,14 @@
 """The control plane of the app in the project, and plans as text."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.walk import Watcher
 
 if TYPE_CHECKING:
     from attractor.growth.control_plane import ControlPlane
@@ -18,6 +20,21 @@ def control_plane_of(invocation: Invocation) -> "ControlPlane":
     from attractor.growth.control_plane import ControlPlane
 
     return ControlPlane(host_of(invocation))
+
+
+@contextmanager
+def watched_plane(invocation: Invocation, *, as_json: bool) -> Generator["ControlPlane"]:
+    """Yield the control plane, and show the progress of the runs that it starts.
+
+    With `as_json`, events are printed as JSON lines, like those of `attractor run`.
+    """
+    # Imported here, because only commands of growth need it.
+    from attractor.growth.control_plane import ControlPlane
+
+    watcher = Watcher(invocation, as_json=as_json)
+    host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
+    with watcher:
+        yield ControlPlane(host)
 
 
 def show_plan(record: Mapping[str, Any], *, as_json: bool) -> ExitCode:
@@ -97,7 +114,7 @@ def simulation_lines(report: Mapping[str, Any]) -> Iterator[str]:
 def show_deployment(record: Mapping[str, Any], *, again: str, as_json: bool) -> ExitCode:
     """Print how far a deployment is; exit with 3 if it waits for a person."""
     if as_json:
-        show_json(record)
+        show_json(record, is_line=True)
     else:
         show("\n".join(_deployment_lines(record, again)))
     return ExitCode.UNFINISHED if record["waits_for"] else ExitCode.DONE

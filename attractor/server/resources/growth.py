@@ -1,6 +1,6 @@
-"""Growth over HTTP: normalize desires, plan and simulate; drawings of an app.
+"""Growth over HTTP: normalize desires, plan, simulate and deploy; lineage and drawings of an app.
 
-The paths are those of the seed.
+The paths are those of the seed. A deployment never decides: it waits for a decision.
 """
 
 from typing import Annotated
@@ -11,10 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from attractor.growth import api
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.desires import read_desires
+from attractor.growth.morph import Risk
+from attractor.growth.simulation.report import Depth
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import JsonRecord
-from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Serving
+from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, Serving
 from attractor.server.processes.bodies import Body, Word
+from attractor.server.processes.run_processes import RunCommand
 from attractor.server.service import Service
 
 part = APIRouter(tags=["growth"], responses=problem_statuses(400, 404, 409, 503))
@@ -47,6 +50,14 @@ class PlanReference(Body):
     """A plan."""
 
     plan_id: Word
+
+
+class SimulateBody(PlanReference):
+    """A plan to simulate."""
+
+    depth: Depth | None = Field(
+        default=None, description="spec or rehearsal (default: what the risk of the plan needs)."
+    )
 
 
 class SpecAnswer(BaseModel):
@@ -85,6 +96,14 @@ class SimulationAnswer(BaseModel):
     screenshots: list[str]
 
 
+class DeploymentAnswer(BaseModel):
+    """A deployment that began or went on."""
+
+    run_id: str
+    stage_id: str
+    waits_for: str = Field(description="answer, decision, run, or nothing.")
+
+
 class DrawingAnswer(BaseModel):
     """A specification as a diagram."""
 
@@ -109,10 +128,31 @@ def plan(service: Serving, body: PlanBody) -> PlanAnswer:
     return PlanAnswer.model_validate(api.plan(_plane(service), body.spec_graph_id, desires))
 
 
-@part.post("/growth/simulate", dependencies=[OPERATE, IN_TURN])
-def simulate(service: Serving, body: PlanReference) -> SimulationAnswer:
-    """Simulate a plan from its specification and recorded traffic, without building it."""
-    return SimulationAnswer.model_validate(api.simulate(_plane(service), body.plan_id))
+@part.post("/growth/simulate", dependencies=[OPERATE])
+def simulate(service: Serving, caller: Calling, body: SimulateBody) -> SimulationAnswer:
+    """Simulate a plan; from medium risk on, build it as well and try it on recorded traffic."""
+    plane = _plane(service)
+    plan = plane.plans.load(body.plan_id)
+    depth = body.depth or (Depth.SPEC if plan.risk is Risk.LOW else Depth.REHEARSAL)
+    if depth is Depth.SPEC:
+        return SimulationAnswer.model_validate(api.simulate(plane, plan.id))
+    command = RunCommand("grow simulate", [plan.id], ["--rehearse"])
+    return SimulationAnswer.model_validate(service.processes.complete(command, by=caller.name))
+
+
+@part.post("/growth/deploy", dependencies=[OPERATE], status_code=202)
+def deploy(service: Serving, caller: Calling, body: PlanReference) -> DeploymentAnswer:
+    """Begin the deployment of a plan, or go on with it after a decision; it never decides."""
+    plane = _plane(service)
+    plan = plane.plans.load(body.plan_id)
+    service.processes.start(RunCommand("grow deploy", [plan.id]), by=caller.name)
+    return DeploymentAnswer.model_validate(api.deployment(plane, plan.id))
+
+
+@part.get("/lineage/{id}", dependencies=[READ])
+def show_lineage(service: Serving, id: str) -> JsonRecord:
+    """Show all stages of an app, and the one with an id: a stage, a specification or HEAD."""
+    return api.lineage(_plane(service), id)
 
 
 @part.get("/render/{id}", dependencies=[READ, IN_TURN])

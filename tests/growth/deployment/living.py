@@ -76,12 +76,13 @@ class Living:
     def releases(self) -> Releases:
         return Releases(self.plane.releases)
 
-    def plan(self, *morphs: dict[str, Any]) -> Plan:
+    def plan(self, *morphs: dict[str, Any], is_simulated: bool = True) -> Plan:
         """Make a plan for the app as it is, and simulate it."""
         proposal = read_proposal({"morphs": [*morphs], "tests": []})
         spec = self.plane.specs.save(self.plane.specs.of_repository())
         plan = self.plane.plans.load(str(api.plan_proposal(self.plane, spec, proposal)["plan_id"]))
-        simulate_plan(self.plane, plan)
+        if is_simulated:
+            simulate_plan(self.plane, plan)
         return plan
 
     def deploy(self, plan: Plan, *, variant: str = "") -> Deployment:

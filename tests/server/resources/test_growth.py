@@ -1,6 +1,7 @@
 """Growth over HTTP: the paths of the seed, key by key."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -9,10 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from attractor.growth.api import deployment
 from attractor.server.service import Service
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.growth.app import PROPOSAL, make_app
+from tests.growth.deployment.living import Living, make_released
 from tests.growth.model import objects
 from tests.server.conftest import serving
 
@@ -102,3 +105,37 @@ def test_invalid_request_is_refused(
 def test_unknown_mode_and_low_scope_are_refused(desk: Desk) -> None:
     assert desk.reader.get("/render/HEAD", params={"mode": "poster"}).status_code == 400
     assert desk.reader.post("/spec/normalize", json={"desires": [DESIRE]}).status_code == 403
+
+
+@pytest.fixture
+def living(tmp_path: Path) -> Iterator[tuple[Living, httpx.Client]]:
+    make_released(tmp_path / "app")
+    app = Living(tmp_path / "app")
+    host = app.plane.host
+    variables = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": str(host.state_dir)}
+    with serving(Service.of(app.folder, variables)) as server, server.client("operate") as client:
+        yield app, client
+    app.stop()
+
+
+def test_deployment_waits_for_a_decision_and_goes_on(living: tuple[Living, httpx.Client]) -> None:
+    app, client = living
+    morph = {"type": "add_field", "entity": "Block", "name": "soil", "default": "loam"}
+    plan = app.plan(morph, is_simulated=False)
+    named = {"plan_id": plan.id}
+    refused = client.post("/growth/deploy", json=named)
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:attractor:NotDeployable")
+    assert client.post("/growth/simulate", json=named).status_code == 200
+    begun = client.post("/growth/deploy", json=named)
+    assert begun.status_code == 202, begun.text
+    assert set(begun.json()) == {"run_id", "stage_id", "waits_for"}
+    run_id = begun.json()["run_id"]
+    until = time.monotonic() + 120
+    while deployment(app.plane, plan.id)["waits_for"] != "decision":
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    app.decide(run_id)
+    done = client.post("/growth/deploy", json=named).json()
+    assert done == {"run_id": run_id, "stage_id": "v0-2", "waits_for": ""}
+    lineage = client.get("/lineage/HEAD").json()
+    assert (lineage["id"], lineage["running"]) == ("v0-2", "v0-2")
