@@ -61,7 +61,7 @@ def test_desires_become_a_plan_with_a_simulation(desk: Desk) -> None:
     plan = desk.client.post("/growth/plan", json=named).json()
     assert set(plan) == {"plan_id", "morphs", "tests"}
     assert {"morphs": plan["morphs"], "tests": plan["tests"]} == PROPOSAL
-    named = {"plan_id": plan["plan_id"]}
+    named = {"plan_id": plan["plan_id"], "depth": "spec"}
     simulation = desk.client.post("/growth/simulate", json=named).json()
     assert set(simulation) == {"simulation_id", "diff", "files", "risks", "screenshots"}
     assert set(simulation["diff"]) == {"summary", "changes"}
