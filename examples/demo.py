@@ -1,6 +1,6 @@
 """The main job, from a wish to a promoted branch, in a new folder outside the clone.
 
-It copies examples/todo and scenarios/ into a fresh repository and types there, with the `attractor`
+It copies examples/todo and scenarios/todo into a fresh repository and types there, with the `attractor`
 of the PATH, what a person would type: a first run is killed in the middle and resumed, and the gate
 says no-go; a second run gets the feedback, is better, is approved and promoted.
 
@@ -269,7 +269,8 @@ def sandbox_of(policy: list[str]) -> list[str]:
 def make_project(stage: Stage) -> list[str]:
     """Create the repository, and choose the policy that this machine allows."""
     shutil.copytree(TODO, stage.project)
-    shutil.copytree(CLONE / "scenarios", stage.project / "scenarios")
+    for one in (SUITE, "scenarios/_twins"):
+        shutil.copytree(CLONE / one, stage.project / one)
     findings = {one["subject"]: one for one in stage.ask("doctor")["findings"]}
     sandbox = findings["bubblewrap"]
     policy = [] if sandbox["standing"] == "ok" else ["--allow", ALLOWED]

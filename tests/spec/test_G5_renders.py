@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import UnknownName
+from attractor.base.errors import UsageError
 from attractor.growth import api
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.lineage import next_stage, write_stage
@@ -59,7 +59,7 @@ def test_each_node_is_drawn_once(tmp_path: Path) -> None:
             found = re.findall(pattern, str(answer["diagram"]), re.MULTILINE)
             assert len(found) == len(farm()), (mode, format_)
     for mode, format_ in (("kanban", "svg"), ("board", "png")):
-        with pytest.raises(UnknownName):
+        with pytest.raises(UsageError, match="unknown"):
             api.render(plane, "HEAD", mode, format_)
 
 
