@@ -80,6 +80,7 @@ SHELL = re.compile(
 # Programs of others that a test cannot install.
 OFFLINE = {
     "README.md",
+    "docs/how-to/execute-snippets.md",
     "docs/how-to/install.md",
     "docs/how-to/outside-agents.md",
     "docs/how-to/sandbox-elsewhere.md",
