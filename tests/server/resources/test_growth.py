@@ -17,7 +17,7 @@ from attractor.twins.server.provider_twin import ProviderTwin
 from tests.growth.app import PROPOSAL, make_app
 from tests.growth.deployment.living import Living, make_released
 from tests.growth.model import objects
-from tests.server.conftest import serving
+from tests.server.conftest import PAGE, serving
 
 DESIRE = {
     "goal": "reserve tuesday contracts first",
@@ -134,8 +134,12 @@ def test_deployment_waits_for_a_decision_and_goes_on(living: tuple[Living, httpx
     while deployment(app.plane, plan.id)["waits_for"] != "decision":
         assert time.monotonic() < until
         time.sleep(0.1)
+    waiting = client.get(f"/growth/plans/{plan.id}", headers=PAGE).text
+    assert f'Waits for the <a href="/runs/{run_id}/decision">' in waiting
     app.decide(run_id)
     done = client.post("/growth/deploy", json=named).json()
     assert done == {"run_id": run_id, "stage_id": "v0-2", "waits_for": ""}
     lineage = client.get("/lineage/HEAD").json()
     assert (lineage["id"], lineage["running"]) == ("v0-2", "v0-2")
+    page = client.get("/growth/lineage", headers=PAGE).text
+    assert f'<a href="/runs/{run_id}/decision">approved</a> by ' in page

@@ -1,0 +1,345 @@
+"""The pages of growth: specifications, plans with their simulations, and the lineage of an app."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
+from typing import Annotated, Any, cast
+
+from fastapi import Form, Query, Request
+from fastapi.responses import Response
+
+from attractor.base.errors import UnknownName, UsageError
+from attractor.base.files import file_error, read_regular
+from attractor.base.json import Json, JsonObject, canonical_json
+from attractor.growth import api
+from attractor.growth.control_plane import ControlPlane
+from attractor.growth.lineage import StageKind
+from attractor.growth.plans.store import PlanState
+from attractor.growth.simulation.report import Simulation, simulations_of
+from attractor.growth.simulation.simulations import FOLDER
+from attractor.growth.spec.rendering import Diagram, DiagramFormat, Line, SpecView, render_diagram
+from attractor.growth.spec.store import StoredSpec, spec_id
+from attractor.language.diagnostics import DrawingFailed, NothingDraws
+from attractor.server.html.rendering import PageRouter, after, in_address, render
+from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, Serving
+from attractor.server.processes.run_processes import RunCommand
+from attractor.server.service import Service
+
+part = PageRouter("Growth", "/growth", place=7)
+
+Word = Annotated[str, Query(max_length=100)]
+FieldText = Annotated[str, Form(max_length=20_000)]
+
+LOOKS: Mapping[str, str] = {
+    PlanState.OPEN: "unreached",
+    PlanState.SIMULATED: "unreached",
+    PlanState.DEPLOYING: "running",
+    PlanState.PARKED: "waiting",
+    PlanState.DEPLOYED: "done",
+    PlanState.DROPPED: "skipped",
+    "low": "pass",
+    "medium": "flaky",
+    "high": "fail",
+}
+"""The state of the pages that a state of a plan, or a risk, looks like."""
+
+_PICTURES = {".png": "image/png", ".svg": "image/svg+xml"}
+
+BEGIN = """attractor spec normalize spec.yaml      # or: attractor spec normalize "what you wish"
+attractor spec export SPEC --files
+attractor grow plan SPEC"""
+
+
+@part.get("/growth", dependencies=[READ])
+def show_growth(request: Request, service: Serving) -> Response:
+    """Show the specifications and the plans of the app, newest specification first."""
+    plane = _plane(service)
+    head = plane.head
+    rows = cast("list[dict[str, Any]]", api.status(plane)["plans"])
+    values = {
+        "head": spec_id(head) if head else "",
+        "purpose": head.root.fields["purpose"] if head else "",
+        "specs": list(reversed(api.list_specs(plane))),
+        "plans": [_plan_row(plane, one) for one in rows],
+        "looks": LOOKS,
+        "begin": BEGIN,
+    }
+    return render(request, "growth/overview.html.j2", values)
+
+
+def _plan_row(plane: ControlPlane, row: JsonObject) -> JsonObject:
+    """Return a plan of the list, with what stands against it and the next command."""
+    is_final = PlanState(str(row["state"])).is_final
+    checked = {} if is_final else api.check(plane, str(row["plan_id"]))
+    row = {"findings": [], "collisions": [], **row, **checked}
+    return {**row, "next": next_command(row)}
+
+
+def next_command(plan: Mapping[str, Json]) -> str:
+    """Return the command that continues a plan with its check; empty for a finished plan."""
+    state, id_ = PlanState(str(plan["state"])), plan["plan_id"]
+    if state.is_final:
+        return ""
+    if plan["findings"] and state is not PlanState.DEPLOYING:
+        return f"attractor grow rebase {id_}"
+    if state is PlanState.OPEN:
+        deeper = "" if plan["risk"] == "low" else " --rehearse"
+        return f"attractor grow simulate {id_}{deeper}"
+    if plan["collisions"] and state is PlanState.SIMULATED:
+        return f"attractor grow review {id_}"
+    return f"attractor grow deploy {id_}"
+
+
+@part.get("/growth/specs/{id}", dependencies=[READ, IN_TURN])
+def show_spec(
+    request: Request, service: Serving, id: str, mode: Word = SpecView.FLOWCHART.value
+) -> Response:
+    """Show a specification: drawing, nodes, open questions and desires."""
+    plane = _plane(service)
+    stored = plane.specs.load(id)
+    svg, fault = _drawn(lambda: str(api.render(plane, id, mode)["diagram"]))
+    values = {
+        "id": id,
+        "spec": stored,
+        "shown": api.describe_spec(stored),
+        "rows": _node_rows(stored),
+        "desires": [one.to_dict() for one in stored.desires],
+        "modes": list(SpecView),
+        "mode": mode,
+        "svg": svg,
+        "fault": fault,
+        "text_of": text_of,
+    }
+    return render(request, "growth/spec.html.j2", values)
+
+
+def _node_rows(stored: StoredSpec) -> Sequence[Mapping[str, object]]:
+    """Return the nodes with their relations; parents show what they contain by their order."""
+    record = cast("dict[str, Any]", api.describe_spec(stored))
+    relations: dict[str, dict[str, list[str]]] = {}
+    for edge in record["edges"]:
+        if edge["relation"] != "contains":
+            of_node = relations.setdefault(edge["source"], {})
+            of_node.setdefault(edge["relation"], []).append(edge["target"])
+    return [
+        {
+            **node,
+            "relations": relations.get(node["id"], {}),
+            "provenance": {
+                key: one for key, one in record["provenance"][node["id"]].items() if one
+            },
+        }
+        for node in record["nodes"]
+    ]
+
+
+def text_of(value: Json) -> str:
+    """Return the value of a field as a person reads it."""
+    if isinstance(value, list):
+        return "; ".join(map(text_of, value))
+    return value if isinstance(value, str) else canonical_json(value)
+
+
+@part.post("/growth/specs/{id}/answer", dependencies=[OPERATE])
+def answer(service: Serving, id: str, node: FieldText, text: FieldText) -> Response:
+    """Answer the first open question of a node, which makes another specification."""
+
+    def act() -> tuple[str, str]:
+        made = api.answer_clarification(_plane(service), id, node, _lf(text))
+        return _spec_address(made["spec_graph_id"]), f"Answered the question about {node}."
+
+    return after(act, _spec_address(id))
+
+
+@part.post("/growth/specs/{id}/desires", dependencies=[OPERATE, IN_TURN])
+def add_desire(
+    service: Serving,
+    id: str,
+    *,
+    goal: FieldText,
+    constraints: FieldText = "",
+    trusted_sources: FieldText = "",
+    outputs: FieldText = "",
+    cadence: FieldText = "",
+    preferences: FieldText = "",
+) -> Response:
+    """Add a desire to a specification, which makes another specification."""
+
+    def act() -> tuple[str, str]:
+        desire = {
+            "goal": _lf(goal).strip(),
+            "constraints": _lines(constraints),
+            "trusted_sources": _lines(trusted_sources),
+            "outputs": _lines(outputs),
+            "cadence": cadence.strip(),
+            "preferences": _lines(preferences),
+        }
+        made = api.normalize(_plane(service), [desire], id)
+        return _spec_address(made["spec_graph_id"]), "Added the desire. Plan for it next."
+
+    return after(act, _spec_address(id))
+
+
+@part.post("/growth/specs/{id}/plan", dependencies=[OPERATE, IN_TURN])
+def plan(service: Serving, id: str) -> Response:
+    """Let a model plan for the desires that a specification adds to its base."""
+
+    def act() -> tuple[str, str]:
+        made = api.plan(_plane(service), id)
+        return _plan_address(made["plan_id"]), f"{made['plan_id']} is planned."
+
+    return after(act, _spec_address(id))
+
+
+@part.get("/growth/plans/{id}", dependencies=[READ])
+def show_plan(request: Request, service: Serving, id: str) -> Response:
+    """Show a plan with its checks, its deepest simulation, and what its deployment waits for."""
+    plane = _plane(service)
+    described = api.describe_plan(plane, id)
+    found = _simulations(plane, id)
+    is_begun = described["state"] in (PlanState.DEPLOYING, PlanState.PARKED, PlanState.DEPLOYED)
+    values = {
+        "plan": described,
+        "address": _plan_address(described["plan_id"]),
+        "next": next_command(described),
+        "is_final": PlanState(str(described["state"])).is_final,
+        "mutation": api.review(plane, id)["mutation"],
+        "simulation": found[0] if found else None,
+        "deployment": _deployment(plane, id) if is_begun else None,
+        "looks": LOOKS,
+        "text_of": text_of,
+    }
+    return render(request, "growth/plan.html.j2", values)
+
+
+def _simulations(plane: ControlPlane, id: str) -> Sequence[Simulation]:
+    plan = plane.plans.load(id)
+    return simulations_of(plane.plans.folder_of(plan.id), plan.hash)
+
+
+def _deployment(plane: ControlPlane, id: str) -> JsonObject | None:
+    try:
+        return api.deployment(plane, id)
+    except UsageError:
+        # Its run has not begun.
+        return None
+
+
+@part.get("/growth/plans/{id}/pictures/{simulation}/{name}", dependencies=[READ])
+def show_picture(service: Serving, id: str, simulation: str, name: str) -> Response:
+    """Show a picture that a report names; an SVG gets the policy of drawings."""
+    plane = _plane(service)
+    named = [one for one in _simulations(plane, id) if one.simulation_id == simulation]
+    names = [
+        one
+        for report in named
+        for one in report.screenshots
+        if PurePath(one).name == one and PurePath(one).suffix in _PICTURES
+    ]
+    if name not in names:
+        raise UnknownName("picture", name, names)
+    file = plane.plans.folder_of(named[0].plan_id) / FOLDER / simulation / name
+    try:
+        content = read_regular(file)
+    except OSError as cause:
+        raise file_error("read", file, cause) from cause
+    return Response(content, media_type=_PICTURES[file.suffix])
+
+
+@part.post("/growth/plans/{id}/simulate", dependencies=[OPERATE, IN_TURN])
+def simulate(service: Serving, id: str) -> Response:
+    """Simulate a plan from its specification alone."""
+
+    def act() -> tuple[str, str]:
+        api.simulate(_plane(service), id)
+        return _plan_address(id), "Simulated the plan."
+
+    return after(act, _plan_address(id))
+
+
+@part.post("/growth/plans/{id}/rehearse", dependencies=[OPERATE])
+def rehearse(service: Serving, caller: Calling, id: str) -> Response:
+    """Let the crew build a plan, and try the result; show the run meanwhile."""
+    command = RunCommand("grow simulate", [id], ["--rehearse"])
+    said = f"The crew builds {id}. The page of the plan shows the rehearsal afterwards."
+    return after(lambda: (_run_address(service, command, caller.name), said), _plan_address(id))
+
+
+@part.post("/growth/plans/{id}/deploy", dependencies=[OPERATE])
+def deploy(service: Serving, caller: Calling, id: str) -> Response:
+    """Begin the deployment of a plan, or go on with it after a decision; it never decides."""
+
+    def act() -> tuple[str, str]:
+        service.processes.start(RunCommand("grow deploy", [id]), by=caller.name)
+        return _plan_address(id), "The deployment has begun. It waits for a decision of a person."
+
+    return after(act, _plan_address(id))
+
+
+def _run_address(service: Service, command: RunCommand, by: str) -> str:
+    return f"/runs/{in_address(service.processes.start(command, by=by))}"
+
+
+@part.get("/growth/lineage", dependencies=[READ])
+def show_lineage(request: Request, service: Serving) -> Response:
+    """Show the stages of the app, drawn and as a table."""
+    plane = _plane(service)
+    empty: dict[str, Json] = {"running": "", "stages": [], "changes": []}
+    lineage = cast("dict[str, Any]", api.lineage(plane) if plane.head else empty)
+    stages = lineage["stages"]
+    diagram = lineage_diagram(stages)
+    svg, fault = (
+        _drawn(lambda: asyncio.run(render_diagram(diagram, DiagramFormat.SVG)))
+        if stages
+        else ("", "")
+    )
+    values = {
+        "lineage": lineage,
+        "stages": list(reversed(stages)),
+        "svg": svg,
+        "fault": fault,
+        "begin": BEGIN,
+    }
+    return render(request, "growth/lineage.html.j2", values)
+
+
+def lineage_diagram(stages: Sequence[Mapping[str, Any]]) -> Diagram:
+    """Return the stages as boxes with their kinds; what is no small step has a label."""
+    boxes = {one["version"]: f"{one['kind']} {one['version']}" for one in stages}
+    lines: list[Line] = []
+    for one in stages:
+        label = one["kind"] if one["kind"] in (StageKind.MAJOR, StageKind.VARIANT) else ""
+        if one["parent"]:
+            lines.append(Line(one["parent"], one["version"], label))
+        if one.get("returns_to"):
+            lines.append(Line(one["version"], one["returns_to"], "returns to"))
+    return Diagram("TD", boxes, lines)
+
+
+def _drawn(draw: Callable[[], str]) -> tuple[str, str]:
+    """Return a drawing, or why there is none: the other parts of a page do not need it."""
+    try:
+        return draw(), ""
+    except (NothingDraws, DrawingFailed) as error:
+        return "", f"{error.message}: {error.hint}"
+
+
+def _plane(service: Service) -> ControlPlane:
+    return ControlPlane(service.host)
+
+
+def _spec_address(id: Json) -> str:
+    return f"/growth/specs/{in_address(str(id))}"
+
+
+def _plan_address(id: Json) -> str:
+    return f"/growth/plans/{in_address(str(id))}"
+
+
+def _lf(text: str) -> str:
+    """Return a text of a form, whose line ends have two characters."""
+    return text.replace("\r\n", "\n")
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in text.splitlines() if one.strip())
