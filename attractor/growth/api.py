@@ -346,6 +346,20 @@ def rebase(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
     return {**describe_plan(control_plane, new.id), "instead_of": plan.id}
 
 
+def drop(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
+    """Drop a plan, so that it is not deployed and collides with no other."""
+    plan = control_plane.plans.load(reference)
+    with control_plane.lock():
+        state = control_plane.plans.state(plan)
+        if state is PlanState.DEPLOYED:
+            raise PlanRefused(f"{plan.id} is deployed", hint="undo it: attractor grow rollback")
+        if state is PlanState.DEPLOYING:
+            hint = f"finish it: attractor grow deploy {plan.id}"
+            raise PlanRefused(f"{plan.id} is being deployed", hint=hint)
+        control_plane.plans.drop(plan.id, "by hand")
+    return {"plan_id": plan.id, "state": PlanState.DROPPED.value}
+
+
 def _keep(
     control_plane: ControlPlane,
     stored: StoredSpec,

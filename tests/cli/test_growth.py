@@ -67,6 +67,17 @@ def test_collisions_are_found_when_the_second_plan_is_made(app: ControlPlane) ->
     assert "records are erased for good" in shown
 
 
+def test_dropped_plan_collides_no_longer(app: ControlPlane) -> None:
+    first = record(plan(app, PROPOSAL, "--json"))["plan_id"]
+    second = {"morphs": [{"type": "add_source", "name": "Contracts"}], "tests": []}
+    other = record(plan(app, second, "--json"))["plan_id"]
+    assert f"attractor grow drop {other}" in grow(app, "check", first, code=4)
+    assert grow(app, "drop", other) == f"dropped {other}\n"
+    assert "no problems found" in grow(app, "check", first)
+    app.plans.folder_of(first).joinpath("deployment.jsonl").write_text('{"state":"deploying"}\n')
+    assert f"attractor grow deploy {first}" in grow(app, "drop", first, code=4)
+
+
 def test_stale_plan_is_rebased(app: ControlPlane) -> None:
     old = record(plan(app, PROPOSAL, "--json"))["plan_id"]
     assert "no problems found" in grow(app, "check", old)

@@ -87,7 +87,8 @@ def check_lines(plan: Mapping[str, Any]) -> Iterator[str]:
         remedy = f" ({one['hint']})" if one["hint"] else ""
         yield f"  refused: {one['message']}{remedy}"
     for one in plan["collisions"]:
-        yield f"  collides with {one['plan_id']}: {one['reason']}"
+        drop = f"attractor grow drop {one['plan_id']}"
+        yield f"  collides with {one['plan_id']}: {one['reason']} (to drop it: {drop})"
 
 
 def simulation_lines(report: Mapping[str, Any]) -> Iterator[str]:

@@ -22,7 +22,7 @@ def require_deployable(control_plane: ControlPlane, plan: Plan) -> None:
         raise NotDeployable(f"{plan.id}: {one.kind}: {one.message}", hint=one.hint)
     for one in check.collisions:
         other = one.second if one.first == plan.id else one.first
-        hint = f"deploy {other} first, then: attractor grow rebase {plan.id}"
+        hint = f"drop one of them: attractor grow drop {other}"
         raise NotDeployable(f"{plan.id} collides with {other}: {one.reason}", hint=hint)
 
 

@@ -1,0 +1,32 @@
+"""Drop a plan, so that it is never deployed."""
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.growth import control_plane_of
+
+
+@click.command("drop")
+@click.argument("plan", metavar="PLAN")
+@json_option
+@click.pass_obj
+def drop_plan(invocation: Invocation, plan: str, as_json: bool) -> ExitCode:
+    """Drop a plan: it is never deployed, and no plan collides with it any more.
+
+    Use it for one of two plans that collide. The files of the plan stay in runs/growth/plans/.
+    Exit with 4 if the plan is deployed, or is being deployed.
+    """
+    # Imported here, because only commands of growth need it.
+    from attractor.growth.api import drop
+
+    record = drop(control_plane_of(invocation), plan)
+    if as_json:
+        show_json(record)
+    else:
+        show(f"dropped {record['plan_id']}")
+    return ExitCode.DONE
+
+
+part = drop_plan
