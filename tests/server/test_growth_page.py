@@ -99,6 +99,9 @@ def test_plan_shows_collision_simulation_and_pictures(app: Farm) -> None:
         for words in ("irreversible", "May change", "Recorded state", "Text for the review"):
             assert words in shown
         assert ">Deploy<" not in shown
+        refused = client.post(f"/growth/plans/{id_}/deploy", follow_redirects=True).text
+        assert 'role="alert"' in refused
+        assert "Deployment</h2>" not in refused
         pictures = re.findall(r'<img src="([^"]+)"', shown)
         for one in pictures:
             picture = client.get(one)
