@@ -260,9 +260,15 @@ def simulate(service: Serving, id: str) -> Response:
 @part.post("/growth/plans/{id}/rehearse", dependencies=[OPERATE])
 def rehearse(service: Serving, caller: Calling, id: str) -> Response:
     """Let the crew build a plan, and try the result; show the run meanwhile."""
-    command = RunCommand("grow simulate", [id], ["--rehearse"])
-    said = f"The crew builds {id}. The page of the plan shows the rehearsal afterwards."
-    return after(lambda: (_run_address(service, command, caller.name), said), _plan_address(id))
+
+    def act() -> tuple[str, str]:
+        plan = _plane(service).plans.load(id)
+        command = RunCommand("grow simulate", [plan.id], ["--rehearse"])
+        run = service.processes.start(command, by=caller.name)
+        said = f"The crew builds {plan.id}. The page of the plan shows the rehearsal afterwards."
+        return f"/runs/{in_address(run)}", said
+
+    return after(act, _plan_address(id))
 
 
 @part.post("/growth/plans/{id}/deploy", dependencies=[OPERATE])
@@ -270,14 +276,11 @@ def deploy(service: Serving, caller: Calling, id: str) -> Response:
     """Begin the deployment of a plan, or go on with it after a decision; it never decides."""
 
     def act() -> tuple[str, str]:
-        service.processes.start(RunCommand("grow deploy", [id]), by=caller.name)
+        plan = _plane(service).plans.load(id)
+        service.processes.start(RunCommand("grow deploy", [plan.id]), by=caller.name)
         return _plan_address(id), "The deployment has begun. It waits for a decision of a person."
 
     return after(act, _plan_address(id))
-
-
-def _run_address(service: Service, command: RunCommand, by: str) -> str:
-    return f"/runs/{in_address(service.processes.start(command, by=by))}"
 
 
 @part.get("/growth/lineage", dependencies=[READ])
