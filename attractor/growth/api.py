@@ -466,7 +466,8 @@ def describe_simulation(control_plane: ControlPlane, reference: str) -> dict[str
     report = found[0]
     record = cast("dict[str, Json]", report.model_dump(mode="json"))
     place = folder / FOLDER / report.simulation_id
-    return {**record, "faults": list[Json](report.faults), "folder": str(place)}
+    faults = list[Json](report.faults)
+    return {**record, "risk": plan.risk.value, "faults": faults, "folder": str(place)}
 
 
 def feedback(

@@ -62,7 +62,7 @@ def _restored(record: Mapping[str, Any]) -> Iterator[str]:
     if record["proposal"]:
         yield f"next: attractor grow plan --proposal {record['incident']}/proposal.json"
     for path in record["refused"]:
-        yield f"not restored: {path}: build it again with attractor grow deploy, or adopt it"
+        yield f"not restored: {path}: no promoted content is known; try git restore {path}"
 
 
 part = verify_spec

@@ -109,7 +109,10 @@ def simulation_lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield f"  pictures: {', '.join(report['screenshots'])} in {report['folder']}"
     yield from (f"  BLOCKS: {one}" for one in report["faults"])
     if not report["faults"]:
-        yield f"next: attractor grow deploy {report['plan_id']} (depth {pins['depth']})"
+        is_deep = report["risk"] == "low" or pins["depth"] == "rehearsal"
+        plan = report["plan_id"]
+        command = f"deploy {plan}" if is_deep else f"simulate {plan} --rehearse"
+        yield f"next: attractor grow {command}"
 
 
 def show_deployment(record: Mapping[str, Any], *, again: str, as_json: bool) -> ExitCode:

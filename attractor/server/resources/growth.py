@@ -36,7 +36,7 @@ class DesiresBody(Body):
 
 
 class PlanBody(Body):
-    """What the planner gets."""
+    """A specification, and desires to plan for."""
 
     spec_graph_id: Word = Field(description="The id of a specification, or HEAD.")
     new_desires: list[JsonValue] = Field(
@@ -87,7 +87,7 @@ class Diff(BaseModel):
 
 
 class SimulationAnswer(BaseModel):
-    """What a plan changes."""
+    """The changes that a plan makes."""
 
     simulation_id: str
     diff: Diff

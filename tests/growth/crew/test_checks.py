@@ -9,6 +9,7 @@ from attractor.environments.local import LocalExecutionEnvironment
 from attractor.growth.crew.checks.divergence import DivergenceCheck
 from attractor.growth.crew.checks.identity import IdentityCheck, identity_hash
 from attractor.growth.crew.checks.migration import MigrationCheck
+from attractor.growth.crew.observed import MOST_BYTES
 from attractor.growth.development import DEVELOPMENT
 from attractor.growth.spec.files import write_spec
 from attractor.scenarios.check import CheckOptions, CheckResult, Observation
@@ -65,6 +66,9 @@ def test_lost_records_are_found(app: Path) -> None:
     assert judge(check, app).passed
     (app / "old" / "block.jsonl").write_text("")
     assert judge(check, app).reason == "old has no records"
+    for name in ("old", "new"):
+        (app / name / "block.jsonl").write_bytes(b"x" * (MOST_BYTES + 1))
+    assert "old/block.jsonl: too large for a check" in judge(check, app).reason
 
 
 def test_tree_without_an_app_fails_each_check(tmp_path: Path) -> None:

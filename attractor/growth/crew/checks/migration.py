@@ -1,4 +1,7 @@
-"""Checks that the built app keeps recorded state, and that its stage fits its specification."""
+"""Checks that the built app exports the state that it imported, and that its stage fits.
+
+It runs no migration: `grow deploy` migrates the state of the running app, and proves it on a copy.
+"""
 
 from pathlib import Path
 
