@@ -18,7 +18,6 @@ class Input(Message):
     new_desires: tuple[UserDesire, ...]
     specification: str = Field(description="the specification as YAML")
     types: tuple[str, ...] = Field(description="the types of morphs that growth plates accept")
-    telemetry: dict[str, int] = Field(description="counts per node; no words of users")
 
 
 class Answer(Message):
@@ -37,7 +36,6 @@ def gather(work: Work) -> Input:
         new_desires=tuple(read_desires(work.left("gateway.desires") or [])),
         specification=write_document(graph),
         types=tuple(sorted(accepted)),
-        telemetry=work.left("gateway.telemetry") or {},
     )
 
 
