@@ -150,6 +150,8 @@ def _print(found: ExtendedExecution) -> None:
     for text, err in ((found.stdout, False), (found.stderr, True)):
         if text:
             show(text.removesuffix("\n"), err=err, is_file=True)
+    if found.timed_out:
+        show("stopped: the time limit was reached (see --timeout)", err=True)
     charts = len(found.artifacts.charts)
     if charts:
         show(f"charts: {charts} (add --json to get them)", err=True)

@@ -30,6 +30,8 @@ def test_output_and_exit_status_are_those_of_the_code(tmp_path: Path) -> None:
     code = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(7)"
     found = execute(tmp_path, code)
     assert (found.returncode, found.stdout, found.stderr) == (7, "out\n", "err\n")
+    late = execute(tmp_path, "--command", "sleep 60", "--timeout", "0.2")
+    assert (late.returncode, "--timeout" in late.stderr) == (124, True)
 
 
 @pytest.mark.usefixtures("sandbox_allowed")
