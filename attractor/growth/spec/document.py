@@ -71,6 +71,8 @@ def parse_yaml(text: str, *, source: str) -> object:
     except yaml.YAMLError as cause:
         hint = "write texts with a colon or a bracket in quotes"
         raise InvalidSpec(f"{source}: {' '.join(str(cause).split())}", hint=hint) from cause
+    except RecursionError as cause:
+        raise InvalidSpec(f"{source}: nested too deeply", hint="use fewer brackets") from cause
 
 
 def write_document(graph: SpecGraph) -> str:

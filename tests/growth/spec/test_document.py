@@ -91,6 +91,7 @@ def test_equal_words_get_different_ids() -> None:
             "one place",
         ),
         ('["Farmer"', "[", "while parsing", ""),
+        ('["Farmer"', "[" * 5000, "document: nested too deeply", "brackets"),
     ],
 )
 def test_faults_name_place_and_remedy(before: str, after: str, fault: str, hint: str) -> None:
