@@ -37,5 +37,6 @@ def _require_simulation(control_plane: ControlPlane, plan: Plan) -> None:
         hint = f"rehearse it: attractor grow simulate {plan.id} --rehearse"
         raise NotDeployable(f"{plan.id} has {plan.risk} risk and no rehearsal", hint=hint)
     for fault in deepest.faults:
-        hint = f"look: attractor grow review {plan.id}"
+        option = " --rehearse" if deepest.rehearsal else ""
+        hint = f"see all faults: attractor grow simulate {plan.id}{option}"
         raise NotDeployable(f"the simulation of {plan.id} shows a fault: {fault}", hint=hint)

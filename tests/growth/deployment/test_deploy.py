@@ -33,7 +33,11 @@ def test_plan_without_a_fitting_simulation_is_refused(app: Living) -> None:
     faulty = {**whole, "migration": {**whole["migration"], "fault": "loses a record"}}
     other = {**whole, "pins": {**whole["pins"], "plan_hash": "0" * 64}}
     for record, message, hint in (
-        (faulty, "shows a fault: loses a record", f"attractor grow review {plan.id}"),
+        (
+            faulty,
+            "shows a fault: loses a record",
+            f"see all faults: attractor grow simulate {plan.id}",
+        ),
         (other, "no simulation", f"attractor grow simulate {plan.id}"),
     ):
         report.write_text(json.dumps(record))
