@@ -19,6 +19,7 @@ from attractor.environments.sandbox.bubblewrap import SandboxBounds
 from attractor.evals.errors import RuntimeMissing, SandboxUnproved
 from attractor.evals.execution import AT_ONCE, SnippetSandboxes
 from attractor.evals.snippet import Snippet
+from tests.counts import count
 from tests.evals.sandboxes import SECRET, execute, make_sandboxes, processes_with, wait_for
 from tests.needs import needs
 
@@ -289,9 +290,10 @@ def test_bounds_are_kept(bounded: SnippetSandboxes, command: str, bound: str) ->
 
 
 def test_much_output_is_cut_in_flat_memory(sandboxes: SnippetSandboxes) -> None:
-    # A gigabyte takes seconds.
+    # A gigabyte takes seconds; a quarter is four times the memory that is allowed below.
+    size = count(ci=256 << 20, full=1 << 30)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = execute(sandboxes, command="echo begin; head -c 1G /dev/zero; echo end")
+    found = execute(sandboxes, command=f"echo begin; head -c {size} /dev/zero; echo end")
     grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert found.ok
     assert found.truncated
