@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import cast
 
+import pytest
+
 from attractor.growth import api
 from tests import examples
+from tests.counts import IS_FULL
 from tests.growth.deployment.living import NEW_FIELD, Living, make_living, make_released
 from tests.growth.deployment.test_killed_deployments import live
 from tests.pipeline.projects import git
@@ -24,6 +27,10 @@ def variables(app: Living) -> dict[str, str]:
     }
 
 
+@pytest.mark.skipif(
+    not IS_FULL,
+    reason="at full counts only: test_killed_deployments kills and resumes a deployment",
+)
 def test_killed_deployment_is_resumed(tmp_path: Path) -> None:
     app = make_released(tmp_path / "app")
     plan = app.plan(NEW_FIELD)
