@@ -74,7 +74,10 @@ class NetworkAccess(_Request):
     """The network of a snippet."""
 
     block_all: bool = Field(
-        default=True, alias="blockAll", description="Close the network; false opens it."
+        default=True,
+        strict=True,
+        alias="blockAll",
+        description="Close the network; false opens it.",
     )
 
 

@@ -21,6 +21,7 @@ def files(*paths: str) -> dict[str, Any]:
         ({"code": "1", "cwd": "/"}, "Extra inputs"),
         ({"code": "1", "network": {"blockAll": True, "allow": []}}, "Extra inputs"),
         ({"code": "1", "network": {"block_all": False}}, "Extra inputs"),
+        ({"code": "1", "network": {"blockAll": "no"}}, "valid boolean"),
         ({"code": "1", "timeout": 0}, "greater than 0"),
         ({"code": "1", "timeout": 301}, "less than or equal to 300"),
         ({"code": "1", "timeout": float("nan")}, "less than or equal to 300"),
