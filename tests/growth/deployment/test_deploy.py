@@ -17,9 +17,10 @@ from tests.pipeline.projects import git
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Living:
-    copies().take(tmp_path, "released", lambda: _make(tmp_path))
-    return Living(tmp_path / "app")
+def app() -> Living:
+    folder = copies().empty_folder()
+    copies().take(folder, "released", lambda: _make(folder))
+    return Living(folder / "app")
 
 
 def _make(folder: Path) -> None:
