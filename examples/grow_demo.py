@@ -110,16 +110,7 @@ class App(Stage):
 
 def grow(stage: Stage, example: Path) -> int:
     """Take the six steps; return the exit status of the deployment."""
-    say("\n# 1. A new repository, with the packages that the app needs")
-    make_repository(stage, example, stage.live or SCRIPTED)
-    say("\n# 2. The control plane: a profile, and the sealed suite of the app")
-    findings = {one["subject"]: one for one in stage.ask("doctor")["findings"]}
-    is_guarded = findings["bubblewrap"]["standing"] == "ok"
-    policy = [] if is_guarded else ["--allow", "isolation_unverified"]
-    stage.attractor("profile", "create", "demo", *policy)
-    suite = f"scenarios/{example.name}"
-    stage.attractor("suite", "register", suite, *sandbox_of(policy))
-    stage.type("git add scenarios && git commit --quiet --message 'Seal the suite'")
+    prepare(stage, example)
     say("\n# 3. Desires become a specification")
     first = str(stage.ask("spec", "normalize", "spec.yaml")["spec_graph_id"])
     spec = str(stage.ask("spec", "normalize", "desires.json", "--base", first)["spec_graph_id"])
@@ -149,6 +140,20 @@ def grow(stage: Stage, example: Path) -> int:
     stage.attractor("audit", "verify")
     say(f"\nThe app, its drawings and all records: {stage.folder}")
     return 0
+
+
+def prepare(stage: Stage, example: Path) -> None:
+    """Make the repository and the control plane of an app: the steps that only a terminal has."""
+    say("\n# 1. A new repository, with the packages that the app needs")
+    make_repository(stage, example, stage.live or SCRIPTED)
+    say("\n# 2. The control plane: a profile, and the sealed suite of the app")
+    findings = {one["subject"]: one for one in stage.ask("doctor")["findings"]}
+    is_guarded = findings["bubblewrap"]["standing"] == "ok"
+    policy = [] if is_guarded else ["--allow", "isolation_unverified"]
+    stage.attractor("profile", "create", "demo", *policy)
+    suite = f"scenarios/{example.name}"
+    stage.attractor("suite", "register", suite, *sandbox_of(policy))
+    stage.type("git add scenarios && git commit --quiet --message 'Seal the suite'")
 
 
 def make_repository(stage: Stage, example: Path, model: LiveModel) -> None:
