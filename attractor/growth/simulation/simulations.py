@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from attractor.base.errors import AttractorError
 from attractor.base.files import file_error, write_whole
@@ -96,7 +97,13 @@ async def _take_pictures(
     if not pages:
         note = "no traffic was recorded"
     if not note:
-        place = folder / "chromium"
-        place.mkdir(exist_ok=True)
-        note = await take_pictures(pages, folder, sandbox.make(place))
+        with TemporaryDirectory(prefix="chromium-") as place:
+            environment = sandbox.make(Path(place))
+            try:
+                await environment.initialize()
+                note = await take_pictures(pages, folder, environment)
+            except AttractorError as error:
+                note = error.message
+            finally:
+                await environment.cleanup()
     return (() if note else tuple(f"{name}.png" for name in pages)), note
