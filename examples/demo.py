@@ -1,8 +1,8 @@
 """The main job, from a wish to a promoted branch, in a new folder outside the clone.
 
-It copies examples/todo and scenarios/todo into a fresh repository and types there, with the `attractor`
-of the PATH, what a person would type: a first run is killed in the middle and resumed, and the gate
-says no-go; a second run gets the feedback, is better, is approved and promoted.
+It copies examples/todo and scenarios/todo into a fresh repository and types there, with the
+`attractor` of the PATH, what a person would type: a first run is killed in the middle and resumed,
+and the gate says no-go; a second run gets the feedback, is better, is approved and promoted.
 
 The models' words come from a script. With --live they come from a real model, which may satisfy the
 hidden scenarios in the first run, in the second, or not at all.

@@ -78,6 +78,9 @@ SHELL = re.compile(
     r"^(\$ |(attractor|cat|cd|cp|curl|docker|echo|export|git|make|mkdir|npm|pip|pipx|uv) )", re.M
 )
 # Programs of others that a test cannot install.
+NEEDED = {"curl": r"^\$ .*\bcurl ", "bwrap": r"^\$ attractor exec "}
+"""Programs that examples need, which a bare machine lacks."""
+
 OFFLINE = {
     "README.md",
     "docs/how-to/execute-snippets.md",
@@ -126,6 +129,10 @@ def models() -> Iterator[Mapping[str, str]]:
 def test_every_shell_example_of_a_page_runs_and_prints_what_it_says(
     page: Path, models: Mapping[str, str], tmp_path: Path
 ) -> None:
+    typed = "\n".join(one.text for one in fences("console", page=page))
+    for program, pattern in NEEDED.items():
+        if re.search(pattern, typed, re.M) and not shutil.which(program):
+            pytest.skip(f"no {program} here")
     folder = tmp_path / "project"
     folder.mkdir()
     (tmp_path / ".gitconfig").write_text("[user]\nname = you\nemail = you@localhost\n")

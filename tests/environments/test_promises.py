@@ -268,9 +268,8 @@ def test_attempts_with_other_errors_count_as_leaks(tmp_path: Path) -> None:
     leaks = {"exceeds": ["open_files", "file_size"], "metadata": []}
     unrefused = nobody.pop("calls")
     assert isinstance(unrefused, list)
-    assert {"keyctl: read the session keyring", "mount", "setns", "clone3: user namespace"} <= {
-        *unrefused
-    }
+    # No process makes a user namespace in a chroot, so clone3 is not among them.
+    assert {"keyctl: read the session keyring", "mount", "setns"} <= {*unrefused}
     assert nobody == {"doubtful": [], "reads": [], "connects": [], "sees": False, **leaks}
     too_long = "/" + "x" * 5000
     told = attempts(tmp_path, secrets=[too_long], places=[too_long])

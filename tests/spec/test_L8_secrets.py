@@ -162,7 +162,7 @@ def test_L8_no_file_of_a_run_directory_holds_a_secret(tmp_path: Path) -> None:
         assert go_on(root, at_work, given).exit_code is ExitCode.DONE
     assert "because ***" in next((root / "inbox" / "done").iterdir()).read_text()
     assert list(root.rglob("left-*.patch")), "what the first attempt left was not set aside"
-    assert (root / "graph.svg").exists() == (shutil.which("dot") is not None)
+    assert (root / "graph.svg").exists() or not shutil.which("dot")
     assert list(root.glob("children/*/manifest.json"))
     assert found_in(root) == []
 

@@ -5,9 +5,10 @@ the world: each step looks whether it was done. The crew's run belongs to the pl
 promotion to the ledger, and code with state to the link `current`.
 """
 
-import tarfile
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -25,6 +26,7 @@ from attractor.factory.errors import StaleBase
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.launch import ask_gate, promote_run
 from attractor.growth.building.crew_run import Build, CrewRun, build_plan, read_build, run_crew
+from attractor.growth.building.plan_commit import work_tree
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.monitor import Change, compare_telemetry
 from attractor.growth.deployment.release import Release, ReleaseRecord, Releases
@@ -36,6 +38,7 @@ from attractor.growth.plans.plan import Plan
 from attractor.growth.plans.store import DEPLOYMENT, PlanState
 from attractor.growth.shipped import shipped_pipeline
 from attractor.pipeline.host.run_host import RunHost
+from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.repository import Repository, open_repository
 
 PATIENCE_S = 60.0
@@ -287,11 +290,8 @@ def _finish(
 async def write_tree(host: RunHost, commit: str, folder: Path) -> None:
     """Write code and specification of a commit into a folder; holdouts stay out."""
     repository = await open_repository(host.project, search_path=host.search_path)
-    packed = folder.with_suffix(".tar")
-    tree = f"{commit}:{repository.prefix}"
-    names = (await repository.git.run("ls-tree", "--name-only", tree)).splitlines()
-    wanted = [one for one in ("app", "spec") if one in names]
-    await repository.git.run_to(packed, "archive", "--format=tar", tree, "--", *wanted)
-    with tarfile.open(packed) as archive:
-        archive.extractall(folder, filter="data")
-    packed.unlink()
+    async with work_tree(host, repository, commit) as tree:
+        for name in ("app", "spec"):
+            if (tree / name).is_dir():
+                copy = partial(shutil.copytree, tree / name, folder / name, symlinks=True)
+                await in_thread(copy)
