@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol, cast
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import Json
+from attractor.base.json import Json, canonical_json
 from attractor.growth.migration.state import KEY, Record, State
 
 Residue = Json
@@ -136,7 +136,8 @@ class FieldRetyped:
                 return one
             new = convert(one[self.field], self.after)
             back = convert(new, self.before)
-            if back != one[self.field] or type(back) is not type(one[self.field]):
+            # 0.0 and -0.0 are equal, and so are 1 and True.
+            if canonical_json(back) != canonical_json(one[self.field]):
                 lost[str(one[KEY])] = {"old": one[self.field], "new": new}
             return {**one, self.field: new}
 

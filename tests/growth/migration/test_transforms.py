@@ -1,7 +1,7 @@
 """Conversions of values; what a migration does as a whole is tested with ruling G11."""
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from attractor.base.json import Json
 from attractor.growth.migration.transforms import FieldRetyped, convert
@@ -19,6 +19,7 @@ VALUES = st.one_of(
 @pytest.mark.parametrize("after", TYPES)
 @settings(max_examples=count(ci=5, full=500), deadline=None)
 @given(value=VALUES)
+@example(value=-0.0)
 def test_retyping_goes_back_exactly(before: str, after: str, value: Json) -> None:
     migration = FieldRetyped("contract", "qty", before, after)
     state = {"contract": ({"id": "a", "qty": value}, {"id": "b"})}
