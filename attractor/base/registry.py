@@ -89,7 +89,6 @@ def _described(part: object) -> str:
 
 _ADDED_BY_TYPING = frozenset({"__init__", "__subclasshook__"})
 
-
 T = TypeVar("T")
 
 _PART_LINES = ("\npart = ", "\npart: ")

@@ -170,7 +170,6 @@ class Origin:
 
 DEFAULT = Origin(OriginKind.DEFAULT)
 
-
 Model = TypeVar("Model", bound=BaseModel)
 
 

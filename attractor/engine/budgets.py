@@ -18,10 +18,8 @@ from attractor.language.graph.graph import Graph
 BUDGETS_SET = "BudgetsSet"
 """The event type for the budgets that a walk begins or continues with."""
 
-
 WARNING_SHARE = 0.8
 """The share of a budget at which the run warns that the budget is nearly exhausted."""
-
 
 _Amount = TypeVar("_Amount", float, int, timedelta)
 

@@ -11,9 +11,7 @@ from attractor.engine.truncation import Reference, find_reference, text_of
 # In JSON, a character has at most six bytes.
 _SURELY_SMALL = FILE_BACKING_THRESHOLD // 6 - 1
 
-
 ReadValue = Callable[[Json], Json]
-
 """Type of a function that returns a value, or, for a reference, the value behind the reference."""
 
 

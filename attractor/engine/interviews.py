@@ -36,7 +36,6 @@ LONGEST_ITEM = 4000
 A longer item is truncated in the question; the context has the whole item.
 """
 
-
 ITEM, INDEX, COUNT = "work.item", "work.index", "work.count"
 
 

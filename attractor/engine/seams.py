@@ -15,10 +15,7 @@ from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage
 from attractor.engine.prompts.inherited_context import NOTHING_INHERITED, InheritedContext
 from attractor.engine.questions.question import Interviewer, Question
 from attractor.engine.state.attempts import TreeId, stage_id
-from attractor.engine.state.walks import (
-    Branch,
-    BranchEnd,
-)
+from attractor.engine.state.walks import Branch, BranchEnd
 from attractor.engine.storage.artifacts import ArtifactStore
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.graph.branches import Fork
@@ -441,7 +438,6 @@ class ParentRun(Protocol):
 
 
 Steer = Callable[[str, str], Awaitable[bool]]
-
 """Type of a function that passes a message to the running stage with an id.
 
 The function returns whether the stage accepted the message.

@@ -8,13 +8,11 @@ from attractor.base.processes import BoundedOutput, OutputLimit
 
 ENDS = OutputLimit(head=2_000, tail=6_000)
 
-
 LONGEST_RESPONSE = 200
 """The maximum length of a response in the context (attractor-spec 4.5).
 
 response.md has the whole response.
 """
-
 
 _LEFT_OUT = re.compile(r"^\[\.\.\. [0-9]+ bytes omitted \.\.\.\]$", re.MULTILINE)
 
@@ -58,7 +56,6 @@ def both_ends(text: str, length: int) -> str:
 
 
 _HASH, _SIZE = "$artifact", "bytes"
-
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 

@@ -104,7 +104,6 @@ _READINGS: Sequence[Callable[[GateChoice], str]] = (
     lambda choice: choice.target,
 )
 
-
 ASKED_AT_MOST = 3
 
 

@@ -9,10 +9,7 @@ from typing import NamedTuple
 from attractor.language.diagnostics import Diagnostic, ParseError, UnreadablePipeline, in_order
 from attractor.language.graph.builder import resolve
 from attractor.language.graph.graph import Graph
-from attractor.language.parsing.grammar import (
-    Machine,
-    Unexpected,
-)
+from attractor.language.parsing.grammar import Machine, Unexpected
 from attractor.language.parsing.portability import NOTED, note_pair, note_portability
 from attractor.language.parsing.tokens import END, Findings, Token, scan
 from attractor.language.source.syntax_tree import Digraph

@@ -18,11 +18,7 @@ from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import Action, OperatorAction
 from attractor.engine.questions.question import Answer, Question, sort_questions
 from attractor.engine.run_folder.inbox import Order, leave_order
-from attractor.engine.run_folder.layout import (
-    RunDirectory,
-    is_held,
-    read_manifest,
-)
+from attractor.engine.run_folder.layout import RunDirectory, is_held, read_manifest
 from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun, end_run, open_run
 from attractor.engine.state.run_state import AWAITING_ANSWER, EXECUTING, RunState
 from attractor.engine.storage.secrets import Redactor
@@ -34,16 +30,13 @@ from attractor.pipeline.source.read import read_saved_pipeline
 END_PATIENCE_S = 60.0
 """The maximum time in seconds that an ended run may keep its lock."""
 
-
 PATIENCE_S = 2.0
 """The maximum time in seconds to wait for a reply.
 
 A process reads its inbox several times a second.
 """
 
-
 OFTEN_S = 0.05
-
 
 _POLL = timedelta(milliseconds=100)
 

@@ -8,41 +8,24 @@ from attractor.base.errors import UsageError
 from attractor.base.files import read_regular
 from attractor.config.projects import AGENTS
 from attractor.engine.errors import RunOver
-from attractor.engine.run_folder.layout import (
-    CHILDREN,
-)
+from attractor.engine.run_folder.layout import CHILDREN
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.state.run_state import QUEUED
 from attractor.environments.selection import require_promised
-from attractor.pipeline.components.run_components import (
-    Evaluation,
-    PreparedRun,
-)
+from attractor.pipeline.components.run_components import Evaluation, PreparedRun
 from attractor.pipeline.fork.linked_run import follow_restarts, settle_parent
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.preflight import PreflightReport, preflight
 from attractor.pipeline.preflight.requirements import report_common_secrets
-from attractor.pipeline.request import (
-    NO_OVERRIDES,
-    Overrides,
-    RunRequest,
-    read_request,
-)
+from attractor.pipeline.request import NO_OVERRIDES, Overrides, RunRequest, read_request
 from attractor.pipeline.runs.garbage import end_left_running
 from attractor.pipeline.runs.lookup import whole_of
 from attractor.pipeline.source.accept_change import accept_change, plan_change
 from attractor.pipeline.source.pinned_agents import are_agents_changed, with_pinned_agents
-from attractor.pipeline.source.read import (
-    PipelineSource,
-    read_saved_pipeline,
-    replace_pipeline,
-)
+from attractor.pipeline.source.read import PipelineSource, read_saved_pipeline, replace_pipeline
 from attractor.pipeline.walk import open_observed, walk_run
-from attractor.pipeline.workspace.create import (
-    choose_sandbox,
-    open_workspace,
-)
+from attractor.pipeline.workspace.create import choose_sandbox, open_workspace
 from attractor.pipeline.workspace.journal_notes import LeftOut, ours_in, tell_set_aside
 
 

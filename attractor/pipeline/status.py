@@ -11,12 +11,7 @@ from attractor.engine.stage.folder import TAIL
 from attractor.engine.state.run_state import EVALUATING, RunStatus, StatusWord
 from attractor.language.source.text import visible
 from attractor.pipeline.runs.lookup import UNKNOWN, RunSummary, reference_of, summarize
-from attractor.pipeline.runs.open_work import (
-    StageAtWork,
-    printed_last,
-    shown_lines,
-    stages_at_work,
-)
+from attractor.pipeline.runs.open_work import StageAtWork, printed_last, shown_lines, stages_at_work
 from attractor.pipeline.workspace.deliver import Delivery, read_delivery
 
 

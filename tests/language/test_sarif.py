@@ -3,12 +3,7 @@
 from typing import cast
 
 from pydantic import BaseModel
-from sarif_pydantic import (  # pyright: ignore[reportMissingTypeStubs]
-    Level,
-    Result,
-    Run,
-    Sarif,
-)
+from sarif_pydantic import Level, Result, Run, Sarif  # pyright: ignore[reportMissingTypeStubs]
 
 from attractor.language.diagnostics import Diagnostic, Edit, Severity
 from attractor.language.sarif import sarif_log

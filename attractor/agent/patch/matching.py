@@ -19,7 +19,6 @@ _LIKENESSES = str.maketrans(
     }
 )
 
-
 MOST_PLACES = 20
 """The number of positions that a search returns."""
 

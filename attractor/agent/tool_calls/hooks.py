@@ -24,7 +24,6 @@ TIME_LIMIT = timedelta(seconds=60)
 LONGEST_WORDS = OutputLimit(head=2_000, tail=6_000)
 """The limit of a hook's output."""
 
-
 SKIPPED = "Skipped: the tool was not run"
 """The beginning of the message to the model about a call that a hook rejected."""
 

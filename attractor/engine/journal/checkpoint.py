@@ -30,14 +30,8 @@ from attractor.base.json import (
 )
 from attractor.engine.errors import CheckpointBroken, RecordBroken
 from attractor.engine.journal.reducer import fold
-from attractor.engine.state.run_state import (
-    RunState,
-    state_from_record,
-)
-from attractor.engine.state.walks import (
-    LONG_AGO,
-    stop_walks,
-)
+from attractor.engine.state.run_state import RunState, state_from_record
+from attractor.engine.state.walks import LONG_AGO, stop_walks
 from attractor.engine.storage.json_files import Fields
 
 _POSITION = "position"

@@ -344,34 +344,26 @@ EngineEvent: TypeAlias = (
     | TornLineDropped
 )
 
-
 PLAIN = (StageStarted, StageCompleted, EdgeSelected, CheckpointSaved)
 """The events of every stage. Their data is always plain JSON, so the data is not checked again."""
-
 
 OUTCOME_ASSUMED = "OutcomeAssumed"
 """The event type of a stage that succeeds without a report."""
 
-
 AGENT_CHOSEN = "AgentChosen"
 """The event type of a stage that names an agent, with the agent's permissions and tools."""
-
 
 REPORT_REFUSED = "ReportRefused"
 """The event type of a report that was refused."""
 
-
 THREAD_CONTINUED = "ThreadContinued"
 """The event type of a stage that continues a conversation."""
-
 
 THREAD_RESTORED = "ThreadRestored"
 """The event type of a stage that continues a conversation rebuilt from saved files."""
 
-
 THREAD_SHORTENED = "ThreadShortened"
 """The event type of a conversation whose older part is replaced by a summary."""
-
 
 ENGINE_KINDS = frozenset(kind.__name__ for kind in EngineEvent.__args__)
 """The event types that only the engine may write, because they determine the state of a run."""

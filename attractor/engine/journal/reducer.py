@@ -15,11 +15,7 @@ from attractor.engine.questions.question import (
 )
 from attractor.engine.state.attempts import MAIN, NO_STREAK, InFlight, Streak, signature
 from attractor.engine.state.progress import Step, advance, progress_from_record, step_from_record
-from attractor.engine.state.run_state import (
-    RunState,
-    counts_from,
-    status_from_record,
-)
+from attractor.engine.state.run_state import RunState, counts_from, status_from_record
 from attractor.engine.state.walks import (
     GIVEN_UP,
     LONG_AGO,

@@ -33,7 +33,6 @@ _BY_TYPE = {
     "prompt": ModelTask.AN_ANSWER,
 }
 
-
 _BY_PROMPT = {"parallel.fan_in": ModelTask.AN_ANSWER, "stack.manager_loop": ModelTask.ADVICE}
 
 

@@ -15,21 +15,15 @@ from attractor.language.graph.graph import Fidelity
 
 MOST_NOTES = 40
 
-
 MOST_KEYS = 40
-
 
 MOST_TOOLS = 8
 
-
 LONGEST_WORDS = 240
-
 
 LONGEST_NAME = 80
 
-
 _ENGINES_OWN = frozenset({"current_node", "outcome", "preferred_label", "last_stage"})
-
 
 _ENGINES_PREFIXES = ("graph.", "internal.", "stack.", "growth.")
 
@@ -154,12 +148,9 @@ def _note(fields: Fields) -> StageNote:
 
 HEADING = "# Earlier stages"
 
-
 NEWS = "# Stages since your last turn"
 
-
 TASK = "# Your task"
-
 
 _LETTERS_PER_TOKEN = 4
 
@@ -198,7 +189,6 @@ PREAMBLE_LIMITS: Mapping[Fidelity, PreambleLimits] = {
     Fidelity.SUMMARY_HIGH: PreambleLimits(3000, stages=40, values=40, value=800, has_tools=True),
 }
 """The limits of each fidelity; `full` continues a conversation instead (attractor-spec 5.4)."""
-
 
 _NEWS = PreambleLimits(1500, stages=20, values=8, value=400)
 

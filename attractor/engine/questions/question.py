@@ -217,7 +217,6 @@ def _option_from_record(fields: Fields) -> Option:
 OF_CHILD = "/"
 """The separator between the id of an attempt and the id of a question from the child run."""
 
-
 BESIDES = "#"
 """The separator between the id of an attempt and the name of one of several questions."""
 
@@ -237,15 +236,11 @@ async def ask_each(interviewer: Interviewer, questions: Sequence[Question]) -> S
 TARGETS = "targets"
 """The metadata key of a question for the target nodes of its options."""
 
-
 LONGEST_WORDS = 200
-
 
 _YES_OR_NO = {"y": "yes", "yes": "yes", "n": "no", "no": "no"}
 
-
 _YES_NO_KINDS = (QuestionKind.YES_NO, QuestionKind.CONFIRMATION)
-
 
 T = TypeVar("T")
 
@@ -347,13 +342,10 @@ def is_late(question: Question, now: datetime) -> bool:
 SHOWN_OF_ITEM = 80
 """The maximum length of an item in a line of text for people."""
 
-
 MAX_LISTED = 3
 """The maximum number of questions in one line; `attractor answer` lists all of them."""
 
-
 _WAITS = "waits for an answer"
-
 
 _DIGITS = re.compile(r"([0-9]+)")
 

@@ -187,9 +187,7 @@ def is_worn_out(graph: Graph, progress: Progress, node: Node) -> bool:
 EDGE_REASON = "loop_restart"
 """The edge reason of the first node in a run that `loop_restart` began."""
 
-
 DEFAULT_RESTARTS = 5
-
 
 _KEPT = ("graph.", "context.keep.")
 

@@ -229,20 +229,15 @@ def _whole(seconds: float) -> timedelta:
 GRAPH_NOT_DRAWN = "GraphNotDrawn"
 """The event type of a failed attempt to draw `graph.svg`."""
 
-
 MOST_NODES = 300
-
 
 MOST_BYTES = 16 << 20
 """The maximum size of a journal that is read for a drawing."""
 
-
 AT_THE_END = timedelta(seconds=2)
 """The maximum time that an ended run waits until the drawing is finished."""
 
-
 MEANWHILE = timedelta(seconds=30)
-
 
 SOON_S = 0.5
 """The seconds until the first drawing; a shorter run is drawn only at its end."""

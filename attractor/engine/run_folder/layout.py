@@ -117,10 +117,8 @@ def manifest_from_record(fields: Fields) -> Manifest:
 
 _NO_SECRETS = Redactor()
 
-
 CHILDREN = "children"
 """The folder of child pipelines."""
-
 
 RESERVED_NAMES = frozenset({"inbox", "artifacts", CHILDREN, "evaluation", "incidents"})
 """The folders of a run directory that are not stages."""

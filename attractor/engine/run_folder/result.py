@@ -8,31 +8,20 @@ from pathlib import Path
 from typing import Self
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import (
-    AttractorError,
-    ExitCode,
-)
+from attractor.base.errors import AttractorError, ExitCode
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, JsonObject, parse_json
 from attractor.base.records import read_record, write_record
 from attractor.engine.context import WholeValues
 from attractor.engine.errors import RecordBroken
-from attractor.engine.journal.events import (
-    PipelineCompleted,
-    PipelineFailed,
-)
+from attractor.engine.journal.events import PipelineCompleted, PipelineFailed
 from attractor.engine.journal.reducer import fold
 from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage, usage_to_record
-from attractor.engine.questions.question import (
-    Question,
-    question_to_record,
-)
+from attractor.engine.questions.question import Question, question_to_record
 from attractor.engine.run_folder.layout import Manifest, RunDirectory
 from attractor.engine.state.attempts import TreeId
-from attractor.engine.state.progress import (
-    Progress,
-)
+from attractor.engine.state.progress import Progress
 from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
     BOOTING,

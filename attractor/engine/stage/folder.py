@@ -22,9 +22,7 @@ from attractor.engine.storage.secrets import Redactor
 
 STATUS = "status.json"
 
-
 HISTORY = "history"
-
 
 _LARGEST_STATUS = 4 << 20
 
@@ -269,12 +267,9 @@ def _append(path: str, line: bytes, largest: int) -> bool:
 TAIL = "tail.txt"
 """The name of the file with the last lines of output, in the stage folder."""
 
-
 OFTEN_S = 0.5
 
-
 MOST_LINES = 50
-
 
 LONGEST_LINE = 4 * 1024
 

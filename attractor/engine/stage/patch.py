@@ -14,22 +14,16 @@ from attractor.engine.storage.secrets import PLACEHOLDER, Redactor
 
 LARGEST_PATCH = 4 << 20
 
-
 MAX_PATCH_S = 3.0
 """The maximum time to make a patch; after this time, the run continues without the patch."""
 
-
 MOST_NAMED = 50
-
 
 _FILE = re.compile(rb"^diff --git ", re.MULTILINE)
 
-
 _NO_CONTENT = re.compile(rb"^Binary files .* differ$", re.MULTILINE)
 
-
 _HUNK = b"\n@@ "
-
 
 QUOTE = b"| "
 """The prefix of each line in a patch that contained secrets, so that git rejects the patch."""

@@ -30,12 +30,9 @@ from attractor.language.graph.graph import Graph, Node
 
 AUTO_STATUS_NOTES = "auto-status: handler completed without writing status"
 
-
 _STATUSES = ("success", "partial_success", "retry", "fail")
 
-
 _CLASSES = ("", "retryable", "terminal", "verdict")
-
 
 _FIELDS = (
     "outcome",
@@ -47,9 +44,7 @@ _FIELDS = (
     "failure_class",
 )
 
-
 _KEYS = frozenset({"outcome", "current_node"})
-
 
 _PREFIXES = ("graph.", "internal.", "human.", "parallel.", "stack.", "work.", "growth.")
 
@@ -242,7 +237,6 @@ def _do_nothing() -> None:
 
 
 KEEP_THEIR_OWN_TIME = frozenset({"tool", "wait.human"})
-
 
 GRACE = timedelta(seconds=30)
 """The extra time for node types whose handlers handle time-outs themselves."""

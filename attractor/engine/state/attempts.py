@@ -29,7 +29,6 @@ class StageReference:
 
 NO_PLACE = StageReference()
 
-
 MAIN = ""
 """The key of the walk from the start, and of its workspace."""
 
@@ -59,10 +58,8 @@ def branch_key(attempt: str, name: str) -> str:
 
 LONGEST = 200
 
-
 TRIED_OUT = "max retries exceeded"
 """The beginning of the failure reason if the last attempt asked for a retry."""
-
 
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|\b[0-9a-f]{7,64}\b|[0-9]+")
 

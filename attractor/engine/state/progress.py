@@ -41,7 +41,6 @@ from attractor.language.graph.graph import Graph
 BEGIN = "start"
 """The edge reason of the start."""
 
-
 LEFT_OUT = "parallel.fan_in.left_out"
 """The context key for the branches that a fan-in leaves out.
 

@@ -16,11 +16,7 @@ from attractor.engine.questions.question import (
     answer_to_record,
 )
 from attractor.engine.state.attempts import MAIN, InFlight
-from attractor.engine.state.progress import (
-    Progress,
-    progress_from_record,
-    progress_to_record,
-)
+from attractor.engine.state.progress import Progress, progress_from_record, progress_to_record
 from attractor.engine.state.walks import (
     Walks,
     WalkState,
@@ -81,33 +77,23 @@ class RunStatus:
 
 QUEUED = RunStatus(StatusWord.QUEUED)
 
-
 BOOTING = RunStatus(StatusWord.BOOTING)
-
 
 EXECUTING = RunStatus(StatusWord.EXECUTING)
 
-
 AWAITING_ANSWER = RunStatus(StatusWord.AWAITING_HUMAN, Phase.STAGE)
-
 
 AWAITING_DECISION = RunStatus(StatusWord.AWAITING_HUMAN, Phase.DECISION)
 
-
 EVALUATING = RunStatus(StatusWord.EVALUATING)
-
 
 APPROVED = RunStatus(StatusWord.APPROVED)
 
-
 REJECTED = RunStatus(StatusWord.REJECTED)
-
 
 FAILED = RunStatus(StatusWord.FAILED)
 
-
 CANCELED = RunStatus(StatusWord.CANCELED)
-
 
 TRANSITIONS: Mapping[RunStatus, tuple[RunStatus, ...]] = {
     QUEUED: (BOOTING, CANCELED),
@@ -122,7 +108,6 @@ TRANSITIONS: Mapping[RunStatus, tuple[RunStatus, ...]] = {
     CANCELED: (),
 }
 """The transitions between statuses that are allowed."""
-
 
 _ACTIVE = frozenset({QUEUED, BOOTING, EXECUTING, EVALUATING, AWAITING_ANSWER})
 

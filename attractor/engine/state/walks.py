@@ -76,9 +76,7 @@ class BranchEnd:
 GIVEN_UP = "canceled"
 """The outcome of a canceled branch in the journal."""
 
-
 _ENGINES_OWN = ("current_node", "last_stage", "outcome", "preferred_label")
-
 
 _ENGINES_PREFIX = "internal."
 

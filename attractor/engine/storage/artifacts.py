@@ -24,7 +24,6 @@ from attractor.language.graph.graph import folder_name
 FILE_BACKING_THRESHOLD = 100 * 1024
 """The size of JSON in bytes above which a value is stored in a file (attractor-spec 5.5)."""
 
-
 ARTIFACTS = "artifacts"
 """The folder of blobs in a run directory."""
 
@@ -159,9 +158,7 @@ def _file(folder: Path, digest: str) -> Path:
 
 _NAMED = "named"
 
-
 _CLOCK = SystemClock()
-
 
 _NO_SECRETS = Redactor()
 

@@ -111,7 +111,6 @@ class Fields:
 
 _WIDEST = 80
 
-
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -151,9 +150,7 @@ def read_document(path: Path) -> Fields:
 
 _NOT_JSON = "invalid JSON: "
 
-
 _NOT_WRITTEN = "cannot write JSON: "
-
 
 _STEP = r"(?:\[[^\]]*\]|\.\w+)"
 
@@ -161,16 +158,13 @@ _STEP = r"(?:\[[^\]]*\]|\.\w+)"
 # The first parts of a long path and the last part are enough to find a value.
 _LONG_PATH = re.compile(rf"({_STEP}{{8}}){_STEP}{{4,}}({_STEP})")
 
-
 _TOO_LONG = "for integer string conversion"
-
 
 DEEPEST = 80
 """The maximum depth of JSON from users.
 
 Records contain such JSON at a greater depth, so their own maximum depth is higher.
 """
-
 
 TOO_DEEP = "is nested too deeply"
 

@@ -113,7 +113,6 @@ _BY_TYPE: Mapping[AttributeType, _Read] = {
     AttributeType.DURATION: _duration,
 }
 
-
 Element = Graph | Node | Edge | Subgraph
 """An element of a graph that has attributes."""
 

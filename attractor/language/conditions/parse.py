@@ -4,13 +4,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from attractor.language.conditions.condition import (
-    ALWAYS,
-    AllOf,
-    Comparison,
-    Condition,
-    Unreadable,
-)
+from attractor.language.conditions.condition import ALWAYS, AllOf, Comparison, Condition, Unreadable
 from attractor.language.diagnostics import InvalidCondition
 
 _IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]*"

@@ -4,13 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from attractor.language.graph.branches import FAN_IN, FORKS, Forks, is_restart
 from attractor.language.graph.graph import Graph, Node
-from attractor.language.graph.paths import (
-    Following,
-    failure_targets,
-    loops,
-    reached_from,
-    targets,
-)
+from attractor.language.graph.paths import Following, failure_targets, loops, reached_from, targets
 
 DEFAULT_VISITS = 100
 DEFAULT_PAID_VISITS = 10

@@ -9,9 +9,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
 from attractor.language.diagnostics import Severity
-from attractor.language.linting.lint_rule import (
-    rule_registry,
-)
+from attractor.language.linting.lint_rule import rule_registry
 
 _MARGIN = "    "
 

@@ -6,10 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from attractor.language.parsing.tokens import (
-    END,
-    Token,
-)
+from attractor.language.parsing.tokens import END, Token
 from attractor.language.source.syntax_tree import (
     Assignment,
     Attribute,

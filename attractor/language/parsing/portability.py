@@ -4,21 +4,10 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import (
-    Change,
-)
-from attractor.language.parsing.tokens import (
-    Findings,
-    Token,
-)
-from attractor.language.source.syntax_tree import (
-    quoted,
-)
-from attractor.language.source.text import (
-    COMPASS,
-    TEXT_OR_COMMENT,
-    comments_of,
-)
+from attractor.language.diagnostics import Change
+from attractor.language.parsing.tokens import Findings, Token
+from attractor.language.source.syntax_tree import quoted
+from attractor.language.source.text import COMPASS, TEXT_OR_COMMENT, comments_of
 
 NOTED = frozenset({("DIGRAPH", "_OPEN"), ("_COLON", "ID"), ("ATTRIBUTES", "ATTRIBUTES")})
 """Pairs of adjacent token types that are not portable."""

@@ -6,20 +6,8 @@ from dataclasses import replace
 from sys import intern
 from typing import NamedTuple
 
-from attractor.language.diagnostics import (
-    PORTABILITY,
-    SYNTAX,
-    Change,
-    Diagnostic,
-    Edit,
-    Severity,
-)
-from attractor.language.source.syntax_tree import (
-    Attribute,
-    Identifier,
-    Value,
-    ValueKind,
-)
+from attractor.language.diagnostics import PORTABILITY, SYNTAX, Change, Diagnostic, Edit, Severity
+from attractor.language.source.syntax_tree import Attribute, Identifier, Value, ValueKind
 from attractor.language.source.text import (
     ATTRIBUTE,
     BLANK,

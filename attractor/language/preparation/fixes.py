@@ -6,11 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from attractor.language.diagnostics import (
-    Change,
-    Diagnostic,
-    Edit,
-)
+from attractor.language.diagnostics import Change, Diagnostic, Edit
 from attractor.language.preparation.prepare import Prepared
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import Source

@@ -10,12 +10,7 @@ from typing import NamedTuple, Protocol, cast
 
 from attractor.base.errors import UsageError
 from attractor.base.registry import Registry
-from attractor.language.diagnostics import (
-    Diagnostic,
-    UnreadablePipeline,
-    error,
-    in_order,
-)
+from attractor.language.diagnostics import Diagnostic, UnreadablePipeline, error, in_order
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.linting.lint_rule import ExtraRules, Vocabulary, named_rules
 from attractor.language.linting.validate import (

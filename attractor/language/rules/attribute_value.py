@@ -39,11 +39,7 @@ from attractor.language.diagnostics import (
     suggester,
     word_edits,
 )
-from attractor.language.graph.attribute_catalogue import (
-    ATTRIBUTES,
-    AttributeType,
-    KnownAttribute,
-)
+from attractor.language.graph.attribute_catalogue import ATTRIBUTES, AttributeType, KnownAttribute
 from attractor.language.graph.graph import Graph, each_attribute
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.syntax_tree import Value, parse_integer

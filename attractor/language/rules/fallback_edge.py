@@ -43,13 +43,7 @@ from attractor.language.conditions.condition import ALWAYS, Comparison, Conditio
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.branches import FAN_IN, FORKS
 from attractor.language.graph.graph import Graph, Node
-from attractor.language.graph.paths import (
-    FAIL,
-    PARTIAL_SUCCESS,
-    SUCCESS,
-    reached_from,
-    sources,
-)
+from attractor.language.graph.paths import FAIL, PARTIAL_SUCCESS, SUCCESS, reached_from, sources
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
 

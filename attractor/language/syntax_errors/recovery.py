@@ -196,7 +196,6 @@ _EXPLAIN: Mapping[str, Callable[[TokenContext], None]] = {
     "STRICT": explain_keyword,
 }
 
-
 _BEGINS = frozenset({"ID", "SUBGRAPH", "GRAPH", "NODE", "EDGE", "ATTRIBUTE", "NUMBER", "_OPEN"})
 _FOLLOWS_AN_ID = frozenset({"ATTRIBUTES", "UNCLOSED_LIST", "_ARROW", "_OPEN"})
 # Tokens after braces that still belong to the same statement.

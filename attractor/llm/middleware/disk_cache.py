@@ -14,13 +14,7 @@ from attractor.base.files import make_private_folder, reason_of, write_whole
 from attractor.base.json import Json, canonical_json, content_hash, parse_json
 from attractor.llm.client import Complete, Stream
 from attractor.llm.errors import ConfigurationError, InvalidRequestError, NotCachedError
-from attractor.llm.messages import (
-    AudioData,
-    ContentPart,
-    DocumentData,
-    ImageData,
-    inline,
-)
+from attractor.llm.messages import AudioData, ContentPart, DocumentData, ImageData, inline
 from attractor.llm.request import Request, ToolCall
 from attractor.llm.response import Response, Warning
 from attractor.llm.stream_events import StreamAccumulator, StreamEvent, StreamEventType, StreamStart

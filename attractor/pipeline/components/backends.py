@@ -13,13 +13,7 @@ from typing import TYPE_CHECKING
 
 from attractor.agent.definitions import Agents
 from attractor.agent.prompts import PROFILES
-from attractor.backends.models import (
-    AgentParts,
-    ModelDefaults,
-    full_name,
-    is_provider,
-    provider_of,
-)
+from attractor.backends.models import AgentParts, ModelDefaults, full_name, is_provider, provider_of
 from attractor.backends.registry import BackendParts, OutsideParts, backend_registry
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError

@@ -25,7 +25,6 @@ from attractor.pipeline.source.read import PipelineSource
 RECORDING_FILE = "answers.jsonl"
 """The file with recorded answers in a run directory, unless the request names another file."""
 
-
 DescribeChanges = Callable[[], Awaitable[str]]
 """Returns the changed files of a run so far, and where they are; or an empty text."""
 

@@ -66,9 +66,7 @@ from attractor.pipeline.source.read import (
 
 SHOWN = 12
 
-
 _WITH_VISIT = re.compile(r"(?P<node>.+)@(?P<visit>[0-9]{1,9})", re.DOTALL)
-
 
 _STARTED, _BRANCHED = StageStarted.__name__, ParallelBranchStarted.__name__
 

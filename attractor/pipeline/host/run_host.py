@@ -87,9 +87,7 @@ class CustomParts:
 
 NO_CUSTOM_PARTS = CustomParts()
 
-
 _HINT = "pass an object with execute(node, context, graph, logs_root), or execute(stage)"
-
 
 _OURS, _SPEC = 1, 4
 
@@ -171,7 +169,6 @@ class Notify:
 
 
 Observer = Callable[[Event], None]
-
 
 CATCH_UP_S = 1.0
 """The maximum time in seconds that a question waits for the observer to see the earlier events."""

@@ -121,12 +121,9 @@ def _choice(choice: Json) -> str:
 STARTED = "NotificationStarted"
 """The event before a notification is sent, which prevents sending the notification twice."""
 
-
 COMPLETED = "NotificationCompleted"
 
-
 FAILED = "NotificationFailed"
-
 
 LONGEST_FAULT = 300
 

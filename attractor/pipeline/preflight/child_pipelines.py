@@ -23,7 +23,6 @@ from attractor.pipeline.source.read import ProjectContext, open_pipeline
 
 PIPELINE, MANAGER = "pipeline", "stack.manager_loop"
 
-
 _CHILD = "stack.child_dotfile"
 
 

@@ -9,12 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, cast
 
 from attractor.backends.model_faults import find_model_faults
-from attractor.backends.models import (
-    ModelDefaults,
-    complete_defaults,
-    find_misspelled,
-    list_ready,
-)
+from attractor.backends.models import ModelDefaults, complete_defaults, find_misspelled, list_ready
 from attractor.backends.registry import NeedsProgram, backend_registry
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UnknownName, UsageError

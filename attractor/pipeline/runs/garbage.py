@@ -57,10 +57,8 @@ from attractor.workspaces.run_store import recorded_folders
 LEFT_RUNNING_ENDED = "LeftRunningEnded"
 """The event with the processes of an earlier runner that were ended."""
 
-
 MOST_NAMED = 20
 """The maximum number of processes that the event names; the event counts all processes."""
-
 
 _KEEPS_ALL = "bubblewrap"
 """The sandbox in which all processes end together with the runner."""
@@ -118,7 +116,6 @@ def _left_running_tell(run: OpenRun, ended: Sequence[Process]) -> None:
 
 BEING_MADE = timedelta(hours=1)
 """The minimum age at which a run without a directory counts as lost and not as just created."""
-
 
 YET = " (too recent)"
 """The end of the reason for files that are only kept because of their age."""
@@ -239,16 +236,12 @@ def _find(run_id: str, places: Sequence[Path]) -> RunDirectory | None:
 
 WORKSPACE, FORK, STORE = "workspace", "fork", "store"
 
-
 BASE_REF, LEFT_BEHIND = "base ref", "left behind"
-
 
 DRAWING, DRAWINGS = "drawing", Path("server", "drawings")
 """The folder below the state folder in which the server keeps drawings of graphs."""
 
-
 Ask = Callable[[str], Whereabouts]
-
 
 Free = Callable[[str, str], Awaitable[None]]
 

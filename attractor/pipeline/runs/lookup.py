@@ -11,13 +11,7 @@ from itertools import count, takewhile
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import (
-    AttractorError,
-    ExitCode,
-    FileError,
-    UnknownName,
-    UsageError,
-)
+from attractor.base.errors import AttractorError, ExitCode, FileError, UnknownName, UsageError
 from attractor.base.events import Event
 from attractor.base.files import remove_tree, write_whole
 from attractor.base.ids import is_run_id, time_of
@@ -122,22 +116,17 @@ def _used(child: RunDirectory) -> Usage:
 
 LATEST = "latest"
 
-
 SHOWN = 5
-
 
 LONGEST_TOLD = 100
 
-
 UNKNOWN = "unknown"
 """The status of a run with an invalid journal: run.json alone proves nothing."""
-
 
 _NEEDS_A_RUNNER = frozenset(
     {StatusWord.QUEUED, StatusWord.BOOTING, StatusWord.EXECUTING, StatusWord.EVALUATING}
 )
 """The statuses in which a run only continues while a process holds it."""
-
 
 _FINAL = frozenset(one.word.value for one in TRANSITIONS if one.is_final)
 

@@ -24,7 +24,6 @@ from attractor.pipeline.source.read import open_pipeline
 
 SUFFIX = ".test.toml"
 
-
 GAP = "..."
 """The element of an expected path that matches any number of nodes, including none."""
 

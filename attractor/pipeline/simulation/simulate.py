@@ -72,7 +72,6 @@ def _none_of(node: str, answer: str, choices: Sequence[GateChoice]) -> UsageErro
 
 _SAY_NOTHING = frozenset({"start", "exit", "conditional"})
 
-
 Answers = Mapping[str, Sequence[str]]
 """The answers at a gate, one for each visit; the last answer repeats."""
 

@@ -16,7 +16,6 @@ from attractor.language.preparation.prepare import FolderFiles
 # The default shell of `environments/local.py`, which imports asyncio: too slow for `validate`.
 _SHELL = "/bin/bash"
 
-
 _SHELL_TIMEOUT_S = 5
 
 

@@ -25,7 +25,6 @@ from attractor.workspaces.preparation import (
 BOOT_STEP = "BootStep"
 """The event type of each step before the first stage."""
 
-
 PHASES: Mapping[str, str] = {
     "profile": "profile resolve",
     "spec": "spec resolve",
@@ -37,7 +36,6 @@ PHASES: Mapping[str, str] = {
     "setup": "execution init",
 }
 """The phase of each step, in the order of the boot."""
-
 
 SETUP_LOG = "setup.log"
 """The file in the run directory with the output of setup commands."""

@@ -24,14 +24,7 @@ from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.llm.client import Client, Complete
 from attractor.llm.errors import AuthenticationError, ContextLengthError, ServerError
-from attractor.llm.messages import (
-    ContentKind,
-    ContentPart,
-    ImageData,
-    Message,
-    Role,
-    ThinkingData,
-)
+from attractor.llm.messages import ContentKind, ContentPart, ImageData, Message, Role, ThinkingData
 from attractor.llm.request import Request
 from attractor.llm.response import Response
 from attractor.llm.retry_policy import RetryPolicy

@@ -5,12 +5,7 @@ import pytest
 from attractor.base.clock import ManualClock
 from attractor.engine.errors import RecordBroken
 from attractor.engine.journal.events import EventLog
-from attractor.engine.journal.reader import (
-    START,
-    JournalReader,
-    find_position,
-    selected_events,
-)
+from attractor.engine.journal.reader import START, JournalReader, find_position, selected_events
 from attractor.engine.storage.secrets import Redactor
 
 LINES = 900

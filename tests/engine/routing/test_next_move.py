@@ -18,14 +18,7 @@ from attractor.base.errors import FileError, UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.engine.errors import NotRunnable
 from attractor.engine.journal.events import Action, RunRestarting
-from attractor.engine.outcome import (
-    FailureClass,
-    Outcome,
-    StageStatus,
-    Usage,
-    failure,
-    success,
-)
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
 from attractor.engine.preflight import require_executable
 from attractor.engine.prompts.preamble import NOTHING_PAST, remember_keys
 from attractor.engine.routing.edge_selection import find_loops
@@ -53,14 +46,7 @@ from attractor.engine.seams import Stage, Stopped
 from attractor.engine.simulation.walk import walk
 from attractor.engine.stage.report import Stall, stall_limit
 from attractor.engine.state.attempts import signature
-from attractor.engine.state.progress import (
-    Move,
-    Progress,
-    StageRecord,
-    SteppedOver,
-    Visit,
-    begin,
-)
+from attractor.engine.state.progress import Move, Progress, StageRecord, SteppedOver, Visit, begin
 from attractor.engine.state.run_state import CANCELED, EXECUTING
 from attractor.engine.storage.secrets import Redactor
 from attractor.language.graph.branches import Forks

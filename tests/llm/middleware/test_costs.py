@@ -1,12 +1,6 @@
 import pytest
 
-from attractor.llm import (
-    ConfigurationError,
-    ModelInfo,
-    Request,
-    ServerError,
-    Usage,
-)
+from attractor.llm import ConfigurationError, ModelInfo, Request, ServerError, Usage
 from attractor.llm.errors import CostLimitError
 from attractor.llm.middleware import Costs, Spent
 from tests.agent.scripted import ScriptedProvider, said

@@ -38,11 +38,7 @@ from attractor.llm import (
 )
 from attractor.llm.errors import NotCachedError
 from attractor.llm.middleware import DiskCache, replay
-from attractor.llm.middleware.disk_cache import (
-    CacheMode,
-    differences,
-    digest_of,
-)
+from attractor.llm.middleware.disk_cache import CacheMode, differences, digest_of
 from tests.agent.scripted import ScriptedProvider, said
 from tests.llm.asking import a_request, ask as ask_twin, speaking
 from tests.llm.middleware.answers import answers, texts

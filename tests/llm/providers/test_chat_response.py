@@ -18,15 +18,7 @@ from attractor.llm import (
     ThinkingData,
 )
 from tests.llm.providers.answers import read_compatible
-from tests.llm.providers.streams import (
-    WARNED,
-    brief,
-    fold,
-    hear,
-    sse,
-    stream_of,
-    whole,
-)
+from tests.llm.providers.streams import WARNED, brief, fold, hear, sse, stream_of, whole
 from tests.tables import table
 
 NAME = "openai_compatible"

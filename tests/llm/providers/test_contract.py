@@ -2,10 +2,7 @@
 
 import pytest
 
-from attractor.llm import (
-    ToolChoice,
-    provider_registry,
-)
+from attractor.llm import ToolChoice, provider_registry
 from attractor.twins.pytest_plugin import StartTwin
 from tests.llm.asking import ADAPTERS, SHELL, a_request, ask
 

@@ -19,15 +19,7 @@ from attractor.llm import (
 from attractor.llm.errors import error_from_status_code
 from attractor.llm.providers.gemini_response import read_error
 from tests.llm.providers.answers import read_gemini
-from tests.llm.providers.streams import (
-    WARNED,
-    brief,
-    fold,
-    hear,
-    sse,
-    stream_of,
-    whole,
-)
+from tests.llm.providers.streams import WARNED, brief, fold, hear, sse, stream_of, whole
 from tests.tables import table
 
 CALL: Json = {"functionCall": {"name": "n", "args": {"a": 1}}}

@@ -25,9 +25,7 @@ from attractor.llm import (
     cost_of,
     get_model_info,
 )
-from attractor.llm.errors import (
-    UnsupportedToolChoiceError,
-)
+from attractor.llm.errors import UnsupportedToolChoiceError
 from attractor.llm.providers.litellm import LiteLLMAdapter
 from attractor.llm.providers.litellm_translation import write_request
 from attractor.twins.server.provider_twin import ProviderTwin

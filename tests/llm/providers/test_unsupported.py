@@ -3,10 +3,7 @@
 from attractor.llm import DocumentData, Message, Request
 from attractor.llm.messages import ContentKind, ContentPart, Role, ToolCallData
 from attractor.llm.providers import anthropic_request, gemini_request, openai_request
-from attractor.llm.providers.unsupported import (
-    unsupported_audio,
-    unsupported_part,
-)
+from attractor.llm.providers.unsupported import unsupported_audio, unsupported_part
 from tests.tables import table
 
 WRITING = {
