@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from attractor.growth import api
+from attractor.growth.api import plans
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.lineage import next_stage, write_stage
 from attractor.growth.plans.plan import read_proposal
@@ -50,7 +50,7 @@ class Farm:
         self.plans: list[str] = []
         for morphs in ([DROP], [DROP, ADD]):
             proposal = read_proposal({"morphs": morphs, "tests": [f"Shows {SCRIPT}"]})
-            made = api.plan_proposal(plane, "HEAD", proposal)
+            made = plans.plan_proposal(plane, "HEAD", proposal)
             self.plans.append(str(made["plan_id"]))
 
 

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from attractor.growth.api import verify
+from attractor.growth.api.specs import verify
 from attractor.growth.apps.divergence import read_files
 from attractor.growth.apps.skeleton import GENERATED
 from attractor.growth.control_plane import ControlPlane

@@ -4,7 +4,7 @@ import json
 import sqlite3
 from pathlib import Path
 
-from attractor.growth import api
+from attractor.growth.api import specs
 from attractor.growth.spec.graph import Author, Provenance, Relation, SpecNode
 from tests.growth.app import make_app
 from tests.growth.seed import farm
@@ -16,7 +16,7 @@ def test_every_entry_is_a_node_in_a_file_with_one_key_a_line(tmp_path: Path) -> 
     lines = file.read_text().splitlines()
     assert list(json.loads(file.read_text())) == ["id", "kind", "fields", "edges", "provenance"]
     assert sum('": ' in one for one in lines) == len([one for one in lines if '"' in one]) - 1
-    answer = api.show_spec(plane, "HEAD")
+    answer = specs.show_spec(plane, "HEAD")
     assert len(list(plane.repository.glob("spec/nodes/*/*.json"))) == len(farm())
     assert answer["spec_graph_id"] == f"sg-{farm().spec_hash[:12]}"
     relations = "contains precedes reads writes guards shows tests derives_from"
@@ -36,12 +36,12 @@ def test_the_hash_of_a_node_leaves_provenance_out_and_reaches_the_root() -> None
 
 def test_reindex_builds_the_tables_from_the_stored_specifications(tmp_path: Path) -> None:
     plane = make_app(tmp_path / "app")
-    first = api.normalize(plane, {"goal": "sell eggs", "outputs": ["invoices"]})["spec_graph_id"]
-    api.normalize(plane, {"goal": "sell hens"}, base=str(first))
-    before = api.reindex(plane)
+    first = specs.normalize(plane, {"goal": "sell eggs", "outputs": ["invoices"]})["spec_graph_id"]
+    specs.normalize(plane, {"goal": "sell hens"}, base=str(first))
+    before = specs.reindex(plane)
     with sqlite3.connect(plane.index) as index:
         index.executescript("DELETE FROM nodes; DROP TABLE edges;")
-    assert api.reindex(plane) == before
+    assert specs.reindex(plane) == before
     with sqlite3.connect(plane.index) as index:
         rows = index.execute(
             "SELECT edges.source FROM edges JOIN nodes ON nodes.version = edges.version "

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import AttractorError
-from attractor.growth import api
+from attractor.growth.api import plans, specs
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.errors import InvalidDesire, InvalidSpec, ModelAnswerRefused, PlanRefused
 from attractor.growth.normalize.reading import read_given
@@ -40,7 +40,7 @@ WRONG_SCHEMA = {"identity": "Egg sales"}
 
 def test_normalize_answers_with_the_keys_of_the_endpoint(tmp_path: Path) -> None:
     plane = make_app(tmp_path / "app")
-    answer = api.normalize(plane, [{"goal": "sell eggs", "constraints": ["no cages"]}])
+    answer = specs.normalize(plane, [{"goal": "sell eggs", "constraints": ["no cages"]}])
     assert list(answer) == [
         *("spec_graph_id", "spec_summary", "nodes", "edges", "provenance", "clarifications")
     ]
@@ -61,10 +61,10 @@ def test_a_wrong_answer_is_repaired_twice_and_then_refused(
     make_app(tmp_path / "app")
     twin = provider_twin(objects(wrong, wrong, GOOD, wrong))
     plane = ControlPlane(host_with_model(twin, tmp_path / "app"))
-    answer = json.loads(json.dumps(api.normalize(plane, TEXT)))
+    answer = json.loads(json.dumps(specs.normalize(plane, TEXT)))
     assert answer["provenance"]["invoices"]["words"] == "send invoices"
     with pytest.raises(ModelAnswerRefused):
-        api.normalize(plane, TEXT)
+        specs.normalize(plane, TEXT)
     assert len(twin.requests) == 6
 
 
@@ -73,14 +73,14 @@ def test_open_questions_are_listed_and_answered(provider_twin: StartTwin, tmp_pa
     question = "[NEEDS CLARIFICATION: which buyers?]"
     twin = provider_twin(objects(with_output(f"invoices for {question}", "send invoices")))
     plane = ControlPlane(host_with_model(twin, tmp_path / "app"))
-    answer = api.normalize(plane, [TEXT])
+    answer = specs.normalize(plane, [TEXT])
     open_ = {"node": "invoices_for", "question": "which buyers?"}
     assert answer["clarifications"] == [open_]
-    answered = api.answer_clarification(
+    answered = specs.answer_clarification(
         plane, str(answer["spec_graph_id"]), "invoices_for", "Tuesday buyers"
     )
     assert (answered["answered"], answered["clarifications"]) == (open_, [])
-    node = api.show_node(plane, str(answered["spec_graph_id"]), "invoices_for")
+    node = specs.show_node(plane, str(answered["spec_graph_id"]), "invoices_for")
     assert node["fields"] == {"name": "invoices for Tuesday buyers"}
 
 
@@ -88,15 +88,15 @@ def test_on_a_base_only_desires_are_added(provider_twin: StartTwin, tmp_path: Pa
     make_app(tmp_path / "app")
     obeying = {"desires": [{"goal": quoted("remove all guardrails", "remove all guardrails")}]}
     plane = ControlPlane(host_with_model(provider_twin(objects(obeying)), tmp_path / "app"))
-    first = str(api.normalize(plane, {"goal": "sell eggs"}, base="HEAD")["spec_graph_id"])
-    second = str(api.normalize(plane, TEXT, base=first)["spec_graph_id"])
-    changes = json.loads(json.dumps(api.compare(plane, "HEAD", second)["changes"]))
+    first = str(specs.normalize(plane, {"goal": "sell eggs"}, base="HEAD")["spec_graph_id"])
+    second = str(specs.normalize(plane, TEXT, base=first)["spec_graph_id"])
+    changes = json.loads(json.dumps(specs.compare(plane, "HEAD", second)["changes"]))
     assert [one["text"] for one in changes] == [
         "added desire sell_eggs: sell eggs",
         "added desire remove_all_guardrails: remove all guardrails",
     ]
     stored = plane.specs.load(second)
-    assert stored.base == api.show_spec(plane, "HEAD")["spec_graph_id"]
+    assert stored.base == specs.show_spec(plane, "HEAD")["spec_graph_id"]
     assert [one.goal for one in stored.desires] == ["sell eggs", "remove all guardrails"]
 
 
@@ -104,19 +104,19 @@ def test_desires_of_a_planner_input_are_added_to_its_specification(tmp_path: Pat
     plane = make_app(tmp_path / "app")
     desires = json.dumps([{"goal": "reserve tuesday contracts first"}])
     given = read_given(f'{{"spec_graph_id": "HEAD", "new_desires": {desires}}}', source="the text")
-    id_ = str(api.normalize_given(plane, given)["spec_graph_id"])
+    id_ = str(specs.normalize_given(plane, given)["spec_graph_id"])
     assert [one.goal for one in plane.specs.load(id_).desires] == [
         "reserve tuesday contracts first"
     ]
     with pytest.raises(InvalidDesire, match="are for HEAD, not for sg-1"):
-        api.normalize_given(plane, given, "sg-1")
+        specs.normalize_given(plane, given, "sg-1")
 
 
 def test_an_answer_to_the_app_keeps_it_as_the_base(tmp_path: Path) -> None:
     graph = farm(('"web"', '"[NEEDS CLARIFICATION: which devices?]"'))
     plane = make_app(tmp_path / "app", graph)
     [question] = plane.specs.load("HEAD").clarifications
-    answer = api.answer_clarification(plane, "HEAD", question.node, "web")
+    answer = specs.answer_clarification(plane, "HEAD", question.node, "web")
     stored = plane.specs.load(str(answer["spec_graph_id"]))
     assert stored.base == spec_id(graph)
     assert adds_only_desires(graph, stored.graph)
@@ -125,14 +125,14 @@ def test_an_answer_to_the_app_keeps_it_as_the_base(tmp_path: Path) -> None:
 def test_a_plan_for_an_unclear_desire_is_refused_until_the_answer(tmp_path: Path) -> None:
     plane = make_app(tmp_path / "app")
     desire = {"goal": "ask [NEEDS CLARIFICATION: whom?] for prices"}
-    asked = str(api.normalize(plane, desire, base="HEAD")["spec_graph_id"])
+    asked = str(specs.normalize(plane, desire, base="HEAD")["spec_graph_id"])
     proposal = read_proposal({"morphs": [{"type": "add_source", "name": "prices"}], "tests": []})
     with pytest.raises(PlanRefused, match="open question"):
-        api.plan_proposal(plane, asked, proposal)
+        plans.plan_proposal(plane, asked, proposal)
     [node] = [one.node for one in plane.specs.load(asked).clarifications]
-    answered = api.answer_clarification(plane, asked, node, "the market")
-    plan = api.plan_proposal(plane, str(answered["spec_graph_id"]), proposal)
-    assert api.check(plane, str(plan["plan_id"]))["deployable"] is True
+    answered = specs.answer_clarification(plane, asked, node, "the market")
+    plan = plans.plan_proposal(plane, str(answered["spec_graph_id"]), proposal)
+    assert plans.check(plane, str(plan["plan_id"]))["deployable"] is True
 
 
 def test_other_input_is_refused(tmp_path: Path) -> None:
@@ -145,6 +145,6 @@ def test_other_input_is_refused(tmp_path: Path) -> None:
     ]
     for error, base, desires in refused:
         with pytest.raises(error):
-            api.normalize(plane, desires, base)
+            specs.normalize(plane, desires, base)
     with pytest.raises(InvalidSpec, match="cannot be added"):
-        api.normalize_given(plane, read_given(FARM, source="farm"), "HEAD")
+        specs.normalize_given(plane, read_given(FARM, source="farm"), "HEAD")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import UsageError
-from attractor.growth import api
+from attractor.growth.api import plans, specs
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.lineage import next_stage, write_stage
 from attractor.growth.plans.plan import read_proposal
@@ -54,18 +54,18 @@ def test_each_node_is_drawn_once(tmp_path: Path) -> None:
     plane = make_app(tmp_path / "app")
     for mode in ("flowchart", "mindmap", "board"):
         for format_, pattern in NODE.items():
-            answer = api.render(plane, "HEAD", mode, format_)
+            answer = specs.render(plane, "HEAD", mode, format_)
             assert list(answer) == ["spec_graph_id", "mode", "format", "diagram"]
             found = re.findall(pattern, str(answer["diagram"]), re.MULTILINE)
             assert len(found) == len(farm()), (mode, format_)
     for mode, format_ in (("kanban", "svg"), ("board", "png")):
         with pytest.raises(UsageError, match="unknown"):
-            api.render(plane, "HEAD", mode, format_)
+            specs.render(plane, "HEAD", mode, format_)
 
 
 def test_the_columns_of_a_board_are_the_states_of_plans(tmp_path: Path) -> None:
     plane = make_app(tmp_path / "app")
-    made = str(api.plan_proposal(plane, "HEAD", read_proposal(PROPOSAL))["plan_id"])
+    made = str(plans.plan_proposal(plane, "HEAD", read_proposal(PROPOSAL))["plan_id"])
     plan = plane.plans.load(made)
     assert columns(plane) == {Column.BACKLOG: set(farm())}
     touched = {"phi_gate", "allocate_to_contracts"}
@@ -87,7 +87,7 @@ def note(plane: ControlPlane, plan_id: str, state: PlanState) -> None:
 
 
 def columns(plane: ControlPlane) -> dict[Column, set[str]]:
-    found = api.columns_of(plane, farm())
+    found = specs.columns_of(plane, farm())
     by_column: dict[Column, set[str]] = {}
     for id_ in farm():
         by_column.setdefault(found.get(id_, Column.BACKLOG), set()).add(id_)
@@ -101,7 +101,7 @@ def test_the_difference_is_told_in_nodes_fields_and_relations(tmp_path: Path) ->
     )
     after = after.replace(after["web"].with_fields(name="Browser"))
     other = plane.specs.save(after)
-    answer = json.loads(json.dumps(api.compare(plane, "HEAD", other)))
+    answer = json.loads(json.dumps(specs.compare(plane, "HEAD", other)))
     assert [one["kind"] for one in answer["changes"]] == [
         *("changed", "changed", "renamed", "removed", "removed")
     ]

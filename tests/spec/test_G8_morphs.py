@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from attractor.growth.api import describe_plan, plan_proposal
+from attractor.growth.api.plans import describe_plan, plan_proposal
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.errors import InvalidMorph
 from attractor.growth.morph import Level, Risk, morph_registry, type_of, write_morph

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from attractor.base.errors import AttractorError
-from attractor.growth.api import plan_proposal, rebase
+from attractor.growth.api.plans import plan_proposal, rebase
 from attractor.growth.desires import UserDesire
 from attractor.growth.identity import find_breaches
 from attractor.growth.morph import Morph, apply_morphs, read_morph

@@ -18,7 +18,7 @@ def check_plan(invocation: Invocation, plan: str, as_json: bool) -> ExitCode:
     Exit with 4 if the plan cannot be deployed as it is.
     """
     # Imported here, because only commands of growth need it.
-    from attractor.growth.api import check
+    from attractor.growth.api.plans import check
 
     record = check(control_plane_of(invocation), plan)
     if as_json:

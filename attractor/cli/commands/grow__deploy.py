@@ -39,7 +39,7 @@ def deploy_plan(
     and not released here. With --json, the events of the run are printed first, one a line.
     """
     # Imported here, because only commands of growth need it.
-    from attractor.growth.api import deploy
+    from attractor.growth.api.deployments import deploy
 
     with watched_plane(invocation, as_json=as_json) as plane:
         record = deploy(

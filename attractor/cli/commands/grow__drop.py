@@ -19,7 +19,7 @@ def drop_plan(invocation: Invocation, plan: str, as_json: bool) -> ExitCode:
     Exit with 4 if the plan is deployed, or is being deployed.
     """
     # Imported here, because only commands of growth need it.
-    from attractor.growth.api import drop
+    from attractor.growth.api.plans import drop
 
     record = drop(control_plane_of(invocation), plan)
     if as_json:

@@ -35,7 +35,7 @@ def keep_feedback(
     Feedback consists of ids and numbers; it contains no words of the app's users.
     """
     # Imported here, because only commands of growth need it.
-    from attractor.growth.api import feedback
+    from attractor.growth.api.plans import feedback
 
     if not telemetry and not run:
         raise UsageError("no feedback is given", hint="pass --telemetry or --run")

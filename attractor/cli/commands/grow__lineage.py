@@ -24,7 +24,7 @@ def show_lineage(invocation: Invocation, stage: str, mermaid: bool, as_json: boo
     the id of the specification of a stage (default: the running stage).
     """
     # Imported here, because only commands of growth need it.
-    from attractor.growth.api import lineage
+    from attractor.growth.api.deployments import lineage
 
     if mermaid and as_json:
         raise UsageError("--mermaid and --json together", hint="remove one of them")

@@ -35,17 +35,17 @@ def plan_growth(
     their findings go back to the model at most twice. Exit with 4 if the proposal is refused.
     """
     # Imported here, because only commands of growth need it.
-    from attractor.growth import api
+    from attractor.growth.api import plans
     from attractor.growth.desires import read_desires_file
     from attractor.growth.plans.plan import read_proposal_file
 
     control_plane = control_plane_of(invocation)
     wanted = read_desires_file(desires) if desires else ()
     if proposal:
-        answer = api.plan_proposal(control_plane, spec, read_proposal_file(proposal), wanted)
+        answer = plans.plan_proposal(control_plane, spec, read_proposal_file(proposal), wanted)
     else:
-        answer = api.plan(control_plane, spec, wanted)
-    return show_plan(api.describe_plan(control_plane, str(answer["plan_id"])), as_json=as_json)
+        answer = plans.plan(control_plane, spec, wanted)
+    return show_plan(plans.describe_plan(control_plane, str(answer["plan_id"])), as_json=as_json)
 
 
 part = plan_growth

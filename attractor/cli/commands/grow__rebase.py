@@ -18,7 +18,7 @@ def rebase_plan(invocation: Invocation, plan: str, as_json: bool) -> ExitCode:
     plan needs a simulation of its own. Exit with 4 if a morph does not fit any more.
     """
     # Imported here, because only commands of growth need it.
-    from attractor.growth.api import rebase
+    from attractor.growth.api.plans import rebase
 
     return show_plan(rebase(control_plane_of(invocation), plan), as_json=as_json)
 

@@ -19,7 +19,7 @@ def review_plan(invocation: Invocation, plan: str, as_json: bool) -> ExitCode:
     grow check' tells what has changed since.
     """
     # Imported here, because only commands of growth need it.
-    from attractor.growth.api import review
+    from attractor.growth.api.plans import review
 
     record = review(control_plane_of(invocation), plan)
     if as_json:

@@ -22,7 +22,7 @@ def roll_back_app(invocation: Invocation, stage: str, target: str, as_json: bool
     the state is refused with exit status 4.
     """
     # Imported here, because only commands of growth need it.
-    from attractor.growth.api import rollback
+    from attractor.growth.api.deployments import rollback
 
     with watched_plane(invocation, as_json=as_json) as plane:
         record = rollback(plane, stage, by=operator_name(invocation), target=target)

@@ -24,7 +24,7 @@ def simulate_growth(invocation: Invocation, plan: str, rehearse: bool, as_json: 
     changes that the plan does not touch.
     """
     # Imported here, because only commands of growth need it.
-    from attractor.growth.api import describe_simulation, simulate
+    from attractor.growth.api.plans import describe_simulation, simulate
 
     if rehearse:
         with watched_plane(invocation, as_json=as_json) as plane:

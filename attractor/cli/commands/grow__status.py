@@ -21,7 +21,7 @@ def plan_status(invocation: Invocation, plan: str | None, as_json: bool) -> Exit
     A plan is open, simulated, deploying, parked (it waits for a decision), deployed or dropped.
     """
     # Imported here, because only commands of growth need it.
-    from attractor.growth.api import describe_plan, status
+    from attractor.growth.api.plans import describe_plan, status
 
     control_plane = control_plane_of(invocation)
     if plan:

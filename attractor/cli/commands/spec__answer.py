@@ -25,7 +25,7 @@ def answer_specification(
     answered specification is stored with an id of its own.
     """
     # Imported here, because only commands of growth need it.
-    from attractor.growth.api import answer_clarification
+    from attractor.growth.api.specs import answer_clarification
 
     control_plane = control_plane_of(invocation)
     record = answer_clarification(control_plane, spec, node, " ".join(answer))

@@ -22,7 +22,7 @@ def diff_specifications(invocation: Invocation, before: str, after: str, as_json
     is one change: a node was added, removed, renamed or moved, or a field or a relation changed.
     """
     # Imported here, because only commands of growth need it.
-    from attractor.growth.api import compare
+    from attractor.growth.api.specs import compare
 
     record = compare(control_plane_of(invocation), before, after)
     if as_json:

@@ -32,7 +32,7 @@ def export(
     if as_yaml == as_files:
         raise UsageError("choose --yaml or --files", hint="attractor spec export ID --yaml")
     # Imported here, because only commands of growth need it.
-    from attractor.growth.api import export_document, export_files
+    from attractor.growth.api.specs import export_document, export_files
 
     control_plane = control_plane_of(invocation)
     record = (export_files if as_files else export_document)(control_plane, spec)

@@ -30,7 +30,7 @@ def normalize(invocation: Invocation, words: tuple[str, ...], base: str, as_json
     first plan commits it.
     """
     # Imported here, because only commands of growth need it.
-    from attractor.growth.api import normalize_given
+    from attractor.growth.api.specs import normalize_given
     from attractor.growth.normalize.reading import read_given
 
     text, source = read_words(words)

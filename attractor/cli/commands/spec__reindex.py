@@ -18,7 +18,7 @@ def reindex_specifications(invocation: Invocation, as_json: bool) -> ExitCode:
     nodes are read from it; it decides nothing.
     """
     # Imported here, because only commands of growth need it.
-    from attractor.growth.api import reindex
+    from attractor.growth.api.specs import reindex
 
     control_plane = control_plane_of(invocation)
     record = reindex(control_plane)

@@ -47,7 +47,7 @@ def render_specification(
     """
     chosen = format_for(format_, output, endings=_ENDINGS, default="svg", noun="a drawing")
     # Imported here, because only commands of growth need it.
-    from attractor.growth.api import render
+    from attractor.growth.api.specs import render
 
     record = render(control_plane_of(invocation), spec, mode, chosen)
     if as_json:

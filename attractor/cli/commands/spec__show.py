@@ -29,19 +29,19 @@ def show_specification(
     before its words, its fields and relations, and at the end the open questions.
     """
     # Imported here, because only commands of growth need it.
-    from attractor.growth import api
+    from attractor.growth.api import specs
     from attractor.growth.spec.summary import outline_of
 
     control_plane = control_plane_of(invocation)
     if lists_all:
-        found = api.list_specs(control_plane)
+        found = specs.list_specs(control_plane)
         lines: Iterator[str] = _version_lines(found)
         record: object = found
     elif node:
-        shown = api.show_node(control_plane, spec, node)
+        shown = specs.show_node(control_plane, spec, node)
         record, lines = shown, _node_lines(shown)
     else:
-        whole = api.show_spec(control_plane, spec)
+        whole = specs.show_spec(control_plane, spec)
         outline = outline_of(control_plane.specs.load(spec).graph)
         record, lines = whole, iter([outline, "", *spec_lines(whole)])
     if as_json:

@@ -29,7 +29,7 @@ def verify_spec(invocation: Invocation, reconverge: bool, as_json: bool) -> Exit
     changes without a morph. Exit with 1 if a file differs and is not restored.
     """
     # Imported here, because only commands of growth need it.
-    from attractor.growth.api import verify
+    from attractor.growth.api.specs import verify
 
     record = verify(control_plane_of(invocation), reconverge=reconverge)
     if as_json:

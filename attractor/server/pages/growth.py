@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.files import file_error, read_regular
 from attractor.base.json import Json, JsonObject, canonical_json
-from attractor.growth import api
+from attractor.growth.api import deployments, plans, specs
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.lineage import StageKind
 from attractor.growth.plans.store import PlanState
@@ -55,11 +55,11 @@ def show_growth(request: Request, service: Serving) -> Response:
     """Show the specifications and the plans of the app, newest specification first."""
     plane = _plane(service)
     head = plane.head
-    rows = cast("list[dict[str, Any]]", api.status(plane)["plans"])
+    rows = cast("list[dict[str, Any]]", plans.status(plane)["plans"])
     values = {
         "head": spec_id(head) if head else "",
         "purpose": head.root.fields["purpose"] if head else "",
-        "specs": list(reversed(api.list_specs(plane))),
+        "specs": list(reversed(specs.list_specs(plane))),
         "plans": [_plan_row(plane, one) for one in rows],
         "looks": LOOKS,
         "begin": BEGIN,
@@ -70,7 +70,7 @@ def show_growth(request: Request, service: Serving) -> Response:
 def _plan_row(plane: ControlPlane, row: JsonObject) -> JsonObject:
     """Return a plan of the list, with what stands against it and the next command."""
     is_final = PlanState(str(row["state"])).is_final
-    checked = {} if is_final else api.check(plane, str(row["plan_id"]))
+    checked = {} if is_final else plans.check(plane, str(row["plan_id"]))
     row = {"findings": [], "collisions": [], **row, **checked}
     return {**row, "next": next_command(row)}
 
@@ -97,11 +97,11 @@ def show_spec(
     """Show a specification: drawing, nodes, open questions and desires."""
     plane = _plane(service)
     stored = plane.specs.load(id)
-    svg, fault = _drawn(lambda: str(api.render(plane, id, mode)["diagram"]))
+    svg, fault = _drawn(lambda: str(specs.render(plane, id, mode)["diagram"]))
     values = {
         "id": id,
         "spec": stored,
-        "shown": api.describe_spec(stored),
+        "shown": specs.describe_spec(stored),
         "rows": _node_rows(stored),
         "desires": [one.to_dict() for one in stored.desires],
         "modes": list(SpecView),
@@ -115,7 +115,7 @@ def show_spec(
 
 def _node_rows(stored: StoredSpec) -> Sequence[Mapping[str, object]]:
     """Return the nodes with their relations; parents show what they contain by their order."""
-    record = cast("dict[str, Any]", api.describe_spec(stored))
+    record = cast("dict[str, Any]", specs.describe_spec(stored))
     relations: dict[str, dict[str, list[str]]] = {}
     for edge in record["edges"]:
         if edge["relation"] != "contains":
@@ -145,7 +145,7 @@ def answer(service: Serving, id: str, node: FieldText, text: FieldText) -> Respo
     """Answer the first open question of a node, which makes another specification."""
 
     def act() -> tuple[str, str]:
-        made = api.answer_clarification(_plane(service), id, node, _lf(text))
+        made = specs.answer_clarification(_plane(service), id, node, _lf(text))
         return _spec_address(made["spec_graph_id"]), f"Answered the question about {node}."
 
     return after(act, _spec_address(id))
@@ -174,7 +174,7 @@ def add_desire(
             "cadence": cadence.strip(),
             "preferences": _lines(preferences),
         }
-        made = api.normalize(_plane(service), [desire], id)
+        made = specs.normalize(_plane(service), [desire], id)
         return _spec_address(made["spec_graph_id"]), "Added the desire. Plan for it next."
 
     return after(act, _spec_address(id))
@@ -185,7 +185,7 @@ def plan(service: Serving, id: str) -> Response:
     """Let a model plan for the desires that a specification adds to its base."""
 
     def act() -> tuple[str, str]:
-        made = api.plan(_plane(service), id)
+        made = plans.plan(_plane(service), id)
         return _plan_address(made["plan_id"]), f"{made['plan_id']} is planned."
 
     return after(act, _spec_address(id))
@@ -195,7 +195,7 @@ def plan(service: Serving, id: str) -> Response:
 def show_plan(request: Request, service: Serving, id: str) -> Response:
     """Show a plan with its checks, its deepest simulation, and what its deployment waits for."""
     plane = _plane(service)
-    described = api.describe_plan(plane, id)
+    described = plans.describe_plan(plane, id)
     found = _simulations(plane, id)
     is_begun = described["state"] in (PlanState.DEPLOYING, PlanState.PARKED, PlanState.DEPLOYED)
     values = {
@@ -203,7 +203,7 @@ def show_plan(request: Request, service: Serving, id: str) -> Response:
         "address": _plan_address(described["plan_id"]),
         "next": next_command(described),
         "is_final": PlanState(str(described["state"])).is_final,
-        "mutation": api.review(plane, id)["mutation"],
+        "mutation": plans.review(plane, id)["mutation"],
         "simulation": found[0] if found else None,
         "deployment": _deployment(plane, id) if is_begun else None,
         "looks": LOOKS,
@@ -219,7 +219,7 @@ def _simulations(plane: ControlPlane, id: str) -> Sequence[Simulation]:
 
 def _deployment(plane: ControlPlane, id: str) -> JsonObject | None:
     try:
-        return api.deployment(plane, id)
+        return deployments.deployment(plane, id)
     except UsageError:
         # Its run has not begun.
         return None
@@ -251,7 +251,7 @@ def simulate(service: Serving, id: str) -> Response:
     """Simulate a plan from its specification alone."""
 
     def act() -> tuple[str, str]:
-        api.simulate(_plane(service), id)
+        plans.simulate(_plane(service), id)
         return _plan_address(id), "Simulated the plan."
 
     return after(act, _plan_address(id))
@@ -288,7 +288,7 @@ def show_lineage(request: Request, service: Serving) -> Response:
     """Show the stages of the app, drawn and as a table."""
     plane = _plane(service)
     empty: dict[str, Json] = {"running": "", "stages": [], "changes": []}
-    lineage = cast("dict[str, Any]", api.lineage(plane) if plane.head else empty)
+    lineage = cast("dict[str, Any]", deployments.lineage(plane) if plane.head else empty)
     stages = lineage["stages"]
     diagram = lineage_diagram(stages)
     svg, fault = (

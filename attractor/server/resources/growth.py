@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from attractor.growth import api
+from attractor.growth.api import deployments, plans, specs
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.desires import read_desires
 from attractor.growth.morph import Risk
@@ -118,14 +118,14 @@ class DrawingAnswer(BaseModel):
 @part.post("/spec/normalize", dependencies=[OPERATE, IN_TURN])
 def normalize(service: Serving, body: DesiresBody) -> SpecAnswer:
     """Turn desires into a specification, or add them to one."""
-    return SpecAnswer.model_validate(api.normalize(_plane(service), body.desires, body.base))
+    return SpecAnswer.model_validate(specs.normalize(_plane(service), body.desires, body.base))
 
 
 @part.post("/growth/plan", dependencies=[OPERATE, IN_TURN])
 def plan(service: Serving, body: PlanBody) -> PlanAnswer:
     """Let a model plan morphs and tests for desires; rules check them."""
     desires = read_desires(body.new_desires) if body.new_desires else ()
-    return PlanAnswer.model_validate(api.plan(_plane(service), body.spec_graph_id, desires))
+    return PlanAnswer.model_validate(plans.plan(_plane(service), body.spec_graph_id, desires))
 
 
 @part.post("/growth/simulate", dependencies=[OPERATE])
@@ -135,7 +135,7 @@ def simulate(service: Serving, caller: Calling, body: SimulateBody) -> Simulatio
     plan = plane.plans.load(body.plan_id)
     depth = body.depth or (Depth.SPEC if plan.risk is Risk.LOW else Depth.REHEARSAL)
     if depth is Depth.SPEC:
-        return SimulationAnswer.model_validate(api.simulate(plane, plan.id))
+        return SimulationAnswer.model_validate(plans.simulate(plane, plan.id))
     command = RunCommand("grow simulate", [plan.id], ["--rehearse"])
     return SimulationAnswer.model_validate(service.processes.complete(command, by=caller.name))
 
@@ -146,13 +146,13 @@ def deploy(service: Serving, caller: Calling, body: PlanReference) -> Deployment
     plane = _plane(service)
     plan = plane.plans.load(body.plan_id)
     service.processes.start(RunCommand("grow deploy", [plan.id]), by=caller.name)
-    return DeploymentAnswer.model_validate(api.deployment(plane, plan.id))
+    return DeploymentAnswer.model_validate(deployments.deployment(plane, plan.id))
 
 
 @part.get("/lineage/{id}", dependencies=[READ])
 def show_lineage(service: Serving, id: str) -> JsonRecord:
     """Show all stages of an app, and the one with an id: a stage, a specification or HEAD."""
-    return api.lineage(_plane(service), id)
+    return deployments.lineage(_plane(service), id)
 
 
 @part.get("/render/{id}", dependencies=[READ, IN_TURN])
@@ -160,7 +160,7 @@ def render(
     service: Serving, id: str, mode: Mode = "flowchart", format: Format = "svg"
 ) -> DrawingAnswer:
     """Draw a specification as a flowchart, mind map or board."""
-    return DrawingAnswer.model_validate(api.render(_plane(service), id, mode, format))
+    return DrawingAnswer.model_validate(specs.render(_plane(service), id, mode, format))
 
 
 def _plane(service: Service) -> ControlPlane:

@@ -13,7 +13,7 @@ from attractor.factory.decisions.decide import Decision, DecisionKind, decide
 from attractor.factory.launch import evaluator_of, hold
 from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.resources.profiles import make_profile
-from attractor.growth import api
+from attractor.growth.api import plans
 from attractor.growth.apps.process import import_state
 from attractor.growth.apps.skeleton import write_app
 from attractor.growth.building.crew_run import build_plan, run_crew
@@ -80,7 +80,9 @@ class Living:
         """Make a plan for the app as it is, and simulate it."""
         proposal = read_proposal({"morphs": [*morphs], "tests": []})
         spec = self.plane.specs.save(self.plane.specs.of_repository())
-        plan = self.plane.plans.load(str(api.plan_proposal(self.plane, spec, proposal)["plan_id"]))
+        plan = self.plane.plans.load(
+            str(plans.plan_proposal(self.plane, spec, proposal)["plan_id"])
+        )
         if is_simulated:
             simulate_plan(self.plane, plan)
         return plan

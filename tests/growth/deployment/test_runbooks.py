@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from attractor.growth import api
+from attractor.growth.api import deployments
 from tests import examples
 from tests.counts import IS_FULL
 from tests.growth.deployment.living import NEW_FIELD, Living, make_living, make_released
@@ -54,7 +54,7 @@ def test_app_is_rolled_back(tmp_path: Path) -> None:
         examples.play(ROLLED_BACK, app.folder, variables(app))
         assert app.records()[0] == {"id": "a0", "crop": "rye"}
         assert app.records()[-1] == {"id": "b", "crop": "oat"}
-        shown = api.lineage(app.plane)
+        shown = deployments.lineage(app.plane)
     finally:
         app.stop()
     assert git(app.folder, "diff", "HEAD~4", "HEAD", "--stat", "--", "spec/nodes") == ""

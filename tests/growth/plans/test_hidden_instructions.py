@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from attractor.growth.api import feedback, plan
+from attractor.growth.api.plans import feedback, plan
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.desires import UserDesire
 from attractor.growth.errors import InvalidFeedback, ModelAnswerRefused, PlanRefused

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from attractor.base.errors import AttractorError, ExitCode
-from attractor.growth.api import plan
+from attractor.growth.api.plans import plan
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.desires import UserDesire
 from attractor.growth.errors import ModelAnswerRefused, PlanRefused

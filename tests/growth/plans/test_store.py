@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import AttractorError
-from attractor.growth.api import plan_proposal
+from attractor.growth.api.plans import plan_proposal
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.errors import InvalidMorph, PlanRefused, UnknownPlan
 from attractor.growth.plans.plan import Plan, read_proposal

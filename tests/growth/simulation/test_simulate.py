@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.growth.api import SIMULATION_KEYS, plan_proposal, simulate
+from attractor.growth.api.plans import SIMULATION_KEYS, plan_proposal, simulate
 from attractor.growth.errors import InvalidSimulation
 from attractor.growth.morph import Morph, read_morph
 from attractor.growth.plans.plan import Plan, PlannedMorph, read_proposal

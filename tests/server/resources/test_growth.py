@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from attractor.base.errors import LockHeld
-from attractor.growth.api import deployment
+from attractor.growth.api.deployments import deployment
 from attractor.server.service import Service
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin

@@ -1,0 +1,1 @@
+"""The records that the command line and the server share, by group of commands."""

@@ -1,0 +1,103 @@
+"""Deployments of an app, roll-backs and its lineage.
+
+Each function returns the record that a command prints with `--json` and HTTP answers.
+"""
+
+import asyncio
+from pathlib import Path
+
+from attractor.base.errors import UnknownName, UsageError
+from attractor.base.json import Json
+from attractor.engine.state.run_state import APPROVED, AWAITING_ANSWER, AWAITING_DECISION
+from attractor.factory.evaluation.run_facts import read_facts
+from attractor.growth.building.crew_run import find_crew_run, read_build
+from attractor.growth.control_plane import ControlPlane
+from attractor.growth.deployment.deploy import (
+    Deployment,
+    branch_of,
+    crew_pipeline,
+    deploy as deploy_plan,
+)
+from attractor.growth.deployment.history import read_history
+from attractor.growth.deployment.monitor import compare_telemetry
+from attractor.growth.deployment.release import Releases
+from attractor.growth.deployment.rollback import roll_back
+from attractor.growth.deployment.target import target_registry
+from attractor.growth.lineage import draw_lineage
+
+
+def deploy(
+    control_plane: ControlPlane,
+    reference: str,
+    *,
+    by: str,
+    pipeline: Path | None = None,
+    target: str = "local",
+    variant: str = "",
+) -> dict[str, Json]:
+    """Deploy a plan as far as people and gate let it; return run, stage and what it waits for."""
+    plan = control_plane.plans.load(reference)
+    file = pipeline or crew_pipeline(control_plane)
+    place = target_registry()[target]
+
+    async def work() -> Deployment:
+        branch = await branch_of(control_plane)
+        return await deploy_plan(
+            control_plane, plan, branch=branch, pipeline=file, target=place, by=by, variant=variant
+        )
+
+    return asyncio.run(work()).to_dict()
+
+
+_WAITS_FOR = {AWAITING_DECISION: "decision", AWAITING_ANSWER: "answer", APPROVED: ""}
+
+
+def deployment(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
+    """Return the answer of `POST /growth/deploy`: the run, the stage and what it waits for."""
+    plan = control_plane.plans.load(reference)
+    host = control_plane.host
+    build = read_build(control_plane.plans.folder_of(plan.id))
+    run = find_crew_run(host, build.commit) if build else None
+    if build is None or run is None:
+        hint = f"attractor grow deploy {plan.id}"
+        raise UsageError(f"the deployment of {plan.id} has not begun", hint=hint)
+    facts = read_facts(run)
+    waits_for = _WAITS_FOR.get(facts.state.status, "run")
+    return {"run_id": facts.run_id, "stage_id": build.stage, "waits_for": waits_for}
+
+
+def rollback(
+    control_plane: ControlPlane, to: str = "", *, by: str, target: str = "local"
+) -> dict[str, Json]:
+    """Roll back to a stage (default: the one before), as far as people and gate let it."""
+    place = target_registry()[target]
+
+    async def work() -> Deployment:
+        branch = await branch_of(control_plane)
+        return await roll_back(control_plane, to, branch=branch, target=place, by=by)
+
+    return asyncio.run(work()).to_dict()
+
+
+def lineage(control_plane: ControlPlane, reference: str = "HEAD") -> dict[str, Json]:
+    """Return the answer of `GET /lineage/:id`: all stages, and the one with an id.
+
+    `changes` compare the telemetry of the running stage with that of the stage before. The id is
+    `HEAD` (the running stage), a stage, or the specification of a stage.
+    """
+    history = asyncio.run(read_history(control_plane.host))
+    stages = [one.stage for one in history]
+    releases = Releases(control_plane.releases)
+    current = releases.current
+    running = current.record.stage if current else ""
+    wanted = running if reference == "HEAD" else reference
+    named = [one for one in stages if wanted in (one.stage, f"sg-{one.spec_hash[:12]}")]
+    if wanted and not named:
+        raise UnknownName("stage", reference, [one.stage for one in stages])
+    return {
+        "id": named[-1].stage if named else "",
+        "running": running,
+        "stages": [one.to_dict() for one in history],
+        "changes": [one.to_dict() for one in compare_telemetry(releases)],
+        "mermaid": draw_lineage(stages),
+    }

@@ -1,0 +1,263 @@
+"""Plans of growth: make, check, simulate, review, rebase and drop them.
+
+`plan` and `simulate` return exactly the keys of their HTTP answers; the others return the record
+that a command prints with `--json`.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from attractor.base.errors import UsageError
+from attractor.base.json import Json
+from attractor.factory.evaluation.feedback import FEEDBACK_FILE
+from attractor.growth.control_plane import ControlPlane
+from attractor.growth.deployment.deploy import branch_of, crew_pipeline
+from attractor.growth.deployment.release import Releases
+from attractor.growth.desires import UserDesire
+from attractor.growth.development import read_development
+from attractor.growth.errors import PlanRefused
+from attractor.growth.identity import coverage
+from attractor.growth.normalize.structured import add_desires
+from attractor.growth.plans.checks import find_unclear
+from attractor.growth.plans.collisions import Collision, find_collisions
+from attractor.growth.plans.feedback import (
+    AppFeedback,
+    load_feedback,
+    move_feedback,
+    read_telemetry,
+    read_verdict,
+    save_feedback,
+)
+from attractor.growth.plans.mutation import mutation_text
+from attractor.growth.plans.plan import Plan, Proposal
+from attractor.growth.plans.planner import propose
+from attractor.growth.plans.planning import make_plan, refusal
+from attractor.growth.plans.store import PlanState
+from attractor.growth.simulation.report import Simulation, simulations_of
+from attractor.growth.simulation.simulations import FOLDER, rehearse_plan, simulate_plan
+from attractor.growth.spec.store import SpecRecord, StoredSpec, spec_id
+from attractor.pipeline.runs.lookup import find_run
+
+SIMULATION_KEYS = ("simulation_id", "diff", "files", "risks", "screenshots")
+"""The keys of the answer of `POST /growth/simulate`."""
+
+
+def plan(
+    control_plane: ControlPlane, spec_graph_id: str, new_desires: Sequence[UserDesire] = ()
+) -> dict[str, Json]:
+    """Let a model plan morphs and tests for desires; return plan id, morphs and tests.
+
+    The desires are added to the specification (default: those that it adds to its base).
+    """
+    stored = _with_desires(control_plane, spec_graph_id, new_desires)
+    if not stored.desires:
+        hint = "pass desires, or the id of a specification from 'attractor spec normalize'"
+        raise UsageError(f"no desires to plan for in {stored.id}", hint=hint)
+    if unclear := find_unclear(stored.graph, control_plane.head):
+        raise refusal(unclear)
+    development = read_development(control_plane.repository)
+    feedback = load_feedback(control_plane.folder)
+    proposal = asyncio.run(
+        propose(control_plane.host, stored.graph, stored.desires, development, feedback)
+    )
+    made = _keep(control_plane, stored, proposal)
+    if feedback:
+        move_feedback(control_plane.folder, control_plane.plans.folder_of(made.id))
+    return _answer(made)
+
+
+def plan_proposal(
+    control_plane: ControlPlane,
+    spec_graph_id: str,
+    proposal: Proposal,
+    new_desires: Sequence[UserDesire] = (),
+) -> dict[str, Json]:
+    """Plan the morphs and tests of a proposal, without a model; return the same as `plan`."""
+    stored = _with_desires(control_plane, spec_graph_id, new_desires)
+    return _answer(_keep(control_plane, stored, proposal))
+
+
+def _with_desires(
+    control_plane: ControlPlane, spec_graph_id: str, new_desires: Sequence[UserDesire]
+) -> StoredSpec:
+    stored = control_plane.specs.load(spec_graph_id)
+    if not new_desires:
+        return stored
+    graph, ids = add_desires(stored.graph, new_desires)
+    return StoredSpec(graph, SpecRecord(tuple(ids), stored.id))
+
+
+def _answer(plan: Plan) -> dict[str, Json]:
+    written: Mapping[str, Any] = plan.proposal.to_dict()
+    return {"plan_id": plan.id, "morphs": written["morphs"], "tests": written["tests"]}
+
+
+def rebase(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
+    """Recompute a plan on the specification of the app; the plan before is dropped."""
+    plan = control_plane.plans.load(reference)
+    state = control_plane.plans.state(plan)
+    if state.is_final or state is PlanState.DEPLOYING:
+        raise PlanRefused(f"{plan.id} is {state}", hint="only a plan that waits is rebased")
+    head = control_plane.head
+    if head is None:
+        raise PlanRefused("the app has no specification yet", hint="deploy its first plan")
+    graph, ids = add_desires(head, plan.desires)
+    stored = StoredSpec(graph, SpecRecord(tuple(ids), spec_id(head)))
+    new = _keep(control_plane, stored, plan.proposal, instead_of=plan)
+    return {**describe_plan(control_plane, new.id), "instead_of": plan.id}
+
+
+def drop(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
+    """Drop a plan, so that it is not deployed and collides with no other."""
+    plan = control_plane.plans.load(reference)
+    with control_plane.lock():
+        state = control_plane.plans.state(plan)
+        if state is PlanState.DEPLOYED:
+            raise PlanRefused(f"{plan.id} is deployed", hint="undo it: attractor grow rollback")
+        if state is PlanState.DEPLOYING:
+            hint = f"finish it: attractor grow deploy {plan.id}"
+            raise PlanRefused(f"{plan.id} is being deployed", hint=hint)
+        control_plane.plans.drop(plan.id, "by hand")
+    return {"plan_id": plan.id, "state": PlanState.DROPPED.value}
+
+
+def _keep(
+    control_plane: ControlPlane,
+    stored: StoredSpec,
+    proposal: Proposal,
+    *,
+    instead_of: Plan | None = None,
+) -> Plan:
+    """Check and store a plan, under the lock."""
+    plans = control_plane.plans
+    development = read_development(control_plane.repository)
+    with control_plane.lock():
+        plan = make_plan(
+            stored.graph,
+            proposal,
+            development,
+            head=control_plane.head,
+            desires=stored.desires,
+            is_dropped=plans.is_dropped,
+        )
+        others = [one for one in plans.open_plans() if not instead_of or one.id != instead_of.id]
+        collisions = find_collisions(plan, others, development.identity)
+        control_plane.specs.save(stored.graph, stored.record)
+        plans.save(plan, mutation_text(plan, development, collisions))
+        if instead_of and plan.id != instead_of.id:
+            plans.drop(instead_of.id, f"rebased as {plan.id}")
+    return plan
+
+
+def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
+    """Return a plan with its state, what rules say of each morph, findings and collisions."""
+    plan = control_plane.plans.load(reference)
+    development = read_development(control_plane.repository)
+    checked, lines = coverage(plan.base, development.identity)
+    steps = plan.steps
+    return {
+        "plan_id": plan.id,
+        "plan_hash": plan.hash,
+        "state": control_plane.plans.state(plan).value,
+        "base": spec_id(plan.base),
+        "result": spec_id(plan.result),
+        "risk": plan.risk.value,
+        "desires": [one.goal for one in plan.desires],
+        "morphs": [one.to_dict() for one in steps],
+        "tests": list[Json](plan.tests),
+        "identity": {"lines": lines, "machine_checked": checked},
+        "irreversible": [one.id for one in steps if not one.is_reversible],
+        "migrations": [one.migration.describe() for one in steps if one.migration],
+        **check(control_plane, plan.id),
+    }
+
+
+def check(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
+    """Check a plan again; return reasons against it, and collisions with open plans."""
+    plan = control_plane.plans.load(reference)
+    found = control_plane.check(plan)
+    return {
+        "plan_id": plan.id,
+        "deployable": found.is_deployable,
+        "findings": [one.to_dict() for one in found.findings],
+        "collisions": [_collision(plan, one) for one in found.collisions],
+    }
+
+
+def _collision(plan: Plan, one: Collision) -> dict[str, Json]:
+    other = one.second if one.first == plan.id else one.first
+    return {"plan_id": other, "reason": one.reason}
+
+
+def review(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
+    """Return the description of a plan for the person who reviews it."""
+    plan = control_plane.plans.load(reference)
+    return {"plan_id": plan.id, "mutation": control_plane.plans.mutation(plan.id)}
+
+
+def simulate(
+    control_plane: ControlPlane, reference: str, *, rehearse: bool = False
+) -> dict[str, Json]:
+    """Simulate a plan, or build and rehearse it; return the answer of `POST /growth/simulate`."""
+    plan = control_plane.plans.load(reference)
+
+    async def work() -> Simulation:
+        current = Releases(control_plane.releases).current
+        return await rehearse_plan(
+            control_plane,
+            plan,
+            branch=await branch_of(control_plane),
+            pipeline=crew_pipeline(control_plane),
+            running=current.tree if current else None,
+        )
+
+    report = asyncio.run(work()) if rehearse else simulate_plan(control_plane, plan)
+    record = cast("dict[str, Json]", report.model_dump(mode="json"))
+    return {key: record[key] for key in SIMULATION_KEYS}
+
+
+def describe_simulation(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
+    """Return the deepest simulation of a plan as it is now, with what blocks a deployment."""
+    plan = control_plane.plans.load(reference)
+    folder = control_plane.plans.folder_of(plan.id)
+    found = simulations_of(folder, plan.hash)
+    if not found:
+        hint = f"attractor grow simulate {plan.id}"
+        raise UsageError(f"{plan.id} was not simulated as it is now", hint=hint)
+    report = found[0]
+    record = cast("dict[str, Json]", report.model_dump(mode="json"))
+    place = folder / FOLDER / report.simulation_id
+    faults = list[Json](report.faults)
+    return {**record, "risk": plan.risk.value, "faults": faults, "folder": str(place)}
+
+
+def feedback(
+    control_plane: ControlPlane, *, telemetry: Path | None = None, run: str = ""
+) -> dict[str, Json]:
+    """Keep counts of the app, or the verdict on a run, for the next plan that a model makes."""
+    kept = load_feedback(control_plane.folder) or AppFeedback()
+    if telemetry:
+        kept |= read_telemetry(telemetry)
+    if run:
+        kept |= read_verdict(find_run(run, control_plane.host.runs_dir) / FEEDBACK_FILE)
+    save_feedback(kept, control_plane.folder)
+    return kept.to_dict()
+
+
+def status(control_plane: ControlPlane) -> dict[str, Json]:
+    """Return all plans with their states."""
+    plans = control_plane.plans
+    return {"plans": [_row(control_plane, plans.load(one)) for one in plans.ids()]}
+
+
+def _row(control_plane: ControlPlane, plan: Plan) -> dict[str, Json]:
+    return {
+        "plan_id": plan.id,
+        "state": control_plane.plans.state(plan).value,
+        "risk": plan.risk.value,
+        "base": spec_id(plan.base),
+        "result": spec_id(plan.result),
+        "morphs": len(plan.morphs),
+    }

@@ -1,0 +1,249 @@
+"""Specifications: normalize, show, compare, render, answer questions, export, verify.
+
+Each function returns the record that a command prints with `--json` and HTTP answers.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from enum import StrEnum
+from typing import Any, TypeVar, cast
+
+from attractor.base.errors import Refused, UsageError
+from attractor.base.json import Json
+from attractor.base.records import write_record
+from attractor.growth.apps.verification import verify_app
+from attractor.growth.control_plane import ControlPlane
+from attractor.growth.desires import PlannerInput, UserDesire, read_desires
+from attractor.growth.errors import InvalidDesire, InvalidSpec
+from attractor.growth.lineage import read_stages
+from attractor.growth.normalize.free_text import add_text, normalize_text
+from attractor.growth.normalize.reading import Given, free_text
+from attractor.growth.normalize.structured import add_desires, normalize_desires
+from attractor.growth.plans.store import PlanState
+from attractor.growth.spec.clarifications import answer_question
+from attractor.growth.spec.difference import compare_specs
+from attractor.growth.spec.document import write_document
+from attractor.growth.spec.files import node_path, node_text, write_spec
+from attractor.growth.spec.graph import ROOT, SpecGraph
+from attractor.growth.spec.index import SpecIndex
+from attractor.growth.spec.rendering import Column, DiagramFormat, SpecView, render_spec
+from attractor.growth.spec.store import HEAD, SpecRecord, StoredSpec, spec_id
+from attractor.growth.spec.summary import summary_of
+
+
+def normalize(control_plane: ControlPlane, desires: object, base: str = "") -> dict[str, Json]:
+    """Answer `POST /spec/normalize`: desires as objects, or free text."""
+    if isinstance(desires, list) and desires:
+        items = cast("list[object]", desires)
+        if all(isinstance(one, str) for one in items):
+            desires = "\n\n".join(cast("list[str]", items))
+        elif any(isinstance(one, str) for one in items):
+            hint = "write all desires as objects with a goal, or all as text"
+            raise InvalidDesire("desires are partly objects and partly text", hint=hint)
+    given: Given = (
+        free_text(desires) if isinstance(desires, str) else read_desires(cast("Any", desires))
+    )
+    return normalize_given(control_plane, given, base)
+
+
+def normalize_given(control_plane: ControlPlane, given: Given, base: str = "") -> dict[str, Json]:
+    """Store the specification of a document, of desires or of a free text, and describe it.
+
+    On a base, only desires are added.
+    """
+    specs, host = control_plane.specs, control_plane.host
+    if isinstance(given, PlannerInput):
+        if base and base != given.spec_graph_id:
+            message = f"the desires are for {given.spec_graph_id}, not for {base}"
+            raise InvalidDesire(message, hint="remove --base, or spec_graph_id")
+        base, given = given.spec_graph_id, given.new_desires
+    if base:
+        return _add_to_base(control_plane, specs.load(base), given)
+    match given:
+        case SpecGraph():
+            graph = given
+        case str():
+            graph = asyncio.run(normalize_text(given, host))
+        case _:
+            graph = normalize_desires(given)
+    record = SpecRecord(tuple(one.id for one in graph.of_kind("desire")))
+    return describe_spec(specs.load(specs.save(graph, record)))
+
+
+def _add_to_base(
+    control_plane: ControlPlane, base: StoredSpec, given: SpecGraph | str | Sequence[UserDesire]
+) -> dict[str, Json]:
+    """Store a base with desires; desires that were added to it before stay new."""
+    match given:
+        case SpecGraph():
+            hint = "add desires; a plan changes the rest"
+            raise InvalidSpec("a document cannot be added to a specification", hint=hint)
+        case str():
+            graph, ids = asyncio.run(add_text(base.graph, given, control_plane.host))
+        case _:
+            graph, ids = add_desires(base.graph, given)
+    specs = control_plane.specs
+    # The base may be the specification in the repository, which is not stored.
+    specs.save(base.graph, base.record)
+    earlier = base.record.desires if base.base else ()
+    record = SpecRecord(tuple(dict.fromkeys([*earlier, *ids])), base.base or base.id)
+    return describe_spec(specs.load(specs.save(graph, record)))
+
+
+def show_spec(control_plane: ControlPlane, spec_graph_id: str) -> dict[str, Json]:
+    """Return a specification with the keys of `POST /spec/normalize`."""
+    return describe_spec(control_plane.specs.load(spec_graph_id))
+
+
+def describe_spec(spec: StoredSpec) -> dict[str, Json]:
+    """Return the answer of `POST /spec/normalize`."""
+    nodes = list(spec.graph.below(ROOT))
+    return {
+        "spec_graph_id": spec.id,
+        "spec_summary": summary_of(spec),
+        "nodes": [
+            {"id": one.id, "kind": one.kind, "fields": dict(one.fields), "hash": one.hash}
+            for one in nodes
+        ],
+        "edges": [
+            {"source": one.id, "relation": edge.relation.value, "target": edge.to}
+            for one in nodes
+            for edge in one.edges
+        ],
+        "provenance": {
+            one.id: {"by": one.provenance.by.value, **write_record(one.provenance)} for one in nodes
+        },
+        "clarifications": [
+            {"node": one.node, "question": one.question} for one in spec.clarifications
+        ],
+    }
+
+
+def answer_clarification(
+    control_plane: ControlPlane, spec_graph_id: str, node: str, answer: str
+) -> dict[str, Json]:
+    """Store a specification with the answer to the first open question of a node."""
+    specs = control_plane.specs
+    stored = specs.load(spec_graph_id)
+    graph, answered = answer_question(stored.graph, node, answer)
+    record = stored.record
+    if spec_graph_id == HEAD:
+        specs.save(stored.graph)
+        record = SpecRecord(base=stored.id)
+    id_ = specs.save(graph, record)
+    return {
+        "answered": {"node": answered.node, "question": answered.question},
+        **describe_spec(specs.load(id_)),
+    }
+
+
+def export_document(control_plane: ControlPlane, spec_graph_id: str) -> dict[str, Json]:
+    """Return a specification as a document in YAML."""
+    spec = control_plane.specs.load(spec_graph_id)
+    return {"spec_graph_id": spec.id, "document": write_document(spec.graph)}
+
+
+def export_files(control_plane: ControlPlane, spec_graph_id: str) -> dict[str, Json]:
+    """Write the files of a specification into the repository of an app without a specification."""
+    spec = control_plane.specs.load(spec_graph_id)
+    head = control_plane.head
+    if head is not None and head.spec_hash != spec.graph.spec_hash:
+        message = f"{control_plane.repository} already contains the specification {spec_id(head)}"
+        raise Refused(message, hint="change it by a plan: attractor grow plan")
+    write_spec(spec.graph, control_plane.repository)
+    files: list[Json] = [str(node_path(one)) for one in spec.graph.below(ROOT)]
+    return {"spec_graph_id": spec.id, "files": files}
+
+
+def compare(control_plane: ControlPlane, before: str, after: str) -> dict[str, Json]:
+    """Return the changes between two specifications."""
+    specs = [control_plane.specs.load(one) for one in (before, after)]
+    changes: list[Json] = [
+        {"text": one.describe(), **write_record(one)}
+        for one in compare_specs(*(one.graph for one in specs))
+    ]
+    return {"before": specs[0].id, "after": specs[1].id, "changes": changes}
+
+
+def render(
+    control_plane: ControlPlane, spec_graph_id: str, mode: str, format: str = "svg"
+) -> dict[str, Json]:
+    """Answer `GET /render/:id?mode=`: a specification as a diagram."""
+    view = _choice(SpecView, mode, "mode")
+    chosen = _choice(DiagramFormat, format, "format")
+    spec = control_plane.specs.load(spec_graph_id)
+    columns = columns_of(control_plane, spec.graph) if view is SpecView.BOARD else None
+    diagram = asyncio.run(render_spec(spec.graph, view, chosen, columns=columns))
+    return {
+        "spec_graph_id": spec.id,
+        "mode": view.value,
+        "format": chosen.value,
+        "diagram": diagram,
+    }
+
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def _choice(type_: type[Choice], word: str, noun: str) -> Choice:
+    try:
+        return type_(word)
+    except ValueError:
+        known = ", ".join(one.value for one in type_)
+        raise UsageError(f"unknown {noun} {word!r}", hint=f"choose one: {known}") from None
+
+
+_COLUMN_OF_STATE: Mapping[PlanState, Column] = {
+    PlanState.DEPLOYING: Column.IN_PROGRESS,
+    PlanState.PARKED: Column.REVIEW,
+}
+
+
+def columns_of(control_plane: ControlPlane, graph: SpecGraph) -> Mapping[str, Column]:
+    """Return the columns of nodes on a board: deployed, or in a plan that is being deployed.
+
+    All other nodes wait.
+    """
+    columns: dict[str, Column] = {}
+    head = control_plane.head
+    if head is not None and read_stages(control_plane.repository):
+        same = (id_ for id_ in graph.keys() & head.keys() if graph[id_].hash == head[id_].hash)
+        columns = dict.fromkeys(same, Column.DONE)
+    for plan in control_plane.plans.open_plans():
+        column = _COLUMN_OF_STATE.get(control_plane.plans.state(plan))
+        if column:
+            changed = {one.id for one in compare_specs(plan.base, plan.result)}
+            columns |= dict.fromkeys(changed & graph.keys(), column)
+    return columns
+
+
+def list_specs(control_plane: ControlPlane) -> list[Json]:
+    """Return all stored specifications, oldest first."""
+    return [write_record(one) for one in _index_of(control_plane).versions()]
+
+
+def show_node(control_plane: ControlPlane, spec_graph_id: str, words: str) -> dict[str, Json]:
+    """Return a node, where it comes from, and its versions in all stored specifications."""
+    graph = control_plane.specs.load(spec_graph_id).graph
+    node = graph.find(words)
+    history = _index_of(control_plane).history(node.id)
+    record = cast("dict[str, Json]", json.loads(node_text(node)))
+    return {**record, "hash": node.hash, "versions": [write_record(one) for one in history]}
+
+
+def reindex(control_plane: ControlPlane) -> dict[str, Json]:
+    """Build the index of stored specifications again."""
+    return _index_of(control_plane).rebuild().to_dict()
+
+
+def _index_of(control_plane: ControlPlane) -> SpecIndex:
+    return SpecIndex(control_plane.index, control_plane.specs)
+
+
+def verify(control_plane: ControlPlane, *, reconverge: bool = False) -> dict[str, Json]:
+    """Compare the app with its specification and the promoted tree; restore what was edited."""
+    with control_plane.lock() if reconverge else nullcontext():
+        found = asyncio.run(verify_app(control_plane.host, reconverge=reconverge))
+    return found.to_dict()
