@@ -53,14 +53,19 @@ def _field(random: Random, graph: SpecGraph) -> Mapping[str, str]:
     return {"entity": entity, "field": field}
 
 
+def _typed(type_: str, has_default: bool) -> Mapping[str, Any]:
+    values = {"text": "x", "date": "2026-01-05", "integer": 3, "number": 2.5, "boolean": True}
+    return {"field_type": type_, "default": values[type_] if has_default else None}
+
+
 MAKERS: Mapping[str, Make] = {
     "add_source": lambda r, g, new: {"name": new},
     "add_surface": lambda r, g, new: {"panels": [new], "shows": _some(r, g, "entity")},
     "insert_gate": lambda r, g, new: {"name": new, "after": _one(r, g, "step")},
     "allocate": lambda r, g, new: {"strategy": new, "step": _one(r, g, "step")},
     "add_field": lambda r, g, new: {
-        **{"entity": _one(r, g, "entity"), "name": new, "field_type": r.choice(TYPES)},
-        "default": r.choice([None, "x", 3]),
+        **{"entity": _one(r, g, "entity"), "name": new},
+        **_typed(r.choice(TYPES), r.choice([False, True, True])),
     },
     "drop_field": lambda r, g, new: _field(r, g),
     "retype_field": lambda r, g, new: {**_field(r, g), "field_type": r.choice(TYPES)},

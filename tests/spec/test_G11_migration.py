@@ -155,8 +155,8 @@ def test_records_written_since_go_back_by_defaults_and_are_listed() -> None:
 
 
 def test_a_value_written_since_into_a_new_field_of_an_old_record_is_listed() -> None:
-    add: dict[str, Json] = {"type": "add_field", "entity": "block", "name": "area", "default": 1}
-    plan = _plan(read_morph(add))
+    add: dict[str, Json] = {"type": "add_field", "entity": "block", "name": "area"}
+    plan = _plan(read_morph({**add, "field_type": "integer", "default": 1}))
     old: State = {"block": ({"id": "a"}, {"id": "b"})}
     new, residue = plan.migration.up(old)
     first, second = new["block"]

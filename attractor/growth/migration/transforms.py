@@ -6,6 +6,7 @@ migration: the type of the morph decides it (ruling G11).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import UnionType
 from typing import NamedTuple, Protocol, cast
 
 from attractor.base.dataclasses import dataclass
@@ -217,6 +218,13 @@ def convert(value: Json, type_: str) -> Json:
         return value
 
 
+def has_type(value: Json, type_: str) -> bool:
+    """Return whether a value is of a type of fields; null is of each."""
+    if value is None or isinstance(value, bool):
+        return value is None or type_ == "boolean"
+    return isinstance(value, _TYPES[type_])
+
+
 def _boolean(value: Json) -> Json:
     words: Mapping[object, bool] = {"true": True, "false": False, 1: True, 0: False}
     if isinstance(value, (str, int)) and value in words:
@@ -248,6 +256,13 @@ def _as_text(value: Json) -> Json:
     raise ValueError(value)
 
 
+_TYPES: Mapping[str, type | UnionType] = {
+    "text": str,
+    "date": str,
+    "integer": int,
+    "number": int | float,
+    "boolean": bool,
+}
 _CONVERSIONS: Mapping[str, Callable[[Json], Json]] = {
     "text": _as_text,
     "date": _as_text,

@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from attractor.growth.migration.transforms import FieldAdded, Migration
+from attractor.growth.errors import InvalidMorph
+from attractor.growth.migration.transforms import FieldAdded, Migration, has_type
 from attractor.growth.morph import Morph, Touched, add_child, new_node
 from attractor.growth.spec.graph import SpecGraph, slug
 
@@ -29,6 +30,9 @@ class AddField(Morph):
         """Return the changed graph."""
         entity = graph.find(self.entity, "entity").id
         pii = "true" if self.pii else ""
+        if not has_type(self.default, self.field_type):
+            fault = f"add_field: the default {self.default!r} of {self.name!r} has another type"
+            raise InvalidMorph(fault, hint=f"write a default of type {self.field_type}, or none")
         id_ = f"{entity}.{slug(self.name)}"
         field = new_node(graph, self.name, "field", id_=id_, type=self.field_type, pii=pii)
         return add_child(graph, entity, field)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
+from attractor.engine.truncation import shorten
 from attractor.growth.development import DEVELOPMENT, DevelopmentalSpec, check_development
 from attractor.growth.errors import InvalidDevelopment
 from attractor.growth.identity import find_breaches
@@ -22,12 +23,16 @@ from attractor.growth.spec.clarifications import (
     questions_of,
 )
 from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.spec.names import faults_of_name
+
+_SHOWN = 80
 
 
 class FindingKind(StrEnum):
     """Why a proposal is refused."""
 
     MORPH = "invalid_morph"
+    NAME = "invalid_name"
     PLATE = "no_plate"
     TEST = "missing_test"
     QUESTION = "open_question"
@@ -83,6 +88,7 @@ def check_proposal(
             findings.append(Finding(FindingKind.MORPH, f"{place}: {cause.message}", cause.hint))
             return CheckedProposal(tuple(planned), tuple(findings))
         before = after
+    findings += _findings_of_names(graph, before)
     for breach in find_breaches(graph, before, development.identity):
         message = f"{breach.line!r}: {breach.message}"
         findings.append(Finding(FindingKind.IDENTITY, message, "leave the identity as it is"))
@@ -147,6 +153,15 @@ def _findings_of(
     for id_ in sorted(touched.nodes):
         for question in questions_of(graph[id_]) if id_ in graph else ():
             yield _open_question(f"{place}: {id_}", question)
+
+
+def _findings_of_names(before: SpecGraph, after: SpecGraph) -> Iterator[Finding]:
+    """Yield the faults of names that are new; a name of the specification stays as it is."""
+    for node in after.values():
+        if node.id not in before or before[node.id].name != node.name:
+            for fault in faults_of_name(node.name):
+                message = f"invalid name of the {node.kind} {shorten(node.name, _SHOWN)!r}: {fault}"
+                yield Finding(FindingKind.NAME, message, "choose a short name in one script")
 
 
 def find_unclear(base: SpecGraph, head: SpecGraph | None) -> Sequence[Finding]:

@@ -54,6 +54,8 @@ def read_proposal(value: object) -> Proposal:
     morphs, tests = record["morphs"], record["tests"]
     if not isinstance(morphs, list):
         raise InvalidMorph("morphs: not a list")
+    if not morphs:
+        raise InvalidMorph("morphs: no morph", hint="propose at least one morph")
     if not isinstance(tests, list) or not all(
         isinstance(one, str) and one.strip() for one in cast("list[object]", tests)
     ):

@@ -8,7 +8,7 @@ from typing import Any
 from attractor.base.json import JsonObject
 from attractor.growth.desires import UserDesire
 from attractor.growth.development import DevelopmentalSpec
-from attractor.growth.errors import InvalidMorph, ModelAnswerRefused
+from attractor.growth.errors import ModelAnswerRefused
 from attractor.growth.model_answers import ask_model
 from attractor.growth.morph import morph_registry, parameters_of
 from attractor.growth.plans.checks import Finding, check_proposal
@@ -40,8 +40,6 @@ async def propose(
         nonlocal findings
         findings = ()
         proposal = read_proposal(answer)
-        if not proposal.morphs:
-            raise InvalidMorph("morphs: no morph", hint="propose at least one morph")
         findings = check_proposal(graph, proposal, development).findings
         if findings:
             raise refusal(findings)

@@ -22,6 +22,7 @@ from attractor.growth.spec.graph import (
     free_id,
     slug,
 )
+from attractor.growth.spec.names import LONGEST_NAME
 from attractor.growth.spec.node_kind import NodeKind, kinds_in, node_kinds
 
 IDENTITY = ("purpose", "beneficiaries", "safety_envelope", "prohibited_changes")
@@ -41,6 +42,8 @@ DOCUMENT_KEYS = frozenset({"identity", *SECTIONS})
 
 SECTION = "section"
 SCALARS = frozenset({"cadence"})
+_NAMED = frozenset({"entity", "field", "pipeline", "step", "panel"})
+"""The kinds whose words are names; words of other kinds may be sentences."""
 _RELATIONS_OF_ALL = {"derives_from": Relation.DERIVES_FROM}
 
 
@@ -153,6 +156,9 @@ class _Reader:
         if not entry.get(kind.label):
             raise self._fault(place, f"missing {kind.label}", "every entry has words")
         words = self._text(entry[kind.label], f"{place}.{kind.label}")
+        if len(words) > LONGEST_NAME and name in _NAMED:
+            fault = f"{len(words)} characters; the limit is {LONGEST_NAME}"
+            raise self._fault(place, fault, "choose a short name")
         id_ = self._free_id(words, name, owner)
         fields: dict[str, Json] = {"name": words}
         for key, allowed in kind.fields.items():

@@ -83,6 +83,24 @@ def test_unknown_plans_and_refused_proposals(app: ControlPlane) -> None:
         app.plans.load("gp-1")
     with pytest.raises(PlanRefused, match="exists"):
         _planned(app, {"type": "add_entity", "name": "Contract", "fields": ["x"]})
+    for name, fault in (
+        ("x" * 201, "201 characters; the limit is 200"),
+        ("\u0420HI gate", "is CYRILLIC CAPITAL LETTER ER"),
+        ("\u0391rea", "is GREEK CAPITAL LETTER ALPHA"),
+    ):
+        for morph in (
+            {"type": "add_source", "name": name},
+            {"type": "rename", "node": "block", "name": name},
+            {"type": "add_field", "entity": "Block", "name": name},
+        ):
+            with pytest.raises(PlanRefused, match=fault):
+                _planned(app, morph)
+    typed = {"type": "add_field", "entity": "Block", "name": "area", "field_type": "integer"}
+    for default in ("large", 1.5, True):
+        with pytest.raises(PlanRefused, match="has another type"):
+            _planned(app, {**typed, "default": default})
+    with pytest.raises(InvalidMorph, match="no morph"):
+        read_proposal({"morphs": [], "tests": []})
     with pytest.raises(AttractorError, match="unknown type"):
         _planned(app, {"type": "set_purpose", "purpose": "a mouse"})
     assert list(app.plans.ids()) == []
@@ -104,3 +122,8 @@ def test_mutation_names_morphs_state_and_identity(app: ControlPlane) -> None:
         "block: new field area",
     ):
         assert words in text
+
+
+def test_words_of_one_script_are_names(app: ControlPlane) -> None:
+    for words in ("Café-Größe", "Поле 7", "β-carotene", "µg_dose"):
+        assert _planned(app, {"type": "add_source", "name": words})

@@ -99,3 +99,9 @@ def test_faults_name_place_and_remedy(before: str, after: str, fault: str, hint:
         farm((before, after))
     assert fault in caught.value.message
     assert hint in caught.value.hint
+
+
+def test_long_name_is_refused() -> None:
+    with pytest.raises(InvalidSpec, match=r"entities\[0\].*: 201 characters; the limit is 200"):
+        farm(('"Contract"', f'"{"x" * 201}"'))
+    assert farm(('"No harvest', f'"{"x" * 201}'))
