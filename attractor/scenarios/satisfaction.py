@@ -36,10 +36,10 @@ class ScenarioTally:
 
 def satisfaction(tallies: Sequence[ScenarioTally]) -> Fraction:
     """Return the weighted share of satisfied trials (0 without trials)."""
-    total = sum((tally.weight * tally.played for tally in tallies), Fraction(0))
+    total = sum(tally.weight * tally.played for tally in tallies)
     if not total:
         return Fraction(0)
-    return sum((tally.weight * tally.satisfied for tally in tallies), Fraction(0)) / total
+    return sum(tally.weight * tally.satisfied for tally in tallies) / total
 
 
 @lru_cache(maxsize=1024)
@@ -120,7 +120,7 @@ def failures_allowed(suite: Suite) -> int:
     bound = failures_tolerated(
         trials * len(holdouts), gate.min_lower_bound, confidence=gate.confidence
     )
-    left = sum((one.weight * trials for one in holdouts), Fraction(0)) * (1 - gate.min_satisfaction)
+    left = sum(one.weight * trials for one in holdouts) * (1 - gate.min_satisfaction)
     allowed = 0
     # Lightest first, because that gives the largest number of failures.
     for weight in sorted(_forgiven(suite)):

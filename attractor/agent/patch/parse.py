@@ -140,8 +140,8 @@ class _Reader:
 
 
 def _read_operation(reader: _Reader) -> Operation:
-    prefix = next((one for one in _OPERATIONS if reader.line.startswith(one)), "")
-    if not prefix:
+    prefix = next((one for one in _OPERATIONS if reader.line.startswith(one)), None)
+    if prefix is None:
         wanted = ", ".join(repr(one) for one in _OPERATIONS)
         raise reader.refuse(f"expected one of {wanted}, not {_short(reader.line)}")
     path = reader.take_after(prefix)

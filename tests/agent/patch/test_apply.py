@@ -299,6 +299,7 @@ def test_a_change_between_two_texts_arrives(before: list[str], after: list[str])
         ("if a:\n\tb\n", "     b\n+    c\n+\n+    d", "if a:\n\tb\n\tc\n\n\td\n"),
         # The added line already has the indentation of the file.
         ("  a\n    b\n", " a\n b\n+  c", "  a\n    b\n  c\n"),
+        ("  a\n", " a \n+c", "  a\n  c\n"),
     ],
 )
 def test_added_lines_are_indented_as_the_lines_that_match(

@@ -30,7 +30,7 @@ EVERYTHING = """\
 -go
 +come
 
-*** End of File
+*** End of File\x20
 *** End Patch
 """
 

@@ -555,6 +555,11 @@ def test_a_dead_end_ends_the_branch() -> None:
     assert ended(within(whole, "a", success())) == (StageStatus.SUCCESS, "completed", "a")
 
 
+def test_branch_ends_at_its_join() -> None:
+    whole = graph([start(), end(), node("a"), node("join")], [edge("a", "join")])
+    assert ended(within(whole, "a", success())) == (StageStatus.SUCCESS, "completed", "join")
+
+
 def test_a_branch_does_not_go_where_it_came_from() -> None:
     whole = graph([start(), end(), node("b", retry_target="plan")], [edge("a", "plan")])
     told = "the branch leads to plan before branches meet at join"
