@@ -15,6 +15,7 @@ from tests.cli.git_desk import (
     StartingRuns,
     await_,
     desk as desk,  # a fixture
+    document,
     events,
     starting_runs as starting_runs,  # a fixture
 )
@@ -60,6 +61,25 @@ def test_old_drawings_of_the_server_are_removed(desk: GitDesk) -> None:
     assert freed(desk, "--dry-run") == {("", "drawing")}
     assert "drawing (a page that needs it draws it again)" in desk.do("gc").stdout
     assert [one.name for one in drawings.iterdir()] == ["new.svg"]
+
+
+def test_copies_of_agents_are_removed_when_no_run_needs_them(desk: GitDesk) -> None:
+    desk.make(GATE)
+    agent = desk.project / "agents" / "mine" / "agent.toml"
+    agent.parent.mkdir(parents=True)
+    agent.write_text("")
+    parked = desk.run("--interviewer", "park", "--workspace", "none")
+    agent.write_text("max_turns = 3")
+    other = desk.run("--interviewer", "park", "--workspace", "none")
+    assert desk.do("cancel", other.name).returncode == 0
+    copies = sorted((desk.state / "agents").iterdir())
+    for copy in copies:
+        os.utime(copy, (0, 0))
+    [needed] = [one for one in copies if one.name == document(parked / "manifest.json")["agents"]]
+    swept = [one["path"] for one in desk.json("gc", *NOW)["freed"]]
+    assert swept == [str(one) for one in copies if one != needed]
+    assert desk.do("cancel", parked.name).returncode == 0
+    assert freed(desk, *NOW) == {("", "agents")}
 
 
 def test_failed_run_is_freed_and_keeps_its_records(

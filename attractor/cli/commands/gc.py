@@ -45,12 +45,12 @@ def gc(
 
     Remove the workspaces and snapshots of a run if the run is final or its run directory is
     missing. Final means failed, canceled, rejected, or approved and promoted. Workspaces of
-    parallel branches are included. Also remove temporary files of killed processes, and drawings
-    that the server keeps. All runs in the state folder are checked, including runs of other
-    projects. Run directories, the ledger, Git branches and live runs are never removed. A run whose
-    workspace and snapshots were removed cannot be forked or rewound. With --usage, only measure the
-    runs folder of this project, and the workspaces, snapshots and records in the state folder,
-    which all projects share.
+    parallel branches are included. Also remove temporary files of killed processes, drawings that
+    the server keeps, and copies of agents that no run needs. All runs in the state folder are
+    checked, including runs of other projects. Run directories, the ledger, Git branches and live
+    runs are never removed. A run whose workspace and snapshots were removed cannot be forked or
+    rewound. With --usage, only measure the runs folder of this project, and the workspaces,
+    snapshots and records in the state folder, which all projects share.
     """
     host = host_of(invocation)
     if usage:
@@ -59,7 +59,7 @@ def gc(
         return ExitCode.DONE
     rules = Rules(host.clock.now(), parse_duration(older_than), missing_projects)
     places = RunLocations(Ledger(host.state_dir), host.runs_dir)
-    swept = asyncio.run(Collector(host, places, rules, is_dry=dry_run).collect())
+    swept = asyncio.run(Collector(host, places, rules, places.run_ids, is_dry=dry_run).collect())
     if as_json:
         show_json(swept.to_record())
     else:

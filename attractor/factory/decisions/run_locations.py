@@ -1,5 +1,6 @@
 """Finds the directories of the runs of a state folder, and the runs whose result is promoted."""
 
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,6 +31,11 @@ class RunLocations:
             while replaced and replaced not in self._promoted:
                 self._promoted.add(replaced)
                 replaced = self._rebased_from(replaced)
+
+    @property
+    def run_ids(self) -> Collection[str]:
+        """The runs in the ledger."""
+        return self._begun.keys()
 
     def __call__(self, run_id: str) -> Whereabouts:
         """Return the location of a run."""

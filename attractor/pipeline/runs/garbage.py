@@ -1,6 +1,6 @@
 """Removes the leftovers of ended runs: folders and processes."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import field
 from datetime import UTC, datetime, timedelta
@@ -38,6 +38,7 @@ from attractor.environments.orphan_processes import (
 )
 from attractor.language.source.text import visible
 from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.source.pinned_agents import pinned_copies
 from attractor.workspaces.cleanup import (
     DiskUsage,
     base_refs,
@@ -234,7 +235,7 @@ def _find(run_id: str, places: Sequence[Path]) -> RunDirectory | None:
     return None
 
 
-WORKSPACE, FORK, STORE = "workspace", "fork", "store"
+WORKSPACE, FORK, STORE, AGENTS = "workspace", "fork", "store", "agents"
 
 BASE_REF, LEFT_BEHIND = "base ref", "left behind"
 
@@ -303,11 +304,15 @@ class Sweep:
 
 @dataclass
 class Collector:
-    """Goes through the runs in a state folder; requests the facts of each run only when needed."""
+    """Goes through the runs in a state folder; requests the facts of each run only when needed.
+
+    `run_ids` are the recorded runs, also those without a store.
+    """
 
     host: RunHost
     where: Ask
     rules: Rules
+    run_ids: Collection[str] = ()
     is_dry: bool = False
 
     def __post_init__(self) -> None:
@@ -323,6 +328,7 @@ class Collector:
         await self._judge_refs()
         await self._free_left_behind()
         self._free_drawings()
+        await self._free_agents()
         return self._sweep
 
     @property
@@ -453,6 +459,29 @@ class Collector:
                     file.unlink(missing_ok=True)
                 why = "a page that needs it draws it again"
                 self._sweep.freed.append(Freed("", DRAWING, str(file), found.st_size, why))
+
+    async def _free_agents(self) -> None:
+        """Remove the old copies of agents that no run needs."""
+        latest = (self.rules.now - max(self.rules.older_than, BEING_MADE)).timestamp()
+        copies = sorted(pinned_copies(self._state).glob("[!.]*"))
+        unused = {one.name: one for one in copies if one.stat().st_mtime <= latest}
+        stored = set(stored_run_ids(self._state))
+        for run_id in stored.union(self.run_ids):
+            if not unused:
+                return
+            need = need_of(run_id, self.where(run_id), self.rules)
+            if not need.is_needed:
+                continue
+            if need.directory:
+                try:
+                    unused.pop(read_manifest(RunDirectory(need.directory)).agents, None)
+                except AttractorError:  # it may have begun with any of them
+                    return
+            elif run_id in stored:
+                return
+        for folder in unused.values():
+            why = "no run that can go on began with them"
+            await self._free(Freed("", AGENTS, str(folder), await self._size(folder), why))
 
     async def _size(self, path: Path) -> int:
         return await in_thread(partial(self._sizes.of, path))

@@ -1,8 +1,10 @@
 """Keeps the agents of a project as they were when a run began; resumes use these copies.
 
-A copy lies in the state folder under the hash of its files, because agents can name secrets.
+A copy lies in the state folder under the hash of its files, because agents can name secrets. The
+time of its folder is the last time that a run began with it.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,19 +20,26 @@ from attractor.pipeline.host.run_host import RunHost
 _PATTERNS = (f"[!._]*/{AGENT_FILE}", f"[!._]*/{PROMPT_FILE}", f"{PROFILES}/*{SUFFIX}")
 
 
+def pinned_copies(state: Path) -> Path:
+    """Return the folder of all copies in a state folder."""
+    return state / "agents"
+
+
 def pin_agents(host: RunHost) -> str:
     """Copy the agents of the project, unless a copy exists; return the hash of their files."""
     files = _read(host.project / AGENTS)
     digest = _hash(files)
-    copy = _copies(host) / digest
-    if not copy.exists():
+    copy = pinned_copies(host.state_dir) / digest
+    try:
+        os.utime(copy)
+    except FileNotFoundError:
         store_private_folder(copy, (StoredFile(*one) for one in files.items()))
     return digest
 
 
 def with_pinned_agents(host: RunHost, digest: str) -> RunHost:
     """Return the host with the agents that a run pinned, and verify their hash."""
-    copy = _copies(host) / digest
+    copy = pinned_copies(host.state_dir) / digest
     if _hash(_read(copy)) != digest or not copy.is_dir():
         raise VerificationError(
             f"the agents that the run began with are missing or were changed in {copy}",
@@ -42,10 +51,6 @@ def with_pinned_agents(host: RunHost, digest: str) -> RunHost:
 def are_agents_changed(host: RunHost, digest: str) -> bool:
     """Return whether the agents of the project differ from those that a run pinned."""
     return _hash(_read(host.project / AGENTS)) != digest
-
-
-def _copies(host: RunHost) -> Path:
-    return host.state_dir / "agents"
 
 
 def _read(folder: Path) -> Mapping[str, bytes]:
