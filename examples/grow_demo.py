@@ -36,10 +36,10 @@ from demo import (
 )
 
 from attractor.backends.models import newest_model
+from attractor.growth.building import shipped_pipeline
 from attractor.growth.deployment import keeper
 from attractor.growth.deployment.release import Releases
 from attractor.growth.deployment.targets import local
-from attractor.growth.shipped import shipped_pipeline
 from attractor.twins.script.script import load_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from attractor.backends.models import newest_model
-from attractor.growth.shipped import GRAPHS
+from attractor.growth.building import GRAPHS
 from attractor.language import format, parse_file, prepare
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.simulation.pipeline_tests import SUFFIX, open_tests, run_tests

@@ -24,7 +24,7 @@ from attractor.base.json import (
 )
 from attractor.base.records import read_record, write_record
 from attractor.growth.errors import InvalidLineage
-from attractor.growth.migration.transforms import Sequenced
+from attractor.growth.migration import Sequenced
 from attractor.growth.morph import Level, Risk
 from attractor.growth.morphs.declare_maturity import DeclareMaturity
 from attractor.growth.plans.plan import Plan

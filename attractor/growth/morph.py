@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from attractor.base.dataclasses import dataclass
 from attractor.base.registry import Registry
 from attractor.growth.errors import InvalidMorph
-from attractor.growth.migration.transforms import Migration
+from attractor.growth.migration import Migration
 from attractor.growth.spec.graph import (
     Author,
     Provenance,

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from attractor.base.json import Json
-from attractor.growth.adapter import adapters, call_adapter
 from attractor.growth.errors import InvalidData
 from attractor.growth.http_client import ServiceFailed
+from attractor.growth.tools import adapters, call_adapter
 from attractor.twins.server.hosting import in_background
 from attractor.twins.services.service import load_service
 from attractor.twins.services.service_twin import ServiceTwin

@@ -7,7 +7,7 @@ import pytest
 
 from attractor.base.json import JsonObject
 from attractor.growth.errors import InvalidData
-from attractor.growth.skill import run_skill, skills
+from attractor.growth.tools import run_skill, skills
 from tests.tables import table
 
 ITEMS = [

@@ -13,7 +13,7 @@ from attractor.growth.morph import read_morph
 from attractor.growth.plans.plan import Plan, PlannedMorph
 from attractor.growth.simulation.rehearse import rehearse
 from attractor.growth.simulation.report import Depth, Rehearsal, save_simulation
-from attractor.growth.simulation.simulate import simulate
+from attractor.growth.simulation.simulations import simulate
 from attractor.growth.simulation.traffic import Conditions, Exchange, Recording, Request, Response
 from tests.growth.apps.small_app import SPEC, write_small_app
 from tests.growth.deployment.living import NEW_FIELD, Living, make_released

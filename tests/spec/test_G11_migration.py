@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
 from attractor.growth.development import parse_development
-from attractor.growth.migration.state import Record, State, parse_records, state_text
+from attractor.growth.migration import Record, State, parse_records, state_text
 from attractor.growth.morph import Morph, morph_registry, read_morph
 from attractor.growth.plans.mutation import mutation_text
 from attractor.growth.plans.plan import Plan, PlannedMorph

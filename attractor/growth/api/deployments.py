@@ -10,7 +10,7 @@ from attractor.base.errors import UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.engine.state.run_state import APPROVED, AWAITING_ANSWER, AWAITING_DECISION
 from attractor.factory.evaluation.run_facts import read_facts
-from attractor.growth.building.crew_run import find_crew_run, read_build
+from attractor.growth.building import find_crew_run, read_build
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import (
     Deployment,

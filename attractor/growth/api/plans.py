@@ -20,7 +20,7 @@ from attractor.growth.development import read_development
 from attractor.growth.errors import PlanRefused
 from attractor.growth.identity import coverage
 from attractor.growth.normalize.structured import add_desires
-from attractor.growth.plans.checks import find_unclear
+from attractor.growth.plans.checks import find_unclear, make_plan, refusal
 from attractor.growth.plans.collisions import Collision, find_collisions
 from attractor.growth.plans.feedback import (
     AppFeedback,
@@ -33,7 +33,6 @@ from attractor.growth.plans.feedback import (
 from attractor.growth.plans.mutation import mutation_text
 from attractor.growth.plans.plan import Plan, Proposal
 from attractor.growth.plans.planner import propose
-from attractor.growth.plans.planning import make_plan, refusal
 from attractor.growth.plans.store import PlanState
 from attractor.growth.simulation.report import Simulation, simulations_of
 from attractor.growth.simulation.simulations import FOLDER, rehearse_plan, simulate_plan

@@ -28,9 +28,8 @@ from attractor.growth.spec.document import write_document
 from attractor.growth.spec.files import node_path, node_text, write_spec
 from attractor.growth.spec.graph import ROOT, SpecGraph
 from attractor.growth.spec.index import SpecIndex
-from attractor.growth.spec.rendering import Column, DiagramFormat, SpecView, render_spec
+from attractor.growth.spec.rendering import Column, DiagramFormat, SpecView, render_spec, summary_of
 from attractor.growth.spec.store import HEAD, SpecRecord, StoredSpec, spec_id
-from attractor.growth.spec.summary import summary_of
 
 
 def normalize(control_plane: ControlPlane, desires: object, base: str = "") -> dict[str, Json]:

@@ -23,7 +23,7 @@ from attractor.environments.selection import EnvironmentChoice, choose_environme
 from attractor.growth.apps.skeleton import STACK
 from attractor.growth.apps.stack import stacks
 from attractor.growth.errors import AppFailed
-from attractor.growth.migration.state import State, read_state, write_state
+from attractor.growth.migration import State, read_state, write_state
 
 _START_S = 60.0
 _COMMAND_MS = 120_000

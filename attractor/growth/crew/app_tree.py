@@ -1,4 +1,7 @@
-"""The tree of an app as a stage of the crew sees it: specification, plan and written bodies."""
+"""The tree of an app: specification, plan and written bodies.
+
+A stage of the crew sees the tree of its workspace, and a check that of the candidate in a trial.
+"""
 
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -12,10 +15,12 @@ from attractor.engine.seams import Stage as RunStage
 from attractor.growth.apps.skeleton import generate
 from attractor.growth.apps.stack import FilePart, GeneratedFile
 from attractor.growth.development import DevelopmentalSpec, read_development
+from attractor.growth.errors import InvalidApp
 from attractor.growth.lineage import Stage, newest, read_stages
 from attractor.growth.plans.plan import Proposal, read_proposal
 from attractor.growth.spec.files import read_spec
 from attractor.growth.spec.graph import SpecGraph
+from attractor.scenarios.check import Observation
 
 FOLDERS = ("spec", "app", "tools")
 """The folders that the crew changes."""
@@ -120,3 +125,29 @@ async def write_changes(stage: RunStage, tree: AppTree, change: Callable[[Path],
 def _texts(folder: Path) -> Mapping[str, bytes]:
     files = (one for top in FOLDERS for one in sorted((folder / top).rglob("*")))
     return {str(one.relative_to(folder)): one.read_bytes() for one in files if one.is_file()}
+
+
+PATTERNS = ("spec/**/*", "app/**/*")
+MOST_BYTES = 1 << 20
+
+
+@asynccontextmanager
+async def candidate_tree(observed: Observation) -> AsyncGenerator[AppTree]:
+    """Yield the tree of the candidate, copied to a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="attractor-candidate-") as folder:
+        await copy_files(observed, PATTERNS, Path(folder))
+        yield read_app_tree(Path(folder))
+
+
+async def copy_files(observed: Observation, patterns: Sequence[str], folder: Path) -> None:
+    """Copy files of the candidate into a folder, or raise InvalidApp for one that is too large."""
+    environment = observed.environment
+    for pattern in patterns:
+        for path in await environment.glob(pattern):
+            if "__pycache__" not in path:
+                file = folder / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                content = await environment.read_bytes(path, limit=MOST_BYTES + 1)
+                if len(content) > MOST_BYTES:
+                    raise InvalidApp(f"{path}: too large for a check (limit: {MOST_BYTES} bytes)")
+                file.write_bytes(content)

@@ -1,12 +1,12 @@
 """Contracts of the crew: each agent gets one JSON object, and answers with another.
 
 The answer is checked against the schema and by rule. A wrong answer goes back once, with its
-faults; then the stage fails.
+faults; then the stage fails. A failed stage leaves its faults for the next attempt of the compiler.
 """
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import field, replace
 from functools import cache
 from typing import Any
@@ -14,11 +14,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError
+from attractor.base.errors import AttractorError, UsageError
 from attractor.base.json import Json, JsonObject
 from attractor.base.registry import Registry
 from attractor.engine.outcome import NOTHING_USED, FailureClass, Outcome, Usage, failure
 from attractor.engine.seams import Backend, Stage
+from attractor.engine.truncation import shorten
 from attractor.growth.crew.app_tree import AppTree
 from attractor.growth.errors import InvalidAnswer
 
@@ -145,3 +146,32 @@ async def ask(stage: Stage, backend: Backend, name: str, work: Work) -> Answered
 def record_of(answer: Message) -> JsonObject:
     """Return an answer as JSON."""
     return answer.model_dump(mode="json", exclude_defaults=True)
+
+
+FAULTS = "crew.faults"
+"""The context key of the faults that the compiler has to fix."""
+
+_MOST_KEPT = 20
+_LONGEST = 300
+
+
+def work_of(stage: Stage, tree: AppTree) -> Work:
+    """Return the work of a stage, with a snapshot of the context."""
+    return Work(tree, stage.context.snapshot())
+
+
+def refused(reason: str, faults: Sequence[str], **updates: Json) -> Outcome:
+    """Return a failure whose faults reach the compiler."""
+    kept = [shorten(one, _LONGEST) for one in faults[:_MOST_KEPT]]
+    reason = f"{reason}: {kept[0]}" if kept else reason
+    outcome = failure(reason, FailureClass.VERDICT)
+    return replace(outcome, context_updates={**updates, FAULTS: list[Json](kept)})
+
+
+async def as_outcome(work: Awaitable[Outcome]) -> Outcome:
+    """Return the outcome, or a failure if the app or an input is invalid."""
+    try:
+        return await work
+    except UsageError as mistake:
+        hint = f" ({mistake.hint})" if mistake.hint else ""
+        return failure(f"{mistake.message}{hint}", FailureClass.TERMINAL)

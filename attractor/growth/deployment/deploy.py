@@ -25,8 +25,15 @@ from attractor.engine.state.run_state import (
 from attractor.factory.errors import StaleBase
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.launch import ask_gate, promote_run
-from attractor.growth.building.crew_run import Build, CrewRun, build_plan, read_build, run_crew
-from attractor.growth.building.plan_commit import work_tree
+from attractor.growth.building import (
+    Build,
+    CrewRun,
+    build_plan,
+    read_build,
+    run_crew,
+    shipped_pipeline,
+    work_tree,
+)
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.monitor import Change, compare_telemetry
 from attractor.growth.deployment.release import Release, ReleaseRecord, Releases
@@ -36,7 +43,6 @@ from attractor.growth.deployment.transfer import Move, forward, transfer
 from attractor.growth.lineage import Stage, newest, read_stages
 from attractor.growth.plans.plan import Plan
 from attractor.growth.plans.store import DEPLOYMENT, PlanState
-from attractor.growth.shipped import shipped_pipeline
 from attractor.pipeline.host.run_host import RunHost
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.repository import Repository, open_repository

@@ -18,8 +18,7 @@ from attractor.base.records import read_record, write_record
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.resources.versions import split_pin
 from attractor.growth.apps.process import export_state
-from attractor.growth.building.crew_run import Build, stages_at
-from attractor.growth.building.plan_commit import commit_stage
+from attractor.growth.building import Build, commit_stage, stages_at
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import (
     PATIENCE_S,
@@ -33,7 +32,7 @@ from attractor.growth.deployment.release import Releases
 from attractor.growth.deployment.target import ReleaseTarget
 from attractor.growth.deployment.transfer import Move, Moved
 from attractor.growth.lineage import LINEAGE, Stage, rollback_stage, undone_by
-from attractor.growth.migration.state import KEY, State
+from attractor.growth.migration import KEY, State
 from attractor.growth.plans.store import DEPLOYMENT, PlanState
 from attractor.pipeline.runs.lookup import find_run
 from attractor.workspaces.git.repository import open_repository

@@ -14,8 +14,7 @@ from attractor.base.json import Json
 from attractor.growth.apps.process import export_state, import_state, running_app
 from attractor.growth.deployment.release import Release
 from attractor.growth.errors import AppFailed
-from attractor.growth.migration.state import State, state_text
-from attractor.growth.migration.transforms import Migration
+from attractor.growth.migration import Migration, State, state_text
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Adds an entity with fields."""
 
-from attractor.growth.migration.transforms import EntityAdded, Migration
+from attractor.growth.migration import EntityAdded, Migration
 from attractor.growth.morph import Morph, Touched, add_child, new_node
 from attractor.growth.spec.graph import SpecGraph, slug
 

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from attractor.growth.errors import InvalidMorph
-from attractor.growth.migration.transforms import FieldAdded, Migration, has_type
+from attractor.growth.migration import FieldAdded, Migration, has_type
 from attractor.growth.morph import Morph, Touched, add_child, new_node
 from attractor.growth.spec.graph import SpecGraph, slug
 

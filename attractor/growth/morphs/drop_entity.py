@@ -1,6 +1,6 @@
 """Removes an entity that no other node uses, with its records."""
 
-from attractor.growth.migration.transforms import EntityDropped, Migration
+from attractor.growth.migration import EntityDropped, Migration
 from attractor.growth.morph import Morph, Risk, Touched, require_unused
 from attractor.growth.spec.graph import Relation, SpecGraph
 

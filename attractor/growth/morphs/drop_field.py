@@ -2,7 +2,7 @@
 
 from pydantic import JsonValue
 
-from attractor.growth.migration.transforms import FieldDropped, Migration
+from attractor.growth.migration import FieldDropped, Migration
 from attractor.growth.morph import Morph, Risk, Touched, field_of, require_unused
 from attractor.growth.spec.graph import Relation, SpecGraph
 

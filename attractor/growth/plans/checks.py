@@ -1,27 +1,26 @@
-"""Checks proposals and plans by rule.
+"""Checks proposals and plans by rule, and makes plans of the proposals that pass.
 
 A proposal needs plates, required tests and answers to open questions, and keeps the identity. A
 stored plan also needs a current base, and no open plan that collides.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from enum import StrEnum
+from itertools import count
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
 from attractor.engine.truncation import shorten
+from attractor.growth.desires import UserDesire
 from attractor.growth.development import DEVELOPMENT, DevelopmentalSpec, check_development
-from attractor.growth.errors import InvalidDevelopment
+from attractor.growth.errors import InvalidDevelopment, PlanRefused
 from attractor.growth.identity import find_breaches
 from attractor.growth.morph import Morph, type_of
 from attractor.growth.plans.collisions import Collision, find_collisions
-from attractor.growth.plans.plan import Plan, PlannedMorph, Proposal
-from attractor.growth.spec.clarifications import (
-    adds_only_desires,
-    clarifications_of,
-    questions_of,
-)
+from attractor.growth.plans.plan import Plan, PlannedMorph, Proposal, named
+from attractor.growth.spec.clarifications import adds_only_desires, clarifications_of, questions_of
 from attractor.growth.spec.graph import SpecGraph
 from attractor.growth.spec.names import faults_of_name
 
@@ -176,3 +175,33 @@ def find_unclear(base: SpecGraph, head: SpecGraph | None) -> Sequence[Finding]:
 def _open_question(place: str, question: str) -> Finding:
     hint = "answer with 'attractor spec answer'"
     return Finding(FindingKind.QUESTION, f"{place} has an open question: {question}", hint)
+
+
+def make_plan(
+    base: SpecGraph,
+    proposal: Proposal,
+    development: DevelopmentalSpec,
+    *,
+    head: SpecGraph | None,
+    desires: Sequence[UserDesire] = (),
+    is_dropped: Callable[[str], bool],
+) -> Plan:
+    """Return the plan of a proposal, or raise PlanRefused.
+
+    `head` is the specification in the repository of the app, if there is one. The same proposal for
+    the same base is the same plan, unless that plan was dropped.
+    """
+    checked = check_proposal(base, proposal, development)
+    if findings := [*find_unclear(base, head), *checked.findings]:
+        raise refusal(findings)
+    plan = Plan("", base, checked.morphs, proposal.tests, development.hash, tuple(desires))
+    attempts = (named(replace(plan, attempt=number)) for number in count(1))
+    return next(one for one in attempts if not is_dropped(one.id))
+
+
+def refusal(findings: Sequence[Finding]) -> PlanRefused:
+    """Return the error with all reasons to refuse a proposal."""
+    lines = [one.message for one in findings]
+    error = PlanRefused(f"the plan is refused: {'; '.join(lines)}", hint=findings[0].hint)
+    error.details = {"findings": [one.to_dict() for one in findings]}
+    return error

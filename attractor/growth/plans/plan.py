@@ -22,7 +22,7 @@ from attractor.base.json import (
 )
 from attractor.growth.desires import UserDesire, read_desires
 from attractor.growth.errors import InvalidMorph
-from attractor.growth.migration.transforms import Migration, Sequenced
+from attractor.growth.migration import Migration, Sequenced
 from attractor.growth.morph import (
     Level,
     Morph,

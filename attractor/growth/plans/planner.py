@@ -11,10 +11,9 @@ from attractor.growth.development import DevelopmentalSpec
 from attractor.growth.errors import ModelAnswerRefused
 from attractor.growth.model_answers import ask_model
 from attractor.growth.morph import morph_registry, parameters_of
-from attractor.growth.plans.checks import Finding, check_proposal
+from attractor.growth.plans.checks import Finding, check_proposal, refusal
 from attractor.growth.plans.feedback import AppFeedback
 from attractor.growth.plans.plan import Proposal, read_proposal
-from attractor.growth.plans.planning import refusal
 from attractor.growth.spec.document import write_document
 from attractor.growth.spec.graph import SpecGraph
 from attractor.growth.spec.store import spec_id

@@ -14,8 +14,7 @@ from attractor.base.journal import read_lines
 from attractor.base.json import JsonObject, NotCanonical, canonical_json, parse_json
 from attractor.growth.errors import InvalidMorph, UnknownPlan
 from attractor.growth.plans.plan import Plan, read_plan
-from attractor.growth.references import find_id
-from attractor.growth.spec.store import SpecStore
+from attractor.growth.spec.store import SpecStore, find_id
 
 PLAN = "plan.json"
 MUTATION = "mutation.md"

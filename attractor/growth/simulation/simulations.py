@@ -1,25 +1,120 @@
-"""Makes the simulations of a plan and keeps them beside it (ruling G10)."""
+"""Makes the simulations of a plan and keeps them beside it (ruling G10).
 
-from collections.abc import Mapping
+Depth `spec` builds nothing: it names the files, state and requests that the plan touches. A
+rehearsal completes its report with a built app.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from attractor.base.errors import AttractorError
 from attractor.base.files import file_error, write_whole
+from attractor.base.json import canonical_json, content_hash
 from attractor.engine.state.run_state import EVALUATING
 from attractor.environments.selection import EnvironmentChoice
 from attractor.growth.apps.process import app_sandbox
-from attractor.growth.building.crew_run import CrewRun, build_plan, run_crew
-from attractor.growth.building.plan_commit import work_tree
+from attractor.growth.apps.skeleton import generate
+from attractor.growth.building import CrewRun, build_plan, run_crew, work_tree
 from attractor.growth.control_plane import ControlPlane
+from attractor.growth.migration import Sequenced, State
+from attractor.growth.morph import Risk, type_of
 from attractor.growth.plans.plan import Plan
+from attractor.growth.simulation.impact import Impact
+from attractor.growth.simulation.pictures import draw_wireframe, take_pictures, why_no_pictures
 from attractor.growth.simulation.rehearse import rehearse
-from attractor.growth.simulation.report import Depth, Rehearsal, Simulation, save_simulation
-from attractor.growth.simulation.screenshots import take_pictures, why_no_pictures
-from attractor.growth.simulation.simulate import simulate
-from attractor.growth.simulation.traffic import read_recordings
-from attractor.growth.simulation.wireframe import draw_wireframe
+from attractor.growth.simulation.report import (
+    Depth,
+    Difference,
+    FileChange,
+    Pins,
+    Rehearsal,
+    Simulation,
+    StateChange,
+    Traffic,
+    save_simulation,
+)
+from attractor.growth.simulation.traffic import Recording, read_recordings
+from attractor.growth.spec.difference import ChangeKind, compare_specs
 from attractor.workspaces.git.repository import open_repository
+
+
+def simulate(plan: Plan, recordings: Sequence[Recording], depth: Depth) -> Simulation:
+    """Return the report of a plan at depth `spec`, which a rehearsal completes."""
+    pins = Pins(
+        plan_hash=plan.hash,
+        traffic_hash=_joined([one.traffic_hash for one in recordings]),
+        state_hash=_joined([one.state_hash for one in recordings]),
+        depth=depth,
+    )
+    impact = Impact(plan.base, plan.result)
+    requests = [one for recording in recordings for one in recording.requests]
+    return Simulation(
+        simulation_id=f"gs-{content_hash(pins.model_dump_json().encode())[:8]}",
+        plan_id=plan.id,
+        pins=pins,
+        diff=_difference(plan),
+        files=tuple(_changed_files(plan)),
+        risks=tuple(_risks(plan, recordings)),
+        may_change=tuple(impact.may_change),
+        traffic=Traffic(
+            requests=len(requests), claimed=sum(impact.claims(one) for one in requests)
+        ),
+        migration=_migrated(plan.migration, [one.state for one in recordings]),
+    )
+
+
+def _joined(hashes: Sequence[str]) -> str:
+    return content_hash(canonical_json(list(hashes)).encode())
+
+
+def _difference(plan: Plan) -> Difference:
+    changes = compare_specs(plan.base, plan.result)
+    counts = {kind: sum(one.kind is kind for one in changes) for kind in ChangeKind}
+    words = [f"{number} {kind.value}" for kind, number in counts.items() if number]
+    summary = ", ".join(words) or "no change"
+    return Difference(summary=summary, changes=tuple(one.describe() for one in changes))
+
+
+def _changed_files(plan: Plan) -> Iterator[FileChange]:
+    """Yield the generated files that differ; a body is named if a model has to write it."""
+    before, after = generate(plan.base), generate(plan.result)
+    for path in sorted(before.keys() | after.keys()):
+        old, new = before.get(path), after.get(path)
+        if old and new and old.text == new.text:
+            continue
+        change = "changed" if old and new else "added" if new else "removed"
+        file = new or old
+        assert file is not None
+        yield FileChange(path=path, change=change, part=file.part.value, nodes=tuple(file.nodes))
+
+
+def _migrated(migration: Sequenced, states: Sequence[State]) -> StateChange:
+    """Migrate copies of recorded states forward and back."""
+    fault = ""
+    for state in states:
+        migrated = migration.up(state)
+        if migration.is_reversible:
+            restored = migration.down(migrated.state, migrated.residue)
+            if restored.state != state:
+                fault = "the migration does not restore the recorded state"
+    return StateChange(
+        description=migration.describe(),
+        is_reversible=migration.is_reversible,
+        records=sum(len(records) for state in states for records in state.values()),
+        fault=fault,
+    )
+
+
+def _risks(plan: Plan, recordings: Sequence[Recording]) -> Iterator[str]:
+    for step in plan.steps:
+        if step.planned.risk is not Risk.LOW:
+            yield f"{step.planned.risk.value}: {step.id} {type_of(step.planned.morph)}"
+        if step.migration and not step.is_reversible:
+            yield f"cannot be undone: {step.id} {step.migration.describe()}"
+    if not recordings:
+        yield "no traffic was recorded: nothing shows that other requests keep their responses"
+
 
 FOLDER = "simulation"
 

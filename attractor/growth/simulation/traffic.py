@@ -15,7 +15,7 @@ from attractor.base.errors import NotCanonical
 from attractor.base.files import file_error, read_regular, write_whole
 from attractor.base.json import canonical_json, content_hash, parse_json
 from attractor.growth.errors import InvalidRecording
-from attractor.growth.migration.state import State, read_state, state_text, write_state
+from attractor.growth.migration import State, read_state, state_text, write_state
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -8,15 +8,31 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UsageError, suggest
 from attractor.base.files import file_error, read_regular, write_whole
 from attractor.base.json import NotCanonical, canonical_json, parse_json
 from attractor.base.records import read_record, write_record
 from attractor.growth.desires import UserDesire, read_desire
 from attractor.growth.errors import InvalidSpec, UnknownSpec
-from attractor.growth.references import find_id
 from attractor.growth.spec.clarifications import Clarification, clarifications_of
 from attractor.growth.spec.files import read_spec, write_spec
 from attractor.growth.spec.graph import SpecGraph, SpecNode
+
+
+def find_id(reference: str, known: Sequence[str], noun: str, unknown: type[UsageError]) -> str:
+    """Return the id that a reference means, or raise the error for unknown ids."""
+    if reference in known:
+        return reference
+    found = [one for one in known if reference and one.startswith(reference)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        hint = f"write more of the id: {', '.join(found[:5])}"
+        raise unknown(f"{noun} {reference!r} is ambiguous", hint=hint)
+    near = suggest(reference, known)
+    hint = f"did you mean {near}?" if near else unknown.hint
+    raise unknown(f"unknown {noun} {reference!r}", hint=hint)
+
 
 HEAD = "HEAD"
 """The reference to the specification in the repository of the app."""

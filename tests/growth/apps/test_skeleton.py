@@ -12,7 +12,7 @@ from attractor.growth.apps.process import export_state, import_state
 from attractor.growth.apps.skeleton import GENERATED, generate, write_app
 from attractor.growth.apps.stack import FilePart
 from attractor.growth.errors import InvalidApp
-from attractor.growth.migration.state import State, parse_records, state_text
+from attractor.growth.migration import State, parse_records, state_text
 from attractor.growth.morph import apply_morphs
 from attractor.growth.spec.document import read_document
 from attractor.growth.spec.graph import SpecGraph

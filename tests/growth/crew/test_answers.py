@@ -14,11 +14,11 @@ from attractor.agent.definitions import Agents
 from attractor.base.json import Json
 from attractor.engine.outcome import Outcome, Usage
 from attractor.engine.seams import ModelAnswer, Stage
+from attractor.growth.building import GRAPHS, shipped_pipeline
 from attractor.growth.crew.app_tree import AppTree, read_app_tree
 from attractor.growth.crew.contract import Answered, Work, ask, prompt_of, read_answer, roles
 from attractor.growth.development import DEVELOPMENT
 from attractor.growth.errors import InvalidAnswer, UnknownGraph
-from attractor.growth.shipped import GRAPHS, shipped_pipeline
 from attractor.growth.spec.files import write_spec
 from tests.growth.app import DEVELOPMENT_TEXT, PROPOSAL
 from tests.growth.apps.small_app import SPEC, write_small_app

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from attractor.environments.local import LocalExecutionEnvironment
+from attractor.growth.crew.app_tree import MOST_BYTES
 from attractor.growth.crew.checks.divergence import DivergenceCheck
 from attractor.growth.crew.checks.identity import IdentityCheck, identity_hash
 from attractor.growth.crew.checks.migration import MigrationCheck
-from attractor.growth.crew.observed import MOST_BYTES
 from attractor.growth.development import DEVELOPMENT
 from attractor.growth.spec.files import write_spec
 from attractor.scenarios.check import CheckOptions, CheckResult, Observation

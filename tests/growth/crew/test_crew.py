@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.factory.launch import launch
-from attractor.growth.shipped import shipped_pipeline
+from attractor.growth.building import shipped_pipeline
 from attractor.growth.spec.document import read_document
 from attractor.pipeline.request import RunRequest
 from attractor.twins.script.script import load_script

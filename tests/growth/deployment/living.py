@@ -16,7 +16,7 @@ from attractor.factory.resources.profiles import make_profile
 from attractor.growth.api import plans
 from attractor.growth.apps.process import import_state
 from attractor.growth.apps.skeleton import write_app
-from attractor.growth.building.crew_run import build_plan, run_crew
+from attractor.growth.building import build_plan, run_crew
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import Deployment, deploy
 from attractor.growth.deployment.release import ReleaseRecord, Releases

@@ -10,7 +10,7 @@ from attractor.growth.morph import Morph, read_morph
 from attractor.growth.plans.plan import Plan, PlannedMorph, read_proposal
 from attractor.growth.simulation.impact import Impact
 from attractor.growth.simulation.report import Depth, read_simulation, simulations_of
-from attractor.growth.simulation.simulate import simulate as simulate_alone
+from attractor.growth.simulation.simulations import simulate as simulate_alone
 from attractor.growth.simulation.traffic import Request
 from tests.growth.app import make_app
 from tests.growth.simulation.example_apps import example_graph, example_recordings

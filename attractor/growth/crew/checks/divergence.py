@@ -2,7 +2,7 @@
 
 from attractor.base.errors import UsageError
 from attractor.growth.apps.divergence import find_divergence
-from attractor.growth.crew.observed import candidate_tree
+from attractor.growth.crew.app_tree import candidate_tree
 from attractor.scenarios.check import CheckOptions, CheckResult, Observation, check_result
 
 

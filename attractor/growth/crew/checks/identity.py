@@ -4,8 +4,8 @@ from pydantic import Field
 
 from attractor.base.errors import UsageError
 from attractor.base.json import canonical_json, content_hash
+from attractor.growth.crew.app_tree import candidate_tree
 from attractor.growth.crew.handlers.safety import breaches_of
-from attractor.growth.crew.observed import candidate_tree
 from attractor.growth.spec.document import identity_of
 from attractor.growth.spec.graph import SpecGraph
 from attractor.scenarios.check import CheckOptions, CheckResult, Observation, check_result

@@ -8,8 +8,8 @@ from pathlib import Path
 from pydantic import Field
 
 from attractor.base.errors import UsageError
-from attractor.growth.crew.observed import candidate_tree, copy_files
-from attractor.growth.migration.state import read_state, state_text
+from attractor.growth.crew.app_tree import candidate_tree, copy_files
+from attractor.growth.migration import read_state, state_text
 from attractor.scenarios.check import CheckOptions, CheckResult, Observation, check_result
 from attractor.scenarios.suite import RelativePath
 

@@ -12,8 +12,8 @@ from attractor.engine.seams import Parts, Stage
 from attractor.environments.selection import EnvironmentChoice
 from attractor.growth.apps.process import app_sandbox
 from attractor.growth.crew.app_tree import AppTree, open_tree
+from attractor.growth.crew.contract import FAULTS, as_outcome, refused
 from attractor.growth.crew.drafts import Draft, Trial, scenario_text, start_app, try_drafts
-from attractor.growth.crew.stage import FAULTS, as_outcome, refused
 
 DRAFTS = "tester.drafts"
 

@@ -11,8 +11,7 @@ from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Parts, Stage
 from attractor.growth.apps.skeleton import write_app, write_file
 from attractor.growth.crew.app_tree import open_tree, write_changes
-from attractor.growth.crew.contract import Work, ask, record_of, roles
-from attractor.growth.crew.stage import as_outcome, work_of
+from attractor.growth.crew.contract import Work, as_outcome, ask, record_of, roles, work_of
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from attractor.base.json import Json, content_hash
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.seams import Parts, Stage
 from attractor.growth.crew.app_tree import AppTree, open_tree
-from attractor.growth.crew.stage import as_outcome
+from attractor.growth.crew.contract import as_outcome
 
 
 @dataclass(frozen=True)

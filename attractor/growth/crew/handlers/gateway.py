@@ -7,7 +7,7 @@ from attractor.base.json import Json
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.seams import Parts, Stage
 from attractor.growth.crew.app_tree import open_tree
-from attractor.growth.crew.stage import as_outcome
+from attractor.growth.crew.contract import as_outcome
 from attractor.growth.desires import read_desires
 from attractor.growth.errors import InvalidDesire
 

@@ -10,9 +10,8 @@ from attractor.base.json import Json
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Parts, Stage
 from attractor.growth.crew.app_tree import AppTree, open_tree
-from attractor.growth.crew.contract import ask
+from attractor.growth.crew.contract import FAULTS, as_outcome, ask, refused, work_of
 from attractor.growth.crew.roles.safety import Answer
-from attractor.growth.crew.stage import FAULTS, as_outcome, refused, work_of
 from attractor.growth.identity import SafetyVerdict, find_breaches, find_objections
 from attractor.growth.spec.files import NODES, read_spec
 from attractor.growth.spec.graph import SpecGraph

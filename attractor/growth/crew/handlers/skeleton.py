@@ -8,7 +8,7 @@ from attractor.engine.outcome import Outcome, success
 from attractor.engine.seams import Parts, Stage
 from attractor.growth.apps.skeleton import write_app
 from attractor.growth.crew.app_tree import AppTree, open_tree, write_changes
-from attractor.growth.crew.stage import as_outcome
+from attractor.growth.crew.contract import as_outcome
 from attractor.growth.morph import apply_morphs
 from attractor.growth.plans.plan import read_proposal
 from attractor.growth.spec.files import write_spec

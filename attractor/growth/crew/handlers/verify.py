@@ -5,8 +5,8 @@ from attractor.engine.outcome import Outcome, success
 from attractor.engine.seams import Parts, Stage
 from attractor.growth.apps.divergence import find_divergence
 from attractor.growth.crew.app_tree import open_tree
+from attractor.growth.crew.contract import as_outcome, refused
 from attractor.growth.crew.handlers.safety import spec_at_start
-from attractor.growth.crew.stage import as_outcome, refused
 from attractor.growth.spec.difference import compare_specs
 
 DIFF_FILE = "diff.txt"

@@ -9,7 +9,7 @@ from attractor.base.json import Json
 from attractor.growth.crew.app_tree import STEPS, AppTree
 from attractor.growth.crew.bodies import Body, OpenBody, faults_of, open_bodies, text_by_path
 from attractor.growth.crew.contract import Message, Role, Work
-from attractor.growth.crew.tools import names_of_tools
+from attractor.growth.tools import names_of_tools
 
 
 class Input(Message):

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from attractor.base.json import Json
 from attractor.growth.crew.contract import Message, Role, Work
-from attractor.growth.crew.tools import names_of_tools, vendored
+from attractor.growth.tools import names_of_tools, vendored
 
 
 class Input(Message):

@@ -1,7 +1,7 @@
 import asyncio
 from pathlib import Path
 
-from attractor.growth.building.crew_run import Build, build_plan
+from attractor.growth.building import Build, build_plan
 from attractor.growth.lineage import read_stages
 from attractor.growth.spec.files import read_spec
 from tests.growth.app import make_app

@@ -1,12 +1,18 @@
-"""The run of the crew on a plan commit; a rehearsal and the deployment share one run."""
+"""Builds a plan: its commit on top of a branch, and the run of the crew on it (ruling G12).
 
+The plan commit contains the specification and the stage of a plan. It lies in no branch until it is
+promoted together with its code; a ref keeps it. `shipped_pipeline` finds the pipelines of the crew.
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.files import read_regular, write_whole
+from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.json import canonical_json, parse_json
 from attractor.base.records import read_record, write_record
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
@@ -14,14 +20,83 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import CANCELED, EVALUATING, FAILED, RunStatus
 from attractor.factory.evaluation.run_facts import read_facts
 from attractor.factory.launch import launch, resume_run
-from attractor.growth.building.plan_commit import commit_stage, work_tree
-from attractor.growth.lineage import Stage, next_stage, read_stages
+from attractor.growth.errors import UnknownGraph
+from attractor.growth.lineage import Stage, next_stage, read_stages, write_stage
 from attractor.growth.plans.plan import Plan
 from attractor.growth.spec.files import write_spec
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides, RunRequest
 from attractor.pipeline.runs.lookup import run_names
-from attractor.workspaces.git.repository import Repository, open_repository
+from attractor.workspaces.folders import borrowed_folder, prepare_workspaces_folder
+from attractor.workspaces.git.files import in_thread
+from attractor.workspaces.git.repository import Git, Repository, find_git_dir, open_repository
+from attractor.workspaces.setup.cache import carry
+
+_PACKAGE = Path(__file__).parent
+# In the wheel, the pipelines are in this room; in a checkout, they are beside the package.
+_FOLDERS = (_PACKAGE / "pipelines", _PACKAGE.parents[1] / "pipelines")
+GRAPHS = ("assembly_line", "crew", "growth", "tester")
+
+
+def shipped_pipeline(name: str) -> Path:
+    """Return the file of a pipeline of growth, or raise UnknownGraph."""
+    for folder in _FOLDERS if name in GRAPHS else ():
+        file = folder / f"{name}.dot"
+        if file.is_file():
+            return file
+    hint = f"known: {', '.join(GRAPHS)}; if one of them is missing, reinstall attractor"
+    raise UnknownGraph(f"unknown pipeline of growth {name!r}", hint=hint)
+
+
+REFS = "refs/attractor/stage/"
+
+
+@asynccontextmanager
+async def work_tree(host: RunHost, repository: Repository, commit: str) -> AsyncGenerator[Path]:
+    """Check a commit out into a folder of its own; yield the project in it."""
+    make_private_folder(host.state_dir)
+    place = prepare_workspaces_folder(host.state_dir, shared=host.workspaces_dir, tell=host.tell)
+    # Not below the state folder: carried paths there are hidden from agents.
+    with borrowed_folder(place.resolve()) as outer:
+        top = outer / "tree"
+        # Of a process that was killed.
+        await repository.git.run("worktree", "prune")
+        await repository.git.run("worktree", "add", "--quiet", "--detach", str(top), commit)
+        try:
+            folder = top / repository.prefix
+            wanted = host.preparation
+            paths = [*wanted.copied_paths, *wanted.shown_paths]
+            await in_thread(partial(carry, host.project, paths, folder))
+            yield folder
+        finally:
+            await repository.git.run("worktree", "remove", "--force", str(top))
+
+
+async def commit_stage(
+    host: RunHost,
+    repository: Repository,
+    stage: Stage,
+    change: Callable[[Path], None],
+    *,
+    tip: str,
+    ref: str,
+) -> str:
+    """Commit a changed tree and the file of its stage on top of a commit; return the commit."""
+    async with work_tree(host, repository, tip) as folder:
+        await in_thread(partial(change, folder))
+        await in_thread(partial(write_stage, stage, folder))
+        git_dir = await find_git_dir(folder, search_path=host.search_path)
+        assert git_dir is not None
+        git = Git(git_dir, host.search_path, work_tree=folder)
+        # A carried path is ignored by git, and is not added.
+        await git.run("add", "--all", "--", ".")
+        await git.run("add", "--all", "--force", "--", "spec")
+        tree = await git.run("write-tree")
+    message = f"Plan {stage.label}\n\nAttractor-Stage: {stage.stage}\n"
+    commit = await repository.git.run("commit-tree", tree, "-p", tip, stdin=message.encode())
+    await repository.git.run("update-ref", f"{REFS}{ref}", commit)
+    return commit
+
 
 BUILD = "build.json"
 """The file of a plan with its commit."""

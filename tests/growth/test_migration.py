@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from attractor.base.json import Json
-from attractor.growth.migration.transforms import FieldRetyped, convert
+from attractor.growth.migration import FieldRetyped, convert
 from tests.counts import count
 
 TYPES = ("text", "integer", "number", "date", "boolean")

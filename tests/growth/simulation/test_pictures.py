@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from attractor.growth.apps.process import app_sandbox
-from attractor.growth.simulation.screenshots import take_pictures, why_no_pictures
+from attractor.growth.simulation.pictures import take_pictures, why_no_pictures
 from tests.counts import IS_FULL
 
 pytestmark = [

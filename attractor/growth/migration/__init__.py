@@ -1,1 +1,0 @@
-"""Changes of recorded state: forward, back, and proved."""
