@@ -30,7 +30,16 @@ from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.tokens import Scope
 from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.versions import ResourceKind
+from attractor.growth.apps.stack import FilePart
+from attractor.growth.desires import UserDesire
 from attractor.growth.development import DevelopmentalSpec
+from attractor.growth.lineage import StageKind
+from attractor.growth.morph import Level, Risk, morph_registry
+from attractor.growth.simulation.report import Simulation
+from attractor.growth.simulation.traffic import Conditions, Exchange
+from attractor.growth.spec.document import SECTION
+from attractor.growth.spec.graph import ROOT, Provenance, Relation
+from attractor.growth.spec.node_kind import node_kinds
 from attractor.pipeline.simulation.pipeline_tests import PipelineTestFile
 from attractor.scenarios.check import CheckResult, check_registry
 from attractor.scenarios.evaluation import Culprit
@@ -551,6 +560,72 @@ class LedgerLine(Record):
     seal: str
 
 
+class NodeFile(Record):
+    """A node of a specification; `kind` is also the name of its folder."""
+
+    id: str = Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)?$")
+    kind: str = Field(json_schema_extra={"enum": [ROOT, SECTION, *node_kinds()]})
+    fields: dict[str, JsonValue]
+    edges: dict[Relation, list[str]]
+    provenance: Provenance
+
+
+class ProposalFile(Record):
+    """Morphs and tests, as the planner writes them."""
+
+    morphs: list[JsonValue] = Field(min_length=1)
+    tests: list[str]
+
+
+class PlannedMorphRecord(Record):
+    """A morph of a plan, with the additions of the rules."""
+
+    id: str
+    morph: JsonValue
+    plate: str
+    level: Level
+    risk: Risk
+    reads: list[str] = Field(description="nodes, and slots such as `name of triage`")
+    writes: list[str]
+    reversible: bool
+
+
+class PlanFile(Record):
+    """A plan; it never changes."""
+
+    plan_id: str
+    attempt: int = Field(ge=1)
+    base: str = Field(description="the hash of the specification before the plan")
+    result: str = Field(description="the hash of the specification after the plan")
+    development: str = Field(description="the hash of the developmental specification")
+    desires: list[UserDesire]
+    morphs: list[PlannedMorphRecord]
+    tests: list[str]
+    hashes: dict[str, str] = Field(description="the hash of each node read or written")
+
+
+class StageFile(Record):
+    """A stage of the lineage of an app; it never changes."""
+
+    stage: str
+    kind: StageKind
+    spec_hash: str
+    plan_hash: str = Field(description="empty for a roll-back")
+    migration_hash: str
+    parent: str = ""
+    desires: list[str] = []
+    returns_to: str = Field(default="", description="the stage that a roll-back restores")
+    plan: PlanFile | None = None
+
+
+class GeneratedRecord(Record):
+    """A generated file, with the nodes that it depends on."""
+
+    nodes: list[str]
+    hash: str
+    part: FilePart
+
+
 _LINES: Mapping[str, type[Record]] = {
     LineKind.CREATED: Created,
     LineKind.EVALUATION_BEGUN: EvaluationBegun,
@@ -638,8 +713,28 @@ def _service() -> Schema:
     return schema
 
 
-def _choose(schema: Schema, items: Schema, kinds: Mapping[str, Schema], *, base: Schema) -> None:
-    """Let the items of a list have the keys of their kind."""
+def _with_morphs(type_: type[Record], holder: str = "") -> Schema:
+    """Return a schema with morphs, which have the parameters of their types."""
+    schema = schema_of(type_)
+    kinds = {name: schema_of(kind) for name, kind in morph_registry().items()}
+    items = Schema()
+    _choose(schema, items, kinds, base={}, key="type")
+    if holder:
+        schema["$defs"][holder]["properties"]["morph"] = items["items"]
+    else:
+        schema["properties"]["morphs"] |= items
+    return schema
+
+
+def _choose(
+    schema: Schema,
+    items: Schema,
+    kinds: Mapping[str, Schema],
+    *,
+    base: Schema,
+    key: str = "kind",
+) -> None:
+    """Let the items of a list have the keys of their kind, which the value of a key names."""
     definitions = schema.setdefault("$defs", {})
     definitions |= base.get("$defs", {})
     for name, kind in kinds.items():
@@ -648,21 +743,21 @@ def _choose(schema: Schema, items: Schema, kinds: Mapping[str, Schema], *, base:
             **kind,
             "properties": {
                 **base.get("properties", {}),
-                **kind["properties"],
-                "kind": {"const": name},
+                **kind.get("properties", {}),
+                key: {"const": name},
             },
             "required": [
-                "kind",
-                *(one for one in base.get("required", []) if one != "kind"),
+                key,
+                *(one for one in base.get("required", []) if one != key),
                 *kind.get("required", []),
             ],
         }
     items["items"] = {
-        "required": ["kind"],
-        "properties": {"kind": {"enum": list(kinds)}},
+        "required": [key],
+        "properties": {key: {"enum": list(kinds)}},
         "allOf": [
             {
-                "if": {"properties": {"kind": {"const": name}}},
+                "if": {"properties": {key: {"const": name}}},
                 "then": {"$ref": f"#/$defs/kind_{name}"},
             }
             for name in kinds
@@ -682,6 +777,8 @@ FORMATS: Mapping[str, Callable[[], Schema]] = {
     "profile": _of(Profile),
     "agent": _of(AgentSettings),
     "development": _of(DevelopmentalSpec),
+    "desires": _of(UserDesire | str | list[UserDesire | str]),
+    "proposal": lambda: _with_morphs(ProposalFile),
     "pipeline-test": _of(PipelineTestFile),
     "outcomes": _of(Outcomes),
     "inputs": _of(Inputs),
@@ -705,6 +802,13 @@ FORMATS: Mapping[str, Callable[[], Schema]] = {
     "suite-lock": _of(SuiteLock),
     "provider-recording": _of(Recording),
     "service-recording": _of(RecordedExchange),
+    "spec-node": _of(NodeFile),
+    "spec-stage": lambda: _with_morphs(StageFile, "PlannedMorphRecord"),
+    "generated": _of(dict[str, GeneratedRecord]),
+    "growth-plan": lambda: _with_morphs(PlanFile, "PlannedMorphRecord"),
+    "growth-simulation": _of(Simulation),
+    "app-recording": _of(Conditions),
+    "app-traffic": _of(Exchange),
 }
 """The schema of each format, in the order of the page."""
 

@@ -18,12 +18,17 @@ from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.resources.profiles import make_profile
 from attractor.factory.resources.versions import RETIRED, Ending
+from attractor.growth.api.plans import plan_proposal, simulate
+from attractor.growth.apps.skeleton import write_app
+from attractor.growth.lineage import next_stage, rollback_stage, write_stage
+from attractor.growth.plans.plan import read_proposal
 from attractor.twins.recordings.recording import BodyPiece, Recording
 from docs.file_formats import FOLDER, FORMATS, write_schema
 from tests.cli.running import attractor
 from tests.examples import ROOT, fences
 from tests.factory.flows import HOLDOUT, Flow
 from tests.factory.resources.stores import register
+from tests.growth.app import PROPOSAL, make_app
 from tests.pipeline.projects import make_host, make_project
 from tests.scenarios.suites import SUITE, write_suite
 
@@ -154,19 +159,54 @@ def recorded(folder: Path) -> Iterator[Found]:
         *(("service-recording", one) for one in ROOT.glob("examples/twins/*/recordings/*.jsonl")),
     ]
     for name, file in files:
-        text = file.read_text("utf-8")
-        for one in text.splitlines() if file.suffix == ".jsonl" else [text]:
-            yield name, json.loads(one)
+        yield from read(name, file)
     piece = BodyPiece(at=0.1, text="{}")
     made = Recording(version=1, wire="openai", path="/v1/responses", status=200, body=(piece,))
     yield "provider-recording", json.loads(made.to_json())
+
+
+def read(name: str, file: Path) -> Iterator[Found]:
+    """Yield the record of a JSON file, or the records of its lines."""
+    text = file.read_text("utf-8")
+    for one in text.splitlines() if file.suffix == ".jsonl" else [text]:
+        yield name, json.loads(one)
+
+
+def grown(folder: Path) -> Iterator[Found]:
+    """Yield the files of an app with a simulated plan and a roll-back, and of the examples."""
+    control_plane = make_app(folder / "app")
+    app = control_plane.repository
+    made = plan_proposal(control_plane, "HEAD", read_proposal(PROPOSAL))
+    simulate(control_plane, str(made["plan_id"]))
+    plan = control_plane.plans.load(str(made["plan_id"]))
+    write_app(plan.result, app)
+    stages = [first := next_stage([], plan), next_stage([first], plan)]
+    for stage in (*stages, rollback_stage(stages, first)):
+        write_stage(stage, app)
+    examples = ROOT / "pipelines" / "growth"
+    files = {
+        "spec-node": app.glob("spec/nodes/*/*.json"),
+        "spec-stage": app.glob("spec/lineage/*.json"),
+        "generated": app.glob("app/generated.json"),
+        "growth-plan": control_plane.folder.glob("plans/*/plan.json"),
+        "growth-simulation": control_plane.folder.glob("plans/*/simulation/*/report.json"),
+        "app-recording": examples.glob("*/recordings/*/recording.json"),
+        "app-traffic": examples.glob("*/recordings/*/traffic.jsonl"),
+        "desires": examples.glob("*/desires.json"),
+        "proposal": examples.glob("*/proposal.json"),
+    }
+    for name, found in files.items():
+        for file in found:
+            yield from read(name, file)
+    yield "proposal", PROPOSAL
+    yield "desires", {"goal": "Know the weather", "cadence": "daily"}
 
 
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
     """Our own files, by the name of their format."""
     folder = tmp_path_factory.mktemp("formats")
-    return [*recorded(folder), *written(folder)]
+    return [*recorded(folder), *written(folder), *grown(folder)]
 
 
 def test_schemas_are_up_to_date() -> None:
@@ -213,6 +253,14 @@ def test_every_schema_refuses_an_unknown_key_or_a_wrong_value(ours: list[Found])
         ("ledger-line", ["kind"], "guessed"),
         ("final", ["outcome"], "good"),
         ("gate-report", ["rules", 0, "passed"], "yes"),
+        ("spec-node", ["kind"], "guess"),
+        ("spec-node", ["edges"], {"guess": []}),
+        ("spec-stage", ["kind"], "guess"),
+        ("growth-plan", ["morphs", 0, "morph", "type"], "guess"),
+        ("growth-plan", ["morphs", 0, "morph", "colour"], "red"),
+        ("proposal", ["morphs"], []),
+        ("growth-simulation", ["pins", "depth"], "guess"),
+        ("app-traffic", ["request", "method"], "guess"),
     ],
     ids=lambda one: str(one) if isinstance(one, str) else "",
 )
