@@ -14,6 +14,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -72,6 +73,11 @@ _FILES, _START, _HOOK = "files", "start", "charts.py"
 _WORK, _MADE = f"{HOME}/work", "/tmp/.charts"
 _READ_MS = 10_000
 
+_KILLED = re.compile(
+    r"^(killed: the sandbox had more than \d+ .+) \(setting sandbox\.(\w+)\)$", re.MULTILINE
+)
+_REMEDIES = {"max_processes": "start fewer at a time", "max_memory_mb": "hold less in memory"}
+
 _STRIPS_TYPES, _STRIPS_BY_DEFAULT = (22, 6), (23, 6)
 _VERSION = re.compile(r"v(\d+)\.(\d+)")
 _VERSION_LIMIT = timedelta(seconds=10)
@@ -103,7 +109,7 @@ class SnippetSandboxes:
                 environment = SandboxedExecutionEnvironment(folder, settings)
                 try:
                     await environment.initialize()
-                    return await _execute(environment, snippet)
+                    return await _execute(environment, snippet, self._bounds)
                 finally:
                     await environment.cleanup()
 
@@ -224,7 +230,9 @@ def _write(folder: Path, snippet: Snippet, words: Sequence[str]) -> None:
     (folder / _START).write_bytes(start.encode())
 
 
-async def _execute(environment: ExecutionEnvironment, snippet: Snippet) -> ExtendedExecution:
+async def _execute(
+    environment: ExecutionEnvironment, snippet: Snippet, bounds: SandboxBounds
+) -> ExtendedExecution:
     began, milliseconds = monotonic(), round(snippet.timeout * 1000)
     try:
         result = await environment.exec_command(f". {WORKSPACE}/{_START}", timeout_ms=milliseconds)
@@ -240,10 +248,18 @@ async def _execute(environment: ExecutionEnvironment, snippet: Snippet) -> Exten
         exit_code=code,
         stdout=result.stdout,
         artifacts=Artifacts(stdout=result.stdout, charts=charts),
-        stderr=result.stderr,
+        stderr=_KILLED.sub(partial(_explain, bounds), result.stderr),
         timed_out=result.timed_out,
         truncated=is_cut or result.stdout_omitted + result.stderr_omitted > 0,
     )
+
+
+def _explain(bounds: SandboxBounds, killed: re.Match[str]) -> str:
+    """Return the end of a killed snippet with what its author can do; no setting raises BOUNDS."""
+    words, name = killed.groups()
+    if asdict(bounds)[name] < asdict(BOUNDS)[name]:
+        return killed[0]
+    return f"{words} (the limit of a snippet: {_REMEDIES[name]})"
 
 
 def _may_draw(snippet: Snippet) -> bool:
@@ -260,7 +276,9 @@ async def _charts(environment: ExecutionEnvironment) -> tuple[list[Chart], bool]
     """Return the charts that a snippet left, and whether some were too large."""
     pieces: list[str] = []
     await environment.exec_command(
-        f"cat {_MADE}/*.json 2>&- | head -c {MOST_CHARTS + 1}",
+        # A snippet can put a pipe there, which nobody writes.
+        f'for file in {_MADE}/*.json; do [ -f "$file" ] && cat "$file"; done 2>&- '
+        f"| head -c {MOST_CHARTS + 1}",
         timeout_ms=_READ_MS,
         on_output=lambda chunk: pieces.append(chunk.text) if chunk.stream == "stdout" else None,
     )

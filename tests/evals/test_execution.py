@@ -1,6 +1,7 @@
 """Snippets in real sandboxes: what they get, and what they try and do not get."""
 
 import asyncio
+import json
 import resource
 import shutil
 import socket
@@ -287,6 +288,26 @@ def test_bounds_are_kept(bounded: SnippetSandboxes, command: str, bound: str) ->
     found = execute(bounded, command=command)
     assert not found.ok
     assert f"more than {bound} (setting" in found.stderr
+
+
+def test_end_by_a_limit_of_every_snippet_says_what_its_author_can_do(
+    sandboxes: SnippetSandboxes,
+) -> None:
+    found = execute(sandboxes, command="for i in $(seq 300); do sleep 60 & done; wait")
+    assert "256 processes and threads (the limit of a snippet: start fewer" in found.stderr
+
+
+def test_pipe_among_the_charts_delays_no_chart(sandboxes: SnippetSandboxes) -> None:
+    chart = {"type": "line", "title": "kept", "elements": [], "png": ""}
+    code = (
+        "import os, pathlib\n"
+        "folder = pathlib.Path('/tmp/.charts')\n"
+        "folder.mkdir(exist_ok=True)\n"
+        "os.mkfifo(folder / 'a.json')\n"
+        f"(folder / 'b.json').write_text({json.dumps(chart)!r} + '\\n')\n"
+    )
+    found = execute(sandboxes, code=code)
+    assert [one.title for one in found.artifacts.charts] == ["kept"], found.stderr
 
 
 def test_much_output_is_cut_in_flat_memory(sandboxes: SnippetSandboxes) -> None:
