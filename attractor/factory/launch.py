@@ -6,10 +6,15 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.errors import UsageError
-from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.layout import (
+    LOCK_WAIT_S,
+    FileFence,
+    RunDirectory,
+    read_manifest,
+)
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.run_folder.result import RunResult
-from attractor.engine.state.run_state import EVALUATING
+from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION, EVALUATING
 from attractor.factory.decisions.promotion import (
     CandidateTree,
     Promotion,
@@ -239,13 +244,24 @@ def request_evaluation(root: Path, host: RunHost, *, by: str) -> None:
             evaluator_of(host).request_again(run, by)
 
 
+_ENDING_S = 10.0
+"""Time for a process to release a run whose stages and evaluation have ended."""
+
+
 def hold(root: Path, host: RunHost) -> OpenRun:
     """Lock a run of this project, and verify its end against the ledger."""
     evaluator = evaluator_of(host)
     evaluator.require_own(root)
+    facts = read_facts(root)
+    wait = _ENDING_S if facts.state.status in (AWAITING_DECISION, APPROVED) else LOCK_WAIT_S
+    fence = FileFence(facts.directory.lock, purpose=f"runs {facts.run_id}", wait=wait)
     with ExitStack() as undo:
         run = open_run(
-            root, clock=host.clock, redactor=host.redactor, before_end=evaluator.record_end
+            root,
+            clock=host.clock,
+            redactor=host.redactor,
+            fence=fence,
+            before_end=evaluator.record_end,
         )
         undo.callback(run.close)
         _report_torn_line(run, host)

@@ -328,10 +328,11 @@ class Fence(Protocol):
 class FileFence:
     """A fence with a lock of the kernel, lost if another process replaced the lock file."""
 
-    def __init__(self, path: Path, *, purpose: str = "") -> None:
+    def __init__(self, path: Path, *, purpose: str = "", wait: float = LOCK_WAIT_S) -> None:
         self._path = path
         self._where = os.fspath(path)
         self._purpose = purpose
+        self._wait = wait
         self._lock = FileLock(path)
         self._begun = 0
         self._file: tuple[int, int] | None = None
@@ -344,7 +345,7 @@ class FileFence:
     def begin(self) -> None:
         """Lock the directory, or raise an error with the name of the locking process."""
         if not self._begun:
-            self._lock.acquire(wait=LOCK_WAIT_S, purpose=self._purpose)
+            self._lock.acquire(wait=self._wait, purpose=self._purpose)
             self._file = self._found()
         self._begun += 1
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,12 @@ from attractor.base.errors import (
     UsageError,
 )
 from attractor.base.events import Event
-from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.layout import (
+    LOCK_WAIT_S,
+    FileFence,
+    RunDirectory,
+    read_manifest,
+)
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory.decisions.decide import (
@@ -144,6 +150,15 @@ def test_terminal_proves_nobody_if_tools_had_no_sandbox(tmp_path: Path) -> None:
     ):
         decide(run, flow.evaluator, Decision(APPROVED, Operator("ann", Proof.TERMINAL), REASON))
     assert summarize(result.directory).status == "awaiting_human"
+
+
+def test_decision_waits_for_a_process_that_is_ending(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    fence = FileFence(RunDirectory(result.directory).lock)
+    fence.begin()
+    threading.Timer(3 * LOCK_WAIT_S, fence.end).start()
+    assert flow.decide(result, APPROVED).kind == LineKind.DECIDED
 
 
 def test_only_one_of_many_processes_decides(tmp_path: Path) -> None:
