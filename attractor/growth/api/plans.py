@@ -229,7 +229,9 @@ def describe_simulation(control_plane: ControlPlane, reference: str) -> dict[str
     record = cast("dict[str, Json]", report.model_dump(mode="json"))
     place = folder / FOLDER / report.simulation_id
     faults = list[Json](report.faults)
-    return {**record, "risk": plan.risk.value, "faults": faults, "folder": str(place)}
+    # A repeated rehearsal has no events, and a server looks for the run in the first line.
+    run = {"run_id": report.rehearsal.run_id} if report.rehearsal else {}
+    return {**record, **run, "risk": plan.risk.value, "faults": faults, "folder": str(place)}
 
 
 def feedback(
