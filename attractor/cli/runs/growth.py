@@ -137,6 +137,8 @@ def _deployment_lines(record: Mapping[str, Any], again: str) -> Iterator[str]:
         yield f"then: {again}"
         return
     yield f"{stage} is deployed{' at ' if record['url'] else ''}{record['url']} (run {run})"
+    if record["sandbox"] == "none":
+        yield "  isolation_unverified: the app runs without a sandbox, with your rights"
     if listed := record["listed"]:
         yield f"  {len(listed)} records were written since, such as {listed[0]}"
     yield from change_lines(record)

@@ -8,7 +8,7 @@ operator.
 import asyncio
 import shlex
 import sys
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_error
-from attractor.environments.environment import ExecutionEnvironment, Service
+from attractor.environments.environment import ExecutionEnvironment, Inherit, Service
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.sandbox.bubblewrap import BindMount
 from attractor.environments.selection import EnvironmentChoice, choose_environment
@@ -24,10 +24,12 @@ from attractor.growth.apps.skeleton import STACK
 from attractor.growth.apps.stack import stacks
 from attractor.growth.errors import AppFailed
 from attractor.growth.migration import State, read_state, write_state
+from attractor.pipeline.host.run_host import RunHost
 
 _START_S = 60.0
 _COMMAND_MS = 120_000
 _READY = "listening on http://127.0.0.1:"
+_KEPT = 1000
 _SHOWN = ("app", "spec")
 """The folders of a tree that an app needs."""
 
@@ -39,13 +41,25 @@ class RunningApp:
     url: str
     output: list[str]
     """What the app printed so far: places of errors, and no values of records."""
+    ended: Awaitable[None]
+    """Waits for the end of the app."""
+    stop: Callable[[], Awaitable[int]]
+    """Ends the app, which answers its requests first."""
 
 
-async def app_sandbox(environ: Mapping[str, str], *, hide: Sequence[Path]) -> EnvironmentChoice:
+async def app_sandbox(
+    environ: Mapping[str, str], *, hide: Sequence[Path], kind: str = "auto"
+) -> EnvironmentChoice:
     """Choose the sandbox of apps, in which this Python is visible."""
     python = dict.fromkeys(Path(one).resolve() for one in (sys.prefix, sys.base_prefix))
     shown = [one for one in python if not str(one).startswith("/usr")]
-    return await choose_environment("auto", environ=environ, hide=hide, read=shown)
+    return await choose_environment(kind, environ=environ, hide=hide, read=shown)
+
+
+async def sandbox_of(host: RunHost) -> EnvironmentChoice:
+    """Choose the sandbox of apps, with the folders of the operator hidden."""
+    hidden = [one for one in (host.project, host.runs_dir, host.state_dir) if one.exists()]
+    return await app_sandbox(host.variables_of_tools, hide=hidden)
 
 
 @asynccontextmanager
@@ -56,6 +70,7 @@ async def running_app(
     clock: datetime | None = None,
     seed: int = 0,
     sandbox: EnvironmentChoice | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[RunningApp]:
     """Serve the app of a tree on a free port until the block ends, or raise AppFailed.
 
@@ -63,7 +78,7 @@ async def running_app(
     """
     fixed = {"APP_CLOCK": clock.isoformat()} if clock else {}
     async with _place(tree, state, sandbox) as place:
-        variables = {**place.variables, "APP_SEED": str(seed), **fixed}
+        variables = {**place.variables, "APP_SEED": str(seed), **fixed, **(variables or {})}
         command = _command(*stacks()[STACK].serve)
         service = await place.environment.start_service(command, env_vars=variables)
         output: list[str] = []
@@ -71,7 +86,8 @@ async def running_app(
         reading = asyncio.create_task(_read_output(service, output, port))
         try:
             async with place.environment.reach(await _started(port, output)) as address:
-                yield RunningApp(f"http://{address}", output)
+                ended = asyncio.shield(reading)
+                yield RunningApp(f"http://{address}", output, ended, service.stop)
         finally:
             await service.stop()
             reading.cancel()
@@ -89,9 +105,10 @@ async def _started(port: "asyncio.Future[int]", output: Sequence[str]) -> int:
 
 
 async def _read_output(service: Service, output: list[str], port: "asyncio.Future[int]") -> None:
-    """Collect the output, and find the port in the ready line."""
+    """Collect the newest output, and find the port in the ready line."""
     async for piece in service.output():
         output.append(piece.decode(errors="replace"))
+        del output[:-_KEPT]
         if not port.done():
             _, _, rest = "".join(output).partition(_READY)
             digits, ended, _ = rest.partition("\n")
@@ -160,7 +177,8 @@ async def _place(
         shown = [BindMount(tree, one) for one in _SHOWN if (tree / one).is_dir()]
         place = _Place(sandbox.make_showing(state, shown), state.resolve(), True)
     else:
-        place = _Place(LocalExecutionEnvironment(tree), state.resolve(), False)
+        local = LocalExecutionEnvironment(tree, inherit=Inherit.CORE)
+        place = _Place(local, state.resolve(), False)
     try:
         await place.environment.initialize()
         yield place

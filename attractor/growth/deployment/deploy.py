@@ -25,6 +25,7 @@ from attractor.engine.state.run_state import (
 from attractor.factory.errors import StaleBase
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.launch import ask_gate, promote_run
+from attractor.growth.apps.process import sandbox_of
 from attractor.growth.building import (
     Build,
     CrewRun,
@@ -36,7 +37,13 @@ from attractor.growth.building import (
 )
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.monitor import Change, compare_telemetry
-from attractor.growth.deployment.release import Release, ReleaseRecord, Releases
+from attractor.growth.deployment.release import (
+    BUBBLEWRAP,
+    NONE,
+    Release,
+    ReleaseRecord,
+    Releases,
+)
 from attractor.growth.deployment.requirements import NotDeployable, require_deployable
 from attractor.growth.deployment.target import ReleaseTarget
 from attractor.growth.deployment.transfer import Move, forward, transfer
@@ -56,7 +63,8 @@ _AGAIN = "make another plan: attractor grow plan"
 class Deployment:
     """How far a deployment is; it `waits_for` an answer, a decision, or nothing.
 
-    `listed` are records with values that nobody wrote, and `changes` what the telemetry shows.
+    `listed` are records with values that nobody wrote, `changes` what the telemetry shows, and
+    `sandbox` is where the app runs.
     """
 
     plan_id: str
@@ -66,6 +74,7 @@ class Deployment:
     url: str = ""
     listed: Sequence[str] = ()
     changes: Sequence[Change] = ()
+    sandbox: str = ""
 
     def to_dict(self) -> dict[str, Json]:
         """Return the JSON record."""
@@ -77,6 +86,7 @@ class Deployment:
             "url": self.url,
             "listed": list[Json](self.listed),
             "changes": [one.to_dict() for one in self.changes],
+            "sandbox": self.sandbox,
         }
 
 
@@ -189,7 +199,8 @@ async def undertake(
             if not _is_released(releases, build.stage):
                 listed = await _release(host, releases, undertaking, run, target=target, by=by)
             url = _finish(host, releases, undertaking, target)
-            so_far = replace(so_far, url=url, listed=listed)
+            sandbox = releases.open(build.stage).record.sandbox
+            so_far = replace(so_far, url=url, listed=listed, sandbox=sandbox)
     note(journal, PlanState.DEPLOYED, run_id=run.run_id)
     return replace(so_far, changes=() if variant else compare_telemetry(releases))
 
@@ -251,17 +262,19 @@ async def _release(
     build = undertaking.build
     with target.drained(releases):
         old = releases.current
+        sandbox = await sandbox_of(host)
         record = ReleaseRecord(
             stage=build.stage,
             run_id=run.run_id,
             plan_id=undertaking.plan_id,
             follows=old.record.stage if old else "",
+            sandbox=BUBBLEWRAP if sandbox.make_showing else NONE,
         )
         new = releases.begin(record)
         await write_tree(host, f"refs/heads/attractor/run/{run.run_id}", new.tree)
         if old:
             _require_follows(old, newest(read_stages(new.tree)))
-        moved = await transfer(old, new, undertaking.move)
+        moved = await transfer(old, new, undertaking.move, sandbox)
         try:
             promotion = await promote_run(run.directory, host, branch=build.branch, by=by)
         except StaleBase as cause:

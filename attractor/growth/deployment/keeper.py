@@ -24,6 +24,7 @@ from attractor.base.errors import LockHeld
 from attractor.base.files import write_whole
 from attractor.base.json import canonical_json
 from attractor.base.locks import FileLock, holder_of, open_to_lock, try_lock
+from attractor.growth.deployment import service
 from attractor.growth.deployment.release import Release, Releases
 from attractor.growth.deployment.transfer import require_healthy
 from attractor.growth.errors import AppFailed
@@ -44,9 +45,10 @@ CADENCES: Mapping[str, timedelta] = {
 }
 """The cadences that run pipelines; with other words, people run them."""
 
-_READY = "listening on "
 _CHECK_S = 30.0
+_START_S = 60.0
 _GRACE_S = 10.0
+_LONGEST_RUN_S = 600.0
 
 
 def running(folder: Path) -> int:
@@ -77,17 +79,18 @@ class Keeper:
             raise SystemExit(f"an app of a killed keeper still runs on {folder}")
 
     def ensure(self) -> None:
-        """Start the app unless it is healthy."""
+        """Start the app unless it is healthy, or raise AppFailed."""
         if self._process and self._process.poll() is None and self._is_healthy():
             return
+        if self._process:
+            _log(f"{self.release.record.stage} does not answer: starting it again")
         self.stop()
         self.url = ""
         # The address stays the same over releases and restarts, if its port is free.
         for port in (_port(self.folder), "0"):
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "app", "serve", "--port", port],
-                cwd=self.release.tree,
-                env={**os.environ, "APP_STATE": str(self.release.state)},
+                [sys.executable, "-P", "-m", service.__name__, str(self.folder), port],
+                cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -100,15 +103,27 @@ class Keeper:
             )
             reading.start()
             with suppress(queue.Empty):
-                self.url = lines.get(timeout=_GRACE_S)
+                self.url = lines.get(timeout=_START_S)
             if self.url:
                 break
             self.stop()
         if not self._is_healthy():
             self.stop()
-            raise SystemExit(f"{self.release.record.stage} is not healthy")
+            self.url = ""
+            raise AppFailed(f"{self.release.record.stage} is not healthy")
         note = {"pid": os.getpid(), "url": self.url, "stage": self.release.record.stage}
         write_whole(self.folder / NOTE, canonical_json(note))
+
+    def watch(self, ended: threading.Event) -> None:
+        """Run what is due, and start the app again if it died, until an event."""
+        while not ended.is_set():
+            self.run_due()
+            ended.wait(_CHECK_S)
+            try:
+                if not ended.is_set():
+                    self.ensure()
+            except AppFailed as error:
+                _log(f"{error.message}; the next try follows in {_CHECK_S:.0f} s")
 
     def _is_healthy(self) -> bool:
         try:
@@ -119,7 +134,7 @@ class Keeper:
 
     def run_due(self) -> None:
         """Run the pipelines that are due."""
-        if self.every is None:
+        if self.every is None or not self.url:
             return
         file, now = self.folder / RUNS, SystemClock().now()
         ran: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
@@ -128,9 +143,16 @@ class Keeper:
             if now.timestamp() - last >= self.every.total_seconds():
                 ran[pipeline] = now.timestamp()
                 request = urllib.request.Request(f"{self.url}/run/{pipeline}", method="POST")
-                with suppress(OSError):
-                    urllib.request.urlopen(request).close()
+                try:
+                    urllib.request.urlopen(request, timeout=_LONGEST_RUN_S).close()
+                except OSError as error:
+                    _log(f"{pipeline} failed: {error}")
         write_whole(file, json.dumps(ran))
+
+    def close(self) -> None:
+        """Stop the app, and release its lock."""
+        self.stop()
+        self._lock.close()
 
     def stop(self) -> None:
         """Stop the app, and wait until it has answered its requests."""
@@ -146,11 +168,17 @@ class Keeper:
 
 def _read(output: IO[str], lines: "queue.SimpleQueue[str]") -> None:
     """Pass the address on, and an empty line at the end; copy all to the log."""
-    for line in output:
-        if line.startswith(_READY):
-            lines.put(line.removeprefix(_READY).strip())
-        sys.stderr.write(line)
+    with output:
+        for line in output:
+            if line.startswith(service.READY):
+                lines.put(line.removeprefix(service.READY).strip())
+            sys.stderr.write(line)
     lines.put("")
+
+
+def _log(words: str) -> None:
+    now = SystemClock().now().isoformat(timespec="seconds")
+    sys.stderr.write(f"{now} {words}\n")
 
 
 def _port(folder: Path) -> str:
@@ -185,15 +213,14 @@ def keep(folder: Path, told: int) -> None:
             raise SystemExit(f"{folder} has no current release")
         keeper = Keeper(folder, release)
         try:
-            keeper.ensure()
+            try:
+                keeper.ensure()
+            except AppFailed as error:
+                raise SystemExit(error.message) from error
             os.close(told)
-            while not ended.is_set():
-                keeper.run_due()
-                ended.wait(_CHECK_S)
-                if not ended.is_set():
-                    keeper.ensure()
+            keeper.watch(ended)
         finally:
-            keeper.stop()
+            keeper.close()
 
 
 if __name__ == "__main__":

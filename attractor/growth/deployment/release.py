@@ -24,6 +24,7 @@ from attractor.base.records import read_record, write_record
 CURRENT = "current"
 RECORD = "release.json"
 RESIDUE = "residue.json"
+BUBBLEWRAP, NONE = "bubblewrap", "none"
 _NEXT = "next"
 """A release that is not complete yet."""
 
@@ -32,7 +33,8 @@ _NEXT = "next"
 class ReleaseRecord:
     """The stage of a release, its run and promoted commit, and the release that it followed.
 
-    `plan_id` is the plan that led to it, or empty for a roll-back.
+    `plan_id` is the plan that led to it, or empty for a roll-back. `sandbox` is where its app runs:
+    `bubblewrap` or `none`.
     """
 
     stage: str
@@ -40,6 +42,7 @@ class ReleaseRecord:
     commit: str = ""
     plan_id: str = ""
     follows: str = ""
+    sandbox: str = NONE
 
 
 @dataclass(frozen=True)

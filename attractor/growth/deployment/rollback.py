@@ -17,7 +17,7 @@ from attractor.base.json import canonical_json, parse_json
 from attractor.base.records import read_record, write_record
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.resources.versions import split_pin
-from attractor.growth.apps.process import export_state
+from attractor.growth.apps.process import export_state, sandbox_of
 from attractor.growth.building import Build, commit_stage, stages_at
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import (
@@ -185,7 +185,8 @@ def _backward(control_plane: ControlPlane, releases: Releases, record: RollbackR
             state, defaulted = plan.migration.down(state, release.residue)
             listed.update(defaulted)
         earlier = releases.open(record.returns_to)
-        before = await export_state(earlier.tree, earlier.state)
+        sandbox = await sandbox_of(control_plane.host)
+        before = await export_state(earlier.tree, earlier.state, sandbox=sandbox)
         return Moved(state, None, sorted(listed | (written - _ids(before))))
 
     return move

@@ -11,6 +11,7 @@ from urllib.request import urlopen
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import VerificationError
 from attractor.base.json import Json
+from attractor.environments.selection import EnvironmentChoice
 from attractor.growth.apps.process import export_state, import_state, running_app
 from attractor.growth.deployment.release import Release
 from attractor.growth.errors import AppFailed
@@ -44,12 +45,15 @@ def forward(migration: Migration) -> Move:
     return move
 
 
-async def transfer(old: Release | None, new: Release, move: Move) -> Moved:
+async def transfer(
+    old: Release | None, new: Release, move: Move, sandbox: EnvironmentChoice
+) -> Moved:
     """Write the moved state of the old release into the new one, whose app has to be healthy."""
-    moved = await move(await export_state(old.tree, old.state) if old else {})
-    await import_state(new.tree, new.state, moved.state)
-    require_same(moved.state, await export_state(new.tree, new.state), "the new app")
-    async with running_app(new.tree, new.state) as app:
+    moved = await move(await export_state(old.tree, old.state, sandbox=sandbox) if old else {})
+    await import_state(new.tree, new.state, moved.state, sandbox=sandbox)
+    written = await export_state(new.tree, new.state, sandbox=sandbox)
+    require_same(moved.state, written, "the new app")
+    async with running_app(new.tree, new.state, sandbox=sandbox) as app:
         await asyncio.to_thread(require_healthy, app.url)
     return moved
 

@@ -13,7 +13,7 @@ from attractor.base.files import file_error, write_whole
 from attractor.base.json import canonical_json, content_hash
 from attractor.engine.state.run_state import EVALUATING
 from attractor.environments.selection import EnvironmentChoice
-from attractor.growth.apps.process import app_sandbox
+from attractor.growth.apps.process import sandbox_of
 from attractor.growth.apps.skeleton import generate
 from attractor.growth.building import CrewRun, build_plan, run_crew, work_tree
 from attractor.growth.control_plane import ControlPlane
@@ -144,8 +144,7 @@ async def rehearse_plan(
     _require_built(run)
     repository = await open_repository(host.project, search_path=host.search_path)
     commit = await repository.commit(f"refs/heads/attractor/run/{run.run_id}")
-    hidden = [one for one in (host.project, host.runs_dir, host.state_dir) if one.exists()]
-    sandbox = await app_sandbox(host.variables_of_tools, hide=hidden)
+    sandbox = await sandbox_of(host)
     async with work_tree(host, repository, commit) as tree:
         rehearsed = await rehearse(plan, recordings, before=running, after=tree, sandbox=sandbox)
     rehearsal = Rehearsal(run_id=run.run_id, tree=commit, will_change=rehearsed.will_change)

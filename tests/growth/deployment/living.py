@@ -19,7 +19,7 @@ from attractor.growth.apps.skeleton import write_app
 from attractor.growth.building import build_plan, run_crew
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import Deployment, deploy
-from attractor.growth.deployment.release import ReleaseRecord, Releases
+from attractor.growth.deployment.release import NONE, ReleaseRecord, Releases
 from attractor.growth.deployment.rollback import roll_back
 from attractor.growth.deployment.targets import local
 from attractor.growth.lineage import next_stage, write_stage
@@ -185,7 +185,7 @@ def make_living(folder: Path, *, is_generated: bool = False) -> Living:
     return Living(folder)
 
 
-def make_released(folder: Path, *, is_generated: bool = False) -> Living:
+def make_released(folder: Path, *, is_generated: bool = False, sandbox: str = NONE) -> Living:
     """Make an app whose seed was released with one record, without a run of the crew."""
     app = make_living(folder, is_generated=is_generated)
     seed = next_stage([], plan_of())
@@ -193,7 +193,7 @@ def make_released(folder: Path, *, is_generated: bool = False) -> Living:
     (folder / "app" / "built.txt").write_text("v0.json\n")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "Seed")
-    new = app.releases.begin(ReleaseRecord(seed.stage, run_id=""))
+    new = app.releases.begin(ReleaseRecord(seed.stage, run_id="", sandbox=sandbox))
     for name in ("app", "spec"):
         shutil.copytree(folder / name, new.tree / name)
     asyncio.run(import_state(new.tree, new.state, {"block": ({"id": "b1", "crop": "rye"},)}))

@@ -3,18 +3,79 @@
 import json
 import os
 import signal
+import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from urllib.error import URLError
 
 import pytest
 
+from attractor.growth.deployment.keeper import Keeper
+from attractor.growth.deployment.release import BUBBLEWRAP, NONE
 from attractor.growth.deployment.targets import local
-from tests.growth.deployment.living import make_released
+from tests.growth.deployment.living import Living, make_released
+from tests.needs import needs_bubblewrap
+
+SANDBOXES = (pytest.param(BUBBLEWRAP, marks=needs_bubblewrap), NONE)
+KEY = "key-of-the-operator"
+PROBE = """
+def probe(path):
+    def attempt(act):
+        try:
+            return act()
+        except OSError:
+            return "refused"
+
+    files = json.loads(pathlib.Path(path).read_text())
+    return {
+        "variables": dict(os.environ),
+        "read": [attempt(pathlib.Path(one).read_text) for one in files],
+        "written": [attempt(lambda: open(one, "w").close()) for one in ("app/x", *files)],
+    }
 
 
-def test_keeper_runs_due_pipelines_and_its_orphan_is_ended(tmp_path: Path) -> None:
-    app = make_released(tmp_path / "app")
+class Handler"""
+
+
+def answer_probes(app: Living) -> None:
+    """Let the released app try to read and to write what lies in the file `probe` of its state."""
+    file = app.releases.folder / "v0/tree/app/__main__.py"
+    get = 'if self.path == "/health":'
+    asked = 'if self.path == "/probe":\n            return self.answer(probe(STATE / "probe"))\n'
+    text = file.read_text().replace("class Handler", PROBE.strip())
+    file.write_text(text.replace(get, f"{asked}        {get}", 1))
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_released_app_gets_no_key_and_in_a_sandbox_only_its_state(
+    tmp_path: Path, sandbox: str
+) -> None:
+    app = make_released(tmp_path / "app", sandbox=sandbox)
+    answer_probes(app)
+    secret = tmp_path / "key"
+    secret.write_text(KEY)
+    holdout = next((tmp_path / "suite").rglob("*.toml"))
+    files = [str(one) for one in (secret, holdout, app.releases.folder / "v0/release.json")]
+    current = app.releases.current
+    assert current
+    (current.state / "probe").write_text(json.dumps(files))
+    try:
+        local.start(app.releases, {**os.environ, "DATABASE_URL": KEY, "SOME_API_KEY": KEY})
+        found = app.get("/probe")
+        assert KEY not in found["variables"].values()
+        if sandbox == BUBBLEWRAP:
+            assert found["read"] == ["refused"] * 3
+            assert found["written"] == ["refused"] * 4
+            assert secret.read_text() == KEY
+    finally:
+        app.stop()
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_keeper_runs_due_pipelines_and_its_orphan_is_ended(tmp_path: Path, sandbox: str) -> None:
+    app = make_released(tmp_path / "app", sandbox=sandbox)
     folder = app.releases.folder
     (folder / "cadence.json").write_text(json.dumps({"contract_allocation": 0}))
     try:
@@ -23,10 +84,8 @@ def test_keeper_runs_due_pipelines_and_its_orphan_is_ended(tmp_path: Path) -> No
         current = app.releases.current
         assert current
         # The specification says nightly, and the pipeline ran long ago.
-        until = time.monotonic() + 60
-        while not json.loads((folder / "cadence.json").read_text())["contract_allocation"]:
-            assert time.monotonic() < until
-            time.sleep(0.01)
+        cadence = folder / "cadence.json"
+        _wait_until(lambda: json.loads(cadence.read_text())["contract_allocation"] > 0)
         assert (current.state / "ran").read_text() == "/run/contract_allocation"
         keeper = json.loads((folder / "keeper.json").read_text())["pid"]
         os.kill(keeper, signal.SIGKILL)
@@ -38,3 +97,44 @@ def test_keeper_runs_due_pipelines_and_its_orphan_is_ended(tmp_path: Path) -> No
         assert app.get("/health")["ok"]
     finally:
         app.stop()
+
+
+def test_crashed_app_is_started_again_until_it_is_healthy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    app = make_released(tmp_path / "app")
+    folder, current = app.releases.folder, app.releases.current
+    assert current
+    keeper = Keeper(folder, current)
+    monkeypatch.setattr("attractor.growth.deployment.keeper._CHECK_S", 0.05)
+    ended = threading.Event()
+    watching = threading.Thread(target=keeper.watch, args=[ended])
+    code = current.tree / "app" / "__main__.py"
+    text = code.read_text()
+    try:
+        keeper.ensure()
+        before = keeper.url
+        code.write_text("raise SystemExit('broken')")
+        _kill_process_in(current.tree)
+        watching.start()
+        _wait_until(lambda: "next try" in capfd.readouterr().err)
+        code.write_text(text)
+        _wait_until(lambda: keeper.url == before and app.get("/health")["ok"])
+    finally:
+        ended.set()
+        watching.join()
+        keeper.close()
+
+
+def _kill_process_in(folder: Path) -> None:
+    for one in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (one / "cwd").readlink() == folder:
+                os.kill(int(one.name), signal.SIGKILL)
+
+
+def _wait_until(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.02)

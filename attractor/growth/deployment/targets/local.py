@@ -14,7 +14,7 @@ from attractor.base.files import read_regular
 from attractor.base.json import JsonObject, parse_json
 from attractor.base.locks import FileLock, open_to_lock, try_lock
 from attractor.base.processes import signal_group
-from attractor.environments.environment import inherited
+from attractor.environments.environment import Inherit, inherited
 from attractor.growth.deployment import keeper
 from attractor.growth.deployment.release import Releases
 from attractor.growth.deployment.target import ReleaseTarget
@@ -49,7 +49,7 @@ def start(releases: Releases, environ: Mapping[str, str]) -> str:
             subprocess.run(
                 [sys.executable, "-m", keeper.__name__, str(releases.folder)],
                 cwd=releases.folder,
-                env=inherited(environ),
+                env=inherited(environ, Inherit.CORE),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=output,

@@ -1,0 +1,63 @@
+"""The process of a released app, which the keeper starts: `python -m ... FOLDER PORT`.
+
+It serves the app of the current release in a sandbox of bubblewrap, and forwards one port of the
+loopback to it: the app writes only its state, and sees no other file of the operator. If the
+release was made without a sandbox, this process becomes the app: it has the rights of the
+operator, but only the core of the variables.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from attractor.base.errors import AttractorError
+from attractor.environments.environment import Inherit, inherited
+from attractor.environments.sandbox.sockets import Address, forwarded, listen
+from attractor.growth.apps.process import app_sandbox, running_app
+from attractor.growth.deployment.release import BUBBLEWRAP, Release, Releases
+
+READY = "listening on "
+
+
+def main(folder: Path, port: int) -> None:
+    """Serve the app of the current release until SIGTERM, or until the app ends."""
+    release = Releases(folder).current
+    if release is None:
+        raise SystemExit(f"{folder} has no current release")
+    if release.record.sandbox == BUBBLEWRAP:
+        try:
+            asyncio.run(_serve(release, folder, port))
+        except AttractorError as error:
+            raise SystemExit(f"error: {error.message}") from error
+        return
+    variables = {**inherited(os.environ, Inherit.CORE), "APP_STATE": str(release.state)}
+    os.chdir(release.tree)
+    words = [sys.executable, "-m", "app", "serve", "--port", str(port)]
+    os.execve(sys.executable, words, variables)
+
+
+async def _serve(release: Release, folder: Path, port: int) -> None:
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    listener = listen(socket.socket(socket.AF_INET, socket.SOCK_STREAM), port)
+    # Of `runs/growth/releases`: everything that runs and growth wrote.
+    sandbox = await app_sandbox(os.environ, hide=[folder.parents[1]], kind=BUBBLEWRAP)
+    async with running_app(release.tree, release.state, sandbox=sandbox) as app:
+        address = Address.parse(app.url.removeprefix("http://"))
+        async with forwarded(listener, address.connect):
+            sys.stdout.write(f"{READY}http://127.0.0.1:{listener.getsockname()[1]}\n")
+            sys.stdout.flush()
+            ending = asyncio.create_task(told.wait())
+            await asyncio.wait([ending, app.ended], return_when=asyncio.FIRST_COMPLETED)
+            ending.cancel()
+            # Before the forwarding ends: the app answers its requests.
+            await app.stop()
+        sys.stdout.write("".join(app.output))
+    sys.exit(0 if told.is_set() else 1)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
