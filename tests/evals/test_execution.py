@@ -298,7 +298,7 @@ def test_end_by_a_limit_of_every_snippet_says_what_its_author_can_do(
 
 
 def test_pipe_among_the_charts_delays_no_chart(sandboxes: SnippetSandboxes) -> None:
-    chart = {"type": "line", "title": "kept", "elements": [], "png": ""}
+    chart: dict[str, Any] = {"type": "line", "title": "kept", "elements": [], "png": ""}
     code = (
         "import os, pathlib\n"
         "folder = pathlib.Path('/tmp/.charts')\n"

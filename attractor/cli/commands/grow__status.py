@@ -7,7 +7,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.growth import control_plane_of, show_plan
+from attractor.cli.runs.growth import app_lines, control_plane_of, show_plan
 from attractor.cli.runs.resources import table
 
 
@@ -16,17 +16,18 @@ from attractor.cli.runs.resources import table
 @json_option
 @click.pass_obj
 def plan_status(invocation: Invocation, plan: str | None, as_json: bool) -> ExitCode:
-    """List the plans of an app with their states, or show one plan.
+    """List the plans of an app with their states, and the running app; or show one plan.
 
     A plan is open, simulated, deploying, parked (it waits for a decision), deployed or dropped.
     """
     # Imported here, because only commands of growth need it.
+    from attractor.growth.api.deployments import describe_app
     from attractor.growth.api.plans import describe_plan, status
 
     control_plane = control_plane_of(invocation)
     if plan:
         return show_plan(describe_plan(control_plane, plan), as_json=as_json)
-    record = status(control_plane)
+    record = {**status(control_plane), "app": describe_app(control_plane)}
     if as_json:
         show_json(record)
         return ExitCode.DONE
@@ -39,6 +40,7 @@ def plan_status(invocation: Invocation, plan: str | None, as_json: bool) -> Exit
         if rows
         else "no plans"
     )
+    show("\n".join(app_lines(cast("dict[str, Any]", record["app"]))))
     return ExitCode.DONE
 
 

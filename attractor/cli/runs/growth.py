@@ -144,6 +144,27 @@ def _deployment_lines(record: Mapping[str, Any], again: str) -> Iterator[str]:
     yield from change_lines(record)
 
 
+def app_lines(app: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the state of the running app and its recordings."""
+    if app["running"]:
+        stopped = "does not answer (start it: attractor grow deploy with its plan)"
+        where = f" without a sandbox{_UNVERIFIED}" if app["sandbox"] == "none" else ""
+        yield f"running: {app['running']} {app['url'] or stopped}{where}"
+        yield from change_lines(app)
+    else:
+        yield "running: none"
+    now = "; the app records now (end it: attractor grow record --stop)"
+    if app["recordings"]:
+        found = f"recordings: {app['recordings']}, the newest of {app['newest_recording']}"
+    else:
+        found = "recordings: none"
+    advice = " (record traffic of the running app: attractor grow record)"
+    yield found + (now if app["is_recorded"] else "" if app["recordings"] else advice)
+
+
+_UNVERIFIED = ", with your rights (isolation_unverified)"
+
+
 def change_lines(record: Mapping[str, Any]) -> Iterator[str]:
     """Yield the changes of telemetry since the stage before."""
     for one in record["changes"]:

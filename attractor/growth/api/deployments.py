@@ -4,6 +4,7 @@ Each function returns the record that a command prints with `--json` and HTTP an
 """
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 from attractor.base.errors import UnknownName, UsageError
@@ -13,17 +14,21 @@ from attractor.factory.evaluation.run_facts import read_facts
 from attractor.growth.building import find_crew_run, read_build
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import (
+    PATIENCE_S,
     Deployment,
     branch_of,
     crew_pipeline,
     deploy as deploy_plan,
+    end_recording,
 )
 from attractor.growth.deployment.history import read_history
 from attractor.growth.deployment.monitor import compare_telemetry
 from attractor.growth.deployment.release import Releases
 from attractor.growth.deployment.rollback import roll_back
 from attractor.growth.deployment.target import target_registry
+from attractor.growth.deployment.targets.local import find_address
 from attractor.growth.lineage import draw_lineage
+from attractor.growth.simulation.traffic import HEAD
 
 
 def deploy(
@@ -47,6 +52,44 @@ def deploy(
         )
 
     return asyncio.run(work()).to_dict()
+
+
+def record_traffic(
+    control_plane: ControlPlane, *, is_on: bool, target: str = "local"
+) -> dict[str, Json]:
+    """Let the running app record its traffic, or end that; return its address and the recording.
+
+    The app is started again, because a recording begins with the state of that moment.
+    """
+    releases, place = Releases(control_plane.releases), target_registry()[target]
+    current = releases.current
+    if current is None:
+        raise UsageError("no app runs", hint="deploy a plan: attractor grow deploy PLAN")
+    name, mark = "", current.record_mark
+    with control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow record"):
+        with place.drained(releases):
+            if not is_on:
+                name = end_recording(control_plane, current)
+            mark.touch() if is_on else mark.unlink(missing_ok=True)
+        url = place.start(releases, control_plane.host.environ)
+    return {"url": url, "recording": name, "is_recorded": is_on}
+
+
+def describe_app(control_plane: ControlPlane) -> dict[str, Json]:
+    """Return the running release, whether it answers, its changed telemetry, and recordings."""
+    releases = Releases(control_plane.releases)
+    current = releases.current
+    heads = sorted(control_plane.recordings.glob(f"*/{HEAD}"), key=lambda one: one.stat().st_mtime)
+    newest = datetime.fromtimestamp(heads[-1].stat().st_mtime, UTC) if heads else None
+    return {
+        "running": current.record.stage if current else "",
+        "url": find_address(releases) if current else "",
+        "sandbox": current.record.sandbox if current else "",
+        "is_recorded": bool(current and current.record_mark.exists()),
+        "recordings": len(heads),
+        "newest_recording": newest.isoformat(timespec="seconds") if newest else "",
+        "changes": [one.to_dict() for one in compare_telemetry(releases)],
+    }
 
 
 _WAITS_FOR = {AWAITING_DECISION: "decision", AWAITING_ANSWER: "answer", APPROVED: ""}

@@ -41,7 +41,7 @@ class RunningApp:
     url: str
     output: list[str]
     """What the app printed so far: places of errors, and no values of records."""
-    ended: Awaitable[None]
+    ended: "asyncio.Future[None]"
     """Waits for the end of the app."""
     stop: Callable[[], Awaitable[int]]
     """Ends the app, which answers its requests first."""

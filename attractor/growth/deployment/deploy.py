@@ -50,6 +50,8 @@ from attractor.growth.deployment.transfer import Move, forward, transfer
 from attractor.growth.lineage import Stage, newest, read_stages
 from attractor.growth.plans.plan import Plan
 from attractor.growth.plans.store import DEPLOYMENT, PlanState
+from attractor.growth.simulation.recorded import take_over
+from attractor.growth.spec.files import read_spec
 from attractor.pipeline.host.run_host import RunHost
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.repository import Repository, open_repository
@@ -197,7 +199,9 @@ async def undertake(
         else:
             listed = ()
             if not _is_released(releases, build.stage):
-                listed = await _release(host, releases, undertaking, run, target=target, by=by)
+                listed = await _release(
+                    control_plane, releases, undertaking, run, target=target, by=by
+                )
             url = _finish(host, releases, undertaking, target)
             sandbox = releases.open(build.stage).record.sandbox
             so_far = replace(so_far, url=url, listed=listed, sandbox=sandbox)
@@ -247,7 +251,7 @@ async def _promote_variant(host: RunHost, run: CrewRun, variant: str, by: str) -
 
 
 async def _release(
-    host: RunHost,
+    control_plane: ControlPlane,
     releases: Releases,
     undertaking: Undertaking,
     run: CrewRun,
@@ -259,9 +263,11 @@ async def _release(
 
     Until the switch, the old release is only read: a killed deployment leaves it as it was.
     """
-    build = undertaking.build
+    host, build = control_plane.host, undertaking.build
     with target.drained(releases):
         old = releases.current
+        if old:
+            end_recording(control_plane, old)
         sandbox = await sandbox_of(host)
         record = ReleaseRecord(
             stage=build.stage,
@@ -284,6 +290,18 @@ async def _release(
         releases.complete(Release(new.folder, record), moved.residue)
         releases.switch(build.stage)
     return moved.defaulted
+
+
+def end_recording(control_plane: ControlPlane, release: Release) -> str:
+    """Take the recording of a stopped app over; return its name, or "" if there is none."""
+    host = control_plane.host
+    return take_over(
+        release.recorded,
+        control_plane.recordings,
+        read_spec(release.tree),
+        now=host.clock.now(),
+        redact=host.redactor.text,
+    )
 
 
 def _require_follows(old: Release, stage: Stage) -> None:

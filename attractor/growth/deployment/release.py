@@ -24,6 +24,7 @@ from attractor.base.records import read_record, write_record
 CURRENT = "current"
 RECORD = "release.json"
 RESIDUE = "residue.json"
+RECORDED = "recording"
 BUBBLEWRAP, NONE = "bubblewrap", "none"
 _NEXT = "next"
 """A release that is not complete yet."""
@@ -61,6 +62,16 @@ class Release:
     def state(self) -> Path:
         """The recorded state."""
         return self.folder / "state"
+
+    @property
+    def record_mark(self) -> Path:
+        """The file that lets the app record its traffic."""
+        return self.folder / "record"
+
+    @property
+    def recorded(self) -> Path:
+        """The recording of the app, among its state: it contains records of persons."""
+        return self.state / RECORDED
 
     @property
     def residue(self) -> Json:

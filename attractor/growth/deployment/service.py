@@ -17,7 +17,7 @@ from attractor.base.errors import AttractorError
 from attractor.environments.environment import Inherit, inherited
 from attractor.environments.sandbox.sockets import Address, forwarded, listen
 from attractor.growth.apps.process import app_sandbox, running_app
-from attractor.growth.deployment.release import BUBBLEWRAP, Release, Releases
+from attractor.growth.deployment.release import BUBBLEWRAP, RECORDED, Release, Releases
 
 READY = "listening on "
 
@@ -34,6 +34,8 @@ def main(folder: Path, port: int) -> None:
             raise SystemExit(f"error: {error.message}") from error
         return
     variables = {**inherited(os.environ, Inherit.CORE), "APP_STATE": str(release.state)}
+    if release.record_mark.exists():
+        variables["APP_RECORDING"] = str(release.recorded)
     os.chdir(release.tree)
     words = [sys.executable, "-m", "app", "serve", "--port", str(port)]
     os.execve(sys.executable, words, variables)
@@ -45,7 +47,10 @@ async def _serve(release: Release, folder: Path, port: int) -> None:
     listener = listen(socket.socket(socket.AF_INET, socket.SOCK_STREAM), port)
     # Of `runs/growth/releases`: everything that runs and growth wrote.
     sandbox = await app_sandbox(os.environ, hide=[folder.parents[1]], kind=BUBBLEWRAP)
-    async with running_app(release.tree, release.state, sandbox=sandbox) as app:
+    # The folder of the app is its state.
+    variables = {"APP_RECORDING": RECORDED} if release.record_mark.exists() else {}
+    running = running_app(release.tree, release.state, sandbox=sandbox, variables=variables)
+    async with running as app:
         address = Address.parse(app.url.removeprefix("http://"))
         async with forwarded(listener, address.connect):
             sys.stdout.write(f"{READY}http://127.0.0.1:{listener.getsockname()[1]}\n")

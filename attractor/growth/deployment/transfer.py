@@ -58,10 +58,10 @@ async def transfer(
     return moved
 
 
-def require_healthy(url: str) -> None:
+def require_healthy(url: str, *, within: float = PATIENCE_S) -> None:
     """Refuse an app that does not say that it is healthy."""
     try:
-        with urlopen(f"{url}/health", timeout=PATIENCE_S) as answer:
+        with urlopen(f"{url}/health", timeout=within) as answer:
             is_healthy = json.load(answer)["ok"] is True
     except (OSError, ValueError, KeyError) as cause:
         raise AppFailed(f"{url}/health does not answer: {cause}") from cause

@@ -34,7 +34,7 @@ from attractor.growth.simulation.report import (
     Traffic,
     save_simulation,
 )
-from attractor.growth.simulation.traffic import Recording, read_recordings
+from attractor.growth.simulation.traffic import Recording, fits, read_recordings
 from attractor.growth.spec.difference import ChangeKind, compare_specs
 from attractor.workspaces.git.repository import open_repository
 
@@ -113,7 +113,10 @@ def _risks(plan: Plan, recordings: Sequence[Recording]) -> Iterator[str]:
         if step.migration and not step.is_reversible:
             yield f"cannot be undone: {step.id} {step.migration.describe()}"
     if not recordings:
-        yield "no traffic was recorded: nothing shows that other requests keep their responses"
+        yield (
+            "no recorded traffic fits the app (record some: attractor grow record): "
+            "nothing shows that other requests keep their responses"
+        )
 
 
 FOLDER = "simulation"
@@ -121,7 +124,7 @@ FOLDER = "simulation"
 
 def simulate_plan(control_plane: ControlPlane, plan: Plan) -> Simulation:
     """Simulate a plan from its specification alone, with wireframes as pictures."""
-    report = simulate(plan, read_recordings(control_plane.recordings), Depth.SPEC)
+    report = simulate(plan, _recordings_for(control_plane, plan), Depth.SPEC)
     folder = _begin(control_plane, report)
     report = report.model_copy(update={"screenshots": _draw_wireframes(plan, folder)})
     save_simulation(report, folder)
@@ -136,7 +139,7 @@ async def rehearse_plan(
     `running` is the tree of the app that runs. A deployment goes on with the same run.
     """
     host = control_plane.host
-    recordings = read_recordings(control_plane.recordings)
+    recordings = _recordings_for(control_plane, plan)
     report = simulate(plan, recordings, Depth.REHEARSAL)
     folder = _begin(control_plane, report)
     build = await build_plan(host, control_plane.plans.folder_of(plan.id), plan, branch=branch)
@@ -159,6 +162,11 @@ async def rehearse_plan(
     )
     save_simulation(report, folder)
     return report
+
+
+def _recordings_for(control_plane: ControlPlane, plan: Plan) -> Sequence[Recording]:
+    """Return the recordings that the app can still replay: its entities may have changed."""
+    return [one for one in read_recordings(control_plane.recordings) if fits(one, plan.base)]
 
 
 def _begin(control_plane: ControlPlane, report: Simulation) -> Path:

@@ -15,7 +15,8 @@ from attractor.base.errors import NotCanonical
 from attractor.base.files import file_error, read_regular, write_whole
 from attractor.base.json import canonical_json, content_hash, parse_json
 from attractor.growth.errors import InvalidRecording
-from attractor.growth.migration import State, read_state, state_text, write_state
+from attractor.growth.migration import KEY, State, read_state, state_text, write_state
+from attractor.growth.spec.graph import SpecGraph
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -111,6 +112,33 @@ def read_recording(folder: Path) -> Recording:
 def read_recordings(folder: Path) -> Sequence[Recording]:
     """Read all recordings in a folder, in the order of their names."""
     return [read_recording(one.parent) for one in sorted(folder.glob(f"*/{HEAD}"))]
+
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+}
+
+
+def fits(recording: Recording, graph: SpecGraph) -> bool:
+    """Return whether an app with a specification can begin with the state of a recording."""
+    return all(
+        entity in graph
+        and all(
+            name == KEY or value is None or _fits_field(graph, f"{entity}.{name}", value)
+            for one in records
+            for name, value in one.items()
+        )
+        for entity, records in recording.state.items()
+        if records
+    )
+
+
+def _fits_field(graph: SpecGraph, id_: str, value: object) -> bool:
+    if id_ not in graph:
+        return False
+    return isinstance(value, _TYPES.get(str(graph[id_].fields.get("type", "text")), (str,)))
 
 
 def write_recording(recording: Recording, folder: Path) -> None:

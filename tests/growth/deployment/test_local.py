@@ -12,9 +12,11 @@ from urllib.error import URLError
 
 import pytest
 
+from attractor.growth.api.deployments import describe_app, record_traffic
 from attractor.growth.deployment.keeper import Keeper
 from attractor.growth.deployment.release import BUBBLEWRAP, NONE
 from attractor.growth.deployment.targets import local
+from attractor.growth.simulation.traffic import read_recordings
 from tests.growth.deployment.living import Living, make_released
 from tests.needs import needs_bubblewrap
 
@@ -124,6 +126,24 @@ def test_crashed_app_is_started_again_until_it_is_healthy(
         ended.set()
         watching.join()
         keeper.close()
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_running_app_records_its_traffic_until_it_is_stopped(tmp_path: Path, sandbox: str) -> None:
+    app = make_released(tmp_path / "app", is_generated=True, sandbox=sandbox)
+    assert describe_app(app.plane)["recordings"] == 0
+    try:
+        url = record_traffic(app.plane, is_on=True)["url"]
+        assert (app.url, describe_app(app.plane)["is_recorded"]) == (url, True)
+        app.post("/data/block", {"id": "b2", "crop": "oat"})
+        ended = record_traffic(app.plane, is_on=False)
+        assert (ended["url"], describe_app(app.plane)["recordings"]) == (url, 1)
+        [recording] = read_recordings(app.plane.recordings)
+        assert [one.path for one in recording.requests] == ["/data/block"]
+        assert [one["id"] for one in recording.state["block"]] == ["b1"]
+        assert len(app.records()) == 2
+    finally:
+        app.stop()
 
 
 def _kill_process_in(folder: Path) -> None:

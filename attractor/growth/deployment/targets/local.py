@@ -18,9 +18,12 @@ from attractor.environments.environment import Inherit, inherited
 from attractor.growth.deployment import keeper
 from attractor.growth.deployment.release import Releases
 from attractor.growth.deployment.target import ReleaseTarget
+from attractor.growth.deployment.transfer import require_healthy
+from attractor.growth.errors import AppFailed
 
 _PATIENCE_S = 30.0
 _GRACE_S = 5.0
+_ANSWER_S = 3.0
 
 
 @contextmanager
@@ -63,6 +66,16 @@ def start(releases: Releases, environ: Mapping[str, str]) -> str:
         # A keeper of a killed deployment is just starting.
         time.sleep(0.05)
     raise Unavailable("the app did not become healthy", hint=f"read {log}")
+
+
+def find_address(releases: Releases) -> str:
+    """Return the address of the running app, or "" if it does not answer."""
+    url = str(_note(releases.folder).get("url", ""))
+    try:
+        require_healthy(url, within=_ANSWER_S)
+    except AppFailed:
+        return ""
+    return url
 
 
 def _end_orphan(folder: Path) -> None:
