@@ -255,6 +255,11 @@ class RunHost:
         """The folder of the project's agents, or of the agents that a run began with."""
         return self.pinned_agents or self.project / AGENTS
 
+    @property
+    def agent_copies(self) -> Path:
+        """The folder of the copies of agents that runs began with."""
+        return self.state_dir / "agents"
+
     def with_secrets(self, secrets: Iterable[str]) -> "RunHost":
         """Return the host with more secrets."""
         return replace(self, secrets=tuple(dict.fromkeys((*self.secrets, *secrets))))

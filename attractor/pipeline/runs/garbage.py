@@ -38,7 +38,6 @@ from attractor.environments.orphan_processes import (
 )
 from attractor.language.source.text import visible
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.source.pinned_agents import pinned_copies
 from attractor.workspaces.cleanup import (
     DiskUsage,
     base_refs,
@@ -463,7 +462,7 @@ class Collector:
     async def _free_agents(self) -> None:
         """Remove the old copies of agents that no run needs."""
         latest = (self.rules.now - max(self.rules.older_than, BEING_MADE)).timestamp()
-        copies = sorted(pinned_copies(self._state).glob("[!.]*"))
+        copies = sorted(self.host.agent_copies.glob("[!.]*"))
         unused = {one.name: one for one in copies if one.stat().st_mtime <= latest}
         stored = set(stored_run_ids(self._state))
         for run_id in stored.union(self.run_ids):

@@ -20,16 +20,11 @@ from attractor.pipeline.host.run_host import RunHost
 _PATTERNS = (f"[!._]*/{AGENT_FILE}", f"[!._]*/{PROMPT_FILE}", f"{PROFILES}/*{SUFFIX}")
 
 
-def pinned_copies(state: Path) -> Path:
-    """Return the folder of all copies in a state folder."""
-    return state / "agents"
-
-
 def pin_agents(host: RunHost) -> str:
     """Copy the agents of the project, unless a copy exists; return the hash of their files."""
     files = _read(host.project / AGENTS)
     digest = _hash(files)
-    copy = pinned_copies(host.state_dir) / digest
+    copy = host.agent_copies / digest
     try:
         os.utime(copy)
     except FileNotFoundError:
@@ -39,7 +34,7 @@ def pin_agents(host: RunHost) -> str:
 
 def with_pinned_agents(host: RunHost, digest: str) -> RunHost:
     """Return the host with the agents that a run pinned, and verify their hash."""
-    copy = pinned_copies(host.state_dir) / digest
+    copy = host.agent_copies / digest
     if _hash(_read(copy)) != digest or not copy.is_dir():
         raise VerificationError(
             f"the agents that the run began with are missing or were changed in {copy}",
