@@ -55,7 +55,7 @@ class Budgets:
             _lesser(self.duration, other.duration),
         )
 
-    def left_by(self, run: OpenRun) -> "Budgets":
+    def remaining_after(self, run: OpenRun) -> "Budgets":
         """Return these budgets minus the amounts that a run has used so far."""
         used, spent = run.state.used, timedelta(seconds=run.progress.seconds)
         return Budgets(
@@ -64,21 +64,21 @@ class Budgets:
             None if self.duration is None else self.duration - spent,
         )
 
-    def require_left(self, run: OpenRun, used: Usage | None = None) -> None:
+    def require_remaining(self, run: OpenRun, used: Usage | None = None) -> None:
         """Warn once of a nearly exhausted budget; halt the walk if a budget is exhausted.
 
         `used` defaults to the usage in the state of the run.
         """
         for use in self._uses(run, used):
             # Warn first: parallel stages may exhaust a budget together, without a warning before.
-            _warn(run, use)
+            _warn_once(run, use)
             if use.spent >= use.limit:
                 raise Exhausted(f"the budget {use.name} is exhausted: {use}")
 
-    def tell(self, run: OpenRun) -> None:
+    def warn(self, run: OpenRun) -> None:
         """Warn once of each nearly exhausted budget."""
         for use in self._uses(run):
-            _warn(run, use)
+            _warn_once(run, use)
 
     def _uses(self, run: OpenRun, used: Usage | None = None) -> Iterator["_BudgetUse"]:
         if self == NO_BUDGETS:
@@ -150,6 +150,6 @@ def _lesser(one: _Amount | None, other: _Amount | None) -> _Amount | None:
     return min(one, other)
 
 
-def _warn(run: OpenRun, use: _BudgetUse) -> None:
+def _warn_once(run: OpenRun, use: _BudgetUse) -> None:
     if use.spent >= WARNING_SHARE * use.limit and use.name not in run.state.warned:
         run.record(BudgetWarning(use.name, use.spent, use.limit))

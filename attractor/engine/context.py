@@ -20,18 +20,20 @@ def unchanged(value: Json) -> Json:
     return value
 
 
-def put_aside(values: JsonObject, blobs: Blobs, *, but: Collection[str] = ()) -> dict[str, Json]:
+def store_large_values(
+    values: JsonObject, blobs: Blobs, *, but: Collection[str] = ()
+) -> dict[str, Json]:
     """Store large values as blobs; return all values, with references in place of large values."""
     return {key: value if key in but else _put(value, blobs) for key, value in values.items()}
 
 
-def read_whole(value: Json, blobs: Blobs) -> Json:
+def resolve_reference(value: Json, blobs: Blobs) -> Json:
     """Return a value; for a reference, return the value in the blob."""
     reference = find_reference(value)
     return value if reference is None else parse_json(blobs.get(reference.hash))
 
 
-class WholeValues(Mapping[str, Json]):
+class ResolvedValues(Mapping[str, Json]):
     """A mapping that, for a reference, returns the value behind the reference."""
 
     def __init__(self, values: JsonObject, blobs: Blobs) -> None:
@@ -39,7 +41,7 @@ class WholeValues(Mapping[str, Json]):
         self._blobs = blobs
 
     def __getitem__(self, key: str) -> Json:
-        return read_whole(self._values[key], self._blobs)
+        return resolve_reference(self._values[key], self._blobs)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -50,7 +52,7 @@ class WholeValues(Mapping[str, Json]):
 
 def reader(blobs: Blobs) -> ReadValue:
     """Return a function that replaces a reference by its value in these blobs."""
-    return partial(read_whole, blobs=blobs)
+    return partial(resolve_reference, blobs=blobs)
 
 
 def _put(value: Json, blobs: Blobs) -> Json:

@@ -12,8 +12,8 @@ AttractorError
 │   ├── GraphChanged          4  the pipeline was changed since the run began
 │   ├── NewerFormat           4  a newer version made the run directory
 │   ├── FenceLost             4  another process took over the run
-│   ├── NobodyAtWork          4  no process runs the run
-│   └── NothingAsked          4  the run has no open question
+│   ├── NoRunningProcess      4  no process runs the run
+│   └── NoOpenQuestion        4  the run has no open question
 └── VerificationError         6
     ├── RecordBroken          6  a record of the run is corrupt
     ├── ConversationLost      6  the conversation of a thread cannot be restored
@@ -37,10 +37,15 @@ class NotRunnable(UsageError):
         self.faults = tuple(faults)
         name = visible(name)
         if len(faults) == 1:
-            message, hint = f"{name} cannot be run: {_told(faults[0])}", visible(faults[0].fix)
+            message, hint = (
+                f"{name} cannot be run: {_in_one_line(faults[0])}",
+                visible(faults[0].fix),
+            )
         else:
             lines = [
-                f"  {_told(one)} ({visible(one.fix)})" if one.fix else f"  {_told(one)}"
+                f"  {_in_one_line(one)} ({visible(one.fix)})"
+                if one.fix
+                else f"  {_in_one_line(one)}"
                 for one in faults
             ]
             listed = lines[:MAX_LISTED]
@@ -95,13 +100,13 @@ class FenceLost(Refused):
     hint = "see which process runs it: attractor status"
 
 
-class NobodyAtWork(Refused):
+class NoRunningProcess(Refused):
     """The order needs a process that executes the run, but no process executes it."""
 
     hint = "resume it first: attractor resume"
 
 
-class NothingAsked(Refused):
+class NoOpenQuestion(Refused):
     """The run has no open question."""
 
     hint = "see its state: attractor status"
@@ -125,7 +130,7 @@ class CheckpointBroken(VerificationError):
     hint = "if the journal verifies, remove checkpoint.json: it is rebuilt from the events"
 
 
-def _told(fault: Diagnostic) -> str:
+def _in_one_line(fault: Diagnostic) -> str:
     """Return an error in one line, with position and message."""
     span = fault.span
     place = f"{span.file or '<text>'}:{span.line}: " if span.is_somewhere else ""

@@ -95,7 +95,7 @@ class Questions(Protocol):
         ...
 
 
-class Unkept:
+class UnrecordedQuestions:
     """Records nothing: only the interviewer of this process can answer a question."""
 
     def named(self, question: Question) -> Question:
@@ -213,10 +213,10 @@ class ChildQuestions:
 
 
 @runtime_checkable
-class Overhears(Protocol):
+class AnswerListener(Protocol):
     """An interviewer that is notified of answers from elsewhere, such as another terminal."""
 
-    def overhear(self, question: Question, answer: Answer) -> None:
+    def note_answer(self, question: Question, answer: Answer) -> None:
         """Take note of an answer that came from elsewhere."""
         ...
 
@@ -236,19 +236,19 @@ class AnsweredFirst:
         clock: Clock | None = None,
     ) -> None:
         self._interviewer = interviewer
-        self._questions = questions or Unkept()
+        self._questions = questions or UnrecordedQuestions()
         self._clock = clock or SystemClock()
-        self._given: set[str] = set()
+        self._answered: set[str] = set()
 
     async def ask(self, question: Question) -> Answer:
         """Return the answer in the journal; without a recorded answer, ask the interviewer.
 
         If the answer in the journal matched no choice, the question is asked again.
         """
-        known = None if question.id in self._given else self._questions.answer_to(question)
+        known = None if question.id in self._answered else self._questions.answer_to(question)
         if known is None:
             return await self._ask(self._questions.ask(question))
-        return self._taken(question, self._questions.settle(question, known), is_ours=False)
+        return self._accept(question, self._questions.settle(question, known), is_own=False)
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
         """Ask one question after the other."""
@@ -262,9 +262,9 @@ class AnsweredFirst:
         """Ask until an answer comes from the interviewer or the journal, or until the deadline."""
         limit = self._time_left(question)
         if limit is not None and limit <= 0:
-            return self._taken(question, self._timed_out(question), is_ours=False)
+            return self._accept(question, self._timed_out(question), is_own=False)
         asking = asyncio.create_task(self._interviewer.ask(self._questions.named(question)))
-        elsewhere = asyncio.create_task(self._hear_of(question))
+        elsewhere = asyncio.create_task(self._recorded_answer(question))
         try:
             await asyncio.wait(
                 (asking, elsewhere), timeout=limit, return_when=asyncio.FIRST_COMPLETED
@@ -280,12 +280,12 @@ class AnsweredFirst:
         if is_cut_off:
             raise asyncio.CancelledError
         if first is None:
-            return await self._without_them(question, asking, _result(elsewhere))
+            return await self._answer_from_elsewhere(question, asking, _result(elsewhere))
         if first is not own_answer:
-            await self._tell(question, first, lost=own_answer)
-        return self._taken(question, first, is_ours=first is own_answer)
+            await self._inform(question, first, lost=own_answer)
+        return self._accept(question, first, is_own=first is own_answer)
 
-    async def _without_them(
+    async def _answer_from_elsewhere(
         self, question: Question, asking: "asyncio.Task[Answer]", answer: Answer | None
     ) -> Answer:
         """Return the answer in the journal; without a recorded answer, record a time-out.
@@ -295,8 +295,8 @@ class AnsweredFirst:
         if answer is None and not asking.cancelled():
             _raise(asking, question)
         first = self._questions.settle(question, answer) if answer else self._timed_out(question)
-        await self._tell(question, first)
-        return self._taken(question, first, is_ours=False)
+        await self._inform(question, first)
+        return self._accept(question, first, is_own=False)
 
     def _time_left(self, question: Question) -> float | None:
         if not question.deadline:
@@ -304,7 +304,7 @@ class AnsweredFirst:
         until = datetime.fromisoformat(question.deadline)
         return (until - self._clock.now()).total_seconds()
 
-    async def _hear_of(self, question: Question) -> Answer:
+    async def _recorded_answer(self, question: Question) -> Answer:
         """Wait until the journal has an answer of another person."""
         while (answer := self._questions.answer_to(question)) is None:
             await self._clock.sleep(POLL)
@@ -314,7 +314,9 @@ class AnsweredFirst:
         late = Answer(AnswerKind.TIMEOUT, question.default)
         return self._questions.settle(question, late)
 
-    async def _tell(self, question: Question, first: Answer, *, lost: Answer | None = None) -> None:
+    async def _inform(
+        self, question: Question, first: Answer, *, lost: Answer | None = None
+    ) -> None:
         """Tell the interviewer that another person answered, or that the deadline has passed."""
         is_late = first.kind is AnswerKind.TIMEOUT
         who = "the deadline has passed" if is_late else f"{first.by or 'another person'} answered"
@@ -323,11 +325,11 @@ class AnsweredFirst:
             words = f"{words}; {lost.text or lost.value!r} was too late and is ignored"
         await self._interviewer.inform(words, question.stage)
 
-    def _taken(self, question: Question, answer: Answer, *, is_ours: bool) -> Answer:
-        self._given.add(question.id)
+    def _accept(self, question: Question, answer: Answer, *, is_own: bool) -> Answer:
+        self._answered.add(question.id)
         whole = with_option(answer, question)
-        if not is_ours and isinstance(self._interviewer, Overhears):
-            self._interviewer.overhear(self._questions.named(question), whole)
+        if not is_own and isinstance(self._interviewer, AnswerListener):
+            self._interviewer.note_answer(self._questions.named(question), whole)
         return whole
 
 

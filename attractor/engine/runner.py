@@ -9,7 +9,7 @@ from typing import Any
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.budgets import Budgets, read_budgets
-from attractor.engine.context import put_aside
+from attractor.engine.context import store_large_values
 from attractor.engine.errors import GraphChanged, RunOver
 from attractor.engine.journal.events import Action, OperatorAction, PipelineStarted, RunResumed
 from attractor.engine.preflight import require_executable
@@ -165,7 +165,7 @@ class Runner:
         # The attributes of the graph are in the context already, and a goal may be as large as a
         # book.
         context = self._run.redactor.members(progress.context)
-        progress = replace(progress, context=put_aside(context, self._run.blobs))
+        progress = replace(progress, context=store_large_values(context, self._run.blobs))
         self._run.record(
             PipelineStarted(
                 self._walk.graph.name,
@@ -232,7 +232,7 @@ class OrderWatch:
         time = Budgets(duration=self.budgets.duration)
         while not self.run.state.canceled:
             await asyncio.sleep(POLL.total_seconds())
-            time.require_left(self.run)
+            time.require_remaining(self.run)
             self.run.take_orders()
             for received in self.run.messages():
                 await self._steer(received)

@@ -29,7 +29,7 @@ class Recording:
     async def ask(self, question: Question) -> Answer:
         """Let the inner interviewer ask, and record the answer."""
         answer = await self._inner.ask(question)
-        self.overhear(question, answer)
+        self.note_answer(question, answer)
         return answer
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
@@ -40,7 +40,7 @@ class Recording:
         """Pass the message to the inner interviewer."""
         await self._inner.inform(message, stage)
 
-    def overhear(self, question: Question, answer: Answer) -> None:
+    def note_answer(self, question: Question, answer: Answer) -> None:
         """Record an answer from elsewhere, such as another terminal."""
         recorded = RecordedAnswer(question, answer)
         self.recordings.append(recorded)

@@ -9,7 +9,7 @@ UsageError
     ├── InvalidCondition  2  an invalid condition
     └── InvalidStylesheet 2  an invalid stylesheet
 MachineryError
-├── NothingDraws          3  no installed program draws graphs
+├── NoDrawingProgram      3  no installed program draws graphs
 └── DrawingFailed         3  the drawing program failed
 """
 
@@ -336,7 +336,7 @@ class InvalidStylesheet(InvalidValue):
     """The model stylesheet has a syntax error."""
 
 
-class NothingDraws(MachineryError):
+class NoDrawingProgram(MachineryError):
     """No installed program draws graphs."""
 
     hint = "install Graphviz (Debian: apt-get install graphviz)"

@@ -13,7 +13,7 @@ from attractor.base.events import Event
 from attractor.base.ids import new_run_id
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, parse_json
-from attractor.engine.errors import NobodyAtWork, NothingAsked
+from attractor.engine.errors import NoOpenQuestion, NoRunningProcess
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import Action, OperatorAction
 from attractor.engine.questions.question import Answer, Question, sort_questions
@@ -22,7 +22,7 @@ from attractor.engine.run_folder.layout import RunDirectory, is_held, read_manif
 from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun, end_run, open_run
 from attractor.engine.state.run_state import AWAITING_ANSWER, EXECUTING, RunState
 from attractor.engine.storage.secrets import Redactor
-from attractor.pipeline.runs.garbage import end_left_running_now, name_processes
+from attractor.pipeline.runs.garbage import end_orphans_blocking, name_processes
 from attractor.pipeline.runs.lookup import last_restart, reference_to
 from attractor.pipeline.runs.open_work import named, pick, pick_all, read_choice, read_choices
 from attractor.pipeline.source.read import read_saved_pipeline
@@ -120,7 +120,7 @@ class Orders:
     def questions(self, question: str = "") -> tuple[Question, ...]:
         """Return the open questions of the run: all, or the questions with an id or of a node."""
         asked = tuple(self._state().questions)
-        return named(asked, question, where=self._where) if question else asked
+        return named(asked, question, where=self._status_hint) if question else asked
 
     def answered(self) -> Mapping[str, Answer]:
         """Return the recorded answers with which the run has not continued yet."""
@@ -131,9 +131,12 @@ class Orders:
     def answer(self, choice: str, *, question: str = "", why: str = "") -> Receipt:
         """Answer a question; an answer that matches no choice is refused and changes nothing."""
         asked = pick(
-            self._asked(question), question, where=self._where, listing=self._command("answer")
+            self._answerable(question),
+            question,
+            where=self._status_hint,
+            listing=self._command("answer"),
         )
-        value = read_choice(choice, asked, self.clock.now(), go_on=self._go_on)
+        value = read_choice(choice, asked, self.clock.now(), hint=self._resume_hint)
         order = Order(Action.ANSWER, self.by, why, asked.id, value)
         return self._give(order, taken=f"answered {asked.stage}: {value}")
 
@@ -143,10 +146,12 @@ class Orders:
         If any of these questions does not accept the answer, the answer is refused and changes
         nothing.
         """
-        asked = sort_questions(pick_all(self._asked(question), question, where=self._where))
+        asked = sort_questions(
+            pick_all(self._answerable(question), question, where=self._status_hint)
+        )
         listing = self._command("answer")
         now = self.clock.now()
-        values = read_choices(choice, asked, now, go_on=self._go_on, listing=listing)
+        values = read_choices(choice, asked, now, hint=self._resume_hint, listing=listing)
         orders = [
             Order(Action.ANSWER, self.by, why, one.id, value)
             for one, value in zip(asked, values, strict=True)
@@ -207,7 +212,7 @@ class Orders:
             return self._receipt(order, is_taken=False, words=words)
         if not verdict.is_taken:
             refusal = verdict.why.removeprefix(f"{order.why}; ")
-            raise Refused(f"the message was {refusal}", hint=self._where)
+            raise Refused(f"the message was {refusal}", hint=self._status_hint)
         return self._receipt(order, is_taken=True, words="the message was accepted")
 
     async def end_and_wait(self, why: str) -> Receipt | None:
@@ -240,19 +245,19 @@ class Orders:
             return
         state = self._state()
         instead = self._instead(state, command, words)
-        self._require_open(state, instead or self._where)
+        self._require_open(state, instead or self._status_hint)
         if not (state.may_walk or state.is_restarting):
             message = f"all stages of the run have ended, so it cannot be {what}"
-            raise NobodyAtWork(message, hint=self._where)
-        raise NobodyAtWork(
-            f"no process runs this run, so it cannot be {what}{self._and_so(state)}",
+            raise NoRunningProcess(message, hint=self._status_hint)
+        raise NoRunningProcess(
+            f"no process runs this run, so it cannot be {what}{self._continued_by(state)}",
             hint=instead or f"resume it first: {self._command('resume')}",
         )
 
     def _require_open(self, state: RunState, hint: str) -> None:
         """Refuse an order to a run whose status is final."""
         if state.status.is_final:
-            message = f"the run is {state.status}, which is final{self._and_so(state)}"
+            message = f"the run is {state.status}, which is final{self._continued_by(state)}"
             raise Refused(message, hint=hint)
 
     def _require_node(self, node: str) -> None:
@@ -263,15 +268,15 @@ class Orders:
         if node not in pipeline.graph.nodes:
             raise UnknownName("node", node, pipeline.graph.nodes)
 
-    def _asked(self, name: str) -> tuple[Question, ...]:
+    def _answerable(self, name: str) -> tuple[Question, ...]:
         """Return the questions that an answer can be for.
 
         Raise an error if all are answered already.
         """
         state = self._state()
         if state.restarted_as and not state.asked:
-            message = f"the run has no open question{self._and_so(state)}"
-            raise NothingAsked(message, hint=self._instead(state, "answer"))
+            message = f"the run has no open question{self._continued_by(state)}"
+            raise NoOpenQuestion(message, hint=self._instead(state, "answer"))
         asked = tuple(state.questions)
         done = [one for one in state.asked if one.id in state.answers]
         meant = [one for one in done if name in ("", one.id, one.stage)]
@@ -279,21 +284,21 @@ class Orders:
             answer = state.answers[meant[0].id]
             who = answer.by or "a person"
             message = f"{who} already answered {meant[0].id}: {answer.value or answer.kind}"
-            raise Refused(message, hint=self._go_on)
+            raise Refused(message, hint=self._resume_hint)
         return asked
 
     @property
-    def _go_on(self) -> str:
+    def _resume_hint(self) -> str:
         return f"resume it: {self._command('resume')}"
 
     @property
-    def _where(self) -> str:
+    def _status_hint(self) -> str:
         return f"see its state: {self._command('status')}"
 
     def _command(self, name: str) -> str:
         return f"attractor {name} {reference_to(self.root)}"
 
-    def _and_so(self, state: RunState) -> str:
+    def _continued_by(self, state: RunState) -> str:
         return f"; run {last_restart(self.root, state)} continues it" if state.restarted_as else ""
 
     def _instead(self, state: RunState, command: str, words: str = "") -> str:
@@ -329,7 +334,7 @@ class Orders:
                     redactor=self.redactor,
                     before_end=self.before_end,
                 ) as run:
-                    _take(run, files, where=self._where)
+                    _take(run, files, where=self._status_hint)
                     words = taken + (then(run) if then else "")
                     run.write_run()
                 is_taken = True
@@ -363,7 +368,7 @@ class Orders:
 
 def _end(run: OpenRun) -> str:
     """Cancel a run, end its left-over processes, and return a sentence about these processes."""
-    ended = end_left_running_now(run)
+    ended = end_orphans_blocking(run)
     end_run(run)
     return (
         f"; ended the processes that the run left running: {name_processes(ended)}" if ended else ""

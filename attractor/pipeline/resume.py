@@ -19,14 +19,14 @@ from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.preflight import PreflightReport, preflight
 from attractor.pipeline.preflight.requirements import report_common_secrets
 from attractor.pipeline.request import NO_OVERRIDES, Overrides, RunRequest, read_request
-from attractor.pipeline.runs.garbage import end_left_running
-from attractor.pipeline.runs.lookup import whole_of
+from attractor.pipeline.runs.garbage import end_orphans
+from attractor.pipeline.runs.lookup import outermost_run_id
 from attractor.pipeline.source.accept_change import accept_change, plan_change
 from attractor.pipeline.source.pinned_agents import are_agents_changed, with_pinned_agents
 from attractor.pipeline.source.read import PipelineSource, read_saved_pipeline, replace_pipeline
 from attractor.pipeline.walk import open_observed, walk_run
 from attractor.pipeline.workspace.create import choose_sandbox, open_workspace
-from attractor.pipeline.workspace.journal_notes import LeftOut, ours_in, tell_set_aside
+from attractor.pipeline.workspace.journal_notes import LeftOutPaths, record_paths, record_set_aside
 
 
 async def resume(
@@ -84,12 +84,12 @@ async def continue_run(
             report_common_secrets(host)
         host.tell(sandbox.sentence)
         # First end the processes of the killed runner, which may still write into the workspace.
-        await end_left_running(run)
-        left_out = LeftOut(run, ours=ours_in(request))
+        await end_orphans(run)
+        left_out = LeftOutPaths(run, ours=record_paths(request))
         workspace = await open_workspace(
-            request, host, run.manifest.run_id, sandbox, on_snapshot=left_out.hear
+            request, host, run.manifest.run_id, sandbox, on_snapshot=left_out.record_new
         )
-        tell_set_aside(run, workspace, request.workspace)
+        record_set_aside(run, workspace, request.workspace)
         if change:
             accept_change(run, change, host)
         prepared = PreparedRun(pipeline, request, host, sandbox, workspace, report.providers)
@@ -114,8 +114,8 @@ def _require_whole(run: OpenRun) -> None:
     root = run.directory.root
     if root.parent.name == CHILDREN:
         raise UsageError(
-            f"{run.manifest.run_id} is part of run {whole_of(root)}",
-            hint=f"resume that run: attractor resume {whole_of(root)}",
+            f"{run.manifest.run_id} is part of run {outermost_run_id(root)}",
+            hint=f"resume that run: attractor resume {outermost_run_id(root)}",
         )
 
 

@@ -19,7 +19,7 @@ from attractor.pipeline.source.pinned_agents import pin_agents, with_pinned_agen
 from attractor.pipeline.source.read import open_pipeline, pipeline_name, project_of
 from attractor.pipeline.walk import open_observed, walk_run
 from attractor.pipeline.workspace.create import choose_workspace_kind, create_workspace
-from attractor.pipeline.workspace.journal_notes import LeftOut, ours_in
+from attractor.pipeline.workspace.journal_notes import LeftOutPaths, record_paths
 
 
 async def start(
@@ -55,8 +55,10 @@ async def start(
     request = replace(report.request, sandbox=sandbox.kind)
     agents = pin_agents(host)
     host = with_pinned_agents(host, agents)
-    left_out = LeftOut(ours=ours_in(request))
-    workspace = await create_workspace(request, host, run_id, sandbox, on_snapshot=left_out.hear)
+    left_out = LeftOutPaths(ours=record_paths(request))
+    workspace = await create_workspace(
+        request, host, run_id, sandbox, on_snapshot=left_out.record_new
+    )
     prepared = PreparedRun(pipeline, request, host, sandbox, workspace, report.providers)
     root = root or run_root(run_id, host)
     create_run_directory(

@@ -11,7 +11,12 @@ from attractor.engine.stage.folder import TAIL
 from attractor.engine.state.run_state import EVALUATING, RunStatus, StatusWord
 from attractor.language.source.text import visible
 from attractor.pipeline.runs.lookup import UNKNOWN, RunSummary, reference_of, summarize
-from attractor.pipeline.runs.open_work import StageAtWork, printed_last, shown_lines, stages_at_work
+from attractor.pipeline.runs.open_work import (
+    StageInFlight,
+    last_output,
+    shown_lines,
+    stages_in_flight,
+)
 from attractor.pipeline.workspace.deliver import Delivery, read_delivery
 
 
@@ -21,7 +26,7 @@ class RunStatusView:
 
     summary: RunSummary
     reference: str
-    at_work: Sequence[tuple[StageAtWork, tuple[str, ...]]] = ()
+    at_work: Sequence[tuple[StageInFlight, tuple[str, ...]]] = ()
     delivery: Delivery = Delivery()
 
     def to_record(self) -> dict[str, Json]:
@@ -60,13 +65,13 @@ def _delivered(root: Path) -> Delivery:
     return found if found.patch is None or found.patch.place.exists() else Delivery()
 
 
-def _printing(root: Path) -> Sequence[tuple[StageAtWork, tuple[str, ...]]]:
+def _printing(root: Path) -> Sequence[tuple[StageInFlight, tuple[str, ...]]]:
     # The summary reports a corrupt journal.
     try:
-        stages = stages_at_work(root)
+        stages = stages_in_flight(root)
     except AttractorError:
         return ()
-    return [(one, shown_lines(printed_last(one.folder))) for one in stages]
+    return [(one, shown_lines(last_output(one.folder))) for one in stages]
 
 
 NOT_EVALUATED = "not evaluated"

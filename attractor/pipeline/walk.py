@@ -95,7 +95,7 @@ async def _build_runner(
         host,
         stack,
         questions=RunQuestions(run),
-        interviewer=notifier.beside(
+        interviewer=notifier.wrap(
             choose_interviewer(request, host, run, partial(_changed_so_far, run, prepared))
         ),
         play_train=play_train,

@@ -24,7 +24,7 @@ from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.json import content_hash
 from attractor.engine.run_folder.drawing import read_drawn, read_graph
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.language.diagnostics import DrawingFailed, NothingDraws
+from attractor.language.diagnostics import DrawingFailed, NoDrawingProgram
 from attractor.language.drawing.draw import Format, describe, dot_text, draw, render_async
 from attractor.language.drawing.picture import node_element
 from attractor.language.drawing.run_overlay import NodeState, RunStates, StageState, overlay
@@ -140,7 +140,7 @@ class GraphDrawings:
         graph = read()
         try:
             svg = self._svg(key, graph)
-        except (NothingDraws, DrawingFailed) as error:
+        except (NoDrawingProgram, DrawingFailed) as error:
             return GraphDrawing(graph, (), f"{error.message}: {error.hint}")
         drawing = GraphDrawing(graph, tuple(_pieces(svg)))
         with self._lock:

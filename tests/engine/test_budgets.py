@@ -148,8 +148,8 @@ def test_remaining_budget_subtracts_usage(tmp_path: Path) -> None:
     left: list[Budgets] = []
 
     async def look(stage: Stage) -> Outcome:
-        left.append(Budgets(5.0, 100, timedelta(hours=1)).left_by(run))
-        left.append(NO_BUDGETS.left_by(run))
+        left.append(Budgets(5.0, 100, timedelta(hours=1)).remaining_after(run))
+        left.append(NO_BUDGETS.remaining_after(run))
         return Outcome(StageStatus.SUCCESS, usage=Usage(1, 1, 1.0))
 
     spent = Outcome(StageStatus.SUCCESS, usage=Usage(30, 10, 0.5))

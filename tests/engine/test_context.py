@@ -5,7 +5,7 @@ from hypothesis import given, strategies as st
 
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json
-from attractor.engine.context import Context, WholeValues, put_aside, read_whole
+from attractor.engine.context import Context, ResolvedValues, resolve_reference, store_large_values
 from attractor.engine.storage.artifacts import FILE_BACKING_THRESHOLD, Blobs
 from attractor.engine.truncation import find_reference
 
@@ -109,16 +109,16 @@ plain = st.recursive(
 @given(st.dictionaries(st.text("kl"), plain, max_size=3))
 def test_every_value_comes_back_as_it_was(values: dict[str, Json]) -> None:
     blobs = Blobs()
-    aside = put_aside(values, blobs)
-    assert {key: read_whole(one, blobs) for key, one in aside.items()} == values
-    whole = WholeValues(aside, blobs)
+    aside = store_large_values(values, blobs)
+    assert {key: resolve_reference(one, blobs) for key, one in aside.items()} == values
+    whole = ResolvedValues(aside, blobs)
     assert (dict(whole), len(whole)) == (values, len(values))
 
 
 def test_only_values_above_threshold_become_references() -> None:
     blobs = Blobs()
     exact = "x" * (FILE_BACKING_THRESHOLD - 2)
-    aside = put_aside({"exact": exact, "more": exact + "x", "list": [BIG]}, blobs)
+    aside = store_large_values({"exact": exact, "more": exact + "x", "list": [BIG]}, blobs)
     assert aside["exact"] == exact
     reference = find_reference(aside["more"])
     assert reference is not None
@@ -127,19 +127,19 @@ def test_only_values_above_threshold_become_references() -> None:
 
 
 def test_a_text_that_grows_as_json_is_measured_as_json() -> None:
-    aside = put_aside({"zeros": "\0" * (FILE_BACKING_THRESHOLD // 2)}, Blobs())
+    aside = store_large_values({"zeros": "\0" * (FILE_BACKING_THRESHOLD // 2)}, Blobs())
     assert find_reference(aside["zeros"]) is not None
 
 
 def test_value_that_looks_like_reference_is_read_unchanged() -> None:
     blobs = Blobs()
-    aside = put_aside({"forged": LOOKS_LIKE_ONE}, blobs)
+    aside = store_large_values({"forged": LOOKS_LIKE_ONE}, blobs)
     assert aside["forged"] != LOOKS_LIKE_ONE
-    assert read_whole(aside["forged"], blobs) == LOOKS_LIKE_ONE
+    assert resolve_reference(aside["forged"], blobs) == LOOKS_LIKE_ONE
 
 
 def test_engine_values_are_never_referenced() -> None:
-    assert put_aside({"named": [BIG]}, Blobs(), but=("named",)) == {"named": [BIG]}
+    assert store_large_values({"named": [BIG]}, Blobs(), but=("named",)) == {"named": [BIG]}
 
 
 def test_other_objects_are_no_references() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.registry import find_shortcoming
-from attractor.engine.interviews import ChildQuestions, Questions, RunQuestions, Unkept
+from attractor.engine.interviews import ChildQuestions, Questions, RunQuestions, UnrecordedQuestions
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.questions.question import Answer, AnswerKind, Option, Question, QuestionKind
 from attractor.engine.seams import Stage
@@ -28,7 +28,7 @@ KEEPING = ("run", "child")
 def play(name: str, folder: Path, scene: Scene) -> None:
     """Play a scene while a stage is at work in a run, and in the child of one."""
     if name == "unkept":
-        scene(Unkept())
+        scene(UnrecordedQuestions())
         return
     outer, inner = (Workplace(folder / one, line("gate")) for one in ("outer", "inner"))
 

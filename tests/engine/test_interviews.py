@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from attractor.base.clock import ManualClock
-from attractor.engine.interviews import AnsweredFirst, Unkept
+from attractor.engine.interviews import AnsweredFirst, UnrecordedQuestions
 from attractor.engine.questions.question import (
     Answer,
     AnswerKind,
@@ -32,7 +32,7 @@ def given(value: str, by: str = "ada") -> Answer:
 
 
 @dataclass
-class Board(Unkept):
+class Board(UnrecordedQuestions):
     """Questions and answers that stand where everybody sees them."""
 
     answers: dict[str, Answer] = field(default_factory=dict[str, Answer])
@@ -80,7 +80,7 @@ class Person:
     async def inform(self, message: str, stage: str) -> None:
         self.told.append(message)
 
-    def overhear(self, question: Question, answer: Answer) -> None:
+    def note_answer(self, question: Question, answer: Answer) -> None:
         self.overheard.append(answer)
 
 

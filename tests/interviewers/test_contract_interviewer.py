@@ -10,7 +10,7 @@ import pytest
 
 from attractor.base.errors import Refused
 from attractor.base.registry import find_shortcoming
-from attractor.engine.interviews import AnsweredFirst, Unkept
+from attractor.engine.interviews import AnsweredFirst, UnrecordedQuestions
 from attractor.engine.questions.question import (
     Answer,
     AnswerKind,
@@ -56,7 +56,7 @@ class Asking:
         return given("Y")
 
 
-class Left(Unkept):
+class Left(UnrecordedQuestions):
     """Knows an answer to one question, and to no other."""
 
     def answer_to(self, question: Question) -> Answer | None:

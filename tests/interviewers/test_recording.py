@@ -39,7 +39,7 @@ def test_every_answer_is_written_and_remembered(tmp_path: Path) -> None:
 
 def test_answers_of_others_are_recorded(tmp_path: Path) -> None:
     file = tmp_path / "answers.jsonl"
-    recording(file).overhear(GATE, given("N", "ann"))
+    recording(file).note_answer(GATE, given("N", "ann"))
     assert list(read_recording(file)) == [RecordedAnswer(GATE, given("N", "ann"))]
 
 

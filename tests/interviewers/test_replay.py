@@ -25,7 +25,7 @@ from tests.tables import table
 def record(file: Path, *pairs: tuple[Question, Answer]) -> Replay:
     recording = Recording(Terminal().parts(inner=Person(), file=file))
     for question, answer in pairs:
-        recording.overhear(question, answer)
+        recording.note_answer(question, answer)
     return Replay(Terminal().parts(file=file))
 
 

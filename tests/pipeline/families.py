@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attractor.base.events import Event
 from attractor.engine.budgets import NO_BUDGETS, Budgets
-from attractor.engine.interviews import Unkept
+from attractor.engine.interviews import UnrecordedQuestions
 from attractor.engine.journal.events import PipelineStarted
 from attractor.engine.questions.question import Answer, AnswerKind, Question
 from attractor.engine.run_folder.layout import create_run_directory
@@ -54,7 +54,7 @@ FILES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class GivenAnswers(Unkept):
+class GivenAnswers(UnrecordedQuestions):
     """Answers that were left with the parent, by question."""
 
     answers: Mapping[str, str]

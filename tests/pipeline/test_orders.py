@@ -11,7 +11,7 @@ import pytest
 
 from attractor.base.clock import SystemClock
 from attractor.base.errors import Refused
-from attractor.engine.errors import NobodyAtWork, NothingAsked
+from attractor.engine.errors import NoOpenQuestion, NoRunningProcess
 from attractor.engine.journal.events import Action
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.run_folder.inbox import Order, leave_order
@@ -30,7 +30,7 @@ def orders_to(root: Path) -> Orders:
 
 def test_order_without_a_process_hints_at_resume(tmp_path: Path) -> None:
     root = Workplace(tmp_path / RUN_ID, line("a")).root
-    with pytest.raises(NobodyAtWork) as caught:
+    with pytest.raises(NoRunningProcess) as caught:
         orders_to(root).pause()
     assert caught.value.hint == f"resume it first: attractor resume {RUN_ID}"
 
@@ -53,7 +53,7 @@ def test_order_to_an_ended_run_does_not_hint_at_resume(tmp_path: Path) -> None:
 def test_a_run_that_asks_nothing_is_to_be_looked_at(tmp_path: Path) -> None:
     root = Workplace(tmp_path / "my run", line("a")).root
     for question in ("", "gate"):
-        with pytest.raises(NothingAsked) as caught:
+        with pytest.raises(NoOpenQuestion) as caught:
             orders_to(root).answer("Y", question=question)
         assert caught.value.hint == f"see its state: attractor status '{root}'"
 

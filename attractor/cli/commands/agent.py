@@ -19,7 +19,7 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.storage.json_files import read_untrusted
 from attractor.factory.launch import launch
-from attractor.pipeline.diagnosis.failures import more_of_it
+from attractor.pipeline.diagnosis.failures import budget_option
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.runs.lookup import find_run, list_runs, reference_of
 
@@ -195,7 +195,7 @@ def _summary(result: RunResult, folder: Path, run: str) -> list[str]:
         f"transcript: {folder / _TRANSCRIPT}",
     ]
     if result.exit_code is ExitCode.UNFINISHED:
-        more = " ".join(["", *more_of_it(result.reason)])
+        more = " ".join(["", *budget_option(result.reason)])
         return [*lines, f"resume: attractor resume {run}{more}"]
     if (folder / _CONVERSATION).is_file():
         lines.append("continue: attractor agent --continue TASK")

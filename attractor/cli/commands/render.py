@@ -29,7 +29,7 @@ from attractor.language.diagnostics import (
     Diagnostic,
     DrawingFailed,
     InvalidPipeline,
-    NothingDraws,
+    NoDrawingProgram,
     UnreadablePipeline,
     as_text,
 )
@@ -319,7 +319,7 @@ def _draw_each(drawings: Iterable[Drawing]) -> list[AttractorError]:
     for one in drawings:
         try:
             one.draw()
-        except NothingDraws:
+        except NoDrawingProgram:
             # The other drawings would fail, too.
             raise
         except AttractorError as error:

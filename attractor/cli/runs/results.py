@@ -25,8 +25,8 @@ from attractor.engine.state.run_state import (
     FAILED,
 )
 from attractor.language.source.text import visible
-from attractor.pipeline.diagnosis.failures import more_of_it
-from attractor.pipeline.runs.lookup import gate_said, reference_of
+from attractor.pipeline.diagnosis.failures import budget_option
+from attractor.pipeline.runs.lookup import latest_verdict, reference_of
 from attractor.pipeline.status import status_words
 from attractor.pipeline.workspace.deliver import DeliveredPatch, read_delivery
 from attractor.pipeline.workspace.diffstat import Diffstat
@@ -67,7 +67,7 @@ def read_next_step_facts(result: RunResult, runs_dir: Path) -> NextStepFacts:
         reference_of(result.directory, runs_dir),
         delivery.branch,
         delivery.patch,
-        gate_said(result.directory),
+        latest_verdict(result.directory),
         has_suite=bool(manifest.suite),
         again=_again(manifest),
     )
@@ -143,7 +143,7 @@ def next_steps(result: RunResult, outlook: NextStepFacts) -> Sequence[NextStep]:
         return [*look, *answers, at_terminal]
     logs = NextStep("look", f"attractor logs {run}")
     if result.status in (BOOTING, EXECUTING):
-        more = " ".join(["", *more_of_it(result.reason)])
+        more = " ".join(["", *budget_option(result.reason)])
         remark = "with a larger budget" if more else ""
         return [*look, NextStep("resume", f"attractor resume {run}{more}", remark), logs]
     if result.status == EVALUATING:

@@ -25,7 +25,7 @@ from attractor.engine.storage.json_files import describe_fault
 from attractor.interviewers.registry import INTERVIEWERS, placed_name
 from attractor.pipeline.host.run_host import PARK, Observer, RunHost, open_host
 from attractor.pipeline.request import Overrides
-from attractor.pipeline.tracing.settings import REMEDY, Traced, is_wanted, require_spoken
+from attractor.pipeline.tracing.settings import REMEDY, Traced, is_wanted, require_supported
 
 if TYPE_CHECKING:
     from attractor.pipeline.tracing.export import Tracing
@@ -154,7 +154,7 @@ def tracing_of(invocation: Invocation) -> "Sequence[Tracing]":
 
 
 def _tracing(invocation: Invocation) -> "Tracing":
-    require_spoken(invocation.environ)
+    require_supported(invocation.environ)
     # An optional dependency that is slow to import.
     try:
         from attractor.pipeline.tracing.export import Tracing, otlp_exporter

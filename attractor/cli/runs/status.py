@@ -13,7 +13,7 @@ from attractor.engine.questions.question import Answer, describe_wait, natural_k
 from attractor.engine.state.run_state import AWAITING_ANSWER, StatusWord
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
-from attractor.pipeline.diagnosis.failures import more_of_it
+from attractor.pipeline.diagnosis.failures import budget_option
 from attractor.pipeline.runs.lookup import RunSummary, restart_reference
 from attractor.pipeline.status import RunStatusView, status_of
 from attractor.pipeline.workspace.deliver import DeliveredPatch
@@ -96,7 +96,7 @@ def _work(one: RunSummary, reference: str) -> list[tuple[str, str]]:
         return [("evaluate", f"attractor evaluate {reference}" if one.suite else "")]
     where = f"in {stage}" if one.stage else stage
     when = f" at {_time(one.written)}" if one.written else ""
-    more = " ".join(["", *more_of_it(one.why_stopped)])
+    more = " ".join(["", *budget_option(one.why_stopped)])
     return [
         ("stopped", f"{where}{when}; no live process"),
         ("why", one.why_stopped),

@@ -118,7 +118,7 @@ def question_to_record(question: Question) -> dict[str, Json]:
         "options": [_option_to_record(one) for one in question.options],
         "stage": question.stage,
         "deadline": question.deadline,
-        **_said(
+        **_without_empty(
             {
                 "default": question.default,
                 "timeout_seconds": question.timeout_seconds,
@@ -159,7 +159,7 @@ def answer_to_record(answer: Answer) -> dict[str, Json]:
         "kind": answer.kind.value,
         "value": answer.value,
         "by": answer.by,
-        **_said(
+        **_without_empty(
             {
                 "selected_option": _option_to_record(option) if option else None,
                 "text": answer.text,
@@ -181,7 +181,7 @@ def answer_from_record(fields: Fields) -> Answer:
     )
 
 
-def _said(members: Mapping[str, Json]) -> dict[str, Json]:
+def _without_empty(members: Mapping[str, Json]) -> dict[str, Json]:
     return {
         name: one for name, one in members.items() if one is not None and one not in ("", {}, [])
     }

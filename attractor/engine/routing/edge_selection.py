@@ -13,7 +13,7 @@ from attractor.engine.questions.edge_labels import normalize_label
 from attractor.engine.truncation import text_of
 from attractor.language.conditions.condition import Lookup
 from attractor.language.graph.graph import Edge, Graph, Node
-from attractor.language.graph.paths import is_conditional, unasked_conditionals
+from attractor.language.graph.paths import is_conditional, unchecked_conditionals
 from attractor.language.source.syntax_tree import Attributes
 
 
@@ -71,11 +71,11 @@ class Route:
 
 
 @dataclass(frozen=True)
-class _Ways:
-    """The edges that leave a node: `held` have a true condition, `unconditional` have none."""
+class _Outgoing:
+    """The edges that leave a node: `fulfilled` have a true condition, `unconditional` have none."""
 
     edges: Sequence[Edge]
-    held: Sequence[Edge]
+    fulfilled: Sequence[Edge]
     unconditional: Sequence[Edge]
 
 
@@ -89,29 +89,32 @@ class _Pick:
 
 def select_edge(graph: Graph, node: Node, outcome: Outcome, lookup: Lookup) -> Route:
     """Select the edge after a stage that did not fail (attractor-spec 3.3)."""
-    ways = _ways(graph, node, lookup)
-    if not ways.edges:
+    outgoing = _outgoing(graph, node, lookup)
+    if not outgoing.edges:
         return Route("", RouteReason.NO_EDGES)
-    picks = [*_named(ways, outcome), _Pick(_ranked(ways.unconditional), RouteReason.WEIGHT)]
-    return _take(picks, ways) or Route(
-        "", RouteReason.NO_ROUTE, candidates=_candidates(ways, Fate.DECIDED_BEFORE)
+    picks = [*_named(outgoing, outcome), _Pick(_ranked(outgoing.unconditional), RouteReason.WEIGHT)]
+    return _take(picks, outgoing) or Route(
+        "", RouteReason.NO_ROUTE, candidates=_candidates(outgoing, Fate.DECIDED_BEFORE)
     )
 
 
 def route_failure(graph: Graph, node: Node, outcome: Outcome, lookup: Lookup) -> Route:
     """Select the route after FAIL (attractor-spec 3.7 over 3.3, ruling R2)."""
-    ways = _ways(graph, node, lookup)
-    lost = _candidates(ways, Fate.AFTER_FAILURE)
+    outgoing = _outgoing(graph, node, lookup)
+    lost = _candidates(outgoing, Fate.AFTER_FAILURE)
     if outcome.failure_class is FailureClass.PIPELINE:
         # An error in the pipeline itself ends the run (appendix D).
         return Route("", RouteReason.FAILED, candidates=lost)
-    picks = [*_named(ways, outcome), _Pick(_to_judges(graph, ways), RouteReason.INTO_CONDITIONAL)]
-    if route := _take(picks, ways):
+    picks = [
+        *_named(outgoing, outcome),
+        _Pick(_to_judges(graph, outgoing), RouteReason.INTO_CONDITIONAL),
+    ]
+    if route := _take(picks, outgoing):
         return route
     if jump := find_jump(graph, node):
         return replace(jump, candidates=lost)
     if continues_after_failure(graph, node):
-        over = _take([_Pick(_ranked(ways.unconditional), RouteReason.ON_FAILURE)], ways)
+        over = _take([_Pick(_ranked(outgoing.unconditional), RouteReason.ON_FAILURE)], outgoing)
         return over or Route("", RouteReason.FAILED, candidates=lost)
     return Route("", RouteReason.FAILED, candidates=lost)
 
@@ -131,10 +134,10 @@ def find_jump(graph: Graph, node: Node) -> Route | None:
 
     A goal gate also tries the retry target of the graph.
     """
-    ways = list(_targets(node.attributes, *_OWN_TARGETS))
+    targets = list(_targets(node.attributes, *_OWN_TARGETS))
     if node.is_goal_gate:
-        ways += _targets(graph.attributes, RouteReason.GOAL_GATE, RouteReason.GOAL_GATE)
-    return next((Route(target, why) for target, why in ways if target in graph.nodes), None)
+        targets += _targets(graph.attributes, RouteReason.GOAL_GATE, RouteReason.GOAL_GATE)
+    return next((Route(target, why) for target, why in targets if target in graph.nodes), None)
 
 
 def continues_after_failure(graph: Graph, node: Node) -> bool:
@@ -153,32 +156,34 @@ def _targets(
     yield attributes.text("fallback_retry_target"), second
 
 
-def _to_judges(graph: Graph, ways: "_Ways") -> Sequence[Edge]:
+def _to_judges(graph: Graph, outgoing: "_Outgoing") -> Sequence[Edge]:
     """Return the unconditional edges to conditionals that check the outcome, ordered by weight."""
-    to_judges = [edge for edge in ways.unconditional if is_conditional(graph, edge.target)]
-    unasked = unasked_conditionals(graph, [edge.target for edge in to_judges])
+    to_judges = [edge for edge in outgoing.unconditional if is_conditional(graph, edge.target)]
+    unasked = unchecked_conditionals(graph, [edge.target for edge in to_judges])
     return _ranked(edge for edge in to_judges if edge.target not in unasked)
 
 
-def _ways(graph: Graph, node: Node, lookup: Lookup) -> _Ways:
+def _outgoing(graph: Graph, node: Node, lookup: Lookup) -> _Outgoing:
     edges = graph.outgoing(node.id)
-    return _Ways(
+    return _Outgoing(
         edges,
-        held=[edge for edge in edges if edge.is_conditional and edge.condition.holds(lookup)],
+        fulfilled=[edge for edge in edges if edge.is_conditional and edge.condition.holds(lookup)],
         unconditional=[edge for edge in edges if not edge.is_conditional],
     )
 
 
-def _named(ways: _Ways, outcome: Outcome) -> Iterator[_Pick]:
+def _named(outgoing: _Outgoing, outcome: Outcome) -> Iterator[_Pick]:
     """Yield the edges that match steps 1 to 3: condition, preferred label, suggested target."""
-    yield _Pick(_ranked(ways.held), RouteReason.CONDITION)
+    yield _Pick(_ranked(outgoing.fulfilled), RouteReason.CONDITION)
     label = normalize_label(outcome.preferred_label)
-    labelled = [one for one in ways.unconditional if label and normalize_label(one.label) == label]
+    labelled = [
+        one for one in outgoing.unconditional if label and normalize_label(one.label) == label
+    ]
     yield _Pick(labelled, RouteReason.PREFERRED_LABEL)
     suggested = [
         edge
         for suggestion in outcome.suggested_next_ids
-        for edge in ways.unconditional
+        for edge in outgoing.unconditional
         if edge.target == suggestion
     ]
     yield _Pick(suggested, RouteReason.SUGGESTED_NEXT_ID)
@@ -188,28 +193,28 @@ def _ranked(edges: Iterable[Edge]) -> Sequence[Edge]:
     return sorted(edges, key=lambda edge: (-edge.weight, edge.target))
 
 
-def _take(picks: Iterable[_Pick], ways: _Ways) -> Route | None:
+def _take(picks: Iterable[_Pick], outgoing: _Outgoing) -> Route | None:
     pick = next((one for one in picks if one.edges), None)
     if pick is None:
         return None
     winner = pick.edges[0]
-    candidates = tuple(EdgeCandidate(edge, _fate(edge, pick, ways)) for edge in ways.edges)
+    candidates = tuple(EdgeCandidate(edge, _fate(edge, pick, outgoing)) for edge in outgoing.edges)
     return Route(winner.target, pick.reason, winner, candidates)
 
 
-def _candidates(ways: _Ways, otherwise: Fate) -> tuple[EdgeCandidate, ...]:
+def _candidates(outgoing: _Outgoing, otherwise: Fate) -> tuple[EdgeCandidate, ...]:
     """Return the candidates when no edge was selected."""
     return tuple(
         EdgeCandidate(edge, Fate.CONDITION_FALSE if edge.is_conditional else otherwise)
-        for edge in ways.edges
+        for edge in outgoing.edges
     )
 
 
-def _fate(edge: Edge, pick: _Pick, ways: _Ways) -> Fate:
+def _fate(edge: Edge, pick: _Pick, outgoing: _Outgoing) -> Fate:
     winner = pick.edges[0]
     if edge is winner:
         return Fate.WON
-    if edge.is_conditional and not _is_among(edge, ways.held):
+    if edge.is_conditional and not _is_among(edge, outgoing.fulfilled):
         return Fate.CONDITION_FALSE
     if not _is_among(edge, pick.edges):
         return Fate.DECIDED_BEFORE
@@ -260,21 +265,21 @@ def find_loops(path: Sequence[str]) -> Mapping[Loop, int]:
     """
     loops: Counter[Loop] = Counter()
     names: dict[Loop, Loop] = {}
-    way: list[str] = []
+    walked: list[str] = []
     at: dict[str, int] = {}
     for node in path:
         if node in at:
-            loop = tuple(way[at[node] :])
-            loops[names.setdefault(_turned(loop), loop)] += 1
+            loop = tuple(walked[at[node] :])
+            loops[names.setdefault(_rotated(loop), loop)] += 1
             for left in loop:
                 del at[left]
-            del way[-len(loop) :]
-        at[node] = len(way)
-        way.append(node)
+            del walked[-len(loop) :]
+        at[node] = len(walked)
+        walked.append(node)
     return loops
 
 
-def _turned(loop: Loop) -> Loop:
+def _rotated(loop: Loop) -> Loop:
     """Return a loop rotated to begin at its first node by name, so that loops can be compared."""
     first = loop.index(min(loop))
     return loop[first:] + loop[:first]

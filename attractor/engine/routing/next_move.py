@@ -166,7 +166,7 @@ def visit_limit(graph: Graph, node: Node) -> tuple[int, str]:
     return default, "max_visits" if default == DEFAULT_PAID_VISITS else "max_node_visits"
 
 
-def is_worn_out(graph: Graph, progress: Progress, node: Node) -> bool:
+def has_reached_visit_limit(graph: Graph, progress: Progress, node: Node) -> bool:
     """Return whether a node may not be visited again.
 
     Visits in other branches, such as one for each item, do not count for the default limit of
@@ -367,7 +367,7 @@ class _Deciding:
         target = self.graph.nodes.get(move.target)
         if target is None:
             return self._failed(move, f"unknown node {move.target!r}")
-        if is_worn_out(self.graph, self.after, target):
+        if has_reached_visit_limit(self.graph, self.after, target):
             limit, name = visit_limit(self.graph, target)
             return self._failed(move, f"node {target.id}: limit {name}={limit} reached")
         return move

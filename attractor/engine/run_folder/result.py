@@ -13,7 +13,7 @@ from attractor.base.events import Event
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, JsonObject, parse_json
 from attractor.base.records import read_record, write_record
-from attractor.engine.context import WholeValues
+from attractor.engine.context import ResolvedValues
 from attractor.engine.errors import RecordBroken
 from attractor.engine.journal.events import PipelineCompleted, PipelineFailed
 from attractor.engine.journal.reducer import fold
@@ -90,7 +90,7 @@ def result_of(manifest: Manifest, root: Path, state: RunState) -> RunResult:
         question=state.question,
         questions=tuple(state.questions),
         assumed=tuple(dict.fromkeys(progress.assumed)) if progress else (),
-        context=WholeValues(progress.context, Blobs(root)) if progress else {},
+        context=ResolvedValues(progress.context, Blobs(root)) if progress else {},
     )
 
 

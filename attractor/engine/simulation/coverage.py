@@ -129,13 +129,13 @@ def _clauses(conditions: Iterable[Condition]) -> Iterator[Condition]:
     waiting = [one for one in conditions if one is not ALWAYS]
     while waiting:
         condition = waiting.pop()
-        inner = [one for value in _held(condition) for one in _conditions_in(value)]
+        inner = [one for value in _parts(condition) for one in _conditions_in(value)]
         waiting += inner
         if not inner and not isinstance(condition, Unreadable):
             yield condition
 
 
-def _held(condition: Condition) -> Sequence[object]:
+def _parts(condition: Condition) -> Sequence[object]:
     if not is_dataclass(condition):
         return ()
     return [getattr(condition, field.name) for field in fields(condition)]
@@ -149,7 +149,7 @@ def _conditions_in(value: object) -> Sequence[Condition]:
 def _tried(clause: Condition) -> Iterator[str]:
     """Yield the values to try for the keys of a clause."""
     keys = clause.keys()
-    texts = [one for one in _held(clause) if isinstance(one, str) and one not in keys]
+    texts = [one for one in _parts(clause) if isinstance(one, str) and one not in keys]
     yield from texts
     yield _OTHER if "" in texts else ""
     if isinstance(clause, Comparison):
@@ -222,9 +222,9 @@ class NodeTrials:
         for outcome in outcomes:
             for chosen in product(*self.free.values()):
                 values = dict(zip(self.free, chosen, strict=True))
-                yield self._way(outcome, {**self.known, **values})
+                yield self._route(outcome, {**self.known, **values})
 
-    def _way(self, outcome: Outcome, values: Mapping[str, Json]) -> TriedRoute:
+    def _route(self, outcome: Outcome, values: Mapping[str, Json]) -> TriedRoute:
         status, label = outcome.status, outcome.preferred_label
         context = {
             **values,
@@ -236,10 +236,10 @@ class NodeTrials:
         choose = route_failure if failed else select_edge
         route = choose(self.graph, self.node, outcome, make_lookup(status, label, context))
         if route.edge and is_restart(route.edge):
-            return TriedRoute(route, _ahead_anew(self.graph, route.target))
-        return TriedRoute(route, self._ahead(route.target, outcome, values))
+            return TriedRoute(route, _reached_by_restart(self.graph, route.target))
+        return TriedRoute(route, self._reached(route.target, outcome, values))
 
-    def _ahead(self, target: str, outcome: Outcome, values: Mapping[str, Json]) -> ReachedNode:
+    def _reached(self, target: str, outcome: Outcome, values: Mapping[str, Json]) -> ReachedNode:
         """Return the node that a route reaches; for a conditional, also the outcome (ruling R1)."""
         if not is_conditional(self.graph, target):
             return ReachedNode(target)
@@ -305,7 +305,7 @@ def read_conditions(graph: Graph) -> ConditionIndex:
     return ConditionIndex(graph, begin(graph, "", {}).context, values_of, shared)
 
 
-def _ahead_anew(graph: Graph, target: str) -> ReachedNode:
+def _reached_by_restart(graph: Graph, target: str) -> ReachedNode:
     """Return the first node of the next run after a restart (ruling R7)."""
     if not is_conditional(graph, target):
         return ReachedNode(target)

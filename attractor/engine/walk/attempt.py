@@ -11,7 +11,7 @@ from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import MachineryError, Unavailable
 from attractor.base.json import Json
 from attractor.engine.budgets import NO_BUDGETS, Budgets
-from attractor.engine.context import Context, deep_copy, put_aside, reader
+from attractor.engine.context import Context, deep_copy, reader, store_large_values
 from attractor.engine.errors import ConversationLost, RecordBroken, StageOver
 from attractor.engine.journal.events import (
     OUTCOME_ASSUMED,
@@ -205,7 +205,7 @@ class Emitter:
 
     def require_budget(self) -> None:
         """Halt if a budget of the run, or of a parent run, is exhausted."""
-        self._budgets.require_left(self._run)
+        self._budgets.require_remaining(self._run)
         if self._parent:
             self._parent.require_budget()
 
@@ -214,7 +214,7 @@ class Emitter:
         event = ModelUsed(usage_to_record(usage))
         with self._writing(kind_of(event)):
             self._run.record(event, place=self._place)
-            self._budgets.tell(self._run)
+            self._budgets.warn(self._run)
         self._on_activity()
 
     @contextmanager
@@ -419,7 +419,7 @@ class Attempt:
         """Return the outcome as recorded in the journal, and whether another attempt follows."""
         updates = {**context.written(), **deep_copy(outcome.context_updates)}
         outcome = self._redacted(changed(outcome, context_updates=updates))
-        updates = put_aside(outcome.context_updates, self.walk.run.blobs, but=(LEFT_OUT,))
+        updates = store_large_values(outcome.context_updates, self.walk.run.blobs, but=(LEFT_OUT,))
         outcome = changed(outcome, context_updates=updates)
         is_success = outcome.status.is_success
         if not is_success and self._is_stuck(outcome):

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import AttractorError
-from attractor.engine.context import WholeValues, put_aside
+from attractor.engine.context import ResolvedValues, store_large_values
 from attractor.engine.journal.events import ParallelBranchCompleted, ParallelBranchStarted
 from attractor.engine.routing.next_move import Bounds, BranchBounds
 from attractor.engine.seams import Stopped
@@ -104,7 +104,7 @@ class RunBranches:
             start=branch.start,
             until=branch.until,
             isolated=isolated,
-            updates=put_aside(branch.updates, self.parent.run.blobs),
+            updates=store_large_values(branch.updates, self.parent.run.blobs),
         )
         self.parent.run.record(started, place=changed(self.place, branch=key))
         self._numbers[key] = number
@@ -150,7 +150,7 @@ class RunBranches:
             return canceled_branch(branch, key)
         end = branch_end(branch, key, self.parent.progress, state.progress)
         # Resolve references, because handlers pass the values on.
-        end = changed(end, updates=dict(WholeValues(end.updates, self.parent.run.blobs)))
+        end = changed(end, updates=dict(ResolvedValues(end.updates, self.parent.run.blobs)))
         is_changed = bool(end.tree) and end.tree != end.base
         paths = await self.parent.workspace.changed(end.base, end.tree) if is_changed else ()
         # A shared workspace already has the changes, so no tree is adopted.

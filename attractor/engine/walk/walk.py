@@ -67,7 +67,7 @@ class Walk:
 
     def require_budget(self) -> None:
         """Halt the walk if a budget of the run, or of a parent run, is exhausted."""
-        self.budgets.require_left(self.run)
+        self.budgets.require_remaining(self.run)
         if self.parent:
             self.parent.require_budget()
 

@@ -24,7 +24,7 @@ from attractor.factory.ledger.records import (
 from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.ledger.trials import TrialStore
 from attractor.factory.resources.versions import differing_files, is_about_version
-from attractor.pipeline.runs.lookup import RunSummary, list_folders, summarize, summarize_or_tell
+from attractor.pipeline.runs.lookup import RunSummary, list_folders, summarize, summarize_any
 
 _RESTORE = "restore it from a backup"
 
@@ -132,7 +132,7 @@ def _find_unknown(
     for root in roots:
         if root.name in known:
             continue
-        summary = summarize_or_tell(root)
+        summary = summarize_any(root)
         is_begun = summary.status not in {one.word.value for one in UNBEGUN}
         if is_begun and summary.run_id not in known:
             problem = f"unknown run {root}: {ledger.file} lacks it"

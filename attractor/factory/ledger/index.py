@@ -34,7 +34,7 @@ from attractor.factory.ledger.ledger import LEDGER_FILE, LineKind
 from attractor.pipeline.runs.lookup import (
     RunSummary,
     is_run,
-    summarize_or_tell,
+    summarize_any,
     unsorted_run_names,
 )
 from attractor.pipeline.status import filter_words
@@ -490,7 +490,7 @@ class _Update:
     def _row(self, directory: Path) -> dict[str, object]:
         # Before the summary: a later change must be noticed.
         signature = _signature(RunDirectory(directory))
-        one = summarize_or_tell(directory)
+        one = summarize_any(directory)
         sql = "SELECT count(*) FROM ledger WHERE run_id = ? AND kind IN (?, ?)"
         ended = [one.run_id, LineKind.DECIDED, LineKind.ENDED]
         [[ends]] = self._db.conn.execute(sql, ended)

@@ -13,7 +13,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.errors import InvalidPart
 from attractor.base.registry import Registry
-from attractor.language.diagnostics import DrawingFailed, NothingDraws
+from attractor.language.diagnostics import DrawingFailed, NoDrawingProgram
 from attractor.language.drawing.mermaid import mermaid_text
 from attractor.language.drawing.picture import (
     NODE_COLUMNS,
@@ -441,8 +441,8 @@ async def draw_dot(
             hint=_AS_TEXT,
         ) from error
     if format == Format.SVG:
-        raise NothingDraws(hint=_INSTALL_DRAWER)
-    raise NothingDraws(f"no installed program draws {format.upper()}", hint=_INSTALL_GRAPHVIZ)
+        raise NoDrawingProgram(hint=_INSTALL_DRAWER)
+    raise NoDrawingProgram(f"no installed program draws {format.upper()}", hint=_INSTALL_GRAPHVIZ)
 
 
 def _drawers() -> Iterator[Drawer]:

@@ -54,7 +54,7 @@ class Meetings:
 
         return self._nearest_fan_in(begins, is_end) or last
 
-    def is_on_every_way(self, meeting: str, node: str) -> bool:
+    def is_on_every_path(self, meeting: str, node: str) -> bool:
         """Return whether every path from a node to the exit contains the meeting."""
         return self._to_exit.covers(meeting, node)
 
@@ -268,7 +268,7 @@ class _Finding:
             fan_in, taken_by = self.forks[inner].end, self.forks[inner].taken_by or inner
             if not self._is_fan_in(fan_in):
                 continue
-            is_only = self._meetings.is_on_every_way(fan_in, node) and not self._is_fan_in(meeting)
+            is_only = self._meetings.is_on_every_path(fan_in, node) and not self._is_fan_in(meeting)
             if fan_in == meeting or is_only:
                 return Fork(node, "", {}, (), taken=fan_in, taken_by=taken_by)
         return None
@@ -294,7 +294,7 @@ class _Finding:
         """Return a predicate that is true for nodes outside the branches."""
         covers = self._from_start.covers
         # There may be paths around the meeting, to nodes behind it.
-        is_passed = self._meetings.is_on_every_way(meeting, node)
+        is_passed = self._meetings.is_on_every_path(meeting, node)
         exit_ = self._graph.exits[0].id
 
         @cache

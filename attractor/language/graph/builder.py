@@ -149,7 +149,7 @@ class _Draft:
             self.scopes[id(scope)] = scope
         self.given.update(_table(statement.attributes))
 
-    def stands_in(self, scope: _Scope) -> bool:
+    def is_in(self, scope: _Scope) -> bool:
         return scope is self.scope or (self.scopes is not None and id(scope) in self.scopes)
 
     def node(self) -> Node:
@@ -237,7 +237,7 @@ def _subgraphs(resolution: _Resolution) -> Iterator[Subgraph]:
     places = {id(scope): place for place, scope in enumerate(resolution.scopes, -1)}
     for scope in resolution.scopes[1:]:
         own = Attributes(scope.own) if scope.own else NO_ATTRIBUTES
-        nodes = (id_ for id_ in scope.mentioned if resolution.drafts[id_].stands_in(scope))
+        nodes = (id_ for id_ in scope.mentioned if resolution.drafts[id_].is_in(scope))
         yield Subgraph(scope.id, own, tuple(nodes), places[id(scope.parent)], scope.span)
 
 

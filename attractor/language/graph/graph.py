@@ -473,7 +473,7 @@ def each_attribute(graph: Graph, keys: Set[str]) -> Iterator[tuple[Holder, Attri
     return _each(graph, on_graph, keys & graph.node_keys, keys & graph.edge_keys)
 
 
-def each_stranger(
+def each_unknown_attribute(
     graph: Graph, known: Mapping[AttributeOwner, Set[str]]
 ) -> Iterator[tuple[Holder, Attribute]]:
     """Yield the attributes that are unknown for their owner.

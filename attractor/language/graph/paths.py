@@ -136,7 +136,7 @@ class Dominance:
         (start, end), (place, _) = self._span[one], self._span[other]
         return start <= place < end
 
-    def way_to(self, node: str) -> Sequence[str]:
+    def dominators_of(self, node: str) -> Sequence[str]:
         """Return the dominators of a node, starting with the beginning."""
         way = [node] if node in self._span else []
         while way and way[-1] in self.above:
@@ -277,7 +277,7 @@ def _offered(graph: Graph, node: Node) -> Choices:
 CONDITIONAL = "conditional"
 
 
-def unasked_conditionals(graph: Graph, among: Iterable[str]) -> Set[str]:
+def unchecked_conditionals(graph: Graph, among: Iterable[str]) -> Set[str]:
     """Return the nodes reached from a stage before any condition checks the outcome of the stage.
 
     A conditional with a single, unconditional edge checks nothing, but the target of this edge may.

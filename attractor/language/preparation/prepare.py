@@ -247,7 +247,7 @@ def prepare(
             graph = with_goal(graph, goal) if goal else graph
             graph = transform_all(graph, transforms=transforms, around=around)
             if files and read and not graph.types.isdisjoint(_RUN_OTHERS):
-                look_at_pipelines(graph, around, files)
+                check_pipeline_files(graph, around, files)
                 read_children(graph, read, transforms)
             found = (*found, *around.found, *validate_by(further, graph, vocabulary))
         diagnostics = without_ignored(
@@ -282,7 +282,7 @@ _PIPELINE, _MANAGER = "pipeline", "stack.manager_loop"
 _PATH = "use a path relative to the folder of this file"
 
 
-def look_at_pipelines(graph: Graph, around: TransformContext, files: Files) -> None:
+def check_pipeline_files(graph: Graph, around: TransformContext, files: Files) -> None:
     """Report each missing or invalid pipeline file; read each file once."""
     faults: dict[str, tuple[str, str]] = {}
     for node, value in _named(graph):

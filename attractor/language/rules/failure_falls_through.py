@@ -48,7 +48,7 @@ from attractor.language.graph.paths import (
     SUCCESS,
     failure_targets,
     is_conditional,
-    unasked_conditionals,
+    unchecked_conditionals,
 )
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
@@ -67,7 +67,7 @@ class FailureFallsThrough:
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each edge that a failure does not take, or takes like a success."""
-        unasked = unasked_conditionals(graph, [node.id for node in graph.of_type(CONDITIONAL)])
+        unasked = unchecked_conditionals(graph, [node.id for node in graph.of_type(CONDITIONAL)])
         for id_, node in graph.nodes.items():
             edges = graph.outgoing(id_)
             if (len(edges) < 2 and not unasked) or node.type in _SILENT:

@@ -62,7 +62,7 @@ class GoalGateBypassed:
 
 def _avoidable(graph: Graph, gates: Sequence[Node]) -> Sequence[Node]:
     start, exit_ = graph.starts[0].id, graph.exits[0].id
-    passed = set(dominance(start, targets(graph)).way_to(exit_))
+    passed = set(dominance(start, targets(graph)).dominators_of(exit_))
     around = [one for one in gates if one.id not in passed]
     if not passed or not around:
         return ()

@@ -36,7 +36,7 @@ from attractor.language.graph.attribute_catalogue import (
     RENAMED,
     AttributeOwner,
 )
-from attractor.language.graph.graph import Graph, Holder, each_stranger
+from attractor.language.graph.graph import Graph, Holder, each_unknown_attribute
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.syntax_tree import Attribute
 from attractor.language.source.text import quote, written_word
@@ -65,7 +65,7 @@ class UnknownAttribute:
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each attribute that is ignored."""
         adviser = _Adviser()
-        for holder, attribute in each_stranger(graph, _AT_HOME):
+        for holder, attribute in each_unknown_attribute(graph, _AT_HOME):
             key = attribute.key
             elsewhere = f"{quote(key)} has no effect on {_NAMED[holder.place]}"
             advice = adviser.advice(holder, attribute)

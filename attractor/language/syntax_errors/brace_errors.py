@@ -85,7 +85,7 @@ def brace_of_head(place: TokenContext) -> int:
     return 0
 
 
-def stands_for_a_brace(place: TokenContext) -> bool:
+def replaces_brace(place: TokenContext) -> bool:
     """Return whether another bracket is used instead of the brace."""
     return place.written in ("(", "[") and not place.begins_a_line()
 
@@ -128,7 +128,7 @@ def _explain_name(place: TokenContext) -> None:
 
 def _explain_no_brace(place: TokenContext) -> None:
     before = place.tokens[place.at - 1]
-    if stands_for_a_brace(place):
+    if replaces_brace(place):
         edit = Change(place.token.start, place.token.end, "{")
         place.report(f"expected '{{', not {quote(place.written)}", "use {", edit)
     elif place.before == "DIGRAPH":

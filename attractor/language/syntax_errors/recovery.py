@@ -13,7 +13,7 @@ from attractor.language.syntax_errors.brace_errors import (
     explain_head,
     explain_open,
     means_digraph,
-    stands_for_a_brace,
+    replaces_brace,
 )
 from attractor.language.syntax_errors.token_context import (
     BraceIntention,
@@ -56,7 +56,7 @@ def explain_unclosed_graph(place: TokenContext) -> None:
     brace = next(iter(place.braces.never_closed()), place.token)
     is_first = brace is next((one for one in place.tokens if one.type == "_OPEN"), brace)
     fix = "add } at the end" if is_first else "add } at the end of the subgraph"
-    if not place.is_told(brace):
+    if not place.is_reported(brace):
         place.report_at(brace.start, brace.end, "unclosed '{'", fix)
 
 
@@ -139,7 +139,7 @@ def _explain_sign(place: TokenContext) -> None:
     sign, follows_id = place.written, place.before in ("ID", "NUMBER")
     if sign == "=" and follows_id:
         _explain_equals(place)
-    elif sign == "-" and follows_id and place.after == "ID" and place.stands_alone():
+    elif sign == "-" and follows_id and place.after == "ID" and place.is_between_blanks():
         explain_edge(place)
     elif sign == "-" and follows_id:
         place.report("invalid '-' in an id", "use _ instead of -")
@@ -319,6 +319,6 @@ class _Recovering:
         if brace or place.token.type == END:
             return brace or len(self._tokens)
         self._machine.feed(Token("_OPEN", place.token.start, place.token.start))
-        if stands_for_a_brace(place):
+        if replaces_brace(place):
             return place.at + 1
         return next_statement(self._tokens, place.at, place.at, self._findings.source.text)

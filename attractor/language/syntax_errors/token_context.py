@@ -164,7 +164,7 @@ class TokenContext:
         """The text of the token before."""
         return self.text[self.tokens[self.at - 1].start : self.tokens[self.at - 1].end]
 
-    def is_told(self, token: Token) -> bool:
+    def is_reported(self, token: Token) -> bool:
         """Return whether a token has already been reported."""
         span = self._findings.source.span(token.start, token.end)
         return any(one.span == span for one in self._findings.diagnostics)
@@ -182,7 +182,7 @@ class TokenContext:
         """Return whether the token is the first of its line."""
         return "\n" in self.text[self.tokens[self.at - 1].end : self.token.start]
 
-    def stands_alone(self) -> bool:
+    def is_between_blanks(self) -> bool:
         """Return whether there are blanks on both sides of the token."""
         start, end = self.token.start, self.token.end
         return self.text[start - 1 : start].isspace() and self.text[end : end + 1].isspace()

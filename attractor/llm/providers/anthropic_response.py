@@ -18,7 +18,7 @@ from attractor.llm.messages import (
     ThinkingData,
     ToolCallData,
 )
-from attractor.llm.providers.omissions import call_id, finish_reason, response_id, uncounted
+from attractor.llm.providers.omissions import call_id, finish_reason, response_id, usage_warnings
 from attractor.llm.request import ToolCall
 from attractor.llm.response import Reason, Response, Usage, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType, StreamStart
@@ -64,7 +64,7 @@ def read_response(
         finish_reason=finish_reason(body.text_or_none("stop_reason"), _REASONS, content),
         usage=_usage(usage, content),
         raw=body.raw,
-        warnings=[*warnings, *uncounted(usage)],
+        warnings=[*warnings, *usage_warnings(usage)],
         rate_limit=read_rate_limit(reply.headers, ANTHROPIC_LIMITS),
     )
 

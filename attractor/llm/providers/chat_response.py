@@ -18,7 +18,7 @@ from attractor.llm.messages import (
     ThinkingData,
     ToolCallData,
 )
-from attractor.llm.providers.omissions import call_id, finish_reason, response_id, uncounted
+from attractor.llm.providers.omissions import call_id, finish_reason, response_id, usage_warnings
 from attractor.llm.providers.openai_response import FAILURES
 from attractor.llm.request import ToolCall
 from attractor.llm.response import Reason, Response, Usage, Warning
@@ -114,7 +114,7 @@ def read_response(
         finish_reason=finish_reason(choices[0].text_or_none("finish_reason"), _REASONS, content),
         usage=speaker.usage(usage),
         raw=body.raw,
-        warnings=[*warnings, *uncounted(usage)],
+        warnings=[*warnings, *usage_warnings(usage)],
         rate_limit=read_rate_limit(reply.headers, OPENAI_LIMITS),
     )
 

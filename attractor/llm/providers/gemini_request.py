@@ -192,7 +192,7 @@ def write_thinking(request: Request, *, provider: str) -> Thinking:
     effort, model = request.reasoning_effort, request.model
     if not effort:
         return Thinking()
-    if _is_told(request.options_for(provider)):
+    if _sets_thinking(request.options_for(provider)):
         return Thinking(ignored=["reasoning_effort together with the option 'thinkingConfig'"])
     if not _can_think(model, provider):
         return Thinking(ignored=[f"reasoning_effort for {model}, a model without thinking"])
@@ -218,7 +218,7 @@ def _can_think(model: str, provider: str) -> bool:
     return may_support_reasoning(model.removeprefix("models/"), provider)
 
 
-def _is_told(options: Mapping[str, Json]) -> bool:
+def _sets_thinking(options: Mapping[str, Json]) -> bool:
     """Return whether the options set thinking; the provider rejects a second such setting."""
     config = options.get("generationConfig")
     thinking = config.get("thinkingConfig") if isinstance(config, dict) else None

@@ -32,7 +32,7 @@ from attractor.llm.messages import (
     ToolCallData,
     read_image,
 )
-from attractor.llm.providers.omissions import call_id, finish_reason, response_id, uncounted
+from attractor.llm.providers.omissions import call_id, finish_reason, response_id, usage_warnings
 from attractor.llm.request import ToolCall
 from attractor.llm.response import Reason, Response, Usage, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType, StreamStart
@@ -84,7 +84,7 @@ def read_response(
         finish_reason=finish_reason(candidate.text_or_none("finishReason"), _REASONS, content),
         usage=_usage(usage),
         raw=body.raw,
-        warnings=[*warnings, *uncounted(usage)],
+        warnings=[*warnings, *usage_warnings(usage)],
         # Gateways may add limits by the usual names.
         rate_limit=read_rate_limit(reply.headers, OPENAI_LIMITS),
     )

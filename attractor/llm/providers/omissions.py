@@ -30,7 +30,7 @@ def finish_reason(
     return FinishReason(reason, raw)
 
 
-def uncounted(usage: Fields) -> Iterator[Warning]:
+def usage_warnings(usage: Fields) -> Iterator[Warning]:
     """Warn about an answer without token usage."""
     if not usage.raw:
         yield Warning("the server does not report token usage", "usage_missing")

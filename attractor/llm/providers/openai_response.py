@@ -17,7 +17,7 @@ from attractor.llm.messages import (
     ToolCallData,
     read_image,
 )
-from attractor.llm.providers.omissions import call_id, response_id, uncounted
+from attractor.llm.providers.omissions import call_id, response_id, usage_warnings
 from attractor.llm.request import ToolCall
 from attractor.llm.response import FinishReason, Reason, Response, Usage, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType, StreamStart
@@ -63,7 +63,7 @@ def read_response(
         finish_reason=_finish_reason(body, content),
         usage=_usage(usage),
         raw=body.raw,
-        warnings=[*warnings, *uncounted(usage)],
+        warnings=[*warnings, *usage_warnings(usage)],
         rate_limit=read_rate_limit(reply.headers, OPENAI_LIMITS),
     )
 

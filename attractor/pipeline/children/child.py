@@ -15,7 +15,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UsageError
-from attractor.engine.context import WholeValues
+from attractor.engine.context import ResolvedValues
 from attractor.engine.interviews import Questions
 from attractor.engine.journal.events import Action, OperatorAction
 from attractor.engine.outcome import StageStatus
@@ -84,7 +84,7 @@ class ChildRounds:
             result = await equipment.walk()
             if not result.is_restarting:
                 return result
-            await self._go_on()
+            await self._start_next()
 
     def cancel(self, order: OperatorAction) -> None:
         """Cancel the current round."""
@@ -99,11 +99,11 @@ class ChildRounds:
         if self._equipment is None:
             run = self.run
             if run.manifest.restart and run.state.status == QUEUED:
-                self._settle_last()
+                self._end_previous()
             self._equipment = await self._provision.equip(run, self.pipeline, self._stack)
         return self._equipment
 
-    async def _go_on(self) -> None:
+    async def _start_next(self) -> None:
         """Start the next round. There is no `await` before this round becomes the current round."""
         old = self._stack
         directory = next_round(self._first, self.run.progress)
@@ -118,7 +118,7 @@ class ChildRounds:
         self.run = self._stack.enter_context(self._provision.open(directory))
         self.pipeline = self._provision.read(self.run)
 
-    def _settle_last(self) -> None:
+    def _end_previous(self) -> None:
         with self._provision.open(round_before(self._first, self.run.manifest)) as last:
             state = last.state
             if state.restarted_as == self.run.manifest.run_id and not state.status.is_final:
@@ -162,7 +162,7 @@ class RunningChild:
         state = self.run.state
         if state.progress is None:
             return Telemetry(self._status)
-        return _seen(self._status, state, state.progress)
+        return _telemetry(self._status, state, state.progress)
 
     async def steer(self, text: str) -> bool:
         """Send a message to the stages in flight, and write the message into the folders of the
@@ -170,7 +170,7 @@ class RunningChild:
         """
         walks = self.run.state.walks.values()
         flights = [one.in_flight for one in walks if one.in_flight]
-        return any([await self._hand(one, text) for one in flights])
+        return any([await self._deliver(one, text) for one in flights])
 
     async def wait(self) -> ChildEnd:
         """Wait until the child ends; if the child halts before its end, raise the reason."""
@@ -185,7 +185,7 @@ class RunningChild:
         return ChildEnd(
             status=result.outcome or StageStatus.FAIL,
             reason=result.reason,
-            context=WholeValues(progress.context, self.run.blobs) if progress else {},
+            context=ResolvedValues(progress.context, self.run.blobs) if progress else {},
             usage=self.run.state.used,
         )
 
@@ -197,7 +197,7 @@ class RunningChild:
                 self.rounds.cancel(order)
         return await self.wait()
 
-    async def _hand(self, flight: InFlight, text: str) -> bool:
+    async def _deliver(self, flight: InFlight, text: str) -> bool:
         folder = self.run.directory.stage(flight.node)
         if flight.is_aside:
             folder = history_folder(folder, flight.visit, flight.attempt)
@@ -248,7 +248,7 @@ def stopping() -> Generator[None]:
         raise Stopped(str(trouble)) from trouble
 
 
-def _seen(status: str, state: RunState, progress: Progress) -> Telemetry:
+def _telemetry(status: str, state: RunState, progress: Progress) -> Telemetry:
     walks = state.walks.values()
     flights = [one.in_flight for one in walks if one.in_flight]
     response = progress.context.get("last_response")
@@ -276,7 +276,7 @@ async def withdrawing(
         with suppress(AttractorError):
             _withdraw(questions, parent, name, child())
 
-    looking = asyncio.create_task(_often(withdraw))
+    looking = asyncio.create_task(_repeat(withdraw))
     try:
         yield
     finally:
@@ -285,7 +285,7 @@ async def withdrawing(
         withdraw()
 
 
-async def _often(work: Callable[[], None]) -> None:
+async def _repeat(work: Callable[[], None]) -> None:
     while True:
         await asyncio.sleep(POLL.total_seconds())
         work()

@@ -41,7 +41,7 @@ from attractor.pipeline.fork.linked_run import make_next_child
 from attractor.pipeline.host.run_host import Observer, RunHost
 from attractor.pipeline.preflight.requirements import find_secrets_in_pipeline
 from attractor.pipeline.request import RunRequest
-from attractor.pipeline.runs.lookup import child_directory, clear_half_made
+from attractor.pipeline.runs.lookup import child_directory, remove_incomplete
 from attractor.pipeline.source.read import (
     PipelineSource,
     project_of,
@@ -140,7 +140,7 @@ def make_child_directory(
         versions={"attractor": host.version},
         promises=parent.promises,
     )
-    clear_half_made(directory.root)
+    remove_incomplete(directory.root)
     create_run_directory(
         directory.root,
         manifest,
@@ -200,7 +200,7 @@ class Children:
                 running = await self._begin(child, workspace, stack)
             self.at_work[child.name] = running
             stack.callback(self.at_work.pop, child.name)
-            stack.callback(self._count_no_more, child.name)
+            stack.callback(self._stop_counting, child.name)
             asking = withdrawing(self.questions, self.parent, child.name, lambda: running.run)
             await stack.enter_async_context(asking)
             yield running
@@ -215,7 +215,7 @@ class Children:
         """The usage of the run so far, including the running children."""
         return sum((one.used for one in self.below.values()), self.parent.state.used)
 
-    def _count_no_more(self, name: str) -> None:
+    def _stop_counting(self, name: str) -> None:
         """Stop counting a child that has ended, because the stage reports the usage of
         the child.
         """
@@ -227,7 +227,7 @@ class Children:
         """Halt if a parent run (including its child runs) has exhausted a budget."""
         above = self.above
         while above is not None:
-            above.budgets.require_left(above.parent, above.used)
+            above.budgets.require_remaining(above.parent, above.used)
             above = above.above
 
     def is_paused(self) -> bool:
@@ -238,7 +238,7 @@ class Children:
     async def _begin(
         self, child: Child, workspace: Workspace, stack: AsyncExitStack
     ) -> RunningChild:
-        first = self._made(child, workspace)
+        first = self._directory(child, workspace)
         provision = Provision(
             open=self._open,
             read=partial(self._read, child),
@@ -256,7 +256,7 @@ class Children:
         file = self.request.file.parent / child.file
         return replace(self.request, file=file, inputs=child.inputs, goal="", outcomes=None)
 
-    def _made(self, child: Child, workspace: Workspace) -> RunDirectory:
+    def _directory(self, child: Child, workspace: Workspace) -> RunDirectory:
         """Return the directory of a child; create it if it is missing."""
         directory = child_directory(self.parent.directory, child.name)
         if not directory.manifest.exists():
@@ -290,12 +290,12 @@ class Children:
         """Return the walk of one round of a child, and the functions that run the child's own
         children.
         """
-        children = await self._its_own(child, self._request(child), run, pipeline, stack)
+        children = await self._grandchildren(child, self._request(child), run, pipeline, stack)
         place = ChildWorkspace(workspace, run.manifest.run_id)
         walk = partial(_work, run, pipeline.graph, children, place, is_shared=child.is_shared)
         return Equipment(walk, children.steer)
 
-    async def _its_own(
+    async def _grandchildren(
         self,
         child: Child,
         request: RunRequest,
@@ -306,7 +306,7 @@ class Children:
         """Return the `Children` object of a child run, with the components of the child run."""
         host = self.host
         if host.observer:
-            observer = partial(_pass_on, host.observer, child.name)
+            observer = partial(_forward, host.observer, child.name)
             host = replace(host, observer=observer)
             host.subscriptions.subscribe(run.events, observer)
         questions = ChildQuestions(self.questions, child.name, run)
@@ -325,7 +325,7 @@ class Children:
             host=host,
             components=components,
             questions=questions,
-            budgets=self._left_for(pipeline.graph),
+            budgets=self._budgets_for(pipeline.graph),
             restores_sessions=self.restores_sessions,
             above=self,
         )
@@ -348,10 +348,10 @@ class Children:
         """The reason why this run or a parent run was canceled; empty if no run was canceled."""
         return self.parent.state.canceled or (self.above._canceled if self.above else "")
 
-    def _left_for(self, graph: Graph) -> Budgets:
+    def _budgets_for(self, graph: Graph) -> Budgets:
         """Return the budgets of a child, limited by the remaining budgets of the parent."""
         own = self.request.budgets.over(read_budgets(graph))
-        return own.within(self.budgets.left_by(self.parent))
+        return own.within(self.budgets.remaining_after(self.parent))
 
     async def _leave(self, rounds: ChildRounds, walking: "asyncio.Task[RunResult]") -> None:
         """Stop a child; if the parent was canceled, also cancel the child."""
@@ -398,6 +398,6 @@ async def _work(
     return await runner.run()
 
 
-def _pass_on(observer: Observer, name: str, event: Event) -> None:
+def _forward(observer: Observer, name: str, event: Event) -> None:
     """Pass an event of a child to the observer of its parent, with the name of the child."""
     observer(replace(event, branch=f"{name}/{event.branch}" if event.branch else name))

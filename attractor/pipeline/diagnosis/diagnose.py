@@ -25,12 +25,12 @@ from attractor.language.diagnostics import Diagnostic
 from attractor.language.preparation.prepare import KnownFiles, Prepared, prepare
 from attractor.language.reading import decode
 from attractor.pipeline.diagnosis.failures import (
-    LOOK_NEXT,
+    READ_LOG,
     Case,
     Finding,
     Remedy,
+    budget_option,
     explain_failure,
-    more_of_it,
 )
 from attractor.pipeline.estimate.samples import StageTotal, add_up
 from attractor.pipeline.runs.history import Note, RunRecord, read_history, read_run
@@ -81,7 +81,7 @@ def _asks(case: Case) -> Finding:
 
 def _stopped(case: Case) -> Finding:
     reason = case.state.stopped
-    if more := more_of_it(reason):
+    if more := budget_option(reason):
         return _out_of_budget(case, more)
     cut = _cut(case)
     go_on = (Remedy("resume it", case.command("resume")),)
@@ -142,7 +142,7 @@ def _canceled(case: Case) -> Finding:
     done, flight = case.progress.completed, case.state.in_flight
     stages = number_of(len(done), "completed stage")
     causes = (f"The run has {stages}, the last one is {done[-1]}.",) if done else ()
-    remedies = [Remedy(LOOK_NEXT, case.command("logs"))]
+    remedies = [Remedy(READ_LOG, case.command("logs"))]
     if flight or done:
         at = flight.node if flight else case.forked_at(done[-1])
         remedies.append(Remedy("continue the work as a new run", case.command("fork", at)))

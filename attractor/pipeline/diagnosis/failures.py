@@ -16,7 +16,7 @@ from attractor.engine.outcome import FailureClass
 from attractor.engine.routing.edge_selection import RouteReason, find_loops
 from attractor.engine.routing.next_move import (
     find_unsatisfied,
-    is_worn_out,
+    has_reached_visit_limit,
     redirect_limit,
     visit_limit,
 )
@@ -103,8 +103,8 @@ class Case:
         return f"{outermost.node}@{outermost.visit}"
 
 
-LOOK_NEXT = "read its log"
-_NOT_AGAIN = {
+READ_LOG = "read its log"
+_WHY_NO_RETRY = {
     FailureClass.TERMINAL: "A failure of this class (terminal) is not retried.",
     FailureClass.PIPELINE: "An error in the pipeline itself: no edge or retry_target is followed.",
     FailureClass.VERDICT: (
@@ -120,11 +120,11 @@ def explain_failure(case: Case, end: WalkEnd) -> Finding:
     last = case.history.main[-1] if case.history.main else None
     choice = last.choices[-1] if last and last.choices else None
     if last is None or choice is None:
-        return Finding(end.reason, (), (_look(case),))
+        return Finding(end.reason, (), (_read_log(case),))
     for explain in _EXPLANATIONS:
         if finding := explain(case, end, last, choice):
             return finding
-    return Finding(end.reason, (f"The walk ended at {last}.",), _mend(case, last.node))
+    return Finding(end.reason, (f"The walk ended at {last}.",), _fix(case, last.node))
 
 
 def _stage(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | None:
@@ -132,14 +132,14 @@ def _stage(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | No
         return None
     causes = [
         f"{last} failed{_after(last)}: {end.reason}",
-        *_beneath(case, last),
-        *_not_again(last),
+        *_inner_failures(case, last),
+        *_why_no_retry(last),
         *_unhandled(case, last, choice),
     ]
     return Finding(
         f"the stage {last.node} failed, and no edge or retry_target handles the failure",
         tuple(causes),
-        _mend(case, _deepest(case, last)) + _handle(case, last),
+        _fix(case, _deepest(case, last)) + _handle(case, last),
     )
 
 
@@ -151,7 +151,7 @@ def _no_route(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding |
         f"no edge out of {last.node} can be followed",
         (
             f"{last} ended with {_outcome(last)}, which counts as a success.",
-            *_ways(last, choice),
+            *_candidates(last, choice),
             "An edge with a condition is only followed if the condition is true.",
         ),
         (Remedy(f"{edge}, in {case.file}", case.again(last.node, changed=True)),),
@@ -171,7 +171,7 @@ def _redirects(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding 
         f"goal gates sent the walk back {number_of(most, 'time')}, the limit set by "
         "max_goal_gate_redirects",
         (*_gate(case, name), *_loop(case)),
-        (*_mend(case, name), Remedy(raised, case.again(last.node, changed=True))),
+        (*_fix(case, name), Remedy(raised, case.again(last.node, changed=True))),
     )
 
 
@@ -179,7 +179,7 @@ def _visits(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | N
     target = case.node(choice.target)
     if case.graph is None or target is None:
         return None
-    if not is_worn_out(case.graph, case.progress, target):
+    if not has_reached_visit_limit(case.graph, case.progress, target):
         return None
     limit, attribute = visit_limit(case.graph, target)
     where = f"the node {target.id}" if attribute == "max_visits" else "the graph"
@@ -190,7 +190,7 @@ def _visits(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | N
         f"{target.id} was visited {limit} times, the limit set by {attribute}",
         (sent, *_loop(case)),
         (
-            *(_mend(case, failing) if failing else ()),
+            *(_fix(case, failing) if failing else ()),
             Remedy(raised, case.again(last.node, changed=True)),
         ),
     )
@@ -208,7 +208,7 @@ def _unsatisfied(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Findin
             "The walk may only end at the exit if every visited goal gate has succeeded.",
             f"Neither {gate.id} nor the graph has a retry_target.",
         ),
-        (*_mend(case, gate.id), Remedy(target, case.again(gate.id, changed=True))),
+        (*_fix(case, gate.id), Remedy(target, case.again(gate.id, changed=True))),
     )
 
 
@@ -241,7 +241,7 @@ def _failing(case: Case) -> str:
     return found.node if found else ""
 
 
-def _beneath(case: Case, made: Made) -> Iterator[str]:
+def _inner_failures(case: Case, made: Made) -> Iterator[str]:
     """Return the failures within a stage, either in branches or in the child run of the stage."""
     node, visit = made.visit.node, made.visit.number
     for branch in case.history.branches:
@@ -263,16 +263,16 @@ def _deepest(case: Case, made: Made) -> str:
     return failed[-1].node if failed else made.node
 
 
-def _not_again(made: Made) -> Iterator[str]:
+def _why_no_retry(made: Made) -> Iterator[str]:
     kind = made.visit.outcome.failure_class
     if made.visit.attempts == 1:
-        yield _NOT_AGAIN.get(
+        yield _WHY_NO_RETRY.get(
             kind or FailureClass.RETRYABLE, "max_retries allows no second attempt."
         )
 
 
 def _unhandled(case: Case, made: Made, choice: Choice) -> Iterator[str]:
-    yield from _ways(made, choice)
+    yield from _candidates(made, choice)
     if made.visit.outcome.failure_class is FailureClass.PIPELINE:
         return
     node = case.node(made.node)
@@ -280,17 +280,17 @@ def _unhandled(case: Case, made: Made, choice: Choice) -> Iterator[str]:
         yield "It has no retry_target, and on_failure=continue is not set."
 
 
-def _ways(made: Made, choice: Choice) -> Iterator[str]:
+def _candidates(made: Made, choice: Choice) -> Iterator[str]:
     if not choice.ways:
         yield f"No edge leads out of {made.node}."
-    for way in choice.ways:
-        condition = f" [{way.condition}]" if way.condition else ""
-        yield f"{made.node} -> {way.target}{condition}: {way.fate}"
+    for edge in choice.ways:
+        condition = f" [{edge.condition}]" if edge.condition else ""
+        yield f"{made.node} -> {edge.target}{condition}: {edge.fate}"
 
 
-def _mend(case: Case, node: str) -> tuple[Remedy, ...]:
+def _fix(case: Case, node: str) -> tuple[Remedy, ...]:
     return (
-        Remedy(f"{LOOK_NEXT}: {case.folder(node)}", case.command("logs")),
+        Remedy(f"{READ_LOG}: {case.folder(node)}", case.command("logs")),
         Remedy(f"fix the cause of the failure of {node}, and repeat it", case.again(node)),
     )
 
@@ -305,8 +305,8 @@ def _handle(case: Case, made: Made) -> tuple[Remedy, ...]:
     return (Remedy(advice, case.again(made.node, changed=True)),)
 
 
-def _look(case: Case) -> Remedy:
-    return Remedy(LOOK_NEXT, case.command("logs"))
+def _read_log(case: Case) -> Remedy:
+    return Remedy(READ_LOG, case.command("logs"))
 
 
 def _after(made: Made) -> str:
@@ -326,7 +326,7 @@ _USED_UP = re.compile(r"the budget (?P<name>\w+) is exhausted: (?P<spent>[\d.e+-
 _MORE = 2
 
 
-def more_of_it(reason: str) -> Sequence[str]:
+def budget_option(reason: str) -> Sequence[str]:
     """Return the option of `resume` that raises the exhausted budget; empty for other reasons."""
     used = _USED_UP.search(reason)
     if used is None:

@@ -208,7 +208,7 @@ def assume(
         _range(one.number * one.seconds for one in ends),
         _costs(ends, own, price),
         _range(float(one.number * (own + one.prompt + one.answer)) for one in ends),
-        f"assumed: {_told(ends)} of {choice.model or 'a model'}{price.why_not}",
+        f"assumed: {_call_count(ends)} of {choice.model or 'a model'}{price.why_not}",
     )
 
 
@@ -252,13 +252,13 @@ def _range(values: Iterable[float]) -> Range:
     return Range(low, likely, high)
 
 
-def _told(ends: Ends) -> str:
+def _call_count(ends: Ends) -> str:
     low, _, high = (one.number for one in ends)
     return "one call" if high == 1 else f"{low} to {high} calls"
 
 
 MOST = 5
-WORTH_TELLING = 0.001
+WORTH_LISTING = 0.001
 """The amount of seconds, dollars or tokens from which a stage is listed."""
 
 
@@ -321,7 +321,7 @@ def costliest(totals: Sequence[StageTotal]) -> Sequence[StageTotal]:
 
 
 def _most(totals: Sequence[StageTotal], by: Mapping[str, float]) -> Sequence[StageTotal]:
-    some = [one for one in totals if by[one.node] >= WORTH_TELLING]
+    some = [one for one in totals if by[one.node] >= WORTH_LISTING]
     return sorted(some, key=lambda one: -by[one.node])[:MOST]
 
 

@@ -11,7 +11,7 @@ from attractor.base.errors import Refused, UnknownName, UsageError
 from attractor.base.events import Event
 from attractor.base.ids import new_run_id
 from attractor.base.json import Json
-from attractor.engine.context import put_aside
+from attractor.engine.context import store_large_values
 from attractor.engine.errors import GraphChanged
 from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.journal.events import (
@@ -51,9 +51,9 @@ from attractor.pipeline.request import (
     WorkspaceKind,
     read_request,
 )
-from attractor.pipeline.runs.garbage import end_left_running_of
+from attractor.pipeline.runs.garbage import end_orphans_of
 from attractor.pipeline.runs.history import RunRecord, read_run
-from attractor.pipeline.runs.lookup import run_root, whole_of
+from attractor.pipeline.runs.lookup import outermost_run_id, run_root
 from attractor.pipeline.source.pinned_agents import pin_agents, with_pinned_agents
 from attractor.pipeline.source.read import (
     PipelineSource,
@@ -298,7 +298,7 @@ async def create_fork(fork: Fork) -> Path:
     run_id = new_run_id(host.clock.now(), host.randomness)
     if fork.request.workspace is WorkspaceKind.NONE:
         host.tell(f"Run {old.run_id} took no snapshots: the fork begins with the current files.")
-        await end_left_running_of(fork.run.directory.root, host)
+        await end_orphans_of(fork.run.directory.root, host)
     tree = fork.point.progress.tree
     base = await make_forked_tree(fork.request, host, run_id, old.run_id, tree)
     root = fork.root or run_root(run_id, host)
@@ -334,7 +334,7 @@ def _read_whole_run(root: Path) -> RunRecord:
     run = read_run(root)
     if root.parent.name == CHILDREN:
         raise UsageError(
-            f"{run.run_id} is part of run {whole_of(root)}",
+            f"{run.run_id} is part of run {outermost_run_id(root)}",
             hint="fork that run, at the node that runs this pipeline",
         )
     return run
@@ -424,5 +424,5 @@ def _progress(fork: Fork, directory: RunDirectory) -> Progress:
     own_values = {key: one for key, one in progress.context.items() if not key.startswith("graph.")}
     begun = begin(fork.pipeline.graph, progress.tree, {}).context
     clean = fork.host.redactor.members(begun)
-    mirrored = put_aside(clean, Blobs(directory.root))
+    mirrored = store_large_values(clean, Blobs(directory.root))
     return replace(progress, context={**own_values, **mirrored})

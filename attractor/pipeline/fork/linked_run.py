@@ -37,7 +37,7 @@ from attractor.environments.environment import ExecutionEnvironment
 from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
-from attractor.pipeline.runs.lookup import clear_half_made
+from attractor.pipeline.runs.lookup import remove_incomplete
 from attractor.pipeline.source.read import PipelineSource
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.workspaces.create.from_folder import create_in_place, create_like
@@ -83,9 +83,9 @@ async def _copied(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Base
         state=host.state_dir,
         run_id=run_id,
         author=Author(NAME, EMAIL, host.clock.now()),
-        environment=_nowhere,
+        environment=_no_environment,
     )
-    return await _go_on_from(theirs, workspace, tree)
+    return await _continue_from(theirs, workspace, tree)
 
 
 async def _isolated(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Base:
@@ -115,15 +115,15 @@ async def create_on_commit(
         run_id=run_id,
         commit=commit,
         author=Author(NAME, EMAIL, host.clock.now()),
-        environment=_nowhere,
+        environment=_no_environment,
         excluded=record.excluded,
         leave_out=record.leave_out,
         tell=host.tell,
     )
-    return await _go_on_from(theirs, workspace, tree)
+    return await _continue_from(theirs, workspace, tree)
 
 
-async def _go_on_from(theirs: ObjectStore, workspace: Dimension, tree: TreeId) -> Base:
+async def _continue_from(theirs: ObjectStore, workspace: Dimension, tree: TreeId) -> Base:
     await share_objects(theirs, workspace.store, tree=tree)
     await workspace.restore(tree)
     await workspace.close()
@@ -138,7 +138,7 @@ async def _in_place(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Ba
         state=host.state_dir,
         run_id=run_id,
         search_path=host.search_path,
-        environment=_nowhere,
+        environment=_no_environment,
         leave_out=record.leave_out,
     )
     await share_objects(theirs, workspace.store, tree=tree)
@@ -146,7 +146,7 @@ async def _in_place(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Ba
     return workspace.base
 
 
-def _nowhere(folder: Path) -> ExecutionEnvironment:
+def _no_environment(folder: Path) -> ExecutionEnvironment:
     """Return no environment, because no tool runs while a workspace is created."""
     return NoEnvironment()
 
@@ -204,7 +204,7 @@ def make_next_child(
     """
     if not directory.manifest.exists():
         begins = _named(run, pipeline, host)
-        clear_half_made(directory.root)
+        remove_incomplete(directory.root)
         _create(directory.root, begins, pipeline, host)
     end_run(run)
 

@@ -5,20 +5,20 @@ from attractor.base.json import JsonObject
 from attractor.base.processes import ExecResult, OutputLimit, run_process
 from attractor.environments.selection import missing_command
 from attractor.pipeline.host.run_host import Notify
-from attractor.pipeline.notifications.notifier import Messenger, sent_bytes, variables_of
+from attractor.pipeline.notifications.notifier import Messenger, encode_notice, variables_of
 
 SHELL = "/bin/bash"
 LONGEST_WORDS = OutputLimit(head=2_000, tail=2_000)
 
 
-async def tell(notice: JsonObject, notify: Notify) -> str:
+async def send(notice: JsonObject, notify: Notify) -> str:
     """Run the command, with the notice in environment variables and on standard input."""
     result = await run_process(
         [SHELL, "-c", notify.command],
         cwd=notify.folder,
         env={**notify.variables, **variables_of(notice)},
         timeout=notify.time_limit,
-        stdin=sent_bytes(notice),
+        stdin=encode_notice(notice),
         keep=LONGEST_WORDS,
     )
     if result.timed_out:
@@ -34,4 +34,4 @@ def _fault(result: ExecResult) -> str:
     return ": ".join([code, *last])
 
 
-part: Messenger = tell
+part: Messenger = send

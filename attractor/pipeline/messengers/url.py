@@ -14,10 +14,10 @@ from attractor import __version__
 from attractor.base.durations import describe_duration
 from attractor.base.json import JsonObject
 from attractor.pipeline.host.run_host import Notify
-from attractor.pipeline.notifications.notifier import Messenger, sent_bytes
+from attractor.pipeline.notifications.notifier import Messenger, encode_notice
 
 
-class _StaysHere(HTTPRedirectHandler):
+class _NoRedirects(HTTPRedirectHandler):
     """Refuses redirects, so that the notice goes to no other address."""
 
     def redirect_request(
@@ -26,23 +26,23 @@ class _StaysHere(HTTPRedirectHandler):
         """Return no further request."""
 
 
-async def tell(notice: JsonObject, notify: Notify) -> str:
+async def send(notice: JsonObject, notify: Notify) -> str:
     """Post the notice, on another thread than the event loop."""
     request = Request(
         notify.url,
-        data=sent_bytes(notice),
+        data=encode_notice(notice),
         headers={"Content-Type": "application/json", "User-Agent": f"attractor/{__version__}"},
         method="POST",
     )
     seconds = notify.time_limit.total_seconds()
     try:
         async with asyncio.timeout(seconds):
-            return await _beside(lambda: _post(request, seconds))
+            return await _on_thread(lambda: _post(request, seconds))
     except TimeoutError:
         return f"no response within {describe_duration(notify.time_limit)}"
 
 
-async def _beside(work: Callable[[], str]) -> str:
+async def _on_thread(work: Callable[[], str]) -> str:
     """Run a function on a thread that can be abandoned, because a DNS look-up cannot be
     canceled.
     """
@@ -65,7 +65,7 @@ async def _beside(work: Callable[[], str]) -> str:
 
 def _post(request: Request, seconds: float) -> str:
     try:
-        with build_opener(_StaysHere).open(request, timeout=seconds):
+        with build_opener(_NoRedirects).open(request, timeout=seconds):
             return ""
     except HTTPError as error:
         with error:
@@ -77,4 +77,4 @@ def _post(request: Request, seconds: float) -> str:
         return type(error).__name__
 
 
-part: Messenger = tell
+part: Messenger = send

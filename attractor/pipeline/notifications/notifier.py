@@ -14,7 +14,7 @@ from attractor.base.events import Event
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, JsonObject, parse_json
 from attractor.base.registry import Registry
-from attractor.engine.interviews import Overhears
+from attractor.engine.interviews import AnswerListener
 from attractor.engine.questions.question import (
     Answer,
     Interviewer,
@@ -105,7 +105,7 @@ def variables_of(notice: JsonObject) -> dict[str, str]:
     return {f"{PREFIX}{name.upper()}": value.replace("\0", "") for name, value in plain.items()}
 
 
-def sent_bytes(notice: JsonObject) -> bytes:
+def encode_notice(notice: JsonObject) -> bytes:
     """Return the JSON of a notice as one line of ASCII, for a command or a URL."""
     return json.dumps(notice).encode("ascii") + b"\n"
 
@@ -138,27 +138,27 @@ class Notifier:
         address = self._notify.url
         # The address of a chat is a secret: everyone who knows it may write there.
         self._redactor = Redactor([address, urlsplit(address).path])
-        self._told: set[str] | None = None
-        self._telling: set[asyncio.Task[None]] = set()
+        self._sent: set[str] | None = None
+        self._sending: set[asyncio.Task[None]] = set()
 
-    def beside(self, interviewer: Interviewer) -> Interviewer:
+    def wrap(self, interviewer: Interviewer) -> Interviewer:
         """Return an interviewer that also sends notices of the questions that it asks."""
-        return _NotifiedOf(interviewer, self) if self._notify.ways else interviewer
+        return _NotifyingInterviewer(interviewer, self) if self._notify.ways else interviewer
 
     def now(self, question: Question, *, is_parked: bool) -> None:
         """Immediately send a notice of the question, unless it has already been sent."""
-        task = asyncio.create_task(self._tell(question, is_parked))
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
+        task = asyncio.create_task(self._send(question, is_parked))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
 
-    def soon(self, question: Question) -> "asyncio.Task[None]":
+    def send_later(self, question: Question) -> "asyncio.Task[None]":
         """Send a notice after a delay, unless the returned task is canceled."""
-        return asyncio.create_task(self._later(question))
+        return asyncio.create_task(self._send_after_delay(question))
 
-    async def settle(self) -> None:
+    async def finish(self) -> None:
         """Wait until all notices are sent, and accept answers that arrived meanwhile."""
-        while self._telling:
-            await asyncio.wait(self._telling)
+        while self._sending:
+            await asyncio.wait(self._sending)
         run = self._run
         # A person may have answered by now, and no process reads the inbox later.
         if run.state.status == AWAITING_ANSWER and run.take_orders():
@@ -166,31 +166,31 @@ class Notifier:
                 end_run(run)
             run.write_run()
 
-    async def give_up(self) -> None:
+    async def cancel_unsent(self) -> None:
         """Cancel the notices that are not sent yet."""
-        telling = list(self._telling)
-        for task in telling:
+        sending = list(self._sending)
+        for task in sending:
             task.cancel()
-        await asyncio.gather(*telling, return_exceptions=True)
+        await asyncio.gather(*sending, return_exceptions=True)
 
-    async def _later(self, question: Question) -> None:
+    async def _send_after_delay(self, question: Question) -> None:
         await self._run.clock.sleep(self._notify.after)
         self.now(question, is_parked=False)
 
-    async def _tell(self, question: Question, is_parked: bool) -> None:
+    async def _send(self, question: Question, is_parked: bool) -> None:
         # The run stops without this code if its journal cannot be written.
         with suppress(AttractorError):
-            if question.id in self._told_before():
+            if question.id in self._sent_before():
                 return
-            self._told_before().add(question.id)
+            self._sent_before().add(question.id)
             place = self._place(question)
             ways = list(self._notify.ways)
             data: JsonObject = {"question": question.id, "ways": [*ways]}
             self._run.emit(STARTED, data, place=place, sync=True)
             notice = self._notice(question, place, is_parked)
-            await asyncio.gather(*(self._tell_by(way, notice, place) for way in ways))
+            await asyncio.gather(*(self._send_by(way, notice, place) for way in ways))
 
-    async def _tell_by(self, way: str, notice: Notice, place: StageReference) -> None:
+    async def _send_by(self, way: str, notice: Notice, place: StageReference) -> None:
         fault, started = "it was interrupted", self._run.clock.monotonic()
         try:
             record = self._run.redactor.members(notice.to_record())
@@ -225,11 +225,11 @@ class Notifier:
         key, flight = found
         return StageReference(flight.node, flight.visit, flight.attempt, key or None)
 
-    def _told_before(self) -> set[str]:
+    def _sent_before(self) -> set[str]:
         """Return the questions for which a notice was sent, also by an earlier process."""
-        if self._told is None:
-            self._told = _told_in(self._run)
-        return self._told
+        if self._sent is None:
+            self._sent = _questions_sent(self._run)
+        return self._sent
 
 
 @asynccontextmanager
@@ -238,13 +238,13 @@ async def notifying(run: OpenRun, host: RunHost) -> AsyncGenerator[Notifier]:
     notifier = Notifier(run, host)
     try:
         yield notifier
-        await notifier.settle()
+        await notifier.finish()
     finally:
-        await notifier.give_up()
+        await notifier.cancel_unsent()
 
 
 @dataclass(frozen=True)
-class _NotifiedOf:
+class _NotifyingInterviewer:
     """An interviewer that sends notices of questions that wait for a long time."""
 
     asking: Interviewer
@@ -252,7 +252,7 @@ class _NotifiedOf:
 
     async def ask(self, question: Question) -> Answer:
         """Ask a question; if it is parked, send a notice without a delay."""
-        waiting = self.notifier.soon(question)
+        waiting = self.notifier.send_later(question)
         try:
             return await self.asking.ask(question)
         except Parked:
@@ -269,19 +269,19 @@ class _NotifiedOf:
         """Pass the message to the interviewer."""
         await self.asking.inform(message, stage)
 
-    def overhear(self, question: Question, answer: Answer) -> None:
+    def note_answer(self, question: Question, answer: Answer) -> None:
         """Pass on an answer from another interviewer."""
-        if isinstance(self.asking, Overhears):
-            self.asking.overhear(question, answer)
+        if isinstance(self.asking, AnswerListener):
+            self.asking.note_answer(question, answer)
 
 
-def _told_in(run: OpenRun) -> set[str]:
-    told: set[str] = set()
+def _questions_sent(run: OpenRun) -> set[str]:
+    sent: set[str] = set()
     for line in read_lines(run.directory.events):
         # Few lines are parsed, because a journal may be long.
         if STARTED.encode() not in line.content:
             continue
         record = parse_json(line.content)
         if isinstance(record, dict) and record.get("type") == STARTED:
-            told.add(str(Event.from_record(record).data.get("question")))
-    return told
+            sent.add(str(Event.from_record(record).data.get("question")))
+    return sent

@@ -48,7 +48,7 @@ from attractor.pipeline.preflight.requirements import (
 )
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.source.read import PipelineSource, pipeline_name, project_of
-from attractor.pipeline.workspace.create import HEAD, choose_sandbox, kept_out
+from attractor.pipeline.workspace.create import HEAD, choose_sandbox, excluded_paths
 from attractor.workspaces.create.from_folder import read_commit_rules, read_copy_rules
 from attractor.workspaces.errors import FolderTooLarge, NotARepository, UnknownCommit
 from attractor.workspaces.git.gitignore import IgnoreRules
@@ -213,7 +213,7 @@ async def find_workspace_faults(request: RunRequest, host: RunHost) -> Sequence[
     wanted = host.preparation
     if request.workspace is WorkspaceKind.COPY:
         try:
-            ours = kept_out(host)
+            ours = excluded_paths(host)
             rules = await read_copy_rules(host.project, ours)
         except FolderTooLarge as fault:
             return [error(fault.message, fix=fault.hint)]

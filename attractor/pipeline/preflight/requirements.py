@@ -112,9 +112,9 @@ def find_secrets_in_pipeline(
 ) -> Iterator[Diagnostic]:
     """Yield the files of a pipeline that contain the value of a secret, each with the position."""
     named = file or pipeline.graph.span.file
-    yield from _told(pipeline.text, named, redactor, environ)
+    yield from _find_secret(pipeline.text, named, redactor, environ)
     for name, content in pipeline.files.items():
-        yield from _told(content.decode("utf-8", "replace"), name, redactor, environ)
+        yield from _find_secret(content.decode("utf-8", "replace"), name, redactor, environ)
 
 
 def variables_in(text: str, redactor: Redactor, environ: Mapping[str, str]) -> Sequence[str]:
@@ -158,7 +158,7 @@ def report_common_secrets(host: RunHost) -> None:
     )
 
 
-def _told(
+def _find_secret(
     text: str, file: str, redactor: Redactor, environ: Mapping[str, str]
 ) -> Iterator[Diagnostic]:
     if not redactor.finds(text):

@@ -113,7 +113,7 @@ def _trial(event: Event) -> str:
             return f"trial: {verdict}"
 
 
-def _trouble(event: Event) -> str:
+def _trial_trouble(event: Event) -> str:
     return f"trial: trouble (culprit: {event.data.get('culprit', 'unknown')}), not a result"
 
 
@@ -136,12 +136,12 @@ def _left_out(event: Event) -> str:
     return f"{event.node}: not in the snapshot: {'; '.join(filter(None, parts))}"
 
 
-def _way(event: Event) -> str:
+def _by_messenger(event: Event) -> str:
     return f" by {event.data.get('way')}"
 
 
-def _not_told(event: Event) -> str:
-    return f"{event.node}: notification failed{_way(event)}: {event.data.get('error')}"
+def _not_notified(event: Event) -> str:
+    return f"{event.node}: notification failed{_by_messenger(event)}: {event.data.get('error')}"
 
 
 def _ended(event: Event) -> str:
@@ -252,8 +252,8 @@ SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "ParallelBranchCompleted": lambda event: f"branch ended: {event.data.get('outcome', '')}",
     "StageParked": _parked,
     "OperatorAction": _ordered,
-    "NotificationCompleted": lambda event: f"{event.node}: notification sent{_way(event)}",
-    "NotificationFailed": _not_told,
+    "NotificationCompleted": lambda event: f"{event.node}: notification sent{_by_messenger(event)}",
+    "NotificationFailed": _not_notified,
     "FilesLeftOut": _left_out,
     "LeftRunningEnded": _ended,
     "EditsSetAside": _set_aside,
@@ -270,7 +270,7 @@ SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "BudgetWarning": _budget,
     "TornLineDropped": _torn,
     "TrialCompleted": _trial,
-    "TrialTroubled": _trouble,
+    "TrialTroubled": _trial_trouble,
     "ScenarioWaived": lambda event: _by(event, f"scenario {event.data['scenario']} waived"),
     "DecisionRecorded": lambda event: _by(event, str(event.data["verdict"])),
     "DecisionAmended": lambda event: _by(event, "decision amended"),

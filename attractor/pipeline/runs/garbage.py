@@ -64,26 +64,26 @@ _KEEPS_ALL = "bubblewrap"
 """The sandbox in which all processes end together with the runner."""
 
 
-async def end_left_running(run: OpenRun) -> Sequence[Process]:
+async def end_orphans(run: OpenRun) -> Sequence[Process]:
     """End the processes of an earlier runner, before the workspace is opened."""
     ended = await kill_orphans(_marked_as(run.directory.root)) if _may_leave(run.manifest) else ()
-    _left_running_tell(run, ended)
+    _record_ended(run, ended)
     return ended
 
 
-def end_left_running_now(run: OpenRun) -> Sequence[Process]:
+def end_orphans_blocking(run: OpenRun) -> Sequence[Process]:
     """End the processes of an earlier runner, and block until they are gone."""
     ended = (
         kill_orphans_blocking(_marked_as(run.directory.root)) if _may_leave(run.manifest) else ()
     )
-    _left_running_tell(run, ended)
+    _record_ended(run, ended)
     return ended
 
 
-async def end_left_running_of(root: Path, host: RunHost) -> None:
+async def end_orphans_of(root: Path, host: RunHost) -> None:
     """End the processes that another run, killed in the same folder, left running."""
     with open_run(root, clock=host.clock, redactor=host.redactor) as other:
-        ended = await end_left_running(other)
+        ended = await end_orphans(other)
     if ended:
         run_id = other.manifest.run_id
         host.tell(f"Ended processes that {run_id} had left running: {name_processes(ended)}.")
@@ -108,7 +108,7 @@ def _marked_as(root: Path) -> str:
     return read_manifest(RunDirectory(root)).run_id
 
 
-def _left_running_tell(run: OpenRun, ended: Sequence[Process]) -> None:
+def _record_ended(run: OpenRun, ended: Sequence[Process]) -> None:
     if ended:
         named: list[Json] = [{"pid": one.number, "name": one.name} for one in ended[:MOST_NAMED]]
         run.emit(LEFT_RUNNING_ENDED, {"count": len(ended), "processes": named}, sync=True)

@@ -75,7 +75,7 @@ def round_before(first: RunDirectory, manifest: Manifest) -> RunDirectory:
     return _round(first, manifest.restart - 1)
 
 
-def whole_of(root: Path) -> str:
+def outermost_run_id(root: Path) -> str:
     """Return the id of the outermost run that contains the run of a directory."""
     return read_manifest(RunDirectory(root.parent.parent)).run_id
 
@@ -86,7 +86,7 @@ def _round(first: RunDirectory, number: int) -> RunDirectory:
     return RunDirectory(first.root.with_name(f"{first.root.name}.restart{number}"))
 
 
-def clear_half_made(root: Path) -> None:
+def remove_incomplete(root: Path) -> None:
     """Remove an incomplete directory of a process that was killed."""
     if root.is_dir():
         remove_tree(root)
@@ -118,7 +118,7 @@ LATEST = "latest"
 
 SHOWN = 5
 
-LONGEST_TOLD = 100
+LONGEST_REFERENCE = 100
 
 UNKNOWN = "unknown"
 """The status of a run with an invalid journal: run.json alone proves nothing."""
@@ -267,7 +267,7 @@ _TEXTS = (
 
 def list_runs(runs_dir: Path) -> list[RunSummary]:
     """Return every run in a folder, newest first, including unreadable runs."""
-    return [summarize_or_tell(folder) for folder in list_folders(runs_dir)]
+    return [summarize_any(folder) for folder in list_folders(runs_dir)]
 
 
 def find_run(reference: str, runs_dir: Path) -> Path:
@@ -329,7 +329,7 @@ def reference_of(root: Path, runs_dir: Path) -> str:
     return run_id if root == runs_dir / run_id else shlex.quote(str(root))
 
 
-def gate_said(root: Path) -> bool | None:
+def latest_verdict(root: Path) -> bool | None:
     """Return the latest verdict of the gate about a run; None without a verdict.
 
     The verdict is only for display, because a decision evaluates the gate again.
@@ -343,7 +343,7 @@ def _unknown(reference: str, names: list[str]) -> UnknownName:
     """Return the error for an unknown run, with the names of the few most similar runs."""
     typed = reference.upper()
     nearest = sorted(names, key=lambda name: -len(os.path.commonprefix([typed, name])))
-    name_typed = shorten(reference, LONGEST_TOLD)
+    name_typed = shorten(reference, LONGEST_REFERENCE)
     error = UnknownName("run", name_typed, [LATEST, *nearest[:SHOWN]])
     if len(names) > SHOWN:
         error.hint += f"; {len(names) - SHOWN} more: attractor runs"
@@ -379,7 +379,7 @@ def summarize(root: Path) -> RunSummary:
         return _troubled(summary, fault)
 
 
-def summarize_or_tell(root: Path) -> RunSummary:
+def summarize_any(root: Path) -> RunSummary:
     """Return the summary of a run; for an unreadable run, only its name and the error."""
     try:
         return summarize(root)

@@ -9,7 +9,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, Refused, UsageError
 from attractor.base.json import Json
-from attractor.engine.errors import NothingAsked
+from attractor.engine.errors import NoOpenQuestion
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.questions.question import (
     Question,
@@ -31,7 +31,7 @@ from attractor.pipeline.runs.lookup import child_directory, newest_round
 
 
 @dataclass(frozen=True)
-class StageAtWork:
+class StageInFlight:
     """An attempt that began and has not ended, with the folder that it writes into."""
 
     run_id: str
@@ -47,7 +47,7 @@ class StageAtWork:
         return f"[{self.branch}] {self.node}" if self.branch else self.node
 
 
-def stages_at_work(root: Path) -> Sequence[StageAtWork]:
+def stages_in_flight(root: Path) -> Sequence[StageInFlight]:
     """Return the stages in flight of a run.
 
     A stage with a child run is replaced by the stages in flight of the child run.
@@ -67,7 +67,7 @@ def attempt_folder(directory: RunDirectory, node: str, visit: int, attempt: int)
     return aside if aside.is_dir() else folder
 
 
-def printed_last(folder: Path) -> str:
+def last_output(folder: Path) -> str:
     """Return the last output of a command, from the folder of its attempt."""
     try:
         return read_untrusted(folder / TAIL).decode("utf-8", "replace")
@@ -87,10 +87,10 @@ def shown_lines(text: str, most: int = LAST_LINES) -> tuple[str, ...]:
     return tuple(visible(line.expandtabs(4)) for line in shown[-most:])
 
 
-def _of_flight(directory: RunDirectory, key: str, flight: InFlight) -> Iterator[StageAtWork]:
+def _of_flight(directory: RunDirectory, key: str, flight: InFlight) -> Iterator[StageInFlight]:
     name = stage_id(flight.node, flight.visit, flight.attempt)
     child = newest_round(child_directory(directory, name))
-    inner = stages_at_work(child.root) if child.manifest.exists() else ()
+    inner = stages_in_flight(child.root) if child.manifest.exists() else ()
     for one in inner:
         yield replace(one, branch="/".join(filter(None, [name, one.branch])))
     if inner:
@@ -99,7 +99,7 @@ def _of_flight(directory: RunDirectory, key: str, flight: InFlight) -> Iterator[
     if flight.is_aside:
         folder = history_folder(folder, flight.visit, flight.attempt)
     run_id = read_manifest(directory).run_id
-    yield StageAtWork(run_id, flight.node, flight.visit, flight.attempt, key, folder)
+    yield StageInFlight(run_id, flight.node, flight.visit, flight.attempt, key, folder)
 
 
 MOST_NAMED = 3
@@ -112,7 +112,7 @@ def named(questions: Sequence[Question], name: str, *, where: str) -> tuple[Ques
     found = exact or tuple(one for one in questions if name in ("", one.stage))
     if not found:
         hint = f"open questions: {_names(questions, ', ')}" if questions else where
-        raise NothingAsked(f"the run has no question with the id or node {name!r}", hint=hint)
+        raise NoOpenQuestion(f"the run has no question with the id or node {name!r}", hint=hint)
     return found
 
 
@@ -130,19 +130,19 @@ def pick(questions: Sequence[Question], name: str, *, where: str, listing: str) 
 def pick_all(questions: Sequence[Question], name: str, *, where: str) -> tuple[Question, ...]:
     """Return the questions with an id or of a node (default: all questions)."""
     if not questions:
-        raise NothingAsked("the run has no open question", hint=where)
+        raise NoOpenQuestion("the run has no open question", hint=where)
     return named(questions, name, where=where)
 
 
-def read_choice(choice: str, question: Question, now: datetime, *, go_on: str) -> str:
+def read_choice(choice: str, question: Question, now: datetime, *, hint: str) -> str:
     """Return the answer in a person's input; raise an error for an invalid or late answer."""
     if is_late(question, now):
-        raise Refused(f"the deadline of {question.id} has passed: {question.deadline}", hint=go_on)
+        raise Refused(f"the deadline of {question.id} has passed: {question.deadline}", hint=hint)
     return require_answer(choice, question).value
 
 
 def read_choices(
-    choice: str, questions: Sequence[Question], now: datetime, *, go_on: str, listing: str
+    choice: str, questions: Sequence[Question], now: datetime, *, hint: str, listing: str
 ) -> list[str]:
     """Return one answer for each question from the same input, which every question must accept."""
     lacking = [one for one in questions if not choice.strip() or read_answer(choice, one) is None]
@@ -155,7 +155,7 @@ def read_choices(
             ),
             hint=f"no answer was recorded; to list the questions: {listing}",
         )
-    return [read_choice(choice, one, now, go_on=go_on) for one in questions]
+    return [read_choice(choice, one, now, hint=hint) for one in questions]
 
 
 def _names(questions: Sequence[Question], between: str) -> str:

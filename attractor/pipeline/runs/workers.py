@@ -10,7 +10,7 @@ from attractor.base.json import Json
 from attractor.base.locks import holder_of
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.pipeline.runs.lookup import RunSummary
-from attractor.pipeline.runs.open_work import StageAtWork, stages_at_work
+from attractor.pipeline.runs.open_work import StageInFlight, stages_in_flight
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Worker:
     """
 
     summary: RunSummary
-    stages: Sequence[StageAtWork]
+    stages: Sequence[StageInFlight]
     pid: int | None = None
     host: str = ""
     since: datetime | None = None
@@ -51,10 +51,10 @@ class Worker:
 def read_worker(one: RunSummary) -> Worker:
     """Return the process that holds a live run."""
     holder = holder_of(RunDirectory(one.directory).lock)
-    stages: Sequence[StageAtWork] = ()
+    stages: Sequence[StageInFlight] = ()
     # The summary reports a corrupt journal.
     with suppress(AttractorError):
-        stages = stages_at_work(one.directory)
+        stages = stages_in_flight(one.directory)
     if holder is None:
         return Worker(one, stages)
     return Worker(one, stages, holder.pid, holder.host, holder.since, holder.purpose)

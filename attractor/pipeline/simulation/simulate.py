@@ -70,7 +70,7 @@ def _none_of(node: str, answer: str, choices: Sequence[GateChoice]) -> UsageErro
     return UsageError(f"node {node!r} has no choice {answer!r}", hint=hint)
 
 
-_SAY_NOTHING = frozenset({"start", "exit", "conditional"})
+_WITHOUT_OUTCOME = frozenset({"start", "exit", "conditional"})
 
 Answers = Mapping[str, Sequence[str]]
 """The answers at a gate, one for each visit; the last answer repeats."""
@@ -90,7 +90,7 @@ async def simulate(graph: Graph, script: Script) -> SimulatedWalk:
     """Walk through a pipeline by a script; raise an error if simulation is impossible."""
     handlers = _handlers(script)
     require_simulated(graph)
-    _refuse_unheard(graph, script)
+    _refuse_unused(graph, script)
     return await walk(graph, handlers, context=script.context, max_steps=script.max_steps)
 
 
@@ -100,11 +100,11 @@ def require_simulated(graph: Graph) -> None:
         raise NotRunnable(graph.name or "the graph", faults)
 
 
-def _refuse_unheard(graph: Graph, script: Script) -> None:
+def _refuse_unused(graph: Graph, script: Script) -> None:
     """Refuse parts of a script that no stage would use, because they would be ignored silently."""
     for node in script.outcomes.by_node:
         kind = graph.nodes[node].type
-        if kind in _SAY_NOTHING:
+        if kind in _WITHOUT_OUTCOME:
             raise UsageError(
                 f"node {node!r} is of type {kind} and has no outcome of its own",
                 hint="name the stage before it" if kind == "conditional" else "remove it",
@@ -115,7 +115,7 @@ def _refuse_unheard(graph: Graph, script: Script) -> None:
 
 
 def _handlers(script: Script) -> Mapping[str, Handler]:
-    backend = _Willing(Simulate(BackendParts(simulate=script.outcomes)))
+    backend = _SimulatedBackend(Simulate(BackendParts(simulate=script.outcomes)))
     parts = Parts(backend, _Chosen(""))
     stand_in = _StandIn(script.outcomes)
     return {
@@ -124,9 +124,9 @@ def _handlers(script: Script) -> Mapping[str, Handler]:
         "exit": Exit(parts),
         "conditional": Conditional(parts),
         "codergen": Codergen(parts),
-        "parallel": _Told(Parallel(parts), script.outcomes),
-        "parallel.fan_in": _Told(FanIn(parts), script.outcomes),
-        "for_each": _Told(_Items(ForEach(parts)), script.outcomes),
+        "parallel": _Scripted(Parallel(parts), script.outcomes),
+        "parallel.fan_in": _Scripted(FanIn(parts), script.outcomes),
+        "for_each": _Scripted(_OneItem(ForEach(parts)), script.outcomes),
         "prompt": Prompt(parts),
         "stack.manager_loop": stand_in,
         "wait.human": _Gate(parts, script),
@@ -134,7 +134,7 @@ def _handlers(script: Script) -> Mapping[str, Handler]:
 
 
 @dataclass(frozen=True)
-class _Willing:
+class _SimulatedBackend:
     """The backend of a simulation: a stage ends as set in the script, otherwise it succeeds."""
 
     backend: Backend
@@ -178,7 +178,7 @@ class _StandIn:
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Scripted:
     """Runs a handler that has no effects, unless the script says that the stage fails."""
 
     handler: Handler
@@ -197,7 +197,7 @@ class _Told:
 
 
 @dataclass(frozen=True)
-class _Items:
+class _OneItem:
     """Gives a `for_each` one item if the list of items would come from a simulated stage."""
 
     handler: Handler
@@ -233,12 +233,12 @@ class _Gate:
         updates = {**chosen.context_updates, **scripted.context_updates}
         return replace(chosen, context_updates=updates, notes=scripted.notes or chosen.notes)
 
-    def _interviewer(self, stage: Stage, told: Outcome | None) -> Interviewer:
+    def _interviewer(self, stage: Stage, scripted: Outcome | None) -> Interviewer:
         answers = self.script.answers.get(stage.node.id)
         if answers:
             return _Chosen(answers[min(stage.visit, len(answers)) - 1])
-        if told and (told.preferred_label or told.suggested_next_ids):
-            return _Chosen(told.preferred_label or told.suggested_next_ids[0])
+        if scripted and (scripted.preferred_label or scripted.suggested_next_ids):
+            return _Chosen(scripted.preferred_label or scripted.suggested_next_ids[0])
         return _Chosen("", is_late=bool(stage.node.attributes.text("human.default_choice")))
 
 

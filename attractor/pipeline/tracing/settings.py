@@ -9,7 +9,7 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 EXPORTER = "OTEL_TRACES_EXPORTER"
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 TIMEOUTS = ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
-SPOKEN = "http/protobuf"
+PROTOCOL = "http/protobuf"
 REMEDY = "pip install 'attractor[tracing]'"
 
 
@@ -30,16 +30,16 @@ def is_wanted(choice: Traced, environ: Mapping[str, str]) -> bool:
     return choice is Traced.ON or bool(exporter) or any(map(environ.get, ENDPOINTS))
 
 
-def require_spoken(environ: Mapping[str, str]) -> None:
+def require_supported(environ: Mapping[str, str]) -> None:
     """Refuse exporters and protocols that Attractor does not support."""
     exporter = environ.get(EXPORTER, "").strip().lower()
     if exporter not in ("", "otlp"):
         message = f"{EXPORTER}={exporter}: only the exporter otlp is supported"
         raise UsageError(message, hint=f"set {EXPORTER}=otlp, or none")
     name = next((one for one in PROTOCOLS if environ.get(one)), "")
-    if name and environ[name].strip().lower() != SPOKEN:
-        message = f"{name}={environ[name]}: only the protocol {SPOKEN} is supported"
+    if name and environ[name].strip().lower() != PROTOCOL:
+        message = f"{name}={environ[name]}: only the protocol {PROTOCOL} is supported"
         raise UsageError(
             message,
-            hint=f"set {name}={SPOKEN}, and change the endpoint to the port for this protocol",
+            hint=f"set {name}={PROTOCOL}, and change the endpoint to the port for this protocol",
         )

@@ -68,7 +68,9 @@ def begin(spans: Spans, span: Span) -> Spans:
     return replace(spans, open={**spans.open, span.key: span})
 
 
-def tell(spans: Spans, key: SpanKey, more: Attributes, *, name: str = "", error: str = "") -> Spans:
+def update(
+    spans: Spans, key: SpanKey, more: Attributes, *, name: str = "", error: str = ""
+) -> Spans:
     """Return the spans with more attributes of one open span; other spans are unchanged."""
     span = spans.open.get(key)
     if span is None:
@@ -117,12 +119,12 @@ Change = Callable[[Spans, Event], Folded]
 
 def fold(spans: Spans, event: Event) -> Folded:
     """Return the spans after one more event of a run or of one of its child runs."""
-    spans = _heard(spans, event)
+    spans = _note_run(spans, event)
     change = _CHANGES.get(event.type)
     return change(spans, event) if change else Folded(spans)
 
 
-def _heard(spans: Spans, event: Event) -> Spans:
+def _note_run(spans: Spans, event: Event) -> Spans:
     """Record a run at its first event, and the time of the last event."""
     spans = replace(spans, last=max(spans.last or event.time, event.time))
     if not spans.root:
@@ -216,28 +218,28 @@ def _child_ended(spans: Spans, event: Event) -> Folded:
 def _pipeline_started(spans: Spans, event: Event) -> Folded:
     pipeline = _text(event, "name")
     said: Attributes = {"attractor.pipeline": pipeline}
-    return _tell_run(spans, event, said, name=f"run {pipeline}")
+    return _update_run(spans, event, said, name=f"run {pipeline}")
 
 
 def _pipeline_ended(spans: Spans, event: Event) -> Folded:
     """Record the end of a run; the span stays open, because an evaluation may follow."""
     error = _text(event, "error")
     outcome = {"attractor.outcome": _text(event, "outcome") or "fail"}
-    return _tell_run(spans, event, outcome, error=error)
+    return _update_run(spans, event, outcome, error=error)
 
 
-def _tell_run(
+def _update_run(
     spans: Spans, event: Event, more: Attributes, *, name: str = "", error: str = ""
 ) -> Folded:
     """Add attributes to a run; attributes of a child run come from the events of the parent."""
     if event.branch:
         return Folded(spans)
-    return Folded(tell(spans, run_key(event.run_id), more, name=name, error=error))
+    return Folded(update(spans, run_key(event.run_id), more, name=name, error=error))
 
 
 def _status(spans: Spans, event: Event) -> Folded:
     status = {"attractor.status": _text(event, "status")}
-    return _tell_run(spans, event, status)
+    return _update_run(spans, event, status)
 
 
 def _restarting(spans: Spans, event: Event) -> Folded:
@@ -252,7 +254,7 @@ def _restarting(spans: Spans, event: Event) -> Folded:
 
 def _interrupted(spans: Spans, event: Event) -> Folded:
     stopped = {"attractor.stopped": _text(event, "reason")}
-    return _tell_run(spans, event, stopped)
+    return _update_run(spans, event, stopped)
 
 
 def _session(spans: Spans, event: Event) -> Folded:

@@ -76,13 +76,13 @@ async def _prepare(
     done = await workspace.prepare(wanted, project=host.project, on_setup=log.setup)
     seconds = round(run.clock.monotonic() - began, 3)
     if is_first and (done.carried or done.read_only or done.lacking):
-        log.step("carry", _brought(done, host))
+        log.step("carry", _carried(done, host))
     if done.setup is SetupOutcome.KEPT:
         log.step(
             "setup",
             {"command": host.preparation.setup, "how": SetupOutcome.KEPT.value, "seconds": seconds},
         )
-    _tell(done, host)
+    _report(done, host)
 
 
 def _record_phases(
@@ -109,7 +109,7 @@ def _has_booted(run: OpenRun) -> bool:
     return any(word in line.content for line in read_lines(run.directory.events))
 
 
-def _brought(prepared: PreparationResult, host: RunHost) -> dict[str, Json]:
+def _carried(prepared: PreparationResult, host: RunHost) -> dict[str, Json]:
     return {
         "carried": [*prepared.carried],
         "read_only": [*prepared.read_only],
@@ -123,7 +123,7 @@ def _copied_instead(prepared: PreparationResult, host: RunHost) -> Sequence[str]
     return [path for path in host.preparation.shown_paths if path in prepared.carried]
 
 
-def _tell(prepared: PreparationResult, host: RunHost) -> None:
+def _report(prepared: PreparationResult, host: RunHost) -> None:
     shown = host.preparation.shown_paths
     for path in prepared.lacking:
         name = "carry_read_only" if path in shown else "carry"
@@ -136,12 +136,11 @@ def _tell(prepared: PreparationResult, host: RunHost) -> None:
     if prepared.setup is SetupOutcome.RUN:
         host.tell(f"The workspace is set up ({prepared.seconds:.0f} s).")
     if prepared.undone:
-        host.tell(
-            f"The setup changed files of the project, which were restored: {_some(prepared)}."
-        )
+        undone = _first_undone(prepared)
+        host.tell(f"The setup changed files of the project, which were restored: {undone}.")
 
 
-def _some(prepared: PreparationResult) -> str:
+def _first_undone(prepared: PreparationResult) -> str:
     return ", ".join(prepared.undone[:5]) + (", ..." if len(prepared.undone) > 5 else "")
 
 
@@ -151,10 +150,10 @@ class _BootLog:
 
     run: OpenRun
 
-    def step(self, name: str, told: JsonObject, *, branch: str = "") -> None:
+    def step(self, name: str, fields: JsonObject, *, branch: str = "") -> None:
         """Record a step."""
         place = StageReference(branch=branch or None)
-        self.run.emit(BOOT_STEP, {"phase": PHASES[name], "step": name, **told}, place=place)
+        self.run.emit(BOOT_STEP, {"phase": PHASES[name], "step": name, **fields}, place=place)
 
     def setup(self, setup: SetupRun) -> None:
         """Record a setup, and its output."""
@@ -163,7 +162,7 @@ class _BootLog:
         where = f" for {setup.fork}" if setup.fork else ""
         head = f"$ {setup.command}   (ended with {setup.exit_code}{where})"
         write_whole(file, before + self.run.redactor.text(f"{head}\n{setup.output}\n"))
-        told: dict[str, Json] = {
+        fields: dict[str, Json] = {
             "command": setup.command,
             "how": SetupOutcome.RUN.value,
             "exit_code": setup.exit_code,
@@ -171,4 +170,4 @@ class _BootLog:
             "seconds": setup.seconds,
             "output": SETUP_LOG,
         }
-        self.step("setup", told, branch=setup.fork)
+        self.step("setup", fields, branch=setup.fork)

@@ -199,7 +199,7 @@ async def create_workspace(
             author=Author(NAME, EMAIL, host.clock.now()),
             environment=environment,
             on_snapshot=on_snapshot,
-            also_excluded=kept_out(host),
+            also_excluded=excluded_paths(host),
             leave_out=host.leave_out,
             tell=host.tell,
         )
@@ -226,7 +226,7 @@ async def create_workspace(
     return workspace
 
 
-def kept_out(host: RunHost) -> Sequence[str]:
+def excluded_paths(host: RunHost) -> Sequence[str]:
     """Return the paths of Attractor's records in the project, as patterns of a `.gitignore`."""
     project = host.project.resolve()
     ours = (host.runs_dir.resolve(), host.state_dir.resolve())

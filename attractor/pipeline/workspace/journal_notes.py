@@ -32,7 +32,7 @@ class _Found(NamedTuple):
 _NOTHING = _Found(frozenset(), frozenset())
 
 
-class LeftOut:
+class LeftOutPaths:
     """Records, for each snapshot, the paths that are left out for the first time.
 
     For the first snapshot of a branch, the paths that the run's workspace left out count as known.
@@ -45,7 +45,7 @@ class LeftOut:
         self._ours = frozenset(ours)
         self._known: dict[str, _Found] = {}
 
-    def hear(self, subject: str, snapshot: Snapshot) -> None:
+    def record_new(self, subject: str, snapshot: Snapshot) -> None:
         """Record the paths that this snapshot leaves out and the previous snapshot did not."""
         ignored = frozenset(snapshot.ignored) - self._ours
         refused = frozenset((one.path, one.reason.value) for one in snapshot.skipped)
@@ -84,7 +84,7 @@ def _place(run: OpenRun, branch: str) -> StageReference:
     )
 
 
-def ours_in(request: RunRequest) -> Sequence[str]:
+def record_paths(request: RunRequest) -> Sequence[str]:
     """Return the paths that belong to no stage: the records of a run in place are in
     its workspace.
     """
@@ -98,11 +98,11 @@ EDITS_SET_ASIDE = "EditsSetAside"
 _INCIDENTS = "incidents"
 
 
-def tell_set_aside(run: OpenRun, workspace: Workspace, kind: WorkspaceKind) -> None:
+def record_set_aside(run: OpenRun, workspace: Workspace, kind: WorkspaceKind) -> None:
     """Record in the journal all edits that leave the workspace when a run is resumed."""
     if isinstance(workspace, Dimension):
         own = workspace.folder if kind is WorkspaceKind.IN_PLACE else None
-        workspace.notify_set_aside(_SetAside(run, own).hear)
+        workspace.notify_set_aside(_SetAside(run, own).record_new)
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class _SetAside:
     run: OpenRun
     own: Path | None
 
-    def hear(self, aside: SetAside) -> None:
+    def record_new(self, aside: SetAside) -> None:
         """Record the paths, and the patch with their content."""
         if aside.patch.parent.parent.name != _INCIDENTS:
             return
@@ -127,13 +127,13 @@ class _SetAside:
                 "paths": [shorten(path, LONGEST_NAME) for path in paths],
                 "count": len(aside.paths),
                 "patch": str(aside.patch),
-                "command": _way_back(self.own, aside) if self.own else "",
+                "command": _restore_command(self.own, aside) if self.own else "",
             },
             sync=True,
         )
 
 
-def _way_back(folder: Path, aside: SetAside) -> str:
+def _restore_command(folder: Path, aside: SetAside) -> str:
     """Return the command that restores the edits, with paths relative to the repository."""
     around = next((one for one in (folder, *folder.parents) if (one / ".git").exists()), folder)
     below = [] if around == folder else [f"--directory={folder.relative_to(around)}"]

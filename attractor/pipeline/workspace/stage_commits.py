@@ -47,7 +47,7 @@ def stage_commits(journal: Path, graph: Graph, *, base: TreeId) -> Sequence[Stag
     """
     history = _History(base, _never_change(graph))
     for event in _events(journal):
-        history.hear(event)
+        history.apply(event)
     return _reachable(history.made, history.lines[MAIN].tip)
 
 
@@ -87,7 +87,7 @@ class _History:
     def __post_init__(self) -> None:
         self.lines[MAIN] = _Line(AT_BASE, self.base, AT_BASE)
 
-    def hear(self, event: Event) -> None:
+    def apply(self, event: Event) -> None:
         """Apply an event."""
         walk = event.branch or MAIN
         if event.type == _BEGUN:
@@ -100,15 +100,17 @@ class _History:
             visit = step_from_record(Fields(event.data, "step").inner("step")).visit
             self._visit(walk, visit, Author(NAME, EMAIL, event.time))
 
-    def _begin(self, walk: str, told: Fields) -> None:
-        parent = told.text("parent")
+    def _begin(self, walk: str, commits: Fields) -> None:
+        parent = commits.text("parent")
         line = self.lines[parent]
-        self.lines[walk] = _Line(line.tip, line.tree, line.tip) if told.flag("isolated") else line
+        self.lines[walk] = (
+            _Line(line.tip, line.tree, line.tip) if commits.flag("isolated") else line
+        )
         self.begun.setdefault(parent, []).append(walk)
 
-    def _end(self, walk: str, told: Fields) -> None:
+    def _end(self, walk: str, commits: Fields) -> None:
         """Remove a canceled branch, so that no fan-in uses it."""
-        if told.text("outcome") == GIVEN_UP:
+        if commits.text("outcome") == GIVEN_UP:
             self.begun = {
                 parent: [one for one in walks if one != walk]
                 for parent, walks in self.begun.items()

@@ -12,7 +12,7 @@ from attractor.factory.evaluation.gate_records import GateReport
 from attractor.factory.launch import ask_gate
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.runs.context import read_context
-from attractor.pipeline.runs.lookup import gate_said
+from attractor.pipeline.runs.lookup import latest_verdict
 from attractor.pipeline.runs.stages import StageAttempt
 from attractor.server.drawings import GraphDrawings
 from attractor.server.html.rendering import render_text
@@ -66,7 +66,7 @@ def report_of_run(root: Path, host: RunHost) -> str:
 
 def _gate(root: Path, host: RunHost) -> GateReport | None:
     """Return the verdict of the gate, if the run was judged."""
-    return None if gate_said(root) is None else gate(ask_gate(root, host)[1])
+    return None if latest_verdict(root) is None else gate(ask_gate(root, host)[1])
 
 
 def _stages(view: RunView) -> Iterator[ReportedStage]:

@@ -24,7 +24,7 @@ from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.runs.event_lines import describe_without_time
 from attractor.pipeline.runs.history import Choice, read_history, read_run
 from attractor.pipeline.runs.lookup import RunSummary
-from attractor.pipeline.runs.open_work import printed_last, shown_lines
+from attractor.pipeline.runs.open_work import last_output, shown_lines
 from attractor.pipeline.runs.stages import StageAttempt, Timeline, find_attempt, read_timeline
 from attractor.pipeline.runs.transcript import TRANSCRIPT, TranscriptPage, read_page
 from attractor.pipeline.status import RunStatusView, listed_status, read_status
@@ -279,7 +279,7 @@ def _with_content(view: RunView, plain: StageView, one: StageAttempt, diff: Diff
         case "changes":
             return replace(plain, changes=_changes_in(diff))
         case "details":
-            printed = shown_lines(printed_last(folder)) if folder and is_running else ()
+            printed = shown_lines(last_output(folder)) if folder and is_running else ()
             return replace(plain, choices=_choices(view, one), printed=printed)
         case _:
             return plain

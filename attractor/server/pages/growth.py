@@ -19,7 +19,7 @@ from attractor.growth.simulation.report import Simulation, simulations_of
 from attractor.growth.simulation.simulations import FOLDER
 from attractor.growth.spec.rendering import Diagram, DiagramFormat, Line, SpecView, render_diagram
 from attractor.growth.spec.store import StoredSpec, spec_id
-from attractor.language.diagnostics import DrawingFailed, NothingDraws
+from attractor.language.diagnostics import DrawingFailed, NoDrawingProgram
 from attractor.server.html.rendering import PageRouter, after, in_address, render
 from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, Serving
 from attractor.server.processes.run_processes import RunCommand
@@ -323,7 +323,7 @@ def _drawn(draw: Callable[[], str]) -> tuple[str, str]:
     """Return a drawing, or why there is none: the other parts of a page do not need it."""
     try:
         return draw(), ""
-    except (NothingDraws, DrawingFailed) as error:
+    except (NoDrawingProgram, DrawingFailed) as error:
         return "", f"{error.message}: {error.hint}"
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from attractor.base.errors import AttractorError
-from attractor.engine.context import read_whole
+from attractor.engine.context import resolve_reference
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import RunState, state_to_record
@@ -173,7 +173,7 @@ def read_context(service: Serving, run: str) -> dict[str, JsonValue]:
     blobs = Blobs(service.root(run))
     if progress is None:
         return {}
-    return {key: read_whole(value, blobs) for key, value in progress.context.items()}
+    return {key: resolve_reference(value, blobs) for key, value in progress.context.items()}
 
 
 def _state(service: Service, run: str) -> RunState:

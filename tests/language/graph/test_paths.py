@@ -15,7 +15,7 @@ from attractor.language.graph.paths import (
     sources_and_jumps,
     targets,
     targets_and_jumps,
-    unasked_conditionals,
+    unchecked_conditionals,
 )
 from attractor.language.reading import parse
 from tests.counts import count
@@ -66,7 +66,7 @@ def test_nodes_on_every_path(edges: list[tuple[str, str]]) -> None:
             for one in reached
             if node in reached and node not in naively_reached(edges, "a", without=one)
         }
-        assert set(found.way_to(node)) == needed
+        assert set(found.dominators_of(node)) == needed
         assert {one for one in NAMES if found.covers(one, node)} == needed
 
 
@@ -75,7 +75,7 @@ def test_nodes_on_every_path(edges: list[tuple[str, str]]) -> None:
 def test_a_way_is_in_order(edges: list[tuple[str, str]]) -> None:
     found = dominance("a", following(edges).__getitem__)
     for node in naively_reached(edges, "a"):
-        way = found.way_to(node)
+        way = found.dominators_of(node)
         assert (way[0], way[-1]) == ("a", node)
         assert all(found.covers(one, other) for one, other in zip(way, way[1:], strict=False))
 
@@ -104,7 +104,7 @@ def test_a_chain_of_any_length_has_an_end() -> None:
         return [str(int(node) + 1)] if int(node) < long else ["0"]
 
     assert len(reached_from(["0"], ahead)) == long + 1
-    assert len(dominance("0", ahead).way_to(str(long))) == long + 1
+    assert len(dominance("0", ahead).dominators_of(str(long))) == long + 1
     assert [len(loop) for loop in loops(["0"], ahead)] == [long + 1]
 
 
@@ -137,13 +137,13 @@ def test_conditional_without_outcome_conditions_checks_nothing(
     edges: str, unasked: set[str]
 ) -> None:
     graph = parse(f"digraph G {{ {DIAMONDS} {edges} }}")
-    assert unasked_conditionals(graph, ["c"]) == unasked
+    assert unchecked_conditionals(graph, ["c"]) == unasked
 
 
 def test_outcome_conditions_behind_conditionals() -> None:
     graph = parse(f"digraph G {{ {DIAMONDS} c -> a; d -> e -> b; a -> d }}")
-    assert unasked_conditionals(graph, ["c", "a", "nobody"]) == {"c"}
-    assert unasked_conditionals(graph, []) == set()
+    assert unchecked_conditionals(graph, ["c", "a", "nobody"]) == {"c"}
+    assert unchecked_conditionals(graph, []) == set()
 
 
 def test_one_conditional_is_no_more_work_in_a_larger_graph() -> None:
@@ -151,6 +151,6 @@ def test_one_conditional_is_no_more_work_in_a_larger_graph() -> None:
         rows = " ".join(f"c{one} -> a{one};" for one in range(many))
         graph = parse(f"digraph G {{ node [shape=diamond]; {rows} }}")
         graph.outgoing("c0")
-        return lambda: unasked_conditionals(graph, ["c0"])
+        return lambda: unchecked_conditionals(graph, ["c0"])
 
     assert times_more(work, few=10) == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from attractor.pipeline.diagnosis.failures import more_of_it
+from attractor.pipeline.diagnosis.failures import budget_option
 
 
 @pytest.mark.parametrize(
@@ -19,4 +19,4 @@ from attractor.pipeline.diagnosis.failures import more_of_it
     ],
 )
 def test_resume_option_follows_from_the_reason(reason: str, words: tuple[str, ...]) -> None:
-    assert tuple(more_of_it(reason)) == words
+    assert tuple(budget_option(reason)) == words

@@ -9,7 +9,7 @@ import pytest
 
 from attractor.base.json import JsonObject
 from attractor.pipeline.host.run_host import Notify
-from attractor.pipeline.messengers.command import tell
+from attractor.pipeline.messengers.command import send
 
 NOTICE: JsonObject = {
     "run_id": "R",
@@ -27,7 +27,7 @@ def told(folder: Path, command: str, seconds: float = 10.0) -> str:
         time_limit=timedelta(seconds=seconds),
         variables={"PATH": "/usr/bin:/bin", "MINE": "here"},
     )
-    return asyncio.run(tell(NOTICE, notify))
+    return asyncio.run(send(NOTICE, notify))
 
 
 def test_command_gets_json_and_short_fields_as_variables(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from attractor.base.json import JsonObject
 from attractor.pipeline.host.run_host import Notify
-from attractor.pipeline.messengers.url import tell
+from attractor.pipeline.messengers.url import send
 
 NOTICE: JsonObject = {"run_id": "R", "question": {"text": "Ship it? \u2713"}}
 
@@ -64,7 +64,7 @@ def chat() -> Iterator[Chat]:
 
 def told(address: str, seconds: float = 10.0) -> str:
     notify = Notify(url=address, time_limit=timedelta(seconds=seconds))
-    return asyncio.run(tell(NOTICE, notify))
+    return asyncio.run(send(NOTICE, notify))
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,11 @@ def test_event_loop_is_not_blocked(chat: Chat) -> None:
 
     async def both() -> str:
         notify = Notify(url=chat.address, time_limit=timedelta(seconds=10))
-        telling = asyncio.create_task(tell(NOTICE, notify))
+        sending = asyncio.create_task(send(NOTICE, notify))
         while not chat.got:
             await asyncio.sleep(0.01)
         waits.set()
-        return await telling
+        return await sending
 
     assert asyncio.run(both()) == ""
 

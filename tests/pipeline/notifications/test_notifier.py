@@ -48,7 +48,7 @@ class Slow:
 
     async def inform(self, message: str, stage: str) -> None: ...
 
-    def overhear(self, question: Question, answer: Answer) -> None:
+    def note_answer(self, question: Question, answer: Answer) -> None:
         self.overheard.append(answer.value)
 
 

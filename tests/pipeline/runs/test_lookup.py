@@ -12,7 +12,7 @@ from attractor.engine.state.attempts import StageReference
 from attractor.engine.state.progress import Progress, progress_to_record
 from attractor.engine.state.run_state import BOOTING, EXECUTING, FAILED
 from attractor.pipeline.resume import resume
-from attractor.pipeline.runs.lookup import find_run, gate_said, list_runs, summarize
+from attractor.pipeline.runs.lookup import find_run, latest_verdict, list_runs, summarize
 from attractor.pipeline.start import start
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
@@ -223,12 +223,12 @@ def test_special_files_in_a_run_directory_end_no_list(tmp_path: Path) -> None:
 
 
 def test_the_gates_last_word_is_that_of_the_newest_evaluation(tmp_path: Path) -> None:
-    assert gate_said(tmp_path) is None
+    assert latest_verdict(tmp_path) is None
     for number, go in (("2", "false"), ("10", "true"), ("9", "false")):
         folder = tmp_path / "evaluation" / number
         folder.mkdir(parents=True)
         (folder / "report.json").write_text(f'{{"go": {go}}}')
-    assert gate_said(tmp_path) is True
+    assert latest_verdict(tmp_path) is True
 
 
 def test_a_run_in_other_hands_is_refused_before_its_workspace_is_touched(tmp_path: Path) -> None:

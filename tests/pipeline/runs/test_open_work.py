@@ -21,14 +21,14 @@ from attractor.engine.state.attempts import stage_id
 from attractor.language.reading import parse
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.runs.open_work import (
-    StageAtWork,
+    StageInFlight,
     answer_command,
     attempt_folder,
+    last_output,
     pick,
     pick_all,
-    printed_last,
     read_choices,
-    stages_at_work,
+    stages_in_flight,
 )
 from attractor.pipeline.simulation.simulate import check_answers
 from attractor.pipeline.start import start
@@ -54,7 +54,7 @@ digraph branches {{
 """
 
 
-async def seen_meanwhile(project: Path) -> Sequence[StageAtWork]:
+async def seen_meanwhile(project: Path) -> Sequence[StageInFlight]:
     """Run to where both branches are at the same node; return what is at work there."""
     options = simulated(project, workspace=WorkspaceKind.NONE)
     host = make_host(project)
@@ -63,17 +63,17 @@ async def seen_meanwhile(project: Path) -> Sequence[StageAtWork]:
         async with asyncio.timeout(30):
             while not (found := list(host.runs_dir.glob("*/events.jsonl"))):
                 await asyncio.sleep(0.02)
-            while not all_printed(at_work := stages_at_work(found[0].parent)):
+            while not all_printed(at_work := stages_in_flight(found[0].parent)):
                 await asyncio.sleep(0.02)
     finally:
         (project / "go").touch()
         result = await walking
-    assert stages_at_work(result.directory) == []
+    assert stages_in_flight(result.directory) == []
     return at_work
 
 
-def all_printed(stages: Sequence[StageAtWork]) -> bool:
-    is_there = [printed_last(one.folder) == "hello\n" for one in stages if one.node == "work"]
+def all_printed(stages: Sequence[StageInFlight]) -> bool:
+    is_there = [last_output(one.folder) == "hello\n" for one in stages if one.node == "work"]
     return len(is_there) == 2 and all(is_there)
 
 
@@ -94,10 +94,10 @@ def test_branches_at_one_node_have_a_folder_each(tmp_path: Path) -> None:
 
 
 def test_special_file_is_not_read(tmp_path: Path) -> None:
-    assert printed_last(tmp_path) == ""
+    assert last_output(tmp_path) == ""
     (tmp_path / "elsewhere").write_text("of somebody")
     (tmp_path / TAIL).symlink_to(tmp_path / "elsewhere")
-    assert printed_last(tmp_path) == ""
+    assert last_output(tmp_path) == ""
 
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -108,7 +108,7 @@ OTHER = replace(GATE, id="other@1.1", stage="other", options=(Option("N", "No"),
 
 
 def read(*questions: Question) -> list[str]:
-    return read_choices("yes", questions, NOW, go_on="GO ON", listing="LIST")
+    return read_choices("yes", questions, NOW, hint="GO ON", listing="LIST")
 
 
 def test_a_refusal_names_a_few_of_many_in_the_order_of_their_numbers() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from attractor.base.errors import UsageError
-from attractor.pipeline.tracing.settings import Traced, is_wanted, require_spoken
+from attractor.pipeline.tracing.settings import Traced, is_wanted, require_supported
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 AT = {ENDPOINT: "http://localhost:4318"}
@@ -38,12 +38,12 @@ def test_settings_that_enable_tracing(choice: str, environ: dict[str, str], want
 )
 def test_unsupported_exporter_is_refused_with_a_fix(name: str, value: str) -> None:
     with pytest.raises(UsageError, match=f"{name}={value}") as caught:
-        require_spoken({name: value})
+        require_supported({name: value})
     assert f"set {name}=" in caught.value.hint
 
 
 def test_supported_exporter_is_accepted() -> None:
     spoken = {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
-    require_spoken(spoken)
+    require_supported(spoken)
     with pytest.raises(UsageError):
-        require_spoken({**spoken, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc"})
+        require_supported({**spoken, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc"})

@@ -25,7 +25,7 @@ from attractor.environments.orphan_processes import (
 )
 from attractor.pipeline.request import Overrides
 from attractor.pipeline.resume import resume
-from attractor.pipeline.runs.garbage import end_left_running_now, name_processes
+from attractor.pipeline.runs.garbage import end_orphans_blocking, name_processes
 from attractor.pipeline.start import start
 from tests.engine.runs import read_events
 from tests.pipeline.commands import Machine, make_machine
@@ -108,7 +108,7 @@ def left_by_dead(tmp_path: Path, sandbox: str) -> tuple[Sequence[Process], bool,
         while not variable_of(pid, MARK):  # it is just becoming another program
             assert time.monotonic() < until
         with open_run(root, clock=SystemClock()) as run:
-            ended = end_left_running_now(run)
+            ended = end_orphans_blocking(run)
         lives = find_process(pid) is not None
     finally:
         if find_process(pid):

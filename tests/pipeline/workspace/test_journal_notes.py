@@ -10,7 +10,7 @@ from attractor.pipeline.host.run_host import open_host
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.runs.event_lines import describe_event
 from attractor.pipeline.start import start
-from attractor.pipeline.workspace.journal_notes import MOST_NAMED, LeftOut
+from attractor.pipeline.workspace.journal_notes import MOST_NAMED, LeftOutPaths
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.snapshot import Snapshot
 from tests.engine.graphs import line
@@ -107,13 +107,13 @@ def test_left_out_files_are_recorded_in_place_too(tmp_path: Path) -> None:
 
 
 def test_resume_records_left_out_files_again(tmp_path: Path) -> None:
-    heard = LeftOut()
-    heard.hear("one 1", Snapshot("", (), ("a.log",), {}))
+    heard = LeftOutPaths()
+    heard.record_new("one 1", Snapshot("", (), ("a.log",), {}))
     root = tmp_path / "run"
     with Workplace(root, line("one")).open() as run:
         heard.run = run
-        heard.hear("two 1", Snapshot("", (), ("a.log",), {}))
-        LeftOut(run).hear("two 1", Snapshot("", (), ("a.log", "runs"), {}))
-        LeftOut(run, ours=["runs"]).hear("two 1", Snapshot("", (), ("runs",), {}))
+        heard.record_new("two 1", Snapshot("", (), ("a.log",), {}))
+        LeftOutPaths(run).record_new("two 1", Snapshot("", (), ("a.log", "runs"), {}))
+        LeftOutPaths(run, ours=["runs"]).record_new("two 1", Snapshot("", (), ("runs",), {}))
     [told] = [one.data["ignored"] for one in read_events(root) if one.type == "FilesLeftOut"]
     assert told == ["a.log", "runs"]

@@ -30,7 +30,7 @@ from attractor.language.source.text import visible
 from attractor.pipeline.runs.open_work import (
     LAST_LINES,
     attempt_folder,
-    printed_last,
+    last_output,
     shown_lines,
 )
 
@@ -322,7 +322,7 @@ class LastLines:
         if self._read.get(folder, ((), ()))[0] != signature:
             if len(self._read) > MOST_READ:
                 self._read.clear()
-            self._read[folder] = (signature, shown_lines(printed_last(folder), MOST_LINES))
+            self._read[folder] = (signature, shown_lines(last_output(folder), MOST_LINES))
         return self._read[folder][1][-most:]
 
     def _place(self, run_id: str) -> Path | None:
