@@ -23,8 +23,8 @@ from attractor.engine.routing.next_move import (
 )
 from attractor.engine.routing.retry import may_retry, retry_policy, same_failure_limit, settle
 from attractor.engine.seams import Halted, Handler, Stage
+from attractor.engine.stage.execution import execute
 from attractor.engine.stage.no_workspace import NoWorkspace
-from attractor.engine.stage.report import execute
 from attractor.engine.state.attempts import NO_STREAK, Streak, attempt_key, branch_key, signature
 from attractor.engine.state.progress import Progress, Step, Visit, WalkEnd, advance, begin
 from attractor.engine.state.walks import (

@@ -51,8 +51,9 @@ from attractor.engine.routing.retry import (
 )
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import Branches, Handler, ParentRun, Stage, Suspended
+from attractor.engine.stage.execution import Stall, execute, stall_limit
 from attractor.engine.stage.folder import FolderFiles, begin_attempt, history_folder
-from attractor.engine.stage.report import AttemptTimes, Stall, execute, stall_limit, status_record
+from attractor.engine.stage.report import AttemptTimes, status_record
 from attractor.engine.state.attempts import MAIN, InFlight, StageReference, signature
 from attractor.engine.state.progress import LEFT_OUT, retry_key
 from attractor.engine.storage.json_files import Fields

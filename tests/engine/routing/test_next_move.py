@@ -44,7 +44,7 @@ from attractor.engine.routing.retry import (
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.seams import Stage, Stopped
 from attractor.engine.simulation.walk import walk
-from attractor.engine.stage.report import Stall, stall_limit
+from attractor.engine.stage.execution import Stall, stall_limit
 from attractor.engine.state.attempts import signature
 from attractor.engine.state.progress import Move, Progress, StageRecord, SteppedOver, Visit, begin
 from attractor.engine.state.run_state import CANCELED, EXECUTING

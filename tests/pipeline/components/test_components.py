@@ -23,7 +23,7 @@ from attractor.engine.journal.events import RunForked
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.questions.question import Answer, Question, QuestionKind
 from attractor.engine.seams import ModelAnswer, Stage
-from attractor.engine.stage.report import execute
+from attractor.engine.stage.execution import execute
 from attractor.interviewers.recording import Recording
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.reading import parse
