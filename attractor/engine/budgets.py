@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TypeVar
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.json import Json
-from attractor.engine.amounts import number_of
 from attractor.engine.journal.events import BudgetWarning
 from attractor.engine.outcome import Usage
 from attractor.engine.run_folder.open_run import OpenRun

@@ -7,6 +7,7 @@ from dataclasses import field
 from enum import StrEnum
 from typing import cast
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.storage.json_files import Fields
@@ -177,3 +178,9 @@ def usage_from_record(fields: Fields) -> Usage:
     return Usage(
         fields.number("input_tokens"), fields.number("output_tokens"), fields.real("cost_usd")
     )
+
+
+def describe_usage(usage: Usage) -> str:
+    """Return the cost and the tokens of usage as text for people."""
+    tokens = number_of(usage.tokens, "token")
+    return f"${usage.cost_usd:.4f}, {tokens}" if usage.cost_usd else tokens

@@ -20,6 +20,7 @@ from functools import cache, partial
 from typing import NamedTuple
 from unicodedata import combining, east_asian_width
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError, UsageError, suggest
 from attractor.language.source.syntax_tree import NOWHERE, Span, Value, quoted
@@ -225,20 +226,17 @@ def summary(diagnostics: Sequence[Diagnostic], *, files: int) -> str:
     """Return the summary line: the number of problems and files."""
     counts = _counts(diagnostics, files)
     found = [
-        counted(counts[f"{severity}s"], severity) for severity in Severity if counts[f"{severity}s"]
+        number_of(counts[f"{severity}s"], severity)
+        for severity in Severity
+        if counts[f"{severity}s"]
     ]
     if not found:
-        return f"{counted(files, 'file')}, no problems found"
+        return f"{number_of(files, 'file')}, no problems found"
     fixable = counts["fixable"]
     hint = f" ({fixable} fixable with --fix)" if fixable else ""
     # Unreadable files are not counted.
-    where = f" in {counted(files, 'file')}" if files else ""
+    where = f" in {number_of(files, 'file')}" if files else ""
     return f"{', '.join(found)}{where}{hint}"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return `1 file` or `2 files`."""
-    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 def _counts(diagnostics: Sequence[Diagnostic], files: int) -> Mapping[str, int]:

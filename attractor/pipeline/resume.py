@@ -15,6 +15,7 @@ from attractor.engine.state.run_state import QUEUED
 from attractor.environments.selection import require_promised
 from attractor.pipeline.components.run_components import Evaluation, PreparedRun
 from attractor.pipeline.fork.linked_run import follow_restarts, settle_parent
+from attractor.pipeline.host.pinned_agents import are_agents_changed, with_pinned_agents
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.preflight import PreflightReport, preflight
 from attractor.pipeline.preflight.requirements import report_common_secrets
@@ -22,7 +23,6 @@ from attractor.pipeline.request import NO_OVERRIDES, Overrides, RunRequest, read
 from attractor.pipeline.runs.garbage import end_orphans
 from attractor.pipeline.runs.lookup import outermost_run_id
 from attractor.pipeline.source.accept_change import accept_change, plan_change
-from attractor.pipeline.source.pinned_agents import are_agents_changed, with_pinned_agents
 from attractor.pipeline.source.read import PipelineSource, read_saved_pipeline, replace_pipeline
 from attractor.pipeline.walk import open_observed, walk_run
 from attractor.pipeline.workspace.create import choose_sandbox, open_workspace

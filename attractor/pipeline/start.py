@@ -9,13 +9,13 @@ from attractor.engine.run_folder.layout import Manifest, create_run_directory, r
 from attractor.engine.run_folder.result import RunResult
 from attractor.pipeline.components.run_components import Evaluation, PreparedRun
 from attractor.pipeline.fork.linked_run import follow_restarts
+from attractor.pipeline.host.pinned_agents import pin_agents, with_pinned_agents
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.preflight import preflight
 from attractor.pipeline.preflight.requirements import report_common_secrets
 from attractor.pipeline.request import RunRequest, secret_overrides
 from attractor.pipeline.resume import continue_run
 from attractor.pipeline.runs.lookup import run_root
-from attractor.pipeline.source.pinned_agents import pin_agents, with_pinned_agents
 from attractor.pipeline.source.read import open_pipeline, pipeline_name, project_of
 from attractor.pipeline.walk import open_observed, walk_run
 from attractor.pipeline.workspace.create import choose_workspace_kind, create_workspace

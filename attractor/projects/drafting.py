@@ -9,11 +9,12 @@ from pathlib import Path
 from shutil import which
 
 from attractor.backends.models import ModelChoice, choose_ready
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import make_private_folder, make_tree_private, write_whole
 from attractor.base.ids import new_run_id
 from attractor.base.json import Json
-from attractor.language.diagnostics import Diagnostic, Severity, as_text, counted, record_of
+from attractor.language.diagnostics import Diagnostic, Severity, as_text, record_of
 from attractor.language.drawing.draw import render_async
 from attractor.language.graph.graph import Graph, folder_name
 from attractor.language.source.text import Source
@@ -81,7 +82,7 @@ class Draft:
     def summary(self) -> str:
         """Return the number of errors and warnings in words."""
         numbers = {"error": len(self.errors), "warning": len(self.faults) - len(self.errors)}
-        return ", ".join(counted(one, noun) for noun, one in numbers.items() if one) or "valid"
+        return ", ".join(number_of(one, noun) for noun, one in numbers.items() if one) or "valid"
 
 
 @dataclass

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.engine.amounts import number_of
 from attractor.scenarios.satisfaction import failures_allowed, trials_needed
 from attractor.scenarios.suite import InvalidSuite, Suite
 

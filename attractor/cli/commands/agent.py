@@ -14,7 +14,7 @@ from attractor.cli.runs.results import as_record, show_changes
 from attractor.cli.runs.setup import budget_options, budgets_of, chosen_model_options, host_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
-from attractor.engine.amounts import cost_of
+from attractor.engine.outcome import describe_usage
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.storage.json_files import read_untrusted
@@ -191,7 +191,7 @@ def _summary(result: RunResult, folder: Path, run: str) -> list[str]:
     reason = f": {result.reason}" if result.reason else ""
     lines = [
         f"{ended}{reason}",
-        f"used: {cost_of(result.usage)}",
+        f"used: {describe_usage(result.usage)}",
         f"transcript: {folder / _TRANSCRIPT}",
     ]
     if result.exit_code is ExitCode.UNFINISHED:

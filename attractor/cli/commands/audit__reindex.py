@@ -2,11 +2,11 @@
 
 import click
 
+from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.status import show_indexing
-from attractor.engine.amounts import number_of
 from attractor.factory.ledger.index import RunIndex
 
 

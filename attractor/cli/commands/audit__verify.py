@@ -2,11 +2,11 @@
 
 import click
 
+from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.shell_completion import complete_runs
-from attractor.engine.amounts import number_of
 from attractor.engine.run_folder.layout import CHILDREN
 from attractor.factory.ledger.audit import AuditReport, audit
 from attractor.language.source.text import visible

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import click
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
@@ -19,7 +20,7 @@ from attractor.cli.pipelines.files import (
     write_pipeline,
 )
 from attractor.cli.shell_completion import complete_files
-from attractor.language.diagnostics import Diagnostic, ParseError, counted
+from attractor.language.diagnostics import Diagnostic, ParseError
 from attractor.language.formatter import format_text
 from attractor.language.source.text import Source, visible
 
@@ -135,7 +136,7 @@ def _tell(
     for one in changed:
         remark = f" ({one.remark})" if one.remark else ""
         show(visible(f"{verb}: {one.source.file}{remark}"))
-    show(f"{counted(len(changed), 'file')} {verb}, {len(formatted) - len(changed)} unchanged")
+    show(f"{number_of(len(changed), 'file')} {verb}, {len(formatted) - len(changed)} unchanged")
 
 
 def _record(formatted: Sequence[FormattedPipeline], *, with_diff: bool) -> dict[str, object]:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
+from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.growth import control_plane_of
 from attractor.cli.shell_completion import complete_runs
-from attractor.engine.amounts import number_of
 
 
 @click.command("feedback")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode, Refused, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import chosen_model_options, host_of
-from attractor.engine.amounts import number_of
 
 if TYPE_CHECKING:
     from attractor.projects.drafting import Draft, Drafter

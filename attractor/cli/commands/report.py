@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from attractor.base.amounts import format_cost, format_number, format_seconds, number_of
 from attractor.base.dataclasses import changed
 from attractor.base.errors import ExitCode, UsageError
 from attractor.base.files import write_whole
@@ -16,7 +17,6 @@ from attractor.cli.runs.questions import operator_option
 from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.status import moment, show_indexing
 from attractor.cli.shell_completion import complete_runs
-from attractor.engine.amounts import lasted, money, number_of, whole
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.launch import evaluator_of
 from attractor.factory.ledger.index import RunIndex
@@ -102,7 +102,11 @@ def _report_days(days: Sequence[DayCosts], began: str, *, as_json: bool) -> Exit
     elif days:
         rows = [("day", "pipeline", "models", "runs", "cost", "of trials", "tokens")]
         for one in days:
-            costs = money(one.cost_usd), money(one.trials_usd), whole(one.tokens)
+            costs = (
+                format_cost(one.cost_usd),
+                format_cost(one.trials_usd),
+                format_number(one.tokens),
+            )
             rows.append((one.day, one.pipeline, one.models or "-", str(one.runs), *costs))
         show("\n".join(_aligned(rows)))
     else:
@@ -173,10 +177,10 @@ def _group_row(one: GroupFigures) -> tuple[str, ...]:
         _share(one.go_rate),
         _share(one.satisfaction),
         str(one.approved),
-        money(one.cost_usd),
-        "-" if per_approved is None else money(per_approved),
-        whole(one.tokens),
-        *map(lasted, seconds),
+        format_cost(one.cost_usd),
+        "-" if per_approved is None else format_cost(per_approved),
+        format_number(one.tokens),
+        *map(format_seconds, seconds),
     )
 
 
@@ -187,14 +191,14 @@ def _share(share: float | None) -> str:
 def _run_lines(stages: Sequence[StageFigures], trials: Sequence[TrialFigures]) -> list[str]:
     rows = [("stage", "attempts", "time", "cost", "tokens")]
     for one in stages:
-        used = money(one.usage.cost_usd), whole(one.usage.tokens)
-        rows.append((one.node, str(one.attempts), lasted(one.seconds), *used))
+        used = format_cost(one.usage.cost_usd), format_number(one.usage.tokens)
+        rows.append((one.node, str(one.attempts), format_seconds(one.seconds), *used))
     lines = _aligned(rows)
     rows = [("trial", "result", "time", "cost", "tokens")]
     for one in trials:
         result = "satisfied" if one.satisfied else "failed"
-        used = money(one.cost_usd), whole(one.tokens)
-        rows.append((f"{one.scenario} {one.number}", result, lasted(one.seconds), *used))
+        used = format_cost(one.cost_usd), format_number(one.tokens)
+        rows.append((f"{one.scenario} {one.number}", result, format_seconds(one.seconds), *used))
     return [*lines, "", *_aligned(rows)] if trials else lines
 
 

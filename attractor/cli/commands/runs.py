@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
+from attractor.base.amounts import format_cost, format_number
 from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.resources import table
 from attractor.cli.runs.status import moment, show_indexing
-from attractor.engine.amounts import money, whole
 from attractor.engine.outcome import Usage
 from attractor.engine.truncation import shorten
 from attractor.factory.ledger.index import RunIndex, RunQuery
@@ -130,8 +130,8 @@ def _row(one: RunSummary, now: datetime) -> tuple[str, ...]:
 def _cost(usage: Usage) -> str:
     """Return the cost; of models without a price, the tokens."""
     if usage.cost_usd or not usage.tokens:
-        return money(usage.cost_usd)
-    return f"{whole(usage.tokens)} tokens"
+        return format_cost(usage.cost_usd)
+    return f"{format_number(usage.tokens)} tokens"
 
 
 def _age(age: timedelta) -> str:

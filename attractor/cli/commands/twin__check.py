@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
+from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.twins import read_paths
-from attractor.engine.amounts import number_of
 from attractor.twins.services.check import CheckedRequest, check_recording
 from attractor.twins.services.recordings import load_recording
 from attractor.twins.services.service import CheckSettings, Service, load_service
@@ -80,17 +80,15 @@ def _lines(played: dict[Path, Sequence[CheckedRequest]]) -> list[str]:
     for file, all_of in played.items():
         differing = [one for one in all_of if one.differences]
         message = f"{len(differing)} of {len(all_of)} requests differ" if differing else "equal"
-        lines.append(f"{file}: {message}" + ("" if differing else f", {_counted(len(all_of))}"))
+        lines.append(
+            f"{file}: {message}" + ("" if differing else f", {number_of(len(all_of), 'request')}")
+        )
         for one in differing:
             lines.append(f"  {one.number}. {one.method} {one.path}")
             lines += [
                 f"     {it.where}: recorded {it.recorded}, twin {it.twin}" for it in one.differences
             ]
     return lines
-
-
-def _counted(requests: int) -> str:
-    return number_of(requests, "request")
 
 
 part = twin_check

@@ -3,8 +3,15 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
+from attractor.base.amounts import (
+    format_cost,
+    format_number,
+    format_seconds,
+    format_size,
+    number_of,
+)
 from attractor.cli.output.simulation import edge_text
-from attractor.engine.amounts import cost_of, lasted, money, number_of, size, whole
+from attractor.engine.outcome import describe_usage
 from attractor.engine.simulation.coverage import Coverage
 from attractor.language.graph.graph import Edge, Graph
 from attractor.language.source.text import visible
@@ -52,12 +59,12 @@ def _remedies(one: Diagnosis) -> Iterator[str]:
 def _took(one: Diagnosis) -> Iterator[str]:
     if not one.stages:
         return
-    waited = f", {lasted(one.waited)} waiting for people" if one.waited else ""
+    waited = f", {format_seconds(one.waited)} waiting for people" if one.waited else ""
     taken_over = ", including the parent run" if one.case.run.manifest.forked_at else ""
-    work = f"{lasted(one.seconds)} of work{taken_over}"
-    yield f"duration: {work}, {lasted(one.wall)} in total{waited}"
+    work = f"{format_seconds(one.seconds)} of work{taken_over}"
+    yield f"duration: {work}, {format_seconds(one.wall)} in total{waited}"
     if one.usage.tokens or one.usage.cost_usd:
-        yield f"usage: {cost_of(one.usage)}"
+        yield f"usage: {describe_usage(one.usage)}"
     yield from _section("slowest", [_slow(stage) for stage in slowest(one.stages)])
     yield from _section("most expensive", [_costly(stage) for stage in costliest(one.stages)])
 
@@ -71,11 +78,11 @@ def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
 
 
 def _slow(stage: StageTotal) -> str:
-    return f"{stage.node}: {lasted(stage.seconds)}{_visits(stage)}"
+    return f"{stage.node}: {format_seconds(stage.seconds)}{_visits(stage)}"
 
 
 def _costly(stage: StageTotal) -> str:
-    return f"{stage.node}: {cost_of(stage.usage)}{_visits(stage)}"
+    return f"{stage.node}: {describe_usage(stage.usage)}{_visits(stage)}"
 
 
 def _visits(stage: StageTotal) -> str:
@@ -114,15 +121,15 @@ def _estimates_lines(one: Estimate) -> Iterator[str]:
     yield from _table(
         [
             ("", "low", "likely", "high"),
-            ("time", *_three(one.seconds, lasted)),
-            ("cost", *_three(one.cost_usd, money)),
-            ("tokens", *_three(one.tokens, whole)),
+            ("time", *_three(one.seconds, format_seconds)),
+            ("cost", *_three(one.cost_usd, format_cost)),
+            ("tokens", *_three(one.tokens, format_number)),
         ]
     )
     if one.unknown:
         yield f"not included, because no earlier run visited them: {', '.join(one.unknown)}"
     for round_ in one.rounds:
-        cost, time = _short(round_.cost_usd, money), _short(round_.seconds, lasted)
+        cost, time = _short(round_.cost_usd, format_cost), _short(round_.seconds, format_seconds)
         yield f"one round of the loop {', '.join(round_.nodes)}: cost {cost}, time {time}"
     yield ""
     heading = ("stage", "type", "visits per run", "time per visit", "cost per visit", "based on")
@@ -134,8 +141,8 @@ def _row(one: StageEstimate) -> tuple[str, ...]:
         one.node,
         one.type,
         _short(one.visits, lambda value: f"{value:g}"),
-        _short(one.seconds, lasted),
-        _short(one.cost_usd, money),
+        _short(one.seconds, format_seconds),
+        _short(one.cost_usd, format_cost),
         one.basis,
     )
 
@@ -162,8 +169,9 @@ def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
 
 def disk_text(use: DiskUse) -> str:
     """Return the disk space in use as text."""
-    lines = [f"{size(one.bytes):>10}  {one.what:<10}  {one.path}" for one in use.folders]
-    space = f"{size(use.used):>10}  in use, {size(use.free)} of {size(use.total)} free"
+    lines = [f"{format_size(one.bytes):>10}  {one.what:<10}  {one.path}" for one in use.folders]
+    free = f"{format_size(use.free)} of {format_size(use.total)} free"
+    space = f"{format_size(use.used):>10}  in use, {free}"
     return "\n".join(map(visible, [*lines, space]))
 
 
@@ -181,9 +189,9 @@ def _sweeps_lines(swept: Sweep) -> Iterator[str]:
     for one in swept.freed:
         by_run.setdefault((one.run_id, one.why), []).append(one)
     for (run_id, _), freed in by_run.items():
-        yield f"{_name(run_id)}  {size(sum(one.bytes for one in freed)):>10}  {_what(freed)}"
+        yield f"{_name(run_id)}  {format_size(sum(one.bytes for one in freed)):>10}  {_what(freed)}"
     would = "would be freed" if swept.is_dry else "freed"
-    yield f"{size(swept.bytes)} {would}" if swept.freed else f"nothing {would}"
+    yield f"{format_size(swept.bytes)} {would}" if swept.freed else f"nothing {would}"
     reasons = Counter(swept.kept.values())
     for why, count in reasons.items():
         runs = "1 run keeps its files" if count == 1 else f"{count} runs keep their files"

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.cli.output.files import text_diff
 from attractor.cli.pipelines.check import CheckResult, PipelineChecker, without_duplicates
 from attractor.cli.pipelines.files import PipelineFile, write_pipeline
-from attractor.language.diagnostics import Diagnostic, counted, place_of, warning
+from attractor.language.diagnostics import Diagnostic, place_of, warning
 from attractor.language.preparation.fixes import SafelyFixed, fix_safely
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import Source, visible
@@ -58,7 +59,7 @@ def fix_lines(files: Sequence[FixedFile]) -> Iterator[str]:
         done = f"{one.message}: {one.fix}" if one.fix else one.message
         yield visible(f"{place_of(one.span)}: fixed[{one.rule}]: {done}")
     changed = sum(file.is_changed for file in files)
-    yield f"{len(fixes)} fixed in {counted(changed, 'file')}"
+    yield f"{len(fixes)} fixed in {number_of(changed, 'file')}"
 
 
 def _fixed(source: Source, checker: PipelineChecker) -> SafelyFixed:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
+from attractor.base.amounts import format_cost, format_seconds
 from attractor.cli.runs.questions import rule_lines, terminal_width, verdict_text
-from attractor.engine.amounts import cost_of, lasted, money
+from attractor.engine.outcome import describe_usage
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.engine.truncation import one_line
 from attractor.factory.decisions.review import Review, ScenarioTrials
@@ -35,9 +36,10 @@ def _lines(review: Review, reference: str, *, to_operator: bool) -> Iterator[str
     if review.scenarios:
         yield "hidden scenarios, with satisfied trials now and in earlier runs, oldest first:"
         yield from (_scenario(one, to_operator=to_operator) for one in review.scenarios)
-    judge = f", judge {money(review.judge_usd)}" if review.judge_usd else ""
-    yield f"cost: {cost_of(review.usage)}{judge}"
-    yield f"time: {lasted(review.work_seconds)} of work, {lasted(review.trial_seconds)} of trials"
+    judge = f", judge {format_cost(review.judge_usd)}" if review.judge_usd else ""
+    yield f"cost: {describe_usage(review.usage)}{judge}"
+    work, trials = format_seconds(review.work_seconds), format_seconds(review.trial_seconds)
+    yield f"time: {work} of work, {trials} of trials"
     yield visible(f"assumed: {_assumed(review)}")
     yield visible(f"left out: {_left_out(review)}")
     yield judges_line(facts)

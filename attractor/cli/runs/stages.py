@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterable
 
+from attractor.base.amounts import format_cost, format_number, format_seconds, number_of
 from attractor.cli.runs.resources import table
-from attractor.engine.amounts import lasted, money, number_of, whole
 from attractor.engine.truncation import one_line
 from attractor.language.source.text import visible
 from attractor.pipeline.runs.context import RunContext
@@ -31,11 +31,11 @@ def _row(one: StageAttempt) -> tuple[str, ...]:
         f"{one.node}@{one.visit}.{one.attempt}",
         one.branch,
         one.started.astimezone().strftime("%H:%M:%S"),
-        lasted(one.seconds) if one.outcome else "",
+        format_seconds(one.seconds) if one.outcome else "",
         f"{one.outcome or one.state}{f': {reason}' if reason else ''}",
         one.model,
-        money(one.usage.cost_usd) if used else "",
-        whole(used) if used else "",
+        format_cost(one.usage.cost_usd) if used else "",
+        format_number(used) if used else "",
         ", ".join(_edges(one)),
     )
     return tuple(map(visible, cells))
@@ -50,7 +50,7 @@ def _waited(one: Wait) -> str:
         return visible(f"{one.question} waits for an answer")
     by = f" of {one.by}" if one.by else ""
     seconds = (one.until - one.since).total_seconds()
-    return visible(f"{one.question} waited {lasted(seconds)} for the answer{by}")
+    return visible(f"{one.question} waited {format_seconds(seconds)} for the answer{by}")
 
 
 def context_text(context: RunContext) -> str:

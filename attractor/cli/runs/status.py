@@ -7,8 +7,7 @@ from attractor.base.clock import SystemClock
 from attractor.base.durations import parse_since
 from attractor.cli.output.streams import show
 from attractor.cli.runs.questions import question_lines
-from attractor.engine.amounts import cost_of
-from attractor.engine.outcome import NOTHING_USED
+from attractor.engine.outcome import NOTHING_USED, describe_usage
 from attractor.engine.questions.question import Answer, describe_wait, natural_key
 from attractor.engine.state.run_state import AWAITING_ANSWER, StatusWord
 from attractor.engine.truncation import shorten
@@ -42,7 +41,7 @@ def as_text(status: RunStatusView) -> str:
         *_answer(one, reference),
         ("changed", visible(status.delivery.changed)),
         ("look", f"git diff HEAD...{branch}" if branch else ""),
-        ("used", cost_of(one.usage) if one.usage != NOTHING_USED else ""),
+        ("used", describe_usage(one.usage) if one.usage != NOTHING_USED else ""),
         ("next", "" if one.stage == one.next_node else one.next_node),
         ("directory", str(one.directory)),
         *_result(status.delivery.patch),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import click
 
-from attractor.engine.amounts import number_of
+from attractor.base.amounts import number_of
 from attractor.pipeline.runs.transcript import EntryKind, TranscriptEntry
 
 MOST_LINES = 60

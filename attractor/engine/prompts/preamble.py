@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.json import Json
 from attractor.engine.storage.json_files import Fields
@@ -290,7 +291,7 @@ def _stages(
         lines.insert(0, line)
     left_out = total - len(lines)
     if left_out and measure.stages:
-        lines.insert(0, f"- ... and {left_out} {_plural('stage', left_out)} before")
+        lines.insert(0, f"- ... and {number_of(left_out, 'stage')} before")
     return lines
 
 
@@ -317,7 +318,7 @@ def _values(remembered: PreambleInput, measure: PreambleLimits, room: _Room) -> 
         lines.append(line)
     left_out = remembered.past.values - len(lines)
     if lines and left_out:
-        lines.append(f"- ... and {left_out} more {_plural('value', left_out)}")
+        lines.append(f"- ... and {number_of(left_out, 'more value')}")
     return ["Context values, the newest first:", *lines] if lines else ()
 
 
@@ -329,7 +330,3 @@ def _shown(value: Json, length: int) -> str:
 
 def _section(lines: Sequence[str]) -> Sequence[str]:
     return ["", *lines] if lines else ()
-
-
-def _plural(noun: str, count: int) -> str:
-    return noun if count == 1 else f"{noun}s"

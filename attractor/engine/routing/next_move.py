@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import changed, dataclass
-from attractor.engine.amounts import number_of
 from attractor.engine.context import ReadValue, unchanged
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.prompts.preamble import NOTHING_PAST, remember_keys

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from attractor.engine.amounts import number_of
+from attractor.base.amounts import number_of
 from attractor.engine.outcome import Outcome, outcome_to_record
 from attractor.engine.routing.edge_selection import EdgeCandidate, Loop, Route, find_loops
 from attractor.engine.simulation.coverage import Coverage

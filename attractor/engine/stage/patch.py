@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
-from attractor.engine.amounts import number_of
 from attractor.engine.seams import Workspace
 from attractor.engine.state.attempts import TreeId
 from attractor.engine.storage.secrets import PLACEHOLDER, Redactor

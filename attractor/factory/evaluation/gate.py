@@ -9,9 +9,9 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ChainBroken, VerificationError
-from attractor.engine.amounts import number_of
 from attractor.factory.evaluation.gate_records import Domain, GateInput, GateReport, RuleResult
 from attractor.scenarios.evaluation import Culprit, TrialResult, count_trials
 from attractor.scenarios.satisfaction import (

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
-from attractor.engine.amounts import number_of
 from attractor.engine.storage.json_files import Fields
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.records import UNSEARCHED, created_runs

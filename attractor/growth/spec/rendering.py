@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
-from attractor.engine.amounts import number_of
 from attractor.growth.spec.document import SECTION
 from attractor.growth.spec.graph import ROOT, Relation, SpecGraph, SpecNode
 from attractor.growth.spec.node_kind import node_kinds

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from attractor.base.amounts import number_of
 from attractor.language.comparison.difference import (
     NO_CHANGE,
     AttributeChange,
     Difference,
     edge_name,
 )
-from attractor.language.diagnostics import counted
 from attractor.language.drawing.picture import (
     Annotation,
     Picture,
@@ -40,7 +40,7 @@ def difference_picture(after: Graph, difference: Difference) -> Picture:
 def _description(difference: Difference) -> str:
     """Return a sentence for each kind of change, for screen readers."""
     sentences = (
-        f"{counted(len(names), noun)} {change}: "
+        f"{number_of(len(names), noun)} {change}: "
         f"{listed([name or '(without an id)' for name in names])}."
         for noun, change, names in _changes(difference)
         if names

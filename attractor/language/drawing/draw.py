@@ -9,6 +9,7 @@ from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Protocol
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.errors import InvalidPart
@@ -313,8 +314,8 @@ def describe(picture: Picture) -> str:
     nodes, edges = len(graph.nodes), len(graph.edges)
     retries = sum(1 for _ in jumps(graph))
     sentences = [
-        f"{picture.kind} of {_counted(nodes, 'node')} and {_counted(edges, 'edge')}"
-        + (f", with {_counted(retries, 'retry target')}." if retries else "."),
+        f"{picture.kind} of {number_of(nodes, 'node')} and {number_of(edges, 'edge')}"
+        + (f", with {number_of(retries, 'retry target')}." if retries else "."),
         f"Goal: {graph.goal}" if graph.goal else "",
         picture.caption,
         picture.description,
@@ -322,10 +323,6 @@ def describe(picture: Picture) -> str:
     return "\n".join(
         clean(line) for sentence in sentences if sentence for line in sentence.split("\n")
     )
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _with_small_print(inside: str, *, has_note: bool) -> str:

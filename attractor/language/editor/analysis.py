@@ -6,9 +6,10 @@ from enum import Enum, auto
 from functools import cached_property
 from typing import NamedTuple
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.language.diagnostics import Diagnostic, Edit, counted
+from attractor.language.diagnostics import Diagnostic, Edit
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.linting.validate import Level, Levels
@@ -266,7 +267,7 @@ class _Outline:
         for _ in range(len(self._open) if token.type == END else 1):
             if self._open:
                 box, end = self._open.pop(), self._span(token, token)
-                box.detail = counted(sum(not one.is_subgraph for one in box.children), "node")
+                box.detail = number_of(sum(not one.is_subgraph for one in box.children), "node")
                 box.span = box.span._replace(end_line=end.end_line, end_column=end.end_column)
 
     def _name(self, at: int) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.files import read_regular
 from attractor.base.json import Json
-from attractor.engine.amounts import number_of
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import Usage
 from attractor.engine.questions.question import describe_question

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
-from attractor.engine.amounts import number_of
 from attractor.engine.outcome import FailureClass
 from attractor.engine.routing.edge_selection import RouteReason, find_loops
 from attractor.engine.routing.next_move import (

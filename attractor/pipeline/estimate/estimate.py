@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.prompts.inherited_context import ModelTask, is_conversation_turn, model_task
@@ -159,7 +160,7 @@ def _stage(
         seconds=spread([made.visit.seconds for made in visits]),
         cost_usd=_costs_of_visits(visits),
         tokens=spread([_tokens(made) for made in visits]),
-        basis=f"{_count(len(visits), 'visit')} in {_count(runs, 'run')}",
+        basis=f"{number_of(len(visits), 'visit')} in {number_of(runs, 'run')}",
     )
 
 
@@ -196,7 +197,7 @@ def _seconds_by_graph(node: Node, graph: Graph) -> tuple[Range, str]:
         return UNKNOWN, ""
     attempts = retry_policy(node, graph).max_attempts
     most = limit.total_seconds() * attempts
-    return Range(high=most), f"timeout of the node, {_count(attempts, 'attempt')} at most"
+    return Range(high=most), f"timeout of the node, {number_of(attempts, 'attempt')} at most"
 
 
 def _exactly(duration: timedelta) -> Range:
@@ -276,7 +277,7 @@ def _basis(pipeline: PipelineSource, ended: Sequence[Sample]) -> Iterator[str]:
         return
     same = sum(one.content_hash == pipeline.content_hash for one in ended)
     yield (
-        f"from {_count(len(ended), 'earlier run')} that succeeded, {same} with the "
+        f"from {number_of(len(ended), 'earlier run')} that succeeded, {same} with the "
         "same pipeline text"
     )
     if len(ended) == 1:
@@ -289,20 +290,16 @@ def _left_out(samples: Samples, alike: Sequence[Sample], used: Sequence[Sample])
     """Return sentences on the earlier runs that are left out."""
     for name, count in Counter(one.backend for one in alike if one not in used).items():
         yield (
-            f"{_count(count, 'run')} with the backend {name} left out (include with "
+            f"{number_of(count, 'run')} with the backend {name} left out (include with "
             f"--backend {name})"
         )
     if others := len(samples.runs) - len(alike):
-        yield f"{_count(others, 'run')} of another pipeline with this name left out"
+        yield f"{number_of(others, 'run')} of another pipeline with this name left out"
     if samples.unreadable:
-        yield f"{_count(samples.unreadable, 'run')} left out, because unreadable"
+        yield f"{number_of(samples.unreadable, 'run')} left out, because unreadable"
 
 
 def _limits(graph: Graph) -> Iterator[str]:
     for name in ("max_cost_usd", "max_tokens", "max_duration"):
         if written := graph.attributes.text(name):
             yield f"the run stops at {name}={written}, and can be resumed"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"

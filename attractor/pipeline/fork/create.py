@@ -42,6 +42,7 @@ from attractor.pipeline.fork.linked_run import (
     require_trees,
     share_artifacts,
 )
+from attractor.pipeline.host.pinned_agents import pin_agents, with_pinned_agents
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.preflight import preflight
 from attractor.pipeline.request import (
@@ -54,7 +55,6 @@ from attractor.pipeline.request import (
 from attractor.pipeline.runs.garbage import end_orphans_of
 from attractor.pipeline.runs.history import RunRecord, read_run
 from attractor.pipeline.runs.lookup import outermost_run_id, run_root
-from attractor.pipeline.source.pinned_agents import pin_agents, with_pinned_agents
 from attractor.pipeline.source.read import (
     PipelineSource,
     hash_of_file,

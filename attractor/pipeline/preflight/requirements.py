@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
-from attractor.engine.amounts import number_of
 from attractor.engine.storage.secrets import (
     RECORD_WORDS,
     Redactor,

@@ -9,12 +9,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, UnknownName, UsageError, suggest
 from attractor.base.files import walk_paths
 from attractor.base.json import Json, canonical_json
 from attractor.base.toml import InvalidToml, parse_toml
-from attractor.engine.amounts import number_of
 from attractor.engine.errors import NotRunnable
 from attractor.engine.simulation.outcomes import read_outcomes
 from attractor.engine.simulation.walk import MAX_STEPS, SimulatedWalk

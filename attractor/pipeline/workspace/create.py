@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from attractor.base.amounts import number_of
 from attractor.base.errors import AttractorError
 from attractor.base.files import make_private, make_private_folder, make_tree_private
-from attractor.engine.amounts import number_of
 from attractor.engine.seams import Workspace
 from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.environments.environment import ExecutionEnvironment

@@ -6,13 +6,13 @@ import shlex
 from functools import partial
 from pathlib import Path
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.events import Event
 from attractor.base.files import write_whole
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, parse_json
-from attractor.engine.amounts import number_of
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.stage.no_workspace import NoEnvironment

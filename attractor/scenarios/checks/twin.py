@@ -7,8 +7,8 @@ from typing import cast
 
 from pydantic import Field, model_validator
 
+from attractor.base.amounts import number_of
 from attractor.base.json import Json
-from attractor.engine.amounts import number_of
 from attractor.scenarios.check import (
     CheckOptions,
     CheckResult,

@@ -10,9 +10,15 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from attractor.base.amounts import (
+    format_cost,
+    format_number,
+    format_seconds,
+    format_size,
+    number_of,
+)
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
-from attractor.engine.amounts import lasted, money, number_of, size, whole
 from attractor.engine.questions.edge_labels import without_accelerator
 from attractor.language.drawing.picture import encoded
 from attractor.server.drawings import inline_drawing
@@ -191,10 +197,10 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "money": money,
-        "lasted": lasted,
-        "whole": whole,
-        "size": size,
+        "money": format_cost,
+        "lasted": format_seconds,
+        "whole": format_number,
+        "size": format_size,
         "in_address": in_address,
         "element_id": encoded,
         "safe_drawing": inline_drawing,

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.errors import AttractorError
@@ -21,7 +22,6 @@ from attractor.cli.runs.live.state import (
     StageRow,
     fold,
 )
-from attractor.engine.amounts import number_of
 from attractor.engine.budgets import Budgets
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.run_folder.layout import CHILDREN, RunDirectory, read_manifest

@@ -3,17 +3,16 @@
 from datetime import timedelta
 
 from attractor.base.durations import describe_duration
-from attractor.engine.outcome import Usage
 
 _UNIT = 1024
 
 
-def lasted(seconds: float) -> str:
+def format_seconds(seconds: float) -> str:
     """Return a duration as text for people."""
     return describe_duration(timedelta(milliseconds=round(1000 * seconds)))
 
 
-def money(dollars: float) -> str:
+def format_cost(dollars: float) -> str:
     """Return an amount of dollars as text for people."""
     rounded = round(dollars, 4)
     return f"${rounded:.2f}" if rounded >= 1 or not dollars else f"${rounded:.4f}"
@@ -24,21 +23,15 @@ def number_of(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def whole(number: float) -> str:
+def format_number(number: float) -> str:
     """Return a count as text for people."""
     return f"{round(number):,}"
 
 
-def size(number: float) -> str:
+def format_size(number: float) -> str:
     """Return a size in bytes as text for people."""
     for unit in ("bytes", "KiB", "MiB"):
         if number < _UNIT:
             return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
         number /= _UNIT
     return f"{number:.1f} GiB"
-
-
-def cost_of(usage: Usage) -> str:
-    """Return the cost and the tokens of usage as text for people."""
-    tokens = number_of(usage.tokens, "token")
-    return f"${usage.cost_usd:.4f}, {tokens}" if usage.cost_usd else tokens
