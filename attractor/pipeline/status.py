@@ -10,13 +10,14 @@ from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.stage.folder import TAIL
 from attractor.engine.state.run_state import EVALUATING, RunStatus, StatusWord
 from attractor.language.source.text import visible
-from attractor.pipeline.runs.lookup import UNKNOWN, RunSummary, reference_of, summarize
+from attractor.pipeline.runs.lookup import reference_of
 from attractor.pipeline.runs.open_work import (
     StageInFlight,
     last_output,
     shown_lines,
     stages_in_flight,
 )
+from attractor.pipeline.runs.summary import UNKNOWN, RunSummary, summarize
 from attractor.pipeline.workspace.deliver import Delivery, read_delivery
 
 

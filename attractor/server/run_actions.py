@@ -15,7 +15,7 @@ from attractor.language.reading import open_source
 from attractor.language.source.text import Source
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.orders import Orders, Receipt
-from attractor.pipeline.runs.lookup import summarize
+from attractor.pipeline.runs.summary import summarize
 from attractor.pipeline.source.files import VisibleFiles, find_place
 from attractor.pipeline.source.read import STDIN, open_pipeline, project_of, read_pipeline
 from attractor.pipeline.workspace.deliver import deliver_ended_run

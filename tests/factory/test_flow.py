@@ -23,7 +23,7 @@ from attractor.factory.launch import hold
 from attractor.factory.ledger.ledger import LEDGER_FILE
 from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.request import WorkspaceKind
-from attractor.pipeline.runs.lookup import summarize
+from attractor.pipeline.runs.summary import summarize
 from attractor.pipeline.source.read import open_pipeline
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.factory.resources.stores import register

@@ -21,7 +21,7 @@ from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.run_host import CustomParts, adapt_handlers
 from attractor.pipeline.request import Overrides
 from attractor.pipeline.runs.garbage import Collector, Rules, Sweep
-from attractor.pipeline.runs.lookup import list_runs
+from attractor.pipeline.runs.summary import list_runs
 from tests.engine.runs import read_events
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import LINEAR, git

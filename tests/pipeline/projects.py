@@ -1,5 +1,6 @@
 """Makes projects in git repositories, and worlds to run their pipelines in."""
 
+import asyncio
 import io
 import os
 import subprocess
@@ -11,6 +12,7 @@ from attractor.base.clock import SystemClock
 from attractor.base.events import Event
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest
+from attractor.pipeline.start import start
 from tests.repositories import begin_repository
 
 LINEAR = """
@@ -73,3 +75,12 @@ def simulated(project: Path, **more: object) -> RunRequest:
     """Return the request of a simulated run without a sandbox."""
     plain = RunRequest(file=project / "pipeline.dot", backend="simulate", sandbox="none")
     return replace(plain, **more)
+
+
+def make_runs(tmp_path: Path, count: int) -> tuple[Path, list[str]]:
+    """Execute simulated runs of a new project; return the runs folder and the ids."""
+    project = make_project(tmp_path / "project")
+    host = make_host(project)
+    chosen = simulated(project)
+    ids = [asyncio.run(start(chosen, host)).run_id for _ in range(count)]
+    return host.runs_dir, ids

@@ -19,7 +19,7 @@ from attractor.factory.ledger.ledger import LineKind
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.resume import resume
-from attractor.pipeline.runs.lookup import RunSummary, list_runs
+from attractor.pipeline.runs.summary import RunSummary, list_runs
 from attractor.pipeline.start import start
 from tests.factory.flows import make_flow
 from tests.pipeline.projects import git, make_host, make_project, simulated

@@ -21,7 +21,8 @@ from attractor.engine.storage.json_files import read_untrusted
 from attractor.factory.launch import launch
 from attractor.pipeline.diagnosis.failures import budget_option
 from attractor.pipeline.request import RunRequest, WorkspaceKind
-from attractor.pipeline.runs.lookup import find_run, list_runs, reference_of
+from attractor.pipeline.runs.lookup import find_run, reference_of
+from attractor.pipeline.runs.summary import list_runs
 
 _FILE = "agent.dot"
 _NAME, _STAGE = "agent", "work"

@@ -16,7 +16,7 @@ from attractor.engine.outcome import Usage
 from attractor.engine.truncation import shorten
 from attractor.factory.ledger.index import RunIndex, RunQuery
 from attractor.language.source.text import visible
-from attractor.pipeline.runs.lookup import RunSummary
+from attractor.pipeline.runs.summary import RunSummary
 from attractor.pipeline.runs.workers import Worker, read_worker
 from attractor.pipeline.status import listed_status
 

@@ -13,7 +13,8 @@ from attractor.engine.state.run_state import AWAITING_ANSWER, StatusWord
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.failures import budget_option
-from attractor.pipeline.runs.lookup import RunSummary, restart_reference
+from attractor.pipeline.runs.lookup import restart_reference
+from attractor.pipeline.runs.summary import RunSummary
 from attractor.pipeline.status import RunStatusView, status_of
 from attractor.pipeline.workspace.deliver import DeliveredPatch
 

@@ -28,7 +28,8 @@ from attractor.factory.launch import evaluator_of, host_of_run, resume_run
 from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides
-from attractor.pipeline.runs.lookup import find_run, reference_of, summarize
+from attractor.pipeline.runs.lookup import find_run, reference_of
+from attractor.pipeline.runs.summary import summarize
 
 RESTARTING = RunRestarting.__name__
 

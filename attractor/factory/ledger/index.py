@@ -31,12 +31,8 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.state.run_state import StatusWord
 from attractor.factory.ledger.ledger import LEDGER_FILE, LineKind
-from attractor.pipeline.runs.lookup import (
-    RunSummary,
-    is_run,
-    summarize_any,
-    unsorted_run_names,
-)
+from attractor.pipeline.runs.lookup import is_run, unsorted_run_names
+from attractor.pipeline.runs.summary import RunSummary, summarize_any
 from attractor.pipeline.status import filter_words
 
 if TYPE_CHECKING:

@@ -34,7 +34,8 @@ from attractor.pipeline.diagnosis.failures import (
 )
 from attractor.pipeline.estimate.samples import StageTotal, add_up
 from attractor.pipeline.runs.history import Note, RunRecord, read_history, read_run
-from attractor.pipeline.runs.lookup import find_branch_moves, restart_reference, used_by
+from attractor.pipeline.runs.lookup import restart_reference, used_by
+from attractor.pipeline.runs.summary import find_branch_moves
 
 
 def explain(case: Case) -> Finding:

@@ -9,8 +9,8 @@ from attractor.base.errors import AttractorError
 from attractor.base.json import Json
 from attractor.base.locks import holder_of
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.pipeline.runs.lookup import RunSummary
 from attractor.pipeline.runs.open_work import StageInFlight, stages_in_flight
+from attractor.pipeline.runs.summary import RunSummary
 
 
 @dataclass(frozen=True)

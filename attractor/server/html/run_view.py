@@ -23,9 +23,9 @@ from attractor.language.graph.graph import Node, folder_name
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.runs.event_lines import describe_without_time
 from attractor.pipeline.runs.history import Choice, read_history, read_run
-from attractor.pipeline.runs.lookup import RunSummary
 from attractor.pipeline.runs.open_work import last_output, shown_lines
 from attractor.pipeline.runs.stages import StageAttempt, Timeline, find_attempt, read_timeline
+from attractor.pipeline.runs.summary import RunSummary
 from attractor.pipeline.runs.transcript import TRANSCRIPT, TranscriptPage, read_page
 from attractor.pipeline.status import RunStatusView, listed_status, read_status
 from attractor.pipeline.workspace.diffs import Diff, FileDiff, read_run_diff, read_stage_diff

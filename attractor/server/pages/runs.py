@@ -10,7 +10,7 @@ from attractor.base.durations import parse_since
 from attractor.engine.outcome import StageStatus
 from attractor.engine.state.run_state import StatusWord
 from attractor.factory.ledger.index import RunQuery
-from attractor.pipeline.runs.lookup import RunSummary
+from attractor.pipeline.runs.summary import RunSummary
 from attractor.pipeline.status import listed_status
 from attractor.server.html.rendering import (
     PageRouter,

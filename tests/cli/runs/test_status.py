@@ -13,7 +13,7 @@ from attractor.cli.runs.status import as_text, in_a_line
 from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.pipeline.runs.lookup import RunSummary
+from attractor.pipeline.runs.summary import RunSummary
 from attractor.pipeline.status import RunStatusView
 from tests.cli.running import attractor
 from tests.factory.flows import REASON, Flow, make_flow

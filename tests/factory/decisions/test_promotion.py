@@ -26,7 +26,7 @@ from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE, LineKind
 from attractor.factory.ledger.trials import events_of
 from attractor.pipeline.diagnosis.diagnose import diagnose
 from attractor.pipeline.runs.garbage import STORE, Collector, Rules, Whereabouts
-from attractor.pipeline.runs.lookup import summarize
+from attractor.pipeline.runs.summary import summarize
 from attractor.pipeline.status import status_of
 from attractor.workspaces.errors import CheckoutInTheWay
 from tests.factory.flows import Flow, make_flow

@@ -9,7 +9,7 @@ from attractor.factory.launch import check_run, request_evaluation, resume_run
 from attractor.factory.resources.usage import require_unused
 from attractor.factory.resources.versions import Ending
 from attractor.pipeline.request import Overrides
-from attractor.pipeline.runs.lookup import summarize
+from attractor.pipeline.runs.summary import summarize
 from attractor.pipeline.source.read import open_pipeline
 from tests.factory.flows import Flow, make_flow
 from tests.factory.resources.stores import NOW, pipeline_store

@@ -19,7 +19,8 @@ from attractor.engine.seams import Child, ChildEnd, Parked, Stopped, Suspended
 from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.resume import resume
-from attractor.pipeline.runs.lookup import find_run, list_runs
+from attractor.pipeline.runs.lookup import find_run
+from attractor.pipeline.runs.summary import list_runs
 from tests.counts import count
 from tests.engine.forked import until
 from tests.engine.runs import read_events

@@ -19,7 +19,8 @@ from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.resume import resume
-from attractor.pipeline.runs.lookup import find_run, list_runs
+from attractor.pipeline.runs.lookup import find_run
+from attractor.pipeline.runs.summary import list_runs
 from attractor.pipeline.start import start
 from tests.counts import count
 from tests.engine.runs import read_events

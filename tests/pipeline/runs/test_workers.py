@@ -3,7 +3,7 @@ from pathlib import Path
 
 from attractor.base.clock import SystemClock
 from attractor.engine.run_folder.open_run import open_run
-from attractor.pipeline.runs.lookup import summarize
+from attractor.pipeline.runs.summary import summarize
 from attractor.pipeline.runs.workers import read_worker
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
