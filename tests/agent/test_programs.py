@@ -36,7 +36,7 @@ def test_program_of_the_page_runs(tmp_path: Path, number: int) -> None:
     assert done.stdout.startswith(printed)
 
 
-def test_every_name_of_the_door_exists_and_loads_nothing_before() -> None:
+def test_public_names_exist_and_load_lazily() -> None:
     assert all(hasattr(attractor.agent, name) for name in attractor.agent.__all__)
     loaded = "'attractor.agent.conversation.session' in sys.modules"
     code = f"import sys, attractor.agent; sys.exit({loaded})"

@@ -80,7 +80,7 @@ def test_layers_stand_in_their_order() -> None:
     assert prompt.endswith("Obey the user.")
 
 
-def test_layers_without_words_leave_no_gap() -> None:
+def test_empty_layers_leave_no_gap() -> None:
     profile = create_profile("openai", model="m-1")
     for name in profile.tool_registry.names():
         profile.tool_registry.unregister(name)
@@ -156,7 +156,7 @@ def test_the_files_of_the_profile_are_read_and_no_others(tmp_path: Path) -> None
     assert "Codex." in documents(tmp_path, "AGENTS.md", ".codex/instructions.md")
 
 
-def test_nothing_there_is_nothing_said(tmp_path: Path) -> None:
+def test_missing_documents_add_no_text(tmp_path: Path) -> None:
     (tmp_path / "AGENTS.md").write_text("  \n")
     assert documents(tmp_path, "AGENTS.md", "CLAUDE.md") == ""
 
@@ -169,7 +169,7 @@ def test_deeper_files_come_later(tmp_path: Path) -> None:
     assert found == "# ../../AGENTS.md\n\nroot\n\n# AGENTS.md\n\ndeep"
 
 
-def test_what_lies_outside_the_environment_is_left_alone(tmp_path: Path) -> None:
+def test_documents_outside_the_environment_are_ignored(tmp_path: Path) -> None:
     inside = tmp_path / "inside"
     inside.mkdir()
     (tmp_path / "AGENTS.md").write_text("outside")
@@ -222,7 +222,7 @@ def test_a_repository_without_commits_is_one(tmp_path: Path) -> None:
     assert look(tmp_path).git == GitState("work", 0)
 
 
-def test_a_head_without_a_branch_is_said(tmp_path: Path) -> None:
+def test_detached_head_is_reported(tmp_path: Path) -> None:
     git(tmp_path, "init")
     git(tmp_path, "commit", "--allow-empty", "-m", "One")
     git(tmp_path, "checkout", "--detach")
@@ -247,7 +247,7 @@ def test_a_folder_is_no_repository(tmp_path: Path) -> None:
     ]
 
 
-def test_the_block_tells_of_git() -> None:
+def test_environment_block_has_the_git_state() -> None:
     place = EnvironmentInfo("/w", "linux", "6", TODAY, "m", GitState("main", 3, ("One", "Two")))
     assert (
         "\n".join(

@@ -18,7 +18,7 @@ from tests.llm.asking import ADAPTERS, MODELS, PATIENT, speaking
 Trace = Callable[[FrameType, str, Any], Any]
 
 
-def test_a_signal_is_what_its_controller_says() -> None:
+def test_signal_follows_its_controller() -> None:
     controller = AbortController()
     signal = controller.signal
     signal.raise_if_aborted()
@@ -75,7 +75,7 @@ async def wait_forever(signal: AbortController) -> None:
         await asyncio.Event().wait()
 
 
-def test_another_task_ends_what_is_within() -> None:
+def test_abort_from_another_task_cancels_the_block() -> None:
     async def aborting() -> None:
         controller = AbortController()
         waiting = asyncio.create_task(wait_forever(controller))
@@ -87,7 +87,7 @@ def test_another_task_ends_what_is_within() -> None:
         asyncio.run(aborting())
 
 
-def test_another_thread_ends_what_is_within() -> None:
+def test_abort_from_another_thread_cancels_the_block() -> None:
     controller = AbortController()
     timer = threading.Timer(0.01, controller.abort)
     timer.start()
@@ -116,7 +116,7 @@ def test_a_time_limit_within_is_none_of_its_business() -> None:
         asyncio.run(limited())
 
 
-def test_what_closes_connections_meanwhile_comes_to_its_end() -> None:
+def test_cleanup_completes_despite_cancellation() -> None:
     closed: list[str] = []
 
     async def aborting() -> None:
@@ -170,7 +170,7 @@ def test_an_abort_leaves_no_connection_open(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.anyio
-async def test_nothing_happens_to_who_is_through() -> None:
+async def test_abort_after_the_block_has_no_effect() -> None:
     controller = AbortController()
     async with abortable(controller.signal):
         pass

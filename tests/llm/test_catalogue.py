@@ -113,7 +113,7 @@ def test_every_shipped_short_name_leads_somewhere() -> None:
     assert all(get_model_info(alias) is one for alias, one in short)
 
 
-def test_a_damaged_table_is_told_when_it_is_read(tmp_path: Path) -> None:
+def test_corrupt_table_is_reported_on_reading(tmp_path: Path) -> None:
     table = tmp_path / "table.json"
     table.write_text(json.dumps({"sample_spec": {"mode": "one of: chat"}}))
     with pytest.raises(ConfigurationError, match="contains no models"):
@@ -179,7 +179,7 @@ def test_prices_in_ranges_are_tiers_too(tmp_path: Path) -> None:
     assert (model.prices(256_000), model.prices(256_001)) == (Prices(1.0, 2.0), Prices(3.0, 4.0))
 
 
-def test_what_is_no_price_and_no_size_is_not_known(tmp_path: Path) -> None:
+def test_invalid_price_or_size_is_unknown(tmp_path: Path) -> None:
     odd: dict[str, Json] = {
         "input_cost_per_token": "1",
         "output_cost_per_token": -1,
@@ -193,7 +193,7 @@ def test_what_is_no_price_and_no_size_is_not_known(tmp_path: Path) -> None:
     assert (model.context_window, model.max_output) == (None, None)
 
 
-def test_a_price_of_nothing_is_a_price(tmp_path: Path) -> None:
+def test_zero_is_a_price(tmp_path: Path) -> None:
     free: dict[str, Json] = {"input_cost_per_token": 0, "output_cost_per_token": 0.0}
     assert read(tmp_path, {"m": PRICED | free})["m"].prices().output == 0.0
 
@@ -225,7 +225,7 @@ def test_a_provider_is_named_as_it_is_asked(tmp_path: Path, told: str, asked: st
     assert read_providers(tmp_path / "table.json") == {asked}
 
 
-def test_only_what_answers_in_words_is_a_model(tmp_path: Path) -> None:
+def test_only_text_models_are_listed(tmp_path: Path) -> None:
     entries: dict[str, Json] = {
         "gpt": PRICED,
         "gpt-image": PRICED | {"mode": "image_generation"},
@@ -246,7 +246,7 @@ def test_only_what_answers_in_words_is_a_model(tmp_path: Path) -> None:
         ("{}", "the table contains no models"),
     ],
 )
-def test_a_table_that_cannot_be_used_is_named_with_what_to_do(
+def test_unusable_table_is_named_with_a_remedy(
     tmp_path: Path, content: str | None, words: str
 ) -> None:
     file = tmp_path / "table.json"
@@ -259,7 +259,7 @@ def test_a_table_that_cannot_be_used_is_named_with_what_to_do(
     assert "pip install --force-reinstall litellm" in raised.value.hint
 
 
-def test_without_litellm_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_litellm_is_reported_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     # A module that is no package stands in for one that has no folder.
     lone = ModuleType("litellm")
     lone.__spec__ = spec_from_loader("litellm", loader=None)
@@ -284,7 +284,7 @@ def test_capabilities_are_named_in_one_order() -> None:
     assert able.capabilities == CAPABILITIES
 
 
-def test_a_tier_counts_for_prompts_that_are_longer_than_it_says() -> None:
+def test_price_tier_applies_to_longer_prompts() -> None:
     model = ModelInfo(
         id="m",
         provider="p",
@@ -311,7 +311,7 @@ display_name = "Gone"
 """
 
 
-def test_what_we_say_stands_over_the_table_field_by_field() -> None:
+def test_overrides_replace_single_fields_of_the_table() -> None:
     model, _ = override([KNOWN], read_overrides(SAID))
     assert model == ModelInfo(
         id="m",
@@ -322,7 +322,7 @@ def test_what_we_say_stands_over_the_table_field_by_field() -> None:
     )
 
 
-def test_a_model_that_is_wholly_said_is_added_and_a_mere_name_for_one_is_not() -> None:
+def test_complete_override_adds_a_model() -> None:
     assert [one.id for one in override([KNOWN], read_overrides(SAID))] == ["m", "new"]
 
 

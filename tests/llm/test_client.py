@@ -217,7 +217,7 @@ def hear(client: Client, request: Request) -> list[StreamEvent]:
     return asyncio.run(hearing())
 
 
-def test_middleware_stands_around_streams_in_order_and_may_change_events() -> None:
+def test_middleware_wraps_streams_in_order() -> None:
     passed: list[str] = []
     around = [Shouting("outer", passed), Shouting("inner", passed)]
     events = hear(Client(providers=echoes(), default_provider="one", middleware=around), HELLO)
@@ -238,7 +238,7 @@ def test_middleware_that_knows_no_streams_is_never_passed_over() -> None:
 
 
 @pytest.mark.anyio
-async def test_who_stops_listening_closes_everything_at_once() -> None:
+async def test_stopping_iteration_closes_the_stream_at_once() -> None:
     passed: list[str] = []
     around = [Shouting("outer", passed), Shouting("inner", passed)]
     client = Client(providers=echoes(), default_provider="one", middleware=around)
@@ -255,7 +255,7 @@ async def test_who_stops_listening_closes_everything_at_once() -> None:
         (replace(HELLO, tool_choice=ToolChoice("required")), UnsupportedToolChoiceError),
     ],
 )
-def test_what_cannot_be_asked_is_refused_by_streams_too(odd: Request, kind: type[SDKError]) -> None:
+def test_invalid_request_is_refused_by_streams(odd: Request, kind: type[SDKError]) -> None:
     with pytest.raises(kind):
         hear(Client(providers=echoes(), default_provider="one"), odd)
 

@@ -127,7 +127,7 @@ async def test_it_is_an_adapter_and_its_name_stays(tried: Tried) -> None:
     assert tried.adapter.name == name
 
 
-async def test_a_text_comes_back_whole_and_says_from_whom(tried: Tried) -> None:
+async def test_answer_has_text_model_and_provider(tried: Tried) -> None:
     response = await tried.ask("text")
     assert (response.text, response.finish_reason.reason) == ("größe 🐍", "stop")
     assert (response.provider, response.model) == (tried.adapter.name, tried.model)
@@ -163,7 +163,7 @@ async def test_answers_at_the_same_time_do_not_mix(tried: Tried) -> None:
 
 
 @pytest.mark.parametrize("asked", ["text", "tool"])
-async def test_a_stream_tells_in_pieces_what_is_answered_whole(tried: Tried, asked: str) -> None:
+async def test_stream_equals_the_complete_answer(tried: Tried, asked: str) -> None:
     whole, events = await tried.ask(asked), await tried.hear(asked)
     assert events[0].type == StreamEventType.STREAM_START
     assert [one.type for one in events].index(StreamEventType.FINISH) == len(events) - 1
@@ -182,14 +182,14 @@ async def test_a_stream_tells_in_pieces_what_is_answered_whole(tried: Tried, ask
     assert tried.count() == 2
 
 
-async def test_who_stops_listening_may_ask_again(tried: Tried) -> None:
+async def test_client_is_usable_after_a_stopped_stream(tried: Tried) -> None:
     events = tried.adapter.stream(tried.request("text"))
     await anext(events)
     await events.aclose()
     assert (await tried.ask("text")).text == "größe 🐍"
 
 
-async def test_trouble_is_an_error_of_ours_and_nothing_is_tried_twice(tried: Tried) -> None:
+async def test_failure_is_an_sdk_error_without_a_retry(tried: Tried) -> None:
     with pytest.raises(RateLimitError, match="busy") as caught:
         await tried.ask("busy")
     assert (caught.value.retryable, caught.value.retry_after) == (True, 2)
@@ -201,7 +201,7 @@ async def test_trouble_is_an_error_of_ours_and_nothing_is_tried_twice(tried: Tri
     assert (await tried.ask("text")).text == "größe 🐍"
 
 
-async def test_who_waits_can_give_up_and_ask_again(tried: Tried) -> None:
+async def test_canceled_request_can_be_repeated(tried: Tried) -> None:
     asking = asyncio.create_task(tried.ask("hang"))
     async with asyncio.timeout(60):
         while tried.count() < 1:

@@ -75,7 +75,7 @@ def ask(provider: ScriptedProvider, *middleware: Middleware, times: int = 1) -> 
     return asyncio.run(asyncio.wait_for(asking(), 60))
 
 
-def test_who_passes_everything_on_changes_nothing(make: Callable[[], Middleware]) -> None:
+def test_pass_through_middleware_changes_nothing(make: Callable[[], Middleware]) -> None:
     steps: list[Step] = [said("one"), said("two")]
     plain = ask(ScriptedProvider(*steps), times=2)
     assert ask(ScriptedProvider(*steps), make(), make(), make(), times=2) == plain
@@ -144,7 +144,7 @@ def hear(provider: ScriptedProvider, *middleware: StreamMiddleware) -> list[Stre
     return asyncio.run(asyncio.wait_for(hearing(), 60))
 
 
-def test_who_passes_a_stream_on_changes_nothing(hearing: Callable[[], StreamMiddleware]) -> None:
+def test_pass_through_middleware_changes_no_stream(hearing: Callable[[], StreamMiddleware]) -> None:
     plain = hear(ScriptedProvider(said("one two")))
     assert hear(ScriptedProvider(said("one two")), hearing(), hearing(), hearing()) == plain
     assert ask(ScriptedProvider(said("one")), hearing())[0].text == "one"
@@ -158,7 +158,7 @@ def test_an_error_of_a_stream_goes_through_it(hearing: Callable[[], StreamMiddle
 
 
 @pytest.mark.anyio
-async def test_who_leaves_a_stream_leaves_the_provider_too(
+async def test_stopping_a_stream_closes_the_provider_stream(
     hearing: Callable[[], StreamMiddleware],
 ) -> None:
     left: list[str] = []

@@ -37,13 +37,13 @@ def test_whom_it_lists_it_serves_and_knows_the_variables_of(serving: Serving) ->
 
 
 @pytest.mark.parametrize("name", ["", "nobody", "größe 🐍"])
-def test_of_whom_it_does_not_know_it_says_so(serving: Serving, name: str) -> None:
+def test_unknown_provider_is_refused(serving: Serving, name: str) -> None:
     assert serving.serve(name) is None
     assert not serving.variables_of(name)
 
 
 @pytest.mark.anyio
-async def test_what_it_serves_may_be_closed_and_closed_again(serving: Serving) -> None:
+async def test_served_adapter_may_be_closed_twice(serving: Serving) -> None:
     served = serving.serve(READY[serving.name])
     assert served is not None
     for one in (served, served, serving, serving):

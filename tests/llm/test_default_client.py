@@ -45,7 +45,7 @@ def test_it_is_made_when_it_is_needed_and_kept_as_long_as_its_event_loop() -> No
     assert len(read) == 2
 
 
-def test_without_any_key_it_says_so() -> None:
+def test_missing_keys_are_reported() -> None:
     async def asking() -> None:
         client = await DefaultClient(lambda: Client.from_env({})).find()
         await client.complete(Request(model="gpt-5.2", messages=[]))
@@ -54,7 +54,7 @@ def test_without_any_key_it_says_so() -> None:
         asyncio.run(asking())
 
 
-def test_nobody_else_reads_the_variables_by_the_front_door() -> None:
+def test_explicit_client_ignores_environment_variables() -> None:
     folder = Path(attractor.__path__[0])
     reading = [
         str(file.relative_to(folder))

@@ -16,7 +16,7 @@ def kinds() -> list[type[SDKError]]:
     return [one for one in found if issubclass(one, SDKError)]
 
 
-def test_where_a_status_is_ambiguous_the_words_decide() -> None:
+def test_message_decides_an_ambiguous_status() -> None:
     for words, kind in (
         ("The model `x` does not exist", "NotFoundError"),
         ("model not found", "NotFoundError"),
@@ -31,7 +31,7 @@ def test_where_a_status_is_ambiguous_the_words_decide() -> None:
         assert type(error_from_status_code(400, words, provider="openai")).__name__ == kind
 
 
-def test_an_error_of_a_provider_keeps_what_the_provider_said() -> None:
+def test_provider_error_keeps_the_response() -> None:
     raw: JsonObject = {"error": {"message": "slow"}}
     error = error_from_status_code(
         429, "slow", provider="anthropic", error_code="rate", retry_after=2.5, raw=raw
@@ -51,7 +51,7 @@ def test_the_tree_shows_every_error_with_its_exit_code(kind: type[SDKError]) -> 
     assert int(line.split(kind.__name__)[1].split()[0]) == kind.exit_code
 
 
-def test_what_is_set_up_wrong_is_wrong_usage_and_all_else_can_be_resumed() -> None:
+def test_configuration_errors_are_wrong_usage_and_others_resumable() -> None:
     codes = {kind.__name__: kind.exit_code for kind in kinds()}
     assert codes.pop("ConfigurationError") is ExitCode.USAGE
     assert set(codes.values()) == {ExitCode.UNFINISHED}
@@ -74,7 +74,7 @@ def made(kind: type[SDKError]) -> SDKError:
 
 
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
-def test_every_error_goes_to_another_process_and_is_copied_with_all_it_says(
+def test_every_error_can_be_pickled_and_copied(
     kind: type[SDKError],
 ) -> None:
     error = made(kind)

@@ -165,7 +165,7 @@ def test_a_stream_with_trouble(provider: str, trouble: Trouble, twin: ProviderTw
 
 @everybody
 @each
-def test_a_whole_answer_is_asked_for_as_often_as_the_policy_says(
+def test_request_is_retried_by_the_policy(
     provider: str, trouble: Trouble, twin: ProviderTwin
 ) -> None:
     """A wish beyond a minute is not waited for; what another try can't help is not tried again."""

@@ -36,7 +36,7 @@ def test_every_word_of_json_schema_counts(schema: JsonObject, wrong: Json) -> No
     assert find_faults({"a": wrong}, schema)
 
 
-def test_of_many_and_long_faults_the_first_are_told() -> None:
+def test_first_faults_are_reported_shortened() -> None:
     schema: JsonObject = {"items": {"type": "integer"}}
     letters: list[Json] = ["x" * 1000] * 9
     faults = find_faults(letters, schema)
@@ -44,7 +44,7 @@ def test_of_many_and_long_faults_the_first_are_told() -> None:
     assert all(len(one) < 320 for one in faults)
 
 
-def test_what_is_no_schema_is_refused() -> None:
+def test_invalid_schema_is_refused() -> None:
     with pytest.raises(UsageError, match="invalid JSON schema, this: type: 'txt' is not valid"):
         check_schema({"type": "txt"}, "this")
     check_schema(PERSON, "this")
@@ -64,7 +64,7 @@ def test_a_schema_is_looked_for_nowhere_else(target: str) -> None:
         {"limit": 2.0, "ids": ["x", "y"], "inner": {"x": None, "more": 1}},
     ],
 )
-def test_what_fits_has_no_fault(arguments: dict[str, Json]) -> None:
+def test_valid_value_has_no_fault(arguments: dict[str, Json]) -> None:
     assert find_faults({"path": "a", "it's": 1, **arguments}, ARGUMENTS) == []
 
 
@@ -128,7 +128,7 @@ def test_a_pattern_that_python_cannot_read_is_not_held_against_anything(draft: J
 
 
 @table("schema", [{"type": "txt"}, {"required": 3}])
-def test_a_schema_that_is_none_is_told(schema: JsonObject) -> None:
+def test_invalid_schema_is_described(schema: JsonObject) -> None:
     with pytest.raises(UsageError, match="invalid schema"):
         find_faults({"a": 1} if "required" in schema else "a", schema)
 

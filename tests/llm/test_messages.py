@@ -22,7 +22,7 @@ from attractor.llm.messages import file_name, inline, read_image
 from tests.tables import table
 
 
-def test_a_role_is_known_by_its_name_and_words_are_one_text() -> None:
+def test_message_has_role_and_text() -> None:
     short = Message("user", "hi")
     assert short == Message.user("hi") == Message(role="user", content=Message.user("hi").content)
     assert (type(short.role), short.text) == (Role, "hi")
@@ -32,20 +32,20 @@ TEXT = ContentPart(ContentKind.TEXT, text="a")
 
 
 @table("content", [TEXT, ["a"], [TEXT, None], None, {"text": "a"}, 1, b"a"])
-def test_what_is_no_content_is_refused_with_what_would_be(content: Any) -> None:
+def test_invalid_content_is_refused_with_a_hint(content: Any) -> None:
     with pytest.raises(UsageError, match="invalid message content") as caught:
         Message(Role.USER, content)
     assert "a list of parts" in caught.value.hint
 
 
 @table("role", ["User", "", None, 1, ["user"]])
-def test_what_is_no_role_is_refused_with_those_there_are(role: Any) -> None:
+def test_unknown_role_is_refused_with_the_known_roles(role: Any) -> None:
     with pytest.raises(UsageError, match="unknown role") as caught:
         Message(role, "a")
     assert caught.value.hint == "use one of system, user, assistant, tool, developer"
 
 
-def test_a_part_holds_what_its_kind_says_and_nothing_else() -> None:
+def test_part_has_only_the_field_of_its_kind() -> None:
     for fields, held in (
         ({"kind": ContentKind.TEXT}, "none"),
         ({"kind": ContentKind.TEXT, "thinking": ThinkingData("hm")}, "thinking"),
@@ -67,7 +67,7 @@ def test_a_file_has_exactly_one_source(kind: type[ImageData | AudioData | Docume
 PNG = b"\x89PNG\r\n"
 
 
-def test_bytes_become_base64_and_are_taken_for_a_png_unless_told() -> None:
+def test_image_bytes_become_base64_png_by_default() -> None:
     found = inline(ImageData(data=PNG))
     assert found is not None
     assert base64.b64decode(found.data) == PNG
@@ -102,7 +102,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         inline(ImageData(url=str(tmp_path / "nowhere.png")))
 
 
-def test_what_stands_in_an_address_itself_is_sent_along_as_what_it_says_it_is() -> None:
+def test_data_url_is_sent_inline_with_its_media_type() -> None:
     for url, media_type in (
         ("data:image/gif;base64,iVBORw0K", "image/gif"),
         ("data:;base64,iVBORw0K", "image/png"),
@@ -115,14 +115,14 @@ def test_what_stands_in_an_address_itself_is_sent_along_as_what_it_says_it_is() 
         inline(ImageData(url="data:image/gif;base64,!"))
 
 
-def test_a_document_is_named_as_told_or_as_its_file() -> None:
+def test_document_name_defaults_to_its_file() -> None:
     assert file_name(DocumentData(url="/tmp/a.pdf")) == "a.pdf"
     assert file_name(DocumentData(url="/tmp/a.pdf", file_name="plan")) == "plan"
     assert file_name(DocumentData(url="https://x.org/a.pdf")) == ""
     assert file_name(DocumentData(data=b"")) == ""
 
 
-def test_an_image_that_a_model_made_is_read_and_nothing_else_is() -> None:
+def test_generated_image_is_read_from_records() -> None:
     assert read_image("cG5n", "image/png") == ImageData(data=b"png", media_type="image/png")
     for data, media_type in (("!", "image/png"), (None, "image/png"), ("cG5n", "audio/wav")):
         assert read_image(data, media_type) is None

@@ -56,7 +56,7 @@ def test_no_text_of_arguments_breaks_anything(text: str) -> None:
 SHELL = ToolDefinition("shell", "Run a command.", {"type": "object"})
 
 
-def test_what_is_optional_may_be_none() -> None:
+def test_optional_fields_may_be_none() -> None:
     names = ("tools", "stop_sequences", "metadata", "provider_options", "provider", "max_tokens")
     nothing: dict[str, Any] = dict.fromkeys(names)
     said = [Message.user("hi")]
@@ -79,7 +79,7 @@ def test_an_impossible_format_is_refused() -> None:
             ResponseFormat(kind, schema)
 
 
-def test_words_ask_for_the_format_and_hold_the_schema() -> None:
+def test_format_instruction_contains_the_schema() -> None:
     assert format_instruction(None) == format_instruction(ResponseFormat("text")) == ""
     assert format_instruction(ResponseFormat("json")).startswith("Answer with one JSON object")
     asked = format_instruction(ResponseFormat("json_schema", PERSON))

@@ -42,13 +42,13 @@ def test_usage_adds_up_in_any_order(one: Usage, two: Usage, three: Usage) -> Non
     assert (one + two).total_tokens == one.total_tokens + two.total_tokens
 
 
-def test_what_neither_side_knows_stays_unknown() -> None:
+def test_unknown_usage_stays_unknown_in_a_sum() -> None:
     added = Usage(1, 2, reasoning_tokens=3) + Usage(10, 20, cache_read_tokens=5)
     assert added == Usage(11, 22, reasoning_tokens=3, cache_read_tokens=5)
     assert added.cache_write_tokens is None
 
 
-def test_reasoning_is_what_can_be_read_of_it() -> None:
+def test_reasoning_is_its_readable_text() -> None:
     assert a_response(thought("a"), thought("x", redacted=True), thought("b")).reasoning == "ab"
     assert a_response(thought("x", redacted=True), thought("")).reasoning is None
 
@@ -141,7 +141,7 @@ def an_answer(*parts: ContentPart) -> Response:
     return Response("1", "m-2026", "acme", message, FinishReason("stop"), Usage(1, 1))
 
 
-def test_what_goes_back_to_its_provider_has_the_model_that_was_asked() -> None:
+def test_provider_data_has_the_requested_model() -> None:
     own = ProviderData("acme", {"type": "thinking"})
     thought = ContentPart(ContentKind.THINKING, thinking=ThinkingData("Well."), provider_data=own)
     told, said = an_answer(thought, TEXT).with_model("m").message.content
@@ -153,6 +153,6 @@ def test_what_goes_back_to_its_provider_has_the_model_that_was_asked() -> None:
     assert own.is_valid_for("another")
 
 
-def test_an_answer_of_words_alone_stays_what_it_is() -> None:
+def test_text_answer_is_unchanged() -> None:
     answer = an_answer(TEXT)
     assert answer.with_model("m") is answer

@@ -73,7 +73,7 @@ def test_a_seed_makes_the_waits_repeatable_and_none_makes_them_differ() -> None:
     assert one != other
 
 
-def test_every_retry_is_told() -> None:
+def test_every_retry_is_reported() -> None:
     told: list[tuple[str, int, float]] = []
     policy = RetryPolicy(
         jitter=False,

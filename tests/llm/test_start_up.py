@@ -26,5 +26,5 @@ sys.exit(not light or "httpx" in sys.modules or "litellm" in sys.modules)
 
 
 @table("code", [*map(LOADED.format, LIBRARIES), ADAPTERS, CATALOGUE, MIDDLEWARE])
-def test_nothing_is_loaded_before_it_is_needed(code: str) -> None:
+def test_providers_are_imported_on_first_use(code: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0

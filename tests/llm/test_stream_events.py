@@ -35,7 +35,7 @@ TOOL_CALL_START TOOL_CALL_DELTA TOOL_CALL_END FINISH ERROR PROVIDER_EVENT
 """
 
 
-def test_the_types_are_those_of_the_specification_and_their_values_are_plain_words() -> None:
+def test_event_types_are_those_of_the_specification() -> None:
     assert [one.name for one in StreamEventType] == NAMES.split()
     assert all(one.value == one.name.lower() for one in StreamEventType)
 
@@ -105,7 +105,7 @@ def test_without_one_it_is_put_together_from_the_pieces_in_the_order_of_their_be
     assert response.warnings == (Warning("odd"),)
 
 
-def test_at_any_point_there_is_what_came_so_far() -> None:
+def test_partial_response_is_available_at_any_time() -> None:
     accumulator = StreamAccumulator()
     assert accumulator.partial_response is None
     seen: list[str] = []

@@ -105,7 +105,7 @@ def test_an_object_grows_without_an_event_loop(provider: str) -> None:
             an_object(twin, provider, "slow").result()
 
 
-def test_who_leaves_early_or_forgets_it_leaves_nothing_behind() -> None:
+def test_stopped_or_forgotten_stream_releases_everything() -> None:
     with speaking(SCRIPT) as twin, no_thread_is_left():
         with a_stream(twin, prompt="slow") as events:
             text = next(events.text_stream)
@@ -137,7 +137,7 @@ def test_time_and_an_abort_signal_count_while_the_caller_does_something_else() -
             listen(events, lambda: controller.abort("enough"))
 
 
-def test_a_second_listener_is_refused_and_the_first_one_hears_all() -> None:
+def test_second_iteration_is_refused() -> None:
     refused: list[UsageError] = []
 
     def listen_too(a: int, b: int) -> int:
@@ -163,7 +163,7 @@ def raising(error: BaseException) -> Callable[..., object]:
 
 
 @table("error", [SystemExit(2), StopIteration()])
-def test_a_tool_that_exits_or_is_at_its_end_hangs_nobody(error: BaseException) -> None:
+def test_tool_that_exits_does_not_hang_the_stream(error: BaseException) -> None:
     with speaking(SCRIPT) as twin, no_thread_is_left():
         events = a_stream(twin, tools=[adder(raising(error))], timeout=60)
         (result,) = events.result().steps[0].tool_results
@@ -181,7 +181,7 @@ ENDS: list[tuple[dict[str, Any], type[BaseException]]] = [
 
 
 @table(("options", "wanted"), ENDS)
-def test_what_is_to_end_the_program_is_raised_where_it_is_waited_for(
+def test_interrupt_is_raised_in_the_waiting_thread(
     options: dict[str, Any], wanted: type[BaseException]
 ) -> None:
     with speaking(SCRIPT) as twin, no_thread_is_left():

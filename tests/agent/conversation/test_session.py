@@ -164,7 +164,7 @@ def test_a_turn_limit_holds_over_all_inputs(tmp_path: Path) -> None:
     assert played.submit().text == "2"
 
 
-def test_steering_is_heard_after_the_round(tmp_path: Path) -> None:
+def test_steering_is_sent_after_the_round(tmp_path: Path) -> None:
     played = Played(tmp_path, call("steered"), said("ok"))
 
     async def steer(_: JsonObject) -> str:
@@ -180,7 +180,7 @@ def test_steering_is_heard_after_the_round(tmp_path: Path) -> None:
     assert played.told(EventKind.STEERING_INJECTED) == [{"content": "Use tabs"}]
 
 
-def test_steering_while_idle_is_heard_with_the_next_input(tmp_path: Path) -> None:
+def test_steering_while_idle_precedes_the_next_input(tmp_path: Path) -> None:
     played = Played(tmp_path, said("ok"))
     played.session.steer("Be brief")
     played.submit("Go")
@@ -206,7 +206,7 @@ def test_follow_ups_are_worked_on_one_after_the_other(tmp_path: Path) -> None:
     assert played.kinds.count(EventKind.PROCESSING_END) == 1
 
 
-def test_a_loop_is_noticed_and_the_model_told(tmp_path: Path) -> None:
+def test_loop_is_detected_and_reported_to_the_model(tmp_path: Path) -> None:
     config = SessionConfig(loop_detection_window=4)
     same = call("glob", pattern="*")
     played = Played(tmp_path, same, same, same, same, said("ok"), config=config)
@@ -265,7 +265,7 @@ def test_an_abort_while_idle_closes(tmp_path: Path) -> None:
     assert played.kinds == [EventKind.SESSION_START, EventKind.SESSION_END]
 
 
-def test_being_cancelled_closes_the_session_and_goes_on_up(tmp_path: Path) -> None:
+def test_cancellation_closes_the_session_and_propagates(tmp_path: Path) -> None:
     played = Played(tmp_path, never)
 
     async def cancel() -> None:
@@ -365,7 +365,7 @@ async def _timeout(_: JsonObject) -> str:
         (_timeout, "Tool error (broken): TimeoutError"),
     ],
 )
-def test_whatever_goes_wrong_in_a_tool_is_told_to_the_model(
+def test_error_of_a_tool_is_sent_to_the_model(
     tmp_path: Path, act: Callable[[JsonObject], Awaitable[str]], told: str
 ) -> None:
     played = Played(tmp_path, call("broken"), said("I see."))
@@ -375,7 +375,7 @@ def test_whatever_goes_wrong_in_a_tool_is_told_to_the_model(
     assert played.told(EventKind.TOOL_CALL_END)[0]["error"] == told
 
 
-def test_trouble_of_the_machine_is_not_the_models_to_mend(tmp_path: Path) -> None:
+def test_machine_error_ends_the_session(tmp_path: Path) -> None:
     played = Played(tmp_path, calls(called("full", {}), called("waits", {}, id="call_2")))
     ended: list[bool] = []
 
@@ -414,7 +414,7 @@ def test_trouble_of_the_machine_is_not_the_models_to_mend(tmp_path: Path) -> Non
         ),
     ],
 )
-def test_a_call_that_cannot_be_made_is_told_to_the_model(
+def test_invalid_call_is_reported_to_the_model(
     tmp_path: Path, name: str, arguments: JsonObject | str, told: str
 ) -> None:
     played = Played(tmp_path, calls(called(name, arguments)), said("I see."))
@@ -424,7 +424,7 @@ def test_a_call_that_cannot_be_made_is_told_to_the_model(
     assert is_error
 
 
-def test_null_stands_for_an_argument_that_is_left_out(tmp_path: Path) -> None:
+def test_null_counts_as_a_missing_argument(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
     arguments = {"file_path": "a", "offset": None, "limit": None}
     played = Played(tmp_path, calls(called("read_file", arguments)), said("ok"))
@@ -446,7 +446,7 @@ def test_tools_run_side_by_side_and_results_keep_the_order_of_calls(tmp_path: Pa
     assert played.results == [("1", False), ("2", False)]
 
 
-def test_tools_run_one_by_one_where_the_profile_says_so(tmp_path: Path) -> None:
+def test_tools_run_sequentially_by_profile(tmp_path: Path) -> None:
     both = [called("alone", {"x": number}, id=f"call_{number}") for number in (1, 2)]
     played = Played(tmp_path, calls(*both), said("ok"), one_tool_at_a_time=True)
     at_work: list[int] = []
@@ -479,7 +479,7 @@ def test_two_changes_of_one_file_at_once_do_not_undo_each_other(tmp_path: Path) 
     assert (tmp_path / "a").read_text() == "1 2 3\n"
 
 
-def test_the_event_has_the_whole_output_and_the_model_what_fits(tmp_path: Path) -> None:
+def test_event_has_full_output_and_model_the_truncated(tmp_path: Path) -> None:
     (tmp_path / "big").write_text("x" * 60_000)
     played = Played(tmp_path, call("read_file", file_path="big"), said("ok"))
     played.submit()

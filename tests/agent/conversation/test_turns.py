@@ -24,7 +24,7 @@ def assistant(message: Message) -> AssistantTurn:
     return AssistantTurn.from_response(response, NOW)
 
 
-def test_every_turn_becomes_the_message_it_stands_for() -> None:
+def test_every_turn_becomes_a_message() -> None:
     results = ToolResultsTurn((ToolResult("c1", "out"), ToolResult("c2", "bad", True)), NOW)
     history: list[Turn] = [
         UserTurn("do", NOW),
@@ -60,7 +60,7 @@ def test_signatures_are_the_last_calls_in_order() -> None:
     assert tool_call_signatures([], last=3) == []
 
 
-def test_size_counts_what_the_model_reads() -> None:
+def test_size_counts_the_content_for_the_model() -> None:
     assert size_of(UserTurn("12345", NOW)) == 5
     assert size_of(ToolResultsTurn((ToolResult("c", "123"), ToolResult("d", "4")), NOW)) == 4
     assert size_of(assistant(calls(called("ab", {}), text="123"))) == 3 + len("ab {}")

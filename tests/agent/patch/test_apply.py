@@ -95,9 +95,7 @@ def test_operations_build_on_each_other(tmp_path: Path) -> None:
         (["*** Update File: a", "*** Move to: b", "-1"], "b: the file already exists"),
     ],
 )
-def test_what_does_not_fit_leaves_every_file_as_it_was(
-    tmp_path: Path, lines: list[str], told: str
-) -> None:
+def test_mismatch_leaves_all_files_unchanged(tmp_path: Path, lines: list[str], told: str) -> None:
     write(tmp_path, a="1\n", b="2\n")
     with pytest.raises(PatchMismatch) as raised:
         apply(patch("*** Add File: new", "+x", *lines), local(tmp_path))
@@ -168,7 +166,7 @@ def test_binary_file_is_not_changed_and_is_restored(tmp_path: Path) -> None:
     assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == {"a": DATA, "b": b"2\n"}
 
 
-def test_what_cannot_be_undone_is_named(tmp_path: Path) -> None:
+def test_failed_undo_is_reported(tmp_path: Path) -> None:
     write(tmp_path, a="1\n", b="2\n")
     disk = FullDisk(tmp_path, environ={})
     disk.fails_for_good = True

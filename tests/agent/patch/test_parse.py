@@ -123,7 +123,7 @@ def test_a_file_can_be_moved_without_a_change() -> None:
         ("*** Begin Patch\n*** Update File: a\n*** Move to: b\n!y\n*** End Patch", "not '!y'"),
     ],
 )
-def test_a_mistake_is_told_with_its_line(text: str, told: str) -> None:
+def test_syntax_error_has_its_line(text: str, told: str) -> None:
     with pytest.raises(InvalidPatch) as raised:
         parse_patch(text)
     assert told in raised.value.message
@@ -165,6 +165,6 @@ def written_hunk(hunk: Hunk) -> str:
 
 
 @given(st.lists(OPERATIONS, min_size=1, max_size=4).map(tuple))
-def test_what_is_written_is_read_back(operations: tuple[Operation, ...]) -> None:
+def test_written_patch_is_parsed_back(operations: tuple[Operation, ...]) -> None:
     text = "*** Begin Patch\n" + "".join(map(written, operations)) + "*** End Patch\n"
     assert parse_patch(text) == Patch(operations)

@@ -12,7 +12,7 @@ from tests.tables import table
 DEFAULTS = SessionConfig()
 
 
-def test_head_and_tail_are_kept_with_the_words_of_the_specification() -> None:
+def test_head_and_tail_are_kept_with_the_specified_marker() -> None:
     shown = truncate_output("a" * 10 + "b" * 10, 8, TruncationMode.HEAD_TAIL)
     assert shown == (
         "aaaa\n\n[WARNING: Tool output was truncated. 12 characters were removed from the middle. "
@@ -21,7 +21,7 @@ def test_head_and_tail_are_kept_with_the_words_of_the_specification() -> None:
     )
 
 
-def test_the_tail_is_kept_with_the_words_of_the_specification() -> None:
+def test_tail_is_kept_with_the_specified_marker() -> None:
     shown = truncate_output("a" * 10 + "b" * 10, 8, TruncationMode.TAIL)
     assert shown == (
         "[WARNING: Tool output was truncated. First 12 characters were removed. "

@@ -72,7 +72,7 @@ def test_a_call_that_the_hook_lets_through_is_made(tmp_path: Path) -> None:
     assert (event["fault"], event["exit_code"]) == ("", 0)
 
 
-def test_a_call_that_the_hook_refuses_is_skipped_and_the_model_hears_why(tmp_path: Path) -> None:
+def test_rejected_call_is_skipped_with_a_reason(tmp_path: Path) -> None:
     done = play(tmp_path, WRITE, pre="echo 'no files, please' >&2; exit 3", post="touch after")
     told = (
         "Skipped: the tool was not run, because of tool_hooks.pre: ended with exit code 3\n"
@@ -108,7 +108,7 @@ def test_a_call_that_is_not_made_anyway_has_no_hooks(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_what_a_tool_says_of_its_failure_is_told_to_the_hook_after_it(tmp_path: Path) -> None:
+def test_post_hook_receives_the_error_of_a_tool(tmp_path: Path) -> None:
     done = play(tmp_path, call("read_file", file_path="gone"), post="cat > told.json")
     told = json.loads((tmp_path / "told.json").read_text())
     assert told["is_error"] is True
@@ -116,7 +116,7 @@ def test_what_a_tool_says_of_its_failure_is_told_to_the_hook_after_it(tmp_path: 
     assert told["output"].startswith("Tool error (read_file): ")
 
 
-def test_what_is_known_of_a_call_stands_in_variables_and_on_standard_input(tmp_path: Path) -> None:
+def test_hook_receives_the_call_in_variables_and_stdin(tmp_path: Path) -> None:
     written = "grüße\u2028\ud800 '\"$(touch planted)\n"
     told, variables = "tee $TOOL_HOOK_WHEN.json", "env | grep ^TOOL_HOOK_ | sort > $TOOL_HOOK_WHEN"
     hooks = ToolHooks(
@@ -168,12 +168,12 @@ def test_a_hook_that_is_too_slow_is_ended_with_all_it_started(tmp_path: Path) ->
     with_longer_limits(play, first_s=0.3)
 
 
-def test_a_hook_that_is_not_there_says_so_first(tmp_path: Path) -> None:
+def test_missing_hook_command_is_reported(tmp_path: Path) -> None:
     fault, _ = run(local(tmp_path), "no-such-hook")
     assert fault == "command not found: no-such-hook (exit code 127)"
 
 
-def test_of_many_words_the_two_ends_are_kept(tmp_path: Path) -> None:
+def test_long_hook_output_keeps_both_ends(tmp_path: Path) -> None:
     _, words = run(local(tmp_path), "echo first; yes | head -c 300000; echo last")
     assert words.startswith("first\n")
     assert words.endswith("last")
@@ -187,13 +187,13 @@ def test_a_hook_gets_no_key(tmp_path: Path) -> None:
     assert "never-to-be-seen" not in words
 
 
-def test_where_no_command_runs_a_hook_lets_nothing_through() -> None:
+def test_hook_rejects_calls_if_commands_cannot_run() -> None:
     fault, _ = run(MemoryExecutionEnvironment(), "true")
     assert fault.startswith("cannot run: ")
 
 
 @table("hook", ["", "  \n"])
-def test_without_a_command_nothing_runs(hook: str) -> None:
+def test_no_hook_runs_without_a_command(hook: str) -> None:
     environment = MemoryExecutionEnvironment()
     hooks = ToolHooks(pre=hook, post=hook)
     for when in HookTime:
@@ -214,7 +214,7 @@ def test_trouble_of_the_machinery_is_no_hooks_verdict() -> None:
         finish(hooks.run(HookTime.PRE, HookedCall("shell", "1", {}), Lost()))
 
 
-def test_a_hook_that_mends_files_meets_no_other_change(tmp_path: Path) -> None:
+def test_hook_that_changes_files_runs_alone(tmp_path: Path) -> None:
     """Calls that change files come one after the other, each together with its hooks."""
     mend = "test ! -e busy || touch met; touch busy; sleep 0.05; rm busy"
     writes = [

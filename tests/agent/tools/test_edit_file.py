@@ -52,7 +52,7 @@ def test_every_occurrence_is_replaced_on_request(tmp_path: Path) -> None:
         ("x", "x", "old_string and new_string are the same", "nothing"),
     ],
 )
-def test_what_cannot_be_done_changes_nothing_and_says_what_to_do(
+def test_failed_edit_changes_nothing_and_names_a_remedy(
     tmp_path: Path, old: str, new: str, message: str, hint: str
 ) -> None:
     text = "x x\n  x\n‘q’\n\n  x\n\ty\n\tz\n"
@@ -92,7 +92,7 @@ INDENTED = f"{SIMILAR} indentation. The indentation of new_string was adjusted."
         ("a\r\n  b\r\n", "\tb\n", "\tc\n\td\n", "a\r\n  c\r\n  d\r\n", INDENTED),
     ],
 )
-def test_similar_lines_are_replaced_and_the_difference_is_told(
+def test_similar_lines_are_replaced_with_a_note(
     tmp_path: Path, before: str, old: str, new: str, after: str, told: str
 ) -> None:
     write(tmp_path, a=before)

@@ -12,5 +12,5 @@ def test_the_newest_file_comes_first(tmp_path: Path) -> None:
     assert shown == "a.py\nb.py"
 
 
-def test_nothing_found_is_said(tmp_path: Path) -> None:
+def test_empty_result_is_reported(tmp_path: Path) -> None:
     assert finish(part.execute({"pattern": "*.rs"}, local(tmp_path))) == "No files match"

@@ -17,7 +17,7 @@ def test_lines_are_found_with_their_places(tmp_path: Path) -> None:
     assert grep(tmp_path, "=", path="b.txt") == ["b.txt:1:X = 2"]
 
 
-def test_nothing_found_is_said(tmp_path: Path) -> None:
+def test_empty_result_is_reported(tmp_path: Path) -> None:
     assert grep(tmp_path, "x") == ["No matches"]
 
 

@@ -22,7 +22,7 @@ def test_lines_are_numbered(tmp_path: Path) -> None:
     assert read(tmp_path) == "1 | one\n2 | \n3 |   three"
 
 
-def test_a_part_is_numbered_as_in_the_file_and_says_how_to_go_on(tmp_path: Path) -> None:
+def test_part_has_file_line_numbers_and_the_next_offset(tmp_path: Path) -> None:
     write(tmp_path, a="1\n2\n3\n4\n5\n")
     assert (
         read(tmp_path, offset=2, limit=2)
@@ -31,13 +31,13 @@ def test_a_part_is_numbered_as_in_the_file_and_says_how_to_go_on(tmp_path: Path)
     assert read(tmp_path, offset=4, limit=2) == "4 | 4\n5 | 5"
 
 
-def test_two_thousand_lines_are_read_when_nothing_is_said(tmp_path: Path) -> None:
+def test_default_limit_is_two_thousand_lines(tmp_path: Path) -> None:
     write(tmp_path, a="x\n" * 2001)
     shown = read(tmp_path)
     assert shown.endswith("2000 | x\n[more lines follow; continue with offset=2001]")
 
 
-def test_nothing_to_show_is_said(tmp_path: Path) -> None:
+def test_empty_file_is_reported(tmp_path: Path) -> None:
     write(tmp_path, a="")
     assert read(tmp_path) == "[a is empty]"
     write(tmp_path, a="x\n")

@@ -14,12 +14,12 @@ def run(folder: Path, command: str, **more: Json) -> str:
     return finish(part.execute({"command": command, **more}, local(folder)))
 
 
-def test_both_outputs_the_exit_code_and_the_duration_are_told(tmp_path: Path) -> None:
+def test_result_has_outputs_exit_code_and_duration(tmp_path: Path) -> None:
     shown = run(tmp_path, "echo out; printf err >&2")
     assert re.fullmatch(r"out\nerr\n\[exit code 0, \d+ ms\]", shown)
 
 
-def test_a_silent_command_is_told_by_its_exit_code(tmp_path: Path) -> None:
+def test_silent_command_reports_its_exit_code(tmp_path: Path) -> None:
     assert re.fullmatch(r"\[exit code 0, \d+ ms\]", run(tmp_path, "true"))
 
 
@@ -28,7 +28,7 @@ def test_a_command_that_fails_is_an_error_with_its_output(tmp_path: Path) -> Non
         run(tmp_path, "echo why; exit 3")
 
 
-def test_a_command_out_of_time_is_an_error_with_what_it_printed(tmp_path: Path) -> None:
+def test_timed_out_command_is_an_error_with_its_output(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed) as raised:
         run(tmp_path, "echo begun; sleep 30", timeout_ms=200)
     assert raised.value.message == (
@@ -37,7 +37,7 @@ def test_a_command_out_of_time_is_an_error_with_what_it_printed(tmp_path: Path) 
     )
 
 
-def test_a_program_that_is_not_there_is_said_first(tmp_path: Path) -> None:
+def test_missing_program_is_reported_first(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed) as raised:
         run(tmp_path, "echo before; no-such-program --now")
     assert raised.value.message.startswith("command not found: no-such-program\nbefore\n")

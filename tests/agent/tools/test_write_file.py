@@ -10,7 +10,7 @@ def test_a_file_and_its_folders_are_written(tmp_path: Path) -> None:
     assert (tmp_path / "a/b/c.txt").read_bytes() == "grün\n".encode()
 
 
-def test_what_was_there_is_replaced(tmp_path: Path) -> None:
+def test_existing_file_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a long old text")
     finish(part.execute({"file_path": "a", "content": ""}, local(tmp_path)))
     assert (tmp_path / "a").read_text() == ""

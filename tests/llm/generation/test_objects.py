@@ -32,7 +32,7 @@ def answering(text: str, more: str = "") -> str:
     return f"[[rules]]\nanswer.text = '''{text}'''\n{more}"
 
 
-def test_objects_are_found_alone_or_among_words() -> None:
+def test_objects_are_found_within_text() -> None:
     for text, found in (
         (' {"a": 1}\n', [ExtractedObject({"a": 1}, True)]),
         ('Here:\n```json\n{"a": 1}\n```\nWell?', [ExtractedObject({"a": 1}, False)] * 2),
@@ -68,7 +68,7 @@ def test_the_first_object_that_the_schema_wants_is_taken(provider: str) -> None:
 
 
 @table("provider", PROVIDERS)
-def test_words_around_the_object_are_a_warning(provider: str) -> None:
+def test_text_around_the_object_causes_a_warning(provider: str) -> None:
     with speaking(answering('Sure! {"name": "Alice", "age": 30} There.')) as twin:
         result = an_object(twin, provider)
     assert result.output == ALICE
@@ -85,7 +85,7 @@ def test_words_around_the_object_are_a_warning(provider: str) -> None:
         (answering("", 'answer.finish = "content_filter"'), "a safety filter"),
     ],
 )
-def test_an_answer_without_the_object_is_told_and_not_asked_again(script: str, told: str) -> None:
+def test_answer_without_an_object_fails_without_a_retry(script: str, told: str) -> None:
     with speaking(script) as twin:
         with pytest.raises(NoObjectGeneratedError, match=told) as caught:
             an_object(twin)
@@ -93,7 +93,7 @@ def test_an_answer_without_the_object_is_told_and_not_asked_again(script: str, t
     assert caught.value.text in script
 
 
-def test_a_call_instead_of_an_answer_is_told() -> None:
+def test_tool_call_instead_of_an_object_is_reported() -> None:
     script = 'rules = [{ answer.tool_calls = [{ name = "add", arguments = { a = 1 } }] }]'
     with speaking(script) as twin, pytest.raises(NoObjectGeneratedError, match="called add"):
         an_object(twin, tools=[adder()])
@@ -111,7 +111,7 @@ def test_a_call_instead_of_an_answer_is_told() -> None:
         ),
     ],
 )
-def test_what_cannot_be_meant_is_refused_before_anybody_is_asked(
+def test_invalid_options_are_refused_before_a_request(
     options: dict[str, Any], kind: type[Exception], told: str
 ) -> None:
     with speaking(answering("{}")) as twin:
@@ -178,7 +178,7 @@ def test_every_beginning_of_an_object_gives_a_beginning_of_its_value(
 
 
 @given(st.text(alphabet='{}[]":, a1-.e\\u0d8ntrfl\n', max_size=40))
-def test_no_text_is_too_odd_and_nothing_that_was_told_is_taken_back(text: str) -> None:
+def test_partial_objects_only_grow_for_any_text(text: str) -> None:
     growing = PartialObject()
     before: JsonObject | None = None
     for letter in "{" + text:
@@ -219,11 +219,11 @@ SURE: list[tuple[str, JsonObject | None]] = [
 
 
 @table(("text", "value"), SURE)
-def test_what_is_sure_is_told(text: str, value: JsonObject | None) -> None:
+def test_certain_values_are_reported(text: str, value: JsonObject | None) -> None:
     assert grown(text) == value
 
 
-def test_what_cannot_become_json_grows_no_further() -> None:
+def test_partial_object_stops_at_invalid_json() -> None:
     for text, value in (
         ("words", None),
         ('["a"]', None),
@@ -275,14 +275,14 @@ async def test_it_grows_until_it_is_whole(provider: str, around: str) -> None:
         assert (result.output, result.finish_reason.reason) == (RECIPES, "stop")
 
 
-async def test_an_object_in_the_middle_of_a_line_is_told_when_it_is_whole() -> None:
+async def test_object_within_a_line_is_reported_when_complete() -> None:
     text = '  Well {so}, it is {"name": "Alice", "age": 30} then.'
     async with asking(answering(text)) as (_, client):
         assert [one async for one in an_object_stream(client)] == [ALICE]
 
 
 @table("end", ["\n", " "])
-async def test_the_first_object_that_the_schema_wants_is_the_last_that_is_told(end: str) -> None:
+async def test_first_valid_object_is_the_final_one(end: str) -> None:
     text = f'{{"x": 1}}{end}is given, and the answer {json.dumps(ALICE)}'
     async with asking(answering(text)) as (_, client):
         objects = an_object_stream(client)
@@ -300,7 +300,7 @@ async def test_the_first_object_that_the_schema_wants_is_the_last_that_is_told(e
         ('{"name": "Alice", "age": ', "contains no JSON object"),
     ],
 )
-async def test_no_object_or_a_wrong_one_is_told_at_the_end(
+async def test_missing_or_invalid_object_is_reported_at_the_end(
     provider: str, text: str, words: str
 ) -> None:
     async with asking(answering(text)) as (twin, client):
@@ -315,7 +315,7 @@ async def test_no_object_or_a_wrong_one_is_told_at_the_end(
         assert len(twin.requests) == 1
 
 
-async def test_what_is_said_before_tools_are_called_is_not_the_object() -> None:
+async def test_text_before_tool_calls_is_not_the_object() -> None:
     script = """
     [[rules]]
     when = { step = 1, tool_result = "3" }

@@ -38,12 +38,12 @@ def read(**options: Any) -> Generation:
         ({"prompt": "a", "temprature": 1}, "unknown option temprature"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(options: dict[str, Any], told: str) -> None:
+def test_contradictory_options_are_refused(options: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
         read(**options)
 
 
-def test_a_mistyped_option_is_told_the_right_one() -> None:
+def test_mistyped_option_gets_a_suggestion() -> None:
     with pytest.raises(ConfigurationError) as caught:
         read(prompt="a", temprature=1)
     assert caught.value.hint == "did you mean temperature?"
@@ -54,7 +54,7 @@ def test_a_tool_whose_schema_is_none_is_refused() -> None:
         read(prompt="a", tools=[Tool("add", "", {"type": "object", "required": "a"}, print)])
 
 
-def test_the_system_message_stands_before_a_prompt_and_before_messages() -> None:
+def test_system_message_precedes_prompt_and_messages() -> None:
     asked = [Message.system("be brief"), Message.user("hello")]
     assert read(prompt="hello", system="be brief").conversation() == asked
     assert read(messages=asked[1:], system="be brief").conversation() == asked
@@ -70,7 +70,7 @@ def test_tools_are_active_when_something_executes_them() -> None:
     assert sent == [ToolDefinition("add", "Add two numbers.", NUMBERS), passive.definition, SHELL]
 
 
-def test_what_closes_connections_meanwhile_comes_to_its_end() -> None:
+def test_cleanup_completes_despite_cancellation() -> None:
     closed: list[str] = []
 
     async def closing() -> None:

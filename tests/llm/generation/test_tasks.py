@@ -24,13 +24,13 @@ async def three() -> int:
 
 
 @table("error", [ValueError("no"), SystemExit(2), KeyboardInterrupt()])
-async def test_what_was_raised_is_raised_when_it_is_asked_for(error: BaseException) -> None:
+async def test_captured_error_is_raised_on_access(error: BaseException) -> None:
     endings = [await capture(fail_later(error)), capture_call(lambda: fail(error))]
     assert [one.exception() for one in endings] == [error, error]
 
 
 @table("error", [StopIteration(), StopAsyncIteration()])
-def test_what_would_say_that_a_loop_is_at_its_end_is_a_fault(error: Exception) -> None:
+def test_captured_stop_iteration_is_an_error(error: Exception) -> None:
     with pytest.raises(RuntimeError, match=f"{type(error).__name__} was raised") as caught:
         capture_call(lambda: fail(error)).result()
     assert caught.value.__cause__ is error
@@ -38,7 +38,7 @@ def test_what_would_say_that_a_loop_is_at_its_end_is_a_fault(error: Exception) -
         asyncio.run(capture(fail_later(error))).result()
 
 
-async def test_who_is_cancelled_is_cancelled() -> None:
+async def test_cancellation_is_not_captured() -> None:
     task = asyncio.create_task(capture(asyncio.sleep(60)))
     await asyncio.sleep(0)
     task.cancel()
@@ -70,7 +70,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 @table("has_begun", [True, False])
-async def test_who_closes_it_finds_everything_cleaned_up(has_begun: bool) -> None:
+async def test_close_waits_for_cleanup(has_begun: bool) -> None:
     given, done = giving()
     if has_begun:
         assert await given.get() == 1
@@ -81,7 +81,7 @@ async def test_who_closes_it_finds_everything_cleaned_up(has_begun: bool) -> Non
 
 
 @table("is_awaited", [True, False])
-async def test_what_closes_connections_when_it_is_left_comes_to_its_end(is_awaited: bool) -> None:
+async def test_cleanup_completes_when_iteration_stops(is_awaited: bool) -> None:
     closed: list[str] = []
     handover: Handover[int] = Handover()
 
@@ -106,7 +106,7 @@ async def test_what_closes_connections_when_it_is_left_comes_to_its_end(is_await
     assert (closed, given.outcome()) == (["one", "another"], None)
 
 
-def test_what_is_abandoned_ends_by_itself_also_behind_its_loop() -> None:
+def test_abandoned_producer_ends_without_its_loop() -> None:
     made = [giving()]
 
     async def work() -> None:

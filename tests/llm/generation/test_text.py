@@ -62,7 +62,7 @@ def slow(pace: str) -> str:
 
 
 @everybody
-def test_it_adds_up_to_what_generate_returns(provider: str) -> None:
+def test_stream_accumulates_to_the_result_of_generate(provider: str) -> None:
     with speaking(ROUNDS) as twin:
         told = heard(twin, provider, tools=[adder()], max_tool_rounds=9)
 
@@ -98,7 +98,7 @@ def test_rounds_a_stop_condition_and_passive_tools_end_it_as_they_end_generate()
         assert told.whole.tool_calls[0].arguments == {"a": 1, "b": 2}
 
 
-def test_nothing_is_asked_before_somebody_listens_and_what_is_wrong_is_said_at_once() -> None:
+def test_request_is_sent_at_first_iteration_but_checked_at_once() -> None:
     with speaking(ROUNDS) as twin:
 
         async def work(client: Client) -> None:
@@ -111,7 +111,7 @@ def test_nothing_is_asked_before_somebody_listens_and_what_is_wrong_is_said_at_o
         assert len(twin.requests) == 0
 
 
-async def test_no_tool_is_executed_before_what_comes_behind_the_answer_is_asked_for() -> None:
+async def test_tools_run_only_when_iteration_continues_after_the_answer() -> None:
     done: list[int] = []
     async with asking(ROUNDS) as (_, client):
         tools = [noting(done)]
@@ -247,7 +247,7 @@ async def cancel(events: StreamResult) -> None:
 
 @stream_result_everybody
 @table("leave", [close, leave_the_block, cancel])
-def test_who_leaves_early_closes_the_connection(
+def test_stopping_iteration_closes_the_connection(
     provider: str, leave: Callable[[StreamResult], Awaitable[None]]
 ) -> None:
     async def leaving() -> float:
@@ -267,7 +267,7 @@ def test_who_leaves_early_closes_the_connection(
     assert is_soon(lambda: run(leaving), within_s=2)
 
 
-async def test_who_forgets_it_closes_the_connection_too() -> None:
+async def test_garbage_collected_stream_closes_the_connection() -> None:
     async with hello("openai") as (scene, events):
         await hear_hello(events)
         client = Client(providers={"openai": scene.adapter})
@@ -308,7 +308,7 @@ async def test_the_tools_that_are_at_work_are_ended_with_it() -> None:
 
 
 @stream_result_everybody
-async def test_the_answer_so_far_grows_with_what_was_heard(provider: str) -> None:
+async def test_partial_response_grows_with_the_events(provider: str) -> None:
     async with asking(SCRIPT) as (_, client):
         events, text, steps = a_stream(client, provider, tools=[adder()]), "", 0
         assert events.partial_response is None
@@ -322,7 +322,7 @@ async def test_the_answer_so_far_grows_with_what_was_heard(provider: str) -> Non
         assert events.partial_response is await events.response()
 
 
-async def test_who_stops_at_the_last_event_has_the_whole_answer() -> None:
+async def test_response_is_complete_at_the_last_event() -> None:
     async with asking(SCRIPT) as (_, client):
         async with a_stream(client, max_tool_rounds=0) as events:
             async for event in events:

@@ -64,7 +64,7 @@ RETURNING: list[tuple[Callable[[Any], object], object]] = [
 ]
 
 
-def test_what_a_handler_returns_is_told_as_json_has_it() -> None:
+def test_tool_result_is_sent_as_json() -> None:
     for handler, told in RETURNING:
         assert content(handler) == ("ok", told)
 
@@ -140,7 +140,7 @@ FAILING: list[tuple[Callable[[Any], object], str]] = [
 
 
 @table(("handler", "told"), FAILING)
-def test_what_goes_wrong_in_a_handler_is_told(handler: Callable[..., object], told: str) -> None:
+def test_error_of_a_tool_becomes_its_result(handler: Callable[..., object], told: str) -> None:
     kind, text = content(handler)
     assert kind == "error"
     assert str(text).startswith(f"Tool error (add): {told}")
@@ -156,7 +156,7 @@ async def mend_later(call: ToolCall, tool: Tool, error: InvalidToolCallError) ->
 
 
 @table("repair", [mend, mend_later])
-def test_arguments_are_mended_where_they_can_be(repair: Any) -> None:
+def test_invalid_arguments_are_repaired(repair: Any) -> None:
     (result,) = execute(adder(), {"b": 1}, repair=repair)
     assert (result.content, result.is_error) == ("5", False)
 
@@ -170,7 +170,7 @@ IN_VAIN: list[tuple[Callable[[Any, Any, Any], object], str]] = [
 
 
 @table(("repair", "told"), IN_VAIN)
-def test_what_cannot_be_mended_is_told(repair: Any, told: str) -> None:
+def test_unrepairable_arguments_are_reported(repair: Any, told: str) -> None:
     (result,) = execute(adder(), {}, repair=repair)
     assert result.is_error
     assert told in str(result.content)
@@ -178,7 +178,7 @@ def test_what_cannot_be_mended_is_told(repair: Any, told: str) -> None:
 
 @table("error", [KeyboardInterrupt(), OddError(), GeneratorExit()])
 @table("how", [raising, raising_later])
-def test_what_is_no_failure_is_raised_as_it_is_and_ends_the_others(
+def test_base_exception_is_raised_and_cancels_other_tools(
     error: BaseException, how: Callable[[BaseException], Callable[[Any], object]]
 ) -> None:
     heard: list[bool] = []
@@ -212,7 +212,7 @@ class CountingLoop(asyncio.SelectorEventLoop):
         return super().call_soon(*words, **more)
 
 
-def test_who_waits_for_handlers_that_clean_up_rests_meanwhile() -> None:
+def test_waiting_for_cleanup_of_tools_does_not_spin() -> None:
     cleaned: list[str] = []
 
     async def cleaning(a: int) -> None:
@@ -252,7 +252,7 @@ async def test_it_is_called_elsewhere_and_yet_in_the_context_of_its_caller() -> 
 
 
 @pytest.mark.anyio
-async def test_the_loop_goes_on_meanwhile_and_waits_for_nobody_in_the_end() -> None:
+async def test_sync_tools_do_not_block_the_event_loop() -> None:
     may_end, has_ended = threading.Event(), threading.Event()
 
     def wait() -> None:
@@ -311,7 +311,7 @@ def with_one_of_them(a: int, **rest: object) -> object:
     return a, rest
 
 
-def test_a_handler_is_given_what_it_takes() -> None:
+def test_tool_receives_the_parameters_it_declares() -> None:
     for execute, returned in (
         (with_defaults, (1, 2, 3)),
         (Handler(), 3),
@@ -332,6 +332,6 @@ def test_an_argument_of_the_tool_is_never_replaced() -> None:
     assert called(handler, extra=("messages",)) == "the model's"
 
 
-def test_what_nobody_executes_cannot_be_bound() -> None:
+def test_passive_tool_cannot_be_bound() -> None:
     with pytest.raises(TypeError, match="the tool t has no function"):
         called(None)

@@ -35,7 +35,7 @@ def test_calls_are_added_up_by_provider_and_model() -> None:
     assert costs.total == Spent(3, Usage(300, 30), 2 * PRICE, 1)
 
 
-def test_what_failed_costs_nothing() -> None:
+def test_failed_call_costs_nothing() -> None:
     costs = Costs(find=find)
     with pytest.raises(ServerError):
         ask(ScriptedProvider(ServerError("down", provider="openai")), around=[costs])
@@ -73,7 +73,7 @@ def test_the_call_after_the_limit_is_refused(listen: object) -> None:
     assert len(provider.requests) == 2
 
 
-def test_who_has_no_price_is_told_where_there_is_a_limit() -> None:
+def test_model_without_price_is_reported_under_a_limit() -> None:
     provider = ScriptedProvider(said("one"), said("two"), said("three"))
     limited = [Costs(limit_usd=3, find=find)]
     assert codes(ask(provider, around=limited, request=UNKNOWN)) == ["price_unknown"]
@@ -81,7 +81,7 @@ def test_who_has_no_price_is_told_where_there_is_a_limit() -> None:
     assert codes(ask(provider, around=[Costs(find=find)], request=UNKNOWN)) == []
 
 
-def test_a_limit_of_nothing_is_refused() -> None:
+def test_limit_of_zero_is_refused() -> None:
     for limit in (0, -1, float("nan")):
         with pytest.raises(ConfigurationError, match="cost limit"):
             Costs(limit_usd=limit)

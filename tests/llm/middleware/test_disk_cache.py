@@ -100,12 +100,12 @@ def test_every_change_is_another_key_and_is_named(what: str) -> None:
     assert named.startswith(what)
 
 
-def test_what_a_provider_keeps_beside_a_text_counts() -> None:
+def test_provider_data_of_a_text_changes_the_key() -> None:
     said = [Message.user("a"), Message(Role.USER, [OTHER_TEXT])]
     assert key(replace(ASKED, messages=said)) != key(ASKED)
 
 
-def test_an_image_goes_by_what_is_in_it(tmp_path: Path) -> None:
+def test_image_is_compared_by_content(tmp_path: Path) -> None:
     file = tmp_path / "seen.png"
     file.write_bytes(b"one")
     by_path = ImageData(url=str(file))
@@ -139,7 +139,7 @@ def kept_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.answer.json"))
 
 
-def test_what_was_answered_is_not_asked_again(tmp_path: Path) -> None:
+def test_cached_answer_is_not_requested_again(tmp_path: Path) -> None:
     provider, cache = ScriptedProvider(said("one"), said("two")), DiskCache(tmp_path / "kept")
     first = ask(provider, around=[cache])
     again = ask(provider, around=[cache])
@@ -188,7 +188,7 @@ def test_a_stream_that_broke_off_is_not_kept(tmp_path: Path) -> None:
     assert kept_files(tmp_path) == []
 
 
-def test_read_only_asks_nobody_and_names_the_nearest_difference(tmp_path: Path) -> None:
+def test_read_only_miss_names_the_nearest_difference(tmp_path: Path) -> None:
     provider = ScriptedProvider(said("one"), said("two"))
     replaying = DiskCache(tmp_path / "kept", mode="read_only")
     with pytest.raises(NotCachedError, match="no cached answer") as caught:
@@ -222,7 +222,7 @@ DAMAGES: dict[str, Callable[[str], str]] = {
 
 
 @table("damage", DAMAGES)
-def test_a_damaged_file_is_a_miss_that_is_told(tmp_path: Path, damage: str) -> None:
+def test_corrupt_file_is_a_reported_miss(tmp_path: Path, damage: str) -> None:
     provider = ScriptedProvider(said("one"), said("two"), said("three"))
     ask(provider, around=[DiskCache(tmp_path)])
     [file] = kept_files(tmp_path)
@@ -238,7 +238,7 @@ def test_a_damaged_file_is_a_miss_that_is_told(tmp_path: Path, damage: str) -> N
     assert (again.text, codes(again)) == ("two", ["cache_hit"])
 
 
-def test_a_folder_in_place_of_an_answer_is_told(tmp_path: Path) -> None:
+def test_folder_in_place_of_an_answer_is_reported(tmp_path: Path) -> None:
     ask(ScriptedProvider(said("one")), around=[DiskCache(tmp_path)])
     [file] = kept_files(tmp_path)
     file.unlink()
@@ -299,7 +299,7 @@ def test_the_pieces_are_the_whole_text(text: str) -> None:
     assert heard.partial_response.text == text
 
 
-def test_a_hidden_thought_is_not_told_as_words() -> None:
+def test_redacted_reasoning_is_not_replayed_as_text() -> None:
     hidden = ThinkingData("opaque", redacted=True)
     part = ContentPart(ContentKind.REDACTED_THINKING, thinking=hidden)
     said = Message(Role.ASSISTANT, [part])

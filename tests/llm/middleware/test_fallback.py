@@ -35,7 +35,7 @@ def opus(*steps: object) -> ScriptedProvider:
     return ScriptedProvider(*steps, name="anthropic")  # pyright: ignore[reportArgumentType]
 
 
-def test_the_next_model_answers_and_a_warning_says_so() -> None:
+def test_next_model_answers_with_a_warning() -> None:
     first, second = ScriptedProvider(busy()), opus(said("here"))
     answer = ask(first, second, around=[Fallback([OPUS])])
     assert (answer.text, answer.provider, answer.model) == ("here", *OPUS)
@@ -74,7 +74,7 @@ def test_another_model_is_asked_only_where_it_may_do_better(error: SDKError) -> 
     assert ask(ScriptedProvider(error), opus(said("hi")), around=[Fallback([OPUS])]).text == "hi"
 
 
-def test_which_errors_count_may_be_said() -> None:
+def test_errors_that_trigger_a_fallback_are_configurable() -> None:
     late = RequestTimeoutError("late")
     around = [Fallback([OPUS], when=lambda error: isinstance(error, RequestTimeoutError))]
     assert ask(ScriptedProvider(late), opus(said("hi")), around=around).text == "hi"
@@ -83,7 +83,7 @@ def test_which_errors_count_may_be_said() -> None:
 
 
 @table("listen", [ask, hear], ids=["whole", "stream"])
-def test_when_none_answers_the_error_tells_of_all(listen: object) -> None:
+def test_last_error_names_all_failed_models(listen: object) -> None:
     assert listen in (ask, hear)
     gone = NotFoundError("no such model", provider="anthropic")
     providers = ScriptedProvider(busy()), opus(gone)
@@ -99,13 +99,13 @@ def test_when_none_answers_the_error_tells_of_all(listen: object) -> None:
     assert error.__notes__ == [told]
 
 
-def test_an_error_that_ends_it_tells_what_was_before() -> None:
+def test_final_error_names_earlier_failures() -> None:
     bad = InvalidRequestError("bad", provider="anthropic")
     with pytest.raises(InvalidRequestError, match=r"bad \(openai/gpt-5.2 failed: RateLimit"):
         ask(ScriptedProvider(busy()), opus(bad), around=[Fallback([OPUS, ("openai", "x")])])
 
 
-def test_a_model_nobody_can_ask_is_passed_over() -> None:
+def test_model_without_adapter_is_skipped() -> None:
     others = [("nobody", "m"), OPUS]
     answer = ask(ScriptedProvider(busy()), opus(said("hi")), around=[Fallback(others)])
     assert answer.text == "hi"
@@ -149,7 +149,7 @@ class Breaking(ScriptedProvider):
 
 
 @table("events", [1, 2])
-def test_before_anything_was_said_a_stream_falls_back(events: int) -> None:
+def test_stream_falls_back_before_its_first_event(events: int) -> None:
     heard = hear(Breaking(events), opus(said("all of it")), around=[Fallback([OPUS])])
     assert (whole(heard).text, codes(whole(heard))) == ("all of it", ["fell_back"])
     types = [one.type for one in heard]
@@ -159,7 +159,7 @@ def test_before_anything_was_said_a_stream_falls_back(events: int) -> None:
     assert (whole(empty).text, codes(whole(empty))) == ("", [])
 
 
-def test_after_something_was_said_nobody_else_is_asked() -> None:
+def test_stream_does_not_fall_back_after_its_first_event() -> None:
     second, heard = opus(said("other")), list[StreamEvent]()
 
     async def hearing() -> None:
@@ -177,7 +177,7 @@ def test_after_something_was_said_nobody_else_is_asked() -> None:
     assert second.requests == []
 
 
-def test_what_belongs_to_another_provider_is_not_sent_to_the_next() -> None:
+def test_provider_data_is_not_sent_to_the_next_model() -> None:
     script = """
     [[rules]]
     when = { wire = "anthropic", step = 0 }

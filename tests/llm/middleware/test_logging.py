@@ -46,7 +46,7 @@ def test_a_call_has_a_record_when_it_is_asked_and_one_when_it_is_answered() -> N
 
 
 @table("listen", [ask, hear], ids=["whole", "stream"])
-def test_the_words_name_who_answered(listen: object) -> None:
+def test_log_line_names_the_answering_model(listen: object) -> None:
     records = Records()
     down = ScriptedProvider(ServerError("down", provider="openai"))
     other = ScriptedProvider(said("hi"), name="anthropic")
@@ -58,7 +58,7 @@ def test_the_words_name_who_answered(listen: object) -> None:
 
 
 @table("listen", [ask, hear], ids=["whole", "stream"])
-def test_what_is_said_is_logged_only_if_that_is_wished(listen: object) -> None:
+def test_contents_are_logged_only_on_request(listen: object) -> None:
     for content in (False, True):
         records = Records()
         around = [Logging(records.logger, content=content)]
@@ -91,7 +91,7 @@ async def test_an_error_is_a_warning_and_tries_are_counted() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_call_that_nobody_waits_for_is_logged_too() -> None:
+async def test_canceled_call_is_logged() -> None:
     records = Records()
     client = client_of(ScriptedProvider(never), around=[Logging(records.logger)])
     asked = asyncio.ensure_future(client.complete(HELLO))

@@ -98,7 +98,7 @@ def test_a_provider_that_wishes_for_a_pause_has_it(ask: Ask) -> None:
 
 
 @both
-def test_a_provider_that_has_nothing_left_is_not_asked(ask: Ask) -> None:
+def test_exhausted_provider_gets_no_request(ask: Ask) -> None:
     soon = ManualClock().now() + timedelta(seconds=15)
     steps = [said("one"), said("two")]
     assert times(ask, *steps, left=RateLimitInfo(0, 10, reset_at=soon)) == [0, 15]
@@ -191,7 +191,7 @@ def test_a_very_long_wait_is_a_warning_of_the_answer(seconds: int, told: list[st
         assert [one.warnings[0].message for one in answers] == [words, words]
 
 
-def test_a_limit_that_lets_nothing_pass_is_refused() -> None:
+def test_zero_rate_limit_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="invalid limit 0"):
         Limit(requests_per_minute=0)
 
@@ -275,7 +275,7 @@ def test_no_minute_has_more_than_the_limits_and_the_order_is_kept(
         assert sum(min(sizes[number], tokens) for number in within) <= tokens
 
 
-async def test_a_pause_lets_nobody_pass_and_a_shorter_one_does_not_end_it() -> None:
+async def test_pause_blocks_all_and_is_not_shortened() -> None:
     clock = ManualClock()
     made = gate(clock)
     made.pause(30)
@@ -288,7 +288,7 @@ async def test_a_pause_lets_nobody_pass_and_a_shorter_one_does_not_end_it() -> N
     assert (await task).waited == 30
 
 
-async def test_so_many_are_inside_at_once_and_the_next_is_the_one_who_came_first() -> None:
+async def test_concurrency_limit_admits_in_order_of_arrival() -> None:
     order: list[int] = []
 
     async def come(made: RateGate, number: int, leave: asyncio.Event) -> None:
@@ -310,7 +310,7 @@ async def test_so_many_are_inside_at_once_and_the_next_is_the_one_who_came_first
     assert order == [0, 1, 2, 3]
 
 
-async def test_who_is_cancelled_gives_the_place_back_waiting_or_inside() -> None:
+async def test_canceled_call_releases_its_slot() -> None:
     made = gate(ManualClock(), at_once=1)
 
     async def stay() -> None:
@@ -355,7 +355,7 @@ def test_threads_with_event_loops_of_their_own_share_it() -> None:
     assert (counts, most) == ([0], [3])
 
 
-def test_who_waits_in_an_event_loop_that_was_closed_is_passed_over() -> None:
+def test_waiter_of_a_closed_event_loop_is_skipped() -> None:
     made = gate(SystemClock(), at_once=1)
 
     async def stay() -> None:

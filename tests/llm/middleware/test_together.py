@@ -62,7 +62,7 @@ class Stack:
 
 
 @table("streamed", [False, True], ids=["whole", "stream"])
-def test_together_they_do_what_each_does_alone(tmp_path: Path, streamed: bool) -> None:
+def test_all_middleware_works_combined(tmp_path: Path, streamed: bool) -> None:
     stack = Stack(tmp_path / "kept")
     with speaking(SCRIPT) as twin:
         first = stack.ask(twin, streamed=streamed)

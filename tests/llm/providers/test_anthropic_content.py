@@ -51,7 +51,7 @@ def test_a_pdf_is_sent_by_address_by_content_or_from_a_file(tmp_path: Path) -> N
         {"media_type": "image/svg+xml"},
     ],
 )
-def test_whatever_is_text_is_sent_as_text(given: dict[str, str]) -> None:
+def test_text_documents_are_sent_as_text(given: dict[str, str]) -> None:
     sent: Any = written(data="größe".encode(), **given)
     assert sent["source"] == {"type": "text", "media_type": "text/plain", "data": "größe"}
 
@@ -64,7 +64,7 @@ def test_whatever_is_text_is_sent_as_text(given: dict[str, str]) -> None:
         ({"url": "https://x.org/a.txt"}, "text/plain by its URL"),
     ],
 )
-def test_what_the_provider_does_not_take_is_refused(given: dict[str, Any], words: str) -> None:
+def test_unsupported_content_is_refused(given: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidRequestError, match=words) as caught:
         written(**given)
     assert "pass a PDF" in caught.value.hint
@@ -80,7 +80,7 @@ def kinds(*messages: Message) -> list[tuple[str, list[str]]]:
     return [(one["role"], [block["type"] for block in one["content"]]) for one in turns]
 
 
-def test_results_stand_before_whatever_else_is_said_in_their_turn() -> None:
+def test_tool_results_come_first_in_their_turn() -> None:
     shown = Message(
         Role.TOOL,
         [ContentPart(ContentKind.TOOL_RESULT, tool_result=ToolResultData("1", "a")), IMAGE],
@@ -91,7 +91,7 @@ def test_results_stand_before_whatever_else_is_said_in_their_turn() -> None:
     ]
 
 
-def test_what_a_model_has_drawn_is_shown_by_the_user_behind_its_results() -> None:
+def test_generated_image_is_sent_after_tool_results() -> None:
     model = Message(Role.ASSISTANT, [TEXT, IMAGE, CALL])
     assert kinds(model, Message.tool_result("1", "a")) == [
         ("assistant", ["text", "tool_use"]),
@@ -99,7 +99,7 @@ def test_what_a_model_has_drawn_is_shown_by_the_user_behind_its_results() -> Non
     ]
 
 
-def test_a_turn_that_nothing_is_left_of_is_left_out() -> None:
+def test_empty_turn_is_omitted() -> None:
     empty = Message(Role.ASSISTANT, [ContentPart(ContentKind.TEXT, text="")])
     assert kinds(Message.user("a"), empty, Message.user("b")) == [("user", ["text", "text"])]
 
@@ -151,7 +151,7 @@ def test_a_mark_is_found_wherever_it_may_stand(body: JsonObject) -> None:
     assert is_marked(body)
 
 
-def test_words_that_look_like_a_mark_are_none() -> None:
+def test_text_like_a_cache_marker_is_not_a_marker() -> None:
     call: Json = {"type": "tool_use", "input": MARK}
     body: JsonObject = {
         "system": "cache_control",
@@ -162,9 +162,7 @@ def test_words_that_look_like_a_mark_are_none() -> None:
 
 
 @given(st.lists(st.sampled_from(["user", "assistant"])), st.integers(0, 3), st.integers(0, 3))
-def test_there_are_never_more_than_four_and_nothing_else_changes(
-    roles: list[str], tools: int, system: int
-) -> None:
+def test_at_most_four_cache_markers_are_set(roles: list[str], tools: int, system: int) -> None:
     turns = [turn(role, f"{number}") for number, role in enumerate(roles)]
     prompt = Prompt([block("t")] * tools, [block("s")] * system, turns)
     found = mark_for_cache(prompt)

@@ -64,7 +64,7 @@ def test_thoughts_are_written_from_their_fields_when_they_did_not_come_from_here
     ]
 
 
-def test_what_came_from_here_goes_back_verbatim_and_what_did_not_is_left_out() -> None:
+def test_own_provider_data_is_sent_back_verbatim() -> None:
     item: JsonObject = {"type": "thinking", "thinking": "hm", "signature": "s", "odd": [1]}
     thinking = ThinkingData("hm", "s")
     ours, others = ProviderData("anthropic", item), ProviderData("openai", item)
@@ -85,13 +85,13 @@ def test_tools_that_were_called_are_shown_also_when_none_is_to_be_called() -> No
     assert "Run a command." in str(sent["tools"])
 
 
-def test_what_the_provider_does_not_take_is_warned_about() -> None:
+def test_unsupported_options_are_warned_about() -> None:
     sent = written(metadata={"run": "1"}, reasoning_effort="odd")
     assert [one.code for one in sent.warnings] == ["unsupported_parameter"] * 2
     assert "metadata" not in sent.body
 
 
-def test_a_form_is_asked_for_in_words_and_warned_about() -> None:
+def test_response_format_becomes_an_instruction_with_a_warning() -> None:
     wanted = ResponseFormat("json_schema", {"type": "object", "title": "Person"})
     sent = written(Message.system("a"), response_format=wanted)
     system: Any = sent.body["system"]
@@ -106,7 +106,7 @@ def test_beta_headers_are_a_list_of_names(names: Any) -> None:
         written(options={"beta_headers": names})
 
 
-def test_what_a_call_says_beside_our_fields_goes_back_with_it() -> None:
+def test_unknown_fields_of_a_call_are_sent_back() -> None:
     call = ToolCallData("1", "shell", {"a": 1})
     kept = ProviderData("anthropic", {"caller": {"type": "direct"}})
     part = ContentPart(ContentKind.TOOL_CALL, tool_call=call, provider_data=kept)
@@ -120,7 +120,7 @@ def test_what_a_call_says_beside_our_fields_goes_back_with_it() -> None:
     }
 
 
-def test_what_is_asked_of_a_thinking_model_beside_its_effort() -> None:
+def test_settings_of_thinking_models() -> None:
     sent = written(reasoning_effort="medium", temperature=0.5, top_p=0.5)
     assert sent.body == {
         "model": "claude",
@@ -135,7 +135,7 @@ def test_what_is_asked_of_a_thinking_model_beside_its_effort() -> None:
     ]
 
 
-def test_what_a_model_refuses_is_left_out_and_named() -> None:
+def test_refused_settings_are_omitted_with_a_warning() -> None:
     for model, thinks, temperature, top_p, sent in (
         ("claude-3-7-sonnet", False, 0.5, 0.5, {"temperature", "top_p"}),
         ("claude-opus-4-6", False, 0.5, None, {"temperature"}),
@@ -187,7 +187,7 @@ def test_a_version_is_read_from_the_name() -> None:
         assert model_version(model) == version
 
 
-def test_newer_models_decide_themselves_and_are_told_an_effort() -> None:
+def test_newer_models_get_an_effort_level() -> None:
     for model, effort, level in (
         ("claude-opus-4-6", "low", "low"),
         ("claude-opus-4-6", "max", "max"),
@@ -213,7 +213,7 @@ def test_older_models_are_given_a_number_of_tokens() -> None:
 
 
 @table(("model", "effort"), [(NEW, "xhigh"), (OLD, "xhigh"), (OLD, "max")])
-def test_a_level_above_what_a_model_has_is_lowered_and_told_of(model: str, effort: str) -> None:
+def test_effort_above_the_maximum_is_lowered_with_a_warning(model: str, effort: str) -> None:
     fields, _, (told,) = anthropic_thinking_written(model, effort)
     high = anthropic_thinking_written(model, "high").fields
     assert (fields, "used: 'high'" in told) == (high, True)
@@ -227,7 +227,7 @@ def test_thoughts_leave_the_room_that_was_asked_for() -> None:
     assert (fields, "fewer than 2048 max_tokens" in told) == ({}, True)
 
 
-def test_not_at_all_is_said_by_saying_nothing_where_that_is_enough() -> None:
+def test_effort_none_omits_thinking() -> None:
     assert (
         anthropic_thinking_written(NEW, "none")
         == anthropic_thinking_written(OLD, "none")
@@ -239,7 +239,7 @@ def test_not_at_all_is_said_by_saying_nothing_where_that_is_enough() -> None:
 
 
 @table("choice", [ToolChoice("required"), ToolChoice("named", "shell")])
-def test_who_has_to_call_a_tool_cannot_think_first(choice: ToolChoice) -> None:
+def test_forced_tool_call_disables_thinking(choice: ToolChoice) -> None:
     fields, room, (told,) = anthropic_thinking_written(
         NEW, "high", tools=[SHELL], tool_choice=choice
     )
@@ -253,7 +253,7 @@ def test_who_has_to_call_a_tool_cannot_think_first(choice: ToolChoice) -> None:
     )
 
 
-def test_an_older_model_goes_on_thinking_only_where_it_began_so() -> None:
+def test_older_model_continues_thinking_only_if_it_began() -> None:
     for kinds, can_think in (
         (("thinking", "tool_use"), True),
         (("redacted_thinking", "tool_use"), True),
@@ -274,7 +274,7 @@ def test_an_older_model_goes_on_thinking_only_where_it_began_so() -> None:
         assert "thinking" in anthropic_thinking_written(OLD, "high", *over).fields
 
 
-def test_what_the_options_say_of_thinking_goes_before_the_effort() -> None:
+def test_thinking_options_override_the_effort() -> None:
     own = options(thinking={"type": "enabled", "budget_tokens": 2000})
     assert anthropic_thinking_written(NEW, "low", provider_options=own) == Thinking(
         {"output_config": {"effort": "low"}}, 2000, []

@@ -24,7 +24,7 @@ def body(*content: Json, **more: Json) -> JsonObject:
     return {"id": "r", "model": "m", "stop_reason": "end_turn", "content": list(content), **more}
 
 
-def test_what_the_model_said_thought_and_called_is_read_in_order() -> None:
+def test_text_reasoning_and_calls_are_read_in_order() -> None:
     hidden: Json = {"type": "redacted_thinking", "data": "x"}
     call: Json = {"type": "tool_use", "id": "t", "name": "n", "input": {"a": 1}}
     search: Json = {"type": "server_tool_use", "id": "ws"}
@@ -46,7 +46,7 @@ def test_what_the_model_said_thought_and_called_is_read_in_order() -> None:
     assert response.reasoning == "abcdefghi"
 
 
-def test_what_a_block_says_beside_our_fields_is_kept() -> None:
+def test_unknown_fields_of_a_block_are_kept() -> None:
     cited: Json = {"type": "text", "text": "hi", "citations": [{"cited_text": "a"}]}
     bare: Json = {"type": "text", "text": "hi", "citations": None}
     caller: Json = {"type": "direct"}
@@ -153,7 +153,7 @@ STREAM: list[Json] = [
 ]
 
 
-def test_every_piece_is_told_as_it_comes() -> None:
+def test_each_piece_becomes_an_event() -> None:
     events = fold("anthropic", *STREAM)
     assert brief(events) == [
         "stream_start",
@@ -191,7 +191,7 @@ def test_every_piece_is_told_as_it_comes() -> None:
     assert [one.raw for one in ends] == [ANTHROPIC_STREAM_THINKING, HIDDEN]
 
 
-def test_what_a_block_begins_with_is_part_of_it() -> None:
+def test_initial_content_of_a_block_is_kept() -> None:
     said = [start(0, type="text", text="a"), delta(0, "text_delta", text="b"), stop(0)]
     thought = [start(1, type="thinking", thinking="c"), stop(1)]
     events = fold("anthropic", BEGUN, *said, *thought, LAST, STOP)
@@ -238,7 +238,7 @@ def test_an_error_of_the_provider_is_the_one_its_status_would_be() -> None:
         assert (type(caught.value), caught.value.retryable) == (kind, retryable)
 
 
-def test_events_that_do_not_fit_together_are_what_nobody_can_read() -> None:
+def test_inconsistent_events_are_malformed() -> None:
     for events in (
         [stop(0)],
         [delta(0, "text_delta", text="a")],
@@ -251,6 +251,6 @@ def test_events_that_do_not_fit_together_are_what_nobody_can_read() -> None:
 
 
 @table("event", [LAST, STOP])
-def test_a_message_that_ends_before_it_begins_is_what_nobody_can_read(event: Json) -> None:
+def test_end_before_start_is_malformed(event: Json) -> None:
     with pytest.raises(StreamError, match="is not the start of a message"):
         fold("anthropic", event)

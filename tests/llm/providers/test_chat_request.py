@@ -119,13 +119,13 @@ def test_documents_are_files() -> None:
         (document(url="https://x.org/a.pdf"), "document"),
     ],
 )
-def test_what_is_not_fetched_there_is_refused(part: ContentPart, noun: str) -> None:
+def test_unfetched_media_is_refused(part: ContentPart, noun: str) -> None:
     with pytest.raises(InvalidRequestError, match=f"do not support a {noun} by its URL") as caught:
         user(part)
     assert f"fetch the {noun}" in caught.value.hint
 
 
-def test_a_model_says_and_calls_in_one_message() -> None:
+def test_text_and_calls_share_one_message() -> None:
     (message,) = messages(
         Message(Role.ASSISTANT, [TEXT, call("c", '{"a":   1}'), TEXT, call("d", {"a": "é"})])
     )
@@ -139,7 +139,7 @@ def test_a_model_says_and_calls_in_one_message() -> None:
     assert other["function"]["arguments"] == '{"a": "é"}'
 
 
-def test_who_only_calls_says_nothing_and_who_says_nothing_is_empty() -> None:
+def test_message_without_text_has_null_or_empty_content() -> None:
     called, silent = messages(Message(Role.ASSISTANT, [call()]), Message(Role.ASSISTANT, []))
     assert called["content"] is None
     assert silent == {"role": "assistant", "content": ""}
@@ -194,7 +194,7 @@ def test_thoughts_go_on_until_the_user_speaks_again() -> None:
     assert "hm" not in str(later)
 
 
-def test_what_others_thought_is_left_out() -> None:
+def test_reasoning_of_other_providers_is_omitted() -> None:
     for part in (
         thought({"reasoning_content": "hm"}, "deepseek"),
         ContentPart(ContentKind.THINKING, thinking=ThinkingData("hm", "signature")),
@@ -206,7 +206,7 @@ def test_what_others_thought_is_left_out() -> None:
         ]
 
 
-def test_what_has_no_place_is_refused() -> None:
+def test_unsupported_part_is_refused() -> None:
     for role, part, words in (
         (Role.ASSISTANT, IMAGE, "kind image in a message of the assistant"),
         (Role.TOOL, IMAGE, "kind image in a tool result"),
@@ -231,11 +231,11 @@ def test_settings_have_the_names_that_most_servers_know() -> None:
     assert found == given | {"stop": ["a", "b"], "reasoning_effort": "low"}
 
 
-def test_what_was_not_given_is_not_set() -> None:
+def test_unset_options_are_not_sent() -> None:
     assert settings() == settings(response_format=ResponseFormat("text")) == {}
 
 
-def test_a_form_is_a_setting_and_its_schema_is_named_by_who_takes_it() -> None:
+def test_response_format_is_sent_with_a_schema_name() -> None:
     assert settings(response_format=ResponseFormat("json")) == {
         "response_format": {"type": "json_object"}
     }

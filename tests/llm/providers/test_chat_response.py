@@ -30,7 +30,7 @@ def body(reason: str | None = "stop", /, **message: Json) -> dict[str, Json]:
     return {"id": "r", "model": "m", "choices": [choice]}
 
 
-def test_what_the_model_thought_said_and_called_is_read() -> None:
+def test_reasoning_text_and_calls_are_read() -> None:
     response = read_compatible(
         body("tool_calls", reasoning_content="hm", content="hi", tool_calls=[CALL])
     )
@@ -50,11 +50,11 @@ def test_a_thought_is_kept_in_the_field_in_which_it_came(field: str) -> None:
     assert part.provider_data == ProviderData(NAME, {field: "hm"})
 
 
-def test_a_refusal_is_said_in_the_models_words() -> None:
+def test_refusal_is_read_as_text() -> None:
     assert read_compatible(body(content=None, refusal="I won't.")).text == "I won't."
 
 
-def test_nothing_is_no_part_of_the_answer() -> None:
+def test_empty_content_adds_no_part() -> None:
     empty = body(content="", tool_calls=None, reasoning_content="")
     assert read_compatible(empty).message.content == ()
 
@@ -93,11 +93,11 @@ def test_why_it_stopped() -> None:
 
 
 @table("told", ["stop", "tool_calls", "function_call", None])
-def test_who_calls_stopped_for_that(told: str | None) -> None:
+def test_answer_with_calls_ends_with_tool_calls(told: str | None) -> None:
     assert read_compatible(body(told, tool_calls=[CALL])).finish_reason.reason == "tool_calls"
 
 
-def test_usage_is_read_with_what_was_cached_and_thought() -> None:
+def test_usage_includes_cached_and_reasoning_tokens() -> None:
     usage: Json = {
         "prompt_tokens": 10,
         "completion_tokens": 20,
@@ -119,7 +119,7 @@ def test_usage_is_read_where_details_are_missing() -> None:
 
 
 @table("more", [{}, {"usage": None}, {"usage": {}}])
-def test_usage_that_nobody_told_is_warned_about(more: dict[str, Json]) -> None:
+def test_missing_usage_is_warned_about(more: dict[str, Json]) -> None:
     response = read_compatible(body(content="a") | more)
     assert response.usage.total_tokens == 0
     assert [one.code for one in response.warnings] == ["usage_missing"]
@@ -127,7 +127,7 @@ def test_usage_that_nobody_told_is_warned_about(more: dict[str, Json]) -> None:
     assert read_compatible(body(content="a") | counted).warnings == ()
 
 
-def test_what_the_server_leaves_out_is_put_in() -> None:
+def test_omitted_fields_get_fallbacks() -> None:
     bare: Any = body(content="a")
     del bare["id"], bare["model"]
     response = read_compatible(bare, model="asked")
@@ -202,7 +202,7 @@ STREAM: list[Json] = [
 ]
 
 
-def test_every_piece_is_told_as_it_comes() -> None:
+def test_each_piece_becomes_an_event() -> None:
     events = fold(NAME, *STREAM)
     assert brief(events) == [
         "stream_start",
@@ -230,7 +230,7 @@ def test_every_piece_is_told_as_it_comes() -> None:
     assert [one.arguments for one in ended if one] == [{"a": 1}, {}]
 
 
-def test_thoughts_and_words_may_take_turns() -> None:
+def test_reasoning_and_text_may_alternate() -> None:
     turns = [piece(reasoning="a"), piece(content="b"), piece(reasoning="c"), piece(content="d")]
     events = fold(NAME, *turns, STOPPED)
     ends = [one for one in brief(events) if "_end" in one]
@@ -239,12 +239,12 @@ def test_thoughts_and_words_may_take_turns() -> None:
     assert (whole(events).text, whole(events).reasoning) == ("bd", "ac")
 
 
-def test_a_thought_under_both_names_is_told_once() -> None:
+def test_reasoning_under_two_names_is_reported_once() -> None:
     told = brief(fold(NAME, piece(reasoning_content="a", reasoning="a"), STOPPED))
     assert told[1:-1] == ["reasoning_start", "reasoning_delta a", "reasoning_end a"]
 
 
-def test_a_refusal_is_told_as_text() -> None:
+def test_refusal_is_streamed_as_text() -> None:
     events = fold(NAME, piece(content=None, refusal="no"), STOPPED)
     assert whole(events).text == "no"
     assert brief(events)[1:-1] == ["text_start", "text_delta no", "text_end no"]
@@ -295,7 +295,7 @@ def test_an_error_of_the_server_is_the_one_its_status_would_be() -> None:
         assert (type(caught.value), caught.value.retryable) == (kind, retryable)
 
 
-def test_an_error_may_be_nothing_but_words() -> None:
+def test_error_may_be_plain_text() -> None:
     with pytest.raises(ServerError, match="no memory"):
         fold(NAME, {"error": "no memory"})
 
@@ -348,7 +348,7 @@ def made(*pieces: Json) -> list[tuple[str, str, Any]]:
     return [(one.id, one.name, one.arguments) for one in calls]
 
 
-def test_calls_are_put_together_however_a_server_tells_them() -> None:
+def test_calls_are_assembled_from_any_pieces() -> None:
     for pieces, calls in CALLS:
         assert made(*pieces) == calls
         events = fold(NAME, *pieces, piece("tool_calls"))
@@ -356,7 +356,7 @@ def test_calls_are_put_together_however_a_server_tells_them() -> None:
         assert [(one.id, one.name) for one in begun if one] == [one[:2] for one in calls]
 
 
-def test_what_came_before_a_name_is_told_with_it() -> None:
+def test_arguments_before_the_name_are_kept() -> None:
     pieces = [call(0, "c", arguments='{"a"'), call(0, name="n", arguments=":1}")]
     assert brief(fold(NAME, *pieces))[1:] == [
         "tool_call_start c n {}",
@@ -364,6 +364,6 @@ def test_what_came_before_a_name_is_told_with_it() -> None:
     ]
 
 
-def test_a_call_without_a_name_is_what_nobody_can_read() -> None:
+def test_call_without_a_name_is_malformed() -> None:
     with pytest.raises(StreamError, match=r"tool_calls\[0\].function.name"):
         made(call(0, "c", arguments="{}"))

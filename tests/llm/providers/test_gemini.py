@@ -22,7 +22,7 @@ def asked_of(base_url: str, model: str = MODELS["gemini"]) -> None:
     asyncio.run(asking())
 
 
-def test_what_google_asks_to_wait_stands_in_the_body() -> None:
+def test_retry_delay_is_read_from_the_body() -> None:
     body = (
         b'{"error": {"code": 429, "message": "slow", "status": "RESOURCE_EXHAUSTED", "details": ['
         b'{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.5s"}]}}'

@@ -58,7 +58,7 @@ def called(id: str = "1", kept: JsonObject | None = None) -> ContentPart:
     return ContentPart(ContentKind.TOOL_CALL, tool_call=call, provider_data=own)
 
 
-def test_results_of_calls_made_together_are_one_turn_and_other_words_another() -> None:
+def test_results_of_parallel_calls_share_one_turn() -> None:
     model = Message(Role.ASSISTANT, [called("1", SKIP), called("2")])
     sent = contents(
         Message.user("a"),
@@ -128,7 +128,7 @@ def test_a_result_may_bring_a_document(tmp_path: Path) -> None:
         assert (first["functionResponse"].get("parts"), others) == (within, beside)
 
 
-def test_what_came_from_here_goes_back_as_it_came_and_thoughts_of_others_do_not() -> None:
+def test_own_parts_are_sent_back_unchanged() -> None:
     thought: JsonObject = {"text": "hm", "thought": True, "thoughtSignature": "s", "odd": [1]}
     signed: JsonObject = {"thoughtSignature": "t"}
     code: JsonObject = {"executableCode": {"code": "1"}}
@@ -212,7 +212,7 @@ def test_effort_is_a_level_or_a_budget_and_thoughts_are_shown() -> None:
         assert config == {"thinkingConfig": {**sent, "includeThoughts": True}}
 
 
-def test_what_the_provider_does_not_take_is_warned_about() -> None:
+def test_unsupported_options_are_warned_about() -> None:
     document = DocumentData(data=b"pdf", file_name="a.pdf")
     said = Message(Role.USER, [ContentPart(ContentKind.DOCUMENT, document=document)])
     sent = written(said, metadata={"run": "1"}, reasoning_effort="odd")
@@ -239,7 +239,7 @@ def test_a_form_is_part_of_the_settings() -> None:
             assert (request.warnings, "systemInstruction" in request.body) == ([], False)
 
 
-def test_an_older_model_with_tools_is_asked_for_a_form_in_words_and_that_is_told() -> None:
+def test_older_model_with_tools_gets_the_format_as_an_instruction() -> None:
     wanted = ResponseFormat("json_schema", SCHEMA)
     sent = written(model="gemini-2.5-pro", response_format=wanted, tools=[SHELL])
     assert "generationConfig" not in sent.body
@@ -298,7 +298,7 @@ def test_any_other_schema_is_written_as_json_schema(inner: Any) -> None:
     }
 
 
-def test_what_the_providers_own_kind_does_not_know_at_the_root_is_not_lost() -> None:
+def test_root_keywords_outside_the_native_schema_are_kept() -> None:
     closed = {"properties": {"a": {"type": "string"}}, "additionalProperties": False}
     assert declared(**closed) == {"parametersJsonSchema": {"type": "object", **closed}}
     free = {"additionalProperties": {"type": "string"}}
@@ -318,9 +318,7 @@ def test_a_tool_without_parameters_has_none(schema: dict[str, Any]) -> None:
         ({"type": "object"}, "responseJsonSchema"),
     ],
 )
-def test_the_schema_of_an_answer_is_written_in_the_kind_that_has_its_words(
-    schema: dict[str, Any], key: str
-) -> None:
+def test_answer_schema_uses_the_dialect_that_supports_it(schema: dict[str, Any], key: str) -> None:
     assert write_schema(schema) == {key: schema}
 
 
@@ -333,7 +331,7 @@ def gemini_thinking_written(
     return write_thinking(request, provider="gemini")
 
 
-def test_a_level_that_is_lowered_or_raised_is_told_of() -> None:
+def test_changed_effort_level_is_warned_about() -> None:
     assert gemini_thinking_written("gemini-3-flash-preview", "high").ignored == []
     (told,) = gemini_thinking_written("gemini-3-flash-preview", "max").ignored
     assert told == "reasoning_effort 'max' (used: 'high')"
@@ -341,7 +339,7 @@ def test_a_level_that_is_lowered_or_raised_is_told_of() -> None:
     assert told == "reasoning_effort 'minimal' (used: 'low')"
 
 
-def test_what_the_options_say_of_thinking_goes_before_the_effort() -> None:
+def test_thinking_options_override_the_effort() -> None:
     for setting in ({"thinkingBudget": 0}, {"thinkingLevel": "low"}):
         options: Any = {"generationConfig": {"thinkingConfig": setting}}
         config, (told,) = gemini_thinking_written("gemini-3-flash-preview", "high", options)

@@ -30,7 +30,7 @@ def body(*parts: Json, why: str | None = "STOP", **more: Json) -> JsonObject:
     return {"responseId": "r", "modelVersion": "m", "candidates": [candidate], **more}
 
 
-def test_what_the_model_said_thought_and_called_is_read_in_order() -> None:
+def test_text_reasoning_and_calls_are_read_in_order() -> None:
     thought: Json = {"text": "hm", "thought": True, "thoughtSignature": "s", "odd": 1}
     signed: Json = {"functionCall": {"name": "n"}, "thoughtSignature": "t"}
     code: Json = {"executableCode": {"code": "1"}, "thoughtSignature": "u"}
@@ -70,7 +70,7 @@ def test_calls_have_ids_of_their_own_unless_the_provider_gave_one() -> None:
     assert read_gemini(body(CALL)).tool_calls[0].id != one.id
 
 
-def test_an_id_and_a_model_are_there_even_if_nobody_said_them() -> None:
+def test_missing_id_and_model_get_fallbacks() -> None:
     response = read_gemini(body({"text": "hi"}, responseId=None, modelVersion=None))
     assert response.id
     assert response.model == "gemini-3"
@@ -91,18 +91,18 @@ def test_why_it_stopped() -> None:
         assert (found.reason, found.raw) == (reason, raw)
 
 
-def test_that_it_calls_tools_follows_from_the_calls() -> None:
+def test_finish_reason_follows_from_the_calls() -> None:
     assert read_gemini(body(CALL)).finish_reason.reason == "tool_calls"
     assert read_gemini(body(CALL, why="MAX_TOKENS")).finish_reason.reason == "length"
 
 
 @table("content", [None, {"role": "model"}])
-def test_who_is_cut_off_while_thinking_has_said_nothing(content: Json) -> None:
+def test_answer_cut_off_while_thinking_is_empty(content: Json) -> None:
     response = read_gemini({"candidates": [{"content": content, "finishReason": "MAX_TOKENS"}]})
     assert (response.text, response.finish_reason.reason) == ("", "length")
 
 
-def test_usage_counts_thoughts_as_output_and_what_tools_read_as_input() -> None:
+def test_usage_counts_reasoning_as_output_and_tool_prompts_as_input() -> None:
     usage: Json = {
         "promptTokenCount": 10,
         "toolUsePromptTokenCount": 1,
@@ -119,7 +119,7 @@ def test_usage_counts_thoughts_as_output_and_what_tools_read_as_input() -> None:
     assert (bare.output_tokens, bare.reasoning_tokens, bare.cache_read_tokens) == (2, None, None)
 
 
-def test_a_blocked_prompt_is_an_error_that_no_other_try_mends() -> None:
+def test_blocked_prompt_is_not_retryable() -> None:
     feedback: Json = {"blockReason": "PROHIBITED_CONTENT", "safetyRatings": []}
     with pytest.raises(ContentFilterError, match="blocked the prompt: PROHIBITED") as caught:
         read_gemini({"promptFeedback": feedback, "usageMetadata": {}})
@@ -170,7 +170,7 @@ def read(
     return read_error(error)
 
 
-def test_everything_that_was_said_is_kept() -> None:
+def test_unknown_parts_are_kept() -> None:
     error = read(429, "RESOURCE_EXHAUSTED")
     assert isinstance(error, ProviderError)
     assert error.message == "gemini answered 429: no"
@@ -191,13 +191,13 @@ def test_the_code_decides_and_else_the_status() -> None:
         assert type(read(status, code)).__name__ == kind
 
 
-def test_a_wrong_key_is_told_by_the_details_of_a_400() -> None:
+def test_invalid_key_is_recognized_by_the_details_of_a_400() -> None:
     reason = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
     error = read(400, "INVALID_ARGUMENT", reason, message="API key not valid.")
     assert type(error).__name__ == "AuthenticationError"
 
 
-def test_the_words_of_a_400_still_count() -> None:
+def test_message_of_a_400_decides_its_class() -> None:
     for message, kind in (
         ("The input token count (9) exceeds the maximum number of tokens", "ContextLengthError"),
         ("refused for safety", "ContentFilterError"),
@@ -221,7 +221,7 @@ def test_the_wait_of_a_header_comes_first() -> None:
 
 
 @table("raw", [None, {}, {"error": "no"}, {"error": {"details": 5}}])
-def test_an_error_of_another_shape_stays_what_it_is(raw: Any) -> None:
+def test_error_of_unknown_shape_keeps_its_class(raw: Any) -> None:
     error = error_from_status_code(503, "no", provider="gemini", raw=raw)
     assert isinstance(error, ProviderError)
     assert type(read_error(error)) is type(error)
@@ -258,7 +258,7 @@ STREAM: list[Json] = [
 ]
 
 
-def test_every_piece_is_told_as_it_comes() -> None:
+def test_each_piece_becomes_an_event() -> None:
     events = fold("gemini", *STREAM)
     assert brief(events) == [
         "stream_start",
@@ -289,7 +289,7 @@ def test_every_piece_is_told_as_it_comes() -> None:
     assert begun.warnings == WARNED
 
 
-def test_a_signature_is_the_end_of_what_it_signs() -> None:
+def test_signature_ends_the_signed_text() -> None:
     signed: list[Json] = [{"text": text, "thoughtSignature": text} for text in "ab"]
     streamed = whole(fold("gemini", *map(chunk, signed), last({"text": "c"})))
     raw: Any = streamed.raw
@@ -303,7 +303,7 @@ def test_an_empty_last_piece_is_no_part_of_the_answer(parts: list[Json]) -> None
     assert streamed.finish_reason.reason == "tool_calls"
 
 
-def test_what_is_counted_after_the_end_counts() -> None:
+def test_usage_after_the_end_counts() -> None:
     events = fold("gemini", chunk({"text": "a"}, finishReason="STOP"), {"usageMetadata": USAGE})
     assert whole(events).usage.input_tokens == 9
     assert brief(events) == ["stream_start", "text_start", "text_delta a", "text_end a", "finish"]

@@ -142,7 +142,7 @@ def test_an_image_that_litellm_leaves_out_is_an_error_and_no_request(
     assert (events, len(twin.requests)) == ([], before)
 
 
-def test_what_the_provider_is_not_told_is_a_warning(twin: ProviderTwin) -> None:
+def test_unsent_settings_are_warned_about(twin: ProviderTwin) -> None:
     answered = ask(twin, a_request("deepseek", "hi", metadata={"run": "1"}))
     assert [one.code for one in answered.warnings] == ["unsupported_parameter"]
     _, error = hear(twin, a_request("deepseek", "hi", tools=[SHELL]))
@@ -168,7 +168,7 @@ def test_thoughts_come_back_to_whoever_signed_them(twin: ProviderTwin) -> None:
 
 
 @WHOM
-def test_a_call_is_priced_with_what_came_from_the_cache(twin: ProviderTwin, provider: str) -> None:
+def test_price_includes_cached_tokens(twin: ProviderTwin, provider: str) -> None:
     answered = ask(twin, a_request(provider, "priced"))
     events, _ = hear(twin, a_request(provider, "priced"))
     model = get_model_info(SERVED[provider], provider)
@@ -193,7 +193,7 @@ def test_a_call_is_priced_with_what_came_from_the_cache(twin: ProviderTwin, prov
         ("groq/m", "missing API key of groq", "set GROQ_API_KEY"),
     ],
 )
-def test_whom_litellm_cannot_ask_is_said(
+def test_unsupported_provider_is_reported(
     twin: ProviderTwin, model: str, told: str, hint: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=told) as caught:

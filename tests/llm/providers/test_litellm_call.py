@@ -50,7 +50,7 @@ BEGUN = b"""HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: {"id
 
 @table("begun", [b"", BEGUN])
 @table("is_stream", [False, True])
-def test_who_gives_up_closes_the_connection_at_once(is_stream: bool, begun: bytes) -> None:
+def test_cancellation_closes_the_connection_at_once(is_stream: bool, begun: bytes) -> None:
     async def giving_up() -> float:
         asked, gone = asyncio.Event(), asyncio.Event()
 
@@ -170,7 +170,7 @@ def told_of(model: str, content: bytes) -> AsyncGenerator[StreamEvent]:
 
 
 @everybody
-def test_what_is_whole_is_read(model: str) -> None:
+def test_complete_answer_is_read(model: str) -> None:
     adapter, request = asked(model, json.dumps(ANSWERS[model]).encode())
     assert asyncio.run(adapter.complete(request)).tool_calls
     told, error = asyncio.run(hear(told_of(model, sse(STREAMS[model]))))

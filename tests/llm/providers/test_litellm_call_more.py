@@ -37,7 +37,7 @@ def seen(status: int | None = None, **more: object) -> Exchange:
     return exchange
 
 
-def test_what_was_seen_says_what_it_was() -> None:
+def test_recorded_response_determines_the_error() -> None:
     for exchange, of, kind in (
         (seen(trouble=httpx.ConnectTimeout("")), WHOLE, RequestTimeoutError),
         (seen(trouble=httpx.ConnectError("")), WHOLE, NetworkError),
@@ -72,7 +72,7 @@ def test_an_error_in_a_stream_has_the_status_it_would_have_had(
     assert getattr(error, "status_code", None) == status
 
 
-def test_of_what_was_not_seen_the_word_of_litellm_is_taken() -> None:
+def test_unrecorded_error_is_classified_by_litellm() -> None:
     assert isinstance(read_error(Told("no", 400), seen(), WHOLE), InvalidRequestError)
     assert isinstance(read_error(Told("no", 503), seen(), WHOLE), ServerError)
     odd = read_error(Told("no", "odd"), seen(), WHOLE)
@@ -80,7 +80,7 @@ def test_of_what_was_not_seen_the_word_of_litellm_is_taken() -> None:
     assert odd.message == "groq answered 400: no"
 
 
-def test_an_error_of_ours_stays_what_it_is() -> None:
+def test_own_error_is_unchanged() -> None:
     ours = StreamError("ended")
     assert read_error(ours, seen(200), STREAM) is ours
 

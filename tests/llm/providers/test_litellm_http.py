@@ -60,7 +60,7 @@ def fetch(answer: Callable[[], httpx.Response]) -> tuple[Exchange, list[bytes]]:
     return exchange, got
 
 
-def test_status_headers_and_the_words_of_an_error_are_kept() -> None:
+def test_status_headers_and_body_of_an_error_are_kept() -> None:
     told = {"retry-after": "2", "content-encoding": "identity"}
     exchange, got = fetch(lambda: httpx.Response(529, headers=told, stream=Pieces(b"o", b"h")))
     assert (exchange.status, exchange.headers["retry-after"], exchange.body) == (529, "2", "oh")
@@ -72,7 +72,7 @@ def test_events_come_one_by_one_however_they_were_cut() -> None:
     assert b"".join(got) == b'data: {"a": 1}\r\n\r\n: ping\n\ndata: [DONE]\n\n'
 
 
-def test_an_event_nobody_can_read_ends_the_stream_behind_those_before() -> None:
+def test_malformed_event_ends_the_stream_after_earlier_events() -> None:
     exchange, got = fetch(events(b'data: {"a": 1}\n\ndata: {"b\n\n'))
     assert b"".join(got) == b'data: {"a": 1}\n\n'
     assert isinstance(exchange.trouble, httpx.DecodingError)
@@ -85,7 +85,7 @@ def test_an_error_in_a_stream_is_kept(told: bytes) -> None:
     assert fetch(events(b'data: {"error": null}\n\n'))[0].error_event is None
 
 
-def test_after_trouble_nothing_is_sent_again() -> None:
+def test_failed_request_is_not_repeated() -> None:
     exchange, _ = fetch(events(b"x", broken=True))
     assert isinstance(exchange.trouble, httpx.ReadError)
 

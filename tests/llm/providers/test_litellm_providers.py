@@ -9,7 +9,7 @@ from attractor.llm.providers import litellm_providers
 from attractor.llm.providers.litellm_providers import find_configured, find_variables, well_known
 
 
-def test_ready_is_who_has_what_it_needs() -> None:
+def test_provider_with_all_variables_is_configured() -> None:
     for environ, ready in (
         ({}, []),
         ({"GROQ_API_KEY": "k"}, ["groq"]),
@@ -26,7 +26,7 @@ def test_ready_is_who_has_what_it_needs() -> None:
         assert find_configured(environ) == ready
 
 
-def test_what_is_set_becomes_a_parameter() -> None:
+def test_variables_become_parameters() -> None:
     environ = {
         "AWS_ACCESS_KEY_ID": "an-id",
         "AWS_SECRET_ACCESS_KEY": "a-secret",
@@ -45,7 +45,7 @@ def test_what_is_set_becomes_a_parameter() -> None:
     assert "a-secret" not in repr(access)
 
 
-def test_who_is_not_well_known_goes_by_the_convention() -> None:
+def test_unlisted_provider_follows_the_convention() -> None:
     needs = find_variables("deepinfra")
     assert needs is not None
     assert needs.route == "deepinfra"
@@ -54,7 +54,7 @@ def test_who_is_not_well_known_goes_by_the_convention() -> None:
     assert find_variables("nobody") is None
 
 
-def test_every_row_of_the_file_can_be_met_and_says_what_it_needs() -> None:
+def test_every_provider_of_the_table_names_its_variables() -> None:
     for name, needs in well_known().items():
         for way in needs.ways:
             environ = dict.fromkeys(way, "set")

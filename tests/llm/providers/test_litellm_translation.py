@@ -57,14 +57,14 @@ def written(*said: Message, taken: list[str] | None = None, **more: Any) -> Open
     return write_request(Request("m", messages, "groq", **more), provider="groq", taken=taken)
 
 
-def test_nothing_is_tried_twice() -> None:
+def test_litellm_does_not_retry() -> None:
     body = written(
         provider_options={"groq": {"num_retries": 5}, "litellm": {"max_retries": 5}}
     ).body
     assert (body["num_retries"], body["max_retries"]) == (0, 0)
 
 
-def test_whom_nobody_else_knows_is_the_system() -> None:
+def test_unknown_role_becomes_system() -> None:
     body = written(Message.developer("Be brief."), Message.user("hi")).body
     assert body["messages"] == [
         {"role": "system", "content": "Be brief."},
@@ -72,7 +72,7 @@ def test_whom_nobody_else_knows_is_the_system() -> None:
     ]
 
 
-def test_what_a_model_is_not_told_is_left_out_with_a_warning() -> None:
+def test_unsupported_parameters_are_omitted_with_a_warning() -> None:
     body, warnings = written(taken=["temperature"], temperature=0.5, stop_sequences=["END"])
     assert body["temperature"] == 0.5
     assert "stop" not in body
@@ -81,7 +81,7 @@ def test_what_a_model_is_not_told_is_left_out_with_a_warning() -> None:
     ]
 
 
-def test_a_schema_that_nobody_enforces_is_asked_for_in_words() -> None:
+def test_unenforced_schema_becomes_an_instruction() -> None:
     body, warnings = written(taken=[], response_format=SCHEMA)
     assert "response_format" not in body
     assert "valid against this JSON Schema" in str(body["messages"])
@@ -99,7 +99,7 @@ def test_a_schema_that_nobody_enforces_is_asked_for_in_words() -> None:
     }
 
 
-def test_who_speaks_as_openai_does_is_not_told_to_hold_the_model_to_an_open_schema() -> None:
+def test_open_schema_is_not_sent_as_strict() -> None:
     opened: dict[str, Json] = {"type": "object", "properties": PROPERTIES}
     for strict, codes in ((True, ["schema_not_enforced"]), (False, [])):
         body, warnings = written(response_format=ResponseFormat("json_schema", opened, strict))
@@ -108,7 +108,7 @@ def test_who_speaks_as_openai_does_is_not_told_to_hold_the_model_to_an_open_sche
         assert [one.code for one in warnings] == codes
 
 
-def test_names_go_along_though_not_every_provider_is_told() -> None:
+def test_names_are_sent_to_providers_that_support_them() -> None:
     body, warnings = written(Message("user", "hi", name="ann"))
     assert body["messages"] == [{"role": "user", "content": "hi", "name": "ann"}]
     assert [(one.message, one.code) for one in warnings] == [
@@ -160,7 +160,7 @@ def test_signed_thoughts_go_back_to_their_own_model_alone() -> None:
         assert written(said).body["messages"] == [message]
 
 
-def test_what_cannot_be_said_is_refused() -> None:
+def test_untranslatable_content_is_refused() -> None:
     sound = ContentPart(ContentKind.AUDIO, audio=AudioData(data=b"x"))
     with pytest.raises(InvalidRequestError, match="litellm does not send audio to groq"):
         written(Message(Role.USER, [sound]))
@@ -187,7 +187,7 @@ def read(
     return read_response(Reply(Fields(body, provider="groq"), {}), (), speaker=speaker)
 
 
-def test_a_reason_is_told_in_both_words() -> None:
+def test_finish_reason_keeps_the_raw_value() -> None:
     for reason, meant in (
         ("stop", "stop"),
         ("length", "length"),
@@ -237,7 +237,7 @@ def test_cached_tokens_are_counted_as_the_provider_counts_them(provider: str, fr
 
 
 @table("odd", [{"choices": []}, {"choices": 1}, {"usage": []}])
-def test_what_is_no_answer_is_an_error_of_ours(odd: dict[str, Any]) -> None:
+def test_malformed_answer_is_an_sdk_error(odd: dict[str, Any]) -> None:
     with pytest.raises(SDKError):
         read({}, **odd)
 
@@ -252,12 +252,12 @@ WHOLE: Json = {
 
 
 @every_number
-def test_whatever_message_comes_is_read_or_an_error_of_ours(garbage: Garbage) -> None:
+def test_any_message_is_read_or_an_sdk_error(garbage: Garbage) -> None:
     require_read(read, garbage.odd(WHOLE))
 
 
 @every_number
-def test_whatever_comes_is_read_or_an_error_of_ours(garbage: Garbage) -> None:
+def test_any_answer_is_read_or_an_sdk_error(garbage: Garbage) -> None:
     require_read(lambda odd: read(WHOLE, **odd), garbage.body())
 
 
@@ -324,7 +324,7 @@ def odd_thoughts(value: Json, body: dict[str, Json]) -> Json:
 
 
 @every_number
-def test_whatever_pieces_come_are_read_or_an_error_of_ours(garbage: Garbage) -> None:
+def test_any_pieces_are_read_or_an_sdk_error(garbage: Garbage) -> None:
     chunks = garbage.stream([*THOUGHTS, *STREAM], odd_thoughts)
     try:
         require_whole(whole(folded(chunks)))

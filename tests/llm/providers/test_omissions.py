@@ -99,7 +99,7 @@ def brief_of_stream(told: Sequence[StreamEvent]) -> object:
     return brief(response)
 
 
-def test_an_answer_needs_only_what_carries_it() -> None:
+def test_answer_may_omit_all_but_its_content() -> None:
     for provider, (read, body) in ANSWERS.items():
         expected = brief(read(body))
         for path in paths(body, {*CARRIERS[provider].split()}):
@@ -110,7 +110,7 @@ def test_an_answer_needs_only_what_carries_it() -> None:
                     raise AssertionError((provider, path)) from error
 
 
-def test_a_stream_needs_only_what_carries_it() -> None:
+def test_stream_may_omit_all_but_its_content() -> None:
     for provider, events in STREAMS.items():
         expected = brief_of_stream(fold(provider, *events))
         for path in paths(list(events), {*CARRIERS[provider].split(), *ENDS}):
@@ -121,7 +121,7 @@ def test_a_stream_needs_only_what_carries_it() -> None:
                     raise AssertionError((provider, path)) from error
 
 
-def test_ids_and_models_fall_back_to_what_is_known() -> None:
+def test_ids_and_models_have_fallbacks() -> None:
     for provider, (read, body) in ANSWERS.items():
         assert isinstance(body, dict)
         names = {"id", "model", "responseId", "modelVersion", "usage", "usageMetadata"}
@@ -131,7 +131,7 @@ def test_ids_and_models_fall_back_to_what_is_known() -> None:
         assert "usage_missing" in [one.code for one in response.warnings], provider
 
 
-def test_a_call_without_its_start_is_told_when_it_is_done() -> None:
+def test_call_without_a_start_event_is_reported_at_its_end() -> None:
     bare = openai.item("added", 2, {"type": "function_call", "id": "fc"})
     piece = openai.delta("function_call_arguments", 2, '{"a":1}')
     done = openai.item("done", 2, {"type": "function_call", "id": "fc", "name": "n"})

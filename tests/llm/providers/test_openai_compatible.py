@@ -87,7 +87,7 @@ def test_a_stream_may_end_with_its_connection() -> None:
 
 
 @table("end", [b"", b"data: [DONE]\n\n"])
-def test_a_stream_that_says_no_reason_is_not_whole(end: bytes) -> None:
+def test_stream_without_a_finish_reason_is_incomplete(end: bytes) -> None:
     with pytest.raises(StreamError, match="ended before its answer was complete"):
         hear(sse([CHUNK]), end)
 
@@ -167,7 +167,7 @@ def test_a_schema_is_sent_with_a_name() -> None:
         assert warned == codes
 
 
-def test_warnings_say_what_to_do() -> None:
+def test_warnings_name_a_remedy() -> None:
     request = Request(model="m", messages=[HI], metadata={"run": "1"})
     (warning,) = write_request(request, provider=NAME).warnings
     assert isinstance(warning, Warning)

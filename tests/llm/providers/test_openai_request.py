@@ -60,7 +60,7 @@ def test_a_result_is_a_text_however_it_was_given() -> None:
         ]
 
 
-def test_a_thought_nobody_could_look_up_is_left_out() -> None:
+def test_reasoning_without_stored_content_is_omitted() -> None:
     bare: JsonObject = {"type": "reasoning", "id": "rs_1"}
     assert items(thought(bare)) == []
     assert items(thought(bare), provider_options={"openai": {"store": True}}) == [bare]
@@ -88,7 +88,7 @@ def test_thoughts_are_asked_for_where_the_model_has_them() -> None:
         assert sent.get("reasoning") == ({"effort": effort} if effort else None)
 
 
-def test_what_is_given_is_sent_and_what_is_not_is_left_to_the_provider() -> None:
+def test_only_given_options_are_sent() -> None:
     given: dict[str, Any] = {"temperature": 0.0, "top_p": 0.5, "max_tokens": 7}
     sent = body(**given, metadata={"run": "1"})
     assert (sent["temperature"], sent["top_p"], sent["max_output_tokens"]) == (0.0, 0.5, 7)
@@ -102,7 +102,7 @@ def test_stop_sequences_are_warned_about() -> None:
     assert warning.code == "unsupported_parameter"
 
 
-def test_a_form_is_asked_for_and_a_schema_that_holds_nobody_is_warned_about() -> None:
+def test_unenforceable_schema_is_warned_about() -> None:
     optional: JsonObject = {"type": "object", "properties": {"a": {"type": "string"}}}
     closed: JsonObject = {**optional, "required": ["a"]}
     for schema, codes in ((optional, ["schema_not_enforced"]), (closed, [])):
@@ -114,7 +114,7 @@ def test_a_form_is_asked_for_and_a_schema_that_holds_nobody_is_warned_about() ->
         assert form["format"]["strict"] == (not codes)
 
 
-def test_json_without_a_schema_is_asked_for_in_words_too() -> None:
+def test_json_without_a_schema_adds_an_instruction() -> None:
     sent = body(Message.system("a"), response_format=ResponseFormat("json"))
     assert sent["text"] == {"format": {"type": "json_object"}}
     assert str(sent["instructions"]).startswith("a\n\nAnswer with one JSON object")
@@ -170,7 +170,7 @@ def test_only_users_show_something_and_only_tools_answer_as_tools() -> None:
     assert said["role"] == "user"
 
 
-def test_what_is_said_of_a_message_goes_back_with_its_words_alone() -> None:
+def test_message_metadata_is_sent_back_only_with_its_text() -> None:
     def words(text: str, provider: str, phase: str) -> ContentPart:
         kept = ProviderData(provider, {"phase": phase})
         return ContentPart(ContentKind.TEXT, text=text, provider_data=kept)
@@ -196,7 +196,7 @@ def test_an_image_that_was_made_here_goes_back_as_its_item() -> None:
     assert items(part) == [drawn]
 
 
-def test_a_model_that_thinks_is_not_told_how_to_choose_its_words() -> None:
+def test_reasoning_model_gets_no_sampling_settings() -> None:
     for model, effort, is_sent in (
         ("gpt-4.1", None, True),
         ("gpt-5.2", None, True),
@@ -229,7 +229,7 @@ def sent(schema: Any, *, strict: bool = True) -> Any:
     return written["format"]["schema"], written["format"]["strict"]
 
 
-def test_words_and_json_without_a_schema() -> None:
+def test_text_and_json_formats_without_a_schema() -> None:
     assert write_format(None) is None
     assert write_format(ResponseFormat("text")) == {"format": {"type": "text"}}
     assert write_format(ResponseFormat("json")) == {"format": {"type": "json_object"}}
@@ -258,7 +258,7 @@ def test_a_model_is_held_to_a_schema_whose_objects_are_closed() -> None:
     assert "additionalProperties" not in schema
 
 
-def test_any_other_schema_is_sent_as_it_is_and_holds_nobody() -> None:
+def test_unenforceable_schema_is_sent_unchanged() -> None:
     for schema in (
         an_object(["a"], a=OPENAI_FORMAT_TEXT, b=OPENAI_FORMAT_TEXT),
         {**an_object(a=OPENAI_FORMAT_TEXT), "additionalProperties": True},
@@ -273,7 +273,7 @@ def test_any_other_schema_is_sent_as_it_is_and_holds_nobody() -> None:
         assert sent(schema) == (schema, False)
 
 
-def test_who_does_not_want_it_strict_gets_the_schema_as_it_is() -> None:
+def test_schema_is_unchanged_without_strict() -> None:
     schema = an_object(a=OPENAI_FORMAT_TEXT)
     assert sent(schema, strict=False) == (schema, False)
 

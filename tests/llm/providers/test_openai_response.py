@@ -24,7 +24,7 @@ def body(*output: Json, **more: Json) -> JsonObject:
     return {"id": "r", "model": "m", "status": "completed", "output": list(output), **more}
 
 
-def test_what_the_model_said_thought_and_called_is_read_in_order() -> None:
+def test_text_reasoning_and_calls_are_read_in_order() -> None:
     summary: Json = [{"type": "summary_text", "text": "a"}, {"type": "summary_text", "text": "b"}]
     reasoning: Json = {"type": "reasoning", "id": "rs", "summary": summary, "odd": 1}
     search: Json = {"type": "web_search_call", "id": "ws"}
@@ -41,7 +41,7 @@ def test_what_the_model_said_thought_and_called_is_read_in_order() -> None:
     assert response.tool_calls[0].fault is not None
 
 
-def test_what_is_said_of_a_message_is_kept_with_its_words() -> None:
+def test_message_metadata_is_kept_with_its_text() -> None:
     assert isinstance(MESSAGE, dict)
     phased, plain = read_openai(body({**MESSAGE, "phase": "commentary"}, MESSAGE)).message.content
     assert phased.provider_data
@@ -62,7 +62,7 @@ def test_an_image_that_the_model_made_is_one_and_kept_as_it_came() -> None:
     assert none.kind == "openai.image_generation_call"
 
 
-def test_a_refusal_is_said_in_the_models_words() -> None:
+def test_refusal_is_read_as_text() -> None:
     refusal: Json = {"type": "message", "content": [{"type": "refusal", "refusal": "I won't."}]}
     assert read_openai(body(refusal)).text == "I won't."
 
@@ -162,7 +162,7 @@ STREAM: list[Json] = [
 ]
 
 
-def test_every_piece_is_told_as_it_comes() -> None:
+def test_each_piece_becomes_an_event() -> None:
     events = fold("openai", *STREAM)
     assert brief(events) == [
         "stream_start",
@@ -192,7 +192,7 @@ def test_every_piece_is_told_as_it_comes() -> None:
     assert ended.tool_call.arguments == {"a": 1}
 
 
-def test_what_was_told_in_no_pieces_is_told_at_once() -> None:
+def test_item_without_pieces_is_reported_whole() -> None:
     done = [
         item("done", 0, REASONING),
         item("done", 1, OPENAI_STREAM_MESSAGE),
@@ -210,7 +210,7 @@ def test_what_was_told_in_no_pieces_is_told_at_once() -> None:
     ]
 
 
-def test_what_is_not_repeated_at_the_end_is_not_lost() -> None:
+def test_items_missing_from_the_final_response_are_kept() -> None:
     bare: Json = {"type": "response.completed", "response": {**BODY, "output": []}}
     done = [item("done", 1, OPENAI_STREAM_MESSAGE), item("done", 0, REASONING)]
     streamed = whole(fold("openai", CREATED, *done, bare))
@@ -220,12 +220,12 @@ def test_what_is_not_repeated_at_the_end_is_not_lost() -> None:
     )
 
 
-def test_a_refusal_is_told_as_text() -> None:
+def test_refusal_is_streamed_as_text() -> None:
     events = fold("openai", delta("refusal", 0, "no", content_index=0))
     assert brief(events) == ["text_start", "text_delta no"]
 
 
-def test_an_answer_that_broke_off_says_why() -> None:
+def test_incomplete_answer_has_a_reason() -> None:
     body: Json = {**BODY, "incomplete_details": {"reason": "max_output_tokens"}}
     streamed = whole(fold("openai", {"type": "response.incomplete", "response": body}))
     assert (streamed.finish_reason.reason, streamed.text) == ("length", "größe")
@@ -257,6 +257,6 @@ def test_an_error_of_the_provider_is_the_one_it_would_be_at_once(
     assert type(caught.value) is kind
 
 
-def test_arguments_of_no_call_are_what_nobody_can_read() -> None:
+def test_arguments_without_a_call_are_malformed() -> None:
     with pytest.raises(StreamError, match=r"an event.output_index is not the index of a call"):
         fold("openai", delta("function_call_arguments", 7, "{}"))

@@ -38,7 +38,7 @@ def test_a_name_without_a_place_is_warned_about(provider: str) -> None:
 
 
 @table("provider", WRITING)
-def test_without_names_nothing_is_warned_about(provider: str) -> None:
+def test_messages_without_names_cause_no_warning(provider: str) -> None:
     request = Request("m", [Message.user("hi"), CALLED, RESULT], provider)
     assert list(WRITING[provider](request, provider=provider).warnings) == []
 
@@ -46,7 +46,7 @@ def test_without_names_nothing_is_warned_about(provider: str) -> None:
 DOCUMENT = ContentPart(ContentKind.DOCUMENT, document=DocumentData(data=b""))
 
 
-def test_a_refusal_is_not_tried_again_and_says_what_to_do() -> None:
+def test_refusal_is_not_retryable_and_names_a_remedy() -> None:
     for error in (unsupported_audio("acme"), unsupported_part(DOCUMENT, Role.TOOL, "acme")):
         assert (error.provider, error.retryable, bool(error.hint)) == ("acme", False, True)
         assert "acme does not support" in str(error)

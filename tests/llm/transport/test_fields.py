@@ -12,7 +12,7 @@ def fields(value: Json = BODY) -> Fields:
     return Fields(value, provider="openai")
 
 
-def test_what_is_there_is_read() -> None:
+def test_present_fields_are_read() -> None:
     assert fields().text("id") == "a"
     assert fields().count("n") == 3
     assert fields().object("o").text("x") == "y"
@@ -20,14 +20,14 @@ def test_what_is_there_is_read() -> None:
 
 
 @table("key", ["none", "missing"])
-def test_what_may_be_missing_has_a_stand_in(key: str) -> None:
+def test_optional_fields_have_defaults(key: str) -> None:
     assert fields().text_or_none(key) is None
     assert fields().count_or_none(key) is None
     assert fields().count(key) == 0
     assert fields().object(key).raw == {}
 
 
-def test_what_is_of_the_wrong_sort_is_named() -> None:
+def test_field_of_a_wrong_type_is_named() -> None:
     for key, method, wanted in (
         ("n", "text", "a text"),
         ("missing", "text", "a text"),
@@ -47,7 +47,7 @@ def test_a_count_is_a_whole_number(value: Json) -> None:
         fields({"n": value}).count("n")
 
 
-def test_the_place_of_what_is_wrong_is_told_however_deep() -> None:
+def test_path_of_a_nested_fault_is_named() -> None:
     with pytest.raises(ServerError, match=r"the answer\.odd\[0\] is not an object"):
         fields().objects("odd")
     with pytest.raises(ServerError, match=r"the answer\.o\.x is not a count"):

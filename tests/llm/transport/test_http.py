@@ -109,7 +109,7 @@ def test_an_answer_comes_back_with_its_headers() -> None:
     assert asked.endswith('{"ask": "é"}')
 
 
-def test_nobody_there_is_trouble_of_the_network_and_the_place_is_named() -> None:
+def test_refused_connection_is_a_network_error_with_the_host() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with pytest.raises(NetworkError, match=f"acme at 127.0.0.1:{port}: ConnectError") as caught:
@@ -168,7 +168,7 @@ def test_a_broken_connection_is_trouble_of_the_network(pieces: list[bytes]) -> N
     [b"", b"hello", b"[1]", b"null", b'{"a": NaN}', b'{"a":1,"a":2}', b"\xff", b"[" * 99_999],
     ids=lambda body: body[:9].decode("latin-1"),
 )
-def test_an_answer_nobody_can_read_is_trouble_of_the_provider(body: bytes) -> None:
+def test_malformed_answer_is_a_provider_error(body: bytes) -> None:
     error = error_for(http(body))
     assert isinstance(error, ServerError)
     assert (error.retryable, error.status_code, error.provider) == (True, 200, "acme")
@@ -191,9 +191,7 @@ def test_a_broken_compression_is_trouble_of_the_provider() -> None:
         (b"[1]", "[1]", None),
     ],
 )
-def test_the_words_of_an_error_are_found_in_whatever_shape(
-    body: bytes, message: str, code: str | None
-) -> None:
+def test_message_is_found_in_any_error_body(body: bytes, message: str, code: str | None) -> None:
     error = error_for(http(body, "418 Teapot", "retry-after: 3"))
     assert isinstance(error, ProviderError)
     assert error.message == f"acme answered 418: {message}"
@@ -220,7 +218,7 @@ def test_a_key_that_is_repeated_by_the_provider_is_hidden() -> None:
     assert KEY not in str(error_for(f"HTTP/9.9 {KEY}\r\n\r\n".encode()))
 
 
-def test_a_key_that_is_no_secret_does_not_garble_the_words() -> None:
+def test_short_key_is_not_redacted() -> None:
     with answering(http(b"example", "500 Oops")) as (url, _), pytest.raises(ServerError) as caught:
         post(endpoint(url, key="x"))
     assert caught.value.message == "acme answered 500: example"
@@ -240,7 +238,7 @@ def test_a_base_url_that_is_none_is_refused(url: str) -> None:
         Transport(endpoint(url))
 
 
-def test_nothing_that_can_be_printed_shows_a_key() -> None:
+def test_representations_contain_no_key() -> None:
     place = endpoint("https://example.org")
     # litellm is given the key of a provider that it asks.
     environ = {f"{name.upper()}_API_KEY": KEY for name in [*provider_registry(), "deepseek"]}
@@ -272,7 +270,7 @@ def test_a_key_is_hidden_however_it_was_escaped() -> None:
     assert KEY not in repr((error, error.raw))
 
 
-def test_a_key_in_what_is_read_of_a_good_answer_is_hidden() -> None:
+def test_key_in_an_answer_is_redacted() -> None:
     def fail(reply: Reply) -> None:
         raise ServerError(f"no {KEY}", provider="acme", error_code=KEY, raw={"told": [KEY]})
 
@@ -315,7 +313,7 @@ def test_retry_after_is_seconds_or_a_date() -> None:
         assert read_retry_after({"retry-after": text, "date": DATE}) == seconds
 
 
-def test_a_date_to_wait_for_means_nothing_without_the_date_of_the_answer() -> None:
+def test_retry_date_needs_the_date_of_the_answer() -> None:
     assert read_retry_after({"retry-after": DATE}) is None
     assert read_retry_after({}) is None
 
@@ -349,7 +347,7 @@ def test_a_span_is_known_without_the_date_of_the_answer() -> None:
     [("9", "0", 20), ("0", "9", 1), ("0", "0", 20), ("9", "9", 1), ("9", None, 1)],
 )
 @table("names", [OPENAI_LIMITS, ANTHROPIC_LIMITS], ids=["openai", "anthropic"])
-def test_the_reset_is_that_of_what_is_used_up(
+def test_reset_is_that_of_the_exhausted_limit(
     names: Mapping[str, str], requests: str, tokens: str | None, seconds: int
 ) -> None:
     spans = ("1s", "20s")
@@ -408,18 +406,18 @@ def read(content: bytes, headers: dict[str, str] = STREAM) -> list[JsonObject]:
 
 
 @table("line_end", [b"\n", b"\r\n", b"\r"])
-def test_events_are_read_whatever_stands_around_their_data(line_end: bytes) -> None:
+def test_events_are_read_with_comments_and_other_fields(line_end: bytes) -> None:
     lines = [b": comment", b"event: a", b"retry: 3", b'data: {"a":', b'data:"\xc3\xa9"}', b""]
     more = [b"id: 1", b"", b"data:", b"", b'data: {"b": "\xe2\x80\xa8"}', b"", b""]
     assert read(line_end.join([*lines, *more])) == [{"a": "é"}, {"b": "\u2028"}]
 
 
-def test_behind_the_last_word_nothing_is_read() -> None:
+def test_data_after_the_end_is_not_read() -> None:
     assert read(b'data: {"a": 1}\n\ndata: [DONE]\n\ndata: {"b": NaN}\n\n') == [{"a": 1}]
 
 
 @pytest.mark.anyio
-async def test_an_event_that_nobody_can_read_comes_after_those_before_it() -> None:
+async def test_malformed_event_is_reported_after_earlier_events() -> None:
     content = b'data: {"a": 1}\n\ndata: {"a": NaN}\n\n'
     response = httpx.Response(200, headers=STREAM, content=content)
     events = read_server_events(response, provider="acme", timeout=10)
@@ -441,7 +439,7 @@ def test_a_field_that_is_not_as_it_should_be_is_an_error_of_the_stream() -> None
     assert error.message == "malformed stream of acme: an event.a is not a text"
 
 
-def test_what_is_no_stream_is_refused() -> None:
+def test_answer_of_another_type_is_refused() -> None:
     with pytest.raises(ServerError, match="the answer of acme is not a stream"):
         read(b'data: {"a": 1}\n\n', {"content-type": "text/html"})
 
@@ -489,7 +487,7 @@ def test_a_loop_has_one_which_is_closed_when_the_loop_ends() -> None:
     assert kept.closed == [1, 2]
 
 
-def test_one_that_was_closed_is_made_anew() -> None:
+def test_closed_transport_is_replaced() -> None:
     kept = Kept()
 
     async def asking() -> list[int]:

@@ -152,7 +152,7 @@ def good(provider: str) -> bytes:
 
 
 @everybody
-def test_a_stream_is_asked_for_and_heard_to_its_end(provider: str) -> None:
+def test_stream_is_requested_and_read_to_its_end(provider: str) -> None:
     scene, error = hear(provider, HEAD, good(provider), END)
     assert error is None
     told = brief(scene.told)
@@ -190,7 +190,7 @@ def test_it_does_not_matter_where_the_bytes_are_divided(provider: str) -> None:
     ],
     ids=["no end", "cut", "no chunk", "no JSON", "no object", "wrong field", "half an event"],
 )
-def test_a_broken_stream_is_told_and_raised_after_what_was_said(
+def test_broken_stream_raises_after_its_events(
     provider: str, pieces: list[bytes], words: str
 ) -> None:
     scene, error = hear(provider, HEAD, chunked(sse(BEGIN[provider])), *pieces)
@@ -203,7 +203,7 @@ def test_a_broken_stream_is_told_and_raised_after_what_was_said(
 
 
 @everybody
-def test_an_error_of_the_provider_is_told_and_raised_without_the_key(provider: str) -> None:
+def test_provider_error_is_raised_without_the_key(provider: str) -> None:
     scene, error = hear(provider, HEAD, chunked(sse([*BEGIN[provider], FAILURE[provider]])), END)
     assert isinstance(error, RateLimitError)
     assert brief(scene.told)[-2:] == ["text_delta hello", "error"]
@@ -212,7 +212,7 @@ def test_an_error_of_the_provider_is_told_and_raised_without_the_key(provider: s
 
 
 @everybody
-def test_what_is_no_stream_is_trouble_of_the_provider(provider: str) -> None:
+def test_non_stream_answer_is_a_provider_error(provider: str) -> None:
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n"
     scene, error = hear(provider, head, b"{}")
     assert isinstance(error, ServerError)
@@ -221,9 +221,7 @@ def test_what_is_no_stream_is_trouble_of_the_provider(provider: str) -> None:
 
 
 @pytest.mark.parametrize("provider", ["gemini", "openai_compatible"])
-def test_behind_a_whole_answer_nothing_more_is_waited_for(
-    provider: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_complete_answer_ends_the_stream(provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("attractor.llm.transport.stream_reading._LONGEST_WAIT_FOR_USAGE", 0.1)
     events = [*BEGIN[provider], FINISH[provider][0]]
     scene, error = hear(provider, HEAD, chunked(sse(events)), stays=True)
@@ -253,7 +251,7 @@ def test_every_limit_of_time_is_kept(
 
 
 @everybody
-def test_silence_in_the_middle_is_told_after_what_was_said(provider: str) -> None:
+def test_read_timeout_is_raised_after_earlier_events(provider: str) -> None:
     pieces = [HEAD, chunked(sse(BEGIN[provider]))]
 
     def listen(limit_s: float) -> None:
@@ -309,7 +307,7 @@ async def asking(scene: Scene, events: AsyncGenerator[StreamEvent]) -> None:
 
 @everybody
 @table("leave", [closing, cancelling, asking])
-def test_who_stops_listening_closes_the_connection_at_once(
+def test_stopping_iteration_closes_the_connection_at_once(
     provider: str, leave: Callable[[Scene, AsyncGenerator[StreamEvent]], Awaitable[None]]
 ) -> None:
     async def leaving() -> float:
