@@ -147,9 +147,13 @@ def _deployment_lines(record: Mapping[str, Any], again: str) -> Iterator[str]:
 def app_lines(app: Mapping[str, Any]) -> Iterator[str]:
     """Yield the state of the running app and its recordings."""
     if app["running"]:
-        stopped = "does not answer (start it: attractor grow deploy with its plan)"
+        # It starts the app; a release of a roll-back has no plan to deploy again.
+        start = f"deploy {app['plan_id']}" if app["plan_id"] else "record --stop"
         where = f" without a sandbox{_UNVERIFIED}" if app["sandbox"] == "none" else ""
-        yield f"running: {app['running']} {app['url'] or stopped}{where}"
+        place = f"{app['url']}{where}" if app["url"] else "does not answer"
+        yield f"running: {app['running']} {place}"
+        if not app["url"]:
+            yield f"  start it: attractor grow {start}"
         yield from change_lines(app)
     else:
         yield "running: none"

@@ -83,6 +83,7 @@ def describe_app(control_plane: ControlPlane) -> dict[str, Json]:
     newest = datetime.fromtimestamp(heads[-1].stat().st_mtime, UTC) if heads else None
     return {
         "running": current.record.stage if current else "",
+        "plan_id": current.record.plan_id if current else "",
         "url": find_address(releases) if current else "",
         "sandbox": current.record.sandbox if current else "",
         "is_recorded": bool(current and current.record_mark.exists()),

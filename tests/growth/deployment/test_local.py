@@ -12,6 +12,7 @@ from urllib.error import URLError
 
 import pytest
 
+from attractor.cli.runs.growth import app_lines
 from attractor.growth.api.deployments import describe_app, record_traffic
 from attractor.growth.deployment.keeper import Keeper
 from attractor.growth.deployment.release import BUBBLEWRAP, NONE
@@ -132,6 +133,7 @@ def test_crashed_app_is_started_again_until_it_is_healthy(
 def test_running_app_records_its_traffic_until_it_is_stopped(tmp_path: Path, sandbox: str) -> None:
     app = make_released(tmp_path / "app", is_generated=True, sandbox=sandbox)
     assert describe_app(app.plane)["recordings"] == 0
+    assert "start it: attractor grow record --stop" in "".join(app_lines(describe_app(app.plane)))
     try:
         url = record_traffic(app.plane, is_on=True)["url"]
         assert (app.url, describe_app(app.plane)["is_recorded"]) == (url, True)

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+from attractor.engine.storage.secrets import Redactor
 from attractor.growth.simulation.recorded import KEPT, take_over
 from attractor.growth.simulation.traffic import fits, read_recordings
 from attractor.growth.spec.document import read_document
@@ -42,8 +43,7 @@ def test_values_of_persons_and_secrets_stay_with_the_app(tmp_path: Path) -> None
     for second in range(KEPT + 1):
         raw = record_app(tmp_path / "raw")
         now = datetime(2026, 1, 1, second=second, tzinfo=UTC)
-        redact = lambda text: text.replace("a-key", "***")  # noqa: E731
-        assert take_over(raw, recordings, graph, now=now, redact=redact)
+        assert take_over(raw, recordings, graph, now=now, redact=Redactor(["a-key"]).text)
         assert not raw.exists()
     found = read_recordings(recordings)
     assert [one.name[-2:] for one in found] == ["01", "02", "03"]
