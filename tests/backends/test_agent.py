@@ -123,7 +123,7 @@ def test_a_report_becomes_the_outcome(tmp_path: Path) -> None:
     assert work.play.files.texts["response.md"] == "I found a typo."
 
 
-def test_the_tool_offers_the_ways_out_of_the_node(tmp_path: Path) -> None:
+def test_report_tool_offers_the_labels_of_the_node(tmp_path: Path) -> None:
     work = Work(tmp_path, reports(outcome="success"), said("ok"))
     work.run()
     (tool,) = [tool for tool in work.request().tools if tool.name == "report_outcome"]
@@ -134,7 +134,7 @@ def test_the_tool_offers_the_ways_out_of_the_node(tmp_path: Path) -> None:
     assert offered["suggested_next_ids"]["items"]["enum"] == ["ship", "fix", "drop"]
 
 
-def test_a_node_without_ways_offers_none(tmp_path: Path) -> None:
+def test_report_tool_of_a_node_without_labels_offers_none(tmp_path: Path) -> None:
     work = Work(tmp_path, reports(outcome="success"), said("ok"), pipeline=graph(node("review")))
     work.run()
     (tool,) = [tool for tool in work.request().tools if tool.name == "report_outcome"]
@@ -143,7 +143,7 @@ def test_a_node_without_ways_offers_none(tmp_path: Path) -> None:
     assert not {"preferred_label", "suggested_next_ids"} & set(properties)
 
 
-def test_the_agent_is_told_how_to_report_after_all_else(tmp_path: Path) -> None:
+def test_report_instruction_is_last_in_the_prompt(tmp_path: Path) -> None:
     work = Work(tmp_path, reports(outcome="success"), said("ok"))
     work.run("Review it")
     assert "call\n`report_outcome` once" in work.request().messages[0].text
@@ -250,14 +250,14 @@ def test_an_invalid_report_in_the_file_goes_back_once(
     assert told in outcome.failure_reason
 
 
-def test_a_report_that_was_refused_and_never_mended_is_no_success(tmp_path: Path) -> None:
+def test_refused_report_without_a_correction_is_a_failure(tmp_path: Path) -> None:
     work = Work(tmp_path, reports(outcome="done"), said("Done."), said("Really."))
     outcome = work.run()
     assert outcome.status is StageStatus.FAIL
     assert "outcome must be one of" in outcome.failure_reason
 
 
-def test_a_report_in_the_file_stands_when_the_last_words_fail(tmp_path: Path) -> None:
+def test_report_in_the_file_counts_if_the_last_answer_fails(tmp_path: Path) -> None:
     work = Work(tmp_path, writes('{"outcome": "success"}'), ServerError("x", provider="openai"))
     assert work.run().status is StageStatus.SUCCESS
 
@@ -445,7 +445,7 @@ def test_unavailable_provider_is_not_a_failure_of_the_stage(
         answer(Work(tmp_path, error))
 
 
-def test_a_report_stands_when_the_last_words_fail(tmp_path: Path) -> None:
+def test_report_counts_if_the_last_answer_fails(tmp_path: Path) -> None:
     work = Work(tmp_path, reports(outcome="success"), ServerError("down", provider="openai"))
     assert work.run().status is StageStatus.SUCCESS
 
@@ -462,7 +462,7 @@ def test_trouble_of_the_machine_goes_up(tmp_path: Path) -> None:
         work.run()
 
 
-def test_everything_said_and_done_is_in_the_transcript_and_the_gist_in_the_journal(
+def test_transcript_is_complete_and_journal_is_short(
     tmp_path: Path,
 ) -> None:
     text = "x" * 1_000
@@ -504,7 +504,7 @@ def test_the_node_chooses_its_model(
     assert (request.provider, request.model, request.reasoning_effort) == asked
 
 
-def test_what_its_calls_cost_is_what_the_stage_cost(tmp_path: Path) -> None:
+def test_cost_of_a_stage_is_the_cost_of_its_calls(tmp_path: Path) -> None:
     pipeline = review({"llm_model": "gpt-5.2"}, {})
     outcome = Work(tmp_path, reports(outcome="success"), said("ok"), pipeline=pipeline).run()
     known = get_model_info("gpt-5.2")
@@ -514,7 +514,7 @@ def test_what_its_calls_cost_is_what_the_stage_cost(tmp_path: Path) -> None:
     assert outcome.usage == Usage(200, 20, cost + cost)
 
 
-def test_a_model_without_a_price_is_told_of_once_in_a_run(tmp_path: Path) -> None:
+def test_model_without_a_price_is_reported_once_in_a_run(tmp_path: Path) -> None:
     work = Work(tmp_path, *[reports(outcome="success"), said("ok")] * 2, said("yes"))
     backend = work.backend
     for _ in range(2):
@@ -546,14 +546,14 @@ def test_a_stage_without_a_model_is_refused(tmp_path: Path) -> None:
         work.run()
 
 
-def test_without_a_client_the_backend_says_what_to_set(tmp_path: Path) -> None:
+def test_missing_client_is_reported_with_the_variable_to_set(tmp_path: Path) -> None:
     stage = Work(tmp_path).play.stage
     with pytest.raises(UsageError, match="missing client") as raised:
         finish(Agent(BackendParts()).run(stage, "Go"))
     assert "OPENAI_API_KEY" in raised.value.hint
 
 
-def test_words_reach_the_session_at_work_and_nobody_else(tmp_path: Path) -> None:
+def test_message_reaches_the_running_session_only(tmp_path: Path) -> None:
     async def steered(request: Request) -> Message:
         assert await backend.steer("review@1.1", "Look at the tests")
         assert not await backend.steer("review", "x")
@@ -623,7 +623,7 @@ def test_an_answer_is_asked_for_again_as_often_as_a_session_would(tmp_path: Path
     assert "attempt 1 failed (down)" in str(told)
 
 
-def test_without_a_client_or_a_model_nothing_is_answered(tmp_path: Path) -> None:
+def test_answer_needs_a_client_and_a_model(tmp_path: Path) -> None:
     work = Work(tmp_path)
     with pytest.raises(UsageError, match="missing client"):
         finish(Agent(BackendParts()).answer(work.play.stage, "Go"))

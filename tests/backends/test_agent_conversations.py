@@ -129,7 +129,7 @@ def test_a_failed_call_leaves_no_loose_end(tmp_path: Path) -> None:
     assert talk.texts(3)[-1] == "Do three"
 
 
-def test_another_model_takes_over_the_words_alone(tmp_path: Path) -> None:
+def test_another_model_continues_with_texts_only(tmp_path: Path) -> None:
     talk = Talk(tmp_path, DONE, said("I planned."), DONE, said("ok"))
     talk.stage("plan", "Plan it")
     talk.stage("check", "Check it", model="gpt-other")
@@ -137,7 +137,7 @@ def test_another_model_takes_over_the_words_alone(tmp_path: Path) -> None:
     assert Role.TOOL not in talk.roles(2)
 
 
-def test_a_question_takes_part_in_words_alone(tmp_path: Path) -> None:
+def test_answer_without_tools_adds_texts_only(tmp_path: Path) -> None:
     talk = Talk(tmp_path, DONE, said("I planned."), said("Blue."), DONE, said("ok"))
     talk.stage("plan", "Plan it")
     assert talk.answer("ask", "Which colour?").text == "Blue."
@@ -173,7 +173,7 @@ def results(*ids: str) -> Turn:
     return ToolResultsTurn([ToolResult(id_, "out") for id_ in ids], NOW)
 
 
-def test_only_words_are_left_of_calls() -> None:
+def test_calls_are_reduced_to_text() -> None:
     turns = [user("a"), told("first", "1"), results("1"), told("", "2"), results("2"), told("last")]
     texts = as_texts([*turns, user("b")])
     assert [getattr(one, "content", None) for one in texts] == ["a", "first\n\nlast", "b"]
@@ -259,7 +259,7 @@ def test_a_conversation_over_stages_comes_back(tmp_path: Path) -> None:
     assert "Write a" not in kept_by(talk)["check@1.1"]
 
 
-def test_a_conversation_over_two_models_comes_back_as_it_was_told(tmp_path: Path) -> None:
+def test_conversation_of_two_models_is_rebuilt(tmp_path: Path) -> None:
     talk = Talk(tmp_path, *WORK, DONE, said("ok"))
     talk.stage("write", "Write a")
     talk.stage("check", "Check it", model="another")
@@ -275,7 +275,7 @@ def test_a_shortened_conversation_comes_back_short(tmp_path: Path) -> None:
     require_same(talk, "three@1.1")
 
 
-def test_what_was_not_answered_is_no_part_of_it(tmp_path: Path) -> None:
+def test_unanswered_turns_are_not_rebuilt(tmp_path: Path) -> None:
     broken = InvalidRequestError("down", provider="openai", status_code=500)
     talk = Talk(tmp_path, DONE, said("one"), broken)
     talk.stage("one", "Do one")
@@ -283,7 +283,7 @@ def test_what_was_not_answered_is_no_part_of_it(tmp_path: Path) -> None:
     require_same(talk, "two@1.1")
 
 
-def test_a_stage_goes_on_with_a_conversation_that_was_rebuilt(tmp_path: Path) -> None:
+def test_stage_continues_a_rebuilt_conversation(tmp_path: Path) -> None:
     talk = Talk(tmp_path, *WORK, DONE, said("ok"), DONE, said("yes"))
     talk.stage("write", "Write a")
     talk.thread.restore(rebuild("write@1.1", reader(kept_by(talk))))
@@ -361,7 +361,7 @@ SPOILS: Sequence[Callable[[str], str]] = [
 
 
 @table("spoil", SPOILS)
-def test_what_is_not_whole_is_refused(tmp_path: Path, spoil: Callable[[str], str]) -> None:
+def test_incomplete_conversation_is_refused(tmp_path: Path, spoil: Callable[[str], str]) -> None:
     talk = Talk(tmp_path, *WORK)
     talk.stage("a", "Write a")
     kept = kept_by(talk)
@@ -380,7 +380,7 @@ def test_a_conversation_whose_beginning_is_lost_is_lost(tmp_path: Path) -> None:
         rebuild("b@1.1", reader(kept))
 
 
-def test_a_stage_that_said_nothing_leaves_no_conversation(tmp_path: Path) -> None:
+def test_stage_without_answers_saves_no_conversation(tmp_path: Path) -> None:
     steps: list[Step] = [InvalidRequestError("down", provider="openai", status_code=500)]
     talk = Talk(tmp_path, *steps)
     talk.stage("a", "Do it")

@@ -43,7 +43,7 @@ async def taken(folder: Path, command: str) -> list[str | None]:
         return [before, await file.take(), await file.take()]
 
 
-def test_what_is_written_is_taken_once(tmp_path: Path) -> None:
+def test_status_file_is_taken_once(tmp_path: Path) -> None:
     assert finish(taken(tmp_path, """printf '{"a": "ü"}' > "$file" """)) == [
         None,
         '{"a": "ü"}',
@@ -66,7 +66,7 @@ def test_it_lies_neither_in_the_tree_nor_stays(tmp_path: Path) -> None:
         (f'head -c {LARGEST + 1} /dev/zero | tr "\\0" x > "$file"', f"larger than {LARGEST}"),
     ],
 )
-def test_what_is_no_small_file_is_refused(tmp_path: Path, command: str, told: str) -> None:
+def test_special_or_large_status_file_is_refused(tmp_path: Path, command: str, told: str) -> None:
     with pytest.raises(InvalidReport, match=told):
         finish(taken(tmp_path, command))
 
@@ -79,7 +79,7 @@ def test_where_no_commands_run_there_is_none() -> None:
     assert finish(is_none())
 
 
-def test_where_nothing_can_be_written_there_is_none_and_a_warning_says_why(tmp_path: Path) -> None:
+def test_read_only_environment_has_no_status_file_but_a_warning(tmp_path: Path) -> None:
     told: list[str] = []
 
     async def is_none() -> bool:
@@ -113,7 +113,7 @@ def test_the_node_goes_before_the_graph(
     assert (hooks.pre, hooks.post) == (pre, post)
 
 
-def test_a_hook_is_told_which_attempt_it_belongs_to() -> None:
+def test_hook_receives_the_attempt() -> None:
     hooks = hooks_of(Play(graph(node("make")), "make").stage)
     assert dict(hooks.about) == {"node": "make", "visit": 1, "attempt": 1}
 

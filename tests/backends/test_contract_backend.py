@@ -125,7 +125,7 @@ def test_a_prompt_becomes_an_outcome_or_a_text(name: str, prompt: str) -> None:
 
 @everybody
 @table("prompt", ["Say it", "", "größe 🐍 \ud800\n\0", "x" * 500_000])
-def test_a_prompt_is_answered_in_words_or_it_is_said_how_that_ended(name: str, prompt: str) -> None:
+def test_answer_is_text_or_a_failed_outcome(name: str, prompt: str) -> None:
     async def scene() -> None:
         work = Work(MAKE[name]())
         answered = [await work.answer(work.stage(), prompt) for _ in range(2)]
@@ -171,7 +171,7 @@ def test_it_does_stages_at_the_same_time(name: str, nodes: tuple[str, ...]) -> N
 
 
 @everybody
-def test_words_for_nobody_are_not_taken(name: str) -> None:
+def test_message_without_a_running_stage_is_refused(name: str) -> None:
     async def scene() -> list[bool]:
         work = Work(MAKE[name]())
         steer = work.backend.steer
@@ -196,7 +196,7 @@ def test_all_it_writes_is_written_while_it_works(name: str) -> None:
     asyncio.run(scene())
 
 
-def test_a_stage_that_is_given_up_is_over_and_takes_no_words() -> None:
+def test_canceled_stage_accepts_no_messages() -> None:
     begun = asyncio.Event()
 
     async def hangs(request: Request) -> Message:
@@ -217,7 +217,7 @@ def test_a_stage_that_is_given_up_is_over_and_takes_no_words() -> None:
     asyncio.run(scene())
 
 
-def test_of_one_node_at_work_twice_the_visit_that_goes_on_takes_words() -> None:
+def test_message_reaches_the_remaining_visit_of_a_node() -> None:
     entered = [asyncio.Event(), asyncio.Event()]
     leave = [asyncio.Event(), asyncio.Event()]
     count = iter(range(2))

@@ -34,7 +34,7 @@ def test_nodes_whose_model_and_key_are_there_have_no_fault() -> None:
     assert faults([]) == []
 
 
-def test_a_missing_model_is_said_once_with_two_models_to_type() -> None:
+def test_missing_model_is_reported_once_with_two_suggestions() -> None:
     words = "missing llm_model: no model is chosen"
     either = [f"--model {newest_model(one)}" for one in ("anthropic", "openai")]
     hint = (
@@ -97,7 +97,7 @@ def test_a_provider_without_its_key_brings_the_variable(environ: dict[str, str])
     ]
 
 
-def test_nodes_that_get_their_provider_from_one_place_are_told_together() -> None:
+def test_nodes_with_the_same_source_of_a_provider_share_a_fault() -> None:
     nodes = nodes_of('llm_model="claude-1"', *"abcdefg", 'own [llm_model="gpt-5"]')
     [whole, own] = told(nodes, {})
     assert whole[:2] == (

@@ -75,7 +75,7 @@ def test_model_of_an_agent_is_below_the_node_and_above_the_defaults(
         ("llm_provider=openai", {"model": "opus"}, ("openai", "")),
     ],
 )
-def test_a_short_name_stands_for_its_model(
+def test_short_name_is_resolved_to_its_model(
     named: str, defaults: dict[str, str], expected: tuple[str, str]
 ) -> None:
     [node] = nodes_of(f"a [{named}]")
@@ -161,7 +161,7 @@ def test_a_provider_that_another_serves_has_a_key_too(
     assert not asyncio.run(has_key(provider, {"MISTRAL_API_KEY": "k"}))
 
 
-def test_whose_name_nobody_knows_is_no_provider() -> None:
+def test_unknown_name_is_no_provider() -> None:
     assert is_provider("openai")
     assert is_provider("litellm")
     assert not is_provider("nobody")

@@ -52,7 +52,7 @@ def test_calls_are_priced_one_by_one_and_added_up() -> None:
     assert listener.warnings == []
 
 
-def test_a_model_that_is_not_known_is_told_once_for_all_stages() -> None:
+def test_unknown_model_is_reported_once_for_all_stages() -> None:
     pricing, first, second = knowing(None), Listener(), Listener()
     for listener in (first, second):
         meter = Meter(pricing, CHOICE, listener.emit)
@@ -66,14 +66,14 @@ def test_a_model_that_is_not_known_is_told_once_for_all_stages() -> None:
     assert len(second.warnings) == 1
 
 
-def test_a_model_without_a_price_is_told() -> None:
+def test_model_without_a_price_is_reported() -> None:
     listener = Listener()
     assert knowing(UNPRICED).price(Used(9, 1), "openai", ["gpt-x"], listener.emit) == Usage(9, 1)
     [told] = listener.warnings
     assert told.startswith("the catalogue has no price for the model gpt-x of openai")
 
 
-def test_a_catalogue_that_cannot_be_read_stops_no_stage_and_is_told_once() -> None:
+def test_unreadable_catalogue_is_reported_once_and_ends_no_stage() -> None:
     def fail(model_id: str, provider: str) -> ModelInfo | None:
         raise ConfigurationError("the table is damaged", hint="install it anew")
 
@@ -102,7 +102,7 @@ def test_the_shipped_catalogue_has_the_prices() -> None:
         ("anthropic", "gpt-x", 0.0),
     ],
 )
-def test_a_call_is_priced_by_who_answered_it(provider: str, model: str, cost: float) -> None:
+def test_call_is_priced_by_the_answering_model(provider: str, model: str, cost: float) -> None:
     cheap = replace(PRICED, input_cost_per_million=1.0, output_cost_per_million=1.0)
     known = {
         ("gpt-x", "openai"): PRICED,
@@ -115,7 +115,7 @@ def test_a_call_is_priced_by_who_answered_it(provider: str, model: str, cost: fl
 
 
 @table(("provider", "prompt"), [("openai", 900), ("anthropic", 1_000)])
-def test_what_came_from_a_cache_is_part_of_the_prompt(provider: str, prompt: int) -> None:
+def test_cached_tokens_are_part_of_the_prompt(provider: str, prompt: int) -> None:
     meter = Meter(knowing(None), ModelChoice(provider, "any"), Listener().emit)
     used = Used(900, 100, cache_read_tokens=60, cache_write_tokens=40)
     assert meter.take(used).input_tokens == prompt

@@ -30,7 +30,7 @@ def test_simulate_is_there() -> None:
 
 
 @table("name", NAMES)
-def test_a_backend_is_built_from_parts_and_says_what_it_is(name: str) -> None:
+def test_backend_is_built_from_parts(name: str) -> None:
     kind = backend_registry()[name]
     assert find_shortcoming(kind(BackendParts()), Backend) == ""
     assert inspect.getdoc(kind)
@@ -40,7 +40,7 @@ def test_a_backend_is_built_from_parts_and_says_what_it_is(name: str) -> None:
 
 
 @table("name", NAMES)
-def test_a_backend_without_a_stage_in_flight_takes_no_words(name: str) -> None:
+def test_backend_without_a_running_stage_accepts_no_messages(name: str) -> None:
     backend = backend_registry()[name](BackendParts())
     assert asyncio.run(backend.steer("plan", "hurry")) is False
 
@@ -111,6 +111,6 @@ class Half:
 
 
 @table("wrong", [Running, object(), 7, Half(), lambda: ""])
-def test_what_is_no_backend_is_refused(wrong: Any) -> None:
+def test_object_without_backend_methods_is_refused(wrong: Any) -> None:
     with pytest.raises(UsageError, match="backend"):
         adapt_backend(wrong)

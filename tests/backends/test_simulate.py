@@ -39,7 +39,7 @@ def test_another_attempt_of_a_visit_ends_the_same() -> None:
     assert it.run() is RED
 
 
-def test_whoever_asks_for_words_gets_the_same() -> None:
+def test_answers_are_the_same_for_the_same_prompt() -> None:
     async def answers(**outcomes: tuple[Outcome, ...]) -> ModelAnswer | Outcome:
         it = play(**outcomes)
         return await it.backend.answer(it.stage, "Which?")

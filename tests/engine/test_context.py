@@ -18,7 +18,7 @@ def test_values_are_stored_and_read_as_text() -> None:
     assert context.get_string("none", "x") == "x"
 
 
-def test_nothing_that_comes_out_is_the_thing_itself() -> None:
+def test_values_are_copied_on_the_way_out() -> None:
     inner = ["one"]
     context = Context({"list": ["old"]})
     context.set("set", inner)  # pyright: ignore[reportArgumentType]

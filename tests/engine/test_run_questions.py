@@ -353,7 +353,7 @@ def test_question_of_child_lists_branches_of_parent_first(tmp_path: Path) -> Non
         assert [one.key for one in questions.named(own).within][-1] == "gate@1.1/fork@1.1/a"
 
 
-def test_of_many_questions_the_reason_tells_how_many_and_the_first_few() -> None:
+def test_reason_counts_questions_and_names_the_first() -> None:
     assert describe_wait([GATE]) == "waits for an answer: Ship it?"
     many = [of_item(at, f"i{at}", count=120) for at in range(120, 0, -1)]
     assert describe_wait(many) == (
@@ -362,7 +362,7 @@ def test_of_many_questions_the_reason_tells_how_many_and_the_first_few() -> None
     )
 
 
-def test_an_item_is_one_short_line_and_says_which_of_several_ways_it_takes() -> None:
+def test_item_is_one_short_line_with_its_branch() -> None:
     told = describe_branches(of_item(2, f"one\ntwo {'z' * 500}", name="2-review"))[0]
     assert told.startswith("item 2 of 2 of each, branch 2-review: one two zzz")
     assert len(told) < 140

@@ -55,7 +55,7 @@ def test_the_key_may_be_written_as_conditions_write_it(key: str) -> None:
     assert it.branches.names == ["1"]
 
 
-def test_several_ways_out_are_walked_for_each_item() -> None:
+def test_all_outgoing_edges_are_walked_for_each_item() -> None:
     it = play(["a", "b"], out=("write", "check", "write"))
     it.run()
     assert [(one.name, one.start, one.updates["work.item"]) for one in it.branches.walked] == [
@@ -69,7 +69,7 @@ def test_several_ways_out_are_walked_for_each_item() -> None:
 
 
 @table("nothing", [[], "", "  \n\n", "[]"])
-def test_without_items_it_succeeds_and_says_so_to_the_fan_in(nothing: Json) -> None:
+def test_empty_list_succeeds_with_empty_results(nothing: Json) -> None:
     it = play(nothing, plain={"join_policy": "first_success"})
     outcome = it.run()
     assert (outcome.status, outcome.notes) == (StageStatus.SUCCESS, "no items under list")

@@ -247,5 +247,5 @@ async def test_canceled_fork_ends_branches_first() -> None:
     assert it.branches.given_up == []
 
 
-def test_without_a_way_out_there_is_nothing_to_wait_for() -> None:
+def test_no_outgoing_edges_mean_no_branches() -> None:
     assert play().run().status is StageStatus.SUCCESS

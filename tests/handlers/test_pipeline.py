@@ -69,7 +69,7 @@ def test_each_attempt_has_a_child_of_its_own() -> None:
     assert [one.name for one in started(it)] == ["it@1.1", "it@1.2", "it@2.1"]
 
 
-def test_it_is_given_words_values_of_the_context_and_inputs_of_the_run() -> None:
+def test_inputs_come_from_text_context_and_run_inputs() -> None:
     it = play(
         plot(inputs="branch,title,count,files,ticket"),
         {"title": "größe 🐍", "size": {"n": 3}, "list": ["a", 1]},
@@ -156,7 +156,7 @@ def test_missing_or_mistyped_output_is_a_failure(declared: str, told: str) -> No
     assert outcome.usage == COST
 
 
-def test_a_child_hears_whether_others_work_in_its_workspace() -> None:
+def test_child_receives_is_shared() -> None:
     it = play(plot())
     handler = Pipeline(Parts(it.backend, it.interviewer))
     asyncio.run(handler.execute(replace(it.stage, is_shared=True)))
@@ -176,7 +176,7 @@ def test_unreadable_child_is_a_pipeline_fault(plain: dict[str, Plain], told: str
     assert outcome.failure_reason == told
 
 
-def test_where_none_can_be_run_it_says_so() -> None:
+def test_missing_child_runs_is_a_failure() -> None:
     it = play(plot())
     it.children = None
     outcome = it.run()

@@ -34,7 +34,7 @@ def test_prompt_and_response_are_written() -> None:
     )
 
 
-def test_it_has_words_only_and_no_agent_at_work() -> None:
+def test_prompt_stage_returns_text_without_an_agent() -> None:
     class OnlyWords(Costly):
         async def run(self, stage: Stage, prompt: str) -> Outcome | str:
             raise AssertionError("an agent would have tools")

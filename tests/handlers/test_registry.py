@@ -63,7 +63,7 @@ def test_a_handler_does_a_stage_that_has_all_it_needs(name: str) -> None:
 
 
 @table("name", NAMES)
-def test_a_handler_keeps_nothing_between_stages(name: str) -> None:
+def test_handler_has_no_state_between_stages(name: str) -> None:
     handler = handler_registry()[name](Parts(Saying("done"), Person()))
     with pytest.raises(AttributeError):
         handler.anything = 1  # pyright: ignore[reportAttributeAccessIssue]

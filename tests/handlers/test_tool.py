@@ -17,7 +17,7 @@ def ended(code: int, out: str = "", err: str = "") -> ExecResult:
     return ExecResult(out, err, code, False, 1)
 
 
-def test_another_exit_code_is_a_verdict_that_names_it_and_the_last_words() -> None:
+def test_nonzero_exit_code_is_a_verdict_with_the_last_output() -> None:
     it = play(ended(2, "1 failed\n", "trace\nAssertionError: no\n\n"), tool_command="make test")
     outcome = it.run()
     assert outcome.status is StageStatus.FAIL

@@ -31,7 +31,7 @@ def keys_of(*labels: str) -> list[str]:
     return [one.key for one in choices_of(**{f"to{n}": label for n, label in enumerate(labels)})]
 
 
-def test_a_choice_has_the_key_the_words_and_the_target_of_its_edge() -> None:
+def test_choice_has_key_label_and_target_of_its_edge() -> None:
     assert choices_of(ship="[Y] Yes, deploy", fix="No") == (
         GateChoice("Y", "[Y] Yes, deploy", "ship"),
         GateChoice("N", "No", "fix"),
@@ -89,7 +89,7 @@ def test_every_choice_has_unique_key(labels: list[str]) -> None:
         assert match_choice(choice.key, choices) == choice
 
 
-def test_an_empty_answer_chooses_nothing_whatever_is_empty_in_a_choice() -> None:
+def test_empty_answer_matches_no_choice() -> None:
     assert match_choice(" ", (GateChoice("Y", "Yes", ""),)) is None
 
 
@@ -113,7 +113,7 @@ def test_default_of_two_choices_matches_by_label() -> None:
     assert match_target("later", choices) == choices[1]
 
 
-def test_a_label_is_preferred_only_when_it_tells_the_choice_from_the_others() -> None:
+def test_label_is_preferred_only_if_it_is_unique() -> None:
     choices = choices_of(ship="[Y] Yes", fix="yes", stop="No")
     assert [preferred_label(one, choices) for one in choices] == ["", "", "No"]
 
@@ -168,7 +168,7 @@ def test_an_interview_is_recorded() -> None:
     assert last == {"question": question, "answer": answer}
 
 
-def test_after_some_answers_that_match_nothing_the_last_is_refused() -> None:
+def test_last_of_several_invalid_answers_is_refused() -> None:
     it = play("yes", "ok", "go" * 500)
     outcome = it.run()
     assert outcome.status is StageStatus.FAIL
@@ -219,7 +219,7 @@ def test_the_timeout_of_the_node_is_the_time_there_is(answers: list[str]) -> Non
     assert 0.025 <= duration < 20
 
 
-def test_a_limit_of_nothing_is_a_limit() -> None:
+def test_time_limit_of_zero_is_a_limit() -> None:
     assert play(timeout=timedelta()).run().status is StageStatus.RETRY
 
 

@@ -127,7 +127,7 @@ def test_a_line_that_comes_in_pieces_is_one_line(wire: Wire) -> None:
     assert asyncio.run(asyncio.wait_for(talk(), 60)) == "yes"
 
 
-def test_canceled_ask_leaves_nothing_and_loses_nothing(wire: Wire) -> None:
+def test_canceled_ask_keeps_typed_lines(wire: Wire) -> None:
     lines = LineReader(wire.stream)
 
     async def give_up() -> None:
@@ -239,7 +239,7 @@ def test_a_file_is_read_like_a_terminal(tmp_path: Path) -> None:
         assert read(LineReader(stream), times=3) == ["yes", "no", None]
 
 
-def test_nothing_can_be_read_from_nowhere() -> None:
+def test_missing_input_reads_as_end_of_input() -> None:
     with Path(os.devnull).open() as stream:
         assert read(LineReader(stream)) == [None]
 
@@ -268,7 +268,7 @@ def test_early_input_is_dropped_with_message() -> None:
     os.close(ours)
 
 
-def test_a_terminal_that_is_closed_has_nothing_to_drop() -> None:
+def test_closed_terminal_has_no_input_to_drop() -> None:
     ours, theirs = os.openpty()
     with os.fdopen(theirs, encoding="utf-8") as stream:
         os.close(ours)

@@ -159,19 +159,19 @@ def asked(folder: Path, reply: Callable[[Question], Reply]) -> RunResult:
 
 
 @table("said", ["D", "d", "Drop it", " drop it ", "drop"])
-def test_words_are_the_choice_they_name(tmp_path: Path, said: str) -> None:
+def test_text_selects_the_choice_that_it_names(tmp_path: Path, said: str) -> None:
     result = asked(tmp_path, lambda question: said)
     assert result.outcome is StageStatus.SUCCESS, result.reason
     assert [one.node for one in events(result, "StageStarted")] == ["start", "ask", "drop"]
 
 
-def test_words_that_name_no_choice_are_refused(tmp_path: Path) -> None:
+def test_text_without_a_matching_choice_is_refused(tmp_path: Path) -> None:
     result = asked(tmp_path, lambda question: "perhaps")
     assert result.outcome is StageStatus.FAIL
     assert "invalid choice 'perhaps': S ([S] Ship), D ([D] Drop it)" in result.reason
 
 
-def test_nothing_leaves_the_question_out(tmp_path: Path) -> None:
+def test_missing_reply_skips_the_question(tmp_path: Path) -> None:
     result = asked(tmp_path, lambda question: None)
     assert "human skipped interaction" in result.reason
 
@@ -198,6 +198,6 @@ class Asker:
         return "S"
 
 
-def test_an_object_may_reply_with_words(tmp_path: Path) -> None:
+def test_object_may_reply_with_text(tmp_path: Path) -> None:
     result = run(tmp_path, GATE, interviewer=Asker())
     assert [one.node for one in events(result, "StageStarted")] == ["start", "ask", "ship"]

@@ -97,7 +97,7 @@ def test_a_recording_has_to_be_there(tmp_path: Path) -> None:
 
 @settings(deadline=None, max_examples=30)
 @example(st.text(max_size=20), st.text(max_size=20))
-def test_any_words_come_back(
+def test_any_text_is_replayed(
     tmp_path_factory: pytest.TempPathFactory, text: str, said: str
 ) -> None:
     asked = Question("q@1.1", text, QuestionKind.FREEFORM, (), "q")

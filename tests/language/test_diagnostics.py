@@ -59,7 +59,7 @@ def test_typo_is_distinguished_from_another_word(word: str, meant: str) -> None:
     assert one_slip(word, KNOWN) == meant
 
 
-def test_caret_stands_under_the_mistake() -> None:
+def test_caret_is_under_the_mistake() -> None:
     source = Source("one\n\ttwo three\n", "f.dot")
     shown = as_text(error("m", source.span(9, 14), fix="do it"), source)
     assert shown.split("\n") == [
@@ -131,7 +131,7 @@ def test_the_record_has_every_field_and_counts() -> None:
     }
 
 
-def test_summary_counts_in_words() -> None:
+def test_summary_names_the_counts() -> None:
     assert summary([], files=1) == "1 file, no problems found"
     assert summary([error("a"), error("b"), warning("c")], files=2) == (
         "2 errors, 1 warning in 2 files"

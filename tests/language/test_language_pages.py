@@ -31,7 +31,7 @@ def test_every_pipeline_on_the_page_is_sound(page: str) -> None:
         assert format(prepared.graph)
 
 
-def test_the_page_tells_how_signs_bind() -> None:
+def test_page_documents_the_precedence_of_operators() -> None:
     page = (REFERENCE / "conditions.md").read_text("utf-8")
     written, meant = "!a=1 && b=2 || c", "((!(a=1)) && b=2) || c"
     assert f"`{written}` is `{meant}`" in page

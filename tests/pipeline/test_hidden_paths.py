@@ -79,7 +79,7 @@ def test_sandbox_does_not_reveal_the_operator(machine: Machine) -> None:
         assert word not in told, [line for line in told.splitlines() if word in line][:3]
 
 
-def test_where_a_path_cannot_be_hidden_the_run_says_so(machine: Machine) -> None:
+def test_path_that_cannot_be_hidden_is_reported(machine: Machine) -> None:
     told, said = look(machine, ATTRACTOR_WORKSPACES_DIR="/no/such/folder")
     place = machine.state / "workspaces"
     assert f"Tools in a sandbox can see the path of the workspaces, {place}: " in said

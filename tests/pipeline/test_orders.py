@@ -50,7 +50,7 @@ def test_order_to_an_ended_run_does_not_hint_at_resume(tmp_path: Path) -> None:
             assert caught.value.hint == f"see its state: attractor status {RUN_ID}"
 
 
-def test_a_run_that_asks_nothing_is_to_be_looked_at(tmp_path: Path) -> None:
+def test_answer_without_an_open_question_points_to_status(tmp_path: Path) -> None:
     root = Workplace(tmp_path / "my run", line("a")).root
     for question in ("", "gate"):
         with pytest.raises(NoOpenQuestion) as caught:

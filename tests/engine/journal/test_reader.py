@@ -25,7 +25,7 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("seq", [0, 1, 2, 449, 450, 899, LINES, LINES + 5])
-def test_reading_goes_on_after_any_event(journal: Path, seq: int) -> None:
+def test_reading_continues_after_any_event(journal: Path, seq: int) -> None:
     reader = JournalReader(journal, find_position(journal, seq))
     lines = list(reader.more())
     assert [one.number for one in lines] == list(range(seq + 1, LINES + 1))

@@ -81,7 +81,7 @@ def test_conversation_is_stored_by_thread_name() -> None:
     assert threads.take("other", [""], visit="c@1").recall() is None
 
 
-def test_a_branch_has_a_copy_and_gives_nothing_back() -> None:
+def test_branch_has_its_own_copy_of_threads() -> None:
     threads = Threads()
     threads.take("t", [""], visit="a@1").keep("before")
     branch = threads.take("t", ["inner", "outer", ""], visit="b@1")

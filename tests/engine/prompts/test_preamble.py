@@ -136,12 +136,12 @@ def test_compact_lists_stages_and_values() -> None:
     )
 
 
-def test_truncate_tells_the_goal_and_the_run_alone() -> None:
+def test_truncate_contains_goal_and_run_only() -> None:
     told = write_preamble(Fidelity.TRUNCATE, remembered(9, words="secret plan", values=3))
     assert told == "# Earlier stages\n\nGoal: Ship it\nRun: run-1"
 
 
-def test_only_the_most_detailed_tells_of_tools() -> None:
+def test_only_summary_high_contains_tools() -> None:
     told = {
         one: "[tools: edit_file 1x, shell 2x]" in write_preamble(one, remembered(3))
         for one in PREAMBLE_LIMITS
@@ -149,7 +149,7 @@ def test_only_the_most_detailed_tells_of_tools() -> None:
     assert {one for one in told if told[one]} == {Fidelity.SUMMARY_HIGH}
 
 
-def test_before_the_first_stage_there_is_nothing_to_tell() -> None:
+def test_preamble_is_empty_before_the_first_stage() -> None:
     assert write_preamble(Fidelity.COMPACT, remembered(0)) == ""
     assert prepend_preamble("", "Do it") == "Do it"
     assert prepend_preamble("Before", "Do it") == "Before\n\n# Your task\n\nDo it"

@@ -19,12 +19,12 @@ from attractor.engine.questions.edge_labels import accelerator, normalize_label
         ("", "", ""),
     ],
 )
-def test_labels_have_a_key_and_words(label: str, key: str, words: str) -> None:
+def test_labels_have_an_accelerator_and_a_text(label: str, key: str, words: str) -> None:
     assert (accelerator(label), normalize_label(label)) == (key, words)
 
 
 @given(st.sampled_from(["[{}] ", "{}) ", "{} - "]), st.sampled_from("ABZ7"), st.text("abc d"))
-def test_a_prefix_does_not_change_the_words(prefix: str, key: str, words: str) -> None:
+def test_prefix_does_not_change_the_text(prefix: str, key: str, words: str) -> None:
     if words.strip():
         label = prefix.format(key) + "go " + words
         assert normalize_label(label) == normalize_label("go " + words)

@@ -61,7 +61,7 @@ def test_of_two_that_could_be_meant_neither_is() -> None:
     assert find_option("2", twice) == twice.options[1]
 
 
-def test_an_answer_has_the_key_the_option_and_the_words() -> None:
+def test_answer_has_key_option_and_text() -> None:
     assert read_answer("no", GATE, by="ann") == Answer(AnswerKind.GIVEN, "N", "ann", NO, "no")
 
 

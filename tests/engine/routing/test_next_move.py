@@ -105,7 +105,7 @@ def test_an_unknown_preset_is_refused() -> None:
         ("none", [0, 0]),
     ],
 )
-def test_presets_wait_as_the_specification_says(name: str, delays: list[int]) -> None:
+def test_presets_wait_as_specified(name: str, delays: list[int]) -> None:
     backoff = PRESETS[name].backoff
     for attempt, milliseconds in enumerate(delays, 1):
         delay = backoff.delay(attempt, seed="x") / timedelta(milliseconds=1)
@@ -258,11 +258,11 @@ def test_different_failure_resets_streak(tmp_path: Path) -> None:
     assert place.handler.nodes.count("test") == 7
 
 
-def test_without_a_limit_nothing_is_counted_against_it(tmp_path: Path) -> None:
+def test_redirects_are_unlimited_without_a_limit(tmp_path: Path) -> None:
     assert str(rounds(["a"] * 9, tmp_path).run().outcome) == "success"
 
 
-def test_the_node_says_it_before_the_graph() -> None:
+def test_node_overrides_the_graph() -> None:
     whole = graph([start(), end()], [], max_same_failures=5)
     assert same_failure_limit(whole, node("a")) == 5
     assert same_failure_limit(whole, node("a", max_same_failures=2)) == 2
@@ -301,7 +301,7 @@ def test_different_failure_resets_streak_among_attempts(tmp_path: Path) -> None:
     assert place.handler.nodes.count("work") == 6
 
 
-def test_a_limit_of_one_lets_nothing_be_tried_again(tmp_path: Path) -> None:
+def test_limit_of_one_allows_no_retry(tmp_path: Path) -> None:
     place = trying(tmp_path, verdict("broken"), max_same_failures=1)
     assert "1 time in a row (max_same_failures=1)" in place.run().reason
     assert place.handler.nodes.count("work") == 1
@@ -521,7 +521,7 @@ def test_end_names_all_stages_that_were_stepped_over() -> None:
     assert ended(move(whole, "b", success())) == (StageStatus.SUCCESS, "completed", "exit")
 
 
-def test_failure_without_a_reason_says_so() -> None:
+def test_failure_without_a_reason_gets_one() -> None:
     whole = graph([start(), end(), node("a")], [])
     told = "failed, no reason given"
     assert ended(move(whole, "a", Outcome(StageStatus.FAIL))) == (StageStatus.FAIL, told, "a")
@@ -732,7 +732,7 @@ def test_visit_limit_names_its_attribute(
         ({"goal_gate": True, "require_verdict": True, "auto_status": True}, {}, False),
     ],
 )
-def test_goal_gate_wants_a_verdict_if_an_attribute_says_so(
+def test_goal_gate_requires_a_verdict_by_attribute(
     of_node: dict[str, Plain], of_graph: dict[str, Plain], wanted: bool
 ) -> None:
     at = node("a", **of_node)

@@ -54,7 +54,7 @@ def test_a_run_that_reached_its_end_has_done_it_all(tmp_path: Path) -> None:
     assert told.nodes["work"].duration is not None
 
 
-def test_a_loop_counts_visits_and_the_ways_it_took(tmp_path: Path) -> None:
+def test_loop_counts_visits_and_taken_edges(tmp_path: Path) -> None:
     looped = graph(
         [start(), node("make"), node("test"), end()],
         [

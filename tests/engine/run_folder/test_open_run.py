@@ -42,7 +42,7 @@ def test_an_emptied_checkpoint_is_a_lost_one(done: Workplace, content: bytes) ->
     assert state_of(done) == before
 
 
-def test_a_stale_checkpoint_is_brought_up_to_date(tmp_path: Path) -> None:
+def test_stale_checkpoint_is_updated(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a", "b"))
     checkpoint = place.root / "checkpoint.json"
     with place.open() as run:

@@ -27,7 +27,7 @@ def test_all_of_the_usual_pipelines_can_be_reached() -> None:
         assert found.nodes == frozenset(parse(text).nodes)
 
 
-def test_a_restart_hands_nothing_on_to_a_conditional() -> None:
+def test_restart_passes_no_outcome_to_a_conditional() -> None:
     nodes = [start(), end(), node("judge", "diamond")]
     ways = [
         *chain("start", "work", "exit"),
@@ -175,7 +175,7 @@ def test_ten_times_the_pipeline_is_ten_times_the_work() -> None:
 
 @settings(max_examples=count(ci=30, full=1000), deadline=None)
 @given(small_graphs(), st.integers(0, 200))
-def test_a_tighter_bound_never_says_more_is_out_of_reach(of: Graph, most: int) -> None:
+def test_tighter_bound_never_reports_more_unreachable(of: Graph, most: int) -> None:
     tight, wide = cover(of, most=most), cover(of)
     assert set(tight.unreachable_nodes) <= set(wide.unreachable_nodes)
     assert {*map(id, tight.unreachable_edges)} <= {*map(id, wide.unreachable_edges)}

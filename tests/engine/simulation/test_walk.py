@@ -174,7 +174,7 @@ TOML = 'plan = "success"\ntest = ["fail", { outcome = "success", notes = "green"
     ("name", "text"),
     [("o.json", JSON), ("o.toml", TOML), ("o", f" {JSON}"), ("o", TOML), ("o.toml", "﻿" + TOML)],
 )
-def test_both_ways_to_write_say_the_same(tmp_path: Path, name: str, text: str) -> None:
+def test_json_and_toml_outcomes_are_equal(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
     assert open_outcomes(tmp_path / name) == WANTED
 

@@ -124,7 +124,7 @@ def test_sync_handler_runs_in_a_thread() -> None:
     assert handler.thread is not threading.main_thread()
 
 
-def test_saying_nothing_is_a_success_only_with_auto_status() -> None:
+def test_missing_outcome_is_a_success_only_with_auto_status() -> None:
     assert outcome_of(returning(None), node("a", auto_status=True)) == success(AUTO_STATUS_NOTES)
     assert outcome_of(returning(None)).failure_class is FailureClass.TERMINAL
     assert "returned str" in outcome_of(returning("text")).failure_reason
@@ -156,7 +156,7 @@ def test_outcome_field_of_another_type_fails(field: str, value: object, told: st
     assert told in failed.failure_reason
 
 
-def test_a_failure_without_words_gets_some() -> None:
+def test_failure_without_a_reason_gets_a_reason() -> None:
     silent = Outcome(StageStatus.FAIL, preferred_label="Fix")
     worded = Outcome(StageStatus.FAIL, preferred_label="Fix", failure_reason="a failed")
     assert outcome_of(returning(silent)) == worded

@@ -52,7 +52,7 @@ def test_usage_before_crash_counts(tmp_path: Path) -> None:
     assert place.run().usage == USED + USED
 
 
-def test_a_stage_that_uses_nothing_says_so(tmp_path: Path) -> None:
+def test_stage_without_usage_records_zero(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", retrying(), {"work": success()})
     assert place.run().usage == NOTHING_USED
 

@@ -175,7 +175,7 @@ def test_journal_has_author_of_answer(tmp_path: Path, said: str, kind: str, word
     assert words in (ended.data.get("notes"), ended.data.get("error"))
 
 
-def test_nothing_is_begun_before_it_is_chosen_however_long_that_takes(tmp_path: Path) -> None:
+def test_no_stage_begins_before_the_choice_after_an_interruption(tmp_path: Path) -> None:
     place = Deploying(tmp_path, timeout="1s")
     place.die()
     begun = len(place.events("StageStarted"))
@@ -232,7 +232,7 @@ def test_an_answer_that_was_used_is_not_used_again(tmp_path: Path) -> None:
         assert run.answer_to(question) is None
 
 
-def test_between_two_attempts_nothing_is_interrupted(tmp_path: Path) -> None:
+def test_wait_between_attempts_is_no_interruption(tmp_path: Path) -> None:
     """Who dies while it waits for its next attempt has done nothing that could be half done."""
     for attribute in ("ask", "fail"):
         place = Deploying(
@@ -426,7 +426,7 @@ def test_patch_contains_changes_of_stage(tmp_path: Path) -> None:
     assert contents(copy) == contents(workspace.folder)
 
 
-def test_a_stage_that_changed_nothing_has_no_patch(tmp_path: Path) -> None:
+def test_unchanged_tree_has_no_patch(tmp_path: Path) -> None:
     place, _ = run(tmp_path, {"b": writing({"new": "x"})}, "a", "b", "c")
     assert [id_ for id_ in "abc" if (place.root / id_ / "diff.patch").exists()] == ["b"]
 

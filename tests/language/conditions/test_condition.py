@@ -47,7 +47,7 @@ def test_evaluation_agrees_with_the_documentation(
 
 
 @given(conditions)
-def test_condition_operators_it_tells_which_keys_it_asks_for(condition: Condition) -> None:
+def test_condition_lists_the_keys_that_it_reads(condition: Condition) -> None:
     asked: set[str] = set()
     for clause in each_clause(condition):
         clause.holds(lambda key: (asked.add(key), "")[1])

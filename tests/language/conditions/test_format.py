@@ -22,7 +22,7 @@ def test_the_portable_form_means_the_same(condition: Condition, held: dict[str, 
         assert find_extension(form, write_condition(form)) is None
 
 
-def test_nothing_is_written_as_nothing() -> None:
+def test_empty_condition_is_written_as_empty_text() -> None:
     assert write_condition(ALWAYS) == ""
 
 

@@ -40,7 +40,7 @@ def test_pattern_agrees_with_python(pattern: str, text: str, ignores_case: bool)
     ["(", ")", "*a", "a**", "[", "[]", "[z-a]", "(?=a)", "(?<!a)b", r"(a)\1", "\\"]
     + [r"\q", r"\Z", "a{2,1}", "((a{1000}){1000}){1000}", "(" * 10_000],
 )
-def test_a_pattern_that_cannot_be_read_says_so(pattern: str) -> None:
+def test_invalid_pattern_is_reported(pattern: str) -> None:
     with pytest.raises(InvalidPattern) as raised:
         compile_pattern(pattern)
     assert raised.value.hint

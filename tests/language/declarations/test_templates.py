@@ -34,7 +34,7 @@ def test_a_template_may_not_be_nested_without_end() -> None:
     assert read_template("{% if a %}" * 50_000).mistake
 
 
-def test_nothing_is_imported_until_there_is_a_template() -> None:
+def test_jinja_is_imported_for_templates_only() -> None:
     code = (
         "import sys; from attractor.language import prepare;"
         "prepare('digraph G { start; a [prompt=x]; exit; start -> a -> exit }');"

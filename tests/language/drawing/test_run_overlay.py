@@ -38,7 +38,7 @@ STATES = RunStates(
 )
 
 
-def test_nodes_and_edges_show_what_happened() -> None:
+def test_nodes_and_edges_show_the_states_of_a_run() -> None:
     marks = overlay(GRAPH, STATES).marks
     assert marks["node-start"].note == "done"
     assert marks["node-start"].name == "state-done"

@@ -40,7 +40,7 @@ from tests.tables import table
 TEXT = 'digraph G { a [llm_model="gpt-5.2"]; b [llm_model=opus]; c '
 
 
-def test_models_in_use_are_known_where_nothing_else_says_which_there_are() -> None:
+def test_models_in_use_are_proposed_without_a_vocabulary() -> None:
     used = {"gpt-5.2", "opus"}
     assert Analysis(Source(TEXT + "}"), vocabulary=Vocabulary()).words.models == used
     named = Analysis(Source(TEXT + "}"), vocabulary=Vocabulary(models={"sonnet"}))

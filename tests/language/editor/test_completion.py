@@ -114,7 +114,7 @@ def test_a_statement(text: str) -> None:
 
 
 @table("text", ["digraph G { // a [|", "digraph G { /* a -> |", "// |\ndigraph"])
-def test_nothing_is_proposed_in_a_comment(text: str) -> None:
+def test_comments_get_no_proposals(text: str) -> None:
     assert at(text).writing is CursorKind.NOTHING
 
 

@@ -53,7 +53,7 @@ def test_end_by_id_has_type_and_shape(type_: str, id_: str) -> None:
 
 
 @table("shape", ["box", "circle", "ellipse"])
-def test_a_shape_that_means_a_stage_or_nothing_does_not_unmake_an_end(shape: str) -> None:
+def test_shape_of_a_stage_does_not_change_a_start_or_exit_by_id(shape: str) -> None:
     found = parse(f"digraph {{ node [shape={shape}]; start }}").nodes["start"]
     assert (found.type, found.shape) == ("start", shape)
 

@@ -108,7 +108,7 @@ def test_a_chain_of_any_length_has_an_end() -> None:
     assert [len(loop) for loop in loops(["0"], ahead)] == [long + 1]
 
 
-def test_edges_and_jumps_are_followed_both_ways() -> None:
+def test_edges_and_jumps_are_followed_in_both_directions() -> None:
     text = "digraph G { a [retry_target=c]; b; c [fallback_retry_target=a]; a -> b -> b }"
     graph = parse(text)
     assert [*targets(graph)("a")] == ["b"]

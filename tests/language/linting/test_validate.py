@@ -62,7 +62,7 @@ def test_comments_silence_rules_on_their_line() -> None:
         ("// attractor: ignore[start_node]", "cannot be ignored"),
     ],
 )
-def test_a_comment_that_silences_nothing_is_reported(comment: str, message: str) -> None:
+def test_comment_that_ignores_no_diagnostic_is_reported(comment: str, message: str) -> None:
     [told] = prepare(pipeline("a [prompt=x]", comment)).diagnostics
     assert (told.rule, told.severity) == ("unused_ignore", "warning")
     assert message in told.message
@@ -76,7 +76,7 @@ def test_a_comment_that_silences_nothing_is_reported(comment: str, message: str)
         ("portability", "remove it"),
     ],
 )
-def test_a_comment_says_which_rule_may_be_meant(rule: str, fix: str) -> None:
+def test_unknown_rule_in_a_comment_gets_a_suggestion(rule: str, fix: str) -> None:
     [told] = prepare(pipeline("a [prompt=x]", f"// attractor: ignore[{rule}]")).diagnostics
     assert told.fix == fix
 
@@ -227,7 +227,7 @@ TEXT = "digraph G { start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit 
 
 
 @table("level", [Level.INFO, Level.WARNING, Level.ERROR])
-def test_a_rule_is_as_grave_as_the_project_says(level: Level) -> None:
+def test_project_sets_the_severity_of_a_rule(level: Level) -> None:
     prepared = prepare(TEXT, levels={"unknown_attribute": level})
     assert [(one.rule, one.severity) for one in prepared.diagnostics] == [
         ("unknown_attribute", level)

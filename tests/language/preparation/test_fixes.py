@@ -82,7 +82,7 @@ def test_a_fix_that_brings_an_error_is_not_applied() -> None:
     assert mended.left.diagnostics[0] == error("old")
 
 
-def test_a_second_error_of_the_same_words_is_new() -> None:
+def test_second_error_with_the_same_message_is_new() -> None:
     def check(text: str) -> Prepared:
         found = [error("same"), mending(text, (0, 1, "b"))]
         return judged(text, *(found if text == "a" else [error("same"), error("same", fix="x")]))

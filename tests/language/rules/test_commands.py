@@ -98,7 +98,7 @@ def test_each_command_is_looked_at(name: str) -> None:
         ("node [tool_command=ls]; a [prompt=x]; b [prompt=x]", ["tool_command"]),
     ],
 )
-def test_a_command_that_nothing_runs_is_pointed_at(text: str, where: list[str]) -> None:
+def test_command_that_is_never_run_is_reported(text: str, where: list[str]) -> None:
     assert told(text, "command_needs_tool") == where
 
 

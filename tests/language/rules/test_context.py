@@ -47,7 +47,7 @@ def asking(way: str, key: str, *, before: str = "") -> str:
         ("c -> a", "context.x", "start -> c; start [retry_target=t]; t -> a -> c", True),
     ],
 )
-def test_a_key_that_nothing_can_have_set_is_reported(
+def test_key_that_no_stage_can_set_is_reported(
     way: str, key: str, before: str, is_fine: bool
 ) -> None:
     broken = told(asking(way, key, before=before), "context_key_written")

@@ -6,7 +6,7 @@ from tests.language.rules.judging import found, inside, pointed_at, told
 from tests.tables import table
 
 
-def test_an_empty_graph_lacks_both_ends_and_nothing_else() -> None:
+def test_empty_graph_only_lacks_start_and_exit() -> None:
     assert [one.rule for one in found("digraph G {}")] == ["start_node", "terminal_node"]
 
 
@@ -18,9 +18,7 @@ def test_an_empty_graph_lacks_both_ends_and_nothing_else() -> None:
         ("type=tool, shape=box", "'{}' has type=tool and shape=box: use shape={} instead"),
     ],
 )
-def test_a_node_with_the_name_of_an_end_that_says_another_type_is_named(
-    says: str, fix: str
-) -> None:
+def test_node_named_like_an_end_with_another_type_is_reported(says: str, fix: str) -> None:
     text = f"digraph G {{ Start [{says}]; end [{says}]; Start -> end }}"
     ends = [one for one in found(text) if one.rule in ("start_node", "terminal_node")]
     assert [(one.node, one.fix) for one in ends] == [

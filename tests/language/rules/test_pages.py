@@ -10,7 +10,7 @@ NAMES = list(rule_registry())
 
 
 @table("name", NAMES)
-def test_the_example_breaks_the_rule_as_gravely_as_it_says(name: str) -> None:
+def test_example_has_a_diagnostic_of_the_documented_severity(name: str) -> None:
     broken = found(read_page(name).example, name)
     assert broken
     assert all(one.fix and one.span.is_somewhere for one in broken)

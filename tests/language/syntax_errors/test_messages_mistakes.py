@@ -86,7 +86,7 @@ def test_the_sentence_for_a_mistake(text: str, snapshot: SnapshotAssertion) -> N
     assert shown(text) == snapshot
 
 
-def test_reading_goes_on_behind_a_mistake() -> None:
+def test_parsing_continues_after_a_mistake() -> None:
     diagnostics = read_graph(Source("digraph G { a -- b; c -- d }\n")).diagnostics
     assert [one.span.column for one in diagnostics] == [15, 23]
     diagnostics = read_graph(Source('digraph G {a : a "}')).diagnostics

@@ -148,7 +148,7 @@ async def test_a_budget_counts_for_all_rounds_of_a_child(parent: Family) -> None
 WAITS = "[ $(wc -l < done.txt) -lt 2 ] || while ! [ -e go ]; do sleep 0.02; done"
 
 
-async def test_words_and_a_stop_reach_the_round_at_work(parent: Family) -> None:
+async def test_messages_and_stops_reach_the_current_round(parent: Family) -> None:
     parent.write("rounds.dot", rounds(work=WAITS))
     async with parent.children.start(Child(NAME, "rounds.dot"), parent.workspace) as child:
         await until(lambda: len(parent.lines()) == 2)

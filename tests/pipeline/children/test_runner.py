@@ -124,7 +124,7 @@ async def test_crash_restores_the_first_tree(parent: Family) -> None:
     assert progress["tree"] == "t1"
 
 
-async def test_one_that_has_ended_leaves_the_files_as_it_did(parent: Family) -> None:
+async def test_ended_child_restores_its_last_files(parent: Family) -> None:
     parent.write("none.dot", f"digraph none {{ {ENDS}; start -> exit }}")
     trees = Trees()
     for _ in range(2):

@@ -63,7 +63,7 @@ async def ask(host: RunHost, twin: ProviderTwin, text: str, provider: str = "ope
         return await client.complete(a_request(provider, text))
 
 
-def test_a_world_without_settings_has_nothing_around_its_models(tmp_path: Path) -> None:
+def test_models_without_settings_have_no_middleware(tmp_path: Path) -> None:
     for settings in (None, LlmSettings()):
         host = world_with(tmp_path / "p", settings)
         assert not model_middleware(host, AsyncExitStack())

@@ -60,7 +60,7 @@ def test_failed_stage_is_explained(tmp_path: Path) -> None:
     assert str(one.case.run.directory.root / "a") in one.finding.remedies[0].what
 
 
-def test_a_stage_that_was_tried_again_says_how_often(tmp_path: Path) -> None:
+def test_retried_stage_has_its_number_of_attempts(tmp_path: Path) -> None:
     one = diagnosed(tmp_path, f'a [{TOOL}="exit 3", max_retries=1]; start -> a -> exit')
     assert "a@1 failed after 2 attempts" in causes(one)
     assert [failure.will_retry for failure in one.case.history.failures] == [True, False]

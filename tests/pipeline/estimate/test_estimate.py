@@ -61,7 +61,7 @@ def stage(one: Estimate, node: str) -> StageEstimate:
     return found
 
 
-def test_without_runs_and_assumptions_nothing_is_made_up() -> None:
+def test_estimate_is_empty_without_runs_and_assumptions() -> None:
     one = estimated(pipeline(MODEL))
     assert (one.seconds, one.cost_usd, one.tokens) == (UNKNOWN, UNKNOWN, UNKNOWN)
     assert "no earlier run" in one.basis[0]

@@ -188,7 +188,7 @@ def configured(
     )
 
 
-def test_a_project_says_the_level_of_a_rule(tmp_path: Path) -> None:
+def test_project_sets_the_level_of_a_rule(tmp_path: Path) -> None:
     text = '[rules]\nreachability = "warning"\nportability = "off"\nunused_ignore = "info"\n'
     assert rule_levels(configured(tmp_path, project=text)) == {
         "reachability": Level.WARNING,
@@ -197,7 +197,7 @@ def test_a_project_says_the_level_of_a_rule(tmp_path: Path) -> None:
     }
 
 
-def test_nothing_set_leaves_every_rule_as_it_is(tmp_path: Path) -> None:
+def test_rules_keep_their_level_by_default(tmp_path: Path) -> None:
     assert rule_levels(configured(tmp_path)) == {}
 
 

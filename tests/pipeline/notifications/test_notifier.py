@@ -104,7 +104,7 @@ def test_address_is_not_printed(tmp_path: Path) -> None:
     assert "of-the-chat" not in (result.directory / "events.jsonl").read_text()
 
 
-def test_both_ways_are_tried_and_one_has_no_say_in_the_other(tmp_path: Path) -> None:
+def test_each_messenger_is_used_independently(tmp_path: Path) -> None:
     host = host_in(tmp_path, Notify(command="touch told", url="http://127.0.0.1:1/"))
     result = begin(host)
     ended = [(one.type, one.data["way"]) for one in events(result, "Notification")[1:]]

@@ -87,7 +87,7 @@ def test_a_program_may_say_it_on_standard_error(tmp_path: Path) -> None:
     assert look(tmp_path, "it>3")[0].fault == ""
 
 
-def test_some_programs_are_asked_in_other_words(tmp_path: Path) -> None:
+def test_some_programs_have_another_version_option(tmp_path: Path) -> None:
     put(tmp_path, "go", '[ "$1" = version ] && echo go version go1.21.5 linux/amd64')
     put(tmp_path, "other", '[ "$1" = version ] && echo other 1.21.5')
     go, other = look(tmp_path, "go>=1.21, other>=1.21")

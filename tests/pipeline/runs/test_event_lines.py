@@ -83,7 +83,7 @@ def test_event_is_a_line(kind: str, data: dict[str, Json], line: str) -> None:
         ("StageStarted", {}, "plan: started"),
     ],
 )
-def test_log_shows_tool_calls_and_words_of_agents_in_short(
+def test_log_shows_tool_calls_and_texts_of_agents_shortened(
     kind: str, data: dict[str, Json], line: str
 ) -> None:
     event = replace(RunEvents().tell(kind, "plan"), data=data)

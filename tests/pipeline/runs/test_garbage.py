@@ -65,7 +65,7 @@ def test_a_run_that_something_may_become_of_needs_all(tmp_path: Path, status: Ru
     assert need(at(tmp_path, status)).is_needed
 
 
-def test_an_approved_run_needs_nothing_once_it_is_promoted(tmp_path: Path) -> None:
+def test_promoted_run_needs_no_workspace(tmp_path: Path) -> None:
     place = at(tmp_path, APPROVED)
     assert need(place).is_needed
     assert not need(place, is_promoted=True).is_needed
@@ -78,7 +78,7 @@ def test_recent_run_keeps_its_files(tmp_path: Path) -> None:
     assert not need(place, AT_ONCE).is_needed
 
 
-def test_a_clock_that_was_set_back_keeps_nothing_for_ever(tmp_path: Path) -> None:
+def test_gc_tolerates_a_clock_that_was_set_back(tmp_path: Path) -> None:
     place = at(tmp_path, FAILED)
     assert not need(place, Rules(NOW - timedelta(days=1), timedelta())).is_needed
 

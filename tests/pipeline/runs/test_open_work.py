@@ -128,7 +128,7 @@ def test_one_is_meant_by_its_id_and_all_of_a_node_by_its_name() -> None:
     assert len(pick_all([*MANY, OTHER], "gate", where="")) == 120
 
 
-def test_the_same_words_are_the_answer_to_all_or_to_none() -> None:
+def test_answer_to_several_questions_must_fit_all() -> None:
     assert read(GATE, replace(GATE, options=(Option("1", "[Y] Yes"),))) == ["Y", "1"]
     with pytest.raises(UsageError, match="invalid answer to 1 of 2 questions: other@1.1") as caught:
         read(GATE, OTHER)

@@ -205,7 +205,7 @@ def test_new_required_input_is_refused(host: RunHost) -> None:
         go_on(root, host, by="Ann")
 
 
-def test_where_nothing_changed_there_is_nothing_to_accept(host: RunHost) -> None:
+def test_unchanged_pipeline_needs_no_acceptance(host: RunHost) -> None:
     root = parked(host)
     told: list[str] = []
     go_on(root, replace(host, tell=told.append), by="Ann")

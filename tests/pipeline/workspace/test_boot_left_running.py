@@ -121,7 +121,7 @@ def test_ended_processes_are_recorded(tmp_path: Path) -> None:
     assert (one.name, lives, told) == ("sleep", False, ["LeftRunningEnded"])
 
 
-def test_in_a_sandbox_there_is_nothing_to_be_done(tmp_path: Path) -> None:
+def test_sandboxed_run_has_no_orphans_to_end(tmp_path: Path) -> None:
     assert left_by_dead(tmp_path, "bubblewrap") == ((), True, [])
 
 

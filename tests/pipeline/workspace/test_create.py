@@ -126,7 +126,7 @@ def test_start_and_resume_remove_leftovers_of_killed_runs(tmp_path: Path) -> Non
         assert set(place.iterdir()) == {own, living}
 
 
-def test_nothing_is_removed_while_a_record_cannot_be_read(tmp_path: Path) -> None:
+def test_unreadable_record_prevents_removal(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PARKS)
     host, told = telling(project)
     asyncio.run(start(options(project), host))

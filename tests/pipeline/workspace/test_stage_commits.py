@@ -165,7 +165,7 @@ def test_commits_of_the_run_branch(tmp_path: Path, pipeline: str, stages: str, m
     require_whole(project, result)
 
 
-def test_a_run_that_failed_has_a_branch_that_says_so(tmp_path: Path) -> None:
+def test_branch_of_a_failed_run_names_the_failure(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", FAILS)
     result = go(make_host(project))
     assert result.status == FAILED
