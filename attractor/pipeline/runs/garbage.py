@@ -37,7 +37,6 @@ from attractor.environments.orphan_processes import (
     runs_with_orphans,
 )
 from attractor.language.source.text import visible
-from attractor.pipeline.host.pinned_agents import pinned_copies
 from attractor.pipeline.host.run_host import RunHost
 from attractor.workspaces.cleanup import (
     DiskUsage,
