@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from attractor.growth.control_plane import ControlPlane
+from attractor.growth.morph import apply_morphs, read_morph
 from attractor.growth.spec.files import read_spec, write_spec
 from tests.cli.running import attractor
 from tests.growth.app import PROPOSAL, make_app
@@ -72,6 +73,7 @@ def test_dropped_plan_collides_no_longer(app: ControlPlane) -> None:
     second = {"morphs": [{"type": "add_source", "name": "Contracts"}], "tests": []}
     other = record(plan(app, second, "--json"))["plan_id"]
     assert f"attractor grow drop {other}" in grow(app, "check", first, code=4)
+    assert f"next: attractor grow drop {first}" in grow(app, "status", other)
     assert grow(app, "drop", other) == f"dropped {other}\n"
     assert "no problems found" in grow(app, "check", first)
     app.plans.folder_of(first).joinpath("deployment.jsonl").write_text('{"state":"deploying"}\n')
@@ -83,8 +85,9 @@ def test_stale_plan_is_rebased(app: ControlPlane) -> None:
     assert "no problems found" in grow(app, "check", old)
     graph = read_spec(app.repository)
     write_spec(graph.replace(graph["triage"].with_fields(name="Home")), app.repository)
-    findings = record(grow(app, "check", old, "--json", code=4))["findings"]
-    assert [one["kind"] for one in findings] == ["stale_base"]
+    checked = record(grow(app, "check", old, "--json", code=4))
+    assert [one["kind"] for one in checked["findings"]] == ["stale_base"]
+    assert checked["next"] == f"attractor grow rebase {old}"
     new = record(grow(app, "rebase", old, "--json"))
     assert (new["instead_of"], new["deployable"]) == (old, True)
     states = {
@@ -92,6 +95,32 @@ def test_stale_plan_is_rebased(app: ControlPlane) -> None:
     }
     assert states == {old: "dropped", new["plan_id"]: "open"}
     assert "is dropped" in grow(app, "rebase", old, code=4)
+
+
+def test_stale_plan_that_fits_no_more_is_dropped(app: ControlPlane) -> None:
+    old = record(plan(app, PROPOSAL, "--json"))["plan_id"]
+    panel = [{"type": "add_surface", "panels": ["contract_tracker"]}]
+    write_spec(apply_morphs(read_spec(app.repository), [*map(read_morph, panel)]), app.repository)
+    assert record(grow(app, "check", old, "--json", code=4))["next"] == f"attractor grow drop {old}"
+    assert "exists" in grow(app, "rebase", old, code=4)
+
+
+def test_corrupt_plan_hides_no_other(app: ControlPlane) -> None:
+    lost, kept = (
+        record(plan(app, {"morphs": [{"type": "add_source", "name": name}], "tests": []}, "--json"))
+        for name in ("lost", "kept")
+    )
+    whole = {key: lost[key] for key in ("plan_id", "base", "tests")}
+    for text in ("{", json.dumps({**whole, "attempt": "x"})):
+        (app.plans.folder_of(lost["plan_id"]) / "plan.json").write_text(text)
+        shown = grow(app, "status")
+        assert f"{kept['plan_id']}  open" in shown
+        assert f"attractor grow drop {lost['plan_id']}" in shown
+        assert f"{lost['plan_id']}: " in shown
+    assert "no problems found" in grow(app, "check", kept["plan_id"])
+    grow(app, "drop", lost["plan_id"])
+    states = [one["state"] for one in record(grow(app, "status", "--json"))["plans"]]
+    assert sorted(states) == ["dropped", "open"]
 
 
 def test_feedback_is_kept_for_the_next_plan(app: ControlPlane, tmp_path: Path) -> None:
@@ -121,13 +150,13 @@ def test_refused_proposals(app: ControlPlane) -> None:
 
 def test_simulation_says_what_may_change_and_lets_the_plan_go_on(app: ControlPlane) -> None:
     made = record(plan(app, PROPOSAL, "--json"))
-    shown = grow(app, "simulate", made["plan_id"])
+    shown = grow(app, "simulate", made["plan_id"], "--no-rehearse")
     assert "may change: comparator" not in shown
     assert "risk: medium: m2 insert_gate" in shown
     assert "risk: no recorded traffic fits the app (record some: attractor grow record)" in shown
-    assert f"next: attractor grow simulate {made['plan_id']} --rehearse\n" in shown
+    assert f"next: attractor grow simulate {made['plan_id']}\n" in shown
     assert record(grow(app, "status", "--json"))["plans"][0]["state"] == "simulated"
-    report = record(grow(app, "simulate", made["plan_id"], "--json"))
+    report = record(grow(app, "simulate", made["plan_id"], "--no-rehearse", "--json"))
     assert report["pins"]["plan_hash"] == made["plan_hash"]
     pictures = [Path(report["folder"], one).read_text() for one in report["screenshots"]]
     assert "contract_tracker" not in pictures[0]

@@ -93,7 +93,7 @@ def test_plan_shows_collision_simulation_and_pictures(app: Farm) -> None:
     with app.server.client("operate") as client:
         client.headers.update(PAGE)
         listed = client.get("/growth").text
-        assert f"attractor grow simulate {id_} --rehearse" in listed
+        assert f"attractor grow drop {other}" in listed
         assert f'collides with <a href="/growth/plans/{other}">' in listed
         shown = client.post(f"/growth/plans/{id_}/simulate", follow_redirects=True).text
         for words in ("irreversible", "May change", "Recorded state", "Text for the review"):

@@ -10,31 +10,41 @@ from attractor.cli.runs.growth import control_plane_of, simulation_lines, watche
 
 @click.command("simulate")
 @click.argument("plan", metavar="PLAN")
-@click.option("--rehearse", is_flag=True, help="Let the crew build the plan, and try the result.")
+@click.option(
+    "--rehearse/--no-rehearse",
+    default=None,
+    help="Let the crew build the plan, and try the result (default: from medium risk on).",
+)
 @json_option
 @click.pass_obj
-def simulate_growth(invocation: Invocation, plan: str, rehearse: bool, as_json: bool) -> ExitCode:
+def simulate_growth(
+    invocation: Invocation, plan: str, rehearse: bool | None, as_json: bool
+) -> ExitCode:
     """Simulate a plan: what it changes, before it is deployed.
 
     The simulation says which files, requests and records the plan touches, and which workflows,
     outputs and panels may change. Recorded traffic lies in runs/growth/recordings.
 
-    With --rehearse, the crew builds the plan, and both apps get the recorded traffic: a plan of
+    In a rehearsal, the crew builds the plan, and both apps get the recorded traffic: a plan of
     medium or high risk needs it. A deployment goes on with the same run. Exit with 4 if a response
     changes that the plan does not touch.
     """
     # Imported here, because only commands of growth need it.
-    from attractor.growth.api.plans import describe_simulation, simulate
+    from attractor.growth.api.plans import describe_simulation, required_depth, simulate
+    from attractor.growth.simulation.report import Depth
 
-    if rehearse:
+    plane = control_plane_of(invocation)
+    depth = required_depth(plane, plan)
+    if rehearse is not None:
+        depth = Depth.REHEARSAL if rehearse else Depth.SPEC
+    if depth is Depth.REHEARSAL:
         with watched_plane(invocation, as_json=as_json) as plane:
-            simulate(plane, plan, rehearse=True)
+            simulate(plane, plan, depth)
     else:
-        plane = control_plane_of(invocation)
-        simulate(plane, plan)
+        simulate(plane, plan, depth)
     report = describe_simulation(plane, plan)
     if as_json:
-        show_json(report, is_line=rehearse)
+        show_json(report, is_line=depth is Depth.REHEARSAL)
     else:
         show("\n".join(simulation_lines(report)))
     return ExitCode.REFUSED if report["faults"] else ExitCode.DONE

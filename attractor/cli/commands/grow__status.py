@@ -18,7 +18,9 @@ from attractor.cli.runs.resources import table
 def plan_status(invocation: Invocation, plan: str | None, as_json: bool) -> ExitCode:
     """List the plans of an app with their states, and the running app; or show one plan.
 
-    A plan is open, simulated, deploying, parked (it waits for a decision), deployed or dropped.
+    A plan is open, simulated, deploying, parked (it waits for a decision), failed (its run or its
+    gate failed: deploy it again, rebase or drop it), deployed, dropped, or corrupt (its files
+    cannot be read: drop it).
     """
     # Imported here, because only commands of growth need it.
     from attractor.growth.api.deployments import describe_app
@@ -32,14 +34,16 @@ def plan_status(invocation: Invocation, plan: str | None, as_json: bool) -> Exit
         show_json(record)
         return ExitCode.DONE
     plans = cast("list[dict[str, Any]]", record["plans"])
-    rows = [
-        [str(one[key]) for key in ("plan_id", "state", "risk", "base", "result")] for one in plans
+    keys = ("plan_id", "state", "risk", "base", "result", "next")
+    rows = [[str(one[key]) for key in keys] for one in plans]
+    faults = [
+        f"{one['plan_id']}: {each['message']}"
+        for one in plans
+        if one["state"] == "corrupt"
+        for each in one["findings"]
     ]
-    show(
-        "\n".join(table([["plan", "state", "risk", "base", "result"], *rows]))
-        if rows
-        else "no plans"
-    )
+    header = ["plan", "state", "risk", "base", "result", "next command"]
+    show("\n".join([*table([header, *rows]), *faults]) if rows else "no plans")
     show("\n".join(app_lines(cast("dict[str, Any]", record["app"]))))
     return ExitCode.DONE
 

@@ -61,8 +61,8 @@ def _plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     yield f"  {identity['machine_checked']} of {identity['lines']} identity lines machine-checked"
     yield from (f"  test: {one}" for one in plan["tests"])
     yield from check_lines(plan)
-    if plan["deployable"] and plan["state"] == "open":
-        yield f"next: attractor grow simulate {plan['plan_id']}"
+    if plan["next"]:
+        yield f"next: {plan['next']}"
 
 
 def morph_line(one: Mapping[str, Any]) -> str:
@@ -93,7 +93,7 @@ def check_lines(plan: Mapping[str, Any]) -> Iterator[str]:
 
 def simulation_lines(report: Mapping[str, Any]) -> Iterator[str]:
     """Yield the report of a simulation for a person."""
-    pins, traffic, moved = report["pins"], report["traffic"], report["migration"]
+    traffic, moved = report["traffic"], report["migration"]
     yield f"{report['simulation_id']} of {report['plan_id']}: {report['diff']['summary']}"
     yield from (f"  {one}" for one in report["diff"]["changes"])
     yield f"  {len(report['files'])} generated files differ"
@@ -108,11 +108,8 @@ def simulation_lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"  risk: {one}" for one in report["risks"])
     yield f"  pictures: {', '.join(report['screenshots'])} in {report['folder']}"
     yield from (f"  BLOCKS: {one}" for one in report["faults"])
-    if not report["faults"]:
-        is_deep = report["risk"] == "low" or pins["depth"] == "rehearsal"
-        plan = report["plan_id"]
-        command = f"deploy {plan}" if is_deep else f"simulate {plan} --rehearse"
-        yield f"next: attractor grow {command}"
+    if report["next"]:
+        yield f"next: {report['next']}"
 
 
 def show_deployment(record: Mapping[str, Any], *, again: str, as_json: bool) -> ExitCode:

@@ -9,15 +9,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from attractor.base.errors import UsageError
+from attractor.base.errors import AttractorError, UsageError
 from attractor.base.json import Json
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import branch_of, crew_pipeline
 from attractor.growth.deployment.release import Releases
+from attractor.growth.deployment.requirements import next_command
 from attractor.growth.desires import UserDesire
 from attractor.growth.development import read_development
-from attractor.growth.errors import PlanRefused
+from attractor.growth.errors import InvalidDevelopment, PlanRefused
 from attractor.growth.identity import coverage
 from attractor.growth.normalize.structured import add_desires
 from attractor.growth.plans.checks import find_unclear, make_plan, refusal
@@ -34,7 +35,7 @@ from attractor.growth.plans.mutation import mutation_text
 from attractor.growth.plans.plan import Plan, Proposal
 from attractor.growth.plans.planner import propose
 from attractor.growth.plans.store import PlanState
-from attractor.growth.simulation.report import Simulation, simulations_of
+from attractor.growth.simulation.report import Depth, Simulation, depth_for, simulations_of
 from attractor.growth.simulation.simulations import FOLDER, rehearse_plan, simulate_plan
 from attractor.growth.spec.store import SpecRecord, StoredSpec, spec_id
 from attractor.pipeline.runs.lookup import find_run
@@ -109,17 +110,18 @@ def rebase(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
 
 
 def drop(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
-    """Drop a plan, so that it is not deployed and collides with no other."""
-    plan = control_plane.plans.load(reference)
+    """Drop a plan, also a corrupt one, so that it is not deployed and collides with no other."""
+    plans = control_plane.plans
+    id_ = plans.find(reference)
     with control_plane.lock():
-        state = control_plane.plans.state(plan)
+        state = plans.recorded_state(id_)
         if state is PlanState.DEPLOYED:
-            raise PlanRefused(f"{plan.id} is deployed", hint="undo it: attractor grow rollback")
+            raise PlanRefused(f"{id_} is deployed", hint="undo it: attractor grow rollback")
         if state is PlanState.DEPLOYING:
-            hint = f"finish it: attractor grow deploy {plan.id}"
-            raise PlanRefused(f"{plan.id} is being deployed", hint=hint)
-        control_plane.plans.drop(plan.id, "by hand")
-    return {"plan_id": plan.id, "state": PlanState.DROPPED.value}
+            hint = f"finish it: attractor grow deploy {id_}"
+            raise PlanRefused(f"{id_} is being deployed", hint=hint)
+        plans.drop(id_, "by hand")
+    return {"plan_id": id_, "state": PlanState.DROPPED.value}
 
 
 def _keep(
@@ -182,6 +184,7 @@ def check(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
         "deployable": found.is_deployable,
         "findings": [one.to_dict() for one in found.findings],
         "collisions": [_collision(plan, one) for one in found.collisions],
+        "next": next_command(control_plane, plan, found),
     }
 
 
@@ -196,8 +199,13 @@ def review(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
     return {"plan_id": plan.id, "mutation": control_plane.plans.mutation(plan.id)}
 
 
+def required_depth(control_plane: ControlPlane, reference: str) -> Depth:
+    """Return the depth that the risk of a plan needs."""
+    return depth_for(control_plane.plans.load(reference).risk)
+
+
 def simulate(
-    control_plane: ControlPlane, reference: str, *, rehearse: bool = False
+    control_plane: ControlPlane, reference: str, depth: Depth = Depth.SPEC
 ) -> dict[str, Json]:
     """Simulate a plan, or build and rehearse it; return the answer of `POST /growth/simulate`."""
     plan = control_plane.plans.load(reference)
@@ -212,7 +220,8 @@ def simulate(
             running=current.tree if current else None,
         )
 
-    report = asyncio.run(work()) if rehearse else simulate_plan(control_plane, plan)
+    is_deep = depth is Depth.REHEARSAL
+    report = asyncio.run(work()) if is_deep else simulate_plan(control_plane, plan)
     record = cast("dict[str, Json]", report.model_dump(mode="json"))
     return {key: record[key] for key in SIMULATION_KEYS}
 
@@ -229,9 +238,10 @@ def describe_simulation(control_plane: ControlPlane, reference: str) -> dict[str
     record = cast("dict[str, Json]", report.model_dump(mode="json"))
     place = folder / FOLDER / report.simulation_id
     faults = list[Json](report.faults)
+    next_ = next_command(control_plane, plan, control_plane.check(plan))
     # A repeated rehearsal has no events, and a server looks for the run in the first line.
     run = {"run_id": report.rehearsal.run_id} if report.rehearsal else {}
-    return {**record, **run, "risk": plan.risk.value, "faults": faults, "folder": str(place)}
+    return {**record, **run, "faults": faults, "folder": str(place), "next": next_}
 
 
 def feedback(
@@ -248,17 +258,48 @@ def feedback(
 
 
 def status(control_plane: ControlPlane) -> dict[str, Json]:
-    """Return all plans with their states."""
+    """Return all plans with their states and next commands."""
+    return {"plans": [_row(control_plane, one) for one in control_plane.plans.ids()]}
+
+
+def _row(control_plane: ControlPlane, id_: str) -> dict[str, Json]:
+    """Return a plan of the list; the records of a corrupt plan do not hide the other plans."""
     plans = control_plane.plans
-    return {"plans": [_row(control_plane, plans.load(one)) for one in plans.ids()]}
-
-
-def _row(control_plane: ControlPlane, plan: Plan) -> dict[str, Json]:
+    try:
+        plan = plans.load(id_)
+        state = plans.state(plan)
+    except AttractorError as fault:
+        return _corrupt_row(control_plane, id_, fault)
+    checked: dict[str, Json] = {}
+    if not state.is_final:
+        try:
+            checked = check(control_plane, id_)
+        except InvalidDevelopment as fault:
+            checked = {"findings": [{"message": fault.message, "hint": fault.hint}]}
     return {
-        "plan_id": plan.id,
-        "state": control_plane.plans.state(plan).value,
+        "plan_id": id_,
+        "state": state.value,
         "risk": plan.risk.value,
         "base": spec_id(plan.base),
         "result": spec_id(plan.result),
         "morphs": len(plan.morphs),
+        "findings": [],
+        "collisions": [],
+        "next": "",
+        **checked,
+    }
+
+
+def _corrupt_row(control_plane: ControlPlane, id_: str, fault: AttractorError) -> dict[str, Json]:
+    plans = control_plane.plans
+    is_dropped = plans.is_dropped(id_)
+    remedy = "" if is_dropped else f"attractor grow drop {id_}"
+    finding: dict[str, Json] = {"kind": "corrupt", "message": fault.message, "hint": remedy}
+    return {
+        "plan_id": id_,
+        "state": (PlanState.DROPPED if is_dropped else PlanState.CORRUPT).value,
+        **{"risk": "", "base": "", "result": "", "morphs": 0},
+        "findings": [finding],
+        "collisions": [],
+        "next": remedy,
     }

@@ -19,17 +19,20 @@ from attractor.engine.state.run_state import (
     APPROVED,
     AWAITING_ANSWER,
     AWAITING_DECISION,
+    CANCELED,
     FAILED,
     REJECTED,
 )
 from attractor.factory.errors import StaleBase
 from attractor.factory.evaluation.gate import gate
+from attractor.factory.evaluation.run_facts import read_facts
 from attractor.factory.launch import ask_gate, promote_run
 from attractor.growth.apps.process import sandbox_of
 from attractor.growth.building import (
     Build,
     CrewRun,
     build_plan,
+    find_crew_run,
     read_build,
     run_crew,
     shipped_pipeline,
@@ -127,7 +130,7 @@ async def deploy(
         kept = read_build(folder)
         if kept is None or not await _is_promoted(repository, kept):
             with control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow deploy"):
-                require_deployable(control_plane, plan)
+                _require_deployable(control_plane, plan, journal)
                 note(journal, PlanState.DEPLOYING, by=by)
             kept = await build_plan(host, folder, plan, branch=branch, is_variant=bool(variant))
         undertaking = Undertaking(
@@ -142,6 +145,16 @@ async def deploy(
         return await undertake(
             control_plane, undertaking, journal, target=target, by=by, variant=variant
         )
+
+
+def _require_deployable(control_plane: ControlPlane, plan: Plan, journal: Journal) -> None:
+    """Refuse a plan as `require_deployable` does; the deployment that was killed is over then."""
+    try:
+        require_deployable(control_plane, plan)
+    except NotDeployable:
+        if control_plane.plans.recorded_state(plan.id) is PlanState.DEPLOYING:
+            note(journal, PlanState.FAILED)
+        raise
 
 
 def crew_pipeline(control_plane: ControlPlane) -> Path:
@@ -178,18 +191,24 @@ async def undertake(
 ) -> Deployment:
     """Run, wait for a decision, promote and release a stage, as far as it goes now."""
     host, build = control_plane.host, undertaking.build
-    run = await run_crew(
-        host,
-        build,
-        pipeline=undertaking.pipeline,
-        evaluate=True,
-        suite=undertaking.suite,
-    )
+    try:
+        run = await run_crew(
+            host,
+            build,
+            pipeline=undertaking.pipeline,
+            evaluate=True,
+            suite=undertaking.suite,
+        )
+        waits_for = "" if run.status == REJECTED else _missing(run, host)
+    except AttractorError as cause:
+        if isinstance(cause, NoGo) or _has_failed(host, build):
+            note(journal, PlanState.FAILED)
+        raise
     so_far = Deployment(plan_id=undertaking.plan_id, stage=build.stage, run_id=run.run_id)
     if run.status == REJECTED:
         note(journal, PlanState.DROPPED, run_id=run.run_id)
         raise NoGo(f"{run.run_id} was rejected, nothing was deployed", hint=_AGAIN)
-    if waits_for := _missing(run, host):
+    if waits_for:
         note(journal, PlanState.PARKED, run_id=run.run_id, waits_for=waits_for)
         return replace(so_far, waits_for=waits_for)
     releases = Releases(control_plane.releases)
@@ -231,6 +250,12 @@ def _missing(run: CrewRun, host: RunHost) -> str:
         hint = f"look: attractor diagnose {run.run_id}; the next call starts another run"
         raise AttractorError(f"the run {run.run_id} {run.status}", hint=hint)
     return "run"
+
+
+def _has_failed(host: RunHost, build: Build) -> bool:
+    """Return whether no run on a plan commit is alive, waits or can be resumed."""
+    root = find_crew_run(host, build.commit)
+    return root is None or read_facts(root).state.status in (FAILED, CANCELED)
 
 
 def _is_released(releases: Releases, stage: str) -> bool:

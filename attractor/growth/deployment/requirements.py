@@ -1,10 +1,13 @@
-"""Refuses a plan that may not be deployed: not simulated, stale, colliding (ruling G12)."""
+"""Refuses a plan that may not be deployed (ruling G12), and names the next command of a plan."""
 
 from attractor.base.errors import Refused
 from attractor.growth.control_plane import ControlPlane
-from attractor.growth.morph import Risk
+from attractor.growth.development import read_development
+from attractor.growth.normalize.structured import add_desires
+from attractor.growth.plans.checks import PlanCheck, check_proposal
 from attractor.growth.plans.plan import Plan
-from attractor.growth.simulation.report import Depth, simulations_of
+from attractor.growth.plans.store import PlanState
+from attractor.growth.simulation.report import Simulation, simulations_of
 
 
 class NotDeployable(Refused):
@@ -28,15 +31,52 @@ def require_deployable(control_plane: ControlPlane, plan: Plan) -> None:
 
 def _require_simulation(control_plane: ControlPlane, plan: Plan) -> None:
     """Refuse a plan whose newest simulation is missing, too shallow, or shows a fault."""
-    found = simulations_of(control_plane.plans.folder_of(plan.id), plan.hash)
-    if not found:
+    deepest = _deepest(control_plane, plan)
+    if not deepest:
         hint = f"simulate it: attractor grow simulate {plan.id}"
         raise NotDeployable(f"no simulation of {plan.id} as it is now", hint=hint)
-    deepest = found[0]
-    if plan.risk is not Risk.LOW and deepest.pins.depth is not Depth.REHEARSAL:
-        hint = f"rehearse it: attractor grow simulate {plan.id} --rehearse"
+    if not deepest.is_enough_for(plan.risk):
+        hint = f"rehearse it: attractor grow simulate {plan.id}"
         raise NotDeployable(f"{plan.id} has {plan.risk} risk and no rehearsal", hint=hint)
     for fault in deepest.faults:
-        option = " --rehearse" if deepest.rehearsal else ""
-        hint = f"see all faults: attractor grow simulate {plan.id}{option}"
+        hint = f"see all faults: attractor grow simulate {plan.id}"
         raise NotDeployable(f"the simulation of {plan.id} shows a fault: {fault}", hint=hint)
+
+
+def _deepest(control_plane: ControlPlane, plan: Plan) -> Simulation | None:
+    found = simulations_of(control_plane.plans.folder_of(plan.id), plan.hash)
+    return found[0] if found else None
+
+
+def _can_be_rebased(control_plane: ControlPlane, plan: Plan) -> bool:
+    head = control_plane.head
+    if head is None:
+        return False
+    base, _ = add_desires(head, plan.desires)
+    development = read_development(control_plane.repository)
+    return not check_proposal(base, plan.proposal, development).findings
+
+
+def next_command(control_plane: ControlPlane, plan: Plan, check: PlanCheck) -> str:
+    """Return the command that continues a plan as it is now; empty for a finished plan.
+
+    A plan that neither a simulation nor a rebase makes deployable is dropped.
+    """
+    state = control_plane.plans.state(plan)
+    if state.is_final:
+        return ""
+    deploy, drop, rebase, simulate = (
+        f"attractor grow {verb} {plan.id}" for verb in ("deploy", "drop", "rebase", "simulate")
+    )
+    if state is PlanState.DEPLOYING:
+        return deploy
+    if check.findings:
+        return rebase if _can_be_rebased(control_plane, plan) else drop
+    for one in check.collisions:
+        other = one.second if one.first == plan.id else one.first
+        is_kept = control_plane.plans.recorded_state(other) is PlanState.DEPLOYING
+        return drop if is_kept else f"attractor grow drop {other}"
+    deepest = _deepest(control_plane, plan)
+    if state is not PlanState.PARKED and not (deepest and deepest.is_enough_for(plan.risk)):
+        return simulate
+    return drop if deepest and deepest.faults else deploy

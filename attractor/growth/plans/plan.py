@@ -231,6 +231,7 @@ def read_plan(record: JsonObject, base: SpecGraph, *, place: str = "plan") -> Pl
             PlannedMorph(morph, str(one["plate"]), Level(one["level"]), Risk(one["risk"]))
             for morph, one in zip(proposal.morphs, value["morphs"], strict=True)
         ]
+        attempt = int(value["attempt"])
     except (KeyError, TypeError, ValueError) as cause:
         raise InvalidMorph(f"{place}: not a plan: {cause}") from cause
     plan = Plan(
@@ -240,7 +241,7 @@ def read_plan(record: JsonObject, base: SpecGraph, *, place: str = "plan") -> Pl
         proposal.tests,
         str(value["development"]),
         tuple(read_desires(value["desires"])),
-        int(value["attempt"]),
+        attempt,
     )
     if canonical_json(named(plan).to_dict()) != canonical_json(dict(record)):
         raise InvalidMorph(f"{place} was changed by hand", hint="make a new plan")

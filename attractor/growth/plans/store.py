@@ -1,7 +1,8 @@
 """The plans of a control plane: `plans/<plan id>/plan.json` and `mutation.md`.
 
 The state of a plan is derived from the records in its folder: `dropped.json`, the last state in
-`deployment.jsonl`, or a simulation of this very plan.
+`deployment.jsonl`, or a simulation of this very plan. A plan whose records cannot be read is
+corrupt; the others do not notice it.
 """
 
 import json
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 
+from attractor.base.errors import AttractorError
 from attractor.base.files import file_error, read_regular, write_whole
 from attractor.base.journal import read_lines
 from attractor.base.json import JsonObject, NotCanonical, canonical_json, parse_json
@@ -29,8 +31,10 @@ class PlanState(StrEnum):
     SIMULATED = "simulated"
     DEPLOYING = "deploying"
     PARKED = "parked"
+    FAILED = "failed"
     DEPLOYED = "deployed"
     DROPPED = "dropped"
+    CORRUPT = "corrupt"
 
     @property
     def is_final(self) -> bool:
@@ -65,7 +69,7 @@ class PlanStore:
 
     def load(self, reference: str) -> Plan:
         """Return the plan with an id, or with a unique prefix of an id."""
-        id_ = self._id_of(reference)
+        id_ = self.find(reference)
         record = _read(self.folder_of(id_) / PLAN)
         base = self.specs.load(f"sg-{str(record.get('base', ''))[:12]}").graph
         plan = read_plan(record, base, place=f"{id_}/{PLAN}")
@@ -75,7 +79,7 @@ class PlanStore:
 
     def mutation(self, plan_id: str) -> str:
         """Return the readable description of a plan."""
-        file = self.folder_of(self._id_of(plan_id)) / MUTATION
+        file = self.folder_of(self.find(plan_id)) / MUTATION
         try:
             return read_regular(file).decode()
         except OSError as cause:
@@ -86,27 +90,38 @@ class PlanStore:
         return sorted(one.parent.name for one in self.folder.glob(f"gp-*/{PLAN}"))
 
     def open_plans(self) -> Iterator[Plan]:
-        """Yield the plans that may still be deployed."""
+        """Yield the plans that may still be deployed; a corrupt plan may not."""
         for id_ in self.ids():
-            plan = self.load(id_)
-            if not self.state(plan).is_final:
+            try:
+                plan = self.load(id_)
+                is_final = self.state(plan).is_final
+            except AttractorError:
+                continue
+            if not is_final:
                 yield plan
 
     def state(self, plan: Plan) -> PlanState:
         """Return the state of a plan."""
-        folder = self.folder_of(plan.id)
-        if self.is_dropped(plan.id):
-            return PlanState.DROPPED
-        if (folder / DEPLOYMENT).is_file():
-            lines = [parse_json(one.content) for one in read_lines(folder / DEPLOYMENT)]
-            states = [one["state"] for one in lines if isinstance(one, dict) and "state" in one]
-            if states:
-                return PlanState(str(states[-1]))
-        for report in sorted(folder.glob("simulation/*/report.json")):
+        state = self.recorded_state(plan.id)
+        if state is not PlanState.OPEN:
+            return state
+        for report in sorted(self.folder_of(plan.id).glob("simulation/*/report.json")):
             pins = _read(report).get("pins")
             if isinstance(pins, dict) and pins.get("plan_hash") == plan.hash:
                 return PlanState.SIMULATED
         return PlanState.OPEN
+
+    def recorded_state(self, plan_id: str) -> PlanState:
+        """Return the state of a plan by what was done with it, also of a corrupt plan."""
+        file = self.folder_of(plan_id) / DEPLOYMENT
+        if self.is_dropped(plan_id):
+            return PlanState.DROPPED
+        try:
+            lines = [parse_json(one.content) for one in read_lines(file)] if file.is_file() else []
+            states = [one["state"] for one in lines if isinstance(one, dict) and "state" in one]
+            return PlanState(str(states[-1])) if states else PlanState.OPEN
+        except (NotCanonical, ValueError) as cause:
+            raise InvalidMorph(f"{file}: invalid line: {cause}") from cause
 
     def drop(self, plan_id: str, reason: str) -> None:
         """Record that a plan is not deployed any more."""
@@ -116,7 +131,8 @@ class PlanStore:
         """Return whether a plan was dropped."""
         return (self.folder_of(plan_id) / _DROPPED).is_file()
 
-    def _id_of(self, reference: str) -> str:
+    def find(self, reference: str) -> str:
+        """Return the id of a plan, of which a unique prefix is given."""
         return find_id(reference, self.ids(), "plan", UnknownPlan)
 
 

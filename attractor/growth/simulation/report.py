@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from attractor.base.files import file_error, read_regular, write_whole
 from attractor.growth.errors import InvalidSimulation
+from attractor.growth.morph import Risk
 
 REPORT = "report.json"
 
@@ -21,6 +22,11 @@ class Depth(StrEnum):
 
     SPEC = "spec"
     REHEARSAL = "rehearsal"
+
+
+def depth_for(risk: Risk) -> Depth:
+    """Return the depth that a risk needs: a rehearsal from medium risk on."""
+    return Depth.SPEC if risk is Risk.LOW else Depth.REHEARSAL
 
 
 class _Part(BaseModel):
@@ -99,6 +105,10 @@ class Simulation(_Part):
     screenshots: tuple[str, ...] = ()
     """Files beside the report."""
     rehearsal: Rehearsal | None = None
+
+    def is_enough_for(self, risk: Risk) -> bool:
+        """Whether the simulation is as deep as the risk of its plan needs."""
+        return self.pins.depth is Depth.REHEARSAL or depth_for(risk) is Depth.SPEC
 
     @property
     def faults(self) -> Sequence[str]:

@@ -35,8 +35,10 @@ LOOKS: Mapping[str, str] = {
     PlanState.SIMULATED: "unreached",
     PlanState.DEPLOYING: "running",
     PlanState.PARKED: "waiting",
+    PlanState.FAILED: "failed",
     PlanState.DEPLOYED: "done",
     PlanState.DROPPED: "skipped",
+    PlanState.CORRUPT: "failed",
     "low": "pass",
     "medium": "flaky",
     "high": "fail",
@@ -60,34 +62,11 @@ def show_growth(request: Request, service: Serving) -> Response:
         "head": spec_id(head) if head else "",
         "purpose": head.root.fields["purpose"] if head else "",
         "specs": list(reversed(specs.list_specs(plane))),
-        "plans": [_plan_row(plane, one) for one in rows],
+        "plans": rows,
         "looks": LOOKS,
         "begin": BEGIN,
     }
     return render(request, "growth/overview.html.j2", values)
-
-
-def _plan_row(plane: ControlPlane, row: JsonObject) -> JsonObject:
-    """Return a plan of the list, with what stands against it and the next command."""
-    is_final = PlanState(str(row["state"])).is_final
-    checked = {} if is_final else plans.check(plane, str(row["plan_id"]))
-    row = {"findings": [], "collisions": [], **row, **checked}
-    return {**row, "next": next_command(row)}
-
-
-def next_command(plan: Mapping[str, Json]) -> str:
-    """Return the command that continues a plan with its check; empty for a finished plan."""
-    state, id_ = PlanState(str(plan["state"])), plan["plan_id"]
-    if state.is_final:
-        return ""
-    if plan["findings"] and state is not PlanState.DEPLOYING:
-        return f"attractor grow rebase {id_}"
-    if state is PlanState.OPEN:
-        deeper = "" if plan["risk"] == "low" else " --rehearse"
-        return f"attractor grow simulate {id_}{deeper}"
-    if plan["collisions"] and state is PlanState.SIMULATED:
-        return f"attractor grow review {id_}"
-    return f"attractor grow deploy {id_}"
 
 
 @part.get("/growth/specs/{id}", dependencies=[READ, IN_TURN])
@@ -201,7 +180,6 @@ def show_plan(request: Request, service: Serving, id: str) -> Response:
     values = {
         "plan": described,
         "address": _plan_address(described["plan_id"]),
-        "next": next_command(described),
         "is_final": PlanState(str(described["state"])).is_final,
         "mutation": plans.review(plane, id)["mutation"],
         "simulation": found[0] if found else None,

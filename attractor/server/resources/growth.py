@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from attractor.growth.api import deployments, plans, specs
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.desires import read_desires
-from attractor.growth.morph import Risk
 from attractor.growth.simulation.report import Depth
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import JsonRecord
@@ -133,7 +132,7 @@ def simulate(service: Serving, caller: Calling, body: SimulateBody) -> Simulatio
     """Simulate a plan; from medium risk on, build it as well and try it on recorded traffic."""
     plane = _plane(service)
     plan = plane.plans.load(body.plan_id)
-    depth = body.depth or (Depth.SPEC if plan.risk is Risk.LOW else Depth.REHEARSAL)
+    depth = body.depth or plans.required_depth(plane, plan.id)
     if depth is Depth.SPEC:
         return SimulationAnswer.model_validate(plans.simulate(plane, plan.id))
     command = RunCommand("grow simulate", [plan.id], ["--rehearse"])

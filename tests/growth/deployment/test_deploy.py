@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from attractor.base.errors import ExitCode, NoGo, Refused
+from attractor.base.errors import AttractorError, ExitCode, NoGo, Refused
 from attractor.factory.decisions.decide import DecisionKind
+from attractor.growth.api.plans import check, drop, rebase
 from attractor.growth.lineage import next_stage, read_stages, write_stage
 from attractor.growth.plans.store import PlanState
 from tests.copies import copies
@@ -78,12 +79,26 @@ def test_no_go_and_rejection_deploy_nothing(app: Living) -> None:
     with pytest.raises(NoGo, match="unresolved_failure") as refused:
         app.deploy(plan)
     assert refused.value.exit_code is ExitCode.NO_GO
+    assert app.state_of(plan) is PlanState.FAILED
     run_id = refused.value.hint.rpartition(" ")[2]
     app.decide(run_id, DecisionKind.REJECTED)
     with pytest.raises(NoGo, match="was rejected"):
         app.deploy(plan)
     assert (app.state_of(plan), app.stage) == (PlanState.DROPPED, "v0")
     assert git(app.folder, "log", "-1", "--format=%s") == "Seed\n"
+
+
+def test_plan_whose_run_always_fails_is_dropped(app: Living) -> None:
+    crew = app.folder / "pipelines" / "crew.dot"
+    crew.write_text(crew.read_text().replace("ls packages spec/lineage", "exit 1"))
+    plan = app.plan(NEW_FIELD)
+    for _ in range(2):
+        with pytest.raises(AttractorError):
+            app.deploy(plan)
+        assert app.state_of(plan) is PlanState.FAILED
+    assert check(app.plane, plan.id)["next"] == f"attractor grow deploy {plan.id}"
+    assert rebase(app.plane, plan.id)["plan_id"] == plan.id
+    assert drop(app.plane, plan.id)["state"] == "dropped"
 
 
 def test_variant_is_a_branch_and_is_not_released(app: Living) -> None:
