@@ -24,10 +24,7 @@ from attractor.base.errors import MachineryError, Refused, UsageError, Verificat
 class NotARepository(UsageError):
     """No git repository in this folder."""
 
-    hint = (
-        "run `git init` and commit, or start a new run on a copy (--workspace copy) or "
-        "in place (--workspace in-place)"
-    )
+    hint = "run `git init` and commit"
 
 
 class UnknownCommit(UsageError):

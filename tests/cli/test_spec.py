@@ -49,6 +49,12 @@ def test_a_document_becomes_files_of_the_repository_once(app: Path) -> None:
     assert "sell eggs" in spec(app, "show", "--all")
 
 
+def test_outside_of_git_a_hint_names_no_option_of_runs(tmp_path: Path) -> None:
+    done = attractor("spec", "verify", folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.endswith("is not in a git repository (run `git init` and commit)\n")
+
+
 def test_an_app_without_specifications_names_the_first_command(app: Path) -> None:
     assert "Write one: attractor spec normalize FILE" in spec(app, "show", "--all")
     (app / "latin.txt").write_bytes(b"\xe9ggs")
@@ -88,6 +94,9 @@ def test_desires_are_added_answered_shown_compared_and_drawn(app: Path) -> None:
     ("words", "status", "fault"),
     [
         (("normalize", "frm.yaml"), 2, "no such file: frm.yaml"),
+        (("normalize", "apps/farm"), 2, "no such file: apps/farm"),
+        (("normalize", "."), 2, ". is a folder (name a file, such as spec.yaml)"),
+        (("export", "--files"), 2, "missing ID (list the ids: attractor spec show --all)"),
         (("normalize", "goal: a", "--base", "sg-1"), 2, "unknown specification 'sg-1'"),
         (("normalize", "sell eggs, please"), 2, "llm.model"),
         (("normalize", "farm.yaml", "--base", "HEAD"), 2, "contains no specification"),

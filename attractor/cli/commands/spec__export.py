@@ -26,11 +26,14 @@ def export(
 
     ID is the id of a specification, the beginning of an id, or HEAD (default), the specification in
     the repository. 'attractor spec normalize' reads the document back to the same specification.
-    With --files, the first specification of an app gets into its repository; later ones get there
-    by plans only, and the command exits with 4.
+    With --files and an ID, the first specification of an app gets into its repository; later ones
+    get there by plans only, and the command exits with 4.
     """
     if as_yaml == as_files:
         raise UsageError("choose --yaml or --files", hint="attractor spec export ID --yaml")
+    if as_files and spec == "HEAD":
+        hint = "list the ids: attractor spec show --all"
+        raise UsageError("--files writes a stored specification: missing ID", hint=hint)
     # Imported here, because only commands of growth need it.
     from attractor.growth.api.specs import export_document, export_files
 

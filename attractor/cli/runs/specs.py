@@ -1,7 +1,7 @@
 """Reads what a person gives as a specification, and prints specifications."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +21,28 @@ def read_words(words: Sequence[str]) -> tuple[str, str]:
             raise UsageError("missing FILE or TEXT", hint="attractor spec normalize spec.yaml")
         return _decoded(sys.stdin.buffer.read(), "standard input"), "standard input"
     file = Path(joined)
-    if _is_file(file):
+    if _is(file, Path.is_file):
         try:
             return _decoded(file.read_bytes(), joined), joined
         except OSError as cause:
             raise file_error("read", file, cause) from cause
-    if len(words) == 1 and file.suffix in _ENDINGS and not any(map(str.isspace, joined)):
+    if _is(file, Path.is_dir):
+        hint = f"name a file, such as {file / 'spec.yaml'}"
+        raise UsageError(f"{joined} is a folder", hint=hint)
+    if len(words) == 1 and _looks_like_path(joined):
         raise UsageError(f"no such file: {joined}", hint="name a file, or write a text")
     return joined, "the text"
 
 
-def _is_file(file: Path) -> bool:
+def _looks_like_path(word: str) -> bool:
+    """Whether an argument is one word with the form of a path."""
+    is_path = "/" in word or Path(word).suffix in _ENDINGS or word.startswith("~")
+    return is_path and not any(map(str.isspace, word))
+
+
+def _is(file: Path, test: Callable[[Path], bool]) -> bool:
     try:
-        return file.is_file()
+        return test(file)
     except OSError:
         # A long text is no name of a file.
         return False

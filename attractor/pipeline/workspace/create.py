@@ -19,6 +19,7 @@ from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.workspaces.create.from_folder import create_from_copy, create_in_place
 from attractor.workspaces.create.isolated import create_isolated, reopen_workspace
 from attractor.workspaces.dimension import EnvironmentFactory, OnSnapshot
+from attractor.workspaces.errors import NotARepository
 from attractor.workspaces.folders import (
     NAME as folders_NAME,
     borrowed_folder,
@@ -33,6 +34,10 @@ from attractor.workspaces.result_tree import EXCLUDED, excluded_in
 from attractor.workspaces.run_store import STORES, recorded_folders
 from attractor.workspaces.setup.cache import is_plain_entry
 from attractor.workspaces.uncommitted import WorkTree, has_uncommitted
+
+_OTHER_WORKSPACES = (
+    ", or start a new run on a copy (--workspace copy) or in place (--workspace in-place)"
+)
 
 
 def prepare_state_folder(host: RunHost) -> Path:
@@ -207,7 +212,10 @@ async def create_workspace(
         uncommitted = WorkTree(host.project, host.environ) if request.include_dirty else None
         if uncommitted is None:
             await _report_uncommitted(host)
-        repository = await open_repository(host.project, search_path=host.search_path)
+        try:
+            repository = await open_repository(host.project, search_path=host.search_path)
+        except NotARepository as fault:
+            raise NotARepository(fault.message, hint=f"{fault.hint}{_OTHER_WORKSPACES}") from fault
         workspace = await create_isolated(
             repository,
             state=host.state_dir,
