@@ -7,13 +7,17 @@ releases/               the running app
 index.sqlite            an index of the specifications
 """
 
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError
 from attractor.base.files import file_error
 from attractor.base.locks import FileLock
+from attractor.factory.launch import evaluator_of
 from attractor.growth.development import read_development
+from attractor.growth.identity import Coverage, coverage
 from attractor.growth.plans.checks import PlanCheck, check_plan
 from attractor.growth.plans.plan import Plan
 from attractor.growth.plans.store import PlanStore
@@ -73,6 +77,19 @@ class ControlPlane:
         """Check a stored plan as it is deployed now."""
         development = read_development(self.repository)
         return check_plan(plan, development, self.head, list(self.plans.open_plans()))
+
+    def coverage(self, plan: Plan) -> Coverage:
+        """Return how much of the identity a machine checks, with the suite of the settings."""
+        return coverage(plan.base, read_development(self.repository).identity, self._musts())
+
+    def _musts(self) -> Collection[str]:
+        """Return the `must` scenarios of the suite; none without a suite that can be used."""
+        stores = evaluator_of(self.host).stores
+        try:
+            sealed = stores.suite(stores.pin_suite(self.host.suite))
+        except AttractorError:
+            return ()
+        return sealed.suite.musts if sealed else ()
 
     def lock(self) -> FileLock:
         """Return the lock for work that no other plan may change meanwhile."""

@@ -5,7 +5,7 @@ changes is bound to a predicate over the graph, to a scenario, or to nothing; a 
 carries such a line is never removed, weakened or passed by.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from enum import StrEnum
 from typing import Literal, Self
 
@@ -46,10 +46,12 @@ class Binding(BaseModel):
             )
         return self
 
-    @property
-    def is_checked_by_machine(self) -> bool:
-        """Whether no model and no person has to judge the line."""
-        return bool(self.frozen_node or self.forbidden or self.path_to or self.scenario)
+    def is_checked_by_machine(self, musts: Collection[str]) -> bool:
+        """Whether no model and no person has to judge the line.
+
+        `musts` are the `must` scenarios of the app's suite: another scenario checks nothing.
+        """
+        return bool(self.frozen_node or self.forbidden or self.path_to) or self.scenario in musts
 
 
 class BreachKind(StrEnum):
@@ -102,11 +104,28 @@ def _list(node: SpecNode, key: str) -> list[object]:
     return list(value) if isinstance(value, list) else []
 
 
-def coverage(graph: SpecGraph, bindings: Sequence[Binding]) -> tuple[int, int]:
-    """Return how many lines of the identity a machine checks, and how many there are."""
+@dataclass(frozen=True)
+class Coverage:
+    """How many lines of the identity a machine checks, and the bindings that check nothing."""
+
+    lines: int
+    machine_checked: int
+    missing: tuple[str, ...]
+
+
+def coverage(
+    graph: SpecGraph, bindings: Sequence[Binding], musts: Collection[str] = ()
+) -> Coverage:
+    """Return how much of the identity a machine checks, if these scenarios are `must`."""
     lines = lines_of(graph)
-    checked = {one.line for one in bindings if one.is_checked_by_machine}
-    return sum(one in checked for one in lines), len(lines)
+    checked = {one.line for one in bindings if one.is_checked_by_machine(musts)}
+    missing = [
+        f"{one.line!r} is bound to {one.scenario!r}, which is no `must` scenario of the suite: "
+        "write it as a holdout, name it in gate.must, and register the suite"
+        for one in bindings
+        if one.scenario and one.line not in checked
+    ]
+    return Coverage(len(lines), sum(one in checked for one in lines), tuple(missing))
 
 
 def find_breaches(

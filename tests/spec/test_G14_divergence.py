@@ -6,17 +6,19 @@ from typing import cast
 
 import pytest
 
+from attractor.growth.api.plans import plan_proposal
 from attractor.growth.api.specs import verify
 from attractor.growth.apps.divergence import read_files
 from attractor.growth.apps.skeleton import GENERATED
 from attractor.growth.control_plane import ControlPlane
+from attractor.growth.development import DEVELOPMENT
 from attractor.growth.lineage import Stage, StageKind, write_stage
 from attractor.growth.plans.plan import read_proposal
 from attractor.growth.spec.files import NODES, node_path, read_spec, write_spec
 from attractor.growth.spec.graph import Relation
 from tests import examples
 from tests.examples import RUNBOOKS
-from tests.growth.app import make_app
+from tests.growth.app import DEVELOPMENT_TEXT, make_app
 from tests.growth.apps.small_app import SPEC, write_small_app
 from tests.pipeline.projects import git
 
@@ -60,12 +62,18 @@ def test_each_kind_of_edited_file_is_found_and_its_bytes_are_restored(app: Contr
 
 def test_specification_edited_by_hand_becomes_a_plan_by_its_diff(app: ControlPlane) -> None:
     folder = app.repository
+    rule = '[rules.rename]\ntests = ["names are short"]\n'
+    (folder / DEVELOPMENT).write_text(DEVELOPMENT_TEXT + rule)
+    git(folder, "commit", "--quiet", "--all", "--message", "Rule\n\nAttractor-Decision: 0123abce")
     weigh = SPEC["weigh"].with_fields(name="Weigh twice")
     gate = SPEC["phi_gate"].with_targets(Relation.GUARDS, [])
     write_spec(SPEC.replace(weigh, gate), folder)
     found = verify(app, reconverge=True)
     proposal = folder / str(found["incident"]) / "proposal.json"
-    morphs = read_proposal(json.loads(proposal.read_text())).to_dict()["morphs"]
+    read = read_proposal(json.loads(proposal.read_text()))
+    morphs = read.to_dict()["morphs"]
+    made = plan_proposal(app, "HEAD", read)
+    assert made["tests"] == ["names are short"]
     assert morphs == [{"type": "rename", "node": "weigh", "name": "Weigh twice"}]
     assert read_spec(folder).spec_hash == SPEC.spec_hash
     assert found["without_morph"] == ["changed step phi_gate.guards: allocate -> none"]

@@ -112,5 +112,13 @@ def test_approval_of_safety_is_needed_and_never_enough(
 
 def test_a_plan_tells_how_many_lines_a_machine_checks() -> None:
     unbound = Binding(line="No medical claims")
-    assert coverage(GUARDED, [*BINDINGS, unbound]) == (3, 4)
+    found = coverage(GUARDED, [*BINDINGS, unbound])
+    assert (found.machine_checked, found.lines, found.missing) == (3, 4, ())
+    bound = Binding(line="No medical claims", scenario="no-claims")
+    for musts, checked in (((), 3), (("no-claims-2",), 3), (("no-claims",), 4)):
+        found = coverage(GUARDED, [*BINDINGS, bound], musts)
+        assert found.machine_checked == checked
+        assert [one.split(" is bound to ")[0] for one in found.missing] == (
+            ["'No medical claims'"] if checked == 3 else []
+        )
     assert LINE in GUARDED.root.fields["safety_envelope"]  # pyright: ignore

@@ -59,6 +59,7 @@ def _plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
         yield f"  IRREVERSIBLE: {', '.join(plan['irreversible'])}: a roll-back restores no value"
     identity = plan["identity"]
     yield f"  {identity['machine_checked']} of {identity['lines']} identity lines machine-checked"
+    yield from (f"  not checked: {one}" for one in identity["missing"])
     yield from (f"  test: {one}" for one in plan["tests"])
     yield from check_lines(plan)
     if plan["next"]:
@@ -128,6 +129,7 @@ def _deployment_lines(record: Mapping[str, Any], again: str) -> Iterator[str]:
         "answer": f"attractor answer {run}",
         "run": f"attractor resume {run}",
     }
+    yield from (f"not checked: {one}" for one in record.get("missing", ()))
     if waits_for := record["waits_for"]:
         yield f"{stage} waits for: {waits_for} (run {run})"
         yield f"next: {next_[waits_for]}"

@@ -44,6 +44,7 @@ def deploy(
     plan = control_plane.plans.load(reference)
     file = pipeline or crew_pipeline(control_plane)
     place = target_registry()[target]
+    missing = list[Json](control_plane.coverage(plan).missing)
 
     async def work() -> Deployment:
         branch = await branch_of(control_plane)
@@ -51,7 +52,7 @@ def deploy(
             control_plane, plan, branch=branch, pipeline=file, target=place, by=by, variant=variant
         )
 
-    return asyncio.run(work()).to_dict()
+    return {**asyncio.run(work()).to_dict(), "missing": missing}
 
 
 def record_traffic(

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.json import Json
+from attractor.base.records import write_record
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import branch_of, crew_pipeline
@@ -19,7 +20,6 @@ from attractor.growth.deployment.requirements import next_command
 from attractor.growth.desires import UserDesire
 from attractor.growth.development import read_development
 from attractor.growth.errors import InvalidDevelopment, PlanRefused
-from attractor.growth.identity import coverage
 from attractor.growth.normalize.structured import add_desires
 from attractor.growth.plans.checks import find_unclear, make_plan, refusal
 from attractor.growth.plans.collisions import Collision, find_collisions
@@ -146,7 +146,7 @@ def _keep(
         others = [one for one in plans.open_plans() if not instead_of or one.id != instead_of.id]
         collisions = find_collisions(plan, others, development.identity)
         control_plane.specs.save(stored.graph, stored.record)
-        plans.save(plan, mutation_text(plan, development, collisions))
+        plans.save(plan, mutation_text(plan, control_plane.coverage(plan), collisions))
         if instead_of and plan.id != instead_of.id:
             plans.drop(instead_of.id, f"rebased as {plan.id}")
     return plan
@@ -155,8 +155,7 @@ def _keep(
 def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
     """Return a plan with its state, what rules say of each morph, findings and collisions."""
     plan = control_plane.plans.load(reference)
-    development = read_development(control_plane.repository)
-    checked, lines = coverage(plan.base, development.identity)
+    identity = control_plane.coverage(plan)
     steps = plan.steps
     return {
         "plan_id": plan.id,
@@ -168,7 +167,7 @@ def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json
         "desires": [one.goal for one in plan.desires],
         "morphs": [one.to_dict() for one in steps],
         "tests": list[Json](plan.tests),
-        "identity": {"lines": lines, "machine_checked": checked},
+        "identity": write_record(identity),
         "irreversible": [one.id for one in steps if not one.is_reversible],
         "migrations": [one.migration.describe() for one in steps if one.migration],
         **check(control_plane, plan.id),

@@ -3,6 +3,7 @@
 The app is compared with the promoted tree: the files that a decision put into its branch.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -20,8 +21,11 @@ from attractor.growth.apps.divergence import (
     reconverge as restore,
     spec_of_files,
 )
+from attractor.growth.development import DEVELOPMENT, parse_development
 from attractor.growth.plans.hand_edits import HandEdits, morphs_of_edits
+from attractor.growth.plans.plan import Proposal
 from attractor.growth.spec.files import NODES
+from attractor.growth.spec.graph import SpecGraph
 from attractor.pipeline.host.run_host import RunHost
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.repository import Repository, open_repository
@@ -115,4 +119,20 @@ def _edits_of_spec(folder: Path, promoted: Files) -> HandEdits | None:
     except AttractorError:
         return None
     right = spec_of_files(promoted)
-    return morphs_of_edits(right, edited) if edited.spec_hash != right.spec_hash else None
+    if edited.spec_hash == right.spec_hash:
+        return None
+    edits = morphs_of_edits(right, edited)
+    return replace(edits, proposal=_with_required_tests(edits.proposal, right, promoted))
+
+
+def _with_required_tests(proposal: Proposal, base: SpecGraph, promoted: Files) -> Proposal:
+    """Return a proposal with the tests that the rules require for its morphs."""
+    text = promoted.get(DEVELOPMENT.as_posix())
+    if text is None:
+        return proposal
+    development = parse_development(text.decode())
+    known = [one.name for one in base.of_kind("acceptance_test")]
+    tests: list[str] = []
+    for morph in proposal.morphs:
+        tests += development.missing_tests(morph, [*known, *tests])
+    return replace(proposal, tests=tuple(tests))

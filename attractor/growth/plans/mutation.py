@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import cast
 
-from attractor.growth.development import DevelopmentalSpec
-from attractor.growth.identity import coverage
+from attractor.growth.identity import Coverage
 from attractor.growth.morph import type_of
 from attractor.growth.plans.collisions import Collision
 from attractor.growth.plans.plan import Plan, PlanStep
@@ -12,20 +11,17 @@ from attractor.growth.spec.difference import compare_specs
 from attractor.growth.spec.store import spec_id
 
 
-def mutation_text(
-    plan: Plan, development: DevelopmentalSpec, collisions: Sequence[Collision]
-) -> str:
+def mutation_text(plan: Plan, identity: Coverage, collisions: Sequence[Collision]) -> str:
     """Return the description of a plan in Markdown."""
-    return "\n".join(_lines(plan, development, collisions)) + "\n"
+    return "\n".join(_lines(plan, identity, collisions)) + "\n"
 
 
-def _lines(
-    plan: Plan, development: DevelopmentalSpec, collisions: Sequence[Collision]
-) -> Iterator[str]:
+def _lines(plan: Plan, identity: Coverage, collisions: Sequence[Collision]) -> Iterator[str]:
     yield f"# Plan {plan.id}"
     yield ""
     yield f"From `{spec_id(plan.base)}` to `{spec_id(plan.result)}`, risk {plan.risk}."
-    yield coverage_line(plan, development)
+    yield f"Identity: {identity.machine_checked} of {identity.lines} lines machine-checked."
+    yield from _section("Missing scenarios", [f"- {one}" for one in identity.missing])
     yield from _section("Desires", [f"> {one.goal}" for one in plan.desires])
     yield from _section("Morphs", [line for one in plan.steps for line in _step_lines(one)])
     changes = compare_specs(plan.base, plan.result)
@@ -63,12 +59,6 @@ def _shown(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, cast("list[object]", value)))
     return str(value)
-
-
-def coverage_line(plan: Plan, development: DevelopmentalSpec) -> str:
-    """Return how many lines of the identity a machine checks."""
-    checked, lines = coverage(plan.base, development.identity)
-    return f"Identity: {checked} of {lines} lines machine-checked."
 
 
 def collision_line(plan: Plan, collision: Collision) -> str:

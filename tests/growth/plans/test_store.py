@@ -1,15 +1,27 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from attractor.base.errors import AttractorError
+from attractor.factory.launch import evaluator_of
 from attractor.growth.api.plans import plan_proposal
 from attractor.growth.control_plane import ControlPlane
+from attractor.growth.development import DEVELOPMENT
 from attractor.growth.errors import InvalidMorph, PlanRefused, UnknownPlan
 from attractor.growth.plans.plan import Plan, read_proposal
 from attractor.growth.plans.store import DEPLOYMENT, PLAN, PlanState
 from tests.growth.app import PROPOSAL, make_app
+
+HOLDOUT = """
+id = "{0}"
+title = "Holdout {0}"
+story = "A person looks at {0}."
+baseline = "any"
+steps = [{{ name = "look", run = "true" }}]
+checks = [{{ kind = "exit", step = "look" }}]
+"""
 
 
 @pytest.fixture
@@ -127,3 +139,27 @@ def test_mutation_names_morphs_state_and_identity(app: ControlPlane) -> None:
 def test_words_of_one_script_are_names(app: ControlPlane) -> None:
     for words in ("Café-Größe", "Поле 7", "β-carotene", "µg_dose"):
         assert _planned(app, {"type": "add_source", "name": words})
+
+
+def test_scenario_binding_counts_only_if_the_suite_has_it(app: ControlPlane) -> None:
+    development = app.repository / DEVELOPMENT
+    line = '\n[[identity]]\nline = "No medical claims"\nscenario = "no-claims"\n'
+    development.write_text(development.read_text() + line)
+    plan = _planned(app)
+    assert "'No medical claims' is bound to 'no-claims'" in app.plans.mutation(plan.id)
+    app = ControlPlane(replace(app.host, suite="farm"))
+    for must, checked in (("others", 0), ("no-*", 1)):
+        _register_suite(app, must)
+        found = app.coverage(plan)
+        assert (found.machine_checked, len(found.missing)) == (checked, 1 - checked)
+
+
+def _register_suite(app: ControlPlane, must: str) -> None:
+    folder = app.repository / "scenarios" / "farm"
+    (folder / "holdout").mkdir(parents=True, exist_ok=True)
+    gate = f'[gate]\nmust = ["{must}"]\n'
+    (folder / "suite.toml").write_text(f'name = "farm"\npipeline = "crew"\n{gate}')
+    for name in ("no-claims", "others"):
+        (folder / "holdout" / f"{name}.scenario.toml").write_text(HOLDOUT.format(name))
+    suites = evaluator_of(app.host).stores.suites
+    suites.add(suites.seal(folder), folder, by="a person", now=app.host.clock.now())
