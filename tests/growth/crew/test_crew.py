@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from attractor.factory.launch import launch
 from attractor.growth.building import shipped_pipeline
 from attractor.growth.spec.document import read_document
@@ -13,7 +15,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.growth.app import make_app
 from tests.growth.crew.crew_script import BODY, HOME, STEP
-from tests.growth.model import host_with_model
+from tests.growth.model import host_with_model, objects
 from tests.pipeline.projects import git
 
 SPEC = read_document(
@@ -57,3 +59,39 @@ def test_crew_builds_an_app_after_a_wrong_answer_and_a_veto(tmp_path: Path) -> N
     changed = git(folder, "diff", "--name-only", "HEAD", tree).splitlines()
     assert {STEP, HOME, "app/generated.json", "tools/checklist.py"} <= {*changed}
     assert all(one.startswith(("app/", "tools/")) for one in changed)
+
+
+JUDGE = """
+digraph judge {{
+  start [shape=Mdiamond]
+  exit [shape=Msquare]
+  build [shape=parallelogram, tool_command="{command}"]
+  safety [type="growth.safety", agent="safety"]
+  start -> build -> safety -> exit
+}}
+"""
+BREACH = "sed -i s/Copy/Sell/ spec/nodes/domain/domain.json"
+APPROVAL = {"verdict": "approve"}
+VETO = {"verdict": "veto", "reasons": ["words of the agent"]}
+
+
+@pytest.mark.parametrize(
+    ("command", "answer", "reason"),
+    [
+        ("true", APPROVAL, ""),
+        ("true", VETO, "veto of safety: words of the agent"),
+        (BREACH, APPROVAL, "identity: 'purpose': purpose changes"),
+    ],
+)
+def test_safety_agent_permits_no_breach_and_its_veto_stands(
+    command: str, answer: object, reason: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "app"
+    make_app(folder, SPEC)
+    pipeline = tmp_path / "judge.dot"
+    pipeline.write_text(JUDGE.format(command=command))
+    with in_background(ProviderTwin(objects(answer))) as twin:
+        host = replace(host_with_model(twin, folder), project=folder)
+        request = RunRequest(file=pipeline, sandbox="none", evaluate=False)
+        result = asyncio.run(launch(request, host))
+    assert (reason in result.reason) if reason else result.reason == "completed"

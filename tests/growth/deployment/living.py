@@ -12,7 +12,7 @@ from typing import Any
 from attractor.factory.decisions.decide import Decision, DecisionKind, decide
 from attractor.factory.launch import evaluator_of, hold
 from attractor.factory.ledger.tokens import TokenStore
-from attractor.factory.resources.profiles import make_profile
+from attractor.factory.resources.profiles import Profile
 from attractor.growth.api import plans
 from attractor.growth.apps.process import import_state
 from attractor.growth.apps.skeleton import write_app
@@ -180,7 +180,8 @@ def make_living(folder: Path, *, is_generated: bool = False) -> Living:
     holdout = HOLDOUT.replace("made.txt", "app/built.txt").replace("equals", "contains")
     suite = write_suite(folder.parent / "suite", suite=SUITE, made=holdout.format(wanted="v0"))
     register(evaluator.stores.suites, suite, now=now)
-    lenient = make_profile("lenient", ("isolation_unverified",))
+    policy = {"allow": ["isolation_unverified"], "protected_paths": ["/spec"]}
+    lenient = Profile.model_validate({"name": "lenient", "policy": policy})
     evaluator.stores.profiles.create(lenient, by="ann", now=now)
     return Living(folder)
 

@@ -88,6 +88,16 @@ def test_no_go_and_rejection_deploy_nothing(app: Living) -> None:
     assert git(app.folder, "log", "-1", "--format=%s") == "Seed\n"
 
 
+@pytest.mark.parametrize("path", ["spec/nodes/domain/domain.json", "spec/lineage/v0.json"])
+def test_gate_stops_a_tree_with_an_edited_specification_or_lineage(app: Living, path: str) -> None:
+    crew = app.folder / "pipelines" / "crew.dot"
+    built = "> app/built.txt"
+    crew.write_text(crew.read_text().replace(built, f"{built} && echo >> {path}"))
+    with pytest.raises(NoGo, match="protected_path"):
+        app.deploy(app.plan(NEW_FIELD))
+    assert app.stage == "v0"
+
+
 def test_plan_whose_run_always_fails_is_dropped(app: Living) -> None:
     crew = app.folder / "pipelines" / "crew.dot"
     crew.write_text(crew.read_text().replace("ls packages spec/lineage", "exit 1"))
