@@ -131,6 +131,18 @@ def test_rehearsal_with_an_unexpected_change_offers_no_deployment(app: Farm) -> 
     assert ">Deploy<" not in shown
 
 
+def test_corrupt_plan_is_listed_with_its_remedy(app: Farm) -> None:
+    id_, other = app.plans
+    file = app.plane.plans.folder_of(id_) / "plan.json"
+    whole = file.read_text()
+    file.write_text("{")
+    with app.server.client("read") as client:
+        listed = client.get("/growth", headers=PAGE).text
+    file.write_text(whole)
+    for words in ("corrupt", f"attractor grow drop {id_}", f'href="/growth/plans/{other}"'):
+        assert words in listed
+
+
 def test_script_in_a_name_stays_text(app: Farm) -> None:
     with app.server.client("read") as client:
         for mode in ("flowchart", "mindmap", "board"):
