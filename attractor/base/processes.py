@@ -480,9 +480,12 @@ class _Child:
     async def _wait_until_gone(self, seconds: float) -> None:
         until = monotonic() + seconds
         while not self._is_gone() and monotonic() < until:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_S):
-                    await self._wake.wait()
+            # In a cancelled task, a timeout of asyncio before Python 3.11.3 raises CancelledError.
+            timer = asyncio.get_running_loop().call_later(POLL_S, self._wake.set)
+            try:
+                await self._wake.wait()
+            finally:
+                timer.cancel()
             self._wake.clear()
             self.pipes.read()
 
