@@ -244,9 +244,10 @@ class StageCount(Record):
     node: str
     visits: int
     outcome: StageStatus
-    branches: list[str]
-    failure: str
-    alike: int
+    retries: int = 0
+    branches: list[str] = []
+    failure: str = ""
+    failure_count: int = 0
 
 
 class Position(Record):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import datetime
 from enum import Enum, EnumType
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin
@@ -24,16 +24,16 @@ T = TypeVar("T")
 def write_record(value: object) -> dict[str, Json]:
     """Return the JSON object of a dataclass."""
     return {
-        field.name: _write(getattr(value, field.name))
-        for field in fields(cast("Any", value))
-        if field.init and not _is_default(getattr(value, field.name), field)
+        name: _write(getattr(value, name))
+        for name, field in _fields_of(type(value)).items()
+        if not _is_default(getattr(value, name), field)
     }
 
 
 def read_record(type_: type[T], record: JsonObject) -> T:
     """Return the dataclass of a JSON object, or raise a UsageError."""
     noun = type_.__name__
-    known = {field.name: field for field in fields(cast("Any", type_)) if field.init}
+    known = _fields_of(type_)
     for name in record:
         if name not in known:
             near = suggest(str(name), known)
@@ -49,10 +49,17 @@ def read_record(type_: type[T], record: JsonObject) -> T:
     )
 
 
+@cache
+def _fields_of(type_: type) -> Mapping[str, Field[Any]]:
+    return {field.name: field for field in fields(cast("Any", type_)) if field.init}
+
+
 def _is_default(value: object, field: Field[Any]) -> bool:
     made = field.default if field.default_factory is MISSING else field.default_factory()
     return made is not MISSING and type(value) is type(made) and bool(value == made)
 
+
+_PLAIN = (str, int, float, bool)
 
 # Types that JSON does not have, as texts.
 _TEXTS: Mapping[type, tuple[Callable[[Any], str], Callable[[str], object]]] = {
@@ -66,6 +73,8 @@ _TEXTS: Mapping[type, tuple[Callable[[Any], str], Callable[[str], object]]] = {
 
 
 def _write(value: object) -> Json:
+    if value is None or type(value) in _PLAIN:
+        return cast("Json", value)
     if hasattr(value, "to_dict"):
         return cast("Any", value).to_dict()
     for type_, (write, _) in _TEXTS.items():
@@ -81,7 +90,9 @@ def _write(value: object) -> Json:
 
 
 def _read(type_: Any, value: Json, place: str) -> object:
-    choices = get_args(type_) if get_origin(type_) in (Union, UnionType) else (type_,)
+    if type_ in _PLAIN and type(value) is type_:
+        return value
+    choices = get_args(type_) if _origin(type_) in (Union, UnionType) else (type_,)
     try:
         for choice in choices:
             if _fits(choice, value):
@@ -100,7 +111,7 @@ def _name(type_: Any) -> str:
 
 def _fits(type_: Any, value: Json) -> bool:
     """Return whether a JSON value can be a value of a type."""
-    origin: Any = get_origin(type_) or type_
+    origin = _origin(type_)
     if not isinstance(origin, type):
         # A literal type.
         return value in get_args(type_)
@@ -108,7 +119,7 @@ def _fits(type_: Any, value: Json) -> bool:
         return value in [member.value for member in origin]
     if origin in (*_TEXTS, str):
         return isinstance(value, str)
-    if _is_record(origin) or issubclass(origin, Mapping):
+    if _is_record(cast("Any", origin)) or issubclass(origin, Mapping):
         return isinstance(value, dict)
     if issubclass(origin, Sequence):
         return isinstance(value, list)
@@ -118,7 +129,7 @@ def _fits(type_: Any, value: Json) -> bool:
 
 
 def _read_as(type_: Any, value: Any, place: str) -> object:
-    origin: Any = get_origin(type_) or type_
+    origin = _origin(type_)
     if _is_record(origin):
         return origin.from_dict(value) if hasattr(origin, "from_dict") else _record(origin, value)
     for text_type, (_, read) in _TEXTS.items():
@@ -136,6 +147,12 @@ def _record(type_: Any, value: Any) -> object:
     return read_record(type_, value)
 
 
+@cache
+def _origin(type_: Any) -> Any:
+    return get_origin(type_) or type_
+
+
+@cache
 def _is_record(type_: Any) -> bool:
     return hasattr(type_, "from_dict") or is_dataclass(type_)
 

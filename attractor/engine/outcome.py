@@ -117,21 +117,6 @@ def outcome_to_record(outcome: Outcome) -> dict[str, Json]:
     }
 
 
-def outcome_from_record(fields: Fields) -> Outcome:
-    """Read an outcome from its record."""
-    has_class = bool(fields.text("failure_class"))
-    return Outcome(
-        status=fields.word("outcome", StageStatus),
-        preferred_label=fields.text("preferred_label"),
-        suggested_next_ids=fields.texts("suggested_next_ids"),
-        context_updates=fields.members("context_updates"),
-        notes=fields.text("notes"),
-        failure_reason=fields.text("failure_reason"),
-        failure_class=fields.word("failure_class", FailureClass) if has_class else None,
-        usage=usage_from_record(fields.inner("usage")),
-    )
-
-
 def fault_of(outcome: Outcome) -> str:
     """Return the fault of an outcome that a handler returned; an empty text for a valid outcome.
 

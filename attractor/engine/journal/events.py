@@ -284,7 +284,7 @@ class BudgetWarning:
 
 @dataclass(frozen=True)
 class CheckpointSaved:
-    """A stage was recorded: `step` is the change of the progress by the stage.
+    """A stage was recorded: `step` is the change of the progress, without default values.
 
     `checkpoint` is the hash of checkpoint.json, if the file was rewritten.
     """

@@ -10,7 +10,6 @@ from dataclasses import field
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.json import Json
-from attractor.engine.storage.json_files import Fields
 from attractor.engine.truncation import both_ends, find_reference, one_line, text_of
 from attractor.language.graph.graph import Fidelity
 
@@ -98,53 +97,6 @@ def join_past(before: Past, branches: Iterable[Past]) -> Past:
         outcomes.subtract(before.outcomes)
     counted = {outcome: count for outcome, count in outcomes.items() if count}
     return changed(before, notes=tuple(notes[-MOST_NOTES:]), outcomes=counted)
-
-
-def past_to_record(past: Past) -> dict[str, Json]:
-    """Return the record of a past, for the checkpoint."""
-    return {
-        "notes": [
-            {
-                "node": note.node,
-                "visit": note.visit,
-                "outcome": note.outcome,
-                "words": note.words,
-                "thread": note.thread,
-                "tools": dict(note.tools),
-            }
-            for note in past.notes
-        ],
-        "outcomes": dict(past.outcomes),
-        "keys": list(past.keys),
-        "values": past.values,
-    }
-
-
-def past_from_record(fields: Fields) -> Past:
-    """Read a past from its record."""
-    outcomes = fields.inner("outcomes")
-    return Past(
-        notes=tuple(_note(one) for one in fields.inners("notes")),
-        outcomes={name: outcomes.number(name) for name in outcomes.all()},
-        keys=fields.texts("keys"),
-        values=fields.number("values"),
-    )
-
-
-def tools_from_record(fields: Fields) -> dict[str, int]:
-    """Read the number of calls of each tool from its record."""
-    return {name: fields.number(name) for name in fields.all()}
-
-
-def _note(fields: Fields) -> StageNote:
-    return StageNote(
-        fields.text("node"),
-        fields.number("visit"),
-        fields.text("outcome"),
-        fields.text("words"),
-        fields.text("thread"),
-        tools_from_record(fields.inner("tools")),
-    )
 
 
 HEADING = "# Earlier stages"

@@ -18,6 +18,7 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.routing.edge_selection import Fate, RouteReason
 from attractor.engine.run_folder.layout import RunDirectory, read_files, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.state.progress import step_from_record
 from attractor.engine.state.walks import GIVEN_UP
 from attractor.engine.storage.json_files import Fields
 from attractor.language.drawing.picture import Picture
@@ -193,13 +194,11 @@ class RunDrawing:
     def _saved(self, event: Event, data: Fields) -> None:
         if not data.has("step") or event.branch:
             return
-        move = data.inner("step").inner("move")
-        is_elsewhere = move.flag("is_restart")
-        self._current = "" if is_elsewhere else move.text("target")
-        if move.has("end"):
-            end = move.inner("end")
+        move = step_from_record(data.inner("step")).move
+        self._current = "" if move.is_restart else move.target
+        if move.end:
             # An exit has no stage event: it is done when the walk has ended there.
-            self._nodes.setdefault(end.text("node"), NodeState(StageState.DONE))
+            self._nodes.setdefault(move.end.node, NodeState(StageState.DONE))
 
     def _status_changed(self, event: Event, data: Fields) -> None:
         words = (data.text("status").replace("_", " "), data.text("reason"))

@@ -4,9 +4,7 @@ import re
 from datetime import datetime
 
 from attractor.base.dataclasses import changed, dataclass
-from attractor.base.json import Json
-from attractor.engine.outcome import NOTHING_USED, Usage, usage_from_record, usage_to_record
-from attractor.engine.storage.json_files import Fields
+from attractor.engine.outcome import NOTHING_USED, Usage
 
 TreeId = str
 """The git id of a tree."""
@@ -170,49 +168,3 @@ class InFlight:
     def left(self, at: datetime) -> "InFlight":
         """Return the flight after the process that executed the attempt has ended."""
         return changed(self, worked=self.seconds(at), at_work=None)
-
-
-def flight_to_record(flight: InFlight) -> dict[str, Json]:
-    """Return the record of a flight, for the checkpoint."""
-    return {
-        "node": flight.node,
-        "visit": flight.visit,
-        "attempt": flight.attempt,
-        "since": flight.since.isoformat(),
-        "is_aside": flight.is_aside,
-        "starts": flight.starts,
-        "used": usage_to_record(flight.used),
-        "told": usage_to_record(flight.reported),
-        "at_work": flight.at_work.isoformat() if flight.at_work else None,
-        "worked": flight.worked,
-        "streak": streak_to_record(flight.streak),
-        "failed": flight.failed,
-    }
-
-
-def flight_from_record(fields: Fields) -> InFlight:
-    """Read a flight from its record."""
-    return InFlight(
-        fields.text("node"),
-        fields.number("visit"),
-        fields.number("attempt"),
-        fields.time("since"),
-        fields.flag("is_aside"),
-        fields.number("starts"),
-        usage_from_record(fields.inner("used")),
-        usage_from_record(fields.inner("told")),
-        fields.time("at_work") if fields.has("at_work") else None,
-        fields.real("worked"),
-        streak_from_record(fields.inner("streak")),
-        fields.text("failed") if fields.has("failed") else None,
-    )
-
-
-def streak_to_record(streak: Streak) -> dict[str, Json]:
-    """Return the record of a streak."""
-    return {"failure": streak.failure, "alike": streak.count}
-
-
-def streak_from_record(fields: Fields) -> Streak:
-    """Read a streak from its record."""
-    return Streak(fields.text("failure"), fields.number("alike"))

@@ -5,13 +5,12 @@ from dataclasses import field
 
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.json import Json
+from attractor.base.records import write_record
 from attractor.engine.outcome import (
     NOTHING_USED,
     Outcome,
     StageStatus,
     Usage,
-    outcome_from_record,
-    outcome_to_record,
     usage_from_record,
     usage_to_record,
 )
@@ -20,19 +19,14 @@ from attractor.engine.prompts.preamble import (
     NOTHING_PAST,
     Past,
     StageNote,
-    past_from_record,
-    past_to_record,
     remember,
     remember_keys,
-    tools_from_record,
 )
 from attractor.engine.state.attempts import (
     NO_STREAK,
     Streak,
     TreeId,
     signature,
-    streak_from_record,
-    streak_to_record,
 )
 from attractor.engine.storage.json_files import Fields
 from attractor.engine.truncation import one_line
@@ -345,13 +339,13 @@ def _plain(graph: Graph, key: str) -> Json:
 
 
 def step_to_record(step: Step) -> dict[str, Json]:
-    """Return the record of a step, for the journal."""
-    return {"visit": _visit_to_record(step.visit), "move": _move_to_record(step.move)}
+    """Return the record of a step, for the journal, without fields that have their default."""
+    return write_record(step)
 
 
 def step_from_record(fields: Fields) -> Step:
     """Read a step from its record."""
-    return Step(_visit_from_record(fields.inner("visit")), _move_from_record(fields.inner("move")))
+    return fields.record(Step)
 
 
 def progress_to_record(progress: Progress) -> dict[str, Json]:
@@ -368,15 +362,7 @@ def progress_to_record(progress: Progress) -> dict[str, Json]:
         "edge_reason": progress.edge_reason,
         "tree": progress.tree,
         "stages": [
-            {
-                "node": node,
-                "visits": record.visits,
-                "outcome": record.outcome.value,
-                "branches": list(record.branches),
-                "failure": record.failure,
-                "alike": record.failure_count,
-            }
-            for node, record in progress.stages.items()
+            {"node": node, **write_record(record)} for node, record in progress.stages.items()
         ],
         "last_status": progress.last_status.value,
         "last_label": progress.last_label,
@@ -393,31 +379,22 @@ def progress_to_record(progress: Progress) -> dict[str, Json]:
         "is_restarting": progress.is_restarting,
         "edge_fidelity": progress.edge_fidelity,
         "edge_thread": progress.edge_thread,
-        "past": past_to_record(progress.past),
+        "past": write_record(progress.past),
         "thread": progress.thread,
         "threads": list(progress.threads),
-        "end": _ending_to_record(progress.end) if progress.end else None,
+        "end": write_record(progress.end) if progress.end else None,
     }
 
 
 def progress_from_record(fields: Fields) -> Progress:
     """Read a progress from its record."""
-    retries = fields.inner("node_retries")
     return Progress(
         next_node=fields.text("next_node"),
         edge_reason=fields.text("edge_reason"),
         tree=fields.text("tree"),
         context=fields.members("context"),
         stages={
-            one.text("node"): StageRecord(
-                one.number("visits"),
-                one.word("outcome", StageStatus),
-                retries.number(one.text("node")) if retries.has(one.text("node")) else 0,
-                one.texts("branches"),
-                one.text("failure"),
-                one.number("alike"),
-            )
-            for one in fields.inners("stages")
+            one.text("node"): one.record(StageRecord, "node") for one in fields.inners("stages")
         },
         completed=fields.texts("completed_nodes"),
         logs=fields.texts("logs"),
@@ -439,83 +416,8 @@ def progress_from_record(fields: Fields) -> Progress:
         is_restarting=fields.flag("is_restarting"),
         edge_fidelity=fields.text("edge_fidelity"),
         edge_thread=fields.text("edge_thread"),
-        past=past_from_record(fields.inner("past")),
+        past=fields.inner("past").record(Past),
         thread=fields.text("thread"),
         threads=fields.texts("threads"),
-        end=_ending_from_record(fields.inner("end")) if fields.has("end") else None,
+        end=fields.inner("end").record(WalkEnd) if fields.has("end") else None,
     )
-
-
-def _visit_to_record(visit: Visit) -> dict[str, Json]:
-    return {
-        "node": visit.node,
-        "number": visit.number,
-        "attempts": visit.attempts,
-        "outcome": outcome_to_record(visit.outcome),
-        "tree": visit.tree,
-        "logs": list(visit.logs),
-        "seconds": visit.seconds,
-        "is_transparent": visit.is_transparent,
-        "is_assumed": visit.is_assumed,
-        "meeting": visit.meeting,
-        "fidelity": visit.fidelity,
-        "thread": visit.thread,
-        "tools": dict(visit.tools),
-        # Left out where it is empty, because most stages have only one attempt.
-        **({"streak": streak_to_record(visit.streak)} if visit.streak != NO_STREAK else {}),
-    }
-
-
-def _visit_from_record(fields: Fields) -> Visit:
-    return Visit(
-        node=fields.text("node"),
-        number=fields.number("number"),
-        attempts=fields.number("attempts"),
-        outcome=outcome_from_record(fields.inner("outcome")),
-        tree=fields.text("tree"),
-        logs=fields.texts("logs"),
-        seconds=fields.real("seconds"),
-        is_transparent=fields.flag("is_transparent"),
-        is_assumed=fields.flag("is_assumed"),
-        meeting=fields.text("meeting"),
-        fidelity=fields.text("fidelity"),
-        thread=fields.text("thread"),
-        tools=tools_from_record(fields.inner("tools")),
-        streak=streak_from_record(fields.inner("streak")) if fields.has("streak") else NO_STREAK,
-    )
-
-
-def _move_to_record(move: Move) -> dict[str, Json]:
-    return {
-        "target": move.target,
-        "reason": move.reason,
-        "redirects": move.redirects,
-        "is_handled": move.is_handled,
-        "is_stepped_over": move.is_stepped_over,
-        "is_restart": move.is_restart,
-        "fidelity": move.fidelity,
-        "thread": move.thread,
-        "end": _ending_to_record(move.end) if move.end else None,
-    }
-
-
-def _move_from_record(fields: Fields) -> Move:
-    return Move(
-        target=fields.text("target"),
-        reason=fields.text("reason"),
-        redirects=fields.number("redirects"),
-        is_handled=fields.flag("is_handled"),
-        is_stepped_over=fields.flag("is_stepped_over"),
-        is_restart=fields.flag("is_restart"),
-        fidelity=fields.text("fidelity"),
-        thread=fields.text("thread"),
-        end=_ending_from_record(fields.inner("end")) if fields.has("end") else None,
-    )
-
-
-def _ending_to_record(end: WalkEnd) -> dict[str, Json]:
-    return {"status": end.status.value, "reason": end.reason, "node": end.node}
-
-
-def _ending_from_record(fields: Fields) -> WalkEnd:
-    return WalkEnd(fields.word("status", StageStatus), fields.text("reason"), fields.text("node"))

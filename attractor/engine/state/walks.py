@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.json import Json
+from attractor.base.records import write_record
 from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage
 from attractor.engine.prompts.preamble import join_past, remember_keys
 from attractor.engine.questions.question import (
@@ -22,8 +23,6 @@ from attractor.engine.state.attempts import (
     InFlight,
     TreeId,
     attempt_key,
-    flight_from_record,
-    flight_to_record,
     visit_key,
 )
 from attractor.engine.state.progress import (
@@ -364,7 +363,7 @@ def walk_to_record(walk: WalkState) -> dict[str, Json]:
     """Return the record of a walk without its progress, for the checkpoint."""
     flight = walk.in_flight
     return {
-        "in_flight": flight_to_record(flight) if flight else None,
+        "in_flight": write_record(flight) if flight else None,
         "questions": [question_to_record(one) for one in walk.questions],
         "name": walk.name,
         "parent": walk.parent,
@@ -393,7 +392,7 @@ def walk_from_record(fields: Fields, progress: Progress) -> WalkState:
     """Read a walk from its record."""
     return WalkState(
         progress,
-        flight_from_record(fields.inner("in_flight")) if fields.has("in_flight") else None,
+        fields.inner("in_flight").record(InFlight) if fields.has("in_flight") else None,
         tuple(question_from_record(one) for one in fields.inners("questions")),
         fields.text("name"),
         fields.text("parent"),

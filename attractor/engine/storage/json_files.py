@@ -10,12 +10,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from attractor.base.errors import FileError, NotCanonical
+from attractor.base.errors import FileError, NotCanonical, UsageError
 from attractor.base.files import file_error, read_regular, write_whole
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
+from attractor.base.records import read_record
 from attractor.engine.errors import RecordBroken
 
 Word = TypeVar("Word", bound=StrEnum)
+Record = TypeVar("Record")
 
 
 class Fields:
@@ -99,6 +101,14 @@ class Fields:
             Fields(one, f"{self._what}.{name}[{index}]")
             for index, one in enumerate(self.items(name))
         )
+
+    def record(self, type_: type[Record], *others: str) -> Record:
+        """Return the dataclass that `write_record` wrote, without other fields."""
+        own = {name: value for name, value in self._record.items() if name not in others}
+        try:
+            return read_record(type_, own)
+        except UsageError as fault:
+            raise RecordBroken(f"{self._what}: {fault.message}") from fault
 
     def has(self, name: str) -> bool:
         """Return whether a field is present and not null."""

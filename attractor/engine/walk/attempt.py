@@ -10,6 +10,7 @@ from pathlib import Path
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import MachineryError, Unavailable
 from attractor.base.json import Json
+from attractor.base.records import read_record, write_record
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.context import Context, deep_copy, reader, store_large_values
 from attractor.engine.errors import ConversationLost, RecordBroken, StageOver
@@ -28,8 +29,6 @@ from attractor.engine.outcome import (
     Outcome,
     StageStatus,
     Usage,
-    outcome_from_record,
-    outcome_to_record,
     usage_to_record,
 )
 from attractor.engine.prompts.inherited_context import (
@@ -56,7 +55,6 @@ from attractor.engine.stage.folder import FolderFiles, begin_attempt, history_fo
 from attractor.engine.stage.report import AttemptTimes, status_record
 from attractor.engine.state.attempts import MAIN, InFlight, StageReference, signature
 from attractor.engine.state.progress import LEFT_OUT, retry_key
-from attractor.engine.storage.json_files import Fields
 from attractor.engine.truncation import LONGEST_RESPONSE, shorten
 from attractor.engine.walk.walk import Walk
 from attractor.language.graph.branches import FAN_IN, FORKS
@@ -439,11 +437,11 @@ class Attempt:
         return self.flight.streak.and_then(signature(outcome.failure_reason)).count >= limit
 
     def _redacted(self, outcome: Outcome) -> Outcome:
-        record = outcome_to_record(outcome)
+        record = write_record(outcome)
         clean = self.walk.run.redactor.clean(record)
         if clean is record:
             return outcome
-        return outcome_from_record(Fields(clean, f"outcome of {self.node.id}"))
+        return read_record(Outcome, clean)
 
     def _end_event(self, result: AttemptResult) -> EngineEvent:
         outcome = result.outcome

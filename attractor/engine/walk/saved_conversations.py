@@ -13,6 +13,7 @@ from attractor.engine.journal.events import CheckpointSaved, StageStarted
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.stage.folder import LARGEST_FILE, folder_of_attempt
 from attractor.engine.state.attempts import MAIN, stage_id
+from attractor.engine.state.progress import step_from_record
 from attractor.engine.storage.json_files import Fields, read_untrusted
 
 _STAGE_ID = re.compile(r"(?P<node>.*)@(?P<visit>[0-9]+)\.(?P<attempt>[0-9]+)", re.DOTALL)
@@ -82,10 +83,10 @@ class SavedConversations:
             self._last[event.branch or MAIN, data.text("thread")] = last
         if event.type != _STEP or not data.has("step"):
             return
-        visit = data.inner("step").inner("visit")
-        if visit.has("thread") and (thread := visit.text("thread")):
-            last = stage_id(visit.text("node"), visit.number("number"), visit.number("attempts"))
-            self._last[event.branch or MAIN, thread] = last
+        visit = step_from_record(data.inner("step")).visit
+        if visit.thread:
+            last = stage_id(visit.node, visit.number, visit.attempts)
+            self._last[event.branch or MAIN, visit.thread] = last
 
     def _read(self, stage: str, name: str) -> bytes:
         match = _STAGE_ID.fullmatch(stage)

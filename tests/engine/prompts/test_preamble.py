@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from attractor.base.json import Json, canonical_json, parse_json
+from attractor.base.records import write_record
 from attractor.engine.prompts.preamble import (
     MOST_KEYS,
     MOST_NOTES,
@@ -12,8 +13,6 @@ from attractor.engine.prompts.preamble import (
     StageNote,
     estimate_tokens,
     join_past,
-    past_from_record,
-    past_to_record,
     prepend_preamble,
     remember,
     remember_keys,
@@ -46,8 +45,8 @@ def walked(count: int, past: Past = NOTHING_PAST, thread: str = "") -> Past:
     )
 )
 def test_a_past_comes_back_as_it_was(past: Past) -> None:
-    record = parse_json(canonical_json(past_to_record(past)))
-    assert past_from_record(Fields(record, "past")) == past
+    record = parse_json(canonical_json(write_record(past)))
+    assert Fields(record, "past").record(Past) == past
 
 
 def test_long_walk_lists_last_stages_and_counts_all() -> None:

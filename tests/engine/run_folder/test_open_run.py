@@ -90,7 +90,7 @@ def test_lives_too_short_for_a_checkpoint_add_up_to_one(tmp_path: Path) -> None:
     checkpoint = place.root / "checkpoint.json"
     before = checkpoint.read_bytes()
     step = Step(Visit("a", 2, 1, success()), Move("a"))
-    for _ in range(40):
+    for _ in range(80):
         with place.open() as run:
             run.save(step)
     assert checkpoint.read_bytes() != before

@@ -5,7 +5,6 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -20,6 +19,8 @@ from attractor.engine.seams import Handler, Parts, Stage
 from attractor.engine.simulation.coverage import cover
 from attractor.engine.simulation.outcomes import SimulatedOutcomes, read_outcomes
 from attractor.engine.simulation.walk import SimulatedWalk
+from attractor.engine.state.progress import Visit, step_from_record
+from attractor.engine.storage.json_files import Fields
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.auto_approve import AutoApprove
 from attractor.interviewers.registry import InterviewerParts
@@ -46,20 +47,19 @@ def simulated(
 def steps_of_run(root: Path) -> list[tuple[str, int, int, str]]:
     """Return what the journal of a run says of every stage: node, visit, attempts, outcome."""
     saved = [one.data["step"] for one in read_events(root) if one.type == "CheckpointSaved"]
-    visits = [cast(dict[str, Json], step)["visit"] for step in saved if isinstance(step, dict)]
-    return [
-        (str(one["node"]), cast(int, one["number"]), cast(int, one["attempts"]), _outcome(one))
-        for one in cast(list[dict[str, Json]], visits)
-    ]
+    return [_of_record(step) for step in saved if step]
 
 
-def _outcome(visit: Mapping[str, Json]) -> str:
-    return str(cast(dict[str, Json], visit["outcome"])["outcome"])
+def _of_record(record: Json) -> tuple[str, int, int, str]:
+    return _of_visit(step_from_record(Fields(record, "step")).visit)
+
+
+def _of_visit(visit: Visit) -> tuple[str, int, int, str]:
+    return visit.node, visit.number, visit.attempts, visit.outcome.status.value
 
 
 def steps_of(walk: SimulatedWalk) -> list[tuple[str, int, int, str]]:
-    visits = [step.visit for step in walk.steps]
-    return [(one.node, one.number, one.attempts, one.outcome.status.value) for one in visits]
+    return [_of_visit(step.visit) for step in walk.steps]
 
 
 def real_handlers(said: SimulatedOutcomes) -> Mapping[str, Handler]:
@@ -99,10 +99,8 @@ def by_branch(place: Workplace) -> dict[str, list[tuple[str, int, int, str]]]:
     """Return what the journal of a run says of every stage, by its branch."""
     found: dict[str, list[tuple[str, int, int, str]]] = {}
     for one in place.events("CheckpointSaved"):
-        if isinstance(step := one.data["step"], dict):
-            visit = cast(dict[str, Json], step["visit"])
-            told = (str(visit["node"]), cast(int, visit["number"]), cast(int, visit["attempts"]))
-            found.setdefault(one.branch or "", []).append((*told, _outcome(visit)))
+        if step := one.data["step"]:
+            found.setdefault(one.branch or "", []).append(_of_record(step))
     return found
 
 
