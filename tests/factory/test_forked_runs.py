@@ -82,7 +82,7 @@ def test_what_was_promoted_is_freed_and_what_waits_for_that_is_kept(tmp_path: Pa
     flow.decide(result, DecisionKind.APPROVED)
     assert swept(flow).kept == {result.run_id: "it was approved, but is not promoted yet"}
     flow.promote(result)
-    assert {one.what for one in swept(flow).freed} == {"workspace", "store", "base ref"}
+    assert {one.what for one in swept(flow).freed} == {"workspace", "store", "base ref", "agents"}
     assert git(flow.project, "show", "main:made.txt") == "made\n"
     [branch] = git(flow.project, "branch", "--list", "attractor/run/*").split()
     assert git(flow.project, "show", f"{branch}:made.txt") == "made\n"
