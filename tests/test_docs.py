@@ -36,6 +36,7 @@ from tests.examples import (
 )
 from tests.pipeline.projects import git
 from tests.repositories import begin_repository
+from tests.tables import table
 
 REFERENCE = ROOT / "docs" / "reference"
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -45,26 +46,26 @@ def without_fences(page: Path) -> str:
     return re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.M | re.S)
 
 
-@pytest.mark.parametrize("name", list(command_registry()))
+@table("name", list(command_registry()))
 def test_every_command_is_documented(name: str) -> None:
     heading = f"## attractor {name.replace('.', ' ')}\n"
     assert heading in (REFERENCE / "commands.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("setting", list_settings(Settings), ids=lambda one: one.key)
+@table("setting", list_settings(Settings))
 def test_every_setting_is_documented(setting: SettingReference) -> None:
     page = (REFERENCE / "settings.md").read_text("utf-8")
     assert f"| `{setting.key}` |" in page
     assert f"`{setting.variable}`" in page
 
 
-@pytest.mark.parametrize("code", list(ExitCode), ids=lambda code: code.name)
+@table("code", list(ExitCode))
 def test_every_exit_code_is_documented(code: ExitCode) -> None:
     page = (REFERENCE / "exit-codes.md").read_text("utf-8")
     assert f"| {int(code)} | {code.meaning} |" in page
 
 
-@pytest.mark.parametrize(
+@table(
     ("page", "names"),
     [("gate", RULES), ("ledger", LineKind), ("ledger", Scope), ("sandboxes", NAMES)],
     ids=["rules of the gate", "lines of the ledger", "scopes", "promises"],
@@ -205,7 +206,7 @@ def test_different_output_of_an_example_is_detected() -> None:
     assert not matches("a.b", "a-b")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@table("page", PAGES)
 def test_every_link_leads_to_a_file(page: Path) -> None:
     targets = [target.split("#")[0] for target in LINK.findall(without_fences(page))]
     local = [target for target in targets if target and not target.startswith("https://")]

@@ -31,6 +31,7 @@ from tests.factory.resources.stores import register
 from tests.growth.app import PROPOSAL, make_app
 from tests.pipeline.projects import make_host, make_project
 from tests.scenarios.suites import SUITE, write_suite
+from tests.tables import table
 
 Found = tuple[str, Any]
 
@@ -234,7 +235,7 @@ def test_every_schema_refuses_an_unknown_key_or_a_wrong_value(ours: list[Found])
         assert errors(name, {**value, "colour": [None]} | {"position": 1}), name
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "path", "value"),
     [
         ("settings", ["output"], {"color": "sometimes"}),
@@ -262,7 +263,6 @@ def test_every_schema_refuses_an_unknown_key_or_a_wrong_value(ours: list[Found])
         ("growth-simulation", ["pins", "depth"], "guess"),
         ("app-traffic", ["request", "method"], "guess"),
     ],
-    ids=lambda one: str(one) if isinstance(one, str) else "",
 )
 def test_broken_file_is_refused(
     ours: list[Found], name: str, path: list[str | int], value: object

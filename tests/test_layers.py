@@ -5,9 +5,8 @@ import sys
 from collections.abc import Callable
 from functools import cache
 
-import pytest
-
 from tests import layers
+from tests.tables import table
 
 TABLE = layers.read_table()
 SUBPACKAGES = layers.read_subpackages()
@@ -48,7 +47,7 @@ def test_modules_follow_the_rules() -> None:
     assert [fault for one in modules() for check in CHECKS for fault in check(one)] == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "text", "fault"),
     [
         ("base.x", "import attractor.config.load", "imports config"),
@@ -81,7 +80,7 @@ def test_violation_is_detected(name: str, text: str, fault: str) -> None:
     assert any(fault in found for check in CHECKS for found in check(module))
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "text", "faults"),
     [
         ("low.x", "from attractor.engine.low.y import z", []),
@@ -102,7 +101,7 @@ def test_subpackages_import_lower_floors_only(name: str, text: str, faults: list
     assert all(fault in line for fault, line in zip(faults, found, strict=True))
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "text"),
     [
         ("config.x", "from attractor.base.errors import UsageError"),

@@ -4,7 +4,6 @@ import inspect
 from typing import Any
 
 import click
-import pytest
 
 from attractor.agent.provider_profile import profile_parts
 from attractor.agent.tool_calls.tool import tool_parts
@@ -42,7 +41,7 @@ REGISTRIES: list[Registry[Any]] = [
 MEMBERS = [(registry, name) for registry in REGISTRIES for name in registry]
 
 
-@pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.noun)
+@table("registry", REGISTRIES)
 def test_a_registry_has_members(registry: Registry[Any]) -> None:
     assert list(registry)
 

@@ -23,6 +23,7 @@ from docs.pictures.drawn_pipelines import FOLDER as PICTURES, ROOT, Drawing, dra
 from tests.cli.running import run_here
 from tests.examples import PAGES
 from tests.pipeline.projects import git
+from tests.tables import table
 
 FOLDER = ROOT / "pipelines"
 PIPELINES = sorted(FOLDER.glob("*.dot"))
@@ -35,19 +36,19 @@ def test_there_are_ten_pipelines() -> None:
     assert len(PIPELINES) >= 10
 
 
-@pytest.mark.parametrize("file", PIPELINES, ids=lambda file: file.stem)
+@table("file", PIPELINES)
 def test_pipeline_is_valid(file: Path) -> None:
     prepared = prepare(file.read_text(), file=str(file))
     assert prepared.is_sound
     assert [one for one in prepared.diagnostics if one.severity != "info"] == []
 
 
-@pytest.mark.parametrize("file", PIPELINES, ids=lambda file: file.stem)
+@table("file", PIPELINES)
 def test_pipeline_is_formatted(file: Path) -> None:
     assert format(file.read_text()) == file.read_text()
 
 
-@pytest.mark.parametrize("file", PIPELINES, ids=lambda file: file.stem)
+@table("file", PIPELINES)
 def test_its_tests_pass_and_take_every_edge(file: Path) -> None:
     tests = open_tests(file.with_suffix(SUFFIX))
     results = asyncio.run(run_tests(tests))
@@ -57,13 +58,13 @@ def test_its_tests_pass_and_take_every_edge(file: Path) -> None:
     assert [edge for edge in tests.graph.edges if edge.span not in taken] == []
 
 
-@pytest.mark.parametrize("file", PIPELINES, ids=lambda file: file.stem)
+@table("file", PIPELINES)
 def test_every_agent_has_a_time_limit(file: Path) -> None:
     stages = parse_file(file).of_type("codergen")
     assert [one.id for one in stages if not one.attributes.duration("timeout")] == []
 
 
-@pytest.mark.parametrize("one", drawings(), ids=lambda one: one.file.stem)
+@table("one", drawings())
 def test_its_drawings_are_fresh(one: Drawing) -> None:
     assert one.is_fresh, "stale: make docs"
     assert one.file.stat().st_size < 20_000
@@ -84,7 +85,7 @@ def test_drawings_have_a_pipeline() -> None:
     assert set(PICTURES.glob("*")) == {one.file for one in drawings()}
 
 
-@pytest.mark.parametrize("file", PIPELINES, ids=lambda file: file.stem)
+@table("file", PIPELINES)
 def test_a_pipeline_has_its_name_its_line_and_its_section(file: Path) -> None:
     text = file.read_text()
     assert text.startswith("// ")
@@ -160,7 +161,7 @@ def test_bug_is_fixed_when_its_test_passes(tmp_path: Path) -> None:
     assert not ends_well("bug_fix", "ready", tmp_path / "d", WITHOUT_PYTEST)
 
 
-@pytest.mark.parametrize(
+@table(
     ("files", "listed", "next_", "none_left"),
     [
         ({}, False, False, False),
@@ -191,9 +192,7 @@ def test_migrated_file_is_removed_from_the_list(tmp_path: Path) -> None:
     assert (tmp_path / "TODO.txt").read_text() == ""
 
 
-@pytest.mark.parametrize(
-    ("printed", "is_number"), [("1200", True), ("1.2", False), ("12\nms", False), ("", False)]
-)
+@table(("printed", "is_number"), [("1200", True), ("1.2", False), ("12\nms", False), ("", False)])
 def test_only_a_number_can_be_beaten(printed: str, is_number: bool, tmp_path: Path) -> None:
     files = {"Makefile": MAKEFILE, "bench.py": f"print({printed!r})\n"}
     assert ends_well("candidates", "baseline", tmp_path, files) is is_number

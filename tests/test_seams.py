@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from tests.examples import ROOT
+from tests.tables import table
 
 PAGE = ROOT / "docs" / "explanation" / "seams.md"
 NAME = re.compile(r"`(\w+)`")
@@ -82,7 +81,7 @@ def test_every_protocol_of_the_package_is_in_a_table_with_its_file() -> None:
     assert sorted(told) == sorted(there)
 
 
-@pytest.mark.parametrize("row", SEAMS, ids=lambda row: row.names[0])
+@table("row", SEAMS)
 def test_protocol_has_a_contract_test_or_one_implementation(row: Row) -> None:
     *_, stand_in, contract = row.cells
     file = linked(contract)
@@ -105,7 +104,7 @@ def test_every_contract_is_in_the_table() -> None:
     assert there <= told
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
     [
         "class A(Protocol): ...",

@@ -435,7 +435,7 @@ UNAVAILABLE = (
 )
 
 
-@pytest.mark.parametrize("error", UNAVAILABLE, ids=lambda error: type(error).__name__)
+@table("error", UNAVAILABLE)
 def test_unavailable_provider_is_not_a_failure_of_the_stage(
     tmp_path: Path, error: Exception
 ) -> None:

@@ -4,8 +4,6 @@ import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import pytest
-
 from attractor.backends import claude, codex, gemini, opencode
 from attractor.backends.model_proxy import ModelAccess
 from attractor.backends.models import ModelChoice
@@ -208,10 +206,9 @@ def test_tokens_of_anthropic_do_not_include_the_cache() -> None:
     assert spent.tokens == Usage(2, 37, cache_read_tokens=6, cache_write_tokens=4)
 
 
-@pytest.mark.parametrize(
+@table(
     "program",
     [codex.CODEX, claude.CLAUDE, gemini.GEMINI, opencode.OPENCODE],
-    ids=lambda one: one.name,
 )
 def test_a_program_is_called_with_model_effort_and_session(program: Program) -> None:
     prompt = "x" * 200_000

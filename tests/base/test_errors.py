@@ -2,11 +2,11 @@ import inspect
 import pickle
 import re
 
-import pytest
 from hypothesis import given, strategies as st
 
 from attractor.base import errors
 from attractor.base.errors import AttractorError, ExitCode, NoGo, Refused, UnknownName, suggest
+from tests.tables import table
 
 TREE = [
     kind
@@ -52,7 +52,7 @@ def test_every_exit_code_has_a_meaning() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", TREE, ids=lambda kind: kind.__name__)
+@table("kind", TREE)
 def test_error_tree_in_the_docstring_is_correct(kind: type[AttractorError]) -> None:
     drawn = re.findall(r"^([│├└─ ]*)(\w+) +(\d)  ", inspect.getdoc(errors) or "", re.M)
     depth = {name: len(lines) // 4 for lines, name, _ in drawn}

@@ -251,7 +251,7 @@ class Unreadable(Exception):
 
 
 @pytest.mark.crash
-@pytest.mark.parametrize("kind", [Unreadable, TimeoutError, KeyboardInterrupt])
+@table("kind", [Unreadable, TimeoutError, KeyboardInterrupt])
 def test_exception_of_the_output_callback_kills_the_group(kind: type[BaseException]):
     chunks: list[OutputChunk] = []
 

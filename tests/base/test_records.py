@@ -11,6 +11,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.json import Json, JsonObject
 from attractor.base.records import read_record, write_record
+from tests.tables import table
 
 
 class Colour(StrEnum):
@@ -47,7 +48,7 @@ CARS = [
 ]
 
 
-@pytest.mark.parametrize("car", CARS, ids=lambda car: car.name)
+@table("car", CARS)
 def test_a_record_is_read_back_as_it_was(car: Car) -> None:
     assert read_record(Car, write_record(car)) == car
 

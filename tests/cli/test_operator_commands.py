@@ -5,8 +5,6 @@ import shlex
 import sys
 from pathlib import Path
 
-import pytest
-
 from attractor.cli.invocation import command_registry
 from attractor.cli.operator_commands import OPERATOR_COMMANDS, is_operator_command
 from attractor.environments.orphan_processes import MARK
@@ -17,6 +15,7 @@ from tests.cli.running import ATTRACTOR, attractor
 from tests.cli.terminals import sit
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import git
+from tests.tables import table
 
 REFUSED = 4
 WORDS = {
@@ -43,7 +42,7 @@ def test_every_operator_command_is_guarded() -> None:
     assert {"token", "profile", "suite", "decide", "promote"} <= groups | set(OPERATOR_COMMANDS)
 
 
-@pytest.mark.parametrize("words", [*WORDS.values(), *OPTION], ids=" ".join)
+@table("words", [*WORDS.values(), *OPTION])
 def test_marked_process_is_refused(tmp_path: Path, words: list[str]) -> None:
     mark = {MARK: "01ARZ3NDEKTSV4RRFFQ69G5FAV.12-34.56"}
     refused = attractor(*words, folder=tmp_path, variables=mark)

@@ -18,6 +18,7 @@ from attractor.engine.storage.json_files import Fields
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import chain, end, graph, line, node, start
 from tests.engine.runs import Work, Workplace
+from tests.tables import table
 
 CALL = Usage(30, 10, 0.5)
 ALL = Usage(120, 40, 2.0)
@@ -128,7 +129,7 @@ def test_time_without_process_does_not_count(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("budgets", [NO_BUDGETS, Budgets(0.0, 1, timedelta()), Budgets(tokens=5)])
+@table("budgets", [NO_BUDGETS, Budgets(0.0, 1, timedelta()), Budgets(tokens=5)])
 def test_budgets_are_read_back_as_they_were_written(budgets: Budgets) -> None:
     assert budgets_from_record(Fields(budgets_to_record(budgets), "x")) == budgets
 

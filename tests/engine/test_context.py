@@ -8,6 +8,7 @@ from attractor.base.json import Json
 from attractor.engine.context import Context, ResolvedValues, resolve_reference, store_large_values
 from attractor.engine.storage.artifacts import FILE_BACKING_THRESHOLD, Blobs
 from attractor.engine.truncation import find_reference
+from tests.tables import table
 
 
 def test_values_are_stored_and_read_as_text() -> None:
@@ -29,7 +30,7 @@ def test_values_are_copied_on_the_way_out() -> None:
     assert context.snapshot() == {"list": ["old"], "set": ["one"]}
 
 
-@pytest.mark.parametrize("odd", [float("nan"), (1, 2), {1: "a"}, object(), "\ud800"])
+@table("odd", [float("nan"), (1, 2), {1: "a"}, object(), "\ud800"])
 def test_invalid_json_is_refused_on_set(odd: Json) -> None:
     context = Context({"a": 1})
     with pytest.raises(NotCanonical):

@@ -15,6 +15,7 @@ from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.pipeline.children.runner import ChildWorkspace
 from attractor.workspaces.create.from_folder import create_in_place
 from attractor.workspaces.dimension import Dimension
+from tests.tables import table
 from tests.workspaces.projects import (
     RUN,
     SEARCH_PATH,
@@ -128,7 +129,7 @@ async def test_dimension_leaves_no_trace(make: Make, shared: bool, tmp_path: Pat
     await workspace.close()
 
 
-@pytest.mark.parametrize("make", [isolated, in_place, as_a_child, making_environments])
+@table("make", [isolated, in_place, as_a_child, making_environments])
 async def test_a_dimension_has_an_environment_of_its_own(make: Make, tmp_path: Path) -> None:
     workspace = await make(tmp_path)
     tree = await workspace.snapshot("one")

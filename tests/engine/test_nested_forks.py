@@ -19,6 +19,7 @@ from attractor.handlers.for_each import ForEach
 from attractor.language.reading import parse
 from tests.counts import count
 from tests.engine.runs import Silent, Workplace
+from tests.tables import table
 
 ITEMS = 2
 PARALLEL = "shape=component"
@@ -167,7 +168,7 @@ IN_EACH = (
 )
 
 
-@pytest.mark.parametrize(
+@table(
     ("ways", "marks"),
     [
         ("each -> fork", {"s1:1", "s1:2", "s2:1", "s2:2", "s3:1", "s3:2"}),

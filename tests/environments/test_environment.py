@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from attractor.config.settings import Section, Settings
 from attractor.config.user_folders import variable_name
 from attractor.environments.environment import Inherit, OutputBacklog, inherited, sandboxed
+from tests.tables import table
 
 pytestmark = pytest.mark.anyio
 
@@ -29,7 +30,7 @@ OPERATOR = {
 }
 
 
-@pytest.mark.parametrize(
+@table(
     "name",
     ["OPENAI_API_KEY", "aws_secret", "GitHub_Token", "DB_PASSWORD", "X_CREDENTIAL"]
     + ["AWS_SECRET_ACCESS_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "A_PRIVATE_KEY"],

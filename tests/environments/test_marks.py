@@ -13,6 +13,7 @@ from attractor.environments.orphan_processes import (
     new_mark,
     read_mark,
 )
+from tests.tables import table
 
 pytestmark = pytest.mark.skipif(not can_find_orphans(), reason="no /proc")
 
@@ -36,7 +37,7 @@ def test_invalid_marks_are_ignored(value: str) -> None:
     assert mark is None or value.startswith(f"{mark.run_id}.")
 
 
-@pytest.mark.parametrize(
+@table(
     "value", ["", "0a1b2c", "RUN", "RUN.12", "RUN.12.x", "RUN.-.x", "RUN.12-.x", "RUN.٣-1.x", "."]
 )
 def test_marks_of_another_format_are_ignored(value: str) -> None:

@@ -19,6 +19,7 @@ from attractor.environments.environment import GrepOptions, GrepOutput
 from attractor.environments.errors import FileUnusable, InvalidPattern
 from attractor.environments.search import Searcher
 from tests.counts import count
+from tests.tables import table
 
 ALL = GrepOptions()
 
@@ -150,7 +151,7 @@ def test_failing_program_is_reported() -> None:
 NAMES = st.lists(st.sampled_from(["a", "b.py", ".c"]), min_size=1, max_size=5).map("/".join)
 
 
-@pytest.mark.parametrize(
+@table(
     ("pattern", "path", "fits"),
     [
         ("*.py", "a.py", True),
@@ -185,7 +186,7 @@ def test_everything_matches_itself_and_two_stars(path: str) -> None:
     assert matches(f"**/{path}", f"x/y/{path}")
 
 
-@pytest.mark.parametrize(
+@table(
     ("glob", "file", "is_selected"),
     [
         ("*.py", "a/b.py", True),

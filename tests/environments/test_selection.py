@@ -36,6 +36,7 @@ from attractor.environments.selection import (
 )
 from tests.environments.places import FAR_MS, make_walls, run, use
 from tests.environments.test_promises import PROMISED
+from tests.tables import table
 
 
 def choose(kind: str, folder: Path, *, path: str | None = None) -> EnvironmentChoice:
@@ -128,7 +129,7 @@ def test_forbidden_sandboxes_are_reported_with_bubblewraps_message(tmp_path: Pat
     assert "doctor" in caught.value.hint
 
 
-@pytest.mark.parametrize(
+@table(
     ("script", "words"),
     [
         ("exit 1", "exited with status 1"),
@@ -191,7 +192,7 @@ def ended(code: int, err: str) -> ExecResult:
     return ExecResult("", err, code, False, 1)
 
 
-@pytest.mark.parametrize(
+@table(
     ("said", "told"),
     [
         ("bash: line 1: pytest: command not found\n", "command not found: pytest"),
@@ -215,7 +216,7 @@ def test_missing_command_of_make_is_named() -> None:
     assert missing_command(ended(2, said)) == "command not found: tsc"
 
 
-@pytest.mark.parametrize("code", [0, 1, 2, 126])
+@table("code", [0, 1, 2, 126])
 def test_other_failures_name_no_command(code: int) -> None:
     assert missing_command(ended(code, "bash: line 1: pytest: command not found\n")) == ""
 

@@ -6,13 +6,14 @@ import pytest
 from pydantic import ValidationError
 
 from attractor.evals.snippet import Snippet
+from tests.tables import table
 
 
 def files(*paths: str) -> dict[str, Any]:
     return {"code": "1", "files": [{"path": one, "content": ""} for one in paths]}
 
 
-@pytest.mark.parametrize(
+@table(
     ("fields", "fault"),
     [
         ({}, "give either code or command"),

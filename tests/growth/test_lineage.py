@@ -18,6 +18,7 @@ from attractor.growth.lineage import (
 from attractor.growth.morph import Level, Risk, read_morph
 from attractor.growth.plans.plan import Plan, PlannedMorph
 from tests.growth.seed import farm
+from tests.tables import table
 
 SMALL = {"type": "add_source", "name": "new"}
 MATURE = {"type": "declare_maturity"}
@@ -50,7 +51,7 @@ def test_versions_follow_the_kinds_of_stages() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@table(
     ("plan", "kind"),
     [
         (plan_of(SMALL, risk=Risk.MEDIUM), StageKind.MINOR),

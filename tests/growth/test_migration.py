@@ -6,6 +6,7 @@ from hypothesis import example, given, settings, strategies as st
 from attractor.base.json import Json
 from attractor.growth.migration import FieldRetyped, convert
 from tests.counts import count
+from tests.tables import table
 
 TYPES = ("text", "integer", "number", "date", "boolean")
 VALUES = st.one_of(
@@ -28,7 +29,7 @@ def test_retyping_goes_back_exactly(before: str, after: str, value: Json) -> Non
     assert repr(restored) == repr(state)
 
 
-@pytest.mark.parametrize(
+@table(
     ("value", "type_", "converted"),
     [
         ("12", "integer", 12),

@@ -76,7 +76,7 @@ def test_a_handler_is_documented(name: str) -> None:
     assert f"\n## {name}\n" in page
 
 
-@pytest.mark.parametrize("fence", EXAMPLES, ids=lambda fence: fence.name)
+@table("fence", EXAMPLES)
 def test_an_example_is_a_pipeline_whose_nodes_have_handlers(fence: Fence) -> None:
     pipeline = parse(fence.text)
     assert {one.type for one in pipeline.nodes.values()} <= set(NAMES)

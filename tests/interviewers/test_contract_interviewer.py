@@ -117,7 +117,7 @@ def test_it_is_an_interviewer(name: str) -> None:
 
 
 @everybody
-@pytest.mark.parametrize("asked", QUESTIONS, ids=lambda asked: f"{asked.kind} {len(asked.options)}")
+@table("asked", QUESTIONS)
 def test_every_question_is_answered_or_parked_and_stays_as_it_was(
     name: str, asked: Question
 ) -> None:
@@ -148,7 +148,7 @@ def test_questions_at_the_same_time_are_each_met(name: str) -> None:
 
 
 @everybody
-@pytest.mark.parametrize("message", ["", "größe 🐍\n\x1b[0m", "x" * 100_000])
+@table("message", ["", "größe 🐍\n\x1b[0m", "x" * 100_000])
 def test_a_message_is_taken_and_wants_no_answer(name: str, message: str) -> None:
     interviewer = MAKE[name]()
     assert asyncio.run(asyncio.wait_for(interviewer.inform(message, "gate"), 60)) is None

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import pytest
-
 from attractor.projects.detection import Language, Toolchain, detect, toolchain_of
 from attractor.projects.first_files import FirstProject, Repository, next_steps
+from tests.tables import table
 
 NVM = "/home/ann/.nvm/versions/node/v22"
 VENV = {".venv/pyvenv.cfg": "home = /usr/bin\n"}
@@ -20,7 +19,7 @@ def found(folder: Path, files: dict[str, str], **programs: str) -> Toolchain | N
     return detect(folder, lambda name: programs.get(name, ""))
 
 
-@pytest.mark.parametrize(
+@table(
     ("files", "language", "tests"),
     [
         ({"app.py": "", **VENV}, "python", ".venv/bin/python -m unittest -q"),
@@ -68,7 +67,7 @@ def test_unknown_files_belong_to_no_language(tmp_path: Path) -> None:
     assert found(tmp_path, {"readme.txt": "python, make and node"}) is None
 
 
-@pytest.mark.parametrize(
+@table(
     ("files", "remedy"),
     [
         (
@@ -85,7 +84,7 @@ def test_missing_pytest_has_a_remedy(tmp_path: Path, files: dict[str, str], reme
     assert toolchain.remedy == remedy
 
 
-@pytest.mark.parametrize(
+@table(
     ("files", "needed", "readable"),
     [
         ({"a.py": "", "venv/pyvenv.cfg": "home = /usr/bin\n"}, "venv", ""),
@@ -103,7 +102,7 @@ def test_folders_that_tests_need(
     assert [str(one) for one in toolchain.readable] == ([readable] if readable else [])
 
 
-@pytest.mark.parametrize(
+@table(
     ("program", "readable"),
     [
         ("/usr/local/bin/node", []),

@@ -14,6 +14,7 @@ from attractor.twins.script.script import Script
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.cli.running import ATTRACTOR, attractor
 from tests.cli.terminals import sit
+from tests.tables import table
 
 GOOD = """digraph add_health {
     graph [goal="add a health endpoint"]
@@ -164,7 +165,7 @@ def test_new_pipeline_gets_a_free_name(tmp_path: Path) -> None:
         found.touch()
 
 
-@pytest.mark.parametrize(
+@table(
     "answer",
     [
         GOOD,

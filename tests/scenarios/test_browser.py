@@ -21,6 +21,7 @@ from attractor.scenarios.play import ScenarioPlayer
 from attractor.scenarios.suite import SuiteSettings
 from tests.counts import IS_FULL
 from tests.scenarios.test_play import SERVER, local, scenario
+from tests.tables import table
 
 needs_chromium = pytest.mark.skipif(
     not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
@@ -148,7 +149,7 @@ def test_closed_port_fails_the_check(tmp_path: Path, outsider: Outsider) -> None
     assert "ERR_CONNECTION_REFUSED" in refused.reason
 
 
-@pytest.mark.parametrize(
+@table(
     ("has_playwright", "chromium", "hint"),
     [
         (False, "/usr/bin/chromium", "install the extra: pip install 'attractor[browser]'"),
@@ -172,7 +173,7 @@ INCOMPLETE: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("options", INCOMPLETE)
+@table("options", INCOMPLETE)
 def test_incomplete_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"set |path"):
         BrowserCheck.model_validate({"port": 80, **options})

@@ -19,6 +19,7 @@ from attractor.scenarios.evaluation import (
     is_satisfied,
 )
 from attractor.scenarios.suite import CheckSpec, CommandStep, InvalidSuite, Scenario, TrialSettings
+from tests.tables import table
 
 
 def scenario(name: str) -> Scenario:
@@ -119,7 +120,7 @@ def test_what_was_finished_before_a_crash_is_not_played_again() -> None:
     assert len(results) == 4
 
 
-@pytest.mark.parametrize(("begun", "tries"), [(1, 1), (2, 0), (3, 0)])
+@table(("begun", "tries"), [(1, 1), (2, 0), (3, 0)])
 def test_a_trial_in_flight_at_the_crash_counts_as_trouble(begun: int, tries: int) -> None:
     flying = TrialKey("a", 1)
     results, _, played = run(always, earlier=EarlierTrials(begun=Counter({flying: begun})))
@@ -136,7 +137,7 @@ def test_trials_are_counted_by_scenario() -> None:
     assert counts == {"b": (2, 1)}
 
 
-@pytest.mark.parametrize("concurrency", [1, 2, 3, 64])
+@table("concurrency", [1, 2, 3, 64])
 def test_at_most_so_many_trials_run_at_once_and_each_is_recorded_before_another_starts(
     concurrency: int,
 ) -> None:
@@ -159,7 +160,7 @@ def test_trial_that_breaks_the_evaluation_ends_the_others() -> None:
         run(break_, concurrency=3)
 
 
-@pytest.mark.parametrize(
+@table(
     ("error", "culprit", "tries"),
     [
         (MachineryError("no sandbox"), Culprit.MACHINERY, 2),
@@ -215,7 +216,7 @@ def check(passed: bool, score: float | None = None, *, hard: bool = True) -> Che
     return CheckResult("exit", passed, float(passed) if score is None else score, "", "", hard)
 
 
-@pytest.mark.parametrize(
+@table(
     ("checks", "satisfied"),
     [
         ([check(True), check(True)], True),

@@ -26,6 +26,7 @@ from attractor.scenarios.suite import CheckSpec, CommandStep, JudgeSettings, Sce
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from attractor.twins.script.script import Script
 from attractor.twins.server.provider_twin import ProviderTwin
+from tests.tables import table
 
 RUBRIC = "The answer greets Ann by her name."
 MODELS = {"openai": "gpt-5", "anthropic": "claude-opus-4-5", "gemini": "gemini-2.5-pro"}
@@ -119,7 +120,7 @@ def chosen(environ: dict[str, str], **settings: str) -> JudgeModel:
     return asyncio.run(choose_judge(JudgeSettings.model_validate(settings), environ))
 
 
-@pytest.mark.parametrize(
+@table(
     ("settings", "environ", "error"),
     [
         ({"model": "gpt-5"}, {}, "no API key of openai"),
@@ -159,7 +160,7 @@ def observed(tmp_path: Path, score: float, asked: list[JudgeQuestion]) -> Observ
     )
 
 
-@pytest.mark.parametrize(("score", "passed"), [(0.7, True), (0.69, False), (1.0, True)])
+@table(("score", "passed"), [(0.7, True), (0.69, False), (1.0, True)])
 def test_rubric_is_a_soft_check_of_steps_and_files(
     tmp_path: Path, score: float, passed: bool
 ) -> None:

@@ -24,6 +24,7 @@ from attractor.scenarios.play import PlayedScenario, ScenarioPlayer
 from attractor.scenarios.suite import Scenario, SuiteSettings
 from tests.ports import free_port
 from tests.scenarios.suites import write_files
+from tests.tables import table
 
 SETTINGS = SuiteSettings(name="s", pipeline="p")
 SERVER = "python3 -m http.server --bind 127.0.0.1 {port}"
@@ -386,7 +387,7 @@ def test_service_that_is_not_ready_says_why(
         server.shutdown()
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "reason"),
     [
         ({"path": "$.tasks[*].done", "type": "boolean"}, ""),
@@ -422,7 +423,7 @@ def test_json_of_outputs_and_files_is_compared(
         assert said == reason.format(place=place) or said.endswith("is as expected")
 
 
-@pytest.mark.parametrize("text", ["{", "NaN", "[" * 100_000, "1" * 10_000])
+@table("text", ["{", "NaN", "[" * 100_000, "1" * 10_000])
 def test_invalid_json_fails_the_check(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.json").write_text(text)
     one = scenario([{"name": "go", "run": "true"}], [{"kind": "json", "file": "a.json"}])

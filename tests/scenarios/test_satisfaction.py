@@ -14,11 +14,10 @@ from attractor.scenarios.satisfaction import (
     satisfaction,
     trials_needed,
 )
+from tests.tables import table
 
 
-@pytest.mark.parametrize(
-    ("trials", "bound"), [(5, 0.549), (10, 0.741), (20, 0.861), (29, 0.902), (59, 0.950)]
-)
+@table(("trials", "bound"), [(5, 0.549), (10, 0.741), (20, 0.861), (29, 0.902), (59, 0.950)])
 def test_the_bound_of_trials_that_all_satisfy(trials: int, bound: float) -> None:
     assert round(lower_bound(trials, trials), 3) == bound
     assert lower_bound(trials, trials) == pytest.approx(0.05 ** (1 / trials), abs=1e-9)

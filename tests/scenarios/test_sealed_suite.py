@@ -16,6 +16,7 @@ from attractor.scenarios.sealed_suite import (
 )
 from attractor.scenarios.suite import InvalidSuite, SuiteChanged
 from tests.scenarios.suites import SCENARIO, SUITE, TWIN, WITH_TWIN, write_files, write_suite
+from tests.tables import table
 
 FIXED = SCENARIO.format(id="fixed", story="Ann adds.").replace("[[steps]]", "{}\n[[steps]]", 1)
 
@@ -39,7 +40,7 @@ def test_the_same_content_is_the_same_seal_wherever_it_lies(tmp_path: Path) -> N
     assert open_sealed(tmp_path / "store", sealed.seal).suite == sealed.suite
 
 
-@pytest.mark.parametrize(
+@table(
     "path",
     [
         "suite.toml",

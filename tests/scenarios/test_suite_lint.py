@@ -1,7 +1,6 @@
-import pytest
-
 from attractor.scenarios.suite import Suite
 from attractor.scenarios.suite_lint import SuiteRefused, lint_suite
+from tests.tables import table
 
 STEP = {"name": "add", "run": "todo add milk"}
 EXIT = {"kind": "exit", "step": "add"}
@@ -26,7 +25,7 @@ def test_a_good_suite_has_no_faults() -> None:
     assert lint_suite(suite(*GOOD, gate={"must": ["a*"]})) == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("found", "rule", "words", "remedy"),
     [
         (suite(*GOOD, **TWO), "thresholds", "10 trials cannot reach", "at least 29 trials"),

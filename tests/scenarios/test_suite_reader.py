@@ -15,6 +15,7 @@ from attractor.scenarios.suite import (
 )
 from attractor.scenarios.suite_reader import read_suite
 from tests.scenarios.suites import SCENARIO, SUITE, TWIN, WITH_TWIN, write_files, write_suite
+from tests.tables import table
 
 FULL = """
 id = "served"
@@ -71,7 +72,7 @@ def test_the_folder_is_the_split(tmp_path: Path) -> None:
     assert [one.id for one in suite.of_split("holdout")] == ["adding"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("change", "words"),
     [
         (("name = ", "nane = "), "suite.toml:2: unknown key nane$"),
@@ -89,7 +90,7 @@ def test_a_mistake_in_the_suite_names_file_and_key(
         read_suite(folder)
 
 
-@pytest.mark.parametrize(
+@table(
     ("change", "words"),
     [
         (('kind = "exit"', ""), r"10: checks\[0\].kind is missing"),
@@ -141,7 +142,7 @@ def test_a_story_must_not_stand_twice(tmp_path: Path) -> None:
         read_suite(folder)
 
 
-@pytest.mark.parametrize(
+@table(
     ("change", "hint"),
     [
         (('run = "echo milk"', 'run = "a"\ntimeuot = "2s"'), "did you mean timeout?"),
@@ -185,7 +186,7 @@ def test_words_longer_than_people_write_are_refused(tmp_path: Path) -> None:
 HEAD = 'id = "adding"'
 
 
-@pytest.mark.parametrize(
+@table(
     ("scenario", "suite", "message", "hint"),
     [
         ('fixtures = ["a.jsn"]', "", "adding.scenario.toml:3: fixtures[0]: missing", "a.json?"),
@@ -250,7 +251,7 @@ def test_files_and_twins_are_named_and_there(
     assert hint in caught.value.hint
 
 
-@pytest.mark.parametrize(
+@table(
     ("check", "message", "hint"),
     [
         ('kind = "http"\nstep = "add"', "checks[1].step: step 'add' is a command", "known: ask"),
@@ -284,7 +285,7 @@ def test_references_and_options_of_checks_are_verified(
     assert hint in caught.value.hint
 
 
-@pytest.mark.parametrize(
+@table(
     ("step", "message"),
     [
         ('port = 80\nheaders = { "x a" = "b" }', "x a"),
@@ -304,7 +305,7 @@ def test_invalid_keys_of_steps_are_refused(tmp_path: Path, step: str, message: s
     assert message in caught.value.message
 
 
-@pytest.mark.parametrize(
+@table(
     ("path", "message"),
     [
         ("reference/add.patch", "no scenario has this id"),

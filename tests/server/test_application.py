@@ -10,6 +10,7 @@ from attractor.server.http.guard import OPEN_PATHS
 from attractor.server.http.problems import PROBLEM
 from attractor.server.http.scopes import RequiredScope
 from tests.server.conftest import RunningServer
+from tests.tables import table
 
 
 def test_version_is_shown_to_callers_with_a_token(server: RunningServer) -> None:
@@ -34,7 +35,7 @@ def test_unknown_address_is_a_problem(server: RunningServer) -> None:
     assert answer.json()["title"] == "Not Found"
 
 
-@pytest.mark.parametrize("name", [*RESOURCES, *PAGES])
+@table("name", [*RESOURCES, *PAGES])
 def test_every_endpoint_requires_a_scope(name: str) -> None:
     routes = (RESOURCES.get(name) or PAGES[name]).routes
     assert routes

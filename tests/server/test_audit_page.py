@@ -12,6 +12,7 @@ from attractor.factory.ledger.history import line_words
 from attractor.factory.ledger.ledger import LineKind
 from attractor.server.pages.audit import MOST
 from tests.server.conftest import PAGE, Judged, RunningServer
+from tests.tables import table
 
 
 def show(server: RunningServer, query: str = "") -> str:
@@ -59,7 +60,7 @@ def test_flaws_are_shown_with_remedies(judged: Judged) -> None:
     assert "Remedy: restore it from a backup" in text
 
 
-@pytest.mark.parametrize("kind", LineKind)
+@table("kind", LineKind)
 def test_every_kind_of_line_has_words(kind: LineKind) -> None:
     with pytest.raises(RecordBroken):
         line_words(kind, {"rationale": 1})

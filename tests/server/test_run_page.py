@@ -13,6 +13,7 @@ from tests.cli.running import run_here
 from tests.pipeline.projects import make_project
 from tests.server.conftest import SETTINGS, RunningServer, csrf_in, service_of, serving
 from tests.server.runs import await_rest, start
+from tests.tables import table
 
 NASTY = "<script>alert(1)</script>"
 PIPELINE = f"""digraph hello {{ graph [goal="Say {NASTY}"]
@@ -104,7 +105,7 @@ def test_child_run_has_a_page_below_its_run(
     shutil.rmtree(root / "children")
 
 
-@pytest.mark.parametrize(
+@table(
     "view",
     [
         "/stages/none",

@@ -18,6 +18,7 @@ from attractor.growth.spec.graph import SpecGraph
 from tests.counts import count
 from tests.growth.app import DEVELOPMENT_TEXT
 from tests.growth.sequences import GUARDED, MAKERS, random_sequence
+from tests.tables import table
 
 VALUES = st.one_of(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -86,7 +87,7 @@ def test_down_after_up_restores_every_byte(name: str, seed: int, state: State) -
     _goes_back(plan, state)
 
 
-@pytest.mark.parametrize("name", sorted(set(MAKERS) - MIGRATING))
+@table("name", sorted(set(MAKERS) - MIGRATING))
 def test_other_types_change_no_state(name: str) -> None:
     assert _made(name, 1).migration(GUARDED) is None
 

@@ -4,6 +4,7 @@ import pytest
 
 from attractor.growth.desires import UserDesire, read_desire, read_planner_input
 from attractor.growth.errors import InvalidDesire
+from tests.tables import table
 
 PLANNER_INPUT = {
     "spec_graph_id": "sg-001",
@@ -39,7 +40,7 @@ def test_a_desire_has_the_six_fields_of_the_seed_and_needs_a_goal() -> None:
     assert read_desire({"goal": "g"}).to_dict() == {"goal": "g"}
 
 
-@pytest.mark.parametrize(
+@table(
     ("desire", "fault"),
     [
         ({"outputs": ["o"]}, "desire.goal"),

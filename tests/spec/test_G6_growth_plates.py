@@ -11,6 +11,7 @@ from attractor.growth.plans.checks import CheckedProposal, FindingKind, check_pr
 from attractor.growth.plans.plan import read_proposal
 from tests.growth.app import PROPOSAL
 from tests.growth.seed import farm
+from tests.tables import table
 
 TEXT = """
 [organs.fields]
@@ -73,7 +74,7 @@ def test_rules_set_plate_level_and_risk() -> None:
     assert (source.plate, source.level, source.risk) == ("fields", "mechanism", "low")
 
 
-@pytest.mark.parametrize(
+@table(
     ("before", "after", "fault"),
     [
         ('kind = "workflows"', 'kind = "lungs"', "lungs"),

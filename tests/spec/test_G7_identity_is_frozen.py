@@ -27,6 +27,7 @@ from tests.growth.app import DEVELOPMENT_TEXT
 from tests.growth.by_hand import BINDINGS, BY_HAND, FORBIDDEN, FROZEN, LINE, RAIL
 from tests.growth.oracle import keeps_identity, plain
 from tests.growth.sequences import GATES, GUARDED, random_sequence
+from tests.tables import table
 
 DEVELOPMENT = parse_development(DEVELOPMENT_TEXT).model_copy(update={"identity": BINDINGS})
 
@@ -78,7 +79,7 @@ def test_a_purpose_changed_word_by_word_is_refused_at_the_first_word() -> None:
         assert [one.kind for one in find_breaches(GUARDED, after, ())] == [BreachKind.IDENTITY]
 
 
-@pytest.mark.parametrize(
+@table(
     "weaker",
     [
         GUARDED.replace(GUARDED[RAIL].with_targets(Relation.GUARDS, [])),
@@ -91,7 +92,7 @@ def test_a_guardrail_with_a_line_of_the_envelope_is_never_weakened(weaker: SpecG
     assert [one.kind for one in find_breaches(GUARDED, weaker, ())] == [BreachKind.GUARDRAIL]
 
 
-@pytest.mark.parametrize(
+@table(
     ("morphs", "verdict", "is_allowed"),
     [
         ([{"type": "remove_step", "step": "phi_gate"}], SafetyVerdict.APPROVE, False),

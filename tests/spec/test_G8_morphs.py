@@ -12,6 +12,7 @@ from attractor.growth.morph import Level, Risk, morph_registry, type_of, write_m
 from attractor.growth.plans.plan import read_proposal
 from attractor.growth.spec.difference import compare_specs
 from tests.growth.app import PROPOSAL, make_app
+from tests.tables import table
 
 
 def test_the_planners_output_of_the_seed_is_a_valid_plan_verbatim(tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ def _morphs(app: ControlPlane, plan_id: str) -> list[dict[str, Any]]:
     return cast("list[dict[str, Any]]", describe_plan(app, plan_id)["morphs"])
 
 
-@pytest.mark.parametrize("claim", ["level", "risk", "plate", "id", "reads", "hash"])
+@table("claim", ["level", "risk", "plate", "id", "reads", "hash"])
 def test_other_claims_of_a_planner_are_refused(claim: str) -> None:
     source = {"type": "add_source", "name": "x", claim: "low"}
     with pytest.raises(InvalidMorph, match=f"{claim}: extra inputs are not permitted"):

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from attractor.base.errors import AttractorError
 from attractor.growth.api.plans import plan_proposal, rebase
 from attractor.growth.desires import UserDesire
@@ -18,6 +16,7 @@ from tests.counts import count
 from tests.growth.app import make_app
 from tests.growth.by_hand import BINDINGS, BY_HAND
 from tests.growth.sequences import GUARDED, random_sequence
+from tests.tables import table
 
 
 def _plan(name: str, morphs: Sequence[Morph], base: SpecGraph = GUARDED) -> Plan:
@@ -72,7 +71,7 @@ COLLIDING = {
 }
 
 
-@pytest.mark.parametrize("name", COLLIDING)
+@table("name", COLLIDING)
 def test_plans_that_collide(name: str) -> None:
     one, other = (_by_hand(str(n), morph) for n, morph in enumerate(COLLIDING[name]))
     assert find_collision(one, other, ())

@@ -4,8 +4,6 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.examples import ROOT
 from tests.tables import table
 
@@ -27,7 +25,7 @@ def faults(text: str) -> Iterator[str]:
             yield from {part.attr if isinstance(part, ast.Attribute) else part.id} & FORBIDDEN_NAMES
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}.{file.stem}")
+@table("file", FILES)
 def test_R10_no_handler_or_backend_writes_by_itself(file: Path) -> None:
     assert list(faults(file.read_text("utf-8"))) == []
 

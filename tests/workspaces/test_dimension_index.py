@@ -20,6 +20,7 @@ from attractor.workspaces.run_store import (
     recorded_folders,
     write_record,
 )
+from tests.tables import table
 from tests.workspaces.projects import (
     RUN,
     SEARCH_PATH,
@@ -229,7 +230,7 @@ def test_a_record_is_read_back(
     assert read_record(tmp_path_factory.getbasetemp()) == record
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"format":2}', "[1", "\xff"])
+@table("text", ["", "{}", '{"format":2}', "[1", "\xff"])
 def test_broken_workspace_record_is_reported(tmp_path: Path, text: str) -> None:
     (tmp_path / "workspace.json").write_text(text, "latin-1")
     with pytest.raises(RecordBroken, match=r"workspace\.json") as broken:

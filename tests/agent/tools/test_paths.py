@@ -10,6 +10,7 @@ from attractor.base.errors import AttractorError
 from attractor.base.json import Json
 from attractor.environments.errors import PathOutside
 from tests.agent.places import finish, local
+from tests.tables import table
 
 SECRET = "the secret outside"
 
@@ -65,8 +66,8 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(file): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("case", CALLS)
+@table("path", PATHS)
 def test_a_path_outside_is_refused(inside: Path, case: str, path: str) -> None:
     name, arguments = CALLS[case]
     outside = inside.parent / "outside"

@@ -87,7 +87,7 @@ def test_redirects_are_followed(url: str) -> None:
     assert fetch(f"{url}/to//to/../latin").startswith(f"{url}/latin (200")
 
 
-@pytest.mark.parametrize(
+@table(
     ("path", "message"),
     [
         ("image", "is image/png, not text"),

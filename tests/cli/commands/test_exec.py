@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.running import attractor
 from tests.environments.places import why_no_sandbox
+from tests.tables import table
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_smoke_test_passes(tmp_path: Path) -> None:
     assert len(lines) == 5
 
 
-@pytest.mark.parametrize(
+@table(
     ("words", "fault"),
     [
         ([], "exactly one of CODE, --file and --command is required"),

@@ -29,6 +29,7 @@ from attractor.engine.state.run_state import BOOTING, CANCELED, EXECUTING, RunSt
 from tests.engine.forked import forked, wrote
 from tests.engine.graphs import chain, edge, line, node
 from tests.engine.runs import FAIL, RETRY, Script, Workplace
+from tests.tables import table
 
 pytestmark = pytest.mark.anyio
 
@@ -109,7 +110,7 @@ def require_one_state(root: Path) -> int:
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
+@table(
     ("kind", "data"),
     [
         ("StageStarted", {"name": "a", "index": 1}),

@@ -25,11 +25,12 @@ from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import chain, edge, end, graph, line, node, node as drawn, start
 from tests.engine.runs import FAIL, RETRY, Workplace
 from tests.engine.speaking import Speakers, place_of
+from tests.tables import table
 
 ARRIVAL = StageArrival("before", "going on", "full", "of the edge")
 
 
-@pytest.mark.parametrize(
+@table(
     ("on_node", "arrival", "on_graph", "around", "thread"),
     [
         ("own", ARRIVAL, "default", "loop", "own"),
@@ -201,7 +202,7 @@ def test_preamble_is_same_after_resume(tmp_path: Path) -> None:
     assert halved.of("three") == whole.of("three")
 
 
-@pytest.mark.parametrize(
+@table(
     ("attributes", "asked"),
     [
         ({"prompt": "Do it."}, ModelTask.A_TASK),

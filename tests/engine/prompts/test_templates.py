@@ -5,6 +5,7 @@ import pytest
 from attractor.base.json import Json
 from attractor.engine.errors import TemplateFailed
 from attractor.engine.prompts.templates import render_prompt
+from tests.tables import table
 
 
 def rendered(template: str, context: dict[str, Json] | None = None, **inputs: str) -> str:
@@ -23,7 +24,7 @@ def test_dotted_key_works_in_any_order() -> None:
     assert rendered("{{ context['a.b'] }}", {"a.b": 2, "a": 1}) == "2"
 
 
-@pytest.mark.parametrize(
+@table(
     "template",
     [
         "{{ inputs.nope }}",

@@ -1,10 +1,10 @@
-import pytest
 from hypothesis import given, strategies as st
 
 from attractor.engine.questions.edge_labels import accelerator, normalize_label
+from tests.tables import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("label", "key", "words"),
     [
         ("[Y] Yes, deploy", "Y", "yes, deploy"),

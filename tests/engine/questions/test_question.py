@@ -15,6 +15,7 @@ from attractor.engine.questions.question import (
     require_answer,
     with_option,
 )
+from tests.tables import table
 
 YES, NO, QUIT = Option("Y", "[Y] Yes, deploy"), Option("N", "No"), Option("1", "Q - Quit")
 GATE = Question(
@@ -31,7 +32,7 @@ def plain(kind: QuestionKind, *options: Option) -> Question:
     return Question("q", "?", kind, options, "gate")
 
 
-@pytest.mark.parametrize(
+@table(
     ("said", "option"),
     [
         ("y", YES),
@@ -49,7 +50,7 @@ def test_key_label_and_target_are_matched_in_any_case(said: str, option: Option)
     assert find_option(said, GATE) == option
 
 
-@pytest.mark.parametrize("said", ["", " ", "yes", "x", "Q", "0"])
+@table("said", ["", " ", "yes", "x", "Q", "0"])
 def test_anything_else_matches_nothing(said: str) -> None:
     assert find_option(said, GATE) is None
     assert read_answer(said, GATE) is None
@@ -81,7 +82,7 @@ def test_free_text_is_unchanged(said: str) -> None:
     assert answer == Answer(AnswerKind.GIVEN, said, text=said)
 
 
-@pytest.mark.parametrize(
+@table(
     ("asked", "said", "hint"),
     [
         (GATE, "maybe", "choose one of Y ([Y] Yes, deploy), N (No), 1 (Q - Quit)"),

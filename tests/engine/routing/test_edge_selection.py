@@ -1,5 +1,3 @@
-import pytest
-
 from attractor.base.json import Json
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
 from attractor.engine.routing.edge_selection import (
@@ -16,6 +14,7 @@ from attractor.engine.routing.edge_selection import (
 from attractor.language.graph.graph import Edge, Node
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import edge, end, graph, node, start
+from tests.tables import table
 
 
 def choose(
@@ -62,7 +61,7 @@ def test_each_edge_has_the_reason_why_it_was_not_selected() -> None:
 NO_WAY = [edge("a", "b", "context.ready=true"), edge("a", "exit"), edge("a", "c")]
 
 
-@pytest.mark.parametrize(
+@table(
     ("at", "kind", "target", "reason"),
     [
         ({}, FailureClass.RETRYABLE, "", RouteReason.FAILED),
@@ -88,7 +87,7 @@ def test_failure_without_an_unconditional_edge_cannot_be_stepped_over() -> None:
     assert [one.fate for one in route.candidates] == [Fate.CONDITION_FALSE]
 
 
-@pytest.mark.parametrize(
+@table(
     ("of_node", "of_graph", "continues"),
     [("", "", False), ("", "continue", True), ("continue", "", True), ("fail", "continue", False)],
 )
@@ -109,7 +108,7 @@ def test_only_a_goal_gate_jumps_to_the_target_of_the_graph() -> None:
     assert find_jump(whole, gate) == Route("b", RouteReason.RETRY_TARGET)
 
 
-@pytest.mark.parametrize(
+@table(
     ("outcome", "target", "reason"),
     [
         (success(), "meet", RouteReason.JOIN),
@@ -137,7 +136,7 @@ CONTEXT: dict[str, Json] = {
 }
 
 
-@pytest.mark.parametrize(
+@table(
     ("key", "value"),
     [
         ("outcome", "fail"),
@@ -156,7 +155,7 @@ def test_keys_are_resolved(key: str, value: str) -> None:
     assert make_lookup(StageStatus.FAIL, "Fix", CONTEXT)(key) == value
 
 
-@pytest.mark.parametrize(
+@table(
     ("output", "compared"),
     [("yes\n", "yes"), ("yes", "yes"), ("a\nb\n\n", "a\nb\n"), ("\n", ""), ("", "")],
 )

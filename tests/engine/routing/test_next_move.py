@@ -56,6 +56,7 @@ from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import FAIL, RETRY as runs_RETRY, Scripted, Work, Workplace, handlers_of
 from tests.patience import with_longer_limits
+from tests.tables import table
 
 pytestmark = pytest.mark.anyio
 
@@ -67,7 +68,7 @@ def attempts(node_attributes: dict[str, Plain], graph_attributes: dict[str, Plai
     return retry_policy(here, graph([here], [], **graph_attributes)).max_attempts
 
 
-@pytest.mark.parametrize(
+@table(
     ("of_node", "of_graph", "most"),
     [
         ({}, {}, 1),
@@ -95,7 +96,7 @@ def test_an_unknown_preset_is_refused() -> None:
         attempts({"retry_policy": "standrad"}, {})
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "delays"),
     [
         ("standard", [200, 400, 800, 1600, 3200]),
@@ -120,7 +121,7 @@ class Unauthorized(ConnectionError):
     retryable = False
 
 
-@pytest.mark.parametrize(
+@table(
     ("error", "kind"),
     [
         (ConnectionError("reset"), FailureClass.RETRYABLE),
@@ -211,7 +212,7 @@ def fall_silent(folder: Path, limit_s: float) -> None:
     assert failed.data["error"] == f"stalled: no activity for {limit}"
 
 
-@pytest.mark.parametrize(
+@table(
     ("one", "other"),
     [
         ("exit code 1: 3 failed in 0.21s", "exit code 1: 3 failed in 17.9s"),
@@ -408,7 +409,7 @@ def outside(edges: str, node: str = "p") -> str:
     return "".join(sorted(bounds(edges).outside(node)))
 
 
-@pytest.mark.parametrize(
+@table(
     ("edges", "node", "found"),
     [
         ("s -> w -> p; p -> a -> j; p -> b -> j; j -> d -> e", "p", "depsw"),
@@ -624,7 +625,7 @@ def test_a_branch_cannot_restart_the_run() -> None:
 FORKED = [*chain("start", "fan", "b1", "meet", "exit"), *chain("fan", "b2", "meet")]
 
 
-@pytest.mark.parametrize(
+@table(
     ("edges", "words"),
     [
         ([edge("a", "exit", loop_restart=True)], "a run cannot restart at the exit"),
@@ -705,7 +706,7 @@ def test_restarted_run_continues_with_what_it_may_keep() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@table(
     ("of_node", "of_graph", "limit"),
     [
         ({"max_visits": 2}, {"max_node_visits": 3}, (2, "max_visits")),
@@ -721,7 +722,7 @@ def test_visit_limit_names_its_attribute(
     assert visit_limit(graph([at], [], **of_graph), at) == limit
 
 
-@pytest.mark.parametrize(
+@table(
     ("of_node", "of_graph", "wanted"),
     [
         ({"goal_gate": True, "require_verdict": True}, {}, True),
@@ -744,7 +745,7 @@ def test_number_of_restarts_is_limited(attributes: dict[str, Plain], limit: int)
     assert restart_limit(graph([], [], **attributes)) == limit
 
 
-@pytest.mark.parametrize(
+@table(
     ("outcome", "attempts"),
     [
         (runs_RETRY, 3),

@@ -5,6 +5,7 @@ import pytest
 from attractor.base.errors import UsageError
 from attractor.engine.journal.events import Action
 from attractor.engine.run_folder.inbox import Inbox, Order, leave_order
+from tests.tables import table
 
 ORDER = Order(Action.ANSWER, "ann", "because", "gate@1.1", "yes")
 
@@ -35,7 +36,7 @@ def test_missing_inbox_is_empty(tmp_path: Path) -> None:
     assert list(Inbox(tmp_path / "none").waiting()) == []
 
 
-@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden"])
+@table("name", ["", "../x", "a/b", ".hidden"])
 def test_an_order_stays_in_the_inbox(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError):
         leave_order(tmp_path, ORDER, name=name)

@@ -26,6 +26,7 @@ from attractor.engine.stage.folder import begin_attempt
 from attractor.engine.storage.artifacts import Blobs
 from attractor.engine.storage.json_files import Fields
 from attractor.environments.environment import Promises
+from tests.tables import table
 
 MANIFEST = Manifest(
     run_id="R",
@@ -93,7 +94,7 @@ USES: list[Callable[[Path], object]] = [
 ]
 
 
-@pytest.mark.parametrize("use", USES)
+@table("use", USES)
 def test_file_in_place_of_folder(tmp_path: Path, use: Callable[[Path], object]) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FileError, match="Not a directory"):

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-import pytest
 from hypothesis import given, settings, strategies as st
 
 from attractor.engine.outcome import Outcome, StageStatus
@@ -17,6 +16,7 @@ from tests.engine.runs import Scripted, handlers_of
 from tests.engine.walks import small_graphs
 from tests.growing import times_more
 from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE
+from tests.tables import table
 
 
 def test_all_of_the_usual_pipelines_can_be_reached() -> None:
@@ -53,7 +53,7 @@ def covered(text: str) -> Coverage:
     return cover(parse(f"digraph G {{ {ENDS} {text} }}"))
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "unreachable"),
     [
         # A condition that cannot hold: of the outcome, or of two values at once.

@@ -21,6 +21,7 @@ from attractor.language.graph.graph import Graph
 from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import FAIL, RETRY, Script, Scripted, handlers_of
+from tests.tables import table
 
 
 def walked(
@@ -42,7 +43,7 @@ def test_a_walk_ends_at_the_exit() -> None:
     assert (one.never_visited, one.never_taken) == ((), ())
 
 
-@pytest.mark.parametrize(
+@table(
     ("attributes", "said", "attempts", "outcome"),
     [
         ({}, FAIL, 1, "fail"),
@@ -80,7 +81,7 @@ def test_fork_follows_all_edges_but_failed_branch_none() -> None:
 NODES = ("plan", "test")
 
 
-@pytest.mark.parametrize("word", ["success", "partial_success", "retry", "fail"])
+@table("word", ["success", "partial_success", "retry", "fail"])
 def test_a_word_is_an_outcome(word: str) -> None:
     outcome = read_outcomes({"test": word}, nodes=NODES).at("test", 1)
     assert outcome is not None
@@ -124,7 +125,7 @@ def test_unnamed_node_has_no_outcomes() -> None:
     assert NO_OUTCOMES == read_outcomes({}, nodes=NODES) == SimulatedOutcomes()
 
 
-@pytest.mark.parametrize("written", ["failed", 3, None, {"notes": "x"}, {"outcome": "x"}])
+@table("written", ["failed", 3, None, {"notes": "x"}, {"outcome": "x"}])
 def test_forbidden_report_is_refused_with_node(written: Json) -> None:
     with pytest.raises(InvalidReport, match="^outcome of visit 2 of node 'test': ") as caught:
         read_outcomes({"test": ["fail", written]}, nodes=NODES)
@@ -145,7 +146,7 @@ def test_a_mistake_is_named_with_its_remedy(written: Json, message: str) -> None
     assert caught.value.hint
 
 
-@pytest.mark.parametrize(
+@table(
     ("written", "message", "hint"),
     [
         ({"tset": "fail"}, "o.toml: unknown node 'tset'", "did you mean test?"),
@@ -170,7 +171,7 @@ JSON = '{"plan": "success", "test": ["fail", {"outcome": "success", "notes": "gr
 TOML = 'plan = "success"\ntest = ["fail", { outcome = "success", notes = "green" }]\n'
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "text"),
     [("o.json", JSON), ("o.toml", TOML), ("o", f" {JSON}"), ("o", TOML), ("o.toml", "﻿" + TOML)],
 )
@@ -185,7 +186,7 @@ def test_a_table_of_toml_is_an_outcome(tmp_path: Path) -> None:
     assert open_outcomes(file) == {"test": {"outcome": "fail", "context_updates": {"color": "red"}}}
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "content", "words"),
     [
         ("o.json", b"{", "o.json is invalid JSON"),

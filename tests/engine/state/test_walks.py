@@ -1,7 +1,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from hypothesis import given, strategies as st
 
 from attractor.base.json import canonical_json, parse_json
@@ -40,6 +39,7 @@ from attractor.engine.state.walks import (
 from attractor.engine.storage.json_files import Fields
 from tests.engine.forked import forked
 from tests.engine.graphs import node
+from tests.tables import table
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 FLIGHT = InFlight("a", 1, 2, NOON)
@@ -309,7 +309,7 @@ def test_visits_of_a_node_that_several_branches_share_add_up() -> None:
     assert again.visits("s") == 4
 
 
-@pytest.mark.parametrize(
+@table(
     ("one", "other", "worst", "brought_by"),
     [
         (success(), success(), SUCCESS, (A, B)),

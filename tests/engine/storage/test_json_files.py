@@ -7,9 +7,10 @@ import pytest
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, canonical_json, parse_json
 from attractor.engine.storage.json_files import DEEPEST, describe_fault, is_too_deep
+from tests.tables import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "told"),
     [
         ("{", "is invalid JSON: Expecting property name"),
@@ -50,7 +51,7 @@ def test_depth_limit_is_exact() -> None:
     assert is_too_deep(nested(DEEPEST))
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "told"),
     [
         ("a = ", "is invalid TOML: Invalid value"),

@@ -17,11 +17,12 @@ from attractor.engine.walk.steps import InterruptionChoice
 from attractor.interviewers.registry import interviewer_registry
 from attractor.language.graph.graph import Fidelity
 from attractor.pipeline.request import WorkspaceKind
+from tests.tables import table
 
 SECRET = "s3cr3t/+? value"
 
 
-@pytest.mark.parametrize(
+@table(
     "form",
     [
         SECRET,

@@ -14,6 +14,7 @@ from attractor.language.graph.graph import Graph
 from tests.engine.graphs import chain, end, graph, node, start
 from tests.engine.runs import RETRY, Workplace
 from tests.engine.speaking import Speakers, place_of
+from tests.tables import table
 
 NAME = "said.txt"
 
@@ -110,7 +111,7 @@ def test_the_last_attempt_counts(tmp_path: Path) -> None:
     assert kept(place).take("main", [MAIN]) == f"{last}: {last}"
 
 
-@pytest.mark.parametrize("lost", ["folder", "file", "link"])
+@table("lost", ["folder", "file", "link"])
 def test_missing_files_lose_conversation(tmp_path: Path, lost: str) -> None:
     place = walked(tmp_path, threaded("a"))
     said = place.root / "a" / NAME

@@ -37,6 +37,7 @@ from attractor.workspaces.errors import GitFailed
 from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import RETRY, Nothing, Script, Workplace, handlers_of, run_graph
+from tests.tables import table
 from tests.workspaces.projects import Project, contents, git, write
 
 Said = str | Answer
@@ -121,7 +122,7 @@ async def _die(stage: Stage) -> Outcome:
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize(
+@table(
     ("said", "times", "path"),
     [
         ("repeat", 2, ["start", "deploy"]),
@@ -187,9 +188,7 @@ def test_no_stage_begins_before_the_choice_after_an_interruption(tmp_path: Path)
     assert len(place.events("StageStarted")) == begun
 
 
-@pytest.mark.parametrize(
-    "said", [Answer(AnswerKind.SKIPPED), Answer(AnswerKind.TIMEOUT), "yes", "", "rep"]
-)
+@table("said", [Answer(AnswerKind.SKIPPED), Answer(AnswerKind.TIMEOUT), "yes", "", "rep"])
 def test_question_without_choice_stays_open(tmp_path: Path, said: Said) -> None:
     place = Deploying(tmp_path)
     place.die()

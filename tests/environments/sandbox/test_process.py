@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import pytest
-
 from attractor.environments.errors import SandboxLost, SandboxNotStarted, SandboxUnavailable
 from attractor.environments.sandbox.process import failed_start
+from tests.tables import table
 
 TOO_MANY = (
     "bwrap: Creating new namespace failed: "
@@ -13,7 +12,7 @@ TOO_MANY = (
 )
 
 
-@pytest.mark.parametrize(
+@table(
     "words",
     [
         "bwrap: No permissions to create new namespace, likely because the kernel does not allow",
@@ -34,7 +33,7 @@ def test_a_kernel_that_forbids_sandboxes_is_known_by_bubblewraps_words(words: st
     assert words in error.message
 
 
-@pytest.mark.parametrize(
+@table(
     "words",
     [
         "bwrap: Can't bind mount /oldroot/usr on /newroot/usr: No space left on device",

@@ -9,6 +9,7 @@ import pytest
 from attractor.base.errors import UsageError
 from attractor.environments.errors import PortUnusable
 from attractor.environments.sandbox.sockets import LOOPBACK, Address, forwarded, listen
+from tests.tables import table
 
 pytestmark = pytest.mark.anyio
 
@@ -29,7 +30,7 @@ def test_an_address_is_read(text: str, address: Address) -> None:
     assert Address.parse(text) == address
 
 
-@pytest.mark.parametrize("text", ["", "80", ":80", "host:", "host:0", "host:65536", "h:x", "h:²"])
+@table("text", ["", "80", ":80", "host:", "host:0", "host:65536", "h:x", "h:²"])
 def test_invalid_addresses_are_rejected(text: str) -> None:
     with pytest.raises(UsageError, match="invalid address"):
         Address.parse(text)

@@ -3,7 +3,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 
-import pytest
 from hypothesis import given, settings, strategies as st
 from syrupy.assertion import SnapshotAssertion
 
@@ -30,6 +29,7 @@ from attractor.scenarios.suite import (
     SuiteSettings,
 )
 from tests.counts import count
+from tests.tables import table
 
 TREE, SEAL = "t" * 40, "s" * 64
 PROVED = Promises(
@@ -291,7 +291,7 @@ FAILURES: dict[str, tuple[GateInput, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("rule", FAILURES)
+@table("rule", FAILURES)
 def test_failed_rule_gives_figure_threshold_and_remedy(rule: str) -> None:
     judged, figure, threshold = FAILURES[rule]
     [failed] = [one for one in gate(judged).reasons if one.rule == rule]
@@ -402,7 +402,7 @@ GOOD = WindowFigures(
 )
 
 
-@pytest.mark.parametrize(
+@table(
     ("changed", "words"),
     [
         ({}, ""),

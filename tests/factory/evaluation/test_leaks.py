@@ -8,9 +8,8 @@ from base64 import b64encode, encodebytes, urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from attractor.factory.evaluation.leaks import SearchedFolder, find_leaks
+from tests.tables import table
 
 CANARY = "attractor-canary-0123456789abcdef0123456789abcdef"
 
@@ -36,7 +35,7 @@ def leaks(root: Path) -> list[str]:
     return find_leaks(CANARY, [SearchedFolder("workspace", root)])
 
 
-@pytest.mark.parametrize("form", FORMS)
+@table("form", FORMS)
 def test_canary_is_found_in_every_encoding(tmp_path: Path, form: str) -> None:
     (tmp_path / "notes.txt").write_text(f"They want:\n{FORMS[form](CANARY)}\nand that is all.")
     (tmp_path / "harmless.txt").write_text(f"They want:\n{FORMS[form]('x' * 49)}\n")

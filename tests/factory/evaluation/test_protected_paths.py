@@ -1,11 +1,10 @@
-import pytest
-
 from attractor.factory.evaluation.protected_paths import LONGEST, MOST, protected_paths
+from tests.tables import table
 
 PRODUCT = ["todo.py", "src/agents/x.py", "docs/runs", ".gitignore", ".gitattributes", "ci/x", "é"]
 
 
-@pytest.mark.parametrize(
+@table(
     "path",
     [
         "scenarios",

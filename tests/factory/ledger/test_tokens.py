@@ -12,6 +12,7 @@ from attractor.factory.errors import InvalidToken
 from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.ledger.tokens import TOKENS_FILE, Scope, StoredToken, TokenStore
 from tests.counts import count
+from tests.tables import table
 
 SECRET = "a-secret-of-the-test"
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -21,7 +22,7 @@ def create(folder: Path, name: str = "ci", scope: str = "decide", secret: str = 
     TokenStore(folder).create(name, scope, secret, by="ann", now=NOW)
 
 
-@pytest.mark.parametrize("scope", Scope)
+@table("scope", Scope)
 def test_scope_includes_the_scopes_before_it(tmp_path: Path, scope: Scope) -> None:
     create(tmp_path, scope=scope)
     tokens = TokenStore(tmp_path)
@@ -91,7 +92,7 @@ def emptied(folder: Path) -> None:
     (folder / TOKENS_FILE).write_text("[{}]")
 
 
-@pytest.mark.parametrize(
+@table(
     ("forge", "told"),
     [
         (planted, "token 'ours' in .* has an invalid seal"),

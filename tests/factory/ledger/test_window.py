@@ -2,12 +2,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
-
 from attractor.base.json import Json
 from attractor.factory.evaluation.gate_records import WindowFigures
 from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.ledger.window import window_figures
+from tests.tables import table
 
 BEGUN = datetime(2026, 1, 2, tzinfo=UTC)
 # The project, the pipeline and the fate of each run.
@@ -48,7 +47,7 @@ def write_runs(ledger: Ledger) -> None:
     ledger.append("burned", "", {"content": "fix"}, now=now)
 
 
-@pytest.mark.parametrize(
+@table(
     ("runs", "wanted"),
     [
         (9, ALL),

@@ -21,6 +21,7 @@ from tests.environments.places import why_no_sandbox
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.pipeline.projects import git, make_host, simulated
 from tests.scenarios.suites import write_files
+from tests.tables import table
 
 STYLED = """
 digraph styled {
@@ -170,7 +171,7 @@ def fill(folder: Path) -> None:
     (folder / "suite.toml").write_bytes(b"#" * (MOST_BYTES + 1))
 
 
-@pytest.mark.parametrize(
+@table(
     ("change", "words"),
     [(link, "a is a link"), (fill, "suite.toml"), (rmtree, "is missing; the sealed suite judges")],
 )
@@ -191,7 +192,7 @@ def test_an_option_overrides_the_settings(tmp_path: Path) -> None:
         flow.launch(suite="other")
 
 
-@pytest.mark.parametrize(
+@table(
     ("url", "is_refused"),
     [
         ("", True),

@@ -10,6 +10,7 @@ from attractor.factory.errors import InvalidProfile
 from attractor.factory.resources.profiles import Profile, make_profile, read_profile
 from attractor.factory.resources.versions import Ending, differing_files
 from tests.factory.resources.stores import NOW, profile_store
+from tests.tables import table
 
 FULL = """
 name = "careful"
@@ -45,7 +46,7 @@ def test_a_profile_is_read_from_a_file(tmp_path: Path) -> None:
     assert profile.window.runs == 10
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "words"),
     [
         ('name = "Up"', "lower-case letters"),
@@ -62,7 +63,7 @@ def test_an_invalid_profile_file_is_refused(tmp_path: Path, text: str, words: st
         read_profile(tmp_path / "a.toml")
 
 
-@pytest.mark.parametrize("name", ["", "../up", "Demo", "a b", "a/b"])
+@table("name", ["", "../up", "Demo", "a b", "a/b"])
 def test_invalid_profile_name_is_refused(name: str) -> None:
     with pytest.raises(InvalidProfile, match="invalid profile name"):
         make_profile(name)
@@ -125,9 +126,7 @@ def _replace_by_other_project(file: Path) -> None:
     file.write_bytes(other.read_bytes())
 
 
-@pytest.mark.parametrize(
-    "forge", [_edit, _replace_by_other_version, _replace_by_other_project, Path.unlink]
-)
+@table("forge", [_edit, _replace_by_other_version, _replace_by_other_project, Path.unlink])
 def test_a_forged_profile_is_refused(tmp_path: Path, forge: object) -> None:
     store = profile_store(tmp_path)
     pinned = store.create(make_profile("demo"), by="ann", now=NOW).pinned

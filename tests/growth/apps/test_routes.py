@@ -1,9 +1,8 @@
 """Routes of an app, and the nodes downstream of a change."""
 
-import pytest
-
 from attractor.growth.apps.routes import downstream, nodes_of_request, routes
 from attractor.growth.spec.document import read_document
+from tests.tables import table
 
 SPEC = read_document(
     """
@@ -34,13 +33,13 @@ REACHED = {
 }
 
 
-@pytest.mark.parametrize("case", REACHED)
+@table("case", REACHED)
 def test_change_reaches_nodes(case: str):
     touched, expected = REACHED[case]
     assert downstream(SPEC, [touched]) == expected
 
 
-@pytest.mark.parametrize(
+@table(
     ("request_", "nodes"),
     [
         ("GET /", {"brief", "inbox"}),

@@ -19,6 +19,7 @@ from attractor.growth.spec.graph import SpecGraph
 from tests.counts import count
 from tests.growth.apps.small_app import SPEC, write_small_app
 from tests.growth.sequences import GUARDED, random_sequence
+from tests.tables import table
 
 VALUES: tuple[Json, ...] = (None, "", "Zoë\u2028\x00'", 0, -(10**30), 1.0, 1e-300, True, [1], {})
 
@@ -100,7 +101,7 @@ RULES: Mapping[str, tuple[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("rule", RULES)
+@table("rule", RULES)
 def test_known_rule_is_built_without_an_agent(rule: str):
     type_, expected = RULES[rule]
     graph = read_document(

@@ -1,8 +1,7 @@
 from collections.abc import Mapping, Sequence
 
-import pytest
-
 from attractor.growth.deployment.monitor import find_changes
+from tests.tables import table
 
 Counts = Mapping[str, Mapping[str, int]]
 
@@ -11,7 +10,7 @@ def counts(runs: int, errors: int = 0, guard_hits: int = 0) -> Counts:
     return {"gate": {"runs": runs, "errors": errors, "guard_hits": guard_hits}}
 
 
-@pytest.mark.parametrize(
+@table(
     ("before", "now", "messages"),
     [
         (counts(10), counts(10), []),

@@ -7,11 +7,12 @@ from attractor.growth.desires import PlannerInput, UserDesire
 from attractor.growth.normalize.reading import read_given
 from attractor.growth.spec.graph import SpecGraph
 from tests.growth.seed import FARM
+from tests.tables import table
 
 DESIRE = UserDesire(goal="sell eggs", outputs=("invoices",))
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "source", "given"),
     [
         ("goal: sell eggs\noutputs: [invoices]", "the text", (DESIRE,)),
@@ -36,7 +37,7 @@ def test_a_document_is_recognized() -> None:
     assert isinstance(read_given(FARM, source="the text"), SpecGraph)
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "source", "fault"),
     [
         (" ", "the text", "the text is empty"),

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
-import pytest
-
 from attractor.growth.plans.hand_edits import morphs_of_edits
 from tests.growth.seed import farm
+from tests.tables import table
 
 EDITS: Mapping[str, tuple[tuple[str, str], list[str], list[str]]] = {
     # change of the document, types of the morphs, changes without a morph
@@ -43,7 +42,7 @@ EDITS: Mapping[str, tuple[tuple[str, str], list[str], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("case", EDITS)
+@table("case", EDITS)
 def test_edit_becomes_morphs_or_is_named(case: str):
     change, types, without = EDITS[case]
     found = morphs_of_edits(farm(), farm(change))

@@ -14,6 +14,7 @@ from attractor.growth.simulation.simulations import simulate as simulate_alone
 from attractor.growth.simulation.traffic import Request
 from tests.growth.app import make_app
 from tests.growth.simulation.example_apps import example_graph, example_recordings
+from tests.tables import table
 
 FARM = "farmer-contract-allocation"
 
@@ -27,7 +28,7 @@ def morph(type_: str, **parameters: object) -> Morph:
     return read_morph({"type": type_, **parameters})
 
 
-@pytest.mark.parametrize(
+@table(
     ("change", "claimed", "kept"),
     [
         (morph("add_source", name="weather"), [], ["POST /run/contract_allocation", "GET /"]),

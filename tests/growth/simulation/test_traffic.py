@@ -4,6 +4,7 @@ import pytest
 
 from attractor.growth.errors import InvalidRecording
 from attractor.growth.simulation.traffic import read_recording, read_recordings, write_recording
+from tests.tables import table
 
 CONDITIONS = '{"clock":"2026-03-02T06:00:00Z","seed":7}'
 EXCHANGES = (
@@ -47,7 +48,7 @@ def test_halves_share_conditions_and_state(tmp_path: Path) -> None:
     assert len(first.requests) == 2
 
 
-@pytest.mark.parametrize(
+@table(
     ("head", "lines", "fault"),
     [
         ('{"clock":"2026-03-02T06:00:00"}', EXCHANGES, "recording.json: clock"),

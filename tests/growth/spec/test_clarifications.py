@@ -9,6 +9,7 @@ from attractor.growth.spec.clarifications import (
 )
 from attractor.growth.spec.graph import Author
 from tests.growth.seed import farm
+from tests.tables import table
 
 OPEN = farm(
     ('"Farmer", ', '"[NEEDS CLARIFICATION: whose farm?]", '),
@@ -34,7 +35,7 @@ def test_questions_are_listed_and_answered_one_after_another() -> None:
     assert not adds_only_desires(graph, OPEN)
 
 
-@pytest.mark.parametrize(
+@table(
     ("node", "answer", "fault", "hint"),
     [
         ("web", "yes", "web has no open question", "domain, packlists_for_in"),

@@ -12,6 +12,7 @@ from attractor.growth.spec.graph import (
     slug,
 )
 from tests.growth.seed import farm
+from tests.tables import table
 
 
 def test_hashes_leave_provenance_out_and_change_up_to_the_root() -> None:
@@ -48,7 +49,7 @@ def test_words_find_a_node() -> None:
     assert caught.value.hint == "did you mean yield_forecast?"
 
 
-@pytest.mark.parametrize(
+@table(
     ("node", "fault"),
     [
         (SpecNode("web", "device", {}, (Edge(Relation.SHOWS, "x"),)), "leads to unknown node 'x'"),

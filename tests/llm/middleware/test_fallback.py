@@ -63,7 +63,7 @@ STAYS = [
 ]
 
 
-@pytest.mark.parametrize("error", [*FALLS, *STAYS], ids=lambda error: type(error).__name__)
+@table("error", [*FALLS, *STAYS])
 def test_another_model_is_asked_only_where_it_may_do_better(error: SDKError) -> None:
     assert may_fall_back(error) == (error in FALLS)
     if error in STAYS:

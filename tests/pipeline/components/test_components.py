@@ -42,6 +42,7 @@ from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 from tests.handlers.stages import Person, Play, graph, node
 from tests.pipeline.projects import make_host
+from tests.tables import table
 
 WORKS = "digraph G {{ start [shape=Mdiamond]; exit [shape=Msquare]; {node}; start -> w -> exit }}"
 RUN = """
@@ -106,7 +107,7 @@ def test_question_at_the_terminal_shows_changes_and_the_command_to_answer(tmp_pa
     assert shown[2] == f"  (in another terminal: attractor answer {tmp_path / 'run'} CHOICE)"
 
 
-@pytest.mark.parametrize(("taken", "value"), [(0, "yes"), (1, "no"), (2, "")])
+@table(("taken", "value"), [(0, "yes"), (1, "no"), (2, "")])
 def test_queue_resumes_at_its_position(tmp_path: Path, taken: int, value: str) -> None:
     answer = ask(tmp_path, OPTIONS, taken=taken)
     assert (answer.value, answer.by) == (value, "queue")
@@ -120,7 +121,7 @@ def test_recording_is_in_the_run_directory_by_default(tmp_path: Path) -> None:
     assert '"value":"yes"' in file.read_text()
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "told"),
     [
         ("queue", ""),
@@ -281,7 +282,7 @@ def test_each_of_several_is_adapted() -> None:
     assert (list(adapted), adapted["ours"]) == (["ours", "theirs"], ours)
 
 
-@pytest.mark.parametrize("wrong", [Ours, object(), 7, "wait"])
+@table("wrong", [Ours, object(), 7, "wait"])
 def test_invalid_handler_is_refused_with_its_type(wrong: Any) -> None:
     with pytest.raises(UsageError, match="custom"):
         adapt_handler("custom", wrong)

@@ -7,6 +7,7 @@ from attractor.language.reading import parse
 from attractor.llm.catalogue import ModelInfo
 from attractor.llm.errors import ConfigurationError
 from attractor.pipeline.estimate.samples import A_TASK, ONE_ANSWER, UNKNOWN, Assumption, assume
+from tests.tables import table
 
 
 def model(provider: str = "openai", **prices: float) -> ModelInfo:
@@ -76,7 +77,7 @@ def test_stage_without_a_model_has_no_assumption() -> None:
     assert assumed('shape=tripleoctagon, prompt="Which?"') is not None
 
 
-@pytest.mark.parametrize(
+@table(
     ("known", "defaults", "told"),
     [
         (None, ModelDefaults("m-1", "openai"), "not in the catalogue"),

@@ -4,20 +4,19 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from attractor.backends.models import newest_model
 from attractor.config.settings import LlmSettings
 from attractor.language import parse
 from attractor.pipeline.preflight.preflight import choose_default_model
 from attractor.pipeline.request import RunRequest
 from tests.pipeline.projects import make_host
+from tests.tables import table
 
 GRAPH = parse("digraph g { start; a [prompt=x]; exit; start -> a -> exit }")
 KEY = {"OPENAI_API_KEY": "k"}
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "settings", "expected", "notices"),
     [
         ({"model": "gpt-5"}, {"model": "opus"}, ("gpt-5", ""), 0),

@@ -8,8 +8,6 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
-
 from attractor.engine.storage.secrets import Redactor
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.language.graph.graph import Graph
@@ -23,6 +21,7 @@ from attractor.pipeline.preflight.requirements import (
     required_by,
 )
 from attractor.pipeline.source.read import PipelineSource
+from tests.tables import table
 
 ENVIRON = {"A_TOKEN": "first-secret", "B_TOKEN": "second-secret", "C": "third-secret"}
 REDACTOR = Redactor.of_environment(ENVIRON, more=["fourth-secret"])
@@ -63,7 +62,7 @@ def put(folder: Path, name: str, script: str) -> None:
     (folder / name).chmod(0o755)
 
 
-@pytest.mark.parametrize(
+@table(
     ("said", "version"),
     [
         ("git version 2.39.2", "2.39.2"),
@@ -102,7 +101,7 @@ def test_a_program_without_a_version_wanted_is_not_run(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("name", ["cd", "for", "no-such-program", "readme"])
+@table("name", ["cd", "for", "no-such-program", "readme"])
 def test_file_that_is_not_executable_is_no_program(tmp_path: Path, name: str) -> None:
     (tmp_path / "readme").write_text("not to be run")
     (looked,) = look(tmp_path, name)
@@ -132,7 +131,7 @@ def test_error_has_its_position(tmp_path: Path) -> None:
     assert told.fix == "install nmp 20 or newer"
 
 
-@pytest.mark.parametrize("key", ["tool_command", "script", "tool_hooks.pre", "tool_hooks.post"])
+@table("key", ["tool_command", "script", "tool_hooks.pre", "tool_hooks.post"])
 def test_long_command_is_a_fault(key: str) -> None:
     assert long_commands(f'work [{key}="{"x" * LONGEST_COMMAND}"];') == []
     [message] = long_commands(f'work [{key}="{"x" * (LONGEST_COMMAND + 1)}"];')

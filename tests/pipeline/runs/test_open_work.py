@@ -33,6 +33,7 @@ from attractor.pipeline.runs.open_work import (
 from attractor.pipeline.simulation.simulate import check_answers
 from attractor.pipeline.start import start
 from tests.pipeline.projects import make_host, make_project, simulated
+from tests.tables import table
 
 UNTIL_GO = "timeout 60 sh -c 'until [ -e go ]; do sleep 0.02; done'"
 BRANCHES = f"""
@@ -162,12 +163,12 @@ GRAPH = parse("""digraph G {
 }""")
 
 
-@pytest.mark.parametrize("answer", ["Y", "1", "yes", "[Y] Yes", "exit", "ANEW", "A", "later"])
+@table("answer", ["Y", "1", "yes", "[Y] Yes", "exit", "ANEW", "A", "later"])
 def test_every_possible_choice_is_accepted(answer: str) -> None:
     check_answers(GRAPH, {"ask": ["Yesterday", answer]})
 
 
-@pytest.mark.parametrize(
+@table(
     ("answers", "said", "hint"),
     [
         ({"ask": ["Yes", "Maybe"]}, "node 'ask' has no choice 'Maybe'", "its choices: [Y] Yes,"),

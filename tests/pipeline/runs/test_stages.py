@@ -12,6 +12,7 @@ from attractor.base.json import Json
 from attractor.language.drawing.run_overlay import StageState
 from attractor.pipeline.runs.stages import find_attempt, fold_timeline, read_stages, read_timeline
 from tests.pipeline.viewed_runs import make_viewed
+from tests.tables import table
 
 BEGUN = datetime(2026, 1, 31, tzinfo=UTC)
 STARTED: dict[str, Json] = {"name": "Make it", "index": 1, "fidelity": "compact", "thread": ""}
@@ -76,7 +77,7 @@ CASES: list[tuple[list[Told], bool, StageState, Periods]] = [
 ]
 
 
-@pytest.mark.parametrize(("told", "is_live", "state", "periods"), CASES)
+@table(("told", "is_live", "state", "periods"), CASES)
 def test_periods_end_with_the_process(
     told: list[Told], is_live: bool, state: StageState, periods: Periods
 ) -> None:

@@ -1,8 +1,6 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from attractor.base.json import Json
 from attractor.pipeline.runs.transcript import (
     TRANSCRIPT,
@@ -11,6 +9,7 @@ from attractor.pipeline.runs.transcript import (
     read_entry,
     read_page,
 )
+from tests.tables import table
 
 TIME = "2026-01-31T09:30:00+00:00"
 EDIT: dict[str, Json] = {"file_path": "a.py", "old_string": "x", "new_string": "y\nz"}
@@ -44,7 +43,7 @@ def test_entries_are_described() -> None:
         assert (entry.to_record()["time"], entry.subagent) == (TIME, "2")
 
 
-@pytest.mark.parametrize(
+@table(
     "record",
     [
         {"kind": "SESSION_START"},

@@ -25,6 +25,7 @@ from attractor.pipeline.simulation.pipeline_tests import (
 )
 from attractor.pipeline.simulation.simulate import Script, simulate
 from tests.language.pipelines import BRANCH, HUMAN_GATE
+from tests.tables import table
 
 WHOLE = """
 [[test]]
@@ -147,7 +148,7 @@ def walk() -> SimulatedWalk:
     return asyncio.run(simulate(parse(BRANCH), Script()))
 
 
-@pytest.mark.parametrize(
+@table(
     ("expected", "fit"),
     [
         ("abc", True),
@@ -187,7 +188,7 @@ def test_expected_walk_has_no_differences(walk: SimulatedWalk) -> None:
     assert list(differences(expected, walk)) == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("expected", "what", "wanted", "was"),
     [
         (Expected(path=("start", "exit")), "path", "start -> exit", " -> ".join(PATH)),
@@ -219,7 +220,7 @@ TWINS = """digraph Twins {
 }"""
 
 
-@pytest.mark.parametrize(
+@table(
     ("edge", "is_taken"),
     [
         ("ask->exit", True),

@@ -33,6 +33,7 @@ from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import Workplace, read_events
 from tests.engine.walks import forked_graphs, outcomes, small_graphs
 from tests.language.pipelines import BRANCH, HUMAN_GATE
+from tests.tables import table
 
 HandlersOf = Callable[[SimulatedOutcomes], Mapping[str, Handler]]
 
@@ -264,7 +265,7 @@ def _selected(place: Workplace) -> list[dict[str, Json]]:
     return [dict(one.data) for one in place.events("EdgeSelected")]
 
 
-@pytest.mark.parametrize(
+@table(
     ("outcome", "answers", "target"),
     [
         (None, (), "ship_it"),
@@ -348,7 +349,7 @@ def test_simulation_refuses_invalid_pipelines() -> None:
         simulated(of)
 
 
-@pytest.mark.parametrize(
+@table(
     ("written", "answers", "words"),
     [
         ({"gate": "fail"}, {}, "node 'gate' is of type conditional"),

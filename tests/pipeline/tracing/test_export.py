@@ -14,6 +14,7 @@ from attractor.pipeline.start import start
 from attractor.pipeline.tracing.export import Tracing
 from tests.cli.runs.live.run_events import RunEvents, a_run
 from tests.pipeline.projects import make_host, make_project, simulated
+from tests.tables import table
 
 FAMILY = """digraph family {
     start [shape=Mdiamond]
@@ -125,7 +126,7 @@ class Broken(SpanExporter):
         return SpanExportResult.FAILURE
 
 
-@pytest.mark.parametrize("error", [None, RuntimeError("no route"), OSError(111, "refused")])
+@table("error", [None, RuntimeError("no route"), OSError(111, "refused")])
 def test_failing_exporter_is_reported_once(error: Exception | None) -> None:
     run, told = RunEvents(), list[str]()
     tracing = traced(Broken(error), told)

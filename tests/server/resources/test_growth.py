@@ -19,6 +19,7 @@ from tests.growth.app import PROPOSAL, make_app
 from tests.growth.deployment.living import Living, make_released
 from tests.growth.model import objects
 from tests.server.conftest import PAGE, serving
+from tests.tables import table
 
 DESIRE = {
     "goal": "reserve tuesday contracts first",
@@ -76,7 +77,7 @@ def test_planner_input_of_the_seed_is_a_plan_request(desk: Desk) -> None:
     assert (answer.status_code, answer.json()["detail"]) == (404, "unknown specification 'sg-001'")
 
 
-@pytest.mark.parametrize("mode", ["flowchart", "mindmap", "board"])
+@table("mode", ["flowchart", "mindmap", "board"])
 def test_spec_is_drawn_in_each_mode(desk: Desk, mode: str) -> None:
     drawn = desk.reader.get("/render/HEAD", params={"mode": mode}).json()
     assert set(drawn) == {"spec_graph_id", "mode", "format", "diagram"}
@@ -85,7 +86,7 @@ def test_spec_is_drawn_in_each_mode(desk: Desk, mode: str) -> None:
     assert "PHI gate" in text["diagram"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("path", "body", "status"),
     [
         ("/spec/normalize", {"desires": [{"goals": "x"}]}, 400),

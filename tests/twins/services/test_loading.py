@@ -6,6 +6,7 @@ from attractor.base.errors import FileError
 from attractor.twins.services.errors import ServiceError
 from attractor.twins.services.service import find_services, load_service, parse_service
 from tests.examples import Fence, fences
+from tests.tables import table
 from tests.twins.services.asking import PEOPLE, fixed
 
 PAYMENTS = Path(__file__).parents[3] / "examples" / "twins" / "payments"
@@ -181,7 +182,7 @@ PAGES = ("service-twins.md", "stand-in-for-services.md")
 TOML = [one for one in fences("toml") if one.page.name in PAGES]
 
 
-@pytest.mark.parametrize("fence", TOML, ids=lambda fence: fence.name)
+@table("fence", TOML)
 def test_documented_services_are_valid(fence: Fence, tmp_path: Path) -> None:
     (tmp_path / "recordings").mkdir()
     recorded = '{"request": {"method": "GET", "path": "/a"}, "response": {"status": 200}}\n'

@@ -2,17 +2,17 @@ import re
 import tempfile
 from pathlib import Path
 
-import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from attractor.workspaces.git.gitignore import IgnoreRules, compile_wildmatch
 from attractor.workspaces.git.objects import LooseObjects
 from attractor.workspaces.snapshot import SnapshotRules, take_snapshot
 from tests.counts import count
+from tests.tables import table
 from tests.workspaces.projects import git, write
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "ignored", "kept"),
     [
         (b"a.log\n", [b"a.log", b"x/a.log"], [b"b.log"]),
@@ -106,7 +106,7 @@ def test_ignored_files_agrees_with_ignores_file(patterns: list[str], paths: set[
     assert rules.ignored_files(names) == {name for name in names if rules.ignores_file(name)}
 
 
-@pytest.mark.parametrize(
+@table(
     ("pattern", "matching", "other"),
     [
         (b"a*c", [b"ac", b"abc"], [b"a/c", b"abcd"]),

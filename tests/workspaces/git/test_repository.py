@@ -12,6 +12,7 @@ from attractor.workspaces.errors import GitFailed, NotARepository, ObjectMissing
 from attractor.workspaces.git.repository import Git, open_repository
 from attractor.workspaces.result_tree import is_attributes, is_dot_git, is_modules
 from tests.counts import count
+from tests.tables import table
 from tests.workspaces.projects import SEARCH_PATH, Project
 
 
@@ -116,7 +117,7 @@ def test_a_repository_is_found_from_any_folder_of_it(project: Project, tmp_path:
     assert "git init" in refused.value.hint
 
 
-@pytest.mark.parametrize(
+@table(
     "name",
     [
         b".git",
@@ -137,7 +138,7 @@ def test_git_is_known_in_every_disguise(name: bytes) -> None:
     assert is_dot_git(name)
 
 
-@pytest.mark.parametrize(
+@table(
     "name", [b".gitignore", b"git", b"x.git", b".gi", b".git~1", b"\xff.git", b"..git", b"digits"]
 )
 def test_other_names_are_let_alone(name: bytes) -> None:

@@ -6,12 +6,13 @@ import pytest
 
 from attractor.workspaces.setup import cache as path_mentions
 from attractor.workspaces.setup.cache import mentions_path
+from tests.tables import table
 from tests.workspaces.projects import write
 
 PLACE = "/some/where"
 
 
-@pytest.mark.parametrize(
+@table(
     ("content", "is_told"),
     [
         (b"", False),
