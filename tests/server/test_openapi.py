@@ -1,5 +1,7 @@
 """The OpenAPI document describes every operation, and every answer to any request."""
 
+import json
+import re
 from dataclasses import replace
 from importlib import import_module
 from itertools import islice
@@ -66,7 +68,12 @@ def test_answers_to_any_request_are_described(
 def _faults(server: RunningServer, operations: int | None) -> list[str]:
     """Return the answers to arbitrary requests that the document does not describe."""
     headers = {"authorization": f"Bearer {server.token()}"}
-    schema = schemathesis.openapi.from_url(f"{server.url}{OPENAPI}", headers=headers)
+    with server.client("read") as client:
+        document = client.get(OPENAPI).text
+    # A pattern for texts of half a megabyte takes seconds to compile; none generated is so long.
+    shorter = re.sub(r'("maxLength": ?)\d{4,}', r"\g<1>999", document)
+    schema = schemathesis.openapi.from_dict(json.loads(shorter))
+    schema.config.update(base_url=server.url)
     faults: list[str] = []
     for found in islice(schema.get_all_operations(), operations):
         operation = found.ok()
