@@ -1,9 +1,11 @@
 """Builds the application from the resources and pages."""
 
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 
 from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 
 from attractor import __version__
 from attractor.base.registry import Registry
@@ -48,7 +50,6 @@ def build_application(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        responses=problem_statuses(*ALWAYS),
     )
     application.state.service = service
     application.state.navigation = navigation_of(PAGES.values())
@@ -66,8 +67,14 @@ def build_application(
         log=log,
         respond=answer_error,
     )
-    for resource in RESOURCES.values():
-        application.include_router(resource)
-    for page in PAGES.values():
-        application.include_router(page)
+    application.router.routes.extend(_routes())
     return application
+
+
+@cache
+def _routes() -> Sequence[BaseRoute]:
+    """Return all routes; FastAPI prepares them at the first request, once for all applications."""
+    router = APIRouter(responses=problem_statuses(*ALWAYS))
+    for part in (*RESOURCES.values(), *PAGES.values()):
+        router.include_router(part)
+    return router.routes
