@@ -9,14 +9,13 @@ from hypothesis import given, settings, strategies as st
 
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
-from attractor.growth.development import parse_development
+from attractor.growth.identity import Coverage
 from attractor.growth.migration import Record, State, parse_records, state_text
 from attractor.growth.morph import Morph, morph_registry, read_morph
 from attractor.growth.plans.mutation import mutation_text
 from attractor.growth.plans.plan import Plan, PlannedMorph
 from attractor.growth.spec.graph import SpecGraph
 from tests.counts import count
-from tests.growth.app import DEVELOPMENT_TEXT
 from tests.growth.sequences import GUARDED, MAKERS, random_sequence
 from tests.tables import table
 
@@ -115,7 +114,7 @@ def test_an_irreversible_morph_is_named_before_it_runs(name: str) -> None:
     plan = _plan(entity, read_morph({"type": name, **ERASING[name]}))
     assert [one.is_reversible for one in plan.steps] == [True, False]
     assert not plan.migration.is_reversible
-    text = mutation_text(plan, parse_development(DEVELOPMENT_TEXT), ())
+    text = mutation_text(plan, Coverage(1, 1, ()), ())
     assert f"## Irreversible\n\n- m2 {name} " in text
     assert "erased for good" in text
     migration = plan.steps[1].migration
