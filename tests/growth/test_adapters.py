@@ -1,5 +1,7 @@
 """Adapters against their service twins, over real HTTP."""
 
+import subprocess
+import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 from attractor.base.json import Json
 from attractor.growth.errors import InvalidData
 from attractor.growth.http_client import ServiceFailed
-from attractor.growth.tools import adapters, call_adapter
+from attractor.growth.tools import adapters, call_adapter, vendored
 from attractor.twins.server.hosting import in_background
 from attractor.twins.services.service import load_service
 from attractor.twins.services.service_twin import ServiceTwin
@@ -89,3 +91,26 @@ def test_wrong_key_wrong_input_and_silence_are_errors() -> None:
             call_adapter("slack", "post_message", {"channel": "x"}, url=url, token=token)
     with pytest.raises(ServiceFailed, match="no answer"):
         call_adapter("slack", "post_message", given, url=url, token=token)
+
+
+COPIED = f"""
+import sys
+from tools.github import part
+from tools.http_client import HttpClient
+
+client = HttpClient(*sys.argv[1:], part)
+client.call("create_issue", {{**{REPOSITORY}, "title": "PHI gate"}})
+print([one["title"] for one in client.call("list_issues", {REPOSITORY})])
+assert "attractor" not in sys.modules
+"""
+
+
+def test_copied_adapter_needs_nothing_of_attractor(tmp_path: Path) -> None:
+    for path, text in vendored(["github"]).items():
+        file = tmp_path / path
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    with twin_of("github") as (url, token):
+        command = [sys.executable, "-c", COPIED, url, token]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("['PHI gate']\n", "")

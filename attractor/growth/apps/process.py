@@ -20,7 +20,7 @@ from attractor.environments.environment import ExecutionEnvironment, Inherit, Se
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.sandbox.bubblewrap import BindMount
 from attractor.environments.selection import EnvironmentChoice, choose_environment
-from attractor.growth.apps.skeleton import STACK
+from attractor.growth.apps.skeleton import APP_FOLDERS, STACK
 from attractor.growth.apps.stack import stacks
 from attractor.growth.errors import AppFailed
 from attractor.growth.migration import State, read_state, write_state
@@ -30,8 +30,6 @@ _START_S = 60.0
 _COMMAND_MS = 120_000
 _READY = "listening on http://127.0.0.1:"
 _KEPT = 1000
-_SHOWN = ("app", "spec")
-"""The folders of a tree that an app needs."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +172,7 @@ async def _place(
     except OSError as cause:
         raise file_error("create", state, cause) from cause
     if sandbox and sandbox.make_showing:
-        shown = [BindMount(tree, one) for one in _SHOWN if (tree / one).is_dir()]
+        shown = [BindMount(tree, one) for one in APP_FOLDERS if (tree / one).is_dir()]
         place = _Place(sandbox.make_showing(state, shown), state.resolve(), True)
     else:
         local = LocalExecutionEnvironment(tree, inherit=Inherit.CORE)

@@ -14,6 +14,9 @@ GENERATED = "app/generated.json"
 
 STACK = "python"
 
+APP_FOLDERS = ("app", "spec", "tools")
+"""The folders of a repository that an app needs; `tools` has copied skills and adapters."""
+
 
 def generate(graph: SpecGraph) -> Mapping[str, GeneratedFile]:
     """Return the files of an app by path: the skeleton, and bodies to begin with."""

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.seams import Stage as RunStage
-from attractor.growth.apps.skeleton import generate
+from attractor.growth.apps.skeleton import APP_FOLDERS, generate
 from attractor.growth.apps.stack import FilePart, GeneratedFile
 from attractor.growth.development import DevelopmentalSpec, read_development
 from attractor.growth.errors import InvalidApp
@@ -21,9 +21,6 @@ from attractor.growth.plans.plan import Proposal, read_proposal
 from attractor.growth.spec.files import read_spec
 from attractor.growth.spec.graph import SpecGraph
 from attractor.scenarios.check import Observation
-
-FOLDERS = ("spec", "app", "tools")
-"""The folders that the crew changes."""
 
 STEPS, PANELS = "app/steps/", "app/panels/"
 
@@ -123,7 +120,7 @@ async def write_changes(stage: RunStage, tree: AppTree, change: Callable[[Path],
 
 
 def _texts(folder: Path) -> Mapping[str, bytes]:
-    files = (one for top in FOLDERS for one in sorted((folder / top).rglob("*")))
+    files = (one for top in APP_FOLDERS for one in sorted((folder / top).rglob("*")))
     return {str(one.relative_to(folder)): one.read_bytes() for one in files if one.is_file()}
 
 

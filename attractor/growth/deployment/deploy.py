@@ -28,6 +28,7 @@ from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.run_facts import read_facts
 from attractor.factory.launch import ask_gate, promote_run
 from attractor.growth.apps.process import sandbox_of
+from attractor.growth.apps.skeleton import APP_FOLDERS
 from attractor.growth.building import (
     Build,
     CrewRun,
@@ -353,7 +354,7 @@ async def write_tree(host: RunHost, commit: str, folder: Path) -> None:
     """Write code and specification of a commit into a folder; holdouts stay out."""
     repository = await open_repository(host.project, search_path=host.search_path)
     async with work_tree(host, repository, commit) as tree:
-        for name in ("app", "spec"):
+        for name in APP_FOLDERS:
             if (tree / name).is_dir():
                 copy = partial(shutil.copytree, tree / name, folder / name, symlinks=True)
                 await in_thread(copy)

@@ -18,6 +18,7 @@ from attractor.base.records import read_record, write_record
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.resources.versions import split_pin
 from attractor.growth.apps.process import export_state, sandbox_of
+from attractor.growth.apps.skeleton import APP_FOLDERS
 from attractor.growth.building import Build, commit_stage, stages_at
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import (
@@ -166,7 +167,7 @@ def _restore(earlier: Path, tree: Path) -> None:
     if kept.exists():
         remove_tree(kept)
     shutil.copytree(tree / LINEAGE, kept)
-    for name in ("app", "spec"):
+    for name in APP_FOLDERS:
         if (tree / name).exists():
             remove_tree(tree / name)
         if (earlier / name).exists():

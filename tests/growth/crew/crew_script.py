@@ -8,10 +8,15 @@ from attractor.twins.exchange.answer import Answer
 from attractor.twins.exchange.wire import Conversation
 
 BODY = """
+from tools.checklist import part
+
+
 def run(records, context):
-    return {"copy": [{"id": one["id"]} for one in records["item"] if one["id"] != "bad"]}
+    ids = [one["id"] for one in records["item"]]
+    items = part.run({"required": ids, "done": ["bad"]})["items"]
+    return {"copy": [{"id": one["text"]} for one in items if not one["done"]]}
 """
-UNSAFE = BODY.replace(' if one["id"] != "bad"', "")
+UNSAFE = BODY.replace('["bad"]', "[]")
 PANEL = """
 from app.contract import Panel
 

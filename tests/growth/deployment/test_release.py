@@ -1,6 +1,10 @@
+import asyncio
 from pathlib import Path
 
+from attractor.growth.deployment.deploy import write_tree
 from attractor.growth.deployment.release import ReleaseRecord, Releases
+from tests.growth.app import make_app
+from tests.pipeline.projects import git
 
 
 def released(folder: Path, *stages: str) -> Releases:
@@ -47,3 +51,14 @@ def test_erased_records_survive_in_no_earlier_release(tmp_path: Path) -> None:
     assert kept == ["current/state/state.sqlite", "v0-3/state/state.sqlite"][-len(kept) :]
     assert list(tmp_path.rglob("residue.json")) == []
     assert [one.record.stage for one in releases.before("v0-3")] == ["v0-2", "v0"]
+
+
+def test_release_contains_copied_tools(tmp_path: Path) -> None:
+    control_plane = make_app(tmp_path / "app")
+    tool = control_plane.repository / "tools" / "checklist.py"
+    tool.parent.mkdir()
+    tool.write_text("part = None\n")
+    git(control_plane.repository, "add", "--all")
+    git(control_plane.repository, "commit", "--quiet", "--message", "Add a tool")
+    asyncio.run(write_tree(control_plane.host, "HEAD", tmp_path / "tree"))
+    assert (tmp_path / "tree" / "tools" / "checklist.py").read_text() == "part = None\n"
