@@ -7,8 +7,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from attractor.base.errors import suggest
-from attractor.base.files import file_error, read_regular
-from attractor.base.json import NotCanonical, parse_json
+from attractor.base.records import read_json
 from attractor.growth.errors import InvalidDesire
 
 
@@ -73,12 +72,7 @@ def read_desires(value: object) -> Sequence[UserDesire]:
 
 def read_desires_file(file: Path) -> Sequence[UserDesire]:
     """Read one desire or a list of desires from a JSON file."""
-    try:
-        return read_desires(parse_json(read_regular(file)))
-    except NotCanonical as cause:
-        raise InvalidDesire(f"{file}: {cause.message}") from cause
-    except OSError as cause:
-        raise file_error("read", file, cause) from cause
+    return read_desires(read_json(file, InvalidDesire))
 
 
 def read_planner_input(value: Mapping[str, Any]) -> PlannerInput:

@@ -14,9 +14,9 @@ from typing import Annotated, Any, cast
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.files import file_error, read_regular, write_whole
-from attractor.base.json import Json, NotCanonical, parse_json
-from attractor.base.records import read_record
+from attractor.base.files import file_error, write_whole
+from attractor.base.json import Json
+from attractor.base.records import read_object, read_record
 from attractor.factory.evaluation.feedback import Feedback
 from attractor.growth.errors import InvalidFeedback
 
@@ -59,12 +59,12 @@ class AppFeedback:
 
 def read_telemetry(file: Path) -> AppFeedback:
     """Read the counts of a running app, such as its `telemetry.json`."""
-    return AppFeedback(telemetry=_counts(_read(file), file))
+    return AppFeedback(telemetry=_counts(read_object(file, InvalidFeedback), file))
 
 
 def read_verdict(file: Path) -> AppFeedback:
     """Read the verdict on a run, its `feedback.json`."""
-    return AppFeedback(gate=read_record(Feedback, _read(file)))
+    return AppFeedback(gate=read_record(Feedback, read_object(file, InvalidFeedback)))
 
 
 def load_feedback(folder: Path) -> AppFeedback | None:
@@ -72,7 +72,7 @@ def load_feedback(folder: Path) -> AppFeedback | None:
     file = folder / FEEDBACK
     if not file.is_file():
         return None
-    record = cast("Mapping[str, Any]", _read(file))
+    record = cast("Mapping[str, Any]", read_object(file, InvalidFeedback))
     gate = read_record(Feedback, record["gate"]) if record["gate"] else None
     return AppFeedback(_counts(record["telemetry"], file), gate)
 
@@ -102,15 +102,3 @@ def _counts(value: object, file: Path) -> Mapping[str, NodeCounts]:
         place = ".".join(map(str, error["loc"]))
         hint = 'write {"NODE": {"runs": 0, "errors": 0, "guard_hits": 0}}'
         raise InvalidFeedback(f"{file}: {place}: {error['msg'].lower()}", hint=hint) from cause
-
-
-def _read(file: Path) -> dict[str, Json]:
-    try:
-        value = parse_json(read_regular(file))
-    except NotCanonical as cause:
-        raise InvalidFeedback(f"{file}: {cause.message}") from cause
-    except OSError as cause:
-        raise file_error("read", file, cause) from cause
-    if not isinstance(value, dict):
-        raise InvalidFeedback(f"{file}: not an object")
-    return value

@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.files import file_error, read_regular
 from attractor.base.json import (
     Json,
     JsonObject,
-    NotCanonical,
     canonical_json,
     content_hash,
-    parse_json,
 )
+from attractor.base.records import read_json
 from attractor.growth.desires import UserDesire, read_desires
 from attractor.growth.errors import InvalidMorph
 from attractor.growth.migration import Migration, Sequenced
@@ -70,12 +68,7 @@ def read_proposal(value: object) -> Proposal:
 
 def read_proposal_file(file: Path) -> Proposal:
     """Read a proposal from a JSON file."""
-    try:
-        return read_proposal(parse_json(read_regular(file)))
-    except NotCanonical as cause:
-        raise InvalidMorph(f"{file}: {cause.message}") from cause
-    except OSError as cause:
-        raise file_error("read", file, cause) from cause
+    return read_proposal(read_json(file, InvalidMorph))
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 
-from attractor.base.errors import AttractorError
+from attractor.base.errors import AttractorError, NotCanonical
 from attractor.base.files import file_error, read_regular, write_whole
 from attractor.base.journal import read_lines
-from attractor.base.json import JsonObject, NotCanonical, canonical_json, parse_json
+from attractor.base.json import canonical_json, parse_json
+from attractor.base.records import read_object
 from attractor.growth.errors import InvalidMorph, UnknownPlan
 from attractor.growth.plans.plan import Plan, read_plan
 from attractor.growth.spec.store import SpecStore, find_id
@@ -70,7 +71,7 @@ class PlanStore:
     def load(self, reference: str) -> Plan:
         """Return the plan with an id, or with a unique prefix of an id."""
         id_ = self.find(reference)
-        record = _read(self.folder_of(id_) / PLAN)
+        record = read_object(self.folder_of(id_) / PLAN, InvalidMorph)
         base = self.specs.load(f"sg-{str(record.get('base', ''))[:12]}").graph
         plan = read_plan(record, base, place=f"{id_}/{PLAN}")
         if plan.id != id_:
@@ -106,7 +107,7 @@ class PlanStore:
         if state is not PlanState.OPEN:
             return state
         for report in sorted(self.folder_of(plan.id).glob("simulation/*/report.json")):
-            pins = _read(report).get("pins")
+            pins = read_object(report, InvalidMorph).get("pins")
             if isinstance(pins, dict) and pins.get("plan_hash") == plan.hash:
                 return PlanState.SIMULATED
         return PlanState.OPEN
@@ -134,15 +135,3 @@ class PlanStore:
     def find(self, reference: str) -> str:
         """Return the id of a plan, of which a unique prefix is given."""
         return find_id(reference, self.ids(), "plan", UnknownPlan)
-
-
-def _read(file: Path) -> JsonObject:
-    try:
-        value = parse_json(read_regular(file))
-    except NotCanonical as cause:
-        raise InvalidMorph(f"{file}: {cause.message}") from cause
-    except OSError as cause:
-        raise file_error("read", file, cause) from cause
-    if not isinstance(value, dict):
-        raise InvalidMorph(f"{file}: not an object")
-    return value

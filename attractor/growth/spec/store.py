@@ -9,9 +9,9 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError, suggest
-from attractor.base.files import file_error, read_regular, write_whole
-from attractor.base.json import NotCanonical, canonical_json, parse_json
-from attractor.base.records import read_record, write_record
+from attractor.base.files import file_error, write_whole
+from attractor.base.json import canonical_json
+from attractor.base.records import read_object, read_record, write_record
 from attractor.growth.desires import UserDesire, read_desire
 from attractor.growth.errors import InvalidSpec, UnknownSpec
 from attractor.growth.spec.clarifications import Clarification, clarifications_of
@@ -115,15 +115,7 @@ class SpecStore:
             return StoredSpec(self.of_repository())
         id_ = find_id(reference, self.ids(), "specification", UnknownSpec)
         file = self.folder / id_ / _RECORD
-        try:
-            value = parse_json(read_regular(file))
-        except NotCanonical as cause:
-            raise InvalidSpec(f"{file}: {cause.message}") from cause
-        except OSError as cause:
-            raise file_error("read", file, cause) from cause
-        if not isinstance(value, dict):
-            raise InvalidSpec(f"{file}: not an object")
-        record = read_record(SpecRecord, value)
+        record = read_record(SpecRecord, read_object(file, InvalidSpec))
         stored = StoredSpec(read_spec(self.folder / id_), record)
         if stored.id != id_:
             hint = f"remove {self.folder / id_}, then store the specification again"
