@@ -1,5 +1,9 @@
 """Asks a model for a JSON object, and sends a wrong answer back twice.
 
+A command asks here, outside of a run (ruling G4: two repairs). Agents of the crew are stages of a
+run, so `crew/contract.py` asks them by the backend of their node, and sends a wrong answer back
+once.
+
 The data come from users and apps, so they can contain instructions to the model. They are fenced by
 a random marker. The model gets no tools, and its answer is only used if it matches the schema and
 passes the check of the caller.

@@ -117,8 +117,12 @@ def read_answer(text: str, role: Role, work: Work) -> Message:
     return answer
 
 
-async def ask(stage: Stage, backend: Backend, name: str, work: Work) -> Answered | Outcome:
-    """Ask the agent of a role, and send a wrong answer back once."""
+async def ask_agent(stage: Stage, backend: Backend, name: str, work: Work) -> Answered | Outcome:
+    """Ask the agent of a role, and send a wrong answer back once.
+
+    The agent answers as a stage of a run: by the backend of the node, with files and events.
+    Outside a run, `ask_model` asks the model of the settings.
+    """
     role = roles()[name]
     prompt = asked = prompt_of(name, role, role.gather(work))
     used = NOTHING_USED

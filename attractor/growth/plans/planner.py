@@ -1,7 +1,11 @@
-"""A model proposes morphs and tests for desires; rules check them (rulings G6 to G8)."""
+"""A model proposes morphs and tests for desires; rules check them (rulings G6 to G8).
+
+`grow plan` asks the model of the settings, outside of a run. In `growth.dot` an agent of the
+crew plans, with the same types and required tests: `crew/roles/planner.py`.
+"""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,19 +76,23 @@ def _accepted(development: DevelopmentalSpec) -> Sequence[str]:
 
 def _instruction(development: DevelopmentalSpec) -> str:
     lines = [_INSTRUCTION.read_text("utf-8"), "Types of morphs:", ""]
-    lines += [_type_line(name) for name in _accepted(development)]
-    rules = list(_rules(development))
+    lines += [f"- {one}" for one in describe_types(development)]
+    rules = [f"- {one}" for one in required_tests(development)]
     return "\n".join([*lines, *(["", "Required tests:", "", *rules] if rules else [])])
 
 
-def _type_line(name: str) -> str:
-    parameters = ", ".join(map(str, parameters_of(name)))
-    return f"- {name} {{{parameters}}}: {morph_registry().summary(name)}"
+def describe_types(development: DevelopmentalSpec) -> Sequence[str]:
+    """Return a line for each type of morphs that a plate accepts: parameters and summary."""
+    return [
+        f"{name} {{{', '.join(map(str, parameters_of(name)))}}}: {morph_registry().summary(name)}"
+        for name in _accepted(development)
+    ]
 
 
-def _rules(development: DevelopmentalSpec) -> Iterator[str]:
-    for name, rule in sorted(development.rules.items()):
-        yield from (f"- {name}: {one}" for one in rule.tests)
+def required_tests(development: DevelopmentalSpec) -> Sequence[str]:
+    """Return a line for each test that the rules require of a type of morphs."""
+    rules = sorted(development.rules.items())
+    return [f"{name}: {one}" for name, rule in rules for one in rule.tests]
 
 
 def _schema(development: DevelopmentalSpec) -> JsonObject:

@@ -16,7 +16,7 @@ from attractor.engine.outcome import Outcome, Usage
 from attractor.engine.seams import ModelAnswer, Stage
 from attractor.growth.building import GRAPHS, shipped_pipeline
 from attractor.growth.crew.app_tree import AppTree, read_app_tree
-from attractor.growth.crew.contract import Answered, Work, ask, prompt_of, read_answer, roles
+from attractor.growth.crew.contract import Answered, Work, ask_agent, prompt_of, read_answer, roles
 from attractor.growth.development import DEVELOPMENT
 from attractor.growth.errors import InvalidAnswer, UnknownGraph
 from attractor.growth.spec.files import write_spec
@@ -134,7 +134,7 @@ class Answers:
 def asked(texts: Sequence[str], tree: AppTree) -> tuple[Answered | Outcome, Answers, Play]:
     backend = Answers([*texts])
     play = Play(graph(node("it")), "it")
-    return asyncio.run(ask(play.stage, backend, "safety", Work(tree))), backend, play
+    return asyncio.run(ask_agent(play.stage, backend, "safety", Work(tree))), backend, play
 
 
 def test_wrong_answer_goes_back_once(tree: AppTree) -> None:

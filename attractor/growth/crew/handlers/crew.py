@@ -11,7 +11,7 @@ from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Parts, Stage
 from attractor.growth.apps.skeleton import write_app, write_file
 from attractor.growth.crew.app_tree import open_tree, write_changes
-from attractor.growth.crew.contract import Work, as_outcome, ask, record_of, roles, work_of
+from attractor.growth.crew.contract import Work, as_outcome, ask_agent, record_of, roles, work_of
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Crew:
             work = work_of(stage, tree)
             if not role.has_work(role.gather(work)):
                 return success(f"nothing to do for {name}")
-            given = await ask(stage, self.parts.backend, name, work)
+            given = await ask_agent(stage, self.parts.backend, name, work)
             if isinstance(given, Outcome):
                 return given
             files = role.files(work, given.answer)

@@ -10,7 +10,7 @@ from attractor.base.json import Json
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Parts, Stage
 from attractor.growth.crew.app_tree import AppTree, open_tree
-from attractor.growth.crew.contract import FAULTS, as_outcome, ask, refused, work_of
+from attractor.growth.crew.contract import FAULTS, as_outcome, ask_agent, refused, work_of
 from attractor.growth.crew.roles.safety import Answer
 from attractor.growth.identity import SafetyVerdict, find_breaches, find_objections
 from attractor.growth.spec.files import NODES, read_spec
@@ -40,7 +40,7 @@ class Safety:
                 # No body can mend a specification.
                 broken = failure(f"identity: {breaches[0]}", FailureClass.TERMINAL)
                 return replace(broken, context_updates={VERDICT: "breach"})
-            given = await ask(stage, self.parts.backend, AGENT, work_of(stage, tree))
+            given = await ask_agent(stage, self.parts.backend, AGENT, work_of(stage, tree))
             if isinstance(given, Outcome):
                 return given
             answer = given.answer

@@ -8,6 +8,7 @@ from attractor.growth.crew.contract import Message, Role, Work
 from attractor.growth.desires import UserDesire, read_desires
 from attractor.growth.plans.checks import check_proposal
 from attractor.growth.plans.plan import read_proposal
+from attractor.growth.plans.planner import describe_types, required_tests
 from attractor.growth.spec.document import write_document
 
 
@@ -18,6 +19,7 @@ class Input(Message):
     new_desires: tuple[UserDesire, ...]
     specification: str = Field(description="the specification as YAML")
     types: tuple[str, ...] = Field(description="the types of morphs that growth plates accept")
+    required_tests: tuple[str, ...] = Field(description="tests that a type of morphs needs")
 
 
 class Answer(Message):
@@ -30,12 +32,12 @@ class Answer(Message):
 def gather(work: Work) -> Input:
     """Gather the desires of the gateway."""
     graph = work.tree.graph
-    accepted = {name for one in work.tree.development.plates for name in one.accepts}
     return Input(
         spec_graph_id=f"sg-{graph.spec_hash[:12]}",
         new_desires=tuple(read_desires(work.left("gateway.desires") or [])),
         specification=write_document(graph),
-        types=tuple(sorted(accepted)),
+        types=tuple(describe_types(work.tree.development)),
+        required_tests=tuple(required_tests(work.tree.development)),
     )
 
 
