@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from attractor.cli.commands.gc import sweep_text
+from attractor.pipeline.runs.garbage import YET, Sweep
 from tests.base.test_files import deep_folder
 from tests.cli.git_desk import (
     UNGUARDED,
@@ -237,3 +239,17 @@ def test_killed_gc_is_continued_by_the_next(desk: GitDesk) -> None:
     assert desk.do("gc", *NOW).returncode == 0
     assert (desk.stores(), desk.base_refs(), desk.workspaces()) == (set(), set(), set())
     assert [whole(one) for one in roots] == before
+
+
+def advice(*reasons: str, is_dry: bool = False) -> list[str]:
+    kept = {f"run {number}": why for number, why in enumerate(reasons)}
+    return sweep_text(Sweep(is_dry, kept=kept)).splitlines()
+
+
+def test_sweep_advice() -> None:
+    assert advice() == ["nothing freed"]
+    assert advice(is_dry=True) == ["nothing would be freed"]
+    waits = "it waits for a decision"
+    assert advice(waits, waits) == ["nothing freed", f"2 runs keep their files: {waits}"]
+    why = f"it is failed, less than 7d ago{YET}"
+    assert advice(why)[-1] == "to include newer runs, add --older-than 0s"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
+from attractor.cli.commands.test import aligned
 from tests.cli.running import attractor
 from tests.language.pipelines import BRANCH, HUMAN_GATE
 
@@ -104,3 +105,31 @@ def test_an_invalid_file_ends_with_2_before_any_test(folder: Path, name: str, wo
     result = attractor("test", "branch.dot", name, folder=folder)
     assert (result.returncode, result.stdout) == (2, "")
     assert words in result.stderr
+
+
+def test_aligned_paths() -> None:
+    assert aligned(["start", "plan", "exit"], ["start", "implement", "exit"], gap="...") == [
+        "expected  start  plan       exit",
+        "actual    start  implement  exit",
+        "                 ^^^^^^^^^",
+    ]
+    assert aligned(["a", "...", "d"], ["a", "b", "c", "d"], gap="...") == [
+        "expected  a  ...     d",
+        "actual    a  b    c  d",
+    ]
+    assert aligned(["a", "b"], ["a"], gap="...") == [
+        "expected  a  b",
+        "actual    a",
+        "             ^",
+    ]
+    assert aligned(["a"], ["a"], gap="...") == ["expected  a", "actual    a"]
+
+
+def test_long_paths_start_near_the_difference() -> None:
+    path = [f"node{one}" for one in range(5000)]
+    lines = aligned([*path[:4000], "other", *path[4000:]], path, gap="...")
+    assert "node3997" in lines[0]
+    assert "node3990" not in lines[0]
+    assert any("other" in line for line in lines)
+    assert len(lines) < 40
+    assert max(map(len, lines)) <= 110

@@ -1,6 +1,7 @@
 """Estimate the cost and duration of a run."""
 
 import asyncio
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -8,17 +9,22 @@ import click
 
 from attractor.backends.models import ModelDefaults
 from attractor.backends.registry import backend_registry
+from attractor.base.amounts import format_cost, format_number, format_seconds
 from attractor.base.errors import ExitCode, UnknownName
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.reports import estimate_text
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.setup import host_of, node_model_options
+from attractor.language.source.text import visible
 from attractor.pipeline.components.backends import AGENT, agents_of
-from attractor.pipeline.estimate.estimate import estimate as reckon
-from attractor.pipeline.estimate.samples import assume, read_samples
+from attractor.pipeline.estimate.estimate import Estimate, StageEstimate, estimate as reckon
+from attractor.pipeline.estimate.samples import Range, assume, read_samples
 from attractor.pipeline.preflight.preflight import choose_default_model
 from attractor.pipeline.request import RunRequest
 from attractor.pipeline.source.read import open_pipeline, pipeline_name, project_of
+
+_UNKNOWN = "unknown"
+
+_Write = Callable[[float], str]
 
 
 @click.command()
@@ -59,6 +65,58 @@ def estimate(
     else:
         show(estimate_text(found))
     return ExitCode.DONE
+
+
+def estimate_text(one: Estimate) -> str:
+    """Return an estimate as text."""
+    return "\n".join(map(visible, _lines(one)))
+
+
+def _lines(one: Estimate) -> Iterator[str]:
+    yield f"{one.pipeline}: {one.basis[0]}"
+    yield from (f"  {reason}" for reason in one.basis[1:])
+    yield ""
+    yield from table(
+        [
+            ("", "low", "likely", "high"),
+            ("time", *_three(one.seconds, format_seconds)),
+            ("cost", *_three(one.cost_usd, format_cost)),
+            ("tokens", *_three(one.tokens, format_number)),
+        ]
+    )
+    if one.unknown:
+        yield f"not included, because no earlier run visited them: {', '.join(one.unknown)}"
+    for round_ in one.rounds:
+        cost, time = _short(round_.cost_usd, format_cost), _short(round_.seconds, format_seconds)
+        yield f"one round of the loop {', '.join(round_.nodes)}: cost {cost}, time {time}"
+    yield ""
+    heading = ("stage", "type", "visits per run", "time per visit", "cost per visit", "based on")
+    yield from table([heading, *map(_row, one.stages)])
+
+
+def _row(one: StageEstimate) -> tuple[str, ...]:
+    return (
+        one.node,
+        one.type,
+        _short(one.visits, lambda value: f"{value:g}"),
+        _short(one.seconds, format_seconds),
+        _short(one.cost_usd, format_cost),
+        one.basis,
+    )
+
+
+def _three(one: Range, write: _Write) -> tuple[str, ...]:
+    return tuple(
+        _UNKNOWN if value is None else write(value) for value in (one.low, one.likely, one.high)
+    )
+
+
+def _short(one: Range, write: _Write) -> str:
+    """Return a range as text: the likely value, and the limits if they differ."""
+    if one.likely is None:
+        return _UNKNOWN if one.high is None else f"at most {write(one.high)}"
+    low, likely, high = _three(one, write)
+    return likely if low == high else f"{likely} ({low} to {high})"
 
 
 part = estimate

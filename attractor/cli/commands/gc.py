@@ -1,19 +1,22 @@
 """Free disk space used by finished runs."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterator
 
 import click
 
+from attractor.base.amounts import format_size
 from attractor.base.durations import parse_duration
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.reports import disk_text, sweep_text
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import host_of
 from attractor.factory.decisions.run_locations import RunLocations
 from attractor.factory.ledger.ledger import Ledger
-from attractor.pipeline.runs.disk_use import read_disk_use
-from attractor.pipeline.runs.garbage import Collector, Rules
+from attractor.language.source.text import visible
+from attractor.pipeline.runs.disk_use import DiskUse, read_disk_use
+from attractor.pipeline.runs.garbage import YET, Collector, Freed, Rules, Sweep, name_processes
 
 
 @click.command()
@@ -65,6 +68,50 @@ def gc(
     else:
         show(sweep_text(swept))
     return ExitCode.UNFINISHED if swept.troubles else ExitCode.DONE
+
+
+def disk_text(use: DiskUse) -> str:
+    """Return the disk space in use as text."""
+    lines = [f"{format_size(one.bytes):>10}  {one.what:<10}  {one.path}" for one in use.folders]
+    space = f"{format_size(use.used):>10}  in use, {format_size(use.free)} of {format_size(use.total)} free"
+    return "\n".join(map(visible, [*lines, space]))
+
+
+def sweep_text(swept: Sweep) -> str:
+    """Return the result of a garbage collection as text."""
+    return "\n".join(map(visible, _sweep_lines(swept)))
+
+
+def _sweep_lines(swept: Sweep) -> Iterator[str]:
+    ended = "would be ended" if swept.is_dry else "ended"
+    for run_id, processes in swept.ended.items():
+        names = name_processes(processes)
+        yield f"{run_id}  {ended}: processes left by a killed run process: {names}"
+    by_run: dict[tuple[str, str], list[Freed]] = {}
+    for one in swept.freed:
+        by_run.setdefault((one.run_id, one.why), []).append(one)
+    for (run_id, _), freed in by_run.items():
+        yield f"{_name(run_id)}  {format_size(sum(one.bytes for one in freed)):>10}  {_what(freed)}"
+    would = "would be freed" if swept.is_dry else "freed"
+    yield f"{format_size(swept.bytes)} {would}" if swept.freed else f"nothing {would}"
+    reasons = Counter(swept.kept.values())
+    for why, count in reasons.items():
+        runs = "1 run keeps its files" if count == 1 else f"{count} runs keep their files"
+        yield f"{runs}: {why}"
+    if any(why.endswith(YET) for why in reasons):
+        yield "to include newer runs, add --older-than 0s"
+    for trouble in swept.troubles:
+        yield f"trouble: {trouble}"
+
+
+def _name(run_id: str) -> str:
+    return run_id or "temporary files             "
+
+
+def _what(freed: list[Freed]) -> str:
+    kinds = Counter(one.what for one in freed)
+    items = (f"{count} {what}s" if count > 1 else what for what, count in kinds.items())
+    return f"{', '.join(items)} ({freed[0].why})"
 
 
 part = gc

@@ -6,9 +6,8 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.growth import app_lines, control_plane_of, show_plan
-from attractor.cli.runs.resources import table
 
 
 @click.command("status")

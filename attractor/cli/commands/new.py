@@ -13,9 +13,14 @@ from attractor.base.errors import ExitCode, Refused, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import chosen_model_options, host_of
+from attractor.engine.truncation import one_line
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.source.text import visible
 
 if TYPE_CHECKING:
     from attractor.projects.drafting import Draft, Drafter
+
+_LONGEST_TASK = 70
 
 
 @click.command()
@@ -91,7 +96,6 @@ def _require_consent(invocation: Invocation, output: Path | None, *, yes: bool) 
 
 def _draft(drafter: "Drafter", words: str) -> "tuple[Draft, Mapping[str, Path]]":
     """Let the model draft; show and keep the draft, and refuse an invalid one."""
-    from attractor.cli.output.outline import outline_text
     from attractor.projects.drafting import keep_draft, require_valid
 
     draft = asyncio.run(drafter.draft(words))
@@ -99,8 +103,31 @@ def _draft(drafter: "Drafter", words: str) -> "tuple[Draft, Mapping[str, Path]]"
     for line in draft.fault_lines():
         _tell(line)
     graph = require_valid(draft, kept["dot"], drafter.spent)
-    _tell(f"\n{outline_text(graph)}\n\ndrawing: {kept['svg']}")
+    _tell(f"\n{_outline(graph)}\n\ndrawing: {kept['svg']}")
     return draft, kept
+
+
+def _outline(graph: Graph) -> str:
+    """Return the nodes with their types and tasks, and the edges, as text for people."""
+    # Imported here, because it loads the simulation.
+    from attractor.cli.output.simulation import edge_text
+
+    ids, types = (
+        max(len(getattr(one, name)) for one in graph.nodes.values()) for name in ("id", "type")
+    )
+    nodes = [
+        visible(f"  {one.id:{ids}}  {one.type:{types}}  {_task_of(one)}").rstrip()
+        for one in graph.nodes.values()
+    ]
+    edges = [f"  {edge_text(one)}" for one in graph.edges]
+    title = f"{graph.name}: {graph.goal}" if graph.goal else graph.name
+    return "\n".join([visible(one_line(title, 2 * _LONGEST_TASK)), *nodes, "", *edges])
+
+
+def _task_of(node: Node) -> str:
+    """Return the beginning of a node's command, prompt or caption."""
+    caption = node.label if node.label != node.id else ""
+    return one_line(node.attributes.text("tool_command") or node.prompt or caption, _LONGEST_TASK)
 
 
 def _ask(place: Path) -> str:

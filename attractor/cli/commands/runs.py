@@ -9,8 +9,7 @@ from attractor.base.amounts import format_cost, format_number
 from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.resources import table
+from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.status import moment, show_indexing
 from attractor.engine.outcome import Usage
 from attractor.engine.truncation import shorten

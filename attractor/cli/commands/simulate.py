@@ -10,8 +10,7 @@ from click.core import ParameterSource
 from attractor.base.errors import ExitCode, UsageError
 from attractor.base.json import Json
 from attractor.cli.invocation import json_option
-from attractor.cli.output.reports import coverage_text
-from attractor.cli.output.simulation import walk_text
+from attractor.cli.output.simulation import coverage_text, walk_text
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.pipelines.files import open_pipeline
 from attractor.cli.shell_completion import complete_files

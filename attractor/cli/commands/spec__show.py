@@ -7,9 +7,8 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.growth import control_plane_of
-from attractor.cli.runs.resources import table
 from attractor.cli.runs.specs import spec_lines
 
 

@@ -4,9 +4,9 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.questions import operator_option
-from attractor.cli.runs.resources import table, version_line
+from attractor.cli.runs.resources import version_line
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_suites
 from attractor.factory.launch import evaluator_of

@@ -1,6 +1,6 @@
-"""Prints a simulated walk, step by step for people or as JSON."""
+"""Prints simulated walks, step by step, and the coverage of a pipeline for people."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from attractor.engine.routing.edge_selection import (
     Fate,
@@ -8,9 +8,10 @@ from attractor.engine.routing.edge_selection import (
     Route,
     RouteReason,
 )
+from attractor.engine.simulation.coverage import Coverage
 from attractor.engine.simulation.records import count_loops, describe_cut
 from attractor.engine.simulation.walk import SimulatedStep, SimulatedWalk
-from attractor.language.graph.graph import Edge
+from attractor.language.graph.graph import Edge, Graph
 from attractor.language.source.text import visible
 
 _WHY: Mapping[RouteReason, str] = {
@@ -110,3 +111,34 @@ def _summary(walk: SimulatedWalk) -> Iterator[str]:
     if walk.never_taken:
         yield "never taken:"
         yield from (f"  {edge_text(edge)}" for edge in walk.never_taken)
+
+
+def coverage_text(graph: Graph, coverage: Coverage) -> str:
+    """Return reachable and unreachable nodes and edges for people."""
+    return "\n".join(_coverage_lines(graph, coverage))
+
+
+def _coverage_lines(graph: Graph, coverage: Coverage) -> Iterator[str]:
+    nodes, edges = len(graph.nodes), len(graph.edges)
+    reached, taken = len(coverage.nodes), edges - len(coverage.unreachable_edges)
+    yield f"{reached} of {nodes} nodes and {taken} of {edges} edges can be reached"
+    if coverage.unreachable_nodes:
+        yield visible(f"unreachable nodes: {', '.join(coverage.unreachable_nodes)}")
+    yield from _listed("unreachable edges:", coverage.unreachable_edges)
+    yield from _listed(
+        "edges that can only be taken if suggested_next_ids of an outcome contains their target:",
+        coverage.only_suggested,
+    )
+    yield from _listed(
+        "assumed reachable, because there are too many combinations to try:", coverage.untried
+    )
+
+
+def _listed(heading: str, edges: Sequence[Edge]) -> Iterator[str]:
+    if edges:
+        yield heading
+        yield from (f"  {edge_text(edge)}{_line(edge)}" for edge in edges)
+
+
+def _line(edge: Edge) -> str:
+    return f"  (line {edge.span.line})" if edge.span.is_somewhere else ""

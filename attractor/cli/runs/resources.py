@@ -1,6 +1,6 @@
 """The commands that profiles, suites and pipelines share: list versions, and end versions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import click
 
@@ -103,12 +103,3 @@ def version_line(version: Version) -> str:
     ending = version.ending
     end = f", {ending.how} by {ending.by}: {ending.reason}" if ending else ""
     return f"{version}: registered {version.registered.date()} by {version.by}{end}"
-
-
-def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows as lines with aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

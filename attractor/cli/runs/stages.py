@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 
 from attractor.base.amounts import format_cost, format_number, format_seconds, number_of
-from attractor.cli.runs.resources import table
+from attractor.cli.output.streams import table
 from attractor.engine.truncation import one_line
 from attractor.language.source.text import visible
 from attractor.pipeline.runs.context import RunContext

@@ -11,7 +11,6 @@ from hypothesis import assume, given, settings, strategies as st
 
 from attractor.base.errors import UsageError
 from attractor.cli.output.files import (
-    aligned,
     format_for,
     painted_diff,
     refuse_binary_on_terminal,
@@ -108,31 +107,3 @@ def test_git_can_apply_it(before: str, after: str) -> None:
             timeout=60,
         )
         assert file.read_bytes() == after.encode()
-
-
-def test_paths_are_aligned() -> None:
-    assert aligned(["start", "plan", "exit"], ["start", "implement", "exit"], gap="...") == [
-        "expected  start  plan       exit",
-        "actual    start  implement  exit",
-        "                 ^^^^^^^^^",
-    ]
-    assert aligned(["a", "...", "d"], ["a", "b", "c", "d"], gap="...") == [
-        "expected  a  ...     d",
-        "actual    a  b    c  d",
-    ]
-    assert aligned(["a", "b"], ["a"], gap="...") == [
-        "expected  a  b",
-        "actual    a",
-        "             ^",
-    ]
-    assert aligned(["a"], ["a"], gap="...") == ["expected  a", "actual    a"]
-
-
-def test_long_paths_start_near_the_difference() -> None:
-    path = [f"node{one}" for one in range(5000)]
-    lines = aligned([*path[:4000], "other", *path[4000:]], path, gap="...")
-    assert "node3997" in lines[0]
-    assert "node3990" not in lines[0]
-    assert any("other" in line for line in lines)
-    assert len(lines) < 40
-    assert max(map(len, lines)) <= 110

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from attractor.cli.output.reports import estimate_text
+from attractor.cli.commands.estimate import estimate_text
 from attractor.engine.outcome import Usage
 from attractor.language.graph.graph import Node
 from attractor.language.source.text import Source
