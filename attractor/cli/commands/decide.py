@@ -11,10 +11,9 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import prove_operator, user_name
-from attractor.cli.runs.questions import operator_option, verdict_text
 from attractor.cli.runs.results import show_changes
-from attractor.cli.runs.reviews import judges_line, review_text
 from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.verdicts import judges_line, operator_option, review_text, verdict_text
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.decisions.decide import (
     Decision,

@@ -7,15 +7,15 @@ import click
 from attractor.base.errors import ExitCode, VerificationError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.questions import (
+from attractor.cli.runs.results import show_changes
+from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.verdicts import (
+    judges_line,
     operator_option,
     rule_lines,
     terminal_width,
     verdict_text,
 )
-from attractor.cli.runs.results import show_changes
-from attractor.cli.runs.reviews import judges_line
-from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.evaluation.gate import gate as judge, unverifiable

@@ -73,7 +73,8 @@ def gc(
 def disk_text(use: DiskUse) -> str:
     """Return the disk space in use as text."""
     lines = [f"{format_size(one.bytes):>10}  {one.what:<10}  {one.path}" for one in use.folders]
-    space = f"{format_size(use.used):>10}  in use, {format_size(use.free)} of {format_size(use.total)} free"
+    free = f"{format_size(use.free)} of {format_size(use.total)} free"
+    space = f"{format_size(use.used):>10}  in use, {free}"
     return "\n".join(map(visible, [*lines, space]))
 
 

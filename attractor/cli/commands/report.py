@@ -13,9 +13,9 @@ from attractor.base.files import write_whole
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.questions import operator_option
 from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.status import moment, show_indexing
+from attractor.cli.runs.verdicts import operator_option
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.launch import evaluator_of

@@ -1,14 +1,8 @@
-"""Prints open questions with the command for each answer, and gate verdicts."""
+"""Prints open questions with the command for each answer."""
 
-import shutil
-import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
 
-import click
-
-from attractor.cli.invocation import Invocation
 from attractor.engine.questions.question import (
     MAX_LISTED,
     Answer,
@@ -17,17 +11,10 @@ from attractor.engine.questions.question import (
     describe_branches,
     sort_questions,
 )
-from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.engine.truncation import shorten
-from attractor.factory.evaluation.failed_scenarios import FailedScenario, failed_scenarios
-from attractor.factory.evaluation.gate import gate as judge
-from attractor.factory.evaluation.gate_records import GateInput, GateReport, RuleResult
-from attractor.factory.evaluation.run_facts import RunFacts, before_a_decision
-from attractor.factory.operator_process import refuse_in_run
 from attractor.interviewers.prompts import shown_option
 from attractor.language.source.text import visible
 from attractor.pipeline.runs.open_work import answer_command
-from attractor.scenarios.satisfaction import BOUND_SENTENCE
 
 LONGEST = 2000
 NOTHING = "The run has no open questions."
@@ -102,97 +89,3 @@ def _time(question: Question) -> str:
 
 def _line(text: str) -> str:
     return visible(shorten(text.strip(), LONGEST))
-
-
-C = TypeVar("C", bound=Callable[..., Any])
-
-
-def operator_option(effect: str) -> Callable[[C], C]:
-    """Return `--operator`, with its effect on hidden scenarios; it is refused in runs."""
-    return click.option(
-        "--operator",
-        "to_operator",
-        is_flag=True,
-        callback=_require_operator,
-        help=f"{effect} Never show this output to an agent.",
-    )
-
-
-def _require_operator(context: click.Context, _option: click.Parameter, value: bool) -> bool:
-    if value:
-        refuse_in_run("'--operator'", context.ensure_object(Invocation).environ)
-    return value
-
-
-def verdict_text(facts: RunFacts, judged: GateInput, *, to_operator: bool) -> str:
-    """Return the gate verdict for people."""
-    report = judge(judged)
-    if judged.suite is not None and not judged.evaluations:
-        places = [f"  leak found in {one}" for one in judged.incidents if to_operator]
-        lines = ["not evaluated", *_rules(report), f"  {_remedy(facts)}", *map(visible, places)]
-        return "\n".join(lines)
-    lines = [
-        "go" if report.go else "no-go",
-        f"  {report.satisfied} of {report.played} trials satisfied, satisfaction "
-        f"{float(report.satisfaction):.3f}, lower bound {report.bound:.3f}",
-        f"  {BOUND_SENTENCE}",
-        *_rules(report),
-    ]
-    if to_operator:
-        lines += [line for one in failed_scenarios(judged) for line in _words(one)]
-        lines += [visible(f"  leak found in {place}") for place in judged.incidents]
-    return "\n".join(lines)
-
-
-def _rules(report: GateReport) -> list[str]:
-    return [f"  {one.rule}: {one.words}" for one in report.reasons]
-
-
-NARROW = 60
-"""The width in columns below which a rule takes several lines."""
-
-
-def terminal_width() -> int:
-    """Return the width of the terminal in columns (default without a terminal: 80)."""
-    return shutil.get_terminal_size().columns
-
-
-def rule_lines(report: GateReport, width: int) -> list[str]:
-    """Return all rules as a table: figure, threshold, and what would change a failure."""
-    is_narrow = width < NARROW
-    names = max(len(one.rule) for one in report.rules)
-    figures = max(len(one.figure) for one in report.rules)
-    lines: list[str] = []
-    for one in report.rules:
-        if is_narrow:
-            lines.append(f"{_mark(one)} {one.rule}")
-            limits = f"{one.figure}, wanted: {one.threshold}" if one.figure else ""
-            lines += _wrapped(limits, width, 4)
-        else:
-            cells = f"  {_mark(one)}  {one.rule:<{names}}  {one.figure:<{figures}}  {one.threshold}"
-            lines.append(cells.rstrip())
-        more = f"to change it: {one.remedy}" if one.failed else one.words
-        lines += _wrapped(more, width, 4 if is_narrow else 10)
-    return [*map(visible, lines)]
-
-
-def _mark(one: RuleResult) -> str:
-    return "failed" if one.failed else "passed" if one.applies else "unused"
-
-
-def _wrapped(text: str, width: int, indent: int) -> list[str]:
-    return textwrap.wrap(
-        text, max(width, 30), initial_indent=" " * indent, subsequent_indent=" " * (indent + 2)
-    )
-
-
-def _remedy(facts: RunFacts) -> str:
-    status = facts.state.status
-    if status in (EVALUATING, AWAITING_DECISION):
-        return before_a_decision(EVALUATING, facts.run_id)
-    return f"the run is {status}; {before_a_decision(status, facts.run_id)}"
-
-
-def _words(one: FailedScenario) -> list[str]:
-    head = f"  {one.scenario} ({one.title}): {one.satisfied} of {one.played} trials satisfied"
-    return [*map(visible, [head, *(f"    {reason}" for reason in one.reasons)])]

@@ -1,0 +1,199 @@
+"""Prints the gate's verdict on a run, and the facts that a person sees before deciding."""
+
+import shutil
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from attractor.base.amounts import format_seconds, format_cost
+from attractor.engine.outcome import describe_usage
+from attractor.cli.invocation import Invocation
+from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
+from attractor.engine.truncation import one_line
+from attractor.factory.decisions.review import Review, ScenarioTrials
+from attractor.factory.evaluation.failed_scenarios import FailedScenario, failed_scenarios
+from attractor.factory.evaluation.gate import gate as judge
+from attractor.factory.evaluation.gate_records import GateInput, GateReport, RuleResult
+from attractor.factory.evaluation.run_facts import RunFacts, before_a_decision
+from attractor.factory.operator_process import refuse_in_run
+from attractor.language.source.text import visible
+from attractor.pipeline.status import status_words
+from attractor.scenarios.satisfaction import BOUND_SENTENCE
+
+SHOWN_HASH = 12
+MOST_NAMED = 5
+LONGEST = 200
+NARROW = 60
+"""The width in columns below which a rule takes several lines."""
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+def operator_option(effect: str) -> Callable[[C], C]:
+    """Return `--operator`, with its effect on hidden scenarios; it is refused in runs."""
+    return click.option(
+        "--operator",
+        "to_operator",
+        is_flag=True,
+        callback=_require_operator,
+        help=f"{effect} Never show this output to an agent.",
+    )
+
+
+def _require_operator(context: click.Context, _option: click.Parameter, value: bool) -> bool:
+    if value:
+        refuse_in_run("'--operator'", context.ensure_object(Invocation).environ)
+    return value
+
+
+def verdict_text(facts: RunFacts, judged: GateInput, *, to_operator: bool) -> str:
+    """Return the gate verdict for people."""
+    report = judge(judged)
+    if judged.suite is not None and not judged.evaluations:
+        places = [f"  leak found in {one}" for one in judged.incidents if to_operator]
+        lines = ["not evaluated", *_reasons(report), f"  {_remedy(facts)}", *map(visible, places)]
+        return "\n".join(lines)
+    lines = [
+        "go" if report.go else "no-go",
+        f"  {report.satisfied} of {report.played} trials satisfied, satisfaction "
+        f"{float(report.satisfaction):.3f}, lower bound {report.bound:.3f}",
+        f"  {BOUND_SENTENCE}",
+        *_reasons(report),
+    ]
+    if to_operator:
+        lines += [line for one in failed_scenarios(judged) for line in _scenario_lines(one)]
+        lines += [visible(f"  leak found in {place}") for place in judged.incidents]
+    return "\n".join(lines)
+
+
+def _reasons(report: GateReport) -> list[str]:
+    return [f"  {one.rule}: {one.words}" for one in report.reasons]
+
+
+def terminal_width() -> int:
+    """Return the width of the terminal in columns (default without a terminal: 80)."""
+    return shutil.get_terminal_size().columns
+
+
+def rule_lines(report: GateReport, width: int) -> list[str]:
+    """Return all rules as a table: figure, threshold, and what would change a failure."""
+    is_narrow = width < NARROW
+    names = max(len(one.rule) for one in report.rules)
+    figures = max(len(one.figure) for one in report.rules)
+    lines: list[str] = []
+    for one in report.rules:
+        if is_narrow:
+            lines.append(f"{_mark(one)} {one.rule}")
+            limits = f"{one.figure}, wanted: {one.threshold}" if one.figure else ""
+            lines += _wrapped(limits, width, 4)
+        else:
+            cells = f"  {_mark(one)}  {one.rule:<{names}}  {one.figure:<{figures}}  {one.threshold}"
+            lines.append(cells.rstrip())
+        more = f"to change it: {one.remedy}" if one.failed else one.words
+        lines += _wrapped(more, width, 4 if is_narrow else 10)
+    return [*map(visible, lines)]
+
+
+def _mark(one: RuleResult) -> str:
+    return "failed" if one.failed else "passed" if one.applies else "unused"
+
+
+def _wrapped(text: str, width: int, indent: int) -> list[str]:
+    return textwrap.wrap(
+        text, max(width, 30), initial_indent=" " * indent, subsequent_indent=" " * (indent + 2)
+    )
+
+
+def _remedy(facts: RunFacts) -> str:
+    status = facts.state.status
+    if status in (EVALUATING, AWAITING_DECISION):
+        return before_a_decision(EVALUATING, facts.run_id)
+    return f"the run is {status}; {before_a_decision(status, facts.run_id)}"
+
+
+def _scenario_lines(one: FailedScenario) -> list[str]:
+    head = f"  {one.scenario} ({one.title}): {one.satisfied} of {one.played} trials satisfied"
+    return [*map(visible, [head, *(f"    {reason}" for reason in one.reasons)])]
+
+
+def review_text(review: Review, reference: str, *, to_operator: bool) -> str:
+    """Return the facts of a run for people, with the commands to decide."""
+    return "\n".join(_review_lines(review, reference, to_operator=to_operator))
+
+
+def _review_lines(review: Review, reference: str, *, to_operator: bool) -> Iterator[str]:
+    facts = review.facts
+    yield visible(f"run {facts.run_id}: {status_words(facts.state.status)}")
+    yield visible(f"  goal: {one_line(facts.manifest.goal or facts.manifest.pipeline, LONGEST)}")
+    if review.changes:
+        yield from review.changes.lines()
+    if review.look:
+        yield visible(f"  all changes: {review.look}")
+    yield f"gate: {verdict_text(facts, review.judged, to_operator=to_operator)}"
+    yield "rules of the gate, with figure and threshold:"
+    yield from rule_lines(review.report, terminal_width())
+    if review.scenarios:
+        yield "hidden scenarios, with satisfied trials now and in earlier runs, oldest first:"
+        yield from (_scenario(one, to_operator=to_operator) for one in review.scenarios)
+    judge = f", judge {format_cost(review.judge_usd)}" if review.judge_usd else ""
+    yield f"cost: {describe_usage(review.usage)}{judge}"
+    yield f"time: {format_seconds(review.work_seconds)} of work, {format_seconds(review.trial_seconds)} of trials"
+    yield visible(f"assumed: {_assumed(review)}")
+    yield visible(f"left out: {_left_out(review)}")
+    yield judges_line(facts)
+    if facts.state.status == AWAITING_DECISION:
+        verdict = "--approve" if review.report.go else "--reject"
+        yield f'decide with: attractor decide {reference} {verdict} --rationale "..."'
+
+
+def _scenario(one: ScenarioTrials, *, to_operator: bool) -> str:
+    name = f"{one.name} {one.id} ({one.title})" if to_operator else one.name
+    verdict = "passed" if one.passed else "failed"
+    earlier = f"; earlier {' '.join(map(str, one.earlier))}" if one.earlier else ""
+    waived = f"; waived until {one.waived_until:%Y-%m-%d %H:%M} UTC" if one.waived_until else ""
+    return visible(f"  {name}: {verdict} {one.now}{earlier}{waived}")
+
+
+def _assumed(review: Review) -> str:
+    stages = f"success of {_some(review.assumed)}" if review.assumed else ""
+    count = review.auto_approved
+    gates = f"{count} gate{'' if count == 1 else 's'} approved automatically" if count else ""
+    return "; ".join(filter(None, [stages, gates])) or "nothing"
+
+
+def _left_out(review: Review) -> str:
+    out = review.left_out
+    return (
+        "; ".join(
+            filter(
+                None,
+                [
+                    f"of the project {_some(out.excluded)}" if out.excluded else "",
+                    f"new files that match {_some(out.ignored)}" if out.ignored else "",
+                    f"refused files {_some(out.refused)}" if out.refused else "",
+                ],
+            )
+        )
+        or "nothing"
+    )
+
+
+def judges_line(facts: RunFacts) -> str:
+    """Return name, version and seal of all that judges a run, for people."""
+    manifest = facts.manifest
+    pipeline = f"{manifest.pipeline}#{facts.pipeline_hash}"
+    pins = (("suite", manifest.suite), ("profile", manifest.profile), ("pipeline", pipeline))
+    shown = (f"{kind} {_pin(pinned)}" if pinned else f"no {kind}" for kind, pinned in pins)
+    return visible(f"judged by: {', '.join(shown)}")
+
+
+def _pin(pinned: str) -> str:
+    name, _, digest = pinned.partition("#")
+    return f"{name} (seal {digest[:SHOWN_HASH]})"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"{', '.join(names[:MOST_NAMED])}{more}"
