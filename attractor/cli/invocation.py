@@ -15,7 +15,6 @@ from attractor import __version__
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.registry import Registry
-from attractor.cli.operator_commands import is_operator_command
 from attractor.cli.output.streams import wants_color
 from attractor.factory.operator_process import refuse_in_run
 
@@ -136,6 +135,22 @@ PURPOSES = {
 }
 """The commands in the main help, by purpose; commands of other distributions come last."""
 
+OPERATOR_COMMANDS = (
+    "amend",
+    "decide",
+    "grow",
+    "mcp",
+    "pipeline",
+    "profile",
+    "promote",
+    "rebase",
+    "rollback",
+    "serve",
+    "suite",
+    "token",
+)
+"""The commands and groups that are refused in processes that a run started."""
+
 
 class FolderGroup(click.Group):
     """A group of the registry's commands whose names start with a prefix.
@@ -159,7 +174,9 @@ class FolderGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the command names, without importing the commands."""
-        below = [name.removeprefix(self.prefix) for name in self.parts if self._holds(name)]
+        below = [
+            name.removeprefix(self.prefix) for name in self.parts if name.startswith(self.prefix)
+        ]
         return list(dict.fromkeys(name.split(".")[0] for name in below))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -204,9 +221,6 @@ class FolderGroup(click.Group):
             with formatter.section(title):
                 formatter.write_dl(rows)
 
-    def _holds(self, name: str) -> bool:
-        return name.startswith(self.prefix)
-
     def _known(self, ctx: click.Context) -> list[str]:
         return [f"{self.prefix}{name}".replace(".", " ") for name in self.list_commands(ctx)]
 
@@ -223,6 +237,11 @@ def _with_debug(command: click.Command) -> click.Command:
     if not any(option.name == "debug" for option in command.params):
         debug_option(hidden=True)(command)
     return command
+
+
+def is_operator_command(name: str) -> bool:
+    """Return whether a command, such as `token.create`, is only for the operator."""
+    return any(name == one or name.startswith(f"{one}.") for one in OPERATOR_COMMANDS)
 
 
 def _for_operator(command: click.Command, name: str) -> click.Command:

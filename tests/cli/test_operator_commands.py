@@ -5,8 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from attractor.cli.invocation import command_registry
-from attractor.cli.operator_commands import OPERATOR_COMMANDS, is_operator_command
+from attractor.cli.invocation import OPERATOR_COMMANDS, command_registry, is_operator_command
 from attractor.environments.orphan_processes import MARK
 from attractor.factory.launch import evaluator_of
 from attractor.factory.ledger.tokens import Scope, TokenStore

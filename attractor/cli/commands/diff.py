@@ -23,7 +23,7 @@ from attractor.cli.output.files import (
     write_result,
 )
 from attractor.cli.pipelines.files import STANDARD_INPUT, open_pipeline
-from attractor.cli.runs.resources import stores_of
+from attractor.cli.resources import stores_of
 from attractor.cli.shell_completion import complete_files
 from attractor.language.comparison.compare import diff as compare
 from attractor.language.comparison.difference import (

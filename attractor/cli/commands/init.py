@@ -19,7 +19,7 @@ from attractor.cli.doctor import CheckStatus, Machine
 from attractor.cli.examinations import bubblewrap, landlock
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.resources import example_option
+from attractor.cli.resources import example_option
 from attractor.cli.runs.setup import host_of
 from attractor.config.projects import find_project_root
 from attractor.factory.resources.first_suite import (

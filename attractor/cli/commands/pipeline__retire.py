@@ -1,6 +1,6 @@
 """Retire a pipeline."""
 
-from attractor.cli.runs.resources import end_command
+from attractor.cli.resources import end_command
 from attractor.factory.resources.versions import RETIRED, ResourceKind
 
 part = end_command(

@@ -5,7 +5,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.resources import stores_of, version_line
+from attractor.cli.resources import stores_of, version_line
 from attractor.cli.shell_completion import complete_pipelines
 from attractor.engine.storage.json_files import Fields
 from attractor.factory.resources.versions import Version

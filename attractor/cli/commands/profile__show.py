@@ -6,7 +6,7 @@ from attractor.base.errors import ExitCode
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.resources import stores_of, version_line
+from attractor.cli.resources import stores_of, version_line
 from attractor.cli.shell_completion import complete_profiles
 from attractor.factory.resources.effective import effective_record
 

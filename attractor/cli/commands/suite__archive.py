@@ -1,6 +1,6 @@
 """Archive a suite."""
 
-from attractor.cli.runs.resources import end_command
+from attractor.cli.resources import end_command
 from attractor.factory.resources.versions import ARCHIVED, ResourceKind
 
 part = end_command(

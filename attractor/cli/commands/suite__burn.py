@@ -1,6 +1,6 @@
 """Mark a version of a suite as burned."""
 
-from attractor.cli.runs.resources import end_command
+from attractor.cli.resources import end_command
 from attractor.factory.resources.versions import BURNED, ResourceKind
 
 part = end_command(

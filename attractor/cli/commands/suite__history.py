@@ -5,7 +5,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
-from attractor.cli.runs.resources import version_line
+from attractor.cli.resources import version_line
 from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.verdicts import operator_option
 from attractor.cli.shell_completion import complete_suites

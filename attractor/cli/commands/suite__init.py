@@ -7,7 +7,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.resources import example_option
+from attractor.cli.resources import example_option
 from attractor.cli.runs.setup import host_of
 from attractor.factory.resources.first_suite import read_examples, write_first_suite
 

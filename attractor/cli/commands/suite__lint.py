@@ -9,7 +9,7 @@ from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.resources import stores_of
+from attractor.cli.resources import stores_of
 from attractor.cli.runs.setup import host_of
 from attractor.factory.resources.registration import lint
 from attractor.scenarios.satisfaction import failures_allowed

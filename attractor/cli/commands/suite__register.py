@@ -8,8 +8,8 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.resources import trial_options
 from attractor.cli.runs.orders import operator_name
-from attractor.cli.runs.resources import trial_options
 from attractor.cli.runs.setup import host_of
 from attractor.factory.launch import evaluator_of
 from attractor.factory.resources.registration import register_suite

@@ -6,7 +6,7 @@ from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
-from attractor.cli.runs.resources import stores_of, version_line
+from attractor.cli.resources import stores_of, version_line
 from attractor.cli.runs.verdicts import operator_option
 from attractor.cli.shell_completion import complete_suites
 from attractor.factory.resources.suites import suite_record

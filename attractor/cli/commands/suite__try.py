@@ -9,7 +9,7 @@ import click
 from attractor.base.errors import ExitCode, UnknownName
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.resources import stores_of, trial_options
+from attractor.cli.resources import stores_of, trial_options
 from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.verdicts import operator_option
 from attractor.factory.resources.effective import with_profile
