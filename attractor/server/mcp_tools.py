@@ -27,7 +27,7 @@ from attractor.language.drawing.draw import Format, render_async
 from attractor.pipeline.runs.open_work import question_records
 from attractor.pipeline.source.files import read_pipeline_file
 from attractor.pipeline.status import read_status
-from attractor.server.access.caller import Caller
+from attractor.server.access.callers import Caller
 from attractor.server.processes.bodies import (
     LONGEST_SOURCE,
     Body,

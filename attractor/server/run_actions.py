@@ -19,7 +19,7 @@ from attractor.pipeline.runs.summary import summarize
 from attractor.pipeline.source.files import VisibleFiles, find_place
 from attractor.pipeline.source.read import STDIN, open_pipeline, project_of, read_pipeline
 from attractor.pipeline.workspace.deliver import deliver_ended_run
-from attractor.server.access.caller import Caller
+from attractor.server.access.callers import Caller
 from attractor.server.processes.bodies import ResumeBody, StartBody
 from attractor.server.processes.run_processes import RunCommand
 from attractor.server.service import Service

@@ -16,7 +16,7 @@ from attractor.factory.operations import Factory
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.runs.garbage import DRAWINGS
 from attractor.pipeline.runs.lookup import find_run, is_run
-from attractor.server.access.access import Access
+from attractor.server.access.callers import Access
 from attractor.server.drawings import GraphDrawings, RunDrawings
 from attractor.server.events.streams import EventStreams
 from attractor.server.processes.run_processes import PROGRAM, RunProcesses

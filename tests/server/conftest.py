@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute
 
 from attractor.base.clock import SystemClock
 from attractor.factory.ledger.tokens import Scope
-from attractor.server.access.access import COOKIE
+from attractor.server.access.callers import COOKIE
 from attractor.server.access.limits import LIMITS, Limits
 from attractor.server.access.log import LoggedRequest
 from attractor.server.application import build_application

@@ -25,7 +25,7 @@ def mcp(invocation: Invocation) -> ExitCode:
     import anyio
 
     from attractor.factory.ledger.tokens import Scope
-    from attractor.server.access.caller import Caller
+    from attractor.server.access.callers import Caller
     from attractor.server.mcp_tools import serve_stdio
     from attractor.server.service import Service
 

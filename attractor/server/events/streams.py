@@ -1,14 +1,180 @@
-"""The event streams of a server: per run, and of all runs; with a limit of open streams."""
+"""The event streams of a server: their sources, readers, and the limit of open streams."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
+from attractor.base.errors import AttractorError
+from attractor.base.json import JsonObject
 from attractor.server.errors import TooManyRequests
+from attractor.server.events.buffer import (
+    DROPPED,
+    KEPT,
+    EventBuffer,
+    EventFilter,
+    StreamEvent,
+    notice,
+    skipped,
+)
 from attractor.server.events.feed import Feed
-from attractor.server.events.sources import Sources
 from attractor.server.events.tails import Tail
+
+SENT_BYTES = 1 << 16
+"""Waiting events are sent together, up to this size."""
+
+
+class EventSource(Protocol):
+    """A stream of events: the newest in a buffer, all others on the disk."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no more events will come."""
+        ...
+
+    async def begin(self, after: int | None) -> int:
+        """Wait for the newest events; return the id of the event before a new reader's first one.
+
+        `after` is the id that the reader names; an id that was never given is refused.
+        """
+        ...
+
+    async def stop(self) -> None:
+        """Stop following."""
+        ...
+
+    @property
+    def buffer(self) -> EventBuffer:
+        """The newest events."""
+        ...
+
+    def read(self, after: int) -> Sequence[StreamEvent]:
+        """Read some events after an id from the disk; called in a thread."""
+        ...
+
+
+DescribeError = Callable[[AttractorError], JsonObject]
+"""Type of a function that returns the record of an error for readers."""
+
+
+async def follow(
+    source: EventSource, after: int, selected: EventFilter, describe: DescribeError
+) -> AsyncGenerator[Sequence[StreamEvent]]:
+    """Yield the selected events after an id, several at a time, until the stream ends.
+
+    The last ones are notices: `problem` and `end`, or `dropped` if the reader was too slow.
+    """
+    sent = after
+    async with aclosing(_follow(source, after, describe)) as parts:
+        async for part in parts:
+            last = part[-1].id
+            wanted = [one for one in part if selected.wants(one)]
+            if not wanted and last - sent >= KEPT:
+                wanted = [skipped(last)]
+            if wanted:
+                sent = last
+                yield wanted
+
+
+async def _follow(
+    source: EventSource, after: int, describe: DescribeError
+) -> AsyncGenerator[Sequence[StreamEvent]]:
+    buffer, was_behind = source.buffer, True
+    while True:
+        events = buffer.after(after)
+        if events is None and not was_behind:
+            yield [notice(DROPPED, {"last": after, "reason": "the reader was too slow"})]
+            return
+        was_behind = events is None
+        try:
+            if events is None:
+                events = await asyncio.to_thread(source.read, after)
+        except AttractorError as error:
+            yield _end_notices(error, after, describe)
+            return
+        for part in _parts(events):
+            yield part
+            after = part[-1].id
+        if not events:
+            if buffer.end is not None:
+                yield _end_notices(buffer.end, after, describe)
+                return
+            await buffer.wait()
+
+
+def _parts(events: Sequence[StreamEvent]) -> Iterator[Sequence[StreamEvent]]:
+    """Split events into parts that are sent together."""
+    begin = size = 0
+    for number, event in enumerate(events, 1):
+        size += len(event.frame)
+        if size >= SENT_BYTES or number == len(events):
+            yield events[begin:number]
+            begin, size = number, 0
+
+
+def _end_notices(
+    end: AttractorError | JsonObject, last: int, describe: DescribeError
+) -> Sequence[StreamEvent]:
+    if isinstance(end, AttractorError):
+        return [notice("problem", describe(end)), notice("end", {"last": last})]
+    return [notice("end", {**end, "last": last})]
+
+
+S = TypeVar("S", bound=EventSource)
+
+
+class Sources(Generic[S]):
+    """The sources with readers: the first reader starts a source, the last one stops it.
+
+    A source without readers is kept for `linger_s`, for readers that come back.
+    """
+
+    def __init__(self, start: Callable[[Path], S], *, linger_s: float = 0) -> None:
+        self._start = start
+        self._linger_s = linger_s
+        self._started: dict[Path, S] = {}
+        self._readers = Counter[S]()
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._closed = asyncio.Event()
+
+    @asynccontextmanager
+    async def watch(self, folder: Path) -> AsyncGenerator[S]:
+        """Yield the source of a folder; a source that has ended is started again."""
+        source = self._started.get(folder)
+        if source is None or source.is_over:
+            source = self._started[folder] = self._start(folder)
+        self._readers[source] += 1
+        try:
+            yield source
+        finally:
+            self._readers[source] -= 1
+            task = asyncio.create_task(self._leave(folder, source))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+
+    async def _leave(self, folder: Path, source: S) -> None:
+        """Stop a source that has no readers, after a while."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closed.wait(), self._linger_s)
+        if self._readers[source]:
+            return
+        if self._started.get(folder) is source:
+            del self._started[folder]
+        if source in self._readers:
+            del self._readers[source]
+            await source.stop()
+
+    async def close(self) -> None:
+        """Stop the sources without readers now, at the end of the server."""
+        self._closed.set()
+        await asyncio.gather(*self._leaving)
+
+    def __len__(self) -> int:
+        """Return the number of sources that are followed."""
+        return len(self._started)
+
 
 LINGER_S = 30
 """How long the feed is kept without readers: to start it with 100,000 runs takes a second."""

@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope as Connection, Send
 from starlette.websockets import WebSocketDisconnect
 
 from attractor.base.clock import Clock
-from attractor.server.access.caller import Caller
+from attractor.server.access.callers import Caller
 from attractor.server.access.limits import Limits
 from attractor.server.errors import BodyTooLarge, BodyTooSlow, HttpError
 

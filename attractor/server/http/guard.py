@@ -19,8 +19,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from attractor.base.clock import Clock
 from attractor.base.errors import AttractorError
-from attractor.server.access.access import Access
-from attractor.server.access.caller import Caller
+from attractor.server.access.callers import Access, Caller
 from attractor.server.access.limits import Limits, RefusalLimit, RequestLimits
 from attractor.server.access.log import LONGEST_PATH, Log, LoggedRequest
 from attractor.server.access.origins import SAFE_METHODS, is_known_host, is_own_origin

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from attractor.factory.resources.usage import end_versions
 from attractor.factory.resources.versions import Ending, Version, VersionStore
-from attractor.server.access.caller import Caller
+from attractor.server.access.callers import Caller
 from attractor.server.http.cursors import MOST, Page, invalid_cursor, read_cursor, write_cursor
 from attractor.server.processes.bodies import Body, Words
 from attractor.server.service import Service

@@ -7,7 +7,7 @@ from fastapi import Depends, Query
 from starlette.requests import HTTPConnection
 
 from attractor.factory.ledger.tokens import Scope
-from attractor.server.access.caller import Caller
+from attractor.server.access.callers import Caller
 from attractor.server.errors import Forbidden, Unauthenticated
 from attractor.server.service import Service
 

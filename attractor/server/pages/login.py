@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from attractor.server.access.access import COOKIE
+from attractor.server.access.callers import COOKIE
 from attractor.server.access.sessions import LIFETIME
 from attractor.server.errors import Unauthenticated
 from attractor.server.html.rendering import PageRouter, answer_error

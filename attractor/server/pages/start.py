@@ -16,7 +16,7 @@ from attractor.language.declarations.inputs import declared_inputs
 from attractor.language.diagnostics import InvalidPipeline
 from attractor.language.reading import parse
 from attractor.pipeline.source.files import list_pipeline_files, read_pipeline_file
-from attractor.server.access.caller import Caller
+from attractor.server.access.callers import Caller
 from attractor.server.html.rendering import PageRouter, after, in_address, render
 from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
 from attractor.server.processes.bodies import StartBody

@@ -20,7 +20,7 @@ from attractor.base.errors import AttractorError, VerificationError
 from attractor.base.json import JsonObject, canonical_json
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.server.events.buffer import EventFilter, StreamEvent
-from attractor.server.events.sources import EventSource, Sources, follow
+from attractor.server.events.streams import EventSource, Sources, follow
 from attractor.server.events.tails import read_events
 from attractor.server.http.cursors import MOST, Cursor, Limit, read_number, write_cursor
 from attractor.server.http.problems import problem_of, problem_statuses

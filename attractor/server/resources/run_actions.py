@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from attractor.pipeline.source.files import find_place
-from attractor.server.access.caller import Caller
+from attractor.server.access.callers import Caller
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.scopes import OPERATE, Calling, Serving
 from attractor.server.processes.bodies import (

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from attractor.base.errors import AttractorError, UnknownName
 from attractor.base.json import JsonObject, canonical_json
 from attractor.factory.ledger.tokens import Scope
-from attractor.server.access.caller import Caller
+from attractor.server.access.callers import Caller
 from attractor.server.events.buffer import DROPPED
 from attractor.server.http.problems import invalid_request, problem_of
 from attractor.server.http.scopes import READ, Calling, Serving, require_scope

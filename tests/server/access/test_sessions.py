@@ -14,7 +14,7 @@ from playwright.sync_api import Error
 from attractor.base.clock import ManualClock
 from attractor.base.errors import VerificationError
 from attractor.factory.ledger.tokens import Scope
-from attractor.server.access.access import COOKIE, Access
+from attractor.server.access.callers import COOKIE, Access
 from attractor.server.access.sessions import CODE_LIFETIME, LIFETIME, SESSIONS_FILE
 from attractor.server.errors import Unauthenticated
 from attractor.server.service import Service

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json, JsonObject, parse_json
 from attractor.server.events.buffer import EventFilter, StreamEvent
-from attractor.server.events.sources import EventSource, follow
+from attractor.server.events.streams import EventSource, follow
 
 PATIENCE_S = 20
 ALL = EventFilter()

@@ -9,7 +9,7 @@ import pytest
 from attractor.base.errors import UsageError
 from attractor.server.events.buffer import KEPT
 from attractor.server.events.feed import Feed
-from attractor.server.events.sources import EventSource, Sources
+from attractor.server.events.streams import EventSource, Sources
 from attractor.server.events.tails import Tail
 from tests.server.events.journals import Journalist
 from tests.server.events.readers import open_reader, run

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from attractor.server.events.buffer import KEPT, EventFilter
-from attractor.server.events.sources import Sources
+from attractor.server.events.streams import Sources
 from attractor.server.events.tails import Tail
 from tests.server.events.journals import Journalist
 from tests.server.events.readers import open_reader, run

@@ -1,19 +1,77 @@
 """Identifies callers by their tokens and sessions, and begins and ends sessions."""
 
 import getpass
+import hmac
 import socket
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from pathlib import Path
 
 from starlette.requests import cookie_parser
 
 from attractor.base.clock import Clock
+from attractor.base.dataclasses import dataclass
 from attractor.factory.ledger.ledger import Ledger
-from attractor.factory.ledger.tokens import Scope, TokenStore, digest_of
-from attractor.server.access.caller import Caller
+from attractor.factory.ledger.tokens import Scope, StoredToken, TokenStore, digest_of
 from attractor.server.access.sessions import LoginCodes, Sessions
-from attractor.server.access.tokens import VerifiedTokens
 from attractor.server.errors import Unauthenticated
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The sender of a request: a token, or the session of a browser."""
+
+    name: str
+    scope: Scope
+    token: str = field(default="", repr=False)
+    """The token itself, which the factory verifies again before a decision."""
+
+    csrf: str = field(default="", repr=False)
+    """The value that each form of a session has to send back; empty for a token."""
+
+    @property
+    def is_session(self) -> bool:
+        """Whether the caller is the session of a browser."""
+        return bool(self.csrf)
+
+    def __str__(self) -> str:
+        return f"{'session' if self.is_session else 'token'} {self.name}"
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The tokens in one content of the token file."""
+
+    content: bytes = b""
+    tokens: tuple[StoredToken, ...] = ()
+    recorded: set[str] = field(default_factory=set[str])
+    """The hashes of the tokens that were found in the ledger."""
+
+
+class VerifiedTokens:
+    """Finds tokens by their hashes, and verifies all again when the token file changed.
+
+    A guessed token costs a read of the small file, but none of the ledger.
+    """
+
+    def __init__(self, store: TokenStore) -> None:
+        self._store = store
+        self._known = _Known()
+
+    def find(self, digest: str) -> StoredToken | None:
+        """Return the token with a hash; refuse one that the ledger does not know."""
+        known = self._known
+        content = self._store.content()
+        if content != known.content:
+            known = self._known = _Known(content, self._store.list())
+        for one in known.tokens:
+            if hmac.compare_digest(one.digest, digest):
+                if digest not in known.recorded:
+                    self._store.require_recorded(one)
+                    known.recorded.add(digest)
+                return one
+        return None
+
 
 COOKIE = "attractor"
 _BEARER = "bearer "

@@ -12,7 +12,7 @@ from attractor.base.journal import ChainHead
 from attractor.base.json import parse_json
 from attractor.server.events import feed_store
 from attractor.server.events.buffer import StreamEvent
-from attractor.server.events.feed_store import FeedStore
+from attractor.server.events.feed import FeedStore
 from tests.server.events.journals import Journalist
 
 
