@@ -16,7 +16,7 @@ from attractor.cli.shell_completion import (
 )
 from attractor.factory.evaluation.run_facts import FactoryStores
 from attractor.factory.launch import evaluator_of
-from attractor.factory.resources.usage import end_versions
+from attractor.factory.resources.ending import end_versions
 from attractor.factory.resources.versions import Ending, ResourceKind, Version
 
 _COMPLETE = {

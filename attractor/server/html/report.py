@@ -12,6 +12,7 @@ from attractor.factory.evaluation.gate_records import GateReport
 from attractor.factory.launch import ask_gate
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.runs.context import read_context
+from attractor.pipeline.runs.garbage import DRAWINGS
 from attractor.pipeline.runs.lookup import latest_verdict
 from attractor.pipeline.runs.stages import StageAttempt
 from attractor.server.drawings import GraphDrawings
@@ -42,7 +43,7 @@ class ReportedStage:
 
 def report_of_run(root: Path, host: RunHost) -> str:
     """Return the report of a run as HTML, without secrets."""
-    drawings = GraphDrawings(host.state_dir / "server" / "drawings")
+    drawings = GraphDrawings(host.state_dir / DRAWINGS)
     view = read_view(root, host.runs_dir, drawings.of_run(root))
     values = {
         **run_values(view, address=""),

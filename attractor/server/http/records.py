@@ -8,7 +8,7 @@ from fastapi import Path, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from attractor.factory.resources.usage import end_versions
+from attractor.factory.resources.ending import end_versions
 from attractor.factory.resources.versions import Ending, Version, VersionStore
 from attractor.server.access.callers import Caller
 from attractor.server.http.cursors import MOST, Page, invalid_cursor, read_cursor, write_cursor

@@ -28,7 +28,6 @@ from attractor.pipeline.source.files import (
     write_pipeline_file,
 )
 from attractor.pipeline.source.read import prepare_source, project_of, read_pipeline
-from attractor.server.html.endings import EndText, end_by_form
 from attractor.server.html.highlighting import highlighted
 from attractor.server.html.rendering import (
     PageRouter,
@@ -37,6 +36,7 @@ from attractor.server.html.rendering import (
     render_fragment,
     see_other,
 )
+from attractor.server.html.version_forms import EndText, end_by_form
 from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, Serving
 from attractor.server.processes.bodies import LONGEST_SOURCE
 from attractor.server.service import Service

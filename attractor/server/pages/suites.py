@@ -13,8 +13,8 @@ from attractor.factory.resources.versions import ARCHIVED, BURNED
 from attractor.pipeline.source.files import path_in
 from attractor.scenarios.satisfaction import failures_allowed
 from attractor.scenarios.suite_files import SUITE_FILE
-from attractor.server.html.endings import NOT_REFUSED, EndText, Refusal, end_by_form
 from attractor.server.html.rendering import PageRouter, in_address, render, see_other
+from attractor.server.html.version_forms import NOT_REFUSED, EndText, Refusal, end_by_form
 from attractor.server.http.scopes import OPERATE, READ, Serving
 from attractor.server.service import Service
 

@@ -6,7 +6,7 @@ import pytest
 from attractor.base.errors import VerificationError
 from attractor.factory.errors import InUse, Retired
 from attractor.factory.launch import check_run, request_evaluation, resume_run
-from attractor.factory.resources.usage import require_unused
+from attractor.factory.resources.ending import require_unused
 from attractor.factory.resources.versions import Ending
 from attractor.pipeline.request import Overrides
 from attractor.pipeline.runs.summary import summarize
