@@ -10,7 +10,7 @@ from attractor.base.errors import MachineryError, UsageError
 from attractor.base.files import remove_tree
 from attractor.base.journal import ChainHead
 from attractor.base.json import parse_json
-from attractor.server.events import feed_store
+from attractor.server.events import feed
 from attractor.server.events.buffer import StreamEvent
 from attractor.server.events.feed import FeedStore
 from tests.server.events.journals import Journalist
@@ -98,7 +98,7 @@ def test_events_before_the_first_start_have_no_number(tmp_path: Path) -> None:
 def test_long_journal_and_many_runs_are_read_in_parts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed_store, "BATCH", 4)
+    monkeypatch.setattr(feed, "BATCH", 4)
     with open_store(tmp_path):
         pass
     for name in "abc":
@@ -110,7 +110,7 @@ def test_long_journal_and_many_runs_are_read_in_parts(
 
 
 def test_quiet_runs_are_looked_at_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed_store, "SLICE", 1)
+    monkeypatch.setattr(feed, "SLICE", 1)
     runs = tmp_path / "runs"
     with open_store(tmp_path) as store, ExitStack() as writing:
         heads = {name: write_once(runs / name) for name in "abcd"}
@@ -119,7 +119,7 @@ def test_quiet_runs_are_looked_at_in_turn(tmp_path: Path, monkeypatch: pytest.Mo
         store.fill()
         last = store.last
         for journal in runs.glob("*/events.jsonl"):
-            os.utime(journal, times=(0, time.time() - 2 * feed_store.QUIET_S))
+            os.utime(journal, times=(0, time.time() - 2 * feed.QUIET_S))
         store.fill()
         writing.enter_context(Journalist(runs / "d", heads["d"])).say("two")
         held.say("two")
