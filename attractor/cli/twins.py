@@ -28,15 +28,15 @@ class RequestLog(Generic[R]):
     def __init__(self, line_of: Callable[[R], str]) -> None:
         self.twin: ProviderTwin | ServiceTwin | None = None
         self._line_of = line_of
-        self._has_told_of_dropped = False
+        self._has_reported_drops = False
 
     def __call__(self, request: R) -> None:
         """Log one request; if requests are dropped, log this fact once."""
         # Text of clients must not control the terminal.
         line = "".join(one if one.isprintable() else "?" for one in self._line_of(request))
         show(line, err=True)
-        if self.twin and self.twin.dropped and not self._has_told_of_dropped:
-            self._has_told_of_dropped = True
+        if self.twin and self.twin.dropped and not self._has_reported_drops:
+            self._has_reported_drops = True
             show("the log is full: older requests are dropped (limit: --keep)", err=True)
 
 

@@ -36,7 +36,7 @@ MOST_ROUNDS = 4
 PIPELINES = "pipelines"
 """The folder of a project for drafted pipelines."""
 
-_MOST_TOLD = 20
+_MOST_FAULTS = 20
 _INSTRUCTION = Path(__file__).with_suffix(".md")
 _FENCED = re.compile(r"^```\w*[ \t]*\n(.*?)^```[ \t]*$", re.S | re.M)
 
@@ -202,9 +202,9 @@ def pipeline_in(answer: str) -> str:
 
 def _complaint(draft: Draft) -> str:
     lines = draft.fault_lines()
-    rest = len(lines) - _MOST_TOLD
-    told = "\n".join([*lines[:_MOST_TOLD], *([f"... and {rest} more"] if rest > 0 else [])])
-    return f"`attractor validate` reports:\n\n{told}\n\nAnswer with the corrected pipeline."
+    rest = len(lines) - _MOST_FAULTS
+    listed = "\n".join([*lines[:_MOST_FAULTS], *([f"... and {rest} more"] if rest > 0 else [])])
+    return f"`attractor validate` reports:\n\n{listed}\n\nAnswer with the corrected pipeline."
 
 
 async def keep_draft(draft: Draft, host: RunHost) -> Mapping[str, Path]:

@@ -107,7 +107,7 @@ def _stories(suite: Suite) -> Iterator[SuiteFault]:
             yield SuiteFault(
                 "story_in_both_splits",
                 f"{holdout.id} in holdout/ has the same story as {other} in train/",
-                "tell another story in one of them",
+                "write another story for one of them",
                 holdout.id,
             )
 

@@ -95,14 +95,18 @@ async def find_unchanged_pointers(store: ObjectStore, changes: Sequence[TreeChan
     pointers = await store.with_blobs(
         [before.id for _, before, _ in pairs], lambda texts: list(map(read_pointer, texts))
     )
-    both = [(*pair, told) for pair, told in zip(pairs, pointers, strict=True) if told is not None]
+    both = [
+        (*pair, pointer)
+        for pair, pointer in zip(pairs, pointers, strict=True)
+        if pointer is not None
+    ]
     shown = await store.with_blobs(
         [after.id for _, _, after, _ in both], lambda texts: list(map(_pointer_to, texts))
     )
     return {
         path: TreeEntry(after.mode, before.id)
-        for (path, before, after, told), is_it in zip(both, shown, strict=True)
-        if told == is_it
+        for (path, before, after, pointer), actual in zip(both, shown, strict=True)
+        if pointer == actual
     }
 
 

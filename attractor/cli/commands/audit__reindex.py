@@ -20,7 +20,7 @@ def reindex(invocation: Invocation, as_json: bool) -> ExitCode:
     projects are added when these projects list their runs.
     """
     settings = invocation.configuration.settings
-    index = RunIndex(settings.state_dir, told=show_indexing)
+    index = RunIndex(settings.state_dir, on_progress=show_indexing)
     runs, lines = index.rebuild(settings.runs_dir)
     if as_json:
         show_json({"runs": runs, "ledger_lines": lines})

@@ -29,7 +29,7 @@ def verify(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
     while root and root.parent.name == CHILDREN:
         # The records of a child belong to the outermost run.
         root = root.parent.parent
-    report = audit(settings.state_dir, settings.runs_dir, only=root, told=_tell)
+    report = audit(settings.state_dir, settings.runs_dir, only=root, on_progress=_show_progress)
     if as_json:
         show_json(report.to_record())
     else:
@@ -37,7 +37,7 @@ def verify(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
     return ExitCode.BROKEN if report.flaws else ExitCode.DONE
 
 
-def _tell(done: int, of: int) -> None:
+def _show_progress(done: int, of: int) -> None:
     if done % 1000 == 0:
         show(f"verified {done} of {of} runs", err=True)
 

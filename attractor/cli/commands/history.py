@@ -71,7 +71,7 @@ def _list_ledger(
     found = [
         one
         for one in reversed(
-            RunIndex(host.state_dir, told=show_indexing).lines(host.runs_dir, query)
+            RunIndex(host.state_dir, on_progress=show_indexing).lines(host.runs_dir, query)
         )
         if began is None or datetime.fromisoformat(one.time) >= began
     ]

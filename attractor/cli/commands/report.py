@@ -79,7 +79,7 @@ def report(
     if reference:
         return _report_run(host, reference, to_operator=to_operator, as_json=as_json)
     began = moment(since).astimezone(UTC).isoformat()
-    index = RunIndex(host.state_dir, told=show_indexing)
+    index = RunIndex(host.state_dir, on_progress=show_indexing)
     if daily:
         return _report_days(read_costs(index, host.runs_dir, began), began, as_json=as_json)
     groups = read_groups(index, host.runs_dir, began)
@@ -140,8 +140,8 @@ def _report_run(host: RunHost, reference: str, *, to_operator: bool, as_json: bo
     stages = read_stages(root)
     if as_json:
         records = {"stages": stages, "trials": trials}
-        told = {name: [one.to_record() for one in found] for name, found in records.items()}
-        show_json({"run_id": manifest.run_id, **told})
+        shown = {name: [one.to_record() for one in found] for name, found in records.items()}
+        show_json({"run_id": manifest.run_id, **shown})
     else:
         show("\n".join(_run_lines(stages, trials)))
     return ExitCode.DONE

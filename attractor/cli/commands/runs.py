@@ -59,7 +59,7 @@ def runs(
     that a process executes.
     """
     settings = invocation.configuration.settings
-    index = RunIndex(settings.state_dir, told=show_indexing)
+    index = RunIndex(settings.state_dir, on_progress=show_indexing)
     query = RunQuery(
         status=status or "",
         pipeline=pipeline or "",

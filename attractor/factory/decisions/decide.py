@@ -142,8 +142,8 @@ def waive(
             "suite": run.manifest.suite,
         }
         entry = _append(run, evaluator, LineKind.WAIVED, by, data)
-        told = ("scenario", "reason", "expires", "by", "proof")
-        run.emit("ScenarioWaived", {one: entry.data[one] for one in told}, sync=True)
+        names = ("scenario", "reason", "expires", "by", "proof")
+        run.emit("ScenarioWaived", {one: entry.data[one] for one in names}, sync=True)
     return entry
 
 
@@ -169,8 +169,8 @@ def amend(
         stripped = {name: one.strip() for name, one in words.items()}
         data: dict[str, Json] = {"decision": decision.head.hash, **stripped}
         entry = _append(run, evaluator, LineKind.AMENDED, by, data)
-        told = {name: one for name, one in entry.data.items() if name != "pipeline"}
-        run.emit("DecisionAmended", told, sync=True)
+        data = {name: one for name, one in entry.data.items() if name != "pipeline"}
+        run.emit("DecisionAmended", data, sync=True)
     return entry
 
 
@@ -308,7 +308,7 @@ def _decision(
 
 def _set_status(run: OpenRun, entry: LedgerEntry) -> None:
     verdict = str(entry.data["verdict"])
-    told = {one: entry.data[one] for one in ("verdict", "by", "proof", "rationale")}
-    run.emit("DecisionRecorded", {**told, "ledger_seq": entry.head.seq}, sync=True)
+    data = {one: entry.data[one] for one in ("verdict", "by", "proof", "rationale")}
+    run.emit("DecisionRecorded", {**data, "ledger_seq": entry.head.seq}, sync=True)
     status = APPROVED if verdict == DecisionKind.APPROVED else REJECTED
     run.change_status(status, str(entry.data["rationale"]))

@@ -179,8 +179,8 @@ async def roll_back(
         )
         await bring_commit(commit, out_of=store.git, into=repository.git, without=head)
         await move_branch(repository, store, branch=branch, old=head, new=commit)
-    told = {"branch": branch, "commit": done.commit, "revert": commit, "by": by, "reason": reason}
-    _record(run, evaluator, LineKind.ROLLED_BACK, told)
+    data = {"branch": branch, "commit": done.commit, "revert": commit, "by": by, "reason": reason}
+    _record(run, evaluator, LineKind.ROLLED_BACK, data)
     return Promotion(branch, commit, done.tag, was_done)
 
 
@@ -206,8 +206,8 @@ def settle_promotions(run: OpenRun, ledger: Ledger) -> None:
     moves = [one for one in ledger.entries(run.manifest.run_id) if one.kind in _EVENTS]
     kept = list(events_of(run.directory.events, tuple(_EVENTS.values()))) if moves else []
     for entry in moves[len(kept) :]:
-        told = {name: entry.data[name] for name in _EVENT_FIELDS if name in entry.data}
-        run.emit(_EVENTS[entry.kind], told, sync=True)
+        data = {name: entry.data[name] for name in _EVENT_FIELDS if name in entry.data}
+        run.emit(_EVENTS[entry.kind], data, sync=True)
 
 
 def some_paths(paths: Sequence[str]) -> str:

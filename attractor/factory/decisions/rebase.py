@@ -87,8 +87,8 @@ async def _create(run: OpenRun, host: RunHost, branch: str, by: str) -> Path:
     )
     root = run_root(new_id, host)
     _write(run, root, manifest, request, tree, host)
-    told = {"run_id": new_id, "branch": branch, "commit": commit, "by": by}
-    run.emit("RunRebased", told, sync=True)
+    data = {"run_id": new_id, "branch": branch, "commit": commit, "by": by}
+    run.emit("RunRebased", data, sync=True)
     host.tell(f"run {new_id} in {root}, {run_id} rebased onto {branch}")
     return root
 

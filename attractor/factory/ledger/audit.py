@@ -78,7 +78,7 @@ class AuditReport:
         }
 
 
-Told = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 """Type of a function that is called with the number of runs verified so far, and of all runs."""
 
 
@@ -87,7 +87,7 @@ def audit(
     runs_dir: Path,
     *,
     only: Path | None = None,
-    told: Told = lambda done, of: None,
+    on_progress: OnProgress = lambda done, of: None,
 ) -> AuditReport:
     """Verify the ledger, the tokens and all runs of a state folder, or only the run of a directory.
 
@@ -121,7 +121,7 @@ def audit(
             else:
                 _require_undecided(entries)
                 report.removed.append(each)
-        told(number, len(own))
+        on_progress(number, len(own))
     _find_unknown(report, [only] if only else list_folders(runs_dir), own, ledger)
     return report
 

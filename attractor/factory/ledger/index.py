@@ -242,23 +242,23 @@ _STATUSES = frozenset(one.value for one in StatusWord)
 _FILTERS = _STATUSES | {one.value for one in StageStatus}
 """The words that the database can find runs by."""
 
-Told = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 """Type of a function that is called with the number of runs read so far, and of all to read."""
 
 
 class RunIndex:
     """The index of a state folder."""
 
-    def __init__(self, state_dir: Path, *, told: Told = lambda done, of: None) -> None:
+    def __init__(self, state_dir: Path, *, on_progress: OnProgress = lambda done, of: None) -> None:
         self.file = state_dir / INDEX_FILE
         self._ledger = state_dir / LEDGER_FILE
         self._lock = FileLock(state_dir / "index.lock")
-        self._told = told
+        self._on_progress = on_progress
 
     def runs(self, folder: Path, query: RunQuery) -> list[RunSummary]:
         """Return the runs in a folder that a query finds, newest first."""
         with self._opened() as db:
-            update = _Update(db, self._ledger, self._told)
+            update = _Update(db, self._ledger, self._on_progress)
             update.run(folder)
             if query.is_indexed:
                 return update.select(folder, query)
@@ -270,7 +270,7 @@ class RunIndex:
     def reading(self, folder: Path) -> Generator["Database"]:
         """Yield the database, after bringing it up to date with a folder of runs."""
         with self._opened() as db:
-            _Update(db, self._ledger, self._told).run(folder)
+            _Update(db, self._ledger, self._on_progress).run(folder)
             yield db
 
     def lines(self, folder: Path, query: LineQuery) -> list[LedgerLine]:
@@ -362,10 +362,10 @@ class _Update:
     rows of another process.
     """
 
-    def __init__(self, db: "Database", ledger: Path, told: Told) -> None:
+    def __init__(self, db: "Database", ledger: Path, on_progress: OnProgress) -> None:
         self._db = db
         self._ledger = ledger
-        self._told = told
+        self._on_progress = on_progress
         self._has_restarted = False
 
     def run(self, folder: Path) -> None:
@@ -472,7 +472,7 @@ class _Update:
         for begin in range(0, len(directories), BATCH):
             with self._writing():
                 self._write(directories[begin : begin + BATCH])
-            self._told(min(begin + BATCH, len(directories)), len(directories))
+            self._on_progress(min(begin + BATCH, len(directories)), len(directories))
 
     def _write(self, directories: Iterable[Path]) -> None:
         """Write the rows of some runs, and remove those of removed runs."""

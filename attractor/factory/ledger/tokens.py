@@ -126,8 +126,8 @@ class TokenStore:
         about = self._ledger.mentioning(token.digest)
         kinds = [one.kind for one in about if one.data.get("digest") == token.digest]
         if LineKind.TOKEN_CREATED not in kinds or LineKind.TOKEN_REVOKED in kinds:
-            told = "was revoked" if LineKind.TOKEN_REVOKED in kinds else "is not in the ledger"
-            raise self._planted(token.name, told)
+            fault = "was revoked" if LineKind.TOKEN_REVOKED in kinds else "is not in the ledger"
+            raise self._planted(token.name, fault)
 
     def content(self) -> bytes:
         """Return the content of the token file; empty without a file."""

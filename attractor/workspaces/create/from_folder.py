@@ -86,14 +86,14 @@ class _Walk:
             at = waiting.pop()
             try:
                 self._read(at)
-                for path, told in _listed(self._folder, at):
-                    is_folder = stat.S_ISDIR(told.st_mode)
+                for path, status in _listed(self._folder, at):
+                    is_folder = stat.S_ISDIR(status.st_mode)
                     if self.rules.ignores(path, is_folder=is_folder):
                         continue
                     if is_folder:
                         waiting.append(path + b"/")
                     else:
-                        files, size = files + 1, size + told.st_size
+                        files, size = files + 1, size + status.st_size
             except OSError as cause:
                 raise file_error("read", self._folder / os.fsdecode(at), cause) from cause
             yield files, size
@@ -165,8 +165,8 @@ async def _ignore_files(
 
 
 def _parsed(line: bytes) -> tuple[bytes, tuple[bytes, str]]:
-    told, _, path = line.partition(b"\t")
-    mode, _, name = told.split(b" ")
+    fields, _, path = line.partition(b"\t")
+    mode, _, name = fields.split(b" ")
     return path, (mode, name.decode())
 
 

@@ -211,14 +211,14 @@ def _split(listed: bytes) -> list[bytes]:
 
 
 def _parse_entry(line: bytes) -> tuple[bytes, TreeEntry]:
-    told, _, path = line.partition(b"\t")
-    mode, _, object_id = told.split(b" ")
+    fields, _, path = line.partition(b"\t")
+    mode, _, object_id = fields.split(b" ")
     return path, _entry(mode, object_id)
 
 
 def _parse_staged(line: bytes) -> tuple[bytes, TreeEntry]:
-    told, _, path = line.partition(b"\t")
-    mode, object_id, stage = told.split(b" ")
+    fields, _, path = line.partition(b"\t")
+    mode, object_id, stage = fields.split(b" ")
     return path, _entry(mode if stage == b"0" else b"0", object_id)
 
 
