@@ -68,7 +68,7 @@ class Factory:
         return gate(ask_gate(self._root(run), self.host)[1])
 
     async def review(self, run: RunName) -> Review:
-        """Collect what a person sees before deciding on a run."""
+        """Collect the facts for a decision on a run."""
         root, evaluator = self._root(run), evaluator_of(self.host)
         evaluator.require_own(root)
         return await review(read_facts(root), evaluator, self.host)

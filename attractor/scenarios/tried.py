@@ -1,4 +1,4 @@
-"""A scenario that was played once, with all that a reader may know of it."""
+"""A scenario that was played once, with its steps and checks as text and as JSON."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING

@@ -10,7 +10,7 @@ AttractorError
 │   ├── KeyReused           422   an idempotency key of another request
 │   ├── InvalidKey          422   an invalid idempotency key
 │   ├── TooManyRequests     429   a limit that is exceeded
-│   ├── TooManyProcesses    429   as many processes of runs as the server may start
+│   ├── TooManyProcesses    429   too many processes of runs
 │   ├── CallerGone          499   a connection that was closed before the answer
 │   └── InternalError       500   a defect of the server
 └── CommandFailed                 a process that ended without a result
@@ -79,7 +79,7 @@ class TooManyRequests(HttpError):
 
 
 class TooManyProcesses(TooManyRequests):
-    """No more processes of runs may start now."""
+    """Too many processes of runs."""
 
     hint = "wait until one of them ends, or raise the setting server.max_processes"
 

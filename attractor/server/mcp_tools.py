@@ -242,7 +242,7 @@ TOOLS = (
     McpTool(
         "run",
         "Start a run of a pipeline file, a DOT source or a registered pipeline, in a process of "
-        "its own, and return its id at once. The run goes on when this session ends. Models cost "
+        "its own, and return its id at once. The run continues when this session ends. Models cost "
         "money: set max_cost_usd. Use backend `simulate` to execute no model.",
         StartBody,
         _run,

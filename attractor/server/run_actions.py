@@ -51,7 +51,7 @@ class ActionResult(BaseModel):
     question: str = ""
     value: str = Field(default="", description="The answer or the message, as it was understood.")
     process: RunProcess = Field(
-        description="`live`: the process of the run goes on. `started`: a new process continues "
+        description="`live`: the process of the run continues. `started`: a new process continues "
         "the run. `none`: no process holds the run."
     )
 
@@ -132,7 +132,9 @@ def answer_question(
         service.processes.start(command, by=caller.name)
     except AttractorError as error:
         # The answer is recorded, so this is no failure of the request.
-        words = f"{receipt.words}, but the run does not go on yet: {error.message} ({error.hint})"
+        words = (
+            f"{receipt.words}, but the run does not continue yet: {error.message} ({error.hint})"
+        )
         return _result(orders, receipt, words=words)
     words = f"{receipt.words}; a new process continues the run"
     return _result(orders, receipt, words=words, process=RunProcess.STARTED)
@@ -162,7 +164,7 @@ def cancel_run(service: Service, run: str, caller: Caller, why: str) -> ActionRe
 
 
 def resume_walk(service: Service, run: str, caller: Caller, body: ResumeBody) -> ActionResult:
-    """Let a paused process go on, or continue a stopped run in a new process."""
+    """Resume a paused process, or continue a stopped run in a new process."""
     orders = orders_to(service, run, caller)
     if orders.is_paused():
         return _result(orders, orders.resume())

@@ -23,7 +23,7 @@ from attractor.server.processes.run_processes import PROGRAM, RunProcesses
 from attractor.server.snippets import SnippetThread
 
 COMPUTED_AT_ONCE = 4
-"""How many long computations take a thread at one time; all requests share 40 threads."""
+"""The number of long computations at one time; all requests share 40 threads."""
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from attractor.base.errors import MachineryError
 
 _BACKLOG = 2048
 CLOSING_S = 3
-"""How long open requests may take after the signal to stop."""
+"""The time that open requests may take after the signal to stop."""
 
 HEADERS_S = 10.0
-"""How long a connection may wait for the headers of a request, or send them."""
+"""The time in which a connection has to send the headers of a request."""
 
 MOST_WAITING = 500
 """The number of connections without a request; of more, the oldest is closed."""
@@ -117,7 +117,7 @@ def _close_oldest(connections: Sequence[_Protocol]) -> None:
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that says when it accepts requests."""
+    """A uvicorn server that reports when it accepts requests."""
 
     def __init__(self, application: ASGIApp, ready: Callable[[], None]) -> None:
         super().__init__(
@@ -139,7 +139,7 @@ class Server(uvicorn.Server):
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say that requests are accepted."""
+        """Start, and report that requests are accepted."""
         _allow_many_connections()
         await super().startup(sockets)
         if self.started:

@@ -76,7 +76,7 @@ def decide(
 ) -> ExitCode:
     """Show a run before a decision, and record the decision.
 
-    Without --approve, --reject and --waive, show what a decision is about: the changed files, each
+    Without --approve, --reject and --waive, show the facts for a decision: the changed files, each
     rule of the gate with its figure, the trials of each hidden scenario over earlier runs, cost and
     time, assumptions, files that were left out, and the versions of suite, profile and pipeline.
 

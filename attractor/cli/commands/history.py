@@ -36,7 +36,7 @@ def history(
 ) -> ExitCode:
     """List decisions, waivers, amendments, promotions and roll-backs.
 
-    List those of the project, or of RUN, oldest first. They are read from the ledger. Exit with 6
+    The entries of the project, or of RUN, are read from the ledger, oldest first. Exit with 6
     if a line of the ledger is corrupt. With --all, also list starts, evaluations, ends, tokens and
     versions of the project, as the index has them.
     """
@@ -85,7 +85,7 @@ def _list_ledger(
 
 
 def _subject(line: LedgerLine) -> list[str]:
-    """Return the words that tell lines of one kind apart, such as a name or a verdict."""
+    """Return the values that distinguish lines of one kind, such as a name or a verdict."""
     return [str(line.data[key]) for key in ("name", "version", "verdict", "by") if key in line.data]
 
 

@@ -77,7 +77,7 @@ class _Wish:
 @click.option("--wish", default="", help="The change that agents will make, in one sentence.")
 @example_option
 @click.option("--name", default="", help="Name the suite (default: by the folder).")
-@click.option("-y", "--yes", is_flag=True, help="Ask nothing, and use what is found.")
+@click.option("-y", "--yes", is_flag=True, help="Ask no questions; use the detected values.")
 @json_option
 @click.pass_obj
 def init(
@@ -93,8 +93,8 @@ def init(
 ) -> ExitCode:
     """Write the first files of a project: settings, pipeline, suite and ignore rules.
 
-    DIR is the folder of the project (default: the current folder). At a terminal, ask for what is
-    not given. No file is overwritten, and nothing is committed. The output ends with the commands
+    DIR is the folder of the project (default: the current folder). At a terminal, ask for missing
+    values. No file is overwritten, and nothing is committed. The output ends with the commands
     from these files to a promoted change.
     """
     name = name or re.sub(r"[^a-z0-9_-]+", "-", folder.resolve().name.lower()).strip("-_") or "app"
@@ -213,7 +213,7 @@ def _ask_example(question: str) -> Example:
 
 @dataclass(frozen=True)
 class _Found:
-    """What was found on this machine; of several providers with a key, one is chosen."""
+    """The facts of this machine; of several providers with a key, one is chosen."""
 
     keys: Sequence[ProviderKey]
     is_sandboxed: bool

@@ -19,7 +19,7 @@ def mcp(invocation: Invocation) -> ExitCode:
     it over standard input and output. The tools validate, simulate and render pipelines, start
     runs, show their status and answer their questions. Files outside of the project and hidden
     files are refused. There is no tool to decide, promote or evaluate. Runs are processes of their
-    own, and go on when the agent ends.
+    own, and continue when the agent ends.
     """
     # Imported here, because only this command needs an MCP server.
     import anyio

@@ -44,7 +44,7 @@ def resume(
 
     RUN is a run id, a unique prefix of a run id, a run directory, or 'latest'. Only the interrupted
     stage is repeated, with the files as they were at its start. If the run is paused, its process
-    is told to continue. If a process is executing the run and the run is not paused, the command
+    continues. If a process is executing the run and the run is not paused, the command
     is refused. At a terminal, the command asks the open questions. Secrets are not stored: pass the
     secret inputs of the run again.
     """

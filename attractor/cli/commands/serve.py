@@ -20,14 +20,18 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Listen on this address.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8420, show_default=True, help="0: any port."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8420,
+    show_default=True,
+    help="Listen on this port (0: any free port).",
 )
 @click.option(
     "--allow-host",
     "names",
     metavar="NAME",
     multiple=True,
-    help="Also answer requests to this name, such as that of a reverse proxy.",
+    help="Also answer requests to this name, such as the name of a reverse proxy.",
 )
 @json_option
 @click.pass_obj
@@ -36,8 +40,8 @@ def serve(
 ) -> ExitCode:
     """Serve the project over HTTP: API, event streams and web pages.
 
-    Prints a one-time address that signs a browser in, and logs each request to stderr. Runs that
-    are started over HTTP are processes of their own, and go on when the server ends.
+    Print a one-time address that signs a browser in, and log each request to stderr. Runs that
+    are started over HTTP are processes of their own, and continue when the server ends.
     """
     # Imported here, because only this command needs a web framework.
     from attractor.server.application import build_application

@@ -29,7 +29,7 @@ def _plain(text: str, color: str) -> str:
 
 
 def painter(is_colored: bool) -> Paint:
-    """Return the function that colors a text, or one that does not."""
+    """Return the function that colors a text, or returns it unchanged."""
     return (lambda text, color: click.style(text, fg=color)) if is_colored else _plain
 
 

@@ -1,1 +1,1 @@
-"""What a person decides about a run: decision, promotion, rebase and roll-back."""
+"""Decisions of a person about a run: approval, promotion, rebase and roll-back."""

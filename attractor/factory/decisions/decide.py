@@ -1,6 +1,6 @@
-"""Records what a person decides about a run: waivers, an approval or a rejection, amendments.
+"""Records decisions of a person about a run: waivers, an approval or a rejection, amendments.
 
-A record is about what was checked: if the ledger grows before it is locked, the check is repeated.
+If the ledger grows after a check and before it is locked, the check is repeated.
 A record is a line of the ledger with a copy in the run directory; a crash before the copy is
 repaired when the decision is next read.
 """
@@ -47,7 +47,7 @@ _HINT = "reject it, fix the problems in a new run, or waive failed scenarios"
 
 
 class Proof(StrEnum):
-    """The ways by which a person proves who decides."""
+    """The proofs of the identity of the person who decides."""
 
     TERMINAL = "terminal"
     TOKEN = "token"

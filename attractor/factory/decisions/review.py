@@ -89,7 +89,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Review:
-    """What a person sees before deciding on a run.
+    """The facts that a person sees before deciding on a run.
 
     `look` is the command that shows all changes. `assumed` are stages whose success was assumed,
     `auto_approved` counts the human gates that were approved automatically.
@@ -143,7 +143,7 @@ class Review:
 
 
 async def review(facts: RunFacts, evaluator: Evaluator, host: RunHost) -> Review:
-    """Collect what a person sees before deciding on a run; all records are verified first."""
+    """Collect the facts for a decision on a run; all records are verified first."""
     judged = evaluator.judged(facts)
     results = [one for record in judged.evaluations for one in record.results]
     state = facts.state

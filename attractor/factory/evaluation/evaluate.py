@@ -282,9 +282,9 @@ class Evaluator:
             )
 
     def _find_leaks(self, run: OpenRun, sealed: SealedSuite | None) -> list[str]:
-        """Search for the canary of a suite in all that the agents read, wrote and said.
+        """Search for the canary of a suite in all texts that the agents read or wrote.
 
-        A run that continues another run has read what the other run said.
+        The texts of a run that it continues are included.
         """
         if sealed is None:
             return []

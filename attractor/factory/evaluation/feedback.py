@@ -1,4 +1,4 @@
-"""What the next run may know of a gate: rule ids, tags and counts, and no word of a holdout."""
+"""Feedback of the gate for the next run: rule ids, tags and counts, without texts of holdouts."""
 
 from collections.abc import Mapping
 

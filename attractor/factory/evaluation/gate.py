@@ -135,7 +135,7 @@ def _none_allowed(
     culprit: Culprit,
     domain: Domain = Domain.EVALUATION,
 ) -> RuleResult:
-    """Return the result of a rule that allows none of what was counted."""
+    """Return the result of a rule that fails unless the count is 0."""
     return RuleResult(
         rule,
         passed=not count,

@@ -1,4 +1,4 @@
-"""Searches what a run left behind for the canary of its suite.
+"""Searches the files of a run for the canary of its suite.
 
 Every sealed holdout carries the canary, so a canary outside of the sealed copy proves that a
 holdout was read. Files are read in pieces; `SecretSearch` finds encoded and wrapped texts. Files of

@@ -15,7 +15,7 @@ from attractor.scenarios.tried import TriedScenario
 
 
 def train_player(evaluator: Evaluator, prepared: PreparedRun) -> PlayTrain:
-    """Return the function that plays train scenarios in sandboxes as those of the stages."""
+    """Return the function that plays train scenarios, in the same sandbox as the stages."""
 
     async def play(
         workspace: Workspace, tree: TreeId, choice: TrainChoice

@@ -45,7 +45,7 @@ class Flaw:
 
 @dataclass
 class AuditReport:
-    """What was verified, and the flaws in the order of the ledger.
+    """The numbers of verified records, and the flaws in the order of the ledger.
 
     `versions` are lines about versions of profiles, suites and pipelines. `removed` are undecided
     runs of the ledger whose directories do not exist any more. Without the key of the

@@ -113,7 +113,7 @@ BACKUP = "backup"
 KEY_BYTES = 32
 PATIENCE_S = 10.0
 LONGEST_DELAY = timedelta(seconds=PATIENCE_S)
-"""How long a writer may wait for the lock after it took the time of its line."""
+"""The longest wait of a writer for the lock, after it took the time of its line."""
 
 
 class LineKind(StrEnum):
@@ -235,9 +235,9 @@ class Ledger:
 
     @contextmanager
     def locked(self, purpose: str) -> Generator[None]:
-        """Let no other process append meanwhile, so that a decision is about what was read.
+        """Lock the ledger, so that no line is added between a check and its decision.
 
-        Within the block, this object can append.
+        Only this object can append within the block.
         """
         if self._is_locked:
             yield
@@ -382,7 +382,7 @@ class Ledger:
     def _back_up(self) -> None:
         """Append the new lines to the copy of the ledger, so that its older lines never change.
 
-        A copy of another ledger, such as one that lost lines, is kept under another name.
+        The copy of another ledger, such as a truncated one, is kept under another name.
         """
         make_private_folder(self._backup)
         copy = self._backup / LEDGER_FILE

@@ -93,7 +93,7 @@ class TokenStore:
         return tokens
 
     def verified(self) -> tuple[StoredToken, ...]:
-        """Return all tokens; refuse one that the ledger does not know, or knows as revoked."""
+        """Return all tokens; refuse unknown and revoked tokens."""
         tokens = self.list()
         for one in tokens:
             self.require_recorded(one)

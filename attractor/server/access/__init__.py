@@ -1,1 +1,1 @@
-"""Who calls the server, and what a caller may do."""
+"""Callers of the server: tokens, sessions, limits and the log of requests."""

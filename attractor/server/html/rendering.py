@@ -143,7 +143,7 @@ def see_other(address: str, said: str = "", *, is_error: bool = False) -> Respon
 
 
 def after(act: Callable[[], tuple[str, str]], address: str) -> Response:
-    """Do what a form asks for; return the answer to it, with an error as a message.
+    """Execute the action of a form; return the answer, with an error as a message.
 
     `act` returns the address of the page to show, and a message. After an error it is `address`.
     """

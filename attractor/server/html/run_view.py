@@ -100,7 +100,7 @@ def _name(root: Path) -> str:
 
 
 def read_view(root: Path, runs_dir: Path, drawing: GraphDrawing) -> RunView:
-    """Read what the page of a run shows."""
+    """Read the values for the page of a run."""
     directory = RunDirectory(root)
     manifest = read_manifest(directory)
     last = 0
@@ -119,7 +119,7 @@ def read_view(root: Path, runs_dir: Path, drawing: GraphDrawing) -> RunView:
 
 @dataclass(frozen=True)
 class Actions:
-    """The actions that make sense for a run now; a refused action tells the reason anyway."""
+    """The actions that a run allows now; any other action is refused with a reason."""
 
     pause: bool
     resume: bool

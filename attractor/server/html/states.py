@@ -1,4 +1,4 @@
-"""The look of states: a tone (colour) and a sign (icon); a state is never told by colour alone."""
+"""The look of states: a tone (colour) and a sign (icon); colour is never the only difference."""
 
 from collections.abc import Mapping
 

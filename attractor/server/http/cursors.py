@@ -1,4 +1,4 @@
-"""Long lists in pages: a cursor names the place to go on from."""
+"""Pages of long lists, with cursors that name the place where the next page begins."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Annotated, Generic, TypeVar

@@ -39,7 +39,7 @@ DRAWING_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors
 
 DROPPING_S = 0.05
 VALID_S = 10
-"""How long an answer may be sent before its caller is identified again."""
+"""The time after which the caller of an open answer is identified again."""
 
 _STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
 POLICY_VIOLATION = 1008
@@ -49,7 +49,7 @@ _ENDS: Mapping[str, Message] = {
     "http.response.body": {"type": "http.response.body", "more_body": False},
     "websocket.send": {"type": "websocket.close", "code": POLICY_VIOLATION},
 }
-"""The message that ends an answer, by the message that goes on with it."""
+"""The message that ends an answer, by the message that would continue it."""
 
 _FORM = "application/x-www-form-urlencoded"
 

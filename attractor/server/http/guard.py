@@ -37,7 +37,7 @@ REFUSED = frozenset({401, 403, 408, 413, 429})
 """The answers to refused requests. Their number in the log is limited."""
 
 IDENTIFIED_AT_ONCE = 8
-"""How many callers are identified at one time, in threads beside those of the endpoints."""
+"""The number of callers that are identified at one time, in threads that endpoints do not use."""
 
 Respond = Callable[[Request, AttractorError], Response]
 

@@ -24,7 +24,7 @@ PLACE = "/runs/{run}/decision"
 
 @part.get(PLACE, dependencies=[READ])
 def show_decision(request: Request, service: Serving, run: str) -> Response:
-    """Show what a decision on a run is about."""
+    """Show the facts for a decision on a run."""
     root = service.root(run)
     review = asyncio.run(service.factory.review(root))
     status = read_status(root, service.host.runs_dir).summary
@@ -126,7 +126,7 @@ def roll_back(
 
 
 def _done(run: str, act: Callable[[], str]) -> Response:
-    """Do what a form asks for, and show the page again with the result."""
+    """Execute the action of a form, and show the page again with the result."""
     place = f"/runs/{in_address(run)}/decision"
     return after(lambda: (place, act()), place)
 

@@ -48,7 +48,7 @@ def _view(service: Service, run: str) -> RunView:
 
 
 def _values(service: Service, view: RunView, section: str) -> dict[str, object]:
-    """Return what all views of a run need."""
+    """Return the values that all views of a run need."""
     name = view.name
     address = f"/runs/{in_address(name)}"
     return {

@@ -26,21 +26,21 @@ RUN = "/runs/{run}"
 Words = Annotated[str, Form(max_length=20_000)]
 
 
-def _done(run: str, act: Callable[[], ActionResult]) -> Response:
-    """Do what a form asks for, and show the run again with the result."""
+def _done(run: str, action: Callable[[], ActionResult]) -> Response:
+    """Execute the action of a form, and show the run again with the result."""
 
-    def tell() -> tuple[str, str]:
-        words = act().words
+    def act() -> tuple[str, str]:
+        words = action().words
         return f"/runs/{in_address(run)}", f"{words[:1].upper()}{words[1:]}."
 
-    return after(tell, f"/runs/{in_address(run)}")
+    return after(act, f"/runs/{in_address(run)}")
 
 
 @part.post(RUN + "/answer", dependencies=[OPERATE])
 def answer(
     service: Serving, caller: Calling, run: str, choice: Words, question: Words = ""
 ) -> Response:
-    """Answer a question; a parked run goes on."""
+    """Answer a question; a parked run is resumed."""
     return _done(
         run, lambda: answer_question(service, run, caller, answer=choice, question=question)
     )
@@ -54,7 +54,7 @@ def pause(service: Serving, caller: Calling, run: str) -> Response:
 
 @part.post(RUN + "/resume", dependencies=[OPERATE])
 def resume(service: Serving, caller: Calling, run: str) -> Response:
-    """Let a paused or stopped run go on."""
+    """Resume a paused or stopped run."""
     return _done(run, lambda: resume_walk(service, run, caller, ResumeBody()))
 
 

@@ -66,7 +66,7 @@ def _file_of(service: Service, manifest: Manifest) -> str:
 
 
 def _form(service: Service, name: str) -> dict[str, object]:
-    """Return what the form of a pipeline needs; a pipeline that cannot be read has a fault."""
+    """Return the values for the form of a pipeline; an unreadable pipeline has a fault."""
     text = read_pipeline_file(service.host.project, name).text
     try:
         graph = parse(text, file=name)

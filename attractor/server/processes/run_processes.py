@@ -119,7 +119,7 @@ class RunProcesses:
         return record
 
     def remove_old_logs(self, now: float) -> None:
-        """Remove the logs of long ago."""
+        """Remove old logs."""
         for one in self.folder.glob("*.log"):
             if now - one.stat().st_mtime > LOG_DAYS * 86_400:
                 one.unlink(missing_ok=True)
@@ -176,7 +176,7 @@ class RunProcesses:
         """Return the run that the first line of a process names, or raise the error in it."""
         if line is None:
             raise ProcessNotStarted(
-                f"the process has not created its run for {PATIENCE_S:.0f} seconds; it goes on",
+                f"the process has not created its run for {PATIENCE_S:.0f} seconds; it continues",
                 hint=f"look at its log {log}, and at the list of runs",
             )
         record = _record(line)

@@ -71,7 +71,7 @@ def judge(service: Serving, run: str, operator: ToOperator) -> JsonRecord:
 
 @part.get("/api/v1/runs/{run}/review", dependencies=[READ])
 def review(service: Serving, run: str, operator: ToOperator) -> JsonRecord:
-    """Show what a decision on a run is about: changes, rules, trials, cost and time."""
+    """Show the facts for a decision on a run: changes, rules, trials, cost and time."""
     found = asyncio.run(service.factory.review(service.root(run)))
     return found.to_record(to_operator=operator)
 

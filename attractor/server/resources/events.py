@@ -167,7 +167,7 @@ Reading = Annotated[EventReader, Depends()]
 def _select(
     read: Read, selected: EventFilter, after: int, limit: int
 ) -> tuple[Sequence[StreamEvent], int]:
-    """Return selected events after a number, and the number to go on after if there are more."""
+    """Return selected events after a number, and the number for the next call if there are more."""
     found: list[StreamEvent] = []
     try:
         while events := read(after):

@@ -50,7 +50,7 @@ def pause(service: Serving, caller: Calling, run: str, body: WhyBody = NO_REASON
 def resume(
     service: Serving, caller: Calling, run: str, body: ResumeBody = AS_BEFORE
 ) -> ActionResult:
-    """Let a paused process go on, or continue a stopped run in a new process."""
+    """Resume a paused process, or continue a stopped run in a new process."""
     return resume_walk(service, run, caller, body)
 
 

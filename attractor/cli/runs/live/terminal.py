@@ -98,7 +98,7 @@ class TerminalStream(io.TextIOBase):
         self._stream.flush()
 
     def close(self) -> None:
-        """Leave the terminal open: the finalizer would flush one that may be gone."""
+        """Leave the terminal open: the finalizer would flush a terminal that may be closed."""
 
     def writable(self) -> bool:
         """Return True."""
