@@ -75,7 +75,8 @@ def execute(
     CODE is the text of a program; '-' reads it from standard input. The sandbox contains the files
     of --with and nothing else of yours. The output and the exit status of the code are passed on.
     The status is 124 after the time limit, and 128 plus the number of a signal; 2 and 3 can also be
-    errors of this command, which begin with 'error:'. Charts of matplotlib are in the answer of --json.
+    errors of this command, which begin with 'error:'. Charts of matplotlib are in the answer of
+    --json.
     """
     if extended and not as_json:
         raise UsageError("--extended needs --json", hint="add --json")
