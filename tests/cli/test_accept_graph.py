@@ -1,4 +1,4 @@
-"""A run is gone on with after its pipeline changed, and with secrets, on the command line."""
+"""A run is resumed with a changed pipeline, and with secrets, on the command line."""
 
 import getpass
 import json

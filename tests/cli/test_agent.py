@@ -56,7 +56,7 @@ def desk_with(folder: Path) -> ProjectDesk:
 
 
 @pytest.mark.parametrize("wire", EDITS)
-def test_agent_fixes_the_project_and_says_what_it_did(tmp_path: Path, wire: str) -> None:
+def test_agent_fixes_the_project_and_reports_its_changes(tmp_path: Path, wire: str) -> None:
     desk = desk_with(tmp_path)
     read = use("read_file", {"file_path": "calc.py"})
     rules = steps("fix", uses(read), uses(EDITS[wire]), uses(CHECK), says("Fixed add."))
@@ -95,7 +95,7 @@ def test_session_of_a_program_is_not_continued(tmp_path: Path) -> None:
     assert "cannot be continued, because the backend command keeps no conversation" in more.stderr
 
 
-def test_agent_without_a_provider_says_what_to_set(tmp_path: Path) -> None:
+def test_agent_without_a_provider_names_the_variables_to_set(tmp_path: Path) -> None:
     done = PlainDesk(tmp_path).do("agent", "fix it")
     assert done.returncode == 2
     assert "OPENAI_API_KEY" in done.stderr

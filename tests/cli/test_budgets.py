@@ -1,4 +1,4 @@
-"""What stages use and how long they are at work is told and counted, whoever ends the process."""
+"""Usage and working time are counted against budgets, also after a killed process."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What everything promises that can be drawn again and again: `Drawable`."""
+"""The contract of `Drawable`: subjects that can be drawn repeatedly."""
 
 import asyncio
 from collections.abc import Callable

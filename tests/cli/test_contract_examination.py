@@ -1,4 +1,4 @@
-"""What every examination does alike: on this machine, and on one with nothing on it."""
+"""The contract of examinations: on this machine, and on an empty one."""
 
 import asyncio
 import os

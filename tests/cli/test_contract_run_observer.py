@@ -1,4 +1,4 @@
-"""What everything behind the seam `RunObserver` does: each onlooker passes the same tests."""
+"""The contract of `RunObserver`, for each observer."""
 
 import io
 import threading

@@ -1,4 +1,4 @@
-"""What pipelines within pipelines come to does not depend on how often they were killed."""
+"""The result of nested pipelines does not depend on the number of kills."""
 
 import random
 import signal

@@ -1,4 +1,4 @@
-"""What befalls a run from outside is told clearly, harms nothing, and once it is over goes on."""
+"""Damage of a run from outside is reported, harms nothing, and the repaired run resumes."""
 
 import json
 import os

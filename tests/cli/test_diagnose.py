@@ -1,4 +1,4 @@
-"""What a command says of a run: at work, killed, waiting, failed, in words and as JSON."""
+"""`attractor diagnose` of running, killed, waiting and failed runs, as text and as JSON."""
 
 import json
 

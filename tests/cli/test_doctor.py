@@ -1,4 +1,4 @@
-"""What `attractor doctor` finds, on machines that a test makes bare, leaky or full."""
+"""`attractor doctor`, on machines without programs, with leaks or with full disks."""
 
 import json
 import os

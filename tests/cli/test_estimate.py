@@ -1,4 +1,4 @@
-"""What a run may take is told in tables, and as JSON."""
+"""`attractor estimate` prints tables, and JSON."""
 
 from tests.cli.git_desk import (
     GitDesk,

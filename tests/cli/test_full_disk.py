@@ -1,4 +1,4 @@
-"""A disk without room, as a whole run meets it: a clear line, and a way on when there is room."""
+"""A run on a full disk stops with a clear message, and resumes when there is space."""
 
 import os
 import resource

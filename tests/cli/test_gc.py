@@ -1,4 +1,4 @@
-"""What no run needs any more is freed by real processes; records and live runs are left alone."""
+"""`attractor gc` frees files of finished runs; records and live runs are kept."""
 
 import os
 import random
@@ -212,7 +212,7 @@ def test_failure_of_one_run_does_not_stop_the_others(desk: GitDesk) -> None:
     assert fine.is_dir()
 
 
-def test_a_project_without_git_or_runs_has_nothing_to_free(desk: GitDesk) -> None:
+def test_nothing_is_freed_in_a_project_without_git_or_runs(desk: GitDesk) -> None:
     desk.project.mkdir()
     assert desk.do("gc").stdout == "nothing freed\n"
 

@@ -1,4 +1,4 @@
-"""What git and pre-commit are told to run is what the program takes."""
+"""The documented hooks of git and pre-commit call the program correctly."""
 
 import re
 import shlex

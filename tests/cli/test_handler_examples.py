@@ -1,4 +1,4 @@
-"""The examples of the handlers that run other stages, wait or ask are run as they stand there."""
+"""The examples of handlers in the reference run as printed."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""A stage that asks what becomes of it, in a run whose process was killed."""
+"""A stage asks for the status of its interrupted attempt, after its process was killed."""
 
 import os
 import time

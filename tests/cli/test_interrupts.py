@@ -1,4 +1,4 @@
-"""Who ends a run, by Ctrl-C, kill or a closed terminal, leaves nothing running and can go on."""
+"""A run ended by Ctrl-C, kill or a closed terminal leaves no process, and can be resumed."""
 
 import json
 import os

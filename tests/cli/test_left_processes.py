@@ -1,4 +1,4 @@
-"""What a run left running whose process was killed is ended before anything is made again."""
+"""Processes left by a killed run process are ended before a stage is repeated."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Over a real terminal a run is drawn, asks people in peace, and leaves everything in order."""
+"""The live display on a real terminal: drawing, questions and restored modes."""
 
 import fcntl
 import json

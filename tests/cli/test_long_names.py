@@ -1,4 +1,4 @@
-"""A name that is too long for a file is cut or refused, and never a trouble of the machine."""
+"""A name that is too long for a file is shortened or refused."""
 
 from pathlib import Path
 

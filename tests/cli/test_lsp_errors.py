@@ -1,4 +1,4 @@
-"""What `attractor lsp` answers when it cannot: the real process, message by message."""
+"""Errors of `attractor lsp`: the real process, message by message."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""A run that goes on in rounds, by real processes, and what people are told of it."""
+"""A run that restarts in rounds, in real processes, and its output."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a resume takes out of a workspace is told, and can be had back."""
+"""A resume reports the files that it removes from a workspace, and keeps a copy."""
 
 import subprocess
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""`status` says what is at work and what it prints, what to do next, and says it again."""
+"""`status` shows running stages, their output and the next steps."""
 
 import json
 import subprocess

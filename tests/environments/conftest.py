@@ -1,4 +1,4 @@
-"""The environments that a contract must hold for."""
+"""The environments that have to satisfy the contract."""
 
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What an agent tries from inside a sandbox, and does not get."""
+"""Attacks of an agent from inside a sandbox fail."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What every environment does alike: files in memory too, commands where there is a machine."""
+"""The contract of all environments, for files in memory too, and commands on machines."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""What only the environment in a container does."""
+"""The environment in a container."""
 
 import asyncio
 

@@ -57,7 +57,7 @@ def test_our_own_settings_that_are_secret_are_left_out_and_the_others_stay() -> 
     assert {"ATTRACTOR_STATE_DIR", "ATTRACTOR_OUTPUT__COLOR"} <= set(got)
 
 
-def test_names_that_only_look_alike_stay() -> None:
+def test_similar_variable_names_are_kept() -> None:
     alike = {"TOKENIZERS_PARALLELISM": "1", "SECRETARY": "2", "MY_TOKEN_COUNT": "3", "TOKEN": "4"}
     assert inherited(alike) == alike
 
@@ -68,7 +68,7 @@ def test_how_much_is_inherited_can_be_chosen() -> None:
     assert set(OPERATOR) - set(inherited(OPERATOR, Inherit.CORE)) == {"EDITOR", "SSH_AUTH_SOCK"}
 
 
-def test_a_sandbox_gets_nothing_that_tells_of_the_operator() -> None:
+def test_sandbox_gets_no_variable_about_the_operator() -> None:
     got = sandboxed(OPERATOR, read=[], passed=[], home="/tmp/home")
     assert "me" not in " ".join(got.values()).replace("/home", "")
     assert got["HOME"] == "/tmp/home"

@@ -1,4 +1,4 @@
-"""Baits tell what became of them, however slow the machine is."""
+"""Baits report an access, also on a slow machine."""
 
 import asyncio
 import os

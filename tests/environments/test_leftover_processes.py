@@ -1,4 +1,4 @@
-"""What commands leave running on the operator's own machine ends with their environment."""
+"""Processes that commands leave on the operator's machine end with their environment."""
 
 import asyncio
 import os

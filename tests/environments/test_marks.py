@@ -1,4 +1,4 @@
-"""A mark says which run a command was begun for, and by which process."""
+"""A mark names the run and the process that started a command."""
 
 import os
 import subprocess

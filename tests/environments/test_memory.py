@@ -1,4 +1,4 @@
-"""What only the environment in memory does."""
+"""The environment in memory."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What a run left running whose process was killed is found and ended; nobody else is."""
+"""Processes left by a killed run process are found and ended, and no others."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What /proc tells of processes is read whole, and nobody else's number is hit."""
+"""/proc is read completely, and a reused process id is recognized."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What only the environment on another machine does."""
+"""The environment on another machine."""
 
 import asyncio
 import subprocess

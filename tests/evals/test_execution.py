@@ -86,7 +86,7 @@ def test_command_is_executed_by_a_shell(sandboxes: SnippetSandboxes) -> None:
         ("import missing_module", 1, "No module named 'missing_module'"),
     ],
 )
-def test_failure_is_that_of_the_snippet(
+def test_failure_of_the_snippet_is_returned(
     sandboxes: SnippetSandboxes, code: str, exit_code: int, error: str
 ) -> None:
     found = execute(sandboxes, code=code)

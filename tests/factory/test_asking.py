@@ -1,4 +1,4 @@
-"""Whoever only asks the gate disturbs nobody, and changes nothing."""
+"""Asking the gate changes nothing, and disturbs no other process."""
 
 from pathlib import Path
 

@@ -106,7 +106,7 @@ def test_candidate_leaves_nothing_behind_for_its_next_trial(
     assert SLEEP not in commands_of_this_machine()
 
 
-def test_nothing_inside_tells_a_train_trial_from_a_holdout_trial(
+def test_train_and_holdout_trials_look_the_same_from_inside(
     tmp_path: Path, sandbox: EnvironmentChoice
 ) -> None:
     want = {"kind": "stdout", "contains": "HOME=", "lacks": "holdout"}

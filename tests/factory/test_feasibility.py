@@ -1,4 +1,4 @@
-"""What registering says of failures is what the gate lets pass."""
+"""The failures that a registration allows are the failures that the gate allows."""
 
 from fractions import Fraction
 from itertools import product

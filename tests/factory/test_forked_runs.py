@@ -49,7 +49,7 @@ def swept(flow: Flow) -> Sweep:
     return asyncio.run(Collector(flow.host, places, rules).collect())
 
 
-def test_a_forked_run_is_judged_by_what_the_other_was_pinned_to(tmp_path: Path) -> None:
+def test_forked_run_is_judged_by_the_pins_of_its_parent(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     first = flow.launch(evaluate=False)
     second = forked(flow, first, "make")
@@ -76,7 +76,7 @@ def test_skipped_evaluation_is_remembered_by_resumes_and_forks(tmp_path: Path) -
     assert forked(flow, judged, "make", evaluate=None).status == AWAITING_DECISION
 
 
-def test_what_was_promoted_is_freed_and_what_waits_for_that_is_kept(tmp_path: Path) -> None:
+def test_promoted_runs_are_freed_and_waiting_runs_are_kept(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     flow.decide(result, DecisionKind.APPROVED)

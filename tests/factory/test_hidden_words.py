@@ -1,4 +1,4 @@
-"""A run's folder and what is told of a run hold no word of a holdout."""
+"""Neither the folder nor the output of a run contains a word of a holdout."""
 
 import json
 import stat
@@ -61,7 +61,7 @@ def words_of(result: RunResult) -> list[str]:
     ]
 
 
-def test_no_file_of_a_run_holds_a_word_of_a_holdout(tmp_path: Path) -> None:
+def test_no_file_of_a_run_contains_a_word_of_a_holdout(tmp_path: Path) -> None:
     flow = make_red_flow(tmp_path)
     result = flow.launch()
     assert words_of(result) == []
@@ -72,7 +72,7 @@ def test_no_file_of_a_run_holds_a_word_of_a_holdout(tmp_path: Path) -> None:
     assert not any(one in str(flow.report(result).to_record()) for one in (*IDS, "marsupial"))
 
 
-def test_the_ledger_holds_no_word_of_a_holdout_either(tmp_path: Path) -> None:
+def test_ledger_contains_no_word_of_a_holdout(tmp_path: Path) -> None:
     flow = make_red_flow(tmp_path)
     flow.launch()
     ledger = (flow.host.state_dir / LEDGER_FILE).read_text()

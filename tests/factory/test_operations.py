@@ -16,7 +16,7 @@ from tests.factory.flows import REASON
 from tests.pipeline.projects import git
 
 
-def test_factory_does_what_the_commands_do(tmp_path: Path) -> None:
+def test_factory_equals_the_commands(tmp_path: Path) -> None:
     flow = make_mixed(tmp_path)
     run = flow.launch().run_id
     state = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": str(flow.host.state_dir)}

@@ -1,4 +1,4 @@
-"""Whatever files an agent plants: the run ends with a verdict, and what was tried is promoted."""
+"""Files planted by an agent prevent neither the verdict nor the promotion of the tried tree."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -130,7 +130,7 @@ def test_link_into_own_scenarios_is_tried_as_promoted(tmp_path: Path) -> None:
     ]
 
 
-def test_what_was_tried_is_promoted_when_the_project_was_moved_meanwhile(tmp_path: Path) -> None:
+def test_tried_tree_is_promoted_after_the_project_moved(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     flow.decide(result, DecisionKind.APPROVED)
@@ -140,7 +140,7 @@ def test_what_was_tried_is_promoted_when_the_project_was_moved_meanwhile(tmp_pat
     assert (moved.project / "made.txt").read_text() == "made\n"
 
 
-def test_a_run_goes_on_when_the_project_was_moved_meanwhile(tmp_path: Path) -> None:
+def test_run_continues_after_the_project_moved(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch(evaluate=False)
     moved, there = move(flow, result, tmp_path / "moved")

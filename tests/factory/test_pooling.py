@@ -1,4 +1,4 @@
-"""Whoever starts another run on the same tree keeps what the first one found out."""
+"""A run on the same tree as another run reuses its results."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -143,7 +143,7 @@ def test_an_evaluation_that_was_given_up_still_counts_with_its_red_trials(tmp_pa
     assert flow.rules(given_up) == ["no_verdict"]
 
 
-def test_an_evaluation_that_goes_on_keeps_what_it_found(tmp_path: Path) -> None:
+def test_continued_evaluation_keeps_its_results(tmp_path: Path) -> None:
     flow, luck = make_gamble(tmp_path)
     result = die_after_a_trial(flow)
     luck.touch()
@@ -159,7 +159,7 @@ def test_an_evaluation_that_goes_on_keeps_what_it_found(tmp_path: Path) -> None:
     ]
 
 
-def test_a_result_whose_line_was_lost_is_not_played_again(tmp_path: Path) -> None:
+def test_trial_with_a_lost_line_is_not_repeated(tmp_path: Path) -> None:
     flow, luck = make_gamble(tmp_path)
     result = flow.launch(evaluate=False)
     with hold(result.directory, flow.host) as run:

@@ -139,7 +139,7 @@ def test_draft_is_changed_in_words_and_a_file_is_only_overwritten_after_a_questi
         (("--yes", "--model", "unheard-of"), 2, "attractor models"),
     ],
 )
-def test_what_cannot_end_well_costs_nothing(
+def test_doomed_draft_is_refused_before_a_model_call(
     provider_twin: StartTwin,
     tmp_path: Path,
     words: tuple[str, ...],

@@ -1,4 +1,4 @@
-"""What every kind of check does alike, whatever it looks at."""
+"""The contract of all kinds of checks."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -163,7 +163,7 @@ def test_every_check_of_the_folder_is_tried_here() -> None:
 
 
 @kinds
-def test_what_holds_passes_and_what_does_not_fails_and_both_say_why(kind: str) -> None:
+def test_check_passes_or_fails_with_a_reason(kind: str) -> None:
     assert find_shortcoming(check(kind), Check) == ""
     passed, failed = judge(check(kind), good(kind)), judge(check(kind), bad(kind))
     for result in (passed, failed):

@@ -1,4 +1,4 @@
-"""What every log of an evaluation does alike: the run's journal, and the list of other tests."""
+"""The contract of logs of an evaluation: the run's journal, and a list."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -95,7 +95,7 @@ def test_each_note_can_be_read_at_once_and_in_order(kept: Kept) -> None:
         assert kept.read() == told
 
 
-def test_an_evaluation_has_written_what_happened_before_it_goes_on(kept: Kept) -> None:
+def test_evaluation_writes_each_event_before_it_continues(kept: Kept) -> None:
     tries: list[Story] = []
 
     async def play_scenario(one: Scenario, key: TrialKey) -> TrialResult:

@@ -111,7 +111,7 @@ def test_trouble_of_the_machinery_is_tried_again_and_then_counts_as_an_error() -
     assert "troubled a 1: machinery: no sandbox" in log.lines
 
 
-def test_what_was_finished_before_a_crash_is_not_played_again() -> None:
+def test_trials_finished_before_a_crash_are_not_repeated() -> None:
     done = TrialKey("a", 1)
     earlier = EarlierTrials({done: TrialResult(done, False, (), 5)}, Counter({done: 1}))
     results, _, played = run(always, earlier=earlier)
@@ -189,7 +189,7 @@ def test_trouble_names_its_culprit_and_only_trouble_of_others_is_retried(
     assert results[0].seed == TrialKey("a", 1).seed(0)
 
 
-def test_trial_that_is_repeated_costs_what_all_its_attempts_cost() -> None:
+def test_cost_of_a_repeated_trial_includes_all_attempts() -> None:
     def once(key: TrialKey, attempt: int) -> bool:
         if attempt == 1:
             raise TrialTrouble("unscored", Culprit.MODEL, cost_usd=0.25, tokens=7)

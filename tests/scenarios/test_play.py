@@ -110,7 +110,7 @@ def test_output_that_is_too_long_fails_its_checks(tmp_path: Path) -> None:
     ]
 
 
-def test_a_command_whose_time_is_up_has_no_exit_code(tmp_path: Path) -> None:
+def test_command_after_its_time_limit_has_no_exit_code(tmp_path: Path) -> None:
     steps = [{"name": "sleep", "run": "sleep 30", "timeout": "100ms"}]
     [(passed, reason)] = verdicts(tmp_path, scenario(steps, [{"kind": "exit", "step": "sleep"}]))
     assert (passed, reason) == (
@@ -256,7 +256,7 @@ def test_a_setup_that_fails_ends_the_play(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["made"]
 
 
-def test_the_evidence_is_a_hash_of_what_was_seen(tmp_path: Path) -> None:
+def test_evidence_is_a_hash_of_the_observation(tmp_path: Path) -> None:
     steps = [{"name": "say", "run": "echo one"}]
     checks = [{"kind": "stdout", "step": "say", "contains": "one"}]
     first = played(tmp_path, scenario(steps, checks))[1][0]
@@ -360,7 +360,7 @@ def test_request_carries_headers_and_json_and_its_response_is_judged(
     assert found[2][1].endswith("has no header X-Absent")
 
 
-def test_service_that_is_not_ready_says_why(
+def test_service_that_is_not_ready_reports_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("attractor.scenarios.play._DAEMON_READY_S", 0.2)

@@ -83,7 +83,7 @@ def test_how_many_trials_and_failures_a_bound_needs() -> None:
 
 
 @given(st.integers(1, 40), st.floats(0, 0.99), st.floats(0.51, 0.99))
-def test_what_is_tolerated_is_the_most_that_the_bound_lets_fail(
+def test_failures_tolerated_is_the_maximum_for_the_bound(
     played: int, bound: float, confidence: float
 ) -> None:
     tolerated = failures_tolerated(played, bound, confidence=confidence)
@@ -93,7 +93,7 @@ def test_what_is_tolerated_is_the_most_that_the_bound_lets_fail(
 
 
 @given(st.floats(0, 0.99), st.floats(0.51, 0.99))
-def test_what_is_needed_is_the_fewest_that_reach_the_bound(bound: float, confidence: float) -> None:
+def test_trials_needed_is_the_minimum_for_the_bound(bound: float, confidence: float) -> None:
     needed = trials_needed(bound, confidence=confidence)
     assert lower_bound(needed, needed, confidence=confidence) >= bound
     assert needed == 1 or lower_bound(needed - 1, needed - 1, confidence=confidence) < bound

@@ -121,7 +121,7 @@ def test_a_sealed_suite_that_was_changed_or_lost_is_refused(tmp_path: Path) -> N
         open_sealed(tmp_path / "store", "0" * 64)
 
 
-def test_a_sealed_copy_that_holds_what_no_suite_may_was_changed(tmp_path: Path) -> None:
+def test_sealed_copy_with_a_forbidden_file_was_changed(tmp_path: Path) -> None:
     sealed = seal_suite(write_suite(tmp_path / "suite"), tmp_path / "store")
     os.mkfifo(sealed.folder / "pipe")
     with pytest.raises(SuiteChanged, match="was changed after sealing"):

@@ -84,7 +84,7 @@ def large(path: Path) -> None:
         (large, "is larger than 16 MiB"),
     ],
 )
-def test_what_is_no_file_of_a_suite_is_refused_wherever_it_lies(
+def test_unknown_file_in_a_suite_is_refused_in_every_folder(
     place: str, make: Callable[[Path], None], words: str, tmp_path: Path
 ) -> None:
     folder = write_suite(tmp_path / "s")

@@ -152,7 +152,9 @@ def test_a_story_must_not_stand_twice(tmp_path: Path) -> None:
         (("title", 'colour = "red"\ntitle'), "known: id, title, story, split, weight"),
     ],
 )
-def test_a_mistake_tells_what_was_meant(tmp_path: Path, change: tuple[str, str], hint: str) -> None:
+def test_misspelled_key_suggests_the_right_one(
+    tmp_path: Path, change: tuple[str, str], hint: str
+) -> None:
     text = SCENARIO.format(id="adding", story="Ann adds.").replace(*change)
     with pytest.raises(InvalidSuite) as caught:
         read_suite(write_suite(tmp_path, adding=text))
@@ -160,7 +162,7 @@ def test_a_mistake_tells_what_was_meant(tmp_path: Path, change: tuple[str, str],
     assert "Extra inputs" not in caught.value.message
 
 
-def test_all_mistakes_of_a_file_are_told_each_with_its_line(tmp_path: Path) -> None:
+def test_all_mistakes_of_a_file_are_reported_with_their_lines(tmp_path: Path) -> None:
     suite = 'nane = "todo"\npipeline = 7\n[trials]\nn = 0\n[gate]\nconfidance = 0.9\n'
     folder = write_suite(tmp_path, suite=suite)
     with pytest.raises(InvalidSuite) as caught:

@@ -51,7 +51,7 @@ ONLY_WAIT = {"converse", "execute", "list_events", "list_events_of_run", "start"
 """Endpoints that leave reading and computing to threads by themselves."""
 
 
-def test_no_endpoint_holds_up_the_streams_of_other_callers() -> None:
+def test_no_endpoint_delays_the_streams_of_other_callers() -> None:
     routes = [one for parts in (RESOURCES, PAGES) for part in parts.values() for one in part.routes]
     endpoints = [one.endpoint for one in routes if isinstance(one, APIRoute | APIWebSocketRoute)]
     assert {one.__name__ for one in endpoints if iscoroutinefunction(one)} == ONLY_WAIT

@@ -1,4 +1,4 @@
-"""Kill the server: the runs that it started go on, and the next server finds them."""
+"""Runs continue when the server is killed, and the next server finds them."""
 
 import json
 import os
@@ -66,7 +66,7 @@ def read_on(client: httpx.Client, feed: list[dict[str, Any]]) -> int:
     return len(feed)
 
 
-def test_runs_go_on_without_the_server_and_are_found_by_the_next_one(project: Path) -> None:
+def test_runs_continue_without_the_server_and_are_found_by_the_next_one(project: Path) -> None:
     secret = secrets.token_urlsafe(32)
     tokens = TokenStore(project.parent / "state")
     tokens.create("ann", Scope.OPERATE, secret, by="ann", now=SystemClock().now())

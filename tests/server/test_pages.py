@@ -46,7 +46,7 @@ def test_error_is_a_page_for_a_browser(
     assert words in answer.text
 
 
-def test_browser_without_a_session_is_told_how_to_sign_in(server: RunningServer) -> None:
+def test_browser_without_a_session_gets_the_sign_in_instructions(server: RunningServer) -> None:
     with server.client("read") as client:
         answer = client.get("/runs", headers={**PAGE, "authorization": ""})
     assert answer.status_code == 401

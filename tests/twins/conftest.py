@@ -1,4 +1,4 @@
-"""What tests of twins may ask for."""
+"""Fixtures for tests of twins."""
 
 from attractor.twins.pytest_plugin import provider_twin
 

@@ -1,4 +1,4 @@
-"""The fixture works in anybody's tests, as its documentation says."""
+"""The fixture works in tests of other projects, as documented."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What a run has is found by its store, and nothing that is a person's is part of it."""
+"""The store of a run lists its files, and none of the project's."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is not committed comes along as a commit of its own, and nothing of the person's changes."""
+"""Uncommitted changes are included as a separate commit; the project is unchanged."""
 
 import asyncio
 import os

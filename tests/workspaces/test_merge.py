@@ -1,4 +1,4 @@
-"""Trees that come from one base are put together as git would, without guessing at renames."""
+"""Trees with a common base are merged as git would, without guessing at renames."""
 
 import asyncio
 import os

@@ -82,7 +82,7 @@ def test_a_candidate_has_no_submodules_and_no_modes_of_old(project: Project) -> 
     assert candidate_files(base, EXCLUDED) == {b"old": ONE, b"x/runs/a": ONE}
 
 
-def test_changes_in_or_above_protected_paths_are_rejected() -> None:
+def test_changes_of_protected_paths_and_their_parents_are_rejected() -> None:
     base = {b"lib/sub": TreeEntry(SUBMODULE, b"2" * 20), b"secret.txt": ONE, b"a": ONE}
     changes = [
         TreeChange(b"a", ONE, TWO),

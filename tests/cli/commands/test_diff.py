@@ -61,7 +61,7 @@ def repository(tmp_path: Path) -> Repository:
     return Repository(tmp_path)
 
 
-def test_the_docs_say_what_to_set() -> None:
+def test_docs_contain_the_git_settings() -> None:
     assert len(SETTING) == 2
 
 
@@ -77,7 +77,7 @@ def test_change_is_described_by_meaning(repository: Repository) -> None:
     assert "pipeline p.dot\n" in shown
 
 
-def test_a_new_file_and_one_that_is_gone(repository: Repository) -> None:
+def test_new_and_removed_files(repository: Repository) -> None:
     repository.write(old=GOOD)
     repository.commit()
     (repository.folder / "old.dot").unlink()

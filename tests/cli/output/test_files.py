@@ -1,4 +1,4 @@
-"""Two paths are laid under each other, so that one sees where they part."""
+"""Formats by file extension, results in files, and patches."""
 
 import subprocess
 import tempfile

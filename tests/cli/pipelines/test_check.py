@@ -1,4 +1,4 @@
-"""What is shown of pipelines that are made of several files."""
+"""Diagnostics of pipelines that consist of several files."""
 
 from dataclasses import replace
 from pathlib import Path

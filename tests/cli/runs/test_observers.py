@@ -68,7 +68,7 @@ def test_a_run_prints_its_journal_and_its_result_and_nothing_else(desk: GitDesk)
     assert (result["outcome"], result["exit_code"]) == ("success", 0)
 
 
-def test_a_resumed_run_prints_what_is_new(desk: GitDesk) -> None:
+def test_resumed_run_prints_new_events_only(desk: GitDesk) -> None:
     desk.make(WISH, go="")
     root = desk.run("--interviewer", "park")
     before = len(journal_of(root))

@@ -1,4 +1,4 @@
-"""What a person is told to do next is what can be done."""
+"""The printed next steps can be executed."""
 
 import asyncio
 import shlex

@@ -1,4 +1,4 @@
-"""`status`, `runs`, `logs` and `resume`, when what lies in a run's directory is not what it was."""
+"""`status`, `runs`, `logs` and `resume` of a damaged run directory."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Whoever is stopped before a run rests is told where it is and what goes on with it."""
+"""An interrupted command prints the run directory and the command to resume."""
 
 import asyncio
 from pathlib import Path

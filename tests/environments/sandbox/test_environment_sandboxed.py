@@ -1,4 +1,4 @@
-"""What only a sandbox does: its start, its loss, its two Pythons, the sockets it hands out."""
+"""The start, the loss, the Pythons and the sockets of a sandbox."""
 
 import asyncio
 import ctypes

@@ -1,4 +1,4 @@
-"""Why a sandbox did not start: a machine that has none is told from trouble that passes."""
+"""Errors at the start of a sandbox: permanent on an unsuitable machine, or temporary."""
 
 from pathlib import Path
 

@@ -76,7 +76,7 @@ def events(result: RunResult, kind: str) -> list[Event]:
     return list(events_of(result.directory / "events.jsonl", (kind,)))
 
 
-def test_decision_pins_what_it_is_about(tmp_path: Path) -> None:
+def test_decision_pins_trees_suite_profile_and_pipeline(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     [evaluated] = [one for one in flow.evaluator.ledger.entries() if one.kind == LineKind.EVALUATED]

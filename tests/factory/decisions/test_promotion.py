@@ -1,4 +1,4 @@
-"""A branch is moved once, and is told so when somebody asks again."""
+"""A branch is moved once, and a repeated promotion reports that."""
 
 import asyncio
 from dataclasses import replace
@@ -50,7 +50,7 @@ def test_of_many_paths_the_first_five_are_named() -> None:
     assert some_paths(paths) == "0.py, 1.py, 2.py, 3.py, 4.py and 2 more"
 
 
-def test_a_second_promotion_changes_nothing_and_says_so(tmp_path: Path) -> None:
+def test_second_promotion_changes_nothing_and_reports_that(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = approved(flow)
     first = flow.promote(result)

@@ -1,4 +1,4 @@
-"""Feedback: what the next run may know of a verdict."""
+"""Feedback on a verdict for the next run."""
 
 import asyncio
 import json

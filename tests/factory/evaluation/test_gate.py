@@ -83,7 +83,7 @@ def rules(report: GateReport) -> list[str]:
     return [one.rule for one in report.reasons]
 
 
-def test_go_when_everything_holds() -> None:
+def test_go_when_all_rules_pass() -> None:
     report = gate(judge(suite(scenario("a")), results(a=[True] * 5)))
     assert rules(report) == []
     assert (report.played, report.satisfied, report.satisfaction) == (5, 5, 1)
@@ -109,7 +109,7 @@ def test_a_holdout_that_was_never_played_is_unresolved() -> None:
     assert rules(gate(judge(held, results(a=[True])))) == ["unresolved_failure"]
 
 
-def test_scenarios_that_were_not_played_are_told_from_failed_ones() -> None:
+def test_unplayed_scenarios_differ_from_failed_ones() -> None:
     held = suite(scenario("a"), scenario("b"), max_attempts_per_version=20)
     refused = judge(held, ())
     canceled = EvaluationRecord(TREE, SEAL, PROVED, results(a=[True]), is_finished=False)
@@ -195,7 +195,7 @@ def test_an_evaluation_of_another_tree_or_suite_is_a_mismatch() -> None:
     assert not moved.go
 
 
-def test_a_candidate_that_changes_what_is_protected_is_a_no_with_its_paths() -> None:
+def test_change_of_a_protected_path_is_a_no_go_with_its_paths() -> None:
     judged = judge(suite(scenario("a")), results(a=[True]))
     good = judged.evaluations[0]
     changed = replace(good, protected_paths=("attractor.toml", *(f"runs/{n}" for n in range(6))))
@@ -210,7 +210,7 @@ def test_a_candidate_that_changes_what_is_protected_is_a_no_with_its_paths() -> 
     assert reason.words.endswith("paths: .ci/x")
 
 
-def test_what_another_run_changed_to_come_to_the_tree_does_not_count() -> None:
+def test_changes_of_a_parent_run_do_not_count() -> None:
     judged = judge(suite(scenario("a")), results(a=[True]))
     other = replace(judged.evaluations[0], protected_paths=("agents/x",))
     assert rules(gate(replace(judged, by_other_runs=(other,)))) == []

@@ -42,7 +42,7 @@ def test_canary_is_found_in_every_encoding(tmp_path: Path, form: str) -> None:
     assert leaks(tmp_path) == ["workspace: notes.txt"]
 
 
-def test_canary_is_found_wherever_a_file_can_hold_it(tmp_path: Path) -> None:
+def test_canary_is_found_in_every_part_of_a_file(tmp_path: Path) -> None:
     pieces = 1 << 20
     (tmp_path / "large.bin").write_bytes(b"\0" * (pieces - 20) + CANARY.encode() + b"\0" * 99)
     (tmp_path / "private").mkdir()

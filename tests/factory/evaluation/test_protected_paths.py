@@ -48,7 +48,7 @@ def test_more_can_be_protected_and_some_allowed_by_name() -> None:
     assert found == (".gitmodules", "LICENSE")
 
 
-def test_of_very_many_the_first_are_told_and_no_name_obeys_a_terminal() -> None:
+def test_first_paths_are_listed_without_control_characters() -> None:
     many = [f"runs/{number:03}\x1b[31m{'x' * 300}" for number in range(2 * MOST)]
     found = protected_paths(many)
     assert len(found) == MOST

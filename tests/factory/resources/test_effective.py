@@ -146,7 +146,7 @@ def test_costs_are_limited_by_profile_pipeline_and_option_together(tmp_path: Pat
         told.clear()
 
 
-def test_settings_bind_suite_and_profile_and_each_run_says_what_judges(tmp_path: Path) -> None:
+def test_settings_choose_suite_and_profile_and_runs_report_them(tmp_path: Path) -> None:
     told: list[str] = []
     flow = make_flow(tmp_path)
     flow = profiled(Flow(flow.project, replace(flow.host, tell=told.append)))

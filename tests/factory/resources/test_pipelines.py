@@ -109,7 +109,7 @@ def test_a_run_registers_its_pipeline_and_a_resource_in_use_cannot_be_retired(
     require_all_unused(flow)
 
 
-def test_accepted_pipeline_and_that_of_an_unreadable_run_cannot_be_retired(tmp_path: Path) -> None:
+def test_pipeline_of_an_accepted_or_unreadable_run_cannot_be_retired(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     file, gate = (
         flow.project / "pipeline.dot",

@@ -32,7 +32,7 @@ def test_readers_get_history_and_new_events_once_until_the_run_ends(tmp_path: Pa
     run(scene)
 
 
-def test_reader_goes_on_while_the_run_rests(tmp_path: Path) -> None:
+def test_reader_continues_while_the_run_is_idle(tmp_path: Path) -> None:
     """A killed writer leaves a torn line, and a resumed run removes it."""
 
     async def scene() -> None:

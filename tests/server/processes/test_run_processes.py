@@ -47,7 +47,7 @@ def test_process_gets_its_files_and_the_name_of_the_caller(
     assert not [one for one in variables if one.startswith("ATTRACTOR_TOKEN")]
 
 
-def test_process_goes_on_in_a_session_of_its_own_and_is_reaped(
+def test_process_continues_in_its_own_session_and_is_reaped(
     processes: RunProcesses, tmp_path: Path
 ) -> None:
     # More output than a pipe holds: nobody reads it after the first line.

@@ -239,7 +239,7 @@ def write_much(writer: Journalist, stream: Iterator[ServerSentEvent]) -> list[st
     return seen
 
 
-def test_reader_that_stops_for_a_while_is_dropped_and_goes_on(
+def test_reader_that_stops_for_a_while_is_dropped_and_resumes(
     server: RunningServer, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(buffer, "KEPT_BYTES", 200_000)

@@ -137,7 +137,7 @@ def decide_once_free(app: Living, run_id: str) -> None:
     raise AssertionError("the run is held for too long")
 
 
-def test_deployment_waits_for_a_decision_and_goes_on(living: tuple[Living, httpx.Client]) -> None:
+def test_deployment_waits_for_a_decision_and_continues(living: tuple[Living, httpx.Client]) -> None:
     app, client = living
     morph = {"type": "add_field", "entity": "Block", "name": "soil", "default": "loam"}
     plan = app.plan(morph, is_simulated=False)

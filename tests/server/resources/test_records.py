@@ -86,7 +86,9 @@ SAME: list[tuple[str, tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize(("path", "words"), SAME, ids=[path for path, _ in SAME])
-def test_record_is_that_of_the_command(desk: Desk, path: str, words: tuple[str, ...]) -> None:
+def test_record_equals_the_output_of_the_command(
+    desk: Desk, path: str, words: tuple[str, ...]
+) -> None:
     answer = desk.get(path)
     assert answer.status_code == 200, answer.text
     assert answer.json() == desk.read(*words)
@@ -104,7 +106,7 @@ LISTS: list[tuple[str, tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize(("path", "words"), LISTS, ids=[path for path, _ in LISTS])
-def test_list_is_that_of_the_command_page_by_page(
+def test_list_equals_the_output_of_the_command_page_by_page(
     desk: Desk, path: str, words: tuple[str, ...]
 ) -> None:
     found: list[Any] = []

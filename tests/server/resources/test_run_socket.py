@@ -73,7 +73,7 @@ def test_program_follows_a_run_and_answers_its_question(server: RunningServer) -
             assert socket.close_code == 1000
 
 
-def test_events_go_on_after_a_number(server: RunningServer) -> None:
+def test_events_continue_after_a_number(server: RunningServer) -> None:
     runs = server.service.host.runs_dir
     with Journalist(runs / "one") as writer:
         writer.say("a", "b", "c")
@@ -98,7 +98,7 @@ def test_events_go_on_after_a_number(server: RunningServer) -> None:
         ('{"id": "1", "action": "pause"}', Scope.OPERATE, "it cannot be paused"),
     ],
 )
-def test_invalid_order_gets_a_problem_and_the_events_go_on(
+def test_invalid_order_gets_a_problem_and_the_events_continue(
     server: RunningServer, sent: str, scope: Scope, fault: str
 ) -> None:
     with Journalist(server.service.host.runs_dir / "one") as writer:

@@ -123,7 +123,7 @@ def test_tokens_are_listed_without_secrets(desk: Desk) -> None:
         ("GET", "tokens"),
     ],
 )
-def test_operator_may_not_change_what_runs_are_judged_by(
+def test_operator_cannot_change_suites_and_profiles_of_runs(
     server: RunningServer, method: str, path: str
 ) -> None:
     with server.client("operate") as client:

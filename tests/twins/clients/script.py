@@ -1,4 +1,4 @@
-"""One script, and what each provider's own client has to make of it."""
+"""One script, and the result that each provider's own client has to return."""
 
 from typing import Any
 

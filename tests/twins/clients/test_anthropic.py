@@ -125,7 +125,7 @@ def test_beta_fields_are_accepted(client: Any) -> None:
     assert answer.content[0].text == TEXT
 
 
-def test_tool_runner_goes_on_without_a_thread(client: Any, anthropic: Any, twin: Any) -> None:
+def test_tool_runner_continues_without_a_thread(client: Any, anthropic: Any, twin: Any) -> None:
     weather = {"Köln": "rain", "New York": "sun"}
 
     def look(city: str) -> str:

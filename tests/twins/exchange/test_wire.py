@@ -62,7 +62,7 @@ def test_older_tool_results_are_ignored() -> None:
     assert (later.tool_result, later.step) == ("", 3)
 
 
-def test_an_empty_conversation_has_nothing_to_see() -> None:
+def test_empty_conversation_has_empty_texts() -> None:
     empty = Conversation("openai", "gpt-5")
     assert (empty.first_user, empty.last_user, empty.tool_result) == ("", "", "")
     assert (empty.step, empty.tokens) == (0, 0)

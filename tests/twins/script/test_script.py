@@ -75,7 +75,7 @@ def test_first_user_and_step_select_the_rule() -> None:
     assert answered(talk("Plan it", "ok", "go on")) == "second"
 
 
-def test_every_condition_must_hold() -> None:
+def test_every_condition_must_match() -> None:
     assert answered(talk("Build it", model="claude-x", wire="anthropic")) == "built"
     for model, wire, words in (
         ("gpt-5", "anthropic", "Build it"),

@@ -1,4 +1,4 @@
-"""Twins of both kinds are control_app in the same words, and by nobody but their controller."""
+"""Twins of both kinds have the same control API, which requires a token."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What the server itself adds to answers."""
+"""Headers and framing that the server adds to answers."""
 
 import asyncio
 import json

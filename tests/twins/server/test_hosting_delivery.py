@@ -1,4 +1,4 @@
-"""Trouble as a client meets it, over real HTTP."""
+"""Scripted faults, received by a client over real HTTP."""
 
 import asyncio
 import time

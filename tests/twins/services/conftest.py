@@ -1,4 +1,4 @@
-"""What tests of service twins may ask for."""
+"""Fixtures for tests of service twins."""
 
 from attractor.twins.services.pytest_plugin import service_twin
 

@@ -41,7 +41,7 @@ def test_two_twins_with_one_seed_send_the_same_bytes() -> None:
     assert all(ids)
 
 
-def test_the_date_is_that_of_the_twins_clock(service_twin: StartServiceTwin) -> None:
+def test_date_is_the_time_of_the_twins_clock(service_twin: StartServiceTwin) -> None:
     twin = service_twin('name = "s"\nclock.step = "1h"\n' + fixed("1"))
     told = [raw(twin.url, "GET /x", {}) for _ in range(2)]
     dates = [b"\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\n", b"Thu, 01 Jan 2026 01:00:00 GMT"]
@@ -50,7 +50,7 @@ def test_the_date_is_that_of_the_twins_clock(service_twin: StartServiceTwin) -> 
     )
 
 
-def test_a_route_may_say_its_own_date(service_twin: StartServiceTwin) -> None:
+def test_route_can_set_its_own_date(service_twin: StartServiceTwin) -> None:
     twin = service_twin('name = "s"\n' + fixed("1", 'headers = { Date = "then" }'))
     told = raw(twin.url, "GET /x", {})
     assert (told.count(b"date:"), b"date: then\r\n" in told) == (1, True)

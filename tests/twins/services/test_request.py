@@ -320,6 +320,6 @@ def test_invalid_page_is_rejected() -> None:
         assert caught.value.status == 400
 
 
-def test_a_default_above_the_most_is_refused() -> None:
+def test_default_greater_than_the_maximum_is_refused() -> None:
     with pytest.raises(ValueError, match="must not exceed most"):
         paging("page", default=5, most=3)

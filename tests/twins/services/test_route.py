@@ -61,7 +61,7 @@ REQUEST = ServiceRequest(
 )
 
 
-def test_conditions_that_hold_report_nothing() -> None:
+def test_satisfied_conditions_report_nothing() -> None:
     for when in (
         {},
         {"header": {"X-Mode": "slow"}},
@@ -92,7 +92,7 @@ def test_failed_conditions_report_the_actual_value() -> None:
 
 
 @table("expected", [{}, {"matches": "("}, {"matches": "a", "present": True}])
-def test_a_condition_that_says_nothing_or_too_much_is_refused(expected: dict[str, Any]) -> None:
+def test_empty_or_ambiguous_condition_is_refused(expected: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="matches"):
         RouteConditions.model_validate({"query": {"a": expected}})
 

@@ -1,4 +1,4 @@
-"""Several services are read at once, and stand side by side as the documentation says."""
+"""Several services are read at once, and served side by side."""
 
 import asyncio
 import subprocess

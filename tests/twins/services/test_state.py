@@ -66,7 +66,7 @@ def clock(**table: Any) -> ServiceClock:
     return ServiceClock(ClockTable.model_validate(table), ManualClock(MACHINE))
 
 
-def test_clock_stands_still_until_advanced() -> None:
+def test_clock_stops_until_advanced() -> None:
     one = clock(start=datetime(2026, 3, 1, tzinfo=UTC))
     one.step()
     assert format_time(one.now) == "2026-03-01T00:00:00Z"

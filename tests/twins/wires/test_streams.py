@@ -1,4 +1,4 @@
-"""What every wire streams is what it writes, event by event."""
+"""The stream of every wire has the same content as its response."""
 
 import json
 from typing import Any

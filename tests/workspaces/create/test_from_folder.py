@@ -1,4 +1,4 @@
-"""What a folder outside git ignores, and how large it may be."""
+"""Ignored files and size limits of a folder outside Git."""
 
 import os
 from pathlib import Path

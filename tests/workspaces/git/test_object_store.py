@@ -1,4 +1,4 @@
-"""A store gets the objects of another, as the same files, and then needs it no more."""
+"""A store imports objects of another store, and then does not depend on it."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whether files know where they lie."""
+"""Detection of files that contain their own path."""
 
 from pathlib import Path
 

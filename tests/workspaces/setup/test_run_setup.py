@@ -1,4 +1,4 @@
-"""A workspace is made fit once, and so is each fork of it: what is carried, and the setup."""
+"""A workspace and its forks are set up once, with carried files."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Events as a run tells them, a second apart, for whoever looks on."""
+"""Events of a run, a second apart, for tests of the live display."""
 
 import json
 from collections.abc import Sequence

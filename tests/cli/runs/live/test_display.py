@@ -1,4 +1,4 @@
-"""The live display draws now and then, and leaves the terminal to whoever asks a person."""
+"""The live display draws at intervals, and leaves the terminal to questions."""
 
 import io
 import json

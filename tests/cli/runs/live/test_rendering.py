@@ -1,4 +1,4 @@
-"""The picture of a run fits the terminal, whatever that is, and says what people want to know."""
+"""The drawing of a run fits the terminal, and shows stages, questions, cost and time."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""What the live display knows of a run follows from its events, and stays bounded."""
+"""The state of the live display follows from events, and its size is bounded."""
 
 from dataclasses import replace
 

@@ -52,7 +52,7 @@ def asked() -> Asked:
     return Asked(PEOPLE + ROUTES)
 
 
-def test_get_finds_a_record_or_says_404() -> None:
+def test_get_returns_a_record_or_404() -> None:
     ask = asked()
     assert ask("GET /people/bo") == (200, BO)
     assert ask("GET /cities?of=ada") == (200, "London")
