@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
-from attractor.base.amounts import format_seconds, format_cost
-from attractor.engine.outcome import describe_usage
+from attractor.base.amounts import format_cost, format_seconds
 from attractor.cli.invocation import Invocation
+from attractor.engine.outcome import describe_usage
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.engine.truncation import one_line
 from attractor.factory.decisions.review import Review, ScenarioTrials
@@ -139,7 +139,8 @@ def _review_lines(review: Review, reference: str, *, to_operator: bool) -> Itera
         yield from (_scenario(one, to_operator=to_operator) for one in review.scenarios)
     judge = f", judge {format_cost(review.judge_usd)}" if review.judge_usd else ""
     yield f"cost: {describe_usage(review.usage)}{judge}"
-    yield f"time: {format_seconds(review.work_seconds)} of work, {format_seconds(review.trial_seconds)} of trials"
+    work, trials = format_seconds(review.work_seconds), format_seconds(review.trial_seconds)
+    yield f"time: {work} of work, {trials} of trials"
     yield visible(f"assumed: {_assumed(review)}")
     yield visible(f"left out: {_left_out(review)}")
     yield judges_line(facts)
