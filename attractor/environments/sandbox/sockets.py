@@ -81,9 +81,8 @@ async def forwarded(listener: socket.socket, connect: Connect) -> AsyncGenerator
         yield
     finally:
         forwarding.cancel()
-        with suppress(asyncio.CancelledError):
+        with listener, suppress(asyncio.CancelledError):
             await forwarding
-        listener.close()
 
 
 async def _accept(listener: socket.socket, connect: Connect) -> None:
@@ -109,7 +108,8 @@ async def _forward(near: socket.socket, connect: Connect) -> None:
         with far:
             for one in (near, far):
                 # Otherwise the second piece of a response waits 40 ms for an acknowledgment.
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+                if one.family == socket.AF_INET:
+                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
             async with asyncio.TaskGroup() as ways:
                 ways.create_task(_copy(near, far))
                 ways.create_task(_copy(far, near))
