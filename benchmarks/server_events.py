@@ -172,6 +172,8 @@ class _Reader(asyncio.Protocol):
             end = found.end()
         if data.startswith(b"HTTP/1.1 200"):
             self.connected.set()
+        elif not self.connected.is_set():
+            sys.exit(f"the server refused a reader: {data[:500]!r}")
         if _ENDED in data[end:]:
             self.ended.set()
         self._rest = data[end:]

@@ -442,15 +442,15 @@ class _Update:
         # One text with all names: a hundred thousand rows or paths are slow.
         sql = "SELECT group_concat(substr(directory, ?), '/') FROM runs WHERE folder = ?"
         values = [len(str(folder / "_")), str(folder)]
-        names = set(unsorted_run_names(folder))
+        names = unsorted_run_names(folder)
         [[listed]] = self._db.conn.execute(sql, values)
-        known: list[str] = listed.split("/") if listed else []
-        unknown = names.difference(known)
+        known = set[str](listed.split("/")) if listed else set[str]()
+        unknown = [one for one in names if one not in known]
         new = [folder / one for one in sorted(unknown)]
         found = [one for one in new if is_run(RunDirectory(one))]
         # Usually none is removed, and the names need not be compared a second time.
         is_any_removed = len(names) - len(unknown) < len(known)
-        removed = [folder / one for one in known if one not in names] if is_any_removed else []
+        removed = [folder / one for one in known.difference(names)] if is_any_removed else []
         self._reread([*removed, *found])
         is_quiet = changed / 1e9 < now - RACY_S and not any(
             _is_unfinished(one, now) for one in set(new) - set(found)
