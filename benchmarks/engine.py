@@ -228,13 +228,14 @@ def _resume(project: Path) -> Figure:
     subprocess.run(
         [ATTRACTOR, "run", "pipeline.dot", *parked],
         cwd=project,
-        env=_environ(project),
+        env={**os.environ, **_folders(project)},
         capture_output=True,
         timeout=300,
         check=False,
     )
-    script = f"cd {project} && {ATTRACTOR} resume latest --no-evaluate || [ $? = 3 ]"
-    os.environ.update(_environ(project))
+    variables = " ".join(f"{name}={value}" for name, value in _folders(project).items())
+    resume = f"{variables} {ATTRACTOR} resume latest --no-evaluate"
+    script = f"cd {project} && {resume} || [ $? = 3 ]"
     return measure(
         "attractor resume at node 900 / python -c pass",
         ["sh", "-c", script],
@@ -244,9 +245,11 @@ def _resume(project: Path) -> Figure:
     )
 
 
-def _environ(project: Path) -> dict[str, str]:
-    state = {"ATTRACTOR_STATE_DIR": str(project / "state")}
-    return {**os.environ, **state, "ATTRACTOR_WORKSPACES_DIR": str(project / "workspaces")}
+def _folders(project: Path) -> dict[str, str]:
+    return {
+        "ATTRACTOR_STATE_DIR": str(project / "state"),
+        "ATTRACTOR_WORKSPACES_DIR": str(project / "workspaces"),
+    }
 
 
 def _memory() -> Figure:
