@@ -7,13 +7,13 @@ is a blocked attempt whose decoy was intact before and after.
 
 import asyncio
 import json
+import marshal
 import os
 import resource
 import secrets
 import shlex
 import signal
 import socket
-import sys
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment, Promises
 from attractor.environments.sandbox.sockets import PipeReader
 
@@ -30,7 +31,7 @@ PATIENCE_S = 10.0
 
 _LOOPBACK = "127.0.0.1"
 _CONNECT_S = 2.0
-_WAIT = "import os, sys; os.write(1, b'.'); sys.stdin.read()"
+_WAIT = "echo; read ignored; exit 0"
 
 
 @dataclass
@@ -127,7 +128,7 @@ async def _started(out: int) -> DecoyProcess:
     waits, holds = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", "-c", _WAIT, marker),
+            *("/bin/sh", "-c", _WAIT, marker),
             env={"ATTRACTOR_DECOY": marker},
             stdin=waits,
             stdout=out,
@@ -163,11 +164,11 @@ MakeEnvironment = Callable[[Path], ExecutionEnvironment]
 SYSTEM_PLACES = ("/", "/usr", "/etc", "/var/tmp", "/tmp", "/run", "/dev/shm")
 
 _ATTEMPTS = Path(__file__).parent / "_attempts.py"
-_RESOURCE_ATTEMPT = Path(__file__).parent / "_resource_attempt.py"
-_ASKED = "attempts.json"
+_ASKED = "attempts"
+# More processes than the tested sandbox allows. Each stops itself, without another program.
+_BOMB = "for one in {1..20}; do (kill -STOP $BASHPID) & done; sleep 4"
 _SECRET = "hidden"
 _TIME_LIMIT_MS = 30_000
-_RESOURCES = ("processes", "memory")
 _KILLED = "killed: the sandbox had more than"
 # A sample is enough: each is a read that must fail.
 _MOST_SECRETS = 50
@@ -269,27 +270,30 @@ async def check_isolation(
 async def _attempt(
     environment: ExecutionEnvironment, python: str, attempts: _Attempts
 ) -> Mapping[str, Any]:
-    command = [python, "-I", "-S", "-c"]
-    tries, uses = (file.read_text("utf-8") for file in (_ATTEMPTS, _RESOURCE_ATTEMPT))
-    survives: list[str] = []
-    results: Mapping[str, Any] = {}
+    trying = shlex.join([python, "-I", "-S", "-c", _ATTEMPTS.read_text("utf-8"), _ASKED])
     try:
         await environment.initialize()
-        await environment.write_file(_ASKED, json.dumps(asdict(attempts)))
-        trying = shlex.join([*command, tries, _ASKED])
-        result = await environment.exec_command(trying, timeout_ms=_TIME_LIMIT_MS)
-        if result.exit_code == 0 and not result.timed_out:
-            results = _parsed_results(result.stdout)
-        # Last, and only in a sandbox that proved a bound: others have no protection against them.
-        for resource in _RESOURCES if results.get("exceeds") == [] else ():
-            using = shlex.join([*command, uses, resource])
-            killed = await environment.exec_command(using, timeout_ms=_TIME_LIMIT_MS)
-            was_killed = killed.exit_code == -signal.SIGKILL and _KILLED in killed.stderr
-            if not was_killed or resource not in killed.stderr:
-                survives.append(resource)
+        await environment.write_file(_ASKED, marshal.dumps(asdict(attempts), 2))
+        tried = await environment.exec_command(trying, timeout_ms=_TIME_LIMIT_MS)
+        is_bounded = _is_killed(tried, "memory")
+        # Last, and only in a sandbox that proved a bound: others have no protection against it.
+        if is_bounded:
+            bombed = await environment.exec_command(_BOMB, timeout_ms=_TIME_LIMIT_MS)
+            survives = [] if _is_killed(bombed, "processes") else ["processes"]
+        else:
+            survives = ["memory"]
     finally:
         await environment.cleanup()
+    if tried.timed_out or not (is_bounded or tried.exit_code == 0):
+        return {}
+    results = _parsed_results(tried.stdout)
     return {**results, "survives": survives} if results else {}
+
+
+def _is_killed(result: ExecResult, resource: str) -> bool:
+    """Return whether the sandbox killed a command because it used too much of a resource."""
+    words = result.stderr.rpartition(_KILLED)
+    return result.exit_code == -signal.SIGKILL and bool(words[1]) and resource in words[2]
 
 
 def _parsed_results(output: str) -> Mapping[str, Any]:

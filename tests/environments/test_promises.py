@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import marshal
 import shutil
 import socket
 import subprocess
@@ -145,9 +146,9 @@ def test_memory_environment_has_no_guarantees() -> None:
 
 
 REFUSED = """
-import json, os, signal, socket, sys
+import json, marshal, os, signal, socket, sys
 from pathlib import Path
-asked = json.loads(Path(sys.argv[-1]).read_text())
+asked = marshal.loads(Path(sys.argv[-1]).read_bytes())
 lists = ("doubtful", "reads", "connects", "exceeds", "calls", "metadata")
 told = {"sees": False, **{name: [] for name in lists}}
 Path(asked["token"]).touch()
@@ -251,7 +252,7 @@ def attempts(folder: Path, *wrapper: str, **asked: object) -> dict[str, object]:
     """Run the real attempts, and return what they tell."""
     plain = {"token": "t", "marker": "5c1f9b02e7", "abstract": "a", "port": 1, "pid": 2**30}
     plain |= {"path": "/no/such", "bait": "/no/such"}
-    (folder / "asked").write_text(json.dumps({**plain, "secrets": [], "places": [], **asked}))
+    (folder / "asked").write_bytes(marshal.dumps({**plain, "secrets": [], "places": [], **asked}))
     program = Path(choose.__file__).parent / "_attempts.py"
     done = subprocess.run(
         [*wrapper, "/usr/bin/env", "python3", "-I", "-S", str(program), "asked"],
