@@ -27,6 +27,7 @@ from attractor.growth.morph import morph_registry, parameters_of
 from attractor.growth.normalize.structured import KIND_OF_FIELD
 from attractor.growth.spec.document import IDENTITY, SECTIONS
 from attractor.growth.spec.node_kind import NodeKind, node_kinds
+from attractor.growth.tools import adapters
 from attractor.language.graph.attribute_catalogue import (
     ATTRIBUTES,
     AttributeOwner,
@@ -299,6 +300,16 @@ def spec_sections() -> str:
     rows = ["| section | keys |", "|---|---|"]
     for section, keys in {"identity": IDENTITY, **SECTIONS}.items():
         rows.append(f"| `{section}` | {', '.join(f'`{one}`' for one in keys)} |")
+    return "\n".join(rows)
+
+
+def adapter_operations() -> str:
+    """Return a table of the operations of all adapters."""
+    rows = ["| adapter | operation | request | declared by |", "|---|---|---|---|"]
+    for adapter, operations in adapters().items():
+        for name, one in operations.items():
+            by = "reads" if one.only_reads else "writes"
+            rows.append(f"| `{adapter}` | `{name}` | `{one.method} {one.path}` | `{by}` |")
     return "\n".join(rows)
 
 

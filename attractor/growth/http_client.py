@@ -1,9 +1,10 @@
 """A small client of JSON services, which adapters share; it needs the standard library alone."""
 
+import http.client
 import json
-import urllib.error
+import socket
+import ssl
 import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ MOST_BYTES = 1 << 20
 
 
 class ServiceFailed(Exception):
-    """A service refused a request, or did not answer."""
+    """A service refused a request, or did not answer. The message has no value of the input."""
 
 
 class Operation(NamedTuple):
@@ -26,14 +27,26 @@ class Operation(NamedTuple):
     input_schema: Mapping[str, Any]
     output_schema: Mapping[str, Any]
 
+    @property
+    def only_reads(self) -> bool:
+        """Whether the operation changes nothing at the service."""
+        return self.method == "GET"
+
 
 class HttpClient:
-    """Sends the operations of one service."""
+    """Sends the operations of one service.
 
-    def __init__(self, url: str, token: str, operations: Mapping[str, Operation]) -> None:
-        self._url = url.rstrip("/")
+    With `via`, a `host:port`, connections go there instead of to the host of the URL: in a sandbox
+    without a network, this port is forwarded to the service.
+    """
+
+    def __init__(
+        self, url: str, token: str, operations: Mapping[str, Operation], via: str = ""
+    ) -> None:
+        self._url = urllib.parse.urlsplit(url.rstrip("/"))
         self._token = token
         self._operations = operations
+        self._via = via
 
     def call(self, name: str, given: Mapping[str, Any]) -> Any:
         """Send an operation, and return the JSON of the answer."""
@@ -45,29 +58,48 @@ class HttpClient:
                 path = path.replace(f"{{{key}}}", urllib.parse.quote(str(rest.pop(key)), safe=""))
         is_query = operation.method == "GET"
         query = f"?{urllib.parse.urlencode(rest)}" if is_query and rest else ""
-        request = urllib.request.Request(
-            f"{self._url}{path}{query}",
-            data=None if is_query else json.dumps(rest).encode(),
-            headers={
-                "authorization": f"Bearer {self._token}",
-                "content-type": "application/json",
-                "accept": "application/json",
-            },
-            method=operation.method,
+        return self._answer(
+            operation, f"{self._url.path}{path}{query}", None if is_query else json.dumps(rest)
         )
-        return self._answer(request, f"{operation.method} {path}")
 
-    def _answer(self, request: urllib.request.Request, place: str) -> Any:
+    def _answer(self, operation: Operation, target: str, sent: str | None) -> Any:
+        place = f"{operation.method} {operation.path}"
+        headers = {
+            "authorization": f"Bearer {self._token}",
+            "content-type": "application/json",
+            "accept": "application/json",
+        }
+        connection = _Connection(self._url, self._via)
         try:
-            with urllib.request.urlopen(request, timeout=SECONDS) as response:
-                body = response.read(MOST_BYTES + 1)
-        except urllib.error.HTTPError as error:
-            raise ServiceFailed(f"{place}: status {error.code}") from error
-        except OSError as error:
-            raise ServiceFailed(f"{place}: no answer: {error}") from error
+            connection.request(operation.method, target, sent, headers)
+            response = connection.getresponse()
+            body = response.read(MOST_BYTES + 1)
+        except (OSError, http.client.HTTPException) as error:
+            raise ServiceFailed(f"{place}: no answer: {type(error).__name__}") from error
+        finally:
+            connection.close()
+        if not 200 <= response.status < 300:
+            raise ServiceFailed(f"{place}: status {response.status}")
         if len(body) > MOST_BYTES:
             raise ServiceFailed(f"{place}: the answer has more than {MOST_BYTES} bytes")
         try:
             return json.loads(body)
         except ValueError as error:
             raise ServiceFailed(f"{place}: the answer is not JSON") from error
+
+
+class _Connection(http.client.HTTPConnection):
+    """A connection to the host of a URL, which may lead through another address."""
+
+    def __init__(self, url: urllib.parse.SplitResult, via: str) -> None:
+        self._is_secure = url.scheme == "https"
+        self.default_port = 443 if self._is_secure else 80
+        super().__init__(url.hostname or "", url.port or self.default_port, timeout=SECONDS)
+        host, _, port = via.rpartition(":")
+        self._place = (host, int(port)) if via else (self.host, self.port)
+
+    def connect(self) -> None:
+        self.sock = socket.create_connection(self._place, SECONDS)
+        if self._is_secure:
+            context = ssl.create_default_context()
+            self.sock = context.wrap_socket(self.sock, server_hostname=self.host)

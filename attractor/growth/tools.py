@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from attractor.base.json import Json, JsonObject
 from attractor.base.registry import Registry
 from attractor.growth.errors import InvalidData
-from attractor.growth.http_client import HttpClient, Operation
+from attractor.growth.http_client import Operation
 from attractor.llm.json_schema import find_faults
 
 Ask = Callable[[str], str]
@@ -63,33 +63,33 @@ def adapters() -> Registry[dict[str, Operation]]:
     return Registry("attractor.growth.adapters", dict, noun="adapter")  # pyright: ignore
 
 
-def call_adapter(name: str, operation: str, given: JsonObject, *, url: str, token: str) -> Json:
-    """Call an operation of a service, and check input and output against its schemas."""
-    operations: Mapping[str, Operation] = adapters()[name]
-    schemas = operations[operation]
-    require(f"input of {name}.{operation}", dict(given), schemas.input_schema)
-    answer: Json = HttpClient(url, token, operations).call(operation, given)
-    require(f"output of {name}.{operation}", answer, schemas.output_schema)
-    return answer
-
-
-FOLDER = "tools"
+ADAPTERS = "app/adapters"
+"""The folder of an app with the adapters that its steps declare."""
 _ROOM = Path(__file__).parent
 _CLIENT = "http_client"
 
 
-def names_of_tools() -> Collection[str]:
-    """Return the names of all adapters and skills."""
-    return [*adapters(), *skills()]
+def copied_skills(names: Collection[str]) -> Mapping[str, str]:
+    """Return the files of skills for an app, which needs nothing of Attractor."""
+    files = {f"tools/{one}.py": _text(f"skills/{one}.py") for one in sorted(names)}
+    return {"tools/__init__.py": '"""Skills of this app."""\n', **files}
 
 
-def vendored(names: Collection[str]) -> Mapping[str, str]:
-    """Return the files of tools for an app, which needs nothing of Attractor."""
-    files: dict[str, str] = {}
-    for name in sorted(names):
-        folder = "adapters" if name in adapters() else "skills"
-        text = (_ROOM / folder / f"{name}.py").read_text("utf-8")
-        files[f"{FOLDER}/{name}.py"] = text.replace("from attractor.growth.", f"from {FOLDER}.")
-        if folder == "adapters":
-            files[f"{FOLDER}/{_CLIENT}.py"] = (_ROOM / f"{_CLIENT}.py").read_text("utf-8")
-    return {f"{FOLDER}/__init__.py": '"""Adapters and skills of this app."""\n', **files}
+def copied_adapters(names: Collection[str]) -> Mapping[str, str]:
+    """Return the files of adapters for an app, with their client; none without an adapter."""
+    sources = {one: f"adapters/{one}.py" for one in sorted(names)}
+    if sources:
+        sources |= {"__init__": "adapters/__init__.py", _CLIENT: f"{_CLIENT}.py"}
+    return {
+        f"{ADAPTERS}/{name}.py": _text(source).replace("attractor.growth.", "app.adapters.")
+        for name, source in sources.items()
+    }
+
+
+def adapters_in(tree: Path) -> list[str]:
+    """Return the names of the adapters that the app in a tree uses."""
+    return [one for one in adapters() if (tree / ADAPTERS / f"{one}.py").is_file()]
+
+
+def _text(path: str) -> str:
+    return (_ROOM / path).read_text("utf-8")

@@ -20,6 +20,7 @@ from attractor.environments.environment import ExecutionEnvironment, Inherit, Se
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.sandbox.bubblewrap import BindMount
 from attractor.environments.selection import EnvironmentChoice, choose_environment
+from attractor.growth.apps.services import Services, no_services
 from attractor.growth.apps.skeleton import APP_FOLDERS, STACK
 from attractor.growth.apps.stack import stacks
 from attractor.growth.errors import AppFailed
@@ -69,14 +70,19 @@ async def running_app(
     seed: int = 0,
     sandbox: EnvironmentChoice | None = None,
     variables: Mapping[str, str] | None = None,
+    services: Services = no_services,
 ) -> AsyncGenerator[RunningApp]:
     """Serve the app of a tree on a free port until the block ends, or raise AppFailed.
 
     The clock is fixed if it is given.
     """
     fixed = {"APP_CLOCK": clock.isoformat()} if clock else {}
-    async with _place(tree, state, sandbox) as place:
-        variables = {**place.variables, "APP_SEED": str(seed), **fixed, **(variables or {})}
+    async with (
+        _place(tree, state, sandbox) as place,
+        services(tree, place.environment, seed) as reached,
+    ):
+        given = {**fixed, **reached, **(variables or {})}
+        variables = {**place.variables, "APP_SEED": str(seed), **given}
         command = _command(*stacks()[STACK].serve)
         service = await place.environment.start_service(command, env_vars=variables)
         output: list[str] = []

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from attractor.growth.spec.graph import Relation, SpecGraph, SpecNode
+from attractor.growth.tools import adapters
 
 
 class Route(NamedTuple):
@@ -85,12 +86,13 @@ def _reached_from(graph: SpecGraph, node: SpecNode) -> Iterator[str]:
     match node.kind:
         case "field":
             yield graph.parents[node.id]
-        case "entity" | "output":
+        case "entity" | "output" | "source":
             yield from _users(graph, node.id)
             yield from (user for one in graph.children(node.id) for user in _users(graph, one.id))
         case "step":
             yield graph.parents[node.id]
             yield from entities_of(graph, node, Relation.WRITES)
+            yield from (one for one in node.targets(Relation.WRITES) if _is_source(graph, one))
             yield from guarded_steps(graph, node)
         case "pipeline":
             yield from graph.children_ids(node.id)
@@ -122,14 +124,36 @@ def _entities(graph: SpecGraph, ids: Iterable[str]) -> Iterator[str]:
                 pass
 
 
+def operations_of(graph: SpecGraph, step: SpecNode) -> Mapping[str, tuple[str, ...]]:
+    """Return the operations that a step may call, by adapter.
+
+    A source with the name of an adapter is its service: who reads it calls the operations that only
+    read, and who writes it the others.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for id_ in dict.fromkeys((*step.targets(Relation.READS), *step.targets(Relation.WRITES))):
+        if _is_source(graph, id_) and id_ in adapters():
+            named = {True: Relation.READS, False: Relation.WRITES}
+            found[id_] = tuple(
+                name
+                for name, one in adapters()[id_].items()
+                if id_ in step.targets(named[one.only_reads])
+            )
+    return found
+
+
+def _is_source(graph: SpecGraph, id_: str) -> bool:
+    return graph[id_].kind == "source"
+
+
 def guarded_steps(graph: SpecGraph, gate: SpecNode) -> tuple[str, ...]:
-    """Return the steps that a gate guards: named ones, and those that write a named entity."""
+    """Return the steps that a gate guards: named ones, and writers of a named entity or source."""
     steps: list[str] = []
     for id_ in gate.targets(Relation.GUARDS):
         match graph[id_].kind:
             case "step":
                 steps.append(id_)
-            case "entity":
+            case "entity" | "source":
                 steps += [one.id for one in graph.sources(id_, Relation.WRITES)]
             case "pipeline":
                 steps += graph.children_ids(id_)

@@ -2,12 +2,16 @@
 
 import ast
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from pydantic import Field
 
+from attractor.growth.apps.routes import operations_of
 from attractor.growth.crew.app_tree import PANELS, STEPS
 from attractor.growth.crew.contract import Message, Work
+from attractor.growth.http_client import Operation
 from attractor.growth.spec.graph import Relation
+from attractor.growth.tools import adapters
 
 FUNCTION = {STEPS: "run", PANELS: "rows"}
 """The function of a body, by the folder of its file."""
@@ -30,6 +34,7 @@ class OpenBody(Message):
     reads: dict[str, dict[str, str]] = Field(description="fields with types, by entity")
     writes: dict[str, dict[str, str]] = Field(description="fields with types, by entity")
     guards: tuple[str, ...] = Field(description="steps that get only what this gate lets pass")
+    services: dict[str, Any] = Field(description="operations to call, by adapter, with schemas")
     now: str = Field(description="the present text of the file")
 
 
@@ -54,16 +59,32 @@ def _open(work: Work, path: str, id_: str) -> OpenBody:
         node=id_,
         name=node.name,
         fields={key: str(value) for key, value in node.fields.items() if key != "name"},
-        reads={one: _types(work, one) for one in reads},
-        writes={one: _types(work, one) for one in node.targets(Relation.WRITES)},
+        reads=_types(work, reads),
+        writes=_types(work, node.targets(Relation.WRITES)),
         guards=node.targets(Relation.GUARDS),
+        services={
+            adapter: {name: _schemas(adapters()[adapter][name]) for name in names}
+            for adapter, names in operations_of(graph, node).items()
+        },
         now=work.tree.text(path),
     )
 
 
-def _types(work: Work, id_: str) -> dict[str, str]:
-    fields = work.tree.graph.children(id_, "field")
-    return {one.id.partition(".")[2]: str(one.fields.get("type", "text")) for one in fields}
+def _types(work: Work, ids: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the types of fields, by the id of what has records: a source has none."""
+    graph = work.tree.graph
+    return {
+        id_: {
+            one.id.partition(".")[2]: str(one.fields.get("type", "text"))
+            for one in graph.children(id_, "field")
+        }
+        for id_ in ids
+        if graph[id_].kind != "source"
+    }
+
+
+def _schemas(operation: Operation) -> dict[str, Any]:
+    return {"input": operation.input_schema, "output": operation.output_schema}
 
 
 def faults_of(work: Work, folder: str, bodies: Sequence[Body]) -> Sequence[str]:

@@ -23,6 +23,7 @@ from attractor.engine.stage.no_workspace import NoEnvironment
 from attractor.environments.selection import EnvironmentChoice
 from attractor.factory.resources.first_suite import toml_text
 from attractor.growth.apps.process import running_app
+from attractor.growth.apps.services import service_twins
 from attractor.growth.crew.app_tree import AppTree
 from attractor.growth.crew.contract import Message
 from attractor.growth.spec.graph import Relation, SpecGraph
@@ -248,10 +249,13 @@ async def play_draft(
 async def start_app(
     tree: Path, clock: datetime = START, *, sandbox: EnvironmentChoice | None = None
 ) -> AsyncGenerator[httpx.AsyncClient]:
-    """Yield a client of the app in a tree, with an empty state of its own."""
+    """Yield a client of the app in a tree, with an empty state and service twins of its own."""
     with tempfile.TemporaryDirectory(prefix="attractor-state-") as state:
+        running = running_app(
+            tree, Path(state), clock=clock, seed=1, sandbox=sandbox, services=service_twins()
+        )
         async with (
-            running_app(tree, Path(state), clock=clock, seed=1, sandbox=sandbox) as app,
+            running as app,
             httpx.AsyncClient(base_url=app.url, timeout=_ANSWER_TIME) as client,
         ):
             yield client

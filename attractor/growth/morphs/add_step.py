@@ -4,6 +4,8 @@ from attractor.growth.errors import InvalidMorph
 from attractor.growth.morph import Morph, Risk, Touched, after_slot, ids_of, insert_step, new_node
 from attractor.growth.spec.graph import Relation, SpecGraph, slug
 
+_DATA = ("entity", "field", "source")
+
 
 class AddStep(Morph):
     """Adds a step to a pipeline."""
@@ -20,7 +22,7 @@ class AddStep(Morph):
     def touched(self, graph: SpecGraph) -> Touched:
         """Read and write these nodes and slots."""
         after = self._place(graph)
-        data = ids_of(graph, (*self.reads, *self.writes), "entity", "field")
+        data = ids_of(graph, (*self.reads, *self.writes), *_DATA)
         above = graph.parents[after] if graph[after].kind == "step" else after
         return Touched(
             frozenset({after, above, *data}), frozenset({slug(self.name), after_slot(after)})
@@ -30,7 +32,7 @@ class AddStep(Morph):
         """Return the changed graph."""
         step = new_node(graph, self.name, "step")
         for relation, words in ((Relation.READS, self.reads), (Relation.WRITES, self.writes)):
-            step = step.with_targets(relation, ids_of(graph, words, "entity", "field"))
+            step = step.with_targets(relation, ids_of(graph, words, *_DATA))
         return insert_step(graph, step, self._place(graph))
 
     def _place(self, graph: SpecGraph) -> str:

@@ -1,9 +1,11 @@
 """Gives the app that runs and the app that was built the same recorded traffic (ruling G10).
 
-Each app begins with the state of the recording, and with its clock and seed.
+Each app begins with the state of the recording, with its clock and seed, and with fresh twins of
+its services.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +15,7 @@ from pydantic import JsonValue
 from attractor.base.dataclasses import dataclass
 from attractor.environments.selection import EnvironmentChoice
 from attractor.growth.apps.process import import_state, running_app
+from attractor.growth.apps.services import service_twins
 from attractor.growth.migration import State
 from attractor.growth.plans.plan import Plan
 from attractor.growth.simulation.impact import Impact, changed_responses
@@ -30,12 +33,22 @@ async def replay(
     requests: Sequence[Request],
     state: State,
     sandbox: EnvironmentChoice,
+    *,
+    project: Path | None = None,
 ) -> Sequence[Response]:
-    """Return the responses of the app in a tree, which begins with a state."""
+    """Return the responses of the app in a tree, which begins with a state.
+
+    Twins of services in a project take the place of the shipped ones.
+    """
     with TemporaryDirectory(prefix="replay-") as folder:
         await import_state(tree, Path(folder), state, sandbox=sandbox)
         running = running_app(
-            tree, Path(folder), clock=conditions.clock, seed=conditions.seed, sandbox=sandbox
+            tree,
+            Path(folder),
+            clock=conditions.clock,
+            seed=conditions.seed,
+            sandbox=sandbox,
+            services=service_twins(project),
         )
         async with (
             running as app,
@@ -78,22 +91,24 @@ async def rehearse(
     before: Path | None,
     after: Path,
     sandbox: EnvironmentChoice,
+    project: Path | None = None,
 ) -> Rehearsed:
     """Replay all recordings against the trees of both apps, and compare the responses.
 
     An app that was never deployed has no tree `before`; the new one must only respond.
     """
     impact = Impact(plan.base, plan.result)
+    play = partial(replay, sandbox=sandbox, project=project)
     found: list[WillChange] = []
     pages: dict[str, str] = {}
     for recording in recordings:
         requests = [*recording.requests, _HOME]
         migrated = plan.migration.up(recording.state).state
-        new = await replay(after, recording.conditions, requests, migrated, sandbox)
+        new = await play(after, recording.conditions, requests, migrated)
         pages["after"] = _page(new)
         if before is None:
             continue
-        old = await replay(before, recording.conditions, requests, recording.state, sandbox)
+        old = await play(before, recording.conditions, requests, recording.state)
         pages["before"] = _page(old)
         found += [
             WillChange(

@@ -149,7 +149,9 @@ async def rehearse_plan(
     commit = await repository.commit(f"refs/heads/attractor/run/{run.run_id}")
     sandbox = await sandbox_of(host)
     async with work_tree(host, repository, commit) as tree:
-        rehearsed = await rehearse(plan, recordings, before=running, after=tree, sandbox=sandbox)
+        rehearsed = await rehearse(
+            plan, recordings, before=running, after=tree, sandbox=sandbox, project=host.project
+        )
     rehearsal = Rehearsal(run_id=run.run_id, tree=commit, will_change=rehearsed.will_change)
     pictures, note = await _take_pictures(control_plane, rehearsed.pages, folder, sandbox)
     said = (f"wireframes instead of screenshots: {note}",) if note else ()

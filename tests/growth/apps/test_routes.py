@@ -1,6 +1,6 @@
 """Routes of an app, and the nodes downstream of a change."""
 
-from attractor.growth.apps.routes import downstream, nodes_of_request, routes
+from attractor.growth.apps.routes import downstream, nodes_of_request, operations_of, routes
 from attractor.growth.spec.document import read_document
 from tests.tables import table
 
@@ -13,8 +13,10 @@ workflows:
   pipelines:
     - name: Nightly
       steps: [{name: Weigh, reads: [block.crop]}, {name: Allocate, writes: [Harvest]}]
-    - {name: Post, steps: [{name: Send, reads: [Mail]}]}
+    - {name: Post, steps: [{name: Send, reads: [Mail, Calendar], writes: [Slack]}]}
+    - {name: Look, steps: [{name: Watch, reads: [Slack]}]}
   outputs: [{name: Packlist, reads: [Harvest]}]
+evidence_policy: {sources: [Calendar, Slack, Almanac]}
 interface:
   panels: [{name: Brief, shows: [Packlist]}, {name: Inbox, shows: [Mail]}]
 safety: {guardrails: [{name: Be kind, guards: [Allocate]}]}
@@ -26,7 +28,11 @@ REACHED = {
     "a field reaches readers of its entity": ("block.crop", {"block.crop", "block", *RUN}),
     "a step reaches its run, since a failure undoes all of it": ("weigh", RUN),
     "written data reaches outputs and panels": ("packlist", {"packlist", "brief"}),
-    "another pipeline is not reached": ("mail", {"mail", "send", "post", "inbox"}),
+    "another pipeline is not reached": ("inbox", {"inbox"}),
+    "a service carries a change to its readers": (
+        "mail",
+        {"mail", "send", "post", "inbox", "slack", "watch", "look"},
+    ),
     "a panel reaches nothing": ("inbox", {"inbox"}),
     "a guardrail changes no answer": ("be_kind", {"be_kind"}),
     "a slot is no node": ("after weigh", set[str]()),
@@ -55,4 +61,12 @@ def test_change_reaches_nodes(case: str):
 )
 def test_request_is_answered_by_nodes(request_: str, nodes: set[str]):
     assert nodes_of_request(SPEC, *request_.split()) == nodes
-    assert len(routes(SPEC)) == 3 + 3 * 3 + 2 + 1 + 2
+    assert len(routes(SPEC)) == 3 + 3 * 3 + 3 + 1 + 2
+
+
+def test_step_calls_what_it_declares():
+    assert operations_of(SPEC, SPEC["send"]) == {
+        "calendar": ("list_events",),
+        "slack": ("post_message",),
+    }
+    assert operations_of(SPEC, SPEC["weigh"]) == {}

@@ -59,7 +59,7 @@ RIGHT: dict[str, object] = {
     "planner": {"morphs": [{"type": "add_source", "name": "contracts"}], "tests": ["It works."]},
     "compiler": {"bodies": BODIES},
     "surface": {"bodies": [{"path": "app/panels/brief.py", "text": BODY.replace("run", "rows")}]},
-    "toolsmith": {"ready": ["github"]},
+    "toolsmith": {"ready": ["compare"]},
     "safety": {"verdict": "approve"},
     "tester": {"drafts": [DRAFT]},
     "historian": {"headline": "A farm", "changes": ["It can harvest."]},
@@ -74,10 +74,11 @@ WRONG: list[tuple[str, object, str]] = [
     ("compiler", {"bodies": [*BODIES, {"path": "../x.py", "text": BODY}]}, "not asked for"),
     ("compiler", {"bodies": [{**one, "text": "def run("} for one in BODIES]}, "no valid Python"),
     ("compiler", {"bodies": [{**one, "text": "x = 1"} for one in BODIES]}, "no function run"),
-    ("compiler", {"needs": ["teapot"]}, "unknown tool 'teapot'"),
-    ("compiler", {"needs": ["github"], "bodies": BODIES}, "either bodies or needs"),
-    ("toolsmith", {"ready": ["github", "slack"]}, "slack is not needed"),
-    ("toolsmith", {"ready": []}, "github is missing"),
+    ("compiler", {"needs": ["teapot"]}, "unknown skill 'teapot'"),
+    ("compiler", {"needs": ["slack"]}, "if it reads or writes the source slack"),
+    ("compiler", {"needs": ["compare"], "bodies": BODIES}, "either bodies or needs"),
+    ("toolsmith", {"ready": ["compare", "brief"]}, "brief is not needed"),
+    ("toolsmith", {"ready": []}, "compare is missing"),
     ("safety", {"verdict": "veto"}, "a veto names its reasons"),
     ("safety", {"verdict": "perhaps"}, "verdict"),
     ("tester", changed(run="daily"), "no pipeline 'daily'"),
@@ -90,7 +91,7 @@ WRONG: list[tuple[str, object, str]] = [
 
 
 def work_on(tree: AppTree) -> Work:
-    needs: list[Json] = ["github"]
+    needs: list[Json] = ["compare"]
     return Work(tree, {"compiler.needs": needs})
 
 

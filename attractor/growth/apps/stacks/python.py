@@ -9,9 +9,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from attractor.growth.apps.routes import entities_of, guarded_steps
+from attractor.growth.apps.routes import entities_of, guarded_steps, operations_of
 from attractor.growth.apps.stack import FilePart, GeneratedFile, Stack
 from attractor.growth.spec.graph import Relation, SpecGraph, SpecNode
+from attractor.growth.tools import copied_adapters
 
 _TEMPLATES = "python_app"
 _SUFFIX = ".j2"
@@ -29,6 +30,9 @@ def _generate(graph: SpecGraph) -> Mapping[str, GeneratedFile]:
         for name in _skeleton_templates()
         for path in [f"app/{name.removesuffix(_SUFFIX)}"]
     }
+    used = {name: one.id for one in graph.of_kind("step") for name in operations_of(graph, one)}
+    for path, text in copied_adapters(used).items():
+        generated[path] = GeneratedFile(text, (), FilePart.SKELETON)
     for kind, folder in _BODIES.items():
         for node in graph.of_kind(kind):
             text = _render(f"bodies/{kind}.py{_SUFFIX}", _body(graph, node))
@@ -73,6 +77,7 @@ def _step(graph: SpecGraph, node: SpecNode) -> dict[str, Any]:
         "writes": entities_of(graph, node, Relation.WRITES),
         "guards": guarded_steps(graph, node),
         "strategy": node.fields.get("strategy", ""),
+        "operations": operations_of(graph, node),
     }
 
 

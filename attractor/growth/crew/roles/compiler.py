@@ -1,4 +1,4 @@
-"""Writes the bodies of steps; it may ask for adapters and skills first."""
+"""Writes the bodies of steps; it may ask for skills first."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from attractor.base.json import Json
 from attractor.growth.crew.app_tree import STEPS, AppTree
 from attractor.growth.crew.bodies import Body, OpenBody, faults_of, open_bodies, text_by_path
 from attractor.growth.crew.contract import Message, Role, Work
-from attractor.growth.tools import names_of_tools
+from attractor.growth.tools import Skill, adapters, skills
 
 
 class Input(Message):
@@ -19,16 +19,16 @@ class Input(Message):
     morphs: tuple[dict[str, Any], ...] = Field(description="the plan; empty for a rebuild")
     tests: tuple[str, ...] = Field(description="sentences that must hold")
     bodies: tuple[OpenBody, ...] = Field(description="the files to write")
-    tools: tuple[str, ...] = Field(description="adapters and skills that exist")
-    ready: tuple[str, ...] = Field(description="adapters and skills that toolsmith made ready")
+    tools: tuple[str, ...] = Field(description="skills that exist")
+    ready: dict[str, Any] = Field(description="skills that toolsmith made ready, with schemas")
     faults: tuple[str, ...] = Field(description="faults found in earlier bodies")
 
 
 class Answer(Message):
-    """All bodies, or the tools that are needed first."""
+    """All bodies, or the skills that are needed first."""
 
     bodies: tuple[Body, ...] = ()
-    needs: tuple[str, ...] = Field(default=(), description="names of adapters and skills")
+    needs: tuple[str, ...] = Field(default=(), description="names of skills")
 
 
 def gather(work: Work) -> Input:
@@ -39,10 +39,14 @@ def gather(work: Work) -> Input:
         morphs=tuple(proposal.to_dict()["morphs"]) if proposal else (),
         tests=(*sentences(tree), *(proposal.tests if proposal else ())),
         bodies=tuple(open_bodies(work, STEPS)),
-        tools=tuple(names_of_tools()),
-        ready=tuple(work.left("toolsmith.ready") or ()),
+        tools=tuple(skills()),
+        ready={one: _schemas(skills()[one]) for one in work.left("toolsmith.ready") or ()},
         faults=tuple(work.left("crew.faults") or ()),
     )
+
+
+def _schemas(skill: Skill) -> dict[str, Any]:
+    return {"input": skill.input_schema, "output": skill.output_schema}
 
 
 def sentences(tree: AppTree) -> list[str]:
@@ -52,11 +56,18 @@ def sentences(tree: AppTree) -> list[str]:
 
 def find_faults(work: Work, answer: Answer) -> Sequence[str]:
     """Refuse unknown tools, and bodies that are missing, invalid or not asked for."""
-    known = names_of_tools()
-    unknown = [f"needs: unknown tool {one!r}" for one in answer.needs if one not in known]
+    unknown = [_refusal(one) for one in answer.needs if one not in skills()]
     if answer.needs and answer.bodies:
         return ["answer either bodies or needs"]
     return unknown or ([] if answer.needs else faults_of(work, STEPS, answer.bodies))
+
+
+def _refusal(name: str) -> str:
+    if name in adapters():
+        return (
+            f"needs: {name} is an adapter: a step calls it if it reads or writes the source {name}"
+        )
+    return f"needs: unknown skill {name!r}"
 
 
 def files(_work: Work, answer: Answer) -> Mapping[str, str]:

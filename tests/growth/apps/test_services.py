@@ -1,0 +1,102 @@
+"""Apps whose steps call services: twins in a rehearsal, undeclared calls, missing settings."""
+
+from pathlib import Path
+
+import pytest
+
+from attractor.growth.apps.process import app_sandbox, running_app
+from attractor.growth.errors import AppFailed
+from attractor.growth.morph import read_morph
+from attractor.growth.plans.plan import Plan, PlannedMorph
+from attractor.growth.simulation.rehearse import rehearse
+from attractor.growth.simulation.traffic import Conditions, Exchange, Recording, Request, Response
+from attractor.growth.spec.document import read_document
+from tests.growth.apps.small_app import write_with_bodies
+
+pytestmark = pytest.mark.anyio
+
+SPEC = read_document(
+    """
+identity: {purpose: Plan deliveries}
+evidence_policy: {sources: [Calendar, Slack]}
+data_contracts: {entities: [{name: Delivery, fields: [title]}, {name: Fault, fields: [title]}]}
+workflows:
+  pipelines:
+    - name: Plan
+      steps:
+        - {name: Book, reads: [Calendar], writes: [Delivery, Calendar]}
+        - {name: Peek, reads: [Calendar], writes: [Fault]}
+interface: {panels: [{name: Deliveries, shows: [Delivery]}, {name: Faults, shows: [Fault]}]}
+"""
+)
+BODIES = {
+    "steps/book": """
+    farm = {'calendar': 'farm'}
+    context.call('calendar', 'create_event', {**farm, 'title': 'Kale', 'start': '2026-01-02'})
+    found = context.call('calendar', 'list_events', farm)['items']
+    return {'delivery': [{'id': one['id'], 'title': one['title']} for one in found]}""",
+    "steps/peek": """
+    try:
+        context.call('calendar', 'create_event', {'calendar': 'farm'})
+    except Exception as error:
+        return {'fault': [{'id': 'f', 'title': str(error)}]}""",
+    "panels/deliveries": "return Panel('Deliveries', 2, records['delivery'])",
+    "panels/faults": "return Panel('Faults', 1, records['fault'])",
+}
+OWN_TWIN = """
+name = "calendar"
+environ = { CALENDAR_URL = "{{ url }}", CALENDAR_TOKEN = "{{ key }}" }
+auth = { kind = "bearer", key = "twin" }
+collections.events.id = "event-{{ counter('events') }}"
+
+[[state.events]]
+id = "before"
+title = "Beets"
+
+[[routes]]
+path = "/calendars/{calendar}/events"
+kind = "list"
+collection = "events"
+json = { items = "{{ records }}" }
+
+[[routes]]
+method = "POST"
+path = "/calendars/{calendar}/events"
+kind = "create"
+collection = "events"
+"""
+
+
+async def test_rehearsed_apps_call_fresh_twins_and_only_what_their_steps_declare(
+    tmp_path: Path,
+) -> None:
+    tree = write_with_bodies(SPEC, tmp_path / "tree", BODIES)
+    adapters = sorted(one.name for one in (tree / "app" / "adapters").iterdir())
+    assert adapters == ["__init__.py", "calendar.py", "http_client.py"]
+    twin = tmp_path / "scenarios" / "_twins" / "calendar" / "twin.toml"
+    twin.parent.mkdir(parents=True)
+    twin.write_text(OWN_TWIN)
+    morph = read_morph({"type": "set_preference", "name": "short notes"})
+    plan = Plan("gp-1", SPEC, (PlannedMorph(morph, "app", morph.level, morph.risk),), (), "")
+    conditions = Conditions.model_validate({"clock": "2026-05-05T06:00:00Z"})
+    run = Exchange(request=Request(method="POST", path="/run/plan"), response=Response(status=200))
+    found = await rehearse(
+        plan,
+        [Recording("week", conditions, {"delivery": ()}, (run,))],
+        before=tree,
+        after=tree,
+        sandbox=await app_sandbox({}, hide=[]),
+        project=tmp_path,
+    )
+    # The second app would see the event of the first one in a twin of both.
+    assert found.will_change == ()
+    page = found.pages["after"]
+    assert [word in page for word in ("Beets", "event-1", "event-2")] == [True, True, False]
+    assert "step peek calls calendar.create_event, which it does not declare" in page
+
+
+async def test_app_without_the_address_of_a_service_does_not_start(tmp_path: Path) -> None:
+    tree = write_with_bodies(SPEC, tmp_path / "tree", BODIES)
+    with pytest.raises(AppFailed, match="missing setting CALENDAR_URL for the adapter calendar"):
+        async with running_app(tree, tmp_path / "state"):
+            pass
