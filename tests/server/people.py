@@ -61,9 +61,12 @@ class WithKeyboard:
 
     def _reach(self, target: Locator) -> None:
         page: Page = target.page
-        # Found once: to look for it after each key takes longer than the key.
+        # Found again only if the page has put another in its place: to look for it after each key
+        # takes longer than the key.
         element = target.element_handle()
         for _ in range(MOST_STOPS):
+            if not element.evaluate("one => one.isConnected"):
+                element = target.element_handle()
             if element.evaluate("one => one === document.activeElement"):
                 return
             page.keyboard.press("Tab")
