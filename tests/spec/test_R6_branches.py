@@ -11,7 +11,7 @@ from attractor.language.diagnostics import Severity
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.reading import parse
-from attractor.language.rules.fan_in_taken import FanInTaken
+from attractor.language.rules import fan_in_taken
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.forked import branch_steps, forked, results, until_there_is, words, wrote
 from tests.engine.graphs import chain, edge, end, graph, node, start
@@ -194,7 +194,7 @@ def test_R6_nested_forks_need_a_fan_in_each(tmp_path: Path) -> None:
     )
     result, _ = run_graph(tmp_path, whole)
     assert result.reason == "the branches of fan never meet at one node"
-    (found,) = FanInTaken().apply(whole, Vocabulary())
+    (found,) = fan_in_taken.part.apply(whole, Vocabulary())
     assert found.severity is Severity.ERROR
     assert found.message == (
         "the branches of 'fan' have no fan-in of their own: 'join' is the fan-in of 'in'"

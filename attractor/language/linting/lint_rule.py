@@ -46,16 +46,17 @@ class Vocabulary:
 class LintRule(Protocol):
     """Checks a graph for one kind of mistake; the file name of a rule is the name of the rule."""
 
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterable[Diagnostic]:
+    def apply(self, graph: Graph, vocabulary: Vocabulary, /) -> Iterable[Diagnostic]:
         """Return the diagnostics, in time linear in the size of the graph."""
         ...
 
 
-class BuiltInRule(LintRule, Protocol):
-    """A rule of `language/rules`, with its severity."""
+@dataclass(frozen=True)
+class BuiltInRule:
+    """A rule of `language/rules`, with the severity of its diagnostics."""
 
     severity: Severity
-    """The severity of the diagnostics of the rule."""
+    apply: Callable[[Graph, Vocabulary], Iterator[Diagnostic]]
 
 
 def rule_registry() -> Registry[BuiltInRule]:

@@ -61,7 +61,7 @@ def _written(rule: str) -> tuple[Severity, str]:
     """Return the severity and the page of a rule."""
     if rule in rule_registry():
         part = rule_registry()[rule]
-        return part.severity, inspect.cleandoc(sys.modules[type(part).__module__].__doc__ or "")
+        return part.severity, inspect.cleandoc(sys.modules[part.apply.__module__].__doc__ or "")
     if rule not in page_names():
         raise UnknownName("rule", rule, page_names())
     severity, _, text = (_REPORTS / f"{rule}.md").read_text("utf-8").partition("\n")

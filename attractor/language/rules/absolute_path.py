@@ -32,7 +32,7 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote, span_within
 
 _ROUTE = r"(?i:\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|routes?|endpoints?|pages?|urls?)\s+)[`'\"]?\Z"
@@ -43,24 +43,18 @@ _PATH = (
 )
 
 
-class AbsolutePath:
-    """Report absolute paths in prompts."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report the first absolute path of each prompt."""
-        for node in graph.nodes_with("prompt"):
-            attribute = node.attributes.by_key["prompt"]
-            found = _first_path(str(attribute.value))
-            if found:
-                yield Diagnostic(
-                    self.severity,
-                    f"absolute path {quote(found[0])} in the prompt",
-                    span_within(attribute.value, *found.span()),
-                    node=node.id,
-                    fix="use a path relative to the project root",
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    for node in graph.nodes_with("prompt"):
+        attribute = node.attributes.by_key["prompt"]
+        found = _first_path(str(attribute.value))
+        if found:
+            yield Diagnostic(
+                Severity.WARNING,
+                f"absolute path {quote(found[0])} in the prompt",
+                span_within(attribute.value, *found.span()),
+                node=node.id,
+                fix="use a path relative to the project root",
+            )
 
 
 def _first_path(text: str) -> re.Match[str] | None:
@@ -74,4 +68,4 @@ def _is_route(text: str, start: int) -> bool:
     return re.search(_ROUTE, text[max(0, start - 20) : start]) is not None
 
 
-part = AbsolutePath()
+part = BuiltInRule(Severity.WARNING, _apply)

@@ -37,34 +37,28 @@ from collections.abc import Iterator
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
 from attractor.language.graph.paths import human_gates
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 
-class AcceleratorKeys:
-    """Report choices with the same key."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each choice with the same key as an earlier choice."""
-        accelerator = vocabulary.accelerator
-        if accelerator is None:
-            return
-        for _, choices in human_gates(graph):
-            first: dict[str, str] = {}
-            for (label, _), edge in choices.items():
-                key = accelerator(label)
-                other = first.setdefault(key, label)
-                if other != label:
-                    value = edge.attributes.value("label")
-                    yield Diagnostic(
-                        self.severity,
-                        f"{quote(other)} and {quote(label)} have the same key {key}",
-                        value.span if value else edge.span,
-                        edge=(edge.source, edge.target),
-                        fix="add another key to one of the labels: [X] Label",
-                    )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    accelerator = vocabulary.accelerator
+    if accelerator is None:
+        return
+    for _, choices in human_gates(graph):
+        first: dict[str, str] = {}
+        for (label, _), edge in choices.items():
+            key = accelerator(label)
+            other = first.setdefault(key, label)
+            if other != label:
+                value = edge.attributes.value("label")
+                yield Diagnostic(
+                    Severity.WARNING,
+                    f"{quote(other)} and {quote(label)} have the same key {key}",
+                    value.span if value else edge.span,
+                    edge=(edge.source, edge.target),
+                    fix="add another key to one of the labels: [X] Label",
+                )
 
 
-part = AcceleratorKeys()
+part = BuiltInRule(Severity.WARNING, _apply)

@@ -41,7 +41,7 @@ from attractor.language.diagnostics import (
 )
 from attractor.language.graph.attribute_catalogue import ATTRIBUTES, AttributeType, KnownAttribute
 from attractor.language.graph.graph import Graph, each_attribute
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.syntax_tree import Value, parse_integer
 from attractor.language.source.text import NUMBER, quote
 
@@ -56,31 +56,25 @@ _CONTEXT_KEY = re.compile(r"[^\W\d][\w-]*(?:\.[\w-]+)*")
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-class AttributeValue:
-    """Report invalid attribute values."""
-
-    severity = Severity.ERROR
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each invalid value; an empty text counts as no value."""
-        seen: dict[tuple[str, str], str] = {}
-        for holder, attribute in each_attribute(graph, _CHECKED.keys()):
-            row, value = _CHECKED[attribute.key], attribute.value
-            # Most values occur many times.
-            same = row.name, str(value)
-            if same not in seen:
-                seen[same] = _shortcoming(row, value) if same[1] else ""
-            fix = seen[same] if holder.place in row.places else ""
-            if fix:
-                yield Diagnostic(
-                    self.severity,
-                    f"invalid {row.name}: {quote(str(value))}",
-                    value.span,
-                    node=holder.node,
-                    edge=holder.edge,
-                    fix=fix,
-                    edits=_edits(row, value),
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    seen: dict[tuple[str, str], str] = {}
+    for holder, attribute in each_attribute(graph, _CHECKED.keys()):
+        row, value = _CHECKED[attribute.key], attribute.value
+        # Most values occur many times.
+        same = row.name, str(value)
+        if same not in seen:
+            seen[same] = _shortcoming(row, value) if same[1] else ""
+        fix = seen[same] if holder.place in row.places else ""
+        if fix:
+            yield Diagnostic(
+                Severity.ERROR,
+                f"invalid {row.name}: {quote(str(value))}",
+                value.span,
+                node=holder.node,
+                edge=holder.edge,
+                fix=fix,
+                edits=_edits(row, value),
+            )
 
 
 def _shortcoming(row: KnownAttribute, value: Value) -> str:
@@ -140,7 +134,7 @@ def _edits(row: KnownAttribute, value: Value) -> tuple[Edit, ...]:
     return word_edits(value, one_slip(str(value), words))
 
 
-part = AttributeValue()
+part = BuiltInRule(Severity.ERROR, _apply)
 
 
 def is_moment(text: str) -> bool:

@@ -27,22 +27,16 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary, unknown_names
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary, unknown_names
 from attractor.language.source.text import quote
 
 
-class BackendKnown:
-    """Report unknown backends."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each unknown backend."""
-        for one in unknown_names(graph, "backend", vocabulary.backends):
-            message = f"unknown backend {quote(one.name)}"
-            yield Diagnostic(
-                self.severity, message, one.span, node=one.node, fix=one.fix, edits=one.edits
-            )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    for one in unknown_names(graph, "backend", vocabulary.backends):
+        message = f"unknown backend {quote(one.name)}"
+        yield Diagnostic(
+            Severity.WARNING, message, one.span, node=one.node, fix=one.fix, edits=one.edits
+        )
 
 
-part = BackendKnown()
+part = BuiltInRule(Severity.WARNING, _apply)

@@ -47,28 +47,22 @@ from collections.abc import Iterator
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.branches import FORKS
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 
-class BranchCondition:
-    """Report conditions on branches."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each condition on an edge to a branch."""
-        forks = (node for type_ in sorted(FORKS) for node in graph.of_type(type_))
-        for edge in (edge for node in forks for edge in graph.outgoing(node.id)):
-            if edge.is_conditional:
-                yield Diagnostic(
-                    self.severity,
-                    f"the condition is ignored: {quote(edge.source)} runs all of its branches",
-                    edge.span,
-                    edge=(edge.source, edge.target),
-                    fix="remove the condition, or put it on an edge before the fork or after the "
-                    "branches join",
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    forks = (node for type_ in sorted(FORKS) for node in graph.of_type(type_))
+    for edge in (edge for node in forks for edge in graph.outgoing(node.id)):
+        if edge.is_conditional:
+            yield Diagnostic(
+                Severity.WARNING,
+                f"the condition is ignored: {quote(edge.source)} runs all of its branches",
+                edge.span,
+                edge=(edge.source, edge.target),
+                fix="remove the condition, or put it on an edge before the fork or after the "
+                "branches join",
+            )
 
 
-part = BranchCondition()
+part = BuiltInRule(Severity.WARNING, _apply)

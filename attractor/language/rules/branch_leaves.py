@@ -44,26 +44,20 @@ from collections.abc import Iterator
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.branches import find_forks
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 
-class BranchLeaves:
-    """Report edges that leave a branch."""
-
-    severity = Severity.ERROR
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each edge out of a branch."""
-        for fork in find_forks(graph):
-            for edge in fork.leaks:
-                yield Diagnostic(
-                    self.severity,
-                    f"the edge leaves a branch of {quote(fork.node)} before the branches meet",
-                    edge.span,
-                    edge=(edge.source, edge.target),
-                    fix=f"change its target to {fork.meeting}, where the branches meet",
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    for fork in find_forks(graph):
+        for edge in fork.leaks:
+            yield Diagnostic(
+                Severity.ERROR,
+                f"the edge leaves a branch of {quote(fork.node)} before the branches meet",
+                edge.span,
+                edge=(edge.source, edge.target),
+                fix=f"change its target to {fork.meeting}, where the branches meet",
+            )
 
 
-part = BranchLeaves()
+part = BuiltInRule(Severity.ERROR, _apply)

@@ -49,30 +49,24 @@ from itertools import chain
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.branches import find_forks
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 
-class BranchShared:
-    """Report nodes that some branches share."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each node that several branches reach, but not all."""
-        for fork in find_forks(graph):
-            times = Counter(chain.from_iterable(fork.branches.values()))
-            for id_, count in times.items():
-                node = graph.nodes.get(id_)
-                if node and 1 < count < len(fork.branches):
-                    yield Diagnostic(
-                        self.severity,
-                        f"{count} of {len(fork.branches)} branches of {quote(fork.node)} "
-                        f"reach {quote(id_)} before they meet",
-                        node.span,
-                        node=id_,
-                        fix="give each branch its own stage, or connect all branches to this node",
-                    )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    for fork in find_forks(graph):
+        times = Counter(chain.from_iterable(fork.branches.values()))
+        for id_, count in times.items():
+            node = graph.nodes.get(id_)
+            if node and 1 < count < len(fork.branches):
+                yield Diagnostic(
+                    Severity.WARNING,
+                    f"{count} of {len(fork.branches)} branches of {quote(fork.node)} "
+                    f"reach {quote(id_)} before they meet",
+                    node.span,
+                    node=id_,
+                    fix="give each branch its own stage, or connect all branches to this node",
+                )
 
 
-part = BranchShared()
+part = BuiltInRule(Severity.WARNING, _apply)

@@ -33,7 +33,7 @@ from collections.abc import Iterator
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.attribute_catalogue import AttributeOwner
 from attractor.language.graph.graph import Graph, each_attribute
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote, span_within
 
 _CLASS = re.compile(r"[^,\s]+")
@@ -41,26 +41,20 @@ _NAME = re.compile(r"[a-z0-9-]+")
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9]+")
 
 
-class ClassName:
-    """Report class names that no selector can match."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each invalid class name; report a name in a default block only once."""
-        for holder, attribute in each_attribute(graph, {"class"}):
-            if holder.place is not AttributeOwner.NODE:
-                continue
-            for found in _CLASS.finditer(str(attribute.value)):
-                if not _NAME.fullmatch(found[0]):
-                    near = _NOT_IN_A_NAME.sub("-", found[0].lower()).strip("-")
-                    yield Diagnostic(
-                        self.severity,
-                        f"invalid class name {quote(found[0])}",
-                        span_within(attribute.value, *found.span()),
-                        node=holder.node,
-                        fix=f"use {near}" if near else "use lowercase letters, digits and -",
-                    )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    for holder, attribute in each_attribute(graph, {"class"}):
+        if holder.place is not AttributeOwner.NODE:
+            continue
+        for found in _CLASS.finditer(str(attribute.value)):
+            if not _NAME.fullmatch(found[0]):
+                near = _NOT_IN_A_NAME.sub("-", found[0].lower()).strip("-")
+                yield Diagnostic(
+                    Severity.WARNING,
+                    f"invalid class name {quote(found[0])}",
+                    span_within(attribute.value, *found.span()),
+                    node=holder.node,
+                    fix=f"use {near}" if near else "use lowercase letters, digits and -",
+                )
 
 
-part = ClassName()
+part = BuiltInRule(Severity.WARNING, _apply)

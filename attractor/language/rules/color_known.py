@@ -29,25 +29,19 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 
 _COLORS = frozenset({"bgcolor", "color", "fillcolor", "fontcolor"})
 
 
-class ColorKnown:
-    """Report unknown colors."""
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    keys = graph.node_keys | graph.edge_keys | graph.attributes.by_key.keys()
+    keys |= {key for one in graph.subgraphs for key in one.attributes.by_key}
+    if not _COLORS.isdisjoint(keys):
+        # Few pipelines have colours, and the import reads the table of their names.
+        from attractor.language.drawing.style import unknown_colors
 
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each unknown color."""
-        keys = graph.node_keys | graph.edge_keys | graph.attributes.by_key.keys()
-        keys |= {key for one in graph.subgraphs for key in one.attributes.by_key}
-        if not _COLORS.isdisjoint(keys):
-            # Few pipelines have colours, and the import reads the table of their names.
-            from attractor.language.drawing.style import unknown_colors
-
-            yield from unknown_colors(graph, self.severity)
+        yield from unknown_colors(graph, Severity.WARNING)
 
 
-part = ColorKnown()
+part = BuiltInRule(Severity.WARNING, _apply)

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.attribute_catalogue import AttributeOwner
 from attractor.language.graph.graph import TYPE_OF_SHAPE, Graph, each_attribute
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 _TOOL = "tool"
@@ -38,30 +38,19 @@ _OTHERS = frozenset(
 _KEYS = frozenset({"tool_command"})
 
 
-class CommandNeedsTool:
-    """Report commands that never run."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each ignored command.
-
-        Report a command in a default block only if no stage runs it.
-        """
-        commands = [
-            one for one in each_attribute(graph, _KEYS) if one[0].place is AttributeOwner.NODE
-        ]
-        used = _used(graph) if commands else set[int]()
-        for holder, attribute in commands:
-            if str(attribute.value).strip() and id(attribute) not in used:
-                type_ = graph.nodes[holder.node].type
-                yield Diagnostic(
-                    self.severity,
-                    f"the tool_command of {quote(holder.node)} never runs: its type is {type_}",
-                    attribute.span,
-                    node=holder.node,
-                    fix="add shape=parallelogram, or remove the command",
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    commands = [one for one in each_attribute(graph, _KEYS) if one[0].place is AttributeOwner.NODE]
+    used = _used(graph) if commands else set[int]()
+    for holder, attribute in commands:
+        if str(attribute.value).strip() and id(attribute) not in used:
+            type_ = graph.nodes[holder.node].type
+            yield Diagnostic(
+                Severity.WARNING,
+                f"the tool_command of {quote(holder.node)} never runs: its type is {type_}",
+                attribute.span,
+                node=holder.node,
+                fix="add shape=parallelogram, or remove the command",
+            )
 
 
 def _used(graph: Graph) -> set[int]:
@@ -73,4 +62,4 @@ def _used(graph: Graph) -> set[int]:
     }
 
 
-part = CommandNeedsTool()
+part = BuiltInRule(Severity.WARNING, _apply)

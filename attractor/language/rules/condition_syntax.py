@@ -37,33 +37,32 @@ from attractor.language.conditions.condition import ALWAYS, Unreadable
 from attractor.language.conditions.parse import read_condition
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary, edge_conditions, edits_within
+from attractor.language.linting.lint_rule import (
+    BuiltInRule,
+    Vocabulary,
+    edge_conditions,
+    edits_within,
+)
 from attractor.language.source.text import span_within
 
 _OTHER_QUOTES = re.compile(r"['\u2018\u201c](?P<word>[A-Za-z_][A-Za-z0-9_.:-]*)['\u2019\u201d]")
 
 
-class ConditionSyntax:
-    """Report invalid conditions."""
-
-    severity = Severity.ERROR
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each syntax error in a condition of an edge or of a manager loop."""
-        for guard in edge_conditions(graph, lambda condition, _: isinstance(condition, Unreadable)):
-            wrong = guard.condition
-            if isinstance(wrong, Unreadable):
-                span = guard.span(wrong.start, wrong.end)
-                instead = _instead(guard.text[wrong.start : wrong.end])
-                edits = edits_within(guard, wrong.start, wrong.end, instead)
-                fault, fix = wrong.fault, wrong.fix
-                yield Diagnostic(self.severity, fault, span, edge=guard.ends, fix=fix, edits=edits)
-        for node in graph.of_type("stack.manager_loop"):
-            value = node.attributes.value("manager.stop_condition")
-            wrong = read_condition(str(value)) if value else ALWAYS
-            if value and isinstance(wrong, Unreadable):
-                span = span_within(value, wrong.start, wrong.end)
-                yield Diagnostic(self.severity, wrong.fault, span, node=node.id, fix=wrong.fix)
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    for guard in edge_conditions(graph, lambda condition, _: isinstance(condition, Unreadable)):
+        wrong = guard.condition
+        if isinstance(wrong, Unreadable):
+            span = guard.span(wrong.start, wrong.end)
+            instead = _instead(guard.text[wrong.start : wrong.end])
+            edits = edits_within(guard, wrong.start, wrong.end, instead)
+            fault, fix = wrong.fault, wrong.fix
+            yield Diagnostic(Severity.ERROR, fault, span, edge=guard.ends, fix=fix, edits=edits)
+    for node in graph.of_type("stack.manager_loop"):
+        value = node.attributes.value("manager.stop_condition")
+        wrong = read_condition(str(value)) if value else ALWAYS
+        if value and isinstance(wrong, Unreadable):
+            span = span_within(value, wrong.start, wrong.end)
+            yield Diagnostic(Severity.ERROR, wrong.fault, span, node=node.id, fix=wrong.fix)
 
 
 def _instead(written: str) -> str:
@@ -72,4 +71,4 @@ def _instead(written: str) -> str:
     return other["word"] if other else "=" * (written == "==")
 
 
-part = ConditionSyntax()
+part = BuiltInRule(Severity.ERROR, _apply)

@@ -45,7 +45,7 @@ from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.branches import FOR_EACH, FORKS
 from attractor.language.graph.graph import Graph
 from attractor.language.graph.paths import reached_from, targets_and_jumps
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.syntax_tree import Span, ValueKind
 from attractor.language.source.text import quote, span_within
 
@@ -74,30 +74,24 @@ class _Read(NamedTuple):
     span: Span
 
 
-class ContextKeyWritten:
-    """Report context keys that are read before they are written."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each key that no earlier node can have written."""
-        written: dict[str, tuple[set[str], set[str]]] = {}
-        for read in (*_in_conditions(graph), *_in_prompts(graph), *_in_items(graph)):
-            kind = _kind(read.key)
-            if kind is None:
-                continue
-            if kind not in written:
-                written[kind] = _written(graph, kind)
-            before, behind = written[kind]
-            if read.node not in (behind if read.edge else before):
-                yield Diagnostic(
-                    self.severity,
-                    f"no earlier node writes the context key {quote(read.key)}",
-                    read.span,
-                    node="" if read.edge else read.node,
-                    edge=read.edge,
-                    fix=_FIXES.get(kind, "write the key in an earlier stage, or correct its name"),
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    written: dict[str, tuple[set[str], set[str]]] = {}
+    for read in (*_in_conditions(graph), *_in_prompts(graph), *_in_items(graph)):
+        kind = _kind(read.key)
+        if kind is None:
+            continue
+        if kind not in written:
+            written[kind] = _written(graph, kind)
+        before, behind = written[kind]
+        if read.node not in (behind if read.edge else before):
+            yield Diagnostic(
+                Severity.WARNING,
+                f"no earlier node writes the context key {quote(read.key)}",
+                read.span,
+                node="" if read.edge else read.node,
+                edge=read.edge,
+                fix=_FIXES.get(kind, "write the key in an earlier stage, or correct its name"),
+            )
 
 
 _FIXES = {
@@ -174,4 +168,4 @@ def _in_items(graph: Graph) -> Iterator[_Read]:
             yield _Read(key, node.id, None, value.span)
 
 
-part = ContextKeyWritten()
+part = BuiltInRule(Severity.WARNING, _apply)

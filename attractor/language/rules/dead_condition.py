@@ -35,6 +35,7 @@ from attractor.language.conditions.condition import is_plain
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import (
+    BuiltInRule,
     EdgeCondition,
     Vocabulary,
     edge_conditions,
@@ -44,36 +45,31 @@ from attractor.language.linting.lint_rule import (
 from attractor.language.source.text import quote
 
 
-class DeadCondition:
-    """Report conditions that are never true."""
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    for guard in edge_conditions(graph, lambda condition, _: not is_plain(condition)):
+        # Few conditions need an analysis.
+        from attractor.language.conditions.analysis import find_dead_parts
 
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each condition, or part of a condition, that is never true."""
-        for guard in edge_conditions(graph, lambda condition, _: not is_plain(condition)):
-            # Few conditions need an analysis.
-            from attractor.language.conditions.analysis import find_dead_parts
-
-            for dead in find_dead_parts(guard.condition, guard.text):
-                span = guard.span(dead.start, dead.end)
-                edits = edits_within(guard, dead.start, dead.end, dead.instead)
-                yield Diagnostic(
-                    self.severity, dead.message, span, edge=guard.ends, fix=dead.fix, edits=edits
-                )
-            yield from self._misnamed(guard)
-
-    def _misnamed(self, guard: EdgeCondition) -> Iterator[Diagnostic]:
-        """Report each context key that is compared with an outcome."""
-        for key, start, end, instead in misspelled_outcomes(guard.text):
+        for dead in find_dead_parts(guard.condition, guard.text):
+            span = guard.span(dead.start, dead.end)
+            edits = edits_within(guard, dead.start, dead.end, dead.instead)
             yield Diagnostic(
-                self.severity,
-                f"{quote(key)} is a context key, not the outcome of a stage",
-                guard.span(start, end),
-                edge=guard.ends,
-                fix="did you mean outcome?",
-                edits=edits_within(guard, start, end, instead),
+                Severity.WARNING, dead.message, span, edge=guard.ends, fix=dead.fix, edits=edits
             )
+        yield from _misnamed(guard)
 
 
-part = DeadCondition()
+def _misnamed(guard: EdgeCondition) -> Iterator[Diagnostic]:
+    """Report each context key that is compared with an outcome."""
+    for key, start, end, instead in misspelled_outcomes(guard.text):
+        yield Diagnostic(
+            Severity.WARNING,
+            f"{quote(key)} is a context key, not the outcome of a stage",
+            guard.span(start, end),
+            edge=guard.ends,
+            fix="did you mean outcome?",
+            edits=edits_within(guard, start, end, instead),
+        )
+
+
+part = BuiltInRule(Severity.WARNING, _apply)

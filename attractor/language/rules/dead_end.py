@@ -34,38 +34,32 @@ from collections.abc import Iterator
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
 from attractor.language.graph.paths import failure_targets, reached_from, targets_and_jumps
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote, written_word
 
 
-class DeadEnd:
-    """Report nodes without an outgoing edge."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each dead end; undeclared nodes have their own rule."""
-        if not graph.starts or not graph.exits:
-            return
-        exits, exit_ = {one.id for one in graph.exits}, graph.exits[0].id
-        ends = [
-            node
-            for id_, node in graph.nodes.items()
-            if not graph.outgoing(id_) and node.is_declared and id_ not in exits
-        ]
-        if not ends:
-            return
-        begin = [*(node.id for node in graph.starts), *failure_targets(graph.attributes)]
-        reached = reached_from(begin, targets_and_jumps(graph))
-        for node in ends:
-            if node.id in reached:
-                yield Diagnostic(
-                    self.severity,
-                    f"{quote(node.id)} has no outgoing edge and is not the exit",
-                    node.span,
-                    node=node.id,
-                    fix=f"add an edge: {written_word(node.id)} -> {written_word(exit_)}",
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    if not graph.starts or not graph.exits:
+        return
+    exits, exit_ = {one.id for one in graph.exits}, graph.exits[0].id
+    ends = [
+        node
+        for id_, node in graph.nodes.items()
+        if not graph.outgoing(id_) and node.is_declared and id_ not in exits
+    ]
+    if not ends:
+        return
+    begin = [*(node.id for node in graph.starts), *failure_targets(graph.attributes)]
+    reached = reached_from(begin, targets_and_jumps(graph))
+    for node in ends:
+        if node.id in reached:
+            yield Diagnostic(
+                Severity.WARNING,
+                f"{quote(node.id)} has no outgoing edge and is not the exit",
+                node.span,
+                node=node.id,
+                fix=f"add an edge: {written_word(node.id)} -> {written_word(exit_)}",
+            )
 
 
-part = DeadEnd()
+part = BuiltInRule(Severity.WARNING, _apply)

@@ -37,7 +37,7 @@ from collections.abc import Iterator
 from attractor.language.diagnostics import Diagnostic, Severity, suggester
 from attractor.language.graph.graph import Graph
 from attractor.language.graph.paths import human_gates
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 _KEY = "human.default_choice"
@@ -45,29 +45,23 @@ _KEY = "human.default_choice"
 _LONGEST_KEY = 2
 
 
-class DefaultChoiceExists:
-    """Report unknown default choices."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each default choice that does not exist at its gate."""
-        for node, choices in human_gates(graph):
-            attribute = node.attributes.by_key.get(_KEY)
-            choice = str(attribute.value).strip() if attribute else ""
-            if attribute is None or len(choice) <= _LONGEST_KEY:
-                continue
-            targets = dict.fromkeys(target for _, target in choices)
-            # A label may begin with its key: `[Y] Yes` is also `Yes`.
-            labels = [label.casefold() for label, _ in choices]
-            if choice not in targets and not any(choice.casefold() in one for one in labels):
-                yield Diagnostic(
-                    self.severity,
-                    f"{_KEY}: unknown choice {quote(choice)}",
-                    attribute.value.span,
-                    node=node.id,
-                    fix=suggester(targets)(choice) or f"use {' or '.join(targets) or 'none'}",
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    for node, choices in human_gates(graph):
+        attribute = node.attributes.by_key.get(_KEY)
+        choice = str(attribute.value).strip() if attribute else ""
+        if attribute is None or len(choice) <= _LONGEST_KEY:
+            continue
+        targets = dict.fromkeys(target for _, target in choices)
+        # A label may begin with its key: `[Y] Yes` is also `Yes`.
+        labels = [label.casefold() for label, _ in choices]
+        if choice not in targets and not any(choice.casefold() in one for one in labels):
+            yield Diagnostic(
+                Severity.WARNING,
+                f"{_KEY}: unknown choice {quote(choice)}",
+                attribute.value.span,
+                node=node.id,
+                fix=suggester(targets)(choice) or f"use {' or '.join(targets) or 'none'}",
+            )
 
 
-part = DefaultChoiceExists()
+part = BuiltInRule(Severity.WARNING, _apply)

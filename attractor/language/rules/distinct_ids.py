@@ -30,27 +30,21 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 
-class DistinctIds:
-    """Report ids that differ only in case."""
-
-    severity = Severity.ERROR
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each id that differs from an earlier id only in case."""
-        if len({id_.casefold() for id_ in graph.nodes}) == len(graph.nodes):
-            return
-        first: dict[str, str] = {}
-        for node in graph.nodes.values():
-            other = first.setdefault(node.id.casefold(), node.id)
-            if other != node.id:
-                message = f"the ids {quote(other)} and {quote(node.id)} differ only in case"
-                yield Diagnostic(
-                    self.severity, message, node.span, node=node.id, fix="rename one of them"
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    if len({id_.casefold() for id_ in graph.nodes}) == len(graph.nodes):
+        return
+    first: dict[str, str] = {}
+    for node in graph.nodes.values():
+        other = first.setdefault(node.id.casefold(), node.id)
+        if other != node.id:
+            message = f"the ids {quote(other)} and {quote(node.id)} differ only in case"
+            yield Diagnostic(
+                Severity.ERROR, message, node.span, node=node.id, fix="rename one of them"
+            )
 
 
-part = DistinctIds()
+part = BuiltInRule(Severity.ERROR, _apply)

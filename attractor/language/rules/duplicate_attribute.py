@@ -30,28 +30,22 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 
-class DuplicateAttribute:
-    """Report duplicate attributes."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each attribute that overrides an earlier attribute."""
-        for repeat in graph.repeats:
-            of_node = f" of {quote(repeat.node)}" if repeat.node else ""
-            line = repeat.lost.span.line
-            where = f" on line {line}" if line != repeat.kept.span.line else ""
-            yield Diagnostic(
-                self.severity,
-                f"duplicate attribute {quote(repeat.kept.key)}{of_node}: already set{where}",
-                repeat.kept.span,
-                node=repeat.node,
-                fix="remove one of them",
-            )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    for repeat in graph.repeats:
+        of_node = f" of {quote(repeat.node)}" if repeat.node else ""
+        line = repeat.lost.span.line
+        where = f" on line {line}" if line != repeat.kept.span.line else ""
+        yield Diagnostic(
+            Severity.WARNING,
+            f"duplicate attribute {quote(repeat.kept.key)}{of_node}: already set{where}",
+            repeat.kept.span,
+            node=repeat.node,
+            fix="remove one of them",
+        )
 
 
-part = DuplicateAttribute()
+part = BuiltInRule(Severity.WARNING, _apply)

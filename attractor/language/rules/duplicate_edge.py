@@ -31,32 +31,26 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Edge, Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 
-class DuplicateEdge:
-    """Report duplicate edges."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each edge that equals an earlier edge."""
-        ends = {(edge.source, edge.target) for edge in graph.edges}
-        if len(ends) == len(graph.edges):
-            return
-        seen: set[tuple[str, str, frozenset[tuple[str, str]]]] = set()
-        for edge in graph.edges:
-            meaning = (edge.source, edge.target, _meaning(edge))
-            if meaning in seen:
-                yield Diagnostic(
-                    self.severity,
-                    f"duplicate edge from {quote(edge.source)} to {quote(edge.target)}",
-                    edge.span,
-                    edge=(edge.source, edge.target),
-                    fix="remove this edge, or change its target or its condition",
-                )
-            seen.add(meaning)
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    ends = {(edge.source, edge.target) for edge in graph.edges}
+    if len(ends) == len(graph.edges):
+        return
+    seen: set[tuple[str, str, frozenset[tuple[str, str]]]] = set()
+    for edge in graph.edges:
+        meaning = (edge.source, edge.target, _meaning(edge))
+        if meaning in seen:
+            yield Diagnostic(
+                Severity.WARNING,
+                f"duplicate edge from {quote(edge.source)} to {quote(edge.target)}",
+                edge.span,
+                edge=(edge.source, edge.target),
+                fix="remove this edge, or change its target or its condition",
+            )
+        seen.add(meaning)
 
 
 def _meaning(edge: Edge) -> frozenset[tuple[str, str]]:
@@ -64,4 +58,4 @@ def _meaning(edge: Edge) -> frozenset[tuple[str, str]]:
     return frozenset((key, str(one.value)) for key, one in by_key.items() if str(one.value))
 
 
-part = DuplicateEdge()
+part = BuiltInRule(Severity.WARNING, _apply)

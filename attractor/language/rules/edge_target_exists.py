@@ -30,31 +30,25 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity, suggester
 from attractor.language.graph.graph import Edge, Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote, written_word
 
 
-class EdgeTargetExists:
-    """Report undeclared nodes at the end of an edge."""
-
-    severity = Severity.ERROR
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each undeclared node that has only incoming or only outgoing edges."""
-        ends = _ends(graph)
-        suggest = suggester(node.id for node in graph.nodes.values() if ends and node.is_declared)
-        for id_, edge in ends.items():
-            role = "leads to" if edge.target == id_ else "comes from"
-            message = f"an edge {role} {quote(id_)}, which is not declared"
-            node = graph.nodes.get(id_)
-            yield Diagnostic(
-                self.severity,
-                message,
-                node.span if node else edge.span,
-                node=id_,
-                edge=(edge.source, edge.target),
-                fix=suggest(id_) or f'declare this node: {written_word(id_)} [label="..."]',
-            )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    ends = _ends(graph)
+    suggest = suggester(node.id for node in graph.nodes.values() if ends and node.is_declared)
+    for id_, edge in ends.items():
+        role = "leads to" if edge.target == id_ else "comes from"
+        message = f"an edge {role} {quote(id_)}, which is not declared"
+        node = graph.nodes.get(id_)
+        yield Diagnostic(
+            Severity.ERROR,
+            message,
+            node.span if node else edge.span,
+            node=id_,
+            edge=(edge.source, edge.target),
+            fix=suggest(id_) or f'declare this node: {written_word(id_)} [label="..."]',
+        )
 
 
 def _ends(graph: Graph) -> dict[str, Edge]:
@@ -74,4 +68,4 @@ def _is_loose(graph: Graph, id_: str) -> bool:
     return not node.is_declared and not (graph.incoming(id_) and graph.outgoing(id_))
 
 
-part = EdgeTargetExists()
+part = BuiltInRule(Severity.ERROR, _apply)

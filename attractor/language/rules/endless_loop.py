@@ -41,40 +41,35 @@ from collections.abc import Iterator, Sequence
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Edge, Graph
 from attractor.language.graph.paths import loops, reached_from, sources_and_jumps, targets_and_jumps
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 
-class EndlessLoop:
-    """Report loops without a way out."""
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    if not graph.exits:
+        return
+    leading_out = reached_from((one.id for one in graph.exits), sources_and_jumps(graph))
+    stuck = [one for one in graph.nodes if one not in leading_out]
+    if not stuck:
+        return
+    follow = targets_and_jumps(graph)
+    for loop in loops(stuck, follow):
+        inside = set(loop)
+        if all(inside.issuperset(follow(one)) for one in loop):
+            yield _report(graph, loop)
 
-    severity = Severity.WARNING
 
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each endless loop, at the edge that closes it."""
-        if not graph.exits:
-            return
-        leading_out = reached_from((one.id for one in graph.exits), sources_and_jumps(graph))
-        stuck = [one for one in graph.nodes if one not in leading_out]
-        if not stuck:
-            return
-        follow = targets_and_jumps(graph)
-        for loop in loops(stuck, follow):
-            inside = set(loop)
-            if all(inside.issuperset(follow(one)) for one in loop):
-                yield self._report(graph, loop)
-
-    def _report(self, graph: Graph, loop: Sequence[str]) -> Diagnostic:
-        edge = _closing(graph, loop)
-        others = f" and {len(loop) - 1} more" if len(loop) > 1 else ""
-        return Diagnostic(
-            self.severity,
-            f"endless loop: no edge leaves {quote(loop[0])}{others}",
-            edge.span if edge else graph.nodes[loop[0]].span,
-            node=loop[0],
-            edge=(edge.source, edge.target) if edge else None,
-            fix="add an edge with a condition that leaves the loop",
-        )
+def _report(graph: Graph, loop: Sequence[str]) -> Diagnostic:
+    edge = _closing(graph, loop)
+    others = f" and {len(loop) - 1} more" if len(loop) > 1 else ""
+    return Diagnostic(
+        Severity.WARNING,
+        f"endless loop: no edge leaves {quote(loop[0])}{others}",
+        edge.span if edge else graph.nodes[loop[0]].span,
+        node=loop[0],
+        edge=(edge.source, edge.target) if edge else None,
+        fix="add an edge with a condition that leaves the loop",
+    )
 
 
 def _closing(graph: Graph, loop: Sequence[str]) -> Edge | None:
@@ -84,4 +79,4 @@ def _closing(graph: Graph, loop: Sequence[str]) -> Edge | None:
     return back[-1] if back else None
 
 
-part = EndlessLoop()
+part = BuiltInRule(Severity.WARNING, _apply)

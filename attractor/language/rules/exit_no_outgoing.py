@@ -30,27 +30,21 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 
-class ExitNoOutgoing:
-    """Report edges out of the exit."""
-
-    severity = Severity.ERROR
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each edge out of the exit."""
-        for node in graph.exits:
-            for edge in graph.outgoing(node.id):
-                yield Diagnostic(
-                    self.severity,
-                    f"an edge leads from the exit to {quote(edge.target)}",
-                    edge.span,
-                    edge=(edge.source, edge.target),
-                    fix=f"place {quote(edge.target)} between the previous stage and the exit, or "
-                    "remove the edge",
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    for node in graph.exits:
+        for edge in graph.outgoing(node.id):
+            yield Diagnostic(
+                Severity.ERROR,
+                f"an edge leads from the exit to {quote(edge.target)}",
+                edge.span,
+                edge=(edge.source, edge.target),
+                fix=f"place {quote(edge.target)} between the previous stage and the exit, or "
+                "remove the edge",
+            )
 
 
-part = ExitNoOutgoing()
+part = BuiltInRule(Severity.ERROR, _apply)

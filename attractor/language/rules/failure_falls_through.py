@@ -50,7 +50,7 @@ from attractor.language.graph.paths import (
     is_conditional,
     unchecked_conditionals,
 )
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 # These nodes do not fail, or their edges are not taken after a failure.
@@ -60,51 +60,47 @@ _CONDITION = 'add condition="outcome!=fail", or an edge with condition="outcome=
 _ANOTHER_EDGE = 'add an edge with condition="outcome=fail"'
 
 
-class FailureFallsThrough:
-    """Report edges that handle failures differently than they look."""
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    unasked = unchecked_conditionals(graph, [node.id for node in graph.of_type(CONDITIONAL)])
+    for id_, node in graph.nodes.items():
+        edges = graph.outgoing(id_)
+        if (len(edges) < 2 and not unasked) or node.type in _SILENT:
+            continue
+        plain = [edge for edge in edges if not edge.is_conditional]
+        guards = [edge.condition for edge in edges if edge.is_conditional]
+        if not plain or any(could_hold(one, [FAIL]) for one in guards):
+            continue
+        if any(map(_takes_every_success, guards)):
+            yield from _report_end(graph, node, plain)
+        elif unasked:
+            yield from _report_unasked(graph, node, plain, unasked)
 
-    severity = Severity.WARNING
 
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each edge that a failure does not take, or takes like a success."""
-        unasked = unchecked_conditionals(graph, [node.id for node in graph.of_type(CONDITIONAL)])
-        for id_, node in graph.nodes.items():
-            edges = graph.outgoing(id_)
-            if (len(edges) < 2 and not unasked) or node.type in _SILENT:
-                continue
-            plain = [edge for edge in edges if not edge.is_conditional]
-            guards = [edge.condition for edge in edges if edge.is_conditional]
-            if not plain or any(could_hold(one, [FAIL]) for one in guards):
-                continue
-            if any(map(_takes_every_success, guards)):
-                yield from self._report_end(graph, node, plain)
-            elif unasked:
-                yield from self._report_unasked(graph, node, plain, unasked)
+def _report_end(graph: Graph, node: Node, plain: Sequence[Edge]) -> Iterator[Diagnostic]:
+    for edge in plain if _ends(graph, node, plain) else ():
+        yield Diagnostic(
+            Severity.WARNING,
+            f"a failure of {quote(node.id)} does not take this edge, and the run ends",
+            edge.span,
+            edge=(edge.source, edge.target),
+            fix='add condition="outcome=fail"',
+        )
 
-    def _report_end(self, graph: Graph, node: Node, plain: Sequence[Edge]) -> Iterator[Diagnostic]:
-        for edge in plain if _ends(graph, node, plain) else ():
-            yield Diagnostic(
-                self.severity,
-                f"a failure of {quote(node.id)} does not take this edge, and the run ends",
-                edge.span,
-                edge=(edge.source, edge.target),
-                fix='add condition="outcome=fail"',
-            )
 
-    def _report_unasked(
-        self, graph: Graph, node: Node, plain: Sequence[Edge], unasked: Set[str]
-    ) -> Iterator[Diagnostic]:
-        into = [edge for edge in plain if is_conditional(graph, edge.target)]
-        taken = min(into, key=lambda edge: (-edge.weight, edge.target), default=None)
-        if taken and taken.target in unasked and not _may_go_on(graph, node):
-            yield Diagnostic(
-                self.severity,
-                f"a failure of {quote(node.id)} also takes this edge, because no condition "
-                f"checks the outcome",
-                taken.span,
-                edge=(taken.source, taken.target),
-                fix=_ANOTHER_EDGE if node.type == "wait.human" else _CONDITION,
-            )
+def _report_unasked(
+    graph: Graph, node: Node, plain: Sequence[Edge], unasked: Set[str]
+) -> Iterator[Diagnostic]:
+    into = [edge for edge in plain if is_conditional(graph, edge.target)]
+    taken = min(into, key=lambda edge: (-edge.weight, edge.target), default=None)
+    if taken and taken.target in unasked and not _may_go_on(graph, node):
+        yield Diagnostic(
+            Severity.WARNING,
+            f"a failure of {quote(node.id)} also takes this edge, because no condition "
+            f"checks the outcome",
+            taken.span,
+            edge=(taken.source, taken.target),
+            fix=_ANOTHER_EDGE if node.type == "wait.human" else _CONDITION,
+        )
 
 
 def _takes_every_success(condition: Condition) -> bool:
@@ -129,4 +125,4 @@ def _may_go_on(graph: Graph, node: Node) -> bool:
     return nearest.attributes.text("on_failure") == "continue"
 
 
-part = FailureFallsThrough()
+part = BuiltInRule(Severity.WARNING, _apply)

@@ -44,7 +44,7 @@ from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.branches import FAN_IN, FORKS
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.graph.paths import FAIL, PARTIAL_SUCCESS, SUCCESS, reached_from, sources
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 # A person chooses among all edges; the edges of a fork are branches.
@@ -54,35 +54,30 @@ _WHOLE = frozenset({"start", "exit", "tool", "wait", "wait.human", "prompt", FAN
 _SUCCESS = Comparison("outcome", SUCCESS)
 
 
-class FallbackEdge:
-    """Report nodes that a run may be unable to leave."""
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    silent = {one.id for type_ in _SILENT for one in graph.of_type(type_)}
+    expected, cases = _Expected(graph), dict[tuple[object, ...], str]()
+    for id_ in dict.fromkeys(edge.source for edge in graph.edges_with("condition")):
+        conditions = [edge.condition for edge in graph.outgoing(id_)]
+        if id_ in silent or id_ not in graph.nodes or ALWAYS in conditions:
+            continue
+        # Conditions with the same text are the same object: most pipelines have few.
+        ends = expected.of(id_)
+        alike = (ends, *map(id, conditions))
+        if alike not in cases:
+            cases[alike] = _uncovered(conditions, ends)
+        if cases[alike]:
+            yield _report(graph.nodes[id_], cases[alike])
 
-    severity = Severity.WARNING
 
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each node without an edge for an expected outcome."""
-        silent = {one.id for type_ in _SILENT for one in graph.of_type(type_)}
-        expected, cases = _Expected(graph), dict[tuple[object, ...], str]()
-        for id_ in dict.fromkeys(edge.source for edge in graph.edges_with("condition")):
-            conditions = [edge.condition for edge in graph.outgoing(id_)]
-            if id_ in silent or id_ not in graph.nodes or ALWAYS in conditions:
-                continue
-            # Conditions with the same text are the same object: most pipelines have few.
-            ends = expected.of(id_)
-            alike = (ends, *map(id, conditions))
-            if alike not in cases:
-                cases[alike] = _uncovered(conditions, ends)
-            if cases[alike]:
-                yield self._report(graph.nodes[id_], cases[alike])
-
-    def _report(self, node: Node, case: str) -> Diagnostic:
-        return Diagnostic(
-            self.severity,
-            f"{quote(node.id)} has no edge to take if {case}",
-            node.span,
-            node=node.id,
-            fix="add an edge without a condition",
-        )
+def _report(node: Node, case: str) -> Diagnostic:
+    return Diagnostic(
+        Severity.WARNING,
+        f"{quote(node.id)} has no edge to take if {case}",
+        node.span,
+        node=node.id,
+        fix="add an edge without a condition",
+    )
 
 
 class _Expected:
@@ -118,4 +113,4 @@ def _uncovered(conditions: Sequence[Condition], expected: Sequence[str]) -> str:
     return ""
 
 
-part = FallbackEdge()
+part = BuiltInRule(Severity.WARNING, _apply)

@@ -40,28 +40,22 @@ from collections.abc import Iterator
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.branches import FAN_IN, find_forks
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 
-class FanInMissing:
-    """Report branches without a fan-in."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each fork whose branches do not meet at a fan-in."""
-        for fork in find_forks(graph):
-            if fork.taken or (fork.meeting and graph.nodes[fork.meeting].type == FAN_IN):
-                continue
-            where = f"meet at {quote(fork.meeting)}" if fork.meeting else "never meet"
-            yield Diagnostic(
-                self.severity,
-                f"missing fan-in: the branches of {quote(fork.node)} {where}",
-                graph.nodes[fork.node].span,
-                node=fork.node,
-                fix="connect all branches to a node of shape tripleoctagon",
-            )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    for fork in find_forks(graph):
+        if fork.taken or (fork.meeting and graph.nodes[fork.meeting].type == FAN_IN):
+            continue
+        where = f"meet at {quote(fork.meeting)}" if fork.meeting else "never meet"
+        yield Diagnostic(
+            Severity.WARNING,
+            f"missing fan-in: the branches of {quote(fork.node)} {where}",
+            graph.nodes[fork.node].span,
+            node=fork.node,
+            fix="connect all branches to a node of shape tripleoctagon",
+        )
 
 
-part = FanInMissing()
+part = BuiltInRule(Severity.WARNING, _apply)

@@ -48,27 +48,21 @@ from collections.abc import Iterator
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.branches import find_forks
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 
-class FanInTaken:
-    """Report forks whose only fan-in belongs to a fork inside their branches."""
-
-    severity = Severity.ERROR
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each fork that shares its fan-in with a fork inside a branch."""
-        for fork in find_forks(graph):
-            if fork.taken:
-                yield Diagnostic(
-                    self.severity,
-                    f"the branches of {quote(fork.node)} have no fan-in of their own: "
-                    f"{quote(fork.taken)} is the fan-in of {quote(fork.taken_by)}",
-                    graph.nodes[fork.node].span,
-                    node=fork.node,
-                    fix=f"add a node of shape tripleoctagon after {fork.taken}",
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    for fork in find_forks(graph):
+        if fork.taken:
+            yield Diagnostic(
+                Severity.ERROR,
+                f"the branches of {quote(fork.node)} have no fan-in of their own: "
+                f"{quote(fork.taken)} is the fan-in of {quote(fork.taken_by)}",
+                graph.nodes[fork.node].span,
+                node=fork.node,
+                fix=f"add a node of shape tripleoctagon after {fork.taken}",
+            )
 
 
-part = FanInTaken()
+part = BuiltInRule(Severity.ERROR, _apply)

@@ -29,33 +29,27 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity, one_slip, suggester, word_edits
 from attractor.language.graph.graph import FIDELITIES, Graph, each_attribute
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 _KEYS = frozenset({"fidelity", "default_fidelity"})
 
 
-class FidelityValid:
-    """Report unknown fidelities."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each unknown fidelity."""
-        suggest = suggester(FIDELITIES)
-        for holder, attribute in each_attribute(graph, _KEYS):
-            mode, span = str(attribute.value), attribute.value.span
-            if mode and mode not in FIDELITIES:
-                meant = one_slip(mode, FIDELITIES)
-                yield Diagnostic(
-                    self.severity,
-                    f"unknown fidelity {quote(mode)}",
-                    span,
-                    node=holder.node,
-                    edge=holder.edge,
-                    fix=suggest(mode) or f"use one of {', '.join(FIDELITIES)}",
-                    edits=word_edits(attribute.value, meant),
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    suggest = suggester(FIDELITIES)
+    for holder, attribute in each_attribute(graph, _KEYS):
+        mode, span = str(attribute.value), attribute.value.span
+        if mode and mode not in FIDELITIES:
+            meant = one_slip(mode, FIDELITIES)
+            yield Diagnostic(
+                Severity.WARNING,
+                f"unknown fidelity {quote(mode)}",
+                span,
+                node=holder.node,
+                edge=holder.edge,
+                fix=suggest(mode) or f"use one of {', '.join(FIDELITIES)}",
+                edits=word_edits(attribute.value, meant),
+            )
 
 
-part = FidelityValid()
+part = BuiltInRule(Severity.WARNING, _apply)

@@ -36,28 +36,22 @@ from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.branches import find_forks
 from attractor.language.graph.graph import Graph, Node, goal_gates
 from attractor.language.graph.paths import dominance, reached_from, targets
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 
-class GoalGateBypassed:
-    """Report goal gates that a path bypasses."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each goal gate that a path to the exit bypasses."""
-        gates = goal_gates(graph)
-        if not gates or not graph.starts or not graph.exits:
-            return
-        for node in _avoidable(graph, gates):
-            yield Diagnostic(
-                self.severity,
-                f"a path to the exit bypasses the goal gate {quote(node.id)}",
-                node.attributes.by_key["goal_gate"].value.span,
-                node=node.id,
-                fix="route every path to the exit through this gate",
-            )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    gates = goal_gates(graph)
+    if not gates or not graph.starts or not graph.exits:
+        return
+    for node in _avoidable(graph, gates):
+        yield Diagnostic(
+            Severity.WARNING,
+            f"a path to the exit bypasses the goal gate {quote(node.id)}",
+            node.attributes.by_key["goal_gate"].value.span,
+            node=node.id,
+            fix="route every path to the exit through this gate",
+        )
 
 
 def _avoidable(graph: Graph, gates: Sequence[Node]) -> Sequence[Node]:
@@ -75,4 +69,4 @@ def _avoidable(graph: Graph, gates: Sequence[Node]) -> Sequence[Node]:
     return [one for one in around if one.id not in within]
 
 
-part = GoalGateBypassed()
+part = BuiltInRule(Severity.WARNING, _apply)

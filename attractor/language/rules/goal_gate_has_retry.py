@@ -28,34 +28,28 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph, goal_gates
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.syntax_tree import Attributes
 from attractor.language.source.text import quote
 
 
-class GoalGateHasRetry:
-    """Report goal gates without a retry target."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each goal gate without a retry target."""
-        if _has_target(graph.attributes):
-            return
-        for node in goal_gates(graph):
-            if not _has_target(node.attributes):
-                value = node.attributes.by_key["goal_gate"]
-                yield Diagnostic(
-                    self.severity,
-                    f"the goal gate {quote(node.id)} has no retry_target",
-                    value.span if value.span.is_somewhere else node.span,
-                    node=node.id,
-                    fix=f'add retry_target="{node.id}" or another node',
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    if _has_target(graph.attributes):
+        return
+    for node in goal_gates(graph):
+        if not _has_target(node.attributes):
+            value = node.attributes.by_key["goal_gate"]
+            yield Diagnostic(
+                Severity.WARNING,
+                f"the goal gate {quote(node.id)} has no retry_target",
+                value.span if value.span.is_somewhere else node.span,
+                node=node.id,
+                fix=f'add retry_target="{node.id}" or another node',
+            )
 
 
 def _has_target(attributes: Attributes) -> bool:
     return any(attributes.text(key) for key in ("retry_target", "fallback_retry_target"))
 
 
-part = GoalGateHasRetry()
+part = BuiltInRule(Severity.WARNING, _apply)

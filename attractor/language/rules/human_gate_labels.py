@@ -37,27 +37,21 @@ from collections.abc import Iterator
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
 from attractor.language.graph.paths import human_gates
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 
-class HumanGateLabels:
-    """Report choices without a label."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each choice without a label."""
-        for node, choices in human_gates(graph):
-            for edge in choices.values() if len(choices) > 1 else ():
-                if not edge.label.strip():
-                    yield Diagnostic(
-                        self.severity,
-                        f"the edge from {quote(node.id)} to {quote(edge.target)} has no label",
-                        edge.span,
-                        edge=(edge.source, edge.target),
-                        fix='add label="..." with the name of the choice',
-                    )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    for node, choices in human_gates(graph):
+        for edge in choices.values() if len(choices) > 1 else ():
+            if not edge.label.strip():
+                yield Diagnostic(
+                    Severity.WARNING,
+                    f"the edge from {quote(node.id)} to {quote(edge.target)} has no label",
+                    edge.span,
+                    edge=(edge.source, edge.target),
+                    fix='add label="..." with the name of the choice',
+                )
 
 
-part = HumanGateLabels()
+part = BuiltInRule(Severity.WARNING, _apply)

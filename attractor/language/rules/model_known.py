@@ -29,24 +29,18 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary, unknown_names
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary, unknown_names
 from attractor.language.source.text import quote
 
 _LIST = "'attractor models' lists the known models"
 
 
-class ModelKnown:
-    """Report models that the catalog does not list."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each unknown model."""
-        for one in unknown_names(graph, "llm_model", vocabulary.models, otherwise=_LIST):
-            message = f"unknown model {quote(one.name)}"
-            yield Diagnostic(
-                self.severity, message, one.span, node=one.node, fix=one.fix, edits=one.edits
-            )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    for one in unknown_names(graph, "llm_model", vocabulary.models, otherwise=_LIST):
+        message = f"unknown model {quote(one.name)}"
+        yield Diagnostic(
+            Severity.WARNING, message, one.span, node=one.node, fix=one.fix, edits=one.edits
+        )
 
 
-part = ModelKnown()
+part = BuiltInRule(Severity.WARNING, _apply)

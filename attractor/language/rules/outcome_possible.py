@@ -41,41 +41,36 @@ from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.branches import FORKS
 from attractor.language.graph.graph import Edge, Graph
 from attractor.language.graph.paths import possible_outcomes
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 # Every stage can have this outcome.
 _COMMON = (Comparison("outcome", "success"),)
 
 
-class OutcomePossible:
-    """Report conditions on impossible outcomes."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each condition that no outcome of its source makes true."""
-        for edge in graph.edges_with("condition"):
-            condition = edge.condition
-            if condition in _COMMON or not condition.keys() & OUTCOME_KEYS:
-                continue
-            source = graph.nodes.get(edge.source)
-            # The edges of a fork are branches, all of them are taken.
-            if source is None or source.type in FORKS:
-                continue
-            possible = possible_outcomes(graph, source)
-            if not could_hold(condition, possible) and could_hold(condition, OUTCOMES):
-                yield self._report(edge, possible)
-
-    def _report(self, edge: Edge, possible: Sequence[str]) -> Diagnostic:
-        value = edge.attributes.value("condition")
-        return Diagnostic(
-            self.severity,
-            f"{quote(edge.source)} never has this outcome",
-            value.span if value else edge.span,
-            edge=(edge.source, edge.target),
-            fix=f"use {' or '.join(possible)}",
-        )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    for edge in graph.edges_with("condition"):
+        condition = edge.condition
+        if condition in _COMMON or not condition.keys() & OUTCOME_KEYS:
+            continue
+        source = graph.nodes.get(edge.source)
+        # The edges of a fork are branches, all of them are taken.
+        if source is None or source.type in FORKS:
+            continue
+        possible = possible_outcomes(graph, source)
+        if not could_hold(condition, possible) and could_hold(condition, OUTCOMES):
+            yield _report(edge, possible)
 
 
-part = OutcomePossible()
+def _report(edge: Edge, possible: Sequence[str]) -> Diagnostic:
+    value = edge.attributes.value("condition")
+    return Diagnostic(
+        Severity.WARNING,
+        f"{quote(edge.source)} never has this outcome",
+        value.span if value else edge.span,
+        edge=(edge.source, edge.target),
+        fix=f"use {' or '.join(possible)}",
+    )
+
+
+part = BuiltInRule(Severity.WARNING, _apply)

@@ -42,27 +42,21 @@ from attractor.language.graph.paid_loops import (
     costs_money,
     unbounded_paid_loops,
 )
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 
-class PaidLoop:
-    """Report loops that cost money and have no bound of their own."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each loop, at its first stage that costs money."""
-        for loop in unbounded_paid_loops(graph):
-            paid = next(graph.nodes[one] for one in loop if costs_money(graph.nodes[one]))
-            yield Diagnostic(
-                self.severity,
-                f"a loop repeats {quote(paid.id)}, which costs money, up to "
-                f"{DEFAULT_PAID_VISITS} times: it has no bound of its own",
-                paid.span,
-                node=paid.id,
-                fix=f"set max_visits on {quote(paid.id)}, or max_node_visits on the graph",
-            )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    for loop in unbounded_paid_loops(graph):
+        paid = next(graph.nodes[one] for one in loop if costs_money(graph.nodes[one]))
+        yield Diagnostic(
+            Severity.WARNING,
+            f"a loop repeats {quote(paid.id)}, which costs money, up to "
+            f"{DEFAULT_PAID_VISITS} times: it has no bound of its own",
+            paid.span,
+            node=paid.id,
+            fix=f"set max_visits on {quote(paid.id)}, or max_node_visits on the graph",
+        )
 
 
-part = PaidLoop()
+part = BuiltInRule(Severity.WARNING, _apply)

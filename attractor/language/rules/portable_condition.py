@@ -36,6 +36,7 @@ from attractor.language.conditions.condition import Condition, Unreadable, is_pl
 from attractor.language.diagnostics import Diagnostic, Edit, Severity
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import (
+    BuiltInRule,
     EdgeCondition,
     Vocabulary,
     edge_conditions,
@@ -44,27 +45,21 @@ from attractor.language.linting.lint_rule import (
 from attractor.language.source.syntax_tree import quoted
 
 
-class PortableCondition:
-    """Report conditions that use extensions."""
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    for guard in edge_conditions(graph, _may_go_beyond):
+        # Few conditions use extensions.
+        from attractor.language.conditions.format import find_extension
 
-    severity = Severity.INFO
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each condition that uses an extension."""
-        for guard in edge_conditions(graph, _may_go_beyond):
-            # Few conditions use extensions.
-            from attractor.language.conditions.format import find_extension
-
-            beyond = find_extension(guard.condition, guard.text)
-            # The rule `dead_condition` reports misspelled outcomes.
-            misnamed = (one.start for one in misspelled_outcomes(guard.text))
-            if beyond and beyond.start not in misnamed:
-                message = f"not portable: {beyond.what} is an extension"
-                span = guard.span(beyond.start, beyond.end)
-                edits = _edits(guard, beyond.instead)
-                yield Diagnostic(
-                    self.severity, message, span, edge=guard.ends, fix=beyond.fix, edits=edits
-                )
+        beyond = find_extension(guard.condition, guard.text)
+        # The rule `dead_condition` reports misspelled outcomes.
+        misnamed = (one.start for one in misspelled_outcomes(guard.text))
+        if beyond and beyond.start not in misnamed:
+            message = f"not portable: {beyond.what} is an extension"
+            span = guard.span(beyond.start, beyond.end)
+            edits = _edits(guard, beyond.instead)
+            yield Diagnostic(
+                Severity.INFO, message, span, edge=guard.ends, fix=beyond.fix, edits=edits
+            )
 
 
 def _may_go_beyond(condition: Condition, text: str) -> bool:
@@ -81,4 +76,4 @@ def _edits(guard: EdgeCondition, instead: str) -> tuple[Edit, ...]:
     return (Edit(value.span, quoted(instead)),)
 
 
-part = PortableCondition()
+part = BuiltInRule(Severity.INFO, _apply)

@@ -37,7 +37,7 @@ from typing import NamedTuple
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.attribute_catalogue import COMMANDS
 from attractor.language.graph.graph import Graph, each_attribute
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.syntax_tree import Value
 from attractor.language.source.text import quote, span_within
 
@@ -57,25 +57,19 @@ suspend test times trap true type typeset ulimit umask unalias unset wait
 _SHELL_WORDS = frozenset([*_BEFORE_A_COMMAND, *_BUILT_INS.split()])
 
 
-class ProgramKnown:
-    """Report programs that are not installed."""
-
-    severity = Severity.INFO
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each call of a missing program; each program is only looked up once."""
-        if vocabulary.has_program is None:
-            return
-        is_installed = cache(vocabulary.has_program)
-        for call in _calls(graph):
-            if not is_installed(call.program):
-                yield Diagnostic(
-                    self.severity,
-                    f"the program {quote(call.program)} is not on the PATH",
-                    span_within(call.value, call.start, call.end),
-                    node=call.node,
-                    fix="install the program, or correct its name",
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    if vocabulary.has_program is None:
+        return
+    is_installed = cache(vocabulary.has_program)
+    for call in _calls(graph):
+        if not is_installed(call.program):
+            yield Diagnostic(
+                Severity.INFO,
+                f"the program {quote(call.program)} is not on the PATH",
+                span_within(call.value, call.start, call.end),
+                node=call.node,
+                fix="install the program, or correct its name",
+            )
 
 
 class _Call(NamedTuple):
@@ -141,4 +135,4 @@ def called_programs(command: str) -> list[str]:
     return [one for one in programs if one not in _SHELL_WORDS]
 
 
-part = ProgramKnown()
+part = BuiltInRule(Severity.INFO, _apply)

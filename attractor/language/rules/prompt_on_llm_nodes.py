@@ -28,25 +28,19 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import DEFAULT_TYPE, Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 _QUESTION = "prompt"
 
 
-class PromptOnLlmNodes:
-    """Report stages without a prompt."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each such node without a prompt; undeclared nodes have their own rule."""
-        ends = {node.id for node in (*graph.starts, *graph.exits)}
-        for node in (*graph.of_type(DEFAULT_TYPE), *graph.of_type(_QUESTION)):
-            if node.is_declared and not node.prompt.strip() and node.id not in ends:
-                fix = 'add prompt="..."'
-                message = f"the stage {quote(node.id)} has no prompt"
-                yield Diagnostic(self.severity, message, node.span, node=node.id, fix=fix)
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    ends = {node.id for node in (*graph.starts, *graph.exits)}
+    for node in (*graph.of_type(DEFAULT_TYPE), *graph.of_type(_QUESTION)):
+        if node.is_declared and not node.prompt.strip() and node.id not in ends:
+            fix = 'add prompt="..."'
+            message = f"the stage {quote(node.id)} has no prompt"
+            yield Diagnostic(Severity.WARNING, message, node.span, node=node.id, fix=fix)
 
 
-part = PromptOnLlmNodes()
+part = BuiltInRule(Severity.WARNING, _apply)

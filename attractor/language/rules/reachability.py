@@ -32,26 +32,20 @@ from collections.abc import Iterator
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.graph.paths import failure_targets, reached_from, targets_and_jumps
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 
-class Reachability:
-    """Report unreachable nodes."""
-
-    severity = Severity.ERROR
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each unreachable node."""
-        if not graph.starts:
-            return
-        begin = [*(node.id for node in graph.starts), *failure_targets(graph.attributes)]
-        reached = reached_from(begin, targets_and_jumps(graph))
-        for id_, node in graph.nodes.items():
-            if id_ not in reached and not _is_mistyped_source(graph, node):
-                message = f"orphan node {quote(node.id)}: unreachable from the start"
-                fix = "add an edge to this node, or remove the node"
-                yield Diagnostic(self.severity, message, node.span, node=node.id, fix=fix)
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    if not graph.starts:
+        return
+    begin = [*(node.id for node in graph.starts), *failure_targets(graph.attributes)]
+    reached = reached_from(begin, targets_and_jumps(graph))
+    for id_, node in graph.nodes.items():
+        if id_ not in reached and not _is_mistyped_source(graph, node):
+            message = f"orphan node {quote(node.id)}: unreachable from the start"
+            fix = "add an edge to this node, or remove the node"
+            yield Diagnostic(Severity.ERROR, message, node.span, node=node.id, fix=fix)
 
 
 def _is_mistyped_source(graph: Graph, node: Node) -> bool:
@@ -59,4 +53,4 @@ def _is_mistyped_source(graph: Graph, node: Node) -> bool:
     return not node.is_declared and not graph.incoming(node.id)
 
 
-part = Reachability()
+part = BuiltInRule(Severity.ERROR, _apply)

@@ -32,27 +32,21 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import span_within
 
 
-class RequiresSyntax:
-    """Report invalid requirements."""
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    value = graph.attributes.value("requires")
+    if value is None:
+        return
+    # Few pipelines declare requirements.
+    from attractor.language.declarations.requirements import read_requirements
 
-    severity = Severity.ERROR
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each syntax error in the list."""
-        value = graph.attributes.value("requires")
-        if value is None:
-            return
-        # Few pipelines declare requirements.
-        from attractor.language.declarations.requirements import read_requirements
-
-        for mistake in read_requirements(str(value)).mistakes:
-            span = span_within(value, mistake.start, mistake.end)
-            message = f"requires: {mistake.message}"
-            yield Diagnostic(self.severity, message, span, fix=mistake.hint)
+    for mistake in read_requirements(str(value)).mistakes:
+        span = span_within(value, mistake.start, mistake.end)
+        message = f"requires: {mistake.message}"
+        yield Diagnostic(Severity.ERROR, message, span, fix=mistake.hint)
 
 
-part = RequiresSyntax()
+part = BuiltInRule(Severity.ERROR, _apply)

@@ -29,28 +29,22 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 RESERVED_IDS = frozenset({"artifacts", "children", "evaluation", "history", "inbox", "incidents"})
 
 
-class ReservedId:
-    """Report reserved ids."""
-
-    severity = Severity.ERROR
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each reserved id."""
-        for id_, node in graph.nodes.items():
-            if id_.casefold() in RESERVED_IDS:
-                yield Diagnostic(
-                    self.severity,
-                    f"reserved id {quote(node.id)}: every run has a folder of this name",
-                    node.span,
-                    node=node.id,
-                    fix=f"use another id, such as {node.id}_stage",
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    for id_, node in graph.nodes.items():
+        if id_.casefold() in RESERVED_IDS:
+            yield Diagnostic(
+                Severity.ERROR,
+                f"reserved id {quote(node.id)}: every run has a folder of this name",
+                node.span,
+                node=node.id,
+                fix=f"use another id, such as {node.id}_stage",
+            )
 
 
-part = ReservedId()
+part = BuiltInRule(Severity.ERROR, _apply)

@@ -48,27 +48,21 @@ from collections.abc import Iterator
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.branches import find_misplaced_restarts
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 
 
-class RestartMisplaced:
-    """Report misplaced restarts."""
-
-    severity = Severity.ERROR
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each edge at which no run can restart."""
-        for one in find_misplaced_restarts(graph):
-            # The rule `branch_leaves` reports an edge that leaves its branch.
-            if not one.leaves:
-                edge = one.edge
-                yield Diagnostic(
-                    self.severity,
-                    f"loop_restart on {edge.source} -> {edge.target}: {one.why}",
-                    edge.span,
-                    edge=(edge.source, edge.target),
-                    fix=one.fix,
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    for one in find_misplaced_restarts(graph):
+        # The rule `branch_leaves` reports an edge that leaves its branch.
+        if not one.leaves:
+            edge = one.edge
+            yield Diagnostic(
+                Severity.ERROR,
+                f"loop_restart on {edge.source} -> {edge.target}: {one.why}",
+                edge.span,
+                edge=(edge.source, edge.target),
+                fix=one.fix,
+            )
 
 
-part = RestartMisplaced()
+part = BuiltInRule(Severity.ERROR, _apply)

@@ -29,30 +29,24 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity, suggester
 from attractor.language.graph.graph import Graph, each_attribute
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 _KEYS = frozenset({"retry_target", "fallback_retry_target"})
 
 
-class RetryTargetExists:
-    """Report unknown retry targets."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each unknown retry target."""
-        suggest = suggester(graph.nodes)
-        for holder, attribute in each_attribute(graph, _KEYS):
-            target = str(attribute.value)
-            if target and target not in graph.nodes:
-                yield Diagnostic(
-                    self.severity,
-                    f"{attribute.key}: unknown node {quote(target)}",
-                    attribute.value.span,
-                    node=holder.node,
-                    fix=suggest(target) or "use a node of this pipeline",
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    suggest = suggester(graph.nodes)
+    for holder, attribute in each_attribute(graph, _KEYS):
+        target = str(attribute.value)
+        if target and target not in graph.nodes:
+            yield Diagnostic(
+                Severity.WARNING,
+                f"{attribute.key}: unknown node {quote(target)}",
+                attribute.value.span,
+                node=holder.node,
+                fix=suggest(target) or "use a node of this pipeline",
+            )
 
 
-part = RetryTargetExists()
+part = BuiltInRule(Severity.WARNING, _apply)

@@ -31,23 +31,17 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 
 
-class SecretAsked:
-    """Report secrets that a stage cannot get."""
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    if not graph.nodes_with("secrets"):
+        return
+    # Few pipelines declare inputs.
+    from attractor.language.declarations.inputs import find_secret_mistakes
 
-    severity = Severity.ERROR
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each invalid use of secrets."""
-        if not graph.nodes_with("secrets"):
-            return
-        # Few pipelines declare inputs.
-        from attractor.language.declarations.inputs import find_secret_mistakes
-
-        for one in find_secret_mistakes(graph):
-            yield Diagnostic(self.severity, one.message, one.span, node=one.node, fix=one.fix)
+    for one in find_secret_mistakes(graph):
+        yield Diagnostic(Severity.ERROR, one.message, one.span, node=one.node, fix=one.fix)
 
 
-part = SecretAsked()
+part = BuiltInRule(Severity.ERROR, _apply)

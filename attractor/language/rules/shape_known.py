@@ -33,7 +33,7 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity, one_slip, suggester, word_edits
 from attractor.language.graph.graph import TYPE_OF_SHAPE, Graph, each_attribute
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 # graphviz.org/doc/info/shapes.html, without those that mean something to Attractor.
@@ -48,28 +48,22 @@ _KNOWN = TYPE_OF_SHAPE.keys() | frozenset(_DRAWN.split())
 _BY_SMALL_LETTERS = {shape.casefold(): shape for shape in _KNOWN}
 
 
-class ShapeKnown:
-    """Report unknown shapes."""
-
-    severity = Severity.ERROR
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each unknown shape; an empty text is like no shape."""
-        ours, all_ = suggester(TYPE_OF_SHAPE), suggester(_KNOWN)
-        for holder, attribute in each_attribute(graph, {"shape"}):
-            shape, value = str(attribute.value), attribute.value
-            if not shape or shape in _KNOWN:
-                continue
-            meant = _BY_SMALL_LETTERS.get(shape.casefold()) or one_slip(shape, _KNOWN)
-            near = f"did you mean {meant}?" if meant else ours(shape) or all_(shape)
-            yield Diagnostic(
-                self.severity,
-                f"unknown shape {quote(shape)}",
-                value.span,
-                node=holder.node,
-                fix=near or f"shapes with a meaning: {', '.join(TYPE_OF_SHAPE)}",
-                edits=word_edits(value, meant),
-            )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    ours, all_ = suggester(TYPE_OF_SHAPE), suggester(_KNOWN)
+    for holder, attribute in each_attribute(graph, {"shape"}):
+        shape, value = str(attribute.value), attribute.value
+        if not shape or shape in _KNOWN:
+            continue
+        meant = _BY_SMALL_LETTERS.get(shape.casefold()) or one_slip(shape, _KNOWN)
+        near = f"did you mean {meant}?" if meant else ours(shape) or all_(shape)
+        yield Diagnostic(
+            Severity.ERROR,
+            f"unknown shape {quote(shape)}",
+            value.span,
+            node=holder.node,
+            fix=near or f"shapes with a meaning: {', '.join(TYPE_OF_SHAPE)}",
+            edits=word_edits(value, meant),
+        )
 
 
-part = ShapeKnown()
+part = BuiltInRule(Severity.ERROR, _apply)

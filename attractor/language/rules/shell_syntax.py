@@ -31,7 +31,7 @@ from functools import cache
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.attribute_catalogue import COMMANDS
 from attractor.language.graph.graph import Graph, each_attribute
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 
 # A command of plain words is valid; most are, and starting a shell takes milliseconds.
 _PLAIN_WORDS = re.compile(r"[\w./:=@%+,-]+(?: +[\w./:=@%+,-]+)*")
@@ -40,27 +40,21 @@ if then elif else fi for select while until do done case esac function coproc in
 """
 
 
-class ShellSyntax:
-    """Report shell commands with a syntax error."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each command that the shell rejects."""
-        if vocabulary.shell_error is None:
-            return
-        check = cache(vocabulary.shell_error)
-        for holder, attribute in each_attribute(graph, COMMANDS):
-            command = str(attribute.value)
-            error = "" if _is_plain(command) else check(command)
-            if error:
-                yield Diagnostic(
-                    self.severity,
-                    f"invalid shell command: {error}",
-                    attribute.value.span,
-                    node=holder.node,
-                    fix="fix the command; bash -n checks it",
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    if vocabulary.shell_error is None:
+        return
+    check = cache(vocabulary.shell_error)
+    for holder, attribute in each_attribute(graph, COMMANDS):
+        command = str(attribute.value)
+        error = "" if _is_plain(command) else check(command)
+        if error:
+            yield Diagnostic(
+                Severity.WARNING,
+                f"invalid shell command: {error}",
+                attribute.value.span,
+                node=holder.node,
+                fix="fix the command; bash -n checks it",
+            )
 
 
 def _is_plain(command: str) -> bool:
@@ -70,4 +64,4 @@ def _is_plain(command: str) -> bool:
     )
 
 
-part = ShellSyntax()
+part = BuiltInRule(Severity.WARNING, _apply)

@@ -29,26 +29,20 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 
-class StartNoIncoming:
-    """Report edges to the start."""
-
-    severity = Severity.ERROR
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each edge to the start."""
-        for node in graph.starts:
-            for edge in graph.incoming(node.id):
-                yield Diagnostic(
-                    self.severity,
-                    f"an edge leads from {quote(edge.source)} to the start",
-                    edge.span,
-                    edge=(edge.source, edge.target),
-                    fix="change its target to the first stage after the start",
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    for node in graph.starts:
+        for edge in graph.incoming(node.id):
+            yield Diagnostic(
+                Severity.ERROR,
+                f"an edge leads from {quote(edge.source)} to the start",
+                edge.span,
+                edge=(edge.source, edge.target),
+                fix="change its target to the first stage after the start",
+            )
 
 
-part = StartNoIncoming()
+part = BuiltInRule(Severity.ERROR, _apply)

@@ -27,33 +27,25 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import IDS_OF_ENDS, SHAPES_OF_ENDS, Graph, Node
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 
-class StartNode:
-    """Report a missing or second start node."""
-
-    severity = Severity.ERROR
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report a missing start node, or each additional one."""
-        if not graph.starts:
-            yield missing_end(graph, "start")
-        for node in graph.starts[1:]:
-            message = (
-                f"second start node {quote(node.id)}; the first is {quote(graph.starts[0].id)}"
-            )
-            yield Diagnostic(
-                self.severity,
-                message,
-                node.span,
-                node=node.id,
-                fix="keep one of the two nodes, and set shape=box on the other",
-            )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    if not graph.starts:
+        yield missing_end(graph, "start")
+    for node in graph.starts[1:]:
+        message = f"second start node {quote(node.id)}; the first is {quote(graph.starts[0].id)}"
+        yield Diagnostic(
+            Severity.ERROR,
+            message,
+            node.span,
+            node=node.id,
+            fix="keep one of the two nodes, and set shape=box on the other",
+        )
 
 
-part = StartNode()
+part = BuiltInRule(Severity.ERROR, _apply)
 
 
 def missing_end(graph: Graph, type_: str) -> Diagnostic:

@@ -34,43 +34,38 @@ from collections.abc import Iterator
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.builder import MOST_CLASSES_AROUND, derived_class
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import span_within
 
 
-class StylesheetSyntax:
-    """Report invalid stylesheets."""
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    value = graph.attributes.value("model_stylesheet")
+    if value is None or not str(value).strip():
+        return
+    # It imports lark, and few pipelines have a stylesheet.
+    from attractor.language.declarations.stylesheet import read_stylesheet
 
-    severity = Severity.ERROR
+    stylesheet, mistakes = read_stylesheet(str(value))
+    for mistake in mistakes:
+        span = span_within(value, mistake.start, mistake.end)
+        yield Diagnostic(Severity.ERROR, mistake.message, span, fix=mistake.hint)
+    if any(rule.kind == "CLASS" for rule in stylesheet.rules):
+        yield from _too_deep(graph)
 
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each syntax error in the stylesheet."""
-        value = graph.attributes.value("model_stylesheet")
-        if value is None or not str(value).strip():
+
+def _too_deep(graph: Graph) -> Iterator[Diagnostic]:
+    """Report the first subgraph that is nested too deeply."""
+    depths = {-1: 0}
+    for place, subgraph in enumerate(graph.subgraphs):
+        depths[place] = depths[subgraph.parent] + bool(derived_class(subgraph.label))
+        if depths[place] > MOST_CLASSES_AROUND:
+            message = (
+                f"more than {MOST_CLASSES_AROUND} nested subgraphs with labels"
+                f": nodes have only the classes of the innermost {MOST_CLASSES_AROUND}"
+            )
+            fix = "remove labels, or give the nodes a class"
+            yield Diagnostic(Severity.ERROR, message, subgraph.span, fix=fix)
             return
-        # It imports lark, and few pipelines have a stylesheet.
-        from attractor.language.declarations.stylesheet import read_stylesheet
-
-        stylesheet, mistakes = read_stylesheet(str(value))
-        for mistake in mistakes:
-            span = span_within(value, mistake.start, mistake.end)
-            yield Diagnostic(self.severity, mistake.message, span, fix=mistake.hint)
-        if any(rule.kind == "CLASS" for rule in stylesheet.rules):
-            yield from self._too_deep(graph)
-
-    def _too_deep(self, graph: Graph) -> Iterator[Diagnostic]:
-        """Report the first subgraph that is nested too deeply."""
-        depths = {-1: 0}
-        for place, subgraph in enumerate(graph.subgraphs):
-            depths[place] = depths[subgraph.parent] + bool(derived_class(subgraph.label))
-            if depths[place] > MOST_CLASSES_AROUND:
-                message = (
-                    f"more than {MOST_CLASSES_AROUND} nested subgraphs with labels"
-                    f": nodes have only the classes of the innermost {MOST_CLASSES_AROUND}"
-                )
-                fix = "remove labels, or give the nodes a class"
-                yield Diagnostic(self.severity, message, subgraph.span, fix=fix)
-                return
 
 
-part = StylesheetSyntax()
+part = BuiltInRule(Severity.ERROR, _apply)

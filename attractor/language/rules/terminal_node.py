@@ -27,25 +27,19 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.rules.start_node import missing_end
 from attractor.language.source.text import quote
 
 
-class TerminalNode:
-    """Report a missing or second exit node."""
-
-    severity = Severity.ERROR
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report a missing exit node, or each additional one."""
-        if not graph.exits:
-            yield missing_end(graph, "exit")
-        for node in graph.exits[1:]:
-            message = f"second exit node {quote(node.id)}; the first is {quote(graph.exits[0].id)}"
-            yield Diagnostic(
-                self.severity, message, node.span, node=node.id, fix="route all paths to one exit"
-            )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    if not graph.exits:
+        yield missing_end(graph, "exit")
+    for node in graph.exits[1:]:
+        message = f"second exit node {quote(node.id)}; the first is {quote(graph.exits[0].id)}"
+        yield Diagnostic(
+            Severity.ERROR, message, node.span, node=node.id, fix="route all paths to one exit"
+        )
 
 
-part = TerminalNode()
+part = BuiltInRule(Severity.ERROR, _apply)

@@ -39,31 +39,25 @@ from attractor.language.graph.graph import (
     each_attribute,
     resolve_fidelity,
 )
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.syntax_tree import Attribute
 
 _KEYS = frozenset({"thread_id"})
 
 
-class ThreadNeedsFull:
-    """Report ignored threads."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each `thread_id` that no stage uses."""
-        threads = list(each_attribute(graph, _KEYS))
-        used = _used(graph) if threads else set[int]()
-        for holder, attribute in threads:
-            if str(attribute.value) and not _is_used(graph, holder, attribute, used):
-                yield Diagnostic(
-                    self.severity,
-                    "thread_id is ignored: the fidelity is not full",
-                    attribute.span,
-                    node=holder.node,
-                    edge=holder.edge,
-                    fix="add fidelity=full, or remove the thread_id",
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    threads = list(each_attribute(graph, _KEYS))
+    used = _used(graph) if threads else set[int]()
+    for holder, attribute in threads:
+        if str(attribute.value) and not _is_used(graph, holder, attribute, used):
+            yield Diagnostic(
+                Severity.WARNING,
+                "thread_id is ignored: the fidelity is not full",
+                attribute.span,
+                node=holder.node,
+                edge=holder.edge,
+                fix="add fidelity=full, or remove the thread_id",
+            )
 
 
 def _used(graph: Graph) -> set[int]:
@@ -93,4 +87,4 @@ def _can_be_full(graph: Graph, node: Node) -> bool:
     )
 
 
-part = ThreadNeedsFull()
+part = BuiltInRule(Severity.WARNING, _apply)

@@ -27,28 +27,22 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 _KEYS = ("tool_command", "script")
 
 
-class ToolHasCommand:
-    """Report tool stages without a command."""
-
-    severity = Severity.ERROR
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each tool stage without a command."""
-        for node in graph.of_type("tool"):
-            if not any(node.attributes.text(key).strip() for key in _KEYS):
-                yield Diagnostic(
-                    self.severity,
-                    f"the tool stage {quote(node.id)} has no tool_command",
-                    node.span,
-                    node=node.id,
-                    fix='add tool_command="..."',
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    for node in graph.of_type("tool"):
+        if not any(node.attributes.text(key).strip() for key in _KEYS):
+            yield Diagnostic(
+                Severity.ERROR,
+                f"the tool stage {quote(node.id)} has no tool_command",
+                node.span,
+                node=node.id,
+                fix='add tool_command="..."',
+            )
 
 
-part = ToolHasCommand()
+part = BuiltInRule(Severity.ERROR, _apply)

@@ -29,7 +29,7 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity, one_slip, suggester, word_edits
 from attractor.language.graph.graph import TYPE_OF_SHAPE, Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 # The imported graph replaces it; the rule `import_file` reports errors.
@@ -39,33 +39,27 @@ _NOT_YET = "unsupported type {}: this version does not run it yet"
 _MEANWHILE = "validate, render and test work; run does not"
 
 
-class TypeKnown:
-    """Report unknown types."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each node with an unknown type."""
-        types = vocabulary.types
-        if types is None:
-            return
-        suggest = suggester(types)
-        for type_ in graph.types - types - _PLACEHOLDERS:
-            for node in graph.of_type(type_):
-                is_set = "type" in node.attributes.by_key
-                value = node.attributes.value("type" if is_set else "shape")
-                is_planned = type_ in _SPECIFIED
-                meant = one_slip(type_, types) if is_set and not is_planned else ""
-                message = _NOT_YET if is_planned else "unknown type {}"
-                choice = suggest(type_) or f"known types: {', '.join(sorted(types))}"
-                yield Diagnostic(
-                    self.severity,
-                    message.format(quote(type_)),
-                    value.span if value else node.span,
-                    node=node.id,
-                    fix=_MEANWHILE if is_planned else choice,
-                    edits=word_edits(value, meant) if value else (),
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    types = vocabulary.types
+    if types is None:
+        return
+    suggest = suggester(types)
+    for type_ in graph.types - types - _PLACEHOLDERS:
+        for node in graph.of_type(type_):
+            is_set = "type" in node.attributes.by_key
+            value = node.attributes.value("type" if is_set else "shape")
+            is_planned = type_ in _SPECIFIED
+            meant = one_slip(type_, types) if is_set and not is_planned else ""
+            message = _NOT_YET if is_planned else "unknown type {}"
+            choice = suggest(type_) or f"known types: {', '.join(sorted(types))}"
+            yield Diagnostic(
+                Severity.WARNING,
+                message.format(quote(type_)),
+                value.span if value else node.span,
+                node=node.id,
+                fix=_MEANWHILE if is_planned else choice,
+                edits=word_edits(value, meant) if value else (),
+            )
 
 
-part = TypeKnown()
+part = BuiltInRule(Severity.WARNING, _apply)

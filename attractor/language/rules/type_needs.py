@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph, Node
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 
@@ -47,30 +47,25 @@ _NEEDS: Mapping[str, _Need] = {
 }
 
 
-class TypeNeeds:
-    """Report missing attributes that a type needs."""
-
-    severity = Severity.ERROR
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each node without the attribute that its type needs."""
-        for type_ in _NEEDS.keys() & graph.types:
-            for node in graph.of_type(type_):
-                yield from self._judge(node, _NEEDS[type_])
-
-    def _judge(self, node: Node, need: _Need) -> Iterator[Diagnostic]:
-        there = [key for key in need.keys if node.attributes.text(key).strip()]
-        if len(there) == 1:
-            return
-        keys = " and ".join(there) or " or ".join(need.keys)
-        has = f"has both {keys}" if there else f"has no {keys}"
-        yield Diagnostic(
-            self.severity,
-            f"{quote(node.id)} (type {node.type}) {has}",
-            node.span,
-            node=node.id,
-            fix="remove one of them" if there else need.fix,
-        )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    for type_ in _NEEDS.keys() & graph.types:
+        for node in graph.of_type(type_):
+            yield from _judge(node, _NEEDS[type_])
 
 
-part = TypeNeeds()
+def _judge(node: Node, need: _Need) -> Iterator[Diagnostic]:
+    there = [key for key in need.keys if node.attributes.text(key).strip()]
+    if len(there) == 1:
+        return
+    keys = " and ".join(there) or " or ".join(need.keys)
+    has = f"has both {keys}" if there else f"has no {keys}"
+    yield Diagnostic(
+        Severity.ERROR,
+        f"{quote(node.id)} (type {node.type}) {has}",
+        node.span,
+        node=node.id,
+        fix="remove one of them" if there else need.fix,
+    )
+
+
+part = BuiltInRule(Severity.ERROR, _apply)

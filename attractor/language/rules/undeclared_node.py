@@ -27,25 +27,19 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity, suggester
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 
-class UndeclaredNode:
-    """Report undeclared nodes."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each undeclared node that has incoming and outgoing edges."""
-        nodes = graph.nodes.values()
-        undeclared = [node for node in nodes if not node.is_declared]
-        suggest = suggester(node.id for node in nodes if undeclared and node.is_declared)
-        for node in undeclared:
-            if graph.incoming(node.id) and graph.outgoing(node.id):
-                message = f"undeclared node {quote(node.id)}"
-                fix = suggest(node.id) or f'declare this node: {node.id} [prompt="..."]'
-                yield Diagnostic(self.severity, message, node.span, node=node.id, fix=fix)
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    nodes = graph.nodes.values()
+    undeclared = [node for node in nodes if not node.is_declared]
+    suggest = suggester(node.id for node in nodes if undeclared and node.is_declared)
+    for node in undeclared:
+        if graph.incoming(node.id) and graph.outgoing(node.id):
+            message = f"undeclared node {quote(node.id)}"
+            fix = suggest(node.id) or f'declare this node: {node.id} [prompt="..."]'
+            yield Diagnostic(Severity.WARNING, message, node.span, node=node.id, fix=fix)
 
 
-part = UndeclaredNode()
+part = BuiltInRule(Severity.WARNING, _apply)

@@ -37,7 +37,7 @@ from attractor.language.graph.attribute_catalogue import (
     AttributeOwner,
 )
 from attractor.language.graph.graph import Graph, Holder, each_unknown_attribute
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.syntax_tree import Attribute
 from attractor.language.source.text import quote, written_word
 
@@ -57,27 +57,21 @@ _NAMED = {
 }
 
 
-class UnknownAttribute:
-    """Report unknown and misplaced attributes."""
-
-    severity = Severity.WARNING
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each attribute that is ignored."""
-        adviser = _Adviser()
-        for holder, attribute in each_unknown_attribute(graph, _AT_HOME):
-            key = attribute.key
-            elsewhere = f"{quote(key)} has no effect on {_NAMED[holder.place]}"
-            advice = adviser.advice(holder, attribute)
-            yield Diagnostic(
-                self.severity,
-                elsewhere if key in ATTRIBUTES else f"unknown attribute {quote(key)}",
-                attribute.span,
-                node=holder.node,
-                edge=holder.edge,
-                fix=advice.fix,
-                edits=advice.edits,
-            )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    adviser = _Adviser()
+    for holder, attribute in each_unknown_attribute(graph, _AT_HOME):
+        key = attribute.key
+        elsewhere = f"{quote(key)} has no effect on {_NAMED[holder.place]}"
+        advice = adviser.advice(holder, attribute)
+        yield Diagnostic(
+            Severity.WARNING,
+            elsewhere if key in ATTRIBUTES else f"unknown attribute {quote(key)}",
+            attribute.span,
+            node=holder.node,
+            edge=holder.edge,
+            fix=advice.fix,
+            edits=advice.edits,
+        )
 
 
 class _Advice(NamedTuple):
@@ -130,4 +124,4 @@ def _by_another_name(place: AttributeOwner, key: str) -> str:
     return f"did you mean {ours}?" if ours else NO_ATTRIBUTE.get(key, "")
 
 
-part = UnknownAttribute()
+part = BuiltInRule(Severity.WARNING, _apply)

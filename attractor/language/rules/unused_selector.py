@@ -31,32 +31,26 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity, suggester
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote, span_within
 
 
-class UnusedSelector:
-    """Report selectors that match no node."""
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    value = graph.attributes.value("model_stylesheet")
+    if value is None or not str(value).strip():
+        return
+    # It imports lark, and few pipelines have a stylesheet.
+    from attractor.language.declarations.stylesheet import read_stylesheet
 
-    severity = Severity.INFO
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each selector that matches no node; nothing if the stylesheet is invalid."""
-        value = graph.attributes.value("model_stylesheet")
-        if value is None or not str(value).strip():
-            return
-        # It imports lark, and few pipelines have a stylesheet.
-        from attractor.language.declarations.stylesheet import read_stylesheet
-
-        stylesheet, mistakes = read_stylesheet(str(value))
-        there = _selectors(graph)
-        suggest = suggester(there)
-        for rule in () if mistakes else stylesheet.rules:
-            if rule.selector not in there:
-                message = f"unused selector {quote(rule.selector)}: it matches no node"
-                span = span_within(value, rule.start, rule.start + len(rule.selector))
-                fix = suggest(rule.selector) or "remove the rule"
-                yield Diagnostic(self.severity, message, span, fix=fix)
+    stylesheet, mistakes = read_stylesheet(str(value))
+    there = _selectors(graph)
+    suggest = suggester(there)
+    for rule in () if mistakes else stylesheet.rules:
+        if rule.selector not in there:
+            message = f"unused selector {quote(rule.selector)}: it matches no node"
+            span = span_within(value, rule.start, rule.start + len(rule.selector))
+            fix = suggest(rule.selector) or "remove the rule"
+            yield Diagnostic(Severity.INFO, message, span, fix=fix)
 
 
 def _selectors(graph: Graph) -> set[str]:
@@ -67,4 +61,4 @@ def _selectors(graph: Graph) -> set[str]:
     return shapes | classes | {f"#{id_}" for id_ in graph.nodes} | ({"*"} if graph.nodes else set())
 
 
-part = UnusedSelector()
+part = BuiltInRule(Severity.INFO, _apply)

@@ -30,28 +30,22 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import DEFAULT_TYPE, Graph, goal_gates
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 
-class VerdictRequired:
-    """Report goal gates that need no reported outcome."""
-
-    severity = Severity.INFO
-
-    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each goal gate that succeeds without a reported outcome."""
-        if graph.attributes.text("require_verdict"):
-            return
-        for node in goal_gates(graph):
-            if node.type == DEFAULT_TYPE and not node.attributes.text("require_verdict"):
-                yield Diagnostic(
-                    self.severity,
-                    f"the goal gate {quote(node.id)} succeeds without a reported outcome",
-                    node.attributes.by_key["goal_gate"].span,
-                    node=node.id,
-                    fix="add require_verdict=true",
-                )
+def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    if graph.attributes.text("require_verdict"):
+        return
+    for node in goal_gates(graph):
+        if node.type == DEFAULT_TYPE and not node.attributes.text("require_verdict"):
+            yield Diagnostic(
+                Severity.INFO,
+                f"the goal gate {quote(node.id)} succeeds without a reported outcome",
+                node.attributes.by_key["goal_gate"].span,
+                node=node.id,
+                fix="add require_verdict=true",
+            )
 
 
-part = VerdictRequired()
+part = BuiltInRule(Severity.INFO, _apply)
