@@ -47,6 +47,13 @@ def require_web_address(value: SecretStr) -> SecretStr:
     return value
 
 
+def require_service_address(address: str) -> str:
+    """Return an http or https URL, or an empty text; refuse others."""
+    if address and not _is_web_address(address):
+        raise ValueError("write http:// or https://, a host and a path, without a user name")
+    return address
+
+
 def _is_web_address(address: str) -> bool:
     if not address.isascii() or not address.isprintable() or " " in address:
         return False
@@ -324,6 +331,28 @@ class CodingAgentSettings(Section):
     )
 
 
+class ServiceSettings(Section):
+    """The service of an adapter of a released app."""
+
+    url: Annotated[str, AfterValidator(require_service_address)] = Field(
+        default="",
+        description="Let the released app call this service of the adapter, such as "
+        "`https://slack.com/api`.",
+    )
+    token: SecretStr = Field(
+        default=SecretStr(""), description="Token of the service, which the app gets."
+    )
+
+
+class GrowthSettings(Section):
+    """Settings of the apps of growth."""
+
+    adapters: Mapping[str, ServiceSettings] = Field(
+        default_factory=dict[str, ServiceSettings],
+        description="Services of the released app, by adapter.",
+    )
+
+
 Level = Literal["off", "info", "warning", "error"]
 
 
@@ -350,6 +379,7 @@ class Settings(Section):
     backends: BackendsSettings = BackendsSettings()
     agent: CodingAgentSettings = CodingAgentSettings()
     factory: FactorySettings = FactorySettings()
+    growth: GrowthSettings = GrowthSettings()
     server: ServerSettings = ServerSettings()
     rules: Mapping[str, Level] = Field(
         default_factory=dict[str, Level],

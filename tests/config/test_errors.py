@@ -113,7 +113,7 @@ def mistake(
             "zzz = 1",
             "attractor.toml:1: unknown setting zzz",
             "known: state_dir, runs_dir, workspaces_dir, output, doctor, workspace, sandbox, "
-            "tracing, notify, llm, backends, agent, factory, server, rules",
+            "tracing, notify, llm, backends, agent, factory, growth, server, rules",
         ),
     ],
 )

@@ -63,6 +63,7 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("agent.mcp", {}, "default"),
         ("factory.suite", "", "default"),
         ("factory.profile", "", "default"),
+        ("growth.adapters", {}, "default"),
         ("server.max_processes", None, "default"),
         ("rules", {}, "default"),
     ]

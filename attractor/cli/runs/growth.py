@@ -138,6 +138,7 @@ def _deployment_lines(record: Mapping[str, Any], again: str) -> Iterator[str]:
     yield f"{stage} is deployed{' at ' if record['url'] else ''}{record['url']} (run {run})"
     if record["sandbox"] == "none":
         yield "  isolation_unverified: the app runs without a sandbox, with your rights"
+    yield from _service_lines(record)
     if listed := record["listed"]:
         yield f"  {len(listed)} records were written since, such as {listed[0]}"
     yield from change_lines(record)
@@ -153,6 +154,7 @@ def app_lines(app: Mapping[str, Any]) -> Iterator[str]:
         yield f"running: {app['running']} {place}"
         if not app["url"]:
             yield f"  start it: attractor grow {start}"
+        yield from _service_lines(app)
         yield from change_lines(app)
     else:
         yield "running: none"
@@ -163,6 +165,10 @@ def app_lines(app: Mapping[str, Any]) -> Iterator[str]:
         found = "recordings: none"
     advice = " (record traffic of the running app: attractor grow record)"
     yield found + (now if app["is_recorded"] else "" if app["recordings"] else advice)
+
+
+def _service_lines(record: Mapping[str, Any]) -> Iterator[str]:
+    yield from (f"  calls {adapter} at {url}" for adapter, url in record["services"].items())
 
 
 _UNVERIFIED = ", with your rights (isolation_unverified)"

@@ -11,6 +11,7 @@ from attractor.base.errors import UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.engine.state.run_state import APPROVED, AWAITING_ANSWER, AWAITING_DECISION
 from attractor.factory.evaluation.run_facts import read_facts
+from attractor.growth.apps.services import configured
 from attractor.growth.building import find_crew_run, read_build
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import (
@@ -26,9 +27,10 @@ from attractor.growth.deployment.monitor import compare_telemetry
 from attractor.growth.deployment.release import Releases
 from attractor.growth.deployment.rollback import roll_back
 from attractor.growth.deployment.target import target_registry
-from attractor.growth.deployment.targets.local import find_address
+from attractor.growth.deployment.targets.local import find_address, find_services
 from attractor.growth.lineage import draw_lineage
 from attractor.growth.simulation.traffic import HEAD
+from attractor.growth.tools import adapters_in
 
 
 def deploy(
@@ -67,12 +69,13 @@ def record_traffic(
     if current is None:
         raise UsageError("no app runs", hint="deploy a plan: attractor grow deploy PLAN")
     name, mark = "", current.record_mark
+    services = configured(control_plane.host, adapters_in(current.tree))
     with control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow record"):
         with place.drained(releases):
             if not is_on:
                 name = end_recording(control_plane, current)
             mark.touch() if is_on else mark.unlink(missing_ok=True)
-        url = place.start(releases, control_plane.host.environ)
+        url = place.start(releases, control_plane.host.environ, services)
     return {"url": url, "recording": name, "is_recorded": is_on}
 
 
@@ -87,6 +90,7 @@ def describe_app(control_plane: ControlPlane) -> dict[str, Json]:
         "plan_id": current.record.plan_id if current else "",
         "url": find_address(releases) if current else "",
         "sandbox": current.record.sandbox if current else "",
+        "services": dict(find_services(releases)) if current else {},
         "is_recorded": bool(current and current.record_mark.exists()),
         "recordings": len(heads),
         "newest_recording": newest.isoformat(timespec="seconds") if newest else "",

@@ -1,6 +1,6 @@
 """The nodes that answer a request, and those that a change of nodes reaches (ruling G10)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from attractor.growth.spec.graph import Relation, SpecGraph, SpecNode
@@ -122,6 +122,12 @@ def _entities(graph: SpecGraph, ids: Iterable[str]) -> Iterator[str]:
                 yield from _entities(graph, graph[id_].targets(Relation.READS))
             case _:
                 pass
+
+
+def adapters_of(graph: SpecGraph) -> Collection[str]:
+    """Return the names of the adapters that steps declare."""
+    steps = graph.of_kind("step")
+    return sorted({name for one in steps for name in operations_of(graph, one)})
 
 
 def operations_of(graph: SpecGraph, step: SpecNode) -> Mapping[str, tuple[str, ...]]:

@@ -1,11 +1,19 @@
-"""The services that the adapters of an app call: twins of them, in tests and rehearsals."""
+"""The services that the adapters of an app call: twins, or the services of the settings.
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+Tests and rehearsals start twins. A released app gets the addresses and tokens of the settings
+`growth.adapters`; its sandbox has no network, but one port for each service, which is forwarded.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from attractor.base.errors import Refused
+from attractor.config.settings import ServiceSettings
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.growth.tools import adapters_in
+from attractor.pipeline.host.run_host import RunHost
 from attractor.scenarios.suite import TwinSettings
 from attractor.scenarios.suite_files import TWINS
 from attractor.scenarios.trial_twins import start_twins
@@ -50,3 +58,54 @@ async def no_services(
 ) -> AsyncGenerator[Mapping[str, str]]:
     """Yield no variables: an app with adapters does not start."""
     yield {}
+
+
+def configured(host: RunHost, names: Iterable[str]) -> Mapping[str, str]:
+    """Return the variables of adapters by the settings; refuse one without a URL or a token."""
+    known: Mapping[str, ServiceSettings] = host.growth.adapters if host.growth else {}
+    variables: dict[str, str] = {}
+    for name in names:
+        service = known.get(name, ServiceSettings())
+        values = {"url": service.url, "token": service.token.get_secret_value()}
+        for key, value in values.items():
+            if not value:
+                variable = f"ATTRACTOR_GROWTH__ADAPTERS__{name.upper()}__{key.upper()}"
+                fault = f"the app calls {name}, and growth.adapters.{name}.{key} is not set"
+                raise Refused(fault, hint=f"set it in attractor.toml, or set {variable}")
+            variables[f"{name.upper()}_{key.upper()}"] = value
+    return variables
+
+
+def variables_in(environ: Mapping[str, str], tree: Path) -> dict[str, str]:
+    """Return the variables of the adapters of an app."""
+    wanted = [f"{name.upper()}_{key}" for name in adapters_in(tree) for key in ("URL", "TOKEN")]
+    return {one: environ[one] for one in wanted if one in environ}
+
+
+def urls_in(environ: Mapping[str, str], tree: Path) -> dict[str, str]:
+    """Return the URL of the service of each adapter of an app."""
+    return {name: environ.get(f"{name.upper()}_URL", "") for name in adapters_in(tree)}
+
+
+_FIRST_PORT = 2001
+"""The first forwarded port in a sandbox, whose other ports nobody uses."""
+
+
+def forwarded_services(environ: Mapping[str, str]) -> Services:
+    """Return the services of variables, each forwarded to a port in the sandbox of an app."""
+
+    @asynccontextmanager
+    async def start(
+        tree: Path, environment: ExecutionEnvironment, seed: int
+    ) -> AsyncGenerator[Mapping[str, str]]:
+        variables = variables_in(environ, tree)
+        async with AsyncExitStack() as stack:
+            for port, (name, text) in enumerate(urls_in(environ, tree).items(), _FIRST_PORT):
+                url = urlsplit(text)
+                outside = url.port or (443 if url.scheme == "https" else 80)
+                offered = environment.offer(port, f"[{url.hostname}]:{outside}")
+                await stack.enter_async_context(offered)
+                variables[f"{name.upper()}_VIA"] = f"127.0.0.1:{port}"
+            yield variables
+
+    return start

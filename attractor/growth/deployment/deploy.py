@@ -6,8 +6,8 @@ promotion to the ledger, and code with state to the link `current`.
 """
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +28,8 @@ from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.run_facts import read_facts
 from attractor.factory.launch import ask_gate, promote_run
 from attractor.growth.apps.process import sandbox_of
+from attractor.growth.apps.routes import adapters_of
+from attractor.growth.apps.services import configured, urls_in
 from attractor.growth.apps.skeleton import APP_FOLDERS
 from attractor.growth.building import (
     Build,
@@ -56,6 +58,7 @@ from attractor.growth.plans.plan import Plan
 from attractor.growth.plans.store import DEPLOYMENT, PlanState
 from attractor.growth.simulation.recorded import take_over
 from attractor.growth.spec.files import read_spec
+from attractor.growth.tools import adapters_in
 from attractor.pipeline.host.run_host import RunHost
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.repository import Repository, open_repository
@@ -69,8 +72,8 @@ _AGAIN = "make another plan: attractor grow plan"
 class Deployment:
     """How far a deployment is; it `waits_for` an answer, a decision, or nothing.
 
-    `listed` are records with values that nobody wrote, `changes` what the telemetry shows, and
-    `sandbox` is where the app runs.
+    `listed` are records with values that nobody wrote, `changes` what the telemetry shows,
+    `sandbox` is where the app runs, and `services` are the addresses that it calls, by adapter.
     """
 
     plan_id: str
@@ -81,6 +84,7 @@ class Deployment:
     listed: Sequence[str] = ()
     changes: Sequence[Change] = ()
     sandbox: str = ""
+    services: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def to_dict(self) -> dict[str, Json]:
         """Return the JSON record."""
@@ -93,6 +97,7 @@ class Deployment:
             "listed": list[Json](self.listed),
             "changes": [one.to_dict() for one in self.changes],
             "sandbox": self.sandbox,
+            "services": dict(self.services),
         }
 
 
@@ -131,6 +136,8 @@ async def deploy(
         kept = read_build(folder)
         if kept is None or not await _is_promoted(repository, kept):
             with control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow deploy"):
+                if not variant:
+                    configured(host, adapters_of(plan.result))
                 _require_deployable(control_plane, plan, journal)
                 note(journal, PlanState.DEPLOYING, by=by)
             kept = await build_plan(host, folder, plan, branch=branch, is_variant=bool(variant))
@@ -223,8 +230,15 @@ async def undertake(
                     control_plane, releases, undertaking, run, target=target, by=by
                 )
             url = _finish(host, releases, undertaking, target)
-            sandbox = releases.open(build.stage).record.sandbox
-            so_far = replace(so_far, url=url, listed=listed, sandbox=sandbox)
+            release = releases.open(build.stage)
+            services = urls_in(configured(host, adapters_in(release.tree)), release.tree)
+            so_far = replace(
+                so_far,
+                url=url,
+                listed=listed,
+                sandbox=release.record.sandbox,
+                services=services,
+            )
     note(journal, PlanState.DEPLOYED, run_id=run.run_id)
     return replace(so_far, changes=() if variant else compare_telemetry(releases))
 
@@ -306,7 +320,8 @@ async def _release(
         await write_tree(host, f"refs/heads/attractor/run/{run.run_id}", new.tree)
         if old:
             _require_follows(old, newest(read_stages(new.tree)))
-        moved = await transfer(old, new, undertaking.move, sandbox)
+        services = configured(host, adapters_in(new.tree))
+        moved = await transfer(old, new, undertaking.move, sandbox, services)
         try:
             promotion = await promote_run(run.directory, host, branch=build.branch, by=by)
         except StaleBase as cause:
@@ -347,7 +362,7 @@ def _finish(
         return ""
     if not undertaking.is_reversible:
         releases.forget_before(stage)
-    return target.start(releases, host.environ)
+    return target.start(releases, host.environ, configured(host, adapters_in(current.tree)))
 
 
 async def write_tree(host: RunHost, commit: str, folder: Path) -> None:

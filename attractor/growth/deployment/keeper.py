@@ -22,8 +22,9 @@ from typing import IO
 from attractor.base.clock import SystemClock
 from attractor.base.errors import LockHeld
 from attractor.base.files import write_whole
-from attractor.base.json import canonical_json
+from attractor.base.json import JsonObject, canonical_json
 from attractor.base.locks import FileLock, holder_of, open_to_lock, try_lock
+from attractor.growth.apps.services import urls_in
 from attractor.growth.deployment import service
 from attractor.growth.deployment.release import Release, Releases
 from attractor.growth.deployment.transfer import require_healthy
@@ -111,7 +112,14 @@ class Keeper:
             self.stop()
             self.url = ""
             raise AppFailed(f"{self.release.record.stage} is not healthy")
-        note = {"pid": os.getpid(), "url": self.url, "stage": self.release.record.stage}
+        services = urls_in(os.environ, self.release.tree)
+        stage = self.release.record.stage
+        note: JsonObject = {
+            "pid": os.getpid(),
+            "url": self.url,
+            "stage": stage,
+            "services": dict(services),
+        }
         write_whole(self.folder / NOTE, canonical_json(note))
 
     def watch(self, ended: threading.Event) -> None:

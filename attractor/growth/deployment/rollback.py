@@ -18,6 +18,7 @@ from attractor.base.records import read_record, write_record
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.resources.versions import split_pin
 from attractor.growth.apps.process import export_state, sandbox_of
+from attractor.growth.apps.services import configured
 from attractor.growth.apps.skeleton import APP_FOLDERS
 from attractor.growth.building import Build, commit_stage, stages_at
 from attractor.growth.control_plane import ControlPlane
@@ -35,6 +36,7 @@ from attractor.growth.deployment.transfer import Move, Moved
 from attractor.growth.lineage import LINEAGE, Stage, rollback_stage, undone_by
 from attractor.growth.migration import KEY, State
 from attractor.growth.plans.store import DEPLOYMENT, PlanState
+from attractor.growth.tools import adapters_in
 from attractor.pipeline.runs.lookup import find_run
 from attractor.workspaces.git.repository import open_repository
 
@@ -68,6 +70,7 @@ async def roll_back(
     if to and to != record.returns_to:
         hint = "finish it, or reject its run: attractor grow rollback"
         raise Refused(f"a roll-back to {record.returns_to} is open", hint=hint)
+    configured(control_plane.host, adapters_in(releases.open(record.returns_to).tree))
     undertaking = Undertaking(
         name="attractor grow rollback",
         folder=folder,

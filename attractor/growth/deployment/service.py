@@ -1,9 +1,9 @@
 """The process of a released app, which the keeper starts: `python -m ... FOLDER PORT`.
 
 It serves the app of the current release in a sandbox of bubblewrap, and forwards one port of the
-loopback to it: the app writes only its state, and sees no other file of the operator. If the
-release was made without a sandbox, this process becomes the app: it has the rights of the
-operator, but only the core of the variables.
+loopback to it, and one port of the sandbox to each service that it calls: the app writes only its
+state, and sees no other file of the operator. If the release was made without a sandbox, this
+process becomes the app: it has the rights of the operator, but only the core of the variables.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from attractor.base.errors import AttractorError
 from attractor.environments.environment import Inherit, inherited
 from attractor.environments.sandbox.sockets import Address, forwarded, listen
 from attractor.growth.apps.process import app_sandbox, running_app
+from attractor.growth.apps.services import forwarded_services, variables_in
 from attractor.growth.deployment.release import BUBBLEWRAP, RECORDED, Release, Releases
 
 READY = "listening on "
@@ -33,7 +34,9 @@ def main(folder: Path, port: int) -> None:
         except AttractorError as error:
             raise SystemExit(f"error: {error.message}") from error
         return
-    variables = {**inherited(os.environ, Inherit.CORE), "APP_STATE": str(release.state)}
+    services = variables_in(os.environ, release.tree)
+    core = inherited(os.environ, Inherit.CORE)
+    variables = {**core, **services, "APP_STATE": str(release.state)}
     if release.record_mark.exists():
         variables["APP_RECORDING"] = str(release.recorded)
     os.chdir(release.tree)
@@ -49,7 +52,13 @@ async def _serve(release: Release, folder: Path, port: int) -> None:
     sandbox = await app_sandbox(os.environ, hide=[folder.parents[1]], kind=BUBBLEWRAP)
     # The folder of the app is its state.
     variables = {"APP_RECORDING": RECORDED} if release.record_mark.exists() else {}
-    running = running_app(release.tree, release.state, sandbox=sandbox, variables=variables)
+    running = running_app(
+        release.tree,
+        release.state,
+        sandbox=sandbox,
+        variables=variables,
+        services=forwarded_services(os.environ),
+    )
     async with running as app:
         address = Address.parse(app.url.removeprefix("http://"))
         async with forwarded(listener, address.connect):

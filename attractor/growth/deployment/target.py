@@ -16,8 +16,11 @@ class ReleaseTarget:
     drained: Callable[[Releases], AbstractContextManager[None]]
     """Stops the app, and keeps it stopped during a block."""
 
-    start: Callable[[Releases, Mapping[str, str]], str]
-    """Starts the app of the current release unless it runs; returns its address once healthy."""
+    start: Callable[[Releases, Mapping[str, str], Mapping[str, str]], str]
+    """Starts the app of the current release unless it runs; returns its address once healthy.
+
+    It gets the variables of the operator, and those of the services that the app calls.
+    """
 
 
 @cache

@@ -5,7 +5,7 @@ Everything happens on copies; the running release is only read.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.request import urlopen
 
 from attractor.base.dataclasses import dataclass
@@ -46,14 +46,22 @@ def forward(migration: Migration) -> Move:
 
 
 async def transfer(
-    old: Release | None, new: Release, move: Move, sandbox: EnvironmentChoice
+    old: Release | None,
+    new: Release,
+    move: Move,
+    sandbox: EnvironmentChoice,
+    variables: Mapping[str, str],
 ) -> Moved:
-    """Write the moved state of the old release into the new one, whose app has to be healthy."""
+    """Write the moved state of the old release into the new one, whose app has to be healthy.
+
+    The app has the variables of its services, but calls none here.
+    """
     moved = await move(await export_state(old.tree, old.state, sandbox=sandbox) if old else {})
     await import_state(new.tree, new.state, moved.state, sandbox=sandbox)
     written = await export_state(new.tree, new.state, sandbox=sandbox)
     require_same(moved.state, written, "the new app")
-    async with running_app(new.tree, new.state, sandbox=sandbox) as app:
+    running = running_app(new.tree, new.state, sandbox=sandbox, variables=variables)
+    async with running as app:
         await asyncio.to_thread(require_healthy, app.url)
     return moved
 

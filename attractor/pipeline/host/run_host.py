@@ -45,7 +45,12 @@ from attractor.workspaces.preparation import NO_PREPARATION, Preparation
 from attractor.workspaces.result_tree import LEAVE_OUT
 
 if TYPE_CHECKING:
-    from attractor.config.settings import BackendsSettings, CodingAgentSettings, LlmSettings
+    from attractor.config.settings import (
+        BackendsSettings,
+        CodingAgentSettings,
+        GrowthSettings,
+        LlmSettings,
+    )
 
 
 PARK = "park"
@@ -233,6 +238,7 @@ class RunHost:
     llm: "LlmSettings | None" = None
     backends: "BackendsSettings | None" = None
     agent: "CodingAgentSettings | None" = None
+    growth: "GrowthSettings | None" = None
     custom_parts: CustomParts = NO_CUSTOM_PARTS
     draws: bool = True
     observer: Observer | None = None
@@ -331,6 +337,7 @@ def open_host(
         llm=settings.llm,
         backends=settings.backends,
         agent=settings.agent,
+        growth=settings.growth,
         suite=settings.factory.suite,
         profile=settings.factory.profile,
         observer=observer,
@@ -338,12 +345,13 @@ def open_host(
         interviewer=interviewer,
         quiet=quiet,
         custom_parts=custom_parts,
-        secrets=tuple(_secrets(settings.agent)),
+        secrets=tuple(_secrets(settings.agent, settings.growth)),
     )
 
 
-def _secrets(settings: "CodingAgentSettings") -> Iterator[str]:
-    """Yield the secrets for MCP servers, in headers, URLs and variables."""
+def _secrets(settings: "CodingAgentSettings", growth: "GrowthSettings") -> Iterator[str]:
+    """Yield tokens of services, and secrets for MCP servers in headers, URLs and variables."""
+    yield from (one.token.get_secret_value() for one in growth.adapters.values() if one.token)
     for server in settings.mcp.values():
         yield from (value for _, value in parse_qsl(urlsplit(server.url.get_secret_value()).query))
         # The key follows a word such as Bearer.

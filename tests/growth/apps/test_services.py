@@ -1,10 +1,15 @@
-"""Apps whose steps call services: twins in a rehearsal, undeclared calls, missing settings."""
+"""Apps whose steps call services: twins in a rehearsal, undeclared calls, and settings."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from attractor.base.errors import Refused
+from attractor.config.settings import GrowthSettings, ServiceSettings
 from attractor.growth.apps.process import app_sandbox, running_app
+from attractor.growth.apps.services import configured
 from attractor.growth.errors import AppFailed
 from attractor.growth.morph import read_morph
 from attractor.growth.plans.plan import Plan, PlannedMorph
@@ -12,6 +17,7 @@ from attractor.growth.simulation.rehearse import rehearse
 from attractor.growth.simulation.traffic import Conditions, Exchange, Recording, Request, Response
 from attractor.growth.spec.document import read_document
 from tests.growth.apps.small_app import write_with_bodies
+from tests.pipeline.projects import make_host
 
 pytestmark = pytest.mark.anyio
 
@@ -100,3 +106,19 @@ async def test_app_without_the_address_of_a_service_does_not_start(tmp_path: Pat
     with pytest.raises(AppFailed, match="missing setting CALENDAR_URL for the adapter calendar"):
         async with running_app(tree, tmp_path / "state"):
             pass
+
+
+def test_deployed_app_gets_what_the_settings_say_and_nothing_of_other_variables(
+    tmp_path: Path,
+) -> None:
+    service = ServiceSettings(url="https://calendar.example/v1")
+    host = make_host(tmp_path / "app", CALENDAR_TOKEN="of another program")
+    host = replace(host, growth=GrowthSettings(adapters={"calendar": service}))
+    with pytest.raises(Refused, match=r"growth.adapters.calendar.token is not set") as refused:
+        configured(host, ["calendar"])
+    assert "ATTRACTOR_GROWTH__ADAPTERS__CALENDAR__TOKEN" in refused.value.hint
+    complete = service.model_copy(update={"token": SecretStr("t")})
+    host = replace(host, growth=GrowthSettings(adapters={"calendar": complete}))
+    expected = {"CALENDAR_URL": "https://calendar.example/v1", "CALENDAR_TOKEN": "t"}
+    assert configured(host, ["calendar"]) == expected
+    assert configured(host, []) == {}

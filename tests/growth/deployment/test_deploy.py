@@ -53,6 +53,14 @@ def test_plan_without_a_fitting_simulation_is_refused(app: Living) -> None:
     assert {app.state_of(one) for one in (plan, risky)} == {PlanState.OPEN, PlanState.SIMULATED}
 
 
+def test_plan_without_the_address_of_a_service_is_refused(app: Living) -> None:
+    source = {"type": "add_source", "name": "Calendar"}
+    step = {"type": "add_step", "name": "Look", "after": "phi_gate", "reads": ["Calendar"]}
+    plan = app.plan(source, step, is_simulated=False)
+    with pytest.raises(Refused, match=r"growth.adapters.calendar.url is not set"):
+        app.deploy(plan)
+
+
 OTHER = {"type": "add_field", "entity": "Block", "name": "soil", "default": "clay"}
 
 

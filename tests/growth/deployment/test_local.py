@@ -18,7 +18,12 @@ from attractor.growth.deployment.keeper import Keeper
 from attractor.growth.deployment.release import BUBBLEWRAP, NONE
 from attractor.growth.deployment.targets import local
 from attractor.growth.simulation.traffic import read_recordings
+from attractor.growth.tools import copied_adapters
+from attractor.twins.server.hosting import in_background
+from attractor.twins.services.service import load_service
+from attractor.twins.services.service_twin import ServiceTwin
 from tests.growth.deployment.living import Living, make_released
+from tests.growth.test_adapters import TWINS
 from tests.needs import needs_bubblewrap
 
 SANDBOXES = (pytest.param(BUBBLEWRAP, marks=needs_bubblewrap), NONE)
@@ -31,11 +36,20 @@ def probe(path):
         except OSError:
             return "refused"
 
+    def call():
+        from app.adapters.calendar import part
+        from app.adapters.http_client import HttpClient
+
+        values = [os.environ.get(f"CALENDAR_{one}", "") for one in ("URL", "TOKEN", "VIA")]
+        client = HttpClient(*values[:2], part, values[2])
+        return client.call("list_events", {"calendar": "farm"})
+
     files = json.loads(pathlib.Path(path).read_text())
     return {
         "variables": dict(os.environ),
         "read": [attempt(pathlib.Path(one).read_text) for one in files],
         "written": [attempt(lambda: open(one, "w").close()) for one in ("app/x", *files)],
+        "called": attempt(call),
     }
 
 
@@ -64,10 +78,21 @@ def test_released_app_gets_no_key_and_in_a_sandbox_only_its_state(
     current = app.releases.current
     assert current
     (current.state / "probe").write_text(json.dumps(files))
+    for path, text in copied_adapters(["calendar"]).items():
+        (current.tree / path).parent.mkdir(exist_ok=True)
+        (current.tree / path).write_text(text)
+    service = ServiceTwin(load_service(TWINS / "calendar"))
     try:
-        local.start(app.releases, {**os.environ, "DATABASE_URL": KEY, "SOME_API_KEY": KEY})
-        found = app.get("/probe")
+        with in_background(service):
+            variables = {**os.environ, "DATABASE_URL": KEY, "SOME_API_KEY": KEY}
+            local.start(app.releases, variables, service.environ())
+            lines = [*app_lines(describe_app(app.plane))]
+            found = app.get("/probe")
         assert KEY not in found["variables"].values()
+        # In the sandbox, no network but one port leads to the service.
+        assert found["called"] == {"items": []}
+        assert ("CALENDAR_VIA" in found["variables"]) == (sandbox == BUBBLEWRAP)
+        assert f"  calls calendar at {found['variables']['CALENDAR_URL']}" in lines
         if sandbox == BUBBLEWRAP:
             assert found["read"] == ["refused"] * 3
             assert found["written"] == ["refused"] * 4

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from attractor.growth.apps.routes import entities_of, guarded_steps, operations_of
+from attractor.growth.apps.routes import adapters_of, entities_of, guarded_steps, operations_of
 from attractor.growth.apps.stack import FilePart, GeneratedFile, Stack
 from attractor.growth.spec.graph import Relation, SpecGraph, SpecNode
 from attractor.growth.tools import copied_adapters
@@ -30,8 +30,7 @@ def _generate(graph: SpecGraph) -> Mapping[str, GeneratedFile]:
         for name in _skeleton_templates()
         for path in [f"app/{name.removesuffix(_SUFFIX)}"]
     }
-    used = {name: one.id for one in graph.of_kind("step") for name in operations_of(graph, one)}
-    for path, text in copied_adapters(used).items():
+    for path, text in copied_adapters(adapters_of(graph)).items():
         generated[path] = GeneratedFile(text, (), FilePart.SKELETON)
     for kind, folder in _BODIES.items():
         for node in graph.of_kind(kind):

@@ -8,10 +8,11 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from attractor.base.errors import Unavailable
 from attractor.base.files import read_regular
-from attractor.base.json import JsonObject, parse_json
+from attractor.base.json import Json, JsonObject, parse_json
 from attractor.base.locks import FileLock, open_to_lock, try_lock
 from attractor.base.processes import signal_group
 from attractor.environments.environment import Inherit, inherited
@@ -40,7 +41,11 @@ def drained(releases: Releases) -> Generator[None]:
         yield
 
 
-def start(releases: Releases, environ: Mapping[str, str]) -> str:
+def start(
+    releases: Releases,
+    environ: Mapping[str, str],
+    services: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Start the keeper unless it runs; return the address of the app once it is healthy.
 
     A keeper that runs serves the current release, because a switch waits for its end.
@@ -52,7 +57,7 @@ def start(releases: Releases, environ: Mapping[str, str]) -> str:
             subprocess.run(
                 [sys.executable, "-m", keeper.__name__, str(releases.folder)],
                 cwd=releases.folder,
-                env=inherited(environ, Inherit.CORE),
+                env={**inherited(environ, Inherit.CORE), **services},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=output,
@@ -76,6 +81,12 @@ def find_address(releases: Releases) -> str:
     except AppFailed:
         return ""
     return url
+
+
+def find_services(releases: Releases) -> Mapping[str, Json]:
+    """Return the addresses of the services that the running app calls, by adapter."""
+    services = _note(releases.folder).get("services")
+    return services if isinstance(services, dict) else {}
 
 
 def _end_orphan(folder: Path) -> None:
