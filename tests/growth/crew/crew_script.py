@@ -13,6 +13,7 @@ from tools.checklist import part
 
 def run(records, context):
     ids = [one["id"] for one in records["item"]]
+    ids += context.call("calendar", "list_events", {"calendar": "farm"})["items"]
     items = part.run({"required": ids, "done": ["bad"]})["items"]
     return {"copy": [{"id": one["text"]} for one in items if not one["done"]]}
 """

@@ -22,7 +22,9 @@ SPEC = read_document(
     """
 identity: {purpose: Copy items}
 data_contracts: {entities: [{name: Item, fields: [note]}, {name: Copy, fields: [note]}]}
-workflows: {pipelines: [{name: Daily, steps: [{name: Copying, reads: [Item], writes: [Copy]}]}]}
+evidence_policy: {sources: [Calendar]}
+workflows:
+  pipelines: [{name: Daily, steps: [{name: Copying, reads: [Item, Calendar], writes: [Copy]}]}]
 interface: {panels: [{name: Home, shows: [Copy]}]}
 acceptance_tests: [Bad items are not copied]
 """
