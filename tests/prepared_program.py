@@ -29,6 +29,8 @@ from attractor.base.registry import Registry
 
 PROGRAM = str(Path(sys.executable).parent / "attractor")
 _LATER = ("attractor.__main__", "attractor.cli.language_server", "attractor.twins.pytest_plugin")
+# Slow to import, in functions that need them. numpy is not needed, but sqlite_utils imports it.
+_LIBRARIES = ("pydot", "sqlite_utils")
 
 
 def load() -> None:
@@ -41,6 +43,8 @@ def load() -> None:
             _ready(names)
             if "part" in names:
                 folders.add(module.name.rpartition(".")[0])
+    for name in _LIBRARIES:
+        importlib.import_module(name)
     for folder in folders:
         len(Registry(folder, object, noun="part"))  # a process lists a folder of parts once
     gc.collect()
