@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_error
@@ -25,7 +26,10 @@ from attractor.growth.apps.skeleton import APP_FOLDERS, STACK
 from attractor.growth.apps.stack import stacks
 from attractor.growth.errors import AppFailed
 from attractor.growth.migration import State, read_state, write_state
-from attractor.pipeline.host.run_host import RunHost
+
+# Slow to import, and every start of a released app would wait for it twice.
+if TYPE_CHECKING:
+    from attractor.pipeline.host.run_host import RunHost
 
 _START_S = 60.0
 _COMMAND_MS = 120_000
@@ -55,7 +59,7 @@ async def app_sandbox(
     return await choose_environment(kind, environ=environ, hide=hide, read=shown)
 
 
-async def sandbox_of(host: RunHost) -> EnvironmentChoice:
+async def sandbox_of(host: "RunHost") -> EnvironmentChoice:
     """Choose the sandbox of apps, with the folders of the operator hidden."""
     hidden = [one for one in (host.project, host.runs_dir, host.state_dir) if one.exists()]
     return await app_sandbox(host.variables_of_tools, hide=hidden)

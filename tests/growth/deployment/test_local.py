@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -185,3 +187,8 @@ def _wait_until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+def test_keeper_and_service_start_without_the_engine() -> None:
+    light = "import sys, attractor.growth.deployment.keeper; sys.exit('pydantic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", light], timeout=60, check=False).returncode == 0

@@ -5,14 +5,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from typing import TYPE_CHECKING, Any
 
 from attractor.growth.apps.routes import adapters_of, entities_of, guarded_steps, operations_of
 from attractor.growth.apps.stack import FilePart, GeneratedFile, Stack
 from attractor.growth.spec.graph import Relation, SpecGraph, SpecNode
 from attractor.growth.tools import copied_adapters
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _TEMPLATES = "python_app"
 _SUFFIX = ".j2"
@@ -137,7 +138,10 @@ def _render(template: str, content: Mapping[str, Any]) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def _environment() -> "Environment":
+    # Imported here, because a running app does not use it.
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("attractor.growth.apps.stacks", _TEMPLATES),
         # Templates of an app contain {{ }} themselves.
