@@ -15,7 +15,6 @@ from attractor.base.json import Json, JsonObject
 from attractor.base.registry import Registry
 from attractor.growth.errors import InvalidData
 from attractor.growth.http_client import Operation
-from attractor.llm.json_schema import find_faults
 
 Ask = Callable[[str], str]
 """Type of a function that asks a model, and returns the text of its answer."""
@@ -52,6 +51,9 @@ def run_skill(name: str, given: JsonObject, ask: Ask | None = None) -> JsonObjec
 
 def require(place: str, value: Json, schema: Mapping[str, Any]) -> None:
     """Raise InvalidData unless a value matches a schema."""
+    # Imported here: jsonschema is slow to import, and a released app does not wait for it.
+    from attractor.llm.json_schema import find_faults
+
     faults = find_faults(value, dict(schema))
     if faults:
         raise InvalidData(f"{place}: {faults[0]}")

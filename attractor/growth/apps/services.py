@@ -7,16 +7,17 @@ Tests and rehearsals start twins. A released app gets the addresses and tokens o
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from attractor.base.errors import Refused
-from attractor.config.settings import ServiceSettings
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.growth.tools import adapters_in
-from attractor.pipeline.host.run_host import RunHost
-from attractor.scenarios.suite import TwinSettings
-from attractor.scenarios.suite_files import TWINS
-from attractor.scenarios.trial_twins import start_twins
+
+# The keeper and the service of a released app do not need the rest, which is slow to import.
+if TYPE_CHECKING:
+    from attractor.config.settings import ServiceSettings
+    from attractor.pipeline.host.run_host import RunHost
 
 Services = Callable[
     [Path, ExecutionEnvironment, int], AbstractAsyncContextManager[Mapping[str, str]]
@@ -26,8 +27,6 @@ variables. The number is a seed.
 """
 
 _ROOM = Path(__file__).parents[1]
-# In the wheel, the twins are in this room; in a checkout, they are beside the package.
-_SHIPPED = _ROOM if (_ROOM / TWINS).is_dir() else _ROOM.parents[1] / "scenarios"
 
 
 def service_twins(project: Path | None = None) -> Services:
@@ -35,6 +34,13 @@ def service_twins(project: Path | None = None) -> Services:
 
     Twins in `scenarios/_twins/` of a project take the place of the shipped ones.
     """
+    # Imported here, because a released app has no twins.
+    from attractor.scenarios.suite import TwinSettings
+    from attractor.scenarios.suite_files import TWINS
+    from attractor.scenarios.trial_twins import start_twins
+
+    # In the wheel, the twins are in this room; in a checkout, they are beside the package.
+    shipped = _ROOM if (_ROOM / TWINS).is_dir() else _ROOM.parents[1] / "scenarios"
     own = project / "scenarios" if project else None
 
     @asynccontextmanager
@@ -44,7 +50,7 @@ def service_twins(project: Path | None = None) -> Services:
         variables: dict[str, str] = {}
         async with AsyncExitStack() as stack:
             for name in adapters_in(tree):
-                folder = own if own and (own / TWINS / name).is_dir() else _SHIPPED
+                folder = own if own and (own / TWINS / name).is_dir() else shipped
                 twin = start_twins([TwinSettings(name=name)], {}, folder, environment, seed=seed)
                 variables |= (await stack.enter_async_context(twin)).variables
             yield variables
@@ -60,13 +66,14 @@ async def no_services(
     yield {}
 
 
-def configured(host: RunHost, names: Iterable[str]) -> Mapping[str, str]:
+def configured(host: "RunHost", names: Iterable[str]) -> Mapping[str, str]:
     """Return the variables of adapters by the settings; refuse one without a URL or a token."""
     known: Mapping[str, ServiceSettings] = host.growth.adapters if host.growth else {}
     variables: dict[str, str] = {}
     for name in names:
-        service = known.get(name, ServiceSettings())
-        values = {"url": service.url, "token": service.token.get_secret_value()}
+        service = known.get(name)
+        token = service.token.get_secret_value() if service else ""
+        values = {"url": service.url if service else "", "token": token}
         for key, value in values.items():
             if not value:
                 variable = f"ATTRACTOR_GROWTH__ADAPTERS__{name.upper()}__{key.upper()}"
