@@ -1,7 +1,7 @@
 """Bodies of steps and panels, as agents get and answer them."""
 
 import ast
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
@@ -95,17 +95,37 @@ def faults_of(work: Work, folder: str, bodies: Sequence[Body]) -> Sequence[str]:
     if not work.left("crew.faults"):
         faults += [f"{one}: missing" for one in wanted if one not in given]
     return faults + [
-        f"{one.path}: {fault}" for one in bodies if (fault := _fault_of(one.text, FUNCTION[folder]))
+        f"{one.path}: {fault}"
+        for one in bodies
+        if (fault := _fault_of(one.text, FUNCTION[folder], _operations(work, one.path)))
     ]
 
 
-def _fault_of(text: str, function: str) -> str:
+def _operations(work: Work, path: str) -> Mapping[str, Collection[str]]:
+    """Return the operations that the body in a file may call, by adapter."""
+    graph, node = work.tree.graph, work.tree.bodies.get(path)
+    return operations_of(graph, graph[node]) if node else {}
+
+
+def _fault_of(text: str, function: str, operations: Mapping[str, Collection[str]]) -> str:
     try:
         parsed = ast.parse(text)
     except (SyntaxError, ValueError) as error:
         return f"no valid Python: {error}"
     defined = [one.name for one in parsed.body if isinstance(one, ast.FunctionDef)]
-    return "" if function in defined else f"no function {function}(records, context)"
+    if function not in defined:
+        return f"no function {function}(records, context)"
+    # Called by other names, it is refused while the app runs.
+    for one in ast.walk(parsed):
+        match one:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name("context"), attr="call"),
+                args=[ast.Constant(str(adapter)), ast.Constant(str(name)), *_],
+            ) if name not in operations.get(adapter, ()):
+                return f"calls {adapter}.{name}, which the specification does not declare"
+            case _:
+                pass
+    return ""
 
 
 def text_by_path(bodies: Iterable[Body]) -> Mapping[str, str]:

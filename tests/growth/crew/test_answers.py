@@ -28,6 +28,7 @@ from tests.tables import table
 
 BODY = "def run(records, context):\n    return {}\n"
 STEPS = [f"app/steps/{one}.py" for one in ("allocate", "phi_gate", "weigh")]
+CALLING = "def run(records, context):\n    context.call('slack', 'post_message', {})\n"
 BODIES = [{"path": one, "text": BODY} for one in STEPS]
 DRAFT: dict[str, Any] = {
     "id": "locked",
@@ -74,6 +75,7 @@ WRONG: list[tuple[str, object, str]] = [
     ("compiler", {"bodies": [*BODIES, {"path": "../x.py", "text": BODY}]}, "not asked for"),
     ("compiler", {"bodies": [{**one, "text": "def run("} for one in BODIES]}, "no valid Python"),
     ("compiler", {"bodies": [{**one, "text": "x = 1"} for one in BODIES]}, "no function run"),
+    ("compiler", {"bodies": [{**one, "text": CALLING} for one in BODIES]}, "slack.post_message"),
     ("compiler", {"needs": ["teapot"]}, "unknown skill 'teapot'"),
     ("compiler", {"needs": ["slack"]}, "if it reads or writes the source slack"),
     ("compiler", {"needs": ["compare"], "bodies": BODIES}, "either bodies or needs"),
