@@ -1,10 +1,26 @@
 """G12: a deployment parks without a decision, and changes code and state together."""
 
 from pathlib import Path
+from urllib.error import HTTPError
 
+import pytest
+
+from attractor.cli.runs.growth import app_lines
+from attractor.growth.api.deployments import describe_app
 from attractor.growth.plans.store import PlanState
-from tests.growth.deployment.living import NEW_FIELD, make_released
+from tests.growth.deployment.living import NEW_FIELD, Living, make_released
 from tests.pipeline.projects import git
+
+
+def require_proposed_roll_back(app: Living) -> None:
+    """Let the running app fail: `grow status` proposes a roll-back, and the app stays as it is."""
+    assert describe_app(app.plane)["changes"] == []
+    with pytest.raises(HTTPError):
+        app.post("/run/contract_allocation", {})
+    shown = "\n".join(app_lines(describe_app(app.plane)))
+    errors = "contract_allocation: errors: 1 of 1 runs, before 0 of 0 runs"
+    assert f"{errors} (proposal: attractor grow rollback v0)" in shown
+    assert app.stage == "v0-2"
 
 
 def test_plan_parks_for_a_decision_and_is_deployed_after_it(tmp_path: Path) -> None:
@@ -23,6 +39,7 @@ def test_plan_parks_for_a_decision_and_is_deployed_after_it(tmp_path: Path) -> N
         assert (done.waits_for, app.state_of(plan)) == ("", PlanState.DEPLOYED)
         assert app.get("/health")["spec_hash"] == plan.result.spec_hash
         assert app.records() == [{"id": "b1", "crop": "rye", "soil": "loam"}]
+        require_proposed_roll_back(app)
     finally:
         app.stop()
     subjects = git(app.folder, "log", "--format=%s", "-3").splitlines()
