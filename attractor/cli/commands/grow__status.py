@@ -17,9 +17,10 @@ from attractor.cli.runs.growth import app_lines, control_plane_of, show_plan
 def plan_status(invocation: Invocation, plan: str | None, as_json: bool) -> ExitCode:
     """List the plans of an app with their states, and the running app; or show one plan.
 
-    A plan is open, simulated, deploying, parked (it waits for a decision), failed (its run or its
-    gate failed: deploy it again, rebase or drop it), deployed, dropped, or corrupt (its files
-    cannot be read: drop it).
+    A plan is open, simulated, deploying, interrupted (the process that deployed it ended before the
+    end: deploy it again), parked (it waits for a decision, or for a rejection after a no-go),
+    failed (its run failed: deploy it again, rebase or drop it), deployed, dropped, or corrupt (its
+    files cannot be read: drop it).
     """
     # Imported here, because only commands of growth need it.
     from attractor.growth.api.deployments import describe_app

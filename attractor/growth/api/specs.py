@@ -196,6 +196,7 @@ def _choice(type_: type[Choice], word: str, noun: str) -> Choice:
 
 _COLUMN_OF_STATE: Mapping[PlanState, Column] = {
     PlanState.DEPLOYING: Column.IN_PROGRESS,
+    PlanState.INTERRUPTED: Column.IN_PROGRESS,
     PlanState.PARKED: Column.REVIEW,
 }
 

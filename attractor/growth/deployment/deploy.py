@@ -6,7 +6,8 @@ promotion to the ledger, and code with state to the link `current`.
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, NoGo
 from attractor.base.journal import Journal
 from attractor.base.json import Json, canonical_json
+from attractor.base.locks import FileLock
 from attractor.engine.state.run_state import (
     APPROVED,
     AWAITING_ANSWER,
@@ -55,7 +57,7 @@ from attractor.growth.deployment.target import ReleaseTarget
 from attractor.growth.deployment.transfer import Move, forward, transfer
 from attractor.growth.lineage import Stage, newest, read_stages
 from attractor.growth.plans.plan import Plan
-from attractor.growth.plans.store import DEPLOYMENT, PlanState
+from attractor.growth.plans.store import DEPLOYMENT, DEPLOYMENT_LOCK, REJECTION, PlanState
 from attractor.growth.simulation.recorded import take_over
 from attractor.growth.spec.files import read_spec
 from attractor.growth.tools import adapters_in
@@ -130,8 +132,8 @@ async def deploy(
     A `variant` is a new branch at the tip of the other one, whose app is not released here.
     """
     folder = control_plane.plans.folder_of(plan.id)
-    host = control_plane.host
-    with Journal.open(folder / DEPLOYMENT) as journal:
+    host, name = control_plane.host, f"attractor grow deploy {plan.id}"
+    with open_deployment(folder, name) as journal:
         repository = await open_repository(host.project, search_path=host.search_path)
         kept = read_build(folder)
         if kept is None or not await _is_promoted(repository, kept):
@@ -142,7 +144,7 @@ async def deploy(
                 note(journal, PlanState.DEPLOYING, by=by)
             kept = await build_plan(host, folder, plan, branch=branch, is_variant=bool(variant))
         undertaking = Undertaking(
-            name=f"attractor grow deploy {plan.id}",
+            name=name,
             folder=folder,
             build=kept,
             pipeline=pipeline,
@@ -153,6 +155,16 @@ async def deploy(
         return await undertake(
             control_plane, undertaking, journal, target=target, by=by, variant=variant
         )
+
+
+@contextmanager
+def open_deployment(folder: Path, purpose: str) -> Generator[Journal]:
+    """Yield the journal of a deployment, or raise LockHeld with the process that deploys."""
+    with (
+        FileLock(folder / DEPLOYMENT_LOCK).acquire(purpose=purpose),
+        Journal.open(folder / DEPLOYMENT) as journal,
+    ):
+        yield journal
 
 
 def _require_deployable(control_plane: ControlPlane, plan: Plan, journal: Journal) -> None:
@@ -207,9 +219,9 @@ async def undertake(
             evaluate=True,
             suite=undertaking.suite,
         )
-        waits_for = "" if run.status == REJECTED else _missing(run, host)
-    except AttractorError as cause:
-        if isinstance(cause, NoGo) or _has_failed(host, build):
+        waits_for = "" if run.status == REJECTED else _missing(run, host, journal)
+    except AttractorError:
+        if _has_failed(host, build):
             note(journal, PlanState.FAILED)
         raise
     so_far = Deployment(plan_id=undertaking.plan_id, stage=build.stage, run_id=run.run_id)
@@ -248,13 +260,17 @@ def note(journal: Journal, state: PlanState, **facts: str) -> None:
     journal.append(canonical_json({"state": state.value, **facts}))
 
 
-def _missing(run: CrewRun, host: RunHost) -> str:
-    """Return what a run waits for, or "" if it was approved; refuse what no waiting changes."""
+def _missing(run: CrewRun, host: RunHost, journal: Journal) -> str:
+    """Return what a run waits for, or "" if it was approved; refuse what no waiting changes.
+
+    After a no-go, the run waits for a person who rejects it.
+    """
     if run.status == APPROVED:
         return ""
     if run.status == AWAITING_DECISION:
         report = gate(ask_gate(run.directory, host)[1])
         if not report.go:
+            note(journal, PlanState.PARKED, run_id=run.run_id, waits_for=REJECTION)
             rules = ", ".join(dict.fromkeys(one.rule for one in report.reasons))
             hint = f"look: attractor gate {run.run_id}"
             raise NoGo(f"no-go for {run.run_id}: {rules}", hint=hint)

@@ -1,12 +1,14 @@
 """Refuses a plan that may not be deployed (ruling G12), and names the next command of a plan."""
 
 from attractor.base.errors import Refused
+from attractor.engine.state.run_state import AWAITING_DECISION
+from attractor.factory.evaluation.run_facts import read_facts
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.development import read_development
 from attractor.growth.normalize.structured import add_desires
 from attractor.growth.plans.checks import PlanCheck, check_proposal
 from attractor.growth.plans.plan import Plan
-from attractor.growth.plans.store import PlanState
+from attractor.growth.plans.store import REJECTION, PlanState
 from attractor.growth.simulation.report import Simulation, simulations_of
 
 
@@ -57,6 +59,16 @@ def _can_be_rebased(control_plane: ControlPlane, plan: Plan) -> bool:
     return not check_proposal(base, plan.proposal, development).findings
 
 
+def _run_to_reject(control_plane: ControlPlane, plan: Plan) -> str:
+    """Return the run that got a no-go and waits for a decision, or ""."""
+    last = control_plane.plans.last_note(plan.id)
+    if last.get("waits_for") != REJECTION:
+        return ""
+    run = control_plane.host.runs_dir / str(last["run_id"])
+    waits = run.is_dir() and read_facts(run).state.status == AWAITING_DECISION
+    return run.name if waits else ""
+
+
 def next_command(control_plane: ControlPlane, plan: Plan, check: PlanCheck) -> str:
     """Return the command that continues a plan as it is now; empty for a finished plan.
 
@@ -68,13 +80,16 @@ def next_command(control_plane: ControlPlane, plan: Plan, check: PlanCheck) -> s
     deploy, drop, rebase, simulate = (
         f"attractor grow {verb} {plan.id}" for verb in ("deploy", "drop", "rebase", "simulate")
     )
-    if state is PlanState.DEPLOYING:
-        return deploy
+    if state.is_begun:
+        # While a process deploys the plan, a second one would be refused.
+        return deploy if state is PlanState.INTERRUPTED else ""
+    if run_id := _run_to_reject(control_plane, plan):
+        return f'attractor decide {run_id} --reject --rationale "..."'
     if check.findings:
         return rebase if _can_be_rebased(control_plane, plan) else drop
     for one in check.collisions:
         other = one.second if one.first == plan.id else one.first
-        is_kept = control_plane.plans.recorded_state(other) is PlanState.DEPLOYING
+        is_kept = control_plane.plans.recorded_state(other).is_begun
         return drop if is_kept else f"attractor grow drop {other}"
     deepest = _deepest(control_plane, plan)
     if state is not PlanState.PARKED and not (deepest and deepest.is_enough_for(plan.risk)):

@@ -27,6 +27,7 @@ from attractor.growth.deployment.deploy import (
     Deployment,
     Undertaking,
     note,
+    open_deployment,
     undertake,
     write_tree,
 )
@@ -79,7 +80,7 @@ async def roll_back(
         move=_backward(control_plane, releases, record),
         suite=record.suite,
     )
-    with Journal.open(folder / DEPLOYMENT) as journal:
+    with open_deployment(folder, "attractor grow rollback") as journal:
         return await undertake(control_plane, undertaking, journal, target=target, by=by)
 
 

@@ -1,19 +1,21 @@
 """The plans of a control plane: `plans/<plan id>/plan.json` and `mutation.md`.
 
 The state of a plan is derived from the records in its folder: `dropped.json`, the last state in
-`deployment.jsonl`, or a simulation of this very plan. A plan whose records cannot be read is
-corrupt; the others do not notice it.
+`deployment.jsonl`, or a simulation of this very plan. A plan that is being deployed is interrupted
+if no process holds the lock of its deployment. A plan whose records cannot be read is corrupt; the
+others do not notice it.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 
 from attractor.base.errors import AttractorError, NotCanonical
 from attractor.base.files import file_error, read_regular, write_whole
 from attractor.base.journal import read_lines
-from attractor.base.json import canonical_json, parse_json
+from attractor.base.json import Json, canonical_json, parse_json
+from attractor.base.locks import holder_of
 from attractor.base.records import read_object
 from attractor.growth.errors import InvalidMorph, UnknownPlan
 from attractor.growth.plans.plan import Plan, read_plan
@@ -22,6 +24,9 @@ from attractor.growth.spec.store import SpecStore, find_id
 PLAN = "plan.json"
 MUTATION = "mutation.md"
 DEPLOYMENT = "deployment.jsonl"
+DEPLOYMENT_LOCK = "deployment.lock"
+REJECTION = "rejection"
+"""A deployment waits for it after a no-go."""
 _DROPPED = "dropped.json"
 
 
@@ -31,6 +36,7 @@ class PlanState(StrEnum):
     OPEN = "open"
     SIMULATED = "simulated"
     DEPLOYING = "deploying"
+    INTERRUPTED = "interrupted"
     PARKED = "parked"
     FAILED = "failed"
     DEPLOYED = "deployed"
@@ -41,6 +47,11 @@ class PlanState(StrEnum):
     def is_final(self) -> bool:
         """Whether the plan changes nothing any more."""
         return self in (PlanState.DEPLOYED, PlanState.DROPPED)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a deployment of the plan is under way, or has to be finished."""
+        return self in (PlanState.DEPLOYING, PlanState.INTERRUPTED)
 
 
 class PlanStore:
@@ -114,15 +125,26 @@ class PlanStore:
 
     def recorded_state(self, plan_id: str) -> PlanState:
         """Return the state of a plan by what was done with it, also of a corrupt plan."""
-        file = self.folder_of(plan_id) / DEPLOYMENT
         if self.is_dropped(plan_id):
             return PlanState.DROPPED
+        folder = self.folder_of(plan_id)
+        try:
+            state = PlanState(str(self.last_note(plan_id).get("state", PlanState.OPEN)))
+        except ValueError as cause:
+            raise InvalidMorph(f"{folder / DEPLOYMENT}: invalid line: {cause}") from cause
+        if state is PlanState.DEPLOYING and holder_of(folder / DEPLOYMENT_LOCK) is None:
+            return PlanState.INTERRUPTED
+        return state
+
+    def last_note(self, plan_id: str) -> Mapping[str, Json]:
+        """Return the last line about the deployment of a plan (default: an empty one)."""
+        file = self.folder_of(plan_id) / DEPLOYMENT
         try:
             lines = [parse_json(one.content) for one in read_lines(file)] if file.is_file() else []
-            states = [one["state"] for one in lines if isinstance(one, dict) and "state" in one]
-            return PlanState(str(states[-1])) if states else PlanState.OPEN
-        except (NotCanonical, ValueError) as cause:
+        except NotCanonical as cause:
             raise InvalidMorph(f"{file}: invalid line: {cause}") from cause
+        notes = [one for one in lines if isinstance(one, dict) and "state" in one]
+        return notes[-1] if notes else {}
 
     def drop(self, plan_id: str, reason: str) -> None:
         """Record that a plan is not deployed any more."""

@@ -34,6 +34,7 @@ LOOKS: Mapping[str, str] = {
     PlanState.OPEN: "unreached",
     PlanState.SIMULATED: "unreached",
     PlanState.DEPLOYING: "running",
+    PlanState.INTERRUPTED: "failed",
     PlanState.PARKED: "waiting",
     PlanState.FAILED: "failed",
     PlanState.DEPLOYED: "done",
@@ -176,11 +177,12 @@ def show_plan(request: Request, service: Serving, id: str) -> Response:
     plane = _plane(service)
     described = plans.describe_plan(plane, id)
     found = _simulations(plane, id)
-    is_begun = described["state"] in (PlanState.DEPLOYING, PlanState.PARKED, PlanState.DEPLOYED)
+    state = PlanState(str(described["state"]))
+    is_begun = state.is_begun or state in (PlanState.PARKED, PlanState.DEPLOYED)
     values = {
         "plan": described,
         "address": _plan_address(described["plan_id"]),
-        "is_final": PlanState(str(described["state"])).is_final,
+        "is_final": state.is_final,
         "mutation": plans.review(plane, id)["mutation"],
         "simulation": found[0] if found else None,
         "deployment": _deployment(plane, id) if is_begun else None,

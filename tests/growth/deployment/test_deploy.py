@@ -87,9 +87,11 @@ def test_no_go_and_rejection_deploy_nothing(app: Living) -> None:
     with pytest.raises(NoGo, match="unresolved_failure") as refused:
         app.deploy(plan)
     assert refused.value.exit_code is ExitCode.NO_GO
-    assert app.state_of(plan) is PlanState.FAILED
+    assert app.state_of(plan) is PlanState.PARKED
     run_id = refused.value.hint.rpartition(" ")[2]
+    assert f"attractor decide {run_id} --reject" in str(check(app.plane, plan.id)["next"])
     app.decide(run_id, DecisionKind.REJECTED)
+    assert check(app.plane, plan.id)["next"] == f"attractor grow deploy {plan.id}"
     with pytest.raises(NoGo, match="was rejected"):
         app.deploy(plan)
     assert (app.state_of(plan), app.stage) == (PlanState.DROPPED, "v0")

@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import AttractorError
+from attractor.base.locks import FileLock
 from attractor.factory.launch import evaluator_of
 from attractor.growth.api.plans import plan_proposal
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.development import DEVELOPMENT
 from attractor.growth.errors import InvalidMorph, PlanRefused, UnknownPlan
 from attractor.growth.plans.plan import Plan, read_proposal
-from attractor.growth.plans.store import DEPLOYMENT, PLAN, PlanState
+from attractor.growth.plans.store import DEPLOYMENT, DEPLOYMENT_LOCK, PLAN, PlanState
 from tests.growth.app import PROPOSAL, make_app
 
 HOLDOUT = """
@@ -75,9 +76,12 @@ def test_the_state_follows_from_the_records(app: ControlPlane) -> None:
     report.write_text(json.dumps({"pins": {"plan_hash": plan.hash}}))
     assert state() is PlanState.SIMULATED
     for name in ("deploying", "parked", "deployed"):
-        with (folder / DEPLOYMENT).open("a") as file:
+        with FileLock(folder / DEPLOYMENT_LOCK), (folder / DEPLOYMENT).open("a") as file:
             file.write(f'{{"state": "{name}"}}\n')
-        assert state() == name
+            file.flush()
+            assert state() == name
+        # The lock of a process that ended is free.
+        assert state() == name.replace("deploying", "interrupted")
     assert list(app.plans.open_plans()) == []
 
 

@@ -11,7 +11,9 @@ import httpx
 import pytest
 
 from attractor.base.errors import LockHeld
+from attractor.base.locks import FileLock
 from attractor.growth.api.deployments import deployment
+from attractor.growth.plans.store import DEPLOYMENT_LOCK
 from attractor.server.service import Service
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
@@ -145,6 +147,12 @@ def test_deployment_waits_for_a_decision_and_continues(living: tuple[Living, htt
     refused = client.post("/growth/deploy", json=named)
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:attractor:NotDeployable")
     assert client.post("/growth/simulate", json=named).status_code == 200
+    lock = FileLock(app.plane.plans.folder_of(plan.id) / DEPLOYMENT_LOCK)
+    with lock.acquire(purpose="attractor grow deploy"):
+        second = client.post("/growth/deploy", json=named)
+        assert (second.status_code, second.json()["type"]) == (409, "urn:attractor:LockHeld")
+        assert f"is locked by process {os.getpid()} on " in second.json()["detail"]
+        assert "wait until that process ends" in second.json()["hint"]
     begun = client.post("/growth/deploy", json=named)
     assert begun.status_code == 202, begun.text
     assert set(begun.json()) == {"run_id", "stage_id", "waits_for"}
