@@ -154,6 +154,8 @@ def app_lines(app: Mapping[str, Any]) -> Iterator[str]:
         yield f"running: {app['running']} {place}"
         if not app["url"]:
             yield f"  start it: attractor grow {start}"
+        elif app["next_run"]:
+            yield f"  next run of a pipeline: {app['next_run']}"
         yield from _service_lines(app)
         yield from change_lines(app)
     else:

@@ -23,6 +23,7 @@ from attractor.growth.deployment.deploy import (
     end_recording,
 )
 from attractor.growth.deployment.history import read_history
+from attractor.growth.deployment.keeper import next_run
 from attractor.growth.deployment.monitor import compare_telemetry
 from attractor.growth.deployment.release import Releases
 from attractor.growth.deployment.rollback import roll_back
@@ -80,17 +81,22 @@ def record_traffic(
 
 
 def describe_app(control_plane: ControlPlane) -> dict[str, Json]:
-    """Return the running release, whether it answers, its changed telemetry, and recordings."""
+    """Return the running release, whether it answers, its changed telemetry, and recordings.
+
+    `next_run` is the time at which the cadence runs the next pipeline, or empty.
+    """
     releases = Releases(control_plane.releases)
     current = releases.current
     heads = sorted(control_plane.recordings.glob(f"*/{HEAD}"), key=lambda one: one.stat().st_mtime)
     newest = datetime.fromtimestamp(heads[-1].stat().st_mtime, UTC) if heads else None
+    due = next_run(releases.folder, current) if current else None
     return {
         "running": current.record.stage if current else "",
         "plan_id": current.record.plan_id if current else "",
         "url": find_address(releases) if current else "",
         "sandbox": current.record.sandbox if current else "",
         "services": dict(find_services(releases)) if current else {},
+        "next_run": due.isoformat(timespec="seconds") if due else "",
         "is_recorded": bool(current and current.record_mark.exists()),
         "recordings": len(heads),
         "newest_recording": newest.isoformat(timespec="seconds") if newest else "",

@@ -12,9 +12,9 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -63,6 +63,32 @@ def running(folder: Path) -> int:
     return 0
 
 
+def next_run(folder: Path, release: Release) -> datetime | None:
+    """Return when the keeper runs the next pipeline; None if the cadence runs no pipelines.
+
+    A pipeline without an earlier run first waits for a whole period.
+    """
+    every, pipelines = _schedule(release)
+    if every is None or not pipelines:
+        return None
+    ran, now = _read_runs(folder), SystemClock().now()
+    last = min(ran.get(one, now.timestamp()) for one in pipelines)
+    return datetime.fromtimestamp(last, UTC) + every
+
+
+def _schedule(release: Release) -> tuple[timedelta | None, Sequence[str]]:
+    """Return the time between two runs (None: people run them), and the pipelines."""
+    spec = read_spec(release.tree)
+    words = str(spec["deployment"].fields.get("cadence", "")) if "deployment" in spec else ""
+    return CADENCES.get(words), [one.id for one in spec.of_kind("pipeline")]
+
+
+def _read_runs(folder: Path) -> dict[str, float]:
+    """Return the time of the last run of each pipeline (default: none)."""
+    file = folder / RUNS
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
 class Keeper:
     """The app of a release as a process, and the times of its pipelines."""
 
@@ -70,10 +96,7 @@ class Keeper:
         self.folder = folder
         self.release = release
         self.url = ""
-        spec = read_spec(release.tree)
-        words = str(spec["deployment"].fields.get("cadence", "")) if "deployment" in spec else ""
-        self.every = CADENCES.get(words)
-        self.pipelines = [one.id for one in spec.of_kind("pipeline")] if self.every else []
+        self.every, self.pipelines = _schedule(release)
         self._process: subprocess.Popen[str] | None = None
         self._lock = open_to_lock(folder / APP_LOCK)
         if not try_lock(self._lock):
@@ -144,8 +167,7 @@ class Keeper:
         """Run the pipelines that are due."""
         if self.every is None or not self.url:
             return
-        file, now = self.folder / RUNS, SystemClock().now()
-        ran: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
+        ran, now = _read_runs(self.folder), SystemClock().now()
         for pipeline in self.pipelines:
             last = ran.setdefault(pipeline, now.timestamp())
             if now.timestamp() - last >= self.every.total_seconds():
@@ -155,7 +177,7 @@ class Keeper:
                     urllib.request.urlopen(request, timeout=_LONGEST_RUN_S).close()
                 except OSError as error:
                     _log(f"{pipeline} failed: {error}")
-        write_whole(file, json.dumps(ran))
+        write_whole(self.folder / RUNS, json.dumps(ran))
 
     def close(self) -> None:
         """Stop the app, and release its lock."""

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.error import URLError
 
@@ -117,6 +118,9 @@ def test_keeper_runs_due_pipelines_and_its_orphan_is_ended(tmp_path: Path, sandb
         cadence = folder / "cadence.json"
         _wait_until(lambda: json.loads(cadence.read_text())["contract_allocation"] > 0)
         assert (current.state / "ran").read_text() == "/run/contract_allocation"
+        ran = datetime.fromtimestamp(json.loads(cadence.read_text())["contract_allocation"], UTC)
+        due = (ran + timedelta(days=1)).isoformat(timespec="seconds")
+        assert f"  next run of a pipeline: {due}" in [*app_lines(describe_app(app.plane))]
         keeper = json.loads((folder / "keeper.json").read_text())["pid"]
         os.kill(keeper, signal.SIGKILL)
         # The app outlives its keeper, and would write into a state that was already copied.
