@@ -16,7 +16,6 @@ UsageError
 ├── InvalidLineage           2  an invalid file of a stage, or a lineage that does not fit together
 ├── InvalidFeedback          2  invalid counts of an app, or an invalid verdict on a run
 ├── UnknownGraph             2  an unknown pipeline of growth
-├── InvalidData              2  data that do not match the schema of a skill or adapter
 ├── InvalidAnswer            2  an answer of an agent that does not match its contract
 ├── UnknownSpecNode          2  an unknown node of a specification
 ├── UnknownSpec              2  an unknown specification
@@ -73,10 +72,6 @@ class InvalidFeedback(UsageError):
 
 class UnknownGraph(UsageError):
     """An unknown pipeline of growth."""
-
-
-class InvalidData(UsageError):
-    """Data that do not match the schema of a skill or adapter."""
 
 
 class InvalidAnswer(UsageError):

@@ -11,9 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from attractor.base.json import Json, JsonObject
 from attractor.base.registry import Registry
-from attractor.growth.errors import InvalidData
 from attractor.growth.http_client import Operation
 
 Ask = Callable[[str], str]
@@ -38,25 +36,6 @@ class Skill(Protocol):
 def skills() -> Registry[Skill]:
     """Return all skills by name."""
     return Registry("attractor.growth.skills", Skill, noun="skill")
-
-
-def run_skill(name: str, given: JsonObject, ask: Ask | None = None) -> JsonObject:
-    """Run a skill, and check input and output against its schemas."""
-    skill = skills()[name]
-    require(f"input of {name}", dict(given), skill.input_schema)
-    result: dict[str, Json] = skill.run(given, ask)
-    require(f"output of {name}", result, skill.output_schema)
-    return result
-
-
-def require(place: str, value: Json, schema: Mapping[str, Any]) -> None:
-    """Raise InvalidData unless a value matches a schema."""
-    # Imported here: jsonschema is slow to import, and a released app does not wait for it.
-    from attractor.llm.json_schema import find_faults
-
-    faults = find_faults(value, dict(schema))
-    if faults:
-        raise InvalidData(f"{place}: {faults[0]}")
 
 
 @cache
