@@ -18,6 +18,8 @@ import httpx
 from pydantic import Field, JsonValue, model_validator
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UnknownName, UsageError
+from attractor.base.files import file_error, read_regular, write_whole
 from attractor.base.json import Json
 from attractor.engine.stage.no_workspace import NoEnvironment
 from attractor.environments.selection import EnvironmentChoice
@@ -29,6 +31,7 @@ from attractor.growth.crew.contract import Message
 from attractor.growth.spec.graph import Relation, SpecGraph
 from attractor.scenarios.check import Observation, StepRecord
 from attractor.scenarios.checks.json import JsonCheck
+from attractor.scenarios.suite_files import SCENARIO_END
 
 PORT = 8000
 PACKAGES = "packages"
@@ -136,13 +139,35 @@ def scenario_text(draft: Draft) -> str:
         f"id = {_toml(draft.id)}",
         f"title = {_toml(draft.title)}",
         f"story = {_toml(draft.story)}",
-        'tags = ["draft"]\nbaseline = "any"',
+        'baseline = "any"',
     ]
     for name, tables in (("steps", steps), ("checks", checks)):
         for table in tables:
             lines.append(f"\n[[{name}]]")
             lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
     return "\n".join(lines) + "\n"
+
+
+def adopt_drafts(run: Path, folder: Path, ids: Sequence[str], *, split: str) -> Sequence[Path]:
+    """Copy kept drafts of a run (default: all) into a split of a suite; return the files."""
+    kept = {one.name.removesuffix(SCENARIO_END): one for one in run.glob(f"*/*{SCENARIO_END}")}
+    if not kept:
+        raise UsageError(f"{run.name} kept no draft", hint="name a run of the crew: attractor runs")
+    for id_ in ids:
+        if id_ not in kept:
+            raise UnknownName("draft", id_, list(kept))
+    chosen = {id_: kept[id_] for id_ in ids or sorted(kept)}
+    for id_ in chosen:
+        for there in folder.glob(f"*/{id_}{SCENARIO_END}"):
+            raise UsageError(f"{there} exists", hint="take the others by name, or remove it")
+    files = {folder / split / f"{id_}{SCENARIO_END}": one for id_, one in chosen.items()}
+    for file, draft in files.items():
+        try:
+            file.parent.mkdir(exist_ok=True)
+        except OSError as cause:
+            raise file_error("write", file, cause) from cause
+        write_whole(file, read_regular(draft).decode())
+    return [*files]
 
 
 def _toml(value: Json) -> str:

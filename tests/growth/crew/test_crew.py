@@ -1,6 +1,7 @@
 """The crew's graph on a real app: a real run, a real provider twin, real processes of the app."""
 
 import asyncio
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,14 +11,18 @@ from attractor.factory.launch import launch
 from attractor.growth.building import shipped_pipeline
 from attractor.growth.spec.document import read_document
 from attractor.pipeline.request import RunRequest
+from attractor.scenarios.sealed_suite import seal_suite
 from attractor.twins.script.script import load_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
+from tests.cli.running import attractor
 from tests.growth.app import make_app
 from tests.growth.crew.crew_script import BODY, HOME, STEP
 from tests.growth.model import host_with_model, objects
 from tests.pipeline.projects import git
+from tests.scenarios.suites import write_suite
 
+SUITE = 'name = "copies"\npipeline = "crew"\n'
 SPEC = read_document(
     """
 identity: {purpose: Copy items}
@@ -56,11 +61,27 @@ def test_crew_builds_an_app_after_a_wrong_answer_and_a_veto(tmp_path: Path) -> N
     assert artifact["spec_hash"] == SPEC.spec_hash
     [kept] = result.directory.glob("build/one-copy.scenario.toml")
     assert "/run/daily" in kept.read_text()
+    require_adoptable(folder, result.run_id)
     tree = f"refs/heads/attractor/run/{result.run_id}"
     assert git(folder, "show", f"{tree}:{STEP}") == BODY.strip() + "\n"
     changed = git(folder, "diff", "--name-only", "HEAD", tree).splitlines()
     assert {STEP, HOME, "app/generated.json", "tools/checklist.py"} <= {*changed}
     assert all(one.startswith(("app/", "tools/")) for one in changed)
+
+
+def require_adoptable(project: Path, run: str) -> None:
+    """Take the draft of a run into suites: for train, or as a holdout if a person says so."""
+    shutil.copy(shipped_pipeline("crew"), project)
+    for flag, split in (("--json", "train"), ("--holdout", "holdout")):
+        suite = write_suite(project / "runs" / split, suite=SUITE)
+        words = ("suite", "adopt", run, str(suite), "one-copy", flag)
+        done, again = (attractor(*words, folder=project) for _ in range(2))
+        assert done.returncode == 0, done.stderr
+        linted = attractor("suite", "lint", str(suite), folder=project)
+        assert linted.returncode == 0, linted.stdout
+        sealed = seal_suite(suite, project / "runs" / "sealed")
+        assert "one-copy" in [one.id for one in sealed.suite.of_split(split)]
+        assert (again.returncode, "one-copy.scenario.toml exists" in again.stderr) == (2, True)
 
 
 JUDGE = """

@@ -14,6 +14,7 @@ from attractor.growth.apps.process import app_sandbox
 from attractor.growth.crew.app_tree import AppTree, open_tree
 from attractor.growth.crew.contract import FAULTS, as_outcome, refused
 from attractor.growth.crew.drafts import Draft, Trial, scenario_text, start_app, try_drafts
+from attractor.scenarios.suite_files import SCENARIO_END
 
 DRAFTS = "tester.drafts"
 
@@ -67,7 +68,7 @@ def _report(stage: Stage, trials: list[Trial]) -> Outcome:
     for one in trials:
         if one.is_kept:
             kept_ids.append(one.draft.id)
-            stage.files.write(f"{one.draft.id}.scenario.toml", scenario_text(one.draft))
+            stage.files.write(f"{one.draft.id}{SCENARIO_END}", scenario_text(one.draft))
         else:
             refused_ids.append(one.draft.id)
     notes = f"healthy; {len(kept_ids)} drafts kept, {len(refused_ids)} notice no mutant"
