@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from attractor.growth.api import specs
@@ -39,10 +40,10 @@ def test_reindex_builds_the_tables_from_the_stored_specifications(tmp_path: Path
     first = specs.normalize(plane, {"goal": "sell eggs", "outputs": ["invoices"]})["spec_graph_id"]
     specs.normalize(plane, {"goal": "sell hens"}, base=str(first))
     before = specs.reindex(plane)
-    with sqlite3.connect(plane.index) as index:
+    with closing(sqlite3.connect(plane.index)) as index, index:
         index.executescript("DELETE FROM nodes; DROP TABLE edges;")
     assert specs.reindex(plane) == before
-    with sqlite3.connect(plane.index) as index:
+    with closing(sqlite3.connect(plane.index)) as index, index:
         rows = index.execute(
             "SELECT edges.source FROM edges JOIN nodes ON nodes.version = edges.version "
             "AND nodes.id = edges.target WHERE nodes.id = 'sell_eggs' AND relation = 'derives_from'"

@@ -3,6 +3,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +32,7 @@ def listed(flow: Flow, status: str = "") -> list[str]:
 
 def change(flow: Flow, sql: str) -> None:
     """Change the database by hand."""
-    with sqlite3.connect(flow.host.state_dir / INDEX_FILE) as db:
+    with closing(sqlite3.connect(flow.host.state_dir / INDEX_FILE)) as db, db:
         db.execute(sql)
     db.close()
 
@@ -154,7 +155,7 @@ def test_forged_row_of_no_run_is_removed(place: Flow) -> None:
 
 
 def other_version(file: Path) -> None:
-    with sqlite3.connect(file) as db:
+    with closing(sqlite3.connect(file)) as db, db:
         db.execute("UPDATE _sqlite_migrations SET name = 'of_tomorrow' WHERE name = 'economics'")
     db.close()
 
@@ -165,7 +166,7 @@ def no_database(file: Path) -> None:
 
 def other_tables(file: Path) -> None:
     file.unlink()
-    with sqlite3.connect(file) as db:
+    with closing(sqlite3.connect(file)) as db, db:
         db.execute("CREATE TABLE runs (id)")
     db.close()
 
@@ -185,7 +186,7 @@ def test_unusable_index_is_built_again(place: Flow, spoil: Callable[[Path], obje
     spoil(file)
     for _ in range(2):
         assert listed(place) == ["R3", "R2", "R1"]
-    with sqlite3.connect(file) as db:
+    with closing(sqlite3.connect(file)) as db, db:
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     db.close()
 
@@ -201,7 +202,7 @@ def test_index_follows_another_ledger(place: Flow) -> None:
         (state / name).write_bytes(content)
     place.evaluator.ledger.append("ended", "R1", {}, now=datetime.now(UTC))
     listed(place)
-    with sqlite3.connect(state / INDEX_FILE) as db:
+    with closing(sqlite3.connect(state / INDEX_FILE)) as db, db:
         kept = db.execute("SELECT kind, run_id FROM ledger ORDER BY seq").fetchall()
     db.close()
     assert kept == [(one.kind, one.run_id) for one in place.evaluator.ledger.entries()]

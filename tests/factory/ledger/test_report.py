@@ -1,5 +1,6 @@
 import json
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,7 +65,7 @@ class Paid:
 def test_costs_are_summed_by_the_day_of_the_start(flow: Flow) -> None:
     index, folder = RunIndex(flow.host.state_dir), flow.host.runs_dir
     groups_of(flow)
-    with sqlite3.connect(index.file) as db:
+    with closing(sqlite3.connect(index.file)) as db, db:
         db.execute(
             "UPDATE ledger SET data = json_set(data, '$.trials[0].cost_usd', 0.25, "
             "'$.trials[0].tokens', 7) WHERE kind = 'evaluated'"
