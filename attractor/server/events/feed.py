@@ -16,7 +16,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -86,11 +86,12 @@ class FeedStore:
         self._compared = -1
         self._next_slice = 0
         make_private_folder(self.file.parent)
-        with self._using():
+        with self._using(), ExitStack() as opened:
             # Numbered in transactions of its own, and used by one thread at a time.
             self._db = sqlite3.connect(
                 self.file, timeout=PATIENCE_S, isolation_level=None, check_same_thread=False
             )
+            opened.callback(self._db.close)
             self._db.execute("PRAGMA journal_mode = WAL")
             # After a power failure, the last numbers may be missing; readers with such a number
             # are refused, and read the list of runs again.
@@ -100,6 +101,7 @@ class FeedStore:
             # The time of a file may be a little older than the clock.
             self._oldest = self._began - RACY_S
             self._names = {name for (name,) in self._db.execute("SELECT name FROM runs")}
+            opened.pop_all()
 
     def close(self) -> None:
         """Release the file."""
