@@ -24,7 +24,7 @@ from attractor.pipeline.components.run_components import (
 )
 from attractor.pipeline.fork.linked_run import make_next
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.notifications.notifier import Notifier, notifying
+from attractor.pipeline.notifications import Notifier, notifying
 from attractor.pipeline.workspace.boot import boot
 from attractor.pipeline.workspace.deliver import deliver, describe_changes
 from attractor.workspaces.dimension import Dimension

@@ -14,7 +14,7 @@ import pytest
 
 from attractor.base.json import JsonObject
 from attractor.pipeline.host.run_host import Notify
-from attractor.pipeline.notifications.notifier import Messenger, messengers
+from attractor.pipeline.notifications import Messenger, messengers
 
 NOTICE: JsonObject = {"run_id": "R", "node": "gate", "question": {"id": "gate@1.1", "text": "✓?"}}
 

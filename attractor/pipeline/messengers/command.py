@@ -5,7 +5,7 @@ from attractor.base.json import JsonObject
 from attractor.base.processes import ExecResult, OutputLimit, run_process
 from attractor.environments.selection import missing_command
 from attractor.pipeline.host.run_host import Notify
-from attractor.pipeline.notifications.notifier import Messenger, encode_notice, variables_of
+from attractor.pipeline.notifications import Messenger, encode_notice, variables_of
 
 SHELL = "/bin/bash"
 LONGEST_WORDS = OutputLimit(head=2_000, tail=2_000)

@@ -14,7 +14,7 @@ from attractor import __version__
 from attractor.base.durations import describe_duration
 from attractor.base.json import JsonObject
 from attractor.pipeline.host.run_host import Notify
-from attractor.pipeline.notifications.notifier import Messenger, encode_notice
+from attractor.pipeline.notifications import Messenger, encode_notice
 
 
 class _NoRedirects(HTTPRedirectHandler):

@@ -1,1 +1,0 @@
-"""Notifies people of questions that wait for an answer."""
