@@ -95,7 +95,7 @@ def test_ours_stays_as_it_is() -> None:
     assert adapt_backend(ours) is ours
 
 
-def test_anything_else_that_is_returned_fails_the_stage_for_good() -> None:
+def test_other_return_types_fail_the_stage() -> None:
     def odd(node: Node, prompt: str, context: Context) -> Any:
         return None
 

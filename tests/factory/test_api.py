@@ -403,7 +403,7 @@ class Wrong:
         ({"transforms": [Same]}, "the transform Same is a class", "Same()"),
     ],
 )
-def test_a_wrong_wish_is_an_error_of_ours_and_makes_nothing(
+def test_invalid_wish_is_an_error_and_creates_nothing(
     project: Path, environ: Mapping[str, str], wishes: dict[str, Any], words: str, hint: str
 ) -> None:
     wishes = {"sandbox": "none", **wishes}

@@ -13,7 +13,7 @@ def test_gate_works_for_a_locked_run(tmp_path: Path) -> None:
         assert flow.rules(result) == []
 
 
-def test_a_live_run_was_not_evaluated_whatever_other_runs_found(tmp_path: Path) -> None:
+def test_live_run_is_not_evaluated(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     flow.launch()
     live = flow.launch(evaluate=False)

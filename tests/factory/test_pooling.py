@@ -172,7 +172,7 @@ def test_trial_with_a_lost_line_is_not_repeated(tmp_path: Path) -> None:
     assert (events.count("TrialStarted"), events.count("TrialCompleted")) == (0, 1)
 
 
-def test_a_result_that_the_journal_knows_and_nobody_has_is_found(tmp_path: Path) -> None:
+def test_missing_result_is_detected(tmp_path: Path) -> None:
     flow, _ = make_gamble(tmp_path)
     result = die_after_a_trial(flow, satisfied=True)
     [file] = (flow.host.state_dir / "results" / result.run_id).rglob("*.json")

@@ -74,7 +74,7 @@ def test_settled_policy_is_final(needed: int, statuses: list[StageStatus]) -> No
     assert len(judged) == 1
 
 
-def test_a_result_holds_all_that_is_known_of_a_branch() -> None:
+def test_result_has_every_field_of_a_branch() -> None:
     end = BranchEnd(
         "a",
         "fan@1.1/a",
@@ -147,7 +147,7 @@ def test_the_best_is_by_outcome_then_score_then_id(results: list[Json], best: st
 @given(
     st.lists(st.tuples(st.sampled_from(["success", "fail"]), st.floats() | st.text()), min_size=1)
 )
-def test_there_is_always_one_best_whatever_scores_are(told: list[tuple[str, Json]]) -> None:
+def test_one_branch_is_best_for_any_scores(told: list[tuple[str, Json]]) -> None:
     every = [scored(f"n{number}", score, word) for number, (word, score) in enumerate(told)]
     best = best_of(candidates(*every))
     assert all(best.rank <= one.rank for one in candidates(*every))

@@ -234,7 +234,7 @@ def test_a_timeout_inside_the_interviewer_is_an_error_of_its_own() -> None:
         it.run()
 
 
-def test_a_gate_without_a_way_out_is_a_mistake_in_the_pipeline() -> None:
+def test_gate_without_edges_is_a_pipeline_error() -> None:
     it = Play(graph(node("gate", type="wait.human")), "gate")
     outcome = it.run()
     assert outcome.status is StageStatus.FAIL

@@ -182,7 +182,7 @@ async def test_stopping_a_stream_closes_the_provider_stream(
     assert left == ["closed"]
 
 
-def test_all_that_is_shipped_is_tried_here() -> None:
+def test_every_shipped_middleware_is_tested() -> None:
     shipped = [getattr(middleware, name) for name in middleware.__all__]
     kinds = {one for one in shipped if hasattr(one, "stream")}
     assert {type(make(Path())) for make in SHIPPED.values()} == kinds

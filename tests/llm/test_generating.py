@@ -70,7 +70,7 @@ def running_threads() -> list[str]:
 @pytest.mark.anyio
 @table("ending", ["cancel", "abort", "timeout"])
 @table("is_async", [False, True])
-def test_a_handler_can_tell_that_it_is_ended(ending: str, is_async: bool) -> None:
+def test_tool_detects_the_end_of_the_generation(ending: str, is_async: bool) -> None:
     with_longer_limits(
         lambda s: asyncio.run(end_a_handler(ending, s, is_async=is_async)), first_s=0.3
     )

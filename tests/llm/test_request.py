@@ -41,7 +41,7 @@ def test_an_impossible_tool_choice_is_refused(mode: str, name: str | None) -> No
 
 
 @table("text", ['{"command": "l', "[]", "null", '{"a": NaN}', "{}{}"])
-def test_arguments_that_are_no_object_are_a_fault_to_tell_the_model(text: str) -> None:
+def test_arguments_that_are_not_an_object_are_a_fault(text: str) -> None:
     call = ToolCall.from_data(ToolCallData("1", "shell", text))
     assert (call.arguments, call.raw_arguments) == ({}, text)
     assert "the arguments of 'shell' are" in str(call.fault)

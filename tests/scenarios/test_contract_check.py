@@ -209,7 +209,7 @@ def test_a_step_of_another_sort_fails_it_and_does_not_break_it(kind: str) -> Non
 
 @pytest.mark.parametrize("text", ["\udcff\udc80", "\0", "x" * 3_000_000 + "größe 🐍"])
 @kinds
-def test_whatever_was_seen_is_judged(kind: str, text: str) -> None:
+def test_any_observation_is_judged(kind: str, text: str) -> None:
     record = replace(CASES[kind].good, stdout=text, stderr=text, body=text)
     seen = observed(record, text=text, **CASES[kind].good_world)
     require_sound(judge(check(kind), seen), kind)

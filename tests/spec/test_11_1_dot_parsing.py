@@ -58,7 +58,7 @@ def test_11_1_chained_edges_produce_one_edge_per_pair() -> None:
     ]
 
 
-def test_11_1_default_blocks_apply_to_what_follows() -> None:
+def test_11_1_default_blocks_apply_to_later_statements() -> None:
     graph = parse(
         """digraph G {
             early

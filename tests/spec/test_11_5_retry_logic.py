@@ -75,7 +75,7 @@ def test_11_5_when_no_attempt_is_left_the_final_outcome_is_routed(tmp_path: Path
     assert place.json("work/status.json")["failure_reason"] == "max retries exceeded: busy"
 
 
-def test_11_5_allow_partial_accepts_what_there_is(tmp_path: Path) -> None:
+def test_11_5_allow_partial_accepts_a_partial_result(tmp_path: Path) -> None:
     whole = retrying(max_retries=1, retry_policy="none", allow_partial=True)
     result, place = run_graph(tmp_path, whole, {"work": RETRY})
     assert (result.completed, result.outcome) == (("start", "work"), StageStatus.SUCCESS)

@@ -155,7 +155,7 @@ class MyCustomHandler:
         return Outcome(status=StageStatus.SUCCESS)
 
 
-def test_11_6_a_custom_handler_is_handed_in_by_type_string(tmp_path: Path) -> None:
+def test_11_6_custom_handlers_are_registered_by_type(tmp_path: Path) -> None:
     node_ = 'my_node [type="my_custom_type", shape=box, custom_attr="value"]'
     text = between(node_, "start -> my_node -> exit")
     result = run(tmp_path, text, handlers={"my_custom_type": MyCustomHandler()})
@@ -175,7 +175,7 @@ class Raising:
         raise ZeroDivisionError("a defect")
 
 
-def test_11_6_what_a_custom_handler_raises_is_a_failure(tmp_path: Path) -> None:
+def test_11_6_exception_of_a_custom_handler_is_a_failure(tmp_path: Path) -> None:
     text = between("a [type=raising]", "start -> a -> exit")
     result = run(tmp_path, text, handlers={"raising": Raising()})
     assert result.outcome is StageStatus.FAIL

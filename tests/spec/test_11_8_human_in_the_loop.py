@@ -24,13 +24,13 @@ def test_11_8_several_questions_are_asked_and_each_gets_its_answer() -> None:
     assert [one.value for one in answers] == ["Y", "N"]
 
 
-def test_11_8_a_person_is_told_what_wants_no_answer() -> None:
+def test_11_8_inform_shows_a_message_without_a_question() -> None:
     terminal = Terminal()
     asyncio.run(interviewer_registry()["console"](terminal.parts()).inform("Done", "ship"))
     assert terminal.output.getvalue() == "[ship] Done\n"
 
 
-def test_11_8_a_question_and_an_answer_have_what_the_specification_names() -> None:
+def test_11_8_questions_and_answers_have_the_specified_fields() -> None:
     asked = Question(
         id="gate@1.1",
         text="Deploy?",

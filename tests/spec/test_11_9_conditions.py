@@ -57,7 +57,7 @@ def test_11_9_context_keys_are_looked_up_and_missing_ones_are_empty() -> None:
     assert holds('context.missing=""')
 
 
-def test_11_9_the_engine_looks_keys_up_as_the_specification_says() -> None:
+def test_11_9_engine_resolves_keys_as_specified() -> None:
     (edge,) = parse('digraph G { a -> b [condition="context.a.b=1 && c=2"] }').edges
     lookup = make_lookup(StageStatus.SUCCESS, "Fix", {"a.b": 1, "c": "2"})
     assert edge.condition.holds(lookup)

@@ -19,7 +19,7 @@ LINES = (
 )
 
 
-def test_5_5_a_large_goal_stands_in_the_journal_as_a_reference(tmp_path: Path) -> None:
+def test_5_5_journal_refers_to_a_large_goal(tmp_path: Path) -> None:
     text = between(f'goal="{BIG}"', *LINES)
     result = run(tmp_path, text)
     assert result.completed == ("start", *STAGES, "tool")
@@ -30,7 +30,7 @@ def test_5_5_a_large_goal_stands_in_the_journal_as_a_reference(tmp_path: Path) -
     assert set(context["graph.goal"]) == {"$artifact", "bytes"}
 
 
-def test_5_5_a_large_goal_is_read_whole_and_told_in_short(tmp_path: Path) -> None:
+def test_5_5_large_goal_is_read_whole_and_shown_truncated(tmp_path: Path) -> None:
     seen: list[object] = []
 
     class Reading(Saying):

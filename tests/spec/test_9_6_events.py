@@ -63,7 +63,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Event]:
 
 
 @pytest.mark.parametrize("kind", SPECIFIED)
-def test_9_6_an_event_says_what_the_specification_wants(told: Sequence[Event], kind: str) -> None:
+def test_9_6_events_have_the_specified_fields(told: Sequence[Event], kind: str) -> None:
     found = [one for one in told if one.type == kind]
     assert found
     for one in found:
@@ -71,7 +71,7 @@ def test_9_6_an_event_says_what_the_specification_wants(told: Sequence[Event], k
         assert one.node or not kind.startswith(("Stage", "Parallel", "Interview"))
 
 
-def test_9_6_an_observer_and_a_stream_hear_what_the_journal_has(tmp_path: Path) -> None:
+def test_9_6_observers_and_streams_get_the_events_of_the_journal(tmp_path: Path) -> None:
     heard, streamed = list[str](), list[str]()
 
     async def both() -> RunResult:

@@ -137,7 +137,7 @@ def test_9_7_a_post_hook_that_fails_does_not_block_and_is_recorded(tmp_path: Pat
     assert ended["output"] == "Wrote 1 bytes to a.txt"
 
 
-def test_9_7_the_hook_of_a_node_stands_for_that_of_the_graph(tmp_path: Path) -> None:
+def test_9_7_hook_of_a_node_overrides_hook_of_the_graph(tmp_path: Path) -> None:
     result = go(tmp_path, graph=hook("pre", "exit 1"), node=hook("pre", "true"))
     assert [fault for *_, fault in hooks_told(result)] == ["", ""]
 

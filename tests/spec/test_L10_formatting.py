@@ -62,7 +62,7 @@ def test_L10_dotted_keys_are_quoted_for_graphviz() -> None:
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_L10_what_fmt_writes_is_valid_for_graphviz(text: str) -> None:
+def test_L10_formatted_text_is_valid_for_graphviz(text: str) -> None:
     if shutil.which("dot") is None:
         pytest.skip("Graphviz is not installed (scripts/system-packages)")
     result = subprocess.run(

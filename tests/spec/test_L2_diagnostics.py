@@ -54,7 +54,7 @@ def test_L2_seven_mistakes_are_seven_diagnostics_with_line_column_and_caret(seve
 
 
 @pytest.mark.parametrize("form", ["json", "sarif", "github"])
-def test_L2_every_form_tells_all_seven_at_their_places(seven: Path, form: str) -> None:
+def test_L2_every_format_reports_all_seven_diagnostics(seven: Path, form: str) -> None:
     told = attractor("validate", "seven.dot", "--format", form, folder=seven).stdout
     assert _places(told, form) == PLACES
 
@@ -69,7 +69,7 @@ def test_L2_every_node_edge_key_and_value_knows_its_place() -> None:
     assert attribute.value.span == Span("u.dot", 3, 17, 3, 24)
 
 
-def test_L2_what_is_mistyped_gets_a_guess() -> None:
+def test_L2_misspelled_names_get_a_suggestion() -> None:
     vocabulary = Vocabulary(types=frozenset({"tool", "start", "exit", "codergen"}))
     found = prepare(UNKNOWN, vocabulary=vocabulary).diagnostics
     fixes = {one.rule: one.fix for one in found}

@@ -49,7 +49,7 @@ def test_L4_ends_by_id_are_faultless_and_need_no_prompt() -> None:
     assert rules(NAMED) == []
 
 
-def test_L4_an_end_that_says_another_type_is_missing() -> None:
+def test_L4_start_or_exit_of_another_type_is_missing() -> None:
     text = NAMED.replace("exit;", 'exit [shape=parallelogram, tool_command="make"];')
     assert "terminal_node" in rules(text)
     assert "start_node" in rules(NAMED.replace("start;", "start [type=codergen];"))
@@ -63,7 +63,7 @@ def test_L4_ends_by_id_are_drawn_as_ends() -> None:
         assert f'shape="{shape}"' in line
 
 
-def test_L4_a_simulation_gives_an_end_by_id_no_outcome_of_its_own() -> None:
+def test_L4_simulation_rejects_outcomes_of_start_and_exit() -> None:
     graph = parse(NAMED)
     told = Script(outcomes=read_outcomes({"start": "fail"}, nodes=graph.nodes))
     with pytest.raises(UsageError, match="type start"):

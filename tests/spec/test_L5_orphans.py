@@ -10,7 +10,7 @@ def orphans(text: str) -> list[str]:
     return [one.node for one in validate(parse(text)) if one.rule == "reachability"]
 
 
-def test_L5_an_orphan_is_an_error_that_says_orphan_and_unreachable() -> None:
+def test_L5_orphans_are_reported_as_unreachable() -> None:
     (one,) = (one for one in validate(parse(f"digraph G {{ {BASE} }}")))
     assert (one.rule, one.severity, one.node) == ("reachability", Severity.ERROR, "repair")
     assert "orphan" in one.message

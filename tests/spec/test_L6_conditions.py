@@ -49,7 +49,7 @@ def test_L6_and_within_quotes_is_text() -> None:
         ("context.nothing", False),
     ],
 )
-def test_L6_what_is_accepted_beyond_the_core(condition: str, expected: bool) -> None:
+def test_L6_extensions_of_the_core_are_accepted(condition: str, expected: bool) -> None:
     assert holds(condition) is expected
 
 
@@ -68,7 +68,7 @@ def test_L6_what_is_accepted_beyond_the_core(condition: str, expected: bool) -> 
         "context.ok",
     ],
 )
-def test_L6_what_goes_beyond_the_core_is_noted(condition: str) -> None:
+def test_L6_extensions_of_the_core_are_reported(condition: str) -> None:
     assert rules(condition) == [("portable_condition", Severity.INFO)]
 
 

@@ -53,7 +53,7 @@ def test_L7_of_two_names_the_later_one_counts(text: str, winner: str) -> None:
     assert attributes(text, "a").text("llm_model") == winner
 
 
-def test_L7_it_is_noted_once_where_it_stands() -> None:
+def test_L7_alias_is_reported_once_at_its_position() -> None:
     text = "digraph G { node [script=ls]; a [shape=parallelogram]; b [shape=parallelogram] }"
     found = [one for one in prepare(text).diagnostics if one.rule == "portability"]
     assert [(one.severity, one.span.column, one.fix) for one in found] == [

@@ -39,7 +39,7 @@ def test_L8_an_unknown_input_is_an_error() -> None:
         assert (one.rule, one.node, one.fix) == ("known_input", "work", "did you mean ticket?")
 
 
-def test_L8_a_missing_input_is_told_before_anything_runs() -> None:
+def test_L8_missing_input_is_reported_before_the_first_stage() -> None:
     with pytest.raises(UsageError, match="missing input ticket"):
         resolve_inputs(declared_inputs(parse(pipeline("x"))), {"token": "x"})
 

@@ -225,7 +225,7 @@ def test_L8_unkeepable_secret_is_refused(tmp_path: Path, inputs: dict[str, str],
     assert not host.runs_dir.exists()
 
 
-def test_L8_what_is_not_kept_is_given_again(tmp_path: Path) -> None:
+def test_L8_withheld_values_are_passed_again_on_resume(tmp_path: Path) -> None:
     host = simple(tmp_path, MY_API_KEY=KEY)
     root = go(host, goal=f"Use {KEY}", own=OWN, plain=f"with {KEY}").directory
     with pytest.raises(NotRunnable) as refused:
@@ -239,7 +239,7 @@ def test_L8_what_is_not_kept_is_given_again(tmp_path: Path) -> None:
     assert found_in(root) == []
 
 
-def test_L8_a_run_that_goes_on_is_given_nothing_else(tmp_path: Path) -> None:
+def test_L8_resume_rejects_other_values(tmp_path: Path) -> None:
     host = simple(tmp_path)
     root = go(host, own=OWN, plain="open").directory
     with pytest.raises(UsageError, match="the input 'plain' of the run cannot change"):

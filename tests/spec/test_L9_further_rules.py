@@ -88,7 +88,7 @@ SEVERITIES = {
 
 
 @table("what", RULES)
-def test_L9_what_is_named_is_reported_with_its_severity(what: str) -> None:
+def test_L9_each_rule_reports_its_severity(what: str) -> None:
     rule, told = RULES[what]
     nodes = "start [shape=Mdiamond]; exit [shape=Msquare]; a; b; c; d"
     found = prepare(f"digraph G {{ {nodes}; {told} }}", vocabulary=NAMES).diagnostics
@@ -97,7 +97,7 @@ def test_L9_what_is_named_is_reported_with_its_severity(what: str) -> None:
 
 
 @table("rule", sorted({rule for rule, _ in RULES.values()}))
-def test_L9_each_has_a_page_with_what_why_example_and_instead(rule: str) -> None:
+def test_L9_each_rule_has_a_page(rule: str) -> None:
     page = read_page(rule)
     assert all([page.sentence, page.what, page.why, page.example, page.instead])
     assert page.severity is SEVERITIES.get(rule, Severity.WARNING)

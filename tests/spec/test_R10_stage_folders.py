@@ -39,5 +39,5 @@ def test_R10_no_handler_or_backend_writes_by_itself(file: Path) -> None:
         ("def f(): open('x', 'w')", "open"),
     ],
 )
-def test_R10_a_write_is_seen(text: str, fault: str) -> None:
+def test_R10_writes_are_detected(text: str, fault: str) -> None:
     assert list(faults(text)) == [fault]

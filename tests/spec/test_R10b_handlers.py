@@ -28,7 +28,7 @@ class OfTheSpecification:
         return success(folder=str(logs_root))
 
 
-def test_R10b_a_stage_has_all_that_a_handler_may_touch(tmp_path: Path) -> None:
+def test_R10b_stage_has_everything_a_handler_needs(tmp_path: Path) -> None:
     result = run(tmp_path, TEXT, handlers={"custom": OfStage()})
     assert result.context["folder"] == str(result.directory)
     assert (result.directory / "a" / "response.md").read_text() == "A 1.1"
@@ -36,7 +36,7 @@ def test_R10b_a_stage_has_all_that_a_handler_may_touch(tmp_path: Path) -> None:
     assert set(wanted.split()) <= {one.name for one in fields(Stage)}
 
 
-def test_R10b_four_arguments_do_as_well(tmp_path: Path) -> None:
+def test_R10b_handlers_with_four_arguments_are_accepted(tmp_path: Path) -> None:
     result = run(tmp_path, TEXT, handlers={"custom": OfTheSpecification()})
     assert result.context["folder"] == str(result.directory)
     assert (result.directory / "a" / "response.md").read_text() == "Test A"

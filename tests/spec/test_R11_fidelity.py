@@ -85,7 +85,7 @@ def test_R11_a_resume_degrades_full_fidelity_once(tmp_path: Path) -> None:
     )
 
 
-def test_R11_each_conversation_that_was_lost_is_told_of(tmp_path: Path) -> None:
+def test_R11_each_lost_conversation_is_reported(tmp_path: Path) -> None:
     speakers = Speakers()
     drawn = threaded("a", "b", "c", "d", b="side", d="side")
     again = run_twice(place_of(tmp_path, drawn, speakers, {"c": die}), speakers)
@@ -107,7 +107,7 @@ def test_R11_a_run_that_never_stopped_is_not_degraded(tmp_path: Path) -> None:
     assert place.events("FidelityDegraded") == []
 
 
-def test_R11_a_backend_that_keeps_no_conversation_is_told_of(tmp_path: Path) -> None:
+def test_R11_backend_without_conversations_is_reported(tmp_path: Path) -> None:
     heard: list[str] = []
 
     async def forget(stage: Stage) -> Outcome:
@@ -127,14 +127,14 @@ def simulated(tmp_path: Path, drawn: Graph) -> Workplace:
     return place
 
 
-def test_R11_the_simulated_backend_notes_who_goes_on_with_whom(tmp_path: Path) -> None:
+def test_R11_simulated_backend_records_continued_threads(tmp_path: Path) -> None:
     place = simulated(tmp_path, threaded("a", "b", "c"))
     events = place.events("ThreadContinued")
     continued = [(one.node, one.data["stages"], one.data["last"]) for one in events]
     assert continued == [("b", 1, "a@1.1"), ("c", 2, "b@1.1")]
 
 
-def test_R11_what_a_stage_is_told_stands_in_its_prompt(tmp_path: Path) -> None:
+def test_R11_prompt_contains_the_inherited_context(tmp_path: Path) -> None:
     place = simulated(tmp_path, line("a", "b", "c", goal="Ship it", default_fidelity="truncate"))
     asked = (place.root / "c" / "prompt.md").read_text()
     assert asked.startswith("# Earlier stages\n\nGoal: Ship it\nRun: 01")

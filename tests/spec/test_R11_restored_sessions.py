@@ -89,7 +89,7 @@ def went_on(desk: TwinDesk, *words: str) -> Sequence[dict[str, Any]]:
 @pytest.mark.crash
 # A summary is of words, whatever the wire.
 @pytest.mark.parametrize("wire", WIRES[: count(ci=1, full=len(WIRES))])
-def test_R11_without_the_option_the_next_stage_is_told_a_summary(desk: TwinDesk, wire: str) -> None:
+def test_R11_next_stage_gets_a_summary_by_default(desk: TwinDesk, wire: str) -> None:
     killed_between(desk, wire)
     [event] = went_on(desk)
     assert (event["type"], event["node"]) == ("FidelityDegraded", "build")
@@ -101,7 +101,7 @@ def test_R11_without_the_option_the_next_stage_is_told_a_summary(desk: TwinDesk,
 
 @pytest.mark.crash
 @pytest.mark.parametrize("wire", WIRES)
-def test_R11_with_the_option_the_next_stage_has_the_conversation(desk: TwinDesk, wire: str) -> None:
+def test_R11_restored_session_continues_the_conversation(desk: TwinDesk, wire: str) -> None:
     killed_between(desk, wire)
     [event] = went_on(desk, "--restore-sessions")
     assert (event["type"], event["node"]) == ("ThreadRestored", "build")
@@ -113,7 +113,7 @@ def test_R11_with_the_option_the_next_stage_has_the_conversation(desk: TwinDesk,
 
 
 @pytest.mark.crash
-def test_R11_a_program_may_wish_it_as_well(desk: TwinDesk) -> None:
+def test_R11_programs_can_restore_sessions(desk: TwinDesk) -> None:
     killed_between(desk, "openai")
     resume_pipeline_sync(
         "latest",

@@ -70,7 +70,7 @@ def test_R12_time_is_a_budget_too(tmp_path: Path) -> None:
     assert run(tmp_path, slow, max_duration="1m").outcome is StageStatus.SUCCESS
 
 
-def test_R12_with_more_the_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
+def test_R12_larger_budget_resumes_the_run(tmp_path: Path) -> None:
     stopped = run(tmp_path, between(*NODES, WAY), backend=costly, max_tokens=100)
     assert stopped.completed == ("start", "a")
     ended = resume(tmp_path, backend=costly, max_tokens=1_000)
@@ -130,7 +130,7 @@ def test_R12_money_counts_by_the_prices_of_the_catalogue(tmp_path: Path, wire: s
     assert not [one for one in events(result, "WARNING") if "catalogue" in str(one.data)]
 
 
-def test_R12_pipelines_at_work_together_share_the_budget_of_their_run(tmp_path: Path) -> None:
+def test_R12_parallel_children_share_the_budget_of_their_run(tmp_path: Path) -> None:
     inner = between('work [prompt="Do it"]', "start -> work -> exit")
     (tmp_path / "project").mkdir()
     (tmp_path / "project/inner.dot").write_text(inner)
@@ -151,7 +151,7 @@ def test_R12_pipelines_at_work_together_share_the_budget_of_their_run(tmp_path: 
     assert warning.data["limit"] == 9_500
 
 
-def test_R12_what_a_stopped_stage_used_counts_once_and_for_good(tmp_path: Path) -> None:
+def test_R12_usage_of_a_stopped_stage_counts_once(tmp_path: Path) -> None:
     reports = Answer(tool_calls=(use("report_outcome", {"outcome": "success"}),), usage=CALL)
     rules = (
         Rule(when=When(step=3), answer=reports),
@@ -172,7 +172,7 @@ def test_R12_what_a_stopped_stage_used_counts_once_and_for_good(tmp_path: Path) 
     }
 
 
-def test_R12_a_report_that_was_taken_stands(tmp_path: Path) -> None:
+def test_R12_accepted_report_survives_an_exhausted_budget(tmp_path: Path) -> None:
     reports = Answer(tool_calls=(use("report_outcome", {"outcome": "success"}),), usage=CALL)
     with modelled(tmp_path, Rule(when=When(step=0), answer=reports)) as (twin, wishes):
         text = between(*NODES[:2], "start -> a -> b -> exit")
@@ -204,7 +204,7 @@ def test_R12_a_question_to_a_model_counts_when_it_is_answered(tmp_path: Path) ->
     assert events(ended, "ModelUsed")[-1].node == "join"
 
 
-def test_R12_time_that_is_up_stops_the_command_at_work(tmp_path: Path) -> None:
+def test_R12_exhausted_time_stops_the_running_command(tmp_path: Path) -> None:
     text = between(
         'slow [shape=parallelogram, tool_command="sleep 0.9; test -e again || sleep 30"]',
         "start -> slow -> exit",
@@ -218,7 +218,7 @@ def test_R12_time_that_is_up_stops_the_command_at_work(tmp_path: Path) -> None:
     assert resume(tmp_path, max_duration="1m").outcome is StageStatus.SUCCESS
 
 
-def test_R12_time_in_which_nobody_is_at_work_does_not_count(tmp_path: Path) -> None:
+def test_R12_idle_time_does_not_count(tmp_path: Path) -> None:
     naps = [f'{one} [shape=parallelogram, tool_command="sleep 0.4"]' for one in "abc"]
     text = between(
         "p [shape=component, max_parallel=1]",

@@ -68,7 +68,7 @@ def test_R14_invalid_child_inputs_are_reported(tmp_path: Path, inputs: str, said
     assert f"pipeline.dot:3: node it: {said}" in told(error)
 
 
-def test_R14_what_is_known_later_only_is_no_fault(tmp_path: Path) -> None:
+def test_R14_unknown_input_values_are_not_checked(tmp_path: Path) -> None:
     inner = INNER.replace("inner {", 'inner { inputs="ticket, count:int=3"\n')
     given = ', inputs="ticket=inputs.id, count=context.count"'
     text = runs(given, of_graph='inputs="id=A-1"')
@@ -80,7 +80,7 @@ def test_R14_what_is_known_later_only_is_no_fault(tmp_path: Path) -> None:
     assert "the context has no count for the input count" in result.reason
 
 
-def test_R14_all_that_children_and_their_children_lack_is_told_at_once(tmp_path: Path) -> None:
+def test_R14_faults_of_nested_children_are_reported_together(tmp_path: Path) -> None:
     middle = outer('type="pipeline", file="inner.dot", llm_model=x').replace(
         "start -> it", 'more [prompt="More", llm_model="claude-1"]\nstart -> more -> it'
     )
@@ -106,7 +106,7 @@ def test_R14_all_that_children_and_their_children_lack_is_told_at_once(tmp_path:
         'shape=house, prompt="Look", "manager.actions"="observe,steer,wait"',
     ],
 )
-def test_R14_whoever_asks_a_model_needs_one(tmp_path: Path, node: str) -> None:
+def test_R14_nodes_that_call_a_model_require_one(tmp_path: Path, node: str) -> None:
     quiet = f"digraph inner {{ {ENDS}; start -> exit }}"
     text = outer(node, '"stack.child_dotfile"="inner.dot"')
     error = refused(tmp_path, text, "agent", inner=quiet)
@@ -128,14 +128,14 @@ def test_R14_manager_limits_are_faults(tmp_path: Path, node: str, of_graph: str,
     assert f"pipeline.dot:3: node it: {said}" in told(error)
 
 
-def test_R14_what_the_engine_cannot_do_in_a_child_is_told(tmp_path: Path) -> None:
+def test_R14_unsupported_features_in_a_child_are_reported(tmp_path: Path) -> None:
     inner = INNER.replace("make -> exit", "make -> exit [loop_restart=true]")
     error = refused(tmp_path, runs(), inner=inner)
     assert "inner.dot:" in told(error)
     assert "loop_restart" in told(error)
 
 
-def test_R14_outputs_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+def test_R14_invalid_outputs_are_reported(tmp_path: Path) -> None:
     inner = INNER.replace("inner {", 'inner { outputs="a, a"\n')
     error = refused(tmp_path, runs(), inner=inner)
     assert "inner.dot:1: outputs: duplicate input a" in error.message

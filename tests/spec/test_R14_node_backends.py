@@ -22,7 +22,7 @@ REPORT = uses(use("report_outcome", {"outcome": "success", "notes": "done"}))
 RULES = (Rule(when=When(step=0), answer=REPORT), Rule(when=When(step=1), answer=says("Well.")))
 
 
-def test_R14_a_node_is_done_by_the_backend_that_it_names(tmp_path: Path) -> None:
+def test_R14_node_runs_on_its_named_backend(tmp_path: Path) -> None:
     with in_background(ProviderTwin(Script(rules=RULES))) as twin:
         environ = {**environ_for(tmp_path), **twin.environ()}
         result = run(tmp_path, TWO, backend="agent", model=MODELS["openai"], environ=environ)
@@ -31,7 +31,7 @@ def test_R14_a_node_is_done_by_the_backend_that_it_names(tmp_path: Path) -> None
     assert (result.directory / "two" / "response.md").read_text() == "Well."
 
 
-def test_R14_only_what_the_agent_does_needs_a_model(tmp_path: Path) -> None:
+def test_R14_only_agent_nodes_require_a_model(tmp_path: Path) -> None:
     both = TWO.replace('"Do two"', '"Do two", backend=simulate')
     assert run(tmp_path, both, backend="agent").completed == ("start", "one", "two")
     with pytest.raises(NotRunnable, match="node two: missing llm_model") as refused:
@@ -39,12 +39,12 @@ def test_R14_only_what_the_agent_does_needs_a_model(tmp_path: Path) -> None:
     assert "node one" not in str(refused.value)
 
 
-def test_R14_a_run_that_is_simulated_is_so_throughout(tmp_path: Path) -> None:
+def test_R14_simulated_run_simulates_every_node(tmp_path: Path) -> None:
     asks = TWO.replace("backend=simulate", "backend=agent, agent=coder")
     assert run(tmp_path, asks, backend="simulate").completed == ("start", "one", "two")
 
 
-def test_R14_a_node_may_be_done_by_another_backend_than_the_one_handed_in(tmp_path: Path) -> None:
+def test_R14_node_may_override_a_custom_backend(tmp_path: Path) -> None:
     backend = Saying()
     result = run(tmp_path, TWO, backend=backend)
     assert (backend.calls, result.completed) == (["two"], ("start", "one", "two"))
@@ -57,13 +57,13 @@ def test_R14_a_node_may_be_done_by_another_backend_than_the_one_handed_in(tmp_pa
         ("agent=codr", "node one: agent=codr: unknown agent 'codr'"),
     ],
 )
-def test_R14_what_no_run_can_do_is_refused(tmp_path: Path, named: str, words: str) -> None:
+def test_R14_unusable_backends_are_refused(tmp_path: Path, named: str, words: str) -> None:
     text = TWO.replace("backend=simulate", named).replace('"Do two"', '"Do two", backend=simulate')
     with pytest.raises(NotRunnable, match=words):
         run(tmp_path, text, backend="agent", model=MODELS["openai"])
 
 
-def test_R14_a_thread_over_two_backends_is_told_what_was(tmp_path: Path) -> None:
+def test_R14_thread_across_backends_gets_a_summary(tmp_path: Path) -> None:
     text = TWO.replace("start [", "default_fidelity=full; thread_id=main; start [")
     with in_background(ProviderTwin(Script(rules=RULES))) as twin:
         environ = {**environ_for(tmp_path), **twin.environ()}

@@ -40,7 +40,7 @@ ASKS_FIRST = """digraph asks {
 """
 
 
-def test_R14_all_that_lacks_is_told_at_once_and_nothing_is_made(tmp_path: Path) -> None:
+def test_R14_all_faults_are_reported_together_before_the_run_exists(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", AGENTS)
     file = project / "pipeline.dot"
     options = RunRequest(file=file, sandbox="none", interviewer="consle")
@@ -78,7 +78,7 @@ def test_R14_the_simulated_backend_needs_neither_model_nor_key(tmp_path: Path) -
     assert asyncio.run(start(options, make_host(project))).exit_code is ExitCode.DONE
 
 
-def test_R14_a_run_that_is_resumed_is_looked_at_again_and_stays_as_it_is(tmp_path: Path) -> None:
+def test_R14_resume_repeats_preflight_and_keeps_the_run(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ASKS_FIRST)
     options = RunRequest(file=project / "pipeline.dot", sandbox="none", interviewer="park")
     host = make_host(project, OPENAI_API_KEY="a key of some length")
@@ -94,7 +94,7 @@ def test_R14_a_run_that_is_resumed_is_looked_at_again_and_stays_as_it_is(tmp_pat
     assert asyncio.run(resume(parked.directory, host)).exit_code is ExitCode.UNFINISHED
 
 
-def test_R14_a_place_that_is_taken_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+def test_R14_existing_run_directory_is_refused(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     options = simulated(project)
     taken = tmp_path / "taken"

@@ -73,7 +73,7 @@ def put(program: Path, script: str) -> None:
 @pytest.mark.parametrize(
     "requires", ["git, tool>=2.9, env:THERE", "tool, tool<3, tool=2.10", "", "mute"]
 )
-def test_R14_what_is_there_stands_in_nobodys_way(host: RunHost, requires: str) -> None:
+def test_R14_met_requirements_are_accepted(host: RunHost, requires: str) -> None:
     assert begin(host, requires).exit_code is ExitCode.DONE
 
 
@@ -102,7 +102,7 @@ def test_R14_all_missing_requirements_are_reported(host: RunHost, tmp_path: Path
     assert git(host.project, "for-each-ref", "--format=%(refname)") == "refs/heads/main\n"
 
 
-def test_R14_what_a_child_requires_is_looked_for_too(host: RunHost) -> None:
+def test_R14_requirements_of_a_child_are_checked(host: RunHost) -> None:
     child = PIPELINE.format(requires="git, nmp", stage='it [prompt="x"]')
     (host.project / "child.dot").write_text(child)
     with pytest.raises(NotRunnable) as caught:
@@ -113,12 +113,12 @@ def test_R14_what_a_child_requires_is_looked_for_too(host: RunHost) -> None:
     assert f"{host.project / 'child.dot'}:2: requires nmp" in caught.value.message
 
 
-def test_R14_what_cannot_be_read_is_refused(host: RunHost) -> None:
+def test_R14_invalid_requirements_are_refused(host: RunHost) -> None:
     with pytest.raises(ValidationError, match="requires: unknown kind of requirement 'evn:'"):
         begin(host, "evn:TOKEN")
 
 
-def test_R14_a_run_that_goes_on_is_looked_at_again(host: RunHost, tmp_path: Path) -> None:
+def test_R14_resume_checks_requirements_again(host: RunHost, tmp_path: Path) -> None:
     parked = begin(host, "tool", stage=ASK)
     assert parked.exit_code is ExitCode.UNFINISHED
     (tmp_path / "bin" / "tool").unlink()
@@ -130,7 +130,7 @@ def test_R14_a_run_that_goes_on_is_looked_at_again(host: RunHost, tmp_path: Path
     assert asyncio.run(resume(parked.directory, host)).exit_code is ExitCode.UNFINISHED
 
 
-def test_R14_a_program_is_looked_for_where_the_tools_run(host: RunHost, tmp_path: Path) -> None:
+def test_R14_programs_are_checked_in_the_sandbox(host: RunHost, tmp_path: Path) -> None:
     (tmp_path / "trial").mkdir()
     if why := why_no_sandbox(tmp_path / "trial"):
         pytest.skip(f"no sandbox here: {why}")
@@ -144,7 +144,7 @@ def test_R14_a_program_is_looked_for_where_the_tools_run(host: RunHost, tmp_path
     assert len(list(host.runs_dir.iterdir())) == runs
 
 
-def test_R14_the_value_of_a_variable_is_never_told(host: RunHost) -> None:
+def test_R14_value_of_a_variable_is_never_shown(host: RunHost) -> None:
     host = replace(host, environ={**host.environ, "TOKEN": "never-to-be-seen"})
     with pytest.raises(NotRunnable) as caught:
         begin(host, "env:TOKEN, nmp")
@@ -155,7 +155,7 @@ def fork(host: RunHost, directory: Path) -> object:
     return asyncio.run(plan_fork(directory, "it", host))
 
 
-def test_R14_a_fork_is_looked_at_as_a_run_is(host: RunHost) -> None:
+def test_R14_fork_checks_requirements(host: RunHost) -> None:
     directory = begin(host, "tool").directory
     assert fork(host, directory)
     elsewhere = replace(host, environ={**host.environ, "PATH": os.environ["PATH"]})

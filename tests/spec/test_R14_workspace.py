@@ -13,7 +13,7 @@ from tests.pipeline.projects import make_host, make_project
 from tests.pipeline.workspace.test_boot import BRANCHES, IGNORED, go, options, prepared_world
 
 
-def test_R14_all_that_is_wrong_with_the_workspace_is_found_at_once(tmp_path: Path) -> None:
+def test_R14_all_workspace_faults_are_reported_together(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", BRANCHES, **IGNORED)
     host = prepared_world(
         project,

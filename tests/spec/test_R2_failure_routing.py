@@ -8,7 +8,7 @@ from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import FAIL, run_graph
 
 
-def test_R2_a_held_condition_handles_a_failure(tmp_path: Path) -> None:
+def test_R2_true_condition_handles_a_failure(tmp_path: Path) -> None:
     whole = graph(
         [start(), end(), node("work", retry_target="elsewhere")],
         [
@@ -51,7 +51,7 @@ def test_R2_an_edge_into_a_conditional_comes_before_the_retry_target(tmp_path: P
     assert place.edges()[1] == ("work", "judge", "into_conditional")
 
 
-def test_R2_a_conditional_that_asks_nothing_judges_nothing(tmp_path: Path) -> None:
+def test_R2_conditional_without_outcome_check_handles_no_failure(tmp_path: Path) -> None:
     whole = graph(
         [start(), end(), node("work", retry_target="fix"), node("through", "diamond")],
         [*chain("start", "work", "through", "exit"), *chain("fix", "exit")],
@@ -81,12 +81,12 @@ def test_R2_a_failing_gate_goes_to_the_graphs_target_as_a_redirect(tmp_path: Pat
     assert place.json("final.json")["redirects"] == 1
 
 
-def test_R2_without_a_way_the_run_fails_with_the_stages_reason(tmp_path: Path) -> None:
+def test_R2_run_without_a_route_fails_with_the_reason_of_the_stage(tmp_path: Path) -> None:
     result, _ = run_graph(tmp_path, line("work", "rest"), {"work": FAIL})
     assert (result.status, result.reason) == (FAILED, "broken")
 
 
-def test_R2_stepping_over_ends_no_better_than_partial_success(tmp_path: Path) -> None:
+def test_R2_skipped_failure_ends_with_partial_success(tmp_path: Path) -> None:
     whole = line("work", "rest", on_failure="continue")
     result, place = run_graph(tmp_path, whole, {"work": FAIL})
     assert (result.outcome, result.reason) == (

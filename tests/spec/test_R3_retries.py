@@ -38,7 +38,7 @@ VERDICT = failure("red", FailureClass.VERDICT)
         (FAIL, {"max_retries": 0}, 2, 1),
     ],
 )
-def test_R3_what_is_tried_again(
+def test_R3_retryable_outcomes_are_retried(
     tmp_path: Path, said: Told, of_node: dict[str, Plain], default: int, attempts: int
 ) -> None:
     whole = graph(

@@ -112,7 +112,7 @@ def test_R4_an_assumed_success_has_an_event(tmp_path: Path, wire: str) -> None:
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_R4_a_run_says_each_success_that_it_assumes(tmp_path: Path, wire: str) -> None:
+def test_R4_each_assumed_success_is_reported(tmp_path: Path, wire: str) -> None:
     plant_orders(project_in(tmp_path))
     cases = [case for case in PLAYED[wire] if not case.is_faulty and not case.reported]
     lines = [

@@ -81,7 +81,7 @@ def test_R5_parking_raises_with_a_question_that_names_node_visit_and_attempt() -
     assert caught.value.question.id == "gate@2.3"
 
 
-def test_R5_who_approves_without_a_person_is_on_record() -> None:
+def test_R5_automatic_approval_is_recorded() -> None:
     approving = interviewer_registry()["auto_approve"](Terminal().parts())
     play = Play(gate(), "gate", interviewer=approving)
     assert play.run().suggested_next_ids == ("ship",)

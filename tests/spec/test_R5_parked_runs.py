@@ -83,7 +83,7 @@ def answer(root: Path, question: str, value: str, name: str) -> None:
     leave_order(root / "inbox", order, name=name)
 
 
-def test_R5_a_parked_run_goes_on_with_each_answer(tmp_path: Path) -> None:
+def test_R5_parked_run_continues_with_each_answer(tmp_path: Path) -> None:
     root = tmp_path / "run"
     parked = go_on(root)
     assert (parked.status, parked.exit_code) == (AWAITING_ANSWER, ExitCode.UNFINISHED)
@@ -121,7 +121,7 @@ def test_R5_an_answer_to_another_question_is_refused(tmp_path: Path) -> None:
     assert [one.data["is_accepted"] for one in actions] == [False]
 
 
-def test_R5_the_deadline_is_applied_by_whoever_opens_the_run_next(tmp_path: Path) -> None:
+def test_R5_next_process_applies_the_deadline(tmp_path: Path) -> None:
     root, clock = tmp_path / "run", ManualClock()
     text = REVIEW.replace('timeout="2h"', 'timeout="2h", human.default_choice="ship_it"')
     parked = go_on(root, text, clock)

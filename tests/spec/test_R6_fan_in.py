@@ -77,7 +77,7 @@ def test_R6_a_branch_sees_nothing_of_the_others_and_all_from_before(tmp_path: Pa
     assert "a.txt" not in str(results(place)[1]["notes"])
 
 
-def test_R6_the_trees_of_all_that_succeeded_may_be_adopted(tmp_path: Path) -> None:
+def test_R6_trees_of_all_successful_branches_can_be_adopted(tmp_path: Path) -> None:
     graph = forked("a", "b", "c", join={"merge": "all"})
     result, _, found = run(
         tmp_path,
@@ -140,7 +140,7 @@ def test_R6_a_branch_that_was_adopted_within_a_branch_is_the_branchs(tmp_path: P
     assert results(place)[1]["files_changed"] == ["x.txt"]
 
 
-def test_R6_after_a_crash_each_branch_goes_on_from_its_own_tree(tmp_path: Path) -> None:
+def test_R6_branches_resume_from_their_own_tree_after_a_crash(tmp_path: Path) -> None:
     project = Project.made(tmp_path)
     place = Workplace(tmp_path / "run", forked("a a2", "b b2"))
     seen: dict[str, list[str]] = {}

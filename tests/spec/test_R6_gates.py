@@ -130,7 +130,7 @@ def test_R6_a_gate_in_a_branch_of_a_branch_parks_all_of_them(tmp_path: Path) -> 
     assert place.handler.nodes == ["a", "x"]
 
 
-def test_R6_nobody_is_asked_what_is_not_needed_any_more(tmp_path: Path) -> None:
+def test_R6_canceled_branches_ask_no_question(tmp_path: Path) -> None:
     whole = forked(
         "a", nodes=GATES, edges=ways_out("one", "o"), fan={"join_policy": "first_success"}
     )
@@ -158,7 +158,7 @@ def test_R6_a_run_is_canceled_while_its_branches_wait(tmp_path: Path) -> None:
     assert (result.status, result.reason) == (CANCELED, "canceled by ann")
 
 
-def test_R6_a_run_is_canceled_while_its_branches_are_at_work(tmp_path: Path) -> None:
+def test_R6_run_is_canceled_while_its_branches_run(tmp_path: Path) -> None:
     left: list[str] = []
 
     async def hang(stage: Stage) -> Outcome:
@@ -241,7 +241,7 @@ def test_R6_a_gate_in_a_branch_that_was_not_adopted_does_not_count(tmp_path: Pat
 
 
 @table(("merge", "outcome"), [("all", UNSATISFIED), ("none", FINE)])
-def test_R6_what_is_adopted_is_what_is_merged(
+def test_R6_adopted_files_are_the_merged_files(
     tmp_path: Path, merge: str, outcome: tuple[StageStatus, str]
 ) -> None:
     assert outcome_of(tmp_path, gated({"merge": merge}), {"gate": FAIL}) == outcome

@@ -57,7 +57,7 @@ def test_R6_first_success_waits_for_one(tmp_path: Path) -> None:
     assert (fork_of(place), words(place)) == ("success", ["a fail", "b fail", "c success"])
 
 
-def test_R6_what_was_not_begun_leaves_no_trace_but_its_result(tmp_path: Path) -> None:
+def test_R6_unstarted_branch_leaves_only_its_result(tmp_path: Path) -> None:
     _, place = run(tmp_path, {}, join_policy="first_success", max_parallel=1)
     assert words(place) == ["a success", "b canceled", "c canceled"]
     assert place.handler.nodes == ["a"]
@@ -103,7 +103,7 @@ def test_R6_a_policy_without_its_number_fails_the_fork(tmp_path: Path) -> None:
     assert place.handler.nodes == []
 
 
-def test_R6_what_a_canceled_branch_was_doing_is_ended(tmp_path: Path) -> None:
+def test_R6_running_command_of_a_canceled_branch_is_killed(tmp_path: Path) -> None:
     left: list[str] = []
 
     async def linger(stage: Stage) -> Outcome:

@@ -85,7 +85,7 @@ def test_R7_a_restart_is_a_linked_run_in_a_fresh_directory(tmp_path: Path) -> No
     assert (first.directory / "plan" / "status.json").exists()
 
 
-def test_R7_the_old_run_ends_canceled_and_says_which_one_goes_on(tmp_path: Path) -> None:
+def test_R7_old_run_is_canceled_and_names_the_new_run(tmp_path: Path) -> None:
     host = make_host(make_project(tmp_path / "project", ROUNDS))
     run(host, ordered(host.project, ["fail", "success"]))
     first, second = chain(host)
@@ -103,7 +103,7 @@ def test_R7_the_old_run_ends_canceled_and_says_which_one_goes_on(tmp_path: Path)
     assert told["hash"] == restarting["hash"]
 
 
-def test_R7_the_context_is_fresh_but_for_the_graphs_and_what_is_kept(tmp_path: Path) -> None:
+def test_R7_restart_keeps_only_graph_and_keep_values(tmp_path: Path) -> None:
     host = make_host(make_project(tmp_path / "project", ROUNDS))
     run(host, ordered(host.project, ["fail", "success"]))
     _, second = chain(host)
@@ -139,7 +139,7 @@ def test_R7_the_files_stay_as_they_are_and_the_branch_is_the_last_runs(tmp_path:
 
 
 @table("kind", [WorkspaceKind.IN_PLACE, WorkspaceKind.NONE])
-def test_R7_a_restart_goes_on_in_place(tmp_path: Path, kind: WorkspaceKind) -> None:
+def test_R7_restart_continues_in_place(tmp_path: Path, kind: WorkspaceKind) -> None:
     project = tmp_path / "plain"
     project.mkdir()
     (project / "pipeline.dot").write_text(ROUNDS)
@@ -148,7 +148,7 @@ def test_R7_a_restart_goes_on_in_place(tmp_path: Path, kind: WorkspaceKind) -> N
     assert (project / "rounds.txt").read_text() == "round\n" * 2
 
 
-def test_R7_what_was_used_counts_on(tmp_path: Path) -> None:
+def test_R7_usage_counts_across_restarts(tmp_path: Path) -> None:
     host = make_host(make_project(tmp_path / "project", ROUNDS))
     run(host, ordered(host.project, ["fail", "success"]))
     first, second = chain(host)

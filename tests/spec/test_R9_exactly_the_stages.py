@@ -16,7 +16,7 @@ def test_R9_the_exit_is_no_stage(tmp_path: Path) -> None:
     assert [one.node for one in place.events("StageStarted")] == ["start", "work"]
 
 
-def test_R9_what_was_not_visited_leaves_nothing(tmp_path: Path) -> None:
+def test_R9_unvisited_nodes_leave_no_files(tmp_path: Path) -> None:
     whole = graph(
         [start(), end()],
         [*chain("start", "work", "exit"), edge("work", "other", weight=-1)],
@@ -34,7 +34,7 @@ def test_R9_a_visited_gate_that_does_not_hold_is_no_success(tmp_path: Path) -> N
     assert result.outcome is StageStatus.FAIL
 
 
-def test_R9_final_json_says_how_it_ended_and_what_to_do(tmp_path: Path) -> None:
+def test_R9_final_json_has_outcome_and_next_command(tmp_path: Path) -> None:
     _, place = run_graph(tmp_path, line("work", goal="win"), {"work": FAIL})
     final = place.json("final.json")
     assert (final["outcome"], final["why"], final["goal"]) == ("fail", "broken", "win")

@@ -36,7 +36,7 @@ def test_9_6_steering_is_injected_after_the_round(tmp_path: Path, wire: str) -> 
     assert "Only one endpoint" in done.last_request
 
 
-def test_9_6_steering_is_a_turn_of_its_own(tmp_path: Path, wire: str) -> None:
+def test_9_6_steering_is_a_separate_turn(tmp_path: Path, wire: str) -> None:
     done = talk(tmp_path, wire, [uses(use("work")), says("ok")], steered)
     turns = [turn for turn in done.session.history if isinstance(turn, SteeringTurn)]
     assert [turn.content for turn in turns] == ["Only one endpoint, please"]

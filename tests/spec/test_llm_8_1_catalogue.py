@@ -24,7 +24,7 @@ def test_8_1_the_models_of_the_specification_are_known(name: str) -> None:
     assert found in list_models(found.provider)
 
 
-def test_8_1_a_model_nobody_knows_is_none_and_no_error() -> None:
+def test_8_1_unknown_model_is_none() -> None:
     assert get_model_info("gpt-of-tomorrow") is None
 
 
@@ -38,7 +38,9 @@ def test_8_1_models_are_listed_of_all_providers_or_of_one() -> None:
 
 @table("capability", [None, "reasoning", "vision", "tools"])
 @table("provider", ["anthropic", "gemini", "openai"])
-def test_8_1_the_latest_model_has_what_is_asked_for(provider: str, capability: str | None) -> None:
+def test_8_1_latest_model_has_the_requested_capability(
+    provider: str, capability: str | None
+) -> None:
     found = get_latest_model(provider, capability)
     assert found
     assert found.provider == provider

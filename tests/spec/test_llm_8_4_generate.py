@@ -89,7 +89,7 @@ def test_8_4_stream_yields_stream_start_and_finish_with_their_metadata(provider:
     assert last.response is told.whole.response
 
 
-def test_8_4_text_segments_start_go_on_and_end(provider: str) -> None:
+def test_8_4_text_segments_have_start_deltas_and_end(provider: str) -> None:
     with speaking(STREAMED) as twin:
         told = heard(twin, provider, "hello")
     texts = [one for one in told.events if one.type.startswith("text_")]

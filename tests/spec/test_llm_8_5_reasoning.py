@@ -75,7 +75,7 @@ def test_8_5_effort_of_a_model_without_reasoning_warns(provider: str, model: str
 
 
 @table("model", ["claude-opus-5-5", "claude-opus-4-6", "claude-sonnet-4-5"])
-def test_8_5_anthropic_takes_whatever_else_is_asked_beside_an_effort(model: str) -> None:
+def test_8_5_anthropic_combines_effort_with_other_options(model: str) -> None:
     asked = Request(
         model,
         [Message.user("?")],

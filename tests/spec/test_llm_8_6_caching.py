@@ -16,7 +16,7 @@ answer = { text = "Hi.", usage = { input = 100, cache_read = 60, cache_write = 3
 TALK = [Message.system("Be brief."), Message.user("a"), Message.assistant("b"), Message.user("c")]
 
 
-def test_8_6_openai_needs_no_configuration_and_reports_what_was_read() -> None:
+def test_8_6_openai_reports_cached_tokens_without_configuration() -> None:
     with speaking(SCRIPT) as twin:
         usage = ask(twin, a_request("openai", *TALK)).usage
         assert "cache" not in str(last_body(twin))
@@ -39,7 +39,7 @@ def test_8_6_anthropic_sends_the_beta_header_when_cache_control_is_present() -> 
         assert twin.requests[0].headers["anthropic-beta"] == BETA
 
 
-def test_8_6_anthropic_reports_what_was_read_and_written() -> None:
+def test_8_6_anthropic_reports_read_and_written_cache_tokens() -> None:
     with speaking(SCRIPT) as twin:
         usage = ask(twin, a_request("anthropic", *TALK)).usage
     assert (usage.cache_read_tokens, usage.cache_write_tokens) == (60, 30)
@@ -53,7 +53,7 @@ def test_8_6_anthropic_automatic_caching_can_be_switched_off() -> None:
         assert "anthropic-beta" not in twin.requests[0].headers
 
 
-def test_8_6_gemini_needs_no_configuration_and_reports_what_was_read() -> None:
+def test_8_6_gemini_reports_cached_tokens_without_configuration() -> None:
     with speaking(SCRIPT) as twin:
         response = ask(twin, a_request("gemini", *TALK))
         assert "cache" not in str(last_body(twin))

@@ -85,7 +85,7 @@ def test_8_7_tool_choice_is_translated_for_each_provider(provider: str, mode: st
     assert ("tools" in body) == (provider != "anthropic" or mode != "none")
 
 
-def test_8_7_argument_json_is_parsed_and_a_bad_one_is_told_not_raised() -> None:
+def test_8_7_invalid_argument_json_is_a_fault_of_the_call() -> None:
     script = 'rules = [{ answer.tool_calls = [{ name = "shell", raw_arguments = "{oops" }] }]'
     with speaking(script) as twin:
         (call,) = ask(twin, a_request("openai", "go", tools=[SHELL])).tool_calls
@@ -159,7 +159,7 @@ answer.text = "I see."
 
 
 @table("provider", PROVIDERS)
-def test_8_7_failures_unknown_tools_and_bad_arguments_are_told_to_the_model(provider: str) -> None:
+def test_8_7_tool_errors_are_returned_to_the_model(provider: str) -> None:
     def execute(command: str) -> str:
         if command == "break":
             raise OSError("it broke")
@@ -186,7 +186,7 @@ def test_8_7_steps_keep_their_calls_results_and_usage(provider: str) -> None:
 
 
 @table("provider", PROVIDERS)
-def test_8_7_a_stream_executes_tools_at_once_and_goes_on_with_the_next_step(provider: str) -> None:
+def test_8_7_stream_executes_tools_and_continues(provider: str) -> None:
     barrier = threading.Barrier(3, timeout=60)
 
     def meet(command: str) -> str:

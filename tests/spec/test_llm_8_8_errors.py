@@ -77,7 +77,7 @@ def test_8_8_only_retryable_statuses_are_retried(provider: str, status: int) -> 
         assert len(twin.requests) == (3 if retryable else 1)
 
 
-def test_8_8_every_error_says_whether_it_may_be_retried(provider: str) -> None:
+def test_8_8_every_error_has_retryable(provider: str) -> None:
     for status, (name, retryable) in TABLE.items():
         with speaking(failing(status)) as twin, pytest.raises(SDKError) as caught:
             generated(twin, provider, max_retries=0)

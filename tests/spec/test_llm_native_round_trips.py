@@ -283,7 +283,7 @@ def test_beta_headers_of_a_client_and_of_a_request_are_joined() -> None:
 
 
 @table("provider", PROVIDERS)
-def test_what_was_sent_before_is_sent_again_the_same(provider: str) -> None:
+def test_repeated_history_is_sent_unchanged(provider: str) -> None:
     """Else no cache would find it; the marks are all that moves on."""
 
     def turns(body: Any) -> list[str]:

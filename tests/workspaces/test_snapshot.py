@@ -467,7 +467,7 @@ def test_attributes_that_git_refuses_are_found(project: Project) -> None:
     assert found == expected
 
 
-async def test_attributes_that_the_project_has_or_loses_are_not_looked_at(project: Project) -> None:
+async def test_git_attributes_of_the_project_are_ignored(project: Project) -> None:
     write(project.folder, {".gitattributes": LONG, "src/.gitattributes": LONG})
     project.commit("long attributes")
     workspace = await project.workspace()

@@ -234,7 +234,7 @@ def test_events_after_end_do_not_change_final_json(tmp_path: Path) -> None:
     assert place.json("final.json")["outcome"] == "success"
 
 
-def test_a_journal_without_an_end_tells_none(tmp_path: Path) -> None:
+def test_journal_without_an_end_has_no_outcome(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a"))
     directory = RunDirectory(place.root)
     with place.open(), pytest.raises(RecordBroken, match="has no terminal event"):

@@ -35,7 +35,7 @@ def test_conditions_see_the_context() -> None:
     assert choose(edges, success(ready=False)).target == "c"
 
 
-def test_a_fault_of_the_pipeline_has_no_way_out() -> None:
+def test_pipeline_error_takes_no_edge() -> None:
     route = choose([edge("a", "b", "outcome=fail")], failure("x", FailureClass.PIPELINE))
     assert route.reason is RouteReason.FAILED
 

@@ -499,7 +499,7 @@ def test_edge_sets_fidelity_and_thread_of_the_next_stage() -> None:
     assert decision.move == Move("b", "condition", fidelity="full", thread="main")
 
 
-def test_failed_goal_gate_drops_what_the_edge_to_the_exit_sets() -> None:
+def test_failed_goal_gate_drops_fidelity_and_thread_of_the_exit_edge() -> None:
     gate = node("g", goal_gate=True, retry_target="a")
     to_exit = edge("a", "exit", fidelity="full", thread_id="main")
     whole = graph([start(), end(), gate], [*chain("start", "g", "a"), to_exit])
@@ -677,7 +677,7 @@ def test_a_simulated_walk_goes_through_all_rounds() -> None:
     assert [step.visit.number for step in one.steps if step.visit.node == "judge"] == [1, 2, 3]
 
 
-def test_restarted_run_continues_with_what_it_may_keep() -> None:
+def test_restarted_run_keeps_graph_and_keep_values() -> None:
     used = Usage(3, 2, 0.5)
     before = Progress(
         "a",

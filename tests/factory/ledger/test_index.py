@@ -112,7 +112,7 @@ def test_runs_are_found_by_suite_age_and_process(place: Flow) -> None:
     assert index.runs(folder, RunQuery(is_live=True)) == []
 
 
-def test_runs_without_a_suite_wait_for_nobody(place: Flow) -> None:
+def test_runs_without_a_suite_do_not_wait_for_a_decision(place: Flow) -> None:
     waiting, resting = place.launch().run_id, place.launch(suite="").run_id
     assert listed(place, status="awaiting_human") == [waiting]
     assert {waiting, resting} <= set(listed(place, status="success"))

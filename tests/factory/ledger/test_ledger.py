@@ -181,7 +181,7 @@ def test_many_writers_at_once_lose_nothing(tmp_path: Path) -> None:
     assert [one.data["n"] for one in entries if one.run_id == "run-2"] == [0, 1, 2, 3, 4]
 
 
-def test_nobody_else_appends_while_the_ledger_is_locked(
+def test_locked_ledger_rejects_other_writers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("attractor.factory.ledger.ledger.PATIENCE_S", 0.0)

@@ -79,7 +79,7 @@ def test_missing_programs_are_reported_once() -> None:
 
 
 @table("name", ["tool_command", "tool_hooks.pre", "tool_hooks.post"])
-def test_each_command_is_looked_at(name: str) -> None:
+def test_each_command_is_checked(name: str) -> None:
     assert told(f'a ["{name}"="nmp test"]', "program_known") == ["nmp"]
 
 

@@ -149,7 +149,7 @@ def test_unsent_settings_are_warned_about(twin: ProviderTwin) -> None:
     assert error is None
 
 
-def test_thoughts_come_back_to_whoever_signed_them(twin: ProviderTwin) -> None:
+def test_thoughts_are_returned_to_the_provider_that_signed_them(twin: ProviderTwin) -> None:
     thinking: JsonObject = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
     options = {"litellm": thinking}
     asked = a_request("litellm", "think", provider_options=options, max_tokens=4096)

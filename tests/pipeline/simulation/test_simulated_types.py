@@ -43,7 +43,7 @@ def test_items_are_those_of_the_context_else_one() -> None:
     assert (none.paths[1:], none.path) == ([], ("start", "it", "join", "exit"))
 
 
-def test_pipelines_and_pauses_are_stood_in_for() -> None:
+def test_child_pipelines_and_waits_are_simulated() -> None:
     body = """
         wait  [type="wait", duration="10d"]
         inner [type="pipeline", file="nowhere.dot"]

@@ -364,7 +364,7 @@ def test_records_that_could_be_uncovered_are_refused(host: RunHost, where: str) 
         go(replace(copied, state_dir=held.state_dir))
 
 
-def test_a_project_says_it_in_its_settings(host: RunHost, tmp_path: Path) -> None:
+def test_settings_list_carried_paths(host: RunHost, tmp_path: Path) -> None:
     text = '[workspace]\ncarry = ["made"]\ncarry_read_only = ["modules/", "deps"]\n'
     (host.project / "attractor.toml").write_text(text)
     configuration = load_configuration(

@@ -109,7 +109,7 @@ def test_long_journal_and_many_runs_are_read_in_parts(
         assert words(all_events(store)) == wanted
 
 
-def test_quiet_runs_are_looked_at_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quiet_runs_are_polled_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "SLICE", 1)
     runs = tmp_path / "runs"
     with open_store(tmp_path) as store, ExitStack() as writing:

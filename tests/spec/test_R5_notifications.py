@@ -36,7 +36,7 @@ def notified(result: RunResult) -> list[str]:
     return [one.type.removeprefix("Notification") for one in found]
 
 
-def test_R5_people_are_told_what_is_asked_and_how_to_answer(tmp_path: Path) -> None:
+def test_R5_notification_has_question_and_answer_commands(tmp_path: Path) -> None:
     set_up(tmp_path, KEEPS)
     environ = {**environ_for(tmp_path), "MY_API_KEY": SECRET}
     parked = run(tmp_path, GATE, interviewer="park", environ=environ)
@@ -55,7 +55,7 @@ def test_R5_people_are_told_what_is_asked_and_how_to_answer(tmp_path: Path) -> N
     assert notified(parked) == ["Started", "Completed"]
 
 
-def test_R5_people_are_told_of_a_question_once(tmp_path: Path) -> None:
+def test_R5_each_question_is_notified_once(tmp_path: Path) -> None:
     set_up(tmp_path, KEEPS)
     environ = environ_for(tmp_path)
     run(tmp_path, GATE, interviewer="park", environ=environ)
@@ -72,7 +72,7 @@ def test_R5_people_are_told_of_a_question_once(tmp_path: Path) -> None:
     assert [one["question"]["id"] for one in told(tmp_path)] == ["gate@1.1", "gate@2.1"]
 
 
-def test_R5_gates_in_branches_and_children_are_told_too(tmp_path: Path) -> None:
+def test_R5_gates_in_branches_and_children_are_notified(tmp_path: Path) -> None:
     project = set_up(tmp_path, KEEPS)
     (project / "inner.dot").write_text(
         between(
@@ -114,7 +114,7 @@ def test_R5_a_hook_that_fails_stops_nothing(tmp_path: Path, command: str, why: s
     assert why in str(failed.data["error"])
 
 
-def test_R5_nobody_is_told_of_what_is_answered_in_time(tmp_path: Path) -> None:
+def test_R5_question_answered_in_time_is_not_notified(tmp_path: Path) -> None:
     set_up(tmp_path, KEEPS)
     done = run(tmp_path, GATE, interviewer=Person("Y"), environ=environ_for(tmp_path))
     assert done.status == AWAITING_DECISION
@@ -130,7 +130,7 @@ def test_R5_an_answer_of_the_hook_itself_is_taken(tmp_path: Path) -> None:
     assert resume(tmp_path, environ=environ_for(tmp_path)).status == AWAITING_DECISION
 
 
-def test_R5_people_are_told_for_which_item_a_gate_asks(tmp_path: Path) -> None:
+def test_R5_notification_names_the_item_of_the_gate(tmp_path: Path) -> None:
     set_up(tmp_path, KEEPS)
     each = between(
         'list [shape=parallelogram, tool_command="echo alpha; echo beta"]',
