@@ -79,6 +79,15 @@ def parse_json(text: str | bytes) -> Json:
     return value
 
 
+def parse_object(text: str | bytes) -> dict[str, Json] | None:
+    """Parse JSON strictly; return None for invalid JSON, and for a value that is not an object."""
+    try:
+        value = parse_json(text)
+    except NotCanonical:
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def content_hash(content: bytes) -> str:
     """Return the SHA-256 of bytes in hexadecimal."""
     return hashlib.sha256(content).hexdigest()

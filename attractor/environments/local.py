@@ -5,7 +5,6 @@ guaranteed. Processes that commands left running are killed at the end, as far a
 """
 
 import asyncio
-import os
 import platform
 import shutil
 import signal
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from attractor import __environ__
 from attractor.base.errors import ProcessNotStarted
-from attractor.base.processes import ExecResult, OnOutput, OutputLimit, run_process
+from attractor.base.processes import ExecResult, OnOutput, OutputLimit, run_process, signal_group
 from attractor.environments import files
 from attractor.environments.confined_paths import ConfinedFolder
 from attractor.environments.environment import (
@@ -76,7 +75,7 @@ async def _watch(
 ) -> int:
     try:
         code = await process.wait()
-        _signal(process.pid, signal.SIGKILL)  # the rest of its group
+        signal_group(process.pid, signal.SIGKILL)  # the rest of its group
         await out.drain()
     finally:
         out.close()
@@ -86,18 +85,13 @@ async def _watch(
 
 async def _stop(group: int, watching: "asyncio.Task[int]") -> None:
     try:
-        _signal(group, signal.SIGTERM)
+        signal_group(group, signal.SIGTERM)
         with suppress(TimeoutError):
             async with asyncio.timeout(_GRACE_S):
                 await asyncio.shield(watching)
     finally:
         if not watching.done():  # time limit or cancellation
-            _signal(group, signal.SIGKILL)
-
-
-def _signal(group: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
+            signal_group(group, signal.SIGKILL)
 
 
 SHELL = "/bin/bash"

@@ -24,7 +24,9 @@ from attractor.language.source.text import (
     margin,
     read_text,
     read_word,
+    skip_blank,
     written_attribute,
+    written_list,
     written_word,
 )
 
@@ -53,7 +55,7 @@ def _nodes(graph: Graph) -> Iterator[str]:
 def _edges(graph: Graph) -> Iterator[str]:
     for edge in graph.edges:
         ends = f"{written_word(edge.source)} -> {written_word(edge.target)}"
-        yield margin(1) + ends + _listed(edge.attributes)
+        yield margin(1) + ends + written_list(edge.attributes)
 
 
 def _subgraphs(graph: Graph) -> Iterator[str]:
@@ -89,12 +91,7 @@ def _begun(graph: Graph, subgraph: Subgraph, declared: set[str], depth: int) -> 
 
 
 def _declared(node: Node) -> str:
-    return written_word(node.id) + _listed(node.attributes)
-
-
-def _listed(attributes: Attributes) -> str:
-    inside = ", ".join(written_attribute(one) for one in attributes.by_key.values())
-    return f" [{inside}]" if inside else ""
+    return written_word(node.id) + written_list(node.attributes)
 
 
 _IN_QUOTES = frozenset({ValueKind.BARE, ValueKind.DURATION})
@@ -291,7 +288,7 @@ def _read_list(text: str, token: Token) -> tuple[list[Entry], list[Comment]]:
     entries: list[Entry] = []
     taken = at = token.start + 1
     last = token.end - 1
-    while found := ATTRIBUTE.match(text, _behind_blank(text, at, last), last):
+    while found := ATTRIBUTE.match(text, skip_blank(text, at, last), last):
         written = read_written(text, found)
         start, end = written.value
         before = (*_comments(text, taken, found.start()), *_comments(text, written.key_end, start))
@@ -299,11 +296,6 @@ def _read_list(text: str, token: Token) -> tuple[list[Entry], list[Comment]]:
         entries.append(Entry(written.text, before, behind))
         taken, at = behind[-1].end if behind else end, found.end()
     return entries, _comments(text, taken, last)
-
-
-def _behind_blank(text: str, at: int, last: int) -> int:
-    blank = BLANK.match(text, at, last)
-    return blank.end() if blank else at
 
 
 def _comments(text: str, start: int, end: int) -> list[Comment]:

@@ -20,7 +20,7 @@ from attractor.base.journal import (
     read_lines,
     verify,
 )
-from attractor.base.json import parse_json
+from attractor.base.json import parse_json, parse_object
 from attractor.engine.errors import RecordBroken
 from attractor.engine.journal.checkpoint import Position
 
@@ -130,11 +130,8 @@ def selected_events(journal: Path, kinds: Iterable[str]) -> Iterator[Event]:
 
 
 def _parsed(line: JournalLine, journal: Path) -> Event:
-    try:
-        record = parse_json(line.content)
-    except NotCanonical:
-        record = None
-    if not isinstance(record, dict):
+    record = parse_object(line.content)
+    if record is None:
         hint = "compare this line and later ones with a copy"
         raise RecordBroken(f"invalid event at byte {line.offset} of {journal}", hint=hint)
     return Event.from_record(record)

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from attractor.base.dataclasses import dataclass
 from attractor.language.graph.graph import Edge, Node, attributes_record, plain_value
-from attractor.language.source.syntax_tree import Attributes, Value
-from attractor.language.source.text import visible, written_attribute, written_value
+from attractor.language.source.syntax_tree import Value
+from attractor.language.source.text import visible, written_list, written_value
 
 
 @dataclass(frozen=True)
@@ -234,9 +234,9 @@ def _subgraphs(difference: Difference) -> Iterator[str]:
 
 def _edges(difference: Difference) -> Iterator[str]:
     for edge in difference.added_edges:
-        yield f"+ {edge_name(edge)}{_attribute_list(edge.attributes)}"
+        yield f"+ {edge_name(edge)}{written_list(edge.attributes)}"
     for edge in difference.removed_edges:
-        yield f"- {edge_name(edge)}{_attribute_list(edge.attributes)}"
+        yield f"- {edge_name(edge)}{written_list(edge.attributes)}"
     for change in difference.changed_edges:
         yield from _changed_edge(change)
     for node in difference.reordered:
@@ -245,7 +245,7 @@ def _edges(difference: Difference) -> Iterator[str]:
 
 def _changed_edge(change: EdgeChange) -> Iterator[str]:
     if change.is_rerouted:
-        attributes = _attribute_list(change.after.attributes)
+        attributes = written_list(change.after.attributes)
         yield f"~ {edge_name(change.before)} is now {edge_name(change.after)}{attributes}"
     else:
         yield f"~ {edge_name(change.after)}"
@@ -276,11 +276,6 @@ def _changed_value(key: str, before: Value, after: Value) -> Iterator[str]:
 
 def _described(node: Node) -> str:
     return f"{node.id} ({node.type})"
-
-
-def _attribute_list(attributes: Attributes) -> str:
-    inside = ", ".join(written_attribute(attribute) for attribute in attributes.by_key.values())
-    return f" [{inside}]" if inside else ""
 
 
 def _short(value: Value) -> str:

@@ -10,7 +10,6 @@ from attractor.language.diagnostics import PORTABILITY, SYNTAX, Change, Diagnost
 from attractor.language.source.syntax_tree import Attribute, Identifier, Value, ValueKind
 from attractor.language.source.text import (
     ATTRIBUTE,
-    BLANK,
     TEXT,
     TOKEN,
     Literal,
@@ -21,6 +20,7 @@ from attractor.language.source.text import (
     quoted_in_lines,
     read_text,
     read_word,
+    skip_blank,
 )
 
 
@@ -79,14 +79,14 @@ def read_list(findings: Findings, start: int, end: int) -> tuple[Attribute, ...]
     """Parse `[key=value, ...]` between two offsets; report and skip the invalid parts."""
     text, last = findings.source.text, end - 1
     attributes: list[Attribute] = []
-    before, at = None, _skip_blank(text, start + 1, last)
+    before, at = None, skip_blank(text, start + 1, last)
     while at < last:
         found = ATTRIBUTE.match(text, at, last)
         if found is None:
             separator = _TO_SEPARATOR.match(text, at, last)
             end = max(separator.end() if separator else last, at + 1)
             findings.unread_attributes.append((at, end))
-            before, at = None, _skip_blank(text, end, last)
+            before, at = None, skip_blank(text, end, last)
             continue
         if before and before["separator"] != ",":
             _report_separator(findings, before, at)
@@ -106,11 +106,6 @@ def read_attribute(findings: Findings, start: int, end: int) -> tuple[Attribute,
     found = ATTRIBUTE.match(findings.source.text, start, end)
     assert found is not None
     return _attribute(findings, found)
-
-
-def _skip_blank(text: str, at: int, last: int) -> int:
-    blank = BLANK.match(text, at, last)
-    return blank.end() if blank else at
 
 
 def _attribute(findings: Findings, found: re.Match[str]) -> tuple[Attribute, ...]:

@@ -12,6 +12,7 @@ from attractor.base.errors import InvalidDuration, UsageError
 from attractor.language.source.syntax_tree import (
     LONGEST_NUMBER,
     Attribute,
+    Attributes,
     Plain,
     Span,
     Value,
@@ -313,6 +314,18 @@ def written_value(value: Value) -> str:
 def written_attribute(attribute: Attribute) -> str:
     """Write `key=value`."""
     return f"{written_word(attribute.key)}={written_value(attribute.value)}"
+
+
+def written_list(attributes: Attributes) -> str:
+    """Write ` [key=value, ...]`; an empty list is left out."""
+    inside = ", ".join(written_attribute(one) for one in attributes.by_key.values())
+    return f" [{inside}]" if inside else ""
+
+
+def skip_blank(text: str, at: int, last: int) -> int:
+    """Return the position after white space and comments."""
+    blank = BLANK.match(text, at, last)
+    return blank.end() if blank else at
 
 
 def quoted_in_lines(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias, Unpack
 import jiter
 
 from attractor.base.errors import NotCanonical
-from attractor.base.json import JsonObject, parse_json
+from attractor.base.json import JsonObject, parse_json, parse_object
 from attractor.llm.errors import ConfigurationError, NoObjectGeneratedError
 from attractor.llm.generation.options import GenerateOptions, Generation, read_generation
 from attractor.llm.generation.text import (
@@ -99,7 +99,7 @@ def find_objects(text: str) -> Iterator[ExtractedObject]:
         whole = parse_json(text)
     except NotCanonical:
         for candidate in _candidates(text):
-            if (value := _parse(candidate)) is not None:
+            if (value := parse_object(candidate)) is not None:
                 yield ExtractedObject(value, is_whole_text=False)
         return
     if isinstance(whole, dict):
@@ -128,14 +128,6 @@ def _is_truncated(error: Exception, text: str) -> bool:
     if not isinstance(error, json.JSONDecodeError):
         return False
     return error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
-
-
-def _parse(text: str) -> JsonObject | None:
-    try:
-        value = parse_json(text)
-    except NotCanonical:
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _with_warning(result: GenerateResult) -> Sequence[StepResult]:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import NotCanonical
-from attractor.base.json import Json, JsonObject, parse_json
+from attractor.base.json import Json, JsonObject, parse_object
 from attractor.llm.errors import error_from_status_code
 from attractor.llm.messages import (
     ContentKind,
@@ -170,12 +169,9 @@ def _cited(block: Block, citation: Fields) -> Block:
 
 
 def _input(written: str) -> Json:
-    try:
-        value = parse_json(written)
-    except NotCanonical:
-        value = None
+    value = parse_object(written)
     # Incomplete JSON is reported to the model when the call is executed.
-    return value if isinstance(value, dict) else written
+    return written if value is None else value
 
 
 # Statuses of errors inside successful answers, by type.

@@ -28,7 +28,7 @@ import httpx
 from attractor import __environ__
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, UnknownName
-from attractor.base.json import Json, JsonObject, parse_json
+from attractor.base.json import Json, JsonObject, parse_json, parse_object
 from attractor.llm.catalogue import LITELLM, NATIVE
 from attractor.llm.client import AdapterTimeout, ProviderAdapter
 from attractor.llm.errors import (
@@ -67,7 +67,7 @@ from attractor.llm.providers.litellm_translation import (
 from attractor.llm.request import Request
 from attractor.llm.response import Response, Warning
 from attractor.llm.stream_events import StreamEvent
-from attractor.llm.transport.fields import Fields, parse_object, stream_fields
+from attractor.llm.transport.fields import Fields, stream_fields
 from attractor.llm.transport.headers import read_retry_after
 from attractor.llm.transport.http import Reply, StreamReply
 from attractor.llm.transport.stream_reading import StreamOrigin, StreamReader, read_stream
@@ -144,7 +144,7 @@ def _network_error(trouble: httpx.RequestError, exchange: Exchange, of: ErrorCon
 
 
 def _provider_error(exchange: Exchange, status: int, of: ErrorContext) -> SDKError:
-    raw = parse_object(of.hide(exchange.body))
+    raw = parse_object(of.hide(exchange.body)) or {}
     error = raw.get("error")
     details = error if isinstance(error, dict) else raw
     message = details.get("message") or error or exchange.body.strip() or "no reason given"
@@ -161,7 +161,7 @@ def _provider_error(exchange: Exchange, status: int, of: ErrorContext) -> SDKErr
 
 def _error_in_stream(error_event: JsonObject, of: ErrorContext) -> SDKError:
     """Return the error inside a stream."""
-    raw = parse_object(of.hide(json.dumps(error_event, ensure_ascii=False)))
+    raw = parse_object(of.hide(json.dumps(error_event, ensure_ascii=False))) or {}
     error = raw.get("error")
     details = error if isinstance(error, dict) else raw
     codes = [str(details[key]) for key in ("code", "type", "status") if details.get(key)]

@@ -2,20 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from attractor.base.errors import NotCanonical
-from attractor.base.json import Json, JsonObject, parse_json
+from attractor.base.json import Json, JsonObject
 from attractor.llm.errors import SDKError, ServerError, StreamError
 
 _HINT = "check the provider's base URL: does the server speak this interface?"
-
-
-def parse_object(text: str) -> dict[str, Json]:
-    """Return the JSON object of a text; empty if the text is not a JSON object."""
-    try:
-        value = parse_json(text)
-    except NotCanonical:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def malformed_answer(provider: str, fault: str) -> SDKError:

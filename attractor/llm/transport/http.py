@@ -14,7 +14,7 @@ from httpx_sse import EventSource, ServerSentEvent, SSEError
 from attractor import __version__
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
-from attractor.base.json import Json, JsonObject, parse_json
+from attractor.base.json import Json, JsonObject, parse_json, parse_object
 from attractor.llm.client import AdapterTimeout
 from attractor.llm.errors import (
     ConfigurationError,
@@ -27,7 +27,7 @@ from attractor.llm.errors import (
     StreamError,
     error_from_status_code,
 )
-from attractor.llm.transport.fields import Fields, parse_object, stream_fields
+from attractor.llm.transport.fields import Fields, stream_fields
 from attractor.llm.transport.headers import read_retry_after
 
 LONGEST_DRAIN = 0.25
@@ -291,7 +291,7 @@ class Transport:
             ) from cause
 
     def _error(self, response: httpx.Response) -> SDKError:
-        raw = self._hide_in(parse_object(response.text))
+        raw = self._hide_in(parse_object(response.text) or {})
         error_field = raw.get("error")
         details = error_field if isinstance(error_field, dict) else raw
         message = (
@@ -331,7 +331,7 @@ class Transport:
 
     def _hide_in(self, raw: JsonObject) -> dict[str, Json]:
         """Return an object without the API key, even if the API key was escaped."""
-        return parse_object(self._hide(json.dumps(raw, ensure_ascii=False)))
+        return parse_object(self._hide(json.dumps(raw, ensure_ascii=False))) or {}
 
     def _hide(self, text: str) -> str:
         # Some gateways repeat a rejected key. A placeholder key may be a letter of any word.

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from attractor.agent.tool_calls.call_text import EDITS, describe_call, first_line
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import NotCanonical
 from attractor.base.journal import read_lines
-from attractor.base.json import Json, JsonObject, parse_json
+from attractor.base.json import Json, JsonObject, parse_object
 
 TRANSCRIPT = "transcript.jsonl"
 """The file in a stage's folder with the events of the agent's session."""
@@ -83,7 +82,7 @@ def read_page(folder: Path, *, offset: int, most: int) -> TranscriptPage:
     for line in read_lines(path, offset=offset) if path.is_file() else ():
         if len(entries) == most:
             return TranscriptPage(entries, offset, is_last=False)
-        record, offset = _record(line.content), line.end
+        record, offset = parse_object(line.content), line.end
         if record is not None and (entry := read_entry(record)):
             entries.append(entry)
     return TranscriptPage(entries, offset, is_last=True)
@@ -111,17 +110,9 @@ class TranscriptReader:
         whole = content[: content.rfind(b"\n") + 1]
         self._offset += len(whole)
         for line in whole.splitlines():
-            record = _record(line)
+            record = parse_object(line)
             if record is not None:
                 yield record
-
-
-def _record(line: bytes) -> JsonObject | None:
-    try:
-        record = parse_json(line)
-    except NotCanonical:
-        return None
-    return record if isinstance(record, dict) else None
 
 
 def _time(record: JsonObject) -> datetime | None:

@@ -24,14 +24,13 @@ from attractor.base.errors import (
     ExitCode,
     MachineryError,
     NoGo,
-    NotCanonical,
     ProcessNotStarted,
     Refused,
     UsageError,
     VerificationError,
 )
 from attractor.base.files import file_error, make_private_folder
-from attractor.base.json import JsonObject, parse_json
+from attractor.base.json import JsonObject, parse_object
 from attractor.base.locks import open_to_lock, try_lock
 from attractor.config.user_folders import OPERATOR_VARIABLE, TOKEN_VARIABLE
 from attractor.engine.storage.json_files import Fields
@@ -109,7 +108,7 @@ class RunProcesses:
                 assert process.stdout
                 for line in process.stdout:
                     last = line
-        record = _record(last)
+        record = parse_object(last) or {}
         if isinstance(error := record.get("error"), dict):
             raise error_of(error)
         if not record:
@@ -179,7 +178,7 @@ class RunProcesses:
                 f"the process has not created its run for {PATIENCE_S:.0f} seconds; it continues",
                 hint=f"look at its log {log}, and at the list of runs",
             )
-        record = _record(line)
+        record = parse_object(line) or {}
         run_id = record.get("run_id")
         if isinstance(run_id, str):
             log.rename(log.with_name(f"{run_id}-{log.name}"))
@@ -212,14 +211,6 @@ def _first_line(output: IO[bytes], patience_s: float) -> bytes | None:
                 break
             line += piece
     return line.partition(b"\n")[0]
-
-
-def _record(line: bytes) -> JsonObject:
-    try:
-        record = parse_json(line)
-    except NotCanonical:
-        return {}
-    return record if isinstance(record, dict) else {}
 
 
 _BY_EXIT_CODE: Mapping[int, type[AttractorError]] = {

@@ -14,8 +14,7 @@ from typing import NamedTuple, NoReturn, Protocol, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import NotCanonical
-from attractor.base.json import Json, JsonObject, parse_json
+from attractor.base.json import Json, JsonObject, parse_object
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange.answer import Answer, ToolUse
 from attractor.twins.exchange.wire import Conversation, count_tokens
@@ -86,11 +85,8 @@ def arguments_object(call: ToolUse) -> dict[str, Json]:
     """
     if call.raw_arguments is None:
         return dict(call.arguments)
-    try:
-        value = parse_json(call.raw_arguments)
-    except NotCanonical:
-        value = None
-    if not isinstance(value, dict):
+    value = parse_object(call.raw_arguments)
+    if value is None:
         raise Rejection(
             500, f"the raw_arguments of {call.name} in the script are not a JSON object"
         )
