@@ -6,7 +6,7 @@ from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.status import show_indexing
+from attractor.cli.runs.listings import show_indexing
 from attractor.factory.ledger.index import RunIndex
 
 

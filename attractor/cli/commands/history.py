@@ -7,8 +7,8 @@ import click
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.listings import read_since, show_indexing
 from attractor.cli.runs.setup import host_of
-from attractor.cli.runs.status import moment, show_indexing
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.launch import evaluator_of
@@ -44,7 +44,7 @@ def history(
     if in_full:
         return _list_ledger(host, reference, pipeline, since, as_json=as_json)
     entries = Factory(host).history(
-        run=reference, pipeline=pipeline, since=moment(since) if since else None
+        run=reference, pipeline=pipeline, since=read_since(since) if since else None
     )
     if as_json:
         show_json([one.to_record() for one in entries])
@@ -67,7 +67,7 @@ def _list_ledger(
     root = find_run(reference, host.runs_dir) if reference else None
     run_id = read_manifest(RunDirectory(root)).run_id if root else ""
     query = LineQuery(evaluator_of(host).project.project_id(), run_id)
-    began = moment(since) if since else None
+    began = read_since(since) if since else None
     found = [
         one
         for one in reversed(

@@ -21,9 +21,9 @@ from attractor.base.journal import read_torn, require_intact
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.files import show_diff
 from attractor.cli.output.streams import is_terminal, printable, show, show_json
+from attractor.cli.runs.listings import read_since
 from attractor.cli.runs.live.render import PrintedLines
 from attractor.cli.runs.setup import host_of
-from attractor.cli.runs.status import moment
 from attractor.cli.runs.transcripts import entry_lines, painter
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.journal.reader import JournalReader, VerifiedLine
@@ -139,7 +139,7 @@ def logs(
     def write(line: str) -> None:
         echo(line if as_json and not is_terminal(sys.stdout) else printable(line))
 
-    shown = _LineFilter(node, moment(since) if since else None, as_json, write)
+    shown = _LineFilter(node, read_since(since) if since else None, as_json, write)
     _show_events(root, runs_dir, shown, follow=follow)
     return ExitCode.DONE
 

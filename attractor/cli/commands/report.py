@@ -13,8 +13,8 @@ from attractor.base.files import write_whole
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.listings import read_since, show_indexing
 from attractor.cli.runs.setup import host_of
-from attractor.cli.runs.status import moment, show_indexing
 from attractor.cli.runs.verdicts import operator_option
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
@@ -78,7 +78,7 @@ def report(
         return _write_html(host, reference, html, as_json=as_json)
     if reference:
         return _report_run(host, reference, to_operator=to_operator, as_json=as_json)
-    began = moment(since).astimezone(UTC).isoformat()
+    began = read_since(since).astimezone(UTC).isoformat()
     index = RunIndex(host.state_dir, on_progress=show_indexing)
     if daily:
         return _report_days(read_costs(index, host.runs_dir, began), began, as_json=as_json)

@@ -10,7 +10,7 @@ from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
-from attractor.cli.runs.status import moment, show_indexing
+from attractor.cli.runs.listings import read_since, show_indexing
 from attractor.engine.outcome import Usage
 from attractor.engine.truncation import shorten
 from attractor.factory.ledger.index import RunIndex, RunQuery
@@ -63,7 +63,7 @@ def runs(
     query = RunQuery(
         status=status or "",
         pipeline=pipeline or "",
-        since=moment(since).astimezone(UTC).isoformat() if since else "",
+        since=read_since(since).astimezone(UTC).isoformat() if since else "",
         suite=suite or "",
         goal=goal or "",
         is_live=live,

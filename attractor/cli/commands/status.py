@@ -13,12 +13,15 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import printable, show, show_json
 from attractor.cli.runs.observers import can_draw_live
 from attractor.cli.runs.stages import context_text, timeline_text
-from attractor.cli.runs.status import OFTEN_S, as_text, in_a_line
+from attractor.cli.runs.status import as_text, in_a_line
 from attractor.cli.shell_completion import complete_runs
 from attractor.pipeline.runs.context import read_context
 from attractor.pipeline.runs.lookup import find_run
 from attractor.pipeline.runs.stages import read_timeline
 from attractor.pipeline.status import read_status, status_changes
+
+OFTEN_S = 0.5
+"""The pause in seconds between two checks."""
 
 
 @click.command()

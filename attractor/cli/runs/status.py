@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from attractor.base.clock import SystemClock
-from attractor.base.durations import parse_since
-from attractor.cli.output.streams import show
 from attractor.cli.runs.questions import question_lines
 from attractor.engine.outcome import NOTHING_USED, describe_usage
 from attractor.engine.questions.question import Answer, describe_wait, natural_key
@@ -157,22 +154,3 @@ def _answer_text(answer: Answer) -> str:
 
 def _time(moment: datetime) -> str:
     return moment.astimezone().isoformat(sep=" ", timespec="seconds")
-
-
-OFTEN_S = 0.5
-"""The pause in seconds between two checks."""
-
-
-def moment(text: str) -> datetime:
-    """Return the time in the option --since: a time, or a duration before now."""
-    return parse_since(text, SystemClock().now(), name="--since")
-
-
-def show_indexing(done: int, of: int) -> None:
-    """Print the progress of reading many runs into the index, to standard error."""
-    if of > MANY:
-        show(f"reading runs into the index: {done} of {of}", err=True)
-
-
-MANY = 1000
-"""The number of runs whose reading takes more than a second."""

@@ -1,0 +1,21 @@
+"""Parts of the commands that list runs and records: the option --since, and index progress."""
+
+from datetime import datetime
+
+from attractor.base.clock import SystemClock
+from attractor.base.durations import parse_since
+from attractor.cli.output.streams import show
+
+MANY = 1000
+"""The number of runs whose reading takes more than a second."""
+
+
+def read_since(text: str) -> datetime:
+    """Return the time in the option --since: a time, or a duration before now."""
+    return parse_since(text, SystemClock().now(), name="--since")
+
+
+def show_indexing(done: int, of: int) -> None:
+    """Print the progress of reading many runs into the index, to standard error."""
+    if of > MANY:
+        show(f"reading runs into the index: {done} of {of}", err=True)
