@@ -12,7 +12,7 @@ from attractor.base.errors import AttractorError
 from attractor.factory.resources.versions import VersionStore
 from attractor.server.errors import Unauthenticated
 from attractor.server.html.rendering import after, in_address
-from attractor.server.http.records import end
+from attractor.server.http.versions import end
 from attractor.server.service import Service
 
 EndText = Annotated[str, Form(max_length=5000)]

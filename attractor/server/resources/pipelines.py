@@ -14,17 +14,16 @@ from attractor.language.reading import parse
 from attractor.pipeline.source.files import read_pipeline_file
 from attractor.server.http.cursors import MOST, Cursor, Limit, Page
 from attractor.server.http.problems import problem_statuses
-from attractor.server.http.records import (
+from attractor.server.http.records import JsonRecord, Name
+from attractor.server.http.scopes import DECIDE, OPERATE, READ, Calling, Serving
+from attractor.server.http.versions import (
     EndBody,
-    JsonRecord,
-    Name,
     Reference,
     RegisteredAnswer,
     VersionAnswer,
     end,
     list_versions,
 )
-from attractor.server.http.scopes import DECIDE, OPERATE, READ, Calling, Serving
 from attractor.server.processes.bodies import Body, Word
 
 part = APIRouter(tags=["pipelines"], responses=problem_statuses(400, 404, 409, 503))

@@ -9,17 +9,16 @@ from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.versions import RETIRED
 from attractor.server.http.cursors import MOST, Cursor, Limit, Page
 from attractor.server.http.problems import problem_statuses
-from attractor.server.http.records import (
+from attractor.server.http.records import JsonRecord, Name
+from attractor.server.http.scopes import DECIDE, READ, Calling, Serving
+from attractor.server.http.versions import (
     EndBody,
-    JsonRecord,
-    Name,
     Reference,
     RegisteredAnswer,
     VersionAnswer,
     end,
     list_versions,
 )
-from attractor.server.http.scopes import DECIDE, READ, Calling, Serving
 
 part = APIRouter(tags=["profiles"], responses=problem_statuses(400, 404, 409, 503))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
@@ -12,7 +13,7 @@ from attractor.pipeline.runs.transcript import EntryKind, read_page
 from attractor.pipeline.workspace.diffs import LARGEST_DIFF, read_run_diff, read_stage_diff
 from attractor.server.http.cursors import MOST, Cursor, Limit, Page, read_number, write_cursor
 from attractor.server.http.problems import problem_statuses
-from attractor.server.http.records import AnswerModel, file_response
+from attractor.server.http.records import AnswerModel
 from attractor.server.http.scopes import READ, Serving
 from attractor.server.service import Service
 
@@ -233,8 +234,23 @@ def read_stage_file(
 ) -> Response:
     """Show a file of an attempt, such as prompt.md, as text."""
     content = _attempt(service, run, stage).read_file(name, most=LARGEST_FILE)
-    return file_response(name, content)
+    return _file_response(name, content)
 
 
 def _attempt(service: Service, run: str, stage: str) -> StageAttempt:
     return find_attempt(read_stages(service.root(run)), stage)
+
+
+def _file_response(name: str, content: bytes) -> Response:
+    """Return a file as text, or to store it if it is no text; browsers never guess its type."""
+    try:
+        content.decode()
+        media_type = "text/plain; charset=utf-8"
+    except UnicodeDecodeError:
+        media_type = "application/octet-stream"
+    kind = "inline" if media_type.startswith("text") else "attachment"
+    headers = {
+        "content-disposition": f"{kind}; filename*=UTF-8''{quote(name, safe='')}",
+        "x-content-type-options": "nosniff",
+    }
+    return Response(content, media_type=media_type, headers=headers)

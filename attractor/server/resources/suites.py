@@ -13,17 +13,9 @@ from attractor.factory.resources.versions import ARCHIVED, BURNED
 from attractor.pipeline.source.files import path_in
 from attractor.server.http.cursors import MOST, Cursor, Limit, Page
 from attractor.server.http.problems import problem_statuses
-from attractor.server.http.records import (
-    AnswerModel,
-    EndBody,
-    JsonRecord,
-    Name,
-    Reference,
-    VersionAnswer,
-    end,
-    list_versions,
-)
+from attractor.server.http.records import AnswerModel, JsonRecord, Name
 from attractor.server.http.scopes import DECIDE, READ, Calling, Serving, ToOperator
+from attractor.server.http.versions import EndBody, Reference, VersionAnswer, end, list_versions
 from attractor.server.processes.bodies import Body, Word
 
 part = APIRouter(tags=["suites"], responses=problem_statuses(400, 404, 409, 503))
