@@ -113,10 +113,10 @@ class DrawablePipeline:
         folder = Path(source.file).parent
         graph = parse(source.text, file=source.file)
         files_used = _FilesUsed(Path(source.file))
-        around = TransformContext(files=files_used)
-        graph = transform_all(graph, around=around)
+        context = TransformContext(files=files_used)
+        graph = transform_all(graph, context=context)
         self._parts = tuple(os.path.join(folder, name) for name in files_used.names)  # noqa: PTH118
-        return Subject(graph, found=tuple(around.found))
+        return Subject(graph, found=tuple(context.found))
 
 
 @dataclass(frozen=True)

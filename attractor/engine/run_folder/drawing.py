@@ -78,7 +78,7 @@ def read_graph(directory: RunDirectory) -> Graph:
     graph = parse(decode(content, file=str(file)), file=str(file))
     if manifest.goal != graph.goal:
         graph = with_goal(graph, manifest.goal)
-    return transform_all(graph, around=TransformContext(files=KnownFiles(read_files(directory))))
+    return transform_all(graph, context=TransformContext(files=KnownFiles(read_files(directory))))
 
 
 def read_events(journal: Path) -> Iterator[Event]:

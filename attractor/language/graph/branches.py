@@ -44,7 +44,7 @@ class Meetings:
     def find(self, node: str, begins: Sequence[str]) -> str:
         """Return the node where the branches of a fork meet, or an empty text."""
         # The only node after a fork with one branch is no meeting.
-        last = self._to_exit.above.get(node, "") if len(begins) > 1 else self._exit
+        last = self._to_exit.parents.get(node, "") if len(begins) > 1 else self._exit
         if not all(self._to_exit.covers(self._exit, one) for one in begins):
             last = ""
         ends = {last, self._exit}

@@ -122,8 +122,8 @@ class _LoopWalk:
 class Dominance:
     """The nodes that every path from a beginning contains (dominators)."""
 
-    def __init__(self, above: Mapping[str, str], spans: Mapping[str, tuple[int, int]]) -> None:
-        self.above = above
+    def __init__(self, parents: Mapping[str, str], spans: Mapping[str, tuple[int, int]]) -> None:
+        self.parents = parents
         self._span = spans
 
     def covers(self, one: str, other: str) -> bool:
@@ -139,8 +139,8 @@ class Dominance:
     def dominators_of(self, node: str) -> Sequence[str]:
         """Return the dominators of a node, starting with the beginning."""
         way = [node] if node in self._span else []
-        while way and way[-1] in self.above:
-            way.append(self.above[way[-1]])
+        while way and way[-1] in self.parents:
+            way.append(self.parents[way[-1]])
         return way[::-1]
 
 
@@ -166,12 +166,12 @@ def dominance(begin: str, following: Following) -> Dominance:
     """Find the dominators of all reachable nodes with Semi-NCA (Georgiadis, 2005)."""
     names, parents, before = _number(begin, following)
     semi = _semidominators(parents, before)
-    above = parents[:]
+    parents = parents[:]
     for node in range(1, len(names)):
-        while above[node] > semi[node]:
-            above[node] = above[above[node]]
-    by_name = {names[node]: names[above[node]] for node in range(1, len(names))}
-    return Dominance(by_name, _spans(names, above))
+        while parents[node] > semi[node]:
+            parents[node] = parents[parents[node]]
+    by_name = {names[node]: names[parents[node]] for node in range(1, len(names))}
+    return Dominance(by_name, _spans(names, parents))
 
 
 def _number(begin: str, following: Following) -> tuple[list[str], list[int], list[list[int]]]:
@@ -215,14 +215,14 @@ def _semidominators(parents: Sequence[int], before: Sequence[Sequence[int]]) -> 
     return semi
 
 
-def _spans(names: Sequence[str], above: Sequence[int]) -> Mapping[str, tuple[int, int]]:
+def _spans(names: Sequence[str], parents: Sequence[int]) -> Mapping[str, tuple[int, int]]:
     """Return the range of numbers of all nodes below each node in the dominator tree."""
     sizes = [1] * len(names)
     for node in range(len(names) - 1, 0, -1):
-        sizes[above[node]] += sizes[node]
+        sizes[parents[node]] += sizes[node]
     starts, used = [0] * len(names), [1] * len(names)
     for node in range(1, len(names)):
-        over = above[node]
+        over = parents[node]
         starts[node] = starts[over] + used[over]
         used[over] += sizes[node]
     return {name: (starts[i], starts[i] + sizes[i]) for i, name in enumerate(names)}

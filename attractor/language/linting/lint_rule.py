@@ -238,32 +238,38 @@ def unknown_names(
     key: str,
     known: Set[str] | None,
     *,
-    besides: Set[str] = frozenset(),
+    also_known: Set[str] = frozenset(),
     otherwise: str = "",
 ) -> Iterator[UnknownName]:
     """Yield each unknown name that is a value of a key; a name in a stylesheet is yielded once.
 
-    `known` is only iterated if necessary. `besides` are names that are always known. `otherwise` is
-    the fix if no known name is similar (default: some of the known names).
+    `known` is only iterated if necessary; `also_known` are further known names. `otherwise` is the
+    fix if no known name is similar (default: some of the known names).
     """
     if known is None:
         return
     sheet = graph.attributes.value("model_stylesheet")
-    suggest = suggester(chain.from_iterable((known, besides)))
+    suggest = suggester(chain.from_iterable((known, also_known)))
     seen: set[tuple[str, Span]] = set()
     for holder, attribute in each_attribute(graph, {key}):
         name, span = str(attribute.value), attribute.value.span
-        if not name or name in besides or name in known or _INPUT in name or (name, span) in seen:
+        if (
+            not name
+            or name in also_known
+            or name in known
+            or _INPUT in name
+            or (name, span) in seen
+        ):
             continue
         is_from_sheet = sheet is not None and span == sheet.span and span.is_somewhere
         if span.is_somewhere:
             seen.add((name, span))
-        meant = "" if is_from_sheet else one_slip(name, {*known, *besides})
+        meant = "" if is_from_sheet else one_slip(name, {*known, *also_known})
         yield UnknownName(
             name,
             _span_in_sheet(sheet, name) if is_from_sheet and sheet else span,
             "" if is_from_sheet else holder.node,
-            suggest(name) or otherwise or _choice({*known, *besides}),
+            suggest(name) or otherwise or _choice({*known, *also_known}),
             word_edits(attribute.value, meant),
         )
 

@@ -190,11 +190,11 @@ _PATHS = ("prompt", "tool_command")
 _NOT_HANDED_DOWN = frozenset({"label", "inputs", *_TARGETS})
 
 
-def hand_down(graph: Graph, around: TransformContext) -> Graph:
+def hand_down(graph: Graph, context: TransformContext) -> Graph:
     """Return a graph in which all nodes except start and exit inherit the attributes of
     the graph.
     """
-    styled = transform_registry()["stylesheet"](around).apply(graph)
+    styled = transform_registry()["stylesheet"](context).apply(graph)
     ends = {one.id for one in (*graph.starts, *graph.exits)}
     defaults = dict(_defaults(graph))
     targets = {key: one for key, one in graph.attributes.by_key.items() if key in _TARGETS}
@@ -298,11 +298,11 @@ _RULES = {"model_stylesheet": "stylesheet_syntax", "inputs": "known_input"}
 _WITHOUT_MEANING = ("goal_gate", "retry_target", "fallback_retry_target", "max_visits", "prompt")
 
 
-def import_files(graph: Graph, around: TransformContext, files: Files) -> Graph:
+def import_files(graph: Graph, context: TransformContext, files: Files) -> Graph:
     """Return the graph with every import replaced; an import of an invalid file is kept as a
     placeholder.
     """
-    return _Importing(graph, around, files).finish()
+    return _Importing(graph, context, files).finish()
 
 
 @dataclass
@@ -329,11 +329,11 @@ class _Trouble(NamedTuple):
 class _Importing:
     """A traversal of imported files, without recursion."""
 
-    def __init__(self, graph: Graph, around: TransformContext, files: Files) -> None:
-        self._around = around
+    def __init__(self, graph: Graph, context: TransformContext, files: Files) -> None:
+        self._context = context
         self._files = files
         self._folder = posixpath.dirname(graph.span.file)
-        self._before = [make(around) for make in built_in_transforms() if make.order < _ORDER]
+        self._before = [make(context) for make in built_in_transforms() if make.order < _ORDER]
         self._opened = [_opened(posixpath.basename(graph.span.file), graph)]
         self._done: dict[str, Graph | None] = {}
 
@@ -348,7 +348,7 @@ class _Importing:
             self._opened.pop()
             if not self._opened:
                 return graph
-            self._done[last.name] = hand_down(graph, self._around)
+            self._done[last.name] = hand_down(graph, self._context)
 
     def _take(self, importing: _Opened, placeholder: Node) -> None:
         """Insert an import; if necessary, read the file of the import first."""
@@ -389,14 +389,14 @@ class _Importing:
         shown = posixpath.normpath(posixpath.join(self._folder, name))
         graph, found, _ = read_graph(Source(text, shown))
         for diagnostic in found:
-            self._around.report(diagnostic, rule=diagnostic.rule)
+            self._context.report(diagnostic, rule=diagnostic.rule)
         if graph is None:
             self._done[name] = None
             return None
         for transform in self._before:
             graph = transform.apply(graph)
         for diagnostic in _mistakes(graph):
-            self._around.report(diagnostic, rule=diagnostic.rule)
+            self._context.report(diagnostic, rule=diagnostic.rule)
         self._opened.append(_opened(name, moved(graph, posixpath.dirname(name))))
         return None
 
@@ -422,7 +422,7 @@ class _Importing:
         importing.taken.update(ids)
         importing.pieces[placeholder.id] = piece
         for found in _meaningless(placeholder):
-            self._around.report(found, rule=_RULE)
+            self._context.report(found, rule=_RULE)
         return None
 
     def _joined(self, opened: _Opened) -> Graph:
@@ -436,7 +436,7 @@ class _Importing:
         file = placeholder.attributes.value("file")
         span = file.span if file and file.span.is_somewhere else placeholder.span
         found = error(trouble.message, span, node=placeholder.id, fix=trouble.fix)
-        self._around.report(found, rule=_RULE)
+        self._context.report(found, rule=_RULE)
 
 
 def _opened(name: str, graph: Graph) -> _Opened:

@@ -150,7 +150,7 @@ class BuiltInTransform(Protocol):
     order: int
     """The position of the transform; transforms run in ascending order."""
 
-    def __call__(self, around: TransformContext) -> Transform:
+    def __call__(self, context: TransformContext) -> Transform:
         """Make the transform for one pipeline."""
         ...
 
@@ -179,11 +179,11 @@ def transform_all(
     graph: Graph,
     *,
     transforms: Iterable[Transform] = (),
-    around: TransformContext | None = None,
+    context: TransformContext | None = None,
 ) -> Graph:
     """Apply the built-in transforms to a graph, then `transforms`."""
-    surroundings = around or TransformContext()
-    built_in = [make(surroundings) for make in built_in_transforms()]
+    context = context or TransformContext()
+    built_in = [make(context) for make in built_in_transforms()]
     for transform in (*built_in, *transforms):
         graph = apply_transform(transform, graph)
     return graph
@@ -241,17 +241,17 @@ def prepare(
     with collection_paused():
         graph, found, readable = read_graph(source) if isinstance(text, str) else (text, (), None)
         if graph is None and readable is not None:
-            found = (*found, *_besides(found, readable))
+            found = (*found, *_outside_of_errors(found, readable))
         if graph is not None:
-            around = TransformContext(files=read, inputs=inputs)
+            context = TransformContext(files=read, inputs=inputs)
             graph = with_goal(graph, goal) if goal else graph
-            graph = transform_all(graph, transforms=transforms, around=around)
+            graph = transform_all(graph, transforms=transforms, context=context)
             if files and read and not graph.types.isdisjoint(_RUN_OTHERS):
-                check_pipeline_files(graph, around, files)
+                check_pipeline_files(graph, context, files)
                 read_children(graph, read, transforms)
-            found = (*found, *around.found, *validate_by(further, graph, vocabulary))
+            found = (*found, *context.found, *validate_by(further, graph, vocabulary))
         diagnostics = without_ignored(
-            apply_levels(_offering(found, source.file), levels),
+            apply_levels(_without_foreign_edits(found, source.file), levels),
             source,
             vital=VITAL,
             rules=lambda: rule_names().union(one.name for one in further),
@@ -259,13 +259,13 @@ def prepare(
     return Prepared(graph, in_order(diagnostics), read.by_name if read else _NO_FILES)
 
 
-def _besides(mistakes: Sequence[Diagnostic], readable: Graph) -> Iterator[Diagnostic]:
+def _outside_of_errors(mistakes: Sequence[Diagnostic], readable: Graph) -> Iterator[Diagnostic]:
     """Yield diagnostics, except on lines with a syntax error."""
     mistaken = {one.span.line for one in mistakes}
     yield from (one for one in validate_locally(readable) if one.span.line not in mistaken)
 
 
-def _offering(found: Iterable[Diagnostic], file: str) -> Iterator[Diagnostic]:
+def _without_foreign_edits(found: Iterable[Diagnostic], file: str) -> Iterator[Diagnostic]:
     """Remove edits of other files, because a fix of this text cannot edit other files."""
     for one in found:
         is_elsewhere = any(edit.span.file != file for edit in one.edits)
@@ -282,7 +282,7 @@ _PIPELINE, _MANAGER = "pipeline", "stack.manager_loop"
 _PATH = "use a path relative to the folder of this file"
 
 
-def check_pipeline_files(graph: Graph, around: TransformContext, files: Files) -> None:
+def check_pipeline_files(graph: Graph, context: TransformContext, files: Files) -> None:
     """Report each missing or invalid pipeline file; read each file once."""
     faults: dict[str, tuple[str, str]] = {}
     for node, value in _named(graph):
@@ -290,7 +290,7 @@ def check_pipeline_files(graph: Graph, around: TransformContext, files: Files) -
         if name not in faults:
             faults[name] = _fault(name, files)
         if faults[name][0]:
-            around.report(_diagnostic(node, value, *faults[name]), rule=_RULE)
+            context.report(_diagnostic(node, value, *faults[name]), rule=_RULE)
 
 
 def read_children(graph: Graph, files: Files, transforms: Iterable[Transform]) -> None:
@@ -307,8 +307,8 @@ def read_children(graph: Graph, files: Files, transforms: Iterable[Transform]) -
             with suppress(UnreadablePipeline):
                 child = read_graph(Source(decode(files.read(name), file=name), name)).graph
                 if child:
-                    around = TransformContext(files=FilesBelow(files, below))
-                    child = transform_all(child, transforms=transforms, around=around)
+                    context = TransformContext(files=FilesBelow(files, below))
+                    child = transform_all(child, transforms=transforms, context=context)
                     waiting.append((child, below))
 
 

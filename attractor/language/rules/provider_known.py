@@ -36,7 +36,7 @@ _SPECIFIED = frozenset({"openai", "anthropic", "gemini", "google"})
 
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-    for one in unknown_names(graph, "llm_provider", vocabulary.providers, besides=_SPECIFIED):
+    for one in unknown_names(graph, "llm_provider", vocabulary.providers, also_known=_SPECIFIED):
         message = f"unknown provider {quote(one.name)}"
         yield Diagnostic(
             Severity.WARNING, message, one.span, node=one.node, fix=one.fix, edits=one.edits

@@ -25,8 +25,8 @@ class Aliases:
 
     order = 5
 
-    def __init__(self, around: TransformContext) -> None:
-        self._around = around
+    def __init__(self, context: TransformContext) -> None:
+        self._context = context
         self._renamed: dict[int, Attribute] = {}
 
     def apply(self, graph: Graph) -> Graph:
@@ -77,7 +77,7 @@ class Aliases:
             fix=f"remove it: {name} is set" if is_double else f"use {name}",
             edits=(Edit(span, name),) if span.is_somewhere and not is_double else (),
         )
-        self._around.report(diagnostic, rule=PORTABILITY)
+        self._context.report(diagnostic, rule=PORTABILITY)
 
 
 part = Aliases

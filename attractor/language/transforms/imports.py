@@ -11,17 +11,17 @@ class Imports:
 
     order = 10
 
-    def __init__(self, around: TransformContext) -> None:
-        self._around = around
+    def __init__(self, context: TransformContext) -> None:
+        self._context = context
 
     def apply(self, graph: Graph) -> Graph:
         """Return the graph with its imports replaced; the placeholder of an invalid file stays."""
-        if self._around.files is None or not graph.of_type(TYPE):
+        if self._context.files is None or not graph.of_type(TYPE):
             return graph
         # Few pipelines have imports.
         from attractor.language.preparation.imports import import_files
 
-        return import_files(graph, self._around, self._around.files)
+        return import_files(graph, self._context, self._context.files)
 
 
 part = Imports

@@ -21,8 +21,8 @@ class PromptFiles:
 
     order = 40
 
-    def __init__(self, around: TransformContext) -> None:
-        self._around = around
+    def __init__(self, context: TransformContext) -> None:
+        self._context = context
 
     def apply(self, graph: Graph) -> Graph:
         """Return the graph with the content of files; the name stays if a file is invalid."""
@@ -40,9 +40,9 @@ class PromptFiles:
         name = str(written).removeprefix(_SIGN)
         if name.startswith(_SIGN):
             return Value(ValueKind.STRING, name, written.text, written.span)
-        if self._around.files is None:
+        if self._context.files is None:
             return None
-        text = self._text(self._around.files, name, node, attribute)
+        text = self._text(self._context.files, name, node, attribute)
         if text is None or not name.endswith(_TEMPLATE):
             return (
                 text if text is None else Value(ValueKind.STRING, text, written.text, written.span)
@@ -84,7 +84,7 @@ class PromptFiles:
 
     def _report(self, node: Node, attribute: Attribute, message: str, fix: str) -> None:
         found = error(message, attribute.value.span, node=node.id, fix=fix)
-        self._around.report(found, rule=_RULE)
+        self._context.report(found, rule=_RULE)
 
 
 def _named(graph: Graph) -> Iterator[tuple[Node, Attribute]]:

@@ -18,7 +18,7 @@ class StylesheetApplication:
 
     order = 20
 
-    def __init__(self, around: TransformContext) -> None:
+    def __init__(self, context: TransformContext) -> None:
         pass
 
     def apply(self, graph: Graph) -> Graph:

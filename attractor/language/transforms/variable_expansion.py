@@ -26,12 +26,12 @@ class VariableExpansion:
 
     order = 50
 
-    def __init__(self, around: TransformContext) -> None:
-        self._around = around
+    def __init__(self, context: TransformContext) -> None:
+        self._context = context
 
     def apply(self, graph: Graph) -> Graph:
         """Return the graph with expanded prompts; without inputs, variables of inputs stay."""
-        expansion = _Expansion(graph, self._around)
+        expansion = _Expansion(graph, self._context)
         expanded: dict[str, Node] = {}
         for node in graph.nodes_with("prompt"):
             value = node.attributes.by_key["prompt"].value
@@ -48,10 +48,10 @@ class VariableExpansion:
 class _Expansion:
     """The values for the prompts of one graph, and the mistakes in the prompts."""
 
-    def __init__(self, graph: Graph, around: TransformContext) -> None:
+    def __init__(self, graph: Graph, context: TransformContext) -> None:
         self._goal = graph.goal
-        self._around = around
-        self._inputs, self._mistaken = _declared(graph, around)
+        self._context = context
+        self._inputs, self._mistaken = _declared(graph, context)
         self._without_goal: set[int] = set()
 
     def expanded(self, node: Node, prompt: Value) -> str:
@@ -84,7 +84,7 @@ class _Expansion:
     def _report_goal(self, node: Node, span: Span) -> None:
         message = "the prompt uses $goal, but the graph has no goal"
         fix = 'add goal="..." to the graph, or pass a goal to the run'
-        self._around.report(warning(message, span, node=node.id, fix=fix), rule=_GOAL_MISSING)
+        self._context.report(warning(message, span, node=node.id, fix=fix), rule=_GOAL_MISSING)
 
     def _meaning(self, found: re.Match[str]) -> str:
         name = found["input"]
@@ -107,12 +107,12 @@ class _Expansion:
             return
         times = f" ({count} times)" if count > 1 else ""
         found = error(f"{message}{times}", span, node=node.id, fix=fix)
-        self._around.report(found, rule=_RULE)
+        self._context.report(found, rule=_RULE)
 
     @cached_property
     def _values(self) -> Mapping[str, str]:
         """The values of the inputs that prompts may contain."""
-        inputs = self._around.inputs
+        inputs = self._context.inputs
         if inputs is None:
             return {}
         values = {one.name: inputs.get(one.name, one.default) for one in self._open_inputs}
@@ -128,7 +128,7 @@ class _Expansion:
 
 
 def _declared(
-    graph: Graph, around: TransformContext
+    graph: Graph, context: TransformContext
 ) -> "tuple[Mapping[str, Input], frozenset[str]]":
     """Return the valid inputs by name, and the names of the invalid inputs, which are reported."""
     value = graph.attributes.value("inputs")
@@ -140,7 +140,7 @@ def _declared(
     inputs, mistakes = read_inputs(str(value))
     for one in mistakes:
         span = span_within(value, one.start, one.end)
-        around.report(error(f"inputs: {one.message}", span, fix=one.hint), rule=_RULE)
+        context.report(error(f"inputs: {one.message}", span, fix=one.hint), rule=_RULE)
     return {one.name: one for one in inputs}, frozenset(one.name for one in mistakes)
 
 

@@ -59,10 +59,10 @@ def made(main: str, files: Mapping[str, str | bytes] | None = None, *, whole: bo
         for name, text in (files or {"review.dot": REVIEW}).items()
     }
     read = FilesRead(KnownFiles(known))
-    around = TransformContext(files=read)
+    context = TransformContext(files=read)
     graph = parse(main, file="pipelines/main.dot")
-    after = transform_all(graph, around=around) if whole else Imports(around).apply(graph)
-    return Made(after, around.found, read)
+    after = transform_all(graph, context=context) if whole else Imports(context).apply(graph)
+    return Made(after, context.found, read)
 
 
 def test_import_is_replaced_by_the_graph_of_its_file() -> None:
@@ -190,9 +190,9 @@ def test_imported_nodes_have_the_classes_of_the_innermost_labels_around_them(lev
         "=begin]", "=begin] }"
     )
     graph = made(main, {"review.dot": review}).graph
-    around = [*(f"l-{one}" for one in range(levels)), "review-it", "in"]
-    assert graph.nodes["sub__look"].classes == ("own", *around[-MOST_CLASSES_AROUND:])
-    assert graph.nodes["sub__done"].classes == tuple(around[:-1][-MOST_CLASSES_AROUND:])
+    context = [*(f"l-{one}" for one in range(levels)), "review-it", "in"]
+    assert graph.nodes["sub__look"].classes == ("own", *context[-MOST_CLASSES_AROUND:])
+    assert graph.nodes["sub__done"].classes == tuple(context[:-1][-MOST_CLASSES_AROUND:])
     assert parse(format(graph)) == graph
 
 
@@ -395,9 +395,9 @@ def test_an_id_that_is_taken_is_an_error() -> None:
 
 def test_graph_without_imports_or_files_is_unchanged() -> None:
     graph = parse(MAIN)
-    around = TransformContext()
-    assert Imports(around).apply(graph) is graph
-    assert around.found == []
+    context = TransformContext()
+    assert Imports(context).apply(graph) is graph
+    assert context.found == []
     graph = parse(REVIEW)
     assert Imports(TransformContext(files=KnownFiles({}))).apply(graph) is graph
 

@@ -30,10 +30,10 @@ FILES = {
 
 def applied(attributes: str, *, known: bool = True) -> tuple[Graph, list[Diagnostic], FilesRead]:
     files = FilesRead(KnownFiles(FILES))
-    around = TransformContext(files=files if known else None)
-    graph = PromptFiles(around).apply(parse(f"digraph G {{ a [{attributes}]; b [prompt=x] }}"))
-    assert all(one.rule == "prompt_file" for one in around.found)
-    return graph, around.found, files
+    context = TransformContext(files=files if known else None)
+    graph = PromptFiles(context).apply(parse(f"digraph G {{ a [{attributes}]; b [prompt=x] }}"))
+    assert all(one.rule == "prompt_file" for one in context.found)
+    return graph, context.found, files
 
 
 def read(attributes: str, key: str = "prompt") -> str:
@@ -118,6 +118,6 @@ def test_a_file_that_cannot_be_used_is_an_error_at_the_value(attributes: str, me
 
 
 def test_a_folder_is_no_prompt(tmp_path: Path) -> None:
-    around = TransformContext(files=FolderFiles(tmp_path))
-    PromptFiles(around).apply(parse('digraph G { a [prompt="@."] }'))
-    assert [one.message for one in around.found] == ["cannot read .: Is a directory"]
+    context = TransformContext(files=FolderFiles(tmp_path))
+    PromptFiles(context).apply(parse('digraph G { a [prompt="@."] }'))
+    assert [one.message for one in context.found] == ["cannot read .: Is a directory"]

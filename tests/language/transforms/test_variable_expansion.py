@@ -20,12 +20,12 @@ def applied(
     files: Mapping[str, bytes] | None = None,
 ) -> tuple[Graph, list[Diagnostic], str]:
     text = f"digraph G {{ goal=it; inputs={quoted(declared)}; a [prompt={quoted(prompt)}] }}"
-    around = TransformContext(files=KnownFiles(files or {}), inputs=inputs)
-    graph = PromptFiles(around).apply(parse(text))
-    graph = VariableExpansion(around).apply(graph)
-    assert all(one.rule == "known_input" for one in around.found)
-    assert all(one.severity is Severity.ERROR for one in around.found)
-    return graph, around.found, text
+    context = TransformContext(files=KnownFiles(files or {}), inputs=inputs)
+    graph = PromptFiles(context).apply(parse(text))
+    graph = VariableExpansion(context).apply(graph)
+    assert all(one.rule == "known_input" for one in context.found)
+    assert all(one.severity is Severity.ERROR for one in context.found)
+    return graph, context.found, text
 
 
 def expanded(prompt: str, inputs: Mapping[str, str] | None = None) -> str:
@@ -111,10 +111,10 @@ def test_prompt_file_is_expanded_and_its_mistakes_point_at_the_name() -> None:
 
 def test_only_prompts_are_expanded() -> None:
     text = 'digraph G { goal=it; a [tool_command="echo $goal ${inputs.x}", label="$goal"] }'
-    around = TransformContext(inputs={})
+    context = TransformContext(inputs={})
     graph = parse(text)
-    assert VariableExpansion(around).apply(graph) is graph
-    assert around.found == []
+    assert VariableExpansion(context).apply(graph) is graph
+    assert context.found == []
 
 
 @table("name", ["", " "])
