@@ -143,7 +143,7 @@ class Notifier:
 
     def wrap(self, interviewer: Interviewer) -> Interviewer:
         """Return an interviewer that also sends notices of the questions that it asks."""
-        return _NotifyingInterviewer(interviewer, self) if self._notify.ways else interviewer
+        return _NotifyingInterviewer(interviewer, self) if self._notify.messengers else interviewer
 
     def now(self, question: Question, *, is_parked: bool) -> None:
         """Immediately send a notice of the question, unless it has already been sent."""
@@ -184,22 +184,22 @@ class Notifier:
                 return
             self._sent_before().add(question.id)
             place = self._place(question)
-            ways = list(self._notify.ways)
-            data: JsonObject = {"question": question.id, "ways": [*ways]}
+            names = list(self._notify.messengers)
+            data: JsonObject = {"question": question.id, "messengers": [*names]}
             self._run.emit(STARTED, data, place=place, sync=True)
             notice = self._notice(question, place, is_parked)
-            await asyncio.gather(*(self._send_by(way, notice, place) for way in ways))
+            await asyncio.gather(*(self._send_by(name, notice, place) for name in names))
 
-    async def _send_by(self, way: str, notice: Notice, place: StageReference) -> None:
+    async def _send_by(self, name: str, notice: Notice, place: StageReference) -> None:
         fault, started = "it was interrupted", self._run.clock.monotonic()
         try:
             record = self._run.redactor.members(notice.to_record())
-            fault = await messengers()[way](record, self._notify)
+            fault = await messengers()[name](record, self._notify)
         except AttractorError as error:
             fault = str(error)
         finally:
             seconds = round(self._run.clock.monotonic() - started, 3)
-            data = {"question": notice.question.id, "way": way, "duration": seconds}
+            data = {"question": notice.question.id, "messenger": name, "duration": seconds}
             if fault:
                 words = shorten(self._redactor.text(fault), LONGEST_FAULT)
                 self._run.emit(FAILED, {**data, "error": words}, place=place)

@@ -100,14 +100,14 @@ def test_address_is_not_printed(tmp_path: Path) -> None:
     address = "http://127.0.0.1:1/hooks/of-the-chat"
     result = begin(host_in(tmp_path, Notify(url=address)))
     [failed] = events(result, "NotificationFailed")
-    assert failed.data["way"] == "url"
+    assert failed.data["messenger"] == "url"
     assert "of-the-chat" not in (result.directory / "events.jsonl").read_text()
 
 
 def test_each_messenger_is_used_independently(tmp_path: Path) -> None:
     host = host_in(tmp_path, Notify(command="touch told", url="http://127.0.0.1:1/"))
     result = begin(host)
-    ended = [(one.type, one.data["way"]) for one in events(result, "Notification")[1:]]
+    ended = [(one.type, one.data["messenger"]) for one in events(result, "Notification")[1:]]
     assert sorted(ended) == [("NotificationCompleted", "command"), ("NotificationFailed", "url")]
     assert (host.project / "told").exists()
 

@@ -110,7 +110,7 @@ def test_R5_a_hook_that_fails_stops_nothing(tmp_path: Path, command: str, why: s
     parked = run(tmp_path, GATE, interviewer="park", environ=environ_for(tmp_path))
     assert parked.status == AWAITING_ANSWER
     [failed] = events(parked, "NotificationFailed")
-    assert (failed.node, failed.data["way"]) == ("gate", "command")
+    assert (failed.node, failed.data["messenger"]) == ("gate", "command")
     assert why in str(failed.data["error"])
 
 

@@ -34,12 +34,12 @@ class ProviderVariables:
     """The alternative variables that configure a provider, and the parameter of each."""
 
     route: str
-    ways: Sequence[Sequence[str]]
+    alternatives: Sequence[Sequence[str]]
     parameters: Mapping[str, Sequence[str]]
 
     def are_met(self, environ: Mapping[str, str]) -> bool:
         """Return whether all variables of one alternative are set."""
-        return any(all(_value(environ, name) for name in way) for way in self.ways)
+        return any(all(_value(environ, name) for name in names) for names in self.alternatives)
 
     def read(self, environ: Mapping[str, str]) -> "Access":
         """Return the parameters for litellm."""

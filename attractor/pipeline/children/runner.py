@@ -171,7 +171,7 @@ DEEPEST = 8
 class Children:
     """Starts and resumes the child runs of one run.
 
-    If the run itself is a child, `above` are the parents of the run. Running children are
+    If the run itself is a child, `outer` are the parents of the run. Running children are
     identified by name. `files` are the files of the run's pipeline at its start, children included.
     Conversations of a stopped child can be restored from the disk.
     """
@@ -184,9 +184,9 @@ class Children:
     questions: Questions
     budgets: Budgets = NO_BUDGETS
     restores_sessions: bool = False
-    above: "Children | None" = None
-    at_work: dict[str, RunningChild] = field(default_factory=dict[str, RunningChild])
-    below: dict[str, "Children"] = field(default_factory=dict[str, "Children"])
+    outer: "Children | None" = None
+    running_children: dict[str, RunningChild] = field(default_factory=dict[str, RunningChild])
+    inner: dict[str, "Children"] = field(default_factory=dict[str, "Children"])
 
     def has(self, name: str) -> bool:
         """Return whether a child with a name has started."""
@@ -198,8 +198,8 @@ class Children:
         async with AsyncExitStack() as stack:
             with stopping():
                 running = await self._begin(child, workspace, stack)
-            self.at_work[child.name] = running
-            stack.callback(self.at_work.pop, child.name)
+            self.running_children[child.name] = running
+            stack.callback(self.running_children.pop, child.name)
             stack.callback(self._stop_counting, child.name)
             asking = withdrawing(self.questions, self.parent, child.name, lambda: running.run)
             await stack.enter_async_context(asking)
@@ -207,33 +207,33 @@ class Children:
 
     async def steer(self, stage_id: str, text: str) -> bool:
         """Send a message to a stage in flight, either to its child run or to its backend."""
-        running = self.at_work.get(stage_id)
+        running = self.running_children.get(stage_id)
         return await (running.steer(text) if running else self.components.steer(stage_id, text))
 
     @property
     def used(self) -> Usage:
         """The usage of the run so far, including the running children."""
-        return sum((one.used for one in self.below.values()), self.parent.state.used)
+        return sum((one.used for one in self.inner.values()), self.parent.state.used)
 
     def _stop_counting(self, name: str) -> None:
         """Stop counting a child that has ended, because the stage reports the usage of
         the child.
         """
-        child = self.below.get(name)
+        child = self.inner.get(name)
         if child is not None and not child.parent.state.may_walk:
-            del self.below[name]
+            del self.inner[name]
 
     def require_budget(self) -> None:
         """Halt if a parent run (including its child runs) has exhausted a budget."""
-        above = self.above
-        while above is not None:
-            above.budgets.require_remaining(above.parent, above.used)
-            above = above.above
+        outer = self.outer
+        while outer is not None:
+            outer.budgets.require_remaining(outer.parent, outer.used)
+            outer = outer.outer
 
     def is_paused(self) -> bool:
         """Return whether a parent run is paused."""
-        above = self.above
-        return above is not None and (above.parent.state.is_paused or above.is_paused())
+        outer = self.outer
+        return outer is not None and (outer.parent.state.is_paused or outer.is_paused())
 
     async def _begin(
         self, child: Child, workspace: Workspace, stack: AsyncExitStack
@@ -327,9 +327,9 @@ class Children:
             questions=questions,
             budgets=self._budgets_for(pipeline.graph),
             restores_sessions=self.restores_sessions,
-            above=self,
+            outer=self,
         )
-        self.below[child.name] = children
+        self.inner[child.name] = children
         return children
 
     def _require_room(self) -> None:
@@ -341,12 +341,12 @@ class Children:
 
     @property
     def _depth(self) -> int:
-        return 1 + self.above._depth if self.above else 0
+        return 1 + self.outer._depth if self.outer else 0
 
     @property
     def _canceled(self) -> str:
         """The reason why this run or a parent run was canceled; empty if no run was canceled."""
-        return self.parent.state.canceled or (self.above._canceled if self.above else "")
+        return self.parent.state.canceled or (self.outer._canceled if self.outer else "")
 
     def _budgets_for(self, graph: Graph) -> Budgets:
         """Return the budgets of a child, limited by the remaining budgets of the parent."""

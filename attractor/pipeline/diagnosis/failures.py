@@ -281,9 +281,9 @@ def _unhandled(case: Case, made: Made, choice: Choice) -> Iterator[str]:
 
 
 def _candidates(made: Made, choice: Choice) -> Iterator[str]:
-    if not choice.ways:
+    if not choice.candidates:
         yield f"No edge leads out of {made.node}."
-    for edge in choice.ways:
+    for edge in choice.candidates:
         condition = f" [{edge.condition}]" if edge.condition else ""
         yield f"{made.node} -> {edge.target}{condition}: {edge.fate}"
 

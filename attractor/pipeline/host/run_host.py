@@ -167,7 +167,7 @@ class Notify:
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
-    def ways(self) -> tuple[str, ...]:
+    def messengers(self) -> tuple[str, ...]:
         """The names of the messengers in use."""
         wanted = {"command": self.command.strip(), "url": self.url}
         return tuple(name for name, value in wanted.items() if value)

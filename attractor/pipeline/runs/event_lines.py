@@ -137,7 +137,7 @@ def _left_out(event: Event) -> str:
 
 
 def _by_messenger(event: Event) -> str:
-    return f" by {event.data.get('way')}"
+    return f" by {event.data.get('messenger')}"
 
 
 def _not_notified(event: Event) -> str:

@@ -60,7 +60,7 @@ class Choice:
 
     target: str
     reason: str
-    ways: tuple[CandidateEdge, ...] = ()
+    candidates: tuple[CandidateEdge, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -182,11 +182,11 @@ def note_of(event: Event) -> Note | None:
 
 
 def _chosen(reading: _Reading, event: Event, data: Fields) -> None:
-    ways = tuple(
+    candidates = tuple(
         CandidateEdge(one.text("target"), one.text("condition"), one.text("fate"))
         for one in data.inners("candidates")
     )
-    choice = Choice(data.text("target"), data.text("reason"), ways)
+    choice = Choice(data.text("target"), data.text("reason"), candidates)
     reading.choices.setdefault(_visit(event), []).append(choice)
 
 

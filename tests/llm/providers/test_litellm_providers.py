@@ -56,8 +56,8 @@ def test_unlisted_provider_follows_the_convention() -> None:
 
 def test_every_provider_of_the_table_names_its_variables() -> None:
     for name, needs in well_known().items():
-        for way in needs.ways:
-            environ = dict.fromkeys(way, "set")
+        for names in needs.alternatives:
+            environ = dict.fromkeys(names, "set")
             assert needs.are_met(environ), name
             assert needs.read(environ).parameters, name
         assert not needs.are_met({})

@@ -15,10 +15,10 @@ STEER: dict[str, Json] = {"action": "steer", "by": "alex", "value": "hey"}
 TRIALS: dict[str, Json] = {"finished": 3, "trials": 12, "seconds_left": 90}
 NOBODY = "refused: no running stage accepts messages"
 EVENTS: list[tuple[str, dict[str, Json], str]] = [
-    ("NotificationCompleted", {"way": "url"}, "gate: notification sent by url"),
+    ("NotificationCompleted", {"messenger": "url"}, "gate: notification sent by url"),
     (
         "NotificationFailed",
-        {"way": "command", "error": "exit code 3: no\x1b[2J"},
+        {"messenger": "command", "error": "exit code 3: no\x1b[2J"},
         "gate: notification failed by command: exit code 3: no\ufffd[2J",
     ),
     (

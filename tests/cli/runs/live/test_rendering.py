@@ -84,7 +84,7 @@ def test_no_line_is_longer_than_the_terminal_and_not_more_than_fit(
 def test_failed_notification_is_shown() -> None:
     run = a_run()
     fault = "exit code 2: no \x1b[2Jbell"
-    run.tell("NotificationFailed", "gate", question="gate@1.1", way="command", error=fault)
+    run.tell("NotificationFailed", "gate", question="gate@1.1", messenger="command", error=fault)
     lines = drawn(run.view, run.now, DisplaySize(80, 30))
     [line] = [one.rstrip() for one in lines if one.startswith("!")]
     assert line.startswith("! gate: notification failed by command: exit code 2: no ")
