@@ -31,6 +31,8 @@ from attractor.factory.ledger.tokens import Scope
 from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.versions import ResourceKind
 from attractor.growth.apps.stack import FilePart
+from attractor.growth.building import Build
+from attractor.growth.deployment.release import ReleaseRecord
 from attractor.growth.desires import UserDesire
 from attractor.growth.development import DevelopmentalSpec
 from attractor.growth.lineage import StageKind
@@ -40,6 +42,7 @@ from attractor.growth.simulation.traffic import Conditions, Exchange
 from attractor.growth.spec.document import SECTION
 from attractor.growth.spec.graph import ROOT, Provenance, Relation
 from attractor.growth.spec.node_kind import node_kinds
+from attractor.growth.spec.store import SpecRecord
 from attractor.pipeline.simulation.pipeline_tests import PipelineTestFile
 from attractor.scenarios.check import CheckResult, check_registry
 from attractor.scenarios.evaluation import Culprit
@@ -619,6 +622,15 @@ class StageFile(Record):
     plan: PlanFile | None = None
 
 
+class DeploymentLine(Record):
+    """How far the deployment of a plan or a roll-back is; the last line counts."""
+
+    state: Literal["deploying", "parked", "failed", "deployed", "dropped"]
+    by: str = Field(default="", description="the person who began to deploy")
+    run_id: str = ""
+    waits_for: Literal["", "answer", "decision", "rejection", "run"] = ""
+
+
 class GeneratedRecord(Record):
     """A generated file, with the nodes that it depends on."""
 
@@ -808,6 +820,10 @@ FORMATS: Mapping[str, Callable[[], Schema]] = {
     "generated": _of(dict[str, GeneratedRecord]),
     "growth-plan": lambda: _with_morphs(PlanFile, "PlannedMorphRecord"),
     "growth-simulation": _of(Simulation),
+    "growth-build": _of(Build),
+    "growth-deployment": _of(DeploymentLine),
+    "release": _of(ReleaseRecord),
+    "spec-record": _of(SpecRecord),
     "app-recording": _of(Conditions),
     "app-traffic": _of(Exchange),
 }

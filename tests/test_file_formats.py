@@ -1,5 +1,6 @@
 """Every file format has a schema that our own files satisfy and that refuses broken ones."""
 
+import asyncio
 import json
 import re
 import tomllib
@@ -20,8 +21,12 @@ from attractor.factory.resources.profiles import make_profile
 from attractor.factory.resources.versions import RETIRED, Ending
 from attractor.growth.api.plans import plan_proposal, simulate
 from attractor.growth.apps.skeleton import write_app
+from attractor.growth.building import build_plan
+from attractor.growth.deployment.deploy import note, open_deployment
+from attractor.growth.deployment.release import ReleaseRecord, Releases
 from attractor.growth.lineage import next_stage, rollback_stage, write_stage
 from attractor.growth.plans.plan import read_proposal
+from attractor.growth.plans.store import REJECTION, PlanState
 from attractor.twins.recordings.recording import BodyPiece, Recording
 from docs.file_formats import FOLDER, FORMATS, write_schema
 from tests.cli.running import attractor
@@ -184,6 +189,13 @@ def grown(folder: Path) -> Iterator[Found]:
     stages = [first := next_stage([], plan), next_stage([first], plan)]
     for stage in (*stages, rollback_stage(stages, first)):
         write_stage(stage, app)
+    host, made_for = control_plane.host, control_plane.plans.folder_of(plan.id)
+    built = asyncio.run(build_plan(host, made_for, plan, branch="main"))
+    with open_deployment(made_for, "deploy") as journal:
+        note(journal, PlanState.DEPLOYING, by="ann")
+        note(journal, PlanState.PARKED, run_id="r", waits_for=REJECTION)
+    releases = Releases(control_plane.releases)
+    releases.complete(releases.begin(ReleaseRecord(built.stage, run_id="r")), None)
     examples = ROOT / "pipelines" / "growth"
     files = {
         "spec-node": app.glob("spec/nodes/*/*.json"),
@@ -191,6 +203,10 @@ def grown(folder: Path) -> Iterator[Found]:
         "generated": app.glob("app/generated.json"),
         "growth-plan": control_plane.folder.glob("plans/*/plan.json"),
         "growth-simulation": control_plane.folder.glob("plans/*/simulation/*/report.json"),
+        "growth-build": control_plane.folder.glob("plans/*/build.json"),
+        "growth-deployment": control_plane.folder.glob("plans/*/deployment.jsonl"),
+        "release": control_plane.folder.glob("releases/*/release.json"),
+        "spec-record": control_plane.folder.glob("specs/*/record.json"),
         "app-recording": examples.glob("*/recordings/*/recording.json"),
         "app-traffic": examples.glob("*/recordings/*/traffic.jsonl"),
         "desires": examples.glob("*/desires.json"),
@@ -261,6 +277,7 @@ def test_every_schema_refuses_an_unknown_key_or_a_wrong_value(ours: list[Found])
         ("growth-plan", ["morphs", 0, "morph", "colour"], "red"),
         ("proposal", ["morphs"], []),
         ("growth-simulation", ["pins", "depth"], "guess"),
+        ("growth-deployment", ["waits_for"], "guess"),
         ("app-traffic", ["request", "method"], "guess"),
     ],
 )
