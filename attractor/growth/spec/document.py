@@ -22,7 +22,7 @@ from attractor.growth.spec.graph import (
     free_id,
     slug,
 )
-from attractor.growth.spec.names import LONGEST_NAME
+from attractor.growth.spec.names import faults_of_name
 from attractor.growth.spec.node_kind import NodeKind, kinds_in, node_kinds
 
 IDENTITY = ("purpose", "beneficiaries", "safety_envelope", "prohibited_changes")
@@ -156,9 +156,8 @@ class _Reader:
         if not entry.get(kind.label):
             raise self._fault(place, f"missing {kind.label}", "every entry has words")
         words = self._text(entry[kind.label], f"{place}.{kind.label}")
-        if len(words) > LONGEST_NAME and name in _NAMED:
-            fault = f"{len(words)} characters; the limit is {LONGEST_NAME}"
-            raise self._fault(place, fault, "choose a short name")
+        for fault in faults_of_name(words) if name in _NAMED else ():
+            raise self._fault(place, fault, "choose a short name in one script")
         id_ = self._free_id(words, name, owner)
         fields: dict[str, Json] = {"name": words}
         for key, allowed in kind.fields.items():
