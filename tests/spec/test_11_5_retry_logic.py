@@ -79,4 +79,8 @@ def test_11_5_allow_partial_accepts_a_partial_result(tmp_path: Path) -> None:
     whole = retrying(max_retries=1, retry_policy="none", allow_partial=True)
     result, place = run_graph(tmp_path, whole, {"work": RETRY})
     assert (result.completed, result.outcome) == (("start", "work"), StageStatus.SUCCESS)
-    assert place.json("work/status.json")["outcome"] == "partial_success"
+    status = place.json("work/status.json")
+    assert (status["outcome"], status["notes"]) == (
+        "partial_success",
+        "retries exhausted, partial accepted",
+    )

@@ -147,6 +147,12 @@ COUNTS: list[tuple[dict[str, Plain], dict[str, Plain], int]] = [
     ({"retry_policy": "linear", "max_retries": 0}, {}, 1),
     ({"max_retries": 0}, {"default_max_retries": 3}, 1),
     ({"retry_policy": "linear"}, {"default_max_retries": 1}, 2),
+    ({"retry_policy": "standard"}, {}, 5),
+    ({"max_retries": 3}, {}, 4),
+    ({"max_retries": -1}, {}, 1),
+    ({"max_retries": "2"}, {}, 3),
+    ({}, {"default_max_retries": 2}, 3),
+    ({}, {"default_max_retry": 2}, 3),
 ]
 
 

@@ -1,3 +1,5 @@
+from hypothesis import given, strategies as st
+
 from attractor.base.json import Json
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
 from attractor.engine.routing.edge_selection import (
@@ -6,6 +8,7 @@ from attractor.engine.routing.edge_selection import (
     RouteReason,
     continues_after_failure,
     find_jump,
+    find_loops,
     make_lookup,
     route_failure,
     route_join,
@@ -164,3 +167,31 @@ def test_last_newline_of_tool_output_is_not_compared(output: str, compared: str)
     lookup = make_lookup(StageStatus.SUCCESS, "", updates)
     assert (lookup("tool.output"), lookup("context.tool.output")) == (compared, compared)
     assert lookup("context.note") == "yes\n"
+
+
+def test_path_without_a_loop() -> None:
+    assert find_loops(["start", "plan", "exit"]) == {}
+    assert find_loops([]) == {}
+
+
+def test_loop_counts_from_any_entry() -> None:
+    assert find_loops("sabcabcax") == {("a", "b", "c"): 2}
+    # Once entered at b, once at a.
+    assert find_loops("xbabxaba") == {("b", "a"): 2, ("x", "b"): 1}
+    assert find_loops("sabcabqcab") == {("a", "b", "c"): 1, ("a", "b", "q", "c"): 1}
+
+
+def test_repeated_node_is_a_loop() -> None:
+    assert find_loops(["a", "a", "a"]) == {("a",): 2}
+
+
+def test_nested_loops_are_distinguished() -> None:
+    assert find_loops("abcbcbda") == {("b", "c"): 2, ("a", "b", "d"): 1}
+
+
+@given(st.lists(st.sampled_from("abcd")))
+def test_every_step_is_in_a_loop_or_on_the_path(path: list[str]) -> None:
+    loops = find_loops(path)
+    left = len(path) - sum(len(loop) * times for loop, times in loops.items())
+    assert left == len(dict.fromkeys(path)) if not loops else 0 <= left <= len(set(path))
+    assert all(len(set(loop)) == len(loop) for loop in loops)

@@ -1,27 +1,18 @@
-"""Retries, stalled stages, repeated failures, and loops.
-
-The nodes that belong to the branches of a fork, and the nodes outside of them.
-
-Moves after a visit: limits, branches and restarts.
-"""
+"""Moves after a visit: bounds of branches, goal gates, limits and restarts."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, strategies as st
 
-from attractor.base.errors import FileError, UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.engine.errors import NotRunnable
 from attractor.engine.journal.events import Action, RunRestarting
-from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
+from attractor.engine.outcome import Outcome, StageStatus, Usage, failure, success
 from attractor.engine.preflight import require_executable
 from attractor.engine.prompts.preamble import NOTHING_PAST, remember_keys
-from attractor.engine.routing.edge_selection import find_loops
 from attractor.engine.routing.next_move import (
     Bounds,
     BranchBounds,
@@ -33,19 +24,8 @@ from attractor.engine.routing.next_move import (
     visit_limit,
     wants_verdict,
 )
-from attractor.engine.routing.retry import (
-    PRESETS,
-    failure_of,
-    may_retry,
-    retry_policy,
-    same_failure_limit,
-    settle,
-)
 from attractor.engine.run_folder.inbox import Order, leave_order
-from attractor.engine.seams import Stage, Stopped
 from attractor.engine.simulation.walk import walk
-from attractor.engine.stage.execution import Stall, stall_limit
-from attractor.engine.state.attempts import signature
 from attractor.engine.state.progress import Move, Progress, StageRecord, SteppedOver, Visit, begin
 from attractor.engine.state.run_state import CANCELED, EXECUTING
 from attractor.engine.storage.secrets import Redactor
@@ -53,342 +33,9 @@ from attractor.language.graph.branches import Forks
 from attractor.language.graph.graph import Edge, Graph
 from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Plain
-from tests.engine.graphs import chain, edge, end, graph, line, node, start
-from tests.engine.runs import FAIL, RETRY as runs_RETRY, Scripted, Work, Workplace, handlers_of
-from tests.patience import with_longer_limits
+from tests.engine.graphs import chain, edge, end, graph, node, start
+from tests.engine.runs import FAIL, Scripted, Workplace, handlers_of
 from tests.tables import table
-
-pytestmark = pytest.mark.anyio
-
-RETRY = Outcome(StageStatus.RETRY, failure_reason="busy")
-
-
-def attempts(node_attributes: dict[str, Plain], graph_attributes: dict[str, Plain]) -> int:
-    here = node("a", **node_attributes)
-    return retry_policy(here, graph([here], [], **graph_attributes)).max_attempts
-
-
-@table(
-    ("of_node", "of_graph", "most"),
-    [
-        ({}, {}, 1),
-        ({"max_retries": 3}, {}, 4),
-        ({}, {"default_max_retries": 2}, 3),
-        ({}, {"default_max_retry": 2}, 3),
-        ({"max_retries": 0}, {"default_max_retries": 2}, 1),
-        ({"max_retries": -1}, {}, 1),
-        ({"max_retries": "2"}, {}, 3),
-        ({"retry_policy": "standard"}, {}, 5),
-        ({"retry_policy": "patient"}, {"default_max_retries": 1}, 2),
-        ({"retry_policy": "aggressive", "max_retries": 1}, {}, 2),
-        ({"retry_policy": "none"}, {"default_max_retries": 2}, 1),
-        ({}, {"retry_policy": "linear"}, 3),
-    ],
-)
-def test_how_often_a_stage_is_tried(
-    of_node: dict[str, Plain], of_graph: dict[str, Plain], most: int
-) -> None:
-    assert attempts(of_node, of_graph) == most
-
-
-def test_an_unknown_preset_is_refused() -> None:
-    with pytest.raises(UnknownName, match="unknown retry policy 'standrad'"):
-        attempts({"retry_policy": "standrad"}, {})
-
-
-@table(
-    ("name", "delays"),
-    [
-        ("standard", [200, 400, 800, 1600, 3200]),
-        ("aggressive", [500, 1000, 2000, 4000, 8000]),
-        ("linear", [500, 500, 500]),
-        ("patient", [2000, 6000, 18000]),
-        ("none", [0, 0]),
-    ],
-)
-def test_presets_wait_as_specified(name: str, delays: list[int]) -> None:
-    backoff = PRESETS[name].backoff
-    for attempt, milliseconds in enumerate(delays, 1):
-        delay = backoff.delay(attempt, seed="x") / timedelta(milliseconds=1)
-        assert 0.5 * milliseconds <= delay <= 1.5 * milliseconds
-
-
-class Overloaded(Exception):
-    retryable = True
-
-
-class Unauthorized(ConnectionError):
-    retryable = False
-
-
-@table(
-    ("error", "kind"),
-    [
-        (ConnectionError("reset"), FailureClass.RETRYABLE),
-        (TimeoutError("slow"), FailureClass.RETRYABLE),
-        (FileError("full"), FailureClass.RETRYABLE),
-        (UsageError("wrong"), FailureClass.TERMINAL),
-        (ValueError("bug"), FailureClass.TERMINAL),
-        (Overloaded("529"), FailureClass.RETRYABLE),
-        (Unauthorized("401"), FailureClass.TERMINAL),
-    ],
-)
-def test_an_exception_is_a_failure_of_its_class(error: Exception, kind: FailureClass) -> None:
-    assert failure_of(error) == failure(f"{type(error).__name__}: {error}", kind)
-
-
-SHORT = timedelta(milliseconds=80)
-
-
-async def test_without_a_sign_the_time_runs_out() -> None:
-    stall = Stall(SHORT)
-    with pytest.raises(TimeoutError):
-        async with stall:
-            await asyncio.sleep(10)
-    assert stall.is_over
-
-
-def test_signs_from_any_thread_put_it_off() -> None:
-    async def give_signs(limit_s: float) -> None:
-        stall = Stall(timedelta(seconds=limit_s))
-        async with stall:
-            for turn in range(6):
-                await asyncio.sleep(limit_s / 2)
-                if turn % 2:
-                    stall.sign()
-                else:
-                    await asyncio.to_thread(stall.sign)
-        stall.sign()
-        assert not stall.is_over
-
-    with_longer_limits(lambda limit_s: asyncio.run(give_signs(limit_s)), first_s=0.08)
-
-
-async def test_without_a_limit_it_waits_for_ever() -> None:
-    async with Stall(None) as stall:
-        stall.sign()
-        await asyncio.sleep(0.1)
-    assert not stall.is_over
-
-
-def test_stall_timeout_of_node_overrides_graph_except_for_waiting_types() -> None:
-    whole = graph([start(), end()], [], stall_timeout="10m")
-    assert stall_limit(node("a"), whole) == timedelta(minutes=10)
-    assert stall_limit(node("a", stall_timeout="5s"), whole) == timedelta(seconds=5)
-    assert stall_limit(node("a", "hexagon"), whole) is None
-    assert stall_limit(node("a", "component", stall_timeout="5s"), whole) is None
-    assert stall_limit(node("a"), graph([start(), end()], [])) is None
-
-
-def test_a_silent_stage_fails_with_its_reason_and_is_tried_again(tmp_path: Path) -> None:
-    def play(limit_s: float) -> None:
-        fall_silent(tmp_path / f"{limit_s}", limit_s)
-
-    with_longer_limits(play, first_s=0.08)
-
-
-def fall_silent(folder: Path, limit_s: float) -> None:
-    limit = f"{limit_s * 1000:.0f}ms"
-    tries: list[int] = []
-
-    async def silent(stage: Stage) -> Outcome:
-        tries.append(stage.attempt)
-        if stage.attempt == 1:
-            await asyncio.Event().wait()
-        for _ in range(5):
-            await asyncio.sleep(limit_s / 2)
-            stage.files.append("transcript.jsonl", "still here")
-        return success()
-
-    of = line("a")
-    whole = graph(
-        [start(), node("a", stall_timeout=limit, max_retries=1, retry_policy="none"), end()],
-        list(of.edges),
-    )
-    place = Workplace(folder, whole, {"a": silent})
-    assert str(place.run().outcome) == "success"
-    assert tries == [1, 2]
-    [failed] = place.events("StageFailed")
-    assert failed.data["error"] == f"stalled: no activity for {limit}"
-
-
-@table(
-    ("one", "other"),
-    [
-        ("exit code 1: 3 failed in 0.21s", "exit code 1: 3 failed in 17.9s"),
-        ("object at 0x7f3a2b", "object at 0x00ff12"),
-        ("tree 1f3a9c0d2 is gone", "tree 99ab0c0d2 is gone"),
-        ("Broken\n  pipe", "broken pipe"),
-    ],
-)
-def test_signature_ignores_varying_parts(one: str, other: str) -> None:
-    assert signature(one) == signature(other)
-
-
-def test_other_failures_are_others() -> None:
-    assert signature("no such file") != signature("permission denied")
-    assert len(signature("x" * 10_000)) <= 200
-
-
-def rounds(reasons: list[str], tmp_path: Path, **limit: int) -> Workplace:
-    of = graph(
-        [start(), end(), node("fix"), node("test", **limit)],
-        [
-            *chain("start", "fix", "test"),
-            edge("test", "exit", "outcome=success"),
-            edge("test", "fix", "outcome=fail"),
-        ],
-        max_node_visits=20,
-    )
-    told = [failure(one, FailureClass.VERDICT) for one in reasons]
-    return Workplace(tmp_path / "run", of, {"test": [*told, Outcome(StageStatus.SUCCESS)]})
-
-
-def test_a_stage_that_fails_in_the_same_way_too_often_ends_the_run(tmp_path: Path) -> None:
-    place = rounds([f"{number} tests failed" for number in range(9)], tmp_path, max_same_failures=3)
-    result = place.run()
-    assert str(result.outcome) == "fail"
-    assert "test failed in the same way 3 times in a row (max_same_failures=3)" in result.reason
-    assert "2 tests failed" in result.reason
-    assert place.handler.nodes.count("test") == 3
-
-
-def test_different_failure_resets_streak(tmp_path: Path) -> None:
-    place = rounds(["a", "a", "b", "a", "a", "b"], tmp_path, max_same_failures=3)
-    assert str(place.run().outcome) == "success"
-    assert place.handler.nodes.count("test") == 7
-
-
-def test_redirects_are_unlimited_without_a_limit(tmp_path: Path) -> None:
-    assert str(rounds(["a"] * 9, tmp_path).run().outcome) == "success"
-
-
-def test_node_overrides_the_graph() -> None:
-    whole = graph([start(), end()], [], max_same_failures=5)
-    assert same_failure_limit(whole, node("a")) == 5
-    assert same_failure_limit(whole, node("a", max_same_failures=2)) == 2
-    assert same_failure_limit(graph([start(), end()], []), node("a")) is None
-
-
-def trying(tmp_path: Path, told: Outcome | list[Outcome] | Work, **limits: Plain) -> Workplace:
-    work = node("work", max_retries=20, retry_policy="none", **limits)
-    of = graph([start(), end(), work], chain("start", "work", "exit"))
-    return Workplace(tmp_path / "run", of, {"work": told})
-
-
-def verdict(reason: str) -> Outcome:
-    return failure(reason, FailureClass.VERDICT)
-
-
-@pytest.mark.parametrize("status", [StageStatus.FAIL, StageStatus.RETRY])
-@pytest.mark.parametrize("limits", [{}, {"allow_partial": True}])
-def test_attempts_that_fail_in_the_same_way_count(
-    tmp_path: Path, status: StageStatus, limits: dict[str, Plain]
-) -> None:
-    told = Outcome(status, failure_reason="exit code 1")
-    place = trying(tmp_path, told, max_same_failures=3, **limits)
-    result = place.run()
-    assert str(result.outcome) == "fail"
-    assert result.reason == (
-        "work failed in the same way 3 times in a row (max_same_failures=3): exit code 1"
-    )
-    assert len(place.events("StageFailed")) == 3
-
-
-def test_different_failure_resets_streak_among_attempts(tmp_path: Path) -> None:
-    told = [verdict(one) for one in ("a", "a", "b", "a", "a", "a")]
-    place = trying(tmp_path, told, max_same_failures=3)
-    assert "3 times in a row" in place.run().reason
-    assert place.handler.nodes.count("work") == 6
-
-
-def test_limit_of_one_allows_no_retry(tmp_path: Path) -> None:
-    place = trying(tmp_path, verdict("broken"), max_same_failures=1)
-    assert "1 time in a row (max_same_failures=1)" in place.run().reason
-    assert place.handler.nodes.count("work") == 1
-
-
-def looping(tmp_path: Path, told: list[Outcome]) -> Workplace:
-    of = graph(
-        [start(), end(), node("fix"), node("test", max_retries=1, retry_policy="none")],
-        [
-            *chain("start", "fix", "test"),
-            edge("test", "exit", "outcome=success"),
-            edge("test", "fix", "outcome=fail"),
-        ],
-        max_same_failures=3,
-    )
-    return Workplace(tmp_path / "run", of, {"test": told})
-
-
-def test_success_resets_failure_streak(tmp_path: Path) -> None:
-    bad, good = verdict("broken"), Outcome(StageStatus.SUCCESS)
-    place = looping(tmp_path, [bad, verdict("other"), bad, good])
-    assert str(place.run().outcome) == "success"
-
-
-def test_resumed_run_counts_earlier_attempts(tmp_path: Path) -> None:
-    calls = 0
-
-    async def work(stage: Stage) -> Outcome:
-        nonlocal calls
-        calls += 1
-        # The first process ends at work on the second attempt, which then did not fail yet.
-        if calls == 2:
-            raise Stopped("the process ends here") from OSError("gone")
-        return verdict("broken")
-
-    place = trying(tmp_path, work, max_same_failures=3)
-    with pytest.raises(OSError, match="gone"):
-        place.run()
-    (place.root / "checkpoint.json").unlink()
-    assert "3 times in a row" in place.run().reason
-    assert len(place.events("StageFailed")) == 3
-
-
-def test_a_simulation_stops_where_a_run_would(tmp_path: Path) -> None:
-    place = trying(tmp_path, runs_RETRY, max_same_failures=3, allow_partial=True)
-    simulated = asyncio.run(walk(place.graph, handlers_of(Scripted({"work": runs_RETRY}))))
-    assert simulated.end is not None
-    assert simulated.end.reason == place.run().reason
-    assert [one.visit.attempts for one in simulated.steps if one.visit.node == "work"] == [3]
-
-
-def test_a_simulation_counts_visits_and_attempts_together(tmp_path: Path) -> None:
-    place = looping(tmp_path, [verdict("broken")])
-    simulated = asyncio.run(walk(place.graph, handlers_of(Scripted({"test": verdict("broken")}))))
-    assert simulated.end is not None
-    assert simulated.end.reason == place.run().reason
-    assert [one.visit.attempts for one in simulated.steps if one.visit.node == "test"] == [2, 1]
-
-
-def test_a_way_without_a_loop_has_none() -> None:
-    assert find_loops(["start", "plan", "exit"]) == {}
-    assert find_loops([]) == {}
-
-
-def test_a_loop_is_counted_wherever_it_is_entered() -> None:
-    assert find_loops("sabcabcax") == {("a", "b", "c"): 2}
-    # Once entered at b, once at a.
-    assert find_loops("xbabxaba") == {("b", "a"): 2, ("x", "b"): 1}
-    assert find_loops("sabcabqcab") == {("a", "b", "c"): 1, ("a", "b", "q", "c"): 1}
-
-
-def test_a_node_after_itself_is_a_loop() -> None:
-    assert find_loops(["a", "a", "a"]) == {("a",): 2}
-
-
-def test_nested_loops_are_distinguished() -> None:
-    assert find_loops("abcbcbda") == {("b", "c"): 2, ("a", "b", "d"): 1}
-
-
-@given(st.lists(st.sampled_from("abcd")))
-def test_every_step_is_in_a_loop_or_on_the_way(path: list[str]) -> None:
-    loops = find_loops(path)
-    left = len(path) - sum(len(loop) * times for loop, times in loops.items())
-    assert left == len(dict.fromkeys(path)) if not loops else 0 <= left <= len(set(path))
-    assert all(len(set(loop)) == len(loop) for loop in loops)
-
 
 NODES = (
     "s [shape=Mdiamond]; e [shape=Msquare]; p [shape=component]; j [shape=tripleoctagon];"
@@ -449,7 +96,7 @@ def test_nodes_outside_of_branches(edges: str, node: str, found: str) -> None:
     assert outside(edges, node) == found
 
 
-def test_where_a_failed_goal_gate_leads_is_outside() -> None:
+def test_target_of_a_failed_goal_gate_is_outside() -> None:
     assert "f" in outside("retry_target=f; s -> p; p -> a -> j; p -> b -> j; j -> e; f -> e")
 
 
@@ -561,7 +208,7 @@ def test_branch_ends_at_its_join() -> None:
     assert ended(within(whole, "a", success())) == (StageStatus.SUCCESS, "completed", "join")
 
 
-def test_a_branch_does_not_go_where_it_came_from() -> None:
+def test_branch_cannot_lead_outside() -> None:
     whole = graph([start(), end(), node("b", retry_target="plan")], [edge("a", "plan")])
     told = "the branch leads to plan before branches meet at join"
     assert ended(within(whole, "a", success())) == (StageStatus.FAIL, told, "a")
@@ -743,31 +390,3 @@ def test_goal_gate_requires_a_verdict_by_attribute(
 @pytest.mark.parametrize(("attributes", "limit"), [({}, 5), ({"max_restarts": 2}, 2)])
 def test_number_of_restarts_is_limited(attributes: dict[str, Plain], limit: int) -> None:
     assert restart_limit(graph([], [], **attributes)) == limit
-
-
-@table(
-    ("outcome", "attempts"),
-    [
-        (runs_RETRY, 3),
-        (success(), 0),
-        (failure("x", FailureClass.TERMINAL), 0),
-        (failure("x", FailureClass.PIPELINE), 0),
-        (failure("x", FailureClass.VERDICT), 2),
-        (failure("x", FailureClass.RETRYABLE), 3),
-    ],
-)
-def test_class_of_a_failure_limits_the_attempts(outcome: Outcome, attempts: int) -> None:
-    policy = replace(PRESETS["none"], max_attempts=3, max_attempts_after_verdict=2)
-    retried = [may_retry(policy, outcome, attempt) for attempt in range(1, 5)]
-    assert retried == [attempt < attempts for attempt in range(1, 5)]
-
-
-def test_exhausted_retries_fail_or_are_accepted_in_part() -> None:
-    retry = Outcome(StageStatus.RETRY, notes="half", failure_reason="slow")
-    failed = settle(node("a"), retry)
-    assert failed == replace(retry, status=StageStatus.FAIL, failure_reason=failed.failure_reason)
-    assert failed.failure_reason.endswith(": slow")
-    accepted = settle(node("a", allow_partial=True), retry)
-    assert accepted.status is StageStatus.PARTIAL_SUCCESS
-    assert accepted.notes == "half\nretries exhausted, partial accepted"
-    assert settle(node("a"), success()) == success()
