@@ -1,4 +1,4 @@
-"""How often a trial is repeated: a few times in `make test`, in full in `make thorough`."""
+"""Number of repetitions of a trial: few in `make test`, all in `make thorough`."""
 
 import os
 

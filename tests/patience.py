@@ -1,4 +1,4 @@
-"""What depends on time holds at least once: a busy machine holds up one of a few."""
+"""Repeats scenes that depend on time, because a busy machine may delay one of them."""
 
 from collections.abc import Callable
 from contextlib import suppress

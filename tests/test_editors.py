@@ -1,4 +1,4 @@
-"""What the page on editors tells to copy holds together."""
+"""Instructions on the page about editors."""
 
 import json
 import re

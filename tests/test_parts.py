@@ -1,4 +1,4 @@
-"""Every part of every registry is what its folder holds, and says what it is."""
+"""Registries contain every part of their folders, with a summary."""
 
 import inspect
 from typing import Any

@@ -1,4 +1,4 @@
-"""The example pipelines are valid, in the one layout, tested, drawn and told of."""
+"""The example pipelines are valid, formatted, tested, drawn and documented."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What a package says it offers is there, is documented, and is all there is to import from it."""
+"""Public names of each package exist and are documented."""
 
 import importlib
 import inspect

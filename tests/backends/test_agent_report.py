@@ -1,7 +1,4 @@
-"""The file to report in: what is taken from it, and what is refused.
-
-Which hooks a stage has: those of its node, else those of the graph.
-"""
+"""Reports of agents: valid and invalid fields; hooks of a stage and of its graph."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What every backend does alike, and the one that stands in for them in other tests."""
+"""Contract of backends, including the stand-in of other tests."""
 
 import asyncio
 import os

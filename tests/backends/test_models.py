@@ -1,7 +1,4 @@
-"""What the look before the first stage finds of models, providers and their keys.
-
-The table of keys says what the providers themselves say.
-"""
+"""Preflight of models, providers and API keys."""
 
 import asyncio
 from pathlib import Path

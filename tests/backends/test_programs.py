@@ -1,4 +1,4 @@
-"""Each program is called alike, and its output is read as the same events."""
+"""Calls of agent programs, and the events in their output."""
 
 import json
 from collections.abc import Callable, Iterable

@@ -1,7 +1,4 @@
-"""Every backend is of its kind and says what it is.
-
-A backend that somebody hands in is called as it wants to be, or refused.
-"""
+"""The registry of backends, and custom backends."""
 
 import asyncio
 import inspect

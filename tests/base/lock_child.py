@@ -1,4 +1,4 @@
-"""Takes a lock when told to, says how it went, and keeps it until it is killed."""
+"""Takes a lock on request, prints the result, and keeps the lock until it is killed."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Runs programs for the tests, and looks at what became of them."""
+"""Runs programs for the tests, and checks whether they are still running."""
 
 import asyncio
 import os

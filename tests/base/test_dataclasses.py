@@ -1,4 +1,4 @@
-"""Every test runs with the standard decorator too, so both behave alike."""
+"""The dataclass decorator, compared with that of the standard library."""
 
 import inspect
 import threading

@@ -1,4 +1,4 @@
-"""Who waits for the disk at the same time shares one sync, and is never told too soon."""
+"""Concurrent writers of a journal share one sync."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A terminal with a process in it, at which somebody types."""
+"""A terminal with a process, and a person who types."""
 
 import os
 import pty

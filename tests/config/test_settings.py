@@ -1,4 +1,4 @@
-"""An address is checked, and never shown: whoever knows it may be able to write there."""
+"""Settings with URLs, which are validated and never printed."""
 
 from itertools import takewhile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One life of a run: begins it, or goes on with it, until it has ended or the process dies."""
+"""Starts or resumes a run until it ends or the process is killed."""
 
 import os
 import sys

@@ -1,7 +1,4 @@
-"""Which variables a command gets.
-
-What a service printed is kept for who reads it.
-"""
+"""Variables of commands, and the output of background services."""
 
 import asyncio
 from typing import get_args

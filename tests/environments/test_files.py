@@ -1,7 +1,4 @@
-"""What files the tools take and leave, beyond what every environment does alike.
-
-What counts as text.
-"""
+"""File tools, beyond the contract of environments."""
 
 import os
 import socket

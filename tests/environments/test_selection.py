@@ -1,7 +1,4 @@
-"""Where tools run is chosen, tried and said.
-
-A command that fails for want of a program says so, whatever shell found it out.
-"""
+"""Choice of the environment, and messages about missing programs."""
 
 import asyncio
 import os

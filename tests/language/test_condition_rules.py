@@ -1,4 +1,4 @@
-"""What the rules say of conditions: their mistakes, what never holds, what is not portable."""
+"""Rules about conditions: syntax, dead conditions and portability."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What every drawer does alike, the program of the machine and the library that comes along."""
+"""Contract of drawers."""
 
 import asyncio
 import shutil

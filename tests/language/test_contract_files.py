@@ -1,4 +1,4 @@
-"""What everything promises that reads files beside a pipeline."""
+"""Contract of objects that read files beside a pipeline."""
 
 from pathlib import Path
 

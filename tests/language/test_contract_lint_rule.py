@@ -1,4 +1,4 @@
-"""What every lint rule does alike, whatever it looks for."""
+"""Contract of lint rules."""
 
 import inspect
 import textwrap

@@ -1,4 +1,4 @@
-"""What every transform does alike: the built-in ones, and what callers bring."""
+"""Contract of transforms, built-in and custom."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The one layout: what it looks like, and that it changes nothing."""
+"""The standard layout, and unchanged meaning of formatted texts."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""What holds for every text and every graph."""
+"""Properties of all texts and all graphs."""
 
 import codecs
 import re

@@ -1,4 +1,4 @@
-"""What is written as SARIF is read back by a library that others wrote."""
+"""SARIF output is valid for another library."""
 
 from typing import cast
 

@@ -1,4 +1,4 @@
-"""What a person did wrong once is told once, and the fix that is named helps."""
+"""Each syntax error is reported once, and its fix works."""
 
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.preparation.fixes import fix_safely

@@ -1,4 +1,4 @@
-"""What every adapter does alike: each real one by a twin, and the scripted one of other tests."""
+"""Contract of adapters: real ones against a twin, and the scripted one."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable

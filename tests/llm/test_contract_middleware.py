@@ -1,4 +1,4 @@
-"""What a client promises to middleware of any sort: an object, an async function, a plain one."""
+"""Contract between client and middleware: an object, an async function, a function."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable

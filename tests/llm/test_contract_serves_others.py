@@ -1,4 +1,4 @@
-"""What everything does alike that serves providers without an adapter of their own."""
+"""Contract of adapters that serve providers without an adapter."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What every Messenger promises: people get all of a notice, and what went wrong is returned."""
+"""Contract of messengers."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What guarded a run when it began guards it to its end, or it does not go on."""
+"""A resumed run keeps the guarantees of its start."""
 
 import asyncio
 import json

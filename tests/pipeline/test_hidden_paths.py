@@ -1,4 +1,4 @@
-"""From inside the sandbox of a run nothing tells whose machine it is, with all as by default."""
+"""Paths and variables of the operator are hidden in the default sandbox."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Who is asked has time to answer; who is not there is told, and nothing secret goes along."""
+"""Notifications: delay, parked questions, errors and redaction."""
 
 import asyncio
 import json

@@ -1,7 +1,4 @@
-"""Who gives an order is told what became of it; when it cannot be followed, what to type.
-
-Whoever gave an order hears what became of it, and does not wait for ever.
-"""
+"""Orders to a run: replies, refusals and time limits."""
 
 import asyncio
 import os

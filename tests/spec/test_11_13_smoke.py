@@ -1,4 +1,4 @@
-"""Definition of Done 11.13: the integration smoke test, with each of what can do a stage."""
+"""Definition of Done 11.13: the integration smoke test, with each backend."""
 
 from pathlib import Path
 

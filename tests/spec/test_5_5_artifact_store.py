@@ -1,4 +1,4 @@
-"""Attractor-spec 5.5: what is too large for the context is kept once, and comes back whole."""
+"""attractor-spec 5.5: values too large for the context are stored once, and read whole."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""attractor-spec 9.6: the events of a run, what each says, and the ways to hear of them."""
+"""attractor-spec 9.6: the events of a run, their fields, and their observers."""
 
 import ast
 import asyncio

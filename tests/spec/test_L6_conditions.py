@@ -1,4 +1,4 @@
-"""Ruling L6: conditions beyond the core, quotes, aliases, mistakes, and what never holds."""
+"""Ruling L6: conditions beyond the core, quotes, aliases, errors, and dead conditions."""
 
 from collections.abc import Mapping
 

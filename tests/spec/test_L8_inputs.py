@@ -1,4 +1,4 @@
-"""Ruling L8: what varies is declared, and given to each run."""
+"""Ruling L8: declared inputs, passed to each run."""
 
 import pytest
 

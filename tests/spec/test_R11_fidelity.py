@@ -1,4 +1,4 @@
-"""Ruling R11 and attractor-spec 5.4: how much a stage is told of those before it."""
+"""Ruling R11 and attractor-spec 5.4: context that a stage inherits from earlier stages."""
 
 from pathlib import Path
 

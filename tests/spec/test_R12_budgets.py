@@ -1,4 +1,4 @@
-"""Ruling R12: a budget warns at 80 %, and stops a run that goes on when it gets more."""
+"""Ruling R12: a budget warns at 80 %, and stops a run until the budget is raised."""
 
 import time
 from collections.abc import Generator

@@ -1,4 +1,4 @@
-"""Ruling R14: what the pipelines need that a pipeline runs is checked before its first stage."""
+"""Ruling R14: preflight of child pipelines."""
 
 import asyncio
 from pathlib import Path

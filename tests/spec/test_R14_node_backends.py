@@ -1,4 +1,4 @@
-"""Ruling R14: each node may name the backend that does it, and what is not there is refused."""
+"""Ruling R14: backends of nodes; an unknown backend is refused."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Ruling R14: what a run needs is checked before its first stage, and all that lacks is told."""
+"""Ruling R14: preflight reports all faults before the first stage."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Ruling R14: what a pipeline requires is looked for before anything of a run is made."""
+"""Ruling R14: requirements are checked before the run exists."""
 
 import asyncio
 import os

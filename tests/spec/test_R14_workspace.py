@@ -1,4 +1,4 @@
-"""Ruling R14: what stands in the way of a run's workspace is found before anything is made."""
+"""Ruling R14: faults of the workspace are found before the run exists."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Ruling R2: where a failure leads, in which order, and what counts as handled."""
+"""Ruling R2: routes after a failure, their order, and handled failures."""
 
 from pathlib import Path
 

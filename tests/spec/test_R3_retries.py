@@ -1,4 +1,4 @@
-"""Ruling R3: what is tried again, how often, and from where."""
+"""Ruling R3: retried outcomes, number of attempts, and the tree of each attempt."""
 
 import asyncio
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Ruling R5: a hook tells people that a gate waits, and has no say in how the run goes."""
+"""Ruling R5: notifications about waiting gates do not affect the run."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Ruling R5: a gate that parks holds no process, and any process goes on with the answer."""
+"""Ruling R5: a parked gate needs no process, and any process continues with the answer."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Ruling R5: a question names its branch; in a `for_each` people are told for which item it is."""
+"""Ruling R5: a question names its branch, and in a `for_each` the item."""
 
 from collections.abc import Sequence
 from pathlib import Path

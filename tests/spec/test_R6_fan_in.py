@@ -1,4 +1,4 @@
-"""Ruling R6: branches in dimensions of their own, and what a fan-in takes over of them."""
+"""Ruling R6: branches in their own dimensions, and results adopted by a fan-in."""
 
 import asyncio
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Ruling R8: the status file, and what an agent's report may not say."""
+"""Ruling R8: the status file, and invalid reports of agents."""
 
 from datetime import datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Coding-agent-loop 9.4, what of it the environments keep; the rest is the agent's own."""
+"""Coding-agent-loop 9.4: requirements on environments."""
 
 import inspect
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Coding-agent-loop 9.4, what of it the agent keeps; the rest is the environments' own."""
+"""Coding-agent-loop 9.4: requirements on the agent."""
 
 from pathlib import Path
 

@@ -1,7 +1,4 @@
-"""The folder of the workspaces has a path that says nothing, and is nobody else's.
-
-Folders that the dead left are found and removed; nobody who lives is touched.
-"""
+"""The folder of the workspaces: a private path without names, and leftovers of killed runs."""
 
 import os
 import stat

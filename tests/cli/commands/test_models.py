@@ -1,4 +1,4 @@
-"""`attractor models`, as a person and as a program use it; what is asked is a twin."""
+"""`attractor models` as text and as JSON, with a twin as the provider."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The list of runs: heading, goal, cost and age, and what selects runs."""
+"""The list of runs: heading, goal, cost, age and filters."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

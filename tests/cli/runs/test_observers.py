@@ -1,7 +1,4 @@
-"""Lines wait while somebody is asked where they go.
-
-With `--json` a walked run is its events, a line each, and a last line that says how it rests.
-"""
+"""Output during a question, and the JSON lines of a run."""
 
 import json
 from datetime import UTC, datetime

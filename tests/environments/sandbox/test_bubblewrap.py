@@ -1,7 +1,4 @@
-"""What bubblewrap is told.
-
-What is mounts in a workspace from elsewhere can be read by all ways, and changed by none.
-"""
+"""Options for bubblewrap, and mounts in a workspace."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What stages come to, and which conditions could hold then."""
+"""Conditions that can never be true, and possible outcomes."""
 
 from attractor.language.conditions.analysis import ANOTHER, assignments, could_hold, words_for
 from attractor.language.conditions.parse import parse_condition

@@ -1,11 +1,4 @@
-"""What is known of a text as it stands in an editor.
-
-The comment that silences a rule stands where it is one.
-
-Where nodes are named, and what happens when one is called otherwise.
-
-The outline of a text.
-"""
+"""Analysis of a text for editors: ignore comments, references, renaming and outline."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,9 +1,4 @@
-"""What is proposed at the cursor.
-
-What is being written where the cursor stands (`|`).
-
-What is said of what stands under the cursor.
-"""
+"""Completion and hover at the cursor (`|`)."""
 
 from hypothesis import given, strategies as st
 

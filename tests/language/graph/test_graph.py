@@ -1,7 +1,4 @@
-"""What a graph takes its nodes for, be it read from a text or built in code.
-
-Iteration over the attributes of a graph.
-"""
+"""Types of nodes, and iteration over the attributes of a graph."""
 
 import json
 from dataclasses import replace

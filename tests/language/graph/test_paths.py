@@ -1,7 +1,4 @@
-"""What is found in linear time is what looking at every way finds.
-
-Outcomes and conditionals.
-"""
+"""Linear searches give the same result as a search of all paths."""
 
 from collections.abc import Callable, Iterable, Mapping
 

@@ -1,4 +1,4 @@
-"""What other tools accept is accepted, with a note (ruling L1)."""
+"""Syntax of other tools is accepted with a note (ruling L1)."""
 
 from attractor.language.diagnostics import PORTABILITY, Diagnostic
 from attractor.language.graph.graph import Graph

@@ -1,4 +1,4 @@
-"""Edits are applied all together or not at all, and until nothing is left to mend."""
+"""Edits are applied all together or not at all, until no fix is left."""
 
 from collections.abc import Iterator
 from typing import cast

@@ -1,4 +1,4 @@
-"""What a pipeline reads besides its text."""
+"""Files and inputs of a prepared pipeline."""
 
 import os
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Rules about attributes, what they hold, and the names in them."""
+"""Rules about attributes, their values, and names in values."""
 
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.preparation.fixes import fix

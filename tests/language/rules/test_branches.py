@@ -1,4 +1,4 @@
-"""Rules about what runs at the same time."""
+"""Rules about parallel branches."""
 
 from tests.language.rules.judging import found, inside, told
 from tests.tables import table

@@ -1,4 +1,4 @@
-"""The page of every rule is true: its example breaks the rule, what it says instead does not."""
+"""Pages of rules: the example breaks the rule, the other pipeline does not."""
 
 from attractor.language.diagnostics import Severity
 from attractor.language.linting.lint_rule import rule_registry

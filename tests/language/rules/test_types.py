@@ -1,4 +1,4 @@
-"""Rules about what nodes of a type need."""
+"""Rules about attributes that a type needs."""
 
 from attractor.language.diagnostics import Severity
 from tests.language.rules.judging import found, inside, told

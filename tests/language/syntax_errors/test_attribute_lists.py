@@ -1,4 +1,4 @@
-"""What lacks its quotes is found as a whole, in a time that grows with the text and no faster."""
+"""Missing quotes are found completely, in linear time."""
 
 from collections.abc import Callable
 

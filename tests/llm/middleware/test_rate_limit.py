@@ -1,4 +1,4 @@
-"""The gate alone: who passes when, by a clock that is turned by hand."""
+"""Rate limits, with a manual clock."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""All that is shipped stands around one client, in the order that the documentation gives."""
+"""All shipped middleware around one client, in the documented order."""
 
 import json
 from pathlib import Path

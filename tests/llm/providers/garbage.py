@@ -1,7 +1,4 @@
-"""Answers and streams that went wrong, drawn by a number: whoever has the number has them again.
-
-A draw costs microseconds, so that thousands of cases of every reader do.
-"""
+"""Makes corrupt answers and streams, reproducible by a number."""
 
 import asyncio
 import json

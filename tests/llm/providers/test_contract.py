@@ -1,4 +1,4 @@
-"""What every provider's adapter has to do, tried over real HTTP against a twin."""
+"""Contract of provider adapters, over HTTP against a twin."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Providers asked by litellm: what goes to a twin, what comes back, and what can go wrong."""
+"""Providers called by litellm: requests, answers and errors."""
 
 import asyncio
 from collections.abc import Iterator

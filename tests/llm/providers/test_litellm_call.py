@@ -1,4 +1,4 @@
-"""A call by litellm: what the network does to it, and what comes back invalid."""
+"""Network errors and invalid answers of a call by litellm."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What went wrong in a call by litellm, told by what was seen of it."""
+"""Errors of a call by litellm, explained by its HTTP exchanges."""
 
 import httpx
 

@@ -1,4 +1,4 @@
-"""What is seen of the requests of one call, whoever makes them."""
+"""HTTP exchanges of one call by litellm."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""Who can be asked by litellm, told from the environment without loading it."""
+"""Providers that litellm can call with the variables of the environment."""
 
 from pathlib import Path
 

@@ -1,9 +1,4 @@
-"""What litellm is told; that it arrives is seen in test_litellm.
-
-What litellm's whole answers mean.
-
-What the pieces mean in which litellm brings an answer.
-"""
+"""Requests for litellm, and its answers and streams."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Leave one field after another out of an answer; only what carries the answer is needed."""
+"""Answers with a missing field; only the content is required."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Names of messages: told where there is a place for them, else their loss is (3.1)."""
+"""Names of messages are sent or reported as lost (3.1)."""
 
 from attractor.llm import DocumentData, Message, Request
 from attractor.llm.messages import ContentKind, ContentPart, Role, ToolCallData

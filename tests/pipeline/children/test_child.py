@@ -1,7 +1,4 @@
-"""What a child does not ask any more is not asked at its parent either.
-
-Rounds of a child, whatever ends the process between them.
-"""
+"""Withdrawn questions of a child, and interrupted rounds of a child."""
 
 import asyncio
 import json

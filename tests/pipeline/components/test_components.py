@@ -1,9 +1,4 @@
-"""What a run is made of is loaded when its pipeline needs it.
-
-Each stage is done by the backend that its node names, else by that of the run.
-
-A handler that somebody hands in is called as it wants to be, or refused.
-"""
+"""Components of a run: backends of nodes, custom handlers, lazy loading."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Each way a run can end or stand is told with its causes, and with what can be done about it."""
+"""Causes and remedies for each state of a run."""
 
 import asyncio
 from dataclasses import replace

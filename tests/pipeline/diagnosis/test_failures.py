@@ -1,4 +1,4 @@
-"""A run that stopped for a budget goes on only with more of it."""
+"""Remedy for an exhausted budget."""
 
 import pytest
 

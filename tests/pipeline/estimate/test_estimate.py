@@ -1,4 +1,4 @@
-"""An estimate goes by earlier runs, else by the graph, and says when nobody knows."""
+"""Estimates from earlier runs, from the graph, or unknown."""
 
 import asyncio
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is assumed of a stage that asks a model: many calls or few, at the price of its model."""
+"""Assumed usage of stages that call a model."""
 
 import pytest
 

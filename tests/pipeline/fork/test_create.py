@@ -1,7 +1,4 @@
-"""The moment before a visit is found in a journal, whatever happened before and after it.
-
-The run that another one stands in for is over before that begins.
-"""
+"""Fork points in a journal, and forks that end the old run."""
 
 import asyncio
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Rounds of a run, whatever ends the process between them."""
+"""Restarts whose process is killed between two runs."""
 
 import asyncio
 import json

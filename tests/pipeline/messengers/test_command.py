@@ -1,4 +1,4 @@
-"""A command of theirs tells people; it is held to a time, and what it lacks is told."""
+"""Notification by a command: time limit and errors."""
 
 import asyncio
 import json

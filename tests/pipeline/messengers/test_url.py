@@ -1,4 +1,4 @@
-"""What is asked is posted to an address, and nothing there keeps a run for long."""
+"""Notification by a URL: time limit and errors."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What happened, in a line for a person."""
+"""Events as lines for people."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What a run keeps is needed as long as anything may still become of the run."""
+"""Files of a run are kept as long as the run can continue."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

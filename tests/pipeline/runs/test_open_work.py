@@ -1,7 +1,4 @@
-"""What is at work in a run is found with the folder that it writes into, also in branches.
-
-Of several questions one is named, and a refusal says how, however many there are.
-"""
+"""Stages in flight with their folders, and selection of open questions."""
 
 import asyncio
 import shlex

@@ -1,4 +1,4 @@
-"""The stages of a run are told with their times, edges and files, whatever interrupted them."""
+"""Stages of a run with times, edges and files, also after interruptions."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

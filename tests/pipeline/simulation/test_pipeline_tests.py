@@ -1,7 +1,4 @@
-"""Test files are found and read, and their mistakes are named.
-
-A walk is held against what is expected of it.
-"""
+"""Test files of pipelines: search, syntax errors, and comparison with a walk."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A run goes on with a pipeline that changed when somebody accepts that, and never else."""
+"""A changed pipeline is only resumed after an operator accepts the change."""
 
 import asyncio
 from collections.abc import Sequence

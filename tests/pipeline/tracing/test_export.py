@@ -1,4 +1,4 @@
-"""Spans reach OpenTelemetry as a tree, whatever becomes of them the run goes on."""
+"""Export of spans; an error never stops the run."""
 
 import asyncio
 from collections.abc import Sequence

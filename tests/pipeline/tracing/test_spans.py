@@ -1,4 +1,4 @@
-"""Spans follow from events: each within what it is part of, in whatever order it is heard."""
+"""Spans from events, in any order of parallel stages."""
 
 from collections.abc import Iterable, Mapping
 

@@ -1,4 +1,4 @@
-"""What is done before the first stage stands in the journal; what is wrong is found before."""
+"""Boot steps in the journal, and faults found before them."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What a stage without a sandbox left running is gone when its run is."""
+"""Processes that a stage without a sandbox left running are killed at the end."""
 
 import asyncio
 import os

@@ -1,7 +1,4 @@
-"""The state folder is ours alone, and what dead runs left in it is collected.
-
-What a project brings along read-only shows wherever a run's tools run, and is never changed.
-"""
+"""Private state folder, leftovers of killed runs, and read-only carried files."""
 
 import asyncio
 import shutil

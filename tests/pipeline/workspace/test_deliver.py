@@ -1,4 +1,4 @@
-"""What a run made that was ended while nobody ran it is given back all the same."""
+"""Delivery of a run that was ended without a live process."""
 
 import asyncio
 from dataclasses import replace

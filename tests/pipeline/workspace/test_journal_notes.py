@@ -1,4 +1,4 @@
-"""What a stage leaves in the workspace and no snapshot holds stands in journal and logs."""
+"""Paths that no snapshot contains are recorded in journal and logs."""
 
 import asyncio
 from io import StringIO

@@ -1,7 +1,4 @@
-"""Of an output of which only the last lines are seen, each line is told once.
-
-What commands print is found wherever their stages keep it: aside, in children, in theirs.
-"""
+"""The lines of a live display, and the output files of stages."""
 
 from pathlib import Path
 
