@@ -25,6 +25,7 @@ from app.contract import Panel
 def rows(records, context):
     return Panel("Copies", 1, records["copy"])
 """
+PROPOSAL = {"morphs": [{"type": "add_source", "name": "contracts"}], "tests": []}
 STEP, HOME = "app/steps/copying.py", "app/panels/home.py"
 
 
@@ -52,11 +53,13 @@ def record_of(role: str, given: dict[str, Any], *, is_repair: bool) -> object:
     if role == "compiler":
         return compiled(given, is_repair=is_repair)
     if role == "safety":
-        if "bad" in given["files"][STEP]:
+        body = given["files"][STEP]
+        if "bad" in body or "checklist" not in body:
             return {"verdict": "approve"}
         return {"verdict": "veto", "reasons": ["copying.py copies bad items"]}
     useful = draft("one-copy", path="$.records[*].id", equals="a")
     records: dict[str, object] = {
+        "planner": PROPOSAL,
         "toolsmith": {"ready": given.get("needs")},
         "surface": {"bodies": [{"path": HOME, "text": PANEL}]},
         "tester": {"drafts": [useful, draft("a-list", path="$.records", exists=True)]},

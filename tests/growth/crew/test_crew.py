@@ -16,6 +16,7 @@ from attractor.twins.script.script import load_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.cli.running import attractor
+from tests.counts import IS_FULL
 from tests.growth.app import make_app
 from tests.growth.crew.crew_script import BODY, HOME, STEP
 from tests.growth.model import host_with_model, objects
@@ -67,6 +68,32 @@ def test_crew_builds_an_app_after_a_wrong_answer_and_a_veto(tmp_path: Path) -> N
     changed = git(folder, "diff", "--name-only", "HEAD", tree).splitlines()
     assert {STEP, HOME, "app/generated.json", "tools/checklist.py"} <= {*changed}
     assert all(one.startswith(("app/", "tools/")) for one in changed)
+
+
+@pytest.mark.skipif(not IS_FULL, reason="at full counts only: its crew is that of the test above")
+def test_nine_steps_lead_from_a_desire_to_a_proposal(tmp_path: Path) -> None:
+    folder = tmp_path / "app"
+    make_app(folder, SPEC)
+    script = load_script(Path(__file__).with_name("crew_script.py"))
+    with in_background(ProviderTwin(script)) as twin:
+        host = replace(host_with_model(twin, folder), project=folder)
+        request = RunRequest(
+            file=shipped_pipeline("growth"),
+            inputs={"desires": '[{"goal": "know contracts"}]'},
+            interviewer="auto_approve",
+            sandbox="none",
+            evaluate=False,
+        )
+        result = asyncio.run(launch(request, host))
+    assert result.completed == (
+        *("start", "desire", "refine", "propose", "check", "simulate", "review", "migrate"),
+        *("deploy", "monitor"),
+    )
+    assert result.reason == "completed"
+    tree = f"refs/heads/attractor/run/{result.run_id}"
+    assert "contracts" in git(folder, "show", f"{tree}:spec/nodes/source/contracts.json")
+    assert git(folder, "show", f"{tree}:{STEP}") == BODY.strip() + "\n"
+    assert git(folder, "log", "--format=%s", "main") == "Begin\n"
 
 
 def require_adoptable(project: Path, run: str) -> None:
