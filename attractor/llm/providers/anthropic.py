@@ -7,7 +7,7 @@ from typing import Self
 
 from attractor.llm.client import AdapterTimeout
 from attractor.llm.providers.anthropic_request import write_request
-from attractor.llm.providers.anthropic_response import AnthropicStream, end, read_response, step
+from attractor.llm.providers.anthropic_response import AnthropicStream, read_response, step
 from attractor.llm.request import Request
 from attractor.llm.response import Response
 from attractor.llm.stream_events import StreamEvent
@@ -72,7 +72,7 @@ class AnthropicAdapter:
             return AnthropicStream(origin, request.model, uuid.uuid4().hex)
 
         return read_stream(
-            opening, StreamReader(begin, step, end), provider=self.name, model=request.model
+            opening, StreamReader(begin, step), provider=self.name, model=request.model
         )
 
     def supports_tool_choice(self, mode: str) -> bool:

@@ -210,11 +210,6 @@ def step(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
     return _STEPS.get(event.text("type"), _other)(state, event)
 
 
-def end(state: AnthropicStream) -> Sequence[StreamEvent]:
-    """Return no events: the provider marks the end itself."""
-    return ()
-
-
 def _other(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
     return Step(state, [provider_event(event.raw)])
 

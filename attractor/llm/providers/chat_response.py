@@ -278,7 +278,7 @@ def step(state: ChatStream, event: Fields) -> Step[ChatStream]:
     raise_error(event, state.origin.provider)
     if not {"choices", "usage"} & event.raw.keys():
         return Step(state, [provider_event(event.raw)])
-    state = replace(state, body={**state.body, **_without(event.raw, but="choices")})
+    state = replace(state, body={**state.body, **event.without("choices")})
     events: list[StreamEvent] = []
     for choice in event.objects_or_none("choices"):
         # Options may request several answers; only the first is used.
@@ -314,13 +314,9 @@ def end(state: ChatStream) -> Sequence[StreamEvent]:
     return [*_closing(state), *ended, finish_event(response)]
 
 
-def _without(raw: JsonObject, *, but: str) -> dict[str, Json]:
-    return {key: value for key, value in raw.items() if key != but and value is not None}
-
-
 def _choice(state: ChatStream, choice: Fields) -> Step[ChatStream]:
     events = [] if state.has_begun else [_start(state)]
-    merged = {**state.choice, **_without(choice.raw, but="delta")}
+    merged = {**state.choice, **choice.without("delta")}
     state = replace(state, has_begun=True, choice=merged)
     delta = choice.object("delta")
     role = delta.text_or_none("role")

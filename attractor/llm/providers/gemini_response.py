@@ -264,11 +264,11 @@ def step(state: GeminiStream, event: Fields) -> Step[GeminiStream]:
     _raise_error(event, state.origin.provider)
     events: list[StreamEvent] = [] if state.has_begun else [_start(state, event)]
     raise_blocked(event, state.origin.provider)
-    body = {**state.body, **_without(event.raw, but="candidates")}
+    body = {**state.body, **event.without("candidates")}
     state = replace(state, has_begun=True, body=body)
     if event.raw.get("candidates"):
         candidate = event.objects("candidates")[0]
-        merged = {**state.candidate, **_without(candidate.raw, but="content")}
+        merged = {**state.candidate, **candidate.without("content")}
         state, more = _add_content(replace(state, candidate=merged), candidate.object("content"))
         events += more
         if candidate.text_or_none("finishReason"):
@@ -323,10 +323,6 @@ def _start(state: GeminiStream, event: Fields) -> StreamEvent:
         read_rate_limit(origin.headers, OPENAI_LIMITS),
     )
     return StreamEvent(StreamEventType.STREAM_START, start=start)
-
-
-def _without(raw: JsonObject, *, but: str) -> dict[str, Json]:
-    return {key: value for key, value in raw.items() if key != but and value is not None}
 
 
 def _add_content(state: GeminiStream, content: Fields) -> Step[GeminiStream]:

@@ -166,11 +166,6 @@ def step(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
     return _STEPS.get(event.text("type"), _other)(state, event)
 
 
-def end(state: OpenAIStream) -> Sequence[StreamEvent]:
-    """Return no events: the provider marks the end itself."""
-    return ()
-
-
 def _other(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
     return Step(state, [provider_event(event.raw)])
 

@@ -77,6 +77,10 @@ class Fields:
         """Return a list of objects (default: empty)."""
         return () if self.raw.get(key) is None else self.objects(key)
 
+    def without(self, key: str) -> dict[str, Json]:
+        """Return all fields that are set, except one."""
+        return {name: one for name, one in self.raw.items() if name != key and one is not None}
+
     def error(self, key: str, expected: str) -> SDKError:
         """Return the error of a malformed field."""
         return self._malformed(self.provider, f"{self.path}.{key} is not {expected}")

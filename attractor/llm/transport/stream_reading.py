@@ -40,13 +40,13 @@ class Step(NamedTuple, Generic[S]):
 class StreamReader(Generic[S]):
     """The pure functions that read the stream of one provider, each from a given state.
 
-    `end` returns the last events if the end of the connection ends the answer. `is_complete`
-    returns whether only usage can follow.
+    `end` returns the last events if the end of the connection ends the answer (default: none,
+    because a server event ends the answer). `is_complete` returns whether only usage can follow.
     """
 
     begin: Callable[[Mapping[str, str]], S]
     step: Callable[[S, Fields], Step[S]]
-    end: Callable[[S], Sequence[StreamEvent]]
+    end: Callable[[S], Sequence[StreamEvent]] = lambda state: ()
     is_complete: Callable[[S], bool] = lambda state: False
 
 

@@ -40,10 +40,10 @@ def folding(provider: str, headers: Mapping[str, str] = HEADERS) -> StreamReader
     origin = StreamOrigin(provider, headers, WARNED)
     if provider == "openai":
         begun = openai_stream.OpenAIStream(origin, "asked", "seed")
-        return StreamReader(lambda _: begun, openai_stream.step, openai_stream.end)
+        return StreamReader(lambda _: begun, openai_stream.step)
     if provider == "anthropic":
         state = anthropic_stream.AnthropicStream(origin, "asked", "seed")
-        return StreamReader(lambda _: state, anthropic_stream.step, anthropic_stream.end)
+        return StreamReader(lambda _: state, anthropic_stream.step)
     if provider == "openai_compatible":
         speaker = chat_response.ChatDialect(provider, "asked")
         nothing = chat_stream.ChatStream(origin, speaker, "seed")
