@@ -223,25 +223,16 @@ _SHOWN = 12
 _INPUT = "${"
 
 
-class UnknownName(NamedTuple):
-    """An unknown name, the place of the name, and a fix."""
-
-    name: str
-    span: Span
-    node: str
-    fix: str
-    edits: tuple[Edit, ...]
-
-
 def unknown_names(
     graph: Graph,
+    noun: str,
     key: str,
     known: Set[str] | None,
     *,
     also_known: Set[str] = frozenset(),
     otherwise: str = "",
-) -> Iterator[UnknownName]:
-    """Yield each unknown name that is a value of a key; a name in a stylesheet is yielded once.
+) -> Iterator[Diagnostic]:
+    """Report each unknown name that is a value of a key; a name in a stylesheet is reported once.
 
     `known` is only iterated if necessary; `also_known` are further known names. `otherwise` is the
     fix if no known name is similar (default: some of the known names).
@@ -253,24 +244,20 @@ def unknown_names(
     seen: set[tuple[str, Span]] = set()
     for holder, attribute in each_attribute(graph, {key}):
         name, span = str(attribute.value), attribute.value.span
-        if (
-            not name
-            or name in also_known
-            or name in known
-            or _INPUT in name
-            or (name, span) in seen
-        ):
+        is_known = name in also_known or name in known
+        if not name or is_known or _INPUT in name or (name, span) in seen:
             continue
         is_from_sheet = sheet is not None and span == sheet.span and span.is_somewhere
         if span.is_somewhere:
             seen.add((name, span))
         meant = "" if is_from_sheet else one_slip(name, {*known, *also_known})
-        yield UnknownName(
-            name,
+        yield Diagnostic(
+            Severity.WARNING,
+            f"unknown {noun} {quote(name)}",
             _span_in_sheet(sheet, name) if is_from_sheet and sheet else span,
-            "" if is_from_sheet else holder.node,
-            suggest(name) or otherwise or _choice({*known, *also_known}),
-            word_edits(attribute.value, meant),
+            node="" if is_from_sheet else holder.node,
+            fix=suggest(name) or otherwise or _choice({*known, *also_known}),
+            edits=word_edits(attribute.value, meant),
         )
 
 

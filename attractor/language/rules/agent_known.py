@@ -28,15 +28,10 @@ from collections.abc import Iterator
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary, unknown_names
-from attractor.language.source.text import quote
 
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-    for one in unknown_names(graph, "agent", vocabulary.agents):
-        message = f"unknown agent {quote(one.name)}"
-        yield Diagnostic(
-            Severity.WARNING, message, one.span, node=one.node, fix=one.fix, edits=one.edits
-        )
+    return unknown_names(graph, "agent", "agent", vocabulary.agents)
 
 
 part = BuiltInRule(Severity.WARNING, _apply)

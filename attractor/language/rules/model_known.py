@@ -30,17 +30,12 @@ from collections.abc import Iterator
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary, unknown_names
-from attractor.language.source.text import quote
 
 _LIST = "'attractor models' lists the known models"
 
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-    for one in unknown_names(graph, "llm_model", vocabulary.models, otherwise=_LIST):
-        message = f"unknown model {quote(one.name)}"
-        yield Diagnostic(
-            Severity.WARNING, message, one.span, node=one.node, fix=one.fix, edits=one.edits
-        )
+    return unknown_names(graph, "model", "llm_model", vocabulary.models, otherwise=_LIST)
 
 
 part = BuiltInRule(Severity.WARNING, _apply)

@@ -29,18 +29,15 @@ from collections.abc import Iterator
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary, unknown_names
-from attractor.language.source.text import quote
 
 # A pipeline may run on another machine, which has the adapter (spec 8.4).
 _SPECIFIED = frozenset({"openai", "anthropic", "gemini", "google"})
 
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-    for one in unknown_names(graph, "llm_provider", vocabulary.providers, also_known=_SPECIFIED):
-        message = f"unknown provider {quote(one.name)}"
-        yield Diagnostic(
-            Severity.WARNING, message, one.span, node=one.node, fix=one.fix, edits=one.edits
-        )
+    return unknown_names(
+        graph, "provider", "llm_provider", vocabulary.providers, also_known=_SPECIFIED
+    )
 
 
 part = BuiltInRule(Severity.WARNING, _apply)
