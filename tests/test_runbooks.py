@@ -1,9 +1,7 @@
 """Every command in the runbooks, and in some how-tos, works in the situation of its page."""
 
 import os
-import signal
 import subprocess
-import sys
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +10,7 @@ import pytest
 
 from tests import examples
 from tests.examples import HOW_TO, RUNBOOKS, SITUATED
+from tests.prepared import begin_prepared, plain
 
 OVER_HTTP = HOW_TO / "run-over-http.md"  # tests/server/test_examples.py
 OTHERS = [one for one in SITUATED if one != OVER_HTTP]
@@ -105,28 +104,32 @@ class Project:
 
     def run_killed(self, pipeline: str, node: str = "make") -> None:
         """Start a run, and kill it while its stage works."""
-        environ = {**os.environ, **self.environ}
-        command = [sys.executable, "-m", "attractor", "run", pipeline]
-        with subprocess.Popen(
-            command, cwd=self.folder, env=environ, stderr=subprocess.PIPE, text=True
-        ) as process:
-            assert process.stderr is not None
+        environ = plain({**os.environ, **self.environ})
+        process = begin_prepared(
+            ["run", pipeline], folder=self.folder, variables=environ, stderr=subprocess.PIPE
+        )
+        assert process.stderr is not None
+        with process.stderr:
             for line in process.stderr:
                 if f"{node}: started" in line:
-                    process.send_signal(signal.SIGKILL)
+                    process.kill()
+        process.wait(60)
 
     def make_token(self) -> str:
         """Create a token as a person does at a terminal."""
         person, terminal = os.openpty()
         os.write(person, b"y\n")
-        command = [sys.executable, "-m", "attractor", "token", "create", "you"]
-        environ = {**os.environ, **self.environ}
-        token = subprocess.check_output(
-            command, cwd=self.folder, env=environ, stdin=terminal, stderr=subprocess.DEVNULL
-        )
+        token, _ = begin_prepared(
+            ["token", "create", "you"],
+            folder=self.folder,
+            variables=plain({**os.environ, **self.environ}),
+            stdin=terminal,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ).communicate(timeout=60)
         os.close(person)
         os.close(terminal)
-        return token.decode().strip()
+        return token.strip()
 
     def damage(self) -> None:
         """Change a byte in the journal of the newest run."""
