@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from hypothesis.internal.conjecture import providers
 
 from tests import prepared
 from tests.counts import IS_FULL, count
@@ -37,6 +38,10 @@ settings.register_profile(
     "patient", deadline=None, max_examples=count(ci=15, full=100), derandomize=not IS_FULL
 )
 settings.load_profile("patient")
+if not IS_FULL:
+    # Else the examples depend on the numbers and texts of all modules, which each worker of a new
+    # clone parses for 3 s.
+    providers._get_local_constants = providers.Constants  # pyright: ignore
 
 
 @pytest.fixture
