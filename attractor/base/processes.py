@@ -264,13 +264,19 @@ def has_members(group: int) -> bool:
     with suppress(ChildProcessError):
         while os.waitpid(-group, os.WNOHANG) != (0, 0):
             pass
+    if not _exists(group):
+        return False
+    # Another process 1 may reap zombies late: before this scan, or in it.
+    alive = _alive_members(group)
+    return any(alive) if alive else _exists(group)
+
+
+def _exists(group: int) -> bool:
     try:
         os.killpg(group, 0)
     except (ProcessLookupError, PermissionError):
         return False
-    # Another process 1 may reap zombies late.
-    alive = _alive_members(group)
-    return not alive or any(alive)
+    return True
 
 
 def _alive_members(group: int) -> list[bool]:

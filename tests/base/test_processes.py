@@ -11,8 +11,9 @@ from time import monotonic
 
 import pytest
 
+from attractor.base import processes
 from attractor.base.errors import FileError, ProcessNotStarted
-from attractor.base.processes import ExecResult, OutputChunk, run_process
+from attractor.base.processes import ExecResult, OutputChunk, has_members, run_process
 from tests.base.running import FAR, NEVER, SOON, end, is_child, is_running, open_files, run, sh
 from tests.counts import count
 from tests.patience import with_longer_limits
@@ -352,3 +353,31 @@ def test_unreadable_file_starts_no_program(tmp_path: Path):
     with pytest.raises(FileError, match=f"cannot write {tmp_path}/no/where: No such file"):
         run("touch", str(tmp_path / "made"), output=tmp_path / "no" / "where")
     assert not (tmp_path / "made").exists()
+
+
+LATE_PARENT = """import os, subprocess
+child = subprocess.Popen(["true"], process_group=0)
+os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+print(child.pid, flush=True)
+input()
+child.wait()
+"""
+
+
+def test_group_whose_zombie_is_reaped_during_the_scan_has_no_members(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    scan = processes._alive_members  # pyright: ignore[reportPrivateUsage]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", LATE_PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert parent.stdout
+    group = int(parent.stdout.readline())
+
+    def reap_and_scan(group: int) -> list[bool]:
+        parent.communicate(b"\n")
+        return scan(group)
+
+    assert not has_members(group)
+    monkeypatch.setattr(processes, "_alive_members", reap_and_scan)
+    assert not has_members(group)
