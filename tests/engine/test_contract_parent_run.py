@@ -14,7 +14,7 @@ from tests.pipeline.families import Family, family
 
 
 def parent_of(family: Family) -> ParentRun:
-    return replace(family.children, above=family.children)
+    return replace(family.children, outer=family.children)
 
 
 def test_running_parent_does_not_stop_its_children(tmp_path: Path) -> None:
