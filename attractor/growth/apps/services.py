@@ -78,7 +78,9 @@ def configured(host: "RunHost", names: Iterable[str]) -> Mapping[str, str]:
             if not value:
                 variable = f"ATTRACTOR_GROWTH__ADAPTERS__{name.upper()}__{key.upper()}"
                 fault = f"the app calls {name}, and growth.adapters.{name}.{key} is not set"
-                raise Refused(fault, hint=f"set it in attractor.toml, or set {variable}")
+                # The settings file belongs to the repository: no place for a token.
+                place = "set it in attractor.toml, or " if key == "url" else ""
+                raise Refused(fault, hint=f"{place}set {variable}")
             variables[f"{name.upper()}_{key.upper()}"] = value
     return variables
 
