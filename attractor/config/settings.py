@@ -49,9 +49,21 @@ def require_web_address(value: SecretStr) -> SecretStr:
 
 def require_service_address(address: str) -> str:
     """Return an http or https URL, or an empty text; refuse others."""
-    if address and not _is_web_address(address):
-        raise ValueError("write http:// or https://, a host and a path, without a user name")
+    if address and (not _is_web_address(address) or "?" in address or "#" in address):
+        raise ValueError(
+            "write http:// or https://, a host and a path, without a user name or a query"
+        )
     return address
+
+
+def require_header_value(secret: SecretStr) -> SecretStr:
+    """Return a secret that can be sent in a header; refuse others."""
+    text = secret.get_secret_value()
+    if not text.isascii() or not text.isprintable():
+        raise PydanticCustomError(
+            HIDDEN_VALUE, "invalid token: write printable ASCII characters, without a line break"
+        )
+    return secret
 
 
 def _is_web_address(address: str) -> bool:
@@ -61,6 +73,8 @@ def _is_web_address(address: str) -> bool:
         parts = urlsplit(address)
         # urlsplit checks the port only when it is read.
         has_port = parts.port != 0
+        # An empty or a very long label is no name of a host.
+        (parts.hostname or "").encode("idna")
     except ValueError:
         return False
     is_web = parts.scheme in ("http", "https") and bool(parts.hostname)
@@ -339,7 +353,7 @@ class ServiceSettings(Section):
         description="Let the released app call this service of the adapter, such as "
         "`https://slack.com/api`.",
     )
-    token: SecretStr = Field(
+    token: Annotated[SecretStr, AfterValidator(require_header_value)] = Field(
         default=SecretStr(""), description="Token of the service, which the app gets."
     )
 

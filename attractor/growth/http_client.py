@@ -4,8 +4,11 @@ import http.client
 import json
 import socket
 import ssl
+import threading
 import urllib.parse
 from collections.abc import Mapping
+from contextlib import suppress
+from string import Formatter
 from typing import Any, NamedTuple
 
 SECONDS = 10.0
@@ -53,9 +56,13 @@ class HttpClient:
         operation = self._operations[name]
         rest = dict(given)
         path = operation.path
-        for key in given:
-            if f"{{{key}}}" in path:
-                path = path.replace(f"{{{key}}}", urllib.parse.quote(str(rest.pop(key)), safe=""))
+        for _, key, _, _ in Formatter().parse(operation.path):
+            if key is not None:
+                value = str(rest.pop(key, ""))
+                # Otherwise the request would go to another path of the service.
+                if value in ("", ".", ".."):
+                    raise ServiceFailed(f"{operation.method} {operation.path}: invalid {key}")
+                path = path.replace(f"{{{key}}}", urllib.parse.quote(value, safe=""))
         is_query = operation.method == "GET"
         query = f"?{urllib.parse.urlencode(rest)}" if is_query and rest else ""
         return self._answer(
@@ -70,21 +77,28 @@ class HttpClient:
             "accept": "application/json",
         }
         connection = _Connection(self._url, self._via)
+        # The time limit of a socket is for each piece of an answer, not for the whole.
+        timer = threading.Timer(SECONDS, connection.abort)
+        timer.start()
         try:
             connection.request(operation.method, target, sent, headers)
             response = connection.getresponse()
             body = response.read(MOST_BYTES + 1)
         except (OSError, http.client.HTTPException) as error:
-            raise ServiceFailed(f"{place}: no answer: {type(error).__name__}") from error
+            kind = "too late" if connection.is_late else type(error).__name__
+            raise ServiceFailed(f"{place}: no answer: {kind}") from error
         finally:
+            timer.cancel()
             connection.close()
+        if connection.is_late:
+            raise ServiceFailed(f"{place}: no answer: too late")
         if not 200 <= response.status < 300:
             raise ServiceFailed(f"{place}: status {response.status}")
         if len(body) > MOST_BYTES:
             raise ServiceFailed(f"{place}: the answer has more than {MOST_BYTES} bytes")
         try:
             return json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ServiceFailed(f"{place}: the answer is not JSON") from error
 
 
@@ -97,9 +111,21 @@ class _Connection(http.client.HTTPConnection):
         super().__init__(url.hostname or "", url.port or self.default_port, timeout=SECONDS)
         host, _, port = via.rpartition(":")
         self._place = (host, int(port)) if via else (self.host, self.port)
+        self.is_late = False
 
     def connect(self) -> None:
         self.sock = socket.create_connection(self._place, SECONDS)
         if self._is_secure:
             context = ssl.create_default_context()
-            self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
+            self.sock = context.wrap_socket(
+                self.sock, server_hostname=self.host, do_handshake_on_connect=False
+            )
+            self.sock.do_handshake()
+
+    def abort(self) -> None:
+        """End the answer in flight; another thread calls this."""
+        self.is_late = True
+        if self.sock is not None:
+            # The method of a TLS socket would change the state that the other thread reads with.
+            with suppress(OSError):
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)

@@ -134,9 +134,24 @@ def test_url_is_accepted_and_not_shown(tmp_path: Path, address: str) -> None:
         "https://host/the-secret with blanks",
         "https://hóst/the-secret",
         "https://[host/the-secret",
+        "https://host..example/the-secret",
     ],
 )
 def test_invalid_url_is_refused_without_being_shown(tmp_path: Path, address: str) -> None:
     with pytest.raises(InvalidSetting, match="notify.url: invalid URL") as refused:
         loaded(tmp_path, address)
     assert "the-secret" not in str(refused.value)
+
+
+def test_unusable_address_and_token_of_a_service_are_refused(project: Project) -> None:
+    table = "[growth.adapters.calendar]\n"
+    for line, message in (
+        ('url = "https://calendar.example/v1?key=1"', "a query"),
+        ('url = "https://calendar.example/v1#part"', "a query"),
+        ('token = "the-secret\\n"', "invalid token"),
+        ('token = "the-secrét"', "invalid token"),
+    ):
+        project.write(f"{table}{line}\n")
+        with pytest.raises(InvalidSetting, match=message) as refused:
+            project.load(Settings)
+        assert "the-secr" not in str(refused.value)

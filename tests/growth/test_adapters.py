@@ -1,12 +1,16 @@
 """Adapters against their service twins, over real HTTP."""
 
+import socket
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
+from time import sleep
 
 import pytest
 
 from attractor.base.json import Json
+from attractor.growth import http_client
 from attractor.growth.http_client import HttpClient, ServiceFailed
 from attractor.growth.tools import adapters
 from attractor.llm.json_schema import find_faults
@@ -94,3 +98,39 @@ def test_wrong_key_and_silence_are_errors_without_values_of_the_input() -> None:
     assert str(refused.value) == "GET /repos/{owner}/{repo}/issues: status 401"
     with pytest.raises(ServiceFailed, match="no answer"):
         HttpClient(url, token, operations).call("list_issues", REPOSITORY)
+
+
+@contextmanager
+def raw_service(body: bytes, *, pause_s: float = 0.0) -> Generator[str]:
+    """Yield the URL of a service that sends one answer, with a pause after each byte if given."""
+
+    def answer() -> None:
+        near, _ = listener.accept()
+        with near, suppress(OSError):
+            near.recv(65536)
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            near.sendall(head if pause_s else head + body)
+            for byte in body if pause_s else b"":
+                near.sendall(bytes([byte]))
+                sleep(pause_s)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = Thread(target=answer)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join()
+
+
+def test_slow_nested_and_misled_requests_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_client, "SECONDS", 0.2)
+    operations = adapters()["github"]
+    with (
+        raw_service(b" " * 20, pause_s=0.05) as url,
+        pytest.raises(ServiceFailed, match="too late"),
+    ):
+        HttpClient(url, "t", operations).call("list_issues", REPOSITORY)
+    with raw_service(b"[" * 100_000) as url, pytest.raises(ServiceFailed, match="is not JSON"):
+        HttpClient(url, "t", operations).call("list_issues", REPOSITORY)
+    for given in ({**REPOSITORY, "repo": ".."}, {"owner": "ada"}):
+        with pytest.raises(ServiceFailed, match="invalid repo"):
+            HttpClient("http://127.0.0.1:9", "t", operations).call("list_issues", given)

@@ -43,8 +43,11 @@ class Address:
     async def connect(self) -> socket.socket:
         """Return a connection to the address."""
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _, address = found[0]
+        *others, last = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        for family, kind, protocol, _, address in others:
+            with suppress(OSError):
+                return await connect_socket(socket.socket(family, kind, protocol), address)
+        family, kind, protocol, _, address = last
         return await connect_socket(socket.socket(family, kind, protocol), address)
 
 
