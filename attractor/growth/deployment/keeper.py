@@ -24,6 +24,7 @@ from attractor.base.errors import LockHeld
 from attractor.base.files import write_whole
 from attractor.base.json import JsonObject, canonical_json
 from attractor.base.locks import FileLock, holder_of, open_to_lock, try_lock
+from attractor.engine.storage.secrets import Redactor
 from attractor.growth.apps.services import urls_in
 from attractor.growth.deployment import service
 from attractor.growth.deployment.release import Release, Releases
@@ -98,6 +99,7 @@ class Keeper:
         self.url = ""
         self.every, self.pipelines = _schedule(release)
         self._process: subprocess.Popen[str] | None = None
+        self._reading: threading.Thread | None = None
         self._lock = open_to_lock(folder / APP_LOCK)
         if not try_lock(self._lock):
             raise SystemExit(f"an app of a killed keeper still runs on {folder}")
@@ -117,15 +119,17 @@ class Keeper:
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                text=True,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                errors="replace",
                 pass_fds=[self._lock.fileno()],
             )
             assert self._process.stdout
             lines = queue.SimpleQueue[str]()
-            reading = threading.Thread(
+            self._reading = threading.Thread(
                 target=_read, args=[self._process.stdout, lines], daemon=True
             )
-            reading.start()
+            self._reading.start()
             with suppress(queue.Empty):
                 self.url = lines.get(timeout=_START_S)
             if self.url:
@@ -194,15 +198,19 @@ class Keeper:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        if self._reading:
+            # The end of the output belongs into the log as well.
+            self._reading.join(_GRACE_S)
 
 
 def _read(output: IO[str], lines: "queue.SimpleQueue[str]") -> None:
-    """Pass the address on, and an empty line at the end; copy all to the log."""
+    """Pass the address on, and an empty line at the end; copy all to the log, without tokens."""
+    redactor = Redactor.of_environment(os.environ)
     with output:
         for line in output:
             if line.startswith(service.READY):
                 lines.put(line.removeprefix(service.READY).strip())
-            sys.stderr.write(line)
+            sys.stderr.write(redactor.text(line))
     lines.put("")
 
 

@@ -47,6 +47,8 @@ def probe(path):
         client = HttpClient(*values[:2], part, values[2])
         return client.call("list_events", {"calendar": "farm"})
 
+    for output in (sys.stdout, sys.stderr):
+        print("probed with", os.environ.get("CALENDAR_TOKEN"), file=output, flush=True)
     files = json.loads(pathlib.Path(path).read_text())
     return {
         "variables": dict(os.environ),
@@ -102,6 +104,9 @@ def test_released_app_gets_no_key_and_in_a_sandbox_only_its_state(
             assert secret.read_text() == KEY
     finally:
         app.stop()
+    log = (app.releases.folder / "keeper.log").read_text()
+    token = service.environ()["CALENDAR_TOKEN"]
+    assert (log.count("probed with"), token in log) == (2, False)
 
 
 @pytest.mark.parametrize("sandbox", SANDBOXES)
