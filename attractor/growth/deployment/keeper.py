@@ -168,20 +168,29 @@ class Keeper:
         return True
 
     def run_due(self) -> None:
-        """Run the pipelines that are due."""
+        """Run the pipelines that are due, each at most once a period.
+
+        A run is noted first: it may tell a service what cannot be undone, so a killed keeper does
+        not repeat it.
+        """
         if self.every is None or not self.url:
             return
-        ran, now = _read_runs(self.folder), SystemClock().now()
+        ran, now = _read_runs(self.folder), SystemClock().now().timestamp()
         for pipeline in self.pipelines:
-            last = ran.setdefault(pipeline, now.timestamp())
-            if now.timestamp() - last >= self.every.total_seconds():
-                ran[pipeline] = now.timestamp()
-                request = urllib.request.Request(f"{self.url}/run/{pipeline}", method="POST")
-                try:
-                    urllib.request.urlopen(request, timeout=_LONGEST_RUN_S).close()
-                except OSError as error:
-                    _log(f"{pipeline} failed: {error}")
-        write_whole(self.folder / RUNS, json.dumps(ran))
+            is_first = pipeline not in ran
+            if not is_first and now - ran[pipeline] < self.every.total_seconds():
+                continue
+            ran[pipeline] = now
+            write_whole(self.folder / RUNS, json.dumps(ran))
+            if not is_first:
+                self._run(pipeline)
+
+    def _run(self, pipeline: str) -> None:
+        request = urllib.request.Request(f"{self.url}/run/{pipeline}", method="POST")
+        try:
+            urllib.request.urlopen(request, timeout=_LONGEST_RUN_S).close()
+        except OSError as error:
+            _log(f"{pipeline} failed: {error}")
 
     def close(self) -> None:
         """Stop the app, and release its lock."""

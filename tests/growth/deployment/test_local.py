@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.error import URLError
 
@@ -120,9 +122,8 @@ def test_keeper_runs_due_pipelines_and_its_orphan_is_ended(tmp_path: Path, sandb
         current = app.releases.current
         assert current
         # The specification says nightly, and the pipeline ran long ago.
-        cadence = folder / "cadence.json"
-        _wait_until(lambda: json.loads(cadence.read_text())["contract_allocation"] > 0)
-        assert (current.state / "ran").read_text() == "/run/contract_allocation"
+        cadence, note = folder / "cadence.json", current.state / "ran"
+        _wait_until(lambda: note.exists() and note.read_text() == "/run/contract_allocation")
         ran = datetime.fromtimestamp(json.loads(cadence.read_text())["contract_allocation"], UTC)
         due = (ran + timedelta(days=1)).isoformat(timespec="seconds")
         assert f"  next run of a pipeline: {due}" in [*app_lines(describe_app(app.plane))]
@@ -136,6 +137,29 @@ def test_keeper_runs_due_pipelines_and_its_orphan_is_ended(tmp_path: Path, sandb
         assert app.get("/health")["ok"]
     finally:
         app.stop()
+
+
+def test_keeper_notes_a_run_before_its_request(tmp_path: Path) -> None:
+    app = make_released(tmp_path / "app")
+    file, current = app.releases.folder / "cadence.json", app.releases.current
+    assert current
+    file.write_text(json.dumps({"contract_allocation": 0}))
+    noted: list[float] = []
+
+    class App(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            noted.append(json.loads(file.read_text())["contract_allocation"])
+            self.send_error(HTTPStatus.BAD_GATEWAY)
+
+    keeper = Keeper(app.releases.folder, current)
+    with HTTPServer(("127.0.0.1", 0), App) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        keeper.url = f"http://127.0.0.1:{server.server_port}"
+        keeper.run_due()
+        thread.join()
+    keeper.close()
+    assert noted[0] > 0
 
 
 def test_crashed_app_is_started_again_until_it_is_healthy(
