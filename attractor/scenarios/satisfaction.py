@@ -87,14 +87,7 @@ def failures_tolerated(played: int, bound: float, *, confidence: float = 0.95) -
     def is_too_many(failures: int) -> bool:
         return _at_least(played - failures, played, bound) > unlikely
 
-    def holds(failures: int) -> bool:
-        return lower_bound(played - failures, played, confidence=confidence) >= bound
-
-    tolerated = bisect_left(range(played + 1), True, key=is_too_many) - 1
-    # The rounded bound is reported, so the comparison uses the rounded bound too.
-    while tolerated >= 0 and not holds(tolerated):
-        tolerated -= 1
-    return tolerated
+    return bisect_left(range(played + 1), True, key=is_too_many) - 1
 
 
 def _at_least(satisfied: int, played: int, share: float) -> float:

@@ -141,6 +141,7 @@ def test_R3_a_replay_waits_the_same(tmp_path: Path) -> None:
 COUNTS: list[tuple[dict[str, Plain], dict[str, Plain], int]] = [
     ({}, {}, 1),
     ({"retry_policy": "none"}, {}, 1),
+    ({"retry_policy": "none"}, {"default_max_retries": 2}, 1),
     ({"retry_policy": "linear"}, {}, 3),
     ({}, {"retry_policy": "linear"}, 3),
     ({"retry_policy": "linear", "max_retries": 4}, {}, 5),

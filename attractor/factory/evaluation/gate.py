@@ -93,7 +93,7 @@ def gate(judged: GateInput) -> GateReport:
     # The figures of all holdouts, those with a waiver included.
     tallies = count_trials(judged.suite.of_split("holdout"), judged.counting_results())
     played, satisfied = sum(one.played for one in tallies), sum(one.satisfied for one in tallies)
-    bound = lower_bound(satisfied, played, confidence=counted.settings.confidence) if played else 0
+    bound = lower_bound(satisfied, played, confidence=counted.settings.confidence)
     flaky = sum(one.is_flaky for one in tallies)
     return GateReport(rules, played, satisfied, satisfaction(tallies), bound, flaky)
 
@@ -226,7 +226,7 @@ def _lower_bound(judged: _Judged) -> RuleResult:
     played = sum(one.played for one in judged.tallies)
     satisfied = sum(one.satisfied for one in judged.tallies)
     settings = judged.settings
-    bound = lower_bound(satisfied, played, confidence=settings.confidence) if played else 0.0
+    bound = lower_bound(satisfied, played, confidence=settings.confidence)
     return _at_least(judged, "lower_bound", bound, settings.min_lower_bound)
 
 

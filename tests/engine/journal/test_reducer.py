@@ -16,6 +16,7 @@ from attractor.base.journal import GENESIS, seal
 from attractor.engine.errors import CheckpointBroken, RecordBroken
 from attractor.engine.journal.checkpoint import (
     Position,
+    RestoredState,
     open_journal,
     render_checkpoint,
     verify_journal,
@@ -176,7 +177,21 @@ def test_hash_inside_event_data_is_not_a_line(tmp_path: Path) -> None:
 
 
 def test_missing_journal_has_no_lines(tmp_path: Path) -> None:
-    assert verify_journal(tmp_path / "events.jsonl", heads=["a"]) == {"a"}
+    journal = tmp_path / "events.jsonl"
+    assert verify_journal(journal, heads=["a"]) == {"a"}
+    assert open_journal(journal, tmp_path / "checkpoint.json") == RestoredState(RunState(), GENESIS)
+
+
+def test_last_activity_is_the_time_of_the_last_event_of_a_stage(tmp_path: Path) -> None:
+    head, lines = GENESIS, list[str]()
+    for minute, of_node in enumerate(["", "a", "b", ""]):
+        time = datetime(2026, 1, 2, 12, minute, tzinfo=UTC)
+        link = seal(Event(time=time, run_id="r", type="Note", node=of_node).to_record(), head)
+        head, lines = link.head, [*lines, link.line]
+    journal = tmp_path / "events.jsonl"
+    journal.write_text("\n".join([*lines, ""]))
+    restored = open_journal(journal, tmp_path / "checkpoint.json")
+    assert restored.last_activity == datetime(2026, 1, 2, 12, 2, tzinfo=UTC)
 
 
 def test_corrupt_line_is_named_by_its_number_in_the_journal(tmp_path: Path) -> None:
@@ -189,6 +204,9 @@ def test_corrupt_line_is_named_by_its_number_in_the_journal(tmp_path: Path) -> N
     # A line that got longer moves all that follow.
     journal.write_bytes(b"".join([whole[0].replace(b"booting", b"bootingg"), *whole[1:]]))
     with pytest.raises(ChainBroken, match="events.jsonl: line 1 was changed"):
+        open_journal(journal, checkpoint)
+    journal.write_bytes(b"".join(whole[:-2]))
+    with pytest.raises(CheckpointBroken, match="has lost lines"):
         open_journal(journal, checkpoint)
     journal.unlink()
     with pytest.raises(CheckpointBroken, match="has lost lines"):

@@ -3,6 +3,7 @@ from hypothesis import given, strategies as st
 from attractor.base.json import Json
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
 from attractor.engine.routing.edge_selection import (
+    EdgeCandidate,
     Fate,
     Route,
     RouteReason,
@@ -50,6 +51,7 @@ def test_each_edge_has_the_reason_why_it_was_not_selected() -> None:
         edge("a", "c", "context.ready=true"),
         edge("a", "exit", "context.ready=false"),
         edge("a", "b"),
+        edge("a", "start", "context.ready=true", weight=2),
     ]
     route = choose(edges, success(ready=True))
     assert [one.fate for one in route.candidates] == [
@@ -58,7 +60,11 @@ def test_each_edge_has_the_reason_why_it_was_not_selected() -> None:
         Fate.WEIGHS_LESS,
         Fate.CONDITION_FALSE,
         Fate.DECIDED_BEFORE,
+        Fate.COMES_LATER,
     ]
+    nowhere = choose(edges[:1], success(ready=False))
+    candidates = (EdgeCandidate(edges[0], Fate.CONDITION_FALSE),)
+    assert nowhere == Route("", RouteReason.NO_ROUTE, candidates=candidates)
 
 
 NO_WAY = [edge("a", "b", "context.ready=true"), edge("a", "exit"), edge("a", "c")]

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from attractor.base.errors import FileError, UnknownName, UsageError
-from attractor.engine.outcome import FailureClass, failure
-from attractor.engine.routing.retry import PRESETS, failure_of, retry_policy
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
+from attractor.engine.routing.retry import PRESETS, failure_of, retry_policy, settle
 from tests.engine.graphs import graph, node
 from tests.tables import table
 
@@ -31,6 +31,13 @@ def test_presets_wait_as_specified(name: str, delays: list[int]) -> None:
     for attempt, milliseconds in enumerate(delays, 1):
         delay = backoff.delay(attempt, seed="x") / timedelta(milliseconds=1)
         assert 0.5 * milliseconds <= delay <= 1.5 * milliseconds
+
+
+def test_accepted_rest_keeps_notes_and_loses_its_failure_class() -> None:
+    tried = Outcome(StageStatus.RETRY, notes="later", failure_class=FailureClass.RETRYABLE)
+    notes = "later\nretries exhausted, partial accepted"
+    expected = Outcome(StageStatus.PARTIAL_SUCCESS, notes=notes)
+    assert settle(node("a", allow_partial=True), tried) == expected
 
 
 class Overloaded(Exception):

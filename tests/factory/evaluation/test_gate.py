@@ -419,6 +419,8 @@ def test_process_compares_the_window_of_the_profile(changed: dict[str, int], wor
     judged = replace(with_profile(GREEN, window=WINDOW), window=replace(GOOD, **changed))
     found = [one.words for one in gate(judged).reasons if one.rule == "process"]
     assert [words] == [one.removeprefix("over the last 10 decided runs: ") for one in found or [""]]
+    [result] = [one for one in gate(judged).rules if one.rule == "process"]
+    assert bool(result.words) is not result.passed
 
 
 def test_every_rule_is_reported_once() -> None:
