@@ -22,10 +22,10 @@ from typing import IO
 from attractor.base.clock import SystemClock
 from attractor.base.errors import LockHeld
 from attractor.base.files import write_whole
-from attractor.base.json import JsonObject, canonical_json
+from attractor.base.json import JsonObject, canonical_json, content_hash
 from attractor.base.locks import FileLock, holder_of, open_to_lock, try_lock
 from attractor.engine.storage.secrets import Redactor
-from attractor.growth.apps.services import urls_in
+from attractor.growth.apps.services import urls_in, variables_in
 from attractor.growth.deployment import service
 from attractor.growth.deployment.release import Release, Releases
 from attractor.growth.deployment.transfer import require_healthy
@@ -62,6 +62,12 @@ def running(folder: Path) -> int:
         holder = holder_of(folder / LOCK)
         return holder.pid if holder else 0
     return 0
+
+
+def settings_hash(environ: Mapping[str, str], release: Release) -> str:
+    """Return a hash of the settings of the services that a release calls."""
+    settings: JsonObject = {**variables_in(environ, release.tree)}
+    return content_hash(canonical_json(settings).encode())
 
 
 def next_run(folder: Path, release: Release) -> datetime | None:
@@ -146,8 +152,9 @@ class Keeper:
             "url": self.url,
             "stage": stage,
             "services": dict(services),
+            "settings": settings_hash(os.environ, self.release),
         }
-        write_whole(self.folder / NOTE, canonical_json(note))
+        write_whole(self.folder / NOTE, canonical_json(note), mode=0o600)
 
     def watch(self, ended: threading.Event) -> None:
         """Run what is due, and start the app again if it died, until an event."""

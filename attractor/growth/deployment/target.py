@@ -19,7 +19,8 @@ class ReleaseTarget:
     start: Callable[[Releases, Mapping[str, str], Mapping[str, str]], str]
     """Starts the app of the current release unless it runs; returns its address once healthy.
 
-    It gets the variables of the operator, and those of the services that the app calls.
+    It gets the variables of the operator, and those of the services that the app calls. An app that
+    runs with others is started again.
     """
 
 

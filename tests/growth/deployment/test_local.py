@@ -38,7 +38,7 @@ def probe(path):
     def attempt(act):
         try:
             return act()
-        except OSError:
+        except Exception:
             return "refused"
 
     def call():
@@ -85,9 +85,7 @@ def test_released_app_gets_no_key_and_in_a_sandbox_only_its_state(
     current = app.releases.current
     assert current
     (current.state / "probe").write_text(json.dumps(files))
-    for path, text in copied_adapters(["calendar"]).items():
-        (current.tree / path).parent.mkdir(exist_ok=True)
-        (current.tree / path).write_text(text)
+    write_adapter(current.tree)
     service = ServiceTwin(load_service(TWINS / "calendar"))
     try:
         with in_background(service):
@@ -109,6 +107,36 @@ def test_released_app_gets_no_key_and_in_a_sandbox_only_its_state(
     log = (app.releases.folder / "keeper.log").read_text()
     token = service.environ()["CALENDAR_TOKEN"]
     assert (log.count("probed with"), token in log) == (2, False)
+
+
+def write_adapter(tree: Path) -> None:
+    """Let the app in a tree call the calendar."""
+    for path, text in copied_adapters(["calendar"]).items():
+        (tree / path).parent.mkdir(exist_ok=True)
+        (tree / path).write_text(text)
+
+
+def test_changed_settings_of_a_service_start_the_app_again(tmp_path: Path) -> None:
+    app = make_released(tmp_path / "app")
+    answer_probes(app)
+    current, note = app.releases.current, app.releases.folder / "keeper.json"
+    assert current
+    write_adapter(current.tree)
+    (current.state / "probe").write_text("[]")
+    settings = {"CALENDAR_URL": "http://127.0.0.1:9", "CALENDAR_TOKEN": "token-before"}
+    try:
+        url = local.start(app.releases, os.environ, settings)
+        app.post("/data/block", {"id": "b2", "crop": "oat"})
+        before = note.read_text()
+        assert local.start(app.releases, os.environ, settings) == url
+        assert note.read_text() == before
+        changed = {**settings, "CALENDAR_TOKEN": "token-after"}
+        assert local.start(app.releases, os.environ, changed) == url
+        assert app.get("/probe")["variables"]["CALENDAR_TOKEN"] == "token-after"
+        assert len(app.records()) == 2
+        assert "token" not in note.read_text()
+    finally:
+        app.stop()
 
 
 @pytest.mark.parametrize("sandbox", SANDBOXES)

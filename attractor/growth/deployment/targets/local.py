@@ -48,8 +48,11 @@ def start(
 ) -> str:
     """Start the keeper unless it runs; return the address of the app once it is healthy.
 
-    A keeper that runs serves the current release, because a switch waits for its end.
+    A keeper that runs serves the current release, because a switch waits for its end. It is started
+    again if the settings of the services changed since.
     """
+    current = releases.current
+    wanted = keeper.settings_hash(services, current) if current else ""
     log = releases.folder / keeper.LOG
     if not keeper.running(releases.folder):
         with log.open("ab") as output:
@@ -67,7 +70,11 @@ def start(
     while (pid := keeper.running(releases.folder)) and time.monotonic() < until:
         note = _note(releases.folder)
         if note.get("pid") == pid:
-            return str(note["url"])
+            if note.get("settings") == wanted:
+                return str(note["url"])
+            with drained(releases):
+                pass
+            return start(releases, environ, services)
         # A keeper of a killed deployment is just starting.
         time.sleep(0.05)
     raise Unavailable("the app did not become healthy", hint=f"read {log}")
