@@ -314,7 +314,8 @@ The function raises UsageError if the choice is invalid.
 class Parts:
     """The parts that every handler is built from.
 
-    Values of `secrets` must not appear in prompts.
+    Values of `secrets` must not appear in prompts. `project` is the folder of the project, which
+    agents do not write.
     """
 
     backend: Backend
@@ -322,6 +323,7 @@ class Parts:
     inputs: Mapping[str, str] = field(default_factory=dict[str, str])
     secrets: Mapping[str, str] = field(default_factory=dict[str, str])
     play_train: PlayTrain | None = None
+    project: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -236,14 +237,24 @@ class Trial:
 
 
 async def try_drafts(
-    tree: AppTree, drafts: Sequence[Draft], *, sandbox: EnvironmentChoice | None = None
+    tree: AppTree,
+    drafts: Sequence[Draft],
+    *,
+    sandbox: EnvironmentChoice | None = None,
+    project: Path | None = None,
 ) -> Sequence[Trial]:
-    """Try drafts on an app, and the ones that hold on its mutants."""
-    return [await _try(tree, one, sandbox) for one in drafts]
+    """Try drafts on an app, and the ones that hold on its mutants.
+
+    Twins of services in a project take the place of the shipped ones.
+    """
+    play = partial(play_draft, sandbox=sandbox, project=project)
+    return [await _try(tree, one, play) for one in drafts]
 
 
-async def _try(tree: AppTree, draft: Draft, sandbox: EnvironmentChoice | None) -> Trial:
-    faults = await play_draft(tree.folder, draft, sandbox=sandbox)
+async def _try(
+    tree: AppTree, draft: Draft, play: Callable[[Path, Draft], Awaitable[Sequence[str]]]
+) -> Trial:
+    faults = await play(tree.folder, draft)
     if faults:
         return Trial(draft, tuple(faults), None)
     for mutant in mutants(tree.graph, tree.bodies):
@@ -252,16 +263,20 @@ async def _try(tree: AppTree, draft: Draft, sandbox: EnvironmentChoice | None) -
             shutil.copytree(tree.folder, copy)
             file = copy / mutant.path
             file.write_text(mutate(file.read_text("utf-8"), mutant), "utf-8")
-            if await play_draft(copy, draft, sandbox=sandbox):
+            if await play(copy, draft):
                 return Trial(draft, (), mutant)
     return Trial(draft, (), None)
 
 
 async def play_draft(
-    tree: Path, draft: Draft, *, sandbox: EnvironmentChoice | None = None
+    tree: Path,
+    draft: Draft,
+    *,
+    sandbox: EnvironmentChoice | None = None,
+    project: Path | None = None,
 ) -> Sequence[str]:
     """Play a draft on an app with an empty state; return what is not as expected."""
-    async with start_app(tree, draft.clock, sandbox=sandbox) as client:
+    async with start_app(tree, draft.clock, sandbox=sandbox, project=project) as client:
         posts = {f"/data/{entity}": list(records) for entity, records in draft.given.items()}
         for path, body in {**posts, f"/run/{draft.run}": None}.items():
             response = await client.post(path, json=body)
@@ -272,12 +287,21 @@ async def play_draft(
 
 @asynccontextmanager
 async def start_app(
-    tree: Path, clock: datetime = START, *, sandbox: EnvironmentChoice | None = None
+    tree: Path,
+    clock: datetime = START,
+    *,
+    sandbox: EnvironmentChoice | None = None,
+    project: Path | None = None,
 ) -> AsyncGenerator[httpx.AsyncClient]:
     """Yield a client of the app in a tree, with an empty state and service twins of its own."""
     with tempfile.TemporaryDirectory(prefix="attractor-state-") as state:
         running = running_app(
-            tree, Path(state), clock=clock, seed=1, sandbox=sandbox, services=service_twins()
+            tree,
+            Path(state),
+            clock=clock,
+            seed=1,
+            sandbox=sandbox,
+            services=service_twins(project),
         )
         async with (
             running as app,

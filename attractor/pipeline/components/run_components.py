@@ -105,7 +105,9 @@ async def build_components(
     backend = await build_backend(graph, request, host, stack)
     # Questions with an answer in the inbox are not asked again.
     asking = AnsweredFirst(interviewer, questions, clock=host.clock)
-    parts = Parts(backend, asking, pipeline.shown, pipeline.secrets, play_train)
+    parts = Parts(
+        backend, asking, pipeline.shown, pipeline.secrets, play_train, project=host.project
+    )
     registry = handler_registry()
     used = {
         executed_type(node, {*registry, *custom_parts.handlers}) for node in graph.nodes.values()

@@ -73,15 +73,20 @@ collection = "events"
 """
 
 
+def write_own_twin(project: Path) -> None:
+    """Give a project a twin of the calendar that has an event."""
+    twin = project / "scenarios" / "_twins" / "calendar" / "twin.toml"
+    twin.parent.mkdir(parents=True)
+    twin.write_text(OWN_TWIN)
+
+
 async def test_rehearsed_apps_call_fresh_twins_and_only_what_their_steps_declare(
     tmp_path: Path,
 ) -> None:
     tree = write_with_bodies(SPEC, tmp_path / "tree", BODIES)
     adapters = sorted(one.name for one in (tree / "app" / "adapters").iterdir())
     assert adapters == ["__init__.py", "calendar.py", "http_client.py"]
-    twin = tmp_path / "scenarios" / "_twins" / "calendar" / "twin.toml"
-    twin.parent.mkdir(parents=True)
-    twin.write_text(OWN_TWIN)
+    write_own_twin(tmp_path)
     morph = read_morph({"type": "set_preference", "name": "short notes"})
     plan = Plan("gp-1", SPEC, (PlannedMorph(morph, "app", morph.level, morph.risk),), (), "")
     conditions = Conditions.model_validate({"clock": "2026-05-05T06:00:00Z"})

@@ -18,6 +18,7 @@ from attractor.twins.server.provider_twin import ProviderTwin
 from tests.cli.running import attractor
 from tests.counts import IS_FULL
 from tests.growth.app import make_app
+from tests.growth.apps.test_services import write_own_twin
 from tests.growth.crew.crew_script import BODY, HOME, STEP
 from tests.growth.model import host_with_model, objects
 from tests.pipeline.projects import git
@@ -41,6 +42,7 @@ acceptance_tests: [Bad items are not copied]
 def test_crew_builds_an_app_after_a_wrong_answer_and_a_veto(tmp_path: Path) -> None:
     folder = tmp_path / "app"
     make_app(folder, SPEC)
+    write_own_twin(folder)
     script = load_script(Path(__file__).with_name("crew_script.py"))
     with in_background(ProviderTwin(script)) as twin:
         host = replace(host_with_model(twin, folder), project=folder)
@@ -74,6 +76,7 @@ def test_crew_builds_an_app_after_a_wrong_answer_and_a_veto(tmp_path: Path) -> N
 def test_nine_steps_lead_from_a_desire_to_a_proposal(tmp_path: Path) -> None:
     folder = tmp_path / "app"
     make_app(folder, SPEC)
+    write_own_twin(folder)
     script = load_script(Path(__file__).with_name("crew_script.py"))
     with in_background(ProviderTwin(script)) as twin:
         host = replace(host_with_model(twin, folder), project=folder)

@@ -33,14 +33,15 @@ class Build:
         async with open_tree(stage) as tree:
             faults = [f"{one}: its body is not written" for one in tree.unwritten_bodies()]
             sandbox = await app_sandbox({"PATH": os.defpath}, hide=[_home(), stage.logs_root])
-            faults = faults or await _health_faults(tree, sandbox)
+            project = self.parts.project
+            faults = faults or await _health_faults(tree, sandbox, project)
             if faults:
                 return refused("the app cannot be built", faults)
             drafts = [
                 Draft.model_validate(one)
                 for one in cast("list[dict[str, Any]]", stage.context.get(DRAFTS) or [])
             ]
-            trials = await try_drafts(tree, drafts, sandbox=sandbox)
+            trials = await try_drafts(tree, drafts, sandbox=sandbox, project=project)
             failed = [fault for one in trials for fault in one.faults]
             if failed:
                 return refused("a draft of the tester fails", failed)
@@ -51,8 +52,10 @@ def _home() -> Path:
     return Path(pwd.getpwuid(os.getuid()).pw_dir)
 
 
-async def _health_faults(tree: AppTree, sandbox: EnvironmentChoice) -> list[str]:
-    async with start_app(tree.folder, sandbox=sandbox) as client:
+async def _health_faults(
+    tree: AppTree, sandbox: EnvironmentChoice, project: Path | None
+) -> list[str]:
+    async with start_app(tree.folder, sandbox=sandbox, project=project) as client:
         response = await client.get("/health")
         if response.is_error:
             return [f"GET /health: status {response.status_code}"]
