@@ -33,7 +33,7 @@ from attractor.workspaces.git.repository import Git, Repository, find_git_dir, o
 from attractor.workspaces.setup.cache import carry
 
 _PACKAGE = Path(__file__).parent
-# In the wheel, the pipelines are in this room; in a checkout, they are beside the package.
+# A wheel has the pipelines in `attractor/growth/pipelines/`, a checkout in `pipelines/`.
 _FOLDERS = (_PACKAGE / "pipelines", _PACKAGE.parents[1] / "pipelines")
 GRAPHS = ("assembly_line", "crew", "growth", "tester")
 

@@ -46,7 +46,7 @@ def adapters() -> Registry[dict[str, Operation]]:
 
 ADAPTERS = "app/adapters"
 """The folder of an app with the adapters that its steps declare."""
-_ROOM = Path(__file__).parent
+_PACKAGE = Path(__file__).parent
 _CLIENT = "http_client"
 
 
@@ -73,4 +73,4 @@ def adapters_in(tree: Path) -> list[str]:
 
 
 def _text(path: str) -> str:
-    return (_ROOM / path).read_text("utf-8")
+    return (_PACKAGE / path).read_text("utf-8")

@@ -98,7 +98,7 @@ def rebase(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
     """Recompute a plan on the specification of the app; the plan before is dropped."""
     plan = control_plane.plans.load(reference)
     state = control_plane.plans.state(plan)
-    if state.is_final or state.is_begun:
+    if state.is_final or state.is_deploying:
         raise PlanRefused(f"{plan.id} is {state}", hint="only a plan that waits is rebased")
     head = control_plane.head
     if head is None:
@@ -117,7 +117,7 @@ def drop(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
         state = plans.recorded_state(id_)
         if state is PlanState.DEPLOYED:
             raise PlanRefused(f"{id_} is deployed", hint="undo it: attractor grow rollback")
-        if state.is_begun:
+        if state.is_deploying:
             hint = f"finish it: attractor grow deploy {id_}"
             raise PlanRefused(f"{id_} is being deployed", hint=hint)
         plans.drop(id_, "by hand")

@@ -26,7 +26,7 @@ Services = Callable[
 variables. The number is a seed.
 """
 
-_ROOM = Path(__file__).parents[1]
+_PACKAGE = Path(__file__).parents[1]
 
 
 def service_twins(project: Path | None = None) -> Services:
@@ -39,8 +39,8 @@ def service_twins(project: Path | None = None) -> Services:
     from attractor.scenarios.suite_files import TWINS
     from attractor.scenarios.trial_twins import start_twins
 
-    # In the wheel, the twins are in this room; in a checkout, they are beside the package.
-    shipped = _ROOM if (_ROOM / TWINS).is_dir() else _ROOM.parents[1] / "scenarios"
+    # The shipped ones: `attractor/growth/_twins/` in a wheel, `scenarios/_twins/` in a checkout.
+    shipped = _PACKAGE if (_PACKAGE / TWINS).is_dir() else _PACKAGE.parents[1] / "scenarios"
     own = project / "scenarios" if project else None
 
     @asynccontextmanager
@@ -97,7 +97,7 @@ def urls_in(environ: Mapping[str, str], tree: Path) -> dict[str, str]:
 
 
 _FIRST_PORT = 2001
-"""The first forwarded port in a sandbox, whose other ports nobody uses."""
+"""The port of the first service; the others follow. All ports of a new sandbox are free."""
 
 
 def forwarded_services(environ: Mapping[str, str]) -> Services:

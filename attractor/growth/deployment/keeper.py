@@ -73,7 +73,7 @@ def settings_hash(environ: Mapping[str, str], release: Release) -> str:
 def next_run(folder: Path, release: Release) -> datetime | None:
     """Return when the keeper runs the next pipeline; None if the cadence runs no pipelines.
 
-    A pipeline without an earlier run first waits for a whole period.
+    The first run of a pipeline follows one period after the start of its app.
     """
     every, pipelines = _schedule(release)
     if every is None or not pipelines:
@@ -243,17 +243,20 @@ def _port(folder: Path) -> str:
 
 def main(folder: Path) -> None:
     """Begin a keeper that outlives this process; end once the app is healthy, or the keeper."""
-    ready, told = os.pipe()
+    waiting, healthy = os.pipe()
     if os.fork():
-        os.close(told)
-        os.read(ready, 1)
+        os.close(healthy)
+        os.read(waiting, 1)
         os._exit(0)
     os.setsid()
-    keep(folder, told)
+    keep(folder, healthy)
 
 
-def keep(folder: Path, told: int) -> None:
-    """Keep the app of the current release running until a signal."""
+def keep(folder: Path, healthy: int) -> None:
+    """Keep the app of the current release running until a signal.
+
+    The file descriptor `healthy` is closed once the app is healthy.
+    """
     ended = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -271,7 +274,7 @@ def keep(folder: Path, told: int) -> None:
                 keeper.ensure()
             except AppFailed as error:
                 raise SystemExit(error.message) from error
-            os.close(told)
+            os.close(healthy)
             keeper.watch(ended)
         finally:
             keeper.close()

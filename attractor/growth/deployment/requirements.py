@@ -80,7 +80,7 @@ def next_command(control_plane: ControlPlane, plan: Plan, check: PlanCheck) -> s
     deploy, drop, rebase, simulate = (
         f"attractor grow {verb} {plan.id}" for verb in ("deploy", "drop", "rebase", "simulate")
     )
-    if state.is_begun:
+    if state.is_deploying:
         # While a process deploys the plan, a second one would be refused.
         return deploy if state is PlanState.INTERRUPTED else ""
     if run_id := _run_to_reject(control_plane, plan):
@@ -89,7 +89,7 @@ def next_command(control_plane: ControlPlane, plan: Plan, check: PlanCheck) -> s
         return rebase if _can_be_rebased(control_plane, plan) else drop
     for one in check.collisions:
         other = one.second if one.first == plan.id else one.first
-        is_kept = control_plane.plans.recorded_state(other).is_begun
+        is_kept = control_plane.plans.recorded_state(other).is_deploying
         return drop if is_kept else f"attractor grow drop {other}"
     deepest = _deepest(control_plane, plan)
     if state is not PlanState.PARKED and not (deepest and deepest.is_enough_for(plan.risk)):

@@ -45,8 +45,8 @@ def main(folder: Path, port: int) -> None:
 
 
 async def _serve(release: Release, folder: Path, port: int) -> None:
-    told = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     listener = listen(socket.socket(socket.AF_INET, socket.SOCK_STREAM), port)
     # Of `runs/growth/releases`: everything that runs and growth wrote.
     sandbox = await app_sandbox(os.environ, hide=[folder.parents[1]], kind=BUBBLEWRAP)
@@ -64,13 +64,13 @@ async def _serve(release: Release, folder: Path, port: int) -> None:
         async with forwarded(listener, address.connect):
             sys.stdout.write(f"{READY}http://127.0.0.1:{listener.getsockname()[1]}\n")
             sys.stdout.flush()
-            ending = asyncio.create_task(told.wait())
+            ending = asyncio.create_task(stopping.wait())
             await asyncio.wait([ending, app.ended], return_when=asyncio.FIRST_COMPLETED)
             ending.cancel()
             # Before the forwarding ends: the app answers its requests.
             await app.stop()
         sys.stdout.write("".join(app.output))
-    sys.exit(0 if told.is_set() else 1)
+    sys.exit(0 if stopping.is_set() else 1)
 
 
 if __name__ == "__main__":

@@ -49,8 +49,11 @@ class PlanState(StrEnum):
         return self in (PlanState.DEPLOYED, PlanState.DROPPED)
 
     @property
-    def is_begun(self) -> bool:
-        """Whether a deployment of the plan is under way, or has to be finished."""
+    def is_deploying(self) -> bool:
+        """Whether a process deploys the plan, or was interrupted and has to be repeated.
+
+        A parked plan is not deploying: it waits for a person.
+        """
         return self in (PlanState.DEPLOYING, PlanState.INTERRUPTED)
 
 

@@ -178,14 +178,14 @@ def show_plan(request: Request, service: Serving, id: str) -> Response:
     described = plans.describe_plan(plane, id)
     found = _simulations(plane, id)
     state = PlanState(str(described["state"]))
-    is_begun = state.is_begun or state in (PlanState.PARKED, PlanState.DEPLOYED)
+    has_deployment = state.is_deploying or state in (PlanState.PARKED, PlanState.DEPLOYED)
     values = {
         "plan": described,
         "address": _plan_address(described["plan_id"]),
         "is_final": state.is_final,
         "mutation": plans.review(plane, id)["mutation"],
         "simulation": found[0] if found else None,
-        "deployment": _deployment(plane, id) if is_begun else None,
+        "deployment": _deployment(plane, id) if has_deployment else None,
         "looks": LOOKS,
         "text_of": text_of,
     }
