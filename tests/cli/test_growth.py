@@ -56,6 +56,16 @@ def test_plan_prints_what_rules_say_of_each_morph(app: ControlPlane) -> None:
     assert f"# Plan {made['plan_id']}" in grow(app, "review", made["plan_id"])
 
 
+def test_plan_lists_the_services_that_its_app_calls(app: ControlPlane) -> None:
+    step = {"type": "add_step", "name": "Look", "after": "yield_forecast", "reads": ["calendar"]}
+    proposal = {"morphs": [{"type": "add_source", "name": "Calendar"}, step], "tests": []}
+    assert "growth.adapters.calendar.url, which is not set\n" in plan(app, proposal)
+    settings = '[growth.adapters.calendar]\nurl = "https://calendar.example/v1"\n'
+    (app.repository / "attractor.toml").write_text(settings)
+    made = record(grow(app, "status", "--json"))["plans"][0]["plan_id"]
+    assert "  calls calendar at https://calendar.example/v1\n" in grow(app, "status", made)
+
+
 def test_collisions_are_found_when_the_second_plan_is_made(app: ControlPlane) -> None:
     first = record(plan(app, PROPOSAL, "--json"))
     second = {"morphs": [{"type": "add_source", "name": "Contracts"}], "tests": []}

@@ -38,7 +38,11 @@ OPEN = farm(
     ('"Packlists"', '"Packlists for [NEEDS CLARIFICATION: whom?]"'),
     ("RFC style notes", SCRIPT),
 )
+CALENDAR = {"type": "add_source", "name": "Calendar"}
+LOOK = {"type": "add_step", "name": "Look", "after": "yield_forecast", "reads": ["calendar"]}
 DROP = {"type": "drop_field", "entity": "Block", "field": "plant_count", "erase": True}
+ADDRESS = "https://calendar.example/v1"
+SETTING = "ATTRACTOR_GROWTH__ADAPTERS__CALENDAR__"
 ADD = {"type": "add_field", "entity": "Block", "name": "soil", "default": "loam"}
 
 
@@ -48,7 +52,7 @@ class Farm:
     def __init__(self, server: RunningServer, plane: ControlPlane) -> None:
         self.server, self.plane = server, plane
         self.plans: list[str] = []
-        for morphs in ([DROP], [DROP, ADD]):
+        for morphs in ([DROP], [DROP, ADD, CALENDAR, LOOK]):
             proposal = read_proposal({"morphs": morphs, "tests": [f"Shows {SCRIPT}"]})
             made = plans.plan_proposal(plane, "HEAD", proposal)
             self.plans.append(str(made["plan_id"]))
@@ -65,7 +69,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
         environ = twin.environ()
         model = {name: environ[name] for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL")}
         state = {"ATTRACTOR_STATE_DIR": str(folder / "state"), "PATH": os.environ["PATH"]}
-        with serving(Service.of(plane.repository, {**state, **model})) as server:
+        calls = {f"{SETTING}URL": ADDRESS, f"{SETTING}TOKEN": "token-of-the-calendar"}
+        with serving(Service.of(plane.repository, {**state, **model, **calls})) as server:
             yield Farm(server, plane)
 
 
@@ -111,6 +116,13 @@ def test_plan_shows_collision_simulation_and_pictures(app: Farm) -> None:
         folder = pictures[0].rpartition("/")[0]
         for name in ("report.json", "..%2freport.json", "none.svg"):
             assert client.get(f"{folder}/{name}").status_code == 404
+
+
+def test_plan_lists_the_services_that_its_app_calls(app: Farm) -> None:
+    with app.server.client("read") as client:
+        shown = client.get(f"/growth/plans/{app.plans[1]}", headers=PAGE).text
+    assert f'<li>calendar: <span class="mono">{ADDRESS}</span></li>' in shown
+    assert "token-of-the-calendar" not in shown
 
 
 def test_rehearsal_with_an_unexpected_change_offers_no_deployment(app: Farm) -> None:

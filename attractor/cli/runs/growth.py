@@ -61,6 +61,7 @@ def _plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     yield f"  {identity['machine_checked']} of {identity['lines']} identity lines machine-checked"
     yield from (f"  not checked: {one}" for one in identity["missing"])
     yield from (f"  test: {one}" for one in plan["tests"])
+    yield from _service_lines(plan)
     yield from check_lines(plan)
     if plan["next"]:
         yield f"next: {plan['next']}"
@@ -170,7 +171,9 @@ def app_lines(app: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _service_lines(record: Mapping[str, Any]) -> Iterator[str]:
-    yield from (f"  calls {adapter} at {url}" for adapter, url in record["services"].items())
+    for adapter, url in record["services"].items():
+        unset = f"growth.adapters.{adapter}.url, which is not set"
+        yield f"  calls {adapter} at {url or unset}"
 
 
 _UNVERIFIED = ", with your rights (isolation_unverified)"

@@ -13,6 +13,8 @@ from attractor.base.errors import AttractorError, UsageError
 from attractor.base.json import Json
 from attractor.base.records import write_record
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE
+from attractor.growth.apps.routes import adapters_of
+from attractor.growth.apps.services import configured_urls
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import branch_of, crew_pipeline
 from attractor.growth.deployment.release import Releases
@@ -153,7 +155,10 @@ def _keep(
 
 
 def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
-    """Return a plan with its state, what rules say of each morph, findings and collisions."""
+    """Return a plan with its state, what rules say of each morph, findings and collisions.
+
+    `services` are the addresses that its app calls by the settings, by adapter.
+    """
     plan = control_plane.plans.load(reference)
     identity = control_plane.coverage(plan)
     steps = plan.steps
@@ -170,6 +175,7 @@ def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json
         "identity": write_record(identity),
         "irreversible": [one.id for one in steps if not one.is_reversible],
         "migrations": [one.migration.describe() for one in steps if one.migration],
+        "services": {**configured_urls(control_plane.host, adapters_of(plan.result))},
         **check(control_plane, plan.id),
     }
 

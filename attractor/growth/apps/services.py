@@ -85,6 +85,12 @@ def configured(host: "RunHost", names: Iterable[str]) -> Mapping[str, str]:
     return variables
 
 
+def configured_urls(host: "RunHost", names: Iterable[str]) -> dict[str, str]:
+    """Return the URL of the service of each adapter by the settings (default: "")."""
+    known: Mapping[str, ServiceSettings] = host.growth.adapters if host.growth else {}
+    return {name: known[name].url if name in known else "" for name in names}
+
+
 def variables_in(environ: Mapping[str, str], tree: Path) -> dict[str, str]:
     """Return the variables of the adapters of an app."""
     wanted = [f"{name.upper()}_{key}" for name in adapters_in(tree) for key in ("URL", "TOKEN")]
