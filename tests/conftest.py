@@ -30,7 +30,7 @@ for number, handler in (
         with suppress(ValueError):
             signal.signal(number, handler)
 
-# Certificates take 15 ms to load for every client, and no test has one of its own.
+# Certificates take 15 ms to load for every client, and only a test of HTTPS has one of its own.
 ssl.create_default_context = cache(ssl.create_default_context)
 # How long one example takes says nothing on a busy machine. The small count tries the same
 # examples each time, so that what fails is what was changed; the full one goes on looking.

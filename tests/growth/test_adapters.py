@@ -1,6 +1,9 @@
 """Adapters against their service twins, over real HTTP."""
 
+import inspect
 import socket
+import ssl
+import subprocess
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +20,7 @@ from attractor.llm.json_schema import find_faults
 from attractor.twins.server.hosting import in_background
 from attractor.twins.services.service import load_service
 from attractor.twins.services.service_twin import ServiceTwin
+from tests.needs import needs
 from tests.tables import table
 
 TWINS = Path(__file__).parents[2] / "scenarios" / "_twins"
@@ -101,12 +105,17 @@ def test_wrong_key_and_silence_are_errors_without_values_of_the_input() -> None:
 
 
 @contextmanager
-def raw_service(body: bytes, *, pause_s: float = 0.0) -> Generator[str]:
+def raw_service(
+    body: bytes, *, pause_s: float = 0.0, tls: ssl.SSLContext | None = None
+) -> Generator[str]:
     """Yield the URL of a service that sends one answer, with a pause after each byte if given."""
 
     def answer() -> None:
-        near, _ = listener.accept()
-        with near, suppress(OSError):
+        plain, _ = listener.accept()
+        with (
+            suppress(OSError),
+            tls.wrap_socket(plain, server_side=True) if tls else plain as near,
+        ):
             near.recv(65536)
             head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
             near.sendall(head if pause_s else head + body)
@@ -117,7 +126,7 @@ def raw_service(body: bytes, *, pause_s: float = 0.0) -> Generator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = Thread(target=answer)
         thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield f"{'https://localhost' if tls else 'http://127.0.0.1'}:{listener.getsockname()[1]}"
         thread.join()
 
 
@@ -134,3 +143,33 @@ def test_slow_nested_and_misled_requests_fail(monkeypatch: pytest.MonkeyPatch) -
     for given in ({**REPOSITORY, "repo": ".."}, {"owner": "ada"}):
         with pytest.raises(ServiceFailed, match="invalid repo"):
             HttpClient("http://127.0.0.1:9", "t", operations).call("list_issues", given)
+
+
+@needs("openssl")
+def test_https_service_needs_a_trusted_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    words += ["-nodes", "-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)]
+    for extension in ("subjectAltName=DNS:localhost", "keyUsage=digitalSignature,keyCertSign"):
+        words += ["-addext", extension]
+    subprocess.run(words, capture_output=True, timeout=60, check=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    uncached = inspect.unwrap(ssl.create_default_context)
+    monkeypatch.setattr(ssl, "create_default_context", uncached)
+
+    def ask(host: str) -> Json:
+        with raw_service(b"[]", tls=tls) as url:
+            client = HttpClient(url.replace("localhost", host), "t", adapters()["github"])
+            return client.call("list_issues", REPOSITORY)
+
+    fault = r"^GET /repos/\{owner\}/\{repo\}/issues: no answer: SSLCertVerificationError$"
+    with pytest.raises(ServiceFailed, match=fault):
+        ask("localhost")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert ask("localhost") == []
+    # The certificate has no other name.
+    with pytest.raises(ServiceFailed, match=fault):
+        ask("127.0.0.1")
