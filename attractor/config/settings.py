@@ -354,7 +354,8 @@ class ServiceSettings(Section):
         "`https://slack.com/api`.",
     )
     token: Annotated[SecretStr, AfterValidator(require_header_value)] = Field(
-        default=SecretStr(""), description="Token of the service, which the app gets."
+        default=SecretStr(""),
+        description="Token of the service, which an app in a sandbox never gets.",
     )
 
 

@@ -16,7 +16,14 @@ MOST_BYTES = 1 << 20
 
 
 class ServiceFailed(Exception):
-    """A service refused a request, or did not answer. The message has no value of the input."""
+    """A service refused a request, or did not answer. The message has no value of the input.
+
+    `status` is the HTTP status of the service, or of a gateway that answers in its place.
+    """
+
+    def __init__(self, message: str, status: int = 502) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Operation(NamedTuple):
@@ -35,24 +42,31 @@ class Operation(NamedTuple):
         """Whether the operation changes nothing at the service."""
         return self.method == "GET"
 
+    @property
+    def place(self) -> str:
+        """The method and the path, without values of the input."""
+        return f"{self.method} {self.path}"
+
 
 class HttpClient:
-    """Sends the operations of one service.
+    """Sends the operations of one service."""
 
-    With `via`, a `host:port`, connections go there instead of to the host of the URL: in a sandbox
-    without a network, this port is forwarded to the service.
-    """
-
-    def __init__(
-        self, url: str, token: str, operations: Mapping[str, Operation], via: str = ""
-    ) -> None:
+    def __init__(self, url: str, token: str, operations: Mapping[str, Operation]) -> None:
         self._url = urllib.parse.urlsplit(url.rstrip("/"))
         self._token = token
         self._operations = operations
-        self._via = via
 
     def call(self, name: str, given: Mapping[str, Any]) -> Any:
         """Send an operation, and return the JSON of the answer."""
+        content = self.send(name, given)
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError) as error:
+            place = self._operations[name].place
+            raise ServiceFailed(f"{place}: the answer is not JSON") from error
+
+    def send(self, name: str, given: Mapping[str, Any]) -> bytes:
+        """Send an operation, and return the answer."""
         operation = self._operations[name]
         rest = dict(given)
         path = operation.path
@@ -61,22 +75,22 @@ class HttpClient:
                 value = str(rest.pop(key, ""))
                 # Otherwise the request would go to another path of the service.
                 if value in ("", ".", ".."):
-                    raise ServiceFailed(f"{operation.method} {operation.path}: invalid {key}")
+                    raise ServiceFailed(f"{operation.place}: invalid {key}")
                 path = path.replace(f"{{{key}}}", urllib.parse.quote(value, safe=""))
-        is_query = operation.method == "GET"
-        query = f"?{urllib.parse.urlencode(rest)}" if is_query and rest else ""
-        return self._answer(
-            operation, f"{self._url.path}{path}{query}", None if is_query else json.dumps(rest)
-        )
+        sent = None if operation.only_reads else json.dumps(rest)
+        if sent and len(sent) > MOST_BYTES:
+            raise ServiceFailed(f"{operation.place}: the input has more than {MOST_BYTES} bytes")
+        query = f"?{urllib.parse.urlencode(rest)}" if operation.only_reads and rest else ""
+        return self._answer(operation, f"{self._url.path}{path}{query}", sent)
 
-    def _answer(self, operation: Operation, target: str, sent: str | None) -> Any:
-        place = f"{operation.method} {operation.path}"
+    def _answer(self, operation: Operation, target: str, sent: str | None) -> bytes:
+        place = operation.place
         headers = {
             "authorization": f"Bearer {self._token}",
             "content-type": "application/json",
             "accept": "application/json",
         }
-        connection = _Connection(self._url, self._via)
+        connection = _Connection(self._url)
         # The time limit of a socket is for each piece of an answer, not for the whole.
         timer = threading.Timer(SECONDS, connection.abort)
         timer.start()
@@ -93,28 +107,23 @@ class HttpClient:
         if connection.is_late:
             raise ServiceFailed(f"{place}: no answer: too late")
         if not 200 <= response.status < 300:
-            raise ServiceFailed(f"{place}: status {response.status}")
+            raise ServiceFailed(f"{place}: status {response.status}", response.status)
         if len(body) > MOST_BYTES:
             raise ServiceFailed(f"{place}: the answer has more than {MOST_BYTES} bytes")
-        try:
-            return json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise ServiceFailed(f"{place}: the answer is not JSON") from error
+        return body
 
 
 class _Connection(http.client.HTTPConnection):
-    """A connection to the host of a URL, which may lead through another address."""
+    """A connection to the host of a URL, which another thread may abort."""
 
-    def __init__(self, url: urllib.parse.SplitResult, via: str) -> None:
+    def __init__(self, url: urllib.parse.SplitResult) -> None:
         self._is_secure = url.scheme == "https"
         self.default_port = 443 if self._is_secure else 80
         super().__init__(url.hostname or "", url.port or self.default_port, timeout=SECONDS)
-        host, _, port = via.rpartition(":")
-        self._place = (host, int(port)) if via else (self.host, self.port)
         self.is_late = False
 
     def connect(self) -> None:
-        self.sock = socket.create_connection(self._place, SECONDS)
+        self.sock = socket.create_connection((self.host, self.port), SECONDS)
         if self._is_secure:
             context = ssl.create_default_context()
             self.sock = context.wrap_socket(

@@ -13,7 +13,7 @@ from attractor.base.errors import AttractorError, UsageError
 from attractor.base.json import Json
 from attractor.base.records import write_record
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE
-from attractor.growth.apps.routes import adapters_of
+from attractor.growth.apps.routes import declared_operations
 from attractor.growth.apps.services import configured_urls
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import branch_of, crew_pipeline
@@ -175,7 +175,7 @@ def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json
         "identity": write_record(identity),
         "irreversible": [one.id for one in steps if not one.is_reversible],
         "migrations": [one.migration.describe() for one in steps if one.migration],
-        "services": {**configured_urls(control_plane.host, adapters_of(plan.result))},
+        "services": {**configured_urls(control_plane.host, declared_operations(plan.result))},
         **check(control_plane, plan.id),
     }
 

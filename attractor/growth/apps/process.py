@@ -21,6 +21,7 @@ from attractor.environments.environment import ExecutionEnvironment, Inherit, Se
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.sandbox.bubblewrap import BindMount
 from attractor.environments.selection import EnvironmentChoice, choose_environment
+from attractor.growth.apps.service_gateway import service_gateway
 from attractor.growth.apps.services import Services, no_services
 from attractor.growth.apps.skeleton import APP_FOLDERS, STACK
 from attractor.growth.apps.stack import stacks
@@ -83,7 +84,8 @@ async def running_app(
     fixed = {"APP_CLOCK": clock.isoformat()} if clock else {}
     async with (
         _place(tree, state, sandbox) as place,
-        services(tree, place.environment, seed) as reached,
+        services(tree, seed) as outside,
+        service_gateway(tree, place.environment, outside) as reached,
     ):
         given = {**fixed, **reached, **(variables or {})}
         variables = {**place.variables, "APP_SEED": str(seed), **given}

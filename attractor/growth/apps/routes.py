@@ -124,10 +124,13 @@ def _entities(graph: SpecGraph, ids: Iterable[str]) -> Iterator[str]:
                 pass
 
 
-def adapters_of(graph: SpecGraph) -> Collection[str]:
-    """Return the names of the adapters that steps declare."""
-    steps = graph.of_kind("step")
-    return sorted({name for one in steps for name in operations_of(graph, one)})
+def declared_operations(graph: SpecGraph) -> Mapping[str, Collection[str]]:
+    """Return the operations that any step may call, by adapter."""
+    found: dict[str, set[str]] = {}
+    for step in graph.of_kind("step"):
+        for adapter, names in operations_of(graph, step).items():
+            found.setdefault(adapter, set()).update(names)
+    return dict(sorted(found.items()))
 
 
 def operations_of(graph: SpecGraph, step: SpecNode) -> Mapping[str, tuple[str, ...]]:

@@ -1,17 +1,14 @@
 """The services that the adapters of an app call: twins, or the services of the settings.
 
-Tests and rehearsals start twins. A released app gets the addresses and tokens of the settings
-`growth.adapters`; its sandbox has no network, but one port for each service, which is forwarded.
+Builds and rehearsals start twins; a released app calls the services of `growth.adapters`.
 """
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from attractor.base.errors import Refused
-from attractor.environments.environment import ExecutionEnvironment
 from attractor.growth.tools import adapters_in
 
 # The keeper and the service of a released app do not need the rest, which is slow to import.
@@ -19,11 +16,9 @@ if TYPE_CHECKING:
     from attractor.config.settings import ServiceSettings
     from attractor.pipeline.host.run_host import RunHost
 
-Services = Callable[
-    [Path, ExecutionEnvironment, int], AbstractAsyncContextManager[Mapping[str, str]]
-]
-"""Lets the app of a tree reach its services from an environment during a block; yields its
-variables. The number is a seed.
+Services = Callable[[Path, int], AbstractAsyncContextManager[Mapping[str, str]]]
+"""Yields the addresses and tokens of the services of the app of a tree as variables during a block.
+The number is a seed.
 """
 
 _PACKAGE = Path(__file__).parents[1]
@@ -35,33 +30,30 @@ def service_twins(project: Path | None = None) -> Services:
     Twins in `scenarios/_twins/` of a project take the place of the shipped ones.
     """
     # Imported here, because a released app has no twins.
-    from attractor.scenarios.suite import TwinSettings
     from attractor.scenarios.suite_files import TWINS
-    from attractor.scenarios.trial_twins import start_twins
+    from attractor.twins.services.service import load_service
+    from attractor.twins.services.service_twin import ServiceTwin
 
     # The shipped ones: `attractor/growth/_twins/` in a wheel, `scenarios/_twins/` in a checkout.
     shipped = _PACKAGE if (_PACKAGE / TWINS).is_dir() else _PACKAGE.parents[1] / "scenarios"
     own = project / "scenarios" if project else None
 
     @asynccontextmanager
-    async def start(
-        tree: Path, environment: ExecutionEnvironment, seed: int
-    ) -> AsyncGenerator[Mapping[str, str]]:
+    async def start(tree: Path, seed: int) -> AsyncGenerator[Mapping[str, str]]:
         variables: dict[str, str] = {}
         async with AsyncExitStack() as stack:
             for name in adapters_in(tree):
                 folder = own if own and (own / TWINS / name).is_dir() else shipped
-                twin = start_twins([TwinSettings(name=name)], {}, folder, environment, seed=seed)
-                variables |= (await stack.enter_async_context(twin)).variables
+                service = load_service(folder / TWINS / name)
+                twin = ServiceTwin(service, seed=service.table.seed + seed)
+                variables |= (await stack.enter_async_context(twin)).environ()
             yield variables
 
     return start
 
 
 @asynccontextmanager
-async def no_services(
-    tree: Path, environment: ExecutionEnvironment, seed: int
-) -> AsyncGenerator[Mapping[str, str]]:
+async def no_services(tree: Path, seed: int) -> AsyncGenerator[Mapping[str, str]]:
     """Yield no variables: an app with adapters does not start."""
     yield {}
 
@@ -100,27 +92,3 @@ def variables_in(environ: Mapping[str, str], tree: Path) -> dict[str, str]:
 def urls_in(environ: Mapping[str, str], tree: Path) -> dict[str, str]:
     """Return the URL of the service of each adapter of an app."""
     return {name: environ.get(f"{name.upper()}_URL", "") for name in adapters_in(tree)}
-
-
-_FIRST_PORT = 2001
-"""The port of the first service; the others follow. All ports of a new sandbox are free."""
-
-
-def forwarded_services(environ: Mapping[str, str]) -> Services:
-    """Return the services of variables, each forwarded to a port in the sandbox of an app."""
-
-    @asynccontextmanager
-    async def start(
-        tree: Path, environment: ExecutionEnvironment, seed: int
-    ) -> AsyncGenerator[Mapping[str, str]]:
-        variables = variables_in(environ, tree)
-        async with AsyncExitStack() as stack:
-            for port, (name, text) in enumerate(urls_in(environ, tree).items(), _FIRST_PORT):
-                url = urlsplit(text)
-                outside = url.port or (443 if url.scheme == "https" else 80)
-                offered = environment.offer(port, f"[{url.hostname}]:{outside}")
-                await stack.enter_async_context(offered)
-                variables[f"{name.upper()}_VIA"] = f"127.0.0.1:{port}"
-            yield variables
-
-    return start

@@ -30,7 +30,7 @@ from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.run_facts import read_facts
 from attractor.factory.launch import ask_gate, promote_run
 from attractor.growth.apps.process import sandbox_of
-from attractor.growth.apps.routes import adapters_of
+from attractor.growth.apps.routes import declared_operations
 from attractor.growth.apps.services import configured, urls_in
 from attractor.growth.apps.skeleton import APP_FOLDERS
 from attractor.growth.building import (
@@ -139,7 +139,7 @@ async def deploy(
         if kept is None or not await _is_promoted(repository, kept):
             with control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow deploy"):
                 if not variant:
-                    configured(host, adapters_of(plan.result))
+                    configured(host, declared_operations(plan.result))
                 _require_deployable(control_plane, plan, journal)
                 note(journal, PlanState.DEPLOYING, by=by)
             kept = await build_plan(host, folder, plan, branch=branch, is_variant=bool(variant))

@@ -1,8 +1,8 @@
 """The process of a released app, which the keeper starts: `python -m ... FOLDER PORT`.
 
-It serves the app of the current release in a sandbox of bubblewrap, and forwards one port of the
-loopback to it, and one port of the sandbox to each service that it calls: the app writes only its
-state, and sees no other file of the operator. If the release was made without a sandbox, this
+It serves the app of the current release in a sandbox of bubblewrap, forwards one port of the
+loopback to it, and is its gateway to the services that it calls: the app writes only its state,
+and sees no token and no other file of the operator. If the release was made without a sandbox, this
 process becomes the app: it has the rights of the operator, but only the core of the variables.
 """
 
@@ -11,13 +11,14 @@ import os
 import signal
 import socket
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from attractor.base.errors import AttractorError
 from attractor.environments.environment import Inherit, inherited
 from attractor.environments.sandbox.sockets import Address, forwarded, listen
 from attractor.growth.apps.process import app_sandbox, running_app
-from attractor.growth.apps.services import forwarded_services, variables_in
+from attractor.growth.apps.services import variables_in
 from attractor.growth.deployment.release import BUBBLEWRAP, RECORDED, Release, Releases
 
 READY = "listening on "
@@ -57,7 +58,7 @@ async def _serve(release: Release, folder: Path, port: int) -> None:
         release.state,
         sandbox=sandbox,
         variables=variables,
-        services=forwarded_services(os.environ),
+        services=lambda _tree, _seed: nullcontext(os.environ),
     )
     async with running as app:
         address = Address.parse(app.url.removeprefix("http://"))

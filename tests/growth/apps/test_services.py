@@ -16,6 +16,7 @@ from attractor.growth.plans.plan import Plan, PlannedMorph
 from attractor.growth.simulation.rehearse import rehearse
 from attractor.growth.simulation.traffic import Conditions, Exchange, Recording, Request, Response
 from attractor.growth.spec.document import read_document
+from attractor.growth.spec.files import write_spec
 from tests.growth.apps.small_app import write_with_bodies
 from tests.pipeline.projects import make_host
 
@@ -84,6 +85,7 @@ async def test_rehearsed_apps_call_fresh_twins_and_only_what_their_steps_declare
     tmp_path: Path,
 ) -> None:
     tree = write_with_bodies(SPEC, tmp_path / "tree", BODIES)
+    write_spec(SPEC, tree)
     adapters = sorted(one.name for one in (tree / "app" / "adapters").iterdir())
     assert adapters == ["__init__.py", "calendar.py", "http_client.py"]
     write_own_twin(tmp_path)

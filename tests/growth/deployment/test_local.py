@@ -19,10 +19,13 @@ import pytest
 
 from attractor.cli.runs.growth import app_lines
 from attractor.growth.api.deployments import describe_app, record_traffic
+from attractor.growth.deployment import service as service_process
 from attractor.growth.deployment.keeper import Keeper
 from attractor.growth.deployment.release import BUBBLEWRAP, NONE
 from attractor.growth.deployment.targets import local
+from attractor.growth.morph import read_morph
 from attractor.growth.simulation.traffic import read_recordings
+from attractor.growth.spec.files import read_spec, write_spec
 from attractor.growth.tools import copied_adapters
 from attractor.twins.server.hosting import in_background
 from attractor.twins.services.service import load_service
@@ -33,6 +36,8 @@ from tests.needs import needs_bubblewrap
 
 SANDBOXES = (pytest.param(BUBBLEWRAP, marks=needs_bubblewrap), NONE)
 KEY = "key-of-the-operator"
+SEEN = ("/proc/*/environ", "/proc/*/cmdline", "/workspace/**", "/tmp/**", "/run/**", "/etc/**")
+"""Files in a sandbox that might contain a token."""
 PROBE = """
 def probe(path):
     def attempt(act):
@@ -45,18 +50,31 @@ def probe(path):
         from app.adapters.calendar import part
         from app.adapters.http_client import HttpClient
 
-        values = [os.environ.get(f"CALENDAR_{one}", "") for one in ("URL", "TOKEN", "VIA")]
-        client = HttpClient(*values[:2], part, values[2])
+        client = HttpClient(os.environ["CALENDAR_URL"], os.environ["CALENDAR_TOKEN"], part)
         return client.call("list_events", {"calendar": "farm"})
+
+    def go_round():
+        request = urllib.request.Request(
+            os.environ["CALENDAR_URL"] + "/calendars/farm/events",
+            b'{"title": "Kale", "start": "2026-01-06"}',
+            {"authorization": "Bearer " + os.environ["CALENDAR_TOKEN"]},
+        )
+        try:
+            return urllib.request.urlopen(request).status
+        except urllib.error.HTTPError as error:
+            return json.load(error)
 
     for output in (sys.stdout, sys.stderr):
         print("probed with", os.environ.get("CALENDAR_TOKEN"), file=output, flush=True)
-    files = json.loads(pathlib.Path(path).read_text())
+    files, patterns = json.loads(pathlib.Path(path).read_text())
+    seen = [one for pattern in patterns for one in glob.glob(pattern, recursive=True)]
     return {
         "variables": dict(os.environ),
         "read": [attempt(pathlib.Path(one).read_text) for one in files],
         "written": [attempt(lambda: open(one, "w").close()) for one in ("app/x", *files)],
         "called": attempt(call),
+        "gone_round": attempt(go_round),
+        "seen": {one: attempt(lambda: open(one, errors="replace").read()) for one in seen},
     }
 
 
@@ -64,11 +82,12 @@ class Handler"""
 
 
 def answer_probes(app: Living) -> None:
-    """Let the released app try to read and to write what lies in the file `probe` of its state."""
+    """Let the released app try to read and to write the files that its file `probe` names."""
     file = app.releases.folder / "v0/tree/app/__main__.py"
     get = 'if self.path == "/health":'
     asked = 'if self.path == "/probe":\n            return self.answer(probe(STATE / "probe"))\n'
     text = file.read_text().replace("class Handler", PROBE.strip())
+    text = f"import glob, urllib.error, urllib.request\n{text}"
     file.write_text(text.replace(get, f"{asked}        {get}", 1))
 
 
@@ -84,36 +103,46 @@ def test_released_app_gets_no_key_and_in_a_sandbox_only_its_state(
     files = [str(one) for one in (secret, holdout, app.releases.folder / "v0/release.json")]
     current = app.releases.current
     assert current
-    (current.state / "probe").write_text(json.dumps(files))
+    patterns = SEEN if sandbox == BUBBLEWRAP else ()
+    (current.state / "probe").write_text(json.dumps([files, patterns]))
     write_adapter(current.tree)
     service = ServiceTwin(load_service(TWINS / "calendar"))
     try:
         with in_background(service):
             variables = {**os.environ, "DATABASE_URL": KEY, "SOME_API_KEY": KEY}
-            local.start(app.releases, variables, service.environ())
+            settings = service.environ()
+            local.start(app.releases, variables, settings)
             lines = [*app_lines(describe_app(app.plane))]
             found = app.get("/probe")
         assert KEY not in found["variables"].values()
-        # In the sandbox, no network but one port leads to the service.
+        # In the sandbox, no network but the gateway leads to the service.
         assert found["called"] == {"items": []}
-        assert ("CALENDAR_VIA" in found["variables"]) == (sandbox == BUBBLEWRAP)
-        assert f"  calls calendar at {found['variables']['CALENDAR_URL']}" in lines
+        token = settings["CALENDAR_TOKEN"]
+        assert (token in json.dumps(found)) == (sandbox == NONE)
+        assert f"  calls calendar at {settings['CALENDAR_URL']}" in lines
         if sandbox == BUBBLEWRAP:
+            assert found["gone_round"] == {"error": "no step declares calendar.create_event"}
+            assert {"/proc/1/environ", "/workspace/app/__main__.py"} <= found["seen"].keys()
             assert found["read"] == ["refused"] * 3
             assert found["written"] == ["refused"] * 4
             assert secret.read_text() == KEY
     finally:
         app.stop()
     log = (app.releases.folder / "keeper.log").read_text()
-    token = service.environ()["CALENDAR_TOKEN"]
     assert (log.count("probed with"), token in log) == (2, False)
 
 
 def write_adapter(tree: Path) -> None:
-    """Let the app in a tree call the calendar."""
+    """Let the app in a tree read the calendar."""
     for path, text in copied_adapters(["calendar"]).items():
         (tree / path).parent.mkdir(exist_ok=True)
         (tree / path).write_text(text)
+    graph = read_spec(tree)
+    pipeline = "contract_allocation"
+    step = {"type": "add_step", "pipeline": pipeline, "name": "Look", "reads": ["calendar"]}
+    for morph in ({"type": "add_source", "name": "Calendar"}, step):
+        graph = read_morph(morph).apply(graph)
+    write_spec(graph, tree)
 
 
 def test_changed_settings_of_a_service_start_the_app_again(tmp_path: Path) -> None:
@@ -122,7 +151,7 @@ def test_changed_settings_of_a_service_start_the_app_again(tmp_path: Path) -> No
     current, note = app.releases.current, app.releases.folder / "keeper.json"
     assert current
     write_adapter(current.tree)
-    (current.state / "probe").write_text("[]")
+    (current.state / "probe").write_text("[[], []]")
     settings = {"CALENDAR_URL": "http://127.0.0.1:9", "CALENDAR_TOKEN": "token-before"}
     try:
         url = local.start(app.releases, os.environ, settings)
@@ -215,6 +244,44 @@ def test_crashed_app_is_started_again_until_it_is_healthy(
         ended.set()
         watching.join()
         keeper.close()
+
+
+@needs_bubblewrap
+def test_killed_gateway_ends_its_app_and_both_start_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_released(tmp_path / "app", sandbox=BUBBLEWRAP)
+    answer_probes(app)
+    folder, current = app.releases.folder, app.releases.current
+    assert current
+    write_adapter(current.tree)
+    (current.state / "probe").write_text("[[], []]")
+    service = ServiceTwin(load_service(TWINS / "calendar"))
+    keeper = Keeper(folder, current)
+    try:
+        with in_background(service):
+            for name, value in service.environ().items():
+                monkeypatch.setenv(name, value)
+            keeper.ensure()
+            assert app.get("/probe")["called"] == {"items": []}
+            first, *others = _descendants(os.getpid(), f"{service_process.__name__}\0{folder}")
+            assert others
+            os.kill(first, signal.SIGKILL)
+            _wait_until(lambda: not any(Path(f"/proc/{one}").exists() for one in others))
+            keeper.ensure()
+            assert app.get("/probe")["called"] == {"items": []}
+    finally:
+        keeper.close()
+
+
+def _descendants(parent: int, words: str = "") -> list[int]:
+    """Return the children of a process whose command contains words, each with all of its own."""
+    found: list[int] = []
+    for one in Path(f"/proc/{parent}/task").glob("*/children"):
+        for child in map(int, one.read_text().split()):
+            if words in Path(f"/proc/{child}/cmdline").read_text():
+                found += [child, *_descendants(child)]
+    return found
 
 
 @pytest.mark.parametrize("sandbox", SANDBOXES)

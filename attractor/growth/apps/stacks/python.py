@@ -7,7 +7,12 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from attractor.growth.apps.routes import adapters_of, entities_of, guarded_steps, operations_of
+from attractor.growth.apps.routes import (
+    declared_operations,
+    entities_of,
+    guarded_steps,
+    operations_of,
+)
 from attractor.growth.apps.stack import FilePart, GeneratedFile, Stack
 from attractor.growth.spec.graph import Relation, SpecGraph, SpecNode
 from attractor.growth.tools import copied_adapters
@@ -31,7 +36,7 @@ def _generate(graph: SpecGraph) -> Mapping[str, GeneratedFile]:
         for name in _skeleton_templates()
         for path in [f"app/{name.removesuffix(_SUFFIX)}"]
     }
-    for path, text in copied_adapters(adapters_of(graph)).items():
+    for path, text in copied_adapters(declared_operations(graph)).items():
         generated[path] = GeneratedFile(text, (), FilePart.SKELETON)
     for kind, folder in _BODIES.items():
         for node in graph.of_kind(kind):
