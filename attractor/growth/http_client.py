@@ -2,11 +2,12 @@
 
 import http.client
 import json
+import re
 import socket
 import ssl
 import threading
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from string import Formatter
 from typing import Any, NamedTuple
@@ -29,7 +30,8 @@ class ServiceFailed(Exception):
 class Operation(NamedTuple):
     """A request to a service: `{name}` in the path is replaced by a member of the input.
 
-    The other members of the input are the query of a GET, and the body of other methods.
+    The other members of the input are the query of a GET, which has only strings, and the body of
+    other methods.
     """
 
     method: str
@@ -46,6 +48,37 @@ class Operation(NamedTuple):
     def place(self) -> str:
         """The method and the path, without values of the input."""
         return f"{self.method} {self.path}"
+
+
+_TYPES: Mapping[str, Collection[type]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list, tuple),
+    "object": (dict,),
+}
+
+
+def _find_faults(given: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
+    """Return the faults of an input; of JSON Schema, only the keywords of adapters are known."""
+    members = schema["properties"]
+    faults = [f"missing {key}" for key in schema.get("required", ()) if key not in given]
+    if not schema.get("additionalProperties", True):
+        faults += [f"unknown {key}" for key in given if key not in members]
+    return faults + [
+        f"invalid {key} (schema: {json.dumps(members[key])})"
+        for key, value in given.items()
+        if key in members and not _is_valid(value, members[key])
+    ]
+
+
+def _is_valid(value: Any, schema: Mapping[str, Any]) -> bool:
+    return (
+        type(value) in _TYPES[schema["type"]]
+        and len(str(value)) >= schema.get("minLength", 0)
+        and re.search(schema.get("pattern", ""), str(value)) is not None
+    )
 
 
 class HttpClient:
@@ -68,6 +101,8 @@ class HttpClient:
     def send(self, name: str, given: Mapping[str, Any]) -> bytes:
         """Send an operation, and return the answer."""
         operation = self._operations[name]
+        if faults := _find_faults(given, operation.input_schema):
+            raise ServiceFailed(f"{name}: {'; '.join(faults)}", 400)
         rest = dict(given)
         path = operation.path
         for _, key, _, _ in Formatter().parse(operation.path):

@@ -139,9 +139,38 @@ def test_slow_nested_and_misled_requests_fail(monkeypatch: pytest.MonkeyPatch) -
     large = {**REPOSITORY, "title": "x" * (1 << 20)}
     with pytest.raises(ServiceFailed, match="the input has more than"):
         HttpClient("http://127.0.0.1:9", "t", operations).call("create_issue", large)
-    for given in ({**REPOSITORY, "repo": ".."}, {"owner": "ada"}):
-        with pytest.raises(ServiceFailed, match="invalid repo"):
-            HttpClient("http://127.0.0.1:9", "t", operations).call("list_issues", given)
+    misled = {**REPOSITORY, "repo": ".."}
+    with pytest.raises(ServiceFailed, match="invalid repo"):
+        HttpClient("http://127.0.0.1:9", "t", operations).call("list_issues", misled)
+
+
+@table("name", list(CALLS))
+def test_invalid_input_is_refused_before_its_request(name: str) -> None:
+    operations = adapters()[name]
+    client = HttpClient("http://127.0.0.1:9", "t", operations)
+    for operation, valid, _ in CALLS[name]:
+        schema = dict(operations[operation].input_schema)
+        values: list[Json] = ["", 5, True, None, ["x"]]
+        inputs: list[dict[str, Json]] = [
+            {**valid},
+            {**valid, "other": "x"},
+            *({key: one for key, one in valid.items() if key != left} for left in valid),
+            *({**valid, key: value} for key in valid for value in values),
+        ]
+        for given in inputs:
+            with pytest.raises(ServiceFailed) as refused:
+                client.call(operation, given)
+            is_refused = str(refused.value).startswith(f"{operation}: ")
+            assert is_refused == bool(find_faults(given, schema)), given
+
+
+def test_schemas_of_inputs_have_only_the_keywords_that_the_client_checks() -> None:
+    for operation in (one for each in adapters().values() for one in each.values()):
+        schema = operation.input_schema
+        assert set(schema) <= {"type", "required", "properties", "additionalProperties"}
+        for member in schema["properties"].values():
+            assert set(member) <= {"type", "minLength", "pattern"}
+            assert member["type"] == "string" or not operation.only_reads
 
 
 @needs("openssl")
