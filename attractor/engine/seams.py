@@ -314,8 +314,8 @@ The function raises UsageError if the choice is invalid.
 class Parts:
     """The parts that every handler is built from.
 
-    Values of `secrets` must not appear in prompts. `project` is the folder of the project, which
-    agents do not write.
+    Values of `secrets` must not appear in prompts. `project` is the folder of the project, not the
+    workspace of the run.
     """
 
     backend: Backend
