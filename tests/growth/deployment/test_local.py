@@ -36,7 +36,7 @@ from tests.needs import needs_bubblewrap
 
 SANDBOXES = (pytest.param(BUBBLEWRAP, marks=needs_bubblewrap), NONE)
 KEY = "key-of-the-operator"
-SEEN = ("/proc/*/environ", "/proc/*/cmdline", "/workspace/**", "/tmp/**", "/run/**", "/etc/**")
+SEEN = ("/proc/*/environ", "/proc/*/cmdline", "/workspace/**", "/tmp/**", "/run/**")
 """Files in a sandbox that might contain a token."""
 PROBE = """
 def probe(path):
