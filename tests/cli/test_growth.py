@@ -158,6 +158,18 @@ def test_refused_proposals(app: ControlPlane) -> None:
     assert "panel 'triage' exists" in plan(app, double, code=4)
 
 
+@pytest.mark.parametrize("option", ["plan --proposal", "plan --desires", "feedback --telemetry"])
+def test_missing_file_is_wrong_usage_not_a_parked_deployment(
+    app: ControlPlane, option: str
+) -> None:
+    assert "'missing.json' does not exist" in grow(app, *option.split(), "missing.json", code=2)
+
+
+def test_plan_without_desires_names_the_option(app: ControlPlane) -> None:
+    assert "no desires to plan for" in (refused := grow(app, "plan", code=2))
+    assert "--desires FILE" in refused
+
+
 def test_simulation_says_what_may_change_and_lets_the_plan_go_on(app: ControlPlane) -> None:
     made = record(plan(app, PROPOSAL, "--json"))
     shown = grow(app, "simulate", made["plan_id"], "--no-rehearse")

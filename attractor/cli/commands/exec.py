@@ -31,7 +31,12 @@ STANDARD_INPUT = "-"
     show_default=True,
     help="Execute CODE in this language; typescript and javascript need node.",
 )
-@click.option("--file", metavar="F", help="Execute the code in the file F.")
+@click.option(
+    "--file",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    metavar="F",
+    help="Execute the code in the file F.",
+)
 @click.option("--command", metavar="C", help="Execute a command for 'sh -c' instead of code.")
 @click.option("--arg", "argv", multiple=True, help="Pass an argument. May be repeated.")
 @click.option("--env", multiple=True, metavar="K=V", help="Set a variable. May be repeated.")

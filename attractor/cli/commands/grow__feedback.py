@@ -15,7 +15,7 @@ from attractor.cli.shell_completion import complete_runs
 @click.command("feedback")
 @click.option(
     "--telemetry",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Take the counts per node of this file, such as the app's telemetry.json.",
 )
 @click.option(

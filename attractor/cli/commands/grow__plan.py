@@ -13,13 +13,13 @@ from attractor.cli.runs.growth import control_plane_of, show_plan
 @click.argument("spec", metavar="[SPEC]", default="HEAD")
 @click.option(
     "--desires",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Add the desires of this JSON file, one or a list (default: those that SPEC adds to its "
     "base).",
 )
 @click.option(
     "--proposal",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Take morphs and tests from this JSON file, instead of asking a model.",
 )
 @json_option

@@ -55,7 +55,7 @@ def plan(
     """
     stored = _with_desires(control_plane, spec_graph_id, new_desires)
     if not stored.desires:
-        hint = "pass desires, or the id of a specification from 'attractor spec normalize'"
+        hint = "pass --desires FILE, or the id that 'attractor spec normalize --base SPEC' prints"
         raise UsageError(f"no desires to plan for in {stored.id}", hint=hint)
     if unclear := find_unclear(stored.graph, control_plane.head):
         raise refusal(unclear)

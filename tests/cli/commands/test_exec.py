@@ -77,6 +77,7 @@ def test_smoke_test_passes(tmp_path: Path) -> None:
         (["1", "--extended"], "--extended needs --json"),
         (["1", "--smoke"], "--smoke executes no code"),
         (["1", "--timeout", "301"], "timeout: Input should be less than or equal to 300"),
+        (["--file", "missing.py"], "File 'missing.py' does not exist"),
         (["1", "--env", "A"], "invalid variable 'A'"),
         (["1", "--with", "../secret"], "'../secret' is not a path below the working folder"),
         (["1", "--with", "binary"], "binary is not text in UTF-8"),
