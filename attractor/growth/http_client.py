@@ -108,8 +108,8 @@ class HttpClient:
         for _, key, _, _ in Formatter().parse(operation.path):
             if key is not None:
                 value = str(rest.pop(key, ""))
-                # Otherwise the request would go to another path of the service.
-                if value in ("", ".", ".."):
+                # Otherwise the request could go to another path: some servers decode "%2F".
+                if {"", ".", ".."}.intersection(re.split(r"[/\\]", value)):
                     raise ServiceFailed(f"{operation.place}: invalid {key}")
                 path = path.replace(f"{{{key}}}", urllib.parse.quote(value, safe=""))
         sent = None if operation.only_reads else json.dumps(rest)

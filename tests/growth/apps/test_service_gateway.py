@@ -53,13 +53,17 @@ CASES: list[tuple[str, str, bytes, int, Json]] = [
             ("GET", f"http://127.0.0.1:1{EVENTS}"),
         ]
     ),
-    (
-        "GET",
-        EVENTS.replace("farm", "%2e%2e"),
-        b"",
-        502,
-        "GET /calendars/{calendar}/events: invalid calendar",
+    *(
+        (
+            "GET",
+            EVENTS.replace("farm", calendar),
+            b"",
+            502,
+            "GET /calendars/{calendar}/events: invalid calendar",
+        )
+        for calendar in ("%2e%2e", "farm%2f..%2f..%2fadmin", "..%5cadmin", "%2ffarm")
     ),
+    ("GET", EVENTS.replace("farm", "farm%2fnorth"), b"", 200, {"items": []}),
     ("POST", "/drive/files", b"name=a.txt", 400, "the input is not JSON"),
     ("POST", "/drive/files", b"[]", 400, "the input is not an object"),
 ]
