@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from attractor.cli.runs.growth import simulation_lines
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.morph import apply_morphs, read_morph
 from attractor.growth.spec.files import read_spec, write_spec
@@ -183,3 +184,21 @@ def test_simulation_says_what_may_change_and_lets_the_plan_go_on(app: ControlPla
     pictures = [Path(report["folder"], one).read_text() for one in report["screenshots"]]
     assert "contract_tracker" not in pictures[0]
     assert "contract_tracker" in pictures[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ([], ["no response changes"]),
+        (["GET /: 2 lines"], ["responses that change:", "GET /: 2 lines"]),
+    ],
+)
+def test_rehearsal_without_a_changed_response_says_so(
+    app: ControlPlane, changes: list[str], expected: list[str]
+) -> None:
+    made = record(plan(app, PROPOSAL, "--json"))["plan_id"]
+    report = record(grow(app, "simulate", made, "--no-rehearse", "--json"))
+    done = {"run_id": RUN, "will_change": [{"change": one} for one in changes]}
+    lines = [*simulation_lines({**report, "folder": "", "rehearsal": done})]
+    first = lines.index(f"  rehearsed by {RUN}: {expected[0]}")
+    assert [one.strip() for one in lines[first + 1 :]][: len(changes)] == expected[1:]

@@ -105,8 +105,10 @@ def simulation_lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield f"  recorded state, {moved['records']} records: {moved['description']}"
     rehearsal = report["rehearsal"]
     if rehearsal:
-        yield f"  rehearsed by {rehearsal['run_id']}: responses that change:"
-        yield from (f"    {one['change']}" for one in rehearsal["will_change"])
+        changes = [f"    {one['change']}" for one in rehearsal["will_change"]]
+        found = "responses that change:" if changes else "no response changes"
+        yield f"  rehearsed by {rehearsal['run_id']}: {found}"
+        yield from changes
     yield from (f"  risk: {one}" for one in report["risks"])
     yield f"  pictures: {', '.join(report['screenshots'])} in {report['folder']}"
     yield from (f"  BLOCKS: {one}" for one in report["faults"])
