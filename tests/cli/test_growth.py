@@ -176,6 +176,7 @@ def test_simulation_says_what_may_change_and_lets_the_plan_go_on(app: ControlPla
     shown = grow(app, "simulate", made["plan_id"], "--no-rehearse")
     assert "may change: comparator" not in shown
     assert "risk: medium: m2 insert_gate" in shown
+    assert "  not rehearsed (needed from medium risk on)\n" in shown
     assert "risk: no recorded traffic fits the app (record some: attractor grow record)" in shown
     assert f"next: attractor grow simulate {made['plan_id']}\n" in shown
     assert record(grow(app, "status", "--json"))["plans"][0]["state"] == "simulated"

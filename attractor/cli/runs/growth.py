@@ -109,6 +109,8 @@ def simulation_lines(report: Mapping[str, Any]) -> Iterator[str]:
         found = "responses that change:" if changes else "no response changes"
         yield f"  rehearsed by {rehearsal['run_id']}: {found}"
         yield from changes
+    else:
+        yield "  not rehearsed (needed from medium risk on)"
     yield from (f"  risk: {one}" for one in report["risks"])
     yield f"  pictures: {', '.join(report['screenshots'])} in {report['folder']}"
     yield from (f"  BLOCKS: {one}" for one in report["faults"])
