@@ -82,8 +82,15 @@ def free(flow: Flow, result: RunResult) -> None:
     async def collect() -> list[str]:
         now = flow.host.clock.now()
         rules = Rules(now=now, older_than=timedelta())
-        where = Whereabouts([result.directory], is_known=True, is_promoted=True)
-        sweep = await Collector(flow.host, lambda run_id: where, rules).collect()
+        promoted = Whereabouts([result.directory], is_known=True, is_promoted=True)
+        places = {result.run_id: promoted}
+        collector = Collector(
+            flow.host,
+            # A known run elsewhere on this machine would lose its processes.
+            lambda run_id: places.get(run_id, Whereabouts()),
+            rules,
+        )
+        sweep = await collector.collect()
         return [one.what for one in sweep.freed]
 
     assert STORE in asyncio.run(collect())
