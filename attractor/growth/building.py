@@ -4,6 +4,7 @@ The plan commit contains the specification and the stage of a plan. It lies in n
 promoted together with its code; a ref keeps it. `shipped_pipeline` finds the pipelines of the crew.
 """
 
+import shlex
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -106,7 +107,7 @@ BUILD = "build.json"
 class Build:
     """The plan commit of a plan, on top of the commit `tip` of a branch.
 
-    `goal` is what a person reads who decides on its run.
+    `goal` is what a person reads who decides on its run; `command` continues after an approval.
     """
 
     plan_hash: str
@@ -115,7 +116,7 @@ class Build:
     commit: str
     stage: str
     goal: str
-    is_variant: bool = False
+    command: str
 
 
 @dataclass(frozen=True)
@@ -129,22 +130,28 @@ class CrewRun:
 
 
 async def build_plan(
-    host: RunHost, folder: Path, plan: Plan, *, branch: str, is_variant: bool = False
+    host: RunHost, folder: Path, plan: Plan, *, branch: str, variant: str = ""
 ) -> Build:
     """Return the plan commit of a plan on a branch; commit it unless it is there already."""
     repository = await open_repository(host.project, search_path=host.search_path)
     tip = await repository.commit(f"refs/heads/{branch}")
     kept = read_build(folder)
-    wanted = (plan.hash, branch, tip, is_variant)
-    if kept and (kept.plan_hash, kept.branch, kept.tip, kept.is_variant) == wanted:
+    command = deploying_command(plan.id, variant)
+    wanted = (plan.hash, branch, tip, command)
+    if kept and (kept.plan_hash, kept.branch, kept.tip, kept.command) == wanted:
         return kept
-    stage = next_stage(await stages_at(host, repository, tip), plan, is_variant=is_variant)
+    stage = next_stage(await stages_at(host, repository, tip), plan, is_variant=bool(variant))
     change = partial(write_spec, plan.result)
     commit = await commit_stage(host, repository, stage, change, tip=tip, ref=plan.id)
-    goal = _goal(stage, plan)
-    build = Build(plan.hash, branch, tip, commit, stage.stage, goal, is_variant)
+    build = Build(plan.hash, branch, tip, commit, stage.stage, _goal(stage, plan), command)
     write_build(build, folder)
     return build
+
+
+def deploying_command(plan_id: str, variant: str = "") -> str:
+    """Return the command that deploys a plan, or goes on with it."""
+    as_variant = f" --variant {shlex.quote(variant)}" if variant else ""
+    return f"attractor grow deploy {plan_id}{as_variant}"
 
 
 def _goal(stage: Stage, plan: Plan) -> str:
@@ -209,6 +216,7 @@ async def _launch(
     request = RunRequest(
         file=pipeline,
         goal=build.goal,
+        promoted_by=build.command,
         backend=host.backends.default if host.backends else "agent",
         evaluate=evaluate,
         suite=suite,

@@ -39,7 +39,7 @@ class RunRequest:
     program passed, which a manifest cannot store. `withheld` names the goal and the inputs that are
     missing here because they contain a secret. `continues` is the directory of the run whose
     conversations this run continues. `feedback` are context values about the verdict on an earlier
-    run.
+    run. `promoted_by` is the command that promotes the run, if not `attractor promote`.
     """
 
     file: Path
@@ -62,6 +62,7 @@ class RunRequest:
     withheld: Sequence[str] = ()
     continues: str = ""
     feedback: JsonObject = field(default_factory=dict[str, Json])
+    promoted_by: str = ""
 
     def with_inputs(self, inputs: Mapping[str, str]) -> "RunRequest":
         """Return the request with more inputs."""
@@ -91,6 +92,7 @@ class RunRequest:
             "withheld": list(self.withheld),
             "continues": self.continues,
             "feedback": dict(self.feedback),
+            "promoted_by": self.promoted_by,
         }
 
     def redacted_record(self, redactor: Redactor) -> dict[str, Json]:
@@ -125,7 +127,13 @@ def read_request(manifest: Manifest) -> RunRequest:
         withheld=fields.texts("withheld"),
         continues=fields.text("continues"),
         feedback=fields.members("feedback"),
+        promoted_by=fields.text("promoted_by"),
     )
+
+
+def promoting_command(manifest: Manifest, reference: str) -> str:
+    """Return the command that promotes an approved run."""
+    return str(manifest.options.get("promoted_by") or f"attractor promote {reference}")
 
 
 GOAL = "goal"

@@ -29,7 +29,7 @@ from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.ledger.records import entry_record
 from attractor.factory.operations import Factory
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import WorkspaceKind
+from attractor.pipeline.request import WorkspaceKind, promoting_command
 from attractor.pipeline.runs.lookup import find_run, reference_of
 from attractor.pipeline.workspace.diffstat import read_diffstat
 from attractor.workspaces.git.repository import open_repository
@@ -154,7 +154,7 @@ def _decide(
             name = reference_of(run.directory.root, host.runs_dir)
             branch = asyncio.run(_checked_out_branch(host))
             target = f" --to {shlex.quote(branch)}" if branch not in ("", "main") else ""
-            show(f"  promote:  attractor promote {name}{target}")
+            show(f"  promote:  {promoting_command(run.manifest, name + target)}")
     return ExitCode.DONE
 
 

@@ -139,6 +139,8 @@ def _read(file: str) -> str:
     try:
         content = sys.stdin.buffer.read() if file == STANDARD_INPUT else Path(file).read_bytes()
         return content.decode()
+    except FileNotFoundError as cause:
+        raise UsageError(f"{file} does not exist", hint="pass existing files") from cause
     except OSError as cause:
         raise file_error("read", file, cause) from cause
     except UnicodeDecodeError as cause:

@@ -40,6 +40,7 @@ def deploy_plan(
     """
     # Imported here, because only commands of growth need it.
     from attractor.growth.api.deployments import deploy
+    from attractor.growth.building import deploying_command
 
     with watched_plane(invocation, as_json=as_json) as plane:
         record = deploy(
@@ -50,7 +51,7 @@ def deploy_plan(
             target=target,
             variant=variant,
         )
-    return show_deployment(record, again=f"attractor grow deploy {plan}", as_json=as_json)
+    return show_deployment(record, again=deploying_command(plan, variant), as_json=as_json)
 
 
 part = deploy_plan

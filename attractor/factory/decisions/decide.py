@@ -35,6 +35,7 @@ from attractor.factory.ledger.records import (
     find_decision,
 )
 from attractor.factory.ledger.trials import events_of
+from attractor.pipeline.request import promoting_command
 from attractor.pipeline.runs.lookup import reference_to
 from attractor.pipeline.workspace.deliver import BRANCH_WRITTEN
 
@@ -232,7 +233,8 @@ def _require_undecided(run: OpenRun, evaluator: Evaluator) -> None:
             _set_status(run, entry)
         name, verdict = reference_to(run.directory.root), entry.data["verdict"]
         is_approved = verdict == DecisionKind.APPROVED
-        then = f"next: attractor promote {name}" if is_approved else "start a new run"
+        promote = promoting_command(run.manifest, name)
+        then = f"next: {promote}" if is_approved else "start a new run"
         raise AlreadyDecided(
             f"{run.manifest.run_id} is already {verdict}",
             hint=f"to add a note: attractor amend {name}; {then}",

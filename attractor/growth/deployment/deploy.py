@@ -37,6 +37,7 @@ from attractor.growth.building import (
     Build,
     CrewRun,
     build_plan,
+    deploying_command,
     find_crew_run,
     read_build,
     run_crew,
@@ -57,7 +58,13 @@ from attractor.growth.deployment.target import ReleaseTarget
 from attractor.growth.deployment.transfer import Move, forward, transfer
 from attractor.growth.lineage import Stage, newest, read_stages
 from attractor.growth.plans.plan import Plan
-from attractor.growth.plans.store import DEPLOYMENT, DEPLOYMENT_LOCK, REJECTION, PlanState
+from attractor.growth.plans.store import (
+    DECISION,
+    DEPLOYMENT,
+    DEPLOYMENT_LOCK,
+    REJECTION,
+    PlanState,
+)
 from attractor.growth.simulation.recorded import take_over
 from attractor.growth.spec.files import read_spec
 from attractor.growth.tools import adapters_in
@@ -107,7 +114,6 @@ class Deployment:
 class Undertaking:
     """A stage to be released: its folder of records, its plan commit, and the move of state."""
 
-    name: str
     folder: Path
     build: Build
     pipeline: Path
@@ -132,8 +138,8 @@ async def deploy(
     A `variant` is a new branch at the tip of the other one, whose app is not released here.
     """
     folder = control_plane.plans.folder_of(plan.id)
-    host, name = control_plane.host, f"attractor grow deploy {plan.id}"
-    with open_deployment(folder, name) as journal:
+    host = control_plane.host
+    with open_deployment(folder, deploying_command(plan.id, variant)) as journal:
         repository = await open_repository(host.project, search_path=host.search_path)
         kept = read_build(folder)
         if kept is None or not await _is_promoted(repository, kept):
@@ -142,9 +148,8 @@ async def deploy(
                     configured(host, declared_operations(plan.result))
                 _require_deployable(control_plane, plan, journal)
                 note(journal, PlanState.DEPLOYING, by=by)
-            kept = await build_plan(host, folder, plan, branch=branch, is_variant=bool(variant))
+            kept = await build_plan(host, folder, plan, branch=branch, variant=variant)
         undertaking = Undertaking(
-            name=name,
             folder=folder,
             build=kept,
             pipeline=pipeline,
@@ -232,7 +237,7 @@ async def undertake(
         note(journal, PlanState.PARKED, run_id=run.run_id, waits_for=waits_for)
         return replace(so_far, waits_for=waits_for)
     releases = Releases(control_plane.releases)
-    with control_plane.lock().acquire(wait=PATIENCE_S, purpose=undertaking.name):
+    with control_plane.lock().acquire(wait=PATIENCE_S, purpose=build.command):
         if variant:
             await _promote_variant(host, run, variant, by)
         else:
@@ -274,7 +279,7 @@ def _missing(run: CrewRun, host: RunHost, journal: Journal) -> str:
             rules = ", ".join(dict.fromkeys(one.rule for one in report.reasons))
             hint = f"look: attractor gate {run.run_id}"
             raise NoGo(f"no-go for {run.run_id}: {rules}", hint=hint)
-        return "decision"
+        return DECISION
     if run.status == AWAITING_ANSWER:
         return "answer"
     if run.status == FAILED or run.status.is_final:
@@ -341,7 +346,7 @@ async def _release(
         try:
             promotion = await promote_run(run.directory, host, branch=build.branch, by=by)
         except StaleBase as cause:
-            hint = f"the next call builds it on the moved branch: {undertaking.name}"
+            hint = f"the next call builds it on the moved branch: {undertaking.build.command}"
             raise NotDeployable(f"stale_base: {cause.message}", hint=hint) from cause
         record = replace(record, commit=promotion.commit)
         releases.complete(Release(new.folder, record), moved.residue)

@@ -3,12 +3,13 @@
 from attractor.base.errors import Refused
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory.evaluation.run_facts import read_facts
+from attractor.growth.building import deploying_command, read_build
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.development import read_development
 from attractor.growth.normalize.structured import add_desires
 from attractor.growth.plans.checks import PlanCheck, check_proposal
 from attractor.growth.plans.plan import Plan
-from attractor.growth.plans.store import REJECTION, PlanState
+from attractor.growth.plans.store import DECISION, REJECTION, PlanState
 from attractor.growth.simulation.report import Simulation, simulations_of
 
 
@@ -59,10 +60,10 @@ def _can_be_rebased(control_plane: ControlPlane, plan: Plan) -> bool:
     return not check_proposal(base, plan.proposal, development).findings
 
 
-def _run_to_reject(control_plane: ControlPlane, plan: Plan) -> str:
-    """Return the run that got a no-go and waits for a decision, or ""."""
+def _run_that_waits(control_plane: ControlPlane, plan: Plan, waits_for: str) -> str:
+    """Return the run of a plan that waits for a rejection or for any decision, or ""."""
     last = control_plane.plans.last_note(plan.id)
-    if last.get("waits_for") != REJECTION:
+    if last.get("waits_for") != waits_for:
         return ""
     run = control_plane.host.runs_dir / str(last["run_id"])
     waits = run.is_dir() and read_facts(run).state.status == AWAITING_DECISION
@@ -77,13 +78,15 @@ def next_command(control_plane: ControlPlane, plan: Plan, check: PlanCheck) -> s
     state = control_plane.plans.state(plan)
     if state.is_final:
         return ""
-    deploy, drop, rebase, simulate = (
-        f"attractor grow {verb} {plan.id}" for verb in ("deploy", "drop", "rebase", "simulate")
+    drop, rebase, simulate = (
+        f"attractor grow {verb} {plan.id}" for verb in ("drop", "rebase", "simulate")
     )
+    build = read_build(control_plane.plans.folder_of(plan.id))
+    deploy = build.command if build else deploying_command(plan.id)
     if state.is_deploying:
         # While a process deploys the plan, a second one would be refused.
         return deploy if state is PlanState.INTERRUPTED else ""
-    if run_id := _run_to_reject(control_plane, plan):
+    if run_id := _run_that_waits(control_plane, plan, REJECTION):
         return f'attractor decide {run_id} --reject --rationale "..."'
     if check.findings:
         return rebase if _can_be_rebased(control_plane, plan) else drop
@@ -94,4 +97,7 @@ def next_command(control_plane: ControlPlane, plan: Plan, check: PlanCheck) -> s
     deepest = _deepest(control_plane, plan)
     if state is not PlanState.PARKED and not (deepest and deepest.is_enough_for(plan.risk)):
         return simulate
-    return drop if deepest and deepest.faults else deploy
+    if deepest and deepest.faults:
+        return drop
+    run_id = _run_that_waits(control_plane, plan, DECISION)
+    return f'attractor decide {run_id} --approve --rationale "..."' if run_id else deploy

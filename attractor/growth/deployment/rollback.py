@@ -42,6 +42,7 @@ from attractor.pipeline.runs.lookup import find_run
 from attractor.workspaces.git.repository import open_repository
 
 ROLLBACKS = "rollbacks"
+_COMMAND = "attractor grow rollback"
 _RECORD = "rollback.json"
 _PIPELINE = "restore.dot"
 # It does nothing: the commit contains everything, and the suite judges it.
@@ -69,18 +70,17 @@ async def roll_back(
             folder = await _begin(control_plane, releases, to, branch=branch, by=by)
     record = _read(folder)
     if to and to != record.returns_to:
-        hint = "finish it, or reject its run: attractor grow rollback"
+        hint = f"finish it, or reject its run: {_COMMAND}"
         raise Refused(f"a roll-back to {record.returns_to} is open", hint=hint)
     configured(control_plane.host, adapters_in(releases.open(record.returns_to).tree))
     undertaking = Undertaking(
-        name="attractor grow rollback",
         folder=folder,
         build=record.build,
         pipeline=folder / _PIPELINE,
         move=_backward(control_plane, releases, record),
         suite=record.suite,
     )
-    with open_deployment(folder, "attractor grow rollback") as journal:
+    with open_deployment(folder, _COMMAND) as journal:
         return await undertake(control_plane, undertaking, journal, target=target, by=by)
 
 
@@ -105,10 +105,14 @@ async def _begin(
 ) -> Path:
     """Commit the code and specification of the earlier stage as the next stage."""
     host = control_plane.host
+    to = _released_before(releases, to)
     repository = await open_repository(host.project, search_path=host.search_path)
     tip = await repository.commit(f"refs/heads/{branch}")
     stages = await stages_at(host, repository, tip)
-    target = _target(stages, releases, to)
+    target = next((one for one in stages if one.stage == to), None)
+    if target is None:
+        hint = "check the branch of the app out: git switch main"
+        raise Refused(f"{to} is not in the lineage of the branch {branch}", hint=hint)
     undone = undone_by(stages, target)
     _require_reversible(control_plane, undone)
     name = new_run_id(host.clock.now(), host.randomness)
@@ -128,7 +132,7 @@ async def _begin(
     )
     (folder / _PIPELINE).write_text(_TEXT.format(manifest.pipeline))
     record = RollbackRecord(
-        Build("", branch, tip, commit, stage.stage, f"Roll back to {target.stage}"),
+        Build("", branch, tip, commit, stage.stage, f"Roll back to {target.stage}", _COMMAND),
         target.stage,
         tuple(one.stage for one in undone),
         split_pin(manifest.suite)[0],
@@ -139,18 +143,17 @@ async def _begin(
     return folder
 
 
-def _target(stages: Sequence[Stage], releases: Releases, to: str) -> Stage:
+def _released_before(releases: Releases, to: str) -> str:
     """Return the stage to return to (default: the one before the running one)."""
     current = releases.current
     to = to or (current.record.follows if current else "")
     if current is None or not to:
-        raise UsageError("there is no stage to roll back to", hint="look: attractor grow lineage")
+        raise Refused("there is no stage to roll back to", hint="look: attractor grow lineage")
     released = [one.record.stage for one in releases.before(current.record.stage)]
-    for one in stages:
-        if one.stage == to and to in released:
-            return one
-    known = ", ".join(released) or "none"
-    raise UsageError(f"{to} was not released before {current.record.stage}", hint=f"known: {known}")
+    if to not in released:
+        hint = f"known: {', '.join(released) or 'none'}"
+        raise UsageError(f"{to} was not released before {current.record.stage}", hint=hint)
+    return to
 
 
 def _require_reversible(control_plane: ControlPlane, undone: Sequence[Stage]) -> None:

@@ -25,8 +25,9 @@ PLAN = "plan.json"
 MUTATION = "mutation.md"
 DEPLOYMENT = "deployment.jsonl"
 DEPLOYMENT_LOCK = "deployment.lock"
+DECISION = "decision"
 REJECTION = "rejection"
-"""A deployment waits for it after a no-go."""
+"""What a deployment waits for after the verdict go, and after no-go."""
 _DROPPED = "dropped.json"
 
 

@@ -33,6 +33,7 @@ from attractor.pipeline.diagnosis.failures import (
     explain_failure,
 )
 from attractor.pipeline.estimate.samples import StageTotal, add_up
+from attractor.pipeline.request import promoting_command
 from attractor.pipeline.runs.history import Note, RunRecord, read_history, read_run
 from attractor.pipeline.runs.lookup import restart_reference, used_by
 from attractor.pipeline.runs.summary import find_branch_moves
@@ -163,7 +164,8 @@ def _restarted(case: Case) -> Finding:
 
 def _decided(case: Case) -> Finding:
     status = case.state.status.word
-    promote = (Remedy("write it to a branch", case.command("promote", "--to", "BRANCH")),)
+    command = promoting_command(case.run.manifest, f"{case.reference} --to BRANCH")
+    promote = (Remedy("write it to a branch", command),)
     is_approved = status is StatusWord.APPROVED
     words = f": {case.state.reason}" if case.state.reason else ""
     moves = find_branch_moves(case.run.directory, case.state)

@@ -3,10 +3,11 @@
 The paths are those of the seed. A deployment never decides: it waits for a decision.
 """
 
+import json
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from attractor.growth.api import deployments, plans, specs
 from attractor.growth.control_plane import ControlPlane
@@ -25,10 +26,21 @@ Mode = Annotated[str, Query(max_length=100, description="flowchart, mindmap or b
 Format = Annotated[str, Query(max_length=100, description="svg, dot or mermaid.")]
 
 
+def _require_utf8(value: JsonValue) -> JsonValue:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as cause:
+        raise ValueError("contains half of a surrogate pair") from cause
+    return value
+
+
+Desires = Annotated[JsonValue, AfterValidator(_require_utf8)]
+
+
 class DesiresBody(Body):
     """Desires to turn into a specification."""
 
-    desires: JsonValue = Field(
+    desires: Desires = Field(
         description="Objects with the keys of a desire, or free text for a model."
     )
     base: Word = Field(default="", description="The id of a specification that desires add to.")
@@ -38,8 +50,8 @@ class PlanBody(Body):
     """A specification, and desires to plan for."""
 
     spec_graph_id: Word = Field(description="The id of a specification, or HEAD.")
-    new_desires: list[JsonValue] = Field(
-        default_factory=list[JsonValue],
+    new_desires: list[Desires] = Field(
+        default_factory=list[Desires],
         max_length=1000,
         description="Objects with the keys of a desire.",
     )

@@ -80,6 +80,7 @@ def test_smoke_test_passes(tmp_path: Path) -> None:
         (["--file", "missing.py"], "File 'missing.py' does not exist"),
         (["1", "--env", "A"], "invalid variable 'A'"),
         (["1", "--with", "../secret"], "'../secret' is not a path below the working folder"),
+        (["1", "--with", "missing.txt"], "missing.txt does not exist"),
         (["1", "--with", "binary"], "binary is not text in UTF-8"),
     ],
 )

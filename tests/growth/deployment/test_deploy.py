@@ -121,9 +121,21 @@ def test_plan_whose_run_always_fails_is_dropped(app: Living) -> None:
     assert drop(app.plane, plan.id)["state"] == "dropped"
 
 
+def test_roll_back_without_an_earlier_stage_is_refused(app: Living) -> None:
+    with pytest.raises(Refused, match="there is no stage to roll back to"):
+        app.roll_back()
+
+
 def test_variant_is_a_branch_and_is_not_released(app: Living) -> None:
     plan = app.plan({"type": "add_source", "name": "weather"})
-    app.decide(app.deploy(plan, variant="dry").run_id)
+    run_id = app.deploy(plan, variant="dry").run_id
+    assert f"attractor decide {run_id} --approve" in str(check(app.plane, plan.id)["next"])
+    app.decide(run_id)
+    again = f"attractor grow deploy {plan.id} --variant dry"
+    assert check(app.plane, plan.id)["next"] == again
+    with pytest.raises(Refused, match="is already approved") as refused:
+        app.decide(run_id)
+    assert refused.value.hint.endswith(f"next: {again}")
     done = app.deploy(plan, variant="dry")
     assert (done.stage, done.url, app.stage) == ("v0a", "", "v0")
     assert git(app.folder, "log", "-1", "--format=%s", "dry") == "Grow to v0a\n"

@@ -1,5 +1,6 @@
 """Growth over HTTP: the paths of the seed, key by key."""
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ DESIRE = {
     "outputs": ["packlists", "invoices"],
 }
 """The desire of the planner's input in the seed."""
+
+JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ def test_spec_is_drawn_in_each_mode(desk: Desk, mode: str) -> None:
     [
         ("/spec/normalize", {"desires": [{"goals": "x"}]}, 400),
         ("/spec/normalize", {"desire": []}, 422),
+        ("/spec/normalize", {"desires": {"goal": "\ud83d"}}, 422),
         ("/growth/plan", {"spec_graph_id": "HEAD"}, 400),
         ("/growth/simulate", {"plan_id": "gp-none"}, 404),
         ("/growth/simulate", {}, 422),
@@ -101,7 +105,7 @@ def test_spec_is_drawn_in_each_mode(desk: Desk, mode: str) -> None:
 def test_invalid_request_is_refused(
     desk: Desk, path: str, body: dict[str, object], status: int
 ) -> None:
-    answer = desk.client.post(path, json=body)
+    answer = desk.client.post(path, content=json.dumps(body), headers=JSON)
     assert answer.status_code == status, answer.text
     assert answer.json()["detail"]
 
