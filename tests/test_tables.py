@@ -17,7 +17,7 @@ def test_every_failed_case_is_named_and_the_others_are_played() -> None:
     assert [one.__notes__ for one in caught.value.exceptions] == [["case: (1,)"], ["case: (3,)"]]
 
 
-def test_one_failed_case_is_raised_as_it_is() -> None:
+def test_single_failed_case_is_raised_unchanged() -> None:
     @table(("left", "right"), [("a", "a"), ("a", "b")], ids=["same", "other"])
     def compare(left: str, right: str) -> None:
         assert left == right

@@ -158,7 +158,7 @@ def test_agent_of_a_project_replaces_a_shipped_one(tmp_path: Path) -> None:
     assert agents.get("nobody") is None
 
 
-def test_an_agent_is_read_when_it_is_needed(tmp_path: Path) -> None:
+def test_agent_is_read_at_its_first_use(tmp_path: Path) -> None:
     write_agent(tmp_path, "unknown = 1")
     agents = Agents([tmp_path])
     assert "mine" in agents

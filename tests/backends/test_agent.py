@@ -89,7 +89,7 @@ def reports(**report: Json) -> Message:
     return calls(called("report_outcome", report))
 
 
-def test_it_is_a_backend() -> None:
+def test_part_is_a_backend() -> None:
     assert part is Agent
     assert find_shortcoming(part, type[Backend]) == ""
 
@@ -192,7 +192,7 @@ def test_an_invalid_report_goes_back_once(
     assert outcome.usage == Usage(200, 20)
 
 
-def test_a_report_that_was_taken_outlives_bad_ones_after_it(tmp_path: Path) -> None:
+def test_accepted_report_is_kept_after_invalid_ones(tmp_path: Path) -> None:
     work = Work(tmp_path, reports(outcome="success"), reports(**FORGED), reports(**FORGED))
     assert work.run().status is StageStatus.SUCCESS
 

@@ -48,7 +48,7 @@ def test_status_file_is_taken_once(tmp_path: Path) -> None:
     ]
 
 
-def test_it_lies_neither_in_the_tree_nor_stays(tmp_path: Path) -> None:
+def test_report_file_is_removed_and_not_committed(tmp_path: Path) -> None:
     finish(taken(tmp_path, "true"))
     assert list((tmp_path / "work").iterdir()) == []
     assert list((tmp_path / "temporary").iterdir()) == []

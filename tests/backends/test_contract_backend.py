@@ -137,7 +137,7 @@ def test_answer_is_text_or_a_failed_outcome(name: str, prompt: str) -> None:
 
 
 @everybody
-def test_it_answers_while_it_does_stages(name: str) -> None:
+def test_backend_answers_during_stages(name: str) -> None:
     async def scene() -> None:
         work = Work(MAKE[name]())
         done = await asyncio.gather(
@@ -149,7 +149,7 @@ def test_it_answers_while_it_does_stages(name: str) -> None:
 
 
 @everybody
-def test_it_does_one_stage_after_the_other(name: str) -> None:
+def test_backend_executes_successive_stages(name: str) -> None:
     async def scene() -> None:
         work = Work(MAKE[name]())
         for at, visit in (("plan", 1), ("plan", 2), ("größe", 1), ("plan", 3)):
@@ -160,7 +160,7 @@ def test_it_does_one_stage_after_the_other(name: str) -> None:
 
 @everybody
 @table("nodes", [NODES, ("plan", "plan", "plan")], ids=["several", "same"])
-def test_it_does_stages_at_the_same_time(name: str, nodes: tuple[str, ...]) -> None:
+def test_backend_executes_concurrent_stages(name: str, nodes: tuple[str, ...]) -> None:
     async def scene() -> None:
         work = Work(MAKE[name]())
         results = await asyncio.gather(*(work.run(work.stage(at)) for at in nodes))
@@ -183,7 +183,7 @@ def test_message_without_a_running_stage_is_refused(name: str) -> None:
 
 
 @everybody
-def test_all_it_writes_is_written_while_it_works(name: str) -> None:
+def test_backend_writes_only_during_its_stage(name: str) -> None:
     async def scene() -> None:
         work = Work(MAKE[name]())
         await work.run(work.stage())

@@ -87,7 +87,7 @@ def test_an_object_may_return_an_outcome() -> None:
     assert asyncio.run(adapted.answer(play().stage, "Do")) == success("it: Do 1")
 
 
-def test_ours_stays_as_it_is() -> None:
+def test_own_backend_is_unchanged() -> None:
     ours = Simulate(BackendParts())
     assert adapt_backend(ours) is ours
 

@@ -16,7 +16,7 @@ def play(visit: int = 1, /, **outcomes: tuple[Outcome, ...]) -> Play:
     return Play(graph(node("test", prompt="Run it")), "test", backend=backend, visit=visit)
 
 
-def test_a_stage_without_an_outcome_answers_that_it_is_simulated() -> None:
+def test_stage_without_an_outcome_is_marked_as_simulated() -> None:
     it = play(plan=(RED,))
     assert it.run().status is StageStatus.SUCCESS
     assert it.files.texts["response.md"] == "[Simulated] Response for stage: test"

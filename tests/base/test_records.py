@@ -49,7 +49,7 @@ CARS = [
 
 
 @table("car", CARS)
-def test_a_record_is_read_back_as_it_was(car: Car) -> None:
+def test_record_is_unchanged_after_a_round_trip(car: Car) -> None:
     assert read_record(Car, write_record(car)) == car
 
 

@@ -16,7 +16,7 @@ def test_script_is_printed_as_text_and_json(shell: str) -> None:
     assert shell in told["file"]
 
 
-def test_bash_completes_a_command_with_it(tmp_path: Path) -> None:
+def test_bash_completes_a_command(tmp_path: Path) -> None:
     code = (
         f'PATH="{quick_programs()}:$PATH"; source <(attractor completion bash);'
         "COMP_WORDS=(attractor doc); COMP_CWORD=1; _attractor_completion attractor;"

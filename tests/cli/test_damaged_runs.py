@@ -144,7 +144,7 @@ def test_read_only_runs_folder_is_reported_first(desk: GitDesk) -> None:
     go_on(desk)
 
 
-def test_a_run_directory_that_became_read_only_stays_as_it_is(desk: GitDesk) -> None:
+def test_read_only_run_directory_is_unchanged(desk: GitDesk) -> None:
     root = park(desk)
     before = {one: one.read_bytes() for one in root.rglob("*") if one.is_file()}
     met = read_only(desk, desk.project / "runs", "resume", "latest")

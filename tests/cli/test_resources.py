@@ -100,7 +100,7 @@ def test_a_pipeline_is_registered_shown_and_retired(tmp_path: Path) -> None:
     assert told(flow, "pipeline", "list").count("linear@") == 2
 
 
-def test_a_registered_version_runs_as_it_was_registered(tmp_path: Path) -> None:
+def test_registered_version_runs_unchanged(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     child, parent = flow.project / "parts" / "child.dot", flow.project / "parent.dot"
     child.parent.mkdir()

@@ -34,7 +34,7 @@ def test_run_executes_all_rounds_and_exits_like_the_last(desk: GitDesk) -> None:
     assert document(first / "run.json")["reason"] == "restarted"
 
 
-def test_rounds_of_a_run_in_its_own_directory_lie_beside_it(desk: GitDesk) -> None:
+def test_rounds_of_a_run_with_a_given_directory_are_siblings(desk: GitDesk) -> None:
     desk.make(ROUNDS)
     first = desk.folder / "mine" / "first"
     done = desk.do("run", "pipeline.dot", *UNGUARDED, "--run-dir", str(first), "--json")

@@ -210,7 +210,7 @@ def test_the_default_of_a_section_is_that_of_its_field():
     assert list_settings(Outer)[0].default == "'never'"
 
 
-def test_a_setting_is_named_as_people_set_it():
+def test_reference_of_a_setting():
     [color] = [one for one in list_settings(Settings) if one.key == "output.color"]
     assert color == SettingReference(
         key="output.color",

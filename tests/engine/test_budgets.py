@@ -74,7 +74,7 @@ def with_budgets(place: Workplace, budgets: Budgets) -> RunResult:
         return asyncio.run(walk(run))
 
 
-def test_between_two_attempts_a_used_up_budget_stops_it_too(tmp_path: Path) -> None:
+def test_used_up_budget_stops_the_run_between_two_attempts(tmp_path: Path) -> None:
     busy = Outcome(StageStatus.RETRY, failure_reason="busy", usage=CALL)
     work = node("work", max_retries=5, retry_policy="none")
     of = graph([start(), end(), work], chain("start", "work", "exit"), max_tokens=100)

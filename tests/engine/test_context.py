@@ -56,7 +56,7 @@ def test_a_clone_goes_its_own_way() -> None:
     assert (clone.get("a"), clone.logs()) == (2, ("first", "second"))
 
 
-def test_a_large_value_is_read_when_it_is_asked_for() -> None:
+def test_large_value_is_read_at_its_first_use() -> None:
     read: list[object] = []
 
     def whole(value: Json) -> Json:
@@ -108,7 +108,7 @@ plain = st.recursive(
 
 
 @given(st.dictionaries(st.text("kl"), plain, max_size=3))
-def test_every_value_comes_back_as_it_was(values: dict[str, Json]) -> None:
+def test_every_value_is_unchanged_after_a_round_trip(values: dict[str, Json]) -> None:
     blobs = Blobs()
     aside = store_large_values(values, blobs)
     assert {key: resolve_reference(one, blobs) for key, one in aside.items()} == values

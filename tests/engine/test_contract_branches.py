@@ -108,7 +108,7 @@ Play = Callable[[Scene, Path], None]
 
 
 @everybody
-def test_it_walks_branches(play: Play, tmp_path: Path) -> None:
+def test_branches_are_walked(play: Play, tmp_path: Path) -> None:
     async def scene(it: Walked) -> None:
         assert find_shortcoming(it.branches, Branches) == ""
         assert it.branches.at_once is None or it.branches.at_once > 0

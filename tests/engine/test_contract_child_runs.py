@@ -101,7 +101,7 @@ async def it(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[H
         yield Homes(Real(parent))
 
 
-async def test_it_runs_children(it: Homes) -> None:
+async def test_children_are_run(it: Homes) -> None:
     assert find_shortcoming(it.runs, ChildRuns) == ""
     assert not it.runs.has(NAME)
     async with it.start("good.dot") as run:

@@ -60,7 +60,7 @@ keeping = pytest.mark.parametrize("name", KEEPING)
 
 
 @everything
-def test_it_is_a_keeper_of_questions(name: str, tmp_path: Path) -> None:
+def test_part_stores_questions(name: str, tmp_path: Path) -> None:
     def scene(questions: Questions) -> None:
         assert find_shortcoming(questions, Questions) == ""
         assert questions.named(QUESTION).id.endswith(QUESTION.id)
@@ -92,7 +92,7 @@ def test_question_without_stage_can_be_settled(name: str, tmp_path: Path) -> Non
 
 
 @keeping
-def test_the_first_answer_stays_until_it_is_asked_again(name: str, tmp_path: Path) -> None:
+def test_first_answer_is_kept_until_the_question_is_repeated(name: str, tmp_path: Path) -> None:
     def scene(questions: Questions) -> None:
         questions.ask(QUESTION)
         questions.settle(QUESTION, FIRST)

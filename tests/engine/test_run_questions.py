@@ -115,7 +115,7 @@ def values(answers: Sequence[Answer]) -> list[str]:
     return [one.value for one in answers]
 
 
-def test_a_question_is_open_to_all_while_it_is_asked_and_after_a_crash(tmp_path: Path) -> None:
+def test_question_is_listed_while_it_is_open_and_after_a_crash(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("gate"))
     with pytest.raises(Died):
         go(place, Person(ends=Died()))

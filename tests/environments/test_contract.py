@@ -34,7 +34,7 @@ server.serve_forever()
 """
 
 
-async def test_a_file_is_read_as_it_was_written(env: ExecutionEnvironment) -> None:
+async def test_file_is_unchanged_after_a_round_trip(env: ExecutionEnvironment) -> None:
     await env.write_file("a/b/c.txt", "before")
     for text in ("", "one\ntwo", "1\r\n2\r\n", "\ufeffgrüße 🐍\n", "a\x0bb\x85c\u2028d\n"):
         await env.write_file("a/b/c.txt", text)
@@ -47,7 +47,7 @@ async def test_the_first_bytes_of_a_file(env: ExecutionEnvironment) -> None:
     assert await env.read_bytes("x", limit=9) == "grün".encode()
 
 
-async def test_data_is_written_as_it_is(env: ExecutionEnvironment) -> None:
+async def test_bytes_are_written_unchanged(env: ExecutionEnvironment) -> None:
     await env.write_file("x", b"\xff\0\n")
     assert await env.read_bytes("x", limit=9) == b"\xff\0\n"
     with pytest.raises(NotText):

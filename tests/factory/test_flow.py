@@ -120,14 +120,14 @@ def test_a_forged_ledger_is_found_before_anything_is_decided(tmp_path: Path) -> 
         flow.decide(result, DecisionKind.APPROVED)
 
 
-def test_an_unknown_suite_stops_a_run_before_it_begins(tmp_path: Path) -> None:
+def test_unknown_suite_is_refused_before_the_run(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     with pytest.raises(UnknownName, match="unknown suite 'tudo'"):
         flow.launch(suite="tudo")
     assert [one.name for one in (flow.project / "runs").iterdir() if one.is_dir()] == []
 
 
-def test_a_run_keeps_the_version_of_the_suite_it_began_with(tmp_path: Path) -> None:
+def test_run_keeps_the_suite_version_of_its_start(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     suite = tmp_path / "suite" / "holdout" / "made.scenario.toml"

@@ -119,7 +119,7 @@ def test_restart_is_refused_after_its_suite_was_burned(tmp_path: Path) -> None:
     assert not any(one.type == "StageStarted" for one in read_events(second.directory))
 
 
-def test_a_run_is_found_where_it_began_or_in_the_project_at_hand(tmp_path: Path) -> None:
+def test_run_is_found_in_its_first_place_or_in_the_current_project(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch(evaluate=False)
     places = RunLocations(flow.evaluator.ledger, flow.host.runs_dir)

@@ -52,7 +52,7 @@ def test_a_run_of_another_project_is_refused(tmp_path: Path) -> None:
     assert (result.directory / "events.jsonl").read_bytes() == before
 
 
-def test_a_copy_is_refused_wherever_it_lies(tmp_path: Path) -> None:
+def test_copied_run_is_refused_in_every_place(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     for place in (flow.host.runs_dir / "copy", tmp_path / "away" / result.run_id):

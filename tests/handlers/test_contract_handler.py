@@ -98,7 +98,7 @@ def require_sound(outcome: Outcome) -> None:
 
 
 @everybody
-def test_it_is_a_handler(name: str) -> None:
+def test_part_is_a_handler(name: str) -> None:
     assert find_shortcoming(MAKE[name](), Handler) == ""
     assert inspect.iscoroutinefunction(MAKE[name]().execute)
 
@@ -121,7 +121,7 @@ async def test_stages_at_the_same_time_do_not_mix(name: str) -> None:
 
 
 @everybody
-def test_where_it_points_there_is_a_way(name: str) -> None:
+def test_suggested_targets_and_labels_exist(name: str) -> None:
     for pipeline in PIPELINES.values():
         outcome = run(MAKE[name]().execute(stage_of(pipeline)))
         ways: tuple[Edge, ...] = tuple(pipeline.outgoing("it"))

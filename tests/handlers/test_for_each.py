@@ -49,7 +49,7 @@ def test_each_item_has_branch_with_its_values() -> None:
 
 
 @table("key", ["list", "context.list", " list "])
-def test_the_key_may_be_written_as_conditions_write_it(key: str) -> None:
+def test_key_may_have_the_syntax_of_conditions(key: str) -> None:
     it = play([1], key=key)
     it.run()
     assert it.branches.names == ["1"]

@@ -35,7 +35,7 @@ def started(it: Play) -> list[Child]:
     return it.children.started
 
 
-def test_it_ends_as_its_child_ends() -> None:
+def test_stage_ends_with_the_status_of_its_child() -> None:
     it = play(plot(ChildEnd(StageStatus.PARTIAL_SUCCESS, "completed", usage=COST)))
     outcome = it.run()
     assert outcome == Outcome(

@@ -43,7 +43,7 @@ async def play_one(
 
 
 @table("name", [one for one in NAMES if not one.startswith("growth.")])
-def test_a_handler_does_a_stage_that_has_all_it_needs(name: str) -> None:
+def test_handler_executes_a_complete_stage(name: str) -> None:
     what = {"tool_command": "make", "items": "list", "duration": "0s", "file": "inner.dot"}
     it = node("it", type=name, prompt="Do it", **what)
     pipeline = graph(it, edge("it", "on", label="Yes"), stack__child_dotfile="inner.dot")

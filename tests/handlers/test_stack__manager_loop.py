@@ -102,7 +102,7 @@ def seen(*nodes: str) -> list[Telemetry]:
     return [Telemetry("running", node=one, completed=n) for n, one in enumerate(nodes)]
 
 
-async def test_a_child_that_ends_early_wakes_it_up() -> None:
+async def test_end_of_the_child_ends_the_wait() -> None:
     async with scene(Plot(DONE)) as it:
         await it.clock.until_asleep()
         it.plot.is_open.set()
@@ -221,7 +221,7 @@ async def test_silence_of_backend_steers_nothing(said: Outcome | str) -> None:
 
 
 @table(("cooldown", "asked"), [("0s", 4), ("100s", 1), ("90s", 2), ("1h", 0)])
-async def test_it_speaks_no_more_often_than_it_may(cooldown: str, asked: int) -> None:
+async def test_cooldown_limits_how_often_the_manager_steers(cooldown: str, asked: int) -> None:
     plain = {"manager.actions": STEER, "manager.steer_cooldown": cooldown}
     async with scene(Plot(DONE), plain, "Go on", "Go on", "Go on", "Go on", "Go on", "Go on") as it:
         await it.clock.until_asleep()
@@ -239,7 +239,7 @@ async def test_manager_without_steer_asks_no_backend(prompt: str, actions: str) 
         assert it.supervisor.prompts == []
 
 
-async def test_without_the_action_wait_it_looks_again_after_a_moment() -> None:
+async def test_without_the_action_wait_the_next_poll_follows_soon() -> None:
     async with scene(Plot(DONE, seen=seen(*"abcdef")), {"manager.actions": "observe"}) as it:
         await it.cycle(3, timedelta(milliseconds=100))
         await it.clock.until_asleep()

@@ -52,7 +52,7 @@ def waits(by: timedelta, plain: Attributes, since: datetime = NOW) -> Outcome:
         ({"until": "23:00-05:00"}, 4 * HOUR),
     ],
 )
-def test_it_waits_for_a_while_or_until_a_moment(plain: Attributes, by: timedelta) -> None:
+def test_stage_waits_for_a_duration_or_until_a_time(plain: Attributes, by: timedelta) -> None:
     outcome = waits(by, plain)
     assert outcome.status is StageStatus.SUCCESS
     assert outcome.notes == f"Waited until {(NOW + by).isoformat(timespec='seconds')}"

@@ -17,6 +17,6 @@ from tests.tables import table
         (question(QuestionKind.FREEFORM), "auto-approved"),
     ],
 )
-def test_it_approves_and_signs_with_its_name(asked: Question, value: str) -> None:
+def test_answer_approves_and_names_the_interviewer(asked: Question, value: str) -> None:
     answer = asyncio.run(AutoApprove(Terminal().parts()).ask(asked))
     assert answer == given(value, "auto_approve")

@@ -24,7 +24,7 @@ def test_errors_of_function_are_raised() -> None:
         asyncio.run(Callback(Terminal().parts(callback=answer)).ask(GATE))
 
 
-def test_without_a_function_it_is_not_built() -> None:
+def test_callback_without_a_function_is_an_error() -> None:
     with pytest.raises(UsageError, match="has no function") as caught:
         Callback(Terminal().parts())
     assert (

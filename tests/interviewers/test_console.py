@@ -43,7 +43,7 @@ def test_yes_no_with_invalid_answers_only_skips() -> None:
     assert shown.count("[Y/N]: ") <= 3
 
 
-def test_free_text_is_taken_as_it_is() -> None:
+def test_free_text_is_not_changed() -> None:
     answer, shown = ask("Make it blue.\n", question(QuestionKind.FREEFORM))
     assert answer == told("Make it blue.", "console")
     assert shown == "[?] Deploy?\n> "

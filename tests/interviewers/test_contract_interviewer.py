@@ -109,7 +109,7 @@ def is_met(asked: Question, met: Met) -> bool:
 
 
 @everybody
-def test_it_is_an_interviewer(name: str) -> None:
+def test_part_is_an_interviewer(name: str) -> None:
     assert find_shortcoming(MAKE[name](), Interviewer) == ""
     assert inspect.iscoroutinefunction(MAKE[name]().ask)
     assert inspect.iscoroutinefunction(MAKE[name]().ask_multiple)
@@ -118,9 +118,7 @@ def test_it_is_an_interviewer(name: str) -> None:
 
 @everybody
 @table("asked", QUESTIONS)
-def test_every_question_is_answered_or_parked_and_stays_as_it_was(
-    name: str, asked: Question
-) -> None:
+def test_every_question_is_answered_or_parked_unchanged(name: str, asked: Question) -> None:
     before = repr(asked)
     [met] = ask(MAKE[name](), asked)
     assert is_met(asked, met)
@@ -128,7 +126,7 @@ def test_every_question_is_answered_or_parked_and_stays_as_it_was(
 
 
 @everybody
-def test_it_can_be_asked_again_and_again(name: str) -> None:
+def test_interviewer_answers_repeated_questions(name: str) -> None:
     asked = [question(QuestionKind.YES_NO, Option("Y", "Yes")) for _ in range(3)]
     met = ask(MAKE[name](), *asked)
     assert all(is_met(*both) for both in zip(asked, met, strict=True))

@@ -5,7 +5,7 @@ from attractor.interviewers.queue import Queue
 from tests.interviewers.questions import GATE, Terminal, given
 
 
-def test_two_queues_of_one_list_do_not_share_it() -> None:
+def test_two_queues_of_one_list_are_independent() -> None:
     parts = Terminal().parts(answers=[given("Y")])
     assert [asyncio.run(Queue(parts).ask(GATE)).value for _ in range(2)] == ["Y", "Y"]
 

@@ -56,7 +56,7 @@ def test_recording_of_earlier_process_is_not_repeated(tmp_path: Path) -> None:
 
 
 @table("text", ["Dear Ann,", "Dear Ann,\n", "{}\n", '{"question": 1}\n'])
-def test_a_file_that_is_no_recording_stays_as_it_is(tmp_path: Path, text: str) -> None:
+def test_invalid_recording_is_not_overwritten(tmp_path: Path, text: str) -> None:
     file = tmp_path / "letter.txt"
     file.write_text(text)
     with pytest.raises(Stopped) as stopped:

@@ -68,7 +68,9 @@ def test_unrecorded_question_stops_run(tmp_path: Path, asked: Question, why: str
 
 
 @table("change", [{"deadline": "2026-01-01T00:00:00+00:00"}, {"default": "N"}])
-def test_when_it_is_asked_does_not_matter(tmp_path: Path, change: dict[str, str]) -> None:
+def test_deadline_and_default_of_a_question_do_not_matter(
+    tmp_path: Path, change: dict[str, str]
+) -> None:
     replay = record(tmp_path / "a", (GATE, given("Y")))
     assert ask(replay, replace(GATE, **change)).value == "Y"
 

@@ -70,7 +70,7 @@ def test_the_latest_may_be_asked_to_be_capable() -> None:
     assert raised.value.hint == "did you mean vision?"
 
 
-def test_a_model_is_found_by_every_name_it_has() -> None:
+def test_model_is_found_by_each_of_its_names() -> None:
     ours = ModelInfo(id="m", provider="gemini", display_name="M", aliases=("short",))
     theirs = ModelInfo(id="m", provider="vertex_ai", display_name="M", aliases=("m-2",))
     named_so = a_model("m-2", provider="elsewhere")
@@ -82,7 +82,7 @@ def test_a_model_is_found_by_every_name_it_has() -> None:
     assert catalogue.find("n") is catalogue.find("m", "openai") is None
 
 
-def test_a_model_that_litellm_serves_is_found_as_it_is_asked() -> None:
+def test_model_of_litellm_is_found_by_its_name_in_requests() -> None:
     for name, provider, found in (
         ("llama", "groq", "groq/llama"),
         ("groq/llama", "groq", "groq/llama"),
@@ -219,7 +219,7 @@ def test_models_of_our_providers_go_by_the_names_their_interface_takes(tmp_path:
         ("scx-ai", "scx-ai"),
     ],
 )
-def test_a_provider_is_named_as_it_is_asked(tmp_path: Path, told: str, asked: str) -> None:
+def test_provider_of_a_model_is_the_one_of_requests(tmp_path: Path, told: str, asked: str) -> None:
     [model] = read(tmp_path, {"m": PRICED | {"litellm_provider": told}}).values()
     assert model.provider == asked
     assert read_providers(tmp_path / "table.json") == {asked}

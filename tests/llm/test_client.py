@@ -288,7 +288,7 @@ def test_an_adapter_needs_no_more_than_the_specification_asks_for() -> None:
     assert asyncio.run(asking()) == "Yes."
 
 
-def test_an_adapter_is_asked_whether_it_is_set_up() -> None:
+def test_adapter_reports_whether_it_is_set_up() -> None:
     checked: Any = Checked()
     with pytest.raises(ConfigurationError, match="it is not set up"):
         Client(providers={"checked": checked})

@@ -120,7 +120,7 @@ async def tried(request: pytest.FixtureRequest, twin: ProviderTwin) -> AsyncGene
     await tried.adapter.close()
 
 
-async def test_it_is_an_adapter_and_its_name_stays(tried: Tried) -> None:
+async def test_part_is_an_adapter_with_a_constant_name(tried: Tried) -> None:
     assert find_shortcoming(tried.adapter, ProviderAdapter) == ""
     name = tried.adapter.name
     await tried.ask("text")
@@ -146,7 +146,7 @@ async def test_calls_come_back_in_order_with_ids_of_their_own(tried: Tried) -> N
     assert len({call.id for call in response.tool_calls} - {""}) == 2
 
 
-async def test_the_same_is_answered_again_and_the_request_stays_as_it_was(tried: Tried) -> None:
+async def test_repeated_request_has_the_same_answer_and_is_unchanged(tried: Tried) -> None:
     request = tried.request("tool")
     before = deepcopy(request)
     first = await tried.adapter.complete(request)

@@ -81,7 +81,7 @@ def test_pass_through_middleware_changes_nothing(make: Callable[[], Middleware])
     assert ask(ScriptedProvider(*steps), make(), make(), make(), times=2) == plain
 
 
-def test_it_gets_the_request_with_its_provider_named(make: Callable[[], Middleware]) -> None:
+def test_middleware_gets_the_request_with_its_provider(make: Callable[[], Middleware]) -> None:
     seen: list[str | None] = []
 
     async def look(request: Request, next: Complete) -> Response:
@@ -92,7 +92,7 @@ def test_it_gets_the_request_with_its_provider_named(make: Callable[[], Middlewa
     assert seen == ["openai"]
 
 
-def test_an_error_goes_through_it_and_may_be_answered(make: Callable[[], Middleware]) -> None:
+def test_middleware_passes_or_handles_an_error(make: Callable[[], Middleware]) -> None:
     busy = RateLimitError("busy", provider="openai", status_code=429)
     with pytest.raises(SDKError, match="busy"):
         ask(ScriptedProvider(busy), make())
@@ -150,7 +150,7 @@ def test_pass_through_middleware_changes_no_stream(hearing: Callable[[], StreamM
     assert ask(ScriptedProvider(said("one")), hearing())[0].text == "one"
 
 
-def test_an_error_of_a_stream_goes_through_it(hearing: Callable[[], StreamMiddleware]) -> None:
+def test_middleware_passes_an_error_of_a_stream(hearing: Callable[[], StreamMiddleware]) -> None:
     busy = RateLimitError("busy", provider="openai", status_code=429)
     with pytest.raises(SDKError, match="busy") as caught:
         hear(ScriptedProvider(busy), hearing(), hearing())

@@ -19,14 +19,14 @@ def serving(request: pytest.FixtureRequest) -> Serving:
     return Agency("agency")
 
 
-def test_it_is_an_adapter_that_serves_others(serving: Serving) -> None:
+def test_part_serves_other_providers(serving: Serving) -> None:
     assert find_shortcoming(serving, ProviderAdapter) == ""
     assert find_shortcoming(serving, ServesOthers) == ""
     assert isinstance(serving, ServesOthers)
     assert issubclass(type(serving), ServesOthers)
 
 
-def test_whom_it_lists_it_serves_and_knows_the_variables_of(serving: Serving) -> None:
+def test_listed_providers_are_served_and_have_variables(serving: Serving) -> None:
     [name] = serving.list_served()
     assert name == READY[serving.name]
     assert serving.variables_of(name)

@@ -29,7 +29,7 @@ def ask_twice(default: DefaultClient, request: Request) -> bool:
     return asyncio.run(asking())
 
 
-def test_it_is_made_when_it_is_needed_and_kept_as_long_as_its_event_loop() -> None:
+def test_default_client_is_created_once_for_each_event_loop() -> None:
     read: list[str] = []
     with speaking(HELLO) as twin:
 

@@ -88,7 +88,7 @@ def test_the_whole_answer_is_the_one_that_the_finish_brings() -> None:
     assert accumulator.partial_response is WHOLE
 
 
-def test_without_one_it_is_put_together_from_the_pieces_in_the_order_of_their_beginnings() -> None:
+def test_response_without_a_final_event_is_assembled_in_order() -> None:
     reason, usage = FinishReason("tool_calls"), Usage(3, 4)
     finish = StreamEvent(StreamEventType.FINISH, finish_reason=reason, usage=usage)
     response = accumulated(START, *PIECES, finish).response()

@@ -88,5 +88,5 @@ def test_messenger_respects_the_time_limit(place: Place) -> None:
     assert time.monotonic() - began < 50
 
 
-def test_every_messenger_is_held_to_it() -> None:
+def test_every_messenger_is_tested_by_the_contract() -> None:
     assert set(messengers()) == {"command", "url"}

@@ -185,14 +185,14 @@ def test_the_same_is_judged_the_same_again_and_nothing_is_touched(kind: str) -> 
 
 
 @steps
-def test_a_step_that_was_not_reached_fails_it(kind: str) -> None:
+def test_unreached_step_fails_the_check(kind: str) -> None:
     result = judge(check(kind), observed(None))
     require_sound(result, kind)
     assert (result.passed, result.reason) == (False, "step go did not run")
 
 
 @steps
-def test_a_step_with_trouble_fails_it_however_good_the_rest_looks(kind: str) -> None:
+def test_step_with_an_error_fails_the_check(kind: str) -> None:
     troubled = replace(CASES[kind].good, trouble="nobody answered")
     result = judge(check(kind), observed(troubled))
     require_sound(result, kind)
@@ -201,7 +201,7 @@ def test_a_step_with_trouble_fails_it_however_good_the_rest_looks(kind: str) -> 
 
 
 @steps
-def test_a_step_of_another_sort_fails_it_and_does_not_break_it(kind: str) -> None:
+def test_step_of_another_kind_fails_the_check(kind: str) -> None:
     result = judge(check(kind), observed(StepRecord("go", timed_out=True, is_ready=True)))
     require_sound(result, kind)
     assert not result.passed

@@ -141,7 +141,7 @@ def test_a_service_is_waited_for_asked_and_stopped(tmp_path: Path, port: int) ->
         socket.create_connection(("127.0.0.1", port), 1)
 
 
-def test_a_service_that_never_answers_fails_the_checks_behind_it(tmp_path: Path, port: int) -> None:
+def test_silent_service_fails_the_checks_that_use_it(tmp_path: Path, port: int) -> None:
     steps = [
         {"name": "serve", "service": "sleep 30", "port": port, "ready": "200ms"},
         {"name": "open", "port": port},

@@ -69,7 +69,7 @@ def test_thousands_of_trials_are_no_trouble() -> None:
 
 
 @given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_the_bound_lies_below_the_share_and_grows_with_it(counts: tuple[int, int]) -> None:
+def test_lower_bound_is_below_the_share_and_grows_with_it(counts: tuple[int, int]) -> None:
     satisfied, played = counts
     bound = lower_bound(satisfied, played)
     assert 0 <= bound <= satisfied / played

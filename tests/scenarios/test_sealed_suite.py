@@ -31,7 +31,7 @@ def with_everything(folder: Path) -> Path:
     return write_files(folder, files)
 
 
-def test_the_same_content_is_the_same_seal_wherever_it_lies(tmp_path: Path) -> None:
+def test_seal_depends_on_the_content_alone(tmp_path: Path) -> None:
     first, second = (with_everything(tmp_path / name / "suite") for name in ("one", "two"))
     sealed = seal_suite(first, tmp_path / "store")
     write_files(second, {"checks/__pycache__/a.pyc": "", "train/.gitkeep": ""})

@@ -184,7 +184,7 @@ def test_a_borrowed_folder_is_removed_and_a_new_one_stays(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == [new]
 
 
-def test_a_borrowed_folder_is_removed_when_the_work_in_it_fails(tmp_path: Path) -> None:
+def test_borrowed_folder_is_removed_after_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError), borrowed_folder(tmp_path) as folder:
         folder.mkdir()
     assert list(tmp_path.iterdir()) == []

@@ -366,7 +366,7 @@ def test_a_lost_or_damaged_cache_is_empty(tmp_path: Path) -> None:
         assert load(file) == {}
 
 
-def test_a_file_is_trusted_when_nothing_of_it_changed(tmp_path: Path) -> None:
+def test_cache_entry_is_valid_until_the_file_changes(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("content")
     told = file.stat()

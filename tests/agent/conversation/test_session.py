@@ -708,7 +708,7 @@ def test_profile_decides_whether_files_are_read_before_edits(
     assert (tmp_path / "a").read_text() == ("old" if is_guarded else "new")
 
 
-def test_close_during_an_input_aborts_it(tmp_path: Path) -> None:
+def test_close_aborts_the_current_input(tmp_path: Path) -> None:
     played = Played(tmp_path, never)
 
     async def close() -> InputResult:

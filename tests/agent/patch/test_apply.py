@@ -125,7 +125,7 @@ TWO_FILES = patch(
 )
 
 
-def test_a_write_that_fails_undoes_those_before_it(tmp_path: Path) -> None:
+def test_failed_write_undoes_the_earlier_writes(tmp_path: Path) -> None:
     write(tmp_path, a="1\n", b="2\n")
     with pytest.raises(FileError):
         apply(TWO_FILES, FullDisk(tmp_path, environ={}))

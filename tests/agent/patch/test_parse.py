@@ -88,7 +88,7 @@ def test_patch_in_a_heredoc_or_a_code_fence_is_accepted(before: str, after: str)
     assert parse_patch(before + patch + after) == parse_patch(patch)
 
 
-def test_an_empty_line_behind_a_new_file_is_no_part_of_it() -> None:
+def test_empty_line_after_a_new_file_is_ignored() -> None:
     text = "*** Begin Patch\n*** Add File: a\n+x\n\n+y\n\n*** Delete File: b\n*** End Patch"
     assert parse_patch(text) == Patch((AddFile("a", ("x", "", "y")), DeleteFile("b")))
 

@@ -157,7 +157,7 @@ def run(
     return came.fault, came.words
 
 
-def test_a_hook_that_is_too_slow_is_ended_with_all_it_started(tmp_path: Path) -> None:
+def test_slow_hook_is_killed_with_its_processes(tmp_path: Path) -> None:
     slow = "sleep 1000 & echo $!; wait"
 
     def play(limit_s: float) -> None:

@@ -70,7 +70,7 @@ def test_long_line_ends_are_kept(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == b"1\r\n2\r\nthree\r\n"
 
 
-def test_an_occurrence_of_many_lines_is_counted_where_it_begins(tmp_path: Path) -> None:
+def test_occurrence_of_several_lines_counts_at_its_first_line(tmp_path: Path) -> None:
     write(tmp_path, a="a\nb\nc\na\nb\n")
     with pytest.raises(ToolError, match="at lines 1, 4"):
         edit(tmp_path, "a\nb\n", "z")
@@ -107,7 +107,7 @@ LINES = st.lists(st.sampled_from(["x", "y(1)", "  x", "", "    “z”", "\tw"])
 
 @given(st.data(), LINES, LINES, st.booleans())
 @settings(max_examples=count(ci=20, full=5000), deadline=None)
-def test_an_edit_replaces_exactly_the_text_it_names(
+def test_edit_replaces_only_the_given_text(
     data: st.DataObject, before: list[str], new_lines: list[str], everywhere: bool
 ) -> None:
     text, new = "\n".join(before), "\n".join(new_lines)

@@ -93,7 +93,7 @@ def test_text_diff_is_a_patch() -> None:
 
 @settings(max_examples=count(ci=12, full=200), deadline=None)
 @given(before=TEXTS, after=TEXTS)
-def test_git_can_apply_it(before: str, after: str) -> None:
+def test_git_applies_the_diff(before: str, after: str) -> None:
     assume(before and after and before != after)
     with tempfile.TemporaryDirectory() as name:
         file = Path(name) / "f"

@@ -81,7 +81,7 @@ def test_unreadable_files_are_reported_with_the_others(folder: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
-def test_a_write_protected_file_stays_as_it_is(folder: Path) -> None:
+def test_write_protected_file_is_unchanged(folder: Path) -> None:
     (folder / "b.dot").chmod(0o444)
     with pytest.raises(FileError, match="write-protected"):
         write_pipeline("b.dot", "x")

@@ -58,7 +58,7 @@ def script() -> Script:
     return {"a": slowly, "a2": [RETRY, success()], "y": FAIL, "shared": slowly, "x": slowly}
 
 
-async def test_every_checkpoint_is_the_fold_of_the_events_before_it(tmp_path: Path) -> None:
+async def test_every_checkpoint_equals_the_reduced_events(tmp_path: Path) -> None:
     place, clock = Workplace(tmp_path / "run", NESTED), ManualClock()
     place.clock = clock
     with place.open() as run:
@@ -156,7 +156,7 @@ def hashes(journal: Path) -> list[str]:
     return [one.split(b'"hash":"')[1][:64].decode() for one in journal.read_bytes().splitlines()]
 
 
-def test_a_whole_journal_has_the_lines_it_is_asked_for(tmp_path: Path) -> None:
+def test_verification_returns_the_missing_heads(tmp_path: Path) -> None:
     journal = make_run(tmp_path / "run")
     known = hashes(journal)
     assert verify_journal(journal, heads=known) == frozenset()

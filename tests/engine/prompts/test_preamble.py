@@ -44,7 +44,7 @@ def walked(count: int, past: Past = NOTHING_PAST, thread: str = "") -> Past:
         st.integers(),
     )
 )
-def test_a_past_comes_back_as_it_was(past: Past) -> None:
+def test_past_is_unchanged_after_a_round_trip(past: Past) -> None:
     record = parse_json(canonical_json(write_record(past)))
     assert Fields(record, "past").record(Past) == past
 
@@ -168,7 +168,7 @@ def test_omitted_stages_are_counted(fidelity: Fidelity) -> None:
 
 @fresh
 @pytest.mark.parametrize("stages", [100, 10_000])
-def test_it_is_as_long_after_many_stages_as_after_few(fidelity: Fidelity, stages: int) -> None:
+def test_preamble_does_not_grow_with_the_number_of_stages(fidelity: Fidelity, stages: int) -> None:
     few = write_preamble(fidelity, remembered(60, words="what was done", values=50))
     many = write_preamble(fidelity, remembered(stages, words="what was done", values=50))
     # Only the numbers in it grow.
@@ -183,7 +183,7 @@ def test_it_is_as_long_after_many_stages_as_after_few(fidelity: Fidelity, stages
     stages=st.integers(0, 60),
     values=st.integers(0, 60),
 )
-def test_no_text_makes_it_longer_than_its_budget(
+def test_preamble_keeps_its_budget_for_any_text(
     fidelity: Fidelity, words: str, goal: str, text: str, stages: int, values: int
 ) -> None:
     what = remembered(stages, words=words, goal=goal, values=values, text=text)

@@ -96,7 +96,7 @@ def test_invalid_answer_is_refused(asked: Question, said: str, hint: str) -> Non
     assert refused.value.hint == hint
 
 
-def test_an_answer_is_completed_when_it_means_something() -> None:
+def test_answer_gets_the_option_that_it_means() -> None:
     given = Answer(AnswerKind.GIVEN, "n", "ann")
     assert with_option(given, GATE) == Answer(AnswerKind.GIVEN, "N", "ann", NO, "n")
     for other in (Answer(AnswerKind.GIVEN, "maybe"), Answer(AnswerKind.TIMEOUT, "N")):

@@ -45,7 +45,7 @@ def of(told: RunStates) -> dict[str, StageState]:
     return {id_: one.state for id_, one in told.nodes.items()}
 
 
-def test_a_run_that_reached_its_end_has_done_it_all(tmp_path: Path) -> None:
+def test_run_at_its_end_has_all_stages_done(tmp_path: Path) -> None:
     told = run(tmp_path, line("work"), {})
     assert of(told) == dict.fromkeys(("start", "work", "exit"), StageState.DONE)
     assert told.taken == {TakenEdge("start", "work"): 1, TakenEdge("work", "exit"): 1}
@@ -206,7 +206,7 @@ def kinds(root: Path) -> list[str]:
 
 
 @needs_dot
-def test_a_run_that_ended_is_drawn_as_render_draws_it(tmp_path: Path) -> None:
+def test_ended_run_is_drawn_as_by_render(tmp_path: Path) -> None:
     result = run_drawings_run(make_project(tmp_path / "project"))
     svg = (result.directory / "graph.svg").read_text()
     found = read_drawn(RunDirectory(result.directory))

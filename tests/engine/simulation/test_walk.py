@@ -92,7 +92,7 @@ def test_a_word_is_an_outcome(word: str) -> None:
     }.get(word, "")
 
 
-def test_a_table_is_an_outcome_as_an_agent_reports_it() -> None:
+def test_table_is_read_like_the_report_of_an_agent() -> None:
     written: Json = {
         "outcome": "fail",
         "preferred_label": "Fix",

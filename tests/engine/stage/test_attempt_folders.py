@@ -122,7 +122,7 @@ def test_linked_history_is_refused(tmp_path: Path, folder: Path) -> None:
     assert files_in(tmp_path / "elsewhere") == {}
 
 
-def test_an_attempt_that_ended_is_found_wherever_it_lies(folder: Path) -> None:
+def test_ended_attempt_is_found_in_every_place(folder: Path) -> None:
     attempt(folder, 1, 1)
     attempt(folder, 2, 1)
     assert folder_of_attempt(folder, 1, 1) == folder / "history" / "1.1"

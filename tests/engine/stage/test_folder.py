@@ -114,7 +114,7 @@ def test_tail_returns_only_new_lines() -> None:
 
 
 @given(st.lists(st.integers(1, 9), max_size=count(ci=20, full=40)))
-def test_a_secret_is_replaced_however_it_comes_in_pieces(sizes: list[int]) -> None:
+def test_secret_is_redacted_across_pieces(sizes: list[int]) -> None:
     text = f"key={SECRET} end\n{SECRET}\n{LINES}\nlast\n"
     redactor, tail = Redactor([SECRET, LINES]), OutputTail()
     shown: list[str] = []

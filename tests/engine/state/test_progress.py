@@ -165,7 +165,7 @@ def flying(attempt: int = 1) -> InFlight:
 
 
 @given(FLIGHTS)
-def test_a_flight_is_read_back_as_it_was_written(flight: InFlight) -> None:
+def test_flight_is_unchanged_after_a_round_trip(flight: InFlight) -> None:
     assert Fields(write_record(flight), "x").record(InFlight) == flight
 
 

@@ -44,7 +44,7 @@ def test_a_secret_is_found_in_every_form(form: str) -> None:
 
 
 @given(st.binary(max_size=7), st.binary(max_size=7), st.text("abcXYZ+/=?", min_size=8))
-def test_no_encoding_of_it_gets_through(before: bytes, after: bytes, secret: str) -> None:
+def test_secret_is_redacted_in_every_encoding(before: bytes, after: bytes, secret: str) -> None:
     encoded = b64encode(before + secret.encode() + after).decode()
     assert Redactor([secret]).text(encoded) != encoded
 
@@ -115,6 +115,6 @@ def test_redacting_twice_changes_nothing(text: str) -> None:
 
 @pytest.mark.parametrize("secret", ['quote"and\\slash', "größer als acht"])
 @pytest.mark.parametrize("is_ascii", [True, False])
-def test_a_secret_is_found_as_json_writes_it(secret: str, is_ascii: bool) -> None:
+def test_secret_escaped_by_json_is_redacted(secret: str, is_ascii: bool) -> None:
     line = json.dumps({"said": f"It is {secret}."}, ensure_ascii=is_ascii)
     assert json.loads(Redactor([secret]).text(line)) == {"said": f"It is {PLACEHOLDER}."}

@@ -169,14 +169,14 @@ def test_training_scenarios_do_not_count() -> None:
     assert report.played == 1
 
 
-def test_a_second_evaluation_pools_with_the_first_and_never_replaces_it() -> None:
+def test_second_evaluation_is_pooled_with_the_first() -> None:
     held = suite(scenario("a"))
     report = gate(judge(held, results(a=[False]), results(a=[True])))
     assert rules(report) == ["unresolved_failure", "satisfaction"]
     assert (report.played, report.satisfied) == (2, 1)
 
 
-def test_isolation_that_was_not_proved_is_a_no_unless_the_profile_allows_it_by_name() -> None:
+def test_unverified_isolation_is_no_go_unless_the_profile_allows_it() -> None:
     judged = judge(suite(scenario("a")), results(a=[True]))
     for lacking in ("hides_operator", "own_network", "own_processes"):
         promises = replace(PROVED, **{lacking: False})
@@ -363,7 +363,7 @@ def as_read(result: RuleResult) -> str:
     return f"  {result.rule} {verdict}: {compared}; {result.words}; {result.remedy}; {cause}"
 
 
-def test_every_rule_as_people_read_it(snapshot: SnapshotAssertion) -> None:
+def test_text_of_every_rule(snapshot: SnapshotAssertion) -> None:
     green = gate(GREEN).rules
     reports = {name: gate(judged) for name, judged in REPORTS.items()}
     reports["unverifiable"] = unverifiable(ChainBroken("line 3 was changed"))

@@ -42,7 +42,7 @@ def test_a_version_is_found_by_name_and_number(tmp_path: Path) -> None:
         store.versions.find("../suites/todo")
 
 
-def test_a_sealed_copy_that_was_changed_is_refused_when_it_is_opened(tmp_path: Path) -> None:
+def test_changed_sealed_copy_is_refused(tmp_path: Path) -> None:
     store = suite_store(tmp_path)
     version = register(store, write_suite(tmp_path / "suite")).version
     (store.open(version).folder / "holdout" / "easier.scenario.toml").write_text("")
@@ -96,7 +96,7 @@ def test_registration_reports_tolerated_failures(tmp_path: Path) -> None:
     assert (registered.trials, registered.failures_allowed) == (59, 0)
 
 
-def test_no_older_version_replaces_an_ended_one_unless_it_is_named(tmp_path: Path) -> None:
+def test_older_version_replaces_an_ended_one_only_by_name(tmp_path: Path) -> None:
     store = suite_store(tmp_path)
     folder = write_suite(tmp_path / "suite")
     first = register(store, folder).version

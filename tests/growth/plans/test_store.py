@@ -35,7 +35,7 @@ def _planned(app: ControlPlane, *morphs: object) -> Plan:
     return app.plans.load(str(plan_proposal(app, "HEAD", proposal)["plan_id"]))
 
 
-def test_a_plan_is_loaded_as_it_was_made(app: ControlPlane) -> None:
+def test_loaded_plan_equals_the_stored_one(app: ControlPlane) -> None:
     plan = _planned(app)
     again = app.plans.load(plan.id[:6])
     assert again.to_dict() == plan.to_dict()

@@ -22,7 +22,7 @@ def recording(folder: Path, *, head: str = CONDITIONS, lines: tuple[str, ...] = 
     return folder
 
 
-def test_recording_is_written_as_it_was_read(tmp_path: Path) -> None:
+def test_recording_is_unchanged_after_a_round_trip(tmp_path: Path) -> None:
     first = read_recording(recording(tmp_path / "monday"))
     write_recording(first, tmp_path / "copy")
     again = read_recording(tmp_path / "copy")

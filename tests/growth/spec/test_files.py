@@ -7,7 +7,7 @@ from attractor.growth.spec.files import NODES, node_text, parse_node, read_spec,
 from tests.growth.seed import farm
 
 
-def test_a_specification_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_specification_is_unchanged_after_a_round_trip(tmp_path: Path) -> None:
     graph = farm()
     write_spec(graph, tmp_path)
     assert dict(read_spec(tmp_path)) == dict(graph)

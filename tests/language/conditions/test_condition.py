@@ -192,7 +192,7 @@ def test_parentheses_that_are_too_many_are_a_mistake() -> None:
 
 
 @given(st.text())
-def test_any_text_is_a_condition_or_has_a_fault_within_it(text: str) -> None:
+def test_any_text_is_a_condition_or_has_a_fault_inside(text: str) -> None:
     diagnose(text)
 
 
@@ -204,7 +204,7 @@ def test_any_text_is_a_condition_or_has_a_fault_within_it(text: str) -> None:
         max_size=12,
     )
 )
-def test_any_row_of_signs_is_a_condition_or_has_a_fault_within_it(pieces: list[str]) -> None:
+def test_any_sequence_of_tokens_is_a_condition_or_has_a_fault_inside(pieces: list[str]) -> None:
     diagnose("".join(pieces))
 
 

@@ -220,7 +220,7 @@ def test_outline_nests_nodes_in_subgraphs() -> None:
     ]
 
 
-def test_a_symbol_is_a_whole_statement_with_a_name_in_it() -> None:
+def test_symbol_spans_its_whole_statement() -> None:
     spans = {one.name: (one.span, one.name_span) for one in every(outline(SYMBOLS_TEXT))}
     cuts = {
         name: (cut(SYMBOLS_TEXT, one), cut(SYMBOLS_TEXT, other))

@@ -109,7 +109,7 @@ def test_leaks_of_nested_forks() -> None:
     assert leaks("s -> p -> a -> b -> j -> e; j -> b") == {"p": []}
 
 
-def test_a_fork_of_another_kind_is_found_when_it_is_asked_for() -> None:
+def test_custom_kind_of_fork_is_found() -> None:
     graph = parse(f"digraph G {{ {NODES} m [type=for_each]; s -> m -> a -> j -> e; n -> a }}")
     found = Forks(graph)
     fork = found.at("m")

@@ -91,7 +91,7 @@ def test_the_goal_is_put_into_prompts_once(text: str, goal: str, expanded: str) 
     assert prompt(text, goal) == expanded
 
 
-def test_expansion_keeps_the_place_and_the_graph_it_was_given() -> None:
+def test_expansion_keeps_spans_and_does_not_change_its_input() -> None:
     graph = parse('digraph G { goal=it; a [prompt="$goal"]; b }')
     after = VariableExpansion(TransformContext()).apply(graph)
     assert graph.nodes["a"].prompt == "$goal"

@@ -30,7 +30,7 @@ GATES = (
         ("start -> fork; fork -> b -> join; fork -> d -> join; join -> c -> exit", []),
     ],
 )
-def test_a_goal_gate_with_a_way_around_it_is_reported(edges: str, gates: list[str]) -> None:
+def test_avoidable_goal_gate_is_reported(edges: str, gates: list[str]) -> None:
     broken = found(inside(GATES + edges), "goal_gate_bypassed")
     assert [one.node for one in broken] == gates
 

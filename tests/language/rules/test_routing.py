@@ -197,8 +197,6 @@ def test_outcomes_of_unknown_handlers_and_branches() -> None:
         ("hexagon", "fail", True),
     ],
 )
-def test_a_human_gate_is_in_part_a_success_where_it_may_be(
-    shape: str, outcome: str, is_fine: bool
-) -> None:
+def test_human_gate_may_be_a_partial_success(shape: str, outcome: str, is_fine: bool) -> None:
     text = f'h [shape={shape}]; h -> exit [condition="outcome={outcome}"]'
     assert (told(text, "outcome_possible") == []) is is_fine

@@ -260,7 +260,7 @@ ANY: JsonObject = {"type": "object"}
 
 @everybody
 @table("around", ["ANSWER", "Here you are:\n\n```json\nANSWER\n```\nAll well?"])
-async def test_it_grows_until_it_is_whole(provider: str, around: str) -> None:
+async def test_partial_object_grows_until_it_is_complete(provider: str, around: str) -> None:
     text = around.replace("ANSWER", json.dumps(RECIPES, indent=1))
     async with asking(answering(text)) as (_, client):
         objects = an_object_stream(client, provider, ANY)
@@ -331,7 +331,7 @@ async def test_text_before_tool_calls_is_not_the_object() -> None:
         assert {"name": "Bob"} in told
 
 
-def test_it_is_tried_again_and_left_as_any_stream() -> None:
+def test_object_stream_is_retried_and_closed_like_other_streams() -> None:
     fault = 'answer.fault = { kind = "status", status = 500, retry_after = "1ms" }'
     script = f"[[rules]]\nwhen.attempt = 1\n{fault}\n{answering(json.dumps(ALICE))}"
 

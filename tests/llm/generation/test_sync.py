@@ -10,7 +10,7 @@ from tests.tables import table
 
 
 @table("name", ["generate", "generate_object", "stream", "stream_object"])
-def test_within_an_event_loop_it_refuses_and_names_the_other_function(name: str) -> None:
+def test_call_in_an_event_loop_is_refused_with_the_async_function(name: str) -> None:
     is_object, is_stream = name.endswith("object"), name.startswith("stream")
 
     async def asking() -> None:

@@ -83,7 +83,7 @@ def at_once(steps: Sequence[StepResult]) -> bool:
     return bool(steps[-1].tool_results)
 
 
-def test_rounds_a_stop_condition_and_passive_tools_end_it_as_they_end_generate() -> None:
+def test_stream_ends_for_the_reasons_that_end_generate() -> None:
     passive = Tool("add", "Add.", NUMBERS)
     with speaking(ROUNDS) as twin:
         none = heard(twin, tools=[adder()], max_tool_rounds=0)
@@ -148,7 +148,7 @@ def test_time_is_up_while_one_waits_and_while_one_does_something_else(
 
 
 @table("when", ["before", "waiting", "between", "tools"])
-def test_an_abort_signal_ends_it_at_any_time(when: str) -> None:
+def test_abort_signal_ends_generation_at_any_time(when: str) -> None:
     with_longer_limits(lambda limit_s: abort(when, limit_s), first_s=0.4)
 
 
@@ -279,7 +279,7 @@ async def test_garbage_collected_stream_closes_the_connection() -> None:
         await events.aclose()
 
 
-async def test_the_tools_that_are_at_work_are_ended_with_it() -> None:
+async def test_abort_ends_the_running_tools() -> None:
     begun, is_ended, heard = asyncio.Event(), asyncio.Event(), threading.Event()
 
     async def wait(a: int, b: int) -> None:

@@ -246,7 +246,7 @@ def about_here() -> tuple[str, str, bool]:
 
 
 @pytest.mark.anyio
-async def test_it_is_called_elsewhere_and_yet_in_the_context_of_its_caller() -> None:
+async def test_call_in_a_thread_has_the_context_of_its_caller() -> None:
     WORD.set("here")
     assert await call_in_thread(about_here, name="elsewhere") == ("here", "elsewhere", True)
 

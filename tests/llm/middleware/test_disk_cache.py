@@ -47,7 +47,7 @@ from tests.tables import table
 
 
 @given(answers)
-def test_an_answer_comes_back_as_it_was(answer: Response) -> None:
+def test_cached_response_is_unchanged(answer: Response) -> None:
     again = Response.from_dict(json.loads(json.dumps(answer.to_dict())))
     assert again == answer
     # Equal objects may differ in the order of their keys; what is given back to a provider may not.
@@ -67,7 +67,7 @@ def key(request: Request) -> str:
     return digest_of(request).key
 
 
-def test_the_same_request_has_the_same_key_however_it_is_held() -> None:
+def test_equal_requests_have_the_same_key() -> None:
     again = Request("m", (Message.user("a"), Message.user("b")), "openai", tools=(TOOL,))
     assert key(again) == key(ASKED)
 
@@ -257,7 +257,7 @@ def test_an_answer_that_cannot_be_kept_is_given_with_a_warning(tmp_path: Path) -
 
 
 @table("folder", ["\0bad", "\ud800"])
-def test_a_name_that_no_folder_can_have_is_refused_when_it_is_made(folder: str) -> None:
+def test_impossible_folder_name_is_refused_at_once(folder: str) -> None:
     with pytest.raises(ConfigurationError, match="invalid folder name"):
         DiskCache(folder)
 

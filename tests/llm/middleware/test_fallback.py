@@ -64,7 +64,7 @@ STAYS = [
 
 
 @table("error", [*FALLS, *STAYS])
-def test_another_model_is_asked_only_where_it_may_do_better(error: SDKError) -> None:
+def test_fallback_is_asked_only_after_some_errors(error: SDKError) -> None:
     assert may_fall_back(error) == (error in FALLS)
     if error in STAYS:
         with pytest.raises(type(error)) as caught:

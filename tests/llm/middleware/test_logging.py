@@ -29,7 +29,7 @@ class Records(logging.Handler):
         return [cast(Mapping[str, Any], vars(one)["llm"]) for one in self.kept]
 
 
-def test_a_call_has_a_record_when_it_is_asked_and_one_when_it_is_answered() -> None:
+def test_request_and_response_are_logged() -> None:
     records = Records()
     ask(ScriptedProvider(said("secret words")), around=[Logging(records.logger)])
     request, answer = records.told
@@ -106,7 +106,7 @@ async def test_canceled_call_is_logged() -> None:
     assert [one["event"] for one in records.told] == ["request", "left"] * 2
 
 
-def test_without_a_logger_it_writes_to_one_of_our_name(caplog: pytest.LogCaptureFixture) -> None:
+def test_default_logger_has_the_name_of_the_package(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "attractor.llm"):
         ask(ScriptedProvider(said("hi")), around=[Logging()])
     assert {one.name for one in caplog.records} == {"attractor.llm"}

@@ -90,7 +90,7 @@ def times(
 
 
 @both
-def test_a_provider_that_wishes_for_a_pause_has_it(ask: Ask) -> None:
+def test_pause_requested_by_a_provider_is_kept(ask: Ask) -> None:
     busy = RateLimitError("busy", provider="openai", retry_after=20.0)
     assert times(ask, busy, said("hi")) == [0, 20]
     later = RateLimitError("busy", provider="openai", retry_after=3600.0)
@@ -141,7 +141,7 @@ async def test_a_stream_that_is_left_gives_its_place_back() -> None:
     assert [one async for one in client.stream(HELLO)][-1].response is not None
 
 
-async def test_a_long_wait_is_logged_when_it_begins_and_when_it_is_over(
+async def test_long_wait_is_logged_at_its_start_and_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = ManualClock()
@@ -330,7 +330,7 @@ async def test_canceled_call_releases_its_slot() -> None:
         pass
 
 
-def test_threads_with_event_loops_of_their_own_share_it() -> None:
+def test_limit_is_shared_by_threads_with_their_own_event_loops() -> None:
     made = gate(SystemClock(), at_once=3)
     lock, counts, most = threading.Lock(), [0], [0]
 

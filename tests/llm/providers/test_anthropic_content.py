@@ -147,7 +147,7 @@ def test_the_request_before_wrote_where_this_one_reads() -> None:
         },
     ],
 )
-def test_a_mark_is_found_wherever_it_may_stand(body: JsonObject) -> None:
+def test_cache_mark_is_found_in_every_place(body: JsonObject) -> None:
     assert is_marked(body)
 
 

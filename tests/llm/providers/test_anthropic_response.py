@@ -59,13 +59,13 @@ def test_unknown_fields_of_a_block_are_kept() -> None:
     assert called.provider_data.item == {"caller": caller}
 
 
-def test_thoughts_are_counted_by_the_provider_where_it_does_so() -> None:
+def test_reasoning_tokens_are_those_of_the_provider() -> None:
     counted: Json = {"output_tokens": 90, "output_tokens_details": {"thinking_tokens": 70}}
     assert read_anthropic(body(THINKING, usage=counted)).usage.reasoning_tokens == 70
     assert read_anthropic(body(THINKING, usage={"output_tokens": 90})).usage.reasoning_tokens == 3
 
 
-def test_why_it_stopped() -> None:
+def test_finish_reason_is_translated() -> None:
     for raw, reason in (
         ("end_turn", "stop"),
         ("stop_sequence", "stop"),

@@ -154,7 +154,7 @@ def test_results_are_messages_of_their_own() -> None:
     assert messages(said) == [{"role": "tool", "tool_call_id": "c", "content": "hi"}]
 
 
-def test_a_document_of_a_result_is_shown_behind_it() -> None:
+def test_document_of_a_tool_result_follows_the_result() -> None:
     document = DocumentData(data=b"%PDF", media_type="application/pdf", file_name="a.pdf")
     part = ContentPart(
         ContentKind.TOOL_RESULT, tool_result=ToolResultData("c", "read", document=document)

@@ -43,7 +43,7 @@ def test_reasoning_text_and_calls_are_read() -> None:
 
 
 @table("field", ["reasoning_content", "reasoning"])
-def test_a_thought_is_kept_in_the_field_in_which_it_came(field: str) -> None:
+def test_reasoning_keeps_its_field_name(field: str) -> None:
     other: dict[str, Json] = {"reasoning_content": None, "reasoning": ""}
     (part,) = read_compatible(body(**{**other, field: "hm"})).message.content
     assert part.thinking == ThinkingData("hm")
@@ -77,7 +77,7 @@ def test_a_call_without_a_name_is_the_servers_trouble(call: Json) -> None:
         read_compatible(body(tool_calls=[call]))
 
 
-def test_why_it_stopped() -> None:
+def test_finish_reason_is_translated() -> None:
     for told, reason in (
         ("stop", "stop"),
         ("eos", "stop"),
@@ -250,7 +250,7 @@ def test_refusal_is_streamed_as_text() -> None:
     assert brief(events)[1:-1] == ["text_start", "text_delta no", "text_end no"]
 
 
-def test_a_chunk_without_an_answer_in_it_is_passed_on() -> None:
+def test_chunk_without_choices_is_passed_on() -> None:
     about: Json = {"choices": [], "prompt_filter_results": []}
     events = fold(NAME, {"object": "ping"}, about, piece(content="a"), STOPPED)
     assert brief(events)[:2] == ["provider_event", "stream_start"]

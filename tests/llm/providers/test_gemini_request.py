@@ -85,7 +85,7 @@ def test_a_result_is_an_object_under_the_name_of_its_function() -> None:
         assert sent["parts"] == [{"functionResponse": {"name": "shell", "response": response}}]
 
 
-def test_an_id_goes_back_where_the_provider_gave_it() -> None:
+def test_id_of_the_provider_is_sent_back() -> None:
     own = called("theirs", {"functionCall": {"id": "theirs"}, "thoughtSignature": "s"})
     model, result = contents(
         Message(Role.ASSISTANT, [own, called("ours")]),
@@ -147,7 +147,7 @@ def test_own_parts_are_sent_back_unchanged() -> None:
     ) == [thought, code, {"text": "hi", **signed}, {"text": "", **signed}, {"text": "kept"}]
 
 
-def test_an_image_that_was_made_here_goes_back_as_it_came() -> None:
+def test_generated_image_is_sent_back_as_received() -> None:
     drawn: Any = {**PNG, "thoughtSignature": "s"}
     made = ImageData(data=b"png")
     for provider, sent in (("gemini", drawn), ("openai", PNG)):

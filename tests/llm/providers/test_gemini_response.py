@@ -52,7 +52,7 @@ def test_text_reasoning_and_calls_are_read_in_order() -> None:
     assert (response.id, response.model) == ("r", "m")
 
 
-def test_an_image_that_the_model_made_is_one_and_kept_as_it_came() -> None:
+def test_generated_image_is_kept_unchanged() -> None:
     drawn: Json = {"inlineData": {"mimeType": "image/png", "data": "cG5n"}, "thoughtSignature": "s"}
     spoken: Json = {"inlineData": {"mimeType": "audio/wav", "data": "cG5n"}}
     image, other = read_gemini(body(drawn, spoken)).message.content
@@ -76,7 +76,7 @@ def test_missing_id_and_model_get_fallbacks() -> None:
     assert response.model == "gemini-3"
 
 
-def test_why_it_stopped() -> None:
+def test_finish_reason_is_translated() -> None:
     for raw, reason in (
         ("STOP", "stop"),
         ("MAX_TOKENS", "length"),

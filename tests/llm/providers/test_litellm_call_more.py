@@ -64,7 +64,7 @@ def test_recorded_response_determines_the_error() -> None:
         ({"error": {"code": [], "message": {}}}, ServerError, 500),
     ],
 )
-def test_an_error_in_a_stream_has_the_status_it_would_have_had(
+def test_error_in_a_stream_has_its_status(
     error_event: JsonObject, kind: type[SDKError], status: int
 ) -> None:
     error = read_error(StreamError("ended"), seen(200, error_event=error_event), STREAM)

@@ -211,7 +211,7 @@ def test_thoughts_are_parts_of_their_own() -> None:
     ] == BLOCKS
 
 
-def test_a_model_is_named_as_it_would_be_asked() -> None:
+def test_response_names_the_model_of_the_request() -> None:
     assert read({}, model="groq/m").model == "m"
     assert read({}, speaker=dialect_of("litellm", "groq", "groq", "m")).model == "groq/m"
     ollama = dialect_of("ollama", "ollama", "ollama_chat", "m")

@@ -64,7 +64,7 @@ def test_a_server_that_asks_for_no_key_is_shown_none() -> None:
     assert "authorization" not in asked
 
 
-def test_it_is_set_up_by_its_address_alone() -> None:
+def test_address_is_enough_to_set_up_the_provider() -> None:
     made = OpenAICompatibleAdapter.from_env({URL: " http://127.0.0.1:1/v1 "}, timeout=PATIENT)
     assert made is not None
     for environ in ({KEY: "sk-0123456789"}, {URL: ""}, {URL: "  "}):

@@ -52,7 +52,7 @@ def test_calls_and_thoughts_stand_beside_messages_in_the_order_they_came() -> No
     ]
 
 
-def test_a_result_is_a_text_however_it_was_given() -> None:
+def test_tool_result_is_sent_as_text() -> None:
     for content, text in (("done", "done"), ({"a": 1}, '{"a": 1}'), (["é"], '["é"]')):
         message = Message.tool_result("call_1", content, is_error=True)
         assert body(message)["input"] == [

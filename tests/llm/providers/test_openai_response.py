@@ -49,7 +49,7 @@ def test_message_metadata_is_kept_with_its_text() -> None:
     assert (phased.text, plain.provider_data) == ("hi", None)
 
 
-def test_an_image_that_the_model_made_is_one_and_kept_as_it_came() -> None:
+def test_generated_image_is_kept_unchanged() -> None:
     drawn: dict[str, Json] = {"type": "image_generation_call", "id": "ig", "result": "cG5n"}
     image, webp, none = read_openai(
         body(drawn, drawn | {"output_format": "webp"}, drawn | {"result": None})
@@ -86,7 +86,7 @@ def test_refusal_is_read_as_text() -> None:
         ({"status": "incomplete", "incomplete_details": None}, "other", None),
     ],
 )
-def test_why_it_stopped(more: dict[str, Json], reason: str, raw: str | None) -> None:
+def test_finish_reason_is_translated(more: dict[str, Json], reason: str, raw: str | None) -> None:
     found = read_openai(body(MESSAGE, **more)).finish_reason
     assert (found.reason, found.raw) == (reason, raw)
 
@@ -249,9 +249,7 @@ def test_incomplete_answer_has_a_reason() -> None:
         ),
     ],
 )
-def test_an_error_of_the_provider_is_the_one_it_would_be_at_once(
-    event: Json, kind: type[SDKError]
-) -> None:
+def test_error_within_a_response_equals_an_error_status(event: Json, kind: type[SDKError]) -> None:
     with pytest.raises(SDKError, match="oops") as caught:
         fold("openai", CREATED, event)
     assert type(caught.value) is kind

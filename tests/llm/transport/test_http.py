@@ -262,7 +262,7 @@ def test_a_request_that_cannot_be_written_is_never_sent(value: float | str) -> N
         post(endpoint("http://127.0.0.1:1"), {"value": value})
 
 
-def test_a_key_is_hidden_however_it_was_escaped() -> None:
+def test_key_is_redacted_in_every_escaping() -> None:
     escaped = "".join(f"\\u{ord(one):04x}" for one in KEY)
     error = error_for(http(f'{{"error": {{"message": "no {escaped}"}}}}'.encode(), "401 No"))
     assert isinstance(error, ProviderError)
@@ -426,7 +426,7 @@ async def test_malformed_event_is_reported_after_earlier_events() -> None:
     assert first.raw == {"a": 1}
 
 
-def test_a_field_that_is_not_as_it_should_be_is_an_error_of_the_stream() -> None:
+def test_invalid_field_is_an_error_of_the_stream() -> None:
     async def reading() -> SDKError:
         response = httpx.Response(200, headers=STREAM, content=b'data: {"a": 1}\n\n')
         async for one in read_server_events(response, provider="acme", timeout=10):

@@ -167,7 +167,7 @@ def test_stream_is_requested_and_read_to_its_end(provider: str) -> None:
 
 
 @everybody
-def test_it_does_not_matter_where_the_bytes_are_divided(provider: str) -> None:
+def test_stream_is_read_the_same_however_its_bytes_are_split(provider: str) -> None:
     content = sse([*BEGIN[provider], *FINISH[provider]]).replace(b"\n", b"\r\n")
     pieces = [chunked(content[at : at + 7]) for at in range(0, len(content), 7)]
     comment = chunked(b": still there\r\n\r\n")

@@ -69,7 +69,7 @@ def test_models_without_settings_have_no_middleware(tmp_path: Path) -> None:
         assert not model_middleware(host, AsyncExitStack())
 
 
-def test_a_call_goes_through_all_of_it(tmp_path: Path) -> None:
+def test_call_passes_all_middleware(tmp_path: Path) -> None:
     host = world_with(tmp_path / "p", everything(tmp_path), SERVICE_TOKEN=SECRET)
     with speaking(SCRIPT) as twin:
         first = asyncio.run(ask(host, twin, f"use {SECRET} and acme-1234"))

@@ -261,7 +261,7 @@ def notes(handler: Any) -> str:
     return asyncio.run(execute(adapt_handler("custom", handler), play.stage)).notes
 
 
-def test_ours_stays_as_it_is() -> None:
+def test_own_component_is_unchanged() -> None:
     ours = Ours()
     assert adapt_handler("custom", ours) is ours
     assert (notes(ours), notes(Optional())) == ("it", "it 11")

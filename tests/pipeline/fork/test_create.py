@@ -113,7 +113,7 @@ def orders_to(place: Workplace, clock: ManualClock) -> Orders:
     )
 
 
-def test_a_run_that_had_ended_stays_as_it_is(tmp_path: Path) -> None:
+def test_fork_does_not_change_an_ended_run(tmp_path: Path) -> None:
     place, clock = Workplace(tmp_path / "run", line("a"), {"a": FAIL}), ManualClock()
     place.run()
     before = (place.root / "events.jsonl").read_bytes()

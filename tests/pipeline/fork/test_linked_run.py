@@ -105,7 +105,7 @@ def test_next_run_under_construction_is_not_disturbed(tmp_path: Path) -> None:
     assert asyncio.run(resume(second, host)).outcome is StageStatus.SUCCESS
 
 
-def test_a_pipeline_that_was_changed_meanwhile_is_walked_as_it_was(tmp_path: Path) -> None:
+def test_next_run_uses_the_pipeline_of_the_first_run(tmp_path: Path) -> None:
     changing = ROUNDS.replace("echo round", "cp /dev/null pipeline.dot; echo round")
     project = make_project(tmp_path / "project", changing)
     result = asyncio.run(start(options(project, WorkspaceKind.IN_PLACE), make_host(project)))

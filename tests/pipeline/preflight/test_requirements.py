@@ -81,7 +81,7 @@ def test_version_is_read_from_output(tmp_path: Path, said: str, version: str) ->
     assert (looked.fault, looked.found) == ("", f"it {version} at {tmp_path / 'it'}")
 
 
-def test_a_program_may_say_it_on_standard_error(tmp_path: Path) -> None:
+def test_version_is_read_from_standard_error_too(tmp_path: Path) -> None:
     put(tmp_path, "it", "echo it 3.1 >&2")
     assert look(tmp_path, "it>3")[0].fault == ""
 
@@ -109,7 +109,7 @@ def test_file_that_is_not_executable_is_no_program(tmp_path: Path, name: str) ->
     assert looked.remedy == f"install {name}"
 
 
-def test_a_variable_is_there_when_it_holds_something(tmp_path: Path) -> None:
+def test_empty_variable_counts_as_missing(tmp_path: Path) -> None:
     there, empty, gone = look(tmp_path, "env:A, env:B, env:C", {"A": "secret", "B": ""})
     assert (there.fault, there.found) == ("", "A is set")
     assert [one.fault for one in (empty, gone)] == [

@@ -144,7 +144,7 @@ def test_command_names_a_given_question() -> None:
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1))
-def test_a_shell_reads_the_answer_as_it_was_and_never_as_an_option(said: str) -> None:
+def test_answer_in_a_command_is_quoted_and_never_an_option(said: str) -> None:
     *words, last = shlex.split(answer_command("R", said))
     assert last == said
     assert (words[-1] == "--") is said.startswith("-")

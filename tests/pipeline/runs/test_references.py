@@ -30,7 +30,7 @@ def test_a_run_goes_by_its_id_or_else_by_its_directory() -> None:
     assert reference_to(Path("/my runs/one")) == "'/my runs/one'"
 
 
-def test_no_hint_leaves_it_to_the_reader_which_run_is_meant() -> None:
+def test_every_hint_names_its_run() -> None:
     package = Path(attractor.__file__).parent
     found = [
         f"{file.relative_to(package)}: {text}"

@@ -232,7 +232,7 @@ def workspaces(host: RunHost) -> list[Path]:
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_it_shows_in_setups_branches_children_and_after_a_resume_or_fork(host: RunHost) -> None:
+def test_carried_paths_are_in_setups_branches_children_resumes_and_forks(host: RunHost) -> None:
     told: list[str] = []
     setup = "mkdir made && cat modules/one >made/by_setup && ! touch modules/x"
     host = replace(showing(host, setup=setup), tell=told.append)
@@ -314,7 +314,7 @@ def test_read_only_paths_of_a_run_in_place(host: RunHost, isolation: str) -> Non
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_records_that_lie_in_it_are_covered(host: RunHost) -> None:
+def test_records_inside_a_carried_folder_are_hidden(host: RunHost) -> None:
     state = host.project / "modules/state"
     (host.project / "pipeline.dot").write_text(
         CHILD.replace(READ, "ls -A modules/state > /tmp/x && test ! -s /tmp/x && cat modules/one")

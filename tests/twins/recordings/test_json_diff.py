@@ -38,7 +38,7 @@ def test_long_texts_are_compared_at_their_first_difference() -> None:
     assert len(told) < 200
 
 
-def test_a_place_is_written_as_people_write_it() -> None:
+def test_place_is_readable() -> None:
     for place, written in (
         ((), ""),
         (("rules",), "rules"),

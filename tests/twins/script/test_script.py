@@ -485,5 +485,5 @@ def test_fault_is_drawn_about_as_often_as_declared() -> None:
     assert not any(with_drawn_fault(0.0))
 
 
-def test_how_it_falls_does_not_change_with_a_version() -> None:
+def test_random_draws_are_the_same_in_every_version() -> None:
     assert [use for use in range(1, 11) if is_drawn(0.5, 7, "rule 1", use)] == [7, 8]

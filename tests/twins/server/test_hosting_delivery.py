@@ -68,7 +68,7 @@ def test_a_stream_is_cut_after_some_events(wire: str, provider_twin: StartTwin) 
 
 
 @pytest.mark.parametrize("after", [0, 2])
-def test_a_stream_hangs_before_it_begins_or_in_the_middle(
+def test_stream_hangs_at_its_start_or_in_the_middle(
     wire: str, provider_twin: StartTwin, after: int
 ) -> None:
     twin = provider_twin(fault(f'kind = "hang", after = {after}'))

@@ -48,7 +48,7 @@ def test_recording_round_trips(exchanges: list[RecordedExchange]) -> None:
     | st.dictionaries(TEXT, TEXT)
     | TEXT.filter(lambda one: one[:1] not in "[{")
 )
-def test_a_body_is_sent_as_it_was_read(body: object) -> None:
+def test_recorded_body_is_sent_unchanged(body: object) -> None:
     sent = RecordedRequest.model_validate({"method": "POST", "path": "/", "body": body}).request()
     assert readable_body(sent.content) == (body if body != "" else None)
 

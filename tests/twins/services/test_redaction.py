@@ -51,7 +51,7 @@ def test_binary_body_is_unchanged() -> None:
 KEY = 'k-"1/ü 9'
 
 
-def test_a_key_is_found_however_it_is_written() -> None:
+def test_key_is_found_in_every_spelling() -> None:
     for written in (
         KEY,
         "k%2D%221%2fü%209",

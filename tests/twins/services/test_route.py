@@ -34,7 +34,7 @@ def test_a_pattern_takes_paths_of_its_form() -> None:
         assert PathPattern(pattern).match(f"/{path}") == found
 
 
-def test_a_pattern_knows_which_others_it_covers() -> None:
+def test_pattern_covers_equal_and_narrower_patterns() -> None:
     for one, other, covers in (
         ("/a/{id}", "/a/{name}", True),
         ("/a/{id}", "/a/b", True),
@@ -119,7 +119,7 @@ def test_json_path_finds_its_values() -> None:
 
 
 @given(VALUES)
-def test_the_written_place_of_every_value_finds_it(value: Json) -> None:
+def test_path_of_every_value_finds_the_value(value: Json) -> None:
     for place, there in walk(value):
         path = JsonPath(path_of(place))
         assert path.matches(place)

@@ -16,7 +16,7 @@ PAYMENTS = Path(__file__).parents[3] / "examples" / "twins" / "payments"
 NAMED = 'name = "s"\n'
 
 
-def test_clients_talk_to_it_over_http(service_twin: StartServiceTwin) -> None:
+def test_twin_answers_clients_over_http(service_twin: StartServiceTwin) -> None:
     twin = service_twin(PAYMENTS)
     found = twin.environ()
     assert found == {"PAYMENTS_URL": f"{twin.url}/v1", "PAYMENTS_KEY": "sk_test_twin"}

@@ -39,7 +39,7 @@ def test_seeds_and_draws_differ() -> None:
     assert {ServiceState(n).random(2, 3) for n in range(20)} == {2, 3}
 
 
-def test_a_copy_leaves_the_first_as_it_is() -> None:
+def test_change_of_a_copy_leaves_the_original() -> None:
     first = ServiceState(collections={"c": {"1": {"id": "1"}}}, values={"v": 1})
     second = first.copy()
     second.collections["c"]["2"] = {"id": "2"}

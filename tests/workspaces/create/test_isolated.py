@@ -121,7 +121,7 @@ def test_the_base_survives_a_collection_in_the_project(project: Project) -> None
     assert contents(workspace.folder) == CANDIDATE
 
 
-def test_a_workspace_is_opened_again_as_it_was_left(project: Project) -> None:
+def test_reopened_workspace_is_unchanged(project: Project) -> None:
     async def scene() -> str:
         workspace = await project.workspace()
         write(workspace.folder, {"new": "new\n", "x.log": "ignored"})

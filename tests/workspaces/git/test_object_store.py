@@ -18,7 +18,7 @@ def loose(folder: Path) -> dict[str, int]:
     return {one.name: one.stat().st_ino for one in folder.glob("??/*")}
 
 
-async def test_trees_of_another_run_are_whole_without_it(project: Project) -> None:
+async def test_shared_tree_is_complete_without_its_first_store(project: Project) -> None:
     theirs, ours = await project.workspace(), await project.workspace(OTHER)
     write(theirs.folder, {"new": "new\n", "docs/read me.txt": "another\n"})
     tree, files = await theirs.snapshot("one"), contents(theirs.folder)

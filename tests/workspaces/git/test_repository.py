@@ -102,7 +102,7 @@ def test_missing_git_is_reported(project: Project, tmp_path: Path) -> None:
         assert "install it" in missing.value.hint
 
 
-def test_a_repository_is_found_from_any_folder_of_it(project: Project, tmp_path: Path) -> None:
+def test_repository_is_found_from_any_of_its_folders(project: Project, tmp_path: Path) -> None:
     folder = project.folder / "docs" / "two\nlines"
     folder.mkdir()
     repository = asyncio.run(open_repository(folder, search_path=SEARCH_PATH))
