@@ -105,8 +105,9 @@ def test_output_of_a_child_stage_is_shown_with_its_name(desk: PlainDesk) -> None
 def test_followed_log_contains_command_output(desk: PlainDesk) -> None:
     begin(desk, TALKS.replace("$MY_TOKEN", "about to"))
     with watched(desk, "logs", "--follow") as following:
-        lines = until(following, "compiling")
-        assert lines[-2:] == ["          build | about to\n", "          build | compiling\n"]
+        # On a slow machine, an event may come between the two lines.
+        printed = [one.strip() for one in until(following, "compiling") if " | " in one]
+        assert printed == ["build | about to", "build | compiling"]
         (desk.folder / "go").touch()
         until(following, "stages ended: completed")
 
