@@ -30,7 +30,7 @@ Instead:
 import re
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote, span_within
@@ -48,8 +48,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         attribute = node.attributes.by_key["prompt"]
         found = _first_path(str(attribute.value))
         if found:
-            yield Diagnostic(
-                Severity.WARNING,
+            yield warning(
                 f"absolute path {quote(found[0])} in the prompt",
                 span_within(attribute.value, *found.span()),
                 node=node.id,

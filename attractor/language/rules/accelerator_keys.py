@@ -34,7 +34,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.graph import Graph
 from attractor.language.graph.paths import human_gates
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
@@ -52,8 +52,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
             other = first.setdefault(key, label)
             if other != label:
                 value = edge.attributes.value("label")
-                yield Diagnostic(
-                    Severity.WARNING,
+                yield warning(
                     f"{quote(other)} and {quote(label)} have the same key {key}",
                     value.span if value else edge.span,
                     edge=(edge.source, edge.target),

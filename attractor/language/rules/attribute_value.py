@@ -35,6 +35,7 @@ from attractor.language.diagnostics import (
     Diagnostic,
     Edit,
     Severity,
+    error,
     one_slip,
     suggester,
     word_edits,
@@ -66,8 +67,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
             seen[same] = _shortcoming(row, value) if same[1] else ""
         fix = seen[same] if holder.place in row.places else ""
         if fix:
-            yield Diagnostic(
-                Severity.ERROR,
+            yield error(
                 f"invalid {row.name}: {quote(str(value))}",
                 value.span,
                 node=holder.node,

@@ -44,7 +44,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.branches import FORKS
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
@@ -55,8 +55,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     forks = (node for type_ in sorted(FORKS) for node in graph.of_type(type_))
     for edge in (edge for node in forks for edge in graph.outgoing(node.id)):
         if edge.is_conditional:
-            yield Diagnostic(
-                Severity.WARNING,
+            yield warning(
                 f"the condition is ignored: {quote(edge.source)} runs all of its branches",
                 edge.span,
                 edge=(edge.source, edge.target),

@@ -41,7 +41,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, error
 from attractor.language.graph.branches import find_forks
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
@@ -51,8 +51,7 @@ from attractor.language.source.text import quote
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     for fork in find_forks(graph):
         for edge in fork.leaks:
-            yield Diagnostic(
-                Severity.ERROR,
+            yield error(
                 f"the edge leaves a branch of {quote(fork.node)} before the branches meet",
                 edge.span,
                 edge=(edge.source, edge.target),

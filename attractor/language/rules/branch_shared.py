@@ -46,7 +46,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.branches import find_forks
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
@@ -59,8 +59,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         for id_, count in times.items():
             node = graph.nodes.get(id_)
             if node and 1 < count < len(fork.branches):
-                yield Diagnostic(
-                    Severity.WARNING,
+                yield warning(
                     f"{count} of {len(fork.branches)} branches of {quote(fork.node)} "
                     f"reach {quote(id_)} before they meet",
                     node.span,

@@ -30,7 +30,7 @@ Instead:
 import re
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.attribute_catalogue import AttributeOwner
 from attractor.language.graph.graph import Graph, each_attribute
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
@@ -48,8 +48,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         for found in _CLASS.finditer(str(attribute.value)):
             if not _NAME.fullmatch(found[0]):
                 near = _NOT_IN_A_NAME.sub("-", found[0].lower()).strip("-")
-                yield Diagnostic(
-                    Severity.WARNING,
+                yield warning(
                     f"invalid class name {quote(found[0])}",
                     span_within(attribute.value, *found.span()),
                     node=holder.node,

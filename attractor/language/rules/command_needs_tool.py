@@ -25,7 +25,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.attribute_catalogue import AttributeOwner
 from attractor.language.graph.graph import TYPE_OF_SHAPE, Graph, each_attribute
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
@@ -44,8 +44,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     for holder, attribute in commands:
         if str(attribute.value).strip() and id(attribute) not in used:
             type_ = graph.nodes[holder.node].type
-            yield Diagnostic(
-                Severity.WARNING,
+            yield warning(
                 f"the tool_command of {quote(holder.node)} never runs: its type is {type_}",
                 attribute.span,
                 node=holder.node,

@@ -35,7 +35,7 @@ from collections.abc import Iterator
 
 from attractor.language.conditions.condition import ALWAYS, Unreadable
 from attractor.language.conditions.parse import read_condition
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, error
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import (
     BuiltInRule,
@@ -56,13 +56,13 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
             instead = _instead(guard.text[wrong.start : wrong.end])
             edits = edits_within(guard, wrong.start, wrong.end, instead)
             fault, fix = wrong.fault, wrong.fix
-            yield Diagnostic(Severity.ERROR, fault, span, edge=guard.ends, fix=fix, edits=edits)
+            yield error(fault, span, edge=guard.ends, fix=fix, edits=edits)
     for node in graph.of_type("stack.manager_loop"):
         value = node.attributes.value("manager.stop_condition")
         wrong = read_condition(str(value)) if value else ALWAYS
         if value and isinstance(wrong, Unreadable):
             span = span_within(value, wrong.start, wrong.end)
-            yield Diagnostic(Severity.ERROR, wrong.fault, span, node=node.id, fix=wrong.fix)
+            yield error(wrong.fault, span, node=node.id, fix=wrong.fix)
 
 
 def _instead(written: str) -> str:

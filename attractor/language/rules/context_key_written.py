@@ -41,7 +41,7 @@ from typing import NamedTuple
 
 from attractor.language.conditions.condition import Condition
 from attractor.language.conditions.parse import key_places
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.branches import FOR_EACH, FORKS
 from attractor.language.graph.graph import Graph
 from attractor.language.graph.paths import reached_from, targets_and_jumps
@@ -84,8 +84,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
             written[kind] = _written(graph, kind)
         before, behind = written[kind]
         if read.node not in (behind if read.edge else before):
-            yield Diagnostic(
-                Severity.WARNING,
+            yield warning(
                 f"no earlier node writes the context key {quote(read.key)}",
                 read.span,
                 node="" if read.edge else read.node,

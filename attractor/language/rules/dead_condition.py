@@ -32,7 +32,7 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.conditions.condition import is_plain
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import (
     BuiltInRule,
@@ -53,17 +53,14 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         for dead in find_dead_parts(guard.condition, guard.text):
             span = guard.span(dead.start, dead.end)
             edits = edits_within(guard, dead.start, dead.end, dead.instead)
-            yield Diagnostic(
-                Severity.WARNING, dead.message, span, edge=guard.ends, fix=dead.fix, edits=edits
-            )
+            yield warning(dead.message, span, edge=guard.ends, fix=dead.fix, edits=edits)
         yield from _misnamed(guard)
 
 
 def _misnamed(guard: EdgeCondition) -> Iterator[Diagnostic]:
     """Report each context key that is compared with an outcome."""
     for key, start, end, instead in misspelled_outcomes(guard.text):
-        yield Diagnostic(
-            Severity.WARNING,
+        yield warning(
             f"{quote(key)} is a context key, not the outcome of a stage",
             guard.span(start, end),
             edge=guard.ends,

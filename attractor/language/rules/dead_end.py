@@ -31,7 +31,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.graph import Graph
 from attractor.language.graph.paths import failure_targets, reached_from, targets_and_jumps
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
@@ -53,8 +53,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     reached = reached_from(begin, targets_and_jumps(graph))
     for node in ends:
         if node.id in reached:
-            yield Diagnostic(
-                Severity.WARNING,
+            yield warning(
                 f"{quote(node.id)} has no outgoing edge and is not the exit",
                 node.span,
                 node=node.id,

@@ -34,7 +34,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity, suggester
+from attractor.language.diagnostics import Diagnostic, Severity, suggester, warning
 from attractor.language.graph.graph import Graph
 from attractor.language.graph.paths import human_gates
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
@@ -55,8 +55,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         # A label may begin with its key: `[Y] Yes` is also `Yes`.
         labels = [label.casefold() for label, _ in choices]
         if choice not in targets and not any(choice.casefold() in one for one in labels):
-            yield Diagnostic(
-                Severity.WARNING,
+            yield warning(
                 f"{_KEY}: unknown choice {quote(choice)}",
                 attribute.value.span,
                 node=node.id,

@@ -28,7 +28,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, error
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
@@ -42,9 +42,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         other = first.setdefault(node.id.casefold(), node.id)
         if other != node.id:
             message = f"the ids {quote(other)} and {quote(node.id)} differ only in case"
-            yield Diagnostic(
-                Severity.ERROR, message, node.span, node=node.id, fix="rename one of them"
-            )
+            yield error(message, node.span, node=node.id, fix="rename one of them")
 
 
 part = BuiltInRule(Severity.ERROR, _apply)

@@ -28,7 +28,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
@@ -39,8 +39,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         of_node = f" of {quote(repeat.node)}" if repeat.node else ""
         line = repeat.lost.span.line
         where = f" on line {line}" if line != repeat.kept.span.line else ""
-        yield Diagnostic(
-            Severity.WARNING,
+        yield warning(
             f"duplicate attribute {quote(repeat.kept.key)}{of_node}: already set{where}",
             repeat.kept.span,
             node=repeat.node,

@@ -29,7 +29,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.graph import Edge, Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
@@ -43,8 +43,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     for edge in graph.edges:
         meaning = (edge.source, edge.target, _meaning(edge))
         if meaning in seen:
-            yield Diagnostic(
-                Severity.WARNING,
+            yield warning(
                 f"duplicate edge from {quote(edge.source)} to {quote(edge.target)}",
                 edge.span,
                 edge=(edge.source, edge.target),

@@ -28,7 +28,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity, suggester
+from attractor.language.diagnostics import Diagnostic, Severity, error, suggester
 from attractor.language.graph.graph import Edge, Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote, written_word
@@ -41,8 +41,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         role = "leads to" if edge.target == id_ else "comes from"
         message = f"an edge {role} {quote(id_)}, which is not declared"
         node = graph.nodes.get(id_)
-        yield Diagnostic(
-            Severity.ERROR,
+        yield error(
             message,
             node.span if node else edge.span,
             node=id_,

@@ -38,7 +38,7 @@ Instead:
 
 from collections.abc import Iterator, Sequence
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.graph import Edge, Graph
 from attractor.language.graph.paths import loops, reached_from, sources_and_jumps, targets_and_jumps
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
@@ -62,8 +62,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
 def _report(graph: Graph, loop: Sequence[str]) -> Diagnostic:
     edge = _closing(graph, loop)
     others = f" and {len(loop) - 1} more" if len(loop) > 1 else ""
-    return Diagnostic(
-        Severity.WARNING,
+    return warning(
         f"endless loop: no edge leaves {quote(loop[0])}{others}",
         edge.span if edge else graph.nodes[loop[0]].span,
         node=loop[0],

@@ -28,7 +28,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, error
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
@@ -37,8 +37,7 @@ from attractor.language.source.text import quote
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     for node in graph.exits:
         for edge in graph.outgoing(node.id):
-            yield Diagnostic(
-                Severity.ERROR,
+            yield error(
                 f"an edge leads from the exit to {quote(edge.target)}",
                 edge.span,
                 edge=(edge.source, edge.target),

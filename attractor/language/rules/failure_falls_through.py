@@ -39,7 +39,7 @@ from collections.abc import Iterator, Sequence, Set
 
 from attractor.language.conditions.analysis import could_hold
 from attractor.language.conditions.condition import OUTCOME_KEYS, Condition
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.branches import FORKS
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.graph.paths import (
@@ -78,8 +78,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
 
 def _report_end(graph: Graph, node: Node, plain: Sequence[Edge]) -> Iterator[Diagnostic]:
     for edge in plain if _ends(graph, node, plain) else ():
-        yield Diagnostic(
-            Severity.WARNING,
+        yield warning(
             f"a failure of {quote(node.id)} does not take this edge, and the run ends",
             edge.span,
             edge=(edge.source, edge.target),
@@ -93,8 +92,7 @@ def _report_unasked(
     into = [edge for edge in plain if is_conditional(graph, edge.target)]
     taken = min(into, key=lambda edge: (-edge.weight, edge.target), default=None)
     if taken and taken.target in unasked and not _may_go_on(graph, node):
-        yield Diagnostic(
-            Severity.WARNING,
+        yield warning(
             f"a failure of {quote(node.id)} also takes this edge, because no condition "
             f"checks the outcome",
             taken.span,

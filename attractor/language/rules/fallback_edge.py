@@ -40,7 +40,7 @@ from collections.abc import Iterator, Sequence
 
 from attractor.language.conditions.analysis import assignments, words_for
 from attractor.language.conditions.condition import ALWAYS, Comparison, Condition
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.branches import FAN_IN, FORKS
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.graph.paths import FAIL, PARTIAL_SUCCESS, SUCCESS, reached_from, sources
@@ -71,8 +71,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
 
 
 def _report(node: Node, case: str) -> Diagnostic:
-    return Diagnostic(
-        Severity.WARNING,
+    return warning(
         f"{quote(node.id)} has no edge to take if {case}",
         node.span,
         node=node.id,

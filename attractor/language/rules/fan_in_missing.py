@@ -37,7 +37,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.branches import FAN_IN, find_forks
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
@@ -49,8 +49,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         if fork.taken or (fork.meeting and graph.nodes[fork.meeting].type == FAN_IN):
             continue
         where = f"meet at {quote(fork.meeting)}" if fork.meeting else "never meet"
-        yield Diagnostic(
-            Severity.WARNING,
+        yield warning(
             f"missing fan-in: the branches of {quote(fork.node)} {where}",
             graph.nodes[fork.node].span,
             node=fork.node,

@@ -45,7 +45,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, error
 from attractor.language.graph.branches import find_forks
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
@@ -55,8 +55,7 @@ from attractor.language.source.text import quote
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     for fork in find_forks(graph):
         if fork.taken:
-            yield Diagnostic(
-                Severity.ERROR,
+            yield error(
                 f"the branches of {quote(fork.node)} have no fan-in of their own: "
                 f"{quote(fork.taken)} is the fan-in of {quote(fork.taken_by)}",
                 graph.nodes[fork.node].span,

@@ -27,7 +27,14 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity, one_slip, suggester, word_edits
+from attractor.language.diagnostics import (
+    Diagnostic,
+    Severity,
+    one_slip,
+    suggester,
+    warning,
+    word_edits,
+)
 from attractor.language.graph.graph import FIDELITIES, Graph, each_attribute
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
@@ -41,8 +48,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         mode, span = str(attribute.value), attribute.value.span
         if mode and mode not in FIDELITIES:
             meant = one_slip(mode, FIDELITIES)
-            yield Diagnostic(
-                Severity.WARNING,
+            yield warning(
                 f"unknown fidelity {quote(mode)}",
                 span,
                 node=holder.node,

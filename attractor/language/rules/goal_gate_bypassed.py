@@ -32,7 +32,7 @@ Instead:
 
 from collections.abc import Iterator, Sequence
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.branches import find_forks
 from attractor.language.graph.graph import Graph, Node, goal_gates
 from attractor.language.graph.paths import dominance, reached_from, targets
@@ -45,8 +45,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     if not gates or not graph.starts or not graph.exits:
         return
     for node in _avoidable(graph, gates):
-        yield Diagnostic(
-            Severity.WARNING,
+        yield warning(
             f"a path to the exit bypasses the goal gate {quote(node.id)}",
             node.attributes.by_key["goal_gate"].value.span,
             node=node.id,

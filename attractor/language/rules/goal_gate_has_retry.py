@@ -26,7 +26,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.graph import Graph, goal_gates
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.syntax_tree import Attributes
@@ -39,8 +39,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     for node in goal_gates(graph):
         if not _has_target(node.attributes):
             value = node.attributes.by_key["goal_gate"]
-            yield Diagnostic(
-                Severity.WARNING,
+            yield warning(
                 f"the goal gate {quote(node.id)} has no retry_target",
                 value.span if value.span.is_somewhere else node.span,
                 node=node.id,

@@ -34,7 +34,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.graph import Graph
 from attractor.language.graph.paths import human_gates
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
@@ -45,8 +45,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     for node, choices in human_gates(graph):
         for edge in choices.values() if len(choices) > 1 else ():
             if not edge.label.strip():
-                yield Diagnostic(
-                    Severity.WARNING,
+                yield warning(
                     f"the edge from {quote(node.id)} to {quote(edge.target)} has no label",
                     edge.span,
                     edge=(edge.source, edge.target),

@@ -37,7 +37,7 @@ from collections.abc import Iterator, Sequence
 
 from attractor.language.conditions.analysis import could_hold
 from attractor.language.conditions.condition import OUTCOME_KEYS, OUTCOMES, Comparison
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.branches import FORKS
 from attractor.language.graph.graph import Edge, Graph
 from attractor.language.graph.paths import possible_outcomes
@@ -64,8 +64,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
 
 def _report(edge: Edge, possible: Sequence[str]) -> Diagnostic:
     value = edge.attributes.value("condition")
-    return Diagnostic(
-        Severity.WARNING,
+    return warning(
         f"{quote(edge.source)} never has this outcome",
         value.span if value else edge.span,
         edge=(edge.source, edge.target),

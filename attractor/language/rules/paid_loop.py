@@ -35,7 +35,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.graph import Graph
 from attractor.language.graph.paid_loops import (
     DEFAULT_PAID_VISITS,
@@ -49,8 +49,7 @@ from attractor.language.source.text import quote
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     for loop in unbounded_paid_loops(graph):
         paid = next(graph.nodes[one] for one in loop if costs_money(graph.nodes[one]))
-        yield Diagnostic(
-            Severity.WARNING,
+        yield warning(
             f"a loop repeats {quote(paid.id)}, which costs money, up to "
             f"{DEFAULT_PAID_VISITS} times: it has no bound of its own",
             paid.span,

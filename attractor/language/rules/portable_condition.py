@@ -33,7 +33,7 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.conditions.condition import Condition, Unreadable, is_plain
-from attractor.language.diagnostics import Diagnostic, Edit, Severity
+from attractor.language.diagnostics import Diagnostic, Edit, Severity, info
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import (
     BuiltInRule,
@@ -57,9 +57,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
             message = f"not portable: {beyond.what} is an extension"
             span = guard.span(beyond.start, beyond.end)
             edits = _edits(guard, beyond.instead)
-            yield Diagnostic(
-                Severity.INFO, message, span, edge=guard.ends, fix=beyond.fix, edits=edits
-            )
+            yield info(message, span, edge=guard.ends, fix=beyond.fix, edits=edits)
 
 
 def _may_go_beyond(condition: Condition, text: str) -> bool:

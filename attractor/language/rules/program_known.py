@@ -34,7 +34,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, info
 from attractor.language.graph.attribute_catalogue import COMMANDS
 from attractor.language.graph.graph import Graph, each_attribute
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
@@ -63,8 +63,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     is_installed = cache(vocabulary.has_program)
     for call in _calls(graph):
         if not is_installed(call.program):
-            yield Diagnostic(
-                Severity.INFO,
+            yield info(
                 f"the program {quote(call.program)} is not on the PATH",
                 span_within(call.value, call.start, call.end),
                 node=call.node,

@@ -26,7 +26,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.graph import DEFAULT_TYPE, Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
@@ -40,7 +40,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         if node.is_declared and not node.prompt.strip() and node.id not in ends:
             fix = 'add prompt="..."'
             message = f"the stage {quote(node.id)} has no prompt"
-            yield Diagnostic(Severity.WARNING, message, node.span, node=node.id, fix=fix)
+            yield warning(message, node.span, node=node.id, fix=fix)
 
 
 part = BuiltInRule(Severity.WARNING, _apply)

@@ -29,7 +29,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, error
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.graph.paths import failure_targets, reached_from, targets_and_jumps
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
@@ -45,7 +45,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         if id_ not in reached and not _is_mistyped_source(graph, node):
             message = f"orphan node {quote(node.id)}: unreachable from the start"
             fix = "add an edge to this node, or remove the node"
-            yield Diagnostic(Severity.ERROR, message, node.span, node=node.id, fix=fix)
+            yield error(message, node.span, node=node.id, fix=fix)
 
 
 def _is_mistyped_source(graph: Graph, node: Node) -> bool:

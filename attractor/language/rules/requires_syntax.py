@@ -30,7 +30,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, error
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import span_within
@@ -46,7 +46,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     for mistake in read_requirements(str(value)).mistakes:
         span = span_within(value, mistake.start, mistake.end)
         message = f"requires: {mistake.message}"
-        yield Diagnostic(Severity.ERROR, message, span, fix=mistake.hint)
+        yield error(message, span, fix=mistake.hint)
 
 
 part = BuiltInRule(Severity.ERROR, _apply)

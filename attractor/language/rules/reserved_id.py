@@ -27,7 +27,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, error
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
@@ -38,8 +38,7 @@ RESERVED_IDS = frozenset({"artifacts", "children", "evaluation", "history", "inb
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     for id_, node in graph.nodes.items():
         if id_.casefold() in RESERVED_IDS:
-            yield Diagnostic(
-                Severity.ERROR,
+            yield error(
                 f"reserved id {quote(node.id)}: every run has a folder of this name",
                 node.span,
                 node=node.id,

@@ -45,7 +45,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, error
 from attractor.language.graph.branches import find_misplaced_restarts
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
@@ -56,8 +56,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         # The rule `branch_leaves` reports an edge that leaves its branch.
         if not one.leaves:
             edge = one.edge
-            yield Diagnostic(
-                Severity.ERROR,
+            yield error(
                 f"loop_restart on {edge.source} -> {edge.target}: {one.why}",
                 edge.span,
                 edge=(edge.source, edge.target),

@@ -27,7 +27,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity, suggester
+from attractor.language.diagnostics import Diagnostic, Severity, suggester, warning
 from attractor.language.graph.graph import Graph, each_attribute
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
@@ -40,8 +40,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     for holder, attribute in each_attribute(graph, _KEYS):
         target = str(attribute.value)
         if target and target not in graph.nodes:
-            yield Diagnostic(
-                Severity.WARNING,
+            yield warning(
                 f"{attribute.key}: unknown node {quote(target)}",
                 attribute.value.span,
                 node=holder.node,

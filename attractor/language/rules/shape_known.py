@@ -31,7 +31,14 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity, one_slip, suggester, word_edits
+from attractor.language.diagnostics import (
+    Diagnostic,
+    Severity,
+    error,
+    one_slip,
+    suggester,
+    word_edits,
+)
 from attractor.language.graph.graph import TYPE_OF_SHAPE, Graph, each_attribute
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
@@ -56,8 +63,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
             continue
         meant = _BY_SMALL_LETTERS.get(shape.casefold()) or one_slip(shape, _KNOWN)
         near = f"did you mean {meant}?" if meant else ours(shape) or all_(shape)
-        yield Diagnostic(
-            Severity.ERROR,
+        yield error(
             f"unknown shape {quote(shape)}",
             value.span,
             node=holder.node,

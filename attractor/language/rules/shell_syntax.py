@@ -28,7 +28,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.attribute_catalogue import COMMANDS
 from attractor.language.graph.graph import Graph, each_attribute
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
@@ -48,8 +48,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         command = str(attribute.value)
         error = "" if _is_plain(command) else check(command)
         if error:
-            yield Diagnostic(
-                Severity.WARNING,
+            yield warning(
                 f"invalid shell command: {error}",
                 attribute.value.span,
                 node=holder.node,

@@ -27,7 +27,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, error
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
@@ -36,8 +36,7 @@ from attractor.language.source.text import quote
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     for node in graph.starts:
         for edge in graph.incoming(node.id):
-            yield Diagnostic(
-                Severity.ERROR,
+            yield error(
                 f"an edge leads from {quote(edge.source)} to the start",
                 edge.span,
                 edge=(edge.source, edge.target),

@@ -25,7 +25,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, error
 from attractor.language.graph.graph import IDS_OF_ENDS, SHAPES_OF_ENDS, Graph, Node
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
@@ -36,8 +36,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         yield missing_end(graph, "start")
     for node in graph.starts[1:]:
         message = f"second start node {quote(node.id)}; the first is {quote(graph.starts[0].id)}"
-        yield Diagnostic(
-            Severity.ERROR,
+        yield error(
             message,
             node.span,
             node=node.id,
@@ -57,9 +56,9 @@ def missing_end(graph: Graph, type_: str) -> Diagnostic:
     named = next((graph.nodes[id_] for id_ in IDS_OF_ENDS[type_] if id_ in graph.nodes), None)
     if named is None:
         fix = f"add a node: {type_} [shape={shape}]"
-        return Diagnostic(Severity.ERROR, message, graph.span, fix=fix)
+        return error(message, graph.span, fix=fix)
     fix = _fix(named, shape)
-    return Diagnostic(Severity.ERROR, message, named.span, node=named.id, fix=fix)
+    return error(message, named.span, node=named.id, fix=fix)
 
 
 def _fix(node: Node, shape: str) -> str:

@@ -31,7 +31,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, error
 from attractor.language.graph.builder import MOST_CLASSES_AROUND, derived_class
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
@@ -48,7 +48,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     stylesheet, mistakes = read_stylesheet(str(value))
     for mistake in mistakes:
         span = span_within(value, mistake.start, mistake.end)
-        yield Diagnostic(Severity.ERROR, mistake.message, span, fix=mistake.hint)
+        yield error(mistake.message, span, fix=mistake.hint)
     if any(rule.kind == "CLASS" for rule in stylesheet.rules):
         yield from _too_deep(graph)
 
@@ -64,7 +64,7 @@ def _too_deep(graph: Graph) -> Iterator[Diagnostic]:
                 f": nodes have only the classes of the innermost {MOST_CLASSES_AROUND}"
             )
             fix = "remove labels, or give the nodes a class"
-            yield Diagnostic(Severity.ERROR, message, subgraph.span, fix=fix)
+            yield error(message, subgraph.span, fix=fix)
             return
 
 

@@ -25,7 +25,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, error
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.rules.start_node import missing_end
@@ -37,9 +37,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         yield missing_end(graph, "exit")
     for node in graph.exits[1:]:
         message = f"second exit node {quote(node.id)}; the first is {quote(graph.exits[0].id)}"
-        yield Diagnostic(
-            Severity.ERROR, message, node.span, node=node.id, fix="route all paths to one exit"
-        )
+        yield error(message, node.span, node=node.id, fix="route all paths to one exit")
 
 
 part = BuiltInRule(Severity.ERROR, _apply)

@@ -30,7 +30,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.graph import (
     Fidelity,
     Graph,
@@ -50,8 +50,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     used = _used(graph) if threads else set[int]()
     for holder, attribute in threads:
         if str(attribute.value) and not _is_used(graph, holder, attribute, used):
-            yield Diagnostic(
-                Severity.WARNING,
+            yield warning(
                 "thread_id is ignored: the fidelity is not full",
                 attribute.span,
                 node=holder.node,

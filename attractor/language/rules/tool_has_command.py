@@ -25,7 +25,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, error
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
@@ -36,8 +36,7 @@ _KEYS = ("tool_command", "script")
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     for node in graph.of_type("tool"):
         if not any(node.attributes.text(key).strip() for key in _KEYS):
-            yield Diagnostic(
-                Severity.ERROR,
+            yield error(
                 f"the tool stage {quote(node.id)} has no tool_command",
                 node.span,
                 node=node.id,

@@ -27,7 +27,14 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity, one_slip, suggester, word_edits
+from attractor.language.diagnostics import (
+    Diagnostic,
+    Severity,
+    one_slip,
+    suggester,
+    warning,
+    word_edits,
+)
 from attractor.language.graph.graph import TYPE_OF_SHAPE, Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
@@ -52,8 +59,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
             meant = one_slip(type_, types) if is_set and not is_planned else ""
             message = _NOT_YET if is_planned else "unknown type {}"
             choice = suggest(type_) or f"known types: {', '.join(sorted(types))}"
-            yield Diagnostic(
-                Severity.WARNING,
+            yield warning(
                 message.format(quote(type_)),
                 value.span if value else node.span,
                 node=node.id,

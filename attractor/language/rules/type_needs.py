@@ -27,7 +27,7 @@ Instead:
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, error
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
@@ -59,8 +59,7 @@ def _judge(node: Node, need: _Need) -> Iterator[Diagnostic]:
         return
     keys = " and ".join(there) or " or ".join(need.keys)
     has = f"has both {keys}" if there else f"has no {keys}"
-    yield Diagnostic(
-        Severity.ERROR,
+    yield error(
         f"{quote(node.id)} (type {node.type}) {has}",
         node.span,
         node=node.id,

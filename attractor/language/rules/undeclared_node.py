@@ -25,7 +25,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity, suggester
+from attractor.language.diagnostics import Diagnostic, Severity, suggester, warning
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
@@ -39,7 +39,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         if graph.incoming(node.id) and graph.outgoing(node.id):
             message = f"undeclared node {quote(node.id)}"
             fix = suggest(node.id) or f'declare this node: {node.id} [prompt="..."]'
-            yield Diagnostic(Severity.WARNING, message, node.span, node=node.id, fix=fix)
+            yield warning(message, node.span, node=node.id, fix=fix)
 
 
 part = BuiltInRule(Severity.WARNING, _apply)

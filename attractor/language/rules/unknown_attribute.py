@@ -28,7 +28,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from attractor.language.diagnostics import Diagnostic, Edit, Severity, one_slip, suggester
+from attractor.language.diagnostics import Diagnostic, Edit, Severity, one_slip, suggester, warning
 from attractor.language.graph.attribute_catalogue import (
     ATTRIBUTES,
     GRAPHVIZ_ATTRIBUTES,
@@ -63,8 +63,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         key = attribute.key
         elsewhere = f"{quote(key)} has no effect on {_NAMED[holder.place]}"
         advice = adviser.advice(holder, attribute)
-        yield Diagnostic(
-            Severity.WARNING,
+        yield warning(
             elsewhere if key in ATTRIBUTES else f"unknown attribute {quote(key)}",
             attribute.span,
             node=holder.node,

@@ -29,7 +29,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity, suggester
+from attractor.language.diagnostics import Diagnostic, Severity, info, suggester
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote, span_within
@@ -50,7 +50,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
             message = f"unused selector {quote(rule.selector)}: it matches no node"
             span = span_within(value, rule.start, rule.start + len(rule.selector))
             fix = suggest(rule.selector) or "remove the rule"
-            yield Diagnostic(Severity.INFO, message, span, fix=fix)
+            yield info(message, span, fix=fix)
 
 
 def _selectors(graph: Graph) -> set[str]:

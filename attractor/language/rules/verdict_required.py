@@ -28,7 +28,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import Diagnostic, Severity, info
 from attractor.language.graph.graph import DEFAULT_TYPE, Graph, goal_gates
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
@@ -39,8 +39,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         return
     for node in goal_gates(graph):
         if node.type == DEFAULT_TYPE and not node.attributes.text("require_verdict"):
-            yield Diagnostic(
-                Severity.INFO,
+            yield info(
                 f"the goal gate {quote(node.id)} succeeds without a reported outcome",
                 node.attributes.by_key["goal_gate"].span,
                 node=node.id,
