@@ -5,26 +5,13 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from urllib.parse import quote
 
-from attractor.language.diagnostics import PORTABILITY, SYNTAX, Diagnostic, Edit, Severity
-from attractor.language.linting.validate import UNUSED_IGNORE
+from attractor.language.diagnostics import Diagnostic, Edit, Severity
 from attractor.language.source.syntax_tree import Span
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
-# These are not rules with pages.
-_SENTENCES = {
-    SYNTAX: "A pipeline has valid syntax.",
-    PORTABILITY: "A pipeline has the same meaning for every program.",
-    UNUSED_IGNORE: "An ignore comment is used.",
-    "prompt_file": "A prompt file is readable.",
-    "import_file": "An imported pipeline is readable.",
-    "pipeline_file": "A child pipeline is readable.",
-    "known_input": "A used input is declared.",
-    "readable_file": "A file to validate is readable.",
-    "unsafe_fix": "Fixes are applied only if they cause no new error.",
-}
 Record = dict[str, object]
 
 
@@ -56,7 +43,7 @@ def sarif_log(
 
 
 def _rule(rule: str, page: str) -> Record:
-    text = page or _SENTENCES.get(rule, rule)
+    text = page or rule
     sentence = text.partition("\n")[0]
     return {"id": rule, "shortDescription": {"text": sentence}, "help": {"text": text}}
 
