@@ -17,7 +17,7 @@ from attractor.engine.simulation.coverage import cover
 from attractor.language.conditions.grammar import compile_pattern
 from attractor.language.declarations.inputs import read_inputs
 from attractor.language.declarations.requirements import read_requirements
-from attractor.language.declarations.stylesheet import parse_stylesheet, read_stylesheet
+from attractor.language.declarations.stylesheet import read_stylesheet
 from attractor.language.graph.branches import find_forks
 from attractor.language.preparation.prepare import prepare
 from attractor.language.reading import parse, read_graph
@@ -113,7 +113,7 @@ def _pattern(pattern: str) -> Making:
 
 
 def _stylesheet(few: int) -> Work:
-    return partial(parse_stylesheet, " ".join(f"#n{one} {{ llm_model: m }}" for one in range(few)))
+    return partial(read_stylesheet, " ".join(f"#n{one} {{ llm_model: m }}" for one in range(few)))
 
 
 def _broken_stylesheet(few: int) -> Work:

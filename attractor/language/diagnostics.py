@@ -5,16 +5,14 @@ UsageError
 │   ├── ParseError        2  a syntax error
 │   └── ValidationError   2  a broken lint rule of severity ERROR
 ├── UnreadablePipeline    2  a file that cannot be read as text
-└── InvalidValue          2  an invalid value of an attribute
-    ├── InvalidCondition  2  an invalid condition
-    └── InvalidStylesheet 2  an invalid stylesheet
+└── InvalidCondition      2  an invalid condition
 MachineryError
 ├── NoDrawingProgram      3  no installed program draws graphs
 └── DrawingFailed         3  the drawing program failed
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache, partial
 from typing import NamedTuple
@@ -24,7 +22,7 @@ from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError, UsageError, suggest
 from attractor.language.source.syntax_tree import NOWHERE, Span, Value, quoted
-from attractor.language.source.text import Source, visible, written_word
+from attractor.language.source.text import Source, span_within, visible, written_word
 
 SYNTAX = "syntax"
 PORTABILITY = "portability"
@@ -87,6 +85,28 @@ warning = partial(Diagnostic, Severity.WARNING)
 
 info = partial(Diagnostic, Severity.INFO)
 """Create a diagnostic for information."""
+
+
+class Mistake(NamedTuple):
+    """A mistake in the value of an attribute, its range in the value, and a fix.
+
+    `name` is the name that a declaration with a mistake declares.
+    """
+
+    message: str
+    start: int
+    end: int
+    hint: str
+    name: str = ""
+
+
+def report_mistakes(
+    value: Value, mistakes: Iterable[Mistake], *, prefix: str = ""
+) -> Iterator[Diagnostic]:
+    """Yield an error for each mistake in a value."""
+    for one in mistakes:
+        span = span_within(value, one.start, one.end)
+        yield error(f"{prefix}{one.message}", span, fix=one.hint)
 
 
 class Change(NamedTuple):
@@ -318,20 +338,12 @@ class UnreadablePipeline(UsageError):
     """The file cannot be read as text."""
 
 
-class InvalidValue(UsageError):
-    """The value of an attribute is invalid; `start` and `end` are offsets in the value."""
+class InvalidCondition(UsageError):
+    """The condition has a syntax error; `start` and `end` are offsets in the condition."""
 
     def __init__(self, message: str, *, start: int, end: int, hint: str) -> None:
         self.start, self.end = start, end
         super().__init__(message, hint=hint)
-
-
-class InvalidCondition(InvalidValue):
-    """The condition has a syntax error."""
-
-
-class InvalidStylesheet(InvalidValue):
-    """The model stylesheet has a syntax error."""
 
 
 class NoDrawingProgram(MachineryError):

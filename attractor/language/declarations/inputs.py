@@ -4,11 +4,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.language.diagnostics import suggester
+from attractor.language.diagnostics import Diagnostic, Mistake, error, suggester
 from attractor.language.graph.graph import Graph, Node
-from attractor.language.source.syntax_tree import Span, parse_integer
+from attractor.language.source.syntax_tree import parse_integer
 from attractor.language.source.text import quote, read_text
 
 _TEXT = r'"[^"\\]*(?:\\.[^"\\]*)*"'
@@ -49,21 +48,11 @@ class Input(NamedTuple):
         return self.type == SECRET
 
 
-class InputMistake(NamedTuple):
-    """A mistake in a declaration, the range of the mistake, and the declared name."""
-
-    message: str
-    start: int
-    end: int
-    hint: str
-    name: str = ""
-
-
 class DeclaredInputs(NamedTuple):
     """Declared inputs, each name once, and the mistakes."""
 
     inputs: tuple[Input, ...]
-    mistakes: tuple[InputMistake, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
 
 
 def declared_inputs(graph: Graph) -> Sequence[Input]:
@@ -74,7 +63,7 @@ def declared_inputs(graph: Graph) -> Sequence[Input]:
 def read_inputs(text: str) -> DeclaredInputs:
     """Parse declarations; skip declarations with a mistake."""
     inputs: dict[str, Input] = {}
-    mistakes: list[InputMistake] = []
+    mistakes: list[Mistake] = []
     for found in _declarations(text):
         mistake = _mistake(found, inputs)
         if mistake:
@@ -126,32 +115,30 @@ def _declarations(text: str) -> Iterator[re.Match[str]]:
         at = found.end()
 
 
-def _mistake(found: re.Match[str], inputs: Mapping[str, Input]) -> InputMistake | None:
+def _mistake(found: re.Match[str], inputs: Mapping[str, Input]) -> Mistake | None:
     name, type_, rest = found["name"], found["type"], found["rest"].strip()
     if rest:
         start = found.start("rest")
         message = f"unexpected {quote(rest)}"
         hint = "write name, name=default or name:type=default; quote a default with a comma"
-        return InputMistake(message, start, start + len(rest), hint)
+        return Mistake(message, start, start + len(rest), hint)
     if not name:
         start = found.start("name")
-        return InputMistake(
-            "missing name of an input", start, start, "add a name, or remove the comma"
-        )
+        return Mistake("missing name of an input", start, start, "add a name, or remove the comma")
     if not _NAME.fullmatch(name):
         hint = "use letters, digits and _"
-        return InputMistake(f"invalid input name {quote(name)}", *found.span("name"), hint)
+        return Mistake(f"invalid input name {quote(name)}", *found.span("name"), hint)
     if name in inputs:
         message = f"duplicate input {name}"
-        return InputMistake(message, *found.span("name"), "remove one of them")
+        return Mistake(message, *found.span("name"), "remove one of them")
     if type_ is not None and type_ not in _TYPES:
         hint = suggester(_TYPES)(type_) or f"use one of {', '.join(_TYPES)}"
         message = f"unknown input type {quote(type_)}"
-        return InputMistake(message, *found.span("type"), hint)
+        return Mistake(message, *found.span("type"), hint)
     return _wrong_default(found, type_ or "str")
 
 
-def _wrong_default(found: re.Match[str], type_: str) -> InputMistake | None:
+def _wrong_default(found: re.Match[str], type_: str) -> Mistake | None:
     default = _default(found)
     group = "word" if found["text"] is None else "text"
     if default is None:
@@ -159,13 +146,11 @@ def _wrong_default(found: re.Match[str], type_: str) -> InputMistake | None:
     start, end = found.start(group), found.start(group) + len(found[group].rstrip())
     if type_ == SECRET:
         message = f"the secret {found['name']} must not have a default"
-        return InputMistake(
-            message, start, end, "remove the default, and pass the secret to each run"
-        )
+        return Mistake(message, start, end, "remove the default, and pass the secret to each run")
     is_fine, named = _TYPES[type_]
     if is_fine(default):
         return None
-    return InputMistake(f"{quote(default)} is not {named}", start, end, f"use {named}")
+    return Mistake(f"{quote(default)} is not {named}", start, end, f"use {named}")
 
 
 def _input(found: re.Match[str]) -> Input:
@@ -188,16 +173,6 @@ SHORTEST_SECRET = 8
 TOOL = "tool"
 _PREFIX = "ATTRACTOR_INPUT_"
 _BETWEEN = re.compile(r"[,\s]+")
-
-
-@dataclass(frozen=True)
-class SecretMistake:
-    """An invalid use of secrets in a stage, and a fix."""
-
-    node: str
-    message: str
-    span: Span
-    fix: str
 
 
 def variable_of(name: str) -> str:
@@ -234,19 +209,19 @@ def fault_of_secret(value: str) -> str:
     return "contains a NUL byte, which no variable can contain" if "\0" in value else ""
 
 
-def find_secret_mistakes(graph: Graph) -> Iterator[SecretMistake]:
-    """Yield each invalid use of secrets."""
+def find_secret_mistakes(graph: Graph) -> Iterator[Diagnostic]:
+    """Report each invalid use of secrets."""
     nodes = [node for node in graph.nodes_with(SECRETS) if asked_secrets(node)]
     known = [one.name for one in declared_inputs(graph) if one.is_secret] if nodes else []
     suggest = suggester(known)
     for node in nodes:
         span = node.attributes.by_key[SECRETS].span
         if node.type != TOOL:
-            what = f"{quote(node.id)} uses secrets, but its type is {node.type}"
+            message = f"{quote(node.id)} uses secrets, but its type is {node.type}"
             fix = "use secrets in tool stages only: models and agents never receive them"
-            yield SecretMistake(node.id, what, span, fix)
+            yield error(message, span, node=node.id, fix=fix)
         for name in asked_secrets(node):
             if name not in known:
-                what = f"{quote(node.id)} uses the undeclared secret {quote(name)}"
+                message = f"{quote(node.id)} uses the undeclared secret {quote(name)}"
                 fix = suggest(name) or f'declare it on the graph: inputs="{name}:secret"'
-                yield SecretMistake(node.id, what, span, fix)
+                yield error(message, span, node=node.id, fix=fix)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from operator import ge, gt, le, lt
 from typing import NamedTuple
 
+from attractor.language.diagnostics import Mistake
 from attractor.language.graph.graph import Graph
 from attractor.language.source.text import quote
 
@@ -67,20 +68,11 @@ class Requirement(NamedTuple):
         return _SIGNS[self.sign](_padded(found, width), _padded(wanted, width))
 
 
-class RequirementMistake(NamedTuple):
-    """A mistake in a list of requirements, the range of the mistake, and a fix."""
-
-    message: str
-    start: int
-    end: int
-    hint: str
-
-
 class Requirements(NamedTuple):
     """The requirements of a list, and the mistakes."""
 
     needs: tuple[Requirement, ...]
-    mistakes: tuple[RequirementMistake, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
 
 
 def declared_requirements(graph: Graph) -> tuple[Requirement, ...]:
@@ -93,7 +85,7 @@ def read_requirements(text: str) -> Requirements:
     read = [*_read_all(text)]
     return Requirements(
         tuple(one for one in read if isinstance(one, Requirement)),
-        tuple(one for one in read if isinstance(one, RequirementMistake)),
+        tuple(one for one in read if isinstance(one, Mistake)),
     )
 
 
@@ -103,7 +95,7 @@ def parse_version(text: str) -> Version | None:
     return tuple(map(int, found[1].split("."))) if found else None
 
 
-def _read_all(text: str) -> Iterator[Requirement | RequirementMistake]:
+def _read_all(text: str) -> Iterator[Requirement | Mistake]:
     if not text.strip():
         return
     for piece in _PIECE.finditer(text):
@@ -114,16 +106,16 @@ def _read_all(text: str) -> Iterator[Requirement | RequirementMistake]:
         yield _read(written, start)
 
 
-def _read(written: str, start: int) -> Requirement | RequirementMistake:
+def _read(written: str, start: int) -> Requirement | Mistake:
     end = start + len(written)
     found = _NEED.fullmatch(written)
     if found is None:
         message = f"invalid requirement {quote(written)}" if written else "empty requirement"
-        return RequirementMistake(message, start, max(end, start + 1), _FORMS)
+        return Mistake(message, start, max(end, start + 1), _FORMS)
     sign, version = found["sign"] or "", found["version"] or ""
     kind = RequirementKind.PROGRAM if found["kind"] is None else RequirementKind.VARIABLE
     if wrong := _wrong(found, kind, sign, version):
-        return RequirementMistake(wrong[0], start, end, wrong[1])
+        return Mistake(wrong[0], start, end, wrong[1])
     return Requirement(kind, found["name"], sign, version, start, end)
 
 

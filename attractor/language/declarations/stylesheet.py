@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cache, cached_property
 from itertools import chain
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple, cast
 from lark import Lark, Token, Transformer, UnexpectedInput
 
 from attractor.base.dataclasses import dataclass
-from attractor.language.diagnostics import InvalidStylesheet, suggester
+from attractor.language.diagnostics import Mistake, suggester
 from attractor.language.graph.attribute_catalogue import ATTRIBUTES, STYLE_PROPERTIES
 from attractor.language.graph.graph import Node
 from attractor.language.source.text import SMART_QUOTES, quote, read_text
@@ -28,11 +27,6 @@ class Declaration:
     start: int
     value_span: tuple[int, int]
 
-    def moved(self, by: int) -> "Declaration":
-        """Return a copy of the declaration, moved to a later offset."""
-        start, end = self.value_span
-        return replace(self, start=self.start + by, value_span=(start + by, end + by))
-
 
 @dataclass(frozen=True)
 class StyleRule:
@@ -43,11 +37,6 @@ class StyleRule:
     declarations: tuple[Declaration, ...]
     selector: str
     start: int
-
-    def moved(self, by: int) -> "StyleRule":
-        """Return a copy of the rule, moved to a later offset."""
-        moved = tuple(one.moved(by) for one in self.declarations)
-        return replace(self, declarations=moved, start=self.start + by)
 
 
 class _Ranked(NamedTuple):
@@ -119,23 +108,23 @@ _MEANT = {**STYLE_PROPERTIES, "effort": "reasoning_effort"}
 _KINDS = ("EVERY", "SHAPE", "CLASS", "ID")
 
 
-def explain(text: str, unexpected: UnexpectedInput, start: int) -> InvalidStylesheet:
-    """Return the error for an unexpected token."""
+def explain(text: str, unexpected: UnexpectedInput, start: int) -> Mistake:
+    """Explain an unexpected token."""
     found = _WORD.match(text, start)
     if found is None:
         message, hint = "unexpected end of the stylesheet", _hint(unexpected)
-        return InvalidStylesheet(message, start=start, end=start, hint=hint)
+        return Mistake(message, start=start, end=start, hint=hint)
     if found[0][:2] in ("/*", "//"):
         message, hint = (
             "comments are not supported in a stylesheet",
             "move the comment out of the stylesheet",
         )
-        return InvalidStylesheet(message, start=start, end=start + 2, hint=hint)
+        return Mistake(message, start=start, end=start + 2, hint=hint)
     return (
         _several_selectors(text, start)
         or _no_class(text, start, found.end())
         or _wrong_value(text, start)
-        or InvalidStylesheet(
+        or Mistake(
             f"unexpected {quote(found[0])} in the stylesheet",
             start=start,
             end=found.end(),
@@ -150,8 +139,8 @@ def is_at_end(unexpected: UnexpectedInput) -> bool:
     return unexpected.pos_in_stream is None or (token is not None and token.type == "$END")
 
 
-def _several_selectors(text: str, start: int) -> InvalidStylesheet | None:
-    """Return the error for a second selector before the brace."""
+def _several_selectors(text: str, start: int) -> Mistake | None:
+    """Explain a second selector before the brace."""
     before = _SELECTORS_BEFORE.search(text, max(0, start - _NEAR), start)
     rest = _TO_BRACE.match(text, start)
     if not before or not rest or not text.startswith("{", rest.end()):
@@ -160,7 +149,7 @@ def _several_selectors(text: str, start: int) -> InvalidStylesheet | None:
     written = text[first : rest.end()].rstrip()
     if len(_SELECTOR.findall(before["selectors"])) != 1 or len(_SELECTOR.findall(written)) < 2:
         return None
-    return InvalidStylesheet(
+    return Mistake(
         f"several selectors {quote(written)} in one rule",
         start=first,
         end=first + len(written),
@@ -168,17 +157,17 @@ def _several_selectors(text: str, start: int) -> InvalidStylesheet | None:
     )
 
 
-def _no_class(text: str, start: int, end: int) -> InvalidStylesheet | None:
+def _no_class(text: str, start: int, end: int) -> Mistake | None:
     class_ = _CLASS.search(text, max(0, start - _NEAR), end)
     if class_ is None or not class_.start() <= start < class_.end():
         return None
     message = f"invalid class {quote(class_[0])}"
     hint = "use lowercase letters, digits and -"
-    return InvalidStylesheet(message, start=class_.start(), end=class_.end(), hint=hint)
+    return Mistake(message, start=class_.start(), end=class_.end(), hint=hint)
 
 
-def _wrong_value(text: str, start: int) -> InvalidStylesheet | None:
-    """Return the error for a property without a valid value."""
+def _wrong_value(text: str, start: int) -> Mistake | None:
+    """Explain a property without a valid value."""
     before = _VALUE_BEFORE.search(text, max(0, start - _NEAR), start)
     rest = _REST_OF_VALUE.match(text, start)
     if before is None or rest is None or not (before["value"] or rest[0].strip()):
@@ -189,11 +178,11 @@ def _wrong_value(text: str, start: int) -> InvalidStylesheet | None:
     first = before.start("value") if whole else start
     if whole and _NEXT_PROPERTY.match(text, start):
         message = f"missing ';' after {quote(whole)}"
-        return InvalidStylesheet(message, start=first, end=first + len(whole), hint="add ;")
+        return Mistake(message, start=first, end=first + len(whole), hint="add ;")
     return _unquoted(text, first, before["property"])
 
 
-def _unquoted(text: str, start: int, property_: str) -> InvalidStylesheet | None:
+def _unquoted(text: str, start: int, property_: str) -> Mistake | None:
     found = _REST_OF_VALUE.match(text, start)
     value = found[0].rstrip() if found else ""
     if not value or "," in value or _BARE.fullmatch(value):
@@ -205,7 +194,7 @@ def _unquoted(text: str, start: int, property_: str) -> InvalidStylesheet | None
     double = "double quotes" if value[0] in _QUOTES else "quotes"
     message = f"the value {quote(value)} needs {double}"
     hint = f"write {plain}" if _BARE.fullmatch(plain) else f'write \\"{plain}\\"'
-    return InvalidStylesheet(message, start=start, end=end, hint=hint)
+    return Mistake(message, start=start, end=end, hint=hint)
 
 
 def _hint(unexpected: UnexpectedInput) -> str:
@@ -214,18 +203,19 @@ def _hint(unexpected: UnexpectedInput) -> str:
     return f"write {' or '.join(expected)}" if expected else "write SELECTOR { PROPERTY: VALUE; }"
 
 
-def _read_rules(text: str) -> tuple[list[StyleRule], list[InvalidStylesheet]]:
+def _read_rules(text: str) -> tuple[list[StyleRule], list[Mistake]]:
     """Return the valid rules, and the mistakes in the invalid rules."""
     rules: list[StyleRule] = []
-    mistakes: list[InvalidStylesheet] = []
+    mistakes: list[Mistake] = []
     at = 0
     while len(mistakes) < _MOST_MISTAKES and (not at or text[at:].strip()):
         try:
-            return rules + _moved(_grammar().parse(text[at:]), at), mistakes
+            # Blanks instead of the text before it keep the offsets.
+            return rules + _grammar().parse(" " * at + text[at:]), mistakes
         except UnexpectedInput as unexpected:
-            stop = len(text) if is_at_end(unexpected) else at + (unexpected.pos_in_stream or 0)
+            stop = len(text) if is_at_end(unexpected) else unexpected.pos_in_stream or 0
             mistakes.append(explain(text, unexpected, stop))
-        rules += _moved(_whole_rules(text[at:stop]), at)
+        rules += _whole_rules(" " * at + text[at:stop])
         comment = _COMMENT.match(text, stop)
         at = text.find("}", comment.end() if comment else stop) + 1
         if not at:
@@ -237,11 +227,6 @@ def _whole_rules(text: str) -> list[StyleRule]:
     """Return the complete rules before the first mistake."""
     ends = [found.end() for found in _TEXT_OR_END.finditer(text) if found[0] == "}"]
     return _grammar().parse(text[: ends[-1]]) if ends else []
-
-
-def _moved(rules: list[StyleRule], by: int) -> list[StyleRule]:
-    """Return rules with places relative to the whole text."""
-    return [rule.moved(by) for rule in rules] if by else rules
 
 
 class _Builder(Transformer[Token, list[StyleRule]]):
@@ -274,11 +259,11 @@ def _grammar() -> Any:
     )
 
 
-def no_property(name: str, start: int) -> InvalidStylesheet:
-    """Return the error for an unknown property."""
+def no_property(name: str, start: int) -> Mistake:
+    """Explain an unknown property."""
     meant = _MEANT.get(name, "")
     near = f"did you mean {meant}?" if meant else suggester(PROPERTIES)(name)
-    return InvalidStylesheet(
+    return Mistake(
         f"unknown property {quote(name)}",
         start=start,
         end=start + len(name),
@@ -286,30 +271,22 @@ def no_property(name: str, start: int) -> InvalidStylesheet:
     )
 
 
-def no_effort(value: str, start: int, end: int) -> InvalidStylesheet:
-    """Return the error for an invalid effort."""
+def no_effort(value: str, start: int, end: int) -> Mistake:
+    """Explain an invalid effort."""
     hint = suggester(EFFORTS)(value) or f"use {_either(EFFORTS)}"
     message = f"invalid reasoning_effort {quote(value)}"
-    return InvalidStylesheet(message, start=start, end=end, hint=hint)
+    return Mistake(message, start=start, end=end, hint=hint)
 
 
 def _either(words: tuple[str, ...]) -> str:
     return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def parse_stylesheet(text: str) -> Stylesheet:
-    """Parse a stylesheet, or raise the first mistake in the stylesheet."""
-    stylesheet, mistakes = read_stylesheet(text)
-    if mistakes:
-        raise mistakes[0]
-    return stylesheet
-
-
 class StylesheetReading(NamedTuple):
     """A stylesheet and the mistakes in it; a stylesheet with a mistake is not applied."""
 
     stylesheet: Stylesheet
-    mistakes: tuple[InvalidStylesheet, ...]
+    mistakes: tuple[Mistake, ...]
 
 
 def read_stylesheet(text: str) -> StylesheetReading:
@@ -322,7 +299,7 @@ def read_stylesheet(text: str) -> StylesheetReading:
     return StylesheetReading(Stylesheet(tuple(rules)), tuple(mistakes))
 
 
-def _shortcoming(declaration: Declaration) -> InvalidStylesheet | None:
+def _shortcoming(declaration: Declaration) -> Mistake | None:
     name, value = declaration.property, declaration.value
     if name not in PROPERTIES:
         return no_property(name, declaration.start)

@@ -7,7 +7,13 @@ from typing import NamedTuple
 
 from attractor.base.dataclasses import dataclass
 from attractor.language.declarations.inputs import read_inputs
-from attractor.language.diagnostics import Diagnostic, UnreadablePipeline, error, warning
+from attractor.language.diagnostics import (
+    Diagnostic,
+    UnreadablePipeline,
+    error,
+    report_mistakes,
+    warning,
+)
 from attractor.language.graph.attribute_catalogue import ATTRIBUTES, AttributeOwner
 from attractor.language.graph.builder import MOST_CLASSES_AROUND, derived_class, split_classes
 from attractor.language.graph.graph import Edge, Graph, Node, Subgraph
@@ -19,7 +25,7 @@ from attractor.language.preparation.prepare import (
 )
 from attractor.language.reading import decode, read_graph
 from attractor.language.source.syntax_tree import Attribute, Attributes, Value, ValueKind, quoted
-from attractor.language.source.text import Source, quote, span_within
+from attractor.language.source.text import Source, quote
 
 _RETRY_TARGETS = ("retry_target", "fallback_retry_target")
 _CHOICE = "human.default_choice"
@@ -293,7 +299,6 @@ _DEEPEST = 50
 # Files that import each other twice on every level would fill the memory.
 _MOST_NODES = 20_000
 _PATH = "use a path relative to the folder of this file"
-_RULES = {"model_stylesheet": "stylesheet_syntax", "inputs": "known_input"}
 # Attributes of stages, which have no effect on an import.
 _WITHOUT_MEANING = ("goal_gate", "retry_target", "fallback_retry_target", "max_visits", "prompt")
 
@@ -464,17 +469,14 @@ def _meaningless(placeholder: Node) -> Iterator[Diagnostic]:
 
 def _mistakes(graph: Graph) -> Iterator[Diagnostic]:
     """Yield the errors in attributes that the import removes before the rules run."""
-    # Few pipelines have imports with a stylesheet.
-    from attractor.language.declarations.inputs import read_inputs
-    from attractor.language.declarations.stylesheet import read_stylesheet
+    sheet, inputs = (graph.attributes.value(key) for key in ("model_stylesheet", "inputs"))
+    if sheet and str(sheet).strip():
+        # Few pipelines have imports with a stylesheet.
+        from attractor.language.declarations.stylesheet import read_stylesheet
 
-    read = {"model_stylesheet": read_stylesheet, "inputs": read_inputs}
-    for key, rule in _RULES.items():
-        value = graph.attributes.value(key)
-        if value is None or not str(value).strip():
-            continue
-        for one in read[key](str(value)).mistakes:
-            span = span_within(value, one.start, one.end)
-            message = one.message if key == "model_stylesheet" else f"{key}: {one.message}"
-            found = error(message, span, fix=one.hint)
-            yield replace(found, rule=rule)
+        for found in report_mistakes(sheet, read_stylesheet(str(sheet)).mistakes):
+            yield replace(found, rule="stylesheet_syntax")
+    if inputs:
+        mistakes = read_inputs(str(inputs)).mistakes
+        for found in report_mistakes(inputs, mistakes, prefix="inputs: "):
+            yield replace(found, rule="known_input")

@@ -30,10 +30,9 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity, error
+from attractor.language.diagnostics import Diagnostic, Severity, report_mistakes
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
-from attractor.language.source.text import span_within
 
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
@@ -43,10 +42,8 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     # Few pipelines declare requirements.
     from attractor.language.declarations.requirements import read_requirements
 
-    for mistake in read_requirements(str(value)).mistakes:
-        span = span_within(value, mistake.start, mistake.end)
-        message = f"requires: {mistake.message}"
-        yield error(message, span, fix=mistake.hint)
+    mistakes = read_requirements(str(value)).mistakes
+    yield from report_mistakes(value, mistakes, prefix="requires: ")
 
 
 part = BuiltInRule(Severity.ERROR, _apply)

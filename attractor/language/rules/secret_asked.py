@@ -29,7 +29,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity, error
+from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 
@@ -40,8 +40,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     # Few pipelines declare inputs.
     from attractor.language.declarations.inputs import find_secret_mistakes
 
-    for one in find_secret_mistakes(graph):
-        yield error(one.message, one.span, node=one.node, fix=one.fix)
+    yield from find_secret_mistakes(graph)
 
 
 part = BuiltInRule(Severity.ERROR, _apply)

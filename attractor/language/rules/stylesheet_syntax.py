@@ -31,11 +31,10 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity, error
+from attractor.language.diagnostics import Diagnostic, Severity, error, report_mistakes
 from attractor.language.graph.builder import MOST_CLASSES_AROUND, derived_class
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
-from attractor.language.source.text import span_within
 
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
@@ -46,9 +45,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     from attractor.language.declarations.stylesheet import read_stylesheet
 
     stylesheet, mistakes = read_stylesheet(str(value))
-    for mistake in mistakes:
-        span = span_within(value, mistake.start, mistake.end)
-        yield error(mistake.message, span, fix=mistake.hint)
+    yield from report_mistakes(value, mistakes)
     if any(rule.kind == "CLASS" for rule in stylesheet.rules):
         yield from _too_deep(graph)
 

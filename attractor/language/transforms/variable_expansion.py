@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from attractor.language.diagnostics import error, suggester, warning
+from attractor.language.diagnostics import error, report_mistakes, suggester, warning
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.preparation.prepare import TransformContext
 from attractor.language.source.syntax_tree import Span, Value, ValueKind
@@ -138,9 +138,8 @@ def _declared(
     from attractor.language.declarations.inputs import read_inputs
 
     inputs, mistakes = read_inputs(str(value))
-    for one in mistakes:
-        span = span_within(value, one.start, one.end)
-        context.report(error(f"inputs: {one.message}", span, fix=one.hint), rule=_RULE)
+    for found in report_mistakes(value, mistakes, prefix="inputs: "):
+        context.report(found, rule=_RULE)
     return {one.name: one for one in inputs}, frozenset(one.name for one in mistakes)
 
 

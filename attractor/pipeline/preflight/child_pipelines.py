@@ -9,15 +9,14 @@ from attractor.base.errors import UsageError
 from attractor.handlers.pipeline import CONTEXT, INPUTS, given_from
 from attractor.handlers.stack__manager_loop import read_plan
 from attractor.language.declarations.inputs import (
-    DeclaredInputs,
     Input,
     declared_inputs,
     read_inputs,
 )
-from attractor.language.diagnostics import Diagnostic, error, suggester
+from attractor.language.diagnostics import Diagnostic, error, report_mistakes, suggester
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.syntax_tree import Span, Value
-from attractor.language.source.text import quote, span_within
+from attractor.language.source.text import quote
 from attractor.pipeline.preflight.requirements import find_secrets_in_pipeline
 from attractor.pipeline.source.read import ProjectContext, open_pipeline
 
@@ -100,20 +99,16 @@ def _own_faults(graph: Graph) -> Iterator[Diagnostic]:
         except UsageError as fault:
             yield error(f"node {node.id}: {fault}", node.span, node=node.id, fix=fault.hint)
     if outputs := graph.attributes.value("outputs"):
-        yield from _mistakes("outputs", outputs, read_inputs(str(outputs)))
-
-
-def _mistakes(what: str, value: Value, declared: DeclaredInputs) -> Iterator[Diagnostic]:
-    for one in declared.mistakes:
-        span = span_within(value, one.start, one.end)
-        yield error(f"{what}: {one.message}", span, fix=one.hint)
+        mistakes = read_inputs(str(outputs)).mistakes
+        yield from report_mistakes(outputs, mistakes, prefix="outputs: ")
 
 
 def _input_faults(use: _Use, parent: Graph, child: Graph) -> Iterator[Diagnostic]:
     """Yield the errors in inputs that can be found before the values are known."""
     passed = read_inputs(str(use.inputs or ""))
     if use.inputs:
-        yield from _mistakes(f"node {use.node.id}: inputs", use.inputs, passed)
+        prefix = f"node {use.node.id}: inputs: "
+        yield from report_mistakes(use.inputs, passed.mistakes, prefix=prefix)
     declared = {one.name: one for one in declared_inputs(child)}
     span = use.inputs.span if use.inputs and use.inputs.span.is_somewhere else use.span
     suggest = suggester(declared)

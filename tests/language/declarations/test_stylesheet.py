@@ -1,10 +1,9 @@
 from collections.abc import Callable
 
-import pytest
 from hypothesis import given, strategies as st
 
-from attractor.language.declarations.stylesheet import parse_stylesheet, read_stylesheet
-from attractor.language.diagnostics import InvalidStylesheet, Severity
+from attractor.language.declarations.stylesheet import Stylesheet, read_stylesheet
+from attractor.language.diagnostics import Severity
 from attractor.language.graph.graph import Node
 from attractor.language.linting.lint_rule import Vocabulary, rule_registry
 from attractor.language.reading import parse
@@ -15,8 +14,14 @@ from tests.tables import table
 EITHER = "llm_model, llm_provider, reasoning_effort or backend"
 
 
+def valid(text: str) -> Stylesheet:
+    stylesheet, mistakes = read_stylesheet(text)
+    assert not mistakes
+    return stylesheet
+
+
 def of(text: str, *, shape: str = "box", classes: tuple[str, ...] = ()) -> dict[str, str]:
-    return parse_stylesheet(text).properties(Node("a", Attributes.of({"shape": shape}), classes))
+    return valid(text).properties(Node("a", Attributes.of({"shape": shape}), classes))
 
 
 @table(
@@ -48,7 +53,7 @@ def test_properties_and_selectors_are_decided_one_by_one() -> None:
     mistakes = read_stylesheet(text).mistakes
     assert [text[one.start : one.end] for one in mistakes] == ["llm_modl", "best", "x"]
     text = "#a { llm_model: x } .b { llm_model: x } * { llm_model: x } box { llm_model: x }"
-    rules = parse_stylesheet(text).rules
+    rules = valid(text).rules
     assert [(one.selector, text[one.start :].split()[0]) for one in rules] == [
         (one, one) for one in ("*", "box", ".b", "#a")
     ]
@@ -156,29 +161,19 @@ def test_properties_and_selectors_are_decided_one_by_one() -> None:
 def test_mistake_is_reported_with_its_position(
     text: str, message: str, hint: str, where: tuple[int, int]
 ) -> None:
-    with pytest.raises(InvalidStylesheet) as raised:
-        parse_stylesheet(text)
-    error = raised.value
-    assert (error.message, error.hint, (error.start, error.end)) == (message, hint, where)
+    first = read_stylesheet(text).mistakes[0]
+    assert (first.message, first.hint, (first.start, first.end)) == (message, hint, where)
 
 
 @given(st.text(alphabet='*{}:;.#"\\ \nabllm_model', max_size=40) | st.text(max_size=20))
 def test_any_text_is_a_stylesheet_or_has_a_mistake_within_it(text: str) -> None:
-    start, end = mistake(text)
-    assert 0 <= start <= end <= len(text)
-
-
-def mistake(text: str) -> tuple[int, int]:
-    try:
-        parse_stylesheet(text)
-    except InvalidStylesheet as error:
-        return error.start, error.end
-    return 0, 0
+    for one in read_stylesheet(text).mistakes:
+        assert 0 <= one.start <= one.end <= len(text)
 
 
 def test_time_for_a_large_stylesheet_is_linear() -> None:
     text = " ".join(f"#n{i} {{ llm_model: m{i} }}" for i in range(2_000))
-    sheet = parse_stylesheet(text)
+    sheet = valid(text)
     models = [sheet.properties(Node(f"n{i}"))["llm_model"] for i in range(2_000)]
     assert models == [f"m{i}" for i in range(2_000)]
 
@@ -186,9 +181,7 @@ def test_time_for_a_large_stylesheet_is_linear() -> None:
 @table("selector", [".a", "*", "box"])
 def test_many_rules_for_one_selector_are_as_much_more_work_as_there_are(selector: str) -> None:
     def work(number: int) -> Callable[[], object]:
-        sheet = parse_stylesheet(
-            " ".join(f"{selector} {{ llm_model: m{i} }}" for i in range(number))
-        )
+        sheet = valid(" ".join(f"{selector} {{ llm_model: m{i} }}" for i in range(number)))
         nodes = [Node(f"n{i}", classes=("a",)) for i in range(number)]
         return lambda: [sheet.properties(node) for node in nodes]
 
