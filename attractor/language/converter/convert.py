@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
-from attractor.base.dataclasses import dataclass
 from attractor.language.converter.word_tables import (
     MEANINGLESS,
     NO_SHAPE,
@@ -45,21 +45,6 @@ from attractor.language.source.syntax_tree import (
 )
 from attractor.language.source.text import Source, quote, span_within, written_word
 
-
-@dataclass(frozen=True)
-class ConversionContext:
-    """The text and the graph that contain an attribute."""
-
-    source: Source
-    graph: Graph
-
-    def written(self, attribute: Attribute) -> str:
-        """Return the value of an attribute as written, with its quotes."""
-        span = attribute.value.span
-        start = self.source.offset(span.line, span.column)
-        return self.source.text[start : self.source.offset(span.end_line, span.end_column)]
-
-
 _PLACE_OF_DEFAULTS = {
     "graph": AttributeOwner.GRAPH,
     "node": AttributeOwner.NODE,
@@ -77,6 +62,37 @@ class AttributeList(NamedTuple):
     def has(self, key: str) -> bool:
         """Return whether the list contains a key."""
         return any(one.key == key for one in self.attributes)
+
+
+class ForeignAttribute(NamedTuple):
+    """An attribute that another tool may have meant, with everything around it."""
+
+    source: Source
+    graph: Graph
+    attributes: AttributeList
+    attribute: Attribute
+
+    @property
+    def word(self) -> str:
+        """The value as text."""
+        return str(self.attribute.value)
+
+    @property
+    def span(self) -> Span:
+        """The span of the value."""
+        return self.attribute.value.span
+
+    @property
+    def written(self) -> str:
+        """The value as written, with its quotes."""
+        start = self.source.offset(self.span.line, self.span.column)
+        return self.source.text[
+            start : self.source.offset(self.span.end_line, self.span.end_column)
+        ]
+
+    def replaced(self, message: str, text: str) -> Diagnostic:
+        """Return the diagnostic that replaces the value as written."""
+        return info(message, self.span, edits=(Edit(self.span, text),))
 
 
 def attribute_lists(digraph: Digraph) -> Iterator[AttributeList]:
@@ -185,70 +201,58 @@ _INPUT = re.compile(r"\{\{\s*(inputs\.\w+)\s*\}\}")
 _TEMPLATE = re.compile(r"\$\{[a-z][\w.]*\}|\{\{[^{}\n]*\}\}")
 
 
-def convert_condition_attribute(
-    context: ConversionContext, attributes: AttributeList, attribute: Attribute
-) -> Iterator[Diagnostic]:
+def convert_condition_attribute(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
     """Convert outcomes in a condition, and report unknown keys."""
-    if attribute.value.kind is not ValueKind.STRING:
+    if foreign.attribute.value.kind is not ValueKind.STRING:
         return
-    written, span = context.written(attribute), attribute.value.span
-    converted = convert_condition(written)
+    converted = convert_condition(foreign.written)
     for message, remedy in converted.left:
-        yield warning(message, span, fix=remedy)
+        yield warning(message, foreign.span, fix=remedy)
     if converted.changed:
-        yield info(
-            f"replaced {', '.join(converted.changed)}", span, edits=(Edit(span, converted.text),)
-        )
+        yield foreign.replaced(f"replaced {', '.join(converted.changed)}", converted.text)
 
 
-def convert_stylesheet(
-    context: ConversionContext, attributes: AttributeList, attribute: Attribute
-) -> Iterator[Diagnostic]:
+def convert_stylesheet(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
     """Convert the properties of a stylesheet."""
-    written, span = context.written(attribute), attribute.value.span
+    written = foreign.written
     found = dict.fromkeys(_STYLE.findall(written))
     if found:
         renamed = ", ".join(f"{one} to {STYLE_PROPERTIES[one]}" for one in found)
         text = _STYLE.sub(lambda one: STYLE_PROPERTIES[one[1]], written)
-        yield info(f"renamed in the stylesheet: {renamed}", span, edits=(Edit(span, text),))
-    for one in _PATTERN.finditer(str(attribute.value)):
-        place = span_within(attribute.value, *one.span())
+        yield foreign.replaced(f"renamed in the stylesheet: {renamed}", text)
+    for one in _PATTERN.finditer(foreign.word):
+        place = span_within(foreign.attribute.value, *one.span())
         fix = "name one model; 'attractor models' lists them"
         yield warning(f"unsupported pattern {quote(one[0])} of a model", place, fix=fix)
 
 
-def convert_params(
-    context: ConversionContext, attributes: AttributeList, attribute: Attribute
-) -> Iterator[Diagnostic]:
+def convert_params(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
     """Convert declared parameters to inputs; the goal is no input."""
-    if attributes.has("inputs"):
-        yield _duplicate(attribute, "inputs")
+    key = foreign.attribute.span
+    if foreign.attributes.has("inputs"):
+        yield _duplicate(foreign.attribute, "inputs")
         return
-    names = [one for one in _names(str(attribute.value)) if one != "goal"]
-    edits = (Edit(attribute.span, "inputs"), Edit(attribute.value.span, quoted(", ".join(names))))
+    names = [one for one in _names(foreign.word) if one != "goal"]
+    edits = (Edit(key, "inputs"), Edit(foreign.span, quoted(", ".join(names))))
     message = "replaced params by inputs, which are required unless they have a default: NAME=TEXT"
-    yield info(message, attribute.span, edits=edits)
+    yield info(message, key, edits=edits)
 
 
-def convert_goal(
-    context: ConversionContext, attributes: AttributeList, attribute: Attribute
-) -> Iterator[Diagnostic]:
+def convert_goal(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
     """Report a variable in the goal, which is the value of `$goal` in prompts."""
-    found = _PARAMETER.search(str(attribute.value))
+    found = _PARAMETER.search(foreign.word)
     if found:
         message = f"{found[0]} is plain text in the goal"
         fix = "remove it, and pass the goal to each run with --goal"
-        yield warning(message, attribute.value.span, fix=fix)
+        yield warning(message, foreign.span, fix=fix)
 
 
-def convert_duration(
-    context: ConversionContext, attributes: AttributeList, attribute: Attribute
-) -> Iterator[Diagnostic]:
-    """Add the unit to a duration in milliseconds."""
-    word, span = str(attribute.value), attribute.value.span
+def _add_unit(foreign: ForeignAttribute, unit: str) -> Iterator[Diagnostic]:
+    """Add the unit to a duration without a unit."""
+    word = foreign.word
     if word.isascii() and word.isdigit():
-        edits = (Edit(span, quoted(f"{word}ms")),)
-        yield info(f"replaced {attribute.key} {word} by {word}ms", span, edits=edits)
+        message = f"replaced {foreign.attribute.key} {word} by {word}{unit}"
+        yield foreign.replaced(message, quoted(word + unit))
 
 
 _PARAMETER_IN_PROMPT = re.compile(r"\$(?:(?P<name>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)\})")
@@ -280,39 +284,35 @@ def _declared(graph: Graph) -> frozenset[str]:
     return frozenset([*inputs, *_names(graph.attributes.text("params"))]) - {"goal"}
 
 
-def convert_tool_command(
-    context: ConversionContext, attributes: AttributeList, attribute: Attribute
-) -> Iterator[Diagnostic]:
+def convert_tool_command(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
     """Convert parameters in a command to the variables of inputs."""
-    written, span = context.written(attribute), attribute.value.span
-    declared = _declared(context.graph)
+    written = foreign.written
+    declared = _declared(foreign.graph)
     used = dict.fromkeys(_name(one) for one in _PARAMETER.finditer(written))
     ours = {name: variable_of(name) for name in used if name in declared}
     text = _PARAMETER.sub(
         lambda found: found[0].replace(_name(found), ours.get(_name(found), _name(found))), written
     )
     # In a pipeline with params, $$ is a $ for the shell.
-    if context.graph.attributes.text("params"):
+    if foreign.graph.attributes.text("params"):
         text = text.replace("$$", "$")
     for name in used:
         is_set = re.search(rf"(?<![\w${{]){name}\b", written) or len(name) < _SHORTEST
         if name not in ours and name.islower() and not is_set:
             fix = _undeclared(name, f"${variable_of(name)}")
-            yield warning(f"the command does not set ${name}", span, fix=fix)
+            yield warning(f"the command does not set ${name}", foreign.span, fix=fix)
     if text != written:
         named = ", ".join(f"${name} by ${ours[name]}" for name in ours) or "$$ by $"
-        yield info(f"replaced {named}", span, edits=(Edit(span, text),))
+        yield foreign.replaced(f"replaced {named}", text)
     else:
-        yield from convert_command(context, attributes, attribute)
+        yield from convert_command(foreign)
 
 
-def convert_file(
-    context: ConversionContext, attributes: AttributeList, attribute: Attribute
-) -> Iterator[Diagnostic]:
+def convert_file(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
     """Report a variable in the path of another pipeline."""
-    if "$" in str(attribute.value):
-        message = f"variable in the path {quote(str(attribute.value))}"
-        yield warning(message, attribute.value.span, fix="write the path of a file of the project")
+    if "$" in foreign.word:
+        message = f"variable in the path {quote(foreign.word)}"
+        yield warning(message, foreign.span, fix="write the path of a file of the project")
 
 
 _CONTEXT = "context."
@@ -320,9 +320,7 @@ _CONTEXT = "context."
 _SHORTEST = 3
 
 
-def convert_child_inputs(
-    context: ConversionContext, attributes: AttributeList
-) -> Iterator[Diagnostic]:
+def convert_child_inputs(attributes: AttributeList) -> Iterator[Diagnostic]:
     """Convert the `context.NAME` attributes of a node that runs another pipeline to its inputs."""
     given = [one for one in attributes.attributes if one.key.startswith(_CONTEXT)]
     if not given or not (attributes.has("dot_file") or attributes.has("file")):
@@ -343,41 +341,33 @@ def convert_child_inputs(
     yield info(message, first.span, edits=edits)
 
 
-def convert_command(
-    context: ConversionContext, attributes: AttributeList, attribute: Attribute
-) -> Iterator[Diagnostic]:
+def convert_command(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
     """Convert variables in a command, and report unknown variables."""
-    written, span = context.written(attribute), attribute.value.span
+    written = foreign.written
     named = dict.fromkeys(_VARIABLE.findall(written))
     known = [one for one in named if one in VARIABLES]
     if known:
         renamed = ", ".join(f"${one} to ${VARIABLES[one]}" for one in known)
         text = _VARIABLE.sub(_renamed, written)
-        yield info(f"renamed {renamed}", span, edits=(Edit(span, text),))
+        yield foreign.replaced(f"renamed {renamed}", text)
     for one in named:
         if one not in VARIABLES:
-            yield warning(
-                f"unknown variable ${one}: Attractor does not set it",
-                span,
-                fix="replace it by a variable that you set",
-            )
+            message = f"unknown variable ${one}: Attractor does not set it"
+            yield warning(message, foreign.span, fix="replace it by a variable that you set")
 
 
-def convert_prompt(
-    context: ConversionContext, attributes: AttributeList, attribute: Attribute
-) -> Iterator[Diagnostic]:
+def convert_prompt(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
     """Convert placeholders and variables in a prompt, and report unsupported placeholders."""
-    written, span = context.written(attribute), attribute.value.span
-    declared = _declared(context.graph)
+    written, span = foreign.written, foreign.span
+    declared = _declared(foreign.graph)
     text = _INPUT.sub(r"${\1}", _GOAL.sub("$goal", written))
     text = _PARAMETER_IN_PROMPT.sub(
         lambda found: f"${{inputs.{_name(found)}}}" if _name(found) in declared else found[0], text
     )
     if text != written:
-        message = "rewrote placeholders as $goal and ${inputs.NAME}"
-        yield info(message, span, edits=(Edit(span, text),))
+        yield foreign.replaced("rewrote placeholders as $goal and ${inputs.NAME}", text)
         return
-    yield from convert_command(context, attributes, attribute)
+    yield from convert_command(foreign)
     for name in dict.fromkeys(one["name"] for one in _PARAMETER_IN_PROMPT.finditer(written)):
         if name and name != "goal" and name.islower():
             fix = _undeclared(name, f"${{inputs.{name}}}")
@@ -398,103 +388,80 @@ _CHILD = ("stack.child_d", "stack.child_workflow", "child_graph")
 _MANAGES = ("manager.", "stack.", "child_graph", "max_iterations", "success_condition")
 
 
-def convert_type(
-    context: ConversionContext, attributes: AttributeList, attribute: Attribute
-) -> Iterator[Diagnostic]:
+def convert_type(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
     """Convert the type of a node."""
-    word, span = str(attribute.value), attribute.value.span
+    word = foreign.word
     if word in TYPES:
-        yield info(
-            f"replaced type {word} by {TYPES[word]}", span, edits=(Edit(span, quoted(TYPES[word])),)
-        )
+        yield foreign.replaced(f"replaced type {word} by {TYPES[word]}", quoted(TYPES[word]))
     elif word in NO_TYPE:
-        yield warning(f"unsupported type {word}", span, fix=NO_TYPE[word])
+        yield warning(f"unsupported type {word}", foreign.span, fix=NO_TYPE[word])
 
 
-def convert_shape(
-    context: ConversionContext, attributes: AttributeList, attribute: Attribute
-) -> Iterator[Diagnostic]:
+def convert_shape(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
     """Convert the shape of a node."""
-    word, span = str(attribute.value), attribute.value.span
-    ours, why = _shape(context, attributes, word)
+    word, span = foreign.word, foreign.span
+    ours, why = _shape(foreign)
     type_ = _TYPE_OF_SHAPE.get(word, ("", ""))
-    edits = _typed(attributes, attribute, *type_) if type_[0] else ()
+    edits = _typed(foreign, *type_) if type_[0] else ()
     if ours:
-        yield info(f"replaced shape {word} by {ours}: {why}", span, edits=(Edit(span, ours),))
+        yield foreign.replaced(f"replaced shape {word} by {ours}: {why}", ours)
     elif edits:
         yield info(f"replaced shape {word} by type={type_[0]}", span, edits=edits)
     elif word in NO_SHAPE:
         yield warning(f"unsupported shape {word}", span, fix=NO_SHAPE[word])
-    elif word == "house" and not _has_child(context, attributes):
+    elif word == "house" and not _has_child(foreign):
         fix = "move the supervised nodes to a file, and set stack.child_dotfile on the graph"
         yield warning("the manager has no pipeline to supervise", span, fix=fix)
 
 
-def convert_timeout(
-    context: ConversionContext, attributes: AttributeList, attribute: Attribute
-) -> Iterator[Diagnostic]:
-    """Add the unit to a timeout in seconds."""
-    word, span = str(attribute.value), attribute.value.span
-    if word.isascii() and word.isdigit():
-        edits = (Edit(span, quoted(f"{word}s")),)
-        yield info(f"replaced timeout {word} by {word}s", span, edits=edits)
-
-
-def convert_weight(
-    context: ConversionContext, attributes: AttributeList, attribute: Attribute
-) -> Iterator[Diagnostic]:
+def convert_weight(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
     """Convert a weight to an integer, or report a weight that cannot be converted."""
-    word, span = str(attribute.value), attribute.value.span
+    word = foreign.word
     whole = _WHOLE.fullmatch(word)
     if whole:
-        yield info(f"replaced weight {word} by {whole[1]}", span, edits=(Edit(span, whole[1]),))
-    elif attribute.value.kind is ValueKind.FLOAT or "." in word:
+        yield foreign.replaced(f"replaced weight {word} by {whole[1]}", whole[1])
+    elif foreign.attribute.value.kind is ValueKind.FLOAT or "." in word:
         fix = "multiply the weights of all edges out of the node by the same factor"
-        yield warning(f"invalid weight {quote(word)}: not an integer", span, fix=fix)
+        yield warning(f"invalid weight {quote(word)}: not an integer", foreign.span, fix=fix)
 
 
-def convert_goal_gate(
-    context: ConversionContext, attributes: AttributeList, attribute: Attribute
-) -> Iterator[Diagnostic]:
+def convert_goal_gate(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
     """Report a goal gate with a condition."""
-    word = str(attribute.value)
-    if word not in ("true", "false", ""):
+    if foreign.word not in ("true", "false", ""):
+        message = f"unsupported condition of a goal gate: {quote(foreign.word)}"
         fix = "write goal_gate=true on the stage that must succeed"
-        yield warning(
-            f"unsupported condition of a goal gate: {quote(word)}", attribute.value.span, fix=fix
-        )
+        yield warning(message, foreign.span, fix=fix)
 
 
-def _shape(context: ConversionContext, attributes: AttributeList, word: str) -> tuple[str, str]:
+def _shape(foreign: ForeignAttribute) -> tuple[str, str]:
     """Return the new shape and the reason, or "" for both."""
+    word = foreign.word
     if word in ("house", "hexagon"):
-        return _gate_or_manager(context, attributes, word)
+        return _gate_or_manager(foreign)
     if word in _ENDS:
-        ends = context.graph.starts if word == "circle" else context.graph.exits
+        ends = foreign.graph.starts if word == "circle" else foreign.graph.exits
         if any(node.shape == _ENDS[word] for node in ends):
             return "", ""
     return SHAPES.get(word, ("", ""))
 
 
-def _gate_or_manager(
-    context: ConversionContext, attributes: AttributeList, word: str
-) -> tuple[str, str]:
+def _gate_or_manager(foreign: ForeignAttribute) -> tuple[str, str]:
     """Choose between human gate and manager by other attributes, because one tool swaps their
     shapes.
     """
-    own = [one.key for one in attributes.attributes]
-    if word == "hexagon":
+    own = [one.key for one in foreign.attributes.attributes]
+    if foreign.word == "hexagon":
         is_manager = any(key.startswith(_MANAGES) for key in own)
         return ("house", "the node supervises another pipeline") if is_manager else ("", "")
-    keys = [*own, *context.graph.attributes.by_key]
-    labelled = any(edge.label for edge in context.graph.outgoing(attributes.node))
+    keys = [*own, *foreign.graph.attributes.by_key]
+    labelled = any(edge.label for edge in foreign.graph.outgoing(foreign.attributes.node))
     if labelled and "type" not in own and not any(key.startswith(_MANAGES) for key in keys):
         return "hexagon", "its edges have labels for a person to choose from"
     return "", ""
 
 
-def _has_child(context: ConversionContext, attributes: AttributeList) -> bool:
-    keys = [*context.graph.attributes.by_key, *(one.key for one in attributes.attributes)]
+def _has_child(foreign: ForeignAttribute) -> bool:
+    keys = [*foreign.graph.attributes.by_key, *(one.key for one in foreign.attributes.attributes)]
     return any(key.startswith(_CHILD) for key in keys)
 
 
@@ -502,14 +469,13 @@ def _has_child(context: ConversionContext, attributes: AttributeList) -> bool:
 _TYPE_OF_SHAPE = {"insulator": ("wait", "duration"), "folder": ("pipeline", "file")}
 
 
-def _typed(
-    attributes: AttributeList, shape: Attribute, type_: str, needed: str
-) -> tuple[Edit, ...]:
+def _typed(foreign: ForeignAttribute, type_: str, needed: str) -> tuple[Edit, ...]:
     """Return the edits that replace a shape by a type, or none if an attribute is missing."""
+    attributes = foreign.attributes
     is_whole = attributes.has(needed) or (needed == "file" and attributes.has("dot_file"))
     if not is_whole or attributes.has("type"):
         return ()
-    return (Edit(shape.span, "type"), Edit(shape.value.span, type_))
+    return (Edit(foreign.attribute.span, "type"), Edit(foreign.span, type_))
 
 
 RULE = "convert"
@@ -548,11 +514,11 @@ def convert(source: Source, *, check: Check | None = None) -> Conversion:
     return Conversion(text, in_order(fixed.applied), in_order(_once([*left, *invalid])))
 
 
-_Convert = Callable[[ConversionContext, AttributeList, Attribute], Iterator[Diagnostic]]
+_Convert = Callable[[ForeignAttribute], Iterator[Diagnostic]]
 _CONVERSIONS: Mapping[tuple[AttributeOwner, str], _Convert] = {
     (AttributeOwner.NODE, "type"): convert_type,
     (AttributeOwner.NODE, "shape"): convert_shape,
-    (AttributeOwner.NODE, "timeout"): convert_timeout,
+    (AttributeOwner.NODE, "timeout"): partial(_add_unit, unit="s"),
     (AttributeOwner.NODE, "goal_gate"): convert_goal_gate,
     (AttributeOwner.NODE, "prompt"): convert_prompt,
     (AttributeOwner.NODE, "tool_command"): convert_tool_command,
@@ -563,7 +529,7 @@ _CONVERSIONS: Mapping[tuple[AttributeOwner, str], _Convert] = {
     (AttributeOwner.GRAPH, "model_stylesheet"): convert_stylesheet,
     (AttributeOwner.GRAPH, "params"): convert_params,
     (AttributeOwner.GRAPH, "goal"): convert_goal,
-    (AttributeOwner.GRAPH, "max_duration"): convert_duration,
+    (AttributeOwner.GRAPH, "max_duration"): partial(_add_unit, unit="ms"),
 }
 
 
@@ -572,29 +538,29 @@ def _find_foreign_words(source: Source) -> Iterator[Diagnostic]:
     parsed = parse_source(source)
     if parsed.digraph is None:
         raise ParseError(parsed.diagnostics)
-    context = ConversionContext(source, resolve(parsed.digraph))
+    graph = resolve(parsed.digraph)
     for attributes in attribute_lists(parsed.digraph):
         for found in (
             *convert_keys(attributes),
-            *convert_child_inputs(context, attributes),
-            *_values(context, attributes),
+            *convert_child_inputs(attributes),
+            *_values(source, graph, attributes),
         ):
             yield replace(found, rule=RULE, node=attributes.node)
-    yield from _outcomes_in_prompts(context)
+    yield from _outcomes_in_prompts(graph)
 
 
-def _values(context: ConversionContext, attributes: AttributeList) -> Iterator[Diagnostic]:
+def _values(source: Source, graph: Graph, attributes: AttributeList) -> Iterator[Diagnostic]:
     for attribute in attributes.attributes:
         convert_value = _CONVERSIONS.get((attributes.place, attribute.key))
         if convert_value:
-            yield from convert_value(context, attributes, attribute)
+            yield from convert_value(ForeignAttribute(source, graph, attributes, attribute))
 
 
-def _outcomes_in_prompts(context: ConversionContext) -> Iterator[Diagnostic]:
+def _outcomes_in_prompts(graph: Graph) -> Iterator[Diagnostic]:
     """Yield diagnostics for prompts that request an outcome converted to a preferred label."""
-    conditions = (edge.attributes.text("condition") for edge in context.graph.edges)
+    conditions = (edge.attributes.text("condition") for edge in graph.edges)
     labels = {label for one in conditions for label in _LABEL.findall(one)}
-    for node in context.graph.nodes.values():
+    for node in graph.nodes.values():
         requested = sorted(label for label in labels if f"outcome={label}" in node.prompt)
         if requested:
             message = f"the prompt of {node.id} asks for the unknown outcome={requested[0]}"
