@@ -21,11 +21,10 @@ from attractor.language.conditions.condition import (
     is_core_key,
 )
 from attractor.language.source.syntax_tree import quoted
-from attractor.language.source.text import quote
+from attractor.language.source.text import TEXT, quote
 
 _UNQUOTED = re.compile(r"-?[0-9]+|[A-Za-z_][A-Za-z0-9_.:-]*")
 _DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
-_TEXT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _SIGN = re.compile(r"\|\||!(?!=)|\(|[<>]=?|(?<=\s)(?:contains|matches)\b")
 _UNTRUE = ("", "false", "0")
 
@@ -138,7 +137,7 @@ def _joined(clauses: Sequence[Condition], *, is_negated: bool) -> Sequence[Condi
 
 
 def _first_sign(text: str) -> re.Match[str] | None:
-    outside = _TEXT.sub(lambda found: "_" * len(found[0]), text)
+    outside = TEXT.sub(lambda found: "_" * len(found[0]), text)
     return _SIGN.search(outside)
 
 

@@ -22,7 +22,7 @@ from attractor.language.conditions.condition import (
     read_number,
 )
 from attractor.language.diagnostics import InvalidCondition
-from attractor.language.source.text import BARE, SMART_QUOTES, quote, read_text
+from attractor.language.source.text import BARE, QUALIFIED, SMART_QUOTES, TEXT, quote, read_text
 
 
 def parse_extended(text: str) -> Condition:
@@ -135,13 +135,11 @@ OTHER_QUOTES = "'`" + "".join(sorted(SMART_QUOTES))
 
 # Bound on the backward search, which would be slow in a long text.
 _NEAR = 200
-_TEXT = r'"[^"\\]*(?:\\.[^"\\]*)*"'
-_PARENTHESIS = re.compile(rf"{_TEXT}|[()]", re.DOTALL)
-_KEY = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
-_QUOTED = re.compile(_TEXT, re.DOTALL)
+_PARENTHESIS = re.compile(rf"{TEXT.pattern}|[()]", re.DOTALL)
+_KEY = QUALIFIED.pattern
 _KEY_BEFORE = re.compile(rf"{_KEY}\s*\Z")
 _LITERAL_BEFORE = re.compile(r"(?:=|[<>]|\bcontains\s|\bmatches\s)\s*(?P<literal>[\w.:-]+)\s*\Z")
-_TO_JOINER = re.compile(rf"(?:{_TEXT}|(?!&&|\|\||[()])[^\"])*", re.DOTALL)
+_TO_JOINER = re.compile(rf"(?:{TEXT.pattern}|(?!&&|\|\||[()])[^\"])*", re.DOTALL)
 _WORD = re.compile(r"[^\s=!<>&|()\"]+|\S")
 _AND_A_CLAUSE = re.compile(rf"(?:and|or)\s+[!(\s]*{_KEY}\s*(?:!?=|[<>]|contains\b|matches\b)", re.I)
 _OPERATORS = "=, !=, <, <=, >, >=, contains or matches"
@@ -164,7 +162,7 @@ def explain(text: str, unexpected: UnexpectedInput) -> InvalidCondition:
     at = unexpected.pos_in_stream
     if at is None or (token is not None and token.type == "$END"):
         at = len(text.rstrip())
-    if text.startswith('"', at) and not _QUOTED.match(text, at):
+    if text.startswith('"', at) and not TEXT.match(text, at):
         message = f"unclosed quote in {quote(text[at:])}"
         return _mistake(text, at, len(text), message, 'add " at the end of the text')
     names: Any = getattr(unexpected, "expected", None) or getattr(unexpected, "allowed", None)

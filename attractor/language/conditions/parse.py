@@ -6,11 +6,11 @@ from functools import lru_cache
 
 from attractor.language.conditions.condition import ALWAYS, AllOf, Comparison, Condition, Unreadable
 from attractor.language.diagnostics import InvalidCondition
+from attractor.language.source.text import QUALIFIED, TEXT
 
-_IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]*"
-_WORD = re.compile(rf'"[^"\\]*(?:\\.[^"\\]*)*"|{_IDENTIFIER}(?:\.{_IDENTIFIER})*', re.DOTALL)
+_WORD = re.compile(rf"{TEXT.pattern}|{QUALIFIED.pattern}", re.DOTALL)
 _CLAUSE = re.compile(
-    rf"""\s* (?P<key> {_IDENTIFIER} (?: \. {_IDENTIFIER} )* )
+    rf"""\s* (?P<key> {QUALIFIED.pattern} )
     \s* (?P<operator> != | = (?![=~]) )
     \s* (?: " (?P<text> [^"\\]* ) "
           | (?P<bare> -?[0-9]+ (?![\w.:-]) | [A-Za-z_] [A-Za-z0-9_.:-]* ) )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from attractor.base.dataclasses import dataclass
+from attractor.language.conditions.condition import CANONICAL_OUTCOMES, OUTCOMES as OUR_OUTCOMES
 
 MEANINGLESS = frozenset({"is_codergen", "node_type", "provenance_version"})
 """Attributes of other tools that repeat the shape or name the origin of the file."""
@@ -30,19 +31,14 @@ SHAPES: Mapping[str, tuple[str, str]] = {
 """Shapes of other tools, with the equivalent shape and a note."""
 
 OUTCOMES: Mapping[str, str] = {
-    "succeeded": "success",
+    **CANONICAL_OUTCOMES,
     "ok": "success",
-    "failed": "fail",
-    "failure": "fail",
     "error": "fail",
-    "partially_succeeded": "partial_success",
     "partialsuccess": "partial_success",
     "degraded_success": "partial_success",
     "degradedsuccess": "partial_success",
 }
 """Outcomes of other tools, with the equivalent outcome."""
-
-OUR_OUTCOMES = frozenset({"success", "partial_success", "retry", "fail", "skipped"})
 
 VARIABLES: Mapping[str, str] = {"KILROY_STAGE_STATUS_PATH": "ATTRACTOR_STATUS_FILE"}
 """Variables of other tools in prompts and commands, with their names in Attractor."""

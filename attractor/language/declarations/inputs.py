@@ -8,17 +8,15 @@ from attractor.base.errors import UsageError
 from attractor.language.diagnostics import Diagnostic, Mistake, error, suggester
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.syntax_tree import parse_integer
-from attractor.language.source.text import quote, read_text
+from attractor.language.source.text import IDENTIFIER, TEXT, quote, read_text
 
-_TEXT = r'"[^"\\]*(?:\\.[^"\\]*)*"'
 _DECLARATION = re.compile(
     rf"""\s* (?P<name> [^\s,:="]* ) \s*
     (?: : \s* (?P<type> [^\s,:="]* ) \s* )?
-    (?: = \s* (?: (?P<text> {_TEXT} ) | (?P<word> [^,"]* ) ) \s* )?
+    (?: = \s* (?: (?P<text> {TEXT.pattern} ) | (?P<word> [^,"]* ) ) \s* )?
     (?P<rest> [^,]* ) (?: , | \Z )""",
     re.VERBOSE | re.DOTALL,
 )
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 SECRET = "secret"
 _TYPES: Mapping[str, tuple[Callable[[str], bool], str]] = {
@@ -125,7 +123,7 @@ def _mistake(found: re.Match[str], inputs: Mapping[str, Input]) -> Mistake | Non
     if not name:
         start = found.start("name")
         return Mistake("missing name of an input", start, start, "add a name, or remove the comma")
-    if not _NAME.fullmatch(name):
+    if not IDENTIFIER.fullmatch(name):
         hint = "use letters, digits and _"
         return Mistake(f"invalid input name {quote(name)}", *found.span("name"), hint)
     if name in inputs:

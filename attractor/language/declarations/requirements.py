@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from attractor.language.diagnostics import Mistake
 from attractor.language.graph.graph import Graph
-from attractor.language.source.text import quote
+from attractor.language.source.text import IDENTIFIER, quote
 
 Version = tuple[int, ...]
 _PIECE = re.compile(r"[^,]+|(?<=,)(?=,)|\A(?=,)")
@@ -17,7 +17,6 @@ _NEED = re.compile(
     r"(?:\s*(?P<sign>[<>=]+)\s*(?P<version>[^\s<>=]*))?"
 )
 _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VERSION = re.compile(r"v?([0-9]{1,9}(?:\.[0-9]{1,9})*)")
 _FORMS = "use a program (git), a program with a version (node>=20), or a variable (env:TOKEN)"
 _SIGNS: Mapping[str, Callable[[Version, Version], bool]] = {
@@ -126,7 +125,7 @@ def _wrong(
     name = found["name"]
     if found["kind"] is not None and found["kind"] != RequirementKind.VARIABLE:
         return f"unknown kind of requirement {quote(found['kind'] + ':')}", _FORMS
-    if kind is RequirementKind.VARIABLE and not _VARIABLE.fullmatch(name):
+    if kind is RequirementKind.VARIABLE and not IDENTIFIER.fullmatch(name):
         return f"invalid variable name {quote(name)}", "use letters, digits and _"
     if kind is RequirementKind.VARIABLE and sign:
         return f"the variable {name} cannot have a version", f"use env:{name}"

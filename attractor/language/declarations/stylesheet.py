@@ -13,7 +13,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.language.diagnostics import Mistake, suggester
 from attractor.language.graph.attribute_catalogue import ATTRIBUTES, STYLE_PROPERTIES
 from attractor.language.graph.graph import Node
-from attractor.language.source.text import SMART_QUOTES, quote, read_text
+from attractor.language.source.text import BARE, SMART_QUOTES, TEXT, quote, read_text
 
 PROPERTIES = ("llm_model", "llm_provider", "reasoning_effort", "backend")
 
@@ -83,7 +83,6 @@ _VALUE_BEFORE = re.compile(
 )
 _REST_OF_VALUE = re.compile(r"[^;{}\n\"]*")
 _NEXT_PROPERTY = re.compile(r"\s*[A-Za-z_][\w-]*\s*:(?!\S*:)")
-_BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
 _QUOTES = frozenset("'`").union(SMART_QUOTES)
 _EXPECTED = {
     "EVERY": "*",
@@ -101,7 +100,7 @@ _EXPECTED = {
 # A text with more mistakes is no stylesheet, and each mistake means parsing the rest again.
 _MOST_MISTAKES = 1000
 _COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)
-_TEXT_OR_END = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|\}', re.DOTALL)
+_TEXT_OR_END = re.compile(rf"{TEXT.pattern}|\}}", re.DOTALL)
 EFFORTS = ATTRIBUTES["reasoning_effort"].choices
 _MEANT = {**STYLE_PROPERTIES, "effort": "reasoning_effort"}
 # From the least to the most specific selector.
@@ -185,7 +184,7 @@ def _wrong_value(text: str, start: int) -> Mistake | None:
 def _unquoted(text: str, start: int, property_: str) -> Mistake | None:
     found = _REST_OF_VALUE.match(text, start)
     value = found[0].rstrip() if found else ""
-    if not value or "," in value or _BARE.fullmatch(value):
+    if not value or "," in value or BARE.fullmatch(value):
         return None
     plain = value.strip("".join(_QUOTES)) if value[0] in _QUOTES else value
     end = start + len(value)
@@ -193,7 +192,7 @@ def _unquoted(text: str, start: int, property_: str) -> Mistake | None:
         return no_effort(plain, start, end)
     double = "double quotes" if value[0] in _QUOTES else "quotes"
     message = f"the value {quote(value)} needs {double}"
-    hint = f"write {plain}" if _BARE.fullmatch(plain) else f'write \\"{plain}\\"'
+    hint = f"write {plain}" if BARE.fullmatch(plain) else f'write \\"{plain}\\"'
     return Mistake(message, start=start, end=end, hint=hint)
 
 

@@ -10,6 +10,7 @@ from attractor.language.diagnostics import PORTABILITY, SYNTAX, Change, Diagnost
 from attractor.language.source.syntax_tree import Attribute, Identifier, Value, ValueKind
 from attractor.language.source.text import (
     ATTRIBUTE,
+    KEYWORDS,
     TEXT,
     TOKEN,
     Literal,
@@ -71,7 +72,7 @@ def _is_of_a_word(sign: str) -> bool:
     return sign.isalnum() or sign in '_."'
 
 
-_TO_SEPARATOR = re.compile(r'(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^",;])*[,;]?', re.DOTALL)
+_TO_SEPARATOR = re.compile(rf'(?:{TEXT.pattern}|[^",;])*[,;]?', re.DOTALL)
 _PORTABLE_ESCAPES = 'valid escapes are \\" \\\\ \\n and \\t'
 
 
@@ -182,14 +183,7 @@ def _report_empty(findings: Findings, start: int, end: int) -> None:
 
 
 END = "$END"
-_TOKENS_KEYWORDS = {
-    "digraph": "DIGRAPH",
-    "subgraph": "SUBGRAPH",
-    "graph": "GRAPH",
-    "node": "NODE",
-    "edge": "EDGE",
-    "strict": "STRICT",
-}
+_TYPES_OF_KEYWORDS = {word: word.upper() for word in KEYWORDS}
 # After these tokens, the rest of the text cannot be recognized.
 _LAST = frozenset({"UNCLOSED_TEXT", "UNCLOSED_COMMENT"})
 # The largest distance between a word and the colon before it.
@@ -251,7 +245,7 @@ def _name(findings: Findings, start: int, end: int) -> Token:
         message = f"the id {quote(name)} has letters other than a to z"
         findings.not_portable(message, start, end, fix="use another id, and this word as the label")
     identifier = Identifier(name, findings.source.span(start, end))
-    return Token(_TOKENS_KEYWORDS.get(name, "ID"), start, end, identifier)
+    return Token(_TYPES_OF_KEYWORDS.get(name, "ID"), start, end, identifier)
 
 
 def is_port(text: str, start: int) -> bool:

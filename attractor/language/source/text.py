@@ -278,7 +278,9 @@ def _comment(found: re.Match[str]) -> Comment:
     return Comment(text, found.start(), found.start() + len(text))
 
 
-_KEYWORDS = frozenset({"digraph", "subgraph", "graph", "node", "edge", "strict"})
+KEYWORDS = frozenset({"digraph", "subgraph", "graph", "node", "edge", "strict"})
+"""The keywords of DOT."""
+
 _DEEPEST = 20
 
 COMPASS = frozenset({"n", "ne", "e", "se", "s", "sw", "w", "nw", "c", "_"})
@@ -292,7 +294,7 @@ def is_plain(word: str) -> bool:
 
 def is_keyword(word: str) -> bool:
     """Return whether a word is a keyword for Graphviz, in upper or lower case."""
-    return word.casefold() in _KEYWORDS
+    return word.casefold() in KEYWORDS
 
 
 def written_word(word: str) -> str:

@@ -219,7 +219,7 @@ def _is_value(word: str) -> bool:
 
 _NAME = r"[^\W\d]\w*"
 _DOTTED = rf"(?:{_NAME}(?:\.{_NAME})*)"
-_TEXT = r'"[^"\\]*(?:\\.[^"\\]*)*"'
+_TEXT = TEXT.pattern
 _MARK = re.compile(
     rf"""(?:sub|di)?graph\b[^\n{{}}\[\];"]{{0,99}}\{{
     |(?P<key>{_DOTTED}|{_TEXT})[^\S\n]*=(?![=>~])(?P<gap>\s*)

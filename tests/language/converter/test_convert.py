@@ -244,7 +244,7 @@ def test_remaining_errors_are_reported() -> None:
 def test_conversion_tables_use_existing_names() -> None:
     assert set(foreign_words.TYPES.values()) <= set(TYPE_OF_SHAPE.values())
     assert {ours for ours, _ in foreign_words.SHAPES.values()} <= set(TYPE_OF_SHAPE)
-    assert set(foreign_words.OUTCOMES.values()) <= foreign_words.OUR_OUTCOMES
+    assert set(foreign_words.OUTCOMES.values()) <= set(foreign_words.OUR_OUTCOMES)
     named = {key for _, key in RENAMED} | set(NO_ATTRIBUTE)
     assert not named & set(GRAPHVIZ_ATTRIBUTES)
     places = {place for place, _ in RENAMED}
