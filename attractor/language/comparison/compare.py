@@ -29,6 +29,7 @@ from attractor.language.conditions.condition import (
 from attractor.language.conditions.parse import read_condition
 from attractor.language.graph.attribute_catalogue import (
     ATTRIBUTES,
+    NAMING_KEYS,
     AttributeOwner,
     AttributeType,
     KnownAttribute,
@@ -174,7 +175,6 @@ _OWNERS: Mapping[type, AttributeOwner] = {
     Edge: AttributeOwner.EDGE,
 }
 _DEFAULT_KIND = {"shape": DEFAULT_SHAPE, "type": DEFAULT_TYPE}
-_NAMES_OF_NODES = frozenset({"retry_target", "fallback_retry_target", "human.default_choice"})
 
 NO_NEW_IDS: Mapping[str, str] = MappingProxyType({})
 """The mapping of new ids for graphs without renamed nodes."""
@@ -211,7 +211,7 @@ class EffectiveAttributes(NamedTuple):
             return value
         text = str(value)
         known = self._known(key)
-        if known and key in _NAMES_OF_NODES:
+        if known and key in NAMING_KEYS:
             return self.new_ids.get(text, text)
         return meaning(text, known)
 

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.language.diagnostics import Diagnostic, Severity, suggester
+from attractor.language.diagnostics import Diagnostic, suggester, warning
 from attractor.language.drawing.picture import clean
 from attractor.language.drawing.theme import (
     BOX_FILL,
@@ -17,12 +17,10 @@ from attractor.language.drawing.theme import (
     Paint,
     Theme,
 )
+from attractor.language.graph.attribute_catalogue import COLORS
 from attractor.language.graph.graph import Graph, each_attribute
 from attractor.language.source.syntax_tree import Attribute, Attributes
 from attractor.language.source.text import quote
-
-COLORS = frozenset({"bgcolor", "color", "fillcolor", "fontcolor"})
-"""The attributes that contain colours."""
 
 _HEXADECIMAL = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6}|[0-9a-f]{8})")
 _SCHEME = re.compile(r"/(?:x11)?/")
@@ -30,14 +28,13 @@ _SCHEME = re.compile(r"/(?:x11)?/")
 _NAMES = Path(__file__).with_name("colors.txt")
 
 
-def unknown_colors(graph: Graph, severity: Severity = Severity.WARNING) -> Iterator[Diagnostic]:
+def unknown_colors(graph: Graph) -> Iterator[Diagnostic]:
     """Yield a diagnostic for every unknown colour; a default block yields one."""
     nearest = suggester(color_names())
     for node, attribute in _color_attributes(graph):
         unknown = unknown_color(str(attribute.value))
         if unknown:
-            yield Diagnostic(
-                severity,
+            yield warning(
                 f"unknown color {quote(unknown)}: drawings ignore it",
                 attribute.value.span,
                 node=node,

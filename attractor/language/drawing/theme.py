@@ -87,13 +87,6 @@ ADDED = ElementStyle(*_GREEN, width=2)
 REMOVED = ElementStyle(*_RED, width=1.5, is_dashed=True)
 CHANGED = ElementStyle(*_AMBER, width=2)
 
-STYLES = (
-    *(AGENT, TOOL, HUMAN, CONTROL, START, EXIT),
-    *(DONE, FAILED, RUNNING, WAITING, INTERRUPTED, SKIPPED, UNREACHED),
-    *(EDGE, TAKEN, UNTAKEN, JUMP, TAKEN_JUMP, UNCHANGED, ADDED, REMOVED, CHANGED),
-)
-"""Every element style."""
-
 STYLE_OF_TYPE = {
     "start": START,
     "exit": EXIT,

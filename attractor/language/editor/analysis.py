@@ -10,6 +10,7 @@ from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.language.diagnostics import Diagnostic, Edit
+from attractor.language.graph.attribute_catalogue import NAMING_KEYS
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.linting.validate import Level, Levels
@@ -18,9 +19,6 @@ from attractor.language.preparation.prepare import Files, Prepared, prepare
 from attractor.language.reading import read_graph
 from attractor.language.source.syntax_tree import Attribute, Span
 from attractor.language.source.text import TEXT_OR_COMMENT, Source, written_word
-
-NAMING_KEYS = frozenset({"retry_target", "fallback_retry_target", "human.default_choice"})
-"""The attributes whose value is the id of a node."""
 
 _NO_NODE_BEHIND = frozenset({"SUBGRAPH", "_COLON", "DIGRAPH"})
 
@@ -70,15 +68,7 @@ def declaration(id_: str, found: Sequence[Occurrence]) -> Occurrence | None:
 
 def named_at(found: Sequence[Occurrence], line: int, column: int) -> Occurrence | None:
     """Return the name at a position."""
-    place = line, column
-    return next(
-        (
-            one
-            for one in found
-            if (one.span.line, one.span.column) <= place <= (one.span.end_line, one.span.end_column)
-        ),
-        None,
-    )
+    return next((one for one in found if one.span.contains(line, column)), None)
 
 
 def _in_attributes(attributes: Sequence[Attribute]) -> Iterator[Occurrence]:

@@ -6,9 +6,10 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from attractor.language.diagnostics import Diagnostic
-from attractor.language.editor.analysis import NAMING_KEYS, named_at, occurrences
+from attractor.language.editor.analysis import named_at, occurrences
 from attractor.language.graph.attribute_catalogue import (
     ATTRIBUTES,
+    NAMING_KEYS,
     AttributeOwner,
     AttributeType,
     KnownAttribute,
@@ -106,7 +107,7 @@ def hover(
     """Describe the element at a position: a diagnostic's rule, an attribute, a value or a node."""
     place = line, column
     for one in diagnostics:
-        if _contains(one.span, place) and page(one.rule):
+        if one.span.contains(*place) and page(one.rule):
             return Hover(f"**{one.rule}**\n\n{page(one.rule)}", one.span)
     return _attribute(source, place) or _node(source, place, graph)
 
@@ -115,9 +116,9 @@ def _attribute(source: Source, place: tuple[int, int]) -> Hover | None:
     for token in scan(Findings(source)):
         for attribute in token.attributes:
             row = ATTRIBUTES.get(attribute.key)
-            if row and _contains(attribute.span, place):
+            if row and attribute.span.contains(*place):
                 return Hover(f"**{row.name}**\n\n{describe_attribute(row)}", attribute.span)
-            if row and _contains(attribute.value.span, place):
+            if row and attribute.value.span.contains(*place):
                 return _value(row, attribute.value)
     return None
 
@@ -139,10 +140,6 @@ def _node(source: Source, place: tuple[int, int], graph: Graph | None) -> Hover 
 def _describe_node(node: Node) -> str:
     lines: Iterable[str] = [f"**{node.id}** ({node.type})", node.label, node.prompt[:_LONGEST]]
     return "\n\n".join(dict.fromkeys(one for one in lines if one))
-
-
-def _contains(span: Span, place: tuple[int, int]) -> bool:
-    return (span.line, span.column) <= place <= (span.end_line, span.end_column)
 
 
 _PIECE = re.compile(

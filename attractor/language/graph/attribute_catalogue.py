@@ -95,6 +95,15 @@ context_key = partial(KnownAttribute, type=AttributeType.CONTEXT_KEY)
 COMMANDS = frozenset({"tool_command", "tool_hooks.pre", "tool_hooks.post"})
 """The attributes with shell commands."""
 
+RETRY_TARGETS = ("retry_target", "fallback_retry_target")
+"""The attributes with the next node after a failure."""
+
+NAMING_KEYS = frozenset({*RETRY_TARGETS, "human.default_choice"})
+"""The attributes whose value is the id of a node."""
+
+COLORS = frozenset({"bgcolor", "color", "fillcolor", "fontcolor"})
+"""The attributes that contain colours."""
+
 MODELS = (
     text("model_stylesheet", GRAPH, "Rules that choose model, provider and effort of nodes."),
     text(

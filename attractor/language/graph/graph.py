@@ -14,11 +14,7 @@ from attractor.base.errors import UsageError
 from attractor.base.json import Json, JsonObject
 from attractor.language.conditions.condition import ALWAYS, Condition
 from attractor.language.conditions.parse import read_condition
-from attractor.language.graph.attribute_catalogue import (
-    AttributeOwner,
-    AttributeType as AttributeType,
-    KnownAttribute as KnownAttribute,
-)
+from attractor.language.graph.attribute_catalogue import AttributeOwner
 from attractor.language.source.syntax_tree import (
     NO_ATTRIBUTES,
     NOWHERE,

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 
 from attractor.language.conditions.analysis import could_hold
+from attractor.language.graph.attribute_catalogue import RETRY_TARGETS
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.source.syntax_tree import Attributes
 
 Following = Callable[[str], Iterable[str]]
 """A function that returns the successors, or the predecessors, of a node."""
-
-_FAILURE_TARGETS = ("retry_target", "fallback_retry_target")
 
 
 def targets(graph: Graph) -> Following:
@@ -25,7 +24,7 @@ def sources(graph: Graph) -> Following:
 def failure_targets(attributes: Attributes) -> Sequence[str]:
     """Return the retry targets of a node."""
     by_key = attributes.by_key
-    return [str(by_key[key].value) for key in _FAILURE_TARGETS if key in by_key]
+    return [str(by_key[key].value) for key in RETRY_TARGETS if key in by_key]
 
 
 def targets_and_jumps(graph: Graph) -> Following:
@@ -47,7 +46,7 @@ def sources_and_jumps(graph: Graph) -> Following:
 
 def _jumping(graph: Graph) -> Iterable[Node]:
     """Return the nodes whose failure can jump to a retry target, without duplicates."""
-    nodes = (one for key in _FAILURE_TARGETS for one in graph.nodes_with(key))
+    nodes = (one for key in RETRY_TARGETS for one in graph.nodes_with(key))
     return {one.id: one for one in nodes}.values()
 
 
@@ -135,13 +134,6 @@ class Dominance:
             return False
         (start, end), (place, _) = self._span[one], self._span[other]
         return start <= place < end
-
-    def dominators_of(self, node: str) -> Sequence[str]:
-        """Return the dominators of a node, starting with the beginning."""
-        way = [node] if node in self._span else []
-        while way and way[-1] in self.parents:
-            way.append(self.parents[way[-1]])
-        return way[::-1]
 
 
 def innermost_first(begin: str, following: Following) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
+from functools import partial
 from typing import NamedTuple
 
 from attractor.base.dataclasses import dataclass
@@ -14,20 +15,25 @@ from attractor.language.diagnostics import (
     report_mistakes,
     warning,
 )
-from attractor.language.graph.attribute_catalogue import ATTRIBUTES, AttributeOwner
+from attractor.language.graph.attribute_catalogue import (
+    ATTRIBUTES,
+    NAMING_KEYS,
+    RETRY_TARGETS,
+    AttributeOwner,
+)
 from attractor.language.graph.builder import MOST_CLASSES_AROUND, derived_class, split_classes
 from attractor.language.graph.graph import Edge, Graph, Node, Subgraph
 from attractor.language.preparation.prepare import (
     Files,
     TransformContext,
     built_in_transforms,
+    path_below,
     transform_registry,
 )
 from attractor.language.reading import decode, read_graph
 from attractor.language.source.syntax_tree import Attribute, Attributes, Value, ValueKind, quoted
 from attractor.language.source.text import Source, quote
 
-_RETRY_TARGETS = ("retry_target", "fallback_retry_target")
 _CHOICE = "human.default_choice"
 _CLUSTER = "cluster"
 _PASSING_THROUGH = Attribute("shape", Value.of("diamond"))
@@ -100,15 +106,12 @@ def _passing_through(node: Node) -> Attributes:
 
 def _renamed(attributes: Attributes, placeholder: str, piece: Graph) -> Attributes:
     """Return attributes in which node ids are renamed like the nodes of the imported graph."""
-    choice = attributes.text(_CHOICE)
-    renamed = _retargeted(attributes, lambda id_: prefixed(placeholder, id_), keys=_RETRY_TARGETS)
-    if choice in piece.nodes:
-        renamed = _retargeted(renamed, lambda id_: prefixed(placeholder, id_), keys=(_CHOICE,))
-    return renamed
+    keys = NAMING_KEYS if attributes.text(_CHOICE) in piece.nodes else RETRY_TARGETS
+    return _retargeted(attributes, partial(prefixed, placeholder), keys)
 
 
 def _retargeted(
-    attributes: Attributes, rename: Rename, keys: Sequence[str] = (*_RETRY_TARGETS, _CHOICE)
+    attributes: Attributes, rename: Rename, keys: Iterable[str] = NAMING_KEYS
 ) -> Attributes:
     for key in keys:
         attribute = attributes.by_key.get(key)
@@ -191,9 +194,8 @@ _NAMED_OTHERWISE = {
     "default_fidelity": "fidelity",
     "max_node_visits": "max_visits",
 }
-_TARGETS = ("retry_target", "fallback_retry_target")
 _PATHS = ("prompt", "tool_command")
-_NOT_HANDED_DOWN = frozenset({"label", "inputs", *_TARGETS})
+_NOT_HANDED_DOWN = frozenset({"label", "inputs", *RETRY_TARGETS})
 
 
 def hand_down(graph: Graph, context: TransformContext) -> Graph:
@@ -203,7 +205,7 @@ def hand_down(graph: Graph, context: TransformContext) -> Graph:
     styled = transform_registry()["stylesheet"](context).apply(graph)
     ends = {one.id for one in (*graph.starts, *graph.exits)}
     defaults = dict(_defaults(graph))
-    targets = {key: one for key, one in graph.attributes.by_key.items() if key in _TARGETS}
+    targets = {key: one for key, one in graph.attributes.by_key.items() if key in RETRY_TARGETS}
     nodes = {
         node.id: node if node.id in ends else _with_defaults(node, defaults, targets)
         for node in styled.nodes.values()
@@ -267,7 +269,7 @@ def _with_defaults(
     if node.type == "tool":
         # On the node it would also retry a command that failed by its exit status (R3).
         missing.pop("max_retries", None)
-    if node.is_goal_gate and there.keys().isdisjoint(_TARGETS):
+    if node.is_goal_gate and there.keys().isdisjoint(RETRY_TARGETS):
         missing.update(targets)
     if not missing:
         return node
@@ -278,7 +280,7 @@ def _moved(node: Node, folder: str) -> Node:
     attributes = node.attributes
     file = attributes.value("file") if node.type == "pipeline" else None
     if file and not str(file).startswith("/"):
-        name = posixpath.normpath(posixpath.join(folder, str(file).strip()))
+        name = path_below(folder, str(file).strip())
         attributes = attributes.replaced(
             "file", Value(ValueKind.STRING, name, quoted(name), file.span)
         )
@@ -286,7 +288,7 @@ def _moved(node: Node, folder: str) -> Node:
         value = attributes.value(key)
         text = str(value) if value else ""
         if value and text.startswith("@") and not text.startswith(("@@", "@/")):
-            name = posixpath.normpath(posixpath.join(folder, text[1:]))
+            name = path_below(folder, text[1:])
             path = Value(ValueKind.STRING, f"@{name}", quoted(f"@{name}"), value.span)
             attributes = attributes.replaced(key, path)
     return node if attributes is node.attributes else replace(node, attributes=attributes)
@@ -300,7 +302,7 @@ _DEEPEST = 50
 _MOST_NODES = 20_000
 _PATH = "use a path relative to the folder of this file"
 # Attributes of stages, which have no effect on an import.
-_WITHOUT_MEANING = ("goal_gate", "retry_target", "fallback_retry_target", "max_visits", "prompt")
+_WITHOUT_MEANING = ("goal_gate", *RETRY_TARGETS, "max_visits", "prompt")
 
 
 def import_files(graph: Graph, context: TransformContext, files: Files) -> Graph:
@@ -391,8 +393,7 @@ class _Importing:
             text = decode(self._files.read(name), file=name)
         except UnreadablePipeline as unreadable:
             return _Trouble(unreadable.message, unreadable.hint or _PATH)
-        shown = posixpath.normpath(posixpath.join(self._folder, name))
-        graph, found, _ = read_graph(Source(text, shown))
+        graph, found, _ = read_graph(Source(text, path_below(self._folder, name)))
         for diagnostic in found:
             self._context.report(diagnostic, rule=diagnostic.rule)
         if graph is None:
@@ -435,7 +436,7 @@ class _Importing:
 
     def _name(self, importing: _Opened, placeholder: Node) -> str:
         folder = posixpath.dirname(importing.name)
-        return posixpath.normpath(posixpath.join(folder, placeholder.attributes.text("file")))
+        return path_below(folder, placeholder.attributes.text("file"))
 
     def _report(self, placeholder: Node, trouble: _Trouble) -> None:
         file = placeholder.attributes.value("file")

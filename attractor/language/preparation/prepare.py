@@ -197,7 +197,6 @@ def built_in_transforms() -> Sequence[BuiltInTransform]:
 
 
 _NO_NAMES = Vocabulary()
-_RUN_OTHERS = frozenset({"pipeline", "stack.manager_loop"})
 _NO_FILES: Mapping[str, bytes] = {}
 
 
@@ -246,7 +245,7 @@ def prepare(
             context = TransformContext(files=read, inputs=inputs)
             graph = with_goal(graph, goal) if goal else graph
             graph = transform_all(graph, transforms=transforms, context=context)
-            if files and read and not graph.types.isdisjoint(_RUN_OTHERS):
+            if files and read:
                 check_pipeline_files(graph, context, files)
                 read_children(graph, read, transforms)
             found = (*found, *context.found, *validate_by(further, graph, vocabulary))

@@ -28,20 +28,19 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph.attribute_catalogue import COLORS
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
-
-_COLORS = frozenset({"bgcolor", "color", "fillcolor", "fontcolor"})
 
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     keys = graph.node_keys | graph.edge_keys | graph.attributes.by_key.keys()
     keys |= {key for one in graph.subgraphs for key in one.attributes.by_key}
-    if not _COLORS.isdisjoint(keys):
+    if not COLORS.isdisjoint(keys):
         # Few pipelines have colours, and the import reads the table of their names.
         from attractor.language.drawing.style import unknown_colors
 
-        yield from unknown_colors(graph, Severity.WARNING)
+        yield from unknown_colors(graph)
 
 
 part = BuiltInRule(Severity.WARNING, _apply)

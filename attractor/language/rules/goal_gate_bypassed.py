@@ -55,9 +55,9 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
 
 def _avoidable(graph: Graph, gates: Sequence[Node]) -> Sequence[Node]:
     start, exit_ = graph.starts[0].id, graph.exits[0].id
-    passed = set(dominance(start, targets(graph)).dominators_of(exit_))
-    around = [one for one in gates if one.id not in passed]
-    if not passed or not around:
+    from_start = dominance(start, targets(graph))
+    around = [one for one in gates if not from_start.covers(one.id, exit_)]
+    if not around:
         return ()
     reached = reached_from([start], targets(graph), until=[one.id for one in around])
     if exit_ not in reached:

@@ -27,6 +27,7 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity, warning
+from attractor.language.graph.attribute_catalogue import RETRY_TARGETS
 from attractor.language.graph.graph import Graph, goal_gates
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.syntax_tree import Attributes
@@ -48,7 +49,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
 
 
 def _has_target(attributes: Attributes) -> bool:
-    return any(attributes.text(key) for key in ("retry_target", "fallback_retry_target"))
+    return any(attributes.text(key) for key in RETRY_TARGETS)
 
 
 part = BuiltInRule(Severity.WARNING, _apply)

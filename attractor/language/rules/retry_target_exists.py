@@ -28,11 +28,12 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity, suggester, warning
+from attractor.language.graph.attribute_catalogue import RETRY_TARGETS
 from attractor.language.graph.graph import Graph, each_attribute
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
-_KEYS = frozenset({"retry_target", "fallback_retry_target"})
+_KEYS = frozenset(RETRY_TARGETS)
 
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:

@@ -29,6 +29,10 @@ class Span(NamedTuple):
         """Whether the span points into a text."""
         return self.line > 0
 
+    def contains(self, line: int, column: int) -> bool:
+        """Return whether a position is in the span, or directly behind it."""
+        return (self.line, self.column) <= (line, column) <= (self.end_line, self.end_column)
+
 
 NOWHERE = Span("", 0, 0, 0, 0)
 """The span of an object that was made in code."""

@@ -1,17 +1,20 @@
 """The contrast of the themes."""
 
+from attractor.language.drawing import theme as themes
 from attractor.language.drawing.theme import (
     BOX_FILL,
     INK,
     MUTED,
     PAINTS,
     PLATE,
-    STYLES,
+    ElementStyle,
     Paint,
     Theme,
     style_of_type,
 )
 from attractor.language.graph.graph import TYPE_OF_SHAPE
+
+STYLES = [one for one in vars(themes).values() if isinstance(one, ElementStyle)]
 
 
 def luminance(color: str) -> float:
