@@ -16,13 +16,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache, partial
 from typing import NamedTuple
-from unicodedata import combining, east_asian_width
 
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError, UsageError, suggest
 from attractor.language.source.syntax_tree import NOWHERE, Span, Value, quoted
-from attractor.language.source.text import Source, span_within, visible, written_word
+from attractor.language.source.text import Source, columns_of, span_within, visible, written_word
 
 SYNTAX = "syntax"
 PORTABILITY = "portability"
@@ -115,6 +114,17 @@ class Change(NamedTuple):
     start: int
     end: int
     text: str
+
+
+def apply_changes(text: str, changes: Iterable[Change]) -> str:
+    """Return the text after sorted changes; skip a change that overlaps with the one before."""
+    pieces: list[str] = []
+    at = 0
+    for start, end, instead in changes:
+        if start >= at:
+            pieces += [text[at:start], instead]
+            at = end
+    return "".join([*pieces, text[at:]])
 
 
 def word_edits(value: Value, word: str) -> tuple[Edit, ...]:
@@ -273,16 +283,9 @@ def _excerpt(span: Span, source: Source, paint: Paint) -> list[str]:
     end = span.end_column if span.end_line == span.line else len(line) + 1
     marked = shown[len(before) : end - 1 - first]
     margin = f"{span.line:>5} | "
-    blank = "".join("\t" if one == "\t" else " " * _columns(one) for one in before)
-    carets = "^" * max(1, sum(map(_columns, marked)))
+    blank = "".join("\t" if one == "\t" else " " * columns_of(one) for one in before)
+    carets = "^" * max(1, columns_of(marked))
     return [margin + visible(shown), " " * 5 + " | " + blank + paint(carets)]
-
-
-def _columns(letter: str) -> int:
-    """Return the width of a letter in terminal columns."""
-    if letter.isascii():
-        return 1
-    return 0 if combining(letter) else 1 + (east_asian_width(letter) in "WF")
 
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}

@@ -4,13 +4,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
-from unicodedata import combining, east_asian_width
 
 from attractor.base.dataclasses import dataclass
 from attractor.language.drawing.theme import ElementStyle
 from attractor.language.graph.graph import Edge, Graph, Node, Subgraph
 from attractor.language.source.syntax_tree import Attributes, Value
-from attractor.language.source.text import read_text, visible
+from attractor.language.source.text import columns_of, read_text, visible
 
 
 @dataclass(frozen=True)
@@ -223,20 +222,9 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_NAMES]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def columns_of(text: str) -> int:
-    """Return the width of a text in terminal columns."""
-    return sum(map(_columns, text))
-
-
 def ems_of(text: str) -> float:
     """Return the width of a text in a font of wide letters, in font sizes."""
     return 0.58 * columns_of(text) + 0.4 * sum(letter in _BROAD for letter in text)
-
-
-def _columns(letter: str) -> int:
-    if letter.isascii():
-        return 1
-    return 2 if east_asian_width(letter) in "WF" else 0 if combining(letter) else 1
 
 
 def _wrapped(text: str, columns: int) -> list[str]:
@@ -256,11 +244,11 @@ def _pieces(words: Iterable[str], columns: int) -> Iterator[str]:
     for word in words:
         piece, width = "", 0
         for letter in word:
-            if width + _columns(letter) > columns:
+            if width + columns_of(letter) > columns:
                 yield piece
                 piece, width = "", 0
             piece += letter
-            width += _columns(letter)
+            width += columns_of(letter)
         yield piece
 
 

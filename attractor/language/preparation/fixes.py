@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from attractor.language.diagnostics import Change, Diagnostic, Edit
+from attractor.language.diagnostics import Change, Diagnostic, Edit, apply_changes
 from attractor.language.preparation.prepare import Prepared
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import Source
@@ -57,7 +57,7 @@ def apply_edits(source: Source, diagnostics: Iterable[Diagnostic]) -> Applied:
             for change in changes:
                 insort(taken, change)
             applied.append(diagnostic)
-    return Applied(_changed(source.text, taken), applied, taken)
+    return Applied(apply_changes(source.text, taken), applied, taken)
 
 
 def _before(changes: Sequence[Change], starts: Sequence[int], at: int, *, is_end: bool) -> int:
@@ -88,15 +88,6 @@ def _is_free(change: Change, taken: Sequence[Change]) -> bool:
 def _overlap(one: Change, other: Change) -> bool:
     # Two changes at the same position have no order, so the second is made in the next round.
     return one.start <= other.end and other.start <= one.end
-
-
-def _changed(text: str, changes: Iterable[Change]) -> str:
-    pieces: list[str] = []
-    at = 0
-    for start, end, instead in changes:
-        pieces += [text[at:start], instead]
-        at = end
-    return "".join([*pieces, text[at:]])
 
 
 # A fix can reveal another problem, but not endlessly.

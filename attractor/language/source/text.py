@@ -5,6 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from typing import NamedTuple
+from unicodedata import combining, east_asian_width
 
 from attractor.base.control_characters import CONTROL
 from attractor.base.durations import parse_duration
@@ -160,6 +161,17 @@ def quote(text: str) -> str:
 def visible(text: str) -> str:
     """Return a text on one line, without control characters."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\n", "\\n"))
+
+
+def columns_of(text: str) -> int:
+    """Return the width of a text in terminal columns."""
+    return sum(map(_columns, text))
+
+
+def _columns(letter: str) -> int:
+    if letter.isascii():
+        return 1
+    return 0 if combining(letter) else 1 + (east_asian_width(letter) in "WF")
 
 
 _ESCAPE = re.compile(r"\\(\r\n|.)", re.DOTALL)

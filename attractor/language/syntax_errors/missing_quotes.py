@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import NamedTuple
 
-from attractor.language.diagnostics import Change
+from attractor.language.diagnostics import Change, apply_changes
 from attractor.language.parsing.portability import invisible_letters, named
 from attractor.language.parsing.tokens import Findings
 from attractor.language.source.text import SMART_QUOTES, Source, quote
@@ -188,11 +188,11 @@ class _State(Enum):
 
 
 class _Found(NamedTuple):
-    slip: QuoteMistake
+    mistake: QuoteMistake
     before: "_Found | None"
 
 
-class _Way(NamedTuple):
+class _Reading(NamedTuple):
     """One reading of the text so far: its cost, the beginning of its last quoted text, and its
     mistakes.
     """
@@ -202,120 +202,128 @@ class _Way(NamedTuple):
     opened: int = 0
     found: _Found | None = None
 
-    def but(self, oddness: int = 0, slip: QuoteMistake | None = None, *, looks: int = 0) -> "_Way":
+    def with_cost(
+        self, oddness: int = 0, mistake: QuoteMistake | None = None, *, looks: int = 0
+    ) -> "_Reading":
         """Return this reading with additional cost."""
-        found = _Found(slip, self.found) if slip else self.found
-        return _Way(self.oddness + oddness, self.looks + looks, self.opened, found)
+        found = _Found(mistake, self.found) if mistake else self.found
+        return _Reading(self.oddness + oddness, self.looks + looks, self.opened, found)
 
     @property
     def has_inner(self) -> bool:
         """Whether the open text contains a quote."""
-        last = self.found.slip if self.found else None
+        last = self.found.mistake if self.found else None
         return last is not None and last.fault is QuoteFault.INNER and last.text == self.opened
 
     @property
-    def weight(self) -> tuple[int, int]:
+    def cost(self) -> tuple[int, int]:
         """The total cost."""
         return self.oddness, self.looks
 
 
-_Step = tuple[_State, _Way]
+_Step = tuple[_State, _Reading]
 
 
 def find_quote_mistakes(text: str) -> Sequence[QuoteMistake]:
     """Return the mistakes of the reading with the lowest cost."""
-    ways = {_State.OUTSIDE: _Way()}
+    readings = {_State.OUTSIDE: _Reading()}
     for mark in _MARK.finditer(text):
-        now = [(state, ways[state]) for state in _State if state in ways]
-        ways = _best(one for state, way in now for one in _STEPS[state](text, mark, way))
-    unclosed = ways.pop(_State.INSIDE, None)
+        now = [(state, readings[state]) for state in _State if state in readings]
+        readings = _best(
+            one for state, reading in now for one in _STEPS[state](text, mark, reading)
+        )
+    unclosed = readings.pop(_State.INSIDE, None)
     closed = _closed(text, len(text), unclosed, _State.OUTSIDE) if unclosed else ()
-    return _in_order(min([*ways.values(), *(way for _, way in closed)], key=lambda way: way.weight))
+    finished = [*readings.values(), *(reading for _, reading in closed)]
+    return _mistakes_of(min(finished, key=lambda reading: reading.cost))
 
 
-def _best(steps: Iterable[_Step]) -> dict[_State, _Way]:
-    best: dict[_State, _Way] = {}
-    for state, way in steps:
-        if state not in best or way.weight < best[state].weight:
-            best[state] = way
+def _best(steps: Iterable[_Step]) -> dict[_State, _Reading]:
+    best: dict[_State, _Reading] = {}
+    for state, reading in steps:
+        if state not in best or reading.cost < best[state].cost:
+            best[state] = reading
     return best
 
 
-def _outside(text: str, mark: re.Match[str], way: _Way) -> Iterator[_Step]:
+def _outside(text: str, mark: re.Match[str], reading: _Reading) -> Iterator[_Step]:
     match mark[0]:
         case '"':
-            yield from _outside_quote(text, mark.start(), way)
+            yield from _outside_quote(text, mark.start(), reading)
         case "\n":
-            yield _State.OUTSIDE, way.but(looks=looks_like_prose(text, mark.end()))
+            yield _State.OUTSIDE, reading.with_cost(looks=looks_like_prose(text, mark.end()))
         case "//" | "#":
-            yield _State.LINE_COMMENT, way
+            yield _State.LINE_COMMENT, reading
         case "/*":
-            yield _State.COMMENT, way
+            yield _State.COMMENT, reading
         case "*/":
-            yield _State.OUTSIDE, way
+            yield _State.OUTSIDE, reading
         case _:
-            yield _State.OUTSIDE, way.but(looks=1)
+            yield _State.OUTSIDE, reading.with_cost(looks=1)
 
 
-def _outside_quote(text: str, at: int, way: _Way) -> Iterator[_Step]:
-    yield _State.INSIDE, way.but(is_preceded_oddly(text, at) * _ODD)._replace(opened=at)
+def _outside_quote(text: str, at: int, reading: _Reading) -> Iterator[_Step]:
+    yield _State.INSIDE, reading.with_cost(is_preceded_oddly(text, at) * _ODD)._replace(opened=at)
     start = start_of_text(text, at)
     if start is not None:
-        slip = QuoteMistake(QuoteFault.UNOPENED, start, at + 1, start)
-        yield _State.OUTSIDE, way.but(_MISSING + is_followed_oddly(text, at + 1) * _ODD, slip)
+        mistake = QuoteMistake(QuoteFault.UNOPENED, start, at + 1, start)
+        yield (
+            _State.OUTSIDE,
+            reading.with_cost(_MISSING + is_followed_oddly(text, at + 1) * _ODD, mistake),
+        )
 
 
-def _inside(text: str, mark: re.Match[str], way: _Way) -> Iterator[_Step]:
+def _inside(text: str, mark: re.Match[str], reading: _Reading) -> Iterator[_Step]:
     match mark[0]:
         case '"':
-            yield from _inside_quote(text, mark.start(), way)
+            yield from _inside_quote(text, mark.start(), reading)
         case "\n":
-            yield _State.INSIDE, way.but(looks=looks_like_a_statement(text, mark.end()))
-            yield from _closed(text, mark.start(), way, _State.OUTSIDE)
+            yield _State.INSIDE, reading.with_cost(looks=looks_like_a_statement(text, mark.end()))
+            yield from _closed(text, mark.start(), reading, _State.OUTSIDE)
         case "//" if could_end_a_list(text, mark.start()):
-            yield _State.INSIDE, way
-            yield from _closed(text, mark.start(), way, _State.LINE_COMMENT)
+            yield _State.INSIDE, reading
+            yield from _closed(text, mark.start(), reading, _State.LINE_COMMENT)
         case _:
-            yield _State.INSIDE, way
+            yield _State.INSIDE, reading
 
 
-def _inside_quote(text: str, at: int, way: _Way) -> Iterator[_Step]:
+def _inside_quote(text: str, at: int, reading: _Reading) -> Iterator[_Step]:
     is_odd, is_next = is_followed_oddly(text, at + 1), begins_value(text, at)
-    yield _State.OUTSIDE, way.but((is_odd or is_next) * _ODD)
-    if not is_next and (is_odd or way.has_inner):
+    yield _State.OUTSIDE, reading.with_cost((is_odd or is_next) * _ODD)
+    if not is_next and (is_odd or reading.has_inner):
         # A text with one inner quote mostly has two, the first before a word.
-        oddness = _ANOTHER if way.has_inner else _INNER + looks_like_an_end(text, at) * _INNER
+        oddness = _ANOTHER if reading.has_inner else _INNER + looks_like_an_end(text, at) * _INNER
         yield (
             _State.INSIDE,
-            way.but(oddness, QuoteMistake(QuoteFault.INNER, at, at + 1, way.opened)),
+            reading.with_cost(oddness, QuoteMistake(QuoteFault.INNER, at, at + 1, reading.opened)),
         )
-    end = end_before_key(text, way.opened, at) if is_next else None
+    end = end_before_key(text, reading.opened, at) if is_next else None
     if end is not None:
-        slip = QuoteMistake(QuoteFault.UNCLOSED, way.opened, end, way.opened)
-        yield _State.INSIDE, way.but(_MISSING, slip)._replace(opened=at)
+        mistake = QuoteMistake(QuoteFault.UNCLOSED, reading.opened, end, reading.opened)
+        yield _State.INSIDE, reading.with_cost(_MISSING, mistake)._replace(opened=at)
 
 
-def _closed(text: str, at: int, way: _Way, state: _State) -> Iterator[_Step]:
+def _closed(text: str, at: int, reading: _Reading, state: _State) -> Iterator[_Step]:
     """Close a text in its line, before closing brackets."""
-    end = end_in_line(text, way.opened, at)
+    end = end_in_line(text, reading.opened, at)
     if end is not None:
         looks = looks_like_prose(text, at + 1) + (not could_end_a_list(text, at))
-        slip = QuoteMistake(QuoteFault.UNCLOSED, way.opened, end, way.opened)
-        yield state, way.but(_MISSING, slip, looks=looks)
+        mistake = QuoteMistake(QuoteFault.UNCLOSED, reading.opened, end, reading.opened)
+        yield state, reading.with_cost(_MISSING, mistake, looks=looks)
 
 
-def _line_comment(text: str, mark: re.Match[str], way: _Way) -> Iterator[_Step]:
+def _line_comment(text: str, mark: re.Match[str], reading: _Reading) -> Iterator[_Step]:
     if mark[0] == "\n":
-        yield from _outside(text, mark, way)
+        yield from _outside(text, mark, reading)
     else:
-        yield _State.LINE_COMMENT, way
+        yield _State.LINE_COMMENT, reading
 
 
-def _comment(text: str, mark: re.Match[str], way: _Way) -> Iterator[_Step]:
-    yield _State.OUTSIDE if mark[0] == "*/" else _State.COMMENT, way
+def _comment(text: str, mark: re.Match[str], reading: _Reading) -> Iterator[_Step]:
+    yield _State.OUTSIDE if mark[0] == "*/" else _State.COMMENT, reading
 
 
-_STEPS: Mapping[_State, Callable[[str, re.Match[str], _Way], Iterator[_Step]]] = {
+_STEPS: Mapping[_State, Callable[[str, re.Match[str], _Reading], Iterator[_Step]]] = {
     _State.OUTSIDE: _outside,
     _State.INSIDE: _inside,
     _State.LINE_COMMENT: _line_comment,
@@ -323,13 +331,13 @@ _STEPS: Mapping[_State, Callable[[str, re.Match[str], _Way], Iterator[_Step]]] =
 }
 
 
-def _in_order(way: _Way) -> Sequence[QuoteMistake]:
-    slips: list[QuoteMistake] = []
-    found = way.found
+def _mistakes_of(reading: _Reading) -> Sequence[QuoteMistake]:
+    mistakes: list[QuoteMistake] = []
+    found = reading.found
     while found:
-        slips.append(found.slip)
+        mistakes.append(found.mistake)
         found = found.before
-    return slips[::-1]
+    return mistakes[::-1]
 
 
 _HIDING = str.maketrans({'"': "_", "\\": "_"})
@@ -337,15 +345,15 @@ _HIDING = str.maketrans({'"': "_", "\\": "_"})
 
 def repair_text(source: Source) -> Findings | None:
     """Return a repaired text with its mistakes; None if there is nothing to repair."""
-    text, slips, loose = _look(source.text)
+    text, quote_mistakes, value_mistakes = _repair(source.text)
     unseen = [Change(*place, "") for place in invisible_letters(text)]
-    if not slips and not loose and not unseen:
+    if not quote_mistakes and not value_mistakes and not unseen:
         return None
-    text = _replaced(text, [_blank(text, one) for one in unseen])
+    text = apply_changes(text, sorted(_blank(text, one) for one in unseen))
     findings = Findings(Source(text, source.file))
-    for slip in _each_once(slips):
-        _report(findings, source.text, slip)
-    for one in loose:
+    for mistake in _each_once(quote_mistakes):
+        _report(findings, source.text, mistake)
+    for one in value_mistakes:
         report_value_mistake(findings, source.text, one)
     for one in unseen:
         message = f"invisible character {named(source.text[one.start])}"
@@ -353,47 +361,39 @@ def repair_text(source: Source) -> Findings | None:
     return findings
 
 
-class _Look(NamedTuple):
+class _Repair(NamedTuple):
     """A repaired text with its mistakes."""
 
     text: str
-    slips: Sequence[QuoteMistake] = ()
-    loose: Sequence[ValueMistake] = ()
+    quote_mistakes: Sequence[QuoteMistake] = ()
+    value_mistakes: Sequence[ValueMistake] = ()
 
 
-def _look(text: str) -> _Look:
+def _repair(text: str) -> _Repair:
     """Repair quotes first, because a wrong quote swaps quoted and unquoted text after it.
 
     Quotes inside a text with other quotes are an exception.
     """
-    tied = _tied(text)
-    slips = find_quote_mistakes(text) if '"' in text else ()
-    if not slips or (tied.loose and not find_quote_mistakes(tied.text)):
-        return tied
-    tied = _tied(_replaced(text, [_instead(text, slip) for slip in slips]))
-    return tied._replace(slips=slips)
+    repaired = _repair_values(text)
+    quote_mistakes = find_quote_mistakes(text) if '"' in text else ()
+    if not quote_mistakes or (repaired.value_mistakes and not find_quote_mistakes(repaired.text)):
+        return repaired
+    changes = sorted(_instead(text, one) for one in quote_mistakes)
+    repaired = _repair_values(apply_changes(text, changes))
+    return repaired._replace(quote_mistakes=quote_mistakes)
 
 
-def _tied(text: str) -> _Look:
-    loose = list(find_value_mistakes(text))
-    return _Look(_replaced(text, [whole_instead(text, one) for one in loose]), (), loose)
+def _repair_values(text: str) -> _Repair:
+    value_mistakes = list(find_value_mistakes(text))
+    changes = sorted(whole_instead(text, one) for one in value_mistakes)
+    return _Repair(apply_changes(text, changes), (), value_mistakes)
 
 
-def _replaced(text: str, changes: Iterable[Change]) -> str:
-    pieces: list[str] = []
-    done = 0
-    for start, end, instead in sorted(changes):
-        if start >= done:
-            pieces += [text[done:start], instead]
-            done = end
-    return "".join([*pieces, text[done:]])
-
-
-def _instead(text: str, slip: QuoteMistake) -> Change:
+def _instead(text: str, mistake: QuoteMistake) -> Change:
     """Return the change that closes a text, or replaces a quote inside a text."""
-    inside = text[slip.start + 1 : slip.end - 1].translate(_HIDING)
-    whole = f'"{inside}"' if slip.end - slip.start > 1 else "_"
-    return Change(slip.start, slip.end, "'" if slip.fault is QuoteFault.INNER else whole)
+    inside = text[mistake.start + 1 : mistake.end - 1].translate(_HIDING)
+    whole = f'"{inside}"' if mistake.end - mistake.start > 1 else "_"
+    return Change(mistake.start, mistake.end, "'" if mistake.fault is QuoteFault.INNER else whole)
 
 
 def _blank(text: str, change: Change) -> Change:
@@ -402,24 +402,24 @@ def _blank(text: str, change: Change) -> Change:
     return change._replace(text=("_" if is_within_a_word else " ") * (change.end - change.start))
 
 
-def _each_once(slips: Iterable[QuoteMistake]) -> Iterable[QuoteMistake]:
+def _each_once(quote_mistakes: Iterable[QuoteMistake]) -> Iterable[QuoteMistake]:
     """Return the mistakes; for quotes inside one text, only the first mistake."""
     first: dict[tuple[QuoteFault, int], QuoteMistake] = {}
-    for slip in slips:
-        first.setdefault((slip.fault, slip.text), slip)
+    for mistake in quote_mistakes:
+        first.setdefault((mistake.fault, mistake.text), mistake)
     return first.values()
 
 
-def _report(findings: Findings, text: str, slip: QuoteMistake) -> None:
-    start, end = slip.start, slip.end
+def _report(findings: Findings, text: str, mistake: QuoteMistake) -> None:
+    start, end = mistake.start, mistake.end
     smart = next((at for at in (start, end - 1) if text[at] in SMART_QUOTES), None)
     if smart is not None:
         message = "typographic quotes"
         findings.mistake(message, smart, smart + 1, fix='write "')
-    elif slip.fault is QuoteFault.INNER:
+    elif mistake.fault is QuoteFault.INNER:
         fix = 'write \\" inside a text'
         findings.mistake("this quote ends the text too early", start, end, fix=fix)
-    elif slip.fault is QuoteFault.UNOPENED:
+    elif mistake.fault is QuoteFault.UNOPENED:
         fix = f'add a " before {quote(text[start : end - 1].splitlines()[0])}'
         findings.mistake("missing opening quote", start, end, fix=fix)
     else:

@@ -11,7 +11,6 @@ from attractor.language.drawing.picture import (
     Box,
     as_class,
     clean,
-    columns_of,
     edge_elements,
     edge_lines,
     ems_of,
@@ -28,6 +27,7 @@ from attractor.language.drawing.picture import (
 from attractor.language.graph.graph import Edge, Node
 from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Attributes
+from attractor.language.source.text import columns_of
 from tests.tables import table
 
 TEXT = """digraph G {
