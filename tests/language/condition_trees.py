@@ -16,6 +16,7 @@ from attractor.language.conditions.condition import (
     NumberComparison,
     Truth,
     canonical_outcome,
+    keys_of,
 )
 from attractor.language.conditions.grammar import compile_pattern
 
@@ -67,7 +68,7 @@ def naively(condition: Condition, held: Mapping[str, str]) -> bool:
         case Not(clause):
             return naively(clause, held) is False
         case _:
-            (key,) = condition.keys()
+            (key,) = keys_of(condition)
             return _clause_holds(condition, held.get(key, ""))
 
 

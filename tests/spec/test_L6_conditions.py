@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from attractor.language import Severity, parse, prepare, validate
+from attractor.language.conditions.condition import keys_of
 from tests.tables import table
 
 VALUES = {"outcome": "success", "context.n": "12", "context.log": "2 errors", "context.ok": "true"}
@@ -23,7 +24,7 @@ def rules(condition: str) -> list[tuple[str, Severity]]:
 def test_L6_and_within_quotes_is_text() -> None:
     (edge,) = parse(r'digraph G { a -> b [condition="context.x=\"p && q\""] }').edges
     assert edge.condition.holds({"context.x": "p && q"}.__getitem__)
-    assert edge.condition.keys() == {"context.x"}
+    assert keys_of(edge.condition) == {"context.x"}
 
 
 @table(

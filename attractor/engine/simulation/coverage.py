@@ -30,7 +30,13 @@ from attractor.engine.routing.edge_selection import (
 )
 from attractor.engine.routing.next_move import BranchBounds, redirect
 from attractor.engine.state.progress import Progress, begin
-from attractor.language.conditions.condition import ALWAYS, Comparison, Condition, Unreadable
+from attractor.language.conditions.condition import (
+    ALWAYS,
+    Comparison,
+    Condition,
+    Unreadable,
+    keys_of,
+)
 from attractor.language.graph.branches import FORKS, Fork, Forks, is_restart
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.graph.paths import is_conditional
@@ -111,7 +117,7 @@ def distinguished_values(conditions: Iterable[Condition]) -> ConditionValues:
     values: dict[str, dict[str, None]] = {}
     is_whole = True
     for clause in _clauses(conditions):
-        keys, tried = clause.keys(), tuple(_tried(clause))
+        keys, tried = keys_of(clause), tuple(_tried(clause))
         for key in keys:
             values.setdefault(bare(key), {}).update(dict.fromkeys(tried))
         # The preferred label comes from an earlier stage, and may be any text.
@@ -148,7 +154,7 @@ def _conditions_in(value: object) -> Sequence[Condition]:
 
 def _tried(clause: Condition) -> Iterator[str]:
     """Yield the values to try for the keys of a clause."""
-    keys = clause.keys()
+    keys = keys_of(clause)
     texts = [one for one in _parts(clause) if isinstance(one, str) and one not in keys]
     yield from texts
     yield _OTHER if "" in texts else ""

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice, product
-from typing import Any, NamedTuple
+from itertools import chain, islice, product
+from typing import NamedTuple
 
 from attractor.language.conditions.condition import (
     ALWAYS,
@@ -16,9 +16,9 @@ from attractor.language.conditions.condition import (
     Condition,
     Not,
     Truth,
-    Unreadable,
     canonical_outcome,
     each_clause,
+    keys_of,
 )
 from attractor.language.diagnostics import suggester
 from attractor.language.source.text import quote
@@ -127,8 +127,7 @@ def _flattened(condition: Condition) -> Sequence[Condition]:
 def _by_key(clauses: Iterable[Condition]) -> _ByKey:
     by_key: dict[str, list[Condition]] = {}
     for clause in clauses:
-        keys = clause.keys()
-        for key in keys:
+        for key in keys_of(clause):
             by_key.setdefault(key, []).append(clause)
     return by_key
 
@@ -166,7 +165,8 @@ def assignments(
 ) -> Sequence[Values] | None:
     """Return all combinations of values that conditions distinguish; None if there are too many."""
     values: dict[str, dict[str, None]] = {}
-    for clause in _leaves(conditions):
+    written = (one for one in conditions if one is not ALWAYS)
+    for clause in chain.from_iterable(map(each_clause, written)):
         if not isinstance(clause, Comparison):
             return None
         values.setdefault(clause.key, {})[clause.literal] = None
@@ -193,15 +193,3 @@ def words_for(values: Values) -> str:
         for key, value in values.items()
     ]
     return " and ".join(clauses)
-
-
-def _leaves(conditions: Iterable[Condition]) -> Iterator[Condition]:
-    """Yield the clauses of conditions, without `&&`, `||` and `!`."""
-    waiting: list[Any] = [one for one in conditions if one is not ALWAYS]
-    # The list grows while the loop goes over it.
-    for condition in waiting:
-        inside = getattr(condition, "clauses", None) or getattr(condition, "clause", None)
-        if inside is None or isinstance(condition, Unreadable):
-            yield condition
-        else:
-            waiting += inside if isinstance(inside, tuple) else [inside]

@@ -31,10 +31,6 @@ class Condition(Protocol):
         """Return whether the condition is true for the values that a function looks up."""
         ...
 
-    def keys(self) -> frozenset[str]:
-        """Return the keys that the condition reads."""
-        ...
-
 
 @dataclass(frozen=True)
 class Always:
@@ -43,10 +39,6 @@ class Always:
     def holds(self, lookup: Lookup) -> bool:
         """Return true."""
         return True
-
-    def keys(self) -> frozenset[str]:
-        """Return no keys."""
-        return frozenset()
 
 
 ALWAYS = Always()
@@ -67,10 +59,6 @@ class Comparison:
             found, wanted = canonical_outcome(found), canonical_outcome(wanted)
         return (found == wanted) is self.is_equal
 
-    def keys(self) -> frozenset[str]:
-        """Return the key."""
-        return frozenset({self.key})
-
 
 @dataclass(frozen=True)
 class AllOf:
@@ -81,10 +69,6 @@ class AllOf:
     def holds(self, lookup: Lookup) -> bool:
         """Return whether all clauses are true."""
         return all(clause.holds(lookup) for clause in self.clauses)
-
-    def keys(self) -> frozenset[str]:
-        """Return the keys of the clauses."""
-        return frozenset[str]().union(*(clause.keys() for clause in self.clauses))
 
 
 @dataclass(frozen=True)
@@ -99,10 +83,6 @@ class Unreadable:
     def holds(self, lookup: Lookup) -> bool:
         """Return false."""
         return False
-
-    def keys(self) -> frozenset[str]:
-        """Return no keys."""
-        return frozenset()
 
 
 def canonical_outcome(word: str) -> str:
@@ -153,10 +133,6 @@ class AnyOf:
         """Return whether a clause is true."""
         return any(clause.holds(lookup) for clause in self.clauses)
 
-    def keys(self) -> frozenset[str]:
-        """Return the keys of the clauses."""
-        return frozenset[str]().union(*(clause.keys() for clause in self.clauses))
-
 
 @dataclass(frozen=True)
 class Not:
@@ -167,10 +143,6 @@ class Not:
     def holds(self, lookup: Lookup) -> bool:
         """Return whether the clause is false."""
         return not self.clause.holds(lookup)
-
-    def keys(self) -> frozenset[str]:
-        """Return the keys of the clause."""
-        return self.clause.keys()
 
 
 @dataclass(frozen=True)
@@ -186,10 +158,6 @@ class Truth:
         """Return whether the value is not empty, `false` or `0`."""
         return lookup(self.key) not in _UNTRUE
 
-    def keys(self) -> frozenset[str]:
-        """Return the key."""
-        return frozenset({self.key})
-
 
 @dataclass(frozen=True)
 class NumberComparison:
@@ -204,10 +172,6 @@ class NumberComparison:
         found, wanted = read_number(lookup(self.key)), read_number(self.literal)
         return found is not None and wanted is not None and _ORDERS[self.sign](found, wanted)
 
-    def keys(self) -> frozenset[str]:
-        """Return the key."""
-        return frozenset({self.key})
-
 
 @dataclass(frozen=True)
 class Contains:
@@ -219,10 +183,6 @@ class Contains:
     def holds(self, lookup: Lookup) -> bool:
         """Return whether the value contains the text."""
         return self.literal in lookup(self.key)
-
-    def keys(self) -> frozenset[str]:
-        """Return the key."""
-        return frozenset({self.key})
 
 
 @dataclass(frozen=True)
@@ -236,10 +196,6 @@ class Matches:
     def holds(self, lookup: Lookup) -> bool:
         """Return whether the pattern matches."""
         return self.search(lookup(self.key))
-
-    def keys(self) -> frozenset[str]:
-        """Return the key."""
-        return frozenset({self.key})
 
 
 def read_number(text: str) -> float | None:
@@ -260,3 +216,11 @@ def each_clause(condition: Condition) -> Iterator[Condition]:
             yield from each_clause(clause)
         case _:
             yield condition
+
+
+_Clause = Comparison | Truth | NumberComparison | Contains | Matches
+
+
+def keys_of(condition: Condition) -> frozenset[str]:
+    """Return the keys that a condition reads."""
+    return frozenset(one.key for one in each_clause(condition) if isinstance(one, _Clause))

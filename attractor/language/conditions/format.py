@@ -19,6 +19,7 @@ from attractor.language.conditions.condition import (
     canonical_outcome,
     each_clause,
     is_core_key,
+    keys_of,
 )
 from attractor.language.source.syntax_tree import quoted
 from attractor.language.source.text import TEXT, quote
@@ -57,7 +58,7 @@ def write_condition(condition: Condition) -> str:
 
 def find_extension(condition: Condition, text: str) -> Extension | None:
     """Return the first extension in a condition, or None."""
-    keys = condition.keys()
+    keys = keys_of(condition)
     has_other_keys = not all(map(is_core_key, keys))
     sign = _first_sign(text)
     if sign:

@@ -39,7 +39,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from attractor.language.conditions.condition import Condition
+from attractor.language.conditions.condition import Condition, keys_of
 from attractor.language.conditions.parse import key_places
 from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.branches import FOR_EACH, FORKS
@@ -145,7 +145,7 @@ def _in_conditions(graph: Graph) -> Iterator[_Read]:
 
 
 def _keys_of_the_context(condition: Condition) -> Sequence[str]:
-    keys = sorted(condition.keys())
+    keys = sorted(keys_of(condition))
     return [key for key in keys if key.removeprefix(_PREFIX) not in _ALWAYS_THERE]
 
 

@@ -38,7 +38,7 @@ Instead:
 from collections.abc import Iterator, Sequence, Set
 
 from attractor.language.conditions.analysis import could_hold
-from attractor.language.conditions.condition import OUTCOME_KEYS, Condition
+from attractor.language.conditions.condition import OUTCOME_KEYS, Condition, keys_of
 from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.branches import FORKS
 from attractor.language.graph.graph import Edge, Graph, Node
@@ -102,7 +102,7 @@ def _report_unasked(
 
 
 def _takes_every_success(condition: Condition) -> bool:
-    asks_more = condition.keys() - OUTCOME_KEYS
+    asks_more = keys_of(condition) - OUTCOME_KEYS
     return not asks_more and could_hold(condition, [SUCCESS])
 
 

@@ -36,7 +36,7 @@ Instead:
 from collections.abc import Iterator, Sequence
 
 from attractor.language.conditions.analysis import could_hold
-from attractor.language.conditions.condition import OUTCOME_KEYS, OUTCOMES, Comparison
+from attractor.language.conditions.condition import OUTCOME_KEYS, OUTCOMES, Comparison, keys_of
 from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.branches import FORKS
 from attractor.language.graph.graph import Edge, Graph
@@ -51,7 +51,7 @@ _COMMON = (Comparison("outcome", "success"),)
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     for edge in graph.edges_with("condition"):
         condition = edge.condition
-        if condition in _COMMON or not condition.keys() & OUTCOME_KEYS:
+        if condition in _COMMON or not keys_of(condition) & OUTCOME_KEYS:
             continue
         source = graph.nodes.get(edge.source)
         # The edges of a fork are branches, all of them are taken.

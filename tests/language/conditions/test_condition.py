@@ -18,6 +18,7 @@ from attractor.language.conditions.condition import (
     Truth,
     Unreadable,
     each_clause,
+    keys_of,
     read_number,
 )
 from attractor.language.conditions.grammar import compile_pattern
@@ -51,7 +52,7 @@ def test_condition_lists_the_keys_that_it_reads(condition: Condition) -> None:
     asked: set[str] = set()
     for clause in each_clause(condition):
         clause.holds(lambda key: (asked.add(key), "")[1])
-    assert condition.keys() == asked
+    assert keys_of(condition) == asked
 
 
 def test_clauses_are_listed_without_operators() -> None:
