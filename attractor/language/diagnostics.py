@@ -89,7 +89,8 @@ info = partial(Diagnostic, Severity.INFO)
 class Mistake(NamedTuple):
     """A mistake in the value of an attribute, its range in the value, and a fix.
 
-    `name` is the name that a declaration with a mistake declares.
+    `name` is the name that a declaration with a mistake declares. `instead` replaces the range; it
+    is empty if the intention is unclear.
     """
 
     message: str
@@ -97,6 +98,7 @@ class Mistake(NamedTuple):
     end: int
     hint: str
     name: str = ""
+    instead: str = ""
 
 
 def report_mistakes(

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice, product
-from typing import NamedTuple
 
 from attractor.language.conditions.condition import (
     ALWAYS,
@@ -20,7 +19,7 @@ from attractor.language.conditions.condition import (
     each_clause,
     keys_of,
 )
-from attractor.language.diagnostics import suggester
+from attractor.language.diagnostics import Mistake, suggester
 from attractor.language.source.text import quote
 
 # A bound on clauses with the same key, which are all compared with each other.
@@ -32,32 +31,19 @@ _CLAUSE = re.compile(
 )
 
 
-class DeadCondition(NamedTuple):
-    """A condition that is never true: reason, span and fix.
-
-    `instead` replaces the text of the span.
-    """
-
-    message: str
-    start: int
-    end: int
-    fix: str
-    instead: str = ""
-
-
-def find_dead_parts(condition: Condition, text: str) -> Sequence[DeadCondition]:
+def find_dead_parts(condition: Condition, text: str) -> Sequence[Mistake]:
     """Return the reasons why a condition, or one of its alternatives, is never true."""
     unknown = [*_unknown_outcomes(condition, text), *_lone_outcomes(condition, text)]
     if unknown:
         return unknown
     reason = _contradiction(_positive(condition, is_negated=False), ())
     start = len(text) - len(text.lstrip())
-    return [
-        DeadCondition(reason, start, len(text.rstrip()), "correct it, or remove the edge")
-    ] * bool(reason)
+    return [Mistake(reason, start, len(text.rstrip()), "correct it, or remove the edge")] * bool(
+        reason
+    )
 
 
-def _unknown_outcomes(condition: Condition, text: str) -> Iterator[DeadCondition]:
+def _unknown_outcomes(condition: Condition, text: str) -> Iterator[Mistake]:
     """Yield each unknown outcome."""
     places = {found["literal"]: found.span("literal") for found in _CLAUSE.finditer(text)}
     suggest = suggester(_WORDS)
@@ -72,10 +58,10 @@ def _unknown_outcomes(condition: Condition, text: str) -> Iterator[DeadCondition
         start, end = places.get(word, (0, len(text)))
         # Only the case is wrong: the intention is clear.
         instead = word.lower() if word in places and word.lower() in _WORDS else ""
-        yield DeadCondition(message, start, end, fix, instead)
+        yield Mistake(message, start, end, fix, instead=instead)
 
 
-def _lone_outcomes(condition: Condition, text: str) -> Iterator[DeadCondition]:
+def _lone_outcomes(condition: Condition, text: str) -> Iterator[Mistake]:
     """Yield each outcome that is written without `outcome=`.
 
     The parser reads such an outcome as a context key.
@@ -85,7 +71,7 @@ def _lone_outcomes(condition: Condition, text: str) -> Iterator[DeadCondition]:
             word = clause.key
             start = max(text.find(word), 0)
             message = f"{quote(word)} without outcome= is a context key"
-            yield DeadCondition(message, start, start + len(word), f"write outcome={word}")
+            yield Mistake(message, start, start + len(word), f"write outcome={word}")
 
 
 def _positive(condition: Condition, *, is_negated: bool) -> Condition:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from attractor.language.conditions.condition import (
     CANONICAL_OUTCOMES,
@@ -21,6 +20,7 @@ from attractor.language.conditions.condition import (
     is_core_key,
     keys_of,
 )
+from attractor.language.diagnostics import Mistake
 from attractor.language.source.syntax_tree import quoted
 from attractor.language.source.text import TEXT, quote
 
@@ -28,19 +28,6 @@ _UNQUOTED = re.compile(r"-?[0-9]+|[A-Za-z_][A-Za-z0-9_.:-]*")
 _DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _SIGN = re.compile(r"\|\||!(?!=)|\(|[<>]=?|(?<=\s)(?:contains|matches)\b")
 _UNTRUE = ("", "false", "0")
-
-
-class Extension(NamedTuple):
-    """An extension in a condition, the place of the extension, and a fix.
-
-    `instead` is a portable equivalent, or an empty text.
-    """
-
-    what: str
-    start: int
-    end: int
-    fix: str
-    instead: str = ""
 
 
 def write_condition(condition: Condition) -> str:
@@ -56,8 +43,8 @@ def write_condition(condition: Condition) -> str:
             return _written_clause(condition)
 
 
-def find_extension(condition: Condition, text: str) -> Extension | None:
-    """Return the first extension in a condition, or None."""
+def find_extension(condition: Condition, text: str) -> Mistake | None:
+    """Return the first extension in a condition, or None; `instead` is a portable condition."""
     keys = keys_of(condition)
     has_other_keys = not all(map(is_core_key, keys))
     sign = _first_sign(text)
@@ -68,7 +55,11 @@ def find_extension(condition: Condition, text: str) -> Extension | None:
         what, word = next((one for one in found if one[0]), ("", ""))
         start = max(text.find(word), 0)
         end = start + len(word)
-    return Extension(what, start, end, *_instead(condition, has_other_keys)) if what else None
+    if not what:
+        return None
+    fix, instead = _instead(condition, has_other_keys)
+    message = f"not portable: {what} is an extension"
+    return Mistake(message, start, end, fix, instead=instead)
 
 
 def portable_form(condition: Condition) -> Condition | None:

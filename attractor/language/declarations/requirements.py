@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from enum import StrEnum
 from operator import ge, gt, le, lt
 from typing import NamedTuple
 
@@ -25,35 +24,24 @@ _SIGNS: Mapping[str, Callable[[Version, Version], bool]] = {
     "<=": le,
     "<": lt,
 }
+_ENV = "env"
 _SAME = ("=", "==")
-
-
-class RequirementKind(StrEnum):
-    """The kind of a requirement."""
-
-    PROGRAM = "program"
-    VARIABLE = "env"
 
 
 class Requirement(NamedTuple):
     """A required program or variable, and the range of the requirement in the list."""
 
-    kind: RequirementKind
     name: str
+    is_program: bool
     sign: str = ""
     version: str = ""
     start: int = 0
     end: int = 0
 
     @property
-    def is_program(self) -> bool:
-        """Whether the requirement is a program."""
-        return self.kind is RequirementKind.PROGRAM
-
-    @property
     def written(self) -> str:
         """The requirement without blanks."""
-        prefix = "env:" if self.kind is RequirementKind.VARIABLE else ""
+        prefix = "" if self.is_program else f"{_ENV}:"
         return f"{prefix}{self.name}{self.sign}{self.version}"
 
     def holds(self, found: Version) -> bool:
@@ -112,24 +100,22 @@ def _read(written: str, start: int) -> Requirement | Mistake:
         message = f"invalid requirement {quote(written)}" if written else "empty requirement"
         return Mistake(message, start, max(end, start + 1), _FORMS)
     sign, version = found["sign"] or "", found["version"] or ""
-    kind = RequirementKind.PROGRAM if found["kind"] is None else RequirementKind.VARIABLE
-    if wrong := _wrong(found, kind, sign, version):
+    is_program = found["kind"] is None
+    if wrong := _wrong(found, sign, version):
         return Mistake(wrong[0], start, end, wrong[1])
-    return Requirement(kind, found["name"], sign, version, start, end)
+    return Requirement(found["name"], is_program, sign, version, start, end)
 
 
-def _wrong(
-    found: re.Match[str], kind: RequirementKind, sign: str, version: str
-) -> tuple[str, str] | None:
+def _wrong(found: re.Match[str], sign: str, version: str) -> tuple[str, str] | None:
     """Return message and fix for an invalid requirement, or None."""
-    name = found["name"]
-    if found["kind"] is not None and found["kind"] != RequirementKind.VARIABLE:
-        return f"unknown kind of requirement {quote(found['kind'] + ':')}", _FORMS
-    if kind is RequirementKind.VARIABLE and not IDENTIFIER.fullmatch(name):
+    kind, name = found["kind"], found["name"]
+    if kind not in (None, _ENV):
+        return f"unknown kind of requirement {quote(f'{kind}:')}", _FORMS
+    if kind and not IDENTIFIER.fullmatch(name):
         return f"invalid variable name {quote(name)}", "use letters, digits and _"
-    if kind is RequirementKind.VARIABLE and sign:
+    if kind and sign:
         return f"the variable {name} cannot have a version", f"use env:{name}"
-    if kind is RequirementKind.PROGRAM and not _PROGRAM.fullmatch(name):
+    if not kind and not _PROGRAM.fullmatch(name):
         hint = "use its name without a path"
         return f"invalid program name {quote(name)}", hint
     if sign and sign not in (*_SIGNS, *_SAME):

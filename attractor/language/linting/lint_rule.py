@@ -14,6 +14,7 @@ from attractor.language.conditions.condition import ALWAYS, OUTCOMES, Condition,
 from attractor.language.diagnostics import (
     Diagnostic,
     Edit,
+    Mistake,
     Severity,
     one_slip,
     suggester,
@@ -158,6 +159,13 @@ class EdgeCondition(NamedTuple):
             return self.edge.span
         return span_within(value, start, end)
 
+    def report(self, severity: Severity, mistake: Mistake) -> Diagnostic:
+        """Return the diagnostic of a mistake, with an edit if its place is known exactly."""
+        message, start, end, fix, _, instead = mistake
+        edits = edits_within(self, start, end, instead)
+        span = self.span(start, end)
+        return Diagnostic(severity, message, span, edge=self.ends, fix=fix, edits=edits)
+
 
 def edge_conditions(
     graph: Graph, concerns: Callable[[Condition, str], bool]
@@ -198,25 +206,15 @@ _OTHER_NAMES = frozenset({"status", "result"})
 _CLAUSE = re.compile(r'(?<![\w.":-])(?P<key>[A-Za-z_]\w*)\s*!?=\s*"?(?P<word>\w+)(?![\w.-])')
 
 
-class MisspelledOutcome(NamedTuple):
-    """A misspelled key, and the place of the key.
-
-    `instead` is empty if the intention is unclear.
-    """
-
-    key: str
-    start: int
-    end: int
-    instead: str
-
-
-def misspelled_outcomes(text: str) -> Iterator[MisspelledOutcome]:
+def misspelled_outcomes(text: str) -> Iterator[Mistake]:
     """Yield each key such as `Outcome` or `status` that is compared with an outcome."""
     for found in _CLAUSE.finditer(text):
         key, slip = found["key"], one_slip(found["key"], _OUTCOME)
         is_misnamed = key not in _OUTCOME and (slip or key in _OTHER_NAMES)
         if is_misnamed and canonical_outcome(found["word"]) in OUTCOMES:
-            yield MisspelledOutcome(key, *found.span("key"), slip)
+            message = f"{quote(key)} is a context key, not the outcome of a stage"
+            start, end = found.span("key")
+            yield Mistake(message, start, end, "did you mean outcome?", instead=slip)
 
 
 _SHOWN = 12

@@ -35,13 +35,12 @@ from collections.abc import Iterator
 
 from attractor.language.conditions.condition import ALWAYS, Unreadable
 from attractor.language.conditions.parse import read_condition
-from attractor.language.diagnostics import Diagnostic, Severity, error
+from attractor.language.diagnostics import Diagnostic, Mistake, Severity, error
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import (
     BuiltInRule,
     Vocabulary,
     edge_conditions,
-    edits_within,
 )
 from attractor.language.source.text import span_within
 
@@ -52,11 +51,10 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     for guard in edge_conditions(graph, lambda condition, _: isinstance(condition, Unreadable)):
         wrong = guard.condition
         if isinstance(wrong, Unreadable):
-            span = guard.span(wrong.start, wrong.end)
-            instead = _instead(guard.text[wrong.start : wrong.end])
-            edits = edits_within(guard, wrong.start, wrong.end, instead)
-            fault, fix = wrong.fault, wrong.fix
-            yield error(fault, span, edge=guard.ends, fix=fix, edits=edits)
+            start, end = wrong.start, wrong.end
+            instead = _instead(guard.text[start:end])
+            mistake = Mistake(wrong.fault, start, end, wrong.fix, instead=instead)
+            yield guard.report(Severity.ERROR, mistake)
     for node in graph.of_type("stack.manager_loop"):
         value = node.attributes.value("manager.stop_condition")
         wrong = read_condition(str(value)) if value else ALWAYS

@@ -32,17 +32,14 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.conditions.condition import is_plain
-from attractor.language.diagnostics import Diagnostic, Severity, warning
+from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import (
     BuiltInRule,
-    EdgeCondition,
     Vocabulary,
     edge_conditions,
-    edits_within,
     misspelled_outcomes,
 )
-from attractor.language.source.text import quote
 
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
@@ -50,23 +47,9 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         # Few conditions need an analysis.
         from attractor.language.conditions.analysis import find_dead_parts
 
-        for dead in find_dead_parts(guard.condition, guard.text):
-            span = guard.span(dead.start, dead.end)
-            edits = edits_within(guard, dead.start, dead.end, dead.instead)
-            yield warning(dead.message, span, edge=guard.ends, fix=dead.fix, edits=edits)
-        yield from _misnamed(guard)
-
-
-def _misnamed(guard: EdgeCondition) -> Iterator[Diagnostic]:
-    """Report each context key that is compared with an outcome."""
-    for key, start, end, instead in misspelled_outcomes(guard.text):
-        yield warning(
-            f"{quote(key)} is a context key, not the outcome of a stage",
-            guard.span(start, end),
-            edge=guard.ends,
-            fix="did you mean outcome?",
-            edits=edits_within(guard, start, end, instead),
-        )
+        dead = find_dead_parts(guard.condition, guard.text)
+        for mistake in (*dead, *misspelled_outcomes(guard.text)):
+            yield guard.report(Severity.WARNING, mistake)
 
 
 part = BuiltInRule(Severity.WARNING, _apply)

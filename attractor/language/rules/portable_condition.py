@@ -54,10 +54,9 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         # The rule `dead_condition` reports misspelled outcomes.
         misnamed = (one.start for one in misspelled_outcomes(guard.text))
         if beyond and beyond.start not in misnamed:
-            message = f"not portable: {beyond.what} is an extension"
             span = guard.span(beyond.start, beyond.end)
             edits = _edits(guard, beyond.instead)
-            yield info(message, span, edge=guard.ends, fix=beyond.fix, edits=edits)
+            yield info(beyond.message, span, edge=guard.ends, fix=beyond.hint, edits=edits)
 
 
 def _may_go_beyond(condition: Condition, text: str) -> bool:

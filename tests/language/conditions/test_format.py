@@ -65,9 +65,12 @@ def test_portable_conditions_are_unchanged(text: str) -> None:
 def test_unportable_parts_are_named(text: str, what: str, place: str, instead: str | None) -> None:
     beyond = find_extension(parse_condition(text), text)
     assert beyond is not None
-    assert (beyond.what, text[beyond.start : beyond.end]) == (what, place)
+    assert (beyond.message, text[beyond.start : beyond.end]) == (
+        f"not portable: {what} is an extension",
+        place,
+    )
     assert instead is None or beyond.instead == instead
-    assert beyond.fix
+    assert beyond.hint
 
 
 @table(
@@ -86,4 +89,4 @@ def test_unportable_parts_are_named(text: str, what: str, place: str, instead: s
 def test_hint_without_an_equivalent_portable_text(text: str, fix: str) -> None:
     beyond = find_extension(parse_condition(text), text)
     assert beyond is not None
-    assert (beyond.fix, beyond.instead) == (fix, "")
+    assert (beyond.hint, beyond.instead) == (fix, "")

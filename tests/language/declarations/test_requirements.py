@@ -7,7 +7,6 @@ from hypothesis import given, strategies as st
 
 from attractor.language.declarations.requirements import (
     Requirement,
-    RequirementKind,
     declared_requirements,
     parse_version,
     read_requirements,
@@ -105,7 +104,7 @@ def test_versions_are_compared_as_numbers(need: str, holds: list[str], fails: li
 def test_of_two_versions_exactly_one_relation_holds(one: tuple[int, ...], two: tuple[int, ...]):
     def holds(sign: str) -> bool:
         version = ".".join(map(str, two))
-        return Requirement(RequirementKind.PROGRAM, "x", sign, version).holds(one)
+        return Requirement("x", True, sign, version).holds(one)
 
     assert holds("<") + holds(">") + (holds("<=") and holds(">=")) == 1
     assert holds("=") is (one[: len(two)] == two)
