@@ -148,7 +148,7 @@ class FormattedLines:
     def __init__(self, text: str) -> None:
         self._text = text
         self._lines: list[str] = []
-        self._depth = 0
+        self.depth = 0
         # The offset up to which the text is formatted.
         self._at = 0
         # No blank line at the beginning of the text or after an opening brace.
@@ -175,13 +175,13 @@ class FormattedLines:
 
     def deeper(self) -> None:
         """Indent the following lines by one more level."""
-        self._depth += 1
+        self.depth += 1
         self._may_be_blank = False
 
     def close(self, start: int, end: int) -> None:
         """Add a closing brace, and indent by one level less."""
         self._take_comments(start)
-        self._depth -= 1
+        self.depth -= 1
         self._may_be_blank = False
         self._put("}", start)
         self._at = end
@@ -212,7 +212,7 @@ class FormattedLines:
     def _put(self, line: str, start: int) -> None:
         if self._may_be_blank and self._text.count("\n", self._at, start) > 1:
             self._lines.append("")
-        self._lines.append(margin(self._depth) + line)
+        self._lines.append(margin(self.depth) + line)
         self._is_closed = False
         self._may_be_blank = True
 
@@ -334,7 +334,6 @@ class _Layout:
         self._text = text
         self._tokens = tokens
         self._lines = FormattedLines(text)
-        self._depth = 0
 
     def laid_out(self) -> str:
         at = self._open(0)
@@ -350,7 +349,6 @@ class _Layout:
                 self._lines.skip(token.start, token.end)
                 return at + 1
             case "_CLOSE":
-                self._depth -= 1
                 self._lines.close(token.start, token.end)
                 return at + 1
             case "SUBGRAPH":
@@ -370,7 +368,6 @@ class _Layout:
         keyword = self._text[head[0].start : head[0].end]
         self._write(" ".join([keyword, *words, "{"]), head)
         self._lines.deeper()
-        self._depth += 1
         return end + 1
 
     def _assignment(self, at: int) -> int:
@@ -390,7 +387,7 @@ class _Layout:
         if lists:
             listed = read_lists(self._text, lists)
             if listed.entries or listed.last or statement[0].type in _DEFAULTS:
-                line = laid_out(line, listed, self._depth)
+                line = laid_out(line, listed, self._lines.depth)
         self._write(line, statement)
         return end
 
