@@ -395,32 +395,24 @@ async def render_async(
     time_limit: timedelta = TIME_LIMIT,
 ) -> bytes:
     """Return a drawing of a graph; the same drawer returns the same bytes for the same graph."""
-    match format:
-        case Format.SVG:
-            return (await draw(drawn, theme=theme, time_limit=time_limit)).encode()
-        case Format.DOT:
-            return dot_text(drawn, theme=theme).encode()
-        case Format.MERMAID:
-            return mermaid_text(as_picture(drawn)).encode()
-        case _:
-            picture = as_picture(drawn)
-            dot = dot_text(picture, theme=theme, tooltips=False)
-            return await _run_drawer(picture, dot, format, time_limit)
+    picture = as_picture(drawn)
+    if format is Format.DOT:
+        return dot_text(picture, theme=theme).encode()
+    if format is Format.MERMAID:
+        return mermaid_text(picture).encode()
+    dot = dot_text(picture, theme=theme, tooltips=False)
+    size = f"{len(picture.graph.nodes)} nodes and {len(picture.graph.edges)} edges"
+    drawing = await draw_dot(dot, format, size=size, time_limit=time_limit)
+    if format is Format.SVG:
+        return finish_svg(drawing.decode(), picture, theme=theme).encode()
+    return drawing
 
 
 async def draw(
     drawn: Graph | Picture, *, theme: Theme = Theme.AUTO, time_limit: timedelta = TIME_LIMIT
 ) -> str:
     """Return a graph as SVG, drawn by the first available drawer."""
-    picture = as_picture(drawn)
-    dot = dot_text(picture, theme=theme, tooltips=False)
-    svg = await _run_drawer(picture, dot, Format.SVG, time_limit)
-    return finish_svg(svg.decode(), picture, theme=theme)
-
-
-async def _run_drawer(picture: Picture, dot: str, format: Format, time_limit: timedelta) -> bytes:
-    size = f"{len(picture.graph.nodes)} nodes and {len(picture.graph.edges)} edges"
-    return await draw_dot(dot, format, size=size, time_limit=time_limit)
+    return (await render_async(drawn, theme=theme, time_limit=time_limit)).decode()
 
 
 async def draw_dot(

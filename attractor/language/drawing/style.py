@@ -56,15 +56,10 @@ def unknown_color(text: str) -> str:
     return next((color or text for color in colors if not _is_color(color)), "")
 
 
-def color_names() -> Iterator[str]:
-    """Yield the names of colours."""
-    yield from _names()
-
-
 def _is_color(text: str) -> bool:
     color = text.casefold()
     name = _SCHEME.sub("", color, count=1).replace("grey", "gray")
-    return bool(_HEXADECIMAL.fullmatch(color)) or name in _names() or _is_hue(color)
+    return bool(_HEXADECIMAL.fullmatch(color)) or name in color_names() or _is_hue(color)
 
 
 def _is_hue(color: str) -> bool:
@@ -77,7 +72,8 @@ def _is_hue(color: str) -> bool:
 
 
 @cache
-def _names() -> frozenset[str]:
+def color_names() -> frozenset[str]:
+    """Return the names of colours."""
     names = {"transparent", "none"}
     for line in _NAMES.read_text("ascii").splitlines():
         name, _, shades = line.partition(" ")
