@@ -18,7 +18,7 @@ _EACH = "write an edge for each of its nodes"
 
 def explain_open(place: TokenContext) -> None:
     """Report an opening brace; the message depends on the probable intention."""
-    match place.braces.held(place.at):
+    match place.braces.intention_of(place.at):
         case BraceIntention.TARGETS:
             source, targets = place.tokens[place.at - 2], _ids(place)
             ends = [f"{_written(place, source.start, source.end)} -> {one}" for one in targets]

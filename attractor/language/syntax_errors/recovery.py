@@ -29,16 +29,6 @@ _COMMENT = ("unclosed comment", "add */ at its end")
 _TEXT = ("unclosed text", 'add a " at its end')
 
 
-def explain_unclosed_text(place: TokenContext) -> None:
-    """Report the opening quote."""
-    place.report_at(place.token.start, place.token.start + 1, *_TEXT)
-
-
-def explain_unclosed_comment(place: TokenContext) -> None:
-    """Report the beginning of the comment."""
-    place.report(*_COMMENT)
-
-
 def explain_unclosed_list(place: TokenContext) -> None:
     """Report the bracket, or an unclosed text or comment within the list."""
     inside = INSIDE_LIST.match(place.text, place.token.end)
@@ -65,6 +55,14 @@ _HTML = "unsupported HTML label"
 _COLON = "expected key = value, not ':'"
 _SMART_QUOTES = "typographic quotes"
 
+# The message and the fix of tokens that are always the same mistake.
+_UNCLOSED = {"UNCLOSED_TEXT": _TEXT, "UNCLOSED_COMMENT": _COMMENT}
+_MESSAGES = {
+    "HTML": (_HTML, 'write label="..." with plain text'),
+    "SMART_QUOTE": (_SMART_QUOTES, 'write "'),
+    "_COLON": (_COLON, "use ="),
+}
+
 SECOND_GRAPH = frozenset({"DIGRAPH", "GRAPH", "STRICT"})
 """Tokens behind a graph that begin another graph."""
 
@@ -80,12 +78,14 @@ class Part(Enum):
 def explain(place: TokenContext, part: Part) -> None:
     """Report the mistake at a token."""
     kind = place.token.type
-    if kind in ("UNCLOSED_TEXT", "UNCLOSED_COMMENT"):
-        _EXPLAIN[kind](place)
+    if kind in _UNCLOSED:
+        place.report(*_UNCLOSED[kind])
     elif part is Part.BEHIND:
         _explain_behind(place)
     elif part is Part.HEAD:
         explain_head(place)
+    elif kind in _MESSAGES:
+        place.report(*_MESSAGES[kind])
     else:
         _EXPLAIN.get(kind, _explain_other)(place)
 
@@ -109,18 +109,6 @@ def _explain_behind(place: TokenContext) -> None:
 def _explain_number(place: TokenContext) -> None:
     fix = f"use n{place.written.lstrip('-.')}, and the number as the label"
     place.report("an id cannot begin with a digit", fix)
-
-
-def _explain_html(place: TokenContext) -> None:
-    place.report(_HTML, 'write label="..." with plain text')
-
-
-def _explain_smart_quote(place: TokenContext) -> None:
-    place.report(_SMART_QUOTES, 'write "')
-
-
-def _explain_colon(place: TokenContext) -> None:
-    place.report(_COLON, "use =")
 
 
 def _explain_arrow(place: TokenContext) -> None:
@@ -179,19 +167,14 @@ def _two_before(place: TokenContext) -> list[str]:
 
 
 _EXPLAIN: Mapping[str, Callable[[TokenContext], None]] = {
-    "UNCLOSED_TEXT": explain_unclosed_text,
-    "UNCLOSED_COMMENT": explain_unclosed_comment,
     "UNCLOSED_LIST": explain_unclosed_list,
     END: _explain_end,
     "DASHES": explain_edge,
     "OTHER_ARROW": explain_edge,
-    "HTML": _explain_html,
     "NUMBER": _explain_number,
-    "SMART_QUOTE": _explain_smart_quote,
     "OTHER": _explain_sign,
     "_OPEN": explain_open,
     "_ARROW": _explain_arrow,
-    "_COLON": _explain_colon,
     "DIGRAPH": explain_keyword,
     "STRICT": explain_keyword,
 }
@@ -286,7 +269,7 @@ class _Recovering:
         """Replace the statement by MISTAKE; return the index of the next statement."""
         self._machine.feed(Token(_MISTAKE, 0, 0))
         token, text = self._tokens[at], self._findings.source.text
-        if token.type == "_OPEN" and self._braces.held(at) is BraceIntention.STATEMENTS:
+        if token.type == "_OPEN" and self._braces.intention_of(at) is BraceIntention.STATEMENTS:
             word = Identifier("subgraph", self._findings.source.span(token.start, token.start))
             self._machine.feed(Token("SUBGRAPH", token.start, token.start, word))
             return at

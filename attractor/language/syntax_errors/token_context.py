@@ -33,7 +33,7 @@ class Braces:
         self._tokens = tokens
         self._text = text
 
-    def held(self, at: int) -> BraceIntention:
+    def intention_of(self, at: int) -> BraceIntention:
         """Return the probable intention of the braces that open at a token."""
         before = self._tokens[at - 1]
         if before.type == "_ARROW":
