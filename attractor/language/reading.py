@@ -108,7 +108,7 @@ def collection_paused() -> Generator[None]:
             gc.enable()
 
 
-_BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Reading(NamedTuple):
@@ -158,9 +158,8 @@ def open_source(path: str | Path) -> Source:
 def decode(content: bytes, *, file: str = "") -> str:
     """Decode UTF-8, or raise UnreadablePipeline."""
     named = file or "the text"
-    encoding = _BYTE_ORDER_MARKS.get(content[:2])
-    if encoding:
-        raise UnreadablePipeline(f"{named} is {encoding}, not UTF-8", hint="save it as UTF-8")
+    if content.startswith(_UTF_16_MARKS):
+        raise UnreadablePipeline(f"{named} is UTF-16, not UTF-8", hint="save it as UTF-8")
     if b"\0" in content:
         raise UnreadablePipeline(f"{named} is a binary file", hint="pass a DOT file")
     try:

@@ -385,9 +385,9 @@ def _pair(
     unpaired: list[_ComparedEdge] = []
     pairs: list[tuple[_ComparedEdge, _ComparedEdge]] = []
     for edge in new:
-        alike = waiting.get(likeness(edge))
-        if alike:
-            pairs.append((alike.popleft(), edge))
+        candidates = waiting.get(likeness(edge))
+        if candidates:
+            pairs.append((candidates.popleft(), edge))
         else:
             unpaired.append(edge)
     paired = {id(before) for before, _ in pairs}

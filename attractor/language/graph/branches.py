@@ -227,7 +227,7 @@ class _Finding:
         self._graph = graph
         self._from_start = dominance(graph.starts[0].id, targets(graph))
         self._steps: dict[str, Sequence[Edge]] = {}
-        self._told: set[int] = set()
+        self._reported: set[int] = set()
         self._meetings = Meetings(graph, self._beyond, self._from_start)
         self.forks: dict[str, Fork] = {}
         ids = frozenset(_ids_of_forks(graph))
@@ -284,9 +284,9 @@ class _Finding:
         if taken := self._taken(node, meeting, region):
             self._steps[node] = self._steps_over(node, taken.taken, region)
             return taken
-        leaks = [edge for edge in region.leaks if id(edge) not in self._told]
+        leaks = [edge for edge in region.leaks if id(edge) not in self._reported]
         fork = Fork(node, meeting, branches_of(begins, region), tuple(leaks))
-        self._told.update(map(id, leaks))
+        self._reported.update(map(id, leaks))
         self._steps[node] = self._steps_over(node, meeting, region)
         return fork
 

@@ -191,11 +191,11 @@ def _semidominators(parents: Sequence[int], before: Sequence[Sequence[int]]) -> 
 
     def lowest(node: int, last: int) -> int:
         """Return the best label on the path upwards, and shorten the path."""
-        way: list[int] = []
+        path: list[int] = []
         while up[node] >= last:
-            way.append(node)
+            path.append(node)
             node = up[node]
-        for below in reversed(way):
+        for below in reversed(path):
             up[below] = up[node]
             if semi[label[node]] < semi[label[below]]:
                 label[below] = label[node]
@@ -275,16 +275,18 @@ def unchecked_conditionals(graph: Graph, among: Iterable[str]) -> Set[str]:
     A conditional with a single, unconditional edge checks nothing, but the target of this edge may.
     Only the graph after the nodes is searched.
     """
-    is_unasked: dict[str, bool] = {}
+    is_unchecked: dict[str, bool] = {}
     for node in among:
         at, passed = node, list[str]()
-        while at not in is_unasked and (onward := _onward(graph, at)):
+        while at not in is_unchecked and (onward := _onward(graph, at)):
             # A cycle of such conditionals checks nothing either.
-            is_unasked[at] = True
+            is_unchecked[at] = True
             passed.append(at)
             at = onward
-        is_unasked.update(dict.fromkeys(passed, is_unasked.get(at, not is_conditional(graph, at))))
-    return {node for node, one in is_unasked.items() if one}
+        is_unchecked.update(
+            dict.fromkeys(passed, is_unchecked.get(at, not is_conditional(graph, at)))
+        )
+    return {node for node, one in is_unchecked.items() if one}
 
 
 def _onward(graph: Graph, node: str) -> str:

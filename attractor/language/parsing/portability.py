@@ -76,8 +76,8 @@ def _note_preprocessor(findings: Findings) -> None:
 
 
 _LETTERS = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
-_TOLD = re.compile(rf"(?P<letters>[{_LETTERS}]+)|(?P<blanks>[^\S \t\n\r\f\v]+)")
-_ANY = re.compile(rf"{TEXT_OR_COMMENT.pattern}|{_TOLD.pattern}", re.DOTALL)
+_UNUSUAL = re.compile(rf"(?P<letters>[{_LETTERS}]+)|(?P<blanks>[^\S \t\n\r\f\v]+)")
+_ANY = re.compile(rf"{TEXT_OR_COMMENT.pattern}|{_UNUSUAL.pattern}", re.DOTALL)
 
 
 def invisible_letters(text: str) -> Iterator[tuple[int, int]]:
@@ -97,7 +97,7 @@ def named(letter: str) -> str:
 
 
 def _places(text: str, kind: str) -> Iterator[tuple[int, int]]:
-    if text.isascii() or not _TOLD.search(text):
+    if text.isascii() or not _UNUSUAL.search(text):
         return
     for found in _ANY.finditer(text):
         if found[kind]:

@@ -373,16 +373,16 @@ class _Importing:
     def _trouble(self, placeholder: Node, name: str) -> _Trouble | None:
         """Return why a file cannot be imported, if the reason is known before reading the file."""
         file = placeholder.attributes.text("file")
-        way = [one.name for one in self._opened]
+        names = [one.name for one in self._opened]
         if not file:
             return _Trouble("the import has no file", 'add file="other.dot"')
         if file.startswith("/"):
             message = f"{quote(file)} is an absolute path"
             return _Trouble(message, _PATH)
-        if name in way:
-            chain = " -> ".join([*way[way.index(name) :], name])
+        if name in names:
+            chain = " -> ".join([*names[names.index(name) :], name])
             return _Trouble(f"circular import: {chain}", "remove one of these imports")
-        if len(way) > _DEEPEST:
+        if len(names) > _DEEPEST:
             message = f"more than {_DEEPEST} nested imports"
             return _Trouble(message, "nest imports less deeply")
         return None

@@ -61,10 +61,10 @@ _ANOTHER_EDGE = 'add an edge with condition="outcome=fail"'
 
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-    unasked = unchecked_conditionals(graph, [node.id for node in graph.of_type(CONDITIONAL)])
+    unchecked = unchecked_conditionals(graph, [node.id for node in graph.of_type(CONDITIONAL)])
     for id_, node in graph.nodes.items():
         edges = graph.outgoing(id_)
-        if (len(edges) < 2 and not unasked) or node.type in _SILENT:
+        if (len(edges) < 2 and not unchecked) or node.type in _SILENT:
             continue
         plain = [edge for edge in edges if not edge.is_conditional]
         guards = [edge.condition for edge in edges if edge.is_conditional]
@@ -72,8 +72,8 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
             continue
         if any(map(_takes_every_success, guards)):
             yield from _report_end(graph, node, plain)
-        elif unasked:
-            yield from _report_unasked(graph, node, plain, unasked)
+        elif unchecked:
+            yield from _report_unchecked(graph, node, plain, unchecked)
 
 
 def _report_end(graph: Graph, node: Node, plain: Sequence[Edge]) -> Iterator[Diagnostic]:
@@ -86,12 +86,12 @@ def _report_end(graph: Graph, node: Node, plain: Sequence[Edge]) -> Iterator[Dia
         )
 
 
-def _report_unasked(
-    graph: Graph, node: Node, plain: Sequence[Edge], unasked: Set[str]
+def _report_unchecked(
+    graph: Graph, node: Node, plain: Sequence[Edge], unchecked: Set[str]
 ) -> Iterator[Diagnostic]:
     into = [edge for edge in plain if is_conditional(graph, edge.target)]
     taken = min(into, key=lambda edge: (-edge.weight, edge.target), default=None)
-    if taken and taken.target in unasked and not _may_go_on(graph, node):
+    if taken and taken.target in unchecked and not _may_go_on(graph, node):
         yield warning(
             f"a failure of {quote(node.id)} also takes this edge, because no condition "
             f"checks the outcome",

@@ -63,11 +63,11 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
             continue
         # Conditions with the same text are the same object: most pipelines have few.
         ends = expected.of(id_)
-        alike = (ends, *map(id, conditions))
-        if alike not in cases:
-            cases[alike] = _uncovered(conditions, ends)
-        if cases[alike]:
-            yield _report(graph.nodes[id_], cases[alike])
+        case_key = (ends, *map(id, conditions))
+        if case_key not in cases:
+            cases[case_key] = _uncovered(conditions, ends)
+        if cases[case_key]:
+            yield _report(graph.nodes[id_], cases[case_key])
 
 
 def _report(node: Node, case: str) -> Diagnostic:

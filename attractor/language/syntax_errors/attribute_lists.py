@@ -260,7 +260,7 @@ class ValueFault(Enum):
 class ValueMistake(NamedTuple):
     """A value, a key without a value or a comment; `before` is the text before the value."""
 
-    what: ValueFault
+    fault: ValueFault
     start: int
     end: int
     before: str = ""
@@ -294,9 +294,9 @@ class _Walk:
                     yield ValueMistake(ValueFault.EMPTY, found.start(), found.start("gap"), before)
             elif found["key"]:
                 start = at
-                what, at = self._judge(start, found["key"])
-                if what:
-                    yield ValueMistake(what, start, at, " ".join(found[0].split(" ")))
+                fault, at = self._judge(start, found["key"])
+                if fault:
+                    yield ValueMistake(fault, start, at, " ".join(found[0].split(" ")))
 
     def _judge(self, at: int, key: str) -> tuple[ValueFault | None, int]:
         """Return the kind of mistake of a value, if any, and where to continue."""
@@ -353,9 +353,9 @@ _LONGEST = 60
 
 def report_value_mistake(findings: Findings, text: str, loose: ValueMistake) -> None:
     """Report a mistake with its fix."""
-    what, start, end, before = loose
+    fault, start, end, before = loose
     value = text[start:end]
-    match what:
+    match fault:
         case ValueFault.COMMENT:
             edit = Change(start, start + len(value) - len(value.lstrip("#")), "//")
             findings.mistake("invalid comment with '#'", start, start + 1, fix="use //", edit=edit)
@@ -376,11 +376,11 @@ def report_value_mistake(findings: Findings, text: str, loose: ValueMistake) -> 
 
 def whole_instead(text: str, loose: ValueMistake) -> Change:
     """Replace a mistake by valid text of the same length."""
-    what, start, end, _ = loose
+    fault, start, end, _ = loose
     value = text[start:end]
-    if what in (ValueFault.COMMENT, ValueFault.EMPTY):
+    if fault in (ValueFault.COMMENT, ValueFault.EMPTY):
         return Change(start, end, _IN_A_LINE.sub(" ", value))
-    if what is ValueFault.NO_QUOTES or end - start < 2:
+    if fault is ValueFault.NO_QUOTES or end - start < 2:
         return Change(start, end, "_" + _NOT_IN_A_WORD.sub("_", value[1:]))
     return Change(start, end, f'"{value[1:-1].translate(_HIDING)}"')
 

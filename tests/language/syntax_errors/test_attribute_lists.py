@@ -67,7 +67,7 @@ def test_unquoted_value_is_found_completely(text: str, loose: list[str]) -> None
 
 
 def test_unpaired_quote_is_distinguished_from_a_pair() -> None:
-    kinds = [one.what for one in find_value_mistakes("[a='x]\n[b='y', c=`z`, d=`w]")]
+    kinds = [one.fault for one in find_value_mistakes("[a='x]\n[b='y', c=`z`, d=`w]")]
     assert kinds == [
         ValueFault.OPEN_QUOTE,
         ValueFault.OTHER_QUOTES,
