@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice, product
 
 from attractor.language.conditions.condition import (
-    ALWAYS,
     CANONICAL_OUTCOMES,
     OUTCOME_KEYS,
     OUTCOMES,
@@ -151,8 +150,7 @@ def assignments(
 ) -> Sequence[Values] | None:
     """Return all combinations of values that conditions distinguish; None if there are too many."""
     values: dict[str, dict[str, None]] = {}
-    written = (one for one in conditions if one is not ALWAYS)
-    for clause in chain.from_iterable(map(each_clause, written)):
+    for clause in chain.from_iterable(map(each_clause, conditions)):
         if not isinstance(clause, Comparison):
             return None
         values.setdefault(clause.key, {})[clause.literal] = None

@@ -33,18 +33,6 @@ class Condition(Protocol):
 
 
 @dataclass(frozen=True)
-class Always:
-    """The condition of an edge that has no condition."""
-
-    def holds(self, lookup: Lookup) -> bool:
-        """Return true."""
-        return True
-
-
-ALWAYS = Always()
-
-
-@dataclass(frozen=True)
 class Comparison:
     """A comparison of a key with a literal: `outcome=success`, `outcome!=fail`."""
 
@@ -69,6 +57,10 @@ class AllOf:
     def holds(self, lookup: Lookup) -> bool:
         """Return whether all clauses are true."""
         return all(clause.holds(lookup) for clause in self.clauses)
+
+
+ALWAYS = AllOf(())
+"""The condition of an edge that has no condition."""
 
 
 @dataclass(frozen=True)
