@@ -23,7 +23,7 @@ Instead:
     }
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from attractor.language.diagnostics import Diagnostic, Severity, error
 from attractor.language.graph.graph import IDS_OF_ENDS, SHAPES_OF_ENDS, Graph, Node
@@ -32,22 +32,23 @@ from attractor.language.source.text import quote
 
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-    if not graph.starts:
-        yield missing_end(graph, "start")
-    for node in graph.starts[1:]:
-        message = f"second start node {quote(node.id)}; the first is {quote(graph.starts[0].id)}"
-        yield error(
-            message,
-            node.span,
-            node=node.id,
-            fix="keep one of the two nodes, and set shape=box on the other",
-        )
+    fix = "keep one of the two nodes, and set shape=box on the other"
+    return report_ends(graph, "start", graph.starts, fix)
 
 
 part = BuiltInRule(Severity.ERROR, _apply)
 
 
-def missing_end(graph: Graph, type_: str) -> Diagnostic:
+def report_ends(graph: Graph, type_: str, nodes: Sequence[Node], fix: str) -> Iterator[Diagnostic]:
+    """Report a missing or a second start or exit."""
+    if not nodes:
+        yield _missing_end(graph, type_)
+    for node in nodes[1:]:
+        message = f"second {type_} node {quote(node.id)}; the first is {quote(nodes[0].id)}"
+        yield error(message, node.span, node=node.id, fix=fix)
+
+
+def _missing_end(graph: Graph, type_: str) -> Diagnostic:
     """Return the error about a missing start or exit.
 
     It names a node that has the id but another type.

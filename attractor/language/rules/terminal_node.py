@@ -25,19 +25,14 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity, error
+from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
-from attractor.language.rules.start_node import missing_end
-from attractor.language.source.text import quote
+from attractor.language.rules.start_node import report_ends
 
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-    if not graph.exits:
-        yield missing_end(graph, "exit")
-    for node in graph.exits[1:]:
-        message = f"second exit node {quote(node.id)}; the first is {quote(graph.exits[0].id)}"
-        yield error(message, node.span, node=node.id, fix="route all paths to one exit")
+    return report_ends(graph, "exit", graph.exits, "route all paths to one exit")
 
 
 part = BuiltInRule(Severity.ERROR, _apply)
