@@ -186,24 +186,23 @@ def validate_by(
     further: Iterable[NamedRule], graph: Graph, vocabulary: Vocabulary
 ) -> tuple[Diagnostic, ...]:
     """Apply all rules, and additional named rules."""
-    rules: Iterable[tuple[str, LintRule]] = (*rule_registry().items(), *further)
-    found = [
-        diagnostic if diagnostic.rule else replace(diagnostic, rule=name)
-        for name, rule in rules
-        for diagnostic in rule.apply(graph, vocabulary)
-    ]
-    return in_order(found)
+    return _applied((*rule_registry().items(), *further), graph, vocabulary)
 
 
 def validate_locally(graph: Graph) -> tuple[Diagnostic, ...]:
     """Apply to the valid part of a text the rules that check single attributes."""
     rules = rule_registry()
-    found = [
-        replace(diagnostic, rule=name)
-        for name in LOCAL
-        for diagnostic in rules[name].apply(graph, _NO_NAMES)
-    ]
-    return in_order(found)
+    return _applied(((name, rules[name]) for name in LOCAL), graph, _NO_NAMES)
+
+
+def _applied(
+    rules: Iterable[tuple[str, LintRule]], graph: Graph, vocabulary: Vocabulary
+) -> tuple[Diagnostic, ...]:
+    return in_order(
+        diagnostic if diagnostic.rule else replace(diagnostic, rule=name)
+        for name, rule in rules
+        for diagnostic in rule.apply(graph, vocabulary)
+    )
 
 
 def validate_or_raise(
