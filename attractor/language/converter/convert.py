@@ -115,16 +115,6 @@ def attribute_lists(digraph: Digraph) -> Iterator[AttributeList]:
                 pass
 
 
-def span_between(start: Span, end: Span) -> Span:
-    """Return the span from the start of one span to the start of another."""
-    return Span(start.file, start.line, start.column, end.line, end.column)
-
-
-def end_of_span(span: Span) -> Span:
-    """Return the empty span at the end of a span."""
-    return Span(span.file, span.end_line, span.end_column, span.end_line, span.end_column)
-
-
 def convert_keys(attributes: AttributeList) -> Iterator[Diagnostic]:
     """Convert the keys of a list, and report unsupported keys."""
     for at, attribute in enumerate(attributes.attributes):
@@ -185,11 +175,11 @@ def _removal(attributes: AttributeList, at: int) -> Diagnostic:
     if len(every) == 1:
         return warning(message, attribute.span, fix="remove it")
     if at + 1 < len(every):
-        span = span_between(attribute.span, every[at + 1].span)
+        behind = every[at + 1].span
+        span = attribute.span._replace(end_line=behind.line, end_column=behind.column)
     else:
-        span = span_between(
-            end_of_span(every[at - 1].value.span), end_of_span(attribute.value.span)
-        )
+        before = every[at - 1].value.span
+        span = attribute.value.span._replace(line=before.end_line, column=before.end_column)
     return info(message, attribute.span, edits=(Edit(span, "\n" * (span.end_line - span.line)),))
 
 
@@ -335,7 +325,7 @@ def convert_child_inputs(attributes: AttributeList) -> Iterator[Diagnostic]:
         fix = f"write inputs={quoted(inputs)} instead"
         yield warning(f"no equivalent of {keys}", first.span, fix=fix)
         return
-    place = span_between(first.span, end_of_span(last.value.span))
+    place = first.span.through(last.value.span)
     edits = (Edit(place, f"inputs={quoted(inputs)}"),)
     message = f"replaced {keys} by inputs, which the other pipeline must declare"
     yield info(message, first.span, edits=edits)

@@ -77,20 +77,11 @@ text = partial(KnownAttribute, type=AttributeType.STRING)
 whole = partial(KnownAttribute, type=AttributeType.INTEGER)
 """Create the row of an integer attribute."""
 
-number = partial(KnownAttribute, type=AttributeType.NUMBER)
-"""Create the row of a number attribute."""
-
 truth = partial(KnownAttribute, type=AttributeType.BOOLEAN)
 """Create the row of a boolean attribute."""
 
 time = partial(KnownAttribute, type=AttributeType.DURATION)
 """Create the row of a duration attribute."""
-
-moment = partial(KnownAttribute, type=AttributeType.MOMENT)
-"""Create the row of an attribute with a point in time or a time of day."""
-
-context_key = partial(KnownAttribute, type=AttributeType.CONTEXT_KEY)
-"""Create the row of an attribute with a context key."""
 
 COMMANDS = frozenset({"tool_command", "tool_hooks.pre", "tool_hooks.post"})
 """The attributes with shell commands."""
@@ -202,8 +193,11 @@ DESCRIBING = (
         "Pipeline file that replaces a node of type `import`, or that a node of type `pipeline` "
         "runs.",
     ),
-    context_key(
-        "items", NODE, "Context key of the list that a node of type `for_each` iterates over."
+    KnownAttribute(
+        "items",
+        NODE,
+        "Context key of the list that a node of type `for_each` iterates over.",
+        AttributeType.CONTEXT_KEY,
     ),
     text(
         "suite",
@@ -213,11 +207,12 @@ DESCRIBING = (
     text("tags", NODE, "Tags of the train scenarios to play, separated by commas."),
     text("ids", NODE, "Ids of the train scenarios to play, separated by commas (default: all)."),
     time("duration", NODE, "Waiting time of a node of type `wait`.", minimum=0),
-    moment(
+    KnownAttribute(
         "until",
         NODE,
         "Time until which a node of type `wait` waits: `2026-01-31T09:30:00Z`, or "
         "`09:30` (default time zone: UTC).",
+        AttributeType.MOMENT,
     ),
 )
 FAILURES = (
@@ -351,10 +346,11 @@ LIMITS = (
         default="5",
         minimum=0,
     ),
-    number(
+    KnownAttribute(
         "max_cost_usd",
         GRAPH,
         "Cost in US dollars at which a run stops; a stopped run can be resumed.",
+        AttributeType.NUMBER,
         default="none",
         minimum=0,
     ),

@@ -228,7 +228,7 @@ class _Resolution:
         for id_ in statement.ids:
             self._draft(id_, scope)
         for source, target in pairwise(statement.ids):
-            span = _across(source.span, target.span)
+            span = source.span.through(target.span)
             self.edges.append(Edge(source.text, target.text, attributes, span))
 
 
@@ -243,10 +243,6 @@ def _subgraphs(resolution: _Resolution) -> Iterator[Subgraph]:
 
 def _table(attributes: Iterable[Attribute]) -> _Table:
     return {attribute.key: attribute for attribute in attributes}
-
-
-def _across(first: Span, last: Span) -> Span:
-    return Span(first.file, first.line, first.column, last.end_line, last.end_column)
 
 
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")

@@ -33,6 +33,10 @@ class Span(NamedTuple):
         """Return whether a position is in the span, or directly behind it."""
         return (self.line, self.column) <= (line, column) <= (self.end_line, self.end_column)
 
+    def through(self, last: "Span") -> "Span":
+        """Return the span from the start of this span to the end of another."""
+        return Span(self.file, self.line, self.column, last.end_line, last.end_column)
+
 
 NOWHERE = Span("", 0, 0, 0, 0)
 """The span of an object that was made in code."""
