@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from lark import Lark, Token, Transformer, UnexpectedInput
+from lark import Lark, TextSlice, Token, Transformer, UnexpectedInput
 
 from attractor.base.dataclasses import dataclass
 from attractor.language.diagnostics import Mistake, suggester
@@ -209,12 +209,11 @@ def _read_rules(text: str) -> tuple[list[StyleRule], list[Mistake]]:
     at = 0
     while len(mistakes) < _MOST_MISTAKES and (not at or text[at:].strip()):
         try:
-            # Blanks instead of the text before it keep the offsets.
-            return rules + _grammar().parse(" " * at + text[at:]), mistakes
+            return rules + _grammar().parse(TextSlice(text, at, len(text))), mistakes
         except UnexpectedInput as unexpected:
             stop = len(text) if is_at_end(unexpected) else unexpected.pos_in_stream or 0
             mistakes.append(explain(text, unexpected, stop))
-        rules += _whole_rules(" " * at + text[at:stop])
+        rules += _whole_rules(text, at, stop)
         comment = _COMMENT.match(text, stop)
         at = text.find("}", comment.end() if comment else stop) + 1
         if not at:
@@ -222,10 +221,10 @@ def _read_rules(text: str) -> tuple[list[StyleRule], list[Mistake]]:
     return rules, mistakes
 
 
-def _whole_rules(text: str) -> list[StyleRule]:
-    """Return the complete rules before the first mistake."""
-    ends = [found.end() for found in _TEXT_OR_END.finditer(text) if found[0] == "}"]
-    return _grammar().parse(text[: ends[-1]]) if ends else []
+def _whole_rules(text: str, start: int, end: int) -> list[StyleRule]:
+    """Return the complete rules between two offsets."""
+    ends = [found.end() for found in _TEXT_OR_END.finditer(text, start, end) if found[0] == "}"]
+    return _grammar().parse(TextSlice(text, start, ends[-1])) if ends else []
 
 
 class _Builder(Transformer[Token, list[StyleRule]]):
