@@ -54,16 +54,16 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
 
 
 def _judge(node: Node, need: _Need) -> Iterator[Diagnostic]:
-    there = [key for key in need.keys if node.attributes.text(key).strip()]
-    if len(there) == 1:
+    present = [key for key in need.keys if node.attributes.text(key).strip()]
+    if len(present) == 1:
         return
-    keys = " and ".join(there) or " or ".join(need.keys)
-    has = f"has both {keys}" if there else f"has no {keys}"
+    keys = " and ".join(present) or " or ".join(need.keys)
+    has = f"has both {keys}" if present else f"has no {keys}"
     yield error(
         f"{quote(node.id)} (type {node.type}) {has}",
         node.span,
         node=node.id,
-        fix="remove one of them" if there else need.fix,
+        fix="remove one of them" if present else need.fix,
     )
 
 

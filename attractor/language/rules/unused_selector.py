@@ -43,10 +43,10 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     from attractor.language.declarations.stylesheet import read_stylesheet
 
     stylesheet, mistakes = read_stylesheet(str(value))
-    there = _selectors(graph)
-    suggest = suggester(there)
+    selectors = _selectors(graph)
+    suggest = suggester(selectors)
     for rule in () if mistakes else stylesheet.rules:
-        if rule.selector not in there:
+        if rule.selector not in selectors:
             message = f"unused selector {quote(rule.selector)}: it matches no node"
             span = span_within(value, rule.start, rule.start + len(rule.selector))
             fix = suggest(rule.selector) or "remove the rule"

@@ -351,9 +351,9 @@ _HIDING = str.maketrans({'"': "_", "\\": "_"})
 _LONGEST = 60
 
 
-def report_value_mistake(findings: Findings, text: str, loose: ValueMistake) -> None:
+def report_value_mistake(findings: Findings, text: str, found: ValueMistake) -> None:
     """Report a mistake with its fix."""
-    fault, start, end, before = loose
+    fault, start, end, before = found
     value = text[start:end]
     match fault:
         case ValueFault.COMMENT:
@@ -369,14 +369,14 @@ def report_value_mistake(findings: Findings, text: str, loose: ValueMistake) -> 
         case ValueFault.OPEN_QUOTE:
             findings.mistake(_wrong_quote(value), start, start + 1, fix=f'write {before}"..."')
         case ValueFault.OTHER_QUOTES:
-            _report_value(findings, loose, _wrong_quote(value), _in_quotes(value[1:-1]))
+            _report_value(findings, found, _wrong_quote(value), _in_quotes(value[1:-1]))
         case ValueFault.NO_QUOTES:
-            _report_unquoted(findings, loose, value)
+            _report_unquoted(findings, found, value)
 
 
-def whole_instead(text: str, loose: ValueMistake) -> Change:
+def whole_instead(text: str, found: ValueMistake) -> Change:
     """Replace a mistake by valid text of the same length."""
-    fault, start, end, _ = loose
+    fault, start, end, _ = found
     value = text[start:end]
     if fault in (ValueFault.COMMENT, ValueFault.EMPTY):
         return Change(start, end, _IN_A_LINE.sub(" ", value))
@@ -385,24 +385,24 @@ def whole_instead(text: str, loose: ValueMistake) -> Change:
     return Change(start, end, f'"{value[1:-1].translate(_HIDING)}"')
 
 
-def _report_unquoted(findings: Findings, loose: ValueMistake, value: str) -> None:
+def _report_unquoted(findings: Findings, found: ValueMistake, value: str) -> None:
     positive = _POSITIVE.fullmatch(value)
     if positive:
-        _report_value(findings, loose, "unsupported '+' before a number", positive["number"])
+        _report_value(findings, found, "unsupported '+' before a number", positive["number"])
     elif "//" in value:
         message = "a value with '//' needs quotes, otherwise it is a comment"
-        _report_value(findings, loose, message, _in_quotes(value))
+        _report_value(findings, found, message, _in_quotes(value))
     else:
         message = f"the value {quote(value)} needs quotes"
-        _report_value(findings, loose, message, _in_quotes(value))
+        _report_value(findings, found, message, _in_quotes(value))
 
 
-def _report_value(findings: Findings, loose: ValueMistake, message: str, written: str) -> None:
+def _report_value(findings: Findings, found: ValueMistake, message: str, written: str) -> None:
     shown = written.split("\n")[0][:_LONGEST].rstrip("\r")
     shown = written if shown == written else f'{shown}…"'
-    edit = Change(loose.start, loose.end, written)
-    fix = f"write {loose.before}{shown}"
-    findings.mistake(message, loose.start, loose.end, fix=fix, edit=edit)
+    edit = Change(found.start, found.end, written)
+    fix = f"write {found.before}{shown}"
+    findings.mistake(message, found.start, found.end, fix=fix, edit=edit)
 
 
 def _wrong_quote(value: str) -> str:

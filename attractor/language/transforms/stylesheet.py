@@ -23,13 +23,13 @@ class StylesheetApplication:
 
     def apply(self, graph: Graph) -> Graph:
         """Return the graph with the model of every node; ignore an invalid stylesheet."""
-        there = {key: one for key, one in graph.attributes.by_key.items() if key in _PROPERTIES}
+        defaults = {key: one for key, one in graph.attributes.by_key.items() if key in _PROPERTIES}
         written = graph.attributes.by_key.get("model_stylesheet")
         sheet = _read(written) if written else None
-        if not there and sheet is None:
+        if not defaults and sheet is None:
             return graph
         nodes = {
-            node.id: _styled(node, {**there, **_attributes(sheet, node, written)})
+            node.id: _styled(node, {**defaults, **_attributes(sheet, node, written)})
             for node in graph.nodes.values()
         }
         return replace(graph, nodes=nodes)
