@@ -14,7 +14,6 @@ from enum import IntEnum
 from functools import cached_property
 from itertools import product
 from math import prod
-from typing import cast
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
@@ -31,10 +30,10 @@ from attractor.engine.routing.edge_selection import (
 from attractor.engine.routing.next_move import BranchBounds, redirect
 from attractor.engine.state.progress import Progress, begin
 from attractor.language.conditions.condition import (
-    ALWAYS,
     Comparison,
     Condition,
     Unreadable,
+    each_clause,
     keys_of,
 )
 from attractor.language.graph.branches import FORKS, Fork, Forks, is_restart
@@ -130,26 +129,16 @@ def bare(key: str) -> str:
     return key.removeprefix(_PREFIX)
 
 
-def _clauses(conditions: Iterable[Condition]) -> Iterator[Condition]:
-    """Yield the parts of conditions that contain no further conditions."""
-    waiting = [one for one in conditions if one is not ALWAYS]
-    while waiting:
-        condition = waiting.pop()
-        inner = [one for value in _parts(condition) for one in _conditions_in(value)]
-        waiting += inner
-        if not inner and not isinstance(condition, Unreadable):
-            yield condition
+def _clauses(conditions: Iterable[Condition]) -> Iterable[Condition]:
+    """Return the clauses of conditions, the last one first."""
+    clauses = [clause for one in conditions for clause in each_clause(one)]
+    return [one for one in reversed(clauses) if not isinstance(one, Unreadable)]
 
 
 def _parts(condition: Condition) -> Sequence[object]:
     if not is_dataclass(condition):
         return ()
     return [getattr(condition, field.name) for field in fields(condition)]
-
-
-def _conditions_in(value: object) -> Sequence[Condition]:
-    inner = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,)
-    return [cast(Condition, one) for one in inner if hasattr(one, "holds")]
 
 
 def _tried(clause: Condition) -> Iterator[str]:
