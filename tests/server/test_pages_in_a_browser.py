@@ -95,6 +95,8 @@ def test_run_is_started_watched_answered_and_forked_by_mouse(
     page.locator("#timeline").get_by_role("link", name="wait").click()
     page.get_by_role("link", name=re.compile(r"Changes \d")).click()
     expect(page.locator(".diff .added")).to_contain_text("print(1)")
+    # The menu is beside its button, which on a phone may be near either edge.
+    page.set_viewport_size({"width": 390, "height": 844})
     page.locator("#fork-menu summary").click()
     page.get_by_label("New run from before the stage").select_option("ship@1")
     page.get_by_role("button", name="Start the new run").click()
