@@ -43,7 +43,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 def screen(server: RunningServer) -> Iterator[Screen]:
     """A signed-in browser."""
     with chromium() as screen:
-        screen.page.set_viewport_size({"width": 1280, "height": 900})
         screen.page.goto(f"{server.url}/login?code={server.service.access.codes.create()}")
         yield screen
 
@@ -51,6 +50,7 @@ def screen(server: RunningServer) -> Iterator[Screen]:
 @pytest.fixture
 def page(screen: Screen) -> Iterator[Page]:
     """The page of the browser; nothing is printed on its console."""
+    screen.page.set_viewport_size({"width": 1280, "height": 900})
     yield screen.page
     screen.page.goto("about:blank")
     said = [one for one in screen.said if not one.startswith("asks for")]
