@@ -264,16 +264,18 @@ def store_private_folder(folder: Path, files: Iterable[StoredFile]) -> None:
     """
     partial_folder = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(partial_folder, ignore_errors=True)
-    make_private_folder(partial_folder)
-    for one in files:
-        make_private_folder((partial_folder / one.path).parent)
-        write_whole(partial_folder / one.path, one.content, mode=one.mode)
     try:
-        partial_folder.rename(folder)
-    except OSError as cause:
+        make_private_folder(partial_folder)
+        for one in files:
+            make_private_folder((partial_folder / one.path).parent)
+            write_whole(partial_folder / one.path, one.content, mode=one.mode)
+        try:
+            partial_folder.rename(folder)
+        except OSError as cause:
+            if not folder.is_dir():
+                raise file_error("write", folder, cause) from cause
+    finally:
         shutil.rmtree(partial_folder, ignore_errors=True)
-        if not folder.is_dir():
-            raise file_error("write", folder, cause) from cause
     sync_folder(folder.parent)
 
 
