@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UsageError
+from attractor.base.errors import AttractorError, UsageError
 from attractor.environments.errors import PortUnusable
 
 Connect = Callable[[], Awaitable[socket.socket]]
@@ -104,8 +104,8 @@ async def _forward(near: socket.socket, connect: Connect) -> None:
     with near:
         try:
             far = await connect()
-        except OSError:
-            # Nothing listens there: signal it with a reset.
+        except (OSError, AttractorError, UnicodeError):
+            # Nothing listens there, the sandbox is gone, or the name is no host: signal a reset.
             near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             return
         with far:

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from attractor.base.errors import UsageError
-from attractor.environments.errors import PortUnusable
+from attractor.environments.errors import PortUnusable, SandboxLost
 from attractor.environments.sandbox.sockets import LOOPBACK, Address, forwarded, listen
 from tests.tables import table
 
@@ -72,6 +72,17 @@ async def test_connections_to_a_closed_port_are_reset() -> None:
             for _ in range(2):
                 with pytest.raises(ConnectionError):
                     assert await ask(port_of(listener), b"x") == b"reset", "closed, not reset"
+
+
+async def test_connections_are_reset_after_the_end_of_the_sandbox() -> None:
+    async def connect() -> socket.socket:
+        raise SandboxLost
+
+    listener = listen(new_socket(), 0)
+    async with forwarded(listener, connect), asyncio.timeout(30):
+        for _ in range(2):
+            with pytest.raises(ConnectionError):
+                await ask(port_of(listener), b"x")
 
 
 async def test_at_the_end_connections_are_closed_and_the_port_is_free() -> None:
