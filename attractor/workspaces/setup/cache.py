@@ -205,16 +205,30 @@ def _copy_file(name: bytes, source: int, to: int) -> None:
     at = os.open(name, _READ, dir_fd=source)
     try:
         status = os.fstat(at)
-        file = os.open(name, _NEW, 0o600, dir_fd=to)
-        try:
+        with _new_file(name, to) as file:
             while piece := os.read(at, _PIECE):
                 write_fully(file, piece)
             os.fchmod(file, stat.S_IMODE(status.st_mode) & 0o777)
             os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
-        finally:
-            os.close(file)
     finally:
         os.close(at)
+
+
+@contextmanager
+def _new_file(name: bytes, to: int) -> Generator[int]:
+    """Create a file that gets its name when it is complete, because a later call keeps it."""
+    try:
+        file = os.open(".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=to)
+        is_nameless = True
+    except (AttributeError, OSError):  # not Linux, or a file system without unnamed files
+        file = os.open(name, _NEW, 0o600, dir_fd=to)
+        is_nameless = False
+    try:
+        yield file
+        if is_nameless:
+            os.link(f"/proc/self/fd/{file}", name, dst_dir_fd=to)
+    finally:
+        os.close(file)
 
 
 def _names_in(folder: int) -> Sequence[bytes]:

@@ -1,15 +1,33 @@
-"""Detection of files that contain their own path."""
+"""Copies of carried files, and detection of files that contain their own path."""
 
+import resource
 from pathlib import Path
 
 import pytest
 
+from attractor.base.errors import FileError
 from attractor.workspaces.setup import cache as path_mentions
-from attractor.workspaces.setup.cache import mentions_path
+from attractor.workspaces.setup.cache import carry, mentions_path
 from tests.tables import table
 from tests.workspaces.projects import write
 
 PLACE = "/some/where"
+
+
+def test_interrupted_copy_leaves_no_incomplete_file(tmp_path: Path) -> None:
+    write(tmp_path, {"project/made/large": bytes(100_000), "project/made/small": "x", "to/x": ""})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(FileError):
+            carry(tmp_path / "project", ["made"], tmp_path / "to")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert carry(tmp_path / "project", ["made"], tmp_path / "to") == ["made"]
+    assert (tmp_path / "to/made/large").read_bytes() == bytes(100_000)
+    (tmp_path / "project/made/small").write_text("changed")
+    carry(tmp_path / "project", ["made"], tmp_path / "to")
+    assert (tmp_path / "to/made/small").read_text() == "x"
 
 
 @table(
