@@ -7,10 +7,9 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.shell_completion import complete_runs
-from attractor.engine.run_folder.layout import CHILDREN
 from attractor.factory.ledger.audit import AuditReport, audit
 from attractor.language.source.text import visible
-from attractor.pipeline.runs.lookup import find_run
+from attractor.pipeline.runs.lookup import find_run, outermost_run
 
 
 @click.command()
@@ -25,10 +24,8 @@ def verify(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
     verified, and the number of unchecked seals is printed.
     """
     settings = invocation.configuration.settings
-    root = find_run(reference, settings.runs_dir) if reference else None
-    while root and root.parent.name == CHILDREN:
-        # The records of a child belong to the outermost run.
-        root = root.parent.parent
+    # The records of a child belong to the outermost run.
+    root = outermost_run(find_run(reference, settings.runs_dir)) if reference else None
     report = audit(settings.state_dir, settings.runs_dir, only=root, on_progress=_show_progress)
     if as_json:
         show_json(report.to_record())

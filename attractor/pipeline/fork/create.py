@@ -22,6 +22,7 @@ from attractor.engine.journal.events import (
 )
 from attractor.engine.journal.reducer import fold
 from attractor.engine.run_folder.layout import (
+    CHILDREN,
     Manifest,
     RunDirectory,
     create_run_directory,
@@ -216,9 +217,6 @@ def _before(run: RunRecord, visited: Visited) -> ForkPoint:
     return ForkPoint(
         visited.node, visited.visit, seq, digest, state.progress, state.begun, state.answer_counts
     )
-
-
-CHILDREN = "children"
 
 
 @dataclass(frozen=True, kw_only=True)

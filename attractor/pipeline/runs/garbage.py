@@ -15,7 +15,6 @@ from attractor.base.json import Json
 from attractor.base.locks import FileLock
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import (
-    CHILDREN,
     Manifest,
     RunDirectory,
     is_held,
@@ -38,6 +37,7 @@ from attractor.environments.orphan_processes import (
 )
 from attractor.language.source.text import visible
 from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.runs.lookup import outermost_run_id
 from attractor.workspaces.cleanup import (
     DiskUsage,
     base_refs,
@@ -66,16 +66,16 @@ _KEEPS_ALL = "bubblewrap"
 
 async def end_orphans(run: OpenRun) -> Sequence[Process]:
     """End the processes of an earlier runner, before the workspace is opened."""
-    ended = await kill_orphans(_marked_as(run.directory.root)) if _may_leave(run.manifest) else ()
+    root = run.directory.root
+    ended = await kill_orphans(outermost_run_id(root)) if _may_leave(run.manifest) else ()
     _record_ended(run, ended)
     return ended
 
 
 def end_orphans_blocking(run: OpenRun) -> Sequence[Process]:
     """End the processes of an earlier runner, and block until they are gone."""
-    ended = (
-        kill_orphans_blocking(_marked_as(run.directory.root)) if _may_leave(run.manifest) else ()
-    )
+    root = run.directory.root
+    ended = kill_orphans_blocking(outermost_run_id(root)) if _may_leave(run.manifest) else ()
     _record_ended(run, ended)
     return ended
 
@@ -99,13 +99,6 @@ def name_processes(processes: Sequence[Process]) -> str:
 
 def _may_leave(manifest: Manifest) -> bool:
     return manifest.options.get("sandbox") != _KEEPS_ALL
-
-
-def _marked_as(root: Path) -> str:
-    """Return the run id that marks the processes, which is the id of the outermost run."""
-    while root.parent.name == CHILDREN:
-        root = root.parent.parent
-    return read_manifest(RunDirectory(root)).run_id
 
 
 def _record_ended(run: OpenRun, ended: Sequence[Process]) -> None:
@@ -478,7 +471,8 @@ class Collector:
                     return
             elif run_id in stored:
                 return
-        for folder in unused.values():
+        # A run may have begun with one meanwhile.
+        for folder in (one for one in unused.values() if one.stat().st_mtime <= latest):
             why = "no run that can go on began with them"
             await self._free(Freed("", AGENTS, str(folder), await self._size(folder), why))
 

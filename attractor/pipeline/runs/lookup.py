@@ -13,7 +13,7 @@ from attractor.base.files import remove_tree, write_whole
 from attractor.base.ids import is_run_id
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import NOTHING_USED, Usage
-from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
+from attractor.engine.run_folder.layout import CHILDREN, Manifest, RunDirectory, read_manifest
 from attractor.engine.state.attempts import stage_id
 from attractor.engine.state.progress import Progress
 from attractor.engine.state.run_state import RunState
@@ -52,9 +52,16 @@ def round_before(first: RunDirectory, manifest: Manifest) -> RunDirectory:
     return _round(first, manifest.restart - 1)
 
 
+def outermost_run(root: Path) -> Path:
+    """Return the directory of the outermost run that contains the run of a directory."""
+    while root.parent.name == CHILDREN:
+        root = root.parent.parent
+    return root
+
+
 def outermost_run_id(root: Path) -> str:
     """Return the id of the outermost run that contains the run of a directory."""
-    return read_manifest(RunDirectory(root.parent.parent)).run_id
+    return read_manifest(RunDirectory(outermost_run(root))).run_id
 
 
 def _round(first: RunDirectory, number: int) -> RunDirectory:
@@ -212,7 +219,7 @@ def reference_to(root: Path) -> str:
 def run_root(run_id: str, host: RunHost) -> Path:
     """Return the directory for a run; a new runs folder gets a .gitignore."""
     if not host.runs_dir.exists():
-        host.runs_dir.mkdir(parents=True)
+        host.runs_dir.mkdir(parents=True, exist_ok=True)
         write_whole(host.runs_dir / ".gitignore", "*\n")
     return host.runs_dir / run_id
 

@@ -4,12 +4,13 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import LockHeld, UnknownName, UsageError
+from attractor.engine.run_folder.layout import create_run_directory
 from attractor.engine.run_folder.open_run import open_run
 from attractor.pipeline.resume import resume
-from attractor.pipeline.runs.lookup import find_run, latest_verdict
+from attractor.pipeline.runs.lookup import find_run, latest_verdict, outermost_run_id
 from attractor.pipeline.runs.summary import list_runs
 from tests.engine.graphs import line
-from tests.engine.runs import Workplace
+from tests.engine.runs import Workplace, manifest
 from tests.pipeline.projects import make_host, make_runs
 
 
@@ -31,6 +32,9 @@ def test_child_runs_are_found_by_their_folders(tmp_path: Path) -> None:
         workplace(root).run()
     (inner.parent / "half@1.1").mkdir()
     assert find_run("latest:build@1.1:test@2.1", tmp_path) == inner
+    # Its parent is a child as well, and cannot be resumed either.
+    create_run_directory(tmp_path / "R2", manifest(line("a"), run_id="2" * 26), "digraph {}")
+    assert outermost_run_id(tmp_path / "R2" / inner.relative_to(tmp_path / "R1")) == "2" * 26
     for name in ("build", "..", "half@1.1", "build@1.1/children", ""):
         with pytest.raises(UnknownName, match="unknown child of run"):
             find_run(f"R1:{name}", tmp_path)
