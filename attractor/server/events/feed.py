@@ -345,6 +345,7 @@ class Feed:
 
     async def stop(self) -> None:
         """Stop following."""
+        await self._begun.wait()  # a file that a thread opens meanwhile would stay open
         self._work.cancel()
         with suppress(asyncio.CancelledError):
             await self._work

@@ -1,7 +1,9 @@
+import asyncio
 import os
+import sqlite3
 import time
 from collections.abc import Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,9 @@ from attractor.base.journal import ChainHead
 from attractor.base.json import parse_json
 from attractor.server.events import feed
 from attractor.server.events.buffer import StreamEvent
-from attractor.server.events.feed import FeedStore
+from attractor.server.events.feed import Feed, FeedStore
 from tests.server.events.journals import Journalist
+from tests.server.events.readers import run
 
 
 @contextmanager
@@ -191,3 +194,30 @@ def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         file.write_text("no database" * 100)
     with pytest.raises(MachineryError, match="cannot use the feed of events"), open_store(tmp_path):
         pass
+
+
+def test_feed_that_is_stopped_while_it_begins_closes_its_file(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        file = store.file
+
+    async def scene() -> None:
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            feed = Feed(tmp_path / "runs", tmp_path / "state")
+            while times_open(file) < 2:
+                await asyncio.sleep(0.01)
+            stopping = asyncio.create_task(feed.stop())
+            await asyncio.sleep(0.01)
+            other.rollback()
+        await stopping
+        assert not times_open(file)
+
+    run(scene)
+
+
+def times_open(file: Path) -> int:
+    links: list[Path] = []
+    for one in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            links.append(one.readlink())
+    return links.count(file)
