@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from attractor.base.errors import AttractorError
 from attractor.growth.api import plans, specs
@@ -12,6 +13,7 @@ from attractor.growth.errors import InvalidDesire, InvalidSpec, ModelAnswerRefus
 from attractor.growth.normalize.reading import read_given
 from attractor.growth.plans.plan import read_proposal
 from attractor.growth.spec.clarifications import adds_only_desires
+from attractor.growth.spec.document import read_document
 from attractor.growth.spec.store import spec_id
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.growth.app import make_app
@@ -52,6 +54,13 @@ def test_normalize_answers_with_the_keys_of_the_endpoint(tmp_path: Path) -> None
     assert {"source": "no_cages", "relation": "derives_from", "target": "sell_eggs"} in (
         record["edges"]
     )
+
+
+def test_document_is_normalized_without_a_model(tmp_path: Path) -> None:
+    plane = make_app(tmp_path / "app")
+    for document in (FARM, yaml.safe_load(FARM)):
+        answer = specs.normalize(plane, document)
+        assert answer["spec_graph_id"] == spec_id(read_document(FARM))
 
 
 @pytest.mark.parametrize("wrong", [INVENTED, UNKNOWN_KIND, WRONG_SCHEMA])
@@ -142,6 +151,8 @@ def test_other_input_is_refused(tmp_path: Path) -> None:
         (InvalidDesire, "", [{"goal": "sell"}, "eggs"]),
         (InvalidDesire, "", " "),
         (InvalidDesire, "HEAD", {"goal": "sell", "gaol": "x"}),
+        (InvalidSpec, "", 5),
+        (InvalidSpec, "", {"sell": "eggs"}),
     ]
     for error, base, desires in refused:
         with pytest.raises(error):

@@ -15,11 +15,11 @@ from attractor.base.json import Json
 from attractor.base.records import write_record
 from attractor.growth.apps.verification import verify_app
 from attractor.growth.control_plane import ControlPlane
-from attractor.growth.desires import PlannerInput, UserDesire, read_desires
+from attractor.growth.desires import PlannerInput, UserDesire
 from attractor.growth.errors import InvalidDesire, InvalidSpec
 from attractor.growth.lineage import read_stages
 from attractor.growth.normalize.free_text import add_text, normalize_text
-from attractor.growth.normalize.reading import Given, free_text
+from attractor.growth.normalize.reading import Given, read_given, read_structured
 from attractor.growth.normalize.structured import add_desires, normalize_desires
 from attractor.growth.plans.store import PlanState
 from attractor.growth.spec.clarifications import answer_question
@@ -33,7 +33,7 @@ from attractor.growth.spec.store import HEAD, SpecRecord, StoredSpec, spec_id
 
 
 def normalize(control_plane: ControlPlane, desires: object, base: str = "") -> dict[str, Json]:
-    """Answer `POST /spec/normalize`: desires as objects, or free text."""
+    """Answer `POST /spec/normalize`: a document, desires or free text, as JSON or as a text."""
     if isinstance(desires, list) and desires:
         items = cast("list[object]", desires)
         if all(isinstance(one, str) for one in items):
@@ -41,10 +41,8 @@ def normalize(control_plane: ControlPlane, desires: object, base: str = "") -> d
         elif any(isinstance(one, str) for one in items):
             hint = "write all desires as objects with a goal, or all as text"
             raise InvalidDesire("desires are partly objects and partly text", hint=hint)
-    given: Given = (
-        free_text(desires) if isinstance(desires, str) else read_desires(cast("Any", desires))
-    )
-    return normalize_given(control_plane, given, base)
+    read = read_given if isinstance(desires, str) else read_structured
+    return normalize_given(control_plane, read(cast("Any", desires), source="desires"), base)
 
 
 def normalize_given(control_plane: ControlPlane, given: Given, base: str = "") -> dict[str, Json]:
@@ -56,7 +54,7 @@ def normalize_given(control_plane: ControlPlane, given: Given, base: str = "") -
     if isinstance(given, PlannerInput):
         if base and base != given.spec_graph_id:
             message = f"the desires are for {given.spec_graph_id}, not for {base}"
-            raise InvalidDesire(message, hint="remove --base, or spec_graph_id")
+            raise InvalidDesire(message, hint="remove the base, or spec_graph_id")
         base, given = given.spec_graph_id, given.new_desires
     if base:
         return _add_to_base(control_plane, specs.load(base), given)

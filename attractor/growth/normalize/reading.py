@@ -33,10 +33,18 @@ def read_given(text: str, *, source: str) -> Given:
         if is_structured:
             raise
         return free_text(text)
-    given = _structured(value, is_structured=is_structured, source=source)
-    if given is None and is_structured:
-        raise InvalidSpec(f"{source}: neither a document nor a desire", hint=_FORM)
+    if is_structured:
+        return read_structured(value, source=source)
+    given = _structured(value, is_structured=False, source=source)
     return free_text(text) if given is None else given
+
+
+def read_structured(value: object, *, source: str) -> Given:
+    """Read a document, desires or an input of the planner from JSON or parsed YAML."""
+    given = _structured(value, is_structured=True, source=source)
+    if given is None:
+        raise InvalidSpec(f"{source}: neither a document nor a desire", hint=_FORM)
+    return given
 
 
 def _structured(value: object, *, is_structured: bool, source: str) -> Given | None:

@@ -38,10 +38,11 @@ Desires = Annotated[JsonValue, AfterValidator(_require_utf8)]
 
 
 class DesiresBody(Body):
-    """Desires to turn into a specification."""
+    """Desires or a document to turn into a specification."""
 
     desires: Desires = Field(
-        description="Objects with the keys of a desire, or free text for a model."
+        description="Desires or the document of a specification, as JSON or as text in YAML; "
+        "other text goes to a model."
     )
     base: Word = Field(default="", description="The id of a specification that desires add to.")
 
