@@ -58,6 +58,16 @@ def test_second_init_changes_nothing(desk: Desk) -> None:
     assert lock not in desk.do("init").stdout
 
 
+@pytest.mark.parametrize(
+    ("folder", "suite"), [("Grüße App", "grusse-app"), ("магазин", "app"), ("_a.b", "a-b")]
+)
+def test_suite_is_named_after_the_folder(tmp_path: Path, folder: str, suite: str) -> None:
+    desk = Desk(tmp_path / folder)
+    desk.folder.mkdir()
+    assert desk.do("init", "--yes", "--test-command", "true").returncode == 0
+    assert (desk.folder / "scenarios" / suite / "suite.toml").exists()
+
+
 def test_project_inside_of_a_project_is_refused(desk: Desk) -> None:
     desk.write("", "attractor.toml")
     (desk.folder / "part").mkdir()

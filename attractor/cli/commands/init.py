@@ -3,6 +3,7 @@
 import asyncio
 import re
 import shlex
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -97,7 +98,7 @@ def init(
     values. No file is overwritten, and nothing is committed. The output ends with the commands
     from these files to a promoted change.
     """
-    name = name or re.sub(r"[^a-z0-9_-]+", "-", folder.resolve().name.lower()).strip("-_") or "app"
+    name = name or _plain_name(folder.resolve().name)
     require_suite_name(name)
     _require_no_outer_project(folder.resolve())
     suite = f"{SUITES}/{name}"
@@ -140,6 +141,12 @@ def init(
     else:
         show("\n".join(report.lines()))
     return ExitCode.DONE
+
+
+def _plain_name(words: str) -> str:
+    """Return words as the name of a suite."""
+    plain = unicodedata.normalize("NFKD", words.casefold()).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-_") or "app"
 
 
 def _require_no_outer_project(folder: Path) -> None:
