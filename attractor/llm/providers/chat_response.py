@@ -8,7 +8,6 @@ from typing import get_args
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
-from attractor.llm.errors import SDKError, error_from_status_code
 from attractor.llm.messages import (
     ContentKind,
     ContentPart,
@@ -19,7 +18,7 @@ from attractor.llm.messages import (
     ToolCallData,
 )
 from attractor.llm.providers.omissions import call_id, finish_reason, response_id, usage_warnings
-from attractor.llm.providers.openai_response import FAILURES
+from attractor.llm.providers.openai_response import failure
 from attractor.llm.request import ToolCall
 from attractor.llm.response import Reason, Response, Usage, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType, StreamStart
@@ -37,15 +36,6 @@ _REASONS: Mapping[str, Reason] = {
     "eos": "stop",
     "max_tokens": "length",
     "guardrail_intervened": "content_filter",
-}
-# Statuses of errors inside successful answers, by code.
-_FAILURES = {
-    **FAILURES,
-    "requests": 429,
-    "tokens": 429,
-    "invalid_api_key": 401,
-    "model_not_found": 404,
-    "invalid_request_error": 400,
 }
 
 
@@ -124,22 +114,7 @@ def raise_error(body: Fields, provider: str) -> None:
     error = body.raw.get("error")
     if error is None:
         return
-    raise _error_of(error if isinstance(error, dict) else {"message": error}, provider, body.raw)
-
-
-def _error_of(details: JsonObject, provider: str, raw: JsonObject) -> SDKError:
-    """Return the error by the error code, which is an HTTP status, a word, or missing."""
-    code, kind = details.get("code"), details.get("type")
-    status = code if isinstance(code, int) and 400 <= code <= 599 else None
-    words = [str(one) for one in (code, kind) if one]
-    named = (_FAILURES[one] for one in words if one in _FAILURES)
-    return error_from_status_code(
-        status or next(named, 500),
-        str(details.get("message") or "no reason given"),
-        provider=provider,
-        error_code=next(iter(words), None),
-        raw=raw,
-    )
+    raise failure(error if isinstance(error, dict) else {"message": error}, provider, body.raw)
 
 
 def _content(message: Fields, speaker: ChatDialect, seed: str) -> Iterator[ContentPart]:

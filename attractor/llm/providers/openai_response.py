@@ -30,8 +30,16 @@ _INCOMPLETE: Mapping[str, Reason] = {
     "max_output_tokens": "length",
     "content_filter": "content_filter",
 }
-FAILURES = {"rate_limit_exceeded": 429, "server_error": 500}
-"""Statuses of errors inside successful answers, by code."""
+# Statuses of failures, by code or type.
+_FAILURES = {
+    "rate_limit_exceeded": 429,
+    "requests": 429,
+    "tokens": 429,
+    "invalid_api_key": 401,
+    "model_not_found": 404,
+}
+# Beginnings of the codes and types of rejected requests.
+_REJECTED = ("invalid_", "unsupported_", "image_", "empty_image")
 
 MESSAGE_PROPERTIES = ("phase",)
 """Properties of a message that are sent back together with the message."""
@@ -71,17 +79,29 @@ def read_response(
 def _raise_error(body: Fields, provider: str) -> None:
     if body.text_or_none("status") != "failed":
         return
-    raise failure(body.object("error"), provider, body.raw)
+    raise failure(body.object("error").raw, provider, body.raw)
 
 
-def failure(details: Fields, provider: str, raw: JsonObject) -> SDKError:
-    """Return the error for the code and message of a failure."""
-    code = details.text_or_none("code")
-    message = details.text_or_none("message") or "no reason given"
-    # Some failures have a type only.
-    word = code or details.text_or_none("type") or ""
+def failure(details: JsonObject, provider: str, raw: JsonObject) -> SDKError:
+    """Return the error of a failure inside a successful answer.
+
+    The code is an HTTP status, a word, or missing. Unknown failures, such as an overloaded server,
+    are retried (6.3).
+    """
+    code = details.get("code")
+    words = [str(one) for one in (code, details.get("type")) if one]
+    named = (
+        _FAILURES.get(word, 400)
+        for word in words
+        if word in _FAILURES or word.startswith(_REJECTED)
+    )
+    status = code if isinstance(code, int) and 400 <= code <= 599 else next(named, 500)
     return error_from_status_code(
-        FAILURES.get(word, 400), message, provider=provider, error_code=code, raw=raw
+        status,
+        str(details.get("message") or "no reason given"),
+        provider=provider,
+        error_code=next(iter(words), None),
+        raw=raw,
     )
 
 
@@ -341,7 +361,8 @@ def _whole(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
 
 def _error(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
     # The details are in the event itself or in its "error".
-    details = event if event.raw.get("error") is None else event.object("error")
+    inner = event.raw.get("error")
+    details = event.without("type") if inner is None else event.object("error").raw
     raise failure(details, state.origin.provider, event.raw)
 
 

@@ -235,7 +235,30 @@ def test_incomplete_answer_has_a_reason() -> None:
     ("event", "kind"),
     [
         ({"type": "error", "code": "server_error", "message": "oops"}, ServerError),
-        ({"type": "error", "code": None, "message": "oops"}, InvalidRequestError),
+        ({"type": "error", "code": None, "message": "oops"}, ServerError),
+        ({"type": "error", "code": "invalid_prompt", "message": "oops"}, InvalidRequestError),
+        (
+            {
+                "type": "error",
+                "error": {
+                    "type": "service_unavailable_error",
+                    "code": "server_is_overloaded",
+                    "message": "oops",
+                },
+            },
+            ServerError,
+        ),
+        (
+            {
+                "type": "error",
+                "error": {
+                    "type": "invalid_request_error",
+                    "code": "unknown_parameter",
+                    "message": "oops",
+                },
+            },
+            InvalidRequestError,
+        ),
         (
             {"type": "error", "error": {"code": "rate_limit_exceeded", "message": "oops"}},
             RateLimitError,
