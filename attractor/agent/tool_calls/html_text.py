@@ -17,7 +17,10 @@ def html_to_text(html: str, url: str) -> str:
     """Return the text of a page; links are relative to the URL of the page."""
     reader = _Reader(url)
     reader.feed(html)
-    reader.close()
+    # An incomplete tag or comment at the end is not text. To read it as text, the parser would
+    # search the rest of the page once for each `<`.
+    if not reader.rawdata.startswith("<"):
+        reader.close()
     return reader.text()
 
 
@@ -28,13 +31,15 @@ class _Reader(HTMLParser):
         super().__init__()
         self._url = url
         self._pieces: list[str] = []
-        self._hidden: list[str] = []
+        # The outermost hidden element, and how deeply it contains itself.
+        self._hidden, self._depth = "", 0
         self._preformatted = 0
         self._link = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _HIDDEN:
-            self._hidden.append(tag)
+            self._hidden = self._hidden or tag
+            self._depth += tag == self._hidden
         elif tag in _HEADINGS:
             self._pieces.append(f"\n\n{_HEADINGS[tag]} ")
         elif tag in _BLOCKS:
@@ -50,9 +55,9 @@ class _Reader(HTMLParser):
         self._preformatted += tag == "pre"
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in self._hidden:
-            # An unclosed element inside ends as well.
-            del self._hidden[self._hidden.index(tag) :]
+        if tag == self._hidden:
+            self._depth -= 1
+            self._hidden = tag if self._depth else ""
         elif tag == "a" and self._link:
             self._end_link()
         elif tag in _BLOCKS or tag in _HEADINGS:
@@ -65,8 +70,8 @@ class _Reader(HTMLParser):
 
     def text(self) -> str:
         """Return the text, with at most one empty line in a row."""
-        text = re.sub(r"[ \t]+\n", "\n", "".join(self._pieces))
-        return re.sub(r"\n{3,}", "\n\n", text).strip()
+        lines = (line.rstrip(" \t") for line in "".join(self._pieces).split("\n"))
+        return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
     def _end_link(self) -> None:
         target = urljoin(self._url, self._link)

@@ -1,3 +1,5 @@
+import time
+
 from attractor.agent.tool_calls.html_text import html_to_text
 from tests.tables import table
 
@@ -40,8 +42,25 @@ def test_a_page_is_reduced_to_its_text() -> None:
         ('<a href="#x">here</a>, <a name=y>there</a>', "here (https://x.org/#x), there"),
         ('<a href="javascript:run()">click</a>', "click"),
         ("<svg><path></svg>seen", "seen"),
+        ("<svg><svg></svg>in</svg>out", "out"),
         ("</div></pre>a < b", "a < b"),
+        ("a<b", "a"),
     ],
 )
 def test_pieces_of_html(html: str, text: str) -> None:
     assert html_to_text(html, "https://x.org/") == text
+
+
+def test_hostile_page_is_read_in_linear_time() -> None:
+    count = 20_000
+    began = time.process_time()
+    for html in (
+        "<!--" * count,
+        "<a " * count,
+        '<a b="' * count,
+        "<svg>" * count + "</b>" * count,
+        "<pre>" + " " * count + "x",
+    ):
+        html_to_text(html, "https://x.org/")
+    # In quadratic time: more than 40 s.
+    assert time.process_time() - began < 5
