@@ -1,6 +1,8 @@
 """Walks the same branch for each item of a list, several at the same time."""
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from attractor.base.dataclasses import dataclass
@@ -13,6 +15,7 @@ from attractor.engine.truncation import is_cut
 from attractor.handlers.parallel import ADOPTED, NO_ITEMS, read_policy, walk_branches
 
 _PREFIX = "context."
+_FENCED = re.compile(r"^```\w*[ \t]*\r?\n(.*?)^```[ \t]*\r?$", re.DOTALL | re.MULTILINE)
 _NOTHING: dict[str, Json] = {
     "parallel.results": [],
     "parallel.success_count": 0,
@@ -56,17 +59,17 @@ class ForEach:
 
 
 def read_items(value: Json) -> Sequence[Json] | None:
-    """Return the items of a list: a JSON list, JSON in a text, or the lines of a text."""
+    """Return the items of a JSON list, also of one in a text or its code block, or the lines."""
     if isinstance(value, list):
         return value
     if not isinstance(value, str):
         return None
-    try:
-        parsed = parse_json(value)
-    except NotCanonical:
-        parsed = None
-    if isinstance(parsed, list):
-        return parsed
+    # Models like to put a list into a code block.
+    for text in (value, *_FENCED.findall(value)):
+        with suppress(NotCanonical):
+            parsed = parse_json(text)
+            if isinstance(parsed, list):
+                return parsed
     return [line.strip() for line in value.splitlines() if line.strip()]
 
 
