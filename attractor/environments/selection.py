@@ -239,6 +239,8 @@ def missing_command(result: ExecResult) -> str:
     """Return "command not found" with the name if a command failed because of a missing program."""
     if result.exit_code != NOT_FOUND and not _is_passed_on(result):
         return ""
+    if result.stderr.startswith("not started: "):  # the supervisor names the cause
+        return ""
     names = _SAID.findall(result.stderr)
     return f"command not found: {names[-1][:_LONGEST_NAME]}" if names else "command not found"
 

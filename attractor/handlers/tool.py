@@ -13,7 +13,7 @@ from attractor.engine.seams import Parts, Stage
 from attractor.engine.stage.folder import write_tail
 from attractor.engine.truncation import keep_ends, shorten
 from attractor.environments.selection import missing_command
-from attractor.language.declarations.inputs import asked_secrets, variable_of
+from attractor.language.declarations.inputs import asked_secrets, fault_of_variable, variable_of
 from attractor.language.graph.graph import Node
 
 LONGEST_WORDS = 200
@@ -36,22 +36,26 @@ class Tool:
         if lacking:
             reason = f"this run has no secret input {lacking[0]} for {stage.node.id}"
             return failure(reason, FailureClass.PIPELINE)
+        inputs = self._inputs(stage.node)
+        for name, value in inputs.items():
+            if fault := fault_of_variable(name, value):
+                return failure(f"the input {name} {fault}", FailureClass.PIPELINE)
         limit = _limit(stage.node)
         async with write_tail(stage.files) as on_output:
             result = await stage.workspace.environment.exec_command(
                 command,
                 timeout_ms=limit // timedelta(milliseconds=1),
-                env_vars=self._variables(stage.node),
+                env_vars={variable_of(name): value for name, value in inputs.items()},
                 on_output=on_output,
             )
         stage.files.write("stdout.txt", result.stdout)
         stage.files.write("stderr.txt", result.stderr)
         return _judge(command, limit, result)
 
-    def _variables(self, node: Node) -> Mapping[str, str]:
-        """Return the variables of all inputs, and of the secrets that a stage lists (ruling L8)."""
+    def _inputs(self, node: Node) -> Mapping[str, str]:
+        """Return all inputs, and the secrets that a stage lists (ruling L8)."""
         secrets = {one: self.parts.secrets[one] for one in asked_secrets(node)}
-        return {variable_of(one): value for one, value in {**self.parts.inputs, **secrets}.items()}
+        return {**self.parts.inputs, **secrets}
 
 
 def _command(node: Node) -> str:

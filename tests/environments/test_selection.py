@@ -201,6 +201,7 @@ def ended(code: int, err: str) -> ExecResult:
         ("one: command not found\ntwo: command not found\n", "command not found: two"),
         ("bash: Zeile 1: x: Kommando nicht gefunden.\n", "command not found"),
         ("", "command not found"),
+        ("not started: [Errno 7] Argument list too long: '/bin/bash'\n", ""),
         (f"bash: {'x' * 999}: command not found", f"command not found: {'x' * 100}"),
     ],
 )

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 from attractor.base.processes import ExecResult
 from attractor.engine.outcome import FailureClass, StageStatus
+from attractor.language.declarations.inputs import LARGEST_VARIABLE
 from attractor.language.source.syntax_tree import Plain
 from tests.handlers.stages import Play, Shell, graph, node
 from tests.tables import table
@@ -68,6 +69,22 @@ def test_the_command_gets_the_inputs_as_variables() -> None:
         "ATTRACTOR_INPUT_FOLDER": "a b",
         "ATTRACTOR_INPUT_COUNT": "3",
     }
+
+
+def test_input_that_no_variable_can_contain_is_a_pipeline_fault() -> None:
+    longest = "é" + "x" * (LARGEST_VARIABLE - len("ATTRACTOR_INPUT_SPEC=") - len("é".encode()))
+    for value, fault in (
+        (longest, ""),
+        (f"{longest}x", f"has {LARGEST_VARIABLE + 1} bytes as a variable"),
+        ("a\0b", "contains a NUL byte"),
+    ):
+        it = play(tool_command="make")
+        it.inputs = {"spec": value}
+        outcome = it.run()
+        if fault:
+            assert outcome.failure_class is FailureClass.PIPELINE
+            assert outcome.failure_reason.startswith(f"the input spec {fault}")
+        assert len(it.shell.commands) == (not fault)
 
 
 def test_missing_secret_input_is_a_pipeline_fault() -> None:

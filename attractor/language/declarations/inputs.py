@@ -168,8 +168,12 @@ SECRETS = "secrets"
 SHORTEST_SECRET = 8
 """The minimum length of a secret: redaction would replace a shorter secret inside other words."""
 
+LARGEST_VARIABLE = 128 * 1024 - 1
+"""The maximum size in bytes of a variable of a program on Linux, with its name."""
+
 TOOL = "tool"
 _PREFIX = "ATTRACTOR_INPUT_"
+_NUL = "contains a NUL byte, which no variable can contain"
 _BETWEEN = re.compile(r"[,\s]+")
 
 
@@ -204,7 +208,17 @@ def fault_of_secret(value: str) -> str:
             f"is shorter than {SHORTEST_SECRET} characters: redaction cannot distinguish it from "
             "other words"
         )
-    return "contains a NUL byte, which no variable can contain" if "\0" in value else ""
+    return _NUL if "\0" in value else ""
+
+
+def fault_of_variable(name: str, value: str) -> str:
+    """Return the reason why a command cannot get an input as a variable, or an empty text."""
+    if "\0" in value:
+        return _NUL
+    size = len(f"{variable_of(name)}={value}".encode("utf-8", "surrogatepass"))
+    if size > LARGEST_VARIABLE:
+        return f"has {size} bytes as a variable, and the maximum is {LARGEST_VARIABLE}"
+    return ""
 
 
 def find_secret_mistakes(graph: Graph) -> Iterator[Diagnostic]:

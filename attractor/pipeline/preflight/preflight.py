@@ -44,6 +44,7 @@ from attractor.pipeline.preflight.requirements import (
     find_secrets_in_pipeline,
     find_secrets_in_request,
     find_unusable_secrets,
+    find_unusable_variables,
     required_by,
 )
 from attractor.pipeline.request import RunRequest, WorkspaceKind
@@ -385,6 +386,7 @@ async def preflight(
         *find_secret_input_faults(pipeline.graph, request),
         *find_secrets_in_request(request, host),
         *find_unusable_secrets(host),
+        *find_unusable_variables(pipeline),
         *(fault for graph in graphs for fault in find_long_commands(graph)),
         *children.faults,
         *await find_backend_faults(graphs, request, host),

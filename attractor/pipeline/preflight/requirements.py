@@ -19,8 +19,10 @@ from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.selection import EnvironmentChoice
 from attractor.language.declarations.inputs import (
+    TOOL,
     declared_inputs,
     fault_of_secret,
+    fault_of_variable,
     is_of_input,
     variable_of,
 )
@@ -60,6 +62,16 @@ def find_secret_input_faults(graph: Graph, request: RunRequest) -> Iterator[Diag
         elif is_unusable(value) or value.strip() in RECORD_WORDS:
             message = f"the value of the secret input {one.name} occurs in the records of every run"
             yield error(message, span, fix="choose another value")
+
+
+def find_unusable_variables(pipeline: PipelineSource) -> Iterator[Diagnostic]:
+    """Yield each input that the commands of the pipeline cannot get as a variable."""
+    if TOOL not in pipeline.graph.types:
+        return
+    for name, value in pipeline.shown.items():
+        if fault := fault_of_variable(name, value):
+            fix = "pass a shorter value, such as the path of a file in the project"
+            yield error(f"the input {name} {fault}", pipeline.graph.span, fix=fix)
 
 
 def missing_secret(name: str) -> str:

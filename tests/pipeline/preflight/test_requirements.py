@@ -10,6 +10,7 @@ from pathlib import Path
 
 from attractor.engine.storage.secrets import Redactor
 from attractor.environments.local import LocalExecutionEnvironment
+from attractor.language.declarations.inputs import LARGEST_VARIABLE
 from attractor.language.graph.graph import Graph
 from attractor.language.reading import parse
 from attractor.pipeline.preflight.requirements import (
@@ -17,6 +18,7 @@ from attractor.pipeline.preflight.requirements import (
     ProgramCheck,
     find_long_commands,
     find_secrets_in_pipeline,
+    find_unusable_variables,
     look_for,
     required_by,
 )
@@ -129,6 +131,14 @@ def test_error_has_its_position(tmp_path: Path) -> None:
     assert told.message == "requires nmp>=20: the program nmp is not on the PATH"
     assert (told.span.column, told.span.end_column) == (27, 34)
     assert told.fix == "install nmp 20 or newer"
+
+
+@table(("shape", "is_fault"), [("parallelogram", True), ("box", False)])
+def test_input_too_large_for_a_command_is_a_fault(shape: str, is_fault: bool) -> None:
+    graph = parse(f"digraph x {{ work [shape={shape}] }}")
+    inputs = {"spec": "x" * LARGEST_VARIABLE, "branch": "main"}
+    found = find_unusable_variables(PipelineSource("", "", graph, (), inputs=inputs))
+    assert ["the input spec has" in one.message for one in found] == [True] * is_fault
 
 
 @table("key", ["tool_command", "script", "tool_hooks.pre", "tool_hooks.post"])
