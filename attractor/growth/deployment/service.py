@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -37,12 +38,18 @@ def main(folder: Path, port: int) -> None:
         return
     services = variables_in(os.environ, release.tree)
     core = inherited(os.environ, Inherit.CORE)
-    variables = {**core, **services, "APP_STATE": str(release.state)}
+    trusted = certificates_in(os.environ)
+    variables = {**core, **trusted, **services, "APP_STATE": str(release.state)}
     if release.record_mark.exists():
         variables["APP_RECORDING"] = str(release.recorded)
     os.chdir(release.tree)
     words = [sys.executable, "-m", "app", "serve", "--port", str(port)]
     os.execve(sys.executable, words, variables)
+
+
+def certificates_in(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that name the certificates which requests to services trust."""
+    return {name: environ[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in environ}
 
 
 async def _serve(release: Release, folder: Path, port: int) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from attractor.cli.runs.growth import app_lines
 from attractor.growth.api.deployments import describe_app, record_traffic
-from attractor.growth.deployment import service as service_process
+from attractor.growth.deployment import keeper as keeper_process, service as service_process
 from attractor.growth.deployment.keeper import Keeper
 from attractor.growth.deployment.release import BUBBLEWRAP, NONE
 from attractor.growth.deployment.targets import local
@@ -109,11 +109,16 @@ def test_released_app_gets_no_key_and_in_a_sandbox_only_its_state(
     service = ServiceTwin(load_service(TWINS / "calendar"))
     try:
         with in_background(service):
-            variables = {**os.environ, "DATABASE_URL": KEY, "SOME_API_KEY": KEY}
+            trusted = {"SSL_CERT_FILE": str(tmp_path / "ca.pem")}
+            variables = {**os.environ, **trusted, "DATABASE_URL": KEY, "SOME_API_KEY": KEY}
             settings = service.environ()
             local.start(app.releases, variables, settings)
             lines = [*app_lines(describe_app(app.plane))]
             found = app.get("/probe")
+            keeper = keeper_process.running(app.releases.folder)
+            kept = Path(f"/proc/{keeper}/environ").read_text().split("\0")
+        assert f"SSL_CERT_FILE={tmp_path}/ca.pem" in kept
+        assert (found["variables"].items() >= trusted.items()) == (sandbox == NONE)
         assert KEY not in found["variables"].values()
         # In the sandbox, no network but the gateway leads to the service.
         assert found["called"] == {"items": []}

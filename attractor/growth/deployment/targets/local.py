@@ -18,6 +18,7 @@ from attractor.base.processes import signal_group
 from attractor.environments.environment import Inherit, inherited
 from attractor.growth.deployment import keeper
 from attractor.growth.deployment.release import Releases
+from attractor.growth.deployment.service import certificates_in
 from attractor.growth.deployment.target import ReleaseTarget
 from attractor.growth.deployment.transfer import require_healthy
 from attractor.growth.errors import AppFailed
@@ -60,7 +61,7 @@ def start(
             subprocess.run(
                 [sys.executable, "-m", keeper.__name__, str(releases.folder)],
                 cwd=releases.folder,
-                env={**inherited(environ, Inherit.CORE), **services},
+                env={**inherited(environ, Inherit.CORE), **certificates_in(environ), **services},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=output,
