@@ -5,7 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from attractor.agent.conversation.loop import InputResult, Stop, call_model, report_answer
+from attractor.agent.conversation.loop import (
+    InputResult,
+    Stop,
+    call_model,
+    report_answer,
+    require_answer,
+)
 from attractor.agent.conversation.session import Session, SessionState
 from attractor.agent.conversation.turns import AssistantTurn, UserTurn, convert_history_to_messages
 from attractor.agent.definitions import AgentDefinition
@@ -213,13 +219,13 @@ async def answer_once(
         report_answer(response, emit)
         for warning in response.warnings:
             emit(EventKind.WARNING, message=warning.message)
-        used = meter.take(response.usage, response.provider, response.model)
+        stage.spending.use(meter.take(response.usage, response.provider, response.model))
+        require_answer(response)
     except SDKError as error:
         emit(EventKind.ERROR, message=error.message, error=type(error).__name__)
-        return model_failed(error)
+        return replace(model_failed(error), usage=meter.total)
     finally:
         emit(EventKind.SESSION_END, state="CLOSED", aborted=False)
-    stage.spending.use(used)
     answered = AssistantTurn.from_response(response, parts.clock.now())
     conversation.take(asked)
     conversation.take(answered)

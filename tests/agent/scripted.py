@@ -13,7 +13,7 @@ from attractor.llm.request import Request
 from attractor.llm.response import FinishReason, Response, Usage
 from attractor.llm.stream_events import StreamEvent
 
-Step = Message | Exception | Callable[[Request], Awaitable[Message]]
+Step = Message | FinishReason | Exception | Callable[[Request], Awaitable[Message]]
 
 
 def said(text: str) -> Message:
@@ -57,14 +57,18 @@ class ScriptedProvider:
         step = self._steps.pop(0)
         if isinstance(step, Exception):
             raise step
-        message = step if isinstance(step, Message) else await step(request)
-        reason = "tool_calls" if any(part.tool_call for part in message.content) else "stop"
+        if isinstance(step, FinishReason):
+            message, reason = said(""), step
+        else:
+            message = step if isinstance(step, Message) else await step(request)
+            is_call = any(part.tool_call for part in message.content)
+            reason = FinishReason("tool_calls" if is_call else "stop")
         return Response(
             id=f"answer_{len(self.requests)}",
             model=request.model,
             provider=self._name,
             message=message,
-            finish_reason=FinishReason(reason),
+            finish_reason=reason,
             usage=Usage(input_tokens=100, output_tokens=10),
         )
 

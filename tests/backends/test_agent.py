@@ -37,7 +37,7 @@ from attractor.llm.errors import (
 )
 from attractor.llm.messages import Message, Role
 from attractor.llm.request import Request
-from attractor.llm.response import Usage as Used, cost_of
+from attractor.llm.response import FinishReason, Reason, Usage as Used, cost_of
 from attractor.llm.retry_policy import RetryPolicy
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, never, said
@@ -611,6 +611,24 @@ def test_an_answer_that_does_not_come_is_a_failure_of_its_class(
     assert isinstance(outcome, Outcome)
     assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, kind)
     assert outcome.failure_reason == f"{type(error).__name__}: {error.message}"
+
+
+@table(
+    ("reason", "kind", "told"),
+    [
+        ("content_filter", FailureClass.TERMINAL, "a safety filter"),
+        ("error", FailureClass.RETRYABLE, "with an error"),
+        ("length", FailureClass.RETRYABLE, "maximum length"),
+    ],
+)
+def test_interrupted_answer_without_text_is_a_failure_with_its_usage(
+    tmp_path: Path, reason: Reason, kind: FailureClass, told: str
+) -> None:
+    outcome = answer(Work(tmp_path, FinishReason(reason)))
+    assert isinstance(outcome, Outcome)
+    assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, kind)
+    assert told in outcome.failure_reason
+    assert outcome.usage == Usage(100, 10)
 
 
 def test_an_answer_is_asked_for_again_as_often_as_a_session_would(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """The agentic loop: call the model, execute its tool calls, detect repetition (§2.5, §2.10)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from enum import StrEnum
@@ -20,7 +20,12 @@ from attractor.agent.tool_calls.execution import ToolRunner
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.llm.client import Client
-from attractor.llm.errors import ContextLengthError, SDKError
+from attractor.llm.errors import (
+    ContentFilterError,
+    ContextLengthError,
+    ProviderError,
+    SDKError,
+)
 from attractor.llm.messages import Message
 from attractor.llm.request import Request, ToolCall, ToolChoice
 from attractor.llm.response import Response
@@ -133,6 +138,9 @@ async def _ask(conversation: SessionConversation) -> AssistantTurn:
     turn = AssistantTurn.from_response(response, conversation.clock.now())
     conversation.add(turn)
     report_answer(response, conversation.emit)
+    if response.finish_reason.reason == "content_filter":
+        # After another empty answer, the next input continues the conversation.
+        require_answer(response)
     for warning in response.warnings:
         # Most warnings repeat with every call.
         conversation.warn_once(warning.message, warning.message)
@@ -194,8 +202,16 @@ async def call_model(
     return await retry(call, policy=replace(policy, on_retry=report_retry), clock=clock)
 
 
+# Ends of answers that the model did not choose.
+_INTERRUPTED: Mapping[str, str] = {
+    "length": "the answer was truncated at its maximum length",
+    "content_filter": "a safety filter of the provider interrupted the answer",
+    "error": "the provider ended the answer with an error",
+}
+
+
 def report_answer(response: Response, emit: EventEmitter) -> None:
-    """Emit the end of an answer, and a warning if the answer is truncated."""
+    """Emit the end of an answer, and a warning if the answer was interrupted."""
     used = response.usage
     emit(
         EventKind.ASSISTANT_TEXT_END,
@@ -203,8 +219,21 @@ def report_answer(response: Response, emit: EventEmitter) -> None:
         reasoning=response.reasoning,
         usage={"input_tokens": used.input_tokens, "output_tokens": used.output_tokens},
     )
-    if response.finish_reason.reason == "length":
-        emit(EventKind.WARNING, message="the answer was truncated at its maximum length")
+    if why := _INTERRUPTED.get(response.finish_reason.reason):
+        emit(EventKind.WARNING, message=why)
+
+
+def require_answer(response: Response) -> None:
+    """Raise an error if an answer was interrupted before its first text or tool call."""
+    reason = response.finish_reason
+    if reason.reason not in _INTERRUPTED or response.text or response.tool_calls:
+        return
+    kind = ContentFilterError if reason.reason == "content_filter" else ProviderError
+    raise kind(
+        f"empty answer of {response.provider}: {_INTERRUPTED[reason.reason]}",
+        provider=response.provider,
+        error_code=reason.raw,
+    )
 
 
 async def _build_request(conversation: SessionConversation) -> Request:

@@ -23,10 +23,15 @@ from attractor.base.errors import FileError, MachineryError
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.llm.client import Client, Complete
-from attractor.llm.errors import AuthenticationError, ContextLengthError, ServerError
+from attractor.llm.errors import (
+    AuthenticationError,
+    ContentFilterError,
+    ContextLengthError,
+    ServerError,
+)
 from attractor.llm.messages import ContentKind, ContentPart, ImageData, Message, Role, ThinkingData
 from attractor.llm.request import Request
-from attractor.llm.response import Response
+from attractor.llm.response import FinishReason, Response
 from attractor.llm.retry_policy import RetryPolicy
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, never, said
@@ -132,6 +137,20 @@ def test_an_empty_answer_is_not_sent_back(tmp_path: Path) -> None:
         ("user", "two"),
         ("user", "three"),
     ]
+
+
+def test_blocked_answer_ends_the_session_and_another_empty_answer_is_a_warning(
+    tmp_path: Path,
+) -> None:
+    played = Played(tmp_path, FinishReason("error"), FinishReason("content_filter"))
+    assert played.submit() == InputResult(Stop.COMPLETED, "")
+    assert played.told(EventKind.WARNING) == [
+        {"message": "the provider ended the answer with an error"}
+    ]
+    with pytest.raises(ContentFilterError, match="a safety filter"):
+        played.submit("Again")
+    assert played.session.state is SessionState.CLOSED
+    assert played.session.usage.output_tokens == 20
 
 
 def test_thoughts_go_back_as_they_came(tmp_path: Path) -> None:
