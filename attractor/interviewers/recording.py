@@ -23,7 +23,8 @@ class Recording:
         self._inner = parts.inner or _default(parts)
         self._file = parts.file
         self._redactor = parts.redactor
-        self._before: list[str] | None = None
+        # Checked before the first question, because an answer that cannot be recorded is lost.
+        self._written = lines_of(parts.file) if parts.file else []
         self.recordings: list[RecordedAnswer] = []
 
     async def ask(self, question: Question) -> Answer:
@@ -54,11 +55,9 @@ class Recording:
 
     def _write(self, file: Path, line: str) -> None:
         """Write a line, unless an earlier process of the run has already written this line."""
-        if self._before is None:
-            self._before = lines_of(file)
-        if line not in self._before:
+        if line not in self._written:
             add_to_recording(file, line)
-            self._before.append(line)
+            self._written.append(line)
 
 
 def _default(parts: InterviewerParts) -> Interviewer:

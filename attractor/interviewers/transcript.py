@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import NotCanonical, UsageError
+from attractor.base.errors import FileError, NotCanonical, UsageError
 from attractor.base.journal import Journal, read_lines, read_torn
 from attractor.base.json import Json, canonical_json, parse_json
 from attractor.engine.errors import RecordBroken
@@ -54,7 +54,9 @@ def add_to_recording(file: Path, line: str) -> None:
 
 
 def lines_of(file: Path) -> list[str]:
-    """Return the lines of a recording; none if the recording is missing."""
+    """Return the lines of a recording; none if only the file is missing, and not its folder."""
+    if not file.parent.is_dir():
+        raise FileError(f"cannot write {file}: its folder is missing", hint=f"create {file.parent}")
     if not file.exists():
         return []
     list(read_recording(file))

@@ -59,15 +59,26 @@ def test_recording_of_earlier_process_is_not_repeated(tmp_path: Path) -> None:
 def test_invalid_recording_is_not_overwritten(tmp_path: Path, text: str) -> None:
     file = tmp_path / "letter.txt"
     file.write_text(text)
-    with pytest.raises(Stopped) as stopped:
-        ask(recording(file, "Y"))
-    assert isinstance(stopped.value.__cause__, UsageError)
+    with pytest.raises(UsageError, match="is not a recording"):
+        recording(file, "Y")
     assert file.read_text() == text
 
 
+@table(
+    ("name", "why"), [("nowhere/answers.jsonl", "its folder is missing"), (".", "Is a directory")]
+)
+def test_unusable_file_is_refused_before_the_first_question(
+    tmp_path: Path, name: str, why: str
+) -> None:
+    with pytest.raises(FileError, match=why):
+        recording(tmp_path / name, "Y")
+
+
 def test_write_error_stops_run_without_failed_stage(tmp_path: Path) -> None:
+    asked = recording(tmp_path / "answers.jsonl", "Y")
+    (tmp_path / "answers.jsonl").mkdir()
     with pytest.raises(Stopped) as stopped:
-        ask(recording(tmp_path / "nowhere" / "answers.jsonl", "Y"))
+        ask(asked)
     assert isinstance(stopped.value.__cause__, FileError)
 
 
