@@ -74,10 +74,11 @@ def parse_diff(content: bytes) -> Diff:
     is_cut = len(content) > LARGEST_DIFF
     if is_cut:
         content = content[: content.rfind(b"\n", 0, LARGEST_DIFF) + 1]
-    lines = content.splitlines(keepends=True)
+    # Not splitlines, which also splits at a carriage return inside a line.
+    lines = content.split(b"\n")
     if any(one.startswith(QUOTE + b"diff --git ") for one in lines):
         # A patch in which secrets were replaced is quoted, so that no program applies it.
-        content = b"".join(one.removeprefix(QUOTE) for one in lines)
+        content = b"\n".join(one.removeprefix(QUOTE) for one in lines)
     begin = content.find(b"diff --git ")
     head = content if begin < 0 else content[:begin]
     files = [_file_diff(one) for one in files_of(content)]
@@ -88,7 +89,7 @@ def _file_diff(part: bytes) -> FileDiff:
     binary = _BINARY.search(part.partition(b"\n@@ ")[0])
     text = part[: binary.start()] if binary else part
     hunk = None if binary else _HUNK.search(text)
-    lines = text[hunk.start() :].splitlines() if hunk else []
+    lines = text[hunk.start() :].split(b"\n") if hunk else []
     added, deleted = (sum(one.startswith(mark) for one in lines) for mark in (b"+", b"-"))
     shown = text.decode("utf-8", "replace")
     return FileDiff(path_in(part), added, deleted, binary is not None, shown)

@@ -51,6 +51,14 @@ def test_quoted_patch_is_read_with_its_remark() -> None:
     assert diff.text == f"Secrets are replaced.\n{FILE.decode()}"
 
 
+def test_carriage_return_inside_a_line_begins_no_line() -> None:
+    returns = FILE.replace(b"-a", b"-a\r+b\r-c").replace(b"+b", b"+b\r| d")
+    quoted = b"".join(QUOTE + one + b"\n" for one in returns.split(b"\n")[:-1])
+    for content in (returns, quoted):
+        diff = parse_diff(content)
+        assert (counts(diff), diff.text) == ({"x y": (2, 1, False)}, returns.decode())
+
+
 def test_large_diff_is_cut_at_a_line() -> None:
     diff = parse_diff(FILE + b"+" + b"long\n+" * LARGEST_DIFF)
     assert diff.is_cut
