@@ -106,10 +106,10 @@ class StageAttempt:
     def files(self) -> Sequence[StageFile]:
         """Return the files of the attempt, sorted by name."""
         try:
-            found = list(os.scandir(self.folder)) if self.folder else []
+            found = list(_files(os.scandir(self.folder))) if self.folder else []
         except OSError:  # the next attempt is just moving them
             return []
-        return sorted(_files(found), key=lambda one: one.name)
+        return sorted(found, key=lambda one: one.name)
 
     def read_file(self, name: str, *, most: int) -> bytes:
         """Return the first bytes of a file of the attempt."""
@@ -156,7 +156,7 @@ class StageAttempt:
         }
 
 
-def _files(entries: Sequence["os.DirEntry[str]"]) -> Iterator[StageFile]:
+def _files(entries: Iterable["os.DirEntry[str]"]) -> Iterator[StageFile]:
     for one in entries:
         if one.is_file(follow_symlinks=False) and not one.name.startswith("."):
             yield StageFile(one.name, one.stat(follow_symlinks=False).st_size)

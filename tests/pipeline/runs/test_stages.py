@@ -1,5 +1,7 @@
 """Stages of a run with times, edges and files, also after interruptions."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +12,13 @@ from attractor.base.errors import UnknownName
 from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.language.drawing.run_overlay import StageState
-from attractor.pipeline.runs.stages import find_attempt, fold_timeline, read_stages, read_timeline
+from attractor.pipeline.runs.stages import (
+    StageAttempt,
+    find_attempt,
+    fold_timeline,
+    read_stages,
+    read_timeline,
+)
 from tests.pipeline.viewed_runs import make_viewed
 from tests.tables import table
 
@@ -154,3 +162,18 @@ def test_stages_of_a_run_have_edges_and_files(tmp_path: Path) -> None:
             find_attempt(stages, name)
     [wait] = read_timeline(root).waits
     assert (wait.node, wait.until) == ("gate", None)
+
+
+MOVER = "import os\nwhile True: os.rename('a', 'b'); os.rename('b', 'a')"
+
+
+def test_files_of_an_attempt_that_is_just_moved_are_none(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    for name in range(20):
+        (folder / f"{name}").touch()
+    one = StageAttempt("work", 1, 1, folder=folder)
+    with subprocess.Popen([sys.executable, "-c", MOVER], cwd=tmp_path) as mover:
+        counts = [len(one.files()) for _ in range(1000)]
+        mover.kill()
+    assert set(counts) <= {0, 20}
