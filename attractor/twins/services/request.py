@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from functools import cached_property
 from typing import Annotated, Self
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -50,7 +50,7 @@ class ServiceRequest:
     @cached_property
     def query(self) -> Mapping[str, str]:
         """The query parameters; for a repeated name, the last value."""
-        return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
+        return dict(parse_qsl(self.target.partition("?")[2], keep_blank_values=True))
 
     @cached_property
     def body(self) -> Json:

@@ -45,6 +45,8 @@ def test_paths_and_queries_are_decoded_part_by_part() -> None:
     assert request.canonical_path == "/a%2Fb/c"
     assert request.query == {"x": "2", "y": "&"}
     assert request.path == "/a%2Fb/c"
+    # A target that begins with two slashes is not the address of a host.
+    assert ServiceRequest("GET", "//[a?b=c", {}).query == {"b": "c"}
 
 
 PLAIN = ServiceRequest("GET", "/x?a=1", {})
