@@ -1,6 +1,6 @@
 """Removes the leftovers of ended runs: folders and processes."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import field
 from datetime import UTC, datetime, timedelta
@@ -444,19 +444,17 @@ class Collector:
     def _free_drawings(self) -> None:
         """Remove old drawings; a page that needs one draws it again."""
         latest = (self.rules.now - self.rules.older_than).timestamp()
-        for file in sorted((self._state / DRAWINGS).glob("*.svg")):
-            found = file.stat()
-            if found.st_mtime <= latest:
-                if not self.is_dry:
-                    file.unlink(missing_ok=True)
-                why = "a page that needs it draws it again"
-                self._sweep.freed.append(Freed("", DRAWING, str(file), found.st_size, why))
+        for file, size in _find_old((self._state / DRAWINGS).glob("*.svg"), latest):
+            if not self.is_dry:
+                file.unlink(missing_ok=True)
+            why = "a page that needs it draws it again"
+            self._sweep.freed.append(Freed("", DRAWING, str(file), size, why))
 
     async def _free_agents(self) -> None:
         """Remove the old copies of agents that no run needs."""
         latest = (self.rules.now - max(self.rules.older_than, BEING_MADE)).timestamp()
-        copies = sorted(self.host.agent_copies.glob("[!.]*"))
-        unused = {one.name: one for one in copies if one.stat().st_mtime <= latest}
+        copies = self.host.agent_copies.glob("[!.]*")
+        unused = {one.name: one for one, _ in _find_old(copies, latest)}
         stored = set(stored_run_ids(self._state))
         for run_id in stored.union(self.run_ids):
             if not unused:
@@ -472,9 +470,20 @@ class Collector:
             elif run_id in stored:
                 return
         # A run may have begun with one meanwhile.
-        for folder in (one for one in unused.values() if one.stat().st_mtime <= latest):
+        for folder, _ in _find_old(unused.values(), latest):
             why = "no run that can go on began with them"
             await self._free(Freed("", AGENTS, str(folder), await self._size(folder), why))
 
     async def _size(self, path: Path) -> int:
         return await in_thread(partial(self._sizes.of, path))
+
+
+def _find_old(paths: Iterable[Path], latest: float) -> Iterator[tuple[Path, int]]:
+    """Yield the paths that were last changed up to a time, with their sizes, by name."""
+    for path in sorted(paths):
+        try:
+            found = path.stat()
+        except FileNotFoundError:  # another collection has removed it
+            continue
+        if found.st_mtime <= latest:
+            yield path, found.st_size
