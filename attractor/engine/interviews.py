@@ -46,12 +46,12 @@ def branches_around(
 
     `clean` removes secrets from an item before the item is truncated.
     """
-    way: list[EnclosingBranch] = []
+    branches: list[EnclosingBranch] = []
     while key != MAIN and key in walks:
         walk = walks[key]
-        way.append(_within(walks, key, walk, read, clean))
+        branches.append(_within(walks, key, walk, read, clean))
         key = walk.parent
-    return tuple(reversed(way))
+    return tuple(reversed(branches))
 
 
 def _within(

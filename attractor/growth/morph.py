@@ -191,8 +191,8 @@ def add_child(graph: SpecGraph, parent: str, node: SpecNode) -> SpecGraph:
             break
         place -= 1
     children.insert(place, node.id)
-    above = graph[parent].with_targets(Relation.CONTAINS, children)
-    return graph.replace(node, above)
+    changed = graph[parent].with_targets(Relation.CONTAINS, children)
+    return graph.replace(node, changed)
 
 
 def field_of(graph: SpecGraph, entity: str, words: str) -> str:

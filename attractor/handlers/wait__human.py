@@ -46,11 +46,11 @@ def find_choices(
     A condition of an edge can use the choice itself or values of the context. An edge is left out
     if choosing it would make its condition false.
     """
-    ways = dict.fromkeys(
+    choices = dict.fromkeys(
         (_label(edge), edge.target) for edge in graph.outgoing(node) if _is_open(edge, values)
     )
-    keys = _distinct([accelerator(label) for label, _ in ways])
-    return tuple(GateChoice(key, *way) for key, way in zip(keys, ways, strict=True))
+    keys = _distinct([accelerator(label) for label, _ in choices])
+    return tuple(GateChoice(key, *choice) for key, choice in zip(keys, choices, strict=True))
 
 
 def record_choice(choice: GateChoice) -> dict[str, Json]:

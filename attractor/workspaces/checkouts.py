@@ -76,9 +76,9 @@ class BranchMove:
     def _untracked_conflicts(self, at: bytes) -> Iterator[bytes]:
         """Yield untracked files that block a new file or the folder of a new file."""
         for path in self.new.keys() - self.old.keys():
-            for above in folders_above(path):
-                if above not in self.old and _is_no_folder(at + b"/" + above):
-                    yield above
+            for parent in folders_above(path):
+                if parent not in self.old and _is_no_folder(at + b"/" + parent):
+                    yield parent
             for below in _files_below(at + b"/" + path):
                 if below.removeprefix(at + b"/") not in self.old:
                     yield below.removeprefix(at + b"/")
@@ -113,7 +113,7 @@ def _same(one: TreeEntry | None, other: TreeEntry | None) -> bool:
 def _on_disk(at: bytes, path: bytes, object_format: str) -> TreeEntry | None:
     """Return the entry of a path on disk; None for a path behind a link."""
     full = at + b"/" + path
-    if any(_is_no_folder(at + b"/" + above) for above in folders_above(path)):
+    if any(_is_no_folder(at + b"/" + parent) for parent in folders_above(path)):
         return None
     try:
         mode = os.lstat(full).st_mode

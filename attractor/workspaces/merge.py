@@ -138,4 +138,4 @@ def _files_in_place_of_folders(
     """Yield the files that are a folder in another tree."""
     for path, entry in changed.items():
         if entry is not None:
-            yield from (above for above in folders_above(path) if above in files)
+            yield from (parent for parent in folders_above(path) if parent in files)

@@ -155,9 +155,9 @@ class ProtectedPaths:
 
     def touched_by(self, path: bytes) -> bool:
         """Return whether a file at a path would change or replace a protected path."""
-        above = folders_above(path)
+        parents = folders_above(path)
         return self.has(path, is_folder=False) or any(
-            self.has(folder, is_folder=True) for folder in above
+            self.has(folder, is_folder=True) for folder in parents
         )
 
 

@@ -45,8 +45,8 @@ async def execute(
         read.append(block)
     if more := names[MOST_FILES:]:
         left_out.append(f"{len(more)} more files, from {more[0]} to {more[-1]}")
-    told = ["\n".join(["[Left out:", *(f"- {one}" for one in left_out), "]"])] if left_out else []
-    return "\n\n".join([*read, *told])
+    notes = ["\n".join(["[Left out:", *(f"- {one}" for one in left_out), "]"])] if left_out else []
+    return "\n\n".join([*read, *notes])
 
 
 async def _files(

@@ -104,7 +104,7 @@ def _stage_started(state: RunState, event: Event, data: Fields) -> RunState:
             event.attempt,
             since=event.time,
             is_aside=is_aside,
-            at_work=event.time,
+            working_since=event.time,
             streak=_streak(walk, event.node),
         )
     after = _with(state, event, changed(walk, in_flight=flight))

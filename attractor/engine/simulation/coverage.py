@@ -76,11 +76,11 @@ def _choices(graph: Graph, node: Node) -> Iterator[Outcome]:
 
     An ambiguous label is left out.
     """
-    ways = dict.fromkeys(
+    choices = dict.fromkeys(
         (edge.label or edge.target, edge.target) for edge in graph.outgoing(node.id)
     )
-    times = Counter(normalize_label(label) for label, _ in ways)
-    for label, target in ways:
+    times = Counter(normalize_label(label) for label, _ in choices)
+    for label, target in choices:
         yield Outcome(StageStatus.SUCCESS, label, (target,))
         if times[normalize_label(label)] > 1:
             yield Outcome(StageStatus.SUCCESS, "", (target,))
@@ -259,7 +259,7 @@ class ConditionIndex:
     values_of: Mapping[str, ConditionValues]
     shared: Set[str]
 
-    def ways(self, place: ReachedNode) -> NodeTrials:
+    def trials(self, place: ReachedNode) -> NodeTrials:
         """Return the outcomes and values to try at a node."""
         values_of, node = self.values_of[place.node], self.graph.nodes[place.node]
         known = {key: self.fixed[key] for key in values_of.values if key in self.fixed}
@@ -418,12 +418,12 @@ class _Exploring:
         if fork := self._fork(node):
             self._branch(node, fork)
             return
-        ways = self.lookout.ways(place)
-        is_tried = self._try(node, ways, ways.outcomes, _Certainty.CHOSEN)
+        trials = self.lookout.trials(place)
+        is_tried = self._try(node, trials, trials.outcomes, _Certainty.CHOSEN)
         if missed := self._missed(node):
             suggested = suggestions(node, missed)
-            is_tried = self._try(node, ways, suggested, _Certainty.SUGGESTED) and is_tried
-        if not (is_tried and ways.is_whole):
+            is_tried = self._try(node, trials, suggested, _Certainty.SUGGESTED) and is_tried
+        if not (is_tried and trials.is_whole):
             self._assume(node)
 
     def _fork(self, node: Node) -> Fork | None:
@@ -442,19 +442,19 @@ class _Exploring:
             self._come_to(ReachedNode(jump.target))
 
     def _try(
-        self, node: Node, ways: NodeTrials, outcomes: Sequence[Outcome], how: _Certainty
+        self, node: Node, trials: NodeTrials, outcomes: Sequence[Outcome], how: _Certainty
     ) -> bool:
         """Follow the routes of outcomes; return False if there are too many routes to try."""
-        cost = ways.cost(outcomes)
+        cost = trials.cost(outcomes)
         if cost > min(self.most_at_a_place, self.left):
             return False
-        for way in ways.tried(outcomes):
-            self.left -= ways.degree
-            if way.route.edge:
-                self._take(way.route.edge, how)
-            if way.route.target:
-                self._come_to(way.ahead)
-            self.may_end = self.may_end or way.route.reason is RouteReason.NO_EDGES
+        for tried in trials.tried(outcomes):
+            self.left -= trials.degree
+            if tried.route.edge:
+                self._take(tried.route.edge, how)
+            if tried.route.target:
+                self._come_to(tried.ahead)
+            self.may_end = self.may_end or tried.route.reason is RouteReason.NO_EDGES
             if self._is_done(node):
                 break
         return True

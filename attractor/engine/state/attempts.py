@@ -93,9 +93,9 @@ class InFlight:
     An attempt that `is_aside` has its own folder, because another walk uses the folder of the node.
     `starts` is above 1 after an interruption, and 0 while a retry waits for its delay. `used` is
     the usage of earlier attempts of the visit, `reported` the usage of this attempt so far.
-    `worked` is the time in seconds that earlier processes spent on the visit; `at_work` is the time
-    at which the current process began the visit. `streak` counts the failures before this attempt;
-    `failed` is the signature of the failure of this attempt.
+    `worked` is the time in seconds that earlier processes spent on the visit; the current process
+    began the visit at `working_since`. `streak` counts the failures before this attempt; `failed`
+    is the signature of the failure of this attempt.
     """
 
     node: str
@@ -106,7 +106,7 @@ class InFlight:
     starts: int = 1
     used: Usage = NOTHING_USED
     reported: Usage = NOTHING_USED
-    at_work: datetime | None = None
+    working_since: datetime | None = None
     worked: float = 0.0
     streak: Streak = NO_STREAK
     failed: str | None = None
@@ -129,9 +129,9 @@ class InFlight:
 
     def seconds(self, now: datetime) -> float:
         """Return how many seconds processes have worked on the visit until now."""
-        if self.at_work is None:
+        if self.working_since is None:
             return self.worked
-        return self.worked + max(0.0, (now - self.at_work).total_seconds())
+        return self.worked + max(0.0, (now - self.working_since).total_seconds())
 
     def begun(self, attempt: int, at: datetime, *, is_aside: bool) -> "InFlight":
         """Return the flight after an attempt has begun, which is the next attempt of the visit or a
@@ -145,7 +145,7 @@ class InFlight:
             starts=self.starts + 1 if is_again else 1,
             used=self.spent,
             reported=NOTHING_USED,
-            at_work=at if is_again else self.at_work or at,
+            working_since=at if is_again else self.working_since or at,
             worked=self.seconds(at) if is_again else self.worked,
             failed=None,
         )
@@ -167,4 +167,4 @@ class InFlight:
 
     def left(self, at: datetime) -> "InFlight":
         """Return the flight after the process that executed the attempt has ended."""
-        return changed(self, worked=self.seconds(at), at_work=None)
+        return changed(self, worked=self.seconds(at), working_since=None)

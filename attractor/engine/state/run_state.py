@@ -163,8 +163,8 @@ class RunState:
     def used(self) -> Usage:
         """The usage so far, including visits in flight."""
         walks = self.walks.values()
-        at_work = (one.in_flight.spent for one in walks if one.in_flight)
-        return sum(at_work, sum((one.progress.usage for one in walks), NOTHING_USED))
+        in_flight = (one.in_flight.spent for one in walks if one.in_flight)
+        return sum(in_flight, sum((one.progress.usage for one in walks), NOTHING_USED))
 
     def seconds(self, now: datetime) -> float:
         """Return the seconds that stages took so far, including the current stage.

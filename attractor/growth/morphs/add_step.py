@@ -23,9 +23,9 @@ class AddStep(Morph):
         """Read and write these nodes and slots."""
         after = self._place(graph)
         data = ids_of(graph, (*self.reads, *self.writes), *_DATA)
-        above = graph.parents[after] if graph[after].kind == "step" else after
+        parent = graph.parents[after] if graph[after].kind == "step" else after
         return Touched(
-            frozenset({after, above, *data}), frozenset({slug(self.name), after_slot(after)})
+            frozenset({after, parent, *data}), frozenset({slug(self.name), after_slot(after)})
         )
 
     def apply(self, graph: SpecGraph) -> SpecGraph:

@@ -83,9 +83,9 @@ def _in_order(graph: SpecGraph, ids: Iterable[str]) -> dict[str, SpecNode]:
 
     def place(id_: str) -> list[int]:
         places: list[int] = []
-        while above := graph.parents.get(id_):
-            places.append(graph.children_ids(above).index(id_))
-            id_ = above
+        while parent := graph.parents.get(id_):
+            places.append(graph.children_ids(parent).index(id_))
+            id_ = parent
         return places[::-1]
 
     return {one: graph[one] for one in sorted((id_ for id_ in ids if id_ in graph), key=place)}

@@ -265,10 +265,10 @@ class SpecGraph(Mapping[str, SpecNode]):
         """Return the hashes of subtrees that another graph shares."""
         kept = dict(self._hashes)
         for id_ in touched:
-            above: str | None = id_
-            while above:
-                kept.pop(above, None)
-                above = self.parents.get(above)
+            ancestor: str | None = id_
+            while ancestor:
+                kept.pop(ancestor, None)
+                ancestor = self.parents.get(ancestor)
         return kept
 
     def _kept_parents(self, after: "SpecGraph", touched: Iterable[str]) -> Mapping[str, str]:

@@ -496,7 +496,7 @@ class LiteLLMAdapter:
         if provider == LITELLM:
             return ["the API key of a provider that litellm supports, such as GROQ_API_KEY"]
         needs = None if provider in NATIVE else find_variables(provider)
-        return [" and ".join(way) for way in needs.alternatives] if needs else []
+        return [" and ".join(keys) for keys in needs.alternatives] if needs else []
 
     def list_served(self) -> Sequence[str]:
         """Return the names of the configured providers."""
@@ -551,8 +551,8 @@ class LiteLLMAdapter:
                 hint=f"write the model as PROVIDER/MODEL; {unknown.hint}",
             )
         if not needs.are_met(self._environ):
-            ways = " or ".join(" and ".join(way) for way in needs.alternatives)
-            raise ConfigurationError(f"missing API key of {provider}", hint=f"set {ways}")
+            alternatives = " or ".join(" and ".join(keys) for keys in needs.alternatives)
+            raise ConfigurationError(f"missing API key of {provider}", hint=f"set {alternatives}")
         return needs
 
 

@@ -137,10 +137,10 @@ class _JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        told: JsonObject = getattr(record, "llm", {})
+        fields: JsonObject = getattr(record, "llm", {})
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         words = record.getMessage()
-        return json.dumps({"time": time, "level": record.levelname, "words": words, **told})
+        return json.dumps({"time": time, "level": record.levelname, "words": words, **fields})
 
 
 AGENT, SIMULATE = "agent", "simulate"

@@ -151,9 +151,12 @@ def _lost(state: RunState, before: Graph, after: Graph) -> Iterator[str]:
 
 def _lost_places(strand: WalkState, where: str, before: Graph, after: Graph) -> Iterator[str]:
     """Yield errors for missing or retyped nodes at which a walk would continue."""
-    at_work = strand.in_flight.node if strand.in_flight else ""
-    for node in dict.fromkeys([strand.progress.next_node, at_work]):
+    interrupted = strand.in_flight.node if strand.in_flight else ""
+    for node in dict.fromkeys([strand.progress.next_node, interrupted]):
         if node and node not in after.nodes:
             yield f"{node} was removed, where {where} continues"
-    if at_work in after.nodes and before.nodes[at_work].type != after.nodes[at_work].type:
-        yield f"the interrupted node {at_work} now has the type {after.nodes[at_work].type}"
+    if (
+        interrupted in after.nodes
+        and before.nodes[interrupted].type != after.nodes[interrupted].type
+    ):
+        yield f"the interrupted node {interrupted} now has the type {after.nodes[interrupted].type}"

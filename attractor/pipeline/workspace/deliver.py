@@ -170,8 +170,8 @@ async def _give_branch(run: OpenRun, workspace: Dimension, graph: Graph, host: R
         excluded=workspace.excluded,
     )
     changed = await describe_changes(workspace, run.progress.tree)
-    told = {"ref": branch.ref, "commit": branch.commit, "tree": branch.tree, "changed": changed}
-    run.emit(BRANCH_WRITTEN, told, sync=True)
+    data = {"ref": branch.ref, "commit": branch.commit, "tree": branch.tree, "changed": changed}
+    run.emit(BRANCH_WRITTEN, data, sync=True)
 
 
 async def _write_result(run: OpenRun, workspace: Dimension, graph: Graph, host: RunHost) -> None:
@@ -188,7 +188,7 @@ async def _write_result(run: OpenRun, workspace: Dimension, graph: Graph, host: 
         return
     clean = await in_thread(partial(redact_patch, Patch(content), run.redactor))
     await in_thread(partial(write_whole, place, clean.content))
-    told: dict[str, Json] = {
+    data: dict[str, Json] = {
         "path": RESULT,
         "since": since,
         "tree": until,
@@ -197,7 +197,7 @@ async def _write_result(run: OpenRun, workspace: Dimension, graph: Graph, host: 
         "store": str(workspace.store.folder),
         "changed": await describe_changes(workspace, until),
     }
-    run.emit(PATCH_WRITTEN, told, sync=True)
+    run.emit(PATCH_WRITTEN, data, sync=True)
 
 
 async def deliver_ended_run(root: Path, host: RunHost) -> None:

@@ -194,8 +194,8 @@ class IgnoreRules:
 
     def ignores_file(self, path: bytes) -> bool:
         """Return whether a file is ignored, either the file itself or a parent folder."""
-        above = (path[:end] for end, letter in enumerate(path) if letter == ord("/"))
-        return any(self.ignores(folder, is_folder=True) for folder in above) or self.ignores(
+        parents = (path[:end] for end, letter in enumerate(path) if letter == ord("/"))
+        return any(self.ignores(folder, is_folder=True) for folder in parents) or self.ignores(
             path, is_folder=False
         )
 
@@ -218,8 +218,8 @@ class IgnoreRules:
             unknown.append(folder)
             folder = folder.rpartition(b"/")[0]
         for below in reversed(unknown):
-            above = below.rpartition(b"/")[0]
-            folders[below] = folders[above] or self.ignores(below, is_folder=True)
+            parent = below.rpartition(b"/")[0]
+            folders[below] = folders[parent] or self.ignores(below, is_folder=True)
 
 
 def escape_pattern(path: str) -> str:

@@ -219,8 +219,8 @@ def write_tree(objects: LooseObjects, tree: FlatTree) -> bytes:
         folders[folder].append((name, entry.mode, entry.id))
     # Deepest first: the content of a folder is written before the folder.
     for folder in sorted(folders.keys() - {b""}, key=lambda path: path.count(b"/"), reverse=True):
-        above, _, name = folder.rpartition(b"/")
-        folders[above].append((name, FOLDER, write_folder(objects, folders[folder])))
+        parent, _, name = folder.rpartition(b"/")
+        folders[parent].append((name, FOLDER, write_folder(objects, folders[folder])))
     return write_folder(objects, folders[b""])
 
 
@@ -285,8 +285,8 @@ NO_MATERIALS = Materials()
 def materials_of(laid: FlatTree, candidate: FlatTree, submodules: Set[bytes]) -> Materials:
     """Return the materials of a workspace, given its added files, its tree and its submodules."""
     beside = {path: entry for path, entry in laid.items() if path not in candidate}
-    above = chain.from_iterable(map(folders_above, beside))
-    folders = {folder for folder in above if _is_within(folder, submodules)}
+    ancestors = chain.from_iterable(map(folders_above, beside))
+    folders = {folder for folder in ancestors if _is_within(folder, submodules)}
     contents = {
         path: (candidate[path].id, entry.id) for path, entry in laid.items() if path in candidate
     }
@@ -294,4 +294,4 @@ def materials_of(laid: FlatTree, candidate: FlatTree, submodules: Set[bytes]) ->
 
 
 def _is_within(folder: bytes, submodules: Set[bytes]) -> bool:
-    return folder in submodules or any(above in submodules for above in folders_above(folder))
+    return folder in submodules or any(parent in submodules for parent in folders_above(folder))

@@ -46,8 +46,8 @@ def carry(source: Path, paths: Sequence[str], folder: Path) -> Sequence[str]:
 
 def exists_without_links(folder: Path, path: str) -> bool:
     """Return whether a path exists and no parent folder on the path is a link."""
-    with suppress(OSError), _opened(folder) as at, _within(at, os.fsencode(path)) as above:
-        os.stat(PurePosixPath(path).name, dir_fd=above, follow_symlinks=False)
+    with suppress(OSError), _opened(folder) as at, _within(at, os.fsencode(path)) as parent:
+        os.stat(PurePosixPath(path).name, dir_fd=parent, follow_symlinks=False)
         return True
     return False
 
@@ -56,8 +56,8 @@ def is_plain_entry(folder: Path, path: str) -> bool:
     """Return whether a path is a file or folder, and no parent folder on the path is a link."""
     if not _is_plain(path):
         return False
-    with suppress(OSError), _opened(folder) as at, _within(at, os.fsencode(path)) as above:
-        found = os.stat(PurePosixPath(path).name, dir_fd=above, follow_symlinks=False)
+    with suppress(OSError), _opened(folder) as at, _within(at, os.fsencode(path)) as parent:
+        found = os.stat(PurePosixPath(path).name, dir_fd=parent, follow_symlinks=False)
         return stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)
     return False
 

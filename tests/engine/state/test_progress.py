@@ -161,7 +161,7 @@ def at(seconds: float) -> datetime:
 
 
 def flying(attempt: int = 1) -> InFlight:
-    return InFlight("work", 1, attempt, since=NOON, at_work=NOON)
+    return InFlight("work", 1, attempt, since=NOON, working_since=NOON)
 
 
 @given(FLIGHTS)

@@ -185,11 +185,11 @@ def test_interrupted_attempts_are_those_without_branches_or_questions() -> None:
 
 def test_time_stops_in_every_walk_when_its_process_ends() -> None:
     later = NOON + timedelta(seconds=5)
-    flight = replace(FLIGHT, at_work=NOON)
+    flight = replace(FLIGHT, working_since=NOON)
     walks = {key: replace(one, in_flight=flight) for key, one in tree_of_walks().items()}
     left = stop_walks(walks, later)
     assert {one.in_flight and one.in_flight.worked for one in left.values()} == {5.0}
-    assert {one.in_flight and one.in_flight.at_work for one in left.values()} == {None}
+    assert {one.in_flight and one.in_flight.working_since for one in left.values()} == {None}
 
 
 SUCCESS, FAIL = StageStatus.SUCCESS, StageStatus.FAIL
