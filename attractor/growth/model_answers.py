@@ -21,14 +21,13 @@ from attractor.base.errors import AttractorError
 from attractor.base.json import JsonObject, content_hash
 from attractor.engine.truncation import one_line
 from attractor.growth.errors import ModelAnswerRefused
-from attractor.llm.client import Client
 from attractor.llm.errors import NoObjectGeneratedError
 from attractor.llm.generation.objects import read_object
 from attractor.llm.generation.text import generate
 from attractor.llm.messages import Message
 from attractor.llm.request import ResponseFormat
 from attractor.llm.response import GenerateResult, price_call
-from attractor.pipeline.components.backends import model_middleware
+from attractor.pipeline.components.backends import open_client
 from attractor.pipeline.host.run_host import RunHost
 
 T = TypeVar("T")
@@ -70,8 +69,7 @@ async def ask_model(
     conversation = [Message.system(system), Message.user(fenced(data, marker))]
     fault = ""
     async with AsyncExitStack() as stack:
-        made = Client.from_env(host.environ, middleware=model_middleware(host, stack))
-        client = await stack.enter_async_context(made)
+        client = await open_client(host, stack)
         for number in range(1, MOST_ANSWERS + 1):
             result = await generate(
                 choice.model,

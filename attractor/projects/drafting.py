@@ -22,7 +22,7 @@ from attractor.llm.client import Client
 from attractor.llm.generation.text import generate
 from attractor.llm.messages import Message
 from attractor.llm.response import price_call
-from attractor.pipeline.components.backends import model_middleware
+from attractor.pipeline.components.backends import open_client
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.source.read import prepare_source, project_of
 from attractor.pipeline.source.vocabulary import files_beside
@@ -144,8 +144,7 @@ class Drafter:
         self._messages.append(Message.user(words))
         drafts: list[tuple[Draft, int]] = []
         async with AsyncExitStack() as stack:
-            made = Client.from_env(self.host.environ, middleware=model_middleware(self.host, stack))
-            client = await stack.enter_async_context(made)
+            client = await open_client(self.host, stack)
             for number in range(1, MOST_ROUNDS + 1):
                 draft = self._read(await self._ask(client))
                 drafts.append((draft, len(self._messages)))

@@ -23,7 +23,7 @@ from attractor.llm.generation.text import generate
 from attractor.llm.messages import Message
 from attractor.llm.request import ResponseFormat
 from attractor.llm.response import GenerateResult, price_call
-from attractor.pipeline.components.backends import model_middleware
+from attractor.pipeline.components.backends import open_client
 from attractor.pipeline.host.run_host import RunHost
 from attractor.scenarios.check import AskJudge, JudgeQuestion, JudgeVerdict
 from attractor.scenarios.evaluation import Culprit, TrialTrouble
@@ -71,8 +71,7 @@ async def open_judge(settings: JudgeSettings, host: RunHost) -> AsyncGenerator[A
     """Yield the judge of a suite, which asks a model with the settings of the project."""
     chosen = await choose_judge(settings, host.environ)
     async with AsyncExitStack() as stack:
-        client = Client.from_env(host.environ, middleware=model_middleware(host, stack))
-        yield Judge(await stack.enter_async_context(client), chosen, settings.votes).ask
+        yield Judge(await open_client(host, stack), chosen, settings.votes).ask
 
 
 @dataclass(frozen=True)

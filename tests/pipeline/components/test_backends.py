@@ -6,6 +6,7 @@ import stat
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -14,11 +15,13 @@ from attractor.backends.models import full_name
 from attractor.base.errors import ExitCode, FileError, UnknownName
 from attractor.config.settings import LlmSettings
 from attractor.engine.errors import NotRunnable
-from attractor.llm import Client, Response
+from attractor.llm import AdapterTimeout, Client, Response
 from attractor.llm.middleware import Limit
+from attractor.llm.transport.http import Endpoint
 from attractor.pipeline.components.backends import (
     find_unknown_providers,
     model_middleware,
+    open_client,
     shared_rate_limits,
 )
 from attractor.pipeline.host.run_host import RunHost
@@ -195,3 +198,17 @@ def test_run_uses_project_settings_and_records_the_model(tmp_path: Path) -> None
     assert {one.get("answered_by") for one in lines if one["event"] == "answer"} == {
         "anthropic/claude-opus-4-6"
     }
+
+
+def test_client_of_a_project_waits_minutes_for_a_model_that_thinks(tmp_path: Path) -> None:
+    host = world_with(tmp_path / "p", None, OPENAI_API_KEY=SECRET)
+
+    async def scene() -> AdapterTimeout:
+        async with AsyncExitStack() as stack:
+            adapter = (await open_client(host, stack)).providers["openai"]
+            transport: object = vars(adapter)["_transport"]
+            return cast("Endpoint", vars(transport)["_endpoint"]).limits
+
+    limits = asyncio.run(scene())
+    assert limits.stream_read == 300
+    assert limits.request == 600
