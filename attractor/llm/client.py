@@ -21,8 +21,8 @@ class AdapterTimeout:
     """Time limits of an adapter in seconds (4.7).
 
     `connect` limits the time to open a connection. `request` limits the time to a whole answer, or
-    to the beginning of a stream. `stream_read` limits the time for each event of a stream. The
-    total time of a stream is not limited.
+    to the beginning of a stream. `stream_read` limits the time without data in a stream. The total
+    time of a stream is not limited.
     """
 
     connect: float = 10.0

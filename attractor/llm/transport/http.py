@@ -41,9 +41,11 @@ _LONGEST_MESSAGE = 500
 async def read_server_events(
     response: httpx.Response, *, provider: str, timeout: float
 ) -> AsyncGenerator[Fields]:
-    """Yield the object of every event; `timeout` is the time limit for each event, in seconds."""
+    """Yield the object of every event; `timeout` is the longest silence in seconds."""
     # The stream may begin with a byte order mark.
     response.encoding = "utf-8-sig"
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    response.stream = _TimedBody(response.stream, timeout)
     async with aclosing(EventSource(response).aiter_sse()) as events:
         while (event := await _next(events, provider, timeout)) is not None:
             if event.data == _DONE:
@@ -51,6 +53,29 @@ async def read_server_events(
                 return
             if event.data:
                 yield _parse(event.data, provider)
+
+
+class _TimedBody(httpx.AsyncByteStream):
+    """The body of an answer, with a time limit for each read.
+
+    Servers send comments while a request waits or the model thinks, which end the silence.
+    """
+
+    def __init__(self, stream: httpx.AsyncByteStream, timeout: float) -> None:
+        self._stream, self._timeout = stream, timeout
+
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        pieces = aiter(self._stream)
+        while True:
+            # An asyncio timeout would interrupt the closing of other connections too.
+            with anyio.fail_after(self._timeout):
+                piece = await anext(pieces, None)
+            if piece is None:
+                return
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 async def _drain(events: AsyncGenerator[ServerSentEvent]) -> None:
@@ -64,11 +89,9 @@ async def _next(
     events: AsyncGenerator[ServerSentEvent], provider: str, timeout: float
 ) -> ServerSentEvent | None:
     try:
-        # An asyncio timeout would interrupt the closing of other connections too.
-        with anyio.fail_after(timeout):
-            return await anext(events, None)
+        return await anext(events, None)
     except TimeoutError as cause:
-        raise RequestTimeoutError(f"{provider} streamed no event for {timeout:g} s") from cause
+        raise RequestTimeoutError(f"{provider} sent no data for {timeout:g} s") from cause
     except SSEError as cause:
         raise ServerError(
             f"the answer of {provider} is not a stream",

@@ -2,7 +2,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -409,6 +409,19 @@ def test_events_are_read_with_comments_and_other_fields(line_end: bytes) -> None
     lines = [b": comment", b"event: a", b"retry: 3", b'data: {"a":', b'data:"\xc3\xa9"}', b""]
     more = [b"id: 1", b"", b"data:", b"", b'data: {"b": "\xe2\x80\xa8"}', b"", b""]
     assert read(line_end.join([*lines, *more])) == [{"a": "é"}, {"b": "\u2028"}]
+
+
+@pytest.mark.anyio
+async def test_comments_of_a_server_count_as_data_within_the_time_limit() -> None:
+    async def content() -> AsyncGenerator[bytes]:
+        for _ in range(6):
+            yield b": keep-alive\n\n"
+            await asyncio.sleep(0.2)
+        yield b'data: {"a": 1}\n\n'
+
+    response = httpx.Response(200, headers=STREAM, content=content())
+    events = read_server_events(response, provider="acme", timeout=1)
+    assert [one.raw async for one in events] == [{"a": 1}]
 
 
 def test_data_after_the_end_is_not_read() -> None:

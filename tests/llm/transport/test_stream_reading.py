@@ -235,8 +235,8 @@ def test_complete_answer_ends_the_stream(provider: str, monkeypatch: pytest.Monk
     [
         ([], {"request": 0.05}, "did not answer within 0.05 s"),
         ([b"HTTP/1.1 500 No\r\ncontent-length: 9\r\n\r\n"], {"request": 0.05}, "did not answer"),
-        ([HEAD], {"stream_read": 0.05}, "streamed no event for 0.05 s"),
-        ([HEAD, chunked(b"data: {")], {"stream_read": 0.05}, "streamed no event for 0.05 s"),
+        ([HEAD], {"stream_read": 0.05}, "sent no data for 0.05 s"),
+        ([HEAD, chunked(b"data: {")], {"stream_read": 0.05}, "sent no data for 0.05 s"),
     ],
     ids=["no head", "half an error", "no event", "half an event"],
 )
