@@ -116,6 +116,7 @@ def orders_to(service: Service, run: str, caller: Caller) -> Orders:
         randomness=host.randomness,
         redactor=host.redactor,
         before_end=evaluator_of(host).record_end,
+        runs_dir=host.runs_dir,
     )
 
 

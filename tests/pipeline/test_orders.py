@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,9 @@ def test_order_without_a_process_hints_at_resume(tmp_path: Path) -> None:
     with pytest.raises(NoRunningProcess) as caught:
         orders_to(root).pause()
     assert caught.value.hint == f"resume it first: attractor resume {RUN_ID}"
+    with pytest.raises(NoRunningProcess) as caught:
+        replace(orders_to(root), runs_dir=tmp_path / "other").pause()
+    assert caught.value.hint == f"resume it first: attractor resume {root}"
 
 
 def test_order_to_an_ended_run_does_not_hint_at_resume(tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ def orders_to(invocation: Invocation, reference: str) -> Orders:
         randomness=host.randomness,
         redactor=host.redactor,
         before_end=evaluator_of(host).record_end,
+        runs_dir=host.runs_dir,
     )
 
 
