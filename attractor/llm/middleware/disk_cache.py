@@ -343,6 +343,9 @@ class DiskCache:
 
     def _store(self, digest: RequestDigest, response: Response) -> Sequence[Warning]:
         """Cache an answer, or return a warning."""
+        if response.finish_reason.reason == "error":
+            # A retry would get the same error again.
+            return ()
         try:
             self._files.store(digest, response)
         except FileError as error:

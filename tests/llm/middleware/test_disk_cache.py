@@ -175,6 +175,12 @@ def test_an_error_is_not_kept(tmp_path: Path, mode: CacheMode) -> None:
     assert kept_files(tmp_path) == []
 
 
+def test_answer_that_ends_with_an_error_is_requested_again(tmp_path: Path) -> None:
+    provider = ScriptedProvider(FinishReason("error"), said("one"))
+    assert ask(provider, around=[DiskCache(tmp_path)]).text == ""
+    assert ask(provider, around=[DiskCache(tmp_path)]).text == "one"
+
+
 def test_a_stream_that_broke_off_is_not_kept(tmp_path: Path) -> None:
     cut = 'text = "a b c d", fault = { kind = "cut", after = 4 }'
 
