@@ -23,7 +23,7 @@ from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun, end_run, op
 from attractor.engine.state.run_state import AWAITING_ANSWER, EXECUTING, RunState
 from attractor.engine.storage.secrets import Redactor
 from attractor.pipeline.runs.garbage import end_orphans_blocking, name_processes
-from attractor.pipeline.runs.lookup import last_restart, reference_of
+from attractor.pipeline.runs.lookup import last_restart, reference_to
 from attractor.pipeline.runs.open_work import named, pick, pick_all, read_choice, read_choices
 from attractor.pipeline.source.read import read_saved_pipeline
 
@@ -110,7 +110,7 @@ class Receipt:
 class Orders:
     """Sends orders to one run, in the name of one person.
 
-    In the commands of hints, a run in `runs_dir` (default: the folder of the run) has its id.
+    In the commands of hints, a run in `runs_dir` (default: in any folder) is named by its id.
     """
 
     root: Path
@@ -300,7 +300,7 @@ class Orders:
         return f"see its state: {self._command('status')}"
 
     def _command(self, name: str) -> str:
-        return f"attractor {name} {reference_of(self.root, self.runs_dir or self.root.parent)}"
+        return f"attractor {name} {reference_to(self.root, self.runs_dir)}"
 
     def _continued_by(self, state: RunState) -> str:
         return f"; run {last_restart(self.root, state)} continues it" if state.restarted_as else ""

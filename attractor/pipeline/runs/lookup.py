@@ -209,11 +209,13 @@ def _runs_among(runs_dir: Path, names: Iterable[str]) -> list[Path]:
     return [runs_dir / one for one in names if is_run(RunDirectory(runs_dir / one))]
 
 
-def reference_to(root: Path) -> str:
-    """Return the id of a run if its directory is named by the id, otherwise the quoted
-    directory.
+def reference_to(root: Path, runs_dir: Path | None = None) -> str:
+    """Return the id of a run if its directory is named by the id, otherwise the quoted directory.
+
+    With `runs_dir`, return the directory also of a run that is not in this folder.
     """
-    return root.name if is_run_id(root.name) else shlex.quote(str(root))
+    is_near = runs_dir is None or root.parent == runs_dir
+    return root.name if is_near and is_run_id(root.name) else shlex.quote(str(root))
 
 
 def run_root(run_id: str, host: RunHost) -> Path:
