@@ -62,10 +62,12 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["program"] = prepared.address()
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Let each worker of a whole run start to load the tests at another place.
 
     After a checkout, pytest compiles them for 7 s; workers in step would all compile all of them.
+    The measurement of coverage starts before.
     """
     worker = _worker(session.config)
     if not worker or session.config.args != session.config.getini("testpaths"):
