@@ -10,11 +10,13 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import AnyStr
 
+from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError
 
@@ -85,10 +87,10 @@ def remove_abandoned_files(folder: str | Path) -> int:
     return len(abandoned)
 
 
-def open_regular(path: str | Path) -> io.BufferedReader:
+def open_regular(path: str | Path, *, dir_fd: int | None = None) -> io.BufferedReader:
     """Open a regular file for reading; refuse others, such as a FIFO, which may block forever."""
     # Non-blocking: only an open file shows its type.
-    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd)
     try:
         mode = os.fstat(file).st_mode
         if stat.S_ISDIR(mode):
@@ -314,32 +316,54 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @dataclass(frozen=True)
 class FoundEntry:
-    """A file, link or folder, by its name in an open folder (default: the working directory)."""
+    """A file, link or folder, by its name in an open folder (default: the working directory).
+
+    `folder` and `above`, the names of the folders above below the top, are valid until the walk
+    continues.
+    """
 
     folder: int | None
     name: str
     is_folder: bool
+    above: Sequence[str] = ()
+
+    @property
+    def path(self) -> str:
+        """The path below the top of the walk."""
+        return "/".join((*self.above, self.name))
 
     def status(self) -> os.stat_result:
         """Return the status of the entry itself, not of the target of a link."""
         return os.stat(self.name, dir_fd=self.folder, follow_symlinks=False)
 
 
+OnError = Callable[[OSError], object]
+"""Type of a function that is called with the error of a folder, whose name is a path below."""
+
+
 def walk_tree(
-    path: str | bytes | Path, *, dir_fd: int | None = None, unlock: bool = False
+    path: str | bytes | Path,
+    *,
+    dir_fd: int | None = None,
+    unlock: bool = False,
+    onerror: OnError = do_nothing,
 ) -> Generator[FoundEntry]:
     """Yield everything below a path and then the path itself; a folder follows its entries.
 
-    Unreadable folders are yielded without entries. With `unlock`, each folder gets mode 0700.
+    Unreadable folders are yielded without entries. With `unlock`, the owner gets all permissions of
+    each folder.
     """
     top = os.fsdecode(path)
     try:
         is_folder = stat.S_ISDIR(os.stat(top, dir_fd=dir_fd, follow_symlinks=False).st_mode)
-    except OSError:
+    except OSError as error:
+        onerror(error)
         return
     if is_folder:
-        with suppress(OSError):
-            yield from _entries_below(_open(top, dir_fd, unlock), unlock)
+        try:
+            yield from _entries_below(_open(top, dir_fd, unlock), unlock, onerror)
+        except OSError as error:
+            onerror(error)
     yield FoundEntry(dir_fd, top, is_folder)
 
 
@@ -363,40 +387,51 @@ def walk_paths(
         yield at, folders, names
 
 
-def _entries_below(at: int, unlock: bool) -> Generator[FoundEntry]:
+def _entries_below(at: int, unlock: bool, onerror: OnError) -> Generator[FoundEntry]:
     """Yield everything below an open folder, and close the folder."""
+    above: list[str] = []
+    report = partial(_report, onerror, above)
     try:
-        levels = [("", _identity(at), _entries(at))]
+        levels = [(_identity(at), _entries(at, report))]
         while True:
-            name, _, entries = levels[-1]
+            _, entries = levels[-1]
             while entries:
                 name, is_folder = entries.pop()
-                inner = _opened_folder(name, at, unlock) if is_folder else None
+                inner = _opened_folder(name, at, unlock, report) if is_folder else None
                 if inner is None:
-                    yield FoundEntry(at, name, is_folder)
+                    yield FoundEntry(at, name, is_folder, above)
                     continue
                 os.close(at)
                 at = inner
-                entries = _entries(at)
-                levels.append((name, _identity(at), entries))
-            name, _, _ = levels.pop()
+                above.append(name)
+                entries = _entries(at, report)
+                levels.append((_identity(at), entries))
+            levels.pop()
             if not levels:
                 return
-            above = os.open("..", _FOLDER, dir_fd=at)
+            up = os.open("..", _FOLDER, dir_fd=at)
             os.close(at)
-            at = above
-            # A process may have moved the folder meanwhile.
-            if _identity(at) != levels[-1][1]:
+            at = up
+            if _identity(at) != levels[-1][0]:
+                report(OSError(errno.ESTALE, "it was moved meanwhile"))
                 return
-            yield FoundEntry(at, name, True)
+            yield FoundEntry(at, above.pop(), True, above)
     finally:
         os.close(at)
 
 
-def _opened_folder(name: str, at: int, unlock: bool) -> int | None:
+def _report(onerror: OnError, above: Sequence[str], error: OSError, *names: str) -> None:
+    error.filename = "/".join((*above, *names))
+    onerror(error)
+
+
+def _opened_folder(
+    name: str, at: int, unlock: bool, report: Callable[[OSError, str], object]
+) -> int | None:
     try:
         return _open(name, at, unlock)
-    except OSError:
+    except OSError as error:
+        report(error, name)
         return None
 
 
@@ -409,16 +444,18 @@ def _open(name: str, at: int | None, unlock: bool) -> int:
         os.chmod(name, 0o700, dir_fd=at)
         folder = os.open(name, _FOLDER, dir_fd=at)
     if unlock:
+        mode = stat.S_IMODE(os.fstat(folder).st_mode)
         with suppress(OSError):
-            os.fchmod(folder, 0o700)
+            os.fchmod(folder, mode | 0o700)
     return folder
 
 
-def _entries(folder: int) -> list[tuple[str, bool]]:
+def _entries(folder: int, report: OnError) -> list[tuple[str, bool]]:
     try:
         with os.scandir(folder) as entries:
             return [(one.name, one.is_dir(follow_symlinks=False)) for one in entries]
-    except OSError:
+    except OSError as error:
+        report(error)
         return []
 
 

@@ -291,7 +291,7 @@ def test_a_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
 DEEP = 4000
 
 
-def make_deep(folder: Path, depth: int = DEEP) -> None:
+def make_deep(folder: Path, depth: int = DEEP, content: str = "") -> None:
     """Make folders within folders, too deep for one path and for a recursion."""
     folder.mkdir(exist_ok=True)
     at = os.open(folder, os.O_RDONLY)
@@ -300,15 +300,16 @@ def make_deep(folder: Path, depth: int = DEEP) -> None:
         below = os.open("deep", os.O_RDONLY, dir_fd=at)
         os.close(at)
         at = below
-    os.close(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=at))
+    with os.fdopen(os.open("file", os.O_WRONLY | os.O_CREAT, 0o600, dir_fd=at), "w") as file:
+        file.write(content)
     os.close(at)
 
 
 @contextmanager
-def deep_folder(folder: Path) -> Generator[Path]:
+def deep_folder(folder: Path, content: str = "") -> Generator[Path]:
     """Make a deep folder and remove it in any case: pytest cannot remove it."""
     try:
-        make_deep(folder)
+        make_deep(folder, content=content)
         yield folder
     finally:
         subprocess.run(["rm", "-rf", folder], check=True, timeout=60)
@@ -316,7 +317,9 @@ def deep_folder(folder: Path) -> Generator[Path]:
 
 def test_deep_folders_are_walked_and_removed(tmp_path: Path) -> None:
     with deep_folder(tmp_path / "top") as top:
-        found = [(one.name, one.is_folder, one.status().st_mode) for one in walk_tree(top)]
+        walked = [(one, one.path, one.status().st_mode) for one in walk_tree(top)]
+        assert walked[0][1] == f"{'deep/' * DEEP}file"
+        found = [(one.name, one.is_folder, mode) for one, _, mode in walked]
         assert len(found) == DEEP + 2
         assert found[0][:2] == ("file", False)
         assert all(stat.S_ISDIR(mode) for _, _, mode in found[1:])

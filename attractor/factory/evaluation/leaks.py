@@ -10,14 +10,15 @@ import os
 import stat
 import zlib
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from io import BufferedReader
 from itertools import chain, islice
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.files import file_error
+from attractor.base.files import FoundEntry, file_error, open_regular, walk_tree
 from attractor.base.secret_search import SecretSearch
+from attractor.base.toml import printable
 
 _PIECE = 1 << 20
 # A wrapped canary in hexadecimal digits is shorter.
@@ -42,53 +43,48 @@ def find_leaks(canary: str, folders: Collection[SearchedFolder]) -> list[str]:
     """Return the places with a canary, plain or encoded (base64, hexadecimal), or reversed."""
     search, unpacker = SecretSearch([canary, canary[::-1]]), _Unpacker()
     return [
-        f"{folder.name}: {path.relative_to(folder.root)}"
+        # Agents choose the names, also names that are not UTF-8.
+        f"{folder.name}: {printable(path)}"
         for folder in folders
-        for path in _below(folder)
-        if _has_leak(search, unpacker, path, str(path.relative_to(folder.root)))
+        for path in sorted(_leaks_below(folder.root, search, unpacker), key=_depth_and_name)
     ]
 
 
-def _below(folder: SearchedFolder) -> Iterator[Path]:
-    """Yield files and links of a folder, in order; links are not followed."""
-    for at, folders, files in os.walk(folder.root, onerror=_refuse):
-        here = Path(at)
-        folders.sort()
-        for name in folders:
-            # An agent may have removed the permissions.
-            _make_readable(here / name, stat.S_IRUSR | stat.S_IXUSR)
-            if (here / name).is_symlink():
-                yield here / name
-        yield from (here / name for name in sorted(files))
+def _depth_and_name(path: str) -> tuple[int, str]:
+    return path.count("/"), path
 
 
-def _refuse(error: OSError) -> None:
-    raise file_error("search", Path(error.filename), error) from error
+def _leaks_below(root: Path, search: SecretSearch, unpacker: "_Unpacker") -> Iterator[str]:
+    """Yield files, folders and links with a canary; links are not followed."""
+
+    def refuse(error: OSError) -> None:
+        raise file_error("search", root / str(error.filename), error) from error
+
+    # An agent may have removed permissions, or nested thousands of folders.
+    with closing(walk_tree(root, unlock=True, onerror=refuse)) as entries:
+        for one in entries:
+            try:
+                if _has_leak(search, unpacker, one):
+                    yield one.path
+            except FileNotFoundError:
+                """The lock of a process that ended meanwhile."""
+            except OSError as cause:
+                raise file_error("search", root / one.path, cause) from cause
 
 
-def _make_readable(path: Path, permissions: int) -> None:
-    found = path.lstat()
-    if not stat.S_ISLNK(found.st_mode) and found.st_mode & permissions != permissions:
-        path.chmod(stat.S_IMODE(found.st_mode) | permissions)
-
-
-def _has_leak(search: SecretSearch, unpacker: "_Unpacker", path: Path, name: str) -> bool:
-    try:
-        found = path.lstat()
-        if search.may_find(name):
-            return True
-        if stat.S_ISLNK(found.st_mode):
-            return search.may_find(str(path.readlink()))
-        if not stat.S_ISREG(found.st_mode):
-            return False
-        _make_readable(path, stat.S_IRUSR)
-        texts = chain(_texts(_pieces(path)), _texts(unpacker.unpack(path)))
-        return any(map(search.may_find, texts))
-    except FileNotFoundError:
-        # The lock of a process that ended meanwhile.
+def _has_leak(search: SecretSearch, unpacker: "_Unpacker", entry: FoundEntry) -> bool:
+    mode = entry.status().st_mode
+    if search.may_find(entry.name):
+        return True
+    if stat.S_ISLNK(mode):
+        return search.may_find(os.readlink(entry.name, dir_fd=entry.folder))
+    if not stat.S_ISREG(mode):
         return False
-    except OSError as cause:
-        raise file_error("search", path, cause) from cause
+    if not mode & stat.S_IRUSR:
+        os.chmod(entry.name, stat.S_IMODE(mode) | stat.S_IRUSR, dir_fd=entry.folder)
+    with open_regular(entry.name, dir_fd=entry.folder) as file:
+        texts = chain(_texts(_pieces(file)), _texts(unpacker.unpack(file)))
+        return any(map(search.may_find, texts))
 
 
 def _texts(pieces: Iterable[bytes]) -> Iterator[str]:
@@ -103,10 +99,9 @@ def _texts(pieces: Iterable[bytes]) -> Iterator[str]:
     yield text.decode("latin-1")
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            yield piece
+def _pieces(file: BufferedReader) -> Iterator[bytes]:
+    while piece := file.read(_PIECE):
+        yield piece
 
 
 class _Unpacker:
@@ -116,10 +111,11 @@ class _Unpacker:
         self._left = _MOST_UNPACKED
         self._end = 0
 
-    def unpack(self, path: Path) -> Iterator[bytes]:
+    def unpack(self, file: BufferedReader) -> Iterator[bytes]:
         """Yield the content of a packed file; of any other file, and of corrupt data, nothing."""
         self._end = max(0, self._left - _MOST_PER_FILE)
-        with path.open("rb") as file, suppress(zlib.error):
+        file.seek(0)
+        with suppress(zlib.error):
             yield from (self._objects if file.peek().startswith(_PACK) else self._streams)(file)
 
     def _streams(self, file: BufferedReader) -> Iterator[bytes]:

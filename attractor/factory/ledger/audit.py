@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ChainBroken, ExitCode, VerificationError
-from attractor.base.files import read_regular
+from attractor.base.files import read_regular, walk_tree
 from attractor.base.journal import read_lines, read_torn, require_intact
 from attractor.base.json import Json, content_hash
 from attractor.engine.journal.checkpoint import verify_journal
@@ -176,8 +176,9 @@ def _verify_run(
             "were replaced: the journal lacks lines whose hashes are in the ledger",
             hint=_RESTORE,
         )
-    for child in sorted(root.glob("**/children/*/events.jsonl")):
-        verify_journal(child)
+    for child in sorted(one.path for one in walk_tree(root) if one.name == directory.events.name):
+        if Path(child).match("children/*/*"):
+            verify_journal(root / child)
     summary = summarize(root)
     if summary.trouble_code is ExitCode.BROKEN:
         raise VerificationError(summary.trouble, hint=_RESTORE)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from attractor.factory.evaluation.leaks import SearchedFolder, find_leaks
+from tests.base.test_files import DEEP, deep_folder
 from tests.tables import table
 
 CANARY = "attractor-canary-0123456789abcdef0123456789abcdef"
@@ -52,10 +53,17 @@ def test_canary_is_found_in_every_part_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(CANARY)
     (tmp_path / f"{CANARY}.txt").touch()
     os.mkfifo(tmp_path / "pipe")
-    assert leaks(tmp_path) == [
-        f"workspace: {one}"
-        for one in sorted([f"{CANARY}.txt", "large.bin", "link"]) + ["private/closed"]
-    ]
+    named = f"folder of {CANARY}"
+    (tmp_path / named).mkdir()
+    (tmp_path / os.fsdecode(b"\xff")).write_text(CANARY)
+    found = sorted([f"{CANARY}.txt", named, "large.bin", "link", "private/closed", r"\U0000DCFF"])
+    assert sorted(leaks(tmp_path)) == [f"workspace: {one}" for one in found]
+
+
+def test_deep_folders_are_searched(tmp_path: Path) -> None:
+    with deep_folder(tmp_path / "top", CANARY) as top:
+        [found] = leaks(top)
+    assert found == f"workspace: {'deep/' * DEEP}file"
 
 
 def commit(root: Path, message: str, text: str = "") -> None:

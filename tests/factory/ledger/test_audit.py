@@ -16,6 +16,7 @@ from attractor.factory.ledger.audit import AuditReport, audit
 from attractor.factory.ledger.ledger import KEY_FILE, LEDGER_FILE
 from attractor.factory.ledger.records import DECISIONS_FILE
 from attractor.factory.ledger.tokens import TOKENS_FILE, TokenStore
+from tests.base.test_files import deep_folder
 from tests.cli.running import attractor
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
@@ -235,6 +236,9 @@ def test_command_verifies_all_or_one_run(tmp_path: Path) -> None:
         assert done.returncode == code, done
         assert (f"corrupt: {journal}: line 3 was changed" in done.stdout) == bool(code)
         assert ("No problems found." in done.stdout) != bool(code)
+    with deep_folder(whole.directory / "deep"):
+        words = ("audit", "verify", whole.run_id)
+        assert attractor(*words, folder=flow.project, variables=variables).returncode == 0
     unknown = flow.host.runs_dir / "01UNKNOWN"
     Workplace(unknown, line("plan")).run()
     done = attractor("audit", "verify", unknown.name, folder=flow.project, variables=variables)
