@@ -7,13 +7,13 @@ from dataclasses import field, replace
 from datetime import timedelta
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Protocol, cast
+from typing import Annotated, ClassVar, Protocol, cast
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import NotCanonical, UnknownName, UsageError
-from attractor.base.json import Json, canonical_json, content_hash
+from attractor.base.errors import UnknownName, UsageError
+from attractor.base.json import Json, content_hash
 from attractor.base.processes import ExecResult
 from attractor.base.registry import Registry
 from attractor.base.toml import KeyPath, TomlMistake, did_you_mean, dotted
@@ -362,14 +362,6 @@ def same_json(first: Json, second: Json) -> bool:
     return isinstance(first, bool) == isinstance(second, bool) and first == second
 
 
-def _is_json(value: object) -> object:
-    try:
-        canonical_json(cast("Json", value))
-    except NotCanonical as error:
-        raise ValueError(error.message) from error
-    return value
-
-
 def _is_regex(pattern: str) -> str:
     try:
         re.compile(pattern)
@@ -378,7 +370,6 @@ def _is_regex(pattern: str) -> str:
     return pattern
 
 
-JsonValue = Annotated[Any, AfterValidator(_is_json)]
 Regex = Annotated[str, AfterValidator(_is_regex)]
 
 

@@ -28,7 +28,8 @@ from pydantic import (
 )
 
 from attractor.base.durations import parse_duration
-from attractor.base.errors import InvalidDuration, UsageError, VerificationError
+from attractor.base.errors import InvalidDuration, NotCanonical, UsageError, VerificationError
+from attractor.base.json import Json, canonical_json
 from attractor.base.toml import Fault, KeyPath, TomlMistake, explain_faults
 from attractor.config.schema import child, keys_at
 
@@ -46,6 +47,14 @@ def _as_duration(value: object) -> object:
         return parse_duration(value)
     except InvalidDuration as error:
         raise ValueError(f"{error.message}; {error.hint}") from error
+
+
+def _is_json(value: object) -> object:
+    try:
+        canonical_json(cast("Json", value))
+    except NotCanonical as error:
+        raise ValueError(error.message) from error
+    return value
 
 
 def _as_fraction(value: object) -> object:
@@ -79,6 +88,7 @@ def _is_relative(path: str) -> str:
     return path
 
 
+JsonValue = Annotated[Any, AfterValidator(_is_json)]
 ExactFraction = Annotated[
     Fraction, BeforeValidator(_as_fraction, json_schema_input_type=int | float | str)
 ]
@@ -267,7 +277,7 @@ class RequestStep(SuiteTable):
         description="headers; they override `host`, `content-type` and `accept-encoding`",
     )
     body: str = Field(default="", description="the body as text")
-    json_: Any = Field(
+    json_: JsonValue = Field(
         default=None, alias="json", description="the body as JSON, with a header `content-type`"
     )
     timeout: Duration | None = Field(

@@ -402,6 +402,7 @@ def test_service_that_is_not_ready_reports_the_reason(
             {"path": "$..name", "matches": "^c"},
             "$..name in {place} is \"dog\", which does not match '^c'",
         ),
+        ({"path": "$", "matches": '"größe"'}, ""),
         ({"path": "$.absent"}, "$.absent in {place} is missing"),
         ({"path": "$.absent", "exists": False}, ""),
         ({"path": "$.total", "exists": False}, "$.total in {place} is present"),
@@ -412,7 +413,8 @@ def test_json_of_outputs_and_files_is_compared(
     tmp_path: Path, options: dict[str, Any], reason: str
 ) -> None:
     tasks = '[{"name": "cat", "done": true}, {"name": "dog", "done": false}]'
-    (tmp_path / "a.json").write_text(f'{{"tasks": {tasks}, "total": 2, "none": null}}')
+    more = f'"none": null, "long": [{"1, " * 99}1], "größe": 1'
+    (tmp_path / "a.json").write_text(f'{{"tasks": {tasks}, "total": 2, {more}}}')
     checks = [{"kind": "json", "file": "a.json"}, {"kind": "json", "step": "go"}]
     one = scenario(
         [{"name": "go", "run": "cat a.json"}], [{**check, **options} for check in checks]

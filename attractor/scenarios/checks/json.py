@@ -12,14 +12,13 @@ from attractor.environments.errors import FileUnusable
 from attractor.scenarios.check import (
     CheckOptions,
     CheckResult,
-    JsonValue,
     Observation,
     Regex,
     check_result,
     same_json,
     step_record,
 )
-from attractor.scenarios.suite import RelativePath
+from attractor.scenarios.suite import JsonValue, RelativePath
 from attractor.twins.recordings.json_diff import JsonPath, JsonPathField
 
 _LONGEST = 200
@@ -118,7 +117,7 @@ class JsonCheck(CheckOptions):
             length = len(cast("Sequence[Any]", value))
             if length != self.length:
                 return f"has the length {length}, not {self.length}"
-        text = value if isinstance(value, str) else shown
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         if self.matches is not None and not re.search(self.matches, text, re.MULTILINE):
             return f"is {shown}, which does not match {self.matches!r}"
         return ""

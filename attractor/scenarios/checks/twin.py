@@ -12,12 +12,11 @@ from attractor.base.json import Json
 from attractor.scenarios.check import (
     CheckOptions,
     CheckResult,
-    JsonValue,
     Observation,
     check_result,
     same_json,
 )
-from attractor.scenarios.suite import Name, SuiteTable
+from attractor.scenarios.suite import JsonValue, Name, SuiteTable
 from attractor.twins.recordings.json_diff import JsonPathField
 
 SeenRequest = Mapping[str, Json]
