@@ -64,7 +64,7 @@ class StatusFile:
             )
         if result.timed_out or result.exit_code:
             raise InvalidReport(f"cannot read {self.path}: {result.stderr.strip()}")
-        if len(result.stdout) > LARGEST:
+        if len(result.stdout.encode()) > LARGEST:
             raise InvalidReport(f"{self.path} is larger than {LARGEST} bytes")
         return result.stdout
 

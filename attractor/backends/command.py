@@ -1,9 +1,11 @@
 """Executes stages with a command of the user, which gets the prompt on its input."""
 
 from attractor.backends.outside import outside_backend
-from attractor.backends.outside_events import AgentText
+from attractor.backends.outside_events import AgentText, Failed
 from attractor.backends.programs import Dialogue, Invocation, Program, Task
 from attractor.backends.registry import OutsideParts
+
+LONGEST_ANSWER = 64 << 20
 
 
 def invoke(task: Task) -> Invocation:
@@ -17,9 +19,14 @@ def invoke(task: Task) -> Invocation:
 
 
 async def drive(dialogue: Dialogue) -> None:
-    """Take the whole output as the answer."""
-    async for line in dialogue.lines():
-        dialogue.take(AgentText(line, is_piece=True))
+    """Take the whole output as the answer, and refuse an endless one."""
+    left = LONGEST_ANSWER
+    async for text in dialogue.texts():
+        left -= len(text)
+        if left < 0:
+            dialogue.take(Failed(f"its output is longer than {LONGEST_ANSWER:,} characters"))
+            return
+        dialogue.take(AgentText(text, is_piece=True))
 
 
 def program(parts: OutsideParts | None) -> Program:

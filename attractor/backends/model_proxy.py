@@ -22,7 +22,8 @@ from starlette.types import Receive, Scope, Send
 from attractor.backends.models import KEYS
 from attractor.base.dataclasses import dataclass
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.twins.server.hosting import LOOPBACK, listen, serve
+from attractor.twins.errors import Rejection
+from attractor.twins.server.hosting import LOOPBACK, listen, read_body, serve
 
 _TIMEOUT = httpx.Timeout(connect=10, read=600, write=60, pool=None)
 _KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key")
@@ -167,6 +168,10 @@ class _Proxy:
             return _refuse(404, f"{request.method} {request.url.path} is not a model call")
         if not self._has_key(request):
             return _refuse(401, "the placeholder key is missing")
+        try:
+            content = await read_body(request)
+        except Rejection as error:
+            return _refuse(error.status, error.message)
         headers = [(name, value) for name, value in request.headers.items()]
         forwarded = self._client.build_request(
             request.method,
@@ -174,7 +179,7 @@ class _Proxy:
             params=[one for one in request.query_params.multi_items() if one[0] != "key"],
             headers=[one for one in headers if one[0] not in _NOT_FORWARDED]
             + [*self._headers.items()],
-            content=await request.body(),
+            content=content,
         )
         try:
             answer = await self._client.send(forwarded, stream=True)

@@ -365,8 +365,10 @@ async def _execute(work: _ProgramRun, program: Program, dialogue: Dialogue) -> E
     own = {VARIABLE: work.file.path, **_home(task)}
     models: Mapping[str, str] = task.access.variables if task.access else {}
 
+    is_followed = True
+
     def on_output(chunk: OutputChunk) -> None:
-        if chunk.stream == "stdout":
+        if is_followed and chunk.stream == "stdout":
             dialogue.output.feed_data(chunk.text.encode())
 
     async with AsyncExitStack() as stack:
@@ -384,6 +386,8 @@ async def _execute(work: _ProgramRun, program: Program, dialogue: Dialogue) -> E
         running.add_done_callback(lambda _: dialogue.end())
         try:
             await program.drive(dialogue)
+            # Nothing reads the output that follows.
+            is_followed = False
             dialogue.close_input()
             await asyncio.wait([running], timeout=_GRACE_S)
         finally:

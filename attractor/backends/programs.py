@@ -1,6 +1,7 @@
 """Programs of outside agents: the call for a prompt, and the dialogue with the running program."""
 
 import asyncio
+import codecs
 import secrets
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from attractor.backends.model_proxy import ModelAccess
 from attractor.backends.models import MODEL, ModelChoice, ModelDefaults
-from attractor.backends.outside_events import ProgramEvent
+from attractor.backends.outside_events import ProgramEvent, Warned
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.json import JsonObject, parse_json
@@ -19,6 +20,7 @@ from attractor.language.graph.graph import Node
 
 LOOPBACK = "127.0.0.1"
 _LONGEST_LINE = 64 << 20
+_PIECE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -98,15 +100,25 @@ class Dialogue:
 
     async def json_lines(self) -> AsyncIterator[JsonObject]:
         """Yield the JSON objects of the output until it ends; other lines are notices."""
-        async for line in self.lines():
+        is_open = True
+        while is_open:
+            try:
+                line = await self.output.readline()
+            except ValueError:
+                most = _LONGEST_LINE >> 20
+                self.take(Warned(f"a line of the output was skipped: it is larger than {most} MiB"))
+                continue
+            is_open = bool(line)
             with suppress(NotCanonical):
-                if line.startswith("{") and isinstance(value := parse_json(line), dict):
+                if line.startswith(b"{") and isinstance(value := parse_json(line), dict):
                     yield value
 
-    async def lines(self) -> AsyncIterator[str]:
-        """Yield the lines of the output until it ends."""
-        while line := await self.output.readline():
-            yield line.decode(errors="replace")
+    async def texts(self) -> AsyncIterator[str]:
+        """Yield the output in pieces until it ends."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        while piece := await self.output.read(_PIECE):
+            yield decoder.decode(piece)
+        yield decoder.decode(b"", final=True)
 
 
 @asynccontextmanager

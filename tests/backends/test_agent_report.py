@@ -61,6 +61,7 @@ def test_report_file_is_removed_and_not_committed(tmp_path: Path) -> None:
         ('mkfifo "$file"', "is not a regular file"),
         ('ln -s /nowhere "$file"', "is not a regular file"),
         (f'head -c {LARGEST + 1} /dev/zero | tr "\\0" x > "$file"', f"larger than {LARGEST}"),
+        (f'printf "ü%.0s" $(seq {LARGEST // 2 + 1}) > "$file"', f"larger than {LARGEST}"),
     ],
 )
 def test_special_or_large_status_file_is_refused(tmp_path: Path, command: str, told: str) -> None:

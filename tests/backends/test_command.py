@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from attractor import RunResult
+from attractor.backends import command, programs
 from attractor.backends.models import ModelDefaults
 from attractor.backends.registry import BackendParts, OutsideParts, backend_registry
 from attractor.config.settings import BackendsSettings, ProgramSettings
@@ -98,6 +99,17 @@ def test_a_malformed_report_goes_back_with_the_reason(tmp_path: Path) -> None:
     assert "'outcome' cannot be 'great'" in again
     [refused] = events(result, "ReportRefused")
     assert "great" in str(refused.data["reason"])
+
+
+def test_a_long_line_is_an_answer_and_an_endless_output_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "_LONGEST_LINE", 1000)
+    result = work(tmp_path, f"printf 'ü%.0s' $(seq 1000); {REPORTS}")
+    assert (result.directory / "work" / "response.md").read_text() == "ü" * 1000
+    monkeypatch.setattr(command, "LONGEST_ANSWER", 999)
+    endless = work(tmp_path, "yes")
+    assert endless.reason.startswith("command failed: its output is longer than 999 characters")
 
 
 def test_a_canceled_command_leaves_no_process(tmp_path: Path) -> None:

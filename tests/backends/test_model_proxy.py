@@ -5,11 +5,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
+import pytest
 
 from attractor.backends.model_proxy import UPSTREAMS, ModelAccess, offer_models
 from attractor.llm.client import Client
 from attractor.llm.messages import Message
 from attractor.llm.request import Request
+from attractor.twins.server import hosting
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.places import finish, local
@@ -115,6 +117,20 @@ def test_pieces_of_a_stream_are_passed_on_at_once(tmp_path: Path) -> None:
         assert keys == ["x-api-key: real"]
 
     finish(scene())
+
+
+def test_an_endless_request_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosting, "MAX_BODY", 999)
+
+    async def ask(access: ModelAccess) -> None:
+        key = {"authorization": f"Bearer {access.key}"}
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.post(f"{access.url}/responses", headers=key, content=b"x" * 1000)
+        assert (answer.status_code, "the body is too large" in answer.text) == (413, True)
+
+    with in_background(ProviderTwin()) as twin:
+        offered(tmp_path, "openai", dict(twin.environ()), ask)
+        assert not twin.requests
 
 
 def test_a_dead_provider_is_a_bad_gateway(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """Calls of agent programs, and the events in their output."""
 
+import asyncio
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from attractor.backends import claude, codex, gemini, opencode
+import pytest
+
+from attractor.backends import claude, codex, gemini, opencode, programs
 from attractor.backends.model_proxy import ModelAccess
 from attractor.backends.models import ModelChoice
 from attractor.backends.outside_events import (
@@ -17,7 +20,7 @@ from attractor.backends.outside_events import (
     Spent,
     Warned,
 )
-from attractor.backends.programs import Program, Task
+from attractor.backends.programs import Dialogue, Program, Task
 from attractor.base.json import JsonObject
 from attractor.llm.response import Usage
 from tests.tables import table
@@ -223,3 +226,27 @@ def test_a_program_is_called_with_model_effort_and_session(program: Program) -> 
     assert len(told) < 1000
     assert prompt in call.input or program.keeps_input
     assert all(not Path(name).is_absolute() for name in call.files)
+
+
+@table(
+    ("text", "told"),
+    [
+        ('{"a": 1}\n[{"a": 2}]\nstarting\n{"a": "ü"}', [{"a": 1}, {"a": "ü"}]),
+        ('{"a": "' + 1000 * "x" + '"}\n{"a": 3}\n', ["is larger than 0 MiB", {"a": 3}]),
+    ],
+)
+def test_events_are_the_lines_with_an_object(
+    text: str, told: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "_LONGEST_LINE", 1000)
+    found: list[object] = []
+
+    async def follow() -> None:
+        task = Task("", ModelChoice("", ""), "/")
+        dialogue = Dialogue(task, lambda event: found.append(str(event)[-22:-2]))
+        dialogue.output.feed_data(text.encode())
+        dialogue.output.feed_eof()
+        found.extend([one async for one in dialogue.json_lines()])
+
+    asyncio.run(follow())
+    assert found == told
