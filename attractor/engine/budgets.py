@@ -8,15 +8,12 @@ from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.json import Json
-from attractor.engine.journal.events import BudgetWarning
+from attractor.engine.journal.events import BudgetsSet, BudgetWarning
 from attractor.engine.outcome import Usage
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import Exhausted
 from attractor.engine.storage.json_files import Fields
 from attractor.language.graph.graph import Graph
-
-BUDGETS_SET = "BudgetsSet"
-"""The event type for the budgets that a walk begins or continues with."""
 
 WARNING_SHARE = 0.8
 """The share of a budget at which the run warns that the budget is nearly exhausted."""
@@ -119,10 +116,15 @@ def read_budgets(graph: Graph) -> Budgets:
     )
 
 
-def record_budgets(run: OpenRun, budgets: Budgets) -> None:
-    """Record the budgets that apply from now on; budgets without any limit are not recorded."""
+def record_budgets(run: OpenRun, budgets: Budgets, *, by_caller: Budgets) -> None:
+    """Record the budgets that apply from now on; budgets without any limit are not recorded.
+
+    The next process continues with those that the caller set.
+    """
     if budgets != NO_BUDGETS:
-        run.emit(BUDGETS_SET, budgets_to_record(budgets))
+        seconds = budgets.duration.total_seconds() if budgets.duration is not None else None
+        caller = budgets_to_record(by_caller)
+        run.record(BudgetsSet(budgets.cost_usd, budgets.tokens, seconds, caller))
 
 
 def budgets_to_record(budgets: Budgets) -> dict[str, Json]:

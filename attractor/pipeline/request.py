@@ -10,6 +10,7 @@ from attractor.base.errors import UsageError
 from attractor.base.json import Json, JsonObject
 from attractor.engine.budgets import NO_BUDGETS, Budgets, budgets_from_record, budgets_to_record
 from attractor.engine.run_folder.layout import Manifest
+from attractor.engine.state.run_state import RunState
 from attractor.engine.storage.json_files import Fields
 from attractor.engine.storage.secrets import Redactor
 from attractor.language.declarations.inputs import variable_of
@@ -129,6 +130,15 @@ def read_request(manifest: Manifest) -> RunRequest:
         feedback=fields.members("feedback"),
         promoted_by=fields.text("promoted_by"),
     )
+
+
+def current_request(manifest: Manifest, state: RunState) -> RunRequest:
+    """Return the request of a run with the budgets that the caller of its last process set."""
+    request = read_request(manifest)
+    if not state.budgets:
+        return request
+    last = budgets_from_record(Fields(state.budgets, "the budgets of the run"))
+    return replace(request, budgets=last.over(request.budgets))
 
 
 def promoting_command(manifest: Manifest, reference: str) -> str:

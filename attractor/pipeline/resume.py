@@ -19,7 +19,7 @@ from attractor.pipeline.host.pinned_agents import are_agents_changed, with_pinne
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.preflight import PreflightReport, preflight
 from attractor.pipeline.preflight.requirements import report_common_secrets
-from attractor.pipeline.request import NO_OVERRIDES, Overrides, RunRequest, read_request
+from attractor.pipeline.request import NO_OVERRIDES, Overrides, RunRequest, current_request
 from attractor.pipeline.runs.garbage import end_orphans
 from attractor.pipeline.runs.lookup import outermost_run_id
 from attractor.pipeline.source.accept_change import accept_change, plan_change
@@ -65,7 +65,7 @@ async def continue_run(
         _require_resumable(run)
         if run.manifest.restart and run.state.status == QUEUED:
             settle_parent(run.directory, run.manifest, host)
-        request = read_request(run.manifest)
+        request = current_request(run.manifest, run.state)
         if not is_restart:
             overrides.require_withheld(request)
         request = overrides.apply(request, host.environ)

@@ -101,7 +101,7 @@ async def _build_runner(
         play_train=play_train,
     )
     budgets = request.budgets.over(read_budgets(pipeline.graph)).within(host.budgets)
-    record_budgets(run, budgets)
+    record_budgets(run, budgets, by_caller=request.budgets)
     no_limit = "none: set one with --max-cost-usd, --max-tokens or --max-duration"
     host.tell(f"budget: {budgets if budgets != NO_BUDGETS else no_limit}")
     children = Children(

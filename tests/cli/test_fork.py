@@ -222,6 +222,18 @@ def test_new_budgets_replace_the_old_ones(desk: GitDesk, starting_runs: Starting
     assert enough.returncode == 0, enough.stderr
 
 
+@pytest.mark.parametrize("word", ["resume", "fork"])
+def test_budget_of_a_resume_applies_to_later_processes(
+    desk: GitDesk, starting_runs: StartingRuns, word: str
+) -> None:
+    old = starting_runs.restore(desk, GATE, "--interviewer", "park")
+    limited = desk.do("resume", old.name, "--max-duration", "1ms", "--no-evaluate")
+    place = [] if word == "resume" else ["ask"]
+    later = desk.do(word, old.name, *place, "--interviewer", "auto_approve", "--no-evaluate")
+    for stopped in (limited, later):
+        assert (stopped.returncode, "of 0.001" in stopped.stdout) == (3, True), stopped.stderr
+
+
 @pytest.mark.parametrize("word", ["fork", "rewind"])
 def test_child_run_cannot_be_forked(desk: GitDesk, word: str) -> None:
     desk.make(

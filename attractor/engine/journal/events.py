@@ -274,6 +274,19 @@ class ParallelBranchCompleted:
 
 
 @dataclass(frozen=True)
+class BudgetsSet:
+    """A walk begins or continues with these budgets.
+
+    `set_by_caller` has those of the caller, with which the next process continues.
+    """
+
+    cost_usd: float | None
+    tokens: int | None
+    seconds: float | None
+    set_by_caller: dict[str, Json]
+
+
+@dataclass(frozen=True)
 class BudgetWarning:
     """A budget is nearly exhausted."""
 
@@ -338,6 +351,7 @@ EngineEvent: TypeAlias = (
     | EdgeSelected
     | ParallelBranchStarted
     | ParallelBranchCompleted
+    | BudgetsSet
     | BudgetWarning
     | CheckpointSaved
     | FilesLeftOut

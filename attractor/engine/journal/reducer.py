@@ -219,6 +219,11 @@ def _warned(state: RunState, event: Event, data: Fields) -> RunState:
     return changed(state, warned=(*state.warned, data.text("budget")))
 
 
+def _budgets_set(state: RunState, event: Event, data: Fields) -> RunState:
+    by_caller = data.members("set_by_caller") if data.has("set_by_caller") else {}
+    return changed(state, budgets=by_caller)
+
+
 def _interrupted(state: RunState, event: Event, data: Fields) -> RunState:
     walks = stop_walks(state.walks, event.time)
     return changed(state, stopped=data.text("reason"), walks=walks)
@@ -256,6 +261,7 @@ _CHANGES: Mapping[str, Callable[[RunState, Event, Fields], RunState]] = {
     "StageParked": _asked,
     "CheckpointSaved": _saved,
     "OperatorAction": _acted,
+    "BudgetsSet": _budgets_set,
     "BudgetWarning": _warned,
     "RunInterrupted": _interrupted,
     "RunResumed": _resumed,

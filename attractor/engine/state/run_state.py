@@ -129,7 +129,8 @@ class RunState:
     `stopped` is the reason why the last process stopped, `warned` names the budgets that are nearly
     exhausted. `walks` has the walks that are not joined yet. `begun` counts the visits of each
     node. `restarted_as` is the run that continues this run (ruling R7). `answer_counts` counts the
-    answers of each interviewer.
+    answers of each interviewer. `budgets` is the record of the budgets that the caller of the last
+    process set; attributes, profile and suite can set others.
     """
 
     status: RunStatus = QUEUED
@@ -139,6 +140,7 @@ class RunState:
     answers: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
     answer_counts: Mapping[str, int] = field(default_factory=dict[str, int])
     warned: tuple[str, ...] = ()
+    budgets: Mapping[str, Json] = field(default_factory=dict[str, Json])
     stopped: str = ""
     is_paused: bool = False
     canceled: str = ""
@@ -236,6 +238,7 @@ def state_to_record(state: RunState) -> dict[str, Json]:
             "answers": {key: answer_to_record(one) for key, one in state.answers.items()},
             "given": dict(state.answer_counts),
             "warned": list(state.warned),
+            "budgets": dict(state.budgets),
             "stopped": state.stopped,
             "is_paused": state.is_paused,
             "canceled": state.canceled,
@@ -258,6 +261,7 @@ def state_from_record(fields: Fields) -> RunState:
         answers={key: answer_from_record(answers.inner(key)) for key in answers.all()},
         answer_counts=counts_from(run, "given"),
         warned=run.texts("warned"),
+        budgets=run.members("budgets") if run.has("budgets") else {},
         stopped=run.text("stopped"),
         is_paused=run.flag("is_paused"),
         canceled=run.text("canceled"),

@@ -13,7 +13,7 @@ from attractor.base.ids import new_run_id
 from attractor.base.json import Json
 from attractor.engine.context import store_large_values
 from attractor.engine.errors import GraphChanged
-from attractor.engine.journal.checkpoint import verify_journal
+from attractor.engine.journal.checkpoint import open_journal, verify_journal
 from attractor.engine.journal.events import (
     ParallelBranchStarted,
     PipelineStarted,
@@ -51,7 +51,7 @@ from attractor.pipeline.request import (
     Overrides,
     RunRequest,
     WorkspaceKind,
-    read_request,
+    current_request,
 )
 from attractor.pipeline.runs.garbage import end_orphans_of
 from attractor.pipeline.runs.history import RunRecord, read_run
@@ -257,7 +257,8 @@ async def plan_fork(
     if new_root is not None:
         require_free(new_root)
     point = find_fork_point(run, at)
-    request = read_request(run.manifest)
+    state = open_journal(run.directory.events, run.directory.checkpoint).state
+    request = current_request(run.manifest, state)
     overrides.require_withheld(request)
     request = overrides.apply(request, host.environ)
     request = replace(request, file=graph.absolute()) if graph else request
