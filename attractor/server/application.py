@@ -14,7 +14,7 @@ from attractor.server.access.log import Log
 from attractor.server.html.rendering import PageRouter, answer_error, navigation_of
 from attractor.server.http.guard import Guard
 from attractor.server.http.idempotency import AnswerStore, Idempotency, describe_keys
-from attractor.server.http.problems import answer_problems, problem_statuses
+from attractor.server.http.problems import answer_problems, describe_problems, problem_statuses
 from attractor.server.service import Service
 
 RESOURCES = Registry("attractor.server.resources", APIRouter, noun="resource")
@@ -55,6 +55,7 @@ def build_application(
     application.state.navigation = navigation_of(PAGES.values())
     answer_problems(application, answer_error)
     store = AnswerStore(service.host.state_dir / "server" / "requests.sqlite3", service.host.clock)
+    describe_problems(application)
     describe_keys(application)
     # Inside the guard, which was added last.
     application.add_middleware(Idempotency, store=store, project=service.host.project)

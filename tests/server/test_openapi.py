@@ -47,6 +47,8 @@ def test_document_lists_every_operation(server: RunningServer) -> None:
         operation = document["paths"][path][method]
         assert operation["description"], path
         assert "429" in operation["responses"], path
+    for name in set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document))):
+        assert name in document["components"]["schemas"]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")

@@ -128,6 +128,18 @@ def _error_of(error: Exception) -> AttractorError:
     return error
 
 
+def describe_problems(application: FastAPI) -> None:
+    """Add the schema of problems, which no operation returns, to the OpenAPI document."""
+    write = application.openapi
+
+    def describe() -> dict[str, Any]:
+        document = write()
+        document["components"]["schemas"].setdefault(Problem.__name__, Problem.model_json_schema())
+        return document
+
+    application.openapi = describe
+
+
 def problem_statuses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the problems that an operation may answer, for the OpenAPI document."""
     return {
