@@ -230,10 +230,17 @@ def _lower_bound(judged: _Judged) -> RuleResult:
     return _at_least(judged, "lower_bound", bound, settings.min_lower_bound)
 
 
+def _distinct(value: float, limit: float, *, digits: int) -> tuple[str, str]:
+    """Format a figure and its limit, with more digits if different numbers would look equal."""
+    while value != limit and f"{value:.{digits}f}" == f"{limit:.{digits}f}":
+        digits += 1
+    return f"{value:.{digits}f}", f"{limit:.{digits}f}"
+
+
 def _at_least(
     judged: _Judged, rule: str, value: Fraction | float, wanted: Fraction | float
 ) -> RuleResult:
-    figure, threshold = f"{float(value):.3f}", f"{float(wanted):.3f}"
+    figure, threshold = _distinct(float(value), float(wanted), digits=3)
     passed = value >= wanted
     return RuleResult(
         rule,
@@ -294,11 +301,12 @@ def _regression(judged: _Judged) -> RuleResult:
     was = satisfaction(count_trials(scenarios, before))
     now = satisfaction(count_trials(scenarios, judged.results))
     lost = was - now
+    figure, threshold = _distinct(float(now), float(was - allowed), digits=3)
     return RuleResult(
         "regression",
         passed=lost <= allowed,
-        figure=f"{float(now):.3f}",
-        threshold=f"at least {float(was - allowed):.3f}",
+        figure=figure,
+        threshold=f"at least {threshold}",
         words=""
         if lost <= allowed
         else f"satisfaction fell from {float(was):.3f} to {float(now):.3f} since the last "
@@ -471,12 +479,13 @@ def _budget(judged: _Judged) -> RuleResult:
     if not set_limits:
         return _idle("budget", "neither suite nor profile set max_cost_usd")
     cost, limit = judged.input.cost_usd, min(set_limits)
+    figure, most = _distinct(cost, limit, digits=2)
     return RuleResult(
         "budget",
         passed=cost <= limit,
-        figure=f"{cost:.2f} USD",
-        threshold=f"at most {limit:.2f} USD",
-        words="" if cost <= limit else f"the run cost {cost:.2f} USD, more than {limit:.2f} USD",
+        figure=f"{figure} USD",
+        threshold=f"at most {most} USD",
+        words="" if cost <= limit else f"the run cost {figure} USD, more than {most} USD",
         remedy="start a new run with --max-cost-usd",
         domain=Domain.EXECUTION,
         culprit=Culprit.PIPELINE,

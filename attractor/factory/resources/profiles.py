@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from attractor.base.errors import Refused
-from attractor.base.files import read_regular
+from attractor.base.files import read_regular, reason_of
 from attractor.base.json import Json, canonical_json, content_hash
 from attractor.base.toml import InvalidToml, TomlMistakes, parse_toml
 from attractor.factory.errors import InvalidProfile
@@ -87,7 +87,13 @@ class Profile(SuiteTable):
 
 def read_profile(file: Path) -> Profile:
     """Read a profile from a TOML file."""
-    return parse_profile(read_regular(file).decode("utf-8", "replace"), str(file))
+    try:
+        text = read_regular(file).decode("utf-8")
+    except OSError as cause:
+        raise InvalidProfile(f"cannot read {file}: {reason_of(cause)}") from cause
+    except UnicodeDecodeError as cause:
+        raise InvalidProfile(f"{file}: {cause}", hint="save it as UTF-8") from cause
+    return parse_profile(text, str(file))
 
 
 def parse_profile(text: str, where: str) -> Profile:

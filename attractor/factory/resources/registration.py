@@ -7,6 +7,7 @@ without their rubrics.
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -103,8 +104,10 @@ def drawn_pipelines(host: RunHost) -> set[str]:
     """Return the names of the pipelines in the .dot files of a project, without those of runs."""
     names: set[str] = set()
     for file in list_pipeline_files(host.project, host.runs_dir):
-        text = (host.project / file).read_text("utf-8", "replace")
-        names |= {match["name"] or Path(file).stem for match in _GRAPH.finditer(text)}
+        # A broken link draws no pipeline.
+        with suppress(OSError):
+            text = (host.project / file).read_text("utf-8", "replace")
+            names |= {match["name"] or Path(file).stem for match in _GRAPH.finditer(text)}
     return names
 
 

@@ -389,6 +389,16 @@ def test_the_lower_of_two_cost_limits_counts() -> None:
     assert rules(gate(with_profile(limited, policy={"max_cost_usd": 1}))) == ["budget"]
 
 
+def test_a_missed_limit_never_looks_reached() -> None:
+    costly = replace(with_limits(GREEN, max_cost_usd=0.05), cost_usd=0.0534)
+    close = with_limits(GREEN, min_lower_bound=0.22365)
+    words = [one.words for report in map(gate, (costly, close)) for one in report.reasons]
+    assert words == [
+        "the run cost 0.053 USD, more than 0.050 USD",
+        "0.22361 is below 0.22365, the minimum of the suite",
+    ]
+
+
 WINDOW = {
     "runs": 10,
     "pipelines": 2,

@@ -63,6 +63,20 @@ def test_an_invalid_profile_file_is_refused(tmp_path: Path, text: str, words: st
         read_profile(tmp_path / "a.toml")
 
 
+@table(
+    ("content", "words"),
+    [(b'name = "\xfc"', "can't decode byte 0xfc"), (None, "cannot read .*: No such file")],
+)
+def test_an_unreadable_profile_file_is_refused(
+    tmp_path: Path, content: bytes | None, words: str
+) -> None:
+    file = tmp_path / "a.toml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(InvalidProfile, match=words):
+        read_profile(file)
+
+
 @table("name", ["", "../up", "Demo", "a b", "a/b"])
 def test_invalid_profile_name_is_refused(name: str) -> None:
     with pytest.raises(InvalidProfile, match="invalid profile name"):

@@ -202,6 +202,7 @@ def test_a_registered_or_drawn_pipeline_is_known(host: RunHost, tmp_path: Path, 
     (host.project / "drawings").mkdir()
     drawn = LINEAR.replace("digraph linear ", f"digraph {name}")
     (host.project / "drawings" / "linear.dot").write_text(drawn)
+    (host.project / "broken.dot").symlink_to("nowhere.dot")
     assert asyncio.run(lint(folder, host, stores))[1] == []
 
 
