@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.durations import format_duration
 from attractor.cli.output.streams import show
 from attractor.cli.runs.questions import next_commands
 from attractor.engine.questions.question import (
@@ -26,6 +27,7 @@ from attractor.engine.state.run_state import (
 )
 from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.failures import budget_option
+from attractor.pipeline.request import RunRequest, read_request
 from attractor.pipeline.runs.lookup import latest_verdict, reference_of
 from attractor.pipeline.status import status_words
 from attractor.pipeline.workspace.deliver import DeliveredPatch, read_delivery
@@ -74,15 +76,27 @@ def read_next_step_facts(result: RunResult, runs_dir: Path) -> NextStepFacts:
 
 
 def _again(manifest: Manifest) -> str:
-    """Return the command that starts a run like this one, unless it needs inputs or has no file."""
-    file = Path(str(manifest.options.get("file", "")))
-    if manifest.options.get("inputs") or not file.is_file():
+    """Return the command that starts a run like this one, or an empty text.
+
+    There is none for a run with inputs, without a file, or with a goal that no line can show.
+    """
+    request = read_request(manifest)
+    has_all = not request.inputs and not request.withheld and request.goal.isprintable()
+    if not has_all or not request.file.is_file():
         return ""
-    here = Path.cwd()
-    shown = file.relative_to(here) if file.is_relative_to(here) else file
-    judges = {"--suite": manifest.suite, "--profile": manifest.profile}
-    options = [word for name, one in judges.items() if one for word in (name, one.split("@")[0])]
-    return shlex.join(["attractor", "run", str(shown), *options])
+    here, file, budgets = Path.cwd(), request.file, request.budgets
+    options = {
+        "--goal": request.goal,
+        "--backend": "" if request.backend == RunRequest.backend else request.backend,
+        "--max-cost-usd": "" if budgets.cost_usd is None else f"{budgets.cost_usd:.12g}",
+        "--max-tokens": "" if budgets.tokens is None else str(budgets.tokens),
+        "--max-duration": format_duration(budgets.duration) if budgets.duration else "",
+        "--suite": manifest.suite.split("@")[0],
+        "--profile": manifest.profile.split("@")[0],
+    }
+    shown = str(file.relative_to(here) if file.is_relative_to(here) else file)
+    words = [word for name, value in options.items() if value for word in (name, value)]
+    return shlex.join(["attractor", "run", shown, *words])
 
 
 def show_changes(changes: Diffstat | None) -> None:

@@ -3,7 +3,9 @@
 import asyncio
 import shlex
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from attractor.cli.runs.results import (
     NextStepFacts,
@@ -12,6 +14,7 @@ from attractor.cli.runs.results import (
     next_steps,
     read_next_step_facts,
 )
+from attractor.engine.budgets import Budgets
 from attractor.engine.outcome import StageStatus
 from attractor.engine.questions.question import Option, Question, QuestionKind
 from attractor.engine.run_folder.result import RunResult
@@ -171,3 +174,26 @@ def test_run_in_another_folder_is_named_by_its_quoted_path(tmp_path: Path) -> No
     ended = asyncio.run(start(chosen, host, root=root))
     outlook = read_next_step_facts(ended, host.runs_dir)
     assert shlex.split(outlook.reference) == [str(root)]
+
+
+@table(
+    ("more", "options"),
+    [
+        (
+            {"goal": "Print it", "budgets": Budgets(cost_usd=2, duration=timedelta(minutes=90))},
+            ["--goal", "Print it", "--backend", "simulate", "--max-cost-usd", "2"]
+            + ["--max-duration", "90m"],
+        ),
+        ({"goal": "Print\nit"}, None),
+    ],
+)
+def test_command_for_another_run_has_the_goal_and_the_budgets(
+    tmp_path: Path, more: dict[str, Any], options: list[str] | None
+) -> None:
+    file = make_project(tmp_path / "project") / "pipeline.dot"
+    host = make_host(file.parent)
+    ended = asyncio.run(
+        start(RunRequest(file=file, backend="simulate", sandbox="none", **more), host)
+    )
+    again = read_next_step_facts(ended, host.runs_dir).again
+    assert shlex.split(again) == (["attractor", "run", str(file), *options] if options else [])
