@@ -104,7 +104,10 @@ def listed_status(one: RunSummary) -> str:
 
 def filter_words(one: RunSummary) -> set[str]:
     """Return the words by which a list of runs finds a run: of its status and its outcome."""
-    return {one.outcome} if one.is_resting else {one.status, listed_status(one), one.outcome}
+    if one.is_resting:
+        return {one.outcome}
+    listed = listed_status(one)
+    return {one.status, listed, *listed.split(", "), one.outcome}
 
 
 _Look = tuple[object, ...]

@@ -37,6 +37,7 @@ from attractor.pipeline.request import promoting_command
 from attractor.pipeline.runs.history import Note, RunRecord, read_history, read_run
 from attractor.pipeline.runs.lookup import restart_reference, used_by
 from attractor.pipeline.runs.summary import find_branch_moves
+from attractor.pipeline.workspace.deliver import read_delivery
 
 
 def explain(case: Case) -> Finding:
@@ -112,6 +113,9 @@ def _out_of_budget(case: Case, more: Sequence[str]) -> Finding:
 
 
 def _judging(case: Case) -> Finding:
+    if not case.run.manifest.suite:
+        causes = (*_reservations(case), *_process_gone(case))
+        return Finding("the walk succeeded, and no suite judges its result", causes, _use(case))
     return Finding(
         "the walk succeeded, and its result is not evaluated",
         (*_reservations(case), *_process_gone(case)),
@@ -134,8 +138,19 @@ def _undecided(case: Case) -> Finding:
         (
             Remedy("see why", case.command("gate")),
             Remedy("reject it", case.command("decide", "--reject", "--rationale", "...")),
+            *([] if case.run.manifest.suite else _use(case)),
         ),
     )
+
+
+def _use(case: Case) -> tuple[Remedy, ...]:
+    """Return the remedy that applies a result without a suite, which cannot be promoted."""
+    delivery = read_delivery(case.run.directory)
+    if delivery.branch:
+        return (Remedy("merge it", f"git merge {delivery.branch}"),)
+    if delivery.patch:
+        return (Remedy("apply it in the folder of the project", delivery.patch.applying),)
+    return (Remedy(READ_LOG, case.command("logs")),)
 
 
 def _canceled(case: Case) -> Finding:

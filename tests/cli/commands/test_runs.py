@@ -55,14 +55,19 @@ def test_options_select_runs(desk: PlainDesk) -> None:
     for name, command in (("good", "true"), ("bad", "false"), ("other", "true")):
         desk.write(TOOL.format(name=name, goal=f"Be {name}", command=command))
         desk.run()
+    desk.write(TOOL.format(name="slow", goal="Be slow", command="sleep 60"))
+    desk.run("--max-duration", "1ms")
     for words, pipelines in (
-        ((), ["other", "bad", "good"]),
+        ((), ["slow", "other", "bad", "good"]),
+        (("--status", "executing"), ["slow"]),
+        (("--status", "executing, stopped"), ["slow"]),
+        (("--status", "stopped"), ["slow"]),
         (("--status", "failed"), ["bad"]),
         (("--status", "fail"), ["bad"]),
         (("--status", "not evaluated"), ["other", "good"]),
         (("--pipeline", "good"), ["good"]),
-        (("--limit", "2"), ["other", "bad"]),
-        (("--since", "1h"), ["other", "bad", "good"]),
+        (("--limit", "2"), ["slow", "other"]),
+        (("--since", "1h"), ["slow", "other", "bad", "good"]),
         (("--since", "2100-01-01"), []),
     ):
         lines = desk.do("runs", *words).stdout.splitlines()

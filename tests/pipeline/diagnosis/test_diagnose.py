@@ -14,7 +14,7 @@ from attractor.pipeline.estimate.samples import slowest
 from attractor.pipeline.orders import Orders
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.start import start
-from tests.pipeline.projects import make_host, simulated
+from tests.pipeline.projects import make_host, make_project, simulated
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare];"
 TOOL = "shape=parallelogram, tool_command"
@@ -165,7 +165,13 @@ def test_success_lists_handled_failures(tmp_path: Path) -> None:
     assert (one.outcome, one.case.state.status.word.value) == ("partial_success", "evaluating")
     assert "a failed, and the walk continued (on_failure=continue)." in causes(one)
     assert "b failed, and an edge or a retry_target handled the failure." in causes(one)
-    assert commands(one) == ["attractor evaluate RUN"]
+    assert commands(one) == ["attractor logs RUN"]
+
+
+def test_result_without_a_suite_is_merged(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    one = found(asyncio.run(start(simulated(project), make_host(project))))
+    assert commands(one) == [f"git merge attractor/run/{one.case.run.run_id}"]
 
 
 def test_canceled_run_names_its_author(tmp_path: Path) -> None:
