@@ -227,7 +227,7 @@ _OVERRIDE_OPTIONS = (
     click.option(
         "--interviewer",
         default="",
-        help=f"Answer human gates from now on with: {INTERVIEWERS}.",
+        help=f"Answer human gates with: {INTERVIEWERS}.",
     ),
     budget_options,
     click.option(

@@ -153,18 +153,21 @@ def need_of(run_id: str, where: Whereabouts, rules: Rules) -> Need:
     try:
         if is_held(directory.lock):
             return Need(True, "a process is running it", directory.root)
-        read_manifest(directory)
+        has_suite = bool(read_manifest(directory).suite)
         found = open_journal(directory.events, directory.checkpoint)
     except AttractorError as trouble:
         return Need(True, f"its records are corrupt: {trouble}", directory.root)
     status = found.state.status
-    if why := _reason_to_keep(status, where):
+    if why := _reason_to_keep(status, where, has_suite=has_suite):
         return Need(True, why, directory.root)
     age = rules.now - datetime.fromtimestamp(directory.events.stat().st_mtime, UTC)
     return _by_age(f"it is {status}", age, rules.older_than, directory.root)
 
 
-def _reason_to_keep(status: RunStatus, where: Whereabouts) -> str:
+def _reason_to_keep(status: RunStatus, where: Whereabouts, *, has_suite: bool) -> str:
+    if status in (AWAITING_DECISION, EVALUATING) and not has_suite:
+        # Its result is merged by hand, which no record says.
+        return "no suite judges it (end it: attractor cancel RUN)"
     if status == AWAITING_DECISION:
         return "it waits for a decision"
     if status == AWAITING_ANSWER:
