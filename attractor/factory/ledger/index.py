@@ -185,7 +185,7 @@ class RunQuery:
         simple = {
             "pipeline = ?": self.pipeline,
             "started >= ?": self.since,
-            "instr(lower(json_extract(summary, '$.goal')), lower(?))": self.goal,
+            "instr(casefold(json_extract(summary, '$.goal')), casefold(?))": self.goal,
             "directory < ?": self.before and str(folder / self.before),
         }
         conditions += [condition for condition, value in simple.items() if value]
@@ -341,6 +341,8 @@ class RunIndex:
             if type(fault) is sqlite3.DatabaseError:
                 return None
             raise
+        # SQLite's own `lower` knows ASCII only.
+        connection.create_function("casefold", 1, str.casefold, deterministic=True)
         # A trigger on removed rows is not for rows that this module replaces.
         return Database(connection, execute_plugins=False, recursive_triggers=False)
 

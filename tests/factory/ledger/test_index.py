@@ -90,7 +90,7 @@ def test_new_and_removed_runs_are_noticed(place: Flow) -> None:
 
 
 def test_runs_are_found_by_suite_age_and_process(place: Flow) -> None:
-    judged = place.launch(evaluate=False).run_id
+    judged = place.launch(goal="Say hällo", evaluate=False).run_id
     live = open_run(place.host.runs_dir / "R1", clock=place.host.clock)
     index, folder = RunIndex(place.host.state_dir), place.host.runs_dir
     for query, names in (
@@ -100,7 +100,7 @@ def test_runs_are_found_by_suite_age_and_process(place: Flow) -> None:
         (RunQuery(suite="tod"), []),
         (RunQuery(before="R3", limit=1), ["R2"]),
         (RunQuery(before=judged), []),
-        (RunQuery(goal="SAY", limit=1), [judged]),
+        (RunQuery(goal="SAY HÄ", limit=1), [judged]),
         (RunQuery(goal="say%"), []),
         (RunQuery("not evaluated", limit=2), ["R3", "R2"]),
         (RunQuery(is_live=True), ["R1"]),
