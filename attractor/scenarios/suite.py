@@ -99,7 +99,8 @@ RelativePath = Annotated[str, AfterValidator(_is_relative)]
 Status = Annotated[int, Field(ge=100, le=599)]
 Headers = dict[
     Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")],
-    Annotated[str, Field(pattern=r"^[\t\x20-\x7e]*$")],
+    # A client sends no blanks around a value.
+    Annotated[str, Field(pattern=r"^([!-~]([\t -~]*[!-~])?)?$")],
 ]
 Variables = dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str]
 

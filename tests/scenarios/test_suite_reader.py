@@ -292,6 +292,7 @@ def test_references_and_options_of_checks_are_verified(
     [
         ('port = 80\nheaders = { "x a" = "b" }', "x a"),
         ('port = 80\nheaders = { x = "b\\n" }', "headers.x"),
+        ('port = 80\nheaders = { authorization = "Bearer " }', "headers.authorization"),
         ('port = 80\nbody = "a"\njson = 1', "set either body or json"),
         ("port = 80\njson = { due = 1979-05-27 }", "json: cannot write JSON: a value of type date"),
         ('port = 80\npath = "tasks"', "path = 'tasks': write a path such as"),
