@@ -9,9 +9,7 @@ from attractor.base.json import Json
 from attractor.environments.environment import Promises
 from attractor.factory.resources.profiles import Profile
 from attractor.scenarios.evaluation import Culprit, TrialResult
-from attractor.scenarios.satisfaction import (
-    BOUND_SENTENCE,
-)
+from attractor.scenarios.satisfaction import BOUND_SENTENCE
 from attractor.scenarios.suite import Suite
 
 

@@ -151,7 +151,7 @@ class EvaluationPool:
     def has_begun(self, evaluation_id: EvaluationId) -> bool:
         """Return whether the start of an evaluation is recorded."""
         return any(
-            one.kind == LineKind.EVALUATION_BEGUN and _sitting(one) == evaluation_id
+            one.kind == LineKind.EVALUATION_BEGUN and _evaluation_id(one) == evaluation_id
             for one in self.entries
         )
 
@@ -162,12 +162,12 @@ class EvaluationPool:
     def all_of_run(self, run_id: str) -> list[EvaluationRecord]:
         """Return the evaluations of a run, also those that did not end."""
         own = [one for one in self.entries if one.run_id == run_id]
-        ended = {_sitting(one) for one in own if one.kind == LineKind.EVALUATED}
+        ended = {_evaluation_id(one) for one in own if one.kind == LineKind.EVALUATED}
         return [
             self._read(one)
             for one in own
             if one.kind == LineKind.EVALUATED
-            or (one.kind == LineKind.EVALUATION_BEGUN and _sitting(one) not in ended)
+            or (one.kind == LineKind.EVALUATION_BEGUN and _evaluation_id(one) not in ended)
         ]
 
     def of_suite(self, suite_seal: str, run_ids: Collection[str]) -> dict[str, list[TrialResult]]:
@@ -203,19 +203,19 @@ class EvaluationPool:
             and one.run_id != run_id
             and (one.data["tree"], one.data["suite_seal"]) == (tree, suite_seal)
         ]
-        finished = {_sitting(one) for one in of_tree if one.kind == LineKind.EVALUATED}
+        finished = {_evaluation_id(one) for one in of_tree if one.kind == LineKind.EVALUATED}
         canceled = {one.run_id for one in self.entries if one.kind == LineKind.ENDED}
         return [
             record
             for one in of_tree
-            if one.kind == LineKind.EVALUATED or _sitting(one) not in finished
+            if one.kind == LineKind.EVALUATED or _evaluation_id(one) not in finished
             if (record := self._read(one)).results
             or record.is_finished
             or one.run_id not in canceled
         ]
 
     def _read(self, entry: LedgerEntry) -> EvaluationRecord:
-        fields, evaluation_id = _fields(entry), _sitting(entry)
+        fields, evaluation_id = _fields(entry), _evaluation_id(entry)
         if entry.kind == LineKind.EVALUATED:
             results = [self.results.pinned(evaluation_id, one) for one in _trials(fields)]
         else:
@@ -230,7 +230,7 @@ class EvaluationPool:
         )
 
 
-def _sitting(entry: LedgerEntry) -> EvaluationId:
+def _evaluation_id(entry: LedgerEntry) -> EvaluationId:
     fields = _fields(entry)
     return EvaluationId(entry.run_id, fields.number("evaluation"), fields.text("tree"))
 
@@ -269,7 +269,7 @@ def last_approved(
     ]
     return tuple(
         EvaluationRecord(
-            tree=_sitting(one).tree,
+            tree=_evaluation_id(one).tree,
             suite_seal=_fields(one).text("suite_seal"),
             promises=promises_from_record(_fields(one).inner("promises")),
             results=tuple(

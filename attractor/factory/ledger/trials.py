@@ -208,7 +208,7 @@ class TrialLog:
             for event in self._events((COMPLETED,))
         }
         for name, data in recorded.items():
-            if name not in results or self._told(results[name]) != data:
+            if name not in results or self._recorded(results[name]) != data:
                 raise VerificationError(
                     f"missing or changed result of a trial in {self.run.directory.events}",
                     hint="the journal cannot be trusted: start a new run",
@@ -228,7 +228,7 @@ class TrialLog:
     def _name(self, key: TrialKey) -> _Name:
         return self.results.opaque_name(key.scenario), key.number
 
-    def _told(self, result: TrialResult) -> dict[str, Json]:
+    def _recorded(self, result: TrialResult) -> dict[str, Json]:
         return {
             "evaluation": self.evaluation_id.number,
             **self.results.public_record(self.evaluation_id, result),
