@@ -76,6 +76,8 @@ def _printing(root: Path) -> Sequence[tuple[StageInFlight, tuple[str, ...]]]:
 
 
 NOT_EVALUATED = "not evaluated"
+MARKS = (ANSWERED, PAUSED, STOPPED) = ("answered", "paused", "stopped")
+"""Words that follow the status of a run in a list."""
 
 
 def status_words(status: RunStatus) -> str:
@@ -91,15 +93,15 @@ def status_of(one: RunSummary) -> str:
     status = f"{status}, promoted to {one.promoted_to}" if one.promoted_to else status
     if one.rolled_back_from:
         status = f"{status}, rolled back from {one.rolled_back_from}"
-    return visible(f"{status}, paused" if one.is_paused else status)
+    return visible(f"{status}, {PAUSED}" if one.is_paused else status)
 
 
 def listed_status(one: RunSummary) -> str:
     """Return the status of a run in a list, for people."""
     if one.is_answered:
-        return f"{one.status}, answered"
+        return f"{one.status}, {ANSWERED}"
     shown = status_of(one)
-    return f"{shown}, stopped" if one.is_stopped and shown == one.status else shown
+    return f"{shown}, {STOPPED}" if one.is_stopped and shown == one.status else shown
 
 
 def filter_words(one: RunSummary) -> set[str]:

@@ -119,7 +119,7 @@ def test_coverage_lists_unreachable_nodes_and_edges(
     [
         (["branch.dot", "--set", "tset=fail"], "unknown node 'tset'"),
         (["branch.dot", "--set", "validate=fial"], "did you mean fail?"),
-        (["branch.dot", "--set", "validate"], "write NODE=VALUE"),
+        (["branch.dot", "--set", "validate"], "write NODE=OUTCOME"),
         (["branch.dot", "--answer", "gaet=Yes"], "unknown node 'gaet'"),
         (["branch.dot", "--answer", "gate=Yes"], "node 'gate' is not a human gate"),
         (["branch.dot", "--set", "gate=fail"], "name the stage before it"),

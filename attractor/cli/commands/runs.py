@@ -7,17 +7,18 @@ import click
 
 from attractor.base.amounts import format_cost, format_number
 from attractor.base.clock import SystemClock
-from attractor.base.errors import ExitCode
+from attractor.base.errors import ExitCode, UnknownName
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.listings import read_since, show_indexing
-from attractor.engine.outcome import Usage
+from attractor.engine.outcome import StageStatus, Usage
+from attractor.engine.state.run_state import StatusWord
 from attractor.engine.truncation import shorten
 from attractor.factory.ledger.index import RunIndex, RunQuery
 from attractor.language.source.text import visible
-from attractor.pipeline.runs.summary import RunSummary
+from attractor.pipeline.runs.summary import UNKNOWN, RunSummary
 from attractor.pipeline.runs.workers import Worker, read_worker
-from attractor.pipeline.status import listed_status
+from attractor.pipeline.status import MARKS, NOT_EVALUATED, listed_status
 
 _HEADING = ("run", "age", "status", "outcome", "pipeline", "cost", "goal")
 _LONGEST_NAME = 24
@@ -70,6 +71,8 @@ def runs(
         limit=limit or -1,
     )
     found = index.runs(settings.runs_dir, query)
+    if status and not found:
+        _require_status(status)
     if live:
         workers = [read_worker(one) for one in found]
         if as_json:
@@ -85,6 +88,13 @@ def runs(
     else:
         show("There are no runs yet. Start one: attractor run FILE")
     return ExitCode.DONE
+
+
+def _require_status(words: str) -> None:
+    """Refuse words that no run has; a status in the list may have details, such as a branch."""
+    known = {*StatusWord, *StageStatus, *MARKS, NOT_EVALUATED, UNKNOWN}
+    if words not in known and words.partition(" (")[0].partition(", ")[0] not in known:
+        raise UnknownName("status", words, known)
 
 
 def _table(found: Sequence[RunSummary], now: datetime) -> list[str]:

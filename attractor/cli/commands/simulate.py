@@ -42,8 +42,9 @@ from attractor.pipeline.source.vocabulary import files_beside
     "--set",
     "set_",
     multiple=True,
-    metavar="NODE=OUTCOME,...",
-    help="Set the outcome of a node. Repeat the option for later visits of the node.",
+    metavar="NODE=OUTCOME[,...]",
+    help="Set the outcome of a node, or of several: a=success,b=fail. Repeat the option for later "
+    "visits of the node.",
 )
 @click.option(
     "--answer",
@@ -127,22 +128,22 @@ def _outcomes(graph: Graph, file: Path | None, set_: Iterable[str]) -> Simulated
     by_file = (
         read_outcomes(open_outcomes(file), nodes=graph.nodes, file=str(file)) if file else None
     )
-    pairs = [_pair(one, "--set") for several in set_ for one in several.split(",")]
+    pairs = [_pair(one, "--set", "NODE=OUTCOME") for many in set_ for one in many.split(",")]
     by_option = read_outcomes(_by_node(pairs), nodes=graph.nodes)
     return SimulatedOutcomes({**(by_file.by_node if by_file else {}), **by_option.by_node})
 
 
 def _answers(graph: Graph, written: Iterable[str]) -> dict[str, list[str]]:
-    pairs = [_pair(one, "--answer") for one in written]
+    pairs = [_pair(one, "--answer", "NODE=CHOICE") for one in written]
     answers = {node: [one for named, one in pairs if named == node] for node, _ in pairs}
     check_answers(graph, answers)
     return answers
 
 
-def _pair(text: str, option: str) -> tuple[str, str]:
+def _pair(text: str, option: str, form: str) -> tuple[str, str]:
     node, equals, value = text.partition("=")
     if not equals or not node.strip() or not value.strip():
-        raise UsageError(f"invalid {option} {text!r}", hint="write NODE=VALUE")
+        raise UsageError(f"invalid {option} {text!r}", hint=f"write {form}")
     return node.strip(), value.strip()
 
 

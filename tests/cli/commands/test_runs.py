@@ -72,5 +72,8 @@ def test_options_select_runs(desk: PlainDesk) -> None:
     ):
         lines = desk.do("runs", *words).stdout.splitlines()
         assert [line.split("  ")[-1].removeprefix("Be ") for line in lines[1:]] == pipelines, words
-    assert desk.do("runs", "--status", "no").stdout == "No run matches. All runs: attractor runs\n"
+    none = desk.do("runs", "--status", "approved, promoted to main")
+    assert none.stdout == "No run matches. All runs: attractor runs\n"
+    wrong = desk.do("runs", "--status", "aproved")
+    assert (wrong.returncode, "did you mean approved?" in wrong.stderr) == (2, True)
     assert desk.do("runs", "--since", "soon").returncode == 2
