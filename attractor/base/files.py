@@ -318,19 +318,19 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 class FoundEntry:
     """A file, link or folder, by its name in an open folder (default: the working directory).
 
-    `folder` and `above`, the names of the folders above below the top, are valid until the walk
-    continues.
+    `folder` and `parents`, the names of the folders on the way from the top, are valid until the
+    walk continues.
     """
 
     folder: int | None
     name: str
     is_folder: bool
-    above: Sequence[str] = ()
+    parents: Sequence[str] = ()
 
     @property
     def path(self) -> str:
         """The path below the top of the walk."""
-        return "/".join((*self.above, self.name))
+        return "/".join((*self.parents, self.name))
 
     def status(self) -> os.stat_result:
         """Return the status of the entry itself, not of the target of a link."""
@@ -389,8 +389,8 @@ def walk_paths(
 
 def _entries_below(at: int, unlock: bool, onerror: OnError) -> Generator[FoundEntry]:
     """Yield everything below an open folder, and close the folder."""
-    above: list[str] = []
-    report = partial(_report, onerror, above)
+    parents: list[str] = []
+    report = partial(_report, onerror, parents)
     try:
         levels = [(_identity(at), _entries(at, report))]
         while True:
@@ -399,11 +399,11 @@ def _entries_below(at: int, unlock: bool, onerror: OnError) -> Generator[FoundEn
                 name, is_folder = entries.pop()
                 inner = _opened_folder(name, at, unlock, report) if is_folder else None
                 if inner is None:
-                    yield FoundEntry(at, name, is_folder, above)
+                    yield FoundEntry(at, name, is_folder, parents)
                     continue
                 os.close(at)
                 at = inner
-                above.append(name)
+                parents.append(name)
                 entries = _entries(at, report)
                 levels.append((_identity(at), entries))
             levels.pop()
@@ -415,13 +415,13 @@ def _entries_below(at: int, unlock: bool, onerror: OnError) -> Generator[FoundEn
             if _identity(at) != levels[-1][0]:
                 report(OSError(errno.ESTALE, "it was moved meanwhile"))
                 return
-            yield FoundEntry(at, above.pop(), True, above)
+            yield FoundEntry(at, parents.pop(), True, parents)
     finally:
         os.close(at)
 
 
-def _report(onerror: OnError, above: Sequence[str], error: OSError, *names: str) -> None:
-    error.filename = "/".join((*above, *names))
+def _report(onerror: OnError, parents: Sequence[str], error: OSError, *names: str) -> None:
+    error.filename = "/".join((*parents, *names))
     onerror(error)
 
 
