@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import AnyStr
 
-from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError
 
@@ -341,12 +340,16 @@ OnError = Callable[[OSError], object]
 """Type of a function that is called with the error of a folder, whose name is a path below."""
 
 
+def _ignore(_: OSError) -> None:
+    pass
+
+
 def walk_tree(
     path: str | bytes | Path,
     *,
     dir_fd: int | None = None,
     unlock: bool = False,
-    onerror: OnError = do_nothing,
+    onerror: OnError = _ignore,
 ) -> Generator[FoundEntry]:
     """Yield everything below a path and then the path itself; a folder follows its entries.
 
