@@ -128,7 +128,7 @@ def test_unfinished_runs_keep_their_files(desk: GitDesk) -> None:
     assert swept["freed"] == []
     assert {one["run_id"]: one["why"] for one in swept["kept"]} == {
         parked.name: "it waits for an answer",
-        undecided.name: "no suite judges it (end it: attractor cancel RUN)",
+        undecided.name: f"no suite judges it (end it: attractor cancel {undecided.name})",
     }
     assert desk.do("answer", parked.name, "Y", "--json").returncode == 0
     assert desk.do("resume", parked.name, "--no-evaluate").returncode == 0

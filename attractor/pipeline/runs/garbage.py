@@ -37,7 +37,7 @@ from attractor.environments.orphan_processes import (
 )
 from attractor.language.source.text import visible
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.runs.lookup import outermost_run_id
+from attractor.pipeline.runs.lookup import outermost_run_id, reference_to
 from attractor.workspaces.cleanup import (
     DiskUsage,
     base_refs,
@@ -158,16 +158,16 @@ def need_of(run_id: str, where: Whereabouts, rules: Rules) -> Need:
     except AttractorError as trouble:
         return Need(True, f"its records are corrupt: {trouble}", directory.root)
     status = found.state.status
-    if why := _reason_to_keep(status, where, has_suite=has_suite):
+    if why := _reason_to_keep(directory.root, status, where, has_suite=has_suite):
         return Need(True, why, directory.root)
     age = rules.now - datetime.fromtimestamp(directory.events.stat().st_mtime, UTC)
     return _by_age(f"it is {status}", age, rules.older_than, directory.root)
 
 
-def _reason_to_keep(status: RunStatus, where: Whereabouts, *, has_suite: bool) -> str:
+def _reason_to_keep(root: Path, status: RunStatus, where: Whereabouts, *, has_suite: bool) -> str:
     if status in (AWAITING_DECISION, EVALUATING) and not has_suite:
         # Its result is merged by hand, which no record says.
-        return "no suite judges it (end it: attractor cancel RUN)"
+        return f"no suite judges it (end it: attractor cancel {reference_to(root)})"
     if status == AWAITING_DECISION:
         return "it waits for a decision"
     if status == AWAITING_ANSWER:
