@@ -30,6 +30,8 @@ grow-demo: $(READY) ## grow an app from desires offline (LIVE=1: with a real mod
 e2e: $(READY) ## play the demo, and check what the factory promises
 	@PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python examples/exit_criteria.py
 
+# The `python3` of commands is that of .venv: one of a version manager takes 60 ms to start.
+test coverage thorough crash: export PATH := $(CURDIR)/$(BIN):$(PATH)
 test: $(READY) ## run the tests, offline, at small counts
 	@$(PYTEST) -m "not live and not agents"
 
