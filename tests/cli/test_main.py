@@ -282,7 +282,7 @@ def test_sigterm_leaves_no_process_and_no_traceback(tmp_path: Path) -> None:
         (slow / name).write_text(f"#!/bin/sh\n: >> {begun}\nexec sleep 60.125\n")
         (slow / name).chmod(0o755)
     environ = {"PATH": f"{slow}:{os.environ['PATH']}", "HOME": str(tmp_path)}
-    for number in range(count(ci=3, full=60)):
+    for number in range(count(ci=1, full=60)):
         process = subprocess.Popen(
             [ATTRACTOR, "doctor"], env=environ, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
         )
