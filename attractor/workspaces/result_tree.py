@@ -215,18 +215,21 @@ async def result_trees(
     """Return the result tree of each candidate tree."""
     files = await store.files_of(base.tree)
     protected = protected_paths(files, excluded)
-    results = {base.candidate: ResultTree(base.tree, ())}
-    # Most stages change nothing, so their trees are equal.
-    for candidate in dict.fromkeys(candidates):
-        if candidate not in results:
-            results[candidate] = await _result_tree(store, base, files, protected, candidate)
+    results = {
+        candidate: await _result_tree(store, base, files, protected, candidate, changes)
+        for candidate, changes in (await store.changes_to(candidates, base.candidate)).items()
+    }
     return [results[candidate] for candidate in candidates]
 
 
 async def _result_tree(
-    store: ObjectStore, base: Base, files: FlatTree, protected: ProtectedPaths, candidate: TreeId
+    store: ObjectStore,
+    base: Base,
+    files: FlatTree,
+    protected: ProtectedPaths,
+    candidate: TreeId,
+    changes: Sequence[TreeChange],
 ) -> ResultTree:
-    changes = await store.changes(base.candidate, candidate)
     if not changes:
         return ResultTree(base.tree, ())
     laid, refused = _overlay(files, protected, changes)

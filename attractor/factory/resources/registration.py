@@ -32,8 +32,9 @@ from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import Scenario, Suite
 from attractor.scenarios.suite_lint import RUBRIC, SuiteFault, SuiteRefused, lint_suite
 from attractor.scenarios.suite_reader import read_suite
+from attractor.workspaces.errors import NotARepository
 from attractor.workspaces.git.gitignore import IgnoreRules
-from attractor.workspaces.git.repository import find_git_dir, open_repository
+from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.result_tree import excluded_in
 
 REFERENCE = "reference"
@@ -87,7 +88,7 @@ def _unknown_pipeline(name: str, host: RunHost, stores: FactoryStores) -> Iterat
 async def _visible_folder(folder: Path, host: RunHost) -> list[SuiteFault]:
     """Return a fault if the workspaces of the project's runs contain the folder of a suite."""
     prefix, top = "", host.project.resolve()
-    if await find_git_dir(top, search_path=host.search_path):
+    with suppress(NotARepository):
         prefix = (await open_repository(top, search_path=host.search_path)).prefix
         top = top.parents[prefix.count("/") - 1] if prefix else top
     suite = folder.resolve()

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,12 +99,13 @@ async def choose_sandbox(
         project = host.project
         records = [one for one in (host.runs_dir, host.state_dir) if one.parent == project]
         covers = [folder.name for folder in records]
-    elif await find_git_dir(host.project, search_path=host.search_path):
+    else:
         # The folder of the repository above a project may be readable, but its objects contain
-        # the holdouts.
-        repository = await open_repository(host.project, search_path=host.search_path)
-        hidden.append(repository.common_dir)
-        hidden += await _excluded_in_worktrees(repository, host.project)
+        # the holdouts. A copy of a folder needs no repository.
+        with suppress(NotARepository):
+            repository = await open_repository(host.project, search_path=host.search_path)
+            hidden.append(repository.common_dir)
+            hidden += await _excluded_in_worktrees(repository, host.project)
     # The test uses a folder beside the workspaces: it sees as little of them as they of each other.
     with borrowed_folder(workspaces) as scratch:
         return await choose_environment(

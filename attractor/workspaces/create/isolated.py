@@ -62,6 +62,19 @@ async def reopen_workspace(
     `borrow_from` is the current folder of the project's objects.
     """
     store, record = open_store(state, run_id, search_path=search_path, borrow_from=borrow_from)
+    return await _open_workspace(
+        state, store, record, environment=environment, on_snapshot=on_snapshot
+    )
+
+
+async def _open_workspace(
+    state: Path,
+    store: ObjectStore,
+    record: WorkspaceRecord,
+    *,
+    environment: EnvironmentFactory,
+    on_snapshot: OnSnapshot,
+) -> Dimension:
     store.remove_abandoned_files()
     if not record.folder.is_dir():
         # The entries of a lost folder are invalid for a new one.
@@ -156,12 +169,8 @@ async def create_isolated(
             folder, base, tuple(excluded), (), store.object_format, materials, tuple(leave_out)
         )
         write_record(store.folder, record)
-    return await reopen_workspace(
-        state=state,
-        run_id=run_id,
-        search_path=repository.git.search_path,
-        environment=environment,
-        on_snapshot=on_snapshot,
+    return await _open_workspace(
+        state, store, record, environment=environment, on_snapshot=on_snapshot
     )
 
 

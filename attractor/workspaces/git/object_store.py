@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
@@ -40,6 +40,12 @@ _SCRATCH = "scratch-"
 _BLOCK = 1 << 20
 _EXACT = ("-r", "--no-renames", "--no-ext-diff", "--no-textconv")
 
+_KEPT_TREES = 2
+"""The number of listed trees that a store keeps: a run lists its base tree again and again."""
+
+_COMPARED = 100
+"""The number of trees that one git process compares: each may differ in many files."""
+
 
 @dataclass(frozen=True)
 class ChangedFile:
@@ -58,6 +64,7 @@ class ObjectStore:
         self.object_format = object_format
         self.git = Git(folder, search_path)
         self.objects = LooseObjects(folder / "objects", object_format)
+        self._listed: dict[str, FlatTree] = {}
 
     async def create(self, *, borrow_from: Path | None = None) -> None:
         """Create the git directory; the folder `borrow_from` must not be removed later."""
@@ -81,14 +88,21 @@ class ObjectStore:
             alternates.parent.mkdir(exist_ok=True)
             write_whole(alternates, line, mode=0o600)
 
-    async def output_of(self, git: Git, *arguments: str) -> bytes:
+    async def output_of(self, git: Git, *arguments: str, stdin: bytes = b"") -> bytes:
         """Return the output of git as bytes: paths need not be Unicode."""
         with self._scratch() as output:
-            await git.run_to(output, *arguments)
+            await git.run_to(output, *arguments, stdin=stdin)
             return output.read_bytes()
 
     async def files_of(self, tree: str) -> FlatTree:
         """Return the files of a tree, and record that the objects of this tree exist."""
+        if tree not in self._listed:
+            self._listed[tree] = await self._list(tree)
+            for oldest in list(self._listed)[:-_KEPT_TREES]:
+                del self._listed[oldest]
+        return self._listed[tree]
+
+    async def _list(self, tree: str) -> FlatTree:
         listed = await self.output_of(self.git, "ls-tree", "-r", "-t", "-z", "--full-tree", tree)
         entries = dict(map(_parse_entry, _split(listed)))
         self.objects.know(entry.id for entry in entries.values())
@@ -102,11 +116,35 @@ class ObjectStore:
 
     async def changes(self, since: str, until: str) -> Sequence[TreeChange]:
         """Return the paths that differ between two trees, sorted."""
-        if since == until:
-            return []
-        arguments = ("diff-tree", *_EXACT, "-z", "--raw", "--no-abbrev", since, until)
-        words = iter(_split(await self.output_of(self.git, *arguments)))
-        return [_parse_change(line, path) for line, path in zip(words, words, strict=True)]
+        return (await self.changes_to([until], since))[until]
+
+    async def changes_to(
+        self, trees: Collection[str], since: str
+    ) -> Mapping[str, Sequence[TreeChange]]:
+        """Return the paths in which each of some trees differs from a tree, sorted."""
+        found: dict[str, list[TreeChange]] = {tree: [] for tree in trees}
+        others = [tree for tree in found if tree != since]
+        for at in range(0, len(others), _COMPARED):
+            await self._compare(since, others[at : at + _COMPARED], found)
+        return found
+
+    async def _compare(
+        self, since: str, trees: Sequence[str], found: Mapping[str, list[TreeChange]]
+    ) -> None:
+        asked = "".join(f"{since} {tree}\n" for tree in trees).encode()
+        arguments = ("diff-tree", "--stdin", *_EXACT, "-z", "--raw", "--no-abbrev")
+        output = await self.output_of(self.git, *arguments, stdin=asked)
+        # Git prints each pair of trees, a newline, and the changes, each with two NULs.
+        words, printed = iter(output.split(b"\0")), list[str]()
+        for word in words:
+            *pairs, line = word.split(b"\n")
+            printed += [pair.decode().rpartition(" ")[2] for pair in pairs]
+            if line:
+                found[printed[-1]].append(_parse_change(line, next(words)))
+        # It skips a missing tree without an error.
+        if missing := set(trees).difference(printed):
+            trees_missing = ", ".join(sorted(missing))
+            raise ObjectMissing(f"{self.folder} lacks the tree {since} or {trees_missing}")
 
     async def changed_files(self, since: str, until: str) -> Sequence[ChangedFile]:
         """Return the files that differ between two trees, with the numbers of lines, sorted."""

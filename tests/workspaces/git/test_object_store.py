@@ -1,4 +1,4 @@
-"""A store imports objects of another store, and then does not depend on it."""
+"""Objects of another store, and comparisons of many trees."""
 
 import shutil
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from attractor.workspaces.errors import ObjectMissing
+from attractor.workspaces.git import object_store
 from attractor.workspaces.git.object_store import share_objects
 from tests.workspaces.projects import Project, contents, git, write
 
@@ -66,3 +67,42 @@ async def test_incomplete_tree_is_rejected(project: Project) -> None:
     (theirs.store.objects.folder / blob[:2] / blob[2:]).unlink()
     with pytest.raises(ObjectMissing):
         await share_objects(theirs.store, ours.store, tree=tree)
+
+
+async def test_many_trees_are_compared_with_one(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_store, "_COMPARED", 2)
+    workspace = await project.workspace()
+    store, base = workspace.store, await workspace.snapshot("nothing")
+    trees = [base]
+    for name in ("b\nc", "a", "d"):
+        write(workspace.folder, {name: name})
+        trees.append(await workspace.snapshot(name))
+    trees += [base, trees[1]]
+    changes = await store.changes_to(trees, base)
+    paths = {tree: [one.path for one in found] for tree, found in changes.items()}
+    assert paths == {
+        base: [],
+        trees[1]: [b"b\nc"],
+        trees[2]: [b"a", b"b\nc"],
+        trees[3]: [b"a", b"b\nc", b"d"],
+    }
+    lost = "1" * len(base)
+    for pair in ((base, lost), (lost, base)):
+        with pytest.raises(ObjectMissing, match="lacks the tree"):
+            await store.changes(*pair)
+    assert await store.changes_to([], base) == {}
+
+
+async def test_files_of_a_tree_are_listed_once(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = await project.workspace()
+    store, base = workspace.store, workspace.base.candidate
+    files = await store.files_of(base)
+    write(workspace.folder, {"new": ""})
+    tree = await workspace.snapshot("new")
+    assert (await store.files_of(tree)).keys() == {*files, b"new"}
+    monkeypatch.setattr(store, "git", None)
+    assert await store.files_of(base) == files
