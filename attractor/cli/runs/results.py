@@ -88,6 +88,9 @@ def _again(manifest: Manifest) -> str:
     options = {
         "--goal": request.goal,
         "--backend": "" if request.backend == RunRequest.backend else request.backend,
+        "--workspace": "" if request.workspace is RunRequest.workspace else request.workspace,
+        # Any other is that which `auto` chose here.
+        "--sandbox": request.sandbox if request.sandbox == "none" else "",
         "--max-cost-usd": "" if budgets.cost_usd is None else f"{budgets.cost_usd:.12g}",
         "--max-tokens": "" if budgets.tokens is None else str(budgets.tokens),
         "--max-duration": format_duration(budgets.duration) if budgets.duration else "",
@@ -96,6 +99,7 @@ def _again(manifest: Manifest) -> str:
     }
     shown = str(file.relative_to(here) if file.is_relative_to(here) else file)
     words = [word for name, value in options.items() if value for word in (name, value)]
+    words += ["--include-dirty"] if request.include_dirty else []
     return shlex.join(["attractor", "run", shown, *words])
 
 

@@ -181,13 +181,21 @@ def test_run_in_another_folder_is_named_by_its_quoted_path(tmp_path: Path) -> No
     [
         (
             {"goal": "Print it", "budgets": Budgets(cost_usd=2, duration=timedelta(minutes=90))},
-            ["--goal", "Print it", "--backend", "simulate", "--max-cost-usd", "2"]
-            + ["--max-duration", "90m"],
+            ["--goal", "Print it", "--backend", "simulate", "--sandbox", "none"]
+            + ["--max-cost-usd", "2", "--max-duration", "90m"],
+        ),
+        (
+            {"workspace": WorkspaceKind.COPY},
+            ["--backend", "simulate", "--workspace", "copy", "--sandbox", "none"],
+        ),
+        (
+            {"include_dirty": True},
+            ["--backend", "simulate", "--sandbox", "none", "--include-dirty"],
         ),
         ({"goal": "Print\nit"}, None),
     ],
 )
-def test_command_for_another_run_has_the_goal_and_the_budgets(
+def test_command_for_another_run_has_the_options_of_the_run(
     tmp_path: Path, more: dict[str, Any], options: list[str] | None
 ) -> None:
     file = make_project(tmp_path / "project") / "pipeline.dot"
