@@ -107,7 +107,7 @@ BUILD = "build.json"
 class Build:
     """The plan commit of a plan, on top of the commit `tip` of a branch.
 
-    `goal` is what a person reads who decides on its run; `command` continues after an approval.
+    `goal` is shown to the person who decides on its run; `command` continues after an approval.
     """
 
     plan_hash: str

@@ -12,7 +12,7 @@ from attractor.growth.errors import InvalidDesire
 
 
 class UserDesire(BaseModel):
-    """What a user wants of an app."""
+    """A wish of a user for an app."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 

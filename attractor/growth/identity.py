@@ -17,7 +17,7 @@ from attractor.growth.spec.graph import Relation, SpecGraph, SpecNode
 
 
 class Binding(BaseModel):
-    """What a line of the identity means for the graph; exactly one of the predicates, or none."""
+    """The meaning of an identity line for the graph: one of the predicates, or none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -74,7 +74,7 @@ class Breach:
 
 
 class SafetyVerdict(StrEnum):
-    """The verdict of the agent that judges what no machine checks."""
+    """The verdict of the agent on lines that no machine checks."""
 
     APPROVE = "approve"
     VETO = "veto"
@@ -83,9 +83,9 @@ class SafetyVerdict(StrEnum):
 def find_objections(
     breaches: Sequence[Breach], verdict: SafetyVerdict | None, reasons: Sequence[str] = ()
 ) -> Sequence[str]:
-    """Return what stands against a change; an approval is needed, never enough, and a veto stands.
+    """Return the objections to a change: breaches, a missing approval, or a veto.
 
-    `reasons` are words of the agent.
+    An approval is needed, but does not outweigh a breach. `reasons` are words of the agent.
     """
     found = [f"{one.line!r}: {one.message}" for one in breaches]
     if verdict is None:

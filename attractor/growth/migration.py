@@ -1,9 +1,9 @@
 """Recorded state of an app, and its deterministic changes (ruling G11).
 
 The state is canonical JSON lines, one file an entity. `up` gives a new state and a residue, `down`
-takes both. The residue keeps what the new shape cannot hold, so that `down(up(state)) == state`
-byte for byte. Records are keyed by the ids of entities and fields, so renaming changes no state. No
-model writes a migration: the type of the morph decides it.
+takes both. The residue keeps values without a place in the new shape, so that
+`down(up(state)) == state` byte for byte. Records are keyed by the ids of entities and fields, so
+renaming changes no state. No model writes a migration: the type of the morph decides it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -78,7 +78,7 @@ Residue = Json
 
 
 class Migrated(NamedTuple):
-    """A state in its new shape, and what that shape cannot hold."""
+    """A state in its new shape, and the values without a place in it."""
 
     state: State
     residue: Residue

@@ -1,7 +1,7 @@
 """A morph: one allowed change of a specification, with its level, risk and migration (ruling G8).
 
-Each type is one file in `morphs/`. `apply` is a pure function of the graph; what a morph reads and
-writes is known before it is applied, so that plans that collide are found (ruling G9).
+Each type is one file in `morphs/`. `apply` is a pure function of the graph; the nodes that a morph
+reads and writes are known before it is applied, so that collisions are found (ruling G9).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -65,7 +65,7 @@ class Touched:
         return frozenset(one.rpartition(" ")[2] for one in self.reads | self.writes)
 
     def collides(self, other: "Touched") -> frozenset[str]:
-        """Return what one writes and the other reads or writes."""
+        """Return the nodes and slots that one writes and the other reads or writes."""
         return (self.writes & (other.reads | other.writes)) | (other.writes & self.reads)
 
 
@@ -80,7 +80,7 @@ class Morph(BaseModel):
     """The kind of organ that the morph changes."""
 
     def touched(self, graph: SpecGraph) -> Touched:
-        """Return what the morph reads and writes in a graph."""
+        """Return the nodes and slots that the morph reads and writes in a graph."""
         raise NotImplementedError
 
     def apply(self, graph: SpecGraph) -> SpecGraph:

@@ -1,4 +1,4 @@
-"""Tools of grown apps: skills and adapters, each with schemas of what goes in and what comes out.
+"""Tools of grown apps: skills and adapters, each with schemas of its input and output.
 
 Each is one file in `skills/` or `adapters/` that needs the standard library alone, so that it can
 be copied into an app. A skill works on data. An adapter is a table of operations of a service; the

@@ -1,4 +1,4 @@
-"""Finds the toolchain of a project in its files: language, test command, and what tests need."""
+"""Finds the toolchain of a project in its files: language, test command, needs of tests."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Drawings of runs, kept by their content: what did not change is not drawn again.
+"""Drawings of runs, kept by their content: an unchanged run is not drawn again.
 
 `RunDrawings` has whole pictures for programs, with the states of a run. `GraphDrawings` has
 drawings for pages, which are drawn once for each graph and then marked with the states of a run:
@@ -50,7 +50,7 @@ _ELLIPSE = re.compile(r'<ellipse [^>]*cx="([^"]*)" cy="([^"]*)" rx="([^"]*)" ry=
 
 @dataclass(frozen=True)
 class RunDrawing:
-    """An SVG, and the hash of what it shows."""
+    """An SVG, and the hash of its content."""
 
     svg: bytes
     content: str

@@ -100,7 +100,7 @@ class Service:
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Keep up what works beside the requests, such as tails of journals."""
+        """Keep background work running, such as tails of journals."""
         self.processes.remove_old_logs(self.host.clock.now().timestamp())
         try:
             yield

@@ -53,7 +53,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _bound_unread(listener: socket.socket) -> None:
-    """Bound what peers that do not read cost; connections inherit the options of the listener."""
+    """Bound the cost of peers that do not read; connections inherit the listener's options."""
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_BYTES)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_S * 1000)

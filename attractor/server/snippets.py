@@ -43,6 +43,6 @@ class SnippetThread:
         return self._runner.get_loop()
 
     def _run(self, runner: asyncio.Runner) -> None:
-        # It cancels what is left, and waits for it.
+        # It cancels the remaining tasks, and waits for them.
         with runner:
             runner.get_loop().run_forever()

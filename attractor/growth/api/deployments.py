@@ -43,7 +43,7 @@ def deploy(
     target: str = "local",
     variant: str = "",
 ) -> dict[str, Json]:
-    """Deploy a plan as far as people and gate let it; return run, stage and what it waits for."""
+    """Deploy a plan as far as people and gate let it; return the run, the stage and `waits_for`."""
     plan = control_plane.plans.load(reference)
     file = pipeline or crew_pipeline(control_plane)
     place = target_registry()[target]
@@ -108,7 +108,7 @@ _WAITS_FOR = {AWAITING_DECISION: "decision", AWAITING_ANSWER: "answer", APPROVED
 
 
 def deployment(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
-    """Return the answer of `POST /growth/deploy`: the run, the stage and what it waits for."""
+    """Return the answer of `POST /growth/deploy`: the run, the stage and `waits_for`."""
     plan = control_plane.plans.load(reference)
     host = control_plane.host
     build = read_build(control_plane.plans.folder_of(plan.id))

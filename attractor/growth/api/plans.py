@@ -155,7 +155,7 @@ def _keep(
 
 
 def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
-    """Return a plan with its state, what rules say of each morph, findings and collisions.
+    """Return a plan with its state, the verdicts of rules on each morph, findings and collisions.
 
     `services` are the addresses that its app calls by the settings, by adapter.
     """
@@ -232,7 +232,7 @@ def simulate(
 
 
 def describe_simulation(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
-    """Return the deepest simulation of a plan as it is now, with what blocks a deployment."""
+    """Return the deepest simulation of a plan as it is now, with the faults that block it."""
     plan = control_plane.plans.load(reference)
     folder = control_plane.plans.folder_of(plan.id)
     found = simulations_of(folder, plan.hash)

@@ -241,7 +241,7 @@ def _index_of(control_plane: ControlPlane) -> SpecIndex:
 
 
 def verify(control_plane: ControlPlane, *, reconverge: bool = False) -> dict[str, Json]:
-    """Compare the app with its specification and the promoted tree; restore what was edited."""
+    """Compare the app with its specification and the promoted tree; restore edited files."""
     with control_plane.lock() if reconverge else nullcontext():
         found = asyncio.run(verify_app(control_plane.host, reconverge=reconverge))
     return found.to_dict()

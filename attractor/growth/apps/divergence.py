@@ -73,7 +73,7 @@ class Divergence:
 
 @dataclass(frozen=True)
 class Reconvergence:
-    """What was restored, where the edits are kept, and what has to be built or adopted."""
+    """The restored files, the folder with the edits, and the differences to build or adopt."""
 
     incident: Path | None
     restored: tuple[Divergence, ...]

@@ -44,7 +44,7 @@ class RunningApp:
 
     url: str
     output: list[str]
-    """What the app printed so far: places of errors, and no values of records."""
+    """The output of the app so far: places of errors, without values of records."""
     ended: "asyncio.Future[None]"
     """Waits for the end of the app."""
     stop: Callable[[], Awaitable[int]]

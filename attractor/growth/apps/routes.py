@@ -32,7 +32,7 @@ def routes(graph: SpecGraph) -> Mapping[Route, frozenset[str]]:
 
 
 def _reported_outputs(graph: SpecGraph, pipeline: str) -> Iterator[str]:
-    """Yield the outputs in the report of a run: those that read what the pipeline writes."""
+    """Yield the outputs in the report of a run: those that read an entity that it writes."""
     written = {
         entity
         for step in graph.children(pipeline, "step")

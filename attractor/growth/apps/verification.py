@@ -71,7 +71,7 @@ PROPOSAL = "proposal.json"
 
 @dataclass(frozen=True)
 class Verification:
-    """The files that differ, and what an edit of the specification means."""
+    """The files that differ, and the morphs of an edited specification."""
 
     promoted: str
     """The promoted commit that was compared; empty before the first promotion."""

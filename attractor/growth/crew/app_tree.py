@@ -40,7 +40,7 @@ class AppTree:
 
     @property
     def proposal(self) -> Proposal | None:
-        """The committed plan: what the specification grew by at its newest stage."""
+        """The committed plan: the growth of the specification at its newest stage."""
         morphs = [one["morph"] for one in self._plan.get("morphs", [])]
         tests = self._plan.get("tests", [])
         return read_proposal({"morphs": morphs, "tests": tests}) if morphs else None

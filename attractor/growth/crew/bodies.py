@@ -25,7 +25,7 @@ class Body(Message):
 
 
 class OpenBody(Message):
-    """A file whose body has to be written, with what the specification says of its node."""
+    """A file whose body has to be written, with its node in the specification."""
 
     path: str
     node: str
@@ -71,7 +71,7 @@ def _open(work: Work, path: str, id_: str) -> OpenBody:
 
 
 def _types(work: Work, ids: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return the types of fields, by the id of what has records: a source has none."""
+    """Return the types of fields by entity; sources have no records."""
     graph = work.tree.graph
     return {
         id_: {

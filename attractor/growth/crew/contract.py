@@ -37,13 +37,13 @@ class Message(BaseModel):
 
 @dataclass(frozen=True)
 class Work:
-    """What an input is gathered from: the tree of the app, and what earlier stages left."""
+    """The sources of an input: the tree of the app, and the context of earlier stages."""
 
     tree: AppTree
     context: Mapping[str, Json] = field(default_factory=dict[str, Json])
 
     def left(self, key: str) -> Any:
-        """Return what an earlier stage left in the context, or None."""
+        """Return a value that an earlier stage left in the context, or None."""
         return self.context.get(key)
 
 
@@ -63,7 +63,7 @@ class Role:
     """The files of the app that an answer writes."""
 
     updates: Callable[[Any], Mapping[str, Json]] = lambda _answer: {}
-    """What later stages read of an answer, besides the answer itself."""
+    """The context values that later stages read, besides the answer itself."""
 
     has_work: Callable[[Any], bool] = lambda _input: True
     """Whether the agent has to be asked."""
@@ -77,7 +77,7 @@ def roles() -> Registry[Role]:
 
 @dataclass(frozen=True)
 class Answered:
-    """A valid answer, and what it cost."""
+    """A valid answer, and its usage."""
 
     answer: Message
     usage: Usage

@@ -79,7 +79,7 @@ class Draft(Message):
 
 
 def faults_of_drafts(graph: SpecGraph, drafts: Sequence[Draft]) -> list[str]:
-    """Return the faults of drafts that name what the specification does not contain."""
+    """Return the faults of drafts: names that the specification does not contain."""
     faults: list[str] = []
     kinds = {"panels": "panel", "data": "entity", "outputs": "output"}
     for draft in drafts:
@@ -275,7 +275,7 @@ async def play_draft(
     sandbox: EnvironmentChoice | None = None,
     project: Path | None = None,
 ) -> Sequence[str]:
-    """Play a draft on an app with an empty state; return what is not as expected."""
+    """Play a draft on an app with an empty state; return the unmet expectations."""
     async with start_app(tree, draft.clock, sandbox=sandbox, project=project) as client:
         posts = {f"/data/{entity}": list(records) for entity, records in draft.given.items()}
         for path, body in {**posts, f"/run/{draft.run}": None}.items():

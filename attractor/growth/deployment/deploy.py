@@ -81,7 +81,7 @@ _AGAIN = "make another plan: attractor grow plan"
 class Deployment:
     """How far a deployment is; it `waits_for` an answer, a decision, or nothing.
 
-    `listed` are records with values that nobody wrote, `changes` what the telemetry shows,
+    `listed` are records with values that nobody wrote, `changes` are those of the telemetry,
     `sandbox` is where the app runs, and `services` are the addresses that it calls, by adapter.
     """
 
@@ -266,7 +266,7 @@ def note(journal: Journal, state: PlanState, **facts: str) -> None:
 
 
 def _missing(run: CrewRun, host: RunHost, journal: Journal) -> str:
-    """Return what a run waits for, or "" if it was approved; refuse what no waiting changes.
+    """Return the next `waits_for` of a run, or "" if it was approved; refuse a run that failed.
 
     After a no-go, the run waits for a person who rejects it.
     """

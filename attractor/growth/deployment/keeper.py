@@ -157,7 +157,7 @@ class Keeper:
         write_whole(self.folder / NOTE, canonical_json(note), mode=0o600)
 
     def watch(self, ended: threading.Event) -> None:
-        """Run what is due, and start the app again if it died, until an event."""
+        """Run due pipelines, and start the app again if it died, until an event."""
         while not ended.is_set():
             self.run_due()
             ended.wait(_CHECK_S)
@@ -177,7 +177,7 @@ class Keeper:
     def run_due(self) -> None:
         """Run the pipelines that are due, each at most once a period.
 
-        A run is noted first: it may tell a service what cannot be undone, so a killed keeper does
+        A run is noted first: its calls of services may be irreversible, so a killed keeper does
         not repeat it.
         """
         if self.every is None or not self.url:

@@ -5,7 +5,7 @@ Each release is a folder named after its stage:
     release.json     the stage, its plan or the stage it returns to, its commit
     tree/            `app/` and `spec/` of the promoted commit
     state/           the recorded state: SQLite, telemetry.json
-    residue.json     what the new shape of the state cannot hold, for a roll-back
+    residue.json     values without a place in the new shape of the state, for a roll-back
 
 `current` is a link to one of them. Replacing the link is one atomic rename, which changes code and
 state at once.
@@ -75,7 +75,7 @@ class Release:
 
     @property
     def residue(self) -> Json:
-        """What the shape of the state could not hold when the release was made."""
+        """The values without a place in the shape of the state when the release was made."""
         return parse_json(read_regular(self.folder / RESIDUE))
 
 

@@ -1,4 +1,4 @@
-"""Inserts a gate after a step: later steps get only what it lets through.
+"""Inserts a gate after a step: later steps get only the records that pass it.
 
 A step that already stands there under this name becomes the gate.
 """
@@ -19,7 +19,7 @@ from attractor.growth.spec.graph import Relation, SpecGraph, SpecNode, slug
 
 
 class InsertGate(Morph):
-    """Inserts a gate after a step: later steps get only what it lets through."""
+    """Inserts a gate after a step: later steps get only the records that pass it."""
 
     organ = "safety"
     level = Level.POLICY

@@ -11,7 +11,7 @@ from attractor.growth.spec.document import DOCUMENT_KEYS, graph_of, parse_yaml
 from attractor.growth.spec.graph import SpecGraph
 
 Given: TypeAlias = SpecGraph | Sequence[UserDesire] | PlannerInput | str
-"""What a person gives: a document, desires, desires for a specification, or free text."""
+"""The input of a person: a document, desires, desires for a specification, or free text."""
 
 STRUCTURED = frozenset({".yaml", ".yml", ".json"})
 """The endings of files that contain no free text."""

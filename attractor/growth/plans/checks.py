@@ -164,7 +164,7 @@ def _findings_of_names(before: SpecGraph, after: SpecGraph) -> Iterator[Finding]
 
 
 def find_unclear(base: SpecGraph, head: SpecGraph | None) -> Sequence[Finding]:
-    """Return the open questions of what a base adds to an app; a first plan adds everything."""
+    """Return the open questions of the nodes that a base adds to an app; a first plan adds all."""
     return [
         _open_question(one.node, one.question)
         for one in clarifications_of(base)

@@ -38,11 +38,11 @@ def morphs_of_edits(before: SpecGraph, after: SpecGraph) -> HandEdits:
 
 
 def _candidates(before: SpecGraph, after: SpecGraph) -> Iterator[Mapping[str, Any]]:
-    """Yield morphs for the changes: removals first, and additions after what they use."""
+    """Yield morphs for the changes: removals first, and additions after the nodes that they use."""
     changes = compare_specs(before, after)
     removed = [one for one in changes if one.kind is ChangeKind.REMOVED]
     for change in sorted(removed, key=lambda one: _place(one.node_kind, list(_REMOVALS))):
-        # What is inside a removed node goes with it.
+        # The children of a removed node are removed with it.
         if change.node_kind in _REMOVALS and before.parents[change.id] in after:
             yield {"type": _REMOVALS[change.node_kind], **_removed(change)}
     added = [after[one.id] for one in changes if one.kind is ChangeKind.ADDED]

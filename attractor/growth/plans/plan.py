@@ -34,7 +34,7 @@ from attractor.growth.spec.graph import SpecGraph, check_graph
 
 @dataclass(frozen=True)
 class Proposal:
-    """What the planner proposes."""
+    """The proposal of the planner: morphs and tests."""
 
     morphs: tuple[Morph, ...]
     tests: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ def read_proposal_file(file: Path) -> Proposal:
 
 @dataclass(frozen=True)
 class PlannedMorph:
-    """A morph of a plan, with what rules say about it."""
+    """A morph of a plan, with its plate, level and risk by rule."""
 
     morph: Morph
     plate: str
@@ -210,7 +210,7 @@ _PLAN_KEYS = {
 
 
 def read_plan(record: JsonObject, base: SpecGraph, *, place: str = "plan") -> Plan:
-    """Read a plan for its base, or raise InvalidMorph if it is not what rules make of it."""
+    """Read a plan for its base, or raise InvalidMorph if the rules give another plan."""
     value = cast("Mapping[str, Any]", record)
     if set(value) != _PLAN_KEYS:
         raise InvalidMorph(f"{place}: not a plan", hint=f"keys of a plan: {', '.join(_PLAN_KEYS)}")

@@ -27,7 +27,7 @@ DEPLOYMENT = "deployment.jsonl"
 DEPLOYMENT_LOCK = "deployment.lock"
 DECISION = "decision"
 REJECTION = "rejection"
-"""What a deployment waits for after the verdict go, and after no-go."""
+"""Values of `waits_for`: a decision after the verdict go, a rejection after no-go."""
 _DROPPED = "dropped.json"
 
 
@@ -128,7 +128,7 @@ class PlanStore:
         return PlanState.OPEN
 
     def recorded_state(self, plan_id: str) -> PlanState:
-        """Return the state of a plan by what was done with it, also of a corrupt plan."""
+        """Return the state of a plan by its records alone, also of a corrupt plan."""
         if self.is_dropped(plan_id):
             return PlanState.DROPPED
         folder = self.folder_of(plan_id)

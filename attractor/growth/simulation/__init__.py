@@ -1,1 +1,1 @@
-"""What a plan would change, shown before it is built and before it is deployed."""
+"""Simulations of a plan, before it is built and before it is deployed."""

@@ -1,6 +1,6 @@
-"""What a plan may change in the responses of an app, and what it did change (ruling G10).
+"""Responses of an app that a plan may change, and those that it changed (ruling G10).
 
-What may change is computed from both graphs before anything is built: all that lies downstream of a
+Possible changes are computed from both graphs before anything is built: all nodes downstream of a
 changed node. A change of a response elsewhere blocks a deployment.
 """
 
@@ -20,7 +20,7 @@ _SILENT = frozenset({Relation.PRECEDES, Relation.TESTS, Relation.DERIVES_FROM})
 
 @dataclass(frozen=True)
 class Impact:
-    """What may change when one specification follows another."""
+    """The possible changes when one specification follows another."""
 
     before: SpecGraph
     after: SpecGraph
@@ -68,7 +68,7 @@ def _reached_in(graph: SpecGraph, changes: Sequence[SpecChange]) -> frozenset[st
 
 
 def _shows_field(graph: SpecGraph, field: str) -> frozenset[str]:
-    """Return what shows a new field; steps do not know it until they change."""
+    """Return the nodes that show a new field; steps do not know it until they change."""
     entity = graph.parents[field]
     users = [
         one.id

@@ -20,7 +20,7 @@ _MARGIN = 12
 
 
 def draw_wireframe(graph: SpecGraph) -> str:
-    """Return an SVG with a box for each panel, in order; a box names what the panel shows."""
+    """Return an SVG with a box for each panel, in order; a box names the nodes of its panel."""
     top = _MARGIN
     boxes: list[str] = []
     for panel in graph.of_kind("panel"):

@@ -78,7 +78,7 @@ _HOME = Request(method="GET", path="/")
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """What changes, and the home screens after the traffic by name, as HTML."""
+    """The changed responses, and the home screens after the traffic by name, as HTML."""
 
     will_change: tuple[WillChange, ...]
     pages: Mapping[str, str]

@@ -1,7 +1,7 @@
 """The report of a simulation, and where it is kept (ruling G10).
 
 A simulation pins the plan, the traffic and the state by hash. A deployment wants a simulation of
-this very plan, a rehearsal from medium risk on, and no change outside of what may change.
+this very plan, a rehearsal from medium risk on, and no change that the plan does not announce.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class _Part(BaseModel):
 
 
 class Pins(_Part):
-    """What a simulation holds for, by hash."""
+    """The plan, traffic and state of a simulation, by hash."""
 
     plan_hash: str
     traffic_hash: str
@@ -59,7 +59,7 @@ class FileChange(_Part):
 
 
 class StateChange(_Part):
-    """What the migration did to a copy of the recorded state."""
+    """The effect of the migration on a copy of the recorded state."""
 
     description: str
     is_reversible: bool
@@ -83,7 +83,7 @@ class WillChange(_Part):
 
 
 class Rehearsal(_Part):
-    """What the built app does with the recorded traffic."""
+    """The responses of the built app to the recorded traffic that differ."""
 
     run_id: str
     tree: str
@@ -112,7 +112,7 @@ class Simulation(_Part):
 
     @property
     def faults(self) -> Sequence[str]:
-        """What blocks a deployment."""
+        """The faults that block a deployment."""
         found = [self.migration.fault] if self.migration.fault else []
         if self.rehearsal:
             found += [

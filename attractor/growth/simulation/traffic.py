@@ -54,7 +54,7 @@ class Exchange(BaseModel):
 
 
 class Conditions(BaseModel):
-    """What is the same whenever a recording is replayed."""
+    """The conditions that are equal in every replay of a recording."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

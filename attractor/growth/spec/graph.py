@@ -1,8 +1,8 @@
 """The specification graph: nodes with an id that survives renaming, relations, and hashes.
 
 A graph is immutable; a changed graph shares all other nodes with the one before. Hashes form a
-Merkle tree along `contains`, and leave out provenance: the same content has the same hash, whoever
-wrote it (ruling G3).
+Merkle tree along `contains`, and leave out provenance: the same content has the same hash for
+every author (ruling G3).
 """
 
 import re
@@ -45,7 +45,7 @@ class Edge(NamedTuple):
 
 
 class Author(StrEnum):
-    """Who or what made a node."""
+    """The author of a node."""
 
     RULE = "rule"
     MODEL = "model"
@@ -227,8 +227,8 @@ class SpecGraph(Mapping[str, SpecNode]):
     def replace(self, *changed: SpecNode, removed: Collection[str] = ()) -> "SpecGraph":
         """Return the graph with nodes changed or added, and others removed with their relations.
 
-        Hashes and indexes of the other nodes are kept: what follows costs no more in a large graph
-        than in a small one.
+        Hashes and indexes of the other nodes are kept, so the next checks cost no more in a large
+        graph than in a small one.
         """
         new = {one.id: one for one in changed}
         users = {edge[1] for id_ in removed for edge in self._edges_to(id_)}

@@ -14,7 +14,7 @@ ANY_TEXT: tuple[str, ...] = ()
 
 @dataclass(frozen=True)
 class NodeKind:
-    """Where nodes of a kind stand in a document, and what they hold."""
+    """The place and the keys of the nodes of a kind in a document."""
 
     parent: str
     """The id of the section, or the kind of the node, that contains them."""

@@ -63,7 +63,7 @@ class Line:
     source: str
     target: str
     label: str = ""
-    """What a dotted line means."""
+    """The meaning of a dotted line."""
 
 
 @dataclass(frozen=True)

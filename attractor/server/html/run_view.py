@@ -111,7 +111,7 @@ def read_view(root: Path, runs_dir: Path, drawing: GraphDrawing) -> RunView:
             last = event.seq
             yield event
 
-    # The number first: what is newer than the number is asked for again.
+    # The number first: newer events are requested again.
     states = states_of(counted())
     timeline = read_timeline(root)
     return RunView(root, manifest, read_status(root, runs_dir), timeline, states, drawing, last)

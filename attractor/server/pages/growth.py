@@ -94,7 +94,7 @@ def show_spec(
 
 
 def _node_rows(stored: StoredSpec) -> Sequence[Mapping[str, object]]:
-    """Return the nodes with their relations; parents show what they contain by their order."""
+    """Return the nodes with their relations, except for `contains`, which their order shows."""
     record = cast("dict[str, Any]", specs.describe_spec(stored))
     relations: dict[str, dict[str, list[str]]] = {}
     for edge in record["edges"]:
@@ -173,7 +173,7 @@ def plan(service: Serving, id: str) -> Response:
 
 @part.get("/growth/plans/{id}", dependencies=[READ])
 def show_plan(request: Request, service: Serving, id: str) -> Response:
-    """Show a plan with its checks, its deepest simulation, and what its deployment waits for."""
+    """Show a plan with its checks, its deepest simulation, and the state of its deployment."""
     plane = _plane(service)
     described = plans.describe_plan(plane, id)
     found = _simulations(plane, id)
@@ -287,7 +287,7 @@ def show_lineage(request: Request, service: Serving) -> Response:
 
 
 def lineage_diagram(stages: Sequence[Mapping[str, Any]]) -> Diagram:
-    """Return the stages as boxes with their kinds; what is no small step has a label."""
+    """Return the stages as boxes with their kinds; all but small steps have a label."""
     boxes = {one["version"]: f"{one['kind']} {one['version']}" for one in stages}
     lines: list[Line] = []
     for one in stages:

@@ -47,7 +47,7 @@ def _generate(graph: SpecGraph) -> Mapping[str, GeneratedFile]:
 
 
 def _content(graph: SpecGraph) -> dict[str, Any]:
-    """Return what the templates of the skeleton show."""
+    """Return the variables of the skeleton's templates."""
     return {
         "title": graph.root.fields["purpose"],
         "spec_hash": graph.spec_hash,
@@ -94,7 +94,7 @@ def _with_entities(graph: SpecGraph, kind: str) -> list[dict[str, Any]]:
 
 
 def _body(graph: SpecGraph, node: SpecNode) -> dict[str, Any]:
-    """Return what the template of a body shows."""
+    """Return the variables of a body's template."""
     if node.kind == "panel":
         return {"name": node.name, "entities": entities_of(graph, node, Relation.SHOWS)}
     step = _step(graph, node)

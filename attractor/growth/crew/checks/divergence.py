@@ -1,4 +1,4 @@
-"""Checks that the app is what its specification says: skeletons byte for byte, bodies recorded."""
+"""Checks that the app matches its specification: skeletons byte for byte, bodies recorded."""
 
 from attractor.base.errors import UsageError
 from attractor.growth.apps.divergence import find_divergence
@@ -17,7 +17,7 @@ class DivergenceCheck(CheckOptions):
                 faults += [f"{one}: not written" for one in tree.unwritten_bodies()]
         except UsageError as error:
             faults = [error.message]
-        reason = faults[0] if faults else "the app is what its specification says"
+        reason = faults[0] if faults else "the app matches its specification"
         evidence = "\n".join(faults)
         return check_result("divergence", passed=not faults, reason=reason, evidence=evidence)
 

@@ -12,7 +12,7 @@ from attractor.growth.crew.contract import as_outcome
 
 @dataclass(frozen=True)
 class Deployer:
-    """Describes what a decision would be about; a person decides, and `grow deploy` goes on."""
+    """Describes the subject of a decision; a person decides, and `grow deploy` continues."""
 
     parts: Parts
 

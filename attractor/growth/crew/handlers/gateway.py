@@ -17,7 +17,7 @@ INPUT = "desires"
 
 @dataclass(frozen=True)
 class Gateway:
-    """Reads the desires of the run; without any, the run builds what the specification says."""
+    """Reads the desires of the run; without any, the run builds the specification as it is."""
 
     parts: Parts
 

@@ -1,1 +1,1 @@
-"""The roles of the crew, one file each: what an agent gets, and what it answers."""
+"""The roles of the crew, one file each: the input and the answer of an agent."""

@@ -42,7 +42,7 @@ def gather(work: Work) -> Input:
 
 
 def find_faults(work: Work, answer: Answer) -> list[str]:
-    """Refuse what the rules of growth refuse."""
+    """Return the faults of a proposal by the rules of growth."""
     proposal = read_proposal(answer.model_dump(mode="json"))
     checked = check_proposal(work.tree.graph, proposal, work.tree.development)
     return [f"{one.message} ({one.hint})" if one.hint else one.message for one in checked.findings]

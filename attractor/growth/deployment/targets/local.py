@@ -114,7 +114,7 @@ def _end_orphan(folder: Path) -> None:
 
 
 def _note(folder: Path) -> JsonObject:
-    """Return what the keeper wrote about itself."""
+    """Return the note of the keeper about itself."""
     file = folder / keeper.NOTE
     value = parse_json(read_regular(file)) if file.exists() else {}
     return value if isinstance(value, dict) else {}
