@@ -149,7 +149,7 @@ async def build_plan(
 
 
 def deploying_command(plan_id: str, variant: str = "") -> str:
-    """Return the command that deploys a plan, or goes on with it."""
+    """Return the command that deploys a plan or continues its deployment."""
     as_variant = f" --variant {shlex.quote(variant)}" if variant else ""
     return f"attractor grow deploy {plan_id}{as_variant}"
 
@@ -190,9 +190,9 @@ async def run_crew(
     evaluate: bool,
     suite: str = "",
 ) -> CrewRun:
-    """Run a pipeline on a plan commit, or go on with the run that there is.
+    """Run a pipeline on a plan commit, or continue its present run.
 
-    A run without `evaluate` stops before its evaluation; a later call goes on with it.
+    A run without `evaluate` stops before its evaluation; a later call continues it.
     """
     root = find_crew_run(host, build.commit)
     if root is None or read_facts(root).state.status in (FAILED, CANCELED):

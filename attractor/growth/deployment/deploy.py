@@ -133,7 +133,7 @@ async def deploy(
     by: str,
     variant: str = "",
 ) -> Deployment:
-    """Deploy a plan as far as people and gate let it; call it again to go on.
+    """Deploy a plan as far as people and gate let it; call it again to continue.
 
     A `variant` is a new branch at the tip of the other one, whose app is not released here.
     """

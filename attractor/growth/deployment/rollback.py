@@ -62,7 +62,7 @@ class RollbackRecord:
 async def roll_back(
     control_plane: ControlPlane, to: str, *, branch: str, target: ReleaseTarget, by: str
 ) -> Deployment:
-    """Roll back to a stage (default: the one before), or go on with an open roll-back."""
+    """Roll back to a stage (default: the one before), or continue an open roll-back."""
     releases = Releases(control_plane.releases)
     folder = _find_open(control_plane.folder / ROLLBACKS)
     if folder is None:

@@ -108,7 +108,7 @@ class PlanCheck:
 
     @property
     def is_deployable(self) -> bool:
-        """Whether nothing stands against the plan."""
+        """Whether the plan has neither findings nor collisions."""
         return not self.findings and not self.collisions
 
 

@@ -92,7 +92,7 @@ def _added_field(graph: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
 
 
 def _added_step(graph: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
-    """Return the morph for a step, which stands after the step before that is no gate."""
+    """Return the morph for a step, after the previous step that is not a gate."""
     earlier = graph.sources(node.id, Relation.PRECEDES)
     while earlier and not _is_gate(node) and _is_gate(earlier[0]):
         earlier = graph.sources(earlier[0].id, Relation.PRECEDES)

@@ -58,7 +58,7 @@ def parse_yaml(text: str, *, source: str) -> object:
     import yaml
 
     class Loader(yaml.BaseLoader):
-        """Refuses a key that stands twice: YAML would drop the entries of the first one."""
+        """Refuses a duplicate key: YAML would drop the entries of the first one."""
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
             keys: set[str] = set()

@@ -300,7 +300,7 @@ def _item_done(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
 
 
 def _with_known(state: OpenAIStream, index: int, item: JsonObject) -> JsonObject:
-    """Return an item, completed by what earlier events told of it."""
+    """Return an item, completed by earlier events about it."""
     known = state.items.get(index, {})
     is_same = all(item.get(key) in (None, known.get(key)) for key in ("type", "id"))
     return {**known, **_given(item)} if is_same else item

@@ -66,7 +66,7 @@ def prepare_state_folder(host: RunHost) -> Path:
 def _close(state: Path) -> Iterator[int]:
     yield make_private(state)
     for one in state.iterdir():
-        if one.name == folders_NAME:  # what lies in there is the agents' own
+        if one.name == folders_NAME:  # its content belongs to agents
             yield make_private(one)
         elif one.name == STORES:
             yield make_private(one)

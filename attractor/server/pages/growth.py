@@ -253,7 +253,7 @@ def rehearse(service: Serving, caller: Calling, id: str) -> Response:
 
 @part.post("/growth/plans/{id}/deploy", dependencies=[OPERATE])
 def deploy(service: Serving, caller: Calling, id: str) -> Response:
-    """Begin the deployment of a plan, or go on with it after a decision; it never decides."""
+    """Begin the deployment of a plan, or continue it after a decision; it never decides."""
 
     def act() -> tuple[str, str]:
         plan = _plane(service).plans.load(id)

@@ -154,7 +154,7 @@ def simulate(service: Serving, caller: Calling, body: SimulateBody) -> Simulatio
 
 @part.post("/growth/deploy", dependencies=[OPERATE], status_code=202)
 def deploy(service: Serving, caller: Calling, body: PlanReference) -> DeploymentAnswer:
-    """Begin the deployment of a plan, or go on with it after a decision; it never decides."""
+    """Begin the deployment of a plan, or continue it after a decision; it never decides."""
     plane = _plane(service)
     plan = plane.plans.load(body.plan_id)
     service.processes.start(RunCommand("grow deploy", [plan.id]), by=caller.name)

@@ -37,7 +37,7 @@ class Safety:
             before = await spec_at_start(stage) or tree.graph
             breaches = breaches_of(before, tree)
             if breaches:
-                # No body can mend a specification.
+                # No body can fix a specification.
                 broken = failure(f"identity: {breaches[0]}", FailureClass.TERMINAL)
                 return replace(broken, context_updates={VERDICT: "breach"})
             given = await ask_agent(stage, self.parts.backend, AGENT, work_of(stage, tree))
