@@ -41,7 +41,7 @@ def picture() -> list[str | Image]:
 
 @server.tool()
 def variable(name: str) -> str:
-    """Return a variable of the server, and its folder."""
+    """Return an environment variable of the server, and its working directory."""
     return f"{os.environ.get(name)} in {Path.cwd()}"
 
 
@@ -52,7 +52,7 @@ def end() -> str:
 
 
 def guarded(application: ASGIApp) -> ASGIApp:
-    """Require the password in a header."""
+    """Reject requests without the password in their header."""
 
     async def checked(scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope.get("headers", []))

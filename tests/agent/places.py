@@ -1,4 +1,4 @@
-"""Folders for agents to work in, and how to wait for what they do."""
+"""Working directories for agents, and `finish`, which runs a coroutine with a time limit."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A provider that answers from a list, in the tests' own process."""
+"""A provider in the test process that answers from a list."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -34,7 +34,7 @@ def call(name: str, **arguments: str | int | bool) -> Message:
 
 
 class ScriptedProvider:
-    """Answers one step after the other and keeps what it was asked."""
+    """Gives its answers in order, and records the requests."""
 
     def __init__(self, *steps: Step, name: str = "openai") -> None:
         self._name = name

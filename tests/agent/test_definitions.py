@@ -32,7 +32,7 @@ time = "20m"
 def write_agent(
     folder: Path, text: str, *, prompt: str = "Be careful.", name: str = "mine"
 ) -> Path:
-    """Write an agent into a folder `agents`, and return its own folder."""
+    """Write an agent into the folder `agents`, and return the agent's folder."""
     own = folder / name
     own.mkdir(parents=True)
     (own / "agent.toml").write_text(text)

@@ -1,4 +1,4 @@
-"""The programs of the how-to page run as they are, with a twin as the provider."""
+"""Run the programs of the how-to page unchanged, with a twin as the provider."""
 
 import subprocess
 import sys

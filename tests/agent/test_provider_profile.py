@@ -134,8 +134,8 @@ def test_options_go_to_the_provider() -> None:
     assert traits.provider_options == {"x": {"beta_headers": ["b"]}}
 
 
-class Below(LocalExecutionEnvironment):
-    """Works in a folder below the one it is confined to."""
+class SubfolderEnvironment(LocalExecutionEnvironment):
+    """An environment whose working directory is a subfolder of its root."""
 
     def working_directory(self) -> str:
         return f"{super().working_directory()}/sub/deep"
@@ -165,7 +165,11 @@ def test_deeper_files_come_later(tmp_path: Path) -> None:
     (tmp_path / "sub/deep").mkdir(parents=True)
     (tmp_path / "AGENTS.md").write_text("root")
     (tmp_path / "sub/deep/AGENTS.md").write_text("deep")
-    found = finish(discover_project_documents(Below(tmp_path, environ={}), ["AGENTS.md"], depth=2))
+    found = finish(
+        discover_project_documents(
+            SubfolderEnvironment(tmp_path, environ={}), ["AGENTS.md"], depth=2
+        )
+    )
     assert found == "# ../../AGENTS.md\n\nroot\n\n# AGENTS.md\n\ndeep"
 
 

@@ -1,4 +1,4 @@
-"""Sessions that talk to a scripted model over real HTTP, on every wire."""
+"""Sessions with a scripted model over real HTTP, on every wire."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -38,19 +38,19 @@ def use(name: str, arguments: JsonObject | None = None) -> ToolUse:
 
 
 def script(*answers: Answer) -> Script:
-    """Answer one step after the other."""
+    """Return a script that gives these answers in order."""
     rules = [Rule(when=When(step=step), answer=answer) for step, answer in enumerate(answers)]
     return Script(rules=tuple(rules))
 
 
 def model_requests(twin: ProviderTwin) -> Sequence[LoggedRequest]:
-    """Return the requests to models, without those for the lists of models."""
+    """Return the requests to models, without the requests for model lists."""
     return [one for one in twin.requests if one.method == "POST"]
 
 
 @dataclass
 class Talk:
-    """A session, what it told, and what the model was sent."""
+    """A session, its events, and the provider twin, which records the requests."""
 
     session: Session
     environment: LocalExecutionEnvironment
@@ -78,7 +78,7 @@ def talk(
     config: SessionConfig | None = None,
     instructions: str = "",
 ) -> Talk:
-    """Let a session work on answers in their order and return what came of it."""
+    """Run `work` in a session whose model gives these answers in order."""
     return talk_by(folder, wire, script(*answers), work, config=config, instructions=instructions)
 
 
@@ -91,7 +91,7 @@ def talk_by(
     config: SessionConfig | None = None,
     instructions: str = "",
 ) -> Talk:
-    """Let a session work on a script and return what came of it."""
+    """Run `work` in a session whose model follows a script."""
 
     async def run(twin: ProviderTwin) -> Talk:
         events: list[SessionEvent] = []

@@ -60,8 +60,8 @@ def test_description_is_bounded_and_has_both_ends(sizes: list[int]) -> None:
     assert text.endswith("[user]\nThe end")
 
 
-class Compacted:
-    """A session with a small context window that compacts its history."""
+class CompactingSession:
+    """A session with a small context window, so that it compacts its history."""
 
     def __init__(self, folder: Path, *steps: Step, window: int) -> None:
         self.provider = ScriptedProvider(*steps)
@@ -80,7 +80,9 @@ class Compacted:
 def test_full_history_is_replaced_by_a_summary(tmp_path: Path) -> None:
     (tmp_path / "big").write_text("line\n" * 200)
     reads = [call("read_file", file_path="big", limit=n) for n in (200, 199, 198)]
-    played = Compacted(tmp_path, *reads, said("SUMMARY: read big"), said("Done."), window=1_500)
+    played = CompactingSession(
+        tmp_path, *reads, said("SUMMARY: read big"), said("Done."), window=1_500
+    )
     assert finish(played.session.submit("The task")).text == "Done."
     (event,) = [one for one in played.events if one.kind is EventKind.COMPACTION]
     assert "SUMMARY: read big" in str(event.data["summary"])
@@ -89,7 +91,7 @@ def test_full_history_is_replaced_by_a_summary(tmp_path: Path) -> None:
     assert not asked.tools
     assert "SUMMARY: read big" in last.messages[1].text
     assert [message.role for message in last.messages[-2:]] == [Role.ASSISTANT, Role.TOOL]
-    # The history keeps everything, so that the session can be rebuilt.
+    # The history stays complete, so that the session can be restored.
     assert sum(isinstance(turn, AssistantTurn) for turn in played.session.history) == 4
     assert played.session.usage.input_tokens == 500
 
@@ -98,7 +100,7 @@ def test_second_summary_contains_the_first(tmp_path: Path) -> None:
     (tmp_path / "big").write_text("line\n" * 200)
     reads = [call("read_file", file_path="big", limit=n) for n in range(196, 201)]
     steps = [*reads[:3], said("SUMMARY ONE"), *reads[3:], said("SUMMARY TWO"), said("Done.")]
-    played = Compacted(tmp_path, *steps, window=1_500)
+    played = CompactingSession(tmp_path, *steps, window=1_500)
     assert finish(played.session.submit("The task")).text == "Done."
     summaries = [turn for turn in played.session.history if isinstance(turn, SummaryTurn)]
     assert len(summaries) == 2
@@ -110,9 +112,9 @@ def test_second_summary_contains_the_first(tmp_path: Path) -> None:
 def test_overflow_that_the_provider_reports_is_compacted_once(tmp_path: Path) -> None:
     overflow = ContextLengthError("too long", provider="openai", status_code=400)
     steps = [call("glob", pattern="*"), overflow, said("SUMMARY"), said("Done.")]
-    played = Compacted(tmp_path, *steps, window=1_000_000)
+    played = CompactingSession(tmp_path, *steps, window=1_000_000)
     assert finish(played.session.submit("The task")).text == "Done."
-    again = Compacted(
+    again = CompactingSession(
         tmp_path, call("glob", pattern="*"), overflow, said("S"), overflow, window=1_000_000
     )
     with pytest.raises(ContextLengthError):
@@ -120,7 +122,7 @@ def test_overflow_that_the_provider_reports_is_compacted_once(tmp_path: Path) ->
 
 
 def test_empty_summary_of_a_full_window_is_an_error(tmp_path: Path) -> None:
-    played = Compacted(
+    played = CompactingSession(
         tmp_path,
         call("glob", pattern="*"),
         ContextLengthError("too long", provider="openai", status_code=400),
@@ -137,7 +139,7 @@ def test_empty_summary_before_the_window_is_full_is_a_warning_and_is_paid_once(
     (tmp_path / "big").write_text("line\n" * 200)
     reads = [call("read_file", file_path="big", limit=n) for n in (200, 199, 198)]
     more = call("glob", pattern="*")
-    played = Compacted(tmp_path, *reads, said(""), more, said("Done."), window=1_500)
+    played = CompactingSession(tmp_path, *reads, said(""), more, said("Done."), window=1_500)
     assert finish(played.session.submit("The task")).text == "Done."
     warnings = [event.data for event in played.events if event.kind is EventKind.WARNING]
     assert {"message": "the model returned no summary of the conversation"} in warnings

@@ -40,8 +40,8 @@ from tests.tables import table
 QUICK = RetryPolicy(base_delay=0.001, jitter=False)
 
 
-class Played:
-    """A session over a scripted model, and what it told."""
+class ScriptedSession:
+    """A session with a scripted model, and its events."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Played:
     def kinds(self) -> list[EventKind]:
         return [event.kind for event in self.events if event.kind not in DELTAS]
 
-    def told(self, kind: EventKind) -> list[JsonObject]:
+    def event_data(self, kind: EventKind) -> list[JsonObject]:
         return [event.data for event in self.events if event.kind is kind]
 
     @property
@@ -92,7 +92,7 @@ def texts(request: Request) -> list[tuple[str, str]]:
 
 
 def test_a_conversation_runs_until_the_model_only_talks(tmp_path: Path) -> None:
-    played = Played(
+    played = ScriptedSession(
         tmp_path,
         call("write_file", file_path="a", content="x"),
         call("read_file", file_path="a"),
@@ -114,7 +114,7 @@ def test_a_conversation_runs_until_the_model_only_talks(tmp_path: Path) -> None:
 
 
 def test_the_model_is_given_the_whole_conversation(tmp_path: Path) -> None:
-    played = Played(tmp_path, call("glob", pattern="*"), said("Nothing."), said("Still."))
+    played = ScriptedSession(tmp_path, call("glob", pattern="*"), said("Nothing."), said("Still."))
     played.submit("Look")
     played.submit("Again")
     assert [message.role for message in played.provider.requests[2].messages] == [
@@ -129,7 +129,7 @@ def test_the_model_is_given_the_whole_conversation(tmp_path: Path) -> None:
 
 
 def test_an_empty_answer_is_not_sent_back(tmp_path: Path) -> None:
-    played = Played(tmp_path, Message(Role.ASSISTANT, ()), said(""), said("Here."))
+    played = ScriptedSession(tmp_path, Message(Role.ASSISTANT, ()), said(""), said("Here."))
     for text in ("one", "two", "three"):
         played.submit(text)
     assert texts(played.provider.requests[2]) == [
@@ -142,9 +142,9 @@ def test_an_empty_answer_is_not_sent_back(tmp_path: Path) -> None:
 def test_blocked_answer_ends_the_session_and_another_empty_answer_is_a_warning(
     tmp_path: Path,
 ) -> None:
-    played = Played(tmp_path, FinishReason("error"), FinishReason("content_filter"))
+    played = ScriptedSession(tmp_path, FinishReason("error"), FinishReason("content_filter"))
     assert played.submit() == InputResult(Stop.COMPLETED, "")
-    assert played.told(EventKind.WARNING) == [
+    assert played.event_data(EventKind.WARNING) == [
         {"message": "the provider ended the answer with an error"}
     ]
     with pytest.raises(ContentFilterError, match="a safety filter"):
@@ -156,35 +156,35 @@ def test_blocked_answer_ends_the_session_and_another_empty_answer_is_a_warning(
 def test_thoughts_go_back_as_they_came(tmp_path: Path) -> None:
     thought = ContentPart(ContentKind.THINKING, thinking=ThinkingData("hm", signature="sealed"))
     answer = Message(Role.ASSISTANT, (thought, called("glob", {"pattern": "*"})))
-    played = Played(tmp_path, answer, said("ok"))
+    played = ScriptedSession(tmp_path, answer, said("ok"))
     played.submit()
     assert played.provider.requests[1].messages[2] == answer
-    assert played.told(EventKind.ASSISTANT_TEXT_END)[0]["reasoning"] == "hm"
+    assert played.event_data(EventKind.ASSISTANT_TEXT_END)[0]["reasoning"] == "hm"
 
 
 def test_a_round_limit_stops_one_input_only(tmp_path: Path) -> None:
     config = SessionConfig(max_tool_rounds_per_input=1)
     looks = call("glob", pattern="*")
-    played = Played(tmp_path, looks, looks, said("ok"), config=config)
+    played = ScriptedSession(tmp_path, looks, looks, said("ok"), config=config)
     assert played.submit().stop is Stop.ROUND_LIMIT
     assert played.submit().stop is Stop.ROUND_LIMIT
-    assert played.told(EventKind.TURN_LIMIT) == [{"round": 1}, {"round": 1}]
+    assert played.event_data(EventKind.TURN_LIMIT) == [{"round": 1}, {"round": 1}]
     assert played.session.state is SessionState.IDLE
 
 
 def test_a_turn_limit_holds_over_all_inputs(tmp_path: Path) -> None:
-    played = Played(tmp_path, said("1"), said("2"), config=SessionConfig(max_turns=2))
+    played = ScriptedSession(tmp_path, said("1"), said("2"), config=SessionConfig(max_turns=2))
     assert [played.submit().stop for _ in range(3)] == [
         Stop.COMPLETED,
         Stop.COMPLETED,
         Stop.TURN_LIMIT,
     ]
-    assert played.told(EventKind.TURN_LIMIT) == [{"total_turns": 2}]
+    assert played.event_data(EventKind.TURN_LIMIT) == [{"total_turns": 2}]
     assert played.submit().text == "2"
 
 
 def test_steering_is_sent_after_the_round(tmp_path: Path) -> None:
-    played = Played(tmp_path, call("steered"), said("ok"))
+    played = ScriptedSession(tmp_path, call("steered"), said("ok"))
 
     async def steer(_: JsonObject) -> str:
         played.session.steer("Use tabs")
@@ -196,11 +196,11 @@ def test_steering_is_sent_after_the_round(tmp_path: Path) -> None:
     assert [turn.content for turn in played.session.history if isinstance(turn, SteeringTurn)] == [
         "Use tabs"
     ]
-    assert played.told(EventKind.STEERING_INJECTED) == [{"content": "Use tabs"}]
+    assert played.event_data(EventKind.STEERING_INJECTED) == [{"content": "Use tabs"}]
 
 
 def test_steering_while_idle_precedes_the_next_input(tmp_path: Path) -> None:
-    played = Played(tmp_path, said("ok"))
+    played = ScriptedSession(tmp_path, said("ok"))
     played.session.steer("Be brief")
     played.submit("Go")
     assert texts(played.provider.requests[0]) == [("user", "Go"), ("user", "Be brief")]
@@ -211,12 +211,12 @@ def test_steering_during_the_last_answer_is_not_lost(tmp_path: Path) -> None:
         played.session.steer("One more thing")
         return said("Done.")
 
-    played = Played(tmp_path, steered, said("That as well."))
+    played = ScriptedSession(tmp_path, steered, said("That as well."))
     assert played.submit().text == "That as well."
 
 
 def test_follow_ups_are_worked_on_one_after_the_other(tmp_path: Path) -> None:
-    played = Played(tmp_path, said("1"), said("2"), said("3"))
+    played = ScriptedSession(tmp_path, said("1"), said("2"), said("3"))
     played.session.follow_up("then this")
     played.session.follow_up("then that")
     assert played.submit("first").text == "3"
@@ -228,26 +228,26 @@ def test_follow_ups_are_worked_on_one_after_the_other(tmp_path: Path) -> None:
 def test_loop_is_detected_and_reported_to_the_model(tmp_path: Path) -> None:
     config = SessionConfig(loop_detection_window=4)
     same = call("glob", pattern="*")
-    played = Played(tmp_path, same, same, same, same, said("ok"), config=config)
+    played = ScriptedSession(tmp_path, same, same, same, same, said("ok"), config=config)
     played.submit()
     warning = (
         "Loop detected: the last 4 tool calls follow a repeating pattern. Try a different approach."
     )
-    assert played.told(EventKind.LOOP_DETECTION) == [{"message": warning}]
+    assert played.event_data(EventKind.LOOP_DETECTION) == [{"message": warning}]
     assert texts(played.provider.requests[4])[-1] == ("user", warning)
 
 
 def test_loop_detection_can_be_switched_off(tmp_path: Path) -> None:
     config = SessionConfig(loop_detection_window=2, enable_loop_detection=False)
     same = call("glob", pattern="*")
-    played = Played(tmp_path, same, same, said("ok"), config=config)
+    played = ScriptedSession(tmp_path, same, same, said("ok"), config=config)
     played.submit()
     assert EventKind.LOOP_DETECTION not in played.kinds
 
 
 def test_an_abort_ends_running_commands_and_closes(tmp_path: Path) -> None:
     command = "echo $$ > pid; exec sleep 600"
-    played = Played(tmp_path, call("shell", command=command, timeout_ms=600_000))
+    played = ScriptedSession(tmp_path, call("shell", command=command, timeout_ms=600_000))
 
     async def abort_when_it_runs() -> InputResult:
         work = asyncio.create_task(played.session.submit("Wait"))
@@ -260,11 +260,11 @@ def test_an_abort_ends_running_commands_and_closes(tmp_path: Path) -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
     assert played.session.state is SessionState.CLOSED
-    assert played.told(EventKind.SESSION_END) == [{"state": "CLOSED", "aborted": True}]
+    assert played.event_data(EventKind.SESSION_END) == [{"state": "CLOSED", "aborted": True}]
 
 
 def test_an_abort_ends_a_call_to_the_model(tmp_path: Path) -> None:
-    played = Played(tmp_path, never)
+    played = ScriptedSession(tmp_path, never)
 
     async def abort() -> InputResult:
         work = asyncio.create_task(played.session.submit("Think"))
@@ -278,14 +278,14 @@ def test_an_abort_ends_a_call_to_the_model(tmp_path: Path) -> None:
 
 
 def test_an_abort_while_idle_closes(tmp_path: Path) -> None:
-    played = Played(tmp_path)
+    played = ScriptedSession(tmp_path)
     played.session.abort()
     played.session.abort()
     assert played.kinds == [EventKind.SESSION_START, EventKind.SESSION_END]
 
 
 def test_cancellation_closes_the_session_and_propagates(tmp_path: Path) -> None:
-    played = Played(tmp_path, never)
+    played = ScriptedSession(tmp_path, never)
 
     async def cancel() -> None:
         work = asyncio.create_task(played.session.submit("Think"))
@@ -301,7 +301,7 @@ def test_cancellation_closes_the_session_and_propagates(tmp_path: Path) -> None:
 
 
 def test_a_closed_session_takes_nothing(tmp_path: Path) -> None:
-    session = Played(tmp_path).session
+    session = ScriptedSession(tmp_path).session
     finish(session.close())
     finish(session.close())
     with pytest.raises(SessionClosed):
@@ -313,7 +313,7 @@ def test_a_closed_session_takes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_session_takes_one_input_at_a_time(tmp_path: Path) -> None:
-    played = Played(tmp_path, never)
+    played = ScriptedSession(tmp_path, never)
 
     async def twice() -> None:
         work = asyncio.create_task(played.session.submit("one"))
@@ -329,36 +329,38 @@ def test_a_session_takes_one_input_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_refused_key_closes_the_session_at_once(tmp_path: Path) -> None:
-    played = Played(tmp_path, AuthenticationError("no such key", provider="openai"))
+    played = ScriptedSession(tmp_path, AuthenticationError("no such key", provider="openai"))
     with pytest.raises(AuthenticationError):
         played.submit()
     assert len(played.provider.requests) == 1
     assert played.kinds[-2:] == [EventKind.ERROR, EventKind.SESSION_END]
-    assert played.told(EventKind.ERROR) == [
+    assert played.event_data(EventKind.ERROR) == [
         {"message": "no such key", "error": "AuthenticationError"}
     ]
     assert played.session.state is SessionState.CLOSED
 
 
 def test_a_full_context_window_warns_and_leaves_the_session_open(tmp_path: Path) -> None:
-    played = Played(tmp_path, ContextLengthError("too long", provider="openai"), said("ok"))
+    played = ScriptedSession(
+        tmp_path, ContextLengthError("too long", provider="openai"), said("ok")
+    )
     with pytest.raises(ContextLengthError):
         played.submit()
-    assert {"message": "too long"} in played.told(EventKind.WARNING)
+    assert {"message": "too long"} in played.event_data(EventKind.WARNING)
     assert EventKind.ERROR not in played.kinds
     assert played.submit().text == "ok"
 
 
 def test_passing_trouble_is_tried_again(tmp_path: Path) -> None:
     trouble = ServerError("down", provider="openai", status_code=503)
-    played = Played(tmp_path, trouble, trouble, said("ok"))
+    played = ScriptedSession(tmp_path, trouble, trouble, said("ok"))
     assert played.submit().text == "ok"
-    assert len(played.told(EventKind.WARNING)) == 2
+    assert len(played.event_data(EventKind.WARNING)) == 2
 
 
 def test_trouble_that_does_not_pass_closes_the_session(tmp_path: Path) -> None:
     trouble = ServerError("down", provider="openai", status_code=503)
-    played = Played(tmp_path, trouble, trouble, trouble)
+    played = ScriptedSession(tmp_path, trouble, trouble, trouble)
     with pytest.raises(ServerError):
         played.submit()
     assert played.session.state is SessionState.CLOSED
@@ -387,15 +389,15 @@ async def _timeout(_: JsonObject) -> str:
 def test_error_of_a_tool_is_sent_to_the_model(
     tmp_path: Path, act: Callable[[JsonObject], Awaitable[str]], told: str
 ) -> None:
-    played = Played(tmp_path, call("broken"), said("I see."))
+    played = ScriptedSession(tmp_path, call("broken"), said("I see."))
     played.register("broken", act)
     assert played.submit().text == "I see."
     assert played.results == [(told, True)]
-    assert played.told(EventKind.TOOL_CALL_END)[0]["error"] == told
+    assert played.event_data(EventKind.TOOL_CALL_END)[0]["error"] == told
 
 
 def test_machine_error_ends_the_session(tmp_path: Path) -> None:
-    played = Played(tmp_path, calls(called("full", {}), called("waits", {}, id="call_2")))
+    played = ScriptedSession(tmp_path, calls(called("full", {}), called("waits", {}, id="call_2")))
     ended: list[bool] = []
 
     async def full(_: JsonObject) -> str:
@@ -436,7 +438,7 @@ def test_machine_error_ends_the_session(tmp_path: Path) -> None:
 def test_invalid_call_is_reported_to_the_model(
     tmp_path: Path, name: str, arguments: JsonObject | str, told: str
 ) -> None:
-    played = Played(tmp_path, calls(called(name, arguments)), said("I see."))
+    played = ScriptedSession(tmp_path, calls(called(name, arguments)), said("I see."))
     played.submit()
     ((content, is_error),) = played.results
     assert str(content).startswith(told)
@@ -446,14 +448,14 @@ def test_invalid_call_is_reported_to_the_model(
 def test_null_counts_as_a_missing_argument(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
     arguments = {"file_path": "a", "offset": None, "limit": None}
-    played = Played(tmp_path, calls(called("read_file", arguments)), said("ok"))
+    played = ScriptedSession(tmp_path, calls(called("read_file", arguments)), said("ok"))
     played.submit()
     assert played.results == [("1 | x", False)]
 
 
 def test_tools_run_side_by_side_and_results_keep_the_order_of_calls(tmp_path: Path) -> None:
     both = [called("meet", {"x": number}, id=f"call_{number}") for number in (1, 2)]
-    played = Played(tmp_path, calls(*both), said("ok"))
+    played = ScriptedSession(tmp_path, calls(*both), said("ok"))
     arrived = asyncio.Barrier(2)
 
     async def meet(arguments: JsonObject) -> str:
@@ -467,7 +469,7 @@ def test_tools_run_side_by_side_and_results_keep_the_order_of_calls(tmp_path: Pa
 
 def test_tools_run_sequentially_by_profile(tmp_path: Path) -> None:
     both = [called("alone", {"x": number}, id=f"call_{number}") for number in (1, 2)]
-    played = Played(tmp_path, calls(*both), said("ok"), one_tool_at_a_time=True)
+    played = ScriptedSession(tmp_path, calls(*both), said("ok"), one_tool_at_a_time=True)
     at_work: list[int] = []
 
     async def alone(arguments: JsonObject) -> str:
@@ -493,23 +495,23 @@ def test_two_changes_of_one_file_at_once_do_not_undo_each_other(tmp_path: Path) 
         ]
     ]
     parts = [called("apply_patch", {"patch": one}, id=f"c{n}") for n, one in enumerate(patches)]
-    played = Played(tmp_path, calls(*parts), said("ok"))
+    played = ScriptedSession(tmp_path, calls(*parts), said("ok"))
     played.submit()
     assert (tmp_path / "a").read_text() == "1 2 3\n"
 
 
 def test_event_has_full_output_and_model_the_truncated(tmp_path: Path) -> None:
     (tmp_path / "big").write_text("x" * 60_000)
-    played = Played(tmp_path, call("read_file", file_path="big"), said("ok"))
+    played = ScriptedSession(tmp_path, call("read_file", file_path="big"), said("ok"))
     played.submit()
-    (end,) = played.told(EventKind.TOOL_CALL_END)
+    (end,) = played.event_data(EventKind.TOOL_CALL_END)
     assert end["output"] == "1 | " + "x" * 60_000
     assert "10004 characters were removed" in str(played.results[0][0])
 
 
 def test_a_time_limit_comes_from_call_session_and_maximum(tmp_path: Path) -> None:
     config = SessionConfig(default_command_timeout_ms=150, max_command_timeout_ms=300)
-    played = Played(
+    played = ScriptedSession(
         tmp_path,
         call("shell", command="sleep 30"),
         call("shell", command="sleep 30", timeout_ms=600_000),
@@ -523,7 +525,7 @@ def test_a_time_limit_comes_from_call_session_and_maximum(tmp_path: Path) -> Non
 
 
 def test_a_changed_configuration_counts_from_the_next_call(tmp_path: Path) -> None:
-    played = Played(tmp_path, said("1"), said("2"))
+    played = ScriptedSession(tmp_path, said("1"), said("2"))
     played.submit()
     played.session.config = SessionConfig(reasoning_effort="high")
     played.submit()
@@ -531,7 +533,7 @@ def test_a_changed_configuration_counts_from_the_next_call(tmp_path: Path) -> No
 
 
 def test_every_event_comes_in_order(tmp_path: Path) -> None:
-    played = Played(tmp_path, call("glob", pattern="*"), said("ok"))
+    played = ScriptedSession(tmp_path, call("glob", pattern="*"), said("ok"))
     played.submit()
     finish(played.session.close())
     assert played.kinds == [
@@ -550,18 +552,18 @@ def test_every_event_comes_in_order(tmp_path: Path) -> None:
 
 
 def test_a_context_that_fills_up_is_warned_of_once(tmp_path: Path) -> None:
-    played = Played(tmp_path, said("1"), said("2"))
+    played = ScriptedSession(tmp_path, said("1"), said("2"))
     limit = played.profile.traits.context_window_size
     played.submit("x" * int(limit * 4 * 0.79))
-    assert played.told(EventKind.WARNING) == []
+    assert played.event_data(EventKind.WARNING) == []
     played.submit("x" * int(limit * 4 * 0.05))
-    assert played.told(EventKind.WARNING) == [
+    assert played.event_data(EventKind.WARNING) == [
         {"message": "Context usage at ~84% of context window"}
     ]
 
 
 def test_stream_yields_the_events_of_one_input(tmp_path: Path) -> None:
-    played = Played(tmp_path, said("One two three."), said("Four."))
+    played = ScriptedSession(tmp_path, said("One two three."), said("Four."))
 
     async def read() -> list[SessionEvent]:
         await played.session.submit("First")
@@ -574,7 +576,7 @@ def test_stream_yields_the_events_of_one_input(tmp_path: Path) -> None:
 
 
 def test_stream_raises_the_error_of_the_input(tmp_path: Path) -> None:
-    played = Played(tmp_path, AuthenticationError("no", provider="openai"))
+    played = ScriptedSession(tmp_path, AuthenticationError("no", provider="openai"))
 
     async def read() -> None:
         async for _ in played.session.stream("Go"):
@@ -585,7 +587,7 @@ def test_stream_raises_the_error_of_the_input(tmp_path: Path) -> None:
 
 
 def test_closed_stream_aborts_the_input(tmp_path: Path) -> None:
-    played = Played(tmp_path, never)
+    played = ScriptedSession(tmp_path, never)
 
     async def read() -> None:
         async with aclosing(played.session.stream("Go")) as events:
@@ -598,7 +600,7 @@ def test_closed_stream_aborts_the_input(tmp_path: Path) -> None:
 
 
 def test_events_are_yielded_until_the_session_ends(tmp_path: Path) -> None:
-    played = Played(tmp_path, said("ok"), said("ok"))
+    played = ScriptedSession(tmp_path, said("ok"), said("ok"))
 
     async def read() -> list[EventKind]:
         async def work() -> None:
@@ -615,10 +617,12 @@ def test_events_are_yielded_until_the_session_ends(tmp_path: Path) -> None:
 
 
 def test_broken_stream_is_asked_again(tmp_path: Path) -> None:
-    played = Played(tmp_path, ServerError("cut", provider="openai", status_code=500), said("ok"))
+    played = ScriptedSession(
+        tmp_path, ServerError("cut", provider="openai", status_code=500), said("ok")
+    )
     assert played.submit().text == "ok"
     assert played.kinds.count(EventKind.ASSISTANT_TEXT_START) == 2
-    assert "attempt 1 failed (cut)" in str(played.told(EventKind.WARNING)[0]["message"])
+    assert "attempt 1 failed (cut)" in str(played.event_data(EventKind.WARNING)[0]["message"])
 
 
 def test_client_whose_middleware_cannot_stream_is_asked_for_whole_answers(tmp_path: Path) -> None:
@@ -636,7 +640,7 @@ def test_client_whose_middleware_cannot_stream_is_asked_for_whole_answers(tmp_pa
 
 
 def test_question_of_the_model_awaits_input(tmp_path: Path) -> None:
-    played = Played(tmp_path, said("Which of the two files?"), said("Done."))
+    played = ScriptedSession(tmp_path, said("Which of the two files?"), said("Done."))
     played.submit()
     assert played.session.state is SessionState.AWAITING_INPUT
     played.submit("The first")
@@ -645,20 +649,20 @@ def test_question_of_the_model_awaits_input(tmp_path: Path) -> None:
 
 def test_budget_stops_the_loop(tmp_path: Path) -> None:
     steps = [call("glob", pattern=str(n)) for n in range(9)]
-    tokens = Played(tmp_path, *steps, config=SessionConfig(max_tokens=220))
+    tokens = ScriptedSession(tmp_path, *steps, config=SessionConfig(max_tokens=220))
     assert tokens.submit().stop is Stop.BUDGET
     assert len(tokens.provider.requests) == 2
-    assert tokens.told(EventKind.WARNING) == [
+    assert tokens.event_data(EventKind.WARNING) == [
         {"message": "the budget of the session is used: 220 of 220 tokens are used"}
     ]
-    unknown = Played(tmp_path, said("ok"), config=SessionConfig(max_cost_usd=1.0))
+    unknown = ScriptedSession(tmp_path, said("ok"), config=SessionConfig(max_cost_usd=1.0))
     unknown.submit()
-    (warning,) = unknown.told(EventKind.WARNING)
+    (warning,) = unknown.event_data(EventKind.WARNING)
     assert "does not contain the model gpt-test of openai" in str(warning["message"])
 
 
 def test_aborted_tool_call_has_an_end(tmp_path: Path) -> None:
-    played = Played(tmp_path, call("shell", command="sleep 60", timeout_ms=60_000))
+    played = ScriptedSession(tmp_path, call("shell", command="sleep 60", timeout_ms=60_000))
 
     async def abort() -> None:
         working = asyncio.create_task(played.session.submit("Go"))
@@ -668,7 +672,7 @@ def test_aborted_tool_call_has_an_end(tmp_path: Path) -> None:
         assert (await working).stop is Stop.ABORTED
 
     finish(abort())
-    (end,) = played.told(EventKind.TOOL_CALL_END)
+    (end,) = played.event_data(EventKind.TOOL_CALL_END)
     assert end["error"] == "aborted"
 
 
@@ -679,11 +683,11 @@ def test_output_of_a_tool_is_streamed(tmp_path: Path) -> None:
         scope.emit_output("half")
         return ToolOutput("whole", ImageData(data=b"png", media_type="image/png"))
 
-    played = Played(tmp_path, call("look"), said("ok"))
+    played = ScriptedSession(tmp_path, call("look"), said("ok"))
     definition = define("look", "For tests.", {}, required=[])
     played.profile.tool_registry.register(RegisteredTool(definition, execute))
     played.submit()
-    (delta,) = played.told(EventKind.TOOL_CALL_OUTPUT_DELTA)
+    (delta,) = played.event_data(EventKind.TOOL_CALL_OUTPUT_DELTA)
     assert (delta["tool_name"], delta["delta"]) == ("look", "half")
     (result,) = [part.tool_result for part in played.provider.requests[1].messages[-1].content]
     assert result
@@ -694,7 +698,7 @@ def test_synchronous_tool_runs_beside_the_loop(tmp_path: Path) -> None:
     def execute(arguments: JsonObject, environment: ExecutionEnvironment) -> str:
         return "three"
 
-    played = Played(tmp_path, call("count"), said("ok"))
+    played = ScriptedSession(tmp_path, call("count"), said("ok"))
     definition = define("count", "For tests.", {}, required=[])
     played.profile.tool_registry.register(RegisteredTool(definition, execute))
     played.submit()
@@ -728,7 +732,7 @@ def test_profile_decides_whether_files_are_read_before_edits(
 
 
 def test_close_aborts_the_current_input(tmp_path: Path) -> None:
-    played = Played(tmp_path, never)
+    played = ScriptedSession(tmp_path, never)
 
     async def close() -> InputResult:
         working = asyncio.create_task(played.session.submit("Go"))
@@ -743,7 +747,7 @@ def test_close_aborts_the_current_input(tmp_path: Path) -> None:
 
 
 def test_followups_wait_after_a_limit(tmp_path: Path) -> None:
-    played = Played(tmp_path, said("one"), config=SessionConfig(max_turns=1))
+    played = ScriptedSession(tmp_path, said("one"), config=SessionConfig(max_turns=1))
     played.session.follow_up("And then?")
     played.session.follow_up("And then?")
     assert played.submit().stop is Stop.TURN_LIMIT
@@ -751,7 +755,7 @@ def test_followups_wait_after_a_limit(tmp_path: Path) -> None:
 
 
 def test_changed_profile_changes_the_whole_prompt(tmp_path: Path) -> None:
-    played = Played(tmp_path, said("one"), said("two"))
+    played = ScriptedSession(tmp_path, said("one"), said("two"))
     played.submit()
     played.session.profile = replace(played.profile, model="gpt-other")
     played.submit()
@@ -761,7 +765,7 @@ def test_changed_profile_changes_the_whole_prompt(tmp_path: Path) -> None:
 
 
 def test_without_subagents_their_tools_are_not_offered(tmp_path: Path) -> None:
-    played = Played(tmp_path, said("ok"), config=SessionConfig(max_subagent_depth=0))
+    played = ScriptedSession(tmp_path, said("ok"), config=SessionConfig(max_subagent_depth=0))
     played.submit()
     assert "spawn_agent" not in [tool.name for tool in played.provider.requests[0].tools]
     # Another session can use the same profile.
@@ -772,7 +776,7 @@ def test_time_limit_of_commands_is_not_that_of_other_tools(tmp_path: Path) -> No
     async def execute(arguments: JsonObject, environment: ExecutionEnvironment) -> str:
         return str(arguments.get("timeout_ms"))
 
-    played = Played(tmp_path, call("remote"), said("ok"))
+    played = ScriptedSession(tmp_path, call("remote"), said("ok"))
     limit: JsonObject = {"type": "integer"}
     definition = define("remote", "For tests.", {"timeout_ms": limit}, required=[])
     played.profile.tool_registry.register(RegisteredTool(definition, execute))
@@ -805,7 +809,7 @@ def test_failed_call_of_an_earlier_session_shows_no_file(tmp_path: Path) -> None
 
 @table("command", ["echo a\0b", "x" * 200_000])
 def test_command_that_cannot_start_goes_back_to_the_model(tmp_path: Path, command: str) -> None:
-    played = Played(tmp_path, call("shell", command=command), said("ok"))
+    played = ScriptedSession(tmp_path, call("shell", command=command), said("ok"))
     assert played.submit().text == "ok"
     ((content, is_error),) = played.results
     assert "the command " in str(content)
@@ -816,7 +820,7 @@ def test_half_a_character_of_a_tool_is_replaced(tmp_path: Path) -> None:
     async def act(arguments: JsonObject) -> str:
         return "a\ud800b"
 
-    played = Played(tmp_path, call("half"), said("ok"))
+    played = ScriptedSession(tmp_path, call("half"), said("ok"))
     played.register("half", act)
     played.submit()
     assert played.results == [("a?b", False)]
@@ -824,6 +828,6 @@ def test_half_a_character_of_a_tool_is_replaced(tmp_path: Path) -> None:
 
 def test_bare_patch_is_a_call_of_apply_patch(tmp_path: Path) -> None:
     patch = "*** Begin Patch\n*** Add File: a\n+x\n*** End Patch"
-    played = Played(tmp_path, calls(called("apply_patch", patch)), said("ok"))
+    played = ScriptedSession(tmp_path, calls(called("apply_patch", patch)), said("ok"))
     played.submit()
     assert (tmp_path / "a").read_text() == "x\n"

@@ -105,7 +105,7 @@ def test_mismatch_leaves_all_files_unchanged(tmp_path: Path, lines: list[str], t
 
 
 class FullDisk(LocalExecutionEnvironment):
-    """Fails to write one file, and afterwards any file when nothing is left at all."""
+    """Fails to write one file (`refuses`), and with `fails_for_good` each later file too."""
 
     refuses = "b"
     fails_for_good = False

@@ -1,4 +1,4 @@
-"""Random trees and edits, written as patches, applied to real files, compared with the edits."""
+"""Apply random edits as patches to real files, and compare the result with the edits."""
 
 import tempfile
 from collections.abc import Callable, Generator, Mapping
@@ -27,7 +27,7 @@ ADDED = LINES.map(lambda lines: "".join(f"{line}\n" for line in lines))
 
 @st.composite
 def texts(draw: st.DrawFn) -> str:
-    """A text with either line end, and perhaps without one at the end."""
+    """A text with LF or CRLF line ends, with or without one at its end."""
     text = draw(st.sampled_from(["\n", "\r\n"])).join([*draw(LINES), ""])
     is_cut = text.rstrip("\r\n") != "" and draw(st.booleans())
     return text.rstrip("\r\n") if is_cut else text
@@ -48,7 +48,7 @@ def edits(draw: st.DrawFn) -> tuple[Tree, Edit]:
 
 
 def with_lines(before: str, lines: list[str]) -> str:
-    """Write lines with the line ends of a text."""
+    """Join lines with the line ends of another text."""
     newline = "\r\n" if "\r\n" in before else "\n"
     text = "".join(line + newline for line in lines)
     return text if before.endswith("\n") or not before else text.rstrip("\r\n")

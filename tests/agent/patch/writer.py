@@ -10,7 +10,7 @@ Tree = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Style:
-    """How a patch is written: lines of context, hints, marks of the end of the file."""
+    """Format of a patch: number of context lines, hints, end-of-file marks."""
 
     context: int = 3
     hints: bool = False
@@ -19,7 +19,7 @@ class Style:
 
 @dataclass(frozen=True)
 class Edit:
-    """A change of a tree: new texts by path, and new paths of moved files; None removes a file."""
+    """Change of a tree: new text by path (None removes a file), and new path of each moved file."""
 
     texts: Mapping[str, str | None]
     moves: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -52,7 +52,7 @@ def lines_of(text: str) -> list[str]:
 
 
 def write_hunks(before: Sequence[str], after: Sequence[str], style: Style) -> list[str]:
-    """Write hunks with as much context as their places need to be the first that match."""
+    """Write hunks with enough context that each one matches at its own place first."""
     for context in count(style.context):
         hunks = _hunks(before, after, style, context)
         if hunks is not None:

@@ -29,8 +29,8 @@ from tests.tables import table
 TIDY = EventKind.TOOL_HOOK
 
 
-class Hooked:
-    """A session with hooks over a scripted model."""
+class HookedSession:
+    """A session with hooks and a scripted model, and its events."""
 
     def __init__(self, folder: Path, *steps: Step, hooks: ToolHooks) -> None:
         self.events: list[SessionEvent] = []
@@ -42,11 +42,11 @@ class Hooked:
             on_event=self.events.append,
         )
 
-    def go(self) -> "Hooked":
+    def go(self) -> "HookedSession":
         finish(self.session.submit("Go"))
         return self
 
-    def told(self, kind: EventKind = EventKind.TOOL_HOOK) -> list[JsonObject]:
+    def event_data(self, kind: EventKind = EventKind.TOOL_HOOK) -> list[JsonObject]:
         return [event.data for event in self.events if event.kind is kind]
 
     @property
@@ -55,8 +55,8 @@ class Hooked:
         return [(str(one.content), one.is_error) for turn in turns for one in turn.results]
 
 
-def play(folder: Path, *steps: Step, pre: str = "", post: str = "") -> Hooked:
-    return Hooked(folder, *steps, said("ok"), hooks=ToolHooks(pre=pre, post=post)).go()
+def play(folder: Path, *steps: Step, pre: str = "", post: str = "") -> HookedSession:
+    return HookedSession(folder, *steps, said("ok"), hooks=ToolHooks(pre=pre, post=post)).go()
 
 
 WRITE = call("write_file", file_path="a", content="x")
@@ -65,7 +65,7 @@ WRITE = call("write_file", file_path="a", content="x")
 def test_a_call_that_the_hook_lets_through_is_made(tmp_path: Path) -> None:
     done = play(tmp_path, WRITE, pre="echo I have seen it")
     assert done.results == [("Wrote 1 bytes to a", False)]
-    (event,) = done.told()
+    (event,) = done.event_data()
     assert event["hook"] == "tool_hooks.pre"
     assert (event["tool_name"], event["call_id"]) == ("write_file", "call_1")
     assert (event["command"], event["output"]) == ("echo I have seen it", "I have seen it")
@@ -80,16 +80,16 @@ def test_rejected_call_is_skipped_with_a_reason(tmp_path: Path) -> None:
     )
     assert done.results == [(told, True)]
     assert list(tmp_path.iterdir()) == []
-    (event,) = done.told()
+    (event,) = done.event_data()
     assert (event["fault"], event["exit_code"]) == ("ended with exit code 3", 3)
-    (end,) = done.told(EventKind.TOOL_CALL_END)
+    (end,) = done.event_data(EventKind.TOOL_CALL_END)
     assert end["error"] == told
 
 
 def test_the_hook_after_a_call_cannot_change_its_result(tmp_path: Path) -> None:
     done = play(tmp_path, WRITE, post="echo 'I would rather not'; exit 9")
     assert done.results == [("Wrote 1 bytes to a", False)]
-    (event,) = done.told()
+    (event,) = done.event_data()
     assert event["hook"] == "tool_hooks.post"
     assert (event["fault"], event["output"]) == ("ended with exit code 9", "I would rather not")
 
@@ -104,7 +104,7 @@ def test_the_events_of_hooks_stand_between_begin_and_end_of_their_call(tmp_path:
 def test_a_call_that_is_not_made_anyway_has_no_hooks(tmp_path: Path) -> None:
     done = play(tmp_path, call("dig"), call("read_file"), pre="touch ran", post="touch ran")
     assert [is_error for _, is_error in done.results] == [True, True]
-    assert done.told() == []
+    assert done.event_data() == []
     assert not (tmp_path / "ran").exists()
 
 
@@ -123,7 +123,7 @@ def test_hook_receives_the_call_in_variables_and_stdin(tmp_path: Path) -> None:
         pre=f"{told}; {variables}", post=f"{told}; {variables}", about={"node": "make", "visit": 2}
     )
     tool = RegisteredTool(define("note", "x", {"text": {"type": "string"}}, required=[]), _note)
-    done = Hooked(
+    done = HookedSession(
         tmp_path, calls(called("note", {"text": written}, id="c\0\n1")), said("ok"), hooks=hooks
     )
     done.session.profile.tool_registry.register(tool)
@@ -201,7 +201,7 @@ def test_no_hook_runs_without_a_command(hook: str) -> None:
     assert environment.ran == []
 
 
-class Lost(MemoryExecutionEnvironment):
+class DeadSandbox(MemoryExecutionEnvironment):
     """An environment whose sandbox is dead."""
 
     async def exec_command(self, command: str, **how: object) -> ExecResult:
@@ -211,11 +211,11 @@ class Lost(MemoryExecutionEnvironment):
 def test_trouble_of_the_machinery_is_no_hooks_verdict() -> None:
     hooks = ToolHooks(pre="true")
     with pytest.raises(MachineryError):
-        finish(hooks.run(HookTime.PRE, HookedCall("shell", "1", {}), Lost()))
+        finish(hooks.run(HookTime.PRE, HookedCall("shell", "1", {}), DeadSandbox()))
 
 
 def test_hook_that_changes_files_runs_alone(tmp_path: Path) -> None:
-    """Calls that change files come one after the other, each together with its hooks."""
+    """Calls that change files run one after the other, each together with its hooks."""
     mend = "test ! -e busy || touch met; touch busy; sleep 0.05; rm busy"
     writes = [
         called("write_file", {"file_path": name, "content": "x"}, id=name) for name in ("a", "b")
@@ -228,7 +228,7 @@ def test_hook_that_changes_files_runs_alone(tmp_path: Path) -> None:
 def test_a_session_that_is_aborted_ends_the_hook_at_work(tmp_path: Path) -> None:
     async def scene() -> None:
         hooks = ToolHooks(pre="echo $$ > leader; exec sleep 1000")
-        done = Hooked(tmp_path, WRITE, said("never"), hooks=hooks)
+        done = HookedSession(tmp_path, WRITE, said("never"), hooks=hooks)
         working = asyncio.create_task(done.session.submit("Go"))
         leader = tmp_path / "leader"
         async with asyncio.timeout(60):
@@ -245,7 +245,7 @@ def test_a_session_that_is_aborted_ends_the_hook_at_work(tmp_path: Path) -> None
 
 def test_a_hook_may_refuse_one_tool_and_let_the_others_through(tmp_path: Path) -> None:
     tests_first = 'test "$TOOL_HOOK_TOOL" != note || { echo run the tests first; exit 1; }'
-    done = Hooked(
+    done = HookedSession(
         tmp_path,
         calls(called("note", {})),
         WRITE,

@@ -62,5 +62,5 @@ def test_hostile_page_is_read_in_linear_time() -> None:
         "<pre>" + " " * count + "x",
     ):
         html_to_text(html, "https://x.org/")
-    # In quadratic time: more than 40 s.
+    # A quadratic algorithm takes more than 40 s.
     assert time.process_time() - began < 5

@@ -32,7 +32,7 @@ STDIO = McpServerSettings.model_validate(
         "env": {"PYTHONPATH": str(ROOT), "GREETING": "hello"},
     }
 )
-# What a server needs at least, for a place without the package `mcp`.
+# A minimal server, for an environment without the package `mcp`.
 PLAIN = """
 import json, os, sys
 tools = [{"name": "where", "inputSchema": {"type": "object"}}]
@@ -135,7 +135,7 @@ def test_command_has_its_variables_and_a_failed_server_fails_its_tools_only(
                 await tools["a__end"].execute({}, environment)
         shown = await tools["b__variable"].execute({"name": "GREETING"}, environment)
         assert shown == f"hello in {tmp_path}"
-        # A message that cannot be sent.
+        # This message cannot be sent.
         with pytest.raises(Exception, match="Connection closed"):
             await tools["b__length"].execute({"text": "a lone \ud800"}, environment)
 

@@ -1,4 +1,4 @@
-"""The tools need no more than the protocol: they work on files that are nowhere."""
+"""The tools work in any environment: here on files in memory."""
 
 from attractor.agent.tool_calls.tool import tool_parts
 from attractor.base.json import Json

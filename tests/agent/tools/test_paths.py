@@ -1,4 +1,4 @@
-"""No tool that takes a path leads out of the working directory."""
+"""No tool leaves the working directory through a path."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

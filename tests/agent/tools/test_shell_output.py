@@ -1,4 +1,4 @@
-"""Background commands: started by shell, read and stopped by shell_output."""
+"""Background commands: `shell` starts them, `shell_output` reads and stops them."""
 
 import asyncio
 import re
@@ -25,7 +25,7 @@ Read = Callable[..., Awaitable[str]]
 def background(
     folder: Path, command: str, work: Callable[[Read, ToolCallScope], Awaitable[None]]
 ) -> None:
-    """Start a command in the background, work with its output, and end the environment."""
+    """Start a command in the background, use its output, and clean up the environment."""
 
     async def run(environment: LocalExecutionEnvironment) -> None:
         call = ToolCallScope()
@@ -66,7 +66,7 @@ def test_a_command_is_stopped_with_its_processes(tmp_path: Path) -> None:
         while "\n" not in shown.removesuffix("[running]"):
             shown = await read(wait_ms=10)
         assert await read(stop=True) == "[exit code -15]"
-        # A killed process exists until its parent has noticed.
+        # A killed process exists until its parent reaps it.
         async with asyncio.timeout(60):
             while is_running(int(shown.split()[0])):
                 await asyncio.sleep(0.01)

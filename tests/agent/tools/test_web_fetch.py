@@ -17,7 +17,7 @@ from tests.tables import table
 
 
 class Site(BaseHTTPRequestHandler):
-    """A page by path; keeps what it was asked."""
+    """A page for each path; records the requests."""
 
     asked: list[str]
 
@@ -41,12 +41,12 @@ class Site(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Print nothing."""
+        """Disable the request log."""
 
 
 @contextmanager
 def site(address: str = "127.0.0.1") -> Generator[tuple[str, list[str]]]:
-    """Serve on a free port; yield the URL, and the requests so far."""
+    """Serve on a free port; yield the URL, and a list that collects the requests."""
     asked: list[str] = []
     handler = type("SiteOfTest", (Site,), {"asked": asked})
     with ThreadingHTTPServer((address, 0), handler) as server:
