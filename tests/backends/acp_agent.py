@@ -1,5 +1,6 @@
-"""An agent that speaks the Agent Client Protocol: it asks for permission, writes a file, and
-reports.
+"""An agent that speaks the Agent Client Protocol.
+
+It asks for permission, writes a file, and reports.
 """
 
 import asyncio
@@ -47,7 +48,7 @@ class WritingAgent:
         return NewSessionResponse(session_id="one")
 
     async def load_session(self, cwd: str, session_id: str, **others: Any) -> LoadSessionResponse:
-        """Repeat the conversation of the session, as the protocol demands."""
+        """Repeat the conversation of the session, as the protocol requires."""
         self.folder = Path(cwd)
         if SESSION.read_text() != session_id:
             raise ValueError(f"unknown session {session_id}")
@@ -79,7 +80,7 @@ class WritingAgent:
         )
         await self.client.session_update(session_id, ended)
         (self.folder / "asked.txt").open("a").write(f"{prompt[0].text}\n---\n")
-        # Until a message for the agent has arrived.
+        # Wait for a message to the agent.
         while (self.folder / "wait").exists() and self.prompts == 1:
             await asyncio.sleep(0.05)
         if STOPS == "end_turn":

@@ -1,6 +1,6 @@
-"""A program that prints the events of codex or claude, and follows simple orders in its prompt.
+"""Prints the events of codex or claude, and follows simple orders in its prompt.
 
-`report` writes a report, `fail` exits with 7, `forget` removes the files of the session.
+`report` writes a report, `fail` exits with status 7, `forget` removes the files of the session.
 """
 
 import json
@@ -16,7 +16,7 @@ def say(**event: Any) -> None:
 
 
 def obey(prompt: str, sessions: Path) -> None:
-    """Follow the orders, and write the prompt down in the workspace."""
+    """Follow the orders, and append the prompt to a file in the workspace."""
     with Path("prompts.txt").open("a") as file:
         file.write(f"{prompt}\n=====\n")
     task = prompt.partition("# Reporting")[0]
@@ -30,7 +30,7 @@ def obey(prompt: str, sessions: Path) -> None:
 
 
 def codex(words: list[str]) -> None:
-    """Count the turns of a session in its file; each turn costs 100 tokens."""
+    """Count the turns of a session in its file; each turn adds 100 tokens."""
     sessions = Path(os.environ["CODEX_HOME"], "sessions")
     sessions.mkdir(parents=True, exist_ok=True)
     session = words[words.index("resume") + 1] if "resume" in words else f"s{os.getpid()}"
@@ -45,25 +45,25 @@ def codex(words: list[str]) -> None:
     say(type="turn.completed", usage={"input_tokens": 100 * turns, "output_tokens": turns})
 
 
-def hear() -> str:
-    """Read a message of claude, and repeat it."""
+def read_message() -> str:
+    """Read a message as claude does, and repeat it as an event."""
     message = json.loads(sys.stdin.readline())["message"]
     say(type="user", message=message, isReplay=True)
     return message["content"]
 
 
 def claude(words: list[str]) -> None:
-    """Answer when the prompt, and a message if the prompt asks to wait, have arrived."""
+    """Answer the prompt; if the prompt contains `wait`, first read one more message."""
     say(type="system", subtype="init", session_id="one", model="opus")
-    texts = [hear()]
+    texts = [read_message()]
     if "wait" in texts[0]:
         Path("waiting").touch()
-        texts.append(hear())
+        texts.append(read_message())
     obey("\n".join(texts), Path())
     usage = {"opus": {"inputTokens": 20, "outputTokens": 2}}
     say(type="assistant", message={"content": [{"type": "text", "text": texts[-1]}]})
     say(type="result", is_error=False, total_cost_usd=0.25, modelUsage=usage)
-    # Until the input is closed.
+    # Like claude, keep running until stdin is closed.
     sys.stdin.read()
 
 

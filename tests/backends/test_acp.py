@@ -1,4 +1,4 @@
-"""An agent that speaks the Agent Client Protocol executes stages."""
+"""Stages run by an agent that speaks the Agent Client Protocol."""
 
 import asyncio
 import os

@@ -59,7 +59,7 @@ def review(attributes: Mapping[str, Plain], of_graph: Mapping[str, Plain]) -> Gr
 
 
 class Work:
-    """One stage done by the agent backend over a scripted model."""
+    """One stage run by the agent backend with a scripted model."""
 
     def __init__(self, folder: Path, *steps: Step, pipeline: Graph | None = None) -> None:
         self.provider = ScriptedProvider(*steps)
@@ -338,8 +338,10 @@ def test_an_agent_stopped_by_a_limit_has_not_succeeded(
     assert (outcome.status, outcome.failure_reason) == (StageStatus.FAIL, reason)
 
 
-def of_agent(folder: Path, settings: AgentSettings, *steps: Step, model: str = "gpt-5.2") -> Work:
-    """Return the work of a stage with an agent of these settings."""
+def work_with_agent(
+    folder: Path, settings: AgentSettings, *steps: Step, model: str = "gpt-5.2"
+) -> Work:
+    """Return a stage whose agent has these settings."""
     role = Prompt(folder / "prompt.md.j2", "You keep {{ permissions }}: {{ tools | join }}.")
     work = Work(folder, *steps, pipeline=review({"agent": "keeper", "llm_model": model}, {}))
     agents = {"keeper": AgentDefinition("keeper", settings, role)}
@@ -349,7 +351,7 @@ def of_agent(folder: Path, settings: AgentSettings, *steps: Step, model: str = "
 
 def test_an_agent_uses_the_tools_of_mcp_servers(tmp_path: Path) -> None:
     steps = (call("ex__add", a=1, b=2), reports(outcome="success"), said("ok"))
-    work = of_agent(tmp_path, AgentSettings(mcp={"ex": STDIO}), *steps)
+    work = work_with_agent(tmp_path, AgentSettings(mcp={"ex": STDIO}), *steps)
     assert work.run().status is StageStatus.SUCCESS
     assert "ex__add" in [tool.name for tool in work.request().tools]
     (result,) = work.request(1).messages[-1].content
@@ -368,7 +370,7 @@ def test_a_failed_mcp_server_stops_before_the_first_call_to_the_model(tmp_path: 
 def test_an_agent_has_its_role_and_its_tools(tmp_path: Path) -> None:
     settings = AgentSettings(permissions=Permissions.READ_ONLY, tools=("grep", "read_file"))
     creates = call("write_file", file_path="a", content="x")
-    work = of_agent(tmp_path, settings, creates, reports(outcome="success"), said("ok"))
+    work = work_with_agent(tmp_path, settings, creates, reports(outcome="success"), said("ok"))
     assert work.run().status is StageStatus.SUCCESS
     names = ["grep", "read_file"]
     assert [tool.name for tool in work.request().tools] == [*names, "report_outcome"]
@@ -385,9 +387,11 @@ def test_an_agent_has_its_role_and_its_tools(tmp_path: Path) -> None:
 
 def test_environment_of_a_read_only_agent_refuses_changes(tmp_path: Path) -> None:
     creates = call("write_file", file_path="a", content="x")
-    work = of_agent(tmp_path, AgentSettings(permissions=Permissions.READ_ONLY), creates, said("ok"))
+    work = work_with_agent(
+        tmp_path, AgentSettings(permissions=Permissions.READ_ONLY), creates, said("ok")
+    )
     opened = open_session(work.play.stage, work.parts, None, Pricing(), do_nothing)
-    # As a program or a server of tools could add it.
+    # A program or an MCP server could add a tool in this way.
     opened.session.profile.tool_registry.register(tool_parts()["write_file"])
     finish(opened.session.submit("Go"))
     assert "cannot write a: the files are read-only" in str(work.request(1).messages[-1])
@@ -405,7 +409,7 @@ def test_environment_of_a_read_only_agent_refuses_changes(tmp_path: Path) -> Non
 )
 def test_limits_of_an_agent_end_its_stage(tmp_path: Path, limits: AgentLimits, reason: str) -> None:
     steps = [never] if limits.time else [call("glob", pattern="*")] * 2
-    outcome = of_agent(tmp_path, AgentSettings(limits=limits), *steps).run()
+    outcome = work_with_agent(tmp_path, AgentSettings(limits=limits), *steps).run()
     assert (outcome.status, outcome.failure_reason) == (StageStatus.FAIL, reason)
 
 
@@ -589,7 +593,7 @@ def test_an_answer_is_one_call_without_tools(tmp_path: Path) -> None:
 
 
 def test_an_answer_has_the_role_of_the_agent(tmp_path: Path) -> None:
-    work = of_agent(tmp_path, AgentSettings(permissions=Permissions.READ_ONLY), said("yes"))
+    work = work_with_agent(tmp_path, AgentSettings(permissions=Permissions.READ_ONLY), said("yes"))
     assert isinstance(answer(work), ModelAnswer)
     role = (Role.SYSTEM, "You keep read-only: .")
     messages = work.request().messages

@@ -50,7 +50,7 @@ ALL = Past((StageNote("plan", 1, "success", "planned"),), {"success": 1})
 
 
 class Talk:
-    """Stages of one thread, done one after the other by the agent backend."""
+    """Stages of one thread, run one after the other by the agent backend."""
 
     def __init__(self, folder: Path, *steps: Step, provider: str = "openai") -> None:
         self.folder = folder
@@ -81,7 +81,7 @@ class Talk:
         return replace(play.stage, inherited=carried)
 
     def texts(self, number: int) -> list[str]:
-        """Return what the model was told in a request, but for its instructions."""
+        """Return the texts of a request to the model, without its instructions."""
         messages = self.provider.requests[number].messages[1:]
         return [one.text for one in messages if one.text]
 
@@ -106,7 +106,7 @@ def test_stages_of_one_thread_share_the_conversation(tmp_path: Path) -> None:
     assert talk.texts(3)[:1] == ["Write a"]
     assert talk.texts(3)[-2:] == ["I wrote a.", "Check it"]
     assert Role.TOOL in talk.roles(3)
-    # What the stage before cost is not counted again.
+    # The usage of the stage before is not counted again.
     assert outcome.usage == Usage(200, 20)
     assert talk.events("ThreadContinued") == [{"thread": "main", "stages": 1, "last": "write@1.1"}]
 
@@ -221,8 +221,8 @@ Kept = dict[str, str]
 WORK = (call("write_file", file_path="a", content="x"), DONE, said("I wrote a."))
 
 
-def kept_by(talk: Talk) -> Kept:
-    """Return the conversations that the stages kept, by what they go by."""
+def conversation_files(talk: Talk) -> Kept:
+    """Return the conversation file of each stage, by stage id."""
     return {one.stage.id: one.files.texts.get(CONVERSATION, "") for one in talk.plays}
 
 
@@ -242,8 +242,8 @@ def held(talk: Talk) -> StoredConversation:
 
 
 def require_same(talk: Talk, last: str) -> None:
-    """Require that what is on the disk is what the process held."""
-    here, there = held(talk), rebuild(last, reader(kept_by(talk)))
+    """Require that the conversation on disk equals the conversation in memory."""
+    here, there = held(talk), rebuild(last, reader(conversation_files(talk)))
     assert [*there.turns] == [*here.turns]
     assert (there.model, there.stages, there.last) == (here.model, here.stages, here.last)
     assert there.is_restored
@@ -256,7 +256,7 @@ def test_a_conversation_over_stages_comes_back(tmp_path: Path) -> None:
     talk.answer("count", "How many?")
     require_same(talk, "count@1.1")
     # Each stage writes its own turns only.
-    assert "Write a" not in kept_by(talk)["check@1.1"]
+    assert "Write a" not in conversation_files(talk)["check@1.1"]
 
 
 def test_conversation_of_two_models_is_rebuilt(tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_unanswered_turns_are_not_rebuilt(tmp_path: Path) -> None:
 def test_stage_continues_a_rebuilt_conversation(tmp_path: Path) -> None:
     talk = Talk(tmp_path, *WORK, DONE, said("ok"), DONE, said("yes"))
     talk.stage("write", "Write a")
-    talk.thread.restore(rebuild("write@1.1", reader(kept_by(talk))))
+    talk.thread.restore(rebuild("write@1.1", reader(conversation_files(talk))))
     talk.stage("check", "Check it")
     assert talk.events("ThreadRestored") == [{"thread": "main", "stages": 1, "last": "write@1.1"}]
     assert talk.texts(3)[-2:] == ["I wrote a.", "Check it"]
@@ -364,7 +364,7 @@ SPOILS: Sequence[Callable[[str], str]] = [
 def test_incomplete_conversation_is_refused(tmp_path: Path, spoil: Callable[[str], str]) -> None:
     talk = Talk(tmp_path, *WORK)
     talk.stage("a", "Write a")
-    kept = kept_by(talk)
+    kept = conversation_files(talk)
     kept["a@1.1"] = spoil(kept["a@1.1"])
     with pytest.raises(ConversationLost):
         rebuild("a@1.1", reader(kept))
@@ -374,7 +374,7 @@ def test_a_conversation_whose_beginning_is_lost_is_lost(tmp_path: Path) -> None:
     talk = Talk(tmp_path, *WORK, DONE, said("ok"))
     talk.stage("a", "Write a")
     talk.stage("b", "Check it")
-    kept = kept_by(talk)
+    kept = conversation_files(talk)
     del kept["a@1.1"]
     with pytest.raises(ConversationLost, match="a@1"):
         rebuild("b@1.1", reader(kept))
@@ -385,14 +385,14 @@ def test_stage_without_answers_saves_no_conversation(tmp_path: Path) -> None:
     talk = Talk(tmp_path, *steps)
     talk.stage("a", "Do it")
     with pytest.raises(ConversationLost, match="no stored conversation"):
-        rebuild("a@1.1", reader(kept_by(talk)))
+        rebuild("a@1.1", reader(conversation_files(talk)))
 
 
 def test_turns_are_whole_with_all_signs_that_end_lines(tmp_path: Path) -> None:
     odd = "one\u2028two\x0bthree\x85four\r\nfive"
     talk = Talk(tmp_path, said(odd), said(odd))
     talk.answer("a", odd)
-    turns: list[Turn] = [*rebuild("a@1.1", reader(kept_by(talk))).turns]
+    turns: list[Turn] = [*rebuild("a@1.1", reader(conversation_files(talk))).turns]
     assert isinstance(turns[0], UserTurn)
     assert isinstance(turns[1], AssistantTurn)
     assert [turns[0].content, turns[1].content] == [odd, odd]

@@ -30,8 +30,8 @@ def never(words: str) -> None:
     raise AssertionError(words)
 
 
-async def taken(folder: Path, command: str) -> list[str | None]:
-    """Return what is found before and after a command, and once more."""
+async def take_three_times(folder: Path, command: str) -> list[str | None]:
+    """Take the status file three times: before a command, after it, and again."""
     environment = place(folder)
     async with status_file_in(environment, warn=never) as file:
         assert file is not None
@@ -41,7 +41,7 @@ async def taken(folder: Path, command: str) -> list[str | None]:
 
 
 def test_status_file_is_taken_once(tmp_path: Path) -> None:
-    assert finish(taken(tmp_path, """printf '{"a": "ü"}' > "$file" """)) == [
+    assert finish(take_three_times(tmp_path, """printf '{"a": "ü"}' > "$file" """)) == [
         None,
         '{"a": "ü"}',
         None,
@@ -49,7 +49,7 @@ def test_status_file_is_taken_once(tmp_path: Path) -> None:
 
 
 def test_report_file_is_removed_and_not_committed(tmp_path: Path) -> None:
-    finish(taken(tmp_path, "true"))
+    finish(take_three_times(tmp_path, "true"))
     assert list((tmp_path / "work").iterdir()) == []
     assert list((tmp_path / "temporary").iterdir()) == []
 
@@ -66,7 +66,7 @@ def test_report_file_is_removed_and_not_committed(tmp_path: Path) -> None:
 )
 def test_special_or_large_status_file_is_refused(tmp_path: Path, command: str, told: str) -> None:
     with pytest.raises(InvalidReport, match=told):
-        finish(taken(tmp_path, command))
+        finish(take_three_times(tmp_path, command))
 
 
 def test_where_no_commands_run_there_is_none() -> None:

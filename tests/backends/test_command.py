@@ -1,4 +1,4 @@
-"""A command of the user executes stages, and reports in the status file."""
+"""Stages run by a command of the user, which reports in the status file."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ def work(
     provider: str = "",
     environ: Mapping[str, str] | None = None,
 ) -> RunResult:
-    """Run one stage by a shell script."""
+    """Run one stage with a shell script as its agent."""
     project = project_in(folder)
     (project / "agent.sh").write_text(script)
     settings = f'provider = "{provider}"' if provider else ""
@@ -54,7 +54,7 @@ def test_a_command_gets_the_prompt_and_its_report_counts(tmp_path: Path) -> None
     assert 'the way the pipeline should take, one of "Done".' in sent
     assert (project / "input.txt").read_text() == (project / "file.txt").read_text() == sent
     status = record(result, "work/status.json")
-    # The report decides, not the exit status.
+    # The report decides the outcome, not the exit status.
     assert (status["outcome"], status["notes"]) == ("success", "done")
     assert (stage / "response.md").read_text() == "Well.\n"
     kinds = [one.type for one in events(result) if one.node == "work"]

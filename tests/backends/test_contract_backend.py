@@ -1,4 +1,4 @@
-"""Contract of backends, including the stand-in of other tests."""
+"""Contract of all backends, including the stand-in of other tests."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ RED = failure("a test is red")
 
 
 async def reports_and_ends(request: Request) -> Message:
-    """Report when nothing was reported in this conversation yet, else end it."""
+    """Report the outcome on the first call; end the conversation on the second."""
     if any(part.tool_call for message in request.messages for part in message.content):
         return said("Done.")
     await asyncio.sleep(0)
@@ -52,7 +52,7 @@ def agent(*steps: Callable[[Request], object]) -> Backend:
 
 
 def outside(name: str) -> Backend:
-    """A program cannot start in an environment without commands, and the stage says so."""
+    """A backend whose program cannot start, because the environment has no commands."""
     settings = BackendsSettings(
         acp=ProgramSettings(run="true"), command=ProgramSettings(run="true")
     )
@@ -82,7 +82,7 @@ everybody = table("name", list(MAKE))
 
 @dataclass
 class Work:
-    """One stage after the other, or several at a time, by one backend."""
+    """Stages run by one backend, one after the other or concurrently."""
 
     backend: Backend
     plays: list[Play] = field(default_factory=list[Play])
@@ -130,7 +130,7 @@ def test_answer_is_text_or_a_failed_outcome(name: str, prompt: str) -> None:
         work = Work(MAKE[name]())
         answered = [await work.answer(work.stage(), prompt) for _ in range(2)]
         assert all(isinstance(one, str) or one.failure_reason or one.notes for one in answered)
-        # Words for the stage that is asked reach nobody: there is no agent at work.
+        # A message cannot be delivered: no agent is running.
         assert not await work.backend.steer("plan@1.1", "hurry")
 
     asyncio.run(scene())

@@ -93,7 +93,7 @@ def test_pieces_of_a_stream_are_passed_on_at_once(tmp_path: Path) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         keys.extend(line for line in head.splitlines() if "key" in line.lower())
         writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n")
-        # Would wait for ever behind a proxy that collects the answer first.
+        # A proxy that buffers the whole answer would make this wait without end.
         await has_read.wait()
         writer.write(b"3\r\ntwo\r\n0\r\n\r\n")
         writer.close()

@@ -29,7 +29,7 @@ BOTH = {"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k"}
 
 
 def nodes_of(*lines: str) -> list[Node]:
-    """Return the nodes of a pipeline; the first line given is its second."""
+    """Return the nodes of a pipeline with these lines; they begin at line 2 of its text."""
     graph, found, _ = read_graph(Source("\n".join(["digraph d {", *lines, "}"]), "p.dot"))
     assert graph is not None, found
     return list(transform_all(graph).nodes.values())
@@ -113,7 +113,7 @@ def test_a_name_close_to_a_known_model_is_found() -> None:
     assert not [*find_misspelled(nodes_of("a [llm_model=gpt-of-my-own]"), defaults, ["openai"])]
 
 
-# Fit to be a key, and to be an address.
+# Valid both as an API key and as a URL.
 SET = "http://127.0.0.1:9/v1"
 
 

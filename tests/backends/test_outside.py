@@ -1,4 +1,4 @@
-"""Outside agents continue sessions, take messages, are limited, and start inside a sandbox."""
+"""Outside agents continue sessions, receive messages, obey limits, and start in a sandbox."""
 
 import asyncio
 import sys
@@ -30,7 +30,7 @@ TWO = between(
 
 
 def install(folder: Path, name: str) -> Mapping[str, str]:
-    """Install the stub as npm does, in a folder of the operator; return the variables of a run."""
+    """Install the stub as npm does, in a folder of the operator; return the environment."""
     package = folder / "npm" / "node_modules" / name
     package.mkdir(parents=True)
     (package / name).write_text(f"#!{Path(sys.executable).resolve()}\n{STUB}")
@@ -58,7 +58,7 @@ def test_a_stage_continues_the_session_of_its_thread(tmp_path: Path) -> None:
     assert (result.directory / "two" / "response.md").read_text() == "Turn 2."
     [continued] = events(result, "ThreadContinued")
     assert continued.data == {"thread": "main", "stages": 1, "last": "one@1.1"}
-    # codex counts the tokens of the whole session.
+    # codex reports the tokens of the whole session, not of the turn.
     assert record(result, "one/status.json")["usage"] == record(result, "two/status.json")["usage"]
     assert (result.usage.input_tokens, result.usage.output_tokens) == (200, 2)
     [started, _] = events(result, "SESSION_START")
@@ -127,7 +127,7 @@ def test_a_program_of_the_operator_starts_inside_a_sandbox(tmp_path: Path) -> No
         workspace="copy",
     )
     assert record(result, "work/status.json")["outcome"] == "success"
-    # Its session files were not written into the home folder of the operator.
+    # The session files of codex are not in the home folder of the operator.
     assert not (tmp_path / ".codex").exists()
 
 

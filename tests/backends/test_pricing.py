@@ -24,7 +24,7 @@ UNPRICED = ModelInfo(id="gpt-x", provider="openai", display_name="X")
 
 
 class Listener:
-    """Keeps what it is told."""
+    """Records session events."""
 
     def __init__(self) -> None:
         self.events: list[SessionEvent] = []
@@ -36,14 +36,14 @@ class Listener:
         return [str(one.data["message"]) for one in self.events]
 
 
-def knowing(model: ModelInfo | None) -> Pricing:
+def pricing_of(model: ModelInfo | None) -> Pricing:
     return Pricing(lambda model_id, provider: model)
 
 
 def test_calls_are_priced_one_by_one_and_added_up() -> None:
     listener = Listener()
-    meter = Meter(knowing(PRICED), CHOICE, listener.emit)
-    # Each is short; both together would be long.
+    meter = Meter(pricing_of(PRICED), CHOICE, listener.emit)
+    # Each prompt is below the tier for long prompts; the sum of both is above it.
     assert meter.take(Used(900, 100)) == Usage(900, 100, 0.01)
     meter.take(Used(900, 100))
     assert meter.total == Usage(1_800, 200, 0.02)
@@ -53,7 +53,7 @@ def test_calls_are_priced_one_by_one_and_added_up() -> None:
 
 
 def test_unknown_model_is_reported_once_for_all_stages() -> None:
-    pricing, first, second = knowing(None), Listener(), Listener()
+    pricing, first, second = pricing_of(None), Listener(), Listener()
     for listener in (first, second):
         meter = Meter(pricing, CHOICE, listener.emit)
         meter.take(Used(900, 100))
@@ -68,7 +68,7 @@ def test_unknown_model_is_reported_once_for_all_stages() -> None:
 
 def test_model_without_a_price_is_reported() -> None:
     listener = Listener()
-    assert knowing(UNPRICED).price(Used(9, 1), "openai", ["gpt-x"], listener.emit) == Usage(9, 1)
+    assert pricing_of(UNPRICED).price(Used(9, 1), "openai", ["gpt-x"], listener.emit) == Usage(9, 1)
     [told] = listener.warnings
     assert told.startswith("the catalogue has no price for the model gpt-x of openai")
 
@@ -95,7 +95,7 @@ def test_the_shipped_catalogue_has_the_prices() -> None:
     [
         ("", "", 0.01),
         ("openai", "gpt-x", 0.01),
-        # Under which name the provider serves it is not known.
+        # The model name in an answer may differ from the requested name.
         ("openai", "gpt-x-2026-01-01", 0.01),
         ("openai", "gpt-cheap", 0.001),
         ("anthropic", "claude-cheap", 0.001),
@@ -116,6 +116,6 @@ def test_call_is_priced_by_the_answering_model(provider: str, model: str, cost: 
 
 @table(("provider", "prompt"), [("openai", 900), ("anthropic", 1_000)])
 def test_cached_tokens_are_part_of_the_prompt(provider: str, prompt: int) -> None:
-    meter = Meter(knowing(None), ModelChoice(provider, "any"), Listener().emit)
+    meter = Meter(pricing_of(None), ModelChoice(provider, "any"), Listener().emit)
     used = Used(900, 100, cache_read_tokens=60, cache_write_tokens=40)
     assert meter.take(used).input_tokens == prompt

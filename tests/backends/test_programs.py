@@ -25,8 +25,8 @@ from attractor.base.json import JsonObject
 from attractor.llm.response import Usage
 from tests.tables import table
 
-# Printed by the programs of these versions, and shortened: codex 0.169.0, claude 2.1.330,
-# gemini 0.61.0, opencode 1.18.33.
+# Output of these versions, shortened: codex 0.169.0, claude 2.1.330, gemini 0.61.0, opencode
+# 1.18.33.
 CODEX: list[tuple[str, list[ProgramEvent]]] = [
     ('{"type":"thread.started","thread_id":"01a2"}', [SessionNamed("01a2")]),
     ('{"type":"turn.started"}', []),
@@ -222,7 +222,7 @@ def test_a_program_is_called_with_model_effort_and_session(program: Program) -> 
     assert "big" in told
     assert ("session-1" in told) == bool(program.sessions)
     assert ("low" in call.arguments or "=low" in told) == (program.name != "gemini")
-    # An argument has at most 128 KB, so the prompt is in the input.
+    # An argument can have at most 128 KB, so the prompt is passed on stdin.
     assert len(told) < 1000
     assert prompt in call.input or program.keeps_input
     assert all(not Path(name).is_absolute() for name in call.files)
