@@ -1,4 +1,4 @@
-"""Writes where there is no room: files may not grow beyond 4096 bytes."""
+"""Writes more than the file size limit of 4096 bytes, in place of a full disk."""
 
 import resource
 import sys
@@ -11,7 +11,7 @@ LIMIT = 4096
 
 
 def write(path: str) -> None:
-    """Try to replace a file by a content that is too large."""
+    """Try to replace a file by a larger content than the limit."""
     try:
         write_whole(path, b"x" * (LIMIT + 1))
     except FileError as trouble:
@@ -19,7 +19,7 @@ def write(path: str) -> None:
 
 
 def append(path: str) -> None:
-    """Try to append a line that is too long, then one that is not."""
+    """Try to append a line that is too long, then append a short one."""
     with Journal.open(path) as journal:
         journal.append("before")
         try:

@@ -1,4 +1,4 @@
-"""Appends numbered lines to a journal, and says which are acknowledged, until it is killed."""
+"""Appends numbered lines to a journal until it is killed; prints the number of each line."""
 
 import os
 import signal
@@ -9,19 +9,19 @@ from attractor.base.journal import Journal
 
 
 def line_of(number: int) -> bytes:
-    """Return a line, at times a long one, that shows its number and whether it is whole."""
+    """Return a line of varying length; its number at both ends shows that it is complete."""
     return b"%d " % number + b"x" * (number * 7919 % 150_000) + b" %d" % number
 
 
 def append_lines(journal: Journal, how_many: int | None, *, sync: bool) -> None:
-    """Append the first lines, or lines without end."""
+    """Append the first lines, or lines without end (None)."""
     for number in islice(count(1), how_many):
         journal.append(line_of(number), sync=sync)
         os.write(1, b"%d\n" % number)
 
 
 def main(path: str, how: str) -> None:
-    """Append as told: `synced`, `unsynced`, or `torn` with half a line at the end."""
+    """Append lines as `how` says: `synced`, `unsynced`, or `torn` (three and a half lines)."""
     journal = Journal.open(path)
     if how != "torn":
         append_lines(journal, None, sync=how == "synced")

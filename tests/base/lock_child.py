@@ -18,13 +18,13 @@ def acquire(lock: FileLock, wait: float) -> str:
 
 
 def spawn() -> str:
-    """Start a process that inherits what it can, and ends when our standard input does."""
+    """Start a process that inherits our open files, and ends when our stdin is closed."""
     program = [sys.executable, "-c", "import sys; sys.stdin.read()"]
     return f"spawned {subprocess.Popen(program, close_fds=False).pid}"
 
 
 def main(path: str) -> None:
-    """Do what the lines of standard input say."""
+    """Execute the order in each line of stdin, and print its result."""
     lock = FileLock(path)
     deeds = {
         b"race": lambda: acquire(lock, 0.0),

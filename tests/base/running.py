@@ -46,8 +46,8 @@ def sh(script: str, *, timeout: timedelta | None = FAR) -> ExecResult:
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process goes on; one that only waits for its parent to take notice does not."""
-    # The process is gone, also between open and read, or there is no /proc (macOS).
+    """Whether a process is running; a zombie is not."""
+    # The process has ended, perhaps between open and read, or there is no /proc (macOS).
     with suppress(FileNotFoundError, ProcessLookupError):
         stat = Path(f"/proc/{pid}/stat").read_text("ascii")
         return stat.rpartition(")")[2].split()[0] not in "ZX"
@@ -59,7 +59,7 @@ def is_running(pid: int) -> bool:
 
 
 def is_child(pid: int) -> bool:
-    """Whether a process is our child still, be it as a zombie."""
+    """Whether a process is still our child, perhaps as a zombie."""
     try:
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:

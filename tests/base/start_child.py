@@ -14,7 +14,7 @@ LONGEST = 60.0
 def start_child(
     name: str, *arguments: str | Path, stdout: int = subprocess.PIPE
 ) -> Generator[subprocess.Popen[bytes]]:
-    """Run a program until the block ends; a stuck one is killed, so that its pipes end."""
+    """Run a program until the block ends. It is killed then, or after 60 s."""
     command = [sys.executable, Path(__file__).with_name(f"{name}.py"), *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stdout) as child:
         watch = Timer(LONGEST, child.kill)

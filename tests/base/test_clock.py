@@ -69,7 +69,7 @@ async def test_cancelled_sleeper_does_not_stop_a_turn() -> None:
     with pytest.raises(asyncio.CancelledError):
         await sleeping[0]
     assert clock.sleepers == 2
-    # Cancelled, but still asleep when the turn begins.
+    # This one is cancelled, but still asleep when the turn begins.
     sleeping[1].cancel()
     await clock.turn(SECOND)
     ended = await asyncio.gather(*sleeping[1:], return_exceptions=True)

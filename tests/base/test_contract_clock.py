@@ -1,4 +1,4 @@
-"""The contract of every clock: that of the machine, and the manual one."""
+"""The contract of all clocks: the system clock and the manual clock."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -54,7 +54,7 @@ def test_sleep_lasts_as_long_as_requested_by_both_times(play: Play) -> None:
         return clock.monotonic() - began, clock.now() - date
 
     measured, by_date = run(play, scene)
-    # A kernel's timer may be a little early by another of its clocks.
+    # A timer of the kernel may fire a little early, because it uses another clock.
     assert measured >= SHORT.total_seconds() * 0.9
     assert by_date >= SHORT * 0.9
 

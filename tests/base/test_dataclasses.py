@@ -1,4 +1,4 @@
-"""The dataclass decorator, compared with that of the standard library."""
+"""The dataclass decorator, compared with the decorator of the standard library."""
 
 import inspect
 import threading

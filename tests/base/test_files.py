@@ -166,7 +166,7 @@ def test_killed_writer_leaves_old_or_new_content(tmp_path: Path) -> None:
         with start_child("write_child", file) as child:
             assert child.stdout
             acknowledged = [child.stdout.readline() for _ in range(random.randint(1, 15))]
-            # Any moment will do, also one in the middle of a write.
+            # Kill at a random moment, also in the middle of a write.
             time.sleep(random.uniform(0, 0.003))
             child.kill()
             acknowledged += child.stdout.readlines()
@@ -292,7 +292,7 @@ DEEP = 4000
 
 
 def make_deep(folder: Path, depth: int = DEEP, content: str = "") -> None:
-    """Make folders within folders, too deep for one path and for a recursion."""
+    """Make nested folders, too deep for one path and for recursion."""
     folder.mkdir(exist_ok=True)
     at = os.open(folder, os.O_RDONLY)
     for _ in range(depth):
@@ -307,7 +307,7 @@ def make_deep(folder: Path, depth: int = DEEP, content: str = "") -> None:
 
 @contextmanager
 def deep_folder(folder: Path, content: str = "") -> Generator[Path]:
-    """Make a deep folder and remove it in any case: pytest cannot remove it."""
+    """Make a deep folder, and always remove it: pytest cannot."""
     try:
         make_deep(folder, content=content)
         yield folder

@@ -56,7 +56,7 @@ def record_of(line: bytes) -> dict[str, Json]:
 
 
 def flaw_of(verdict: ChainCheck) -> tuple[int, str]:
-    """Return the bad line, after seeing that the head is that of the line before."""
+    """Return the number of the first bad line, and its fault."""
     assert verdict.flaw
     return verdict.flaw.line, verdict.flaw.reason
 

@@ -31,7 +31,7 @@ BLOCK = 1 << 16
 
 
 class Interruption(Exception):
-    """Stands for Ctrl-C."""
+    """Raised by the alarm, in place of Ctrl-C."""
 
 
 def contents(path: Path) -> list[bytes]:
@@ -39,7 +39,7 @@ def contents(path: Path) -> list[bytes]:
 
 
 def swap_file_under(journal: Journal, other: int) -> None:
-    """Let the journal write to another open file, so that the kernel's own errors can be had."""
+    """Replace the journal's open file by another one, so that the kernel reports real errors."""
     journal_file = journal.path.stat()
     for file in range(3, 256):
         try:
@@ -265,7 +265,7 @@ def test_no_line_follows_an_interrupted_append(tmp_path: Path) -> None:
     main = threading.get_ident()
 
     def interrupt_once_written() -> None:
-        # Once the pipe has data, the append has begun; it cannot end, because nobody reads.
+        # Once the pipe has data, the append has begun. It cannot end, because no process reads.
         select.select([reader], [], [], 60)
         signal.pthread_kill(main, signal.SIGALRM)
 
@@ -289,7 +289,7 @@ def test_killed_writer_loses_no_acknowledged_line(tmp_path: Path, how: str) -> N
         with start_child("journal_child", path, how) as child:
             assert child.stdout
             acknowledged = [child.stdout.readline() for _ in range(random.randint(1, 20))]
-            # Any moment will do, also one in the middle of a write.
+            # Kill at a random moment, also in the middle of a write.
             time.sleep(random.uniform(0, 0.003))
             child.kill()
             acknowledged += child.stdout.readlines()
@@ -299,7 +299,7 @@ def test_killed_writer_loses_no_acknowledged_line(tmp_path: Path, how: str) -> N
 
 
 def assert_kept(path: Path, acknowledged: int, *, may_have_one_more: bool) -> TornLine | None:
-    """See that all acknowledged lines are there, and that a torn one is dropped and reported."""
+    """Require all acknowledged lines, and that an incomplete last line is dropped and reported."""
     whole = list(read_lines(path))
     assert [line.content for line in whole] == [line_of(n + 1) for n in range(len(whole))]
     assert acknowledged <= len(whole) <= acknowledged + may_have_one_more
@@ -316,7 +316,7 @@ def assert_kept(path: Path, acknowledged: int, *, may_have_one_more: bool) -> To
 
 
 class Disk:
-    """Counts syncs, and notes what was written before each began."""
+    """Counts syncs, and keeps the number of lines written before the last one began."""
 
     def __init__(self) -> None:
         self.written = 0

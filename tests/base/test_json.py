@@ -33,7 +33,7 @@ class Size(IntEnum):
 
 
 def exactly(value: object) -> object:
-    """Tell apart what Python calls equal: 1, 1.0 and True, 0.0 and -0.0."""
+    """Distinguish values that Python considers equal: 1, 1.0 and True, 0.0 and -0.0."""
     if isinstance(value, dict):
         members = cast("dict[str, object]", value)
         return {key: exactly(inner) for key, inner in members.items()}

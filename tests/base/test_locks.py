@@ -23,7 +23,7 @@ from tests.tables import table
 
 @dataclass(frozen=True)
 class Race:
-    """Processes that answer orders through one pipe."""
+    """Child processes that answer orders through one pipe."""
 
     children: dict[int, subprocess.Popen[bytes]]
     answers: BinaryIO
@@ -53,7 +53,7 @@ def racing(path: Path, how_many: int) -> Generator[Race]:
             stack.enter_context(start_child("lock_child", path, stdout=writer))
             for _ in range(how_many)
         ]
-        # With our own end closed, the pipe ends when the last child does.
+        # Close our own end, so that the pipe ends with the last child.
         os.close(writer)
         race = Race({child.pid: child for child in started}, answers)
         race.order("greet", *race.children)

@@ -15,8 +15,8 @@ from attractor.base.files import (
 
 
 @pytest.fixture(autouse=True)
-def lavish() -> Iterator[None]:
-    """Let everything be made open to all."""
+def no_umask() -> Iterator[None]:
+    """Clear the umask, so that new files are accessible to all users by default."""
     before = os.umask(0)
     yield
     os.umask(before)

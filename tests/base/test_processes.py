@@ -23,21 +23,21 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(params=["pidfd", "polling"])
-def watching(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """See the end of a program with the kernel's help, and on systems that give none."""
+def pidfd_or_polling(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Detect the end of a program by pidfd, and by polling where the kernel has no pidfd."""
     if request.param == "polling":
         monkeypatch.delattr(os, "pidfd_open", raising=False)
 
 
 @pytest.fixture
-def deaf() -> Iterator[None]:
-    """Let children start with SIGTERM ignored: no trap they would have to set up in time."""
+def sigterm_ignored() -> Iterator[None]:
+    """Start children with SIGTERM ignored: unlike a trap, this needs no time to set up."""
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     yield
     signal.signal(signal.SIGTERM, before)
 
 
-def test_result_has_output_and_exit_status(watching: None):
+def test_result_has_output_and_exit_status(pidfd_or_polling: None):
     result = sh("echo out; echo err >&2; exit 3")
     assert (result.stdout, result.stderr, result.exit_code) == ("out\n", "err\n", 3)
     assert not result.timed_out
@@ -66,7 +66,7 @@ async def test_programs_run_concurrently():
 
 
 @pytest.mark.crash
-def test_time_limit_kills_the_group_and_keeps_its_output(watching: None):
+def test_time_limit_kills_the_group_and_keeps_its_output(pidfd_or_polling: None):
     def play(limit_s: float) -> None:
         limit = timedelta(seconds=limit_s)
         result = sh(f"sleep {NEVER} & echo $!; echo $$; wait", timeout=limit)
@@ -90,7 +90,7 @@ def test_clean_up_after_the_time_limit_keeps_output_and_exit_status():
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         time.sleep(1000)
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # the child starts so
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # inherited by the child
     try:
         result = run(sys.executable, "-S", "-c", script, timeout=SOON, grace=FAR)
     finally:
@@ -99,14 +99,16 @@ def test_clean_up_after_the_time_limit_keeps_output_and_exit_status():
 
 
 @pytest.mark.crash
-def test_process_that_ignores_sigterm_is_killed_after_the_grace_period(watching: None, deaf: None):
+def test_process_that_ignores_sigterm_is_killed_after_the_grace_period(
+    pidfd_or_polling: None, sigterm_ignored: None
+):
     result = run("sleep", NEVER, timeout=SOON, grace=SOON)
     assert (result.timed_out, result.exit_code) == (True, -signal.SIGKILL)
     assert 600 <= result.duration_ms < 30_000
 
 
 @pytest.mark.crash
-def test_remaining_process_that_ignores_sigterm_is_killed(deaf: None):
+def test_remaining_process_that_ignores_sigterm_is_killed(sigterm_ignored: None):
     result = run("sh", "-c", f"sleep {NEVER} & echo $!", grace=SOON)
     assert result.exit_code == 0
     assert not is_running(int(result.stdout))
@@ -114,7 +116,7 @@ def test_remaining_process_that_ignores_sigterm_is_killed(deaf: None):
 
 
 def test_remaining_process_may_finish_its_output():
-    # On a machine that is very busy one may come too late, but not all.
+    # On a busy machine some output may come too late, but not in all of 20 runs.
     script = "exec > >(sleep 0.02; cat); echo hello"
     assert any(run("bash", "-c", script).stdout == "hello\n" for _ in range(20))
 
@@ -200,11 +202,11 @@ ctypes.CDLL(None).pthread_exit(None)
     assert (result.exit_code, result.timed_out) == (0, False)
 
 
-# --- cancellation, and readers that raise
+# --- cancellation, and output callbacks that raise
 
 
-class Started:
-    """Waits for the first line of a program, which is a process id."""
+class FirstPid:
+    """An output callback that reads a process id from the first line."""
 
     def __init__(self) -> None:
         self.pid = asyncio.get_running_loop().create_future()
@@ -215,7 +217,7 @@ class Started:
 
 
 async def started(script: str, *, grace: timedelta) -> tuple[asyncio.Task[ExecResult], int]:
-    first = Started()
+    first = FirstPid()
     argv = ["sh", "-c", script]
     running = run_process(argv, cwd="/", env=None, timeout=FAR, on_output=first, grace=grace)
     task = asyncio.create_task(running)
@@ -223,7 +225,7 @@ async def started(script: str, *, grace: timedelta) -> tuple[asyncio.Task[ExecRe
 
 
 @pytest.mark.crash
-async def test_cancellation_waits_until_the_group_is_killed(watching: None):
+async def test_cancellation_waits_until_the_group_is_killed(pidfd_or_polling: None):
     task, pid = await started(f"sleep {NEVER} & echo $!; wait", grace=FAR)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -232,7 +234,7 @@ async def test_cancellation_waits_until_the_group_is_killed(watching: None):
 
 
 @pytest.mark.crash
-async def test_cancellation_during_the_grace_period_kills_at_once(deaf: None):
+async def test_cancellation_during_the_grace_period_kills_at_once(sigterm_ignored: None):
     task, pid = await started(f"echo $$; exec sleep {NEVER}", grace=FAR)
     task.cancel()
     await asyncio.wait([task], timeout=0.1)
@@ -240,19 +242,19 @@ async def test_cancellation_during_the_grace_period_kills_at_once(deaf: None):
     assert is_running(pid)
     begun = monotonic()
     while not task.done() and monotonic() < begun + 30:
-        task.cancel()  # again and again, as anyio does
+        task.cancel()  # repeatedly, as anyio does
         await asyncio.sleep(0)
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not is_child(pid)
 
 
-class Unreadable(Exception):
-    """What a reader raises in these tests."""
+class CallbackError(Exception):
+    """Raised by the output callbacks of these tests."""
 
 
 @pytest.mark.crash
-@table("kind", [Unreadable, TimeoutError, KeyboardInterrupt])
+@table("kind", [CallbackError, TimeoutError, KeyboardInterrupt])
 def test_exception_of_the_output_callback_kills_the_group(kind: type[BaseException]):
     chunks: list[OutputChunk] = []
 
@@ -268,9 +270,9 @@ def test_exception_of_the_output_callback_kills_the_group(kind: type[BaseExcepti
 
 
 @pytest.mark.crash
-def test_no_files_and_threads_leak(watching: None):
+def test_no_files_and_threads_leak(pidfd_or_polling: None):
     def refuse(_: OutputChunk) -> None:
-        raise Unreadable
+        raise CallbackError
 
     files, threads = open_files(), threading.active_count()
     for _ in range(count(ci=3, full=50)):
@@ -279,7 +281,7 @@ def test_no_files_and_threads_leak(watching: None):
         assert run("sleep", NEVER, timeout=timedelta(milliseconds=20)).timed_out
         with pytest.raises(ProcessNotStarted):
             run("no-such-program")
-        with pytest.raises(Unreadable):
+        with pytest.raises(CallbackError):
             run("echo", "a", on_output=refuse)
     assert open_files() == files
     assert threading.active_count() == threads

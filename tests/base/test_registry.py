@@ -171,7 +171,7 @@ class Tree:
 def test_shortcoming_names_missing_members_of_a_protocol_and_its_bases() -> None:
     assert find_shortcoming(Good(), Caller) == ""
     assert find_shortcoming(len, Caller).endswith("has no name, which a Caller needs")
-    # Attributes of instances cannot be seen on a class.
+    # A class does not have the attributes of its instances.
     assert find_shortcoming(Tree, type[Sized]) == ""
     assert find_shortcoming(Good, type[Sized]) == "Good has no grow, which a Sized needs"
 

@@ -30,7 +30,7 @@ def test_secret_is_found_across_a_line_break(line_break: str) -> None:
 def test_wrapped_text_of_a_secret_is_found() -> None:
     search = SecretSearch([LINES])
     for text in (LINES, encodebytes(LINES.encode()).decode(), fill(LINES.encode().hex(), 20)):
-        # Base64 may end with padding.
+        # Base64 padding may remain.
         assert search.replace(text.strip(), "*").removesuffix("o=") in ("*", "*\n*\n*\n*")
 
 

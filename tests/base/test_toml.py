@@ -69,7 +69,7 @@ def test_line_of_a_key() -> None:
         ("[[a]]\nx = 1\n[[a]]\ny.z = 1\n[a.b]\nc = 2", ("a", 1, "b", "c"), 6),
         ("[[a]]\n[[a.b]]\n[[a]]\n[[a.b]]\n[[a.b]]\nc = 1", ("a", 1, "b", 1, "c"), 6),
         ("\"a b\".'c d' = 1\r\nb = 2\r\n", ("b",), 2),
-        # Inside a value, and missing keys: the line of the key around them.
+        # Keys inside a value, and missing keys: the result is the line of the enclosing key.
         ("x = 1\na = {b = {c = 1}}", ("a", "b", "c"), 2),
         ("x = 1\na = [\n  {b = 1},\n]", ("a", 0, "b"), 2),
         ("x = 1\n[a]\n", ("a", "missing"), 2),
@@ -173,7 +173,7 @@ def explain(table: dict[str, Any]) -> list[TomlMistake]:
             "plain.one is missing (set plain.one)",
             "plain.two is missing (set plain.two)",
         ]),
-        # A mistyped key is not missing as well.
+        # A misspelled key is not reported as missing too.
         ({"plain": {"one": 1, "tow": 2}}, ["unknown key plain.tow (did you mean two?)"]),
     ],
 )  # fmt: skip

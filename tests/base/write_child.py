@@ -1,4 +1,4 @@
-"""Replaces a file again and again, and says which content is in place, until it is killed."""
+"""Replaces a file until it is killed; prints the number of each content that it wrote."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from attractor.base.files import write_whole
 
 
 def content_of(number: int) -> bytes:
-    """Return a content that shows its number and whether it is whole."""
+    """Return a content of varying length; its number at both ends shows that it is complete."""
     return b"%d " % number + b"x" * (number * 7919 % 300_000) + b" %d" % number
 
 

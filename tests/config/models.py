@@ -1,4 +1,4 @@
-"""A model of settings with everything that a later room may ask for, deeper than ours."""
+"""Settings with every kind of field that a room may need, nested deeper than the real ones."""
 
 from datetime import timedelta
 from enum import StrEnum

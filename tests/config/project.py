@@ -1,4 +1,4 @@
-"""A project, a user and a folder to stand in, for the tests that load a configuration."""
+"""A project, a user's home and a working directory, for tests that load a configuration."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Project:
-    """Three folders: the project, the user's configuration, and one to stand in."""
+    """Three folders: the project, the user's configuration, and the working directory."""
 
     root: Path
     home: Path

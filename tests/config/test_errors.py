@@ -72,7 +72,7 @@ def mistake(
     flag: str = "",
     **environ: str,
 ) -> ConfigError:
-    """Return the one mistake of a project's file, a flag or a variable."""
+    """Return the only error in a project file, a flag or a variable."""
     project.write(text)
     with pytest.raises((UnknownSetting, InvalidSetting)) as caught:
         project.load(model, environ=environ, flags=[flag] if flag else [])

@@ -91,8 +91,8 @@ def test_folder_in_place_of_a_file_is_reported(file: Path):
 
 
 @pytest.fixture
-def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Stand in a folder as somebody whom permissions bind: root reads whatever there is."""
+def unprivileged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Work in a folder as an unprivileged user, because root may read every file."""
     monkeypatch.chdir(tmp_path)
     me = os.geteuid()
     if me == 0:
@@ -102,7 +102,7 @@ def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     os.seteuid(me)
 
 
-def test_file_without_permission_is_unreadable(nobody: None) -> None:
+def test_file_without_permission_is_unreadable(unprivileged: None) -> None:
     Path("attractor.toml").touch(mode=0)
     error = broken(Path("attractor.toml"))
     assert error.message == "attractor.toml: cannot be read: Permission denied"

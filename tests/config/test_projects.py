@@ -7,7 +7,7 @@ from attractor.config.projects import find_project_root
 
 @pytest.fixture
 def top(tmp_path: Path) -> Path:
-    """Return a folder with two folders in it, above which no project lies."""
+    """Return a folder with two nested folders, outside of any project."""
     folder = tmp_path.resolve() / "top"
     (folder / "a" / "b").mkdir(parents=True)
     return folder

@@ -38,7 +38,7 @@ def test_defaults_match_the_documentation():
 
 def test_every_setting_has_a_default():
     defaults = {leaf.path for leaf in leaves(Settings, default_values(Settings))}
-    # A table of free keys has an empty one.
+    # The default of a table with free keys is an empty table.
     assert {tuple(takewhile(FREE_KEY.__ne__, slot.path)) for slot in SLOTS} <= defaults
 
 
