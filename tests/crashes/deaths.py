@@ -1,4 +1,4 @@
-"""Kills the process it is in, with SIGKILL, at a moment of what it does with files."""
+"""Kills its own process with SIGKILL at a chosen file operation."""
 
 import os
 import signal
@@ -26,17 +26,17 @@ MOMENTS = (
     "make a stage folder",
     "after events.jsonl",
 )
-"""When a process may die; `any` is any of what follows, and what has no name of its own."""
+"""The operations at which a process can kill itself; `any` is the next operation of any kind."""
 
-PATIENCE = 400
-"""After so many other moments any one will do: what is wished for does not come any more."""
+MAX_OTHER_MOMENTS = 400
+"""The number of other operations after which a process kills itself at any operation."""
 PROGRAM_AT_WORK_S = 0.01
 STEP = b'"CheckpointSaved"'
 
 
 @dataclass
 class Death:
-    """Waits until a run has made so many steps more, and then for a moment."""
+    """Waits for a number of further steps of the run, and then for an operation."""
 
     moment: str
     steps: int
@@ -46,29 +46,29 @@ class Death:
     met: int = 0
     dying: threading.Lock = field(default_factory=threading.Lock)
 
-    def prepare(self) -> None:
-        """Put calls that may be the last ones in the place of the system's."""
+    def patch_os(self) -> None:
+        """Replace functions of `os` by versions that can kill the process."""
         for name in ("write", "fsync", "replace", "rename", "mkdir", "unlink"):
             self.real[name] = getattr(os, name)
         os.write = self._write
         os.fsync = self._fsync
         for name in ("replace", "rename", "mkdir", "unlink"):
             setattr(os, name, self._around(name))
-        sys.addaudithook(self._hear)
+        sys.addaudithook(self._on_audit_event)
 
-    def _meets(self, *labels: str) -> str:
-        """Return what to die of now, if it is time."""
+    def _matching_label(self, *labels: str) -> str:
+        """Return the label to record when the process must be killed now, else an empty string."""
         if self.steps > 0:
             return ""
         self.met += 1
-        is_any = self.moment == "any" or self.met > PATIENCE
+        is_any = self.moment == "any" or self.met > MAX_OTHER_MOMENTS
         if not is_any and self.moment not in labels:
             return ""
         self.skip -= 1
         return (labels[0] if is_any else self.moment) if self.skip < 0 else ""
 
     def _die(self, label: str) -> None:
-        # Nobody dies twice: the lock is never given back.
+        # Only one thread kills the process: the lock is never released.
         self.dying.acquire()
         file = os.open(self.note, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self.real["write"](file, f"{label}\n".encode())
@@ -76,35 +76,35 @@ class Death:
 
     def _write(self, file: int, data: Any) -> int:
         name = _kind_of(_path_of(file), bytes(data))
-        if label := self._meets(f"half of {name}", f"write {name}"):
+        if label := self._matching_label(f"half of {name}", f"write {name}"):
             self.real["write"](file, bytes(data)[: len(data) // 2])
             self._die(label)
         written: int = self.real["write"](file, data)
         if name == "events.jsonl":
             self.steps -= STEP in bytes(data)
-            if label := self._meets("after events.jsonl"):
+            if label := self._matching_label("after events.jsonl"):
                 self._die(label)
         return written
 
     def _fsync(self, file: int) -> None:
-        if label := self._meets(f"sync {_kind_of(_path_of(file))}"):
+        if label := self._matching_label(f"sync {_kind_of(_path_of(file))}"):
             self._die(label)
         self.real["fsync"](file)
 
     def _around(self, name: str) -> Callable[..., Any]:
         def call(path: Any, *words: Any, **more: Any) -> Any:
             target = _named(words[0] if name in ("replace", "rename") else path)
-            if label := self._meets(*_labels(name, target)):
+            if label := self._matching_label(*_labels(name, target)):
                 self._die(label)
             returned = self.real[name](path, *words, **more)
-            if label := self._meets(f"after {_kind_of(target)}"):
+            if label := self._matching_label(f"after {_kind_of(target)}"):
                 self._die(label)
             return returned
 
         return call
 
-    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "subprocess.Popen" and (label := self._meets("program at work")):
+    def _on_audit_event(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "subprocess.Popen" and (label := self._matching_label("program at work")):
             threading.Timer(PROGRAM_AT_WORK_S, self._die, [label]).start()
 
 
@@ -138,7 +138,7 @@ def _named(path: Any) -> str:
 
 
 def _path_of(file: int) -> str:
-    """Return the path of an open file, where the system tells it."""
+    """Return the path of an open file, or an empty string where /proc is missing."""
     try:
         return str(Path(f"/proc/self/fd/{file}").readlink())
     except OSError:

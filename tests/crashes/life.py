@@ -10,9 +10,9 @@ from tests.crashes.pipeline import Worker
 
 
 def main(project: str, root: str, moment: str = "", steps: str = "", skip: str = "") -> None:
-    """Live; at a moment after so many steps, with so many such moments left out, die."""
+    """Run to the end; with a moment, kill the process after so many steps and skipped matches."""
     if moment:
-        Death(moment, int(steps), int(skip), Path(project).parent / "deaths").prepare()
+        Death(moment, int(steps), int(skip), Path(project).parent / "deaths").patch_os()
     if (Path(root) / "manifest.json").exists():
         result = resume_pipeline_sync(root, project=project, backend=Worker())
     else:

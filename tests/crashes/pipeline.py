@@ -1,4 +1,4 @@
-"""A pipeline of 200 nodes with loops, retries, a gate, branches and commands, and who does it."""
+"""A pipeline of 200 nodes with loops, retries, a goal gate, branches and commands; its backend."""
 
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
 from attractor.engine.seams import ModelAnswer, Stage
@@ -7,11 +7,11 @@ NODES = 200
 PLAIN = 'type=prompt, prompt="Go on"'
 _BRANCHES = ("a", "b", "c")
 OUTSIDE = "OUTSIDE"
-"""The variable that names a file outside the workspace, which nothing takes back."""
+"""Environment variable with the path of a file outside the workspace; it is never restored."""
 
 
 class Draft:
-    """A text of DOT that grows node by node, each behind the one before."""
+    """DOT text that grows node by node; each node follows the previous one."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -19,7 +19,7 @@ class Draft:
         self.last = ""
 
     def node(self, name: str, attributes: str = PLAIN, *, after: str | None = None) -> None:
-        """Add a node, and the way to it."""
+        """Add a node, and the edge to it."""
         self.lines.append(f"    {name} [{attributes}]")
         self.count += 1
         before = self.last if after is None else after
@@ -28,17 +28,17 @@ class Draft:
         self.last = name
 
     def edge(self, source: str, target: str, condition: str = "") -> None:
-        """Add a way."""
+        """Add an edge."""
         attributes = f' [condition="{condition}"]' if condition else ""
         self.lines.append(f"    {source} -> {target}{attributes}")
 
     def command(self, name: str, file: str, *, after: str | None = None) -> None:
-        """Add a command that takes a while and appends to a file of the tree, and one beside it."""
+        """Add a short command that appends its name to a file in the workspace and outside."""
         note = f"sleep 0.02; echo {name} >> {file}; echo {name} >> ${OUTSIDE}"
         self.node(name, f'shape=parallelogram, tool_command="{note}"', after=after)
 
     def loop(self, name: str, work: str = PLAIN) -> None:
-        """Add two stages that come round until the second one is content, and what judges that."""
+        """Add a stage, a check and a conditional, which repeats both until the check succeeds."""
         self.node(f"work_{name}", work)
         self.node(f"check_{name}", 'prompt="Check"')
         self.node(f"judge_{name}", "shape=diamond")
@@ -47,7 +47,7 @@ class Draft:
         self.edge(f"judge_{name}", f"done_{name}", "outcome=success")
 
     def retry(self, name: str, kind: str = "prompt") -> None:
-        """Add a stage that wants three attempts."""
+        """Add a stage that succeeds at its third attempt."""
         often = 'max_retries=2, retry_policy="none"'
         self.node(f"retry_{name}", f'type={kind}, prompt="Try", {often}')
 
@@ -88,10 +88,10 @@ def _branch_out(draft: Draft) -> None:
 
 
 class Worker:
-    """Does the stages: says what the graph needs, and counts in the context."""
+    """A backend that returns the status each node needs, and counts its calls in the context."""
 
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
-        """Write something down, count, and end as the node's name has it."""
+        """Write a response, count the call, and return the status that the node's name needs."""
         stage.files.write("response.md", f"{stage.id}: {prompt}\n")
         key = f"count.{stage.node.id}"
         before = stage.context.get(key)
@@ -101,13 +101,13 @@ class Worker:
         return Outcome(status, failure_reason="so it is", failure_class=failed)
 
     async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
-        """Do the same where no files are touched."""
+        """Do the same without tools."""
         said = await self.run(stage, prompt)
         assert isinstance(said, Outcome)
         return said
 
     async def steer(self, stage_id: str, text: str) -> bool:
-        """Take no words."""
+        """Refuse the message."""
         return False
 
 

@@ -1,4 +1,4 @@
-"""One run is killed sixty times, and comes to what it comes to undisturbed."""
+"""A run that is killed sixty times has the same result as an undisturbed run."""
 
 import json
 import os
@@ -25,13 +25,13 @@ from tests.prepared import Process, begin_prepared, plain
 
 KILLS = count(ci=4, full=60)
 FROM_OUTSIDE = "from outside"
-LONGEST_LIFE_S = 300.0
+MAX_PROCESS_S = 300.0
 Stage = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
 class Place:
-    """A project with a run of its own, and what its lives leave beside it."""
+    """A project with one run, and the files that its processes leave beside it."""
 
     folder: Path
 
@@ -49,7 +49,7 @@ class Place:
 
     @property
     def deaths(self) -> list[str]:
-        """What each process that killed itself was just doing."""
+        """The operation at which each process killed itself."""
         note = self.folder / "deaths"
         return note.read_text().splitlines() if note.exists() else []
 
@@ -58,8 +58,8 @@ class Place:
         make_project(self.project, write_pipeline())
         return self
 
-    def begin(self, *moment: str) -> Process:
-        """Begin a life, or one that ends at a moment."""
+    def start(self, *moment: str) -> Process:
+        """Start a process; with arguments, it kills itself at that moment."""
         state = {"ATTRACTOR_STATE_DIR": "state", "ATTRACTOR_WORKSPACES_DIR": "work"}
         environ = {
             "PATH": os.environ["PATH"],
@@ -74,17 +74,17 @@ class Place:
             program=life.__file__,
         )
 
-    def live(self) -> int:
-        """Live to the end."""
-        process = self.begin()
+    def run_to_end(self) -> int:
+        """Run to the end, and return the exit status."""
+        process = self.start()
         try:
-            return process.wait(timeout=LONGEST_LIFE_S)
+            return process.wait(timeout=MAX_PROCESS_S)
         finally:
             process.kill()
             process.wait(timeout=30)
 
     def events(self) -> list[dict[str, Any]]:
-        """Return all events that are whole."""
+        """Return all complete events."""
         lines = self.journal.read_bytes().split(b"\n")[:-1] if self.journal.exists() else []
         return [json.loads(line) for line in lines]
 
@@ -92,7 +92,7 @@ class Place:
         return json.loads((self.root / name).read_text())
 
     def outside(self) -> Counter[str]:
-        """Count what the commands wrote where nothing takes it back."""
+        """Count the lines that the commands wrote to the outside file."""
         return Counter((self.folder / "outside").read_text().split())
 
 
@@ -101,13 +101,13 @@ def steps_in(journal: Path) -> int:
 
 
 def kill(place: Place, dice: random.Random, moment: str, steps: int) -> str:
-    """Let one life go on for some steps and end at a moment; return what it died of."""
+    """Run some steps, and kill the process at a moment; return the operation it was killed in."""
     before = len(place.deaths)
     if moment == FROM_OUTSIDE:
         return kill_from_outside(place, steps, dice.uniform(0.0, 0.05))
-    process = place.begin(moment, str(steps), str(dice.choice([0, 0, 0, 1, 5])))
+    process = place.start(moment, str(steps), str(dice.choice([0, 0, 0, 1, 5])))
     try:
-        code = process.wait(timeout=LONGEST_LIFE_S)
+        code = process.wait(timeout=MAX_PROCESS_S)
     finally:
         process.kill()
         process.wait(timeout=30)
@@ -117,11 +117,11 @@ def kill(place: Place, dice: random.Random, moment: str, steps: int) -> str:
 
 
 def kill_from_outside(place: Place, steps: int, pause: float) -> str:
-    """Kill a life from outside, some time after it has made so many steps."""
+    """Start a process, and kill it from outside some time after so many steps."""
     goal = steps_in(place.journal) + steps
     size = place.journal.stat().st_size if place.journal.exists() else -1
-    process = place.begin()
-    until = time.monotonic() + LONGEST_LIFE_S
+    process = place.start()
+    until = time.monotonic() + MAX_PROCESS_S
     try:
         while process.poll() is None and (
             not place.journal.exists()
@@ -138,7 +138,7 @@ def kill_from_outside(place: Place, steps: int, pause: float) -> str:
 
 
 def moments(dice: random.Random, number: int) -> Iterator[str]:
-    """Yield moments: each kind as often as the others, the first ones in any case."""
+    """Yield moments: all kinds equally often, beginning with the important ones."""
     kinds = [*MOMENTS[:3], FROM_OUTSIDE, *MOMENTS[3:]]
     for index in range(number):
         if index and index % len(kinds) == 0:
@@ -146,11 +146,12 @@ def moments(dice: random.Random, number: int) -> Iterator[str]:
         yield kinds[index % len(kinds)]
 
 
-def kill_again_and_again(place: Place, dice: random.Random, steps: int) -> list[tuple[str, int]]:
-    """Kill one run so often, all along its way; return what of, and after how many events."""
+def kill_repeatedly(place: Place, dice: random.Random, steps: int) -> list[tuple[str, int]]:
+    """Kill one run at moments over its whole length; return each operation and number of events."""
     ends: list[tuple[str, int]] = []
     for index, moment in enumerate(moments(dice, KILLS)):
-        # Behind the last goal there is enough left to die of, whatever the moment is.
+        # At least 40 steps remain after the last goal, so that every kind of operation still
+        # happens.
         goal = int((index + dice.random()) / KILLS * (steps - 40))
         death = kill(place, dice, moment, max(0, goal - steps_in(place.journal)))
         ends.append((death, len(place.events())))
@@ -166,7 +167,7 @@ def attempt_of(event: dict[str, Any]) -> tuple[Stage, int]:
 
 
 def steps_of(events: Sequence[dict[str, Any]]) -> list[Stage]:
-    """Return the stages that were done for good."""
+    """Return the stages whose result is saved."""
     saved = [one for one in events if one["type"] == "CheckpointSaved" and one.get("node")]
     return [stage_of(one) for one in saved]
 
@@ -174,7 +175,7 @@ def steps_of(events: Sequence[dict[str, Any]]) -> list[Stage]:
 def require_only_stages_in_flight_repeated(
     events: Sequence[dict[str, Any]], ends: Sequence[int]
 ) -> int:
-    """Hold every attempt that began again against what was in flight; return how many did."""
+    """Require that only attempts in flight began again; return their number."""
     latest: dict[Stage, int] = {}
     done: set[Stage] = set()
     repeated: list[str] = []
@@ -193,7 +194,7 @@ def require_only_stages_in_flight_repeated(
             repeated.append(stage[0])
             total += 1
         latest[stage] = attempt
-        # In each life, each walk may repeat one stage; a fork goes on, and its branches with it.
+        # In each process, each walk may repeat one stage; a fork and its branches are resumed.
         assert max(Counter(repeated).values(), default=0) <= 1, repeated
     return total
 
@@ -208,8 +209,8 @@ def without_times(value: Json) -> Json:
             return value
 
 
-def end_of(place: Place) -> dict[str, Any]:
-    """Return all that a run came to, but what is measured."""
+def result_of(place: Place) -> dict[str, Any]:
+    """Return the result of a run without measured times."""
     checkpoint, final = place.json("checkpoint.json"), place.json("final.json")
     events = place.events()
     branch = f"attractor/run/{place.json('manifest.json')['run_id']}"
@@ -236,19 +237,19 @@ def test_a_run_that_is_killed_again_and_again_comes_to_the_same(tmp_path: Path) 
     assert len(parse(write_pipeline()).nodes) == NODES
     seed = os.environ.get("SEED", "sixty kills")
     undisturbed = Place(tmp_path / "undisturbed").make()
-    assert undisturbed.live() == 0
+    assert undisturbed.run_to_end() == 0
     steps = steps_in(undisturbed.journal)
     killed = Place(tmp_path / "killed").make()
-    ends = kill_again_and_again(killed, random.Random(seed), steps)
-    assert killed.live() == 0
+    ends = kill_repeatedly(killed, random.Random(seed), steps)
+    assert killed.run_to_end() == 0
     told = f"SEED={seed!r}: {ends}"
-    assert end_of(killed) == end_of(undisturbed), told
+    assert result_of(killed) == result_of(undisturbed), told
     assert verify_file(killed.journal).flaw is None, told
     events = killed.events()
     assert [one["seq"] for one in events] == list(range(1, len(events) + 1)), told
     again = require_only_stages_in_flight_repeated(events, [at for _, at in ends])
     require_spread(ends, steps_in(killed.journal), len(events))
-    # A command that was cut off may have told of itself outside, where nothing takes it back.
+    # A command that was killed may already have written to the outside file.
     more = killed.outside() - undisturbed.outside()
     assert not undisturbed.outside() - killed.outside(), told
     assert sum(more.values()) <= again, told
@@ -256,10 +257,10 @@ def test_a_run_that_is_killed_again_and_again_comes_to_the_same(tmp_path: Path) 
 
 
 def require_spread(ends: Sequence[tuple[str, int]], steps: int, events: int) -> None:
-    """Require that the run was killed all along its way, and at work on all sorts of things."""
+    """Require that the kills are spread over the whole run and over the kinds of operations."""
     deaths = Counter(death for death, _ in ends)
     assert sum(deaths.values()) == KILLS
-    # A moment that does not come for long is given up for another one.
+    # A kind of operation that does not happen soon is replaced by another one.
     assert len(deaths) >= min(KILLS - 2, len(MOMENTS) - 3), deaths
     thirds = Counter(min(2, at * 3 // events) for _, at in ends)
     assert len(thirds) == 3, (ends, steps)

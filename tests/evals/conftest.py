@@ -1,4 +1,4 @@
-"""Sandboxes that are proved once for all tests."""
+"""Sandboxes whose check runs once for all tests."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tests.evals.sandboxes import make_sandboxes
 
 @pytest.fixture(scope="session")
 def sandbox_allowed(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Skip where no sandbox can be had."""
+    """Skip the tests where no sandbox is available."""
     if why := why_no_sandbox(tmp_path_factory.mktemp("trial")):
         pytest.skip(f"no sandbox here: {why}")
 

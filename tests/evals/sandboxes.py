@@ -1,4 +1,4 @@
-"""The sandboxes of snippets, and traces of a snippet outside of its sandbox."""
+"""Sandboxes for snippets, and a search for processes that a snippet left."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ FAR_S = 60
 def make_sandboxes(
     folder: Path, bounds: SandboxBounds | None = None, **variables: str
 ) -> SnippetSandboxes:
-    """Return the sandboxes of a project whose operator has keys."""
+    """Return sandboxes for a project; its operator has keys."""
     config = folder / ".config/attractor/config.toml"
     config.parent.mkdir(parents=True)
     config.write_text(SECRET)
@@ -34,7 +34,7 @@ def execute(sandboxes: SnippetSandboxes, **fields: Any) -> ExtendedExecution:
 
 
 def processes_with(mark: str) -> list[str]:
-    """Return the processes of this machine that have a mark among their arguments."""
+    """Return the processes of this machine whose arguments contain a mark."""
     found: list[str] = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -46,7 +46,7 @@ def processes_with(mark: str) -> list[str]:
 
 
 def wait_for(mark: str, *, present: bool) -> None:
-    """Wait until a process with a mark is there, or until none is."""
+    """Wait until some process has a mark, or until none has."""
     until = time.monotonic() + FAR_S
     while bool(processes_with(mark)) is not present:
         assert time.monotonic() < until, f"processes with {mark}: {processes_with(mark)}"

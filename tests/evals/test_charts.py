@@ -55,7 +55,7 @@ plt.show()
 
 @pytest.fixture(scope="module")
 def charts(sandboxes: SnippetSandboxes) -> list[dict[str, Any]]:
-    """The charts of all kinds; matplotlib takes seconds to import on a busy machine."""
+    """Charts of all kinds, made once: matplotlib takes seconds to import on a busy machine."""
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     found = execute(sandboxes, code=KINDS)
     assert (found.ok, found.stderr, found.truncated) == (True, "", False), found.stderr

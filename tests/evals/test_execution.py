@@ -1,4 +1,4 @@
-"""Snippets in real sandboxes: what they get, and what they try and do not get."""
+"""Snippets in real sandboxes: files, variables and results, and refused attempts to escape."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ ANSWER: dict[str, Any] = {
 def nothing_left(
     sandbox_allowed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
-    """Check that each snippet leaves no folder behind."""
+    """Require that no snippet leaves a folder behind."""
     place = tmp_path / "temporary"
     place.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(place))
@@ -183,7 +183,7 @@ for family, place in [(socket.AF_INET, ("127.0.0.1", int(sys.argv[1]))),
 
 @contextmanager
 def outside() -> Generator[list[str]]:
-    """Listen on the loopback and on an abstract socket; yield both places."""
+    """Listen on the loopback and on an abstract socket; yield the port and the socket name."""
     with (
         socket.create_server(("127.0.0.1", 0)) as port,
         socket.socket(socket.AF_UNIX) as abstract,
@@ -270,7 +270,7 @@ def test_time_limit_ends_a_snippet_and_keeps_its_output(sandboxes: SnippetSandbo
 
 @pytest.fixture(scope="module")
 def bounded(sandbox_allowed: None, tmp_path_factory: pytest.TempPathFactory) -> SnippetSandboxes:
-    """Sandboxes with smaller bounds by the settings, which are exceeded sooner."""
+    """Sandboxes with smaller bounds, which are exceeded sooner."""
     bounds = SandboxBounds(max_processes=200, max_memory_mb=100)
     return make_sandboxes(tmp_path_factory.mktemp("bounded"), bounds)
 
@@ -311,7 +311,7 @@ def test_pipe_among_the_charts_delays_no_chart(sandboxes: SnippetSandboxes) -> N
 
 
 def test_much_output_is_cut_in_flat_memory(sandboxes: SnippetSandboxes) -> None:
-    # A gigabyte takes seconds; a quarter is four times the memory that is allowed below.
+    # A gigabyte takes seconds; a quarter of it is still four times the memory allowed below.
     size = count(ci=256 << 20, full=1 << 30)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = execute(sandboxes, command=f"echo begin; head -c {size} /dev/zero; echo end")
