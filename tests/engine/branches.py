@@ -1,4 +1,4 @@
-"""Branches that come to the ends they are given, when they are let."""
+"""Fake branches, each with a given end."""
 
 import asyncio
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ MEETING = Fork("it", "join", {}, ())
 
 
 class Never:
-    """Says that a branch goes on for ever."""
+    """Marks a branch that never ends."""
 
 
 NEVER = Never()
@@ -22,9 +22,9 @@ Given = StageStatus | BranchEnd | BaseException | Never
 
 @dataclass
 class GivenBranches:
-    """Ends each branch as told: with a status, with an exception, or never; else well.
+    """Ends each branch as given: with a status, with an exception, or never (default: success).
 
-    Those that are told the same `turns` end at the same time, the fewer the sooner.
+    Branches with the same number of `turns` end together; branches with fewer turns end earlier.
     """
 
     ends: Mapping[str, Given] = field(default_factory=dict[str, Given])

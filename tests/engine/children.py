@@ -1,4 +1,4 @@
-"""Children that come to the ends they are given, when they are let."""
+"""Fake child runs that follow a plot."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -19,9 +19,9 @@ RUNNING = Telemetry("running", node="build")
 
 @dataclass
 class Plot:
-    """What becomes of a child: how it ends, or what it asks first, and how it looks meanwhile.
+    """Plot of a child: its end or its question, and its telemetry.
 
-    `open` lets it go on; each look takes the next telemetry, the last one again and again.
+    `is_open` lets the child end. Each look takes the next telemetry; the last one is repeated.
     """
 
     end: ChildEnd = DONE
@@ -36,14 +36,14 @@ class Plot:
     ended: ChildEnd | None = None
 
     def opened(self) -> "Plot":
-        """Let the child go on from the first."""
+        """Let the child end without waiting."""
         self.is_open.set()
         return self
 
 
 @dataclass
 class GivenChild:
-    """One child at work; it goes by its plot."""
+    """One running child, which follows its plot."""
 
     plot: Plot
     walking: "asyncio.Task[ChildEnd]"
@@ -82,7 +82,7 @@ class GivenChild:
 
 @dataclass
 class GivenChildren:
-    """Runs children by the plots of their files; a file without one cannot be read."""
+    """Runs children by the plots of their files; a file without a plot is unreadable."""
 
     plots: Mapping[str, Plot] = field(default_factory=dict[str, Plot])
     answered: bool = False
@@ -102,7 +102,7 @@ class GivenChildren:
             unknown = set(child.inputs) - set(declared)
             if unknown:
                 raise UsageError(f"unknown input {min(unknown)!r}")
-            # Each child has a course of its own, even of one file.
+            # Each child has its own copy of the plot, also two children of the same file.
             self.begun[child.name] = replace(self.plots[child.file], looks=0, ended=None)
         self.started.append(child)
         plot = self.begun[child.name]

@@ -1,4 +1,4 @@
-"""Builds graphs that branch, and looks at what became of their branches."""
+"""Builds graphs with forks, and reads the results of their branches."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ def forked(
     join: Mapping[str, Plain] | None = None,
     **attributes: Plain,
 ) -> Graph:
-    """Return start, fan, the branches (a line of ids each, maybe none), join and exit."""
+    """Return a graph with one fork; each branch is a line of node ids, perhaps empty."""
     ends = [start(), end()]
     forks = [node("fan", "component", **(fan or {})), node("join", "tripleoctagon", **(join or {}))]
     lines = [one for branch in branches for one in chain("fan", *branch.split(), "join")]
@@ -30,24 +30,24 @@ def forked(
 
 
 async def until(holds: Callable[[], object]) -> None:
-    """Wait for something that other branches bring about."""
+    """Wait for a condition that other branches make true."""
     async with asyncio.timeout(60):
         while not holds():
             await asyncio.sleep(0.001)
 
 
 async def until_there_is(stage: Stage, pattern: str) -> None:
-    """Wait until the run directory has something that other branches leave there."""
+    """Wait for a file that another branch writes into the run directory."""
     await until(lambda: list(stage.logs_root.glob(pattern)))
 
 
 def wrote(**updates: Json) -> Outcome:
-    """Return a success that leaves something in the context."""
+    """Return a success with context updates."""
     return Outcome(StageStatus.SUCCESS, context_updates=updates)
 
 
 def results(place: Workplace | Progress) -> list[dict[str, Json]]:
-    """Return the typed results that a run's last fork left in its context."""
+    """Return the results of the last fork from the context of a run."""
     context = place.context if isinstance(place, Progress) else place.json("checkpoint.json")
     found = context.get("parallel.results", context.get("context"))
     if isinstance(found, dict):
@@ -57,12 +57,12 @@ def results(place: Workplace | Progress) -> list[dict[str, Json]]:
 
 
 def words(place: Workplace | Progress) -> list[str]:
-    """Return how each branch ended, in order."""
+    """Return the id and outcome of each branch, in order."""
     return [f"{one['id']} {one['outcome']}" for one in results(place)]
 
 
 def branch_steps(place: Workplace) -> dict[str, list[str]]:
-    """Return the stages of each branch, by its key, as the journal has them."""
+    """Return the saved stages of each branch by branch key, as recorded in the journal."""
     steps: dict[str, list[str]] = {}
     for one in place.events("CheckpointSaved"):
         if one.branch:

@@ -1,8 +1,7 @@
-"""Runs a graph again and again, each time with a disk that refuses one call later than before.
+"""Runs a graph repeatedly, each time on a disk that fails one call later.
 
-Started as a process of its own, because it puts calls that fail in the place of the system's. What
-refused once refuses until the run is resumed. For each call a line is printed: how the run that met
-the trouble ended, and what the resumed one came to.
+It needs its own process, because it replaces functions of `os`. A failed disk fails until the run
+is resumed. For each run it prints a line: the result of the run, and the result of the resumed run.
 """
 
 import errno
@@ -26,7 +25,7 @@ CALLS = ("open", "write", "fsync", "replace", "mkdir", "ftruncate")
 
 
 class Disk:
-    """Lets so many calls through and then refuses; of what is written then, a half gets there."""
+    """Fails after some calls; the first failing write still writes half of its data."""
 
     def __init__(self, error: int) -> None:
         self._error = error
@@ -56,7 +55,7 @@ async def plan(stage: Stage) -> Outcome:
 
 
 async def work(stage: Stage) -> Outcome:
-    # Whoever hides the trouble shall not get away with it.
+    # The run must stop even if the stage hides the error.
     with suppress(MachineryError):
         stage.files.append("transcript.jsonl", "{}")
         stage.emit("Worked")
@@ -74,14 +73,14 @@ def workplace(root: Path) -> Workplace:
 
 
 def try_once(root: Path, disk: Disk, left: int) -> dict[str, object]:
-    """Run until the disk refuses, then resume with room; tell what became of both."""
+    """Run until the disk fails, then resume on a working disk; return both results."""
     place = workplace(root)
     disk.left = left
     try:
         met = str(place.run().outcome)
     except AttractorError as error:
         met = f"{int(error.exit_code)} {error.message} ({error.hint})"
-    except Exception as error:  # noqa: BLE001 - what it is, is what is asked
+    except Exception as error:  # noqa: BLE001 - any exception is a result to report
         met = f"defect {type(error).__name__}: {error}"
     unmet = disk.left >= 0
     disk.left = None
@@ -103,7 +102,7 @@ def try_once(root: Path, disk: Disk, left: int) -> dict[str, object]:
 
 
 def main(folder: str, name: str, step: str) -> None:
-    """Let the disk refuse each call in turn, or one of so many, until none is left to refuse."""
+    """Let the disk fail at each `step`-th call in turn, until a run ends before the failure."""
     disk = Disk(getattr(errno, name))
     for left in itertools.count(0, int(step)):
         told = try_once(Path(folder) / str(left), disk, left)

@@ -1,4 +1,4 @@
-"""Builds graphs in code: nodes with attributes, and ways between them."""
+"""Builds graphs in code: nodes with attributes, and edges between them."""
 
 from datetime import timedelta
 
@@ -31,7 +31,7 @@ def chain(*ids: str) -> list[Edge]:
 
 
 def graph(nodes: list[Node], edges: list[Edge], **attributes: Plain) -> Graph:
-    """Return a graph; what its edges name and `nodes` lacks is a plain box."""
+    """Return a graph; an id that occurs only in edges becomes a plain box."""
     ids = [one.id for one in nodes]
     named = [id_ for one in edges for id_ in (one.source, one.target) if id_ not in ids]
     every = [*nodes, *(node(id_) for id_ in dict.fromkeys(named))]
@@ -44,7 +44,7 @@ def line(*ids: str, **attributes: Plain) -> Graph:
 
 
 def attributes_of(**attributes: Plain) -> Attributes:
-    """Return attributes; a double underscore in a name is a dot."""
+    """Return attributes; a double underscore in a name stands for a dot."""
     return Attributes(
         {
             key.replace("__", "."): Attribute(key.replace("__", "."), _value(plain))

@@ -1,4 +1,4 @@
-"""Runs graphs in a temporary place, with handlers that do what a script says."""
+"""Runs graphs in a temporary folder, with scripted handlers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -34,7 +34,7 @@ RUN_ID = "01JZ0000000000000000000000"
 
 @dataclass
 class Scripted:
-    """A handler that says of each node what the script says; of a list, one word a call."""
+    """A handler that returns the scripted outcome of a node; a list contains one outcome a call."""
 
     script: Script = field(default_factory=dict[str, Outcome])
     calls: list[tuple[str, int, int]] = field(default_factory=list[tuple[str, int, int]])
@@ -65,7 +65,7 @@ class Nothing:
 
 
 class Silent:
-    """A backend, and a person, whom nobody is to ask."""
+    """A backend and an interviewer that must not be called."""
 
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
         raise AssertionError(prompt)
@@ -86,7 +86,7 @@ class Silent:
 
 
 def handlers_of(handler: Handler) -> dict[str, Handler]:
-    """Return handlers of which only those of branches do what they do in a real run."""
+    """Return real handlers for forks and fan-ins, `handler` for stages, and no-ops for the rest."""
     quiet = {type_: Nothing() for type_ in ("start", "exit", "conditional")}
     parts = Parts(Silent(), Silent())
     branching = {"parallel": Parallel(parts), "parallel.fan_in": FanIn(parts)}
@@ -94,7 +94,7 @@ def handlers_of(handler: Handler) -> dict[str, Handler]:
 
 
 class Workplace:
-    """A run directory, in which a graph can be run more than once."""
+    """A run directory in which a graph can be run repeatedly."""
 
     def __init__(self, root: Path, graph: Graph, script: Script | None = None) -> None:
         self.root = root

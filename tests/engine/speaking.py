@@ -1,4 +1,4 @@
-"""Stages that talk: what each is told, and the conversations they take part in."""
+"""Stages that record the context they inherit, and continue the conversations of threads."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +10,8 @@ from tests.engine.runs import Script, Workplace
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What one attempt was told."""
+class AttemptContext:
+    """Context that one attempt inherited."""
 
     stage: str
     fidelity: str
@@ -22,22 +22,24 @@ class Heard:
 
 @dataclass
 class Speakers:
-    """Stages that remember what they were told, and say their own name in the conversation."""
+    """Stages that record their inherited context, and add their id to the conversation."""
 
-    heard: list[Heard] = field(default_factory=list[Heard])
+    heard: list[AttemptContext] = field(default_factory=list[AttemptContext])
 
     async def __call__(self, stage: Stage) -> Outcome:
         carried = stage.inherited
         before = carried.thread.recall() if carried.thread else None
         said = tuple(map(str, before)) if isinstance(before, tuple) else ()  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
         name = carried.thread.name if carried.thread else ""
-        self.heard.append(Heard(stage.id, carried.fidelity.value, name, said, carried.preamble))
+        self.heard.append(
+            AttemptContext(stage.id, carried.fidelity.value, name, said, carried.preamble)
+        )
         if carried.thread:
             carried.thread.keep((*said, stage.id))
         return success(f"{stage.node.id} is done")
 
-    def of(self, node: str) -> Heard:
-        """Return what the last attempt at a node was told."""
+    def of(self, node: str) -> AttemptContext:
+        """Return the context of the last attempt at a node."""
         return [one for one in self.heard if one.stage.startswith(f"{node}@")][-1]
 
     @property
@@ -48,6 +50,6 @@ class Speakers:
 def place_of(
     root: Path, graph: Graph, speakers: Speakers, script: Script | None = None
 ) -> Workplace:
-    """Return a run whose stages speak, but for those that a script has something else for."""
+    """Return a run in which all stages are speakers, except the stages in the script."""
     told = dict.fromkeys(graph.nodes, speakers)
     return Workplace(root / "run", graph, {**told, **(script or {})})

@@ -25,8 +25,8 @@ ALL = Usage(120, 40, 2.0)
 
 
 @dataclass
-class Turnable:
-    """A clock that stands still until it is turned; naps last as long as they do."""
+class TurnedClock:
+    """A clock that only `turn` advances; `sleep` returns at once."""
 
     time: datetime = field(default_factory=lambda: datetime(2026, 1, 1, tzinfo=UTC))
 
@@ -45,7 +45,7 @@ class Turnable:
 
 @dataclass
 class Calling:
-    """Calls a model so often for each attempt, and says at the end what that used or not."""
+    """A stage that calls a model; `says` decides whether its outcome contains the usage."""
 
     calls: int = 4
     says: bool = True
@@ -82,7 +82,7 @@ def test_used_up_budget_stops_the_run_between_two_attempts(tmp_path: Path) -> No
     assert "the budget max_tokens is exhausted: 120 of 100" in place.run().reason
     assert place.handler.calls[-1] == ("work", 1, 3)
     with_budgets(place, Budgets(tokens=10_000))
-    # The attempt that was to come is the next one, and none is made twice.
+    # The resumed run starts with the next attempt; no attempt is repeated.
     assert [attempt for id_, _, attempt in place.handler.calls if id_ == "work"] == [*range(1, 7)]
 
 
@@ -100,7 +100,7 @@ def test_canceled_run_counts_usage_of_its_stage(tmp_path: Path) -> None:
 
 
 def test_time_without_process_does_not_count(tmp_path: Path) -> None:
-    clock = Turnable()
+    clock = TurnedClock()
     lives = 0
 
     async def work(stage: Stage) -> Outcome:
@@ -120,7 +120,7 @@ def test_time_without_process_does_not_count(tmp_path: Path) -> None:
             place.run()
         clock.turn(1000)
     with place.open() as run:
-        # Whoever died was heard of two seconds after it began, and not any more.
+        # The last event of each process was written two seconds after its start.
         assert run.state.seconds(clock.now()) == 4
     assert str(place.run().outcome) == "success"
     assert place.json("final.json")["seconds"] == 7
@@ -141,7 +141,7 @@ def test_of_two_budgets_the_lesser_one_holds() -> None:
     ours, theirs = Budgets(2.0, 100, None), Budgets(3.0, 50, SECOND)
     assert ours.within(theirs) == theirs.within(ours) == Budgets(2.0, 50, SECOND)
     assert ours.within(NO_BUDGETS) == NO_BUDGETS.within(ours) == ours
-    # What is used up is a budget, too.
+    # A budget of 0 is used up, but it is a budget.
     assert Budgets(tokens=0).within(ours).tokens == 0
 
 

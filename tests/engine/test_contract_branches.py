@@ -27,7 +27,7 @@ Scene = Callable[["Walked"], Awaitable[None]]
 
 @dataclass
 class Walked:
-    """The branches of one attempt, and the stages that were done in them."""
+    """The branches of one attempt, and the stages that ran in them."""
 
     branches: Branches
     done: Callable[[], list[str]]
@@ -51,7 +51,7 @@ async def written(stage: Stage) -> Outcome:
 
 
 class Probe:
-    """Is the stage at which the scene plays; whatever fails in it, fails the test."""
+    """A stage that plays the scene; an error in the scene fails the test."""
 
     def __init__(self, scene: Scene, done: Callable[[], list[str]]) -> None:
         self.scene, self.done = scene, done
@@ -167,7 +167,7 @@ def test_canceled_branch_has_not_succeeded(play: Play, tmp_path: Path) -> None:
 def test_halt_in_branch_is_raised_to_caller(play: Play, tmp_path: Path) -> None:
     async def scene(it: Walked) -> None:
         for _ in range(2):
-            # Taken up again, it waits again.
+            # A branch that is walked again waits again.
             with pytest.raises(Waiting, match="asked"):
                 await it.walk("gate")
         assert await it.walk("a") == ("a", StageStatus.SUCCESS, "")

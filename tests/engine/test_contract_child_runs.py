@@ -28,7 +28,7 @@ GATE = Question(
 
 @dataclass
 class Real:
-    """Children of a run, whose stages are commands; slow ones are at work until they are let."""
+    """Real child runs, whose stages are commands; slow commands run until `let` is called."""
 
     family: Family
 
@@ -49,7 +49,7 @@ class Real:
 
 @dataclass
 class Given:
-    """Children that end as told."""
+    """Fake child runs with given ends."""
 
     is_open: asyncio.Event = field(default_factory=asyncio.Event)
     runs: GivenChildren = field(init=False)
@@ -73,8 +73,8 @@ class Given:
 
 
 @dataclass
-class Homes:
-    """One home, and short words for what is done there."""
+class AnyRuns:
+    """Real or fake child runs, and short names for their operations."""
 
     home: Real | Given
 
@@ -93,15 +93,15 @@ class Homes:
 
 
 @pytest.fixture(params=["real", "given"])
-async def it(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Homes]:
+async def it(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[AnyRuns]:
     if request.param == "given":
-        yield Homes(Given())
+        yield AnyRuns(Given())
         return
     with family(tmp_path) as parent:
-        yield Homes(Real(parent))
+        yield AnyRuns(Real(parent))
 
 
-async def test_children_are_run(it: Homes) -> None:
+async def test_children_are_run(it: AnyRuns) -> None:
     assert find_shortcoming(it.runs, ChildRuns) == ""
     assert not it.runs.has(NAME)
     async with it.start("good.dot") as run:
@@ -114,7 +114,7 @@ async def test_children_are_run(it: Homes) -> None:
     assert not it.runs.has("it@1.2")
 
 
-async def test_child_has_its_own_end(it: Homes) -> None:
+async def test_child_has_its_own_end(it: AnyRuns) -> None:
     good = await it.end("good.dot")
     assert (good.status, good.reason) == (StageStatus.SUCCESS, "completed")
     bad = await it.end("bad.dot", "größe 🐍@1.1")
@@ -122,7 +122,7 @@ async def test_child_has_its_own_end(it: Homes) -> None:
     assert bad.reason
 
 
-async def test_ended_child_stays_ended(it: Homes) -> None:
+async def test_ended_child_stays_ended(it: AnyRuns) -> None:
     for file, name in (("good.dot", NAME), ("bad.dot", "it@1.2")):
         first = await it.end(file, name)
         assert await it.end(file, name) == first
@@ -133,7 +133,7 @@ async def test_ended_child_stays_ended(it: Homes) -> None:
         assert await it.end(file, name) == first
 
 
-async def test_canceled_wait_can_be_repeated(it: Homes) -> None:
+async def test_canceled_wait_can_be_repeated(it: AnyRuns) -> None:
     async with it.start("slow.dot") as run:
         waiting = asyncio.create_task(run.wait())
         await asyncio.sleep(0)
@@ -144,7 +144,7 @@ async def test_canceled_wait_can_be_repeated(it: Homes) -> None:
         assert (await run.wait()).status is StageStatus.SUCCESS
 
 
-async def test_left_child_halts_and_resumes(it: Homes) -> None:
+async def test_left_child_halts_and_resumes(it: AnyRuns) -> None:
     async with it.start("slow.dot") as run:
         await until(lambda: run.telemetry().node not in ("", "start"))
         first = run.run_id
@@ -154,7 +154,7 @@ async def test_left_child_halts_and_resumes(it: Homes) -> None:
         assert (await run.wait()).status is StageStatus.SUCCESS
 
 
-async def test_error_in_block_is_raised_unchanged(it: Homes) -> None:
+async def test_error_in_block_is_raised_unchanged(it: AnyRuns) -> None:
     with pytest.raises(ZeroDivisionError):
         async with it.start("slow.dot"):
             raise ZeroDivisionError
@@ -163,7 +163,7 @@ async def test_error_in_block_is_raised_unchanged(it: Homes) -> None:
             raise ZeroDivisionError
 
 
-async def test_stopped_child_has_ended(it: Homes) -> None:
+async def test_stopped_child_has_ended(it: AnyRuns) -> None:
     async with it.start("slow.dot") as run:
         await until(lambda: run.telemetry().node not in ("", "start"))
         stopped = await run.stop("it takes too long")
@@ -174,7 +174,7 @@ async def test_stopped_child_has_ended(it: Homes) -> None:
     assert await it.end("slow.dot") == stopped
 
 
-async def test_question_of_child_has_id_of_parent_stage(it: Homes) -> None:
+async def test_question_of_child_has_id_of_parent_stage(it: AnyRuns) -> None:
     for _ in range(2):
         with pytest.raises(Parked) as parked:
             await it.end("asks.dot")
@@ -185,7 +185,7 @@ async def test_question_of_child_has_id_of_parent_stage(it: Homes) -> None:
     assert (await it.end("asks.dot")).status is StageStatus.SUCCESS
 
 
-async def test_telemetry_follows_child(it: Homes) -> None:
+async def test_telemetry_follows_child(it: AnyRuns) -> None:
     async with it.start("slow.dot") as run:
         await until(lambda: run.telemetry().node not in ("", "start"))
         seen = run.telemetry()
@@ -199,16 +199,16 @@ async def test_telemetry_follows_child(it: Homes) -> None:
         assert (run.telemetry().status, run.telemetry().outcome) == ("failed", "fail")
 
 
-async def test_running_child_can_be_steered(it: Homes) -> None:
+async def test_running_child_can_be_steered(it: AnyRuns) -> None:
     async with it.start("slow.dot") as run:
         await until(lambda: run.telemetry().node not in ("", "start"))
-        # A command listens to nobody.
+        # A command cannot be steered.
         assert await run.steer("größe 🐍\nhurry") is False
         it.home.let()
         assert (await run.wait()).status is StageStatus.SUCCESS
 
 
-async def test_several_are_at_work_at_the_same_time(it: Homes) -> None:
+async def test_several_are_at_work_at_the_same_time(it: AnyRuns) -> None:
     names = [f"it@1.{number}" for number in range(1, 5)]
     working = [asyncio.create_task(it.end("slow.dot", name)) for name in names]
     await until(lambda: all(map(it.runs.has, names)))
@@ -217,7 +217,7 @@ async def test_several_are_at_work_at_the_same_time(it: Homes) -> None:
     assert {one.status for one in ends} == {StageStatus.SUCCESS}
 
 
-async def test_invalid_child_is_usage_error_without_leftovers(it: Homes) -> None:
+async def test_invalid_child_is_usage_error_without_leftovers(it: AnyRuns) -> None:
     with pytest.raises(UsageError, match=r"no\.dot"):
         await it.end("no.dot")
     wrong = Child(NAME, "good.dot", {"other": "1"})

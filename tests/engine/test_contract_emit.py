@@ -24,7 +24,7 @@ Told = list[tuple[str, dict[str, Json]]]
 
 @dataclass(frozen=True)
 class Stage:
-    """A way to emit, what it recorded, and how its stage ends."""
+    """A way to emit, the recorded events, and a way to end the stage."""
 
     emit: Emit
     read: Callable[[], Told]

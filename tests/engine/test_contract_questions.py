@@ -26,7 +26,7 @@ KEEPING = ("run", "child")
 
 
 def play(name: str, folder: Path, scene: Scene) -> None:
-    """Play a scene while a stage is at work in a run, and in the child of one."""
+    """Play a scene during a stage of a run, or of its child run."""
     if name == "unkept":
         scene(UnrecordedQuestions())
         return

@@ -1,4 +1,4 @@
-"""Contract of Spending: the emitter of a run, and the one without limits."""
+"""Contract of Spending: the emitter of a run, and spending without limits."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -18,7 +18,7 @@ LARGEST = 1000
 
 @dataclass(frozen=True)
 class Place:
-    """Stage files, what they hold, and how their stage ends."""
+    """Stage files, their content, and a way to end their stage."""
 
     files: StageFiles
     read: Callable[[], dict[str, str]]
@@ -30,7 +30,7 @@ Make = Callable[[Sequence[str]], Place]
 
 @pytest.fixture(params=["folder", "memory"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
-    """Make a place that keeps the secrets it is told."""
+    """Return a function that makes stage files, which redact the given secrets."""
 
     def in_folder(secrets: Sequence[str]) -> Place:
         files = FolderFiles(tmp_path, Redactor(secrets), largest=LARGEST)

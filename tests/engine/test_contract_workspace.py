@@ -85,7 +85,7 @@ async def test_unchanged_folder_has_one_tree(make: Make, tmp_path: Path) -> None
     assert await workspace.patch(first, first) == ""
     assert await workspace.diff(first, first, most=10) == b""
     assert not (tmp_path / "aside").exists()
-    # Many may ask at the same time.
+    # Concurrent snapshots return the same tree.
     taken = await asyncio.gather(*(workspace.snapshot(str(number)) for number in range(5)))
     assert set(taken) == {first}
     assert workspace.base == base

@@ -41,6 +41,6 @@ def test_full_disk_stops_a_resumable_run(tmp_path: Path, error: str, words: str)
         assert words in one["met"]
         assert (one["resumed"], one["final"], one["status"]) == ("success", "success", "evaluating")
         assert one["completed"] == ["start", "plan", "work"]
-        # Only the attempt in flight is made again.
+        # Only the attempt in flight is repeated.
         assert one["begun"] - undisturbed["begun"] in (0, 1)
         assert (one["flaw"], one["left_over"]) == ("", [])

@@ -33,7 +33,7 @@ def given(value: str, by: str = "ada") -> Answer:
 
 @dataclass
 class Board(UnrecordedQuestions):
-    """Questions and answers that stand where everybody sees them."""
+    """A shared store of questions and answers, in memory."""
 
     answers: dict[str, Answer] = field(default_factory=dict[str, Answer])
     asked: list[Question] = field(default_factory=list[Question])
@@ -57,7 +57,7 @@ class Board(UnrecordedQuestions):
 
 @dataclass
 class Person:
-    """Says one thing after the other, then nothing for ever, and remembers what it was told."""
+    """Gives its answers in order, then waits without end; records questions and messages."""
 
     says: list[str] = field(default_factory=list[str])
     told: list[str] = field(default_factory=list[str])
@@ -95,7 +95,7 @@ def test_answer_in_the_journal_is_returned_once() -> None:
     person, board = Person(["Y"]), Board({QUESTION.id: LEFT})
     answers = ask(AnsweredFirst(person, board), QUESTION, QUESTION)
     assert answers == [replace(LEFT, selected_option=NO, text="N"), given("Y")]
-    # Asked again, it was none of the choices.
+    # A repeated question means that the first answer matched no choice: ask the person.
     assert board.answers[QUESTION.id].value == "Y"
     assert person.overheard == answers[:1]
 

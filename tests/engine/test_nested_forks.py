@@ -28,7 +28,7 @@ ENDS = "start [shape=Mdiamond]; exit [shape=Msquare];"
 
 
 class Marks(NoWorkspace):
-    """A workspace of marks instead of files; trees are kept in one store for all forks."""
+    """A workspace with marks in place of files; all forks share one store of trees."""
 
     def __init__(self, store: dict[TreeId, frozenset[str]], marks: frozenset[str]) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Marks(NoWorkspace):
 
 
 async def write(stage: Stage) -> Outcome:
-    """Write a mark of the stage and of the item that its branch works on."""
+    """Write a mark: the id of the stage, and the index of the item of its branch."""
     assert isinstance(stage.workspace, Marks)
     mark = f"{stage.node.id}:{stage.context.get('work.index') or ''}"
     assert mark not in stage.workspace.marks or stage.visit > 1
@@ -61,7 +61,7 @@ async def write(stage: Stage) -> Outcome:
 
 @dataclass
 class Drawn:
-    """A drawn pipeline and its model: `ids` numbers the nodes, `text` has the statements."""
+    """A generated pipeline: `ids` numbers the nodes, `text` contains the statements."""
 
     ids: "numbers[int]" = field(default_factory=lambda: numbers(1))
     text: list[str] = field(default_factory=list[str])
@@ -75,8 +75,8 @@ class Drawn:
         self.text += [f"{begin} -> {end};" for begin in begins]
 
 
-# A block is a stage, a choice of two ways, or a fork: its kind and its branches. Two edges lead to
-# a fork of the kind "twice".
+# A block is a stage, a choice between two edges, or a fork (its kind and its branches). Two edges
+# lead to a fork of the kind "twice".
 Block = str | tuple[str, list[list["Block"]]]
 
 stages = st.sampled_from(["stage", "choice"])
@@ -93,7 +93,7 @@ blocks: st.SearchStrategy[Block] = st.recursive(
 def draw(
     drawn: Drawn, before: Sequence[str], line: Sequence[Block], item: str
 ) -> tuple[Sequence[str], Counter[str]]:
-    """Draw blocks one after another; return the last nodes, and each mark with its writes."""
+    """Draw blocks one after another; return the last nodes, and the expected marks with counts."""
     wanted = Counter[str]()
     for block in line:
         if isinstance(block, str):
@@ -148,7 +148,7 @@ def test_random_nested_forks_lose_no_file(part: int, line: list[Block]) -> None:
 
 
 def run(text: str) -> tuple[frozenset[str], int]:
-    """Run a pipeline; return the marks of its final tree, and the number of stages that wrote."""
+    """Run a pipeline; return the marks of its final tree, and the number of writes."""
     with tempfile.TemporaryDirectory(dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")) as folder:
         place = Workplace(Path(folder) / "run", parse(text))
         stages = [one for one in place.graph.nodes.values() if one.id.startswith("s")]

@@ -56,12 +56,12 @@ def asked_by(stage: Stage, *, name: str = "", limit: float | None = None) -> Que
 
 
 class Died(BaseException):
-    """The process ended without a word."""
+    """The process dies."""
 
 
 @dataclass
 class Person:
-    """Says one thing after the other, and then dies or parks."""
+    """Gives its answers in order, then dies or parks."""
 
     says: list[str] = field(default_factory=list[str])
     ends: BaseException | None = None
@@ -78,7 +78,7 @@ class Person:
 
 
 def ask_in(run: OpenRun, person: Interviewer, got: list[Answer], *names: str) -> Work:
-    """Return the work of a stage that asks something, and keeps the answers."""
+    """Return a stage that asks one question for each name, and collects the answers."""
 
     async def work(stage: Stage) -> Outcome:
         asking = AnsweredFirst(person, RunQuestions(run), clock=run.clock)
@@ -92,7 +92,7 @@ def ask_in(run: OpenRun, person: Interviewer, got: list[Answer], *names: str) ->
 def go(
     place: Workplace, person: Interviewer, *names: str, then: BaseException | None = None
 ) -> tuple[RunResult, list[Answer]]:
-    """Run to wherever it rests, as a process of its own would; it may die after it asked."""
+    """Run as a new process would, until the run ends or parks; with `then`, die after asking."""
     got: list[Answer] = []
 
     async def walk() -> RunResult:
@@ -125,7 +125,7 @@ def test_question_is_listed_while_it_is_open_and_after_a_crash(tmp_path: Path) -
     leave_order(place.root / "inbox", order, name="A1")
     _, got = go(place, Person())
     assert [(one.value, one.by) for one in got] == [("N", "ann")]
-    # Whoever was not asked gave no answer of their own.
+    # An answer from the inbox is not counted as an answer of the interviewer.
     with place.open() as run:
         assert run.state.answer_counts == {}
 
@@ -163,8 +163,8 @@ def test_only_the_first_answer_counts(tmp_path: Path) -> None:
 
 
 @dataclass
-class Families:
-    """A parent and its child, both at a gate; the child's is asked at the parent as well."""
+class ParentAndChild:
+    """A parent run and its child, both at a gate; the parent asks the child's question too."""
 
     folder: Path
 
@@ -215,21 +215,21 @@ class Families:
 
 
 def test_child_asks_through_parent_and_takes_its_answer(tmp_path: Path) -> None:
-    family = Families(tmp_path)
+    family = ParentAndChild(tmp_path)
     assert family.go(Person()) == []
     assert family.asked() == [["inner@1.1/gate@1.1"], ["gate@1.1"]]
     order = Order(Action.ANSWER, "ann", question="inner@1.1/gate@1.1", value="n")
     leave_order(tmp_path / "run" / "inbox", order, name="A1")
     with pytest.raises(Died):
         family.go(Person(), dies=True)
-    # The child has it now, and nobody is asked at the parent any more.
+    # The child has received the answer, so the parent no longer asks.
     assert family.asked() == [[], ["gate@1.1"]]
     assert [(one.value, one.by) for one in family.go(Person())] == [("N", "ann")]
     assert family.given() == {}
 
 
 def test_answer_to_child_counts_once_at_parent(tmp_path: Path) -> None:
-    family = Families(tmp_path)
+    family = ParentAndChild(tmp_path)
     with pytest.raises(Died):
         family.go(Person(["Y"]), dies=True)
     assert values(family.go(Person(["N"]))) == ["Y"]
@@ -290,7 +290,7 @@ class Parking(Silent):
 
 
 class Asking(Workplace):
-    """A run that asks once for each of some items."""
+    """A run that asks a question for each item."""
 
     def __init__(self, root: Path, *items: Json) -> None:
         super().__init__(root, EACH, {"list": wrote(things=list(items))})

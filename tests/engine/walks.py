@@ -1,4 +1,4 @@
-"""Generates small graphs with all that decides where a walk goes, and outcomes for their stages."""
+"""Generates small graphs with all attributes that affect routing, and outcomes of their stages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ def _nodes(draw: st.DrawFn, id_: str, ids: Sequence[str] = IDS) -> Node:
     attributes = draw(st.fixed_dictionaries({}, optional=optional))
     kept = {key: value for key, value in attributes.items() if draw(st.integers(0, 3)) == 0}
     shape = draw(st.sampled_from(["box", "box", "diamond", "hexagon"]))
-    # Attempts follow each other at once, so that real runs are fast.
+    # No waits between attempts, so that real runs are fast.
     return node(id_, shape, retry_policy="none", prompt="Do it", **kept)
 
 
@@ -68,7 +68,7 @@ def small_graphs(draw: st.DrawFn) -> Graph:
 
 @st.composite
 def outcomes(draw: st.DrawFn, of: Graph) -> Outcome:
-    """Return what a stage of a graph may come to, as an outcomes file may say it."""
+    """Return a possible outcome of a stage, as an outcomes file can express it."""
     statuses = ["success", "success", "partial_success", "fail", "retry"]
     status = StageStatus(draw(st.sampled_from(statuses)))
     failed = status in (StageStatus.FAIL, StageStatus.RETRY)
@@ -87,7 +87,7 @@ def outcomes(draw: st.DrawFn, of: Graph) -> Outcome:
 
 @dataclass(frozen=True)
 class _Part:
-    """A part of a graph: how it begins, and all of it."""
+    """A part of a graph: its first node, and all its nodes and edges."""
 
     begin: str
     nodes: Sequence[Node]
@@ -101,7 +101,7 @@ POLICIES = ("wait_all", "first_success", "quorum")
 def _forks(
     draw: st.DrawFn, id_: str, meeting: str, policies: Sequence[str], *, depth: int
 ) -> _Part:
-    """Return a fork whose branches meet at a node, and that node."""
+    """Return a fork with its branches, and the node where the branches meet."""
     optional = {
         "join_policy": st.sampled_from(policies),
         "max_retries": st.integers(0, 1),
@@ -113,7 +113,7 @@ def _forks(
     fork = node(id_, "component", retry_policy="none", **plain)
     shape = draw(st.sampled_from(["tripleoctagon", "tripleoctagon", "box"]))
     merge = draw(st.sampled_from(["winner", "all", "none"]))
-    # Two branches of nothing would share what is no fan-in.
+    # Empty branches share their end, which must therefore be a fan-in.
     sorts = ["nothing"] * (shape != "box") + ["fork"] * depth + ["stages"] * 4
     parts = [
         draw(_branches(f"{id_}{number}", meeting, policies, sorts, depth=depth))
@@ -139,7 +139,7 @@ def _branches(
     *,
     depth: int,
 ) -> _Part:
-    """Return a branch of one of some sorts: nothing, a fork, or stages with ways between them."""
+    """Return a branch of a random sort: empty, a fork, or stages with edges between them."""
     sort = draw(st.sampled_from(sorts))
     if sort == "nothing":
         return _Part(meeting, [], [])
@@ -149,14 +149,14 @@ def _branches(
     ids = [f"{prefix}{letter}" for letter in "xy"]
     ways = draw(st.lists(_edges([*ids], out=meeting), max_size=4))
     line = [edge(ids[0], ids[1], weight=-1), edge(ids[1], meeting, weight=-1)]
-    # What may be jumped to is in the branch, and is not.
+    # Retry targets inside and outside of the branch.
     targets = [*ids, "after", "fan"]
     return _Part(ids[0], [draw(_nodes(one, targets)) for one in ids], [*ways, *line])
 
 
 @st.composite
 def forked_graphs(draw: st.DrawFn, policies: Sequence[str] = POLICIES) -> Graph:
-    """Return a graph with a fork, and maybe forks in its branches, that may be walked again."""
+    """Return a graph with a fork, perhaps nested, that may be visited repeatedly."""
     fork = draw(_forks("fan", "join", policies, depth=1))
     optional = {
         "retry_target": st.sampled_from(["fan", "after"]),

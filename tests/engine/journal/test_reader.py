@@ -13,7 +13,7 @@ LINES = 900
 
 @pytest.fixture(scope="module")
 def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A journal that is long enough to be halved, with a torn line at its end."""
+    """A long journal with an incomplete last line."""
     path = tmp_path_factory.mktemp("run") / "events.jsonl"
     log = EventLog(path, run_id="R", clock=ManualClock(), redactor=Redactor([]))
     for number in range(1, LINES + 1):

@@ -1,6 +1,6 @@
-"""The state of a run is the fold of its events, also while branches are at work.
+"""The state of a run is the fold of its events, also while branches are running.
 
-Checkpoints are verified, and a lost final.json is rewritten from the journal.
+Checkpoints are verified, and a lost final.json is restored from the journal.
 """
 
 import asyncio
@@ -99,7 +99,7 @@ async def test_events_and_checkpoint_agree_in_branches(tmp_path: Path) -> None:
 
 
 def require_one_state(root: Path) -> int:
-    """Return how many walks there are, by the checkpoint as well as by the events alone."""
+    """Require the same state from checkpoint and events alone; return the number of walks."""
     by_checkpoint = open_journal(root / "events.jsonl", root / "checkpoint.json")
     by_events = open_journal(root / "events.jsonl", root / "lost.json")
     assert by_checkpoint.state == by_events.state
@@ -201,7 +201,7 @@ def test_corrupt_line_is_named_by_its_number_in_the_journal(tmp_path: Path) -> N
     journal.write_bytes(b"".join([*whole[:-1], whole[-1].replace(b"executing", b"exocuting")]))
     with pytest.raises(ChainBroken, match=f"events.jsonl: line {len(whole)} was changed"):
         open_journal(journal, checkpoint)
-    # A line that got longer moves all that follow.
+    # A longer line moves all lines after it.
     journal.write_bytes(b"".join([whole[0].replace(b"booting", b"bootingg"), *whole[1:]]))
     with pytest.raises(ChainBroken, match="events.jsonl: line 1 was changed"):
         open_journal(journal, checkpoint)
@@ -233,7 +233,7 @@ def test_lost_final_json_is_rewritten(tmp_path: Path, script: Script, left: str 
     with place.open():
         pass
     after = place.json("final.json")
-    # The event was written a moment after the file.
+    # The new file has the time of its event, which was written after the first file.
     assert str(before.pop("ended")) <= str(after.pop("ended"))
     assert after == before
     assert (place.root / "events.jsonl").read_bytes() == journal

@@ -171,7 +171,7 @@ def test_omitted_stages_are_counted(fidelity: Fidelity) -> None:
 def test_preamble_does_not_grow_with_the_number_of_stages(fidelity: Fidelity, stages: int) -> None:
     few = write_preamble(fidelity, remembered(60, words="what was done", values=50))
     many = write_preamble(fidelity, remembered(stages, words="what was done", values=50))
-    # Only the numbers in it grow.
+    # Only the numbers in the text become longer.
     assert abs(len(many) - len(few)) < 250
 
 

@@ -182,7 +182,7 @@ def test_path_without_a_loop() -> None:
 
 def test_loop_counts_from_any_entry() -> None:
     assert find_loops("sabcabcax") == {("a", "b", "c"): 2}
-    # Once entered at b, once at a.
+    # The loop is entered once at b, and once at a.
     assert find_loops("xbabxaba") == {("b", "a"): 2, ("x", "b"): 1}
     assert find_loops("sabcabqcab") == {("a", "b", "c"): 1, ("a", "b", "q", "c"): 1}
 

@@ -62,13 +62,13 @@ def outside(edges: str, node: str = "p") -> str:
         ("s -> w -> p; p -> a -> j; p -> b -> j; j -> d -> e", "p", "depsw"),
         # A loop around the fork is outside as a whole.
         ("s -> w -> p; p -> a -> j; p -> b -> j; j -> d -> w; d -> e", "p", "depsw"),
-        # What only a failure in a branch leads to is in the branch; so is a loop there.
+        # A node reached only by a failure in a branch is in the branch; so is a loop there.
         (
             "s -> p; p -> a -> c -> a; c -> j; p -> b -> j; a [retry_target=f]; f -> a; j -> e",
             "p",
             "eps",
         ),
-        # What a failure outside leads to is not.
+        # A node reached by a failure outside is not in the branch.
         ("s -> w -> p; p -> a -> j; p -> b -> j; w [retry_target=f]; f -> w; j -> e", "p", "efpsw"),
         (
             "s -> p; p -> a -> j; p -> b -> j; j -> d -> e; d [retry_target=a]; f -> a;"
@@ -76,7 +76,7 @@ def outside(edges: str, node: str = "p") -> str:
             "p",
             "deps",
         ),
-        # To a fork within a branch, the rest of the branch is outside.
+        # For a fork within a branch, the rest of the branch is outside.
         (
             "s -> p; p -> a -> j; p -> w -> q; q -> b -> i; q -> c -> i; i -> d -> j -> e",
             "q",
@@ -188,7 +188,7 @@ WITHIN = Bounds("join", frozenset({"plan"}))
 def within(
     whole: Graph, at: str, outcome: Outcome, progress: Progress | None = None
 ) -> MoveDecision:
-    """Decide within a branch that ends at `join`, and to which `plan` is outside."""
+    """Decide within a branch that ends at `join`; `plan` is outside of the branch."""
     return choose_move(whole, progress or Progress(at), Visit(at, 1, 1, outcome), WITHIN)
 
 
@@ -292,7 +292,7 @@ def test_restarting_run_keeps_status(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", again(), {"judge": FAIL})
     result = place.run()
     assert (result.is_restarting, result.status) == (True, EXECUTING)
-    # As long as nobody makes the other one, whoever resumes it finds it there.
+    # Until the next round is created, each resume finds the run restarting.
     again_ = place.run()
     assert (again_.is_restarting, place.handler.nodes) == (True, ["a", "judge"])
     assert not (place.root / "final.json").exists()
@@ -320,7 +320,7 @@ def test_a_simulated_walk_goes_through_all_rounds() -> None:
     assert one.path == ("start", "a", "judge", "a", "judge", "a", "judge", "exit")
     assert [step.decision.move.is_restart for step in one.steps].count(True) == 2
     assert one.never_taken == ()
-    # Visits are counted through all rounds.
+    # Visits are counted across all rounds.
     assert [step.visit.number for step in one.steps if step.visit.node == "judge"] == [1, 2, 3]
 
 

@@ -137,7 +137,7 @@ def test_resumed_run_counts_earlier_attempts(tmp_path: Path) -> None:
     async def work(stage: Stage) -> Outcome:
         nonlocal calls
         calls += 1
-        # The first process ends at work on the second attempt, which then did not fail yet.
+        # The first process ends during the second attempt, before that attempt fails.
         if calls == 2:
             raise Stopped("the process ends here") from OSError("gone")
         return verdict("broken")

@@ -159,7 +159,7 @@ def test_branches_are_drawn_as_far_as_they_came(tmp_path: Path) -> None:
         StageState.WAITING,
     )
     told = states(place)
-    # What was given up is neither at work nor waits for anybody.
+    # Stages of canceled branches are neither running nor waiting.
     assert (of(told)["a2"], of(told)["c"]) == (StageState.INTERRUPTED,) * 2
     assert of(told)["exit"] is StageState.DONE
     assert told.taken[TakenEdge("fan", "a")] == told.taken[TakenEdge("fan", "c")] == 1
@@ -261,7 +261,7 @@ def test_drawing_error_fails_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for program in (git, "/bin/sh", shutil.which("head") or "/usr/bin/head"):
         (only_git / Path(program).name).symlink_to(program)
     monkeypatch.setenv("PATH", str(only_git))
-    # Neither is the drawer that needs no program of its own.
+    # The drawer without Graphviz needs wasmtime, which is missing too.
     monkeypatch.setitem(sys.modules, "wasmtime", None)
     result = run_drawings_run(make_project(tmp_path / "project"))
     assert result.outcome is StageStatus.SUCCESS

@@ -19,7 +19,7 @@ from tests.engine.runs import Workplace, run_graph
 
 @pytest.fixture
 def done(tmp_path: Path) -> Workplace:
-    """A run that is over, of several stages."""
+    """A finished run of several stages."""
     _, place = run_graph(tmp_path, line("a", "b", "c"))
     return place
 

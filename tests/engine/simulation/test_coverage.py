@@ -56,14 +56,14 @@ def covered(text: str) -> Coverage:
 @table(
     ("text", "unreachable"),
     [
-        # A condition that cannot hold: of the outcome, or of two values at once.
+        # A condition that is never true: of the outcome, or with two values at the same time.
         (
             """j [shape=diamond]; start -> work -> j; j -> exit [condition="outcome=success"]
             j -> a [condition="outcome=retry"]; j -> b [condition="context.x=1 && context.x=2"]
             j -> c [condition="outcome=fail"]; a -> exit; b -> exit; c -> exit""",
             "ab",
         ),
-        # A second conditional knows what the first one knew, unless there is a stage in between.
+        # A second conditional sees the same outcome and context, unless a stage lies between.
         (
             """m [shape=diamond]; n [shape=diamond]; start -> work -> m -> n; n -> exit; x -> exit
             m -> exit [condition="outcome=success && context.x=a"]
@@ -76,20 +76,20 @@ def covered(text: str) -> Coverage:
             """,
             "",
         ),
-        # A goal gate sends back also from an end that is no exit.
+        # A goal gate also redirects from a dead end.
         (
             """work [goal_gate=true, retry_target=mend, on_failure=continue]; mend
             start -> work -> last""",
             ["exit"],
         ),
-        # A command prefers no label and suggests nothing; an agent may do both.
+        # A command has no preferred label and suggests no next ids; an agent may have both.
         (
             """work [shape=parallelogram]; start -> work; work -> a [label=A, weight=-1]
             work -> exit; a -> exit""",
             "a",
         ),
         ("start -> work; work -> a [label=A, weight=-1]; work -> exit; a -> exit", ""),
-        # Choices with one label differ by their target.
+        # Choices with the same label are distinguished by their target.
         (
             """ask [shape=hexagon]; start -> ask; ask -> a [label=Yes]; ask -> b [label="[Y] yes"]
             a -> exit; b -> exit""",
@@ -101,14 +101,14 @@ def covered(text: str) -> Coverage:
             work -> exit [condition="graph.goal=this"]""",
             "x",
         ),
-        # Retry targets and goal gates lead on.
+        # Retry targets of stages and of goal gates make nodes reachable.
         (
             """work [retry_target=again]; gate [goal_gate=true, retry_target=mend]
             start -> work -> gate; gate -> exit [condition="outcome=success"]
             gate -> exit [condition="outcome=fail"]; again -> work; mend -> gate""",
             "",
         ),
-        # A fork is left at its meeting and by its retry target alone.
+        # A walk leaves a fork only at its meeting node and by its retry target.
         (
             """fan [shape=component, retry_target=mend]; work [retry_target=second]
             second [shape=component]; join [shape=tripleoctagon]; mend -> exit; z -> exit
@@ -123,7 +123,7 @@ def covered(text: str) -> Coverage:
 def test_unreachable_nodes(text: str, unreachable: Sequence[str]) -> None:
     found = covered(text)
     assert list(found.unreachable_nodes) == list(unreachable)
-    # An edge out of reach leads from or to such a node.
+    # Each unreachable node has an unreachable edge.
     ends = {end for one in found.unreachable_edges for end in (one.source, one.target)}
     assert ends >= set(unreachable) - {"exit"}
 

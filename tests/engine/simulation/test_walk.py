@@ -1,4 +1,4 @@
-"""Simulated walks, and the outcomes they are given."""
+"""Simulated walks with given outcomes."""
 
 import asyncio
 from collections.abc import Mapping

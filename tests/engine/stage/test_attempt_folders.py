@@ -87,7 +87,7 @@ def test_concurrent_attempt_writes_to_history(folder: Path) -> None:
         "history/3.1/status.json",
         "prompt.md",
     ]
-    # Whoever comes when the folder is free finds it so, and the past where it was.
+    # The next attempt takes the folder once it is free; the history stays in its place.
     FolderFiles(folder, Redactor()).finish({"visit": 1, "attempt": 1})
     attempt(folder, 4, 1)
     files = files_in(folder)

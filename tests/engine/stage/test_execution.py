@@ -20,8 +20,8 @@ from tests.engine.branches import GivenBranches
 from tests.engine.graphs import node
 
 
-class Doing:
-    """A handler that does what it is given."""
+class FunctionHandler:
+    """A handler that calls a given function."""
 
     def __init__(self, work: Callable[[Stage], Awaitable[object]]) -> None:
         self._work = work
@@ -30,7 +30,7 @@ class Doing:
         return await self._work(stage)  # pyright: ignore[reportReturnType]
 
 
-class Plain:
+class SyncHandler:
     """A handler that is not async."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ def stage_of(here: Node) -> Stage:
 
 
 def outcome_of(work: Callable[[Stage], Awaitable[object]], here: Node | None = None) -> Outcome:
-    return asyncio.run(execute(Doing(work), stage_of(here or node("a"))))
+    return asyncio.run(execute(FunctionHandler(work), stage_of(here or node("a"))))
 
 
 def raising(error: BaseException) -> Callable[[Stage], Awaitable[object]]:
@@ -108,7 +108,7 @@ def test_a_cancellation_from_outside_passes_and_one_from_inside_fails() -> None:
     assert inside.status is StageStatus.FAIL
 
     async def from_outside() -> None:
-        task = asyncio.create_task(execute(Doing(hang), stage_of(node("a"))))
+        task = asyncio.create_task(execute(FunctionHandler(hang), stage_of(node("a"))))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -118,7 +118,7 @@ def test_a_cancellation_from_outside_passes_and_one_from_inside_fails() -> None:
 
 
 def test_sync_handler_runs_in_a_thread() -> None:
-    handler = Plain()
+    handler = SyncHandler()
     outcome = asyncio.run(execute(handler, stage_of(node("a"))))  # pyright: ignore[reportArgumentType]
     assert outcome == success("plainly")
     assert handler.thread is not threading.main_thread()

@@ -129,7 +129,7 @@ def test_left_out_branches_are_not_stepped_over() -> None:
     left_out: dict[str, Json] = {LEFT_OUT: ["fan@1.1/b", "fan@1.1/a"]}
     after = visited(before, Outcome(StageStatus.SUCCESS, context_updates=left_out))
     assert (after.left_out, after.stepped_over) == (("fan@1.1/b", "fan@1.1/a"), ("w",))
-    # Only a list says it.
+    # Only a list is accepted.
     odd = visited(before, Outcome(StageStatus.SUCCESS, context_updates={LEFT_OUT: "fan@1.1/a"}))
     assert odd.left_out == ()
 
@@ -186,7 +186,7 @@ def test_a_clock_that_goes_back_takes_no_time_away() -> None:
 def test_repeated_attempt_in_same_process_keeps_time() -> None:
     again = flying().begun(1, at(4), is_aside=False)
     assert again.seconds(at(6)) == 6
-    # The next attempt is no second beginning of this one.
+    # The next attempt is not a second start of this attempt.
     later = flying().ended(None, "x").awaiting(2).begun(2, at(4), is_aside=False)
     assert (later.starts, later.worked, later.seconds(at(6))) == (1, 0, 6)
 
@@ -205,7 +205,7 @@ def test_usage_at_end_of_attempt_counts_once() -> None:
 def test_failures_count_when_their_attempt_is_over() -> None:
     failed = flying().ended(None, "busy")
     assert failed.streak.count == 0
-    # One that is made again did not fail before.
+    # An attempt that starts again has no failure.
     assert failed.begun(1, at(1), is_aside=False).failed is None
     second = failed.awaiting(2)
     assert second.streak == Streak("busy", 1)

@@ -79,12 +79,12 @@ def test_walks_round_trip_in_order(branches: list[tuple[str, WalkState]], main: 
     record = parse_json(canonical_json(state_to_record(state)))
     back = state_from_record(Fields(record, "checkpoint"))
     assert back == state
-    # Canonical JSON sorts what has names: the order in which branches began must not get lost.
+    # Canonical JSON sorts keys, but the order in which branches began is kept.
     assert list(back.walks) == list(state.walks)
 
 
 def tree_of_walks() -> Walks:
-    """Return a walk with two branches, the first of which has two of its own."""
+    """Return a walk with two branches; the first branch has two branches of its own."""
     walks: Walks = {MAIN: WalkState(Progress("fan", tree="t0"), FLIGHT)}
     for key, parent, shares in [
         ("fan@1.1/b", MAIN, ""),
@@ -154,14 +154,14 @@ def test_a_visit_is_aside_while_another_walk_has_the_folder_of_the_node() -> Non
     state = RunState(walks=walks)
     assert state.is_aside("fan@1.1/a", "a", 2)
     assert not state.is_aside("fan@1.1/a", "b", 1)
-    # It stays where it is, whoever comes and goes.
+    # An attempt keeps its folder while other attempts begin and end.
     assert not state.is_aside(MAIN, "a", 1)
     aside = InFlight("a", 2, 1, NOON, is_aside=True)
     walks["fan@1.1/a"] = replace(walks["fan@1.1/a"], in_flight=aside)
     walks[MAIN] = replace(walks[MAIN], in_flight=None)
     state = RunState(walks=walks)
     assert state.is_aside("fan@1.1/a", "a", 2)
-    # Whoever comes then takes the folder.
+    # The next attempt takes the free folder.
     assert not state.is_aside("fan@1.1/b", "a", 3)
 
 
@@ -174,7 +174,7 @@ def test_interrupted_attempts_are_those_without_branches_or_questions() -> None:
         outer: replace(walks[outer], in_flight=within),
         inner: replace(walks[inner], in_flight=FLIGHT),
     }
-    # Those whose branches began go on with them.
+    # A stage whose branches began continues with its branches.
     assert interrupted_attempts({**walks, **at_work}) == [FLIGHT]
     waiting = replace(walks[inner], in_flight=replace(FLIGHT, starts=0))
     asking = replace(walks[inner], in_flight=FLIGHT, questions=(QUESTION,))
@@ -218,7 +218,7 @@ BEFORE = Progress(
 def walked(
     progress: Progress, id_: str, outcome: Outcome, *, over: bool = False, number: int = 1
 ) -> Progress:
-    """Return a branch after one more stage, which may be stepped over."""
+    """Return the progress of a branch after one more stage, which may be stepped over."""
     move = Move("next", "weight", is_stepped_over=over, is_handled=not over)
     visit = Visit(id_, number, 1, outcome, tree="t2", seconds=1.0, logs=(f"did {id_}",))
     return advance(progress, Step(visit, move))
@@ -229,7 +229,7 @@ def ended(progress: Progress, status: StageStatus = SUCCESS, reason: str = "done
 
 
 def left(*stages: tuple[str, Outcome]) -> Progress:
-    """Return a branch that left BEFORE and did some stages."""
+    """Return the progress of a branch that forked off BEFORE, ran these stages, and ended."""
     progress = fork_off(BEFORE, BRANCH)
     for id_, outcome in stages:
         progress = walked(progress, id_, outcome)
@@ -268,7 +268,7 @@ def test_branch_progress_starts_fresh() -> None:
 def test_branch_end_contains_updates_of_its_stages() -> None:
     branch = left(("a", success("well", color="red", last_response="ok", size=1)))
     end = branch_end(BRANCH, A, BEFORE, branch)
-    # The color is what it was, and was written all the same.
+    # The color has the same value as before, but the stage wrote it.
     assert end.updates == {"color": "red", "last_response": "ok", "size": 1}
     assert (end.name, end.key, end.status, end.reason) == ("a", A, SUCCESS, "")
     assert (end.notes, end.response, end.base, end.tree) == ("well", "ok", "t1", "t2")
@@ -289,7 +289,7 @@ def test_a_walk_gets_all_but_the_context_of_its_branches() -> None:
     assert joined.logs == ("planned", "did a", "did a2", "did b")
     assert joined.handled == ("plan", "a", "a2", "b")
     assert joined.usage == Usage(3, 5, 2.0)
-    # The stage that forks takes as long as its branches.
+    # The time of the branches is already part of the time of the stage that forks.
     assert (joined.seconds, joined.tree, joined.written) == (2.0, "t1", None)
     assert (joined.last_status, joined.last_notes) == (FAIL, "bad")
     assert joined.stages == {
@@ -304,7 +304,7 @@ def test_visits_of_a_node_that_several_branches_share_add_up() -> None:
     twice = left(("s", success()), ("s", success()))
     joined = join(BEFORE, {A: twice, B: left(("s", success()))})
     assert joined.visits("s") == 3
-    # Joined a second time, only what is new is added.
+    # A second join adds only the new visits.
     again = join(joined, {"fan@2.1/a": walked(fork_off(joined, BRANCH), "s", success())})
     assert again.visits("s") == 4
 
@@ -347,7 +347,7 @@ def gate_of(progress: Progress) -> str:
 
 
 def met(progress: Progress, *left_out: str) -> Progress:
-    """Return the progress after a fan-in that left branches out."""
+    """Return the progress after a fan-in that left some branches out."""
     said = Outcome(SUCCESS, context_updates={LEFT_OUT: list(left_out)})
     return walked(progress, "join", said)
 

@@ -56,7 +56,7 @@ def test_changed_bytes_are_found(tmp_path: Path) -> None:
     with pytest.raises(VerificationError, match="does not match its hash"):
         blobs.get(digest)
     assert isinstance(blobs.trouble, VerificationError)
-    # Whoever brings the same bytes again mends it.
+    # Storing the same bytes again repairs the artifact.
     again = Blobs(tmp_path)
     again.put(b"true")
     assert again.get(digest) == b"true"

@@ -48,7 +48,7 @@ def test_usage_before_crash_counts(tmp_path: Path) -> None:
     with place.open() as run:
         assert run.state.used == USED
         assert run.progress.usage == NOTHING_USED
-    # Of the attempt that was cut off nobody knows what it used.
+    # The usage of the interrupted attempt is unknown.
     assert place.run().usage == USED + USED
 
 

@@ -25,8 +25,8 @@ from tests.patience import with_longer_limits
 A, B = "fan@1.1/a", "fan@1.1/b"
 
 
-class Opened(NoEnvironment):
-    """An environment that notes whether it is open."""
+class OpenedOnce(NoEnvironment):
+    """An environment that can be opened only once at a time."""
 
     def __init__(self) -> None:
         self.opened = 0
@@ -40,12 +40,12 @@ class Opened(NoEnvironment):
 
 
 class Folders(NoWorkspace):
-    """A workspace in memory: folders by the name of their dimension, and trees of names."""
+    """A workspace in memory: file names by dimension; a tree is the list of its file names."""
 
     def __init__(
         self, name: str = "", all: dict[str, set[str]] | None = None, notes: list[str] | None = None
     ) -> None:
-        super().__init__(Opened())
+        super().__init__(OpenedOnce())
         self.name = name
         self.all: dict[str, set[str]] = {"": set()} if all is None else all
         self.notes: list[str] = [] if notes is None else notes
@@ -88,13 +88,13 @@ async def hang(stage: Stage) -> Outcome:
 
 
 def without(graph: Graph, *ways: tuple[str, str], **nodes: Node) -> Graph:
-    """Return a graph without some ways, and with other nodes."""
+    """Return a graph without some edges, and with some nodes replaced."""
     kept = tuple(one for one in graph.edges if (one.source, one.target) not in ways)
     return Graph(graph.name, {**graph.nodes, **nodes}, kept, graph.attributes)
 
 
 async def write(stage: Stage) -> Outcome:
-    """Leave a file that is named for the node, and tell which there are."""
+    """Write a file with the name of the node, and report all files in the context."""
     assert isinstance(stage.workspace, Folders)
     stage.workspace.files.add(stage.node.id)
     seen: list[Json] = [*sorted(stage.workspace.files)]
@@ -151,7 +151,7 @@ def test_retried_fork_walks_new_branches_and_counts_both(tmp_path: Path) -> None
     assert place.handler.calls == [("a", 1, 1), ("b", 1, 1), ("a", 2, 1), ("b", 2, 1)]
     assert set(folders.all) == {""}
     with place.open() as opened:
-        # The attempt that was lost is no part of the walk.
+        # The failed attempt is not part of the walk.
         assert (opened.progress.visits("a"), opened.progress.visits("b")) == (1, 1)
 
 
@@ -253,7 +253,7 @@ def test_machine_error_in_a_branch_is_no_outcome(tmp_path: Path) -> None:
 
 
 def test_a_handler_of_ones_own_may_walk_any_branch(tmp_path: Path) -> None:
-    """What `Branches` promises does not depend on the node being a fork."""
+    """`Branches` keeps its promises in every handler, not only in a fork."""
 
     class Detour:
         async def execute(self, stage: Stage) -> Outcome:

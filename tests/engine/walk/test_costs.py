@@ -17,7 +17,7 @@ SOME = 200
 
 
 def bytes_written() -> int:
-    """Return how many bytes this process has handed to the kernel."""
+    """Return how many bytes this process has written."""
     fields = Path("/proc/self/io").read_text().split()
     return int(fields[fields.index("wchar:") + 1])
 
@@ -29,7 +29,7 @@ def test_cost_of_a_stage_is_constant(tmp_path: Path, monkeypatch: pytest.MonkeyP
     done = [0]
 
     def counting(file: int) -> None:
-        # Counted only: what a sync costs is the disk's affair, and slow.
+        # Count without syncing: a sync is slow, and its time depends on the disk.
         done[0] += 1
 
     async def measure(stage: Stage) -> Outcome:

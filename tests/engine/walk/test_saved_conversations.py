@@ -24,7 +24,7 @@ def which(last: str, read: ReadSaved) -> object:
 
 
 async def say(stage: Stage) -> Outcome:
-    """Take part in the thread, and keep on the disk what was said."""
+    """Take part in the thread, and store the conversation on disk."""
     await Speakers()(stage)
     stage.files.write(NAME, stage.id)
     return success()
@@ -55,7 +55,7 @@ def test_thread_is_restored_from_its_last_stage(tmp_path: Path) -> None:
 def test_a_walk_takes_a_thread_up_once(tmp_path: Path) -> None:
     found = kept(walked(tmp_path, threaded("a")))
     found.take("main", [MAIN])
-    # What the disk has may be older by now than what this process said and let go of.
+    # The conversation on disk may be older than the one this process took and lost.
     with pytest.raises(ConversationLost, match="contains no stage of the thread"):
         found.take("main", [MAIN])
 

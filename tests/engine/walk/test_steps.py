@@ -1,6 +1,6 @@
-"""An interrupted stage is repeated, fails, or a person is asked.
+"""Interrupted stages are repeated, fail, or ask a person.
 
-Attempts of a visit, and the patch that it leaves.
+Attempts of a visit, and the patch of the visit.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ Said = str | Answer
 
 @dataclass
 class Person:
-    """Says one thing after the other, and then leaves."""
+    """Gives its answers in order, then parks."""
 
     says: list[Said] = field(default_factory=list[Said])
     asked: list[Question] = field(default_factory=list[Question])
@@ -65,8 +65,8 @@ class Person:
         self.told.append(message)
 
 
-class Asked(Workplace):
-    """A run directory with somebody who is asked."""
+class InterviewedRun(Workplace):
+    """A run directory with a person as the interviewer."""
 
     def __init__(self, root: Path, whole: Graph) -> None:
         super().__init__(root, whole)
@@ -82,8 +82,8 @@ class Asked(Workplace):
         )
 
 
-class Deploying(Asked):
-    """A run whose one stage must not be done twice unasked."""
+class Deploying(InterviewedRun):
+    """A run with a stage that must not be repeated without a person's answer."""
 
     def __init__(self, folder: Path, *, attribute: str = "ask", **more: str | int) -> None:
         deploy = node("deploy", label="Deploy it", if_interrupted=attribute, **more)
@@ -99,7 +99,7 @@ class Deploying(Asked):
         super().__init__(folder / "run", whole)
 
     def die(self) -> None:
-        """Let the process end while the stage is at work."""
+        """End the process during the stage."""
         self.handler.script = {"deploy": _die}
         with pytest.raises(KeyboardInterrupt):
             self.run()
@@ -107,12 +107,12 @@ class Deploying(Asked):
 
     @property
     def deployed(self) -> int:
-        """How often the stage was really begun."""
+        """Number of times that the stage began."""
         return self.handler.nodes.count("deploy")
 
 
-class Tired(SystemClock):
-    """A clock of a process that dies as soon as it waits."""
+class DyingClock(SystemClock):
+    """A clock whose process dies when it starts to wait."""
 
     async def sleep(self, duration: timedelta) -> None:
         raise KeyboardInterrupt
@@ -232,14 +232,14 @@ def test_an_answer_that_was_used_is_not_used_again(tmp_path: Path) -> None:
 
 
 def test_wait_between_attempts_is_no_interruption(tmp_path: Path) -> None:
-    """Who dies while it waits for its next attempt has done nothing that could be half done."""
+    """A process that dies between two attempts has not interrupted any work."""
     for attribute in ("ask", "fail"):
         place = Deploying(
             tmp_path / attribute, attribute=attribute, max_retries=1, retry_policy="none"
         )
 
         place.handler.script = {"deploy": [RETRY, success()]}
-        awake, place.clock = place.clock, Tired()
+        awake, place.clock = place.clock, DyingClock()
         with pytest.raises(KeyboardInterrupt):
             place.run()
         place.clock = awake
@@ -391,7 +391,7 @@ ODD: Files = {
 
 
 def writing(files: Files) -> Callable[[Stage], Awaitable[Outcome]]:
-    """Return work that writes files into the workspace."""
+    """Return a stage that writes files into the workspace."""
 
     async def work(stage: Stage) -> Outcome:
         assert isinstance(stage.workspace, Dimension)
@@ -543,8 +543,8 @@ def test_many_names_are_counted() -> None:
     assert "file59" not in told
 
 
-class Slow(NoWorkspace):
-    """Knows of a change, and takes for ever to say which."""
+class EndlessDiff(NoWorkspace):
+    """A workspace with a changed file, whose diff never ends."""
 
     async def snapshot(self, subject: str) -> TreeId:
         return subject
@@ -560,14 +560,14 @@ class Slow(NoWorkspace):
 def test_a_patch_that_lasts_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patches, "MAX_PATCH_S", 0.01)
     place = Workplace(tmp_path / "run", line("a", "b"))
-    place.workspace = Slow()
+    place.workspace = EndlessDiff()
     assert place.run().exit_code == 0
     [told] = [one for one in place.events("PatchLeftOut") if one.node == "b"]
     assert (told.data["count"], told.data["paths"]) == (1, ["file"])
 
 
-class Failing(Slow):
-    """Has a git that fails."""
+class BrokenGit(EndlessDiff):
+    """A workspace whose git fails."""
 
     async def diff(self, since: TreeId, until: TreeId, *, most: int, binary: bool = True) -> bytes:
         raise GitFailed("git is out of order")
@@ -575,7 +575,7 @@ class Failing(Slow):
 
 def test_trouble_with_git_holds_no_run_up(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a", "b"))
-    place.workspace = Failing()
+    place.workspace = BrokenGit()
     assert place.run().exit_code == 0
     [told] = [one for one in place.events("PatchLeftOut") if one.node == "b"]
     assert "git is out of order" in str(told.data["why"])
