@@ -1,4 +1,4 @@
-"""The environments that have to satisfy the contract."""
+"""All environments that must satisfy the contract."""
 
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
@@ -18,21 +18,21 @@ from tests.counts import IS_FULL
 from tests.environments.places import KEEP, OPERATOR, make_walls, why_no_sandbox
 from tests.environments.remotes import CONTAINER, Server, put_docker, ssh_server, why_no_ssh
 
-# Containers and SSH share all but their start; so do the two sandboxes with files.
+# Docker and SSH differ only in their start; so do the two sandboxes with files.
 REMOTE = ["docker", "ssh"] if IS_FULL else ["ssh"]
 MORE = ["landlock", "logging", "docker"] if IS_FULL else []
 
 
 @pytest.fixture(scope="session")
 def sandbox_allowed(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Skip where no sandbox can be had."""
+    """Skip the tests where no sandbox is available."""
     if why := why_no_sandbox(tmp_path_factory.mktemp("trial")):
         pytest.skip(f"no sandbox here: {why}")
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
-    """A real SSH server, which is skipped where none is installed."""
+    """A real SSH server; skip the tests where none is installed."""
     if why := why_no_ssh():
         pytest.skip(why)
     with ssh_server(tmp_path_factory.mktemp("sshd")) as server:
@@ -47,7 +47,7 @@ def with_docker(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def landlock_allowed() -> None:
-    """Skip where the kernel has no Landlock, or an old one."""
+    """Skip the tests where the kernel has no Landlock, or a version that is too old."""
     try:
         require_landlock(landlock_abi())
     except SandboxUnavailable as error:
@@ -56,7 +56,7 @@ def landlock_allowed() -> None:
 
 @pytest.fixture(params=["bubblewrap", "landlock"])
 def sandbox(request: pytest.FixtureRequest) -> str:
-    """The name of a sandbox that can be had here."""
+    """The name of an available sandbox."""
     request.getfixturevalue(ALLOWED[request.param])
     return request.param
 
@@ -106,7 +106,7 @@ def machine(request: pytest.FixtureRequest, workspace: Path) -> ExecutionEnviron
 async def reachable(
     request: pytest.FixtureRequest, workspace: Path
 ) -> AsyncGenerator[ExecutionEnvironment]:
-    """An environment whose ports can be reached, between its first call and its last."""
+    """A running environment whose ports can be reached."""
     environment = _make(request.param, workspace, request)
     await environment.initialize()
     yield environment
@@ -115,7 +115,7 @@ async def reachable(
 
 @pytest.fixture
 async def env(environment: ExecutionEnvironment) -> AsyncGenerator[ExecutionEnvironment]:
-    """An environment with files, between its first call and its last."""
+    """A running environment with files."""
     await environment.initialize()
     yield environment
     await environment.cleanup()
@@ -123,7 +123,7 @@ async def env(environment: ExecutionEnvironment) -> AsyncGenerator[ExecutionEnvi
 
 @pytest.fixture
 async def shell(machine: ExecutionEnvironment) -> AsyncGenerator[ExecutionEnvironment]:
-    """An environment with files and commands, between its first call and its last."""
+    """A running environment with files and commands."""
     await machine.initialize()
     yield machine
     await machine.cleanup()
@@ -133,7 +133,7 @@ async def shell(machine: ExecutionEnvironment) -> AsyncGenerator[ExecutionEnviro
 async def offering(
     request: pytest.FixtureRequest, workspace: Path
 ) -> AsyncGenerator[ExecutionEnvironment]:
-    """An environment that can get a port, between its first call and its last."""
+    """A running environment that can open a port."""
     environment = _make(request.param, workspace, request)
     await environment.initialize()
     yield environment
@@ -144,7 +144,7 @@ async def offering(
 async def remote(
     request: pytest.FixtureRequest, workspace: Path
 ) -> AsyncGenerator[ExecutionEnvironment]:
-    """An environment at the other side of a program, between its first call and its last."""
+    """A running environment behind a remote program."""
     environment = _make(request.param, workspace, request)
     await environment.initialize()
     yield environment

@@ -1,4 +1,4 @@
-"""Environments to try, and what the tests do with them."""
+"""Makes environments for tests, and runs commands in them."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ def use(
     environment: ExecutionEnvironment,
     work: Callable[[ExecutionEnvironment], Coroutine[Any, Any, T]],
 ) -> T:
-    """Do something in an environment from its first call to its last."""
+    """Initialize an environment, do some work in it, and clean it up."""
 
     async def whole() -> T:
         await environment.initialize()
@@ -61,7 +61,7 @@ def make_walls(
     hide: Sequence[Path] = (),
     passed: Sequence[str] = (),
 ) -> SandboxSettings:
-    """Return settings of the bubblewrap that is installed, or of Landlock."""
+    """Return settings for the installed bubblewrap, or for Landlock."""
     return SandboxSettings(
         (shutil.which("bwrap") or "bwrap") if kind == "bubblewrap" else None,
         find_interpreter(),
@@ -72,7 +72,7 @@ def make_walls(
 
 
 def why_no_sandbox(folder: Path) -> str:
-    """Return why no sandbox can be had here, nothing when one can."""
+    """Return the reason why no sandbox is available, or an empty string."""
     if not shutil.which("bwrap"):
         return "bubblewrap is not installed"
 
@@ -87,14 +87,14 @@ def why_no_sandbox(folder: Path) -> str:
 
 
 def hold(namespace: str) -> int:
-    """Keep a namespace with a descriptor: its number is given to the next one when it is gone."""
+    """Keep a namespace open, because the kernel reuses the number of a closed namespace."""
     return os.open(f"/proc/{min(processes_in(namespace))}/ns/pid", os.O_RDONLY)
 
 
 def processes_in(namespace: str) -> list[int]:
-    """Return who lives in a namespace of processes, such as `pid:[4026532341]`.
+    """Return the processes in a process namespace, such as `pid:[4026532341]`.
 
-    The dead are not counted: who is their parent now may take its time to look.
+    Zombies are not counted, because their new parent may reap them late.
     """
     found: list[int] = []
     for process in Path("/proc").glob("[0-9]*"):

@@ -13,8 +13,8 @@ from pathlib import Path
 
 CONTAINER = "box"
 
-# As the real one: commands have a session and variables of their own, their streams end with the
-# client, and the commands themselves do not. It imports little, because each operation starts it.
+# Like docker, it gives a command its own session and variables, and ends the streams but not the
+# command with the client. It imports little, because each operation starts it.
 _DOCKER = r"""#!/usr/bin/python3 -IS
 import os, select, sys
 
@@ -48,7 +48,7 @@ while stdout in routes or stderr in routes:
 
 
 def put_docker(folder: Path, path: str) -> dict[str, str]:
-    """Put the stand-in into a folder; return variables with it on the PATH."""
+    """Write the stand-in into a folder; return variables with it on the PATH."""
     program = folder / "docker"
     program.write_text(_DOCKER)
     program.chmod(0o755)
@@ -57,14 +57,14 @@ def put_docker(folder: Path, path: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Server:
-    """A running SSH server, and the options by which ssh reaches it."""
+    """A running SSH server, and the options that ssh needs to reach it."""
 
     options: Sequence[str]
     host: str = "127.0.0.1"
 
 
 def why_no_ssh() -> str:
-    """Return why no SSH server can be started here, nothing when one can."""
+    """Return the reason why no SSH server can be started, or an empty string."""
     missing = [name for name in ("ssh", "sshd", "ssh-keygen") if not _which(name)]
     if not missing:
         return ""
@@ -73,7 +73,7 @@ def why_no_ssh() -> str:
 
 @contextmanager
 def ssh_server(folder: Path) -> Generator[Server]:
-    """Run a server on a port of the loopback, which accepts one new key of this user."""
+    """Run a server on a port of the loopback; it accepts one new key of this user."""
     for name in ("host", "client"):
         _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name))
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -89,13 +89,13 @@ def ssh_server(folder: Path) -> Generator[Server]:
         "PidFile": "none",
         "MaxStartups": 100,
         "StrictModes": "no",
-        # Else bash reads the start-up file of this user, which may be slow.
+        # Otherwise bash reads the start-up file of this user, which may be slow.
         "SetEnv": "SHLVL=1",
     }
     (folder / "config").write_text("".join(f"{name} {one}\n" for name, one in settings.items()))
     (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
     if os.getuid() == 0:
-        # The empty folder of the server, which an init system makes elsewhere.
+        # sshd needs this empty folder, which the init system usually makes.
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     argv = [_which("sshd"), "-D", "-e", "-f", str(folder / "config")]
     with (folder / "log").open("wb") as log, subprocess.Popen(argv, stderr=log) as server:
@@ -125,7 +125,7 @@ def _await_port(port: int, server: "subprocess.Popen[bytes]", log: Path) -> None
 
 
 def _which(name: str) -> str:
-    # It is not on the PATH of users.
+    # sshd is not on the PATH of users.
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin") or ""
 
 

@@ -40,7 +40,7 @@ def operator(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def neutral() -> Iterator[Path]:
-    """A workspace whose path tells nothing, as runs have it; `tmp_path` would name the test."""
+    """A workspace with a neutral path, as in a run; `tmp_path` contains the name of the test."""
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder)
 
@@ -60,7 +60,7 @@ def environment(operator: Path, neutral: Path) -> ExecutionEnvironment:
 
 
 def python(code: str, *arguments: str) -> str:
-    """Return a command that runs Python inside."""
+    """Return a command that runs Python in the sandbox."""
     quoted = textwrap.dedent(code).replace("'", "'\"'\"'")
     return f"python3 -I -c '{quoted}' {' '.join(arguments)}"
 
@@ -98,7 +98,7 @@ def test_mounts_show_no_host_paths(environment: ExecutionEnvironment, neutral: P
     disk = [line.split() for line in told.stdout.splitlines() if " - tmpfs " not in line]
     sources = {words[3] for words in disk if not words[4].startswith(("/proc", "/dev"))}
     beyond = {path for path in sources if not path.startswith(("/usr", "/etc", "/lib", "/bin"))}
-    # On a disk of its own the path is counted from there.
+    # If the workspace is on a disk of its own, the path is relative to its mount point.
     assert all(str(neutral).endswith(path) for path in beyond)
     assert len(beyond) == 1
 
@@ -346,22 +346,22 @@ def test_killed_runner_leaves_no_process(neutral: Path, *, stopped: bool) -> Non
             assert runner.stdout is not None
             namespace = runner.stdout.readline().strip()
             before, held = processes_in(namespace), hold(namespace)
-            if stopped:  # so that it does not see the socket close
+            if stopped:  # so that it does not notice the closed socket
                 os.kill(min(before), signal.SIGSTOP)
             runner.kill()
         assert len(before) >= 3
-        asyncio.run(nobody_is_left(namespace))
+        asyncio.run(until_no_process_is_left(namespace))
         os.close(held)
 
 
-async def nobody_is_left(namespace: str) -> None:
+async def until_no_process_is_left(namespace: str) -> None:
     async with asyncio.timeout(60):
         while processes_in(namespace):
             await asyncio.sleep(0.01)
 
 
 def test_processes_are_counted_while_shared_memory_is_slow_to_count(neutral: Path) -> None:
-    # Before they share pages, they have more memory together than the bound.
+    # Before the shared pages are counted as shared, the processes seem to exceed the memory bound.
     settings = replace(make_walls(), bounds=SandboxBounds(max_processes=200, max_memory_mb=200))
     forks = "import os, time\nfor _ in range(10):\n    os.fork()\ntime.sleep(1)"
     (bomb,) = run(SandboxedExecutionEnvironment(neutral, settings), python(forks))

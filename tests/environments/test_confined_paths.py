@@ -38,7 +38,7 @@ def read(inside: ConfinedFolder, path: str) -> str:
 
 @pytest.fixture
 def planted(workspace: Path, outside: Path) -> tuple[str, ...]:
-    """Paths in the workspace that lead to a file outside by links."""
+    """Paths in the workspace that lead through links to a file outside."""
     (workspace / "a").mkdir()
     links = {
         "a/file": str(outside / "secret"),
@@ -141,7 +141,7 @@ def test_a_null_character_is_refused(inside: ConfinedFolder) -> None:
 
 
 class Swapper:
-    """Puts a link in place of a folder or file and back, as fast as it can, until it is stopped."""
+    """Replaces a folder or file by a link and back, as fast as possible, until stopped."""
 
     def __init__(self, folder: Path, target: Path) -> None:
         self._folder, self._target = folder, target
@@ -160,7 +160,7 @@ class Swapper:
         kept = self._folder.with_name("kept")
         while not self._stopped.is_set():
             self._folder.rename(kept)
-            # In between, the tools may make the folder anew.
+            # Meanwhile, the tools may create the folder again.
             with suppress(FileExistsError):
                 self._folder.symlink_to(self._target)
             while kept.exists():
@@ -248,8 +248,8 @@ def test_folder_replaced_by_a_link_is_not_entered(
     assert [entry.name for entry in found] == ["folder"]
 
 
-def showing(workspace: Path, project: Path, *names: str, hidden: str = "") -> ConfinedFolder:
-    """Show files or folders of a project in a workspace, where something stands in for each."""
+def mounted(workspace: Path, project: Path, *names: str, hidden: str = "") -> ConfinedFolder:
+    """Mount files or folders of a project in place of files or folders of a workspace."""
     known = {file_identity((workspace / name).lstat()): project / name for name in names}
     closed = {file_identity((project / hidden).lstat())} if hidden else set[FileIdentity]()
     return ConfinedFolder(workspace, ("/workspace",), known, closed)
@@ -263,7 +263,7 @@ def test_mounted_files_are_readable_and_not_writable(workspace: Path, tmp_path: 
     (project / "modules/key/secret").touch()
     for name in ("modules/one", "file"):
         (project / name).write_text(name)
-    inside = showing(workspace, project, "modules", "file", hidden="modules/key")
+    inside = mounted(workspace, project, "modules", "file", hidden="modules/key")
     assert read(inside, "modules/one") == "modules/one"
     assert read(inside, "file") == "file"
     names = [entry.name for entry in files.list_directory(inside, ".", depth=3)]
@@ -286,13 +286,13 @@ def test_racing_folder_swaps_do_not_write_to_a_mount(workspace: Path, tmp_path: 
     (workspace / "modules").mkdir()
     (workspace / "other").mkdir()
     (project / "modules").mkdir(parents=True)
-    inside = showing(workspace, project, "modules")
+    inside = mounted(workspace, project, "modules")
     stopped = threading.Event()
 
     def swap() -> None:
         while not stopped.is_set():
             for old, new in (("modules", "x"), ("other", "modules"), ("x", "other")):
-                with suppress(OSError):  # the writer made a folder of that name meanwhile
+                with suppress(OSError):  # the writer has created a folder with that name
                     (workspace / old).rename(workspace / new)
 
     swapping = threading.Thread(target=swap)

@@ -1,4 +1,4 @@
-"""The contract of all environments, for files in memory too, and commands on machines."""
+"""Contract of all environments, including files in memory; commands on machines."""
 
 import asyncio
 import socket
@@ -20,8 +20,8 @@ from tests.environments.places import FAR_MS, run
 
 pytestmark = pytest.mark.anyio
 
-# A dead process keeps its number until its parent looks, which takes some their time.
-# With Landlock no process can look, and the supervisor looks at once.
+# A zombie keeps its process id until its parent reaps it, which may be late. In Landlock a command
+# cannot read /proc, but the supervisor reaps at once.
 LIVES = "grep -qs '^State:.[RSDT]' /proc/{0}/status || ! [ -r /proc/self/status ] && kill -0 {0}"
 SERVER = """
 import http.server
@@ -179,7 +179,7 @@ async def test_glob_sorts_by_newest_file(env: ExecutionEnvironment) -> None:
     assert list(await env.glob("*/?.txt", "src")) == ["src/deep/d.txt"]
     assert list(await env.glob("no such")) == []
     for newest in ("a.py", "src/b.py", "a.py"):
-        # A clock of files is coarse: written again until it shows.
+        # File times are coarse, so write until the time changes.
         for _ in range(1000):
             await env.write_file(newest, "again")
             if (await env.glob("**/*.py"))[0] == newest:
@@ -282,7 +282,7 @@ def test_no_key_reaches_a_command(machine: ExecutionEnvironment) -> None:
 
 async def test_timeout_kills_command_and_children(shell: ExecutionEnvironment) -> None:
     command = "trap 'echo asked; exit 3' TERM; sleep 1000 & echo $!; wait"
-    # On a busy machine, a short time is over before the command has begun.
+    # On a busy machine, a short time limit may end before the command begins.
     for timeout_ms in (300, 3_000, 30_000):
         result = await shell.exec_command(command, timeout_ms=timeout_ms)
         if len(result.stdout.split()) == 2:
@@ -425,7 +425,7 @@ async def test_cleaning_up_is_harmless_when_repeated(environment: ExecutionEnvir
     await environment.write_file("x", "text")
     await environment.cleanup()
     await environment.cleanup()
-    # And it can be made ready again.
+    # It can be initialized again.
     await environment.initialize()
     assert await environment.read_file("x") == "text"
     await environment.cleanup()

@@ -49,7 +49,7 @@ def test_our_own_settings_that_are_secret_are_left_out_and_the_others_stay() -> 
     got = inherited(dict.fromkeys([*of_sections, "ATTRACTOR_STATE_DIR"], "https://host/key"))
     assert "ATTRACTOR_NOTIFY__URL" in of_sections
     assert not any(is_kept and of_sections.get(name) for name, is_kept in got.items())
-    # Its command may have the key of a service in it.
+    # The command may contain the key of a service.
     assert "ATTRACTOR_NOTIFY__COMMAND" not in got
     assert {"ATTRACTOR_STATE_DIR", "ATTRACTOR_OUTPUT__COLOR"} <= set(got)
 

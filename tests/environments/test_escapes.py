@@ -1,4 +1,4 @@
-"""Escapes are tried in each sandbox, and without one: there they must succeed, or prove nothing."""
+"""Escapes fail in each sandbox; without a sandbox they succeed, otherwise they prove nothing."""
 
 import asyncio
 import ctypes
@@ -32,7 +32,7 @@ ENVIRON = OPERATOR | {"OPENAI_API_KEY": CANARY, "PROVIDER_TOKEN": CANARY}
 
 
 def python(code: str) -> str:
-    """Return a command that runs Python with the names of `Outside` in the variables."""
+    """Return a command that runs Python with the variables of `outside`."""
     quoted = textwrap.dedent(code).replace("'", "'\"'\"'")
     return f"python3 -I -c '{PRELUDE}{quoted}'"
 
@@ -135,13 +135,13 @@ SECTIONS = {
 }
 LEAKS: Mapping[str, set[str]] = {
     "bubblewrap": set(),
-    # Named by the promise `hides_metadata`.
+    # Excluded by the promise `hides_metadata`.
     "landlock": {f"metadata: {name}" for name in METADATA},
 }
 
 
 ONLY_ROOT = {"write: a system folder", "write: a setting of the kernel"}
-# Some machines forbid these to everybody but root.
+# Some machines allow these only to root.
 MAYBE = {
     "read: a nested user namespace",
     "network: IPv6",
@@ -152,7 +152,7 @@ MAYBE = {
 
 @contextmanager
 def outside(home: Path) -> Generator[dict[str, str]]:
-    """Make all that a sandbox must protect, and tell where it is."""
+    """Create everything that a sandbox must protect; yield the locations as variables."""
     project = home / "project"
     project.mkdir(parents=True)
     for name in ("project/secret", "append", "truncate", "link", "remove", "rename"):
@@ -254,7 +254,7 @@ def test_without_a_sandbox_the_attempts_succeed(workspace: Path, tmp_path: Path)
     with outside(tmp_path / "home") as variables:
         succeeded = asyncio.run(escapes(environment, variables))
     every = {f"{section}: {name}" for section, names in SECTIONS.items() for name in names}
-    # Keys are kept from commands without a sandbox too.
+    # Keys are removed from commands without a sandbox too.
     every -= {"read: a variable with a key", *(ONLY_ROOT if os.getuid() else ())}
     assert every - succeeded <= MAYBE
 
@@ -292,7 +292,7 @@ def test_no_process_is_left_behind(sandbox: str, workspace: Path) -> None:
 
     async def work(env: ExecutionEnvironment) -> None:
         begin = "".join(f"{one.format(stay=stay)} >out 2>&1 &\n" for one in STAYS)
-        # It goes on until all have left its group.
+        # The service runs until all processes have left its group.
         service = await env.start_service(f"{begin} sleep 1000")
         async with asyncio.timeout(30):
             while len(processes_of(stay)) < len(STAYS):
@@ -306,7 +306,7 @@ def test_no_process_is_left_behind(sandbox: str, workspace: Path) -> None:
 
 
 def processes_of(command: str) -> list[int]:
-    """Return the living processes with exactly this command line."""
+    """Return the running processes with exactly this command line."""
     line = command.replace(" ", "\0").encode() + b"\0"
     found: list[int] = []
     for process in Path("/proc").glob("[0-9]*"):

@@ -54,7 +54,7 @@ def test_binary_files_are_rejected(inside: ConfinedFolder, workspace: Path, data
 
 def test_a_pipe_or_a_socket_is_refused_at_once(inside: ConfinedFolder, workspace: Path) -> None:
     os.mkfifo(workspace / "pipe")
-    # The path of a socket may have no more than 108 characters.
+    # The path of a socket is limited to 108 characters.
     folder = os.open(workspace, os.O_RDONLY)
     with socket.socket(socket.AF_UNIX) as unix:
         unix.bind(f"/proc/self/fd/{folder}/socket")
@@ -138,7 +138,7 @@ def test_deeply_nested_folders_are_supported(inside: ConfinedFolder, workspace: 
         assert files.glob(inside, "**/file", ".") == ["file"]
         assert len(files.list_directory(inside, ".", depth=5000)) <= 1001
     finally:
-        # pytest itself can't remove what is so deep.
+        # pytest cannot remove a tree of this depth.
         subprocess.run(["rm", "-rf", workspace / "d"], check=True, timeout=60)
 
 

@@ -71,15 +71,15 @@ def test_decoy_listeners_answer_until_full() -> None:
         assert listeners.answer()
         waiting: list[socket.socket] = []
         try:
-            fill(listeners.abstract, waiting)
+            fill_queue(listeners.abstract, waiting)
             assert not listeners.answer()
         finally:
             for one in waiting:
                 one.close()
 
 
-def fill(abstract: str, waiting: list[socket.socket]) -> None:
-    """Come in until nobody can: no one is let further."""
+def fill_queue(abstract: str, waiting: list[socket.socket]) -> None:
+    """Connect until the queue of the listener is full."""
     for _ in range(10_000):
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         waiting.append(made)

@@ -24,7 +24,7 @@ from tests.patience import holds_once
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(not can_find_orphans(), reason="no /proc")]
 
-# What stays behind says its number once it runs, and a command ends when it has been said.
+# A leftover process writes its process id when it runs; the command ends after that.
 STAY = "echo $$ >pids; exec sleep 1000 >/dev/null 2>&1"
 STUBBORN = 'trap "" TERM; echo $$ >pids; while :; do sleep 0.01; done'
 WAIT = "while ! [ -s pids ]; do sleep 0.01; done"
@@ -37,18 +37,18 @@ def environment(workspace: Path) -> LocalExecutionEnvironment:
 
 @pytest.fixture
 def pids(workspace: Path) -> Iterator[Path]:
-    """The file that those who stay write their numbers into."""
+    """The file into which leftover processes write their ids."""
     (workspace / "stay").write_text(STAY)
     (workspace / "stubborn").write_text(STUBBORN)
     yield workspace / "pids"
-    # By where they are: a number that was written down may be somebody else's by now.
-    for pid in at_home(workspace):
+    # Select by working directory: another process may have a written id by now.
+    for pid in running_in(workspace):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 
-def at_home(workspace: Path) -> list[int]:
-    """Return who lives in a workspace."""
+def running_in(workspace: Path) -> list[int]:
+    """Return the running processes whose working directory is the workspace."""
     found: list[int] = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -70,7 +70,7 @@ def lives(pid: int) -> bool:
 
 
 def leave(environment: LocalExecutionEnvironment, pids: Path, command: str) -> list[bool]:
-    """Run a command in an environment; tell who of its children lived before and after the end."""
+    """Run a command; return whether a leftover process ran before and after the clean-up."""
 
     async def work() -> list[bool]:
         await environment.initialize()
@@ -88,7 +88,7 @@ def leave(environment: LocalExecutionEnvironment, pids: Path, command: str) -> l
         "setsid sh stay &",
         "nohup setsid sh stay >/dev/null 2>&1 &",
         "setsid sh -c '(sh stay &) &' &",
-        # Without variables of its own, it is known by its parent and by its session.
+        # Without variables, the process is found by its parent and by its session.
         "setsid sh -c 'env -i setsid sh stay & sleep 1000' >/dev/null 2>&1 &",
         "setsid sh -c '(env -i sh stay &) & sleep 1000' >/dev/null 2>&1 &",
     ],
@@ -155,7 +155,7 @@ def test_fork_bombs_are_killed(
         command = "setsid sh hop; while [ $(wc -l <hops) -lt 5 ]; do sleep 0.01; done"
         asyncio.run(_once(environment, command))
         # On a busy machine, a process that has just been replaced may be missed.
-        assert at_home(workspace) == []
+        assert running_in(workspace) == []
 
     try:
         for _ in range(count(ci=1, full=20)):
@@ -205,7 +205,7 @@ async def test_unused_mark_kills_no_process() -> None:
         for mark in ("of nobody", "of other", "of others too"):
             await kill_marked(mark)
         assert [lives(others.pid), lives(bare.pid)] == [True, True]
-        # It would have been seen: its own mark ends it.
+        # Check that the process can be found: its own mark ends it.
         await kill_marked("of others")
         async with asyncio.timeout(60):
             await others.wait()
@@ -224,7 +224,7 @@ def test_cleanup_without_commands(environment: LocalExecutionEnvironment) -> Non
         if event == "os.listdir" and arguments == ("/proc",):
             looks.append(event)
 
-    # A hook cannot be taken away again; this one does next to nothing.
+    # An audit hook cannot be removed; this one does almost nothing.
     sys.addaudithook(hear)
 
     async def use(command: str) -> int:
@@ -237,5 +237,5 @@ def test_cleanup_without_commands(environment: LocalExecutionEnvironment) -> Non
 
     assert asyncio.run(use("")) == 0
     assert asyncio.run(use("true")) > 0
-    # The next stage in the same environment began nothing.
+    # The next stage in the same environment started no process.
     assert asyncio.run(use("")) == 0

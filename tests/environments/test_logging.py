@@ -18,7 +18,7 @@ from tests.environments.places import FAR_MS, OPERATOR, use
 def log_of(
     workspace: Path, work: Callable[[ExecutionEnvironment], Coroutine[Any, Any, None]]
 ) -> list[str]:
-    """Return the lines about some work, without their times."""
+    """Return the log lines of some work, without their times."""
     lines: list[str] = []
     inner = LocalExecutionEnvironment(workspace, environ=OPERATOR)
     use(LoggingExecutionEnvironment(inner, lines.append), work)

@@ -1,4 +1,4 @@
-"""Processes left by a killed run process are found and ended, and no others."""
+"""Processes left by a killed run process are found and ended; other processes are not."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.skipif(not can_find_orphans(), reason="no /proc"), pyt
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE_S = 60.0
-# It runs a command as a stage does, and waits for it until it is killed.
+# Runs a command as a stage does, and waits for it until it is killed.
 LIFE = """
 import asyncio, os, sys
 from attractor.environments.local import LocalExecutionEnvironment
@@ -51,8 +51,8 @@ STAY = "echo $$ >> pids; exec sleep 1000"
 
 
 @dataclass
-class Lives:
-    """Lives of runs, and the processes that they left."""
+class RunProcesses:
+    """Processes of runs, and the processes that they left."""
 
     folder: Path
     started: list["subprocess.Popen[bytes]"] = field(
@@ -60,7 +60,7 @@ class Lives:
     )
 
     def begin(self, run_id: str, command: str = STAY, *, staying: int = 1) -> None:
-        """Begin a life whose command has so many processes that stay, and see them there."""
+        """Start a run process, and wait until its command has started all lasting processes."""
         known = len(self.pids)
         words = [sys.executable, "-c", LIFE, str(self.folder), run_id, command]
         self.started.append(subprocess.Popen(words, cwd=ROOT))
@@ -70,7 +70,7 @@ class Lives:
             time.sleep(0.01)
 
     def kill(self) -> None:
-        """Kill the last life."""
+        """Kill the last run process."""
         self.started[-1].kill()
         self.started[-1].wait(timeout=60)
 
@@ -88,7 +88,7 @@ class Lives:
             life.kill()
             life.wait(timeout=60)
         for pid in self.pids:
-            # A number that was written down may be somebody else's by now.
+            # Another process may have a written id by now.
             with suppress(FileNotFoundError, ProcessLookupError):
                 place = f"/proc/{pid}/cwd"
                 if find_process(pid) and f"{self.folder}" in f"{Path(place).readlink()}":
@@ -96,13 +96,13 @@ class Lives:
 
 
 @pytest.fixture
-def lives(tmp_path: Path) -> Iterator[Lives]:
-    lives = Lives(tmp_path)
+def lives(tmp_path: Path) -> Iterator[RunProcesses]:
+    lives = RunProcesses(tmp_path)
     yield lives
     lives.end()
 
 
-def test_commands_of_a_crashed_run_are_killed(lives: Lives) -> None:
+def test_commands_of_a_crashed_run_are_killed(lives: RunProcesses) -> None:
     run_id = new_mark()
     lives.begin(run_id)
     assert (find_orphans(run_id), run_id in runs_with_orphans()) == ([], False)
@@ -115,7 +115,7 @@ def test_commands_of_a_crashed_run_are_killed(lives: Lives) -> None:
     assert asyncio.run(kill_orphans(run_id)) == []
 
 
-def test_commands_of_a_living_run_are_kept(lives: Lives) -> None:
+def test_commands_of_a_living_run_are_kept(lives: RunProcesses) -> None:
     run_id = new_mark()
     lives.begin(run_id)
     lives.kill()
@@ -124,7 +124,7 @@ def test_commands_of_a_living_run_are_kept(lives: Lives) -> None:
     assert lives.alive == [False, True]
 
 
-def test_commands_of_another_run_are_kept(lives: Lives) -> None:
+def test_commands_of_another_run_are_kept(lives: RunProcesses) -> None:
     one, other = new_mark(), new_mark()
     lives.begin(one)
     lives.kill()
@@ -137,7 +137,7 @@ def test_commands_of_another_run_are_kept(lives: Lives) -> None:
     assert [process.number for process in kill_orphans_blocking(other)] == lives.pids[1:]
 
 
-def test_processes_without_a_mark_are_found_by_session_and_parent(lives: Lives) -> None:
+def test_processes_without_a_mark_are_found_by_session_and_parent(lives: RunProcesses) -> None:
     (lives.folder / "stay").write_text(STAY)
     command = (
         "setsid sh -c 'env -i sh stay & sleep 1000' & "
@@ -148,7 +148,7 @@ def test_processes_without_a_mark_are_found_by_session_and_parent(lives: Lives) 
     lives.begin(run_id, command, staying=3)
     lives.kill()
     until = time.monotonic() + PATIENCE_S
-    # They are just becoming other programs.
+    # The processes are still in exec.
     while len(bare := [pid for pid in lives.pids if not variable_of(pid, MARK)]) != 2:
         assert time.monotonic() < until, bare
     ended = {one.number for one in kill_orphans_blocking(run_id)}
@@ -156,7 +156,7 @@ def test_processes_without_a_mark_are_found_by_session_and_parent(lives: Lives) 
     assert lives.alive == [False, False, False]
 
 
-def test_shells_are_killed_before_their_commands(lives: Lives) -> None:
+def test_shells_are_killed_before_their_commands(lives: RunProcesses) -> None:
     run_id = new_mark()
     going_on = "(sleep 1000; touch went-on); touch went-on"
     lives.begin(
@@ -168,7 +168,7 @@ def test_shells_are_killed_before_their_commands(lives: Lives) -> None:
     assert not (lives.folder / "went-on").exists()
 
 
-def test_sigterm_may_be_ignored(lives: Lives) -> None:
+def test_sigterm_may_be_ignored(lives: RunProcesses) -> None:
     run_id = new_mark()
     lives.begin(run_id, 'trap "" TERM; echo $$ >> pids; while :; do sleep 0.05; done')
     lives.kill()
@@ -176,8 +176,8 @@ def test_sigterm_may_be_ignored(lives: Lives) -> None:
     assert lives.alive == [False]
 
 
-def test_the_current_process_and_its_ancestors_are_kept(lives: Lives) -> None:
-    # A command that goes on with its own run: neither it nor who it descends from is to end.
+def test_the_current_process_and_its_ancestors_are_kept(lives: RunProcesses) -> None:
+    # A command that continues its own run: neither it nor its ancestors must be killed.
     run_id = new_mark()
     (lives.folder / "hunt.py").write_text(HUNT)
     hunt = f"PYTHONPATH={ROOT} {sys.executable} hunt.py {run_id} > told.tmp; mv told.tmp told"
@@ -200,11 +200,11 @@ def test_the_current_process_and_its_ancestors_are_kept(lives: Lives) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root could hit another user's")
-def test_processes_of_another_user_are_kept(lives: Lives) -> None:
+def test_processes_of_another_user_are_kept(lives: RunProcesses) -> None:
     run_id = new_mark()
     lives.begin(run_id)
     until = time.monotonic() + PATIENCE_S
-    # It is just becoming another program.
+    # The process is still in exec.
     while not (carried := variable_of(lives.pids[0], MARK)):
         assert time.monotonic() < until
     lives.kill()

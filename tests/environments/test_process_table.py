@@ -37,14 +37,14 @@ def running(*words: str, **variables: str) -> Generator[int]:
 
 
 def test_a_process_is_known_by_its_number(tmp_path: Path) -> None:
-    # A name may hold what divides the others.
+    # A name may contain the separators of /proc.
     odd = tmp_path / "a) S (b"
     odd.symlink_to("/bin/sleep")
     with running(str(odd), "1000", HELLO="a", HELLO2="b") as number:
         assert number in process_numbers()
         found = find_process(number)
         until = time.monotonic() + 60
-        # It is about to become the program: first it has the name, then the variables.
+        # During exec, a process gets its new name first, and its variables later.
         while found and (found.name != odd.name or not variable_of(number, "HELLO")):
             assert time.monotonic() < until
             found = find_process(number)
@@ -79,7 +79,7 @@ def test_processes_without_the_variable_are_skipped_next_time() -> None:
 
 
 def test_processes_in_exec_are_not_skipped() -> None:
-    # A program without variables shows as many as one that just begins.
+    # A program without variables looks like a process in exec.
     settled: set[int] = set()
     with running("sleep", "1000") as number:
         until = time.monotonic() + 60

@@ -1,4 +1,4 @@
-"""Promises are proved by attempts, and a leak is seen."""
+"""Promises are proved by attempts, and a leak is detected."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from attractor.environments.sandbox.environment import SandboxedExecutionEnviron
 from attractor.environments.sandbox.seccomp import CALLS, seccomp_filter
 from tests.counts import IS_FULL, count
 from tests.environments.places import OPERATOR, make_walls
-from tests.environments.test_isolation_check import fill
+from tests.environments.test_isolation_check import fill_queue
 
 ALL = Promises(
     hides_operator=True,
@@ -35,7 +35,7 @@ ALL = Promises(
     hides_metadata=True,
 )
 PROMISED = {"bubblewrap": ALL, "landlock": replace(ALL, hides_metadata=False)}
-# A program can claim that it was refused, but not that the supervisor killed it.
+# A program can report a refused call falsely, but not that the supervisor killed it.
 CLAIMED = replace(ALL, bounds_resources=False)
 
 
@@ -67,7 +67,7 @@ def test_guarantees_of_each_sandbox(sandbox: str, home: Path, tmp_path: Path) ->
     assert sorted(file.name for file in home.iterdir()) == [".netrc", "tools"]
 
 
-# The kinds of sandbox share the part that bounds resources.
+# Both kinds of sandbox share the code that bounds resources.
 BOUNDS = {
     "bubblewrap": ["max_processes", "max_memory_mb", "max_open_files", "max_file_mb"],
     "landlock": ["max_memory_mb", "max_open_files"],
@@ -156,8 +156,8 @@ Path(asked["token"]).touch()
 TELL = "print(json.dumps(told))"
 
 
-def told_by(work: str, home: Path, folder: Path) -> Promises:
-    """Return what is promised when a program inside says it was refused, whatever it did."""
+def promises_of(work: str, home: Path, folder: Path) -> Promises:
+    """Return the promises for a program that does some work and then reports only refusals."""
     program = folder / "attempts"
     program.write_text(f"#!{sys.executable}\n{REFUSED}{textwrap.dedent(work)}\n{TELL}\n")
     program.chmod(0o700)
@@ -171,7 +171,7 @@ def told_by(work: str, home: Path, folder: Path) -> Promises:
 
 
 def test_blocked_attempts_with_intact_decoys_are_guarantees(home: Path, tmp_path: Path) -> None:
-    assert told_by("", home, tmp_path) == CLAIMED
+    assert promises_of("", home, tmp_path) == CLAIMED
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_blocked_attempts_with_intact_decoys_are_guarantees(home: Path, tmp_path
     ],
 )
 def test_a_harmed_decoy_is_no_proof(work: str, home: Path, tmp_path: Path) -> None:
-    assert told_by(work, home, tmp_path) == replace(CLAIMED, own_processes=False)
+    assert promises_of(work, home, tmp_path) == replace(CLAIMED, own_processes=False)
 
 
 def test_closed_listeners_are_no_proof(home: Path, tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_closed_listeners_are_no_proof(home: Path, tmp_path: Path) -> None:
         except BlockingIOError:
             pass
     """
-    assert told_by(work, home, tmp_path) == replace(CLAIMED, own_network=False)
+    assert promises_of(work, home, tmp_path) == replace(CLAIMED, own_network=False)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_closed_listeners_are_no_proof(home: Path, tmp_path: Path) -> None:
     ],
 )
 def test_incomplete_attempts_prove_nothing(work: str, home: Path, tmp_path: Path) -> None:
-    assert told_by(work, home, tmp_path) == Promises()
+    assert promises_of(work, home, tmp_path) == Promises()
 
 
 @pytest.mark.parametrize(
@@ -228,15 +228,15 @@ def test_incomplete_attempts_prove_nothing(work: str, home: Path, tmp_path: Path
 def test_doubtful_results(name: str, field: str, home: Path, tmp_path: Path) -> None:
     lacking = replace(CLAIMED, **{field: False})
     works = [f"del told['{name}']", f"told['{name}'] = ['/']"]
-    # The small count tries each of the two for half of the names.
+    # A quick test run tries only one of the two for each name.
     for work in works if IS_FULL else [works[len(name) % 2]]:
-        assert told_by(work, home, tmp_path) == lacking
+        assert promises_of(work, home, tmp_path) == lacking
 
 
 @pytest.mark.parametrize("work", ["os.truncate(asked['bait'], 0)", "os.unlink(asked['bait'])"])
 def test_changed_bait_is_no_proof(work: str, home: Path, tmp_path: Path) -> None:
     lacking = replace(CLAIMED, writes_only_workspace=False, hides_operator=False)
-    assert told_by(work, home, tmp_path) == lacking
+    assert promises_of(work, home, tmp_path) == lacking
 
 
 def test_decoys_that_cannot_be_created_prove_nothing(home: Path, tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def test_decoys_that_cannot_be_created_prove_nothing(home: Path, tmp_path: Path)
 
 
 def attempts(folder: Path, *wrapper: str, **asked: object) -> dict[str, object]:
-    """Run the real attempts, and return what they tell."""
+    """Run the real attempts, and return their report."""
     plain = {"token": "t", "marker": "5c1f9b02e7", "abstract": "a", "port": 1, "pid": 2**30}
     plain |= {"path": "/no/such", "bait": "/no/such"}
     (folder / "asked").write_bytes(marshal.dumps({**plain, "secrets": [], "places": [], **asked}))
@@ -269,7 +269,7 @@ def test_attempts_with_other_errors_count_as_leaks(tmp_path: Path) -> None:
     leaks = {"exceeds": ["open_files", "file_size"], "metadata": []}
     unrefused = nobody.pop("calls")
     assert isinstance(unrefused, list)
-    # No process makes a user namespace in a chroot, so clone3 is not among them.
+    # A user namespace cannot be created in a chroot, so clone3 is missing from the list.
     assert {"keyctl: read the session keyring", "mount", "setns"} <= {*unrefused}
     assert nobody == {"doubtful": [], "reads": [], "connects": [], "sees": False, **leaks}
     too_long = "/" + "x" * 5000
@@ -278,7 +278,7 @@ def test_attempts_with_other_errors_count_as_leaks(tmp_path: Path) -> None:
     with decoy_listeners() as listeners:
         waiting: list[socket.socket] = []
         try:
-            fill(listeners.abstract, waiting)
+            fill_queue(listeners.abstract, waiting)
             told = attempts(tmp_path, abstract=listeners.abstract, path=listeners.path)
             assert told["connects"] == ["abstract", "path"]
         finally:

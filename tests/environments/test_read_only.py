@@ -27,7 +27,7 @@ def test_files_are_read_but_not_changed(workspace: Path) -> None:
         return await env.read_file("file")
 
     assert use(environment, work) == "text"
-    # A command does not show whether it writes.
+    # A command cannot be checked in advance for writes.
     (result,) = run(environment, "echo new >file && cat file")
     assert result.stdout == "new\n"
 

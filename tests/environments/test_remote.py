@@ -1,4 +1,4 @@
-"""Files and commands at the other side of docker and ssh, beyond what every environment does."""
+"""Files and commands over docker and ssh, beyond the contract of environments."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ Operation = Callable[[ExecutionEnvironment, str], Coroutine[Any, Any, object]]
 
 
 def alive(number: int) -> bool:
-    """Tell whether a process lives; the dead wait for their parent to look."""
+    """Return whether a process runs; a zombie does not."""
     try:
         state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
@@ -247,7 +247,7 @@ def test_output_is_passed_on_up_to_its_mark() -> None:
 
 
 def pass_on(data: bytes) -> tuple[bytes, str | None]:
-    """Pass data on in random pieces."""
+    """Feed data in random pieces; return the output, and the word of the mark."""
 
     async def work() -> tuple[bytes, str | None]:
         taken = bytearray()

@@ -1,4 +1,4 @@
-"""Searching with ripgrep and without finds the same.
+"""Search results are the same with and without ripgrep.
 
 Patterns of paths.
 """
@@ -89,7 +89,7 @@ LINES = st.lists(
     st.sampled_from([b"", b"one", b"One two", b"  x = 1\r", "größe".encode(), b"x" * 600]),
     max_size=6,
 )
-# ripgrep stops at the limit of results, before it sees that the rest of a file is binary.
+# ripgrep stops at the limit of results, perhaps before it finds that a file is binary.
 STARTS = st.sampled_from([b"", b"start\n", b"\0one\n"])
 CONTENTS = st.tuples(STARTS, LINES, st.sampled_from([b"", b"\n"])).map(
     lambda drawn: drawn[0] + b"\n".join(drawn[1]) + drawn[2]
@@ -124,7 +124,7 @@ def test_both_searches_find_the_same(
         for file, content in {"a/x": b"", "b/deep/x": b"one", **files}.items():
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).write_bytes(content)
-        # ripgrep lists and counts a binary file that is named.
+        # ripgrep prints and counts matches of a binary file that is named as its argument.
         named = [file for file, content in files.items() if b"\0" not in content][:1]
         for searched in (path, *named):
             with_ripgrep = grep(Searcher("", ripgrep), folder, pattern, searched, options)

@@ -224,7 +224,7 @@ def test_the_shells_of_this_machine_are_understood(machine: ExecutionEnvironment
         assert missing_command(result) == "command not found: no-such-program"
 
 
-# As in a container: the calls that make user namespaces are refused.
+# As in a container: system calls that make user namespaces are refused.
 FORBIDDEN = """
 import asyncio, ctypes, os, struct, sys
 from pathlib import Path

@@ -29,7 +29,7 @@ def settings(read: list[Path] | None = None, hide: list[Path] | None = None) -> 
 
 
 def place(told: list[str], *words: str) -> int:
-    """Return where words follow each other."""
+    """Return the position of consecutive words."""
     found = [at for at in range(len(told)) if tuple(told[at : at + len(words)]) == words]
     assert found, f"{words} is not in {told}"
     return found[0]
@@ -111,7 +111,7 @@ FILE = ".env.local"
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A person's project with things that git ignores."""
+    """A project of a user with files that git ignores."""
     folder = tmp_path / "project"
     write(
         folder,
@@ -173,7 +173,7 @@ def test_file_tools_see_the_same_files_as_commands(
         assert not await env.file_exists(f"{MODULES}/three")
 
     use(environment, work)
-    # Nothing was copied: there are an empty folder and an empty file.
+    # Nothing was copied: the workspace has only empty folders and an empty file.
     assert list((workspace / MODULES).iterdir()) == []
     assert list((workspace / DEEP).iterdir()) == []
     assert (workspace / FILE).read_bytes() == b""
@@ -181,7 +181,7 @@ def test_file_tools_see_the_same_files_as_commands(
 
 def test_links_stay_in_a_mount(environment: SandboxedExecutionEnvironment, workspace: Path) -> None:
     async def work(env: ExecutionEnvironment) -> None:
-        # It leads to the workspace's own folder, and what is written there is the workspace's.
+        # The link leads to the workspace's own folder, so the write changes the workspace.
         await env.write_file(f"{MODULES}/beside/new", "ours")
         assert (workspace / "packages/new").read_text() == "ours"
         assert await env.read_file(f"{MODULES}/beside/app/deps/two.js") == "needle\n"

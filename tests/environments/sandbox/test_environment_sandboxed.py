@@ -1,4 +1,4 @@
-"""The start, the loss, the Pythons and the sockets of a sandbox."""
+"""Start and loss of a sandbox, its Python interpreters and its sockets."""
 
 import asyncio
 import ctypes
@@ -84,8 +84,8 @@ async def test_killed_sandbox_is_lost(env: SandboxedExecutionEnvironment) -> Non
 
 
 @pytest.fixture
-def orphanage() -> Iterator[Callable[[], list[str]]]:
-    """Take in the orphans of this process, and tell of all its children."""
+def adopted_children() -> Iterator[Callable[[], list[str]]]:
+    """Adopt the orphans of this process, and yield a function that lists all its children."""
     control = ctypes.CDLL(None).prctl
     thread = Path(f"/proc/self/task/{threading.get_native_id()}/children")
     control(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -94,7 +94,7 @@ def orphanage() -> Iterator[Callable[[], list[str]]]:
 
 
 def test_cancelled_start_leaves_nothing(
-    environment: SandboxedExecutionEnvironment, orphanage: Callable[[], list[str]]
+    environment: SandboxedExecutionEnvironment, adopted_children: Callable[[], list[str]]
 ) -> None:
     async def work(moment: float) -> None:
         starting = asyncio.create_task(environment.initialize())
@@ -106,12 +106,12 @@ def test_cancelled_start_leaves_nothing(
         await environment.cleanup()
 
     asyncio.run(work(60))
-    opened, children = len(list(Path("/dev/fd").iterdir())), orphanage()
+    opened, children = len(list(Path("/dev/fd").iterdir())), adopted_children()
     trials = count(ci=8, full=300)
     for trial in range(trials):
         asyncio.run(work(0.04 * trial / trials))
     assert len(list(Path("/dev/fd").iterdir())) == opened
-    assert orphanage() == children
+    assert adopted_children() == children
 
 
 def test_sandbox_runs_with_the_current_python(sandbox: str, workspace: Path) -> None:
@@ -203,7 +203,7 @@ def test_a_bound_of_the_sandbox_is_enforced_and_reported(sandbox: str, workspace
     ):  # fmt: skip
         [result] = run(environment, command)
         assert (result.exit_code, words in result.stderr) == (code, True), (command, result)
-    # Other commands are killed too, and the sandbox goes on.
+    # Other commands are killed too, and the sandbox stays usable.
     twice = run(environment, "sleep 60 & b() { b | b & }; b; sleep 60", "echo on")
     assert [one.exit_code for one in twice] == [-9, 0]
 
@@ -217,14 +217,14 @@ def test_memory_that_forks_share_is_counted_once(sandbox: str, workspace: Path) 
     assert (result.exit_code, result.stderr) == (0, "")
 
 
-# On x86_64 and aarch64.
+# Numbers of the system calls on x86_64 and aarch64.
 KEY_CALLS = {"x86_64": (248, 250), "aarch64": (217, 219)}
 
 
 def test_keys_of_the_operator_are_not_inside(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Without the filter, which hides all keyrings.
+    # Without the seccomp filter, which hides all keyrings.
     monkeypatch.setattr(process, "seccomp_filter", lambda: None)
     environment = SandboxedExecutionEnvironment(workspace, make_walls())
     add, keyctl = KEY_CALLS[os.uname().machine]

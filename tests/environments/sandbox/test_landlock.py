@@ -1,4 +1,4 @@
-"""Commands use the paths that Landlock allows, and nothing is left of their sandbox."""
+"""Commands use the paths that Landlock allows, and their sandbox leaves nothing behind."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The filter is checked by executing its instructions as the kernel does."""
+"""Check the filter by executing its instructions as the kernel does."""
 
 import errno
 import struct
@@ -105,7 +105,7 @@ def test_landlock_filter_refuses_sockets_limits_and_signals_by_their_arguments()
         (EPERM, fcntl, (0, 15, 1)),
     ):
         assert result(program, audit, number, *arguments) == expected, (number, arguments)
-    # The supervisor replaces it, and nothing else.
+    # The placeholder, which the supervisor replaces, occurs nowhere else.
     placeholders = sum(one.value == GUARDED_THREAD for call in LANDLOCK_CALLS for one in call.tests)
     assert program.count(struct.pack("I", GUARDED_THREAD)) == placeholders
 

@@ -1,4 +1,4 @@
-"""Connections are carried both ways, to their ends."""
+"""Connections are forwarded in both directions until they end."""
 
 import asyncio
 import socket
@@ -37,7 +37,7 @@ def test_invalid_addresses_are_rejected(text: str) -> None:
 
 
 async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    said = await reader.read()  # to the end: half a connection must be handed on
+    said = await reader.read()  # until EOF: a half-closed connection must be forwarded
     writer.write(said.upper())
     await writer.drain()
     writer.close()
