@@ -7,9 +7,9 @@ from tests.copies import copies
 
 @pytest.fixture
 def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of all these tests, so that runs can be copied; a test that patches has its own.
+    """A common folder for all these tests, so that runs can be copied.
 
-    A copy would not show what a test has patched.
+    A test that patches has a folder of its own, because a copied run would not use the patch.
     """
     if "monkeypatch" in request.fixturenames:
         return tmp_path_factory.mktemp("patched")

@@ -1,4 +1,4 @@
-"""Runs with a suite, from their start to where a person decides."""
+"""Runs with a suite, from their start to a person's decision."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -58,7 +58,7 @@ ANN = Operator("ann", Proof.TOKEN)
 
 
 class ShiftedClock(SystemClock):
-    """The machine's clock, set forward or back."""
+    """The system clock with a fixed offset."""
 
     def __init__(self, shift: timedelta) -> None:
         self._shift = shift
@@ -70,9 +70,9 @@ class ShiftedClock(SystemClock):
 
 @dataclass(frozen=True)
 class Flow:
-    """One project with a registered suite, and what happens to its run.
+    """A project with a registered suite, and operations on its runs.
 
-    Launches on the host that the project was made with are copied (see `tests.copies`).
+    With the host that the project was made with, launched runs are copied (see `tests.copies`).
     """
 
     project: Path
@@ -147,7 +147,7 @@ class Flow:
             return amend(run, self.evaluator, by=ANN, rationale=rationale, note=note)
 
     def at(self, **shift: float) -> "Flow":
-        """Return the project at another time."""
+        """Return the project with a clock that has an offset."""
         return replace(self, host=replace(self.host, clock=ShiftedClock(timedelta(**shift))))
 
     def make_token(self, scope: str = "decide") -> str:
@@ -169,7 +169,7 @@ class Flow:
 
 
 def make_flow(tmp_path: Path, *, wanted: str = "made", suite: str = SUITE, **holdouts: str) -> Flow:
-    """Make a project whose only holdout wants a file to hold a word, or with the ones given."""
+    """Make a project with these holdouts (default: one holdout that expects a word in a file)."""
     written = holdouts or {"made": HOLDOUT.format(wanted=wanted)}
     copies().take(
         tmp_path, f"{tmp_path} {suite} {written}", lambda: _make(tmp_path, suite, written)

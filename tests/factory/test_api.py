@@ -1,4 +1,4 @@
-"""A program runs pipelines through the public door, with parts of its own."""
+"""A program runs pipelines through the public API, with its own handlers, backends and rules."""
 
 import asyncio
 import json
@@ -73,7 +73,7 @@ ASKING = """digraph asking {
 
 
 class Shout:
-    """A handler with the arguments of the specification, and not async."""
+    """A sync handler with the arguments of the specification."""
 
     def execute(self, node: Node, context: Context, graph: Graph, logs_root: Path) -> Outcome:
         volume = node.attributes.text("volume")
@@ -82,7 +82,7 @@ class Shout:
 
 
 class AsyncShout:
-    """The same, and async."""
+    """An async handler with the arguments of the specification."""
 
     async def execute(self, node: Node, context: Context, graph: Graph, logs_root: Path) -> Outcome:
         await asyncio.sleep(0)
@@ -90,14 +90,14 @@ class AsyncShout:
 
 
 class OurShout:
-    """A handler as those of this package."""
+    """An async handler with the argument of this package."""
 
     async def execute(self, stage: Stage) -> Outcome:
         return Shout().execute(stage.node, stage.context, stage.graph, stage.logs_root)
 
 
 class PlainShout:
-    """The same, and not async."""
+    """A sync handler with the argument of this package."""
 
     def execute(self, stage: Stage) -> Outcome:
         return Shout().execute(stage.node, stage.context, stage.graph, stage.logs_root)
@@ -108,14 +108,14 @@ def model(node: Node, prompt: str, context: Context) -> str:
 
 
 class Model:
-    """A backend with the arguments of the specification."""
+    """An async backend with the arguments of the specification."""
 
     async def run(self, node: Node, prompt: str, context: Context) -> str | Outcome:
         return success(f"done: {prompt}", last_response=model(node, prompt, context))
 
 
 class SyncModel:
-    """The same, and not async."""
+    """A sync backend with the arguments of the specification."""
 
     def run(self, node: Node, prompt: str, context: Context) -> str:
         return model(node, prompt, context)
@@ -179,14 +179,14 @@ def test_a_graph_is_run_and_its_text_is_kept(run: Run) -> None:
 
 
 class Polite:
-    """A transform that puts a word before each prompt."""
+    """A transform that prepends a word to each prompt."""
 
     def apply(self, graph: Graph) -> Graph:
         return parse(PIPELINE.replace("Write: $goal", f"Politely write: {graph.goal}"))
 
 
 class NoGreeting:
-    """A rule that wants no greeting."""
+    """A rule that forbids greetings."""
 
     name = "no_greeting"
 
@@ -344,7 +344,7 @@ def test_children_use_custom_parts(run: Run, project: Path) -> None:
 
 
 class Counting:
-    """A handler that remembers its calls."""
+    """A handler that records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []

@@ -21,7 +21,7 @@ from tests.scenarios.test_evaluation import Log
 pytestmark = pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")
 
 SLEEP = "98765.4321"
-# Everything that a process inside can see, without what is random for each trial.
+# Everything visible to a process inside, except values that are random in each trial.
 LOOK = r"""
 { env | sort; id; hostname; pwd; ls -laR . --time-style=+ 2>&1; cat /proc/self/mountinfo
   set -- /proc/[0-9]*; echo $#; ls -A / /tmp /home "$HOME" 2>&1; cat /proc/net/tcp
@@ -65,7 +65,7 @@ def play(
     scenarios: Sequence[Scenario],
     **trials: Any,
 ) -> list[TrialResult]:
-    """Play trials of a program in their order, and return the results."""
+    """Play trials of a program in order, and return the results."""
     tree = write_files(tmp_path / "tree", {"program.sh": program})
     (tmp_path / "copies").mkdir()
     settings = SuiteSettings(name="s", pipeline="p", trials=TrialSettings(**trials))
@@ -97,7 +97,7 @@ def test_candidate_leaves_nothing_behind_for_its_next_trial(
     program = REMEMBER.format(outside=outside, sleep=SLEEP)
     want = {"kind": "stdout", "equals": "made"}
     again = scenario("again", "holdout", want)
-    # Two at once: both listen on the same port, each in its own network.
+    # Two trials at the same time: both listen on the same port, each in its own network.
     results = play(tmp_path, sandbox, program, [again], n=4, concurrency=2)
     assert [one.satisfied for one in results] == [False] * 4
     assert [one.error for one in results] == [""] * 4

@@ -1,4 +1,4 @@
-"""Runs that are created or evaluated at once."""
+"""Runs that are created or evaluated concurrently."""
 
 import asyncio
 import subprocess

@@ -33,7 +33,7 @@ def suites(draw: st.DrawFn) -> Suite:
 
 
 def outcomes(held: Suite) -> list[tuple[GateInput, int]]:
-    """Return every way the trials can end, as numbers of failures a scenario."""
+    """Return gate inputs for all possible failure counts of the scenarios, with their totals."""
     n = held.settings.trials.n
     names = [one.id for one in held.scenarios]
     ways: list[tuple[GateInput, int]] = []

@@ -1,4 +1,4 @@
-"""From the end of a walk to a promoted branch, and everything that must not get through."""
+"""From the end of a walk to a promoted branch, and all results that must be refused."""
 
 import asyncio
 import json

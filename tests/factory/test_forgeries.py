@@ -1,4 +1,4 @@
-"""Records that a person forges by hand get no run approved or promoted."""
+"""Forged records never get a run approved or promoted."""
 
 import json
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def red(tmp_path: Path) -> tuple[Flow, RunResult]:
 
 
 def forged_line(flow: Flow, result: RunResult) -> str:
-    """Return a line about an approval that follows the ledger, with an invented seal."""
+    """Return an approval line that continues the ledger, with a forged seal."""
     ledger = flow.host.state_dir / LEDGER_FILE
     last = json.loads(ledger.read_bytes().splitlines()[-1])
     record: dict[str, Json] = {"kind": "decided", "run_id": result.run_id, "time": last["time"]}

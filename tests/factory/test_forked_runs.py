@@ -1,4 +1,4 @@
-"""A run that was forked is judged, approved and promoted like any other, and freed afterwards."""
+"""A forked run is judged, approved, promoted and freed like any other run."""
 
 import asyncio
 from dataclasses import replace

@@ -49,7 +49,7 @@ def make_red_flow(tmp_path: Path) -> Flow:
 
 
 def words_of(result: RunResult) -> list[str]:
-    """Return every file below a run's folder in which a word of a holdout stands."""
+    """Return the files of a run that contain a word of a holdout, each with the word."""
     secrets = [*IDS, "marsupial", "standard output of step", "gift-"]
     files = [file for file in result.directory.rglob("*") if file.is_file()]
     assert len(files) > 10

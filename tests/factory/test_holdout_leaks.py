@@ -32,7 +32,7 @@ HELD = f"# {CANARY}\n{HOLDOUT.format(wanted='made')}"
 
 
 def make_project(tmp_path: Path) -> Flow:
-    """Make a flow whose suite is committed in the project."""
+    """Make a project with its suite committed in it."""
     flow = make_flow(tmp_path, suite=WITH_CANARY, made=HELD)
     write_suite(flow.project / "scenarios" / "todo", suite=WITH_CANARY, made=HELD)
     return commit(flow)
@@ -164,7 +164,7 @@ def test_run_that_died_after_its_leak_was_recorded_fails(tmp_path: Path) -> None
         flow.resume(result)
 
 
-# The machine's programs are not searched: they are many, and hold nothing of a project.
+# System programs are not searched: they are many, and contain nothing of a project.
 LOOK = """
 cat /proc/*/environ /proc/*/cmdline | tr '\\0' '\\n'
 for place in {places}; do
@@ -211,5 +211,5 @@ def test_the_same_agent_without_a_sandbox_is_found_out(tmp_path: Path) -> None:
 
 
 def seen(result: RunResult) -> str:
-    """Return the output of the stage that looks around."""
+    """Return the output of the stage that searches."""
     return (result.directory / "make" / "stdout.txt").read_text("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""The Python door to decisions and promotions."""
+"""The Python API for decisions and promotions."""
 
 import asyncio
 import os
@@ -43,7 +43,7 @@ def test_factory_equals_the_commands(tmp_path: Path) -> None:
     assert kinds == ["decided", "amended"]
     assert len(factory.history()) == 4
     assert git(flow.project, "log", "--format=%s", "-1", "main") == "Add other.txt\n"
-    # Another line than those of the run.
+    # Change a line of the ledger that belongs to no run.
     ledger = flow.evaluator.ledger.file
     ledger.write_bytes(ledger.read_bytes().replace(b'"todo', b'"tada', 1))
     with pytest.raises(ChainBroken, match="line 1 was changed"):

@@ -1,4 +1,4 @@
-"""Files planted by an agent prevent neither the verdict nor the promotion of the tried tree."""
+"""Files planted by an agent prevent neither the verdict nor the promotion of the judged tree."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,7 @@ LONG = "head -c 3000 /dev/zero | tr '\\0' x > "
 
 
 def planting(tmp_path: Path, script: str) -> Flow:
-    """Make a flow whose one stage makes the file that is wanted, and plants something."""
+    """Make a project whose only stage makes the expected file, and plants other files."""
     flow = make_flow(tmp_path)
     (flow.project / "pipeline.dot").write_text(PLANT)
     (flow.project / "plant.sh").write_text(f"echo made > made.txt\n{script}\n")
@@ -36,7 +36,7 @@ def planting(tmp_path: Path, script: str) -> Flow:
 
 
 def move(flow: Flow, result: RunResult, to: Path) -> tuple[Flow, RunResult]:
-    """Move the project away, and return its flow and its run there."""
+    """Move the project; return it and its run at the new place."""
     flow.project.rename(to)
     host = replace(flow.host, project=to, runs_dir=to / "runs")
     return Flow(to, host), replace(result, directory=host.runs_dir / result.run_id)
@@ -67,7 +67,7 @@ def test_settings_of_the_agents_own_are_never_promoted(tmp_path: Path) -> None:
     [reason] = flow.report(result).reasons
     assert reason.rule == "protected_path"
     assert reason.words.endswith("agents/a.md, attractor.toml")
-    # Another run may find them in its base: then it did not change them.
+    # A run whose base contains these files did not change them.
     git(flow.project, "checkout", "--quiet", f"attractor/run/{result.run_id}", "--", ".")
     git(flow.project, "commit", "--quiet", "--message", "By a person")
     assert flow.rules(flow.launch()) == []
@@ -91,7 +91,7 @@ def in_subfolder(flow: Flow, tmp_path: Path) -> Flow:
     git(flow.project, "add", "--all")
     git(flow.project, "commit", "--quiet", "--message", "Move")
     flow = Flow(project, replace(flow.host, project=project, runs_dir=project / "runs"))
-    # Another project has other suites.
+    # The moved project is another project, so register its suite and profile.
     stores, now = flow.evaluator.stores, flow.host.clock.now()
     register(stores.suites, tmp_path / "suite", now=now)
     lenient = make_profile("lenient", ("isolation_unverified",))

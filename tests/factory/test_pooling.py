@@ -1,4 +1,4 @@
-"""A run on the same tree as another run reuses its results."""
+"""A run reuses the results of another run on the same tree."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -107,7 +107,7 @@ def test_another_tree_or_another_version_of_the_suite_begins_anew(tmp_path: Path
 
 
 def die_after_a_trial(flow: Flow, *, satisfied: bool = False, is_ended: bool = True) -> RunResult:
-    """Leave a run as a process leaves it that dies when its first trial has ended, or begun."""
+    """Leave a run as if its process had died after its first trial ended (or began)."""
     result = flow.launch(evaluate=False)
     with hold(result.directory, flow.host) as run:
         evaluation_id = EvaluationId(result.run_id, 1, run.progress.tree)
@@ -182,7 +182,7 @@ def test_missing_result_is_detected(tmp_path: Path) -> None:
 
 
 def lose_red_trial(flow: Flow, result: RunResult) -> None:
-    """Remove a trial from results and journal, as someone does who wants another try."""
+    """Remove a trial from results and journal, as a cheater does to get another try."""
     [file] = (flow.host.state_dir / "results" / result.run_id).rglob("*.json")
     file.unlink()
     journal = result.directory / "events.jsonl"
@@ -231,7 +231,7 @@ def test_version_of_a_suite_is_worn_out_after_so_many_trees(tmp_path: Path) -> N
         pytest.raises(NotDecidable, match="1 tree was evaluated"),
     ):
         flow.evaluator.request_again(run, "ann")
-    # The tree that was evaluated may be decided and evaluated again.
+    # The evaluated tree may still be decided and evaluated again.
     assert flow.rules(first) == []
 
 
@@ -264,7 +264,7 @@ def test_of_another_runs_unguarded_trials_only_the_red_ones_count() -> None:
     unguarded = other(True, False, promises=Promises())
     report = gate(replace(judged, by_other_runs=(unguarded,)))
     assert (report.played, report.satisfied) == (2, 1)
-    # Nor do they say anything about how this run's agents were guarded.
+    # The results of the other run prove nothing about the isolation of this run's agents.
     assert "isolation_unverified" not in rules(report)
 
 

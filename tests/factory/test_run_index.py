@@ -1,6 +1,6 @@
-"""Nobody takes up a run of another project, or a copy of a run.
+"""A run of another project and a copied run are refused.
 
-The ledger and the run's own file must agree on what was decided.
+The ledger and the run's own file must contain the same decisions.
 """
 
 import shutil
@@ -29,8 +29,8 @@ DOINGS: list[Callable[[Flow, RunResult], object]] = [
 ]
 
 
-def neighbour(flow: Flow, tmp_path: Path) -> Flow:
-    """Make another project beside this one, with a run of its own and the same state folder."""
+def make_other_project(flow: Flow, tmp_path: Path) -> Flow:
+    """Make another project with a run of its own and the same state folder."""
     project = make_project(tmp_path / "neighbour")
     host: RunHost = replace(make_host(project), state_dir=flow.host.state_dir)
     other = Flow(project, host)
@@ -42,7 +42,7 @@ def test_a_run_of_another_project_is_refused(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     flow.decide(result, DecisionKind.APPROVED)
-    other = neighbour(flow, tmp_path)
+    other = make_other_project(flow, tmp_path)
     before = (result.directory / "events.jsonl").read_bytes()
     for do in DOINGS:
         with pytest.raises(OtherProject, match="is a run of another project") as caught:

@@ -1,4 +1,4 @@
-"""A changed line behind the checkpoint and a shortened journal are found before they matter."""
+"""A changed line before the checkpoint and a shortened journal are detected in time."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,7 +38,7 @@ def ask_again(flow: Flow, result: RunResult) -> None:
 
 
 def change_early_line(result: RunResult) -> int:
-    """Change a time in a line before the one the checkpoint was made at, and return its number."""
+    """Change a time in a line before the checkpoint, and return the line number."""
     journal = result.directory / "events.jsonl"
     offset = read_document(result.directory / "checkpoint.json").inner("position").number("offset")
     lines = journal.read_bytes().splitlines(keepends=True)
@@ -101,7 +101,7 @@ def test_rechained_journal_is_detected(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     flow.decide(result, DecisionKind.APPROVED)
-    chain_anew(result.directory / "events.jsonl", "RunStatusChanged", reason="nothing to see")
+    rewrite_chain(result.directory / "events.jsonl", "RunStatusChanged", reason="nothing to see")
     (result.directory / "checkpoint.json").unlink()
     with pytest.raises(ChainBroken, match="lines whose hashes are in the ledger"):
         flow.promote(result)
@@ -111,14 +111,14 @@ def test_rechained_journal_is_detected_by_its_decision(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch(suite="")
     flow.decide(result, DecisionKind.REJECTED)
-    chain_anew(result.directory / "events.jsonl", "RunStatusChanged", reason="nothing to see")
+    rewrite_chain(result.directory / "events.jsonl", "RunStatusChanged", reason="nothing to see")
     (result.directory / "checkpoint.json").unlink()
     with pytest.raises(ChainBroken, match="lines whose hashes are in the ledger"):
         flow.promote(result)
 
 
-def chain_anew(journal: Path, kind: str, **more: Json) -> None:
-    """Change the first event of a kind, and link every line anew: anybody can without a key."""
+def rewrite_chain(journal: Path, kind: str, **more: Json) -> None:
+    """Change the first event of a kind, and compute the chain anew, which needs no key."""
     head, lines, waiting = GENESIS, list[str](), [kind]
     for line in journal.read_bytes().splitlines():
         record = parse_json(line)
@@ -158,7 +158,7 @@ def test_run_unknown_to_the_ledger_is_reported(tmp_path: Path) -> None:
 
 
 def cut(result: RunResult, kind: str) -> None:
-    """Cut the journal before the first event of a kind, and remove the copies of the state."""
+    """Cut the journal before the first event of a kind, and remove the other state files."""
     journal = result.directory / "events.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
     at = next(n for n, line in enumerate(lines) if f'"type":"{kind}"'.encode() in line)

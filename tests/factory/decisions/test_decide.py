@@ -1,4 +1,4 @@
-"""Decisions, waivers and amendments: what their records pin, and what is refused."""
+"""Decisions, waivers and amendments: the content of their records, and refused requests."""
 
 import asyncio
 import os
@@ -247,7 +247,7 @@ def test_clock_set_back_does_not_revive_a_waiver(tmp_path: Path) -> None:
     flow = make_mixed(tmp_path)
     result = flow.launch()
     flow.waive(result, "made", days=2)
-    # Something is recorded when the waiver has expired.
+    # This run adds records to the ledger after the waiver has expired.
     flow.at(days=3).launch()
     assert "unresolved_failure" in flow.rules(result)
     with pytest.raises(AttractorError):
@@ -288,8 +288,8 @@ def test_waiver_after_the_decision_is_refused(tmp_path: Path) -> None:
 
 
 @dataclass
-class Meanwhile(SystemClock):
-    """A clock during whose first reading something happens."""
+class CallingClock(SystemClock):
+    """A clock that calls a function once, before its first reading."""
 
     happens: Callable[[], object] | None
 
@@ -306,8 +306,8 @@ def test_decision_considers_lines_added_during_the_check(tmp_path: Path) -> None
     luck.touch()
     result = flow.launch()
     luck.unlink()
-    # Between reading the ledger and locking it, another run evaluates the same tree: red.
-    evaluator = replace(flow.evaluator, clock=Meanwhile(flow.launch))
+    # Another run evaluates the same tree as red, after the ledger is read and before it is locked.
+    evaluator = replace(flow.evaluator, clock=CallingClock(flow.launch))
     with (
         hold(result.directory, flow.host) as run,
         pytest.raises(NoGo, match="unresolved_failure"),

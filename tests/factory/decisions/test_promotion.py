@@ -1,4 +1,4 @@
-"""A branch is moved once, and a repeated promotion reports that."""
+"""A branch is moved once, and a repeated promotion reports that it was already done."""
 
 import asyncio
 from dataclasses import replace
@@ -68,16 +68,16 @@ def test_a_second_promotion_needs_nothing_that_was_freed(tmp_path: Path) -> None
     git(flow.project, "branch", "release")
     result = approved(flow)
     first = flow.promote(result)
-    free(flow, result)
+    collect_garbage(flow, result)
     again = flow.promote(result)
     assert (again.was_done, again.commit, again.tag) == (True, first.commit, first.tag)
-    # Another branch would need it.
+    # Promotion to another branch needs the removed trees.
     with pytest.raises(Refused, match="the trees of run .* were removed"):
         flow.promote(result, branch="release")
 
 
-def free(flow: Flow, result: RunResult) -> None:
-    """Free what the run keeps in the state folder, and nothing else."""
+def collect_garbage(flow: Flow, result: RunResult) -> None:
+    """Run the garbage collector only on files of this run in the state folder."""
 
     async def collect() -> list[str]:
         now = flow.host.clock.now()
@@ -86,7 +86,7 @@ def free(flow: Flow, result: RunResult) -> None:
         places = {result.run_id: promoted}
         collector = Collector(
             flow.host,
-            # A known run elsewhere on this machine would lose its processes.
+            # The processes of unrelated runs on this machine must not be killed.
             lambda run_id: places.get(run_id, Whereabouts()),
             rules,
         )
@@ -153,7 +153,7 @@ def test_branch_at_the_parent_of_the_base_gets_both_commits(tmp_path: Path) -> N
     first = flow.promote(result, branch="live")
     assert git(checkout, "log", "--format=%s") == "Say hello\nPlan\nBegin\n"
     assert git(checkout, "status", "--porcelain") == ""
-    # As if the process had died after the move of the branch, before that of the files.
+    # Restore the state of a process that died after moving the branch, before moving the files.
     for file, content in ledger.items():
         file.write_bytes(content)
     git(checkout, "read-tree", "HEAD~2")
@@ -221,7 +221,7 @@ def test_promotion_is_rolled_back_by_a_new_commit(tmp_path: Path) -> None:
         "rebased_from": "",
         "by": "ann",
     }
-    free(flow, result)
+    collect_garbage(flow, result)
     (flow.project / "later.txt").write_text("later\n")
     git(flow.project, "add", "later.txt")
     git(flow.project, "commit", "--quiet", "--message", "Later")
@@ -332,7 +332,7 @@ def test_tree_that_changed_after_the_approval_is_not_promoted(tmp_path: Path) ->
     flow = make_flow(tmp_path)
     result = approved(flow)
     with hold(result.directory, flow.host) as run:
-        # The journal has no seal, so that anybody can add lines to its chain.
+        # The journal has no seal, so anybody can append lines to its chain.
         evil = progress_to_record(replace(run.progress, tree="0" * 40))
         run.record(PipelineStarted("linear", result.run_id, "", evil), sync=True)
     with pytest.raises(NoGo, match="is about another tree"):

@@ -78,7 +78,7 @@ def test_rebased_run_is_evaluated_and_promoted(tmp_path: Path) -> None:
     assert event.data == told
     assert audit(flow.host.state_dir, flow.host.runs_dir).flaws == []
     places = RunLocations(flow.evaluator.ledger, flow.host.runs_dir)
-    # Their results were replaced, so that their workspaces can be removed.
+    # The results of both runs were replaced, so that their workspaces can be removed.
     assert places(first.run_id).is_promoted
     assert places(middle.run_id).is_promoted
 
@@ -86,7 +86,7 @@ def test_rebased_run_is_evaluated_and_promoted(tmp_path: Path) -> None:
 def test_rebased_run_fails_if_the_merged_tree_fails(tmp_path: Path) -> None:
     passes = HOLDOUT.format(wanted="made").replace("cat made.txt", "cat made.txt other.txt")
     flow = make_flow(tmp_path, made=passes)
-    # The rebased run is evaluated, although the first one was at first not to be.
+    # The rebased run is evaluated, although the first run was started without evaluation.
     first = flow.resume(flow.launch(evaluate=False))
     commit_file(flow, "other.txt", "meanwhile\n")
     second = rebase(flow, first)

@@ -13,7 +13,7 @@ from attractor.factory.errors import OtherProject
 from attractor.factory.launch import check_run
 from tests.factory.flows import Flow, make_flow
 from tests.factory.test_hidden_words import HOLDOUT, IDS
-from tests.factory.test_run_index import neighbour
+from tests.factory.test_run_index import make_other_project
 from tests.pipeline.projects import LINEAR, git, simulated
 from tests.scenarios.suites import write_files
 
@@ -24,7 +24,7 @@ TAGGED = {
 
 
 def make_tagged_flow(tmp_path: Path) -> Flow:
-    """Make a flow whose three holdouts fail, because their gifts are missing."""
+    """Make a project whose three holdouts fail, because their gifts are missing."""
     return make_flow(tmp_path, **TAGGED)
 
 
@@ -59,7 +59,7 @@ def test_next_run_gets_the_feedback_and_passes(tmp_path: Path) -> None:
     )
     write_files(flow.project, {"pipeline.dot": loop})
     git(flow.project, "commit", "--quiet", "--all", "--message", "Gifts")
-    # The suite of the project judges the next run too.
+    # The same suite, now set by the project, judges the next run.
     bound = replace(flow, host=replace(flow.host, suite="todo"))
     second = bound.launch(suite="", feedback=first)
     told = prompt(second)
@@ -83,4 +83,4 @@ def test_feedback_of_another_suite_or_project_is_refused(tmp_path: Path) -> None
     with pytest.raises(UsageError, match="was judged by suite todo"):
         asyncio.run(check_run(request, flow.host, feedback=judged.directory))
     with pytest.raises(OtherProject):
-        neighbour(flow, tmp_path).launch(feedback=judged)
+        make_other_project(flow, tmp_path).launch(feedback=judged)

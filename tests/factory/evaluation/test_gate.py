@@ -511,7 +511,7 @@ def evaluations(draw: st.DrawFn) -> EvaluationRecord:
 
 
 def usually(usual: object, *others: object) -> st.SearchStrategy[object]:
-    """Draw a limit that lets most inputs pass, so that a single failure decides."""
+    """Draw the first value often, so that most inputs pass and a single failure decides."""
     return st.sampled_from([usual] * 4 + list(others))
 
 
@@ -551,7 +551,7 @@ def inputs(draw: st.DrawFn) -> GateInput:
 def with_one_more_failure(
     records: tuple[EvaluationRecord, ...],
 ) -> Iterator[tuple[EvaluationRecord, ...]]:
-    """Yield the records with a satisfied trial that fails, or with a failed trial more."""
+    """Yield the records with one more failure: a passed trial turned, or a failed trial added."""
     for at, record in enumerate(records):
         found = record.results
         turned = [

@@ -1,4 +1,4 @@
-"""Canaries in the files that a run leaves behind."""
+"""Canaries in files of finished runs."""
 
 import gzip
 import os
@@ -89,7 +89,8 @@ def test_message_of_a_commit_is_searched(tmp_path: Path) -> None:
 
 def test_older_version_of_a_file_is_searched_in_a_pack(tmp_path: Path) -> None:
     lines = "".join(f"line {number * number}\n" for number in range(2000))
-    # The newest version is whole; the older version is a delta, which splits inserted texts.
+    # In a pack, the newest version is stored whole, and older versions as deltas, which split
+    # texts.
     commit(tmp_path, "First", f"{'-' * 100}{CANARY}\n{lines}")
     commit(tmp_path, "Second", lines * 2)
     pack(tmp_path)

@@ -48,7 +48,7 @@ SCENARIOS = {
 
 
 def make_train_flow(tmp_path: Path, attributes: str = "") -> Flow:
-    """Make a flow whose pipeline plays train scenarios after it made a file."""
+    """Make a project whose pipeline makes a file and then plays train scenarios."""
     flow = make_flow(tmp_path)
     folder = write_suite(tmp_path / "suite", suite=SUITE, made=HOLDOUT.format(wanted="quokka"))
     write_files(folder, {f"train/{one}.scenario.toml": text for one, text in SCENARIOS.items()})

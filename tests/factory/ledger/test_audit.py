@@ -1,4 +1,4 @@
-"""Every change of a record by hand is found, and the first corrupt line is named."""
+"""Each manual change of a record is found, and the first corrupt line is named."""
 
 import re
 import shutil
@@ -38,7 +38,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> tuple[Flow, RunResult]
 
 @pytest.fixture
 def flow(original: tuple[Flow, RunResult], tmp_path: Path) -> Flow:
-    """A copy of the project; its run directories lie elsewhere than the ledger says."""
+    """A copy of the project; the ledger still contains the old paths of its run directories."""
     flow, _ = original
     for one in ("project", "state"):
         shutil.copytree(flow.project.parent / one, tmp_path / one, symlinks=True)
@@ -49,8 +49,8 @@ def flow(original: tuple[Flow, RunResult], tmp_path: Path) -> Flow:
     return Flow(project, host)
 
 
-def verified(flow: Flow, result: RunResult) -> AuditReport:
-    """Verify the copy: the run directory of the original would be found first."""
+def verify_copy(flow: Flow, result: RunResult) -> AuditReport:
+    """Verify the copy. Hide the run directory of the original, which would be found first."""
     hidden = result.directory.with_name("hidden")
     result.directory.rename(hidden)
     try:
@@ -87,7 +87,7 @@ Tamper = Callable[[list[bytes], int], Sequence[bytes]]
 
 
 def test_intact_records_are_counted(flow: Flow, original: tuple[Flow, RunResult]) -> None:
-    report = verified(flow, original[1])
+    report = verify_copy(flow, original[1])
     assert report.flaws == []
     assert (report.runs, report.decisions, report.results, report.tokens) == (1, 1, 1, 1)
     assert report.lines == len(list(flow.evaluator.ledger.entries()))
@@ -100,7 +100,7 @@ def test_missing_directory_is_a_flaw_of_a_decided_run_only(
     other, decided = flow.launch(suite=""), original[1]
     for one in (other, decided):
         shutil.rmtree(flow.host.runs_dir / one.run_id)
-    report = verified(flow, decided)
+    report = verify_copy(flow, decided)
     assert report.removed == [other.run_id]
     [flaw] = report.flaws
     assert flaw.run_id == decided.run_id
@@ -121,16 +121,16 @@ def test_changed_line_is_found_and_named(
         if tamper is swap and len(whole) == 1:
             continue
         file.write_bytes(b"".join(tamper([*whole], at)))
-        [flaw] = verified(flow, original[1]).flaws
+        [flaw] = verify_copy(flow, original[1]).flaws
         assert str(file.parent) in flaw.problem
         first = at if tamper is swap else at + 2 if tamper is double else at + 1
-        # run.json is newer than a journal without its last line, which is about a status.
+        # Without its last line, a status change, the journal is older than run.json.
         is_newer = "run.json" in flaw.problem and at == len(whole) - 1
         assert f"line {first} " in flaw.problem or is_newer, (tamper, at, flaw)
 
 
 def resign(flow: Flow, root: Path) -> None:
-    """Write the journal again, as a chain without one of the lines."""
+    """Write the journal again without one of its lines, as a valid chain."""
     journal, head = root / "events.jsonl", GENESIS
     lines: list[str] = []
     whole = journal.read_bytes().splitlines()
@@ -177,7 +177,7 @@ def restore_token(flow: Flow, root: Path) -> None:
 
 
 def plant_run(flow: Flow, root: Path) -> None:
-    """Add a run whose lines are missing in the ledger."""
+    """Add a run that is missing in the ledger."""
     Workplace(root.with_name("PLANTED"), line("plan")).run()
 
 
@@ -205,7 +205,7 @@ def test_forged_record_is_found(
 ) -> None:
     [root] = (one for one in flow.host.runs_dir.iterdir() if one.is_dir())
     forge(flow, root)
-    [flaw] = verified(flow, original[1]).flaws
+    [flaw] = verify_copy(flow, original[1]).flaws
     assert re.search(told, flaw.problem)
 
 
@@ -213,7 +213,7 @@ def test_without_the_key_only_chains_are_verified(
     flow: Flow, original: tuple[Flow, RunResult]
 ) -> None:
     (flow.host.state_dir / KEY_FILE).unlink()
-    report = verified(flow, original[1])
+    report = verify_copy(flow, original[1])
     assert (report.flaws, report.runs, report.results) == ([], 1, 0)
     assert report.unchecked_seals == report.lines > 0
 

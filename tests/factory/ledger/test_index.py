@@ -31,7 +31,7 @@ def listed(flow: Flow, status: str = "") -> list[str]:
 
 
 def change(flow: Flow, sql: str) -> None:
-    """Change the database by hand."""
+    """Change the database with SQL."""
     with closing(sqlite3.connect(flow.host.state_dir / INDEX_FILE)) as db, db:
         db.execute(sql)
     db.close()
@@ -39,7 +39,7 @@ def change(flow: Flow, sql: str) -> None:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Flow:
-    """A project with three finished runs, which were made quickly."""
+    """A project with three finished runs, which are quick to make."""
     flow = make_flow(tmp_path)
     for name in ("R1", "R2", "R3"):
         Workplace(flow.host.runs_dir / name, line("plan")).run()
@@ -63,7 +63,7 @@ def test_listed_runs_are_those_of_the_folder(place: Flow) -> None:
             one.to_record() for one in list_runs(folder)
         ]
     [last] = index.runs(folder, RunQuery(limit=1))
-    # R3 sorts after the ids of runs.
+    # The name R3 sorts after all run ids.
     assert last.directory.name == "R3"
     assert result.run_id in listed(place, status="success")
 
@@ -82,7 +82,7 @@ def test_new_and_removed_runs_are_noticed(place: Flow) -> None:
     folder = place.host.runs_dir
     shutil.copytree(folder / "R1", folder / "R0")
     shutil.rmtree(folder / "R2")
-    # A directory that is just being made is no run yet.
+    # A directory without files is not a run yet.
     (folder / "R9").mkdir()
     assert listed(place) == ["R3", "R1", "R0"]
     shutil.copytree(folder / "R1", folder / "R9", dirs_exist_ok=True)
@@ -210,7 +210,7 @@ def test_index_follows_another_ledger(place: Flow) -> None:
 
 @pytest.mark.parametrize("before", [0, BATCH])
 def test_broken_chain_of_the_ledger_is_refused(place: Flow, before: int) -> None:
-    """Its first line, or the first line of the second batch, does not follow."""
+    """A line does not follow the chain: the first line, or the first line of the second batch."""
     head, lines = GENESIS, list[str]()
     for number in range(before + 2):
         record: JsonObject = {"kind": "x", "run_id": "", "time": f"{number}", "data": {}}

@@ -108,7 +108,7 @@ def test_time_before_the_last_line_or_the_run_is_refused(tmp_path: Path) -> None
     for other in ("", "run-1", run_id):
         with pytest.raises(ClockSetBack, match="but the last record of the ledger is from 2026-"):
             ledger.append("decided", other, {}, now=early)
-    # Another writer took the time first, but got the lock later.
+    # This writer read the clock before another writer, but got the lock after it.
     slow = ledger.append("ended", run_id, {}, now=NOW - timedelta(seconds=5))
     assert slow
     assert slow.time == NOW.isoformat()

@@ -34,7 +34,7 @@ def groups_of(flow: Flow) -> list[GroupFigures]:
 
 @pytest.fixture
 def flow(tmp_path: Path) -> Flow:
-    """A project with an approved run, a run that failed its scenario, and one without a suite."""
+    """A project with three runs: approved, failed in its scenario, and without a suite."""
     flow = make_flow(tmp_path)
     flow.decide(flow.launch(), DecisionKind.APPROVED)
     (flow.project / "pipeline.dot").write_text(
@@ -56,7 +56,7 @@ def test_runs_are_counted_by_pipeline_and_models(flow: Flow) -> None:
 
 
 class Paid:
-    """A handler that uses a model."""
+    """A handler that reports usage of a model."""
 
     def execute(self, stage: Stage) -> Outcome:
         return Outcome(StageStatus.SUCCESS, usage=Usage(10, 5, 0.25))

@@ -65,7 +65,7 @@ def test_duplicate_name_and_unknown_scope_are_refused(tmp_path: Path) -> None:
 
 
 def planted(folder: Path) -> None:
-    """Write the entry of a token of one's own into the file."""
+    """Add an entry for a forged token to the file."""
     file = folder / TOKENS_FILE
     [token] = TokenStore(folder).list()
     digest = StoredToken.model_validate({**token.model_dump(), "name": "ours"})

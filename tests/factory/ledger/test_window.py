@@ -9,7 +9,7 @@ from attractor.factory.ledger.window import window_figures
 from tests.tables import table
 
 BEGUN = datetime(2026, 1, 2, tzinfo=UTC)
-# The project, the pipeline and the fate of each run.
+# Project, pipeline and result of each run.
 RUNS = [
     ("ours", "wish", "rejected"),
     ("ours", "wish", "approved"),

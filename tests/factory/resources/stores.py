@@ -28,7 +28,7 @@ def suite_store(folder: Path, project: str = "project") -> SuiteStore:
 
 
 def register(store: SuiteStore, folder: Path, *, now: datetime = NOW) -> Registration:
-    """Register a suite without trials that show whether it can judge."""
+    """Register a suite without the trials that check it."""
     return store.add(store.seal(folder), folder, by="ann", now=now)
 
 

@@ -1,4 +1,4 @@
-"""A step of the boot that fails names its remedy, and no stage begins."""
+"""A failed boot step names its remedy, and no stage begins."""
 
 import asyncio
 import os
@@ -77,7 +77,7 @@ def infeasible_suite(flow: Flow) -> object:
     text = SUITE + "[gate]\nmin_lower_bound = 0.9\n"
     folder = write_suite(flow.project.parent / "strict", suite=text)
     suites, now = flow.evaluator.stores.suites, flow.host.clock.now()
-    # As a version with other rules would have registered it.
+    # An older version with other rules could have registered it in this way.
     sealed = seal_suite(folder, flow.host.state_dir / "suites" / "sealed")
     suites.add(sealed, folder, by="ann", now=now)
     return flow.launch()

@@ -37,7 +37,7 @@ digraph styled {
 
 
 def profiled(flow: Flow, **tables: object) -> Flow:
-    """Bind a profile by the settings of the project."""
+    """Select a profile in the settings of the project."""
     profile = Profile.model_validate(
         {"name": "p", "policy": {"allow": ["isolation_unverified"]}, **tables}
     )
@@ -115,7 +115,7 @@ def test_holdouts_in_other_worktrees_of_the_project_are_hidden(
         "pipeline.dot": text.replace("echo made > made.txt", f"({look}) > made.txt 2>&1"),
         "note.txt": "seen\n",
     }
-    # Only a project in `sub` leaves these scenarios out.
+    # These scenarios are hidden only if the project is in `sub`.
     inner = {"sub/scenarios/secret.txt": "inner\n"}
     write_files(top, {**files, **{f"sub/{name}": one for name, one in files.items()}, **inner})
     git(top, "add", "--all")

@@ -18,7 +18,7 @@ from tests.scenarios.suites import SUITE, write_suite
 
 
 def attempts(flow: Flow, result: RunResult) -> list[type[AttractorError]]:
-    """Return the errors of judging, approving and promoting a run."""
+    """Return the errors raised when the run is judged, approved and promoted."""
     found: list[type[AttractorError]] = []
     for attempt in (
         lambda: flow.report(result),
@@ -45,7 +45,7 @@ def test_a_suite_of_the_same_name_in_another_project_judges_nothing_here(tmp_pat
     pinned = json.loads((result.directory / "manifest.json").read_text())["suite"]
     assert pinned == flow.evaluator.stores.suites.versions.find("todo").pinned != easier.pinned
     assert other.evaluator.stores.suites.versions.find("todo") == easier
-    # The file of the other project, put in the place of this one.
+    # Replace the file of this project by the file of the other project.
     files = {
         one.parents[2].name: one
         for one in flow.host.state_dir.glob("projects/*/suites/todo/1.json")

@@ -98,7 +98,7 @@ def test_a_run_registers_its_pipeline_and_a_resource_in_use_cannot_be_retired(
     tmp_path: Path,
 ) -> None:
     flow = make_flow(tmp_path)
-    # In another folder than other runs, so that only the ledger knows it.
+    # Use an unusual folder, so that the run is known only from the ledger.
     result = flow.launch(evaluate=False, root=tmp_path / "elsewhere")
     version = flow.evaluator.stores.pipelines.versions.find("linear")
     [created] = list(flow.evaluator.ledger.entries(result.run_id))
@@ -171,7 +171,7 @@ def test_retired_pipeline_is_refused_until_it_is_registered_again(tmp_path: Path
         assert refused.value.hint == f"to use it again: attractor pipeline register {file}"
         with pytest.raises(Retired):
             asyncio.run(check_run(simulated(flow.project), flow.host))
-    # An earlier run is evaluated again, and its pipeline stays retired.
+    # Another evaluation of an earlier run does not register its retired pipeline again.
     request_evaluation(first.directory, flow.host, by="ann")
     flow.resume(first)
     assert len(store.versions.versions("linear")) == 1

@@ -1,4 +1,4 @@
-"""A suite that could not judge is refused, by trials on trees whose results are known."""
+"""A suite that cannot judge is refused, after trials on trees whose results are known."""
 
 import asyncio
 from dataclasses import replace
@@ -144,7 +144,7 @@ FLAKY = "test -e ../seen && echo hello || echo bye; touch ../seen\n"
     [
         ("greets", "echo bye\n", []),
         ("greets", "echo hello again\n", ["reference"]),
-        # In the first trial only.
+        # Passes only in the first trial.
         ("greets", FLAKY, ["reference"]),
     ],
 )

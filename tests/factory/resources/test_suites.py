@@ -92,7 +92,7 @@ def test_registered_suite_is_private(tmp_path: Path) -> None:
 def test_registration_reports_tolerated_failures(tmp_path: Path) -> None:
     suite = SUITE + "[trials]\nn = 59\n[gate]\nmin_lower_bound = 0.9\n"
     registered = register(suite_store(tmp_path), write_suite(tmp_path / "s", suite=suite))
-    # The bound would let one fail; the scenario itself, with a pass rate of 1, lets none.
+    # The bound allows one failure, but the scenario, with a pass rate of 1, allows none.
     assert (registered.trials, registered.failures_allowed) == (59, 0)
 
 
