@@ -1,4 +1,4 @@
-"""A git project with a state folder of its own, in which commands are given by real processes."""
+"""A git project with its own state folder, in which tests run commands as real processes."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ UNGUARDED = ("--backend", "simulate", "--sandbox", "none", "--no-evaluate")
 
 
 class GitDesk(Desk):
-    """A project whose pipelines are run."""
+    """A git project whose pipelines are run."""
 
     @property
     def project(self) -> Path:
@@ -36,19 +36,19 @@ class GitDesk(Desk):
         make_project(self.project, pipeline, **files)
 
     def json(self, *words: str) -> Any:
-        """Return what a command answers; when it walks a run, the line after all events."""
+        """Return the JSON output of a command; of a command that walks a run, the last line."""
         done = self.do(*words, "--json")
         assert done.stdout, done.stderr
         walks = words[0] in ("run", "resume", "fork", "rewind")
         return json.loads(done.stdout.splitlines()[-1] if walks else done.stdout)
 
     def run(self, *words: str) -> Path:
-        """Run the pipeline to wherever it rests, and return its directory."""
+        """Run the pipeline until the run ends or parks, and return its directory."""
         self.do("run", "pipeline.dot", *UNGUARDED, *words)
         return self.runs()[-1]
 
     def runs(self) -> Sequence[Path]:
-        """Return the directories of the runs, the oldest first."""
+        """Return the directories of the runs, oldest first."""
         return sorted(one.parent for one in self.project.glob("runs/*/manifest.json"))
 
     def stores(self) -> set[str]:
@@ -111,7 +111,7 @@ def events(root: Path, kind: str) -> Sequence[dict[str, Any]]:
 
 
 def is_anyone_in(folder: Path) -> bool:
-    """Tell whether a process works in a folder: where no sandbox is, a command outlives its run."""
+    """Whether a process works in a folder: without a sandbox, a command may outlive its run."""
     places: list[Path] = []
     for one in Path("/proc").glob("[0-9]*/cwd"):
         with suppress(OSError):
@@ -127,7 +127,7 @@ def await_(what: Callable[[], object]) -> None:
 
 
 def is_there(pid: str) -> bool:
-    """Tell whether a process still does something: one that waits to be reaped does not."""
+    """Whether a process runs; a zombie does not."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):  # also between open and read

@@ -1,4 +1,4 @@
-"""A folder with a pipeline, in which commands are given by real processes."""
+"""A folder with a pipeline, in which tests run commands as real processes."""
 
 import json
 import os
@@ -18,14 +18,14 @@ WORDS = ("--backend", "simulate", "--sandbox", "none", "--workspace", "none", "-
 
 @dataclass
 class Desk:
-    """A folder with a state folder of its own, and what goes on there by itself."""
+    """A folder with its own state folder, and the background processes started in it."""
 
     folder: Path
     started: list[Process] = field(default_factory=list[Process])
 
     @property
     def place(self) -> Path:
-        """Where commands are given."""
+        """The working directory of commands."""
         return self.folder
 
     @property
@@ -49,7 +49,7 @@ class Desk:
     def begin(
         self, *words: str, stdout: int = subprocess.DEVNULL, stderr: int = subprocess.DEVNULL
     ) -> Process:
-        """Start a command that goes on by itself."""
+        """Start a command in the background."""
         begun = begin_prepared(
             words, folder=self.place, variables=self.environ, stdout=stdout, stderr=stderr
         )
@@ -66,10 +66,10 @@ class Desk:
 
 
 class PlainDesk(Desk):
-    """A folder that is no repository."""
+    """A folder without a git repository."""
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run the pipeline to wherever it rests."""
+        """Run the pipeline until the run ends or parks."""
         return self.do(*self.to_run(*words))
 
     def to_run(self, *words: str) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""Runs commands, in a folder and with variables of the test's own."""
+"""Runs commands in a given folder, with given environment variables."""
 
 import gc
 import os
@@ -28,9 +28,9 @@ def attractor(
     variables: Mapping[str, str] | None = None,
     typed: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command in this process, or that of a copy of the package in a folder.
+    """Run a command in this process, or from a copy of the package in a process of its own.
 
-    Variables that only a new Python reads get a new process.
+    Variables that Python reads only when it starts get a process of their own too.
     """
     environ = {"PATH": os.environ["PATH"], "HOME": str(NO_HOME), "LANG": "C.UTF-8"}
     environ |= variables or {}
@@ -52,7 +52,7 @@ def attractor(
 def run_here(
     words: Sequence[str], *, folder: Path, variables: Mapping[str, str], typed: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command in this process, with files for its streams."""
+    """Run a command in this process, with files as its streams."""
     threshold = gc.get_threshold()
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
@@ -88,8 +88,8 @@ def _text(stream: IO[str]) -> str:
 
 
 @contextmanager
-def at_work(*words: str | Path) -> Generator[Process]:
-    """Begin the program, and end it without a word if it has not ended by then."""
+def running_program(*words: str | Path) -> Generator[Process]:
+    """Start the program, and kill it when the block ends."""
     process = begin_prepared(
         [str(word) for word in words],
         folder=ROOT,

@@ -1,4 +1,4 @@
-"""A terminal with a process, and a person who types."""
+"""A pseudo-terminal with a process, and a person who types."""
 
 import os
 import pty
@@ -19,7 +19,7 @@ PATIENCE_S = 60.0
 
 @dataclass
 class Sitting:
-    """Somebody at a terminal, in which one command runs."""
+    """A person at a terminal, in which one command runs."""
 
     process: Process | subprocess.Popen[bytes]
     ours: int
@@ -27,11 +27,11 @@ class Sitting:
 
     @property
     def shown(self) -> str:
-        """Return all that was shown so far."""
+        """Return the whole output so far."""
         return self.seen.decode("utf-8", "replace").replace("\r\n", "\n")
 
     def until(self, *words: str) -> str:
-        """Read what is shown until all of these words were."""
+        """Read the output until it contains all of these words."""
         until = time.monotonic() + PATIENCE_S
         while not all(one in self.shown for one in words):
             assert time.monotonic() < until, self.shown
@@ -39,14 +39,14 @@ class Sitting:
         return self.shown
 
     def until_again(self, words: str, times: int) -> None:
-        """Read what is shown until these words were shown so many times."""
+        """Read the output until it contains these words a number of times."""
         until = time.monotonic() + PATIENCE_S
         while self.shown.count(words) < times:
             assert time.monotonic() < until, self.shown
             assert self._goes_on(1.0), self.shown
 
     def type(self, text: str) -> None:
-        """Type something."""
+        """Type a text."""
         os.write(self.ours, text.encode())
 
     def ends_with(self) -> int:
@@ -57,13 +57,13 @@ class Sitting:
         return self.process.wait(PATIENCE_S)
 
     def kill(self) -> None:
-        """End the process without a word."""
+        """Kill the process with SIGKILL."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(PATIENCE_S)
 
     def _goes_on(self, seconds: float) -> bool:
-        """Read, and return whether more may be shown."""
-        # Asked first: a process may print something and end after a read without a result.
+        """Read, and return whether more output may follow."""
+        # Poll first: a process may print and end after a read without a result.
         has_ended = self.process.poll() is not None
         return self._read(seconds) or not has_ended
 
@@ -71,7 +71,7 @@ class Sitting:
         if not select.select([self.ours], [], [], seconds)[0]:
             return False
         piece = b""
-        with suppress(OSError):  # Linux says so when nobody is at the other end any more
+        with suppress(OSError):  # On Linux, a read fails when the other end is closed.
             piece = os.read(self.ours, 65536)
         self.seen += piece
         return bool(piece)
@@ -79,7 +79,7 @@ class Sitting:
 
 @contextmanager
 def sit(words: Sequence[str], *, cwd: Path, environ: Mapping[str, str]) -> Generator[Sitting]:
-    """Run a command in a terminal of its own, so that Ctrl-C reaches it."""
+    """Run a command in its own terminal, so that Ctrl-C reaches it."""
     ours, theirs = pty.openpty()
     environ = {**environ, "TERM": "dumb"}
     terminal = os.ttyname(theirs)
@@ -99,7 +99,8 @@ def sit(words: Sequence[str], *, cwd: Path, environ: Mapping[str, str]) -> Gener
 def _begin(
     words: Sequence[str], cwd: Path, environ: Mapping[str, str], terminal: str
 ) -> subprocess.Popen[bytes]:
-    # The first terminal that the leader of a session opens is its own: there Ctrl-C reaches it.
+    # The first terminal that a session leader opens becomes its controlling terminal, from which
+    # Ctrl-C reaches it.
     shell = ["/bin/sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', terminal]
     return subprocess.Popen(
         [*shell, *words], cwd=cwd, env=environ, stdin=subprocess.DEVNULL, start_new_session=True
@@ -107,5 +108,5 @@ def _begin(
 
 
 def plain(text: str) -> str:
-    """Return text without what colours it."""
+    """Return text without escape sequences for colors."""
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)

@@ -30,8 +30,8 @@ OWN = "hush-hush-hush"
 
 
 @dataclass
-class KnowingDesk(PlainDesk):
-    """A desk at which a variable has a secret."""
+class DeskWithSecret(PlainDesk):
+    """A desk with a secret in a variable."""
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -39,13 +39,13 @@ class KnowingDesk(PlainDesk):
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[KnowingDesk]:
-    desk = KnowingDesk(tmp_path)
+def desk(tmp_path: Path) -> Iterator[DeskWithSecret]:
+    desk = DeskWithSecret(tmp_path)
     yield desk
     desk.end()
 
 
-def test_changed_graph_is_refused_until_accepted(desk: KnowingDesk) -> None:
+def test_changed_graph_is_refused_until_accepted(desk: DeskWithSecret) -> None:
     desk.write(GATE)
     assert desk.run("--interviewer", "park").returncode == 3
     desk.write(MORE)
@@ -64,7 +64,7 @@ def test_changed_graph_is_refused_until_accepted(desk: KnowingDesk) -> None:
     assert [one["node"] for one in desk.events("StageStarted")][-1] == "more"
 
 
-def test_secrets_are_passed_again_on_resume_and_fork(desk: KnowingDesk) -> None:
+def test_secrets_are_passed_again_on_resume_and_fork(desk: DeskWithSecret) -> None:
     desk.write(SECRET)
     given = ("--input", "token=@env:HIDDEN")
     assert desk.run("--interviewer", "park", *given).returncode == 3

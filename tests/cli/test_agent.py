@@ -133,8 +133,8 @@ COMMAND = f": {MARK}; touch begun; while [ ! -e go ]; do sleep 0.05; done"
 WAITING = use("shell", {"command": COMMAND, "timeout_ms": 60_000})
 
 
-def at_work() -> bool:
-    """Return whether a process of the waiting command is alive."""
+def is_command_running() -> bool:
+    """Return whether a process of the waiting command runs."""
     found = list[bytes]()
     for place in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
@@ -168,12 +168,12 @@ def test_interrupted_agent_leaves_no_process_and_resumes(tmp_path: Path) -> None
         working = desk.begin("agent", "fix it", "--model", MODELS["openai"])
         try:
             await_((desk.place / "begun").exists)
-            assert at_work()
+            assert is_command_running()
             working.send_signal(signal.SIGINT)
             assert working.wait(30) == 130
         finally:
             desk.end()
-        assert not at_work()
+        assert not is_command_running()
         resumed = desk.do("resume", "latest")
     assert resumed.returncode == 0, resumed.stderr
 

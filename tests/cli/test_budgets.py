@@ -25,7 +25,7 @@ PIPELINE = """digraph budgets {
     start -> work -> exit
 }"""
 CALL = Tokens(input=900, output=100)
-# Its first process is held here, and killed; the one after it finds the file and goes on.
+# The first process waits here until it is killed; the next process finds the file and continues.
 HOLDS = "test -e go || { touch held; sleep 60; }"
 RULES = (
     Rule(when=When(step=0), answer=Answer(text="I look.", usage=CALL,
@@ -145,7 +145,7 @@ def test_time_budget_stops_a_running_command(desk: TwinDesk) -> None:
     [pid] = desk.folder.glob("**/pid")
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
-    # Without more of it the next life would stop at once.
+    # A resume without a larger budget would stop at once.
     for told in (stopped.stdout, desk.do("status").stdout):
         assert re.search(
             r"^ *resume:? +attractor resume \S+ --max-duration \d+s", told, re.MULTILINE

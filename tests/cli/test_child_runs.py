@@ -1,4 +1,4 @@
-"""Pipelines are run as stages of others by real processes, in a real repository."""
+"""Child runs as stages of a run, with real processes in a real repository."""
 
 import signal
 from collections.abc import Callable
@@ -59,7 +59,7 @@ def made(desk: GitDesk, root: Path, name: str = "log.txt") -> list[str]:
 
 
 def slow(desk: GitDesk) -> str:
-    """Return a pipeline whose last stage goes on until there is a file."""
+    """Return a pipeline whose last stage waits for a file."""
     return SLOW.replace("COMMAND", UNTIL_GO).replace("HERE", str(desk.folder))
 
 
@@ -84,7 +84,7 @@ def test_child_shares_the_workspace_of_its_parent(desk: GitDesk) -> None:
     [told] = events(root, "ChildRunEnded")
     assert told["data"]["outcome"] == "success"
     assert told["data"]["run_id"] == inner["run_id"]
-    # Only those at the top are runs of their own.
+    # Only the top run is listed as a run.
     assert desk.runs() == [root]
 
 
@@ -127,7 +127,7 @@ def test_question_of_a_child_is_answered_at_its_parent(desk: GitDesk) -> None:
     assert "inner@1.1/ask@1.1: Ship it?" in listed
     assert "[S] Ship" in listed
     assert desk.do("answer", "latest", "perhaps").returncode == 2
-    # Nobody answered: it is asked the same again.
+    # Without an answer, the resumed run asks the same question again.
     assert desk.do("resume", "latest", "--no-evaluate").returncode == 3
     assert desk.do("answer", "latest", "A", "--question", "ask").returncode == 0
     assert desk.do("resume", "latest", "--no-evaluate").returncode == 3
@@ -139,7 +139,7 @@ def test_question_of_a_child_is_answered_at_its_parent(desk: GitDesk) -> None:
     assert started(root).count("inner") == 4
     asked = ["make", *["ask"] * 3, "make", *["ask"] * 2, "ship"]
     assert started(child(root)) == ["start", *asked]
-    # What a child had done was no half-made edit of anybody.
+    # The finished work of a child is not treated as unfinished edits.
     assert list(root.rglob("incidents")) == []
 
 
@@ -149,7 +149,7 @@ def test_child_is_resumed_by_its_parent_only(desk: GitDesk) -> None:
     refused = desk.do("resume", str(child(root)))
     assert refused.returncode == 2
     assert f"is part of run {root.name}" in refused.stderr
-    # An answer may be left with it, all the same.
+    # The child's question can still be answered at the child itself.
     assert desk.do("answer", str(child(root)), "S").returncode == 0
     assert desk.json("resume", root.name, "--no-evaluate")["outcome"] == "success"
 
@@ -172,7 +172,7 @@ def test_canceled_run_ends_its_children(desk: GitDesk) -> None:
 def test_interrupted_parent_interrupts_and_resumes_its_child(
     desk: GitDesk, number: signal.Signals
 ) -> None:
-    # What is not to be done twice is not: the child goes on.
+    # With if_interrupted=fail the stage must not be repeated, but its child is resumed.
     once = OUTER.replace('inner.dot"', 'inner.dot", if_interrupted=fail')
     desk.make(once, **{"parts/inner.dot": slow(desk)})
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
@@ -184,7 +184,8 @@ def test_interrupted_parent_interrupts_and_resumes_its_child(
     (desk.folder / "go").touch()
     assert desk.json("resume", "latest", "--no-evaluate")["outcome"] == "success"
     assert started(child(root)) == ["start", "one", "wait", "wait"]
-    # What the stage had half made was set aside, and it began with what was before it.
+    # The unfinished edits of the stage were moved to a patch, and the stage began from the tree
+    # before.
     assert made(desk, root) == ["before", "one", "wait", "after"]
     [aside] = root.rglob("incidents/*/*.patch")
     assert aside.is_relative_to(child(root))

@@ -1,4 +1,4 @@
-"""People are asked at a real terminal, and answer there or from another one."""
+"""Questions at a real terminal, answered there or from another terminal."""
 
 import json
 import re
@@ -71,7 +71,7 @@ PARENT = f"""digraph parent {{ {ENDS}
 
 
 class Desk(PlainDesk):
-    """A folder with a pipeline, and as many terminals as one likes."""
+    """A folder with a pipeline, and terminals for its commands."""
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -91,7 +91,7 @@ class Desk(PlainDesk):
             yield sitting
 
     def pipe(self, typed: str | None, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run the pipeline where no terminal is, with this for its input, or without any."""
+        """Run the pipeline without a terminal: with a text as stdin, or with stdin closed."""
         command = self.to_run(*words)
         if typed:
             return run_prepared(
@@ -118,7 +118,7 @@ class Desk(PlainDesk):
         return [one["id"] for one in json.loads(self.do("answer", "latest", "--json").stdout)]
 
     def answers(self) -> list[dict[str, Any]]:
-        """Return how each interview ended."""
+        """Return the answer of each interview."""
         return [one["data"]["answer"] for one in self.events("InterviewCompleted")]
 
 
@@ -282,7 +282,7 @@ def test_first_of_two_answers_wins(desk: Desk, trial: int) -> None:
     [answer] = desk.answers()
     assert answer["value"] == chosen[0].upper()
     assert ("answered: D" in sitting.shown) == bool(taken)
-    # Whoever came too late was refused at once, or in the journal.
+    # The later answer was refused at once, or in the journal.
     assert taken or actions or other.returncode == 4
 
 
@@ -315,7 +315,7 @@ def test_question_survives_a_kill(desk: Desk) -> None:
         assert sitting.ends_with() == 0, sitting.shown
     assert desk.done == ["ship"]
     first, second = desk.events("QuestionAsked")
-    # It was asked again, with what was left of its time.
+    # The question was asked again, with its remaining time.
     assert first["data"]["question"]["id"] == second["data"]["question"]["id"]
 
 
@@ -333,7 +333,7 @@ def test_each_open_question_can_be_selected(desk: Desk) -> None:
     assert only["choices"][1]["command"].endswith(" --question right@1.1 N")
     assert desk.do("answer", "latest", "--question", "right", "N").returncode == 0
     assert desk.asked() == ["left@1.1"]
-    # One is left, so it needs no name.
+    # Only one question is open, so the answer needs no question id.
     assert desk.do("answer", "latest", "l").returncode == 0
     assert desk.do("resume", "latest", "--no-evaluate").returncode == 0
     assert desk.done == ["l"]
@@ -346,7 +346,7 @@ def test_the_questions_of_branches_are_answered_at_the_console_and_elsewhere(des
         assert desk.asked() == ["left@1.1", "right@1.1"]
         assert desk.do("answer", "latest", "--question", "right", "Y").returncode == 0
         sitting.until("[right]", "answered: Y")
-        # The one that is still asked keeps its prompt.
+        # The question that is still open keeps its prompt.
         sitting.until_again("Select: ", 2)
         sitting.type("n\n")
         assert sitting.ends_with() == 0, sitting.shown
@@ -392,7 +392,7 @@ def test_recorded_answers_are_replayed(desk: Desk) -> None:
         sitting.type("go\n")
         sitting.until("Two?")
         sitting.until_again("Select: ", 2)
-        # Also who answers from elsewhere is heard.
+        # Answers from another terminal are recorded too.
         assert desk.do("answer", "latest", "b").returncode == 0
         assert sitting.ends_with() == 0, sitting.shown
     recorded = [json.loads(one) for one in (desk.folder / "mine.jsonl").read_text().splitlines()]

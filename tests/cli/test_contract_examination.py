@@ -34,7 +34,7 @@ def bare(folder: Path) -> Machine:
 
 
 def unhelpful(folder: Path) -> Machine:
-    """Return a machine on which every program refuses, in words that are no text."""
+    """Return a machine on which every program fails with output that is not valid text."""
     programs = folder.parent / "programs"
     programs.mkdir()
     for name in ("git", "dot", "bwrap", "codex", "claude", "gemini", "opencode"):

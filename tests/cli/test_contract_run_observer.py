@@ -20,8 +20,8 @@ from tests.cli.runs.live.run_events import BEGAN, RunEvents, a_run
 THREADS = 4
 
 
-class Spanned:
-    """Traces a run, and says which spans came of it."""
+class TracedRun:
+    """Traces a run, and lists its spans."""
 
     def __init__(self) -> None:
         self.exporter = InMemorySpanExporter()
@@ -34,10 +34,10 @@ class Spanned:
         return "\n".join(one.name for one in self.exporter.get_finished_spans())
 
 
-Looking = tuple[RunObserver, Callable[[], str]]
+Observed = tuple[RunObserver, Callable[[], str]]
 
 
-def displayed() -> Looking:
+def displayed() -> Observed:
     paper = io.StringIO()
 
     def now() -> datetime:
@@ -48,29 +48,29 @@ def displayed() -> Looking:
 
 
 @pytest.fixture(params=["lines", "json", "display", "tracing"])
-def looking(
+def observed(
     request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> Looking:
-    """Return an onlooker, and what returns what it made of the events."""
+) -> Observed:
+    """Return an observer, and a function that returns its output."""
     if request.param == "display":
         return displayed()
     if request.param == "tracing":
-        spanned = Spanned()
-        return spanned.onlooker, spanned.told
+        traced = TracedRun()
+        return traced.onlooker, traced.told
     if request.param == "lines":
         return EventPrinter(), lambda: capsys.readouterr().err
     return JsonLinePrinter(tmp_path), lambda: capsys.readouterr().out
 
 
 def in_threads(onlooker: RunObserver, events: Sequence[Event]) -> list[BaseException]:
-    """Hand on events from several threads at the same time."""
+    """Pass events to the observer from several threads at the same time; return the errors."""
     troubles: list[BaseException] = []
 
     def hand_on(part: Sequence[Event]) -> None:
         try:
             for one in part:
                 onlooker(one)
-        except BaseException as trouble:  # noqa: BLE001 - told to whoever waits
+        except BaseException as trouble:  # noqa: BLE001 - returned to the caller
             troubles.append(trouble)
 
     threads = [
@@ -83,8 +83,8 @@ def in_threads(onlooker: RunObserver, events: Sequence[Event]) -> list[BaseExcep
     return troubles
 
 
-def test_all_events_are_shown_at_the_end(looking: Looking, tmp_path: Path) -> None:
-    onlooker, told = looking
+def test_all_events_are_shown_at_the_end(observed: Observed, tmp_path: Path) -> None:
+    onlooker, told = observed
     run = a_run()
     journal = tmp_path / run.run_id / "events.jsonl"
     journal.parent.mkdir()
@@ -96,15 +96,15 @@ def test_all_events_are_shown_at_the_end(looking: Looking, tmp_path: Path) -> No
     assert "plan" in told()
 
 
-def test_missing_directory_and_empty_run_are_accepted(looking: Looking, tmp_path: Path) -> None:
-    onlooker, told = looking
+def test_missing_directory_and_empty_run_are_accepted(observed: Observed, tmp_path: Path) -> None:
+    onlooker, told = observed
     onlooker.begin(tmp_path / "nowhere")
     onlooker.end()
     assert told().strip() == ""
 
 
-def test_events_of_any_kind_come_from_any_thread(looking: Looking) -> None:
-    onlooker, _ = looking
+def test_events_of_any_kind_come_from_any_thread(observed: Observed) -> None:
+    onlooker, _ = observed
     run = RunEvents()
     for number in range(40):
         run.tell("SomethingNew", "plan", visit=number + 1, anything={"deep": [number]})

@@ -1,4 +1,4 @@
-"""`attractor convert`, as a person and as a program use it."""
+"""`attractor convert`, used by people and by programs."""
 
 import codecs
 import json

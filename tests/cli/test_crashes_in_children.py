@@ -25,14 +25,14 @@ from tests.prepared import Process
 
 
 def begun(desk: GitDesk) -> Path:
-    """Wait until the first stage began."""
+    """Wait for the first stage, and return the run directory."""
     await_(lambda: desk.runs() and (desk.runs()[0] / "start").exists())
     [root] = desk.runs()
     return root
 
 
 def kill_at(desk: GitDesk, process: Process, pause: float) -> bool:
-    """Let a process work for a while; tell whether it was killed at work."""
+    """Kill a process after a while; return whether it was still running."""
     time.sleep(pause)
     process.kill()
     code = process.wait(60)
@@ -41,7 +41,7 @@ def kill_at(desk: GitDesk, process: Process, pause: float) -> bool:
 
 
 def attempts(root: Path) -> Counter[Any]:
-    """Count how often each attempt began, in a run and in all its children."""
+    """Count the starts of each attempt, in a run and in all its children."""
     return Counter(
         (one.parent, *(event.get(key) for key in ("branch", "node", "visit", "attempt")))
         for one in root.rglob("events.jsonl")
@@ -66,7 +66,7 @@ def test_a_kill_repeats_at_most_the_stage_in_flight_of_a_child(desk: GitDesk) ->
     for _ in range(count(ci=3, full=40)):
         killed += kill_at(desk, process, dice.uniform(0.05, 0.6))
         now = attempts(root)
-        # The stages that were at work: one in each of the runs that stand one in the other.
+        # Attempts that were repeated: at most one in each of the nested runs.
         again = [one for one in now if before and one in before and now[one] > before[one]]
         assert len({one[0] for one in again}) == len(again)
         before = now

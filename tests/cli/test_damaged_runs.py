@@ -1,4 +1,4 @@
-"""Damage of a run from outside is reported, harms nothing, and the repaired run resumes."""
+"""External damage to a run is reported without further damage, and the repaired run resumes."""
 
 import json
 import os
@@ -32,13 +32,13 @@ GATE = f"""digraph gate {{ {ENDS}
     ask -> make [label="Yes"]
     make -> exit }}
 """
-# It waits for a file that nobody but the test makes.
+# The command waits for a file that only the test makes.
 PATIENT = f"""digraph patient {{ {ENDS}
     plan [prompt="Plan"]
     wait [shape=parallelogram, tool_command="while ! test -e $HOME/go; do sleep 0.02; done"]
     start -> plan -> wait -> exit }}
 """
-# In its first life the stage loses its own folder.
+# At its first attempt the stage removes its own folder.
 LOSE = "test -e $HOME/once || rm -rf $HOME/run/lose; touch $HOME/once"
 LOSING = f"""digraph losing {{ {ENDS}
     lose [shape=parallelogram, tool_command="{LOSE}"]
@@ -53,8 +53,8 @@ def park(desk: GitDesk) -> Path:
     return root
 
 
-def go_on(desk: GitDesk) -> None:
-    """Answer, and require that the run ends well."""
+def require_resume(desk: GitDesk) -> None:
+    """Resume with automatic answers, and require a successful end."""
     done = desk.do("resume", "latest", "--interviewer", "auto_approve")
     assert done.returncode == 0, done.stderr
     [root] = desk.runs()
@@ -62,20 +62,20 @@ def go_on(desk: GitDesk) -> None:
     assert verify_file(root / "events.jsonl").flaw is None
 
 
-def refused(desk: GitDesk, code: int, *words: str) -> None:
-    """Require that the run is not gone on with, in these words, and stays as it is."""
+def require_refusal(desk: GitDesk, code: int, *words: str) -> None:
+    """Require that a resume fails with this code and these words, and changes nothing."""
     [root] = desk.runs()
-    before = happened(root)
+    before = recorded_events(root)
     done = desk.do("resume", "latest", "--interviewer", "auto_approve")
     assert done.returncode == code, done.stderr
     last = done.stderr.splitlines()[-1]
     assert all(word in last for word in words), last
     assert "Traceback" not in done.stderr
-    assert happened(root) == before
+    assert recorded_events(root) == before
 
 
-def happened(root: Path) -> list[str]:
-    """Return the events of a run, but for the note of who came to it."""
+def recorded_events(root: Path) -> list[str]:
+    """Return the events of a run, except the notes of each process that opened it."""
     lines = (root / "events.jsonl").read_text().splitlines()
     return [one for one in lines if '"StagesGuarded"' not in one]
 
@@ -89,12 +89,12 @@ def test_edited_records_are_detected_and_lost_ones_are_not_needed(desk: GitDesk)
         written = (root / name).read_text()
         assert words in written
         (root / name).write_text(written.replace(words, others))
-        refused(desk, 6, name)
+        require_refusal(desk, 6, name)
         (root / name).write_text(written)
     (root / "checkpoint.json").unlink()
     shutil.rmtree(root / "plan")
     shutil.rmtree(root / "ask")
-    go_on(desk)
+    require_resume(desk)
     assert not (root / "plan").exists()
 
 
@@ -112,7 +112,7 @@ def test_removed_folder_of_a_running_stage_stops_the_run(desk: GitDesk) -> None:
 
 
 def read_only(desk: GitDesk, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command that sees a folder as a read-only one."""
+    """Run a command with a read-only view of a folder."""
     bubblewrap = shutil.which("bwrap")
     if bubblewrap is None:
         pytest.skip("no bubblewrap, to mount a folder read-only")
@@ -141,7 +141,7 @@ def test_read_only_runs_folder_is_reported_first(desk: GitDesk) -> None:
     assert "choose another folder, or mount the file system writable" in last
     assert list(runs.iterdir()) == []
     desk.run("--interviewer", "park")
-    go_on(desk)
+    require_resume(desk)
 
 
 def test_read_only_run_directory_is_unchanged(desk: GitDesk) -> None:
@@ -151,7 +151,7 @@ def test_read_only_run_directory_is_unchanged(desk: GitDesk) -> None:
     assert met.returncode == 3, met.stderr
     assert "Read-only file system" in met.stderr.splitlines()[-1]
     assert {one: one.read_bytes() for one in root.rglob("*") if one.is_file()} == before
-    go_on(desk)
+    require_resume(desk)
 
 
 @pytest.mark.crash
@@ -171,7 +171,7 @@ def test_second_resume_waits_for_the_first(desk: GitDesk) -> None:
     assert f"process {holder.pid}" in words.splitlines()[-1]
     [root] = desk.runs()
     await_(lambda: begun(root).count("wait") == 2)
-    # The holder is killed: nobody has to wait, and nothing is to be cleared away.
+    # After the holder is killed, a resume needs no waiting and no clean-up.
     holder.kill()
     holder.wait(PATIENCE_S)
     (desk.folder / "go").touch()
@@ -182,7 +182,7 @@ def test_second_resume_waits_for_the_first(desk: GitDesk) -> None:
 
 
 def begun(root: Path) -> list[str]:
-    """Return the nodes of the stages that began, in their order."""
+    """Return the nodes of the started stages, in order."""
     if not (root / "events.jsonl").exists():
         return []
     return [one["node"] for one in events(root, "StageStarted")]
@@ -192,7 +192,7 @@ def resuming(desk: GitDesk) -> Process:
     return desk.begin("resume", "latest", stderr=subprocess.PIPE)
 
 
-# Whoever is asked to end by TERM does not; the second time it is not asked again.
+# The first attempt ignores SIGTERM; the second attempt only writes its name.
 STUBBORN = (
     "echo {name} >> {name}.txt; test -e $HOME/{name}.pid || "
     "{{ trap '' TERM; sleep 600 & echo $! $$ > $HOME/{name}.pid; wait; }}"
@@ -227,7 +227,7 @@ def test_interrupted_branches_leave_no_process_and_resume(
     assert time.monotonic() - began < 20
     done = desk.do("resume", "latest")
     assert done.returncode == 0, done.stderr
-    # What the first try left in each tree was set aside.
+    # The edits of the first attempt were moved to a patch in each workspace.
     [root] = desk.runs()
     show = ["git", "show", f"attractor/run/{root.name}:a.txt", f"attractor/run/{root.name}:b.txt"]
     shown = subprocess.run(
@@ -243,4 +243,4 @@ def test_shortened_journal_does_not_undo_cancel(desk: GitDesk) -> None:
     (root / "events.jsonl").write_bytes(lines)
     for copy in ("checkpoint.json", "run.json", "final.json"):
         (root / copy).unlink()
-    refused(desk, 6, "events.jsonl is incomplete", "restore it from a backup")
+    require_refusal(desk, 6, "events.jsonl is incomplete", "restore it from a backup")

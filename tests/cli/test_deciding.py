@@ -1,4 +1,4 @@
-"""`decide`, `amend`, `rebase`, `rollback` and `history`, as a person and as a program use them."""
+"""`decide`, `amend`, `rebase`, `rollback` and `history`, used by people and by programs."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""`attractor diff`, as a person and as a program use it."""
+"""`attractor diff`, used by people and by programs."""
 
 import json
 from pathlib import Path

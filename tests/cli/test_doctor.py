@@ -24,8 +24,8 @@ from tests.tables import table
 SECRET = "sk-never-to-be-shown-0123456789"
 
 
-def look(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run doctor on a machine with nothing on PATH but what the variables say."""
+def doctor(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run doctor on a machine with an empty PATH, unless the variables set another."""
     bare = {
         "PATH": str(folder / "bin"),
         "HOME": str(folder),
@@ -48,7 +48,7 @@ def add_program(folder: Path, name: str, script: str) -> None:
 
 
 def test_bare_machine_lists_missing_items_with_remedies(tmp_path: Path) -> None:
-    result = look(tmp_path)
+    result = doctor(tmp_path)
     assert result.returncode == 1
     found = findings(result)
     standing = {subject: one["standing"] for subject, one in found.items()}
@@ -62,7 +62,7 @@ def test_bare_machine_lists_missing_items_with_remedies(tmp_path: Path) -> None:
         "missing": list(standing.values()).count("missing"),
         "problem": 1,
     }
-    look(tmp_path)
+    doctor(tmp_path)
     assert [one.name for one in tmp_path.iterdir()] == ["bin"]
 
 
@@ -70,7 +70,7 @@ def test_programs_and_sandboxes_are_tried(tmp_path: Path) -> None:
     add_program(tmp_path, "git", "echo git version 9.9")
     add_program(tmp_path, "dot", "echo dot - graphviz version 8 >&2")
     add_program(tmp_path, "rg", "echo ripgrep 13.0.0; echo more")
-    result = look(tmp_path)
+    result = doctor(tmp_path)
     found = findings(result)
     assert result.returncode == 0
     assert (found["git"]["standing"], found["git"]["found"]) == ("ok", "9.9")
@@ -78,32 +78,32 @@ def test_programs_and_sandboxes_are_tried(tmp_path: Path) -> None:
     assert found["ripgrep"]["found"] == "13.0.0"
     pretends = 'while [ "$1" != "--" ]; do shift; done; shift; exec "$@"'
     add_program(tmp_path, "bwrap", pretends)
-    told = findings(look(tmp_path))["bubblewrap"]
+    told = findings(doctor(tmp_path))["bubblewrap"]
     assert told["standing"] == "missing"
     for leak in ["reads a hidden file", "writes", "reaches the network", "sees processes"]:
         assert leak in told["found"]
     add_program(tmp_path, "bwrap", "echo No permissions to create a new namespace >&2; exit 1")
-    told = findings(look(tmp_path))["bubblewrap"]
+    told = findings(doctor(tmp_path))["bubblewrap"]
     assert "No permissions to create a new namespace" in told["found"]
     assert "user namespaces" in told["remedy"]
 
 
 def test_keys_are_found_and_never_printed(tmp_path: Path) -> None:
-    result = look(tmp_path, OPENAI_API_KEY=SECRET, GOOGLE_API_KEY=SECRET, ANTHROPIC_API_KEY="")
+    result = doctor(tmp_path, OPENAI_API_KEY=SECRET, GOOGLE_API_KEY=SECRET, ANTHROPIC_API_KEY="")
     found = findings(result)
     assert found["key of openai"]["found"] == "OPENAI_API_KEY is set"
     assert found["key of gemini"]["found"] == "GOOGLE_API_KEY is set"
     assert found["key of anthropic"]["standing"] == "missing"
     assert found["other providers"]["standing"] == "missing"
     assert SECRET not in result.stdout + result.stderr
-    result = look(tmp_path, MISTRAL_API_KEY=SECRET, GROQ_API_KEY=SECRET)
+    result = doctor(tmp_path, MISTRAL_API_KEY=SECRET, GROQ_API_KEY=SECRET)
     assert findings(result)["other providers"]["found"] == "groq, mistral can be asked"
     assert SECRET not in result.stdout + result.stderr
 
 
 def test_key_of_daytona_has_no_effect(tmp_path: Path) -> None:
-    assert findings(look(tmp_path))["daytona"]["standing"] == "ok"
-    result = look(tmp_path, DAYTONA_API_KEY=SECRET)
+    assert findings(doctor(tmp_path))["daytona"]["standing"] == "ok"
+    result = doctor(tmp_path, DAYTONA_API_KEY=SECRET)
     told = findings(result)["daytona"]
     assert (told["standing"], told["remedy"]) == ("missing", "unset DAYTONA_API_KEY")
     assert SECRET not in result.stdout
@@ -111,12 +111,12 @@ def test_key_of_daytona_has_no_effect(tmp_path: Path) -> None:
 
 def test_folders_of_the_project_are_checked(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    result = look(tmp_path, ATTRACTOR_RUNS_DIR=str(tmp_path / "file" / "runs"))
+    result = doctor(tmp_path, ATTRACTOR_RUNS_DIR=str(tmp_path / "file" / "runs"))
     told = findings(result)["runs folder"]
     assert result.returncode == 1
     assert told["standing"] == "problem"
     assert "set runs_dir" in told["remedy"]
-    told = findings(look(tmp_path, ATTRACTOR_DOCTOR__MIN_FREE_MB="999999999"))["disk"]
+    told = findings(doctor(tmp_path, ATTRACTOR_DOCTOR__MIN_FREE_MB="999999999"))["disk"]
     assert told["standing"] == "missing"
     assert "999,999,999 MB required" in told["found"]
 
@@ -126,13 +126,13 @@ def test_readable_state_folder_is_reported(tmp_path: Path) -> None:
     state.mkdir()
     for mode, standing in [(0o755, "missing"), (0o700, "ok")]:
         state.chmod(mode)
-        told = findings(look(tmp_path, ATTRACTOR_STATE_DIR=str(state)))["state folder"]
+        told = findings(doctor(tmp_path, ATTRACTOR_STATE_DIR=str(state)))["state folder"]
         assert told["standing"] == standing
 
 
 def test_every_setting_is_listed_with_its_origin(tmp_path: Path) -> None:
     (tmp_path / "attractor.toml").write_text('\nruns_dir = "r"\n')
-    result = look(tmp_path, ATTRACTOR_OUTPUT__COLOR="never")
+    result = doctor(tmp_path, ATTRACTOR_OUTPUT__COLOR="never")
     told = {one["key"]: one for one in json.loads(result.stdout)["configuration"]}
     assert told["runs_dir"] == {
         "key": "runs_dir",
@@ -147,7 +147,7 @@ def test_unset_settings_are_words_for_people_and_null_in_json(tmp_path: Path) ->
     (tmp_path / "attractor.toml").write_text(
         '[llm]\nredact = true\nredact_patterns = ["a+"]\n[llm.requests_per_minute]\nopenai = 9\n'
     )
-    result = look(tmp_path)
+    result = doctor(tmp_path)
     told = {one["key"]: one["value"] for one in json.loads(result.stdout)["configuration"]}
     assert (told["llm.log"], told["llm.fall_back"]) == (None, {})
     assert told["llm.redact_patterns"] == ["a+"]
@@ -209,7 +209,7 @@ def test_damaged_distributions_are_reported(tmp_path: Path) -> None:
     (site / "barn-1.0.dist-info" / "METADATA").write_text("Name: barn\n")
     (site / "barn-1.0.dist-info" / "entry_points.txt").write_text("[a]\nno value\n")
     variables = {"PYTHONPATH": str(site)}
-    found = findings(look(tmp_path, **variables))
+    found = findings(doctor(tmp_path, **variables))
     assert "distributions" not in found
     for name in ["shed", "barn"]:
         told = found[f"distribution {name}-1.0"]
@@ -217,7 +217,7 @@ def test_damaged_distributions_are_reported(tmp_path: Path) -> None:
         assert f"reinstall {name}" in told["remedy"]
     for command in ["--help", "runs"]:
         assert attractor(command, folder=tmp_path, variables=variables).returncode == 0
-    assert findings(look(tmp_path))["distributions"]["standing"] == "ok"
+    assert findings(doctor(tmp_path))["distributions"]["standing"] == "ok"
 
 
 def test_requirements_of_a_pipeline_are_checked(tmp_path: Path) -> None:
@@ -316,7 +316,7 @@ def test_project_check_names_the_source_of_workspaces(tmp_path: Path) -> None:
     path = os.environ["PATH"]
 
     def told() -> dict[str, str]:
-        return findings(look(tmp_path, PATH=path))["project"]
+        return findings(doctor(tmp_path, PATH=path))["project"]
 
     assert "runs work on a copy" in told()["found"]
     git(tmp_path, "init", "--quiet")

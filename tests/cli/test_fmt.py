@@ -1,4 +1,4 @@
-"""`attractor fmt`, as a person and as a program use it."""
+"""`attractor fmt`, used by people and by programs."""
 
 import codecs
 import json

@@ -69,7 +69,7 @@ def test_fork_starts_from_the_state_before_the_visit(
     assert (done["outcome"], done["parent"], done["forked_at"]) == ("success", old.name, "make@2")
     new = Path(done["directory"])
     assert whole(old) == before
-    # Visits and files go on from there: one line was there, and two come to it.
+    # Visit numbers and files continue: one line exists, and two are added.
     visits = [(one["node"], one["visit"]) for one in events(new, "StageStarted")]
     assert visits == [("make", 2), ("test", 2), ("make", 3), ("test", 3)]
     assert branch_file(desk, new, "made.txt") == "made\n" * 3
@@ -257,7 +257,7 @@ def test_killed_fork_is_complete_or_absent(desk: GitDesk, starting_runs: Startin
         process.kill()
         process.wait(60)
     for new in [one for one in desk.runs() if one != old]:
-        # One that was killed between its last stage and its branch has an outcome already.
+        # A fork killed between its last stage and its branch has an outcome already.
         if desk.json("status", new.name)["phase"] != "decision":
             assert desk.do("resume", new.name, "--no-evaluate").returncode == 0
         assert desk.json("status", new.name)["outcome"] == "success"

@@ -18,7 +18,7 @@ RUN = ("run", "pipeline.dot", "--backend", "simulate", "--sandbox", "none")
 def attractor(
     project: Path, environ: Mapping[str, str], *words: str, largest: int = -1
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command that can make no file larger than that."""
+    """Run a command with a limit for the size of each file it writes."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
@@ -73,6 +73,6 @@ def make_environ(tmp_path: Path) -> dict[str, str]:
         "HOME": str(tmp_path),
         "ATTRACTOR_STATE_DIR": str(tmp_path / "state"),
         "ATTRACTOR_WORKSPACES_DIR": str(tmp_path / "workspaces"),
-        # Python itself would leave half of what it compiled.
+        # Python would leave half-written bytecode files.
         "PYTHONDONTWRITEBYTECODE": "1",
     }

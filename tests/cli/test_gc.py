@@ -60,7 +60,7 @@ def test_old_drawings_of_the_server_are_removed(desk: GitDesk) -> None:
         (drawings / f"{name}.svg").write_text("<svg/>")
         then = time.time() - timedelta(days=age).total_seconds()
         os.utime(drawings / f"{name}.svg", (then, then))
-    # Listed, but without a file: as if another collection had removed it meanwhile.
+    # Like a file that another collection has removed: listed, but missing.
     (drawings / "gone.svg").symlink_to("missing")
     assert freed(desk, "--dry-run") == {("", "drawing")}
     assert "drawing (a page that needs it draws it again)" in desk.do("gc").stdout

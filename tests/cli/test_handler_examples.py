@@ -14,12 +14,12 @@ from tests.examples import ROOT, fences
 
 PAGE = ROOT / "docs" / "reference" / "handlers.md"
 EXAMPLES = {parse(one.text).name: one.text for one in fences("dot") if one.page == PAGE}
-# Nobody waits for the tests.
+# Shorten waits in tests.
 QUICK = {'"30s"': '"10ms"'}
 
 
-def beside() -> Mapping[str, str]:
-    """Return what the examples need besides themselves."""
+def other_files() -> Mapping[str, str]:
+    """Return the other files that the examples need."""
     pipelines = {f"{name}.dot": text for name, text in EXAMPLES.items()}
     made = "deploy smoke lint test:\n\ttrue\n"
     return {**pipelines, "Makefile": made, "prompts/review.j2": "Review {{ context.work.item }}"}
@@ -30,7 +30,7 @@ def test_an_example_can_be_run(desk: GitDesk, name: str) -> None:
     text = EXAMPLES[name]
     for slow, quick in QUICK.items():
         text = text.replace(slow, quick)
-    desk.make(text, **{**beside(), f"{name}.dot": text})
+    desk.make(text, **{**other_files(), f"{name}.dot": text})
     done = desk.do("run", f"{name}.dot", *UNGUARDED)
     assert done.returncode == 0, done.stderr
     assert desk.do("validate", f"{name}.dot").returncode == 0

@@ -16,7 +16,7 @@ PATIENCE_S = 60.0
 
 @dataclass(frozen=True)
 class Desk:
-    """A project whose pipeline does something outside of it, and who runs commands there."""
+    """A project whose pipeline has an effect outside of it, and commands for it."""
 
     project: Path
     outside: Path
@@ -27,7 +27,7 @@ class Desk:
         return ended.returncode, ended.stdout + ended.stderr
 
     def kill_in_stage(self, *words: str) -> None:
-        """Run until the stage has done what it does outside, and kill the process."""
+        """Run until the stage has had its effect outside, and kill the process."""
         before = self.sent
         process = begin_prepared(words, folder=self.project, variables=self.environ)
         try:
@@ -42,14 +42,14 @@ class Desk:
 
     @property
     def sent(self) -> int:
-        """How often the stage did it."""
+        """Number of times the stage had its effect."""
         return len(self.outside.read_text().splitlines()) if self.outside.exists() else 0
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     outside, go_on = tmp_path / "sent.txt", tmp_path / "go-on"
-    # It does what cannot be undone, and is then slow until somebody lets it end.
+    # The effect cannot be undone; then the command waits up to 30 s for a file.
     command = f"echo sent >> {outside}; for i in $(seq 600); do test -e {go_on} && break; "
     pipeline = f"""digraph mail {{
     start [shape=Mdiamond]

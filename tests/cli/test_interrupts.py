@@ -17,9 +17,9 @@ from tests.counts import count
 from tests.pipeline.projects import git, make_project
 from tests.prepared import Process, begin_prepared, run_prepared
 
-# Nobody else sleeps so long: by this the processes of a stage are found.
+# The unusual duration identifies the processes of a stage.
 SLEEP = f"sleep 6{os.getpid()}.5"
-# The ignored file outlives the stage that is cut off, so that its second try does not sleep.
+# The ignored file is kept when the stage is interrupted, so that its second attempt does not sleep.
 COMMAND = f"test -e once.log || {{ touch once.log; trap '' TERM; {SLEEP} & {SLEEP}; }}"
 SLOW = f"""digraph slow {{
     start [shape=Mdiamond]
@@ -44,7 +44,7 @@ def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def sleepers() -> list[str]:
-    """Return the processes that a stage began and that are still there."""
+    """Return the running processes that a stage began."""
     found: list[str] = []
     for one in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -56,7 +56,7 @@ def sleepers() -> list[str]:
 
 
 def begin(project: Path, environ: Mapping[str, str], sandbox: str) -> Process:
-    """Start a run as a terminal does, in a process group of its own."""
+    """Start a run in its own process group, as a terminal does."""
     words = ["run", "pipeline.dot", "--backend", "simulate", "--sandbox", sandbox]
     pipe = subprocess.PIPE
     return begin_prepared(

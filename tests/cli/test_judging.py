@@ -1,4 +1,4 @@
-"""`gate`, `decide`, `promote` and `suite register`, as a person and as a program use them."""
+"""`gate`, `decide`, `promote` and `suite register`, used by people and by programs."""
 
 import json
 import subprocess
@@ -159,7 +159,7 @@ def test_each_recommended_command_is_accepted(tmp_path: Path) -> None:
     run_id = flow.launch(evaluate=False).run_id
     refused = call(flow, *words)
     assert refused.returncode == 4
-    # Not "create a token": the decision would be refused with a token, too.
+    # The hint is not "create a token", because the decision would be refused with a token too.
     assert f"(evaluate it first: attractor evaluate {run_id})" in refused.stderr
     assert call(flow, "evaluate", run_id).returncode == 0
     token = flow.make_token()

@@ -1,4 +1,4 @@
-"""Kill an evaluation with several trials at work: the resumed one drops and repeats no result."""
+"""Kill an evaluation during several trials: the resumed one drops and repeats no result."""
 
 import json
 import shutil

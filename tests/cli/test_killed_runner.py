@@ -1,4 +1,4 @@
-"""Kill the process of a run while its agent works: no process of the agent is left."""
+"""Kill the process of a run while its agent runs: no process of the agent is left."""
 
 import os
 import time
@@ -63,7 +63,7 @@ def test_killed_run_leaves_no_process_of_its_agent_and_resumes(
     require_sandbox(sandbox, tmp_path)
     stay = f"sleep 1000.{os.getpid()}{sandbox == 'none':d}"
     words = ("--model", MODELS["openai"], "--provider", "openai", "--sandbox", sandbox)
-    # One left the group, and one is deaf.
+    # One process leaves the group, and one ignores SIGTERM.
     command = f"setsid {stay} & trap '' TERM; {stay}; true"
     with in_background(ProviderTwin(scripted(command))) as desk.twin:
         runner = desk.begin("run", "pipeline.dot", "--no-evaluate", *words)

@@ -1,4 +1,4 @@
-"""A value too large for the context comes back whole in a fork, and after a rewind."""
+"""A value too large for the context is complete in a fork, and after a rewind."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Processes left by a killed run process are ended before a stage is repeated."""
+"""Processes left by a killed run process are killed before a stage is repeated."""
 
 import json
 import os
@@ -13,7 +13,8 @@ from tests.cli.git_desk import UNGUARDED, GitDesk, await_, events
 pytestmark = [pytest.mark.skipif(not can_find_orphans(), reason="no /proc"), pytest.mark.crash]
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
-# Whoever does it again says when the one before him is still there. Once there were two, it ends.
+# Each attempt reports if the previous attempt still runs. From the second attempt on, it ends at
+# once.
 WORK = """
 echo begun >> notes.txt
 for other in $(cat OUT/pids 2>/dev/null); do
@@ -39,7 +40,7 @@ SETUP = f"""digraph setup {{ {ENDS}
 
 
 class Scene:
-    """A run that is killed while what it began goes on."""
+    """A run that is killed while its stage keeps running."""
 
     def __init__(self, desk: GitDesk) -> None:
         self.desk = desk
@@ -51,9 +52,9 @@ class Scene:
         self.desk.make(self._in_place(pipeline), **texts)
 
     def begin_and_kill(self, *words: str) -> list[int]:
-        """Run until something is at work, and kill the process; return what goes on.
+        """Run until the stage is running, kill the run process, and return the processes left.
 
-        Its guardian is killed first, as when a machine is out of memory.
+        The guardian is killed first, as on a machine without free memory.
         """
         process = self.desk.begin("run", "pipeline.dot", *UNGUARDED, *words)
         await_(lambda: self.pids)
@@ -84,7 +85,7 @@ class Scene:
 
     @property
     def met(self) -> bool:
-        """Whether two of them were there at the same time."""
+        """Whether two attempts ran at the same time."""
         return (self.out / "both").exists()
 
     def end(self) -> None:
@@ -143,7 +144,7 @@ def test_resume_without_left_processes_reports_none(scene: Scene) -> None:
     [first] = scene.begin_and_kill()
     scene.end()
     await_(lambda: not any(scene.alive))
-    # Its child is nobody's by now, and is marked as it was.
+    # The shell has ended; its child is an orphan now, and still has its mark.
     told = scene.resume()
     assert f"({first})" not in told
     root = scene.root

@@ -36,7 +36,7 @@ WISH = """digraph wish {
 
 @dataclass
 class Terminal:
-    """A terminal of its own for one program, and what stands on it."""
+    """A terminal for one program, and its screen."""
 
     folder: Path
     width: int = 80
@@ -79,18 +79,18 @@ class Terminal:
         os.write(self.controller, text.encode())
 
     def see(self, what: Callable[[str], object], since: int = 0) -> None:
-        """Wait until something stands on the screen."""
+        """Wait until the text of the screen meets a condition."""
         until = time.monotonic() + PATIENCE_S
         while not what(self.screen(since).text):
             assert time.monotonic() < until, self.raw.decode(errors="replace")
             self.read(0.05)
 
     def end(self) -> int:
-        """Wait until the program ended, and return its exit code."""
+        """Wait until the program ends, and return its exit code."""
         assert self.process
         until = time.monotonic() + PATIENCE_S
         has_ended = False
-        # It may print something and end after a read without a result.
+        # The program may print and end after a read without a result.
         while self.read(0.05) or not has_ended:
             assert time.monotonic() < until
             has_ended = self.process.poll() is not None
@@ -101,7 +101,7 @@ class Terminal:
         at = since
         for offset, width in [*self.sizes, (len(self.raw), 0)]:
             text = self.raw[at : max(at, offset)].decode(errors="ignore")
-            # What is not whole yet is seen later.
+            # An incomplete escape sequence is kept for the next call.
             whole = text if "\x1b" not in text[-6:] else text[: text.rindex("\x1b")]
             screen.feed(whole if not width else text)
             at = max(at, offset)
@@ -110,7 +110,7 @@ class Terminal:
         return screen
 
     def read(self, seconds: float) -> bool:
-        """Take in what was written, and tell whether anything was."""
+        """Read available output, and return whether there was any."""
         if not select.select([self.controller], [], [], seconds)[0]:
             return False
         try:
@@ -171,7 +171,7 @@ def test_ctrl_c_restores_the_terminal(terminal: Terminal) -> None:
     assert screen.has_cursor
     assert "error: interrupted (the run is stored in" in screen.text
     assert "continue with: attractor resume" in screen.text.replace("\n", "")
-    # Only the last words stand under the picture, which stands there once.
+    # The last message is printed below the display, which is drawn only once.
     assert screen.text.count("▸ slow") == 1
 
 

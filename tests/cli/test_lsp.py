@@ -23,7 +23,7 @@ LIMIT = 30
 
 
 class Client(LanguageClient):
-    """A client that keeps what it is told of a document."""
+    """A client that collects the diagnostics of a document."""
 
     def __init__(self) -> None:
         super().__init__("test", "1")
@@ -34,12 +34,12 @@ class Client(LanguageClient):
 
         self.feature(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)(keep)
 
-    async def next_told(self) -> Sequence[types.Diagnostic]:
+    async def next_diagnostics(self) -> Sequence[types.Diagnostic]:
         return (await asyncio.wait_for(self.told.get(), LIMIT)).diagnostics
 
 
 class Editor:
-    """One document that is open in a client."""
+    """One open document of a client."""
 
     def __init__(self, client: Client, uri: str) -> None:
         self.client, self.uri = client, uri
@@ -49,7 +49,7 @@ class Editor:
     async def open(self, text: str) -> Sequence[types.Diagnostic]:
         item = types.TextDocumentItem(self.uri, "dot", self.version, text)
         self.client.text_document_did_open(types.DidOpenTextDocumentParams(item))
-        return await self.client.next_told()
+        return await self.client.next_diagnostics()
 
     async def change(self, text: str) -> Sequence[types.Diagnostic]:
         self.version += 1
@@ -59,7 +59,7 @@ class Editor:
                 [types.TextDocumentContentChangeWholeDocument(text)],
             )
         )
-        return await self.client.next_told()
+        return await self.client.next_diagnostics()
 
 
 @asynccontextmanager

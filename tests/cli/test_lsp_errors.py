@@ -47,8 +47,8 @@ INITIALIZED: Message = {"method": "initialized", "params": {}}
 GOODBYE: Sequence[Message] = ({"id": "s", "method": "shutdown"}, {"method": "exit"})
 
 
-def said(messages: Sequence[Message], *, code: int = 0) -> tuple[list[Message], str]:
-    """Return what the server says to messages that come at once, and what stands on stderr."""
+def answers_to(messages: Sequence[Message], *, code: int = 0) -> tuple[list[Message], str]:
+    """Send all messages at once; return the answers of the server, and its stderr."""
     ended = subprocess.run(
         [ATTRACTOR, "lsp", "--stdio"],
         input=b"".join(map(framed, messages)),
@@ -68,11 +68,11 @@ def opening(uri: str, text: str = PIPELINE) -> Message:
 def conversation(
     uri: str, asked: Sequence[tuple[str, Message]], *, text: str = PIPELINE
 ) -> tuple[list[Message], str]:
-    """Open a document, ask each request, and return the answers and what stands on stderr."""
+    """Open a document and send requests; return their answers, and the stderr of the server."""
     requests: list[Message] = [
         {"id": at, "method": method, "params": params} for at, (method, params) in enumerate(asked)
     ]
-    spoken, stderr = said([INITIALIZE, INITIALIZED, opening(uri, text), *requests, *GOODBYE])
+    spoken, stderr = answers_to([INITIALIZE, INITIALIZED, opening(uri, text), *requests, *GOODBYE])
     answers = {one["id"]: one for one in spoken if "id" in one}
     return [answers[one["id"]] for one in requests], stderr
 
@@ -103,7 +103,7 @@ def test_refused_request_has_an_error_without_a_traceback(tmp_path: Path) -> Non
         (UNKNOWN, "Method Not Found: textDocument/nonsense"),
     ]
     assert len(renamed["result"]["changes"][uri]) == 2
-    # What could not even be read has a line in the editor's log, what was refused has none.
+    # An unreadable message is logged in the editor; a refused request is not.
     assert said == "attractor lsp: Unable to deserialize message\n"
 
 
@@ -138,7 +138,7 @@ def test_untimely_requests_are_refused(tmp_path: Path) -> None:
     late = {"id": "late", "method": HOVER, "params": here}
     shutdown, exit_ = GOODBYE
     messages = [*early, opening(uri), INITIALIZE, INITIALIZED, again, shutdown, late, exit_]
-    spoken, _ = said(messages)
+    spoken, _ = answers_to(messages)
     codes = {one["id"]: one.get("error", {}).get("code") for one in spoken}
     assert codes == {
         **dict.fromkeys(range(len(early)), -32002),
@@ -151,7 +151,7 @@ def test_untimely_requests_are_refused(tmp_path: Path) -> None:
 
 @table("messages", [[{"method": "exit"}], [INITIALIZE, INITIALIZED, {"method": "exit"}], []])
 def test_disconnect_without_shutdown_exits_with_1(messages: Sequence[Message]) -> None:
-    said(messages, code=1)
+    answers_to(messages, code=1)
 
 
 def test_only_the_last_of_many_changes_is_analyzed(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_only_the_last_of_many_changes_is_analyzed(tmp_path: Path) -> None:
         assert server.wait(timeout=60) == 0
     published = [one["params"]["version"] for one in heard if "id" not in one]
     assert (published[0], published[-1]) == (1, 31)
-    # On a busy machine there may be a pause in the burst.
+    # On a busy machine, the burst may have pauses.
     assert len(published) < 10
     [answer] = [one for one in heard if one.get("id") == "c"]
     assert "work" + "x" * 31 in [one["label"] for one in answer["result"]["items"]]

@@ -1,4 +1,4 @@
-"""The command line as a whole, as a real process."""
+"""The whole command line, as a real process."""
 
 import json
 import os
@@ -85,7 +85,7 @@ def test_help_imports_no_command_and_nothing_heavy(tmp_path: Path) -> None:
         "commands = {one for one in sys.modules if one.startswith('attractor.cli.commands.')};"
         "sys.stderr.write(' '.join(commands | heavy & set(sys.modules)))"
     )
-    # The first call may have to scan what is installed for this folder; the second must not.
+    # The first call may scan the installed packages; the second call must not.
     first, second = (
         subprocess.run(
             [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=30
@@ -179,7 +179,7 @@ def test_an_interrupt_ends_with_130(tmp_path: Path, number: signal.Signals) -> N
 
 
 def test_interrupt_during_the_imports_ends_with_130(tmp_path: Path) -> None:
-    # The first module that the command line imports.
+    # The command line imports this module first.
     (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
     ended = subprocess.run(
         [sys.executable, "-m", "attractor", "--version"],
@@ -307,7 +307,7 @@ def test_json_is_valid_in_a_folder_that_is_not_utf8(tmp_path: Path) -> None:
 
 
 def interrupted_class() -> BaseException:
-    """Return what Python raises for an interrupt in `__set_name__`: 3.11 wraps it."""
+    """Return the exception for an interrupt in `__set_name__`, which Python 3.11 wraps."""
 
     class Slow:
         def __set_name__(self, owner: type, name: str) -> None:
@@ -361,7 +361,7 @@ def test_help_of_a_command_and_of_a_group_is_printed() -> None:
         assert attractor("help", *words).stdout == attractor(*words, "--help").stdout
     unknown = attractor("help", "nothing-like-it")
     assert unknown.returncode == 2
-    # At most five names, whatever is unknown.
+    # An error lists at most five known names.
     assert "known: agent, agents, amend, answer, audit and " in unknown.stderr
 
 

@@ -1,4 +1,4 @@
-"""`attractor render`: a drawing, of a pipeline or of a run, in every format."""
+"""`attractor render` draws a pipeline or a run, in every format."""
 
 import json
 import os
@@ -163,7 +163,7 @@ def test_prompt_file_is_drawn_and_a_missing_one_reported(folder: Path) -> None:
 
 
 def run_gated(folder: Path) -> None:
-    """Run a pipeline up to where it waits for a person."""
+    """Run a pipeline until it waits for a person."""
     (folder / "gated.dot").write_text(GATED)
     words = ("--interviewer", "park", "--workspace", "none", "--sandbox", "none")
     home = {"HOME": str(folder / "home")}
@@ -191,7 +191,7 @@ def test_a_run_is_drawn_with_its_states(tmp_path: Path) -> None:
 
 
 class Watching:
-    """A running `attractor render --watch`; each line it says follows what it did."""
+    """A running `attractor render --watch`, which prints a line after each action."""
 
     def __init__(self, folder: Path, *words: str) -> None:
         self.process = begin_prepared(
@@ -205,18 +205,18 @@ class Watching:
         self._reader.start()
 
     def until(self, is_reached: Callable[[str], bool]) -> str:
-        """Return what is said up to the line after which a state is reached."""
+        """Return the output up to the line after which a condition holds."""
         said = ""
         while not is_reached(said):
             said += self._lines.get(timeout=PATIENCE)
         return said
 
     def until_drawn(self, file: Path, text: str) -> None:
-        """Wait until a text stands in the drawing."""
+        """Wait until the drawing contains a text."""
         self.until(lambda said: file.exists() and text in file.read_text())
 
     def stop(self) -> tuple[int, str]:
-        """Press Ctrl-C; return the exit code, and what is said of it."""
+        """Press Ctrl-C; return the exit code, and the output after it."""
         self.process.send_signal(signal.SIGINT)
         code = self.process.wait(timeout=PATIENCE)
         self._reader.join(timeout=PATIENCE)
@@ -273,7 +273,7 @@ def test_watching_follows_a_run(tmp_path: Path) -> None:
         assert 'id="node-ask" class="node type-wait-human state-done"' in drawn
         assert 'id="edge-ask-exit" class="edge state-taken"' in drawn
         code, said = watching.stop()
-    # What was drawn on the way there may be said still.
+    # Messages about earlier drawings may still follow.
     assert (code, set(said.splitlines()) - {"drawn: run.svg"}) == (130, set())
 
 

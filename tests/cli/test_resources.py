@@ -1,4 +1,4 @@
-"""Profiles, suites and pipelines, as a person and as a program manage them."""
+"""Profiles, suites and pipelines, managed by people and by programs."""
 
 import json
 import subprocess
@@ -63,7 +63,7 @@ def test_a_profile_is_created_shown_updated_and_retired(tmp_path: Path) -> None:
     assert (record["version"], record["effective"]["policy"]["allow"]) == (1, [])
     done = told(flow, "profile", "retire", "careful", "--reason", "nobody needs it")
     assert done.count("retired by") == 2
-    # The latest in use, otherwise the latest of all: it tells why.
+    # Without a version in use, the error names the latest version and its reason.
     refused = call(flow, "run", "pipeline.dot", "--profile", "careful")
     assert refused.returncode == ExitCode.REFUSED
     assert "careful@2" in refused.stderr

@@ -1,4 +1,4 @@
-"""`attractor rules`, as a person and as a program use it."""
+"""`attractor rules`, used by people and by programs."""
 
 import json
 

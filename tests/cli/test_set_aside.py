@@ -11,7 +11,7 @@ from tests.cli.plain_desk import Desk
 
 pytestmark = pytest.mark.crash
 
-# It comes to its end when it is begun again.
+# The command ends at once if the file `go` exists.
 SLOW = """digraph slow {
     start [shape=Mdiamond]; exit [shape=Msquare]
     work [shape=parallelogram, tool_command="echo half > half.txt; touch $HOME/begun
@@ -66,12 +66,12 @@ def test_changed_project_file_is_listed_with_its_restore_command(desk: GitDesk) 
     subprocess.run(["sh", "-c", command], cwd=desk.project, timeout=30, check=True)
     assert (desk.project / "person.txt").read_text() == "person\n"
     assert (desk.project / "readme.txt").read_text() == "changed\n"
-    # It is told where the logs are read, too, and by nothing but a resume.
+    # Only a resume prints the message; `logs` shows it later too.
     assert "git apply" in desk.do("logs", "latest").stdout
 
 
 class SecretDesk(GitDesk):
-    """A desk where a variable holds a secret."""
+    """A desk with a secret in a variable."""
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -86,7 +86,8 @@ def test_changed_project_file_with_a_secret_is_restored(tmp_path: Path) -> None:
     command = line_of(resumed(desk)).partition("restore with: ")[2]
     [patch] = desk.runs()[-1].glob("incidents/*/*.patch")
     assert "| +token = ***" in patch.read_text()
-    # It can be read, and nobody can write the placeholder into a file with it.
+    # The patch is readable, but it cannot be applied, which would write the placeholder into a
+    # file.
     applied = subprocess.run(["git", "apply", patch], cwd=desk.project, check=False, timeout=30)
     assert applied.returncode != 0
     subprocess.run(["sh", "-c", command], cwd=desk.project, timeout=30, check=True)
@@ -105,8 +106,8 @@ def test_unfinished_edits_of_an_isolated_run_are_one_line(desk: GitDesk) -> None
     assert "half" in Path(event["data"]["patch"]).read_text()
 
 
-class DeskBelow(GitDesk):
-    """A folder of a project, as a project of its own."""
+class SubfolderDesk(GitDesk):
+    """A project in a subfolder of another project."""
 
     @property
     def place(self) -> Path:
@@ -114,7 +115,7 @@ class DeskBelow(GitDesk):
 
 
 def test_restore_command_works_in_a_subfolder(tmp_path: Path) -> None:
-    desk = DeskBelow(tmp_path)
+    desk = SubfolderDesk(tmp_path)
     desk.make("", **{"a folder/attractor.toml": "", "a folder/pipeline.dot": SLOW})
     try:
         killed(desk, "--workspace", "in-place")

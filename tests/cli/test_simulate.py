@@ -1,4 +1,4 @@
-"""`attractor simulate`, as a person and as a program use it."""
+"""`attractor simulate`, used by people and by programs."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Specifications by commands: a document becomes nodes, files, drawings and differences."""
+"""Commands for specifications: a document becomes nodes, files, drawings and differences."""
 
 import json
 from pathlib import Path

@@ -67,7 +67,7 @@ def watched(desk: PlainDesk, *words: str) -> Generator[Process]:
 
 
 def until(process: Process, words: str) -> list[str]:
-    """Read lines until one holds these words."""
+    """Read lines until a line contains these words."""
     assert process.stdout
     lines: list[str] = []
     while not lines or words not in lines[-1]:
@@ -105,7 +105,7 @@ def test_output_of_a_child_stage_is_shown_with_its_name(desk: PlainDesk) -> None
 def test_followed_log_contains_command_output(desk: PlainDesk) -> None:
     begin(desk, TALKS.replace("$MY_TOKEN", "about to"))
     with watched(desk, "logs", "--follow") as following:
-        # On a slow machine, an event may come between the two lines.
+        # On a slow machine, an event may be printed between the two lines.
         printed = [one.strip() for one in until(following, "compiling") if " | " in one]
         assert printed == ["build | about to", "build | compiling"]
         (desk.folder / "go").touch()

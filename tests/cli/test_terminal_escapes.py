@@ -1,4 +1,4 @@
-"""Texts of others reach the terminal without control characters, and break no line of a table."""
+"""Foreign texts reach the terminal without control characters, and break no table row."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from tests.cli.git_desk import GitDesk
 from tests.cli.plain_desk import WORDS
 from tests.counts import count
 
-# OSC, CSI, C1, BEL, bidi, a return, a backspace, and a forged line.
+# OSC, CSI, C1, BEL, bidi, a carriage return, a backspace, and a forged line.
 FORGED = "FORGED LINE"
 HOSTILE = f"\x1b]0;own\x07ed\x1b[2J\x9b2J\u202eabc\u2066\u200f\u061c\r\x08\n{FORGED}"
 QUOTED = HOSTILE.replace("\n", "\\n")
@@ -48,7 +48,7 @@ profile create {} | completion {} | twin check {} | twin llm --script {} | twin 
 
 
 class Desk(GitDesk):
-    """A project with hostile texts; each command is checked."""
+    """A project with hostile texts, which checks the output of each command."""
 
     def see(self, *words: str, breaks_lines: bool = False) -> subprocess.CompletedProcess[str]:
         """Run a command, and check its output."""
@@ -105,7 +105,7 @@ def test_hostile_pipelines_and_names_are_harmless_in_every_command(desk: Desk) -
     desk.see("test", "pipeline.dot", breaks_lines=True)
     commands = [one.split() for one in WRONG.replace("\n", "|").split("|") if one.strip()]
     for command in commands:
-        # The words of the command line itself may contain line breaks.
+        # Arguments of the command line may contain line breaks.
         desk.see(*(word.replace("{}", HOSTILE) for word in command), breaks_lines=True)
 
 

@@ -1,4 +1,4 @@
-"""`attractor test`, as a person and as a program use it."""
+"""`attractor test`, used by people and by programs."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Mistakes in the TOML files of settings, suites, twins, tests and inputs have one form."""
+"""Errors in the TOML files of settings, suites, twins, tests and inputs have one format."""
 
 from collections.abc import Callable
 from pathlib import Path

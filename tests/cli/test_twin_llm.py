@@ -16,7 +16,7 @@ from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import model_requests
-from tests.cli.running import at_work, attractor
+from tests.cli.running import attractor, running_program
 from tests.cli.test_budgets import TwinDesk
 from tests.examples import fences
 from tests.prepared import Process
@@ -34,11 +34,11 @@ def script(tmp_path: Path) -> Path:
 
 def standing_in(script: Path | None, *words: str) -> AbstractContextManager[Process]:
     by = ["--script", str(script)] if script else []
-    return at_work("twin", "llm", *by, *words)
+    return running_program("twin", "llm", *by, *words)
 
 
 def lines_of(twin: Process, last: str) -> str:
-    """Read what is printed up to a line."""
+    """Read the output up to this line."""
     assert twin.stdout is not None
     read = ""
     while not read.endswith(f"\n{last}\n"):
@@ -140,7 +140,7 @@ def test_provider_answers_are_recorded_and_replayed(script: Path, tmp_path: Path
             twin.send_signal(signal.SIGINT)
             assert twin.wait(60) == 130
     assert told["record"]["providers"]["openai"] == url
-    # Whoever records has keys of their own.
+    # A client that is recorded uses its own API keys.
     assert not any(name.endswith("_API_KEY") for name in told["environ"])
     assert "clients-own" not in calls.read_text()
     with standing_in(None, "--json", "--replay", str(calls), "--pace", "recorded") as twin:
@@ -201,7 +201,7 @@ def test_thousand_concurrent_streams_end(script: Path) -> None:
 
 
 async def _streamed(url: str, count: int) -> list[bool]:
-    """Ask for streams, all of them before the first one is answered."""
+    """Send all requests for streams before the first one is answered."""
     host, port = url.removeprefix("http://").split(":")
     body = json.dumps(ASKED | {"stream": True})
     head = ["POST /v1/responses HTTP/1.1", "host: localhost", "authorization: Bearer k"]

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cli.running import ROOT, at_work, attractor
+from tests.cli.running import ROOT, attractor, running_program
 from tests.prepared import Process
 
 PAYMENTS = ROOT / "examples" / "twins" / "payments"
@@ -23,11 +23,11 @@ json = "{{ letters(9) }}"
 
 
 def serving(*words: str | Path) -> AbstractContextManager[Process]:
-    return at_work("twin", "serve", *words)
+    return running_program("twin", "serve", *words)
 
 
-def told_by(process: Process) -> list[dict[str, Any]]:
-    """Read what is printed for a program."""
+def described_twins(process: Process) -> list[dict[str, Any]]:
+    """Read the JSON description of the served twins."""
     assert process.stdout is not None
     read = ""
     while not read.endswith("\n}\n"):
@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_twins_answer_until_interrupted(folder: Path, number: signal.Signals) -> None:
     with serving(folder, PAYMENTS, "--json", "-v") as process:
-        hello, other, payments = told_by(process)
+        hello, other, payments = described_twins(process)
         assert [one["name"] for one in (hello, other, payments)] == ["hello", "other", "payments"]
         assert payments["environ"]["PAYMENTS_KEY"] == "sk_test_twin"
         assert httpx.get(hello["environ"]["HELLO_URL"] + "/hello").status_code == 200
@@ -78,19 +78,19 @@ def test_variables_to_export_are_printed(folder: Path) -> None:
     assert lines[0] == f"The twin of hello listens at {url}. Set these variables for its clients:"
     assert "Authorization: Bearer" in lines[3]
     with serving(folder / "hello", "--seed", "3", "--json") as process:
-        again = told_by(process)[0]["url"]
+        again = described_twins(process)[0]["url"]
         assert httpx.get(again + "/hello").json() == first
 
 
 def test_recorded_exchanges_are_compared_with_the_twin(tmp_path: Path) -> None:
     file = tmp_path / "recordings" / "today.jsonl"
     with serving(PAYMENTS, "--json") as real:
-        url = told_by(real)[0]["url"]
+        url = described_twins(real)[0]["url"]
         words = ("--record", file, "--to", url)
         with serving(PAYMENTS, "--json", "-v", "--keep", "1", *words) as process:
-            (told,) = told_by(process)
+            (told,) = described_twins(process)
             assert told["record"] == {"path": str(file), "service": url}
-            # Whoever records has a key of their own.
+            # A client that is recorded uses its own key.
             assert list(told["environ"]) == ["PAYMENTS_URL"]
             place, key = told["environ"]["PAYMENTS_URL"], {"authorization": "Bearer sk_test_twin"}
             made = httpx.post(f"{place}/customers", json={"email": "bo@a.example"}, headers=key)
@@ -115,11 +115,11 @@ def test_replaying_twin_can_record(tmp_path: Path) -> None:
     (tmp_path / "twin.toml").write_text(f'name = "s"\n[[routes]]\n{route}{recordings}')
     file = tmp_path / "recordings" / "first.jsonl"
     with serving(PAYMENTS, "--json") as real:
-        words = ("--record", file, "--to", told_by(real)[0]["url"])
+        words = ("--record", file, "--to", described_twins(real)[0]["url"])
         with serving(tmp_path, *words, "--json") as process:
-            statuses = [httpx.get(f"{told_by(process)[0]['url']}/").status_code]
+            statuses = [httpx.get(f"{described_twins(process)[0]['url']}/").status_code]
     with serving(tmp_path, "--json") as process:
-        statuses.append(httpx.get(f"{told_by(process)[0]['url']}/").status_code)
+        statuses.append(httpx.get(f"{described_twins(process)[0]['url']}/").status_code)
     assert statuses == [404, 404]
     assert "x-twin-error" not in file.read_text()
 
@@ -127,9 +127,9 @@ def test_replaying_twin_can_record(tmp_path: Path) -> None:
 def test_failed_recording_stops_the_twin(tmp_path: Path) -> None:
     file = tmp_path / "r.jsonl"
     with serving(PAYMENTS, "--json") as real:
-        words = ("--record", file, "--to", told_by(real)[0]["url"])
+        words = ("--record", file, "--to", described_twins(real)[0]["url"])
         with serving(PAYMENTS, "--json", *words) as process:
-            (told,) = told_by(process)
+            (told,) = described_twins(process)
             file.mkdir()
             with pytest.raises(httpx.TransportError):
                 httpx.get(told["url"] + "/status")

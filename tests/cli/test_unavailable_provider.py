@@ -12,7 +12,7 @@ from tests.cli.plain_desk import PlainDesk
 from tests.cli.test_budgets import MODEL, PIPELINE, TwinDesk
 from tests.ports import free_port
 
-# The client does not wait for an hour, so it gives up at once.
+# The client fails at once, because it does not wait an hour.
 FAULT = {"kind": "status", "status": 429, "retry_after": "1h"}
 OVERLOADED = Answer.model_validate({"fault": FAULT})
 DONE = Answer(tool_calls=(use("report_outcome", {"outcome": "success"}),))

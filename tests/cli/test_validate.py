@@ -1,4 +1,4 @@
-"""`attractor validate`, as a person and as a program use it."""
+"""`attractor validate`, used by people and by programs."""
 
 import codecs
 import json
@@ -254,7 +254,7 @@ def test_two_formats_contradict_each_other(folder: Path) -> None:
 
 
 def test_validate_imports_no_heavy_module(folder: Path) -> None:
-    """What takes long to import stays out of its way."""
+    """Modules that are slow to import are not imported."""
     result = attractor(
         "validate", "good.dot", folder=folder, variables={"PYTHONPROFILEIMPORTTIME": "1"}
     )

@@ -1,4 +1,4 @@
-"""`git diff` with `attractor` as its driver, in a real repository set up as the docs say."""
+"""`git diff` with `attractor` as its driver, in a real repository set up as the docs describe."""
 
 import os
 import re
@@ -19,7 +19,7 @@ GOOD = 'digraph G {\n    start\n    exit\n    a [prompt="x"]\n    start -> a -> 
 
 
 class Repository:
-    """A git repository whose pipelines attractor compares."""
+    """A git repository whose pipelines are compared by attractor."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -33,11 +33,11 @@ class Repository:
         self.run("git add -- .", "git commit --quiet --message Pipelines")
 
     def diff(self, *words: str) -> str:
-        """Return what git shows of all that is new since the last commit."""
+        """Return the output of git for all changes since the last commit."""
         return self.run("git add -- .", f"git diff --cached {' '.join(words)}")
 
     def run(self, *commands: str) -> str:
-        """Run commands; git ends with 128 when the driver fails."""
+        """Run commands; git exits with status 128 when the driver fails."""
         who = {
             f"GIT_{one}_{of}": "you@localhost"
             for one in ("AUTHOR", "COMMITTER")

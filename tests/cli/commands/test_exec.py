@@ -14,7 +14,7 @@ from tests.tables import table
 
 @pytest.fixture(scope="module")
 def sandbox_allowed(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Skip where no sandbox can be had."""
+    """Skip the tests where no sandbox is available."""
     if why := why_no_sandbox(tmp_path_factory.mktemp("trial")):
         pytest.skip(f"no sandbox here: {why}")
 

@@ -1,4 +1,4 @@
-"""`attractor logs --follow` shows what happens in a run that another process walks."""
+"""`attractor logs --follow` prints the events of a run in another process."""
 
 import subprocess
 import threading
@@ -35,7 +35,7 @@ IN_PLACE = ("run", "pipeline.dot", *UNGUARDED, "--workspace", "none")
 
 
 class Follower:
-    """`attractor logs --follow`, at work."""
+    """A running `attractor logs --follow`."""
 
     def __init__(self, desk: GitDesk, *words: str) -> None:
         words = ("logs", "latest", "--follow", *words)
@@ -51,12 +51,12 @@ class Follower:
         self._told.put("")
 
     def see(self, words: str) -> None:
-        """Wait until a line was printed in which some words stand."""
+        """Wait for a line that contains these words."""
         while not any(words in line for line in self.lines):
             self.lines.append(self._told.get(timeout=PATIENCE_S))
 
     def end(self) -> tuple[int, Sequence[str], str]:
-        """Wait until it ends, and return its exit code and all that it printed."""
+        """Wait until it ends, and return its exit code and its output."""
         code = self.process.wait(PATIENCE_S)
         self._reader.join(PATIENCE_S)
         while not self._told.empty():
@@ -94,7 +94,7 @@ def test_killed_run_is_followed_after_its_resume(desk: GitDesk) -> None:
     runner.kill()
     runner.wait(PATIENCE_S)
     [root] = desk.runs()
-    # It died in the midst of a line, which is none until whoever goes on has cut it off.
+    # The process died within a line, which is not printed; the resume removes it.
     with (root / "events.jsonl").open("a") as journal:
         journal.write('{"data":{"torn')
     (desk.project / "go.log").touch()
@@ -145,7 +145,7 @@ def killed(desk: GitDesk) -> Path:
     runner.kill()
     runner.wait(PATIENCE_S)
     [root] = desk.runs()
-    # What it was about to start may have its files open for a moment still.
+    # A process that the run was starting may still have its files open.
     await_(lambda: not is_held(RunDirectory(root).lock))
     return root
 

@@ -1,4 +1,4 @@
-"""`attractor render` of several: each into a file of its own, and one that fails stops no other."""
+"""`attractor render` of several pipelines: one file for each, and a failure stops no other."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The command serves until Ctrl-C, signs a browser in by an address, and keeps secrets."""
+"""The command serves until Ctrl-C, signs a browser in by URL, and keeps secrets."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from tests.prepared import Process, begin_prepared
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A git project; its state lies beside it."""
+    """A git project, with its state folder beside it."""
     return make_project(tmp_path / "project")
 
 
@@ -37,7 +37,7 @@ def variables_of(project: Path) -> dict[str, str]:
 
 @contextmanager
 def served(project: Path, *options: str) -> Generator[tuple[Process, str, str]]:
-    """Serve until the block ends; yield the process, its address, and the one for browsers."""
+    """Serve until the block ends; yield the process, its URL, and the sign-in URL for browsers."""
     pipe = subprocess.PIPE
     server = begin_prepared(
         ["serve", "--port", "0", *options],

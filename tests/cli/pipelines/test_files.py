@@ -1,4 +1,4 @@
-"""A text that is written anew keeps its line ends, and its meaning with them."""
+"""A rewritten text keeps its line ends, and therefore its meaning."""
 
 import os
 import re

@@ -38,16 +38,16 @@ class Watching:
         self._reader.start()
 
     def until(self, end: str) -> str:
-        """Return what is printed up to a line with an end."""
+        """Return the output up to a line with this end."""
         lines: list[str] = []
         while not lines or not lines[-1].endswith(f"{end}\n"):
             lines.append(self._lines.get(timeout=PATIENCE))
-        # Until it listens again: what changes before that is seen only when it looks by itself.
+        # Wait until it watches again: it would notice an earlier change only when it polls.
         time.sleep(_TO_LISTEN_S)
         return "".join(lines)
 
     def stop(self, number: signal.Signals) -> tuple[int, str]:
-        """End it, and return how it ended and what it said of that."""
+        """Send a signal; return the exit code and the text on stderr."""
         self.process.send_signal(number)
         code = self.process.wait(timeout=PATIENCE)
         assert self.process.stderr
@@ -76,7 +76,7 @@ def watchings() -> Iterator[list[Watching]]:
 
 
 def replace_whole(file: Path, text: str) -> None:
-    """Save a file as editors do: another one takes its place."""
+    """Save a file as editors do: replace it by another file."""
     (file.parent / ".new").write_text(text)
     (file.parent / ".new").replace(file)
 

@@ -70,7 +70,7 @@ def test_resumed_run_prints_new_events_only(desk: GitDesk) -> None:
     root = desk.run("--interviewer", "park")
     before = len(journal_of(root))
     desk.do("answer", "latest", "Y")
-    # Whoever died in the midst of a line: the next one begins where that began.
+    # The process died within a line; the next line replaces the incomplete one.
     with (root / "events.jsonl").open("a") as journal:
         journal.write('{"torn')
     answered = len(journal_of_whole(root))

@@ -1,4 +1,4 @@
-"""People give orders to a run from another terminal: answer, pause, resume, cancel."""
+"""Orders to a run from another terminal: answer, pause, resume, cancel."""
 
 import json
 import time

@@ -1,6 +1,6 @@
-"""Inputs come from pairs and from a file.
+"""Inputs are read from pairs and from a file.
 
-A run is traced by the program itself: to a collector over HTTP, or it says why it is not.
+The program exports traces of a run to a collector over HTTP, or reports why it cannot.
 """
 
 import json
@@ -130,7 +130,7 @@ def test_refusing_collector_is_reported_once(tmp_path: Path) -> None:
 
 
 WITHOUT = "import sys; sys.modules['opentelemetry'] = None; from attractor.cli.main import main"
-"""A Python in which the extra is not installed."""
+"""Python code that runs the program as if the extra were not installed."""
 
 
 @table(("enabled", "code"), [("auto", 0), ("on", 2)])

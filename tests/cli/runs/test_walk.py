@@ -14,8 +14,8 @@ from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 
 
-def stopped(folder: Path, trouble: BaseException, *, is_begun: bool = True) -> AttractorError:
-    """Return what a walk ends with that met some trouble."""
+def error_of_walk(folder: Path, trouble: BaseException, *, is_begun: bool = True) -> AttractorError:
+    """Return the error that ends a walk after this exception."""
     root = folder / "run"
     if is_begun:
         with Workplace(root, line("a")).open() as run:
@@ -31,17 +31,17 @@ def stopped(folder: Path, trouble: BaseException, *, is_begun: bool = True) -> A
 
 
 def test_interruption_names_the_resume_command(tmp_path: Path) -> None:
-    error, root = stopped(tmp_path, asyncio.CancelledError()), tmp_path / "run"
+    error, root = error_of_walk(tmp_path, asyncio.CancelledError()), tmp_path / "run"
     assert isinstance(error, Interrupted)
     assert error.hint == f"the run is stored in {root}; continue with: attractor resume {root}"
     assert error.details["directory"] == str(root)
     assert error.details["next"] == [f"attractor resume {root}"]
-    error = stopped(tmp_path / "disk", MachineryError("the disk is full", hint="make room"))
+    error = error_of_walk(tmp_path / "disk", MachineryError("the disk is full", hint="make room"))
     root = tmp_path / "disk" / "run"
     assert error.hint.startswith(f"make room; the run is stored in {root}; continue with: ")
     assert error.details["directory"] == str(root)
 
 
 def test_interruption_before_the_run_names_none(tmp_path: Path) -> None:
-    error = stopped(tmp_path, asyncio.CancelledError(), is_begun=False)
+    error = error_of_walk(tmp_path, asyncio.CancelledError(), is_begun=False)
     assert (error.hint, dict(error.details)) == ("", {})

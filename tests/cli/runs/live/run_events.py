@@ -19,7 +19,7 @@ CHILD = "01JZ0000000000000000000001"
 
 @dataclass
 class RunEvents:
-    """Collects events of one run."""
+    """Creates and collects the events of one run."""
 
     run_id: str = RUN
     prefix: str = ""
@@ -70,7 +70,7 @@ class RunEvents:
         cost: float = 0.0,
         tokens: int = 0,
     ) -> None:
-        """Let a stage begin, end and be saved."""
+        """Emit the events of a stage: start, end and checkpoint."""
         self.tell("StageStarted", node, visit=visit, branch=branch)
         if outcome == "fail":
             self.fail(node, visit=visit, branch=branch)
@@ -95,7 +95,7 @@ class RunEvents:
         )
 
     def retry(self, node: str, attempt: int) -> None:
-        """Let a stage wait for another attempt; the envelope is that of the one that failed."""
+        """Let a stage wait for a retry: the envelope has the failed attempt, the data the next."""
         told = self.tell("StageRetrying", node, attempt=attempt - 1, delay=2.0)
         self.events[-1] = replace(told, data={**told.data, "attempt": attempt})
 
@@ -124,7 +124,7 @@ def view_of(events: Sequence[Event], view: RunView | None = None) -> RunView:
 
 
 def a_run() -> RunEvents:
-    """Tell of a run in the midst of its work, with something of everything."""
+    """Return a run in progress, with events of every kind."""
     run = RunEvents()
     run.tell("BudgetsSet", cost_usd=2.0, tokens=50_000, seconds=600.0)
     run.tell("RunStatusChanged", status="executing", phase="", reason="")

@@ -1,4 +1,4 @@
-"""A terminal as far as the live display needs one: it obeys a few orders, and knows no others."""
+"""A terminal emulator for the live display; it fails on unknown control sequences."""
 
 import re
 from dataclasses import dataclass, field
@@ -11,10 +11,11 @@ _ORDER = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])|[\r\n\x07]|[^\x1b\r\n\x07]+
 
 @dataclass
 class Screen:
-    """Endless rows, of which the last ones are what a person sees.
+    """Rows without end; the last rows are visible.
 
-    `starts` are the rows that begin a line; the others continue the line of the row above. When the
-    width changes, a terminal breaks its lines again, or, if it does not reflow, cuts its rows.
+    `starts` marks the rows that begin a line; each other row continues the line of the row above.
+    When the width changes, a terminal wraps its lines again, or, if it does not reflow, cuts its
+    rows.
     """
 
     width: int

@@ -23,7 +23,7 @@ PATIENCE_S = 60.0
 
 
 class Paper(io.StringIO):
-    """A terminal's output, that tells when it was written to."""
+    """The output of a terminal; reports each write."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Paper(io.StringIO):
 
 
 class Desk:
-    """A display on paper, and a run that it is told of."""
+    """A live display that writes to a `Paper`, and the events of a run."""
 
     def __init__(self, runs_dir: Path | None = None) -> None:
         self.paper, self.run = Paper(), RunEvents()
@@ -95,7 +95,7 @@ def test_drawing_rate_is_bounded(desk: Desk) -> None:
         desk.run.stage("loop", visit=number + 1)
     desk.hear(*desk.run.events)
     desk.display.end()
-    # Each drawing is a few writes: nothing near one an event.
+    # A drawing needs few writes, so there are far fewer writes than events.
     assert desk.paper.writes < 200
     assert "2000 stages" in desk.screen.text
 
@@ -156,7 +156,7 @@ def test_closed_terminal_ends_only_the_drawing() -> None:
     display.end()
     assert paper.written.is_set()
     assert sys.stderr is errors
-    # As the finalizer of the stream does.
+    # The finalizer of the stream closes it in the same way.
     display.output.close()
 
 
@@ -200,7 +200,7 @@ def test_notices_are_printed_above_the_display(monkeypatch: pytest.MonkeyPatch) 
     desk, notice = Desk(), f"run 1 in /{'deep/' * 20}runs"
     monkeypatch.setattr(sys, "stderr", desk.paper)
     desk.display.begin(None)
-    # A thread may have taken the stream before the first drawing.
+    # A thread may have stored sys.stderr before the first drawing.
     stream = sys.stderr
     show(notice, err=True)
     desk.hear(desk.run.tell("StageStarted", "plan"))
@@ -230,5 +230,5 @@ def test_important_events_are_printed_above_the_display() -> None:
         desk.run.tell("StageStarted", "plan"),
     )
     desk.display.end()
-    # As a terminal gets it, without line ends of ours: it is there to be copied.
+    # The command has no added line breaks, so that a person can copy it.
     assert f"git apply {patch}" in desk.paper.getvalue()
