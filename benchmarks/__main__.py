@@ -31,7 +31,7 @@ PAGE = """# Results of the benchmarks
 
 
 def main(names: Sequence[str]) -> int:
-    """Run them, even after a miss or an error; print each row when it is measured."""
+    """Run the benchmarks, also after a miss or an error; print each row when it is measured."""
     found = programs()
     if unknown := set(names) - found.keys():
         print(f"unknown benchmarks: {', '.join(unknown)} (known: {', '.join(found)})")
@@ -63,7 +63,7 @@ def measured(name: str, rows: Callable[[], Iterator[Row]]) -> Iterator[Row]:
     """Yield the rows of a benchmark; an error ends this benchmark, and the others are measured."""
     try:
         yield from rows()
-    # Of any kind: the other benchmarks are worth their minutes.
+    # After an error of any kind, the other benchmarks still run.
     except Exception as error:  # noqa: BLE001
         traceback.print_exc()
         yield NotMeasured(name, f"failed: {type(error).__name__}", is_missed=True)

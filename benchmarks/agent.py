@@ -1,4 +1,4 @@
-"""How long tools of an agent take: a command in the sandbox, a search, and reading a file."""
+"""Time of an agent's tools: a command in the sandbox, a search, and reading a file."""
 
 import asyncio
 import os

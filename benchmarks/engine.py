@@ -1,4 +1,4 @@
-"""What a stage costs: in time, in bytes, in memory, however long the run is."""
+"""The cost of a stage in time, bytes and memory, in short and in long runs."""
 
 import asyncio
 import os
@@ -53,7 +53,7 @@ PYTHON = sys.executable
 
 
 def rows() -> Iterator[Row]:
-    """Measure them all."""
+    """Measure all of these costs."""
     with Folders() as folders:
         yield from _growth(folders)
         yield _bytes(folders)
@@ -65,7 +65,7 @@ def rows() -> Iterator[Row]:
 
 
 def chain(nodes: int) -> str:
-    """Return the text of a pipeline with so many stages in a line."""
+    """Return the text of a pipeline with a number of stages in a line."""
     names = ["start", *(f"n{number}" for number in range(nodes)), "exit"]
     lines = [
         f'    n{number} [label="Stage {number}", prompt="Do {number}"]' for number in range(nodes)
@@ -76,7 +76,7 @@ def chain(nodes: int) -> str:
 
 
 def fan(branches: int) -> str:
-    """Return the text of a pipeline with so many branches at the same time."""
+    """Return the text of a pipeline with a number of parallel branches."""
     names = [f"b{number}" for number in range(branches)]
     lines = [f'    {name} [prompt="Wait"]\n    fork -> {name} -> meet' for name in names]
     ends = "    start [shape=Mdiamond]; exit [shape=Msquare]; meet [shape=tripleoctagon]"
@@ -87,7 +87,7 @@ def fan(branches: int) -> str:
 
 
 class Waiting:
-    """A handler that takes its time, and counts what it executed."""
+    """A handler that waits, and counts its calls."""
 
     def __init__(self) -> None:
         self.executed: Counter[str] = Counter()
@@ -107,7 +107,7 @@ def graph_of(text: str) -> Graph:
 
 
 def handlers() -> dict[str, Handler]:
-    """Return every handler, with a backend that says at once that all is well."""
+    """Return all handlers, with a backend that succeeds at once."""
     person = AutoApprove(InterviewerParts(input=sys.stdin, output=sys.stderr))
     parts = Parts(Simulate(BackendParts()), person)
     return {name: kind(parts) for name, kind in handler_registry().items()}
@@ -127,7 +127,7 @@ def run(root: Path, graph: Graph, with_: Mapping[str, Handler]) -> float:
 
 
 def _growth(folders: Folders) -> Iterator[Figure]:
-    """Compare what a stage costs in long runs and in short ones, taken in turn."""
+    """Compare the cost of a stage in long runs and in short ones, in turn."""
     ours = handlers()
     graphs = {nodes: graph_of(chain(nodes)) for nodes in (SMALL, MIDDLE, LARGE)}
     costs: dict[int, list[float]] = {}
@@ -148,7 +148,7 @@ def _bytes(folders: Folders) -> Figure:
 
 
 def _preamble(folders: Folders) -> Iterator[Figure]:
-    """Compare what a late stage is told, in bytes and in time, with what an early one is."""
+    """Compare the preamble of a late stage with that of an early one, in bytes and in time."""
     root = folders.new() / "run"
     run(root, graph_of(chain(MIDDLE)), handlers())
     late, early = (
@@ -162,7 +162,7 @@ def _preamble(folders: Folders) -> Iterator[Figure]:
 
 
 def _told(stages: int) -> PreambleInput:
-    """Return what a walk has to tell after so many stages, each with a value of its own."""
+    """Return the preamble after a number of stages, each with a context value."""
     past, context = NOTHING_PAST, dict[str, Json]()
     for number in range(stages):
         past = remember_keys(past, [f"value{number}"], context)
@@ -207,7 +207,7 @@ def _least(root: Path, nodes: int) -> float:
 
 
 def _together(folders: Folders) -> Figure:
-    """Measure branches that wait at the same time, from the first one's start to the last's end."""
+    """Measure parallel branches that wait, from the first start to the last end."""
     graph = graph_of(fan(BRANCHES))
     pairs: list[tuple[float, float]] = []
     for _ in range(ROUNDS):
@@ -253,7 +253,7 @@ def _folders(project: Path) -> dict[str, str]:
 
 
 def _memory() -> Figure:
-    """Measure the most memory that a run of many nodes takes, in a process of its own."""
+    """Measure the peak memory of a run of many nodes, in a process of its own."""
     program = (
         "import sys, tempfile; from pathlib import Path; from benchmarks import engine;\n"
         "with tempfile.TemporaryDirectory() as folder:\n"

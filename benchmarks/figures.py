@@ -103,7 +103,7 @@ def _amount(value: float, unit: str) -> str:
 
 @cache
 def _compile_as_installed() -> None:
-    """Compile the program: an installed one is, and a person may have told Python not to."""
+    """Compile the program, as an installed one is: a setting may keep Python from doing so."""
     compileall.compile_dir(Path(attractor.__file__).parent, quiet=2)
 
 

@@ -1,8 +1,8 @@
-"""Folders to measure in, which are removed only when all is measured.
+"""Folders to measure in, removed after the last measurement.
 
-For a while ext4 passes over the inodes of removed files one by one when it makes new files: thirty
-times slower was seen. Who removes what one round made measures that in the next one; and what was
-removed before, such as by tests, is waited for.
+For a while after files are removed, ext4 makes new files more slowly: thirty times was seen. So no
+folder is removed between two measurements, and a measurement waits until files that other programs
+removed, such as tests, have no effect any more.
 """
 
 import os
@@ -15,13 +15,13 @@ from types import TracebackType
 from typing import Self
 
 _TRIED = 150
-# What a quiet file system takes is half of that, and one that still passes over is far above it.
+# A quiet file system needs half of this time; one that slows down after removals needs far more.
 _QUICK_S = _TRIED * 1e-4
 _OFTEN_S, _PATIENCE_S = 5, 90
 
 
 class Folders:
-    """Makes folders where files are made fastest just now."""
+    """Makes folders, when files are made quickly."""
 
     def __init__(self) -> None:
         places = {Path(tempfile.gettempdir()), Path("/var/tmp")}
@@ -30,7 +30,7 @@ class Folders:
         self._settle()
 
     def new(self) -> Path:
-        """Return a folder that is empty."""
+        """Return an empty folder."""
         return self._new_in(self._place)
 
     def __enter__(self) -> Self:
@@ -48,7 +48,7 @@ class Folders:
             shutil.rmtree(one, ignore_errors=True)
 
     def _settle(self) -> None:
-        """Wait until files are made quickly; on a machine that never does, go on after a while."""
+        """Wait until files are made quickly; on a slow machine, continue after a while."""
         os.sync()
         until = time.monotonic() + _PATIENCE_S
         while max(self._seconds(self._place) for _ in range(3)) > _QUICK_S:
@@ -63,7 +63,7 @@ class Folders:
         return folder
 
     def _seconds(self, place: Path) -> float:
-        """Tell how long it takes to make folders with a file each."""
+        """Return the seconds to make folders with a file each."""
         if not os.access(place, os.W_OK):
             return float("inf")
         folder = self._new_in(place)

@@ -76,7 +76,7 @@ def _check(base: SpecGraph) -> float:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    # What others left behind is nothing to this work.
+    # Garbage of other work does not count.
     gc.collect()
     gc.disable()
     try:

@@ -27,7 +27,7 @@ START = 16
 
 
 def rows() -> Iterator[Row]:
-    """Measure reading, its growth, and the start of the command."""
+    """Measure reading, its growth with the size, and the start of the command."""
     yield _reading()
     yield from _growth(prepare, [100, 1_000, 10_000, 100_000], "parse + validate")
     yield from _growth(layout, [1_000, 10_000], "fmt")
@@ -35,7 +35,7 @@ def rows() -> Iterator[Row]:
 
 
 def pipeline(nodes: int) -> str:
-    """Return a pipeline without a fault: so many stages in a line, with 130 letters each."""
+    """Return a valid pipeline with a number of stages in a line, of 130 letters each."""
     stages = [
         f'    stage_{i} [label="Stage {i}", prompt="Do the work of stage {i}", max_retries={i % 4}]'
         for i in range(nodes)

@@ -1,7 +1,7 @@
-"""How much longer reading takes when there is ten times as much: ten times, not a hundred.
+"""How much longer reading takes for ten times as much text: ten times, not a hundred.
 
-The tests count the lines that run. What a single line lets a library do (a pattern that goes back
-and forth, a text that is copied again and again) only time can show.
+The tests count executed lines. The cost of a single line in a library (a pattern that backtracks, a
+text that is copied repeatedly) is visible in time only.
 """
 
 import gc
@@ -29,9 +29,9 @@ from benchmarks.figures import Figure, Row
 from tests.language.repeated import LOOSE, MISTAKEN, SLIPPED
 
 ROUNDS = 8
-# In less time what grows with the square is hidden by what does not.
+# In less time, quadratic growth is hidden by the constant part.
 LEAST_S = 0.02
-# Below this, measuring again could only tell the same.
+# Below this, another measurement would give the same result.
 CLEARLY_LINEAR = 12
 LIMIT = 30
 TELLING = 60
@@ -43,25 +43,25 @@ Making = Callable[[int], Work]
 
 @dataclass(frozen=True)
 class Growing:
-    """Works that must not take longer than there is of them; the worst one counts."""
+    """Tasks whose time must not grow faster than their input; the slowest one counts."""
 
     name: str
     works: Sequence[Making]
 
     def measure(self) -> Figure:
-        """Measure each."""
+        """Measure each task."""
         worst = max(map(_least_times, self.works), key=_ratio_of)
         return Figure.paired(f"10 times as much / as much: {self.name}", [worst], LIMIT)
 
 
 def rows() -> Iterator[Row]:
-    """Measure everything."""
+    """Measure all tasks."""
     yield from (one.measure() for one in growing())
     yield _telling()
 
 
 def growing() -> Iterator[Growing]:
-    """Return all that is measured."""
+    """Return all tasks to measure."""
     yield Growing("loose ends", [_loose_ends(one) for one in LOOSE])
     yield Growing("mistakes", [_mistakes(one) for one in MISTAKEN])
     yield Growing("quotes", [_quotes(one) for one in SLIPPED])
@@ -145,7 +145,7 @@ def _all(find: Callable[[Any], Iterable[object]], given: object) -> list[object]
 
 
 def _telling() -> Figure:
-    """Measure an object that grows: at every piece a flat copy of what there is must be told."""
+    """Measure an object that grows: each piece needs a flat copy of all pieces so far."""
     objects = [
         {"a": "word " * 40_000},
         {f"k{number}": number for number in range(13_000)},
@@ -177,7 +177,7 @@ def _least_times(make: Making) -> tuple[float, float]:
         few *= 2
     least = taken = math.inf
     for more in range(1, ROUNDS + 1):
-        # Another size each time: what the program keeps of one text is of no use to another.
+        # Another size each time, so that cached results of one text do not help with another.
         least = min(least, _seconds(make(few + more)))
         taken = min(taken, _seconds(make(10 * (few + more))))
         if taken <= CLEARLY_LINEAR * least:
@@ -191,7 +191,7 @@ def _ratio_of(pair: tuple[float, float]) -> float:
 
 
 def _seconds(work: Work) -> float:
-    # What others left behind is nothing to this work.
+    # Garbage of other work does not count.
     gc.collect()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""How long a workspace of 20,000 files takes: to be made, to be forked, and to be looked at."""
+"""Time to make, fork and inspect a workspace of 20,000 files."""
 
 import asyncio
 import os
@@ -54,9 +54,8 @@ class Times:
 
 
 def rows() -> Iterator[Row]:
-    """Measure in a repository that is made for it."""
-    # Nothing is removed until the end: ext4 is slow to make files where many were just removed. So
-    # it is in the minutes after this.
+    """Measure in a new repository."""
+    # Nothing is removed until the end: after removals ext4 makes files slowly, for minutes.
     with Folders() as folders:
         measured = asyncio.run(_measure(folders.new()))
     yield measured.ready.figure("20,000 files: workspace / writing them", READY)
@@ -80,12 +79,12 @@ def make_project(folder: Path) -> None:
 
 
 def content_of(number: int) -> bytes:
-    """Return what a file holds: some 1,500 bytes, different in each."""
+    """Return the content of a file: some 1,500 bytes, different in each file."""
     return f"value = {number}\n".encode() * (number % 150 + 20)
 
 
 def write_plainly(folder: Path) -> None:
-    """Write as many files with the same content: the least that making a workspace can cost."""
+    """Write the same number of files with the same content: the minimal cost of a workspace."""
     for number in range(FILES):
         file = folder / f"src/{number % FOLDERS}" / f"file_{number}.py"
         if number < FOLDERS:
@@ -94,7 +93,7 @@ def write_plainly(folder: Path) -> None:
 
 
 def look_at(folder: Path) -> int:
-    """Ask the system about every file: the least that a snapshot can cost."""
+    """Ask the system about every file: the minimal cost of a snapshot."""
     size, waiting = 0, [str(folder)]
     while waiting:
         with os.scandir(waiting.pop()) as found:
@@ -108,7 +107,7 @@ def look_at(folder: Path) -> int:
 
 @dataclass
 class Measured:
-    """What was measured so far."""
+    """The measurements so far."""
 
     ready: Times = field(default_factory=Times)
     fork: Times = field(default_factory=Times)

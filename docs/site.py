@@ -89,7 +89,7 @@ def targets(path: str) -> Iterator[str]:
 
 
 def resolved(path: str, link: str) -> str:
-    """Return the path in the repository of what a page links to."""
+    """Return the path in the repository that a link of a page refers to."""
     return os.path.normpath(PurePosixPath(path).parent / link)
 
 

@@ -58,12 +58,12 @@ class Surprise(Exception):
 
 
 class NoGo(Exception):
-    """There is no result that the gate would let through."""
+    """No result passes the gate."""
 
 
 @dataclass(frozen=True)
 class LiveModel:
-    """The model that all stages and the judge ask, and the variable that makes it possible."""
+    """The model for all stages and the judge, and the variable with its key."""
 
     provider: str
     name: str
@@ -72,9 +72,9 @@ class LiveModel:
 
 @dataclass(frozen=True)
 class Stage:
-    """The folder, the project in it and the variables in which everything happens.
+    """The folder, the project in it and the variables of the demo.
 
-    `story` is what has happened so far, for the end.
+    `story` is the list of events so far, for the end.
     """
 
     folder: Path
@@ -97,11 +97,11 @@ class Stage:
         return self._run(line, expected=expected).returncode
 
     def ask(self, *words: str, expected: Collection[int] = (0,)) -> Any:
-        """Return the JSON that a command of the program prints, without showing the command."""
+        """Return the JSON output of a command, without showing the command."""
         return json.loads(self.read(shlex.join(["attractor", *words, "--json"]), expected=expected))
 
     def read(self, line: str, *, expected: Collection[int] = (0,)) -> str:
-        """Return the output of a line, without showing the line."""
+        """Return the output of a shell line, without showing the line."""
         return self._run(line, expected=expected, stdout=subprocess.PIPE).stdout
 
     def create_token(self, name: str) -> str:
@@ -154,7 +154,7 @@ class Stage:
 
 
 def say(words: str, *, end: str = "\n") -> None:
-    """Print words before the next command prints its own."""
+    """Print words before the next command."""
     print(words, end=end, flush=True)
 
 
@@ -227,9 +227,9 @@ def open_stage(script: Path, live: LiveModel | None = None) -> Generator[Stage]:
 
 
 def make_environ(folder: Path, twin: Mapping[str, str]) -> dict[str, str]:
-    """Return variables of the demo's own: its folders, and the twin for every provider.
+    """Return the variables of the demo: its folders, and the twin for every provider.
 
-    An `attractor` on the PATH comes before the one beside this Python.
+    An `attractor` on the PATH takes precedence over the one beside this Python.
     """
     ours = {
         name: value
@@ -262,7 +262,7 @@ def play(stage: Stage) -> None:
 
 
 def sandbox_of(policy: list[str]) -> list[str]:
-    """Return the words that switch the sandbox off, which the policy alone never does."""
+    """Return the option that switches the sandbox off; a policy alone never does."""
     return ["--sandbox", "none"] if policy else []
 
 

@@ -1,4 +1,4 @@
-"""Plays the demo, and checks what the factory promises: each line that it prints is a criterion.
+"""Plays the demo, and checks the promises of the factory: it prints one criterion a line.
 
 Ends with 0 if all of them hold, and with 1 if one does not.
 """
@@ -14,7 +14,7 @@ Record = Mapping[str, Any]
 
 
 def main() -> int:
-    """Play the demo, then look at the records that it left."""
+    """Play the demo, then read the records that it left."""
     with open_stage(TODO / "twins" / "wish.toml") as stage:
         play(stage)
         criteria = list(check(stage))
@@ -25,7 +25,7 @@ def main() -> int:
 
 
 def check(stage: Stage) -> Iterator[tuple[str, bool]]:
-    """Yield each criterion, and whether it holds."""
+    """Yield each criterion and its result."""
     second, first = stage.ask("runs")
     events = [json.loads(line) for line in journal(stage, first).splitlines()]
     yield (

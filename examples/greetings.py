@@ -1,7 +1,7 @@
 """Runs a pipeline from a program: with a model of its own, a node type of its own, and answers.
 
-Start it in a git repository: `python greetings.py`. The run is kept as one of the command line, so
-that `attractor status latest` and all the others tell of it.
+Start it in a git repository: `python greetings.py`. The run is stored like one of the command line:
+`attractor status latest` and all other commands show it.
 """
 
 from pathlib import Path
@@ -55,13 +55,13 @@ def person(question: Question) -> Answer:
 
 
 def tell(event: Event) -> None:
-    """Say what happens."""
+    """Print an event."""
     if event.type == "StageCompleted":
         print(f"{event.node} is done")
 
 
 def main() -> None:
-    """Run it, and say what came of it."""
+    """Run the pipeline, and print its result."""
     result = run_pipeline_sync(
         parse(PIPELINE),
         backend=model,

@@ -1,4 +1,4 @@
-"""Starts Debian's Chromium for tests of what people see."""
+"""Starts Debian's Chromium for tests of pages and drawings."""
 
 import os
 import shutil
@@ -15,13 +15,13 @@ _NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chr
 
 @dataclass(frozen=True)
 class Screen:
-    """The one page of a browser, and what it said on the console or asked the network for."""
+    """The only page of a browser, with its console messages and its requests."""
 
     page: Page
     said: list[str]
 
     def evaluate(self, html: str, script: str, *, dark: bool) -> Any:
-        """Show a page that says and asks for nothing; return the value of a script in it."""
+        """Show an empty page; return the value of a script in it."""
         self.page.emulate_media(color_scheme="dark" if dark else "light")
         self.page.set_content(html)
         value = self.page.evaluate(script)
@@ -31,18 +31,18 @@ class Screen:
 
 @contextmanager
 def chromium() -> Generator[Screen]:
-    """Start a browser with one page; skip the test where there is none."""
+    """Start a browser with one page; skip the test if there is no browser."""
     with browser() as started:
         yield _screen(started.new_page())
 
 
 @contextmanager
 def browser() -> Generator[Browser]:
-    """Start a browser; skip the test where there is none."""
+    """Start a browser; skip the test if there is none."""
     program = next(filter(None, map(shutil.which, _NAMES)), None)
     if program is None:
         pytest.skip("Chromium is not installed: run scripts/system-packages")
-    # It has no sandbox for root.
+    # Chromium has no sandbox for root.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=program, args=arguments)

@@ -1,7 +1,7 @@
-"""Copies what a step leaves in a folder, instead of taking the same step again in each test.
+"""Copies the result of a step in a folder, instead of repeating the step in each test.
 
-A worker really takes each step when a test comes to it for the first time. What is left records
-paths, so all these tests work in one folder, one after the other.
+A worker executes each step for the first test that needs it. The results contain absolute paths, so
+all these tests work in one folder, one after the other.
 """
 
 import atexit
@@ -21,7 +21,7 @@ Marks = dict[Path, tuple[int, int, int]]
 
 @dataclass
 class Copies:
-    """The folder of the tests of a worker, and a copy of it after each steps taken in a row."""
+    """The folder of the tests of a worker, and a copy of it after each sequence of steps."""
 
     home: Path
     left: dict[Steps, tuple[Path, Any]] = field(default_factory=dict[Steps, tuple[Path, Any]])
@@ -39,7 +39,7 @@ class Copies:
         return self.folder
 
     def take(self, folder: Path, step: str, play: Callable[[], T]) -> T:
-        """Take a step, or copy what it left; a folder that a test has changed is not copied."""
+        """Take a step, or copy its result; a folder that a test has changed is not copied."""
         before = _marks(folder)
         if not folder.is_relative_to(self.folder) or (before and before != self.marks):
             return play()

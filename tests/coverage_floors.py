@@ -1,4 +1,4 @@
-"""Compares the coverage of `make coverage` with its floors, and names modules that lack most."""
+"""Compares the coverage of `make coverage` with its floors, and names the least covered modules."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Reads what the package imports and does, as text, and holds it against the table of floors."""
+"""Reads the imports and statements of the package, and compares them with the table of floors."""
 
 import ast
 import re
@@ -72,7 +72,7 @@ class Module:
 
     @cached_property
     def foreign_names(self) -> set[str]:
-        """What it imports from other rooms."""
+        """The names that it imports from other rooms."""
         return {
             name.split(".")[0]
             for one in self.imports
@@ -83,7 +83,7 @@ class Module:
 
 @dataclass(frozen=True)
 class Import:
-    """One module that another one imports, and the names it takes from it."""
+    """One import of another module, and the names from it."""
 
     target: str
     names: tuple[str, ...]
@@ -132,7 +132,7 @@ def _imports_among(nodes: Iterable[ast.AST]) -> Iterator[Import]:
 
 
 def upward_needs(table: dict[str, Room]) -> list[str]:
-    """The table's last column must itself go downward."""
+    """The last column of the table goes downward itself."""
     return [
         f"{room.name} needs {need}"
         for room in table.values()
@@ -192,7 +192,7 @@ def relative_imports(module: Module) -> list[str]:
 
 
 def late_imports(module: Module) -> list[str]:
-    """An import inside a function has a comment above it that gives the reason."""
+    """An import inside a function has a comment above it with the reason."""
     if f"{module.name}.".startswith(MAY_IMPORT_LATE) or module.name in MAY_IMPORT_LATE:
         return []
     importing = (node for node in module.nodes if isinstance(node, ast.Import | ast.ImportFrom))
@@ -241,7 +241,7 @@ def _is_foreign(node: ast.Attribute, module: Module) -> bool:
 
 
 def statements_that_run(module: Module) -> list[str]:
-    """At the top of a module only definitions, assignments and imports may stand."""
+    """Only definitions, assignments and imports are at the top of a module."""
     definitions = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     values = (ast.Assign, ast.AnnAssign)
     return [
@@ -259,7 +259,7 @@ def _is_guard(node: ast.stmt) -> bool:
 
 
 def outside_readings(module: Module, table: dict[str, Room]) -> list[str]:
-    """Below the composition root nothing reads the environment or the time on its own."""
+    """Below the composition root nothing reads the environment or the time by itself."""
     room = table.get(module.room)
     if room is None or room.floor >= table["pipeline"].floor or module.name == READS_THE_TIME:
         return []
@@ -290,7 +290,7 @@ def foreign_imports(module: Module) -> list[str]:
 
 
 def compiled_data(module: Module) -> list[str]:
-    """The standard decorator compiles what may never be used, at every start of the program."""
+    """The standard decorator compiles methods that may stay unused, at every start."""
     return [
         f"{module.name}:{one.line} imports dataclasses.dataclass, not {DECLARES_DATA}"
         for one in module.imports

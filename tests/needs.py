@@ -1,4 +1,4 @@
-"""Skips tests that need a program which is not installed; scripts/system-packages installs most."""
+"""Skips tests without their program; scripts/system-packages installs most programs."""
 
 import shutil
 
@@ -6,7 +6,7 @@ import pytest
 
 
 def needs(program: str, what: str = "") -> pytest.MarkDecorator:
-    """Return the mark that skips a test without a program of the PATH."""
+    """Return the mark that skips a test if a program is not on the PATH."""
     is_missing = shutil.which(program) is None
     return pytest.mark.skipif(is_missing, reason=f"{what or program} is not installed")
 

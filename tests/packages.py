@@ -1,4 +1,4 @@
-"""Writes small packages and distributions for tests of what is found and imported by name."""
+"""Writes small packages and distributions for tests of imports and entry points."""
 
 import importlib
 import sys
@@ -31,7 +31,7 @@ class Places:
         importlib.invalidate_caches()
 
     def distribution(self, name: str, entry_points: str) -> Path:
-        """Write what an installer leaves of a distribution that offers entry points."""
+        """Write the files that an installer leaves of a distribution with entry points."""
         place = self.folder / f"{name}-1.0.dist-info"
         place.mkdir()
         (place / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")

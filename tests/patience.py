@@ -9,12 +9,12 @@ TRIES = 10
 
 
 def is_soon(once: Callable[[], float], *, within_s: float) -> bool:
-    """Tell whether a thing, which returns how long it took, was ever done within a time."""
+    """Return whether one call took less than a time; the function returns its duration."""
     return any(once() < within_s for _ in range(TRIES))
 
 
 def holds_once(scene: Callable[[], None], *, tries: int = TRIES) -> None:
-    """Play a scene until it holds; the last time its fault comes out."""
+    """Play a scene until it holds; raise the last failure."""
     for _ in range(tries - 1):
         with suppress(AssertionError):
             return scene()
@@ -22,9 +22,9 @@ def holds_once(scene: Callable[[], None], *, tries: int = TRIES) -> None:
 
 
 def with_longer_limits(scene: Callable[[float], None], *, first_s: float) -> None:
-    """Play a scene with a short limit of time, and if it fails with ten and a hundred times that.
+    """Play a scene with a short time limit, and after a failure with ten and a hundred times that.
 
-    For scenes in which something has to happen before a limit passes, and the limit has to pass.
+    For scenes in which something must happen before a limit passes, and the limit must pass.
     """
     for limit_s in (first_s, 10 * first_s):
         with suppress(Exception, pytest.fail.Exception):

@@ -1,4 +1,4 @@
-"""Runs commands of the program as processes that need not load it first."""
+"""Runs commands of the program in processes that have it loaded already."""
 
 import atexit
 import marshal
@@ -25,7 +25,7 @@ _HELD_BY_A_PIPE = 65536
 _REQUEST: dict[str, Any] = {"program": PROGRAM, "umask": _UMASK, "leads": False, "terminal": ""}
 _SHARED: dict[str, bytes] = {}
 _FOR_PYTHON = ("PYTHON", "LC_", "COVERAGE", "TZ")
-# What it needs of the standard library takes longer to load than all it does.
+# The needed modules of the standard library take longer to load than all of its work.
 _CLIENT = """#!{python} -IS
 import _socket, marshal, os, sys
 
@@ -49,7 +49,7 @@ sys.exit(int.from_bytes(code, signed=True))
 
 @dataclass
 class Begun:
-    """A command at work: what `subprocess.Popen` is to others."""
+    """A running command, with the interface of `subprocess.Popen`."""
 
     pid: int
     line: socket.socket
@@ -58,13 +58,13 @@ class Begun:
     returncode: int | None = None
 
     def poll(self) -> int | None:
-        """Return the exit code once it has ended."""
+        """Return the exit code if the command has ended."""
         with suppress(subprocess.TimeoutExpired):
             return self.wait(0)
         return None
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait until it has ended, and return the exit code."""
+        """Wait for the end of the command, and return the exit code."""
         if self.returncode is None:
             self.line.settimeout(timeout)
             try:
@@ -75,7 +75,7 @@ class Begun:
         return self.returncode
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """Read what it prints until it has ended."""
+        """Read the output until the command has ended."""
         with ThreadPoolExecutor() as pool:
             reading = [pool.submit(one.read) for one in (self.stdout, self.stderr) if one]
             try:
@@ -90,13 +90,13 @@ class Begun:
         return out, err
 
     def send_signal(self, number: int) -> None:
-        """Send it a signal if it is still there."""
+        """Send a signal if the command still runs."""
         if self.poll() is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """End it without a word."""
+        """Kill the command."""
         self.send_signal(signal.SIGKILL)
 
 
@@ -104,7 +104,7 @@ Process = Begun | subprocess.Popen[str]
 
 
 class Prepared:
-    """The process that has the program ready."""
+    """The process that has the program loaded."""
 
     def __init__(self) -> None:
         self._ours, theirs = socket.socketpair()
@@ -123,13 +123,13 @@ class Prepared:
             )
 
     def end(self) -> None:
-        """End the process, which serves until this end of the line is closed."""
+        """End the process, which serves until this end of the connection is closed."""
         self._ours.close()
         self._process.wait(60)
 
 
 def _begin(request: dict[str, Any], files: Sequence[int]) -> tuple[int, socket.socket]:
-    """Begin a command; return its process, and the line on which its exit code will be told."""
+    """Start a command; return its process id, and the connection for its exit code."""
     data = marshal.dumps(request)
     line = socket.socket(socket.AF_UNIX)
     line.settimeout(60)
@@ -151,7 +151,7 @@ def address() -> bytes:
 
 
 def share(address: bytes) -> None:
-    """Use a process that another one has started, and ends."""
+    """Use a process that another worker has started, and ends."""
     _SHARED["address"] = address
 
 
@@ -174,7 +174,7 @@ def begin_prepared(
     terminal: str = "",
     program: str = PROGRAM,
 ) -> Process:
-    """Begin a command: as the leader of a session if wanted, or at a terminal of its own.
+    """Start a command, maybe as a session leader or at a terminal of its own.
 
     The program is the installed one, or a Python file.
     """
@@ -213,7 +213,7 @@ def run_prepared(
     typed: str = "",
     program: str = PROGRAM,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, with what is typed, or nothing, on its standard input."""
+    """Run a command to its end, with the given text, or nothing, on its standard input."""
     if not is_plain(variables):
         assert program == PROGRAM
         return _run_afresh(words, folder, variables, timeout, is_merged=is_merged, typed=typed)
@@ -240,7 +240,7 @@ def run_prepared(
 def run_program(
     text: str, folder: Path, variables: Mapping[str, str], *words: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a Python program that finds the package loaded, with warnings as errors."""
+    """Run a Python program that has the package loaded, with warnings as errors."""
     with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
         file.write(text)
         file.flush()
@@ -250,7 +250,7 @@ def run_program(
 
 
 def quick_programs() -> Path:
-    """Return a folder for the PATH of a shell, with an `attractor` that starts at once."""
+    """Return a folder for the PATH of a shell, with an `attractor` that starts quickly."""
     return _programs(os.getpid())
 
 
@@ -266,13 +266,13 @@ def _programs(_worker: int) -> Path:
 
 
 def plain(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return variables without those that python itself asks for before it begins."""
+    """Return variables without those that Python itself reads at its start."""
     others = {name: one for name, one in variables.items() if not name.startswith(_FOR_PYTHON)}
     return others | {"LANG": "C.UTF-8"}
 
 
 def is_plain(variables: Mapping[str, str]) -> bool:
-    """Tell whether nothing is said that python itself asks for before it begins."""
+    """Return whether Python itself reads none of the variables at its start."""
     return plain(variables) == variables
 
 

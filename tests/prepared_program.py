@@ -1,8 +1,8 @@
-"""A process that has the program loaded, and forks for each command it is given.
+"""A process that has the program loaded, and forks for each command.
 
-Each command is a process of its own, with its own folder, variables and files, and ends as the
-installed program does. What it spares is to load the same modules again and again. A request may
-name another Python file, which runs instead of the installed program.
+Each command is a process of its own, with its own folder, variables and files, and ends like the
+installed program. Only the loading of the modules is saved. A request may name another Python file,
+which runs instead of the installed program.
 """
 
 import atexit
@@ -29,12 +29,12 @@ from attractor.base.registry import Registry
 
 PROGRAM = str(Path(sys.executable).parent / "attractor")
 _LATER = ("attractor.__main__", "attractor.cli.language_server", "attractor.twins.pytest_plugin")
-# Slow to import, in functions that need them. numpy is not needed, but sqlite_utils imports it.
+# Slow imports inside functions. numpy is not needed, but sqlite_utils imports it.
 _LIBRARIES = ("pydot", "sqlite_utils")
 
 
 def load() -> None:
-    """Import what commands import when they need it."""
+    """Import the modules that commands import on demand."""
     # Garbage collections take a fifth of the time: nearly all new objects stay.
     gc.disable()
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
@@ -55,14 +55,14 @@ def load() -> None:
 
 
 def _ready(names: dict[str, Any]) -> None:
-    """Let classes write what they write when they are first used."""
+    """Let classes generate their methods, which they do on first use."""
     for one in list(names.values()):
         if isinstance(one, type) and one.__module__ == names["__name__"]:
             getattr(one, "__init__", None)
 
 
 def serve(listener: socket.socket, line: socket.socket) -> list[str] | None:
-    """Begin a process for every request until a line closes; in such a process, return its argv."""
+    """Start a process for every request until a connection closes; in it, return its argv."""
     woken, waker = socket.socketpair()
     waker.setblocking(False)
     signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
@@ -94,7 +94,7 @@ def serve(listener: socket.socket, line: socket.socket) -> list[str] | None:
 
 
 def _fork() -> int:
-    """Fork as soon as there may be one more process: those of all tests end without this one."""
+    """Fork as soon as another process is allowed: the processes of all tests are limited."""
     while True:
         with suppress(BlockingIOError):
             return os.fork()
@@ -102,7 +102,7 @@ def _fork() -> int:
 
 
 def _wake(_number: int, _frame: FrameType | None) -> None:
-    """Be called at all: only then is the wake-up written."""
+    """A signal handler without effect: the wake-up is written only if there is one."""
 
 
 def _tell_ends(running: dict[int, socket.socket]) -> None:
@@ -110,7 +110,7 @@ def _tell_ends(running: dict[int, socket.socket]) -> None:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
             return
-        with running.pop(pid) as told, suppress(OSError):  # nobody may care any more
+        with running.pop(pid) as told, suppress(OSError):  # the client may be gone
             told.sendall(os.waitstatus_to_exitcode(status).to_bytes(4, signed=True))
 
 
@@ -127,7 +127,7 @@ def _become(request: dict[str, Any], files: list[int]) -> list[str]:
     if request["terminal"]:
         for file in files:
             os.close(file)
-        # The first terminal that the leader of a session opens is its own: there Ctrl-C reaches it.
+        # The first terminal that a session leader opens becomes its own: Ctrl-C works there.
         files = [os.open(request["terminal"], os.O_RDWR) for _ in range(3)]
     os.chdir(request["folder"])
     os.umask(request["umask"])
@@ -136,7 +136,7 @@ def _become(request: dict[str, Any], files: list[int]) -> list[str]:
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
-    # As python itself opens them when the language is C.UTF-8.
+    # As Python itself opens them with the language C.UTF-8.
     sys.stdin = os.fdopen(0, "r", encoding="utf-8", errors="surrogateescape", closefd=False)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)
     sys.stderr = os.fdopen(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
@@ -165,7 +165,7 @@ def _run(program: str, words: list[str]) -> int:
 
 
 def main() -> None:
-    """Serve until nobody is there any more."""
+    """Serve until there is no client any more."""
     load()
     argv = serve(*(socket.socket(fileno=int(one)) for one in sys.argv[1:3]))
     if argv is not None:

@@ -11,14 +11,14 @@ from pathlib import Path
 
 
 def begin_repository(folder: Path) -> None:
-    """Leave in a folder what `git init` does."""
+    """Make the result of `git init` in a folder."""
     shutil.copytree(_begun(os.getpid()) / ".git", folder / ".git")
 
 
 def copy_project(folder: Path, make: Callable[[Path, str], None], kind: str) -> None:
-    """Copy what `make` made for the first test that wanted this kind, as git knows it."""
+    """Copy the project that `make` made for the first test with this key, valid for git."""
     shutil.copytree(_made(os.getpid(), make, kind), folder, symlinks=True)
-    # Times and numbers of files are others in a copy.
+    # File times and inode numbers differ in a copy.
     command = ["git", "update-index", "-q", "--refresh"]
     subprocess.run(command, cwd=folder, timeout=30, check=True)
 

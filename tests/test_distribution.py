@@ -64,7 +64,7 @@ def test_man_page_has_every_option_of_every_command() -> None:
 
 
 def run(*words: str | Path, folder: Path, variables: Mapping[str, str] | None = None) -> str:
-    """Run a command in a folder, with nothing of the caller's but where packages come from."""
+    """Run a command in a folder, without the caller's settings except the source of packages."""
     kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_"))}
     result = subprocess.run(
         words,

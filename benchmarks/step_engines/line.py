@@ -2,8 +2,8 @@
 
     PROGRAM FOLDER STEPS [KILL_AT]
 
-kills itself in step KILL_AT if that is given. Started again with the same folder and without
-KILL_AT, it resumes. It prints a report as JSON.
+It kills itself in step KILL_AT, if given. Started again with the same folder and without KILL_AT,
+it resumes. It prints a report as JSON.
 """
 
 import json

@@ -1,8 +1,7 @@
 """Draws the example pipelines and the run of the README, light and dark; `make docs` calls it.
 
-A drawing ends with a note of what it was drawn from: the text that Graphviz is given, and what is
-put around its drawing. So it can be told without Graphviz whether it is stale, whichever version
-drew it.
+A drawing ends with a note of its input: the DOT text, and the text around the drawing. So a stale
+drawing is found without Graphviz, whichever version drew it.
 """
 
 import asyncio
@@ -28,7 +27,7 @@ _NOTHING = '<svg width="1pt" height="1pt" viewBox="0 0 1 1"></svg>'
 
 @dataclass(frozen=True)
 class Drawing:
-    """One pipeline or run in one theme, and the file it is drawn into."""
+    """One pipeline or run in one theme, and the file of its drawing."""
 
     graph: Graph
     theme: Theme
@@ -37,19 +36,19 @@ class Drawing:
 
     @property
     def picture(self) -> Picture:
-        """The graph, with the states of the run if it is that of a run."""
+        """The graph, with the states of the run if there is one."""
         return overlay(self.graph, self.states) if self.states else as_picture(self.graph)
 
     @property
     def note(self) -> str:
-        """What the file ends with when it is fresh."""
+        """The last line of an up-to-date file."""
         text = dot_text(self.picture, theme=self.theme)
         text += finish_svg(_NOTHING, self.picture, theme=self.theme)
         return f"<!-- drawn from {sha256(text.encode()).hexdigest()} -->\n"
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the file shows the pipeline as it is now."""
+        """Whether the file shows the present pipeline."""
         return self.file.exists() and self.file.read_text("utf-8").endswith(self.note)
 
     def write(self) -> None:
@@ -59,12 +58,12 @@ class Drawing:
 
 
 def drawings() -> Sequence[Drawing]:
-    """Return every drawing that there has to be."""
+    """Return all drawings."""
     return list(_drawings())
 
 
 def write_stale() -> None:
-    """Draw what is stale or missing, and remove what nothing is drawn from any more."""
+    """Draw stale and missing files, and remove files that no drawing uses."""
     wanted = drawings()
     for one in wanted:
         if not one.is_fresh:
@@ -78,7 +77,7 @@ def _drawings() -> Iterator[Drawing]:
         graph = parse_file(pipeline)
         for theme in THEMES:
             yield Drawing(graph, theme, FOLDER / f"{pipeline.stem}-{theme}.svg")
-    # A real run, cut in its middle.
+    # A real run, up to its middle.
     graph = parse_file(RUN / "wish.dot")
     states = states_of(read_events(RUN / "events.jsonl"), name="attractor run wish.dot")
     for theme in THEMES:

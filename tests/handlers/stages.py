@@ -1,4 +1,4 @@
-"""Builds a stage by hand and lets a handler do it, with stand-ins that remember what they got."""
+"""Builds a stage by hand and executes its handler, with stand-ins that record their calls."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -99,7 +99,7 @@ def graph(*parts: Node | Edge, **plain: Plain) -> Graph:
 
 @dataclass
 class KeptFiles:
-    """Stage files that stay in memory; takes and refuses what a stage folder does."""
+    """Stage files in memory; they accept and refuse the same as a stage folder."""
 
     texts: dict[str, str] = field(default_factory=dict[str, str])
     redactor: Redactor = field(default_factory=Redactor)
@@ -144,7 +144,7 @@ class KeptFiles:
 
 @dataclass
 class KeptEvents:
-    """Events that stay in memory; takes and refuses what a journal does."""
+    """Events in memory; they accept and refuse the same as a journal."""
 
     all: list[tuple[str, dict[str, Json]]] = field(
         default_factory=list[tuple[str, dict[str, Json]]]
@@ -171,7 +171,7 @@ class KeptEvents:
 
 @dataclass
 class Shell(NoEnvironment):
-    """An environment with commands only, which end as they are told to."""
+    """An environment with commands only, which end as given."""
 
     result: ExecResult = ExecResult("", "", 0, False, 1)
     commands: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
@@ -193,7 +193,7 @@ class Shell(NoEnvironment):
 
 @dataclass
 class Saying:
-    """A backend that answers what it was given, and remembers what it was asked."""
+    """A backend with given answers, which records its prompts."""
 
     said: Outcome | str
     prompts: list[str] = field(default_factory=list[str])
@@ -212,7 +212,7 @@ class Saying:
 
 @dataclass
 class Person:
-    """An interviewer that gives answers in order, then none for ever, and remembers questions."""
+    """An interviewer that gives answers in order, then none for ever, and records questions."""
 
     answers: Sequence[str | Answer] = ()
     questions: list[Question] = field(default_factory=list[Question])
@@ -234,7 +234,7 @@ class Person:
 
 @dataclass
 class Play:
-    """One attempt at a node, and what came of it."""
+    """One attempt at a node, and its results."""
 
     pipeline: Graph
     at: str
@@ -275,7 +275,7 @@ class Play:
         )
 
     def run(self) -> Outcome:
-        """Let the handler of the node's type do it."""
+        """Execute the handler of the node's type."""
         return asyncio.run(asyncio.wait_for(self.execute(), 60))
 
     async def execute(self) -> Outcome:

@@ -88,7 +88,7 @@ def run(scene: Coroutine[Any, Any, T]) -> T:
 
 
 def require_sound(outcome: Outcome) -> None:
-    """What it says can be recorded, and who reads a failure learns why."""
+    """Its result can be recorded, and a failure has a reason."""
     assert isinstance(outcome, Outcome)
     canonical_json(outcome.context_updates)
     assert all(isinstance(one, str) for one in outcome.suggested_next_ids)
@@ -130,7 +130,7 @@ def test_suggested_targets_and_labels_exist(name: str) -> None:
 
 
 class Stuck:
-    """A backend, a person and a machine that never come to an end; tells when one was reached."""
+    """A backend, an interviewer and a machine that never end; reports when one was called."""
 
     def __init__(self) -> None:
         self.reached = asyncio.Event()

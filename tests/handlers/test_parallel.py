@@ -229,7 +229,7 @@ def test_stop_in_one_branch_stops_all() -> None:
 
 
 def test_errors_of_several_branches_are_raised() -> None:
-    # An exception that nobody takes from a task is reported, which fails the test.
+    # An exception that is never retrieved from a task is reported, which fails the test.
     it = play("a", "b", ends={"a": Stopped("one"), "b": Stopped("two")})
     with pytest.raises(Stopped):
         it.run()

@@ -13,7 +13,7 @@ from tests.tables import table
 
 
 class Adopting(NoWorkspace):
-    """Notes which trees are adopted; some do not go together."""
+    """Records the adopted trees; some of them conflict."""
 
     def __init__(self, conflicts: Sequence[str] = ()) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ def result(id_: str, outcome: str = "success", **more: Json) -> dict[str, Json]:
 
 @dataclass
 class Met:
-    """A fan-in to which branches came."""
+    """A fan-in after its branches."""
 
     results: list[Json]
     backend: Saying = field(default_factory=lambda: Saying("nobody is asked"))

@@ -8,7 +8,7 @@ from tests.tables import table
 
 
 class Costly(Saying):
-    """Says what it costs, too."""
+    """Reports its cost, too."""
 
     async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
         said = await super().answer(stage, prompt)

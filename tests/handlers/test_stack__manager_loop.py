@@ -29,7 +29,7 @@ NOTHING_MORE: Mapping[str, Plain] = {}
 
 @dataclass
 class Supervisor(Saying):
-    """A backend that says one thing after the other, the last one again and again."""
+    """A backend with given answers, which repeats the last one."""
 
     lines: list[Outcome | str] = field(default_factory=list[Outcome | str])
 
@@ -44,7 +44,7 @@ class Supervisor(Saying):
 
 @dataclass
 class Scene:
-    """A manager at work on a clock that is turned by hand."""
+    """A running manager, with a clock that the test advances."""
 
     it: Play
     plot: Plot
@@ -54,7 +54,7 @@ class Scene:
     supervisor: Supervisor
 
     async def cycle(self, times: int = 1, by: timedelta = POLL) -> None:
-        """Let so many pauses go by."""
+        """Let a number of pauses pass."""
         for _ in range(times):
             await self.clock.until_asleep()
             await self.clock.turn(by)
@@ -63,7 +63,7 @@ class Scene:
         return await self.working
 
     def looks(self) -> list[tuple[Json, Json]]:
-        """Return the cycles in which something new was seen, and what node was at work."""
+        """Return the cycles with a change, and the node at that time."""
         seen: list[tuple[Json, Json]] = []
         for kind, data in self.it.events.all:
             if kind == "ChildObserved" and isinstance(data["child"], dict):
@@ -79,7 +79,7 @@ async def scene(
     prompt: str = "Speak up when it strays from $goal",
     of_graph: Mapping[str, Plain] = NOTHING_MORE,
 ) -> AsyncGenerator[Scene]:
-    """Let a manager work while a test acts on it."""
+    """Let a manager run while a test acts on it."""
     clock, children = ManualClock(NOW), GivenChildren({"inner.dot": plot})
     dotted = {"stack.child_dotfile": "inner.dot", "goal": "the plan", **of_graph}
     manager = node("it", **{"type": "stack.manager_loop", "prompt": prompt, **plain})
@@ -158,7 +158,7 @@ async def test_when_the_stop_condition_holds_the_child_is_stopped(condition: str
         assert (outcome.status, outcome.notes) == (StageStatus.SUCCESS, "Stop condition satisfied")
         assert it.plot.stopped == "canceled by it@1.1: its stop condition is true"
         assert it.it.context.get("stack.child.status") == "stopped"
-        # What it did has its price, all the same.
+        # The cost of its work counts nevertheless.
         assert outcome.usage == Usage(10, 2)
 
 
@@ -216,7 +216,7 @@ async def test_silence_of_backend_steers_nothing(said: Outcome | str) -> None:
         has_failed = isinstance(said, Outcome)
         assert (("SteeringFailed", {"reason": "rate limit"}) in it.it.events.all) is has_failed
         it.plot.is_open.set()
-        # What was asked has its price, also when nothing came of it.
+        # The cost of the call counts, also without a result.
         assert (await it.outcome()).usage == COST + SAID
 
 
@@ -284,5 +284,5 @@ async def test_canceled_manager_halts_its_child() -> None:
         with pytest.raises(asyncio.CancelledError):
             await it.working
         assert (it.children.halted, it.clock.sleepers) == (["it@1.1"], 0)
-        # This one, and the one that keeps the time of it.
+        # This task, and the one that keeps its time.
         assert len(asyncio.all_tasks()) == 2

@@ -25,7 +25,7 @@ def play(clock: ManualClock, plain: Attributes, since: datetime = NOW) -> Play:
 
 
 def waits(by: timedelta, plain: Attributes, since: datetime = NOW) -> Outcome:
-    """Return the outcome of a wait that is to last exactly so long from now on."""
+    """Return the outcome of a wait of exactly this length, from now on."""
 
     async def scene() -> Outcome:
         clock = ManualClock(NOW)

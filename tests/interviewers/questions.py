@@ -1,4 +1,4 @@
-"""Questions, and the parts interviewers are built from."""
+"""Questions, and the parts that interviewers are built from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -40,13 +40,13 @@ def picked(asked: Question, number: int, said: str, by: str = "") -> Answer:
 
 
 def told(said: str, by: str = "", *, value: str = "") -> Answer:
-    """Return the answer of somebody who said something, which means a value."""
+    """Return the answer with a given value."""
     return Answer(AnswerKind.GIVEN, value or said, by, text=said)
 
 
 @dataclass
 class Terminal:
-    """What an interviewer is built from, with streams in memory."""
+    """The parts of an interviewer, with streams in memory."""
 
     input: TextIO = field(default_factory=StringIO)
     output: StringIO = field(default_factory=StringIO)

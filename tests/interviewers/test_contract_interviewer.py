@@ -33,7 +33,7 @@ ANSWERS = Path(__file__).with_name("__init__.py")
 
 
 def built(name: str, terminal: Terminal | None = None) -> Interviewer:
-    """Build one that has an answer to many questions, and a terminal where it types `y`."""
+    """Build an interviewer with answers to many questions, and with a terminal that types `y`."""
     terminal = terminal or Terminal(StringIO("y\n" * MANY))
     parts = terminal.parts(
         answers=[given("Y")] * MANY,
@@ -50,14 +50,14 @@ async def later(asked: Question) -> Answer:
 
 
 class Asking:
-    """Only asks, and is not async."""
+    """Has only `ask`, which is not async."""
 
     def ask(self, question: Question) -> Answer:
         return given("Y")
 
 
 class Left(UnrecordedQuestions):
-    """Knows an answer to one question, and to no other."""
+    """Has an answer to one question only."""
 
     def answer_to(self, question: Question) -> Answer | None:
         return given("Y", "Ada") if question.id == "gate@1.1" else None
@@ -84,7 +84,7 @@ everybody = pytest.mark.parametrize("name", list(MAKE))
 
 
 async def meet(interviewer: Interviewer, asked: Question) -> Met:
-    """Return the answer, or the question that was parked, or what stopped the run."""
+    """Return the answer, the parked question, or the error that stopped the run."""
     try:
         return await asyncio.wait_for(interviewer.ask(asked), 60)
     except Parked as parked:

@@ -21,7 +21,7 @@ def given(value: str) -> Answer:
 
 
 class Plain:
-    """Asks, and does nothing else; it may wait for long."""
+    """Has only `ask`, which may take long."""
 
     def __init__(self) -> None:
         self.threads: list[int] = []

@@ -69,7 +69,7 @@ def test_deadline_and_default_are_shown() -> None:
 
 @dataclass
 class Wire:
-    """A stream that is read, and the end that writes into it."""
+    """A stream to read, and the end that writes into it."""
 
     stream: TextIO
     writing: int
@@ -262,7 +262,7 @@ def test_early_input_is_dropped_with_message() -> None:
         assert read(lines) == ["früh"]
         assert lines.drop() == "more\n"
         os.write(ours, b"f\nlate\n")
-        # Half a line is gone as well.
+        # The unfinished line is discarded, too.
         assert read(lines, times=2) == ["f", "late"]
         assert lines.drop() == ""
     os.close(ours)

@@ -72,7 +72,7 @@ def test_an_interviewer_answers_or_parks_every_kind_of_question(
 
 
 async def ask(interviewer: Interviewer, asked: Question) -> Answer | Question:
-    """Return the answer, or the question that was parked."""
+    """Return the answer, or the parked question."""
     try:
         return await interviewer.ask(asked)
     except Parked as parked:
@@ -192,7 +192,7 @@ def test_a_reply_is_read_as_an_answer() -> None:
 
 
 class Asker:
-    """Is no interviewer of ours: it only asks."""
+    """An object with `ask` only, of no class of ours."""
 
     def ask(self, question: Question) -> str:
         return "S"

@@ -1,4 +1,4 @@
-"""Makes conditions of every sort, and evaluates them in the plainest way there is."""
+"""Generates conditions of every kind, and evaluates them in the simplest way."""
 
 import re
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ _CLAUSES = st.one_of(
 
 def _joined(inside: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]:
     several = st.lists(inside, min_size=2, max_size=3).map(tuple)
-    # Two `!` in a row are read as none.
+    # Two `!` in a row are dropped.
     once = inside.filter(lambda one: not isinstance(one, Not))
     return st.builds(AllOf, several) | st.builds(AnyOf, several) | st.builds(Not, once)
 
@@ -59,7 +59,7 @@ values = st.dictionaries(
 
 
 def naively(condition: Condition, held: Mapping[str, str]) -> bool:
-    """Evaluate a condition as its page says, without a thought for anything else."""
+    """Evaluate a condition as its page says, without any shortcut."""
     match condition:
         case AllOf(clauses):
             return min(naively(clause, held) for clause in clauses)

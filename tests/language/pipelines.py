@@ -94,7 +94,7 @@ def _has_no_class(attributes: Attributes) -> bool:
 
 
 def as_dot(graph: Graph) -> str:
-    """Write a graph as text, as the specification has it."""
+    """Write a graph as text, in the form of the specification."""
     lines = [f"digraph {graph.name} {{"]
     lines += [f"  {key} = {value}" for key, value in _written(graph.attributes) if "." not in key]
     dotted = [f"{key}={value}" for key, value in _written(graph.attributes) if "." in key]
@@ -124,7 +124,7 @@ UNTIDY_WORDS = [
 
 @st.composite
 def any_graphs(draw: st.DrawFn) -> Graph:
-    """Make a graph as it could come of a text, with subgraphs and words of every sort."""
+    """Make a graph that a text could define, with subgraphs and words of every kind."""
     words = _IDS | st.sampled_from(UNTIDY_WORDS)
     keys = _KEYS | st.sampled_from(UNTIDY_WORDS)
     attributes = st.dictionaries(keys, _PLAIN, max_size=3)

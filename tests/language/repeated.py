@@ -1,4 +1,4 @@
-"""Pieces of text that are hard to read when they come again and again."""
+"""Pieces of text that are slow to parse when they are repeated."""
 
 LOOSE = (
     *("='a", "k='a", "k='a\n", "k='a'b", "k=<", "k=<\n", "k={", "k=[", "k=a b", "k=a/", "k= "),

@@ -30,7 +30,7 @@ def drawer(request: pytest.FixtureRequest) -> Drawer:
 
 
 def draw(drawer: Drawer, *dots: str) -> list[str]:
-    """Draw several at the same time."""
+    """Draw several texts at the same time."""
 
     async def work() -> list[bytes | None]:
         drawing = (drawer.draw(dot, format="svg", time_limit=LIMIT) for dot in dots)
@@ -54,7 +54,7 @@ def test_each_drawing_is_an_svg_of_its_own_dot(drawer: Drawer) -> None:
 
 
 def test_invalid_dot_is_rejected(drawer: Drawer) -> None:
-    # Each takes a drawer of its own.
+    # Each drawing starts a process.
     for broken in ("digraph { a -> }", "no dot", "digraph {", "{}")[: count(ci=1, full=4)]:
         with pytest.raises(DrawingFailed):
             draw(drawer, broken)

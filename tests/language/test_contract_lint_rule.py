@@ -80,7 +80,7 @@ def test_diagnostics_are_complete(name: str) -> None:
             assert one.message.strip() == one.message
             assert "\n" not in one.message
             assert one.severity is RULES[name].severity
-            # The name of its file is put in by who applies it.
+            # The caller adds the name of the file.
             assert one.rule in ("", name)
 
 
@@ -112,7 +112,7 @@ def test_rules_work_without_a_vocabulary(name: str) -> None:
 
 
 def many(count: int) -> Graph:
-    """Return a long chain in which every node and edge has something wrong."""
+    """Return a long chain with a mistake in every node and edge."""
     attributes = Attributes.of({"promt": "x", "type": "no.such", "retry_target": "nowhere"})
     broken = Attributes.of({"condition": "x >", "fidelity": "huge"})
     nodes = {f"n{i}": Node(f"n{i}", attributes) for i in range(count)}
@@ -121,6 +121,6 @@ def many(count: int) -> Graph:
 
 @rules
 def test_diagnostics_grow_linearly(name: str) -> None:
-    # An occasional finding about the whole graph is allowed for.
+    # A few findings about the whole graph are allowed.
     few, more = (len(look(RULES[name], many(count))) for count in (20, 200))
     assert more <= 10 * few + 1

@@ -49,7 +49,7 @@ graphs = table("graph", GRAPHS.values(), ids=list(GRAPHS))
 
 
 def photograph(graph: Graph) -> str:
-    """Return all that a graph says, places too, which equality leaves out."""
+    """Return the whole content of a graph, with the places, which equality ignores."""
     return repr((graph.name, graph.nodes, graph.edges, graph.attributes, graph.span))
 
 

@@ -1,4 +1,4 @@
-"""A graph written as text is read as itself, by us and by Graphviz."""
+"""A graph written as text is parsed as the same graph, by us and by Graphviz."""
 
 import gc
 import shutil
@@ -56,7 +56,7 @@ def test_lines_and_subgraphs_are_kept() -> None:
 
 
 def test_a_large_text_is_laid_out_without_a_collection() -> None:
-    """To walk the growing heap again and again takes longer than all the rest."""
+    """Collections of the growing heap would take longer than all the rest."""
     text = "digraph G {" + "".join(f"a{i} [prompt=x, label=y];" for i in range(5_000)) + "}"
     collected: list[str] = []
     note = partial(_note_collection, collected)
@@ -68,7 +68,7 @@ def test_a_large_text_is_laid_out_without_a_collection() -> None:
     finally:
         gc.callbacks.remove(note)
     assert written.count("\n") == 5_002
-    # Between two pieces of work the collector may have its turn.
+    # Between two tasks the collector may run.
     assert len(collected) <= 4
 
 

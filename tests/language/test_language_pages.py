@@ -22,7 +22,7 @@ def test_every_pipeline_on_the_page_is_sound(page: str) -> None:
     pipelines = [one["text"] for one in found if one["language"] == "dot"]
     assert pipelines
     for text in pipelines:
-        # A file of another folder names others from there.
+        # A file in another folder names others relative to that folder.
         if '"@judge.md"' in text:
             continue
         prepared = prepare(text, files=KnownFiles(files), inputs={})

@@ -1,4 +1,4 @@
-"""The table that is kept is the one that lark makes of the grammar."""
+"""The stored table is the one that lark makes of the grammar."""
 
 import json
 from collections.abc import Callable

@@ -35,7 +35,7 @@ def no_value(key: str) -> str:
     return f"missing value of '{key}'"
 
 
-# What is written, what is said of it, and what is to be done.
+# The text, the message, and the remedy.
 ONCE = [
     ('subgraph x { c [prompt="x"] } -> b', FROM_SUBGRAPH, "write an edge for each of its nodes"),
     ('subgraph x { c [prompt="x"] }\n -> b', FROM_SUBGRAPH, "write an edge for each of its nodes"),
@@ -200,7 +200,7 @@ def test_mistake_hides_no_later_mistake(written: str) -> None:
 )
 def test_unambiguous_mistakes_are_fixed(written: str, mended: str) -> None:
     text = PIPELINE.format(written)
-    # What is noted once the text can be read is mended as well.
+    # Notes that appear once the text is readable are fixed, too.
     told = [
         one for one in fix_safely(text, check=check, file="h.dot").applied if one.rule == "syntax"
     ]

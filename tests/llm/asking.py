@@ -1,4 +1,4 @@
-"""Asks a twin by any provider's adapter, the way an application would."""
+"""Asks a twin through the adapter of any provider, as an application does."""
 
 import asyncio
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ _OURS = {
     "openai": "gpt-5.2",
     "openai_compatible": "qwen3-coder",
 }
-# Those that litellm asks: one by its own name, and one by the name of the model.
+# Providers through litellm: one by its own name, and one by the name of the model.
 SERVED = {"deepseek": "deepseek-chat", "litellm": "anthropic/claude-opus-4-6"}
 MODELS = {**_OURS, **SERVED}
-# Those that are spoken natively, as the specification wants it.
+# Providers with an adapter of their own, as the specification requires.
 PROVIDERS = ["anthropic", "gemini", "openai"]
-# These, and local servers: every adapter that speaks for itself.
+# These and local servers: every adapter except litellm's.
 ADAPTERS = list(_OURS)
 PATIENT = AdapterTimeout(connect=10, request=30)
 
@@ -41,18 +41,18 @@ SHELL = ToolDefinition(
 
 
 def speaking(script: str):
-    """Serve a script, given as TOML, for as long as a `with` block lasts."""
+    """Serve a script, given as TOML, while a `with` block lasts."""
     return in_background(ProviderTwin(parse_script(script)))
 
 
 def variables(twin: ProviderTwin) -> dict[str, str]:
-    """Return the environment variables that send every adapter, litellm's too, to a twin."""
+    """Return environment variables that connect every adapter, litellm's too, to a twin."""
     key, base = "DEEPSEEK_API_KEY", "DEEPSEEK_API_BASE"
     return {**twin.environ(), key: "sk-of-the-one-provider", base: twin.base_url("openai_chat")}
 
 
 def a_request(provider: str, *messages: Message | str, **more: Any) -> Request:
-    """Make a request for a provider's model; a text is the user's."""
+    """Make a request to a provider's model; a text is a message of the user."""
     said = [Message.user(one) if isinstance(one, str) else one for one in messages]
     return Request(model=MODELS[provider], provider=provider, messages=said, **more)
 
@@ -75,7 +75,7 @@ def ask(
 
 
 def last_body(twin: ProviderTwin) -> JsonObject:
-    """Return the body of the newest request that a twin got."""
+    """Return the body of the newest request to a twin."""
     body = twin.requests[-1].body
     assert isinstance(body, dict)
     return body

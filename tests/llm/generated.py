@@ -1,4 +1,4 @@
-"""Generates by a twin, the way a program without an event loop would."""
+"""Generates with a twin, as a program without an event loop does."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -28,7 +28,7 @@ def add(a: int, b: int = 0) -> int:
 
 
 def noting(done: list[int]) -> Tool:
-    """Make a tool that adds numbers, and notes what came of it."""
+    """Make a tool that adds numbers, and records the results."""
 
     def note(a: int, b: int) -> None:
         done.append(a + b)
@@ -37,14 +37,14 @@ def noting(done: list[int]) -> Tool:
 
 
 def adder(execute: Callable[..., object] | None = add) -> Tool:
-    """Make a tool that adds numbers, or does with them what is wanted."""
+    """Make a tool that adds numbers, or calls a given function."""
     return Tool("add", "Add two numbers.", NUMBERS, execute)
 
 
 def generated(
     twin: ProviderTwin, provider: str = "openai", prompt: str | None = "go", **options: Any
 ) -> GenerateResult:
-    """Generate by a provider's model."""
+    """Generate a text by a provider's model."""
     client = Client.from_env(twin.environ())
     return generate_sync(MODELS[provider], prompt, provider=provider, client=client, **options)
 
@@ -60,7 +60,7 @@ def an_object(
 
 
 def within(twin: ProviderTwin, work: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
-    """Do something with a client in an event loop."""
+    """Use a client in an event loop."""
 
     async def working() -> T:
         async with Client.from_env(twin.environ()) as client:

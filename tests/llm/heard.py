@@ -1,4 +1,4 @@
-"""Listens to a twin, the way a program with an event loop would, or one without."""
+"""Reads streams of a twin, as a program with an event loop does, or one without."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -27,21 +27,21 @@ T = TypeVar("T")
 def a_stream(
     client: Client, provider: str = "openai", prompt: str | None = "go", **options: Any
 ) -> StreamResult:
-    """Stream from a provider's model."""
+    """Return a stream of a provider's model."""
     return stream(MODELS[provider], prompt, provider=provider, client=client, **options)
 
 
 def an_object_stream(
     client: Client, provider: str = "openai", schema: JsonObject = PERSON, **options: Any
 ) -> ObjectStreamResult:
-    """Stream a person from a provider's model."""
+    """Return a stream of a person from a provider's model."""
     return stream_object(
         MODELS[provider], "Who?", schema=schema, provider=provider, client=client, **options
     )
 
 
 class Heard:
-    """What was heard of a stream, and how it ended."""
+    """The content of a stream, and its end."""
 
     def __init__(self) -> None:
         self.events: list[StreamEvent] = []
@@ -63,7 +63,7 @@ class Heard:
 
 
 async def hear(events: StreamResult, *, pause: float = 0) -> Heard:
-    """Listen to the end, and do something else behind every piece of text."""
+    """Read to the end, and call a function after every piece of text."""
     heard = Heard()
     try:
         async for event in events:
@@ -78,14 +78,14 @@ async def hear(events: StreamResult, *, pause: float = 0) -> Heard:
 
 @asynccontextmanager
 async def asking(script: str) -> AsyncGenerator[tuple[ProviderTwin, Client]]:
-    """Serve a script, and open a client of it, for as long as a block lasts."""
+    """Serve a script, and open a client of it, while a block lasts."""
     with speaking(script) as twin:
         async with asyncio.timeout(30), Client.from_env(twin.environ()) as client:
             yield twin, client
 
 
 def with_client(twin: ProviderTwin, work: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
-    """Do something with a client of a twin, in an event loop and in time."""
+    """Use a client of a twin, in an event loop and with a time limit."""
 
     async def working() -> T:
         async with Client.from_env(twin.environ()) as client:
@@ -97,7 +97,7 @@ def with_client(twin: ProviderTwin, work: Callable[[Client], Coroutine[Any, Any,
 def heard(
     twin: ProviderTwin, provider: str = "openai", prompt: str | None = "go", **options: Any
 ) -> Heard:
-    """Listen to a provider's model to the end."""
+    """Read the stream of a provider's model to the end."""
 
     async def work(client: Client) -> Heard:
         return await hear(a_stream(client, provider, prompt, **options))

@@ -43,7 +43,7 @@ def test_listeners_are_called_once_and_only_while_they_listen() -> None:
 
 
 def told_when_aborted_at(moment: int) -> list[str]:
-    """Abort as a handler of a signal does: between two steps of who listens or leaves."""
+    """Abort as a signal handler does: between two steps of a reader that continues or leaves."""
     controller, told, met = AbortController(), list[str](), Counter[str]()
 
     def trace(frame: FrameType, _event: str, _: object) -> Trace | None:
@@ -123,7 +123,7 @@ def test_cleanup_completes_despite_cancellation() -> None:
         controller = AbortController()
         async with abortable(controller.signal):
             controller.abort("enough")
-            # As below httpx.
+            # As inside httpx.
             with anyio.CancelScope(shield=True):
                 await asyncio.sleep(0.01)
                 closed.append("one")
@@ -159,7 +159,7 @@ def test_an_abort_leaves_no_connection_open(monkeypatch: pytest.MonkeyPatch) -> 
 
     async def many(environ: Mapping[str, str]) -> None:
         async with Client.from_env(environ, timeout=PATIENT) as client:
-            # More than are kept for the next request, so that some are closed.
+            # More connections than are kept for the next request, so that some are closed.
             await asyncio.gather(*(ask(client, name) for name in ADAPTERS * 30))
 
     monkeypatch.setattr(AnyIOStream, "aclose", close_slowly)

@@ -83,7 +83,7 @@ def test_a_tool_choice_a_provider_does_not_know_is_refused() -> None:
 
 
 class Agency(Echo):
-    """Has an adapter for whoever is called x and something."""
+    """Has an adapter for every name that begins with x."""
 
     @classmethod
     def variables_of(cls, provider: str) -> Sequence[str]:
@@ -158,7 +158,7 @@ def test_without_a_provider_the_model_name_decides_and_never_the_alphabet() -> N
 
 
 class Recorder:
-    """Middleware that writes down when it is passed."""
+    """Middleware that records its calls."""
 
     def __init__(self, name: str, passed: list[str]) -> None:
         self.name = name
@@ -197,7 +197,7 @@ def test_every_provider_of_the_folder_can_be_set_up_and_closed() -> None:
 
 
 class Shouting(Recorder):
-    """Middleware that is loud in streams, and keeps nothing back."""
+    """Writes streams in capitals, and delays nothing."""
 
     async def stream(self, request: Request, next: Stream) -> AsyncGenerator[StreamEvent]:
         self.passed.append(f"{self.name} asks {request.provider}")
@@ -261,7 +261,7 @@ def test_invalid_request_is_refused_by_streams(odd: Request, kind: type[SDKError
 
 
 class Bare:
-    """An adapter with what the specification asks for, and nothing that it leaves open."""
+    """An adapter with the required methods of the specification only."""
 
     name = "bare"
 

@@ -28,7 +28,7 @@ from tests.agent.scripted import ScriptedProvider, called, calls, never, said
 from tests.llm.asking import MODELS, PATIENT, variables
 from tests.tables import table
 
-# litellm keeps that quiet by a filter of its own, which is undone here after every test.
+# litellm suppresses this with a filter of its own, which each test removes again.
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.filterwarnings("ignore:Accessing the .* attribute on the instance"),
@@ -56,7 +56,7 @@ answer.fault = { kind = "hang" }
 
 
 class Scripted(ScriptedProvider):
-    """The scripted provider, with the steps that the twin's script has."""
+    """The scripted provider, with the steps of the twin's script."""
 
     async def complete(self, request: Request) -> Response:
         steps = {
@@ -75,7 +75,7 @@ class Scripted(ScriptedProvider):
 
 
 class Tried:
-    """An adapter, how to ask it, and how many requests came through."""
+    """An adapter, a way to ask it, and the number of its requests."""
 
     def __init__(self, adapter: ProviderAdapter, model: str, count: Callable[[], int]) -> None:
         self.adapter = adapter

@@ -42,7 +42,7 @@ def handing_on(request: Request, next: Complete) -> Awaitable[Response]:
     return next(request)
 
 
-# What is shipped, so set up that it has nothing to do: a cache that asks anew all the same.
+# The shipped middleware, set up without effect: the cache, too, always asks again.
 SHIPPED: dict[str, Callable[[Path], StreamMiddleware]] = {
     "logging": lambda folder: middleware.Logging(content=True),
     "redaction": lambda folder: middleware.Redaction(["not said by anybody"]),
@@ -108,7 +108,7 @@ def test_middleware_passes_or_handles_an_error(make: Callable[[], Middleware]) -
 
 
 class Hearing(Passing):
-    """Passes streams on too, event by event."""
+    """Also passes streams on, event by event."""
 
     async def stream(self, request: Request, next: Stream) -> AsyncGenerator[StreamEvent]:
         async for event in next(request):

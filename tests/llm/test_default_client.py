@@ -19,7 +19,7 @@ def _nothing_is_left_set() -> Iterator[None]:  # pyright: ignore[reportUnusedFun
 
 
 def ask_twice(default: DefaultClient, request: Request) -> bool:
-    """Ask by the default client; tell whether it is the same one within an event loop."""
+    """Ask by the default client twice; return whether it is the same one within an event loop."""
 
     async def asking() -> bool:
         clients = [await default.find(), await default.find()]
@@ -39,7 +39,7 @@ def test_default_client_is_created_once_for_each_event_loop() -> None:
 
         default = DefaultClient(make)
         assert read == []
-        # What one loop had opened would be broken in the next one, and told as a warning.
+        # Connections of one loop would fail in the next one, and be reported as a warning.
         assert ask_twice(default, a_request("openai", "hi"))
         assert ask_twice(default, a_request("openai", "hi"))
     assert len(read) == 2
@@ -61,7 +61,7 @@ def test_explicit_client_ignores_environment_variables() -> None:
         for file in sorted(folder.rglob("*.py"))
         if "__environ__" in file.read_text("utf-8")
     ]
-    # The last one sets some while it imports litellm, which takes its word from nowhere else.
+    # The last one sets variables while it imports litellm, which has no other settings.
     allowed = [
         "__init__.py",
         *("environments/local.py", "environments/remote.py"),

@@ -58,7 +58,7 @@ def test_configuration_errors_are_wrong_usage_and_others_resumable() -> None:
 
 
 def made(kind: type[SDKError]) -> SDKError:
-    """Make an error with everything that its kind takes."""
+    """Make an error with all parameters of its kind."""
     values: dict[str, Any] = {
         "message": "no",
         "hint": "try this",

@@ -1,4 +1,4 @@
-"""Every trouble of the twin on every adapter, streamed and not: which error, how many requests."""
+"""Every fault of the twin on every adapter, streamed and not: the error, the number of requests."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
@@ -29,7 +29,7 @@ from tests.llm.asking import ADAPTERS, PATIENT, SERVED, a_request, ask, speaking
 from tests.llm.heard import a_stream, hear
 from tests.patience import with_longer_limits
 
-# litellm keeps that quiet by a filter of its own, which is undone here after every test.
+# litellm suppresses this with a filter of its own, which each test removes again.
 pytestmark = pytest.mark.filterwarnings("ignore:Accessing the .* attribute on the instance")
 T = TypeVar("T")
 TEXT = "one two three four five six seven eight nine ten eleven twelve"
@@ -39,7 +39,7 @@ everybody = pytest.mark.parametrize("provider", [*ADAPTERS, *SERVED])
 
 @dataclass(frozen=True)
 class Trouble:
-    """What the twin does, and what comes of it: of a whole answer, and of a stream."""
+    """A fault of the twin, and its result: for a whole answer, and for a stream."""
 
     name: str
     fault: str
@@ -51,11 +51,11 @@ class Trouble:
 
     @property
     def is_timed(self) -> bool:
-        """Whether it tries a limit of time."""
+        """Whether it tests a time limit."""
         return any(kind in self.fault for kind in ('"hang"', '"slow"'))
 
     def play(self, scene: Callable[[AdapterTimeout], None]) -> None:
-        """Play a scene of it; what tries no limit is given time, for a busy machine."""
+        """Play a scene; tests without a time limit get enough time for a busy machine."""
         if not self.is_timed:
             return scene(PATIENT)
         return with_longer_limits(
@@ -91,7 +91,7 @@ TROUBLES = [
         True,
     ),
     Trouble("slow", 'kind = "slow", size = 40, pause = "600ms"', RequestTimeoutError, None, False),
-    # A stream may take as long as it goes on.
+    # A stream may last as long as events arrive.
     Trouble("trickle", 'kind = "slow", size = 150, pause = "30ms"', None, None),
     Trouble("cut", 'kind = "cut", after = 5', NetworkError, StreamError, said_before=True),
     Trouble(
@@ -122,7 +122,7 @@ each = pytest.mark.parametrize("trouble", TROUBLES, ids=lambda one: one.name)
 def twin() -> Iterator[ProviderTwin]:
     with speaking(SCRIPT) as twin:
         for provider in SERVED:
-            # The first requests take litellm longer than all that follow.
+            # The first requests take litellm longer than all later ones.
             ask(twin, a_request(provider, "hello"))
             run(twin, lambda client, asked=provider: hear(a_stream(client, asked)), PATIENT)
         yield twin
@@ -142,7 +142,7 @@ def test_a_stream_with_trouble(provider: str, trouble: Trouble, twin: ProviderTw
             return told, error
         return told, None
 
-    # Gemini's streams have no last event: they are over when the connection says so.
+    # Gemini's streams have no last event: the end of the connection is their end.
     is_open = provider == "gemini" and trouble.name == "content length"
 
     def scene(limits: AdapterTimeout) -> None:
@@ -168,7 +168,7 @@ def test_a_stream_with_trouble(provider: str, trouble: Trouble, twin: ProviderTw
 def test_request_is_retried_by_the_policy(
     provider: str, trouble: Trouble, twin: ProviderTwin
 ) -> None:
-    """A wish beyond a minute is not waited for; what another try can't help is not tried again."""
+    """A requested delay over a minute is refused; permanent errors are not retried."""
 
     async def asking(client: Client) -> SDKError | None:
         try:
@@ -192,7 +192,7 @@ def test_request_is_retried_by_the_policy(
 def run(
     twin: ProviderTwin, asking: Callable[[Client], Coroutine[Any, Any, T]], limits: AdapterTimeout
 ) -> T:
-    """Ask by a client that has so much patience."""
+    """Ask with a client that has this retry policy."""
 
     async def within() -> T:
         async with Client.from_env(variables(twin), timeout=limits) as client:
@@ -202,7 +202,7 @@ def run(
 
 
 def require(trouble: Trouble, kind: type[SDKError] | None, error: SDKError | None) -> None:
-    """The error is of the very kind, and says what to do about it."""
+    """The error has exactly this class, and a hint."""
     assert (type(error) if error else None) is kind
     if error is not None:
         assert (error.retryable, error.retry_after) == (trouble.retryable, trouble.retry_after)

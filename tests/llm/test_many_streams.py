@@ -1,4 +1,4 @@
-"""Many streams at once, as many as a process may have descriptors: all end, memory is flat."""
+"""As many streams at once as a process may have descriptors: all end, and memory is flat."""
 
 import asyncio
 import gc
@@ -16,7 +16,7 @@ from tests.counts import count
 
 MOST = count(ci=16, full=1000)
 WAVES = 4
-# What a process needs besides; a stream takes one descriptor at each of its ends.
+# Descriptors for everything else; a stream takes one at each of its ends.
 SPARE = 100
 A_WAVE_MB = 4
 WORDS = " ".join(f"word{number}" for number in range(60))
@@ -33,7 +33,7 @@ MODELS = {
 
 
 def at_once() -> int:
-    """Raise the limit of descriptors as far as it may be, and say when that is not enough."""
+    """Raise the limit of descriptors to its maximum, and report if that is not enough."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST + SPARE
     if hard != resource.RLIM_INFINITY:
@@ -48,7 +48,7 @@ def at_once() -> int:
 
 @contextmanager
 def twin(folder: Path) -> Generator[Mapping[str, str]]:
-    """Let a twin answer in a process of its own: what is measured is the client."""
+    """Let a twin answer in a process of its own: only the client is measured."""
     script = folder / "script.toml"
     script.write_text(SCRIPT)
     program = str(Path(sys.executable).parent / "attractor")
@@ -96,5 +96,5 @@ def test_many_streams_at_once_end_with_flat_memory(tmp_path: Path) -> None:
 
     with twin(tmp_path) as environ:
         first, *later = asyncio.run(main(environ))
-    # The first wave finds its working set; behind it nothing is kept of streams that are over.
+    # The first wave allocates the memory; afterwards ended streams keep nothing.
     assert max(later) - first < A_WAVE_MB

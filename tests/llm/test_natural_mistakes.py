@@ -142,7 +142,7 @@ def test_a_schema_may_be_a_pydantic_class() -> None:
     with speaking("""rules = [{ answer.text = '{"name": "Ann", "age": 3}' }]""") as twin:
         client = Client.from_env(twin.environ())
         result = generate_object_sync("gpt-5.2", "Who?", schema=Person, client=client)
-        # The type of an object is a dict: this line passes the type checker.
+        # The static type of an object is a dict: this line passes the type checker.
         assert result.output["name"] == "Ann"
         with stream_object_sync("gpt-5.2", "Who?", schema=Person, client=client) as streamed:
             assert streamed.object() == streamed.result().output == {"name": "Ann", "age": 3}

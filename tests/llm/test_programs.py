@@ -1,4 +1,4 @@
-"""The programs that the documentation shows run as they stand, with a twin for the providers."""
+"""The programs in the documentation run unchanged, with a twin for the providers."""
 
 import tomllib
 from pathlib import Path

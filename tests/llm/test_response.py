@@ -70,11 +70,11 @@ CACHED = Usage(1_000, 0, cache_read_tokens=800)
 COSTS: list[tuple[str, Usage, dict[str, float], float | None]] = [
     ("openai", Usage(900, 100), {"input": 1.75, "output": 14}, 0.002975),
     ("openai", Usage(900, 100), {"input": 0, "output": 0}, 0.0),
-    # A price that is not known is no price of nothing.
+    # An unknown price is not zero.
     ("openai", Usage(900, 100), {}, None),
     ("openai", Usage(900, 100), {"input": 1}, None),
     ("openai", Usage(900, 100), {"output": 1}, None),
-    # Of all but Anthropic, cached tokens are a part of the input.
+    # Cached tokens are a part of the input, except with Anthropic.
     ("openai", CACHED, {"input": 10, "output": 1, "cache_read": 1}, 0.0028),
     ("gemini", CACHED, {"input": 10, "output": 1, "cache_read": 1}, 0.0028),
     ("elsewhere", CACHED, {"input": 10, "output": 1, "cache_read": 1}, 0.0028),
@@ -85,7 +85,7 @@ COSTS: list[tuple[str, Usage, dict[str, float], float | None]] = [
         {"input": 10, "output": 1, "cache_read": 1, "cache_write": 12.5},
         0.0078,
     ),
-    # Thoughts are paid once, as output.
+    # Reasoning is paid once, as output.
     ("openai", Usage(0, 1_000, reasoning_tokens=900), {"input": 1, "output": 10}, 0.01),
 ]
 

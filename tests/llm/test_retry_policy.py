@@ -18,7 +18,7 @@ STEADY = RetryPolicy(jitter=False)
 
 
 class Flaky:
-    """Fails so many times before it answers, and remembers when it was called."""
+    """Fails a number of times before it answers, and records the times of its calls."""
 
     def __init__(self, clock: ManualClock, *errors: SDKError) -> None:
         self.clock = clock
@@ -37,7 +37,7 @@ def limited(retry_after: float | None = None) -> RateLimitError:
 
 
 def run(policy: RetryPolicy, *errors: SDKError, seed: str | None = "a") -> tuple[str, list[float]]:
-    """Return what came of it, and at which second each call was made."""
+    """Return the result, and the second of each call."""
     clock = ManualClock()
     flaky = Flaky(clock, *errors)
 

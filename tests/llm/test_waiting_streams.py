@@ -141,7 +141,7 @@ def test_second_iteration_is_refused() -> None:
     refused: list[UsageError] = []
 
     def listen_too(a: int, b: int) -> int:
-        # The first one waiting for its next event meanwhile.
+        # Meanwhile, the first one waits for its next event.
         for asked in (lambda: next(events), events.result):
             try:
                 asked()
@@ -233,7 +233,7 @@ def test_a_program_that_forgets_a_stream_ends_all_the_same() -> None:
 
 
 def test_ctrl_c_ends_a_stream_that_is_waited_for() -> None:
-    # An interrupt between making a coroutine and awaiting it leaves a warning of Python.
+    # An interrupt between the creation of a coroutine and its await leaves a warning of Python.
     holds_once(_interrupt_a_stream, tries=3)
 
 

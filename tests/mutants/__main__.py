@@ -26,7 +26,7 @@ SURVIVED, NO_TESTS, ILL_TYPED, NOT_RUN = 0, 33, 37, None
 
 
 def main() -> int:
-    """Start from nothing: mutmut keeps results even if a test changed."""
+    """Remove old results first: mutmut keeps them even if a test changed."""
     shutil.rmtree(MUTANTS, ignore_errors=True)
     subprocess.run(["mutmut", "run"], check=True)
     return judge(MUTANTS, tomllib.loads(LISTED.read_text()))

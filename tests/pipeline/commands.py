@@ -1,4 +1,4 @@
-"""The real command line, in a home of its own where everything is as it is by default."""
+"""The real command line, in a home of its own with the default settings."""
 
 import os
 import shutil
@@ -8,7 +8,8 @@ from pathlib import Path
 from tests.pipeline.projects import make_project
 from tests.prepared import run_prepared
 
-# Nothing else holds this word: it is neither hexadecimal, as addresses are, nor in any language.
+# No other text contains this word: it is neither hexadecimal, as addresses are, nor in any
+# language.
 UNMISTAKABLE = "zyqxwv"
 USER = f"somebody-{UNMISTAKABLE}"
 
@@ -27,7 +28,7 @@ class Machine:
         return self.home / ".local" / "state" / "attractor"
 
     def attractor(self, *words: str, **environ: str) -> str:
-        """Run a command that must succeed, and return what it said."""
+        """Run a command that must succeed, and return its output."""
         variables = {**self._environ(), **environ}
         done = run_prepared(
             words, folder=self.project, variables=variables, timeout=120, is_merged=True
@@ -36,7 +37,7 @@ class Machine:
         return done.stdout
 
     def remove_workspaces(self) -> None:
-        """Remove what lies outside of the home, as it does by default."""
+        """Remove the workspaces outside the home, where they are by default."""
         shutil.rmtree((self.state / "workspaces").resolve(), ignore_errors=True)
 
     def _environ(self) -> dict[str, str]:
@@ -47,7 +48,7 @@ class Machine:
 def make_machine(
     folder: Path, pipeline: str, workspaces: Path | None = None, /, **files: str
 ) -> Machine:
-    """Make a home with a project; workspaces lie in a folder, or where they lie by default."""
+    """Make a home with a project; workspaces are in a given folder, or in the default one."""
     home = folder / "home" / USER
     project = make_project(home / f"project-{UNMISTAKABLE}", pipeline, **files)
     return Machine(

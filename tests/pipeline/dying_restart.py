@@ -1,4 +1,4 @@
-"""Runs a pipeline of several rounds in a process that kills itself at one of its moments."""
+"""Runs a pipeline of several rounds in a process that kills itself at a given moment."""
 
 import asyncio
 import os
@@ -51,7 +51,7 @@ def options(project: Path, kind: WorkspaceKind) -> RunRequest:
 
 
 def run_and_die(project: Path, moment: str, kind: WorkspaceKind) -> None:
-    """Have a process run the pipeline that is killed at a moment."""
+    """Run the pipeline in a process that is killed at a moment."""
     done = run_prepared(
         [str(project), moment, kind],
         folder=project,
@@ -67,7 +67,7 @@ def _die() -> None:
 
 
 def _at(moment: str) -> Callable[[Event], None]:
-    """Return what dies at an event of the end of the first round."""
+    """Return a function that dies at an event of the end of the first round."""
     has_restarted = False
 
     def watch(event: Event) -> None:
@@ -81,7 +81,7 @@ def _at(moment: str) -> Callable[[Event], None]:
 
 
 def main(project: Path, moment: str, kind: str) -> None:
-    """Run until the moment comes."""
+    """Run until the moment."""
 
     def tell(sentence: str) -> None:
         if moment == MADE and "restart 1 of" in sentence:

@@ -1,4 +1,4 @@
-"""A run in hand, and the children that its stages begin."""
+"""An open run, and the child runs of its stages."""
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -60,14 +60,14 @@ class GivenAnswers(UnrecordedQuestions):
     answers: Mapping[str, str]
 
     def answer_to(self, question: Question) -> Answer | None:
-        """Return the one that was left."""
+        """Return the answer to a question."""
         value = self.answers.get(question.id)
         return Answer(AnswerKind.GIVEN, value, "ann") if value else None
 
 
 @dataclass
 class Family:
-    """A parent whose stages may begin children; they work in the folder of their files."""
+    """A parent whose stages may start children; they work in the folder of their files."""
 
     folder: Path
     run: OpenRun
@@ -78,7 +78,7 @@ class Family:
 
     @property
     def children(self) -> Children:
-        """What begins them."""
+        """Starts the children."""
         request = RunRequest(
             file=self.folder / "parent.dot",
             backend="simulate",
@@ -98,16 +98,16 @@ class Family:
 
     @property
     def workspace(self) -> Workspace:
-        """Where they work."""
+        """Their working folder."""
         environ = {"PATH": self.host.search_path}
         return NoWorkspace(another=lambda: LocalExecutionEnvironment(self.folder, environ=environ))
 
     def write(self, name: str, text: str) -> None:
-        """Put a pipeline, or anything, beside that of the parent."""
+        """Write a pipeline, or any file, beside that of the parent."""
         (self.folder / name).write_text(text)
 
     def lines(self, name: str = "done.txt") -> list[str]:
-        """Return what commands wrote."""
+        """Return the lines that commands wrote."""
         file = self.folder / name
         return file.read_text().splitlines() if file.exists() else []
 
@@ -124,7 +124,7 @@ class Family:
 def family(
     tmp_path: Path, *, watch: Callable[[Event], None] = lambda event: None
 ) -> Generator[Family]:
-    """Make a parent run, and hold it."""
+    """Make a parent run, and hold its lock."""
     folder = tmp_path / "project"
     folder.mkdir(exist_ok=True)
     for name, text in FILES.items():

@@ -1,4 +1,4 @@
-"""Makes projects in git repositories, and worlds to run their pipelines in."""
+"""Makes projects in git repositories, and hosts for their runs."""
 
 import asyncio
 import io
@@ -37,7 +37,7 @@ def git(folder: Path, *words: str) -> str:
 
 
 def make_project(folder: Path, pipeline: str = LINEAR, **files: str) -> Path:
-    """Make a repository with one commit: a pipeline, and what is given."""
+    """Make a repository with one commit: a pipeline and the given files."""
     folder.mkdir(parents=True)
     begin_repository(folder)
     for name, text in {"pipeline.dot": pipeline, "readme.txt": "hello\n", **files}.items():
@@ -51,7 +51,7 @@ def make_project(folder: Path, pipeline: str = LINEAR, **files: str) -> Path:
 def make_host(
     project: Path, *, observer: Callable[[Event], None] | None = None, **environ: str
 ) -> RunHost:
-    """Make a world around a project; its state and its workspaces lie beside it."""
+    """Make the host of a project; its state and its workspaces are beside it."""
     workspaces_dir = project.parent / "shared"
     workspaces_dir.mkdir(exist_ok=True)
     return RunHost(
@@ -65,7 +65,7 @@ def make_host(
         input=io.StringIO(),
         output=io.StringIO(),
         version="0",
-        # It takes another process for each run; who wants a drawing asks for it.
+        # Drawing takes another process for each run; tests of drawings switch it on.
         draws=False,
         observer=observer,
     )

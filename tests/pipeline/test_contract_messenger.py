@@ -21,7 +21,7 @@ NOTICE: JsonObject = {"run_id": "R", "node": "gate", "question": {"id": "gate@1.
 
 @dataclass(frozen=True)
 class Place:
-    """A messenger, and where what it tells people is found."""
+    """A messenger, and the place of its messages."""
 
     messenger: Messenger
     good: Notify

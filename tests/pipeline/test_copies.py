@@ -71,7 +71,7 @@ def go(host: RunHost, interviewer: str = "auto_approve") -> RunResult:
 
 
 def apply(result: RunResult, folder: Path) -> None:
-    """Take a result over as the last lines of a run say."""
+    """Apply a result with the commands in the last lines of a run."""
     command = ["git", "apply", str(result.directory / "result.patch")]
     subprocess.run(command, cwd=folder, timeout=30, check=True)
 

@@ -1,5 +1,6 @@
 """Escapes are tried from each place where commands of agents run: a tool call and its hook, a tool
-stage, and a program of the user. What they plant for git runs nothing outside.
+
+stage, and a program of the user. Files that they plant for git start nothing outside.
 """
 
 import shlex
@@ -29,7 +30,7 @@ PLACES = ("tool", "hook", "call", "program")
 SETTINGS = """[backends.command]
 run = '''sh attack.sh program; echo '{"outcome": "success"}' > "$ATTRACTOR_STATUS_FILE"'''
 """
-# Every program that git on the outside could be told to run.
+# Every program that git could be configured to start.
 PLANT = """
 [ -e .git ] || git init -q .
 printf '#!/bin/sh\\necho "$0" >> "%s/ran"\\ncat\\n' "$home" > trap.sh && chmod +x trap.sh
@@ -48,7 +49,7 @@ mkdir -p linked && echo "gitdir: $home/project/.git" > linked/.git
 
 
 def attack(variables: dict[str, str]) -> str:
-    """Return a script that writes down which attempts succeed at the place that it is given."""
+    """Return a script that records the successful attempts, at the place that it gets."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     lines += ["{", f"{PLANT}"]
     for section in (READ, WRITE, NETWORK, PROCESSES):
@@ -67,7 +68,7 @@ def desk(tmp_path: Path) -> Iterator[TwinDesk]:
     desk.end()
 
 
-# Both kinds of sandbox are attacked in `tests/environments/test_escapes.py` each time.
+# Both kinds of sandbox are always attacked in `tests/environments/test_escapes.py`.
 KINDS = ["bubblewrap", "landlock", "none"] if IS_FULL else ["bubblewrap", "none"]
 
 
@@ -95,6 +96,6 @@ def test_escapes_from_each_place(sandbox: str, desk: TwinDesk, tmp_path: Path) -
     branch = f"attractor/run/{run.name}"
     made = git(desk.project, "ls-tree", "--name-only", branch).split()
     told = [one for one in made if one.startswith(("got-", "tried-"))]
-    # Without a sandbox they succeed: they are tried at all places.
+    # Without a sandbox they succeed: this proves the attempts at all places.
     wanted = ["got", "tried"] if sandbox == "none" else ["tried"]
     assert told == [f"{one}-{place}" for one in wanted for place in sorted(PLACES)]

@@ -35,7 +35,7 @@ digraph asks {
 
 
 def begin(host: RunHost, sandbox: str) -> RunResult:
-    """Run to the question."""
+    """Run up to the question."""
     chosen = simulated(host.project, sandbox=sandbox, interviewer="park")
     return asyncio.run(start(chosen, host))
 
@@ -45,7 +45,7 @@ def go_on(result: RunResult, host: RunHost) -> RunResult:
 
 
 def without_bubblewrap(folder: Path, script: str = "") -> str:
-    """Return a PATH on which bubblewrap is missing, or is a script."""
+    """Return a PATH without bubblewrap, or with a script in its place."""
     folder.mkdir()
     (folder / "git").symlink_to(str(shutil.which("git")))
     if script:
@@ -61,7 +61,7 @@ def host(tmp_path: Path) -> RunHost:
 
 @pytest.fixture
 def guarded(host: RunHost, tmp_path: Path) -> RunResult:
-    """A run that began in a sandbox."""
+    """A run that started in a sandbox."""
     (tmp_path / "trial").mkdir()
     if why := why_no_sandbox(tmp_path / "trial"):
         pytest.skip(f"no sandbox here: {why}")
@@ -86,7 +86,7 @@ def test_guarded_run_resumes_guarded_or_not(
             go_on(guarded, replace(host, environ={**host.environ, "PATH": path}))
         assert "--sandbox none" in caught.value.hint
         assert journal.read_bytes() == before, script
-    # It was not harmed, and goes on when the sandbox is mended.
+    # The run is intact, and continues when the sandbox is repaired.
     ended = go_on(guarded, host)
     branch = f"attractor/run/{ended.run_id}"
     assert git(host.project, "show", f"{branch}:where.txt") == "/workspace\n"

@@ -54,7 +54,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def look(machine: Machine, **environ: str) -> tuple[str, str]:
-    """Run the pipeline; return what was told inside, and what the run said."""
+    """Run the pipeline; return the output of its command, and that of the run."""
     said = machine.attractor("run", "pipeline.dot", "--backend", "simulate", **environ)
     branch = git(machine.project, "branch", "--list", "--format=%(refname)", "attractor/run/*")
     return git(machine.project, "show", f"{branch.split()[-1]}:told.txt"), said
@@ -66,13 +66,13 @@ def test_sandbox_does_not_reveal_the_operator(machine: Machine) -> None:
     )
     assert "only the workspace is visible" in said
     assert told.endswith("done\n")
-    # What it looked at was there to be seen.
+    # The files that it tried to read do exist.
     assert " /workspace " in told
     assert "agent@localhost" in told
     workspaces = (machine.state / "workspaces").resolve()
     assert workspaces.name in told
-    # Every part of the home, of the project and of the user's name ends so; "attractor" alone is
-    # only who made the first commit.
+    # Every component of the home, the project and the user's name ends with it; "attractor" alone
+    # is only the author of the first commit.
     named = {part for part in machine.home.parts if len(part) > 4}
     paths = {".local", "/attractor", "/home/", str(Path(__file__).parents[2])}
     for word in {UNMISTAKABLE, USER, *named, *paths}:

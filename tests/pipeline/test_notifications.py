@@ -32,7 +32,7 @@ digraph gate {
 
 
 class Slow:
-    """Answers when somebody was told."""
+    """Answers after a notification."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

@@ -60,7 +60,7 @@ def test_answer_without_an_open_question_points_to_status(tmp_path: Path) -> Non
 
 
 class Steered(Workplace):
-    """A run whose only stage is at work until somebody said something to it."""
+    """A run whose only stage works until it gets a message."""
 
     def __init__(self, root: Path, *, takes_words: bool) -> None:
         super().__init__(root, line("a"), {"a": self.work})

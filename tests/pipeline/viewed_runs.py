@@ -1,4 +1,4 @@
-"""A run that waits for a person, after a repeated stage and two branches, to read its records."""
+"""A run that waits for a person after a repeated stage and two branches; tests read its records."""
 
 import asyncio
 from pathlib import Path

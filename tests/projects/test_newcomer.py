@@ -50,9 +50,9 @@ answer = {{ text = "Done." }}
 
 @dataclass(frozen=True)
 class Fresh:
-    """A fresh project: its files, the program, and the tries of the model to make the change.
+    """A new project: its files, the program, and the model's attempts at the change.
 
-    The second try repairs the first one, and the third one follows a no-go.
+    The second attempt repairs the first one, and the third one follows a no-go.
     """
 
     files: Mapping[str, str]
@@ -130,13 +130,13 @@ def make_environment(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Newcomer:
-    """Somebody at a terminal in a fresh project."""
+    """A person at a terminal in a new project."""
 
     folder: Path
     environ: dict[str, str]
 
     def type(self, command: str, answers: Sequence[tuple[str, str]] = ()) -> str:
-        """Type a command, and answers to its questions; return what it printed."""
+        """Type a command, and answers to its questions; return its output."""
         with sit(["bash", "-c", command], cwd=self.folder, environ=self.environ) as sitting:
             for question, answer in answers:
                 sitting.until(question)
@@ -186,7 +186,7 @@ def test_newcomer_is_led_to_a_promoted_change(
     steps = re.findall(r"^      (.+)$", newcomer.type("attractor init", answers), re.MULTILINE)
     printed, runs = "", 2 if fresh.tries[2] else 1
     for step in steps:
-        # A command that the one before printed does the same.
+        # The command printed before does the same.
         advised = re.findall(rf":  +({step.partition(' --')[0]}.*)$", printed, re.MULTILINE)
         if token := re.match(r'export (\w+)="\$\((.+)\)"$', step):
             printed = newcomer.type(token[2], [("[y/N]", "y")])

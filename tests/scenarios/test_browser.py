@@ -29,7 +29,7 @@ needs_chromium = pytest.mark.skipif(
 )
 at_full_counts = pytest.mark.skipif(not IS_FULL, reason="at full counts only: Chromium is slow")
 PORT = 18423
-# The page adds a task a moment after the click, and tries every way out that a page has.
+# The page adds a task a moment after the click, and tries every way out of the sandbox.
 PAGE = """<!doctype html><input name=title><button>Add</button><ul></ul><p>out: </p><script>
 document.querySelector("button").onclick = () => setTimeout(() => {
   const task = document.createElement("li")

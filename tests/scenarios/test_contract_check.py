@@ -34,7 +34,7 @@ ANSWERED = StepRecord("go", http_status=200, body="größe 🐍\n")
 
 @dataclass(frozen=True)
 class Case:
-    """A check as written, a record that it wants, and one that it does not."""
+    """A check in TOML, a record that satisfies it, and one that does not."""
 
     options: Mapping[str, Any]
     good: StepRecord

@@ -32,7 +32,7 @@ Story = list[tuple[str, str, int]]
 
 @dataclass(frozen=True)
 class Kept:
-    """A log, and what can be read of it at once."""
+    """A log, and its present content."""
 
     log: TrialLog
     read: Callable[[], Story]

@@ -81,7 +81,7 @@ def events(result: RunResult, *kinds: str) -> list[Event]:
 
 
 class Saying:
-    """A backend that says what each node is given to say, call by call, and remembers."""
+    """A backend that gives scripted answers for each node, in order, and records the prompts."""
 
     def __init__(self, **words: list[Outcome | str]) -> None:
         self._words = words

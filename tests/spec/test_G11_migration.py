@@ -36,7 +36,7 @@ def _fields(graph: SpecGraph) -> Mapping[str, list[str]]:
 
 @st.composite
 def states(draw: st.DrawFn, graph: SpecGraph) -> State:
-    """Draw the state of an app: some entities, each with records that have some of its fields."""
+    """Generate the state of an app: some entities, each with records that have some fields."""
     state: dict[str, tuple[Record, ...]] = {}
     for entity, fields in _fields(graph).items():
         if draw(st.booleans()):

@@ -64,7 +64,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def age(path: Path) -> tuple[int, int, int]:
-    """Return what changes when a file is written, or written anew; reading it does not count."""
+    """Return a state of a file that changes on each write, and not on a read."""
     found = path.stat()
     return found.st_ino, found.st_mtime_ns, found.st_ctime_ns
 
@@ -95,7 +95,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class Project:
-    """A person's repository with a past, holdouts and records, and a state folder beside it."""
+    """A person's repository with some commits, holdouts and records, beside a state folder."""
 
     folder: Path
     state: Path

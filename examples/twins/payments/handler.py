@@ -1,4 +1,4 @@
-"""What the payment service does that a table cannot say."""
+"""Behaviour of the payment service that a table cannot express."""
 
 import json
 from typing import Any
@@ -24,6 +24,6 @@ def refund(request: ServiceRequest, state: dict[str, Any], draw: Draw) -> object
 
 
 def refused(status: int, kind: str, message: str) -> ServiceResponse:
-    """Say no as the service does."""
+    """Refuse, in the form of the service."""
     content = json.dumps({"error": {"type": kind, "message": message}}).encode()
     return ServiceResponse(status, {"content-type": "application/json"}, content)

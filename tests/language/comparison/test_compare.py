@@ -15,7 +15,7 @@ from tests.counts import count
 from tests.language.pipelines import any_graphs
 from tests.tables import table
 
-# The defaults of these depend on the run, or there is none.
+# Their defaults depend on the run, or there is none.
 WITHOUT = {
     *("label", "type", "max_retries", "max_visits", "max_node_visits", "fidelity", "thread_id"),
     *("isolation", "retry_policy"),
@@ -188,7 +188,7 @@ def changes_of(before: str, after: str) -> Difference:
 
 
 def values(attributes: Attributes) -> dict[str, str]:
-    """Return the values of unknown attributes; their quotes mean nothing."""
+    """Return the values of unknown attributes; quotes have no meaning there."""
     return {key: str(one.value) for key, one in attributes.by_key.items()}
 
 

@@ -16,7 +16,7 @@ def test_written_condition_parses_to_itself(condition: Condition) -> None:
 def test_the_portable_form_means_the_same(condition: Condition, held: dict[str, str]) -> None:
     form = portable_form(condition)
     if form is not None:
-        # Where both are set, `context.flag` is not `flag`.
+        # If both are set, `context.flag` is not `flag`.
         held["context.flag"] = held.get("flag", "")
         assert naively(form, held) is naively(condition, held)
         assert find_extension(form, write_condition(form)) is None

@@ -1,4 +1,4 @@
-"""Each of the usual mistakes in conditions has its own sentence, and its place."""
+"""Each common mistake in conditions has its own message, with its place."""
 
 import pytest
 

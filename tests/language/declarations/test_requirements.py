@@ -1,4 +1,4 @@
-"""The files that a graph runs as pipelines are looked at, and are no part of it."""
+"""The pipeline files that a graph runs are read, but are no part of it."""
 
 from collections.abc import Callable
 from pathlib import Path

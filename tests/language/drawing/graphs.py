@@ -1,4 +1,4 @@
-"""Pipelines to draw, of every shape and with words of every length."""
+"""Pipelines to draw, of every shape and with labels of every length."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ _LABELS = (
 
 
 def large_graph(nodes: int) -> Graph:
-    """Make a pipeline of so many nodes, with boxes, conditions, loops and goal gates."""
+    """Make a pipeline with a number of nodes, with boxes, conditions, loops and goal gates."""
     builder = GraphBuilder("Large", goal="Everything", label=f"A pipeline of {nodes} nodes")
     builder.node("start", shape="Mdiamond").node("exit", shape="Msquare", label="All is done now")
     names = [f"n{number}" for number in range(nodes - 2)]
@@ -39,7 +39,7 @@ def large_graph(nodes: int) -> Graph:
 
 
 def states_of_half(graph: Graph) -> RunStates:
-    """Make a run that came half the way, in every state."""
+    """Return the states of a run that is half finished, with every state."""
     names = list(graph.nodes)
     states = list(StageState)
     return RunStates(

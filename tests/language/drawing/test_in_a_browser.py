@@ -53,7 +53,7 @@ class Measured(TypedDict):
 
 
 def run(work: Coroutine[None, None, T]) -> T:
-    """Run it in a thread: the browser has an event loop in ours."""
+    """Run a coroutine in a thread: the browser has an event loop in this one."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()
 
@@ -106,7 +106,7 @@ PICTURES = {
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-# The others have all that the first two have.
+# The other themes have the same elements as the first two.
 @pytest.mark.parametrize("name", list(PICTURES)[count(ci=2, full=0) :])
 def test_text_is_inside_its_node_and_readable(screen: Screen, name: str, dark: bool) -> None:
     svg = run(draw(PICTURES[name]))

@@ -119,7 +119,7 @@ def test_custom_kind_of_fork_is_found() -> None:
 
 
 def chain(number: int) -> str:
-    """Return one fork behind another, each with two branches."""
+    """Return one fork after another, each with two branches."""
     pieces = [
         f"p{i} [shape=component]; j{i} [shape=tripleoctagon];"
         f"p{i} -> a{i} -> j{i}; p{i} -> b{i} -> j{i}; j{i} -> p{i + 1};"
@@ -129,7 +129,7 @@ def chain(number: int) -> str:
 
 
 def nest(number: int) -> str:
-    """Return one fork within another, each with one branch of its own."""
+    """Return one fork within another, each with one more branch."""
     pieces = [
         f"p{i} [shape=component]; j{i} [shape=tripleoctagon];"
         f"p{i} -> p{i + 1}; p{i} -> b{i} -> j{i}; j{i + 1} -> j{i};"
@@ -153,7 +153,7 @@ def nest_with_one_meeting(number: int) -> str:
 
 
 def tangle(number: int) -> str:
-    """Return one fork whose branches share a line of stages, into which each comes elsewhere."""
+    """Return one fork whose branches share a line of stages, which each enters at another place."""
     return "".join(
         ["s -> p; j -> e; p -> z -> j;"]
         + [f"p -> b{i} -> c{i} -> c{i + 1};" for i in range(number)]
@@ -171,7 +171,7 @@ def test_many_forks_are_as_much_more_work_as_there_are(edges: Callable[[int], st
 
 
 def looks(edges: str) -> int:
-    """Count how often the edges of a node are looked at until all forks are found."""
+    """Count the reads of a node's edges until all forks are found."""
     looked: list[str] = []
 
     class Watched(Graph):

@@ -1,4 +1,4 @@
-"""A graph made in code is the one that its text means."""
+"""A graph built in code equals the one parsed from its text."""
 
 import math
 import time
@@ -102,7 +102,7 @@ def test_a_node_has_the_classes_of_the_innermost_labels_around_it() -> None:
 def test_time_for_deeply_nested_labels_is_linear() -> None:
     started = time.process_time()
     graph = parse(nested(10_000))
-    # With the classes of every label around a node it took a minute.
+    # With the classes of every surrounding label it took a minute.
     assert time.process_time() - started < 20
     assert len(graph.nodes["n9999"].classes) == MOST_CLASSES_AROUND
 
@@ -208,7 +208,7 @@ def test_invalid_attribute_value_is_rejected_at_once(value: Any, message: str) -
 
 
 def refused(method: str, *words: Any, **attributes: Any) -> str:
-    """Return what is said when a builder is given something it cannot take."""
+    """Return the error when a builder gets an invalid value."""
     builder = GraphBuilder("G")
     with pytest.raises(UsageError) as raised:
         getattr(builder, method)(*words, **attributes)

@@ -31,7 +31,7 @@ def following(edges: Edges) -> Mapping[str, list[str]]:
 
 
 def naively_reached(edges: Edges, begin: str, *, without: str = "") -> set[str]:
-    """Walk until nothing new turns up, never by way of one node."""
+    """Walk until nothing new is found, never through one node."""
     reached = {begin} - {without}
     for _ in NAMES:
         reached |= {b for a, b in edges if a in reached and b != without}

@@ -1,10 +1,10 @@
-"""Comments silence rules on their line, and only there.
+"""Comments suppress rules on their own line only.
 
-Rules that callers bring along, by name or as the specification has them.
+Rules of callers, by name or as the specification defines them.
 
-A project makes rules graver or less so.
+A project changes the severity of rules.
 
-Everything that is reported under a name has a page.
+Every reported rule has a page.
 """
 
 from collections.abc import Iterator, Set
@@ -94,7 +94,7 @@ def test_a_comment_may_begin_with_a_capital(comment: str) -> None:
 
 
 def test_many_comments_that_name_no_rule_cost_little_each() -> None:
-    """The names of the rules are looked up once: a folder is listed for them."""
+    """The names of the rules are looked up once, because that lists a folder."""
     asked: list[None] = []
 
     def rules() -> Set[str]:
@@ -131,7 +131,7 @@ GRAPH = parse("digraph G { start [shape=Mdiamond]; exit [shape=Msquare]; start -
 
 
 class NoGoal:
-    """As the specification has it: a name, and a graph to look at."""
+    """A rule as the specification defines it: a name, and a function of a graph."""
 
     name = "no_goal"
 
@@ -159,7 +159,7 @@ def test_prepare_applies_extra_rules() -> None:
 
 
 class Reachability:
-    """A rule with the name of a built-in one, which finds something else."""
+    """A rule with the name of a built-in one and other findings."""
 
     def __init__(self, *found: str) -> None:
         self._found = found

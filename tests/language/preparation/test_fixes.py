@@ -130,7 +130,7 @@ def test_fixed_problems_have_original_positions() -> None:
 
 @given(st.text(alphabet="ab\n", min_size=1, max_size=20), st.data())
 def test_unchanged_text_keeps_its_original_position(text: str, data: st.DataObject) -> None:
-    """Every letter is another one, so each is found again behind any changes."""
+    """All characters differ, so each is found again after any changes."""
     letters = "".join("\n" if one == "\n" else chr(0x4E00 + at) for at, one in enumerate(text))
     source = Source(letters)
     origins, now = Origins(source), source
@@ -179,7 +179,7 @@ def test_typo_is_fixed_if_nothing_is_lost(before: str, after: str) -> None:
 
 
 class Renaming:
-    """A rule that would give one name to whatever is called `a...`."""
+    """A rule that gives one name to every node whose id starts with `a`."""
 
     def apply(self, graph: Graph) -> Iterator[Diagnostic]:
         for key, attribute in graph.nodes["e"].attributes.by_key.items():

@@ -1,4 +1,4 @@
-"""Holds texts against the rules, with names that the rooms above would know."""
+"""Applies rules to texts, with the names that higher rooms would provide."""
 
 from attractor.engine.questions.edge_labels import accelerator
 from attractor.language.diagnostics import Diagnostic
@@ -20,13 +20,13 @@ KNOWN = Vocabulary(
 
 
 def found(text: str, rule: str = "", *, vocabulary: Vocabulary = KNOWN) -> list[Diagnostic]:
-    """Return what is found in a text, or what one rule finds."""
+    """Return the findings in a text, maybe those of one rule only."""
     diagnostics = prepare(text, vocabulary=vocabulary).diagnostics
     return [one for one in diagnostics if not rule or one.rule == rule]
 
 
 def inside(text: str) -> str:
-    """Return a pipeline with a start and an exit, and what else is said of it."""
+    """Return a pipeline with a start, an exit and these statements."""
     return f"digraph G {{ start [shape=Mdiamond]; exit [shape=Msquare]; {text} }}"
 
 

@@ -97,7 +97,7 @@ def test_typo_is_fixed(rule: str, wrong: str, right: str) -> None:
 @table(
     ("rule", "text"),
     [
-        ("unknown_attribute", "a [promt=x, prompt=y]"),  # which of the two?
+        ("unknown_attribute", "a [promt=x, prompt=y]"),  # two candidates
         ("unknown_attribute", 'a [promt="x", prommpt="z"]'),
         ("unknown_attribute", "node [promt=x]; a [prommpt=z]"),
         ("unknown_attribute", "start -> exit [lable=x, labl=y]"),

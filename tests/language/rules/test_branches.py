@@ -96,7 +96,7 @@ WHERE: dict[str, dict[str, list[str]]] = {
         "a -> c; c -> a [loop_restart=true]": ["c -> a"],
         "a -> join [loop_restart=true]": ["a -> join"],
         "fork -> c [loop_restart=true]; c -> join": ["fork -> c"],
-        # It is told already that these leave their branch.
+        # Another rule already reports that these leave their branch.
         "a -> before [loop_restart=true]": [],
         "a -> exit [loop_restart=true]": [],
         "start -> d [loop_restart=true]; d -> fork": [],

@@ -16,7 +16,7 @@ NODES = (
 
 
 def asking(way: str, key: str, *, before: str = "") -> str:
-    """Return an edge that asks for a key, with the ways that lead there."""
+    """Return an edge with a condition on a key, and the edges that lead to it."""
     return f'{NODES} {before} {way} [condition="{key}=1"]'
 
 
@@ -55,7 +55,7 @@ def test_key_that_no_stage_can_set_is_reported(
 
 
 def templated(graph: Graph, node: str, text: str) -> Graph:
-    """Return the graph with a prompt that came from a template."""
+    """Return the graph with a prompt from a template."""
     one = graph.nodes[node]
     value = Value(ValueKind.TEMPLATE, text, text)
     attributes = one.attributes.replaced("prompt", value)

@@ -1,4 +1,4 @@
-"""Rules about the start, the exit, and ways that lead nowhere."""
+"""Rules about the start, the exit, and dead ends."""
 
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.linting.validate import validate
@@ -60,7 +60,7 @@ WHERE: dict[str, dict[str, list[str]]] = {
         "start -> a -> exit; a -> b": ["b"],
         "start -> a -> exit; a -> b; b -> exit": [],
         "start -> a -> exit; retry_target=b": ["b"],
-        "start -> a -> exit; b": [],  # an orphan, which is graver
+        "start -> a -> exit; b": [],  # an orphan, which is more severe
         "start -> a -> exit; a -> b; b -> c; c -> b": [],
     },
     "endless_loop": {

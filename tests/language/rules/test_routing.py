@@ -1,4 +1,4 @@
-"""Rules about conditions and the ways out of a stage."""
+"""Rules about conditions and the edges out of a stage."""
 
 from collections.abc import Callable
 
@@ -43,7 +43,7 @@ def guarded(*ways: str) -> str:
         (["c > b: outcome=success", "c > exit: outcome!=success"], []),
         (["c > b: outcome=success", "c > exit: outcome=fail"], []),
         (["a > b: context.x=1 || context.y=2", "a > exit: context.x=2"], ["a"]),
-        (["a > b: context.x>1", "a > exit: context.x<=1"], []),  # more than it can tell
+        (["a > b: context.x>1", "a > exit: context.x<=1"], []),  # more than the rule can prove
         (["start > b: outcome=success"], []),
     ],
 )
@@ -73,7 +73,7 @@ FALLS = ["t > exit: outcome=success", "t > b"]
     [
         (FALLS, ["t -> b"]),
         ([*FALLS, "t > a: outcome=fail"], []),
-        (["t > exit: outcome=success", "t > c"], []),  # a conditional is there to judge
+        (["t > exit: outcome=success", "t > c"], []),  # a conditional is made for conditions
         (["t > exit: outcome=success && context.x=1", "t > b"], []),
         (["t > exit: context.x=1", "t > b"], []),
         (["t > b"], []),
@@ -175,7 +175,7 @@ def test_ten_times_as_many_conditionals_in_a_row_are_ten_times_the_work() -> Non
         (["c > b: outcome=partial_success"], []),
         (["t > b: outcome=skipped && context.x=1"], ['"outcome=skipped && context.x=1"']),
         (["t > b: outcome=skipped || context.x=1"], []),
-        (["a > b: outcome=sucess"], []),  # no word for an outcome: another rule
+        (["a > b: outcome=sucess"], []),  # an unknown outcome: another rule
     ],
 )
 def test_an_outcome_the_source_cannot_have_is_reported(ways: list[str], where: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Every typical mistake has its own sentence, at its own place."""
+"""Every common mistake has its own message, at its own place."""
 
 from collections.abc import Callable
 

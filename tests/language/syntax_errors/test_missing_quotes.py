@@ -1,4 +1,4 @@
-"""One wrong quote is reported where it is, once, and hides no other mistake."""
+"""One wrong quote is reported once, at its place, and hides no other mistake."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +33,7 @@ SIX = """  a -- b
   f => g
 """
 
-# Where a text begins and where it ends, in front of six mistakes and a last text.
+# The beginning and the end of a value, before six mistakes and a last value.
 CASES = {
     "in a list": ('  x [label="x]', UNCLOSED, 12),
     "with other attributes": ('  x [shape=box, prompt="x, y, z]', UNCLOSED, 24),

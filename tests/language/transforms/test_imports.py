@@ -38,7 +38,7 @@ MAIN = """digraph Main {
 
 @dataclass
 class Made:
-    """A graph after its imports, and what was found on the way."""
+    """A graph after its imports, and the findings of the imports."""
 
     graph: Graph
     found: list[Diagnostic]
@@ -143,7 +143,7 @@ def test_graph_attributes_of_an_import_move_to_its_stages() -> None:
     assert result.attribute("sub__code", "retry_target") == "sub__own"
     assert result.attribute("sub__code", "fallback_retry_target") == ""
     assert result.attribute("sub__look", "label") == ""
-    # On the node itself it would try a command again that has given its verdict (R3).
+    # On the node itself a retry would repeat a command that has given its verdict (R3).
     assert result.attribute("sub__test", "max_retries") == ""
     assert result.graph.goal == "ours"
     assert "default_max_retries" not in result.graph.attributes.by_key

@@ -133,7 +133,7 @@ OBJECTS = st.dictionaries(TEXTS, VALUES, max_size=4)
 
 
 def begins(part: Json, whole: Json) -> bool:
-    """Say whether a value is the beginning of another one, as the one is being written."""
+    """Return whether a value is a beginning of another one, as it appears during a stream."""
     if isinstance(part, dict) and isinstance(whole, dict):
         if list(part) != list(whole)[: len(part)]:
             return False
@@ -170,7 +170,7 @@ def test_every_beginning_of_an_object_gives_a_beginning_of_its_value(
         assert growing.add(letter) == (growing.value != before)
         if growing.value is not None:
             told.append(growing.value)
-    # Of a long text, not every piece is parsed.
+    # Not every piece of a long text is parsed.
     assert len(text) > 1000 or growing.value == value
     copies = [json.loads(json.dumps(one)) for one in told]
     assert all(begins(one, value) for one in copies)

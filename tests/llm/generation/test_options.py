@@ -75,7 +75,7 @@ def test_cleanup_completes_despite_cancellation() -> None:
 
     async def closing() -> None:
         async with limited(0.001, "this"):
-            # As below httpx.
+            # As inside httpx.
             with anyio.CancelScope(shield=True):
                 await asyncio.sleep(0.01)
                 closed.append("one")

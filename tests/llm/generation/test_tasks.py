@@ -47,7 +47,7 @@ async def test_cancellation_is_not_captured() -> None:
 
 
 def giving(*, fails: bool = False) -> tuple[Producer[int, str], list[str]]:
-    """Give 1 and 2; what was done meanwhile is noted."""
+    """Yield 1 and 2; record the actions in between."""
     handover: Handover[int] = Handover()
     done: list[str] = []
 
@@ -87,7 +87,7 @@ async def test_cleanup_completes_when_iteration_stops(is_awaited: bool) -> None:
 
     async def give() -> None:
         handover.put_nowait(1)
-        # As below httpx.
+        # As inside httpx.
         with anyio.CancelScope(shield=True):
             await asyncio.sleep(0.01)
             closed.append("one")

@@ -73,7 +73,7 @@ def test_stream_accumulates_to_the_result_of_generate(provider: str) -> None:
 
 
 def plain(step: StepResult) -> object:
-    """What a step says, without the names that a provider gives."""
+    """Return the content of a step, without the ids of the provider."""
     calls = [(one.name, one.arguments) for one in step.tool_calls]
     results = [one.content for one in step.tool_results]
     return step.text, calls, results, step.finish_reason.reason, step.usage.total_tokens
@@ -215,7 +215,7 @@ answer = {{ text = "Let me add.", tool_calls = [{CALL}] }}
 
 @asynccontextmanager
 async def hello(provider: str) -> AsyncGenerator[tuple[Scene, StreamResult]]:
-    """Stream from a server that says hello and then nothing more."""
+    """Stream from a server that sends hello and then nothing more."""
     pieces = [HEAD, chunked(sse(BEGIN[provider]))]
     async with serving(provider, *pieces, stays=True) as scene:
         yield scene, a_stream(Client(providers={provider: scene.adapter}), provider)

@@ -97,7 +97,7 @@ class MuteError(Exception):
 
 
 class OddError(BaseException):
-    """As some frameworks raise to end their own work."""
+    """Some frameworks raise such errors to end their own work."""
 
 
 def raising(error: BaseException) -> Callable[[Any], object]:
@@ -203,7 +203,7 @@ def test_base_exception_is_raised_and_cancels_other_tools(
 
 
 class CountingLoop(asyncio.SelectorEventLoop):
-    """Counts what it is given to do."""
+    """Counts the scheduled calls."""
 
     calls = 0
 
@@ -226,7 +226,7 @@ def test_waiting_for_cleanup_of_tools_does_not_spin() -> None:
 
     async def working() -> None:
         execution = ToolExecution({"add": adder(cleaning)}, [], AbortController())
-        # Such a scope cancels again and again whoever waits in it.
+        # Such a scope repeats the cancellation of each waiting task.
         with anyio.move_on_after(0.01):
             await execution.execute_all([ToolCall("1", "add", {"a": 1})])
 
@@ -266,7 +266,7 @@ async def test_sync_tools_do_not_block_the_event_loop() -> None:
         await task
     assert not has_ended.is_set()
     may_end.set()
-    # Its loop is closed by now: nobody is told, and nothing goes wrong.
+    # Its loop is closed now: nothing is notified, and nothing fails.
     assert has_ended.wait(60)
 
 
@@ -281,7 +281,7 @@ def called(execute: Callable[..., object] | None, *, extra: tuple[str, ...] = ()
 
 
 class Handler:
-    """Is called as a function is."""
+    """Is called like a function."""
 
     def __call__(self, a: int, b: int) -> int:
         return a + b

@@ -1,4 +1,4 @@
-"""Draws answers of every kind, as any provider might give them."""
+"""Generates answers of every kind, as any provider might send them."""
 
 from datetime import UTC
 from typing import Any
@@ -71,7 +71,7 @@ parts = st.one_of(
     st.builds(ContentPart, st.just("web_search_call"), provider_data=own),
 )
 contents = st.lists(parts, max_size=4) | st.lists(parts, max_size=4).map(tuple)
-# Which of two equal hours it was is a question of clocks that are set back, and UTC's never is.
+# A local time may be ambiguous when clocks are set back; UTC never is.
 moments = st.datetimes(timezones=st.just(UTC)).map(lambda one: one.replace(fold=0))
 spans = st.floats(0, 1e6)
 limits = st.builds(

@@ -1,4 +1,4 @@
-"""Asks scripted providers through middleware, whole and in a stream."""
+"""Asks scripted providers through middleware, at once and in a stream."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
@@ -26,7 +26,7 @@ def client_of(*providers: ScriptedProvider, around: Sequence[StreamMiddleware]) 
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run work in an event loop, for some seconds at most."""
+    """Run a coroutine in an event loop, for some seconds at most."""
 
     async def within() -> T:
         async with asyncio.timeout(60):
@@ -62,6 +62,6 @@ def codes(response: Response) -> list[str | None]:
 
 
 async def settle() -> None:
-    """Let everybody else get as far as they can without time going by."""
+    """Let all other tasks continue until they wait, without advancing the clock."""
     for _ in range(50):
         await asyncio.sleep(0)

@@ -14,7 +14,7 @@ PRICED = ModelInfo(
     input_cost_per_million=10_000,
     output_cost_per_million=100_000,
 )
-# A scripted answer uses 100 tokens and makes 10.
+# A scripted answer has 100 input tokens and 10 output tokens.
 PRICE = 2.0
 UNKNOWN = Request(model="unheard-of", messages=HELLO.messages)
 

@@ -50,7 +50,7 @@ from tests.tables import table
 def test_cached_response_is_unchanged(answer: Response) -> None:
     again = Response.from_dict(json.loads(json.dumps(answer.to_dict())))
     assert again == answer
-    # Equal objects may differ in the order of their keys; what is given back to a provider may not.
+    # Equal objects may differ in the order of their keys; messages to a provider must not.
     assert repr(again) == repr(answer)
 
 

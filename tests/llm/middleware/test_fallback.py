@@ -89,7 +89,7 @@ def test_last_error_names_all_failed_models(listen: object) -> None:
     providers = ScriptedProvider(busy()), opus(gone)
     with pytest.raises(SDKError) as caught:
         (ask if listen is ask else hear)(*providers, around=[Fallback([OPUS])])
-    # The one after which another try may help: a policy of retries goes by it.
+    # The error after which a retry may help: a retry policy uses it.
     error = caught.value
     assert isinstance(error, RateLimitError)
     assert error.retry_after == 1.5
@@ -113,7 +113,7 @@ def test_model_without_adapter_is_skipped() -> None:
         "nobody/m failed: ConfigurationError: unknown provider 'nobody'"
         in answer.warnings[0].message
     )
-    # Where it is the one that is wished for, that is an error.
+    # If it is the requested one, that is an error.
     wrong = Request(model="m", messages=HELLO.messages, provider="anthropic")
     with pytest.raises(ConfigurationError):
         ask(ScriptedProvider(), around=[Fallback([OPUS])], request=wrong)

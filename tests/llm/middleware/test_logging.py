@@ -13,7 +13,7 @@ from tests.tables import table
 
 
 class Records(logging.Handler):
-    """Keeps what is logged."""
+    """Keeps the log records."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ async def test_an_error_is_a_warning_and_tries_are_counted() -> None:
     provider = ScriptedProvider(*busy, said("hi"), said("hi again"))
     key = "abcdef-of-a-test"
     request = Request(model="gpt-5.2", messages=[Message.user(f"hello {key}")])
-    # Behind what makes every request anew, it still knows it again.
+    # After middleware that copies every request, it still recognizes the request.
     client = client_of(provider, around=[Redaction([key]), Logging(records.logger)])
     for _ in range(2):
         await retry(lambda: client.complete(request), policy=RetryPolicy())

@@ -48,7 +48,7 @@ both = table("ask", [complete, listen])
 
 
 class Timed(ScriptedProvider):
-    """Keeps when it was asked, and says what is left."""
+    """Records the time of each request, and reports the remaining limits."""
 
     def __init__(self, clock: Clock, *steps: Step, left: RateLimitInfo | None = None) -> None:
         super().__init__(*steps)
@@ -68,7 +68,7 @@ def times(
     request: Request = HELLO,
     longest: float = 60,
 ) -> list[float]:
-    """Return when a provider was asked, by several clients that share the limits."""
+    """Return the times of requests to a provider, by several clients that share the limits."""
     clock = ManualClock()
     limits = RateLimits(
         {"openai": limit} if limit else None, clock=clock, longest_pause=timedelta(seconds=longest)

@@ -28,7 +28,7 @@ from tests.tables import table
 
 PASSWORD = 'pass"word\nof two lines'
 TOKEN = "token-of-a-test"
-# Built here, so that scanners do not report them.
+# Composed here, so that scanners do not report them.
 KEYS = {
     "model provider": "sk-" + "a1B2" * 6,
     "code host": "ghp_" + "a1B2" * 9,

@@ -31,7 +31,7 @@ answer.text = "I use it here."
 
 
 class Stack:
-    """One of each, with what they count."""
+    """One of each middleware, with their counters."""
 
     def __init__(self, folder: Path) -> None:
         self.records, self.costs, self.folder = Records(), Costs(), folder
@@ -69,23 +69,23 @@ def test_all_middleware_works_combined(tmp_path: Path, streamed: bool) -> None:
         again = stack.ask(twin, streamed=not streamed)
         sent = json.dumps([one.body for one in twin.requests])
         asked = [one.wire for one in twin.requests]
-    # The model that was wished for, and then the other; the second time nobody.
+    # The requested model, and then the other; the second time none.
     assert asked == ["openai", "anthropic"]
     assert (stack.cache.hits, stack.cache.misses) == (1, 1)
-    # No secret left the process or lies on the disk.
+    # No secret left the process or is on the disk.
     [file] = stack.folder.iterdir()
     assert PASSWORD not in sent
     assert PASSWORD not in file.read_text("utf-8")
     assert first.text == again.text == "I use it here."
-    # All was told, and a kept answer tells the same.
+    # All events arrived, and a cached answer has the same ones.
     assert codes(first) == ["fell_back", "secrets_replaced"]
     assert codes(again) == ["fell_back", "cache_hit", "secrets_replaced"]
-    # Only what was asked in truth was paid for.
+    # Only real requests were paid for.
     assert list(stack.costs.by_model) == [("anthropic", MODELS["anthropic"])]
     assert stack.costs.total.calls == 1
     assert [one["event"] for one in stack.records.told] == ["request", "answer"] * 2
     assert stack.records.told[1]["answered_by"] == f"anthropic/{MODELS['anthropic']}"
-    # Every place was given back.
+    # Every place was released.
     for name in ("openai", "anthropic"):
         run(_pass(stack.limits, name))
 

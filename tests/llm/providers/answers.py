@@ -17,17 +17,17 @@ from attractor.llm.transport.http import Reply
 
 
 def require_whole(response: Response) -> None:
-    """What was read has the types it says, however odd the answer was."""
+    """The parsed answer has the declared types, however odd the answer was."""
     assert isinstance(response.text, str)
     assert response.finish_reason.reason in get_args(Reason)
     assert min(response.usage.input_tokens, response.usage.output_tokens) >= 0
     assert all(isinstance(call.name, str) for call in response.tool_calls)
-    # What is kept of it can be written again.
+    # The stored parts can be serialized again.
     canonical_json(response.raw)
 
 
 def require_read(read: Callable[[Any], Response], body: Json) -> None:
-    """Whatever an answer is, it is read whole, or refused with an error of ours."""
+    """Any answer is parsed completely, or refused with an error of ours."""
     try:
         response = read(body)
     except SDKError:

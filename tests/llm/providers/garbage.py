@@ -9,7 +9,7 @@ from typing import TypeVar
 from attractor.base.json import Json
 from tests.counts import count
 
-# What providers call things, and what they say.
+# Names and values that providers use.
 WORDS = """
     id type text model output content usage status message reasoning function_call tool_use
     thinking redacted_thinking name arguments call_id input summary data error code failed
@@ -32,7 +32,7 @@ Make = Callable[[Json, dict[str, Json]], Json]
 
 
 class Garbage:
-    """Draws what is odd; the same draws with the same number give the same."""
+    """Generates odd values; the same seed gives the same ones."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -40,7 +40,7 @@ class Garbage:
         self._random = Random(number)
 
     def value(self, depth: int = 3) -> Json:
-        """Return any JSON."""
+        """Return any JSON value."""
         if depth and self._happens(0.4):
             return self.body(depth - 1) if self._happens(0.6) else self._list(depth - 1)
         if self._happens(0.3):
@@ -48,25 +48,25 @@ class Garbage:
         return self._random.choice(_LEAVES)
 
     def body(self, depth: int = 2) -> dict[str, Json]:
-        """Return any object of words that providers use."""
+        """Return any object with names that providers use."""
         return {
             self._random.choice(WORDS): self.value(depth) for _ in range(self._random.randint(0, 6))
         }
 
     def spoilt(self, whole: Json) -> Json:
-        """Return a document that is odd in a few places, most of them deep within."""
+        """Return a document with a few odd places, most of them deep inside."""
         for _ in range(self._random.choice((1, 1, 2, 3))):
             whole = self._spoil(whole)
         return self._keep(whole)
 
     def odd(self, whole: Json) -> Json:
-        """Return an answer that is spoilt, or in which some fields are any."""
+        """Return a corrupt answer, or one with some arbitrary fields."""
         if isinstance(whole, dict) and self._happens(0.3):
             return self._keep({**whole, **self.body()})
         return self.spoilt(whole)
 
     def stream(self, events: Sequence[Json], *more: Make) -> list[Json]:
-        """Return a stream in which some events are odd, added or missing; `more` make others."""
+        """Return a stream in which some events are odd, added or missing; `more` makes others."""
         at = self._random.randrange(len(events))
         lost = self._random.choice((0, 0, 1, 1, 2, len(events)))
         odd: list[Json] = []
@@ -80,7 +80,7 @@ class Garbage:
         return self._keep([*events[:at], *odd, *events[at + lost :]])
 
     def spoilt_bytes(self, content: bytes) -> bytes:
-        """Return bytes of which some were lost, with noise in their place, maybe up to the end."""
+        """Return bytes of which some were lost, with noise instead, maybe up to the end."""
         at = self._random.randint(0, len(content))
         lost = self._random.choice((0, 1, self._random.randint(0, 40), len(content)))
         noise = self._random.choice((*_NOISE, self._random.randbytes(self._random.randint(1, 6))))
@@ -97,7 +97,7 @@ class Garbage:
         return [self.value(depth) for _ in range(self._random.randint(0, 3))]
 
     def _spoil(self, one: Json) -> Json:
-        """Go down into a document, and change something at a place there."""
+        """Choose a place in a document, and change it."""
         if self._happens(0.1):
             return self.value()
         if isinstance(one, dict) and one:
@@ -124,10 +124,10 @@ class Garbage:
 
 
 def every_number(test: Test) -> Callable[[], None]:
-    """Try something with the garbage of every number; an error says with which it was found."""
+    """Call a function with the garbage of every seed; an error names the seed."""
 
     def trying() -> None:
-        # A loop of events takes longer to make than most of what is tried in it.
+        # A new event loop takes longer than most of the tests in it.
         with asyncio.Runner() as runner:
             for number in range(count(ci=25, full=5000)):
                 _try(test, Garbage(number), runner)

@@ -1,4 +1,4 @@
-"""Reads bytes as a provider's stream, and bytes as a provider would stream them."""
+"""Parses bytes as a provider's stream, and writes streams as a provider does."""
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
@@ -54,7 +54,7 @@ def folding(provider: str, headers: Mapping[str, str] = HEADERS) -> StreamReader
 
 
 def fold(provider: str, *events: Json) -> list[StreamEvent]:
-    """Return what is told of the events of a stream that is whole."""
+    """Return the result of a complete stream."""
     how = folding(provider)
     state = how.begin(HEADERS)
     told: list[StreamEvent] = []
@@ -72,7 +72,7 @@ def whole(events: Iterable[StreamEvent]) -> Response:
 
 
 def brief(events: Iterable[StreamEvent]) -> list[str]:
-    """Return each event as its type and what it says."""
+    """Return each event as its type and its content."""
     return [" ".join(filter(None, [str(one.type), _said(one)])) for one in events]
 
 
@@ -85,12 +85,12 @@ def _said(event: StreamEvent) -> str | None:
 
 
 def sse(events: Iterable[Json | JsonObject]) -> bytes:
-    """Write events as a server would."""
+    """Write events as a server does."""
     return b"".join(b"data: " + json.dumps(one).encode() + b"\n\n" for one in events)
 
 
 def stream_of(provider: str, content: bytes) -> AsyncGenerator[StreamEvent]:
-    """Return what is told of some bytes."""
+    """Return the result of some bytes."""
 
     @asynccontextmanager
     async def opening() -> AsyncGenerator[StreamReply]:
@@ -101,7 +101,7 @@ def stream_of(provider: str, content: bytes) -> AsyncGenerator[StreamEvent]:
 
 
 async def hear(events: AsyncIterable[StreamEvent]) -> tuple[Sequence[StreamEvent], SDKError | None]:
-    """Return what a stream tells, and what it raises at the end."""
+    """Return the events of a stream, and the error at its end."""
     told: list[StreamEvent] = []
     try:
         async for event in events:
@@ -112,7 +112,7 @@ async def hear(events: AsyncIterable[StreamEvent]) -> tuple[Sequence[StreamEvent
 
 
 async def require_heard(events: AsyncIterable[StreamEvent]) -> None:
-    """Whatever a stream is, it ends with a whole answer or an error of ours, told as well."""
+    """Any stream ends with a complete answer or an error of ours, which is an event, too."""
     told, error = await hear(events)
     if error is None:
         require_whole(whole(told))

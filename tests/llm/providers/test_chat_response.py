@@ -301,7 +301,7 @@ def test_error_may_be_plain_text() -> None:
 
 
 CALLS: list[tuple[list[Json], list[tuple[str, str, Any]]]] = [
-    # No index; a name begins a call.
+    # No index; a name starts a call.
     (
         [call(None, "c", name="n", arguments='{"a"'), call(None, arguments=":1}")],
         [("c", "n", {"a": 1})],
@@ -343,7 +343,7 @@ CALLS: list[tuple[list[Json], list[tuple[str, str, Any]]]] = [
 
 
 def made(*pieces: Json) -> list[tuple[str, str, Any]]:
-    """Return the id, the name and the arguments of the calls that pieces make."""
+    """Return the id, the name and the arguments of the calls in some pieces."""
     calls = whole(fold(NAME, *pieces, piece("tool_calls"))).tool_calls
     return [(one.id, one.name, one.arguments) for one in calls]
 

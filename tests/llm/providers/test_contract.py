@@ -6,7 +6,7 @@ from attractor.llm import ToolChoice, provider_registry
 from attractor.twins.pytest_plugin import StartTwin
 from tests.llm.asking import ADAPTERS, SHELL, a_request, ask
 
-# It asks all other providers, and is tried with several of them.
+# It serves all other providers, and is tested with several of them.
 TRIED_ELSEWHERE = {"litellm"}
 pytestmark = pytest.mark.parametrize("provider", ADAPTERS)
 

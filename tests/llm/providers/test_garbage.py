@@ -1,4 +1,4 @@
-"""Whatever a provider sends, it is read, or it is an error of ours."""
+"""Anything that a provider sends is parsed, or is an error of ours."""
 
 import json
 from contextlib import suppress
@@ -43,7 +43,7 @@ def test_odd_answers(garbage: Garbage) -> None:
     for read, whole in ANSWERS:
         require_read(read, garbage.odd(whole))
         spoilt = garbage.spoilt_bytes(json.dumps(whole).encode())
-        # Bytes that are no JSON never come as far as to the reader.
+        # Invalid JSON never reaches the parser of answers.
         with suppress(NotCanonical):
             require_read(read, parse_json(spoilt))
 

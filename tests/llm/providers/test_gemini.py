@@ -10,7 +10,7 @@ from tests.llm.transport.test_http import answering, http
 
 
 def asked_of(base_url: str, model: str = MODELS["gemini"]) -> None:
-    """Ask one thing of an adapter made by hand."""
+    """Send one request through a new adapter."""
 
     async def asking() -> None:
         adapter = GeminiAdapter(api_key="key-0123456789", base_url=base_url, timeout=PATIENT)

@@ -52,7 +52,7 @@ def parts(*said: ContentPart, role: Role = Role.ASSISTANT, **more: Any) -> Any:
 
 
 def called(id: str = "1", kept: JsonObject | None = None) -> ContentPart:
-    """Make a call of the model's, with what the provider had said beside it."""
+    """Make a call of the model, with the provider's data beside it."""
     own = ProviderData("gemini", kept) if kept else None
     call = ToolCallData(id, "shell", {"a": 1})
     return ContentPart(ContentKind.TOOL_CALL, tool_call=call, provider_data=own)
@@ -250,7 +250,7 @@ def test_older_model_with_tools_gets_the_format_as_an_instruction() -> None:
 
 
 def declared(**schema: Any) -> dict[str, Any]:
-    """Return what is declared of a tool's parameters."""
+    """Return the declaration of a tool's parameters."""
     tools: Any = write_tools([ToolDefinition("t", "d", {"type": "object", **schema})])
     ((declaration,),) = [one["functionDeclarations"] for one in tools]
     assert (declaration.pop("name"), declaration.pop("description")) == ("t", "d")

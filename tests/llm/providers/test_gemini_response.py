@@ -156,7 +156,7 @@ def read(
     message: str = "no",
     retry_after: float | None = None,
 ) -> SDKError:
-    """Read an error of Google's as the transport hands it over."""
+    """Parse an error of Google's, as the transport passes it on."""
     body: Any = {"code": status, "message": message, "status": code, "details": list(details)}
     error = error_from_status_code(
         status,

@@ -32,7 +32,7 @@ from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import PATIENT, SERVED, SHELL, a_request, last_body, speaking, variables
 from tests.tables import table
 
-# litellm keeps that quiet by a filter of its own, which is undone here after every test.
+# litellm suppresses this with a filter of its own, which each test removes again.
 pytestmark = pytest.mark.filterwarnings("ignore:Accessing the .* attribute on the instance")
 SCRIPT = """
 [[rules]]
@@ -74,7 +74,7 @@ def twin() -> Iterator[ProviderTwin]:
 
 
 def client(twin: ProviderTwin) -> Client:
-    """Make one that has litellm alone, which is then asked for what others would be."""
+    """Make a client with litellm only, which serves all providers."""
     return Client(providers={"litellm": LiteLLMAdapter(variables(twin), timeout=PATIENT)})
 
 
@@ -107,7 +107,7 @@ def shown(image: ImageData) -> Message:
 
 
 def showing(image: ImageData) -> Message:
-    """Return the answer of a tool that shows something."""
+    """Return the result of a tool with a picture."""
     result = ToolResultData("c", "seen", image_data=image.data, image_media_type=image.media_type)
     return Message(Role.TOOL, [ContentPart(ContentKind.TOOL_RESULT, tool_result=result)])
 

@@ -29,10 +29,10 @@ from tests.llm.transport.test_http import without_room
 from tests.patience import is_soon
 from tests.tables import table
 
-# litellm keeps that quiet by a filter of its own, which is undone here after every test.
+# litellm suppresses this with a filter of its own, which each test removes again.
 pytestmark = pytest.mark.filterwarnings("ignore:Accessing the .* attribute on the instance")
 KEYS = {"DEEPSEEK_API_KEY": "k", "ANTHROPIC_API_KEY": "k", "GEMINI_API_KEY": "k"}
-# Models of three wires that litellm reads by three ways of its own.
+# Models of three wires, for which litellm has three parsers.
 DEEPSEEK, CLAUDE = "deepseek/deepseek-chat", "anthropic/claude-opus-4-6"
 GEMINI = "gemini/gemini-3-flash-preview"
 STREAMS = {DEEPSEEK: chat.STREAM, CLAUDE: anthropic.STREAM, GEMINI: gemini.STREAM}
@@ -110,12 +110,12 @@ def test_a_connection_that_is_not_taken_is_not_waited_for(is_stream: bool) -> No
         ) as caught:
             asyncio.run(asking(url))
     assert not caught.value.retryable
-    # Longer than that is only what litellm takes to load.
+    # Only the loading of litellm takes longer.
     assert time.monotonic() - begun < 28
 
 
 class Sends(Pool):
-    """A provider that answers with these very bytes."""
+    """A provider that answers with exactly these bytes."""
 
     def __init__(self, content: bytes, kind: str) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ def test_a_time_out_lets_the_closing_of_another_connection_come_to_its_end() -> 
 
     class Closes(Pool):
         async def send(self, request: httpx.Request) -> httpx.Response:
-            # As httpcore does before it opens one more.
+            # httpcore does the same before it opens another connection.
             with anyio.CancelScope(shield=True):
                 await asyncio.sleep(0.1)
                 closed.append("one")
@@ -158,13 +158,13 @@ def test_a_time_out_lets_the_closing_of_another_connection_come_to_its_end() -> 
 def asked(
     model: str, content: bytes, kind: str = "application/json"
 ) -> tuple[LiteLLMAdapter, Request]:
-    """Return who gets these very bytes for an answer, and what to ask."""
+    """Return an adapter whose provider answers with exactly these bytes, and a request."""
     adapter = LiteLLMAdapter(KEYS, timeout=PATIENT, pool=Sends(content, kind))
     return adapter, Request(model, [Message.user("hi")], "litellm")
 
 
 def told_of(model: str, content: bytes) -> AsyncGenerator[StreamEvent]:
-    """Return what is told of these very bytes."""
+    """Return the result of exactly these bytes."""
     adapter, request = asked(model, content, "text/event-stream")
     return adapter.stream(request)
 
@@ -181,7 +181,7 @@ def test_complete_answer_is_read(model: str) -> None:
 @every_number
 async def test_an_answer_that_was_spoilt_is_read_or_an_error_of_ours(garbage: Garbage) -> None:
     model = list(ANSWERS)[garbage.number % len(ANSWERS)]
-    # Bytes that are no JSON do not come far in litellm.
+    # litellm refuses invalid JSON early.
     is_json = garbage.number % 2
     content = (
         json.dumps(garbage.odd(ANSWERS[model])).encode()

@@ -22,7 +22,7 @@ STREAM = ErrorContext("groq", [], connect=5, is_stream=True)
 
 
 class Told(Exception):
-    """An error as litellm's are."""
+    """An error in the form of litellm's."""
 
     def __init__(self, message: str, status_code: object = None) -> None:
         super().__init__(message)

@@ -12,7 +12,7 @@ from tests.tables import table
 
 
 class Answers(Pool):
-    """Answers itself, and counts."""
+    """Answers by itself, and counts the requests."""
 
     def __init__(self, answer: Callable[[], httpx.Response]) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ def events(*pieces: bytes, broken: bool = False) -> Callable[[], httpx.Response]
 
 
 def fetch(answer: Callable[[], httpx.Response]) -> tuple[Exchange, list[bytes]]:
-    """Return what was seen, and what came through."""
+    """Return the recorded exchanges, and the response."""
     exchange, got = Exchange(Answers(answer), connect=3), list[bytes]()
 
     async def fetching() -> None:

@@ -36,7 +36,7 @@ STREAMS: dict[str, Sequence[Json]] = {
     "openai": openai.STREAM,
     "openai_compatible": chat.STREAM,
 }
-# The fields that carry the texts and the tool calls.
+# The fields with the texts and the tool calls.
 CARRIERS = {
     "anthropic": "type content text name input content_block delta partial_json",
     "gemini": "candidates content parts text thought functionCall name args",
@@ -44,18 +44,18 @@ CARRIERS = {
     # The pieces of two calls alternate: they need an index.
     "openai_compatible": "choices message content tool_calls function name arguments delta index",
 }
-# Nothing else says that such a stream is complete.
+# Only this field shows that such a stream is complete.
 ENDS = {"finishReason", "finish_reason"}
 Path = tuple[str | int, ...]
 
 
 def paths(value: Json, carriers: set[str], at: Path = ()) -> Iterator[Path]:
-    """Yield the paths of all fields that carry nothing."""
+    """Yield the paths of all optional fields."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if key not in carriers:
                 yield (*at, key)
-            # Arguments are the model's own words.
+            # Arguments are written by the model.
             if key not in ("input", "args"):
                 yield from paths(inner, carriers, (*at, key))
     elif isinstance(value, list):
@@ -64,7 +64,7 @@ def paths(value: Json, carriers: set[str], at: Path = ()) -> Iterator[Path]:
 
 
 def variants(value: Json, path: Path) -> Iterator[Any]:
-    """Yield a value without a field, and with null in its place."""
+    """Yield a value without a field, and with null instead."""
     for is_null in (False, True):
         copy = json.loads(json.dumps(value))
         inner = copy
@@ -86,7 +86,7 @@ def brief(response: Response) -> object:
 
 
 def brief_of_stream(told: Sequence[StreamEvent]) -> object:
-    """Return the answer; the pieces have told the same."""
+    """Return the answer, after a check that the pieces contain the same."""
     response = whole(told)
     start = told[0].start
     assert start is not None

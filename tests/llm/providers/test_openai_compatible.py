@@ -46,7 +46,7 @@ def complete(adapter: ProviderAdapter) -> Response:
 
 
 def hear(*pieces: bytes) -> Response:
-    """Return what a server streams that ends its connection behind these pieces."""
+    """Return the stream of a server that closes its connection after these pieces."""
     scene, error = hear_all(NAME, UNCHUNKED, *pieces)
     if error is not None:
         raise error

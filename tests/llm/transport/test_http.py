@@ -54,7 +54,7 @@ def post(place: Endpoint, body: JsonObject | None = None, **headers: str) -> Rep
 
 
 def receive(connection: socket.socket) -> bytes:
-    """Read one request, whose body here ends with a brace."""
+    """Read one request; in these tests its body ends with a brace."""
     received = b""
     while not received.endswith(b"}") and (piece := connection.recv(65536)):
         received += piece
@@ -63,13 +63,13 @@ def receive(connection: socket.socket) -> bytes:
 
 @contextmanager
 def answering(*pieces: bytes, stays: bool = False) -> Generator[tuple[str, list[bytes]]]:
-    """Answer one connection with these very bytes; yields the address and what was received."""
+    """Answer one connection with exactly these bytes; yield the address and the requests."""
     received: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
         done = threading.Event()
 
         def serve() -> None:
-            # Who fails before asking shall not be waited for.
+            # A failure before the request must not block the end.
             server.settimeout(20)
             connection, _ = server.accept()
             with connection:
@@ -132,12 +132,12 @@ def test_an_answer_that_comes_drop_by_drop_is_not_waited_for_either() -> None:
 
 @contextmanager
 def without_room() -> Generator[str]:
-    """Yield the address of a server that takes no connection."""
+    """Yield the address of a server that accepts no connection."""
     with socket.socket() as server, contextlib.ExitStack() as waiting:
         server.bind(("127.0.0.1", 0))
         server.listen(0)
         for _ in range(4):
-            # Nobody takes these, so that there is no room for another.
+            # Nobody accepts these, so that there is no place for another.
             one = waiting.enter_context(socket.socket())
             one.setblocking(False)
             one.connect_ex(server.getsockname())
@@ -239,7 +239,7 @@ def test_a_base_url_that_is_none_is_refused(url: str) -> None:
 
 def test_representations_contain_no_key() -> None:
     place = endpoint("https://example.org")
-    # litellm is given the key of a provider that it asks.
+    # litellm gets the key of a provider.
     environ = {f"{name.upper()}_API_KEY": KEY for name in [*provider_registry(), "deepseek"]}
     environ |= {"OPENAI_COMPATIBLE_BASE_URL": "https://example.org"}
     parts = provider_registry().values()
@@ -471,7 +471,7 @@ def test_a_broken_compression_is_an_error_of_the_stream() -> None:
 
 
 class Kept:
-    """Counts what is made and notes what is closed, and in which state its loop was then."""
+    """Counts opened connections, and records for each closed one the state of its loop."""
 
     def __init__(self) -> None:
         self.made = 0

@@ -1,4 +1,4 @@
-"""Streams over real HTTP, from a server that sends the very bytes a test gives it."""
+"""Streams over real HTTP, from a server that sends exactly the bytes of a test."""
 
 import asyncio
 import time
@@ -45,7 +45,7 @@ KEY = "sk-very-secret-0123456789"
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 END = b"0\r\n\r\n"
 PATIENT = AdapterTimeout(connect=10, request=10, stream_read=10)
-# How each provider begins to say the text "hello", and how it ends that.
+# For each provider, the beginning and the end of a stream with the text "hello".
 BEGIN: dict[str, list[Json]] = {
     "openai": [CREATED, openai_delta("output_text", 1, "hello", content_index=0)],
     "anthropic": [BEGUN, start(0, type="text", text=""), delta(0, "text_delta", text="hello")],
@@ -74,7 +74,7 @@ def chunked(content: bytes) -> bytes:
 
 @dataclass
 class Scene:
-    """A server that answers every connection by the same pieces, and what came of it."""
+    """A server that answers every connection with the same pieces, and its records."""
 
     adapter: ProviderAdapter
     asked: list[str] = field(default_factory=list[str])
@@ -86,7 +86,7 @@ class Scene:
         return self.adapter.stream(a_request(self.adapter.name, "hello"))
 
     async def hear(self) -> SDKError | None:
-        """Listen to the end; returns what was raised."""
+        """Read to the end; return the error."""
         try:
             async for event in self.stream():
                 self.told.append(event)
@@ -294,7 +294,7 @@ async def cancelling(scene: Scene, events: AsyncGenerator[StreamEvent]) -> None:
 
 
 async def asking(scene: Scene, events: AsyncGenerator[StreamEvent]) -> None:
-    """Ask for a whole answer, and give up."""
+    """Ask for a whole answer, and cancel."""
     await events.aclose()
     scene.gone.clear()
     asked = a_request(scene.adapter.name, "hello")
@@ -340,7 +340,7 @@ def test_an_end_that_takes_too_long_leaves_no_connection_open(
 
     async def many(environ: Mapping[str, str]) -> list[str]:
         async with Client.from_env(environ, timeout=PATIENT) as client:
-            # More than are kept for the next request, so that some are closed.
+            # More connections than are kept for the next request, so that some are closed.
             return await asyncio.gather(*(listen(client, name) for name in ADAPTERS * 30))
 
     monkeypatch.setattr(AnyIOStream, "aclose", close_slowly)

@@ -82,7 +82,7 @@ async def test_incomplete_child_directory_is_replaced(parent: Family) -> None:
 
 
 class Trees(NoWorkspace):
-    """A workspace that numbers its trees and notes what is asked of it."""
+    """A workspace that numbers its trees and records its calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class Trees(NoWorkspace):
 
 
 class Unready(Trees):
-    """A workspace that has trouble with its first snapshot."""
+    """A workspace whose first snapshot fails."""
 
     async def snapshot(self, subject: str) -> TreeId:
         if not self.notes:
@@ -131,7 +131,7 @@ async def test_ended_child_restores_its_last_files(parent: Family) -> None:
         async with parent.children.start(Child(NAME, "none.dot"), trees) as running:
             await running.wait()
     assert trees.notes[-1].startswith("restore t1 aside ")
-    # Where others work too, that would undo what they did.
+    # In a folder shared with others, this would undo their work.
     shared = Child(NAME, "none.dot", is_shared=True)
     before = len(trees.notes)
     async with parent.children.start(shared, trees) as running:
@@ -140,7 +140,7 @@ async def test_ended_child_restores_its_last_files(parent: Family) -> None:
 
 
 class Forking(Trees):
-    """A workspace that notes the names of its forks."""
+    """A workspace that records the names of its forks."""
 
     async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "Forking":
         self.notes.append(f"fork {name}")
@@ -207,7 +207,7 @@ async def test_observer_of_parent_sees_children_under_their_names(tmp_path: Path
         nodes = {(one.branch, one.node) for one in seen if one.type == "StageStarted"}
         inner = f"{NAME}/inner@1.1"
         assert nodes == {(NAME, "start"), (NAME, "inner"), (inner, "start"), (inner, "it")}
-        # In its own journal a child has its own names.
+        # In its own journal, a child has its own node names.
         assert {one.branch for one in read_events(parent.root(NAME))} == {None}
 
 
@@ -278,7 +278,7 @@ async def test_child_is_limited_by_the_rest_of_its_parents_budget(parent: Family
     with pytest.raises(Suspended) as stopped:
         await end(parent, "outer.dot")
     told = str(stopped.value)
-    # The time of a run is up at the same moment as that of the one that it is part of.
+    # The time of a run ends at the same moment as that of its parent.
     assert told.startswith(f"{NAME}: ")
     assert "the budget max_duration is exhausted: " in told
     done = len(parent.lines())
@@ -295,7 +295,7 @@ async def test_usage_of_a_halted_child_counts(parent: Family) -> None:
         used = ModelUsed(usage_to_record(Usage(30, 10)))
         child.run.record(used, place=StageReference("it", 1, 1))
         assert children.used.tokens == 40
-    # It will go on: whoever is at work beside it must not have what it had.
+    # The child will continue: its folder must not be used by other work.
     assert children.used.tokens == 40
 
 
@@ -304,7 +304,7 @@ async def test_own_budget_of_a_child_stops_both_runs(parent: Family) -> None:
     parent.write("inner.dot", text.replace("start ->", 'more [prompt="x"]; start ->'))
     with pytest.raises(Suspended, match="max_duration"):
         await end(parent, "inner.dot")
-    # What is given on the command line stands for it, as for that of any pipeline.
+    # Options of the command line apply to it, as to any pipeline.
     children = parent.children
     budgets = Budgets(duration=timedelta(minutes=1))
     children = replace(children, request=replace(children.request, budgets=budgets))

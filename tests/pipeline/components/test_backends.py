@@ -1,4 +1,4 @@
-"""The settings of a project stand around the calls of its runs to models."""
+"""The settings of a project apply to the model calls of its runs."""
 
 import asyncio
 import json
@@ -100,7 +100,7 @@ def test_runs_of_one_process_share_limits_that_are_the_same(tmp_path: Path) -> N
     assert shared_rate_limits(one) is not shared_rate_limits((("openai", Limit(4)),))
 
     async def many() -> None:
-        # Each in a world of its own, as runs are: no two are open at the same time.
+        # Each in a host of its own, like runs: no two are open at the same time.
         settings = LlmSettings(concurrent_requests={"anthropic": 1})
         worlds = [world_with(tmp_path / str(number), settings) for number in range(3)]
         asked = (ask(host, twin, "go", "anthropic") for host in worlds)

@@ -51,7 +51,7 @@ sys.exit("httpx" in sys.modules)
 def loads_a_client(folder: Path, node: str) -> bool:
     (folder / "p.dot").write_text(WORKS.format(node=node))
     environ = {**os.environ, "HOME": str(folder), "OPENAI_API_KEY": "key-of-a-test"}
-    # Nobody answers there: the stage fails, and that is all one here.
+    # Nobody answers there: the stage fails, which does not matter here.
     environ["OPENAI_BASE_URL"] = "http://127.0.0.1:9/v1"
     command = [sys.executable, "-c", RUN]
     done = subprocess.run(
@@ -149,7 +149,7 @@ GRAPH = parse("digraph x { plain; named [backend=other]; start [shape=Mdiamond];
 
 
 class Working:
-    """A backend that says who did the work, and keeps conversations if it is told so."""
+    """A backend that reports its name, and keeps conversations if requested."""
 
     def __init__(self, name: str, *, hears: bool = False, kept: object = None) -> None:
         self.name = name
@@ -227,7 +227,7 @@ def test_unknown_backend_is_an_error_of_its_node() -> None:
 def test_passed_and_requested_backends_are_known() -> None:
     assert faults("", of_run=HANDED_IN) == []
     assert faults("backend=of_a_program", of_run="of_a_program") == []
-    # What is simulated is done by no other backend, so none can be missing.
+    # A simulation uses no other backend, so none can be missing.
     assert faults("backend=agnt", of_run=SIMULATE) == []
 
 

@@ -1,4 +1,4 @@
-"""Before its first stage, a run asks each of its model providers once whether it answers."""
+"""Before its first stage, a run sends one request to each of its model providers."""
 
 import asyncio
 import json

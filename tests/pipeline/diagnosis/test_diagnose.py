@@ -21,7 +21,7 @@ TOOL = "shape=parallelogram, tool_command"
 
 
 def run(folder: Path, body: str, **chosen: object) -> RunResult:
-    """Run a pipeline in a plain folder, without trees: only what happens in it matters here."""
+    """Run a pipeline in a plain folder, without trees: only its events matter here."""
     project = folder / "project"
     project.mkdir(exist_ok=True)
     (project / "pipeline.dot").write_text(f"digraph p {{ {ENDS} {body} }}")

@@ -36,7 +36,7 @@ def standings(host: RunHost) -> list[str]:
 @pytest.mark.crash
 @pytest.mark.parametrize(
     ("moment", "reference"),
-    # By either name wherever a run may die; a few of these in small counts.
+    # Wherever a run may die, by either name; small counts use a few of these.
     list(product(MOMENTS, ["latest", "first"]))[:: count(ci=3, full=1)],
 )
 def test_kill_between_rounds_loses_nothing(tmp_path: Path, moment: str, reference: str) -> None:
@@ -52,7 +52,7 @@ def test_kill_between_rounds_loses_nothing(tmp_path: Path, moment: str, referenc
     assert git(project, "show", f"{branch}:rounds.txt") == "round\n" * 2
     final = json.loads((first / "final.json").read_text())
     assert final["next"] == f"attractor status {result.run_id}"
-    # Nothing was done twice: each round has its stages once.
+    # No stage was repeated: each round has its stages once.
     assert result.completed == ("work", "judge")
 
 
@@ -85,7 +85,7 @@ def test_resume_creates_the_next_round(tmp_path: Path, monkeypatch: pytest.Monke
         raise FileError("no space left")
 
     with monkeypatch.context() as patched:
-        # The workspace of the next round is there already.
+        # The workspace of the next round exists already.
         patched.setattr(restarting, "create_run_directory", full)
         with pytest.raises(FileError, match="no space left"):
             asyncio.run(start(options(project, WorkspaceKind.ISOLATED), host))

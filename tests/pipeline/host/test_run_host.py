@@ -96,7 +96,7 @@ ASKS = """digraph asks {
 
 
 def world_at(folder: Path, inputs: str = "plain=", *, leak: str = LEAK, **environ: str) -> RunHost:
-    """Make a world whose run asks something, so that it has to be gone on with."""
+    """Make a host whose run asks a question, so that it has to be resumed."""
     plain = make_host(make_project(folder / "project", ASKS % inputs, **{"leak.txt": leak}))
     return replace(plain, environ={**plain.environ, **environ})
 

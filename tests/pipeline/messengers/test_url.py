@@ -21,7 +21,7 @@ NOTICE: JsonObject = {"run_id": "R", "question": {"text": "Ship it? \u2713"}}
 
 @dataclass
 class Chat:
-    """A server that takes what it is sent, and answers as it is told to."""
+    """A server that accepts messages, and answers as given."""
 
     code: int = 204
     waits_for: threading.Event | None = None

@@ -53,7 +53,7 @@ def test_other_variables_are_not_secret() -> None:
 def look(
     folder: Path, requires: str, environ: Mapping[str, str] | None = None
 ) -> list[ProgramCheck]:
-    """Look for what a pipeline requires, among the programs in a folder and the system's."""
+    """Check the requirements of a pipeline, with the programs in a folder and the system's."""
     graph = parse(f'digraph x {{ requires="{requires}" }}')
     place = LocalExecutionEnvironment(folder, environ={"PATH": f"{folder}:/usr/bin:/bin"})
     return asyncio.run(look_for(required_by([graph]), place, environ or {}))

@@ -12,5 +12,5 @@ def test_context_is_shown_with_the_place_of_the_walk(tmp_path: Path) -> None:
         **read_context(root).walks[0].context,
         **{"graph.goal": "See it", "last_stage": "join", "outcome": "success"},
     }
-    # The branches are joined.
+    # The branches are merged.
     assert record["branches"] == []

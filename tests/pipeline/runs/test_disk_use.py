@@ -10,7 +10,7 @@ def test_each_file_is_counted_once(tmp_path: Path) -> None:
     root, host = make_viewed(tmp_path)
     before = read_disk_use(host.runs_dir, host.state_dir)
     assert [one.what for one in before.folders] == ["runs", "workspaces", "stores", "records"]
-    # The run was judged by nobody, so there are no records.
+    # The run was not judged, so there are no records.
     assert all(one.bytes for one in before.folders[:3])
     (root / "big").write_bytes(bytes(1 << 20))
     (host.state_dir / "big").hardlink_to(root / "big")

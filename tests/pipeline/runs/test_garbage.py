@@ -132,7 +132,7 @@ def test_a_run_that_may_be_just_being_made_is_left_alone(tmp_path: Path) -> None
     assert lost([here], AT_ONCE, is_known=False).is_needed
     hour = Rules(NOW + timedelta(hours=1, seconds=1), timedelta())
     assert lost([here], hour, is_known=False).why == "no recorded run uses it"
-    # Whoever is told of an age to ask for is to be helped by that.
+    # A suggested age must free something.
     for rules in (AT_ONCE, Rules(NOW, timedelta(days=7))):
         assert not lost([here], rules, is_known=False).why.endswith(YET)
     day = Rules(NOW + timedelta(hours=2), timedelta(days=1))

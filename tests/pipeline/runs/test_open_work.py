@@ -53,7 +53,7 @@ digraph branches {{
 
 
 async def seen_meanwhile(project: Path) -> Sequence[StageInFlight]:
-    """Run to where both branches are at the same node; return what is at work there."""
+    """Run until both branches are at the same node; return the stages in flight."""
     options = simulated(project, workspace=WorkspaceKind.NONE)
     host = make_host(project)
     walking = asyncio.create_task(start(options, host))
@@ -85,7 +85,7 @@ def test_branches_at_one_node_have_a_folder_each(tmp_path: Path) -> None:
         "work@1.1",
         "work@2.1",
     }
-    # Who knows the attempt alone finds the same folder while it is there.
+    # The folder is found by the attempt alone while it exists.
     aside = stages[1]
     found = attempt_folder(RunDirectory(root), "work", aside.visit, aside.attempt)
     assert found == aside.folder

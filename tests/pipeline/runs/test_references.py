@@ -1,4 +1,4 @@
-"""A command in a hint names the run that it is about."""
+"""A command in a hint names the run that the hint is about."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ TEMPLATE = re.compile(r"attractor [a-z]+ RUN\b")
 
 
 def told_texts(file: Path) -> Iterator[str]:
-    """Yield the texts of a module, but for those that only explain it or a command."""
+    """Yield the texts of a module, except docstrings and help texts."""
     tree = ast.parse(file.read_text())
     holders = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     explained = {

@@ -29,7 +29,7 @@ def test_missing_manifest_is_reported_and_hides_no_other_run(tmp_path: Path) -> 
     assert "manifest.json is missing (restore it from a copy, or start" in lost.trouble
     assert (whole.directory.name, whole.outcome) == ("R1", "success")
     assert find_run("latest", tmp_path).name == "R1"
-    # By its id and by its directory it is found, so that what is wrong with it can be told.
+    # It is found by its id and by its directory, so that its damage can be reported.
     for reference in ("R2", str(tmp_path / "R2")):
         with pytest.raises(VerificationError, match=r"manifest\.json is missing"):
             summarize(find_run(reference, tmp_path))
@@ -99,7 +99,7 @@ def test_corrupt_journal_does_not_end_the_list(tmp_path: Path) -> None:
     journal.write_bytes(journal.read_bytes().replace(b"made", b"mode"))
     (runs_dir / run_id / "checkpoint.json").unlink()
     [told] = list_runs(runs_dir)
-    # Nobody vouches for what run.json says.
+    # No seal proves the content of run.json.
     assert (told.status, told.is_stopped) == ("unknown", False)
     assert "events.jsonl: line " in told.trouble
     assert told.trouble_code is ExitCode.BROKEN

@@ -1,4 +1,4 @@
-"""A simulation takes the way that a real run with the same outcomes takes."""
+"""A simulation takes the same path as a real run with the same outcomes."""
 
 import asyncio
 import io
@@ -46,7 +46,7 @@ def simulated(
 
 
 def steps_of_run(root: Path) -> list[tuple[str, int, int, str]]:
-    """Return what the journal of a run says of every stage: node, visit, attempts, outcome."""
+    """Return the journal's record of every stage: node, visit, attempts, outcome."""
     saved = [one.data["step"] for one in read_events(root) if one.type == "CheckpointSaved"]
     return [_of_record(step) for step in saved if step]
 
@@ -97,7 +97,7 @@ def test_a_simulation_and_a_run_go_the_same_way(
 
 
 def by_branch(place: Workplace) -> dict[str, list[tuple[str, int, int, str]]]:
-    """Return what the journal of a run says of every stage, by its branch."""
+    """Return the journal's record of every stage, by its branch."""
     found: dict[str, list[tuple[str, int, int, str]]] = {}
     for one in place.events("CheckpointSaved"):
         if step := one.data["step"]:
@@ -198,7 +198,7 @@ def test_order_of_branches_is_irrelevant_if_all_are_awaited(
 
 
 def _plain(one: Node) -> dict[str, Plain]:
-    """Return the attributes of a node as they were given."""
+    """Return the original attributes of a node."""
     return {key: found.value.plain for key, found in one.attributes.by_key.items()}
 
 
@@ -252,7 +252,7 @@ def test_edges_behind_conditionals_are_reachable_by_label(
 
 
 def _drawn_script(of: Graph, data: st.DataObject) -> Script:
-    """Draw what the stages of a graph come to, and what people answer or do not."""
+    """Generate outcomes for the stages of a graph, and answers or none for its questions."""
     told = [one.id for one in of.of_type("codergen")]
     gates = [one.id for one in of.of_type("wait.human")]
     said = {id_: data.draw(st.lists(outcomes(of), min_size=1, max_size=3)) for id_ in told}

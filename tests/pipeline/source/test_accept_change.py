@@ -219,7 +219,7 @@ def test_an_acceptance_whose_process_died_is_completed(host: RunHost) -> None:
     root = parked(host)
     change(host)
     go_on(root, host, by="Ann")
-    # As it was right after the acceptance was in the journal.
+    # As in the moment after the acceptance was written to the journal.
     (root / "graph.dot").write_text(GATED)
     assert go_on(root, host, interviewer="auto_approve").exit_code is ExitCode.DONE
     assert stages(root)[-1] == "more"

@@ -1,4 +1,4 @@
-"""A pipeline is its text and the files it is made of."""
+"""A pipeline is its text and all files that it includes."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A collector of spans on this machine, as OpenTelemetry's own take them over HTTP."""
+"""A collector of spans on this machine, which accepts OpenTelemetry's HTTP protocol."""
 
 import gzip
 import threading
@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 @dataclass(frozen=True)
 class Received:
-    """One span as it came over the wire."""
+    """One span, as received."""
 
     name: str
     trace: str
@@ -25,7 +25,7 @@ class Received:
 
 @dataclass
 class Collector:
-    """Takes spans, or refuses each request with a code."""
+    """Accepts spans, or refuses each request with a status."""
 
     refuses: int = 0
     bodies: list[bytes] = field(default_factory=list[bytes])

@@ -43,7 +43,7 @@ def traced(exporter: SpanExporter, told: list[str]) -> Tracing:
 
 
 def names(spans: Sequence[ReadableSpan]) -> dict[str, str]:
-    """Return the name of each span's parent by its own."""
+    """Return the name of each span's parent, by the span's name."""
     ids = {one.context.span_id: one.name for one in spans if one.context}
     assert len(ids) == len(spans)
     return {one.name: ids[one.parent.span_id] if one.parent else "" for one in spans}
@@ -115,7 +115,7 @@ def test_sampling_applies_to_a_whole_trace(rate: str, monkeypatch: pytest.Monkey
 
 
 class Broken(SpanExporter):
-    """Takes nothing, and says so in one way or another."""
+    """Refuses every span, in one of several ways."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self._error = error

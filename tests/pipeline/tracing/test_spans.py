@@ -9,7 +9,7 @@ from tests.cli.runs.live.run_events import CHILD, RUN, RunEvents
 
 
 def spans_of(events: Iterable[Event]) -> Mapping[SpanKey, Span]:
-    """Return all spans that come of events; none may be made twice."""
+    """Return the spans of all events; require that none is made twice."""
     spans, made = Spans(), dict[SpanKey, Span]()
     ended = list[Span]()
     for one in events:
@@ -71,7 +71,7 @@ def test_calls_of_models_and_tools_are_within_their_stage() -> None:
     good, bad = (made[("tool", RUN, "plan@1.1", call)] for call in ("a", "b"))
     assert {good.parent, bad.parent} == {stage("plan@1.1")}
     assert (good.error, bad.error) == ("", "no such file")
-    # What people and models say, and what tools print, is in the journal and nowhere else.
+    # Messages of people and models and the output of tools are in the journal only.
     assert "secret plans" not in repr(made)
     assert "done" not in repr(made)
 

@@ -70,7 +70,7 @@ def test_a_process_that_left_its_group_does_not_outlive_the_run(machine: Machine
     branch = git(machine.project, "branch", "--list", "--format=%(refname)", "attractor/run/*")
     pid = int(git(machine.project, "show", f"{branch.strip()}:pid"))
     try:
-        # The dead keep their number until somebody looks after them.
+        # A dead process keeps its number until it is reaped.
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return
@@ -93,7 +93,7 @@ def left_by_dead(tmp_path: Path, sandbox: str) -> tuple[Sequence[Process], bool,
     )
     root = create_run_directory(tmp_path / run_id, manifest, "digraph {}").root
     mark = f"{run_id}.{os.getpid()}-1.0"
-    # Not as a child of ours: those are spared.
+    # Not as a child of ours: children are spared.
     begun = subprocess.run(
         ["sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo $!"],
         env={MARK: mark, **PATH},
@@ -105,7 +105,7 @@ def left_by_dead(tmp_path: Path, sandbox: str) -> tuple[Sequence[Process], bool,
     pid = int(begun.stdout)
     try:
         until = time.monotonic() + PATIENCE_S
-        while not variable_of(pid, MARK):  # it is just becoming another program
+        while not variable_of(pid, MARK):  # it is in the middle of an exec
             assert time.monotonic() < until
         with open_run(root, clock=SystemClock()) as run:
             ended = end_orphans_blocking(run)
@@ -141,7 +141,7 @@ def test_only_a_resumed_run_looks_for_orphans(tmp_path: Path) -> None:
         if event == "os.listdir" and arguments == ("/proc",):
             looks.append(event)
 
-    # A hook cannot be taken away again; this one does next to nothing.
+    # A hook cannot be removed; this one does almost nothing afterwards.
     sys.addaudithook(hear)
     project = make_project(tmp_path / "project", GATE)
     options = simulated(project, interviewer="park")

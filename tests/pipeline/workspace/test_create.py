@@ -51,7 +51,7 @@ def options(project: Path) -> RunRequest:
 
 
 def open_places(folder: Path) -> list[str]:
-    """Return what others may do anything with, below a folder and the folder itself."""
+    """Return the paths below a folder, and the folder itself, that others may change."""
     found = [folder, *folder.rglob("*")]
     return [str(one) for one in found if not one.is_symlink() and one.stat().st_mode & 0o077]
 
@@ -190,7 +190,7 @@ IGNORED = "modules/\nmade/\ndeps\n.env.local\nlinked\n"
 
 @pytest.fixture
 def host(tmp_path: Path) -> RunHost:
-    """A project whose dependencies are to be shown."""
+    """A project whose dependencies are shown in workspaces."""
     files = {".gitignore": IGNORED, "child.dot": CHILD, "packages/app/main.py": "main\n"}
     project = make_project(tmp_path / "project", PIPELINE, **files)
     (project / "modules").mkdir()
@@ -203,7 +203,7 @@ def host(tmp_path: Path) -> RunHost:
 
 @pytest.fixture
 def sandbox(tmp_path: Path) -> None:
-    """Skip where no sandbox can be had."""
+    """Skip the test if no sandbox is available."""
     (tmp_path / "trial").mkdir()
     if why := why_no_sandbox(tmp_path / "trial"):
         pytest.skip(f"no sandbox here: {why}")
@@ -242,12 +242,12 @@ def test_carried_paths_are_in_setups_branches_children_resumes_and_forks(host: R
     (carry,) = [one for one in boot_steps(parked.directory) if one["step"] == "carry"]
     assert carry["read_only"] == ["modules", "packages/app/deps", ".env.local"]
     assert (carry["carried"], carry["copied_instead"], carry["lacking"]) == ([], [], [])
-    # Nothing was copied into any workspace, nor kept for another run.
+    # Nothing was copied into a workspace, or stored for another run.
     found = workspaces(host)
     assert found
     assert [one for folder in found for one in folder.glob("**/modules/*")] == []
     assert not (host.state_dir / "setups").exists()
-    # Somebody plants a link where it shows, while nobody is at work.
+    # A link is planted at the place of the shown folder, between two processes.
     standing_in = [folder / "modules" for folder in found if (folder / "modules").is_dir()]
     assert standing_in
     for place in standing_in:

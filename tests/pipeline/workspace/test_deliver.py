@@ -18,7 +18,7 @@ from tests.pipeline.workspace.test_stage_commits import PLAIN, commits
 
 
 def park(host: RunHost) -> RunResult:
-    """Have a run stop, as if its process had been killed before it gave anything back."""
+    """Stop a run as if its process had been killed before the delivery."""
     file = host.project / "pipeline.dot"
     options = RunRequest(file=file, backend="simulate", sandbox="none", interviewer="park")
     parked = asyncio.run(start(options, host))

@@ -30,7 +30,7 @@ TWO_STAGES = """digraph d {{
 def left_out(
     tmp_path: Path, one: str, two: str = "true", kind: WorkspaceKind = WorkspaceKind.ISOLATED
 ) -> list[Event]:
-    """Run two commands, and return what is told of what they left."""
+    """Run two commands, and return the notes about the paths that were left out."""
     pipeline = TWO_STAGES.format(one=one, two=two)
     project = make_project(tmp_path / "project", pipeline, **{".gitignore": "*.log\nbuilt/\n"})
     options = simulated(project, workspace=kind)

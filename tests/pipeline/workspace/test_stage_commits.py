@@ -134,7 +134,7 @@ def commits(project: Path, result: RunResult, *more: str) -> list[str]:
 
 
 def require_whole(project: Path, result: RunResult) -> None:
-    """See that the last commit has the tree that the run ended with."""
+    """Check that the last commit has the final tree of the run."""
     branch = f"attractor/run/{result.run_id}"
     assert git(project, "rev-parse", f"{branch}^{{tree}}").strip() == result.tree
     assert git(project, "rev-parse", "HEAD") == git(project, "rev-parse", "main")

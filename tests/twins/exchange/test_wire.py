@@ -307,7 +307,7 @@ def test_failed_request_is_not_cached(provider_twin: StartTwin) -> None:
 
 
 def said(*blocks: Any, **more: Any) -> dict[str, Any]:
-    """Say texts, of which `*` marks the end of one, and other blocks, as Anthropic's user."""
+    """Make blocks of Anthropic's user: texts, with `*` at the end of marked ones, and others."""
     content = [
         {"type": "text", "text": one.rstrip("*"), **(MARK if one.endswith("*") else {})}
         if isinstance(one, str)
