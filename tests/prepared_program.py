@@ -145,7 +145,7 @@ def _become(request: dict[str, Any], files: list[int]) -> list[str]:
 
 
 def _end(code: int) -> NoReturn:
-    """End as python does, but for taking apart all that was loaded: most commands are quicker."""
+    """End like Python, but without releasing the modules, which takes longer than most commands."""
     threading._shutdown()  # pyright: ignore  # as python itself, and `multiprocessing` after a fork
     atexit._run_exitfuncs()  # pyright: ignore
     sys.stdout.flush()

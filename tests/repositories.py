@@ -1,4 +1,4 @@
-"""Copies what git would make anew for every test: a repository without a commit, or a whole one."""
+"""Copies what git would make anew for every test: an empty repository, or a complete one."""
 
 import atexit
 import os

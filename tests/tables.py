@@ -18,7 +18,7 @@ Test = Callable[..., Any]
 def table(
     names: str | Sequence[str], cases: Iterable[Any], *, ids: Sequence[str] = ()
 ) -> Callable[[Test], Test]:
-    """Call a test for each case, as `pytest.mark.parametrize` does, and name those that fail.
+    """Call a test for each case, as `pytest.mark.parametrize` does, and name the failed cases.
 
     Each case has a `tmp_path` of its own; all other fixtures are shared.
     """
@@ -62,7 +62,7 @@ class _Playing:
 
     @contextmanager
     def case(self, number: int) -> Generator[dict[str, Any]]:
-        """Yield the arguments of a case; what fails is kept, so that the others are played."""
+        """Yield the arguments of a case; a failure is recorded, and the next cases are played."""
         arguments = self.fixtures | dict(zip(self.keys, self.rows[number], strict=True))
         if "tmp_path" in self.fixtures:
             arguments["tmp_path"] = self.fixtures["tmp_path"] / f"case{number}"
@@ -76,7 +76,7 @@ class _Playing:
             self.failed.append(error)
 
     def end(self) -> None:
-        """Raise what failed."""
+        """Raise the recorded failures."""
         if self.failed:
             only = self.failed[0] if len(self.failed) == 1 else None
             raise only or BaseExceptionGroup("cases failed", self.failed)

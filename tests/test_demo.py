@@ -94,7 +94,7 @@ def test_the_demo_goes_from_a_wish_to_a_promoted_branch(tmp_path: Path) -> None:
 
 
 def type_what_it_says(lines: list[str]) -> None:
-    """Type the commands to try next, from a folder that is not the demo's."""
+    """Type the commands that the demo suggests, from another folder."""
     diagnose, logs, serve = (line.removeprefix("Try: ") for line in lines)
     assert serve.endswith("/attractor serve    # runs in a browser")
     for line, expected in ((diagnose, "the gate says no-go"), (logs, "apply_patch")):
@@ -105,7 +105,7 @@ def type_what_it_says(lines: list[str]) -> None:
 
 
 def require_no_word_of_a_holdout(project: Path) -> None:
-    """Look for the hidden stories in all that the runs left."""
+    """Search for the hidden scenarios in all files of the runs."""
     stories = [
         re.findall(r'^story = "(.*)"$', file.read_text("utf-8"), re.M)[0]
         for file in (project / "scenarios").rglob("holdout/*.toml")
@@ -119,7 +119,7 @@ def require_no_word_of_a_holdout(project: Path) -> None:
 
 
 def wrong(folder: Path, *changes: tuple[str, str]) -> str:
-    """Write a script whose words are changed, and return its name."""
+    """Write a script with some changed answers, and return its name."""
     script = SCRIPT.read_text("utf-8")
     for right, other in changes:
         assert right in script
@@ -164,7 +164,7 @@ def test_live_demo_without_a_key_names_the_variables(tmp_path: Path) -> None:
 
 @at_full_counts
 def test_live_demo_asks_the_one_provider_with_a_key(tmp_path: Path) -> None:
-    # At once the patch of the second run, which keeps the numbers.
+    # The patch of the second run at once, which keeps the numbers.
     script = Path(wrong(tmp_path, (r"numbers: [1-9][\\s\\S]*come true", "come true")))
     with in_background(ProviderTwin(load_script(script))) as twin:
         key = {name: one for name, one in twin.environ().items() if name.startswith("OPENAI_")}

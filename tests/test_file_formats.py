@@ -70,7 +70,7 @@ VALIDATORS: dict[str, Any] = {
 
 def errors(name: str, value: object) -> list[str]:
     """Return what the schema of a format says about a value."""
-    # Whoever checks TOML with a JSON schema has its dates as texts.
+    # Checkers of TOML with a JSON schema have its dates as texts.
     plain = json.loads(json.dumps(value, default=str))
     return [f"{name} {one.json_path}: {one.message}" for one in VALIDATORS[name].iter_errors(plain)]
 

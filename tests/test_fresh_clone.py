@@ -13,7 +13,7 @@ OVERHEAD_S = 2.0
 
 
 def run(folder: Path, home: Path, *words: str) -> tuple[str, float]:
-    """Run a command with nothing of the caller's but where packages come from."""
+    """Run a command without the caller's settings, except for the source of packages."""
     kept = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
     before = time.monotonic()
     result = subprocess.run(

@@ -1,4 +1,4 @@
-"""The demo's first run, killed without mercy at random moments, its evaluation included."""
+"""The demo's first run and its evaluation, killed at random moments."""
 
 import json
 import os
@@ -28,7 +28,7 @@ MOST_RESUMES = 10
 
 @dataclass(frozen=True)
 class End:
-    """What a run came to: all that a kill must not change."""
+    """The result of a run: everything that a kill must not change."""
 
     outcome: str
     status: str
@@ -62,7 +62,7 @@ def stages(tmp_path: Path) -> Iterator[Iterator[Stage]]:
 
 
 def attractor(stage: Stage, *words: str, killed_after: float | None = None) -> int:
-    """Run a command quietly; kill it when its time is up, and return its exit code."""
+    """Run a command without output; kill it when its time is up, and return its exit code."""
     process = begin_prepared(words, folder=stage.project, variables=stage.environ)
     try:
         return process.wait(timeout=killed_after or 120)
@@ -80,7 +80,7 @@ def first_run(stage: Stage, *, killed_after: float | None = None) -> Path:
         if code == 0:
             break
         made = runs_of(stage) - before
-        # It may have died before there was a run to resume.
+        # The process may have died before there was a run to resume.
         code = attractor(stage, "resume", str(made.pop())) if made else attractor(stage, *words)
     assert code == 0
     [root] = runs_of(stage) - before
@@ -98,7 +98,7 @@ def end_of(root: Path) -> End:
     lines = [json.loads(line) for line in (root / "events.jsonl").read_text().splitlines()]
     trials = [line["data"] for line in lines if line["type"] == "TrialCompleted"]
     assert len({(one["scenario"], one["trial"]) for one in trials}) == len(trials)
-    # What a scenario is called in the journal only the state folder's key can tell.
+    # Only the key of the state folder gives the name of a scenario in the journal.
     verdicts = Counter(f"{one['trial']} {one['satisfied']}" for one in trials)
     return End(final["outcome"], status, final["tree"], report, verdicts)
 

@@ -149,7 +149,7 @@ assert not done, done
 
 
 def import_watched(*names: str, before: str = "sys") -> subprocess.CompletedProcess[str]:
-    """Import modules in a fresh interpreter that reports whatever they do besides."""
+    """Import modules in a fresh interpreter that reports every other action of theirs."""
     code = WATCHED_IMPORT.format(before=before)
     return subprocess.run(
         [sys.executable, "-B", "-c", code, *names], capture_output=True, text=True, timeout=60

@@ -119,7 +119,7 @@ def ends_well(pipeline: str, node: str, folder: Path, files: dict[str, str]) -> 
         env={
             "PATH": os.pathsep.join(map(str, programs)),
             "HOME": str(folder),
-            # Those of this environment take longer to load than pytest takes.
+            # The plugins of this environment take longer to load than pytest itself.
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         },
         capture_output=True,

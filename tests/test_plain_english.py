@@ -1,4 +1,4 @@
-"""Phrases that do not come back into messages, help texts, docstrings and pages."""
+"""Phrases that must not return into messages, help texts, docstrings and pages."""
 
 import ast
 import re

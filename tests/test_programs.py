@@ -1,4 +1,4 @@
-"""Programs that use the public door alone: those in the documentation, and the example."""
+"""Programs that use only the public API: those in the documentation, and the example."""
 
 import os
 from pathlib import Path

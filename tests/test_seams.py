@@ -18,7 +18,7 @@ COLUMNS = 6
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table: seam, file, what it is for, real, stand-in, contract."""
+    """One row of the table: seam, file, purpose, real implementation, stand-in, contract."""
 
     cells: tuple[str, ...]
 
@@ -48,7 +48,7 @@ def rows(text: str) -> Iterator[Row]:
 
 
 def is_protocol(part: ast.AST) -> bool:
-    """Tell whether a class says itself that it is a protocol."""
+    """Return whether a class is declared as a protocol."""
     if not isinstance(part, ast.ClassDef):
         return False
     bases = [base.value if isinstance(base, ast.Subscript) else base for base in part.bases]
@@ -98,7 +98,7 @@ def test_names_of_the_table_exist() -> None:
 
 def test_every_contract_is_in_the_table() -> None:
     there = set((ROOT / "tests").rglob("test_contract*.py"))
-    # How providers speak is more than an adapter promises to everybody.
+    # The protocol of a provider is more than its adapter's contract.
     there -= {ROOT / "tests" / "llm" / "providers" / "test_contract.py"}
     told = {linked(row.cells[-1]) for row in SEAMS}
     assert there <= told

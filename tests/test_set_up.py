@@ -1,6 +1,6 @@
-"""What stands behind `make`: setting up once, wherever the checkout lies, and system packages.
+"""The scripts behind `make`: setting up once, at any path of the checkout, and system packages.
 
-Setting up for real needs the network; here a stand-in for Python notes what it is asked.
+Real setting up needs the network; here a stand-in for Python records its calls.
 """
 
 import os
@@ -34,7 +34,7 @@ def write_program(file: Path, script: str) -> None:
 
 @dataclass(frozen=True)
 class Checkout:
-    """A copy of what `make` reads, with a stand-in for Python."""
+    """A copy of the files that `make` reads, with a stand-in for Python."""
 
     folder: Path
     notes: Path
@@ -42,7 +42,7 @@ class Checkout:
     def make(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         python = str(self.folder / "a python" / "python3")
         known = {"PATH": "/usr/bin:/bin", "NOTES": str(self.notes), "PYTHON": python}
-        # As a shell leaves it after `cd` through a link.
+        # As in a shell after `cd` through a link.
         known["PWD"] = str(self.folder)
         return subprocess.run(
             ["make", *words],
@@ -55,7 +55,7 @@ class Checkout:
         )
 
     def set_ups(self) -> int:
-        """Count how often it was set up since this was asked last."""
+        """Count the set-ups since the last call."""
         notes = self.notes.read_text()
         self.notes.write_text("")
         return notes.count("-m venv")
@@ -124,7 +124,7 @@ def test_unsuitable_python_is_reported(checkout: Checkout) -> None:
 
 
 def system_packages(folder: Path, *, user: int, apt: str) -> subprocess.CompletedProcess[str]:
-    """Run the script where apt-get is a stand-in, and chromium alone is there."""
+    """Run the script with a stand-in for apt-get, on a system with only chromium."""
     write_program(folder / "id", f"#!/bin/sh\necho {user}\n")
     write_program(folder / "chromium", "#!/bin/sh\n")
     if apt:

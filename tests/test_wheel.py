@@ -31,7 +31,8 @@ def install(folder: Path) -> Path:
     programs = folder / "venv" / "bin"
     run(programs / "pip", "install", "--quiet", "--no-deps", "--no-index", wheel, folder=folder)
     [packages] = (folder / "venv").glob("lib/python3*/site-packages")
-    # On the path alone, without its .pth files, of which one names the checkout.
+    # On the import path only, without its .pth files, one of which contains the path of the
+    # checkout.
     (packages / "dependencies.pth").write_text(f"{site.getsitepackages()[0]}\n")
     return programs
 

@@ -130,7 +130,7 @@ def test_answer_is_text_or_a_failed_outcome(name: str, prompt: str) -> None:
         work = Work(MAKE[name]())
         answered = [await work.answer(work.stage(), prompt) for _ in range(2)]
         assert all(isinstance(one, str) or one.failure_reason or one.notes for one in answered)
-        # A message cannot be delivered: no agent is running.
+        # A message to such a stage reaches nobody: no agent is working.
         assert not await work.backend.steer("plan@1.1", "hurry")
 
     asyncio.run(scene())

@@ -1,4 +1,4 @@
-"""Runs pipelines for the tests of the specification, as any program does: through the door."""
+"""Runs pipelines for the tests of the specification, through the public API."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from attractor.factory.api import ResumeOptions, RunOptions
 
 
 def environ_for(folder: Path) -> dict[str, str]:
-    """Return variables by which a run has its state in a folder."""
+    """Return variables with which a run has its state in a folder."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
@@ -40,7 +40,7 @@ def project_in(folder: Path) -> Path:
 
 
 def run(folder: Path, text: str, **options: Unpack[RunOptions]) -> RunResult:
-    """Run a pipeline to where it rests; unless a backend is named, it is simulated."""
+    """Run a pipeline until it ends or waits; without a backend it is simulated."""
     given: RunOptions = {
         "backend": "simulate",
         "project": project_in(folder),
@@ -53,7 +53,7 @@ def run(folder: Path, text: str, **options: Unpack[RunOptions]) -> RunResult:
 
 
 def resume(folder: Path, **options: Unpack[ResumeOptions]) -> RunResult:
-    """Go on with the run that began last."""
+    """Resume the newest run."""
     given: ResumeOptions = {
         "project": project_in(folder),
         "environ": environ_for(folder),
@@ -63,7 +63,7 @@ def resume(folder: Path, **options: Unpack[ResumeOptions]) -> RunResult:
 
 
 def between(*lines: str, name: str = "Test") -> str:
-    """Return a pipeline with a start and an exit, and what stands between them."""
+    """Return a pipeline with a start and an exit, and these statements between them."""
     ends = ["start [shape=Mdiamond]", "exit [shape=Msquare]"]
     return "\n".join([f"digraph {name} {{", *ends, *lines, "}"])
 
@@ -74,7 +74,7 @@ def record(result: RunResult, name: str) -> dict[str, Json]:
 
 
 def events(result: RunResult, *kinds: str) -> list[Event]:
-    """Return the events of some kinds, or all."""
+    """Return the events of some types, or all."""
     lines = (result.directory / "events.jsonl").read_text().splitlines()
     found = [Event.from_record(json.loads(line)) for line in lines]
     return [one for one in found if not kinds or one.type in kinds]
@@ -89,7 +89,7 @@ class Saying:
         self.prompts: list[str] = []
 
     def run(self, node: Node, prompt: str, context: Context) -> str | Outcome:
-        """Say the next word, the last one again and again."""
+        """Give the next answer; repeat the last one."""
         self.calls.append(node.id)
         self.prompts.append(prompt)
         words = self._words.get(node.id, [f"done: {node.id}"])
@@ -97,7 +97,7 @@ class Saying:
 
 
 class Person:
-    """Answers with the words given, and remembers what was asked."""
+    """Answers with the given words, and records the questions."""
 
     def __init__(self, *words: str) -> None:
         self._words = list(words)

@@ -13,7 +13,7 @@ TEXT = 'digraph G { goal="Ship it"; start; a [prompt="Do: $goal"]; exit; start -
 
 
 class WithoutNodes:
-    """Takes away the nodes whose ids begin with a letter."""
+    """Removes the nodes whose ids begin with a letter."""
 
     def __init__(self, letter: str) -> None:
         self.letter = letter
@@ -48,7 +48,7 @@ def test_11_11_custom_transforms_run_in_order() -> None:
 
 
 class Adding:
-    """Adds words to every prompt."""
+    """Appends words to every prompt."""
 
     def __init__(self, words: str) -> None:
         self.words = words

@@ -110,7 +110,7 @@ def test_11_12_context_updates_from_one_node_are_visible_to_the_next(tmp_path: P
 
 
 class Interrupted(Saying):
-    """Is interrupted by Ctrl-C when it comes to `b` for the first time."""
+    """Is interrupted by Ctrl-C at the first visit of `b`."""
 
     def run(self, node: Node, prompt: str, context: Context) -> str | Outcome:
         said = super().run(node, prompt, context)
@@ -130,7 +130,7 @@ def test_11_12_checkpoint_save_and_resume_produces_the_same_result(tmp_path: Pat
     assert resumed.run_id != whole.run_id
     assert (resumed.outcome, resumed.completed) == (whole.outcome, whole.completed)
     assert resumed.context == whole.context
-    # Only what was at work was done twice.
+    # Only the stage in flight was repeated.
     assert backend.calls == ["a", "b", "b", "c"]
 
 

@@ -132,7 +132,7 @@ def test_11_2_the_rules_of_the_specification_have_its_ids_and_severities(rule: s
 
 def test_11_2_further_rules_come_behind_the_built_in_ones() -> None:
     class Named:
-        """Wants every node to have a label."""
+        """Requires every node to have a label."""
 
         def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
             for node in graph.nodes.values():

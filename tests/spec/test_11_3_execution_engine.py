@@ -110,7 +110,7 @@ def test_11_3_the_outcome_is_success_if_all_goal_gates_succeeded(
 
 
 class Looking:
-    """A handler as the specification has it."""
+    """A handler with the arguments of the specification."""
 
     def __init__(self) -> None:
         self.given: list[tuple[Node, Context, Graph, Path]] = []

@@ -12,7 +12,7 @@ from tests.tables import table
 
 
 def gated(of_graph: dict[str, Plain], **of_gate: Plain) -> Graph:
-    """Return a graph whose gate may fail on the way, so that it is the exit that judges it."""
+    """Return a graph whose gate may fail and be passed, so that only the exit judges it."""
     return graph(
         [start(), end(), node("gate", goal_gate=True, **of_gate)],
         [

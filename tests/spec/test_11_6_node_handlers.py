@@ -1,4 +1,4 @@
-"""attractor-spec 11.6, as far as a handler alone decides it."""
+"""attractor-spec 11.6, the part that depends on one handler only."""
 
 import asyncio
 from pathlib import Path
@@ -108,7 +108,7 @@ def test_11_6_parallel_fans_out_to_multiple_target_nodes_concurrently(tmp_path: 
 
     async def meet(stage: Stage) -> Outcome:
         at_work.append(stage.node.id)
-        # Each goes on when all of them are at work.
+        # Each continues when all of them are running.
         await until(lambda: len(at_work) == 3)
         return success()
 
@@ -169,7 +169,7 @@ def test_11_6_a_handler_for_a_type_that_has_one_replaces_it(tmp_path: Path) -> N
 
 
 class Raising:
-    """A handler with a defect."""
+    """A handler with a bug."""
 
     def execute(self, node: Node, context: Context, graph: Graph, logs_root: Path) -> Outcome:
         raise ZeroDivisionError("a defect")

@@ -1,4 +1,4 @@
-"""attractor-spec 5.5: values too large for the context are stored once, and read whole."""
+"""attractor-spec 5.5: values too large for the context are stored once, and read completely."""
 
 import asyncio
 import re
@@ -31,7 +31,7 @@ async def die(stage: Stage) -> Outcome:
 
 
 class Reading:
-    """A stage that reads what the context has."""
+    """A stage that reads the context."""
 
     def __init__(self) -> None:
         self.read: list[Json] = []

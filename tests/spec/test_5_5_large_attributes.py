@@ -1,4 +1,4 @@
-"""Attractor-spec 5.1 and 5.5: a graph may say much of itself, and the journal stays small."""
+"""Attractor-spec 5.1 and 5.5: with large attributes of a graph the journal stays small."""
 
 import json
 from pathlib import Path

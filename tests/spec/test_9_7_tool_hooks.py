@@ -63,7 +63,7 @@ def go(
 
 
 def hooks_told(result: RunResult) -> list[tuple[str, str, str]]:
-    """Return each run of a hook, as the journal has it: the hook, the tool, what was wrong."""
+    """Return each execution of a hook from the journal: the hook, the tool, the error."""
     events = [one for one in read_events(result.directory) if one.type == "TOOL_HOOK"]
     assert all((one.node, one.visit, one.attempt) == ("make", 1, 1) for one in events)
     return [
@@ -73,7 +73,7 @@ def hooks_told(result: RunResult) -> list[tuple[str, str, str]]:
 
 
 def files_of(result: RunResult) -> set[str]:
-    """Return the files that the run left."""
+    """Return the files in the result of the run."""
     project = result.directory.parent.parent
     branch = f"attractor/run/{result.directory.name}"
     return set(git(project, "ls-tree", "-r", "--name-only", branch).splitlines())

@@ -1,4 +1,4 @@
-"""Ruling A3: a model the catalogue does not know is asked as it is written, with one warning."""
+"""Ruling A3: a model that the catalogue does not know is used under its name, with one warning."""
 
 from pathlib import Path
 

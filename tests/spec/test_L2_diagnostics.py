@@ -1,4 +1,4 @@
-"""Ruling L2: every diagnostic points at its place, and says the fix."""
+"""Ruling L2: every diagnostic points at its place, and names the fix."""
 
 import json
 import re

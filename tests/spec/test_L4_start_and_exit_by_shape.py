@@ -1,4 +1,4 @@
-"""Ruling L4: a shape says more than a name, and a type more than both."""
+"""Ruling L4: a shape takes precedence over a name, and a type over both."""
 
 import asyncio
 from pathlib import Path

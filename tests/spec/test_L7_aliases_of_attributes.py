@@ -1,4 +1,4 @@
-"""Ruling L7: attributes that other tools call otherwise take effect, with a note."""
+"""Ruling L7: attributes under the names of other tools take effect, with a note."""
 
 from attractor.language.preparation.prepare import prepare, transform_all
 from attractor.language.reading import parse

@@ -1,4 +1,4 @@
-"""L8 as a run does it: files beside the graph, inputs, templates filled in at each visit."""
+"""L8 in a run: files beside the graph, inputs, templates rendered at each visit."""
 
 import asyncio
 from dataclasses import replace
@@ -60,7 +60,7 @@ def run(host: RunHost, **inputs: str) -> RunResult:
 
 def prompt(result: RunResult, node: str) -> str:
     asked = (result.directory / node / "prompt.md").read_text()
-    # The preamble stands in front of it.
+    # The preamble is before it.
     return asked.rpartition(f"{TASK}\n\n")[2]
 
 

@@ -1,4 +1,4 @@
-"""L8 and the events' last words: no secret reaches a prompt, a log, the checkpoint or any file."""
+"""L8 and events: no secret reaches a prompt, a log, the checkpoint or any other file."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ EVERYWHERE = f"""digraph everywhere {{
     ask -> make [label="[N] No"]
 }}
 """
-# Its first attempt fails: what it left is set aside.
+# Its first attempt fails, and its leftovers are set aside.
 WRITE = """
 echo "$ATTRACTOR_INPUT_OWN" > own.txt
 cat leak.txt > copy.txt
@@ -125,7 +125,7 @@ def forms_of(secret: str) -> list[str]:
 
 
 def found_in(folder: Path) -> list[str]:
-    """Return the files that hold a secret, in whichever form."""
+    """Return the files that contain a secret, in any encoding."""
     wanted = {form.encode() for one in SECRETS for form in forms_of(one)}
     files = [one for one in folder.rglob("*") if one.is_file()]
     assert len(files) > 10
@@ -232,7 +232,7 @@ def test_L8_withheld_values_are_passed_again_on_resume(tmp_path: Path) -> None:
         go_on(root, host)
     for told in ("the goal contains a secret", "the input own", "the input plain", "@env:NAME"):
         assert told in str(refused.value)
-    # On another machine nothing says that it is a secret.
+    # On another machine nothing marks it as a secret.
     elsewhere = replace(host, environ={"PATH": host.environ["PATH"], "HOME": str(tmp_path)})
     given = Overrides(goal=f"Use {KEY}", inputs={"own": OWN, "plain": f"with {KEY}"})
     assert go_on(root, elsewhere, given).exit_code is ExitCode.DONE

@@ -15,7 +15,7 @@ FILES = [
 
 
 def faults(text: str) -> Iterator[str]:
-    """Yield what in a module could write without `stage.files`."""
+    """Yield the statements of a module that could write without `stage.files`."""
     for part in ast.walk(ast.parse(text)):
         names = {alias.name for alias in part.names} if isinstance(part, ast.Import) else set[str]()
         if isinstance(part, ast.ImportFrom):

@@ -10,20 +10,20 @@ TEXT = between('a [type=custom, label="A"]', 'a -> exit [label="Done"]', "start 
 
 
 class OfStage:
-    """A handler as those of this package."""
+    """A handler in the style of this package."""
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Use what a stage has."""
+        """Use the parts of a stage."""
         stage.files.write("response.md", f"{stage.node.label} {stage.visit}.{stage.attempt}")
         stage.emit("Custom", labels=list(stage.labels))
         return success(folder=str(stage.logs_root))
 
 
 class OfTheSpecification:
-    """A handler as attractor-spec 4.1 has it; it may write into the folder of its node."""
+    """A handler as in attractor-spec 4.1; it may write into the folder of its node."""
 
     async def execute(self, node: Node, context: Context, graph: Graph, logs_root: Path) -> Outcome:
-        """Use what the specification hands over."""
+        """Use the arguments of the specification."""
         (logs_root / node.id / "response.md").write_text(f"{graph.name} {node.label}")
         return success(folder=str(logs_root))
 

@@ -1,4 +1,4 @@
-"""Ruling R11: on resume a conversation is lost, or taken up from the disk where that is wanted."""
+"""Ruling R11: on resume a conversation is lost, or restored from its file if requested."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -54,7 +54,7 @@ class TwinDesk(PlainDesk):
         return {**super().environ, **self.twin.environ()}
 
     def asked(self, words: str) -> str:
-        """Return the first request in which these words were said."""
+        """Return the first request that contains these words."""
         bodies = [json.dumps(one.body) for one in self.twin.requests]
         return next(body for body in bodies if words in body)
 
@@ -80,14 +80,14 @@ def killed_between(desk: TwinDesk, wire: str) -> None:
 
 
 def went_on(desk: TwinDesk, *words: str) -> Sequence[dict[str, Any]]:
-    """Resume the run to its end, and return what it says of its threads."""
+    """Resume the run to its end, and return its notes about threads."""
     done = desk.do("resume", "latest", "--no-evaluate", *words)
     assert "success" in done.stderr + done.stdout, done.stderr
     return desk.events("FidelityDegraded", "ThreadRestored", "ThreadContinued")
 
 
 @pytest.mark.crash
-# A summary is of words, whatever the wire.
+# A summary is text, on every wire.
 @pytest.mark.parametrize("wire", WIRES[: count(ci=1, full=len(WIRES))])
 def test_R11_next_stage_gets_a_summary_by_default(desk: TwinDesk, wire: str) -> None:
     killed_between(desk, wire)

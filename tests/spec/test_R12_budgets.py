@@ -78,7 +78,7 @@ def test_R12_larger_budget_resumes_the_run(tmp_path: Path) -> None:
     assert ended.completed == ("start", "a", "b", "c")
 
 
-# What follows talks to a twin of the providers, over real HTTP.
+# The following tests use a twin of the providers, over real HTTP.
 
 CALL = Tokens(input=900, output=100)
 FOR_EVER = Rule(
@@ -97,7 +97,7 @@ def cost_of_call(wire: str) -> float:
 
 @contextmanager
 def modelled(folder: Path, *rules: Rule) -> Generator[tuple[ProviderTwin, dict[str, Any]]]:
-    """Stand in for the providers; yield the wishes of a run that asks them."""
+    """Start a twin of the providers; yield the options of a run that uses it."""
     with in_background(ProviderTwin(Script(rules=rules))) as twin:
         environ = {**environ_for(folder), **twin.environ()}
         yield twin, {"backend": "agent", "environ": environ, "workspace": "none"}
@@ -113,7 +113,7 @@ def test_R12_an_agent_is_stopped_between_two_calls_of_its_model(tmp_path: Path, 
     assert len(events(result, "ModelUsed")) == 10
     [warning] = events(result, "BudgetWarning")
     assert (warning.data["spent"], warning.data["limit"]) == (8000, 9500)
-    # What it was told to do last is done whole: it is stopped between two calls.
+    # The last action is completed: the run stops between two calls.
     kinds = [one.type for one in events(result, "TOOL_CALL_START", "TOOL_CALL_END")]
     assert kinds == ["TOOL_CALL_START", "TOOL_CALL_END"] * 10
 
@@ -143,7 +143,7 @@ def test_R12_parallel_children_share_the_budget_of_their_run(tmp_path: Path) -> 
     )
     with modelled(tmp_path, FOR_EVER) as (twin, wishes):
         result = run(tmp_path, text, model=MODELS["openai"], max_tokens=9_500, **wishes)
-        # Each may have one call under way when the last token is used.
+        # Each may have one call in flight when the last token is used.
         assert 10 <= len(model_requests(twin)) <= 12
     assert (result.status, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
     assert "the budget max_tokens is exhausted" in result.reason

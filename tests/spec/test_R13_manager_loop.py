@@ -1,4 +1,4 @@
-"""Ruling R13: a supervised child is a linked run, is seen by its events, and is spoken to."""
+"""Ruling R13: a supervised child is a linked run, is observed by its events, and gets messages."""
 
 import asyncio
 import json
@@ -41,14 +41,14 @@ SCRIPT = Script(
             when=When(last_user=Regex(regex=WORDS)),
             answer=uses(use("report_outcome", {"outcome": "success", "notes": "heard"})),
         ),
-        # Until it is spoken to, the agent works on and on.
+        # The agent works until it gets a message.
         Rule(answer=uses(use("shell", {"command": "sleep 0.1"}))),
     )
 )
 
 
 def run(tmp_path: Path) -> tuple[RunResult, Path]:
-    """Run it against a twin of the provider; return the result and the directory of the child."""
+    """Run it with a twin of the provider; return the result and the directory of the child."""
     project = make_project(tmp_path / "project", OUTER, **{"inner.dot": INNER})
     options = RunRequest(file=project / "pipeline.dot", sandbox="none", model=MODELS["openai"])
     with in_background(ProviderTwin(SCRIPT)) as twin:
@@ -85,7 +85,7 @@ def test_R13_the_child_is_a_linked_run_and_telemetry_comes_from_its_events(tmp_p
     assert told["stack.child.run_id"] == manifest.run_id
     assert (told["stack.child.status"], told["stack.child.completed"]) == ("completed", 2)
     assert told["stack.child.last_response"] == "Built with tabs."
-    # What the child used, and what was asked about it, are counted once each.
+    # The usage of the child and that of the supervising calls are counted once each.
     of_child = json.loads((child / "final.json").read_text())["usage"]
     whole = json.loads((result.directory / "final.json").read_text())["usage"]
     asked = len([one for one in read_events(result.directory) if one.type == "ChildSteered"])

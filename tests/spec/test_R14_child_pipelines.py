@@ -17,7 +17,7 @@ INNER = f'digraph inner {{ {ENDS}; make [prompt="Make it"]\nstart -> make -> exi
 
 
 def outer(node: str, of_graph: str = "") -> str:
-    """Return a pipeline whose only stage stands in its third line."""
+    """Return a pipeline whose only stage is in its third line."""
     return f"digraph outer {{ {of_graph}\n{ENDS}\nit [{node}]\nstart -> it -> exit }}"
 
 
@@ -26,7 +26,7 @@ def runs(more: str = "", of_graph: str = "") -> str:
 
 
 def refused(tmp_path: Path, text: str, backend: str = "simulate", **files: str) -> UsageError:
-    """Return why a run is refused, and prove that nothing was made."""
+    """Return the reason of a refusal, after a check that nothing was created."""
     named = {f"{name}.dot": one for name, one in files.items()}
     project = make_project(tmp_path / "project", text, **named)
     options = RunRequest(file=project / "pipeline.dot", sandbox="none", backend=backend)
@@ -75,7 +75,7 @@ def test_R14_unknown_input_values_are_not_checked(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", text, **{"inner.dot": inner})
     options = simulated(project)
     result = asyncio.run(start(options, make_host(project)))
-    # It was begun: what the context lacks is a failure of the stage.
+    # The run started: a missing context value is a failure of the stage.
     assert result.exit_code is ExitCode.FAILED
     assert "the context has no count for the input count" in result.reason
 

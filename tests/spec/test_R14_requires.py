@@ -40,7 +40,7 @@ ASK = 'it [shape=hexagon, label="Go on?"]'
 def begin(
     host: RunHost, requires: str, *, stage: str = 'it [prompt="x"]', **more: str
 ) -> RunResult:
-    """Run a pipeline that requires something."""
+    """Run a pipeline with requirements."""
     (host.project / "pipeline.dot").write_text(PIPELINE.format(requires=requires, stage=stage))
     git(host.project, "commit", "--all", "--quiet", "--allow-empty", "--message", "Require")
     options = RunRequest(
@@ -54,7 +54,7 @@ def begin(
 
 @pytest.fixture
 def host(tmp_path: Path) -> RunHost:
-    """A world where the program `tool` is there, in version 2.10.1."""
+    """A host with the program `tool` in version 2.10.1."""
     host = make_host(make_project(tmp_path / "project"))
     folder = tmp_path / "bin"
     folder.mkdir()

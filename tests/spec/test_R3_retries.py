@@ -106,7 +106,7 @@ def test_R3_attempts_begin_at_the_tree(tmp_path: Path, more: str, outcome: Stage
         branch = f"attractor/run/{result.run_id}"
         assert git(project, "show", f"{branch}:half") == "made\n"
         return
-    # What the first attempt left is not lost.
+    # The work of the first attempt is not lost.
     patches = [one.read_text() for one in history.rglob("*.patch")]
     assert any("+made" in one for one in patches)
 
@@ -134,7 +134,7 @@ def test_R3_a_replay_waits_the_same(tmp_path: Path) -> None:
 
     found = waits(tmp_path / "first")
     assert found == waits(tmp_path / "replay")
-    # By run, node and attempt: no two are alike.
+    # By run, node and attempt: all names differ.
     assert len(set(map(str, [*found, *waits(tmp_path / "other", run_id=f"{RUN_ID[:-1]}1")]))) == 12
 
 

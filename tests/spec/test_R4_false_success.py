@@ -28,7 +28,7 @@ from tests.spec.unreliable_replies import ORDERS, Case, make_cases
 DONE = (StageStatus.SUCCESS, StageStatus.PARTIAL_SUCCESS)
 ALL = make_cases()
 CHOSEN = ALL[:: count(ci=13, full=1)]
-# Of the small count, each wire plays another share.
+# In the small count, each wire gets another share of the cases.
 PLAYED = {
     wire: CHOSEN if IS_FULL else CHOSEN[number :: len(WIRES)] for number, wire in enumerate(WIRES)
 }
@@ -40,7 +40,7 @@ def prompt(number: int) -> str:
 
 
 def script(cases: Sequence[Case]) -> Script:
-    """Return the answers to all cases, told apart by their prompts."""
+    """Return the answers to all cases, which differ by their prompts."""
     rules = [
         Rule(when=When(first_user=prompt(number), step=step), answer=answer)
         for number, case in enumerate(cases)

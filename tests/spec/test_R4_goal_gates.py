@@ -1,4 +1,4 @@
-"""Ruling R4: gates are judged in the order of their first visit, within limits that are named."""
+"""Ruling R4: gates are judged in the order of their first visit, within reported limits."""
 
 from pathlib import Path
 

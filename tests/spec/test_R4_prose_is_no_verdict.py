@@ -1,4 +1,4 @@
-"""Ruling R4, as far as the codergen handler decides it: text at a goal gate is no verdict."""
+"""Ruling R4, the part of the codergen handler: text at a goal gate is no verdict."""
 
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.language.source.syntax_tree import Plain

@@ -1,4 +1,4 @@
-"""Ruling R5, as far as the gate's handler and the interviewers decide it."""
+"""Ruling R5, the part of the gate's handler and the interviewers."""
 
 from io import StringIO
 

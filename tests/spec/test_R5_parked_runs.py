@@ -63,7 +63,7 @@ def go_on(
     *,
     asking: Interviewer | None = None,
 ) -> RunResult:
-    """Run, or go on, as a process of its own would."""
+    """Run or resume in a new process."""
     place = Workplace(root, parse(text))
     place.clock = clock or place.clock
     registry = handler_registry()
@@ -130,7 +130,7 @@ def test_R5_next_process_applies_the_deadline(tmp_path: Path) -> None:
     clock.set_back(timedelta(minutes=-119))
     assert go_on(root, text, clock).status == AWAITING_ANSWER
     clock.set_back(timedelta(minutes=-2))
-    # Who answers now comes too late.
+    # An answer now comes too late.
     answer(root, "gate@1.1", "Fix", "A1")
     done = go_on(root, text, clock)
     assert (done.completed, done.status) == (("start", "gate", "ship_it"), EVALUATING)

@@ -35,7 +35,7 @@ EACH = between(
 
 
 class Heard:
-    """Says yes to everything, and remembers what it was asked."""
+    """Says yes to everything, and records the questions."""
 
     def __init__(self) -> None:
         self.questions: list[Question] = []

@@ -1,4 +1,4 @@
-"""Ruling R6: a branch runs its whole subgraph until all branches meet, and nothing is run twice."""
+"""Ruling R6: a branch runs its whole subgraph up to the fan-in, and no stage runs twice."""
 
 import asyncio
 from pathlib import Path
@@ -22,7 +22,7 @@ A, B = "fan@1.1/a", "fan@1.1/b"
 
 
 def steps(tmp_path: Path, whole: Graph, script: Script | None = None) -> dict[str, list[str]]:
-    """Run a graph to its good end, and return the stages of each branch."""
+    """Run a graph to a successful end, and return the stages of each branch."""
     result, place = run_graph(tmp_path, whole, script)
     assert result.outcome is StageStatus.SUCCESS, result.reason
     return branch_steps(place)
@@ -109,7 +109,7 @@ def test_R6_a_failure_handled_elsewhere_fails_the_branch(tmp_path: Path, where: 
     assert place.handler.nodes.count("plan") == 1
     assert words(place) == ["a fail", "b success"]
     assert [one["failure_reason"] for one in results(place)] == ["broken", ""]
-    # The gate is in the branch that was not adopted.
+    # The gate is in a branch that was not adopted.
     assert result.outcome is StageStatus.SUCCESS
 
 
@@ -239,7 +239,7 @@ def test_R6_visits_in_branches_count_for_the_limits(tmp_path: Path) -> None:
     )
     result, place = run_graph(tmp_path, whole)
     assert result.reason == "node fan: limit max_visits=3 reached"
-    # Both of the second time saw two visits; those of the third time saw four.
+    # Both branches of the second round saw two visits; those of the third round saw four.
     assert place.handler.nodes.count("same") == 4
     assert words(place) == ["a fail", "b fail", "c success"]
     assert results(place)[0]["failure_reason"] == "node same: limit max_visits=3 reached"
@@ -382,7 +382,7 @@ def test_R6_a_fork_that_fails_goes_to_its_fallback(tmp_path: Path) -> None:
 
 
 def test_R6_a_fork_that_fails_fails_the_run_and_never_takes_its_edges(tmp_path: Path) -> None:
-    """Neither a condition, nor a label, nor stepping over make a branch a way out."""
+    """No condition, label or skipped failure makes a branch a way out of the fork."""
     nodes = [
         start(),
         end(),
@@ -434,7 +434,7 @@ def test_R6_a_fork_that_only_a_failure_leads_to_branches_as_any(tmp_path: Path) 
 
 
 def test_R6_two_walks_that_pass_one_another_keep_their_places(tmp_path: Path) -> None:
-    """Hundreds of stages in branches of branches, a few at a time: each is there once."""
+    """Hundreds of stages in nested branches, a few at a time: each is recorded once."""
     lines = [f"n{one} " + " ".join(f"n{one}_{two}" for two in range(6)) for one in range(12)]
     whole = forked(*lines, fan={"max_parallel": 5})
 

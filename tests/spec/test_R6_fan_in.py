@@ -19,7 +19,7 @@ from tests.workspaces.projects import Project, contents
 
 
 def writing(files: Mapping[str, str], outcome: Outcome | None = None) -> Work:
-    """Return the work of a stage that writes files into the folder it finds."""
+    """Return the work of a stage that writes files into its folder."""
 
     async def work(stage: Stage) -> Outcome:
         assert isinstance(stage.workspace, Dimension)
@@ -33,7 +33,7 @@ def writing(files: Mapping[str, str], outcome: Outcome | None = None) -> Work:
 def run(
     tmp_path: Path, graph: Graph, **works: Work
 ) -> tuple[RunResult, Workplace, dict[str, bytes]]:
-    """Run a graph on a project; return what the run's folder holds in the end, too."""
+    """Run a graph on a project; return the result, and the final files."""
 
     async def walk() -> tuple[RunResult, Workplace, dict[str, bytes]]:
         workspace = await Project.made(tmp_path).workspace()

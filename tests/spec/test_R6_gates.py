@@ -1,4 +1,4 @@
-"""Ruling R6: gates in branches, those of people and those of goals."""
+"""Ruling R6: human gates and goal gates in branches."""
 
 import asyncio
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Parking(Silent):
 
 
 class Asked(Workplace):
-    """A run whose gates park until their answer lies in the inbox."""
+    """A run whose gates park until their answer is in the inbox."""
 
     def go_on(self) -> RunResult:
         async def walk() -> RunResult:
@@ -51,7 +51,7 @@ class Asked(Workplace):
 
 
 def ways_out(gate: str, branch: str) -> list[Edge]:
-    """Return the ways into a gate and out of it: on to the end of the branch, or by a detour."""
+    """Return the edges into a gate and out of it: to the end of the branch, or by a detour."""
     return [
         edge("fan", gate),
         edge(gate, f"{branch}_yes", label="[Y] Yes"),
@@ -91,7 +91,7 @@ def test_R6_an_answer_continues_only_its_branch(tmp_path: Path) -> None:
     assert words(place) == ["a success", "one success", "two success"]
     assert place.handler.nodes == ["a", "a2", "t_no", "o_yes"]
     assert place.asked == []
-    # Those that had ended did not end again.
+    # The branches that had ended did not end again.
     assert len(place.events("ParallelBranchCompleted")) == 3
     assert len(place.events("ParallelBranchStarted")) == 3
 
@@ -141,7 +141,7 @@ def test_R6_canceled_branches_ask_no_question(tmp_path: Path) -> None:
 
 
 def test_R6_an_unrepeatable_fork_continues_after_parking(tmp_path: Path) -> None:
-    """What was interrupted is a stage; branches go on where they were."""
+    """The interrupted stage is repeated; branches continue at their places."""
     whole = forked("a", nodes=GATES, edges=ways_out("one", "o"), fan={"if_interrupted": "fail"})
     place = Asked(tmp_path / "run", whole)
     place.go_on()
@@ -212,7 +212,7 @@ def test_R6_a_run_is_paused_in_all_its_branches(tmp_path: Path) -> None:
 
 
 def gated(join: dict[str, Plain] | None = None, **fan: Plain) -> Graph:
-    """Return two branches, in one of which there is a goal gate that may fail unnoticed."""
+    """Return two branches, one with a goal gate that may fail and be passed."""
     gate = node("gate", goal_gate=True)
     ways = [
         *chain("fan", "gate", "g2", "join"),

@@ -1,4 +1,4 @@
-"""Ruling R6: when a fork is done, in real runs."""
+"""Ruling R6: the end of a fork by its join policy, in real runs."""
 
 import asyncio
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_R6_wait_all_is_partial_when_a_branch_failed(tmp_path: Path) -> None:
         "partial_success",
         ["a success", "b fail", "c success"],
     )
-    # The run goes on where the branches meet, and its own success is not less for that.
+    # The run continues at the fan-in, and its own success is complete.
     assert result.outcome is StageStatus.SUCCESS
     _, place = run(tmp_path / "good", {})
     assert fork_of(place) == "success"

@@ -55,7 +55,7 @@ def run(host: RunHost, options: RunRequest) -> RunResult:
 
 
 def chain(host: RunHost) -> list[RunSummary]:
-    """Return the runs there are, the first one first."""
+    """Return the runs of the chain, the first one first."""
     return sorted(list_runs(host.runs_dir), key=lambda one: one.restart)
 
 
@@ -65,7 +65,7 @@ def events(root: Path, kind: str) -> list[dict[str, Json]]:
 
 
 def context(root: Path) -> dict[str, Json]:
-    """Return the context that the walk of a run began with."""
+    """Return the context at the start of a run's walk."""
     [begun] = events(root, "PipelineStarted")
     return json.loads(json.dumps(begun["data"]))["progress"]["context"]
 
@@ -79,7 +79,7 @@ def test_R7_a_restart_is_a_linked_run_in_a_fresh_directory(tmp_path: Path) -> No
     manifest = json.loads((second.directory / "manifest.json").read_text())
     assert (manifest["parent"], manifest["restart"]) == (first.run_id, 1)
     assert read_manifest(RunDirectory(first.directory)).restart == 0
-    # It begins at the target of the edge, and nothing of the first run lies in its directory.
+    # It starts at the target of the edge, and its directory contains nothing of the first run.
     assert result.completed == ("work", "judge")
     assert not (second.directory / "plan").exists()
     assert (first.directory / "plan" / "status.json").exists()
@@ -217,5 +217,5 @@ def test_R7_a_child_restarts_as_a_linked_run_under_its_parent(tmp_path: Path, ki
     assert [one.restart for one in manifests] == [0, 1, 2]
     ids = [one.run_id for one in manifests]
     assert [one.parent for one in manifests] == [result.run_id, *ids[:2]]
-    # It is the run of its parent that counts, and the only one at the top.
+    # Only the run of its parent counts, and is at the top.
     assert [one.run_id for one in chain(host)] == [result.run_id]

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.parametrize("wire", WIRES)
 
 
 def do(folder: Path, wire: str, *answers: Answer, **attributes: str | bool) -> tuple[Play, Outcome]:
-    """Let the handler and the backend do a stage together."""
+    """Execute a stage with the handler and the backend."""
     pipeline = graph(
         node("review", prompt="Review it", llm_model=MODELS[wire], **attributes),
         edge("review", "ship", label="Yes"),

@@ -1,4 +1,4 @@
-"""Ruling R9: the stages are those the walk made, and success is the exit reached in good order."""
+"""Ruling R9: the stages are those of the walk, and success means an exit reached in good order."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Coding-agent-loop 9.12: the rows of the matrix that other chapters do not show, on all wires."""
+"""Coding-agent-loop 9.12: the rows of the matrix that other files do not cover, on all wires."""
 
 from pathlib import Path
 

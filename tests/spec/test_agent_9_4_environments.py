@@ -63,7 +63,7 @@ async def test_9_4_sensitive_variables_are_left_out(tmp_path: Path, name: str) -
     [LocalExecutionEnvironment, MemoryExecutionEnvironment, SandboxedExecutionEnvironment],
 )
 def test_9_4_interface_can_be_implemented_by_anybody(kind: type) -> None:
-    # No base class is asked for: the methods are the interface.
+    # No base class is required: the methods are the interface.
     assert ExecutionEnvironment not in kind.__mro__
     for name in OPERATIONS:
         wanted = inspect.signature(getattr(ExecutionEnvironment, name))

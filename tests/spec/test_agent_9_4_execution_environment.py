@@ -14,7 +14,7 @@ from tests.tables import table
 
 
 class Timed(LocalExecutionEnvironment):
-    """Remembers how long its commands may take."""
+    """Records the time limits of its commands."""
 
     limits: tuple[int, ...] = ()
 

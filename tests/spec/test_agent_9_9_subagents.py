@@ -16,7 +16,7 @@ pytestmark = pytest.mark.parametrize("wire", WIRES)
 
 
 def scene(prompt: str, *answers: Answer) -> Sequence[Rule]:
-    """Answer a conversation that begins with a prompt step by step."""
+    """Answer a conversation that begins with a prompt, step by step."""
     return [
         Rule(when=When(first_user=prompt, step=step), answer=answer)
         for step, answer in enumerate(answers)

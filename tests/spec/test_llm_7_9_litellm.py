@@ -1,6 +1,6 @@
-"""A provider without an adapter of its own is asked by litellm (7.9): tools, streams and costs.
+"""A provider without an adapter of its own is used through litellm (7.9): tools, streams and costs.
 
-It is asked in a process of its own, in which every connection that is made is seen.
+The client runs in a process of its own, which records every connection.
 """
 
 import json
@@ -88,9 +88,9 @@ def twin() -> Iterator[ProviderTwin]:
 
 @pytest.fixture(scope="module")
 def scene(twin: ProviderTwin, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Ask the twin twice over, and return what was told and where connections went."""
+    """Ask the twin twice, and return the answers and the targets of the connections."""
     folder = tmp_path_factory.mktemp("scene")
-    # What litellm would read, left to itself.
+    # Settings that litellm itself would read.
     (folder / ".env").write_text("MISTRAL_API_KEY=never-asked-for\n")
     environ = {
         "PYTHONPATH": str(Path(__file__).parents[2]),

@@ -1,6 +1,6 @@
-"""unified-llm 8.10, the integration smoke test: by a twin, and `live` at the providers themselves.
+"""unified-llm 8.10, the integration smoke test: with a twin, and `live` with the providers.
 
-At the providers it costs money: `pytest -m live tests/spec/test_llm_8_10_smoke.py`.
+With the providers it costs money: `pytest -m live tests/spec/test_llm_8_10_smoke.py`.
 """
 
 import asyncio
@@ -69,7 +69,7 @@ KEYS = {"anthropic": "ANTHROPIC_API_KEY", "gemini": "GEMINI_API_KEY", "openai": 
 
 @pytest.fixture(params=["twin", pytest.param("live", marks=pytest.mark.live)])
 def environ(request: pytest.FixtureRequest, provider: str) -> Iterator[Mapping[str, str]]:
-    """Return what leads to a twin, or to the provider."""
+    """Return variables with the address of a twin, or with the key of the provider."""
     if request.param == "twin":
         with speaking(SCRIPT) as twin:
             yield twin.environ()

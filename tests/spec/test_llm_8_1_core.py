@@ -1,4 +1,4 @@
-"""unified-llm 8.1, core infrastructure: the boxes that are built."""
+"""unified-llm 8.1, core infrastructure."""
 
 import asyncio
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""unified-llm 8.2, provider adapters: the boxes that are built, for each provider that is."""
+"""unified-llm 8.2, provider adapters."""
 
 from collections.abc import AsyncIterator
 from typing import Any

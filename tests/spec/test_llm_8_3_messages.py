@@ -1,4 +1,4 @@
-"""unified-llm 8.3, message and content model: the boxes that are built."""
+"""unified-llm 8.3, message and content model."""
 
 from pathlib import Path
 from typing import Any

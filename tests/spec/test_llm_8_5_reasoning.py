@@ -1,4 +1,4 @@
-"""unified-llm 8.5, reasoning tokens: the boxes that are built."""
+"""unified-llm 8.5, reasoning tokens."""
 
 import json
 from dataclasses import replace

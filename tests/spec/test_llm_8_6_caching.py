@@ -1,4 +1,4 @@
-"""unified-llm 8.6, prompt caching: the boxes that are built."""
+"""unified-llm 8.6, prompt caching."""
 
 from typing import Any
 
@@ -83,6 +83,6 @@ def test_8_6_from_the_fifth_turn_on_most_of_a_session_comes_from_the_cache(provi
     assert len(steps) == 6
     for usage in (one.usage for one in steps[4:]):
         read = usage.cache_read_tokens or 0
-        # Anthropic counts what came from the cache and went there apart, the others within.
+        # Anthropic counts tokens that are read from and written to the cache separately.
         apart = read + (usage.cache_write_tokens or 0) if provider == "anthropic" else 0
         assert read > 0.5 * (usage.input_tokens + apart)

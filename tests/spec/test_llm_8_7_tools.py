@@ -130,7 +130,7 @@ def test_8_7_max_tool_rounds_is_respected(provider: str, rounds: int) -> None:
 
 @table("provider", PROVIDERS)
 def test_8_7_parallel_calls_run_at_once_and_go_back_in_order_in_one_request(provider: str) -> None:
-    # None of them returns before all of them are at work.
+    # Each returns only when all of them are running.
     barrier = threading.Barrier(3, timeout=60)
 
     def meet(command: str) -> str:
@@ -138,7 +138,7 @@ def test_8_7_parallel_calls_run_at_once_and_go_back_in_order_in_one_request(prov
         return NUMBERS[command]
 
     with speaking(SCRIPT) as twin:
-        # The script answers nothing but the three results in their order.
+        # The script answers only to the three results in their order.
         assert generated(twin, provider, tools=[shell(meet)]).text == "Done."
         assert len(twin.requests) == 2
 

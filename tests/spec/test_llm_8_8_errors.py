@@ -44,7 +44,7 @@ TABLE = {
 
 
 def failing(status: int, *, until: int | None = None, more: str = "") -> str:
-    """Write a script that fails at every attempt, or at every attempt up to one."""
+    """Write a script that fails at every attempt, or at the first ones."""
     fault = f'answer.fault = {{ kind = "status", status = {status}{more} }}'
     times = [f"[[rules]]\nwhen.attempt = {n}\n{fault}" for n in range(1, (until or 0) + 1)]
     last = "answer.text = 'Hi.'" if until else fault
@@ -52,7 +52,7 @@ def failing(status: int, *, until: int | None = None, more: str = "") -> str:
 
 
 def persist(twin: ProviderTwin, request: Request, policy: RetryPolicy = AT_ONCE) -> str:
-    """Ask with retries; return the answer's text or the error's name."""
+    """Ask with retries; return the text of the answer or the name of the error."""
 
     async def asking() -> Response:
         async with Client.from_env(twin.environ()) as client:
@@ -70,7 +70,8 @@ def persist(twin: ProviderTwin, request: Request, policy: RetryPolicy = AT_ONCE)
 def test_8_8_only_retryable_statuses_are_retried(provider: str, status: int) -> None:
     name, retryable = TABLE[status]
     if (provider, status) == ("gemini", 504):
-        # Its body says DEADLINE_EXCEEDED, for which 6.4 has another error than for the status.
+        # Its body contains DEADLINE_EXCEEDED, for which 6.4 defines another error than for the
+        # status.
         name, retryable = "RequestTimeoutError", False
     with speaking(failing(status)) as twin:
         assert persist(twin, a_request(provider, "hello")) == name
@@ -188,7 +189,7 @@ answer.text = "Hi."
 [[rules]]
 answer = { text = "One two three four five six.", fault = { kind = "cut", after = AFTER } }
 """
-# How many events of a provider come before the first and behind the second piece of the answer.
+# The number of a provider's events before the first and after the second piece of the answer.
 BEFORE = {"openai": 2, "anthropic": 2, "gemini": 0}
 BEHIND = {"openai": 6, "anthropic": 4, "gemini": 2}
 

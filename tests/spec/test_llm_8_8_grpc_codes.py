@@ -1,4 +1,4 @@
-"""unified-llm 8.8 and 6.4: the gRPC codes that Gemini says in its errors."""
+"""unified-llm 8.8 and 6.4: the gRPC codes in Gemini's errors."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from attractor.llm import SDKError
 from tests.llm.asking import a_request, ask, speaking
 from tests.tables import table
 
-# By the code alone: no HTTP status has a meaning of its own here.
+# By the code alone: the HTTP status has no meaning of its own here.
 TABLE = {
     "NOT_FOUND": ("NotFoundError", False),
     "INVALID_ARGUMENT": ("InvalidRequestError", False),

@@ -136,7 +136,7 @@ def test_8_9_reasoning_token_reporting(provider: str) -> None:
     with speaking(SCRIPT) as twin:
         whole = ask(twin, a_request(provider, "think", reasoning_effort="high")).usage
         streamed = heard(twin, provider, "think", reasoning_effort="high").whole.usage
-    # Anthropic does not tell how many there were; they are estimated from what was thought.
+    # Anthropic does not report their number; they are estimated from the text of the reasoning.
     reported = {"openai": 150, "anthropic": 4, "gemini": 150}[provider]
     for usage in (whole, streamed):
         assert (usage.reasoning_tokens, usage.output_tokens) == (reported, 200)
@@ -155,7 +155,7 @@ def test_8_9_a_rate_limit_is_a_429(provider: str) -> None:
 def test_8_9_usage_token_counts_are_accurate(provider: str) -> None:
     with speaking(SCRIPT) as twin:
         usage = ask(twin, a_request(provider, "hello")).usage
-    # Anthropic counts what came from the cache apart, the others within.
+    # Anthropic counts cached tokens separately, the others within the input.
     assert usage.input_tokens == {"openai": 100, "anthropic": 20, "gemini": 100}[provider]
     assert (usage.output_tokens, usage.cache_read_tokens) == (4, 80)
 

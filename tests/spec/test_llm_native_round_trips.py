@@ -56,7 +56,7 @@ LOOK = Message(Role.USER, [ContentPart(ContentKind.TEXT, text="Look."), PNG, PDF
 
 
 def heard(twin: ProviderTwin, request: Request) -> Response:
-    """Ask for a stream and return what it comes to."""
+    """Request a stream and return its answer."""
 
     async def work(client: Client) -> Response | None:
         return [event async for event in client.stream(request)][-1].response
@@ -81,7 +81,7 @@ def results(response: Response) -> Sequence[Message]:
 
 
 def said_by_model(provider: str, body: Any) -> list[Any]:
-    """Return what a request has of the model: the items, blocks or parts."""
+    """Return the model's part of a request: the items, blocks or parts."""
     if provider == "openai":
         return [one for one in body["input"] if one.get("role") not in ("user", "developer")]
     turns = body["messages" if provider == "anthropic" else "contents"]
@@ -107,7 +107,7 @@ def is_thought(item: Any) -> bool:
 
 
 def sealed(value: Json) -> Iterator[str]:
-    """Yield every opaque text: signatures, what is redacted, and what is encrypted."""
+    """Yield every opaque text: signatures, redacted and encrypted parts."""
     for key, one in value.items() if isinstance(value, dict) else ():
         if key in ("signature", "thoughtSignature", "encrypted_content", "data") and one:
             yield str(one)
@@ -126,7 +126,7 @@ def test_thoughts_and_calls_are_returned_unchanged(provider: str, way: Any) -> N
         sent = said_by_model(provider, last_body(twin))
     received = raw_answer(provider, first)
     seals = list(sealed(received))
-    # Two of each: a thought, and one invalid.
+    # Two of each: a valid signature and an invalid one.
     assert len(seals) == 2
     assert list(sealed(sent)) == seals
     assert [json.dumps(one) for one in sent if is_thought(one)] == [
@@ -152,7 +152,7 @@ def test_conversation_moves_to_another_provider(there: str, here: str, way: Any)
     sent = [one for one in said_by_model(here, json.loads(body)) if "shell" in json.dumps(one)]
     assert len(sent) == 2
     assert "ls 'größe'" in json.dumps(sent[0], ensure_ascii=False)
-    # Nobody can use what another one thought.
+    # No provider can use the reasoning of another one.
     assert THOUGHT not in body
     assert not [one for one in sealed(raw_answer(there, first)) if one in body]
 
@@ -198,7 +198,7 @@ def test_thoughts_are_not_given_to_another_model(provider: str, way: Any) -> Non
     assert others
     assert THOUGHT not in sent
     assert not [one for one in own if one in sent]
-    # The words and the calls go along.
+    # The texts and the calls are sent.
     assert "I look." in sent
     assert sent.count("shell") == 2
     assert list(sealed(returned)) == own
@@ -284,7 +284,7 @@ def test_beta_headers_of_a_client_and_of_a_request_are_joined() -> None:
 
 @table("provider", PROVIDERS)
 def test_repeated_history_is_sent_unchanged(provider: str) -> None:
-    """Else no cache would find it; the marks are all that moves on."""
+    """Otherwise no cache would match; only the cache marks move."""
 
     def turns(body: Any) -> list[str]:
         key = {"anthropic": "messages", "gemini": "contents", "openai": "input"}[provider]

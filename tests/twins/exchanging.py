@@ -29,7 +29,7 @@ HELLO: dict[str, dict[str, Any]] = {
     },
     "openai_chat": {"model": "gpt-5", "messages": [{"role": "user", "content": "hello"}]},
     "gemini": {
-        # The model stands in the path, and joins the body from there.
+        # The model is a part of the path, and is copied into the body.
         "model": "gemini-3-flash-preview",
         "contents": [{"role": "user", "parts": [{"text": "hello"}]}],
         "generationConfig": {"thinkingConfig": {"includeThoughts": True}},
@@ -52,7 +52,7 @@ def reply(
 
 
 def answer(wire: str, body: dict[str, Any], script: str = ANY) -> Any:
-    """Return the body of a good reply."""
+    """Return the body of a successful reply."""
     found = reply(wire, body, script)
     assert found.status == 200, found.body
     return json.loads(found.body)

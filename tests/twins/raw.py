@@ -9,7 +9,7 @@ _HEAD = {"host": "localhost", "connection": "close", "content-type": "applicatio
 def raw(
     url: str, words: str, headers: Mapping[str, str], body: bytes = b"", *, patience: float = 60
 ) -> bytes:
-    """Ask `POST /path`, and return what comes: the status line, headers and all, and its end."""
+    """Send `POST /path`, and return the raw answer: status line, headers, body, and its end."""
     told = {**_HEAD, **headers, "content-length": str(len(body))}
     lines = [f"{words} HTTP/1.1", *(f"{name}: {said}" for name, said in told.items())]
     host, _, port = url.removeprefix("http://").partition(":")

@@ -1,4 +1,4 @@
-"""Reads streams as a client does, and puts together what their events say."""
+"""Reads streams as a client does, and combines their events."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ from attractor.twins.server.provider_twin import ProviderTwin
 from tests.twins.exchanging import ANY, HELLO, KEYS, PATHS
 
 DONE = "[DONE]"
-# What else a request says that wants to hear all there is.
+# Further options of a request for all events.
 BESIDE = {"openai_chat": {"stream_options": {"include_usage": True}}}
 STREAMS = PATHS | {
     "gemini": "/v1beta/models/gemini-3-flash-preview:streamGenerateContent?alt=sse",
@@ -23,7 +23,7 @@ STREAMS = PATHS | {
 
 
 def request(wire: str, **more: Any) -> tuple[bytes, dict[str, str]]:
-    """Make a request for a stream: its body, and what its path says."""
+    """Make a request for a stream: its body and its path."""
     if wire != "gemini":
         asked = {"stream": True, **BESIDE.get(wire, {}), **more}
         return json.dumps(HELLO[wire] | asked).encode(), {}
@@ -41,7 +41,7 @@ def stream(wire: str, script: str = ANY, **more: Any) -> Reply:
 
 
 def opened(twin: ProviderTwin, wire: str, timeout: float = 60) -> Any:
-    """Ask a twin for a stream over HTTP."""
+    """Request a stream of a twin over HTTP."""
     return httpx.stream(
         "POST",
         twin.url + STREAMS[wire],
@@ -58,7 +58,7 @@ def events_of(sent: bytes) -> list[ServerSentEvent]:
 
 
 def events(sent: bytes) -> list[Any]:
-    """Return the data of all events, without the word that some providers end with."""
+    """Return the data of all events, without the final marker of some providers."""
     return [json.loads(one.data) for one in events_of(sent) if one.data != DONE]
 
 
@@ -67,7 +67,7 @@ def names(sent: bytes) -> list[str]:
 
 
 def put_together(wire: str, sent: bytes) -> Any:
-    """Return the answer that events say, as the provider's clients put it together."""
+    """Return the answer, combined from its events as the provider's clients do."""
     together = {
         "openai": _response,
         "openai_chat": _completion,
@@ -85,7 +85,7 @@ def _response(told: list[Any]) -> Any:
     begun, ended = told[0]["response"], told[-1]["response"]
     assert told[-1]["type"] == f"response.{ended['status']}"
     assert ended["output"] == items
-    # These are known at the end alone.
+    # These are known only at the end.
     last = ("status", "incomplete_details", "usage")
     return begun | {"output": items} | {key: ended[key] for key in last}
 

@@ -1,4 +1,4 @@
-"""The same script and the same requests: the same bytes, the same times by a virtual clock."""
+"""The same script and requests give the same bytes, and the same times by a virtual clock."""
 
 import json
 from typing import Any

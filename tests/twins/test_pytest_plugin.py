@@ -18,9 +18,9 @@ BY_OPTION = EXAMPLE.replace(', provider_twin\n\n__all__ = ["provider_twin"]', ""
 
 
 def pytest_in(folder: Path, *words: str) -> str:
-    """Run tests in a folder, and return what was said; what older runs left is not cleared up."""
+    """Run tests in a folder, and return the output; results of older runs are kept."""
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "--basetemp=temporary", *words]
-    # Plugins of this environment take longer to load than pytest takes.
+    # The plugins of this environment take longer to load than pytest itself.
     environ = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     result = subprocess.run(
         command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False

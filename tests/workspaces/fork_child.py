@@ -12,7 +12,7 @@ from tests.workspaces.snapshot_child import change
 
 
 async def work(workspace: Dimension, name: str, number: int) -> None:
-    """Work in a fork, and say what it came to."""
+    """Work in a fork, and print its tree."""
     fork = await workspace.fork(name, workspace.base.candidate)
     change(fork.folder, number)
     tree = await fork.snapshot(name)
@@ -21,7 +21,7 @@ async def work(workspace: Dimension, name: str, number: int) -> None:
 
 
 async def main(below: str) -> None:
-    """Go on for ever."""
+    """Work until the process is killed."""
     project = Project(Path(below) / "project", Path(below) / "state")
     workspace = await project.workspace_again()
     for number in count(1):

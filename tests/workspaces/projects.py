@@ -25,7 +25,7 @@ AUTHOR = Author("Attractor", "attractor@localhost", WHEN)
 def git(
     folder: Path, *arguments: str, stdin: bytes = b"", variables: Mapping[str, str] | None = None
 ) -> str:
-    """Run git as a person does, but with no configuration of this machine."""
+    """Run git without the configuration of this machine."""
     own = {
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -55,7 +55,7 @@ def write(folder: Path, files: Mapping[str, str | bytes]) -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return every file below a folder, links as what they point to, without its own `.git`."""
+    """Return every file below a folder, links by their targets, without its own `.git`."""
     return {
         os.fsdecode(path.relative_to(folder)): _content(path)
         for path in _files(folder)
@@ -76,7 +76,7 @@ def _content(path: Path) -> bytes:
 
 
 def everything(folder: Path) -> str:
-    """Return a hash over every file below a folder, `.git` too, with its permissions and time."""
+    """Return a hash over every file below a folder, also `.git`, with permissions and times."""
     told = hashlib.sha256()
     for path in sorted(_files(folder)):
         found = path.lstat()
@@ -103,13 +103,13 @@ class Project:
 
     @classmethod
     def made(cls, below: Path, *, object_format: str = "sha1") -> "Project":
-        """Make one with two commits."""
+        """Make a project with two commits."""
         project = cls(below / "project", below / "state")
         copy_project(project.folder, _begin, object_format)
         return project
 
     def commit(self, subject: str) -> str:
-        """Commit everything, ignored or not, and return the commit's id."""
+        """Commit everything, also ignored files, and return the commit's id."""
         git(self.folder, "add", "-A", "-f")
         git(self.folder, "-c", "maintenance.auto=false", "commit", "-q", "-m", subject)
         return self.head()
@@ -119,7 +119,7 @@ class Project:
         return git(self.folder, "rev-parse", name)
 
     async def repository(self) -> Repository:
-        """Open it as Attractor does."""
+        """Open the repository."""
         return await open_repository(self.folder, search_path=SEARCH_PATH)
 
     async def workspace(self, run_id: str = RUN) -> Dimension:
@@ -145,7 +145,7 @@ class Project:
         )
 
     def hear(self, subject: str, snapshot: Snapshot) -> None:
-        """Note a snapshot."""
+        """Record a snapshot."""
         self.snapshots.append((subject, snapshot))
 
 
@@ -176,5 +176,5 @@ def _begin(folder: Path, object_format: str) -> None:
 
 
 def environment(folder: Path) -> MemoryExecutionEnvironment:
-    """Make an environment that shows which folder it was made for."""
+    """Make an environment that shows its folder."""
     return MemoryExecutionEnvironment({"made for": str(folder)})

@@ -1,4 +1,4 @@
-"""Changes a workspace and takes snapshots of it, and says which are taken, until it is killed."""
+"""Changes a workspace and takes snapshots, and prints the completed ones, until it is killed."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ def change(folder: Path, number: int) -> None:
 
 
 async def main(below: str) -> None:
-    """Go on for ever."""
+    """Work until the process is killed."""
     project = Project(Path(below) / "project", Path(below) / "state")
     workspace = await project.workspace_again()
     for number in count(1):

@@ -18,7 +18,7 @@ Made = tuple[Dimension, str, str]
 
 
 async def make_commit(project: Project, change: Callable[[Path], None]) -> Made:
-    """Return a workspace, its base commit, and a commit on it that changes something."""
+    """Return a workspace, its base commit, and a commit on top that changes something."""
     workspace = await project.workspace()
     change(workspace.folder)
     stage = StageTree("a change", await workspace.snapshot("one"), AUTHOR)

@@ -17,7 +17,7 @@ from tests.workspaces.projects import Project, contents, git
 
 
 def killed_at_some_moment(below: Path, program: ModuleType = snapshot_child) -> list[str]:
-    """Run a program until a kill between its first word and some later moment; return its words."""
+    """Run a program and kill it at some moment after its first output; return its output."""
     child = begin_prepared(
         [str(below)],
         folder=below,
@@ -28,7 +28,7 @@ def killed_at_some_moment(below: Path, program: ModuleType = snapshot_child) -> 
     assert child.stdout is not None
     with child.stdout:
         said = child.stdout.readline()
-        # The moment itself is what is tried here: there is no event to wait for.
+        # The moment itself is tested here: there is no event to wait for.
         time.sleep(random.uniform(0, 0.3))
         child.kill()
         said += child.stdout.read()
@@ -52,7 +52,7 @@ async def check_after_kill(project: Project, said: list[str]) -> None:
     git(store, "fsck", "--strict", "--no-dangling", *(line.split(" ")[1] for line in said))
     assert not list(store.glob("objects/**/*tmp*"))
     left = contents(workspace.folder)
-    # What was half done is kept whole, and the last tree comes back.
+    # Unfinished changes are kept, and the last tree is restored.
     half_done = await workspace.snapshot("after the kill")
     await workspace.restore(tree)
     assert contents(workspace.folder)["number"] == number.encode()
@@ -66,7 +66,7 @@ async def check_after_kill(project: Project, said: list[str]) -> None:
 
 
 def tree_by_git(folder: Path, store: Path) -> str:
-    """Return the id that git gives what the base's rules let in."""
+    """Return git's tree id of all files that the rules of the base include."""
     variables = {"GIT_DIR": str(store), "GIT_INDEX_FILE": str(store / "an index")}
     (store / "an index").unlink(missing_ok=True)
     git(folder, "--work-tree=.", "add", "-A", "-f", variables=variables)

@@ -34,7 +34,7 @@ HOOKS = ("post-checkout", "post-index-change", "pre-commit", "reference-transact
 
 
 def plant_traps(folder: Path, trap: Path) -> Path:
-    """Let every program that git can be told to run leave a file behind."""
+    """Let every program that git could be configured to start leave a file behind."""
     caught = trap / "caught"
     program = trap / "program"
     program.write_text(f"#!/bin/sh\necho $0 >>'{caught}'\ncat\n")
@@ -89,7 +89,7 @@ def test_the_agents_git_is_never_opened(project: Project, tmp_path: Path) -> Non
     for path in sorted(agents.rglob("*")):
         if path.is_file():
             path.unlink()
-    os.mkfifo(agents / "HEAD")  # whoever opens it hangs
+    os.mkfifo(agents / "HEAD")  # opening it would block
     os.mkfifo(agents / "config")
     write(workspace.folder, {"new": "new"})
 
@@ -112,7 +112,7 @@ _FILES = st.dictionaries(
 
 
 def fill(folder: Path, files: dict[str, tuple[str, str]]) -> None:
-    """Put files into a folder, over whatever is in the way."""
+    """Put files into a folder, and replace everything in their way."""
     for name, (kind, text) in files.items():
         path = folder / name
         for above in [*reversed(path.relative_to(folder).parents)][1:]:

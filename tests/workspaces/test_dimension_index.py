@@ -79,7 +79,7 @@ async def test_dimensions_do_not_share_files(project: Project) -> None:
     for path in one.folder.rglob("*"):
         if path.is_file() and not path.is_symlink():
             path.chmod(0o666)
-            with path.open("r+b") as file:  # also where it lies, not by another file instead
+            with path.open("r+b") as file:  # also by its path, not by another file
                 file.write(b"mine")
     assert everything(workspace.folder) == untouched
     assert await other.snapshot("same") == base

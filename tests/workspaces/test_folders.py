@@ -113,7 +113,7 @@ def told_of_a_fallback(state: Path, shared: Path) -> str:
 def test_missing_shared_folder_falls_back_to_the_state_folder(state: Path, shared: Path) -> None:
     missing = shared / "none"
     assert f"{missing}: No such file or directory." in told_of_a_fallback(state, missing)
-    # It is said every time, and mended as soon as it can be.
+    # It is reported every time, and repaired as soon as possible.
     told_of_a_fallback(state, missing)
     assert prepare(state, shared)[1] == []
     assert workspaces_folder(state).is_symlink()
@@ -207,7 +207,7 @@ def test_recorded_folder_is_kept_without_a_lock(tmp_path: Path) -> None:
 
 
 def test_records_are_read_only_when_the_folders_are_held(tmp_path: Path) -> None:
-    """Else a run that writes its record just now would lose its folder."""
+    """Otherwise a run that is writing its record would lose its folder."""
     with new_folder(tmp_path) as folder:
         pass
 

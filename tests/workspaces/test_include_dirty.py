@@ -238,7 +238,7 @@ def test_touched_large_file_is_unchanged(project: Project) -> None:
     project.commit("large files")
     for content in (IMAGE, b"before"):
         keep_large(project.folder / ".git", content)
-    # So it is where git LFS is at work: the content stands in the place of the pointer.
+    # As with git LFS: the content is in the place of the pointer.
     write(project.folder, {"a.png": IMAGE, "b.png": "after", "todo.py": "mine\n"})
     workspace = made(project)
     changed = git(project.folder, "diff", "--name-only", "HEAD", workspace.base.commit)

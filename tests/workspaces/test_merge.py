@@ -154,9 +154,9 @@ _TREE = st.dictionaries(
 
 
 def told_apart(files: Files) -> Files:
-    """Return files of which no two have a line in common: git would take them for renamed.
+    """Return files without common lines: otherwise git would detect renames.
 
-    A link never has a file's content: where they are alike, git takes them for one thing.
+    A link never has a file's content, for the same reason.
     """
     return {
         path: (kind, "".join(f"{path} {line}\n" for line in ["", *content.splitlines()]))
@@ -180,7 +180,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
 
 
 def merged_by_git(store: ObjectStore, base: str, one: str, other: str) -> str | None:
-    """Return the tree that git makes of two, nothing when there are conflicts."""
+    """Return git's merge of two trees, or None after conflicts."""
     folder = store.folder
     root = git(folder, "commit-tree", base, "-m", "base")
     sides = [git(folder, "commit-tree", tree, "-p", root, "-m", "x") for tree in (one, other)]

@@ -42,7 +42,7 @@ NOTHING_IGNORED = SnapshotRules(IgnoreRules({}))
 
 @dataclass(frozen=True)
 class Place:
-    """A folder to walk and a store to walk into."""
+    """A folder to walk, and a store for its files."""
 
     folder: Path
     store: Path
@@ -164,7 +164,7 @@ def test_git_folders_are_skipped(place: Place) -> None:
     (place.folder / ".gitmodules").symlink_to("elsewhere")
     taken = place.take()
     assert place.listed(taken.tree) == ["nested/a", "pointer/b"]
-    # The one at the top is the agent's own git, and no news.
+    # The one at the top is the agent's own repository, and is not reported.
     assert sorted(one.path for one in taken.skipped) == [
         ".GIT", ".gitmodules", "git~1", "more/.git.", "nested/.git", "pointer/.git", "sub/.Git",
         "x/.g\u200cit",
@@ -268,7 +268,7 @@ def test_ignored_files_are_listed_and_not_in_the_tree(place: Place) -> None:
     )
     files = ("a", "x.log", "kept.log", "build/tracked", "build/made", "sub/build/a/b", "sub/c")
     write(place.folder, dict.fromkeys(files, ""))
-    # Rules of the workspace's own do not count.
+    # Ignore rules of the workspace itself have no effect.
     write(place.folder, {".gitignore": "a\n!x.log\n"})
     taken = place.take(rules)
     assert place.listed(taken.tree) == [".gitignore", "a", "build/tracked", "kept.log", "sub/c"]
@@ -299,7 +299,7 @@ def test_caches_of_tools_are_left_out_unless_the_base_contains_them(place: Place
 
 @contextmanager
 def churning(folder: Path) -> Generator[None]:
-    """Let somebody write, rename and remove in a folder all the while."""
+    """Let a thread write, rename and remove files in a folder continuously."""
     over = threading.Event()
 
     def churn() -> None:

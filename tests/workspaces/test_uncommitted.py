@@ -65,7 +65,7 @@ def test_no_filters_or_hooks_run(project: Project, tmp_path: Path, name: str, ki
         hook = folder / ".git/hooks/post-index-change"
         write(hook.parent, {hook.name: f"#!/bin/sh\ntouch {tmp_path}/ran-hook\n"})
         hook.chmod(0o755)
-    # Only the times differ: git has to read the files, and would write its index anew.
+    # Only the times differ: git has to read the files, and would update its index.
     for file in (project.folder / "todo.py", sub / "x"):
         os.utime(file, (1, 1))
     index = (project.folder / ".git/index").read_bytes()
@@ -74,6 +74,6 @@ def test_no_filters_or_hooks_run(project: Project, tmp_path: Path, name: str, ki
     assert (project.folder / ".git/index").read_bytes() == index
     write(project.folder, {"todo.py": "print('done')\n"})
     assert asked(project)
-    # It was a trap indeed.
+    # The trap works.
     subprocess.run(["git", "status"], cwd=project.folder, capture_output=True, timeout=60)
     assert (tmp_path / "ran-filter").exists()

@@ -224,7 +224,7 @@ def passing_times(
     turns: int = 30,
     used: int | None = None,
 ) -> list[tuple[int, float]]:
-    """Return who passed when: all come at once, and leave when they have passed."""
+    """Return the passing times: all requests arrive at once, and end when they have passed."""
     clock = ManualClock()
     passed: list[tuple[int, float]] = []
 

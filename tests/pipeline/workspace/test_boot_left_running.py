@@ -80,7 +80,7 @@ def test_a_process_that_left_its_group_does_not_outlive_the_run(machine: Machine
 
 
 def left_by_dead(tmp_path: Path, sandbox: str) -> tuple[Sequence[Process], bool, Sequence[str]]:
-    """Let a dead life of a run have left a process; return who is ended, and what is told."""
+    """Let a dead process of a run leave a process; return the ended processes and the messages."""
     now = SystemClock().now()
     run_id = new_run_id(now, os.urandom)
     manifest = Manifest(

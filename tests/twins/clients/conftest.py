@@ -1,4 +1,4 @@
-"""A twin that speaks the script of this folder, and the client that two wires share."""
+"""A twin with the script of this folder, and the client for two wires."""
 
 import importlib
 from collections.abc import Iterator

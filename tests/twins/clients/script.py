@@ -1,4 +1,4 @@
-"""One script, and the result that each provider's own client has to return."""
+"""One script, and the expected result of each provider's own client."""
 
 from typing import Any
 
@@ -82,13 +82,13 @@ answer.text = "Listed."
 
 
 def fields_of(params: Any) -> set[str]:
-    """Return the fields that a client's own type of a request names, those it inherits too."""
+    """Return the fields of a client's own request type, with the inherited ones."""
     bases = [fields_of(one) for one in getattr(params, "__orig_bases__", ())]
     return {*getattr(params, "__annotations__", ())}.union(*bases)
 
 
 class Person(BaseModel):
-    """What is asked for as an object."""
+    """The requested object."""
 
     name: str
     age: int

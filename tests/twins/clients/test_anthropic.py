@@ -150,7 +150,7 @@ def test_tool_runner_continues_without_a_thread(client: Any, anthropic: Any, twi
 
 
 def test_every_client_field_is_known(anthropic: Any) -> None:
-    # These two are headers, whatever the client makes them look like.
+    # These two are headers, although the client shows them as fields.
     headers = {"betas", "anthropic_beta"}
     for types in ("anthropic.types", "anthropic.types.beta"):
         asked = importlib.import_module(f"{types}.message_create_params").__dict__

@@ -1,4 +1,4 @@
-"""OpenAI's own client understands the twin, by its Responses API."""
+"""OpenAI's own client understands the twin, with its Responses API."""
 
 import importlib
 import json

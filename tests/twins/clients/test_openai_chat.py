@@ -1,4 +1,4 @@
-"""OpenAI's own client understands the twin, by its Chat Completions."""
+"""OpenAI's own client understands the twin, with its Chat Completions API."""
 
 import json
 from collections.abc import Iterator

@@ -102,7 +102,7 @@ def test_path_decides_before_headers(wire: str) -> None:
 @table("path", ["/", "", "/v1", "/v1/files", "/v2/messages", "/v1/models/m/x"])
 def test_headers_decide_for_unknown_paths(path: str) -> None:
     found = {wire: nearest_wire(WIRES, path, headers).name for wire, headers in KEYS.items()}
-    # Both wires of one provider have the same key, and the same errors.
+    # Both wires of one provider share the key and the errors.
     assert found == {**{wire: wire for wire in KEYS}, "openai_chat": "openai"}
     assert nearest_wire(WIRES, path, {}).name == "openai"
 
@@ -171,7 +171,7 @@ def asked(
     model: str = "m",
     tools: Any = None,
 ) -> WireRequest:
-    """Ask with just these words; with marks every letter is a block, and these are marked."""
+    """Ask with exactly these words; with marks every letter is a block, and these are marked."""
     blocks = None
     if marks is not None:
         blocks = [PromptBlock(one, end, end in marks) for end, one in enumerate(text, 1)]
@@ -223,7 +223,7 @@ def test_large_prompts_are_looked_up_quickly() -> None:
 
 
 def talk(wire: str, *turns: str, mark: bool = True) -> dict[str, Any]:
-    """Make a request of turns, the user's first; for Anthropic the last one is marked."""
+    """Make a conversation that begins with the user; for Anthropic the last turn is marked."""
     if wire == "gemini":
         roles = ("user", "model")
         said = [{"role": roles[n % 2], "parts": [{"text": turn}]} for n, turn in enumerate(turns)]
@@ -244,7 +244,7 @@ def talk(wire: str, *turns: str, mark: bool = True) -> dict[str, Any]:
 
 
 def usage(twin_url: str, wire: str, body: dict[str, Any]) -> tuple[int, int, int]:
-    """Return what was new, read from the cache, and written to it."""
+    """Return the tokens that were new, read from the cache, and written to it."""
     path = PATHS[wire]
     answer = httpx.post(twin_url + path, json=body, headers=KEYS[wire]).json()
     used = answer["usageMetadata" if wire == "gemini" else "usage"]
@@ -329,22 +329,22 @@ TOOL = {"name": "look", "input_schema": {"type": "object"}}
 @table(
     ("before", "now", "read", "written"),
     [
-        # A block that goes on is another block, however long they are alike.
+        # A longer block is another block, however long the common part is.
         (said(A + "*"), said(A + B + "*"), 0, 199),
         (said(A + "*"), said(A, B + "*"), 100, 100),
-        # What is put together otherwise is another prompt.
+        # Other boundaries of the blocks are another prompt.
         (said(A, B + "*"), said(f"{A}\n{B}*"), 0, 200),
-        # Unmarked ends are no places to read up to; the farthest marked one is.
+        # The cache is read up to the farthest marked end only.
         (said(A, B + "*"), said(A, C + "*"), 0, 200),
         (said(A + "*", B, C + "*"), said(A, B, "d" * 399 + "*"), 100, 200),
         (said(A + "*", B + "*"), said(A, B, C + "*"), 200, 100),
-        # Without a mark of its own a request reads nothing, and behind its last one neither.
+        # Without a mark a request reads nothing, and nothing after its last mark.
         (said(A + "*", B + "*"), said(A, B), 0, 0),
         (said(A + "*", B + "*"), said(A + "*", B), 100, 0),
-        # Whoever moves a mark has the same prompt.
+        # A moved mark leaves the prompt the same.
         (said(A + "*", B), said(A, B + "*"), 100, 100),
         (said(A + "*", tools=[TOOL]), said(A + "*", tools=[TOOL | MARK]), 100, 0),
-        # Another image is another prompt, though it has no words.
+        # Another image is another prompt, although it has no text.
         (
             said({"type": "image", "source": PICTURE}, A + "*"),
             said({"type": "image", "source": PICTURE}, A + "*"),
@@ -357,7 +357,7 @@ TOOL = {"name": "look", "input_schema": {"type": "object"}}
             0,
             100,
         ),
-        # One mark for all of it is one on its last block.
+        # One mark for the whole prompt is a mark on its last block.
         (said(A, **MARK), said(A, B, **MARK), 100, 100),
         (said(A, **MARK), said(A + "*", B), 100, 0),
     ],

@@ -52,7 +52,7 @@ answer.text = "repair"
 
 
 def talk(*said: str, model: str = "gpt-5", wire: str = "openai", system: str = "") -> Conversation:
-    """Make a conversation of the user and the model by turns; `>` begins a tool's result."""
+    """Make a conversation of user and model in turns; `>` marks the result of a tool."""
     turns = [
         Turn(Speaker.TOOL, text[1:])
         if text.startswith(">")

@@ -104,7 +104,7 @@ def test_both_ports_refuse_the_name_of_another_host() -> None:
 
 
 class Hosted:
-    """Something with two routes."""
+    """A host with two routes."""
 
     def __init__(self, ports: Ports, host: str = LOOPBACK) -> None:
         self.addresses = Addresses("", "")

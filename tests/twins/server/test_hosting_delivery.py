@@ -31,7 +31,7 @@ def fault(more: str) -> str:
 
 
 def received(twin: ProviderTwin, wire: str, *, timeout: float = 60) -> tuple[bytes, Any]:
-    """Return what came of a stream, and how it ended before it was complete."""
+    """Return the content of a stream, and the error that cut it."""
     sent = b""
     try:
         with opened(twin, wire, timeout) as response:

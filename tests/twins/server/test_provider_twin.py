@@ -72,7 +72,7 @@ def test_shared_models_path_lists_models_by_provider_headers(
     ]
     place = provider_twin(f"rules = [{', '.join(rules)}]").url + "/v1/models"
     listed = {wire: httpx.get(place, headers=keys).json() for wire, keys in KEYS.items()}
-    # OpenAI speaks two wires, and lists the models of both.
+    # OpenAI has two wires, and lists the models of both.
     shared = {"object": "model", "created": 0, "owned_by": "openai"}
     models: list[Any] = [{"id": f"{wire}-model", **shared} for wire in ("openai", "openai_chat")]
     assert listed["openai"] == listed["openai_chat"] == {"object": "list", "data": models}

@@ -1,4 +1,4 @@
-"""Exchanges with a provider are passed on, recorded without keys, and given back."""
+"""Exchanges with a provider are passed on, recorded without keys, and replayed."""
 
 import json
 import socket
@@ -85,7 +85,7 @@ def post(url: str, wire: str, words: str = "hello") -> httpx.Response:
 
 
 def stream(url: str, wire: str, words: str = "hello") -> tuple[bytes, bool]:
-    """Return what came, and whether it came to its end."""
+    """Return the content of a stream, and whether it was complete."""
     content = request(wire)[0].replace(b"hello", words.encode())
     sent = b""
     try:
@@ -124,7 +124,7 @@ def test_recordings_are_replayed_byte_for_byte(
 def answering(
     *pieces: bytes, until: bytes = b"\r\n\r\n", pause: float = 0
 ) -> Generator[tuple[str, list[bytes]]]:
-    """Be a provider that sends these bytes to one client, and keeps what that said."""
+    """A provider that sends these bytes to one client, and records the request."""
     heard: list[bytes] = []
 
     def serve(server: socket.socket) -> None:
@@ -156,7 +156,7 @@ def test_keys_are_never_recorded(wire: str, recorder: Recorder, tmp_path: Path) 
         body = asked(wire, f"is {KEY} good?")
         answer = httpx.post(place, content=body, headers=SECRET[wire])
     assert KEY in answer.text
-    # The provider is asked with all that the client said.
+    # The provider gets the whole request of the client.
     assert heard[0].count(KEY.encode()) == 3
     kept = recorder.file.read_text()
     assert KEY not in kept
@@ -203,7 +203,7 @@ def test_streams_are_forwarded_without_buffering(
 ) -> None:
     twin = recorder.of(provider_twin(STORY.replace('words = "hang"', 'words = "hello"')).url)
     came = b""
-    # The provider sends two events and hangs: what is held back would never come.
+    # The provider sends two events and stops: a proxy that collects them would send nothing.
     with httpx.stream(
         "POST",
         twin.url + STREAMS[wire],
@@ -298,10 +298,10 @@ def test_chunks_are_forwarded_at_once_and_recorded_with_times(recorder: Recorder
         with httpx.stream("POST", place, content=asked("openai"), headers=headers) as answer:
             pieces = answer.iter_raw()
             assert (answer.status_code, next(pieces)) == (201, b"data:1")
-            # The end is not there before it is kept.
+            # The end is sent only after it is stored.
             assert not recorder.file.exists()
             assert b"".join(pieces) == b"\n\ndata:2\n\n"
-    # What is said of the real server's connection is not said of this one.
+    # Headers about the provider's connection are not copied to this one.
     assert "server" not in answer.headers
     line, *lines = heard[0].split(b"\r\n\r\n")[0].lower().decode().splitlines()
     assert line == f"post /base{PATHS['openai']}?q=%c3%a9 http/1.1"

@@ -1,4 +1,4 @@
-"""Asks services that are stood in for, without a connection."""
+"""Asks service twins without a connection."""
 
 import json
 from pathlib import Path
@@ -21,14 +21,14 @@ age = 7
 
 
 class Asked:
-    """A stand-in for a service of TOML, asked in short words."""
+    """A twin of a service in TOML, with a short way to ask it."""
 
     def __init__(self, toml: str, folder: Path = Path(), **options: Any) -> None:
         service = parse_service(f'name = "s"\n{toml}', folder=folder)
         self.dispatcher = ServiceDispatcher(service, **options)
 
     def __call__(self, words: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        """Ask `GET /path`, and return the status and the body as JSON, or as text."""
+        """Send `GET /path`, and return the status and the body as JSON, or as text."""
         method, target = words.split(" ")
         content = b"" if body is None else json.dumps(body).encode()
         given = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -40,5 +40,5 @@ class Asked:
 
 
 def fixed(json_: str, more: str = "") -> str:
-    """Return a route at /x that answers with a JSON, written as TOML."""
+    """Return a route at /x that answers with a JSON value, given as TOML."""
     return f'[[routes]]\npath = "/x"\nkind = "fixed"\njson = {json_}\n{more}'

@@ -1,4 +1,4 @@
-"""The same service, seed and requests: the same bytes, headers and all."""
+"""The same service, seed and requests give the same bytes, with all headers."""
 
 import json
 from collections.abc import Sequence

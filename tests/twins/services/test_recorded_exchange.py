@@ -31,7 +31,7 @@ def exchange(
     service = parse_service(f'name = "s"\n{toml}' + fixed("1"))
     asked = ServiceRequest("POST", target, headers or {}, content)
     made = recorded_exchange(service, asked, answer or ServiceResponse())
-    # It is read again as it was written.
+    # It is read again unchanged.
     assert list(parse_recording(exchange_line(made))) == [made]
     return made
 

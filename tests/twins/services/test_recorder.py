@@ -1,4 +1,4 @@
-"""Exchanges with a service are passed on, recorded without secrets, and held against its twin."""
+"""Exchanges with a service are passed on, recorded without secrets, and compared with its twin."""
 
 import socket
 import time
@@ -56,7 +56,7 @@ def test_twin_matches_its_recording(file: Path, service_twin: StartServiceTwin) 
     service = load_service(PAYMENTS)
     real = service_twin(PAYMENTS)
     with in_background(ServiceTwin(service, record=ExchangeFile(file), to=real.url)) as twin:
-        # Whoever records has a key of their own.
+        # People who record have a key of their own.
         assert twin.environ() == {"PAYMENTS_URL": f"{twin.url}/v1"}
         with httpx.Client(base_url=twin.environ()["PAYMENTS_URL"], headers=REAL) as client:
             made = client.post("/customers", data={"email": "bo@example.com"})
@@ -85,7 +85,7 @@ def test_responses_are_forwarded_byte_for_byte(
     (one,) = recorded(file)
     assert one.request.path == "/x?a=b%20c"
     assert one.response.headers == {"content-type": "application/json"}
-    # Cookies are the client's matter, and none of the next one's.
+    # Cookies belong to one client only.
     httpx.get(twin.url + "/x")
     assert "cookie" not in real.requests[2].headers
 

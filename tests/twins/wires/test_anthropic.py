@@ -21,7 +21,7 @@ MARK = {"cache_control": {"type": "ephemeral"}}
 
 
 def ask(*turns: Any, **more: Any) -> dict[str, Any]:
-    """Make a request of turns, the user's first."""
+    """Make a conversation that begins with the user."""
     said = [
         {"role": ("user", "assistant")[number % 2], "content": content}
         for number, content in enumerate(turns)

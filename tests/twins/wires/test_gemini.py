@@ -23,12 +23,12 @@ NO_PARTS: list[Any] = []
 
 
 def response(name: str, value: Any = None) -> dict[str, Any]:
-    """Make the part that brings a function's result."""
+    """Make the part with a function's result."""
     return {"functionResponse": {"name": name, "response": {} if value is None else value}}
 
 
 def ask(*turns: Any, **more: Any) -> dict[str, Any]:
-    """Make a request of turns, the user's first; a text is a part by itself."""
+    """Make a conversation that begins with the user; a text is a part by itself."""
     said = [
         {
             "role": ("user", "model")[number % 2],

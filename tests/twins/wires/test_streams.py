@@ -57,7 +57,7 @@ def test_words_and_arguments_come_in_several_pieces(wire: str) -> None:
     )
     pieces = [b'"one two three "', b'"four"', b'"a b c "', b'"d"']
     assert all(piece in sent for piece in pieces)
-    # A call of Gemini's comes whole, and OpenAI's Responses repeat it when it is.
+    # A call is complete in one event of Gemini's, and OpenAI's Responses repeat the complete call.
     assert (b"cat a/long/path.py" in sent) is (wire in ("gemini", "openai"))
 
 

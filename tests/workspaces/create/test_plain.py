@@ -1,4 +1,4 @@
-"""Outside git a run works on a copy of the folder as it is, with all that git would give it."""
+"""Outside git a run works on a copy of the folder as it is, with all functions of git."""
 
 import asyncio
 from pathlib import Path

@@ -15,7 +15,7 @@ BRANCH = f"attractor/run/{RUN}"
 
 
 async def run_stages(project: Project) -> tuple[Dimension, list[StageTree]]:
-    """Let three stages run, of which the second changes nothing."""
+    """Run three stages, of which the second changes nothing."""
     workspace = await project.workspace()
     stages: list[StageTree] = []
     for number, text in enumerate(["one", "one", "two"]):

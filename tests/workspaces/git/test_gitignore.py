@@ -162,7 +162,7 @@ _WILDMATCH_PATHS = st.lists(_WILDMATCH_NAMES, min_size=1, max_size=3).map(
 )
 @example(patterns=[b"a**/b", b"*/**/b"], paths=[b"a/b", b"b", b"ab", b"ax/b", b"ax/y/b"])
 def test_wildmatch_agrees_with_git(patterns: list[bytes], paths: list[bytes]) -> None:
-    patterns = [*patterns, b"*"]  # git calls it a failure when nothing is ignored
+    patterns = [*patterns, b"*"]  # git exits with 1 when nothing is ignored
     with tempfile.TemporaryDirectory() as folder:
         git(Path(folder), "init", "-q", "--template=")
         for number, pattern in enumerate(patterns):

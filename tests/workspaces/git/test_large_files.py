@@ -35,7 +35,7 @@ def pointer(content: bytes) -> str:
 
 
 def keep_large(git_dir: Path, content: bytes) -> Path:
-    """Put a content where git LFS has it."""
+    """Store a content as git LFS does."""
     oid = hashlib.sha256(content).hexdigest()
     write(git_dir / "lfs" / "objects", {f"{oid[:2]}/{oid[2:4]}/{oid}": content})
     return git_dir / "lfs" / "objects" / oid[:2] / oid[2:4] / oid
@@ -56,7 +56,7 @@ def add_submodule(folder: Path, source: Path, path: str) -> None:
 
 @pytest.fixture
 def library(project: Project) -> Path:
-    """Give the project a submodule that has one itself."""
+    """Give the project a submodule that has a submodule itself."""
     below = project.state.parent
     inner = repository(below / "inner", {"inner.c": "int y;\n"})
     library = repository(below / "lib", {"lib.c": "int x;\n"})
@@ -72,7 +72,7 @@ def library(project: Project) -> Path:
 
 @pytest.fixture
 def image(project: Project) -> Path:
-    """Give the project a large file and a pointer of which nobody has the content."""
+    """Give the project a large file, and a pointer without its content."""
     write(
         project.folder,
         {
@@ -210,7 +210,7 @@ async def test_large_files_are_checked_out(project: Project, image: Path, tmp_pa
         IMAGE
     ).removesuffix("\n")
     assert git(workspace.folder, "status", "--porcelain") == ""
-    # Written anew by somebody, it is the same file still.
+    # Rewritten with the same content, it is still the same file.
     (workspace.folder / "image.png").write_bytes(IMAGE)
     assert await workspace.snapshot("the same") == base.candidate
     (workspace.folder / "image.png").unlink()

@@ -189,7 +189,7 @@ def test_git_finds_no_modules_or_attributes_that_we_do_not(names: list[str]) -> 
     unknown = [one for one in names if not is_modules(one.encode()) and one not in (".", "..")]
     plain = [one for one in unknown if not is_attributes(one.encode())]
     with tempfile.TemporaryDirectory() as folder:
-        # As a link git refuses the one, and takes offence at the other when it is no file.
+        # git refuses one of them as a link, and the other as anything but a file.
         assert "gitmodules" not in _offences(
             Path(folder, "a"), [f"120000 {one}" for one in unknown]
         )
@@ -219,7 +219,7 @@ def test_modules_and_attributes_are_known_as_git_knows_them(tmp_path: Path, name
 
 
 def _offences(folder: Path, entries: list[str]) -> str:
-    """Return what git says of a tree with some entries, all of the same content."""
+    """Return git's complaints about a tree with some entries, all with the same content."""
     subprocess.run(["git", "init", "-q", "--bare", folder], check=True, timeout=60)
 
     def run(*words: str, given: str) -> str:

@@ -35,7 +35,7 @@ INSTALL = "mkdir -p modules && cp lock modules/installed && echo ran >>runs.log"
 
 
 class Inside(LocalExecutionEnvironment):
-    """Runs commands where it is told, and says, as sandboxes do, that it is always one place."""
+    """Runs commands in a folder, and claims, as sandboxes do, that the path is always the same."""
 
     def working_directory(self) -> str:
         return "/workspace"
@@ -54,9 +54,9 @@ Make = Callable[[Path], LocalExecutionEnvironment]
 
 @pytest.fixture
 def app(tmp_path: Path) -> Project:
-    """Make a project with dependencies, in a folder that git ignores, and a file that names them.
+    """Make a project with dependencies in an ignored folder, and a file that lists them.
 
-    Each run of its setup adds a line to a file that is ignored as well.
+    Each execution of its setup adds a line to another ignored file.
     """
     project = Project.made(tmp_path)
     write(project.folder, {".gitignore": "*.log\nmodules/\n.venv/\nother\nlost\n", "lock": "1.0\n"})
@@ -96,7 +96,7 @@ async def opened(project: Project, make: Make = inside) -> Dimension:
 
 
 def runs(folder: Path) -> int:
-    """Say how often the setup was run in a folder, or in the one that it was copied from."""
+    """Count the executions of the setup in a folder, or in the one that it was copied from."""
     log = folder / "runs.log"
     return len(log.read_text().splitlines()) if log.exists() else 0
 
@@ -139,7 +139,7 @@ async def test_fork_copies_carried_files_of_its_parent(app: Project) -> None:
     assert await fork.snapshot("fork") == tree
     inner = await fork.fork("a/b", tree)
     assert (inner.folder / "modules/b").read_text() == "changed"
-    # Also in another process, which says again what is wanted.
+    # Also in another process, which has the same settings.
     again = await opened(app)
     assert await again.prepare(CARRY, project=app.folder) == PreparationResult(
         carried=("modules", ".venv", "other"), lacking=("lost",)
@@ -180,7 +180,7 @@ async def test_later_mounts_are_not_copied_to_forks(app: Project) -> None:
 
 
 def test_setup_with_read_only_mounts_is_not_cached(app: Project) -> None:
-    # What stands in for it is made when the commands begin.
+    # Its stand-in is made when the commands start.
     setup = "mkdir -p modules && mkdir made.log"
     wanted = Preparation(setup=setup, setup_files=("/lock",), carry_read_only=("modules",))
 
@@ -248,7 +248,7 @@ async def test_a_setup_is_run_once_for_a_workspace(app: Project, make: Make) -> 
     for again in (workspace, await opened(app, make)):
         prepared = await again.prepare(SETUP, project=app.folder)
         assert (prepared.setup, runs(again.folder)) == (SetupOutcome.DONE, 1)
-    # It is lost with the folder, and with what it made.
+    # It is removed with the folder, and with the files that it made.
     shutil.rmtree(workspace.folder / "modules")
     assert (await again.prepare(SETUP, project=app.folder)).setup is not SetupOutcome.DONE
     assert (workspace.folder / "modules/installed").exists()
@@ -275,7 +275,7 @@ def test_setup_result_is_cached_for_other_runs(app: Project) -> None:
     assert asyncio.run(scene("three")) == (SetupOutcome.RUN, 1)
     other = Preparation(setup=f"{INSTALL} && true", setup_files=("/lock",))
     assert asyncio.run(scene("four", other)) == (SetupOutcome.RUN, 1)
-    # What was kept and is not whole any more is made anew.
+    # An incomplete copy in the cache is made again.
     for kept in (app.state / "setups").iterdir():
         shutil.rmtree(kept / "files/modules")
     assert asyncio.run(scene("five")) == (SetupOutcome.RUN, 1)
